@@ -1,0 +1,171 @@
+"""Validation at the border: turn what a user passes into clean arrays, or say what is wrong with it."""
+
+from __future__ import annotations
+
+import colorsys
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+UNKNOWN = "unknown"
+GREY = "#808080"
+# Okabe & Ito (2008), told apart with every common form of colour blindness; their yellow is too pale for dots.
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_HEX_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
+
+
+def check_matrix(values: Any, argument: str) -> np.ndarray:
+    """Convert an array, a sparse matrix or a DataFrame to dense, C-contiguous float32 of two dimensions."""
+    if sparse.issparse(values):
+        values = values.toarray()
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuf":
+        try:
+            values = values.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{argument} must hold numbers, got dtype {values.dtype}: {error}") from None
+    if values.ndim != 2:
+        raise ValueError(f"{argument} must be 2-dimensional (cells x columns), got shape {values.shape}")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which check_finite reports
+        return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
+    """Convert names to a 1-D array of str, unique and not empty; ``None`` numbers them."""
+    if given is None:
+        return np.array([f"{kind}_{i}" for i in range(size)], dtype=str)
+    names = np.asarray(given, dtype=object)
+    if names.shape != (size,):
+        raise ValueError(f"{argument} has shape {names.shape}, expected ({size},): one name for each {kind}")
+    empty = pd.isna(names) | (names == "")
+    if empty.any():
+        raise ValueError(f"{argument}[{np.flatnonzero(empty)[0]}] is empty; each {kind} needs a name")
+    names = names.astype(str)
+    unique, repeats = np.unique(names, return_counts=True)
+    if len(unique) < size:
+        raise ValueError(f"duplicate {kind} names in {argument}: {some(unique[repeats > 1])}")
+    return names
+
+
+def check_finite(values: np.ndarray, argument: str, rows: np.ndarray, columns: np.ndarray) -> None:
+    """Refuse NaN and infinite values, naming the first."""
+    bad = ~np.isfinite(values)
+    if bad.any():
+        i, j = np.argwhere(bad)[0]
+        raise ValueError(
+            f"{argument} holds {bad.sum()} NaN or infinite value(s), the first ({values[i, j]}) for cell "
+            f"{str(rows[i])!r} in column {str(columns[j])!r}; expected finite float32 numbers"
+        )
+
+
+def check_varies(values: np.ndarray, argument: str, kind: str, columns: np.ndarray) -> None:
+    """Refuse columns with one value in all cells, naming some."""
+    constant = np.ptp(values, axis=0) == 0
+    if constant.any():
+        raise ValueError(
+            f"{constant.sum()} {kind}(s) of {argument} have one constant value in all {len(values)} cells: "
+            f"{some(columns[constant])}; leave them out, nothing can be learned from them"
+        )
+
+
+def check_labels(given: pd.DataFrame | None, cells: np.ndarray) -> pd.DataFrame:
+    """Align labels with the cells; `family` and `type` exist afterwards, as text."""
+    if given is None:
+        given = pd.DataFrame(index=cells)
+    if not isinstance(given, pd.DataFrame):
+        raise TypeError(f"labels must be a pandas DataFrame, got {type(given).__name__}")
+    labels = given.set_axis(given.index.astype(str), axis=0)
+    if labels.index.has_duplicates:
+        raise ValueError(f"duplicate cell names in labels: {some(labels.index[labels.index.duplicated()])}")
+    strangers = labels.index.symmetric_difference(cells)
+    if len(strangers):
+        raise ValueError(
+            f"labels must be indexed by cell name and hold exactly the cells of X; {len(strangers)} names are "
+            f"only in one of the two: {some(strangers)}"
+        )
+    labels = labels.loc[cells]
+    for column in ("family", "type"):
+        text = labels[column].astype(object) if column in labels else pd.Series(UNKNOWN, labels.index)
+        labels[column] = text.where(text.notna() & (text != ""), UNKNOWN).astype(str)
+    return labels
+
+
+def check_colors(given: Mapping[str, str] | None, types: Iterable[str]) -> dict[str, str]:
+    """Give every type a ``"#RRGGBB"``: the one given, else one of a palette, grey for the unknown type."""
+    colors = {str(key): str(color) for key, color in (given or {}).items()}
+    malformed = {key: color for key, color in colors.items() if not _HEX_COLOR.fullmatch(color)}
+    if malformed:
+        raise ValueError(f"colors must be '#RRGGBB', got {malformed}")
+    missing = sorted(set(types) - colors.keys() - {UNKNOWN})
+    colors.update(zip(missing, _palette(len(missing)), strict=True))
+    if UNKNOWN in set(types):
+        colors.setdefault(UNKNOWN, GREY)
+    return colors
+
+
+def _palette(size: int) -> list[str]:
+    """Take safe colours as far as they go, else evenly spaced hues: no two types share a colour."""
+    if size <= len(OKABE_ITO):
+        return list(OKABE_ITO[:size])
+    levels = (colorsys.hls_to_rgb(i / size, 0.55 if i % 2 else 0.4, 0.65) for i in range(size))
+    return ["#" + "".join(f"{round(255 * level):02X}" for level in rgb) for rgb in levels]
+
+
+def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array | None:
+    """Convert raw counts to an integer array or CSR matrix of the shape of `X`."""
+    if given is None:
+        return None
+    counts = sparse.csr_array(given) if sparse.issparse(given) else np.asarray(given)
+    if counts.shape != shape:
+        raise ValueError(f"counts has shape {counts.shape}, expected that of X: {shape}")
+    values = counts.data if sparse.issparse(counts) else counts
+    if values.dtype.kind not in "iuf":
+        raise TypeError(f"counts must hold whole numbers, got dtype {values.dtype}")
+    if values.dtype.kind == "f":
+        if not (np.isfinite(values).all() and (values % 1 == 0).all()):
+            raise ValueError("counts must be whole numbers, got fractional, NaN or infinite ones")
+        counts = counts.astype(np.int64)
+    if values.size and values.min() < 0:
+        raise ValueError(f"counts must not be negative, got {values.min()}")
+    return counts
+
+
+def check_truth(given: Mapping[str, Any], cells: int, genes: np.ndarray) -> dict[str, Any]:
+    """Check that the ground truth of a simulation speaks of these cells and genes."""
+    truth = dict(given)
+    shape = np.shape(truth.get("latent", np.empty((cells, 0))))
+    if len(shape) != 2 or shape[0] != cells:
+        raise ValueError(f"truth['latent'] has shape {shape}, expected ({cells}, d)")
+    strangers = set(truth.get("genes", ())) - set(genes)
+    if strangers:
+        raise ValueError(f"truth['genes'] holds names that are not in gene_names: {some(sorted(strangers))}")
+    return truth
+
+
+def positions(chosen: Any, names: np.ndarray, argument: str) -> np.ndarray:
+    """Convert a boolean mask, positions or names to positions in `names`; ``None`` takes all."""
+    if chosen is None:
+        return np.arange(len(names))
+    chosen = np.atleast_1d(np.asarray(chosen))
+    if chosen.size == 0:
+        raise ValueError(f"{argument} is empty; choose at least one")
+    if chosen.dtype == bool:
+        if chosen.shape != names.shape:
+            raise ValueError(f"{argument} is a mask of shape {chosen.shape}, expected {names.shape}")
+        return np.flatnonzero(chosen)
+    if chosen.dtype.kind in "iu":
+        return np.arange(len(names))[chosen]
+    found = pd.Index(names).get_indexer(chosen.astype(str))
+    if (found < 0).any():
+        raise KeyError(f"{argument} holds names that are not in the data: {some(chosen[found < 0])}")
+    return found
+
+
+def some(names: Iterable[Any], limit: int = 5) -> str:
+    """List the first few names of many, for a message."""
+    names = [str(name) for name in names]
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
