@@ -1,0 +1,76 @@
+"""One definition of R2 for every model: errors against the *training* mean, summed over the outputs."""
+
+import numpy as np
+
+__all__ = ["feature_r2", "pooled_r2"]
+
+
+def _sums_of_squares(Y_true, Y_pred, Y_mean):
+    """Residual and total sum of squares of every output, two float64 arrays of shape (q,)."""
+    Y_true, Y_pred = np.asarray(Y_true, dtype=np.float64), np.asarray(Y_pred, dtype=np.float64)
+    if Y_true.ndim not in (1, 2) or Y_true.shape != Y_pred.shape:
+        raise ValueError(
+            "Y_true and Y_pred must have one shape, (n,) or (n, q); "
+            f"got Y_true {Y_true.shape} and Y_pred {Y_pred.shape}."
+        )
+    if len(Y_true) == 0:
+        raise ValueError("Y_true has no cells, at least one is needed to compute R2.")
+    n_outputs = 1 if Y_true.ndim == 1 else Y_true.shape[1]
+    Y_mean = np.asarray(Y_mean, dtype=np.float64)
+    if Y_mean.shape not in ((), (n_outputs,)):
+        raise ValueError(
+            f"Y_mean must hold one training mean per output, shape ({n_outputs},), or one for all; "
+            f"got shape {Y_mean.shape}."
+        )
+    for name, values in (("Y_true", Y_true), ("Y_pred", Y_pred), ("Y_mean", Y_mean)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} contains NaN or infinity.")
+    Y_true, Y_pred = Y_true.reshape(-1, n_outputs), Y_pred.reshape(-1, n_outputs)
+    return ((Y_true - Y_pred) ** 2).sum(axis=0), ((Y_true - Y_mean) ** 2).sum(axis=0)
+
+
+def _r2(residual, total):
+    """1 - residual / total; NaN where the total is zero, since nothing is there to be explained."""
+    return 1 - np.divide(residual, total, out=np.full_like(total, np.nan), where=total > 0)
+
+
+def pooled_r2(Y_true, Y_pred, Y_mean):
+    """Share of the variance of all outputs together that is explained, 1 - SSE / SST.
+
+    Both sums run over all cells and all outputs, so that an output counts by its variance. SST is taken about
+    the means of the *training* cells, the best prediction known without X: a model which is no better than
+    those means scores 0 on any set of cells (Bernaerts et al. 2020, arXiv:2006.10411, Methods).
+    ``sklearn.metrics.r2_score`` centres on the mean of the test cells instead.
+
+    Parameters
+    ----------
+    Y_true, Y_pred : array-like of shape (n,) or (n, q)
+        Measured and predicted outputs.
+    Y_mean : float or array-like of shape (q,)
+        Mean of each output over the training cells; a number stands for all outputs.
+
+    Returns
+    -------
+    float
+        At most 1, negative when worse than the training mean, NaN when every ``Y_true`` equals ``Y_mean``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not agree, there is no cell, or a value is NaN or infinite.
+    """
+    residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
+    return float(_r2(residual.sum(keepdims=True), total.sum(keepdims=True))[0])
+
+
+def feature_r2(Y_true, Y_pred, Y_mean):
+    """Share of the variance explained of each output on its own.
+
+    Parameters and errors are those of `pooled_r2`.
+
+    Returns
+    -------
+    ndarray of shape (q,), float64
+        NaN for an output whose ``Y_true`` all equal its ``Y_mean``.
+    """
+    return _r2(*_sums_of_squares(Y_true, Y_pred, Y_mean))

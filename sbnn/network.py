@@ -1,0 +1,223 @@
+"""The bottleneck network: a multilayer perceptron that squeezes gene expression through a few linear units.
+
+genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs, with ELU after every layer but the bottleneck and the output, which
+are linear (Bernaerts, Berens and Kobak, arXiv 2006.10411).
+
+The network is small, so on a CPU much of the time of a general-purpose autograd goes to book-keeping. All weights
+therefore live in one flat vector, laid out layer by layer, and `Gradient` writes the gradient of the same layout with a
+handful of matrix products: an optimiser step is one fused call, and freezing the first layers means stepping on the
+tail of the vector. The weights are ordinary parameters, so `forward` works with autograd too.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+elu_backward = torch.ops.aten.elu_backward
+
+
+class BottleneckNetwork(nn.Module):
+    """Multilayer perceptron with a linear bottleneck.
+
+    Parameters
+    ----------
+    n_inputs : int
+        Number of genes.
+    n_outputs : int
+        Number of outputs.
+    n_components : int
+        Width of the bottleneck.
+    hidden_layers : tuple of int
+        Widths between genes and bottleneck; the decoder mirrors them.
+    generator : torch.Generator
+        Source of the initial weights.
+
+    Notes
+    -----
+    Weights have shape (inputs, outputs), so that the outgoing weights of a gene are one contiguous row.
+    """
+
+    def __init__(self, n_inputs, n_outputs, n_components=2, hidden_layers=(512, 128), *, generator):
+        super().__init__()
+        sizes = [n_inputs, *hidden_layers, n_components, *hidden_layers[::-1], n_outputs]
+        self.bottleneck = len(hidden_layers)  # index of the layer whose output is the latent space
+        self._lay_out([torch.empty(a, b) for a, b in zip(sizes, sizes[1:], strict=False)])
+        for layer in range(len(self.weights)):
+            self.reset_layer(layer, generator)
+
+    def _lay_out(self, weights, biases=None):
+        """Put weights and biases into one flat vector; the parameters are views of it."""
+        biases = biases or [torch.zeros(w.shape[1]) for w in weights]
+        self.offsets = [0]
+        for w, b in zip(weights, biases, strict=True):
+            self.offsets.append(self.offsets[-1] + w.numel() + b.numel())
+        self.flat = torch.cat([t.detach().reshape(-1) for wb in zip(weights, biases, strict=True) for t in wb])
+        shapes = [tuple(w.shape) for w in weights]
+        self.weights = nn.ParameterList(nn.Parameter(w) for w, _ in self._views(self.flat, shapes))
+        self.biases = nn.ParameterList(nn.Parameter(b) for _, b in self._views(self.flat, shapes))
+
+    def _views(self, flat, shapes):
+        for (n_in, n_out), start, end in zip(shapes, self.offsets, self.offsets[1:], strict=False):
+            yield flat[start : end - n_out].view(n_in, n_out), flat[end - n_out : end]
+
+    def _apply(self, fn, recurse=True):
+        """Move to another device or dtype, and keep the flat layout."""
+        super()._apply(fn, recurse)
+        self._lay_out(list(self.weights), list(self.biases))
+        return self
+
+    def __setstate__(self, state):
+        """Copies and pickles lose the sharing of memory between the parameters and the flat vector; restore it."""
+        super().__setstate__(state)
+        self._lay_out(list(self.weights), list(self.biases))
+
+    @property
+    def shapes(self):
+        """List of (inputs, outputs) of every layer."""
+        return [tuple(w.shape) for w in self.weights]
+
+    @torch.no_grad()
+    def reset_layer(self, layer, generator):
+        """Draw a layer anew: Glorot-uniform weights, zero biases.
+
+        Parameters
+        ----------
+        layer : int
+        generator : torch.Generator
+        """
+        weight, bias = self.weights[layer], self.biases[layer]
+        bound = math.sqrt(6 / sum(weight.shape))
+        weight.copy_(torch.rand(weight.shape, generator=generator) * (2 * bound) - bound)
+        bias.zero_()
+
+    @torch.no_grad()
+    def replace_head(self, n_outputs, generator):
+        """Put a new output layer of another width in place of the last one.
+
+        Parameters
+        ----------
+        n_outputs : int
+        generator : torch.Generator
+        """
+        weights, biases = list(self.weights), list(self.biases)
+        weights[-1] = weights[-1].new_empty(weights[-1].shape[0], n_outputs)
+        biases[-1] = biases[-1].new_zeros(n_outputs)
+        self._lay_out(weights, biases)
+        self.reset_layer(-1, generator)
+
+    @torch.no_grad()
+    def keep_inputs(self, index):
+        """Cut the first layer to some genes; the rest of the network stays as it is.
+
+        Parameters
+        ----------
+        index : tensor of int, shape (k,)
+        """
+        weights = list(self.weights)
+        self._lay_out([weights[0][index], *weights[1:]], list(self.biases))
+
+    @torch.no_grad()
+    def input_norms(self):
+        """2-norm of the outgoing weights of every gene.
+
+        Returns
+        -------
+        tensor, shape (n_inputs,)
+        """
+        return torch.linalg.vector_norm(self.weights[0], dim=1)
+
+    def _linear(self, layer):
+        """Whether the output of a layer is left linear."""
+        return layer == self.bottleneck or layer == len(self.weights) - 1
+
+    def forward(self, x, first=0, last=None):
+        """Apply the layers ``first`` ... ``last - 1``.
+
+        Parameters
+        ----------
+        x : tensor, shape (n, width of the input of layer `first`)
+        first, last : int
+            Range of layers; everything by default.
+
+        Returns
+        -------
+        tensor, shape (n, width of the last layer applied)
+        """
+        for layer in range(first, len(self.weights) if last is None else last):
+            x = torch.addmm(self.biases[layer], x, self.weights[layer])
+            if not self._linear(layer):
+                x = F.elu(x)
+        return x
+
+    def encode(self, x):
+        """Map inputs of shape (n, n_inputs) to latent coordinates of shape (n, n_components)."""
+        return self(x, last=self.bottleneck + 1)
+
+    def decode(self, z):
+        """Map latent coordinates of shape (n, n_components) to outputs of shape (n, n_outputs)."""
+        return self(z, first=self.bottleneck + 1)
+
+
+class Gradient:
+    """Forward pass and gradient of a network from some layer on, without autograd.
+
+    Parameters
+    ----------
+    network : BottleneckNetwork
+    first : int
+        Layers before this one are frozen: inputs are the activations that enter layer `first`.
+
+    Attributes
+    ----------
+    flat : tensor
+        Gradient of the weights and biases of the layers from `first` on, in the layout of ``network.flat``.
+    """
+
+    def __init__(self, network, first=0):
+        self.first = first
+        self.start = network.offsets[first]
+        self.flat = torch.zeros_like(network.flat[self.start :])
+        pad = [n - self.start for n in network.offsets[first:]]
+        self.weights, self.biases = [], []
+        self.network_weights = [w.detach() for w in network.weights][first:]
+        self.network_biases = [b.detach() for b in network.biases][first:]
+        self.linear = [network._linear(layer) for layer in range(first, len(network.weights))]
+        for (n_in, n_out), a, b in zip(network.shapes[first:], pad, pad[1:], strict=False):
+            self.weights.append(self.flat[a : b - n_out].view(n_in, n_out))
+            self.biases.append(self.flat[b - n_out : b])
+
+    def forward(self, x):
+        """Network output for a batch; keeps what `backward` needs.
+
+        Parameters
+        ----------
+        x : tensor, shape (batch, width of the input of layer `first`)
+
+        Returns
+        -------
+        tensor, shape (batch, n_outputs)
+        """
+        self.activations = [x]
+        for weight, bias, linear in zip(self.network_weights, self.network_biases, self.linear, strict=True):
+            x = torch.addmm(bias, x, weight)
+            if not linear:
+                F.elu_(x)
+            self.activations.append(x)
+        return x
+
+    def backward(self, delta):
+        """Gradient of the weights for a batch, given the gradient of the loss at the output.
+
+        Parameters
+        ----------
+        delta : tensor, shape (batch, n_outputs)
+        """
+        for layer in range(len(self.weights) - 1, -1, -1):
+            if not self.linear[layer]:
+                delta = elu_backward(delta, 1, 1, 1, True, self.activations[layer + 1])
+            torch.mm(self.activations[layer].t(), delta, out=self.weights[layer])
+            torch.sum(delta, 0, out=self.biases[layer])
+            if layer:
+                delta = delta @ self.network_weights[layer].t()

@@ -1,0 +1,266 @@
+import copy
+import json
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sbnn import SparseBottleneckRegressor
+from sbnn.metrics import pooled_r2
+from sbnn.training import PROTOCOLS, Stage
+
+QUICK = {"hidden_layers": (16, 8), "epochs": (2, 2, 2, 3), "n_genes": 5, "random_state": 0}
+
+# `get_feature_names_out` names the kept genes, as in a feature selector; `transform` gives latent coordinates.
+EXEMPTIONS = {"check_transformer_get_feature_names_out": "it names the kept genes, not the latent coordinates"}
+
+
+@pytest.mark.filterwarnings("ignore:fewer than two clusters")
+@parametrize_with_checks(
+    [
+        SparseBottleneckRegressor(
+            n_genes=None, hidden_layers=(32, 16), epochs=(2, 2, 60, 60), learning_rate=1e-2, random_state=0
+        )
+    ],
+    expected_failed_checks=lambda _: EXEMPTIONS,
+)
+def test_scikit_learn_api(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def model(data):
+    return SparseBottleneckRegressor(**QUICK, reconstruct=True).fit(data.X, data.Y)
+
+
+def test_shapes(model, data):
+    n, q = data.Y.shape
+    assert model.predict(data.X).shape == (n, q)
+    assert model.transform(data.X).shape == (n, 2)
+    assert model.reconstruct_genes(data.X).shape == (n, 5)
+    assert model.get_support().sum() == 5
+    assert model.gene_norms_.shape == (data.X.shape[1],)
+
+
+def test_prediction_goes_through_the_bottleneck(model, data):
+    with torch.no_grad():
+        decoded = model.network_.decode(torch.as_tensor(model.transform(data.X), dtype=torch.float32)).numpy()
+    np.testing.assert_allclose(model.predict(data.X), decoded * model.y_scale_ + model.y_mean_, rtol=1e-4, atol=1e-4)
+
+
+def test_only_kept_genes_matter(model, data):
+    changed = data.X.copy()
+    changed[:, ~model.get_support()] += 100
+    np.testing.assert_array_equal(model.predict(changed), model.predict(data.X))
+
+
+def test_kept_genes_are_those_of_largest_norm(model):
+    smallest = model.gene_norms_[model.get_support()].min()
+    assert smallest >= model.gene_norms_[~model.get_support()].max()
+    np.testing.assert_array_equal(model.get_support(indices=True), np.flatnonzero(model.get_support()))
+
+
+def test_score_is_pooled_r2_about_the_training_mean(model, data):
+    half = slice(0, 50)
+    expected = pooled_r2(
+        (data.Y[half] - model.y_mean_) / model.y_scale_,
+        (model.predict(data.X[half]) - model.y_mean_) / model.y_scale_,
+        0.0,
+    )
+    assert model.score(data.X[half], data.Y[half]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_same_seed_same_bits(data, model):
+    again = SparseBottleneckRegressor(**QUICK, reconstruct=True).fit(data.X, data.Y)
+    assert torch.equal(again.network_.flat, model.network_.flat)
+    other = clone(model).set_params(random_state=1).fit(data.X, data.Y)
+    assert not np.array_equal(other.gene_norms_, model.gene_norms_)
+
+
+def test_threads_of_the_machine_do_not_change_the_bits(data, model):
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        again = clone(model).fit(data.X, data.Y)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(again.network_.flat, model.network_.flat)
+
+
+def test_head_for_genes_does_not_change_the_predictions(data, model):
+    plain = clone(model).set_params(reconstruct=False).fit(data.X, data.Y)
+    assert torch.equal(plain.network_.flat, model.network_.flat)
+    with pytest.raises(AttributeError, match="reconstruct=True"):
+        plain.reconstruct_genes(data.X)
+
+
+def test_eval_set_is_only_watched(data, model):
+    watched = clone(model).fit(data.X, data.Y, eval_set=(data.X[:20], data.Y[:20]))
+    assert torch.equal(watched.network_.flat, model.network_.flat)
+    last = watched.history_[watched.history_.stage == "fine-tuning"].iloc[-1]
+    assert last.eval_r2 == pytest.approx(watched.score(data.X[:20], data.Y[:20]), abs=1e-5)
+
+
+def test_history_has_every_stage(model):
+    counts = model.history_.groupby("stage", sort=False).epoch.count().to_dict()
+    assert counts == {"pretraining": 2, "frozen": 2, "unfrozen": 2, "fine-tuning": 3, "reconstruction": 3}
+    assert list(model.history_.columns) == [
+        "stage", "epoch", "loss", "penalty", "r2", "eval_loss", "eval_r2", "genes_alive",
+    ]  # fmt: skip
+    assert model.history_.epoch.tolist() == list(range(1, 13))
+    pretraining = model.history_[model.history_.stage == "pretraining"]
+    assert pretraining.r2.isna().all() and pretraining.eval_loss.notna().all()
+
+
+def test_straight_and_wide_variants(data):
+    straight = SparseBottleneckRegressor(**QUICK, pretraining=False, n_components=11).fit(data.X, data.Y)
+    assert straight.history_.stage.unique().tolist() == ["straight", "unfrozen", "fine-tuning"]
+    assert straight.transform(data.X).shape[1] == 11
+
+
+def test_it_learns(data):
+    model = SparseBottleneckRegressor(
+        n_genes=20,
+        hidden_layers=(32, 16),
+        epochs=(10, 30, 60, 100),
+        learning_rate=3e-3,
+        group_lasso=0.01,
+        random_state=0,
+    )
+    assert model.fit(data.X, data.Y).score(data.X, data.Y) > 0.5
+
+
+def test_pandas_and_anndata_give_what_numpy_gives(data, model):
+    frame = pd.DataFrame(data.X, data.cell_names, data.gene_names)
+    outputs = pd.DataFrame(data.Y, data.cell_names, data.feature_names)
+    named = clone(model).fit(frame, outputs)
+    np.testing.assert_array_equal(named.predict(frame), model.predict(data.X))
+    np.testing.assert_array_equal(named.get_feature_names_out(), data.gene_names[model.get_support()])
+    np.testing.assert_array_equal(named.output_names_, data.feature_names)
+    adata = data.to_anndata()
+    from_anndata = clone(model).fit(adata)
+    np.testing.assert_array_equal(from_anndata.predict(adata), model.predict(data.X))
+    np.testing.assert_array_equal(clone(model).fit(adata, "outputs").transform(adata), model.transform(data.X))
+    with pytest.raises(ValueError, match=r"no obsm\['ephys'\]; it has \['outputs'\]"):
+        clone(model).fit(adata, "ephys")
+
+
+def test_gene_names_without_a_table(model, data):
+    names = model.get_feature_names_out()
+    assert names.tolist() == [f"x{i}" for i in model.get_support(indices=True)]
+    assert model.get_feature_names_out(data.gene_names).tolist() == data.gene_names[model.get_support()].tolist()
+    with pytest.raises(ValueError, match="expected 40 names, got 3"):
+        model.get_feature_names_out(["a", "b", "c"])
+
+
+@pytest.mark.parametrize("way", ["safetensors", "pickle", "copy"])
+def test_a_saved_model_predicts_the_same(model, data, tmp_path, way):
+    if way == "safetensors":
+        again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
+        pd.testing.assert_frame_equal(again.history_, model.history_)
+        assert again.get_params() == model.get_params()
+    else:
+        again = pickle.loads(pickle.dumps(model)) if way == "pickle" else copy.deepcopy(model)
+    for method in ("predict", "transform", "reconstruct_genes"):
+        np.testing.assert_array_equal(getattr(again, method)(data.X), getattr(model, method)(data.X))
+    np.testing.assert_array_equal(again.get_feature_names_out(), model.get_feature_names_out())
+    assert again.score(data.X, data.Y) == model.score(data.X, data.Y)
+
+
+def test_saved_vector_outputs_and_names(data, tmp_path):
+    frame = pd.DataFrame(data.X, data.cell_names, data.gene_names)
+    model = SparseBottleneckRegressor(**QUICK).fit(frame, data.Y[:, 0])
+    again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
+    np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
+    assert again.predict(frame).ndim == 1
+    assert again.feature_names_in_.tolist() == data.gene_names.tolist()
+
+
+def test_foreign_model_files_are_refused(model, tmp_path):
+    path = model.save(tmp_path / "m.safetensors")
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"not a model", pickle.dumps({"a": 1})):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="not a model of sbnn"):
+            SparseBottleneckRegressor.load(path)
+    from safetensors.torch import save
+
+    path.write_bytes(save({"x": torch.zeros(1)}, {"sbnn": json.dumps({"format": "sbnn-model-0"})}))
+    with pytest.raises(ValueError, match="format 'sbnn-model-0', expected"):
+        SparseBottleneckRegressor.load(path)
+    with pytest.raises(FileNotFoundError):
+        SparseBottleneckRegressor.load(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_genes": 41}, "n_genes: expected 1 to 40"),
+        ({"n_genes": 0}, "n_genes: expected 1 to 40"),
+        ({"protocol": "papyrus"}, r"protocol: 'papyrus' is unknown, expected one of \['paper'\]"),
+        ({"n_components": 0}, "n_components: expected at least 1"),
+        ({"group_lasso": -1}, "group_lasso: expected a number >= 0"),
+        ({"group_lasso": float("nan")}, "group_lasso"),
+        ({"hidden_layers": (16,)}, "hidden_layers: expected at least two"),
+        ({"epochs": (1, 2)}, "epochs: expected four"),
+        ({"device": "abacus"}, "device: 'abacus' is unknown"),
+    ],
+)
+def test_bad_parameters(data, change, message):
+    with pytest.raises(ValueError, match=message):
+        SparseBottleneckRegressor(**(QUICK | change)).fit(data.X, data.Y)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_an_absent_gpu_is_named(data):
+    with pytest.raises(ValueError, match="no CUDA device"):
+        SparseBottleneckRegressor(**QUICK, device="cuda").fit(data.X, data.Y)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_missing_and_infinite_values(data, value):
+    X, Y = data.X.copy(), data.Y.copy()
+    X[3, 4] = value
+    with pytest.raises(ValueError, match="Input X contains"):
+        SparseBottleneckRegressor(**QUICK).fit(X, data.Y)
+    Y[3, 2] = value
+    with pytest.raises(ValueError, match="contains"):
+        SparseBottleneckRegressor(**QUICK).fit(data.X, Y)
+
+
+def test_rows_and_names_that_do_not_match(data):
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        SparseBottleneckRegressor(**QUICK).fit(data.X, data.Y[:-1])
+    frame = pd.DataFrame(data.X, data.cell_names, data.gene_names)
+    outputs = pd.DataFrame(data.Y, data.cell_names)
+    with pytest.raises(ValueError, match="another order"):
+        SparseBottleneckRegressor(**QUICK).fit(frame, outputs.iloc[::-1])
+    with pytest.raises(ValueError, match="row names differ"):
+        SparseBottleneckRegressor(**QUICK).fit(frame, outputs.set_axis([f"other{i}" for i in range(len(outputs))]))
+    frame.columns = ["same", *frame.columns[1:-1], "same"]
+    with pytest.raises(ValueError, match=r"gene names must be unique, these repeat: \['same'\]"):
+        SparseBottleneckRegressor(**QUICK).fit(frame, data.Y)
+
+
+def test_a_constant_gene_warns_and_is_never_kept(data):
+    X = data.X.copy()
+    X[:, 7] = 3.3
+    with pytest.warns(UserWarning, match=r"1 gene\(s\) are constant.*x7"):
+        model = SparseBottleneckRegressor(**QUICK | {"epochs": (20, 5, 20, 3), "learning_rate": 1e-3}).fit(X, data.Y)
+    assert not model.get_support()[7]
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_too_few_cells_for_clusters_trains_straight(data):
+    with pytest.warns(UserWarning, match="the pretraining is left out"):
+        model = SparseBottleneckRegressor(**QUICK).fit(data.X[:15], data.Y[:15])
+    assert "pretraining" not in set(model.history_.stage)
+
+
+def test_protocols_are_data():
+    stages = PROTOCOLS["paper"]()
+    assert all(isinstance(stage, Stage) for stage in stages)
