@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.paired import PairedData
-from sbnn.preprocessing import expression_pipeline
+from sbnn.preprocessing import Standardizer, expression_pipeline
 from sbnn.results import Record, load, save
 from sbnn.training import reproducible
 
@@ -300,7 +300,7 @@ def _split(data, fold, scaling):
     X, Y, counts = data if isinstance(data, tuple) else (data.X, data.Y, data.counts)
     train, test = fold
     if scaling == "fold":
-        scaler = StandardScaler() if counts is None else expression_pipeline()
+        scaler = Standardizer(constant="zero") if counts is None else expression_pipeline()
         source = X if counts is None else counts
         X_train, X_test = scaler.fit_transform(source[train]), scaler.transform(source[test])
         scaler = StandardScaler().fit(Y[train].astype(np.float64))

@@ -17,7 +17,7 @@ import pandas as pd
 from sbnn.paired import PairedData
 from sbnn.preprocessing import log2p1, normalize_library_size
 from sbnn.registry import FoundFile, find_files
-from sbnn.scala import cell_labels, join_cell_names, read_counts
+from sbnn.scala import cell_labels, read_counts
 from sbnn.simulate import simulate_patchseq
 
 _CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
@@ -156,16 +156,7 @@ def _read_scala_34c_counts(found: dict[str, FoundFile]) -> PairedData:
 
 
 def _read_labels(path: Path) -> pd.DataFrame:
-    """Read the metadata: what `cell_labels` takes from it, and the animal and the depth of the soma."""
-    metadata = pd.read_csv(path, sep="\t", dtype={"Targeted layer": str})
-    extra = pd.DataFrame(
-        {
-            "mouse": metadata["Mouse"].array,
-            "soma_depth_um": pd.to_numeric(metadata["Soma depth (µm)"], errors="coerce").array,  # or "Slice Lost"
-        },
-        index=join_cell_names(metadata["Cell"]),
-    )
-    return cell_labels(metadata).join(extra)
+    return cell_labels(pd.read_csv(path, sep="\t", dtype={"Targeted layer": str}))
 
 
 def _colors_of(labels: pd.DataFrame) -> dict[str, str]:

@@ -59,8 +59,8 @@ class PairedData:
     files : mapping of str to str, optional
         Name -> sha256 of the files the data was read from.
     truth : mapping, optional
-        Ground truth of simulated data. ``"genes"`` (names of those that drive `Y`) and ``"latent"`` of shape
-        (n_cells, d) follow `subset`; other entries are kept as they are.
+        Ground truth of simulated data. ``"genes"`` (names of those that drive `Y`), ``"latent"`` of shape
+        (n_cells, d) and ``"outputs"`` (noise-free, as `Y`) follow `subset`; other entries are kept as they are.
 
     Raises
     ------
@@ -199,8 +199,9 @@ class PairedData:
         names = {"cells": self.cell_names[rows], "genes": self.gene_names[columns]}
         whole = np.array_equal(names["cells"], self.cell_names) and np.array_equal(names["genes"], self.gene_names)
         truth = dict(self.truth)
-        if "latent" in truth:
-            truth["latent"] = np.asarray(truth["latent"])[rows]
+        for key in ("latent", "outputs"):
+            if key in truth:
+                truth[key] = np.asarray(truth[key])[rows]
         if "genes" in truth:
             kept = set(names["genes"])
             truth["genes"] = [gene for gene in truth["genes"] if gene in kept]
