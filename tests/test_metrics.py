@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from sbnn.metrics import feature_r2, pooled_r2
+
+
+@pytest.fixture
+def outputs(rng):
+    """Measured (30, 4), predicted, and training means that differ from the means of these cells."""
+    truth = rng.normal(size=(30, 4)) * [1, 2, 3, 10]
+    return truth, truth + rng.normal(size=truth.shape), rng.normal(size=4)
+
+
+def test_pooled_r2_is_one_minus_the_ratio_of_the_sums(outputs):
+    truth, predicted, mean = outputs
+    errors = sum((truth[i, k] - predicted[i, k]) ** 2 for i in range(30) for k in range(4))
+    total = sum((truth[i, k] - mean[k]) ** 2 for i in range(30) for k in range(4))
+    assert pooled_r2(truth, predicted, mean) == pytest.approx(1 - errors / total, rel=1e-12)
+
+
+def test_the_training_mean_scores_zero_and_the_truth_scores_one(outputs):
+    truth, _, mean = outputs
+    assert pooled_r2(truth, np.tile(mean, (30, 1)), mean) == 0
+    assert pooled_r2(truth, truth, mean) == 1
+    np.testing.assert_array_equal(feature_r2(truth, np.tile(mean, (30, 1)), mean), np.zeros(4))
+
+
+def test_the_test_mean_is_not_used(outputs):
+    truth, _, mean = outputs
+    # Predicting the mean of the test cells is better than the training mean, though no model can know it.
+    assert pooled_r2(truth, np.tile(truth.mean(axis=0), (30, 1)), mean) > 0
+
+
+def test_pooled_r2_is_the_mean_of_the_features_weighted_by_their_variance(outputs):
+    truth, predicted, mean = outputs
+    weights = ((truth - mean) ** 2).sum(axis=0)
+    assert pooled_r2(truth, predicted, mean) == pytest.approx(
+        np.average(feature_r2(truth, predicted, mean), weights=weights), rel=1e-12
+    )
+
+
+def test_one_output_and_one_mean_for_all(outputs):
+    truth, predicted, _ = outputs
+    assert pooled_r2(truth[:, 0], predicted[:, 0], 0.5) == feature_r2(truth[:, :1], predicted[:, :1], [0.5])[0]
+    assert pooled_r2(truth, predicted, 0.5) == pooled_r2(truth, predicted, np.full(4, 0.5))
+
+
+def test_sums_are_in_double_precision():
+    truth = np.full((10_000, 1), 1000, dtype=np.float32)
+    truth[0] = 1001
+    assert pooled_r2(truth, np.full_like(truth, 1000), 1000.5) == pytest.approx(1 - 1 / 2500, rel=1e-12)
+
+
+def test_nothing_to_explain_is_nan():
+    truth = np.array([[1.0, 2.0], [1.0, 3.0]])
+    per_feature = feature_r2(truth, truth, [1.0, 2.0])
+    assert np.isnan(per_feature[0])
+    assert per_feature[1] == 1
+    assert np.isnan(pooled_r2(truth[:, 0], truth[:, 0], 1.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t, p, m: (t, p[:-1], m), r"got Y_true \(30, 4\) and Y_pred \(29, 4\)"),
+        (lambda t, p, m: (t[:, :1], p[:, 0], m), "one shape"),
+        (lambda t, p, m: (t[:0], p[:0], m), "no cells"),
+        (lambda t, p, m: (t, p, m[:3]), r"Y_mean must hold .*\(4,\).*got shape \(3,\)"),
+        (lambda t, p, m: (t, np.where(p == p.max(), np.nan, p), m), "Y_pred contains NaN or infinity"),
+        (lambda t, p, m: (np.where(t == t.max(), np.inf, t), p, m), "Y_true contains NaN or infinity"),
+    ],
+)
+@pytest.mark.parametrize("score", [pooled_r2, feature_r2])
+def test_bad_input_is_named(outputs, change, message, score):
+    with pytest.raises(ValueError, match=message):
+        score(*change(*outputs))
