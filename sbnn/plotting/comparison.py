@@ -1,0 +1,174 @@
+"""Networks with and without a bottleneck beside the linear models: genes needed, pretraining, training."""
+
+import numpy as np
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
+
+from sbnn.plotting import reading
+from sbnn.plotting.common import PALETTE, freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.curves import (
+    PUBLISHED,
+    draw_epochs,
+    extreme_ranks,
+    limit_r2,
+    mark_stages,
+    require_linear,
+    require_network,
+    srrr_levels,
+)
+from sbnn.plotting.labels import name_level, name_line, settle_labels
+
+GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+DASHED = (0, (3, 1.5))
+DODGE = 1.045
+LINEAR_SHADES = ("0.55", "black")  # smallest and largest rank
+
+
+@styled
+def bottleneck_comparison(network, srrr, ridge=None, published=None, group_lasso=0.1):
+    """Test R2 against the number of genes, cross-entropy of the pretraining, and test R2 over the epochs.
+
+    Parameters
+    ----------
+    network : Record
+        Cross-validation of `SparseBottleneckRegressor` over any of ``n_components`` and ``pretraining``.
+    srrr : Record
+        Cross-validation of sparse reduced-rank regression over ``rank`` and ``alpha``; the smallest and the largest
+        rank are drawn.
+    ridge : Record, optional
+        Cross-validation of a model of all genes with a single grid point; drawn as a level.
+    published : list of dict, optional
+        Published results: ``{"n_components": 2, "group_lasso": 0.1, "n_genes": 25, "test_r2": 0.397}`` and
+        ``{"rank": 2, "n_genes": 24, "test_r2": 0.350}``; drawn as hollow
+        diamonds and circles.
+    group_lasso : float
+        Strength of the networks drawn; the nearest one in the record is taken.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Bands and bars are the sample SD over folds. Without any pretrained network there is no middle panel.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a record is of another kind or of other data.
+    """
+    require_network(network, "network")
+    require_linear(srrr, "srrr", network)
+    if ridge is not None:
+        reading.require(ridge, "ridge", "a cross-validation record of ridge regression", ["test_r2"])
+        reading.require_same_data(ridge, "ridge", network)
+    strength = reading.nearest(reading.levels(network, "group_lasso"), group_lasso)
+    chosen = reading.points(network, group_lasso=strength)
+    pretrained = [g for g in chosen if reading.parameter(network, g, "pretraining")]
+    # Of a width that is there with and without pretraining, the pretrained network stands for it.
+    widths = {reading.parameter(network, g, "n_components"): g for g in sorted(chosen, key=lambda g: g in pretrained)}
+    colors = {width: PALETTE[i % len(PALETTE)] for i, width in enumerate(sorted(widths))}
+
+    figure = new_figure(2.6)
+    panels = figure.subplots(1, 3 if pretrained else 2, width_ratios=(1.1, 0.8, 1.1) if pretrained else None)
+    entries = _draw_genes(panels[0], network, widths, colors, srrr, ridge, published, strength)
+    if pretrained:
+        _draw_cross_entropy(panels[1], network, pretrained, colors)
+    _draw_training(panels[-1], network, chosen, colors, srrr)
+    figure.legend(
+        entries,
+        ["published: sBNN, sRRR" if isinstance(entry, tuple) else entry.get_label() for entry in entries],
+        handler_map={tuple: HandlerTuple(ndivide=None)},
+        loc="outside upper center",
+        ncols=-(-len(entries) // 2),
+    )
+    settle_labels(figure, freeze_layout(figure))
+    letter_panels(figure, [panels])
+    return figure
+
+
+def _draw_genes(ax, network, widths, colors, srrr, ridge, published, strength):
+    """Draw the panel and return the entries of the legend."""
+    entries, genes, shown = [], [], []
+    for i, width in enumerate(sorted(widths)):
+        mean, spread = reading.mean_sd(network.test_r2[:, widths[width]])
+        n_genes, color = float(network.n_selected[:, widths[width]].mean()), colors[width]
+        # Networks of one size stand side by side, the published ones further out, not on top of each other.
+        place = (i - (len(widths) - 1) / 2) * (2 if len(widths) < 3 else 4)
+        ax.errorbar(
+            n_genes * DODGE**place, mean, spread or None, fmt="o", color=color, ms=3.5, lw=1, capsize=1.5, zorder=5
+        )
+        label = f"sBNN, d = {width}, λ = {reading.number(strength)}: {mean:.3f}" + (
+            f" ± {spread:.3f}" if spread else ""
+        )
+        for row in reading.published_rows(published, "n_components", width, pretraining=True, group_lasso=strength):
+            further = DODGE ** (place + (2 if place > 0 else -2))
+            ax.plot(row.get("n_genes", n_genes) * further, row["test_r2"], color=color, zorder=4, **PUBLISHED)
+            label += f" (published {row['test_r2']:.3f})"
+            shown.append(row["test_r2"])
+        entries.append(Line2D([], [], marker="o", ms=3.5, ls="", color=color, label=label))
+        genes.append(n_genes)
+    for rank, shade in zip(extreme_ranks(srrr), LINEAR_SHADES, strict=False):
+        among = [g for g in reading.points(srrr, rank=rank) if srrr.n_selected[:, g].mean() >= 1]
+        among.sort(key=lambda g: srrr.n_selected[:, g].mean())
+        n_genes = srrr.n_selected[:, among].mean(0)
+        mean, spread = reading.mean_sd(srrr.test_r2[:, among])
+        ax.plot(n_genes, mean, color=shade, marker="." if len(among) < 8 else None)
+        ax.fill_between(n_genes, mean - spread, mean + spread, color=shade, alpha=0.13, lw=0)
+        for row in reading.published_rows(published, "rank", rank):
+            if "n_genes" in row:
+                ax.plot(row["n_genes"], row["test_r2"], color=shade, zorder=4, **{**PUBLISHED, "marker": "o"})
+                shown.append(row["test_r2"])
+        entries.append(Line2D([], [], color=shade, label=f"sRRR, rank {rank}"))
+        genes.extend(n_genes)
+    if ridge is not None:
+        value = ridge.test_r2.mean()
+        ax.axhline(value, color=PALETTE[2], lw=1, ls=":")
+        count = f"{len(ridge.gene_names)} genes" if "gene_names" in ridge.values else "all genes"
+        entries.append(Line2D([], [], color=PALETTE[2], lw=1, ls=":", label=f"ridge, {count}: {value:.3f}"))
+    if shown:
+        entries.append(tuple(Line2D([], [], color="0.3", **{**PUBLISHED, "marker": marker}) for marker in "Do"))
+    target = reading.gene_target(network)
+    name_line(ax, target, f"{target} genes", low=True)
+    ax.set(xscale="log", xlabel="selected genes", ylabel="test R²")
+    ax.set_xlim(min(genes) / 1.2, max(genes) * 1.2)
+    ax.xaxis.set_major_locator(FixedLocator([tick for tick in GENE_TICKS if min(genes) <= tick <= max(genes)]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.set_title("mean ± SD over folds", loc="left")
+    return entries
+
+
+def _draw_cross_entropy(ax, network, points, colors):
+    curves = []
+    for point in points:
+        color = colors[reading.parameter(network, point, "n_components")]
+        for column, dashes in (("loss", DASHED), ("eval_loss", "-")):
+            values = reading.curve(network, point, column, stage="pretraining")
+            curves.append(draw_epochs(ax, values, color, ls=dashes)[0])
+    ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy", xlim=(0, len(curves[0])))
+    ax.set_ylim(0, 1.08 * max(np.nanquantile(curve, 0.97) for curve in curves))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    _explain_lines(ax, "validation", "training")
+
+
+def _draw_training(ax, network, points, colors, srrr):
+    variants = {bool(reading.parameter(network, g, "pretraining")) for g in points}
+    curves = []
+    for point in points:
+        dashed = len(variants) == 2 and not reading.parameter(network, point, "pretraining")
+        color = colors[reading.parameter(network, point, "n_components")]
+        values = reading.curve(network, point, "eval_r2")
+        # One band per colour: four would hide each other.
+        curves.append(draw_epochs(ax, values, color, band=not dashed, ls=DASHED if dashed else "-"))
+    lines = srrr_levels(srrr, reading.gene_target(network))
+    for (value, _), rank, shade in zip(lines, extreme_ranks(srrr), LINEAR_SHADES, strict=False):
+        ax.axhline(value, color=shade, lw=0.9, zorder=1.5)
+        name_level(ax, value, f"sRRR\nrank {rank}", shade)
+    mark_stages(ax, network, points[0])
+    limit_r2(ax, curves, [value for value, _ in lines])
+    if len(variants) == 2:
+        _explain_lines(ax, "pretrained (± SD)", "straight")
+
+
+def _explain_lines(ax, solid, dashed):
+    entries = [Line2D([], [], color="0.3", label=solid), Line2D([], [], color="0.3", ls=DASHED, label=dashed)]
+    ax.legend(handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=2)

@@ -1,0 +1,165 @@
+"""Labels that do not collide: spread along the edge of a panel, or beside the points they name."""
+
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.transforms import Bbox
+from sklearn.isotonic import isotonic_regression
+
+HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
+
+
+def name_line(ax, x, name, low=False):
+    """Draw a dashed vertical line with its name at the top (or bottom), to be settled by `settle_labels`."""
+    ax.axvline(x, color="0.45", lw=0.7, ls=(0, (3, 2)), zorder=1)
+    height, va = (0, "bottom") if low else (1, "top")
+    place = {"xy": (x, height), "xycoords": ax.get_xaxis_transform(), "textcoords": "offset points"}
+    ax.annotate(name, xytext=(2, 1 - 2 * height), va=va, ha="left", fontsize=6, color="0.3", gid="line", **place)
+
+
+def name_level(ax, y, name, color="black", x=1.03):
+    """Write a name to the right of the axes at a height in data units, to be settled by `settle_labels`."""
+    ax.text(
+        x, y, name, color=color, transform=ax.get_yaxis_transform(), va="center", ha="left", fontsize=6.5, gid="level"
+    )
+
+
+def settle_labels(figure, renderer):
+    """Move the labels of lines and levels apart, once the layout is final.
+
+    Parameters
+    ----------
+    figure : Figure
+    renderer : RendererBase
+    """
+    for ax in figure.axes:
+        _settle_levels(ax, [text for text in ax.texts if text.get_gid() == "level"], renderer)
+        _settle_lines(ax, [text for text in ax.texts if text.get_gid() == "line"], renderer)
+
+
+def _settle_levels(ax, texts, renderer):
+    """Move the names apart, each as little as possible; a thin line leads back to its level."""
+    if not texts:
+        return
+    texts = sorted(texts, key=lambda text: text.get_position()[1])
+    boxes = [text.get_window_extent(renderer) for text in texts]
+    heights = np.array([box.height for box in boxes]) + ax.figure.dpi / 72
+    levels = np.array([(box.y0 + box.y1) / 2 for box in boxes])
+    # Least squares under "each one at least half the two heights above the one before": isotonic regression.
+    offsets = np.concatenate([[0], np.cumsum((heights[1:] + heights[:-1]) / 2)])
+    frame = ax.get_window_extent(renderer)
+    low, high = frame.y0 + heights[0] / 2, frame.y1 - heights[-1] / 2 - offsets[-1]
+    places = isotonic_regression(levels - offsets, y_min=low, y_max=max(low, high)) + offsets
+    to_axes = ax.transAxes.inverted()
+    for text, level, place in zip(texts, levels, places, strict=True):
+        x = text.get_position()[0]
+        y0, y1 = (to_axes.transform((0, y))[1] for y in (level, place))
+        text.set(transform=ax.transAxes, position=(x, y1))
+        leader = {"transform": ax.transAxes, "color": text.get_color(), "lw": 0.5, "clip_on": False}
+        ax.plot([1.002, x - 0.003], [y0, y1], **leader)
+
+
+def _settle_lines(ax, texts, renderer):
+    """Turn names back into the axes, and move them below each other where they would collide."""
+    settled, edge = [], ax.get_window_extent(renderer).x1
+    for text in texts:
+        across, down = text.get_position()
+        if text.get_window_extent(renderer).x1 > edge:
+            text.set(ha="right", position=(-across, down))
+        while any(text.get_window_extent(renderer).overlaps(box) for box in settled):
+            down -= text.get_fontsize() * 1.2
+            text.set_position((text.get_position()[0], down))
+        settled.append(text.get_window_extent(renderer))
+
+
+def place_names(ax, points, names, renderer, avoid=(), background=None, leader=True, gap=3.5, **text_options):
+    """Write a name beside each point such that no two names overlap, none leaves the axes or hides a named point.
+
+    Every name takes the cheapest of many places around its point: near ones first, free ones before all.
+
+    Parameters
+    ----------
+    ax : Axes
+        With its final limits and position.
+    points : ndarray, shape (n, 2)
+        In data units.
+    names : sequence of n str
+    renderer : RendererBase
+    avoid : sequence of Bbox
+        Boxes (pixels) to keep clear of.
+    background : ndarray, shape (m, 2), optional
+        Further points (data units) that are better not covered.
+    leader : bool
+        Join a name that ended up far from its point to it by a thin line.
+    gap : float
+        Smallest distance from point to name, in typographic points.
+    **text_options
+        Of the text.
+
+    Returns
+    -------
+    list of Annotation
+        In the order of `names`.
+    """
+    pixels = ax.transData.transform(np.asarray(points, float))
+    dots = pixels if background is None else ax.transData.transform(np.asarray(background, float))
+    frame, unit = ax.get_window_extent(renderer), ax.figure.dpi / 72
+    placed, notes = list(avoid), [None] * len(names)
+    # Those in the thick of it first: they have the fewest places to go.
+    crowding = (np.linalg.norm(pixels[:, np.newaxis] - pixels, axis=2) < 40 * unit).sum(1)
+    for i in np.argsort(-crowding, kind="stable"):
+        note = ax.annotate(names[i], points[i], (0, 0), textcoords="offset points", annotation_clip=False)
+        note.set(ha="center", va="center", path_effects=HALO, **text_options)
+        note.set_in_layout(False)
+        extent = note.get_window_extent(renderer)
+        size = np.array([extent.width, extent.height])
+        shifts = _shifts(size, gap * unit, unit)
+        boxes = [Bbox.from_bounds(*(pixels[i] + shift - size / 2), *size) for shift in shifts]
+        costs = [
+            _cost(box, shift, placed, np.delete(pixels, i, 0), dots, frame, unit)
+            for box, shift in zip(boxes, shifts, strict=True)
+        ]
+        best = int(np.argmin(costs))
+        note.set_position(shifts[best] / unit)
+        placed.append(boxes[best].padded(0.5 * unit))
+        notes[i] = note
+        if leader and _distance(shifts[best], size) > (gap + 4) * unit:
+            line = np.clip(0, shifts[best] - size / 2, shifts[best] + size / 2)  # nearest point of the box
+            ax.plot(*ax.transData.inverted().transform([pixels[i], pixels[i] + line]).T, color="0.2", lw=0.4, zorder=4)
+    return notes
+
+
+def _shifts(size, gap, unit):
+    """Places of the centre of a box around a point, the best side (right) first."""
+    shifts = []
+    for distance in gap + np.array([0, 3, 7, 12, 18, 25, 33, 42, 55]) * unit:
+        for angle in np.pi * np.array([0, 0.25, -0.25, 1, 0.75, -0.75, 0.5, -0.5, 0.125, -0.125, 0.875, -0.875]):
+            direction = np.array([np.cos(angle), np.sin(angle)])
+            # The box touches the circle of radius `distance` with its side, corner or edge that faces the point.
+            shifts.append(direction * distance + np.sign(np.round(direction, 9)) * np.abs(direction) ** 0.5 * size / 2)
+    return shifts
+
+
+def _distance(shift, size):
+    return np.linalg.norm(np.maximum(np.abs(shift) - size / 2, 0))
+
+
+def _cost(box, shift, placed, named, dots, frame, unit):
+    overlap = sum(_shared(box, other) for other in placed)
+    outside = box.width * box.height - _shared(box, frame)
+    near = box.padded(3 * unit)  # closer, and the name would seem to belong to the other point
+    hidden = _count(near, named)
+    size = np.array([box.width, box.height])
+    crowd = _count(box, dots) / max(len(dots), 1) ** 0.5
+    return (1e4 * (overlap + outside) / unit**2) + 1e3 * hidden + 5 * crowd + _distance(shift, size) / unit
+
+
+def _shared(a, b):
+    """Area of the overlap of two boxes."""
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    return max(width, 0) * max(height, 0)
+
+
+def _count(box, points):
+    inside = (points > box.min) & (points < box.max)
+    return int(inside.all(1).sum())

@@ -1,0 +1,98 @@
+"""Which genes have more near-zero counts than their expression level explains."""
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from sbnn.plotting import reading
+from sbnn.plotting.common import freeze_layout, new_figure, styled
+from sbnn.plotting.labels import place_names
+
+SELECTION = "a record of a gene selection"
+NEEDED = ("gene_names", "mean_log2", "near_zero_frequency", "selected", "slope", "b", "offset", "threshold")
+# Genes that tell cortical cell classes apart, and one that all neurons express.
+MARKERS = (
+    *("Snap25", "Gad1", "Slc17a7", "Pvalb", "Sst", "Vip", "Lamp5", "Sncg", "Cux2", "Fezf2", "Foxp2", "Rorb"),
+    *("Calb2", "Npy", "Th", "Chodl", "Cck", "Tac1", "Reln", "Penk"),
+)
+CURVE_COLOR = "#E69F00"
+
+
+@styled
+def gene_selection_curve(record, markers=None):
+    """Frequency of near-zero counts against mean expression of every gene, with the curve that selects.
+
+    Parameters
+    ----------
+    record : Record
+        ``values`` has, per gene, ``gene_names``, ``mean_log2``, ``near_zero_frequency`` and ``selected``, and the
+        numbers ``slope``, ``b``, ``offset`` and ``threshold`` of the curve, as in `GeneSelection`.
+    markers : sequence of str, optional
+        Genes to name. By default well-known cortical markers, as far as the data has them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Genes without any count above the threshold have no mean and are not drawn.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the record is of another kind, or has no such gene.
+    """
+    reading.require(record, "record", SELECTION, NEEDED)
+    x, y, selected = (np.asarray(record.values[name]) for name in ("mean_log2", "near_zero_frequency", "selected"))
+    drawn = np.isfinite(x)
+    named = _named(np.asarray(record.gene_names), drawn, markers)
+
+    figure = new_figure(3.6)
+    ax = figure.subplots()
+    low, high = x[drawn].min(), x[drawn].max()
+    margin = 0.02 * max(high - low, 1)
+    ax.set(xlim=(low - margin, high + margin), ylim=(-0.02, 1.03))
+    line = np.linspace(*ax.get_xlim(), 500)
+    curve = _curve(record, line)
+    ax.fill_between(line, curve.clip(max=2), 2, color=CURVE_COLOR, alpha=0.12, lw=0)
+    for chosen, color in ((~selected & drawn, "0.6"), (selected & drawn, "0.15")):
+        ax.plot(x[chosen], y[chosen], ".", color=color, ms=2, mew=0, rasterized=True)
+    ax.plot(line, curve, color=CURVE_COLOR, lw=1.5)
+    places = np.column_stack([x[named], y[named]])
+    ax.plot(*places.T, "o", ms=3.2, mfc="#0072B2", mec="white", mew=0.4, zorder=5)
+    ax.set(
+        xlabel=f"mean log₂ count of the cells with more than {record.threshold:g}",
+        ylabel=f"fraction of cells with at most {record.threshold:g} counts" if record.threshold else
+        "fraction of cells without a count",
+    )  # fmt: skip
+    rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
+    # Genes on the selected side that were seen in too few cells to judge.
+    scarce = (~selected & drawn & (y > _curve(record, x))).any()
+    left_out = "left out" + (" (below the curve, or in too few cells)" if scarce else "")
+    dot = {"ls": "", "marker": "o", "ms": 2.5}
+    entries = [
+        Line2D([], [], color=CURVE_COLOR, lw=1.5, label=rule),
+        Patch(color=CURVE_COLOR, alpha=0.12, lw=0, label="selected side"),
+        Line2D([], [], color="0.15", label=f"{selected.sum()} selected of {len(selected)} genes", **dot),
+        Line2D([], [], color="0.6", label=left_out, **dot),
+    ]
+    ax.legend(handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=4)
+    renderer = freeze_layout(figure)
+    if named:
+        background = np.column_stack([x, y])[drawn]
+        place_names(
+            ax, places, np.asarray(record.gene_names)[named], renderer, background=background,
+            fontsize=7, fontstyle="italic",
+        )  # fmt: skip
+    return figure
+
+
+def _curve(record, mean_log2):
+    return np.exp(-record.slope * (mean_log2 - record.b)) + record.offset
+
+
+def _named(genes, drawn, markers):
+    """Positions of the genes to name."""
+    place = {gene: i for i, gene in enumerate(genes)}
+    unknown = [gene for gene in markers or () if gene not in place]
+    if unknown:
+        raise ValueError(f"markers: expected genes of the record, got also {unknown}")
+    return [place[gene] for gene in (MARKERS if markers is None else markers) if gene in place and drawn[place[gene]]]
