@@ -353,7 +353,7 @@ def _score(model, X_train, Y_train, X_test, Y_test):
     if hasattr(model, "transform"):
         outcome["test_latent"] = np.asarray(model.transform(X_test)).astype(np.float32)
     if hasattr(model, "history_"):
-        outcome["history"] = model.history_
+        outcome["history"] = model.history_.astype({c: "float32" for c in model.history_.select_dtypes("float64")})
     return outcome
 
 

@@ -1,0 +1,197 @@
+"""Tables of results, ours beside the published ones, from saved records alone.
+
+    python -m sbnn.report [data set] [--saved-models saved_models]
+
+prints the accuracy table of the README.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sbnn import published
+from sbnn.crossval import epoch_curves
+from sbnn.experiments import N_GENES, nearest_point
+from sbnn.results import load
+
+LEAK = "scaled_over_all_cells"
+LASSO = 0.1  # the strength of the group lasso that the paper settled on
+SRRR_GENES = (24, 33, 83)  # numbers of genes at which the paper gives full-rank sparse reduced-rank regression
+
+
+def r2_before_pruning(record, **params):
+    """Test R2 of every fold at the end of the last stage with all genes.
+
+    Parameters
+    ----------
+    record : Record
+        A cross-validation of the network.
+    **params
+        The grid point.
+
+    Returns
+    -------
+    ndarray, shape (folds,)
+    """
+    curves = epoch_curves(record, **params)
+    return curves[curves.stage == "unfrozen"].groupby("fold").eval_r2.last().to_numpy()
+
+
+def accuracy_table(folder):
+    """Test R2 of every model of the paper on a data set, for both ways of scaling.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        With the cross-validations of `sbnn.experiments.run_cross_validations`.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by model; ``genes`` (mean over the folds), ``R2`` and ``SD`` over the folds for data scaled over all
+        cells (as published), ``published``, and ``R2, scaled per fold`` and its SD.
+    """
+    folder = Path(folder)
+    leaky, clean = ({}, {})
+    for rows, suffix in ((leaky, f"_{LEAK}"), (clean, "")):
+        networks, srrr, ridge = (load(folder / f"cv_{name}{suffix}.pickle") for name in ("network", "srrr", "ridge"))
+        rows.update(_network_rows(networks))
+        rows.update(_srrr_rows(srrr))
+        rows["ridge, all genes"] = (len(ridge.gene_names), ridge.test_r2[:, 0])
+    known = _published_rows(networks.dataset)
+    table = pd.DataFrame(index=pd.Index(list(leaky), name="model"))
+    table["genes"] = [leaky[model][0] for model in table.index]
+    table["R2"] = [leaky[model][1].mean() for model in table.index]
+    table["SD"] = [leaky[model][1].std(ddof=1) for model in table.index]
+    table["published"] = [known.get(model, np.nan) for model in table.index]
+    table["R2, scaled per fold"] = [clean[m][1].mean() if m in clean else np.nan for m in table.index]
+    table["SD, scaled per fold"] = [clean[m][1].std(ddof=1) if m in clean else np.nan for m in table.index]
+    return table
+
+
+def _network_name(n_components, n_genes, group_lasso, pretraining):
+    name = f"network d={n_components}, {n_genes} genes"
+    if not pretraining:
+        name += ", straight"
+    return name if group_lasso == LASSO else f"{name}, group lasso {group_lasso:g}"
+
+
+def _before_pruning_name(n_components):
+    return f"network d={n_components}, before pruning"
+
+
+def _srrr_name(rank, n_genes):
+    return f"sRRR rank {rank}, {n_genes} genes"
+
+
+def _network_rows(record):
+    """Name -> (genes, R2 per fold) of the grid points of the network, those of the usual lasso first."""
+    rows = {}
+    n_genes = int(record.n_selected[0, 0])
+    for g, point in enumerate(record.params):
+        rows[_network_name(n_genes=n_genes, **point)] = (n_genes, record.test_r2[:, g])
+        if point["pretraining"] and point["group_lasso"] == LASSO:
+            before = r2_before_pruning(record, **point)
+            rows[_before_pruning_name(point["n_components"])] = (len(record.gene_names), before)
+    return dict(sorted(rows.items(), key=lambda row: ("lasso" in row[0], "straight" in row[0], row[0])))
+
+
+def _srrr_rows(record):
+    """Name -> (genes, R2 per fold) of sparse reduced-rank regression at the grid points nearest to `SRRR_GENES`."""
+    rows = {}
+    ranks = sorted({point["rank"] for point in record.params})
+    for rank in ranks:
+        for n_genes in SRRR_GENES if rank == ranks[-1] else SRRR_GENES[:1]:
+            g = nearest_point(record, n_genes, rank=rank)
+            rows[_srrr_name(rank, n_genes)] = (record.n_selected[:, g].mean(), record.test_r2[:, g])
+    return rows
+
+
+def _published_rows(dataset):
+    """Name -> published R2."""
+    rows = {_before_pruning_name(d): r2 for d, r2 in published.R2_BEFORE_PRUNING.get(dataset, {}).items()}
+    for model in published.R2.get(dataset, []):
+        point = {name: value for name, value in model.items() if name != "test_r2"}
+        rows[_srrr_name(**point) if "rank" in point else _network_name(**point)] = model["test_r2"]
+    return rows
+
+
+def feature_table(folder):
+    """Test R2 of every output, mean over the folds, for the network, sparse reduced-rank regression and ridge.
+
+    Parameters
+    ----------
+    folder : str or path-like
+
+    Returns
+    -------
+    DataFrame
+        Indexed by output, best predicted first; data scaled per fold.
+    """
+    folder = Path(folder)
+    network, srrr, ridge = (load(folder / f"cv_{name}.pickle") for name in ("network", "srrr", "ridge"))
+    columns = {
+        f"network d={d}": network.test_feature_r2[:, network.find(n_components=d, pretraining=True)] for d in (2, 64)
+    }
+    for rank in sorted({point["rank"] for point in srrr.params}):
+        columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, nearest_point(srrr, N_GENES, rank=rank)]
+    columns["ridge"] = ridge.test_feature_r2[:, 0]
+    table = pd.DataFrame({name: values.mean(0) for name, values in columns.items()}, index=network.feature_names)
+    return table.sort_values("network d=2", ascending=False)
+
+
+def selection_table(record, point):
+    """How often every gene was selected at a grid point, and its mean weight norm where there is one.
+
+    Parameters
+    ----------
+    record : Record
+        A cross-validation of a model that selects genes.
+    point : int
+        Position in ``record.params``.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by gene, those selected in most folds first; genes that never were are left out.
+    """
+    table = pd.DataFrame({"folds": record.selected[:, point].sum(0)}, index=pd.Index(record.gene_names, name="gene"))
+    if "gene_norms" in record.values:
+        table["mean norm"] = record.gene_norms[:, point].mean(0).round(3)
+    return table[table.folds > 0].sort_values(list(table.columns), ascending=False)
+
+
+def to_markdown(table):
+    """A table as Markdown, numbers to three digits, gaps empty; str."""
+    text = table.reset_index().map(_cell)
+    lines = ["| " + " | ".join(text.columns) + " |", "|" + "---|" * text.shape[1]]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in text.itertuples(index=False)])
+
+
+def _cell(value):
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return ""
+    return f"{value:.0f}" if abs(value) >= 2 else f"{value:.3f}"
+
+
+def main(arguments=None):
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sbnn.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("dataset", nargs="?", default="scala")
+    parser.add_argument("--saved-models", default="saved_models")
+    options = parser.parse_args(arguments)
+    folder = Path(options.saved_models) / options.dataset
+    print(f"Test R2 on {options.dataset}, mean over the folds\n")
+    print(to_markdown(accuracy_table(folder)))
+    print("\nTest R2 of every output, scaled per fold\n")
+    print(to_markdown(feature_table(folder).rename_axis("output")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The main job: run the notebooks top to bottom, on the real data where it can be had, else on simulated data.
+
+    python -m sbnn.reproduce [--dataset auto] [--fresh] [--fast] [--in-place]
+
+Executed notebooks go to ``build/notebooks/<data set>``, results to ``saved_models``, figures to ``figures``. What is
+saved is loaded, unless ``--fresh`` asks to compute it anew.
+"""
+
+import argparse
+import logging
+import os
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+from jupyter_client.manager import AsyncKernelManager
+from traitlets import CaselessStrEnum
+
+from sbnn.datasets import DATASETS, default_dataset
+
+ROOT = Path(__file__).resolve().parents[1]
+REDRAW = "04_figures.ipynb"
+PUBLISHED = "scala"  # the data set whose saved results need no data to be drawn
+
+
+class LocalKernelManager(AsyncKernelManager):
+    """Talks to the kernel through files rather than network ports, where the system can: nobody else can listen."""
+
+    transport = CaselessStrEnum(["tcp", "ipc"], default_value="ipc" if os.name == "posix" else "tcp", config=True)
+
+
+def run_notebook(source, target, **parameters):
+    """Execute a notebook in its own folder.
+
+    Parameters
+    ----------
+    source, target : path-like
+        The notebook, and where to write it with its outputs; they may be the same.
+    **parameters
+        Values for its cell of parameters.
+
+    Raises
+    ------
+    papermill.PapermillExecutionError
+        If a cell fails; the notebook is written up to there.
+    """
+    source, target = Path(source), Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    notebook = papermill.execute_notebook(
+        str(source),
+        str(target),
+        parameters=parameters,
+        cwd=str(source.parent),
+        progress_bar=False,
+        kernel_manager_class=LocalKernelManager,
+    )
+    for part in (notebook, *notebook.cells):  # times and paths of this run, which would differ in the next one
+        for entry in ("papermill", "execution"):
+            part.metadata.pop(entry, None)
+    nbformat.write(notebook, str(target))
+
+
+def reproduce(dataset, *, fresh=False, fast=False, in_place=False):
+    """Run all notebooks on a data set.
+
+    Parameters
+    ----------
+    dataset : str
+        Without the real data, the figures of the real data are redrawn too: the saved results suffice.
+    fresh, fast : bool
+        Passed on to the notebooks.
+    in_place : bool
+        Execute the committed notebooks themselves, with the parameters that stand in them.
+    """
+    jobs = [(path, dataset) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    if dataset != PUBLISHED:
+        jobs.append((ROOT / "notebooks" / REDRAW, PUBLISHED))
+    for path, name in jobs:
+        started = time.monotonic()
+        target = path if in_place else ROOT / "build" / "notebooks" / name / path.name
+        run_notebook(path, target, **({} if in_place else {"dataset": name, "fresh": fresh, "fast": fast}))
+        print(f"{path.name} on {name}: {time.monotonic() - started:.0f} s -> {target.relative_to(ROOT)}", flush=True)
+
+
+def main(arguments=None):
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sbnn.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataset", default="auto", choices=["auto", *DATASETS], help="auto: scala, else simulated")
+    parser.add_argument("--fresh", action="store_true", help="compute anew what is saved")
+    parser.add_argument("--fast", action="store_true", help="a few epochs and folds, to see that everything runs")
+    parser.add_argument("--in-place", action="store_true", help="execute the notebooks in notebooks/ themselves")
+    options = parser.parse_args(arguments)
+    dataset = default_dataset() if options.dataset == "auto" else options.dataset
+    reproduce(dataset, fresh=options.fresh, fast=options.fast, in_place=options.in_place)
+
+
+if __name__ == "__main__":
+    main()
