@@ -1,0 +1,40 @@
+"""The notebooks run top to bottom, computing everything in fast mode, on simulated and on real data."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from sbnn import results
+from sbnn.reproduce import run_notebook
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("dataset", ["simulated", "scala"])
+def test_all_notebooks_run_top_to_bottom(dataset, tmp_path, request):
+    if dataset == "scala":
+        request.getfixturevalue("real_scala")
+    places = {"saved_models": str(tmp_path / "saved_models"), "figures": str(tmp_path / "figures")}
+    for path in NOTEBOOKS:
+        run_notebook(path, tmp_path / path.name, dataset=dataset, fast=True, n_jobs=1, **places)
+        notebook = nbformat.read(tmp_path / path.name, as_version=4)
+        assert all("papermill" not in part.metadata for part in (notebook, *notebook.cells))
+    saved = tmp_path / "saved_models" / f"{dataset}-fast"
+    for path in saved.glob("*.pickle"):
+        assert results.load(path).values
+    assert {"cv_network", "cv_ridge", "cv_srrr", "fit_network_2d", "gene_selection"} <= {
+        p.stem for p in saved.iterdir()
+    }
+    drawn = {path.name for path in (tmp_path / "figures" / f"{dataset}-fast").iterdir()}
+    for stem in ("figure1_training_curves", "figure2_r2_vs_genes", "figure3_latent_network", "figure4_latent_srrr"):
+        assert {f"{stem}.pdf", f"{stem}.png"} <= drawn
+
+
+def test_a_failing_notebook_is_an_error(tmp_path):
+    cell = nbformat.v4.new_code_cell("dataset = 'simulated'", metadata={"tags": ["parameters"]})
+    notebook = nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_code_cell("1 / 0")])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, tmp_path / "bad.ipynb")
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        run_notebook(tmp_path / "bad.ipynb", tmp_path / "out.ipynb", dataset="simulated")

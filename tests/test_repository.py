@@ -1,0 +1,64 @@
+"""The repository keeps what its README promises: pins, commands, notebooks with outputs, no data in git."""
+
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def pins(lines):
+    return {name.lower(): version for name, version in (line.split("==") for line in lines)}
+
+
+def test_conda_and_pip_install_the_same_versions():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = pins(project["dependencies"] + extras["notebooks"] + extras["test"])
+    listed = pins(re.findall(r"^\s+- (\S+==\S+)$", (ROOT / "environment.yml").read_text(), re.M))
+    assert listed == wanted
+    assert wanted["torch"] == "2.13.0"
+
+
+def test_continuous_integration_runs_the_command_of_the_readme():
+    assert "make test" in (ROOT / ".ci/run").read_text()
+    readme = (ROOT / "README.md").read_text()
+    assert "make reproduce" in readme and "make test" in readme
+
+
+def test_no_data_is_committed():
+    tracked = subprocess.run(["git", "ls-files", "data"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    assert tracked.stdout.split() == ["data/README.md"]
+
+
+def test_committed_results_are_small():
+    assert sum(path.stat().st_size for path in (ROOT / "saved_models").rglob("*.pickle")) < 30e6
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_thin_and_committed_with_outputs(path):
+    notebook = json.loads(path.read_text())
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["metadata"].get("tags") for cell in code].count(["parameters"]) == 1
+    assert any(cell["outputs"] for cell in code)
+    for cell in code:
+        assert not any(output["output_type"] == "error" for output in cell["outputs"])
+        source = "".join(cell["source"])
+        assert source.count("\n") < 20 and "def " not in source
+    assert "papermill" not in notebook["metadata"]
+
+
+def test_readme_shows_every_notebook_and_figure():
+    readme = (ROOT / "README.md").read_text()
+    for path in NOTEBOOKS:
+        assert path.stem in readme
+    for path in (ROOT / "figures" / "scala").glob("*.png"):
+        assert path.stem in readme
+        assert path.with_suffix(".pdf").exists()
