@@ -15,12 +15,13 @@ from sbnn.inputs import expression_table, output_names, output_table
 from sbnn.metrics import pooled_r2
 from sbnn.network import BottleneckNetwork
 from sbnn.persistence import load_model, save_model
+from sbnn.selection import GeneSelectionMixin
 from sbnn.training import PROTOCOLS, Stage, Trainer, cluster_outputs, reproducible
 
 TRAINING_FRACTION = 0.6  # of the training cells in the pretraining; the others watch its cross-entropy
 
 
-class SparseBottleneckRegressor(RegressorMixin, BaseEstimator):
+class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimator):
     """Sparse bottleneck neural network for two kinds of measurement of the same cells.
 
     Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck of `n_components`
@@ -184,9 +185,6 @@ class SparseBottleneckRegressor(RegressorMixin, BaseEstimator):
         return self
 
     def _train(self, x, target, eval_set, random, generator, device, progress):
-        stages = PROTOCOLS[self.protocol](
-            self.group_lasso, self.n_genes, self.pretraining, self.epochs, self.learning_rate
-        )
         labels = None
         if self.pretraining:
             labels = cluster_outputs(target.cpu().numpy(), self.n_clusters, random_state=random)
@@ -195,8 +193,10 @@ class SparseBottleneckRegressor(RegressorMixin, BaseEstimator):
                     f"fewer than two clusters of at least 10 cells among {len(labels)}: the pretraining is left out",
                     stacklevel=3,
                 )
-                stages = tuple(stage for stage in stages if not stage.classify)
                 labels = None
+        stages = PROTOCOLS[self.protocol](
+            self.group_lasso, self.n_genes, labels is not None, self.epochs, self.learning_rate
+        )
         n_outputs = target.shape[1]
         network = BottleneckNetwork(
             x.shape[1],
@@ -327,43 +327,6 @@ class SparseBottleneckRegressor(RegressorMixin, BaseEstimator):
         scale = weight / self.y_scale_
         return pooled_r2((Y - self.y_mean_) * scale, (predicted - self.y_mean_) * scale, 0.0)
 
-    def get_support(self, indices=False):
-        """Genes that were kept.
-
-        Parameters
-        ----------
-        indices : bool
-
-        Returns
-        -------
-        ndarray
-            Boolean mask of shape (p,), or with ``indices=True`` the sorted positions, shape (n_genes,).
-        """
-        check_is_fitted(self)
-        return np.flatnonzero(self.support_) if indices else self.support_.copy()
-
-    def get_feature_names_out(self, input_features=None):
-        """Names of the kept genes.
-
-        Parameters
-        ----------
-        input_features : array-like of str, shape (p,), optional
-            Gene names, where `fit` saw none; ``x0``, ``x1``, ... otherwise.
-
-        Returns
-        -------
-        ndarray of str, shape (n_genes,)
-        """
-        check_is_fitted(self)
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            names = [f"x{i}" for i in range(self.n_features_in_)] if input_features is None else input_features
-        elif input_features is not None and list(input_features) != list(names):
-            raise ValueError("input_features differ from the gene names seen by fit")
-        if len(names) != self.n_features_in_:
-            raise ValueError(f"input_features: expected {self.n_features_in_} names, got {len(names)}")
-        return np.asarray(names, dtype=object)[self.support_]
-
     def save(self, path):
         """Write the fitted model to one safetensors file: arrays and JSON, no code.
 
@@ -396,6 +359,9 @@ class SparseBottleneckRegressor(RegressorMixin, BaseEstimator):
             If there is no such file, or it is not a model of this version of the format.
         """
         return load_model(cls, path)
+
+    def _support_mask(self):
+        return self.support_.copy()
 
     def _check_params(self, X):
         p = X.shape[1]

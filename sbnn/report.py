@@ -39,13 +39,16 @@ def r2_before_pruning(record, **params):
     return curves[curves.stage == "unfrozen"].groupby("fold").eval_r2.last().to_numpy()
 
 
-def accuracy_table(folder):
-    """Test R2 of every model of the paper on a data set, for both ways of scaling.
+def accuracy_table(folder, everything=False):
+    """Test R2 of the models of the paper on a data set, for both ways of scaling.
 
     Parameters
     ----------
     folder : str or path-like
         With the cross-validations of `sbnn.experiments.run_cross_validations`.
+    everything : bool
+        Also the models that have neither a published number nor a result scaled per fold: the network with another
+        strength of the group lasso where the paper does not report it.
 
     Returns
     -------
@@ -68,7 +71,7 @@ def accuracy_table(folder):
     table["published"] = [known.get(model, np.nan) for model in table.index]
     table["R2, scaled per fold"] = [clean[m][1].mean() if m in clean else np.nan for m in table.index]
     table["SD, scaled per fold"] = [clean[m][1].std(ddof=1) if m in clean else np.nan for m in table.index]
-    return table
+    return table if everything else table.dropna(subset=["published", "R2, scaled per fold"], how="all")
 
 
 def _network_name(n_components, n_genes, group_lasso, pretraining):
@@ -185,10 +188,11 @@ def main(arguments=None):
     )
     parser.add_argument("dataset", nargs="?", default="scala")
     parser.add_argument("--saved-models", default="saved_models")
+    parser.add_argument("--everything", action="store_true", help="also models without a number to compare with")
     options = parser.parse_args(arguments)
     folder = Path(options.saved_models) / options.dataset
     print(f"Test R2 on {options.dataset}, mean over the folds\n")
-    print(to_markdown(accuracy_table(folder)))
+    print(to_markdown(accuracy_table(folder, options.everything)))
     print("\nTest R2 of every output, scaled per fold\n")
     print(to_markdown(feature_table(folder).rename_axis("output")))
 

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.inputs import expression_table, output_table
 from sbnn.metrics import pooled_r2
+from sbnn.selection import GeneSelectionMixin
 
 
 class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -74,54 +75,11 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
 
 
-class GeneSelectionMixin:
-    """Say which genes a fitted model uses: those with a coefficient that is not zero for some output."""
+class SparseCoefficients(GeneSelectionMixin):
+    """A linear model that uses the genes with a coefficient that is not zero for some output."""
 
-    def get_support(self, indices=False):
-        """Genes the model uses.
-
-        Parameters
-        ----------
-        indices : bool, default=False
-            Give positions instead of a mask.
-
-        Returns
-        -------
-        ndarray
-            Boolean mask of shape (p,), or the sorted positions of the genes.
-        """
-        check_is_fitted(self)
-        mask = np.atleast_2d(self.coef_).any(axis=0)
-        return np.flatnonzero(mask) if indices else mask
-
-    def get_feature_names_out(self, input_features=None):
-        """Names of the genes the model uses.
-
-        Parameters
-        ----------
-        input_features : array-like of str of shape (p,), optional
-            Gene names where ``fit`` saw none; then ``x0``, ``x1``, ... by default.
-
-        Returns
-        -------
-        ndarray of str (object), in the order of the columns of X
-
-        Raises
-        ------
-        ValueError
-            If `input_features` are not as many as the genes, or not the names that ``fit`` saw.
-        """
-        support = self.get_support()
-        seen = getattr(self, "feature_names_in_", None)
-        if input_features is None:
-            names = [f"x{j}" for j in range(len(support))] if seen is None else seen
-        else:
-            names = input_features
-            if len(names) != len(support):
-                raise ValueError(f"input_features: got {len(names)} names, expected {len(support)}")
-            if seen is not None and list(names) != list(seen):
-                raise ValueError("input_features are not the gene names seen by fit")
-        return np.asarray(names, dtype=object)[support]
+    def _support_mask(self):
+        return np.atleast_2d(self.coef_).any(axis=0)
 
 
 class LatentRegressor(LinearRegressor):

@@ -5,10 +5,10 @@ from numbers import Integral, Real
 import numpy as np
 from glmnet import ElasticNet
 
-from sbnn.linear.base import GeneSelectionMixin, LinearRegressor, check_number
+from sbnn.linear.base import LinearRegressor, SparseCoefficients, check_number
 
 
-class PerFeatureElasticNet(GeneSelectionMixin, LinearRegressor):
+class PerFeatureElasticNet(SparseCoefficients, LinearRegressor):
     """Elastic net for every output on its own: what sparsity reaches when the outputs need not share genes.
 
     For output y, divided by its SD, minimises

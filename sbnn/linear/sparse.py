@@ -16,7 +16,7 @@ from scipy.linalg import qr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
-from sbnn.linear.base import GeneSelectionMixin, LatentRegressor, check_number
+from sbnn.linear.base import LatentRegressor, SparseCoefficients, check_number
 from sbnn.linear.per_feature import glmnet_elastic_net
 from sbnn.linear.reduced_rank import ridge_reduced_rank, with_positive_peaks
 
@@ -26,7 +26,7 @@ from sbnn.linear.reduced_rank import ridge_reduced_rank, with_positive_peaks
 _INERTIA = 1e-8
 
 
-class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
+class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     """Reduced-rank regression that selects genes by a lasso or elastic-net penalty on its encoder.
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the encoder

@@ -1,0 +1,54 @@
+"""Which genes a fitted model uses, asked in the same way of every model that selects some."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+
+class GeneSelectionMixin:
+    """Say which genes a fitted model uses; the model gives them as a mask in ``_support_mask()``."""
+
+    def get_support(self, indices=False):
+        """Genes the model uses.
+
+        Parameters
+        ----------
+        indices : bool, default=False
+            Give positions instead of a mask.
+
+        Returns
+        -------
+        ndarray
+            Boolean mask of shape (p,), or the sorted positions of the genes.
+        """
+        check_is_fitted(self)
+        mask = self._support_mask()
+        return np.flatnonzero(mask) if indices else mask
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the genes the model uses.
+
+        Parameters
+        ----------
+        input_features : array-like of str of shape (p,), optional
+            Gene names where ``fit`` saw none; then ``x0``, ``x1``, ... by default.
+
+        Returns
+        -------
+        ndarray of str (object), in the order of the columns of X
+
+        Raises
+        ------
+        ValueError
+            If `input_features` are not as many as the genes, or not the names that ``fit`` saw.
+        """
+        support = self.get_support()
+        seen = getattr(self, "feature_names_in_", None)
+        if input_features is None:
+            names = [f"x{j}" for j in range(len(support))] if seen is None else seen
+        else:
+            names = input_features
+            if len(names) != len(support):
+                raise ValueError(f"input_features: got {len(names)} names, expected {len(support)}")
+            if seen is not None and list(names) != list(seen):
+                raise ValueError("input_features are not the gene names seen by fit")
+        return np.asarray(names, dtype=object)[support]
