@@ -1,9 +1,9 @@
 """The one record every experiment leaves behind: saved atomically, loaded without running any code.
 
 A record is written as a pickle of nothing but Python's own containers, numbers, strings and bytes; arrays and
-tables are spelled out as dtype, shape and raw bytes. So a file written today loads under another version of numpy,
-pandas or torch, and `load` can forbid *every* import a pickle may ask for, which is what makes it safe to open a file
-from somebody else.
+tables are spelled out as dtype, shape and compressed bytes. So a file written today loads under another version of
+numpy, pandas or torch, and `load` can forbid *every* import a pickle may ask for, which is what makes it safe to open a
+file from somebody else.
 """
 
 import importlib.metadata
@@ -12,6 +12,7 @@ import os
 import pickle
 import platform
 import tempfile
+import zlib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -243,7 +244,7 @@ def load(path):
         raise ValueError(f"{path} lacks the entries {missing} of a record of sbnn")
     try:
         return Record(**{name: _decode(content[name]) for name in names})
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise ValueError(f"{path} holds a damaged array or table: {error}") from error
 
 
@@ -293,7 +294,8 @@ def _encode(value, where):
         if value.dtype.kind not in "biuf":
             raise TypeError(f"{where}: arrays of dtype {value.dtype} cannot be saved")
         little = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
-        return {"__array__": little.dtype.str, "shape": list(value.shape), "data": little.tobytes()}
+        packed = zlib.compress(little.tobytes(), 9)
+        return {"__array__": little.dtype.str, "shape": list(value.shape), "zlib": packed}
     if isinstance(value, dict):
         return {"__dict__": [[_encode(k, where), _encode(v, f"{where}.{k}")] for k, v in value.items()]}
     if isinstance(value, tuple):
@@ -323,8 +325,8 @@ def _decode(value):
     if "__tuple__" in value:
         return tuple(_decode(v) for v in value["__tuple__"])
     if "__array__" in value:
-        flat = np.frombuffer(value["data"], dtype=np.dtype(value["__array__"]))
-        return flat.reshape(value["shape"]).copy()  # a copy is writable and owns its memory
+        flat = np.frombuffer(bytearray(zlib.decompress(value["zlib"])), dtype=np.dtype(value["__array__"]))
+        return flat.reshape(value["shape"])
     if "__text__" in value:
         return np.array(value["__text__"], dtype=object).reshape(value["shape"])
     if "__table__" in value:
