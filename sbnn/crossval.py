@@ -70,9 +70,9 @@ def cross_validate(
     data,
     folds=None,
     param_grid=None,
+    n_jobs=1,
     *,
     scaling="fold",
-    n_jobs=1,
     results=None,
     overwrite=False,
     seed=0,
@@ -92,12 +92,12 @@ def cross_validate(
     param_grid : dict of lists or list of dicts, optional
         As in scikit-learn's ``ParameterGrid``. An estimator with a ``path_parameter`` is fitted along that parameter
         with warm starts.
+    n_jobs : int
+        Worker processes; the result is the same for any number.
     scaling : {"fold", "all", "none"}
         ``"fold"`` learns library size, mean and SD on the training cells of every fold. ``"all"`` z-scores over all
         cells, test cells included: a leak, kept because the published numbers were computed so. Both centre on the
         training mean. ``"none"`` hands the data over as they are.
-    n_jobs : int
-        Worker processes; the result is the same for any number.
     results : str or path-like, optional
         File to save to. If it exists, what it holds is not computed again; after a kill, neither is what was
         finished (kept beside it in ``<results>.parts``).
@@ -143,8 +143,7 @@ def cross_validate(
         return stored
     parts = None if results is None else Path(f"{results}.parts")
     if parts is not None:
-        parts.mkdir(parents=True, exist_ok=True)
-        _check_writable(parts)
+        _make_writable(parts)
         done |= _finished_parts(parts, keys)
 
     # One task is one fit, or one warm-started path of fits along the estimator's path parameter.
@@ -267,10 +266,11 @@ def _finished_parts(parts, keys):
     return done
 
 
-def _check_writable(folder):
-    """Fail before hours of work, not after."""
+def _make_writable(folder):
+    """Make a folder and write to it: fail before hours of work, not after."""
     probe = folder / ".probe"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:

@@ -20,6 +20,10 @@ def test_all_notebooks_run_top_to_bottom(dataset, tmp_path, request):
         run_notebook(path, tmp_path / path.name, dataset=dataset, fast=True, n_jobs=1, **places)
         notebook = nbformat.read(tmp_path / path.name, as_version=4)
         assert all("papermill" not in part.metadata for part in (notebook, *notebook.cells))
+    shown = [
+        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+    ]
+    assert len(shown) == 6, "the last notebook shows every figure"
     saved = tmp_path / "saved_models" / f"{dataset}-fast"
     for path in saved.glob("*.pickle"):
         assert results.load(path).values

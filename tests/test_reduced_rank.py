@@ -293,7 +293,8 @@ def test_the_warning_names_the_penalty_that_selects_genes(pair):
 def test_a_path_that_starts_without_genes_does_not_warn(pair):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        list(SparseReducedRankRegression().fit_path(*pair, [1000, 0.5]))
+        none, some = SparseReducedRankRegression().fit_path(*pair, [1000, 0.5])
+    assert not none.get_support().any() and some.get_support().any()
 
 
 def test_too_few_alternations_warn(pair):
