@@ -93,7 +93,8 @@ def cross_validate(
         As in scikit-learn's ``ParameterGrid``. An estimator with a ``path_parameter`` is fitted along that parameter
         with warm starts.
     n_jobs : int
-        Worker processes; the result is the same for any number.
+        Worker processes; the result is the same for any number. Inside ``joblib.parallel_config("dask")`` the fits run
+        on a Dask cluster.
     scaling : {"fold", "all", "none"}
         ``"fold"`` learns library size, mean and SD on the training cells of every fold. ``"all"`` z-scores over all
         cells, test cells included: a leak, kept because the published numbers were computed so. Both centre on the
