@@ -13,12 +13,10 @@ from tqdm.auto import tqdm
 
 from sbnn.inputs import expression_table, output_names, output_table
 from sbnn.metrics import pooled_r2
-from sbnn.network import BottleneckNetwork
 from sbnn.persistence import load_model, save_model
+from sbnn.protocols import PROTOCOLS
 from sbnn.selection import GeneSelectionMixin
-from sbnn.training import PROTOCOLS, Stage, Trainer, cluster_outputs, reproducible
-
-TRAINING_FRACTION = 0.6  # of the training cells in the pretraining; the others watch its cross-entropy
+from sbnn.training import Stage, Trainer, reproducible
 
 
 class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimator):
@@ -181,68 +179,23 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             Xe = validate_data(self, expression_table(Xe), dtype=np.float32, reset=False)
             eval_set = self._scaled_inputs(Xe, device), self._scaled_outputs(Ye.reshape(len(Ye), -1), device)
         with reproducible(self.n_threads), self._progress() as progress:
-            self._train(x, target, eval_set, random, generator, device, progress)
+            self._train(x, target, eval_set, random, generator, progress)
         return self
 
-    def _train(self, x, target, eval_set, random, generator, device, progress):
-        labels = None
-        if self.pretraining:
-            labels = cluster_outputs(target.cpu().numpy(), self.n_clusters, random_state=random)
-            if labels.max() < 1:
-                warnings.warn(
-                    f"fewer than two clusters of at least 10 cells among {len(labels)}: the pretraining is left out",
-                    stacklevel=3,
-                )
-                labels = None
-        stages = PROTOCOLS[self.protocol](
-            self.group_lasso, self.n_genes, labels is not None, self.epochs, self.learning_rate
-        )
-        n_outputs = target.shape[1]
-        network = BottleneckNetwork(
-            x.shape[1],
-            n_outputs if labels is None else int(labels.max()) + 1,
-            self.n_components,
-            tuple(self.hidden_layers),
-            generator=generator,
-        ).to(device)
-        trainer = Trainer(network, generator, self.batch_size, self.weight_decay, progress)
-        self.support_ = np.ones(x.shape[1], dtype=bool)
-        for stage in stages:
-            if stage.classify:
-                self._pretrain(trainer, stage, x, labels, random)
-                network.replace_head(n_outputs, generator)
-                continue
-            if stage.name == "fine-tuning":
-                self.gene_norms_ = network.input_norms().cpu().numpy()
-            if stage.n_genes is not None:
-                # A stable sort keeps the first of equal norms, whatever the library's partition does.
-                kept = np.sort(np.argsort(-self.gene_norms_, kind="stable")[: stage.n_genes])
-                self.support_ = np.isin(np.arange(x.shape[1]), kept)
-                network.keep_inputs(torch.as_tensor(kept, device=device))
-                x = x[:, kept].contiguous()
-                if eval_set is not None:
-                    eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
-            trainer.run(stage, x, target, eval_set)
-        self.network_ = network
+    def _train(self, x, target, eval_set, random, generator, progress):
+        trained = PROTOCOLS[self.protocol](self, x, target, random, generator, eval_set, progress)
+        self.network_, self.support_, self.gene_norms_, history = trained
         self._gene_network = None
         if self.reconstruct:
             # The encoder is frozen, so that the latent space stays the one that predicts the outputs.
-            self._gene_network = copy.deepcopy(network)
+            x = x[:, self.support_].contiguous()
+            self._gene_network = copy.deepcopy(self.network_)
             self._gene_network.replace_head(x.shape[1], generator)
-            stage = Stage("reconstruction", self.epochs[3], self.learning_rate, frozen=network.bottleneck + 1)
+            stage = Stage("reconstruction", self.epochs[3], self.learning_rate, frozen=self.network_.bottleneck + 1)
             head = Trainer(self._gene_network, generator, self.batch_size, self.weight_decay)
-            head.run(stage, x, x, None if eval_set is None else (eval_set[0], eval_set[0]))
-            trainer.history += head.history
-        self.history_ = pd.DataFrame(trainer.history)
+            history = history + head.run(stage, x, x).history
+        self.history_ = pd.DataFrame(history)
         self.history_["epoch"] = np.arange(1, len(self.history_) + 1)
-
-    def _pretrain(self, trainer, stage, x, labels, random):
-        """Classify clusters of the outputs on 60 % of the cells; the others only watch."""
-        order = random.permutation(np.flatnonzero(labels >= 0))
-        n_train = max(1, int(TRAINING_FRACTION * len(order)))
-        target = torch.as_tensor(labels, device=x.device)
-        train, watch = order[:n_train], order[n_train:]
-        trainer.run(stage, x[train], target[train], (x[watch], target[watch]) if len(watch) else None)
 
     def predict(self, X):
         """Outputs of cells, through the bottleneck.

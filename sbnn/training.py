@@ -1,8 +1,6 @@
-"""Training stages as data, and the one loop that runs any of them.
+"""Training stages as data, and the one loop that runs any of them, with Adam (Kingma and Ba 2015).
 
-A protocol is a tuple of `Stage`; `paper_stages` gives the published one. Adam (Kingma and Ba 2015) with the settings of
-Bernaerts, Berens and Kobak (arXiv 2006.10411): learning rate 1e-4, batches of 32, a group lasso on the outgoing weights
-of each gene.
+What stages there are and in which order is a matter of the protocols, see `sbnn.protocols`.
 """
 
 from contextlib import contextmanager
@@ -11,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from sbnn.network import Gradient
@@ -49,44 +46,6 @@ class Stage:
     n_genes: int | None = None
 
 
-def paper_stages(group_lasso=0.1, n_genes=25, pretraining=True, epochs=(50, 50, 50, 100), learning_rate=1e-4):
-    """Stages of the published protocol (spec: pretrain, frozen, unfrozen, prune, fine-tune).
-
-    Parameters
-    ----------
-    group_lasso : float
-    n_genes : int or None
-        Genes kept by the pruning; None keeps all and fine-tunes nothing away.
-    pretraining : bool
-        False is the "straight" variant: regression from the first epoch, nothing ever frozen.
-    epochs : sequence of 4 int
-        Epochs of pretraining, frozen, unfrozen and fine-tuning.
-    learning_rate : float
-        Of pretraining and of the first regression stage; halved afterwards.
-
-    Returns
-    -------
-    tuple of Stage
-    """
-    n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
-    half = learning_rate / 2
-    if pretraining:
-        start = (
-            Stage("pretraining", n_pretraining, learning_rate, group_lasso=group_lasso, classify=True),
-            Stage("frozen", n_frozen, learning_rate, frozen=2),
-        )
-    else:
-        start = (Stage("straight", n_frozen, learning_rate, group_lasso=group_lasso),)
-    return (
-        *start,
-        Stage("unfrozen", n_unfrozen, half, group_lasso=group_lasso),
-        Stage("fine-tuning", n_finetuning, half, n_genes=n_genes),
-    )
-
-
-PROTOCOLS = {"paper": paper_stages}
-
-
 @contextmanager
 def reproducible(n_threads=1):
     """Fix the number of threads, on which the order of sums depends, and flush denormal numbers to zero.
@@ -108,34 +67,6 @@ def reproducible(n_threads=1):
     finally:
         torch.set_flush_denormal(flushed)
         torch.set_num_threads(threads)
-
-
-def cluster_outputs(Y, n_clusters=20, min_cells=10, n_init=50, random_state=None):
-    """K-means clusters of the outputs, the labels that the network is pretrained on.
-
-    Parameters
-    ----------
-    Y : ndarray, shape (n, q)
-        Standardised outputs of the training cells.
-    n_clusters : int
-        Fewer where there would be less than twice `min_cells` cells for each.
-    min_cells : int
-        Smaller clusters are dropped.
-    n_init : int
-        Restarts.
-    random_state : int or RandomState
-
-    Returns
-    -------
-    labels : ndarray of int, shape (n,)
-        0, 1, ...; -1 for the cells of dropped clusters.
-    """
-    n_clusters = max(1, min(n_clusters, len(Y) // (2 * min_cells), len(np.unique(Y, axis=0))))
-    labels = KMeans(n_clusters, n_init=n_init, random_state=random_state).fit(Y).labels_
-    large = np.flatnonzero(np.bincount(labels) >= min_cells)
-    new = np.full(labels.max() + 1, -1)
-    new[large] = np.arange(len(large))
-    return new[labels]
 
 
 class Trainer:

@@ -11,7 +11,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn import SparseBottleneckRegressor
 from sbnn.metrics import pooled_r2
-from sbnn.training import PROTOCOLS, Stage
 
 QUICK = {"hidden_layers": (16, 8), "epochs": (2, 2, 2, 3), "n_genes": 5, "random_state": 0}
 
@@ -259,8 +258,3 @@ def test_too_few_cells_for_clusters_trains_straight(data):
     with pytest.warns(UserWarning, match="the pretraining is left out"):
         model = SparseBottleneckRegressor(**QUICK).fit(data.X[:15], data.Y[:15])
     assert model.history_.stage.unique().tolist() == ["straight", "unfrozen", "fine-tuning"]
-
-
-def test_protocols_are_data():
-    stages = PROTOCOLS["paper"]()
-    assert all(isinstance(stage, Stage) for stage in stages)

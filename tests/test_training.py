@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from sbnn.network import BottleneckNetwork
-from sbnn.training import Stage, Trainer, cluster_outputs, paper_stages, reproducible
+from sbnn.protocols.paper import cluster_outputs, paper_stages
+from sbnn.training import Stage, Trainer, reproducible
 
 
 def make(seed=0, p=12, n=60, q=3):
