@@ -32,23 +32,26 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Width of the bottleneck. 2 gives a map of the cells; 64 is the "no bottleneck" variant of the paper.
     n_genes : int or None, default=25
         Genes kept by the pruning; None keeps all.
-    protocol : {"paper"}, default="paper"
-        Training protocol: pretraining on clusters of the outputs, regression with the first two layers frozen,
-        regression of all layers, pruning, fine-tuning.
+    protocol : {"paper", "distilled"}, default="paper"
+        ``"paper"``, the published protocol: pretraining on clusters of the outputs, regression with the first two
+        layers frozen, regression of all layers, pruning, fine-tuning (`sbnn.protocols.paper`). ``"distilled"`` is more
+        accurate: genes chosen for the denoised outputs, and a network that learns from an ensemble; it chooses
+        everything but the numbers of genes and components itself (`sbnn.protocols.distilled`).
     group_lasso : float, default=0.1
-        Strength of the penalty on the gene norms.
+        Strength of the penalty on the gene norms ("paper" only).
     pretraining : bool, default=True
-        False is the "straight" variant: regression from the start.
+        False is the "straight" variant: regression from the start ("paper" only).
     reconstruct : bool, default=False
         Also train a head that reconstructs the kept genes from the latent space, see `reconstruct_genes`. It does
         not change the latent space or the predictions.
     standardize : bool, default=True
         Z-score genes and outputs with mean and population SD of the training cells. False only centres them, for
         data that are z-scored already. Predictions are in the units of `Y` either way.
-    hidden_layers : tuple of int, default=(512, 128)
-        Widths of the encoder; the decoder mirrors them. At least two.
+    hidden_layers : tuple of int, optional
+        Widths of the encoder, at least two; the decoder mirrors them. By default those of the protocol: (512, 128) or,
+        distilled, (64, 64, 64).
     epochs : tuple of 4 int, default=(50, 50, 50, 100)
-        Epochs of pretraining, frozen, unfrozen and fine-tuning.
+        Epochs of pretraining, frozen, unfrozen and fine-tuning ("paper" only, like the next four).
     learning_rate : float, default=1e-4
         Halved after the frozen stage.
     batch_size : int, default=32
@@ -70,12 +73,12 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     network_ : BottleneckNetwork
         The trained, pruned network.
     gene_norms_ : ndarray, shape (p,)
-        Weight norm of every gene just before the pruning.
+        Weight norm of every gene just before the pruning; distilled, of the kept genes at the end, zero for the others.
     history_ : DataFrame
-        One row per epoch: ``stage``, ``epoch`` (counted through all stages), ``loss`` (mean squared error, or
-        cross-entropy in the pretraining), ``penalty``, ``r2`` (running, over the training cells), ``eval_loss``
-        and ``eval_r2`` (on `eval_set`; in the pretraining on the 40 % of cells left out of it), ``genes_alive`` (genes
-        whose weight norm is above a tenth of the largest).
+        One row per epoch (distilled: per 100 steps of the student): ``stage``, ``epoch`` (counted through all stages),
+        ``loss`` (mean squared error, or cross-entropy in the pretraining), ``penalty``, ``r2`` (over the training
+        cells, running in the paper protocol), ``eval_loss`` and ``eval_r2`` (on `eval_set`; in the pretraining on the
+        40 % of cells left out of it), ``genes_alive`` (genes whose weight norm is above a tenth of the largest).
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
 
@@ -102,7 +105,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         pretraining=True,
         reconstruct=False,
         standardize=True,
-        hidden_layers=(512, 128),
+        hidden_layers=None,
         epochs=(50, 50, 50, 100),
         learning_rate=1e-4,
         batch_size=32,
@@ -328,7 +331,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         for name in ("group_lasso", "learning_rate", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}: expected a number >= 0, got {getattr(self, name)}")
-        if len(self.hidden_layers) < 2 or min(self.hidden_layers) < 1:
+        if self.hidden_layers is not None and (len(self.hidden_layers) < 2 or min(self.hidden_layers) < 1):
             raise ValueError(f"hidden_layers: expected at least two widths >= 1, got {self.hidden_layers}")
         if len(self.epochs) != 4 or min(self.epochs) < 0:
             raise ValueError(
@@ -383,7 +386,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         return result.cpu().numpy()
 
     def _progress(self):
-        n_epochs = sum(self.epochs[0 if self.pretraining else 1 :])
+        n_epochs = sum(self.epochs[0 if self.pretraining else 1 :]) if self.protocol == "paper" else None
         return _EpochBar(n_epochs, disable=not self.verbose)
 
     def __sklearn_is_fitted__(self):

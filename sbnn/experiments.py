@@ -97,7 +97,8 @@ def network(data, fast=False, **params):
     SparseBottleneckRegressor
     """
     # The data arrive z-scored from the cross-validation, and a GPU would change the last bits.
-    fixed = {"n_genes": min(N_GENES, data.n_genes), "standardize": False, "device": "cpu", "random_state": SEED}
+    fixed = {"protocol": "paper", "hidden_layers": (512, 128), "n_genes": min(N_GENES, data.n_genes)}
+    fixed |= {"standardize": False, "device": "cpu", "random_state": SEED}
     return SparseBottleneckRegressor(**fixed | (FAST if fast else {}) | params)
 
 

@@ -1,7 +1,7 @@
 """The bottleneck network: a multilayer perceptron that squeezes gene expression through a few linear units.
 
-genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs, with ELU after every layer but the bottleneck and the output, which
-are linear (Bernaerts, Berens and Kobak, arXiv 2006.10411).
+genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs, with ELU (or SiLU) after every layer but the bottleneck and the
+output, which are linear (Bernaerts, Berens and Kobak, arXiv 2006.10411).
 
 The network is small, so on a CPU much of the time of a general-purpose autograd goes to book-keeping. All weights
 therefore live in one flat vector, laid out layer by layer, and `Gradient` writes the gradient of the same layout with a
@@ -10,12 +10,41 @@ tail of the vector. The weights are ordinary parameters, so `forward` works with
 """
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-elu_backward = torch.ops.aten.elu_backward
+
+class Activation(NamedTuple):
+    """A nonlinearity, and its gradient from what `apply` saves: so that no more than needed is kept or copied.
+
+    Attributes
+    ----------
+    forward : callable
+        Tensor -> tensor.
+    apply : callable
+        Tensor -> (activated, saved); may overwrite its argument.
+    backward : callable
+        (gradient at the output, saved) -> gradient at the input.
+    """
+
+    forward: Callable
+    apply: Callable
+    backward: Callable
+
+
+def _apply_elu(x):
+    F.elu_(x)
+    return x, x
+
+
+ACTIVATIONS = {
+    "elu": Activation(F.elu, _apply_elu, lambda d, after: torch.ops.aten.elu_backward(d, 1, 1, 1, True, after)),
+    "silu": Activation(F.silu, lambda x: (F.silu(x), x), torch.ops.aten.silu_backward),
+}
 
 
 class BottleneckNetwork(nn.Module):
@@ -31,6 +60,8 @@ class BottleneckNetwork(nn.Module):
         Width of the bottleneck.
     hidden_layers : tuple of int
         Widths between genes and bottleneck; the decoder mirrors them.
+    activation : {"elu", "silu"}
+        Between the layers.
     generator : torch.Generator
         Source of the initial weights.
 
@@ -39,8 +70,9 @@ class BottleneckNetwork(nn.Module):
     Weights have shape (inputs, outputs), so that the outgoing weights of a gene are one contiguous row.
     """
 
-    def __init__(self, n_inputs, n_outputs, n_components=2, hidden_layers=(512, 128), *, generator):
+    def __init__(self, n_inputs, n_outputs, n_components=2, hidden_layers=(512, 128), activation="elu", *, generator):
         super().__init__()
+        self.activation = activation
         sizes = [n_inputs, *hidden_layers, n_components, *hidden_layers[::-1], n_outputs]
         self.bottleneck = len(hidden_layers)  # index of the layer whose output is the latent space
         self._lay_out([torch.empty(a, b) for a, b in zip(sizes, sizes[1:], strict=False)])
@@ -148,7 +180,7 @@ class BottleneckNetwork(nn.Module):
         for layer in range(first, len(self.weights) if last is None else last):
             x = torch.addmm(self.biases[layer], x, self.weights[layer])
             if not self._linear(layer):
-                x = F.elu(x)
+                x = ACTIVATIONS[self.activation].forward(x)
         return x
 
     def encode(self, x):
@@ -184,6 +216,7 @@ class Gradient:
         self.network_weights = [w.detach() for w in network.weights][first:]
         self.network_biases = [b.detach() for b in network.biases][first:]
         self.linear = [network._linear(layer) for layer in range(first, len(network.weights))]
+        self.activation = ACTIVATIONS[network.activation]
         for (n_in, n_out), a, b in zip(network.shapes[first:], pad, pad[1:], strict=False):
             self.weights.append(self.flat[a : b - n_out].view(n_in, n_out))
             self.biases.append(self.flat[b - n_out : b])
@@ -199,12 +232,13 @@ class Gradient:
         -------
         tensor, shape (batch, n_outputs)
         """
-        self.activations = [x]
+        self.inputs, self.saved = [], []
         for weight, bias, linear in zip(self.network_weights, self.network_biases, self.linear, strict=True):
-            x = torch.addmm(bias, x, weight)
+            self.inputs.append(x)
+            x, saved = torch.addmm(bias, x, weight), None
             if not linear:
-                F.elu_(x)
-            self.activations.append(x)
+                x, saved = self.activation.apply(x)
+            self.saved.append(saved)
         return x
 
     def backward(self, delta):
@@ -216,8 +250,8 @@ class Gradient:
         """
         for layer in range(len(self.weights) - 1, -1, -1):
             if not self.linear[layer]:
-                delta = elu_backward(delta, 1, 1, 1, True, self.activations[layer + 1])
-            torch.mm(self.activations[layer].t(), delta, out=self.weights[layer])
+                delta = self.activation.backward(delta, self.saved[layer])
+            torch.mm(self.inputs[layer].t(), delta, out=self.weights[layer])
             torch.sum(delta, 0, out=self.biases[layer])
             if layer:
                 delta = delta @ self.network_weights[layer].t()

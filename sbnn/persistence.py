@@ -26,6 +26,7 @@ def save_model(model, path):
         "params": params,
         "versions": library_versions(),
         "shapes": model.network_.shapes,
+        "activation": model.network_.activation,
         "flat_output": model._flat_output,
         "output_names": list(model.output_names_),
         "feature_names_in": list(getattr(model, "feature_names_in_", [])),
@@ -65,11 +66,11 @@ def load_model(cls, path):
     model._flat_output = header["flat_output"]
     model.history_ = pd.DataFrame(header["history"])
     device = model._torch_device()
-    model.network_ = _rebuild(header["shapes"], tensors["network"], device)
+    model.network_ = _rebuild(header["shapes"], header["activation"], tensors["network"], device)
     model._gene_network = None
     if "gene_network" in tensors:
         shapes = [*header["shapes"][:-1], (header["shapes"][-1][0], int(model.support_.sum()))]
-        model._gene_network = _rebuild(shapes, tensors["gene_network"], device)
+        model._gene_network = _rebuild(shapes, header["activation"], tensors["gene_network"], device)
     return model
 
 
@@ -80,7 +81,7 @@ def _plain(value):
     raise TypeError(f"a {type(value).__name__} cannot be saved with a model")
 
 
-def _rebuild(shapes, flat, device):
+def _rebuild(shapes, activation, flat, device):
     """Build a network of these layer shapes with these weights."""
     n_hidden = (len(shapes) - 2) // 2
     network = BottleneckNetwork(
@@ -88,6 +89,7 @@ def _rebuild(shapes, flat, device):
         n_outputs=shapes[-1][1],
         n_components=shapes[n_hidden][1],
         hidden_layers=tuple(shape[1] for shape in shapes[:n_hidden]),
+        activation=activation,
         generator=torch.Generator(),
     )
     network.flat.copy_(flat)

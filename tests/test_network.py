@@ -38,8 +38,10 @@ def test_glorot_uniform_start():
     assert all((bias == 0).all() for bias in network.biases)
 
 
+@pytest.mark.parametrize("activation", ["elu", "silu"])
 @pytest.mark.parametrize("first", [0, 2, 3])
-def test_gradient_equals_autograd(network, first):
+def test_gradient_equals_autograd(network, first, activation):
+    network.activation = activation
     x, y = torch.randn(9, network.shapes[first][0]), torch.randn(9, 5)
     (network(x, first=first) - y).square().mean().backward()
     gradient = Gradient(network, first)

@@ -1,7 +1,7 @@
 """How a network is trained and its genes are chosen: one module per protocol, each with a function ``train``."""
 
-from sbnn.protocols import paper
+from sbnn.protocols import distilled, paper
 
-PROTOCOLS = {"paper": paper.train}
+PROTOCOLS = {"paper": paper.train, "distilled": distilled.train}
 
 __all__ = ["PROTOCOLS"]

@@ -14,6 +14,7 @@ from sbnn.network import BottleneckNetwork
 from sbnn.protocols.base import Trained
 from sbnn.training import Stage, Trainer
 
+HIDDEN_LAYERS = (512, 128)
 TRAINING_FRACTION = 0.6  # of the training cells in the pretraining; the others watch its cross-entropy
 
 
@@ -57,7 +58,7 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
         x.shape[1],
         n_outputs if labels is None else int(labels.max()) + 1,
         settings.n_components,
-        tuple(settings.hidden_layers),
+        HIDDEN_LAYERS if settings.hidden_layers is None else tuple(settings.hidden_layers),
         generator=generator,
     ).to(x.device)
     trainer = Trainer(network, generator, settings.batch_size, settings.weight_decay, progress)

@@ -1,0 +1,110 @@
+"""A Gaussian process with one length scale per gene, to tell what of the outputs the genes can explain.
+
+The kernel is ``a exp(-|z - z'|^2 / 2) + b z'z'`` of scaled genes ``z_j = s_j x_j``, one for all outputs, so one
+Cholesky factor serves them all; the marginal likelihood and its gradient (Rasmussen and Williams 2006, section 5.4;
+automatic relevance determination) are a dozen products of n x n matrices.
+"""
+
+import math
+
+import torch
+
+LEAST_NOISE = 1e-3  # keeps the Cholesky factor of single-precision matrices positive definite
+START = (0.5, 0.1, 0.5)  # a, b and the variance of the noise, for outputs of unit variance
+
+
+class RelevanceProcess:
+    """Gaussian process for several outputs with one scale per gene.
+
+    Parameters
+    ----------
+    X : tensor, shape (n, p)
+        Scaled expression.
+    Y : tensor, shape (n, q)
+        Scaled outputs.
+
+    Attributes
+    ----------
+    theta : tensor, shape (p + 3,)
+        Logarithms of the scales, of a, b and the noise variance.
+    loss : float
+        Negative log marginal likelihood before the last step, up to a constant.
+    """
+
+    def __init__(self, X, Y):
+        self.X, self.Y = X, Y
+        p = X.shape[1]
+        # Scaled so that typical squared distances are of order one, however many genes there are.
+        self.theta = torch.cat([X.new_full((p,), -0.5 * math.log(p)), X.new_tensor(START).log()])
+
+    def fit(self, n_steps=20, learning_rate=0.1):
+        """Climb the marginal likelihood by some steps of Adam.
+
+        Few steps are enough to tell relevant genes from others, and stop before single cells are fitted.
+
+        Parameters
+        ----------
+        n_steps : int
+        learning_rate : float
+            Largest change of a logarithm in one step.
+
+        Returns
+        -------
+        self
+        """
+        optimizer = torch.optim.Adam([self.theta], lr=learning_rate, betas=(0.9, 0.95))
+        for _ in range(n_steps):
+            self.loss, self.theta.grad = self.gradient()
+            optimizer.step()
+        return self
+
+    def gradient(self):
+        """Negative log marginal likelihood, up to a constant, and its gradient by `theta`.
+
+        Returns
+        -------
+        loss : float
+        gradient : tensor, shape (p + 3,)
+        """
+        b, noise = self.theta[-2:].exp()
+        Z, radial, factor = self._factor()
+        q = self.Y.shape[1]
+        inverse = torch.cholesky_inverse(factor)
+        weights = inverse @ self.Y
+        loss = q * factor.diagonal().log().sum() + 0.5 * (self.Y * weights).sum()
+        by_kernel = torch.addmm(inverse, weights, weights.t(), beta=0.5 * q, alpha=-0.5)
+        by_radial, linear = by_kernel * radial, by_kernel @ Z
+        by_scaled = 2 * (b * linear - by_radial.sum(1)[:, None] * Z + by_radial @ Z)
+        others = torch.stack([by_radial.sum(), b * (linear * Z).sum(), noise * by_kernel.diagonal().sum()])
+        return float(loss), torch.cat([(by_scaled * Z).sum(0), others])
+
+    def predict(self, X):
+        """Posterior mean of the outputs.
+
+        Parameters
+        ----------
+        X : tensor, shape (m, p)
+
+        Returns
+        -------
+        tensor, shape (m, q)
+        """
+        scales, (a, b, _) = self.theta[:-3].exp(), self.theta[-3:].exp()
+        Z, _, factor = self._factor()
+        new = X * scales
+        kernel = torch.addmm(_radial(new, Z, a), new, Z.t(), alpha=float(b))
+        return kernel @ torch.cholesky_solve(self.Y, factor)
+
+    def _factor(self):
+        """Scaled genes, radial part of the kernel matrix of the training cells, and Cholesky factor of the whole."""
+        scales, (a, b, noise) = self.theta[:-3].exp(), self.theta[-3:].exp()
+        Z = self.X * scales
+        radial = _radial(Z, Z, a)
+        kernel = torch.addmm(radial, Z, Z.t(), alpha=float(b))
+        kernel.diagonal().add_(noise + LEAST_NOISE)
+        return Z, radial, torch.linalg.cholesky(kernel)
+
+
+def _radial(Z1, Z2, a):
+    squares = torch.addmm(Z2.square().sum(1)[None], Z1, Z2.t(), alpha=-2).add_(Z1.square().sum(1)[:, None])
+    return squares.clamp_(min=0).mul_(-0.5).exp_().mul_(a)

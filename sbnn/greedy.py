@@ -1,0 +1,47 @@
+"""Greedy forward selection of genes: at each step the one that explains most of what is left of all outputs."""
+
+import numpy as np
+
+
+def forward_selection(X, Y, n_genes):
+    """Choose genes one after the other by multi-response least squares.
+
+    Every step takes the gene that lowers the squared error of the regression of all outputs on the chosen genes most
+    (orthogonal least squares; Chen, Billings and Luo, International Journal of Control 50, 1873, 1989). Only one column
+    of X'X is computed for each step, so the cost is ``n p (n_genes + q)`` and the memory ``p (n_genes + q)``.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, p)
+        Centred expression.
+    Y : ndarray, shape (n, q)
+        Centred outputs.
+    n_genes : int
+        At most p. Fewer are returned when what is left of the genes is a combination of the chosen ones.
+
+    Returns
+    -------
+    ndarray of int, shape (up to n_genes,)
+        Genes in the order of their choice.
+    """
+    n, p = X.shape
+    squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
+    left = squares.copy()  # squared length of each gene, orthogonal to the chosen ones
+    cross = (X.T @ Y).astype(np.float64)  # of each gene, orthogonal to the chosen ones, with the outputs
+    directions = np.zeros((min(n_genes, p, n), p))
+    chosen = []
+    for step in range(len(directions)):
+        # A gene of which hardly anything is left would win by rounding errors.
+        usable = left > 1e-3 * squares
+        usable[chosen] = False
+        if not usable.any():
+            break
+        gain = np.where(usable, np.square(cross).sum(1) / np.where(usable, left, 1), -1)
+        gene = int(gain.argmax())
+        chosen.append(gene)
+        direction = X.T @ X[:, gene] - directions[:step, gene] @ directions[:step]
+        direction /= np.sqrt(left[gene])
+        directions[step] = direction
+        cross -= np.outer(direction, cross[gene] / np.sqrt(left[gene]))
+        left -= np.square(direction)
+    return np.array(chosen, dtype=int)

@@ -1,0 +1,204 @@
+"""The accuracy benchmark: its peers do what they are named after, its records resume, its intervals are right."""
+
+import importlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import ttest_rel
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
+
+from sbnn import LeaveOneOutRidge
+from sbnn.crossval import described
+from sbnn.results import load
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+accuracy, peers = importlib.import_module("accuracy"), importlib.import_module("peers")
+
+
+@pytest.fixture(scope="module")
+def arrays(data):
+    return tuple((a - a.mean(0)) / a.std(0) for a in (data.X.astype(np.float64), data.Y.astype(np.float64)))
+
+
+SELECTORS = {
+    "group lasso": (peers.GroupLasso(), None),
+    "elastic net": (peers.GroupLasso(0.5), None),
+    "greedy": (peers.GreedyForward(), None),
+    "LassoNet": (peers.LassoNetPath((8,), M=1.0, path_multiplier=2.0, n_iters=(100, 50), patience=50), "lassonet"),
+    "STG": (peers.StochasticGates(strengths=(0.3, 1.0), hidden_dims=(8,), learning_rate=0.02, epochs=60), "stg"),
+}
+
+
+@pytest.fixture(params=SELECTORS)
+def selector(request):
+    selector, package = SELECTORS[request.param]
+    if package is not None:
+        pytest.importorskip(package)
+    return selector
+
+
+def test_selectors_find_true_genes_and_no_more_than_asked_for(selector, data, arrays):
+    generator = torch.get_rng_state()
+    few, many = selector.select(*arrays, [3, 8])
+    assert torch.equal(generator, torch.get_rng_state())
+    assert 1 <= len(few) <= 3 and len(few) <= len(many) <= 8
+    assert len(set(many)) == len(many)
+    true = np.isin(data.gene_names, data.truth["genes"])
+    assert true[many].mean() > 2 * true.mean()
+    again = selector.select(*arrays, [3, 8])
+    np.testing.assert_array_equal(many, again[1])
+
+
+@pytest.mark.slow  # skglm compiles
+def test_solvers_of_the_group_lasso_agree(arrays):
+    pytest.importorskip("skglm")
+    sizes = [2, 5, 9, 20]
+    for a, b in zip(
+        *(peers.GroupLasso(solver=s).select(*arrays, sizes) for s in ("scikit-learn", "skglm")), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_greedy_selection_takes_the_gene_that_leaves_least_error(arrays):
+    X, Y = arrays
+    chosen = []
+    for _ in range(4):
+        errors = [np.linalg.lstsq(X[:, [*chosen, j]], Y)[1].sum() for j in range(X.shape[1]) if j not in chosen]
+        chosen.append([j for j in range(X.shape[1]) if j not in chosen][int(np.argmin(errors))])
+    np.testing.assert_array_equal(peers.GreedyForward().select(X, Y, [4])[0], chosen)
+
+
+def test_greedy_selection_takes_no_gene_twice(arrays):
+    X, Y = arrays
+    doubled = np.hstack([X[:, :3], X[:, :3]])
+    [genes] = peers.GreedyForward().select(doubled, Y, [6])
+    assert sorted(genes % 3) == [0, 1, 2]
+
+
+def test_kernel_ridge_chooses_by_the_error_of_left_out_cells(arrays):
+    X, Y = arrays[0][:25, :6], arrays[1][:25]
+    Y = Y - Y.mean(0)  # scikit-learn's has no intercept
+    alphas, gammas = (0.1, 1.0, 10.0), (0.1, 1.0)
+    model = peers.LeaveOneOutKernelRidge(alphas, gammas).fit(X, Y)
+    errors = {}
+    for alpha in alphas:
+        for gamma in gammas:
+            plain = KernelRidge(alpha=alpha, kernel="rbf", gamma=gamma / 6)
+            errors[alpha, gamma] = ((Y - cross_val_predict(plain, X, Y, cv=LeaveOneOut())) ** 2).sum()
+    assert (model.alpha_, model.gamma_) == min(errors, key=errors.get)
+    plain = KernelRidge(alpha=model.alpha_, kernel="rbf", gamma=model.gamma_ / 6).fit(X, Y)
+    np.testing.assert_allclose(model.predict(arrays[0][25:, :6]), plain.predict(arrays[0][25:, :6]), atol=1e-10)
+
+
+PEERS = {
+    "two steps": peers.SelectThenRegress(peers.GreedyForward(), LeaveOneOutRidge()),
+    "sRRR": peers.SparseReducedRankPath(rank=2),
+}
+
+
+@pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
+def test_path_gives_what_single_fits_give_with_the_genes_asked_for(peer, arrays):
+    X, Y = arrays
+    for fitted in peer.fit_path(X, Y, [6, 3]):
+        alone = type(peer)(**peer.get_params(deep=False) | {"n_genes": fitted.n_genes}).fit(X, Y)
+        np.testing.assert_array_equal(alone.get_support(), fitted.get_support())
+        np.testing.assert_allclose(alone.predict(X), fitted.predict(X), atol=1e-6)
+        assert 1 <= fitted.get_support().sum() <= fitted.n_genes
+        unused = np.where(fitted.get_support(), X, 0)
+        np.testing.assert_allclose(fitted.predict(unused), fitted.predict(X), atol=1e-10)
+    with pytest.raises(ValueError, match=r"n_genes: expected 1 to 40 .* got \[41\]"):
+        peer.fit_path(X, Y, [3, 41])
+
+
+def test_paired_difference_is_the_t_interval_with_the_correction_for_shared_training_cells(rng):
+    a, b = rng.normal(size=(2, 10))
+    mean, half = accuracy.paired_difference(a, b, test_share=0)
+    plain = ttest_rel(a, b).confidence_interval()
+    np.testing.assert_allclose([mean - half, mean + half], [plain.low, plain.high])
+    _, wider = accuracy.paired_difference(a, b, test_share=1 / 9)
+    np.testing.assert_allclose(wider / half, np.sqrt((1 / 10 + 1 / 9) / (1 / 10)))
+    assert accuracy.paired_difference(a[:4], b, 0) == accuracy.paired_difference(a[:4], b[:4], 0)
+    assert accuracy.paired_difference(a[:1], b, 0) == (a[0] - b[0], np.inf)
+
+
+@pytest.fixture
+def models():
+    ridge = LeaveOneOutRidge()
+    return {
+        "sbnn_like": accuracy.Model("ours", PEERS["two steps"], genes=(3, 6), folds=3),
+        "lasso": accuracy.Model("lasso", peers.SelectThenRegress(peers.GroupLasso(), ridge), genes=(6,), folds=2),
+        "ridge": accuracy.Model("ridge", ridge, genes=(), folds=2),
+        "absent": accuracy.Model("absent", ridge, package="no_such_package"),
+        "later": accuracy.Model("later", ridge),
+    }
+
+
+@pytest.fixture
+def records(models, data, tmp_path):
+    return {name: accuracy.measure(name, models[name], data, tmp_path) for name in ("sbnn_like", "lasso", "ridge")}
+
+
+def test_measuring_resumes_extends_and_keeps_what_is_needed(models, records, data, tmp_path, monkeypatch):
+    model, record = models["lasso"], records["lasso"]
+    path = tmp_path / "accuracy_lasso.pickle"
+    assert "test_predictions" not in load(path).values and record.test_r2.shape == (2, 1)
+
+    more = accuracy.measure("lasso", replace(model, genes=(3, 6)), data, tmp_path, n_folds=3)
+    assert more.test_r2.shape == (3, 2) and "test_predictions" not in load(path).values
+    np.testing.assert_array_equal(more.test_r2[:2, more.find(n_genes=6)], record.test_r2[:, 0])
+
+    def no_fit(*_):
+        raise AssertionError("fitted again")
+
+    monkeypatch.setattr(peers.SelectThenRegress, "fit", no_fit)
+    monkeypatch.setattr(peers.SelectThenRegress, "fit_path", no_fit)
+    fewer = accuracy.measure("lasso", model, data, tmp_path, n_folds=1)
+    np.testing.assert_array_equal(fewer.test_r2, more.test_r2)
+
+
+def test_tables_say_what_was_measured(models, records):
+    table = accuracy.accuracy_table(records, models)
+    scores = records["sbnn_like"].test_r2[:, 1]
+    assert table.loc["ours", "6 genes"] == f"{scores.mean():.3f} ± {scores.std(ddof=1):.3f}"
+    assert table.loc["lasso", "3 genes"] == "" and table.loc["ridge", "100 genes"].endswith("(all 40)")
+    assert table.loc[["ours", "lasso", "absent", "later"], "folds"].tolist() == [
+        "3",
+        "2",
+        "not installed",
+        "not measured",
+    ]
+    differences = accuracy.difference_table(records, models, "sbnn_like")
+    expected = (records["lasso"].test_r2[:, 0] - scores[:2]).mean()
+    assert differences.loc["lasso", "6 genes"].startswith(f"{expected:+.3f} ± ")
+    assert differences.loc["lasso", "3 genes"] == "" and "ours" not in differences.index
+
+
+def test_figure_shows_the_means_and_the_differences(models, records):
+    figure = accuracy.draw(records, models, "sbnn_like", 6)
+    left, right = figure.axes
+    drawn = [list(line.get_ydata()) for line in left.lines]
+    assert records["sbnn_like"].test_r2.mean(0).tolist() in drawn
+    assert {label.get_text() for label in right.get_yticklabels()} == {"lasso", "ridge"}
+
+
+def test_committed_records_belong_to_the_rows_of_the_script():
+    names = [path.stem.removeprefix("accuracy_") for path in accuracy.RECORDS.glob("accuracy_*.pickle")]
+    assert set(names) <= set(accuracy.MODELS)
+    for name in names:
+        record, model = load(accuracy.RECORDS / f"accuracy_{name}.pickle"), accuracy.MODELS[name]
+        assert record.settings["estimator"] == described(model.estimator, record.settings["estimator"])
+        assert record.settings["scaling"] == "all"
+
+
+def test_command_line_refuses_what_it_does_not_know(capsys):
+    for arguments in (["--models", "nonsense"], ["--folds", "11"]):
+        with pytest.raises(SystemExit):
+            accuracy.parse(arguments)
+        assert "expected" in capsys.readouterr().err
+    assert accuracy.parse(["--models", "ridge,sbnn_d2"]).models == ["ridge", "sbnn_d2"]
