@@ -3,6 +3,7 @@
 import importlib
 
 _HOME = {
+    "ExpressionStream": "streams",
     "LeaveOneOutRidge": "linear",
     "PairedData": "paired",
     "Record": "results",

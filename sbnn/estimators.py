@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils import TransformerTags, check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
@@ -14,9 +14,12 @@ from tqdm.auto import tqdm
 from sbnn.inputs import expression_table, output_names, output_table
 from sbnn.metrics import pooled_r2
 from sbnn.persistence import load_model, save_model
-from sbnn.protocols import PROTOCOLS
+from sbnn.protocols import PROTOCOLS, distilled
 from sbnn.selection import GeneSelectionMixin
+from sbnn.streams import ExpressionStream
 from sbnn.training import Stage, Trainer, reproducible
+
+CELLS_AT_ONCE = 65_536  # that go through the network together, so that memory does not grow with the cells
 
 
 class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimator):
@@ -139,8 +142,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData, shape (n, p)
-            Expression, one row per cell; log-transformed counts as a rule.
+        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
+            Expression, one row per cell; log-transformed counts as a rule. A stream reads cells that do not fit into
+            memory; it takes ``protocol="distilled"``.
         y : array-like or DataFrame, shape (n, q) or (n,); or str
             Outputs of the same cells. With an AnnData: a key of ``X.obsm`` (default ``"outputs"``).
         eval_set : tuple (X, Y), optional
@@ -156,6 +160,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             If X or y holds NaN or infinite values, rows do not match, gene names repeat, or a parameter is out of
             range.
         """
+        if isinstance(X, ExpressionStream):
+            return self._fit_stream(X, y)
         outputs = output_table(X, y)
         X, Y = validate_data(
             self,
@@ -185,6 +191,36 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             self._train(x, target, eval_set, random, generator, progress)
         return self
 
+    def _fit_stream(self, stream, y):
+        """Choose the genes on some cells, then fit as usual to these genes of all cells."""
+        if self.protocol != "distilled":
+            raise ValueError(
+                f'protocol: a stream needs "distilled", {self.protocol!r} trains on all genes of all cells'
+            )
+        y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
+        if len(y) != len(stream):
+            raise ValueError(f"y: expected {len(stream)} rows, as many as X has cells, got {len(y)}")
+        self.n_features_in_ = stream.shape[1]
+        if stream.gene_names is not None:
+            self.feature_names_in_ = stream.gene_names
+        self._check_params(stream)
+        random = check_random_state(self.random_state)
+        cells = np.sort(random.choice(len(stream), min(len(stream), distilled.MOST_CELLS), replace=False))
+        sample, targets = stream.rows(cells), np.asarray(y[cells], dtype=np.float64).reshape(len(cells), -1)
+        self._learn_scales(sample, targets)
+        device = self._torch_device()
+        with reproducible(self.n_threads):
+            x, target = self._scaled_inputs(sample, device), self._scaled_outputs(targets, device)
+            genes = distilled.choose_genes(x, target, self.n_genes, random)
+        few = clone(self).set_params(n_genes=None, random_state=random).fit(stream.columns(genes), y)
+        for name in ("x_mean_", "x_scale_", "gene_norms_", "support_"):
+            values = np.zeros(stream.shape[1], dtype=getattr(few, name).dtype)
+            values[genes] = getattr(few, name)
+            setattr(self, name, values)
+        for name in ("network_", "_gene_network", "history_", "y_mean_", "y_scale_", "output_names_", "_flat_output"):
+            setattr(self, name, getattr(few, name))
+        return self
+
     def _train(self, x, target, eval_set, random, generator, progress):
         trained = PROTOCOLS[self.protocol](self, x, target, random, generator, eval_set, progress)
         self.network_, self.support_, self.gene_norms_, history = trained
@@ -205,7 +241,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData, shape (n, p)
+        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
             All p genes that `fit` saw, in the same order.
 
         Returns
@@ -223,7 +259,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData, shape (n, p)
+        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
 
         Returns
         -------
@@ -241,7 +277,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData, shape (n, p)
+        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
 
         Returns
         -------
@@ -266,7 +302,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData, shape (n, p)
+        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
         y : array-like, shape (n, q) or (n,); or str
         sample_weight : array-like, shape (n,), optional
 
@@ -378,12 +414,20 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         So a cell's prediction does not depend on the cells beside it, whose number decides the order of sums.
         """
-        X = validate_data(self, expression_table(X), dtype=np.float64, reset=False)
-        kept = self.support_
-        scaled = (X[:, kept] - self.x_mean_[kept]) / self.x_scale_[kept]
+        kept = np.flatnonzero(self.support_)
+        if isinstance(X, ExpressionStream):
+            if X.shape[1] != self.n_features_in_:
+                raise ValueError(f"X: expected {self.n_features_in_} genes, got {X.shape[1]}")
+            X = X.columns(kept)
+        else:
+            X = validate_data(self, expression_table(X), dtype=np.float64, reset=False)[:, kept]
+        network = copy.deepcopy(network).double()
+        results = []
         with reproducible(self.n_threads):
-            result = function(copy.deepcopy(network).double(), torch.as_tensor(scaled).to(network.flat.device))
-        return result.cpu().numpy()
+            for start in range(0, len(X), CELLS_AT_ONCE):
+                scaled = (X[start : start + CELLS_AT_ONCE] - self.x_mean_[kept]) / self.x_scale_[kept]
+                results.append(function(network, torch.as_tensor(scaled).to(network.flat.device)).cpu().numpy())
+        return np.concatenate(results)
 
     def _progress(self):
         n_epochs = sum(self.epochs[0 if self.pretraining else 1 :]) if self.protocol == "paper" else None
