@@ -113,9 +113,7 @@ def main():
                 seconds[label].append(time.process_time() - started)
                 r2[label].append(pooled_r2(Y[test], predict(X[test]), 0.0))
 
-    print(
-        f"\npaper protocol, {len(train)} cells x {data.n_genes} genes -> {data.n_outputs} outputs of {name!r}, fold 1"
-    )
+    print(f"\n{len(train)} cells x {data.n_genes} genes -> {data.n_outputs} outputs of {name!r}, fold 1")
     print(f"one thread, {platform.machine()}, torch {torch.__version__}, {repeats} repeats in turn\n")
     print("| version | CPU seconds, median (min - max) | test R2 of the fold, mean |\n|---|---|---|")
     for label in seconds:

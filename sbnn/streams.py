@@ -4,6 +4,8 @@ Gene selection needs some cells only, and after it a few genes of all cells are 
 fitted in three passes over the file and the memory that 25 genes take.
 """
 
+import mmap
+
 import numpy as np
 from scipy import sparse
 
@@ -96,6 +98,16 @@ class ExpressionStream:
     def _blocks(self):
         for start in range(0, self.shape[0], self.block_size):
             yield slice(start, min(start + self.block_size, self.shape[0]))
+            self._release()
+
+    def _release(self):
+        """Give back the pages of a mapped file, which would stay resident long after they were read.
+
+        Only of one opened for reading: elsewhere a page may hold what is in no file.
+        """
+        mapped = getattr(self.source, "_mmap", None)
+        if getattr(self.source, "mode", None) == "r" and hasattr(mapped, "madvise"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def _read(self, cells):
         block = self.source[cells]

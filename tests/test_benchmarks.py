@@ -202,3 +202,14 @@ def test_command_line_refuses_what_it_does_not_know(capsys):
             accuracy.parse(arguments)
         assert "expected" in capsys.readouterr().err
     assert accuracy.parse(["--models", "ridge,sbnn_d2"]).models == ["ridge", "sbnn_d2"]
+
+
+def test_readme_shows_the_committed_numbers():
+    folder = ROOT / "saved_models" / "benchmarks"
+    records = {name: load(folder / f"accuracy_{name}.pickle") for name in accuracy.MODELS}
+    printed = accuracy.to_markdown(accuracy.accuracy_table(records)).splitlines()
+    differences = accuracy.to_markdown(accuracy.difference_table(records)).splitlines()
+    for row in printed + differences:
+        assert row in (ROOT / "benchmarks" / "README.md").read_text()
+    for row in (row for row in printed if "sBNN" in row or "forest" in row):
+        assert row in (ROOT / "README.md").read_text()

@@ -1,0 +1,384 @@
+"""Test R2 against the number of genes on the ten folds of the paper, mouse M1: sbnn beside its peers.
+
+    python benchmarks/accuracy.py [--models sbnn_d2,greedy_ridge] [--folds 10] [--report-only]
+
+Measures what is missing, one thread per fit, and keeps it in saved_models/benchmarks; prints the tables in Markdown
+and draws figures/benchmarks/accuracy. Data are z-scored over all cells, as for the published numbers; nothing is
+chosen on test folds. The peers live in an environment of their own (benchmarks/requirements.txt); a peer that is
+neither measured nor installed is reported as such.
+"""
+
+import argparse
+import importlib.util
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import NullLocator
+from peers import (
+    GreedyForward,
+    GroupLasso,
+    LassoNetPath,
+    LeaveOneOutKernelRidge,
+    SelectThenRegress,
+    SparseReducedRankPath,
+    StochasticGates,
+)
+from scipy.stats import t as student
+from sklearn.ensemble import RandomForestRegressor
+
+from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, cross_validate, load_dataset, paper_folds
+from sbnn.plotting import save_figure
+from sbnn.plotting.common import PALETTE, freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.labels import name_level, settle_labels
+from sbnn.report import to_markdown
+from sbnn.results import load, save
+
+N_FOLDS = 10
+GENES = (5, 10, 15, 25, 50, 100)
+SEED = 42
+REFERENCE = "sbnn_distilled_d2"  # what the others are compared with, at the same number of genes
+AT = 25  # genes at which the figure shows the differences
+ROOT = Path(__file__).resolve().parents[1]
+NOTES = """
+Mean ± SD over folds of test R2; in brackets the mean number of genes where it is lower, since a path rarely stops at
+just so many. CPU seconds are those of all the numbers of genes of the row. The folds are not equally hard: rows with
+fewer of them compare by their differences on shared folds, below, not by their means. There, ± is half a 95 %
+confidence interval, corrected for the training cells that folds share (Nadeau and Bengio 2003).
+"""
+RECORDS, FIGURES = ROOT / "saved_models" / "benchmarks", ROOT / "figures" / "benchmarks"
+NOT_KEPT = ("test_predictions", "test_latent", "history", "gene_norms")  # most of a record, and not needed here
+
+
+@dataclass(frozen=True)
+class Model:
+    """A row of the tables.
+
+    Parameters
+    ----------
+    label : str
+    estimator : scikit-learn-style regressor
+        With the parameter ``n_genes``, but for models of all genes.
+    color : str
+        Of its line; models of one family share a colour and differ in `dashes`.
+    dashes : str
+    genes : tuple of int
+        Numbers of genes; empty for a model of all genes.
+    folds : int
+        How many folds are measured unless the command line says otherwise.
+    package : str or None
+        What it needs beyond sbnn.
+    """
+
+    label: str
+    estimator: object
+    color: str = "0.5"
+    dashes: str = "-"
+    genes: tuple = GENES
+    folds: int = N_FOLDS
+    package: str | None = None
+
+
+def network(n_components, protocol, **params):
+    fixed = {"standardize": False, "device": "cpu", "random_state": SEED}
+    return SparseBottleneckRegressor(n_components, protocol=protocol, **fixed, **params)
+
+
+PAPER = {"hidden_layers": (512, 128)}  # spelled out, so that a change of the default does not orphan the records
+RIDGE, KERNEL = LeaveOneOutRidge(), LeaveOneOutKernelRidge()
+FOREST = RandomForestRegressor(200, min_samples_leaf=3, max_features=0.4, n_jobs=1, random_state=SEED)
+(GREEN, ORANGE, BLUE, PINK, AMBER, SKY), PURPLE = PALETTE, "#7A3E9D"
+
+# A model is one line: the name of its record, then the row. All models of ours begin with "sbnn".
+MODELS = {
+    "sbnn_distilled_d2": Model("sBNN distilled, d=2", network(2, "distilled"), GREEN),
+    "sbnn_distilled_d4": Model("sBNN distilled, d=4", network(4, "distilled"), PURPLE),
+    "sbnn_distilled_d16": Model("sBNN distilled, d=16", network(16, "distilled"), ORANGE),
+    "sbnn_d2": Model("sBNN paper, d=2", network(2, "paper", **PAPER), GREEN, "--"),
+    "sbnn_d16": Model("sBNN paper, d=16", network(16, "paper", **PAPER), ORANGE, "--", genes=(10, 25, 50)),
+    "srrr_2": Model("sRRR, rank 2", SparseReducedRankPath(2), "0.45"),
+    "srrr_16": Model("sRRR, rank 16", SparseReducedRankPath(16), "0.45", "--"),
+    "lasso_ridge": Model("MultiTaskLasso + ridge", SelectThenRegress(GroupLasso(), RIDGE), BLUE),
+    "lasso_kernel": Model("MultiTaskLasso + kernel ridge", SelectThenRegress(GroupLasso(), KERNEL), BLUE, "--"),
+    "enet_ridge": Model("MultiTaskElasticNet + ridge", SelectThenRegress(GroupLasso(0.5), RIDGE), SKY),
+    "skglm_ridge": Model(
+        "skglm group lasso + ridge", SelectThenRegress(GroupLasso(solver="skglm"), RIDGE), SKY, "--", package="skglm"
+    ),
+    "greedy_ridge": Model("greedy + ridge", SelectThenRegress(GreedyForward(), RIDGE), PINK),
+    "greedy_kernel": Model("greedy + kernel ridge", SelectThenRegress(GreedyForward(), KERNEL), PINK, "--"),
+    "greedy_forest": Model("greedy + forest", SelectThenRegress(GreedyForward(), FOREST), PINK, ":"),
+    "lassonet_kernel": Model(
+        "LassoNet + kernel ridge", SelectThenRegress(LassoNetPath(), KERNEL), AMBER, package="lassonet"
+    ),
+    "stg_kernel": Model("STG + kernel ridge", SelectThenRegress(StochasticGates(), KERNEL), AMBER, "--", package="stg"),
+    "ridge": Model("ridge, all genes", RIDGE, "0.3", genes=()),
+}
+
+
+def measure(name, model, data, folder, n_folds=None):
+    """Cross-validate a model on the first folds of the paper, or load what is there already.
+
+    Parameters
+    ----------
+    name : str
+        Of the record, ``accuracy_<name>.pickle``.
+    model : Model
+    data : PairedData
+    folder : str or path-like
+    n_folds : int, optional
+        Instead of the model's own number. Folds and numbers of genes that are in the record stay in any case.
+
+    Returns
+    -------
+    Record
+        As from `cross_validate`, without predictions, latent space and history.
+    """
+    path = Path(folder) / f"accuracy_{name}.pickle"
+    genes, n_folds = list(model.genes), n_folds or model.folds
+    if path.exists():
+        stored = load(path)
+        genes = list(dict.fromkeys([point["n_genes"] for point in stored.params if point] + genes))
+        n_folds = max(n_folds, len(stored.folds))
+    folds, grid = paper_folds(data.n_cells)[:n_folds], {"n_genes": genes} if genes else {}
+    record = cross_validate(model.estimator, data, folds, grid, scaling="all", results=path, seed=SEED, verbose=False)
+    if record.values.keys() & set(NOT_KEPT):
+        record.values = {key: value for key, value in record.values.items() if key not in NOT_KEPT}
+        save(record, path)
+    return record
+
+
+def at_genes(record, n_genes):
+    """Test R2 of every fold at a number of genes, the mean number really used, or None where it was not measured."""
+    if {"n_genes": n_genes} not in record.params:
+        return None
+    point = record.find(n_genes=n_genes)
+    return record.test_r2[:, point], record.n_selected[:, point].mean()
+
+
+def paired_difference(a, b, test_share, level=0.95):
+    """Mean difference of two models over the folds they share, with a confidence interval.
+
+    Folds share most of their training cells, so their differences are correlated and the usual interval is too narrow.
+    The correction adds the ratio of test to training cells to one over the number of folds.
+
+    Parameters
+    ----------
+    a, b : ndarray
+        Scores on the same first folds; the longer one is cut.
+    test_share : float
+        Test cells of a fold per training cell.
+    level : float
+
+    Returns
+    -------
+    mean, half_width : float
+        The half-width of the interval is infinite with a single fold.
+
+    References
+    ----------
+    Nadeau and Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
+    """
+    shared = min(len(a), len(b))
+    difference = np.asarray(a[:shared]) - np.asarray(b[:shared])
+    if shared < 2:
+        return float(difference.mean()), float("inf")
+    error = np.sqrt((1 / shared + test_share) * difference.var(ddof=1))
+    return float(difference.mean()), float(student.ppf((1 + level) / 2, shared - 1) * error)
+
+
+def test_share(record):
+    train, test = record.folds[0]
+    return len(test) / len(train)
+
+
+def accuracy_table(records, models=MODELS):
+    """Mean and SD over folds of test R2, by model and number of genes, with folds and CPU seconds.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        By name; models without one are reported as not measured, or not installed.
+    models : dict of str to Model
+
+    Returns
+    -------
+    DataFrame of str
+        Where a model used fewer genes, their mean number stands in brackets. The seconds of a fold are those of all
+        its numbers of genes together.
+    """
+    sizes = sorted({n for model in models.values() for n in model.genes})
+    rows = {}
+    for name, model in models.items():
+        row = dict.fromkeys([*(f"{n} genes" for n in sizes), "folds", "CPU s per fold"], "")
+        if name not in records:
+            row["folds"] = "not measured" if _installed(model) else "not installed"
+        else:
+            record = records[name]
+            for n in sizes:
+                found = at_genes(record, n) if model.genes else None
+                if found is not None:
+                    few = "" if round(found[1], 1) == n else f" ({found[1]:.1f})"
+                    row[f"{n} genes"] = _mean_sd(found[0]) + few
+            if not model.genes:
+                row[f"{sizes[-1]} genes"] = f"{_mean_sd(record.test_r2[:, 0])} (all {len(record.gene_names)})"
+            row["folds"], row["CPU s per fold"] = str(len(record.folds)), f"{record.seconds.sum(1).mean():.1f}"
+        rows[model.label] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def difference_table(records, models=MODELS, reference=REFERENCE):
+    """Difference of every model to the reference at the same number of genes, with a 95 % confidence interval.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+    models : dict of str to Model
+    reference : str
+
+    Returns
+    -------
+    DataFrame of str
+        Mean difference and half-width of the interval of `paired_difference`.
+    """
+    rows = {}
+    for name, model in models.items():
+        if name == reference or name not in records:
+            continue
+        rows[model.label] = {
+            f"{n} genes": _difference_text(*_difference(records, models, name, n, reference))
+            for n in models[reference].genes
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(f"minus {models[reference].label}")
+
+
+def _difference(records, models, name, n_genes, reference):
+    """Mean difference and half-width; NaN where one of the two was not measured. All genes compare with any number."""
+    ours, record = at_genes(records[reference], n_genes), records[name]
+    theirs = at_genes(record, n_genes) if models[name].genes else (record.test_r2[:, 0], None)
+    if ours is None or theirs is None:
+        return np.nan, np.nan
+    return paired_difference(theirs[0], ours[0], test_share(record))
+
+
+def _difference_text(mean, half_width):
+    return "" if np.isnan(mean) else f"{mean:+.3f} ± {half_width:.3f}"
+
+
+def _mean_sd(scores):
+    return f"{scores.mean():.3f}" + (f" ± {scores.std(ddof=1):.3f}" if len(scores) > 1 else "")
+
+
+def _installed(model):
+    return model.package is None or importlib.util.find_spec(model.package) is not None
+
+
+@styled
+def draw(records, models=MODELS, reference=REFERENCE, n_genes=AT):
+    """Test R2 against the number of genes, and the differences to the reference at one number of genes.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        With that of the reference.
+    models : dict of str to Model
+    reference : str
+    n_genes : int
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left, means over folds; bands and bars are the sample SD over folds. Right, paired differences with 95 %
+        confidence intervals, see `paired_difference`.
+    """
+    figure = new_figure(4.4)
+    left, right = figure.subplots(1, 2, width_ratios=(2, 1))
+    lines = {name: model for name, model in models.items() if name in records and model.genes}
+    for position, (name, model) in enumerate(lines.items()):
+        _draw_line(left, records[name], model, name.startswith("sbnn"), position / max(len(lines) - 1, 1) - 0.5)
+    for name, model in models.items():
+        if name in records and not model.genes:
+            level = records[name].test_r2[:, 0].mean()
+            left.axhline(level, color=model.color, lw=0.8, ls=(0, (3, 2)), zorder=1)
+            left.text(5, level, f"{model.label}\n{level:.3f}", va="bottom", fontsize=6.5, color=model.color)
+    left.set(xscale="log", xlabel="genes", ylabel="test R²")
+    left.set_xticks(GENES, [str(n) for n in GENES])
+    left.xaxis.set_minor_locator(NullLocator())
+    left.set_title("mean over folds, SD as bars or bands; the numbers are the last means", loc="left")
+    _draw_differences(right, records, models, reference, n_genes)
+    settle_labels(figure, freeze_layout(figure))
+    letter_panels(figure, [[left, right]])
+    return figure
+
+
+def _draw_line(ax, record, model, ours, shift):
+    sizes = [n for n in model.genes if {"n_genes": n} in record.params]
+    found = [at_genes(record, n) for n in sizes]
+    mean = np.array([scores.mean() for scores, _ in found])
+    sd = np.array([scores.std(ddof=1) if len(scores) > 1 else 0 for scores, _ in found])
+    x = np.array([used for _, used in found])
+    style = {"color": model.color, "ls": model.dashes, "lw": 2 if ours else 1, "zorder": 4 if ours else 3}
+    ax.plot(x, mean, marker="o", markersize=4 if ours else 2.5, **style)
+    if ours:
+        ax.fill_between(x, mean - sd, mean + sd, color=model.color, alpha=0.13, lw=0, zorder=2)
+    else:
+        ax.errorbar(x * 1.06**shift, mean, sd, fmt="none", ecolor=model.color, elinewidth=0.6, alpha=0.35, zorder=2)
+    folds = "" if len(record.folds) == N_FOLDS else f" ({len(record.folds)} folds)"
+    name_level(ax, mean[-1], f"{model.label}{folds}: {mean[-1]:.3f}", model.color)
+
+
+def _draw_differences(ax, records, models, reference, n_genes):
+    rows = []
+    for name, model in models.items():
+        if name in records and name != reference:
+            mean, half = _difference(records, models, name, n_genes, reference)
+            if np.isfinite(half) and len(records[name].folds) > 2:  # of two folds it would be wider than the panel
+                rows.append((mean, half, model))
+    rows.sort(key=lambda row: row[0])
+    for place, (mean, half, model) in enumerate(rows):
+        ax.plot([mean - half, mean + half], [place, place], color=model.color, lw=1)
+        ax.plot(mean, place, "o", color=model.color, markersize=4)
+    ax.axvline(0, color="black", lw=0.7, zorder=1)
+    ax.set_yticks(range(len(rows)), [model.label for _, _, model in rows])
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel(f"test R² minus that of\n{models[reference].label}")
+    ax.set_title(f"{n_genes} genes, 95 % intervals", loc="right")
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", help=f"comma-separated, of: {', '.join(MODELS)}; default: all")
+    parser.add_argument("--folds", type=int, help="folds to measure, 1 to 10; default: each model's own number")
+    parser.add_argument("--report-only", action="store_true", help="compute nothing, show what is saved")
+    options = parser.parse_args(arguments)
+    options.models = list(MODELS) if options.models is None else options.models.split(",")
+    unknown = [name for name in options.models if name not in MODELS]
+    if unknown:
+        parser.error(f"--models: {unknown} are unknown, expected some of {list(MODELS)}")
+    if options.folds is not None and not 1 <= options.folds <= N_FOLDS:
+        parser.error(f"--folds: expected 1 to {N_FOLDS}, got {options.folds}")
+    return options
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    data = None if options.report_only else load_dataset("scala")
+    for name in [] if options.report_only else options.models:
+        if not _installed(MODELS[name]):
+            print(f"{MODELS[name].label}: {MODELS[name].package} is not installed", file=sys.stderr)
+            continue
+        started = time.process_time()
+        measure(name, MODELS[name], data, RECORDS, options.folds)
+        print(f"{MODELS[name].label}: {time.process_time() - started:.0f} CPU s", file=sys.stderr)
+    paths = {name: RECORDS / f"accuracy_{name}.pickle" for name in MODELS}
+    records = {name: load(path) for name, path in paths.items() if path.exists()}
+    print(to_markdown(accuracy_table(records)), NOTES, sep="\n")
+    if REFERENCE in records:
+        print(to_markdown(difference_table(records)))
+        save_figure(draw(records), FIGURES / "accuracy")
+
+
+if __name__ == "__main__":
+    main()

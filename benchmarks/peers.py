@@ -1,0 +1,402 @@
+"""Peers that predict from few genes, as estimators with the parameter ``n_genes``.
+
+Most are two steps: a way to select genes and a regression on the genes selected. All use at most ``n_genes`` genes,
+choose what they choose on the training cells alone, and give every number of genes from one selection (``fit_path``,
+as `sbnn.cross_validate` asks for). They expect z-scored genes and outputs.
+"""
+
+import collections
+import collections.abc
+from types import SimpleNamespace
+
+import numpy as np
+from scipy.linalg import eigh
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
+from sklearn.linear_model import enet_path
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sbnn.linear import SparseReducedRankRegression
+from sbnn.selection import GeneSelectionMixin
+
+
+class GeneLimitedRegressor(GeneSelectionMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """What the peers share: ``fit`` is a path with one number of genes.
+
+    A subclass has the parameter ``n_genes`` and gives the generator ``_solve(X, Y, sizes)`` over float64 arrays, which
+    yields for every size the positions of the genes and a function that predicts the outputs from all genes.
+    """
+
+    path_parameter = "n_genes"
+
+    def fit(self, X, y):
+        """Select the genes and fit.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, p)
+            Expression, z-scored.
+        y : array-like, shape (n, q) or (n,)
+            Outputs, z-scored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If ``n_genes`` is not within 1 to p, or X and y do not fit together.
+        """
+        [fitted] = self.fit_path(X, y, [self.n_genes])
+        self.__dict__.update(fitted.__dict__)
+        return self
+
+    def fit_path(self, X, y, values):
+        """Fit one model per number of genes.
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`.
+        values : sequence of int
+            Numbers of genes.
+
+        Returns
+        -------
+        iterator of estimators
+            Fitted copies of this one, in the order of `values`.
+        """
+        template = clone(self)
+        X, Y = validate_data(template, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        wrong = [n for n in values if not 1 <= n <= X.shape[1]]
+        if wrong:
+            raise ValueError(f"n_genes: expected 1 to {X.shape[1]} (the number of genes in X), got {wrong}")
+        return self._along(template, X, Y.astype(np.float64), list(values))
+
+    def _along(self, template, X, Y, values):
+        solutions = self._solve(X, Y.reshape(len(Y), -1), values)
+        for n_genes, (genes, predict) in zip(values, solutions, strict=True):
+            fitted = clone(self).set_params(n_genes=n_genes)
+            fitted.n_features_in_ = template.n_features_in_
+            if hasattr(template, "feature_names_in_"):
+                fitted.feature_names_in_ = template.feature_names_in_
+            fitted.support_ = np.isin(np.arange(X.shape[1]), genes)
+            fitted._predict = predict
+            fitted._output_shape = Y.shape[1:]
+            yield fitted
+
+    def predict(self, X):
+        """Outputs of cells.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, p)
+            All genes that `fit` saw.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, q) or (n,)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return self._predict(X).reshape(len(X), *self._output_shape)
+
+    def _support_mask(self):
+        return self.support_.copy()
+
+
+class SelectThenRegress(GeneLimitedRegressor):
+    """Select genes, then fit a regression on them.
+
+    Parameters
+    ----------
+    selector : object
+        With ``select(X, Y, sizes)``, which gives the positions of at most so many genes for each size.
+    regressor : scikit-learn regressor
+    n_genes : int
+    """
+
+    def __init__(self, selector, regressor, n_genes=25):
+        self.selector = selector
+        self.regressor = regressor
+        self.n_genes = n_genes
+
+    def _solve(self, X, Y, sizes):
+        for genes in self.selector.select(X, Y, sizes):
+            yield genes, _on_genes(genes, clone(self.regressor).fit(X[:, genes], Y))
+
+
+class SparseReducedRankPath(GeneLimitedRegressor):
+    """Relaxed sparse reduced-rank regression, with the penalty that leaves at most so many genes.
+
+    Parameters
+    ----------
+    rank : int
+    n_genes : int
+    step : float
+        Ratio of neighbouring penalties on the path.
+    """
+
+    def __init__(self, rank=2, n_genes=25, step=0.95):
+        self.rank = rank
+        self.n_genes = n_genes
+        self.step = step
+
+    def _solve(self, X, Y, sizes):
+        alphas = _largest_penalty(X - X.mean(0), Y - Y.mean(0)) * self.step ** np.arange(1, 100)
+        models = SparseReducedRankRegression(self.rank).fit_path(X, Y, alphas)
+        path = ((model.get_support(indices=True), model.predict) for model in models)
+        return iter(_largest_within(path, sizes, lambda item: len(item[0])))
+
+
+def _on_genes(genes, model):
+    """Prediction from all genes by a model that was fitted on some."""
+    return lambda X: model.predict(X[:, genes])
+
+
+def _largest_penalty(X, Y):
+    """Penalty of the multi-response lasso from which on no gene is selected, for centred arrays."""
+    return np.linalg.norm(X.T @ Y, axis=1).max() / len(X)
+
+
+def _largest_within(path, sizes, size_of=len):
+    """For every size the last item on a growing path that is not larger; the path is walked no further than needed."""
+    found = {}
+    for item in path:
+        found |= {size: item for size in sizes if size_of(item) <= size}
+        if size_of(item) > max(sizes):
+            break
+    return [found[size] for size in sizes]
+
+
+class GroupLasso(BaseEstimator):
+    """Genes on the path of a multi-response lasso or elastic net, whose coefficients vanish for all outputs together.
+
+    Parameters
+    ----------
+    l1_ratio : float
+        Share of the group lasso; the rest is a ridge penalty. skglm takes 1 alone.
+    solver : {"scikit-learn", "skglm"}
+    step : float
+        Ratio of neighbouring penalties on the path, which ends at a thousandth of the largest one.
+    """
+
+    def __init__(self, l1_ratio=1.0, solver="scikit-learn", step=0.97):
+        self.l1_ratio = l1_ratio
+        self.solver = solver
+        self.step = step
+
+    def select(self, X, Y, sizes):
+        """Positions of at most so many genes, for each of `sizes`."""
+        X, Y = np.asfortranarray(X - X.mean(0)), np.asfortranarray(Y - Y.mean(0))
+        return _largest_within(self._path(X, Y), sizes)
+
+    def _path(self, X, Y):
+        yield np.linalg.norm(X.T @ Y, axis=1).argsort()[-1:]  # the first gene to enter
+        alpha = largest = _largest_penalty(X, Y) / self.l1_ratio
+        solve, coef = {"scikit-learn": self._scikit_learn, "skglm": self._skglm}[self.solver], None
+        while alpha > 1e-3 * largest:
+            alpha *= self.step
+            coef = solve(X, Y, alpha, coef)
+            if coef.any():
+                yield np.flatnonzero(coef.any(axis=0))
+
+    def _scikit_learn(self, X, Y, alpha, start):
+        options = {"coef_init": start, "check_input": False}
+        return np.asfortranarray(enet_path(X, Y, l1_ratio=self.l1_ratio, alphas=[alpha], **options)[1][:, :, 0])
+
+    def _skglm(self, X, Y, alpha, start):
+        from skglm import MultiTaskLasso
+
+        if self.l1_ratio != 1:
+            raise ValueError(f"l1_ratio: skglm solves the group lasso alone, expected 1, got {self.l1_ratio}")
+        return MultiTaskLasso(fit_intercept=False).path(X, Y, [alpha], start)[1][:, :, 0]
+
+
+class GreedyForward(BaseEstimator):
+    """Genes by greedy forward selection in least squares: each one takes away most of the error left in all outputs.
+
+    Orthogonal matching pursuit with exact gains (orthogonal least squares, Chen, Billings and Luo 1989): all genes are
+    kept orthogonal to those selected, so a step is one pass over X.
+    """
+
+    def select(self, X, Y, sizes):
+        """Positions of at most so many genes, for each of `sizes`."""
+        X, residual = X - X.mean(0), Y - Y.mean(0)
+        floor = 1e-8 * (X**2).sum(0)  # what rounding leaves of a gene that the others explain
+        order = []
+        while len(order) < max(sizes):
+            norms = (X**2).sum(0)
+            usable = norms > floor
+            if not usable.any():
+                break
+            gains = np.full(X.shape[1], -1.0)
+            gains[usable] = ((X.T @ residual)[usable] ** 2).sum(1) / norms[usable]
+            order.append(int(np.argmax(gains)))
+            direction = X[:, order[-1]] / np.sqrt(norms[order[-1]])
+            residual = residual - np.outer(direction, direction @ residual)
+            X -= np.outer(direction, direction @ X)
+            X[:, order[-1]] = 0
+        return [np.array(order[:size]) for size in sizes]
+
+
+class LassoNetPath(BaseEstimator):
+    """Genes in the order in which they leave the path of LassoNet (Lemhadri et al. 2021), the last ones first.
+
+    The package's defaults need many minutes for 1000 genes. Here penalties grow faster, with fewer epochs for each.
+
+    Parameters
+    ----------
+    hidden_dims : tuple of int
+    M : float
+        How much larger the weights of a gene in the first layer may be than its skip connection.
+    path_multiplier : float
+        Ratio of neighbouring penalties.
+    n_iters, patience : tuple of 2 int
+        Epochs at most, and without improvement, for the dense network and for each penalty.
+    seed : int
+    """
+
+    def __init__(self, hidden_dims=(64,), M=10.0, path_multiplier=1.1, n_iters=(300, 30), patience=(30, 5), seed=0):
+        self.hidden_dims = hidden_dims
+        self.M = M
+        self.path_multiplier = path_multiplier
+        self.n_iters = n_iters
+        self.patience = patience
+        self.seed = seed
+
+    def select(self, X, Y, sizes):
+        """Positions of so many genes, for each of `sizes`."""
+        import torch
+        from lassonet import LassoNetRegressor
+
+        options = {name: value for name, value in self.get_params().items() if name != "seed"}
+        network = LassoNetRegressor(**options, device="cpu", verbose=0, random_state=self.seed, torch_seed=self.seed)
+        with torch.random.fork_rng(devices=[]):
+            network.path(X.astype(np.float32), Y.astype(np.float32), disable_lambda_warning=True)
+        order = np.argsort(-network.feature_importances_.numpy(), kind="stable")
+        return [order[:size] for size in sizes]
+
+
+class StochasticGates(BaseEstimator):
+    """Genes by the stochastic gates of STG (Yamada et al. 2020), those with the most open gates first.
+
+    The package takes one output. What stands against several is the width of the last layer alone, which is
+    replaced. The strength of the penalty decides how many gates are open: of networks with growing strength, the last
+    one that leaves enough genes is used for every size.
+
+    Parameters
+    ----------
+    strengths : tuple of float
+        Rising.
+    hidden_dims : tuple of int
+    sigma : float
+        SD of the noise on the gates.
+    learning_rate : float
+    batch_size, epochs, seed : int
+    """
+
+    def __init__(
+        self,
+        strengths=(1.0, 1.6, 2.5, 4.0, 6.3, 10.0),
+        hidden_dims=(64, 32),
+        sigma=0.5,
+        learning_rate=3e-3,
+        batch_size=128,
+        epochs=300,
+        seed=0,
+    ):
+        self.strengths = strengths
+        self.hidden_dims = hidden_dims
+        self.sigma = sigma
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.seed = seed
+
+    def select(self, X, Y, sizes):
+        """Positions of so many genes, for each of `sizes`."""
+        found = {}
+        for strength in self.strengths:
+            gates = self._gates(X, Y, strength)
+            order, n_open = np.argsort(-gates, kind="stable"), (gates > -0.5).sum()
+            found |= {size: order[:size] for size in sizes if size not in found or n_open >= size}
+            if n_open < min(sizes):
+                break
+        return [found[size] for size in sizes]
+
+    def _gates(self, X, Y, strength):
+        """Means of the gates before they are cut to 0 .. 1, which is at -0.5 and 0.5; shape (p,)."""
+        import torch
+        from stg import STG, utils
+
+        # The package looks for abstract classes where Python had them before 3.10.
+        utils.collections = SimpleNamespace(**vars(collections) | vars(collections.abc))
+
+        class MultiOutputSTG(STG):
+            def build_model(self, input_dim, output_dim, *rest):
+                model = super().build_model(input_dim, 1, *rest)
+                model.mlp[-1] = torch.nn.Linear(model.mlp[-1].in_features, output_dim)
+                return model
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            network = MultiOutputSTG(
+                "cpu",
+                input_dim=X.shape[1],
+                output_dim=Y.shape[1],
+                hidden_dims=list(self.hidden_dims),
+                sigma=self.sigma,
+                lam=strength,
+                learning_rate=self.learning_rate,
+                batch_size=self.batch_size,
+                task_type="regression",
+            )
+            network.fit(X, Y, nr_epochs=self.epochs, verbose=False, shuffle=True)
+        return network.get_gates("raw")
+
+
+class LeaveOneOutKernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """RBF kernel ridge regression; penalty and width are chosen by the exact leave-one-out error of all outputs.
+
+    Parameters
+    ----------
+    alphas : tuple of float
+        Penalties to choose from.
+    gammas : tuple of float
+        Inverse squared widths to choose from, in units of one over the number of genes.
+
+    Attributes
+    ----------
+    alpha_, gamma_ : float
+        What was chosen, gamma in the units of `gammas`.
+    """
+
+    def __init__(
+        self,
+        alphas=tuple(10.0 ** (k / 4) for k in range(-6, 7)),
+        gammas=(0.125, 0.25, 0.5, 1.0, 2.0, 4.0),
+    ):
+        self.alphas = alphas
+        self.gammas = gammas
+
+    def fit(self, X, Y):
+        """Fit on X (n, p), z-scored, and Y (n, q) or (n,)."""
+        self.X_fit_, self.y_mean_ = X, Y.mean(0)
+        centred, best = Y - self.y_mean_, np.inf
+        for gamma in self.gammas:
+            values, vectors = eigh(rbf_kernel(X, gamma=gamma / X.shape[1]), driver="evd", overwrite_a=True)
+            projected, squares = vectors.T @ centred, vectors**2
+            for alpha in self.alphas:
+                shrunk = 1 / (values + alpha)
+                dual = vectors @ (shrunk * projected.T).T
+                # Left-out error in closed form: the dual coefficient over the diagonal of the inverse (K + alpha)^-1.
+                error = (dual.T**2 / (squares @ shrunk) ** 2).sum()
+                if error < best:
+                    best, self.alpha_, self.gamma_, self.dual_coef_ = error, alpha, gamma, dual
+        return self
+
+    def predict(self, X):
+        """Outputs of cells, shape (n, q) or (n,)."""
+        return rbf_kernel(X, self.X_fit_, gamma=self.gamma_ / X.shape[1]) @ self.dual_coef_ + self.y_mean_
