@@ -347,6 +347,24 @@ def test_latent_panels_refuse_unknown_names():
         plotting.latent_panels(fit_record(), titles=["one", "two"])
 
 
+def test_overview_lists_the_genes_and_outputs_in_order_of_importance():
+    record = fit_record(n_genes=30)
+    figure = plotting.overview(record)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    kept = np.asarray(record.kept_genes)
+    best = kept[np.argsort(-record.gene_norms[record.selected])]
+    assert [text for text in texts if text in kept] == best[:13].tolist()
+    assert f"and {len(kept) - 13} more" in texts and f"{len(kept)} of {len(record.selected)} genes" in texts
+    outputs = np.asarray(record.feature_names)[np.argsort(-record.train_feature_r2)]
+    assert [text for text in texts if text in outputs] == outputs.tolist()
+    assert_tidy(figure)
+
+
+@pytest.mark.parametrize("record", [fit_record(n=8, n_genes=2), fit_record(width=1), fit_record(16, norms=False)])
+def test_overview_of_any_record(record):
+    assert_tidy(plotting.overview(record))
+
+
 def test_map_has_the_outline_of_the_cloud():
     rng = np.random.default_rng(0)
     angle, radius = rng.uniform(0, 2 * np.pi, 800), np.sqrt(rng.uniform(0.49, 1, 800))

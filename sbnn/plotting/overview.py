@@ -42,7 +42,7 @@ def overview(record):
     genes = np.asarray(record.kept_genes)[rank_genes(record)]
     outputs = np.asarray(record.feature_names)[np.argsort(-record.train_feature_r2, kind="stable")]
     for x, names, slant, align, heading in (
-        (1.0, genes, "italic", "right", f"{len(genes)} of {len(record.gene_names)} genes"),
+        (1.0, genes, "italic", "right", f"{len(genes)} of {len(record.selected)} genes"),
         (WIDTH - 1.0, outputs, "normal", "left", f"{len(outputs)} outputs"),
     ):
         canvas.text(x, top, heading, ha=align, va="center", fontweight="bold")
