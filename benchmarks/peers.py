@@ -16,6 +16,7 @@ from sklearn.linear_model import enet_path
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sbnn.greedy import forward_selection
 from sbnn.linear import SparseReducedRankRegression
 from sbnn.selection import GeneSelectionMixin
 
@@ -215,30 +216,12 @@ class GroupLasso(BaseEstimator):
 
 
 class GreedyForward(BaseEstimator):
-    """Genes by greedy forward selection in least squares: each one takes away most of the error left in all outputs.
-
-    Orthogonal matching pursuit with exact gains (orthogonal least squares, Chen, Billings and Luo 1989): all genes are
-    kept orthogonal to those selected, so a step is one pass over X.
-    """
+    """Genes by greedy forward selection in least squares, see `sbnn.greedy.forward_selection`."""
 
     def select(self, X, Y, sizes):
         """Positions of at most so many genes, for each of `sizes`."""
-        X, residual = X - X.mean(0), Y - Y.mean(0)
-        floor = 1e-8 * (X**2).sum(0)  # what rounding leaves of a gene that the others explain
-        order = []
-        while len(order) < max(sizes):
-            norms = (X**2).sum(0)
-            usable = norms > floor
-            if not usable.any():
-                break
-            gains = np.full(X.shape[1], -1.0)
-            gains[usable] = ((X.T @ residual)[usable] ** 2).sum(1) / norms[usable]
-            order.append(int(np.argmax(gains)))
-            direction = X[:, order[-1]] / np.sqrt(norms[order[-1]])
-            residual = residual - np.outer(direction, direction @ residual)
-            X -= np.outer(direction, direction @ X)
-            X[:, order[-1]] = 0
-        return [np.array(order[:size]) for size in sizes]
+        order = forward_selection(X - X.mean(0), Y - Y.mean(0), max(sizes))
+        return [order[:size] for size in sizes]
 
 
 class LassoNetPath(BaseEstimator):
