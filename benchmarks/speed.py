@@ -119,7 +119,7 @@ def main():
     for label in seconds:
         s = seconds[label]
         print(f"| {label} | {np.median(s):.1f} ({min(s):.1f} - {max(s):.1f}) | {np.mean(r2[label]):.3f} |")
-    print(f"| published TensorFlow code | {SECONDS_PER_FIT} | |")
+    print(f"| published TensorFlow code (a number taken over, not measured by this command) | {SECONDS_PER_FIT} | |")
     ours, plain = (np.array(seconds[f"{name}, paper protocol"]) for name in ("sbnn", "plain PyTorch"))
     print(f"\nplain PyTorch takes {np.median(plain / ours):.1f} times as long as sbnn (median over pairs)")
 

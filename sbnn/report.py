@@ -166,6 +166,11 @@ def selection_table(record, point):
     return table[table.folds > 0].sort_values(list(table.columns), ascending=False)
 
 
+def computing_minutes(folder):
+    """CPU minutes that the saved cross-validations of a folder took, as a float."""
+    return sum(load(path).seconds.sum() for path in sorted(Path(folder).glob("cv_*.pickle"))) / 60
+
+
 def to_markdown(table):
     """A table as Markdown, numbers to three digits, gaps empty; str."""
     text = table.reset_index().map(_cell)
@@ -195,6 +200,7 @@ def main(arguments=None):
     print(to_markdown(accuracy_table(folder, options.everything)))
     print("\nTest R2 of every output, scaled per fold\n")
     print(to_markdown(feature_table(folder).rename_axis("output")))
+    print(f"\nThe cross-validations took {computing_minutes(folder):.0f} CPU minutes")
 
 
 if __name__ == "__main__":
