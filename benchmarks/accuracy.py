@@ -214,7 +214,7 @@ def accuracy_table(records, models=MODELS):
     for name, model in models.items():
         row = dict.fromkeys([*(f"{n} genes" for n in sizes), "folds", "CPU s per fold"], "")
         if name not in records:
-            row["folds"] = "not measured" if _installed(model) else "not installed"
+            row["folds"] = "not measured" if installed(model) else "not installed"
         else:
             record = records[name]
             for n in sizes:
@@ -271,7 +271,7 @@ def _mean_sd(scores):
     return f"{scores.mean():.3f}" + (f" ± {scores.std(ddof=1):.3f}" if len(scores) > 1 else "")
 
 
-def _installed(model):
+def installed(model):
     return model.package is None or importlib.util.find_spec(model.package) is not None
 
 
@@ -366,7 +366,7 @@ def main(arguments=None):
     options = parse(arguments)
     data = None if options.report_only else load_dataset("scala")
     for name in [] if options.report_only else options.models:
-        if not _installed(MODELS[name]):
+        if not installed(MODELS[name]):
             print(f"{MODELS[name].label}: {MODELS[name].package} is not installed", file=sys.stderr)
             continue
         started = time.process_time()

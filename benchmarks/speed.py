@@ -1,26 +1,34 @@
-"""CPU seconds of one fit on one thread: sbnn beside a straightforward PyTorch version of the paper protocol.
+"""CPU seconds and memory of one fit of 25 genes: sbnn, its peers, and a plain PyTorch version of the paper protocol.
 
-    python benchmarks/speed.py [--repeats 3]
+    python benchmarks/speed.py [--repeats 3] [--models sbnn_d2,ridge]
 
 Data: the first training fold of mouse M1 (1092 cells x 1000 genes -> 16 outputs) where its files can be found, else
-simulated data of that shape. All fits run in turn in one process; those of the paper protocol train the same network
-through the same stages and epochs. CPU time is that of the process; the machine's own speed cancels in the ratio.
+simulated data of that shape. Every fit runs on one thread in a process of its own, after a fit to a corner of the data,
+which imports and compiles what is needed; the models take turns. Memory is what the fit adds to the process. The peers
+live in an environment of their own (benchmarks/requirements.txt); one that is not installed is reported as such.
 """
 
 import argparse
 import platform
-import time
-from functools import partial
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
+from accuracy import AT, MODELS, installed
+from measuring import measure
+from sklearn.base import clone
 from sklearn.cluster import KMeans
 from torch import nn
 
-from sbnn import SparseBottleneckRegressor, default_dataset, load_dataset, paper_folds
+from sbnn import default_dataset, load_dataset, paper_folds
 from sbnn.metrics import pooled_r2
 from sbnn.published import SECONDS_PER_FIT
-from sbnn.training import reproducible
+
+PLAIN = "plain_pytorch"
+LABELS = {name: model.label for name, model in MODELS.items()} | {PLAIN: "plain PyTorch, paper protocol, d=2"}
+SLOW = 10  # CPU seconds from which on a model is not fitted again
 
 
 def plain_pytorch_fit(X, Y, seed=0, group_lasso=0.1, n_genes=25):
@@ -81,47 +89,84 @@ def plain_pytorch_fit(X, Y, seed=0, group_lasso=0.1, n_genes=25):
     return lambda Z: model(torch.as_tensor(Z)[:, kept]).detach().numpy()
 
 
-def sbnn_fit(X, Y, seed=0, protocol="paper"):
-    """The same with sbnn."""
-    model = SparseBottleneckRegressor(protocol=protocol, standardize=False, device="cpu", random_state=seed)
-    return model.fit(X, Y).predict
+def fit_model(name, X, Y, seed, n_genes=AT):
+    """Fit a model of the accuracy benchmark, or the plain one. Returns a function that predicts."""
+    if name == PLAIN:
+        return plain_pytorch_fit(X, Y, seed, n_genes=n_genes)
+    model, wanted = clone(MODELS[name].estimator), {"n_genes": n_genes, "random_state": seed}
+    known = model.get_params()
+    return model.set_params(**{key: value for key, value in wanted.items() if key in known}).fit(X, Y).predict
 
 
-FITS = {
-    "sbnn, paper protocol": sbnn_fit,
-    "sbnn, distilled protocol": partial(sbnn_fit, protocol="distilled"),
-    "plain PyTorch, paper protocol": plain_pytorch_fit,
-}
+def prepare(name, path, seed):
+    """Load the data and warm up; gives the fit, and the test R2 of the fold."""
+    with np.load(path) as arrays:
+        X, Y, train, test = (arrays[key] for key in ("X", "Y", "train", "test"))
+    fit_model(name, X[train[:200], :50], Y[train[:200]], seed, n_genes=5)
+    X_train, Y_train = X[train], Y[train]
+
+    def task():
+        return fit_model(name, X_train, Y_train, seed)
+
+    return task, lambda predict: pooled_r2(Y[test], predict(X[test]), 0.0)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    repeats = parser.parse_args().repeats
-
+def write_fold(path):
+    """Write the first fold, z-scored over all cells and centred on the training cells; returns a line about it."""
     name = default_dataset()
     data = load_dataset(name) if name == "scala" else load_dataset(name, n_cells=1213, n_genes=1000)
     train, test = paper_folds(data.n_cells)[0]
     X, Y = ((A - A.mean(0)) / A.std(0) for A in (data.X.astype(np.float64), data.Y.astype(np.float64)))
     X, Y = ((A - A[train].mean(0)).astype(np.float32) for A in (X, Y))
-    seconds, r2 = {label: [] for label in FITS}, {label: [] for label in FITS}
-    with reproducible(1):
-        for repeat in range(repeats):
-            for label, fit in FITS.items():
-                started = time.process_time()
-                predict = fit(X[train], Y[train], seed=repeat)
-                seconds[label].append(time.process_time() - started)
-                r2[label].append(pooled_r2(Y[test], predict(X[test]), 0.0))
+    np.savez(path, X=X, Y=Y, train=train, test=test)
+    return f"{len(train)} cells x {data.n_genes} genes -> {data.n_outputs} outputs of {name!r}, fold 1, {AT} genes kept"
 
-    print(f"\n{len(train)} cells x {data.n_genes} genes -> {data.n_outputs} outputs of {name!r}, fold 1")
-    print(f"one thread, {platform.machine()}, torch {torch.__version__}, {repeats} repeats in turn\n")
-    print("| version | CPU seconds, median (min - max) | test R2 of the fold, mean |\n|---|---|---|")
-    for label in seconds:
-        s = seconds[label]
-        print(f"| {label} | {np.median(s):.1f} ({min(s):.1f} - {max(s):.1f}) | {np.mean(r2[label]):.3f} |")
-    print(f"| published TensorFlow code (a number taken over, not measured by this command) | {SECONDS_PER_FIT} | |")
-    ours, plain = (np.array(seconds[f"{name}, paper protocol"]) for name in ("sbnn", "plain PyTorch"))
-    print(f"\nplain PyTorch takes {np.median(plain / ours):.1f} times as long as sbnn (median over pairs)")
+
+def run(names, repeats, path):
+    """Measure the models in turn; returns name -> list of `Measured`."""
+    done = {name: [] for name in names}
+    for repeat in range(repeats):
+        for name, fits in done.items():
+            if not fits or fits[0].seconds < SLOW:
+                fits.append(measure(prepare, name, path, repeat))
+                print(f"{LABELS[name]}: {fits[-1].seconds:.1f} CPU s", file=sys.stderr)
+    return done
+
+
+def table(done):
+    """Lines of the Markdown table; models without a measurement are not installed."""
+    yield "| model | fits | CPU seconds, median (min - max) | memory of the fit, MiB | test R2 of the fold, mean |"
+    yield "|---|---|---|---|---|"
+    for name, fits in done.items():
+        if not fits:
+            yield f"| {LABELS[name]} | not installed | | | |"
+            continue
+        seconds, memory, r2 = np.array([(fit.seconds, fit.growth / 2**20, fit.result) for fit in fits]).T
+        spread = f"{np.median(seconds):.2f} ({seconds.min():.2f} - {seconds.max():.2f})"
+        yield f"| {LABELS[name]} | {len(fits)} | {spread} | {np.median(memory):.0f} | {r2.mean():.3f} |"
+    yield f"| published TensorFlow code (a number taken over, not measured by this command) | | {SECONDS_PER_FIT} | | |"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3, help=f"fits of each model; one of more than {SLOW} s")
+    parser.add_argument("--models", help=f"comma-separated, of: {', '.join(LABELS)}; default: all")
+    options = parser.parse_args()
+    names = list(LABELS) if options.models is None else options.models.split(",")
+    if not set(names) <= LABELS.keys():
+        parser.error(f"--models: {sorted(set(names) - LABELS.keys())} are unknown, expected some of {list(LABELS)}")
+
+    present = [name for name in names if name == PLAIN or installed(MODELS[name])]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fold.npz"
+        about = write_fold(path)
+        done = dict.fromkeys(names, ()) | run(present, options.repeats, path)
+    print(f"\n{about}")
+    print(f"one thread, {platform.machine()}, torch {torch.__version__}\n")
+    print(*table(done), sep="\n")
+    if {"sbnn_d2", PLAIN} <= set(present):
+        ours, plain = (np.median([fit.seconds for fit in done[name]]) for name in ("sbnn_d2", PLAIN))
+        print(f"\nplain PyTorch takes {plain / ours:.1f} times as long as sbnn (medians)")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from sbnn.results import load
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 accuracy, peers = importlib.import_module("accuracy"), importlib.import_module("peers")
+measuring, growth, scale, speed = map(importlib.import_module, ("measuring", "growth", "scale", "speed"))
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +214,82 @@ def test_readme_shows_the_committed_numbers():
         assert row in (ROOT / "benchmarks" / "README.md").read_text()
     for row in (row for row in printed if "sBNN" in row or "forest" in row):
         assert row in (ROOT / "README.md").read_text()
+
+
+def allocating(megabytes):
+    ready = np.ones(50 * 2**17)  # 50 MiB of data, which are no growth
+    return lambda: np.ones(megabytes * 2**17).sum(), lambda total: total + ready[0]
+
+
+def endless():
+    def task():
+        while True:
+            pass
+
+    return task, lambda result: result
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the peak cannot be reset")
+def test_memory_of_a_task_is_what_it_adds():
+    took = measuring.measure(allocating, 100)
+    assert took.result == 100 * 2**17 + 1 and took.seconds > 0
+    assert 95 < took.growth / 2**20 < 120 and took.before / 2**20 > 150
+
+
+def test_a_task_beyond_its_limit_is_ended():
+    assert measuring.measure(endless, limit=1) is None
+
+
+def test_growth_is_kept_and_goes_on(tmp_path, monkeypatch):
+    calls = []
+
+    def pretended(prepare, key, folder, n_cells, n_genes, limit):
+        calls.append((key, n_cells, n_genes))
+        if key == "forest" and n_cells == 10_000:
+            return None
+        return measuring.Measured(n_cells / 1000, 0, n_genes * 2**20)
+
+    monkeypatch.setattr(growth, "measure", pretended)
+    monkeypatch.setattr(growth, "write", lambda *_: None)
+    path = tmp_path / "growth.pickle"
+    growth.run(["ridge"], 1000, path=path)
+    assert calls == [("ridge", 1000, 100), ("ridge", 1000, 1000)]
+    done = growth.run(["ridge", "forest"], 10_000, path=path)
+    assert len(calls) == len(set(calls)) == len(done) == 8
+    assert growth.markdown(growth.to_table(path)) == growth.markdown(done)
+    growth.run(["ridge", "forest"], 10_000, path=path)
+    assert len(calls) == 8
+    text = growth.markdown(done)
+    assert "| greedy + forest | 1.0 s, 1000 MiB | > 300 s |" in text
+    assert "| ridge, all genes | 1.0 s, 100 MiB | 1.0 s, 1000 MiB | 1.0 s, 10000 MiB |" in text
+    assert text.startswith("1000 genes:\n\n| model | 1000 cells | 10000 cells |")
+    drawn = [list(line.get_ydata()) for line in growth.draw(done).axes[0].lines]
+    assert drawn == [[1.0], [1.0, 10.0]]
+    growth.run(["forest"], 10_000, limit=400, path=path)
+    assert calls[8:] == [("forest", 10_000, 1000)]
+
+
+@pytest.mark.parametrize("key", ["ridge", "forest"])
+def test_growth_fits_what_was_written(key, tmp_path):
+    scale.write(tmp_path, 300, 60)
+    task, finish = growth.prepare(key, tmp_path, 300, 60)
+    counts, outputs = scale.read(tmp_path, 300, 60)
+    model = task()
+    assert model.n_features_in_ == counts.shape[1] and outputs.shape == (300, 16) and finish(model) is None
+
+
+def test_seconds_of_a_further_million_cells():
+    cells = np.array([1e4, 1e5, 1e5, 1e6])
+    slope, error, residual = scale.per_million(cells, 3 + 2e-5 * cells)
+    np.testing.assert_allclose([slope, error, residual], [20, 0, 0], atol=1e-6)
+    assert scale.per_million(cells, 3 + 2e-5 * cells + [0, 1, -1, 0])[2] == pytest.approx(1)
+
+
+def test_speed_is_reported_for_all_that_is_installed(arrays):
+    X, Y = arrays
+    predict = speed.fit_model("ridge", X[:80], Y[:80], seed=0)
+    np.testing.assert_allclose(predict(X[80:]), LeaveOneOutRidge().fit(X[:80], Y[:80]).predict(X[80:]))
+    fits = [measuring.Measured(seconds, 2**20, 5 * 2**20, 0.4) for seconds in (1.0, 3.0, 2.0)]
+    rows = list(speed.table({"ridge": fits, "stg_kernel": []}))
+    assert "| ridge, all genes | 3 | 2.00 (1.00 - 3.00) | 4 | 0.400 |" in rows
+    assert "| STG + kernel ridge | not installed | | | |" in rows
