@@ -10,6 +10,7 @@ import json
 import shutil
 import time
 import warnings
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
+from sbnn import ensemble
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.paired import PairedData
 from sbnn.preprocessing import Standardizer, expression_pipeline, log2p1, normalize_library_size
@@ -77,6 +79,8 @@ def cross_validate(
     results=None,
     overwrite=False,
     seed=0,
+    batched=None,
+    members_at_once=None,
     verbose=True,
 ):
     """Fit and score an estimator on every fold, for every point of a parameter grid.
@@ -108,6 +112,14 @@ def cross_validate(
         Compute everything anew. The old file is replaced only when all is done.
     seed : int
         ``random_state`` for an estimator whose own is None.
+    batched : bool, optional
+        Train all folds, penalties and seeds of ``SparseBottleneckRegressor(protocol="paper")`` at once, as ensembles in
+        batched matrix products. None does so on a CUDA device and nowhere else. An ensemble draws the numbers of single
+        fits but adds in another order: the last bits differ, as between devices, and the difference may grow in
+        training. So ``batched=True`` is part of what identifies a result, as the parameter `device` is, and what was
+        fitted one by one is not mixed with it; with a CUDA device it says nothing new and is not.
+    members_at_once : int, optional
+        Largest ensemble, which is all that a killed run loses; see `sbnn.ensemble.fit_together`.
     verbose : bool
         Show a progress bar.
 
@@ -115,17 +127,21 @@ def cross_validate(
     -------
     Record
         ``experiment="cross-validation"``; ``values`` has, over (folds, grid points): ``test_r2``, ``train_r2``,
-        ``seconds`` (CPU), ``n_selected``; over (folds, grid points, outputs): ``test_feature_r2``,
-        ``train_feature_r2``; over (folds, grid points, genes): ``selected`` (bool) and ``gene_norms``; lists indexed
-        [grid point][fold]: ``test_predictions`` and ``test_latent`` (arrays over the test cells, in units of the
-        scaled data) and ``history`` (tables); and ``gene_names``, ``feature_names``. Entries an estimator does not
-        offer are left out.
+        ``seconds`` (CPU; an equal share of an ensemble's), ``n_selected``; over (folds, grid points, outputs):
+        ``test_feature_r2``, ``train_feature_r2``; over (folds, grid points, genes): ``selected`` (bool) and
+        ``gene_norms``; lists indexed [grid point][fold]: ``test_predictions`` and ``test_latent`` (arrays over the
+        test cells, in units of the scaled data) and ``history`` (tables); and ``gene_names``, ``feature_names``.
+        Entries an estimator does not offer are left out.
 
     Raises
     ------
     ValueError
         If a fold has no training or test cell, shares a cell between them or points outside the data; if `scaling` is
-        unknown; if `results` holds something else than (a part of) this experiment and `overwrite` is False.
+        unknown; if `results` holds something else than (a part of) this experiment and `overwrite` is False; if a
+        device is asked for that is not there; if `batched` is True for another estimator; if a fit of an ensemble gave
+        no finite numbers, after all others are finished and saved.
+    MemoryError
+        If a GPU cannot hold even one network.
     OSError
         If the results cannot be written; checked before the first fit.
     """
@@ -140,10 +156,11 @@ def cross_validate(
 
     stored = None if results is None or overwrite or not Path(results).exists() else load(results)
     known = None if stored is None else stored.settings.get("estimator")
-    keys = [[_key(data, model, fold, scaling, known) for fold in folds] for model in models]
+    keys = [[_key(data, model, fold, scaling, known, batched) for fold in folds] for model in models]
     done = {} if stored is None else _outcomes(stored, keys, results)
     if len(done) == len(points) * len(folds):
         return stored
+    together = ensemble.trained_together(models, batched, data.X)
     parts = None if results is None else Path(f"{results}.parts")
     if parts is not None:
         _make_writable(parts)
@@ -158,10 +175,17 @@ def cross_validate(
     ]
     scaled = _zscored(data) if scaling == "all" else (data.X, data.Y, _counts_behind(data))
     jobs = (
-        delayed(_fit_and_score)([models[g] for g in group], scaled, folds[f], scaling, (group, f)) for group, f in tasks
+        delayed(_fit_and_score)([models[g] for g in group], scaled, folds[f], scaling, (group, f))
+        for group, f in tasks
+        if not together[group[0]]
+    )
+    members = [(g, f) for group, f in tasks for g in group if together[g]]
+    finished = chain(
+        Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs),
+        _fit_and_score_together(models, members, scaled, folds, scaling, members_at_once, n_jobs),
     )
     with tqdm(total=len(tasks), desc=f"{data.name}: folds", disable=not verbose) as bar:
-        for (group, f), outcomes in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs):
+        for (group, f), outcomes in finished:
             for g, outcome in zip(group, outcomes, strict=True):
                 done[keys[g][f]] = outcome
                 if parts is not None:
@@ -170,6 +194,7 @@ def cross_validate(
 
     outcomes = [[done[key] for key in row] for row in keys]
     settings = {"estimator": described(estimator, known), "scaling": scaling, "keys": keys}
+    settings |= {"batched": True} if any(together) else {}
     record = _record(data, points, folds, seed, settings, _gather(data, outcomes))
     if results is not None:
         save(record, results)
@@ -235,9 +260,11 @@ def _plain(value):
     return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
 
 
-def _key(data, model, fold, scaling, known=None):
-    """Fingerprint of one fit: data, model, cells and scaling decide its result."""
+def _key(data, model, fold, scaling, known=None, batched=None):
+    """Fingerprint of one fit: data, model, cells and scaling decide its result, and `batched` its last bits."""
     decisive = [data.name, data.sha256, list(data.X.shape), scaling, described(model, known)]
+    if batched and not str(getattr(model, "device", None)).startswith("cuda"):  # where it is not usual
+        decisive.append("batched")
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
     for cells in fold:
         digest.update(np.asarray(cells, dtype="<i8").tobytes() + b"|")
@@ -340,6 +367,33 @@ def _fit_and_score(models, data, fold, scaling, label):
             outcomes.append({"seconds": seconds, **_score(model, X_train, Y_train, X_test, Y_test)})
             started = time.process_time()
     return label, outcomes
+
+
+def _fit_and_score_together(models, members, data, folds, scaling, members_at_once, n_jobs):
+    """Outcomes of pairs (grid point, fold) that are trained as ensembles, labelled as those of single tasks."""
+    failed = {}
+    ensembles = ensemble.fit_together(
+        [models[g] for g, _ in members],
+        [f for _, f in members],
+        lambda f: _split(data, folds[f], scaling),
+        members_at_once,
+        n_jobs,
+    )
+    for fitted in ensembles:
+        for i, model, arrays, seconds in fitted:
+            g, f = members[i]
+            try:
+                with reproducible():
+                    outcome = {"seconds": seconds, **_score(model, *arrays)}
+            except ValueError as error:  # its predictions are not finite; those of the others may be
+                failed[g, f] = error
+            else:
+                yield ([g], f), [outcome]
+    if failed:
+        (g, f), error = next(iter(failed.items()))
+        raise ValueError(
+            f"{len(failed)} of {len(members)} fits cannot be scored, the first on fold {f} with {models[g]!r}: {error}"
+        ) from error
 
 
 def _fitted(models, X_train, Y_train, X_test, Y_test):

@@ -86,13 +86,9 @@ class BottleneckNetwork(nn.Module):
         for w, b in zip(weights, biases, strict=True):
             self.offsets.append(self.offsets[-1] + w.numel() + b.numel())
         self.flat = torch.cat([t.detach().reshape(-1) for wb in zip(weights, biases, strict=True) for t in wb])
-        shapes = [tuple(w.shape) for w in weights]
-        self.weights = nn.ParameterList(nn.Parameter(w) for w, _ in self._views(self.flat, shapes))
-        self.biases = nn.ParameterList(nn.Parameter(b) for _, b in self._views(self.flat, shapes))
-
-    def _views(self, flat, shapes):
-        for (n_in, n_out), start, end in zip(shapes, self.offsets, self.offsets[1:], strict=False):
-            yield flat[start : end - n_out].view(n_in, n_out), flat[end - n_out : end]
+        views = _views(self.flat, weights, biases)
+        self.weights = nn.ParameterList(nn.Parameter(w) for w, _ in views)
+        self.biases = nn.ParameterList(nn.Parameter(b) for _, b in views)
 
     def _apply(self, fn, recurse=True):
         """Move to another device or dtype, and keep the flat layout."""
@@ -158,7 +154,7 @@ class BottleneckNetwork(nn.Module):
         -------
         tensor, shape (n_inputs,)
         """
-        return torch.linalg.vector_norm(self.weights[0], dim=1)
+        return torch.linalg.vector_norm(self.weights[0], dim=-1)
 
     def _linear(self, layer):
         """Whether the output of a layer is left linear."""
@@ -178,7 +174,7 @@ class BottleneckNetwork(nn.Module):
         tensor, shape (n, width of the last layer applied)
         """
         for layer in range(first, len(self.weights) if last is None else last):
-            x = torch.addmm(self.biases[layer], x, self.weights[layer])
+            x = _affine(self.biases[layer], x, self.weights[layer])
             if not self._linear(layer):
                 x = ACTIVATIONS[self.activation].forward(x)
         return x
@@ -192,12 +188,69 @@ class BottleneckNetwork(nn.Module):
         return self(z, first=self.bottleneck + 1)
 
 
+def _views(flat, weights, biases):
+    """Pairs of views of a flat vector, shaped like these weights and biases."""
+    views, end = [], 0
+    for w, b in zip(weights, biases, strict=True):
+        start, middle, end = end, end + w.numel(), end + w.numel() + b.numel()
+        views.append((flat[start:middle].view(w.shape), flat[middle:end].view(b.shape)))
+    return views
+
+
+def _affine(bias, x, weight):
+    """Bias + x @ weight, of one network or, where there is an axis of members in front, of many."""
+    return (torch.addmm if weight.dim() == 2 else torch.baddbmm)(bias, x, weight)
+
+
+class Ensemble(BottleneckNetwork):
+    """Networks of one shape that run together: every weight has an axis of members in front.
+
+    Parameters
+    ----------
+    networks : list of BottleneckNetwork
+
+    Notes
+    -----
+    Weights have shape (members, inputs, outputs), biases (members, 1, outputs), what goes in and comes out (members,
+    cells, width).
+    """
+
+    def __init__(self, networks):
+        nn.Module.__init__(self)
+        self.activation, self.bottleneck = networks[0].activation, networks[0].bottleneck
+        self._lay_out(
+            [torch.stack(weights) for weights in zip(*(n.weights for n in networks), strict=True)],
+            [torch.stack(biases)[:, None] for biases in zip(*(n.biases for n in networks), strict=True)],
+        )
+
+    @torch.no_grad()
+    def replace_head(self, networks):
+        """Take over the output layers of other networks, one for each member."""
+        last = [(n.weights[-1], n.biases[-1]) for n in networks]
+        weights, biases = (torch.stack(part) for part in zip(*last, strict=True))
+        self._lay_out([*list(self.weights)[:-1], weights], [*list(self.biases)[:-1], biases[:, None]])
+
+    @torch.no_grad()
+    def keep_inputs(self, index):
+        """Cut the first layer of every member to its own genes: tensor of int, shape (members, k)."""
+        members = torch.arange(len(index), device=index.device)[:, None]
+        weights = list(self.weights)
+        self._lay_out([weights[0][members, index], *weights[1:]], list(self.biases))
+
+    def member(self, i):
+        """Take out one network, a copy on the same device."""
+        network = BottleneckNetwork(1, 1, 1, (1,) * self.bottleneck, self.activation, generator=torch.Generator())
+        network._lay_out([w[i] for w in self.weights], [b[i, 0] for b in self.biases])
+        return network
+
+
 class Gradient:
     """Forward pass and gradient of a network from some layer on, without autograd.
 
     Parameters
     ----------
     network : BottleneckNetwork
+        Or an `Ensemble`; then every shape below has the axis of the members in front.
     first : int
         Layers before this one are frozen: inputs are the activations that enter layer `first`.
 
@@ -211,15 +264,11 @@ class Gradient:
         self.first = first
         self.start = network.offsets[first]
         self.flat = torch.zeros_like(network.flat[self.start :])
-        pad = [n - self.start for n in network.offsets[first:]]
-        self.weights, self.biases = [], []
         self.network_weights = [w.detach() for w in network.weights][first:]
         self.network_biases = [b.detach() for b in network.biases][first:]
         self.linear = [network._linear(layer) for layer in range(first, len(network.weights))]
         self.activation = ACTIVATIONS[network.activation]
-        for (n_in, n_out), a, b in zip(network.shapes[first:], pad, pad[1:], strict=False):
-            self.weights.append(self.flat[a : b - n_out].view(n_in, n_out))
-            self.biases.append(self.flat[b - n_out : b])
+        self.weights, self.biases = zip(*_views(self.flat, self.network_weights, self.network_biases), strict=True)
 
     def forward(self, x):
         """Network output for a batch; keeps what `backward` needs.
@@ -235,7 +284,7 @@ class Gradient:
         self.inputs, self.saved = [], []
         for weight, bias, linear in zip(self.network_weights, self.network_biases, self.linear, strict=True):
             self.inputs.append(x)
-            x, saved = torch.addmm(bias, x, weight), None
+            x, saved = _affine(bias, x, weight), None
             if not linear:
                 x, saved = self.activation.apply(x)
             self.saved.append(saved)
@@ -248,10 +297,12 @@ class Gradient:
         ----------
         delta : tensor, shape (batch, n_outputs)
         """
+        many = delta.dim() == 3
+        product = torch.bmm if many else torch.mm
         for layer in range(len(self.weights) - 1, -1, -1):
             if not self.linear[layer]:
                 delta = self.activation.backward(delta, self.saved[layer])
-            torch.mm(self.inputs[layer].t(), delta, out=self.weights[layer])
-            torch.sum(delta, 0, out=self.biases[layer])
+            product(self.inputs[layer].mT, delta, out=self.weights[layer])
+            torch.sum(delta, -2, keepdim=many, out=self.biases[layer])
             if layer:
-                delta = delta @ self.network_weights[layer].t()
+                delta = product(delta, self.network_weights[layer].mT)

@@ -17,7 +17,7 @@ from sbnn import SparseBottleneckRegressor, cross_validate, epoch_curves, paper_
 from sbnn.linear import SparseReducedRankRegression
 
 QUICK = SparseBottleneckRegressor(
-    hidden_layers=(16, 8), epochs=(1, 2, 1, 2), n_genes=5, standardize=False, random_state=0
+    protocol="paper", hidden_layers=(16, 8), epochs=(1, 2, 1, 2), n_genes=5, standardize=False, random_state=0
 )
 
 

@@ -14,6 +14,10 @@ from sbnn.network import BottleneckNetwork
 from sbnn.protocols.base import Trained
 from sbnn.training import Stage, Trainer
 
+PARAMETERS = (
+    "group_lasso", "pretraining", "epochs", "learning_rate", "batch_size", "weight_decay", "n_clusters",
+)  # fmt: skip
+LIMITS_INPUTS = False
 HIDDEN_LAYERS = (512, 128)
 TRAINING_FRACTION = 0.6  # of the training cells in the pretraining; the others watch its cross-entropy
 
@@ -42,25 +46,9 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
     -------
     Trained
     """
-    labels = (
-        cluster_outputs(target.cpu().numpy(), settings.n_clusters, random_state=random)
-        if settings.pretraining
-        else None
-    )
-    if labels is not None and labels.max() < 1:
-        warnings.warn(
-            f"fewer than two clusters of at least 10 cells among {len(labels)}: the pretraining is left out",
-            stacklevel=4,
-        )
-        labels = None
+    labels = pretraining_labels(settings, target, random)
     n_outputs = target.shape[1]
-    network = BottleneckNetwork(
-        x.shape[1],
-        n_outputs if labels is None else int(labels.max()) + 1,
-        settings.n_components,
-        HIDDEN_LAYERS if settings.hidden_layers is None else tuple(settings.hidden_layers),
-        generator=generator,
-    ).to(x.device)
+    network = new_network(settings, x.shape[1], n_outputs, labels, generator).to(x.device)
     trainer = Trainer(network, generator, settings.batch_size, settings.weight_decay, progress)
     support, norms = np.ones(x.shape[1], dtype=bool), None
     pretraining = labels is not None
@@ -74,8 +62,7 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
         if stage.name == "fine-tuning":
             norms = network.input_norms().cpu().numpy()
         if stage.n_genes is not None:
-            # A stable sort keeps the first of equal norms, whatever the library's partition does.
-            kept = np.sort(np.argsort(-norms, kind="stable")[: stage.n_genes])
+            kept = largest(norms, stage.n_genes)
             support = np.isin(np.arange(x.shape[1]), kept)
             network.keep_inputs(torch.as_tensor(kept, device=x.device))
             x = x[:, kept].contiguous()
@@ -148,10 +135,46 @@ def cluster_outputs(Y, n_clusters=20, min_cells=10, n_init=50, random_state=None
     return new[labels]
 
 
-def _pretrain(trainer, stage, x, labels, random):
-    """Classify clusters of the outputs on 60 % of the cells; the others only watch."""
+def pretraining_labels(settings, target, random):
+    """Cluster labels of the training cells, -1 for none; None where there is no pretraining."""
+    if not settings.pretraining:
+        return None
+    labels = cluster_outputs(target.cpu().numpy(), settings.n_clusters, random_state=random)
+    if labels.max() < 1:
+        warnings.warn(
+            f"fewer than two clusters of at least 10 cells among {len(labels)}: the pretraining is left out",
+            stacklevel=5,
+        )
+        return None
+    return labels
+
+
+def new_network(settings, n_inputs, n_outputs, labels, generator):
+    """Untrained network that classifies the labels or, where they are None, predicts the outputs."""
+    return BottleneckNetwork(
+        n_inputs,
+        n_outputs if labels is None else int(labels.max()) + 1,
+        settings.n_components,
+        HIDDEN_LAYERS if settings.hidden_layers is None else tuple(settings.hidden_layers),
+        generator=generator,
+    )
+
+
+def pretraining_cells(labels, random):
+    """Positions of the 60 % of the labelled cells that the pretraining trains on, and of those that it watches."""
     order = random.permutation(np.flatnonzero(labels >= 0))
     n_train = max(1, int(TRAINING_FRACTION * len(order)))
+    return order[:n_train], order[n_train:]
+
+
+def largest(norms, n):
+    """Positions of the n largest norms, ascending."""
+    # A stable sort keeps the first of equal norms, whatever the library's partition does.
+    return np.sort(np.argsort(-norms, kind="stable")[:n])
+
+
+def _pretrain(trainer, stage, x, labels, random):
+    """Classify clusters of the outputs."""
+    train, watch = pretraining_cells(labels, random)
     target = torch.as_tensor(labels, device=x.device)
-    train, watch = order[:n_train], order[n_train:]
     trainer.run(stage, x[train], target[train], (x[watch], target[watch]) if len(watch) else None)
