@@ -1,6 +1,7 @@
 """The user's object: a network with a narrow bottleneck that predicts many outputs from few genes."""
 
 import copy
+import inspect
 import warnings
 
 import numpy as np
@@ -14,12 +15,14 @@ from tqdm.auto import tqdm
 from sbnn.inputs import expression_table, output_names, output_table
 from sbnn.metrics import pooled_r2
 from sbnn.persistence import load_model, save_model
-from sbnn.protocols import PROTOCOLS, distilled
+from sbnn.protocols import PROTOCOLS
 from sbnn.selection import GeneSelectionMixin
-from sbnn.streams import ExpressionStream
+from sbnn.streams import ExpressionStream, check_mapped
 from sbnn.training import Stage, Trainer, reproducible
 
+RECONSTRUCTION = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that train its head
 CELLS_AT_ONCE = 65_536  # that go through the network together, so that memory does not grow with the cells
+SCALED_AT_ONCE = 2**22  # values, so that copies in double precision stay small
 
 
 class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimator):
@@ -35,11 +38,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Width of the bottleneck. 2 gives a map of the cells; 64 is the "no bottleneck" variant of the paper.
     n_genes : int or None, default=25
         Genes kept by the pruning; None keeps all.
-    protocol : {"paper", "distilled"}, default="paper"
+    protocol : {"distilled", "paper"}, default="distilled"
+        ``"distilled"``, the more accurate one: genes chosen for the denoised outputs, and a network that learns from an
+        ensemble; it chooses everything but the numbers of genes and components itself (`sbnn.protocols.distilled`).
         ``"paper"``, the published protocol: pretraining on clusters of the outputs, regression with the first two
-        layers frozen, regression of all layers, pruning, fine-tuning (`sbnn.protocols.paper`). ``"distilled"`` is more
-        accurate: genes chosen for the denoised outputs, and a network that learns from an ensemble; it chooses
-        everything but the numbers of genes and components itself (`sbnn.protocols.distilled`).
+        layers frozen, regression of all layers, pruning, fine-tuning (`sbnn.protocols.paper`).
     group_lasso : float, default=0.1
         Strength of the penalty on the gene norms ("paper" only).
     pretraining : bool, default=True
@@ -51,8 +54,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Z-score genes and outputs with mean and population SD of the training cells. False only centres them, for
         data that are z-scored already. Predictions are in the units of `Y` either way.
     hidden_layers : tuple of int, optional
-        Widths of the encoder, at least two; the decoder mirrors them. By default those of the protocol: (512, 128) or,
-        distilled, (64, 64, 64).
+        Widths of the encoder, at least two; the decoder mirrors them. By default those of the protocol: (64, 64, 64)
+        or, of the paper, (512, 128).
     epochs : tuple of 4 int, default=(50, 50, 50, 100)
         Epochs of pretraining, frozen, unfrozen and fine-tuning ("paper" only, like the next four).
     learning_rate : float, default=1e-4
@@ -67,7 +70,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, the clusters and the order of the cells.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU when there is one. The last bits depend on the device.
+        "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU when there is one. The last bits depend on the device. On a GPU
+        `cross_validate` trains all fits of the paper protocol at once.
     verbose : bool or int, default=0
         Show a progress bar over the epochs.
 
@@ -82,6 +86,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         ``loss`` (mean squared error, or cross-entropy in the pretraining), ``penalty``, ``r2`` (over the training
         cells, running in the paper protocol), ``eval_loss`` and ``eval_r2`` (on `eval_set`; in the pretraining on the
         40 % of cells left out of it), ``genes_alive`` (genes whose weight norm is above a tenth of the largest).
+    x_min_, x_max_ : ndarray, shape (p,)
+        Limits to which genes of new cells are clipped: those of the training cells, since beyond them the network knows
+        nothing; infinite in the paper protocol.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
 
@@ -103,7 +110,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         self,
         n_components=2,
         n_genes=25,
-        protocol="paper",
+        protocol="distilled",
         group_lasso=0.1,
         pretraining=True,
         reconstruct=False,
@@ -193,27 +200,27 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
     def _fit_stream(self, stream, y):
         """Choose the genes on some cells, then fit as usual to these genes of all cells."""
-        if self.protocol != "distilled":
-            raise ValueError(
-                f'protocol: a stream needs "distilled", {self.protocol!r} trains on all genes of all cells'
-            )
+        self._check_params(stream)
+        protocol = PROTOCOLS[self.protocol]
+        if not hasattr(protocol, "choose_genes"):
+            raise ValueError(f"protocol: a stream cannot be fitted by {self.protocol!r}, which needs all genes at once")
+        check_mapped(y, "y")
         y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
         if len(y) != len(stream):
             raise ValueError(f"y: expected {len(stream)} rows, as many as X has cells, got {len(y)}")
         self.n_features_in_ = stream.shape[1]
         if stream.gene_names is not None:
             self.feature_names_in_ = stream.gene_names
-        self._check_params(stream)
         random = check_random_state(self.random_state)
-        cells = np.sort(random.choice(len(stream), min(len(stream), distilled.MOST_CELLS), replace=False))
+        cells = np.sort(random.choice(len(stream), min(len(stream), protocol.MOST_CELLS), replace=False))
         sample, targets = stream.rows(cells), np.asarray(y[cells], dtype=np.float64).reshape(len(cells), -1)
         self._learn_scales(sample, targets)
         device = self._torch_device()
         with reproducible(self.n_threads):
             x, target = self._scaled_inputs(sample, device), self._scaled_outputs(targets, device)
-            genes = distilled.choose_genes(x, target, self.n_genes, random)
+            genes = protocol.choose_genes(x, target, self.n_genes, random)
         few = clone(self).set_params(n_genes=None, random_state=random).fit(stream.columns(genes), y)
-        for name in ("x_mean_", "x_scale_", "gene_norms_", "support_"):
+        for name in ("x_mean_", "x_scale_", "x_min_", "x_max_", "gene_norms_", "support_"):
             values = np.zeros(stream.shape[1], dtype=getattr(few, name).dtype)
             values[genes] = getattr(few, name)
             setattr(self, name, values)
@@ -222,9 +229,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         return self
 
     def _train(self, x, target, eval_set, random, generator, progress):
-        trained = PROTOCOLS[self.protocol](self, x, target, random, generator, eval_set, progress)
-        self.network_, self.support_, self.gene_norms_, history = trained
-        self._gene_network = None
+        trained = PROTOCOLS[self.protocol].train(self, x, target, random, generator, eval_set, progress)
+        self._keep(trained)
         if self.reconstruct:
             # The encoder is frozen, so that the latent space stays the one that predicts the outputs.
             x = x[:, self.support_].contiguous()
@@ -232,7 +238,14 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             self._gene_network.replace_head(x.shape[1], generator)
             stage = Stage("reconstruction", self.epochs[3], self.learning_rate, frozen=self.network_.bottleneck + 1)
             head = Trainer(self._gene_network, generator, self.batch_size, self.weight_decay)
-            history = history + head.run(stage, x, x).history
+            self._keep_history(trained.history + head.run(stage, x, x).history)
+
+    def _keep(self, trained):
+        self.network_, self.support_, self.gene_norms_, history = trained
+        self._gene_network = None
+        self._keep_history(history)
+
+    def _keep_history(self, history):
         self.history_ = pd.DataFrame(history)
         self.history_["epoch"] = np.arange(1, len(self.history_) + 1)
 
@@ -359,6 +372,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         p = X.shape[1]
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"protocol: {self.protocol!r} is unknown, expected one of {sorted(PROTOCOLS)}")
+        self._warn_of_unused_params()
         if self.n_genes is not None and not 1 <= self.n_genes <= p:
             raise ValueError(f"n_genes: expected 1 to {p} (the number of genes in X), got {self.n_genes}")
         for name in ("n_components", "batch_size", "n_clusters", "n_threads"):
@@ -374,6 +388,15 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
                 f"epochs: expected four numbers >= 0 (pretraining, frozen, unfrozen, fine-tuning), got {self.epochs}"
             )
 
+    def _warn_of_unused_params(self):
+        """A penalty that is set and does nothing would be taken for one that makes no difference."""
+        used = {*PROTOCOLS[self.protocol].PARAMETERS, *(RECONSTRUCTION if self.reconstruct else ())}
+        defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        others = {name for protocol in PROTOCOLS.values() for name in protocol.PARAMETERS} - used
+        changed = sorted(name for name in others if getattr(self, name) != defaults[name])
+        if changed:
+            warnings.warn(f"the protocol {self.protocol!r} does not use {', '.join(changed)}", stacklevel=4)
+
     def _torch_device(self):
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -387,7 +410,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
     def _learn_scales(self, X, Y):
         self.x_mean_, self.y_mean_ = X.mean(0, dtype=np.float64), Y.mean(0)
-        x_scale, y_scale = X.std(0, dtype=np.float64), Y.std(0)
+        # Some genes at a time: numpy keeps all deviations in double precision.
+        some = np.array_split(X, max(1, X.shape[1] // 64), axis=1)
+        x_scale, y_scale = np.concatenate([part.std(0, dtype=np.float64) for part in some]), Y.std(0)
         # Rounding of the mean leaves a constant float32 column with a tiny SD instead of zero.
         constant = (X == X[0]).all(0)
         if constant.any():
@@ -400,10 +425,16 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         x_scale[constant] = 1
         y_scale[(Y == Y[0]).all(0)] = 1
         self.x_scale_ = x_scale if self.standardize else np.ones_like(x_scale)
+        limited = PROTOCOLS[self.protocol].LIMITS_INPUTS
+        infinite = np.full(X.shape[1], np.inf)
+        self.x_min_, self.x_max_ = (X.min(0), X.max(0)) if limited else (-infinite, infinite)
         self.y_scale_ = y_scale if self.standardize else np.ones_like(y_scale)
 
     def _scaled_inputs(self, X, device):
-        return torch.as_tensor(((X - self.x_mean_) / self.x_scale_).astype(np.float32)).to(device)
+        scaled = np.empty(X.shape, dtype=np.float32)
+        for rows in _slices(len(X), max(1, SCALED_AT_ONCE // X.shape[1])):
+            scaled[rows] = (np.clip(X[rows], self.x_min_, self.x_max_) - self.x_mean_) / self.x_scale_
+        return torch.as_tensor(scaled).to(device)
 
     def _scaled_outputs(self, Y, device):
         return torch.as_tensor(((Y - self.y_mean_) / self.y_scale_).astype(np.float32)).to(device)
@@ -424,8 +455,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         network = copy.deepcopy(network).double()
         results = []
         with reproducible(self.n_threads):
-            for start in range(0, len(X), CELLS_AT_ONCE):
-                scaled = (X[start : start + CELLS_AT_ONCE] - self.x_mean_[kept]) / self.x_scale_[kept]
+            for rows in _slices(len(X), CELLS_AT_ONCE):
+                limited = np.clip(X[rows], self.x_min_[kept], self.x_max_[kept])
+                scaled = (limited - self.x_mean_[kept]) / self.x_scale_[kept]
                 results.append(function(network, torch.as_tensor(scaled).to(network.flat.device)).cpu().numpy())
         return np.concatenate(results)
 
@@ -443,6 +475,10 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         tags.target_tags.multi_output = True
         tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
+
+
+def _slices(n, size):
+    return (slice(start, start + size) for start in range(0, n, size))
 
 
 class _EpochBar(tqdm):

@@ -12,8 +12,8 @@ from safetensors.torch import load, save
 from sbnn.network import BottleneckNetwork
 from sbnn.results import library_versions, write_atomically
 
-FORMAT = "sbnn-model-1"
-ARRAYS = ("support_", "gene_norms_", "x_mean_", "x_scale_", "y_mean_", "y_scale_")
+FORMAT = "sbnn-model-2"
+ARRAYS = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_", "y_mean_", "y_scale_")
 
 
 def save_model(model, path):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +21,8 @@ def short(monkeypatch):
     monkeypatch.setattr(distilled, "N_TEACHERS", 2)
     monkeypatch.setattr(distilled, "N_TREES", 10)
     monkeypatch.setattr(distilled, "N_AUGMENTED", 500)
-    for name, steps in (("STEPS_TO_CHOOSE_NOISE", 10), ("STEPS_OF_TEACHERS", 40), ("STEPS_OF_STUDENT", 150)):
+    monkeypatch.setattr(distilled, "USUAL_NOISE", 0.3)
+    for name, steps in (("STEPS_OF_TEACHERS", 40), ("STEPS_OF_STUDENT", 150)):
         monkeypatch.setattr(distilled, name, steps)
 
 
@@ -128,12 +131,41 @@ def test_input_noise_is_chosen_by_held_out_error(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(60, 20, generator=generator)
     y = x[:, :1] + 2 * torch.randn(60, 4, generator=generator)
-    monkeypatch.setattr(distilled, "NOISES", (0.01, 2.0))
+    monkeypatch.setattr(distilled, "NOISES", (0.01, 0.02, 2.0))
+    monkeypatch.setattr(distilled, "USUAL_NOISE", 0.02)
 
-    def new():
-        return BottleneckNetwork(20, 4, 4, (32, 32), "silu", generator=generator)
+    def teacher(cells):
+        new = partial(BottleneckNetwork, 20, 4, 4, (32, 32), "silu", generator=generator)
+        return distilled.Teacher(new, x[cells], y[cells], np.random.RandomState(0), generator)
 
-    assert distilled.choose_noise(new, x, y, generator) == 2.0, "a few noisy cells need strong smoothing"
+    assert teacher(slice(None)).noise == 2.0, "a few noisy cells need strong smoothing"
+    assert teacher(slice(20)).noise == 2.0, "and fewer still tell nothing"
+
+
+def test_a_gene_of_two_cells_is_not_chosen(rng):
+    """On 60 cells it explains what happens to be measured in the two."""
+    X = rng.normal(size=(60, 100)).astype(np.float32)
+    Y = (X[:, :3] @ rng.normal(size=(3, 2)) + 0.5 * rng.normal(size=(60, 2))).astype(np.float32)
+    X[:, 50] = 0
+    X[:2, 50], Y[:2] = 5, 8
+    X, Y = X - X.mean(0), Y - Y.mean(0)
+    assert distilled.cells_behind(torch.as_tensor(X))[50] == pytest.approx(2, rel=0.1)
+    assert 50 not in distilled.choose_genes(torch.as_tensor(X), torch.as_tensor(Y), 5, np.random.RandomState(0))
+
+
+def test_new_cells_are_clipped_to_the_range_of_the_training_cells(simulated):
+    model = SparseBottleneckRegressor(n_genes=10, random_state=0).fit(simulated.X[:60], simulated.Y[:60])
+    far, edge = simulated.X[60:70].copy(), simulated.X[60:70].copy()
+    far[:, ::2] += 1000
+    edge[:, ::2] = simulated.X[:60, ::2].max(0)
+    np.testing.assert_array_equal(model.predict(far), model.predict(edge))
+
+
+@pytest.mark.usefixtures("short")
+def test_too_few_cells_to_choose_by_held_out_ones(data):
+    with pytest.warns(UserWarning, match="20 cells, fewer than 30: too few to choose anything"):
+        model = SparseBottleneckRegressor(n_genes=5, random_state=0).fit(data.X[:20], data.Y[:20])
+    assert model.get_support().sum() == 5
 
 
 def test_augmented_cells_mix_two_cells():
@@ -155,7 +187,7 @@ def test_the_teacher_is_better_than_its_parts_on_average(simulated):
     def new():
         return BottleneckNetwork(30, 6, 16, (64, 64, 64), "silu", generator=generator)
 
-    teacher = distilled.Teacher(new, x[:300], y[:300], 0.8, np.random.RandomState(0), generator)
+    teacher = distilled.Teacher(new, x[:300], y[:300], np.random.RandomState(0), generator)
     together = pooled_r2(y[300:], teacher.predict(x[300:]), 0.0)
     trees = pooled_r2(y[300:], teacher.trees.predict(x[300:].numpy()), 0.0)
     with torch.no_grad():

@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sbnn import SparseBottleneckRegressor
 from sbnn.metrics import pooled_r2
 
-QUICK = {"hidden_layers": (16, 8), "epochs": (2, 2, 2, 3), "n_genes": 5, "random_state": 0}
+QUICK = {"protocol": "paper", "hidden_layers": (16, 8), "epochs": (2, 2, 2, 3), "n_genes": 5, "random_state": 0}
 
 # `get_feature_names_out` names the kept genes, as in a feature selector; `transform` gives latent coordinates.
 EXEMPTIONS = {"check_transformer_get_feature_names_out": "it names the kept genes, not the latent coordinates"}
@@ -22,7 +22,12 @@ EXEMPTIONS = {"check_transformer_get_feature_names_out": "it names the kept gene
 @parametrize_with_checks(
     [
         SparseBottleneckRegressor(
-            n_genes=None, hidden_layers=(32, 16), epochs=(2, 2, 60, 60), learning_rate=1e-2, random_state=0
+            protocol="paper",
+            n_genes=None,
+            hidden_layers=(32, 16),
+            epochs=(2, 2, 60, 60),
+            learning_rate=1e-2,
+            random_state=0,
         )
     ],
     expected_failed_checks=lambda _: EXEMPTIONS,
@@ -123,6 +128,7 @@ def test_straight_and_wide_variants(data):
 
 def test_it_learns(data):
     model = SparseBottleneckRegressor(
+        protocol="paper",
         n_genes=20,
         hidden_layers=(32, 16),
         epochs=(10, 30, 60, 100),
@@ -258,3 +264,8 @@ def test_too_few_cells_for_clusters_trains_straight(data):
     with pytest.warns(UserWarning, match="the pretraining is left out"):
         model = SparseBottleneckRegressor(**QUICK).fit(data.X[:15], data.Y[:15])
     assert model.history_.stage.unique().tolist() == ["straight", "unfrozen", "fine-tuning"]
+
+
+def test_a_parameter_that_the_protocol_does_not_use_is_named(data):
+    with pytest.warns(UserWarning, match="the protocol 'distilled' does not use group_lasso, n_clusters"):
+        SparseBottleneckRegressor(n_genes=5, group_lasso=1, n_clusters=3, random_state=0).fit(data.X, data.Y)

@@ -6,7 +6,14 @@ from sbnn import SparseBottleneckRegressor, fit_full, results
 from sbnn.fullfit import embed
 from sbnn.linear import SparseReducedRankRegression
 
-QUICK = {"hidden_layers": (16, 8), "epochs": (1, 2, 1, 2), "n_genes": 5, "random_state": 0, "standardize": False}
+QUICK = {
+    "protocol": "paper",
+    "hidden_layers": (16, 8),
+    "epochs": (1, 2, 1, 2),
+    "n_genes": 5,
+    "random_state": 0,
+    "standardize": False,
+}
 
 
 def zscore(A):

@@ -15,32 +15,38 @@ Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input noise as 
 Computation 7, 108 (1995). Extremely randomised trees: Geurts, Ernst and Wehenkel, Machine Learning 63, 3 (2006).
 """
 
+import warnings
 from functools import partial
 
 import numpy as np
 import torch
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.model_selection import KFold
 
 from sbnn.gaussian_process import RelevanceProcess
 from sbnn.greedy import forward_selection
 from sbnn.network import BottleneckNetwork, Gradient
 from sbnn.protocols.base import Trained
 
+PARAMETERS = ()
+LIMITS_INPUTS = True
 HIDDEN_LAYERS = (64, 64, 64)
 SCREENED_GENES = 60  # for the Gaussian process; twice the wanted number if that is more
 MOST_CELLS = 2000  # for the Gaussian process, whose cost grows with their third power
 MOST_CELLS_OF_TREES = 20_000
 NOISES = (0.5, 0.8, 1.2, 2.0)  # SD of the input noise, in SD of the genes; the strong ones are for few cells
 TEACHER_WIDTH = 16
-N_TEACHERS = 5
-N_TREES = 100
+USUAL_NOISE = 0.8  # tried first
+N_TEACHERS = 5  # networks, each of which leaves out one part of the cells
+FEWEST_CELLS = 30  # of which anything is chosen by what held-out cells say
+FEWEST_CELLS_OF_A_GENE = 10  # that its variance must come from
+N_TREES = 60
 N_AUGMENTED = 24_000
 SWAPPED, AUGMENTATION_NOISE = 0.15, 0.25  # fraction of genes taken from another cell; SD of the noise on top
 WEIGHT_OF_MEASURED = 0.5  # of a measured cell in the student's loss, beside a labelled one
-STEPS_TO_CHOOSE_NOISE, STEPS_OF_TEACHERS, STEPS_OF_STUDENT = 400, 800, 1500
+STEPS_OF_TEACHERS, STEPS_OF_STUDENT = 400, 2000
+RATE_OF_TEACHERS, RATE_OF_STUDENT = 5e-3, 1e-2  # learning rates at their peak
 RECORDED_EVERY = 100  # steps
-RECORDED_CELLS = 20_000  # training cells over which R2 is recorded
+WATCHED_CELLS = 20_000  # at most, over which errors are taken
 
 
 def train(settings, x, target, random, generator, eval_set=None, progress=None):
@@ -70,6 +76,12 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
         `RECORDED_EVERY` steps of the student.
     """
     hidden_layers = HIDDEN_LAYERS if settings.hidden_layers is None else tuple(settings.hidden_layers)
+    if len(x) < FEWEST_CELLS:
+        warnings.warn(
+            f"{len(x)} cells, fewer than {FEWEST_CELLS}: too few to choose anything by held-out cells, so genes are "
+            f"chosen without denoising and the input noise is the strongest, {NOISES[-1]} SD",
+            stacklevel=4,
+        )
     kept = choose_genes(x, target, settings.n_genes, random)
     support = np.isin(np.arange(x.shape[1]), kept)
     x = x[:, kept].contiguous()
@@ -77,13 +89,12 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
         eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
 
     new = partial(BottleneckNetwork, len(kept), target.shape[1], activation="silu", generator=generator)
-    noise = choose_noise(partial(new, TEACHER_WIDTH, hidden_layers), x, target, generator)
-    teacher = Teacher(partial(new, TEACHER_WIDTH, hidden_layers), x, target, noise, random, generator)
+    teacher = Teacher(partial(new, TEACHER_WIDTH, hidden_layers), x, target, random, generator)
     augmented = augment(x, generator)
     network = new(settings.n_components, hidden_layers).to(x.device)
     history = train_with_noise(
-        network, x, target, noise, generator,
-        n_steps=STEPS_OF_STUDENT, learning_rate=1e-2, labelled=(augmented, teacher.predict(augmented)),
+        network, x, target, teacher.noise, generator,
+        n_steps=STEPS_OF_STUDENT, learning_rate=RATE_OF_STUDENT, labelled=(augmented, teacher.predict(augmented)),
         eval_set=eval_set, progress=progress,
     )  # fmt: skip
     norms = np.zeros(len(support))
@@ -115,64 +126,66 @@ def choose_genes(x, target, n_genes, random):
         cells = np.sort(random.choice(n, MOST_CELLS, replace=False))
         x, target = x[cells], target[cells]
         x, target = x - x.mean(0), target - target.mean(0)
-    X, Y = x.cpu().numpy(), target.cpu().numpy()
-    # With hardly more cells than genes, a Gaussian process of all of them would explain anything.
-    screened = forward_selection(X, Y, min(max(SCREENED_GENES, 2 * n_genes), max(n_genes, len(X) // 2)))
-    some = x[:, np.sort(screened)].contiguous()
-    denoised = RelevanceProcess(some, target).fit().predict(some)
-    chosen = forward_selection(X, (denoised - denoised.mean(0)).cpu().numpy(), n_genes)
+    usable = np.flatnonzero(cells_behind(x) >= min(FEWEST_CELLS_OF_A_GENE, n / 6))
+    x = x[:, usable]
+    X, wanted = x.cpu().numpy(), target
+    if n >= FEWEST_CELLS:
+        # With hardly more cells than genes, a Gaussian process of all of them would explain anything.
+        n_screened = min(max(SCREENED_GENES, 2 * n_genes), max(n_genes, len(X) // 2))
+        screened = forward_selection(X, target.cpu().numpy(), n_screened)
+        some = x[:, np.sort(screened)].contiguous()
+        wanted = RelevanceProcess(some, target).fit().predict(some)
+        wanted -= wanted.mean(0)
+    chosen = usable[forward_selection(X, wanted.cpu().numpy(), n_genes)]
     # Genes that are copies of others are left over when the number wanted is large; any of them will do.
-    left = np.setdiff1d(np.arange(p), chosen)
+    left = np.append(np.setdiff1d(usable, chosen), np.setdiff1d(np.arange(p), usable))
     return np.sort(np.append(chosen, left[: n_genes - len(chosen)]))
 
 
-def choose_noise(new, x, target, generator, n_splits=3):
-    """Choose the strength of the input noise by the error on held-out training cells.
+def cells_behind(x):
+    """How many cells the variance of each gene comes from: m for a gene that m of many cells express alike.
+
+    A gene of one or two cells can be fitted to whatever the outputs of these cells are.
 
     Parameters
     ----------
-    new : callable
-        Makes an untrained network.
-    x, target : tensors, shapes (n, k) and (n, q)
-    generator : torch.Generator
-    n_splits : int
+    x : tensor, shape (n, p)
+        Centred expression.
 
     Returns
     -------
-    float
-        One of `NOISES`; the strongest where there are too few cells to tell.
+    ndarray, shape (p,)
+        Squared sum of the squares over the sum of the fourth powers: between 1 and n, n / 3 for a normal distribution,
+        0 for a constant gene.
     """
-    if len(x) < 2 * n_splits:
-        return NOISES[-1]
-    errors = np.zeros(len(NOISES))
-    # The cells are shuffled by the generator, so that all randomness of a fit has one source on every device.
-    order = torch.randperm(len(x), generator=generator).numpy()
-    for train_cells, test_cells in KFold(n_splits).split(order):
-        train_cells, test_cells = order[train_cells], order[test_cells]
-        for i, noise in enumerate(NOISES):
-            network = new().to(x.device)
-            cells = x[train_cells], target[train_cells]
-            train_with_noise(network, *cells, noise, generator, n_steps=STEPS_TO_CHOOSE_NOISE)
-            with torch.no_grad():
-                errors[i] += float((network(x[test_cells]) - target[test_cells]).square().sum())
-    return NOISES[int(errors.argmin())]
+    squares = x.double().square()
+    return (squares.sum(0).square() / squares.square().sum(0).clamp(min=1e-300)).cpu().numpy()
 
 
 class Teacher:
     """Mean of extremely randomised trees and of networks trained with input noise.
 
+    The cells are cut into `N_TEACHERS` parts, and every network is trained on all but one of them. The strength of the
+    noise is that with the least error on the parts left out: from the usual strength on weaker ones are tried as long
+    as they are better, then stronger ones. The networks of the chosen strength are the teachers, none is trained twice.
+
     Parameters
     ----------
     new : callable
         Makes an untrained network.
     x, target : tensors, shapes (n, k) and (n, q)
-    noise : float
-        SD of the input noise.
     random : RandomState
     generator : torch.Generator
+
+    Attributes
+    ----------
+    noise : float
+        The chosen one of `NOISES`; the strongest where there are fewer than `FEWEST_CELLS`.
+    trees : ExtraTreesRegressor
+    networks : list of BottleneckNetwork
     """
 
-    def __init__(self, new, x, target, noise, random, generator):
+    def __init__(self, new, x, target, random, generator):
         cells = np.arange(len(x))
         if len(x) > MOST_CELLS_OF_TREES:
             cells = np.sort(random.choice(len(x), MOST_CELLS_OF_TREES, replace=False))
@@ -180,11 +193,29 @@ class Teacher:
         self.trees = ExtraTreesRegressor(N_TREES, min_samples_leaf=3, max_features=0.4, random_state=seed)
         labels = target[cells].cpu().numpy()
         self.trees.fit(x[cells].cpu().numpy(), labels if labels.shape[1] > 1 else labels[:, 0])
-        self.networks = []
-        for _ in range(N_TEACHERS):
-            network = new().to(x.device)
-            train_with_noise(network, x, target, noise, generator, n_steps=STEPS_OF_TEACHERS)
-            self.networks.append(network)
+
+        # The cells are shuffled by the generator, so that all randomness of a fit has one source on every device.
+        parts = torch.randperm(len(x), generator=generator).to(x.device).tensor_split(N_TEACHERS)
+        fit = partial(_fit_without, parts, new, x, target, generator)
+        tried = {}
+
+        def error(noise):
+            if noise not in tried:
+                tried[noise] = [fit(part, noise) for part in range(N_TEACHERS)]
+            return sum(squares for _, squares in tried[noise])
+
+        if len(x) < FEWEST_CELLS:
+            self.noise = NOISES[-1]
+            self.networks = [fit(part, self.noise)[0] for part in range(N_TEACHERS)]
+        else:
+            usual = NOISES.index(USUAL_NOISE)
+            self.noise = USUAL_NOISE
+            for others in (NOISES[:usual][::-1], NOISES[usual + 1 :]):
+                for noise in others:
+                    if error(noise) >= error(self.noise):
+                        break
+                    self.noise = noise
+            self.networks = [network for network, _ in tried[self.noise]]
 
     @torch.no_grad()
     def predict(self, x):
@@ -192,6 +223,16 @@ class Teacher:
         by_networks = sum(network(x) for network in self.networks) / len(self.networks)
         by_trees = torch.as_tensor(self.trees.predict(x.cpu().numpy())).to(by_networks).reshape(by_networks.shape)
         return (by_networks + by_trees) / 2
+
+
+def _fit_without(parts, new, x, target, generator, part, noise):
+    """A network trained on all parts of the cells but one, and its squared error there."""
+    left_out, cells = parts[part][:WATCHED_CELLS], torch.cat(parts[:part] + parts[part + 1 :])
+    network = new().to(x.device)
+    settings = {"n_steps": STEPS_OF_TEACHERS, "learning_rate": RATE_OF_TEACHERS}
+    train_with_noise(network, x[cells], target[cells], noise, generator, **settings)
+    with torch.no_grad():
+        return network, float((network(x[left_out]) - target[left_out]).square().sum())
 
 
 def augment(x, generator, n=N_AUGMENTED):
@@ -223,7 +264,7 @@ def train_with_noise(
     generator,
     *,
     n_steps,
-    learning_rate=5e-3,
+    learning_rate,
     labelled=None,
     eval_set=None,
     progress=None,
@@ -285,7 +326,7 @@ def train_with_noise(
         optimizer.step()
         schedule.step()
         if labelled is not None and (step % RECORDED_EVERY == 0 or step == n_steps):
-            cells = slice(0, RECORDED_CELLS)
+            cells = slice(0, WATCHED_CELLS)
             history.append(_record(network, float(error) / RECORDED_EVERY, target[cells], x[cells], eval_set))
             error = 0.0
             if progress is not None:
