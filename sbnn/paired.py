@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sbnn.annotated import paired_parts
 from sbnn.checks import (
     check_colors,
     check_counts,
@@ -58,6 +59,8 @@ class PairedData:
         Fingerprint of the data; by default that of `files` if there are any, else of the bytes of `X` and `Y`.
     files : mapping of str to str, optional
         Name -> sha256 of the files the data was read from.
+    dropped : mapping of str to sequence of str, optional
+        Why -> names of the cells or genes that a reader left out of what it was given; nothing where it took all.
     truth : mapping, optional
         Ground truth of simulated data. ``"genes"`` (names of those that drive `Y`), ``"latent"`` of shape
         (n_cells, d) and ``"outputs"`` (noise-free, as `Y`) follow `subset`; other entries are kept as they are.
@@ -84,6 +87,7 @@ class PairedData:
     source: str = "the user's arrays"
     sha256: str = ""
     files: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, list[str]] = field(default_factory=dict)
     truth: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -126,6 +130,7 @@ class PairedData:
             "counts": check_counts(self.counts, X.shape),
             "sha256": self.sha256 or own_sha256,
             "files": dict(self.files),
+            "dropped": {why: [str(name) for name in names] for why, names in self.dropped.items() if len(names)},
             "truth": check_truth(self.truth, n, genes),
         }
         for name, value in checked.items():
@@ -218,6 +223,7 @@ class PairedData:
             source=self.source,
             sha256=self.sha256 if whole else fingerprint_parameters({"subset of": self.sha256, **names}),
             files=self.files,
+            dropped=self.dropped,
             truth=truth,
         )
 
@@ -245,6 +251,7 @@ class PairedData:
             "source": self.source,
             "sha256": self.sha256,
             "files": dict(self.files),
+            "dropped": {why: np.array(names, dtype=object) for why, names in self.dropped.items()},
             "truth": dict(self.truth),
             "arrays_sha256": fingerprint_arrays(self.X, self.Y),
         }
@@ -256,6 +263,7 @@ class PairedData:
         adata: AnnData,
         outputs: str | Iterable[str] | None = "outputs",
         *,
+        expression: str = "rna",
         layer: str | None = None,
         counts: str | None = "counts",
         family_key: str = "family",
@@ -263,76 +271,79 @@ class PairedData:
         name: str | None = None,
         source: str | None = None,
     ) -> PairedData:
-        """Take paired data out of an AnnData object.
+        """Take paired data out of an AnnData or MuData object.
 
         Parameters
         ----------
-        adata : AnnData
-            Cells x genes.
+        adata : AnnData or MuData
+            Cells x genes; of a MuData its modality `expression`.
         outputs : str, list of str or None
-            A key of ``adata.obsm``, or columns of ``adata.obs``; ``None`` for no outputs.
+            A modality of a MuData; a key of ``adata.obsm`` (DataFrame, array or sparse matrix; columns without names
+            are named by ``adata.uns``, see `sbnn.annotated.output_table`); columns of ``adata.obs``; or ``None`` for
+            no outputs.
+        expression : str
+            Modality with the genes, where there are modalities.
         layer : str, optional
             Layer to take `X` from; by default ``adata.X``.
         counts : str or None
             Layer with the raw counts, taken if it is there.
         family_key, type_key : str
-            Columns of ``adata.obs`` with the coarse and the fine label; ``"unknown"`` if they are not there.
+            Columns of ``adata.obs`` with the coarse and the fine label; ``"unknown"`` if they are not there. The
+            colours of the types are those of ``adata.uns["<type_key>_colors"]``.
         name, source : str, optional
             By default what `to_anndata` wrote, if it did.
 
         Returns
         -------
         PairedData
-            With the fingerprint, files and truth written by `to_anndata` if `X` and `Y` are still the same.
+            With the fingerprint, files and truth written by `to_anndata` if `X` and `Y` are still the same. Cells that
+            only one of two modalities holds are left out and named in `dropped`.
 
         Raises
         ------
         KeyError
-            `outputs` or `layer` that the object does not hold (the message lists what it does hold).
+            `outputs`, `expression` or `layer` that the object does not hold (the message lists what it does hold).
         ValueError, TypeError
-            As for `PairedData`.
-        """
-        X = adata.X if layer is None else _entry(adata.layers, layer, "adata.layers")
-        if X is None:
-            raise ValueError(f"adata.X is empty; pass layer=, one of {sorted(adata.layers)}")
-        labels = adata.obs.copy()
-        for column in labels.select_dtypes("category"):
-            labels[column] = labels[column].astype(object)
-        for column, key in (("family", family_key), ("type", type_key)):
-            if key in labels:
-                labels[column] = labels[key]
-        if outputs is None:
-            Y = None
-        elif isinstance(outputs, str):
-            Y = _entry(adata.obsm, outputs, "adata.obsm")
-        else:
-            Y = pd.DataFrame({column: _entry(adata.obs, column, "adata.obs") for column in outputs})
-            labels = labels.drop(columns=Y.columns)
+            As for `PairedData`; modalities without a common cell; names that do not fit the outputs.
 
-        colors = {}
-        if type_key in adata.obs and isinstance(adata.obs[type_key].dtype, pd.CategoricalDtype):
-            categories, palette = adata.obs[type_key].cat.categories, adata.uns.get(f"{type_key}_colors", ())
-            # matplotlib, and so scanpy, also knows colour names and "#RRGGBBAA"
-            colors = {t: c[:7] for t, c in zip(categories, palette, strict=False) if c.startswith("#")}
+        Warns
+        -----
+        UserWarning
+            Naming the cells that are left out.
+        """
+        taken = paired_parts(
+            adata,
+            outputs,
+            expression=expression,
+            layer=layer,
+            counts=counts,
+            family_key=family_key,
+            type_key=type_key,
+        )
         about = adata.uns.get("sbnn", {})
-        taken = {
-            "X": X,
-            "Y": Y,
-            "gene_names": adata.var_names,
-            "cell_names": adata.obs_names,
-            "labels": labels,
-            "colors": colors,
-            "counts": adata.layers[counts] if counts is not None and counts in adata.layers else None,
-            "name": name or about.get("name", cls.name),
-            "source": source or about.get("source", "an AnnData object"),
-        }
+        taken["name"] = name or about.get("name", cls.name)
+        taken["source"] = source or about.get("source", "an AnnData object")
         data = cls(**taken)
         if about.get("arrays_sha256") == fingerprint_arrays(data.X, data.Y):
-            data = cls(**taken, **{key: about[key] for key in ("sha256", "files", "truth") if key in about})
+            taken |= {key: about[key] for key in ("sha256", "files", "dropped", "truth") if key in about}
+            data = cls(**taken)
         return data
 
+    @classmethod
+    def from_tables(cls, expression, outputs, labels=None, **options) -> PairedData:
+        """Build paired data from two tables of your own, and one of labels if there is one.
 
-def _entry(mapping: Any, key: str, where: str) -> Any:
-    if key not in mapping:
-        raise KeyError(f"no {key!r} in {where}; it holds {sorted(mapping.keys())}")
-    return mapping[key]
+        Parameters
+        ----------
+        expression, outputs, labels : path-like, (path-like, str) or DataFrame
+            Tables with cell names: text (.csv, .tsv, .txt; also .gz and .zip) or Excel, where a pair names the sheet.
+        **options
+            See `sbnn.tables.read_tables`, which this calls.
+
+        Returns
+        -------
+        PairedData
+        """
+        from sbnn.tables import read_tables  # reads into this class
+
+        return read_tables(expression, outputs, labels, **options)

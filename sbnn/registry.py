@@ -1,4 +1,4 @@
-"""Which public files the data sets are made of, and how one is found, checked and, if need be, downloaded.
+"""How a file that a data set is made of is found, checked and, if need be, downloaded.
 
 A file is taken from the first of these places that holds it:
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
@@ -23,107 +22,16 @@ from urllib.parse import urlsplit
 
 import pooch
 
+from sbnn.sources import FILES, DataFile
+
 #: Seconds without a single byte after which a server counts as unreachable (name look-up and connection included).
 TIMEOUT = 3.0
-
-_SBNN = "https://raw.githubusercontent.com/berenslab/sBNN"
-_MINI_ATLAS = "https://raw.githubusercontent.com/berenslab/mini-atlas"
-_SBNN_PAGE = "https://github.com/berenslab/sBNN (folder data/scala_2020)"
-_MINI_ATLAS_PAGE = "https://github.com/berenslab/mini-atlas (folder data)"
+#: What GitHub's blob addresses are asked for: the file itself, which they would otherwise wrap in JSON.
+_HEADERS = {"Accept": "application/vnd.github.raw+json, */*"}
 
 
 class DataIntegrityError(ValueError):
     """A file is truncated or altered: its checksum is not that of the published file."""
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A published file.
-
-    Attributes
-    ----------
-    name, folder : str
-        File name, and the folder that holds it in a data place.
-    source : str
-        Public page where a person finds it.
-    size : int, optional
-        Bytes.
-    sha256 : str, optional
-        Hexadecimal sha256 of the content.
-    git_sha1 : str, optional
-        Git blob id, for a file of which no sha256 has been published.
-    url : str, optional
-        Address that serves exactly this version; ``None`` where no stable one is known.
-    """
-
-    name: str
-    folder: str
-    source: str
-    size: int | None = None
-    sha256: str | None = None
-    git_sha1: str | None = None
-    url: str | None = None
-
-
-#: Every file that can be found by name.
-FILES: dict[str, DataFile] = {
-    file.name: file
-    for file in (
-        DataFile(
-            "gene_counts.csv",
-            "scala_2020",
-            _SBNN_PAGE,
-            size=3669834,
-            sha256="1cbaac7273f868c13e3ab15a12b32c5fd2ad23e88e11e6776d2bc18ce3d65eaa",
-            url=f"{_SBNN}/febbc1325dd42fd183df5e2f886615759145f1ff/data/scala_2020/gene_counts.csv",
-        ),
-        DataFile(
-            "ephys_values.csv",
-            "scala_2020",
-            _SBNN_PAGE,
-            size=354418,
-            sha256="026f8624f3bb0921c32a02ae23b4c7e7979f9819debea1d1c80e646c157e07d1",
-            url=f"{_SBNN}/febbc1325dd42fd183df5e2f886615759145f1ff/data/scala_2020/ephys_values.csv",
-        ),
-        DataFile(
-            "mini-atlas-meta-data.csv",
-            "scala_2020",
-            _SBNN_PAGE,
-            size=308469,
-            sha256="f51e524992eb1f30e249797fe65e30655dbad0a11563df7c0d10f179ad64557f",
-            url=f"{_SBNN}/c890e6e4569f4f050e1b7c19a9a8d9827d2123f9/M1Data/mini-atlas-meta-data.csv",
-        ),
-        DataFile(
-            "Cell_Features_M1.csv",
-            "scala_2020",
-            _SBNN_PAGE,
-            size=623621,
-            sha256="2a38427e4c80f62768974809d0a41bc82fa419c67838f330be772427766f4c9c",
-        ),
-        DataFile(
-            "final_patch_seq_allcells_exon_allreads.zip",
-            "scala_2020",
-            _SBNN_PAGE + "; the same counts: GEO GSE163764",
-            git_sha1="624df4e108ce636bb53cae1d44a32252c85bffa6",
-        ),
-        DataFile(
-            "m1_patchseq_phys_temp_exon_counts.csv.gz",
-            "scala_2020_physiological",
-            _MINI_ATLAS_PAGE,
-            size=2622352,
-            sha256="7a00653c748657f028332edd43f07e33a62a79e6026a73651deac5cf414618f4",
-            url=f"{_MINI_ATLAS}/57d0274b01a4c930ecd32d567d05bcaa5928501b/data/m1_patchseq_phys_temp_exon_counts.csv.gz",
-        ),
-        DataFile(
-            "m1_patchseq_phys_temp_meta_data.csv",
-            "scala_2020_physiological",
-            _MINI_ATLAS_PAGE,
-            size=58093,
-            sha256="c351cafebe561db6e349b6805717632766849a1bfe0d038f85ccf9b11e4a8f92",
-            url=f"{_MINI_ATLAS}/2d4acde6e1eb315a345d1fb5346b8d318adc7f84/data/m1_patchseq_phys_temp_meta_data.csv",
-        ),
-    )
-}
 
 
 class FoundFile(NamedTuple):
@@ -350,7 +258,7 @@ def _fetch(url: str, output: str, progressbar: bool) -> None:
 
         def work() -> None:
             try:
-                pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar)(url, sink, None)
+                pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar, headers=_HEADERS)(url, sink, None)
             except Exception as error:  # handed to the waiting thread, which raises it
                 errors.append(error)
 
@@ -366,15 +274,32 @@ def _fetch(url: str, output: str, progressbar: bool) -> None:
         raise errors[0]
 
 
-def _look_for(file: DataFile, places: dict[str, Path | None]) -> FoundFile | None:
+def locate_file(file: DataFile, places: dict[str, Path | None]) -> tuple[Path, str] | None:
+    """Tell path and place of the copy of a file that would be used, without reading it; ``None`` where there is none.
+
+    Parameters
+    ----------
+    file : DataFile
+    places : dict of str to Path or None
+        As `search_places` gives them.
+
+    Returns
+    -------
+    tuple of Path and str, or None
+    """
     for place, folder in places.items():
         if folder is None:
             continue
         candidates = [folder] if folder.is_file() else [folder / file.folder / file.name, folder / file.name]
         for path in candidates:
             if path.is_file():
-                return FoundFile(path, check_file(file, path), place)
+                return path, place
     return None
+
+
+def _look_for(file: DataFile, places: dict[str, Path | None]) -> FoundFile | None:
+    located = locate_file(file, places)
+    return None if located is None else FoundFile(located[0], check_file(file, located[0]), located[1])
 
 
 def _how_to_get(missing: list[DataFile], places: dict[str, Path | None], reason: str, hint: str) -> str:

@@ -6,15 +6,10 @@ and features are those of Bernaerts, Berens & Kobak (arXiv 2006.10411).
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import warnings
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +17,7 @@ import pooch
 from scipy import sparse
 
 from sbnn.checks import some
+from sbnn.counts import read_count_table, require_unique
 from sbnn.paired import PairedData
 from sbnn.preprocessing import log2p1, normalize_library_size, select_genes
 
@@ -73,7 +69,6 @@ _EXTRA_LABELS = {
     "Mouse": "mouse",
     _DEPTH: "soma_depth_um",
 }
-_GENES_AT_ONCE = 2000
 
 
 class EphysSelection(NamedTuple):
@@ -164,7 +159,7 @@ def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
     if _DEPTH in metadata:
         labels["soma_depth_um"] = pd.to_numeric(labels["soma_depth_um"], errors="coerce")  # some say "Slice Lost"
     labels.index = join_cell_names(metadata["Cell"])
-    _require_unique(labels.index, "cells of the metadata")
+    require_unique(labels.index, "cells of the metadata")
     labels[["family", "type"]] = labels[["family", "type"]].fillna("").replace({"type": {_LOW_QUALITY: ""}})
     return labels
 
@@ -197,7 +192,7 @@ def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> Ephys
     """
     _require_columns(cell_features, [_PATH_COLUMN, *EPHYS_FEATURES], "the ephys table")
     cells = cell_names_from_paths(cell_features[_PATH_COLUMN])
-    _require_unique(cells, "cells of the ephys table")
+    require_unique(cells, "cells of the ephys table")
     features = cell_features[list(EPHYS_FEATURES)].rename(columns=EPHYS_FEATURES).set_axis(cells)
     try:
         features = features.astype(np.float64)
@@ -223,48 +218,41 @@ def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> Ephys
 
 
 def read_counts(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
-    """Read a published count table, genes x cells, a few genes at a time: the complete one is large.
+    """Read a count table of this study: `sbnn.counts.read_count_table` with the cell names joined."""
+    return read_count_table(path, rename=join_cell_names)
+
+
+def ion_channel_genes(path) -> list[str]:
+    """Read the symbols of the ion channel genes off a term list of the Gene Ontology.
 
     Parameters
     ----------
     path : path-like
-        Comma- or tab-separated text, plain, .gz, or .zip with one file inside. First row: cell names (joined here);
-        first column: gene names.
+        `go_ion_channel_term_summary.txt`: tab-separated lines with a column "Symbol", one for each gene and term, with
+        one more tab than the header has.
 
     Returns
     -------
-    counts : csr_array of int32, shape (n_cells, n_genes)
-    cell_names, gene_names : Index of str
+    list of str
+        Each symbol once, in the order of the file.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        A damaged file, repeated cells or genes, a row of another length than the header, or values that are not
-        whole numbers >= 0.
+        A file without that column or without a symbol.
     """
-    name = Path(path).name
-    genes, pieces = [], []
-    try:
-        with _open_text(path) as handle:
-            # The header is not left to pandas, which renames repeated columns.
-            line = handle.readline()
-            separator = "\t" if "\t" in line else ","
-            cells = join_cell_names(next(csv.reader([line], delimiter=separator), [])[1:])
-            _require_unique(cells, f"cells of {name}")
-            table = {"sep": separator, "header": None, "index_col": 0, "na_filter": False, "low_memory": False}
-            for piece in pd.read_csv(handle, chunksize=_GENES_AT_ONCE, **table):
-                if piece.shape[1] != len(cells):
-                    raise ValueError(f"the header names {len(cells)} cells but the rows hold {piece.shape[1]} values")
-                genes.extend(piece.index.astype(str))
-                pieces.append(sparse.csr_array(_whole_numbers(piece.set_axis(cells, axis=1))))
-    except FileNotFoundError:
-        raise
-    except (ValueError, EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a complete table of counts, genes x cells: {error}") from error
-    genes = pd.Index(genes, dtype=object)
-    _require_unique(genes, f"genes of {name}")
-    return sparse.vstack(pieces).T.tocsr(), cells, genes
+    # Split by hand: the extra tab makes pandas take the first column for row names and shift the others.
+    with open(path, encoding="utf-8-sig") as handle:
+        rows = [line.rstrip("\r\n").split("\t") for line in handle]
+    header = rows[0] if rows else []
+    if "Symbol" not in header:
+        raise ValueError(f"{path} has no column 'Symbol'; its first line holds {header}")
+    column = header.index("Symbol")
+    symbols = list(dict.fromkeys(row[column] for row in rows[1:] if len(row) > column and row[column]))
+    if not symbols:
+        raise ValueError(f"{path} names no gene in its column 'Symbol'")
+    return symbols
 
 
 def load_scala_raw(
@@ -352,43 +340,10 @@ def load_scala_raw(
     )
 
 
-def _open_text(path) -> IO[str]:
-    """Open a text file, gzipped or not, or the one file of a zip (which may hold the book-keeping of macOS besides)."""
-    suffix = Path(path).suffix
-    if suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    if suffix != ".zip":
-        return open(path, encoding="utf-8")
-    archive = zipfile.ZipFile(path)
-    members = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-    if len(members) != 1:
-        raise ValueError(f"expected one file in the archive, found {members}")
-    return io.TextIOWrapper(archive.open(members[0]), encoding="utf-8")
-
-
-def _whole_numbers(piece: pd.DataFrame) -> np.ndarray:
-    values = piece.to_numpy()
-    if values.dtype.kind not in "iuf":
-        values = piece.apply(pd.to_numeric, errors="coerce").to_numpy()
-    whole = (values >= 0) & (values <= np.iinfo(np.int32).max) & (np.floor(values) == values)
-    if not whole.all():
-        row, column = np.argwhere(~whole)[0]
-        raise ValueError(
-            f"gene {piece.index[row]!r}, cell {piece.columns[column]!r} has the value {piece.iat[row, column]!r}; "
-            f"expected whole numbers from 0 to {np.iinfo(np.int32).max}"
-        )
-    return values.astype(np.int32)
-
-
 def _require_columns(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
     missing = [column for column in columns if column not in table]
     if missing:
         raise ValueError(f"{name} lacks the column(s) {missing}; it has {list(table.columns)}")
-
-
-def _require_unique(names: pd.Index, what: str) -> None:
-    if names.has_duplicates:
-        raise ValueError(f"{what} appear more than once: {some(names[names.duplicated()].unique())}")
 
 
 def _warn_left_out(cells: pd.Index, why: str) -> None:

@@ -1,9 +1,12 @@
 import gzip
 import hashlib
+import io
 import runpy
 import socket
 import sys
 import threading
+import warnings
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -12,11 +15,13 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn import datasets, registry
+from sbnn import inventory, registry
 from sbnn.datasets import DATASETS, default_dataset, load_dataset, type_colors
 from sbnn.fingerprint import fingerprint_files
-from sbnn.registry import FILES, DataFile, DataIntegrityError, find_file, find_files
+from sbnn.registry import DataIntegrityError, find_file, find_files
+from sbnn.sources import FILES, DataFile
 
+FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
 CONTENT = b"gene,cell\nGad1,7\n" * 500
 
 
@@ -45,6 +50,7 @@ def server():
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             web.asked.append(self.path)
+            web.accepted = self.headers["Accept"]
             body = web.bodies.get(self.path)
             if body == "silence":
                 web.stop.wait(60)
@@ -190,11 +196,10 @@ def test_the_error_tells_what_to_do(alone, monkeypatch):
         assert expected in message
 
 
-def test_a_file_without_an_address_says_so(alone):
-    with pytest.raises(
-        FileNotFoundError, match="no address to download from is known for scala_2020/Cell_Features_M1.csv"
-    ):
-        find_file("Cell_Features_M1.csv")
+def test_a_file_without_an_address_says_so(alone, monkeypatch):
+    published(monkeypatch)
+    with pytest.raises(FileNotFoundError, match="no address to download from is known for tiny/tiny.csv"):
+        find_file("tiny.csv")
 
 
 # --- downloading
@@ -207,6 +212,7 @@ def test_download_is_verified_and_kept(alone, server, monkeypatch, capsys):
     assert path == alone / "cache" / "tiny" / "tiny.csv" and path.read_bytes() == CONTENT
     assert find_file("tiny.csv") == path
     assert server.asked == ["/tiny.csv"]
+    assert server.accepted.startswith("application/vnd.github.raw+json")  # else GitHub's blobs come as JSON
     assert capsys.readouterr() == ("", "")
 
 
@@ -322,9 +328,19 @@ def test_every_registered_file_can_be_verified_and_traced():
         digest, length = (file.sha256, 64) if file.sha256 else (file.git_sha1, 40)
         assert len(digest) == length and set(digest) <= set("0123456789abcdef")
         if file.url is not None:
-            commit = file.url.split("/")[5]
-            assert file.url.startswith("https://raw.githubusercontent.com/berenslab/") and len(commit) == 40
-    assert {name for dataset in DATASETS.values() for name in dataset.files} <= FILES.keys()
+            # a version that cannot change: at a commit, or the very content by its git blob id
+            host, repository, version = file.url.split("/")[2], file.url.split("/")[3:], file.url.split("/")[5]
+            if host == "api.github.com":
+                repository, version = file.url.split("/")[4:], file.url.split("/")[-1]
+                assert file.git_sha1 in (None, version)
+            else:
+                assert host == "raw.githubusercontent.com"
+            assert f"https://github.com/{repository[0]}/{repository[1]} " in file.source
+            assert len(version) == 40 and set(version) <= set("0123456789abcdef")
+    for dataset in DATASETS.values():
+        assert {*dataset.files, *dataset.instead.values()} <= FILES.keys() and dataset.instead.keys() <= {
+            *dataset.files
+        }
 
 
 def test_the_data_readme_names_every_file():
@@ -393,6 +409,68 @@ def test_scala_is_read_from_its_layout(small_scala, capsys):
     assert data.sha256 == fingerprint_files(data.files)
 
 
+@pytest.fixture
+def small_ion_channels(small_scala, monkeypatch):
+    """The Scala files, a term list with the published tab too many, and complete counts of two cells more."""
+    folder, counts, _ = small_scala
+    lines = ["MGI Gene/Marker ID\tSymbol\tName", "MGI:1\tSst\tsomatostatin\t", "MGI:1\tSst\tsomatostatin\t"]
+    lines += [f"MGI:{i}\t{gene}\tchannel\t" for i, gene in enumerate(["Kcna1", "Vip", "Rare", "Absent"])] + [""]
+    rest = pd.DataFrame(
+        [[5] * 6, [0, 1, 2, 0, 0, 3], [9] * 6], index=["Kcna1", "Rare", "Cacna1a"], columns=counts.columns
+    )
+    complete = pd.concat([counts, rest]).assign(extra=[0, 0, 0, 0, 0, 3, 0], other=0)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as writer:
+        text = complete.rename(columns=lambda cell: cell.replace("sample", "_sample_")).to_csv(
+            sep="\t", index_label="gene"
+        )
+        writer.writestr("final_patch_seq_allcells_exon_allreads.txt", text)
+    contents = {"go_ion_channel_term_summary.txt": "\r\n".join(lines).encode(), FULL_COUNTS: archive.getvalue()}
+    for name, content in contents.items():
+        published(monkeypatch, name, content)
+        put(folder / "tiny" / name, content)
+    return folder, complete
+
+
+def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(small_ion_channels, recwarn):
+    folder, complete = small_ion_channels
+    data = load_dataset("scala_ion_channels", folder, verbose=False)
+    # Rare has six counts in the cells that are used and nine in all: too few in any case
+    assert data.gene_names.tolist() == ["Sst", "Vip", "Kcna1"]
+    np.testing.assert_array_equal(data.counts, complete.loc[data.gene_names, data.cell_names].T)
+    assert data.cell_names.tolist() == load_dataset("scala", folder, verbose=False).cell_names.tolist()
+    assert data.labels["type"].tolist()[0] == "L5 PT_1" and data.colors["L5 PT_1"] == "#0D5D7E"
+    assert data.files.keys() == {*DATASETS["scala_ion_channels"].files} and "complete counts" in data.source
+    assert not recwarn.list
+
+
+def test_counts_of_cells_without_electrophysiology_make_an_ion_channel_gene_too(small_ion_channels, monkeypatch):
+    folder, complete = small_ion_channels
+    complete.loc["Rare", "extra"] = 4  # ten now
+    content = complete.to_csv(sep="\t").encode()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as writer:
+        writer.writestr("counts.txt", content)
+    published(monkeypatch, FULL_COUNTS, archive.getvalue())
+    put(folder / "tiny" / FULL_COUNTS, archive.getvalue())
+    assert "Rare" in load_dataset("scala_ion_channels", folder, verbose=False).gene_names
+
+
+def test_ion_channels_without_the_complete_counts(small_ion_channels, capsys):
+    folder, _ = small_ion_channels
+    whole = load_dataset("scala_ion_channels", folder, verbose=False)
+    (folder / "tiny" / FULL_COUNTS).unlink()
+    with pytest.warns(UserWarning, match=f"gene_counts.csv stands in for {FULL_COUNTS}, which cannot be had"):
+        data = load_dataset("scala_ion_channels", folder, download=False)
+    assert data.gene_names.tolist() == ["Sst", "Vip"] and data.sha256 != whole.sha256
+    assert "among the 1000 selected genes only" in capsys.readouterr().out
+    state = {dataset.name: dataset for dataset in inventory.list_datasets(folder)}["scala_ion_channels"]
+    assert state.state == "here in part" and state.missing == (FULL_COUNTS,)
+    put(folder / "tiny" / FULL_COUNTS, b"broken")
+    with pytest.raises(DataIntegrityError, match="final_patch_seq.*is truncated"):
+        load_dataset("scala_ion_channels", folder)
+
+
 def test_verbose_false_is_silent(small_scala, capsys):
     load_dataset("scala", small_scala[0], verbose=False)
     assert capsys.readouterr() == ("", "")
@@ -436,10 +514,12 @@ def test_simulated_takes_the_options_of_the_simulator(capsys):
 
 
 def test_bad_requests_are_named(tmp_path):
-    with pytest.raises(ValueError, match="unknown data set 'scalla'; the known ones are scala, scala_34c_counts, sim"):
+    with pytest.raises(ValueError, match="unknown data set 'scalla'; the known ones are scala, scala_ion_channels, "):
         load_dataset("scalla")
     with pytest.raises(TypeError, match="'scala' takes no options, got n_cells"):
         load_dataset("scala", n_cells=10)
+    with pytest.raises(TypeError, match="'stoeckius' takes the options n_genes, log_proteins, got n_cells"):
+        load_dataset("stoeckius", n_cells=10)
     with pytest.raises(ValueError, match="not read from files"):
         load_dataset("simulated", tmp_path)
 
@@ -479,18 +559,49 @@ def test_type_colors_are_those_of_the_taxonomy():
 
 def test_command_gets_and_lists(small_scala, capsys):
     folder = small_scala[0]
-    assert datasets.main(["get", "scala", "--path", str(folder)]) == 0
+    assert inventory.main(["get", "scala", "--path", str(folder)]) == 0
     printed = capsys.readouterr().out
     assert all(f"{folder / 'tiny' / name}  sha256 {FILES[name].sha256}" in printed for name in DATASETS["scala"].files)
-    assert datasets.main(["list"]) == 0
-    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == list(DATASETS)
+    assert inventory.main(["list", "--path", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == list(DATASETS)
+    assert lines[0].endswith("features [here]") and lines[-1].endswith("[made here]")
 
 
-def test_command_fails_with_a_message(alone, capsys):
-    assert datasets.main(["get", "Cell_Features_M1.csv"]) == 1
-    assert "cannot find scala_2020/Cell_Features_M1.csv" in capsys.readouterr().err
-    assert datasets.main(["get", "scalla"]) == 1
-    assert "unknown file(s) ['scalla']" in capsys.readouterr().err
+def test_command_checks(small_scala, capsys):
+    folder = small_scala[0]
+    assert inventory.main(["check", "scala", "--path", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["ok", name] for name in DATASETS["scala"].files]
+    put(folder / "tiny" / "ephys_values.csv", b"broken")
+    assert inventory.main(["check", "--path", str(folder)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:2]] == ["ok", "corrupt"] and "is truncated: expected" in lines[1]
+    assert len(lines) == len(FILES)
+
+
+def test_command_fails_with_a_message(alone, monkeypatch, capsys):
+    published(monkeypatch)
+    assert inventory.main(["get", "tiny.csv"]) == 1
+    assert "cannot find tiny/tiny.csv" in capsys.readouterr().err
+    for command in ("get", "check"):
+        assert inventory.main([command, "scalla"]) == 1
+        assert "unknown name(s) ['scalla']; the data sets are scala, " in capsys.readouterr().err
+
+
+def test_states_of_data_sets_and_files(small_scala, monkeypatch):
+    folder = small_scala[0]
+    states = {dataset.name: dataset for dataset in inventory.list_datasets(folder)}
+    assert states["scala"].state == "here" and states["scala"].missing == ()
+    assert states["simulated"].state == "made here"
+    assert states["gouwens"].state == "downloadable" and states["gouwens"].missing == DATASETS["gouwens"].files
+    (folder / "tiny" / "gene_counts.csv").unlink()  # registered without an address here
+    states = {dataset.name: dataset for dataset in inventory.list_datasets(folder)}
+    assert states["scala"].state == "to be fetched by hand" and states["scala"].missing == ("gene_counts.csv",)
+    files = {file.name: file for file in inventory.check_files(["scala"], folder)}
+    assert files["gene_counts.csv"] == ("gene_counts.csv", "absent", None, "")
+    assert files["ephys_values.csv"].state == "ok"
+    assert list(inventory.get_files(["ephys_values.csv", "simulated"], folder)) == ["ephys_values.csv"]
 
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
@@ -504,55 +615,63 @@ def test_command_runs_as_a_module(monkeypatch, capsys):
 
 # --- the real data
 
+SCALA = {"Pvalb": 286, "Sst": 271, "IT": 244, "Vip": 152, "CT": 102, "Lamp5": 92, "PT": 48, "Sncg": 13, "NP": 5}
+CD8 = {"CD8 off": 522, "CD8 intermediate": 522, "CD8 high": 442, "CD8 low": 288}
+#: shape (cells, genes, outputs), families, number of types
+EXPECTED = {
+    "scala": ((1213, 1000, 16), SCALA, 77),
+    "scala_ion_channels": ((1213, 55, 16), SCALA, 77),
+    "scala_34c_counts": (
+        (185, 30749, 0),
+        {"Sst": 110, "IT": 43, "ET": 12, "Pvalb": 10, "low quality": 8, "NP": 2},
+        30,
+    ),
+    "gouwens": ((3395, 1252, 55), None, None),
+    "stoeckius": ((7652, 1000, 13), None, 8),
+    "citeseq_cd8": ((1774, 1000, 5), CD8, 4),
+    "pbmc_5k_protein": ((200, 1000, 29), {"unknown": 200}, 0),
+    "pbmc_10k_protein": ((200, 1000, 14), {"unknown": 200}, 0),
+}
 
-@pytest.fixture(scope="module", params=["scala", "scala_34c_counts"])
+
+@pytest.fixture(scope="module", params=EXPECTED)
 def real(request):
     try:
-        return load_dataset(request.param, download=False, verbose=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*stands in for.*")
+            return load_dataset(request.param, download=False, verbose=False)
     except FileNotFoundError:
         pytest.skip(f"the files of {request.param} are not on this machine")
 
 
-EXPECTED = {
-    "scala": {
-        "shape": (1213, 1000, 16),
-        "families": {
-            "Pvalb": 286,
-            "Sst": 271,
-            "IT": 244,
-            "Vip": 152,
-            "CT": 102,
-            "Lamp5": 92,
-            "PT": 48,
-            "Sncg": 13,
-            "NP": 5,
-        },
-        "types": 77,
-    },
-    "scala_34c_counts": {
-        "shape": (185, 30749, 0),
-        "families": {"Sst": 110, "IT": 43, "ET": 12, "Pvalb": 10, "low quality": 8, "NP": 2},
-        "types": 30,
-    },
-}
-
-
 def test_real_data_is_what_was_published(real):
-    expected = EXPECTED[real.name]
-    assert (real.n_cells, real.n_genes, real.n_outputs) == expected["shape"]
-    assert real.labels["family"].value_counts().to_dict() == expected["families"]
+    shape, families, n_types = EXPECTED[real.name]
+    if real.name == "scala_ion_channels" and FULL_COUNTS in real.files:
+        shape = (1213, 423, 16)
+    assert (real.n_cells, real.n_genes, real.n_outputs) == shape
+    if families is not None:
+        assert real.labels["family"].value_counts().to_dict() == families
     types = set(real.labels["type"]) - {"unknown"}
-    assert len(types) == expected["types"]
-    assert {name: real.colors[name] for name in types} == {name: type_colors()[name] for name in types}
-    assert real.counts.shape == real.X.shape and real.counts.dtype.kind == "i"
+    if n_types is not None:
+        assert len(types) == n_types
+    if real.name.startswith("scala"):
+        assert {name: real.colors[name] for name in types} == {name: type_colors()[name] for name in types}
+    if real.name != "gouwens":
+        assert real.counts.shape == real.X.shape and real.counts.dtype.kind == "i"
 
 
-def test_real_scala_is_normalised_but_not_scaled(real):
-    if real.name != "scala":
+def test_real_data_is_normalised_but_not_scaled(real):
+    if real.name == "gouwens":
+        pytest.skip("the expression was normalised by others")
+    if real.name == "scala_34c_counts":
         np.testing.assert_array_equal(real.X, real.counts.toarray())
         return
     library = np.exp2(real.X.astype(np.float64)).sum(1) - real.n_genes
     np.testing.assert_allclose(library, np.median(real.counts.sum(1)), rtol=1e-4)
     np.testing.assert_array_equal(real.X == 0, real.counts == 0)
-    width = real.Y[:, list(real.feature_names).index("AP width")]
-    assert 0.1 < width.min() and width.max() < 5  # milliseconds
+    if "AP width" in real.feature_names:
+        width = real.Y[:, list(real.feature_names).index("AP width")]
+        assert 0.1 < width.min() and width.max() < 5  # milliseconds
+    else:
+        proteins = real.Y if real.name == "stoeckius" else np.exp2(real.Y.astype(np.float64)) - 1
+        np.testing.assert_allclose(proteins, np.round(proteins), atol=1e-2)

@@ -219,7 +219,7 @@ def test_counts_are_read_from_every_published_form(published, layout, monkeypatc
     else:
         counts.to_csv(path)
     if layout == "blocks":
-        monkeypatch.setattr("sbnn.scala._GENES_AT_ONCE", 7)
+        monkeypatch.setattr("sbnn.counts._GENES_AT_ONCE", 7)
     read, cells, genes = read_counts(path)
     np.testing.assert_array_equal(read.toarray(), published.counts.T)
     assert read.dtype == np.int32
