@@ -14,9 +14,15 @@ _HOME = {
     "default_dataset": "datasets",
     "epoch_curves": "crossval",
     "fit_full": "fullfit",
+    "gene_counts": "stability",
+    "interpret": "interpretation",
     "load_dataset": "datasets",
+    "neighbour_accuracy": "neighbours",
     "paper_folds": "crossval",
+    "repeat_fits": "repeats",
+    "selection_table": "stability",
     "simulate_patchseq": "simulate",
+    "stability_selection": "repeats",
 }
 _MODULES = ("datasets", "experiments", "linear", "metrics", "plotting", "preprocessing", "results", "scala")
 
