@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 
 from sbnn import plotting, results
 from sbnn.plotting.labels import place_names
-from sbnn.plotting.latent import map_triangles
+from sbnn.plotting.maps import map_triangles
 from sbnn.results import Record
 
 PUBLISHED = [

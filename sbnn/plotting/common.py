@@ -147,7 +147,7 @@ def freeze_layout(figure):
     return figure.canvas.get_renderer()
 
 
-def letter_panels(figure, rows):
+def letter_panels(figure, rows, letters="abcdefghijklmnopqrstuvwxyz"):
     """Put bold letters at the top left of the panels; those of a row, and of a column, are aligned.
 
     Parameters
@@ -156,10 +156,12 @@ def letter_panels(figure, rows):
         With its layout frozen.
     rows : list of list of Axes
         In reading order.
+    letters : str
+        In the order of the panels.
     """
     to_figure = figure.transFigure.inverted()
     boxes = [[ax.get_tightbbox().transformed(to_figure) for ax in axes] for axes in rows]
-    letters = iter("abcdefghijklmnopqrstuvwxyz")
+    letters = iter(letters)
     for row in boxes:
         top = max(box.y1 for box in row)
         for column in range(len(row)):

@@ -4,21 +4,25 @@ import numpy as np
 from matplotlib.patches import Polygon
 
 from sbnn.plotting import reading
-from sbnn.plotting.common import PALETTE, WIDTH, new_figure, styled, type_colors
-from sbnn.plotting.latent import FIT, NEEDED, map_coordinates, name_families, rank_genes
+from sbnn.plotting.cells import draw_cells, looks
+from sbnn.plotting.common import PALETTE, WIDTH, new_figure, styled
+from sbnn.plotting.latent import FIT, NEEDED, name_families, rank_genes
+from sbnn.plotting.maps import map_coordinates
 
 HEIGHT = 2.7
 SHOWN = 14  # names in a column; the rest is counted
 
 
 @styled
-def overview(record):
+def overview(record, palette="published"):
     """Kept genes, the map of the cells and the outputs, in the order in which a prediction passes through them.
 
     Parameters
     ----------
     record : Record
         From `sbnn.fit_full`, of a network with a bottleneck.
+    palette : {"published", "colorblind"}
+        As in `latent_panels`.
 
     Returns
     -------
@@ -59,10 +63,8 @@ def overview(record):
     ax.set(xlim=(0, 1), ylim=(0, 1))
     ax.set_axis_off()
     xy = map_coordinates(record)
-    order = np.random.default_rng(0).permutation(len(xy))  # so that no type lies on top of all others
-    size = np.clip(5000 / len(xy), 1, 10)
-    ax.scatter(*xy[order].T, s=size, c=type_colors(record)[order], lw=0, rasterized=True)
-    name_families(ax, record)
+    draw_cells(ax, xy, *looks(record, palette)[1:], size=np.clip(5000 / len(xy), 1, 10))
+    name_families(ax, record, xy)
     return figure
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from sbnn.results import Record
 
 CROSS_VALIDATION = "a cross-validation record"
+SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 
 
@@ -123,6 +124,60 @@ def nearest_in_genes(record, among, n_genes):
     return among[int(np.argmin(np.abs(record.n_selected[:, among].mean(0) - n_genes)))]
 
 
+def model(entry, argument, n_genes):
+    """One model out of a cross-validation, as the figures that compare models are given it.
+
+    Parameters
+    ----------
+    entry : Record or (Record, dict)
+        A cross-validation, and parameters of the grid point where it has more than one.
+    argument : str
+        Name of the argument, for messages.
+    n_genes : int
+        Of the points with these parameters, the one whose mean number of genes is nearest to it is taken.
+
+    Returns
+    -------
+    record : Record
+    point : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no such record, or the parameters do not single out one model.
+    """
+    record, params = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, {})
+    require(record, argument, CROSS_VALIDATION, ["test_r2"])
+    among = points(record, **params)
+    if len(among) > 1 and "n_selected" in record.values:
+        away = np.abs(record.n_selected[:, among].mean(0) - n_genes)
+        among = [g for g, distance in zip(among, away, strict=True) if distance == away.min()]
+    if len(among) != 1:
+        raise ValueError(
+            f"{argument}: expected the parameters of one grid point, {params} leave {len(among)} of "
+            f"{[record.params[g] for g in among] if among else record.params}"
+        )
+    return record, among[0]
+
+
+def published_value(published, record, point):
+    """Published test R2 of the model of a grid point, None if there is none.
+
+    Numbers of genes count as the same when they differ by two at most: a path rarely stops at just so many.
+    """
+    name = "n_components" if parameter(record, point, "n_components") is not None else "rank"
+    value = parameter(record, point, name)
+    if value is None or parameter(record, point, "protocol", "paper") != "paper":
+        return None
+    others = {"group_lasso": parameter(record, point, "group_lasso")} if name == "n_components" else {}
+    if name == "n_components":
+        others["pretraining"] = bool(parameter(record, point, "pretraining", True))
+    genes = record.n_selected[:, point].mean()
+    rows = published_rows(published, name, value, **others)
+    rows = sorted(rows, key=lambda row: abs(row.get("n_genes", genes) - genes))
+    return rows[0]["test_r2"] if rows and abs(rows[0].get("n_genes", genes) - genes) <= 2 else None
+
+
 def published_rows(published, name, value, **others):
     """Published results of a kind of model.
 
@@ -156,10 +211,30 @@ def number(value):
     return f"{value:g}"
 
 
-def folds_text(record):
+def folds_text(*records):
     """How many folds the mean and the band are over."""
-    n = len(record.test_r2)
-    return f"mean ± SD over {n} folds" if n > 1 else "one fold"
+    counts = sorted({len(record.test_r2) for record in records})
+    return "one fold" if counts == [1] else f"mean ± SD over {' or '.join(map(str, counts))} folds"
+
+
+def scaling_texts(records):
+    """How the data of cross-validations were scaled, which their scores depend on.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+
+    Returns
+    -------
+    shared : str
+        For the title: ", scaled over all cells"; empty where it is not known, or not the same for all.
+    own : dict of str to str
+        For each name, empty where `shared` says it.
+    """
+    texts = {name: SCALED.get(record.settings.get("scaling"), "") for name, record in records.items()}
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values())), dict.fromkeys(texts, "")
+    return "", texts
 
 
 def same(a, b):

@@ -1,0 +1,116 @@
+"""How well each of several models predicts, in one panel per data set."""
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from sbnn.plotting import reading
+from sbnn.plotting.common import PALETTE, freeze_layout, new_figure, styled
+from sbnn.plotting.curves import PUBLISHED
+
+ROW = 0.25  # inches
+AROUND = {**PUBLISHED, "markersize": 7}  # large enough to be seen around a dot of ours
+COLORS = {"distilled": PALETTE[0], "paper": PALETTE[1], "linear": "0.35", "all genes": PALETTE[2]}
+
+
+@styled
+def accuracy_comparison(models, published=None, n_genes=25, title=None):
+    """Test R2 of several models on one data set: every fold, the mean with its SD, and the published value.
+
+    Parameters
+    ----------
+    models : dict of str to Record or (Record, dict)
+        Cross-validations by the name to write, from top to bottom, with the parameters of the grid point where there
+        are several. Of the points that these leave, the one whose number of genes is nearest to `n_genes` is drawn.
+    published : list of dict, optional
+        Published results, as for `bottleneck_comparison`; each is drawn in the row of the model with its parameters, as
+        far as that one follows the published protocol.
+    n_genes : int
+    title : str, optional
+        By default the name of the data set, and how it was scaled.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no model, or one is not a cross-validation, is of other data or is not a single grid point.
+    """
+    chosen = choose_models(models, n_genes)
+    figure = new_figure(0.85 + ROW * len(chosen))
+    ax = figure.subplots()
+    values = []
+    for y, (record, point) in enumerate(chosen.values()):
+        values.append(_draw_row(ax, y, record, point, reading.published_value(published, record, point)))
+    records = {name: record for name, (record, _) in chosen.items()}
+    scaling, own = reading.scaling_texts(records)
+    names = [f"{name}, {_genes(record, point)}{own[name]}" for name, (record, point) in chosen.items()]
+    ax.set_yticks(range(len(names)), names)
+    ax.tick_params(axis="y", length=0)
+    ax.set(ylim=(len(names) - 0.5, -0.5), xlabel="test R²")
+    low, high = min(map(min, values)), max(map(max, values))
+    margin = 0.06 * max(high - low, 0.01)
+    ax.set_xlim(low - margin, high + margin)
+    ax.grid(axis="x", lw=0.4, color="0.9")
+    ax.set_axisbelow(True)
+    dot = {"marker": "o", "ls": "", "color": "0.3"}
+    entries = [Line2D([], [], ms=2.5, alpha=0.5, label="one fold", **dot)]
+    entries += [Line2D([], [], ms=3.5, label=reading.folds_text(*records.values()), **dot)]
+    if any(reading.published_value(published, *model) is not None for model in chosen.values()):
+        entries.append(Line2D([], [], color="0.3", label="published", **AROUND))
+    ax.legend(
+        handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, alignment="left",
+        title=f"{next(iter(records.values())).dataset}{scaling}" if title is None else title,
+    )  # fmt: skip
+    freeze_layout(figure)
+    return figure
+
+
+def choose_models(models, n_genes):
+    """Look up the grid point of every model, and check that all of them are of the same data.
+
+    Parameters
+    ----------
+    models : dict of str to Record or (Record, dict)
+    n_genes : int
+
+    Returns
+    -------
+    dict of str to (Record, int)
+    """
+    if not isinstance(models, dict) or not models:
+        raise TypeError(f"models: expected a dict of name to cross-validation record, got {models!r}")
+    chosen = {name: reading.model(entry, f"models[{name!r}]", n_genes) for name, entry in models.items()}
+    first = next(iter(chosen.values()))[0]
+    for name, (record, _) in chosen.items():
+        reading.require_same_data(record, f"models[{name!r}]", first)
+    return chosen
+
+
+def model_color(record, point):
+    """Colour of a kind of model: the two protocols of the network, sparse linear models, models of all genes."""
+    if reading.parameter(record, point, "n_components") is not None:
+        return COLORS[reading.parameter(record, point, "protocol", "paper")]
+    return COLORS["linear" if "n_selected" in record.values else "all genes"]
+
+
+def _genes(record, point):
+    if "n_selected" in record.values:
+        return f"{record.n_selected[:, point].mean():.0f} genes"
+    return f"{len(record.gene_names)} genes" if "gene_names" in record.values else "all genes"
+
+
+def _draw_row(ax, y, record, point, known):
+    """Draw a model; returns what must be visible."""
+    folds, color = record.test_r2[:, point].astype(float), model_color(record, point)
+    mean, spread = reading.mean_sd(folds)
+    # Side by side in the order of the folds, so that a hard fold is seen in every row.
+    ax.plot(folds, y + np.linspace(-0.28, 0.28, len(folds)), "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
+    ax.errorbar(mean, y, xerr=spread or None, fmt="o", color=color, ms=3.5, lw=1.2, capsize=2, zorder=6)
+    text = f"{mean:.3f}" + (f" ± {spread:.3f}" if spread else "")
+    if known is not None:
+        ax.plot(known, y, color=color, zorder=5, **AROUND)
+        text += f"   published {known:.3f}"
+    ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", ha="left", color=color)
+    return [*folds, mean - spread, mean + spread, *([] if known is None else [known])]

@@ -1,0 +1,125 @@
+"""How cells look: in the published colours of their types, or in colours and shapes for any colour vision."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
+
+from sbnn.checks import OKABE_ITO
+from sbnn.plotting.common import UNKNOWN, UNKNOWN_COLOR, WIDTH, families_of, family_table, type_colors
+
+PALETTES = ("published", "colorblind")
+SHAPES = "os^DvXP*"  # eight, and seven colours: 56 pairs before one repeats
+MOST_GROUPS = 24  # in a legend
+
+
+def looks(record, palette="published", by="family"):
+    """Colour and shape of every cell, and of the groups in the legend.
+
+    Parameters
+    ----------
+    record : Record
+        With ``labels`` and ``colors``.
+    palette : {"published", "colorblind"}
+        The colours of the types in the record and one shape, or a pair of a safe colour and a shape for each group.
+    by : {"family", "type"}
+        What a group is.
+
+    Returns
+    -------
+    table : DataFrame
+        Indexed by group, the most frequent first: ``count``, ``color`` and ``marker``.
+    colors, markers : ndarray of str, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If there is no such palette.
+    """
+    if palette not in PALETTES:
+        raise ValueError(f"palette: expected one of {list(PALETTES)}, got {palette!r}")
+    groups = families_of(record) if by == "family" else _types(record)
+    table = family_table(record) if by == "family" else _type_table(record, groups)
+    table["marker"] = "o"
+    if palette == "published":
+        return table, type_colors(record), np.full(len(groups), "o")
+    known = [group for group in table.index if group != "unknown"]
+    for i, group in enumerate(known):
+        table.loc[group, ["color", "marker"]] = OKABE_ITO[i % len(OKABE_ITO)], SHAPES[i % len(SHAPES)]
+    table.loc[table.index == "unknown", "color"] = UNKNOWN_COLOR
+    return table, table["color"].loc[groups].to_numpy(str), table["marker"].loc[groups].to_numpy(str)
+
+
+def _types(record):
+    return record.labels["type"].replace(list(UNKNOWN), "unknown").to_numpy(dtype=object)
+
+
+def _type_table(record, types):
+    counts = pd.Series(types).value_counts(sort=False)
+    names = sorted(counts.index, key=lambda name: (name == "unknown", -counts[name], name))
+    colors = [UNKNOWN_COLOR if name == "unknown" else record.colors.get(name, UNKNOWN_COLOR) for name in names]
+    return pd.DataFrame({"count": counts[names].to_numpy(), "color": colors}, index=pd.Index(names, name="type"))
+
+
+def draw_cells(ax, xy, colors, markers, size):
+    """Draw cells as small filled shapes, in random order, so that no group lies on top of all others.
+
+    Parameters
+    ----------
+    ax : Axes
+    xy : ndarray, shape (n, 2)
+    colors, markers : ndarray of str, shape (n,)
+        From `looks`.
+    size : float
+        Area of a dot, in square points.
+    """
+    order = np.random.default_rng(0).permutation(len(xy))
+    dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, rasterized=True)
+    # A path of its own for each cell: a collection for each shape would put one group above the other.
+    paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in np.unique(markers)}
+    dots.set_paths([paths[m] for m in markers[order]])
+    return dots
+
+
+def legend_title(record, palette):
+    """Say what the groups of the families' legend are, and what their colours mean."""
+    if record.labels["family"].isin(UNKNOWN).all():
+        return "types (cells)"
+    return "families (cells)" + (", in the colour of their most frequent type" if palette == "published" else "")
+
+
+def legend_entries(table):
+    """Entries of a legend, "Pvalb (286)", of the table of `looks`; the rest of very many groups in one of them."""
+    if len(table) > MOST_GROUPS:
+        rest = table.iloc[MOST_GROUPS - 1 :]
+        table = table.iloc[: MOST_GROUPS - 1].copy()
+        table.loc[f"{len(rest)} others"] = [rest["count"].sum(), "none", "o"]
+    return [
+        Line2D([], [], marker=row.marker, ms=4, ls="", color=row.color, label=f"{group} ({row.count_})")
+        for group, row in table.rename(columns={"count": "count_"}).iterrows()
+    ]
+
+
+def draw_legend(figure, table, title, width, margin):
+    """Draw the legend of the groups at the lower left of a figure, in as many columns as fit into a width in inches.
+
+    Parameters
+    ----------
+    figure : Figure
+    table : DataFrame
+        From `looks`.
+    title : str
+    width, margin : float
+        Room for the legend, and to the left of it, in inches.
+
+    Returns
+    -------
+    Legend
+    """
+    entries = legend_entries(table)
+    options = {"loc": "lower left", "bbox_to_anchor": (margin / WIDTH, 0), "handletextpad": 0.1, "handlelength": 1.2}
+    narrow = figure.legend(handles=entries, **options)
+    columns = max(int(width / (narrow.get_window_extent().width / figure.dpi + 0.12)), 1)
+    narrow.remove()
+    rows = -(-len(entries) // columns)
+    return figure.legend(handles=entries, ncols=-(-len(entries) // rows), title=title, alignment="left", **options)

@@ -1,0 +1,148 @@
+"""A map of the cells: where each stands, the outline of the cloud, and what a model predicts at each place."""
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
+from matplotlib.tri import Triangulation
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they compare
+
+
+def map_coordinates(record):
+    """Coordinates of the cells of a fit in units of the panel (0 to 1 on both axes but for extreme cells)."""
+    # The units of a latent dimension mean nothing, the proportions of t-SNE do.
+    return panel_coordinates(record.embedding, proportional=record.latent.shape[1] > 2)
+
+
+def panel_coordinates(xy, proportional):
+    """Coordinates that fill a square panel from 0 to 1, but for extreme points.
+
+    Parameters
+    ----------
+    xy : ndarray, shape (n, 2)
+        If the second column is constant, the points are spread over a strip.
+    proportional : bool
+        Keep the proportions of the two axes, but for a stretch too little to be seen.
+
+    Returns
+    -------
+    ndarray, shape (n, 2)
+        Points outside the range of the central 95 % by more than half that range are beyond 0 and 1.
+    """
+    xy = np.asarray(xy, float)
+    if np.ptp(xy[:, 1]) == 0:
+        # By the van der Corput sequence, which leaves no gaps.
+        order = np.argsort(np.argsort(xy[:, 0], kind="stable"))
+        strip = [int(f"{i:032b}"[::-1], 2) / 2**32 for i in order]
+        xy = np.column_stack([xy[:, 0], strip])
+    low, high = np.quantile(xy, [0.025, 0.975], axis=0)
+    reach = 0.5 * (high - low)
+    low, high = np.maximum(xy.min(0), low - reach), np.minimum(xy.max(0), high + reach)
+    size = np.where(high > low, high - low, 1.0)
+    if proportional:
+        size = np.maximum(size, size.max() / 1.2)
+    return 0.5 + 0.93 * (xy - (low + high) / 2) / size
+
+
+def map_triangles(xy, stretch=0.85):
+    """Delaunay triangles over the cells, without those that span places where there are no cells.
+
+    The circle through the corners of a Delaunay triangle is empty of cells. A triangle goes if that circle is larger
+    than `stretch` times the typical distance of its corners to their tenth neighbours: dense and sparse parts of the
+    map are judged by their own measure. Crumbs are swept away, and cracks inside the map closed.
+
+    Parameters
+    ----------
+    xy : ndarray, shape (n, 2)
+    stretch : float
+
+    Returns
+    -------
+    matplotlib.tri.Triangulation or None
+        None if no triangle is left: too few cells, or all on one line.
+    """
+    try:
+        triangles = Triangulation(*xy.T)
+    except (RuntimeError, ValueError):
+        return None
+    spacing = cKDTree(xy).query(xy, k=min(11, len(xy)))[0][:, -1]
+    spacing = np.minimum(spacing, np.quantile(spacing, 0.9))  # stray cells are far from everything
+    hidden = _circumradius(xy[triangles.triangles]) > stretch * np.median(spacing[triangles.triangles], axis=1)
+    hidden = hidden ^ _small_parts(triangles, hidden, False, 8)
+    hidden = hidden ^ _small_parts(triangles, hidden, True, 8)
+    if hidden.all():
+        return None
+    triangles.set_mask(hidden)
+    return triangles
+
+
+def _circumradius(corners):
+    """Radius of the circle through the corners (m, 3, 2) of every triangle."""
+    a, b, c = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).T
+    u, v = (corners[:, 1:] - corners[:, :1]).swapaxes(0, 1)
+    return a * b * c / np.maximum(2 * np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]), 1e-30)
+
+
+def _small_parts(triangles, hidden, state, size):
+    """Connected parts of at most `size` triangles with this state of `hidden`, but for hidden ones at the hull."""
+    first, side = np.nonzero(triangles.neighbors >= 0)
+    second = triangles.neighbors[first, side]
+    same = hidden[first] == hidden[second]
+    n = len(hidden)
+    part = connected_components(coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(n, n)))[1]
+    small = np.bincount(part)[part] <= size
+    if state:
+        small &= ~np.isin(part, part[(triangles.neighbors < 0).any(1)])
+    return small & (hidden == state)
+
+
+def draw_map(ax, corner, side, xy, triangles, values, limits=(-LIMIT, LIMIT)):
+    """Draw a prediction over the map, in a square of axes in inches.
+
+    Parameters
+    ----------
+    ax : Axes
+        Whose data units are inches.
+    corner : ndarray, shape (2,)
+        Lower left corner of the square.
+    side : float
+        Of the square; it shows the coordinates 0 to 1.
+    xy : ndarray, shape (n, 2)
+        Of the cells, see `panel_coordinates`.
+    triangles : Triangulation or None
+        From `map_triangles`; without any, the cells are drawn as dots.
+    values : ndarray, shape (n,)
+    limits : tuple of float
+        Ends of the colour range.
+    """
+    frame = Rectangle(corner, side, side, transform=ax.transData)
+    x, y = (corner + xy * side).T
+    if triangles is None:
+        draw_values(ax, corner, side, xy, values, limits)
+        return
+    placed = Triangulation(x, y, triangles.triangles, triangles.mask)
+    steps = np.linspace(*limits, 41)
+    contours = ax.tricontourf(placed, values, levels=steps, extend="both", vmin=limits[0], vmax=limits[1])
+    contours.set(antialiased=True, edgecolor="face", linewidth=0.5)  # the edges close the seams of smooth drawing
+    contours.set_clip_path(frame)
+
+
+def draw_values(ax, corner, side, xy, values, limits=(-LIMIT, LIMIT)):
+    """Draw a value of each cell as a dot; parameters are those of `draw_map`."""
+    dots = ax.scatter(*(corner + xy * side).T, c=values, s=3 * max(side, 1) ** 2, lw=0, vmin=limits[0], vmax=limits[1])
+    dots.set_clip_path(Rectangle(corner, side, side, transform=ax.transData))
+
+
+def draw_colorbar(figure, x, y, width, label, limits=(-LIMIT, LIMIT), ticks=None):
+    """Draw a horizontal colour bar at a place in inches, counted from the lower left corner of the figure."""
+    across, height = figure.get_size_inches()
+    ax = figure.add_axes((x / across, y / height, width / across, 0.07 / height))
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(*limits)), cax=ax, orientation="horizontal", extend="both", ticks=ticks
+    )
+    bar.set_label(label, labelpad=1)
+    bar.outline.set_linewidth(0.4)

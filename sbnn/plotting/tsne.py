@@ -1,0 +1,62 @@
+"""The cells by their genes alone and by their outputs alone, side by side."""
+
+import numpy as np
+
+from sbnn.plotting import reading
+from sbnn.plotting.cells import draw_cells, draw_legend, legend_title, looks
+from sbnn.plotting.common import WIDTH, new_figure, styled
+from sbnn.plotting.latent import MARGIN, name_families, place_panel
+from sbnn.plotting.maps import panel_coordinates
+
+NEEDED = ("transcriptome", "outputs", "n_transcriptome", "n_outputs", "labels", "colors")
+GAP, HEADING = 0.3, 0.3  # inches
+SIDE = (WIDTH - 2 * MARGIN - GAP) / 2
+
+
+@styled
+def tsne_pair(record, titles=("transcriptome", "electrophysiology"), palette="published"):
+    """t-SNE of the genes and t-SNE of the outputs, cells in the colours of their types.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.tsne_maps.tsne_maps`.
+    titles : pair of str
+        What the genes and the outputs are.
+    palette : {"published", "colorblind"}
+        As in `latent_panels`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the record is of another kind, or there are not two titles.
+    """
+    reading.require(record, "record", "a record of t-SNE maps", NEEDED)
+    if isinstance(titles, str) or len(titles) != 2:
+        raise ValueError(f"titles: expected two, for the genes and the outputs, got {titles!r}")
+    table, *cell_looks = looks(record, palette)
+    figure = new_figure(1)
+    figure.set_layout_engine("none")
+    legend = draw_legend(figure, table, legend_title(record, palette), WIDTH - 2 * MARGIN, MARGIN)
+    room = legend.get_window_extent().height / figure.dpi + 0.1
+    figure.set_size_inches(WIDTH, room + SIDE + HEADING)
+    panels = []
+    for i, (name, heading) in enumerate(zip(("transcriptome", "outputs"), titles, strict=True)):
+        left, n_components = MARGIN + i * (SIDE + GAP), record.values[f"n_{name}"]
+        ax = place_panel(figure, left, room, SIDE, SIDE)
+        xy = panel_coordinates(record.values[name], proportional=n_components > 2)
+        draw_cells(ax, xy, *cell_looks, size=np.clip(9000 / len(xy), 1, 14))
+        method = f"t-SNE of {n_components} principal components"
+        if n_components <= 2:
+            method = "first principal component" if n_components == 1 else "two principal components"
+        top = (room + SIDE + 0.1) / figure.get_size_inches()[1]
+        figure.text(left / WIDTH, top, "ab"[i], fontsize=9, fontweight="bold")
+        figure.text((left + SIDE / 2) / WIDTH, top, f"{heading}: {method}", fontsize=7.5, ha="center")
+        panels.append((ax, xy))
+    for ax, xy in panels:
+        name_families(ax, record, xy)
+    return figure

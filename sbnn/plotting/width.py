@@ -1,0 +1,186 @@
+"""How wide the bottleneck has to be, how stable the choice of the genes is, and which outputs are predicted."""
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from sbnn.plotting import reading
+from sbnn.plotting.accuracy import AROUND, COLORS, choose_models, model_color
+from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
+from sbnn.stability import gene_counts, selections
+
+MOST_GENES, MOST_OUTPUTS = 36, 60
+LINE = 8.5  # points, of the rows of numbers below the widths
+SHAPES = "osD^vX"
+
+
+@styled
+def width_and_stability(widths, selection=None, models=None, published=None, n_genes=25, group_lasso=0.1):
+    """Test R2 against the width of the bottleneck, how often each gene is chosen, and test R2 of every output.
+
+    Parameters
+    ----------
+    widths : dict of str to Record or sequence of Record
+        Cross-validations over ``n_components``, by the name of the protocol. Of several strengths of the group lasso
+        the nearest to `group_lasso` is drawn, of several numbers of genes the nearest to `n_genes`, and the pretrained
+        network where there is one.
+    selection : Record, optional
+        Repeated fits, from `sbnn.repeats.repeat_fits`; or any with ``selected`` (fits, p) and ``gene_names`` (p).
+    models : dict of str to Record or (Record, dict), optional
+        Whose ``test_feature_r2`` to compare, as for `accuracy_comparison`; the outputs are sorted by the first.
+    published : list of dict, optional
+        Published results, as for `bottleneck_comparison`.
+    n_genes : int
+    group_lasso : float
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Bars are the sample SD over folds. At most 36 genes and 60 outputs are drawn; the rest is counted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a record is of another kind or of other data, or the records of a protocol are over different folds.
+    """
+    if not isinstance(widths, dict) or not widths:
+        raise TypeError(f"widths: expected a dict of protocol to cross-validation record, got {widths!r}")
+    lines = {name: _points_by_width(name, records, n_genes, group_lasso) for name, records in widths.items()}
+    first = next(iter(next(iter(lines.values())).values()))[0]
+    for name, points in lines.items():
+        for record, _ in points.values():
+            reading.require_same_data(record, f"widths[{name!r}]", first)
+    if selection is not None:
+        reading.require(selection, "selection", "a record of repeated fits", ["selected", "gene_names"])
+        reading.require_same_data(selection, "selection", first)
+        if np.shape(selection.selected)[-1] != len(selection.gene_names):
+            raise ValueError(
+                f"selection: expected `selected` of shape (fits, {len(selection.gene_names)} genes), got "
+                f"{np.shape(selection.selected)}"
+            )
+    chosen = choose_models(models, n_genes) if models else {}
+    for name, (record, _) in chosen.items():
+        reading.require(record, f"models[{name!r}]", reading.CROSS_VALIDATION, ["test_feature_r2", "feature_names"])
+        reading.require_same_data(record, f"models[{name!r}]", first)
+
+    n_outputs = min(len(next(iter(chosen.values()))[0].feature_names), MOST_OUTPUTS) if chosen else 0
+    height = 2.6 + (2.1 if selection is not None else 0)
+    figure = new_figure(max(height, 0.13 * n_outputs + 0.9))
+    left, right = figure.subfigures(1, 2, width_ratios=(1.75, 1)) if chosen else (figure, None)
+    panels = np.atleast_1d(left.subplots(1 if selection is None else 2, 1))
+    _draw_widths(panels[0], lines, published)
+    if selection is not None:
+        _draw_stability(panels[1], selection)
+    rows = [[ax] for ax in panels]
+    if chosen:
+        rows[0].append(right.subplots())
+        _draw_outputs(rows[0][1], chosen)
+    freeze_layout(figure)
+    letter_panels(figure, rows, "acb" if chosen and selection is not None else "abc")
+    return figure
+
+
+def _points_by_width(name, records, n_genes, group_lasso):
+    """Width -> (record, point)."""
+    found = {}
+    for record in records if isinstance(records, list | tuple) else [records]:
+        argument = f"widths[{name!r}]"
+        reading.require(record, argument, "a cross-validation of networks", ["test_r2", "n_selected"])
+        if not reading.levels(record, "n_components"):
+            raise ValueError(f"{argument}: expected a cross-validation of networks, got one without 'n_components'")
+        for width in reading.levels(record, "n_components"):
+            among = reading.points(record, n_components=width)
+            among = [g for g in among if reading.parameter(record, g, "pretraining", True)] or among
+            strengths = reading.levels(record, "group_lasso", among)
+            if strengths:
+                strength = reading.nearest(strengths, group_lasso)
+                among = [g for g in among if reading.same(reading.parameter(record, g, "group_lasso"), strength)]
+            found[width] = record, reading.nearest_in_genes(record, among, n_genes)
+    kinds = {(len(record.test_r2), record.settings.get("scaling")) for record, _ in found.values()}
+    if len(kinds) > 1:  # no two folds are equally hard
+        raise ValueError(
+            f"widths[{name!r}]: expected records over the same folds, scaled alike, got (folds, scaling) "
+            f"{sorted(kinds, key=str)}"
+        )
+    return dict(sorted(found.items()))
+
+
+def _draw_widths(ax, lines, published):
+    every = sorted({width for points in lines.values() for width in points})
+    colors = {name: model_color(*next(iter(points.values()))) for name, points in lines.items()}
+    if len(set(colors.values())) < len(colors):
+        colors = dict(zip(lines, [*COLORS.values(), "0.6", "black"], strict=False))
+    scaling, own = reading.scaling_texts({name: next(iter(points.values()))[0] for name, points in lines.items()})
+    entries, rows = [], []
+    for i, (name, points) in enumerate(lines.items()):
+        x = np.array([every.index(width) for width in points]) + 0.09 * (i - (len(lines) - 1) / 2)
+        mean, spread = np.array([reading.mean_sd(record.test_r2[:, g]) for record, g in points.values()]).T
+        ax.errorbar(
+            x, mean, spread if spread.any() else None, color=colors[name], fmt="-", marker=SHAPES[i % 6], capsize=1.5,
+            elinewidth=0.8, ms=3.5, zorder=6,
+        )  # fmt: skip
+        entries.append(Line2D([], [], color=colors[name], marker=SHAPES[i % 6], label=name + own[name]))
+        rows.append((colors[name], {width: f"{value:.3f}" for width, value in zip(points, mean, strict=True)}))
+        known = {width: reading.published_value(published, *model) for width, model in points.items()}
+        known = {width: value for width, value in known.items() if value is not None}
+        if known:
+            at = [place for place, width in zip(x, points, strict=True) if width in known]
+            ax.plot(at, list(known.values()), color=colors[name], zorder=5, **AROUND)
+            entries.append(Line2D([], [], color=colors[name], label=f"{name}, published", **AROUND))
+            rows.append((colors[name], {width: f"◇{value:.3f}" for width, value in known.items()}))
+    below = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top", "ha": "center"}
+    for i, (color, texts) in enumerate(rows):
+        for width, text in texts.items():
+            ax.annotate(text, (every.index(width), 0), (0, -12 - LINE * i), color=color, fontsize=6.5, **below)
+    ax.set_xticks(range(len(every)), [str(width) for width in every])
+    ax.set(xlim=(-0.5, len(every) - 0.5), ylabel="test R²")
+    ax.set_xlabel("units of the bottleneck", labelpad=2.5 + LINE * len(rows))
+    sizes = sorted(
+        {round(record.n_selected[:, g].mean()) for points in lines.values() for record, g in points.values()}
+    )
+    records = [record for points in lines.values() for record, _ in points.values()]
+    title = f"{' or '.join(map(str, sizes))} genes, {reading.folds_text(*records)}{scaling}"
+    ax.legend(
+        handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=len(entries), title=title, alignment="left"
+    )
+
+
+def _draw_stability(ax, record):
+    n_fits, per_fit = len(selections(record)), selections(record).sum(1).mean()
+    counts = gene_counts(record)["count"]
+    counts = counts[counts > 0]
+    shown = counts.iloc[:MOST_GENES]
+    ax.bar(range(len(shown)), shown, width=0.72, color="0.45", lw=0)
+    ax.axvline(per_fit - 0.5, color="0.3", lw=0.7, ls=(0, (3, 2)))
+    ax.set_xticks(range(len(shown)), shown.index, rotation=90, fontstyle="italic", fontsize=5.5)
+    ax.tick_params(axis="x", length=0)
+    ax.set(xlim=(-0.8, max(len(shown), per_fit) - 0.2), ylim=(0, n_fits * 1.02), ylabel="fits that keep the gene")
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    text = f"{(counts == n_fits).sum()} genes in all {n_fits} fits, {len(counts)} in any; dashed: {per_fit:.0f} per fit"
+    rest = len(counts) - len(shown)
+    ax.set_title(text + (f"; {rest} rarer ones not shown" if rest else ""), loc="left")
+
+
+def _draw_outputs(ax, chosen):
+    first = next(iter(chosen.values()))[0]
+    means = {name: record.test_feature_r2[:, point].mean(0) for name, (record, point) in chosen.items()}
+    order = np.argsort(-next(iter(means.values())), kind="stable")[:MOST_OUTPUTS]
+    y = np.arange(len(order))
+    together = np.array([values[order] for values in means.values()])
+    ax.hlines(y, together.min(0), together.max(0), color="0.8", lw=0.8, zorder=1)
+    used, scaling = {}, reading.scaling_texts({name: record for name, (record, _) in chosen.items()})[1]
+    for i, (name, values) in enumerate(means.items()):
+        color = model_color(*chosen[name])
+        used[color] = used.get(color, 0) + 1
+        filled = color if used[color] == 1 else "white"  # a second model of the kind is hollow
+        look = {"color": color, "mfc": filled, "mew": 0.8, "ms": 3.2, "zorder": 5 - 0.1 * i}
+        ax.plot(values[order], y, SHAPES[i % 6], label=name + scaling[name], **look)
+    if together.min() < 0:
+        ax.axvline(0, color="0.6", lw=0.5, zorder=0)
+    ax.set_yticks(y, np.asarray(first.feature_names)[order])
+    ax.tick_params(axis="y", length=0)
+    ax.set(ylim=(len(y) - 0.4, -0.6), xlabel="test R² of the output")
+    rest = len(first.feature_names) - len(order)
+    ax.legend(
+        loc="lower left", bbox_to_anchor=(0, 1.01), alignment="left",
+        title=f"{rest} outputs not shown" if rest else None,
+    )  # fmt: skip

@@ -1,0 +1,177 @@
+"""One family of cells from near: its types, its marker gene and two outputs over its part of the map."""
+
+from dataclasses import replace
+
+import numpy as np
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from sbnn.paired import PairedData
+from sbnn.plotting.cells import draw_cells, draw_legend, looks
+from sbnn.plotting.common import WIDTH, families_of, family_table, new_figure, styled
+from sbnn.plotting.latent import (
+    HALF,
+    MARGIN,
+    choose_maps,
+    draw_halves,
+    draw_prediction_bar,
+    families_legend,
+    fit_text,
+    place_panel,
+)
+from sbnn.plotting.maps import draw_colorbar, draw_map, draw_values, map_coordinates, map_triangles
+
+OUTPUTS = ("Tau", "Rebound")  # those of the published figure
+GAP, HEADING, BAR_ROOM = 0.16, 0.34, 0.5  # inches: between panels, above them, and for their colour bars
+PANEL = (WIDTH - 2 * MARGIN - 3 * GAP) / 4
+SPARE = 0.12  # around the family, of its size
+
+
+@styled
+def family_zoom(top, bottom=None, family=None, gene=None, features=None, data=None, titles=None, palette="published"):
+    """Latent space of one or two models, and below it one family of cells from near, in the lower of them.
+
+    The row of large panels shows the marker gene of the family, its cells by type, and two outputs, all over the
+    square around the central 95 % of its cells, which a dashed frame marks in the map of all cells.
+
+    Parameters
+    ----------
+    top, bottom : Record
+        From `sbnn.fit_full`, of the same data; published are 64 units above 2.
+    family : str, optional
+        By default "Vip" where there is one, else the most frequent family. Where no family is known, the types stand in
+        for the families.
+    gene : str, optional
+        Marker: predicted by the model if it is one of its kept genes, else as measured, for which `data` is needed. By
+        default the gene of the family's name, else the kept gene that sets the family apart most.
+    features : sequence of str, optional
+        Two outputs. By default those of the published figure, else those whose predictions differ most among the cells
+        of the family.
+    data : PairedData, optional
+        The data of the records, for genes that the model did not keep.
+    titles : sequence of str, optional
+        One per model.
+    palette : {"published", "colorblind"}
+        As in `latent_panels`; in the zoom each type has a colour of its own.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The colour range of each large map is that of the cells it shows, without the extreme 2 % on either side.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a record is of another kind or of other data, or has no such family, gene or output.
+    """
+    records = [top] if bottom is None else [top, bottom]
+    halves = choose_maps(records, titles=titles)
+    record = records[-1]
+    own = families_of(record) == (family := _family(record, family))
+    xy, corner, side = _window(map_coordinates(record), own)
+    panels = [_marker(record, family, own, gene, data), None, *_outputs(record, own, features)]
+
+    figure = new_figure(1)
+    figure.set_layout_engine("none")
+    families, strip = families_legend(figure, top, palette)
+    members = replace(record, values={"labels": record.labels[own], "colors": record.colors})
+    kinds, *cell_looks = looks(members, palette, by="type")
+    types = draw_legend(figure, kinds, f"types in {family} (cells)", WIDTH - 2 * MARGIN, MARGIN)
+    room = types.get_window_extent().height / figure.dpi + 0.1
+    row = HEADING + PANEL + BAR_ROOM
+    figure.set_size_inches(WIDTH, height := len(halves) * HALF + strip + row + room)
+    families.set_bbox_to_anchor((MARGIN / WIDTH, (room + row) / height))
+    draw_prediction_bar(figure, room + row)
+    centre = draw_halves(figure, halves, height, palette, letters="ab")[-1]
+    centre.add_patch(Rectangle(corner, side, side, fill=False, lw=0.7, ls=(0, (3, 2)), ec="0.3", clip_on=False))
+
+    letter = "abc"[len(halves)]
+    figure.text(0.03 / WIDTH, (room + BAR_ROOM + PANEL + 0.06) / height, letter, fontsize=9, fontweight="bold")
+    for i, panel in enumerate(panels):
+        place = np.array([MARGIN + i * (PANEL + GAP), room + BAR_ROOM])
+        if panel is None:
+            _draw_members(figure, place, xy[own], cell_looks, f"{family}, {own.sum()} cells")
+        else:
+            _draw_values(figure, place, xy, *panel)
+    return figure
+
+
+def _family(record, wanted):
+    known = family_table(record).index.tolist()
+    if wanted is None:
+        return "Vip" if "Vip" in known else known[0]
+    if wanted not in known:
+        raise ValueError(f"family: expected one of {known}, got {wanted!r}")
+    return wanted
+
+
+def _window(xy, own):
+    """Coordinates in which the square around the family goes from 0 to 1, its lower left corner and its side."""
+    low, high = np.quantile(xy[own], [0.025, 0.975], axis=0)
+    side = max((high - low).max() * (1 + 2 * SPARE), 0.05)
+    corner = (low + high) / 2 - side / 2
+    return (xy - corner) / side, corner, side
+
+
+def _marker(record, family, own, gene, data):
+    """Name, style, values, what they are, and whether they are predictions, of the marker gene."""
+    kept = np.asarray(record.kept_genes).tolist()
+    if not isinstance(data, PairedData | None):
+        raise TypeError(f"data: expected PairedData, got {type(data).__name__}")
+    measured = [] if data is None else data.gene_names.tolist()
+    if data is not None and data.sha256 != record.sha256:
+        raise ValueError(f"data: expected those of the records, {record.dataset!r}, got other data, {data.name!r}")
+    if gene is None:
+        # Mean over the family; z-scores of all cells have mean zero.
+        apart = record.predicted_expression[own].mean(0)
+        gene = family if family in kept + measured else kept[int(np.argmax(apart))]
+    if gene in kept:
+        return gene, "italic", record.predicted_expression[:, kept.index(gene)], "predicted expression (z-score)", True
+    if gene in measured:
+        values = data.X[:, measured.index(gene)].astype(float)
+        return gene, "italic", (values - values.mean()) / values.std(), "measured expression (z-score)", False
+    raise ValueError(f"gene: expected one of the kept genes {kept}, or of `data`, which has measured all; got {gene!r}")
+
+
+def _outputs(record, own, wanted):
+    names = np.asarray(record.feature_names).tolist()
+    if wanted is None:
+        varied = [names[i] for i in np.argsort(-record.predictions[own].std(0), kind="stable")]
+        wanted = OUTPUTS if set(OUTPUTS) <= set(names) else varied[:2]
+    strangers = [name for name in wanted if name not in names]
+    if strangers or not 1 <= len(wanted) <= 2:
+        raise ValueError(f"features: expected one or two of the outputs {names}, got {list(wanted)}")
+    return [(name, "normal", record.predictions[:, names.index(name)], "prediction (z-score)", True) for name in wanted]
+
+
+def _heading(figure, place, text, style="normal"):
+    x, y = (place + [PANEL / 2, PANEL + 0.06]) / figure.get_size_inches()
+    fit_text(figure.text(x, y, text, ha="center", fontsize=7.5, fontstyle=style), PANEL)
+
+
+def _frame(ax):
+    ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, fill=False, lw=0.7, ls=(0, (3, 2)), ec="0.3"))
+
+
+def _draw_members(figure, place, xy, cell_looks, heading):
+    ax = place_panel(figure, *place, PANEL, PANEL)
+    draw_cells(ax, xy, *cell_looks, size=np.clip(3000 / len(xy), 4, 20))
+    _frame(ax)
+    _heading(figure, place, heading)
+
+
+def _draw_values(figure, place, xy, name, style, values, meaning, predicted):
+    ax = place_panel(figure, *place, PANEL, PANEL, ((0, PANEL), (0, PANEL)))
+    inside = ((xy > 0) & (xy < 1)).all(1)
+    limits = np.quantile(values[inside], [0.02, 0.98])
+    limits = limits if np.ptp(limits) else limits + [-0.5, 0.5]
+    if predicted:
+        draw_map(ax, np.zeros(2), PANEL, xy, map_triangles(xy), values, limits)
+    else:
+        draw_values(ax, np.zeros(2), PANEL, xy, values, limits)
+    for artist in ax.collections:
+        artist.set_rasterized(True)
+    _frame(ax)
+    _heading(figure, place, name, style)
+    x, y = place + [0.1 * PANEL, -0.14]
+    draw_colorbar(figure, x, y, 0.8 * PANEL, meaning, limits, MaxNLocator(4))
