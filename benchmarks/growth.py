@@ -1,6 +1,6 @@
 """How time and memory of one fit grow with the cells and with the genes: sbnn beside cheap peers.
 
-    python benchmarks/growth.py [--models distilled,ridge] [--most 1000000] [--limit 300] [--report-only]
+    python benchmarks/growth.py [--models distilled,ridge] [--most 1000000] [--limit 60] [--report-only]
 
 Simulated counts, 16 outputs, 25 genes kept; 1000 genes where the cells grow, 1000 cells where the genes grow. Every fit
 runs on one thread in a process of its own, after a small fit that imports what is needed. Memory is what the fit adds
@@ -31,7 +31,7 @@ from sbnn.report import to_markdown
 from sbnn.results import Record, load, save
 
 CELLS, GENES, FIXED = (10**3, 10**4, 10**5, 10**6), (10**2, 10**3, 10**4, 2 * 10**4), 1000
-LIMIT = 300  # CPU seconds of one fit
+LIMIT = 60  # CPU seconds of one fit
 PATH = RECORDS / "growth.pickle"
 COLUMNS = ["model", "cells", "genes", "seconds", "bytes"]
 

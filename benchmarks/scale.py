@@ -1,6 +1,6 @@
 """Time and memory of a model fitted to counts on disk, as the cells grow to a million.
 
-    python benchmarks/scale.py [--cells 10000 30000 100000 300000 1000000] [--repeats 3]
+    python benchmarks/scale.py [--cells 10000 30000 100000 300000 1000000] [--repeats 2]
 
 For every number of cells a file of simulated counts (1000 genes, uint16) is written to a temporary folder and, in a
 process of its own, a distilled model (25 genes, two units) is fitted to nine tenths of it through `ExpressionStream`,
@@ -87,7 +87,7 @@ def per_million(cells, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", type=int, nargs="+", default=[10_000, 30_000, 100_000, 300_000, 1_000_000])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
     options = parser.parse_args()
     print("| cells | file, GB | fits | fit, CPU s | map of all cells, CPU s | resident memory, GiB | test R2 |")
     print("|---|---|---|---|---|---|---|")

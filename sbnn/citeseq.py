@@ -195,8 +195,8 @@ def pair_counts(
         Counts of the same cells in the same order; its index names the cells.
     labels : DataFrame, optional
         Of the same cells in the same order.
-    n_genes : int
-        How many genes to select on all cells given (threshold 0, see `select_genes`).
+    n_genes : int or None
+        How many genes to select on all cells given (threshold 0, see `select_genes`); None keeps all.
     log_proteins : bool
         Whether `Y` is log2(1 + counts) of the proteins.
     name, source, files
@@ -209,7 +209,8 @@ def pair_counts(
         Cells without a count in the selected genes are left out, named in `dropped`.
     """
     options = {"n_genes": n_genes, "log_proteins": log_proteins}  # the same files give other data with others
-    columns = np.flatnonzero(select_genes(counts, n_genes).selected)
+    everything = n_genes is None
+    columns = np.arange(counts.shape[1]) if everything else np.flatnonzero(select_genes(counts, n_genes).selected)
     chosen = pd.DataFrame(counts[:, columns].toarray(), index=proteins.index, columns=gene_names[columns])
     counted = (chosen.sum(axis=1) > 0).to_numpy()
     chosen, outputs = chosen[counted], proteins[counted].astype(np.float64)

@@ -173,7 +173,7 @@ def cross_validate(
         for f in range(len(folds))
         if any(keys[g][f] not in done for g in group)
     ]
-    scaled = _zscored(data) if scaling == "all" else (data.X, data.Y, _counts_behind(data))
+    scaled = source_arrays(data, scaling)
     jobs = (
         delayed(_fit_and_score)([models[g] for g in group], scaled, folds[f], scaling, (group, f))
         for group, f in tasks
@@ -338,7 +338,12 @@ def _counts_behind(data):
     return counts if np.allclose(expected, data.X, rtol=1e-4, atol=1e-4) else None
 
 
-def _split(data, fold, scaling):
+def source_arrays(data, scaling):
+    """What folds are cut from: genes, outputs and, where genes can be normalised anew in every fold, counts or None."""
+    return _zscored(data) if scaling == "all" else (data.X, data.Y, _counts_behind(data))
+
+
+def split_fold(data, fold, scaling):
     """Training and test arrays of a fold, scaled without a look at the test cells (but for "all")."""
     X, Y, counts = data
     train, test = fold
@@ -356,10 +361,27 @@ def _split(data, fold, scaling):
     return tuple(np.ascontiguousarray(a, dtype=np.float32) for a in (X_train, Y_train, X_test, Y_test))
 
 
+def split_and_scale(data, fold, scaling="fold"):
+    """Training and test arrays of a fold, as `cross_validate` hands them to an estimator.
+
+    Parameters
+    ----------
+    data : PairedData
+    fold : tuple of ndarray
+        Positions of the training and of the test cells.
+    scaling : {"fold", "all", "none"}
+
+    Returns
+    -------
+    X_train, Y_train, X_test, Y_test : ndarray of float32
+    """
+    return split_fold(source_arrays(data, scaling), fold, scaling)
+
+
 def _fit_and_score(models, data, fold, scaling, label):
     """Outcomes of one task, with its label; runs in a worker."""
     with reproducible():
-        X_train, Y_train, X_test, Y_test = _split(data, fold, scaling)
+        X_train, Y_train, X_test, Y_test = split_fold(data, fold, scaling)
         outcomes = []
         started = time.process_time()
         for model in _fitted(models, X_train, Y_train, X_test, Y_test):
@@ -375,7 +397,7 @@ def _fit_and_score_together(models, members, data, folds, scaling, members_at_on
     ensembles = ensemble.fit_together(
         [models[g] for g, _ in members],
         [f for _, f in members],
-        lambda f: _split(data, folds[f], scaling),
+        lambda f: split_fold(data, folds[f], scaling),
         members_at_once,
         n_jobs,
     )

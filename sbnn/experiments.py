@@ -11,20 +11,28 @@ import numpy as np
 import pandas as pd
 
 from sbnn import published
-from sbnn.crossval import cross_validate, paper_folds
+from sbnn.crossval import cross_validate, described, paper_folds, split_and_scale
+from sbnn.datasets import load_dataset
 from sbnn.estimators import SparseBottleneckRegressor
 from sbnn.fullfit import fit_full
+from sbnn.interpretation import interpret
 from sbnn.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.preprocessing import select_genes
 from sbnn.registry import find_file
+from sbnn.repeats import repeat_fits, stability_selection
 from sbnn.results import Record, load, save
 from sbnn.scala import ephys_from_raw
+from sbnn.simulate import simulate_patchseq
+from sbnn.stability import selection_table
+from sbnn.tsne_maps import tsne_maps
 
 SEED = 42
 N_GENES = 25
+NOISES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # SD of simulated noise in SD of the noise-free output
 WIDTHS = (1, 2, 4, 6, 8, 10, 64)  # of the bottleneck
 LEAK = "scaled_over_all_cells"  # ending of the experiments that repeat the published scaling
 FAST = {"hidden_layers": (32, 16), "epochs": (2, 3, 3, 4)}  # enough to see that everything runs
+CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
 SELECTION_THRESHOLDS = {"scala_34c_counts": 30, "simulated": 0}  # counts up to this are near zero
 
 
@@ -154,9 +162,8 @@ def cross_validations(data, fast=False):
     }
     if data.name not in published.R2:
         # The curves of the figures need every strength of the group lasso once.
-        lasso_path = {"n_components": [2, 64], "pretraining": [True], "group_lasso": lassos}
-        straight = {"n_components": [2, 64], "pretraining": [False], "group_lasso": [0.1]}
-        specs["cv_network"] = CrossValidation(model, [lasso_path, straight, usual[1]], "fold")
+        lasso_path = {"n_components": [2, 64], "pretraining": [True], "group_lasso": [a for a in lassos if a != 0.1]}
+        specs["cv_network"] = CrossValidation(model, [*usual, lasso_path], "fold")
         return specs
     return specs | {
         f"cv_network_{LEAK}": CrossValidation(model, {**strategies, "group_lasso": lassos}, "all"),
@@ -221,12 +228,11 @@ def nearest_point(record, n_genes=N_GENES, **params):
     points = [g for g, point in enumerate(record.params) if all(point[k] == v for k, v in params.items())]
     if not points:
         raise KeyError(f"no grid point matches {params}; they are {record.params}")
-    counts = record.n_selected.mean(0)[points]
-    return points[int(np.argmin(np.abs(counts - n_genes)))]
+    return record.nearest_in_genes(n_genes, points)
 
 
 def run_full_fits(data, folder, *, fast=False, fresh=False):
-    """Fit, or load, the models of all cells that the maps show.
+    """Fit, or load, the models of all cells that the maps show, and the maps of each measurement alone.
 
     The penalty of the sparse reduced-rank regressions is the one that kept about as many genes as the network in
     the cross-validation, which must be there (`run_cross_validations`).
@@ -244,13 +250,118 @@ def run_full_fits(data, folder, *, fast=False, fresh=False):
     folder = Path(folder)
     selection = load(folder / "cv_srrr.pickle")
     models = {f"fit_network_{d}d": network(data, fast, n_components=d, reconstruct=True) for d in (2, 64)}
+    for d in (2, 64):
+        models[f"fit_default_{d}d"] = network(data, fast, protocol="distilled", n_components=d, reconstruct=True)
     for rank in ranks(data):
         point = selection.params[nearest_point(selection, rank=rank)]
         models[f"fit_srrr_rank{rank}"] = SparseReducedRankRegression(**point)
-    return {
+    records = {
         name: fit_full(model, data, results=folder / f"{name}.pickle", overwrite=fresh, seed=SEED)
         for name, model in models.items()
     }
+    return records | {"tsne": tsne_maps(data, results=folder / "tsne.pickle", overwrite=fresh, seed=SEED)}
+
+
+def run_stability(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True):
+    """Fit again and again, or load: the published network with other seeds, the default one to halves of the cells.
+
+    The default network chooses the same genes with every seed, so that only other cells tell which of them to trust.
+
+    Parameters
+    ----------
+    data : PairedData
+    folder : str or path-like
+    fast, fresh : bool
+    n_jobs : int
+    verbose : bool
+
+    Returns
+    -------
+    dict of str to Record
+        ``"repeats_network"`` and ``"halves_default"``.
+    """
+    how = {"n_jobs": n_jobs, "overwrite": fresh, "verbose": verbose}
+    paths = {name: Path(folder) / f"{name}.pickle" for name in ("repeats_network", "halves_default")}
+    default = network(data, fast, protocol="distilled")
+    return {
+        "repeats_network": repeat_fits(
+            network(data, fast), data, 3 if fast else 10, results=paths["repeats_network"], **how
+        ),
+        "halves_default": stability_selection(
+            default, data, 2 if fast else 25, results=paths["halves_default"], seed=SEED, **how
+        ),
+    }
+
+
+def run_interpretation(data, folder, *, fast=False, fresh=False):
+    """What every kept gene of the default network does, on a quarter of the cells that it has not seen; or load it.
+
+    Parameters
+    ----------
+    data : PairedData
+    folder : str or path-like
+        With the results of `run_stability`.
+    fast, fresh : bool
+
+    Returns
+    -------
+    Record
+        From `sbnn.interpretation.interpret`, scaled by the training cells; the column ``stability`` of its table is the
+        frequency over halves of the cells.
+    """
+    path = Path(folder) / "interpretation.pickle"
+    stability = selection_table(load(Path(folder) / "halves_default.pickle"))
+    model = network(data, fast, protocol="distilled")
+    X_train, Y_train, X_test, Y_test = split_and_scale(data, paper_folds(data.n_cells, 4)[0])
+    known = described(model)
+    if path.exists() and not fresh:
+        record = load(path)
+        if (record.experiment, record.seed, record.settings["estimator"]) == ("interpretation", SEED, known):
+            return record
+    model.fit(X_train, Y_train)
+    names = {"gene_names": data.gene_names, "feature_names": data.feature_names, "name": data.name}
+    record = interpret(model, X_test, Y_test, stability=stability, random_state=SEED, **names)
+    save(record, path)
+    return record
+
+
+def run_noise(path, *, fast=False, fresh=False):
+    """How well known genes are found as the noise of simulated outputs grows; or load it.
+
+    Parameters
+    ----------
+    path : str or path-like
+    fast, fresh : bool
+
+    Returns
+    -------
+    Record
+        ``experiment="noise"``; ``values["table"]`` has a row for every noise, seed and protocol: ``precision`` and
+        ``recall`` of the kept genes, ``test_r2`` on a fifth of the cells, ``best_r2``, that of the noise-free outputs,
+        and ``chance``, the precision of genes drawn at random.
+    """
+    noises, n_repeats = ((0.5, 2.0), 1) if fast else (NOISES, 3)
+    params = [{"noise": noise, "seed": seed} for noise in noises for seed in range(n_repeats)]
+    if Path(path).exists() and not fresh:
+        record = load(path)
+        if (record.experiment, record.params) == ("noise", params):
+            return record
+    rows = []
+    for point in params:
+        data = simulate_patchseq(noise=point["noise"], random_state=point["seed"])
+        true = np.isin(data.gene_names, data.truth["genes"])
+        arrays = split_and_scale(data, paper_folds(data.n_cells, 5)[0])
+        for protocol in ("distilled", "paper"):
+            model = network(data, fast, protocol=protocol, n_genes=int(true.sum())).fit(*arrays[:2])
+            hits = true[model.get_support()].sum()
+            rows.append(
+                point
+                | {"model": protocol, "precision": hits / model.get_support().sum(), "recall": hits / true.sum()}
+                | {"test_r2": model.score(*arrays[2:]), "best_r2": 1 / (1 + point["noise"] ** 2), "chance": true.mean()}
+            )
+    record = Record("noise", "simulated", "", params, values={"table": pd.DataFrame(rows)})
+    save(record, path)
+    return record
 
 
 def compare_with_raw_ephys(data):
@@ -276,6 +387,26 @@ def compare_with_raw_ephys(data):
     difference = (np.abs(selection.features.loc[data.cell_names].to_numpy() - data.Y) / data.Y.std(0)).max()
     outcome = pd.Series({"cells left": len(selection.features), "largest difference, in SD": difference})
     return pd.concat([selection.dropped.value_counts(), outcome]).map("{:.6g}".format)
+
+
+def all_counts(data):
+    """Counts of all genes to select some from, for a data set of selected ones.
+
+    Parameters
+    ----------
+    data : PairedData
+
+    Returns
+    -------
+    PairedData or None
+        Mouse M1 is released with its selected genes only, the cells recorded at physiological temperature stand in;
+        None where nothing was selected by expression.
+    """
+    if data.name == "scala":
+        return load_dataset("scala_34c_counts")
+    if data.name in CITESEQ:
+        return load_dataset(data.name, n_genes=None)
+    return data if data.name == "simulated" else None
 
 
 def run_gene_selection(data, path, *, n_genes=1000, fresh=False):

@@ -9,7 +9,7 @@ from joblib import Parallel, delayed
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.crossval import _counts_behind, _split, _zscored, configured, described, paper_folds
+from sbnn.crossval import configured, described, paper_folds, source_arrays, split_fold
 from sbnn.fingerprint import fingerprint_arrays
 from sbnn.inputs import expression_table, output_names, output_table
 from sbnn.results import Record
@@ -216,8 +216,8 @@ def cross_validated_drops(estimator, data, folds=None, n_jobs=1, *, scaling="fol
     """
     folds = paper_folds(data.n_cells) if folds is None else folds
     model = configured(estimator, {}, seed)
-    scaled = _zscored(data) if scaling == "all" else (data.X, data.Y, _counts_behind(data))
-    jobs = (delayed(_drops_of_fold)(model, _split(scaled, fold, scaling), method, seed) for fold in folds)
+    scaled = source_arrays(data, scaling)
+    jobs = (delayed(_drops_of_fold)(model, split_fold(scaled, fold, scaling), method, seed) for fold in folds)
     return pd.DataFrame(np.array(Parallel(n_jobs=n_jobs)(jobs)).T, index=pd.Index(data.gene_names, name="gene"))
 
 

@@ -173,20 +173,22 @@ def _require_known(names: list[str]) -> None:
         )
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, prog="python -m sbnn.datasets") -> int:
     """Run ``python -m sbnn.datasets``.
 
     Parameters
     ----------
     arguments : list of str, optional
         By default those of the command line.
+    prog : str
+        What the help calls the command.
 
     Returns
     -------
     int
         Exit status, 1 when a file cannot be had or is corrupt.
     """
-    parser = argparse.ArgumentParser(prog="python -m sbnn.datasets", description="List, fetch or check the data sets.")
+    parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
     commands = parser.add_subparsers(required=True, dest="command")
     about = {
         "list": "name the data sets and say which are here",

@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.checks import UNKNOWN
-from sbnn.crossval import _check_folds, _counts_behind, _split, _zscored, paper_folds
+from sbnn.crossval import _check_folds, paper_folds, source_arrays, split_fold
 from sbnn.inputs import expression_table, output_table
 from sbnn.results import Record
 from sbnn.training import reproducible
@@ -88,14 +88,14 @@ def held_out_accuracy(model, data, folds=None, k=NEIGHBOURS, n_jobs=1, *, scalin
         Accuracies of ``family`` and ``type``; NaN where nothing could be told.
     """
     folds = _check_folds(paper_folds(data.n_cells) if folds is None else folds, data.n_cells)
-    scaled = _zscored(data) if scaling == "all" else (data.X, data.Y, _counts_behind(data))
+    scaled = source_arrays(data, scaling)
     labels = data.labels[list(LABELS)]
     jobs = (delayed(_accuracy_of_fold)(clone(model), scaled, fold, scaling, labels, k) for fold in folds)
     return pd.DataFrame(Parallel(n_jobs=n_jobs)(jobs)).rename_axis("fold")
 
 
 def _accuracy_of_fold(model, scaled, fold, scaling, labels, k):
-    X_train, Y_train, X_test, _ = _split(scaled, fold, scaling)
+    X_train, Y_train, X_test, _ = split_fold(scaled, fold, scaling)
     with reproducible():
         placed = model.fit_transform(X_train, Y_train), model.transform(X_test)
     accuracy = {}

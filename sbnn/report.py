@@ -6,6 +6,7 @@ prints the accuracy table of the README.
 """
 
 import argparse
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from sbnn import published
 from sbnn.crossval import epoch_curves
 from sbnn.experiments import N_GENES, nearest_point
 from sbnn.results import load
+from sbnn.stability import gene_counts
+from sbnn.stability import selection_table as trust_table
 
 LEAK = "scaled_over_all_cells"
 LASSO = 0.1  # the strength of the group lasso that the paper settled on
@@ -40,7 +43,7 @@ def r2_before_pruning(record, **params):
 
 
 def accuracy_table(folder, everything=False):
-    """Test R2 of the models of the paper on a data set, for both ways of scaling.
+    """Test R2 of all models on a data set, for both ways of scaling where there are published numbers.
 
     Parameters
     ----------
@@ -54,24 +57,43 @@ def accuracy_table(folder, everything=False):
     -------
     DataFrame
         Indexed by model; ``genes`` (mean over the folds), ``R2`` and ``SD`` over the folds for data scaled over all
-        cells (as published), ``published``, and ``R2, scaled per fold`` and its SD.
+        cells (as published), ``published``, and ``R2, scaled per fold`` and its SD. The first two and ``published`` are
+        missing where nothing was published.
     """
     folder = Path(folder)
     leaky, clean = ({}, {})
     for rows, suffix in ((leaky, f"_{LEAK}"), (clean, "")):
+        if not (folder / f"cv_network{suffix}.pickle").exists() and suffix:
+            continue
         networks, srrr, ridge = (load(folder / f"cv_{name}{suffix}.pickle") for name in ("network", "srrr", "ridge"))
         rows.update(_network_rows(networks))
         rows.update(_srrr_rows(srrr))
         rows["ridge, all genes"] = (len(ridge.gene_names), ridge.test_r2[:, 0])
-    known = _published_rows(networks.dataset)
-    table = pd.DataFrame(index=pd.Index(list(leaky), name="model"))
-    table["genes"] = [leaky[model][0] for model in table.index]
-    table["R2"] = [leaky[model][1].mean() for model in table.index]
-    table["SD"] = [leaky[model][1].std(ddof=1) for model in table.index]
-    table["published"] = [known.get(model, np.nan) for model in table.index]
-    table["R2, scaled per fold"] = [clean[m][1].mean() if m in clean else np.nan for m in table.index]
-    table["SD, scaled per fold"] = [clean[m][1].std(ddof=1) if m in clean else np.nan for m in table.index]
-    return table if everything else table.dropna(subset=["published", "R2, scaled per fold"], how="all")
+    if (folder / "cv_default.pickle").exists():
+        clean = _default_rows(load(folder / "cv_default.pickle")) | clean
+    table = pd.DataFrame(index=pd.Index(list(dict.fromkeys([*clean, *leaky])), name="model"))
+    table["genes"] = [(clean | leaky)[model][0] for model in table.index]
+    if leaky:
+        known = _published_rows(networks.dataset)
+        table["R2"], table["SD"] = _mean_and_sd(leaky, table.index)
+        table["published"] = [known.get(model, np.nan) for model in table.index]
+    table["R2, scaled per fold"], table["SD, scaled per fold"] = _mean_and_sd(clean, table.index)
+    return table if everything or not leaky else table.dropna(subset=["published", "R2, scaled per fold"], how="all")
+
+
+def _mean_and_sd(rows, models):
+    scores = [rows[model][1] if model in rows else np.array([np.nan, np.nan]) for model in models]
+    return [r2.mean() for r2 in scores], [r2.std(ddof=1) for r2 in scores]
+
+
+def _default_rows(record):
+    return {
+        f"distilled network d={point['n_components']}, {record.n_selected[0, g]} genes": (
+            record.n_selected[:, g].mean(),
+            record.test_r2[:, g],
+        )
+        for g, point in enumerate(record.params)
+    }
 
 
 def _network_name(n_components, n_genes, group_lasso, pretraining):
@@ -98,7 +120,12 @@ def _network_rows(record):
         if point["pretraining"] and point["group_lasso"] == LASSO:
             before = r2_before_pruning(record, **point)
             rows[_before_pruning_name(point["n_components"])] = (len(record.gene_names), before)
-    return dict(sorted(rows.items(), key=lambda row: ("lasso" in row[0], "straight" in row[0], row[0])))
+    return dict(sorted(rows.items(), key=lambda row: ("lasso" in row[0], "straight" in row[0], _natural(row[0]))))
+
+
+def _natural(text):
+    """Parts of a text, numbers as numbers, so that 10 comes after 2."""
+    return [float(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
 
 
 def _srrr_rows(record):
@@ -135,14 +162,18 @@ def feature_table(folder):
     """
     folder = Path(folder)
     network, srrr, ridge = (load(folder / f"cv_{name}.pickle") for name in ("network", "srrr", "ridge"))
-    columns = {
-        f"network d={d}": network.test_feature_r2[:, network.find(n_components=d, pretraining=True)] for d in (2, 64)
-    }
+    columns = {}
+    if (folder / "cv_default.pickle").exists():
+        default = load(folder / "cv_default.pickle")
+        columns["distilled network d=2"] = default.test_feature_r2[:, default.find(n_components=2)]
+    for d in (2, 64):
+        point = network.find(n_components=d, pretraining=True, group_lasso=LASSO)
+        columns[f"network d={d}"] = network.test_feature_r2[:, point]
     for rank in sorted({point["rank"] for point in srrr.params}):
         columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, nearest_point(srrr, N_GENES, rank=rank)]
     columns["ridge"] = ridge.test_feature_r2[:, 0]
     table = pd.DataFrame({name: values.mean(0) for name, values in columns.items()}, index=network.feature_names)
-    return table.sort_values("network d=2", ascending=False)
+    return table.sort_values(next(iter(columns)), ascending=False)
 
 
 def selection_table(record, point):
@@ -164,6 +195,43 @@ def selection_table(record, point):
     if "gene_norms" in record.values:
         table["mean norm"] = record.gene_norms[:, point].mean(0).round(3)
     return table[table.folds > 0].sort_values(list(table.columns), ascending=False)
+
+
+def all_tables(folder, everything=False):
+    """Every table that the saved results of a data set allow.
+
+    Parameters
+    ----------
+    folder : str or path-like
+    everything : bool
+        As for `accuracy_table`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        By title.
+    """
+    folder = Path(folder)
+    tables = {
+        "Test R2, mean over the folds": accuracy_table(folder, everything),
+        "Test R2 of every output, scaled per fold": feature_table(folder).rename_axis("output"),
+    }
+    if (folder / "halves_default.pickle").exists():
+        halves, repeats = (load(folder / f"{name}.pickle") for name in ("halves_default", "repeats_network"))
+        genes = trust_table(halves)
+        genes["count, published network"] = gene_counts(repeats)["count"].reindex(genes.index).fillna(0)
+        title = f"Genes to trust: the distilled network on {len(halves.folds)} halves of the cells"
+        tables[title] = genes[genes.trusted].drop(columns="trusted")
+    if (folder / "interpretation.pickle").exists():
+        tables["What the kept genes of the distilled network do, on cells it has not seen"] = load(
+            folder / "interpretation.pickle"
+        ).table
+    if (folder / "noise.pickle").exists():
+        by = load(folder / "noise.pickle").table.groupby(["model", "noise"])
+        tables["Known genes found, by noise"] = (
+            by[["precision", "recall", "test_r2", "best_r2"]].mean().reset_index("noise")
+        )
+    return tables
 
 
 def computing_minutes(folder):
@@ -196,10 +264,9 @@ def main(arguments=None):
     parser.add_argument("--everything", action="store_true", help="also models without a number to compare with")
     options = parser.parse_args(arguments)
     folder = Path(options.saved_models) / options.dataset
-    print(f"Test R2 on {options.dataset}, mean over the folds\n")
-    print(to_markdown(accuracy_table(folder, options.everything)))
-    print("\nTest R2 of every output, scaled per fold\n")
-    print(to_markdown(feature_table(folder).rename_axis("output")))
+    print(options.dataset)
+    for title, table in all_tables(folder, options.everything).items():
+        print(f"\n{title}\n\n{to_markdown(table)}")
     print(f"\nThe cross-validations took {computing_minutes(folder):.0f} CPU minutes")
 
 

@@ -1,7 +1,8 @@
-"""The main job: run the notebooks top to bottom, on the real data where it can be had, else on simulated data.
+"""The main job: run the notebooks top to bottom on every data set of the project that is here, and on simulated data.
 
-    python -m sbnn.reproduce [--dataset auto] [--fresh] [--fast] [--in-place]
+    python -m sbnn.reproduce [--dataset all] [--fresh] [--fast] [--in-place]
 
+The figures of data sets that are not here are redrawn from the saved results, which need no data.
 Executed notebooks go to ``build/notebooks/<data set>``, results to ``saved_models``, figures to ``figures``. What is
 saved is loaded, unless ``--fresh`` asks to compute it anew.
 """
@@ -18,10 +19,10 @@ from jupyter_client.manager import AsyncKernelManager
 from traitlets import CaselessStrEnum
 
 from sbnn.datasets import DATASETS, default_dataset
+from sbnn.inventory import list_datasets
 
 ROOT = Path(__file__).resolve().parents[1]
 REDRAW = "04_figures.ipynb"
-PUBLISHED = "scala"  # the data set whose saved results need no data to be drawn
 
 
 class LocalKernelManager(AsyncKernelManager):
@@ -62,26 +63,34 @@ def run_notebook(source, target, **parameters):
     nbformat.write(notebook, str(target))
 
 
-def reproduce(dataset, *, fresh=False, fast=False, in_place=False):
-    """Run all notebooks on a data set.
+def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False):
+    """Run all notebooks.
 
     Parameters
     ----------
     dataset : str
-        Without the real data, the figures of the real data are redrawn too: the saved results suffice.
+        Its name; or "all", those with saved results: where the data are not here, only the figures are drawn.
     fresh, fast : bool
         Passed on to the notebooks.
     in_place : bool
         Execute the committed notebooks themselves, with the parameters that stand in them.
     """
-    jobs = [(path, dataset) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
-    if dataset != PUBLISHED:
-        jobs.append((ROOT / "notebooks" / REDRAW, PUBLISHED))
-    for path, name in jobs:
+    for path, name in _jobs(dataset):
         started = time.monotonic()
         target = path if in_place else ROOT / "build" / "notebooks" / name / path.name
         run_notebook(path, target, **({} if in_place else {"dataset": name, "fresh": fresh, "fast": fast}))
         print(f"{path.name} on {name}: {time.monotonic() - started:.0f} s -> {target.relative_to(ROOT)}", flush=True)
+
+
+def _jobs(dataset):
+    """Notebooks to run, each with its data set."""
+    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    if dataset != "all":
+        return [(path, dataset) for path in paths]
+    here = {state.name for state in list_datasets() if state.state in ("here", "here in part", "made here")}
+    here.add(default_dataset())  # which downloads it, where that is possible
+    saved = [name for name in DATASETS if (ROOT / "saved_models" / name / "cv_network.pickle").exists()]
+    return [(path, name) for name in saved for path in paths if name in here or path.name == REDRAW]
 
 
 def main(arguments=None):
@@ -89,12 +98,12 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m sbnn.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--dataset", default="auto", choices=["auto", *DATASETS], help="auto: scala, else simulated")
+    parser.add_argument("--dataset", default="all", choices=["all", "auto", *DATASETS], help="auto: scala or simulated")
     parser.add_argument("--fresh", action="store_true", help="compute anew what is saved")
     parser.add_argument("--fast", action="store_true", help="a few epochs and folds, to see that everything runs")
     parser.add_argument("--in-place", action="store_true", help="execute the notebooks in notebooks/ themselves")
     options = parser.parse_args(arguments)
-    dataset = default_dataset() if options.dataset == "auto" else options.dataset
+    dataset = default_dataset() if options.dataset == "auto" or options.in_place else options.dataset
     reproduce(dataset, fresh=options.fresh, fast=options.fast, in_place=options.in_place)
 
 

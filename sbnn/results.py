@@ -134,6 +134,22 @@ class Record:
             raise KeyError(f"{len(hits)} of {len(self.params)} grid points match {params}; they are {self.params}")
         return hits[0]
 
+    def nearest_in_genes(self, n_genes, among=None):
+        """Position of the grid point whose mean number of selected genes over the folds is nearest to `n_genes`.
+
+        Parameters
+        ----------
+        n_genes : int
+        among : sequence of int, optional
+            Positions to choose from; all by default.
+
+        Returns
+        -------
+        int
+        """
+        among = np.arange(len(self.params)) if among is None else np.asarray(among)
+        return int(among[np.argmin(np.abs(self.n_selected[:, among].mean(0) - n_genes))])
+
 
 def save(record, path):
     """Write a record to a file, all of it or nothing.

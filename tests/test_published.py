@@ -65,7 +65,7 @@ def test_curves_behave_as_published():
 
 def test_committed_records_are_of_the_published_folds_and_files():
     paths = sorted(FOLDER.glob("cv_*.pickle"))
-    assert len(paths) == 6
+    assert len(paths) == 7
     for path in paths:
         record = results.load(path)
         assert len(record.folds) == 10

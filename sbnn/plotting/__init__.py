@@ -6,6 +6,7 @@ from sbnn.plotting.comparison import bottleneck_comparison
 from sbnn.plotting.contact import contact_sheet
 from sbnn.plotting.curves import training_curves
 from sbnn.plotting.degradation import noise_degradation
+from sbnn.plotting.gallery import draw_all, gallery
 from sbnn.plotting.interpretation import effect_map
 from sbnn.plotting.latent import latent_panels
 from sbnn.plotting.overview import overview
@@ -19,9 +20,11 @@ __all__ = [
     "accuracy_comparison",
     "bottleneck_comparison",
     "contact_sheet",
+    "draw_all",
     "effect_map",
     "family_colors",
     "family_zoom",
+    "gallery",
     "gene_selection_curve",
     "latent_panels",
     "noise_degradation",

@@ -117,7 +117,7 @@ def _draw_genes(ax, network, widths, colors, srrr, ridge, published, strength):
             if "n_genes" in row:
                 ax.plot(row["n_genes"], row["test_r2"], color=shade, zorder=4, **{**PUBLISHED, "marker": "o"})
                 shown.append(row["test_r2"])
-        point = reading.nearest_in_genes(srrr, among, reading.gene_target(network))
+        point = srrr.nearest_in_genes(reading.gene_target(network), among)
         size, value = srrr.n_selected[:, point].mean(), srrr.test_r2[:, point].mean()
         label = f"sRRR, rank {rank}, {size:.0f} genes: {value:.3f}"
         known = reading.published_value(published, srrr, point)

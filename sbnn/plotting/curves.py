@@ -94,7 +94,7 @@ def srrr_levels(srrr, n_genes):
     """
     levels = []
     for rank in extreme_ranks(srrr):
-        point = reading.nearest_in_genes(srrr, reading.points(srrr, rank=rank), n_genes)
+        point = srrr.nearest_in_genes(n_genes, reading.points(srrr, rank=rank))
         value, genes = srrr.test_r2[:, point].mean(), srrr.n_selected[:, point].mean()
         levels.append((value, f"sRRR, rank {rank}\n{genes:.0f} genes: {value:.3f}"))
     return levels

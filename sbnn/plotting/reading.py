@@ -119,11 +119,6 @@ def gene_target(record):
     return int(np.median(record.n_selected))
 
 
-def nearest_in_genes(record, among, n_genes):
-    """Grid point whose mean number of genes is nearest to `n_genes`."""
-    return among[int(np.argmin(np.abs(record.n_selected[:, among].mean(0) - n_genes)))]
-
-
 def model(entry, argument, n_genes):
     """One model out of a cross-validation, as the figures that compare models are given it.
 

@@ -94,7 +94,7 @@ def _points_by_width(name, records, n_genes, group_lasso):
             if strengths:
                 strength = reading.nearest(strengths, group_lasso)
                 among = [g for g in among if reading.same(reading.parameter(record, g, "group_lasso"), strength)]
-            found[width] = record, reading.nearest_in_genes(record, among, n_genes)
+            found[width] = record, record.nearest_in_genes(n_genes, among)
     kinds = {(len(record.test_r2), record.settings.get("scaling")) for record, _ in found.values()}
     if len(kinds) > 1:  # no two folds are equally hard
         raise ValueError(

@@ -1,0 +1,163 @@
+"""The command line ``sbnn``: the steps of the notebooks, by the same functions, for a terminal or a cluster.
+
+Exit status: 0 done; 1 something was wrong with the input, the message says what; 2 the command itself was; 130 stopped
+by Ctrl-C, what was finished is saved and the same command goes on from there.
+"""
+
+import argparse
+import json
+import sys
+
+from sbnn import experiments, inventory, report, reproduce
+from sbnn.datasets import DATASETS, default_dataset, load_dataset
+
+DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
+
+The steps, in their order (each loads what is saved and computes only what is missing):
+
+  sbnn data list                     what data sets there are, and which are here
+  sbnn cv scala --jobs 2             cross-validate every model on the folds of the paper
+  sbnn fit scala                     fit all cells; stability and effects of the kept genes
+  sbnn figures scala                 draw all figures from what is saved
+  sbnn report scala                  print all tables
+
+Your own cells, from two tables with cell names (CSV, TSV or Excel; counts are normalised):
+
+  sbnn cv mine --expression counts.csv --outputs ephys.csv --labels types.csv --counts
+  sbnn fit mine --expression counts.csv --outputs ephys.csv --labels types.csv --counts
+  sbnn figures mine
+"""
+
+
+def main(arguments=None):
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        By default those of the command line.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["data"]:
+        return inventory.main(arguments[1:], prog="sbnn data")
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        print("\nstopped; what was finished is saved, the same command goes on from there", file=sys.stderr)
+        return 130
+    except (FileNotFoundError, OSError, ValueError, KeyError) as error:
+        print(f"sbnn {options.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="sbnn", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, dest="command", metavar="command")
+    commands.add_parser("data", help="list, get or check data sets: see `sbnn data --help`")  # taken before
+    about = {
+        "cv": (_cross_validate, "cross-validate every model on the folds of the paper"),
+        "fit": (_fit, "fit all cells, and say which genes to trust and what they do"),
+        "figures": (_figures, "draw all figures from saved results"),
+        "report": (_report, "print all tables of saved results"),
+        "notebooks": (_notebooks, "run the notebooks top to bottom: all of the above"),
+    }
+    for name, (run, help) in about.items():
+        command = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+        command.set_defaults(run=run)
+        command.add_argument(
+            "dataset",
+            nargs="?",
+            default="auto",
+            help=f"one of {', '.join(DATASETS)}; a name of your own for your tables; auto (the default): "
+            "scala where its files can be had, else simulated",
+        )
+        command.add_argument("--saved-models", default="saved_models", help="folder of the results")
+        command.add_argument("--fast", action="store_true", help="a trial: small networks, few epochs and folds")
+        if name in ("cv", "fit", "notebooks"):
+            command.add_argument("--fresh", action="store_true", help="compute anew what is saved")
+        if name in ("cv", "fit"):
+            command.add_argument("--jobs", type=int, default=1, help="worker processes; results do not depend on them")
+            command.add_argument("--expression", help="table of your own: expression, named cells by named genes")
+            command.add_argument("--outputs", help="table of your own: the second measurement of the same cells")
+            command.add_argument("--labels", help="table of your own, optional: family and type of the cells")
+            command.add_argument("--counts", action="store_true", help="the expression is raw counts: normalise it")
+        if name == "figures":
+            command.add_argument("--figures", default="figures", help="folder of the figures")
+        if name == "report":
+            command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+    return parser
+
+
+def _name(options):
+    return default_dataset() if options.dataset == "auto" else options.dataset
+
+
+def _load(options):
+    """Data of the command, and the folder of its results."""
+    if (options.expression is None) != (options.outputs is None):
+        raise ValueError("--expression and --outputs go together")
+    if options.expression is None:
+        data = load_dataset(_name(options))
+    else:
+        from sbnn.paired import PairedData
+
+        if options.dataset in ("auto", *DATASETS):
+            raise ValueError(f"dataset: give your tables a name of their own, {options.dataset!r} is taken")
+        data = PairedData.from_tables(
+            options.expression, options.outputs, options.labels, counts=options.counts, name=options.dataset
+        )
+        print(data)
+    return data, experiments.results_folder(options.saved_models, data.name, options.fast)
+
+
+def _cross_validate(options):
+    data, folder = _load(options)
+    experiments.run_cross_validations(data, folder, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs)
+    print(report.to_markdown(report.accuracy_table(folder)))
+
+
+def _fit(options):
+    data, folder = _load(options)
+    how = {"fast": options.fast, "fresh": options.fresh}
+    experiments.run_full_fits(data, folder, **how)
+    experiments.run_stability(data, folder, n_jobs=options.jobs, **how)
+    record = experiments.run_interpretation(data, folder, **how)
+    if data.name == "simulated":
+        experiments.run_noise(folder / "noise.pickle", **how)
+    print(report.to_markdown(record.table))
+
+
+def _figures(options):
+    from sbnn.plotting.gallery import draw_all
+
+    name = _name(options)
+    records = experiments.load_records(experiments.results_folder(options.saved_models, name, options.fast))
+    for path in draw_all(records, experiments.results_folder(options.figures, name, options.fast)):
+        print(path)
+
+
+def _report(options):
+    folder = experiments.results_folder(options.saved_models, _name(options), options.fast)
+    tables = report.all_tables(folder)
+    if options.json:
+        print(json.dumps({title: json.loads(table.to_json(orient="table")) for title, table in tables.items()}))
+        return
+    for title, table in tables.items():
+        print(f"\n{title}\n\n{report.to_markdown(table)}")
+
+
+def _notebooks(options):
+    reproduce.reproduce(_name(options), fresh=options.fresh, fast=options.fast)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

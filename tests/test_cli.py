@@ -1,0 +1,71 @@
+"""The command line does what the notebooks do, and ends with a status that a script can use."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from sbnn import cli, experiments, simulate_patchseq
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(experiments, "WIDTHS", (2,))
+
+
+@pytest.fixture
+def tables(tmp_path):
+    data = simulate_patchseq(n_cells=90, n_genes=30, n_outputs=3, n_true_genes=5, n_families=2, n_types=3)
+    pd.DataFrame(data.counts, data.cell_names, data.gene_names).to_csv(tmp_path / "counts.csv")
+    pd.DataFrame(data.Y, data.cell_names, data.feature_names).iloc[::-1].to_csv(tmp_path / "ephys.tsv", sep="\t")
+    data.labels.to_csv(tmp_path / "types.csv")
+    return ["mine", "--expression", "counts.csv", "--outputs", "ephys.tsv", "--labels", "types.csv", "--counts"]
+
+
+@pytest.mark.slow
+def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, capsys):
+    assert cli.main(["cv", *tables, "--fast"]) == 0
+    assert "| ridge, all genes | 30 |" in capsys.readouterr().out
+    assert cli.main(["fit", *tables, "--fast"]) == 0
+    assert "r2_drop" in capsys.readouterr().out
+    assert cli.main(["figures", "mine", "--fast"]) == 0
+    assert (tmp_path / "figures" / "mine-fast" / "contact_sheet.png").exists()
+    capsys.readouterr()
+    assert cli.main(["report", "mine", "--fast", "--json"]) == 0
+    tables = json.loads(capsys.readouterr().out)
+    assert "Test R2, mean over the folds" in tables
+
+
+def test_errors_are_messages_and_a_status(tables, capsys):
+    assert cli.main(["report", "scala"]) == 1
+    assert "sbnn report:" in capsys.readouterr().err
+    assert cli.main(["cv", "mine", "--expression", "counts.csv"]) == 1
+    assert "--expression and --outputs go together" in capsys.readouterr().err
+    assert cli.main(["cv", "simulated", *tables[1:]]) == 1
+    assert "'simulated' is taken" in capsys.readouterr().err
+    assert cli.main(["cv", "nonsense"]) == 1
+    assert "nonsense" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["nonsense"])
+    assert stop.value.code == 2
+
+
+def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments, "run_cross_validations", interrupted)
+    assert cli.main(["cv", "simulated"]) == 130
+    assert "goes on from there" in capsys.readouterr().err
+
+
+def test_help_teaches(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for step in ("sbnn data list", "sbnn cv", "sbnn fit", "sbnn figures", "sbnn report", "--expression"):
+        assert step in text
+    assert cli.main(["data", "list"]) == 0
+    assert "simulated" in capsys.readouterr().out
