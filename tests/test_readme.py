@@ -21,7 +21,7 @@ def tables(data, tmp_path, monkeypatch):
     pd.DataFrame(data.Y, data.cell_names, data.feature_names).to_csv(tmp_path / "ephys.csv")
     (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
     monkeypatch.chdir(tmp_path)
-    for name in ("STEPS_TO_CHOOSE_NOISE", "STEPS_OF_TEACHERS", "STEPS_OF_STUDENT"):
+    for name in ("STEPS_OF_TEACHERS", "STEPS_OF_STUDENT"):
         monkeypatch.setattr(distilled, name, 5)
 
 
