@@ -26,7 +26,7 @@ LINEAR_SHADES = ("0.55", "black")  # smallest and largest rank
 
 
 @styled
-def bottleneck_comparison(network, srrr, ridge=None, published=None, group_lasso=0.1):
+def bottleneck_comparison(network, srrr, ridge=None, published=None, group_lasso=0.1, n_components=None):
     """Test R2 against the number of genes, cross-entropy of the pretraining, and test R2 over the epochs.
 
     Parameters
@@ -44,6 +44,8 @@ def bottleneck_comparison(network, srrr, ridge=None, published=None, group_lasso
         diamonds and circles.
     group_lasso : float
         Strength of the networks drawn; the nearest one in the record is taken.
+    n_components : sequence of int, optional
+        Widths of the networks drawn; by default all in the record.
 
     Returns
     -------
@@ -61,7 +63,11 @@ def bottleneck_comparison(network, srrr, ridge=None, published=None, group_lasso
         reading.require(ridge, "ridge", "a cross-validation record of ridge regression", ["test_r2"])
         reading.require_same_data(ridge, "ridge", network)
     strength = reading.nearest(reading.levels(network, "group_lasso"), group_lasso)
-    chosen = reading.points(network, group_lasso=strength)
+    known = reading.levels(network, "n_components")
+    wanted = known if n_components is None else [width for width in known if width in n_components]
+    if not wanted:
+        raise ValueError(f"n_components: the record has no network of the widths {n_components}, only {known}")
+    chosen = [g for width in wanted for g in reading.points(network, group_lasso=strength, n_components=width)]
     pretrained = [g for g in chosen if reading.parameter(network, g, "pretraining")]
     # Of a width that is there with and without pretraining, the pretrained network stands for it.
     widths = {reading.parameter(network, g, "n_components"): g for g in sorted(chosen, key=lambda g: g in pretrained)}

@@ -77,7 +77,11 @@ def _figures(records):
         [network, srrr],
         lambda *r: training_curves(*r, n_components=(2, 64), published=known),
     )
-    yield "figure2_r2_vs_genes", [network, srrr, ridge], lambda *r: bottleneck_comparison(*r, published=known)
+    yield (
+        "figure2_r2_vs_genes",
+        [network, srrr, ridge],
+        lambda *r: bottleneck_comparison(*r, published=known, n_components=(2, 64)),
+    )
     yield "figure3_latent_network", ["fit_network_2d", "fit_network_64d"], latent_panels
     yield "figure3_latent_default", ["fit_default_2d", "fit_default_64d"], latent_panels
     yield "figure3_latent_default_colorblind", ["fit_default_2d", "fit_default_64d"], _safe(latent_panels)
