@@ -23,8 +23,6 @@ from sbnn import (
     load_dataset,
     simulate_patchseq,
 )
-from sbnn.preprocessing import log2p1, normalize_library_size, select_genes
-from sbnn.registry import search_places
 from sbnn.report import to_markdown
 
 N_REPEATS = 3
@@ -32,23 +30,10 @@ N_TEST = 500
 FIRST_SEED = 3
 
 
-def citeseq_cd8():
-    """CD8 sample: 1000 selected genes and the logarithms of 5 proteins; None where the files are not found."""
-    for place in filter(None, search_places().values()):
-        rna, proteins = (place / "citeseq" / f"GSE100866_CD8_merged-{kind}_umi.csv.gz" for kind in ("RNA", "ADT"))
-        if rna.is_file() and proteins.is_file():
-            rna, proteins = (pd.read_csv(path, index_col=0).T for path in (rna, proteins))
-            counts = rna.loc[:, select_genes(rna, 1000).selected]
-            counts = counts[counts.sum(axis=1) > 0]
-            outputs = np.log2(1 + proteins.loc[counts.index].astype(float))
-            return PairedData(log2p1(normalize_library_size(counts)), outputs, counts=counts)
-    return None
-
-
-def mouse_m1():
-    """Mouse M1; None where its files are neither found nor can be downloaded."""
+def found(name):
+    """A data set, or None where its files are not found."""
     try:
-        return load_dataset("scala", verbose=False)
+        return load_dataset(name, download=False, verbose=False)
     except FileNotFoundError:
         return None
 
@@ -87,7 +72,10 @@ SIMULATED = {
     "300 cells, 3000 genes, 2700 of them rare -> 8 outputs": mostly_zero,
     "100000 cells, 1000 genes -> 16 outputs": partial(simulated, n=100_000, p=1000, q=16, n_true=25),
 }
-REAL = {"mouse M1": (mouse_m1, (30, 60, 120, 300)), "CITE-seq CD8, 5 proteins": (citeseq_cd8, (60, 200, 1500))}
+REAL = {
+    "mouse M1": (partial(found, "scala"), (30, 60, 120, 300)),
+    "CITE-seq CD8, 5 proteins": (partial(found, "citeseq_cd8"), (60, 200, 1500)),
+}
 
 
 def cases():
