@@ -113,7 +113,7 @@ def _models(default, network, srrr, ridge):
         "sBNN distilled, d = 2": (default, {"n_components": 2}),
         "sBNN paper, d = 2": (network, {"n_components": 2, **usual}),
         **{f"sRRR, rank {rank}": (srrr, {"rank": rank}) for rank in ranks},
-        "ridge, all genes": ridge,
+        "ridge": ridge,
     }
 
 
