@@ -56,10 +56,11 @@ def integrated_gradients(model, X, baseline=None, n_steps=32):
     if n_steps < 1:
         raise ValueError(f"n_steps: expected at least 1, got {n_steps}")
     if hasattr(model, "network_"):
-        scale = model.x_scale_[kept]
-        start = (baseline - model.x_mean_[kept]) / scale
+        mean, scale, limits = model.x_mean_[kept], model.x_scale_[kept], (model.x_min_[kept], model.x_max_[kept])
+        # What the network is given: nothing beyond what it was trained on.
+        start, end = ((np.clip(values, *limits) - mean) / scale for values in (baseline, X[:, kept]))
         with reproducible(model.n_threads):
-            shares = _along_lines(model.network_, start, (X[:, kept] - baseline) / scale, n_steps)
+            shares = _along_lines(model.network_, start, end - start, n_steps)
         return shares * model.y_scale_
     if hasattr(model, "coef_"):
         return (X[:, kept] - baseline)[:, :, np.newaxis] * np.atleast_2d(model.coef_).T[kept]

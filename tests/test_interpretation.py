@@ -21,7 +21,14 @@ from sbnn.interpretation import (
 from sbnn.plotting.common import save_figure
 from sbnn.plotting.interpretation import effect_map, similar_order
 
-QUICK = {"hidden_layers": (16, 8), "epochs": (1, 20, 10, 10), "learning_rate": 3e-3, "n_genes": 6, "random_state": 0}
+QUICK = {
+    "protocol": "paper",
+    "hidden_layers": (16, 8),
+    "epochs": (1, 20, 10, 10),
+    "learning_rate": 3e-3,
+    "n_genes": 6,
+    "random_state": 0,
+}
 
 
 @pytest.fixture(scope="module")

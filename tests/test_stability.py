@@ -16,7 +16,7 @@ from sbnn.repeats import complementary_pairs, repeat_fits, stability_selection
 from sbnn.results import Record
 from sbnn.stability import concave_tail, expected_false, gene_counts, selection_table, selection_threshold
 
-QUICK = {"hidden_layers": (8, 4), "epochs": (1, 1, 1, 1), "n_genes": 5, "standardize": False}
+QUICK = {"protocol": "paper", "hidden_layers": (8, 4), "epochs": (1, 1, 1, 1), "n_genes": 5, "standardize": False}
 
 
 class Greedy(RegressorMixin, BaseEstimator):
