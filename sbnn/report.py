@@ -225,7 +225,7 @@ def all_tables(folder, everything=False):
     if (folder / "interpretation.pickle").exists():
         tables["What the kept genes of the distilled network do, on cells it has not seen"] = load(
             folder / "interpretation.pickle"
-        ).table
+        ).table.rename_axis("gene")
     if (folder / "noise.pickle").exists():
         by = load(folder / "noise.pickle").table.groupby(["model", "noise"])
         tables["Known genes found, by noise"] = (
@@ -251,7 +251,7 @@ def _cell(value):
         return value
     if pd.isna(value):
         return ""
-    return f"{value:.0f}" if abs(value) >= 2 else f"{value:.3f}"
+    return f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"
 
 
 def main(arguments=None):
