@@ -271,6 +271,14 @@ def test_bottleneck_comparison_takes_the_nearest_lasso():
 # -- latent space ------------------------------------------------------------------------------------------------------
 
 
+def test_bottleneck_comparison_of_the_callers_widths():
+    network, srrr = network_record(widths=(1, 2, 4, 64)), linear_record()
+    texts = words(plotting.bottleneck_comparison(network, srrr, n_components=(2, 64)))
+    assert "d = 64" in texts and "d = 4," not in texts
+    with pytest.raises(ValueError, match=r"no network of the widths \(3,\), only \[1, 2, 4, 64\]"):
+        plotting.bottleneck_comparison(network, srrr, n_components=(3,))
+
+
 def test_latent_panels_choose_genes_and_features():
     top, bottom = fit_record(), fit_record(width=8, norms=False, seed=1)
     figure = plotting.latent_panels(top, bottom)

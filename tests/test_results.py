@@ -98,6 +98,12 @@ def test_find_a_grid_point(record):
         record.find(alpha=7)
 
 
+def test_the_grid_point_nearest_in_genes(record):
+    record.values["n_selected"] = np.array([[10, 30], [14, 34]])
+    assert record.nearest_in_genes(25) == 1
+    assert record.nearest_in_genes(25, among=[0]) == 0
+
+
 class Payload:
     def __reduce__(self):
         return os.system, ("echo run > owned",)
