@@ -18,7 +18,7 @@ from sbnn.protocols import distilled
 def short(monkeypatch):
     """Train for a moment only."""
     monkeypatch.setattr(distilled, "N_TREES", 10)
-    for name in ("STEPS_TO_CHOOSE_NOISE", "STEPS_OF_TEACHERS", "STEPS_OF_STUDENT"):
+    for name in ("STEPS_OF_TEACHERS", "STEPS_OF_STUDENT"):
         monkeypatch.setattr(distilled, name, 20)
 
 
