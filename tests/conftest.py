@@ -1,8 +1,13 @@
 """Data that every test file shares: a tiny simulated set, and the real one where it can be found without network."""
 
-import numpy as np
-import pytest
+import socket
 
+import numpy as np
+import pandas as pd
+import pytest
+from files import published, put
+
+from sbnn import registry
 from sbnn.datasets import load_dataset
 from sbnn.registry import find_file, search_places
 from sbnn.simulate import simulate_patchseq
@@ -54,3 +59,51 @@ def real_counts(real_file):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def alone(monkeypatch, tmp_path):
+    """No data place but an empty cache, no proxy, and no way out of this machine."""
+    for name in ("SBNN_DATA", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(registry, "checkout_folder", lambda: None)
+    monkeypatch.setattr(registry, "cache_folder", lambda: tmp_path / "cache")
+    connect = socket.socket.connect
+
+    def connect_to_loopback(self, address):
+        if address[0] not in ("127.0.0.1", "localhost"):
+            raise OSError(f"no network in tests, wanted {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_to_loopback)
+    return tmp_path
+
+
+@pytest.fixture
+def small_scala(alone, monkeypatch):
+    """The three Scala files with the published layout, but of six cells, in the registry and in a folder."""
+    rng = np.random.default_rng(0)
+    cells = [f"20180918sample{i}" for i in range(6)]
+    counts = pd.DataFrame(rng.integers(0, 500, (4, 6)), index=["Gad1", "Sst", "Vip", "Pvalb"], columns=cells)
+    ephys = pd.DataFrame(rng.normal(size=(6, 2)), index=cells, columns=["AP width", "Tau"])
+    metadata = pd.DataFrame(
+        {
+            "Cell": [f"20180918_sample_{i}" for i in (5, 3, 4, 0, 1, 2, 9)],
+            "Mouse": "mouse_A",
+            "Targeted layer": ["5", "2/3", "5", "5", "6", "1", "5"],
+            "Cre": "SST+",
+            "RNA family": ["Sst"] * 3 + ["PT"] * 3 + ["low quality"],
+            "RNA type": ["Sst Penk"] * 3 + ["L5 PT_1", "L5 ET_1", "L5 PT_2", None],
+            "RNA type confidence": 0.9,
+            "Soma depth (µm)": ["700.5"] * 6 + ["Slice Lost"],
+        }
+    )
+    contents = {
+        "gene_counts.csv": counts.to_csv(index_label="gene").encode(),
+        "ephys_values.csv": ephys.to_csv().encode(),
+        "mini-atlas-meta-data.csv": metadata.to_csv(sep="\t", index=False).encode(),
+    }
+    for name, content in contents.items():
+        published(monkeypatch, name, content)
+        put(alone / "given" / "tiny" / name, content)
+    return alone / "given", counts, ephys
