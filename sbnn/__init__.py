@@ -18,7 +18,7 @@ _HOME = {
     "interpret": "interpretation",
     "load_dataset": "datasets",
     "neighbour_accuracy": "neighbours",
-    "paper_folds": "crossval",
+    "paper_folds": "folds",
     "repeat_fits": "repeats",
     "selection_table": "stability",
     "simulate_patchseq": "simulate",

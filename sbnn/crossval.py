@@ -4,68 +4,24 @@ Every finished fold of every grid point is written to disk before the next one s
 stopped. Each fit runs on one thread, so the numbers do not depend on the number of workers.
 """
 
-import hashlib
 import inspect
 import json
-import shutil
 import time
-import warnings
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from scipy import sparse
-from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
-from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
 from sbnn import ensemble
+from sbnn.folds import SCALINGS, check_folds, paper_folds, source_arrays, split_fold
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.paired import PairedData
-from sbnn.preprocessing import Standardizer, expression_pipeline, log2p1, normalize_library_size
-from sbnn.results import Record, load, save
+from sbnn.results import Record
+from sbnn.resumable import ResumableRun, configured, fit_key
 from sbnn.training import reproducible
-
-SCALINGS = ("fold", "all", "none")
-NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
-
-
-def paper_folds(n, n_folds=10, seed=42):
-    """Folds of the published cross-validation.
-
-    One permutation of NumPy's legacy generator; test block i holds its positions ``i * (n // n_folds)`` to
-    ``(i + 1) * (n // n_folds)``, everything else trains. The last ``n % n_folds`` cells are never tested.
-
-    Parameters
-    ----------
-    n : int
-        Number of cells.
-    n_folds : int
-    seed : int
-
-    Returns
-    -------
-    list of (ndarray, ndarray)
-        Training and test positions of every fold, in the order of the permutation.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer cells than folds: a fold would have no test cell.
-
-    References
-    ----------
-    Bernaerts, Berens and Kobak, arXiv 2006.10411.
-    """
-    size = n // n_folds
-    if n_folds < 2 or size < 1:
-        raise ValueError(f"n_folds: {n_folds} folds of {n} cells leave a fold without a test or training cell")
-    order = np.random.RandomState(seed).permutation(n)  # noqa: NPY002 -- the published folds come from this generator
-    blocks = [slice(i * size, (i + 1) * size) for i in range(n_folds)]
-    return [(np.delete(order, block), order[block]) for block in blocks]
 
 
 def cross_validate(
@@ -150,28 +106,23 @@ def cross_validate(
         raise ValueError(f"scaling: {scaling!r} is unknown, expected one of {SCALINGS}")
     if data.Y.shape[1] == 0:
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
-    folds = _check_folds(paper_folds(len(data.X)) if folds is None else folds, len(data.X))
+    folds = check_folds(paper_folds(len(data.X)) if folds is None else folds, len(data.X))
     points = list(ParameterGrid({} if param_grid is None else param_grid))
     models = [configured(estimator, point, seed) for point in points]
 
-    stored = None if results is None or overwrite or not Path(results).exists() else load(results)
-    known = None if stored is None else stored.settings.get("estimator")
-    keys = [[_key(data, model, fold, scaling, known, batched) for fold in folds] for model in models]
-    done = {} if stored is None else _outcomes(stored, keys, results)
-    if len(done) == len(points) * len(folds):
-        return stored
+    run = ResumableRun(results, overwrite)
+    keys = [[fit_key(data, model, fold, scaling, run.known, batched) for fold in folds] for model in models]
+    if run.has_all(keys):
+        return run.stored
     together = ensemble.trained_together(models, batched, data.X)
-    parts = None if results is None else Path(f"{results}.parts")
-    if parts is not None:
-        _make_writable(parts)
-        done |= _finished_parts(parts, keys)
+    run.begin()
 
     # One task is one fit, or one warm-started path of fits along the estimator's path parameter.
     tasks = [
         (group, f)
         for group in _paths(estimator, points)
         for f in range(len(folds))
-        if any(keys[g][f] not in done for g in group)
+        if not all(run.is_done(g, f) for g in group)
     ]
     scaled = source_arrays(data, scaling)
     jobs = (
@@ -187,124 +138,15 @@ def cross_validate(
     with tqdm(total=len(tasks), desc=f"{data.name}: folds", disable=not verbose) as bar:
         for (group, f), outcomes in finished:
             for g, outcome in zip(group, outcomes, strict=True):
-                done[keys[g][f]] = outcome
-                if parts is not None:
-                    save(_record(data, [points[g]], [folds[f]], seed, {}, outcome), parts / f"{keys[g][f]}.pickle")
+                run.keep(g, f, outcome, _record(data, [points[g]], [folds[f]], seed))
             bar.update()
 
-    outcomes = [[done[key] for key in row] for row in keys]
-    settings = {"estimator": described(estimator, known), "scaling": scaling, "keys": keys}
-    settings |= {"batched": True} if any(together) else {}
-    record = _record(data, points, folds, seed, settings, _gather(data, outcomes))
-    if results is not None:
-        save(record, results)
-        shutil.rmtree(parts)
-    return record
+    settings = {"batched": True} if any(together) else {}
+    return run.finish(_record(data, points, folds, seed), data, estimator, scaling, **settings)
 
 
-def _record(data, points, folds, seed, settings, values):
-    return Record("cross-validation", data.name, data.sha256, points, seed, settings, folds, values)
-
-
-def _check_folds(folds, n):
-    checked = []
-    for i, (train, test) in enumerate(folds):
-        train, test = np.asarray(train), np.asarray(test)
-        for name, cells in (("training", train), ("test", test)):
-            if cells.size == 0:
-                raise ValueError(f"folds: fold {i} has no {name} cell")
-            if cells.dtype.kind not in "iu" or cells.min() < 0 or cells.max() >= n:
-                raise ValueError(f"folds: the {name} cells of fold {i} must be positions from 0 to {n - 1}")
-        shared = np.intersect1d(train, test)
-        if shared.size:
-            raise ValueError(
-                f"folds: fold {i} has {shared.size} cell(s) both in training and in test, e.g. {shared[0]}"
-            )
-        checked.append((train, test))
-    if not checked:
-        raise ValueError("folds: there is none")
-    return checked
-
-
-def configured(estimator, point, seed):
-    """Clone an estimator with the parameters of a grid point, and with a seed if it has none."""
-    model = clone(estimator).set_params(**point)
-    if model.get_params().get("random_state", 0) is None:
-        model.set_params(random_state=seed)
-    return model
-
-
-def described(model, known=None):
-    """Class and parameters of an estimator as plain data.
-
-    With the description of an older record as `known`, parameters that it lacks are left out while they have their
-    default: a parameter added to a class later does not make older results look different.
-    """
-    defaults = {k: p.default for k, p in inspect.signature(type(model)).parameters.items()} if known else {}
-    params = {
-        name: type(value).__name__ if hasattr(value, "get_params") else _plain(value)
-        for name, value in sorted(model.get_params().items())
-        if name.split("__")[-1] not in NOT_DECISIVE
-        and not (known and name not in known["params"] and name in defaults and _plain(defaults[name]) == _plain(value))
-    }
-    return {"class": f"{type(model).__module__}.{type(model).__qualname__}", "params": params}
-
-
-def _plain(value):
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
-
-
-def _key(data, model, fold, scaling, known=None, batched=None):
-    """Fingerprint of one fit: data, model, cells and scaling decide its result, and `batched` its last bits."""
-    decisive = [data.name, data.sha256, list(data.X.shape), scaling, described(model, known)]
-    if batched and not str(getattr(model, "device", None)).startswith("cuda"):  # where it is not usual
-        decisive.append("batched")
-    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
-    for cells in fold:
-        digest.update(np.asarray(cells, dtype="<i8").tobytes() + b"|")
-    return digest.hexdigest()[:32]
-
-
-def _outcomes(record, keys, path):
-    """Outcomes that a record holds, by key; an error if it holds any that are not asked for."""
-    stored = record.settings.get("keys", [])
-    surplus = {key for row in stored for key in row} - {key for row in keys for key in row}
-    if surplus or not stored:
-        raise ValueError(
-            f"results: {path} holds {record.experiment} results for {record.dataset!r} with other data, folds, "
-            "scaling or parameters, which would be lost; give another path, or overwrite=True to compute anew"
-        )
-    return {key: _cut(record, g, f) for g, row in enumerate(stored) for f, key in enumerate(row)}
-
-
-def _finished_parts(parts, keys):
-    """Outcomes of an interrupted run."""
-    done = {}
-    for key in (key for row in keys for key in row):
-        path = parts / f"{key}.pickle"
-        if path.exists():
-            try:
-                done[key] = load(path).values
-            except ValueError as error:
-                warnings.warn(f"computing again what {path} should hold: {error}", stacklevel=3)
-    return done
-
-
-def _make_writable(folder):
-    """Make a folder and write to it: fail before hours of work, not after."""
-    probe = folder / ".probe"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise type(error)(error.errno, f"results: cannot write to {folder}: {error.strerror}") from error
+def _record(data, points, folds, seed):
+    return Record("cross-validation", data.name, data.sha256, points, seed, folds=folds)
 
 
 def _paths(estimator, points):
@@ -317,65 +159,6 @@ def _paths(estimator, points):
         rest = json.dumps({k: repr(v) for k, v in point.items() if k != parameter}, sort_keys=True)
         groups.setdefault(rest, []).append(g)
     return list(groups.values())
-
-
-def _zscored(data):
-    """Arrays z-scored over all cells, in double precision until the end."""
-    X, Y = (StandardScaler().fit_transform(a.astype(np.float64)) for a in (data.X, data.Y))
-    return X.astype(np.float32), Y.astype(np.float32), None
-
-
-def _counts_behind(data):
-    """The raw counts, if X is what `expression_pipeline` makes of them; else None: X was normalised in another way.
-
-    So it is for some of the genes of a larger set, whose sum is not the library size of a cell.
-    """
-    counts = data.counts
-    if counts is None or (np.asarray(counts.sum(axis=1)) == 0).any():
-        return None
-    expected = log2p1(normalize_library_size(counts))
-    expected = expected.toarray() if sparse.issparse(expected) else expected
-    return counts if np.allclose(expected, data.X, rtol=1e-4, atol=1e-4) else None
-
-
-def source_arrays(data, scaling):
-    """What folds are cut from: genes, outputs and, where genes can be normalised anew in every fold, counts or None."""
-    return _zscored(data) if scaling == "all" else (data.X, data.Y, _counts_behind(data))
-
-
-def split_fold(data, fold, scaling):
-    """Training and test arrays of a fold, scaled without a look at the test cells (but for "all")."""
-    X, Y, counts = data
-    train, test = fold
-    if scaling == "fold":
-        scaler = Standardizer(constant="zero") if counts is None else expression_pipeline()
-        source = X if counts is None else counts
-        X_train, X_test = scaler.fit_transform(source[train]), scaler.transform(source[test])
-        scaler = StandardScaler().fit(Y[train].astype(np.float64))
-        Y_train, Y_test = (scaler.transform(Y[cells].astype(np.float64)) for cells in fold)
-    else:
-        X_train, X_test, Y_train, Y_test = X[train], X[test], Y[train], Y[test]
-    if scaling == "all":
-        X_test, X_train = X_test - X_train.mean(0), X_train - X_train.mean(0)
-        Y_test, Y_train = Y_test - Y_train.mean(0), Y_train - Y_train.mean(0)
-    return tuple(np.ascontiguousarray(a, dtype=np.float32) for a in (X_train, Y_train, X_test, Y_test))
-
-
-def split_and_scale(data, fold, scaling="fold"):
-    """Training and test arrays of a fold, as `cross_validate` hands them to an estimator.
-
-    Parameters
-    ----------
-    data : PairedData
-    fold : tuple of ndarray
-        Positions of the training and of the test cells.
-    scaling : {"fold", "all", "none"}
-
-    Returns
-    -------
-    X_train, Y_train, X_test, Y_test : ndarray of float32
-    """
-    return split_fold(source_arrays(data, scaling), fold, scaling)
 
 
 def _fit_and_score(models, data, fold, scaling, label):
@@ -446,29 +229,6 @@ def _score(model, X_train, Y_train, X_test, Y_test):
         outcome["test_latent"] = np.asarray(model.transform(X_test)).astype(np.float32)
     if hasattr(model, "history_"):
         outcome["history"] = model.history_.astype({c: "float32" for c in model.history_.select_dtypes("float64")})
-    return outcome
-
-
-NESTED = ("test_predictions", "test_latent", "history")  # their shapes differ between folds or grid points
-
-
-def _gather(data, outcomes):
-    """Arrays over (folds, grid points, ...) and nested lists [grid point][fold] from the outcomes of single fits."""
-    values = {"gene_names": data.gene_names, "feature_names": data.feature_names}
-    for name in outcomes[0][0]:
-        rows = [[outcome[name] for outcome in row] for row in outcomes]
-        values[name] = rows if name in NESTED else np.array(rows).swapaxes(0, 1)
-    return values
-
-
-def _cut(record, g, f):
-    """The outcome of one fit back out of a gathered record."""
-    outcome = {}
-    for name, value in record.values.items():
-        if name in NESTED:
-            outcome[name] = value[g][f]
-        elif name not in ("gene_names", "feature_names"):
-            outcome[name] = value[f, g] if np.ndim(value) > 2 else value[f, g].item()
     return outcome
 
 

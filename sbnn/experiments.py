@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from sbnn import published
-from sbnn.crossval import cross_validate, described, paper_folds, split_and_scale
+from sbnn.crossval import cross_validate
 from sbnn.datasets import load_dataset
 from sbnn.estimators import SparseBottleneckRegressor
+from sbnn.folds import paper_folds, split_and_scale
 from sbnn.fullfit import fit_full
 from sbnn.interpretation import interpret
 from sbnn.linear import LeaveOneOutRidge, SparseReducedRankRegression
@@ -21,6 +22,7 @@ from sbnn.preprocessing import select_genes
 from sbnn.registry import find_file
 from sbnn.repeats import repeat_fits, stability_selection
 from sbnn.results import Record, load, save
+from sbnn.resumable import described
 from sbnn.scala import ephys_from_raw
 from sbnn.simulate import simulate_patchseq
 from sbnn.stability import selection_table

@@ -11,9 +11,9 @@ from openTSNE import TSNE
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.crossval import configured, described
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, load, save
+from sbnn.resumable import configured, described
 from sbnn.training import reproducible
 
 

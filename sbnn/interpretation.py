@@ -9,10 +9,11 @@ from joblib import Parallel, delayed
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.crossval import configured, described, paper_folds, source_arrays, split_fold
 from sbnn.fingerprint import fingerprint_arrays
+from sbnn.folds import paper_folds, source_arrays, split_fold
 from sbnn.inputs import expression_table, output_names, output_table
 from sbnn.results import Record
+from sbnn.resumable import configured, described
 from sbnn.training import reproducible
 
 ROWS_AT_ONCE = 16_384  # points of the paths that go through the network together

@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.checks import UNKNOWN
-from sbnn.crossval import _check_folds, paper_folds, source_arrays, split_fold
+from sbnn.folds import check_folds, paper_folds, source_arrays, split_fold
 from sbnn.inputs import expression_table, output_table
 from sbnn.results import Record
 from sbnn.training import reproducible
@@ -87,7 +87,7 @@ def held_out_accuracy(model, data, folds=None, k=NEIGHBOURS, n_jobs=1, *, scalin
     DataFrame, shape (folds, 2)
         Accuracies of ``family`` and ``type``; NaN where nothing could be told.
     """
-    folds = _check_folds(paper_folds(data.n_cells) if folds is None else folds, data.n_cells)
+    folds = check_folds(paper_folds(data.n_cells) if folds is None else folds, data.n_cells)
     scaled = source_arrays(data, scaling)
     labels = data.labels[list(LABELS)]
     jobs = (delayed(_accuracy_of_fold)(clone(model), scaled, fold, scaling, labels, k) for fold in folds)

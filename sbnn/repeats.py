@@ -4,29 +4,18 @@ With other seeds, what changes is chance in the training; with other cells, the 
 for the genes.
 """
 
-import shutil
 import time
 from numbers import Integral
-from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
-from sbnn.crossval import (
-    NESTED,
-    _finished_parts,
-    _gather,
-    _key,
-    _make_writable,
-    _outcomes,
-    _zscored,
-    configured,
-    cross_validate,
-    described,
-)
+from sbnn.crossval import cross_validate
+from sbnn.folds import zscored
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.results import Record, load, save
+from sbnn.results import Record, save
+from sbnn.resumable import NESTED, ResumableRun, configured, fit_key
 from sbnn.training import reproducible
 
 
@@ -81,35 +70,22 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
     models = [configured(estimator, point, None) for point in points]
     everything = np.arange(data.n_cells), np.zeros(0, int)
 
-    stored = None if results is None or overwrite or not Path(results).exists() else load(results)
-    known = None if stored is None else stored.settings.get("estimator")
-    keys = [[_key(data, model, everything, "all", known)] for model in models]
-    done = {} if stored is None else _outcomes(stored, keys, results)
-    if len(done) == len(keys):
-        return stored
-    parts = None if results is None else Path(f"{results}.parts")
-    if parts is not None:
-        _make_writable(parts)
-        done |= _finished_parts(parts, keys)
-    missing = [i for i, [key] in enumerate(keys) if key not in done]
-    X, Y, _ = _zscored(data)
+    run = ResumableRun(results, overwrite)
+    if run.has_all([[fit_key(data, model, everything, "all", run.known)] for model in models]):
+        return run.stored
+    run.begin()
+    missing = [i for i in range(len(models)) if not run.is_done(i, 0)]
+    X, Y, _ = zscored(data)
     jobs = (delayed(_fit_once)(models[i], X, Y, i) for i in missing)
     with tqdm(total=len(missing), desc=f"{data.name}: fits", disable=not verbose) as bar:
         for i, outcome in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs):
-            done[keys[i][0]] = outcome
-            if parts is not None:
-                save(_record(data, [points[i]], {}, outcome), parts / f"{keys[i][0]}.pickle")
+            run.keep(i, 0, outcome, _record(data, [points[i]]))
             bar.update()
-    settings = {"estimator": described(estimator, known), "scaling": "all", "keys": keys}
-    record = _record(data, points, settings, _gather(data, [[done[key]] for [key] in keys]))
-    if results is not None:
-        save(record, results)
-        shutil.rmtree(parts)
-    return record
+    return run.finish(_record(data, points), data, estimator, "all")
 
 
-def _record(data, points, settings, values):
-    return Record("repeated fits", data.name, data.sha256, points, None, settings, [], values)
+def _record(data, points):
+    return Record("repeated fits", data.name, data.sha256, points)
 
 
 def _fit_once(model, X, Y, label):

@@ -7,7 +7,7 @@ from sklearn.preprocessing import StandardScaler
 from test_plotting import assert_tidy
 
 from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression, results
-from sbnn.crossval import paper_folds
+from sbnn.folds import paper_folds
 from sbnn.interpretation import (
     completeness_gap,
     cross_validated_drops,

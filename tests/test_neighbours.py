@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
 from sbnn import PairedData
-from sbnn.crossval import paper_folds
+from sbnn.folds import paper_folds
 from sbnn.linear import ReducedRankRegression
 from sbnn.neighbours import CanonicalCorrelationMap, TSNEMap, UMAPMap, held_out_accuracy, neighbour_accuracy
 from sbnn.results import Record
