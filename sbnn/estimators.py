@@ -39,7 +39,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     n_genes : int or None, default=25
         Genes kept by the pruning; None keeps all.
     protocol : {"distilled", "paper"}, default="distilled"
-        ``"distilled"``, the more accurate one: genes chosen for the denoised outputs, and a network that learns from an
+        ``"distilled"``, the more accurate one: genes chosen by a Gaussian process, and a network that learns from an
         ensemble; it chooses everything but the numbers of genes and components itself (`sbnn.protocols.distilled`).
         ``"paper"``, the published protocol: pretraining on clusters of the outputs, regression with the first two
         layers frozen, regression of all layers, pruning, fine-tuning (`sbnn.protocols.paper`).

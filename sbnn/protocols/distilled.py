@@ -1,11 +1,10 @@
-"""The distilled protocol: genes chosen for the denoised outputs, and a network that learns from an ensemble.
+"""The distilled protocol: genes chosen by a Gaussian process, and a network that learns from an ensemble.
 
 The published protocol under-fits with 25 genes, while the same network trained plainly on them over-fits. What decides
 is the choice of the genes and smoothing, not the width of the bottleneck:
 
-1. *Genes.* Greedy forward selection of a generous set; a Gaussian process on it with one length scale per gene tells
-   what of the outputs genes can explain at all; forward selection once more, now of the wanted number, for these
-   denoised outputs.
+1. *Genes.* Greedy forward selection of a generous set; a Gaussian process on it with one length scale per gene, from
+   which the genes that its predictions depend on least are dropped, a share at a time, until the wanted number is left.
 2. *Teacher.* The mean of extremely randomised trees and of networks with a wide bottleneck, trained with Gaussian noise
    on their inputs whose strength is chosen by cross-validation within the training cells.
 3. *Student.* The network with the narrow bottleneck learns the teacher's predictions at cells in which some genes were
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 from sklearn.ensemble import ExtraTreesRegressor
 
-from sbnn.gaussian_process import RelevanceProcess
+from sbnn.gaussian_process import most_relevant
 from sbnn.greedy import forward_selection
 from sbnn.network import BottleneckNetwork, Gradient
 from sbnn.protocols.base import Trained
@@ -30,7 +29,7 @@ from sbnn.protocols.base import Trained
 PARAMETERS = ()
 LIMITS_INPUTS = True
 HIDDEN_LAYERS = (64, 64, 64)
-SCREENED_GENES = 60  # for the Gaussian process; twice the wanted number if that is more
+SCREENED_GENES = 120  # for the Gaussian process; twice the wanted number if that is more
 MOST_CELLS = 2000  # for the Gaussian process, whose cost grows with their third power
 MOST_CELLS_OF_TREES = 20_000
 NOISES = (0.5, 0.8, 1.2, 2.0)  # SD of the input noise, in SD of the genes; the strong ones are for few cells
@@ -79,7 +78,7 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
     if len(x) < FEWEST_CELLS:
         warnings.warn(
             f"{len(x)} cells, fewer than {FEWEST_CELLS}: too few to choose anything by held-out cells, so genes are "
-            f"chosen without denoising and the input noise is the strongest, {NOISES[-1]} SD",
+            f"chosen by forward selection alone and the input noise is the strongest, {NOISES[-1]} SD",
             stacklevel=4,
         )
     kept = choose_genes(x, target, settings.n_genes, random)
@@ -103,7 +102,7 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
 
 
 def choose_genes(x, target, n_genes, random):
-    """Choose the genes that predict the denoised outputs best.
+    """Choose the genes that a Gaussian process of the outputs depends on most.
 
     Parameters
     ----------
@@ -128,15 +127,15 @@ def choose_genes(x, target, n_genes, random):
         x, target = x - x.mean(0), target - target.mean(0)
     usable = np.flatnonzero(cells_behind(x) >= min(FEWEST_CELLS_OF_A_GENE, n / 6))
     x = x[:, usable]
-    X, wanted = x.cpu().numpy(), target
-    if n >= FEWEST_CELLS:
+    X, Y = x.cpu().numpy(), target.cpu().numpy()
+    if n < FEWEST_CELLS:
+        chosen = forward_selection(X, Y, n_genes)
+    else:
         # With hardly more cells than genes, a Gaussian process of all of them would explain anything.
         n_screened = min(max(SCREENED_GENES, 2 * n_genes), max(n_genes, len(X) // 2))
-        screened = forward_selection(X, target.cpu().numpy(), n_screened)
-        some = x[:, np.sort(screened)].contiguous()
-        wanted = RelevanceProcess(some, target).fit().predict(some)
-        wanted -= wanted.mean(0)
-    chosen = usable[forward_selection(X, wanted.cpu().numpy(), n_genes)]
+        screened = np.sort(forward_selection(X, Y, n_screened))
+        chosen = screened[most_relevant(x[:, screened], target, n_genes)]
+    chosen = usable[chosen]
     # Genes that are copies of others are left over when the number wanted is large; any of them will do.
     left = np.append(np.setdiff1d(usable, chosen), np.setdiff1d(np.arange(p), usable))
     return np.sort(np.append(chosen, left[: n_genes - len(chosen)]))
