@@ -19,7 +19,7 @@ The steps, in their order (each loads what is saved and computes only what is mi
   sbnn cv scala --jobs 2             cross-validate every model on the folds of the paper
   sbnn fit scala                     fit all cells; stability and effects of the kept genes
   sbnn figures scala                 draw all figures from what is saved
-  sbnn report scala                  print all tables
+  sbnn report scala                  print all tables; `sbnn report all` one of all data sets
 
 Your own cells, from two tables with cell names (CSV, TSV or Excel; counts are normalised):
 
@@ -94,6 +94,7 @@ def _parser():
             command.add_argument("--figures", default="figures", help="folder of the figures")
         if name == "report":
             command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+            command.add_argument("--everything", action="store_true", help="also models that compare with no number")
     return parser
 
 
@@ -146,13 +147,18 @@ def _figures(options):
 
 
 def _report(options):
-    folder = experiments.results_folder(options.saved_models, _name(options), options.fast)
-    tables = report.all_tables(folder)
+    if options.dataset == "all":
+        tables = {"Test R2 on every data set": report.overview_table(options.saved_models)}
+    else:
+        folder = experiments.results_folder(options.saved_models, _name(options), options.fast)
+        tables = report.all_tables(folder, options.everything)
     if options.json:
         print(json.dumps({title: json.loads(table.to_json(orient="table")) for title, table in tables.items()}))
         return
     for title, table in tables.items():
         print(f"\n{title}\n\n{report.to_markdown(table)}")
+    if options.dataset != "all":
+        print(f"\nThe cross-validations took {report.computing_minutes(folder):.0f} CPU minutes")
 
 
 def _notebooks(options):

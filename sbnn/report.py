@@ -1,11 +1,5 @@
-"""Tables of results, ours beside the published ones, from saved records alone.
+"""Tables of results, ours beside the published ones, from saved records alone: what ``sbnn report`` prints."""
 
-    python -m sbnn.report [data set] [--saved-models saved_models]
-
-prints the accuracy table of the README.
-"""
-
-import argparse
 import re
 from pathlib import Path
 
@@ -148,6 +142,49 @@ def _published_rows(dataset):
     return rows
 
 
+def overview_table(saved_models):
+    """Test R2 of the main models on every data set with saved results, about 25 genes, scaled per fold.
+
+    Parameters
+    ----------
+    saved_models : str or path-like
+        With a folder for every data set.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by data set; ``genes -> outputs``, and mean and SD over the folds of each model as text.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no results.
+    """
+    rows = {}
+    for path in sorted(Path(saved_models).glob("*/cv_default.pickle")):
+        if path.parent.name.endswith("-fast"):
+            continue
+        default, srrr = load(path), load(path.with_name("cv_srrr.pickle"))
+        n_genes, ranks = default.n_selected[0, 0], sorted({point["rank"] for point in srrr.params})
+        models = {
+            "distilled, d=2": f"distilled network d=2, {n_genes} genes",
+            "distilled, d=64": f"distilled network d=64, {n_genes} genes",
+            "paper, d=2": f"network d=2, {n_genes} genes",
+            "paper, d=64": f"network d=64, {n_genes} genes",
+            "sRRR, rank 2": _srrr_name(ranks[0], SRRR_GENES[0]),
+            "sRRR, full rank": _srrr_name(ranks[-1], SRRR_GENES[0]),
+            "ridge, all genes": "ridge, all genes",
+        }
+        table = accuracy_table(path.parent)
+        mean, sd = table["R2, scaled per fold"], table["SD, scaled per fold"]
+        rows[path.parent.name] = {"genes -> outputs": f"{len(default.gene_names)} -> {len(default.feature_names)}"} | {
+            title: f"{mean[name]:.3f} ± {sd[name]:.3f}" for title, name in models.items()
+        }
+    if not rows:
+        raise FileNotFoundError(f"no results in {saved_models}: run `sbnn cv` first")
+    return pd.DataFrame(rows).T.rename_axis("data")
+
+
 def feature_table(folder):
     """Test R2 of every output, mean over the folds, for the network, sparse reduced-rank regression and ridge.
 
@@ -252,23 +289,3 @@ def _cell(value):
     if pd.isna(value):
         return ""
     return f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"
-
-
-def main(arguments=None):
-    """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sbnn.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("dataset", nargs="?", default="scala")
-    parser.add_argument("--saved-models", default="saved_models")
-    parser.add_argument("--everything", action="store_true", help="also models without a number to compare with")
-    options = parser.parse_args(arguments)
-    folder = Path(options.saved_models) / options.dataset
-    print(options.dataset)
-    for title, table in all_tables(folder, options.everything).items():
-        print(f"\n{title}\n\n{to_markdown(table)}")
-    print(f"\nThe cross-validations took {computing_minutes(folder):.0f} CPU minutes")
-
-
-if __name__ == "__main__":
-    main()

@@ -35,6 +35,11 @@ def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, cap
     assert cli.main(["report", "mine", "--fast", "--json"]) == 0
     tables = json.loads(capsys.readouterr().out)
     assert "Test R2, mean over the folds" in tables
+    assert cli.main(["report", "all"]) == 1, "trials are not results"
+    (tmp_path / "saved_models" / "mine-fast").rename(tmp_path / "saved_models" / "mine")
+    capsys.readouterr()
+    assert cli.main(["report", "all"]) == 0
+    assert "| mine | 30 -> 3 |" in capsys.readouterr().out
 
 
 def test_errors_are_messages_and_a_status(tables, capsys):

@@ -83,3 +83,9 @@ def test_readme_shows_the_committed_numbers(table):
     readme = (ROOT / "README.md").read_text()
     for row in report.to_markdown(table).splitlines():
         assert row in readme
+
+
+def test_readme_shows_every_data_set():
+    readme = (ROOT / "README.md").read_text()
+    for row in report.to_markdown(report.overview_table(ROOT / "saved_models")).splitlines():
+        assert row in readme
