@@ -280,3 +280,11 @@ def test_contact_sheet_names_what_is_missing(folder, tmp_path):
     (folder / "broken.png").write_text("not an image")
     with pytest.raises(ValueError, match="broken.png is not an image"):
         plotting.contact_sheet(folder)
+
+
+def test_a_family_is_shown_from_near_only_where_there_are_some():
+    records = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)}
+    assert "figure4_family_zoom" in dict(plotting.gallery(records))
+    for record in records.values():
+        record.labels[:] = "unknown"
+    assert "figure4_family_zoom" not in dict(plotting.gallery(records))

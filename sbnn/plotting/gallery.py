@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 
 from sbnn import published
 from sbnn.plotting.accuracy import accuracy_comparison
-from sbnn.plotting.common import save_figure
+from sbnn.plotting.common import families_of, save_figure
 from sbnn.plotting.comparison import bottleneck_comparison
 from sbnn.plotting.contact import contact_sheet
 from sbnn.plotting.curves import training_curves
@@ -86,7 +86,8 @@ def _figures(records):
     yield "figure3_latent_default", ["fit_default_2d", "fit_default_64d"], latent_panels
     yield "figure3_latent_default_colorblind", ["fit_default_2d", "fit_default_64d"], _safe(latent_panels)
     yield "figure3_latent_srrr", ranks or ["fit_srrr"], latent_panels
-    yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], family_zoom
+    if _has_families(records):
+        yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], family_zoom
     yield (
         "figure6_width_and_stability",
         [*compared, "repeats_network"],
@@ -99,6 +100,12 @@ def _figures(records):
     yield "stability_selection", ["halves_default"], selection_frequencies
     yield "effects", ["interpretation"], effect_map
     yield "noise", ["noise"], noise_degradation
+
+
+def _has_families(records):
+    """Whether there are families, or types, one of which can be shown from near."""
+    fit = records.get("fit_network_2d")
+    return fit is not None and len(set(families_of(fit)) - {"unknown"}) > 1
 
 
 def _safe(draw):
