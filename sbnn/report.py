@@ -15,7 +15,7 @@ from sbnn.stability import selection_table as trust_table
 
 LEAK = "scaled_over_all_cells"
 LASSO = 0.1  # the strength of the group lasso that the paper settled on
-SRRR_GENES = (24, 33, 83)  # numbers of genes at which the paper gives full-rank sparse reduced-rank regression
+SRRR_GENES = (24, 33, 83)  # numbers of genes of sRRR, the first for the low rank, where none was published
 
 
 def r2_before_pruning(record, **params):
@@ -123,11 +123,11 @@ def _natural(text):
 
 
 def _srrr_rows(record):
-    """Name -> (genes, R2 per fold) of sparse reduced-rank regression at the grid points nearest to `SRRR_GENES`."""
-    rows = {}
+    """Name -> (genes, R2 per fold) of sparse reduced-rank regression, at the grid points nearest to the published."""
+    rows, known = {}, published.srrr_genes(record.dataset)
     ranks = sorted({point["rank"] for point in record.params})
     for rank in ranks:
-        for n_genes in SRRR_GENES if rank == ranks[-1] else SRRR_GENES[:1]:
+        for n_genes in known.get(rank, SRRR_GENES if rank == ranks[-1] else SRRR_GENES[:1]):
             g = nearest_point(record, n_genes, rank=rank)
             rows[_srrr_name(rank, n_genes)] = (record.n_selected[:, g].mean(), record.test_r2[:, g])
     return rows
@@ -171,8 +171,8 @@ def overview_table(saved_models):
             "distilled, d=64": f"distilled network d=64, {n_genes} genes",
             "paper, d=2": f"network d=2, {n_genes} genes",
             "paper, d=64": f"network d=64, {n_genes} genes",
-            "sRRR, rank 2": _srrr_name(ranks[0], SRRR_GENES[0]),
-            "sRRR, full rank": _srrr_name(ranks[-1], SRRR_GENES[0]),
+            "sRRR, rank 2": next(iter(_srrr_rows(srrr))),
+            "sRRR, full rank": next(name for name in _srrr_rows(srrr) if name.startswith(f"sRRR rank {ranks[-1]},")),
             "ridge, all genes": "ridge, all genes",
         }
         table = accuracy_table(path.parent)
