@@ -1,21 +1,26 @@
 """How well a two-dimensional map tells the families and types of cells that it has not seen.
 
-    python benchmarks/neighbours.py [--maps MAP ...] [--jobs 1]
+    python benchmarks/neighbours.py [--maps MAP ...] [--jobs 1] [--report-only]
 
 Ten folds of the paper, mouse M1, z-scored over all cells: a map is fitted to the training cells, and the family
-(type) of every test cell is that of most of its 15 nearest training cells on the map. Prints Markdown.
+(type) of every test cell is that of most of its 15 nearest training cells on the map. Keeps the accuracies
+in saved_models/benchmarks/neighbours.pickle, where those of maps that are not asked for stay, and prints Markdown.
 """
 
 import argparse
+import sys
+from pathlib import Path
 
 import pandas as pd
 from sklearn.decomposition import PCA
 
 from sbnn import ReducedRankRegression, SparseBottleneckRegressor, SparseReducedRankRegression, load_dataset
 from sbnn.experiments import SEED
-from sbnn.neighbours import CanonicalCorrelationMap, TSNEMap, UMAPMap, held_out_accuracy
+from sbnn.neighbours import LABELS, CanonicalCorrelationMap, TSNEMap, UMAPMap, held_out_accuracy
 from sbnn.report import to_markdown
+from sbnn.results import Record, load, save
 
+PATH = Path(__file__).resolve().parents[1] / "saved_models" / "benchmarks" / "neighbours.pickle"
 NETWORK = {"standardize": False, "device": "cpu", "random_state": SEED}
 # Name -> what the map is made of, and the map.
 MAPS = {
@@ -36,26 +41,42 @@ def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--maps", nargs="+", choices=MAPS, default=list(MAPS), metavar="MAP", help=", ".join(MAPS))
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--report-only", action="store_true", help="compute nothing, show what is saved")
     return parser.parse_args(arguments)
 
 
-def table(data, names, n_jobs=1):
-    """Mean and SD of the accuracy over the folds, one row per map."""
-    rows = {}
+def measure(data, names, n_jobs=1):
+    """Accuracies of the maps, (folds, 2) each; a map whose library is not installed is reported and left out."""
+    found = {}
     for name in names:
         title, model = MAPS[name]
         try:
             scores = held_out_accuracy(model, data, n_jobs=n_jobs, scaling="all")
         except ImportError as error:
-            rows[title] = {"family": str(error), "type": ""}
+            print(f"{title}: {error}", file=sys.stderr)
             continue
-        rows[title] = {kind: f"{scores[kind].mean():.3f} ± {scores[kind].std(ddof=1):.3f}" for kind in scores}
+        found[name] = scores.to_numpy()
+    return found
+
+
+def table(record):
+    """Mean and SD of the accuracy over the folds, one row per map."""
+    rows = {}
+    for name, (title, _) in MAPS.items():
+        if name in record.values:
+            mean, sd = record.values[name].mean(0), record.values[name].std(0, ddof=1)
+            rows[title] = {kind: f"{mean[i]:.3f} ± {sd[i]:.3f}" for i, kind in enumerate(LABELS)}
     return pd.DataFrame(rows).T.rename_axis("map")
 
 
 def main(arguments=None):
     options = parse(arguments)
-    print(to_markdown(table(load_dataset("scala"), options.maps, options.jobs)))
+    values = load(PATH).values if PATH.exists() else {}
+    if not options.report_only:
+        data = load_dataset("scala")
+        values |= measure(data, options.maps, options.jobs)
+        save(Record("neighbours", data.name, data.sha256, [], SEED, {"scaling": "all"}, values=values), PATH)
+    print(to_markdown(table(load(PATH))))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 accuracy, peers = importlib.import_module("accuracy"), importlib.import_module("peers")
 measuring, growth, scale, speed = map(importlib.import_module, ("measuring", "growth", "scale", "speed"))
+neighbours = importlib.import_module("neighbours")
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +215,20 @@ def test_readme_shows_the_committed_numbers():
         assert row in (ROOT / "benchmarks" / "README.md").read_text()
     for row in (row for row in printed if "sBNN" in row or "forest" in row):
         assert row in (ROOT / "README.md").read_text()
+    for row in neighbours.to_markdown(neighbours.table(load(neighbours.PATH))).splitlines():
+        assert row in (ROOT / "README.md").read_text()
+
+
+def test_accuracies_of_maps_are_kept_and_added_to(data, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(neighbours, "PATH", tmp_path / "neighbours.pickle")
+    monkeypatch.setattr(neighbours, "load_dataset", lambda _: data)
+    neighbours.main(["--maps", "pca"])
+    neighbours.main(["--maps", "rrr"])
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 3 + 4 and printed[5].startswith("| reduced-rank") and printed[2] == printed[6]
+    assert load(neighbours.PATH).pca.shape == (10, 2)
+    neighbours.main(["--report-only"])
+    assert capsys.readouterr().out.splitlines() == printed[3:]
 
 
 def allocating(megabytes):
