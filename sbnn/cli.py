@@ -6,6 +6,7 @@ by Ctrl-C, what was finished is saved and the same command goes on from there.
 
 import argparse
 import json
+import os
 import sys
 
 from sbnn import experiments, inventory, report, reproduce
@@ -48,9 +49,12 @@ def main(arguments=None):
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("\nstopped; what was finished is saved, the same command goes on from there", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (FileNotFoundError, OSError, ValueError, KeyError) as error:
         print(f"sbnn {options.command}: {error}", file=sys.stderr)
         return 1

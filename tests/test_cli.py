@@ -1,11 +1,17 @@
 """The command line does what the notebooks do, and ends with a status that a script can use."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from sbnn import cli, experiments, simulate_patchseq
+
+SAVED = Path(__file__).parents[1] / "saved_models"
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +69,15 @@ def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):
     monkeypatch.setattr(experiments, "run_cross_validations", interrupted)
     assert cli.main(["cv", "simulated"]) == 130
     assert "goes on from there" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "sbnn.cli", "report", "scala", "--saved-models", SAVED]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_help_teaches(capsys):
