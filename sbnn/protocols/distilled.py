@@ -4,7 +4,8 @@ The published protocol under-fits with 25 genes, while the same network trained 
 is the choice of the genes and smoothing, not the width of the bottleneck:
 
 1. *Genes.* Greedy forward selection of a generous set; a Gaussian process on it with one length scale per gene, from
-   which the genes that its predictions depend on least are dropped, a share at a time, until the wanted number is left.
+   which the genes that its predictions depend on least are dropped, a share at a time, until the wanted number is left
+   (or `FEWEST_RELEVANT`, and then forward selection once more, for the outputs that a process of these has denoised).
 2. *Teacher.* The mean of extremely randomised trees and of networks with a wide bottleneck, trained with Gaussian noise
    on their inputs whose strength is chosen by cross-validation within the training cells.
 3. *Student.* The network with the narrow bottleneck learns the teacher's predictions at cells in which some genes were
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 from sklearn.ensemble import ExtraTreesRegressor
 
-from sbnn.gaussian_process import most_relevant
+from sbnn.gaussian_process import STEPS, RelevanceProcess, most_relevant
 from sbnn.greedy import forward_selection
 from sbnn.network import BottleneckNetwork, Gradient
 from sbnn.protocols.base import Trained
@@ -30,6 +31,7 @@ PARAMETERS = ()
 LIMITS_INPUTS = True
 HIDDEN_LAYERS = (64, 64, 64)
 SCREENED_GENES = 120  # for the Gaussian process; twice the wanted number if that is more
+FEWEST_RELEVANT = 10  # of fewer genes those are best that sum up others, and not those that matter most themselves
 MOST_CELLS = 2000  # for the Gaussian process, whose cost grows with their third power
 MOST_CELLS_OF_TREES = 20_000
 NOISES = (0.5, 0.8, 1.2, 2.0)  # SD of the input noise, in SD of the genes; the strong ones are for few cells
@@ -134,7 +136,11 @@ def choose_genes(x, target, n_genes, random):
         # With hardly more cells than genes, a Gaussian process of all of them would explain anything.
         n_screened = min(max(SCREENED_GENES, 2 * n_genes), max(n_genes, len(X) // 2))
         screened = np.sort(forward_selection(X, Y, n_screened))
-        chosen = screened[most_relevant(x[:, screened], target, n_genes)]
+        chosen = screened[most_relevant(x[:, screened], target, max(n_genes, FEWEST_RELEVANT))]
+        if len(chosen) > n_genes:
+            some = x[:, chosen].contiguous()
+            denoised = RelevanceProcess(some, target).fit(STEPS[0]).predict(some)
+            chosen = chosen[forward_selection(X[:, chosen], (denoised - denoised.mean(0)).cpu().numpy(), n_genes)]
     chosen = usable[chosen]
     # Genes that are copies of others are left over when the number wanted is large; any of them will do.
     left = np.append(np.setdiff1d(usable, chosen), np.setdiff1d(np.arange(p), usable))
