@@ -90,12 +90,11 @@ def network(n_components, protocol, **params):
 PAPER = {"hidden_layers": (512, 128)}  # spelled out, so that a change of the default does not orphan the records
 RIDGE, KERNEL = LeaveOneOutRidge(), LeaveOneOutKernelRidge()
 FOREST = RandomForestRegressor(200, min_samples_leaf=3, max_features=0.4, n_jobs=1, random_state=SEED)
-(GREEN, ORANGE, BLUE, PINK, AMBER, SKY), PURPLE = PALETTE, "#7A3E9D"
+GREEN, ORANGE, BLUE, PINK, AMBER, SKY = PALETTE
 
 # A model is one line: the name of its record, then the row. All models of ours begin with "sbnn".
 MODELS = {
     "sbnn_distilled_d2": Model("sBNN distilled, d=2", network(2, "distilled"), GREEN),
-    "sbnn_distilled_d4": Model("sBNN distilled, d=4", network(4, "distilled"), PURPLE),
     "sbnn_distilled_d16": Model("sBNN distilled, d=16", network(16, "distilled"), ORANGE),
     "sbnn_d2": Model("sBNN paper, d=2", network(2, "paper", **PAPER), GREEN, "--"),
     "sbnn_d16": Model("sBNN paper, d=16", network(16, "paper", **PAPER), ORANGE, "--", genes=(10, 25, 50)),

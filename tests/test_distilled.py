@@ -189,7 +189,8 @@ def test_augmented_cells_mix_two_cells():
     assert abs((made - x[sources.long(), torch.arange(4)]).std() - distilled.AUGMENTATION_NOISE) < 0.01
 
 
-def test_the_teacher_is_better_than_its_parts_on_average(simulated):
+@pytest.fixture(scope="module")
+def teacher_and_cells(simulated):
     x, y = ((a - a.mean(0)) / a.std(0) for a in (simulated.X[:, :30].astype(float), simulated.Y.astype(float)))
     x, y = (torch.as_tensor(a.astype(np.float32)) for a in (x, y))
     generator = torch.Generator().manual_seed(0)
@@ -197,9 +198,33 @@ def test_the_teacher_is_better_than_its_parts_on_average(simulated):
     def new():
         return BottleneckNetwork(30, 6, 16, (64, 64, 64), "silu", generator=generator)
 
-    teacher = distilled.Teacher(new, x[:300], y[:300], np.random.RandomState(0), generator)
-    together = pooled_r2(y[300:], teacher.predict(x[300:]), 0.0)
-    trees = pooled_r2(y[300:], teacher.trees.predict(x[300:].numpy()), 0.0)
+    return distilled.Teacher(new, x[:300], y[:300], np.random.RandomState(0), generator), x[300:], y[300:]
+
+
+def test_the_teacher_is_better_than_its_parts_on_average(teacher_and_cells):
+    teacher, x, y = teacher_and_cells
+    together = pooled_r2(y, teacher.predict(x), 0.0)
+    trees = [pooled_r2(y, forest.predict(x.numpy()), 0.0) for forest in teacher.forests]
     with torch.no_grad():
-        alone = [pooled_r2(y[300:], network(x[300:]), 0.0) for network in teacher.networks]
-    assert together > np.mean([trees, np.mean(alone)])
+        networks = [pooled_r2(y, network(x), 0.0) for network in teacher.networks]
+    assert together > max(np.mean(trees), np.mean(networks))
+    assert len(trees) == len(networks) == distilled.N_TEACHERS
+
+
+def test_the_teacher_mixes_by_its_weight(teacher_and_cells):
+    teacher, x, _ = teacher_and_cells
+    trees = np.mean([forest.predict(x.numpy()) for forest in teacher.forests], axis=0)
+    with torch.no_grad():
+        networks = np.mean([network(x).numpy() for network in teacher.networks], axis=0)
+    mixed = (1 - teacher.weight) * networks + teacher.weight * trees
+    np.testing.assert_allclose(teacher.predict(x), mixed, atol=1e-5)
+    assert 0 < teacher.weight < 1
+
+
+def test_the_weight_is_that_of_the_least_error_but_for_few_cells(rng):
+    first, second = (torch.as_tensor(scale * rng.normal(size=(100_000, 2))) for scale in (1.0, 2.0))
+    assert distilled._weight_of_second(first, second) == pytest.approx(0.2, abs=0.01)
+    assert distilled._weight_of_second(second, first) == pytest.approx(0.8, abs=0.01)
+    assert distilled._weight_of_second(first, 3 * first) == pytest.approx(0, abs=0.001)
+    assert distilled._weight_of_second(first[:0], second[:0]) == 0.5
+    assert 0.3 < distilled._weight_of_second(first[:100], second[:100]) < 0.4

@@ -6,8 +6,9 @@ is the choice of the genes and smoothing, not the width of the bottleneck:
 1. *Genes.* Greedy forward selection of a generous set; a Gaussian process on it with one length scale per gene, from
    which the genes that its predictions depend on least are dropped, a share at a time, until the wanted number is left
    (or `FEWEST_RELEVANT`, and then forward selection once more, for the outputs that a process of these has denoised).
-2. *Teacher.* The mean of extremely randomised trees and of networks with a wide bottleneck, trained with Gaussian noise
-   on their inputs whose strength is chosen by cross-validation within the training cells.
+2. *Teacher.* A mixture of extremely randomised trees and of networks with a wide bottleneck, trained with Gaussian
+   noise on their inputs; the strength of the noise and the weights of both are chosen by cross-validation within the
+   training cells.
 3. *Student.* The network with the narrow bottleneck learns the teacher's predictions at cells in which some genes were
    taken from another cell, and the measured outputs at cells with input noise.
 
@@ -33,14 +34,15 @@ HIDDEN_LAYERS = (64, 64, 64)
 SCREENED_GENES = 120  # for the Gaussian process; twice the wanted number if that is more
 FEWEST_RELEVANT = 10  # of fewer genes those are best that sum up others, and not those that matter most themselves
 MOST_CELLS = 2000  # for the Gaussian process, whose cost grows with their third power
-MOST_CELLS_OF_TREES = 20_000
+MOST_CELLS_OF_TREES = 10_000  # in each part
 NOISES = (0.5, 0.8, 1.2, 2.0)  # SD of the input noise, in SD of the genes; the strong ones are for few cells
 TEACHER_WIDTH = 16
 USUAL_NOISE = 0.8  # tried first
 N_TEACHERS = 5  # networks, each of which leaves out one part of the cells
 FEWEST_CELLS = 30  # of which anything is chosen by what held-out cells say
 FEWEST_CELLS_OF_A_GENE = 10  # that its variance must come from
-N_TREES = 60
+N_TREES = 30  # in each part
+PRIOR_CELLS = 100  # that speak for equal weights of trees and networks
 N_AUGMENTED = 24_000
 SWAPPED, AUGMENTATION_NOISE = 0.15, 0.25  # fraction of genes taken from another cell; SD of the noise on top
 WEIGHT_OF_MEASURED = 0.5  # of a measured cell in the student's loss, beside a labelled one
@@ -168,11 +170,12 @@ def cells_behind(x):
 
 
 class Teacher:
-    """Mean of extremely randomised trees and of networks trained with input noise.
+    """Mixture of extremely randomised trees and of networks trained with input noise.
 
-    The cells are cut into `N_TEACHERS` parts, and every network is trained on all but one of them. The strength of the
-    noise is that with the least error on the parts left out: from the usual strength on weaker ones are tried as long
-    as they are better, then stronger ones. The networks of the chosen strength are the teachers, none is trained twice.
+    The cells are cut into `N_TEACHERS` parts, and every network and every forest is trained on all but one of them. The
+    strength of the noise is that with the least error on the parts left out: from the usual strength on weaker ones are
+    tried as long as they are better, then stronger ones. The networks of the chosen strength are the teachers, none is
+    trained twice. Trees and networks are weighed so that the error of the mixture on the parts left out is least.
 
     Parameters
     ----------
@@ -186,58 +189,80 @@ class Teacher:
     ----------
     noise : float
         The chosen one of `NOISES`; the strongest where there are fewer than `FEWEST_CELLS`.
-    trees : ExtraTreesRegressor
     networks : list of BottleneckNetwork
+    forests : list of ExtraTreesRegressor
+    weight : float
+        Of the forests, between 0 and 1.
     """
 
     def __init__(self, new, x, target, random, generator):
-        cells = np.arange(len(x))
-        if len(x) > MOST_CELLS_OF_TREES:
-            cells = np.sort(random.choice(len(x), MOST_CELLS_OF_TREES, replace=False))
-        seed = int(random.randint(2**31 - 1))
-        self.trees = ExtraTreesRegressor(N_TREES, min_samples_leaf=3, max_features=0.4, random_state=seed)
-        labels = target[cells].cpu().numpy()
-        self.trees.fit(x[cells].cpu().numpy(), labels if labels.shape[1] > 1 else labels[:, 0])
-
         # The cells are shuffled by the generator, so that all randomness of a fit has one source on every device.
         parts = torch.randperm(len(x), generator=generator).to(x.device).tensor_split(N_TEACHERS)
-        fit = partial(_fit_without, parts, new, x, target, generator)
+        fit = partial(_network_without, parts, new, x, target, generator)
         tried = {}
 
         def error(noise):
             if noise not in tried:
                 tried[noise] = [fit(part, noise) for part in range(N_TEACHERS)]
-            return sum(squares for _, squares in tried[noise])
+            return sum(float(residual.square().sum()) for _, residual in tried[noise])
 
+        self.noise = USUAL_NOISE
         if len(x) < FEWEST_CELLS:
             self.noise = NOISES[-1]
-            self.networks = [fit(part, self.noise)[0] for part in range(N_TEACHERS)]
+            error(self.noise)
         else:
             usual = NOISES.index(USUAL_NOISE)
-            self.noise = USUAL_NOISE
             for others in (NOISES[:usual][::-1], NOISES[usual + 1 :]):
                 for noise in others:
                     if error(noise) >= error(self.noise):
                         break
                     self.noise = noise
-            self.networks = [network for network, _ in tried[self.noise]]
+        self.networks, of_networks = zip(*tried[self.noise], strict=True)
+        fitted = [_forest_without(parts, x, target, random, part) for part in range(N_TEACHERS)]
+        self.forests, of_forests = zip(*fitted, strict=True)
+        self.weight = _weight_of_second(torch.cat(of_networks), torch.cat(of_forests))
 
     @torch.no_grad()
     def predict(self, x):
         """Predicted outputs, shape (m, q), of a tensor of shape (m, k)."""
-        by_networks = sum(network(x) for network in self.networks) / len(self.networks)
-        by_trees = torch.as_tensor(self.trees.predict(x.cpu().numpy())).to(by_networks).reshape(by_networks.shape)
-        return (by_networks + by_trees) / 2
+        by_networks = sum(network(x) for network in self.networks) / N_TEACHERS
+        cells = x.cpu().numpy()
+        by_forests = torch.as_tensor(sum(forest.predict(cells) for forest in self.forests) / N_TEACHERS)
+        return torch.lerp(by_networks, by_forests.to(by_networks).reshape(by_networks.shape), self.weight)
 
 
-def _fit_without(parts, new, x, target, generator, part, noise):
-    """A network trained on all parts of the cells but one, and its squared error there."""
+def _network_without(parts, new, x, target, generator, part, noise):
+    """A network trained on all parts of the cells but one, and its residuals there."""
     left_out, cells = parts[part][:WATCHED_CELLS], torch.cat(parts[:part] + parts[part + 1 :])
     network = new().to(x.device)
     settings = {"n_steps": STEPS_OF_TEACHERS, "learning_rate": RATE_OF_TEACHERS}
     train_with_noise(network, x[cells], target[cells], noise, generator, **settings)
     with torch.no_grad():
-        return network, float((network(x[left_out]) - target[left_out]).square().sum())
+        return network, network(x[left_out]) - target[left_out]
+
+
+def _forest_without(parts, x, target, random, part):
+    """Trees grown on all parts of the cells but one, and their residuals there."""
+    left_out, cells = parts[part][:WATCHED_CELLS], torch.cat(parts[:part] + parts[part + 1 :])[:MOST_CELLS_OF_TREES]
+    seed = int(random.randint(2**31 - 1))
+    forest = ExtraTreesRegressor(N_TREES, min_samples_leaf=3, max_features=0.4, random_state=seed)
+    labels = target[cells].cpu().numpy()
+    forest.fit(x[cells].cpu().numpy(), labels if labels.shape[1] > 1 else labels[:, 0])
+    wanted = target[left_out]
+    if not len(left_out):
+        return forest, wanted
+    predicted = torch.as_tensor(forest.predict(x[left_out].cpu().numpy())).to(wanted)
+    return forest, predicted.reshape(wanted.shape) - wanted
+
+
+def _weight_of_second(first, second):
+    """Weight of the second of two predictions for the least error of the mixture, from residuals, shape (n, q) each.
+
+    Drawn towards one half, by as much as `PRIOR_CELLS` further cells would.
+    """
+    difference = first - second
+    best = float((first * difference).sum() / difference.square().sum().clamp(min=1e-12))
+    return (len(first) * min(max(best, 0.0), 1.0) + PRIOR_CELLS / 2) / (len(first) + PRIOR_CELLS)
 
 
 def augment(x, generator, n=N_AUGMENTED):
