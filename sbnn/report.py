@@ -153,7 +153,7 @@ def overview_table(saved_models):
     Returns
     -------
     DataFrame
-        Indexed by data set; ``genes -> outputs``, and mean and SD over the folds of each model as text.
+        Indexed by data set; ``genes -> outputs``, and mean and SD over the folds of each model as text, empty where it was not run.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def overview_table(saved_models):
         table = accuracy_table(path.parent)
         mean, sd = table["R2, scaled per fold"], table["SD, scaled per fold"]
         rows[path.parent.name] = {"genes -> outputs": f"{len(default.gene_names)} -> {len(default.feature_names)}"} | {
-            title: f"{mean[name]:.3f} ± {sd[name]:.3f}" for title, name in models.items()
+            title: f"{mean[name]:.3f} ± {sd[name]:.3f}" if name in table.index else "" for title, name in models.items()
         }
     if not rows:
         raise FileNotFoundError(f"no results in {saved_models}: run `sbnn cv` first")
