@@ -153,7 +153,8 @@ def overview_table(saved_models):
     Returns
     -------
     DataFrame
-        Indexed by data set; ``genes -> outputs``, and mean and SD over the folds of each model as text, empty where it was not run.
+        Indexed by data set; ``genes -> outputs``, and mean and SD over the folds of each model as text, empty
+        where it was not run.
 
     Raises
     ------
