@@ -14,8 +14,8 @@ from tqdm.auto import tqdm
 from sbnn.crossval import cross_validate
 from sbnn.folds import zscored
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.results import Record, save
-from sbnn.resumable import NESTED, ResumableRun, configured, fit_key
+from sbnn.results import Record
+from sbnn.resumable import ResumableRun, configured, drop_details, fit_key
 from sbnn.training import reproducible
 
 
@@ -186,8 +186,4 @@ def stability_selection(
         seed=seed,
         verbose=verbose,
     )
-    if record.values.keys() & set(NESTED):
-        record.values = {name: value for name, value in record.values.items() if name not in NESTED}
-        if results is not None:
-            save(record, results)
-    return record
+    return drop_details(record, results)

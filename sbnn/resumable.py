@@ -116,6 +116,15 @@ class ResumableRun:
         return record
 
 
+def drop_details(record, path=None):
+    """Leave out of a record what it holds of single cells and epochs, most of its size; and of its file, if given."""
+    if record.values.keys() & set(NESTED):
+        record.values = {name: value for name, value in record.values.items() if name not in NESTED}
+        if path is not None:
+            save(record, path)
+    return record
+
+
 def configured(estimator, point, seed):
     """Clone an estimator with the parameters of a grid point, and with a seed if it has none."""
     model = clone(estimator).set_params(**point)
