@@ -196,7 +196,7 @@ def pair_counts(
     labels : DataFrame, optional
         Of the same cells in the same order.
     n_genes : int or None
-        How many genes to select on all cells given (threshold 0, see `select_genes`); None keeps all.
+        How many genes to select on all cells given (threshold 0, see `select_genes`); None keeps all that have counts.
     log_proteins : bool
         Whether `Y` is log2(1 + counts) of the proteins.
     name, source, files
@@ -209,8 +209,8 @@ def pair_counts(
         Cells without a count in the selected genes are left out, named in `dropped`.
     """
     options = {"n_genes": n_genes, "log_proteins": log_proteins}  # the same files give other data with others
-    everything = n_genes is None
-    columns = np.arange(counts.shape[1]) if everything else np.flatnonzero(select_genes(counts, n_genes).selected)
+    kept = counts.sum(axis=0) > 0 if n_genes is None else select_genes(counts, n_genes).selected
+    columns = np.flatnonzero(kept)
     chosen = pd.DataFrame(counts[:, columns].toarray(), index=proteins.index, columns=gene_names[columns])
     counted = (chosen.sum(axis=1) > 0).to_numpy()
     chosen, outputs = chosen[counted], proteins[counted].astype(np.float64)

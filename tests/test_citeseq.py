@@ -4,8 +4,9 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
-from sbnn.citeseq import read_cd8, read_cord_blood, read_pbmc
+from sbnn.citeseq import pair_counts, read_cd8, read_cord_blood, read_pbmc
 from sbnn.counts import read_count_table
 from sbnn.datasets import load_dataset
 from sbnn.preprocessing import select_genes
@@ -138,3 +139,14 @@ def test_the_clustering_leaves_the_published_cells(real_file):
     proteins, cells, names = read_count_table(real_file("GSE100866_CBMC_8K_13AB_10X-ADT_umi.csv"))
     assert len(kept) == 7652 and kept["type"].nunique() == 8
     assert set(kept["cell_barcode"]) <= set(cells) and len(names) == 13 and proteins.shape == (8617, 13)
+
+
+def test_all_genes_are_those_with_counts(rng):
+    counts = rng.poisson(2.0, (12, 5)) + np.eye(12, 5, dtype=int)
+    counts[:, 3] = 0
+    cells = [f"cell{i}" for i in range(12)]
+    proteins = pd.DataFrame(rng.poisson(9.0, (12, 2)), index=cells, columns=["CD3", "CD8"])
+    about = {"log_proteins": True, "name": "tiny", "source": "a test"}
+    data = pair_counts(sparse.csr_array(counts), pd.Index(list("abcde")), proteins, n_genes=None, **about)
+    assert data.gene_names.tolist() == ["a", "b", "c", "e"]
+    np.testing.assert_array_equal(data.counts, counts[:, [0, 1, 2, 4]])

@@ -162,7 +162,7 @@ def test_tsne_pair_shows_both_maps_in_the_colours_of_the_types():
     figure = plotting.tsne_pair(record)
     assert_tidy(figure)
     text = words(figure)
-    for part in ("transcriptome: t-SNE of 9 principal components", "electrophysiology: t-SNE of 4", "A (40)"):
+    for part in ("transcriptome: t-SNE of 9 principal components", "outputs: t-SNE of 4", "A (40)"):
         assert part in text
     left, right = scattered(figure, 120)
     assert {to_hex(color) for color in left.get_facecolors()} == {color.lower() for color in record.colors.values()}
@@ -191,7 +191,7 @@ def test_legend_says_that_types_stand_in_for_families():
 
 def test_tsne_pair_says_when_there_was_nothing_to_reduce():
     text = words(plotting.tsne_pair(tsne_record(components=(2, 1))))
-    assert "transcriptome: two principal components" in text and "electrophysiology: first principal component" in text
+    assert "transcriptome: two principal components" in text and "outputs: first principal component" in text
 
 
 def test_tsne_pair_refuses_other_records_and_titles():

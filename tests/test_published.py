@@ -89,3 +89,8 @@ def test_readme_shows_every_data_set():
     readme = (ROOT / "README.md").read_text()
     for row in report.to_markdown(report.overview_table(ROOT / "saved_models")).splitlines():
         assert row in readme
+
+
+def test_paths_of_penalties_are_kept_without_details_of_cells():
+    for path in (ROOT / "saved_models").glob("*/cv_srrr*.pickle"):
+        assert not results.load(path).values.keys() & {"test_predictions", "test_latent"}, path

@@ -1,10 +1,12 @@
 """All figures of a data set, by name, from whatever results there are: what the notebook and the command line draw."""
 
+import functools
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 
 from sbnn import published
+from sbnn.experiments import CITESEQ
 from sbnn.plotting.accuracy import accuracy_comparison
 from sbnn.plotting.common import families_of, save_figure
 from sbnn.plotting.comparison import bottleneck_comparison
@@ -68,7 +70,8 @@ def _figures(records):
     """Name, results that are needed, and the function that draws them, of every figure."""
     suffix = f"_{LEAK}" if f"cv_network_{LEAK}" in records else ""  # published numbers compare with that scaling
     network, srrr, ridge = (f"cv_{name}{suffix}" for name in ("network", "srrr", "ridge"))
-    known = published.R2.get(next(iter(records.values())).dataset)
+    dataset = next(iter(records.values())).dataset
+    known = published.R2.get(dataset)
     compared = ["cv_default", "cv_network", "cv_srrr", "cv_ridge"]
     ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda n: records[n].latent.shape[1])
     yield "overview", ["fit_default_2d"], overview
@@ -93,13 +96,20 @@ def _figures(records):
         [*compared, "repeats_network"],
         _figure6,
     )
-    yield "figure7_tsne", ["tsne"], tsne_pair
-    yield "figure7_tsne_colorblind", ["tsne"], _safe(tsne_pair)
+    tsne = functools.partial(tsne_pair, titles=("transcriptome", _second_measurement(dataset)))
+    yield "figure7_tsne", ["tsne"], tsne
+    yield "figure7_tsne_colorblind", ["tsne"], _safe(tsne)
     yield "figure8_gene_selection", ["gene_selection"], gene_selection_curve
     yield "accuracy", compared, lambda *r: accuracy_comparison(_models(*r))
     yield "stability_selection", ["halves_default"], selection_frequencies
     yield "effects", ["interpretation"], effect_map
     yield "noise", ["noise"], noise_degradation
+
+
+def _second_measurement(dataset):
+    if dataset in CITESEQ:
+        return "proteins"
+    return "electrophysiology" if dataset.startswith(("scala", "gouwens")) else "outputs"
 
 
 def _has_families(records):

@@ -14,7 +14,7 @@ SIDE = (WIDTH - 2 * MARGIN - GAP) / 2
 
 
 @styled
-def tsne_pair(record, titles=("transcriptome", "electrophysiology"), palette="published"):
+def tsne_pair(record, titles=("transcriptome", "outputs"), palette="published"):
     """t-SNE of the genes and t-SNE of the outputs, cells in the colours of their types.
 
     Parameters
