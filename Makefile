@@ -8,7 +8,7 @@ READY := .venv/ready
 
 # Runs the notebooks top to bottom and draws the figures from saved results; FRESH=1 computes everything anew.
 reproduce: $(READY)
-	$(BIN)/python -m sbnn.reproduce $(if $(FRESH),--fresh)
+	$(BIN)/python -m sbnn.study.reproduce $(if $(FRESH),--fresh)
 
 # All tests, with the real data where they can be found and on simulated data otherwise.
 test: $(READY) lint
@@ -20,7 +20,7 @@ lint: $(READY)
 
 # The committed notebooks, outputs included.
 notebooks: $(READY)
-	$(BIN)/python -m sbnn.reproduce --in-place
+	$(BIN)/python -m sbnn.study.reproduce --in-place
 
 clean:
 	rm -rf .venv build

@@ -34,8 +34,8 @@ from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, cross_validate, lo
 from sbnn.plotting import save_figure
 from sbnn.plotting.common import PALETTE, freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import name_level, settle_labels
-from sbnn.report import to_markdown
 from sbnn.results import load, save
+from sbnn.study.report import to_markdown
 
 N_FOLDS = 10
 GENES = (5, 10, 15, 25, 50, 100)

@@ -16,7 +16,8 @@ import time
 import numpy as np
 import torch
 
-from sbnn import cross_validate, default_dataset, experiments, load_dataset, paper_folds
+from sbnn import cross_validate, default_dataset, load_dataset, paper_folds
+from sbnn.study import experiments
 
 PENALTIES = (0.1, 0.01, 1.0, 1e-4)
 EPOCHS = (50, 50, 50, 100)

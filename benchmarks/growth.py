@@ -23,12 +23,12 @@ from scale import read, write
 from sklearn.base import clone
 
 from sbnn import ExpressionStream
+from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.plotting import save_figure
 from sbnn.plotting.common import PALETTE, freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import name_level, settle_labels
-from sbnn.preprocessing import log2p1, normalize_library_size
-from sbnn.report import to_markdown
 from sbnn.results import Record, load, save
+from sbnn.study.report import to_markdown
 
 CELLS, GENES, FIXED = (10**3, 10**4, 10**5, 10**6), (10**2, 10**3, 10**4, 2 * 10**4), 1000
 LIMIT = 60  # CPU seconds of one fit

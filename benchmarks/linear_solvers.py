@@ -17,7 +17,7 @@ from sklearn.linear_model import enet_path
 from threadpoolctl import threadpool_limits
 
 from sbnn import load_dataset, paper_folds
-from sbnn.linear import SparseReducedRankRegression
+from sbnn.models.linear import SparseReducedRankRegression
 
 ALPHAS = np.arange(19, 0, -1) / 10
 CHOICE = """

@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from sbnn.training import reproducible
+from sbnn.determinism import reproducible
 
 SPAWN = multiprocessing.get_context("spawn")  # a forked process would begin with the memory of this one
 

@@ -15,10 +15,11 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from sbnn import ReducedRankRegression, SparseBottleneckRegressor, SparseReducedRankRegression, load_dataset
-from sbnn.experiments import SEED
-from sbnn.neighbours import LABELS, CanonicalCorrelationMap, TSNEMap, UMAPMap, held_out_accuracy
-from sbnn.report import to_markdown
+from sbnn.evaluation.neighbours import LABELS, held_out_accuracy
+from sbnn.models.maps import CanonicalCorrelationMap, TSNEMap, UMAPMap
 from sbnn.results import Record, load, save
+from sbnn.study.experiments import SEED
+from sbnn.study.report import to_markdown
 
 PATH = Path(__file__).resolve().parents[1] / "saved_models" / "benchmarks" / "neighbours.pickle"
 NETWORK = {"standardize": False, "device": "cpu", "random_state": SEED}

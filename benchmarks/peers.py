@@ -16,9 +16,9 @@ from sklearn.linear_model import enet_path
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.greedy import forward_selection
-from sbnn.linear import SparseReducedRankRegression
-from sbnn.selection import GeneSelectionMixin
+from sbnn.models.base import GeneSelectionMixin
+from sbnn.models.bottleneck.protocols.greedy import forward_selection
+from sbnn.models.linear import SparseReducedRankRegression
 
 
 class GeneLimitedRegressor(GeneSelectionMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -216,7 +216,7 @@ class GroupLasso(BaseEstimator):
 
 
 class GreedyForward(BaseEstimator):
-    """Genes by greedy forward selection in least squares, see `sbnn.greedy.forward_selection`."""
+    """Genes by greedy forward selection in least squares, as `sbnn.models.bottleneck.protocols.greedy`."""
 
     def select(self, X, Y, sizes):
         """Positions of at most so many genes, for each of `sizes`."""

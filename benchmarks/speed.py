@@ -24,7 +24,7 @@ from torch import nn
 
 from sbnn import default_dataset, load_dataset, paper_folds
 from sbnn.metrics import pooled_r2
-from sbnn.published import SECONDS_PER_FIT
+from sbnn.study.published import SECONDS_PER_FIT
 
 PLAIN = "plain_pytorch"
 LABELS = {name: model.label for name, model in MODELS.items()} | {PLAIN: "plain PyTorch, paper protocol, d=2"}

@@ -2,29 +2,41 @@
 
 import importlib
 
+# Public name -> the module it lives in.
 _HOME = {
-    "ExpressionStream": "streams",
-    "LeaveOneOutRidge": "linear",
-    "PairedData": "paired",
+    "ExpressionStream": "data.streams",
+    "LeaveOneOutRidge": "models.linear",
+    "PairedData": "data.paired",
     "Record": "results",
-    "ReducedRankRegression": "linear",
-    "SparseBottleneckRegressor": "estimators",
-    "SparseReducedRankRegression": "linear",
-    "cross_validate": "crossval",
-    "default_dataset": "datasets",
-    "epoch_curves": "crossval",
-    "fit_full": "fullfit",
-    "gene_counts": "stability",
-    "interpret": "interpretation",
-    "load_dataset": "datasets",
-    "neighbour_accuracy": "neighbours",
-    "paper_folds": "folds",
-    "repeat_fits": "repeats",
-    "selection_table": "stability",
-    "simulate_patchseq": "simulate",
-    "stability_selection": "repeats",
+    "ReducedRankRegression": "models.linear",
+    "SparseBottleneckRegressor": "models.bottleneck.estimator",
+    "SparseReducedRankRegression": "models.linear",
+    "cross_validate": "evaluation.crossval",
+    "default_dataset": "data.datasets",
+    "epoch_curves": "evaluation.crossval",
+    "fit_full": "evaluation.full_fits",
+    "gene_counts": "evaluation.stability",
+    "interpret": "evaluation.interpretation",
+    "load_dataset": "data.datasets",
+    "neighbour_accuracy": "evaluation.neighbours",
+    "paper_folds": "evaluation.folds",
+    "repeat_fits": "evaluation.repeats",
+    "selection_table": "evaluation.stability",
+    "simulate_patchseq": "data.simulate",
+    "stability_selection": "evaluation.repeats",
 }
-_MODULES = ("datasets", "experiments", "linear", "metrics", "plotting", "preprocessing", "results", "scala")
+# Public modules, by the name under which `from sbnn import ...` finds them.
+_MODULES = {
+    "datasets": "data.datasets",
+    "experiments": "study.experiments",
+    "linear": "models.linear",
+    "metrics": "metrics",
+    "plotting": "plotting",
+    "preprocessing": "data.preprocessing",
+    "report": "study.report",
+    "results": "results",
+    "scala": "data.readers.scala",
+}
 
 __all__ = [*_HOME, *_MODULES]
 
@@ -34,7 +46,7 @@ def __getattr__(name):
     if name in _HOME:
         return getattr(importlib.import_module(f"sbnn.{_HOME[name]}"), name)
     if name in _MODULES:
-        return importlib.import_module(f"sbnn.{name}")
+        return importlib.import_module(f"sbnn.{_MODULES[name]}")
     raise AttributeError(f"module 'sbnn' has no attribute {name!r}")
 
 

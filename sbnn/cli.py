@@ -9,8 +9,9 @@ import json
 import os
 import sys
 
-from sbnn import experiments, inventory, report, reproduce
-from sbnn.datasets import DATASETS, default_dataset, load_dataset
+from sbnn.data import inventory
+from sbnn.data.datasets import DATASETS, default_dataset, load_dataset
+from sbnn.study import experiments, report, reproduce
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
 
@@ -113,7 +114,7 @@ def _load(options):
     if options.expression is None:
         data = load_dataset(_name(options))
     else:
-        from sbnn.paired import PairedData
+        from sbnn.data.paired import PairedData
 
         if options.dataset in ("auto", *DATASETS):
             raise ValueError(f"dataset: give your tables a name of their own, {options.dataset!r} is taken")
@@ -142,7 +143,7 @@ def _fit(options):
 
 
 def _figures(options):
-    from sbnn.plotting.gallery import draw_all
+    from sbnn.study.gallery import draw_all
 
     name = _name(options)
     records = experiments.load_records(experiments.results_folder(options.saved_models, name, options.fast))

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from files import published, put
 
-from sbnn import registry
-from sbnn.datasets import load_dataset
-from sbnn.registry import find_file, search_places
-from sbnn.simulate import simulate_patchseq
+from sbnn.data import registry
+from sbnn.data.datasets import load_dataset
+from sbnn.data.registry import find_file, search_places
+from sbnn.data.simulate import simulate_patchseq
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def real_file():
 @pytest.fixture(scope="session")
 def real_counts(real_file):
     """Complete raw counts of the 185 cells recorded at physiological temperature: counts, cells, genes."""
-    from sbnn.scala import read_counts
+    from sbnn.data.readers.scala import read_counts
 
     return read_counts(real_file("m1_patchseq_phys_temp_exon_counts.csv.gz"))
 

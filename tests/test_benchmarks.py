@@ -13,8 +13,8 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from sbnn import LeaveOneOutRidge
+from sbnn.evaluation.runs import described
 from sbnn.results import load
-from sbnn.resumable import described
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))

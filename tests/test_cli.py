@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sbnn import cli, experiments, simulate_patchseq
+from sbnn import cli, simulate_patchseq
+from sbnn.study import experiments
 
 SAVED = Path(__file__).parents[1] / "saved_models"
 

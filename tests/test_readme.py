@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.protocols import distilled
+from sbnn.models.bottleneck.protocols import distilled
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)

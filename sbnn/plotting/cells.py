@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
 
-from sbnn.checks import OKABE_ITO
+from sbnn.data.checks import OKABE_ITO
 from sbnn.plotting.common import UNKNOWN, UNKNOWN_COLOR, WIDTH, families_of, family_table, type_colors
 
 PALETTES = ("published", "colorblind")

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from sbnn.results import write_atomically
 
-STYLE = Path(__file__).parents[1] / "style.mplstyle"
+STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
 RASTER_DPI = 300  # of the rasterised parts of a PDF
 # Okabe and Ito's colours, told apart with any colour vision: green for the narrow bottleneck, orange for the wide one.

@@ -18,7 +18,7 @@ def effect_map(record, values="effects", genes=None):
     Parameters
     ----------
     record : Record
-        From `sbnn.interpretation.interpret`.
+        From `sbnn.evaluation.interpretation.interpret`.
     values : {"effects", "steps"}
         What is drawn, in SD of the output for one SD of the gene: the slope of the integrated gradients, or the mean
         change when the gene of a cell rises by one SD.

@@ -5,9 +5,9 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 
+from sbnn.evaluation.stability import gene_counts, selection_table, selection_threshold, selections
 from sbnn.plotting import reading
 from sbnn.plotting.common import PALETTE, new_figure, styled
-from sbnn.stability import gene_counts, selection_table, selection_threshold, selections
 
 MOST_GENES = 60  # names that fit side by side
 FITS = "a record of repeated fits"
@@ -24,7 +24,7 @@ def stability_matrix(record, n_genes=MOST_GENES):
     Parameters
     ----------
     record : Record
-        From `sbnn.repeats.repeat_fits`.
+        From `sbnn.evaluation.repeats.repeat_fits`.
     n_genes : int
         Show at most so many genes, the most frequent ones; a note counts the others.
 
@@ -87,9 +87,9 @@ def selection_frequencies(record, max_false=1.0, bound="r-concave", n_genes=MOST
     Parameters
     ----------
     record : Record
-        From `sbnn.repeats.stability_selection`.
+        From `sbnn.evaluation.repeats.stability_selection`.
     max_false, bound
-        As for `sbnn.stability.selection_table`.
+        As for `sbnn.evaluation.stability.selection_table`.
     n_genes : int
         Show at most so many genes, the most frequent ones.
 

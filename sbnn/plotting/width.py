@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
+from sbnn.evaluation.stability import gene_counts, selections
 from sbnn.plotting import reading
 from sbnn.plotting.accuracy import AROUND, COLORS, choose_models, model_color
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
-from sbnn.stability import gene_counts, selections
 
 MOST_GENES, MOST_OUTPUTS = 36, 60
 LINE = 8.5  # points, of the rows of numbers below the widths
@@ -24,7 +24,7 @@ def width_and_stability(widths, selection=None, models=None, published=None, n_g
         the nearest to `group_lasso` is drawn, of several numbers of genes the nearest to `n_genes`, and the pretrained
         network where there is one.
     selection : Record, optional
-        Repeated fits, from `sbnn.repeats.repeat_fits`; or any with ``selected`` (fits, p) and ``gene_names`` (p).
+        Repeated fits, from `sbnn.repeat_fits`; or any with ``selected`` (fits, p) and ``gene_names`` (p).
     models : dict of str to Record or (Record, dict), optional
         Whose ``test_feature_r2`` to compare, as for `accuracy_comparison`; the outputs are sorted by the first.
     published : list of dict, optional

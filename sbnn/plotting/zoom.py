@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.paired import PairedData
+from sbnn.data.paired import PairedData
 from sbnn.plotting.cells import draw_cells, draw_legend, looks
 from sbnn.plotting.common import WIDTH, families_of, family_table, new_figure, styled
 from sbnn.plotting.latent import (

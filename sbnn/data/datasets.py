@@ -1,0 +1,348 @@
+"""Load a data set by name: find its files, verify them and return `PairedData`.
+
+``sbnn data list`` names the data sets and says which are here, ``get scala`` fetches the files of one,
+and ``check`` reads all files that are here and compares their checksums (`sbnn.data.inventory`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sbnn.data.paired import PairedData
+from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.readers.citeseq import read_cd8, read_cord_blood, read_pbmc
+from sbnn.data.readers.gouwens import read_gouwens
+from sbnn.data.readers.scala import cell_labels, ion_channel_genes, read_counts
+from sbnn.data.registry import FoundFile, find_files
+from sbnn.data.simulate import simulate_patchseq
+
+_CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
+_FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
+_GOUWENS_MAT = "PS_v5_beta_0-4_pc_scaled_ipfx_eqTE.mat"
+#: An ion channel gene with fewer counts in all cells together is left out.
+_MIN_COUNTS = 10
+
+
+def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True, **options) -> PairedData:
+    """Load a data set by name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `DATASETS`. In all of them `X` is log2 of the library-size normalised counts plus one, where nothing
+        else is said, `Y` is in its own units, and neither is z-scored.
+
+        - ``"scala"``: mouse motor cortex, 1213 cells x 1000 genes -> 16 electrophysiological features.
+        - ``"scala_ion_channels"``: the same cells, ion channel genes only: the 423 of the complete counts, or, with a
+          warning, the 55 among the 1000 selected genes where the complete counts cannot be had.
+        - ``"scala_34c_counts"``: complete raw counts of the 185 cells recorded at 33-34 degrees Celsius, no outputs.
+        - ``"gouwens"``: mouse visual cortex, 3395 cells x 1252 genes (log expression as released, no counts) -> 55
+          electrophysiological features and sparse principal components.
+        - ``"stoeckius"``: cord blood, 7652 cells x 1000 genes -> 13 proteins.
+        - ``"citeseq_cd8"``: blood cells sorted by CD8, 1774 cells x 1000 genes -> 5 proteins.
+        - ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``: 200 blood cells each, 1000 genes -> 29 and 14 proteins.
+        - ``"simulated"``: see `simulate_patchseq`.
+    path : path-like, optional
+        Folder with the files; by default they are searched as `sbnn.data.registry` describes.
+    download : bool
+        Whether to download files that no place holds.
+    verbose : bool
+        Whether to print what was loaded, and from where.
+    **options
+        ``"simulated"``: parameters of `simulate_patchseq`. The four sets with proteins: ``n_genes``, how many genes to
+        select, and ``log_proteins``, whether `Y` is log2(1 + counts) or the counts as they are (as in the paper; the
+        default of ``"stoeckius"`` alone).
+
+    Returns
+    -------
+    PairedData
+
+    Raises
+    ------
+    ValueError
+        An unknown name, or a `path` for simulated data.
+    TypeError
+        Options that the data set does not have.
+    FileNotFoundError
+        A file that is nowhere and cannot be downloaded; the message says what to do.
+    DataIntegrityError
+        A file that is truncated or altered.
+
+    Warns
+    -----
+    UserWarning
+        Where another file stands in for one that cannot be had.
+    """
+    if name not in DATASETS:
+        raise ValueError(f"unknown data set {name!r}; the known ones are {', '.join(DATASETS)}")
+    dataset = DATASETS[name]
+    if dataset.files:
+        unknown = sorted(options.keys() - dataset.options)
+        if unknown:
+            takes = f"takes the options {', '.join(dataset.options)}" if dataset.options else "takes no options"
+            raise TypeError(f"data set {name!r} {takes}, got {', '.join(unknown)}")
+        found = find_dataset(name, path, download=download, verbose=verbose)
+        data = dataset.read(found, **options)
+    else:
+        if path is not None:
+            raise ValueError(f"data set {name!r} is not read from files; path must be None, got {str(path)!r}")
+        found = {}
+        data = dataset.read(**options)
+    if verbose:
+        places = ", ".join(dict.fromkeys(file.place for file in found.values()))
+        print(data.summary() + (f" [{places}]" if places else ""))
+    return data
+
+
+def default_dataset(path=None, *, download: bool = True, verbose: bool = True) -> str:
+    """Name the data set to work on: the real one where it can be had, else the simulated one.
+
+    Parameters
+    ----------
+    path, download
+        As for `load_dataset`.
+    verbose : bool
+        Whether to print which it is, and why.
+
+    Returns
+    -------
+    {"scala", "simulated"}
+
+    Raises
+    ------
+    DataIntegrityError
+        A file of the real data is there but truncated or altered: that is to be mended, not passed over.
+    """
+    try:
+        found = find_files(DATASETS["scala"].files, path, download=download, verbose=verbose, hint="scala")
+    except FileNotFoundError as error:
+        name, why = "simulated", f"the real data cannot be had. {error}"
+    else:
+        name, why = "scala", "its files are in " + ", ".join(dict.fromkeys(file.place for file in found.values()))
+    if verbose:
+        print(f"data set: {name}, because {why}")
+    return name
+
+
+def type_colors() -> dict[str, str]:
+    """Colours of the transcriptomic types of mouse motor cortex, as published with the Allen taxonomy.
+
+    Returns
+    -------
+    dict of str to str
+        RNA type -> ``"#RRGGBB"`` in the order of the taxonomy. The four L5 PT types also under their later name, L5 ET.
+    """
+    with (package_files("sbnn.data") / "type_colors.csv").open() as table:
+        colors = pd.read_csv(table, index_col="RNA type")["color"].to_dict()
+    return colors | {name.replace(" PT_", " ET_"): color for name, color in colors.items() if " PT_" in name}
+
+
+def find_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True) -> dict[str, FoundFile]:
+    """Find all files of a data set, or download them, and verify each.
+
+    Parameters
+    ----------
+    name : str
+        A key of `DATASETS`.
+    path, download, verbose
+        As for `load_dataset`.
+
+    Returns
+    -------
+    dict of str to FoundFile
+        A file that cannot be had is replaced by the one that stands in for it, if there is one.
+
+    Raises
+    ------
+    FileNotFoundError, DataIntegrityError
+        As for `load_dataset`.
+
+    Warns
+    -----
+    UserWarning
+        Where another file stands in for one that cannot be had.
+    """
+    dataset = DATASETS[name]
+    found = find_files(
+        [file for file in dataset.files if file not in dataset.instead],
+        path,
+        download=download,
+        verbose=verbose,
+        hint=name,
+    )
+    for file, stand_in in dataset.instead.items():
+        try:
+            found |= find_files([file], path, download=download, verbose=verbose, hint=file)
+        except FileNotFoundError:
+            found |= find_files([stand_in], path, download=download, verbose=verbose, hint=name)
+            warnings.warn(
+                f"{name}: {stand_in} stands in for {file}, which cannot be had. To see why: sbnn data get {file}",
+                stacklevel=3,
+            )
+    return found
+
+
+def _read_scala(found: dict[str, FoundFile]) -> PairedData:
+    counts, cells, genes = read_counts(found["gene_counts.csv"].path)
+    return _pair_with_ephys(
+        counts,
+        cells,
+        genes,
+        found,
+        "scala",
+        f"{_CITATION}; genes and features as selected in github.com/berenslab/sBNN",
+    )
+
+
+def _read_scala_ion_channels(found: dict[str, FoundFile]) -> PairedData:
+    complete = _FULL_COUNTS in found
+    counts, cells, genes = read_counts(found[_FULL_COUNTS if complete else "gene_counts.csv"].path)
+    channels = genes.isin(ion_channel_genes(found["go_ion_channel_term_summary.txt"].path))
+    # Over all cells of the table, those without electrophysiology too, as published.
+    channels &= np.asarray(counts.sum(axis=0)).ravel() >= _MIN_COUNTS
+    columns = np.flatnonzero(channels)
+    which = "complete counts" if complete else "1000 selected genes only, for lack of the complete counts"
+    return _pair_with_ephys(
+        counts[:, columns],
+        cells,
+        genes[columns],
+        found,
+        "scala_ion_channels",
+        f"{_CITATION}; ion channel genes of the Gene Ontology among the {which}, files of github.com/berenslab/sBNN",
+    )
+
+
+def _pair_with_ephys(counts, cells, genes, found: dict[str, FoundFile], name: str, source: str) -> PairedData:
+    """Pair counts of motor cortex cells, of some genes, with the 16 features of the cells that have them."""
+    ephys = pd.read_csv(found["ephys_values.csv"].path, index_col=0)
+    counts = counts[cells.get_indexer(ephys.index)].toarray()
+    labels = _read_labels(found["mini-atlas-meta-data.csv"].path).loc[ephys.index]
+    return PairedData(
+        X=log2p1(normalize_library_size(counts)),
+        Y=ephys.to_numpy(),
+        gene_names=genes,
+        feature_names=ephys.columns,
+        cell_names=ephys.index,
+        labels=labels,
+        colors=_colors_of(labels),
+        counts=counts,
+        name=name,
+        source=source,
+        files=_sha256_of(found),
+    )
+
+
+def _read_scala_34c_counts(found: dict[str, FoundFile]) -> PairedData:
+    counts, cells, genes = read_counts(found["m1_patchseq_phys_temp_exon_counts.csv.gz"].path)
+    labels = _read_labels(found["m1_patchseq_phys_temp_meta_data.csv"].path).loc[cells]
+    return PairedData(
+        X=counts,
+        gene_names=genes,
+        cell_names=cells,
+        labels=labels,
+        colors=_colors_of(labels),
+        counts=counts,
+        name="scala_34c_counts",
+        source=f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas",
+        files=_sha256_of(found),
+    )
+
+
+def _read_gouwens(found: dict[str, FoundFile]) -> PairedData:
+    return read_gouwens(found[_GOUWENS_MAT].path, found["E_names.json"].path, _sha256_of(found))
+
+
+def _read_tables(read: Callable[..., PairedData], found: dict[str, FoundFile], **options) -> PairedData:
+    """Hand the paths of the files, in their order, to a reader of CITE-seq data."""
+    return read(*(file.path for file in found.values()), files=_sha256_of(found), **options)
+
+
+def _read_labels(path: Path) -> pd.DataFrame:
+    return cell_labels(pd.read_csv(path, sep="\t", dtype={"Targeted layer": str}))
+
+
+def _colors_of(labels: pd.DataFrame) -> dict[str, str]:
+    present = set(labels["type"])
+    return {name: color for name, color in type_colors().items() if name in present}
+
+
+def _sha256_of(found: dict[str, FoundFile]) -> dict[str, str]:
+    return {name: file.sha256 for name, file in found.items()}
+
+
+class _Dataset(NamedTuple):
+    """A data set: what it is, its files, and what turns the found files (or options) into `PairedData`.
+
+    `instead` names a file of its own for each file that need not be had; `options` what `read` takes besides the files.
+    """
+
+    about: str
+    files: tuple[str, ...]
+    read: Callable[..., PairedData]
+    options: tuple[str, ...] = ()
+    instead: dict[str, str] = {}
+
+
+_CITESEQ_OPTIONS = ("n_genes", "log_proteins")
+
+#: Every data set that `load_dataset` knows.
+DATASETS: dict[str, _Dataset] = {
+    "scala": _Dataset(
+        "mouse motor cortex Patch-seq: 1213 cells x 1000 genes -> 16 electrophysiological features",
+        ("gene_counts.csv", "ephys_values.csv", "mini-atlas-meta-data.csv"),
+        _read_scala,
+    ),
+    "scala_ion_channels": _Dataset(
+        "the same cells, ion channel genes only: 423, or 55 without the complete counts",
+        (_FULL_COUNTS, "ephys_values.csv", "mini-atlas-meta-data.csv", "go_ion_channel_term_summary.txt"),
+        _read_scala_ion_channels,
+        instead={_FULL_COUNTS: "gene_counts.csv"},
+    ),
+    "scala_34c_counts": _Dataset(
+        "raw counts of 185 mouse motor cortex cells recorded at 33-34 C, 30749 genes",
+        ("m1_patchseq_phys_temp_exon_counts.csv.gz", "m1_patchseq_phys_temp_meta_data.csv"),
+        _read_scala_34c_counts,
+    ),
+    "gouwens": _Dataset(
+        "mouse visual cortex Patch-seq: 3395 cells x 1252 genes -> 55 electrophysiological features",
+        (_GOUWENS_MAT, "E_names.json"),
+        _read_gouwens,
+    ),
+    "stoeckius": _Dataset(
+        "cord blood CITE-seq: 7652 cells x 1000 genes -> 13 proteins",
+        (
+            "GSE100866_CBMC_8K_13AB_10X-RNA_umi.zip",
+            "GSE100866_CBMC_8K_13AB_10X-ADT_umi.csv",
+            "CBMC_clustering.csv",
+        ),
+        partial(_read_tables, read_cord_blood),
+        _CITESEQ_OPTIONS,
+    ),
+    "citeseq_cd8": _Dataset(
+        "CITE-seq of blood cells sorted by CD8: 1774 cells x 1000 genes -> 5 proteins",
+        ("GSE100866_CD8_merged-RNA_umi.csv.gz", "GSE100866_CD8_merged-ADT_umi.csv.gz"),
+        partial(_read_tables, read_cd8),
+        _CITESEQ_OPTIONS,
+    ),
+    "pbmc_5k_protein": _Dataset(
+        "CITE-seq of 200 blood cells: 1000 genes -> 29 proteins",
+        ("pbmc_5k_protein_v3.h5ad",),
+        partial(_read_tables, partial(read_pbmc, name="pbmc_5k_protein")),
+        _CITESEQ_OPTIONS,
+    ),
+    "pbmc_10k_protein": _Dataset(
+        "CITE-seq of 200 blood cells: 1000 genes -> 14 proteins",
+        ("pbmc_10k_protein_v3.h5ad",),
+        partial(_read_tables, partial(read_pbmc, name="pbmc_10k_protein")),
+        _CITESEQ_OPTIONS,
+    ),
+    "simulated": _Dataset("simulated Patch-seq with known ground truth", (), simulate_patchseq),
+}

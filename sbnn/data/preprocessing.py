@@ -1,0 +1,391 @@
+"""From raw counts to model input: gene selection, library size, log and scaling, none of it seeing test cells.
+
+Each step is a function or a scikit-learn transformer on cells x genes (numpy, pandas, scipy CSR or CSC), so that a
+pipeline learns everything it needs (which genes, which library size, which mean) from the training fold alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.feature_selection import SelectorMixin
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils.validation import check_array, check_is_fitted, check_non_negative, validate_data
+
+from sbnn.data.checks import some
+
+_SPARSE = ("csr", "csc")
+# Near-equal positions on the selection curve differ by rounding only; beyond this many decimals they are one.
+_DECIMALS = 9
+_BLOCK = 2**20  # entries of a dense count matrix looked at together
+
+
+@dataclass(frozen=True, eq=False)
+class GeneSelection:
+    """What `select_genes` chose and the curve it chose by: all that a figure of the selection needs.
+
+    Attributes
+    ----------
+    selected : ndarray of bool, shape (n_genes_in,)
+        The genes above the curve.
+    mean_log2 : ndarray of float64, shape (n_genes_in,)
+        Mean of log2(count) over the cells with more than `threshold` counts; NaN for a gene with no such cell.
+    near_zero_frequency : ndarray of float64, shape (n_genes_in,)
+        Fraction of cells with at most `threshold` counts.
+    eligible : ndarray of bool, shape (n_genes_in,)
+        The genes seen above the threshold in at least `min_cells` cells.
+    b : float
+        Horizontal position of the curve, in log2 counts.
+    slope, offset, threshold : float
+        The other parameters of the curve.
+    """
+
+    selected: np.ndarray
+    mean_log2: np.ndarray
+    near_zero_frequency: np.ndarray
+    eligible: np.ndarray
+    b: float
+    slope: float
+    offset: float
+    threshold: float
+
+    def curve(self, mean_log2) -> np.ndarray:
+        """Near-zero frequency above which a gene is selected, ``exp(-slope (m - b)) + offset``, at `mean_log2`."""
+        return np.exp(-self.slope * (np.asarray(mean_log2) - self.b)) + self.offset
+
+
+def select_genes(counts, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, min_cells=10) -> GeneSelection:
+    """Choose the genes with more near-zero counts than their expression level explains.
+
+    A gene with mean log2 expression m (over the cells above the threshold) is kept when its near-zero frequency
+    exceeds ``exp(-slope (m - b)) + offset``; b is the one position of the curve that keeps `n_genes`. Solved for b,
+    the rule says that a gene is kept as long as b is below ``m + log(frequency - offset) / slope``. The `n_genes`
+    largest of these positions are therefore what a bisection over b converges to, found without iterating.
+
+    Parameters
+    ----------
+    counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes_in)
+        Raw counts, not negative.
+    n_genes : int
+        How many genes to keep. Exactly so many are kept: of genes that tie at the curve (equal to nine decimals)
+        the first in column order are taken.
+    threshold : float
+        A count of at most this is near zero: 0 for molecules (UMI), about 30 for full-length reads.
+    slope, offset : float
+        Shape of the curve, per log2 unit and as a frequency.
+    min_cells : int
+        Genes above the threshold in fewer cells are never kept.
+
+    Returns
+    -------
+    GeneSelection
+
+    Raises
+    ------
+    ValueError
+        Negative or non-finite counts, parameters out of range, or `n_genes` above the number of genes that any
+        position of the curve can keep.
+
+    References
+    ----------
+    Andrews & Hemberg, Bioinformatics 35, 2865 (2019); Kobak & Berens, Nature Communications 10, 5416 (2019), Methods.
+    """
+    counts = check_array(counts, accept_sparse=_SPARSE, ensure_min_samples=1, input_name="counts")
+    check_non_negative(counts, "select_genes (raw counts expected)")
+    _check_at_least("n_genes", n_genes, 1, integer=True)
+    _check_at_least("threshold", threshold, 0)
+    _check_at_least("offset", offset, 0)
+    _check_at_least("min_cells", min_cells, 1, integer=True)
+    if not slope > 0:
+        raise ValueError(f"slope must be positive, got {slope!r}")
+
+    n_above, log_sum = _cells_above(counts, threshold)
+    mean_log2 = np.full(len(n_above), np.nan)
+    np.divide(log_sum, n_above, out=mean_log2, where=n_above > 0)
+    frequency = 1 - n_above / counts.shape[0]
+    eligible = n_above >= min_cells
+
+    candidates = np.flatnonzero(eligible & (frequency > offset))
+    if n_genes > len(candidates):
+        raise ValueError(
+            f"n_genes={n_genes} but only {len(candidates)} of {len(n_above)} genes can be selected: counts above "
+            f"{threshold} in at least {min_cells} cells ({eligible.sum()} genes) and at most {threshold} in more than "
+            f"{offset:.0%} of the {counts.shape[0]} cells"
+        )
+    position = mean_log2[candidates] + np.log(frequency[candidates] - offset) / slope
+    position = np.round(position, _DECIMALS)
+    order = np.argsort(-position, kind="stable")
+    selected = np.zeros(len(n_above), bool)
+    selected[candidates[order[:n_genes]]] = True
+    last_kept = position[order[n_genes - 1]]
+    first_left = position[order[n_genes]] if n_genes < len(order) else last_kept - 2 * 10.0**-_DECIMALS
+    return GeneSelection(
+        selected=selected,
+        mean_log2=mean_log2,
+        near_zero_frequency=frequency,
+        eligible=eligible,
+        b=float((last_kept + first_left) / 2),
+        slope=slope,
+        offset=offset,
+        threshold=threshold,
+    )
+
+
+def normalize_library_size(counts, target=None):
+    """Scale every cell to the same total, so that sequencing depth is no longer the main difference between cells.
+
+    Parameters
+    ----------
+    counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes)
+        Counts, not negative.
+    target : float, optional
+        Total of every cell afterwards; the median total of the given cells by default.
+
+    Returns
+    -------
+    ndarray or CSR matrix of float32, shape (n_cells, n_genes)
+        ``counts / row sum * target``, sparse for sparse input.
+
+    Raises
+    ------
+    ValueError
+        A cell without counts, negative or non-finite counts, or a `target` that is not positive.
+    """
+    values, totals = _checked_totals(counts)
+    if target is None:
+        target = np.median(totals)
+    if not (np.isfinite(target) and target > 0):
+        raise ValueError(f"target must be a positive number (counts per cell), got {target!r}")
+    factors = (target / totals)[:, np.newaxis]
+    if sparse.issparse(values):
+        return values.multiply(factors).tocsr().astype(np.float32)
+    return (values * factors).astype(np.float32)
+
+
+def log2p1(x):
+    """Take log2(x + 1), which keeps zeros zero and makes fold changes differences.
+
+    Parameters
+    ----------
+    x : array, DataFrame or CSR/CSC matrix
+        Above -1; normalised counts.
+
+    Returns
+    -------
+    ndarray or sparse matrix of float32
+        Same shape, sparse for sparse input.
+
+    Raises
+    ------
+    ValueError
+        A value of -1 or below.
+    """
+    if sparse.issparse(x):
+        logged = x.astype(np.float32)  # always a copy
+        logged.data = log2p1(x.data)
+        return logged
+    values = np.asarray(x, dtype=np.float32)
+    if values.size and not values.min() > -1:
+        raise ValueError(f"x must be above -1 everywhere, got {values.min()}")
+    return np.log2(values + 1)
+
+
+class GeneSelector(SelectorMixin, BaseEstimator):
+    """Gene selection by the dropout curve as a transformer, so that test cells have no say in it.
+
+    Parameters
+    ----------
+    n_genes, threshold, slope, offset, min_cells
+        As for `select_genes`.
+
+    Attributes
+    ----------
+    selection_ : GeneSelection
+        What was chosen among the training cells, and the curve.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Gene names, where a DataFrame was given.
+    """
+
+    def __init__(self, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, min_cells=10):
+        self.n_genes = n_genes
+        self.threshold = threshold
+        self.slope = slope
+        self.offset = offset
+        self.min_cells = min_cells
+
+    def fit(self, X, y=None):
+        """Select genes on the counts `X` of shape (n_cells, n_genes_in); `y` is ignored."""
+        X = validate_data(self, X, accept_sparse=_SPARSE, ensure_min_samples=2)
+        self.selection_ = select_genes(X, **self.get_params())
+        return self
+
+    def _get_support_mask(self):
+        check_is_fitted(self)
+        return self.selection_.selected
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        return tags
+
+
+class LibrarySizeNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """`normalize_library_size` with the median total of the training cells.
+
+    Attributes
+    ----------
+    target_ : float
+        Median total count of the training cells.
+    n_features_in_ : int
+    """
+
+    def fit(self, X, y=None):
+        """Learn the median total of the counts `X` of shape (n_cells, n_genes); `y` is ignored."""
+        validate_data(self, X, accept_sparse=_SPARSE)
+        _, totals = _checked_totals(X)
+        self.target_ = float(np.median(totals))
+        return self
+
+    def transform(self, X):
+        """Scale the cells of `X` to `target_`; ndarray or CSR of float32, (n_cells, n_genes)."""
+        check_is_fitted(self)
+        validate_data(self, X, accept_sparse=_SPARSE, reset=False)
+        return normalize_library_size(X, self.target_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Z-score with the mean and population SD (ddof 0) of the training cells; dense float32 out.
+
+    Parameters
+    ----------
+    constant : {"error", "zero"}
+        What to do with a column that never varies in the training cells. ``"error"`` names it: right for whole
+        data sets, where such a column is a mistake. ``"zero"`` sets it to 0 in all cells, also in later cells that
+        differ: right within cross-validation, where a gene that varies in the whole data may not vary in a
+        training fold, and a model can have learned nothing about it.
+
+    Attributes
+    ----------
+    scaler_ : sklearn.preprocessing.StandardScaler
+    constant_ : ndarray of bool, shape (n_features,)
+        The columns that did not vary.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        Names, where a DataFrame was given.
+    """
+
+    def __init__(self, constant="error"):
+        self.constant = constant
+
+    def fit(self, X, y=None):
+        """Learn mean and SD of `X`, shape (n_cells, n_features), dense or sparse; `y` is ignored."""
+        if self.constant not in ("error", "zero"):
+            raise ValueError(f"constant must be 'error' or 'zero', got {self.constant!r}")
+        X = self._dense(X, reset=True)
+        self.constant_ = np.ptp(X, axis=0) == 0
+        if self.constant == "error" and self.constant_.any() and len(X) > 1:
+            names = getattr(self, "feature_names_in_", np.arange(X.shape[1]))[self.constant_]
+            raise ValueError(
+                f"{len(names)} of {X.shape[1]} columns have the same value in all {len(X)} cells and cannot be "
+                f"z-scored: {some(names)}. Leave them out, or set constant='zero'"
+            )
+        self.scaler_ = StandardScaler().fit(X)
+        return self
+
+    def transform(self, X):
+        """Z-scores of `X`: float32 ndarray (n_cells, n_features)."""
+        check_is_fitted(self)
+        Z = self.scaler_.transform(self._dense(X, reset=False)).astype(np.float32)
+        Z[:, self.constant_] = 0
+        return Z
+
+    def inverse_transform(self, X):
+        """Put z-scores back into the units of the training data: float32 ndarray (n_cells, n_features)."""
+        check_is_fitted(self)
+        return self.scaler_.inverse_transform(check_array(X, dtype=np.float64)).astype(np.float32)
+
+    def _dense(self, X, reset):
+        X = validate_data(self, X, accept_sparse=_SPARSE, reset=reset, dtype=np.float64)
+        return X.toarray() if sparse.issparse(X) else X
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def expression_pipeline(scale=True) -> Pipeline:
+    """Build the preprocessing of counts that learns from training cells alone: library size, log2(x + 1), z-score.
+
+    Parameters
+    ----------
+    scale : bool
+        Whether to z-score (genes that do not vary in the training cells become 0, see `Standardizer`).
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        Takes counts (n_cells, n_genes), dense or sparse; gives float32, dense when scaled and else as it came in.
+    """
+    log = FunctionTransformer(log2p1, accept_sparse=True, feature_names_out="one-to-one")
+    steps = [LibrarySizeNormalizer(), log]
+    return make_pipeline(*steps, Standardizer(constant="zero")) if scale else make_pipeline(*steps)
+
+
+def _cells_above(counts, threshold) -> tuple[np.ndarray, np.ndarray]:
+    """For each gene, the number of cells above the threshold and the sum of log2(count) over them."""
+    n_genes = counts.shape[1]
+    if sparse.issparse(counts):
+        counts = counts.tocsr()
+        above = counts.data > threshold
+        genes = counts.indices[above]
+        n_above = np.bincount(genes, minlength=n_genes)
+        return n_above, np.bincount(genes, weights=np.log2(counts.data[above]), minlength=n_genes)
+
+    n_above, log_sum = np.zeros(n_genes, np.int64), np.zeros(n_genes)
+    width = max(1, _BLOCK // counts.shape[0])
+    for start in range(0, n_genes, width):
+        block = counts[:, start : start + width]
+        above = block > threshold
+        n_above[start : start + width] = above.sum(axis=0)
+        logs = np.log2(block, where=above, out=np.zeros(block.shape))
+        log_sum[start : start + width] = logs.sum(axis=0)
+    return n_above, log_sum
+
+
+def _checked_totals(counts):
+    """Check counts and return them as array or sparse matrix, with the total of each cell in float64."""
+    cells = counts.index if isinstance(counts, pd.DataFrame) else None
+    values = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
+    check_non_negative(values, "library-size normalisation (counts expected)")
+    totals = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
+    empty = np.flatnonzero(totals == 0)
+    if len(empty):
+        names = empty if cells is None else cells[empty]
+        raise ValueError(
+            f"{len(empty)} of {len(totals)} cells have no counts at all and cannot be normalised; leave them out: "
+            f"{some(names)}"
+        )
+    return values, totals
+
+
+def _check_at_least(name, value, least, integer=False) -> None:
+    if isinstance(value, bool) or (integer and not isinstance(value, int | np.integer)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if not value >= least:
+        raise ValueError(f"{name} must be at least {least}, got {value!r}")

@@ -1,0 +1,1 @@
+"""Readers: one module per file format (`tables`, `anndata`, `counts`) or publication (`scala`, `gouwens`, ...)."""

@@ -1,0 +1,246 @@
+"""Patch-seq with a known answer: simulated counts, cell types, and outputs that a known set of genes drives."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from scipy.spatial.distance import pdist
+
+from sbnn.data.checks import OKABE_ITO
+from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.paired import PairedData
+from sbnn.data.preprocessing import log2p1, normalize_library_size
+
+# Shares of the variance of a gene programme: between families, between types of a family, between cells of a type.
+_PROGRAMME_SHARES = (0.40, 0.15, 0.45)
+_DRAWS = 100  # of family centres in the space of the programmes
+# Shares of the variance of a gene: of a mix of programmes, of what the type leads to expect of that mix, of a profile
+# over types of its own, and of each cell. A true gene has a share of 40 to 60 % in the programmes.
+_TRUE_LOADING = (0.4, 0.6)
+_MARKER_SHARES = (0.0, 0.3, 0.2, 0.5)
+_OTHER_SHARES = (0.0, 0.0, 0.04, 0.96)
+_FRACTION_MARKERS = 0.5  # of the genes that drive nothing
+_CURVATURE = 0.3  # share of a noise-free output's variance that is not linear in the latent
+_WAVES, _WAVE_LENGTH = 200, 1.5  # random Fourier features, length scale in SD of the latent
+
+# Chosen by the 1000 selected genes of Scala et al. (2021), where 44 % of the counts are zero, the normalised means have
+# a median of 190 and a tail to 20 000, log2(x + 1) has an SD of 3.4, and types explain 22 % of its variance.
+_LOG2_LEAST, _LOG2_TAIL = 4.0, 0.9
+_LOG2_SD = (2.0, 3.0)
+_LOG2_LIBRARY_SD = 0.7
+_DISPERSION = 0.6
+_LOG2_DROPOUT, _DROPOUT_SLOPE = 5.5, 1.5
+
+_HUES = OKABE_ITO[:-1]  # black cannot be made darker
+
+_FORMAT = 1  # to be raised whenever the same parameters come to give other data
+
+
+def simulate_patchseq(
+    n_cells: int = 600,
+    n_genes: int = 300,
+    n_outputs: int = 16,
+    n_latent: int = 2,
+    n_true_genes: int = 25,
+    noise: float = 0.5,
+    n_families: int = 4,
+    n_types: int = 12,
+    random_state: int = 0,
+) -> PairedData:
+    """Simulate paired counts and outputs whose genes, latent space and attainable accuracy are known.
+
+    1. Cells belong to types of unequal size, types to families. `n_latent` gene programmes differ between families,
+       types and cells.
+    2. The true genes take about half of their variance from a random mix of the programmes, the rest is each gene's
+       own. Of the other genes half are markers: they follow a profile over types of their own and the programmes as
+       far as the type of a cell foretells them, so that they correlate with the outputs, but tell nothing of a cell
+       beyond its type. The rest hardly depend on type.
+    3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes, all weighed alike.
+    4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function without linear part
+       (30 %; random Fourier features, Rahimi & Recht 2007), plus Gaussian noise, in units of its own.
+    5. Counts are negative binomial around library size times gene level, levels with a heavy tail, and are lost with
+       a probability that falls with the expected count, as in Splatter (Zappia et al., Genome Biology 18, 174, 2017).
+
+    Parameters
+    ----------
+    n_cells, n_genes, n_outputs : int
+        Size: n of at least ``n_latent + 3``, p of at least 2, q of at least 1.
+    n_latent : int
+        Dimension d of the latent, at most `n_true_genes`.
+    n_true_genes : int
+        Number of genes that drive the outputs, at most `n_genes`.
+    noise : float
+        SD of the noise in SD of the noise-free output; the best possible R2 is about ``1 / (1 + noise**2)``.
+    n_families, n_types : int
+        Labels: at least one type for each family. Rare types may have no cell.
+    random_state : int
+        Seed. The same parameters give the same data.
+
+    Returns
+    -------
+    PairedData
+        `X` is log2(normalised counts + 1) and `counts` the raw int64 counts, (n_cells, n_genes); `Y` (n_cells,
+        n_outputs). `truth` holds ``"genes"`` (names in column order), ``"latent"`` (n_cells, n_latent), ``"outputs"``
+        (noise-free, as `Y`) and ``"r2"``, the R2 of the noise-free outputs, pooled over z-scored outputs. Every gene
+        is counted in at least one cell and every cell has counts.
+
+    Raises
+    ------
+    TypeError
+        Sizes or seed that are not integers, noise that is not a number.
+    ValueError
+        Sizes out of range.
+    """
+    parameters = dict(locals())
+    _check_parameters(**parameters)
+    rng = np.random.default_rng(int(random_state))
+
+    family_of_type = np.sort(np.arange(n_types) % n_families)
+    types = rng.choice(n_types, size=n_cells, p=rng.dirichlet(np.full(n_types, 3.0)))
+    expected, programmes = _programmes(family_of_type, types, n_latent, rng)
+    is_true = np.zeros(n_genes, dtype=bool)
+    is_true[rng.permutation(n_genes)[:n_true_genes]] = True
+    directions = rng.standard_normal((n_latent, n_genes))
+    directions /= np.linalg.norm(directions, axis=0)
+    own_profile = rng.standard_normal((n_types, n_genes))[types]
+    own = rng.standard_normal((n_cells, n_genes))
+    parts = (programmes @ directions, expected @ directions, own_profile, own)
+    activity = sum(np.sqrt(share) * part for share, part in zip(_gene_shares(is_true, rng), parts, strict=True))
+
+    latent = np.tanh(_standardize(activity[:, is_true] @ directions[:, is_true].T))
+    clean = _outputs(latent, n_outputs, rng)
+    noisy = clean + noise * rng.standard_normal(clean.shape)
+    r2 = 1 - np.mean((noisy - clean) ** 2 / noisy.var(axis=0))
+    offset, unit = rng.uniform(-100, 100, n_outputs), 10 ** rng.uniform(-1, 2, n_outputs)
+
+    counts = _counts(activity, rng)
+    gene_names = _numbered("gene", n_genes)
+    cell_names = _numbered("cell", n_cells)
+    family_names = np.array(_numbered("family ", n_families))
+    type_names = np.array([f"type {family + 1}.{i + 1}" for family, i in _within_family(family_of_type)])
+    labels = pd.DataFrame({"family": family_names[family_of_type[types]], "type": type_names[types]}, index=cell_names)
+    return PairedData(
+        X=log2p1(normalize_library_size(counts)),
+        Y=offset + unit * noisy,
+        gene_names=gene_names,
+        feature_names=_numbered("output", n_outputs),
+        cell_names=cell_names,
+        labels=labels,
+        colors=dict(zip(type_names.tolist(), _type_colors(family_of_type), strict=True)),
+        counts=counts,
+        name="simulated",
+        source=f"simulated, {n_true_genes} of {n_genes} genes drive the outputs through {n_latent} latent dimensions",
+        sha256=fingerprint_parameters(
+            {"generator": "simulate_patchseq", "format": _FORMAT, **parameters, "noise": float(noise)}
+        ),
+        truth={
+            "genes": [name for name, true in zip(gene_names, is_true, strict=True) if true],
+            "latent": latent,
+            "outputs": offset + unit * clean,
+            "r2": float(r2),
+        },
+    )
+
+
+def _check_parameters(random_state, noise, **sizes) -> None:
+    for name, value in {**sizes, "random_state": random_state}.items():
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise TypeError(f"{name} must be an integer, got {value!r}")
+    if isinstance(noise, bool) or not isinstance(noise, Real):
+        raise TypeError(f"noise must be a number, got {noise!r}")
+    if not 0 <= noise < np.inf:
+        raise ValueError(f"noise must be finite and not negative, got {noise!r}")
+    if random_state < 0:
+        raise ValueError(f"random_state must not be negative, got {random_state}")
+    least = {
+        "n_latent": 1,
+        "n_true_genes": sizes["n_latent"],
+        "n_genes": max(2, sizes["n_true_genes"]),
+        "n_outputs": 1,
+        "n_cells": sizes["n_latent"] + 3,  # with fewer, a linear map of the latent fits everything
+        "n_families": 1,
+        "n_types": sizes["n_families"],
+    }
+    for name, bound in least.items():
+        if sizes[name] < bound:
+            given = ", ".join(f"{key}={value}" for key, value in sizes.items())
+            raise ValueError(f"{name} must be at least {bound}, got {sizes[name]} (of {given})")
+
+
+def _programmes(family_of_type, types, n_latent, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Activity of the programmes as the type of a cell foretells it, and as it is, both (n_cells, n_latent)."""
+    between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)
+    # Of many draws of family centres, the one whose nearest two are farthest apart: families are to be told apart.
+    draws = rng.standard_normal((_DRAWS, family_of_type[-1] + 1, n_latent))
+    draws *= np.sqrt(n_latent) / np.linalg.norm(draws, axis=2, keepdims=True).mean(axis=1, keepdims=True)
+    centres = max(draws, key=lambda points: pdist(points).min(initial=np.inf))
+    of_type = between_families * centres[family_of_type]
+    of_type += between_types * rng.standard_normal(of_type.shape)
+    expected = of_type[types]
+    return _standardize(expected), _standardize(expected + between_cells * rng.standard_normal(expected.shape))
+
+
+def _gene_shares(is_true, rng) -> np.ndarray:
+    """Shares of the four sources of a gene's variance, (4, n_genes)."""
+    is_marker = rng.random(len(is_true)) < _FRACTION_MARKERS
+    shares = np.where(is_marker[:, np.newaxis], _MARKER_SHARES, _OTHER_SHARES)
+    loading = rng.uniform(*_TRUE_LOADING, is_true.sum())
+    shares[is_true] = np.column_stack([loading, 0 * loading, 0 * loading, 1 - loading])
+    return shares.T
+
+
+def _outputs(latent, n_outputs, rng) -> np.ndarray:
+    """Noise-free outputs of about unit variance, (n_cells, n_outputs): a linear part and a smooth rest."""
+    n_cells, n_latent = latent.shape
+    linear = _standardize(latent @ rng.standard_normal((n_latent, n_outputs)))
+    frequencies = rng.standard_normal((n_latent, _WAVES)) / (_WAVE_LENGTH * latent.std(axis=0)[:, np.newaxis])
+    waves = np.cos(latent @ frequencies + rng.uniform(0, 2 * np.pi, _WAVES))
+    smooth = waves @ rng.standard_normal((_WAVES, n_outputs))
+    design = np.column_stack([np.ones(n_cells), latent])
+    curved = _standardize(smooth - design @ np.linalg.lstsq(design, smooth)[0])
+    return np.sqrt(1 - _CURVATURE) * linear + np.sqrt(_CURVATURE) * curved
+
+
+def _counts(activity, rng) -> np.ndarray:
+    """Counts of int64, (n_cells, n_genes), with no empty row or column."""
+    n_cells, n_genes = activity.shape
+    log2_mean = _LOG2_LEAST + rng.gamma(2, _LOG2_TAIL, n_genes) + rng.uniform(*_LOG2_SD, n_genes) * activity
+    log2_mean += rng.normal(0, _LOG2_LIBRARY_SD, (n_cells, 1))
+    mean, size = np.exp2(log2_mean), 1 / _DISPERSION
+    counts = rng.negative_binomial(size, size / (size + mean))
+    lost = rng.random(counts.shape) < 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
+    counts[lost] = 0
+    for axis in (0, 1):  # genes, then cells, with nothing left keep what was to be expected most
+        empty = np.flatnonzero(counts.sum(axis=axis) == 0)
+        at = (mean.argmax(axis=0)[empty], empty) if axis == 0 else (empty, mean.argmax(axis=1)[empty])
+        counts[at] = np.maximum(1, np.rint(mean[at])).astype(counts.dtype)
+    return counts
+
+
+def _type_colors(family_of_type) -> list[str]:
+    """One hue of a colour-blind-safe palette for each family, lighter from type to type, darker once hues run out."""
+    n_types = np.bincount(family_of_type)
+    colors = []
+    for family, i in _within_family(family_of_type):
+        rounds, hue = divmod(family, len(_HUES))
+        rgb = np.array([int(_HUES[hue][j : j + 2], 16) for j in (1, 3, 5)]) * 0.6**rounds
+        rgb += (255 - rgb) * 0.65 * i / n_types[family]
+        colors.append("#" + "".join(f"{round(level):02X}" for level in rgb))
+    return colors
+
+
+def _within_family(family_of_type) -> list[tuple[int, int]]:
+    """(family, position within the family) of each type."""
+    first = np.searchsorted(family_of_type, family_of_type)
+    return [(int(family), int(i)) for family, i in zip(family_of_type, np.arange(len(first)) - first, strict=True)]
+
+
+def _numbered(kind, size) -> list[str]:
+    return [f"{kind}{i:0{len(str(size))}d}" for i in range(1, size + 1)]
+
+
+def _standardize(x) -> np.ndarray:
+    """Z-scores; zero where nothing varies, as with a single type."""
+    return (x - x.mean(axis=0)) / np.where(np.ptp(x, axis=0) == 0, 1, x.std(axis=0))

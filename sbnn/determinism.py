@@ -1,0 +1,48 @@
+"""Arithmetic that gives the same bits every time: one thread unless asked for more, no denormal numbers."""
+
+import os
+import threading
+from contextlib import contextmanager
+
+_ONE_AT_A_TIME = threading.RLock()
+
+
+@contextmanager
+def reproducible(n_threads=1):
+    """Fix the number of threads, on which the order of sums depends, and flush denormal numbers to zero.
+
+    The number of threads belongs to the process, not to a Python thread. So where several Python threads fit at the
+    same time, each waits for the others: no fit can change the arithmetic of another. Workers that are processes of
+    their own do not wait. Blocks may be nested within a Python thread; the innermost number counts.
+
+    Weights under a strong penalty decay towards zero, and arithmetic on denormal numbers is a hundred times slower.
+
+    Parameters
+    ----------
+    n_threads : int
+        For torch, BLAS and OpenMP.
+    """
+    import torch  # takes seconds, and what only reads or draws does not need it
+    from threadpoolctl import threadpool_limits
+
+    with _ONE_AT_A_TIME:
+        threads = torch.get_num_threads()
+        flushed = bool(torch.full((1,), 1e-40).mul(1.0).eq(0))
+        torch.set_num_threads(n_threads)
+        torch.set_flush_denormal(True)
+        try:
+            with threadpool_limits(n_threads):
+                yield
+        finally:
+            torch.set_flush_denormal(flushed)
+            torch.set_num_threads(threads)
+
+
+def _forget_other_threads():
+    """Begin anew in a forked process, where a thread that held the lock does not exist."""
+    global _ONE_AT_A_TIME
+    _ONE_AT_A_TIME = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)

@@ -1,0 +1,264 @@
+"""Cross-validation of any scikit-learn-style estimator: parallel, resumable, and blind to the test fold.
+
+Every finished fold of every grid point is written to disk before the next one starts, so a killed run goes on where it
+stopped. Each fit runs on one thread, so the numbers do not depend on the number of workers.
+"""
+
+import inspect
+import json
+import time
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.model_selection import ParameterGrid
+from tqdm.auto import tqdm
+
+from sbnn.data.paired import PairedData
+from sbnn.determinism import reproducible
+from sbnn.evaluation.folds import SCALINGS, check_folds, paper_folds, source_arrays, split_fold
+from sbnn.evaluation.runs import ResumableRun, configured, fit_key
+from sbnn.metrics import feature_r2, pooled_r2
+from sbnn.results import Record
+
+
+def cross_validate(
+    estimator,
+    data,
+    folds=None,
+    param_grid=None,
+    n_jobs=1,
+    *,
+    scaling="fold",
+    results=None,
+    overwrite=False,
+    seed=0,
+    batched=None,
+    members_at_once=None,
+    verbose=True,
+):
+    """Fit and score an estimator on every fold, for every point of a parameter grid.
+
+    Parameters
+    ----------
+    estimator : scikit-learn-style regressor
+        Needs ``fit``, ``predict``, ``get_params``, ``set_params``. Where it has them, ``transform`` (latent space),
+        ``get_support`` (selected genes), ``gene_norms_`` and ``history_`` are kept too; if its ``fit`` takes
+        ``eval_set``, the test fold is handed over for the curves over epochs, never to choose anything. Two hooks are
+        optional: ``path_parameter`` with ``fit_path``, and ``is_trained_together`` with ``fit_together``, which fits
+        several models at once.
+    data : PairedData or tuple (X, Y)
+    folds : list of (train, test), optional
+        Positions of the cells; `paper_folds` by default.
+    param_grid : dict of lists or list of dicts, optional
+        As in scikit-learn's ``ParameterGrid``. An estimator with a ``path_parameter`` is fitted along that parameter
+        with warm starts.
+    n_jobs : int
+        Worker processes; the result is the same for any number. Inside ``joblib.parallel_config("dask")`` the fits run
+        on a Dask cluster.
+    scaling : {"fold", "all", "none"}
+        ``"fold"`` learns mean and SD on the training cells of every fold, and the library size that counts are
+        normalised to, where `X` is log2 of the library-size normalised counts plus one. ``"all"`` z-scores over all
+        cells, test cells included: a leak, kept because the published numbers were computed so. Both centre on the
+        training mean. ``"none"`` hands the data over as they are.
+    results : str or path-like, optional
+        File to save to. If it exists, what it holds is not computed again; after a kill, neither is what was
+        finished (kept beside it in ``<results>.parts``).
+    overwrite : bool
+        Compute everything anew. The old file is replaced only when all is done.
+    seed : int
+        ``random_state`` for an estimator whose own is None.
+    batched : bool, optional
+        Train all folds, penalties and seeds at once, as ensembles in batched matrix products, where the estimator can
+        (``SparseBottleneckRegressor(protocol="paper")``). None leaves it to the estimator, which does so on a CUDA
+        device and nowhere else. An ensemble draws the numbers of single
+        fits but adds in another order: the last bits differ, as between devices, and the difference may grow in
+        training. So ``batched=True`` is part of what identifies a result, as the parameter `device` is, and what was
+        fitted one by one is not mixed with it; with a CUDA device it says nothing new and is not.
+    members_at_once : int, optional
+        Largest ensemble, which is all that a killed run loses; see the hook `fit_together` of the estimator.
+    verbose : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Record
+        ``experiment="cross-validation"``; ``values`` has, over (folds, grid points): ``test_r2``, ``train_r2``,
+        ``seconds`` (CPU; an equal share of an ensemble's), ``n_selected``; over (folds, grid points, outputs):
+        ``test_feature_r2``, ``train_feature_r2``; over (folds, grid points, genes): ``selected`` (bool) and
+        ``gene_norms``; lists indexed [grid point][fold]: ``test_predictions`` and ``test_latent`` (arrays over the
+        test cells, in units of the scaled data) and ``history`` (tables); and ``gene_names``, ``feature_names``.
+        Entries an estimator does not offer are left out.
+
+    Raises
+    ------
+    ValueError
+        If a fold has no training or test cell, shares a cell between them or points outside the data; if `scaling` is
+        unknown; if `results` holds something else than (a part of) this experiment and `overwrite` is False; if a
+        device is asked for that is not there; if `batched` is True for another estimator; if a fit of an ensemble gave
+        no finite numbers, after all others are finished and saved.
+    MemoryError
+        If a GPU cannot hold even one network.
+    OSError
+        If the results cannot be written; checked before the first fit.
+    """
+    data = data if isinstance(data, PairedData) else PairedData(*data)
+    if scaling not in SCALINGS:
+        raise ValueError(f"scaling: {scaling!r} is unknown, expected one of {SCALINGS}")
+    if data.Y.shape[1] == 0:
+        raise ValueError(f"data: {data.name!r} has no outputs to predict")
+    folds = check_folds(paper_folds(len(data.X)) if folds is None else folds, len(data.X))
+    points = list(ParameterGrid({} if param_grid is None else param_grid))
+    models = [configured(estimator, point, seed) for point in points]
+
+    run = ResumableRun(results, overwrite)
+    keys = [[fit_key(data, model, fold, scaling, run.known, batched) for fold in folds] for model in models]
+    if run.has_all(keys):
+        return run.stored
+    together = [_is_trained_together(model, batched, data.X) for model in models]
+    run.begin()
+
+    # One task is one fit, or one warm-started path of fits along the estimator's path parameter.
+    tasks = [
+        (group, f)
+        for group in _paths(estimator, points)
+        for f in range(len(folds))
+        if not all(run.is_done(g, f) for g in group)
+    ]
+    scaled = source_arrays(data, scaling)
+    jobs = (
+        delayed(_fit_and_score)([models[g] for g in group], scaled, folds[f], scaling, (group, f))
+        for group, f in tasks
+        if not together[group[0]]
+    )
+    members = [(g, f) for group, f in tasks for g in group if together[g]]
+    finished = chain(
+        Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs),
+        _fit_and_score_together(models, members, scaled, folds, scaling, members_at_once, n_jobs),
+    )
+    with tqdm(total=len(tasks), desc=f"{data.name}: folds", disable=not verbose) as bar:
+        for (group, f), outcomes in finished:
+            for g, outcome in zip(group, outcomes, strict=True):
+                run.keep(g, f, outcome, _record(data, [points[g]], [folds[f]], seed))
+            bar.update()
+
+    settings = {"batched": True} if any(together) else {}
+    return run.finish(_record(data, points, folds, seed), data, estimator, scaling, **settings)
+
+
+def _record(data, points, folds, seed):
+    return Record("cross-validation", data.name, data.sha256, points, seed, folds=folds)
+
+
+def _paths(estimator, points):
+    """Group the grid points that differ in the path parameter only."""
+    parameter = getattr(estimator, "path_parameter", None)
+    if parameter is None:
+        return [[g] for g in range(len(points))]
+    groups = {}
+    for g, point in enumerate(points):
+        rest = json.dumps({k: repr(v) for k, v in point.items() if k != parameter}, sort_keys=True)
+        groups.setdefault(rest, []).append(g)
+    return list(groups.values())
+
+
+def _fit_and_score(models, data, fold, scaling, label):
+    """Outcomes of one task, with its label; runs in a worker."""
+    with reproducible():
+        X_train, Y_train, X_test, Y_test = split_fold(data, fold, scaling)
+        outcomes = []
+        started = time.process_time()
+        for model in _fitted(models, X_train, Y_train, X_test, Y_test):
+            seconds = time.process_time() - started
+            outcomes.append({"seconds": seconds, **_score(model, X_train, Y_train, X_test, Y_test)})
+            started = time.process_time()
+    return label, outcomes
+
+
+def _is_trained_together(model, batched, X):
+    """Ask the estimator; one without the hook is fitted by itself."""
+    if hasattr(model, "is_trained_together"):
+        return model.is_trained_together(batched, X)
+    if batched:
+        raise ValueError(f"batched: {type(model).__name__} cannot be trained in ensembles, it has no fit_together")
+    return False
+
+
+def _fit_and_score_together(models, members, data, folds, scaling, members_at_once, n_jobs):
+    """Outcomes of pairs (grid point, fold) that are trained as ensembles, labelled as those of single tasks."""
+    failed = {}
+    if not members:
+        return
+    ensembles = models[members[0][0]].fit_together(
+        [models[g] for g, _ in members],
+        [f for _, f in members],
+        lambda f: split_fold(data, folds[f], scaling),
+        members_at_once,
+        n_jobs,
+    )
+    for fitted in ensembles:
+        for i, model, arrays, seconds in fitted:
+            g, f = members[i]
+            try:
+                with reproducible():
+                    outcome = {"seconds": seconds, **_score(model, *arrays)}
+            except ValueError as error:  # its predictions are not finite; those of the others may be
+                failed[g, f] = error
+            else:
+                yield ([g], f), [outcome]
+    if failed:
+        (g, f), error = next(iter(failed.items()))
+        raise ValueError(
+            f"{len(failed)} of {len(members)} fits cannot be scored, the first on fold {f} with {models[g]!r}: {error}"
+        ) from error
+
+
+def _fitted(models, X_train, Y_train, X_test, Y_test):
+    parameter = getattr(models[0], "path_parameter", None)
+    if parameter is not None and len(models) > 1:
+        yield from models[0].fit_path(X_train, Y_train, [getattr(model, parameter) for model in models])
+        return
+    for model in models:
+        watched = "eval_set" in inspect.signature(model.fit).parameters
+        yield model.fit(X_train, Y_train, **({"eval_set": (X_test, Y_test)} if watched else {}))
+
+
+def _score(model, X_train, Y_train, X_test, Y_test):
+    mean = Y_train.mean(0, dtype=np.float64)
+    outcome = {}
+    for part, X, Y in (("test", X_test, Y_test), ("train", X_train, Y_train)):
+        predicted = np.asarray(model.predict(X)).reshape(Y.shape)
+        outcome[f"{part}_r2"] = pooled_r2(Y, predicted, mean)
+        outcome[f"{part}_feature_r2"] = feature_r2(Y, predicted, mean)
+        if part == "test":
+            outcome["test_predictions"] = predicted.astype(np.float32)
+    if hasattr(model, "get_support"):
+        outcome["selected"] = np.asarray(model.get_support())
+        outcome["n_selected"] = int(outcome["selected"].sum())
+    if hasattr(model, "gene_norms_"):
+        outcome["gene_norms"] = model.gene_norms_.astype(np.float32)
+    if hasattr(model, "transform"):
+        outcome["test_latent"] = np.asarray(model.transform(X_test)).astype(np.float32)
+    if hasattr(model, "history_"):
+        outcome["history"] = model.history_.astype({c: "float32" for c in model.history_.select_dtypes("float64")})
+    return outcome
+
+
+def epoch_curves(record, **params):
+    """Curves over epochs of one grid point, all folds in one tidy table.
+
+    Parameters
+    ----------
+    record : Record
+        From `cross_validate`, of an estimator with ``history_``.
+    **params
+        The grid point, see `Record.find`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of ``history_`` and ``fold``.
+    """
+    tables = record.history[record.find(**params)]
+    return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)

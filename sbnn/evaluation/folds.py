@@ -1,0 +1,124 @@
+"""Folds of the cells, and the arrays of a fold, scaled without a look at its test cells."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.preprocessing import StandardScaler
+
+from sbnn.data.preprocessing import Standardizer, expression_pipeline, log2p1, normalize_library_size
+
+SCALINGS = ("fold", "all", "none")
+
+
+def paper_folds(n, n_folds=10, seed=42):
+    """Folds of the published cross-validation.
+
+    One permutation of NumPy's legacy generator; test block i holds its positions ``i * (n // n_folds)`` to
+    ``(i + 1) * (n // n_folds)``, everything else trains. The last ``n % n_folds`` cells are never tested.
+
+    Parameters
+    ----------
+    n : int
+        Number of cells.
+    n_folds : int
+    seed : int
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        Training and test positions of every fold, in the order of the permutation.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer cells than folds: a fold would have no test cell.
+
+    References
+    ----------
+    Bernaerts, Berens and Kobak, arXiv 2006.10411.
+    """
+    size = n // n_folds
+    if n_folds < 2 or size < 1:
+        raise ValueError(f"n_folds: {n_folds} folds of {n} cells leave a fold without a test or training cell")
+    order = np.random.RandomState(seed).permutation(n)  # noqa: NPY002 -- the published folds come from this generator
+    blocks = [slice(i * size, (i + 1) * size) for i in range(n_folds)]
+    return [(np.delete(order, block), order[block]) for block in blocks]
+
+
+def check_folds(folds, n):
+    """Folds as pairs of arrays; an error if one is empty, leaves the data or tests a training cell."""
+    checked = []
+    for i, (train, test) in enumerate(folds):
+        train, test = np.asarray(train), np.asarray(test)
+        for name, cells in (("training", train), ("test", test)):
+            if cells.size == 0:
+                raise ValueError(f"folds: fold {i} has no {name} cell")
+            if cells.dtype.kind not in "iu" or cells.min() < 0 or cells.max() >= n:
+                raise ValueError(f"folds: the {name} cells of fold {i} must be positions from 0 to {n - 1}")
+        shared = np.intersect1d(train, test)
+        if shared.size:
+            raise ValueError(
+                f"folds: fold {i} has {shared.size} cell(s) both in training and in test, e.g. {shared[0]}"
+            )
+        checked.append((train, test))
+    if not checked:
+        raise ValueError("folds: there is none")
+    return checked
+
+
+def zscored(data):
+    """Arrays z-scored over all cells, in double precision until the end."""
+    X, Y = (StandardScaler().fit_transform(a.astype(np.float64)) for a in (data.X, data.Y))
+    return X.astype(np.float32), Y.astype(np.float32), None
+
+
+def _counts_behind(data):
+    """The raw counts, if X is what `expression_pipeline` makes of them; else None: X was normalised in another way.
+
+    So it is for some of the genes of a larger set, whose sum is not the library size of a cell.
+    """
+    counts = data.counts
+    if counts is None or (np.asarray(counts.sum(axis=1)) == 0).any():
+        return None
+    expected = log2p1(normalize_library_size(counts))
+    expected = expected.toarray() if sparse.issparse(expected) else expected
+    return counts if np.allclose(expected, data.X, rtol=1e-4, atol=1e-4) else None
+
+
+def source_arrays(data, scaling):
+    """What folds are cut from: genes, outputs and, where genes can be normalised anew in every fold, counts or None."""
+    return zscored(data) if scaling == "all" else (data.X, data.Y, _counts_behind(data))
+
+
+def split_fold(data, fold, scaling):
+    """Training and test arrays of a fold, scaled without a look at the test cells (but for "all")."""
+    X, Y, counts = data
+    train, test = fold
+    if scaling == "fold":
+        scaler = Standardizer(constant="zero") if counts is None else expression_pipeline()
+        source = X if counts is None else counts
+        X_train, X_test = scaler.fit_transform(source[train]), scaler.transform(source[test])
+        scaler = StandardScaler().fit(Y[train].astype(np.float64))
+        Y_train, Y_test = (scaler.transform(Y[cells].astype(np.float64)) for cells in fold)
+    else:
+        X_train, X_test, Y_train, Y_test = X[train], X[test], Y[train], Y[test]
+    if scaling == "all":
+        X_test, X_train = X_test - X_train.mean(0), X_train - X_train.mean(0)
+        Y_test, Y_train = Y_test - Y_train.mean(0), Y_train - Y_train.mean(0)
+    return tuple(np.ascontiguousarray(a, dtype=np.float32) for a in (X_train, Y_train, X_test, Y_test))
+
+
+def split_and_scale(data, fold, scaling="fold"):
+    """Training and test arrays of a fold, as `cross_validate` hands them to an estimator.
+
+    Parameters
+    ----------
+    data : PairedData
+    fold : tuple of ndarray
+        Positions of the training and of the test cells.
+    scaling : {"fold", "all", "none"}
+
+    Returns
+    -------
+    X_train, Y_train, X_test, Y_test : ndarray of float32
+    """
+    return split_fold(source_arrays(data, scaling), fold, scaling)

@@ -1,0 +1,95 @@
+"""A model of all cells, with everything its figures need: the map of the cells, predictions, kept genes.
+
+Nothing here measures accuracy; that is what `sbnn.evaluation.crossval` is for.
+"""
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import StandardScaler
+
+from sbnn.determinism import reproducible
+from sbnn.evaluation.runs import configured, described
+from sbnn.metrics import feature_r2, pooled_r2
+from sbnn.models.maps import embed
+from sbnn.results import Record, load, save
+
+
+def fit_full(estimator, data, *, results=None, overwrite=False, seed=0):
+    """Fit an estimator to all cells, z-scored, and keep what there is to see.
+
+    Parameters
+    ----------
+    estimator : scikit-learn-style regressor
+        With ``transform`` (latent space) and ``get_support`` (kept genes).
+    data : PairedData
+    results : str or path-like, optional
+        File to save to. If it already holds this fit, it is loaded instead.
+    overwrite : bool
+        Fit anew, whatever `results` holds.
+    seed : int
+        ``random_state`` for an estimator whose own is None, and of t-SNE.
+
+    Returns
+    -------
+    Record
+        ``experiment="fit"``; ``values`` has ``latent`` (n, d), ``embedding`` (n, 2: the latent space itself, or its
+        t-SNE if d > 2), ``predictions`` and ``outputs`` (n, q, z-scored), ``kept_genes`` (k names), ``expression``
+        and ``predicted_expression`` (n, k, z-scored; predicted from the latent space), ``selected`` (p, bool),
+        ``train_r2``, ``train_feature_r2`` (q), the names, labels and colours of the data; and ``gene_norms`` (p) and
+        ``history`` (table) where the estimator has them.
+
+    Raises
+    ------
+    ValueError
+        If `results` holds another fit and `overwrite` is False.
+    """
+    model = configured(estimator, {}, seed)
+    if results is not None and Path(results).exists() and not overwrite:
+        record = load(results)
+        settings = {"estimator": described(model, record.settings.get("estimator")), "scaling": "all"}
+        if (record.experiment, record.sha256, record.settings) == ("fit", data.sha256, settings):
+            return record
+        raise ValueError(
+            f"results: {results} holds another {record.experiment} of {record.dataset!r}; give another path, or "
+            "overwrite=True to fit anew"
+        )
+    settings = {"estimator": described(model), "scaling": "all"}
+    X, Y = (StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32) for a in (data.X, data.Y))
+    with reproducible():
+        model.fit(X, Y)
+        latent, kept = np.asarray(model.transform(X)), np.asarray(model.get_support())
+        predictions = np.asarray(model.predict(X)).reshape(Y.shape)
+        values = {
+            "latent": latent.astype(np.float32),
+            "embedding": embed(latent, seed).astype(np.float32),
+            "predictions": predictions.astype(np.float32),
+            "outputs": Y,
+            "selected": kept,
+            "kept_genes": data.gene_names[kept],
+            "expression": X[:, kept],
+            "predicted_expression": _expression_from_latent(model, X, latent, kept).astype(np.float32),
+            "train_r2": pooled_r2(Y, predictions, 0.0),
+            "train_feature_r2": feature_r2(Y, predictions, 0.0),
+            "gene_names": data.gene_names,
+            "feature_names": data.feature_names,
+            "cell_names": data.cell_names,
+            "labels": data.labels[["family", "type"]],
+            "colors": dict(data.colors),
+        }
+    for name in ("gene_norms", "history"):
+        if hasattr(model, f"{name}_"):
+            values[name] = getattr(model, f"{name}_")
+    record = Record("fit", data.name, data.sha256, [settings["estimator"]["params"]], seed, settings, [], values)
+    if results is not None:
+        save(record, results)
+    return record
+
+
+def _expression_from_latent(model, X, latent, kept):
+    """Predicted z-scores of the kept genes: by the model's own head, else by least squares on the latent space."""
+    if getattr(model, "reconstruct", False) and inspect.ismethod(getattr(model, "reconstruct_genes", None)):
+        return model.reconstruct_genes(X)
+    return LinearRegression().fit(latent, X[:, kept]).predict(latent)

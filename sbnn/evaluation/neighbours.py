@@ -1,0 +1,102 @@
+"""How well a map of the cells tells their families and types, by the labels of their nearest neighbours."""
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.neighbors import KNeighborsClassifier
+
+from sbnn.data.checks import UNKNOWN
+from sbnn.determinism import reproducible
+from sbnn.evaluation.folds import check_folds, paper_folds, source_arrays, split_fold
+from sbnn.results import Record
+
+NEIGHBOURS = 15
+LABELS = ("family", "type")
+
+
+def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
+    """Share of the cells whose label is that of most of their nearest other cells.
+
+    Parameters
+    ----------
+    latent : ndarray, shape (n, d), or Record
+        Points of the cells, or a record with ``latent`` and ``labels``, as from `sbnn.fit_full`. These are the cells
+        that the model was fitted to; `held_out_accuracy` asks about new ones.
+    labels : ndarray of str, shape (n,), or DataFrame with n rows, optional
+        One kind of label, or one per column. By default those of the record, families and types.
+    k : int
+        Neighbours that vote; of equal numbers of votes the first label in the alphabet wins.
+
+    Returns
+    -------
+    float, or Series by kind of label
+
+    Raises
+    ------
+    ValueError
+        If there are not more than `k` cells, or the labels are not as many as the cells.
+    """
+    if isinstance(latent, Record):
+        labels = latent.labels[list(LABELS)] if labels is None else labels
+        latent = latent.latent
+    if isinstance(labels, pd.DataFrame):
+        return pd.Series({kind: neighbour_accuracy(latent, labels[kind].to_numpy(), k) for kind in labels})
+    latent, labels = np.asarray(latent), np.asarray(labels, dtype=object).astype(str)
+    if labels.shape != (len(latent),):
+        raise ValueError(f"labels: expected {len(latent)}, one per cell, got shape {labels.shape}")
+    if not 1 <= k < len(latent):
+        raise ValueError(f"k: expected 1 to {len(latent) - 1}, fewer than the cells, got {k}")
+    classes, codes = np.unique(labels, return_inverse=True)
+    model = KNeighborsClassifier(k).fit(latent, codes)
+    nearest = model.kneighbors(return_distance=False)  # without the cell itself
+    votes = np.zeros((len(latent), len(classes)), dtype=np.int32)
+    np.add.at(votes, (np.arange(len(latent))[:, np.newaxis], codes[nearest]), 1)
+    return float((votes.argmax(1) == codes).mean())
+
+
+def held_out_accuracy(model, data, folds=None, k=NEIGHBOURS, n_jobs=1, *, scaling="fold"):
+    """Share of the held-out cells whose label is that of most of their nearest training cells on a map.
+
+    The map is fitted to the training cells of every fold; the test cells are placed on it afterwards.
+
+    Parameters
+    ----------
+    model : estimator with ``fit(X, Y)`` and ``transform``
+        A model with a latent space, or one of `sbnn.models.maps`. Where it has ``fit_transform``, that places
+        the training cells.
+    data : PairedData
+        Cells of unknown label are mapped but neither vote nor count.
+    folds : list of (train, test), optional
+        `paper_folds` by default.
+    k : int
+    n_jobs : int
+        Worker processes; the result is the same for any number.
+    scaling : {"fold", "all", "none"}
+        As for `cross_validate`.
+
+    Returns
+    -------
+    DataFrame, shape (folds, 2)
+        Accuracies of ``family`` and ``type``; NaN where nothing could be told.
+    """
+    folds = check_folds(paper_folds(data.n_cells) if folds is None else folds, data.n_cells)
+    scaled = source_arrays(data, scaling)
+    labels = data.labels[list(LABELS)]
+    jobs = (delayed(_accuracy_of_fold)(clone(model), scaled, fold, scaling, labels, k) for fold in folds)
+    return pd.DataFrame(Parallel(n_jobs=n_jobs)(jobs)).rename_axis("fold")
+
+
+def _accuracy_of_fold(model, scaled, fold, scaling, labels, k):
+    X_train, Y_train, X_test, _ = split_fold(scaled, fold, scaling)
+    with reproducible():
+        placed = model.fit_transform(X_train, Y_train), model.transform(X_test)
+    accuracy = {}
+    for kind in labels:
+        train, test = (labels[kind].to_numpy()[cells] for cells in fold)
+        known = train != UNKNOWN, test != UNKNOWN
+        accuracy[kind] = np.nan
+        if known[0].sum() >= k and known[1].any():
+            votes = KNeighborsClassifier(k).fit(placed[0][known[0]], train[known[0]])
+            accuracy[kind] = votes.score(placed[1][known[1]], test[known[1]])
+    return accuracy

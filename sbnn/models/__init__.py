@@ -1,0 +1,1 @@
+"""Models, all scikit-learn estimators: `bottleneck` (the network), `linear` (its peers), `maps` (other maps)."""

@@ -1,0 +1,525 @@
+"""The user's object: a network with a narrow bottleneck that predicts many outputs from few genes."""
+
+import copy
+import inspect
+import warnings
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.utils import TransformerTags, check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from tqdm.auto import tqdm
+
+from sbnn.data.inputs import expression_table, output_names, output_table
+from sbnn.data.streams import ExpressionStream, check_mapped
+from sbnn.determinism import reproducible
+from sbnn.metrics import pooled_r2
+from sbnn.models.base import GeneSelectionMixin
+from sbnn.models.bottleneck import batched_fits
+from sbnn.models.bottleneck.persistence import load_model, save_model
+from sbnn.models.bottleneck.protocols import PROTOCOLS
+from sbnn.models.bottleneck.training import Stage, Trainer
+
+RECONSTRUCTION = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that train its head
+CELLS_AT_ONCE = 65_536  # that go through the network together, so that memory does not grow with the cells
+SCALED_AT_ONCE = 2**22  # values, so that copies in double precision stay small
+
+
+class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimator):
+    """Sparse bottleneck neural network for two kinds of measurement of the same cells.
+
+    Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck of `n_components`
+    units, using `n_genes` genes only. A group lasso on the outgoing weights of every gene ranks the genes; the network
+    is then cut to the best of them and fine-tuned.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Width of the bottleneck. 2 gives a map of the cells; 64 is the "no bottleneck" variant of the paper.
+    n_genes : int or None, default=25
+        Genes kept by the pruning; None keeps all.
+    protocol : {"distilled", "paper"}, default="distilled"
+        ``"distilled"``, the more accurate one: genes chosen by a Gaussian process, and a network that learns from an
+        ensemble; it chooses everything but the numbers of genes and components itself
+        (`sbnn.models.bottleneck.protocols.distilled`).
+        ``"paper"``, the published protocol: pretraining on clusters of the outputs, regression with the first two
+        layers frozen, regression of all layers, pruning, fine-tuning (`sbnn.models.bottleneck.protocols.paper`).
+    group_lasso : float, default=0.1
+        Strength of the penalty on the gene norms ("paper" only).
+    pretraining : bool, default=True
+        False is the "straight" variant: regression from the start ("paper" only).
+    reconstruct : bool, default=False
+        Also train a head that reconstructs the kept genes from the latent space, see `reconstruct_genes`. It does
+        not change the latent space or the predictions.
+    standardize : bool, default=True
+        Z-score genes and outputs with mean and population SD of the training cells. False only centres them, for
+        data that are z-scored already. Predictions are in the units of `Y` either way.
+    hidden_layers : tuple of int, optional
+        Widths of the encoder, at least two; the decoder mirrors them. By default those of the protocol: (64, 64, 64)
+        or, of the paper, (512, 128).
+    epochs : tuple of 4 int, default=(50, 50, 50, 100)
+        Epochs of pretraining, frozen, unfrozen and fine-tuning ("paper" only, like the next four).
+    learning_rate : float, default=1e-4
+        Halved after the frozen stage.
+    batch_size : int, default=32
+    weight_decay : float, default=1e-10
+        Squared penalty on all weights and biases that are not under the group lasso.
+    n_clusters : int, default=20
+        K-means clusters of the outputs, the labels of the pretraining.
+    n_threads : int, default=1
+        Threads of torch and BLAS. With 1 the result does not depend on the machine's number of cores.
+    random_state : int, RandomState or None, default=None
+        Seed of the initial weights, the clusters and the order of the cells.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU when there is one. The last bits depend on the device. On a GPU
+        `cross_validate` trains all fits of the paper protocol at once.
+    verbose : bool or int, default=0
+        Show a progress bar over the epochs.
+
+    Attributes
+    ----------
+    network_ : BottleneckNetwork
+        The trained, pruned network.
+    gene_norms_ : ndarray, shape (p,)
+        Weight norm of every gene just before the pruning; distilled, of the kept genes at the end, zero for the others.
+    history_ : DataFrame
+        One row per epoch (distilled: per 100 steps of the student): ``stage``, ``epoch`` (counted through all stages),
+        ``loss`` (mean squared error, or cross-entropy in the pretraining), ``penalty``, ``r2`` (over the training
+        cells, running in the paper protocol), ``eval_loss`` and ``eval_r2`` (on `eval_set`; in the pretraining on the
+        40 % of cells left out of it), ``genes_alive`` (genes whose weight norm is above a tenth of the largest).
+    x_min_, x_max_ : ndarray, shape (p,)
+        Limits to which genes of new cells are clipped: those of the training cells, since beyond them the network knows
+        nothing; infinite in the paper protocol.
+    n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
+    output_names_ : ndarray of str, shape (q,)
+
+    References
+    ----------
+    Bernaerts, Berens and Kobak, "Sparse bottleneck neural networks for exploratory non-linear visualization of
+    Patch-seq data", arXiv 2006.10411.
+
+    Examples
+    --------
+    >>> from sbnn import SparseBottleneckRegressor, load_dataset
+    >>> data = load_dataset("simulated", verbose=False)
+    >>> model = SparseBottleneckRegressor(random_state=0).fit(data.X, data.Y)  # doctest: +SKIP
+    >>> model.transform(data.X).shape  # doctest: +SKIP
+    (600, 2)
+    """
+
+    def __init__(
+        self,
+        n_components=2,
+        n_genes=25,
+        protocol="distilled",
+        group_lasso=0.1,
+        pretraining=True,
+        reconstruct=False,
+        standardize=True,
+        hidden_layers=None,
+        epochs=(50, 50, 50, 100),
+        learning_rate=1e-4,
+        batch_size=32,
+        weight_decay=1e-10,
+        n_clusters=20,
+        n_threads=1,
+        random_state=None,
+        device="auto",
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.n_genes = n_genes
+        self.protocol = protocol
+        self.group_lasso = group_lasso
+        self.pretraining = pretraining
+        self.reconstruct = reconstruct
+        self.standardize = standardize
+        self.hidden_layers = hidden_layers
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.n_clusters = n_clusters
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(self, X, y=None, eval_set=None):
+        """Train the network and choose its genes.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
+            Expression, one row per cell; log-transformed counts as a rule. A stream reads cells that do not fit into
+            memory; it takes ``protocol="distilled"``.
+        y : array-like or DataFrame, shape (n, q) or (n,); or str
+            Outputs of the same cells. With an AnnData: a key of ``X.obsm`` (default ``"outputs"``).
+        eval_set : tuple (X, Y), optional
+            Cells on which R2 is recorded after every epoch (``history_.eval_r2``). Nothing is chosen on them.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X or y holds NaN or infinite values, rows do not match, gene names repeat, or a parameter is out of
+            range.
+        """
+        if isinstance(X, ExpressionStream):
+            return self._fit_stream(X, y)
+        prepared = self._prepare(X, y, eval_set)
+        with reproducible(self.n_threads), self._progress() as progress:
+            self._train(*prepared, progress)
+        return self
+
+    def _prepare(self, X, y, eval_set):
+        """Check and scale all that the training gets: inputs, targets, `eval_set`, and both sources of randomness."""
+        outputs = output_table(X, y)
+        X, Y = validate_data(
+            self,
+            expression_table(X),
+            outputs,
+            dtype=np.float32,
+            multi_output=True,
+            y_numeric=True,
+            ensure_min_samples=2,
+        )
+        self._flat_output = Y.ndim == 1
+        Y = Y.reshape(len(Y), -1).astype(np.float64)
+        self.output_names_ = output_names(outputs, Y.shape[1])
+        self._check_params(X)
+        device = self._torch_device()
+        random = check_random_state(self.random_state)
+        generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+
+        self._learn_scales(X, Y)
+        x, target = self._scaled_inputs(X, device), self._scaled_outputs(Y, device)
+        if eval_set is not None:
+            Xe, Ye = eval_set
+            Ye = np.asarray(output_table(Xe, Ye), dtype=np.float64)
+            Xe = validate_data(self, expression_table(Xe), dtype=np.float32, reset=False)
+            eval_set = self._scaled_inputs(Xe, device), self._scaled_outputs(Ye.reshape(len(Ye), -1), device)
+        return x, target, eval_set, random, generator
+
+    def is_trained_together(self, batched, X):
+        """Hook of `cross_validate`: whether this model is fitted by `fit_together`.
+
+        Parameters
+        ----------
+        batched : bool or None
+        X : ndarray, shape (n, p)
+
+        Returns
+        -------
+        bool
+
+        Raises
+        ------
+        ValueError
+            See `sbnn.models.bottleneck.batched_fits.is_trained_together`.
+        """
+        if type(self).fit is not SparseBottleneckRegressor.fit:  # a subclass fits in another way
+            batched = False
+        return batched_fits.is_trained_together(self, batched, X)
+
+    @staticmethod
+    def fit_together(models, folds, arrays, members_at_once=None, n_jobs=1):
+        """Hook of `cross_validate`: fit many models at once, see `sbnn.models.bottleneck.batched_fits.fit_together`."""
+        return batched_fits.fit_together(models, folds, arrays, members_at_once, n_jobs)
+
+    def _fit_stream(self, stream, y):
+        """Choose the genes on some cells, then fit as usual to these genes of all cells."""
+        self._check_params(stream)
+        protocol = PROTOCOLS[self.protocol]
+        if not hasattr(protocol, "choose_genes"):
+            raise ValueError(f"protocol: a stream cannot be fitted by {self.protocol!r}, which needs all genes at once")
+        check_mapped(y, "y")
+        y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
+        if len(y) != len(stream):
+            raise ValueError(f"y: expected {len(stream)} rows, as many as X has cells, got {len(y)}")
+        self.n_features_in_ = stream.shape[1]
+        if stream.gene_names is not None:
+            self.feature_names_in_ = stream.gene_names
+        random = check_random_state(self.random_state)
+        cells = np.sort(random.choice(len(stream), min(len(stream), protocol.MOST_CELLS), replace=False))
+        sample, targets = stream.rows(cells), np.asarray(y[cells], dtype=np.float64).reshape(len(cells), -1)
+        self._learn_scales(sample, targets)
+        device = self._torch_device()
+        with reproducible(self.n_threads):
+            x, target = self._scaled_inputs(sample, device), self._scaled_outputs(targets, device)
+            genes = protocol.choose_genes(x, target, self.n_genes, random)
+        few = clone(self).set_params(n_genes=None, random_state=random).fit(stream.columns(genes), y)
+        for name in ("x_mean_", "x_scale_", "x_min_", "x_max_", "gene_norms_", "support_"):
+            values = np.zeros(stream.shape[1], dtype=getattr(few, name).dtype)
+            values[genes] = getattr(few, name)
+            setattr(self, name, values)
+        for name in ("network_", "_gene_network", "history_", "y_mean_", "y_scale_", "output_names_", "_flat_output"):
+            setattr(self, name, getattr(few, name))
+        return self
+
+    def _train(self, x, target, eval_set, random, generator, progress):
+        trained = PROTOCOLS[self.protocol].train(self, x, target, random, generator, eval_set, progress)
+        self._keep(trained)
+        if self.reconstruct:
+            # The encoder is frozen, so that the latent space stays the one that predicts the outputs.
+            x = x[:, self.support_].contiguous()
+            self._gene_network = copy.deepcopy(self.network_)
+            self._gene_network.replace_head(x.shape[1], generator)
+            stage = Stage("reconstruction", self.epochs[3], self.learning_rate, frozen=self.network_.bottleneck + 1)
+            head = Trainer(self._gene_network, generator, self.batch_size, self.weight_decay)
+            self._keep_history(trained.history + head.run(stage, x, x).history)
+
+    def _keep(self, trained):
+        self.network_, self.support_, self.gene_norms_, history = trained
+        self._gene_network = None
+        self._keep_history(history)
+
+    def _keep_history(self, history):
+        self.history_ = pd.DataFrame(history)
+        self.history_["epoch"] = np.arange(1, len(self.history_) + 1)
+
+    def predict(self, X):
+        """Outputs of cells, through the bottleneck.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
+            All p genes that `fit` saw, in the same order.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, q), or (n,) if `fit` got a vector
+            In the units of the training outputs.
+        """
+        check_is_fitted(self)
+        scaled = self._through(self.network_, lambda network, x: network(x), X)
+        Y = scaled * self.y_scale_ + self.y_mean_
+        return Y[:, 0] if self._flat_output else Y
+
+    def transform(self, X):
+        """Latent coordinates of cells.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_components)
+        """
+        check_is_fitted(self)
+        return self._through(self.network_, lambda network, x: network.encode(x), X)
+
+    def fit_transform(self, X, y=None, **fit_params):
+        """Fit, then give the latent coordinates of the training cells, shape (n, n_components)."""
+        return self.fit(X, y, **fit_params).transform(X)
+
+    def reconstruct_genes(self, X):
+        """Predict the expression of the kept genes from the latent space (the autoencoder head).
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
+
+        Returns
+        -------
+        ndarray of float64, shape (n, n_genes)
+            In the units of `X`; columns as `get_feature_names_out`.
+
+        Raises
+        ------
+        AttributeError
+            If the model was fitted with ``reconstruct=False``.
+        """
+        check_is_fitted(self)
+        if self._gene_network is None:
+            raise AttributeError("reconstruct_genes needs a model fitted with reconstruct=True")
+        scaled = self._through(self._gene_network, lambda network, x: network(x), X)
+        return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
+
+    def score(self, X, y=None, sample_weight=None):
+        """R2 pooled over the outputs: 1 - SSE/SST with SST about the training mean.
+
+        With ``standardize=True`` every output is measured in units of its training SD, so that all count alike.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
+        y : array-like, shape (n, q) or (n,); or str
+        sample_weight : array-like, shape (n,), optional
+
+        Returns
+        -------
+        float
+        """
+        predicted = self.predict(X)
+        Y = check_array(output_table(X, y), dtype=np.float64, ensure_2d=False, input_name="y").reshape(
+            len(predicted), -1
+        )
+        predicted = predicted.reshape(Y.shape)
+        weight = 1.0 if sample_weight is None else np.sqrt(np.asarray(sample_weight, dtype=float))[:, None]
+        scale = weight / self.y_scale_
+        return pooled_r2((Y - self.y_mean_) * scale, (predicted - self.y_mean_) * scale, 0.0)
+
+    def save(self, path):
+        """Write the fitted model to one safetensors file: arrays and JSON, no code.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        pathlib.Path
+        """
+        check_is_fitted(self)
+        return save_model(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """Read a model written by `save`; runs no code from the file.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        SparseBottleneckRegressor
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If there is no such file, or it is not a model of this version of the format.
+        """
+        return load_model(cls, path)
+
+    def _support_mask(self):
+        return self.support_.copy()
+
+    def _check_params(self, X):
+        p = X.shape[1]
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"protocol: {self.protocol!r} is unknown, expected one of {sorted(PROTOCOLS)}")
+        self._warn_of_unused_params()
+        if self.n_genes is not None and not 1 <= self.n_genes <= p:
+            raise ValueError(f"n_genes: expected 1 to {p} (the number of genes in X), got {self.n_genes}")
+        for name in ("n_components", "batch_size", "n_clusters", "n_threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("group_lasso", "learning_rate", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}: expected a number >= 0, got {getattr(self, name)}")
+        if self.hidden_layers is not None and (len(self.hidden_layers) < 2 or min(self.hidden_layers) < 1):
+            raise ValueError(f"hidden_layers: expected at least two widths >= 1, got {self.hidden_layers}")
+        if len(self.epochs) != 4 or min(self.epochs) < 0:
+            raise ValueError(
+                f"epochs: expected four numbers >= 0 (pretraining, frozen, unfrozen, fine-tuning), got {self.epochs}"
+            )
+
+    def _warn_of_unused_params(self):
+        """A penalty that is set and does nothing would be taken for one that makes no difference."""
+        used = {*PROTOCOLS[self.protocol].PARAMETERS, *(RECONSTRUCTION if self.reconstruct else ())}
+        defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        others = {name for protocol in PROTOCOLS.values() for name in protocol.PARAMETERS} - used
+        changed = sorted(name for name in others if getattr(self, name) != defaults[name])
+        if changed:
+            warnings.warn(f"the protocol {self.protocol!r} does not use {', '.join(changed)}", stacklevel=4)
+
+    def _torch_device(self):
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+        except RuntimeError:
+            raise ValueError(f'device: {self.device!r} is unknown; "auto", "cpu" or "cuda" are usual') from None
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(f"device: {self.device!r} was asked for, but torch sees no CUDA device")
+        return device
+
+    def _learn_scales(self, X, Y):
+        self.x_mean_, self.y_mean_ = X.mean(0, dtype=np.float64), Y.mean(0)
+        # Some genes at a time: numpy keeps all deviations in double precision.
+        some = np.array_split(X, max(1, X.shape[1] // 64), axis=1)
+        x_scale, y_scale = np.concatenate([part.std(0, dtype=np.float64) for part in some]), Y.std(0)
+        # Rounding of the mean leaves a constant float32 column with a tiny SD instead of zero.
+        constant = (X == X[0]).all(0)
+        if constant.any():
+            names = getattr(self, "feature_names_in_", np.array([f"x{i}" for i in range(X.shape[1])]))[constant]
+            warnings.warn(
+                f"{constant.sum()} gene(s) are constant over the training cells and cannot predict anything: "
+                f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}",
+                stacklevel=3,
+            )
+        x_scale[constant] = 1
+        y_scale[(Y == Y[0]).all(0)] = 1
+        self.x_scale_ = x_scale if self.standardize else np.ones_like(x_scale)
+        limited = PROTOCOLS[self.protocol].LIMITS_INPUTS
+        infinite = np.full(X.shape[1], np.inf)
+        self.x_min_, self.x_max_ = (X.min(0), X.max(0)) if limited else (-infinite, infinite)
+        self.y_scale_ = y_scale if self.standardize else np.ones_like(y_scale)
+
+    def _scaled_inputs(self, X, device):
+        scaled = np.empty(X.shape, dtype=np.float32)
+        for rows in _slices(len(X), max(1, SCALED_AT_ONCE // X.shape[1])):
+            scaled[rows] = (np.clip(X[rows], self.x_min_, self.x_max_) - self.x_mean_) / self.x_scale_
+        return torch.as_tensor(scaled).to(device)
+
+    def _scaled_outputs(self, Y, device):
+        return torch.as_tensor(((Y - self.y_mean_) / self.y_scale_).astype(np.float32)).to(device)
+
+    @torch.no_grad()
+    def _through(self, network, function, X):
+        """Apply a function of a network to the kept genes of X, in double precision.
+
+        So a cell's prediction does not depend on the cells beside it, whose number decides the order of sums.
+        """
+        kept = np.flatnonzero(self.support_)
+        if isinstance(X, ExpressionStream):
+            if X.shape[1] != self.n_features_in_:
+                raise ValueError(f"X: expected {self.n_features_in_} genes, got {X.shape[1]}")
+            X = X.columns(kept)
+        else:
+            X = validate_data(self, expression_table(X), dtype=np.float64, reset=False)[:, kept]
+        network = copy.deepcopy(network).double()
+        results = []
+        with reproducible(self.n_threads):
+            for rows in _slices(len(X), CELLS_AT_ONCE):
+                limited = np.clip(X[rows], self.x_min_[kept], self.x_max_[kept])
+                scaled = (limited - self.x_mean_[kept]) / self.x_scale_[kept]
+                results.append(function(network, torch.as_tensor(scaled).to(network.flat.device)).cpu().numpy())
+        return np.concatenate(results)
+
+    def _progress(self):
+        n_epochs = sum(self.epochs[0 if self.pretraining else 1 :]) if self.protocol == "paper" else None
+        return _EpochBar(n_epochs, disable=not self.verbose)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.single_output = True
+        tags.target_tags.multi_output = True
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        return tags
+
+
+def _slices(n, size):
+    return (slice(start, start + size) for start in range(0, n, size))
+
+
+class _EpochBar(tqdm):
+    """Progress bar over epochs that a trainer can call."""
+
+    def __init__(self, total, disable):
+        super().__init__(total=total, desc="epochs", unit="epoch", leave=False, disable=disable)
+
+    def __call__(self, done):
+        self.update(done - self.n)

@@ -1,0 +1,4 @@
+"""The study of sparse bottleneck networks.
+
+`experiments`, `published` numbers, `report` (tables), `gallery` (figures), `tsne_maps`, `reproduce` (notebooks).
+"""

@@ -1,0 +1,448 @@
+"""The experiments of the project: which models are run on a data set, and where their results go.
+
+Every function loads what is saved and computes only what is missing, so the notebooks can be run top to bottom at any
+time. Results go to ``<saved_models>/<data set>/<experiment>.pickle``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sbnn.data.datasets import load_dataset
+from sbnn.data.preprocessing import select_genes
+from sbnn.data.readers.scala import ephys_from_raw
+from sbnn.data.registry import find_file
+from sbnn.data.simulate import simulate_patchseq
+from sbnn.evaluation.crossval import cross_validate
+from sbnn.evaluation.folds import paper_folds, split_and_scale
+from sbnn.evaluation.full_fits import fit_full
+from sbnn.evaluation.interpretation import interpret
+from sbnn.evaluation.repeats import repeat_fits, stability_selection
+from sbnn.evaluation.runs import described, drop_details
+from sbnn.evaluation.stability import selection_table
+from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
+from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
+from sbnn.results import Record, load, save
+from sbnn.study import published
+from sbnn.study.tsne_maps import tsne_maps
+
+SEED = 42
+N_GENES = 25
+NOISES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # SD of simulated noise in SD of the noise-free output
+WIDTHS = (1, 2, 4, 6, 8, 10, 64)  # of the bottleneck
+ALPHAS = [float(f"{2 * 0.9**k:.3g}") for k in range(36)]  # of sRRR, dense enough to meet any number of genes
+LEAK = "scaled_over_all_cells"  # ending of the experiments that repeat the published scaling
+FAST = {"hidden_layers": (32, 16), "epochs": (2, 3, 3, 4)}  # enough to see that everything runs
+CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
+SELECTION_THRESHOLDS = {"scala_34c_counts": 30, "simulated": 0}  # counts up to this are near zero
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """An estimator, its grid, and the scaling it is cross-validated with.
+
+    Parameters
+    ----------
+    estimator : scikit-learn-style regressor
+    param_grid : dict of lists
+    scaling : str
+        See `cross_validate`.
+    """
+
+    estimator: object
+    param_grid: dict
+    scaling: str
+
+
+def results_folder(saved_models, dataset, fast=False):
+    """Folder of the results of a data set; trial runs have one of their own, so that they replace nothing.
+
+    Parameters
+    ----------
+    saved_models : str or path-like
+    dataset : str
+    fast : bool
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    return Path(saved_models) / (f"{dataset}-fast" if fast else dataset)
+
+
+def load_records(folder):
+    """All saved results of a folder.
+
+    Parameters
+    ----------
+    folder : str or path-like
+
+    Returns
+    -------
+    dict of str to Record
+        By experiment, the name of the file without its ending.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    paths = sorted(Path(folder).glob("*.pickle"))
+    if not paths:
+        raise FileNotFoundError(f"no results in {folder}: run the notebooks 01 to 03, or `make reproduce`, first")
+    return {path.stem: load(path) for path in paths}
+
+
+def network(data, fast=False, **params):
+    """The network for z-scored data, trained by the published protocol unless `params` name another.
+
+    Parameters
+    ----------
+    data : PairedData
+    fast : bool
+        A small network trained for a few epochs.
+    **params
+        Parameters of `SparseBottleneckRegressor`.
+
+    Returns
+    -------
+    SparseBottleneckRegressor
+    """
+    # The data arrive z-scored from the cross-validation, and a GPU would change the last bits.
+    fixed = {"n_genes": min(N_GENES, data.n_genes), "standardize": False, "device": "cpu", "random_state": SEED}
+    if params.get("protocol", "paper") == "paper":
+        fixed |= {"protocol": "paper", "hidden_layers": (512, 128)} | (FAST if fast else {})
+    elif fast:
+        fixed["hidden_layers"] = FAST["hidden_layers"]
+    return SparseBottleneckRegressor(**fixed | params)
+
+
+def ranks(data):
+    """The ranks that were published, for other data sets 2 and full rank.
+
+    Parameters
+    ----------
+    data : PairedData
+
+    Returns
+    -------
+    list of int
+    """
+    full = min(data.n_outputs, data.n_genes)
+    return sorted({min(rank, full) for rank in published.srrr_genes(data.name) or (2, full)})
+
+
+def cross_validations(data, fast=False):
+    """The cross-validations of a data set, by name: the paper's models, the default network, and ridge.
+
+    The published numbers come from data z-scored over all cells, test cells included. Where there are such numbers the
+    experiments that repeat this end in ``scaled_over_all_cells``; the others scale inside the training fold.
+
+    Parameters
+    ----------
+    data : PairedData
+    fast : bool
+
+    Returns
+    -------
+    dict of str to CrossValidation
+    """
+    lassos = [0.01, 0.1] if fast else [1e-4, 1e-2, 1e-1, 1.0]
+    # Falling, so that the CPU seconds of each include its own work only.
+    alphas = [0.8, 0.4, 0.2] if fast else published.ALPHAS.get(data.name, ALPHAS)
+    model, default = network(data, fast), network(data, fast, protocol="distilled")
+    strategies = {"n_components": [2, 64], "pretraining": [True, False]}
+    # Nothing is squeezed by a bottleneck wider than the outputs; 64 is the paper's network without one.
+    widths = [2, 4] if fast else [d for d in WIDTHS if d <= max(2, data.n_outputs) or d == 64]
+    others = {"n_components": [d for d in widths if d not in (2, 64)]}
+    usual = [{**strategies, "group_lasso": [0.1]}, {**others, "pretraining": [True], "group_lasso": [0.1]}]
+    srrr = SparseReducedRankRegression(relaxed=True), {"rank": ranks(data), "alpha": alphas}
+    specs = {
+        "cv_network": CrossValidation(model, usual, "fold"),
+        "cv_default": CrossValidation(default, {"n_components": widths}, "fold"),
+        "cv_srrr": CrossValidation(*srrr, "fold"),
+        "cv_ridge": CrossValidation(LeaveOneOutRidge(), {}, "fold"),
+    }
+    if data.name not in published.R2:
+        # The curves of the figures need every strength of the group lasso once.
+        lasso_path = {"n_components": [2, 64], "pretraining": [True], "group_lasso": [a for a in lassos if a != 0.1]}
+        specs["cv_network"] = CrossValidation(model, [*usual, lasso_path], "fold")
+        return specs
+    return specs | {
+        f"cv_network_{LEAK}": CrossValidation(model, {**strategies, "group_lasso": lassos}, "all"),
+        f"cv_srrr_{LEAK}": CrossValidation(*srrr, "all"),
+        f"cv_ridge_{LEAK}": CrossValidation(LeaveOneOutRidge(), {}, "all"),
+    }
+
+
+def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True):
+    """Run, or load, every cross-validation on the folds of the paper.
+
+    Parameters
+    ----------
+    data : PairedData
+    folder : str or path-like
+        Where the results are and go, see `results_folder`.
+    fast : bool
+        Small networks, few grid points, two folds.
+    fresh : bool
+        Compute anew what is saved.
+    n_jobs : int
+    verbose : bool
+
+    Returns
+    -------
+    dict of str to Record
+    """
+    folds = paper_folds(data.n_cells)[: 2 if fast else None]
+    records = {}
+    for name, spec in cross_validations(data, fast).items():
+        path = Path(folder) / f"{name}.pickle"
+        records[name] = cross_validate(
+            spec.estimator,
+            data,
+            folds,
+            spec.param_grid,
+            scaling=spec.scaling,
+            n_jobs=n_jobs,
+            results=path,
+            overwrite=fresh,
+            seed=SEED,
+            verbose=verbose,
+        )
+        if name.startswith("cv_srrr"):  # many penalties, of which only the accuracy is looked at
+            drop_details(records[name], path)
+    return records
+
+
+def nearest_point(record, n_genes=N_GENES, **params):
+    """Grid point whose mean number of selected genes over the folds is nearest to `n_genes`.
+
+    Parameters
+    ----------
+    record : Record
+        A cross-validation of a model that selects genes.
+    n_genes : int
+    **params
+        Only grid points with these parameters, for example ``rank=2``.
+
+    Returns
+    -------
+    int
+        Position in ``record.params``.
+    """
+    points = [g for g, point in enumerate(record.params) if all(point[k] == v for k, v in params.items())]
+    if not points:
+        raise KeyError(f"no grid point matches {params}; they are {record.params}")
+    return record.nearest_in_genes(n_genes, points)
+
+
+def run_full_fits(data, folder, *, fast=False, fresh=False):
+    """Fit, or load, the models of all cells that the maps show, and the maps of each measurement alone.
+
+    The penalty of the sparse reduced-rank regressions is the one that kept about as many genes as the network in
+    the cross-validation, which must be there (`run_cross_validations`).
+
+    Parameters
+    ----------
+    data : PairedData
+    folder : str or path-like
+    fast, fresh : bool
+
+    Returns
+    -------
+    dict of str to Record
+    """
+    folder = Path(folder)
+    selection = load(folder / "cv_srrr.pickle")
+    models = {f"fit_network_{d}d": network(data, fast, n_components=d, reconstruct=True) for d in (2, 64)}
+    for d in (2, 64):
+        models[f"fit_default_{d}d"] = network(data, fast, protocol="distilled", n_components=d, reconstruct=True)
+    for rank in ranks(data):
+        point = selection.params[nearest_point(selection, rank=rank)]
+        models[f"fit_srrr_rank{rank}"] = SparseReducedRankRegression(**point)
+    records = {
+        name: fit_full(model, data, results=folder / f"{name}.pickle", overwrite=fresh, seed=SEED)
+        for name, model in models.items()
+    }
+    return records | {"tsne": tsne_maps(data, results=folder / "tsne.pickle", overwrite=fresh, seed=SEED)}
+
+
+def run_stability(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True):
+    """Fit again and again, or load: the published network with other seeds, the default one to halves of the cells.
+
+    The default network chooses the same genes with every seed, so that only other cells tell which of them to trust.
+
+    Parameters
+    ----------
+    data : PairedData
+    folder : str or path-like
+    fast, fresh : bool
+    n_jobs : int
+    verbose : bool
+
+    Returns
+    -------
+    dict of str to Record
+        ``"repeats_network"`` and ``"halves_default"``.
+    """
+    how = {"n_jobs": n_jobs, "overwrite": fresh, "verbose": verbose}
+    paths = {name: Path(folder) / f"{name}.pickle" for name in ("repeats_network", "halves_default")}
+    default = network(data, fast, protocol="distilled")
+    return {
+        "repeats_network": repeat_fits(
+            network(data, fast), data, 3 if fast else 10, results=paths["repeats_network"], **how
+        ),
+        "halves_default": stability_selection(
+            default, data, 2 if fast else 25, results=paths["halves_default"], seed=SEED, **how
+        ),
+    }
+
+
+def run_interpretation(data, folder, *, fast=False, fresh=False):
+    """What every kept gene of the default network does, on a quarter of the cells that it has not seen; or load it.
+
+    Parameters
+    ----------
+    data : PairedData
+    folder : str or path-like
+        With the results of `run_stability`.
+    fast, fresh : bool
+
+    Returns
+    -------
+    Record
+        From `sbnn.interpret`, scaled by the training cells; the column ``stability`` of its table is the frequency over
+        halves of the cells.
+    """
+    path = Path(folder) / "interpretation.pickle"
+    stability = selection_table(load(Path(folder) / "halves_default.pickle"))
+    model = network(data, fast, protocol="distilled")
+    X_train, Y_train, X_test, Y_test = split_and_scale(data, paper_folds(data.n_cells, 4)[0])
+    known = described(model)
+    if path.exists() and not fresh:
+        record = load(path)
+        if (record.experiment, record.seed, record.settings["estimator"]) == ("interpretation", SEED, known):
+            return record
+    model.fit(X_train, Y_train)
+    names = {"gene_names": data.gene_names, "feature_names": data.feature_names, "name": data.name}
+    record = interpret(model, X_test, Y_test, stability=stability, random_state=SEED, **names)
+    save(record, path)
+    return record
+
+
+def run_noise(path, *, fast=False, fresh=False):
+    """How well known genes are found as the noise of simulated outputs grows; or load it.
+
+    Parameters
+    ----------
+    path : str or path-like
+    fast, fresh : bool
+
+    Returns
+    -------
+    Record
+        ``experiment="noise"``; ``values["table"]`` has a row for every noise, seed and protocol: ``precision`` and
+        ``recall`` of the kept genes, ``test_r2`` on a fifth of the cells, ``best_r2``, that of the noise-free outputs,
+        and ``chance``, the precision of genes drawn at random.
+    """
+    noises, n_repeats = ((0.5, 2.0), 1) if fast else (NOISES, 3)
+    params = [{"noise": noise, "seed": seed} for noise in noises for seed in range(n_repeats)]
+    if Path(path).exists() and not fresh:
+        record = load(path)
+        if (record.experiment, record.params) == ("noise", params):
+            return record
+    rows = []
+    for point in params:
+        data = simulate_patchseq(noise=point["noise"], random_state=point["seed"])
+        true = np.isin(data.gene_names, data.truth["genes"])
+        arrays = split_and_scale(data, paper_folds(data.n_cells, 5)[0])
+        for protocol in ("distilled", "paper"):
+            model = network(data, fast, protocol=protocol, n_genes=int(true.sum())).fit(*arrays[:2])
+            hits = true[model.get_support()].sum()
+            rows.append(
+                point
+                | {"model": protocol, "precision": hits / model.get_support().sum(), "recall": hits / true.sum()}
+                | {"test_r2": model.score(*arrays[2:]), "best_r2": 1 / (1 + point["noise"] ** 2), "chance": true.mean()}
+            )
+    record = Record("noise", "simulated", "", params, values={"table": pd.DataFrame(rows)})
+    save(record, path)
+    return record
+
+
+def compare_with_raw_ephys(data):
+    """Derive the outputs of mouse M1 from the raw table of electrophysiology and compare them with the released ones.
+
+    Parameters
+    ----------
+    data : PairedData
+        The data set ``"scala"``.
+
+    Returns
+    -------
+    Series or None
+        Cells that were dropped, by reason, those that are left, and the largest difference to ``data.Y`` in SD. None
+        where the raw table is not on this machine: it cannot be downloaded.
+    """
+    try:
+        table, metadata = (find_file(name) for name in ("Cell_Features_M1.csv", "mini-atlas-meta-data.csv"))
+    except FileNotFoundError as error:
+        print(f"nothing to compare with: {error}")
+        return None
+    selection = ephys_from_raw(pd.read_csv(table), pd.read_csv(metadata, sep="\t"))
+    difference = (np.abs(selection.features.loc[data.cell_names].to_numpy() - data.Y) / data.Y.std(0)).max()
+    outcome = pd.Series({"cells left": len(selection.features), "largest difference, in SD": difference})
+    return pd.concat([selection.dropped.value_counts(), outcome]).map("{:.6g}".format)
+
+
+def all_counts(data):
+    """Counts of all genes to select some from, for a data set of selected ones.
+
+    Parameters
+    ----------
+    data : PairedData
+
+    Returns
+    -------
+    PairedData or None
+        Mouse M1 is released with its selected genes only, the cells recorded at physiological temperature stand in;
+        None where nothing was selected by expression.
+    """
+    if data.name == "scala":
+        return load_dataset("scala_34c_counts")
+    if data.name in CITESEQ:
+        return load_dataset(data.name, n_genes=None)
+    return data if data.name == "simulated" else None
+
+
+def run_gene_selection(data, path, *, n_genes=1000, fresh=False):
+    """Select genes on raw counts, or load the selection, with the curve that its figure shows.
+
+    Parameters
+    ----------
+    data : PairedData
+        With raw counts of all genes.
+    path : str or path-like
+    n_genes : int
+        Genes to keep; half of them all where there are not twice as many.
+    fresh : bool
+
+    Returns
+    -------
+    Record
+        ``experiment="gene-selection"``; `values` are the fields of `GeneSelection` and ``gene_names``.
+    """
+    n_genes = min(n_genes, data.n_genes // 2)
+    params = {"n_genes": n_genes, "threshold": SELECTION_THRESHOLDS.get(data.name, 0)}
+    if Path(path).exists() and not fresh:
+        record = load(path)
+        if (record.experiment, record.sha256, record.params) == ("gene-selection", data.sha256, [params]):
+            return record
+    selection = select_genes(data.counts, **params)
+    record = Record(
+        "gene-selection", data.name, data.sha256, [params], values={**vars(selection), "gene_names": data.gene_names}
+    )
+    save(record, path)
+    return record

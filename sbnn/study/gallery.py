@@ -1,0 +1,139 @@
+"""All figures of a data set, by name, from whatever results there are: what the notebook and the command line draw."""
+
+import functools
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from sbnn.plotting.accuracy import accuracy_comparison
+from sbnn.plotting.common import families_of, save_figure
+from sbnn.plotting.comparison import bottleneck_comparison
+from sbnn.plotting.contact import contact_sheet
+from sbnn.plotting.curves import training_curves
+from sbnn.plotting.degradation import noise_degradation
+from sbnn.plotting.interpretation import effect_map
+from sbnn.plotting.latent import latent_panels
+from sbnn.plotting.overview import overview
+from sbnn.plotting.selection import gene_selection_curve
+from sbnn.plotting.stability import selection_frequencies
+from sbnn.plotting.tsne import tsne_pair
+from sbnn.plotting.width import width_and_stability
+from sbnn.plotting.zoom import family_zoom
+from sbnn.study import published
+from sbnn.study.experiments import CITESEQ
+
+LEAK = "scaled_over_all_cells"
+
+
+def gallery(records):
+    """Draw the figures one after the other, numbered as in the paper.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        By experiment, see `sbnn.study.experiments.load_records`. A figure is drawn where its results are there.
+
+    Yields
+    ------
+    name : str
+        Of the file, without ending.
+    figure : matplotlib.figure.Figure
+    """
+    for name, needed, draw in _figures(records):
+        if all(record in records for record in needed):
+            yield name, draw(*(records[record] for record in needed))
+
+
+def draw_all(records, folder):
+    """Draw and save all figures, and a contact sheet of them.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+    folder : path-like
+
+    Returns
+    -------
+    list of Path
+        Of the PNG files.
+    """
+    folder, paths = Path(folder), []
+    for name, figure in gallery(records):
+        save_figure(figure, folder / name)
+        plt.close(figure)
+        paths.append(folder / f"{name}.png")
+    save_figure(contact_sheet(paths), folder / "contact_sheet")
+    return [*paths, folder / "contact_sheet.png"]
+
+
+def _figures(records):
+    """Name, results that are needed, and the function that draws them, of every figure."""
+    suffix = f"_{LEAK}" if f"cv_network_{LEAK}" in records else ""  # published numbers compare with that scaling
+    network, srrr, ridge = (f"cv_{name}{suffix}" for name in ("network", "srrr", "ridge"))
+    dataset = next(iter(records.values())).dataset
+    known = published.R2.get(dataset)
+    compared = ["cv_default", "cv_network", "cv_srrr", "cv_ridge"]
+    ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda n: records[n].latent.shape[1])
+    yield "overview", ["fit_default_2d"], overview
+    yield (
+        "figure1_training_curves",
+        [network, srrr],
+        lambda *r: training_curves(*r, n_components=(2, 64), published=known),
+    )
+    yield (
+        "figure2_r2_vs_genes",
+        [network, srrr, ridge],
+        lambda *r: bottleneck_comparison(*r, published=known, n_components=(2, 64)),
+    )
+    yield "figure3_latent_network", ["fit_network_2d", "fit_network_64d"], latent_panels
+    yield "figure3_latent_default", ["fit_default_2d", "fit_default_64d"], latent_panels
+    yield "figure3_latent_default_colorblind", ["fit_default_2d", "fit_default_64d"], _safe(latent_panels)
+    yield "figure3_latent_srrr", ranks or ["fit_srrr"], latent_panels
+    if _has_families(records):
+        yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], family_zoom
+    yield (
+        "figure6_width_and_stability",
+        [*compared, "repeats_network"],
+        _figure6,
+    )
+    tsne = functools.partial(tsne_pair, titles=("transcriptome", _second_measurement(dataset)))
+    yield "figure7_tsne", ["tsne"], tsne
+    yield "figure7_tsne_colorblind", ["tsne"], _safe(tsne)
+    yield "figure8_gene_selection", ["gene_selection"], gene_selection_curve
+    yield "accuracy", compared, lambda *r: accuracy_comparison(_models(*r))
+    yield "stability_selection", ["halves_default"], selection_frequencies
+    yield "effects", ["interpretation"], effect_map
+    yield "noise", ["noise"], noise_degradation
+
+
+def _second_measurement(dataset):
+    if dataset in CITESEQ:
+        return "proteins"
+    return "electrophysiology" if dataset.startswith(("scala", "gouwens")) else "outputs"
+
+
+def _has_families(records):
+    """Whether there are families, or types, one of which can be shown from near."""
+    fit = records.get("fit_network_2d")
+    return fit is not None and len(set(families_of(fit)) - {"unknown"}) > 1
+
+
+def _safe(draw):
+    return lambda *records: draw(*records, palette="colorblind")
+
+
+def _models(default, network, srrr, ridge):
+    """Rows of the comparisons: the models at about as many genes, all scaled inside the training folds."""
+    usual = {"group_lasso": 0.1, "pretraining": True}
+    ranks = sorted({point["rank"] for point in srrr.params})
+    return {
+        "sBNN distilled, d = 2": (default, {"n_components": 2}),
+        "sBNN paper, d = 2": (network, {"n_components": 2, **usual}),
+        **{f"sRRR, rank {rank}": (srrr, {"rank": rank}) for rank in ranks},
+        "ridge": ridge,
+    }
+
+
+def _figure6(default, network, srrr, ridge, repeats):
+    models = _models(default, network, srrr, ridge)
+    return width_and_stability({"distilled": default, "paper": network}, repeats, models)

@@ -1,0 +1,292 @@
+"""Tables of results, ours beside the published ones, from saved records alone: what ``sbnn report`` prints."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sbnn.evaluation.crossval import epoch_curves
+from sbnn.evaluation.stability import gene_counts
+from sbnn.evaluation.stability import selection_table as trust_table
+from sbnn.results import load
+from sbnn.study import published
+from sbnn.study.experiments import N_GENES, nearest_point
+
+LEAK = "scaled_over_all_cells"
+LASSO = 0.1  # the strength of the group lasso that the paper settled on
+SRRR_GENES = (24, 33, 83)  # numbers of genes of sRRR, the first for the low rank, where none was published
+
+
+def r2_before_pruning(record, **params):
+    """Test R2 of every fold at the end of the last stage with all genes.
+
+    Parameters
+    ----------
+    record : Record
+        A cross-validation of the network.
+    **params
+        The grid point.
+
+    Returns
+    -------
+    ndarray, shape (folds,)
+    """
+    curves = epoch_curves(record, **params)
+    return curves[curves.stage == "unfrozen"].groupby("fold").eval_r2.last().to_numpy()
+
+
+def accuracy_table(folder, everything=False):
+    """Test R2 of all models on a data set, for both ways of scaling where there are published numbers.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        With the cross-validations of `sbnn.study.experiments.run_cross_validations`.
+    everything : bool
+        Also the models that have neither a published number nor a result scaled per fold: the network with another
+        strength of the group lasso where the paper does not report it.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by model; ``genes`` (mean over the folds), ``R2`` and ``SD`` over the folds for data scaled over all
+        cells (as published), ``published``, and ``R2, scaled per fold`` and its SD. The first two and ``published`` are
+        missing where nothing was published.
+    """
+    folder = Path(folder)
+    leaky, clean = ({}, {})
+    for rows, suffix in ((leaky, f"_{LEAK}"), (clean, "")):
+        if not (folder / f"cv_network{suffix}.pickle").exists() and suffix:
+            continue
+        networks, srrr, ridge = (load(folder / f"cv_{name}{suffix}.pickle") for name in ("network", "srrr", "ridge"))
+        rows.update(_network_rows(networks))
+        rows.update(_srrr_rows(srrr))
+        rows["ridge, all genes"] = (len(ridge.gene_names), ridge.test_r2[:, 0])
+    if (folder / "cv_default.pickle").exists():
+        clean = _default_rows(load(folder / "cv_default.pickle")) | clean
+    table = pd.DataFrame(index=pd.Index(list(dict.fromkeys([*clean, *leaky])), name="model"))
+    table["genes"] = [(clean | leaky)[model][0] for model in table.index]
+    if leaky:
+        known = _published_rows(networks.dataset)
+        table["R2"], table["SD"] = _mean_and_sd(leaky, table.index)
+        table["published"] = [known.get(model, np.nan) for model in table.index]
+    table["R2, scaled per fold"], table["SD, scaled per fold"] = _mean_and_sd(clean, table.index)
+    return table if everything or not leaky else table.dropna(subset=["published", "R2, scaled per fold"], how="all")
+
+
+def _mean_and_sd(rows, models):
+    scores = [rows[model][1] if model in rows else np.array([np.nan, np.nan]) for model in models]
+    return [r2.mean() for r2 in scores], [r2.std(ddof=1) for r2 in scores]
+
+
+def _default_rows(record):
+    return {
+        f"distilled network d={point['n_components']}, {record.n_selected[0, g]} genes": (
+            record.n_selected[:, g].mean(),
+            record.test_r2[:, g],
+        )
+        for g, point in enumerate(record.params)
+    }
+
+
+def _network_name(n_components, n_genes, group_lasso, pretraining):
+    name = f"network d={n_components}, {n_genes} genes"
+    if not pretraining:
+        name += ", straight"
+    return name if group_lasso == LASSO else f"{name}, group lasso {group_lasso:g}"
+
+
+def _before_pruning_name(n_components):
+    return f"network d={n_components}, before pruning"
+
+
+def _srrr_name(rank, n_genes):
+    return f"sRRR rank {rank}, {n_genes} genes"
+
+
+def _network_rows(record):
+    """Name -> (genes, R2 per fold) of the grid points of the network, those of the usual lasso first."""
+    rows = {}
+    n_genes = int(record.n_selected[0, 0])
+    for g, point in enumerate(record.params):
+        rows[_network_name(n_genes=n_genes, **point)] = (n_genes, record.test_r2[:, g])
+        if point["pretraining"] and point["group_lasso"] == LASSO:
+            before = r2_before_pruning(record, **point)
+            rows[_before_pruning_name(point["n_components"])] = (len(record.gene_names), before)
+    return dict(sorted(rows.items(), key=lambda row: ("lasso" in row[0], "straight" in row[0], _natural(row[0]))))
+
+
+def _natural(text):
+    """Parts of a text, numbers as numbers, so that 10 comes after 2."""
+    return [float(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
+
+
+def _srrr_rows(record):
+    """Name -> (genes, R2 per fold) of sparse reduced-rank regression, at the grid points nearest to the published."""
+    rows, known = {}, published.srrr_genes(record.dataset)
+    ranks = sorted({point["rank"] for point in record.params})
+    for rank in ranks:
+        for n_genes in known.get(rank, SRRR_GENES if rank == ranks[-1] else SRRR_GENES[:1]):
+            g = nearest_point(record, n_genes, rank=rank)
+            rows[_srrr_name(rank, n_genes)] = (record.n_selected[:, g].mean(), record.test_r2[:, g])
+    return rows
+
+
+def _published_rows(dataset):
+    """Name -> published R2."""
+    rows = {_before_pruning_name(d): r2 for d, r2 in published.R2_BEFORE_PRUNING.get(dataset, {}).items()}
+    for model in published.R2.get(dataset, []):
+        point = {name: value for name, value in model.items() if name != "test_r2"}
+        rows[_srrr_name(**point) if "rank" in point else _network_name(**point)] = model["test_r2"]
+    return rows
+
+
+def overview_table(saved_models):
+    """Test R2 of the main models on every data set with saved results, about 25 genes, scaled per fold.
+
+    Parameters
+    ----------
+    saved_models : str or path-like
+        With a folder for every data set.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by data set; ``genes -> outputs``, and mean and SD over the folds of each model as text, empty
+        where it was not run.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no results.
+    """
+    rows = {}
+    for path in sorted(Path(saved_models).glob("*/cv_default.pickle")):
+        if path.parent.name.endswith("-fast"):
+            continue
+        default, srrr = load(path), load(path.with_name("cv_srrr.pickle"))
+        n_genes, ranks = default.n_selected[0, 0], sorted({point["rank"] for point in srrr.params})
+        models = {
+            "distilled, d=2": f"distilled network d=2, {n_genes} genes",
+            "distilled, d=64": f"distilled network d=64, {n_genes} genes",
+            "paper, d=2": f"network d=2, {n_genes} genes",
+            "paper, d=64": f"network d=64, {n_genes} genes",
+            "sRRR, rank 2": next(iter(_srrr_rows(srrr))),
+            "sRRR, full rank": next(name for name in _srrr_rows(srrr) if name.startswith(f"sRRR rank {ranks[-1]},")),
+            "ridge, all genes": "ridge, all genes",
+        }
+        table = accuracy_table(path.parent)
+        mean, sd = table["R2, scaled per fold"], table["SD, scaled per fold"]
+        rows[path.parent.name] = {"genes -> outputs": f"{len(default.gene_names)} -> {len(default.feature_names)}"} | {
+            title: f"{mean[name]:.3f} ± {sd[name]:.3f}" if name in table.index else "" for title, name in models.items()
+        }
+    if not rows:
+        raise FileNotFoundError(f"no results in {saved_models}: run `sbnn cv` first")
+    return pd.DataFrame(rows).T.rename_axis("data")
+
+
+def feature_table(folder):
+    """Test R2 of every output, mean over the folds, for the network, sparse reduced-rank regression and ridge.
+
+    Parameters
+    ----------
+    folder : str or path-like
+
+    Returns
+    -------
+    DataFrame
+        Indexed by output, best predicted first; data scaled per fold.
+    """
+    folder = Path(folder)
+    network, srrr, ridge = (load(folder / f"cv_{name}.pickle") for name in ("network", "srrr", "ridge"))
+    columns = {}
+    if (folder / "cv_default.pickle").exists():
+        default = load(folder / "cv_default.pickle")
+        columns["distilled network d=2"] = default.test_feature_r2[:, default.find(n_components=2)]
+    for d in (2, 64):
+        point = network.find(n_components=d, pretraining=True, group_lasso=LASSO)
+        columns[f"network d={d}"] = network.test_feature_r2[:, point]
+    for rank in sorted({point["rank"] for point in srrr.params}):
+        columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, nearest_point(srrr, N_GENES, rank=rank)]
+    columns["ridge"] = ridge.test_feature_r2[:, 0]
+    table = pd.DataFrame({name: values.mean(0) for name, values in columns.items()}, index=network.feature_names)
+    return table.sort_values(next(iter(columns)), ascending=False)
+
+
+def selection_table(record, point):
+    """How often every gene was selected at a grid point, and its mean weight norm where there is one.
+
+    Parameters
+    ----------
+    record : Record
+        A cross-validation of a model that selects genes.
+    point : int
+        Position in ``record.params``.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by gene, those selected in most folds first; genes that never were are left out.
+    """
+    table = pd.DataFrame({"folds": record.selected[:, point].sum(0)}, index=pd.Index(record.gene_names, name="gene"))
+    if "gene_norms" in record.values:
+        table["mean norm"] = record.gene_norms[:, point].mean(0).round(3)
+    return table[table.folds > 0].sort_values(list(table.columns), ascending=False)
+
+
+def all_tables(folder, everything=False):
+    """Every table that the saved results of a data set allow.
+
+    Parameters
+    ----------
+    folder : str or path-like
+    everything : bool
+        As for `accuracy_table`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        By title.
+    """
+    folder = Path(folder)
+    tables = {
+        "Test R2, mean over the folds": accuracy_table(folder, everything),
+        "Test R2 of every output, scaled per fold": feature_table(folder).rename_axis("output"),
+    }
+    if (folder / "halves_default.pickle").exists():
+        halves, repeats = (load(folder / f"{name}.pickle") for name in ("halves_default", "repeats_network"))
+        genes = trust_table(halves)
+        genes["count, published network"] = gene_counts(repeats)["count"].reindex(genes.index).fillna(0)
+        title = f"Genes to trust: the distilled network on {len(halves.folds)} halves of the cells"
+        tables[title] = genes[genes.trusted].drop(columns="trusted")
+    if (folder / "interpretation.pickle").exists():
+        tables["What the kept genes of the distilled network do, on cells it has not seen"] = load(
+            folder / "interpretation.pickle"
+        ).table.rename_axis("gene")
+    if (folder / "noise.pickle").exists():
+        by = load(folder / "noise.pickle").table.groupby(["model", "noise"])
+        tables["Known genes found, by noise"] = (
+            by[["precision", "recall", "test_r2", "best_r2"]].mean().reset_index("noise")
+        )
+    return tables
+
+
+def computing_minutes(folder):
+    """CPU minutes that the saved cross-validations of a folder took, as a float."""
+    return sum(load(path).seconds.sum() for path in sorted(Path(folder).glob("cv_*.pickle"))) / 60
+
+
+def to_markdown(table):
+    """A table as Markdown, numbers to three digits, gaps empty; str."""
+    text = table.reset_index().map(_cell)
+    lines = ["| " + " | ".join(text.columns) + " |", "|" + "---|" * text.shape[1]]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in text.itertuples(index=False)])
+
+
+def _cell(value):
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return ""
+    return f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"

@@ -1,0 +1,152 @@
+import gzip
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from sbnn.data.datasets import load_dataset
+from sbnn.data.preprocessing import select_genes
+from sbnn.data.readers.citeseq import pair_counts, read_cd8, read_cord_blood, read_pbmc
+from sbnn.data.readers.counts import read_count_table
+from sbnn.data.registry import DataIntegrityError
+from sbnn.data.sources import FILES
+
+HUMAN = [f"HUMAN_G{i}" for i in range(30)]
+PROTEINS = ["CD3", "CD4", "CD19"]
+
+
+@pytest.fixture
+def sample():
+    """RNA and proteins of 60 cells, genes and proteins in rows, with spike-ins, mouse genes and the clustering."""
+    rng = np.random.default_rng(0)
+    cells = [f"ACGT{i:02d}" for i in range(60)]
+    genes = ["ERCC_ERCC-00104", *HUMAN, "MOUSE_Gapdh"]
+    # genes that many cells lack although others hold much of them are those that are selected
+    rna = pd.DataFrame(rng.negative_binomial(0.5, 0.05, (len(genes), 60)), index=genes, columns=cells)
+    rna.iloc[-1] = 1000  # a mouse gene that would rule the library size
+    proteins = pd.DataFrame(rng.poisson(40, (3, 60)), index=PROTEINS, columns=cells)
+    clustering = pd.DataFrame({"cell_barcode": cells[::-1], "tsne1": 0.5, "tsne2": 0.25, "cluster": np.arange(60) % 4})
+    clustering["type"] = clustering["cluster"].map({0: "B", 1: "NK", 2: "Ery"})
+    return rna, proteins, clustering
+
+
+def write_cord_blood(folder, sample):
+    rna, proteins, clustering = sample
+    with zipfile.ZipFile(folder / "rna.zip", "w") as archive:
+        archive.writestr("GSE100866_CBMC_8K_13AB_10X-RNA_umi.csv", rna.to_csv())
+        archive.writestr("__MACOSX/._GSE100866_CBMC_8K_13AB_10X-RNA_umi.csv", b"\0\5")
+    proteins.to_csv(folder / "adt.csv")
+    clustering.to_csv(folder / "clustering.csv", index=False, quoting=2, na_rep="NA")
+    return folder / "rna.zip", folder / "adt.csv", folder / "clustering.csv"
+
+
+def test_cord_blood_is_read_from_its_layout(tmp_path, sample):
+    rna, proteins, clustering = sample
+    data = read_cord_blood(*write_cord_blood(tmp_path, sample), n_genes=12)
+    kept = clustering[clustering["type"].isin(["B", "NK"])]
+    assert data.cell_names.tolist() == kept["cell_barcode"].tolist()  # in the order of the clustering
+    assert data.labels["type"].tolist() == data.labels["family"].tolist() == kept["type"].tolist()
+    assert data.labels["cluster"].tolist() == kept["cluster"].tolist()
+    np.testing.assert_array_equal(data.Y, proteins[data.cell_names].T)  # as they are
+    assert data.feature_names.tolist() == PROTEINS
+    counts = rna.loc[HUMAN, data.cell_names].T
+    chosen = counts.columns[select_genes(counts, 12).selected]
+    assert data.gene_names.tolist() == [gene.removeprefix("HUMAN_") for gene in chosen]
+    np.testing.assert_array_equal(data.counts, counts[chosen])
+    library = data.counts.sum(1, keepdims=True)
+    np.testing.assert_allclose(data.X, np.log2(data.counts / library * np.median(library) + 1), rtol=1e-5)
+
+
+def test_proteins_as_logarithms_are_other_data_of_the_same_files(tmp_path, sample):
+    paths = write_cord_blood(tmp_path, sample)
+    files = {"rna.zip": "ab" * 32}
+    both = [read_cord_blood(*paths, n_genes=12, log_proteins=log, files=files) for log in (False, True)]
+    np.testing.assert_allclose(both[1].Y, np.log2(1 + both[0].Y), rtol=1e-5)
+    assert both[0].sha256 != both[1].sha256 != read_cord_blood(*paths, n_genes=11, log_proteins=True).sha256
+    assert both[0].files == files and both[1].source.endswith("proteins as log2(1 + counts)")
+
+
+def test_cord_blood_says_what_does_not_fit(tmp_path, sample):
+    rna, proteins, clustering = sample
+    with pytest.raises(ValueError, match=r"rna.zip has no gene with the prefix 'HUMAN_'; its genes are ERCC"):
+        read_cord_blood(*write_cord_blood(tmp_path, (rna.drop(index=HUMAN), proteins, clustering)))
+    with pytest.raises(ValueError, match=r"adt.csv lacks 1 of 30 clustered cells: ACGT59"):
+        read_cord_blood(*write_cord_blood(tmp_path, (rna, proteins.iloc[:, :-1], clustering)))
+    with pytest.raises(ValueError, match=r"lacks the column\(s\) \['type'\]; it has \['cell_barcode'"):
+        read_cord_blood(*write_cord_blood(tmp_path, (rna, proteins, clustering.drop(columns="type"))))
+    halved = rna.astype(float)
+    halved.loc["HUMAN_G3", "ACGT00"] = 0.5
+    with pytest.raises(ValueError, match="gene 'HUMAN_G3', cell 'ACGT00' has the value 0.5"):
+        read_cord_blood(*write_cord_blood(tmp_path, (halved, proteins, clustering)))
+
+
+def test_cd8_is_read_from_its_layout(tmp_path, sample):
+    rna, proteins, _ = sample
+    cells = [f"CD8_{gate}_ACGT{i}" for i, gate in enumerate(["off", "low", "intermediate", "high"] * 15)]
+    rna, proteins = rna.set_axis(cells, axis=1), proteins.set_axis(cells, axis=1)
+    rna.iloc[:, 7] = 0
+    paths = [tmp_path / "rna.csv.gz", tmp_path / "adt.csv.gz"]
+    paths[0].write_bytes(gzip.compress(rna.to_csv(quoting=2).encode()))
+    paths[1].write_bytes(gzip.compress(proteins[cells[::-1]].to_csv().encode()))
+    data = read_cd8(*paths, n_genes=12)
+    assert data.cell_names.tolist() == [cell for cell in cells if cell != cells[7]]
+    assert data.dropped == {"no counts in the selected genes": [cells[7]]}
+    assert data.labels["type"].tolist()[:4] == ["CD8 off", "CD8 low", "CD8 intermediate", "CD8 high"]
+    np.testing.assert_allclose(data.Y, np.log2(1 + proteins[data.cell_names].T), rtol=1e-6)
+    np.testing.assert_array_equal(read_cd8(*paths, n_genes=12, log_proteins=False).Y, proteins[data.cell_names].T)
+    paths[1].write_bytes(gzip.compress(proteins.iloc[:, 2:].to_csv().encode()))
+    with pytest.raises(ValueError, match="2 cells are in only one of .*: CD8_low_ACGT1, CD8_off_ACGT0"):
+        read_cd8(*paths)
+
+
+def test_pbmc_is_read_from_its_layout(tmp_path, sample):
+    import anndata
+
+    rna, proteins, _ = sample
+    adata = anndata.AnnData(rna.T.astype(np.float32))
+    adata.obsm["protein_expression"] = proteins.T.to_numpy()
+    adata.uns["protein_names"] = np.array([f"{name}_TotalSeqB" for name in PROTEINS])
+    adata.write_h5ad(tmp_path / "pbmc.h5ad")
+    data = read_pbmc(tmp_path / "pbmc.h5ad", "pbmc_5k_protein", n_genes=12)
+    assert (data.n_genes, data.name, data.feature_names.tolist()) == (12, "pbmc_5k_protein", PROTEINS)
+    np.testing.assert_allclose(data.Y, np.log2(1 + proteins.T), rtol=1e-6)
+    np.testing.assert_array_equal(data.counts, rna.loc[data.gene_names].T)
+    del adata.obsm["protein_expression"]
+    adata.write_h5ad(tmp_path / "pbmc.h5ad")
+    with pytest.raises(KeyError, match="no 'protein_expression' in adata.obsm"):
+        read_pbmc(tmp_path / "pbmc.h5ad", "pbmc_5k_protein")
+
+
+def test_the_loader_refuses_another_file_of_that_name(tmp_path, sample):
+    name = "GSE100866_CBMC_8K_13AB_10X-RNA_umi.zip"
+    rna, *_ = write_cord_blood(tmp_path, sample)
+    rna.rename(tmp_path / name)
+    with pytest.raises(DataIntegrityError, match=f"{name} is altered: expected git blob sha1 {FILES[name].git_sha1}"):
+        load_dataset("stoeckius", tmp_path, download=False)
+
+
+def test_the_published_selection_of_cd8_genes(real_file):
+    counts, _, _ = read_count_table(real_file("GSE100866_CD8_merged-RNA_umi.csv.gz"))
+    assert counts.shape == (1774, 11757)
+    assert select_genes(counts, 1000).b == pytest.approx(0.147, abs=5e-4)
+
+
+def test_the_clustering_leaves_the_published_cells(real_file):
+    clustering = pd.read_csv(real_file("CBMC_clustering.csv"))
+    kept = clustering[clustering["type"].notna() & (clustering["type"] != "Ery")]
+    proteins, cells, names = read_count_table(real_file("GSE100866_CBMC_8K_13AB_10X-ADT_umi.csv"))
+    assert len(kept) == 7652 and kept["type"].nunique() == 8
+    assert set(kept["cell_barcode"]) <= set(cells) and len(names) == 13 and proteins.shape == (8617, 13)
+
+
+def test_all_genes_are_those_with_counts(rng):
+    counts = rng.poisson(2.0, (12, 5)) + np.eye(12, 5, dtype=int)
+    counts[:, 3] = 0
+    cells = [f"cell{i}" for i in range(12)]
+    proteins = pd.DataFrame(rng.poisson(9.0, (12, 2)), index=cells, columns=["CD3", "CD8"])
+    about = {"log_proteins": True, "name": "tiny", "source": "a test"}
+    data = pair_counts(sparse.csr_array(counts), pd.Index(list("abcde")), proteins, n_genes=None, **about)
+    assert data.gene_names.tolist() == ["a", "b", "c", "e"]
+    np.testing.assert_array_equal(data.counts, counts[:, [0, 1, 2, 4]])

@@ -1,0 +1,305 @@
+"""Gene selection against a slow second implementation and published numbers; transformers fold by fold."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sbnn.data.preprocessing import (
+    GeneSelector,
+    LibrarySizeNormalizer,
+    Standardizer,
+    expression_pipeline,
+    log2p1,
+    normalize_library_size,
+    select_genes,
+)
+
+FORMATS = [np.asarray, np.asfortranarray, sparse.csr_array, sparse.csc_matrix, pd.DataFrame]
+
+
+def kept_at(counts, b, threshold, slope, offset, min_cells):
+    """Say for each gene, in plain Python, whether the rule of the dropout curve keeps it."""
+    kept = []
+    for gene in counts.T:
+        seen = [math.log2(count) for count in gene if count > threshold]
+        if len(seen) < min_cells:
+            kept.append(False)
+            continue
+        frequency = 1 - len(seen) / len(gene)
+        kept.append(frequency > math.exp(-slope * (sum(seen) / len(seen) - b)) + offset)
+    return np.array(kept)
+
+
+def bisect(counts, n_genes, **curve):
+    """Move the curve until it keeps `n_genes`; with ties, the tightest (too many, too few) it can keep."""
+    low, high = -100.0, 100.0  # the farther right the curve, the fewer genes
+    while high - low > 1e-9:
+        b = (low + high) / 2
+        kept = kept_at(counts, b, **curve)
+        if kept.sum() == n_genes:
+            return kept, kept
+        low, high = (b, high) if kept.sum() > n_genes else (low, b)
+    return kept_at(counts, low, **curve), kept_at(counts, high, **curve)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 10**6),
+    scale=st.sampled_from([2, 8, 1000]),
+    threshold=st.sampled_from([0, 1, 5]),
+    slope=st.sampled_from([0.7, 1.5]),
+    offset=st.sampled_from([0.0, 0.02, 0.1]),
+    wanted=st.floats(0, 1),
+    twins=st.booleans(),
+)
+def test_selection_is_what_bisection_converges_to(seed, scale, threshold, slope, offset, wanted, twins):
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(scale * rng.gamma(0.3, size=(25, 15)))
+    if twins:  # the same counts in other cells: genes that tie
+        counts[:, 8:] = rng.permutation(counts[:, :7])
+    curve = {"threshold": threshold, "slope": slope, "offset": offset, "min_cells": 3}
+    selectable = kept_at(counts, -100.0, **curve).sum()
+    if selectable == 0:
+        with pytest.raises(ValueError, match="only 0 of 15 genes"):
+            select_genes(counts, 1, **curve)
+        return
+    n_genes = max(1, round(wanted * selectable))
+    most, least = bisect(counts, n_genes, **curve)
+    for convert in FORMATS:
+        result = select_genes(convert(counts), n_genes, **curve)
+        assert result.selected.sum() == n_genes
+        assert np.all(result.selected <= most) and np.all(result.selected >= least)
+    # of the genes that tie at the curve, the first are taken
+    tied = np.flatnonzero(most & ~least)
+    assert result.selected[tied].tolist() == sorted(result.selected[tied], reverse=True)
+
+
+def test_selection_reports_the_curve_that_selects(rng):
+    counts = rng.negative_binomial(0.5, 0.01, size=(200, 60)) * rng.integers(1, 20, 60)
+    result = select_genes(counts, 20, threshold=3)
+    assert result.eligible.all()
+    np.testing.assert_allclose(result.near_zero_frequency, (counts <= 3).mean(axis=0))
+    first = counts[:, 0]
+    assert result.mean_log2[0] == pytest.approx(np.log2(first[first > 3]).mean())
+    above = result.near_zero_frequency > result.curve(result.mean_log2)
+    np.testing.assert_array_equal(above, result.selected)
+    np.testing.assert_array_equal(above, kept_at(counts, result.b, threshold=3, slope=1.5, offset=0.02, min_cells=10))
+
+
+def test_selection_in_blocks_is_selection_at_once(rng, monkeypatch):
+    counts = rng.poisson(3 * rng.gamma(0.5, size=(40, 70)))
+    whole = select_genes(counts, 20)
+    monkeypatch.setattr("sbnn.data.preprocessing._BLOCK", 130)
+    blocks = select_genes(counts, 20)
+    np.testing.assert_array_equal(blocks.selected, whole.selected)
+    np.testing.assert_array_equal(blocks.mean_log2, whole.mean_log2)
+
+
+def test_exactly_tied_genes_are_taken_in_order(rng):
+    gene = rng.permutation(np.r_[np.zeros(12), np.arange(1, 19)])
+    counts = np.column_stack([rng.permutation(gene) for _ in range(9)])  # equal sums, added in different orders
+    for convert in FORMATS:
+        assert select_genes(convert(counts), 4).selected.tolist() == [True] * 4 + [False] * 5
+
+
+def test_selection_ignores_genes_that_never_show(rng):
+    counts = rng.poisson(1, size=(30, 12))
+    counts[:, 4] = 0
+    result = select_genes(counts, 11)
+    assert np.isnan(result.mean_log2[4]) and not result.selected[4] and result.near_zero_frequency[4] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"n_genes": 0}, ValueError, "n_genes must be at least 1, got 0"),
+        ({"n_genes": 2.0}, TypeError, "n_genes must be an integer, got 2.0"),
+        ({"n_genes": 9}, ValueError, "n_genes=9 but only 8 of 8 genes"),
+        ({"n_genes": 4, "min_cells": 21}, ValueError, "in at least 21 cells"),
+        ({"threshold": -1}, ValueError, "threshold must be at least 0"),
+        ({"offset": -0.1}, ValueError, "offset must be at least 0"),
+        ({"slope": 0}, ValueError, "slope must be positive"),
+        ({"min_cells": 0}, ValueError, "min_cells must be at least 1"),
+        ({"counts": -np.ones((20, 8))}, ValueError, "Negative values"),
+        ({"counts": np.full((20, 8), np.nan)}, ValueError, "counts contains NaN"),
+        ({"counts": np.ones(20)}, ValueError, "2D array"),
+    ],
+)
+def test_selection_refuses(change, error, message, rng):
+    arguments = {"counts": rng.poisson(1, size=(20, 8)), "n_genes": 4, "min_cells": 5}
+    with pytest.raises(error, match=message):
+        select_genes(**(arguments | change))
+
+
+def test_selection_of_the_physiological_counts_is_the_known_one(real_counts, real_scala):
+    counts, cells, genes = real_counts
+    assert counts.shape == (185, 30749)
+    result = select_genes(counts, 1000, threshold=30)
+    assert result.selected.sum() == 1000
+    assert result.b == pytest.approx(7.194, abs=5e-4)
+    assert len(set(genes[result.selected]) & set(real_scala.gene_names)) == 573
+    np.testing.assert_array_equal(result.selected, select_genes(counts.toarray(), 1000, threshold=30).selected)
+
+
+def test_selection_of_cite_seq_counts_is_the_known_one(real_file):
+    path = real_file("GSE100866_CD8_merged-RNA_umi.csv.gz", "citeseq")
+    counts = pd.read_csv(path, index_col=0).T
+    assert counts.shape == (1774, 11757)
+    result = select_genes(counts, 1000, threshold=0)
+    assert result.selected.sum() == 1000
+    assert result.b == pytest.approx(0.147, abs=5e-4)
+
+
+def test_the_published_genes_lie_above_the_published_curve(real_scala):
+    result = select_genes(real_scala.counts, 1000, threshold=30)
+    positions = result.mean_log2 + np.log(result.near_zero_frequency - 0.02) / 1.5
+    assert round(positions.min(), 2) == 7.56  # the curve, which the last gene to be kept touches
+
+
+@pytest.mark.parametrize("convert", FORMATS)
+def test_library_size_brings_every_cell_to_the_median_total(convert, rng):
+    counts = rng.poisson(5, size=(11, 30))
+    normalized = normalize_library_size(convert(counts))
+    assert normalized.dtype == np.float32 and sparse.issparse(normalized) == sparse.issparse(convert(counts))
+    normalized = normalized.toarray() if sparse.issparse(normalized) else normalized
+    totals = counts.sum(axis=1)
+    np.testing.assert_allclose(normalized, counts / totals[:, None] * np.median(totals), rtol=1e-6)
+    np.testing.assert_allclose(normalized.sum(axis=1), np.median(totals), rtol=1e-5)
+
+
+def test_library_size_target_can_be_given():
+    np.testing.assert_allclose(normalize_library_size([[1, 3], [5, 5]], target=100), [[25, 75], [50, 50]])
+
+
+def test_library_size_names_cells_without_counts():
+    counts = pd.DataFrame([[1, 2], [0, 0]], index=["good", "empty"])
+    with pytest.raises(ValueError, match="1 of 2 cells have no counts.*: empty$"):
+        normalize_library_size(counts)
+    with pytest.raises(ValueError, match="leave them out: 1$"):
+        LibrarySizeNormalizer().fit(sparse.csr_array(counts))
+
+
+@pytest.mark.parametrize("target", [0, -1, np.nan, np.inf])
+def test_library_size_refuses_targets(target):
+    with pytest.raises(ValueError, match="target must be a positive number"):
+        normalize_library_size([[1, 2]], target=target)
+
+
+def test_library_size_refuses_negative_counts():
+    with pytest.raises(ValueError, match="Negative values"):
+        normalize_library_size([[1, -1], [1, 1]])
+
+
+@pytest.mark.parametrize("convert", FORMATS)
+def test_log2p1(convert):
+    x = np.array([[0, 1, 3], [7, 0, 0.5]])
+    logged = log2p1(convert(x))
+    assert logged.dtype == np.float32
+    logged = logged.toarray() if sparse.issparse(logged) else logged
+    np.testing.assert_allclose(logged, [[0, 1, 2], [3, 0, np.log2(1.5)]], rtol=1e-6)
+    assert x[0, 2] == 3  # the input is as it was
+
+
+def test_log2p1_refuses_what_has_no_logarithm():
+    with pytest.raises(ValueError, match="above -1 everywhere, got -1"):
+        log2p1(np.array([0.0, -1.0]))
+
+
+@pytest.mark.parametrize("convert", FORMATS)
+def test_standardizer_is_the_population_z_score_of_the_training_cells(convert, rng):
+    train, test = rng.normal(1000, 3, (50, 4)), rng.normal(1000, 3, (20, 4))
+    scaler = Standardizer().fit(convert(train))
+    Z = scaler.transform(convert(test))
+    assert Z.dtype == np.float32
+    np.testing.assert_allclose(Z, (test - train.mean(axis=0)) / train.std(axis=0, ddof=0), atol=1e-6)
+    np.testing.assert_allclose(scaler.inverse_transform(Z), test, rtol=1e-6)
+
+
+def test_standardizer_names_constant_columns():
+    table = pd.DataFrame({"Sst": [1.0, 2, 3], "Vip": [0.1] * 3, "Pvalb": [0.0] * 3})
+    with pytest.raises(ValueError, match="2 of 3 columns have the same value in all 3 cells.*: Vip, Pvalb"):
+        Standardizer().fit(table)
+    with pytest.raises(ValueError, match="cannot be z-scored: 1, 2"):
+        Standardizer().fit(table.to_numpy())
+    with pytest.raises(ValueError, match="constant must be 'error' or 'zero', got 'drop'"):
+        Standardizer(constant="drop").fit(table)
+
+
+def test_standardizer_sets_constant_columns_to_zero_even_where_they_vary_later():
+    train = np.float32([[1, 0.1], [2, 0.1], [4, 0.1]])
+    scaler = Standardizer(constant="zero").fit(train)
+    assert scaler.constant_.tolist() == [False, True]
+    assert np.all(scaler.transform(train)[:, 1] == 0)
+    assert np.all(scaler.transform([[1, 7.0], [9, -7.0]])[:, 1] == 0)
+
+
+@pytest.mark.parametrize("convert", FORMATS)
+@pytest.mark.parametrize("scale", [True, False])
+def test_pipeline_learns_from_training_cells_alone(convert, scale, data):
+    train, test = data.counts[:80], data.counts[80:]
+    pipeline = expression_pipeline(scale=scale).fit(convert(train))
+    got = pipeline.transform(convert(test))
+    got = got.toarray() if sparse.issparse(got) else np.asarray(got)
+    target = np.median(train.sum(axis=1))
+    logs = [np.log2(c / c.sum(axis=1, keepdims=True) * target + 1) for c in (train, test)]
+    expected = (logs[1] - logs[0].mean(axis=0)) / logs[0].std(axis=0) if scale else logs[1]
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, expected, atol=2e-5)
+
+
+def test_pipeline_survives_a_gene_that_only_test_cells_show(data):
+    counts = data.counts.copy()
+    counts[:80, 3] = 0
+    pipeline = expression_pipeline().fit(counts[:80])
+    Z = pipeline.transform(counts)
+    assert np.isfinite(Z).all() and np.all(Z[:, 3] == 0)
+
+
+def test_pipeline_with_selection_keeps_names_and_selects_by_training_cells(data):
+    counts = pd.DataFrame(data.counts, index=data.cell_names, columns=data.gene_names)
+    pipeline = make_pipeline(GeneSelector(n_genes=12, threshold=30), expression_pipeline())
+    pipeline = clone(pipeline).set_output(transform="pandas").fit(counts[:80])
+    selected = select_genes(data.counts[:80], 12, 30).selected
+    Z = pipeline.transform(counts[80:])
+    assert list(Z.columns) == list(data.gene_names[selected]) and list(Z.index) == list(data.cell_names[80:])
+    np.testing.assert_array_equal(pipeline[0].get_support(indices=True), np.flatnonzero(selected))
+    np.testing.assert_array_equal(pipeline.get_feature_names_out(), data.gene_names[selected])
+
+
+@pytest.mark.parametrize("name", ["data", "real_scala"])
+def test_pipeline_reproduces_the_expression_of_the_data(name, request):
+    paired = request.getfixturevalue(name)
+    np.testing.assert_array_equal(expression_pipeline(scale=False).fit_transform(paired.counts), paired.X)
+
+
+EMPTY_CELLS = "the check holds cells without counts, which cannot be normalised"
+
+
+def exemptions(estimator):
+    if not isinstance(estimator, LibrarySizeNormalizer):
+        return {}
+    checks = ["dtypes", "sparse_tag", "sparse_array", "sparse_matrix"]
+    return {f"check_estimator{'s' if c == 'dtypes' else ''}_{c}": EMPTY_CELLS for c in checks} | {
+        "check_fit2d_1feature": EMPTY_CELLS
+    }
+
+
+@parametrize_with_checks(
+    [
+        GeneSelector(n_genes=1, min_cells=1, offset=0),
+        LibrarySizeNormalizer(),
+        Standardizer(),
+        Standardizer(constant="zero"),
+    ],
+    expected_failed_checks=exemptions,
+)
+def test_transformers_keep_the_conventions_of_scikit_learn(estimator, check):
+    check(estimator)

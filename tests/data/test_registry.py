@@ -1,0 +1,308 @@
+import hashlib
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from files import CONTENT, published, put
+
+from sbnn.data import registry
+from sbnn.data.datasets import DATASETS, load_dataset
+from sbnn.data.registry import DataIntegrityError, find_file, find_files
+from sbnn.data.sources import FILES
+
+
+@pytest.fixture
+def server():
+    """A web server on this machine; ``bodies`` maps a path to what it serves, ``asked`` lists what was asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            web.asked.append(self.path)
+            web.accepted = self.headers["Accept"]
+            body = web.bodies.get(self.path)
+            if body == "silence":
+                web.stop.wait(60)
+                return
+            if body is None:
+                self.send_error(404)
+                return
+            promised = len(body)
+            if isinstance(body, tuple):
+                body, promised = body
+            self.send_response(200)
+            self.send_header("Content-Length", str(promised))
+            self.end_headers()
+            self.wfile.write(body)
+            if self.path.endswith("stall"):
+                self.wfile.flush()
+                web.stop.wait(60)
+
+        def log_message(self, *_):
+            pass
+
+    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    web.daemon_threads = True
+    web.asked, web.bodies, web.stop = [], {}, threading.Event()
+    web.url = f"http://127.0.0.1:{web.server_port}"
+    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield web
+    web.stop.set()
+    web.shutdown()
+    web.server_close()
+    thread.join()
+
+
+# --- finding
+
+
+def test_places_are_searched_in_order(alone, monkeypatch):
+    published(monkeypatch)
+    checkout = alone / "repository" / "checkout"
+    monkeypatch.setattr(registry, "checkout_folder", lambda: checkout)
+    monkeypatch.setenv("SBNN_DATA", str(alone / "mine"))
+    expected = [
+        ("path", put(alone / "given" / "tiny" / "tiny.csv")),
+        ("path", put(alone / "given" / "tiny.csv")),
+        ("$SBNN_DATA", put(alone / "mine" / "tiny" / "tiny.csv")),
+        ("$SBNN_DATA", put(alone / "mine" / "tiny.csv")),
+        ("data/", put(checkout / "data" / "tiny" / "tiny.csv")),
+        ("data/", put(checkout / "data" / "tiny.csv")),
+        ("../shared/data", put(alone / "repository" / "shared" / "data" / "tiny" / "tiny.csv")),
+        ("cache", put(alone / "cache" / "tiny" / "tiny.csv")),
+    ]
+    for place, path in expected:
+        found = find_files(["tiny.csv"], alone / "given")["tiny.csv"]
+        assert (found.place, found.path) == (place, path)
+        assert found.sha256 == FILES["tiny.csv"].sha256
+        path.unlink()
+    with pytest.raises(FileNotFoundError):
+        find_files(["tiny.csv"], alone / "given")
+
+
+def test_path_may_be_the_file_under_another_name(alone, monkeypatch):
+    published(monkeypatch)
+    path = put(alone / "renamed.dat")
+    assert find_file("tiny.csv", path) == path
+    with pytest.raises(ValueError, match="path must be a folder that holds gene_counts.csv, ephys_values.csv"):
+        load_dataset("scala", path)
+    with pytest.raises(FileNotFoundError, match="no folder or file .*nowhere"):
+        find_file("tiny.csv", alone / "nowhere")
+
+
+def test_this_checkout_is_searched():
+    root = Path(__file__).resolve().parents[2]
+    places = registry.search_places()
+    assert places["data/"] == root / "data"
+    assert places["../shared/data"] == root.parent / "shared" / "data"
+    assert list(places)[-1] == "cache"
+
+
+@pytest.mark.parametrize(
+    ("content", "state"),
+    [(CONTENT[:1000], "truncated"), (b"G" + CONTENT[1:], "altered"), (CONTENT + b"\n", "altered"), (b"", "truncated")],
+)
+def test_a_wrong_file_is_refused_and_not_passed_over(alone, monkeypatch, content, state):
+    file = published(monkeypatch)
+    monkeypatch.setenv("SBNN_DATA", str(alone / "mine"))
+    wrong = put(alone / "mine" / "tiny" / "tiny.csv", content)
+    put(alone / "cache" / "tiny" / "tiny.csv")  # the right one, later in the order
+    with pytest.raises(DataIntegrityError) as caught:
+        find_file("tiny.csv")
+    message = str(caught.value)
+    assert f"{wrong} is {state}" in message
+    assert f"expected {file.size} bytes and sha256 {file.sha256}" in message
+    assert f"found {len(content)} bytes and sha256 {hashlib.sha256(content).hexdigest()}" in message
+
+
+def test_a_file_known_by_its_git_blob_is_verified(alone, monkeypatch):
+    # facts of git: `printf 'hello\n' | git hash-object --stdin`
+    published(
+        monkeypatch, content=b"hello\n", sha256=None, size=None, git_sha1="ce013625030ba8dba906f756967f9e9ca394464a"
+    )
+    path = put(alone / "cache" / "tiny.csv", b"hello\n")
+    found = find_files(["tiny.csv"])["tiny.csv"]
+    assert found.sha256 == hashlib.sha256(b"hello\n").hexdigest()
+    path.write_bytes(b"hullo\n")
+    with pytest.raises(DataIntegrityError, match="git blob sha1 ce013625030ba8dba906f756967f9e9ca394464a, found 6"):
+        find_file("tiny.csv")
+
+
+def test_an_unknown_file_lists_the_known_ones():
+    with pytest.raises(ValueError, match="unknown file.*gene_count.csv.*gene_counts.csv"):
+        find_file("gene_count.csv")
+
+
+def test_the_error_tells_what_to_do(alone, monkeypatch):
+    monkeypatch.setenv("SBNN_DATA", str(alone / "mine"))
+    with pytest.raises(FileNotFoundError) as caught:
+        load_dataset("scala", alone, download=False)
+    message = str(caught.value)
+    for expected in (
+        "cannot find scala_2020/gene_counts.csv, scala_2020/ephys_values.csv, scala_2020/mini-atlas-meta-data.csv",
+        f"path: {alone}\n",
+        f"$SBNN_DATA: {alone / 'mine'}",
+        f"cache: {alone / 'cache'}",
+        "https://github.com/berenslab/sBNN",
+        "sbnn data get scala\n",
+        "download=False",
+    ):
+        assert expected in message
+
+
+def test_a_file_without_an_address_says_so(alone, monkeypatch):
+    published(monkeypatch)
+    with pytest.raises(FileNotFoundError, match="no address to download from is known for tiny/tiny.csv"):
+        find_file("tiny.csv")
+
+
+# --- downloading
+
+
+def test_download_is_verified_and_kept(alone, server, monkeypatch, capsys):
+    server.bodies["/tiny.csv"] = CONTENT
+    published(monkeypatch, url=server.url + "/tiny.csv")
+    path = find_file("tiny.csv", verbose=False)
+    assert path == alone / "cache" / "tiny" / "tiny.csv" and path.read_bytes() == CONTENT
+    assert find_file("tiny.csv") == path
+    assert server.asked == ["/tiny.csv"]
+    assert server.accepted.startswith("application/vnd.github.raw+json")  # else GitHub's blobs come as JSON
+    assert capsys.readouterr() == ("", "")
+
+
+def test_download_is_announced(alone, server, monkeypatch, capsys):
+    server.bodies["/tiny.csv"] = CONTENT
+    published(monkeypatch, url=server.url + "/tiny.csv")
+    find_file("tiny.csv")
+    assert capsys.readouterr().out == (
+        f"downloading tiny.csv from 127.0.0.1:{server.server_port} to {alone / 'cache' / 'tiny'}\n"
+    )
+
+
+def test_download_can_be_switched_off(alone, server, monkeypatch):
+    published(monkeypatch, url=server.url + "/tiny.csv")
+    with pytest.raises(FileNotFoundError, match="download=False"):
+        find_file("tiny.csv", download=False)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "message"),
+    [
+        (CONTENT[:100], DataIntegrityError, "download from http://127.0.0.1.* is truncated"),
+        ((CONTENT[:100], len(CONTENT)), FileNotFoundError, "downloading tiny.csv from .* failed: .*IncompleteRead"),
+        (CONTENT.lower(), DataIntegrityError, "download from http://127.0.0.1.* is altered"),
+        (None, FileNotFoundError, "downloading tiny.csv from .* failed: 404"),
+    ],
+)
+def test_a_bad_download_is_refused_and_leaves_nothing(alone, server, monkeypatch, body, error, message):
+    server.bodies["/tiny.csv"] = body
+    published(monkeypatch, url=server.url + "/tiny.csv")
+    with pytest.raises(error, match=message):
+        find_file("tiny.csv", verbose=False)
+    assert [path for path in (alone / "cache").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("body", ["silence", (CONTENT[:100], len(CONTENT))])
+def test_a_server_that_falls_silent_is_asked_once(alone, server, monkeypatch, body):
+    monkeypatch.setattr(registry, "TIMEOUT", 0.2)
+    names = ["one.csv", "two.csv", "three.csv"]
+    for name in names:
+        server.bodies[f"/{name}/stall"] = body
+        published(monkeypatch, name, url=f"{server.url}/{name}/stall")
+    with pytest.raises(FileNotFoundError, match="cannot find tiny/one.csv, tiny/two.csv, tiny/three.csv") as caught:
+        find_files(names, verbose=False)
+    assert "downloading one.csv from 127.0.0.1" in str(caught.value)
+    assert server.asked == ["/one.csv/stall"]
+    assert [path for path in (alone / "cache").rglob("*") if path.is_file()] == []
+
+
+def test_a_name_look_up_that_hangs_is_given_up(alone, monkeypatch):
+    monkeypatch.setattr(registry, "TIMEOUT", 0.2)
+    release, asked = threading.Event(), []
+
+    def hang(host, *_, **__):
+        asked.append(host)
+        release.wait(60)
+        raise socket.gaierror("released")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    published(monkeypatch, url="http://data.invalid/tiny.csv")
+    with pytest.raises(FileNotFoundError, match=r"nothing came from data.invalid for 0.2 s"):
+        find_file("tiny.csv", verbose=False)
+    release.set()
+    assert asked == ["data.invalid"]
+
+
+def test_no_network_costs_less_than_five_seconds():
+    # the waiting itself is tested above with a shorter time
+    assert registry.TIMEOUT < 5
+
+
+def test_a_refused_connection_is_an_error_at_once(alone, monkeypatch):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    published(monkeypatch, url=f"http://127.0.0.1:{port}/tiny.csv")
+    with pytest.raises(FileNotFoundError, match="downloading tiny.csv from .* failed: .*127.0.0.1"):
+        find_file("tiny.csv", verbose=False)
+
+
+def test_a_cache_that_cannot_be_written_is_an_error(alone, server, monkeypatch):
+    server.bodies["/tiny.csv"] = CONTENT
+    published(monkeypatch, url=server.url + "/tiny.csv")
+    put(alone / "cache" / "tiny")  # a file where the folder should be
+    with pytest.raises(FileNotFoundError, match="downloading tiny.csv from .* failed"):
+        find_file("tiny.csv", verbose=False)
+
+
+def test_a_killed_download_is_not_taken_for_the_file(alone, server, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(url, output, progressbar):
+        Path(output).write_bytes(CONTENT[:100])
+        raise Killed
+
+    published(monkeypatch, url=server.url + "/tiny.csv")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(registry, "_fetch", killed)
+        find_file("tiny.csv", verbose=False)
+    assert not (alone / "cache" / "tiny" / "tiny.csv").exists()
+    server.bodies["/tiny.csv"] = CONTENT
+    assert find_file("tiny.csv", verbose=False).read_bytes() == CONTENT
+
+
+# --- the registry
+
+
+def test_every_registered_file_can_be_verified_and_traced():
+    for name, file in FILES.items():
+        assert file.name == name and file.source.startswith("https://")
+        digest, length = (file.sha256, 64) if file.sha256 else (file.git_sha1, 40)
+        assert len(digest) == length and set(digest) <= set("0123456789abcdef")
+        if file.url is not None:
+            # a version that cannot change: at a commit, or the very content by its git blob id
+            host, repository, version = file.url.split("/")[2], file.url.split("/")[3:], file.url.split("/")[5]
+            if host == "api.github.com":
+                repository, version = file.url.split("/")[4:], file.url.split("/")[-1]
+                assert file.git_sha1 in (None, version)
+            else:
+                assert host == "raw.githubusercontent.com"
+            assert f"https://github.com/{repository[0]}/{repository[1]} " in file.source
+            assert len(version) == 40 and set(version) <= set("0123456789abcdef")
+    for dataset in DATASETS.values():
+        assert {*dataset.files, *dataset.instead.values()} <= FILES.keys() and dataset.instead.keys() <= {
+            *dataset.files
+        }
+
+
+def test_the_data_readme_names_every_file():
+    readme = (Path(__file__).parents[2] / "data" / "README.md").read_text()
+    for file in FILES.values():
+        assert f"{file.folder}/{file.name}" in readme
+        assert (file.sha256 or file.git_sha1) in readme
+    for name in DATASETS:
+        assert f'"{name}"' in readme

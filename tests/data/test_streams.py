@@ -1,0 +1,265 @@
+import os
+import subprocess
+import sys
+
+import anndata
+import h5py
+import numpy as np
+import pytest
+import zarr
+from scipy import sparse
+
+from sbnn import ExpressionStream, SparseBottleneckRegressor
+from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.models.bottleneck.protocols import distilled
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """Train for a moment only."""
+    monkeypatch.setattr(distilled, "N_TREES", 10)
+    for name in ("STEPS_OF_TEACHERS", "STEPS_OF_STUDENT"):
+        monkeypatch.setattr(distilled, name, 20)
+
+
+@pytest.fixture(params=["memmap", "npy", "csr", "csc", "backed csr", "backed dense", "h5py", "zarr", "array"])
+def source(request, data, tmp_path):
+    return open_as(request.param, data.counts, tmp_path)
+
+
+def open_as(kind, counts, folder):
+    """Counts as something that a stream reads."""
+    if kind == "memmap":
+        np.asarray(counts, dtype="int32").tofile(folder / "counts.bin")
+        return np.memmap(folder / "counts.bin", dtype="int32", mode="r", shape=counts.shape)
+    if kind == "npy":
+        np.save(folder / "counts.npy", counts)
+        return np.load(folder / "counts.npy", mmap_mode="r")
+    if kind.startswith("backed"):
+        matrix = counts.astype(float) if kind.endswith("dense") else sparse.csr_matrix(counts)
+        anndata.AnnData(matrix).write_h5ad(folder / "counts.h5ad")
+        return anndata.read_h5ad(folder / "counts.h5ad", backed="r")
+    if kind == "h5py":
+        with h5py.File(folder / "counts.h5", "w") as file:
+            file["counts"] = counts
+        return h5py.File(folder / "counts.h5")["counts"]
+    if kind == "zarr":
+        zarr.save_array(folder / "counts.zarr", np.asarray(counts))
+        return zarr.open_array(folder / "counts.zarr", mode="r")
+    return {"csr": sparse.csr_matrix, "csc": sparse.csc_matrix, "array": np.asarray}[kind](counts)
+
+
+def test_blocks_are_normalised_like_the_whole(source, data):
+    stream = ExpressionStream(source, counts=True, block_size=7)
+    expected = log2p1(normalize_library_size(data.counts))
+    np.testing.assert_allclose(stream.rows(slice(5, 30)), expected[5:30], rtol=1e-5)
+    np.testing.assert_allclose(stream.rows(np.array([1, 4, 100])), expected[[1, 4, 100]], rtol=1e-5)
+    np.testing.assert_allclose(stream.columns(np.array([3, 17])), expected[:, [3, 17]], rtol=1e-5)
+    assert stream.library_size == np.median(data.counts.sum(1)) and len(stream) == 120
+
+
+def test_an_anndata_brings_its_gene_names(data, tmp_path):
+    anndata.AnnData(data.counts.astype(float), var={"gene": data.gene_names}).write_h5ad(tmp_path / "a.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    assert list(ExpressionStream(backed).gene_names) == [str(i) for i in range(40)]
+    backed.var_names = data.gene_names
+    np.testing.assert_array_equal(ExpressionStream(backed).gene_names, data.gene_names)
+    np.testing.assert_array_equal(ExpressionStream(backed.X).gene_names, None)
+
+
+def test_a_model_of_a_stream_is_one_of_the_whole(source, data):
+    stream = ExpressionStream(source, data.gene_names, counts=True, block_size=50)
+    model = SparseBottleneckRegressor(protocol="distilled", n_genes=8, random_state=0).fit(stream, data.Y)
+    X = log2p1(normalize_library_size(data.counts))
+    whole = SparseBottleneckRegressor(protocol="distilled", n_genes=8, random_state=0).fit(X, data.Y)
+    np.testing.assert_array_equal(model.get_support(), whole.get_support())
+    assert set(model.get_feature_names_out()) <= set(data.gene_names)
+    assert model.gene_norms_.shape == (40,)
+    np.testing.assert_allclose(model.predict(stream), model.predict(_named(X, data)), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(model.transform(stream), model.transform(_named(X, data)), rtol=1e-4, atol=1e-4)
+    assert model.score(stream, data.Y) == pytest.approx(model.score(_named(X, data), data.Y), abs=1e-4)
+
+
+def _named(X, data):
+    import pandas as pd
+
+    return pd.DataFrame(X, data.cell_names, data.gene_names)
+
+
+def test_a_model_of_a_stream_can_be_saved(data, tmp_path):
+    stream = ExpressionStream(data.X, data.gene_names)
+    model = SparseBottleneckRegressor(protocol="distilled", n_genes=8, random_state=0).fit(stream, data.Y)
+    again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
+    np.testing.assert_array_equal(again.predict(stream), model.predict(stream))
+
+
+def test_only_the_chosen_genes_of_all_cells_are_held(data, monkeypatch):
+    """What a pass hands on is what was asked for: some cells with all genes, or all cells with some genes."""
+    largest = []
+    rows = ExpressionStream.rows
+
+    def watched(self, cells):
+        block = rows(self, cells)
+        largest.append(len(block))
+        return block
+
+    monkeypatch.setattr(ExpressionStream, "rows", watched)
+    monkeypatch.setattr(distilled, "MOST_CELLS", 30)
+    stream = ExpressionStream(data.X, block_size=10)
+    model = SparseBottleneckRegressor(protocol="distilled", n_genes=4, random_state=0).fit(stream, data.Y)
+    assert max(largest) == 30 and model.predict(stream).shape == data.Y.shape
+
+
+def test_bad_streams(data):
+    with pytest.raises(ValueError, match="source: expected at least one cell"):
+        ExpressionStream(np.zeros((0, 5)))
+    with pytest.raises(ValueError, match=r"gene_names has shape \(2,\), expected \(40,\)"):
+        ExpressionStream(data.X, ["a", "b"])
+    with pytest.raises(ValueError, match="duplicate gene names in gene_names: a"):
+        ExpressionStream(data.X[:, :3], ["a", "b", "a"])
+    with pytest.raises(ValueError, match="block_size: expected at least 1, got 0"):
+        ExpressionStream(data.X, block_size=0)
+    X = data.X.copy()
+    X[[3, 77], 2] = np.nan
+    with pytest.raises(ValueError, match=r"2 cell.s. hold NaN or infinite values, first at the positions \[3, 77\]"):
+        ExpressionStream(X).columns(np.array([1]))
+    counts = data.counts.copy()
+    counts[5] = 0
+    with pytest.raises(ValueError, match="cells have no counts"):
+        ExpressionStream(counts, counts=True).columns(np.array([1]))
+    model = SparseBottleneckRegressor(protocol="distilled", n_genes=4, random_state=0)
+    with pytest.raises(ValueError, match="y: expected 120 rows"):
+        model.fit(ExpressionStream(data.X), data.Y[:-1])
+    with pytest.raises(ValueError, match="a stream cannot be fitted by 'paper'"):
+        SparseBottleneckRegressor(protocol="paper", n_genes=4).fit(ExpressionStream(data.X), data.Y)
+    model.fit(ExpressionStream(data.X), data.Y)
+    with pytest.raises(ValueError, match="X: expected 40 genes, got 39"):
+        model.predict(ExpressionStream(data.X[:, 1:]))
+
+
+def test_genes_stored_one_after_the_other_on_disk_are_refused(data, tmp_path):
+    anndata.AnnData(sparse.csc_matrix(data.counts)).write_h5ad(tmp_path / "csc.h5ad")
+    with pytest.raises(ValueError, match="source: expected cells stored one after the other .CSR., got 'csc'"):
+        ExpressionStream(anndata.read_h5ad(tmp_path / "csc.h5ad", backed="r"))
+
+
+FILES = {
+    "memmap": "counts.bin",
+    "npy": "counts.npy",
+    "backed csr": "counts.h5ad",
+    "backed dense": "counts.h5ad",
+    "h5py": "counts.h5",
+}
+
+
+def remove(path):
+    path.unlink()
+
+
+def cut(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def replace(path):
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    os.replace(other, path)
+
+
+def write_into(path):
+    with open(path, "r+b") as file:
+        file.seek(-8, os.SEEK_END)
+        file.write(b"\xff" * 4)
+
+
+HARMS = {remove: "is gone", cut: "was cut|replaced or written to", replace: "replaced or", write_into: "written to"}
+
+
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_that_is_not_what_it_was_is_named(kind, harm, data, tmp_path):
+    stream = ExpressionStream(open_as(kind, data.counts, tmp_path), counts=True, block_size=50)
+    path = tmp_path / FILES[kind]
+    os.utime(path, (0, 0))  # a test is faster than the clock of some file systems
+    stream._state = stream._file_state()
+    stream.columns(np.array([1]))
+    harm(path)
+    for read in (lambda: stream.columns(np.array([1])), lambda: stream.rows(np.array([2, 3]))):
+        with pytest.raises(OSError, match=HARMS[harm]) as caught:
+            read()
+        assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_that_changes_during_the_last_block_is_named(kind, data, tmp_path, monkeypatch):
+    stream = ExpressionStream(open_as(kind, data.counts, tmp_path))
+    rows = ExpressionStream.rows
+
+    def read_then_replace(self, cells):
+        block = rows(self, cells)
+        replace(tmp_path / FILES[kind])
+        return block
+
+    monkeypatch.setattr(ExpressionStream, "rows", read_then_replace)
+    with pytest.raises(OSError, match="replaced or written to"):
+        stream.columns(np.array([1]))
+
+
+def test_a_part_of_a_mapped_file_is_guarded_like_the_whole(data, tmp_path):
+    """Beyond the end of a mapped file lies a signal that kills the process, not an exception."""
+    np.concatenate([[7] * 5000, data.counts.ravel()]).astype("int32").tofile(tmp_path / "counts.bin")
+    mapped = np.memmap(tmp_path / "counts.bin", "int32", "r", offset=20_000, shape=data.counts.shape)
+    part = np.asarray(mapped[100:])
+    np.testing.assert_array_equal(ExpressionStream(part).columns(np.arange(40)), data.counts[100:])
+    os.truncate(tmp_path / "counts.bin", 16_384)
+    with pytest.raises(OSError, match=r"source: the file .*counts.bin was cut .* expected at least 39200 bytes, got"):
+        ExpressionStream(part)
+
+
+def test_a_mapped_file_that_was_removed_before_is_named(data, tmp_path):
+    mapped = open_as("memmap", data.counts, tmp_path)
+    (tmp_path / "counts.bin").unlink()
+    with pytest.raises(FileNotFoundError, match=r"source: the file .*counts.bin is gone"):
+        ExpressionStream(mapped)
+
+
+@pytest.mark.parametrize("kind", ["backed csr", "backed dense", "h5py"])
+def test_a_closed_file_is_named(kind, data, tmp_path):
+    opened = open_as(kind, data.counts, tmp_path)
+    matrix = opened if kind == "h5py" else opened.X
+    stream = ExpressionStream(matrix)
+    matrix.file.close() if kind == "h5py" else opened.file.close()
+    with pytest.raises(OSError, match=f"source: cannot read .*{FILES[kind]}, is its file open and complete"):
+        stream.columns(np.array([1]))
+    with pytest.raises(OSError, match="source: cannot read a .*, is its file open and complete"):
+        ExpressionStream(matrix)
+
+
+def test_a_damaged_chunk_is_an_error_of_the_source(data, tmp_path):
+    source = open_as("zarr", data.counts, tmp_path)
+    for chunk in (tmp_path / "counts.zarr" / "c").rglob("[0-9]"):
+        if chunk.is_file():
+            os.truncate(chunk, 20)
+    with pytest.raises(OSError, match="source: cannot read a Array, is its file open and complete"):
+        ExpressionStream(source, counts=True)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads what Linux tells of a process")
+def test_scattered_cells_of_a_mapped_file_leave_little_in_memory(tmp_path):
+    """Pages around the cells that were read come into memory with them, in the worst case the whole file."""
+    code = """
+import sys
+import numpy as np
+from sbnn.data.streams import ExpressionStream
+def resident():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS:")).split()[1]) / 1024
+stream = ExpressionStream(np.memmap(sys.argv[1], "uint8", "r", shape=(200_000, 1000)))
+before = resident()
+stream.rows(np.arange(0, 200_000, 400))
+print(resident() - before)
+"""
+    with open(tmp_path / "counts.bin", "wb") as file:
+        for _ in range(20):
+            file.write(bytes(10_000_000))
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "counts.bin"], capture_output=True, text=True)
+    assert float(done.stdout) < 100, done.stderr

@@ -1,0 +1,390 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import Lasso, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sbnn import SparseBottleneckRegressor, cross_validate, epoch_curves, paper_folds, results
+from sbnn.models.linear import SparseReducedRankRegression
+
+QUICK = SparseBottleneckRegressor(
+    protocol="paper", hidden_layers=(16, 8), epochs=(1, 2, 1, 2), n_genes=5, standardize=False, random_state=0
+)
+
+
+def test_paper_folds_are_the_published_ones():
+    folds = paper_folds(1213)
+    assert len(folds) == 10
+    assert folds[0][1][:5].tolist() == [382, 787, 43, 155, 493]
+    assert folds[1][1][:3].tolist() == [1176, 415, 371]
+    assert all(len(test) == 121 and len(train) == 1092 for train, test in folds)
+    tested = np.concatenate([test for _, test in folds])
+    assert len(np.unique(tested)) == 1210
+    for train, test in folds:
+        assert np.union1d(train, test).size == 1213
+
+
+def test_too_few_cells_for_the_folds():
+    with pytest.raises(ValueError, match="10 folds of 9 cells leave a fold without a test"):
+        paper_folds(9)
+
+
+def by_hand(data, fold, alpha, scaling):
+    train, test = fold
+    X, Y = data.X.astype(float), data.Y.astype(float)
+    if scaling == "all":
+        X, Y = StandardScaler().fit_transform(X), StandardScaler().fit_transform(Y)
+        X, Y = X - X[train].mean(0), Y - Y[train].mean(0)
+    elif scaling == "fold":
+        counts = data.counts.astype(float)
+        normalised = counts / counts.sum(1, keepdims=True) * np.median(counts[train].sum(1))
+        X = np.log2(normalised + 1)
+        X = (X - X[train].mean(0)) / np.where(X[train].std(0) > 0, X[train].std(0), 1)
+        Y = (Y - Y[train].mean(0)) / Y[train].std(0)
+    predicted = Ridge(alpha=alpha).fit(X[train], Y[train]).predict(X[test])
+    return 1 - np.square(Y[test] - predicted).sum() / np.square(Y[test] - Y[train].mean(0)).sum()
+
+
+@pytest.mark.parametrize("scaling", ["fold", "all", "none"])
+def test_scores_equal_a_loop_by_hand(data, scaling):
+    folds = paper_folds(len(data.X), 4)
+    record = cross_validate(Ridge(), data, folds, {"alpha": [1.0, 50.0]}, scaling=scaling, verbose=False)
+    assert record.test_r2.shape == (4, 2)
+    for f, fold in enumerate(folds):
+        for g, point in enumerate(record.params):
+            assert record.test_r2[f, g] == pytest.approx(by_hand(data, fold, point["alpha"], scaling), abs=2e-4)
+
+
+def test_the_record_says_what_was_done(data):
+    folds = paper_folds(len(data.X), 3)
+    record = cross_validate(QUICK, data, folds, {"group_lasso": [0.01, 0.1]}, verbose=False)
+    p, q = data.X.shape[1], data.Y.shape[1]
+    assert record.dataset == data.name and record.sha256 == data.sha256
+    assert record.params == [{"group_lasso": 0.01}, {"group_lasso": 0.1}]
+    assert record.settings["scaling"] == "fold"
+    assert record.settings["estimator"]["params"]["n_genes"] == 5
+    assert record.selected.shape == (3, 2, p) and (record.selected.sum(2) == 5).all()
+    assert record.gene_norms.shape == (3, 2, p)
+    assert record.test_feature_r2.shape == record.train_feature_r2.shape == (3, 2, q)
+    assert record.test_latent[0][1].shape == (len(folds[1][1]), 2)
+    assert record.test_predictions[1][2].shape == (len(folds[2][1]), q)
+    assert (record.seconds > 0).all()
+    frame = record.to_frame()
+    assert len(frame) == 6
+    assert {"fold", "group_lasso", "test_r2", "train_r2", "seconds", "n_selected"} <= set(frame.columns)
+    curves = epoch_curves(record, group_lasso=0.1)
+    last = curves[(curves.fold == 2) & (curves.stage == "fine-tuning")].iloc[-1]
+    assert last.eval_r2 == pytest.approx(record.test_r2[2, 1], abs=1e-5)
+
+
+def assert_equal_records(a, b):
+    assert list(a.values) == list(b.values)
+    for name in set(a.values) - {"seconds", "history"}:
+        if isinstance(a.values[name], list):
+            for x, y in zip(a.values[name], b.values[name], strict=True):
+                for u, v in zip(x, y, strict=True):
+                    np.testing.assert_array_equal(u, v)
+        else:
+            np.testing.assert_array_equal(a.values[name], b.values[name])
+    for x, y in zip(a.values.get("history", []), b.values.get("history", []), strict=True):
+        for u, v in zip(x, y, strict=True):
+            np.testing.assert_array_equal(u.drop(columns="stage").to_numpy(), v.drop(columns="stage").to_numpy())
+
+
+def test_the_number_of_workers_does_not_change_a_bit(data):
+    def run(n_jobs):
+        return cross_validate(
+            QUICK, data, paper_folds(len(data.X), 2), {"group_lasso": [0.01, 0.1]}, n_jobs=n_jobs, verbose=False
+        )
+
+    one = run(1)
+    assert_equal_records(one, run(2))
+    assert_equal_records(one, run(1))
+
+
+def test_counts_that_do_not_make_x_are_not_used(data):
+    """Some of the genes have another sum than the library size of the cell; X knows better."""
+    folds = paper_folds(len(data.X), 3)
+    some = data.subset(genes=np.arange(10))
+    expected = cross_validate(Ridge(), (some.X, some.Y), folds, verbose=False)
+    np.testing.assert_allclose(cross_validate(Ridge(), some, folds, verbose=False).test_r2, expected.test_r2, atol=1e-6)
+
+
+class Spy(RegressorMixin, BaseEstimator):
+    """Remembers what it was trained on."""
+
+    def __init__(self, log=None):
+        self.log = log
+
+    def fit(self, X, y):
+        np.save(self.log, X)
+        self.mean_ = y.mean(0)
+        return self
+
+    def predict(self, X):
+        return np.tile(self.mean_, (len(X), 1))
+
+
+def test_no_test_cell_reaches_the_training(data, tmp_path):
+    fold = paper_folds(len(data.X), 4)[0]
+    seen = []
+    for change in (0, 1000):
+        counts = data.counts.copy()
+        counts[fold[1]] += change
+        total = counts.sum(1, keepdims=True)
+        X = np.log2(counts / total * np.median(total) + 1).astype(np.float32)
+        other = type(data)(X, data.Y, counts=counts)
+        log = tmp_path / f"{change}.npy"
+        cross_validate(Spy(str(log)), other, [fold], verbose=False)
+        seen.append(np.load(log))
+    np.testing.assert_array_equal(*seen)
+
+
+def test_a_path_is_fitted_with_warm_starts_and_equals_single_fits(data):
+    folds = paper_folds(len(data.X), 2)
+    grid = {"alpha": [0.1, 0.3, 0.6], "rank": [1, 2]}
+    path = cross_validate(SparseReducedRankRegression(), data, folds, grid, verbose=False)
+    assert (
+        path.n_selected[:, path.find(alpha=0.1, rank=2)].min() > path.n_selected[:, path.find(alpha=0.6, rank=2)].max()
+    )
+    for g, point in enumerate(path.params):
+        alone = cross_validate(SparseReducedRankRegression(**point), data, folds, verbose=False)
+        np.testing.assert_allclose(alone.test_r2[:, 0], path.test_r2[:, g], atol=1e-3)
+
+
+class Counting(Ridge):
+    """Counts its fits in a folder; may be told to fail on a training set."""
+
+    def __init__(self, alpha=1.0, folder=None, fail=False):
+        super().__init__(alpha=alpha)
+        self.folder = folder
+        self.fail = fail
+
+    def fit(self, X, y):
+        if self.fail and Path(self.folder, "fail").exists() and len(list(Path(self.folder).iterdir())) > 3:
+            raise RuntimeError("interrupted")
+        Path(self.folder, f"{time.time_ns()}").touch()
+        return super().fit(X, y)
+
+
+def fits(folder):
+    return len([f for f in folder.iterdir() if f.name != "fail"])
+
+
+def test_finished_folds_are_not_computed_again(data, tmp_path):
+    log = tmp_path / "log"
+    log.mkdir()
+    (log / "fail").touch()
+    path = tmp_path / "cv.pickle"
+    folds = paper_folds(len(data.X), 5)
+
+    def run():
+        return cross_validate(Counting(folder=str(log), fail=True), data, folds, results=path, verbose=False)
+
+    with pytest.raises(RuntimeError, match="interrupted"):
+        run()
+    assert fits(log) == 3 and not path.exists()
+    (log / "fail").unlink()
+    record = run()
+    assert fits(log) == 5, "only the two missing folds were fitted"
+    assert not Path(f"{path}.parts").exists()
+    assert_equal_records(record, results.load(path))
+    plain = cross_validate(Ridge(), data, folds, verbose=False)
+    np.testing.assert_array_equal(record.test_r2, plain.test_r2)
+    assert_equal_records(run(), record)
+    assert fits(log) == 5, "a complete file is only loaded"
+
+
+def test_a_larger_grid_computes_the_new_points_only(data, tmp_path):
+    log = tmp_path / "log"
+    log.mkdir()
+    path = tmp_path / "cv.pickle"
+
+    def run(alphas, **more):
+        model, folds = Counting(folder=str(log)), paper_folds(len(data.X), 2)
+        return cross_validate(model, data, folds, {"alpha": alphas}, results=path, verbose=False, **more)
+
+    first = run([1.0])
+    both = run([0.5, 1.0])
+    assert fits(log) == 4
+    np.testing.assert_array_equal(both.test_r2[:, [1]], first.test_r2)
+    with pytest.raises(ValueError, match="which would be lost"):
+        run([0.5])
+    assert_equal_records(results.load(path), both)
+    run([0.5], overwrite=True)
+    assert results.load(path).test_r2.shape == (2, 1)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_killed_run_goes_on_where_it_stopped(data, tmp_path, n_jobs):
+    script = tmp_path / "run.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from test_crossval import Slow, make
+        from sbnn import cross_validate, paper_folds
+        if __name__ == "__main__":
+            data = make()
+            cross_validate(Slow({str(tmp_path)!r}), data, paper_folds(len(data.X), 6), n_jobs={n_jobs},
+                           results={str(tmp_path / "cv.pickle")!r}, verbose=False)
+        """)
+    )
+    (tmp_path / "log").mkdir()
+    process = subprocess.Popen([sys.executable, script], start_new_session=True)
+    parts = tmp_path / "cv.pickle.parts"
+    deadline = time.time() + 60
+    while time.time() < deadline and not (parts.exists() and len(list(parts.glob("*.pickle"))) >= 2):
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    finished = len(list(parts.glob("*.pickle")))
+    assert 2 <= finished < 6
+    (tmp_path / "quick").touch()
+    before = fits(tmp_path / "log")
+    record = cross_validate(
+        Slow(str(tmp_path)), make(), paper_folds(len(data.X), 6), results=tmp_path / "cv.pickle", verbose=False
+    )
+    assert fits(tmp_path / "log") - before == 6 - finished
+    assert np.isfinite(record.test_r2).all()
+
+
+class Slow(Ridge):
+    """Takes its time until a file called "quick" is there."""
+
+    def __init__(self, folder=None):
+        super().__init__()
+        self.folder = folder
+
+    def fit(self, X, y):
+        Path(self.folder, "log", f"{time.time_ns()}").touch()
+        if not Path(self.folder, "quick").exists():
+            time.sleep(1)
+        return super().fit(X, y)
+
+
+def make():
+    from sbnn.data.simulate import simulate_patchseq
+
+    return simulate_patchseq(n_cells=120, n_genes=40, n_outputs=5, n_true_genes=8, random_state=0)
+
+
+def test_any_estimator_and_plain_arrays(data):
+    folds = paper_folds(len(data.X), 2)
+    pipeline = make_pipeline(StandardScaler(), Lasso())
+    grid = {"lasso__alpha": [0.01, 0.1]}
+    record = cross_validate(pipeline, (data.X, data.Y), folds, grid, verbose=False)
+    assert record.test_r2.shape == (2, 2)
+    assert "selected" not in record.values
+    single = cross_validate(Ridge(), (data.X, data.Y[:, :1]), folds, verbose=False)
+    assert single.test_feature_r2.shape == (2, 1, 1)
+
+
+def test_seed_is_given_to_estimators_without_one(data):
+    model = SparseBottleneckRegressor(**(QUICK.get_params() | {"random_state": None}))
+    folds = paper_folds(len(data.X), 2)
+    runs = [cross_validate(model, data, folds, seed=seed, verbose=False).test_r2 for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert (runs[0] != runs[2]).all()
+
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        ([([0, 1, 2], [])], "fold 0 has no test cell"),
+        ([([0, 1], [2]), ([], [2])], "fold 1 has no training cell"),
+        ([([0, 1, 2], [2, 3])], "fold 0 has 1 cell.s. both in training and in test, e.g. 2"),
+        ([([0, 1], [999])], "test cells of fold 0 must be positions from 0 to 119"),
+        ([], "there is none"),
+    ],
+)
+def test_bad_folds(data, folds, message):
+    with pytest.raises(ValueError, match=message):
+        cross_validate(Ridge(), data, folds, verbose=False)
+
+
+def test_bad_input(data, tmp_path):
+    with pytest.raises(ValueError, match="scaling: 'test' is unknown"):
+        cross_validate(Ridge(), data, scaling="test", verbose=False)
+    X = data.X.copy()
+    X[0, 0] = np.nan
+    with pytest.raises(ValueError, match="X"):
+        cross_validate(Ridge(), (X, data.Y), verbose=False)
+    other = tmp_path / "fit.pickle"
+    results.save(results.Record("fit", "toy", "", [{}]), other)
+    with pytest.raises(ValueError, match="holds fit results for 'toy'"):
+        cross_validate(Ridge(), data, paper_folds(len(data.X), 2), results=other, verbose=False)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError):
+        cross_validate(Ridge(), data, results=tmp_path / "file" / "cv.pickle", verbose=False)
+
+
+def test_a_read_only_folder_is_found_before_the_first_fit(data, tmp_path, monkeypatch):
+    (tmp_path / "log").mkdir()
+    if os.geteuid() == 0:  # the administrator may write anywhere
+        monkeypatch.setattr(Path, "write_bytes", forbidden)
+    else:
+        tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match="results"):
+        cross_validate(Counting(folder=str(tmp_path / "log")), data, results=tmp_path / "cv.pickle", verbose=False)
+    assert fits(tmp_path / "log") == 0
+    tmp_path.chmod(0o700)
+
+
+def forbidden(*_):
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_disk_that_fills_up_keeps_what_was_finished(data, tmp_path, monkeypatch):
+    folds = paper_folds(len(data.X), 3)
+    written = []
+    real = os.fsync
+
+    def full(descriptor):
+        written.append(descriptor)
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        cross_validate(Ridge(), data, folds, results=tmp_path / "cv.pickle", verbose=False)
+    assert len(list((tmp_path / "cv.pickle.parts").glob("*.pickle"))) == 2
+    monkeypatch.setattr(os, "fsync", real)
+    record = cross_validate(Ridge(), data, folds, results=tmp_path / "cv.pickle", verbose=False)
+    assert np.isfinite(record.test_r2).all()
+
+
+def test_a_damaged_part_is_computed_again(data, tmp_path):
+    path, folds = tmp_path / "cv.pickle", paper_folds(len(data.X), 2)
+    record = cross_validate(Ridge(), data, folds, results=path, verbose=False)
+    parts = Path(f"{path}.parts")
+    parts.mkdir()
+    path.unlink()
+    (parts / f"{record.settings['keys'][0][0]}.pickle").write_bytes(b"half a pick")
+    with pytest.warns(UserWarning, match="computing again"):
+        again = cross_validate(Ridge(), data, folds, results=path, verbose=False)
+    np.testing.assert_array_equal(again.test_r2, record.test_r2)
+
+
+def test_a_parameter_added_later_does_not_invalidate_results(data, tmp_path, monkeypatch):
+    path, folds = tmp_path / "cv.pickle", paper_folds(len(data.X), 2)
+    first = cross_validate(Spy(str(tmp_path / "x.npy")), data, folds, results=path, verbose=False)
+
+    def init(self, log=None, added=1):
+        self.log, self.added = log, added
+
+    monkeypatch.setattr(Spy, "__init__", init)
+    again = cross_validate(Spy(str(tmp_path / "x.npy")), data, folds, results=path, verbose=False)
+    assert_equal_records(first, again)
+    with pytest.raises(ValueError, match="which would be lost"):
+        cross_validate(Spy(str(tmp_path / "x.npy"), added=2), data, folds, results=path, verbose=False)

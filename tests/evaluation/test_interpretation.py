@@ -1,0 +1,239 @@
+"""Effects of genes: against closed forms, against the definition, and complete."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import assert_tidy
+from sklearn.preprocessing import StandardScaler
+
+from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression, results
+from sbnn.evaluation.folds import paper_folds
+from sbnn.evaluation.interpretation import (
+    completeness_gap,
+    cross_validated_drops,
+    finite_differences,
+    gene_table,
+    integrated_gradients,
+    interpret,
+    kept_genes,
+    r2_drops,
+)
+from sbnn.plotting.common import save_figure
+from sbnn.plotting.interpretation import effect_map, similar_order
+
+QUICK = {
+    "protocol": "paper",
+    "hidden_layers": (16, 8),
+    "epochs": (1, 20, 10, 10),
+    "learning_rate": 3e-3,
+    "n_genes": 6,
+    "random_state": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def halves(data):
+    X, Y = (StandardScaler().fit_transform(a.astype(np.float64)) for a in (data.X, data.Y))
+    return X[:80], Y[:80], X[80:], Y[80:]
+
+
+def with_silu(model):
+    """The same weights with the other activation, so that both are covered without a slow protocol."""
+    model.network_.activation = "silu"
+    return model
+
+
+@pytest.fixture(scope="module", params=["standardized elu", "plain silu", "one output"])
+def network(request, data, halves):
+    if request.param == "standardized elu":
+        return SparseBottleneckRegressor(**QUICK).fit(data.X[:80], data.Y[:80]), data.X[80:], data.Y[80:]
+    X, Y, X_new, Y_new = halves
+    if request.param == "one output":
+        return SparseBottleneckRegressor(**QUICK).fit(X, Y[:, 0]), X_new, Y_new[:, 0]
+    return with_silu(SparseBottleneckRegressor(**QUICK, standardize=False).fit(X, Y)), X_new, Y_new
+
+
+@pytest.fixture(scope="module")
+def linear(halves):
+    X, Y, _, _ = halves
+    return SparseReducedRankRegression(rank=2, alpha=0.2).fit(X, Y)
+
+
+def test_shares_of_a_network_sum_to_the_prediction_minus_that_of_the_baseline(network):
+    model, X, Y = network
+    shares = integrated_gradients(model, X, n_steps=64)
+    outputs = 1 if np.ndim(Y) == 1 else Y.shape[1]
+    assert shares.shape == (len(X), 6, outputs)
+    spread = np.asarray(model.predict(X)).std()
+    assert np.abs(completeness_gap(model, X, shares)).max() < 2e-3 * spread
+    other = X[3].astype(float)
+    shares = integrated_gradients(model, X, baseline=other, n_steps=64)
+    np.testing.assert_array_equal(shares[3], 0)
+    assert np.abs(completeness_gap(model, X, shares, other)).max() < 5e-3 * spread
+
+
+def test_shares_are_the_integral_of_slopes_by_differences(network):
+    model, X, _ = network
+    X = X[:4].astype(float)
+    kept, origin = kept_genes(model), model.x_mean_
+    shares = integrated_gradients(model, X, n_steps=64)
+    gene, places = kept[2], (np.arange(400) + 0.5) / 400
+    for cell, point in enumerate(X):
+        line = origin + places[:, None] * (point - origin)
+        step = 1e-4 * model.x_scale_[gene] * (np.arange(len(origin)) == gene)
+        slopes = (model.predict(line + step) - model.predict(line - step)).reshape(400, -1) / (2 * step[gene])
+        expected = slopes.mean(0) * (point - origin)[gene]
+        np.testing.assert_allclose(shares[cell, 2], expected, atol=5e-3 * np.asarray(model.predict(X)).std())
+
+
+def test_linear_models_have_closed_forms(linear, halves):
+    _, _, X, Y = halves
+    kept = kept_genes(linear)
+    assert 0 < len(kept) < X.shape[1]
+    shares = integrated_gradients(linear, X)
+    np.testing.assert_allclose(completeness_gap(linear, X, shares), 0, atol=1e-10)
+    latent, outputs = finite_differences(linear, X, step=2.0)
+    sd = X[:, kept].std(0)
+    np.testing.assert_allclose(outputs[5], 2 * sd[:, None] * linear.coef_.T[kept], atol=1e-10)
+    np.testing.assert_allclose(latent[5], 2 * sd[:, None] * linear.encoder_[kept], atol=1e-10)
+    record = interpret(linear, X, Y)
+    expected = sd[:, None] * linear.coef_.T[kept] / Y.std(0)
+    way = X[:, kept] - linear.x_mean_[kept]
+    np.testing.assert_allclose(record.steps / record.output_sd, expected, atol=1e-10)
+    np.testing.assert_allclose(record.effects, expected * (way.std(0) / sd)[:, None], atol=1e-10)
+
+
+def test_a_model_of_all_genes_without_a_map(halves):
+    X, Y, X_new, Y_new = halves
+    model = LeaveOneOutRidge().fit(X, Y)
+    with pytest.raises(ValueError, match="baseline: LeaveOneOutRidge does not keep the training means"):
+        interpret(model, X_new, Y_new)
+    record = interpret(model, X_new, Y_new, baseline=X.mean(0))
+    assert record.effects.shape == (X.shape[1], Y.shape[1])
+    assert "latent_steps" not in record.values and "shift" not in record.table
+
+
+def test_finite_differences_are_differences_of_predictions(network):
+    model, X, _ = network
+    latent, outputs = finite_differences(model, X)
+    raised = X.astype(float).copy()
+    gene = kept_genes(model)[1]
+    raised[:, gene] += X.astype(float)[:, gene].std()
+    np.testing.assert_allclose(latent[:, 1], model.transform(raised) - model.transform(X), atol=1e-10)
+    np.testing.assert_allclose(outputs[:, 1], (model.predict(raised) - model.predict(X)).reshape(len(X), -1), atol=1e-8)
+
+
+def test_drop_is_the_score_with_the_gene_minus_that_without(network, rng):
+    model, X, Y = network
+    gene = kept_genes(model)[0]
+    blind = X.astype(float).copy()
+    blind[:, gene] = model.x_mean_[gene]
+    drops = r2_drops(model, X, Y)
+    assert drops[0] == pytest.approx(model.score(X, Y) - model.score(blind, Y))
+    permuted = r2_drops(model, X, Y, "permute", n_repeats=3)
+    np.testing.assert_array_equal(permuted, r2_drops(model, X, Y, "permute", n_repeats=3))
+    assert not np.array_equal(permuted, r2_drops(model, X, Y, "permute", n_repeats=3, random_state=1))
+    assert np.corrcoef(drops, permuted)[0, 1] > 0.5
+
+
+def test_drops_by_cross_validation_are_of_the_model_and_the_test_cells_of_each_fold(data):
+    model, folds = SparseReducedRankRegression(rank=2, alpha=0.2), paper_folds(data.n_cells, 3)
+    table = cross_validated_drops(model, data, folds, scaling="none")
+    assert table.index.tolist() == data.gene_names.tolist() and table.shape[1] == 3
+    train, test = folds[1]
+    own = model.fit(data.X[train], data.Y[train])
+    np.testing.assert_array_equal(np.flatnonzero(table[1].notna()), kept_genes(own))
+    np.testing.assert_allclose(table[1].dropna(), r2_drops(own, data.X[test], data.Y[test]), atol=1e-6)
+    pd.testing.assert_frame_equal(table, cross_validated_drops(model, data, folds, n_jobs=2, scaling="none"))
+
+
+@pytest.fixture(scope="module")
+def record(data):
+    model = SparseBottleneckRegressor(**QUICK).fit(data.X[:80], data.Y[:80])
+    names = {"gene_names": data.gene_names, "feature_names": data.feature_names}
+    stability = pd.Series(0.5, index=data.gene_names[kept_genes(model)[1:]])
+    return interpret(model, data.X[80:], data.Y[80:], stability=stability, per_cell=True, **names)
+
+
+def test_record_keeps_everything_and_can_be_saved(record, tmp_path):
+    loaded = results.load(results.save(record, tmp_path / "interpretation.pickle"))
+    np.testing.assert_array_equal(loaded.effects, record.effects)
+    np.testing.assert_allclose(record.share_absolute, np.abs(record.shares).mean(0))
+    np.testing.assert_allclose(record.share_mean, record.shares.mean(0))
+    assert record.gap < 0.01
+    assert loaded.table.columns.tolist() == ["norm", "stability", "output", "effect", "shift", "r2_drop"]
+
+
+def test_table_names_the_output_with_the_largest_effect(record):
+    table = gene_table(record)
+    assert table["r2_drop"].is_monotonic_decreasing and "stability" not in table
+    for gene, row in table.iterrows():
+        effects = record.effects[list(record.kept_genes).index(gene)]
+        assert row["effect"] == effects[np.abs(effects).argmax()]
+        assert row["output"] == record.feature_names[np.abs(effects).argmax()]
+    assert record.table.loc[record.kept_genes[0], "stability"] == 0, "a gene that the stability does not name"
+    assert (record.table["stability"].drop(record.kept_genes[0]) == 0.5).all()
+
+
+def test_tables_with_names_are_taken_and_other_names_refused(data):
+    X = pd.DataFrame(data.X, columns=data.gene_names)
+    Y = pd.DataFrame(data.Y, columns=data.feature_names)
+    model = SparseBottleneckRegressor(**QUICK).fit(X[:80], Y[:80])
+    record = interpret(model, X[80:], Y[80:])
+    assert record.kept_genes.tolist() == model.get_feature_names_out().tolist()
+    assert record.feature_names.tolist() == data.feature_names.tolist()
+    with pytest.raises(ValueError, match="X: expected the genes of the fit in the same order"):
+        integrated_gradients(model, X.iloc[:, ::-1])
+
+
+def test_wrong_input_is_named(linear, halves):
+    _, _, X, Y = halves
+    with pytest.raises(ValueError, match="X: expected 40 genes, as in the fit, got 3"):
+        integrated_gradients(linear, X[:, :3])
+    with pytest.raises(ValueError, match="baseline: expected 40 finite numbers"):
+        integrated_gradients(linear, X, baseline=[0.0])
+    with pytest.raises(ValueError, match="n_steps: expected at least 1"):
+        integrated_gradients(linear, X, n_steps=0)
+    with pytest.raises(ValueError, match="method: 'drop' is unknown"):
+        r2_drops(linear, X, Y, method="drop")
+    with pytest.raises(ValueError, match="n_repeats: expected at least 1"):
+        r2_drops(linear, X, Y, "permute", n_repeats=0)
+    with pytest.raises(ValueError, match="gene_names: expected 40"):
+        interpret(linear, X, Y, gene_names=["a"])
+    with pytest.raises(ValueError, match="feature_names: expected 5"):
+        interpret(linear, X, Y, feature_names=["a"])
+
+
+def test_heat_map_shows_the_effects_around_zero(record, tmp_path):
+    figure = effect_map(record)
+    image = figure.axes[0].images[0]
+    low, high = image.get_clim()
+    assert low == -high == -np.abs(record.effects).max()
+    genes = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    outputs = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    drawn = pd.DataFrame(np.asarray(image.get_array()), genes, outputs)
+    expected = pd.DataFrame(record.effects, record.kept_genes, record.feature_names)
+    np.testing.assert_array_equal(drawn.loc[expected.index, expected.columns], expected)
+    assert "SD of the output\nper SD of the gene" in figure.axes[1].get_ylabel()
+    assert_tidy(figure)
+    assert all(path.stat().st_size for path in save_figure(figure, tmp_path / "effects"))
+    one = effect_map(record, "steps", genes=record.kept_genes[:1])
+    np.testing.assert_allclose(
+        np.sort(one.axes[0].images[0].get_array()[0]), np.sort(record.steps[0] / record.output_sd)
+    )
+
+
+def test_similar_rows_stand_side_by_side(rng):
+    rows = np.repeat(np.eye(3), 4, axis=0) + 0.01 * rng.normal(size=(12, 3))
+    shuffled = rng.permutation(12)
+    groups = np.repeat([0, 1, 2], 4)[shuffled][similar_order(rows[shuffled])]
+    assert (np.diff(groups) != 0).sum() == 2
+
+
+def test_wrong_figure_input_is_named(record):
+    with pytest.raises(ValueError, match="values: 'norms' is unknown"):
+        effect_map(record, "norms")
+    with pytest.raises(ValueError, match=r"genes: expected kept genes of the record, got \['no gene'\]"):
+        effect_map(record, genes=["no gene"])
+    with pytest.raises(TypeError, match="record: expected a record of an interpretation, got dict"):
+        effect_map({})

@@ -1,0 +1,316 @@
+"""Bounds against independent mathematics, runs that resume, and trust that is deserved on simulated data."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import assert_tidy
+from scipy.optimize import minimize
+from sklearn.base import BaseEstimator, RegressorMixin
+
+from sbnn import LeaveOneOutRidge, PairedData, SparseBottleneckRegressor, SparseReducedRankRegression
+from sbnn import results as saved
+from sbnn.evaluation.crossval import cross_validate
+from sbnn.evaluation.repeats import complementary_pairs, repeat_fits, stability_selection
+from sbnn.evaluation.stability import concave_tail, expected_false, gene_counts, selection_table, selection_threshold
+from sbnn.models.bottleneck.protocols.greedy import forward_selection
+from sbnn.plotting.stability import selection_frequencies, stability_matrix
+from sbnn.results import Record
+
+QUICK = {"protocol": "paper", "hidden_layers": (8, 4), "epochs": (1, 1, 1, 1), "n_genes": 5, "standardize": False}
+
+
+class Greedy(RegressorMixin, BaseEstimator):
+    """Least squares on greedily chosen genes: a selector that takes no time."""
+
+    def __init__(self, n_genes=5):
+        self.n_genes = n_genes
+
+    def fit(self, X, y):
+        self.x_mean_, self.y_mean_ = X.mean(0), y.mean(0)
+        genes = forward_selection(X - self.x_mean_, y - self.y_mean_, self.n_genes)
+        self.support_ = np.isin(np.arange(X.shape[1]), genes)
+        self.coef_ = np.linalg.lstsq((X - self.x_mean_)[:, self.support_], y - self.y_mean_)[0]
+        return self
+
+    def predict(self, X):
+        return (X - self.x_mean_)[:, self.support_] @ self.coef_ + self.y_mean_
+
+    def get_support(self):
+        return self.support_
+
+
+def no_fit(*_, **__):
+    raise AssertionError("fitted again")
+
+
+def unimodal_bound(threshold, theta, n_pairs):
+    """Theorem 2 of Shah and Samworth for thresholds above 3/4, relative to theta times the number of such genes."""
+    return 4 * (1 - threshold + 1 / (2 * n_pairs)) / (1 + 1 / n_pairs) * theta
+
+
+# --- bounds ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mean", "n", "r"), [(0.02, 20, -0.25), (0.1, 12, -0.5), (0.004, 50, -0.5), (0.2, 10, -1.0)])
+def test_no_concave_distribution_has_a_larger_tail(mean, n, r, rng):
+    bound = concave_tail(mean, n, r)
+    best = np.zeros(n + 1)
+    for _ in range(3000):
+        # Convex f**r, up to the end of the support; mixed with nothing else.
+        end = rng.integers(1, n + 1)
+        slopes = np.cumsum(rng.exponential(size=end) ** rng.uniform(0.2, 6)) * 10 ** rng.uniform(-3, 2)
+        f = np.zeros(n + 1)
+        f[: end + 1] = (1 + np.r_[0, np.cumsum(slopes)]) ** (1 / r)
+        f /= f.sum()
+        if f @ np.arange(n + 1) <= mean * n:
+            best = np.maximum(best, np.cumsum(f[::-1])[::-1])
+    assert (best[1:] > 0).any(), "some of them have this mean"
+    assert (best <= bound + 1e-9).all()
+    assert bound[0] == 1 and (np.diff(bound) <= 1e-12).all()
+
+
+def test_tail_is_reached_by_an_optimised_distribution():
+    mean, n, r, t = 0.05, 8, -0.5, 6
+    places = np.arange(n + 1)
+
+    def normed(logs):
+        f = np.exp(logs)
+        return f / f.sum()
+
+    constraints = [
+        {"type": "ineq", "fun": lambda logs: mean - normed(logs) @ places / n},
+        {"type": "ineq", "fun": lambda logs: np.diff(np.exp(r * (logs - logs[0])), 2)},
+    ]
+    found = 0
+    for decay in (0.3, 0.6, 1.0):
+        start = -decay * places.astype(float) - 2 * (places > 0)
+        result = minimize(
+            lambda logs: -normed(logs)[t:].sum(), start, method="SLSQP", constraints=constraints,
+            options={"maxiter": 500, "ftol": 1e-13},
+        )  # fmt: skip
+        if min(c["fun"](result.x).min() for c in constraints) > -1e-7:
+            found = max(found, -result.fun)
+    assert found == pytest.approx(concave_tail(mean, n, r)[t], rel=1e-3)
+
+
+def test_bounds_are_ordered_as_their_assumptions():
+    thresholds = np.arange(80, 101) / 100
+    r_concave, worst = (expected_false(thresholds, 1000, 50, 50, bound) for bound in ("r-concave", "worst case"))
+    unimodal = 50 * unimodal_bound(thresholds, 0.05, 50)
+    assert (r_concave < unimodal).all() and (unimodal < worst).all()
+    assert (np.diff(r_concave) < 0).all()
+    # Tails of the more and more permissive classes grow.
+    tails = [concave_tail(0.02, 50, r)[5:] for r in (-0.25, -0.5, -1.0, -2.0)]
+    assert all((a < b).all() for a, b in zip(tails, tails[1:], strict=False))
+
+
+def test_worst_case_is_the_formula_and_r_concave_the_smaller_of_two_tails():
+    assert expected_false(0.75, 9, 2, 50, "worst case") == pytest.approx(4 / 9 / 0.5)
+    assert expected_false(0.5, 9, 2, 50, "worst case") == np.inf
+    theta, j = 0.05, 70  # of 100 halves
+    tails = concave_tail(theta**2, 50, -0.5)[2 * j - 100 - (j - 50)], concave_tail(theta, 100, -0.25)[j]
+    assert expected_false(j / 100, 1000, 50, 50) == pytest.approx(1000 * min(tails))
+    assert expected_false(0.0, 1000, 50) == 1000
+    assert expected_false(0.02, 1000, 0) == 0
+
+
+def test_bounds_name_wrong_numbers():
+    with pytest.raises(ValueError, match="bound: 'none' is unknown"):
+        expected_false(0.9, 10, 2, bound="none")
+    with pytest.raises(ValueError, match="threshold: expected numbers from 0 to 1"):
+        expected_false(1.1, 10, 2)
+    with pytest.raises(ValueError, match="n_selected, n_genes, n_pairs: .* got 11, 10, 50"):
+        expected_false(0.9, 10, 11)
+
+
+# --- halves of the cells ---------------------------------------------------------------------------------------------
+
+
+def test_pairs_are_complementary():
+    folds = complementary_pairs(11, 3)
+    assert len(folds) == 6
+    for (a, b), (c, d) in zip(folds[::2], folds[1::2], strict=True):
+        np.testing.assert_array_equal(a, d)
+        np.testing.assert_array_equal(b, c)
+        assert len(a) == len(b) == 5 and len({*a, *b}) == 10
+    assert all(np.array_equal(x[0], y[0]) for x, y in zip(folds, complementary_pairs(11, 5), strict=False))
+    assert not np.array_equal(folds[0][0], complementary_pairs(11, 3, seed=1)[0][0])
+    with pytest.raises(ValueError, match="at least 4 cells and 1 pair, got 3 and 2"):
+        complementary_pairs(3, 2)
+
+
+@pytest.fixture(scope="module")
+def halves(data):
+    return stability_selection(Greedy(), data, 10, verbose=False)
+
+
+def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
+    table = selection_table(halves)
+    trusted = table.index[table["trusted"]]
+    assert len(trusted) >= 3 and set(trusted) <= set(data.truth["genes"])
+    shuffled = PairedData(data.X[np.random.default_rng(0).permutation(data.n_cells)], data.Y)
+    noise = selection_table(stability_selection(Greedy(), shuffled, 10, verbose=False))
+    assert noise["trusted"].sum() <= 1
+
+
+def test_frequencies_are_means_over_the_halves_and_agree_with_the_threshold(halves):
+    table = selection_table(halves)
+    expected = pd.Series(halves.selected[:, 0].mean(0), halves.gene_names)
+    np.testing.assert_allclose(table["frequency"], expected[table.index])
+    assert table["frequency"].is_monotonic_decreasing
+    for bound in ("r-concave", "worst case"):
+        for max_false in (0.1, 1, 5):
+            table = selection_table(halves, max_false=max_false, bound=bound)
+            threshold = selection_threshold(halves, max_false, bound)
+            np.testing.assert_array_equal(table["trusted"], table["frequency"] >= threshold - 1e-9)
+    assert selection_threshold(halves, 0.0) == np.inf
+
+
+def test_pairs_are_added_to_saved_ones(data, tmp_path, monkeypatch):
+    path = tmp_path / "halves.pickle"
+    few = stability_selection(Greedy(), data, 2, results=path, verbose=False)
+    assert "test_predictions" not in saved.load(path).values
+    more = stability_selection(Greedy(), data, 3, results=path, verbose=False)
+    fresh = stability_selection(Greedy(), data, 3, verbose=False)
+    np.testing.assert_array_equal(more.selected, fresh.selected)
+    np.testing.assert_array_equal(more.selected[:4], few.selected)
+    monkeypatch.setattr(Greedy, "fit", no_fit)
+    np.testing.assert_array_equal(stability_selection(Greedy(), data, 3, results=path).selected, more.selected)
+
+
+# --- other seeds -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def repeats(data):
+    return repeat_fits(SparseBottleneckRegressor(**QUICK), data, 4, verbose=False)
+
+
+def test_fits_are_of_all_cells_with_the_seeds(data, repeats):
+    X, Y = ((a - a.mean(0, dtype=float)) / a.std(0, dtype=float) for a in (data.X, data.Y))
+    for i, point in enumerate(repeats.params):
+        model = SparseBottleneckRegressor(**QUICK, random_state=point["random_state"])
+        model.fit(X.astype(np.float32), Y.astype(np.float32))
+        np.testing.assert_array_equal(repeats.selected[0, i], model.get_support())
+    assert [point["random_state"] for point in repeats.params] == [0, 1, 2, 3]
+    assert repeats.n_selected.tolist() == [[5] * 4]
+    assert len(repeats.to_frame()) == 4 and "train_r2" in repeats.to_frame()
+
+
+def test_counts_are_sums_over_the_fits(repeats):
+    counts = gene_counts(repeats)
+    assert counts["count"].sum() == 20 and counts["count"].is_monotonic_decreasing
+    np.testing.assert_array_equal(counts.loc[repeats.gene_names, "count"], repeats.selected[0].sum(0))
+    np.testing.assert_allclose(counts["frequency"], counts["count"] / 4)
+
+
+def test_fits_resume_and_extend(data, repeats, tmp_path, monkeypatch):
+    path, model = tmp_path / "repeats.pickle", SparseBottleneckRegressor(**QUICK)
+    repeat_fits(model, data, [0, 2], results=path, n_jobs=2, verbose=False)
+    fit, seeds = SparseBottleneckRegressor.fit, []
+
+    def fit_until_killed(self, *args, **kwargs):
+        if len(seeds) == 1:
+            raise KeyboardInterrupt
+        seeds.append(self.random_state)
+        return fit(self, *args, **kwargs)
+
+    monkeypatch.setattr(SparseBottleneckRegressor, "fit", fit_until_killed)
+    with pytest.raises(KeyboardInterrupt):
+        repeat_fits(model, data, 4, results=path, verbose=False)
+    assert seeds == [1], "the saved ones are not fitted again"
+    with pytest.raises(KeyboardInterrupt):
+        repeat_fits(model, data, 4, results=path, verbose=False)
+    monkeypatch.setattr(SparseBottleneckRegressor, "fit", fit)
+    record = repeat_fits(model, data, 4, results=path, verbose=False)
+    np.testing.assert_array_equal(record.selected, repeats.selected)
+    np.testing.assert_array_equal(record.gene_norms, repeats.gene_norms)
+    monkeypatch.setattr(SparseBottleneckRegressor, "fit", no_fit)
+    np.testing.assert_array_equal(repeat_fits(model, data, 4, results=path).selected, record.selected)
+    with pytest.raises(ValueError, match="repeated fits results for 'simulated' with other"):
+        repeat_fits(model, data, 2, results=path)
+
+
+def test_counts_stand_beside_frequencies(data, halves, repeats):
+    table = selection_table(halves, repeats)
+    assert table.columns.tolist() == ["frequency", "count", "expected_false", "trusted"]
+    np.testing.assert_array_equal(table["count"], gene_counts(repeats)["count"][table.index])
+    other = Record("repeated fits", "other", "another", [{}], values=repeats.values)
+    with pytest.raises(ValueError, match="repeats: expected fits of the same data, 'simulated', got 'other'"):
+        selection_table(halves, other)
+
+
+def test_what_cannot_be_repeated_is_named(data):
+    with pytest.raises(TypeError, match="LeaveOneOutRidge has no get_support"):
+        repeat_fits(LeaveOneOutRidge(), data)
+    with pytest.raises(TypeError, match="LeaveOneOutRidge has no get_support"):
+        stability_selection(LeaveOneOutRidge(), data)
+    with pytest.raises(ValueError, match="SparseReducedRankRegression has no random_state"):
+        repeat_fits(SparseReducedRankRegression(), data)
+    for seeds in ([], [1, 1]):
+        with pytest.raises(ValueError, match="seeds: expected at least one, each once"):
+            repeat_fits(SparseBottleneckRegressor(), data, seeds)
+
+
+def test_records_of_other_experiments_are_refused(data, repeats):
+    plain = cross_validate(Greedy(), data, complementary_pairs(data.n_cells, 2)[:3], verbose=False)
+    for record in (plain, repeats):
+        with pytest.raises(ValueError, match="record: expected complementary pairs"):
+            selection_table(record)
+    grid = cross_validate(Greedy(), data, plain.folds, {"n_genes": [2, 3]}, verbose=False)
+    with pytest.raises(ValueError, match="record: expected one grid point, got 2"):
+        gene_counts(grid)
+    ridge = cross_validate(LeaveOneOutRidge(), data, plain.folds, verbose=False)
+    with pytest.raises(ValueError, match="has no selected genes"):
+        gene_counts(ridge)
+    assert gene_counts(plain)["count"].sum() == 15
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def made_up(n_fits, n_genes, pairs=False, seed=0):
+    rng = np.random.default_rng(seed)
+    selected = rng.random((n_fits, n_genes)) < np.linspace(1, 0, n_genes) ** 3
+    values = {"selected": selected[:, None] if pairs else selected[None]}
+    values |= {"n_selected": values["selected"].sum(-1), "gene_names": np.array([f"Gene{i}" for i in range(n_genes)])}
+    folds = complementary_pairs(20, n_fits // 2) if pairs else []
+    points = [{}] if pairs else [{"random_state": i} for i in range(n_fits)]
+    return Record("made up", "made up", "s", points, values=values, folds=folds)
+
+
+@pytest.mark.parametrize(("n_fits", "n_genes"), [(1, 3), (10, 40), (40, 150)])
+def test_matrix_shows_who_kept_what(n_fits, n_genes):
+    record = made_up(n_fits, n_genes)
+    figure = stability_matrix(record)
+    assert_tidy(figure)
+    bars, matrix = figure.axes
+    counts = gene_counts(record)["count"]
+    shown = [label.get_text() for label in matrix.get_xticklabels()]
+    assert shown == counts.index[counts > 0][:60].tolist()
+    assert [patch.get_height() for patch in bars.patches] == counts[shown].tolist()
+    drawn = np.asarray(matrix.collections[0].get_array()).reshape(n_fits, -1)
+    np.testing.assert_array_equal(drawn.sum(0), counts[shown])
+    assert ("not shown" in bars.get_title(loc="left")) == ((counts > 0).sum() > 60)
+
+
+def test_frequencies_are_drawn_with_their_threshold():
+    record = made_up(100, 300, pairs=True)
+    figure = selection_frequencies(record)
+    assert_tidy(figure)
+    ax = figure.axes[0]
+    table = selection_table(record)
+    np.testing.assert_allclose(ax.collections[1].get_offsets()[:, 1], table["frequency"].iloc[:60])
+    assert ax.lines[0].get_ydata()[0] == selection_threshold(record)
+    assert ax.get_legend().get_texts()[0].get_text() == f"{table['trusted'].sum()} trusted genes"
+    nothing = selection_frequencies(record, max_false=0.0)
+    assert "at no frequency" in nothing.axes[0].get_legend().get_texts()[2].get_text()
+
+
+def test_wrong_figure_input_is_named(repeats):
+    with pytest.raises(ValueError, match="record: expected complementary pairs"):
+        selection_frequencies(repeats)
+    with pytest.raises(TypeError, match="record: expected a record of repeated fits, got list"):
+        stability_matrix([])
+    with pytest.raises(ValueError, match="no fit kept any gene, or n_genes is 0"):
+        stability_matrix(repeats, n_genes=0)

@@ -1,0 +1,147 @@
+"""Small made-up records for tests of figures, and what their texts must be like."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from sbnn.results import Record
+
+PUBLISHED = [
+    {"n_components": 2, "group_lasso": 0.1, "n_genes": 5, "test_r2": 0.397},
+    {"n_components": 2, "group_lasso": 0.1, "n_genes": 5, "pretraining": False, "test_r2": 0.374},
+    {"rank": 2, "n_genes": 6, "test_r2": 0.350},
+]
+
+
+def history(rng, epochs, pretraining, level):
+    """Table as `SparseBottleneckRegressor.history_`."""
+    names = ["pretraining", "frozen", "unfrozen", "fine-tuning"] if pretraining else ["straight", "unfrozen"]
+    names = names if pretraining else [*names, "fine-tuning"]
+    counts = epochs if pretraining else epochs[1:]
+    stages = np.repeat(names, counts)
+    n = len(stages)
+    classify = stages == "pretraining"
+    r2 = level * (1 - np.exp(-np.arange(1, n + 1) / 3)) + 0.01 * rng.normal(size=n)
+    table = {"stage": stages.astype(object), "epoch": np.arange(1, n + 1), "loss": 2 * np.exp(-np.arange(n) / 9)}
+    table |= {"eval_loss": 2.1 * np.exp(-np.arange(n) / 20), "eval_r2": np.where(classify, np.nan, r2)}
+    return pd.DataFrame(table)
+
+
+def network_record(widths=(2, 64), lassos=(1e-4, 1e-2, 0.1, 1.0), variants=(True, False), n_folds=3, epochs=(5,) * 4):
+    rng = np.random.default_rng(0)
+    points = [
+        {"n_components": d, "group_lasso": strength, "pretraining": variant}
+        for d, strength, variant in itertools.product(widths, lassos, variants)
+    ]
+    level = [0.3 + 0.03 * (p["n_components"] > 2) + 0.02 * lassos.index(p["group_lasso"]) for p in points]
+    tables = [
+        [history(rng, epochs, point["pretraining"], height) for _ in range(n_folds)]
+        for point, height in zip(points, level, strict=True)
+    ]
+    values = {
+        "test_r2": np.array(level) + 0.01 * rng.normal(size=(n_folds, len(points))),
+        "n_selected": np.full((n_folds, len(points)), 5),
+        "gene_norms": rng.exponential(size=(n_folds, len(points), 40)).astype("f4"),
+        "history": tables,
+    }
+    return Record("cross-validation", "made up", "s", points, 0, {"estimator": {"params": {}}}, [], values)
+
+
+def linear_record(ranks=(2, 16), n_folds=3):
+    alphas = np.linspace(0.1, 1, 7)
+    points = [{"rank": rank, "alpha": alpha} for rank in ranks for alpha in alphas]
+    genes = np.tile([38, 25, 14, 9, 6, 3, 0], (n_folds, len(ranks)))
+    rng = np.random.default_rng(1)
+    r2 = 0.2 + 0.004 * genes + 0.05 * np.array([p["rank"] > 2 for p in points]) + 0.01 * rng.normal(size=genes.shape)
+    return Record("cross-validation", "made up", "s", points, values={"test_r2": r2, "n_selected": genes})
+
+
+def ridge_record():
+    values = {"test_r2": np.full((3, 1), 0.45), "gene_names": np.array([f"g{i}" for i in range(40)])}
+    return Record("cross-validation", "made up", "s", [{}], values=values)
+
+
+def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y"), norms=True, seed=0):
+    rng = np.random.default_rng(seed)
+    family = np.array(["A", "B", "C"])[np.arange(n) % 3]
+    kind = np.array([f"{name}{1 + i % 2}" for i, name in enumerate(family)])
+    centres = np.array([[0, 0], [6, 1], [2, 7]])
+    embedding = centres[np.arange(n) % 3] + rng.normal(size=(n, 2))
+    if width == 1:
+        embedding[:, 1] = 0
+    names = np.array([f"Gene{i}" for i in range(n_genes)])
+    colors = {"A1": "#AA0000", "A2": "#BB3300", "B1": "#00AA00", "B2": "#11BB11", "C1": "#0000AA", "C2": "#3333CC"}
+    values = {
+        "latent": np.zeros((n, width)),
+        "embedding": embedding.astype("f4"),
+        "predictions": rng.normal(size=(n, len(features))),
+        "train_feature_r2": np.linspace(0.1, 0.9, len(features)),
+        "feature_names": np.array(features),
+        "kept_genes": names,
+        "expression": np.zeros((n, n_genes)),
+        "predicted_expression": np.linspace(0.1, 2, n_genes) * np.ones((n, 1)),
+        "selected": np.r_[np.zeros(4, bool), np.ones(n_genes, bool)],
+        "labels": pd.DataFrame({"family": family, "type": kind}),
+        "colors": colors,
+    }
+    if norms:
+        values["gene_norms"] = np.r_[np.full(4, 99.0), np.arange(n_genes, dtype=float)]
+    settings = {"estimator": {"class": "sbnn.models.bottleneck.estimator.SparseBottleneckRegressor", "params": {}}}
+    return Record("fit", "made up", "s", [{}], 0, settings, [], values)
+
+
+def selection_record(n=400, markers=("Pvalb", "Sst", "Vip", "Gad1", "Lamp5")):
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(0, 8, n), rng.uniform(0, 1, n)
+    x[:5], y[:5] = 6 + 0.02 * np.arange(5), 0.5  # five markers on top of each other
+    x[-1] = np.nan
+    names = np.array([*markers, *(f"g{i}" for i in range(n - len(markers)))])
+    selected = y > np.exp(-1.5 * (x - 2.5)) + 0.02
+    values = {"gene_names": names, "mean_log2": x, "near_zero_frequency": y, "selected": selected}
+    return Record("gene-selection", "m", "s", [{}], values=values | dict(slope=1.5, b=2.5, offset=0.02, threshold=30))
+
+
+def drawn_texts(figure):
+    """Every text that shows, tick labels outside the limits left out."""
+    texts = list(figure.texts)
+    legends = list(figure.legends)
+    for ax in figure.axes:
+        texts += [*ax.texts, ax.title, ax._left_title, ax._right_title]
+        legends += [ax.get_legend()] if ax.get_legend() else []
+        if not ax.axison:
+            continue
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            inside = [low <= place <= high for place in axis.get_majorticklocs()]
+            texts += [axis.label, *itertools.compress(axis.get_majorticklabels(), inside)]
+    for legend in legends:
+        texts += [*legend.get_texts(), legend.get_title()]
+    return [text for text in texts if text.get_visible() and text.get_text().strip()]
+
+
+def assert_tidy(figure):
+    """No two texts overlap, and none leaves the figure."""
+    figure.draw_without_rendering()
+    texts = drawn_texts(figure)
+    boxes = [text.get_window_extent() for text in texts]
+    page = figure.bbox.padded(1)
+    for text, box in zip(texts, boxes, strict=True):
+        assert page.containsx(box.x0) and page.containsx(box.x1), text.get_text()
+        assert page.containsy(box.y0) and page.containsy(box.y1), text.get_text()
+    for (a, box_a), (b, box_b) in itertools.combinations(zip(texts, boxes, strict=True), 2):
+        overlap = min(box_a.x1, box_b.x1) - max(box_a.x0, box_b.x0), min(box_a.y1, box_b.y1) - max(box_a.y0, box_b.y0)
+        assert min(overlap) < 1, f"{a.get_text()!r} and {b.get_text()!r} overlap"
+
+
+def words(figure):
+    return "\n".join(text.get_text() for text in drawn_texts(figure))
+
+
+def lines(ax, n_points):
+    return [line for line in ax.lines if len(line.get_xdata()) == n_points]
+
+
+def other_data(record):
+    record.sha256, record.dataset = "t", "other"
+    return record

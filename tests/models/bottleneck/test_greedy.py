@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from sbnn.models.bottleneck.protocols.greedy import forward_selection
+
+
+def by_least_squares(X, Y, n_genes):
+    """The definition: try every gene, keep the one with the smallest error."""
+    chosen = []
+    for _ in range(n_genes):
+        errors = {}
+        for gene in set(range(X.shape[1])) - set(chosen):
+            A = X[:, [*chosen, gene]]
+            errors[gene] = np.square(Y - A @ np.linalg.lstsq(A, Y)[0]).sum()
+        chosen.append(min(errors, key=errors.get))
+    return chosen
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_is_what_the_definition_says(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, 12)) @ rng.normal(size=(12, 12))
+    Y = X @ rng.normal(size=(12, 3)) + rng.normal(size=(60, 3))
+    X, Y = X - X.mean(0), Y - Y.mean(0)
+    assert forward_selection(X, Y, 8).tolist() == by_least_squares(X, Y, 8)
+
+
+def test_float32_and_more_genes_than_cells(rng):
+    X = rng.normal(size=(30, 200)).astype(np.float32)
+    Y = X[:, [3, 50]] @ rng.normal(size=(2, 4)).astype(np.float32)
+    chosen = forward_selection(X, Y, 40)
+    assert set(chosen[:2]) == {3, 50}
+    assert len(set(chosen)) == len(chosen) <= 30
+
+
+def test_copies_of_a_gene_are_not_chosen_twice(rng):
+    X = rng.normal(size=(50, 3))
+    X = np.column_stack([X, X, X])
+    chosen = forward_selection(X - X.mean(0), X[:, :2] - X[:, :2].mean(0), 9)
+    assert sorted(chosen % 3) == [0, 1, 2]
+
+
+def test_constant_genes_are_never_chosen(rng):
+    X = rng.normal(size=(50, 4))
+    X[:, 1] = 0
+    assert 1 not in forward_selection(X, rng.normal(size=(50, 2)), 4)

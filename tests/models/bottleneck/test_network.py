@@ -1,0 +1,107 @@
+import copy
+import io
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from sbnn.models.bottleneck.network import BottleneckNetwork, Gradient
+
+
+@pytest.fixture
+def network():
+    return BottleneckNetwork(7, 5, 2, (6, 4), generator=torch.Generator().manual_seed(0))
+
+
+def test_layers_and_widths(network):
+    assert network.shapes == [(7, 6), (6, 4), (4, 2), (2, 4), (4, 6), (6, 5)]
+    x = torch.randn(3, 7)
+    assert network.encode(x).shape == (3, 2)
+    torch.testing.assert_close(network.decode(network.encode(x)), network(x))
+    torch.testing.assert_close(network(network(x, last=2), first=2), network(x))
+
+
+def test_elu_between_layers_linear_at_bottleneck_and_output(network):
+    x = torch.randn(50, 7)
+    linear = torch.addmm(network.biases[2], network(x, last=2), network.weights[2])
+    torch.testing.assert_close(network.encode(x), linear)
+    hidden = torch.nn.functional.elu(torch.addmm(network.biases[0], x, network.weights[0]))
+    torch.testing.assert_close(network(x, last=1), hidden)
+
+
+def test_glorot_uniform_start():
+    network = BottleneckNetwork(400, 300, 2, (200, 50), generator=torch.Generator().manual_seed(0))
+    weight, bound = network.weights[0].detach(), (6 / 600) ** 0.5
+    assert weight.abs().max() <= bound
+    assert abs(weight.std().item() / (bound / 3**0.5) - 1) < 0.01
+    assert all((bias == 0).all() for bias in network.biases)
+
+
+@pytest.mark.parametrize("activation", ["elu", "silu"])
+@pytest.mark.parametrize("first", [0, 2, 3])
+def test_gradient_equals_autograd(network, first, activation):
+    network.activation = activation
+    x, y = torch.randn(9, network.shapes[first][0]), torch.randn(9, 5)
+    (network(x, first=first) - y).square().mean().backward()
+    gradient = Gradient(network, first)
+    gradient.backward((gradient.forward(x) - y) * (2 / y.numel()))
+    expected = [
+        t.grad.reshape(-1) for wb in zip(network.weights[first:], network.biases[first:], strict=True) for t in wb
+    ]
+    torch.testing.assert_close(gradient.flat, torch.cat(expected))
+
+
+def assert_flat_is_shared(network):
+    network.flat += 1
+    start = 0
+    for weight, bias in zip(network.weights, network.biases, strict=True):
+        for part in (weight, bias):
+            np.testing.assert_array_equal(part.detach().reshape(-1), network.flat[start : start + part.numel()])
+            start += part.numel()
+    assert start == network.flat.numel()
+
+
+@pytest.mark.parametrize("change", ["none", "copy", "pickle", "torch", "dtype", "head", "cut"])
+def test_parameters_stay_views_of_the_flat_vector(network, change):
+    x = torch.randn(4, 7)
+    before = network(x)
+    if change == "copy":
+        network = copy.deepcopy(network)
+    elif change == "pickle":
+        network = pickle.loads(pickle.dumps(network))
+    elif change == "torch":
+        file = io.BytesIO()
+        torch.save(network.state_dict(), file)
+        file.seek(0)
+        network.load_state_dict(torch.load(file))
+    elif change == "dtype":
+        network = network.double()
+        x = x.double()
+    elif change == "head":
+        network.replace_head(3, torch.Generator())
+    elif change == "cut":
+        network.keep_inputs(torch.tensor([0, 3, 6]))
+    if change not in ("head", "cut"):
+        torch.testing.assert_close(network(x), before, check_dtype=False)
+    assert_flat_is_shared(network)
+
+
+def test_cutting_genes_keeps_their_weights(network):
+    kept = torch.tensor([1, 4])
+    x = torch.randn(5, 7)
+    alone = torch.zeros_like(x)
+    alone[:, kept] = x[:, kept]
+    expected = network(alone)
+    norms = network.input_norms()[kept]
+    network.keep_inputs(kept)
+    torch.testing.assert_close(network(x[:, kept]), expected)
+    torch.testing.assert_close(network.input_norms(), norms)
+
+
+def test_a_new_head_leaves_the_other_layers(network):
+    x = torch.randn(5, 7)
+    latent = network.encode(x)
+    network.replace_head(3, torch.Generator().manual_seed(1))
+    assert network(x).shape == (5, 3)
+    torch.testing.assert_close(network.encode(x), latent)

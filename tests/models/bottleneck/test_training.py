@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+import torch
+
+from sbnn.determinism import reproducible
+from sbnn.models.bottleneck.network import BottleneckNetwork
+from sbnn.models.bottleneck.protocols.paper import cluster_outputs, paper_stages
+from sbnn.models.bottleneck.training import Stage, Trainer
+
+
+def make(seed=0, p=12, n=60, q=3):
+    generator = torch.Generator().manual_seed(seed)
+    network = BottleneckNetwork(p, q, 2, (8, 6), generator=generator)
+    x = torch.randn(n, p, generator=torch.Generator().manual_seed(9))
+    y = x[:, :2] @ torch.randn(2, q, generator=torch.Generator().manual_seed(8))
+    return network, Trainer(network, generator), x, y - y.mean(0)
+
+
+def test_paper_stages_follow_the_publication():
+    names = [stage.name for stage in paper_stages()]
+    assert names == ["pretraining", "frozen", "unfrozen", "fine-tuning"]
+    pretraining, frozen, unfrozen, finetuning = paper_stages(group_lasso=0.1)
+    assert [s.epochs for s in paper_stages()] == [50, 50, 50, 100]
+    assert pretraining.classify and pretraining.group_lasso == 0.1
+    assert frozen.frozen == 2 and frozen.learning_rate == 1e-4 and frozen.group_lasso == 0
+    assert unfrozen.frozen == 0 and unfrozen.learning_rate == 5e-5 and unfrozen.group_lasso == 0.1
+    assert finetuning.n_genes == 25 and finetuning.group_lasso == 0 and finetuning.learning_rate == 5e-5
+    straight = paper_stages(pretraining=False)
+    assert [s.frozen for s in straight] == [0, 0, 0] and not any(s.classify for s in straight)
+
+
+def reference_training(network, generator, x, y, stage, batch_size=32, weight_decay=1e-10):
+    """The same stage with autograd, plain Adam and no caching."""
+    weights, biases = list(network.weights), list(network.biases)
+    trained = [t for t in weights[stage.frozen :] + biases[stage.frozen :]]
+    optimizer = torch.optim.Adam(trained, lr=stage.learning_rate, eps=1e-7)
+    for _ in range(stage.epochs):
+        order = torch.randperm(len(x), generator=generator)
+        for start in range(0, len(x), batch_size):
+            rows = order[start : start + batch_size]
+            output = network(x[rows])
+            if stage.classify:
+                loss = torch.nn.functional.cross_entropy(output, y[rows])
+            else:
+                loss = (output - y[rows]).square().mean()
+            if stage.frozen == 0:
+                loss = loss + stage.group_lasso * weights[0].norm(dim=1).sum()
+            free = trained if stage.group_lasso == 0 else [t for t in trained if t is not weights[0]]
+            loss = loss + weight_decay * sum(t.square().sum() for t in free)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        Stage("a", 3, 1e-2),
+        Stage("a", 3, 1e-2, group_lasso=0.1),
+        Stage("a", 3, 1e-2, frozen=2),
+        Stage("a", 3, 1e-2, frozen=3),
+        Stage("a", 3, 1e-2, classify=True, group_lasso=0.01),
+    ],
+    ids=["plain", "lasso", "frozen-2", "frozen-3", "classify"],
+)
+def test_a_stage_equals_plain_autograd(stage):
+    network, trainer, x, y = make()
+    other, other_trainer, _, _ = make()
+    target = (y[:, 0] > 0).long() if stage.classify else y
+    trainer.run(stage, x, target)
+    reference_training(other, other_trainer.generator, x, target, stage)
+    torch.testing.assert_close(network.flat, other.flat, rtol=2e-4, atol=2e-5)
+
+
+def test_frozen_layers_do_not_move():
+    network, trainer, x, y = make()
+    before = [w.detach().clone() for w in network.weights]
+    trainer.run(Stage("frozen", 2, 1e-2, frozen=2), x, y)
+    assert all(torch.equal(a, b) for a, b in zip(before[:2], network.weights[:2], strict=True))
+    assert all(not torch.equal(a, b) for a, b in zip(before[2:], network.weights[2:], strict=True))
+
+
+def test_history_records_what_was_trained():
+    network, trainer, x, y = make()
+    trainer.run(Stage("one", 4, 1e-2, group_lasso=0.01), x, y, (x, y))
+    assert len(trainer.history) == 4
+    last = trainer.history[-1]
+    with torch.no_grad():
+        error = (network(x) - y).square()
+    assert last["eval_loss"] == pytest.approx(error.mean().item(), rel=1e-5)
+    assert last["eval_r2"] == pytest.approx(1 - (error.sum() / y.square().sum()).item(), rel=1e-5)
+    assert last["penalty"] == pytest.approx(0.01 * network.input_norms().sum().item(), rel=1e-5)
+    assert trainer.history[0]["loss"] > last["loss"]
+    assert trainer.history[0]["r2"] < last["r2"]
+
+
+def test_watching_does_not_change_the_training():
+    network, trainer, x, y = make()
+    other, other_trainer, _, _ = make()
+    trainer.run(Stage("one", 2, 1e-2), x, y)
+    other_trainer.run(Stage("one", 2, 1e-2), x, y, (x[:7] + 1, y[:7]))
+    assert torch.equal(network.flat, other.flat)
+
+
+def test_group_lasso_shrinks_useless_genes():
+    network, trainer, x, y = make()
+    trainer.run(Stage("lasso", 300, 3e-3, group_lasso=0.02), x, y)
+    norms = network.input_norms()
+    assert norms[:2].min() > 5 * norms[2:].max()
+    assert trainer.history[-1]["genes_alive"] == 2
+
+
+def test_clusters_of_outputs():
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(3, 4)) * 20
+    labels = np.repeat([0, 1, 2], [60, 50, 4])
+    Y = centres[labels] + rng.normal(size=(114, 4))
+    found = cluster_outputs(Y, n_clusters=3, min_cells=10, random_state=0)
+    assert set(found[labels == 2]) == {-1}, "a cluster of 4 cells is dropped"
+    assert len(set(found[labels == 0])) == 1 and len(set(found[labels == 1])) == 1
+    assert sorted(set(found)) == [-1, 0, 1]
+
+
+def test_fewer_clusters_where_there_is_less():
+    assert cluster_outputs(np.repeat([[0.0], [1.0]], 50, axis=0), n_clusters=20, random_state=0).max() == 1
+    Y = np.random.default_rng(0).normal(size=(60, 2))
+    assert cluster_outputs(Y, n_clusters=20, random_state=0).max() <= 2, "at least 20 cells a cluster on average"
+
+
+def test_threads_and_denormals_are_put_back():
+    threads = torch.get_num_threads()
+    tiny = torch.full((1,), 1e-40)
+    with reproducible(1):
+        assert torch.get_num_threads() == 1
+        assert tiny.mul(1.0).item() == 0
+    assert torch.get_num_threads() == threads
+    assert tiny.mul(1.0).item() != 0

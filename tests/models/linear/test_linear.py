@@ -1,0 +1,236 @@
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import ElasticNet, Ridge
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sbnn import paper_folds
+from sbnn.metrics import pooled_r2
+from sbnn.models.linear import (
+    LeaveOneOutRidge,
+    PerFeatureElasticNet,
+    ReducedRankRegression,
+    SparseReducedRankRegression,
+)
+from sbnn.models.linear.per_feature import glmnet_elastic_net
+
+MODELS = [
+    LeaveOneOutRidge(),
+    ReducedRankRegression(rank=1),
+    SparseReducedRankRegression(rank=1, alpha=0.01),
+    SparseReducedRankRegression(rank=1, alpha=0.01, l1_ratio=0.5, relaxed=False, penalty="element"),
+    PerFeatureElasticNet(alpha=0.01),
+    PerFeatureElasticNet(n_alphas=10),
+]
+LATENT = [ReducedRankRegression(rank=2, alpha=0.1), SparseReducedRankRegression(rank=2, alpha=0.1)]
+
+
+# Rank 1, since the checks use one output, where no other rank is possible.
+@parametrize_with_checks(MODELS)
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learn_conventions(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Expression X (120, 40) and outputs Y (120, 5) that six genes explain in part, neither centred."""
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(120, 40)) + 3
+    return X, X[:, :6] @ rng.normal(size=(6, 5)) + 2 * rng.normal(size=(120, 5))
+
+
+# --- ridge and the elastic net per output
+
+
+def test_leave_one_out_ridge_chooses_what_refitting_without_each_cell_chooses(pair):
+    X, Y = pair
+    alphas = [1.0, 10.0, 100.0, 1000.0]
+    errors = [
+        sum(
+            ((Y[i] - Ridge(alpha).fit(np.delete(X, i, 0), np.delete(Y, i, 0)).predict(X[i : i + 1])) ** 2).sum()
+            for i in range(len(X))
+        )
+        for alpha in alphas
+    ]
+    model = LeaveOneOutRidge(alphas).fit(X, Y)
+    assert model.alpha_ == alphas[int(np.argmin(errors))]
+    assert model.best_score_ == pytest.approx(-min(errors) / Y.size)
+    np.testing.assert_allclose(model.coef_, Ridge(model.alpha_).fit(X, Y).coef_, atol=1e-10)
+
+
+@pytest.mark.parametrize(("sparse", "ridge"), [(0.2, 0.0), (0.1, 0.4), (0.0, 0.3)])
+@pytest.mark.parametrize("size", [1.0, 7.0])
+def test_glmnet_solves_the_stated_problem(pair, sparse, ridge, size):
+    Xc, y = pair[0] - pair[0].mean(axis=0), size * (pair[1][:, 0] - pair[1][:, 0].mean())
+    coef = glmnet_elastic_net(Xc, y, sparse, ridge, tol=1e-13)
+    slope = Xc.T @ (y - Xc @ coef) / len(y) - ridge * coef
+    np.testing.assert_allclose(slope[coef != 0], sparse * np.sign(coef[coef != 0]), atol=1e-5 * size)
+    assert (np.abs(slope[coef == 0]) <= sparse + 1e-5).all()
+
+
+def test_elastic_net_with_a_given_penalty(pair):
+    X, Y = pair
+    model = PerFeatureElasticNet(l1_ratio=0.6, alpha=0.05, tol=1e-13).fit(X, Y)
+    for k in range(5):
+        size = Y[:, k].std()
+        reference = ElasticNet(alpha=0.05, l1_ratio=0.6, tol=1e-10, max_iter=100_000).fit(X, Y[:, k] / size)
+        np.testing.assert_allclose(model.coef_[k], size * reference.coef_, atol=1e-5 * size)
+    np.testing.assert_array_equal(model.get_support(), model.coef_.any(axis=0))
+
+
+def test_elastic_net_chooses_inside_and_is_deterministic(pair):
+    X, Y = pair
+    model = PerFeatureElasticNet(l1_ratio=1.0).fit(X[:90], Y[:90])
+    again = PerFeatureElasticNet(l1_ratio=1.0).fit(X[:90], Y[:90])
+    np.testing.assert_array_equal(model.coef_, again.coef_)
+    assert len(np.unique(model.alpha_)) > 1
+    for alpha in (0.01, 1.0):
+        assert model.score(X[90:], Y[90:]) > PerFeatureElasticNet(1.0, alpha).fit(X[:90], Y[:90]).score(X[90:], Y[90:])
+    sparser = PerFeatureElasticNet(l1_ratio=1.0, cut_point=1.0).fit(X[:90], Y[:90])
+    assert (sparser.alpha_ >= model.alpha_).all()
+    assert (sparser.coef_ != 0).sum() < (model.coef_ != 0).sum()
+
+
+def test_elastic_net_with_a_constant_output(pair):
+    X, Y = pair[0], pair[1].copy()
+    Y[:, 2] = 5.0
+    model = PerFeatureElasticNet().fit(X, Y)
+    np.testing.assert_array_equal(model.predict(X)[:, 2], 5.0)
+    assert np.isnan(model.alpha_[2])
+    assert np.isfinite(np.delete(model.alpha_, 2)).all()
+
+
+# --- what all have in common
+
+
+@pytest.mark.parametrize("model", MODELS + LATENT, ids=str)
+def test_score_is_pooled_and_about_the_training_mean(pair, model):
+    X, Y = pair
+    rank_one = getattr(model, "rank", 2) == 1
+    Y = Y[:, 0] if rank_one else Y
+    model = clone(model).fit(X[:90], Y[:90])
+    prediction = model.predict(X[90:])
+    assert prediction.shape == Y[90:].shape
+    assert prediction.dtype == np.float64
+    assert model.score(X[90:], Y[90:]) == pooled_r2(Y[90:], prediction, Y[:90].mean(axis=0))
+    assert model.score(X[90:], Y[90:]) > 0.3
+
+
+@pytest.mark.parametrize("model", MODELS + LATENT, ids=str)
+def test_one_column_and_one_dimension_are_the_same_model(pair, model):
+    X, y = pair[0], pair[1][:, 0]
+    model = clone(model).set_params(rank=1) if hasattr(model, "rank") else clone(model)
+    flat, column = clone(model).fit(X, y), clone(model).fit(X, y[:, None])
+    assert flat.coef_.shape == (40,)
+    assert column.coef_.shape == (1, 40)
+    np.testing.assert_array_equal(flat.predict(X), column.predict(X)[:, 0])
+
+
+@pytest.mark.parametrize("model", MODELS + LATENT, ids=str)
+def test_tables_and_anndata(pair, model):
+    X, Y = pair[0], pair[1][:, 0] if getattr(model, "rank", 2) == 1 else pair[1]
+    cells, genes = [f"c{i}" for i in range(120)], [f"g{j}" for j in range(40)]
+    table = pd.DataFrame(X, index=cells, columns=genes)
+    outputs = pd.DataFrame(Y, index=cells) if Y.ndim == 2 else pd.Series(Y, index=cells)
+    plain = clone(model).fit(X, Y)
+    named = clone(model).fit(table, outputs)
+    np.testing.assert_array_equal(named.coef_, plain.coef_)
+    np.testing.assert_array_equal(named.feature_names_in_, genes)
+    box = anndata.AnnData(table, obsm={"outputs": Y.reshape(120, -1)})
+    boxed = clone(model).fit(box)
+    np.testing.assert_array_equal(boxed.coef_.ravel(), plain.coef_.ravel())
+    np.testing.assert_array_equal(boxed.predict(box).ravel(), plain.predict(X).ravel())
+    assert boxed.score(box) == plain.score(X, Y)
+    if hasattr(model, "get_support"):
+        np.testing.assert_array_equal(named.get_feature_names_out(), np.array(genes)[named.get_support()])
+        np.testing.assert_array_equal(plain.get_feature_names_out(genes), named.get_feature_names_out())
+        with pytest.raises(ValueError, match="got 2 names, expected 40"):
+            plain.get_feature_names_out(["a", "b"])
+
+
+@pytest.mark.parametrize("model", MODELS + LATENT, ids=str)
+def test_bad_data_is_refused(pair, model):
+    X, Y = pair[0], pair[1][:, 0] if getattr(model, "rank", 2) == 1 else pair[1]
+    model = clone(model)
+    for bad in (np.nan, np.inf):
+        spoiled = X.copy()
+        spoiled[3, 4] = bad
+        with pytest.raises(ValueError, match="Input X contains (NaN|infinity)"):
+            model.fit(spoiled, Y)
+        spoiled = Y.copy()
+        spoiled[3] = bad
+        with pytest.raises(ValueError, match="nput y contains (NaN|infinity)"):
+            model.fit(X, spoiled)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.fit(X[:-1], Y)
+    model.fit(X, Y)
+    with pytest.raises(ValueError, match="39 features"):
+        model.predict(X[:, 1:])
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (ReducedRankRegression(rank=0), ValueError, "rank"),
+        (ReducedRankRegression(rank=1.5), TypeError, "rank must be of type Integral, got 1.5"),
+        (ReducedRankRegression(rank=6), ValueError, "rank must not exceed the number of genes, 40, or of outputs, 5"),
+        (ReducedRankRegression(alpha=-1), ValueError, "alpha"),
+        (ReducedRankRegression(alpha=np.nan), ValueError, "alpha"),
+        (SparseReducedRankRegression(rank=6), ValueError, "rank must not exceed"),
+        (SparseReducedRankRegression(alpha=-0.1), ValueError, "alpha"),
+        (SparseReducedRankRegression(alpha="1"), TypeError, "alpha must be of type Real, got '1'"),
+        (
+            SparseReducedRankRegression(l1_ratio=1.1),
+            ValueError,
+            r"l1_ratio must be a finite number in \[0, 1\], got 1.1",
+        ),
+        (SparseReducedRankRegression(l1_ratio=-0.1), ValueError, "l1_ratio"),
+        (SparseReducedRankRegression(penalty="rows"), ValueError, "penalty must be one of .*'rows'"),
+        (SparseReducedRankRegression(max_iter=0), ValueError, "max_iter"),
+        (SparseReducedRankRegression(tol=0), ValueError, "tol"),
+        (PerFeatureElasticNet(l1_ratio=2), ValueError, "l1_ratio"),
+        (PerFeatureElasticNet(alpha=-1), ValueError, "alpha"),
+        (PerFeatureElasticNet(n_splits=2), ValueError, "n_splits"),
+        (PerFeatureElasticNet(random_state=None), TypeError, "random_state"),
+    ],
+    ids=str,
+)
+def test_bad_parameters_are_named(pair, model, error, message):
+    with pytest.raises(error, match=message):
+        model.fit(*pair)
+
+
+def test_bad_paths_are_refused_before_any_work(pair):
+    model = SparseReducedRankRegression()
+    with pytest.raises(ValueError, match="alphas is empty"):
+        model.fit_path(*pair, [])
+    with pytest.raises(ValueError, match="alpha must be .*got -1"):
+        model.fit_path(*pair, [1.0, -1])
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        model.fit_path(np.where(pair[0] > 4, np.nan, pair[0]), pair[1], [1.0])
+
+
+# --- the published numbers (Bernaerts et al., arXiv:2006.10411, figure 2)
+
+
+def test_published_results_on_mouse_m1(real_scala):
+    X, Y = ((a - a.mean(axis=0)) / a.std(axis=0) for a in (real_scala.X.astype(float), real_scala.Y.astype(float)))
+    models = {
+        "ridge": LeaveOneOutRidge(),
+        "rank 2": SparseReducedRankRegression(rank=2, alpha=0.4),
+        "rank 16": SparseReducedRankRegression(rank=16, alpha=0.5),
+    }
+    scores, genes = {name: [] for name in models}, {name: [] for name in models}
+    for train, test in paper_folds(len(X)):
+        for name, model in models.items():
+            model.fit(X[train], Y[train])
+            scores[name].append(model.score(X[test], Y[test]))
+            genes[name].append(np.count_nonzero(np.any(model.coef_, axis=0)))
+    assert np.mean(scores["ridge"]) == pytest.approx(0.449, abs=0.003)
+    assert np.mean(scores["rank 2"]) == pytest.approx(0.350, abs=0.002)
+    assert np.mean(genes["rank 2"]) == pytest.approx(24, abs=1)
+    assert np.mean(scores["rank 16"]) == pytest.approx(0.398, abs=0.002)
+    assert np.mean(genes["rank 16"]) == pytest.approx(24, abs=1)

@@ -1,0 +1,386 @@
+"""Figures from small made-up records: what is drawn is what the record holds, and no label hides another."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from made_up import (
+    PUBLISHED,
+    assert_tidy,
+    fit_record,
+    linear_record,
+    lines,
+    network_record,
+    other_data,
+    ridge_record,
+    selection_record,
+    words,
+)
+from matplotlib.colors import to_hex
+
+from sbnn import plotting, results
+from sbnn.plotting.labels import place_names
+from sbnn.plotting.maps import map_triangles
+
+# -- training curves ---------------------------------------------------------------------------------------------------
+
+
+def test_training_curves_show_mean_band_and_levels():
+    network, srrr = network_record(), linear_record()
+    figure = plotting.training_curves(network, srrr, 2, PUBLISHED)
+    assert_tidy(figure)
+    left, right = figure.axes
+    points = [network.find(n_components=2, group_lasso=a, pretraining=True) for a in (1e-4, 1e-2, 0.1, 1)]
+    curves = lines(left, 15)
+    assert len(curves) == 4
+    bands = [c for c in left.collections if c.get_paths()]
+    for point, line, band in zip(points, curves, bands, strict=True):
+        folds = np.array([t.eval_r2[t.stage != "pretraining"] for t in network.history[point]])
+        np.testing.assert_allclose(line.get_ydata(), folds.mean(0))
+        np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 16))
+        edges = band.get_paths()[0].vertices[:, 1]
+        assert np.isclose(edges.max(), (folds.mean(0) + folds.std(0, ddof=1)).max())
+    grey = [float(line.get_color()) for line in curves]
+    assert grey == sorted(grey) and grey[0] == 0
+
+    levels = [line.get_ydata()[0] for line in left.lines if list(line.get_xdata()) == [0, 1]]
+    nearest = [srrr.find(rank=rank, alpha=srrr.params[4]["alpha"]) for rank in (2, 16)]  # 6 genes, nearest to 5
+    np.testing.assert_allclose(sorted(levels), sorted(srrr.test_r2[:, nearest].mean(0)))
+    diamonds = [line.get_ydata()[0] for line in left.lines if line.get_marker() == "D"]
+    assert diamonds == [0.397]  # the straight result belongs to another panel
+
+    for norm_line, point in zip(lines(right, 40), points, strict=True):
+        expected = -np.sort(-network.gene_norms[:, point], axis=1).astype(float)
+        np.testing.assert_allclose(norm_line.get_ydata(), np.exp(np.log(expected).mean(0)), rtol=1e-5)
+    assert right.get_yscale() == "log"
+
+    text = words(figure)
+    mean = network.test_r2[:, points[2]].mean()
+    for part in ("unfreezing", "pruning", "sRRR, rank 2", "sRRR, rank 16", "λ = 10⁻⁴", "mean ± SD over 3 folds"):
+        assert part in text
+    assert f"λ = 0.1:  {mean:.3f} ± " in text and "(published 0.397)" in text and "5 genes" in text
+
+
+@pytest.mark.parametrize(
+    ("record", "options"),
+    [
+        (network_record(n_folds=1), {}),
+        (network_record(lassos=(0.1,)), {"srrr": linear_record()}),
+        (network_record(widths=(1,)), {"n_components": 1, "srrr": linear_record(ranks=(3,))}),
+        (network_record(), {"n_components": (2, 64), "srrr": linear_record(), "published": PUBLISHED}),
+        (network_record(), {"pretraining": False}),
+        (network_record(epochs=(1, 1, 1, 1)), {"srrr": linear_record()}),
+        (network_record(epochs=(2, 40, 1, 2)), {}),
+        (network_record(epochs=(50, 50, 50, 100)), {"n_components": (2, 64), "published": PUBLISHED}),
+    ],
+    ids=["one fold", "one lasso", "d = 1", "two rows", "straight", "one epoch", "crowded stages", "paper"],
+)
+def test_training_curves_of_any_grid(record, options):
+    figure = plotting.training_curves(record, **options)
+    assert_tidy(figure)
+    assert "one fold" in words(figure) if len(record.test_r2) == 1 else "over 3 folds" in words(figure)
+
+
+def test_training_curves_name_a_missing_width_or_variant():
+    with pytest.raises(ValueError, match=r"n_components=3 .*only widths \[2, 64\]"):
+        plotting.training_curves(network_record(), n_components=3)
+    with pytest.raises(ValueError, match="pretraining=False"):
+        plotting.training_curves(network_record(variants=(True,)), pretraining=False)
+
+
+# -- with and without bottleneck ---------------------------------------------------------------------------------------
+
+
+def test_bottleneck_comparison_shows_genes_pretraining_and_training():
+    network, srrr = network_record(), linear_record()
+    figure = plotting.bottleneck_comparison(network, srrr, ridge_record(), PUBLISHED)
+    assert_tidy(figure)
+    genes, entropy, training = figure.axes
+    path = lines(genes, 6)  # six of the seven points have genes
+    assert len(path) == 2
+    np.testing.assert_array_equal(path[0].get_xdata(), [3, 6, 9, 14, 25, 38])
+    np.testing.assert_allclose(path[0].get_ydata(), srrr.test_r2[:, 5::-1][:, :6].mean(0))
+    for color, width in (("#009e73", 2), ("#d55e00", 64)):
+        point = network.find(n_components=width, group_lasso=0.1, pretraining=True)
+        dots = [line for line in genes.lines if line.get_marker() == "o" and to_hex(line.get_color()) == color]
+        assert [float(dot.get_ydata()[0]) for dot in dots] == [network.test_r2[:, point].mean()]
+        assert abs(dots[0].get_xdata()[0] - 5) < 0.3
+    assert genes.get_xscale() == "log"
+    hollow = [line for line in genes.lines if line.get_markerfacecolor() == "white"]
+    assert sorted(line.get_ydata()[0] for line in hollow) == [0.350, 0.397]
+    assert any(line.get_ydata()[0] == pytest.approx(0.45) for line in genes.lines)  # ridge
+
+    assert {len(line.get_xdata()) for line in entropy.lines} == {5} and len(entropy.lines) == 4
+    assert entropy.get_ylabel() == "cross-entropy"
+    curves = lines(training, 15)
+    assert len(curves) == 4 and {line.get_linestyle() for line in curves} == {"-", "--"}
+    text = words(figure)
+    for part in ("sRRR, rank 2", "sRRR\nrank 16", "d = 64", "ridge, 40 genes: 0.450", "published: sBNN, sRRR",
+                 "validation", "straight", "unfreezing", "pruning", "selected genes", "± SD"):  # fmt: skip
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("network", "panels"),
+    [
+        (network_record(n_folds=1), 3),
+        (network_record(widths=(1,), lassos=(0.3,)), 3),
+        (network_record(variants=(False,)), 2),
+        (network_record(widths=(2, 4, 6, 8), variants=(True,)), 3),
+        (network_record(epochs=(1, 1, 1, 1)), 3),
+    ],
+    ids=["one fold", "one point", "straight only", "four widths", "one epoch"],
+)
+def test_bottleneck_comparison_of_any_grid(network, panels):
+    figure = plotting.bottleneck_comparison(network, linear_record(n_folds=len(network.test_r2)))
+    assert_tidy(figure)
+    assert len(figure.axes) == panels
+
+
+def test_bottleneck_comparison_takes_the_nearest_lasso():
+    figure = plotting.bottleneck_comparison(network_record(lassos=(1e-4, 0.5)), linear_record())
+    assert "λ = 0.5" in words(figure)
+
+
+# -- latent space ------------------------------------------------------------------------------------------------------
+
+
+def test_bottleneck_comparison_of_the_callers_widths():
+    network, srrr = network_record(widths=(1, 2, 4, 64)), linear_record()
+    texts = words(plotting.bottleneck_comparison(network, srrr, n_components=(2, 64)))
+    assert "d = 64" in texts and "d = 4," not in texts
+    with pytest.raises(ValueError, match=r"no network of the widths \(3,\), only \[1, 2, 4, 64\]"):
+        plotting.bottleneck_comparison(network, srrr, n_components=(3,))
+
+
+def test_latent_panels_choose_genes_and_features():
+    top, bottom = fit_record(), fit_record(width=8, norms=False, seed=1)
+    figure = plotting.latent_panels(top, bottom)
+    assert_tidy(figure)
+    text = words(figure)
+    for part in ("sBNN-2, 12 genes", "sBNN-8 + t-SNE", "A (30)", "prediction (z-score)", "predicted expression"):
+        assert part in text
+    italic = [t.get_text() for t in figure.texts if t.get_fontstyle() == "italic"]
+    assert italic[:9] == [f"Gene{i}" for i in range(11, 2, -1)]  # by weight norm
+    assert italic[9:] == [f"Gene{i}" for i in range(9)]  # by how well the expression is predicted
+    features = [t.get_text() for t in figure.texts if t.get_text() in top.feature_names]
+    assert features == ["AP width", "Tau", "y", "x"] * 2  # known names first, then the best predicted
+    letters = [t.get_text() for t in figure.texts if t.get_fontweight() == "bold" and len(t.get_text()) == 1]
+    assert letters == ["a", "b"]
+    cells = [c for ax in figure.axes for c in ax.collections if len(c.get_offsets()) == 90]
+    drawn = {to_hex(color) for c in cells for color in c.get_facecolors()}
+    assert drawn == {color.lower() for color in top.colors.values()}
+    maps = [
+        c for ax in figure.axes for c in ax.collections if c.get_cmap().name == "inferno" and c.get_array() is not None
+    ]
+    assert len(maps) >= 2 * 13
+    assert {c.get_clim() for c in maps} == {(-2.0, 2.0)}  # the same range in all maps
+
+
+def test_latent_panels_of_the_callers_choice():
+    figure = plotting.latent_panels(
+        fit_record(), fit_record(), genes=(["Gene3"], ["Gene4", "Gene5"]), features=["y"], titles=["one", "two"]
+    )
+    italic = [t.get_text() for t in figure.texts if t.get_fontstyle() == "italic"]
+    assert italic == ["Gene3", "Gene4", "Gene5"]
+    assert "one" in words(figure) and "two" in words(figure)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        fit_record(width=1),
+        fit_record(n_genes=2, features=("u", "v")),
+        fit_record(n=4),
+        fit_record(n=2),
+        fit_record(features=[f"a very long name of a feature {i}" for i in range(16)], width=5),
+    ],
+    ids=["d = 1", "few genes and outputs", "four cells", "two cells", "long names"],
+)
+def test_latent_panels_of_any_record(record):
+    assert_tidy(plotting.latent_panels(record))
+
+
+def test_latent_panels_of_outliers_and_of_many_or_unknown_families():
+    record = fit_record()
+    record.values["embedding"][0] = 1e4
+    record.values["labels"]["family"] = [f"family {i % 40}" for i in range(90)]
+    figure = plotting.latent_panels(record)
+    assert_tidy(figure)
+    assert "17 others" in words(figure)
+    cells = next(c for ax in figure.axes for c in ax.collections if len(c.get_offsets()) == 90).get_offsets()
+    assert np.ptp(np.delete(np.sort(cells[:, 0]), -1)) > 0.5  # the outlier does not squeeze the others
+    record.values["labels"]["family"] = "unknown"
+    assert "A1 (15)" in words(plotting.latent_panels(record))
+    record.values["labels"]["type"] = ""
+    assert "unknown (90)" in words(plotting.latent_panels(record))
+
+
+def test_latent_panels_refuse_unknown_names():
+    with pytest.raises(ValueError, match=r"genes: .*unknown: \['Pvalb'\]"):
+        plotting.latent_panels(fit_record(), genes=["Pvalb"])
+    with pytest.raises(ValueError, match="genes: expected 1 to 9"):
+        plotting.latent_panels(fit_record(), genes=[])
+    with pytest.raises(ValueError, match="genes: expected a list of names, or 1 of them"):
+        plotting.latent_panels(fit_record(), genes=(["Gene1"], ["Gene2"]))
+    with pytest.raises(ValueError, match="features: expected 1 to 9"):
+        plotting.latent_panels(fit_record(), features=[])
+    with pytest.raises(ValueError, match="titles: expected 1"):
+        plotting.latent_panels(fit_record(), titles=["one", "two"])
+
+
+def test_overview_lists_the_genes_and_outputs_in_order_of_importance():
+    record = fit_record(n_genes=30)
+    figure = plotting.overview(record)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    kept = np.asarray(record.kept_genes)
+    best = kept[np.argsort(-record.gene_norms[record.selected])]
+    assert [text for text in texts if text in kept] == best[:13].tolist()
+    assert f"and {len(kept) - 13} more" in texts and f"{len(kept)} of {len(record.selected)} genes" in texts
+    outputs = np.asarray(record.feature_names)[np.argsort(-record.train_feature_r2)]
+    assert [text for text in texts if text in outputs] == outputs.tolist()
+    assert_tidy(figure)
+
+
+@pytest.mark.parametrize("record", [fit_record(n=8, n_genes=2), fit_record(width=1), fit_record(16, norms=False)])
+def test_overview_of_any_record(record):
+    assert_tidy(plotting.overview(record))
+
+
+def test_map_has_the_outline_of_the_cloud():
+    rng = np.random.default_rng(0)
+    angle, radius = rng.uniform(0, 2 * np.pi, 800), np.sqrt(rng.uniform(0.49, 1, 800))
+    ring = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
+    island = [3, 0] + 0.2 * rng.normal(size=(200, 2))
+    triangles = map_triangles(np.vstack([ring, island]))
+    shown = triangles.triangles[~triangles.mask]
+    corners = np.vstack([ring, island])[shown]
+    middle = corners.mean(1)
+    assert not ((shown < 800).any(1) & (shown >= 800).any(1)).any()  # no bridge
+    assert np.linalg.norm(middle, axis=1).min() > 0.5  # the hole stays open
+    (ux, uy), (vx, vy) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    covered = (np.abs(ux * vy - uy * vx) / 2)[middle[:, 0] < 1.5].sum()
+    assert 0.8 < covered / (np.pi * (1 - 0.7**2)) < 1
+    assert len(np.unique(shown)) > 970  # and hardly a cell is left out
+    assert map_triangles(np.column_stack([np.arange(5.0), np.arange(5.0)])) is None
+
+
+def test_family_colors_follow_the_most_frequent_type():
+    record = fit_record()
+    record.values["labels"].loc[:20, "family"] = "A"
+    record.values["labels"].loc[:20, "type"] = "A2"
+    colors = plotting.family_colors(record)
+    assert list(colors)[0] == "A" and colors["A"] == "#BB3300"
+    record.values["labels"].loc[:20, "family"] = ""
+    assert list(plotting.family_colors(record))[-1] == "unknown"
+
+
+# -- gene selection ----------------------------------------------------------------------------------------------------
+
+
+def test_gene_selection_curve():
+    record = selection_record()
+    figure = plotting.gene_selection_curve(record)
+    assert_tidy(figure)
+    (ax,) = figure.axes
+    text = words(figure)
+    assert f"{record.selected.sum()} selected of 400 genes" in text and "2.50" in text
+    assert "more than 30" in ax.get_xlabel() and "at most 30" in ax.get_ylabel()
+    names = [t for t in ax.texts if t.get_fontstyle() == "italic"]
+    assert sorted(t.get_text() for t in names) == ["Gad1", "Lamp5", "Pvalb", "Sst", "Vip"]
+    curve = max(ax.lines, key=lambda line: line.get_linewidth())
+    x, y = curve.get_data()
+    np.testing.assert_allclose(y, np.exp(-1.5 * (x - 2.5)) + 0.02)
+    dots = [line for line in ax.lines if line.get_marker() == "."]
+    assert sorted(len(line.get_xdata()) for line in dots) == sorted(np.bincount(record.selected[:-1]))
+    assert all(line.get_rasterized() for line in dots)
+
+
+def test_gene_selection_curve_of_other_markers():
+    record = selection_record(markers=[f"m{i}" for i in range(5)])
+    assert not plotting.gene_selection_curve(record).axes[0].texts
+    assert [t.get_text() for t in plotting.gene_selection_curve(record, ["m3"]).axes[0].texts] == ["m3"]
+    with pytest.raises(ValueError, match=r"markers: .*\['Pvalb'\]"):
+        plotting.gene_selection_curve(record, ["Pvalb"])
+
+
+def test_names_in_a_crowd_do_not_overlap():
+    from sbnn.plotting.common import freeze_layout, new_figure
+
+    figure = new_figure(3)
+    ax = figure.subplots()
+    points = 0.5 + 0.03 * np.random.default_rng(0).normal(size=(30, 2))
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    place_names(ax, points, [f"name {i}" for i in range(30)], freeze_layout(figure), background=points)
+    assert_tidy(figure)
+
+
+# -- all figures -------------------------------------------------------------------------------------------------------
+
+FIGURES = {
+    "curves": lambda: plotting.training_curves(network_record(lassos=(0.1,)), linear_record(), 2, PUBLISHED),
+    "maps": lambda: plotting.latent_panels(fit_record()),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_same_record_gives_the_same_bytes_whatever_the_users_style(name, tmp_path):
+    before = dict(mpl.rcParams)
+    first = plotting.save_figure(FIGURES[name](), tmp_path / "one" / "figure1.v2")
+    assert dict(mpl.rcParams) == before
+    with mpl.rc_context({"font.size": 20, "axes.facecolor": "yellow", "savefig.dpi": 50, "pdf.fonttype": 3}):
+        second = plotting.save_figure(FIGURES[name](), tmp_path / "two" / "figure1.v2")
+    assert [path.name for path in first] == ["figure1.v2.pdf", "figure1.v2.png"]
+    for a, b in zip(first, second, strict=True):
+        assert a.read_bytes() == b.read_bytes()
+    pdf = first[0].read_bytes()
+    assert b"CreationDate" not in pdf and b"/FontFile2" in pdf and b"/Type3" not in pdf  # TrueType: text stays text
+    assert all(10_000 < path.stat().st_size < 1_500_000 for path in first)
+
+
+def test_figures_survive_a_round_trip_of_the_record(tmp_path):
+    record = network_record()
+    loaded = results.load(results.save(record, tmp_path / "r.pickle"))
+    figures = [plotting.training_curves(r) for r in (record, loaded)]
+    for figure in figures:
+        figure.canvas.draw()
+    pixels = [np.asarray(figure.canvas.buffer_rgba())[..., :3] for figure in figures]
+    assert np.ptp(pixels[0]) > 0 and np.array_equal(*pixels)
+
+
+def test_save_figure_leaves_the_old_file_when_it_cannot_write(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(OSError, match="cannot write"):
+        plotting.save_figure(plotting.gene_selection_curve(selection_record()), tmp_path / "file" / "figure")
+
+
+def without_r2(record):
+    for table in record.history[0]:
+        table["eval_r2"] = np.nan
+    return record
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plotting.training_curves(fit_record()), "network: expected a cross-validation record of a network"),
+        (lambda: plotting.training_curves(linear_record()), "network: expected .* without .*'history'"),
+        (lambda: plotting.training_curves(without_r2(network_record())), "no test R²"),
+        (lambda: plotting.training_curves(network_record(), ridge_record()), "srrr: expected .*reduced-rank"),
+        (lambda: plotting.training_curves(network_record(), network_record()), "srrr: .* without the parameter 'rank'"),
+        (lambda: plotting.training_curves(network_record(), other_data(linear_record())), "srrr: .*same data"),
+        (lambda: plotting.bottleneck_comparison(network_record(), fit_record()), "srrr: expected .*got a 'fit' record"),
+        (lambda: plotting.bottleneck_comparison(network_record(), linear_record(), fit_record()), "ridge: expected"),
+        (lambda: plotting.latent_panels(network_record()), "top: expected a record of a model fitted to all cells"),
+        (lambda: plotting.latent_panels(fit_record(), linear_record()), "bottom: expected"),
+        (lambda: plotting.latent_panels(fit_record(), other_data(fit_record())), "bottom: .*same data"),
+        (lambda: plotting.gene_selection_curve(fit_record()), "record: expected a record of a gene selection"),
+    ],
+)
+def test_a_wrong_record_is_named(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
+
+
+def test_something_else_than_a_record_is_named():
+    with pytest.raises(TypeError, match="network: expected a cross-validation record .*got dict"):
+        plotting.training_curves({})

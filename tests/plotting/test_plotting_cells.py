@@ -1,0 +1,290 @@
+"""Figures of the cells: the zoom on a family, t-SNE of both modalities, colours for any vision, all on one page."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import assert_tidy, drawn_texts, fit_record, network_record, other_data, words
+from matplotlib.colors import to_hex
+from matplotlib.image import imread
+from PIL import Image
+
+from sbnn import plotting
+from sbnn.data.checks import OKABE_ITO
+from sbnn.plotting.cells import looks
+from sbnn.results import Record
+
+
+def m1_record(width=2, n=600, seed=3):
+    """A fit with the families, the number of types and the outputs of mouse M1."""
+    rng = np.random.default_rng(seed)
+    families = ["Pvalb", "Sst", "IT", "Vip", "CT", "Lamp5", "PT", "Sncg", "NP"]
+    shares = np.array([286, 271, 244, 152, 102, 92, 48, 13, 5])
+    family = rng.choice(families, n, p=shares / shares.sum())
+    family[:9] = families
+    kind = np.array([f"{name} Marker{rng.integers(12)}_{rng.integers(1, 3)}" for name in family])
+    features = ["AP amp", "AP width", "AHP", "AI", "R_input", "Max AP num", "Tau", "Rebound", "V_rest", "Rheobase"]
+    record = fit_record(width, n, 25, features, seed=seed)
+    genes = np.array(["Vip", *record.kept_genes[1:]])
+    centres = 4 * rng.normal(size=(9, 2))
+    place = centres[[families.index(name) for name in family]] + rng.normal(size=(n, 2))
+    record.values |= {"labels": pd.DataFrame({"family": family, "type": kind}), "embedding": place, "kept_genes": genes}
+    record.values["predicted_expression"] = rng.normal(size=(n, 25))
+    hues = ["#{:02X}{:02X}{:02X}".format(*hue) for hue in rng.integers(0, 256, size=(len(set(kind)), 3))]
+    record.values["colors"] = dict(zip(sorted(set(kind)), hues, strict=True))
+    return record
+
+
+def with_labels(record, families="unknown", types="unknown"):
+    n = len(record.labels)
+    record.values["labels"] = pd.DataFrame({"family": np.broadcast_to(families, n), "type": np.broadcast_to(types, n)})
+    return record
+
+
+def tsne_record(n=120, components=(9, 4), seed=0):
+    values = {"n_transcriptome": components[0], "n_outputs": components[1]}
+    for name, shift in (("transcriptome", 0), ("outputs", 1)):
+        values[name] = fit_record(n=n, seed=seed + shift).embedding
+    fit = fit_record(n=n)
+    return Record("t-SNE", "made up", "s", [{}], 0, values=values | {"labels": fit.labels, "colors": fit.colors})
+
+
+def scattered(figure, n):
+    return [c for ax in figure.axes for c in ax.collections if len(c.get_offsets()) == n and c.get_array() is None]
+
+
+# -- one family from near ----------------------------------------------------------------------------------------------
+
+
+def test_family_zoom_shows_the_family_alone_over_its_part_of_the_map():
+    above, below = m1_record(64), m1_record(2)
+    figure = plotting.family_zoom(above, below)
+    assert_tidy(figure)
+    own = below.labels["family"] == "Vip"
+    text = words(figure)
+    for part in (f"Vip, {own.sum()} cells", "Tau", "Rebound", "types in Vip (cells)", "predicted expression (z-score)"):
+        assert part in text
+    assert "sBNN-64 + t-SNE" in text and "sBNN-2" in text
+    letters = [t.get_text() for t in figure.texts if t.get_fontweight() == "bold" and len(t.get_text()) == 1]
+    assert letters == ["a", "b", "c"]
+    (cells,) = scattered(figure, own.sum())  # the Vip cells, and no others
+    expected = {below.colors[kind].lower() for kind in below.labels["type"][own]}
+    assert {to_hex(color) for color in cells.get_facecolors()} == expected
+    inside = ((cells.get_offsets() >= 0) & (cells.get_offsets() <= 1)).all(1)
+    assert inside.mean() > 0.9
+    ranges = [c.get_clim() for ax in figure.axes for c in ax.collections if c.get_array() is not None]
+    assert len(set(ranges) - {(None, None)}) == 4  # one for all small maps, and one for each of the large
+
+
+def test_family_zoom_marks_its_window_in_the_map_of_all_cells():
+    record = m1_record()
+    figure = plotting.family_zoom(record, family="Sst")
+    ((all_cells,), (own,)) = scattered(figure, 600), scattered(figure, int((record.labels["family"] == "Sst").sum()))
+    (frame,) = [patch for patch in all_cells.axes.patches if not patch.get_fill()]
+    (x, y), side = frame.get_xy(), frame.get_width()
+    near = own.get_offsets() * side + [x, y]  # back to the map of all cells
+    everything = {tuple(np.round(place, 6)) for place in all_cells.get_offsets()}
+    assert {tuple(np.round(place, 6)) for place in near} <= everything
+
+
+def test_family_zoom_chooses_the_marker_and_the_outputs():
+    record = fit_record()
+    own = record.labels["family"] == "B"
+    record.values["predicted_expression"] = np.zeros((90, 12))
+    record.values["predicted_expression"][own, 7] = 1.0
+    record.values["predictions"][:, :2] = 0.5
+    figure = plotting.family_zoom(record, family="B")
+    assert_tidy(figure)
+    texts = [text.get_text() for text in figure.texts]
+    assert texts[-4] == "Gene7" and set(texts[-2:]) == {"x", "y"}  # AP width and Tau do not differ among the cells
+    assert [t.get_text() for t in plotting.family_zoom(record, gene="Gene2", features=["Tau"]).texts][-1] == "Tau"
+
+
+def test_family_zoom_shows_measured_genes_that_the_model_did_not_keep(data):
+    record = fit_record(n=data.n_cells)
+    record.sha256 = data.sha256
+    gene = str(data.gene_names[3])
+    figure = plotting.family_zoom(record, gene=gene, data=data)
+    assert_tidy(figure)
+    assert "measured expression (z-score)" in words(figure)
+    dots = [
+        c for ax in figure.axes for c in ax.collections if c.get_array() is not None and len(c.get_offsets()) == 120
+    ]
+    column = data.X[:, 3].astype(float)
+    np.testing.assert_allclose(dots[-1].get_array(), (column - column.mean()) / column.std())
+    with pytest.raises(ValueError, match="data: expected those of the records"):
+        plotting.family_zoom(fit_record(n=data.n_cells), data=data)
+    with pytest.raises(TypeError, match="data: expected PairedData, got DataFrame"):
+        plotting.family_zoom(record, data=pd.DataFrame())
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        fit_record(width=1),
+        fit_record(n_genes=2, features=("CD3", "CD4", "CD8", "CD19", "CD45RA")),
+        fit_record(n_genes=1, features=("u",)),
+        fit_record(n=4),
+        fit_record(n=2),
+        with_labels(fit_record(), types=[f"type {i % 30}" for i in range(90)]),
+        with_labels(fit_record()),
+        with_labels(fit_record(), "A", [f"a long name of a type {i % 40}" for i in range(90)]),
+    ],
+    ids=["d = 1", "proteins", "one of each", "four cells", "two cells", "types only", "no labels", "many types"],
+)
+def test_family_zoom_of_any_record(record):
+    assert_tidy(plotting.family_zoom(record))
+
+
+def test_family_zoom_of_many_families_and_types_in_safe_colours():
+    assert_tidy(plotting.family_zoom(m1_record(), palette="colorblind"))
+
+
+def test_family_zoom_names_what_it_does_not_find():
+    with pytest.raises(ValueError, match=r"family: expected one of \['A', 'B', 'C'\], got 'Vip'"):
+        plotting.family_zoom(fit_record(), family="Vip")
+    with pytest.raises(ValueError, match=r"gene: expected one of the kept genes .* got 'Vip'"):
+        plotting.family_zoom(fit_record(), gene="Vip")
+    with pytest.raises(ValueError, match=r"features: expected one or two .*'Sag'"):
+        plotting.family_zoom(fit_record(), features=["Sag"])
+    with pytest.raises(ValueError, match="features: expected one or two"):
+        plotting.family_zoom(fit_record(), features=[])
+    with pytest.raises(ValueError, match=r"bottom: .*same data"):
+        plotting.family_zoom(fit_record(), other_data(fit_record()))
+    with pytest.raises(ValueError, match="top: expected a record of a model fitted"):
+        plotting.family_zoom(network_record())
+
+
+# -- t-SNE of both modalities ------------------------------------------------------------------------------------------
+
+
+def test_tsne_pair_shows_both_maps_in_the_colours_of_the_types():
+    record = tsne_record()
+    figure = plotting.tsne_pair(record)
+    assert_tidy(figure)
+    text = words(figure)
+    for part in ("transcriptome: t-SNE of 9 principal components", "outputs: t-SNE of 4", "A (40)"):
+        assert part in text
+    left, right = scattered(figure, 120)
+    assert {to_hex(color) for color in left.get_facecolors()} == {color.lower() for color in record.colors.values()}
+    assert not np.allclose(left.get_offsets(), right.get_offsets())
+    assert "proteins: t-SNE" in words(plotting.tsne_pair(record, titles=("RNA", "proteins")))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        tsne_record(n=3, components=(2, 1)),
+        with_labels(tsne_record(), types=[f"type {i % 77}" for i in range(120)]),
+        with_labels(tsne_record()),
+    ],
+    ids=["three cells", "types only", "no labels"],
+)
+def test_tsne_pair_of_any_record(record):
+    assert_tidy(plotting.tsne_pair(record))
+
+
+def test_legend_says_that_types_stand_in_for_families():
+    record = with_labels(tsne_record(), types=["t1", "t2", "t3"] * 40)
+    text = words(plotting.tsne_pair(record))
+    assert "types (cells)" in text and "t1 (40)" in text and "families" not in text
+
+
+def test_tsne_pair_says_when_there_was_nothing_to_reduce():
+    text = words(plotting.tsne_pair(tsne_record(components=(2, 1))))
+    assert "transcriptome: two principal components" in text and "outputs: first principal component" in text
+
+
+def test_tsne_pair_refuses_other_records_and_titles():
+    with pytest.raises(ValueError, match="record: expected a record of t-SNE maps, got a 'fit' record"):
+        plotting.tsne_pair(fit_record())
+    with pytest.raises(ValueError, match="titles: expected two"):
+        plotting.tsne_pair(tsne_record(), titles="ab")
+
+
+# -- colours for any colour vision -------------------------------------------------------------------------------------
+
+
+def test_no_two_groups_look_alike_in_the_colorblind_palette():
+    record = with_labels(fit_record(n=400), [f"family {i % 50}" for i in range(400)], "t")
+    table, colors, markers = looks(record, "colorblind")
+    assert len(set(zip(table["color"], table["marker"], strict=True))) == len(table) == 50
+    assert set(table["color"]) == set(OKABE_ITO)
+    for family, row in table.iterrows():
+        own = (record.labels["family"] == family).to_numpy()
+        assert set(colors[own]) == {row["color"]} and set(markers[own]) == {row["marker"]}
+    with pytest.raises(ValueError, match=r"palette: expected one of \['published', 'colorblind'\], got 'viridis'"):
+        looks(record, "viridis")
+
+
+def test_unknown_cells_stay_grey_in_the_colorblind_palette():
+    record = fit_record()
+    record.values["labels"].loc[:19, "family"] = ""
+    table, colors, _ = looks(record, "colorblind")
+    assert table.index[-1] == "unknown" and set(colors[:20]) == {table.loc["unknown", "color"]} == {"#B0B0B0"}
+
+
+@pytest.mark.parametrize("draw", [plotting.latent_panels, plotting.overview, plotting.family_zoom, plotting.tsne_pair])
+def test_every_map_of_cells_has_a_colorblind_companion(draw):
+    record = tsne_record(n=90)
+    record.values |= fit_record().values
+    figure = draw(record, palette="colorblind")
+    assert_tidy(figure)
+    cells = scattered(figure, 90)[0]
+    assert {to_hex(color) for color in cells.get_facecolors()} == {color.lower() for color in OKABE_ITO[:3]}
+    assert len({path.vertices.tobytes() for path in cells.get_paths()}) == 3  # a shape for each family
+
+
+# -- all on one page ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    long = "figure2_a_rather_long_name_of_a_figure_of_everything"
+    sizes = {"figure10_z": (300, 900), long: (1400, 400), "figure1_a": (800, 600), "contact_sheet": (100, 100)}
+    for name, size in sizes.items():
+        Image.new("RGB", size, (200, 30, 30)).save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def test_contact_sheet_shows_every_figure_in_order_with_its_name(folder, tmp_path):
+    figure = plotting.contact_sheet(folder, title="made up")
+    assert_tidy(figure)
+    names = [text.get_text() for text in drawn_texts(figure)]
+    assert (
+        names[:2] == ["made up", "figure1 a"] and names[2].startswith("figure2 a rather") and names[3] == "figure10 z"
+    )
+    shapes = [ax.get_window_extent() for ax in figure.axes]
+    for shape, proportion in zip(shapes, (600 / 800, 400 / 1400, 3), strict=True):
+        assert shape.height / shape.width == pytest.approx(proportion, rel=0.02)
+    boxes = [ax.get_position() for ax in figure.axes]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    pdf, png = plotting.save_figure(figure, folder / "contact_sheet")
+    assert pdf.stat().st_size < 200_000 and np.ptp(imread(png)) > 0
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 13])
+def test_contact_sheet_of_any_number(n, folder):
+    figure = plotting.contact_sheet([folder / "figure1_a.png"] * n)
+    assert_tidy(figure)
+    assert len(figure.axes) == n
+
+
+def test_contact_sheet_names_what_is_missing(folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"source: no figures \(\*.png\) in .*empty"):
+        plotting.contact_sheet(tmp_path / "empty")
+    with pytest.raises(FileNotFoundError, match="nothing.png"):
+        plotting.contact_sheet([folder / "nothing.png"])
+    with pytest.raises(FileNotFoundError, match="expected PNG files, got 0"):
+        plotting.contact_sheet([])
+    (folder / "broken.png").write_text("not an image")
+    with pytest.raises(ValueError, match="broken.png is not an image"):
+        plotting.contact_sheet(folder)
+
+
+def test_a_family_is_shown_from_near_only_where_there_are_some():
+    records = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)}
+    assert "figure4_family_zoom" in dict(plotting.gallery(records))
+    for record in records.values():
+        record.labels[:] = "unknown"
+    assert "figure4_family_zoom" not in dict(plotting.gallery(records))

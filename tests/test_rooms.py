@@ -1,0 +1,88 @@
+"""Imports run down only, as `sbnn/README.md` draws them, and what users import stays where they find it."""
+
+import ast
+import importlib
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import sbnn
+
+PACKAGE = Path(sbnn.__file__).parent
+PUBLIC = {
+    "sbnn": """ExpressionStream LeaveOneOutRidge PairedData Record ReducedRankRegression SparseBottleneckRegressor
+        SparseReducedRankRegression cross_validate default_dataset epoch_curves fit_full gene_counts interpret
+        load_dataset neighbour_accuracy paper_folds repeat_fits selection_table simulate_patchseq stability_selection
+        datasets experiments linear metrics plotting preprocessing report results scala""",
+    "sbnn.plotting": """accuracy_comparison bottleneck_comparison contact_sheet draw_all effect_map family_colors
+        family_zoom gallery gene_selection_curve latent_panels noise_degradation overview save_figure
+        selection_frequencies stability_matrix style training_curves tsne_pair width_and_stability""",
+    "sbnn.results": "Record load save",
+    "sbnn.metrics": "feature_r2 pooled_r2",
+}
+
+
+def floors():
+    """Room -> height, from the drawing."""
+    drawing = (PACKAGE / "README.md").read_text().split("```")[1].split("\n")
+    rows = [line.split() for line in drawing if line.strip()]
+    return {room: height for height, row in enumerate(reversed(rows)) for room in row}
+
+
+def modules():
+    """Module name -> its syntax tree."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text())
+    return found
+
+
+def imports_of(tree, known):
+    """Modules of the package that a module imports, anywhere in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports name their module in full"
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        found = [name for name in names if name in known]
+        # `from package import module` needs the module, not what else the package holds.
+        yield from (name for name in found if not any(other.startswith(f"{name}.") for other in found))
+
+
+def room(module):
+    return module.split(".")[1] if "." in module else None
+
+
+def test_imports_run_down_only():
+    trees, height = modules(), floors()
+    assert {room(module) for module in trees} - {None} == set(height)
+    for module, tree in trees.items():
+        for other in imports_of(tree, trees):
+            up = room(other) is None or height[room(other)] >= height[room(module)] if room(module) else True
+            assert room(other) == room(module) or not up, f"{module} imports {other}"
+
+
+def test_no_two_modules_need_each_other():
+    trees = modules()
+    graph = {module: set(imports_of(tree, trees)) - {module} for module, tree in trees.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"imports in a circle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_public_names_stay(module):
+    for name in PUBLIC[module].split():
+        assert getattr(importlib.import_module(module), name) is not None
+
+
+def test_the_package_offers_no_more_than_is_listed_here():
+    assert set(PUBLIC["sbnn"].split()) == set(sbnn.__all__)
+    for name in PUBLIC["sbnn"].split():
+        assert name in dir(sbnn)
