@@ -183,6 +183,14 @@ def save(record, path):
     return Path(path)
 
 
+def results_path(path):
+    """Path of a results file, with ``~`` for the user's home; a ValueError for what cannot be a file."""
+    path = Path(path).expanduser()
+    if path.is_dir() or path.name == "":
+        raise ValueError(f"results: expected the path of a file, got {str(path)!r}")
+    return path
+
+
 def write_atomically(content, path):
     """Write bytes so that `path` holds either the old content or all of the new one.
 

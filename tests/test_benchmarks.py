@@ -13,7 +13,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from sbnn import LeaveOneOutRidge
-from sbnn.evaluation.runs import described
+from sbnn.evaluation.identity import described
 from sbnn.results import load
 
 ROOT = Path(__file__).resolve().parents[1]

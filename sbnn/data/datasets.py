@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.paired import PairedData
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.citeseq import read_cd8, read_cord_blood, read_pbmc
@@ -236,6 +237,7 @@ def _pair_with_ephys(counts, cells, genes, found: dict[str, FoundFile], name: st
         counts=counts,
         name=name,
         source=source,
+        sha256=fingerprint_files(_sha256_of(found)),
         files=_sha256_of(found),
     )
 
@@ -252,6 +254,7 @@ def _read_scala_34c_counts(found: dict[str, FoundFile]) -> PairedData:
         counts=counts,
         name="scala_34c_counts",
         source=f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas",
+        sha256=fingerprint_files(_sha256_of(found)),
         files=_sha256_of(found),
     )
 

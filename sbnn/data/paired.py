@@ -21,12 +21,41 @@ from sbnn.data.checks import (
     check_varies,
     positions,
 )
-from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_files, fingerprint_parameters
-from sbnn.data.readers.anndata import paired_parts
+from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
+from sbnn.data.inputs import is_anndata
+from sbnn.data.readers.anndata import is_mudata, paired_parts
 from sbnn.data.readers.tables import read_tables
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+def as_paired(data: Any) -> PairedData:
+    """Take what holds two measurements of the same cells, in any of the usual forms.
+
+    Parameters
+    ----------
+    data : PairedData, tuple (X, Y), AnnData or MuData
+        Arrays or DataFrames; outputs of an AnnData in ``obsm["outputs"]`` (see `PairedData.from_anndata` for others).
+
+    Returns
+    -------
+    PairedData
+
+    Raises
+    ------
+    TypeError
+        Something else; a stream too, which is read block by block and cannot be cut into folds.
+    """
+    if isinstance(data, PairedData):
+        return data
+    if is_anndata(data) or is_mudata(data):
+        return PairedData.from_anndata(data)
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return PairedData(*data)
+    raise TypeError(
+        f"data: expected PairedData, a pair (X, Y), an AnnData or a MuData, all in memory, got {type(data).__name__}"
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,9 +86,10 @@ class PairedData:
     name, source : str
         Short name, and citation with the place the data came from.
     sha256 : str, optional
-        Fingerprint of the data; by default that of `files` if there are any, else of the bytes of `X` and `Y`.
+        Fingerprint of the data, by which stored results know it; by default that of the bytes of `X`, `Y` and `counts`.
+        A reader whose arrays follow from files gives that of the files, which no rounding can change.
     files : mapping of str to str, optional
-        Name -> sha256 of the files the data was read from.
+        Name -> sha256 of the files the data was read from; for information.
     dropped : mapping of str to sequence of str, optional
         Why -> names of the cells or genes that a reader left out of what it was given; nothing where it took all.
     truth : mapping, optional
@@ -90,6 +120,9 @@ class PairedData:
     files: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, list[str]] = field(default_factory=dict)
     truth: dict[str, Any] = field(default_factory=dict)
+    # Fingerprint of the arrays that `sha256` was given for: it does not hold for others, as `dataclasses.replace` may
+    # bring.
+    arrays_sha256: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Validate, and fill in what was left out."""
@@ -119,7 +152,9 @@ class PairedData:
             check_varies(Y, "Y", "output", outputs)
 
         labels = check_labels(self.labels, cells)
-        own_sha256 = fingerprint_files(self.files) if self.files else fingerprint_arrays(X, Y)
+        counts = check_counts(self.counts, X.shape)
+        arrays = fingerprint_arrays(X, Y) if counts is None else fingerprint_arrays(X, Y, counts)
+        given = self.sha256 if self.arrays_sha256 in ("", arrays) else ""
         checked = {
             "X": X,
             "Y": Y,
@@ -128,8 +163,9 @@ class PairedData:
             "cell_names": cells,
             "labels": labels,
             "colors": check_colors(self.colors, labels["type"]),
-            "counts": check_counts(self.counts, X.shape),
-            "sha256": self.sha256 or own_sha256,
+            "counts": counts,
+            "sha256": given or arrays,
+            "arrays_sha256": arrays,
             "files": dict(self.files),
             "dropped": {why: [str(name) for name in names] for why, names in self.dropped.items() if len(names)},
             "truth": check_truth(self.truth, n, genes),
@@ -254,7 +290,7 @@ class PairedData:
             "files": dict(self.files),
             "dropped": {why: np.array(names, dtype=object) for why, names in self.dropped.items()},
             "truth": dict(self.truth),
-            "arrays_sha256": fingerprint_arrays(self.X, self.Y),
+            "arrays_sha256": self.arrays_sha256,
         }
         return adata
 
@@ -325,7 +361,7 @@ class PairedData:
         taken["name"] = name or about.get("name", cls.name)
         taken["source"] = source or about.get("source", "an AnnData object")
         data = cls(**taken)
-        if about.get("arrays_sha256") == fingerprint_arrays(data.X, data.Y):
+        if about.get("arrays_sha256") == data.arrays_sha256:
             taken |= {key: about[key] for key in ("sha256", "files", "dropped", "truth") if key in about}
             data = cls(**taken)
         return data

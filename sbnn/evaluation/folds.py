@@ -1,5 +1,7 @@
 """Folds of the cells, and the arrays of a fold, scaled without a look at its test cells."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
@@ -42,6 +44,43 @@ def paper_folds(n, n_folds=10, seed=42):
     order = np.random.RandomState(seed).permutation(n)  # noqa: NPY002 -- the published folds come from this generator
     blocks = [slice(i * size, (i + 1) * size) for i in range(n_folds)]
     return [(np.delete(order, block), order[block]) for block in blocks]
+
+
+def folds_of(folds, data):
+    """Folds in any of the usual forms, as checked pairs of positions.
+
+    Parameters
+    ----------
+    folds : list of (train, test), int, scikit-learn splitter, or None
+        A number of folds, or None for ten, cuts as `paper_folds`. A splitter, such as ``KFold``, is asked for the cells
+        of `data`; one that needs groups has to be split by the caller.
+    data : PairedData
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+
+    Raises
+    ------
+    ValueError
+        If a fold is empty, leaves the data or tests a training cell.
+    TypeError
+        If `folds` is something else.
+    """
+    n = len(data.X)
+    if folds is None or (isinstance(folds, Integral) and not isinstance(folds, bool)):
+        folds = paper_folds(n, 10 if folds is None else int(folds))
+    elif hasattr(folds, "get_n_splits"):
+        folds = list(folds.split(data.X, data.Y))
+    else:
+        try:
+            folds = [(train, test) for train, test in folds]
+        except (TypeError, ValueError):
+            raise TypeError(
+                "folds: expected pairs (training cells, test cells), a number of folds or a scikit-learn splitter, "
+                f"got {folds!r}"
+            ) from None
+    return check_folds(folds, n)
 
 
 def check_folds(folds, n):

@@ -11,9 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import expression_table, output_names, output_table
+from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import paper_folds, source_arrays, split_fold
-from sbnn.evaluation.runs import configured, described
+from sbnn.evaluation.identity import configured, described
 from sbnn.results import Record
 
 ROWS_AT_ONCE = 16_384  # points of the paths that go through the network together
@@ -384,6 +385,8 @@ def kept_genes(model):
 def _expression(model, X):
     """Expression as float64, with the genes that the model was fitted to."""
     check_is_fitted(model)
+    if isinstance(X, ExpressionStream):
+        raise TypeError("X: every cell is looked at many times; give cells in memory, such as stream.rows(positions)")
     table = expression_table(X)
     X = check_array(table, dtype=np.float64, input_name="X")
     seen = getattr(model, "feature_names_in_", None)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 
 from sbnn.data.datasets import load_dataset
+from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.readers.scala import ephys_from_raw
 from sbnn.data.registry import find_file
@@ -18,13 +20,14 @@ from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import paper_folds, split_and_scale
 from sbnn.evaluation.full_fits import fit_full
+from sbnn.evaluation.identity import described, version_of
 from sbnn.evaluation.interpretation import interpret
 from sbnn.evaluation.repeats import repeat_fits, stability_selection
-from sbnn.evaluation.runs import described, drop_details
+from sbnn.evaluation.runs import drop_details, load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
-from sbnn.results import Record, load, save
+from sbnn.results import Record, load
 from sbnn.study import published
 from sbnn.study.tsne_maps import tsne_maps
 
@@ -317,20 +320,24 @@ def run_interpretation(data, folder, *, fast=False, fresh=False):
         From `sbnn.interpret`, scaled by the training cells; the column ``stability`` of its table is the frequency over
         halves of the cells.
     """
-    path = Path(folder) / "interpretation.pickle"
     stability = selection_table(load(Path(folder) / "halves_default.pickle"))
     model = network(data, fast, protocol="distilled")
-    X_train, Y_train, X_test, Y_test = split_and_scale(data, paper_folds(data.n_cells, 4)[0])
-    known = described(model)
-    if path.exists() and not fresh:
-        record = load(path)
-        if (record.experiment, record.seed, record.settings["estimator"]) == ("interpretation", SEED, known):
-            return record
-    model.fit(X_train, Y_train)
-    names = {"gene_names": data.gene_names, "feature_names": data.feature_names, "name": data.name}
-    record = interpret(model, X_test, Y_test, stability=stability, random_state=SEED, **names)
-    save(record, path)
-    return record
+    wanted = Record("interpretation", data.name, data.sha256, [{}], SEED)
+    wanted.settings = {
+        "scaling": "fold",
+        "held out": "a quarter",
+        "stability": fingerprint_arrays(stability.index.to_numpy(str), stability["frequency"].to_numpy()),
+    }
+    fold = paper_folds(data.n_cells, 4)[0]
+
+    def compute():
+        X_train, Y_train, X_test, Y_test = split_and_scale(data, fold)
+        names = {"gene_names": data.gene_names, "feature_names": data.feature_names, "name": data.name}
+        model.fit(X_train, Y_train)
+        return interpret(model, X_test, Y_test, stability=stability, random_state=SEED, **names).values
+
+    path = Path(folder) / "interpretation.pickle"
+    return load_or_compute(wanted, compute, path, fresh, estimator=model, n_cells=len(fold[0]))
 
 
 def run_noise(path, *, fast=False, fresh=False):
@@ -350,26 +357,32 @@ def run_noise(path, *, fast=False, fresh=False):
     """
     noises, n_repeats = ((0.5, 2.0), 1) if fast else (NOISES, 3)
     params = [{"noise": noise, "seed": seed} for noise in noises for seed in range(n_repeats)]
-    if Path(path).exists() and not fresh:
-        record = load(path)
-        if (record.experiment, record.params) == ("noise", params):
-            return record
+    draws = [simulate_patchseq(noise=point["noise"], random_state=point["seed"]) for point in params]
+    models = {name: network(draws[0], fast, protocol=name) for name in ("distilled", "paper")}
+    wanted = Record("noise", "simulated", fingerprint_parameters({"draws": [data.sha256 for data in draws]}), params)
+    wanted.settings = {
+        name: described(model) | {"version": version_of(model, draws[0].n_cells * 4 // 5)}
+        for name, model in models.items()
+    }
+    return load_or_compute(wanted, lambda: {"table": _known_genes(draws, params, models)}, path, fresh)
+
+
+def _known_genes(draws, params, models):
+    """A row for every draw and protocol: genes found, and R2 on the fifth of the cells that was held out."""
     rows = []
-    for point in params:
-        data = simulate_patchseq(noise=point["noise"], random_state=point["seed"])
+    for data, point in zip(draws, params, strict=True):
         true = np.isin(data.gene_names, data.truth["genes"])
-        arrays = split_and_scale(data, paper_folds(data.n_cells, 5)[0])
-        for protocol in ("distilled", "paper"):
-            model = network(data, fast, protocol=protocol, n_genes=int(true.sum())).fit(*arrays[:2])
-            hits = true[model.get_support()].sum()
+        X_train, Y_train, X_test, Y_test = split_and_scale(data, paper_folds(data.n_cells, 5)[0])
+        for name, model in models.items():
+            fitted = clone(model).set_params(n_genes=int(true.sum())).fit(X_train, Y_train)
+            hits = true[fitted.get_support()].sum()
             rows.append(
                 point
-                | {"model": protocol, "precision": hits / model.get_support().sum(), "recall": hits / true.sum()}
-                | {"test_r2": model.score(*arrays[2:]), "best_r2": 1 / (1 + point["noise"] ** 2), "chance": true.mean()}
+                | {"model": name, "precision": hits / fitted.get_support().sum(), "recall": hits / true.sum()}
+                | {"test_r2": fitted.score(X_test, Y_test), "best_r2": 1 / (1 + point["noise"] ** 2)}
+                | {"chance": true.mean()}
             )
-    record = Record("noise", "simulated", "", params, values={"table": pd.DataFrame(rows)})
-    save(record, path)
-    return record
+    return pd.DataFrame(rows)
 
 
 def compare_with_raw_ephys(data):
@@ -436,13 +449,7 @@ def run_gene_selection(data, path, *, n_genes=1000, fresh=False):
     """
     n_genes = min(n_genes, data.n_genes // 2)
     params = {"n_genes": n_genes, "threshold": SELECTION_THRESHOLDS.get(data.name, 0)}
-    if Path(path).exists() and not fresh:
-        record = load(path)
-        if (record.experiment, record.sha256, record.params) == ("gene-selection", data.sha256, [params]):
-            return record
-    selection = select_genes(data.counts, **params)
-    record = Record(
-        "gene-selection", data.name, data.sha256, [params], values={**vars(selection), "gene_names": data.gene_names}
+    wanted = Record("gene-selection", data.name, data.sha256, [params])
+    return load_or_compute(
+        wanted, lambda: {**vars(select_genes(data.counts, **params)), "gene_names": data.gene_names}, path, fresh
     )
-    save(record, path)
-    return record

@@ -1,10 +1,13 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_files, fingerprint_parameters
-from sbnn.data.paired import PairedData
+from sbnn.data.paired import PairedData, as_paired
+from sbnn.data.streams import ExpressionStream
 
 N, P, Q = 12, 5, 3
 
@@ -48,7 +51,7 @@ def test_holds_what_the_contract_says(data):
     assert list(data.labels.index) == list(data.cell_names)
     assert data.counts.dtype.kind == "i"
     assert data.cell_colors.tolist() == ["#FFFF00", "#B09FFF", "#FF00FF"] * 4
-    assert data.sha256 == fingerprint_arrays(data.X, data.Y)
+    assert data.sha256 == fingerprint_arrays(data.X, data.Y, data.counts)
 
 
 def test_summary_and_repr_tell_shape_families_and_source(data):
@@ -75,7 +78,7 @@ def test_takes_names_from_data_frames():
     assert data.gene_names.tolist() == given["gene_names"]
     assert data.feature_names.tolist() == given["feature_names"]
     assert data.cell_names.tolist() == given["cell_names"]
-    assert data.sha256 == PairedData(**given).sha256
+    assert data.sha256 == PairedData(**given | {"counts": None}).sha256
     with pytest.raises(ValueError, match="same cells in the same order"):
         PairedData(X, Y.iloc[::-1])
 
@@ -277,7 +280,7 @@ def test_changed_anndata_does_not_keep_the_fingerprint(data):
     adata = data.to_anndata()
     adata.X[0, 0] += 1
     changed = PairedData.from_anndata(adata)
-    assert changed.sha256 == fingerprint_arrays(changed.X, changed.Y) != data.sha256
+    assert changed.sha256 == fingerprint_arrays(changed.X, changed.Y, changed.counts) != data.sha256
     assert PairedData.from_anndata(data.to_anndata()[:6]).n_cells == 6
 
 
@@ -320,7 +323,33 @@ def test_fingerprints_tell_data_apart():
     assert len({fingerprint_arrays(a) for a in (zeros, zeros.T, zeros.astype(np.float32), zeros + 1)}) == 4
 
 
-def test_files_name_the_data():
+def test_a_given_fingerprint_names_the_data_and_files_do_not():
     files = {"counts.csv": "ab" * 32}
-    assert PairedData(**arguments(files=files)).sha256 == fingerprint_files(files)
+    assert PairedData(**arguments(files=files)).sha256 == PairedData(**arguments()).sha256
     assert PairedData(**arguments(sha256="cd" * 32, files=files)).sha256 == "cd" * 32
+
+
+@pytest.mark.parametrize("field", ["X", "Y", "counts"])
+def test_a_fingerprint_holds_for_the_arrays_it_was_given_for(field):
+    data = PairedData(**arguments(sha256="cd" * 32, files={"counts.csv": "ab" * 32}))
+    values = getattr(data, field).copy()
+    values[0, 0] += 1
+    changed = dataclasses.replace(data, **{field: values})
+    assert changed.sha256 == fingerprint_arrays(changed.X, changed.Y, changed.counts)
+    assert dataclasses.replace(data, name="other").sha256 == "cd" * 32
+    assert dataclasses.replace(changed, **{field: getattr(data, field)}).sha256 != changed.sha256
+
+
+def test_sparse_counts_belong_to_the_fingerprint():
+    counts = sparse.csr_array(PairedData(**arguments()).counts)
+    one = PairedData(**arguments(counts=counts))
+    counts = counts.copy()
+    counts.data[0] += 1
+    assert PairedData(**arguments(counts=counts)).sha256 != one.sha256
+
+
+def test_paired_data_come_in_the_usual_forms(data):
+    for given in (data, data.to_anndata(), (data.X, data.Y)):
+        np.testing.assert_array_equal(as_paired(given).Y, data.Y)
+    with pytest.raises(TypeError, match=r"data: expected PairedData, a pair \(X, Y\), .* got ExpressionStream"):
+        as_paired(ExpressionStream(data.X))

@@ -17,6 +17,7 @@ import pooch
 from scipy import sparse
 
 from sbnn.data.checks import some
+from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.paired import PairedData
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 from sbnn.data.readers.counts import read_count_table, require_unique
@@ -325,6 +326,7 @@ def load_scala_raw(
         if absent:
             raise ValueError(f"genes: {len(absent)} of {len(columns)} are not in the counts: {some(absent)}")
     chosen = pd.DataFrame(counts[:, columns].toarray(), index=cells, columns=gene_names[columns])
+    files = {Path(path).name: pooch.file_hash(str(path), alg="sha256") for path in paths.values()}
     return PairedData(
         X=log2p1(normalize_library_size(chosen)),
         Y=features.loc[cells].to_numpy(),
@@ -336,7 +338,8 @@ def load_scala_raw(
         counts=chosen.to_numpy(),
         name="scala",
         source=SOURCE,
-        files={Path(path).name: pooch.file_hash(str(path), alg="sha256") for path in paths.values()},
+        sha256=fingerprint_files(files),
+        files=files,
     )
 
 

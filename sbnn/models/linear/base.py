@@ -85,9 +85,9 @@ class SparseCoefficients(GeneSelectionMixin):
 class LatentRegressor(LinearRegressor):
     """Reduced-rank model Y = X W V' with encoder W (p, rank) and decoder V (q, rank), V'V = 1.
 
-    A subclass has the parameters ``rank`` and ``alpha`` and gives the generator ``_solve(X, Y, alphas)``: for centred
-    arrays and penalties in falling order it yields, for each penalty, a dict of attributes with ``encoder_`` and
-    ``decoder_`` among them.
+    A subclass has the parameters ``rank`` and ``alpha`` and gives the generator ``_solve(X, Y, alphas, start)``: for
+    centred arrays and penalties in falling order it yields, for each penalty, a dict of attributes with ``encoder_``
+    and ``decoder_`` among them, and ``path_state_`` where the next one starts from it.
     """
 
     # What `fit_path` varies; cross-validation asks for it, since a path costs much less than separate fits.
@@ -136,7 +136,7 @@ class LatentRegressor(LinearRegressor):
         [solution] = self._solve(X, Y, [self.alpha])
         return self._store(solution)
 
-    def fit_path(self, X, y, alphas):
+    def fit_path(self, X, y, alphas, start=None):
         """Fit one model per penalty, for little more than the cost of the hardest of them.
 
         Parameters
@@ -145,6 +145,9 @@ class LatentRegressor(LinearRegressor):
             As for `fit`.
         alphas : sequence of float
             Penalties in any order; each model is ready at once if they fall.
+        start : dict, optional
+            The ``path_state_`` of the last model of an interrupted path: the rest of it then comes out to the bit as it
+            would have.
 
         Returns
         -------
@@ -163,13 +166,13 @@ class LatentRegressor(LinearRegressor):
         for alpha in alphas:
             check_number("alpha", alpha, Real, 0)
         template = clone(self).set_params(alpha=alphas[0])
-        return template._along(*template._validate(X, y), alphas)
+        return template._along(*template._validate(X, y), alphas, start)
 
-    def _along(self, X, Y, alphas):
+    def _along(self, X, Y, alphas, start):
         """Yield the models of a path in the order given, solved in the order that warm starts want."""
         falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])
         solved, turn = {}, 0
-        for i, solution in zip(falling, self._solve(X, Y, [alphas[i] for i in falling]), strict=True):
+        for i, solution in zip(falling, self._solve(X, Y, [alphas[i] for i in falling], start), strict=True):
             solved[i] = copy.copy(self).set_params(alpha=alphas[i])._store(solution)
             while turn in solved:
                 yield solved.pop(turn)
