@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from sbnn.data.paired import as_paired
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import SCALINGS, folds_of, source_arrays, split_fold
+from sbnn.evaluation.folds import check_scaling, folds_of, source_arrays, split_fold
 from sbnn.evaluation.identity import configured, fit_key
 from sbnn.evaluation.runs import STATE, ResumableRun, require_names, write_part
 from sbnn.metrics import feature_r2, pooled_r2
@@ -106,8 +106,7 @@ def cross_validate(
         If the results cannot be written; checked before the first fit.
     """
     data = as_paired(data)
-    if scaling not in SCALINGS:
-        raise ValueError(f"scaling: {scaling!r} is unknown, expected one of {SCALINGS}")
+    check_scaling(scaling)
     if data.Y.shape[1] == 0:
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
     folds = folds_of(folds, data)

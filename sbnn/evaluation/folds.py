@@ -123,8 +123,15 @@ def _counts_behind(data):
     return counts if np.allclose(expected, data.X, rtol=1e-4, atol=1e-4) else None
 
 
+def check_scaling(scaling):
+    """Refuse a way of scaling that there is not."""
+    if scaling not in SCALINGS:
+        raise ValueError(f"scaling: {scaling!r} is unknown, expected one of {SCALINGS}")
+
+
 def source_arrays(data, scaling):
     """What folds are cut from: genes, outputs and, where genes can be normalised anew in every fold, counts or None."""
+    check_scaling(scaling)
     return zscored(data) if scaling == "all" else (data.X, data.Y, _counts_behind(data))
 
 

@@ -5,7 +5,6 @@ import copy
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,8 +12,7 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import expression_table, output_names, output_table
 from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import paper_folds, source_arrays, split_fold
-from sbnn.evaluation.identity import configured, described
+from sbnn.evaluation.identity import described
 from sbnn.results import Record
 
 ROWS_AT_ONCE = 16_384  # points of the paths that go through the network together
@@ -194,44 +192,6 @@ def r2_drops(model, X, Y, method="mean", n_repeats=10, random_state=0, baseline=
             scores.append(model.score(_as_fitted(model, told), Y))
         drops.append(full - np.mean(scores))
     return np.array(drops)
-
-
-def cross_validated_drops(estimator, data, folds=None, n_jobs=1, *, scaling="fold", method="mean", seed=0):
-    """`r2_drops` on the test cells of every fold, of models fitted to its training cells.
-
-    Parameters
-    ----------
-    estimator : scikit-learn-style regressor
-    data : PairedData
-    folds : list of (train, test), optional
-        `paper_folds` by default.
-    n_jobs : int
-    scaling : {"fold", "all", "none"}
-        As for `cross_validate`.
-    method : {"mean", "permute"}
-    seed : int
-        ``random_state`` for an estimator whose own is None, and of the permutations.
-
-    Returns
-    -------
-    DataFrame, shape (p, folds)
-        By gene; NaN in the folds that did not keep the gene.
-    """
-    folds = paper_folds(data.n_cells) if folds is None else folds
-    model = configured(estimator, {}, seed)
-    scaled = source_arrays(data, scaling)
-    jobs = (delayed(_drops_of_fold)(model, split_fold(scaled, fold, scaling), method, seed) for fold in folds)
-    return pd.DataFrame(np.array(Parallel(n_jobs=n_jobs)(jobs)).T, index=pd.Index(data.gene_names, name="gene"))
-
-
-def _drops_of_fold(model, arrays, method, seed):
-    X_train, Y_train, X_test, Y_test = arrays
-    drops = np.full(X_train.shape[1], np.nan)
-    with reproducible():
-        model.fit(X_train, Y_train)
-        mean = X_train.mean(0, dtype=np.float64)
-        drops[kept_genes(model)] = r2_drops(model, X_test, Y_test, method, random_state=seed, baseline=mean)
-    return drops
 
 
 def interpret(

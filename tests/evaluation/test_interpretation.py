@@ -6,11 +6,9 @@ import pytest
 from made_up import assert_tidy
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression, results
-from sbnn.evaluation.folds import paper_folds
+from sbnn import ExpressionStream, LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression, results
 from sbnn.evaluation.interpretation import (
     completeness_gap,
-    cross_validated_drops,
     finite_differences,
     gene_table,
     integrated_gradients,
@@ -136,15 +134,10 @@ def test_drop_is_the_score_with_the_gene_minus_that_without(network, rng):
     assert np.corrcoef(drops, permuted)[0, 1] > 0.5
 
 
-def test_drops_by_cross_validation_are_of_the_model_and_the_test_cells_of_each_fold(data):
-    model, folds = SparseReducedRankRegression(rank=2, alpha=0.2), paper_folds(data.n_cells, 3)
-    table = cross_validated_drops(model, data, folds, scaling="none")
-    assert table.index.tolist() == data.gene_names.tolist() and table.shape[1] == 3
-    train, test = folds[1]
-    own = model.fit(data.X[train], data.Y[train])
-    np.testing.assert_array_equal(np.flatnonzero(table[1].notna()), kept_genes(own))
-    np.testing.assert_allclose(table[1].dropna(), r2_drops(own, data.X[test], data.Y[test]), atol=1e-6)
-    pd.testing.assert_frame_equal(table, cross_validated_drops(model, data, folds, n_jobs=2, scaling="none"))
+def test_a_stream_is_refused_in_a_sentence(network):
+    model, X, Y = network
+    with pytest.raises(TypeError, match=r"X: every cell is looked at many times; give cells in memory"):
+        interpret(model, ExpressionStream(np.asarray(X)), Y)
 
 
 @pytest.fixture(scope="module")
