@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from sbnn.data.datasets import DATASETS, find_dataset
+from sbnn.data.catalogue import DATASETS, find_dataset
 from sbnn.data.registry import DataIntegrityError, FoundFile, check_file, find_files, locate_file, search_places
 from sbnn.data.sources import FILES
 
