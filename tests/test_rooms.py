@@ -11,7 +11,8 @@ import sbnn
 
 PACKAGE = Path(sbnn.__file__).parent
 PUBLIC = {
-    "sbnn": """ExpressionStream LeaveOneOutRidge PairedData Record ReducedRankRegression SparseBottleneckRegressor
+    "sbnn": """DistilledSettings
+        ExpressionStream LeaveOneOutRidge PairedData Record ReducedRankRegression SparseBottleneckRegressor
         SparseReducedRankRegression cross_validate default_dataset epoch_curves fit_full gene_counts interpret
         load_dataset neighbour_accuracy paper_folds repeat_fits selection_table simulate_patchseq stability_selection
         datasets experiments linear metrics plotting preprocessing report results scala""",

@@ -40,6 +40,8 @@ def embed(latent, seed=0):
 class _MapOfPCs(TransformerMixin, BaseEstimator):
     """A map of the first principal components: checks and PCA that the maps share."""
 
+    algorithm_version = 1  # a map raises its own whenever the same parameters give other coordinates
+
     def _components(self, X, y=None):
         """Fit the PCA and return the components of the training cells."""
         X = validate_data(self, expression_table(X), dtype=np.float64, ensure_min_samples=2)

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import subprocess
 import sys
@@ -9,17 +10,14 @@ import pytest
 import zarr
 from scipy import sparse
 
-from sbnn import ExpressionStream, SparseBottleneckRegressor
+from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor
 from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.models.bottleneck.protocols import distilled
+
+SHORT = DistilledSettings(n_trees=10, steps_of_teachers=20, steps_of_student=20)  # trains for a moment only
 
 
-@pytest.fixture(autouse=True)
-def short(monkeypatch):
-    """Train for a moment only."""
-    monkeypatch.setattr(distilled, "N_TREES", 10)
-    for name in ("STEPS_OF_TEACHERS", "STEPS_OF_STUDENT"):
-        monkeypatch.setattr(distilled, name, 20)
+def short(**params):
+    return SparseBottleneckRegressor(**{"n_genes": 8, "random_state": 0, "distillation": SHORT} | params)
 
 
 @pytest.fixture(params=["memmap", "npy", "csr", "csc", "backed csr", "backed dense", "h5py", "zarr", "array"])
@@ -69,9 +67,9 @@ def test_an_anndata_brings_its_gene_names(data, tmp_path):
 
 def test_a_model_of_a_stream_is_one_of_the_whole(source, data):
     stream = ExpressionStream(source, data.gene_names, counts=True, block_size=50)
-    model = SparseBottleneckRegressor(protocol="distilled", n_genes=8, random_state=0).fit(stream, data.Y)
+    model = short().fit(stream, data.Y)
     X = log2p1(normalize_library_size(data.counts))
-    whole = SparseBottleneckRegressor(protocol="distilled", n_genes=8, random_state=0).fit(X, data.Y)
+    whole = short().fit(X, data.Y)
     np.testing.assert_array_equal(model.get_support(), whole.get_support())
     assert set(model.get_feature_names_out()) <= set(data.gene_names)
     assert model.gene_norms_.shape == (40,)
@@ -88,7 +86,7 @@ def _named(X, data):
 
 def test_a_model_of_a_stream_can_be_saved(data, tmp_path):
     stream = ExpressionStream(data.X, data.gene_names)
-    model = SparseBottleneckRegressor(protocol="distilled", n_genes=8, random_state=0).fit(stream, data.Y)
+    model = short().fit(stream, data.Y)
     again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
     np.testing.assert_array_equal(again.predict(stream), model.predict(stream))
 
@@ -104,9 +102,9 @@ def test_only_the_chosen_genes_of_all_cells_are_held(data, monkeypatch):
         return block
 
     monkeypatch.setattr(ExpressionStream, "rows", watched)
-    monkeypatch.setattr(distilled, "MOST_CELLS", 30)
+    few = dataclasses.replace(SHORT, most_cells=30)
     stream = ExpressionStream(data.X, block_size=10)
-    model = SparseBottleneckRegressor(protocol="distilled", n_genes=4, random_state=0).fit(stream, data.Y)
+    model = short(n_genes=4, distillation=few).fit(stream, data.Y)
     assert max(largest) == 30 and model.predict(stream).shape == data.Y.shape
 
 
@@ -127,7 +125,7 @@ def test_bad_streams(data):
     counts[5] = 0
     with pytest.raises(ValueError, match="cells have no counts"):
         ExpressionStream(counts, counts=True).columns(np.array([1]))
-    model = SparseBottleneckRegressor(protocol="distilled", n_genes=4, random_state=0)
+    model = short(n_genes=4)
     with pytest.raises(ValueError, match="y: expected 120 rows"):
         model.fit(ExpressionStream(data.X), data.Y[:-1])
     with pytest.raises(ValueError, match="a stream cannot be fitted by 'paper'"):

@@ -20,6 +20,7 @@ from sbnn.models.base import GeneSelectionMixin
 from sbnn.models.bottleneck import batched_fits
 from sbnn.models.bottleneck.persistence import load_model, save_model
 from sbnn.models.bottleneck.protocols import PROTOCOLS
+from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 from sbnn.models.bottleneck.training import Stage, Trainer
 
 RECONSTRUCTION = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that train its head
@@ -41,15 +42,16 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     n_genes : int or None, default=25
         Genes kept by the pruning; None keeps all.
     protocol : {"distilled", "paper"}, default="distilled"
-        ``"distilled"``, the more accurate one: genes chosen by a Gaussian process, and a network that learns from an
-        ensemble; it chooses everything but the numbers of genes and components itself
+        ``"distilled"``, the more accurate one: genes chosen by a Gaussian process, and a network that learns from a
+        mixture of trees and wider networks; it chooses everything but the numbers of genes and components itself
         (`sbnn.models.bottleneck.protocols.distilled`).
         ``"paper"``, the published protocol: pretraining on clusters of the outputs, regression with the first two
         layers frozen, regression of all layers, pruning, fine-tuning (`sbnn.models.bottleneck.protocols.paper`).
     group_lasso : float, default=0.1
         Strength of the penalty on the gene norms ("paper" only).
     pretraining : bool, default=True
-        False is the "straight" variant: regression from the start ("paper" only).
+        False is the "straight" variant: regression of all layers from the start, at the full learning rate up to the
+        pruning ("paper" only).
     reconstruct : bool, default=False
         Also train a head that reconstructs the kept genes from the latent space, see `reconstruct_genes`. It does
         not change the latent space or the predictions.
@@ -60,14 +62,18 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Widths of the encoder, at least two; the decoder mirrors them. By default those of the protocol: (64, 64, 64)
         or, of the paper, (512, 128).
     epochs : tuple of 4 int, default=(50, 50, 50, 100)
-        Epochs of pretraining, frozen, unfrozen and fine-tuning ("paper" only, like the next four).
+        Epochs of pretraining, frozen, unfrozen and fine-tuning ("paper" only, like the next four). Without pretraining
+        nothing is frozen, and the second and the third number count together: 100 epochs, pruning, 100 epochs.
     learning_rate : float, default=1e-4
-        Halved after the frozen stage.
+        Halved after the frozen stage; without pretraining, after the pruning.
     batch_size : int, default=32
     weight_decay : float, default=1e-10
         Squared penalty on all weights and biases that are not under the group lasso.
     n_clusters : int, default=20
         K-means clusters of the outputs, the labels of the pretraining.
+    distillation : DistilledSettings or None, default=None
+        Everything else that ``protocol="distilled"`` could do otherwise; None takes the defaults of
+        `sbnn.DistilledSettings` ("distilled" only).
     n_threads : int, default=1
         Threads of torch and BLAS. With 1 the result does not depend on the machine's number of cores.
     random_state : int, RandomState or None, default=None
@@ -124,6 +130,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         batch_size=32,
         weight_decay=1e-10,
         n_clusters=20,
+        distillation=None,
         n_threads=1,
         random_state=None,
         device="auto",
@@ -142,10 +149,20 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         self.batch_size = batch_size
         self.weight_decay = weight_decay
         self.n_clusters = n_clusters
+        self.distillation = distillation
         self.n_threads = n_threads
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
+
+    @property
+    def algorithm_version(self):
+        """Version of the algorithm that the parameters ask for, an int.
+
+        Raised whenever the same parameters give other numbers on the same data, so that what an older version has
+        computed is not taken for what this one would.
+        """
+        return self._protocol().algorithm_version(self)
 
     def fit(self, X, y=None, eval_set=None):
         """Train the network and choose its genes.
@@ -235,7 +252,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     def _fit_stream(self, stream, y):
         """Choose the genes on some cells, then fit as usual to these genes of all cells."""
         self._check_params(stream)
-        protocol = PROTOCOLS[self.protocol]
+        protocol, distillation = self._protocol(), self.distillation or DistilledSettings()
         if not hasattr(protocol, "choose_genes"):
             raise ValueError(f"protocol: a stream cannot be fitted by {self.protocol!r}, which needs all genes at once")
         check_mapped(y, "y")
@@ -246,13 +263,13 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         if stream.gene_names is not None:
             self.feature_names_in_ = stream.gene_names
         random = check_random_state(self.random_state)
-        cells = np.sort(random.choice(len(stream), min(len(stream), protocol.MOST_CELLS), replace=False))
+        cells = np.sort(random.choice(len(stream), min(len(stream), distillation.most_cells), replace=False))
         sample, targets = stream.rows(cells), np.asarray(y[cells], dtype=np.float64).reshape(len(cells), -1)
         self._learn_scales(sample, targets)
         device = self._torch_device()
         with reproducible(self.n_threads):
             x, target = self._scaled_inputs(sample, device), self._scaled_outputs(targets, device)
-            genes = protocol.choose_genes(x, target, self.n_genes, random)
+            genes = protocol.choose_genes(x, target, self.n_genes, random, distillation)
         few = clone(self).set_params(n_genes=None, random_state=random).fit(stream.columns(genes), y)
         for name in ("x_mean_", "x_scale_", "x_min_", "x_max_", "gene_norms_", "support_"):
             values = np.zeros(stream.shape[1], dtype=getattr(few, name).dtype)
@@ -402,10 +419,16 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     def _support_mask(self):
         return self.support_.copy()
 
-    def _check_params(self, X):
-        p = X.shape[1]
+    def _protocol(self):
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"protocol: {self.protocol!r} is unknown, expected one of {sorted(PROTOCOLS)}")
+        return PROTOCOLS[self.protocol]
+
+    def _check_params(self, X):
+        p = X.shape[1]
+        self._protocol()
+        if not (self.distillation is None or isinstance(self.distillation, DistilledSettings)):
+            raise TypeError(f"distillation: expected None or sbnn.DistilledSettings, got {self.distillation!r}")
         self._warn_of_unused_params()
         if self.n_genes is not None and not 1 <= self.n_genes <= p:
             raise ValueError(f"n_genes: expected 1 to {p} (the number of genes in X), got {self.n_genes}")

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from sbnn.models.bottleneck.network import BottleneckNetwork
+from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 from sbnn.results import library_versions, write_atomically
 
 FORMAT = "sbnn-model-2"
@@ -56,7 +57,10 @@ def load_model(cls, path):
     if header.get("format") != FORMAT:
         raise ValueError(f"{path} has the format {header.get('format')!r}, expected {FORMAT!r}")
 
-    model = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in header["params"].items()})
+    params = {k: tuple(v) if isinstance(v, list) else v for k, v in header["params"].items()}
+    if params.get("distillation") is not None:
+        params["distillation"] = DistilledSettings.from_dict(params["distillation"])
+    model = cls(**params)
     for name in ARRAYS:
         setattr(model, name, tensors[name].numpy())
     model.n_features_in_ = len(model.support_)
@@ -75,7 +79,9 @@ def load_model(cls, path):
 
 
 def _plain(value):
-    """Numpy numbers as JSON sees them."""
+    """Numpy numbers and settings as JSON sees them."""
+    if isinstance(value, DistilledSettings):
+        return value.to_dict()
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"a {type(value).__name__} cannot be saved with a model")

@@ -14,7 +14,16 @@ from sbnn.models.base import GeneSelectionMixin
 
 
 class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """A regressor that has ``coef_``, ``intercept_`` and ``y_mean_``."""
+    """A regressor that has ``coef_``, ``intercept_`` and ``y_mean_``.
+
+    Attributes
+    ----------
+    algorithm_version : int
+        A subclass raises its own whenever the same parameters give other numbers on the same data, so that what an
+        older version has computed is not taken for what this one would.
+    """
+
+    algorithm_version = 1
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -6,7 +6,14 @@ import pytest
 import torch
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, cross_validate, paper_folds, simulate_patchseq
+from sbnn import (
+    DistilledSettings,
+    LeaveOneOutRidge,
+    SparseBottleneckRegressor,
+    cross_validate,
+    paper_folds,
+    simulate_patchseq,
+)
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import distilled
@@ -14,21 +21,24 @@ from sbnn.models.bottleneck.protocols import distilled
 NAMES = {"check_transformer_get_feature_names_out": "it names the kept genes, not the latent coordinates"}
 
 
-@pytest.fixture
-def short(monkeypatch):
-    """Train for a moment only."""
-    monkeypatch.setattr(distilled, "NOISES", (0.3, 1.0))
-    monkeypatch.setattr(distilled, "N_TEACHERS", 2)
-    monkeypatch.setattr(distilled, "N_TREES", 10)
-    monkeypatch.setattr(distilled, "N_AUGMENTED", 500)
-    monkeypatch.setattr(distilled, "USUAL_NOISE", 0.3)
-    for name, steps in (("STEPS_OF_TEACHERS", 40), ("STEPS_OF_STUDENT", 150)):
-        monkeypatch.setattr(distilled, name, steps)
+DEFAULT = DistilledSettings()
+SHORT = DistilledSettings(  # trains for a moment only
+    noises=(0.3, 1.0),
+    usual_noise=0.3,
+    n_teachers=2,
+    n_trees=10,
+    n_augmented=500,
+    steps_of_teachers=40,
+    steps_of_student=150,
+)
 
 
-@pytest.mark.usefixtures("short")
+def short(**params):
+    return SparseBottleneckRegressor(**{"n_genes": 5, "random_state": 0, "distillation": SHORT} | params)
+
+
 @parametrize_with_checks(
-    [SparseBottleneckRegressor(protocol="distilled", n_genes=None, random_state=0)],
+    [short(n_genes=None)],
     expected_failed_checks=lambda _: NAMES,
 )
 def test_scikit_learn_api(estimator, check):
@@ -62,17 +72,15 @@ def test_it_predicts_better_than_ridge_on_the_same_and_on_all_genes(simulated, r
 def test_history_and_norms(record):
     history = record.history[0][0]
     assert history.stage.unique().tolist() == ["student"]
-    assert history.epoch.tolist() == list(range(1, distilled.STEPS_OF_STUDENT // distilled.RECORDED_EVERY + 1))
+    assert history.epoch.tolist() == list(range(1, DEFAULT.steps_of_student // DEFAULT.recorded_every + 1))
     assert history.eval_r2.iloc[-1] == pytest.approx(record.test_r2[0, 0], abs=1e-5)
     assert ((record.gene_norms[0, 0] > 0) == record.selected[0, 0]).all()
 
 
 def fit(data, **params):
-    params = {"protocol": "distilled", "n_genes": 5, "random_state": 0} | params
-    return SparseBottleneckRegressor(**params).fit(data.X, data.Y)
+    return short(**params).fit(data.X, data.Y)
 
 
-@pytest.mark.usefixtures("short")
 class TestShort:
     def test_same_seed_same_bits(self, data):
         one, two, three = fit(data), fit(data), fit(data, random_state=1)
@@ -80,8 +88,7 @@ class TestShort:
         assert not torch.equal(one.network_.flat, three.network_.flat)
 
     def test_watching_does_not_change_the_training(self, data):
-        model = SparseBottleneckRegressor(protocol="distilled", n_genes=5, random_state=0)
-        watched = model.fit(data.X, data.Y, eval_set=(data.X[:9] + 1, data.Y[:9]))
+        watched = short().fit(data.X, data.Y, eval_set=(data.X[:9] + 1, data.Y[:9]))
         assert torch.equal(watched.network_.flat, fit(data).network_.flat)
 
     def test_a_saved_model_predicts_the_same(self, data, tmp_path):
@@ -94,7 +101,7 @@ class TestShort:
         X = data.X.copy()
         X[:, 7] = 2
         with pytest.warns(UserWarning, match="constant"):
-            model = SparseBottleneckRegressor(protocol="distilled", n_genes=5, random_state=0).fit(X, data.Y)
+            model = short().fit(X, data.Y)
         assert not model.get_support()[7]
 
     @pytest.mark.parametrize("shape", [(5, 30, 2), (12, 300, 1), (40, 30, 50), (3000, 12, 2)])
@@ -102,18 +109,18 @@ class TestShort:
         n, p, q = shape
         X = rng.normal(size=(n, p))
         Y = X[:, :1] + rng.normal(size=(n, q))
-        model = SparseBottleneckRegressor(protocol="distilled", n_genes=10, random_state=0).fit(X, Y)
+        model = short(n_genes=10).fit(X, Y)
         assert model.get_support().sum() == 10
         assert np.isfinite(model.predict(X)).all() and model.predict(X).shape == (n, q)
 
     def test_more_genes_wanted_than_differ(self, rng):
         X = np.repeat(rng.normal(size=(40, 2)), 5, axis=1)
-        model = SparseBottleneckRegressor(protocol="distilled", n_genes=7, random_state=0).fit(X, X[:, [0, 5]])
+        model = short(n_genes=7).fit(X, X[:, [0, 5]])
         assert model.get_support().sum() == 7
 
     def test_tables_keep_their_names(self, data):
         frame = pd.DataFrame(data.X, data.cell_names, data.gene_names)
-        model = SparseBottleneckRegressor(protocol="distilled", n_genes=5, random_state=0).fit(frame, data.Y)
+        model = short().fit(frame, data.Y)
         assert set(model.get_feature_names_out()) <= set(data.gene_names)
 
 
@@ -122,7 +129,7 @@ def test_known_genes_are_found_at_the_default_noise():
     for seed in range(1, 5):
         data = simulate_patchseq(random_state=seed)
         x, y = (torch.as_tensor((a - a.mean(0)) / a.std(0)) for a in (data.X, data.Y.astype(np.float32)))
-        genes = distilled.choose_genes(x, y, 25, np.random.RandomState(0))
+        genes = distilled.choose_genes(x, y, 25, np.random.RandomState(0), DEFAULT)
         found.append(np.isin(data.gene_names[genes], data.truth["genes"]).mean())
     assert np.mean(found) >= 0.95, found
 
@@ -134,19 +141,18 @@ def test_the_process_helps_the_choice():
     Y = np.stack([X[:, 0] * X[:, 1] + X[:, 0], np.abs(X[:, 2]) + 0.3 * X[:, 2]], axis=1)
     Y = (Y - Y.mean(0)) / Y.std(0) + rng.normal(size=Y.shape)
     x, y = torch.as_tensor(X), torch.as_tensor((Y - Y.mean(0)).astype(np.float32))
-    assert {0, 2} <= set(distilled.choose_genes(x, y, 3, np.random.RandomState(0)))
+    assert {0, 2} <= set(distilled.choose_genes(x, y, 3, np.random.RandomState(0), DEFAULT))
 
 
-def test_input_noise_is_chosen_by_held_out_error(monkeypatch):
+def test_input_noise_is_chosen_by_held_out_error():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(60, 20, generator=generator)
     y = x[:, :1] + 2 * torch.randn(60, 4, generator=generator)
-    monkeypatch.setattr(distilled, "NOISES", (0.01, 0.02, 2.0))
-    monkeypatch.setattr(distilled, "USUAL_NOISE", 0.02)
+    settings = DistilledSettings(noises=(0.01, 0.02, 2.0), usual_noise=0.02)
 
     def teacher(cells):
         new = partial(BottleneckNetwork, 20, 4, 4, (32, 32), "silu", generator=generator)
-        return distilled.Teacher(new, x[cells], y[cells], np.random.RandomState(0), generator)
+        return distilled.Teacher(new, x[cells], y[cells], np.random.RandomState(0), generator, settings)
 
     assert teacher(slice(None)).noise == 2.0, "a few noisy cells need strong smoothing"
     assert teacher(slice(20)).noise == 2.0, "and fewer still tell nothing"
@@ -160,7 +166,8 @@ def test_a_gene_of_two_cells_is_not_chosen(rng):
     X[:2, 50], Y[:2] = 5, 8
     X, Y = X - X.mean(0), Y - Y.mean(0)
     assert distilled.cells_behind(torch.as_tensor(X))[50] == pytest.approx(2, rel=0.1)
-    assert 50 not in distilled.choose_genes(torch.as_tensor(X), torch.as_tensor(Y), 5, np.random.RandomState(0))
+    X, Y = torch.as_tensor(X), torch.as_tensor(Y)
+    assert 50 not in distilled.choose_genes(X, Y, 5, np.random.RandomState(0), DEFAULT)
 
 
 def test_new_cells_are_clipped_to_the_range_of_the_training_cells(simulated):
@@ -171,22 +178,21 @@ def test_new_cells_are_clipped_to_the_range_of_the_training_cells(simulated):
     np.testing.assert_array_equal(model.predict(far), model.predict(edge))
 
 
-@pytest.mark.usefixtures("short")
 def test_too_few_cells_to_choose_by_held_out_ones(data):
     with pytest.warns(UserWarning, match="20 cells, fewer than 30: too few to choose anything"):
-        model = SparseBottleneckRegressor(n_genes=5, random_state=0).fit(data.X[:20], data.Y[:20])
+        model = short().fit(data.X[:20], data.Y[:20])
     assert model.get_support().sum() == 5
 
 
 def test_augmented_cells_mix_two_cells():
     x = torch.arange(12.0).reshape(3, 4) * 1000
-    made = distilled.augment(x, torch.Generator().manual_seed(0), n=2000)
+    made = distilled.augment(x, torch.Generator().manual_seed(0), DistilledSettings(n_augmented=2000))
     columns = (made % 4000 / 1000).round()
     sources = ((made - torch.arange(4) * 1000) / 4000).round()
     assert ((sources >= 0) & (sources <= 2)).all() and columns.shape == (2000, 4)
     mixed = (sources != sources[:, :1]).any(1).float().mean()
     assert 0.2 < mixed < 0.5
-    assert abs((made - x[sources.long(), torch.arange(4)]).std() - distilled.AUGMENTATION_NOISE) < 0.01
+    assert abs((made - x[sources.long(), torch.arange(4)]).std() - DEFAULT.augmentation_noise) < 0.01
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +204,7 @@ def teacher_and_cells(simulated):
     def new():
         return BottleneckNetwork(30, 6, 16, (64, 64, 64), "silu", generator=generator)
 
-    return distilled.Teacher(new, x[:300], y[:300], np.random.RandomState(0), generator), x[300:], y[300:]
+    return distilled.Teacher(new, x[:300], y[:300], np.random.RandomState(0), generator, DEFAULT), x[300:], y[300:]
 
 
 def test_the_teacher_is_better_than_its_parts_on_average(teacher_and_cells):
@@ -208,7 +214,7 @@ def test_the_teacher_is_better_than_its_parts_on_average(teacher_and_cells):
     with torch.no_grad():
         networks = [pooled_r2(y, network(x), 0.0) for network in teacher.networks]
     assert together > max(np.mean(trees), np.mean(networks))
-    assert len(trees) == len(networks) == distilled.N_TEACHERS
+    assert len(trees) == len(networks) == DEFAULT.n_teachers
 
 
 def test_the_teacher_mixes_by_its_weight(teacher_and_cells):
@@ -223,8 +229,8 @@ def test_the_teacher_mixes_by_its_weight(teacher_and_cells):
 
 def test_the_weight_is_that_of_the_least_error_but_for_few_cells(rng):
     first, second = (torch.as_tensor(scale * rng.normal(size=(100_000, 2))) for scale in (1.0, 2.0))
-    assert distilled._weight_of_second(first, second) == pytest.approx(0.2, abs=0.01)
-    assert distilled._weight_of_second(second, first) == pytest.approx(0.8, abs=0.01)
-    assert distilled._weight_of_second(first, 3 * first) == pytest.approx(0, abs=0.001)
-    assert distilled._weight_of_second(first[:0], second[:0]) == 0.5
-    assert 0.3 < distilled._weight_of_second(first[:100], second[:100]) < 0.4
+    assert distilled._weight_of_second(first, second, 100) == pytest.approx(0.2, abs=0.01)
+    assert distilled._weight_of_second(second, first, 100) == pytest.approx(0.8, abs=0.01)
+    assert distilled._weight_of_second(first, 3 * first, 100) == pytest.approx(0, abs=0.001)
+    assert distilled._weight_of_second(first[:0], second[:0], 100) == 0.5
+    assert 0.3 < distilled._weight_of_second(first[:100], second[:100], 100) < 0.4

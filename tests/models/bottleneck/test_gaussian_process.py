@@ -3,7 +3,10 @@ import torch
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
-from sbnn.models.bottleneck.protocols.gaussian_process import LEAST_NOISE, RelevanceProcess, most_relevant
+from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
+from sbnn.models.bottleneck.protocols.settings import DistilledSettings
+
+SETTINGS = DistilledSettings()
 
 
 def make(n=40, p=5, dtype=torch.float64):
@@ -15,13 +18,13 @@ def make(n=40, p=5, dtype=torch.float64):
 
 def test_likelihood_and_prediction_are_those_of_scikit_learn():
     X, Y = make()
-    process = RelevanceProcess(X, Y)
+    process = RelevanceProcess(X, Y, SETTINGS)
     a, b, noise = process.theta[-3:].exp().tolist()
     scales = process.theta[:-3].exp().numpy()
     kernel = (
         ConstantKernel(a, "fixed") * RBF(1.0, "fixed")
         + ConstantKernel(b, "fixed") * DotProduct(0.0, "fixed")
-        + WhiteKernel(noise + LEAST_NOISE, "fixed")
+        + WhiteKernel(noise + SETTINGS.process_noise_floor, "fixed")
     )
     peer = GaussianProcessRegressor(kernel, alpha=0, optimizer=None).fit(X.numpy() * scales, Y.numpy())
     constant = Y.numel() / 2 * np.log(2 * np.pi)
@@ -31,7 +34,7 @@ def test_likelihood_and_prediction_are_those_of_scikit_learn():
 
 
 def test_gradient_equals_finite_differences():
-    process = RelevanceProcess(*make())
+    process = RelevanceProcess(*make(), SETTINGS)
     gradient = process.gradient()[1]
     for i in range(len(process.theta)):
         values = []
@@ -45,7 +48,7 @@ def test_gradient_equals_finite_differences():
 
 def test_irrelevant_genes_lose_their_scale():
     X, Y = make(n=80, p=8, dtype=torch.float32)
-    process = RelevanceProcess(X, Y)
+    process = RelevanceProcess(X, Y, SETTINGS)
     before = process.gradient()[0]
     process.fit(n_steps=60)
     assert process.loss < before
@@ -57,7 +60,7 @@ def test_irrelevant_genes_lose_their_scale():
 
 def test_relevance_is_the_mean_squared_gradient_of_the_posterior_mean():
     X, Y = make()
-    process = RelevanceProcess(X, Y).fit(n_steps=5)
+    process = RelevanceProcess(X, Y, SETTINGS).fit(n_steps=5)
     expected = torch.zeros(5, dtype=torch.float64)
     for gene in range(5):
         step = 1e-5 * torch.eye(5, dtype=torch.float64)[gene]
@@ -69,7 +72,7 @@ def test_relevance_is_the_mean_squared_gradient_of_the_posterior_mean():
 
 
 def test_the_process_of_some_genes_is_that_of_all_with_the_others_switched_off():
-    process = RelevanceProcess(*make()).fit(n_steps=5)
+    process = RelevanceProcess(*make(), SETTINGS).fit(n_steps=5)
     kept = torch.tensor([0, 1, 3])
     some = process.keep(kept)
     process.theta[[2, 4]] = -30.0
@@ -78,5 +81,5 @@ def test_the_process_of_some_genes_is_that_of_all_with_the_others_switched_off()
 
 def test_the_genes_that_matter_are_left():
     X, Y = make(n=150, p=40, dtype=torch.float32)
-    assert most_relevant(X, Y, 2).tolist() == [0, 1]
-    assert most_relevant(X, Y, 40).tolist() == most_relevant(X, Y, 50).tolist() == list(range(40))
+    assert most_relevant(X, Y, 2, SETTINGS).tolist() == [0, 1]
+    assert most_relevant(X, Y, 40, SETTINGS).tolist() == most_relevant(X, Y, 50, SETTINGS).tolist() == list(range(40))

@@ -1,16 +1,18 @@
-"""The distilled protocol: genes chosen by a Gaussian process, and a network that learns from an ensemble.
+"""The distilled protocol: genes chosen by a Gaussian process, and a network that learns from a better predictor.
 
 The published protocol under-fits with 25 genes, while the same network trained plainly on them over-fits. What decides
 is the choice of the genes and smoothing, not the width of the bottleneck:
 
 1. *Genes.* Greedy forward selection of a generous set; a Gaussian process on it with one length scale per gene, from
    which the genes that its predictions depend on least are dropped, a share at a time, until the wanted number is left
-   (or `FEWEST_RELEVANT`, and then forward selection once more, for the outputs that a process of these has denoised).
+   (or `fewest_relevant`, and then forward selection once more, for the outputs that a process of these has denoised).
 2. *Teacher.* A mixture of extremely randomised trees and of networks with a wide bottleneck, trained with Gaussian
    noise on their inputs; the strength of the noise and the weights of both are chosen by cross-validation within the
    training cells.
 3. *Student.* The network with the narrow bottleneck learns the teacher's predictions at cells in which some genes were
    taken from another cell, and the measured outputs at cells with input noise.
+
+Names in backticks here are fields of `sbnn.DistilledSettings`, which every function below takes as `distillation`.
 
 Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input noise as regularisation: Bishop, Neural
 Computation 7, 108 (1995). Extremely randomised trees: Geurts, Ernst and Wehenkel, Machine Learning 63, 3 (2006).
@@ -25,31 +27,18 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from sbnn.models.bottleneck.network import BottleneckNetwork, Gradient
 from sbnn.models.bottleneck.protocols.base import Trained
-from sbnn.models.bottleneck.protocols.gaussian_process import STEPS, RelevanceProcess, most_relevant
+from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
 from sbnn.models.bottleneck.protocols.greedy import forward_selection
+from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 
-PARAMETERS = ()
+PARAMETERS = ("distillation",)
 LIMITS_INPUTS = True
 HIDDEN_LAYERS = (64, 64, 64)
-SCREENED_GENES = 120  # for the Gaussian process; twice the wanted number if that is more
-FEWEST_RELEVANT = 10  # of fewer genes those are best that sum up others, and not those that matter most themselves
-MOST_CELLS = 2000  # for the Gaussian process, whose cost grows with their third power
-MOST_CELLS_OF_TREES = 10_000  # in each part
-NOISES = (0.5, 0.8, 1.2, 2.0)  # SD of the input noise, in SD of the genes; the strong ones are for few cells
-TEACHER_WIDTH = 16
-USUAL_NOISE = 0.8  # tried first
-N_TEACHERS = 5  # networks, each of which leaves out one part of the cells
-FEWEST_CELLS = 30  # of which anything is chosen by what held-out cells say
-FEWEST_CELLS_OF_A_GENE = 10  # that its variance must come from
-N_TREES = 30  # in each part
-PRIOR_CELLS = 100  # that speak for equal weights of trees and networks
-N_AUGMENTED = 24_000
-SWAPPED, AUGMENTATION_NOISE = 0.15, 0.25  # fraction of genes taken from another cell; SD of the noise on top
-WEIGHT_OF_MEASURED = 0.5  # of a measured cell in the student's loss, beside a labelled one
-STEPS_OF_TEACHERS, STEPS_OF_STUDENT = 400, 3000
-RATE_OF_TEACHERS, RATE_OF_STUDENT = 5e-3, 1e-2  # learning rates at their peak
-RECORDED_EVERY = 100  # steps
-WATCHED_CELLS = 20_000  # at most, over which errors are taken
+
+
+def algorithm_version(settings):
+    """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`."""
+    return 1
 
 
 def train(settings, x, target, random, generator, eval_set=None, progress=None):
@@ -58,7 +47,7 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
     Parameters
     ----------
     settings : SparseBottleneckRegressor
-        ``n_genes``, ``n_components`` and ``hidden_layers`` count.
+        ``n_genes``, ``n_components``, ``hidden_layers`` and ``distillation`` count.
     x : tensor, shape (n, p)
         Scaled expression of the training cells.
     target : tensor, shape (n, q)
@@ -76,36 +65,40 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
     -------
     Trained
         ``gene_norms`` are those of the student, zero for genes that were not chosen. The history has an entry for every
-        `RECORDED_EVERY` steps of the student.
+        `recorded_every` steps of the student, and one for the steps after the last of these.
     """
+    distillation = settings.distillation or DistilledSettings()
     hidden_layers = HIDDEN_LAYERS if settings.hidden_layers is None else tuple(settings.hidden_layers)
-    if len(x) < FEWEST_CELLS:
+    if len(x) < distillation.fewest_cells:
         warnings.warn(
-            f"{len(x)} cells, fewer than {FEWEST_CELLS}: too few to choose anything by held-out cells, so genes are "
-            f"chosen by forward selection alone and the input noise is the strongest, {NOISES[-1]} SD",
+            f"{len(x)} cells, fewer than {distillation.fewest_cells}: too few to choose anything by held-out cells, so "
+            "genes are chosen by forward selection alone and the input noise is the strongest, "
+            f"{distillation.noises[-1]} SD",
             stacklevel=4,
         )
-    kept = choose_genes(x, target, settings.n_genes, random)
+    kept = choose_genes(x, target, settings.n_genes, random, distillation)
     support = np.isin(np.arange(x.shape[1]), kept)
     x = x[:, kept].contiguous()
     if eval_set is not None:
         eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
 
     new = partial(BottleneckNetwork, len(kept), target.shape[1], activation="silu", generator=generator)
-    teacher = Teacher(partial(new, TEACHER_WIDTH, hidden_layers), x, target, random, generator)
-    augmented = augment(x, generator)
+    teacher = Teacher(
+        partial(new, distillation.teacher_width, hidden_layers), x, target, random, generator, distillation
+    )
+    augmented = augment(x, generator, distillation)
     network = new(settings.n_components, hidden_layers).to(x.device)
     history = train_with_noise(
-        network, x, target, teacher.noise, generator,
-        n_steps=STEPS_OF_STUDENT, learning_rate=RATE_OF_STUDENT, labelled=(augmented, teacher.predict(augmented)),
-        eval_set=eval_set, progress=progress,
+        network, x, target, teacher.noise, generator, distillation,
+        n_steps=distillation.steps_of_student, learning_rate=distillation.rate_of_student,
+        labelled=(augmented, teacher.predict(augmented)), eval_set=eval_set, progress=progress,
     )  # fmt: skip
     norms = np.zeros(len(support))
     norms[support] = network.input_norms().cpu().numpy()
     return Trained(network, support, norms, history)
 
 
-def choose_genes(x, target, n_genes, random):
+def choose_genes(x, target, n_genes, random, distillation):
     """Choose the genes that a Gaussian process of the outputs depends on most.
 
     Parameters
@@ -115,7 +108,8 @@ def choose_genes(x, target, n_genes, random):
     n_genes : int or None
         None keeps all.
     random : RandomState
-        Draws at most `MOST_CELLS` cells.
+        Draws at most `most_cells` cells.
+    distillation : DistilledSettings
 
     Returns
     -------
@@ -125,23 +119,24 @@ def choose_genes(x, target, n_genes, random):
     n, p = x.shape
     if n_genes is None or n_genes == p:
         return np.arange(p)
-    if n > MOST_CELLS:
-        cells = np.sort(random.choice(n, MOST_CELLS, replace=False))
+    if n > distillation.most_cells:
+        cells = np.sort(random.choice(n, distillation.most_cells, replace=False))
         x, target = x[cells], target[cells]
         x, target = x - x.mean(0), target - target.mean(0)
-    usable = np.flatnonzero(cells_behind(x) >= min(FEWEST_CELLS_OF_A_GENE, n / 6))
+    usable = np.flatnonzero(cells_behind(x) >= min(distillation.fewest_cells_of_a_gene, n / 6))
     x = x[:, usable]
     X, Y = x.cpu().numpy(), target.cpu().numpy()
-    if n < FEWEST_CELLS:
+    if n < distillation.fewest_cells:
         chosen = forward_selection(X, Y, n_genes)
     else:
         # With hardly more cells than genes, a Gaussian process of all of them would explain anything.
-        n_screened = min(max(SCREENED_GENES, 2 * n_genes), max(n_genes, len(X) // 2))
+        n_screened = min(max(distillation.screened_genes, 2 * n_genes), max(n_genes, len(X) // 2))
         screened = np.sort(forward_selection(X, Y, n_screened))
-        chosen = screened[most_relevant(x[:, screened], target, max(n_genes, FEWEST_RELEVANT))]
+        n_relevant = max(n_genes, distillation.fewest_relevant)
+        chosen = screened[most_relevant(x[:, screened], target, n_relevant, distillation)]
         if len(chosen) > n_genes:
             some = x[:, chosen].contiguous()
-            denoised = RelevanceProcess(some, target).fit(STEPS[0]).predict(some)
+            denoised = RelevanceProcess(some, target, distillation).fit(distillation.process_steps[0]).predict(some)
             chosen = chosen[forward_selection(X[:, chosen], (denoised - denoised.mean(0)).cpu().numpy(), n_genes)]
     chosen = usable[chosen]
     # Genes that are copies of others are left over when the number wanted is large; any of them will do.
@@ -172,7 +167,7 @@ def cells_behind(x):
 class Teacher:
     """Mixture of extremely randomised trees and of networks trained with input noise.
 
-    The cells are cut into `N_TEACHERS` parts, and every network and every forest is trained on all but one of them. The
+    The cells are cut into `n_teachers` parts, and every network and every forest is trained on all but one of them. The
     strength of the noise is that with the least error on the parts left out: from the usual strength on weaker ones are
     tried as long as they are better, then stronger ones. The networks of the chosen strength are the teachers, none is
     trained twice. Trees and networks are weighed so that the error of the mixture on the parts left out is least.
@@ -184,68 +179,70 @@ class Teacher:
     x, target : tensors, shapes (n, k) and (n, q)
     random : RandomState
     generator : torch.Generator
+    distillation : DistilledSettings
 
     Attributes
     ----------
     noise : float
-        The chosen one of `NOISES`; the strongest where there are fewer than `FEWEST_CELLS`.
+        The chosen one of `noises`; the strongest where there are fewer than `fewest_cells`.
     networks : list of BottleneckNetwork
     forests : list of ExtraTreesRegressor
     weight : float
         Of the forests, between 0 and 1.
     """
 
-    def __init__(self, new, x, target, random, generator):
+    def __init__(self, new, x, target, random, generator, distillation):
         # The cells are shuffled by the generator, so that all randomness of a fit has one source on every device.
-        parts = torch.randperm(len(x), generator=generator).to(x.device).tensor_split(N_TEACHERS)
-        fit = partial(_network_without, parts, new, x, target, generator)
-        tried = {}
+        parts = torch.randperm(len(x), generator=generator).to(x.device).tensor_split(distillation.n_teachers)
+        fit = partial(_network_without, parts, new, x, target, generator, distillation)
+        tried, noises = {}, distillation.noises
 
         def error(noise):
             if noise not in tried:
-                tried[noise] = [fit(part, noise) for part in range(N_TEACHERS)]
+                tried[noise] = [fit(part, noise) for part in range(len(parts))]
             return sum(float(residual.square().sum()) for _, residual in tried[noise])
 
-        self.noise = USUAL_NOISE
-        if len(x) < FEWEST_CELLS:
-            self.noise = NOISES[-1]
-            error(self.noise)
+        self.noise = distillation.usual_noise
+        if len(x) < distillation.fewest_cells:
+            self.noise = noises[-1]
         else:
-            usual = NOISES.index(USUAL_NOISE)
-            for others in (NOISES[:usual][::-1], NOISES[usual + 1 :]):
+            usual = noises.index(self.noise)
+            for others in (noises[:usual][::-1], noises[usual + 1 :]):
                 for noise in others:
                     if error(noise) >= error(self.noise):
                         break
                     self.noise = noise
+        error(self.noise)  # trains its networks, where there was no other to compare it with
         self.networks, of_networks = zip(*tried[self.noise], strict=True)
-        fitted = [_forest_without(parts, x, target, random, part) for part in range(N_TEACHERS)]
+        fitted = [_forest_without(parts, x, target, random, distillation, part) for part in range(len(parts))]
         self.forests, of_forests = zip(*fitted, strict=True)
-        self.weight = _weight_of_second(torch.cat(of_networks), torch.cat(of_forests))
+        self.weight = _weight_of_second(torch.cat(of_networks), torch.cat(of_forests), distillation.prior_cells)
 
     @torch.no_grad()
     def predict(self, x):
         """Predicted outputs, shape (m, q), of a tensor of shape (m, k)."""
-        by_networks = sum(network(x) for network in self.networks) / N_TEACHERS
+        by_networks = sum(network(x) for network in self.networks) / len(self.networks)
         cells = x.cpu().numpy()
-        by_forests = torch.as_tensor(sum(forest.predict(cells) for forest in self.forests) / N_TEACHERS)
+        by_forests = torch.as_tensor(sum(forest.predict(cells) for forest in self.forests) / len(self.forests))
         return torch.lerp(by_networks, by_forests.to(by_networks).reshape(by_networks.shape), self.weight)
 
 
-def _network_without(parts, new, x, target, generator, part, noise):
+def _network_without(parts, new, x, target, generator, distillation, part, noise):
     """A network trained on all parts of the cells but one, and its residuals there."""
-    left_out, cells = parts[part][:WATCHED_CELLS], torch.cat(parts[:part] + parts[part + 1 :])
+    left_out, cells = parts[part][: distillation.watched_cells], torch.cat(parts[:part] + parts[part + 1 :])
     network = new().to(x.device)
-    settings = {"n_steps": STEPS_OF_TEACHERS, "learning_rate": RATE_OF_TEACHERS}
-    train_with_noise(network, x[cells], target[cells], noise, generator, **settings)
+    settings = {"n_steps": distillation.steps_of_teachers, "learning_rate": distillation.rate_of_teachers}
+    train_with_noise(network, x[cells], target[cells], noise, generator, distillation, **settings)
     with torch.no_grad():
         return network, network(x[left_out]) - target[left_out]
 
 
-def _forest_without(parts, x, target, random, part):
+def _forest_without(parts, x, target, random, distillation, part):
     """Trees grown on all parts of the cells but one, and their residuals there."""
-    left_out, cells = parts[part][:WATCHED_CELLS], torch.cat(parts[:part] + parts[part + 1 :])[:MOST_CELLS_OF_TREES]
+    left_out, cells = parts[part][: distillation.watched_cells], torch.cat(parts[:part] + parts[part + 1 :])
+    cells = cells[: distillation.most_cells_of_trees]
     seed = int(random.randint(2**31 - 1))
-    forest = ExtraTreesRegressor(N_TREES, min_samples_leaf=3, max_features=0.4, random_state=seed)
+    forest = ExtraTreesRegressor(distillation.n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed)
     labels = target[cells].cpu().numpy()
     forest.fit(x[cells].cpu().numpy(), labels if labels.shape[1] > 1 else labels[:, 0])
     wanted = target[left_out]
@@ -255,35 +252,35 @@ def _forest_without(parts, x, target, random, part):
     return forest, predicted.reshape(wanted.shape) - wanted
 
 
-def _weight_of_second(first, second):
+def _weight_of_second(first, second, prior_cells):
     """Weight of the second of two predictions for the least error of the mixture, from residuals, shape (n, q) each.
 
-    Drawn towards one half, by as much as `PRIOR_CELLS` further cells would.
+    Drawn towards one half, by as much as so many further cells would.
     """
     difference = first - second
     best = float((first * difference).sum() / difference.square().sum().clamp(min=1e-12))
-    return (len(first) * min(max(best, 0.0), 1.0) + PRIOR_CELLS / 2) / (len(first) + PRIOR_CELLS)
+    return (len(first) * min(max(best, 0.0), 1.0) + prior_cells / 2) / (len(first) + prior_cells)
 
 
-def augment(x, generator, n=N_AUGMENTED):
+def augment(x, generator, distillation):
     """Cells in which some genes were taken from another cell, with noise on top.
 
     Parameters
     ----------
     x : tensor, shape (n_cells, k)
     generator : torch.Generator
-    n : int
-        Number of cells to make.
+    distillation : DistilledSettings
 
     Returns
     -------
-    tensor, shape (n, k)
+    tensor, shape (n_augmented, k)
     """
+    n = distillation.n_augmented
     first, second = (torch.randint(len(x), (n,), generator=generator).to(x.device) for _ in range(2))
     shape = (n, x.shape[1])
-    swapped = (torch.rand(shape, generator=generator) < SWAPPED).to(x.device)
+    swapped = (torch.rand(shape, generator=generator) < distillation.swapped).to(x.device)
     noise = torch.randn(shape, generator=generator).to(x.device)
-    return torch.where(swapped, x[second], x[first]).add_(noise, alpha=AUGMENTATION_NOISE)
+    return torch.where(swapped, x[second], x[first]).add_(noise, alpha=distillation.augmentation_noise)
 
 
 def train_with_noise(
@@ -292,6 +289,7 @@ def train_with_noise(
     target,
     noise,
     generator,
+    distillation,
     *,
     n_steps,
     learning_rate,
@@ -312,6 +310,7 @@ def train_with_noise(
     noise : float
         SD of the noise on `x`.
     generator : torch.Generator
+    distillation : DistilledSettings
     n_steps : int
     learning_rate : float
         At its peak.
@@ -326,7 +325,7 @@ def train_with_noise(
     Returns
     -------
     list of dict
-        History, one entry for every `RECORDED_EVERY` steps; empty without labelled cells.
+        History, one entry for every `recorded_every` steps and one for what is left; empty without labelled cells.
     """
     gradient = Gradient(network)
     parameter = torch.nn.Parameter(network.flat, requires_grad=False)
@@ -337,10 +336,12 @@ def train_with_noise(
     )
     measured = _batches(len(x), min(batch_size, len(x)), generator)
     if labelled is not None:
-        others = _batches(len(labelled[0]), 2 * batch_size, generator)
-        weights = torch.cat([x.new_full((min(batch_size, len(x)),), WEIGHT_OF_MEASURED), x.new_ones(2 * batch_size)])
+        n_labelled = min(2 * batch_size, len(labelled[0]))
+        others = _batches(len(labelled[0]), n_labelled, generator)
+        weight = distillation.weight_of_measured
+        weights = torch.cat([x.new_full((min(batch_size, len(x)),), weight), x.new_ones(n_labelled)])
         weights = (weights / weights.mean())[:, None]
-    history, error = [], 0.0
+    history, error, recorded = [], 0.0, 0
     for step in range(1, n_steps + 1):
         cells = next(measured).to(x.device)
         inputs, outputs = x[cells], target[cells]
@@ -355,10 +356,10 @@ def train_with_noise(
         gradient.backward(residual.mul_(2 / residual.numel()))
         optimizer.step()
         schedule.step()
-        if labelled is not None and (step % RECORDED_EVERY == 0 or step == n_steps):
-            cells = slice(0, WATCHED_CELLS)
-            history.append(_record(network, float(error) / RECORDED_EVERY, target[cells], x[cells], eval_set))
-            error = 0.0
+        if labelled is not None and (step % distillation.recorded_every == 0 or step == n_steps):
+            cells = slice(0, distillation.watched_cells)
+            history.append(_record(network, float(error) / (step - recorded), target[cells], x[cells], eval_set))
+            error, recorded = 0.0, step
             if progress is not None:
                 progress(len(history))
     return history

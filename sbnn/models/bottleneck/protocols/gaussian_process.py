@@ -10,13 +10,8 @@ import math
 import numpy as np
 import torch
 
-LEAST_NOISE = 1e-3  # keeps the Cholesky factor of single-precision matrices positive definite
-START = (0.5, 0.1, 0.5)  # a, b and the variance of the noise, for outputs of unit variance
-STEPS = (12, 4)  # with all genes, and after each time that some are left out
-SHARE_KEPT = 0.7  # of the genes, each time
 
-
-def most_relevant(X, Y, n_genes):
+def most_relevant(X, Y, n_genes, distillation):
     """Choose genes by dropping, again and again, those that the predictions of a Gaussian process depend on least.
 
     Parameters
@@ -26,6 +21,8 @@ def most_relevant(X, Y, n_genes):
     Y : tensor, shape (n, q)
         Scaled outputs.
     n_genes : int
+    distillation : DistilledSettings
+        ``process_steps``, ``share_kept`` and those of the process count.
 
     Returns
     -------
@@ -35,14 +32,15 @@ def most_relevant(X, Y, n_genes):
     kept = np.arange(X.shape[1])
     if len(kept) <= n_genes:
         return kept
-    process = RelevanceProcess(X.contiguous(), Y).fit(STEPS[0])
+    at_first, later = distillation.process_steps
+    process = RelevanceProcess(X.contiguous(), Y, distillation).fit(at_first)
     while True:
-        n_kept = max(n_genes, int(SHARE_KEPT * len(kept)))
+        n_kept = max(n_genes, int(distillation.share_kept * len(kept)))
         best = process.relevance().argsort(descending=True, stable=True)[:n_kept].sort().values
         kept = kept[best.cpu().numpy()]
         if n_kept == n_genes:
             return kept
-        process = process.keep(best).fit(STEPS[1])
+        process = process.keep(best).fit(later)
 
 
 class RelevanceProcess:
@@ -54,6 +52,8 @@ class RelevanceProcess:
         Scaled expression.
     Y : tensor, shape (n, q)
         Scaled outputs.
+    distillation : DistilledSettings
+        ``process_start`` and ``process_noise_floor`` count.
 
     Attributes
     ----------
@@ -63,11 +63,11 @@ class RelevanceProcess:
         Negative log marginal likelihood before the last step, up to a constant.
     """
 
-    def __init__(self, X, Y):
-        self.X, self.Y = X, Y
+    def __init__(self, X, Y, distillation):
+        self.X, self.Y, self.distillation = X, Y, distillation
         p = X.shape[1]
         # Scaled so that typical squared distances are of order one, however many genes there are.
-        self.theta = torch.cat([X.new_full((p,), -0.5 * math.log(p)), X.new_tensor(START).log()])
+        self.theta = torch.cat([X.new_full((p,), -0.5 * math.log(p)), X.new_tensor(distillation.process_start).log()])
 
     def fit(self, n_steps, learning_rate=0.1):
         """Climb the marginal likelihood by some steps of Adam.
@@ -166,7 +166,7 @@ class RelevanceProcess:
         -------
         RelevanceProcess
         """
-        process = RelevanceProcess(self.X[:, genes].contiguous(), self.Y)
+        process = RelevanceProcess(self.X[:, genes].contiguous(), self.Y, self.distillation)
         process.theta = torch.cat([self.theta[:-3][genes], self.theta[-3:]])
         return process
 
@@ -176,7 +176,7 @@ class RelevanceProcess:
         Z = self.X * scales
         radial = _radial(Z, Z, a)
         kernel = torch.addmm(radial, Z, Z.t(), alpha=float(b))
-        kernel.diagonal().add_(noise + LEAST_NOISE)
+        kernel.diagonal().add_(noise + self.distillation.process_noise_floor)
         return Z, radial, torch.linalg.cholesky(kernel)
 
 

@@ -22,6 +22,15 @@ HIDDEN_LAYERS = (512, 128)
 TRAINING_FRACTION = 0.6  # of the training cells in the pretraining; the others watch its cross-entropy
 
 
+def algorithm_version(settings):
+    """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`.
+
+    1. The straight variant halved the learning rate after the epochs of the frozen stage, with a new optimiser.
+    2. It trains all of its epochs before the pruning at the full rate with one optimiser, as published.
+    """
+    return 1 if settings.pretraining else 2
+
+
 def train(settings, x, target, random, generator, eval_set=None, progress=None):
     """Train a network by the published protocol.
 
@@ -81,11 +90,13 @@ def paper_stages(group_lasso=0.1, n_genes=25, pretraining=True, epochs=(50, 50, 
     n_genes : int or None
         Genes kept by the pruning; None keeps all and fine-tunes nothing away.
     pretraining : bool
-        False is the "straight" variant: regression from the first epoch, nothing ever frozen.
+        False is the "straight" variant: regression of all layers from the first epoch on, with one optimiser and the
+        full learning rate up to the pruning.
     epochs : sequence of 4 int
-        Epochs of pretraining, frozen, unfrozen and fine-tuning.
+        Epochs of pretraining, frozen, unfrozen and fine-tuning. The straight variant, which freezes nothing, trains
+        for the sum of frozen and unfrozen epochs before the pruning.
     learning_rate : float
-        Of pretraining and of the first regression stage; halved afterwards.
+        Of the first regression stage and of what comes before it; halved afterwards.
 
     Returns
     -------
@@ -93,17 +104,14 @@ def paper_stages(group_lasso=0.1, n_genes=25, pretraining=True, epochs=(50, 50, 
     """
     n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
     half = learning_rate / 2
-    if pretraining:
-        start = (
-            Stage("pretraining", n_pretraining, learning_rate, group_lasso=group_lasso, classify=True),
-            Stage("frozen", n_frozen, learning_rate, frozen=2),
-        )
-    else:
-        start = (Stage("straight", n_frozen, learning_rate, group_lasso=group_lasso),)
+    finetuning = Stage("fine-tuning", n_finetuning, half, n_genes=n_genes)
+    if not pretraining:
+        return Stage("unfrozen", n_frozen + n_unfrozen, learning_rate, group_lasso=group_lasso), finetuning
     return (
-        *start,
+        Stage("pretraining", n_pretraining, learning_rate, group_lasso=group_lasso, classify=True),
+        Stage("frozen", n_frozen, learning_rate, frozen=2),
         Stage("unfrozen", n_unfrozen, half, group_lasso=group_lasso),
-        Stage("fine-tuning", n_finetuning, half, n_genes=n_genes),
+        finetuning,
     )
 
 
