@@ -32,7 +32,8 @@ from sklearn.ensemble import RandomForestRegressor
 
 from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, cross_validate, load_dataset, paper_folds
 from sbnn.plotting import save_figure
-from sbnn.plotting.common import PALETTE, freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.colors import PALETTE
+from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import name_level, settle_labels
 from sbnn.results import load, save
 from sbnn.study.report import to_markdown

@@ -6,7 +6,7 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 
-from sbnn.data.checks import UNKNOWN
+from sbnn.data.labels import UNKNOWN
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import check_folds, paper_folds, source_arrays, split_fold
 from sbnn.results import Record

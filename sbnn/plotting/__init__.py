@@ -3,7 +3,8 @@
 import importlib
 
 from sbnn.plotting.accuracy import accuracy_comparison
-from sbnn.plotting.common import family_colors, save_figure, style
+from sbnn.plotting.colors import family_colors
+from sbnn.plotting.common import save_figure, style
 from sbnn.plotting.comparison import bottleneck_comparison
 from sbnn.plotting.contact import contact_sheet
 from sbnn.plotting.curves import training_curves

@@ -6,7 +6,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
 
 from sbnn.plotting import reading
-from sbnn.plotting.common import PALETTE, freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.colors import MODELS, PALETTE
+from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.curves import (
     PUBLISHED,
     draw_epochs,
@@ -132,9 +133,9 @@ def _draw_genes(ax, network, widths, colors, srrr, ridge, published, strength):
         genes.extend(n_genes)
     if ridge is not None:
         value = ridge.test_r2.mean()
-        ax.axhline(value, color=PALETTE[2], lw=1, ls=":")
+        ax.axhline(value, color=MODELS["all genes"], lw=1, ls=":")
         count = f"{len(ridge.gene_names)} genes" if "gene_names" in ridge.values else "all genes"
-        entries.append(Line2D([], [], color=PALETTE[2], lw=1, ls=":", label=f"ridge, {count}: {value:.3f}"))
+        entries.append(Line2D([], [], color=MODELS["all genes"], lw=1, ls=":", label=f"ridge, {count}: {value:.3f}"))
     if shown:
         entries.append(tuple(Line2D([], [], color="0.3", **{**PUBLISHED, "marker": marker}) for marker in "Do"))
     target = reading.gene_target(network)

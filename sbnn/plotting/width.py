@@ -5,7 +5,8 @@ from matplotlib.lines import Line2D
 
 from sbnn.evaluation.stability import gene_counts, selections
 from sbnn.plotting import reading
-from sbnn.plotting.accuracy import AROUND, COLORS, choose_models, model_color
+from sbnn.plotting.accuracy import AROUND, choose_models
+from sbnn.plotting.colors import MODELS, model_color
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 
 MOST_GENES, MOST_OUTPUTS = 36, 60
@@ -108,7 +109,7 @@ def _draw_widths(ax, lines, published):
     every = sorted({width for points in lines.values() for width in points})
     colors = {name: model_color(*next(iter(points.values()))) for name, points in lines.items()}
     if len(set(colors.values())) < len(colors):
-        colors = dict(zip(lines, [*COLORS.values(), "0.6", "black"], strict=False))
+        colors = dict(zip(lines, [*MODELS.values(), "0.6", "black"], strict=False))
     scaling, own = reading.scaling_texts({name: next(iter(points.values()))[0] for name, points in lines.items()})
     entries, rows = [], []
     for i, (name, points) in enumerate(lines.items()):

@@ -8,7 +8,8 @@ from matplotlib.ticker import MaxNLocator
 
 from sbnn.data.paired import PairedData
 from sbnn.plotting.cells import draw_cells, draw_legend, looks
-from sbnn.plotting.common import WIDTH, families_of, family_table, new_figure, styled
+from sbnn.plotting.colors import families_of, family_table
+from sbnn.plotting.common import WIDTH, new_figure, styled
 from sbnn.plotting.latent import (
     HALF,
     MARGIN,

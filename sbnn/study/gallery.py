@@ -5,8 +5,10 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from sbnn.data.labels import UNKNOWN
 from sbnn.plotting.accuracy import accuracy_comparison
-from sbnn.plotting.common import families_of, save_figure
+from sbnn.plotting.colors import families_of
+from sbnn.plotting.common import save_figure
 from sbnn.plotting.comparison import bottleneck_comparison
 from sbnn.plotting.contact import contact_sheet
 from sbnn.plotting.curves import training_curves
@@ -20,9 +22,7 @@ from sbnn.plotting.tsne import tsne_pair
 from sbnn.plotting.width import width_and_stability
 from sbnn.plotting.zoom import family_zoom
 from sbnn.study import published
-from sbnn.study.experiments import CITESEQ
-
-LEAK = "scaled_over_all_cells"
+from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES
 
 
 def gallery(records):
@@ -83,7 +83,7 @@ def _figures(records):
     yield (
         "figure2_r2_vs_genes",
         [network, srrr, ridge],
-        lambda *r: bottleneck_comparison(*r, published=known, n_components=(2, 64)),
+        lambda *r: bottleneck_comparison(*r, published=known, group_lasso=LASSO, n_components=(2, 64)),
     )
     yield "figure3_latent_network", ["fit_network_2d", "fit_network_64d"], latent_panels
     yield "figure3_latent_default", ["fit_default_2d", "fit_default_64d"], latent_panels
@@ -100,7 +100,7 @@ def _figures(records):
     yield "figure7_tsne", ["tsne"], tsne
     yield "figure7_tsne_colorblind", ["tsne"], _safe(tsne)
     yield "figure8_gene_selection", ["gene_selection"], gene_selection_curve
-    yield "accuracy", compared, lambda *r: accuracy_comparison(_models(*r))
+    yield "accuracy", compared, lambda *r: accuracy_comparison(_models(*r), n_genes=N_GENES)
     yield "stability_selection", ["halves_default"], selection_frequencies
     yield "effects", ["interpretation"], effect_map
     yield "noise", ["noise"], noise_degradation
@@ -115,7 +115,7 @@ def _second_measurement(dataset):
 def _has_families(records):
     """Whether there are families, or types, one of which can be shown from near."""
     fit = records.get("fit_network_2d")
-    return fit is not None and len(set(families_of(fit)) - {"unknown"}) > 1
+    return fit is not None and len(set(families_of(fit)) - {UNKNOWN}) > 1
 
 
 def _safe(draw):
@@ -124,7 +124,7 @@ def _safe(draw):
 
 def _models(default, network, srrr, ridge):
     """Rows of the comparisons: the models at about as many genes, all scaled inside the training folds."""
-    usual = {"group_lasso": 0.1, "pretraining": True}
+    usual = {"group_lasso": LASSO, "pretraining": True}
     ranks = sorted({point["rank"] for point in srrr.params})
     return {
         "sBNN distilled, d = 2": (default, {"n_components": 2}),
@@ -136,4 +136,5 @@ def _models(default, network, srrr, ridge):
 
 def _figure6(default, network, srrr, ridge, repeats):
     models = _models(default, network, srrr, ridge)
-    return width_and_stability({"distilled": default, "paper": network}, repeats, models)
+    widths = {"distilled": default, "paper": network}
+    return width_and_stability(widths, repeats, models, n_genes=N_GENES, group_lasso=LASSO)

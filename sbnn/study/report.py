@@ -11,10 +11,8 @@ from sbnn.evaluation.stability import gene_counts
 from sbnn.evaluation.stability import selection_table as trust_table
 from sbnn.results import load
 from sbnn.study import published
-from sbnn.study.experiments import N_GENES, nearest_point
+from sbnn.study.experiments import LASSO, LEAK, N_GENES, nearest_point
 
-LEAK = "scaled_over_all_cells"
-LASSO = 0.1  # the strength of the group lasso that the paper settled on
 SRRR_GENES = (24, 33, 83)  # numbers of genes of sRRR, the first for the low rank, where none was published
 
 

@@ -1,5 +1,8 @@
 """Figures of the cells: the zoom on a family, t-SNE of both modalities, colours for any vision, all on one page."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +12,7 @@ from matplotlib.image import imread
 from PIL import Image
 
 from sbnn import plotting
-from sbnn.data.checks import OKABE_ITO
+from sbnn.data.labels import GREY, OKABE_ITO
 from sbnn.plotting.cells import looks
 from sbnn.results import Record
 
@@ -201,6 +204,22 @@ def test_tsne_pair_refuses_other_records_and_titles():
         plotting.tsne_pair(tsne_record(), titles="ab")
 
 
+# -- colours -----------------------------------------------------------------------------------------------------------
+
+
+def test_colours_have_one_home():
+    for path in Path(plotting.__file__).parent.glob("*.py"):
+        assert not re.search(r"#[0-9A-Fa-f]{6}\b", path.read_text().replace('"#RRGGBB"', "")), path.name
+
+
+def test_unknown_types_have_the_colour_of_their_legend_entry():
+    record = fit_record()
+    record.values["colors"]["unknown"] = "#123456"  # as of a file that colours its missing types
+    record.values["labels"].loc[:19, ["family", "type"]] = "unknown"
+    table, colors, _ = looks(record)
+    assert set(colors[:20]) == {table.loc["unknown", "color"]} == {GREY}
+
+
 # -- colours for any colour vision -------------------------------------------------------------------------------------
 
 
@@ -220,7 +239,7 @@ def test_unknown_cells_stay_grey_in_the_colorblind_palette():
     record = fit_record()
     record.values["labels"].loc[:19, "family"] = ""
     table, colors, _ = looks(record, "colorblind")
-    assert table.index[-1] == "unknown" and set(colors[:20]) == {table.loc["unknown", "color"]} == {"#B0B0B0"}
+    assert table.index[-1] == "unknown" and set(colors[:20]) == {table.loc["unknown", "color"]} == {GREY}
 
 
 @pytest.mark.parametrize("draw", [plotting.latent_panels, plotting.overview, plotting.family_zoom, plotting.tsne_pair])

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import UNKNOWN, some
+from sbnn.data.checks import some
+from sbnn.data.labels import UNKNOWN
 
 
 def paired_parts(
