@@ -90,8 +90,8 @@ def choose_models(models, n_genes):
 
 def model_color(record, point):
     """Colour of a kind of model: the two protocols of the network, sparse linear models, models of all genes."""
-    if reading.parameter(record, point, "n_components") is not None:
-        return COLORS[reading.parameter(record, point, "protocol", "paper")]
+    if record.parameter(point, "n_components") is not None:
+        return COLORS[record.parameter(point, "protocol", "paper")]
     return COLORS["linear" if "n_selected" in record.values else "all genes"]
 
 
