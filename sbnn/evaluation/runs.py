@@ -52,7 +52,7 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
         wanted.settings = {"estimator": described(estimator)} | wanted.settings
         if (version := version_of(estimator, n_cells)) > 1:
             wanted.settings["version"] = version
-    path = None if results is None else results_path(results)
+    path = None if results is None else results_path(results, "results")
     stored = _answer(wanted, path, overwrite, estimator)
     if stored is not None:
         return stored
@@ -137,7 +137,7 @@ class ResumableRun:
     """
 
     def __init__(self, results, overwrite, keys):
-        self.results = None if results is None else results_path(results)
+        self.results = None if results is None else results_path(results, "results")
         self.parts = None if results is None else Path(f"{self.results}.parts")
         self.overwrite = overwrite
         self._keys = keys

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.labels import GREY, OKABE_ITO, UNKNOWN
-from sbnn.plotting import reading
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # of what is numbered; the narrow bottleneck is the first
@@ -14,8 +13,8 @@ MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes"
 
 def model_color(record, point):
     """Colour of the kind of model that a grid point of a cross-validation is of."""
-    if reading.parameter(record, point, "n_components") is not None:
-        return MODELS[reading.parameter(record, point, "protocol", "paper")]
+    if record.parameter(point, "n_components") is not None:
+        return MODELS[record.parameter(point, "protocol", "paper")]
     return MODELS["linear" if "n_selected" in record.values else "all genes"]
 
 

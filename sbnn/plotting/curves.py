@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from sbnn.plotting import reading
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import name_level, name_line, settle_labels
+from sbnn.results import same_value
 
 TRANSITIONS = {"unfrozen": "unfreezing", "fine-tuning": "pruning"}
 CURVES = "a cross-validation record of a network, with its history of test R²"
@@ -49,13 +50,13 @@ def training_curves(network, srrr=None, n_components=2, published=None, pretrain
     widths = np.atleast_1d(n_components).tolist()
     rows = []
     for width in widths:
-        among = reading.points(network, n_components=width, pretraining=pretraining)
+        among = network.points(n_components=width, pretraining=pretraining)
         if not among:
             raise ValueError(
                 f"n_components: the record has no network with n_components={width} and pretraining={pretraining}, "
                 f"only widths {reading.levels(network, 'n_components')}"
             )
-        rows.append(sorted(among, key=lambda g: reading.parameter(network, g, "group_lasso")))
+        rows.append(sorted(among, key=lambda g: network.parameter(g, "group_lasso")))
 
     figure = new_figure(2.55 * len(rows))
     panels = figure.subplots(len(rows), 2, width_ratios=(2, 1), squeeze=False)
@@ -94,7 +95,7 @@ def srrr_levels(srrr, n_genes):
     """
     levels = []
     for rank in extreme_ranks(srrr):
-        point = srrr.nearest_in_genes(n_genes, reading.points(srrr, rank=rank))
+        point = srrr.nearest_in_genes(n_genes, rank=rank)
         value, genes = srrr.test_r2[:, point].mean(), srrr.n_selected[:, point].mean()
         levels.append((value, f"sRRR, rank {rank}\n{genes:.0f} genes: {value:.3f}"))
     return levels
@@ -169,10 +170,10 @@ def _draw_curves(ax, network, shades, published, srrr, title):
     bands, shown, entries = [], [], []
     for point, shade in shades.items():
         bands.append(draw_epochs(ax, reading.curve(network, point, "eval_r2"), shade))
-        strength = reading.parameter(network, point, "group_lasso")
+        strength = network.parameter(point, "group_lasso")
         mean, spread = reading.mean_sd(network.test_r2[:, point])
         text = f"λ = {reading.number(strength)}:  {mean:.3f}" + (f" ± {spread:.3f}" if spread else "")
-        rows = [row for row in published if reading.same(row.get("group_lasso", strength), strength)]
+        rows = [row for row in published if same_value(row.get("group_lasso", strength), strength)]
         for row in rows[:1]:
             text += f"  (published {row['test_r2']:.3f})"
             ax.plot(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbnn.results import Record
+from sbnn.results import Record, same_value
 
 CROSS_VALIDATION = "a cross-validation record"
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
@@ -47,25 +47,10 @@ def require_same_data(record, argument, other):
         )
 
 
-def parameter(record, point, name, default=None):
-    """Parameter of a grid point, also where the whole grid shares it."""
-    shared = record.settings.get("estimator", {}).get("params", {})
-    return record.params[point].get(name, shared.get(name, default))
-
-
-def points(record, **params):
-    """Positions of the grid points that have these parameters."""
-    return [
-        g
-        for g in range(len(record.params))
-        if all(same(parameter(record, g, name), value) for name, value in params.items())
-    ]
-
-
 def levels(record, name, among=None):
     """Values that a parameter takes in the grid, sorted; empty if the estimator has no such parameter."""
     among = range(len(record.params)) if among is None else among
-    return sorted({parameter(record, g, name) for g in among} - {None})
+    return sorted({record.parameter(g, name) for g in among} - {None})
 
 
 def nearest(values, wanted):
@@ -143,10 +128,11 @@ def model(entry, argument, n_genes):
     """
     record, params = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, {})
     require(record, argument, CROSS_VALIDATION, ["test_r2"])
-    among = points(record, **params)
+    among = record.points(**params)
     if len(among) > 1 and "n_selected" in record.values:
-        away = np.abs(record.n_selected[:, among].mean(0) - n_genes)
-        among = [g for g, distance in zip(among, away, strict=True) if distance == away.min()]
+        away = np.abs(record.n_selected.mean(0) - n_genes)
+        nearest_away = away[record.nearest_in_genes(n_genes, **params)]
+        among = [g for g in among if away[g] == nearest_away]  # equally near ones are other models
     if len(among) != 1:
         raise ValueError(
             f"{argument}: expected the parameters of one grid point, {params} leave {len(among)} of "
@@ -160,13 +146,13 @@ def published_value(published, record, point):
 
     Numbers of genes count as the same when they differ by two at most: a path rarely stops at just so many.
     """
-    name = "n_components" if parameter(record, point, "n_components") is not None else "rank"
-    value = parameter(record, point, name)
-    if value is None or parameter(record, point, "protocol", "paper") != "paper":
+    name = "n_components" if record.parameter(point, "n_components") is not None else "rank"
+    value = record.parameter(point, name)
+    if value is None or record.parameter(point, "protocol", "paper") != "paper":
         return None
-    others = {"group_lasso": parameter(record, point, "group_lasso")} if name == "n_components" else {}
+    others = {"group_lasso": record.parameter(point, "group_lasso")} if name == "n_components" else {}
     if name == "n_components":
-        others["pretraining"] = bool(parameter(record, point, "pretraining", True))
+        others["pretraining"] = bool(record.parameter(point, "pretraining", True))
     genes = record.n_selected[:, point].mean()
     rows = published_rows(published, name, value, **others)
     rows = sorted(rows, key=lambda row: abs(row.get("n_genes", genes) - genes))
@@ -193,8 +179,8 @@ def published_rows(published, name, value, **others):
         row
         for row in published or []
         if name in row
-        and same(row[name], value)
-        and all(same(row.get(k, True if k == "pretraining" else v), v) for k, v in others.items())
+        and same_value(row[name], value)
+        and all(same_value(row.get(k, True if k == "pretraining" else v), v) for k, v in others.items())
     ]
 
 
@@ -230,10 +216,3 @@ def scaling_texts(records):
     if len(set(texts.values())) == 1:
         return next(iter(texts.values())), dict.fromkeys(texts, "")
     return "", texts
-
-
-def same(a, b):
-    """Whether two parameter values agree; numbers to nine digits."""
-    if isinstance(a, float | int) and isinstance(b, float | int):
-        return bool(np.isclose(a, b, rtol=1e-9, atol=0))
-    return a == b

@@ -89,13 +89,13 @@ def _points_by_width(name, records, n_genes, group_lasso):
         if not reading.levels(record, "n_components"):
             raise ValueError(f"{argument}: expected a cross-validation of networks, got one without 'n_components'")
         for width in reading.levels(record, "n_components"):
-            among = reading.points(record, n_components=width)
-            among = [g for g in among if reading.parameter(record, g, "pretraining", True)] or among
-            strengths = reading.levels(record, "group_lasso", among)
+            params = {"n_components": width}
+            if record.points(**params, pretraining=True):
+                params["pretraining"] = True
+            strengths = reading.levels(record, "group_lasso", record.points(**params))
             if strengths:
-                strength = reading.nearest(strengths, group_lasso)
-                among = [g for g in among if reading.same(reading.parameter(record, g, "group_lasso"), strength)]
-            found[width] = record, record.nearest_in_genes(n_genes, among)
+                params["group_lasso"] = reading.nearest(strengths, group_lasso)
+            found[width] = record, record.nearest_in_genes(n_genes, **params)
     kinds = {(len(record.test_r2), record.settings.get("scaling")) for record, _ in found.values()}
     if len(kinds) > 1:  # no two folds are equally hard
         raise ValueError(

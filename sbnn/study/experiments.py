@@ -39,6 +39,11 @@ WIDTHS = (1, 2, 4, 6, 8, 10, 64)  # of the bottleneck
 ALPHAS = [float(f"{2 * 0.9**k:.3g}") for k in range(36)]  # of sRRR, dense enough to meet any number of genes
 LEAK = "scaled_over_all_cells"  # ending of the experiments that repeat the published scaling
 FAST = {"hidden_layers": (32, 16), "epochs": (2, 3, 3, 4)}  # enough to see that everything runs
+# Experiments on other cells, genes or noise than those of the data set; the name of the data set is theirs too.
+OWN_DATA = ("gene-selection", "interpretation", "noise")
+COUNTS_OF = {
+    "scala": "scala_34c_counts"
+}  # data set -> that with the counts its genes are selected on, see `all_counts`
 CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
 SELECTION_THRESHOLDS = {"scala_34c_counts": 30, "simulated": 0}  # counts up to this are near zero
 
@@ -76,27 +81,50 @@ def results_folder(saved_models, dataset, fast=False):
     return Path(saved_models) / (f"{dataset}-fast" if fast else dataset)
 
 
-def load_records(folder):
-    """All saved results of a folder.
+def load_records(folder, names=None):
+    """Saved results of a folder, all of one data set.
 
     Parameters
     ----------
     folder : str or path-like
+    names : iterable of str, optional
+        Experiments, the names of the files without their ending; by default all that are there.
 
     Returns
     -------
     dict of str to Record
-        By experiment, the name of the file without its ending.
+        By experiment.
 
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If there is none, or one of `names` is missing.
+    ValueError
+        If they are of different data.
     """
-    paths = sorted(Path(folder).glob("*.pickle"))
-    if not paths:
+    folder = Path(folder)
+    names = sorted(path.stem for path in folder.glob("*.pickle")) if names is None else list(names)
+    if not names:
         raise FileNotFoundError(f"no results in {folder}: run the notebooks 01 to 03, or `make reproduce`, first")
-    return {path.stem: load(path) for path in paths}
+    records = {name: load(folder / f"{name}.pickle") for name in names}
+    _require_one_data_set(folder, records)
+    return records
+
+
+def _require_one_data_set(folder, records):
+    """Refuse records of different data: a table or a figure would set their numbers side by side."""
+    first = min(records, key=lambda name: records[name].experiment in OWN_DATA)  # one with the data set itself
+    for name, record in records.items():
+        if not _of_the_same_data(record, records[first]):
+            one, other = (f"{n}.pickle of {records[n].dataset!r} ({records[n].sha256[:12]})" for n in (first, name))
+            raise ValueError(f"the results in {folder} are of different data: {one} and {other}; move one of them away")
+
+
+def _of_the_same_data(one, other):
+    experiments = {one.experiment, other.experiment}
+    if "gene-selection" in experiments:
+        return COUNTS_OF.get(one.dataset, one.dataset) == COUNTS_OF.get(other.dataset, other.dataset)
+    return one.dataset == other.dataset and (one.sha256 == other.sha256 or not experiments.isdisjoint(OWN_DATA))
 
 
 def network(data, fast=False, **params):
@@ -221,28 +249,6 @@ def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, ve
     return records
 
 
-def nearest_point(record, n_genes=N_GENES, **params):
-    """Grid point whose mean number of selected genes over the folds is nearest to `n_genes`.
-
-    Parameters
-    ----------
-    record : Record
-        A cross-validation of a model that selects genes.
-    n_genes : int
-    **params
-        Only grid points with these parameters, for example ``rank=2``.
-
-    Returns
-    -------
-    int
-        Position in ``record.params``.
-    """
-    points = [g for g, point in enumerate(record.params) if all(point[k] == v for k, v in params.items())]
-    if not points:
-        raise KeyError(f"no grid point matches {params}; they are {record.params}")
-    return record.nearest_in_genes(n_genes, points)
-
-
 def run_full_fits(data, folder, *, fast=False, fresh=False):
     """Fit, or load, the models of all cells that the maps show, and the maps of each measurement alone.
 
@@ -265,7 +271,7 @@ def run_full_fits(data, folder, *, fast=False, fresh=False):
     for d in (2, 64):
         models[f"fit_default_{d}d"] = network(data, fast, protocol="distilled", n_components=d, reconstruct=True)
     for rank in ranks(data):
-        point = selection.params[nearest_point(selection, rank=rank)]
+        point = selection.params[selection.nearest_in_genes(N_GENES, rank=rank)]
         models[f"fit_srrr_rank{rank}"] = SparseReducedRankRegression(**point)
     records = {
         name: fit_full(model, data, results=folder / f"{name}.pickle", overwrite=fresh, seed=SEED)
@@ -424,8 +430,8 @@ def all_counts(data):
         Mouse M1 is released with its selected genes only, the cells recorded at physiological temperature stand in;
         None where nothing was selected by expression.
     """
-    if data.name == "scala":
-        return load_dataset("scala_34c_counts")
+    if data.name in COUNTS_OF:
+        return load_dataset(COUNTS_OF[data.name])
     if data.name in CITESEQ:
         return load_dataset(data.name, n_genes=None)
     return data if data.name == "simulated" else None

@@ -9,9 +9,8 @@ import pandas as pd
 from sbnn.evaluation.crossval import epoch_curves
 from sbnn.evaluation.stability import gene_counts
 from sbnn.evaluation.stability import selection_table as trust_table
-from sbnn.results import load
 from sbnn.study import published
-from sbnn.study.experiments import LASSO, LEAK, N_GENES, nearest_point
+from sbnn.study.experiments import LASSO, LEAK, N_GENES, load_records
 
 SRRR_GENES = (24, 33, 83)  # numbers of genes of sRRR, the first for the low rank, where none was published
 
@@ -52,17 +51,17 @@ def accuracy_table(folder, everything=False):
         cells (as published), ``published``, and ``R2, scaled per fold`` and its SD. The first two and ``published`` are
         missing where nothing was published.
     """
-    folder = Path(folder)
+    records = _cross_validations(folder)
     leaky, clean = ({}, {})
     for rows, suffix in ((leaky, f"_{LEAK}"), (clean, "")):
-        if not (folder / f"cv_network{suffix}.pickle").exists() and suffix:
+        if f"cv_network{suffix}" not in records:
             continue
-        networks, srrr, ridge = (load(folder / f"cv_{name}{suffix}.pickle") for name in ("network", "srrr", "ridge"))
+        networks, srrr, ridge = (records[f"cv_{name}{suffix}"] for name in ("network", "srrr", "ridge"))
         rows.update(_network_rows(networks))
         rows.update(_srrr_rows(srrr))
         rows["ridge, all genes"] = (len(ridge.gene_names), ridge.test_r2[:, 0])
-    if (folder / "cv_default.pickle").exists():
-        clean = _default_rows(load(folder / "cv_default.pickle")) | clean
+    if "cv_default" in records:
+        clean = _default_rows(records["cv_default"]) | clean
     table = pd.DataFrame(index=pd.Index(list(dict.fromkeys([*clean, *leaky])), name="model"))
     table["genes"] = [(clean | leaky)[model][0] for model in table.index]
     if leaky:
@@ -71,6 +70,14 @@ def accuracy_table(folder, everything=False):
         table["published"] = [known.get(model, np.nan) for model in table.index]
     table["R2, scaled per fold"], table["SD, scaled per fold"] = _mean_and_sd(clean, table.index)
     return table if everything or not leaky else table.dropna(subset=["published", "R2, scaled per fold"], how="all")
+
+
+def _cross_validations(folder):
+    """Cross-validations of a folder by experiment: those of the three models, and what else there is."""
+    needed = {"cv_network", "cv_srrr", "cv_ridge"}
+    if (Path(folder) / f"cv_network_{LEAK}.pickle").exists():
+        needed |= {f"{name}_{LEAK}" for name in needed}
+    return load_records(folder, sorted(needed | {path.stem for path in Path(folder).glob("cv_*.pickle")}))
 
 
 def _mean_and_sd(rows, models):
@@ -126,7 +133,7 @@ def _srrr_rows(record):
     ranks = sorted({point["rank"] for point in record.params})
     for rank in ranks:
         for n_genes in known.get(rank, SRRR_GENES if rank == ranks[-1] else SRRR_GENES[:1]):
-            g = nearest_point(record, n_genes, rank=rank)
+            g = record.nearest_in_genes(n_genes, rank=rank)
             rows[_srrr_name(rank, n_genes)] = (record.n_selected[:, g].mean(), record.test_r2[:, g])
     return rows
 
@@ -163,7 +170,7 @@ def overview_table(saved_models):
     for path in sorted(Path(saved_models).glob("*/cv_default.pickle")):
         if path.parent.name.endswith("-fast"):
             continue
-        default, srrr = load(path), load(path.with_name("cv_srrr.pickle"))
+        default, srrr = load_records(path.parent, ["cv_default", "cv_srrr"]).values()
         n_genes, ranks = default.n_selected[0, 0], sorted({point["rank"] for point in srrr.params})
         models = {
             "distilled, d=2": f"distilled network d=2, {n_genes} genes",
@@ -196,17 +203,17 @@ def feature_table(folder):
     DataFrame
         Indexed by output, best predicted first; data scaled per fold.
     """
-    folder = Path(folder)
-    network, srrr, ridge = (load(folder / f"cv_{name}.pickle") for name in ("network", "srrr", "ridge"))
+    records = _cross_validations(folder)
+    network, srrr, ridge = (records[f"cv_{name}"] for name in ("network", "srrr", "ridge"))
     columns = {}
-    if (folder / "cv_default.pickle").exists():
-        default = load(folder / "cv_default.pickle")
+    if "cv_default" in records:
+        default = records["cv_default"]
         columns["distilled network d=2"] = default.test_feature_r2[:, default.find(n_components=2)]
     for d in (2, 64):
         point = network.find(n_components=d, pretraining=True, group_lasso=LASSO)
         columns[f"network d={d}"] = network.test_feature_r2[:, point]
     for rank in sorted({point["rank"] for point in srrr.params}):
-        columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, nearest_point(srrr, N_GENES, rank=rank)]
+        columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, srrr.nearest_in_genes(N_GENES, rank=rank)]
     columns["ridge"] = ridge.test_feature_r2[:, 0]
     table = pd.DataFrame({name: values.mean(0) for name, values in columns.items()}, index=network.feature_names)
     return table.sort_values(next(iter(columns)), ascending=False)
@@ -247,23 +254,22 @@ def all_tables(folder, everything=False):
     dict of str to DataFrame
         By title.
     """
-    folder = Path(folder)
+    records = load_records(folder)
     tables = {
         "Test R2, mean over the folds": accuracy_table(folder, everything),
         "Test R2 of every output, scaled per fold": feature_table(folder).rename_axis("output"),
     }
-    if (folder / "halves_default.pickle").exists():
-        halves, repeats = (load(folder / f"{name}.pickle") for name in ("halves_default", "repeats_network"))
+    if "halves_default" in records:
+        halves, repeats = records["halves_default"], records["repeats_network"]
         genes = trust_table(halves)
         genes["count, published network"] = gene_counts(repeats)["count"].reindex(genes.index).fillna(0)
         title = f"Genes to trust: the distilled network on {len(halves.folds)} halves of the cells"
         tables[title] = genes[genes.trusted].drop(columns="trusted")
-    if (folder / "interpretation.pickle").exists():
-        tables["What the kept genes of the distilled network do, on cells it has not seen"] = load(
-            folder / "interpretation.pickle"
-        ).table.rename_axis("gene")
-    if (folder / "noise.pickle").exists():
-        by = load(folder / "noise.pickle").table.groupby(["model", "noise"])
+    if "interpretation" in records:
+        title = "What the kept genes of the distilled network do, on cells it has not seen"
+        tables[title] = records["interpretation"].table.rename_axis("gene")
+    if "noise" in records:
+        by = records["noise"].table.groupby(["model", "noise"])
         tables["Known genes found, by noise"] = (
             by[["precision", "recall", "test_r2", "best_r2"]].mean().reset_index("noise")
         )
@@ -272,7 +278,8 @@ def all_tables(folder, everything=False):
 
 def computing_minutes(folder):
     """CPU minutes that the saved cross-validations of a folder took, as a float."""
-    return sum(load(path).seconds.sum() for path in sorted(Path(folder).glob("cv_*.pickle"))) / 60
+    names = sorted(path.stem for path in Path(folder).glob("cv_*.pickle"))
+    return sum(record.seconds.sum() for record in load_records(folder, names).values()) / 60
 
 
 def to_markdown(table):

@@ -393,6 +393,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Returns
         -------
         pathlib.Path
+
+        Raises
+        ------
+        OSError, ValueError
+            If the file cannot be written, or the weights are not finite.
         """
         check_is_fitted(self)
         return save_model(self, path)
@@ -412,7 +417,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Raises
         ------
         FileNotFoundError, ValueError
-            If there is no such file, or it is not a model of this version of the format.
+            If there is no such file, or it is not a whole, unaltered model; the message names the file.
         """
         return load_model(cls, path)
 
