@@ -207,7 +207,7 @@ def test_foreign_model_files_are_refused(model, tmp_path):
         ({"n_genes": 41}, "n_genes: expected 1 to 40"),
         ({"n_genes": 0}, "n_genes: expected 1 to 40"),
         ({"protocol": "papyrus"}, r"protocol: 'papyrus' is unknown, expected one of \['distilled', 'paper'\]"),
-        ({"n_components": 0}, "n_components: expected at least 1"),
+        ({"n_components": 0}, r"n_components must be a finite number in \[1, 10000\], got 0"),
         ({"group_lasso": -1}, "group_lasso: expected a number >= 0"),
         ({"group_lasso": float("nan")}, "group_lasso"),
         ({"hidden_layers": (16,)}, "hidden_layers: expected at least two"),
