@@ -188,11 +188,6 @@ class PairedData:
         expected = expected.toarray() if sparse.issparse(expected) else expected
         return float(size) if np.allclose(X, expected, rtol=1e-4, atol=1e-4) else None
 
-    @property
-    def cell_colors(self) -> np.ndarray:
-        """Colour of each cell's type, an array of ``"#RRGGBB"`` of shape (n_cells,)."""
-        return np.array([self.colors[cell_type] for cell_type in self.labels["type"]])
-
     def __repr__(self) -> str:
         """Tell name, shape and fingerprint in one line."""
         return (

@@ -52,7 +52,8 @@ def test_shapes(model, data):
 
 def test_prediction_goes_through_the_bottleneck(model, data):
     with torch.no_grad():
-        decoded = model.network_.decode(torch.as_tensor(model.transform(data.X), dtype=torch.float32)).numpy()
+        latent = torch.as_tensor(model.transform(data.X), dtype=torch.float32)
+        decoded = model.network_(latent, first=model.network_.bottleneck + 1).numpy()
     np.testing.assert_allclose(model.predict(data.X), decoded * model.y_scale_ + model.y_mean_, rtol=1e-4, atol=1e-4)
 
 
