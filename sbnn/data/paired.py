@@ -23,11 +23,15 @@ from sbnn.data.checks import (
 )
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.inputs import is_anndata
+from sbnn.data.plausible import check_given_once, check_outliers, warn_of_raw_counts
+from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.anndata import is_mudata, paired_parts
 from sbnn.data.readers.tables import read_tables
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+_CELLS_LOOKED_AT = 1000  # to tell how X was normalised
 
 
 def as_paired(data: Any) -> PairedData:
@@ -99,11 +103,17 @@ class PairedData:
     Raises
     ------
     ValueError
-        NaN or infinite values, rows or names that do not match, duplicate names, genes or outputs with one
-        constant value (genes only where there are outputs: a set of raw counts may hold genes that no cell
-        expresses), negative or fractional counts, labels of other cells, a malformed colour.
+        NaN or infinite values, or values beyond 1e15; rows or names that do not match, duplicate names, genes or
+        outputs with one constant value (genes only where there are outputs: a set of raw counts may hold genes that no
+        cell expresses), outputs that are genes of `X` alone, negative or fractional counts, labels of other cells, a
+        malformed colour.
     TypeError
         `X`, `Y` or `counts` that do not hold numbers, `labels` that are not a DataFrame.
+
+    Warns
+    -----
+    UserWarning
+        Where there are outputs: an `X` that looks like raw counts, a cell out of all proportion to the others.
     """
 
     X: np.ndarray
@@ -150,6 +160,10 @@ class PairedData:
         if Y.shape[1]:
             check_varies(X, "X", "gene", genes)
             check_varies(Y, "Y", "output", outputs)
+            check_outliers(X, "X", cells, genes)
+            check_outliers(Y, "Y", cells, outputs)
+            check_given_once(X, Y)
+            warn_of_raw_counts(X, "X", "log-transform it, or hand counts over as from_tables(..., counts=True)")
 
         labels = check_labels(self.labels, cells)
         counts = check_counts(self.counts, X.shape)
@@ -189,9 +203,26 @@ class PairedData:
         return self.Y.shape[1]
 
     @property
-    def cell_colors(self) -> np.ndarray:
-        """Colour of each cell's type, an array of ``"#RRGGBB"`` of shape (n_cells,)."""
-        return np.array([self.colors[cell_type] for cell_type in self.labels["type"]])
+    def library_size(self) -> float | None:
+        """Counts per cell that `X` is normalised to.
+
+        A model that is fitted to this data keeps it, and normalises the counts of new cells to it. None where `X` is
+        not log2(x + 1) of the normalised `counts`: without counts, or for a part of the genes, which do not add up.
+        """
+        if self.counts is None:
+            return None
+        cells = np.unique(np.linspace(0, self.n_cells - 1, _CELLS_LOOKED_AT).astype(int))
+        counts, X = self.counts[cells], self.X[cells]
+        totals = np.asarray(self.counts.sum(axis=1)).ravel()
+        with np.errstate(over="ignore"):
+            size = np.median((np.exp2(X, dtype=np.float64) - 1).sum(axis=1))
+        if not (np.isfinite(size) and size > 0 and totals.min() > 0):
+            return None
+        if np.isclose(size, np.median(totals), rtol=1e-5, atol=0):
+            size = np.median(totals)  # without the rounding of X
+        expected = log2p1(normalize_library_size(counts, size))
+        expected = expected.toarray() if sparse.issparse(expected) else expected
+        return float(size) if np.allclose(X, expected, rtol=1e-4, atol=1e-4) else None
 
     def __repr__(self) -> str:
         """Tell name, shape and fingerprint in one line."""

@@ -313,11 +313,6 @@ class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Z[:, self.constant_] = 0
         return Z
 
-    def inverse_transform(self, X):
-        """Put z-scores back into the units of the training data: float32 ndarray (n_cells, n_features)."""
-        check_is_fitted(self)
-        return self.scaler_.inverse_transform(check_array(X, dtype=np.float64)).astype(np.float32)
-
     def _dense(self, X, reset):
         X = validate_data(self, X, accept_sparse=_SPARSE, reset=reset, dtype=np.float64)
         return X.toarray() if sparse.issparse(X) else X

@@ -9,7 +9,8 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.fingerprint import fingerprint_arrays
-from sbnn.data.inputs import expression_table, output_names, output_table
+from sbnn.data.inputs import expression_table, new_cells, output_names, output_table
+from sbnn.data.paired import PairedData
 from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
 from sbnn.evaluation.identity import described
@@ -180,6 +181,7 @@ def r2_drops(model, X, Y, method="mean", n_repeats=10, random_state=0, baseline=
     if n_repeats < 1:
         raise ValueError(f"n_repeats: expected at least 1, got {n_repeats}")
     X, Y = _expression(model, X), output_table(X, Y)
+    _check_rows(X, Y)
     random = check_random_state(random_state)
     baseline = _baseline(model, X, baseline) if method == "mean" else None
     full = model.score(_as_fitted(model, X), Y)
@@ -254,6 +256,7 @@ def interpret(
     """
     table = output_table(X, Y)
     values, outputs = _expression(model, X), check_array(table, dtype=np.float64, ensure_2d=False, input_name="Y")
+    _check_rows(values, outputs)
     outputs = outputs.reshape(len(outputs), -1)
     kept = kept_genes(model)
     genes = getattr(model, "feature_names_in_", _numbered(values.shape[1])) if gene_names is None else gene_names
@@ -345,8 +348,8 @@ def kept_genes(model):
 def _expression(model, X):
     """Expression as float64, with the genes that the model was fitted to."""
     check_is_fitted(model)
-    if isinstance(X, ExpressionStream):
-        raise TypeError("X: every cell is looked at many times; give cells in memory, such as stream.rows(positions)")
+    if isinstance(X, PairedData | ExpressionStream):
+        return new_cells(model, X)
     table = expression_table(X)
     X = check_array(table, dtype=np.float64, input_name="X")
     seen = getattr(model, "feature_names_in_", None)
@@ -355,6 +358,11 @@ def _expression(model, X):
     if X.shape[1] != model.n_features_in_:
         raise ValueError(f"X: expected {model.n_features_in_} genes, as in the fit, got {X.shape[1]}")
     return X
+
+
+def _check_rows(X, Y):
+    if len(Y) != len(X):
+        raise ValueError(f"Y: expected {len(X)} rows, one for each cell of X, got {len(Y)}")
 
 
 def _as_fitted(model, X):

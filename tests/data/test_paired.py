@@ -50,7 +50,6 @@ def test_holds_what_the_contract_says(data):
         assert names.shape == (size,) and names.dtype.kind == "U"
     assert list(data.labels.index) == list(data.cell_names)
     assert data.counts.dtype.kind == "i"
-    assert data.cell_colors.tolist() == ["#FFFF00", "#B09FFF", "#FF00FF"] * 4
     assert data.sha256 == fingerprint_arrays(data.X, data.Y, data.counts)
 
 

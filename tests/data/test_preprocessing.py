@@ -220,7 +220,6 @@ def test_standardizer_is_the_population_z_score_of_the_training_cells(convert, r
     Z = scaler.transform(convert(test))
     assert Z.dtype == np.float32
     np.testing.assert_allclose(Z, (test - train.mean(axis=0)) / train.std(axis=0, ddof=0), atol=1e-6)
-    np.testing.assert_allclose(scaler.inverse_transform(Z), test, rtol=1e-6)
 
 
 def test_standardizer_names_constant_columns():

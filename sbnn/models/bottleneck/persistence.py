@@ -53,6 +53,7 @@ def save_model(model, path):
         "shapes": model.network_.shapes,
         "activation": model.network_.activation,
         "flat_output": model._flat_output,
+        "library_size": getattr(model, "library_size_", None),
         "output_names": list(model.output_names_),
         "feature_names_in": list(getattr(model, "feature_names_in_", [])),
         "history": model.history_.to_dict(orient="list"),
@@ -140,6 +141,7 @@ def _model(cls, header, tensors):
     if header["feature_names_in"]:
         model.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)
     model.output_names_ = np.array(header["output_names"], dtype=object)
+    model.library_size_ = header.get("library_size")
     model._flat_output = header["flat_output"]
     model.history_ = _history(header["history"])
     device = model._torch_device()

@@ -8,9 +8,9 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils import TransformerTags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.inputs import expression_table, output_table
+from sbnn.data.inputs import check_values, expression_table, library_size_of, new_cells, output_table
 from sbnn.metrics import pooled_r2
-from sbnn.models.base import GeneSelectionMixin
+from sbnn.models.base import GeneSelectionMixin, check_number
 
 
 class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -32,16 +32,19 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _validate(self, X, y):
         """Check X and y, remember their means, and return both centred in float64, Y two-dimensional."""
+        self.library_size_ = library_size_of(X)
+        table, outputs = expression_table(X), output_table(X, y)
         X, Y = validate_data(
             self,
-            expression_table(X),
-            output_table(X, y),
+            table,
+            outputs,
             dtype=np.float64,
             multi_output=True,
             y_numeric=True,
             ensure_min_samples=2,
         )
         Y = Y.astype(np.float64, copy=False)
+        check_values(X, Y, table, outputs)
         self.x_mean_, self.y_mean_ = X.mean(axis=0), Y.mean(axis=0)
         # Column order, because the solvers read and cut out single genes.
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
@@ -56,7 +59,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream of shape (n, p)
             Expression.
 
         Returns
@@ -64,7 +67,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ndarray of shape (n, q) or (n,), float64
         """
         check_is_fitted(self)
-        X = validate_data(self, expression_table(X), dtype=np.float64, reset=False)
+        X = new_cells(self, X)
         return X @ self.coef_.T + self.intercept_
 
     def score(self, X, y=None):
@@ -72,7 +75,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream of shape (n, p)
             Expression.
         y : array-like of shape (n, q) or (n,), or the name of a table in ``X.obsm``
             Measured outputs.
@@ -124,10 +127,10 @@ class LatentRegressor(LinearRegressor):
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream of shape (n, p)
             Expression.
         y : array-like of shape (n, q) or (n,), or the name of a table in ``X.obsm``
-            Outputs.
+            Outputs; those of a PairedData by default.
 
         Returns
         -------
@@ -198,7 +201,7 @@ class LatentRegressor(LinearRegressor):
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream of shape (n, p)
             Expression.
 
         Returns
@@ -207,36 +210,9 @@ class LatentRegressor(LinearRegressor):
             ``(X - x_mean_) @ encoder_``: the mean of the training cells lies in the origin.
         """
         check_is_fitted(self)
-        X = validate_data(self, expression_table(X), dtype=np.float64, reset=False)
+        X = new_cells(self, X)
         return (X - self.x_mean_) @ self.encoder_
 
     def fit_transform(self, X, y=None):
         """Fit, then map the training cells into the latent space, shape (n, rank)."""
         return self.fit(X, y).transform(X)
-
-
-def check_number(name, value, kind, low, high=np.inf):
-    """Refuse a parameter that is not a finite number of this kind within [low, high], naming it.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    value : object
-        What the user gave.
-    kind : type
-        ``numbers.Integral`` or ``numbers.Real``.
-    low, high : float
-        Bounds, both allowed themselves unless infinite.
-
-    Raises
-    ------
-    TypeError
-        If `value` is not a number of this kind.
-    ValueError
-        If it is out of bounds, NaN or infinite.
-    """
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{name} must be of type {kind.__name__}, got {value!r}")
-    if not (low <= value <= high and np.isfinite(value)):
-        raise ValueError(f"{name} must be a finite number in [{low}, {high}], got {value}")

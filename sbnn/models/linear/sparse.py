@@ -16,7 +16,8 @@ from scipy.linalg import qr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
-from sbnn.models.linear.base import LatentRegressor, SparseCoefficients, check_number
+from sbnn.models.base import check_number
+from sbnn.models.linear.base import LatentRegressor, SparseCoefficients
 from sbnn.models.linear.per_feature import glmnet_elastic_net
 from sbnn.models.linear.reduced_rank import ridge_reduced_rank, with_positive_peaks
 
