@@ -282,3 +282,31 @@ def _named(matrix, cells, genes):
 
 def _dense(matrix):
     return matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)
+
+
+def as_paired(data):
+    """Take what holds two measurements of the same cells, in any of the usual forms.
+
+    Parameters
+    ----------
+    data : PairedData, tuple (X, Y), AnnData or MuData
+        Arrays or DataFrames; outputs of an AnnData in ``obsm["outputs"]`` (see `PairedData.from_anndata` for others).
+
+    Returns
+    -------
+    PairedData
+
+    Raises
+    ------
+    TypeError
+        Something else; a stream too, which is read block by block and cannot be cut into folds.
+    """
+    if isinstance(data, PairedData):
+        return data
+    if is_anndata(data) or is_mudata(data):
+        return PairedData.from_anndata(data)
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return PairedData(*data)
+    raise TypeError(
+        f"data: expected PairedData, a pair (X, Y), an AnnData or a MuData, all in memory, got {type(data).__name__}"
+    )

@@ -22,44 +22,15 @@ from sbnn.data.checks import (
     positions,
 )
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
-from sbnn.data.inputs import is_anndata
 from sbnn.data.plausible import check_given_once, check_outliers, warn_of_raw_counts
 from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.data.readers.anndata import is_mudata, paired_parts
+from sbnn.data.readers.anndata import paired_parts
 from sbnn.data.readers.tables import read_tables
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 _CELLS_LOOKED_AT = 1000  # to tell how X was normalised
-
-
-def as_paired(data: Any) -> PairedData:
-    """Take what holds two measurements of the same cells, in any of the usual forms.
-
-    Parameters
-    ----------
-    data : PairedData, tuple (X, Y), AnnData or MuData
-        Arrays or DataFrames; outputs of an AnnData in ``obsm["outputs"]`` (see `PairedData.from_anndata` for others).
-
-    Returns
-    -------
-    PairedData
-
-    Raises
-    ------
-    TypeError
-        Something else; a stream too, which is read block by block and cannot be cut into folds.
-    """
-    if isinstance(data, PairedData):
-        return data
-    if is_anndata(data) or is_mudata(data):
-        return PairedData.from_anndata(data)
-    if isinstance(data, tuple | list) and len(data) == 2:
-        return PairedData(*data)
-    raise TypeError(
-        f"data: expected PairedData, a pair (X, Y), an AnnData or a MuData, all in memory, got {type(data).__name__}"
-    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

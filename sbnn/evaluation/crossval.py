@@ -15,7 +15,7 @@ from joblib import Parallel, delayed
 from sklearn.model_selection import ParameterGrid
 from tqdm.auto import tqdm
 
-from sbnn.data.paired import as_paired
+from sbnn.data.inputs import as_paired
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import check_scaling, folds_of, source_arrays, split_fold
 from sbnn.evaluation.identity import configured, fit_key
@@ -50,7 +50,7 @@ def cross_validate(
         optional: ``path_parameter`` with ``fit_path``, and ``is_trained_together`` with ``fit_together``, which fits
         several models at once.
     data : PairedData, tuple (X, Y), AnnData or MuData
-        See `sbnn.data.paired.as_paired`.
+        See `sbnn.data.inputs.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
         Positions of the cells; see `sbnn.evaluation.folds.folds_of`. `paper_folds` by default.
     param_grid : dict of lists or list of dicts, optional

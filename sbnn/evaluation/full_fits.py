@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.paired import as_paired
+from sbnn.data.inputs import as_paired
 from sbnn.determinism import reproducible
 from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import load_or_compute

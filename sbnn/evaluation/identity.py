@@ -51,7 +51,8 @@ def version_of(model, n_cells):
     Parameters
     ----------
     model : estimator
-        Has a method ``algorithm_version`` where the algorithm has ever changed.
+        Has ``algorithm_version``, a number or a method that takes the number of cells, where the algorithm has ever
+        changed.
     n_cells : int
         That it is fitted to: some changes concern few cells only.
 
@@ -60,7 +61,8 @@ def version_of(model, n_cells):
     int
         1 for the first.
     """
-    return model.algorithm_version(n_cells) if hasattr(model, "algorithm_version") else 1
+    version = getattr(model, "algorithm_version", 1)
+    return version(n_cells) if callable(version) else version
 
 
 def fit_key(data, model, fold, scaling, known=None, batched=None):

@@ -11,7 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
-from sbnn.data.paired import as_paired
+from sbnn.data.inputs import as_paired
 from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import zscored

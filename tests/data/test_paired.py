@@ -6,7 +6,8 @@ import pytest
 from scipy import sparse
 
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_files, fingerprint_parameters
-from sbnn.data.paired import PairedData, as_paired
+from sbnn.data.inputs import as_paired
+from sbnn.data.paired import PairedData
 from sbnn.data.streams import ExpressionStream
 
 N, P, Q = 12, 5, 3

@@ -6,7 +6,7 @@ import pytest
 from made_up import assert_tidy
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import ExpressionStream, LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression, results
+from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression, results
 from sbnn.evaluation.interpretation import (
     completeness_gap,
     finite_differences,
@@ -132,12 +132,6 @@ def test_drop_is_the_score_with_the_gene_minus_that_without(network, rng):
     np.testing.assert_array_equal(permuted, r2_drops(model, X, Y, "permute", n_repeats=3))
     assert not np.array_equal(permuted, r2_drops(model, X, Y, "permute", n_repeats=3, random_state=1))
     assert np.corrcoef(drops, permuted)[0, 1] > 0.5
-
-
-def test_a_stream_is_refused_in_a_sentence(network):
-    model, X, Y = network
-    with pytest.raises(TypeError, match=r"X: every cell is looked at many times; give cells in memory"):
-        interpret(model, ExpressionStream(np.asarray(X)), Y)
 
 
 @pytest.fixture(scope="module")

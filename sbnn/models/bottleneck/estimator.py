@@ -168,14 +168,29 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         self.device = device
         self.verbose = verbose
 
-    @property
-    def algorithm_version(self):
-        """Version of the algorithm that the parameters ask for, an int.
+    def algorithm_version(self, n_cells):
+        """Version of the algorithm that the parameters ask for.
 
         Raised whenever the same parameters give other numbers on the same data, so that what an older version has
         computed is not taken for what this one would.
+
+        Parameters
+        ----------
+        n_cells : int
+            Training cells: some changes concern few of them only.
+
+        Returns
+        -------
+        int
         """
-        return self._protocol().algorithm_version(self)
+        return self._protocol().algorithm_version(self, n_cells)
+
+    def decisive_params(self):
+        """Parameters with the settings that None stands for, so that stored results name them; dict."""
+        params = self.get_params()
+        if self.protocol == "distilled":
+            params["distillation"] = self.distillation or DistilledSettings()
+        return params
 
     def fit(self, X, y=None, eval_set=None):
         """Train the network and choose its genes.

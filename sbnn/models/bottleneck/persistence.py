@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import warnings
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -30,10 +31,12 @@ ENTRIES = {
     "shapes": list,
     "activation": str,
     "flat_output": bool,
+    "library_size": float | None,
     "output_names": list,
     "feature_names_in": list,
     "history": dict,
 }
+SINCE_CHECKSUM = {"sha256", "library_size"}  # entries that older files lack
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch knows others, some of which hold no numbers
 MOST_THREADS = 1024
 UNSET = "0" * 64  # the checksum while it is computed
@@ -53,7 +56,7 @@ def save_model(model, path):
         "shapes": model.network_.shapes,
         "activation": model.network_.activation,
         "flat_output": model._flat_output,
-        "library_size": getattr(model, "library_size_", None),
+        "library_size": None if (size := getattr(model, "library_size_", None)) is None else float(size),
         "output_names": list(model.output_names_),
         "feature_names_in": list(getattr(model, "feature_names_in_", [])),
         "history": model.history_.to_dict(orient="list"),
@@ -93,8 +96,11 @@ def _parts(content):
     if not isinstance(header, dict) or header.get("format") not in known:
         found = header.get("format") if isinstance(header, dict) else None
         raise ValueError(f"it has the format {str(found)[:40]!r}, expected one of {known}")
-    entries = ENTRIES.keys() - ({"sha256"} if header["format"] == FORMAT_WITHOUT_CHECKSUM else set())
-    wrong = sorted(header.keys() ^ entries) or [name for name in entries if type(header[name]) is not ENTRIES[name]]
+    entries = ENTRIES.keys() - (SINCE_CHECKSUM if header["format"] == FORMAT_WITHOUT_CHECKSUM else set())
+    wrong = sorted(header.keys() ^ entries)
+    wrong = wrong or [
+        name for name in entries if type(header[name]) not in (get_args(ENTRIES[name]) or [ENTRIES[name]])
+    ]
     if wrong:
         raise ValueError(f"its header lacks these entries, should not have them, or has another type: {wrong[:20]}")
     if "sha256" in header and header["sha256"] != _checksum(content):
@@ -131,6 +137,8 @@ def _model(cls, header, tensors):
             len(header[name]) in lengths and all(isinstance(text, str) for text in header[name]),
             f"{name}: expected a name for each",
         )
+    size = header.get("library_size")
+    _require(size is None or 0 < size < np.inf, f"library_size: expected counts per cell, got {size}")
     _require(header["activation"] in ACTIVATIONS, f"activation: expected one of {sorted(ACTIVATIONS)}")
     _require(not header["flat_output"] or n_outputs == 1, f"flat_output: there are {n_outputs} outputs")
 

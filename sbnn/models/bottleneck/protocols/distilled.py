@@ -36,7 +36,7 @@ LIMITS_INPUTS = True
 HIDDEN_LAYERS = (64, 64, 64)
 
 
-def algorithm_version(settings):
+def algorithm_version(settings, n_cells):
     """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`."""
     return 1
 
