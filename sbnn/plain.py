@@ -4,6 +4,7 @@ Nothing here can run code, and nothing trusts a file: a pickle is read by a loop
 imports or calls, and arrays grow only to the size that their shape and the size of the file allow.
 """
 
+import io
 import math
 import pickletools
 import zlib
@@ -23,6 +24,21 @@ LITERALS = {
 }
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 EMPTY = {"EMPTY_LIST": list, "EMPTY_DICT": dict}
+OTHERS = {
+    "PROTO",
+    "FRAME",
+    "MARK",
+    "APPEND",
+    "APPENDS",
+    "SETITEM",
+    "SETITEMS",
+    "MEMOIZE",
+    "BINGET",
+    "LONG_BINGET",
+    "STOP",
+}
+ALLOWED = LITERALS | CONSTANTS.keys() | EMPTY.keys() | OTHERS
+INSTRUCTIONS = {op.code.encode("latin-1"): op for op in pickletools.opcodes}
 
 
 def encode(value, where, depth=0):
@@ -225,8 +241,7 @@ def read_pickle(content):
     """
     stack, marks, memo = [], [], []
     try:
-        for opcode, argument, at in pickletools.genops(content):
-            name = opcode.name
+        for name, argument, at in _instructions(content):
             if name in LITERALS:
                 stack.append(argument)
             elif name in CONSTANTS:
@@ -249,13 +264,26 @@ def read_pickle(content):
                 if type(memo[argument]) not in (str, bytes):
                     raise ValueError(f"it uses a {type(memo[argument]).__name__} twice (byte {at})")
                 stack.append(memo[argument])
-            elif name not in ("PROTO", "FRAME", "STOP"):
-                raise ValueError(f"its pickle instruction {name} (byte {at}) could run code, or is not needed for data")
     except IndexError:
         raise ValueError(f"its pickle instruction {name} (byte {at}) has nothing to work on") from None
     if len(stack) != 1 or marks or at + 1 != len(content):
         raise ValueError(f"it goes on after its end (byte {at})")
     return stack[0]
+
+
+def _instructions(content):
+    """Names, arguments and places of the instructions of a pickle, up to the first STOP."""
+    reader, name = io.BytesIO(content), None
+    while name != "STOP":
+        at = reader.tell()
+        instruction = INSTRUCTIONS.get(reader.read(1))
+        if instruction is None:
+            raise ValueError(f"it is no pickle, or truncated (byte {at})")
+        name = instruction.name
+        if name not in ALLOWED:
+            raise ValueError(f"its pickle instruction {name} (byte {at}) could run code, or is not needed for data")
+        # The lengths of frames do not matter here; a length that is used is compared with what is left of the file.
+        yield name, instruction.arg and instruction.arg.reader(reader), at
 
 
 def _extend(stack, start):

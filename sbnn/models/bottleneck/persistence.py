@@ -6,6 +6,7 @@ entry has the type, shape and range that a fitted model has, or it is refused.
 
 import hashlib
 import json
+import math
 import re
 import warnings
 from typing import get_args
@@ -110,7 +111,7 @@ def _parts(content):
 
 def _header_range(content):
     """Bytes of a safetensors file in which its header is."""
-    return 8, 8 + int.from_bytes(content[:8], "little")
+    return 8, min(8 + int.from_bytes(content[:8], "little"), len(content))
 
 
 def _with_checksum(content, checksum):
@@ -209,7 +210,8 @@ def _require_tensors(tensors, shapes):
     _require((support.view(torch.uint8) <= 1).all(), "support_: expected truth values")
     _require(support.sum() == shapes[0][0], f"support_: expected {shapes[0][0]} genes, got {support.sum()}")
     _require((tensors["gene_norms_"] >= 0).all(), "gene_norms_: expected numbers >= 0")
-    _require((tensors["x_min_"] <= tensors["x_max_"]).all(), "x_min_: expected numbers that are not above x_max_")
+    low, high = tensors["x_min_"], tensors["x_max_"]
+    _require(((low <= high) & (low < math.inf) & (high > -math.inf)).all(), "x_min_: expected limits below x_max_")
     # A model that was fitted to a stream knows the scales of its own genes only; the others are 0.
     _require((x_scale >= 0).all() and (x_scale[support] > 0).all(), "x_scale_: expected positive numbers")
     _require((tensors["y_scale_"] > 0).all(), "y_scale_: expected positive numbers")

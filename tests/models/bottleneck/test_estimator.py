@@ -1,5 +1,4 @@
 import copy
-import json
 import pickle
 
 import numpy as np
@@ -163,43 +162,13 @@ def test_gene_names_without_a_table(model, data):
         model.get_feature_names_out(["a", "b", "c"])
 
 
-@pytest.mark.parametrize("way", ["safetensors", "pickle", "copy"])
-def test_a_saved_model_predicts_the_same(model, data, tmp_path, way):
-    if way == "safetensors":
-        again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
-        pd.testing.assert_frame_equal(again.history_, model.history_)
-        assert again.get_params() == model.get_params()
-    else:
-        again = pickle.loads(pickle.dumps(model)) if way == "pickle" else copy.deepcopy(model)
+@pytest.mark.parametrize("way", ["pickle", "copy"])
+def test_a_copy_predicts_the_same(model, data, way):
+    again = pickle.loads(pickle.dumps(model)) if way == "pickle" else copy.deepcopy(model)
     for method in ("predict", "transform", "reconstruct_genes"):
         np.testing.assert_array_equal(getattr(again, method)(data.X), getattr(model, method)(data.X))
     np.testing.assert_array_equal(again.get_feature_names_out(), model.get_feature_names_out())
     assert again.score(data.X, data.Y) == model.score(data.X, data.Y)
-
-
-def test_saved_vector_outputs_and_names(data, tmp_path):
-    frame = pd.DataFrame(data.X, data.cell_names, data.gene_names)
-    model = SparseBottleneckRegressor(**QUICK).fit(frame, data.Y[:, 0])
-    again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
-    np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
-    assert again.predict(frame).ndim == 1
-    assert again.feature_names_in_.tolist() == data.gene_names.tolist()
-
-
-def test_foreign_model_files_are_refused(model, tmp_path):
-    path = model.save(tmp_path / "m.safetensors")
-    whole = path.read_bytes()
-    for content in (whole[: len(whole) // 2], b"not a model", pickle.dumps({"a": 1})):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match="not a model of sbnn"):
-            SparseBottleneckRegressor.load(path)
-    from safetensors.torch import save
-
-    path.write_bytes(save({"x": torch.zeros(1)}, {"sbnn": json.dumps({"format": "sbnn-model-0"})}))
-    with pytest.raises(ValueError, match="format 'sbnn-model-0', expected"):
-        SparseBottleneckRegressor.load(path)
-    with pytest.raises(FileNotFoundError):
-        SparseBottleneckRegressor.load(tmp_path / "missing")
 
 
 @pytest.mark.parametrize(
