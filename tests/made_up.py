@@ -16,9 +16,8 @@ PUBLISHED = [
 
 def history(rng, epochs, pretraining, level):
     """Table as `SparseBottleneckRegressor.history_`."""
-    names = ["pretraining", "frozen", "unfrozen", "fine-tuning"] if pretraining else ["straight", "unfrozen"]
-    names = names if pretraining else [*names, "fine-tuning"]
-    counts = epochs if pretraining else epochs[1:]
+    names = ["pretraining", "frozen", "unfrozen", "fine-tuning"] if pretraining else ["unfrozen", "fine-tuning"]
+    counts = epochs if pretraining else (epochs[1] + epochs[2], epochs[3])
     stages = np.repeat(names, counts)
     n = len(stages)
     classify = stages == "pretraining"

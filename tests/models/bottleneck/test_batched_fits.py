@@ -105,7 +105,7 @@ def test_members_may_have_more_or_fewer_clusters_or_none(data, folds, ensembles)
     with pytest.warns(UserWarning, match="fewer than two clusters"):
         at_once = validated(small(), data, folds, {"random_state": [0]}, batched=True)
     assert ensembles == [4]
-    assert {table.stage[0] for table in at_once.history[0]} == {"pretraining", "straight"}
+    assert {table.stage[0] for table in at_once.history[0]} == {"pretraining", "unfrozen"}
     assert_close(alone, at_once)
 
 

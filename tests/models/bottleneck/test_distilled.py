@@ -14,6 +14,7 @@ from sbnn import (
     paper_folds,
     simulate_patchseq,
 )
+from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import distilled
@@ -31,6 +32,13 @@ SHORT = DistilledSettings(  # trains for a moment only
     steps_of_teachers=40,
     steps_of_student=150,
 )
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads cost more than they gain on such small matrices."""
+    with reproducible(1):
+        yield
 
 
 def short(**params):
@@ -234,3 +242,118 @@ def test_the_weight_is_that_of_the_least_error_but_for_few_cells(rng):
     assert distilled._weight_of_second(first, 3 * first, 100) == pytest.approx(0, abs=0.001)
     assert distilled._weight_of_second(first[:0], second[:0], 100) == 0.5
     assert 0.3 < distilled._weight_of_second(first[:100], second[:100], 100) < 0.4
+
+
+# -- what each part of the protocol is trained on ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("train", [distilled._network_without, distilled._forest_without])
+def test_no_teacher_sees_the_part_that_it_is_judged_on(train):
+    """Outputs that are noise cannot be predicted better than by their mean, unless they were seen."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(120, 8, generator=generator), torch.randn(120, 3, generator=generator)
+    parts = torch.arange(120).tensor_split(3)
+    settings = DistilledSettings(n_teachers=3, steps_of_teachers=150)
+    if train is distilled._network_without:
+        new = partial(BottleneckNetwork, 8, 3, 4, (32, 32), "silu", generator=generator)
+        fits = [train(parts, new, x, y, generator, settings, part, 0.1) for part in range(3)]
+    else:
+        fits = [train(parts, x, y, np.random.RandomState(0), settings, part) for part in range(3)]
+    errors = [residual.square().sum() / y[parts[part]].square().sum() for part, (_, residual) in enumerate(fits)]
+    assert min(errors) > 0.95
+    if train is distilled._forest_without:
+        seen = [y[parts[1]] - torch.as_tensor(fit.predict(x[parts[1]].numpy())) for fit, _ in fits]
+        error = [float(residual.square().sum() / y[parts[1]].square().sum()) for residual in seen]
+        assert max(error[0], error[2]) < 0.7, "the other parts are what it is grown on"
+
+
+def student(x, y, noise, labelled, settings=DEFAULT, n_steps=400):
+    """A small network trained as the student is, and its history."""
+    generator = torch.Generator().manual_seed(0)
+    network = BottleneckNetwork(x.shape[1], y.shape[1], 2, (16, 16), "silu", generator=generator)
+    history = distilled.train_with_noise(
+        network, x, y, noise, generator, settings, n_steps=n_steps, learning_rate=1e-2, labelled=labelled
+    )
+    return network, history
+
+
+def cells(n=512, p=1):
+    return torch.randn(n, p, generator=torch.Generator().manual_seed(1))
+
+
+def test_measured_cells_count_beside_labelled_ones():
+    """128 measured cells of weight 1/2 that say 1, and 256 labelled ones that say 0: the best answer is 64 / 320."""
+    x = cells()
+    network, _ = student(x, torch.ones(512, 1), 0.0, (x, torch.zeros(512, 1)))
+    with torch.no_grad():
+        assert float(network(x).mean()) == pytest.approx(0.2, abs=0.02)
+    heavy = DistilledSettings(weight_of_measured=2.0)
+    network, _ = student(x, torch.ones(512, 1), 0.0, (x, torch.zeros(512, 1)), heavy)
+    with torch.no_grad():
+        assert float(network(x).mean()) == pytest.approx(0.5, abs=0.03)
+
+
+def test_noise_on_measured_cells_smooths_the_student():
+    """Least squares on inputs with noise of SD s has the slope 1 / (1 + s^2)."""
+    x = cells()
+    alone = DistilledSettings(weight_of_measured=1e4)  # nothing but the measured cells count
+    slopes = []
+    for noise in (0.0, 1.0):
+        network, _ = student(x, x, noise, (x, x), alone)
+        with torch.no_grad():
+            slopes.append(float((network(x) * x).sum() / x.square().sum()))
+    assert slopes[0] == pytest.approx(1, abs=0.03) and slopes[1] == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_student_gets_the_measured_cells_and_the_noise_of_its_teacher(data, monkeypatch):
+    calls, teachers = [], []
+    train, init = distilled.train_with_noise, distilled.Teacher.__init__
+
+    def watched(network, x, target, noise, generator, distillation, **options):
+        if "labelled" in options:
+            calls.append((x, target, noise, options["labelled"]))
+        return train(network, x, target, noise, generator, distillation, **options)
+
+    def kept(teacher, *arguments):
+        teachers.append(teacher)
+        init(teacher, *arguments)
+
+    monkeypatch.setattr(distilled, "train_with_noise", watched)
+    monkeypatch.setattr(distilled.Teacher, "__init__", kept)
+    model = fit(data)
+    ([(x, target, noise, (made, labels))], [teacher]) = calls, teachers
+    assert noise == teacher.noise > 0
+    scaled = (data.X - model.x_mean_) / model.x_scale_
+    np.testing.assert_allclose(x, scaled[:, model.get_support()], atol=1e-5)
+    np.testing.assert_allclose(target, (data.Y - model.y_mean_) / model.y_scale_, atol=1e-5)
+    assert len(made) == SHORT.n_augmented
+    assert torch.equal(labels, teacher.predict(made))
+
+
+def test_the_last_row_of_the_history_is_of_the_steps_that_are_left():
+    x = cells(p=3)
+    labelled = (x, x[:, :1])
+    rows = {
+        every: student(x, x[:, :1], 0.5, labelled, DistilledSettings(recorded_every=every), 250)[1]
+        for every in (50, 100, 250, 300)
+    }
+    assert [len(rows[every]) for every in rows] == [5, 3, 1, 1]
+    assert rows[100][-1] == rows[50][-1], "50 steps are left of 250"
+    assert rows[100][0]["loss"] == pytest.approx((rows[50][0]["loss"] + rows[50][1]["loss"]) / 2)
+    assert rows[250] == rows[300]
+
+
+def test_of_few_genes_those_are_kept_that_sum_up_others():
+    """Six genes drive the outputs and a seventh is nearly their sum: alone it says most, though they matter more."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(300, 40))
+        X[:, 6] = X[:, :6].sum(1) + 0.8 * rng.normal(size=300)
+        Y = X[:, :6] @ rng.uniform(0.5, 1, size=(6, 4)) + 0.5 * rng.normal(size=(300, 4))
+        x, y = (torch.as_tensor(((a - a.mean(0)) / a.std(0)).astype(np.float32)) for a in (X, Y))
+        for n_genes in (1, 2):
+            kept = [
+                distilled.choose_genes(x, y, n_genes, np.random.RandomState(0), settings)
+                for settings in (DEFAULT, DistilledSettings(fewest_relevant=1))
+            ]
+            assert 6 in kept[0] and 6 not in kept[1]

@@ -122,7 +122,7 @@ def test_history_has_every_stage(model):
 
 def test_straight_and_wide_variants(data):
     straight = SparseBottleneckRegressor(**QUICK, pretraining=False, n_components=11).fit(data.X, data.Y)
-    assert straight.history_.stage.unique().tolist() == ["straight", "unfrozen", "fine-tuning"]
+    assert straight.history_.stage.unique().tolist() == ["unfrozen", "fine-tuning"]
     assert straight.transform(data.X).shape[1] == 11
 
 
@@ -233,7 +233,7 @@ def test_a_constant_gene_warns_and_is_never_kept(data):
 def test_too_few_cells_for_clusters_trains_straight(data):
     with pytest.warns(UserWarning, match="the pretraining is left out"):
         model = SparseBottleneckRegressor(**QUICK).fit(data.X[:15], data.Y[:15])
-    assert model.history_.stage.unique().tolist() == ["straight", "unfrozen", "fine-tuning"]
+    assert model.history_.stage.unique().tolist() == ["unfrozen", "fine-tuning"]
 
 
 def test_a_parameter_that_the_protocol_does_not_use_is_named(data):

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.cluster import KMeans
 
 from sbnn.determinism import reproducible
 from sbnn.models.bottleneck.network import BottleneckNetwork
-from sbnn.models.bottleneck.protocols.paper import cluster_outputs, paper_stages
+from sbnn.models.bottleneck.protocols.paper import cluster_outputs, paper_stages, pretraining_cells
 from sbnn.models.bottleneck.training import Stage, Trainer
 
 
@@ -25,8 +26,17 @@ def test_paper_stages_follow_the_publication():
     assert frozen.frozen == 2 and frozen.learning_rate == 1e-4 and frozen.group_lasso == 0
     assert unfrozen.frozen == 0 and unfrozen.learning_rate == 5e-5 and unfrozen.group_lasso == 0.1
     assert finetuning.n_genes == 25 and finetuning.group_lasso == 0 and finetuning.learning_rate == 5e-5
-    straight = paper_stages(pretraining=False)
-    assert [s.frozen for s in straight] == [0, 0, 0] and not any(s.classify for s in straight)
+
+
+def test_the_straight_variant_follows_the_publication():
+    """One optimiser for 100 epochs at the full rate, under the lasso; the pruning, and 100 epochs at half of it."""
+    assert paper_stages(pretraining=False) == (
+        Stage("unfrozen", 100, 1e-4, group_lasso=0.1),
+        Stage("fine-tuning", 100, 5e-5, n_genes=25),
+    )
+    regression, finetuning = paper_stages(0.3, 7, False, epochs=(1, 2, 3, 4), learning_rate=1e-2)
+    assert (regression.epochs, finetuning.epochs) == (5, 4)
+    assert (regression.group_lasso, regression.learning_rate) == (0.3, 1e-2)
 
 
 def reference_training(network, generator, x, y, stage, batch_size=32, weight_decay=1e-10):
@@ -119,6 +129,22 @@ def test_clusters_of_outputs():
     assert set(found[labels == 2]) == {-1}, "a cluster of 4 cells is dropped"
     assert len(set(found[labels == 0])) == 1 and len(set(found[labels == 1])) == 1
     assert sorted(set(found)) == [-1, 0, 1]
+
+
+def test_clusters_are_the_best_of_many_starts():
+    """Without clusters in the outputs every start of k-means ends elsewhere, and one alone is hardly ever the best."""
+    for seed in range(3):
+        Y = np.random.default_rng(seed).uniform(size=(400, 3))
+        starts = [KMeans(20, n_init=1, random_state=100 + i).fit(Y).inertia_ for i in range(20)]
+        labels = cluster_outputs(Y, min_cells=1, random_state=seed)
+        assert sum(len(Y[labels == k]) * Y[labels == k].var(0).sum() for k in range(20)) < np.quantile(starts, 0.1)
+
+
+def test_pretraining_trains_on_sixty_of_a_hundred_labelled_cells():
+    labels = np.repeat([0, -1, 1], [70, 20, 30])
+    train, watched = pretraining_cells(labels, np.random.RandomState(0))
+    assert (len(train), len(watched)) == (60, 40)
+    np.testing.assert_array_equal(np.sort(np.append(train, watched)), np.flatnonzero(labels >= 0))
 
 
 def test_fewer_clusters_where_there_is_less():
