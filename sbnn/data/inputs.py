@@ -47,7 +47,7 @@ def expression_table(X):
     if is_mudata(X) or is_anndata(X):
         X = _named(_dense(_matrix(X)), X.obs_names, X.var_names)
     elif sparse.issparse(X):
-        X = X.toarray()
+        X = _dense(X)
     if isinstance(X, pd.DataFrame) and not X.columns.is_unique:
         repeated = list(X.columns[X.columns.duplicated()].unique()[:5])
         raise ValueError(f"X: gene names must be unique, these repeat: {repeated}")
@@ -281,7 +281,7 @@ def _named(matrix, cells, genes):
 
 
 def _dense(matrix):
-    return matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)
+    return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)
 
 
 def as_paired(data):

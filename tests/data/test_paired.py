@@ -8,6 +8,7 @@ from scipy import sparse
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_files, fingerprint_parameters
 from sbnn.data.inputs import as_paired
 from sbnn.data.paired import PairedData
+from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.streams import ExpressionStream
 
 N, P, Q = 12, 5, 3
@@ -282,6 +283,35 @@ def test_changed_anndata_does_not_keep_the_fingerprint(data):
     changed = PairedData.from_anndata(adata)
     assert changed.sha256 == fingerprint_arrays(changed.X, changed.Y, changed.counts) != data.sha256
     assert PairedData.from_anndata(data.to_anndata()[:6]).n_cells == 6
+
+
+def test_the_library_size_is_known_where_expression_was_made_of_the_counts():
+    counts = np.random.default_rng(0).poisson(30, (N, P))
+    X, totals = log2p1(normalize_library_size(counts)), counts.sum(1)
+    for form in (np.asarray, sparse.csr_matrix):
+        data = PairedData(**arguments(X=X, counts=form(counts)))
+        assert data.library_size == np.median(totals)
+        assert data.subset(cells=[0, 5, 7]).library_size == pytest.approx(np.median(totals), rel=1e-5)
+        assert data.subset(genes=[0, 1, 2]).library_size is None  # some genes do not add up to it
+        assert dataclasses.replace(data, X=X + 0.1).library_size is None
+        assert dataclasses.replace(data, X=X - X.mean(0)).library_size is None
+        assert dataclasses.replace(data, counts=None).library_size is None
+    of_ten_thousand = log2p1(normalize_library_size(counts, 1e4))
+    assert PairedData(**arguments(X=of_ten_thousand, counts=counts)).library_size == pytest.approx(1e4, rel=1e-5)
+    assert PairedData.from_anndata(data.to_anndata()).library_size == data.library_size
+
+
+def test_slips_in_values_are_told():
+    counts = np.random.default_rng(0).poisson(30, (N, P))
+    with pytest.warns(UserWarning, match="X looks like raw counts .* hand counts over as from_tables"):
+        PairedData(**arguments(X=counts))
+    with pytest.raises(ValueError, match="X: 1e.30 of cell 'c2', column 'Gene1' is beyond"):
+        PairedData(**arguments(**with_value("X", 1e30)))
+    with pytest.warns(UserWarning, match="Y: 1e.08 of cell 'c2', column 'Tau' is more than"):
+        PairedData(**arguments(**with_value("Y", 1e8)))
+    X = arguments()["X"]
+    with pytest.raises(ValueError, match="the expression seems to have been given again as outputs"):
+        PairedData(X, X)
 
 
 def test_foreign_anndata():

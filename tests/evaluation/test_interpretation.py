@@ -6,7 +6,7 @@ import pytest
 from made_up import assert_tidy
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression, results
+from sbnn import ExpressionStream, LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression, results
 from sbnn.evaluation.interpretation import (
     completeness_gap,
     finite_differences,
@@ -224,3 +224,18 @@ def test_wrong_figure_input_is_named(record):
         effect_map(record, genes=["no gene"])
     with pytest.raises(TypeError, match="record: expected a record of an interpretation, got dict"):
         effect_map({})
+
+
+def test_outputs_of_another_number_of_cells_are_refused(data):
+    model = LeaveOneOutRidge().fit(data.X, data.Y)
+    for ask in (interpret, r2_drops):
+        with pytest.raises(ValueError, match="Y: expected 120 rows, one for each cell of X, got 119"):
+            ask(model, data.X, data.Y[:-1])
+
+
+def test_counts_of_new_cells_are_normalised_as_the_training_cells_were(data):
+    model = LeaveOneOutRidge().fit(data)
+    stream = ExpressionStream(3 * data.counts[:40], data.gene_names, counts=True)
+    baseline = data.X.mean(0)
+    shares = integrated_gradients(model, stream, baseline)
+    np.testing.assert_allclose(shares, integrated_gradients(model, data.X[:40], baseline), rtol=1e-4, atol=1e-4)

@@ -313,7 +313,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         random = check_random_state(self.random_state)
         cells = np.sort(random.choice(len(stream), min(len(stream), distillation.most_cells), replace=False))
         sample, targets = stream.rows(cells), np.asarray(y[cells], dtype=np.float64).reshape(len(cells), -1)
-        self._learn_scales(sample, targets)
+        self._learn_scales(sample, targets, f"the {len(cells)} cells that genes are chosen on")
         device = self._torch_device()
         with reproducible(self.n_threads):
             x, target = self._scaled_inputs(sample, device), self._scaled_outputs(targets, device)
@@ -529,7 +529,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             raise ValueError(f"device: {self.device!r} was asked for, but torch sees no CUDA device")
         return device
 
-    def _learn_scales(self, X, Y):
+    def _learn_scales(self, X, Y, cells="the training cells"):
         self.x_mean_, self.y_mean_ = X.mean(0, dtype=np.float64), Y.mean(0)
         # Some genes at a time: numpy keeps all deviations in double precision.
         some = np.array_split(X, max(1, X.shape[1] // 64), axis=1)
@@ -539,7 +539,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         if constant.any():
             names = getattr(self, "feature_names_in_", np.array([f"x{i}" for i in range(X.shape[1])]))[constant]
             warnings.warn(
-                f"{constant.sum()} gene(s) are constant over the training cells and cannot predict anything: "
+                f"{constant.sum()} gene(s) are constant over {cells} and cannot predict anything: "
                 f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}",
                 stacklevel=3,
             )

@@ -348,6 +348,31 @@ def test_excel_sheets_that_are_no_table_are_named(workbook, tables, sheets, merg
         PairedData.from_tables(tables[0], workbook(sheets, merged))
 
 
+def test_excel_formulas_that_were_never_calculated_are_named(workbook, tables):
+    counts, ephys, _ = tables
+    rows = rows_of(ephys.astype(object))
+    rows[2][1], rows[5][2] = "=B2+1", "=2*C2"
+    message = r"outputs \(book.xlsx\): 2 formula\(s\) have no value, the first in B3, .* open the file in Excel"
+    with pytest.raises(ValueError, match=message):
+        PairedData.from_tables(counts, workbook({"Sheet1": rows}))
+    rows[2][1], rows[5][2] = None, 3.0  # a gap is a gap
+    with pytest.raises(ValueError, match=r"1 column\(s\) have missing values"):
+        PairedData.from_tables(counts, workbook({"Sheet1": rows}))
+
+
+def test_slips_between_tables_are_told(tables):
+    counts, ephys, _ = tables
+    for as_counts in (False, True):
+        with pytest.raises(ValueError, match="the expression seems to have been given again as outputs"):
+            PairedData.from_tables(10 * counts, 10 * counts, counts=as_counts)
+    with pytest.warns(UserWarning, match=r"X looks like raw counts \(values from 40 to 140, 100 % of them whole"):
+        PairedData.from_tables(10 * counts, ephys)
+    with pytest.warns(
+        UserWarning, match=r"expression is said to be raw counts and looks like log values \(values from 4"
+    ):
+        PairedData.from_tables(counts, ephys, counts=True)
+
+
 def test_excel_names_that_became_dates_are_named(workbook, tables):
     rows = rows_of(tables[0].rename(columns={"NA": "Ndnf"}))
     rows[0][2] = pd.Timestamp("2024-03-01").to_pydatetime()

@@ -178,6 +178,8 @@ def test_a_copy_predicts_the_same(model, data, way):
         ({"n_genes": 0}, "n_genes: expected 1 to 40"),
         ({"protocol": "papyrus"}, r"protocol: 'papyrus' is unknown, expected one of \['distilled', 'paper'\]"),
         ({"n_components": 0}, r"n_components must be a finite number in \[1, 10000\], got 0"),
+        ({"n_components": 10**9}, r"n_components must be a finite number in \[1, 10000\], got 1000000000"),
+        ({"hidden_layers": (16, 10**9)}, r"hidden_layers must be .* got 1000000000"),
         ({"group_lasso": -1}, "group_lasso: expected a number >= 0"),
         ({"group_lasso": float("nan")}, "group_lasso"),
         ({"hidden_layers": (16,)}, "hidden_layers: expected at least two"),
@@ -187,6 +189,22 @@ def test_a_copy_predicts_the_same(model, data, way):
 )
 def test_bad_parameters(data, change, message):
     with pytest.raises(ValueError, match=message):
+        SparseBottleneckRegressor(**(QUICK | change)).fit(data.X, data.Y)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_genes": 2.5}, "n_genes must be a whole number, got 2.5"),
+        ({"n_genes": "5"}, "n_genes must be a whole number, got '5'"),
+        ({"n_genes": True}, "n_genes must be a whole number, got True"),
+        ({"n_components": 1.5}, "n_components must be a whole number, got 1.5"),
+        ({"hidden_layers": (16, 8.5)}, "hidden_layers must be a whole number, got 8.5"),
+        ({"batch_size": None}, "batch_size must be a whole number, got None"),
+    ],
+)
+def test_parameters_of_another_type(data, change, message):
+    with pytest.raises(TypeError, match=message):
         SparseBottleneckRegressor(**(QUICK | change)).fit(data.X, data.Y)
 
 
@@ -210,6 +228,9 @@ def test_missing_and_infinite_values(data, value):
 def test_rows_and_names_that_do_not_match(data):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         SparseBottleneckRegressor(**QUICK).fit(data.X, data.Y[:-1])
+    model = SparseBottleneckRegressor(**QUICK).fit(data.X, data.Y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.score(data.X, data.Y[:-1])
     frame = pd.DataFrame(data.X, data.cell_names, data.gene_names)
     outputs = pd.DataFrame(data.Y, data.cell_names)
     with pytest.raises(ValueError, match="another order"):
