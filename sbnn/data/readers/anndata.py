@@ -77,7 +77,7 @@ def is_mudata(data: Any) -> bool:
     return isinstance(getattr(data, "mod", None), Mapping)
 
 
-def output_table(adata: Any, key: str, where: str = "adata.") -> pd.DataFrame:
+def obsm_table(adata: Any, key: str, where: str = "adata.") -> pd.DataFrame:
     """Take a table of ``obsm`` with the names of its columns.
 
     Parameters
@@ -134,7 +134,7 @@ def _outputs(adata, outputs, where, others=()) -> pd.DataFrame | None:
     if isinstance(outputs, str):
         if outputs not in adata.obsm:
             entry(adata.obsm, outputs, f"{where}obsm", others)
-        return output_table(adata, outputs, where)
+        return obsm_table(adata, outputs, where)
     return pd.DataFrame({column: entry(adata.obs, column, f"{where}obs") for column in outputs})
 
 
