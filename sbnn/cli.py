@@ -177,6 +177,8 @@ def _report(options):
         return
     for title, table in tables.items():
         print(f"\n{title}\n\n{report.to_markdown(table)}")
+    if options.dataset == "all" or folder.name in report.SELECTED:
+        print(f"\n{report.SELECTION_NOTE}")
     if options.dataset != "all":
         print(f"\nThe cross-validations took {report.computing_minutes(folder):.0f} CPU minutes")
 

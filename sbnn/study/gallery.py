@@ -71,7 +71,7 @@ def _figures(records):
     suffix = f"_{LEAK}" if f"cv_network_{LEAK}" in records else ""  # published numbers compare with that scaling
     network, srrr, ridge = (f"cv_{name}{suffix}" for name in ("network", "srrr", "ridge"))
     dataset = next(iter(records.values())).dataset
-    known = published.R2.get(dataset)
+    known = published.comparable(records[network]) if network in records else None
     compared = ["cv_default", "cv_network", "cv_srrr", "cv_ridge"]
     ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda n: records[n].latent.shape[1])
     yield "overview", ["fit_default_2d"], overview
