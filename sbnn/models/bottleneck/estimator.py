@@ -106,8 +106,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         cells, running in the paper protocol), ``eval_loss`` and ``eval_r2`` (on `eval_set`; in the pretraining on the
         40 % of cells left out of it), ``genes_alive`` (genes whose weight norm is above a tenth of the largest).
     x_min_, x_max_ : ndarray, shape (p,)
-        Limits to which genes of new cells are clipped: those of the training cells, since beyond them the network knows
-        nothing; infinite in the paper protocol.
+        Limits to which genes are clipped: those of the training cells, since beyond them the network knows nothing;
+        with few cells closer ones (`DistilledSettings.few_cells_limit`); infinite in the paper protocol.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
     library_size_ : float or None
@@ -530,6 +530,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         return device
 
     def _learn_scales(self, X, Y, cells="the training cells"):
+        self.x_min_, self.x_max_ = PROTOCOLS[self.protocol].input_limits(self, X)
+        if (self.x_min_ > X.min(0)).any() or (self.x_max_ < X.max(0)).any():
+            X = np.clip(X, self.x_min_, self.x_max_)
         self.x_mean_, self.y_mean_ = X.mean(0, dtype=np.float64), Y.mean(0)
         # Some genes at a time: numpy keeps all deviations in double precision.
         some = np.array_split(X, max(1, X.shape[1] // 64), axis=1)
@@ -546,9 +549,6 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         x_scale[constant] = 1
         y_scale[(Y == Y[0]).all(0)] = 1
         self.x_scale_ = x_scale if self.standardize else np.ones_like(x_scale)
-        limited = PROTOCOLS[self.protocol].LIMITS_INPUTS
-        infinite = np.full(X.shape[1], np.inf)
-        self.x_min_, self.x_max_ = (X.min(0), X.max(0)) if limited else (-infinite, infinite)
         self.y_scale_ = y_scale if self.standardize else np.ones_like(y_scale)
 
     def _scaled_inputs(self, X, device):

@@ -1,8 +1,8 @@
 """How a network is trained and its genes are chosen: one module per protocol.
 
-Each has the functions ``train`` and ``algorithm_version``, and `PARAMETERS`, the parameters of the estimator that it
-alone uses, and `LIMITS_INPUTS`, whether new cells are clipped to the range of the training cells. One whose genes can
-be chosen on some of the cells has ``choose_genes`` too, and so can be fitted to a stream.
+Each has the functions ``train``, ``algorithm_version`` and ``input_limits``, to which genes are clipped, and
+`PARAMETERS`, the parameters of the estimator that it alone uses. One whose genes can be chosen on some of the cells has
+``choose_genes`` too, and so can be fitted to a stream.
 """
 
 from sbnn.models.bottleneck.protocols import distilled, paper

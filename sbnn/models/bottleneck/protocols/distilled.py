@@ -18,27 +18,50 @@ Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input noise as 
 Computation 7, 108 (1995). Extremely randomised trees: Geurts, Ernst and Wehenkel, Machine Learning 63, 3 (2006).
 """
 
-import warnings
 from functools import partial
 
 import numpy as np
 import torch
-from sklearn.ensemble import ExtraTreesRegressor
 
-from sbnn.models.bottleneck.network import BottleneckNetwork, Gradient
+from sbnn.models.bottleneck.network import BottleneckNetwork
+from sbnn.models.bottleneck.protocols import few_cells
 from sbnn.models.bottleneck.protocols.base import Trained
+from sbnn.models.bottleneck.protocols.forests import grow_forest
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
-from sbnn.models.bottleneck.protocols.greedy import forward_selection
+from sbnn.models.bottleneck.protocols.greedy import cells_behind, forward_selection
+from sbnn.models.bottleneck.protocols.noise_training import train_with_noise
 from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 
 PARAMETERS = ("distillation",)
-LIMITS_INPUTS = True
 HIDDEN_LAYERS = (64, 64, 64)
 
 
 def algorithm_version(settings, n_cells):
-    """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`."""
-    return 1
+    """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`.
+
+    2. With few cells nothing is chosen by held-out cells any more, see `sbnn.models.bottleneck.protocols.few_cells`.
+    """
+    few_cells = (settings.distillation or DistilledSettings()).few_cells
+    return 2 if n_cells <= few_cells else 1
+
+
+def input_limits(settings, X):
+    """Limits to which genes are clipped: the range of the training cells, or with few cells the middle of it.
+
+    Parameters
+    ----------
+    settings : SparseBottleneckRegressor
+    X : ndarray, shape (n, p)
+        Expression of the training cells.
+
+    Returns
+    -------
+    x_min, x_max : ndarray, shape (p,)
+    """
+    distillation = settings.distillation or DistilledSettings()
+    if len(X) <= distillation.few_cells:
+        return few_cells.input_limits(X, distillation.few_cells_limit)
+    return X.min(0), X.max(0)
 
 
 def train(settings, x, target, random, generator, eval_set=None, progress=None):
@@ -69,13 +92,6 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
     """
     distillation = settings.distillation or DistilledSettings()
     hidden_layers = HIDDEN_LAYERS if settings.hidden_layers is None else tuple(settings.hidden_layers)
-    if len(x) < distillation.fewest_cells:
-        warnings.warn(
-            f"{len(x)} cells, fewer than {distillation.fewest_cells}: too few to choose anything by held-out cells, so "
-            "genes are chosen by forward selection alone and the input noise is the strongest, "
-            f"{distillation.noises[-1]} SD",
-            stacklevel=4,
-        )
     kept = choose_genes(x, target, settings.n_genes, random, distillation)
     support = np.isin(np.arange(x.shape[1]), kept)
     x = x[:, kept].contiguous()
@@ -83,7 +99,7 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
         eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
 
     new = partial(BottleneckNetwork, len(kept), target.shape[1], activation="silu", generator=generator)
-    teacher = Teacher(
+    teacher = (few_cells.Teacher if len(x) <= distillation.few_cells else Teacher)(
         partial(new, distillation.teacher_width, hidden_layers), x, target, random, generator, distillation
     )
     augmented = augment(x, generator, distillation)
@@ -123,11 +139,13 @@ def choose_genes(x, target, n_genes, random, distillation):
         cells = np.sort(random.choice(n, distillation.most_cells, replace=False))
         x, target = x[cells], target[cells]
         x, target = x - x.mean(0), target - target.mean(0)
-    usable = np.flatnonzero(cells_behind(x) >= min(distillation.fewest_cells_of_a_gene, n / 6))
+    few = n <= distillation.few_cells
+    cells_wanted = distillation.few_cells_of_a_gene if few else distillation.fewest_cells_of_a_gene
+    usable = np.flatnonzero(cells_behind(x) >= min(cells_wanted, n / 6))
     x = x[:, usable]
     X, Y = x.cpu().numpy(), target.cpu().numpy()
-    if n < distillation.fewest_cells:
-        chosen = forward_selection(X, Y, n_genes)
+    if few:
+        chosen = few_cells.choose_genes(X, Y, n_genes, random, distillation)
     else:
         # With hardly more cells than genes, a Gaussian process of all of them would explain anything.
         n_screened = min(max(distillation.screened_genes, 2 * n_genes), max(n_genes, len(X) // 2))
@@ -142,26 +160,6 @@ def choose_genes(x, target, n_genes, random, distillation):
     # Genes that are copies of others are left over when the number wanted is large; any of them will do.
     left = np.append(np.setdiff1d(usable, chosen), np.setdiff1d(np.arange(p), usable))
     return np.sort(np.append(chosen, left[: n_genes - len(chosen)]))
-
-
-def cells_behind(x):
-    """How many cells the variance of each gene comes from: m for a gene that m of many cells express alike.
-
-    A gene of one or two cells can be fitted to whatever the outputs of these cells are.
-
-    Parameters
-    ----------
-    x : tensor, shape (n, p)
-        Centred expression.
-
-    Returns
-    -------
-    ndarray, shape (p,)
-        Squared sum of the squares over the sum of the fourth powers: between 1 and n, n / 3 for a normal distribution,
-        0 for a constant gene.
-    """
-    squares = x.double().square()
-    return (squares.sum(0).square() / squares.square().sum(0).clamp(min=1e-300)).cpu().numpy()
 
 
 class Teacher:
@@ -184,7 +182,7 @@ class Teacher:
     Attributes
     ----------
     noise : float
-        The chosen one of `noises`; the strongest where there are fewer than `fewest_cells`.
+        The chosen one of `noises`.
     networks : list of BottleneckNetwork
     forests : list of ExtraTreesRegressor
     weight : float
@@ -203,15 +201,12 @@ class Teacher:
             return sum(float(residual.square().sum()) for _, residual in tried[noise])
 
         self.noise = distillation.usual_noise
-        if len(x) < distillation.fewest_cells:
-            self.noise = noises[-1]
-        else:
-            usual = noises.index(self.noise)
-            for others in (noises[:usual][::-1], noises[usual + 1 :]):
-                for noise in others:
-                    if error(noise) >= error(self.noise):
-                        break
-                    self.noise = noise
+        usual = noises.index(self.noise)
+        for others in (noises[:usual][::-1], noises[usual + 1 :]):
+            for noise in others:
+                if error(noise) >= error(self.noise):
+                    break
+                self.noise = noise
         error(self.noise)  # trains its networks, where there was no other to compare it with
         self.networks, of_networks = zip(*tried[self.noise], strict=True)
         fitted = [_forest_without(parts, x, target, random, distillation, part) for part in range(len(parts))]
@@ -241,10 +236,7 @@ def _forest_without(parts, x, target, random, distillation, part):
     """Trees grown on all parts of the cells but one, and their residuals there."""
     left_out, cells = parts[part][: distillation.watched_cells], torch.cat(parts[:part] + parts[part + 1 :])
     cells = cells[: distillation.most_cells_of_trees]
-    seed = int(random.randint(2**31 - 1))
-    forest = ExtraTreesRegressor(distillation.n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed)
-    labels = target[cells].cpu().numpy()
-    forest.fit(x[cells].cpu().numpy(), labels if labels.shape[1] > 1 else labels[:, 0])
+    forest = grow_forest(x[cells].cpu().numpy(), target[cells].cpu().numpy(), distillation.n_trees, random)
     wanted = target[left_out]
     if not len(left_out):
         return forest, wanted
@@ -281,112 +273,3 @@ def augment(x, generator, distillation):
     swapped = (torch.rand(shape, generator=generator) < distillation.swapped).to(x.device)
     noise = torch.randn(shape, generator=generator).to(x.device)
     return torch.where(swapped, x[second], x[first]).add_(noise, alpha=distillation.augmentation_noise)
-
-
-def train_with_noise(
-    network,
-    x,
-    target,
-    noise,
-    generator,
-    distillation,
-    *,
-    n_steps,
-    learning_rate,
-    labelled=None,
-    eval_set=None,
-    progress=None,
-    batch_size=128,
-):
-    """Train a network on measured cells with input noise and, beside them, on cells labelled by a teacher.
-
-    Adam with a one-cycle learning rate (Smith and Topin, arXiv 1708.07120).
-
-    Parameters
-    ----------
-    network : BottleneckNetwork
-    x, target : tensors, shapes (n, k) and (n, q)
-        Measured cells, `batch_size` of them in every step.
-    noise : float
-        SD of the noise on `x`.
-    generator : torch.Generator
-    distillation : DistilledSettings
-    n_steps : int
-    learning_rate : float
-        At its peak.
-    labelled : tuple of tensors, optional
-        Inputs and labels; twice `batch_size` of them in every step.
-    eval_set : tuple of tensors, optional
-        Cells that are only watched.
-    progress : callable, optional
-        Called with the number of entries of the history.
-    batch_size : int
-
-    Returns
-    -------
-    list of dict
-        History, one entry for every `recorded_every` steps and one for what is left; empty without labelled cells.
-    """
-    gradient = Gradient(network)
-    parameter = torch.nn.Parameter(network.flat, requires_grad=False)
-    parameter.grad = gradient.flat
-    optimizer = torch.optim.Adam([parameter], lr=learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, n_steps, pct_start=0.15, div_factor=25, cycle_momentum=False
-    )
-    measured = _batches(len(x), min(batch_size, len(x)), generator)
-    if labelled is not None:
-        n_labelled = min(2 * batch_size, len(labelled[0]))
-        others = _batches(len(labelled[0]), n_labelled, generator)
-        weight = distillation.weight_of_measured
-        weights = torch.cat([x.new_full((min(batch_size, len(x)),), weight), x.new_ones(n_labelled)])
-        weights = (weights / weights.mean())[:, None]
-    history, error, recorded = [], 0.0, 0
-    for step in range(1, n_steps + 1):
-        cells = next(measured).to(x.device)
-        inputs, outputs = x[cells], target[cells]
-        inputs.add_(torch.randn(inputs.shape, generator=generator).to(x.device), alpha=noise)
-        if labelled is not None:
-            cells = next(others).to(x.device)
-            inputs, outputs = torch.cat([inputs, labelled[0][cells]]), torch.cat([outputs, labelled[1][cells]])
-        residual = gradient.forward(inputs).sub_(outputs)
-        if labelled is not None:
-            error += residual.square().mean()
-            residual.mul_(weights)
-        gradient.backward(residual.mul_(2 / residual.numel()))
-        optimizer.step()
-        schedule.step()
-        if labelled is not None and (step % distillation.recorded_every == 0 or step == n_steps):
-            cells = slice(0, distillation.watched_cells)
-            history.append(_record(network, float(error) / (step - recorded), target[cells], x[cells], eval_set))
-            error, recorded = 0.0, step
-            if progress is not None:
-                progress(len(history))
-    return history
-
-
-def _batches(n, size, generator):
-    """Endless batches of positions; every cell once before any comes again, as far as whole batches go."""
-    while True:
-        order = torch.randperm(n, generator=generator)
-        for start in range(0, n - size + 1, size):
-            yield order[start : start + size]
-
-
-@torch.no_grad()
-def _record(network, loss, target, x, eval_set):
-    row = {
-        "stage": "student",
-        "epoch": 0,
-        "loss": loss,
-        "penalty": 0.0,
-        "r2": 1 - float((network(x) - target).square().sum() / target.square().sum()),
-        "eval_loss": np.nan,
-        "eval_r2": np.nan,
-        "genes_alive": x.shape[1],
-    }
-    if eval_set is not None:
-        error = (network(eval_set[0]) - eval_set[1]).square()
-        row["eval_loss"] = float(error.mean())
-        row["eval_r2"] = 1 - float(error.sum() / eval_set[1].square().sum())
-    return row

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def forward_selection(X, Y, n_genes):
+def forward_selection(X, Y, n_genes, penalty=0.0):
     """Choose genes one after the other by multi-response least squares.
 
     Every step takes the gene that lowers the squared error of the regression of all outputs on the chosen genes most
@@ -18,6 +18,9 @@ def forward_selection(X, Y, n_genes):
         Centred outputs.
     n_genes : int
         At most p. Fewer are returned when what is left of the genes is a combination of the chosen ones.
+    penalty : float
+        On the squared coefficients of the regression: with it a gene gains little by the part that is not in the genes
+        chosen before, if that part is small. With n times 3, as if three parts in four of every gene were noise.
 
     Returns
     -------
@@ -28,7 +31,7 @@ def forward_selection(X, Y, n_genes):
     squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
     left = squares.copy()  # squared length of each gene, orthogonal to the chosen ones
     cross = (X.T @ Y).astype(np.float64)  # of each gene, orthogonal to the chosen ones, with the outputs
-    directions = np.zeros((min(n_genes, p, n), p))
+    directions = np.zeros((min(n_genes, p) if penalty else min(n_genes, p, n), p))
     chosen = []
     for step in range(len(directions)):
         # A gene of which hardly anything is left would win by rounding errors.
@@ -36,12 +39,33 @@ def forward_selection(X, Y, n_genes):
         usable[chosen] = False
         if not usable.any():
             break
-        gain = np.where(usable, np.square(cross).sum(1) / np.where(usable, left, 1), -1)
+        gain = np.where(usable, np.square(cross).sum(1) / np.where(usable, left + penalty, 1), -1)
         gene = int(gain.argmax())
         chosen.append(gene)
         direction = X.T @ X[:, gene] - directions[:step, gene] @ directions[:step]
-        direction /= np.sqrt(left[gene])
+        length = np.sqrt(left[gene] + penalty)
+        direction /= length
         directions[step] = direction
-        cross -= np.outer(direction, cross[gene] / np.sqrt(left[gene]))
+        cross -= np.outer(direction, cross[gene] / length)
         left -= np.square(direction)
     return np.array(chosen, dtype=int)
+
+
+def cells_behind(x):
+    """How many cells the variance of each gene comes from: m for a gene that m of many cells express alike.
+
+    A gene of one or two cells can be fitted to whatever the outputs of these cells are.
+
+    Parameters
+    ----------
+    x : tensor, shape (n, p)
+        Centred expression.
+
+    Returns
+    -------
+    ndarray, shape (p,)
+        Squared sum of the squares over the sum of the fourth powers: between 1 and n, n / 3 for a normal distribution,
+        0 for a constant gene.
+    """
+    squares = x.double().square()
+    return (squares.sum(0).square() / squares.square().sum(0).clamp(min=1e-300)).cpu().numpy()

@@ -17,7 +17,6 @@ from sbnn.models.bottleneck.training import Stage, Trainer
 PARAMETERS = (
     "group_lasso", "pretraining", "epochs", "learning_rate", "batch_size", "weight_decay", "n_clusters",
 )  # fmt: skip
-LIMITS_INPUTS = False
 HIDDEN_LAYERS = (512, 128)
 TRAINING_FRACTION = 0.6  # of the training cells in the pretraining; the others watch its cross-entropy
 
@@ -29,6 +28,12 @@ def algorithm_version(settings, n_cells):
     2. It trains all of its epochs before the pruning at the full rate with one optimiser, as published.
     """
     return 1 if settings.pretraining else 2
+
+
+def input_limits(settings, X):
+    """None: infinite limits, shape (p,) each."""
+    infinite = np.full(X.shape[1], np.inf)
+    return -infinite, infinite
 
 
 def train(settings, x, target, random, generator, eval_set=None, progress=None):

@@ -34,8 +34,20 @@ class DistilledSettings:
     most_cells : int, default=2000
         Cells that the Gaussian process sees, drawn at random from more: its cost grows with their third power. Of a
         stream, also those that the genes are chosen on.
-    fewest_cells : int, default=30
-        Training cells from which on genes and noise are chosen by what held-out cells say; of fewer they say nothing.
+    few_cells : int, default=250
+        Training cells up to which nothing is chosen by held-out cells, and genes and teacher are those of
+        `sbnn.models.bottleneck.protocols.few_cells`. 0 for never.
+    few_cells_limit : float, default=2.0
+        With few cells: SDs from its mean at which the training range of a gene is cut. Measured between 1 and 4:
+        smaller limits are better for CITE-seq and worse for Patch-seq.
+    few_cells_of_a_gene : int, default=2
+        With few cells: like `fewest_cells_of_a_gene`, which leaves too little of CITE-seq.
+    few_cells_penalty : float, default=3.0
+        With few cells: penalty of the forward selection, times the number of cells. Of 0.3, 1, 3, 10, 30 and 100 the
+        best for 60 and 200 cells of mouse M1.
+    few_cells_noises : tuple of float, default=(1.2, 2.0)
+        With few cells: SDs of the input noise of the teacher's networks, `n_teachers` of each. The weaker one is best
+        with 200 cells, the stronger one with 30 and 60; the student gets the strongest.
     fewest_cells_of_a_gene : int, default=10
         Cells that the variance of a gene must come from: one of two cells fits whatever was measured in them. A sixth
         of the training cells if that is less.
@@ -99,7 +111,11 @@ class DistilledSettings:
     screened_genes: int = _whole(120)
     fewest_relevant: int = _whole(10)
     most_cells: int = _whole(2000, least=2)
-    fewest_cells: int = _whole(30, least=0)
+    few_cells: int = _whole(250, least=0)
+    few_cells_limit: float = _real(2.0, above=0)
+    few_cells_of_a_gene: int = _whole(2, least=0)
+    few_cells_penalty: float = _real(3.0, least=0)
+    few_cells_noises: tuple = _real((1.2, 2.0), least=0)
     fewest_cells_of_a_gene: int = _whole(10, least=0)
     process_start: tuple = _real((0.5, 0.1, 0.5), above=0, length=3)
     process_noise_floor: float = _real(1e-3, above=0)
@@ -129,6 +145,8 @@ class DistilledSettings:
             object.__setattr__(self, one.name, value)  # plain numbers, so that equal settings are stored alike
         if not self.noises or list(self.noises) != sorted(set(self.noises)):
             raise ValueError(f"noises: expected one or more rising numbers, got {self.noises}")
+        if not self.few_cells_noises:
+            raise ValueError("few_cells_noises: expected one or more numbers, got ()")
         if self.usual_noise not in self.noises:
             raise ValueError(f"usual_noise: expected one of the noises {self.noises}, got {self.usual_noise}")
 

@@ -1,0 +1,115 @@
+"""Training of a network with noise on its inputs, on measured cells and on cells that a teacher labelled."""
+
+import numpy as np
+import torch
+
+from sbnn.models.bottleneck.network import Gradient
+
+
+def train_with_noise(
+    network,
+    x,
+    target,
+    noise,
+    generator,
+    distillation,
+    *,
+    n_steps,
+    learning_rate,
+    labelled=None,
+    eval_set=None,
+    progress=None,
+    batch_size=128,
+):
+    """Train a network on measured cells with input noise and, beside them, on cells labelled by a teacher.
+
+    Adam with a one-cycle learning rate (Smith and Topin, arXiv 1708.07120).
+
+    Parameters
+    ----------
+    network : BottleneckNetwork
+    x, target : tensors, shapes (n, k) and (n, q)
+        Measured cells, `batch_size` of them in every step.
+    noise : float
+        SD of the noise on `x`.
+    generator : torch.Generator
+    distillation : DistilledSettings
+    n_steps : int
+    learning_rate : float
+        At its peak.
+    labelled : tuple of tensors, optional
+        Inputs and labels; twice `batch_size` of them in every step.
+    eval_set : tuple of tensors, optional
+        Cells that are only watched.
+    progress : callable, optional
+        Called with the number of entries of the history.
+    batch_size : int
+
+    Returns
+    -------
+    list of dict
+        History, one entry for every `recorded_every` steps and one for what is left; empty without labelled cells.
+    """
+    gradient = Gradient(network)
+    parameter = torch.nn.Parameter(network.flat, requires_grad=False)
+    parameter.grad = gradient.flat
+    optimizer = torch.optim.Adam([parameter], lr=learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, learning_rate, n_steps, pct_start=0.15, div_factor=25, cycle_momentum=False
+    )
+    measured = _batches(len(x), min(batch_size, len(x)), generator)
+    if labelled is not None:
+        n_labelled = min(2 * batch_size, len(labelled[0]))
+        others = _batches(len(labelled[0]), n_labelled, generator)
+        weight = distillation.weight_of_measured
+        weights = torch.cat([x.new_full((min(batch_size, len(x)),), weight), x.new_ones(n_labelled)])
+        weights = (weights / weights.mean())[:, None]
+    history, error, recorded = [], 0.0, 0
+    for step in range(1, n_steps + 1):
+        cells = next(measured).to(x.device)
+        inputs, outputs = x[cells], target[cells]
+        inputs.add_(torch.randn(inputs.shape, generator=generator).to(x.device), alpha=noise)
+        if labelled is not None:
+            cells = next(others).to(x.device)
+            inputs, outputs = torch.cat([inputs, labelled[0][cells]]), torch.cat([outputs, labelled[1][cells]])
+        residual = gradient.forward(inputs).sub_(outputs)
+        if labelled is not None:
+            error += residual.square().mean()
+            residual.mul_(weights)
+        gradient.backward(residual.mul_(2 / residual.numel()))
+        optimizer.step()
+        schedule.step()
+        if labelled is not None and (step % distillation.recorded_every == 0 or step == n_steps):
+            cells = slice(0, distillation.watched_cells)
+            history.append(_record(network, float(error) / (step - recorded), target[cells], x[cells], eval_set))
+            error, recorded = 0.0, step
+            if progress is not None:
+                progress(len(history))
+    return history
+
+
+def _batches(n, size, generator):
+    """Endless batches of positions; every cell once before any comes again, as far as whole batches go."""
+    while True:
+        order = torch.randperm(n, generator=generator)
+        for start in range(0, n - size + 1, size):
+            yield order[start : start + size]
+
+
+@torch.no_grad()
+def _record(network, loss, target, x, eval_set):
+    row = {
+        "stage": "student",
+        "epoch": 0,
+        "loss": loss,
+        "penalty": 0.0,
+        "r2": 1 - float((network(x) - target).square().sum() / target.square().sum()),
+        "eval_loss": np.nan,
+        "eval_r2": np.nan,
+        "genes_alive": x.shape[1],
+    }
+    if eval_set is not None:
+        error = (network(eval_set[0]) - eval_set[1]).square()
+        row["eval_loss"] = float(error.mean())
+        row["eval_r2"] = 1 - float(error.sum() / eval_set[1].square().sum())
+    return row
