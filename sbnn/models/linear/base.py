@@ -151,6 +151,9 @@ class LatentRegressor(LinearRegressor):
     def fit_path(self, X, y, alphas, start=None):
         """Fit one model per penalty, for little more than the cost of the hardest of them.
 
+        A model is solved when it is asked for. So ``tqdm(estimator.fit_path(X, y, alphas), total=len(alphas))`` shows
+        how far a path is, what it has yielded can be kept, and the rest be asked for another time.
+
         Parameters
         ----------
         X, y

@@ -5,7 +5,9 @@ well-kept solvers scikit-learn's coordinate descent was chosen (``benchmarks/lin
 comparison): skglm is no faster and spends seconds on compiling; adelie is a little faster at a loose
 tolerance but needs numpy < 2, which the rest of the package cannot go back to. What makes the difference is
 to hand the solver little: a working set of genes, and of those the triangular factor, which has as many rows as the
-set has genes instead of one row per cell. For element-wise sparsity the columns of W separate, and glmnet solves each.
+set has genes instead of one row per cell. With more genes in the set than cells, coordinate descent would take
+thousands of passes, and starts from the solution of Newton's method instead (`sbnn.models.linear.group_newton`). For
+element-wise sparsity the columns of W separate, and glmnet solves each.
 """
 
 import warnings
@@ -18,6 +20,7 @@ from sklearn.linear_model import enet_path
 
 from sbnn.models.base import check_number
 from sbnn.models.linear.base import LatentRegressor, SparseCoefficients
+from sbnn.models.linear.group_newton import group_elastic_net
 from sbnn.models.linear.per_feature import glmnet_elastic_net
 from sbnn.models.linear.reduced_rank import ridge_reduced_rank, with_positive_peaks
 
@@ -246,9 +249,12 @@ class _RowPenalty:
     @staticmethod
     def solve(problem, Z, start, sparse, ridge, tol):
         orthogonal, triangular = problem
+        Z = orthogonal.T @ Z
+        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells: what is left for below is to confirm it
+            start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
         _, coef, _ = enet_path(
             triangular,
-            np.asfortranarray(orthogonal.T @ Z),
+            np.asfortranarray(Z),
             l1_ratio=sparse / (sparse + ridge),
             alphas=[sparse + ridge],
             coef_init=np.asfortranarray(start.T),
