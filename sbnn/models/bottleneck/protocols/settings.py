@@ -16,7 +16,7 @@ def _real(default, above=-math.inf, least=-math.inf, below=math.inf, most=math.i
     return field(default=default, metadata={"kind": Real, "length": length} | limits)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DistilledSettings:
     """Settings of ``SparseBottleneckRegressor(protocol="distilled")``.
 
@@ -149,6 +149,10 @@ class DistilledSettings:
             raise ValueError("few_cells_noises: expected one or more numbers, got ()")
         if self.usual_noise not in self.noises:
             raise ValueError(f"usual_noise: expected one of the noises {self.noises}, got {self.usual_noise}")
+
+    def __repr__(self):
+        changed = [one.name for one in fields(self) if getattr(self, one.name) != one.default]
+        return f"DistilledSettings({', '.join(f'{name}={getattr(self, name)!r}' for name in changed)})"
 
     def to_dict(self):
         """All settings as numbers and lists of numbers, fit for JSON.
