@@ -82,7 +82,8 @@ class ExpressionStream:
             gene_names = source.columns if gene_names is None else gene_names
             cell_names = source.index if cell_names is None else cell_names
             source = source.to_numpy()
-        if not hasattr(source, "shape") or is_mudata(source):
+        self.source = source
+        if not self._attempt(lambda: hasattr(source, "shape")) or is_mudata(source):
             raise TypeError(
                 f"source: expected a matrix of cells x genes that is in memory or open, got {type(source).__name__}"
             )
