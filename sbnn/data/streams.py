@@ -15,7 +15,7 @@ from scipy import sparse
 from sbnn.data.checks import check_names
 from sbnn.data.plausible import VALUES_LOOKED_AT, warn_of_log_values, warn_of_raw_counts
 from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.data.readers.anndata import is_anndata
+from sbnn.data.readers.anndata import is_anndata, is_mudata
 
 VALUES_AT_ONCE = 2**23  # of a block, 64 MB in double precision
 SCATTERED_CELLS_AT_ONCE = 128  # of a mapped file: each may bring half a megabyte of neighbours into memory
@@ -56,6 +56,8 @@ class ExpressionStream:
     ValueError
         If there are no cells or genes, names do not match or repeat, or, on reading, a value is not finite or a cell of
         counts is empty; the message names the cells.
+    TypeError
+        If `source` is no matrix, such as the name of a file or a MuData.
     OSError
         If the file cannot be read, or is gone, shorter than it should be, replaced or written to since the stream was
         made. A removed file could still be read while it is open, but nobody could repeat the result.
@@ -80,6 +82,11 @@ class ExpressionStream:
             gene_names = source.columns if gene_names is None else gene_names
             cell_names = source.index if cell_names is None else cell_names
             source = source.to_numpy()
+        self.source = source
+        if not self._attempt(lambda: hasattr(source, "shape")) or is_mudata(source):
+            raise TypeError(
+                f"source: expected a matrix of cells x genes that is in memory or open, got {type(source).__name__}"
+            )
         source = source.tocsr() if sparse.issparse(source) else source
         if getattr(source, "format", "csr") != "csr":
             raise ValueError(f"source: expected cells stored one after the other (CSR), got {source.format!r}")

@@ -180,6 +180,12 @@ def test_only_the_chosen_genes_of_all_cells_are_held(data, monkeypatch):
 
 
 def test_bad_streams(data):
+    mudata = pytest.importorskip("mudata")
+    for source, kind in (("counts.bin", "str"), (mudata.MuData({"rna": data.to_anndata()}), "MuData")):
+        with pytest.raises(TypeError, match=f"source: expected a matrix of cells x genes .* got {kind}"):
+            ExpressionStream(source)
+    with pytest.raises(ValueError, match=r"source: the AnnData has no X; give one of its layers, \['log'\]"):
+        ExpressionStream(anndata.AnnData(shape=(120, 40), layers={"log": data.X}))
     with pytest.raises(ValueError, match="source: expected at least one cell"):
         ExpressionStream(np.zeros((0, 5)))
     with pytest.raises(ValueError, match=r"gene_names has shape \(2,\), expected \(40,\)"):
