@@ -25,6 +25,25 @@ def test_it_is_what_the_definition_says(seed):
     assert forward_selection(X, Y, 8).tolist() == by_least_squares(X, Y, 8)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_with_a_penalty_it_is_what_the_definition_says(seed):
+    """Ridge regression is least squares with a cell more for every gene."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(20, 12)) @ rng.normal(size=(12, 12))
+    Y = X @ rng.normal(size=(12, 3)) + rng.normal(size=(20, 3))
+    X, Y = X - X.mean(0), Y - Y.mean(0)
+    cells = np.vstack([X, np.sqrt(50.0) * np.eye(12)]), np.vstack([Y, np.zeros((12, 3))])
+    penalized = forward_selection(X, Y, 8, penalty=50.0).tolist()
+    assert penalized == by_least_squares(*cells, 8)
+    assert penalized != forward_selection(X, Y, 8).tolist()
+
+
+def test_with_a_penalty_more_genes_than_cells_are_chosen(rng):
+    X = rng.normal(size=(10, 50))
+    chosen = forward_selection(X - X.mean(0), rng.normal(size=(10, 2)), 25, penalty=30.0)
+    assert len(set(chosen)) == 25
+
+
 def test_float32_and_more_genes_than_cells(rng):
     X = rng.normal(size=(30, 200)).astype(np.float32)
     Y = X[:, [3, 50]] @ rng.normal(size=(2, 4)).astype(np.float32)

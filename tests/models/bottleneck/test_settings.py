@@ -13,7 +13,7 @@ from sbnn import DistilledSettings, LeaveOneOutRidge, ReducedRankRegression, Spa
 from sbnn import SparseReducedRankRegression as SparseRRR
 from sbnn.models.maps import TSNEMap
 
-SHORT = DistilledSettings(n_trees=5, n_augmented=300, steps_of_teachers=5, steps_of_student=20, fewest_cells=0)
+SHORT = DistilledSettings(n_trees=5, n_augmented=300, steps_of_teachers=5, steps_of_student=20, few_cells=0)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,8 @@ SHORT = DistilledSettings(n_trees=5, n_augmented=300, steps_of_teachers=5, steps
         ({"noises": (0.8, 0.5)}, r"noises: expected one or more rising numbers, got \(0.8, 0.5\)"),
         ({"noises": (0.8, 0.8)}, "noises: expected one or more rising"),
         ({"noises": 0.8}, "noises: expected a tuple of any numbers, got 0.8"),
+        ({"few_cells_noises": ()}, r"few_cells_noises: expected one or more numbers, got \(\)"),
+        ({"few_cells_limit": 0}, "few_cells_limit: expected finite numbers > 0, got 0"),
         ({"usual_noise": 0.7}, r"usual_noise: expected one of the noises \(0.5, 0.8, 1.2, 2.0\), got 0.7"),
     ],
 )
@@ -107,11 +109,12 @@ def test_anything_else_is_refused(data):
 
 @pytest.mark.parametrize("noises", [(0.5,), (0.5, 1.0)])
 @pytest.mark.parametrize("n", [6, 40])
-def test_extreme_settings_train(noises, n, data):
+@pytest.mark.parametrize("few_cells", [0, 40])
+def test_extreme_settings_train(noises, n, few_cells, data):
     settings = DistilledSettings(
         noises=noises, usual_noise=0.5, n_teachers=2, n_trees=1, n_augmented=1, steps_of_teachers=1, steps_of_student=1,
         screened_genes=1, fewest_relevant=1, most_cells=30, process_steps=(1, 1), share_kept=0.01, watched_cells=3,
-        recorded_every=7, fewest_cells=0, fewest_cells_of_a_gene=0, most_cells_of_trees=4, weight_of_measured=0,
+        recorded_every=7, few_cells=few_cells, fewest_cells_of_a_gene=0, most_cells_of_trees=4, weight_of_measured=0,
     )  # fmt: skip
     model = SparseBottleneckRegressor(n_genes=3, random_state=0, distillation=settings).fit(data.X[:n], data.Y[:n])
     assert np.isfinite(model.predict(data.X)).all() and model.get_support().sum() == 3

@@ -37,10 +37,10 @@ class DistilledSettings:
     few_cells : int, default=250
         Training cells up to which nothing is chosen by held-out cells, and genes and teacher are those of
         `sbnn.models.bottleneck.protocols.few_cells`. 0 for never.
-    few_cells_limit : float, default=2.0
-        With few cells: SDs from its mean at which the training range of a gene is cut. Measured between 1 and 4:
+    few_cells_limit : float, default=1.5
+        With few cells: SDs from its mean at which the training range of a gene is cut. Measured at 1, 1.5, 2, 3 and 4:
         smaller limits are better for CITE-seq and worse for Patch-seq.
-    few_cells_of_a_gene : int, default=2
+    few_cells_of_a_gene : int, default=3
         With few cells: like `fewest_cells_of_a_gene`, which leaves too little of CITE-seq.
     few_cells_penalty : float, default=3.0
         With few cells: penalty of the forward selection, times the number of cells. Of 0.3, 1, 3, 10, 30 and 100 the
@@ -112,8 +112,8 @@ class DistilledSettings:
     fewest_relevant: int = _whole(10)
     most_cells: int = _whole(2000, least=2)
     few_cells: int = _whole(250, least=0)
-    few_cells_limit: float = _real(2.0, above=0)
-    few_cells_of_a_gene: int = _whole(2, least=0)
+    few_cells_limit: float = _real(1.5, above=0)
+    few_cells_of_a_gene: int = _whole(3, least=0)
     few_cells_penalty: float = _real(3.0, least=0)
     few_cells_noises: tuple = _real((1.2, 2.0), least=0)
     fewest_cells_of_a_gene: int = _whole(10, least=0)

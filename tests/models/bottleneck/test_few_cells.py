@@ -1,0 +1,162 @@
+"""The distilled protocol with few cells: when it applies, what its parts are, and that it keeps up with ridge."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from sbnn import DistilledSettings, LeaveOneOutRidge, SparseBottleneckRegressor, simulate_patchseq
+from sbnn.metrics import pooled_r2
+from sbnn.models.bottleneck.network import BottleneckNetwork
+from sbnn.models.bottleneck.protocols import distilled, few_cells
+from sbnn.models.bottleneck.protocols.forests import grow_forest
+from sbnn.models.bottleneck.protocols.greedy import forward_selection
+
+SHORT = {"n_teachers": 2, "n_trees": 5, "n_augmented": 300, "steps_of_teachers": 10, "steps_of_student": 30}
+
+
+def short(**settings):
+    distillation = DistilledSettings(**SHORT | settings)
+    return SparseBottleneckRegressor(n_genes=5, random_state=0, distillation=distillation)
+
+
+@pytest.fixture
+def used(monkeypatch):
+    """Names of the parts that a fit uses, in their order."""
+    names = []
+
+    def watch(module, name):
+        original = getattr(module, name)
+
+        def watched(*arguments, **options):
+            names.append(f"{module.__name__.split('.')[-1]}.{name}")
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(module, name, watched)
+
+    for name in ("input_limits", "choose_genes", "Teacher"):
+        watch(few_cells, name)
+    for name in ("most_relevant", "Teacher"):
+        watch(distilled, name)
+    return names
+
+
+def test_it_is_used_up_to_the_limit_and_not_beyond(used, data):
+    model = short(few_cells=60)
+    model.fit(data.X[:60], data.Y[:60])
+    assert used == ["few_cells.input_limits", "few_cells.choose_genes", "few_cells.Teacher"]
+    used.clear()
+    model.fit(data.X[:61], data.Y[:61])
+    assert used == ["distilled.most_relevant", "distilled.Teacher"]
+    np.testing.assert_array_equal(model.x_max_, data.X[:61].max(0))
+    assert DistilledSettings().few_cells == 250
+
+
+def test_inputs_are_clipped_to_the_middle_of_their_range(data):
+    X = data.X[:60].copy()
+    X[:, 0] = 0.01 * np.arange(60)  # within 2 SD
+    X[0, 1] = 1000
+    model = short(few_cells_limit=2.0).fit(X, data.Y[:60])
+    np.testing.assert_allclose((model.x_min_[0], model.x_max_[0]), (0, 0.59), rtol=1e-6)
+    assert model.x_max_[1] == pytest.approx(X[:, 1].mean() + 2 * X[:, 1].std(), rel=1e-5)
+    assert model.x_min_[1] == X[:, 1].min()
+    clipped = np.clip(X, model.x_min_, model.x_max_).astype(float)
+    np.testing.assert_allclose(model.x_mean_, clipped.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(model.x_scale_, clipped.std(0), rtol=1e-4)
+    far = X.copy()
+    far[:, model.get_support()] += 1000
+    np.testing.assert_array_equal(model.predict(far), model.predict(far + 1000))
+
+
+def scaled(data, cells):
+    X, Y = (a[cells].astype(np.float64) for a in (data.X, data.Y))
+    return (X - X.mean(0)) / X.std(0), (Y - Y.mean(0)) / Y.std(0)
+
+
+def test_outputs_are_denoised_by_ridge_and_trees_of_all_genes(data):
+    X, Y = scaled(data, slice(60))
+    said = few_cells.denoised(X, Y, np.random.RandomState(3))
+    ridge = LeaveOneOutRidge().fit(X, Y)
+    order = np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")
+    forest = grow_forest(X[:, order], Y, few_cells.DENOISING_TREES, np.random.RandomState(3), bootstrap=True)
+    np.testing.assert_allclose(2 * said, ridge.predict(X) + forest.predict(X[:, order]), atol=1e-9)
+    one = few_cells.denoised(X, Y[:, :1], np.random.RandomState(3))
+    assert one.shape == (60, 1)
+
+
+def test_genes_are_chosen_for_the_denoised_outputs_with_the_penalty(data):
+    X, Y = scaled(data, slice(60))
+    settings = DistilledSettings(few_cells_penalty=7.0)
+    chosen = few_cells.choose_genes(X, Y, 6, np.random.RandomState(3), settings)
+    said = few_cells.denoised(X, Y, np.random.RandomState(3))
+    np.testing.assert_array_equal(chosen, forward_selection(X, said - said.mean(0), 6, penalty=7.0 * 60))
+
+
+def test_its_choice_predicts_new_cells_better_than_that_for_many_cells():
+    """Ridge on the chosen genes, so that nothing but the choice makes the difference."""
+    gain = []
+    for seed in range(3):
+        data = simulate_patchseq(n_cells=560, n_genes=300, n_outputs=8, n_true_genes=20, random_state=seed)
+        X, Y = (a[:60].astype(np.float64) for a in (data.X, data.Y))
+        x, y = (torch.as_tensor(((a - a.mean(0)) / a.std(0)).astype(np.float32)) for a in (X, Y))
+        scores = []
+        for limit in (60, 0):
+            settings = DistilledSettings(few_cells=limit)
+            genes = distilled.choose_genes(x, y, 25, np.random.RandomState(0), settings)
+            ridge = LeaveOneOutRidge().fit(X[:, genes], Y)
+            scores.append(pooled_r2(data.Y[60:], ridge.predict(data.X[60:, genes]), Y.mean(0)))
+        gain.append(scores[0] - scores[1])
+    assert np.mean(gain) > 0.05, gain
+
+
+def test_a_gene_of_one_cell_is_not_chosen(rng):
+    X = rng.normal(size=(60, 100))
+    Y = X[:, :3] @ rng.normal(size=(3, 2)) + 0.5 * rng.normal(size=(60, 2))
+    X[:, 50] = 0
+    X[0, 50], Y[0] = 5, 20
+    x, y = (torch.as_tensor(((a - a.mean(0)) / a.std(0)).astype(np.float32)) for a in (X, Y))
+    choose = partial(distilled.choose_genes, x, y, 5)
+    assert 50 not in choose(np.random.RandomState(0), DistilledSettings())
+    assert 50 in choose(np.random.RandomState(0), DistilledSettings(few_cells_of_a_gene=0)), "it would be otherwise"
+
+
+def test_the_teacher_is_the_mean_of_trees_and_networks_that_saw_all_cells(data, monkeypatch):
+    x, y = (torch.as_tensor(a.astype(np.float32)) for a in scaled(data, slice(80)))
+    generator = torch.Generator().manual_seed(0)
+    new = partial(BottleneckNetwork, x.shape[1], y.shape[1], 4, (16, 16), "silu", generator=generator)
+    trained, train = [], few_cells.train_with_noise
+
+    def watched(network, cells, target, noise, *rest, **options):
+        trained.append((len(cells), len(target), noise))
+        return train(network, cells, target, noise, *rest, **options)
+
+    monkeypatch.setattr(few_cells, "train_with_noise", watched)
+    settings = DistilledSettings(**SHORT | {"n_teachers": 3, "few_cells_noises": (1.0, 1.5)})
+    teacher = few_cells.Teacher(new, x, y, np.random.RandomState(0), generator, settings)
+    assert trained == [(80, 80, 1.0)] * 3 + [(80, 80, 1.5)] * 3
+    assert teacher.noise == 1.5
+    trees = grow_forest(x.numpy(), y.numpy(), 3 * SHORT["n_trees"], np.random.RandomState(0)).predict(x.numpy())
+    with torch.no_grad():
+        networks = np.mean([network(x).numpy() for network in teacher.networks], axis=0)
+    np.testing.assert_allclose(teacher.predict(x), (trees + networks) / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 8])
+def test_it_keeps_up_with_ridge_on_all_genes(n_outputs):
+    """Ridge with inputs clipped to the training range, as the network's are; two draws of 60 cells."""
+    ahead = []
+    for seed in range(2):
+        size = {"n_cells": 560, "n_genes": 300, "n_outputs": n_outputs, "n_true_genes": 20}
+        data = simulate_patchseq(**size, random_state=seed)
+        X, Y = data.X[:60].astype(np.float64), data.Y[:60].astype(np.float64)
+        new = np.clip(data.X[60:], X.min(0), X.max(0))
+        ridge = LeaveOneOutRidge().fit((X - X.mean(0)) / X.std(0), Y / Y.std(0))
+        model = SparseBottleneckRegressor(random_state=0, device="cpu").fit(X, Y)
+        wanted, centre = data.Y[60:] / Y.std(0), Y.mean(0) / Y.std(0)
+        scores = [
+            pooled_r2(wanted, predicted, centre)
+            for predicted in (model.predict(data.X[60:]) / Y.std(0), ridge.predict((new - X.mean(0)) / X.std(0)))
+        ]
+        ahead.append(scores[0] - scores[1])
+    assert np.mean(ahead) > 0, ahead
