@@ -1,4 +1,5 @@
 import copyreg
+import importlib.metadata
 import os
 import pickle
 import resource
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sbnn import results
-from sbnn.plain import encode
+from sbnn.plain import decode, encode
 from sbnn.results import Record, load, results_path, save
 
 
@@ -527,6 +528,27 @@ def test_values_nested_too_deep_are_not_written(record, tmp_path):
     record.values["deep"] = circle
     with pytest.raises(ValueError, match="deep: expected at most 64 containers"):
         save(record, tmp_path / "r.pickle")
+
+
+@pytest.mark.parametrize("spell", [lambda value: encode(value, "deep"), lambda value: decode(value, 1000)])
+def test_what_can_be_written_can_be_read_to_the_same_depth(spell):
+    deep = 7
+    for _ in range(64):
+        deep = [deep]
+    assert spell(deep) == deep
+    with pytest.raises(ValueError, match="64 containers inside each other"):
+        spell([deep])
+
+
+def test_a_library_that_is_missing_is_said_to_be(monkeypatch):
+    def version(name):
+        if name == "torch":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "9.9"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    versions = results.library_versions()
+    assert versions["torch"] == "not installed" and versions["numpy"] == "9.9"
 
 
 def test_zeros_that_shrink_as_far_as_zlib_can_still_load(record, tmp_path):

@@ -49,6 +49,23 @@ def test_folds_come_as_scikit_learn_gives_them(data):
         np.testing.assert_array_equal(test, fold[1])
 
 
+class ByOutput:
+    """A splitter that looks at the outputs, as stratified ones do."""
+
+    def get_n_splits(self):
+        return 2
+
+    def split(self, X, y):
+        order = np.argsort(y[:, 0])
+        yield order[::2], order[1::2]
+        yield order[1::2], order[::2]
+
+
+def test_a_splitter_is_asked_with_genes_and_outputs(data):
+    record = cross_validate(Ridge(), data, ByOutput(), verbose=False)
+    np.testing.assert_array_equal(record.folds[0][1], np.argsort(data.Y[:, 0])[1::2])
+
+
 def test_annotated_data_are_taken_and_streams_are_named(data):
     expected = cross_validate(Ridge(), data, 3, verbose=False).test_r2
     np.testing.assert_array_equal(cross_validate(Ridge(), data.to_anndata(), 3, verbose=False).test_r2, expected)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
 
 from sbnn import SparseBottleneckRegressor, fit_full, results
 from sbnn.models.linear import SparseReducedRankRegression
@@ -34,6 +35,9 @@ def test_network_record(data, tmp_path):
     np.testing.assert_allclose(record.expression, X[:, model.get_support()], atol=1e-5)
     assert record.kept_genes.tolist() == data.gene_names[model.get_support()].tolist()
     assert record.train_r2 == pytest.approx(model.score(X, Y), abs=1e-5)
+    np.testing.assert_allclose(
+        record.train_feature_r2, r2_score(Y, model.predict(X), multioutput="raw_values"), atol=1e-5
+    )
     assert record.labels.index.tolist() == data.cell_names.tolist()
     assert record.colors == dict(data.colors)
     stamp = path.stat().st_mtime_ns

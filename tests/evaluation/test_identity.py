@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import Ridge
 
 from sbnn import SparseBottleneckRegressor, paper_folds
-from sbnn.evaluation.identity import configured, described, fit_key
+from sbnn.evaluation.identity import configured, described, fit_key, version_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +54,7 @@ def test_all_that_decides_a_result_is_in_its_key(data, monkeypatch):
     monkeypatch.setattr(Model, "version", 2)
     others.append(key(data, Model()))
     assert len({usual, *others}) == 1 + len(others)
+    assert (version_of(Ridge(), 5), version_of(Model(), 5)) == (1, 2)
 
 
 def test_training_and_test_cells_have_their_places(data):

@@ -101,6 +101,16 @@ def test_linear_models_have_closed_forms(linear, halves):
     np.testing.assert_allclose(record.effects, expected * (way.std(0) / sd)[:, None], atol=1e-10)
 
 
+def test_a_gene_that_no_cell_moves_has_no_effect(linear, halves):
+    """Its slope would be zero over zero; and arrays without names are numbered, as many as there are genes."""
+    _, _, X, Y = halves
+    still = X[:30].copy()
+    still[:, kept_genes(linear)[0]] = linear.x_mean_[kept_genes(linear)[0]]
+    record = interpret(linear, still, Y[:30])
+    assert (record.effects[0] == 0).all() and (record.effects[1:] != 0).any()
+    assert record.kept_genes.tolist() == [f"x{gene}" for gene in kept_genes(linear)]
+
+
 def test_a_model_of_all_genes_without_a_map(halves):
     X, Y, X_new, Y_new = halves
     model = LeaveOneOutRidge().fit(X, Y)

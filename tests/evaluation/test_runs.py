@@ -168,8 +168,16 @@ def test_an_interrupted_path_goes_on_where_it_stopped(data, tmp_path, monkeypatc
         cross_validate(model, data, 3, grid, results=path, verbose=False)
     assert solved == [*grid["alpha"], 0.8, 0.4, 0.2] and not path.exists()
     monkeypatch.setattr(SparseReducedRankRegression, "_alternate", lambda *a: solved.append(a[-1]) or solve(*a))
+    fit_path, warm = SparseReducedRankRegression.fit_path, []
+
+    def watched(self, X, Y, values, **options):
+        warm.append(options.get("start") is not None)
+        return fit_path(self, X, Y, values, **options)
+
+    monkeypatch.setattr(SparseReducedRankRegression, "fit_path", watched)
     resumed = cross_validate(model, data, 3, grid, results=path, verbose=False)
     assert solved[8:] == [0.1, 0.05, *grid["alpha"]]
+    assert warm == [True, False], "the interrupted path goes on from the last fit that was saved, the next one does not"
     for name in ("test_r2", "selected", "train_feature_r2"):
         np.testing.assert_array_equal(resumed.values[name], whole.values[name])
     assert "path_state" not in resumed.values

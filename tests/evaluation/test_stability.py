@@ -6,6 +6,7 @@ import pytest
 from made_up import assert_tidy
 from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.metrics import r2_score
 
 from sbnn import LeaveOneOutRidge, PairedData, SparseBottleneckRegressor, SparseReducedRankRegression
 from sbnn import results as saved
@@ -192,6 +193,9 @@ def test_fits_are_of_all_cells_with_the_seeds(data, repeats):
         model = SparseBottleneckRegressor(**QUICK, random_state=point["random_state"])
         model.fit(X.astype(np.float32), Y.astype(np.float32))
         np.testing.assert_array_equal(repeats.selected[0, i], model.get_support())
+        scores = r2_score(Y, model.predict(X), multioutput="raw_values")
+        np.testing.assert_allclose(repeats.train_feature_r2[0, i], scores, atol=1e-4)
+        assert repeats.train_r2[0, i] == pytest.approx(model.score(X, Y), abs=1e-4)
     assert [point["random_state"] for point in repeats.params] == [0, 1, 2, 3]
     assert repeats.n_selected.tolist() == [[5] * 4]
     assert len(repeats.to_frame()) == 4 and "train_r2" in repeats.to_frame()
@@ -229,6 +233,16 @@ def test_fits_resume_and_extend(data, repeats, tmp_path, monkeypatch):
     np.testing.assert_array_equal(repeat_fits(model, data, 4, results=path).selected, record.selected)
     with pytest.raises(ValueError, match="repeated fits results for 'simulated' with other"):
         repeat_fits(model, data, 2, results=path)
+
+
+def test_fits_of_genes_with_other_names_are_not_taken(data, tmp_path):
+    path, model = tmp_path / "repeats.pickle", SparseBottleneckRegressor(**QUICK)
+    repeat_fits(model, (data.X, data.Y), 1, results=path, verbose=False)
+    record = saved.load(path)
+    record.values["gene_names"] = record.values["gene_names"][::-1].copy()
+    saved.save(record, path)
+    with pytest.raises(ValueError, match="results with other gene_names than the data has"):
+        repeat_fits(model, (data.X, data.Y), 1, results=path, verbose=False)
 
 
 def test_counts_stand_beside_frequencies(data, halves, repeats):

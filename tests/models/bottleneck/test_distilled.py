@@ -101,6 +101,14 @@ class TestShort:
         watched = short().fit(data.X, data.Y, eval_set=(data.X[:9] + 1, data.Y[:9]))
         assert torch.equal(watched.network_.flat, fit(data).network_.flat)
 
+    def test_watched_cells_are_scored_as_the_model_predicts_them(self, data):
+        X, Y = data.X[:9], data.Y[:9]
+        model = short().fit(data.X, data.Y, eval_set=(X, Y))
+        errors, outputs = (model.predict(X) - Y) / model.y_scale_, (Y - model.y_mean_) / model.y_scale_
+        last = model.history_.iloc[-1]
+        assert last.eval_loss == pytest.approx(np.square(errors).mean(), rel=1e-3)
+        assert last.eval_r2 == pytest.approx(1 - np.square(errors).sum() / np.square(outputs).sum(), abs=1e-3)
+
     def test_a_saved_model_predicts_the_same(self, data, tmp_path):
         model = fit(data, n_components=3, reconstruct=True)
         again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))

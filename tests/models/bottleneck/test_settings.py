@@ -39,6 +39,7 @@ SHORT = DistilledSettings(n_trees=5, n_augmented=300, steps_of_teachers=5, steps
         ({"noises": (0.8, 0.8)}, "noises: expected one or more rising"),
         ({"noises": 0.8}, "noises: expected a tuple of any numbers, got 0.8"),
         ({"few_cells_noises": ()}, r"few_cells_noises: expected one or more numbers, got \(\)"),
+        ({"few_cells_noises": (0.5, -0.1)}, r"few_cells_noises: expected finite numbers >= 0, got \(0.5, -0.1\)"),
         ({"few_cells_limit": 0}, "few_cells_limit: expected finite numbers > 0, got 0"),
         ({"usual_noise": 0.7}, r"usual_noise: expected one of the noises \(0.5, 0.8, 1.2, 2.0\), got 0.7"),
     ],
