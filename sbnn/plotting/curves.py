@@ -113,7 +113,8 @@ def draw_epochs(ax, curves, color, band=True, **options):
     -------
     mean, spread : ndarray, shape (epochs,)
     """
-    mean, spread = reading.mean_sd(curves)
+    curves = np.ma.masked_invalid(curves)  # where some folds did not train, the others
+    mean, spread = curves.mean(0).filled(np.nan), curves.std(0, ddof=min(1, len(curves) - 1)).filled(0)
     epochs = np.arange(1, len(mean) + 1)
     ax.plot(epochs, mean, color=color, zorder=3, marker="." if len(mean) < 8 else None, **options)
     if band and spread.any():
