@@ -201,7 +201,7 @@ def _draw_norms(ax, network, shades):
     for point, shade in shades.items():
         norms = -np.sort(-network.gene_norms[:, point].astype(float), axis=1)
         mean = np.exp(np.log(np.maximum(norms, 1e-30)).mean(0))  # the mean that a log axis shows
-        ax.plot(np.arange(1, len(mean) + 1), mean, color=shade)
+        ax.plot(np.arange(1, len(mean) + 1), mean, color=shade, marker="." if len(mean) < 8 else None)
         largest, smallest = max(largest, mean[0]), min(smallest, mean[-1])
     n_genes = reading.gene_target(network)
     ax.set(yscale="log", xlim=(0, network.gene_norms.shape[2]), xlabel="genes, sorted", ylabel="weight norm of a gene")

@@ -111,7 +111,7 @@ def _figures(records):
     dataset = next(iter(records.values())).dataset
     known = published.R2.get(dataset)
     compared = ["cv_default", "cv_network", "cv_srrr", "cv_ridge"]
-    ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda n: records[n].latent.shape[1])
+    ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda name: (len(name), name))
     yield "overview", ["fit_default_2d"], overview
     yield (
         "figure1_training_curves",
@@ -154,7 +154,7 @@ def _second_measurement(dataset):
 def _families(records):
     """Families, or types, of the cells of the maps, as far as they are known."""
     fits = [records[name] for name in ("fit_default_2d", "fit_network_2d") if name in records]
-    return set(families_of(fits[0])) - {UNKNOWN} if fits else set()
+    return {family for fit in fits if "labels" in fit.values for family in families_of(fit)} - {UNKNOWN}
 
 
 def _models(default, network, srrr, ridge):

@@ -23,10 +23,15 @@ def test_a_figure_that_fails_says_so_and_the_others_are_drawn(tmp_path):
     assert drawn[:2] == ["figure1_training_curves", "figure2_r2_vs_genes"] and len(drawn) == 5
     del records["cv_network"].values["gene_norms"]  # a refusal: one sentence
     records["gene_selection"].values["slope"] = None  # a failure that nobody foresaw
+    records["fit_default_2d"] = linear_record()  # of another kind than its name says
+    records["fit_srrr_rank2"] = linear_record()
     with pytest.warns(UserWarning) as warned:
         paths = draw_all(records, tmp_path)
     assert [path.stem for path in paths] == drawn[1:-1] and all(path.exists() for path in paths)
-    refused, failed = (str(warning.message) for warning in warned)
+    assert [str(warning.message).split()[0] for warning in warned] == [
+        *("overview", "figure1_training_curves", "figure3_latent_srrr", "figure8_gene_selection")
+    ]
+    refused, failed = (str(warned[i].message) for i in (1, 3))
     assert refused.startswith("figure1_training_curves could not be drawn: network: expected a cross-validation record")
     assert failed.startswith("figure8_gene_selection could not be drawn: TypeError: ")
     with pytest.warns(UserWarning):
