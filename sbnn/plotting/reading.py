@@ -72,7 +72,7 @@ def regression_stages(record, point):
 
     Of folds with other stages, those of a fold with most of them, at their places in `curve`.
     """
-    tables = [_regression(table) for table in record.history[point]]
+    tables = _epochs(record, point)
     places, n_epochs = _aligned(tables)
     names = [table["stage"].to_numpy() for table in tables]
     changes = [np.flatnonzero(_begins(stages)) for stages in names]
@@ -100,9 +100,7 @@ def curve(record, point, column, stage=None):
         Folds without the stage are left out. Where folds trained for numbers of epochs that differ, the stages that
         all of them share begin at one place, and NaN fills the gaps.
     """
-    tables = record.history[point]
-    tables = [_regression(table) if stage is None else table[table["stage"] == stage] for table in tables]
-    tables = [table for table in tables if len(table)]
+    tables = _epochs(record, point, stage)
     places, n_epochs = _aligned(tables)
     curves = np.full((len(tables), n_epochs), np.nan)
     for row, own, table in zip(curves, places, tables, strict=True):
@@ -115,8 +113,11 @@ def pretrained_folds(record, point):
     return sum((table["stage"] == "pretraining").any() for table in record.history[point])
 
 
-def _regression(table):
-    return table[~table["stage"].isin(NOT_REGRESSION)]
+def _epochs(record, point, stage=None):
+    """History of a stage, or of the regression, in the folds that have any."""
+    tables = record.history[point]
+    tables = [t[~t["stage"].isin(NOT_REGRESSION) if stage is None else t["stage"] == stage] for t in tables]
+    return [table for table in tables if len(table)]
 
 
 def _begins(stages):
