@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+CHECK := import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and \
+	f"sbnn needs Python 3.11 to 3.13, $(PYTHON) is {v[0]}.{v[1]}; name another: make PYTHON=python3.13")
 
 .PHONY: reproduce test lint notebooks clean
 
@@ -26,7 +28,7 @@ clean:
 	rm -rf .venv build
 
 $(READY): pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sbnn needs Python 3.11 or newer, set PYTHON=")'
+	@$(PYTHON) -c '$(CHECK)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[cluster,notebooks,test]'
 	touch $@

@@ -32,7 +32,8 @@ from sklearn.ensemble import RandomForestRegressor
 
 from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, cross_validate, load_dataset, paper_folds
 from sbnn.plotting import save_figure
-from sbnn.plotting.common import PALETTE, freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.colors import PALETTE
+from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import name_level, settle_labels
 from sbnn.results import load, save
 from sbnn.study.report import to_markdown
@@ -220,9 +221,9 @@ def accuracy_table(records, models=MODELS):
                 found = at_genes(record, n) if model.genes else None
                 if found is not None:
                     few = "" if round(found[1], 1) == n else f" ({found[1]:.1f})"
-                    row[f"{n} genes"] = _mean_sd(found[0]) + few
+                    row[f"{n} genes"] = mean_sd(found[0]) + few
             if not model.genes:
-                row[f"{sizes[-1]} genes"] = f"{_mean_sd(record.test_r2[:, 0])} (all {len(record.gene_names)})"
+                row[f"{sizes[-1]} genes"] = f"{mean_sd(record.test_r2[:, 0])} (all {len(record.gene_names)})"
             row["folds"], row["CPU s per fold"] = str(len(record.folds)), f"{record.seconds.sum(1).mean():.1f}"
         rows[model.label] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
@@ -266,7 +267,7 @@ def _difference_text(mean, half_width):
     return "" if np.isnan(mean) else f"{mean:+.3f} ± {half_width:.3f}"
 
 
-def _mean_sd(scores):
+def mean_sd(scores):
     return f"{scores.mean():.3f}" + (f" ± {scores.std(ddof=1):.3f}" if len(scores) > 1 else "")
 
 

@@ -25,7 +25,8 @@ from sklearn.base import clone
 from sbnn import ExpressionStream
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.plotting import save_figure
-from sbnn.plotting.common import PALETTE, freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.colors import PALETTE
+from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import name_level, settle_labels
 from sbnn.results import Record, load, save
 from sbnn.study.report import to_markdown

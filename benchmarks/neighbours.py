@@ -2,19 +2,28 @@
 
     python benchmarks/neighbours.py [--maps MAP ...] [--jobs 1] [--report-only]
 
-Ten folds of the paper, mouse M1, z-scored over all cells: a map is fitted to the training cells, and the family
-(type) of every test cell is that of most of its 15 nearest training cells on the map. Keeps the accuracies
-in saved_models/benchmarks/neighbours.pickle, where those of maps that are not asked for stay, and prints Markdown.
+Ten folds of the paper, mouse M1: a map is fitted to the training cells, and the family (type) of every test cell is
+that of most of its 15 nearest training cells on the map. Data are z-scored over all cells; maps of expression alone are
+fitted to the log counts as they are too. Keeps the accuracies in saved_models/benchmarks/neighbours.pickle, where
+those of maps that are not asked for stay, and prints Markdown: means, and differences fold by fold.
 """
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from accuracy import mean_sd, paired_difference
 from sklearn.decomposition import PCA
 
-from sbnn import ReducedRankRegression, SparseBottleneckRegressor, SparseReducedRankRegression, load_dataset
+from sbnn import (
+    ReducedRankRegression,
+    SparseBottleneckRegressor,
+    SparseReducedRankRegression,
+    load_dataset,
+    paper_folds,
+)
 from sbnn.evaluation.neighbours import LABELS, held_out_accuracy
 from sbnn.models.maps import CanonicalCorrelationMap, TSNEMap, UMAPMap
 from sbnn.results import Record, load, save
@@ -23,18 +32,32 @@ from sbnn.study.report import to_markdown
 
 PATH = Path(__file__).resolve().parents[1] / "saved_models" / "benchmarks" / "neighbours.pickle"
 NETWORK = {"standardize": False, "device": "cpu", "random_state": SEED}
-# Name -> what the map is made of, and the map.
+REFERENCE = "distilled"  # what the others are compared with
+
+
+@dataclass(frozen=True)
+class Map:
+    """A row of the table: what it is made of, the estimator, and how `held_out_accuracy` scales the data for it."""
+
+    label: str
+    estimator: object
+    scaling: str = "all"
+
+
 MAPS = {
-    "distilled": ("sBNN distilled, d=2, 25 genes", SparseBottleneckRegressor(protocol="distilled", **NETWORK)),
-    "paper": ("sBNN paper, d=2, 25 genes", SparseBottleneckRegressor(protocol="paper", **NETWORK)),
+    "distilled": Map("sBNN distilled, d=2, 25 genes", SparseBottleneckRegressor(protocol="distilled", **NETWORK)),
+    "paper": Map("sBNN paper, d=2, 25 genes", SparseBottleneckRegressor(protocol="paper", **NETWORK)),
     # The penalty that keeps 24 genes on average.
-    "srrr": ("sRRR, rank 2, 24 genes", SparseReducedRankRegression(rank=2, alpha=0.4)),
+    "srrr": Map("sRRR, rank 2, 24 genes", SparseReducedRankRegression(rank=2, alpha=0.4)),
     # Of the penalties 0.3, 1, 2.75 and 10, the one that is best on these very folds.
-    "rrr": ("reduced-rank regression, rank 2, all genes", ReducedRankRegression(rank=2, alpha=2.75)),
-    "cca": ("CCA of 50 PCs and the outputs, 2 pairs, all genes", CanonicalCorrelationMap()),
-    "pca": ("PCA, 2 components, all genes", PCA(2, random_state=SEED)),
-    "tsne": ("t-SNE of 50 PCs, all genes", TSNEMap(random_state=SEED)),
-    "umap": ("UMAP of 50 PCs, all genes", UMAPMap(random_state=SEED)),
+    "rrr": Map("reduced-rank regression, rank 2, all genes", ReducedRankRegression(rank=2, alpha=2.75)),
+    "cca": Map("CCA of 50 PCs and the outputs, 2 pairs, all genes", CanonicalCorrelationMap()),
+    "pca": Map("PCA, 2 components, all genes", PCA(2, random_state=SEED)),
+    "pca_logs": Map("PCA of log counts, 2 components, all genes", PCA(2, random_state=SEED), "none"),
+    "tsne": Map("t-SNE of 50 PCs, all genes", TSNEMap(random_state=SEED)),
+    "tsne_logs": Map("t-SNE of 50 PCs of log counts, all genes", TSNEMap(random_state=SEED), "none"),
+    "umap": Map("UMAP of 50 PCs, all genes", UMAPMap(random_state=SEED)),
+    "umap_logs": Map("UMAP of 50 PCs of log counts, all genes", UMAPMap(random_state=SEED), "none"),
 }
 
 
@@ -50,23 +73,35 @@ def measure(data, names, n_jobs=1):
     """Accuracies of the maps, (folds, 2) each; a map whose library is not installed is reported and left out."""
     found = {}
     for name in names:
-        title, model = MAPS[name]
+        row = MAPS[name]
         try:
-            scores = held_out_accuracy(model, data, n_jobs=n_jobs, scaling="all")
+            scores = held_out_accuracy(row.estimator, data, n_jobs=n_jobs, scaling=row.scaling)
         except ImportError as error:
-            print(f"{title}: {error}", file=sys.stderr)
+            print(f"{row.label}: {error}", file=sys.stderr)
             continue
         found[name] = scores.to_numpy()
     return found
 
 
 def table(record):
-    """Mean and SD of the accuracy over the folds, one row per map."""
+    """Mean and SD of the accuracy over the folds, and the paired difference to the reference, one row per map.
+
+    The difference has half a 95 % confidence interval, corrected for the training cells that folds share.
+    """
+    train, test = record.folds[0]
     rows = {}
-    for name, (title, _) in MAPS.items():
-        if name in record.values:
-            mean, sd = record.values[name].mean(0), record.values[name].std(0, ddof=1)
-            rows[title] = {kind: f"{mean[i]:.3f} ± {sd[i]:.3f}" for i, kind in enumerate(LABELS)}
+    for name, row in MAPS.items():
+        if name not in record.values:
+            continue
+        scores = dict(zip(LABELS, record.values[name].T, strict=True))
+        cells = {kind: mean_sd(scores[kind]) for kind in LABELS}
+        for i, kind in enumerate(LABELS):
+            cells[f"{kind}, minus distilled"] = ""
+            if name != REFERENCE and REFERENCE in record.values:
+                reference = record.values[REFERENCE][:, i]
+                mean, half = paired_difference(scores[kind], reference, len(test) / len(train))
+                cells[f"{kind}, minus distilled"] = f"{mean:+.3f} ± {half:.3f}"
+        rows[row.label] = cells
     return pd.DataFrame(rows).T.rename_axis("map")
 
 
@@ -76,7 +111,10 @@ def main(arguments=None):
     if not options.report_only:
         data = load_dataset("scala")
         values |= measure(data, options.maps, options.jobs)
-        save(Record("neighbours", data.name, data.sha256, [], SEED, {"scaling": "all"}, values=values), PATH)
+        values = {name: values[name] for name in MAPS if name in values}
+        settings = {"scaling": {name: MAPS[name].scaling for name in values}}
+        folds = paper_folds(data.n_cells)
+        save(Record("neighbours", data.name, data.sha256, [], SEED, settings, folds, values=values), PATH)
     print(to_markdown(table(load(PATH))))
 
 

@@ -1,6 +1,6 @@
-"""CPU seconds and memory of one fit of 25 genes: sbnn, its peers, and a plain PyTorch version of the paper protocol.
+"""CPU seconds and memory of one fit of 25 genes: sbnn, its peers, and the paper protocol in plain PyTorch and in Keras.
 
-    python benchmarks/speed.py [--repeats 3] [--models sbnn_d2,ridge]
+    python benchmarks/speed.py [--repeats 3] [--models sbnn_d2,keras_graph]
 
 Data: the first training fold of mouse M1 (1092 cells x 1000 genes -> 16 outputs) where its files can be found, else
 simulated data of that shape. Every fit runs on one thread in a process of its own, after a fit to a corner of the data,
@@ -9,90 +9,47 @@ live in an environment of their own (benchmarks/requirements.txt); one that is n
 """
 
 import argparse
+import contextlib
+import functools
+import importlib.metadata
 import platform
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from accuracy import AT, MODELS, installed
 from measuring import measure
+from plain import keras_fit, pytorch_fit
 from sklearn.base import clone
-from sklearn.cluster import KMeans
-from torch import nn
 
 from sbnn import default_dataset, load_dataset, paper_folds
 from sbnn.metrics import pooled_r2
-from sbnn.study.published import SECONDS_PER_FIT
-
-PLAIN = "plain_pytorch"
-LABELS = {name: model.label for name, model in MODELS.items()} | {PLAIN: "plain PyTorch, paper protocol, d=2"}
-SLOW = 10  # CPU seconds from which on a model is not fitted again
 
 
-def plain_pytorch_fit(X, Y, seed=0, group_lasso=0.1, n_genes=25):
-    """The paper protocol as one would first write it: modules, autograd, Adam. Returns a function that predicts."""
-    torch.manual_seed(seed)
-    X, Y = torch.as_tensor(X), torch.as_tensor(Y)
+@dataclass(frozen=True)
+class Plain:
+    """The paper protocol without sbnn: a row of the table, ``fit(X, Y, seed, n_genes=...)``, and what it needs."""
 
-    def body(n_inputs):
-        widths = [n_inputs, 512, 128, 2, 128, 512]
-        layers = []
-        for i in range(5):
-            layers.append(nn.Linear(widths[i], widths[i + 1]))
-            if i != 2:
-                layers.append(nn.ELU())
-        return layers
+    label: str
+    fit: object
+    package: str
 
-    def start(layer):
-        nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(layer.bias)
 
-    def train(model, inputs, targets, loss_function, epochs, rate, lasso):
-        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=rate, eps=1e-7)
-        for _ in range(epochs):
-            for rows in torch.randperm(len(inputs)).split(32):
-                loss = loss_function(model(inputs[rows]), targets[rows])
-                if lasso:
-                    loss = loss + lasso * model[0].weight.norm(dim=0).sum()
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-
-    labels = KMeans(20, n_init=50, random_state=seed).fit(Y.numpy()).labels_
-    large = [k for k in range(20) if (labels == k).sum() >= 10]
-    rows = np.random.default_rng(seed).permutation(np.flatnonzero(np.isin(labels, large)))
-    rows = rows[: int(0.6 * len(rows))]
-    classes = torch.as_tensor(np.searchsorted(large, labels[rows]))
-    model = nn.Sequential(*body(X.shape[1]), nn.Linear(512, len(large)))
-    for layer in model:
-        if isinstance(layer, nn.Linear):
-            start(layer)
-    train(model, X[rows], classes, nn.CrossEntropyLoss(), 50, 1e-4, group_lasso)
-
-    model[-1] = nn.Linear(512, Y.shape[1])
-    start(model[-1])
-    for layer in model[:4]:
-        layer.requires_grad_(False)
-    train(model, X, Y, nn.MSELoss(), 50, 1e-4, 0)
-    model.requires_grad_(True)
-    train(model, X, Y, nn.MSELoss(), 50, 5e-5, group_lasso)
-
-    kept = model[0].weight.norm(dim=0).topk(n_genes).indices
-    first = nn.Linear(n_genes, 512)
-    with torch.no_grad():
-        first.weight.copy_(model[0].weight[:, kept])
-        first.bias.copy_(model[0].bias)
-    model[0] = first
-    train(model, X[:, kept], Y, nn.MSELoss(), 100, 5e-5, 0)
-    return lambda Z: model(torch.as_tensor(Z)[:, kept]).detach().numpy()
+PLAIN = {
+    "plain_pytorch": Plain("plain PyTorch, paper protocol, d=2", pytorch_fit, "torch"),
+    "keras_graph": Plain("Keras in graph mode, paper protocol, d=2", keras_fit, "tf_keras"),
+    "keras_eager": Plain("Keras, paper protocol, d=2", functools.partial(keras_fit, graph=False), "tf_keras"),
+}
+ROWS = MODELS | PLAIN
+SLOW = 40  # CPU seconds from which on a model is not fitted again
 
 
 def fit_model(name, X, Y, seed, n_genes=AT):
-    """Fit a model of the accuracy benchmark, or the plain one. Returns a function that predicts."""
-    if name == PLAIN:
-        return plain_pytorch_fit(X, Y, seed, n_genes=n_genes)
+    """Fit a model of the accuracy benchmark, or a plain one. Returns a function that predicts."""
+    if name in PLAIN:
+        return PLAIN[name].fit(X, Y, seed, n_genes=n_genes)
     model, wanted = clone(MODELS[name].estimator), {"n_genes": n_genes, "random_state": seed}
     known = model.get_params()
     return model.set_params(**{key: value for key, value in wanted.items() if key in known}).fit(X, Y).predict
@@ -129,7 +86,7 @@ def run(names, repeats, path):
         for name, fits in done.items():
             if not fits or fits[0].seconds < SLOW:
                 fits.append(measure(prepare, name, path, repeat))
-                print(f"{LABELS[name]}: {fits[-1].seconds:.1f} CPU s", file=sys.stderr)
+                print(f"{ROWS[name].label}: {fits[-1].seconds:.1f} CPU s", file=sys.stderr)
     return done
 
 
@@ -139,34 +96,47 @@ def table(done):
     yield "|---|---|---|---|---|"
     for name, fits in done.items():
         if not fits:
-            yield f"| {LABELS[name]} | not installed | | | |"
+            yield f"| {ROWS[name].label} | not installed | | | |"
             continue
         seconds, memory, r2 = np.array([(fit.seconds, fit.growth / 2**20, fit.result) for fit in fits]).T
         spread = f"{np.median(seconds):.2f} ({seconds.min():.2f} - {seconds.max():.2f})"
-        yield f"| {LABELS[name]} | {len(fits)} | {spread} | {np.median(memory):.0f} | {r2.mean():.3f} |"
-    yield f"| published TensorFlow code (a number taken over, not measured by this command) | | {SECONDS_PER_FIT} | | |"
+        yield f"| {ROWS[name].label} | {len(fits)} | {spread} | {np.median(memory):.0f} | {r2.mean():.3f} |"
+
+
+def ratios(done):
+    """Lines that say how many times as long the plain versions take as ours."""
+    for ours in ("sbnn_d2", "sbnn_distilled_d2"):
+        for plain in PLAIN:
+            if done.get(ours) and done.get(plain):
+                theirs, own = (np.median([fit.seconds for fit in done[name]]) for name in (plain, ours))
+                yield f"\n{ROWS[plain].label}: {theirs / own:.1f} times as long as {ROWS[ours].label} (medians)"
+
+
+def versions():
+    """Libraries that the seconds depend on, those that are installed."""
+    for name in ("torch", "tensorflow-cpu", "tensorflow", "tf_keras"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            yield f"{name} {importlib.metadata.version(name)}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3, help=f"fits of each model; one of more than {SLOW} s")
-    parser.add_argument("--models", help=f"comma-separated, of: {', '.join(LABELS)}; default: all")
+    parser.add_argument("--models", help=f"comma-separated, of: {', '.join(ROWS)}; default: all")
     options = parser.parse_args()
-    names = list(LABELS) if options.models is None else options.models.split(",")
-    if not set(names) <= LABELS.keys():
-        parser.error(f"--models: {sorted(set(names) - LABELS.keys())} are unknown, expected some of {list(LABELS)}")
+    names = list(ROWS) if options.models is None else options.models.split(",")
+    if not set(names) <= ROWS.keys():
+        parser.error(f"--models: {sorted(set(names) - ROWS.keys())} are unknown, expected some of {list(ROWS)}")
 
-    present = [name for name in names if name == PLAIN or installed(MODELS[name])]
+    present = [name for name in names if installed(ROWS[name])]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fold.npz"
         about = write_fold(path)
         done = dict.fromkeys(names, ()) | run(present, options.repeats, path)
     print(f"\n{about}")
-    print(f"one thread, {platform.machine()}, torch {torch.__version__}\n")
+    print(f"one thread, {platform.machine()}, {', '.join(versions())}\n")
     print(*table(done), sep="\n")
-    if {"sbnn_d2", PLAIN} <= set(present):
-        ours, plain = (np.median([fit.seconds for fit in done[name]]) for name in ("sbnn_d2", PLAIN))
-        print(f"\nplain PyTorch takes {plain / ours:.1f} times as long as sbnn (medians)")
+    print(*ratios(done), sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 Exit status: 0 done; 1 something was wrong with the input, the message says what; 2 the command itself was; 130 stopped
 by Ctrl-C, what was finished is saved and the same command goes on from there.
+
+What a command needs is imported inside it: ``sbnn --help`` waits neither for torch nor for pandas.
 """
 
 import argparse
@@ -10,8 +12,7 @@ import os
 import sys
 
 from sbnn.data import inventory
-from sbnn.data.datasets import DATASETS, default_dataset, load_dataset
-from sbnn.study import experiments, report, reproduce
+from sbnn.data.catalogue import DATASETS
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
 
@@ -56,7 +57,7 @@ def main(arguments=None):
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (FileNotFoundError, OSError, ValueError, KeyError) as error:
+    except (ImportError, OSError, ValueError, KeyError) as error:
         print(f"sbnn {options.command}: {error}", file=sys.stderr)
         return 1
     return 0
@@ -85,7 +86,8 @@ def _parser():
             help=f"one of {', '.join(DATASETS)}; a name of your own for your tables; auto (the default): "
             "scala where its files can be had, else simulated",
         )
-        command.add_argument("--saved-models", default="saved_models", help="folder of the results")
+        home = None if name == "notebooks" else "saved_models"
+        command.add_argument("--saved-models", default=home, help="folder of the results (default: saved_models)")
         command.add_argument("--fast", action="store_true", help="a trial: small networks, few epochs and folds")
         if name in ("cv", "fit", "notebooks"):
             command.add_argument("--fresh", action="store_true", help="compute anew what is saved")
@@ -95,8 +97,9 @@ def _parser():
             command.add_argument("--outputs", help="table of your own: the second measurement of the same cells")
             command.add_argument("--labels", help="table of your own, optional: family and type of the cells")
             command.add_argument("--counts", action="store_true", help="the expression is raw counts: normalise it")
-        if name == "figures":
-            command.add_argument("--figures", default="figures", help="folder of the figures")
+        if name in ("figures", "notebooks"):
+            home = None if name == "notebooks" else "figures"
+            command.add_argument("--figures", default=home, help="folder of the figures (default: figures)")
         if name == "report":
             command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
             command.add_argument("--everything", action="store_true", help="also models that compare with no number")
@@ -104,34 +107,42 @@ def _parser():
 
 
 def _name(options):
+    from sbnn.data.datasets import default_dataset
+
     return default_dataset() if options.dataset == "auto" else options.dataset
 
 
 def _load(options):
     """Data of the command, and the folder of its results."""
+    from sbnn.data.datasets import load_dataset
+    from sbnn.data.paired import PairedData
+    from sbnn.study.experiments import results_folder
+
     if (options.expression is None) != (options.outputs is None):
         raise ValueError("--expression and --outputs go together")
     if options.expression is None:
         data = load_dataset(_name(options))
     else:
-        from sbnn.data.paired import PairedData
-
         if options.dataset in ("auto", *DATASETS):
             raise ValueError(f"dataset: give your tables a name of their own, {options.dataset!r} is taken")
         data = PairedData.from_tables(
             options.expression, options.outputs, options.labels, counts=options.counts, name=options.dataset
         )
         print(data)
-    return data, experiments.results_folder(options.saved_models, data.name, options.fast)
+    return data, results_folder(options.saved_models, data.name, options.fast)
 
 
 def _cross_validate(options):
+    from sbnn.study import experiments, report
+
     data, folder = _load(options)
     experiments.run_cross_validations(data, folder, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs)
     print(report.to_markdown(report.accuracy_table(folder)))
 
 
 def _fit(options):
+    from sbnn.study import experiments, report
+
     data, folder = _load(options)
     how = {"fast": options.fast, "fresh": options.fresh}
     experiments.run_full_fits(data, folder, **how)
@@ -143,31 +154,45 @@ def _fit(options):
 
 
 def _figures(options):
-    from sbnn.study.gallery import draw_all
+    from sbnn.study.experiments import load_records, results_folder
+    from sbnn.study.gallery import draw_all, figure_names
 
     name = _name(options)
-    records = experiments.load_records(experiments.results_folder(options.saved_models, name, options.fast))
-    for path in draw_all(records, experiments.results_folder(options.figures, name, options.fast)):
+    records = load_records(results_folder(options.saved_models, name, options.fast))
+    paths = draw_all(records, results_folder(options.figures, name, options.fast))
+    for path in paths:
         print(path)
+    drawn = {path.stem for path in paths}
+    failed = [name for name in figure_names(records) if name not in drawn]
+    if failed:
+        raise ValueError(f"could not draw {', '.join(failed)}; the warnings say why")
 
 
 def _report(options):
+    from sbnn.study import report
+    from sbnn.study.experiments import results_folder
+
     if options.dataset == "all":
         tables = {"Test R2 on every data set": report.overview_table(options.saved_models)}
     else:
-        folder = experiments.results_folder(options.saved_models, _name(options), options.fast)
+        folder = results_folder(options.saved_models, _name(options), options.fast)
         tables = report.all_tables(folder, options.everything)
     if options.json:
         print(json.dumps({title: json.loads(table.to_json(orient="table")) for title, table in tables.items()}))
         return
     for title, table in tables.items():
         print(f"\n{title}\n\n{report.to_markdown(table)}")
+    if options.dataset == "all" or folder.name in report.SELECTED:
+        print(f"\n{report.SELECTION_NOTE}")
     if options.dataset != "all":
         print(f"\nThe cross-validations took {report.computing_minutes(folder):.0f} CPU minutes")
 
 
 def _notebooks(options):
-    reproduce.reproduce(_name(options), fresh=options.fresh, fast=options.fast)
+    from sbnn.study.reproduce import reproduce
+
+    folders = {"saved_models": options.saved_models, "figures": options.figures}
+    reproduce(options.dataset, fresh=options.fresh, fast=options.fast, **folders)
 
 
 if __name__ == "__main__":

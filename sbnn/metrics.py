@@ -29,11 +29,6 @@ def _sums_of_squares(Y_true, Y_pred, Y_mean):
     return ((Y_true - Y_pred) ** 2).sum(axis=0), ((Y_true - Y_mean) ** 2).sum(axis=0)
 
 
-def _r2(residual, total):
-    """1 - residual / total; NaN where the total is zero, since nothing is there to be explained."""
-    return 1 - np.divide(residual, total, out=np.full_like(total, np.nan), where=total > 0)
-
-
 def pooled_r2(Y_true, Y_pred, Y_mean):
     """Share of the variance of all outputs together that is explained, 1 - SSE / SST.
 
@@ -52,7 +47,8 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
     Returns
     -------
     float
-        At most 1, negative when worse than the training mean, NaN when every ``Y_true`` equals ``Y_mean``.
+        At most 1, negative when worse than the training mean. When every ``Y_true`` equals ``Y_mean``, nothing is there
+        to be explained: 1 for an exact prediction and else 0, as in scikit-learn.
 
     Raises
     ------
@@ -60,7 +56,8 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
         If the shapes do not agree, there is no cell, or a value is NaN or infinite.
     """
     residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
-    return float(_r2(residual.sum(keepdims=True), total.sum(keepdims=True))[0])
+    residual, total = residual.sum(), total.sum()
+    return float(1 - residual / total) if total > 0 else float(residual == 0)
 
 
 def feature_r2(Y_true, Y_pred, Y_mean):
@@ -71,6 +68,7 @@ def feature_r2(Y_true, Y_pred, Y_mean):
     Returns
     -------
     ndarray of shape (q,), float64
-        NaN for an output whose ``Y_true`` all equal its ``Y_mean``.
+        NaN for an output whose ``Y_true`` all equal its ``Y_mean``: a table of outputs shows that it tells nothing.
     """
-    return _r2(*_sums_of_squares(Y_true, Y_pred, Y_mean))
+    residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
+    return 1 - np.divide(residual, total, out=np.full_like(total, np.nan), where=total > 0)

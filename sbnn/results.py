@@ -1,26 +1,32 @@
 """The one record every experiment leaves behind: saved atomically, loaded without running any code.
 
-A record is written as a pickle of nothing but Python's own containers, numbers, strings and bytes; arrays and
-tables are spelled out as dtype, shape and compressed bytes. So a file written today loads under another version of
-numpy, pandas or torch, and `load` can forbid *every* import a pickle may ask for, which is what makes it safe to open a
-file from somebody else.
+A record is a pickle, of a dict with its format, its schema, a checksum, and the content. The content is the pickle of
+nothing but Python's own containers, numbers, strings and bytes (`sbnn.plain`). So a file written today loads under
+another version of numpy, pandas or torch; `load` does not unpickle at all, which is what makes it safe to open a file
+from somebody else; and a file with a flipped bit is refused. Records of the first schema, without a checksum, load too.
 """
 
+import hashlib
 import importlib.metadata
-import io
+import numbers
 import os
 import pickle
 import platform
 import tempfile
-import zlib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from sbnn.plain import decode, encode, read_pickle
+
 FORMAT = "sbnn-record"
-SCHEMA = 1
+SCHEMA = 2
+# The pickle of {"format": FORMAT, "schema": SCHEMA, "sha256": <64 digits>, "content": <bytes>}, spelled out: only one
+# file has a certain content, so that a changed bit shows wherever it is.
+HEADER = b"\x80\x04}(\x8c\x06format\x8c\x0bsbnn-record\x8c\x06schemaK\x02\x8c\x06sha256\x8c\x40"
+BETWEEN, END = b"\x8c\x07content\x8e", b"u."
 
 
 def library_versions():
@@ -112,13 +118,49 @@ class Record:
                 rows[name] = value.T.ravel()
         return rows
 
+    def parameter(self, point, name, default=None):
+        """Parameter of a grid point, also where the estimator of the whole grid has it.
+
+        Parameters
+        ----------
+        point : int
+            Position in `params`.
+        name : str
+        default
+            Where neither has it.
+
+        Returns
+        -------
+        object
+        """
+        shared = self.settings.get("estimator", {}).get("params", {})
+        return self.params[point].get(name, shared.get(name, default))
+
+    def points(self, **params):
+        """Positions of all grid points with these parameters.
+
+        Parameters
+        ----------
+        **params
+            Names and values, as `parameter` gives them; numbers are compared to 9 digits.
+
+        Returns
+        -------
+        list of int
+        """
+        return [
+            point
+            for point in range(len(self.params))
+            if all(same_value(self.parameter(point, name), value) for name, value in params.items())
+        ]
+
     def find(self, **params):
         """Position of the one grid point with these parameters.
 
         Parameters
         ----------
         **params
-            Names and values; floats are compared to 9 digits.
+            As for `points`.
 
         Returns
         -------
@@ -129,26 +171,72 @@ class Record:
         KeyError
             If no grid point matches, or more than one.
         """
-        hits = [i for i, point in enumerate(self.params) if all(_same(point.get(k), v) for k, v in params.items())]
+        hits = self.points(**params)
         if len(hits) != 1:
             raise KeyError(f"{len(hits)} of {len(self.params)} grid points match {params}; they are {self.params}")
         return hits[0]
 
-    def nearest_in_genes(self, n_genes, among=None):
+    def nearest_in_genes(self, n_genes, **params):
         """Position of the grid point whose mean number of selected genes over the folds is nearest to `n_genes`.
 
         Parameters
         ----------
         n_genes : int
-        among : sequence of int, optional
-            Positions to choose from; all by default.
+        **params
+            Of the grid points with these parameters, as for `points`; of equally near ones the first is taken.
 
         Returns
         -------
         int
+
+        Raises
+        ------
+        KeyError
+            If no grid point matches.
         """
-        among = np.arange(len(self.params)) if among is None else np.asarray(among)
-        return int(among[np.argmin(np.abs(self.n_selected[:, among].mean(0) - n_genes))])
+        hits = self.points(**params)
+        if not hits:
+            raise KeyError(f"no grid point matches {params}; they are {self.params}")
+        return hits[np.argmin(np.abs(self.n_selected[:, hits].mean(0) - n_genes))]
+
+
+def same_value(a, b):
+    """Whether two values of a parameter agree; numbers to 9 digits."""
+    if isinstance(a, float | int) and isinstance(b, float | int):
+        return bool(np.isclose(a, b, rtol=1e-9, atol=0))
+    return a == b
+
+
+def results_path(path, argument="path"):
+    """Check the path of a file, and put the user's home in place of ``~``.
+
+    Parameters
+    ----------
+    path : str or path-like
+    argument : str
+        Its name, for errors.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    TypeError
+        If it is no path.
+    ValueError
+        If it is empty or a folder, or the home is not known.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{argument}: expected the path of a file, got {path!r}")
+    text = os.fspath(path)
+    try:
+        expanded = Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{argument}: expected the path of a file, got {text!r}: {error}") from None
+    if not text or text.endswith(os.sep) or expanded.is_dir():
+        raise ValueError(f"{argument}: expected the path of a file, got {f'the folder {text}' if text else 'no name'}")
+    return expanded
 
 
 def save(record, path):
@@ -173,14 +261,17 @@ def save(record, path):
         If the file cannot be written; the message names it and the reason.
     TypeError
         If the record holds something that is neither data nor a container of data.
+    ValueError
+        If `path` is empty or a folder, or the record could not be read back as it is.
     """
     if not isinstance(record, Record):
         raise TypeError(f"save writes a Record, got {type(record).__name__}")
-    content = {"format": FORMAT, "schema": SCHEMA}
-    for part in fields(Record):
-        content[part.name] = _encode(getattr(record, part.name), part.name)
-    write_atomically(pickle.dumps(content, protocol=4), path)
-    return Path(path)
+    wrong = _wrong_part(record)
+    if wrong:
+        raise TypeError(wrong)
+    content = {part.name: encode(getattr(record, part.name), part.name) for part in fields(Record)}
+    write_atomically(_seal(pickle.dumps(content, protocol=4)), path)
+    return results_path(path)
 
 
 def write_atomically(content, path):
@@ -195,8 +286,10 @@ def write_atomically(content, path):
     ------
     OSError
         If the folder is read-only, the disk is full, ...; the message names the file and the reason.
+    ValueError
+        If `path` is empty or a folder.
     """
-    path = Path(path)
+    path = results_path(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -234,117 +327,81 @@ def load(path):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is truncated, was not written by `save`, asks to import anything (a pickle that could run code), or
-        has another schema version.
+        If the file is not a record as `save` writes it: truncated, altered, of another schema, or a pickle of anything
+        else, for example of what could run code. The message names the file.
     """
-    path = Path(path)
+    path = results_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no results at {path}; the notebooks and README say which command computes them")
+    whole = path.read_bytes()
     try:
-        content = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
-    except ForbiddenImport as error:
-        raise ValueError(f"{path} is refused: {error}. Records of sbnn hold plain data only.") from None
-    except Exception as error:  # unpickling garbage may raise nearly anything
-        raise ValueError(f"{path} is not a record of sbnn, or it is truncated: {error}") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} is a pickle, but not a record of sbnn")
-    if content.get("schema") != SCHEMA:
-        raise ValueError(
-            f"{path} has schema version {content.get('schema')!r}, this sbnn reads version {SCHEMA}: "
-            "recompute it, or use the version of sbnn that wrote it "
-            f"({_version_of(content)})"
-        )
-    names = {part.name for part in fields(Record)}
-    missing = sorted(names - set(content))
-    if missing:
-        raise ValueError(f"{path} lacks the entries {missing} of a record of sbnn")
-    try:
-        return Record(**{name: _decode(content[name]) for name in names})
-    except (KeyError, TypeError, ValueError, zlib.error) as error:
-        raise ValueError(f"{path} holds a damaged array or table: {error}") from error
+        content = _content(whole)
+        names = {part.name for part in fields(Record)}
+        if content.keys() != names:
+            raise ValueError(f"it should have the entries {sorted(names)}, but has {sorted(content)[:20]}")
+        record = Record(**{name: decode(value, len(whole)) for name, value in content.items()})
+        wrong = _wrong_part(record)
+        if wrong:
+            raise ValueError(wrong)
+    except (ValueError, MemoryError) as error:
+        raise ValueError(f"{path} is not a record of sbnn that can be read: {error or 'out of memory'}") from error
+    return record
 
 
-class ForbiddenImport(pickle.UnpicklingError):
-    """A pickle asked for a class or function, which a record never does."""
+def _seal(content):
+    """The file that holds a content, with its checksum; bytes."""
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return HEADER + digest + BETWEEN + len(content).to_bytes(8, "little") + content + END
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module, name):
-        raise ForbiddenImport(f"it wants to import {module}.{name}, which could run code")
-
-    def persistent_load(self, pid):
-        raise ForbiddenImport(f"it refers to an object outside the file ({pid!r})")
-
-
-def _version_of(content):
-    versions = content.get("versions")
-    return f"sbnn {versions.get('sbnn', 'unknown')}" if isinstance(versions, dict) else "unknown"
-
-
-def _same(a, b):
-    if isinstance(a, float) or isinstance(b, float):
-        try:
-            return bool(np.isclose(a, b, rtol=1e-9, atol=0))
-        except TypeError:
-            return False
-    return a == b
-
-
-_PLAIN = (type(None), bool, int, float, str, bytes)
-
-
-def _encode(value, where):
-    """Spell a value out in Python's own types; `where` names it in errors."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if type(value) in _PLAIN:  # not isinstance: the pickle of a subclass names its class
-        return value
-    if isinstance(value, pd.DataFrame):
-        return {
-            "__table__": {str(c): _encode(value[c].to_numpy(), f"{where}.{c}") for c in value.columns},
-            "index": _encode(value.index.to_numpy(), f"{where} index"),
-        }
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind in "OU":  # text: a list of str is smaller than fixed-width unicode and knows no byte order
-            return {"__text__": [_text(v, where) for v in value.ravel()], "shape": list(value.shape)}
-        if value.dtype.kind not in "biuf":
-            raise TypeError(f"{where}: arrays of dtype {value.dtype} cannot be saved")
-        little = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
-        packed = zlib.compress(little.tobytes(), 9)
-        return {"__array__": little.dtype.str, "shape": list(value.shape), "zlib": packed}
-    if isinstance(value, dict):
-        return {"__dict__": [[_encode(k, where), _encode(v, f"{where}.{k}")] for k, v in value.items()]}
-    if isinstance(value, tuple):
-        return {"__tuple__": [_encode(v, where) for v in value]}
-    if isinstance(value, list):
-        return [_encode(v, where) for v in value]
-    raise TypeError(
-        f"{where}: a {type(value).__name__} cannot be saved; give arrays, tables, numbers, text or containers"
-    )
+def _content(whole):
+    """Entries of a record in a file, still spelled out, as a dict."""
+    if whole.startswith(HEADER):
+        content = whole[len(HEADER) + 64 + len(BETWEEN) + 8 : -len(END)]
+        if _seal(content) != whole:
+            raise ValueError("it is truncated or altered, its checksum is not that of its content")
+        content = read_pickle(content)
+    else:
+        content = read_pickle(whole)
+        if type(content) is not dict or content.pop("format", None) != FORMAT:
+            raise ValueError("it is a pickle of something else")
+        schema = content.pop("schema", None)
+        if type(schema) is not int or schema == SCHEMA:  # the header of this version is known to the byte
+            raise ValueError("its first bytes are altered")
+        if schema != 1:
+            raise ValueError(
+                f"it has schema version {schema}, this sbnn reads versions 1 and {SCHEMA}: recompute it, or use the "
+                "sbnn that wrote it"
+            )
+    if type(content) is not dict:
+        raise ValueError("its content is not a dict")
+    return content
 
 
-def _text(value, where):
-    if isinstance(value, str):
-        return str(value)
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return ""  # a missing label
-    raise TypeError(f"{where}: an object array may hold text only, found {type(value).__name__}")
+def _wrong_part(record):
+    """What is wrong with the parts of a record, in words; None if each is of its kind."""
+    for name in ("experiment", "dataset", "sha256"):
+        if not isinstance(getattr(record, name), str):
+            return f"{name}: expected text, got {type(getattr(record, name)).__name__}"
+    if record.seed is not None and (isinstance(record.seed, bool) or not isinstance(record.seed, numbers.Integral)):
+        return f"seed: expected a whole number or None, got {type(record.seed).__name__}"
+    if not isinstance(record.params, list) or not all(map(_is_named, record.params)):
+        return "params: expected a list of dicts with text as keys"
+    for name in ("settings", "values", "versions"):
+        if not _is_named(getattr(record, name)):
+            return f"{name}: expected a dict with text as keys"
+    if not isinstance(record.folds, list) or not all(map(_is_fold, record.folds)):
+        return "folds: expected a list of pairs of positions"
+    return None
 
 
-def _decode(value):
-    if isinstance(value, list):
-        return [_decode(v) for v in value]
-    if not isinstance(value, dict):
-        return value
-    if "__dict__" in value:
-        return {_decode(k): _decode(v) for k, v in value["__dict__"]}
-    if "__tuple__" in value:
-        return tuple(_decode(v) for v in value["__tuple__"])
-    if "__array__" in value:
-        flat = np.frombuffer(bytearray(zlib.decompress(value["zlib"])), dtype=np.dtype(value["__array__"]))
-        return flat.reshape(value["shape"])
-    if "__text__" in value:
-        return np.array(value["__text__"], dtype=object).reshape(value["shape"])
-    if "__table__" in value:
-        return pd.DataFrame({k: _decode(v) for k, v in value["__table__"].items()}, index=_decode(value["index"]))
-    raise ValueError(f"an unknown entry with the keys {sorted(map(str, value))}")
+def _is_named(value):
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+
+
+def _is_fold(fold):
+    return isinstance(fold, tuple | list) and len(fold) == 2 and all(map(_are_positions, fold))
+
+
+def _are_positions(cells):
+    return isinstance(cells, np.ndarray) and cells.ndim == 1 and cells.dtype.kind in "iu"

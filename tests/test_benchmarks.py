@@ -9,19 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pages import contradictions, rows
 from scipy.stats import ttest_rel
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from sbnn import DistilledSettings, LeaveOneOutRidge, PairedData, SparseBottleneckRegressor
-from sbnn.evaluation.runs import described
-from sbnn.results import load
+from sbnn.data.preprocessing import select_genes
+from sbnn.evaluation.identity import described
+from sbnn.metrics import pooled_r2
+from sbnn.results import Record, load
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 accuracy, peers = importlib.import_module("accuracy"), importlib.import_module("peers")
 measuring, growth, scale, speed = map(importlib.import_module, ("measuring", "growth", "scale", "speed"))
-neighbours = importlib.import_module("neighbours")
+neighbours, selection_leak = map(importlib.import_module, ("neighbours", "selection_leak"))
 
 
 @pytest.fixture(scope="module")
@@ -230,17 +233,25 @@ def test_command_line_refuses_what_it_does_not_know(capsys):
     assert accuracy.parse(["--models", "ridge,sbnn_d2"]).models == ["ridge", "sbnn_d2"]
 
 
-def test_readme_shows_the_committed_numbers():
+def test_pages_show_the_committed_numbers():
     folder = ROOT / "saved_models" / "benchmarks"
     records = {name: load(folder / f"accuracy_{name}.pickle") for name in accuracy.MODELS}
-    printed = accuracy.to_markdown(accuracy.accuracy_table(records)).splitlines()
-    differences = accuracy.to_markdown(accuracy.difference_table(records)).splitlines()
-    for row in printed + differences:
-        assert row in (ROOT / "benchmarks" / "README.md").read_text()
-    for row in (row for row in printed if "sBNN" in row or "forest" in row):
-        assert row in (ROOT / "README.md").read_text()
-    for row in neighbours.to_markdown(neighbours.table(load(neighbours.PATH))).splitlines():
-        assert row in (ROOT / "README.md").read_text()
+    maps = load(neighbours.PATH)
+    assert maps.settings["scaling"] == {name: neighbours.MAPS[name].scaling for name in maps.values}
+    tables = [accuracy.accuracy_table(records), accuracy.difference_table(records), neighbours.table(maps)]
+    page, readme = ((ROOT / name).read_text() for name in ("benchmarks/README.md", "README.md"))
+    for table in tables:
+        assert set(rows(table)) <= set(page.splitlines())
+        assert not contradictions(readme, table)
+
+
+def test_maps_compare_fold_by_fold(rng):
+    scores = {name: rng.uniform(size=(10, 2)) for name in ("distilled", "tsne_logs")}
+    folds = [(np.arange(90), np.arange(90, 100))] * 10
+    table = neighbours.table(Record("neighbours", "made up", "s", [], folds=folds, values=scores))
+    mean, half = accuracy.paired_difference(scores["tsne_logs"][:, 1], scores["distilled"][:, 1], 1 / 9)
+    assert table.iloc[1]["type, minus distilled"] == f"{mean:+.3f} ± {half:.3f}"
+    assert table.iloc[0]["type, minus distilled"] == ""
 
 
 def test_accuracies_of_maps_are_kept_and_added_to(data, monkeypatch, tmp_path, capsys):
@@ -250,7 +261,8 @@ def test_accuracies_of_maps_are_kept_and_added_to(data, monkeypatch, tmp_path, c
     neighbours.main(["--maps", "rrr"])
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 3 + 4 and printed[5].startswith("| reduced-rank") and printed[2] == printed[6]
-    assert load(neighbours.PATH).pca.shape == (10, 2)
+    record = load(neighbours.PATH)
+    assert record.pca.shape == (10, 2) and record.settings == {"scaling": {"rrr": "all", "pca": "all"}}
     neighbours.main(["--report-only"])
     assert capsys.readouterr().out.splitlines() == printed[3:]
 
@@ -329,6 +341,39 @@ def test_speed_is_reported_for_all_that_is_installed(arrays):
     predict = speed.fit_model("ridge", X[:80], Y[:80], seed=0)
     np.testing.assert_allclose(predict(X[80:]), LeaveOneOutRidge().fit(X[:80], Y[:80]).predict(X[80:]))
     fits = [measuring.Measured(seconds, 2**20, 5 * 2**20, 0.4) for seconds in (1.0, 3.0, 2.0)]
-    rows = list(speed.table({"ridge": fits, "stg_kernel": []}))
-    assert "| ridge, all genes | 3 | 2.00 (1.00 - 3.00) | 4 | 0.400 |" in rows
-    assert "| STG + kernel ridge | not installed | | | |" in rows
+    lines = list(speed.table({"ridge": fits, "stg_kernel": []}))
+    assert "| ridge, all genes | 3 | 2.00 (1.00 - 3.00) | 4 | 0.400 |" in lines
+    assert "| STG + kernel ridge | not installed | | | |" in lines
+
+
+def test_ratio_is_that_of_the_medians():
+    def fits(*seconds):
+        return [measuring.Measured(s, 0, 0, 0.4) for s in seconds]
+
+    done = {"sbnn_d2": fits(5, 9, 6), "keras_graph": fits(15, 1, 50), "keras_eager": []}
+    assert list(speed.ratios(done)) == [
+        "\nKeras in graph mode, paper protocol, d=2: 2.5 times as long as sBNN paper, d=2 (medians)"
+    ]
+
+
+# Keras takes seconds to be imported, and one mode per process.
+@pytest.mark.parametrize("name", ["plain_pytorch", pytest.param("keras_graph", marks=pytest.mark.slow)])
+def test_plain_versions_learn_from_few_genes(name, arrays):
+    pytest.importorskip(speed.PLAIN[name].package)
+    X, Y = (a.astype(np.float32) for a in arrays)
+    predict = speed.fit_model(name, X, Y, seed=0, n_genes=8)
+    assert pooled_r2(Y, predict(X), 0.0) > 0.3
+    without = [predict(np.where(np.arange(X.shape[1]) == gene, 0, X)) for gene in range(X.shape[1])]
+    assert sum(not np.allclose(predict(X), predicted) for predicted in without) == 8
+
+
+def test_selection_inside_the_fold_sees_no_test_cell(data):
+    train, test = np.arange(20, data.n_cells), np.arange(20)
+    compared = selection_leak.compare(LeaveOneOutRidge(), data.counts, data.Y, [(train, test)], n_genes=12)
+    other = data.counts.copy()
+    outside = ~select_genes(data.counts[train], 12).selected
+    other[np.ix_(test, outside)] = 1000
+    changed = selection_leak.compare(LeaveOneOutRidge(), other, data.Y, [(train, test)], n_genes=12)
+    assert changed.loc[0, "training cells"] == compared.loc[0, "training cells"]
+    whole = select_genes(data.counts, 12).selected
+    assert compared.loc[0, "shared"] == (whole & ~outside).sum()

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sbnn import cli, simulate_patchseq
-from sbnn.study import experiments
+from sbnn.study import experiments, notebooks, reproduce
 
 SAVED = Path(__file__).parents[1] / "saved_models"
 
@@ -37,7 +37,7 @@ def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, cap
     assert cli.main(["fit", *tables, "--fast"]) == 0
     assert "r2_drop" in capsys.readouterr().out
     assert cli.main(["figures", "mine", "--fast"]) == 0
-    assert (tmp_path / "figures" / "mine-fast" / "contact_sheet.png").exists()
+    assert (tmp_path / "figures" / "mine-fast" / "effects.png").exists()
     capsys.readouterr()
     assert cli.main(["report", "mine", "--fast", "--json"]) == 0
     tables = json.loads(capsys.readouterr().out)
@@ -90,3 +90,55 @@ def test_help_teaches(capsys):
         assert step in text
     assert cli.main(["data", "list"]) == 0
     assert "simulated" in capsys.readouterr().out
+
+
+def loaded_by(*arguments):
+    """Top-level modules that a command has loaded when it ends, in a process of its own."""
+    code = "import atexit, sys; from sbnn import cli; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
+    ended = subprocess.run(
+        [sys.executable, "-c", code + f"sys.exit(cli.main({list(arguments)}))"],
+        capture_output=True,
+        text=True,
+        cwd=SAVED.parent,  # this package, wherever an installed one may be
+    )
+    assert ended.returncode == 0, ended.stderr
+    return {module.partition(".")[0] for module in ended.stderr.split()}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["cv", "--help"], ["data", "--help"], ["data", "list"]], ids=" ".join
+)
+def test_what_needs_no_arithmetic_loads_none(arguments):
+    slow = {"anndata", "matplotlib", "numpy", "pandas", "papermill", "scipy", "sklearn", "torch"}
+    loaded = loaded_by(*arguments)
+    assert "sbnn" in loaded and not slow & loaded
+
+
+def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(notebooks, "run_notebook", lambda source, target, **given: ran.append((source.stem, given)))
+    assert cli.main(["notebooks", "simulated", "--saved-models", "here", "--figures", "there", "--fast"]) == 0
+    assert [name[:2] for name, _ in ran] == ["01", "02", "03", "04"]
+    for _, given in ran:  # absolute, since a notebook runs in its own folder
+        assert given == {
+            "dataset": "simulated",
+            "fresh": False,
+            "fast": True,
+            "saved_models": str(tmp_path / "here"),
+            "figures": str(tmp_path / "there"),
+        }
+    ran.clear()
+    assert cli.main(["notebooks", "simulated"]) == 0
+    assert "saved_models" not in ran[0][1], "by default the folders that stand in the notebooks"
+
+
+def test_notebooks_that_cannot_run_say_why(tmp_path, monkeypatch, capsys):
+    assert cli.main(["notebooks", "nonsense"]) == 1
+    assert "dataset: 'nonsense' is unknown" in capsys.readouterr().err
+    with monkeypatch.context() as plain:
+        plain.setitem(sys.modules, "papermill", None)
+        assert cli.main(["notebooks", "simulated"]) == 1
+    assert capsys.readouterr().err.startswith("sbnn notebooks: the notebooks need papermill: run `pip install")
+    monkeypatch.setattr(reproduce, "ROOT", tmp_path)  # as in an installed copy: no notebooks beside the package
+    assert cli.main(["notebooks"]) == 1
+    assert "the notebooks are in the checkout" in capsys.readouterr().err

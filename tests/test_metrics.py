@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 
 from sbnn.metrics import feature_r2, pooled_r2
 
@@ -51,12 +52,13 @@ def test_sums_are_in_double_precision():
     assert pooled_r2(truth, np.full_like(truth, 1000), 1000.5) == pytest.approx(1 - 1 / 2500, rel=1e-12)
 
 
-def test_nothing_to_explain_is_nan():
+def test_nothing_to_explain_is_nan_of_an_output_and_a_score_as_in_scikit_learn():
     truth = np.array([[1.0, 2.0], [1.0, 3.0]])
     per_feature = feature_r2(truth, truth, [1.0, 2.0])
     assert np.isnan(per_feature[0])
     assert per_feature[1] == 1
-    assert np.isnan(pooled_r2(truth[:, 0], truth[:, 0], 1.0))
+    assert pooled_r2(truth[:, 0], truth[:, 0], 1.0) == r2_score(truth[:, 0], truth[:, 0]) == 1
+    assert pooled_r2(truth[:, 0], truth[:, 1], 1.0) == r2_score(truth[:, 0], truth[:, 1]) == 0
 
 
 @pytest.mark.parametrize(

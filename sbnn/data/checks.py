@@ -11,10 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-UNKNOWN = "unknown"
-GREY = "#808080"
-# Okabe & Ito (2008), told apart with every common form of colour blindness; their yellow is too pale for dots.
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+from sbnn.data.labels import GREY, OKABE_ITO, UNKNOWN
+
 _HEX_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 

@@ -6,16 +6,16 @@ and ``check`` reads all files that are here and compares their checksums (`sbnn.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from sbnn.data.catalogue import DATASETS, FULL_COUNTS, GOUWENS_MAT, find_dataset
+from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.paired import PairedData
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.citeseq import read_cd8, read_cord_blood, read_pbmc
@@ -25,8 +25,6 @@ from sbnn.data.registry import FoundFile, find_files
 from sbnn.data.simulate import simulate_patchseq
 
 _CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
-_FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
-_GOUWENS_MAT = "PS_v5_beta_0-4_pc_scaled_ipfx_eqTE.mat"
 #: An ion channel gene with fewer counts in all cells together is left out.
 _MIN_COUNTS = 10
 
@@ -90,12 +88,12 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
             takes = f"takes the options {', '.join(dataset.options)}" if dataset.options else "takes no options"
             raise TypeError(f"data set {name!r} {takes}, got {', '.join(unknown)}")
         found = find_dataset(name, path, download=download, verbose=verbose)
-        data = dataset.read(found, **options)
+        data = _READ[name](found, **options)
     else:
         if path is not None:
             raise ValueError(f"data set {name!r} is not read from files; path must be None, got {str(path)!r}")
         found = {}
-        data = dataset.read(**options)
+        data = _READ[name](**options)
     if verbose:
         places = ", ".join(dict.fromkeys(file.place for file in found.values()))
         print(data.summary() + (f" [{places}]" if places else ""))
@@ -145,51 +143,6 @@ def type_colors() -> dict[str, str]:
     return colors | {name.replace(" PT_", " ET_"): color for name, color in colors.items() if " PT_" in name}
 
 
-def find_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True) -> dict[str, FoundFile]:
-    """Find all files of a data set, or download them, and verify each.
-
-    Parameters
-    ----------
-    name : str
-        A key of `DATASETS`.
-    path, download, verbose
-        As for `load_dataset`.
-
-    Returns
-    -------
-    dict of str to FoundFile
-        A file that cannot be had is replaced by the one that stands in for it, if there is one.
-
-    Raises
-    ------
-    FileNotFoundError, DataIntegrityError
-        As for `load_dataset`.
-
-    Warns
-    -----
-    UserWarning
-        Where another file stands in for one that cannot be had.
-    """
-    dataset = DATASETS[name]
-    found = find_files(
-        [file for file in dataset.files if file not in dataset.instead],
-        path,
-        download=download,
-        verbose=verbose,
-        hint=name,
-    )
-    for file, stand_in in dataset.instead.items():
-        try:
-            found |= find_files([file], path, download=download, verbose=verbose, hint=file)
-        except FileNotFoundError:
-            found |= find_files([stand_in], path, download=download, verbose=verbose, hint=name)
-            warnings.warn(
-                f"{name}: {stand_in} stands in for {file}, which cannot be had. To see why: sbnn data get {file}",
-                stacklevel=3,
-            )
-    return found
-
-
 def _read_scala(found: dict[str, FoundFile]) -> PairedData:
     counts, cells, genes = read_counts(found["gene_counts.csv"].path)
     return _pair_with_ephys(
@@ -203,8 +156,8 @@ def _read_scala(found: dict[str, FoundFile]) -> PairedData:
 
 
 def _read_scala_ion_channels(found: dict[str, FoundFile]) -> PairedData:
-    complete = _FULL_COUNTS in found
-    counts, cells, genes = read_counts(found[_FULL_COUNTS if complete else "gene_counts.csv"].path)
+    complete = FULL_COUNTS in found
+    counts, cells, genes = read_counts(found[FULL_COUNTS if complete else "gene_counts.csv"].path)
     channels = genes.isin(ion_channel_genes(found["go_ion_channel_term_summary.txt"].path))
     # Over all cells of the table, those without electrophysiology too, as published.
     channels &= np.asarray(counts.sum(axis=0)).ravel() >= _MIN_COUNTS
@@ -236,6 +189,7 @@ def _pair_with_ephys(counts, cells, genes, found: dict[str, FoundFile], name: st
         counts=counts,
         name=name,
         source=source,
+        sha256=fingerprint_files(_sha256_of(found)),
         files=_sha256_of(found),
     )
 
@@ -252,12 +206,13 @@ def _read_scala_34c_counts(found: dict[str, FoundFile]) -> PairedData:
         counts=counts,
         name="scala_34c_counts",
         source=f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas",
+        sha256=fingerprint_files(_sha256_of(found)),
         files=_sha256_of(found),
     )
 
 
 def _read_gouwens(found: dict[str, FoundFile]) -> PairedData:
-    return read_gouwens(found[_GOUWENS_MAT].path, found["E_names.json"].path, _sha256_of(found))
+    return read_gouwens(found[GOUWENS_MAT].path, found["E_names.json"].path, _sha256_of(found))
 
 
 def _read_tables(read: Callable[..., PairedData], found: dict[str, FoundFile], **options) -> PairedData:
@@ -278,71 +233,15 @@ def _sha256_of(found: dict[str, FoundFile]) -> dict[str, str]:
     return {name: file.sha256 for name, file in found.items()}
 
 
-class _Dataset(NamedTuple):
-    """A data set: what it is, its files, and what turns the found files (or options) into `PairedData`.
-
-    `instead` names a file of its own for each file that need not be had; `options` what `read` takes besides the files.
-    """
-
-    about: str
-    files: tuple[str, ...]
-    read: Callable[..., PairedData]
-    options: tuple[str, ...] = ()
-    instead: dict[str, str] = {}
-
-
-_CITESEQ_OPTIONS = ("n_genes", "log_proteins")
-
-#: Every data set that `load_dataset` knows.
-DATASETS: dict[str, _Dataset] = {
-    "scala": _Dataset(
-        "mouse motor cortex Patch-seq: 1213 cells x 1000 genes -> 16 electrophysiological features",
-        ("gene_counts.csv", "ephys_values.csv", "mini-atlas-meta-data.csv"),
-        _read_scala,
-    ),
-    "scala_ion_channels": _Dataset(
-        "the same cells, ion channel genes only: 423, or 55 without the complete counts",
-        (_FULL_COUNTS, "ephys_values.csv", "mini-atlas-meta-data.csv", "go_ion_channel_term_summary.txt"),
-        _read_scala_ion_channels,
-        instead={_FULL_COUNTS: "gene_counts.csv"},
-    ),
-    "scala_34c_counts": _Dataset(
-        "raw counts of 185 mouse motor cortex cells recorded at 33-34 C, 30749 genes",
-        ("m1_patchseq_phys_temp_exon_counts.csv.gz", "m1_patchseq_phys_temp_meta_data.csv"),
-        _read_scala_34c_counts,
-    ),
-    "gouwens": _Dataset(
-        "mouse visual cortex Patch-seq: 3395 cells x 1252 genes -> 55 electrophysiological features",
-        (_GOUWENS_MAT, "E_names.json"),
-        _read_gouwens,
-    ),
-    "stoeckius": _Dataset(
-        "cord blood CITE-seq: 7652 cells x 1000 genes -> 13 proteins",
-        (
-            "GSE100866_CBMC_8K_13AB_10X-RNA_umi.zip",
-            "GSE100866_CBMC_8K_13AB_10X-ADT_umi.csv",
-            "CBMC_clustering.csv",
-        ),
-        partial(_read_tables, read_cord_blood),
-        _CITESEQ_OPTIONS,
-    ),
-    "citeseq_cd8": _Dataset(
-        "CITE-seq of blood cells sorted by CD8: 1774 cells x 1000 genes -> 5 proteins",
-        ("GSE100866_CD8_merged-RNA_umi.csv.gz", "GSE100866_CD8_merged-ADT_umi.csv.gz"),
-        partial(_read_tables, read_cd8),
-        _CITESEQ_OPTIONS,
-    ),
-    "pbmc_5k_protein": _Dataset(
-        "CITE-seq of 200 blood cells: 1000 genes -> 29 proteins",
-        ("pbmc_5k_protein_v3.h5ad",),
-        partial(_read_tables, partial(read_pbmc, name="pbmc_5k_protein")),
-        _CITESEQ_OPTIONS,
-    ),
-    "pbmc_10k_protein": _Dataset(
-        "CITE-seq of 200 blood cells: 1000 genes -> 14 proteins",
-        ("pbmc_10k_protein_v3.h5ad",),
-        partial(_read_tables, partial(read_pbmc, name="pbmc_10k_protein")),
-        _CITESEQ_OPTIONS,
-    ),
-    "simulated": _Dataset("simulated Patch-seq with known ground truth", (), simulate_patchseq),
+#: Data set -> what turns its found files, or else its options, into `PairedData`.
+_READ: dict[str, Callable[..., PairedData]] = {
+    "scala": _read_scala,
+    "scala_ion_channels": _read_scala_ion_channels,
+    "scala_34c_counts": _read_scala_34c_counts,
+    "gouwens": _read_gouwens,
+    "stoeckius": partial(_read_tables, read_cord_blood),
+    "citeseq_cd8": partial(_read_tables, read_cd8),
+    "pbmc_5k_protein": partial(_read_tables, partial(read_pbmc, name="pbmc_5k_protein")),
+    "pbmc_10k_protein": partial(_read_tables, partial(read_pbmc, name="pbmc_10k_protein")),
+    "simulated": simulate_patchseq,
 }

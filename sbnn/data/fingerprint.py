@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 
 def fingerprint_files(files: Mapping[str, str]) -> str:
@@ -55,13 +56,13 @@ def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fingerprint_arrays(*arrays: np.ndarray) -> str:
+def fingerprint_arrays(*arrays: np.ndarray | sparse.sparray) -> str:
     """Fingerprint data by the bytes of its arrays with their dtype and shape, for the user's own data.
 
     Parameters
     ----------
-    *arrays : ndarray
-        For paired data `X` and `Y`.
+    *arrays : ndarray or CSR matrix
+        For paired data `X` and `Y`, and the counts where there are any.
 
     Returns
     -------
@@ -69,7 +70,11 @@ def fingerprint_arrays(*arrays: np.ndarray) -> str:
         Hexadecimal sha256.
     """
     digest = hashlib.sha256()
+    parts = []
     for array in arrays:
+        sparse_parts = ("data", "indices", "indptr") if sparse.issparse(array) else ()
+        parts += [getattr(array, part) for part in sparse_parts] or [array]
+    for array in parts:
         digest.update(f"{array.dtype.str} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

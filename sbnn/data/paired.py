@@ -21,12 +21,16 @@ from sbnn.data.checks import (
     check_varies,
     positions,
 )
-from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_files, fingerprint_parameters
+from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
+from sbnn.data.plausible import check_given_once, check_outliers, warn_of_raw_counts
+from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.anndata import paired_parts
 from sbnn.data.readers.tables import read_tables
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+_CELLS_LOOKED_AT = 1000  # to tell how X was normalised
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,9 +61,10 @@ class PairedData:
     name, source : str
         Short name, and citation with the place the data came from.
     sha256 : str, optional
-        Fingerprint of the data; by default that of `files` if there are any, else of the bytes of `X` and `Y`.
+        Fingerprint of the data, by which stored results know it; by default that of the bytes of `X`, `Y` and `counts`.
+        A reader whose arrays follow from files gives that of the files, which no rounding can change.
     files : mapping of str to str, optional
-        Name -> sha256 of the files the data was read from.
+        Name -> sha256 of the files the data was read from; for information.
     dropped : mapping of str to sequence of str, optional
         Why -> names of the cells or genes that a reader left out of what it was given; nothing where it took all.
     truth : mapping, optional
@@ -69,11 +74,17 @@ class PairedData:
     Raises
     ------
     ValueError
-        NaN or infinite values, rows or names that do not match, duplicate names, genes or outputs with one
-        constant value (genes only where there are outputs: a set of raw counts may hold genes that no cell
-        expresses), negative or fractional counts, labels of other cells, a malformed colour.
+        NaN or infinite values, or values beyond 1e15; rows or names that do not match, duplicate names, genes or
+        outputs with one constant value (genes only where there are outputs: a set of raw counts may hold genes that no
+        cell expresses), outputs that are genes of `X` alone, negative or fractional counts, labels of other cells, a
+        malformed colour.
     TypeError
         `X`, `Y` or `counts` that do not hold numbers, `labels` that are not a DataFrame.
+
+    Warns
+    -----
+    UserWarning
+        Where there are outputs: an `X` that looks like raw counts, a cell out of all proportion to the others.
     """
 
     X: np.ndarray
@@ -90,6 +101,9 @@ class PairedData:
     files: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, list[str]] = field(default_factory=dict)
     truth: dict[str, Any] = field(default_factory=dict)
+    # Fingerprint of the arrays that `sha256` was given for: it does not hold for others, as `dataclasses.replace` may
+    # bring.
+    arrays_sha256: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Validate, and fill in what was left out."""
@@ -117,9 +131,15 @@ class PairedData:
         if Y.shape[1]:
             check_varies(X, "X", "gene", genes)
             check_varies(Y, "Y", "output", outputs)
+            check_outliers(X, "X", cells, genes)
+            check_outliers(Y, "Y", cells, outputs)
+            check_given_once(X, Y)
+            warn_of_raw_counts(X, "X", "log-transform it, or hand counts over as from_tables(..., counts=True)")
 
         labels = check_labels(self.labels, cells)
-        own_sha256 = fingerprint_files(self.files) if self.files else fingerprint_arrays(X, Y)
+        counts = check_counts(self.counts, X.shape)
+        arrays = fingerprint_arrays(X, Y) if counts is None else fingerprint_arrays(X, Y, counts)
+        given = self.sha256 if self.arrays_sha256 in ("", arrays) else ""
         checked = {
             "X": X,
             "Y": Y,
@@ -128,8 +148,9 @@ class PairedData:
             "cell_names": cells,
             "labels": labels,
             "colors": check_colors(self.colors, labels["type"]),
-            "counts": check_counts(self.counts, X.shape),
-            "sha256": self.sha256 or own_sha256,
+            "counts": counts,
+            "sha256": given or arrays,
+            "arrays_sha256": arrays,
             "files": dict(self.files),
             "dropped": {why: [str(name) for name in names] for why, names in self.dropped.items() if len(names)},
             "truth": check_truth(self.truth, n, genes),
@@ -153,9 +174,26 @@ class PairedData:
         return self.Y.shape[1]
 
     @property
-    def cell_colors(self) -> np.ndarray:
-        """Colour of each cell's type, an array of ``"#RRGGBB"`` of shape (n_cells,)."""
-        return np.array([self.colors[cell_type] for cell_type in self.labels["type"]])
+    def library_size(self) -> float | None:
+        """Counts per cell that `X` is normalised to.
+
+        A model that is fitted to this data keeps it, and normalises the counts of new cells to it. None where `X` is
+        not log2(x + 1) of the normalised `counts`: without counts, or for a part of the genes, which do not add up.
+        """
+        if self.counts is None:
+            return None
+        cells = np.unique(np.linspace(0, self.n_cells - 1, _CELLS_LOOKED_AT).astype(int))
+        counts, X = self.counts[cells], self.X[cells]
+        totals = np.asarray(self.counts.sum(axis=1)).ravel()
+        with np.errstate(over="ignore"):
+            size = np.median((np.exp2(X, dtype=np.float64) - 1).sum(axis=1))
+        if not (np.isfinite(size) and size > 0 and totals.min() > 0):
+            return None
+        if np.isclose(size, np.median(totals), rtol=1e-5, atol=0):
+            size = np.median(totals)  # without the rounding of X
+        expected = log2p1(normalize_library_size(counts, size))
+        expected = expected.toarray() if sparse.issparse(expected) else expected
+        return float(size) if np.allclose(X, expected, rtol=1e-4, atol=1e-4) else None
 
     def __repr__(self) -> str:
         """Tell name, shape and fingerprint in one line."""
@@ -254,7 +292,7 @@ class PairedData:
             "files": dict(self.files),
             "dropped": {why: np.array(names, dtype=object) for why, names in self.dropped.items()},
             "truth": dict(self.truth),
-            "arrays_sha256": fingerprint_arrays(self.X, self.Y),
+            "arrays_sha256": self.arrays_sha256,
         }
         return adata
 
@@ -325,7 +363,7 @@ class PairedData:
         taken["name"] = name or about.get("name", cls.name)
         taken["source"] = source or about.get("source", "an AnnData object")
         data = cls(**taken)
-        if about.get("arrays_sha256") == fingerprint_arrays(data.X, data.Y):
+        if about.get("arrays_sha256") == data.arrays_sha256:
             taken |= {key: about[key] for key in ("sha256", "files", "dropped", "truth") if key in about}
             data = cls(**taken)
         return data

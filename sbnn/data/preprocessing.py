@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.feature_selection import SelectorMixin
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_array, check_is_fitted, check_non_negative, validate_data
@@ -195,47 +194,6 @@ def log2p1(x):
     return np.log2(values + 1)
 
 
-class GeneSelector(SelectorMixin, BaseEstimator):
-    """Gene selection by the dropout curve as a transformer, so that test cells have no say in it.
-
-    Parameters
-    ----------
-    n_genes, threshold, slope, offset, min_cells
-        As for `select_genes`.
-
-    Attributes
-    ----------
-    selection_ : GeneSelection
-        What was chosen among the training cells, and the curve.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        Gene names, where a DataFrame was given.
-    """
-
-    def __init__(self, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, min_cells=10):
-        self.n_genes = n_genes
-        self.threshold = threshold
-        self.slope = slope
-        self.offset = offset
-        self.min_cells = min_cells
-
-    def fit(self, X, y=None):
-        """Select genes on the counts `X` of shape (n_cells, n_genes_in); `y` is ignored."""
-        X = validate_data(self, X, accept_sparse=_SPARSE, ensure_min_samples=2)
-        self.selection_ = select_genes(X, **self.get_params())
-        return self
-
-    def _get_support_mask(self):
-        check_is_fitted(self)
-        return self.selection_.selected
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.positive_only = True
-        return tags
-
-
 class LibrarySizeNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """`normalize_library_size` with the median total of the training cells.
 
@@ -312,11 +270,6 @@ class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Z = self.scaler_.transform(self._dense(X, reset=False)).astype(np.float32)
         Z[:, self.constant_] = 0
         return Z
-
-    def inverse_transform(self, X):
-        """Put z-scores back into the units of the training data: float32 ndarray (n_cells, n_features)."""
-        check_is_fitted(self)
-        return self.scaler_.inverse_transform(check_array(X, dtype=np.float64)).astype(np.float32)
 
     def _dense(self, X, reset):
         X = validate_data(self, X, accept_sparse=_SPARSE, reset=reset, dtype=np.float64)

@@ -4,15 +4,18 @@ Gene selection needs some cells only, and after it a few genes of all cells are 
 fitted in three passes over the file and the memory that 25 genes take.
 """
 
+import copy
 import mmap
 import os
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from sbnn.data.checks import check_names
-from sbnn.data.inputs import is_anndata
+from sbnn.data.plausible import VALUES_LOOKED_AT, warn_of_log_values, warn_of_raw_counts
 from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.readers.anndata import is_anndata, is_mudata
 
 VALUES_AT_ONCE = 2**23  # of a block, 64 MB in double precision
 SCATTERED_CELLS_AT_ONCE = 128  # of a mapped file: each may bring half a megabyte of neighbours into memory
@@ -23,23 +26,38 @@ class ExpressionStream:
 
     Parameters
     ----------
-    source : array-like, shape (n, p), or AnnData
+    source : array-like, shape (n, p), DataFrame or AnnData
         Anything with ``shape`` whose rows can be sliced: ``numpy.memmap``, an h5py or zarr data set, a CSR matrix, an
         AnnData opened with ``backed="r"`` (not a part of it, which anndata would load) or its ``X``. Sliced rows may
         be sparse. zarr takes a chunk that is missing for zeros.
-    gene_names : sequence of str, optional
-        Those of the AnnData by default.
+    gene_names, cell_names : sequence of str, optional
+        Those of the AnnData or DataFrame by default.
     counts : bool
-        Whether `source` holds raw counts: then every block is normalised to the median library size and
-        log2(x + 1) is taken. Else it is handed out as it is.
+        Whether `source` holds raw counts: then every block is normalised to `library_size` and log2(x + 1) is taken.
+        Else it is handed out as it is.
     block_size : int, optional
         Cells read at a time; by default as many as make eight million values.
+
+    Attributes
+    ----------
+    library_size : float or None
+        Of counts, to which cells are normalised: the median of these cells, found in a pass of its own when it is first
+        needed. A model keeps that of its training cells and normalises new cells to it, see `as_fitted`.
+    adata : AnnData or None
+        What the stream was made of, for its other tables of the same cells.
+
+    Warns
+    -----
+    UserWarning
+        If the first cells do not look like what `counts` says they are.
 
     Raises
     ------
     ValueError
         If there are no cells or genes, names do not match or repeat, or, on reading, a value is not finite or a cell of
         counts is empty; the message names the cells.
+    TypeError
+        If `source` is no matrix, such as the name of a file or a MuData.
     OSError
         If the file cannot be read, or is gone, shorter than it should be, replaced or written to since the stream was
         made. A removed file could still be read while it is open, but nobody could repeat the result.
@@ -52,10 +70,23 @@ class ExpressionStream:
     >>> model.fit(ExpressionStream(counts, counts=True), Y)  # doctest: +SKIP
     """
 
-    def __init__(self, source, gene_names=None, counts=False, block_size=None):
+    def __init__(self, source, gene_names=None, counts=False, block_size=None, cell_names=None):
+        self.adata = source if is_anndata(source) else None
         if is_anndata(source):
             gene_names = source.var_names if gene_names is None else gene_names
+            cell_names = source.obs_names if cell_names is None else cell_names
+            if source.X is None:
+                raise ValueError(f"source: the AnnData has no X; give one of its layers, {sorted(source.layers)}")
             source = source.X
+        elif isinstance(source, pd.DataFrame):
+            gene_names = source.columns if gene_names is None else gene_names
+            cell_names = source.index if cell_names is None else cell_names
+            source = source.to_numpy()
+        self.source = source
+        if not self._attempt(lambda: hasattr(source, "shape")) or is_mudata(source):
+            raise TypeError(
+                f"source: expected a matrix of cells x genes that is in memory or open, got {type(source).__name__}"
+            )
         source = source.tocsr() if sparse.issparse(source) else source
         if getattr(source, "format", "csr") != "csr":
             raise ValueError(f"source: expected cells stored one after the other (CSR), got {source.format!r}")
@@ -67,17 +98,66 @@ class ExpressionStream:
         if block_size is not None and block_size < 1:
             raise ValueError(f"block_size: expected at least 1, got {block_size}")
         self.block_size = block_size or max(1, VALUES_AT_ONCE // self.shape[1])
-        self.gene_names = None
+        self.gene_names, self.cell_names = None, None
         if gene_names is not None:
             self.gene_names = check_names(gene_names, "gene_names", "gene", self.shape[1]).astype(object)
+        if cell_names is not None:
+            self.cell_names = pd.Index(cell_names)
+            if len(self.cell_names) != self.shape[0]:
+                raise ValueError(f"cell_names: expected {self.shape[0]}, one per cell, got {len(self.cell_names)}")
+        self._genes, self._library_size = None, None
         self._path = self._attempt(lambda: _path_behind(source))
         self._state = self._file_state()
         self._check_file()
-        # The median over all cells, so that every block is normalised alike.
-        self.library_size = float(np.median(np.concatenate(list(self._library_sizes())))) if counts else None
+        first = self._read(slice(0, min(self.block_size, max(1, VALUES_LOOKED_AT // self.shape[1]))))
+        if counts:
+            warn_of_log_values(first, "source")
+        else:
+            warn_of_raw_counts(first, "source", "normalise it, or say counts=True")
+        self._release()
 
     def __len__(self):
         return self.shape[0]
+
+    @property
+    def library_size(self):
+        """Counts per cell that cells are normalised to, see the class."""
+        if self.counts and self._library_size is None:
+            sizes = [np.asarray(self._read(b).sum(axis=1, dtype=np.float64)).ravel() for b in self._blocks()]
+            self._library_size = float(np.median(np.concatenate(sizes)))
+        return self._library_size
+
+    def as_fitted(self, genes, library_size):
+        """The same cells as a model takes them: with its genes, and normalised as its training cells were.
+
+        Parameters
+        ----------
+        genes : ndarray of int, shape (p,), or None
+            Positions among the genes of this stream; None takes all. Library sizes are counted over them alone.
+        library_size : float or None
+            That of the training cells; of no account unless these are counts.
+
+        Returns
+        -------
+        ExpressionStream
+
+        Raises
+        ------
+        ValueError
+            If these are counts and the model does not know a library size.
+        """
+        if self.counts and library_size is None:
+            raise ValueError(
+                "X: this is a stream of counts, but the model was not fitted to counts and does not know the library "
+                "size of its training cells; give expression that is normalised as theirs was"
+            )
+        other = copy.copy(self)
+        if genes is not None:
+            other._genes = genes if self._genes is None else self._genes[genes]
+            other.gene_names = None if self.gene_names is None else self.gene_names[genes]
+            other.shape = (self.shape[0], len(genes))
+        other._library_size = library_size
+        return other
 
     def rows(self, cells):
         """All genes of some cells.
@@ -90,16 +170,7 @@ class ExpressionStream:
         -------
         ndarray of float32, shape (len(cells), p)
         """
-        block = self._read(cells)
-        if self.counts:
-            block = log2p1(normalize_library_size(block, target=self.library_size))
-        block = block.toarray() if sparse.issparse(block) else block
-        block = np.asarray(block, dtype=np.float32)
-        if not np.isfinite(block).all():
-            bad = np.flatnonzero(~np.isfinite(block).all(1))
-            names = np.arange(self.shape[0])[cells][bad][:5]
-            raise ValueError(f"{len(bad)} cell(s) hold NaN or infinite values, first at the positions {names.tolist()}")
-        return block
+        return self._block(cells)
 
     def columns(self, genes):
         """Some genes of all cells, in one pass.
@@ -114,12 +185,22 @@ class ExpressionStream:
         """
         values = np.empty((self.shape[0], len(genes)), dtype=np.float32)
         for block in self._blocks():
-            values[block] = self.rows(block)[:, genes]
+            values[block] = self._block(block, genes)
         return values
 
-    def _library_sizes(self):
-        for block in self._blocks():
-            yield np.asarray(self._read(block).sum(axis=1, dtype=np.float64)).ravel()
+    def _block(self, cells, genes=None):
+        """Normalised expression of some cells; what is sparse becomes dense when the genes have been taken."""
+        block = self._read(cells)
+        if self.counts:
+            block = log2p1(normalize_library_size(block, target=self.library_size))
+        with np.errstate(over="ignore"):  # what single precision cannot hold is infinite and named below
+            block = block.astype(np.float32) if sparse.issparse(block) else np.asarray(block, dtype=np.float32)
+        if not np.isfinite(block.data if sparse.issparse(block) else block).all():
+            bad = np.flatnonzero(~np.isfinite(block.sum(axis=1)))
+            names = np.arange(self.shape[0])[cells][bad][:5]
+            raise ValueError(f"{len(bad)} cell(s) hold NaN or infinite values, first at the positions {names.tolist()}")
+        block = block if genes is None else block[:, genes]
+        return block.toarray() if sparse.issparse(block) else block
 
     def _blocks(self):
         for start in range(0, self.shape[0], self.block_size):
@@ -128,6 +209,10 @@ class ExpressionStream:
         self._check_file()  # what was read last may have been read from another file
 
     def _read(self, cells):
+        block = self._read_all_genes(cells)
+        return block if self._genes is None else block[:, self._genes]
+
+    def _read_all_genes(self, cells):
         self._check_file()
         if isinstance(cells, slice) or mapped(self.source) is None:
             return self._attempt(lambda: _dense_or_csr(self.source[cells]))

@@ -15,10 +15,11 @@ from joblib import Parallel, delayed
 from sklearn.model_selection import ParameterGrid
 from tqdm.auto import tqdm
 
-from sbnn.data.paired import PairedData
+from sbnn.data.inputs import as_paired
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import SCALINGS, check_folds, paper_folds, source_arrays, split_fold
-from sbnn.evaluation.runs import ResumableRun, configured, fit_key
+from sbnn.evaluation.folds import check_scaling, folds_of, source_arrays, split_fold
+from sbnn.evaluation.identity import configured, fit_key
+from sbnn.evaluation.runs import STATE, ResumableRun, require_names, write_part
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record
 
@@ -48,9 +49,10 @@ def cross_validate(
         ``eval_set``, the test fold is handed over for the curves over epochs, never to choose anything. Two hooks are
         optional: ``path_parameter`` with ``fit_path``, and ``is_trained_together`` with ``fit_together``, which fits
         several models at once.
-    data : PairedData or tuple (X, Y)
-    folds : list of (train, test), optional
-        Positions of the cells; `paper_folds` by default.
+    data : PairedData, tuple (X, Y), AnnData or MuData
+        See `sbnn.data.inputs.as_paired`.
+    folds : list of (train, test), int or scikit-learn splitter, optional
+        Positions of the cells; see `sbnn.evaluation.folds.folds_of`. `paper_folds` by default.
     param_grid : dict of lists or list of dicts, optional
         As in scikit-learn's ``ParameterGrid``. An estimator with a ``path_parameter`` is fitted along that parameter
         with warm starts.
@@ -103,48 +105,59 @@ def cross_validate(
     OSError
         If the results cannot be written; checked before the first fit.
     """
-    data = data if isinstance(data, PairedData) else PairedData(*data)
-    if scaling not in SCALINGS:
-        raise ValueError(f"scaling: {scaling!r} is unknown, expected one of {SCALINGS}")
+    data = as_paired(data)
+    check_scaling(scaling)
     if data.Y.shape[1] == 0:
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
-    folds = check_folds(paper_folds(len(data.X)) if folds is None else folds, len(data.X))
+    folds = folds_of(folds, data)
     points = list(ParameterGrid({} if param_grid is None else param_grid))
     models = [configured(estimator, point, seed) for point in points]
 
-    run = ResumableRun(results, overwrite)
-    keys = [[fit_key(data, model, fold, scaling, run.known, batched) for fold in folds] for model in models]
-    if run.has_all(keys):
-        return run.stored
+    run = ResumableRun(
+        results,
+        overwrite,
+        lambda known: [[fit_key(data, model, fold, scaling, known, batched) for fold in folds] for model in models],
+    )
+    if run.stored is not None:
+        require_names(run.stored, data, run.results)
+        if run.complete:
+            return run.stored
     together = [_is_trained_together(model, batched, data.X) for model in models]
-    run.begin()
-
-    # One task is one fit, or one warm-started path of fits along the estimator's path parameter.
-    tasks = [
-        (group, f)
-        for group in _paths(estimator, points)
-        for f in range(len(folds))
-        if not all(run.is_done(g, f) for g in group)
-    ]
-    scaled = source_arrays(data, scaling)
-    jobs = (
-        delayed(_fit_and_score)([models[g] for g in group], scaled, folds[f], scaling, (group, f))
-        for group, f in tasks
-        if not together[group[0]]
-    )
-    members = [(g, f) for group, f in tasks for g in group if together[g]]
-    finished = chain(
-        Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs),
-        _fit_and_score_together(models, members, scaled, folds, scaling, members_at_once, n_jobs),
-    )
-    with tqdm(total=len(tasks), desc=f"{data.name}: folds", disable=not verbose) as bar:
-        for (group, f), outcomes in finished:
-            for g, outcome in zip(group, outcomes, strict=True):
-                run.keep(g, f, outcome, _record(data, [points[g]], [folds[f]], seed))
-            bar.update()
-
-    settings = {"batched": True} if any(together) else {}
-    return run.finish(_record(data, points, folds, seed), data, estimator, scaling, **settings)
+    with run.writing():
+        if run.complete:  # by another run, that was waited for
+            return run.stored
+        tasks = [
+            (*_left_of_path(group, f, run, models), f)
+            for group in _paths(estimator, points)
+            for f in range(len(folds))
+            if not all(run.is_done(g, f) for g in group)
+        ]
+        scaled = source_arrays(data, scaling)
+        jobs = (
+            delayed(_fit_and_score)(
+                [models[g] for g in group],
+                scaled,
+                folds[f],
+                scaling,
+                (group, f),
+                [(run.part(g, f), _record(data, [points[g]], [folds[f]], seed)) for g in group],
+                start,
+            )
+            for group, start, f in tasks
+            if not together[group[0]]
+        )
+        members = [(g, f) for group, _, f in tasks for g in group if together[g]]
+        finished = chain(
+            Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs),
+            _fit_and_score_together(models, members, scaled, folds, scaling, members_at_once, n_jobs),
+        )
+        with tqdm(total=len(tasks), desc=f"{data.name}: folds", disable=not verbose) as bar:
+            for (group, f), outcomes in finished:
+                for g, outcome in zip(group, outcomes, strict=True):
+                    run.keep(g, f, outcome, _record(data, [points[g]], [folds[f]], seed))
+                bar.update()
+        settings = {"batched": True} if any(together) else {}
+        return run.finish(_record(data, points, folds, seed), data, estimator, scaling, **settings)
 
 
 def _record(data, points, folds, seed):
@@ -163,15 +176,36 @@ def _paths(estimator, points):
     return list(groups.values())
 
 
-def _fit_and_score(models, data, fold, scaling, label):
-    """Outcomes of one task, with its label; runs in a worker."""
+def _left_of_path(group, f, run, models):
+    """Grid points of a task that are not done, and the state that the first of them starts from.
+
+    A path goes from the strongest penalty on. What an interrupted run has finished of it is taken if it left the state
+    after its last fit, so that the rest comes out as it would have; else the path is fitted again.
+    """
+    parameter = getattr(models[group[0]], "path_parameter", None)
+    falling = sorted(group, key=lambda g: -getattr(models[g], parameter)) if len(group) > 1 else group
+    n_done = next(i for i, g in enumerate(falling) if not run.is_done(g, f))
+    start = run.outcome(falling[n_done - 1], f).get(STATE) if n_done else None
+    if start is None or any(run.is_done(g, f) for g in falling[n_done:]):
+        return group, None
+    return [g for g in group if g in falling[n_done:]], start
+
+
+def _fit_and_score(models, data, fold, scaling, label, parts, start=None):
+    """Outcomes of one task, with its label; runs in a worker.
+
+    A path may take long: each of its fits is written to its part, with the state that the next one starts from.
+    """
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(data, fold, scaling)
         outcomes = []
         started = time.process_time()
-        for model in _fitted(models, X_train, Y_train, X_test, Y_test):
+        fitted = _fitted(models, X_train, Y_train, X_test, Y_test, start)
+        for model, (part, record) in zip(fitted, parts, strict=True):
             seconds = time.process_time() - started
             outcomes.append({"seconds": seconds, **_score(model, X_train, Y_train, X_test, Y_test)})
+            if len(models) > 1 and part is not None and part.parent.is_dir():  # it may not be on another machine
+                write_part(part, outcomes[-1] | {STATE: getattr(model, "path_state_", None)}, record)
             started = time.process_time()
     return label, outcomes
 
@@ -214,10 +248,11 @@ def _fit_and_score_together(models, members, data, folds, scaling, members_at_on
         ) from error
 
 
-def _fitted(models, X_train, Y_train, X_test, Y_test):
+def _fitted(models, X_train, Y_train, X_test, Y_test, start):
     parameter = getattr(models[0], "path_parameter", None)
-    if parameter is not None and len(models) > 1:
-        yield from models[0].fit_path(X_train, Y_train, [getattr(model, parameter) for model in models])
+    if parameter is not None and (len(models) > 1 or start is not None):
+        values, options = [getattr(model, parameter) for model in models], {} if start is None else {"start": start}
+        yield from models[0].fit_path(X_train, Y_train, values, **options)
         return
     for model in models:
         watched = "eval_set" in inspect.signature(model.fit).parameters

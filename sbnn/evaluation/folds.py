@@ -1,5 +1,7 @@
 """Folds of the cells, and the arrays of a fold, scaled without a look at its test cells."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
@@ -44,6 +46,43 @@ def paper_folds(n, n_folds=10, seed=42):
     return [(np.delete(order, block), order[block]) for block in blocks]
 
 
+def folds_of(folds, data):
+    """Folds in any of the usual forms, as checked pairs of positions.
+
+    Parameters
+    ----------
+    folds : list of (train, test), int, scikit-learn splitter, or None
+        A number of folds, or None for ten, cuts as `paper_folds`. A splitter, such as ``KFold``, is asked for the cells
+        of `data`; one that needs groups has to be split by the caller.
+    data : PairedData
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+
+    Raises
+    ------
+    ValueError
+        If a fold is empty, leaves the data or tests a training cell.
+    TypeError
+        If `folds` is something else.
+    """
+    n = len(data.X)
+    if folds is None or (isinstance(folds, Integral) and not isinstance(folds, bool)):
+        folds = paper_folds(n, 10 if folds is None else int(folds))
+    elif hasattr(folds, "get_n_splits"):
+        folds = list(folds.split(data.X, data.Y))
+    else:
+        try:
+            folds = [(train, test) for train, test in folds]
+        except (TypeError, ValueError):
+            raise TypeError(
+                "folds: expected pairs (training cells, test cells), a number of folds or a scikit-learn splitter, "
+                f"got {folds!r}"
+            ) from None
+    return check_folds(folds, n)
+
+
 def check_folds(folds, n):
     """Folds as pairs of arrays; an error if one is empty, leaves the data or tests a training cell."""
     checked = []
@@ -84,8 +123,15 @@ def _counts_behind(data):
     return counts if np.allclose(expected, data.X, rtol=1e-4, atol=1e-4) else None
 
 
+def check_scaling(scaling):
+    """Refuse a way of scaling that there is not."""
+    if scaling not in SCALINGS:
+        raise ValueError(f"scaling: {scaling!r} is unknown, expected one of {SCALINGS}")
+
+
 def source_arrays(data, scaling):
     """What folds are cut from: genes, outputs and, where genes can be normalised anew in every fold, counts or None."""
+    check_scaling(scaling)
     return zscored(data) if scaling == "all" else (data.X, data.Y, _counts_behind(data))
 
 

@@ -4,17 +4,18 @@ Nothing here measures accuracy; that is what `sbnn.evaluation.crossval` is for.
 """
 
 import inspect
-from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import StandardScaler
 
+from sbnn.data.inputs import as_paired
 from sbnn.determinism import reproducible
-from sbnn.evaluation.runs import configured, described
+from sbnn.evaluation.identity import configured, described
+from sbnn.evaluation.runs import load_or_compute
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.models.maps import embed
-from sbnn.results import Record, load, save
+from sbnn.results import Record
 
 
 def fit_full(estimator, data, *, results=None, overwrite=False, seed=0):
@@ -24,7 +25,7 @@ def fit_full(estimator, data, *, results=None, overwrite=False, seed=0):
     ----------
     estimator : scikit-learn-style regressor
         With ``transform`` (latent space) and ``get_support`` (kept genes).
-    data : PairedData
+    data : PairedData, tuple (X, Y), AnnData or MuData
     results : str or path-like, optional
         File to save to. If it already holds this fit, it is loaded instead.
     overwrite : bool
@@ -46,17 +47,16 @@ def fit_full(estimator, data, *, results=None, overwrite=False, seed=0):
     ValueError
         If `results` holds another fit and `overwrite` is False.
     """
+    data = as_paired(data)
     model = configured(estimator, {}, seed)
-    if results is not None and Path(results).exists() and not overwrite:
-        record = load(results)
-        settings = {"estimator": described(model, record.settings.get("estimator")), "scaling": "all"}
-        if (record.experiment, record.sha256, record.settings) == ("fit", data.sha256, settings):
-            return record
-        raise ValueError(
-            f"results: {results} holds another {record.experiment} of {record.dataset!r}; give another path, or "
-            "overwrite=True to fit anew"
-        )
-    settings = {"estimator": described(model), "scaling": "all"}
+    wanted = Record("fit", data.name, data.sha256, [described(model)["params"]], seed, {"scaling": "all"})
+    return load_or_compute(
+        wanted, lambda: _fitted(model, data, seed), results, overwrite, estimator=model, n_cells=data.n_cells
+    )
+
+
+def _fitted(model, data, seed):
+    """Values of the record of a fit."""
     X, Y = (StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32) for a in (data.X, data.Y))
     with reproducible():
         model.fit(X, Y)
@@ -82,10 +82,7 @@ def fit_full(estimator, data, *, results=None, overwrite=False, seed=0):
     for name in ("gene_norms", "history"):
         if hasattr(model, f"{name}_"):
             values[name] = getattr(model, f"{name}_")
-    record = Record("fit", data.name, data.sha256, [settings["estimator"]["params"]], seed, settings, [], values)
-    if results is not None:
-        save(record, results)
-    return record
+    return values
 
 
 def _expression_from_latent(model, X, latent, kept):

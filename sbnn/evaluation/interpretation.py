@@ -5,15 +5,15 @@ import copy
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.fingerprint import fingerprint_arrays
-from sbnn.data.inputs import expression_table, output_names, output_table
+from sbnn.data.inputs import expression_table, new_cells, output_names, output_table
+from sbnn.data.paired import PairedData
+from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import paper_folds, source_arrays, split_fold
-from sbnn.evaluation.runs import configured, described
+from sbnn.evaluation.identity import described
 from sbnn.results import Record
 
 ROWS_AT_ONCE = 16_384  # points of the paths that go through the network together
@@ -181,6 +181,7 @@ def r2_drops(model, X, Y, method="mean", n_repeats=10, random_state=0, baseline=
     if n_repeats < 1:
         raise ValueError(f"n_repeats: expected at least 1, got {n_repeats}")
     X, Y = _expression(model, X), output_table(X, Y)
+    _check_rows(X, Y)
     random = check_random_state(random_state)
     baseline = _baseline(model, X, baseline) if method == "mean" else None
     full = model.score(_as_fitted(model, X), Y)
@@ -193,44 +194,6 @@ def r2_drops(model, X, Y, method="mean", n_repeats=10, random_state=0, baseline=
             scores.append(model.score(_as_fitted(model, told), Y))
         drops.append(full - np.mean(scores))
     return np.array(drops)
-
-
-def cross_validated_drops(estimator, data, folds=None, n_jobs=1, *, scaling="fold", method="mean", seed=0):
-    """`r2_drops` on the test cells of every fold, of models fitted to its training cells.
-
-    Parameters
-    ----------
-    estimator : scikit-learn-style regressor
-    data : PairedData
-    folds : list of (train, test), optional
-        `paper_folds` by default.
-    n_jobs : int
-    scaling : {"fold", "all", "none"}
-        As for `cross_validate`.
-    method : {"mean", "permute"}
-    seed : int
-        ``random_state`` for an estimator whose own is None, and of the permutations.
-
-    Returns
-    -------
-    DataFrame, shape (p, folds)
-        By gene; NaN in the folds that did not keep the gene.
-    """
-    folds = paper_folds(data.n_cells) if folds is None else folds
-    model = configured(estimator, {}, seed)
-    scaled = source_arrays(data, scaling)
-    jobs = (delayed(_drops_of_fold)(model, split_fold(scaled, fold, scaling), method, seed) for fold in folds)
-    return pd.DataFrame(np.array(Parallel(n_jobs=n_jobs)(jobs)).T, index=pd.Index(data.gene_names, name="gene"))
-
-
-def _drops_of_fold(model, arrays, method, seed):
-    X_train, Y_train, X_test, Y_test = arrays
-    drops = np.full(X_train.shape[1], np.nan)
-    with reproducible():
-        model.fit(X_train, Y_train)
-        mean = X_train.mean(0, dtype=np.float64)
-        drops[kept_genes(model)] = r2_drops(model, X_test, Y_test, method, random_state=seed, baseline=mean)
-    return drops
 
 
 def interpret(
@@ -293,6 +256,7 @@ def interpret(
     """
     table = output_table(X, Y)
     values, outputs = _expression(model, X), check_array(table, dtype=np.float64, ensure_2d=False, input_name="Y")
+    _check_rows(values, outputs)
     outputs = outputs.reshape(len(outputs), -1)
     kept = kept_genes(model)
     genes = getattr(model, "feature_names_in_", _numbered(values.shape[1])) if gene_names is None else gene_names
@@ -384,6 +348,8 @@ def kept_genes(model):
 def _expression(model, X):
     """Expression as float64, with the genes that the model was fitted to."""
     check_is_fitted(model)
+    if isinstance(X, PairedData | ExpressionStream):
+        return new_cells(model, X)
     table = expression_table(X)
     X = check_array(table, dtype=np.float64, input_name="X")
     seen = getattr(model, "feature_names_in_", None)
@@ -392,6 +358,11 @@ def _expression(model, X):
     if X.shape[1] != model.n_features_in_:
         raise ValueError(f"X: expected {model.n_features_in_} genes, as in the fit, got {X.shape[1]}")
     return X
+
+
+def _check_rows(X, Y):
+    if len(Y) != len(X):
+        raise ValueError(f"Y: expected {len(X)} rows, one for each cell of X, got {len(Y)}")
 
 
 def _as_fitted(model, X):

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import NearestNeighbors
 
-from sbnn.data.checks import UNKNOWN
+from sbnn.data.labels import UNKNOWN
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import check_folds, paper_folds, source_arrays, split_fold
 from sbnn.results import Record
@@ -24,13 +24,15 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
         Points of the cells, or a record with ``latent`` and ``labels``, as from `sbnn.fit_full`. These are the cells
         that the model was fitted to; `held_out_accuracy` asks about new ones.
     labels : ndarray of str, shape (n,), or DataFrame with n rows, optional
-        One kind of label, or one per column. By default those of the record, families and types.
+        One kind of label, or one per column. By default those of the record, families and types. Cells labelled
+        ``"unknown"`` neither vote nor count.
     k : int
         Neighbours that vote; of equal numbers of votes the first label in the alphabet wins.
 
     Returns
     -------
     float, or Series by kind of label
+        NaN where no more than `k` cells have a known label.
 
     Raises
     ------
@@ -47,12 +49,28 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
         raise ValueError(f"labels: expected {len(latent)}, one per cell, got shape {labels.shape}")
     if not 1 <= k < len(latent):
         raise ValueError(f"k: expected 1 to {len(latent) - 1}, fewer than the cells, got {k}")
+    return _share_told(latent, labels, k)
+
+
+def _share_told(places, labels, k, new_places=None, new_labels=None):
+    """Share of new cells, or of the cells themselves, whose label is that of most of the k nearest others.
+
+    Cells of unknown label neither vote nor count; NaN if that leaves none to tell, or fewer than k to vote.
+    """
+    known = labels != UNKNOWN
+    places, labels = places[known], labels[known]
+    truth = labels
+    if new_places is not None:
+        known = new_labels != UNKNOWN
+        new_places, truth = new_places[known], new_labels[known]
+    if len(labels) < k + (new_places is None) or not len(truth):
+        return float("nan")
     classes, codes = np.unique(labels, return_inverse=True)
-    model = KNeighborsClassifier(k).fit(latent, codes)
-    nearest = model.kneighbors(return_distance=False)  # without the cell itself
-    votes = np.zeros((len(latent), len(classes)), dtype=np.int32)
-    np.add.at(votes, (np.arange(len(latent))[:, np.newaxis], codes[nearest]), 1)
-    return float((votes.argmax(1) == codes).mean())
+    # Asked about no new cells, it leaves out each cell itself.
+    nearest = NearestNeighbors(n_neighbors=k).fit(places).kneighbors(new_places, return_distance=False)
+    votes = np.zeros((len(truth), len(classes)), dtype=np.int32)
+    np.add.at(votes, (np.arange(len(truth))[:, np.newaxis], codes[nearest]), 1)
+    return float((classes[votes.argmax(1)] == truth).mean())
 
 
 def held_out_accuracy(model, data, folds=None, k=NEIGHBOURS, n_jobs=1, *, scaling="fold"):
@@ -91,12 +109,9 @@ def _accuracy_of_fold(model, scaled, fold, scaling, labels, k):
     X_train, Y_train, X_test, _ = split_fold(scaled, fold, scaling)
     with reproducible():
         placed = model.fit_transform(X_train, Y_train), model.transform(X_test)
-    accuracy = {}
+    train, test = fold
+    told = {}
     for kind in labels:
-        train, test = (labels[kind].to_numpy()[cells] for cells in fold)
-        known = train != UNKNOWN, test != UNKNOWN
-        accuracy[kind] = np.nan
-        if known[0].sum() >= k and known[1].any():
-            votes = KNeighborsClassifier(k).fit(placed[0][known[0]], train[known[0]])
-            accuracy[kind] = votes.score(placed[1][known[1]], test[known[1]])
-    return accuracy
+        names = labels[kind].to_numpy()
+        told[kind] = _share_told(placed[0], names[train], k, placed[1], names[test])
+    return told

@@ -11,10 +11,12 @@ import numpy as np
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
+from sbnn.data.inputs import as_paired
 from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import zscored
-from sbnn.evaluation.runs import ResumableRun, configured, drop_details, fit_key
+from sbnn.evaluation.identity import configured, fit_key
+from sbnn.evaluation.runs import ResumableRun, drop_details, require_names
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record
 
@@ -29,7 +31,7 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
     ----------
     estimator : scikit-learn-style regressor
         With ``random_state`` and ``get_support``.
-    data : PairedData
+    data : PairedData, tuple (X, Y), AnnData or MuData
     seeds : int or sequence of int
         A number n stands for 0 ... n - 1.
     n_jobs : int
@@ -58,6 +60,7 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
         other fits and `overwrite` is False.
     """
     _require_selection(estimator)
+    data = as_paired(data)
     if "random_state" not in estimator.get_params():
         raise ValueError(
             f"estimator: {type(estimator).__name__} has no random_state, so that all fits would be the same; "
@@ -70,18 +73,24 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
     models = [configured(estimator, point, None) for point in points]
     everything = np.arange(data.n_cells), np.zeros(0, int)
 
-    run = ResumableRun(results, overwrite)
-    if run.has_all([[fit_key(data, model, everything, "all", run.known)] for model in models]):
-        return run.stored
-    run.begin()
-    missing = [i for i in range(len(models)) if not run.is_done(i, 0)]
-    X, Y, _ = zscored(data)
-    jobs = (delayed(_fit_once)(models[i], X, Y, i) for i in missing)
-    with tqdm(total=len(missing), desc=f"{data.name}: fits", disable=not verbose) as bar:
-        for i, outcome in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs):
-            run.keep(i, 0, outcome, _record(data, [points[i]]))
-            bar.update()
-    return run.finish(_record(data, points), data, estimator, "all")
+    run = ResumableRun(
+        results, overwrite, lambda known: [[fit_key(data, model, everything, "all", known)] for model in models]
+    )
+    if run.stored is not None:
+        require_names(run.stored, data, run.results)
+        if run.complete:
+            return run.stored
+    with run.writing():
+        if run.complete:  # by another run, that was waited for
+            return run.stored
+        missing = [i for i in range(len(models)) if not run.is_done(i, 0)]
+        X, Y, _ = zscored(data)
+        jobs = (delayed(_fit_once)(models[i], X, Y, i) for i in missing)
+        with tqdm(total=len(missing), desc=f"{data.name}: fits", disable=not verbose) as bar:
+            for i, outcome in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs):
+                run.keep(i, 0, outcome, _record(data, [points[i]]))
+                bar.update()
+        return run.finish(_record(data, points), data, estimator, "all")
 
 
 def _record(data, points):
@@ -154,7 +163,7 @@ def stability_selection(
     ----------
     estimator : scikit-learn-style regressor
         With ``get_support``.
-    data : PairedData
+    data : PairedData, tuple (X, Y), AnnData or MuData
     n_pairs : int
         B; 2 B models are fitted.
     n_jobs, scaling, results, overwrite, verbose
@@ -175,6 +184,7 @@ def stability_selection(
         As for `repeat_fits` and `cross_validate`.
     """
     _require_selection(estimator)
+    data = as_paired(data)
     record = cross_validate(
         estimator,
         data,

@@ -1,19 +1,116 @@
-"""Runs of many fits that lose nothing: every finished fit is on disk before the next one, none is computed twice."""
+"""Results that are computed once: loaded where they are, and not lost where a run is interrupted.
 
-import hashlib
-import inspect
-import json
-import shutil
+`load_or_compute` is for what is computed at one go; `ResumableRun` for many fits, of which every finished one is on
+disk before the next. Both go by one rule: stored results are taken if all that decides them is the same, and an error
+says what is not; they are never mixed with others and never replaced without being asked to.
+"""
+
+import re
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from sklearn.base import clone
+from filelock import FileLock, Timeout
 
-from sbnn.results import load, save
+from sbnn.evaluation.identity import described, version_of
+from sbnn.results import load, results_path, save
 
-NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
 NESTED = ("test_predictions", "test_latent", "history")  # their shapes differ between folds or grid points
+PART = re.compile(r"[0-9a-f]{32}\.pickle")  # files of finished fits
+STATE = "path_state"  # of a part that the next fit of a path starts from; no record keeps it
+
+
+def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None):
+    """Load the record that answers a question, or compute and save it.
+
+    Parameters
+    ----------
+    wanted : Record
+        The question: a record without values. Experiment, data set, fingerprint, parameters, seed and settings decide.
+    compute : callable
+        Gives the values, dict of str to value.
+    results : path-like, optional
+        File of the record; None computes.
+    overwrite : bool
+        Compute whatever the file holds. It is replaced when all is done.
+    estimator : estimator, optional
+        Goes into the settings with its class, parameters and version.
+    n_cells : int, optional
+        That the estimator is fitted to.
+
+    Returns
+    -------
+    Record
+
+    Raises
+    ------
+    ValueError
+        If the file holds something else and `overwrite` is False; the message says what differs.
+    """
+    if estimator is not None:
+        wanted.settings = {"estimator": described(estimator)} | wanted.settings
+        if (version := version_of(estimator, n_cells)) > 1:
+            wanted.settings["version"] = version
+    path = None if results is None else results_path(results, "results")
+    stored = _answer(wanted, path, overwrite, estimator)
+    if stored is not None:
+        return stored
+    with locked(path):
+        stored = _answer(wanted, path, overwrite, estimator)  # of a run that was waited for
+        if stored is not None:
+            return stored
+        wanted.values = compute()
+        if path is not None:
+            save(wanted, path)
+    return wanted
+
+
+def _answer(wanted, path, overwrite, estimator):
+    """The record in a file, None if there is none or it is to be replaced; an error if it answers another question."""
+    if path is None or overwrite or not path.exists():
+        return None
+    stored, params, settings = load(path), wanted.params, dict(wanted.settings)
+    if estimator is not None and "estimator" in stored.settings:
+        settings["estimator"] = described(estimator, stored.settings["estimator"])
+        params = stored.params  # they are those of the estimator
+    parts = {"experiment": "experiment", "dataset": "data set", "sha256": "data", "seed": "seed"}
+    differing = [name for part, name in parts.items() if getattr(stored, part) != getattr(wanted, part)]
+    differing += ["parameters"] if stored.params != params else []
+    names = sorted({*stored.settings, *settings})
+    differing += [name for name in names if stored.settings.get(name) != settings.get(name)]
+    if differing:
+        raise ValueError(
+            f"results: {path} holds another {stored.experiment} of {stored.dataset!r}, with another "
+            f"{', '.join(differing)}; give another path, or overwrite=True to compute anew"
+        )
+    return stored
+
+
+@contextmanager
+def locked(path):
+    """Hold a results file, so that two runs do not write it at once; the second waits and says so.
+
+    Parameters
+    ----------
+    path : Path or None
+    """
+    if path is None:
+        yield
+        return
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        warnings.warn(f"another run is writing {path}; waiting until it is done", stacklevel=4)
+        lock.acquire()
+    except OSError as error:
+        raise type(error)(error.errno, f"results: cannot write to {path.parent}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class ResumableRun:
@@ -21,74 +118,80 @@ class ResumableRun:
 
     Parameters
     ----------
-    results : str or path-like or None
+    results : path-like or None
         File of the record; outcomes are kept beside it, in ``<results>.parts``, until all are there. None keeps them in
         memory only.
     overwrite : bool
         Begin anew; the old file is replaced only when all is done.
+    keys : callable
+        Gives the names of the fits (`fit_key`), indexed [grid point][fold], from the description of the estimator in
+        an older record, or from None.
 
     Attributes
     ----------
     stored : Record or None
         What the file holds.
-    known : dict or None
-        Its description of the estimator, see `described`.
+    keys : list of list of str
     done : dict
         Outcomes by key.
     """
 
-    def __init__(self, results, overwrite):
-        self.results = results
-        self.stored = None if results is None or overwrite or not Path(results).exists() else load(results)
+    def __init__(self, results, overwrite, keys):
+        self.results = None if results is None else results_path(results, "results")
+        self.parts = None if results is None else Path(f"{self.results}.parts")
+        self.overwrite = overwrite
+        self._keys = keys
+        self._look()
+
+    def _look(self):
+        """Read what the file holds."""
+        there = self.results is not None and not self.overwrite and self.results.exists()
+        self.stored = load(self.results) if there else None
         self.known = None if self.stored is None else self.stored.settings.get("estimator")
-        self.parts = None if results is None else Path(f"{results}.parts")
-        self.done = {}
+        self.keys = self._keys(self.known)
+        self.done = {} if self.stored is None else _outcomes(self.stored, self.keys, self.results)
 
-    def has_all(self, keys):
-        """Whether the file holds all there is to do.
+    @property
+    def complete(self):
+        """Whether the file holds all there is to do."""
+        return self.stored is not None and all(key in self.done for row in self.keys for key in row)
 
-        Parameters
-        ----------
-        keys : list of list of str
-            Fingerprints of the fits (`fit_key`), indexed [grid point][fold].
-
-        Returns
-        -------
-        bool
-
-        Raises
-        ------
-        ValueError
-            If it holds outcomes that are not asked for.
-        """
-        self.keys = keys
-        if self.stored is not None:
-            self.done = _outcomes(self.stored, keys, self.results)
-        return all(key in self.done for row in keys for key in row)
-
-    def begin(self):
-        """Collect what an interrupted run has finished, and see to it that results can be written.
+    @contextmanager
+    def writing(self):
+        """Hold the results, and collect what an interrupted run or another one has finished meanwhile.
 
         Raises
         ------
         OSError
-            If they cannot: before hours of work, not after.
+            If results cannot be written: before hours of work, not after.
         """
-        if self.parts is not None:
-            _make_writable(self.parts)
-            self.done |= _finished_parts(self.parts, self.keys)
+        if self.parts is None:
+            yield
+            return
+        with locked(self.results):
+            self._look()
+            if not self.complete:
+                _make_writable(self.parts)
+                self.done |= _finished_parts(self.parts, self.keys)
+            yield
 
     def is_done(self, point, fold):
         """Whether a fit is finished."""
         return self.keys[point][fold] in self.done
 
-    def keep(self, point, fold, outcome, part):
-        """Keep the outcome of a fit, dict of str to value, on disk in a record like `part`."""
-        key = self.keys[point][fold]
-        self.done[key] = outcome
+    def outcome(self, point, fold):
+        """Outcome of a finished fit."""
+        return self.done[self.keys[point][fold]]
+
+    def part(self, point, fold):
+        """File of the outcome of a fit, or None."""
+        return None if self.parts is None else self.parts / f"{self.keys[point][fold]}.pickle"
+
+    def keep(self, point, fold, outcome, record):
+        """Keep the outcome of a fit, dict of str to value, on disk in a record like `record`."""
+        self.done[self.keys[point][fold]] = outcome
         if self.parts is not None:
-            part.values = outcome
-            save(part, self.parts / f"{key}.pickle")
+            write_part(self.part(point, fold), outcome, record)
 
     def finish(self, record, data, estimator, scaling, **settings):
         """Put all outcomes into a record, save it and drop the parts.
@@ -109,11 +212,17 @@ class ResumableRun:
         """
         record.settings = {"estimator": described(estimator, self.known), "scaling": scaling, "keys": self.keys}
         record.settings |= settings
-        record.values = _gather(data, [[self.done[key] for key in row] for row in self.keys])
+        record.values = _gather(data, [[self.done[key] for key in row] for row in self.keys], self.results)
         if self.results is not None:
             save(record, self.results)
-            shutil.rmtree(self.parts)
+            _drop_parts(self.parts)
         return record
+
+
+def write_part(path, outcome, record):
+    """Write the outcome of one fit to a file, in a record like `record`."""
+    record.values = outcome
+    save(record, path)
 
 
 def drop_details(record, path=None):
@@ -125,62 +234,11 @@ def drop_details(record, path=None):
     return record
 
 
-def configured(estimator, point, seed):
-    """Clone an estimator with the parameters of a grid point, and with a seed if it has none."""
-    model = clone(estimator).set_params(**point)
-    if model.get_params().get("random_state", 0) is None:
-        model.set_params(random_state=seed)
-    return model
-
-
-def described(model, known=None):
-    """Class and parameters of an estimator as plain data.
-
-    With the description of an older record as `known`, parameters that it lacks are left out while they have their
-    default: a parameter added to a class later does not make older results look different; nor does a class that moved.
-    """
-    defaults = {k: p.default for k, p in inspect.signature(type(model)).parameters.items()} if known else {}
-    params = {
-        name: type(value).__name__ if hasattr(value, "get_params") else _plain(value)
-        for name, value in sorted(model.get_params().items())
-        if name.split("__")[-1] not in NOT_DECISIVE
-        and not (known and name not in known["params"] and name in defaults and _plain(defaults[name]) == _plain(value))
-    }
-    return {"class": _class_name(model, known), "params": params}
-
-
-def _class_name(model, known):
-    """Package and class of an estimator: a result must not depend on the file in which the class stands.
-
-    Older records name the module too; theirs is taken over where it means the same class.
-    """
-    package, name = type(model).__module__.partition(".")[0], type(model).__qualname__
-    if known:
-        of_record = known["class"].split(".")
-        if of_record[0] == package and known["class"].endswith(f".{name}"):
-            return known["class"]
-    return f"{package}.{name}"
-
-
-def _plain(value):
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
-
-
-def fit_key(data, model, fold, scaling, known=None, batched=None):
-    """Fingerprint of one fit: data, model, cells and scaling decide its result, and `batched` its last bits."""
-    decisive = [data.name, data.sha256, list(data.X.shape), scaling, described(model, known)]
-    if batched and not str(getattr(model, "device", None)).startswith("cuda"):  # where it is not usual
-        decisive.append("batched")
-    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
-    for cells in fold:
-        digest.update(np.asarray(cells, dtype="<i8").tobytes() + b"|")
-    return digest.hexdigest()[:32]
+def require_names(record, data, path):
+    """Refuse results of genes or outputs that had other names."""
+    for kind in ("gene_names", "feature_names"):
+        if kind in record.values and not np.array_equal(record.values[kind].astype(str), getattr(data, kind)):
+            raise ValueError(f"results: {path} holds results with other {kind} than the data has")
 
 
 def _outcomes(record, keys, path):
@@ -219,11 +277,26 @@ def _make_writable(folder):
         raise type(error)(error.errno, f"results: cannot write to {folder}: {error.strerror}") from error
 
 
-def _gather(data, outcomes):
-    """Arrays over (folds, grid points, ...) and nested lists [grid point][fold] from the outcomes of single fits."""
+def _drop_parts(folder):
+    """Delete the parts, and their folder unless somebody keeps files of his own in it."""
+    for path in folder.iterdir():
+        if PART.fullmatch(path.name):
+            path.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _gather(data, outcomes, path):
+    """Arrays over (folds, grid points, ...) and nested lists [grid point][fold] from the outcomes of single fits.
+
+    Details that were dropped from some of the outcomes are None there.
+    """
     values = {"gene_names": data.gene_names, "feature_names": data.feature_names}
-    for name in outcomes[0][0]:
-        rows = [[outcome[name] for outcome in row] for row in outcomes]
+    everything = [outcome for row in outcomes for outcome in row]
+    for name in dict.fromkeys(name for outcome in everything for name in outcome if name != STATE):
+        rows = [[outcome.get(name) for outcome in row] for row in outcomes]
+        if name not in NESTED and any(name not in outcome for outcome in everything):
+            raise ValueError(f"results: some of the fits in {path} lack {name}; overwrite=True computes them anew")
         values[name] = rows if name in NESTED else np.array(rows).swapaxes(0, 1)
     return values
 
@@ -233,7 +306,8 @@ def _cut(record, g, f):
     outcome = {}
     for name, value in record.values.items():
         if name in NESTED:
-            outcome[name] = value[g][f]
+            if value[g][f] is not None:
+                outcome[name] = value[g][f]
         elif name not in ("gene_names", "feature_names"):
             outcome[name] = value[f, g] if np.ndim(value) > 2 else value[f, g].item()
     return outcome

@@ -1,4 +1,6 @@
-"""Which genes a fitted model uses, asked in the same way of every model that selects some."""
+"""What all models share: parameters that are checked, and which genes a fitted model uses."""
+
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -52,3 +54,30 @@ class GeneSelectionMixin:
             if seen is not None and list(names) != list(seen):
                 raise ValueError("input_features are not the gene names seen by fit")
         return np.asarray(names, dtype=object)[support]
+
+
+def check_number(name, value, kind, low=-np.inf, high=np.inf):
+    """Refuse a parameter that is not a finite number of this kind within [low, high], naming it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    value : object
+        What the user gave.
+    kind : type
+        ``numbers.Integral`` or ``numbers.Real``.
+    low, high : float
+        Bounds, both allowed themselves unless infinite.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not a number of this kind.
+    ValueError
+        If it is out of bounds, NaN or infinite.
+    """
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a {'whole number' if kind is Integral else 'number'}, got {value!r}")
+    if not (low <= value <= high and np.isfinite(value)):
+        raise ValueError(f"{name} must be a finite number in [{low}, {high}], got {value}")

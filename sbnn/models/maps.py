@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.inputs import expression_table, output_table
+from sbnn.data.inputs import expression_table, library_size_of, new_cells, output_table
 
 
 def embed(latent, seed=0):
@@ -44,6 +44,7 @@ class _MapOfPCs(TransformerMixin, BaseEstimator):
 
     def _components(self, X, y=None):
         """Fit the PCA and return the components of the training cells."""
+        self.library_size_ = library_size_of(X)
         X = validate_data(self, expression_table(X), dtype=np.float64, ensure_min_samples=2)
         if self.n_pca < self.n_components:
             raise ValueError(f"n_pca: expected at least n_components={self.n_components}, got {self.n_pca}")
@@ -52,7 +53,7 @@ class _MapOfPCs(TransformerMixin, BaseEstimator):
 
     def _new_components(self, X):
         check_is_fitted(self, "pca_")
-        return self.pca_.transform(validate_data(self, expression_table(X), dtype=np.float64, reset=False))
+        return self.pca_.transform(new_cells(self, X))
 
     def fit(self, X, y=None):
         """Fit the map to the training cells, X (n, p) and, for a supervised map, y (n, q)."""

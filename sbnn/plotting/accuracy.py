@@ -4,12 +4,12 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from sbnn.plotting import reading
-from sbnn.plotting.common import PALETTE, freeze_layout, new_figure, styled
+from sbnn.plotting.colors import model_color
+from sbnn.plotting.common import freeze_layout, new_figure, styled
 from sbnn.plotting.curves import PUBLISHED
 
 ROW = 0.25  # inches
 AROUND = {**PUBLISHED, "markersize": 7}  # large enough to be seen around a dot of ours
-COLORS = {"distilled": PALETTE[0], "paper": PALETTE[1], "linear": "0.35", "all genes": PALETTE[2]}
 
 
 @styled
@@ -86,13 +86,6 @@ def choose_models(models, n_genes):
     for name, (record, _) in chosen.items():
         reading.require_same_data(record, f"models[{name!r}]", first)
     return chosen
-
-
-def model_color(record, point):
-    """Colour of a kind of model: the two protocols of the network, sparse linear models, models of all genes."""
-    if reading.parameter(record, point, "n_components") is not None:
-        return COLORS[reading.parameter(record, point, "protocol", "paper")]
-    return COLORS["linear" if "n_selected" in record.values else "all genes"]
 
 
 def _genes(record, point):

@@ -1,16 +1,17 @@
 """How cells look: in the published colours of their types, or in colours and shapes for any colour vision."""
 
 import numpy as np
-import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
 
-from sbnn.data.checks import OKABE_ITO
-from sbnn.plotting.common import UNKNOWN, UNKNOWN_COLOR, WIDTH, families_of, family_table, type_colors
+from sbnn.data.labels import GREY, OKABE_ITO, UNKNOWN
+from sbnn.plotting.colors import families_of, family_table, type_colors, type_table, types_of
+from sbnn.plotting.common import WIDTH
 
 PALETTES = ("published", "colorblind")
 SHAPES = "os^DvXP*"  # eight, and seven colours: 56 pairs before one repeats
 MOST_GROUPS = 24  # in a legend
+MOST_SHAPES = 5000  # cells drawn one by one in a PDF; more are an image, which is then smaller
 
 
 def looks(record, palette="published", by="family"):
@@ -38,27 +39,16 @@ def looks(record, palette="published", by="family"):
     """
     if palette not in PALETTES:
         raise ValueError(f"palette: expected one of {list(PALETTES)}, got {palette!r}")
-    groups = families_of(record) if by == "family" else _types(record)
-    table = family_table(record) if by == "family" else _type_table(record, groups)
+    groups = families_of(record) if by == "family" else types_of(record)
+    table = family_table(record) if by == "family" else type_table(record)
     table["marker"] = "o"
     if palette == "published":
         return table, type_colors(record), np.full(len(groups), "o")
-    known = [group for group in table.index if group != "unknown"]
+    known = [group for group in table.index if group != UNKNOWN]
     for i, group in enumerate(known):
         table.loc[group, ["color", "marker"]] = OKABE_ITO[i % len(OKABE_ITO)], SHAPES[i % len(SHAPES)]
-    table.loc[table.index == "unknown", "color"] = UNKNOWN_COLOR
+    table.loc[table.index == UNKNOWN, "color"] = GREY
     return table, table["color"].loc[groups].to_numpy(str), table["marker"].loc[groups].to_numpy(str)
-
-
-def _types(record):
-    return record.labels["type"].replace(list(UNKNOWN), "unknown").to_numpy(dtype=object)
-
-
-def _type_table(record, types):
-    counts = pd.Series(types).value_counts(sort=False)
-    names = sorted(counts.index, key=lambda name: (name == "unknown", -counts[name], name))
-    colors = [UNKNOWN_COLOR if name == "unknown" else record.colors.get(name, UNKNOWN_COLOR) for name in names]
-    return pd.DataFrame({"count": counts[names].to_numpy(), "color": colors}, index=pd.Index(names, name="type"))
 
 
 def draw_cells(ax, xy, colors, markers, size):
@@ -74,16 +64,20 @@ def draw_cells(ax, xy, colors, markers, size):
         Area of a dot, in square points.
     """
     order = np.random.default_rng(0).permutation(len(xy))
-    dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, rasterized=True)
+    kinds = np.unique(markers)
+    dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=kinds[0], rasterized=len(xy) > MOST_SHAPES)
+    if len(kinds) == 1:
+        return dots
     # A path of its own for each cell: a collection for each shape would put one group above the other.
-    paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in np.unique(markers)}
+    paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in kinds}
     dots.set_paths([paths[m] for m in markers[order]])
+    dots.set_rasterized(True)  # a PDF would define each of them anew
     return dots
 
 
 def legend_title(record, palette):
     """Say what the groups of the families' legend are, and what their colours mean."""
-    if record.labels["family"].isin(UNKNOWN).all():
+    if record.labels["family"].isin(["", UNKNOWN]).all():
         return "types (cells)"
     return "families (cells)" + (", in the colour of their most frequent type" if palette == "published" else "")
 

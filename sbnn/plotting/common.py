@@ -1,24 +1,19 @@
-"""What all figures share: the style, the colours of families and of models, panel letters, and saving."""
+"""What all figures share: the style, the size, panel letters, and saving."""
 
 import functools
 import io
 from pathlib import Path
 
 import matplotlib.style
-import numpy as np
-import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from sbnn.plotting.png import in_few_colors
 from sbnn.results import write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
-RASTER_DPI = 300  # of the rasterised parts of a PDF
-# Okabe and Ito's colours, told apart with any colour vision: green for the narrow bottleneck, orange for the wide one.
-PALETTE = ("#009E73", "#D55E00", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9")
-UNKNOWN_COLOR = "#B0B0B0"
-UNKNOWN = ("", "unknown")
+RASTER_DPI = 200  # of the rasterised parts of a PDF
 
 
 def style():
@@ -38,7 +33,7 @@ def styled(function):
 
 
 def save_figure(figure, path_stem):
-    """Write a figure as PDF (text as text) and PNG; the same figure gives the same bytes.
+    """Write a figure as PDF (text as text) and PNG (256 colours); the same figure gives the same bytes.
 
     Parameters
     ----------
@@ -64,73 +59,11 @@ def save_figure(figure, path_stem):
         ):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, **options)
-            contents[Path(f"{path_stem}.{ending}")] = buffer.getvalue()
+            content = buffer.getvalue()
+            contents[Path(f"{path_stem}.{ending}")] = in_few_colors(content) if ending == "png" else content
     for path, content in contents.items():
         write_atomically(content, path)
     return list(contents)
-
-
-def family_table(record):
-    """Families of the cells of a record, the most frequent first, unknown ones last.
-
-    Parameters
-    ----------
-    record : Record
-        With ``labels`` (columns `family` and `type`) and ``colors`` (type -> "#RRGGBB"). If no family is known, the
-        types stand in for the families.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by family: ``count`` (cells) and ``color``, that of its most frequent type.
-    """
-    families, types = families_of(record), record.labels["type"].to_numpy()
-    rows = []
-    for family, count in pd.Series(families).value_counts(sort=False).items():
-        common = pd.Series(types[families == family]).value_counts()
-        # Equally frequent types: the first in the alphabet, so that the order of the cells does not matter.
-        main = min(common.index[common == common.iloc[0]])
-        color = UNKNOWN_COLOR if family == "unknown" else record.colors.get(main, UNKNOWN_COLOR)
-        rows.append((family == "unknown", -count, family, color))
-    rows.sort()
-    return pd.DataFrame(
-        {"count": [-row[1] for row in rows], "color": [row[3] for row in rows]},
-        index=pd.Index([row[2] for row in rows], name="family"),
-    )
-
-
-def family_colors(record):
-    """Colour of every family: that of its most frequent type.
-
-    Parameters
-    ----------
-    record : Record
-        With ``labels`` and ``colors``, as from `sbnn.fit_full`.
-
-    Returns
-    -------
-    dict of str to str
-        Family -> "#RRGGBB", the most frequent family first.
-    """
-    return family_table(record)["color"].to_dict()
-
-
-def families_of(record):
-    """Family of every cell (the type, where no family is known at all), "unknown" for missing ones."""
-    families = record.labels["family"].replace(list(UNKNOWN), "unknown")
-    if (families == "unknown").all():
-        families = record.labels["type"].replace(list(UNKNOWN), "unknown")
-    return families.to_numpy(dtype=object)
-
-
-def type_colors(record):
-    """Colour of every cell, by its type.
-
-    Returns
-    -------
-    ndarray of str, shape (n,)
-    """
-    return np.array([record.colors.get(t, UNKNOWN_COLOR) for t in record.labels["type"]])
 
 
 def new_figure(height):

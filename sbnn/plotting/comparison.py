@@ -6,7 +6,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
 
 from sbnn.plotting import reading
-from sbnn.plotting.common import PALETTE, freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.colors import MODELS, PALETTE
+from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.curves import (
     PUBLISHED,
     draw_epochs,
@@ -67,10 +68,11 @@ def bottleneck_comparison(network, srrr, ridge=None, published=None, group_lasso
     wanted = known if n_components is None else [width for width in known if width in n_components]
     if not wanted:
         raise ValueError(f"n_components: the record has no network of the widths {n_components}, only {known}")
-    chosen = [g for width in wanted for g in reading.points(network, group_lasso=strength, n_components=width)]
-    pretrained = [g for g in chosen if reading.parameter(network, g, "pretraining")]
+    chosen = [g for width in wanted for g in network.points(group_lasso=strength, n_components=width)]
+    meant = [g for g in chosen if network.parameter(g, "pretraining")]
     # Of a width that is there with and without pretraining, the pretrained network stands for it.
-    widths = {reading.parameter(network, g, "n_components"): g for g in sorted(chosen, key=lambda g: g in pretrained)}
+    widths = {network.parameter(g, "n_components"): g for g in sorted(chosen, key=lambda g: g in meant)}
+    pretrained = [g for g in meant if reading.pretrained_folds(network, g)]
     colors = {width: PALETTE[i % len(PALETTE)] for i, width in enumerate(sorted(widths))}
 
     figure = new_figure(2.6)
@@ -113,7 +115,7 @@ def _draw_genes(ax, network, widths, colors, srrr, ridge, published, strength):
         entries.append(Line2D([], [], marker="o", ms=3.5, ls="", color=color, label=label))
         genes.append(n_genes)
     for rank, shade in zip(extreme_ranks(srrr), LINEAR_SHADES, strict=False):
-        among = [g for g in reading.points(srrr, rank=rank) if srrr.n_selected[:, g].mean() >= 1]
+        among = [g for g in srrr.points(rank=rank) if srrr.n_selected[:, g].mean() >= 1]
         among.sort(key=lambda g: srrr.n_selected[:, g].mean())
         n_genes = srrr.n_selected[:, among].mean(0)
         mean, spread = reading.mean_sd(srrr.test_r2[:, among])
@@ -123,7 +125,7 @@ def _draw_genes(ax, network, widths, colors, srrr, ridge, published, strength):
             if "n_genes" in row:
                 ax.plot(row["n_genes"], row["test_r2"], color=shade, zorder=4, **{**PUBLISHED, "marker": "o"})
                 shown.append(row["test_r2"])
-        point = srrr.nearest_in_genes(reading.gene_target(network), among)
+        point = srrr.nearest_in_genes(reading.gene_target(network), rank=rank)
         size, value = srrr.n_selected[:, point].mean(), srrr.test_r2[:, point].mean()
         label = f"sRRR, rank {rank}, {size:.0f} genes: {value:.3f}"
         known = reading.published_value(published, srrr, point)
@@ -132,9 +134,9 @@ def _draw_genes(ax, network, widths, colors, srrr, ridge, published, strength):
         genes.extend(n_genes)
     if ridge is not None:
         value = ridge.test_r2.mean()
-        ax.axhline(value, color=PALETTE[2], lw=1, ls=":")
+        ax.axhline(value, color=MODELS["all genes"], lw=1, ls=":")
         count = f"{len(ridge.gene_names)} genes" if "gene_names" in ridge.values else "all genes"
-        entries.append(Line2D([], [], color=PALETTE[2], lw=1, ls=":", label=f"ridge, {count}: {value:.3f}"))
+        entries.append(Line2D([], [], color=MODELS["all genes"], lw=1, ls=":", label=f"ridge, {count}: {value:.3f}"))
     if shown:
         entries.append(tuple(Line2D([], [], color="0.3", **{**PUBLISHED, "marker": marker}) for marker in "Do"))
     target = reading.gene_target(network)
@@ -151,7 +153,7 @@ def _draw_genes(ax, network, widths, colors, srrr, ridge, published, strength):
 def _draw_cross_entropy(ax, network, points, colors):
     curves = []
     for point in points:
-        color = colors[reading.parameter(network, point, "n_components")]
+        color = colors[network.parameter(point, "n_components")]
         for column, dashes in (("loss", DASHED), ("eval_loss", "-")):
             values = reading.curve(network, point, column, stage="pretraining")
             curves.append(draw_epochs(ax, values, color, ls=dashes)[0])
@@ -162,11 +164,12 @@ def _draw_cross_entropy(ax, network, points, colors):
 
 
 def _draw_training(ax, network, points, colors, srrr):
-    variants = {bool(reading.parameter(network, g, "pretraining")) for g in points}
+    pretrained = [g for g in points if network.parameter(g, "pretraining")]
+    both = 0 < len(pretrained) < len(points)
     curves = []
     for point in points:
-        dashed = len(variants) == 2 and not reading.parameter(network, point, "pretraining")
-        color = colors[reading.parameter(network, point, "n_components")]
+        dashed = both and point not in pretrained
+        color = colors[network.parameter(point, "n_components")]
         values = reading.curve(network, point, "eval_r2")
         # One band per colour: four would hide each other.
         curves.append(draw_epochs(ax, values, color, band=not dashed, ls=DASHED if dashed else "-"))
@@ -176,8 +179,10 @@ def _draw_training(ax, network, points, colors, srrr):
         name_level(ax, value, f"sRRR\nrank {rank}", shade)
     mark_stages(ax, network, points[0])
     limit_r2(ax, curves, [value for value, _ in lines])
-    if len(variants) == 2:
-        _explain_lines(ax, "pretrained (± SD)", "straight")
+    if both:
+        few = min(reading.pretrained_folds(network, g) for g in pretrained)
+        some = f" in {few} of {n_folds} folds" if few < (n_folds := len(network.test_r2)) else ""
+        _explain_lines(ax, f"pretrained{some} (± SD)", "straight")
 
 
 def _explain_lines(ax, solid, dashed):

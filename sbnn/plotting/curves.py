@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from sbnn.plotting import reading
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import name_level, name_line, settle_labels
+from sbnn.results import same_value
 
 TRANSITIONS = {"unfrozen": "unfreezing", "fine-tuning": "pruning"}
 CURVES = "a cross-validation record of a network, with its history of test R²"
@@ -49,13 +50,13 @@ def training_curves(network, srrr=None, n_components=2, published=None, pretrain
     widths = np.atleast_1d(n_components).tolist()
     rows = []
     for width in widths:
-        among = reading.points(network, n_components=width, pretraining=pretraining)
+        among = network.points(n_components=width, pretraining=pretraining)
         if not among:
             raise ValueError(
                 f"n_components: the record has no network with n_components={width} and pretraining={pretraining}, "
                 f"only widths {reading.levels(network, 'n_components')}"
             )
-        rows.append(sorted(among, key=lambda g: reading.parameter(network, g, "group_lasso")))
+        rows.append(sorted(among, key=lambda g: network.parameter(g, "group_lasso")))
 
     figure = new_figure(2.55 * len(rows))
     panels = figure.subplots(len(rows), 2, width_ratios=(2, 1), squeeze=False)
@@ -94,7 +95,7 @@ def srrr_levels(srrr, n_genes):
     """
     levels = []
     for rank in extreme_ranks(srrr):
-        point = srrr.nearest_in_genes(n_genes, reading.points(srrr, rank=rank))
+        point = srrr.nearest_in_genes(n_genes, rank=rank)
         value, genes = srrr.test_r2[:, point].mean(), srrr.n_selected[:, point].mean()
         levels.append((value, f"sRRR, rank {rank}\n{genes:.0f} genes: {value:.3f}"))
     return levels
@@ -113,7 +114,8 @@ def draw_epochs(ax, curves, color, band=True, **options):
     -------
     mean, spread : ndarray, shape (epochs,)
     """
-    mean, spread = reading.mean_sd(curves)
+    curves = np.ma.masked_invalid(curves)  # where some folds did not train, the others
+    mean, spread = curves.mean(0).filled(np.nan), curves.std(0, ddof=min(1, len(curves) - 1)).filled(0)
     epochs = np.arange(1, len(mean) + 1)
     ax.plot(epochs, mean, color=color, zorder=3, marker="." if len(mean) < 8 else None, **options)
     if band and spread.any():
@@ -169,10 +171,10 @@ def _draw_curves(ax, network, shades, published, srrr, title):
     bands, shown, entries = [], [], []
     for point, shade in shades.items():
         bands.append(draw_epochs(ax, reading.curve(network, point, "eval_r2"), shade))
-        strength = reading.parameter(network, point, "group_lasso")
+        strength = network.parameter(point, "group_lasso")
         mean, spread = reading.mean_sd(network.test_r2[:, point])
         text = f"λ = {reading.number(strength)}:  {mean:.3f}" + (f" ± {spread:.3f}" if spread else "")
-        rows = [row for row in published if reading.same(row.get("group_lasso", strength), strength)]
+        rows = [row for row in published if same_value(row.get("group_lasso", strength), strength)]
         for row in rows[:1]:
             text += f"  (published {row['test_r2']:.3f})"
             ax.plot(
@@ -200,7 +202,7 @@ def _draw_norms(ax, network, shades):
     for point, shade in shades.items():
         norms = -np.sort(-network.gene_norms[:, point].astype(float), axis=1)
         mean = np.exp(np.log(np.maximum(norms, 1e-30)).mean(0))  # the mean that a log axis shows
-        ax.plot(np.arange(1, len(mean) + 1), mean, color=shade)
+        ax.plot(np.arange(1, len(mean) + 1), mean, color=shade, marker="." if len(mean) < 8 else None)
         largest, smallest = max(largest, mean[0]), min(smallest, mean[-1])
     n_genes = reading.gene_target(network)
     ax.set(yscale="log", xlim=(0, network.gene_norms.shape[2]), xlabel="genes, sorted", ylabel="weight norm of a gene")

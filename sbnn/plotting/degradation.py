@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from sbnn.plotting.accuracy import COLORS
-from sbnn.plotting.common import PALETTE, freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.colors import MODELS, PALETTE
+from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.results import Record
 
 MEASURES = {"precision": "precision of the kept genes", "recall": "recall of the true genes", "test_r2": "test R²"}
@@ -43,11 +43,11 @@ def noise_degradation(results):
     lows = dict.fromkeys(MEASURES, 0.0)
     for i, name in enumerate(models):
         own = table if name is None else table[table["model"] == name]
-        color = COLORS.get(name, PALETTE[i % len(PALETTE)])
+        color = MODELS.get(name, PALETTE[i % len(PALETTE)])
         for ax, measure in zip(panels, MEASURES, strict=True):
             lows[measure] = min(lows[measure], _draw_line(ax, own, measure, color, marker="osD^vX"[i % 6]))
     entries = [
-        Line2D([], [], color=COLORS.get(name, PALETTE[i % len(PALETTE)]), marker="osD^vX"[i % 6], label=name)
+        Line2D([], [], color=MODELS.get(name, PALETTE[i % len(PALETTE)]), marker="osD^vX"[i % 6], label=name)
         for i, name in enumerate(models)
         if name is not None
     ]

@@ -3,9 +3,11 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
+from sbnn.data.labels import UNKNOWN
 from sbnn.plotting import reading
 from sbnn.plotting.cells import MOST_GROUPS, draw_cells, draw_legend, legend_title, looks
-from sbnn.plotting.common import WIDTH, families_of, family_table, new_figure, styled
+from sbnn.plotting.colors import families_of, family_table
+from sbnn.plotting.common import WIDTH, new_figure, styled
 from sbnn.plotting.labels import place_names
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles
 
@@ -195,9 +197,8 @@ def _draw_half(figure, bottom, record, genes, features, title, letter, palette):
     xy = map_coordinates(record)
     triangles = map_triangles(xy)
     block, side = 3 * MAP + 2 * GAP, 3 * MAP + 2 * TITLE
-    # All maps in one pair of axes in inches, which becomes one image in the PDF.
+    # All maps in one pair of axes in inches.
     maps = place_panel(figure, 0, bottom, WIDTH, HALF, ((0, WIDTH), (0, HALF)))
-    maps.set_rasterized(True)
     for left, values, chosen, names, slant, heading in (
         (MARGIN, record.predicted_expression, genes, record.kept_genes, "italic", "predicted expression"),
         (WIDTH - MARGIN - block, record.predictions, features, record.feature_names, "normal", "predicted features"),
@@ -230,7 +231,7 @@ def fit_text(text, width):
 def name_families(ax, record, xy):
     """Write each family at the densest place of its cells."""
     families = families_of(record)
-    table = family_table(record).drop(index="unknown", errors="ignore")
+    table = family_table(record).drop(index=UNKNOWN, errors="ignore")
     if len(table) < 2 or len(table) > MOST_GROUPS:
         return
     peaks = []

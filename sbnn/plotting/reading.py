@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbnn.results import Record
+from sbnn.results import Record, same_value
 
 CROSS_VALIDATION = "a cross-validation record"
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
@@ -47,25 +47,10 @@ def require_same_data(record, argument, other):
         )
 
 
-def parameter(record, point, name, default=None):
-    """Parameter of a grid point, also where the whole grid shares it."""
-    shared = record.settings.get("estimator", {}).get("params", {})
-    return record.params[point].get(name, shared.get(name, default))
-
-
-def points(record, **params):
-    """Positions of the grid points that have these parameters."""
-    return [
-        g
-        for g in range(len(record.params))
-        if all(same(parameter(record, g, name), value) for name, value in params.items())
-    ]
-
-
 def levels(record, name, among=None):
     """Values that a parameter takes in the grid, sorted; empty if the estimator has no such parameter."""
     among = range(len(record.params)) if among is None else among
-    return sorted({parameter(record, g, name) for g in among} - {None})
+    return sorted({record.parameter(g, name) for g in among} - {None})
 
 
 def nearest(values, wanted):
@@ -83,11 +68,17 @@ def mean_sd(values):
 
 
 def regression_stages(record, point):
-    """First epoch and name of each stage after the pretraining, epochs counted from 1 without it."""
-    table = record.history[point][0]
-    stages = table["stage"][~table["stage"].isin(NOT_REGRESSION)].to_numpy()
-    starts = np.flatnonzero(np.r_[True, stages[1:] != stages[:-1]])
-    return [(int(start) + 1, stages[start]) for start in starts], len(stages)
+    """First epoch and name of each stage after the pretraining, epochs counted from 1 without it.
+
+    Of folds with other stages, those of a fold with most of them, at their places in `curve`.
+    """
+    tables = [_regression(table) for table in record.history[point]]
+    places, n_epochs = _aligned(tables)
+    names = [table["stage"].to_numpy() for table in tables]
+    changes = [np.flatnonzero(_begins(stages)) for stages in names]
+    # Of as many stages those of a network that was pretrained: with few cells some folds do without.
+    most = max(range(len(tables)), key=lambda fold: (len(changes[fold]), "straight" not in names[fold]))
+    return [(int(places[most][start]) + 1, names[most][start]) for start in changes[most]], n_epochs
 
 
 def curve(record, point, column, stage=None):
@@ -106,12 +97,49 @@ def curve(record, point, column, stage=None):
     Returns
     -------
     ndarray, shape (folds, epochs)
+        Folds without the stage are left out. Where folds trained for numbers of epochs that differ, the stages that
+        all of them share begin at one place, and NaN fills the gaps.
     """
-    rows = []
-    for table in record.history[point]:
-        chosen = ~table["stage"].isin(NOT_REGRESSION) if stage is None else table["stage"] == stage
-        rows.append(table.loc[chosen, column].to_numpy(float))
-    return np.array(rows)
+    tables = record.history[point]
+    tables = [_regression(table) if stage is None else table[table["stage"] == stage] for table in tables]
+    tables = [table for table in tables if len(table)]
+    places, n_epochs = _aligned(tables)
+    curves = np.full((len(tables), n_epochs), np.nan)
+    for row, own, table in zip(curves, places, tables, strict=True):
+        row[own] = table[column]
+    return curves
+
+
+def pretrained_folds(record, point):
+    """In how many folds of a grid point the network was pretrained: few cells make too few clusters."""
+    return sum((table["stage"] == "pretraining").any() for table in record.history[point])
+
+
+def _regression(table):
+    return table[~table["stage"].isin(NOT_REGRESSION)]
+
+
+def _begins(stages):
+    """Whether each epoch is the first of its stage."""
+    return np.r_[True, stages[1:] != stages[:-1]]
+
+
+def _aligned(tables):
+    """Place of each row of each table on an axis on which the stages that all tables share begin together.
+
+    Returns
+    -------
+    places : list of ndarray of int
+    n_places : int
+    """
+    names = [table["stage"].to_numpy() for table in tables]
+    shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)] if names else []
+    # A part is a shared stage with what follows it; the part before the first of them may be empty.
+    parts = [np.cumsum(np.isin(stages, shared) & _begins(stages)) for stages in names]
+    lengths = np.max([np.bincount(part, minlength=len(shared) + 1) for part in parts], axis=0, initial=0)
+    starts = np.cumsum(lengths) - lengths
+    places = [starts[part] + np.arange(len(part)) - np.searchsorted(part, part) for part in parts]
+    return places, int(lengths.sum())
 
 
 def gene_target(record):
@@ -143,10 +171,13 @@ def model(entry, argument, n_genes):
     """
     record, params = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, {})
     require(record, argument, CROSS_VALIDATION, ["test_r2"])
-    among = points(record, **params)
+    among = record.points(**params)
     if len(among) > 1 and "n_selected" in record.values:
-        away = np.abs(record.n_selected[:, among].mean(0) - n_genes)
-        among = [g for g, distance in zip(among, away, strict=True) if distance == away.min()]
+        away = np.abs(record.n_selected.mean(0) - n_genes)
+        nearest_away = away[record.nearest_in_genes(n_genes, **params)]
+        among = [g for g in among if away[g] == nearest_away]
+        if all(record.params[g] | {"alpha": None} == record.params[among[0]] | {"alpha": None} for g in among):
+            among = among[:1]  # penalties of a path that keep as many genes: the first, as in the tables
     if len(among) != 1:
         raise ValueError(
             f"{argument}: expected the parameters of one grid point, {params} leave {len(among)} of "
@@ -160,13 +191,13 @@ def published_value(published, record, point):
 
     Numbers of genes count as the same when they differ by two at most: a path rarely stops at just so many.
     """
-    name = "n_components" if parameter(record, point, "n_components") is not None else "rank"
-    value = parameter(record, point, name)
-    if value is None or parameter(record, point, "protocol", "paper") != "paper":
+    name = "n_components" if record.parameter(point, "n_components") is not None else "rank"
+    value = record.parameter(point, name)
+    if value is None or record.parameter(point, "protocol", "paper") != "paper":
         return None
-    others = {"group_lasso": parameter(record, point, "group_lasso")} if name == "n_components" else {}
+    others = {"group_lasso": record.parameter(point, "group_lasso")} if name == "n_components" else {}
     if name == "n_components":
-        others["pretraining"] = bool(parameter(record, point, "pretraining", True))
+        others["pretraining"] = bool(record.parameter(point, "pretraining", True))
     genes = record.n_selected[:, point].mean()
     rows = published_rows(published, name, value, **others)
     rows = sorted(rows, key=lambda row: abs(row.get("n_genes", genes) - genes))
@@ -193,8 +224,8 @@ def published_rows(published, name, value, **others):
         row
         for row in published or []
         if name in row
-        and same(row[name], value)
-        and all(same(row.get(k, True if k == "pretraining" else v), v) for k, v in others.items())
+        and same_value(row[name], value)
+        and all(same_value(row.get(k, True if k == "pretraining" else v), v) for k, v in others.items())
     ]
 
 
@@ -230,10 +261,3 @@ def scaling_texts(records):
     if len(set(texts.values())) == 1:
         return next(iter(texts.values())), dict.fromkeys(texts, "")
     return "", texts
-
-
-def same(a, b):
-    """Whether two parameter values agree; numbers to nine digits."""
-    if isinstance(a, float | int) and isinstance(b, float | int):
-        return bool(np.isclose(a, b, rtol=1e-9, atol=0))
-    return a == b

@@ -5,6 +5,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from sbnn.plotting import reading
+from sbnn.plotting.colors import BLUE, ORANGE
 from sbnn.plotting.common import freeze_layout, new_figure, styled
 from sbnn.plotting.labels import place_names
 
@@ -15,7 +16,6 @@ MARKERS = (
     *("Snap25", "Gad1", "Slc17a7", "Pvalb", "Sst", "Vip", "Lamp5", "Sncg", "Cux2", "Fezf2", "Foxp2", "Rorb"),
     *("Calb2", "Npy", "Th", "Chodl", "Cck", "Tac1", "Reln", "Penk"),
 )
-CURVE_COLOR = "#E69F00"
 
 
 @styled
@@ -52,12 +52,12 @@ def gene_selection_curve(record, markers=None):
     ax.set(xlim=(low - margin, high + margin), ylim=(-0.02, 1.03))
     line = np.linspace(*ax.get_xlim(), 500)
     curve = _curve(record, line)
-    ax.fill_between(line, curve.clip(max=2), 2, color=CURVE_COLOR, alpha=0.12, lw=0)
+    ax.fill_between(line, curve.clip(max=2), 2, color=ORANGE, alpha=0.12, lw=0)
     for chosen, color in ((~selected & drawn, "0.6"), (selected & drawn, "0.15")):
         ax.plot(x[chosen], y[chosen], ".", color=color, ms=2, mew=0, rasterized=True)
-    ax.plot(line, curve, color=CURVE_COLOR, lw=1.5)
+    ax.plot(line, curve, color=ORANGE, lw=1.5)
     places = np.column_stack([x[named], y[named]])
-    ax.plot(*places.T, "o", ms=3.2, mfc="#0072B2", mec="white", mew=0.4, zorder=5)
+    ax.plot(*places.T, "o", ms=3.2, mfc=BLUE, mec="white", mew=0.4, zorder=5)
     ax.set(
         xlabel=f"mean log₂ count of the cells with more than {record.threshold:g}",
         ylabel=f"fraction of cells with at most {record.threshold:g} counts" if record.threshold else
@@ -69,8 +69,8 @@ def gene_selection_curve(record, markers=None):
     left_out = "left out" + (" (below the curve, or in too few cells)" if scarce else "")
     dot = {"ls": "", "marker": "o", "ms": 2.5}
     entries = [
-        Line2D([], [], color=CURVE_COLOR, lw=1.5, label=rule),
-        Patch(color=CURVE_COLOR, alpha=0.12, lw=0, label="selected side"),
+        Line2D([], [], color=ORANGE, lw=1.5, label=rule),
+        Patch(color=ORANGE, alpha=0.12, lw=0, label="selected side"),
         Line2D([], [], color="0.15", label=f"{selected.sum()} selected of {len(selected)} genes", **dot),
         Line2D([], [], color="0.6", label=left_out, **dot),
     ]

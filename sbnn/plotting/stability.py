@@ -7,13 +7,14 @@ from matplotlib.lines import Line2D
 
 from sbnn.evaluation.stability import gene_counts, selection_table, selection_threshold, selections
 from sbnn.plotting import reading
-from sbnn.plotting.common import PALETTE, new_figure, styled
+from sbnn.plotting.colors import BLUE, GREEN
+from sbnn.plotting.common import new_figure, styled
 
 MOST_GENES = 60  # names that fit side by side
 FITS = "a record of repeated fits"
 PAIRS = "a record of a stability selection"
 NEEDED = ("selected", "gene_names", "n_selected")
-KEPT, TRUSTED, OTHERS = PALETTE[2], PALETTE[0], "0.65"
+KEPT, TRUSTED, OTHERS = BLUE, GREEN, "0.65"
 ROW = 0.11  # inches, of a fit in the matrix
 
 

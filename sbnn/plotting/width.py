@@ -5,7 +5,8 @@ from matplotlib.lines import Line2D
 
 from sbnn.evaluation.stability import gene_counts, selections
 from sbnn.plotting import reading
-from sbnn.plotting.accuracy import AROUND, COLORS, choose_models, model_color
+from sbnn.plotting.accuracy import AROUND, choose_models
+from sbnn.plotting.colors import MODELS, model_color
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 
 MOST_GENES, MOST_OUTPUTS = 36, 60
@@ -88,13 +89,13 @@ def _points_by_width(name, records, n_genes, group_lasso):
         if not reading.levels(record, "n_components"):
             raise ValueError(f"{argument}: expected a cross-validation of networks, got one without 'n_components'")
         for width in reading.levels(record, "n_components"):
-            among = reading.points(record, n_components=width)
-            among = [g for g in among if reading.parameter(record, g, "pretraining", True)] or among
-            strengths = reading.levels(record, "group_lasso", among)
+            params = {"n_components": width}
+            if record.points(**params, pretraining=True):
+                params["pretraining"] = True
+            strengths = reading.levels(record, "group_lasso", record.points(**params))
             if strengths:
-                strength = reading.nearest(strengths, group_lasso)
-                among = [g for g in among if reading.same(reading.parameter(record, g, "group_lasso"), strength)]
-            found[width] = record, record.nearest_in_genes(n_genes, among)
+                params["group_lasso"] = reading.nearest(strengths, group_lasso)
+            found[width] = record, record.nearest_in_genes(n_genes, **params)
     kinds = {(len(record.test_r2), record.settings.get("scaling")) for record, _ in found.values()}
     if len(kinds) > 1:  # no two folds are equally hard
         raise ValueError(
@@ -108,7 +109,7 @@ def _draw_widths(ax, lines, published):
     every = sorted({width for points in lines.values() for width in points})
     colors = {name: model_color(*next(iter(points.values()))) for name, points in lines.items()}
     if len(set(colors.values())) < len(colors):
-        colors = dict(zip(lines, [*COLORS.values(), "0.6", "black"], strict=False))
+        colors = dict(zip(lines, [*MODELS.values(), "0.6", "black"], strict=False))
     scaling, own = reading.scaling_texts({name: next(iter(points.values()))[0] for name, points in lines.items()})
     entries, rows = [], []
     for i, (name, points) in enumerate(lines.items()):

@@ -1,4 +1,5 @@
 """The study of sparse bottleneck networks.
 
-`experiments`, `published` numbers, `report` (tables), `gallery` (figures), `tsne_maps`, `reproduce` (notebooks).
+`experiments`, `published` numbers, `report` (tables), `gallery` (figures), `tsne_maps`, `notebooks` (running one) and
+`reproduce` (running all).
 """

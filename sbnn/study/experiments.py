@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 
 from sbnn.data.datasets import load_dataset
+from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.readers.scala import ephys_from_raw
 from sbnn.data.registry import find_file
@@ -18,23 +20,31 @@ from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import paper_folds, split_and_scale
 from sbnn.evaluation.full_fits import fit_full
+from sbnn.evaluation.identity import described, version_of
 from sbnn.evaluation.interpretation import interpret
 from sbnn.evaluation.repeats import repeat_fits, stability_selection
-from sbnn.evaluation.runs import described, drop_details
+from sbnn.evaluation.runs import drop_details, load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
-from sbnn.results import Record, load, save
+from sbnn.results import Record, load
 from sbnn.study import published
 from sbnn.study.tsne_maps import tsne_maps
 
 SEED = 42
 N_GENES = 25
 NOISES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # SD of simulated noise in SD of the noise-free output
+LASSO = 0.1  # the strength of the group lasso that the paper settled on
 WIDTHS = (1, 2, 4, 6, 8, 10, 64)  # of the bottleneck
 ALPHAS = [float(f"{2 * 0.9**k:.3g}") for k in range(36)]  # of sRRR, dense enough to meet any number of genes
 LEAK = "scaled_over_all_cells"  # ending of the experiments that repeat the published scaling
+THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # where published numbers are those of folds of a third of the cells
 FAST = {"hidden_layers": (32, 16), "epochs": (2, 3, 3, 4)}  # enough to see that everything runs
+# Experiments on other genes or noise than those of the data set; the name of the data set is theirs too.
+OWN_DATA = ("gene-selection", "noise")
+COUNTS_OF = {
+    "scala": "scala_34c_counts"
+}  # data set -> that with the counts its genes are selected on, see `all_counts`
 CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
 SELECTION_THRESHOLDS = {"scala_34c_counts": 30, "simulated": 0}  # counts up to this are near zero
 
@@ -49,11 +59,14 @@ class CrossValidation:
     param_grid : dict of lists
     scaling : str
         See `cross_validate`.
+    n_folds : int
+        Of `paper_folds`.
     """
 
     estimator: object
     param_grid: dict
     scaling: str
+    n_folds: int = 10
 
 
 def results_folder(saved_models, dataset, fast=False):
@@ -72,27 +85,58 @@ def results_folder(saved_models, dataset, fast=False):
     return Path(saved_models) / (f"{dataset}-fast" if fast else dataset)
 
 
-def load_records(folder):
-    """All saved results of a folder.
+def load_records(folder, names=None):
+    """Saved results of a folder, all of one data set.
 
     Parameters
     ----------
     folder : str or path-like
+    names : iterable of str, optional
+        Experiments, the names of the files without their ending; by default all that are there.
 
     Returns
     -------
     dict of str to Record
-        By experiment, the name of the file without its ending.
+        By experiment.
 
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If there is none, or one of `names` is missing.
+    ValueError
+        If they are of different data.
     """
-    paths = sorted(Path(folder).glob("*.pickle"))
-    if not paths:
+    folder = Path(folder)
+    names = sorted(path.stem for path in folder.glob("*.pickle")) if names is None else list(names)
+    if not names:
         raise FileNotFoundError(f"no results in {folder}: run the notebooks 01 to 03, or `make reproduce`, first")
-    return {path.stem: load(path) for path in paths}
+    records = {name: load(folder / f"{name}.pickle") for name in names}
+    _require_one_data_set(folder, records)
+    return records
+
+
+def _require_one_data_set(folder, records):
+    """Refuse records of different data: a table or a figure would set their numbers side by side."""
+    first = min(records, key=lambda name: records[name].experiment in OWN_DATA)  # one with the data set itself
+    for name, record in records.items():
+        if not _of_the_same_data(record, records[first]):
+            one, other = (f"{n}.pickle of {records[n].dataset!r} ({records[n].sha256[:12]})" for n in (first, name))
+            raise ValueError(f"the results in {folder} are of different data: {one} and {other}; move one of them away")
+
+
+def _of_the_same_data(one, other):
+    experiments = {one.experiment, other.experiment}
+    if "gene-selection" in experiments:
+        return COUNTS_OF.get(one.dataset, one.dataset) == COUNTS_OF.get(other.dataset, other.dataset)
+    return one.dataset == other.dataset and (one.sha256 == other.sha256 or not experiments.isdisjoint(OWN_DATA))
+
+
+def _load_for(data, path):
+    """A record that further work starts from; an error if it is of other data."""
+    record = load(path)
+    if (record.dataset, record.sha256) != (data.name, data.sha256):
+        raise ValueError(f"{path} is of other data than the {data.name!r} that is given; compute it anew first")
+    return record
 
 
 def network(data, fast=False, **params):
@@ -157,7 +201,7 @@ def cross_validations(data, fast=False):
     # Nothing is squeezed by a bottleneck wider than the outputs; 64 is the paper's network without one.
     widths = [2, 4] if fast else [d for d in WIDTHS if d <= max(2, data.n_outputs) or d == 64]
     others = {"n_components": [d for d in widths if d not in (2, 64)]}
-    usual = [{**strategies, "group_lasso": [0.1]}, {**others, "pretraining": [True], "group_lasso": [0.1]}]
+    usual = [{**strategies, "group_lasso": [LASSO]}, {**others, "pretraining": [True], "group_lasso": [LASSO]}]
     srrr = SparseReducedRankRegression(relaxed=True), {"rank": ranks(data), "alpha": alphas}
     specs = {
         "cv_network": CrossValidation(model, usual, "fold"),
@@ -165,16 +209,21 @@ def cross_validations(data, fast=False):
         "cv_srrr": CrossValidation(*srrr, "fold"),
         "cv_ridge": CrossValidation(LeaveOneOutRidge(), {}, "fold"),
     }
-    if data.name not in published.R2:
+    if not published.rows(data.name, data.n_genes):
         # The curves of the figures need every strength of the group lasso once.
-        lasso_path = {"n_components": [2, 64], "pretraining": [True], "group_lasso": [a for a in lassos if a != 0.1]}
+        lasso_path = {"n_components": [2, 64], "pretraining": [True], "group_lasso": [a for a in lassos if a != LASSO]}
         specs["cv_network"] = CrossValidation(model, [*usual, lasso_path], "fold")
         return specs
-    return specs | {
+    specs |= {
         f"cv_network_{LEAK}": CrossValidation(model, {**strategies, "group_lasso": lassos}, "all"),
         f"cv_srrr_{LEAK}": CrossValidation(*srrr, "all"),
         f"cv_ridge_{LEAK}": CrossValidation(LeaveOneOutRidge(), {}, "all"),
     }
+    thirds = {row["n_components"] for row in published.rows(data.name, data.n_genes, folds=3)}
+    if thirds:
+        grid = {"n_components": sorted(thirds), "pretraining": [True], "group_lasso": lassos}
+        specs[THREE_FOLDS] = CrossValidation(model, grid, "all", n_folds=3)
+    return specs
 
 
 def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True):
@@ -196,10 +245,10 @@ def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, ve
     -------
     dict of str to Record
     """
-    folds = paper_folds(data.n_cells)[: 2 if fast else None]
     records = {}
     for name, spec in cross_validations(data, fast).items():
         path = Path(folder) / f"{name}.pickle"
+        folds = paper_folds(data.n_cells, spec.n_folds)[: 2 if fast else None]
         records[name] = cross_validate(
             spec.estimator,
             data,
@@ -215,28 +264,6 @@ def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, ve
         if name.startswith("cv_srrr"):  # many penalties, of which only the accuracy is looked at
             drop_details(records[name], path)
     return records
-
-
-def nearest_point(record, n_genes=N_GENES, **params):
-    """Grid point whose mean number of selected genes over the folds is nearest to `n_genes`.
-
-    Parameters
-    ----------
-    record : Record
-        A cross-validation of a model that selects genes.
-    n_genes : int
-    **params
-        Only grid points with these parameters, for example ``rank=2``.
-
-    Returns
-    -------
-    int
-        Position in ``record.params``.
-    """
-    points = [g for g, point in enumerate(record.params) if all(point[k] == v for k, v in params.items())]
-    if not points:
-        raise KeyError(f"no grid point matches {params}; they are {record.params}")
-    return record.nearest_in_genes(n_genes, points)
 
 
 def run_full_fits(data, folder, *, fast=False, fresh=False):
@@ -256,12 +283,12 @@ def run_full_fits(data, folder, *, fast=False, fresh=False):
     dict of str to Record
     """
     folder = Path(folder)
-    selection = load(folder / "cv_srrr.pickle")
+    selection = _load_for(data, folder / "cv_srrr.pickle")
     models = {f"fit_network_{d}d": network(data, fast, n_components=d, reconstruct=True) for d in (2, 64)}
     for d in (2, 64):
         models[f"fit_default_{d}d"] = network(data, fast, protocol="distilled", n_components=d, reconstruct=True)
     for rank in ranks(data):
-        point = selection.params[nearest_point(selection, rank=rank)]
+        point = selection.params[selection.nearest_in_genes(N_GENES, rank=rank)]
         models[f"fit_srrr_rank{rank}"] = SparseReducedRankRegression(**point)
     records = {
         name: fit_full(model, data, results=folder / f"{name}.pickle", overwrite=fresh, seed=SEED)
@@ -317,20 +344,24 @@ def run_interpretation(data, folder, *, fast=False, fresh=False):
         From `sbnn.interpret`, scaled by the training cells; the column ``stability`` of its table is the frequency over
         halves of the cells.
     """
-    path = Path(folder) / "interpretation.pickle"
-    stability = selection_table(load(Path(folder) / "halves_default.pickle"))
+    stability = selection_table(_load_for(data, Path(folder) / "halves_default.pickle"))
     model = network(data, fast, protocol="distilled")
-    X_train, Y_train, X_test, Y_test = split_and_scale(data, paper_folds(data.n_cells, 4)[0])
-    known = described(model)
-    if path.exists() and not fresh:
-        record = load(path)
-        if (record.experiment, record.seed, record.settings["estimator"]) == ("interpretation", SEED, known):
-            return record
-    model.fit(X_train, Y_train)
-    names = {"gene_names": data.gene_names, "feature_names": data.feature_names, "name": data.name}
-    record = interpret(model, X_test, Y_test, stability=stability, random_state=SEED, **names)
-    save(record, path)
-    return record
+    wanted = Record("interpretation", data.name, data.sha256, [{}], SEED)
+    wanted.settings = {
+        "scaling": "fold",
+        "held out": "a quarter",
+        "stability": fingerprint_arrays(stability.index.to_numpy(str), stability["frequency"].to_numpy()),
+    }
+    fold = paper_folds(data.n_cells, 4)[0]
+
+    def compute():
+        X_train, Y_train, X_test, Y_test = split_and_scale(data, fold)
+        names = {"gene_names": data.gene_names, "feature_names": data.feature_names, "name": data.name}
+        model.fit(X_train, Y_train)
+        return interpret(model, X_test, Y_test, stability=stability, random_state=SEED, **names).values
+
+    path = Path(folder) / "interpretation.pickle"
+    return load_or_compute(wanted, compute, path, fresh, estimator=model, n_cells=len(fold[0]))
 
 
 def run_noise(path, *, fast=False, fresh=False):
@@ -350,26 +381,32 @@ def run_noise(path, *, fast=False, fresh=False):
     """
     noises, n_repeats = ((0.5, 2.0), 1) if fast else (NOISES, 3)
     params = [{"noise": noise, "seed": seed} for noise in noises for seed in range(n_repeats)]
-    if Path(path).exists() and not fresh:
-        record = load(path)
-        if (record.experiment, record.params) == ("noise", params):
-            return record
+    draws = [simulate_patchseq(noise=point["noise"], random_state=point["seed"]) for point in params]
+    models = {name: network(draws[0], fast, protocol=name) for name in ("distilled", "paper")}
+    wanted = Record("noise", "simulated", fingerprint_parameters({"draws": [data.sha256 for data in draws]}), params)
+    wanted.settings = {
+        name: described(model) | {"version": version_of(model, draws[0].n_cells * 4 // 5)}
+        for name, model in models.items()
+    }
+    return load_or_compute(wanted, lambda: {"table": _known_genes(draws, params, models)}, path, fresh)
+
+
+def _known_genes(draws, params, models):
+    """A row for every draw and protocol: genes found, and R2 on the fifth of the cells that was held out."""
     rows = []
-    for point in params:
-        data = simulate_patchseq(noise=point["noise"], random_state=point["seed"])
+    for data, point in zip(draws, params, strict=True):
         true = np.isin(data.gene_names, data.truth["genes"])
-        arrays = split_and_scale(data, paper_folds(data.n_cells, 5)[0])
-        for protocol in ("distilled", "paper"):
-            model = network(data, fast, protocol=protocol, n_genes=int(true.sum())).fit(*arrays[:2])
-            hits = true[model.get_support()].sum()
+        X_train, Y_train, X_test, Y_test = split_and_scale(data, paper_folds(data.n_cells, 5)[0])
+        for name, model in models.items():
+            fitted = clone(model).set_params(n_genes=int(true.sum())).fit(X_train, Y_train)
+            hits = true[fitted.get_support()].sum()
             rows.append(
                 point
-                | {"model": protocol, "precision": hits / model.get_support().sum(), "recall": hits / true.sum()}
-                | {"test_r2": model.score(*arrays[2:]), "best_r2": 1 / (1 + point["noise"] ** 2), "chance": true.mean()}
+                | {"model": name, "precision": hits / fitted.get_support().sum(), "recall": hits / true.sum()}
+                | {"test_r2": fitted.score(X_test, Y_test), "best_r2": 1 / (1 + point["noise"] ** 2)}
+                | {"chance": true.mean()}
             )
-    record = Record("noise", "simulated", "", params, values={"table": pd.DataFrame(rows)})
-    save(record, path)
-    return record
+    return pd.DataFrame(rows)
 
 
 def compare_with_raw_ephys(data):
@@ -410,8 +447,8 @@ def all_counts(data):
         Mouse M1 is released with its selected genes only, the cells recorded at physiological temperature stand in;
         None where nothing was selected by expression.
     """
-    if data.name == "scala":
-        return load_dataset("scala_34c_counts")
+    if data.name in COUNTS_OF:
+        return load_dataset(COUNTS_OF[data.name])
     if data.name in CITESEQ:
         return load_dataset(data.name, n_genes=None)
     return data if data.name == "simulated" else None
@@ -436,13 +473,7 @@ def run_gene_selection(data, path, *, n_genes=1000, fresh=False):
     """
     n_genes = min(n_genes, data.n_genes // 2)
     params = {"n_genes": n_genes, "threshold": SELECTION_THRESHOLDS.get(data.name, 0)}
-    if Path(path).exists() and not fresh:
-        record = load(path)
-        if (record.experiment, record.sha256, record.params) == ("gene-selection", data.sha256, [params]):
-            return record
-    selection = select_genes(data.counts, **params)
-    record = Record(
-        "gene-selection", data.name, data.sha256, [params], values={**vars(selection), "gene_names": data.gene_names}
+    wanted = Record("gene-selection", data.name, data.sha256, [params])
+    return load_or_compute(
+        wanted, lambda: {**vars(select_genes(data.counts, **params)), "gene_names": data.gene_names}, path, fresh
     )
-    save(record, path)
-    return record

@@ -7,15 +7,17 @@ import numpy as np
 import pandas as pd
 
 from sbnn.evaluation.crossval import epoch_curves
-from sbnn.evaluation.stability import gene_counts
-from sbnn.evaluation.stability import selection_table as trust_table
-from sbnn.results import load
+from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.study import published
-from sbnn.study.experiments import N_GENES, nearest_point
+from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES, THREE_FOLDS, load_records
 
-LEAK = "scaled_over_all_cells"
-LASSO = 0.1  # the strength of the group lasso that the paper settled on
+THIRDS = ", three folds"  # ending of rows of folds of a third of the cells each
 SRRR_GENES = (24, 33, 83)  # numbers of genes of sRRR, the first for the low rank, where none was published
+SELECTED = ("scala", *CITESEQ)  # their genes were selected by their counts in all cells, test cells included
+SELECTION_NOTE = (
+    "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells included, without "
+    "a look at the outputs; benchmarks/README.md says what that is worth."
+)
 
 
 def r2_before_pruning(record, **params):
@@ -50,29 +52,45 @@ def accuracy_table(folder, everything=False):
     Returns
     -------
     DataFrame
-        Indexed by model; ``genes`` (mean over the folds), ``R2`` and ``SD`` over the folds for data scaled over all
-        cells (as published), ``published``, and ``R2, scaled per fold`` and its SD. The first two and ``published`` are
-        missing where nothing was published.
+        Indexed by model; ``genes`` (mean over the folds) and ``R2, scaled per fold`` with its SD over the folds. Where
+        there are published numbers also the number of ``folds``, ``R2`` and ``SD`` for data scaled over all cells (as
+        published), the ``published`` number for the same folds, group lasso and stage of the training with its SD
+        where that is known, and the difference of the two means. ``SE`` is the standard error of our mean alone:
+        the published numbers of single folds are not known, so nothing can be paired.
     """
-    folder = Path(folder)
+    records = _cross_validations(folder)
     leaky, clean = ({}, {})
     for rows, suffix in ((leaky, f"_{LEAK}"), (clean, "")):
-        if not (folder / f"cv_network{suffix}.pickle").exists() and suffix:
+        if f"cv_network{suffix}" not in records:
             continue
-        networks, srrr, ridge = (load(folder / f"cv_{name}{suffix}.pickle") for name in ("network", "srrr", "ridge"))
+        networks, srrr, ridge = (records[f"cv_{name}{suffix}"] for name in ("network", "srrr", "ridge"))
         rows.update(_network_rows(networks))
         rows.update(_srrr_rows(srrr))
         rows["ridge, all genes"] = (len(ridge.gene_names), ridge.test_r2[:, 0])
-    if (folder / "cv_default.pickle").exists():
-        clean = _default_rows(load(folder / "cv_default.pickle")) | clean
+    if THREE_FOLDS in records:
+        leaky |= _network_rows(records[THREE_FOLDS], THIRDS)
+    if "cv_default" in records:
+        clean = _default_rows(records["cv_default"]) | clean
     table = pd.DataFrame(index=pd.Index(list(dict.fromkeys([*clean, *leaky])), name="model"))
     table["genes"] = [(clean | leaky)[model][0] for model in table.index]
     if leaky:
-        known = _published_rows(networks.dataset)
+        known = _published_rows(networks)
+        table["folds"] = [len((leaky | clean)[model][1]) for model in table.index]
         table["R2"], table["SD"] = _mean_and_sd(leaky, table.index)
-        table["published"] = [known.get(model, np.nan) for model in table.index]
+        table["published"] = [known[model]["test_r2"] if model in known else np.nan for model in table.index]
+        table["published SD"] = [known.get(model, {}).get("sd", np.nan) for model in table.index]
+        table["minus published"] = table["R2"] - table["published"]
+        table["SE"] = (table["SD"] / np.sqrt(table["folds"])).where(table["published"].notna())
     table["R2, scaled per fold"], table["SD, scaled per fold"] = _mean_and_sd(clean, table.index)
     return table if everything or not leaky else table.dropna(subset=["published", "R2, scaled per fold"], how="all")
+
+
+def _cross_validations(folder):
+    """Cross-validations of a folder by experiment: those of the three models, and what else there is."""
+    needed = {"cv_network", "cv_srrr", "cv_ridge"}
+    if (Path(folder) / f"cv_network_{LEAK}.pickle").exists():
+        needed |= {f"{name}_{LEAK}" for name in needed}
+    return load_records(folder, sorted(needed | {path.stem for path in Path(folder).glob("cv_*.pickle")}))
 
 
 def _mean_and_sd(rows, models):
@@ -97,23 +115,27 @@ def _network_name(n_components, n_genes, group_lasso, pretraining):
     return name if group_lasso == LASSO else f"{name}, group lasso {group_lasso:g}"
 
 
-def _before_pruning_name(n_components):
-    return f"network d={n_components}, before pruning"
+def _before_pruning_name(n_components, group_lasso):
+    name = f"network d={n_components}, before pruning"
+    return name if group_lasso == LASSO else f"{name}, group lasso {group_lasso:g}"
 
 
 def _srrr_name(rank, n_genes):
     return f"sRRR rank {rank}, {n_genes} genes"
 
 
-def _network_rows(record):
-    """Name -> (genes, R2 per fold) of the grid points of the network, those of the usual lasso first."""
+def _network_rows(record, ending=""):
+    """Name -> (genes, R2 per fold) of the grid points of the network, those of the usual lasso first.
+
+    R2 before the pruning is shown for the usual lasso, and for all where there may be published numbers.
+    """
     rows = {}
     n_genes = int(record.n_selected[0, 0])
     for g, point in enumerate(record.params):
-        rows[_network_name(n_genes=n_genes, **point)] = (n_genes, record.test_r2[:, g])
-        if point["pretraining"] and point["group_lasso"] == LASSO:
-            before = r2_before_pruning(record, **point)
-            rows[_before_pruning_name(point["n_components"])] = (len(record.gene_names), before)
+        rows[_network_name(n_genes=n_genes, **point) + ending] = (n_genes, record.test_r2[:, g])
+        if point["pretraining"] and (point["group_lasso"] == LASSO or record.settings["scaling"] == "all"):
+            name = _before_pruning_name(point["n_components"], point["group_lasso"])
+            rows[name + ending] = (len(record.gene_names), r2_before_pruning(record, **point))
     return dict(sorted(rows.items(), key=lambda row: ("lasso" in row[0], "straight" in row[0], _natural(row[0]))))
 
 
@@ -128,17 +150,22 @@ def _srrr_rows(record):
     ranks = sorted({point["rank"] for point in record.params})
     for rank in ranks:
         for n_genes in known.get(rank, SRRR_GENES if rank == ranks[-1] else SRRR_GENES[:1]):
-            g = nearest_point(record, n_genes, rank=rank)
+            g = record.nearest_in_genes(n_genes, rank=rank)
             rows[_srrr_name(rank, n_genes)] = (record.n_selected[:, g].mean(), record.test_r2[:, g])
     return rows
 
 
-def _published_rows(dataset):
-    """Name -> published R2."""
-    rows = {_before_pruning_name(d): r2 for d, r2 in published.R2_BEFORE_PRUNING.get(dataset, {}).items()}
-    for model in published.R2.get(dataset, []):
-        point = {name: value for name, value in model.items() if name != "test_r2"}
-        rows[_srrr_name(**point) if "rank" in point else _network_name(**point)] = model["test_r2"]
+def _published_rows(record):
+    """Name -> row of `published.R2` that compares with ours."""
+    rows = {}
+    for row in published.rows(record.dataset, len(record.gene_names)):
+        if "rank" in row:
+            name = _srrr_name(row["rank"], row["n_genes"])
+        elif row["stage"] == published.BEFORE_PRUNING:
+            name = _before_pruning_name(row["n_components"], row["group_lasso"])
+        else:
+            name = _network_name(**{key: row[key] for key in ("n_components", "n_genes", "group_lasso", "pretraining")})
+        rows[name + (THIRDS if row["folds"] == 3 else "")] = row
     return rows
 
 
@@ -154,7 +181,7 @@ def overview_table(saved_models):
     -------
     DataFrame
         Indexed by data set; ``genes -> outputs``, and mean and SD over the folds of each model as text, empty
-        where it was not run.
+        where it was not run. `SELECTION_NOTE` belongs below it.
 
     Raises
     ------
@@ -165,7 +192,7 @@ def overview_table(saved_models):
     for path in sorted(Path(saved_models).glob("*/cv_default.pickle")):
         if path.parent.name.endswith("-fast"):
             continue
-        default, srrr = load(path), load(path.with_name("cv_srrr.pickle"))
+        default, srrr = load_records(path.parent, ["cv_default", "cv_srrr"]).values()
         n_genes, ranks = default.n_selected[0, 0], sorted({point["rank"] for point in srrr.params})
         models = {
             "distilled, d=2": f"distilled network d=2, {n_genes} genes",
@@ -198,24 +225,24 @@ def feature_table(folder):
     DataFrame
         Indexed by output, best predicted first; data scaled per fold.
     """
-    folder = Path(folder)
-    network, srrr, ridge = (load(folder / f"cv_{name}.pickle") for name in ("network", "srrr", "ridge"))
+    records = _cross_validations(folder)
+    network, srrr, ridge = (records[f"cv_{name}"] for name in ("network", "srrr", "ridge"))
     columns = {}
-    if (folder / "cv_default.pickle").exists():
-        default = load(folder / "cv_default.pickle")
+    if "cv_default" in records:
+        default = records["cv_default"]
         columns["distilled network d=2"] = default.test_feature_r2[:, default.find(n_components=2)]
     for d in (2, 64):
         point = network.find(n_components=d, pretraining=True, group_lasso=LASSO)
         columns[f"network d={d}"] = network.test_feature_r2[:, point]
     for rank in sorted({point["rank"] for point in srrr.params}):
-        columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, nearest_point(srrr, N_GENES, rank=rank)]
+        columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, srrr.nearest_in_genes(N_GENES, rank=rank)]
     columns["ridge"] = ridge.test_feature_r2[:, 0]
     table = pd.DataFrame({name: values.mean(0) for name, values in columns.items()}, index=network.feature_names)
     return table.sort_values(next(iter(columns)), ascending=False)
 
 
-def selection_table(record, point):
-    """How often every gene was selected at a grid point, and its mean weight norm where there is one.
+def fold_selection_table(record, point):
+    """In how many folds every gene was selected at a grid point, and its mean weight norm where there is one.
 
     Parameters
     ----------
@@ -249,23 +276,22 @@ def all_tables(folder, everything=False):
     dict of str to DataFrame
         By title.
     """
-    folder = Path(folder)
+    records = load_records(folder)
     tables = {
         "Test R2, mean over the folds": accuracy_table(folder, everything),
         "Test R2 of every output, scaled per fold": feature_table(folder).rename_axis("output"),
     }
-    if (folder / "halves_default.pickle").exists():
-        halves, repeats = (load(folder / f"{name}.pickle") for name in ("halves_default", "repeats_network"))
-        genes = trust_table(halves)
+    if "halves_default" in records:
+        halves, repeats = records["halves_default"], records["repeats_network"]
+        genes = selection_table(halves)
         genes["count, published network"] = gene_counts(repeats)["count"].reindex(genes.index).fillna(0)
         title = f"Genes to trust: the distilled network on {len(halves.folds)} halves of the cells"
         tables[title] = genes[genes.trusted].drop(columns="trusted")
-    if (folder / "interpretation.pickle").exists():
-        tables["What the kept genes of the distilled network do, on cells it has not seen"] = load(
-            folder / "interpretation.pickle"
-        ).table.rename_axis("gene")
-    if (folder / "noise.pickle").exists():
-        by = load(folder / "noise.pickle").table.groupby(["model", "noise"])
+    if "interpretation" in records:
+        title = "What the kept genes of the distilled network do, on cells it has not seen"
+        tables[title] = records["interpretation"].table.rename_axis("gene")
+    if "noise" in records:
+        by = records["noise"].table.groupby(["model", "noise"])
         tables["Known genes found, by noise"] = (
             by[["precision", "recall", "test_r2", "best_r2"]].mean().reset_index("noise")
         )
@@ -274,7 +300,8 @@ def all_tables(folder, everything=False):
 
 def computing_minutes(folder):
     """CPU minutes that the saved cross-validations of a folder took, as a float."""
-    return sum(load(path).seconds.sum() for path in sorted(Path(folder).glob("cv_*.pickle"))) / 60
+    names = sorted(path.stem for path in Path(folder).glob("cv_*.pickle"))
+    return sum(record.seconds.sum() for record in load_records(folder, names).values()) / 60
 
 
 def to_markdown(table):

@@ -8,88 +8,86 @@ saved is loaded, unless ``--fresh`` asks to compute it anew.
 """
 
 import argparse
-import logging
-import os
+import importlib.util
 import time
 from pathlib import Path
 
-import nbformat
-import papermill
-from jupyter_client.manager import AsyncKernelManager
-from traitlets import CaselessStrEnum
-
-from sbnn.data.datasets import DATASETS, default_dataset
+from sbnn.data.catalogue import DATASETS
+from sbnn.data.datasets import default_dataset
 from sbnn.data.inventory import list_datasets
 
 ROOT = Path(__file__).resolve().parents[2]
 REDRAW = "04_figures.ipynb"
 
 
-class LocalKernelManager(AsyncKernelManager):
-    """Talks to the kernel through files rather than network ports, where the system can: nobody else can listen."""
-
-    transport = CaselessStrEnum(["tcp", "ipc"], default_value="ipc" if os.name == "posix" else "tcp", config=True)
-
-
-def run_notebook(source, target, **parameters):
-    """Execute a notebook in its own folder.
-
-    Parameters
-    ----------
-    source, target : path-like
-        The notebook, and where to write it with its outputs; they may be the same.
-    **parameters
-        Values for its cell of parameters.
-
-    Raises
-    ------
-    papermill.PapermillExecutionError
-        If a cell fails; the notebook is written up to there.
-    """
-    source, target = Path(source), Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    notebook = papermill.execute_notebook(
-        str(source),
-        str(target),
-        parameters=parameters,
-        cwd=str(source.parent),
-        progress_bar=False,
-        kernel_manager_class=LocalKernelManager,
-    )
-    for part in (notebook, *notebook.cells):  # times and paths of this run, which would differ in the next one
-        for entry in ("papermill", "execution"):
-            part.metadata.pop(entry, None)
-    nbformat.write(notebook, str(target))
-
-
-def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False):
+def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_models=None, figures=None):
     """Run all notebooks.
 
     Parameters
     ----------
     dataset : str
-        Its name; or "all", those with saved results: where the data are not here, only the figures are drawn.
+        Its name; "auto", scala where its files can be had and else simulated; or "all", those with saved results:
+        where the data are not here, only the figures are drawn.
     fresh, fast : bool
         Passed on to the notebooks.
     in_place : bool
         Execute the committed notebooks themselves, with the parameters that stand in them.
+    saved_models, figures : path-like, optional
+        Folders of the results and of the figures, by default those of the checkout.
+
+    Raises
+    ------
+    ValueError
+        For a data set without a name among these.
+    FileNotFoundError
+        In an installed copy of the package, which has no notebooks beside it.
+    ModuleNotFoundError
+        Without the extra ``notebooks``.
     """
-    for path, name in _jobs(dataset):
+    if dataset not in ("all", "auto", *DATASETS):
+        raise ValueError(f"dataset: {dataset!r} is unknown, expected all, auto or one of {', '.join(DATASETS)}")
+    _check_notebooks()
+    from sbnn.study.notebooks import run_notebook  # needs what a plain installation does not have
+
+    folders = {"saved_models": saved_models, "figures": figures}
+    folders = {kind: Path(folder).expanduser().resolve() for kind, folder in folders.items() if folder is not None}
+    for path, name in _jobs(dataset, folders.get("saved_models", ROOT / "saved_models")):
         started = time.monotonic()
         target = path if in_place else ROOT / "build" / "notebooks" / name / path.name
-        run_notebook(path, target, **({} if in_place else {"dataset": name, "fresh": fresh, "fast": fast}))
+        parameters = {"dataset": name, "fresh": fresh, "fast": fast}
+        parameters |= {kind: str(folder) for kind, folder in folders.items()}
+        run_notebook(path, target, **({} if in_place else parameters))
         print(f"{path.name} on {name}: {time.monotonic() - started:.0f} s -> {target.relative_to(ROOT)}", flush=True)
 
 
-def _jobs(dataset):
+def _check_notebooks():
+    """Tell in one sentence what is missing to run the notebooks, if anything is."""
+    if not _notebooks():
+        raise FileNotFoundError(
+            "the notebooks are in the checkout of the repository, not in the installed package: "
+            "run `make reproduce` in a checkout"
+        )
+    missing = [name for name in ("ipykernel", "nbformat", "papermill") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"the notebooks need {', '.join(missing)}: run `pip install -e '.[notebooks]'` in the checkout"
+        )
+
+
+def _notebooks():
+    return sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def _jobs(dataset, saved_models):
     """Notebooks to run, each with its data set."""
-    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    paths = _notebooks()
+    if dataset == "auto":
+        dataset = default_dataset()
     if dataset != "all":
         return [(path, dataset) for path in paths]
     here = {state.name for state in list_datasets() if state.state in ("here", "here in part", "made here")}
     here.add(default_dataset())  # which downloads it, where that is possible
-    saved = [name for name in DATASETS if (ROOT / "saved_models" / name / "cv_network.pickle").exists()]
+    saved = [name for name in DATASETS if (saved_models / name / "cv_network.pickle").exists()]
     return [(path, name) for name in saved for path in paths if name in here or path.name == REDRAW]
 
 
@@ -103,7 +101,7 @@ def main(arguments=None):
     parser.add_argument("--fast", action="store_true", help="a few epochs and folds, to see that everything runs")
     parser.add_argument("--in-place", action="store_true", help="execute the notebooks in notebooks/ themselves")
     options = parser.parse_args(arguments)
-    dataset = default_dataset() if options.dataset == "auto" or options.in_place else options.dataset
+    dataset = "auto" if options.in_place else options.dataset
     reproduce(dataset, fresh=options.fresh, fast=options.fast, in_place=options.in_place)
 
 

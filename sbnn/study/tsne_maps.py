@@ -1,14 +1,13 @@
 """Maps of the cells from each of the two measurements alone: what there is to see before any model."""
 
-from pathlib import Path
-
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.determinism import reproducible
+from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
-from sbnn.results import Record, load, save
+from sbnn.results import Record
 
 
 def tsne_maps(data, *, variance=0.8, results=None, overwrite=False, seed=42):
@@ -47,24 +46,19 @@ def tsne_maps(data, *, variance=0.8, results=None, overwrite=False, seed=42):
     if not 0 < variance < 1:
         raise ValueError(f"variance: expected a share between 0 and 1, got {variance!r}")
     params = [{"variance": float(variance)}]
-    if results is not None and Path(results).exists() and not overwrite:
-        record = load(results)
-        if (record.experiment, record.sha256, record.params, record.seed) == ("t-SNE", data.sha256, params, seed):
-            return record
-        raise ValueError(
-            f"results: {results} holds another {record.experiment} of {record.dataset!r}; give another path, or "
-            "overwrite=True to compute anew"
-        )
+    wanted = Record("t-SNE", data.name, data.sha256, params, seed)
+    return load_or_compute(wanted, lambda: _maps(data, variance, seed), results, overwrite)
+
+
+def _maps(data, variance, seed):
+    """Values of the record of the maps."""
     values = {"cell_names": data.cell_names, "labels": data.labels[["family", "type"]], "colors": dict(data.colors)}
     for name, matrix in (("transcriptome", data.X), ("outputs", data.Y)):
         with reproducible():
             components = _components(matrix, variance)
             values[name] = embed(components, seed).astype(np.float32)
         values[f"n_{name}"] = components.shape[1]
-    record = Record("t-SNE", data.name, data.sha256, params, seed, values=values)
-    if results is not None:
-        save(record, results)
-    return record
+    return values
 
 
 def _components(matrix, variance):

@@ -1,10 +1,15 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_files, fingerprint_parameters
+from sbnn.data.inputs import as_paired
 from sbnn.data.paired import PairedData
+from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.streams import ExpressionStream
 
 N, P, Q = 12, 5, 3
 
@@ -47,8 +52,7 @@ def test_holds_what_the_contract_says(data):
         assert names.shape == (size,) and names.dtype.kind == "U"
     assert list(data.labels.index) == list(data.cell_names)
     assert data.counts.dtype.kind == "i"
-    assert data.cell_colors.tolist() == ["#FFFF00", "#B09FFF", "#FF00FF"] * 4
-    assert data.sha256 == fingerprint_arrays(data.X, data.Y)
+    assert data.sha256 == fingerprint_arrays(data.X, data.Y, data.counts)
 
 
 def test_summary_and_repr_tell_shape_families_and_source(data):
@@ -75,7 +79,7 @@ def test_takes_names_from_data_frames():
     assert data.gene_names.tolist() == given["gene_names"]
     assert data.feature_names.tolist() == given["feature_names"]
     assert data.cell_names.tolist() == given["cell_names"]
-    assert data.sha256 == PairedData(**given).sha256
+    assert data.sha256 == PairedData(**given | {"counts": None}).sha256
     with pytest.raises(ValueError, match="same cells in the same order"):
         PairedData(X, Y.iloc[::-1])
 
@@ -277,8 +281,37 @@ def test_changed_anndata_does_not_keep_the_fingerprint(data):
     adata = data.to_anndata()
     adata.X[0, 0] += 1
     changed = PairedData.from_anndata(adata)
-    assert changed.sha256 == fingerprint_arrays(changed.X, changed.Y) != data.sha256
+    assert changed.sha256 == fingerprint_arrays(changed.X, changed.Y, changed.counts) != data.sha256
     assert PairedData.from_anndata(data.to_anndata()[:6]).n_cells == 6
+
+
+def test_the_library_size_is_known_where_expression_was_made_of_the_counts():
+    counts = np.random.default_rng(0).poisson(30, (N, P))
+    X, totals = log2p1(normalize_library_size(counts)), counts.sum(1)
+    for form in (np.asarray, sparse.csr_matrix):
+        data = PairedData(**arguments(X=X, counts=form(counts)))
+        assert data.library_size == np.median(totals)
+        assert data.subset(cells=[0, 5, 7]).library_size == pytest.approx(np.median(totals), rel=1e-5)
+        assert data.subset(genes=[0, 1, 2]).library_size is None  # some genes do not add up to it
+        assert dataclasses.replace(data, X=X + 0.1).library_size is None
+        assert dataclasses.replace(data, X=X - X.mean(0)).library_size is None
+        assert dataclasses.replace(data, counts=None).library_size is None
+    of_ten_thousand = log2p1(normalize_library_size(counts, 1e4))
+    assert PairedData(**arguments(X=of_ten_thousand, counts=counts)).library_size == pytest.approx(1e4, rel=1e-5)
+    assert PairedData.from_anndata(data.to_anndata()).library_size == data.library_size
+
+
+def test_slips_in_values_are_told():
+    counts = np.random.default_rng(0).poisson(30, (N, P))
+    with pytest.warns(UserWarning, match="X looks like raw counts .* hand counts over as from_tables"):
+        PairedData(**arguments(X=counts))
+    with pytest.raises(ValueError, match="X: 1e.30 of cell 'c2', column 'Gene1' is beyond"):
+        PairedData(**arguments(**with_value("X", 1e30)))
+    with pytest.warns(UserWarning, match="Y: 1e.08 of cell 'c2', column 'Tau' is more than"):
+        PairedData(**arguments(**with_value("Y", 1e8)))
+    X = arguments()["X"]
+    with pytest.raises(ValueError, match="the expression seems to have been given again as outputs"):
+        PairedData(X, X)
 
 
 def test_foreign_anndata():
@@ -320,7 +353,33 @@ def test_fingerprints_tell_data_apart():
     assert len({fingerprint_arrays(a) for a in (zeros, zeros.T, zeros.astype(np.float32), zeros + 1)}) == 4
 
 
-def test_files_name_the_data():
+def test_a_given_fingerprint_names_the_data_and_files_do_not():
     files = {"counts.csv": "ab" * 32}
-    assert PairedData(**arguments(files=files)).sha256 == fingerprint_files(files)
+    assert PairedData(**arguments(files=files)).sha256 == PairedData(**arguments()).sha256
     assert PairedData(**arguments(sha256="cd" * 32, files=files)).sha256 == "cd" * 32
+
+
+@pytest.mark.parametrize("field", ["X", "Y", "counts"])
+def test_a_fingerprint_holds_for_the_arrays_it_was_given_for(field):
+    data = PairedData(**arguments(sha256="cd" * 32, files={"counts.csv": "ab" * 32}))
+    values = getattr(data, field).copy()
+    values[0, 0] += 1
+    changed = dataclasses.replace(data, **{field: values})
+    assert changed.sha256 == fingerprint_arrays(changed.X, changed.Y, changed.counts)
+    assert dataclasses.replace(data, name="other").sha256 == "cd" * 32
+    assert dataclasses.replace(changed, **{field: getattr(data, field)}).sha256 != changed.sha256
+
+
+def test_sparse_counts_belong_to_the_fingerprint():
+    counts = sparse.csr_array(PairedData(**arguments()).counts)
+    one = PairedData(**arguments(counts=counts))
+    counts = counts.copy()
+    counts.data[0] += 1
+    assert PairedData(**arguments(counts=counts)).sha256 != one.sha256
+
+
+def test_paired_data_come_in_the_usual_forms(data):
+    for given in (data, data.to_anndata(), (data.X, data.Y)):
+        np.testing.assert_array_equal(as_paired(given).Y, data.Y)
+    with pytest.raises(TypeError, match=r"data: expected PairedData, a pair \(X, Y\), .* got ExpressionStream"):
+        as_paired(ExpressionStream(data.X))

@@ -6,6 +6,7 @@ import sys
 import anndata
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import zarr
 from scipy import sparse
@@ -79,8 +80,6 @@ def test_a_model_of_a_stream_is_one_of_the_whole(source, data):
 
 
 def _named(X, data):
-    import pandas as pd
-
     return pd.DataFrame(X, data.cell_names, data.gene_names)
 
 
@@ -91,17 +90,89 @@ def test_a_model_of_a_stream_can_be_saved(data, tmp_path):
     np.testing.assert_array_equal(again.predict(stream), model.predict(stream))
 
 
+@pytest.mark.parametrize("form", ["counts", "deeper counts", "in parts"])
+def test_a_prediction_does_not_depend_on_the_other_cells_of_the_stream(data, form):
+    training, deep = data.counts[:90], data.counts.sum(1) > np.median(data.counts.sum(1))
+    model = SparseBottleneckRegressor(n_genes=8, random_state=0).fit(
+        ExpressionStream(training, counts=True), data.Y[:90]
+    )
+    assert model.library_size_ == np.median(training.sum(1))
+    X = log2p1(normalize_library_size(data.counts, model.library_size_))
+    if form == "in parts":
+        predicted = np.empty_like(data.Y)
+        for cells in (deep, ~deep):
+            predicted[cells] = model.predict(ExpressionStream(data.counts[cells], counts=True))
+    else:
+        counts = data.counts * (3 if form == "deeper counts" else 1)
+        predicted = model.predict(ExpressionStream(counts, counts=True))
+    np.testing.assert_allclose(predicted, model.predict(X), rtol=1e-4, atol=1e-4)
+
+
+def test_new_cells_are_read_once(data, monkeypatch):
+    """The library size of new cells is not asked for, so there is no pass to find it."""
+    model = SparseBottleneckRegressor(n_genes=4, random_state=0).fit(ExpressionStream(data.counts, counts=True), data.Y)
+    new = ExpressionStream(data.counts, counts=True, block_size=10)
+    blocks, read = [], ExpressionStream._read
+    monkeypatch.setattr(ExpressionStream, "_read", lambda self, cells: blocks.append(cells) or read(self, cells))
+    model.predict(new)
+    assert len(blocks) == 12
+
+
+def test_genes_of_new_cells_are_found_by_name(data):
+    stream = ExpressionStream(data.counts, data.gene_names, counts=True)
+    model = SparseBottleneckRegressor(n_genes=8, random_state=0).fit(stream, data.Y)
+    order = np.random.default_rng(0).permutation(40)
+    counts = np.column_stack([data.counts[:, order], np.full(120, 9)])
+    others = ExpressionStream(counts, [*data.gene_names[order], "Malat1"], counts=True)
+    np.testing.assert_array_equal(model.predict(others), model.predict(stream))
+    with pytest.raises(ValueError, match=f"1 of the 40 genes of the fit are missing: {data.gene_names[order[0]]}"):
+        model.predict(ExpressionStream(counts[:, 1:], [*data.gene_names[order[1:]], "Malat1"], counts=True))
+
+
+def test_outputs_of_a_stream_have_their_names_and_their_cells(data):
+    outputs = pd.DataFrame(data.Y, data.cell_names, data.feature_names)
+    model = SparseBottleneckRegressor(n_genes=4, random_state=0)
+    named = model.fit(ExpressionStream(data.X, cell_names=data.cell_names), outputs)
+    assert named.output_names_.tolist() == data.feature_names.tolist()
+    adata = data.to_anndata()
+    for key in (None, "outputs"):
+        assert model.fit(ExpressionStream(adata), key).output_names_.tolist() == data.feature_names.tolist()
+    with pytest.raises(ValueError, match="another order"):
+        model.fit(ExpressionStream(_named(data.X, data)), outputs.iloc[::-1])
+    with pytest.raises(ValueError, match="y: expected outputs of the cells of the stream, got None"):
+        model.fit(ExpressionStream(data.X))
+    with pytest.raises(ValueError, match="cell_names: expected 120, one per cell, got 2"):
+        ExpressionStream(data.X, cell_names=["a", "b"])
+
+
+def test_cells_beside_a_stream_are_watched(data):
+    stream = ExpressionStream(data.X)
+    watched = SparseBottleneckRegressor(n_genes=4, random_state=0).fit(stream, data.Y, (data.X[:20], data.Y[:20]))
+    assert watched.history_.eval_r2.iloc[-1] == pytest.approx(watched.score(data.X[:20], data.Y[:20]), abs=1e-5)
+    plain = SparseBottleneckRegressor(n_genes=4, random_state=0).fit(stream, data.Y)
+    np.testing.assert_array_equal(plain.predict(stream), watched.predict(stream))
+
+
+def test_counts_and_log_values_are_not_taken_for_each_other(data):
+    with pytest.warns(UserWarning, match="source is said to be raw counts and looks like log values .values from 0 to"):
+        ExpressionStream(data.X, counts=True)
+    with pytest.warns(
+        UserWarning, match="source looks like raw counts .values from 0 to .* 100 % of them whole numbers"
+    ):
+        ExpressionStream(data.counts)
+
+
 def test_only_the_chosen_genes_of_all_cells_are_held(data, monkeypatch):
     """What a pass hands on is what was asked for: some cells with all genes, or all cells with some genes."""
     largest = []
-    rows = ExpressionStream.rows
+    read = ExpressionStream._block
 
-    def watched(self, cells):
-        block = rows(self, cells)
+    def watched(self, cells, genes=None):
+        block = read(self, cells, genes)
         largest.append(len(block))
         return block
 
-    monkeypatch.setattr(ExpressionStream, "rows", watched)
+    monkeypatch.setattr(ExpressionStream, "_block", watched)
     few = dataclasses.replace(SHORT, most_cells=30)
     stream = ExpressionStream(data.X, block_size=10)
     model = short(n_genes=4, distillation=few).fit(stream, data.Y)
@@ -109,6 +180,12 @@ def test_only_the_chosen_genes_of_all_cells_are_held(data, monkeypatch):
 
 
 def test_bad_streams(data):
+    mudata = pytest.importorskip("mudata")
+    for source, kind in (("counts.bin", "str"), (mudata.MuData({"rna": data.to_anndata()}), "MuData")):
+        with pytest.raises(TypeError, match=f"source: expected a matrix of cells x genes .* got {kind}"):
+            ExpressionStream(source)
+    with pytest.raises(ValueError, match=r"source: the AnnData has no X; give one of its layers, \['log'\]"):
+        ExpressionStream(anndata.AnnData(shape=(120, 40), layers={"log": data.X}))
     with pytest.raises(ValueError, match="source: expected at least one cell"):
         ExpressionStream(np.zeros((0, 5)))
     with pytest.raises(ValueError, match=r"gene_names has shape \(2,\), expected \(40,\)"):
@@ -190,15 +267,16 @@ def test_a_file_that_is_not_what_it_was_is_named(kind, harm, data, tmp_path):
 
 @pytest.mark.parametrize("kind", FILES)
 def test_a_file_that_changes_during_the_last_block_is_named(kind, data, tmp_path, monkeypatch):
-    stream = ExpressionStream(open_as(kind, data.counts, tmp_path))
-    rows = ExpressionStream.rows
+    stream = ExpressionStream(open_as(kind, data.counts, tmp_path), counts=True)
+    assert stream.library_size > 0
+    read = ExpressionStream._block
 
-    def read_then_replace(self, cells):
-        block = rows(self, cells)
+    def read_then_replace(self, cells, genes=None):
+        block = read(self, cells, genes)
         replace(tmp_path / FILES[kind])
         return block
 
-    monkeypatch.setattr(ExpressionStream, "rows", read_then_replace)
+    monkeypatch.setattr(ExpressionStream, "_block", read_then_replace)
     with pytest.raises(OSError, match="replaced or written to"):
         stream.columns(np.array([1]))
 
@@ -208,7 +286,9 @@ def test_a_part_of_a_mapped_file_is_guarded_like_the_whole(data, tmp_path):
     np.concatenate([[7] * 5000, data.counts.ravel()]).astype("int32").tofile(tmp_path / "counts.bin")
     mapped = np.memmap(tmp_path / "counts.bin", "int32", "r", offset=20_000, shape=data.counts.shape)
     part = np.asarray(mapped[100:])
-    np.testing.assert_array_equal(ExpressionStream(part).columns(np.arange(40)), data.counts[100:])
+    with pytest.warns(UserWarning, match="looks like raw counts"):
+        stream = ExpressionStream(part)
+    np.testing.assert_array_equal(stream.columns(np.arange(40)), data.counts[100:])
     os.truncate(tmp_path / "counts.bin", 16_384)
     with pytest.raises(OSError, match=r"source: the file .*counts.bin was cut .* expected at least 39200 bytes, got"):
         ExpressionStream(part)

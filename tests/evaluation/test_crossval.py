@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Lasso, Ridge
+from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import SparseBottleneckRegressor, cross_validate, epoch_curves, paper_folds, results
+from sbnn import ExpressionStream, SparseBottleneckRegressor, cross_validate, epoch_curves, paper_folds, results
 from sbnn.models.linear import SparseReducedRankRegression
 
 QUICK = SparseBottleneckRegressor(
@@ -36,6 +37,23 @@ def test_paper_folds_are_the_published_ones():
 def test_too_few_cells_for_the_folds():
     with pytest.raises(ValueError, match="10 folds of 9 cells leave a fold without a test"):
         paper_folds(9)
+
+
+def test_folds_come_as_scikit_learn_gives_them(data):
+    by_number = cross_validate(Ridge(), data, 3, verbose=False)
+    np.testing.assert_array_equal(by_number.folds[0][1], paper_folds(data.n_cells, 3)[0][1])
+    splitter = KFold(4, shuffle=True, random_state=1)
+    record = cross_validate(Ridge(), data, splitter, verbose=False)
+    for (train, test), fold in zip(splitter.split(data.X), record.folds, strict=True):
+        np.testing.assert_array_equal(train, fold[0])
+        np.testing.assert_array_equal(test, fold[1])
+
+
+def test_annotated_data_are_taken_and_streams_are_named(data):
+    expected = cross_validate(Ridge(), data, 3, verbose=False).test_r2
+    np.testing.assert_array_equal(cross_validate(Ridge(), data.to_anndata(), 3, verbose=False).test_r2, expected)
+    with pytest.raises(TypeError, match=r"data: expected PairedData, .* got ExpressionStream"):
+        cross_validate(Ridge(), ExpressionStream(data.X), 3, verbose=False)
 
 
 def by_hand(data, fold, alpha, scaling):

@@ -52,7 +52,7 @@ def test_linear_record_predicts_expression_from_the_latent_space(data):
 def test_another_fit_is_not_overwritten(data, tmp_path):
     path = tmp_path / "fit.pickle"
     fit_full(SparseReducedRankRegression(rank=2, alpha=0.2), data, results=path)
-    with pytest.raises(ValueError, match="holds another fit"):
+    with pytest.raises(ValueError, match="holds another fit of .*, with another estimator;"):
         fit_full(SparseReducedRankRegression(rank=1, alpha=0.2), data, results=path)
     assert results.load(path).latent.shape[1] == 2
     fit_full(SparseReducedRankRegression(rank=1, alpha=0.2), data, results=path, overwrite=True)

@@ -6,11 +6,9 @@ import pytest
 from made_up import assert_tidy
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression, results
-from sbnn.evaluation.folds import paper_folds
+from sbnn import ExpressionStream, LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression, results
 from sbnn.evaluation.interpretation import (
     completeness_gap,
-    cross_validated_drops,
     finite_differences,
     gene_table,
     integrated_gradients,
@@ -136,17 +134,6 @@ def test_drop_is_the_score_with_the_gene_minus_that_without(network, rng):
     assert np.corrcoef(drops, permuted)[0, 1] > 0.5
 
 
-def test_drops_by_cross_validation_are_of_the_model_and_the_test_cells_of_each_fold(data):
-    model, folds = SparseReducedRankRegression(rank=2, alpha=0.2), paper_folds(data.n_cells, 3)
-    table = cross_validated_drops(model, data, folds, scaling="none")
-    assert table.index.tolist() == data.gene_names.tolist() and table.shape[1] == 3
-    train, test = folds[1]
-    own = model.fit(data.X[train], data.Y[train])
-    np.testing.assert_array_equal(np.flatnonzero(table[1].notna()), kept_genes(own))
-    np.testing.assert_allclose(table[1].dropna(), r2_drops(own, data.X[test], data.Y[test]), atol=1e-6)
-    pd.testing.assert_frame_equal(table, cross_validated_drops(model, data, folds, n_jobs=2, scaling="none"))
-
-
 @pytest.fixture(scope="module")
 def record(data):
     model = SparseBottleneckRegressor(**QUICK).fit(data.X[:80], data.Y[:80])
@@ -237,3 +224,18 @@ def test_wrong_figure_input_is_named(record):
         effect_map(record, genes=["no gene"])
     with pytest.raises(TypeError, match="record: expected a record of an interpretation, got dict"):
         effect_map({})
+
+
+def test_outputs_of_another_number_of_cells_are_refused(data):
+    model = LeaveOneOutRidge().fit(data.X, data.Y)
+    for ask in (interpret, r2_drops):
+        with pytest.raises(ValueError, match="Y: expected 120 rows, one for each cell of X, got 119"):
+            ask(model, data.X, data.Y[:-1])
+
+
+def test_counts_of_new_cells_are_normalised_as_the_training_cells_were(data):
+    model = LeaveOneOutRidge().fit(data)
+    stream = ExpressionStream(3 * data.counts[:40], data.gene_names, counts=True)
+    baseline = data.X.mean(0)
+    shares = integrated_gradients(model, stream, baseline)
+    np.testing.assert_allclose(shares, integrated_gradients(model, data.X[:40], baseline), rtol=1e-4, atol=1e-4)

@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sbnn import PairedData
 from sbnn.evaluation.folds import paper_folds
-from sbnn.evaluation.neighbours import held_out_accuracy, neighbour_accuracy
+from sbnn.evaluation.neighbours import _share_told, held_out_accuracy, neighbour_accuracy
 from sbnn.models.linear import ReducedRankRegression
 from sbnn.models.maps import CanonicalCorrelationMap, TSNEMap, UMAPMap
 from sbnn.results import Record
@@ -132,6 +132,24 @@ def test_unknown_cells_neither_vote_nor_count(data):
     assert table.loc[0, "type"] == votes.score(model.transform(data.X[110:]), data.labels["type"][110:])
     none = held_out_accuracy(PCA(2), partly, [(np.arange(60), np.arange(60, 120))], k=5, scaling="none")
     assert np.isnan(none.loc[0, "type"]) and none.loc[0, "family"] > 0
+
+
+def test_unknown_cells_neither_vote_nor_count_among_the_cells_themselves(rng):
+    points, labels = rng.normal(size=(60, 2)), rng.choice(["x", "y", "z"], 60).astype(object)
+    some = np.arange(60) % 3 == 0
+    labels[some] = "unknown"
+    assert neighbour_accuracy(points, labels, k=7) == neighbour_accuracy(points[~some], labels[~some], k=7)
+    assert np.isnan(neighbour_accuracy(points, np.where(np.arange(60) < 7, "x", "unknown"), k=7))
+
+
+def test_both_ways_of_asking_agree_on_ties_and_unknown_cells(rng):
+    """A cell that is left out is told as one of the cells themselves."""
+    points, labels = rng.normal(size=(40, 2)), rng.choice(["a", "b", "c", "unknown"], 40).astype(object)
+    told = []
+    for cell in np.flatnonzero(labels != "unknown"):
+        rest = np.arange(40) != cell
+        told.append(_share_told(points[rest], labels[rest], 4, points[[cell]], labels[[cell]]))
+    assert neighbour_accuracy(points, labels, k=4) == np.mean(told)
 
 
 def test_wrong_input_is_named(groups, monkeypatch):

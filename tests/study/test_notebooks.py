@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from sbnn import results
-from sbnn.study.reproduce import run_notebook
+from sbnn.study.notebooks import run_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

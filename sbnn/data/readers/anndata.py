@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import UNKNOWN, some
+from sbnn.data.checks import some
+from sbnn.data.labels import UNKNOWN
 
 
 def paired_parts(
@@ -77,7 +78,12 @@ def is_mudata(data: Any) -> bool:
     return isinstance(getattr(data, "mod", None), Mapping)
 
 
-def output_table(adata: Any, key: str, where: str = "adata.") -> pd.DataFrame:
+def is_anndata(data: Any) -> bool:
+    """Whether an object is an AnnData or looks like one."""
+    return hasattr(data, "var_names") and hasattr(data, "obsm") and not is_mudata(data)
+
+
+def obsm_table(adata: Any, key: str, where: str = "adata.") -> pd.DataFrame:
     """Take a table of ``obsm`` with the names of its columns.
 
     Parameters
@@ -134,7 +140,7 @@ def _outputs(adata, outputs, where, others=()) -> pd.DataFrame | None:
     if isinstance(outputs, str):
         if outputs not in adata.obsm:
             entry(adata.obsm, outputs, f"{where}obsm", others)
-        return output_table(adata, outputs, where)
+        return obsm_table(adata, outputs, where)
     return pd.DataFrame({column: entry(adata.obs, column, f"{where}obs") for column in outputs})
 
 

@@ -17,7 +17,7 @@ from sbnn.data.checks import some
 from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
 from sbnn.data.paired import PairedData
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
-from sbnn.data.readers.anndata import output_table
+from sbnn.data.readers.anndata import obsm_table
 from sbnn.data.readers.counts import read_count_table
 
 SOURCE = "Stoeckius et al., Nature Methods 14, 865 (2017), GEO GSE100866"
@@ -166,7 +166,7 @@ def read_pbmc(path, name, *, n_genes=1000, log_proteins=True, files=None) -> Pai
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # the files are older than the present layout
         adata = anndata.read_h5ad(path)
-    proteins = output_table(adata, "protein_expression")
+    proteins = obsm_table(adata, "protein_expression")
     proteins.columns = proteins.columns.str.removesuffix("_TotalSeqB")
     return pair_counts(
         sparse.csr_array(adata.X),

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.io import loadmat, whosmat
 
 from sbnn.data.checks import some
+from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.paired import PairedData
 
 SOURCE = "Gouwens et al., Cell 183, 935 (2020); release of github.com/AllenInstitute/coupledAE-patchseq"
@@ -110,6 +111,7 @@ def read_gouwens(mat_path, names_path, files: dict[str, str] | None = None) -> P
         dropped={"missing output": list(outputs.index[~complete])},
         name="gouwens",
         source=f"{SOURCE}; cells and features as selected in github.com/berenslab/sBNN",
+        sha256=fingerprint_files(files) if files else "",
         files=files or {},
     )
 

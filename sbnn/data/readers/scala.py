@@ -6,19 +6,14 @@ and features are those of Bernaerts, Berens & Kobak (arXiv 2006.10411).
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pooch
 from scipy import sparse
 
 from sbnn.data.checks import some
-from sbnn.data.paired import PairedData
-from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 from sbnn.data.readers.counts import read_count_table, require_unique
 
 SOURCE = "Scala et al., Nature 598, 144 (2021); raw files of github.com/berenslab/mini-atlas and GEO GSE163764"
@@ -255,97 +250,7 @@ def ion_channel_genes(path) -> list[str]:
     return symbols
 
 
-def load_scala_raw(
-    counts_path,
-    ephys_path,
-    metadata_path,
-    n_genes: int = 1000,
-    threshold: float = 30,
-    genes: Sequence[str] | None = None,
-    colors: Mapping[str, str] | None = None,
-) -> PairedData:
-    """Build the paired data from the three raw files: complete counts, raw ephys table, metadata.
-
-    Parameters
-    ----------
-    counts_path : path-like
-        Complete exon counts, see `read_counts`.
-    ephys_path : path-like
-        `Cell_Features_M1.csv`, see `ephys_from_raw`.
-    metadata_path : path-like
-        `mini-atlas-meta-data.csv` (tab separated), see `cell_labels`.
-    n_genes, threshold
-        Gene selection on the cells that are kept, see `select_genes`. Ignored when `genes` is given.
-    genes : sequence of str, optional
-        Names of the genes to take instead, in this order.
-    colors : mapping of str to str, optional
-        Type -> ``"#RRGGBB"``, such as `sbnn.data.datasets.type_colors`.
-
-    Returns
-    -------
-    PairedData
-        `X` is log2 of the counts normalised to the median library size (over the chosen genes) plus one; `Y` the 16
-        features of `ephys_from_raw` in their own units; `counts` the raw counts. Cells in the order of the ephys table.
-
-    Raises
-    ------
-    FileNotFoundError
-        A path that leads to no file.
-    ValueError
-        A file with another layout, no cell in common, or `genes` that are not in the counts.
-
-    Warns
-    -----
-    UserWarning
-        Naming cells that have ephys and a type but no counts, or counts but no metadata. They are left out.
-    """
-    paths = {"counts_path": counts_path, "ephys_path": ephys_path, "metadata_path": metadata_path}
-    for argument, path in paths.items():
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"{argument}: no file {str(path)!r}")
-    metadata = pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})
-    features, labels, _ = ephys_from_raw(pd.read_csv(ephys_path), metadata)
-    counts, counted, gene_names = read_counts(counts_path)
-
-    cells = features.index[features.index.isin(counted)]
-    if len(cells) == 0:
-        raise ValueError(
-            f"no cell of {Path(counts_path).name} ({some(counted)}) has ephys and a type; expected genes x cells with "
-            f"names such as {some(features.index, 1) or '20180918_sample_1'}"
-        )
-    _warn_left_out(features.index.difference(cells), "have ephys and a type but no counts")
-    _warn_left_out(counted.difference(join_cell_names(metadata["Cell"])), "have counts but are not in the metadata")
-    counts = counts[counted.get_indexer(cells)]
-
-    if genes is None:
-        columns = np.flatnonzero(select_genes(counts, n_genes, threshold).selected)
-    else:
-        columns = gene_names.get_indexer(list(genes))
-        absent = [gene for gene, column in zip(genes, columns, strict=True) if column < 0]
-        if absent:
-            raise ValueError(f"genes: {len(absent)} of {len(columns)} are not in the counts: {some(absent)}")
-    chosen = pd.DataFrame(counts[:, columns].toarray(), index=cells, columns=gene_names[columns])
-    return PairedData(
-        X=log2p1(normalize_library_size(chosen)),
-        Y=features.loc[cells].to_numpy(),
-        gene_names=chosen.columns,
-        feature_names=features.columns,
-        cell_names=cells,
-        labels=labels.loc[cells],
-        colors=colors,
-        counts=chosen.to_numpy(),
-        name="scala",
-        source=SOURCE,
-        files={Path(path).name: pooch.file_hash(str(path), alg="sha256") for path in paths.values()},
-    )
-
-
 def _require_columns(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
     missing = [column for column in columns if column not in table]
     if missing:
         raise ValueError(f"{name} lacks the column(s) {missing}; it has {list(table.columns)}")
-
-
-def _warn_left_out(cells: pd.Index, why: str) -> None:
-    if len(cells):
-        warnings.warn(f"{len(cells)} cells are left out because they {why}: {some(cells)}", stacklevel=3)

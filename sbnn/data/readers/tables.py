@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import check_counts, some
+from sbnn.data.plausible import check_given_once, warn_of_log_values
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.counts import open_text, require_unique
 
@@ -84,12 +85,14 @@ def read_tables(
     ValueError
         A file that is no table (another ending, empty, damaged, several sheets and none chosen), columns without a name
         (as merged cells leave them), repeated names, no cell in common, values that are not numbers, missing values,
-        labels without the columns asked for, counts that are not whole numbers; and as for `PairedData`.
+        Excel formulas that were never calculated, labels without the columns asked for, outputs that are genes of the
+        expression alone, counts that are not whole numbers; and as for `PairedData`.
 
     Warns
     -----
     UserWarning
-        Telling how many cells, labels and genes are left out, and their first names.
+        Telling how many cells, labels and genes are left out, and their first names; that expression looks like log
+        values with `counts`, or like raw counts without.
     """
     if missing not in ("error", "drop"):
         raise ValueError(f"missing must be 'error' or 'drop', got {missing!r}")
@@ -111,6 +114,7 @@ def read_tables(
         raise ValueError("outputs: no cell is left, every one has a missing value")
 
     X = _numbers(X.loc[cells], "expression")
+    check_given_once(X.to_numpy(), Y.to_numpy())
     _require_values(X, "expression", "; a gene that was not seen has the value 0")
     constant = X.columns[np.ptp(X.to_numpy(), axis=0) == 0]
     _leave_out(dropped, "genes with one value in all cells", constant, X.shape[1], "genes")
@@ -118,6 +122,8 @@ def read_tables(
     if not X.shape[1]:
         raise ValueError(f"expression: no gene is left, each has one value in all {len(cells)} cells")
     raw = check_counts(X.to_numpy(), X.shape) if counts else None
+    if counts:
+        warn_of_log_values(raw, "expression")
     return dict(
         X=log2p1(normalize_library_size(X)) if counts else X.to_numpy(),
         Y=Y.to_numpy(),
@@ -229,7 +235,9 @@ def _read_excel(path: Path, sheet: str | None, called: str) -> tuple[list, pd.Da
     if sheet is not None and sheet not in filled:
         state = "is empty" if sheet in sheets else "is not there"
         raise ValueError(f"{called}: sheet {sheet!r} {state}; the sheets with values are {list(filled)}")
-    table = next(iter(filled.values())) if sheet is None else filled[sheet]
+    sheet = next(iter(filled)) if sheet is None else sheet
+    table = filled[sheet]
+    _require_calculated(path, sheet, table, called)
     names = [*table.iloc[0, 1:], *table.iloc[1:, 0]]
     dates = [name for name in names if isinstance(name, date)]
     if dates:
@@ -238,6 +246,22 @@ def _read_excel(path: Path, sheet: str | None, called: str) -> tuple[list, pd.Da
             f"as MARCH1, so type them anew as text"
         )
     return list(table.iloc[0]), table.iloc[1:].reset_index(drop=True)
+
+
+def _require_calculated(path: Path, sheet: str, table: pd.DataFrame, called: str) -> None:
+    """Refuse formulas without a value, which a program that is not a spreadsheet writes and pandas reads as missing."""
+    if not table.isna().any(axis=None):
+        return
+    import openpyxl  # pandas has read the workbook with it
+
+    rows = openpyxl.load_workbook(path)[sheet].iter_rows(max_row=table.shape[0], max_col=table.shape[1])
+    cells = (cell for row in rows for cell in row if cell.data_type == "f")
+    empty = [cell.coordinate for cell in cells if pd.isna(table.iat[cell.row - 1, cell.column - 1])]
+    if empty:
+        raise ValueError(
+            f"{called}: {len(empty)} formula(s) have no value, the first in {empty[0]}, since no spreadsheet has "
+            f"calculated them; open the file in Excel or LibreOffice and save it, or paste values"
+        )
 
 
 def _named(header: list, body: pd.DataFrame) -> pd.DataFrame:

@@ -3,20 +3,29 @@
 import copy
 import inspect
 import warnings
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils import TransformerTags, check_array, check_random_state
+from sklearn.utils import TransformerTags, check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
-from sbnn.data.inputs import expression_table, output_names, output_table
+from sbnn.data.inputs import (
+    check_values,
+    expression_table,
+    library_size_of,
+    new_cells,
+    output_names,
+    output_table,
+    stream_of_sparse,
+)
 from sbnn.data.streams import ExpressionStream, check_mapped
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2
-from sbnn.models.base import GeneSelectionMixin
+from sbnn.models.base import GeneSelectionMixin, check_number
 from sbnn.models.bottleneck import batched_fits
 from sbnn.models.bottleneck.persistence import load_model, save_model
 from sbnn.models.bottleneck.protocols import PROTOCOLS
@@ -26,6 +35,7 @@ from sbnn.models.bottleneck.training import Stage, Trainer
 RECONSTRUCTION = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that train its head
 CELLS_AT_ONCE = 65_536  # that go through the network together, so that memory does not grow with the cells
 SCALED_AT_ONCE = 2**22  # values, so that copies in double precision stay small
+MOST_COMPONENTS = 10_000  # of the bottleneck, and units of a layer: more is a slip, and takes the memory of the machine
 
 
 class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimator):
@@ -100,6 +110,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         with few cells closer ones (`DistilledSettings.few_cells_limit`); infinite in the paper protocol.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
+    library_size_ : float or None
+        Counts per cell to which the training cells were normalised, where `fit` got counts (a stream, or a PairedData
+        whose `X` was made of counts); counts of new cells are normalised to it.
 
     References
     ----------
@@ -155,25 +168,42 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         self.device = device
         self.verbose = verbose
 
-    @property
-    def algorithm_version(self):
-        """Version of the algorithm that the parameters ask for, an int.
+    def algorithm_version(self, n_cells):
+        """Version of the algorithm that the parameters ask for.
 
         Raised whenever the same parameters give other numbers on the same data, so that what an older version has
         computed is not taken for what this one would.
+
+        Parameters
+        ----------
+        n_cells : int
+            Training cells: some changes concern few of them only.
+
+        Returns
+        -------
+        int
         """
-        return self._protocol().algorithm_version(self)
+        return self._protocol().algorithm_version(self, n_cells)
+
+    def decisive_params(self):
+        """Parameters with the settings that None stands for, so that stored results name them; dict."""
+        params = self.get_params()
+        if self.protocol == "distilled":
+            params["distillation"] = self.distillation or DistilledSettings()
+        return params
 
     def fit(self, X, y=None, eval_set=None):
         """Train the network and choose its genes.
 
         Parameters
         ----------
-        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
             Expression, one row per cell; log-transformed counts as a rule. A stream reads cells that do not fit into
-            memory; it takes ``protocol="distilled"``.
-        y : array-like or DataFrame, shape (n, q) or (n,); or str
-            Outputs of the same cells. With an AnnData: a key of ``X.obsm`` (default ``"outputs"``).
+            memory; it takes ``protocol="distilled"``, which reads a sparse matrix of more than 2^25 cells times genes
+            in the same way.
+        y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
+            Outputs of the same cells in the same order. With an AnnData or a stream of one: a key of its ``obsm``
+            (default ``"outputs"``). With a PairedData: its outputs by default.
         eval_set : tuple (X, Y), optional
             Cells on which R2 is recorded after every epoch (``history_.eval_r2``). Nothing is chosen on them.
 
@@ -184,11 +214,22 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Raises
         ------
         ValueError
-            If X or y holds NaN or infinite values, rows do not match, gene names repeat, or a parameter is out of
-            range.
+            If X or y holds NaN, infinite values or values beyond 1e15, rows do not match, gene names repeat, y holds
+            nothing but genes of X, or a parameter is out of range.
+        TypeError
+            If X is a MuData, or a parameter has the wrong type.
+
+        Warns
+        -----
+        UserWarning
+            If X looks like raw counts, genes are constant, or a value is out of all proportion to those of the other
+            cells.
         """
-        if isinstance(X, ExpressionStream):
-            return self._fit_stream(X, y)
+        stream = X if isinstance(X, ExpressionStream) else None
+        if stream is None and self.n_genes is not None and hasattr(PROTOCOLS.get(self.protocol), "choose_genes"):
+            stream = stream_of_sparse(X)
+        if stream is not None:
+            return self._fit_stream(stream, output_table(X, y), eval_set)
         prepared = self._prepare(X, y, eval_set)
         with reproducible(self.n_threads), self._progress() as progress:
             self._train(*prepared, progress)
@@ -196,10 +237,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
     def _prepare(self, X, y, eval_set):
         """Check and scale all that the training gets: inputs, targets, `eval_set`, and both sources of randomness."""
-        outputs = output_table(X, y)
+        self.library_size_ = library_size_of(X)
+        table, outputs = expression_table(X), output_table(X, y)
         X, Y = validate_data(
             self,
-            expression_table(X),
+            table,
             outputs,
             dtype=np.float32,
             multi_output=True,
@@ -210,6 +252,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Y = Y.reshape(len(Y), -1).astype(np.float64)
         self.output_names_ = output_names(outputs, Y.shape[1])
         self._check_params(X)
+        check_values(X, Y, table, outputs)
         device = self._torch_device()
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
@@ -219,7 +262,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         if eval_set is not None:
             Xe, Ye = eval_set
             Ye = np.asarray(output_table(Xe, Ye), dtype=np.float64)
-            Xe = validate_data(self, expression_table(Xe), dtype=np.float32, reset=False)
+            Xe = new_cells(self, Xe).astype(np.float32)
             eval_set = self._scaled_inputs(Xe, device), self._scaled_outputs(Ye.reshape(len(Ye), -1), device)
         return x, target, eval_set, random, generator
 
@@ -249,34 +292,44 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         """Hook of `cross_validate`: fit many models at once, see `sbnn.models.bottleneck.batched_fits.fit_together`."""
         return batched_fits.fit_together(models, folds, arrays, members_at_once, n_jobs)
 
-    def _fit_stream(self, stream, y):
+    def _fit_stream(self, stream, outputs, eval_set):
         """Choose the genes on some cells, then fit as usual to these genes of all cells."""
         self._check_params(stream)
         protocol, distillation = self._protocol(), self.distillation or DistilledSettings()
         if not hasattr(protocol, "choose_genes"):
             raise ValueError(f"protocol: a stream cannot be fitted by {self.protocol!r}, which needs all genes at once")
-        check_mapped(y, "y")
-        y = check_array(y, dtype=np.float32, ensure_2d=False, input_name="y")
+        if outputs is None:
+            raise ValueError("y: expected outputs of the cells of the stream, got None")
+        check_mapped(outputs, "y")
+        y = check_array(outputs, dtype=np.float32, ensure_2d=False, input_name="y")
         if len(y) != len(stream):
             raise ValueError(f"y: expected {len(stream)} rows, as many as X has cells, got {len(y)}")
         self.n_features_in_ = stream.shape[1]
         if stream.gene_names is not None:
             self.feature_names_in_ = stream.gene_names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_  # of an earlier fit
+        self.library_size_ = stream.library_size
         random = check_random_state(self.random_state)
         cells = np.sort(random.choice(len(stream), min(len(stream), distillation.most_cells), replace=False))
         sample, targets = stream.rows(cells), np.asarray(y[cells], dtype=np.float64).reshape(len(cells), -1)
-        self._learn_scales(sample, targets)
+        self._learn_scales(sample, targets, f"the {len(cells)} cells that genes are chosen on")
         device = self._torch_device()
         with reproducible(self.n_threads):
             x, target = self._scaled_inputs(sample, device), self._scaled_outputs(targets, device)
             genes = protocol.choose_genes(x, target, self.n_genes, random, distillation)
-        few = clone(self).set_params(n_genes=None, random_state=random).fit(stream.columns(genes), y)
+        if eval_set is not None:
+            eval_set = new_cells(self, eval_set[0], genes), output_table(*eval_set)
+        names = [f"x{gene}" for gene in genes] if stream.gene_names is None else stream.gene_names[genes]
+        table = pd.DataFrame(stream.columns(genes), index=stream.cell_names, columns=names)
+        few = clone(self).set_params(n_genes=None, random_state=random).fit(table, y, eval_set)
         for name in ("x_mean_", "x_scale_", "x_min_", "x_max_", "gene_norms_", "support_"):
             values = np.zeros(stream.shape[1], dtype=getattr(few, name).dtype)
             values[genes] = getattr(few, name)
             setattr(self, name, values)
-        for name in ("network_", "_gene_network", "history_", "y_mean_", "y_scale_", "output_names_", "_flat_output"):
+        for name in ("network_", "_gene_network", "history_", "y_mean_", "y_scale_", "_flat_output"):
             setattr(self, name, getattr(few, name))
+        self.output_names_ = output_names(outputs, len(few.y_mean_))
         return self
 
     def _train(self, x, target, eval_set, random, generator, progress):
@@ -305,8 +358,10 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
-            All p genes that `fit` saw, in the same order.
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
+            All p genes that `fit` saw, in the same order; AnnData, PairedData and streams with names may hold them in
+            any order and others beside them. If `fit` got counts, counts in a stream or a PairedData are normalised to
+            `library_size_`; matrices and tables are taken as normalised already.
 
         Returns
         -------
@@ -323,7 +378,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
 
         Returns
         -------
@@ -341,7 +396,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
 
         Returns
         -------
@@ -366,7 +421,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, AnnData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
         y : array-like, shape (n, q) or (n,); or str
         sample_weight : array-like, shape (n,), optional
 
@@ -374,10 +429,10 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         -------
         float
         """
+        Y = check_array(output_table(X, y), dtype=np.float64, ensure_2d=False, input_name="y")
         predicted = self.predict(X)
-        Y = check_array(output_table(X, y), dtype=np.float64, ensure_2d=False, input_name="y").reshape(
-            len(predicted), -1
-        )
+        check_consistent_length(predicted, Y)
+        Y = Y.reshape(len(predicted), -1)
         predicted = predicted.reshape(Y.shape)
         weight = 1.0 if sample_weight is None else np.sqrt(np.asarray(sample_weight, dtype=float))[:, None]
         scale = weight / self.y_scale_
@@ -393,6 +448,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Returns
         -------
         pathlib.Path
+
+        Raises
+        ------
+        OSError, ValueError
+            If the file cannot be written, or the weights are not finite.
         """
         check_is_fitted(self)
         return save_model(self, path)
@@ -412,7 +472,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Raises
         ------
         FileNotFoundError, ValueError
-            If there is no such file, or it is not a model of this version of the format.
+            If there is no such file, or it is not a whole, unaltered model; the message names the file.
         """
         return load_model(cls, path)
 
@@ -430,11 +490,15 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         if not (self.distillation is None or isinstance(self.distillation, DistilledSettings)):
             raise TypeError(f"distillation: expected None or sbnn.DistilledSettings, got {self.distillation!r}")
         self._warn_of_unused_params()
-        if self.n_genes is not None and not 1 <= self.n_genes <= p:
-            raise ValueError(f"n_genes: expected 1 to {p} (the number of genes in X), got {self.n_genes}")
-        for name in ("n_components", "batch_size", "n_clusters", "n_threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.n_genes is not None:
+            check_number("n_genes", self.n_genes, Integral)
+            if not 1 <= self.n_genes <= p:
+                raise ValueError(f"n_genes: expected 1 to {p} (the number of genes in X), got {self.n_genes}")
+        for name in ("batch_size", "n_clusters", "n_threads"):
+            check_number(name, getattr(self, name), Integral, 1)
+        check_number("n_components", self.n_components, Integral, 1, MOST_COMPONENTS)
+        for width in () if self.hidden_layers is None else self.hidden_layers:
+            check_number("hidden_layers", width, Integral, 1, MOST_COMPONENTS)
         for name in ("group_lasso", "learning_rate", "weight_decay"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name}: expected a number >= 0, got {getattr(self, name)}")
@@ -465,7 +529,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             raise ValueError(f"device: {self.device!r} was asked for, but torch sees no CUDA device")
         return device
 
-    def _learn_scales(self, X, Y):
+    def _learn_scales(self, X, Y, cells="the training cells"):
         self.x_min_, self.x_max_ = PROTOCOLS[self.protocol].input_limits(self, X)
         if (self.x_min_ > X.min(0)).any() or (self.x_max_ < X.max(0)).any():
             X = np.clip(X, self.x_min_, self.x_max_)
@@ -478,7 +542,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         if constant.any():
             names = getattr(self, "feature_names_in_", np.array([f"x{i}" for i in range(X.shape[1])]))[constant]
             warnings.warn(
-                f"{constant.sum()} gene(s) are constant over the training cells and cannot predict anything: "
+                f"{constant.sum()} gene(s) are constant over {cells} and cannot predict anything: "
                 f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}",
                 stacklevel=3,
             )
@@ -503,12 +567,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         So a cell's prediction does not depend on the cells beside it, whose number decides the order of sums.
         """
         kept = np.flatnonzero(self.support_)
-        if isinstance(X, ExpressionStream):
-            if X.shape[1] != self.n_features_in_:
-                raise ValueError(f"X: expected {self.n_features_in_} genes, got {X.shape[1]}")
-            X = X.columns(kept)
-        else:
-            X = validate_data(self, expression_table(X), dtype=np.float64, reset=False)[:, kept]
+        X = new_cells(self, X, kept)
         network = copy.deepcopy(network).double()
         results = []
         with reproducible(self.n_threads):

@@ -183,10 +183,6 @@ class BottleneckNetwork(nn.Module):
         """Map inputs of shape (n, n_inputs) to latent coordinates of shape (n, n_components)."""
         return self(x, last=self.bottleneck + 1)
 
-    def decode(self, z):
-        """Map latent coordinates of shape (n, n_components) to outputs of shape (n, n_outputs)."""
-        return self(z, first=self.bottleneck + 1)
-
 
 def _views(flat, weights, biases):
     """Pairs of views of a flat vector, shaped like these weights and biases."""

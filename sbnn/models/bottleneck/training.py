@@ -125,7 +125,7 @@ class Trainer:
             "epoch": epoch,
             "loss": float(loss),
             "penalty": stage.group_lasso * float(norms.sum()),
-            "r2": np.nan if stage.classify else 1 - float(loss) * count / variance,
+            "r2": np.nan if stage.classify or not variance else 1 - float(loss) * count / variance,
             "eval_loss": np.nan,
             "eval_r2": np.nan,
             "genes_alive": int((norms > ALIVE * norms.max()).sum()),

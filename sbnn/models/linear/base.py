@@ -8,9 +8,9 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils import TransformerTags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.inputs import expression_table, output_table
+from sbnn.data.inputs import check_values, expression_table, library_size_of, new_cells, output_table
 from sbnn.metrics import pooled_r2
-from sbnn.models.base import GeneSelectionMixin
+from sbnn.models.base import GeneSelectionMixin, check_number
 
 
 class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -32,16 +32,19 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _validate(self, X, y):
         """Check X and y, remember their means, and return both centred in float64, Y two-dimensional."""
+        self.library_size_ = library_size_of(X)
+        table, outputs = expression_table(X), output_table(X, y)
         X, Y = validate_data(
             self,
-            expression_table(X),
-            output_table(X, y),
+            table,
+            outputs,
             dtype=np.float64,
             multi_output=True,
             y_numeric=True,
             ensure_min_samples=2,
         )
         Y = Y.astype(np.float64, copy=False)
+        check_values(X, Y, table, outputs)
         self.x_mean_, self.y_mean_ = X.mean(axis=0), Y.mean(axis=0)
         # Column order, because the solvers read and cut out single genes.
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
@@ -56,7 +59,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream of shape (n, p)
             Expression.
 
         Returns
@@ -64,7 +67,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ndarray of shape (n, q) or (n,), float64
         """
         check_is_fitted(self)
-        X = validate_data(self, expression_table(X), dtype=np.float64, reset=False)
+        X = new_cells(self, X)
         return X @ self.coef_.T + self.intercept_
 
     def score(self, X, y=None):
@@ -72,7 +75,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream of shape (n, p)
             Expression.
         y : array-like of shape (n, q) or (n,), or the name of a table in ``X.obsm``
             Measured outputs.
@@ -94,9 +97,9 @@ class SparseCoefficients(GeneSelectionMixin):
 class LatentRegressor(LinearRegressor):
     """Reduced-rank model Y = X W V' with encoder W (p, rank) and decoder V (q, rank), V'V = 1.
 
-    A subclass has the parameters ``rank`` and ``alpha`` and gives the generator ``_solve(X, Y, alphas)``: for centred
-    arrays and penalties in falling order it yields, for each penalty, a dict of attributes with ``encoder_`` and
-    ``decoder_`` among them.
+    A subclass has the parameters ``rank`` and ``alpha`` and gives the generator ``_solve(X, Y, alphas, start)``: for
+    centred arrays and penalties in falling order it yields, for each penalty, a dict of attributes with ``encoder_``
+    and ``decoder_`` among them, and ``path_state_`` where the next one starts from it.
     """
 
     # What `fit_path` varies; cross-validation asks for it, since a path costs much less than separate fits.
@@ -124,10 +127,10 @@ class LatentRegressor(LinearRegressor):
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream of shape (n, p)
             Expression.
         y : array-like of shape (n, q) or (n,), or the name of a table in ``X.obsm``
-            Outputs.
+            Outputs; those of a PairedData by default.
 
         Returns
         -------
@@ -145,8 +148,11 @@ class LatentRegressor(LinearRegressor):
         [solution] = self._solve(X, Y, [self.alpha])
         return self._store(solution)
 
-    def fit_path(self, X, y, alphas):
+    def fit_path(self, X, y, alphas, start=None):
         """Fit one model per penalty, for little more than the cost of the hardest of them.
+
+        A model is solved when it is asked for. So ``tqdm(estimator.fit_path(X, y, alphas), total=len(alphas))`` shows
+        how far a path is, what it has yielded can be kept, and the rest be asked for another time.
 
         Parameters
         ----------
@@ -154,6 +160,9 @@ class LatentRegressor(LinearRegressor):
             As for `fit`.
         alphas : sequence of float
             Penalties in any order; each model is ready at once if they fall.
+        start : dict, optional
+            The ``path_state_`` of the last model of an interrupted path: the rest of it then comes out to the bit as it
+            would have.
 
         Returns
         -------
@@ -172,13 +181,13 @@ class LatentRegressor(LinearRegressor):
         for alpha in alphas:
             check_number("alpha", alpha, Real, 0)
         template = clone(self).set_params(alpha=alphas[0])
-        return template._along(*template._validate(X, y), alphas)
+        return template._along(*template._validate(X, y), alphas, start)
 
-    def _along(self, X, Y, alphas):
+    def _along(self, X, Y, alphas, start):
         """Yield the models of a path in the order given, solved in the order that warm starts want."""
         falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])
         solved, turn = {}, 0
-        for i, solution in zip(falling, self._solve(X, Y, [alphas[i] for i in falling]), strict=True):
+        for i, solution in zip(falling, self._solve(X, Y, [alphas[i] for i in falling], start), strict=True):
             solved[i] = copy.copy(self).set_params(alpha=alphas[i])._store(solution)
             while turn in solved:
                 yield solved.pop(turn)
@@ -195,7 +204,7 @@ class LatentRegressor(LinearRegressor):
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream of shape (n, p)
             Expression.
 
         Returns
@@ -204,36 +213,9 @@ class LatentRegressor(LinearRegressor):
             ``(X - x_mean_) @ encoder_``: the mean of the training cells lies in the origin.
         """
         check_is_fitted(self)
-        X = validate_data(self, expression_table(X), dtype=np.float64, reset=False)
+        X = new_cells(self, X)
         return (X - self.x_mean_) @ self.encoder_
 
     def fit_transform(self, X, y=None):
         """Fit, then map the training cells into the latent space, shape (n, rank)."""
         return self.fit(X, y).transform(X)
-
-
-def check_number(name, value, kind, low, high=np.inf):
-    """Refuse a parameter that is not a finite number of this kind within [low, high], naming it.
-
-    Parameters
-    ----------
-    name : str
-        Name of the parameter.
-    value : object
-        What the user gave.
-    kind : type
-        ``numbers.Integral`` or ``numbers.Real``.
-    low, high : float
-        Bounds, both allowed themselves unless infinite.
-
-    Raises
-    ------
-    TypeError
-        If `value` is not a number of this kind.
-    ValueError
-        If it is out of bounds, NaN or infinite.
-    """
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{name} must be of type {kind.__name__}, got {value!r}")
-    if not (low <= value <= high and np.isfinite(value)):
-        raise ValueError(f"{name} must be a finite number in [{low}, {high}], got {value}")

@@ -5,7 +5,8 @@ from numbers import Integral, Real
 import numpy as np
 from glmnet import ElasticNet
 
-from sbnn.models.linear.base import LinearRegressor, SparseCoefficients, check_number
+from sbnn.models.base import check_number
+from sbnn.models.linear.base import LinearRegressor, SparseCoefficients
 
 
 class PerFeatureElasticNet(SparseCoefficients, LinearRegressor):

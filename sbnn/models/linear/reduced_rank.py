@@ -44,7 +44,7 @@ class ReducedRankRegression(LatentRegressor):
         self.rank = rank
         self.alpha = alpha
 
-    def _solve(self, X, Y, alphas):
+    def _solve(self, X, Y, alphas, start=None):
         for encoder, decoder in ridge_reduced_rank(X, Y, self.rank, alphas):
             yield {"encoder_": encoder, "decoder_": decoder}
 

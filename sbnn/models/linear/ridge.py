@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from sbnn.data.inputs import expression_table, output_table
+from sbnn.data.inputs import check_values, expression_table, library_size_of, output_table
 from sbnn.models.linear.base import LinearRegressor
 
 
@@ -57,8 +57,10 @@ class LeaveOneOutRidge(LinearRegressor, RidgeCV):
         ValueError
             If X or y holds NaN or infinity, their rows do not match, or a penalty is not positive.
         """
-        y = output_table(X, y)
-        super().fit(expression_table(X), y)
+        self.library_size_ = library_size_of(X)
+        table, y = expression_table(X), output_table(X, y)
+        super().fit(table, y)
+        check_values(np.asarray(table, dtype=np.float64), np.asarray(y, dtype=np.float64), table, y)
         self.y_mean_ = np.asarray(y, dtype=np.float64).mean(axis=0)
         if np.ndim(self.y_mean_):  # RidgeCV makes one column one-dimensional
             self.coef_, self.intercept_ = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)

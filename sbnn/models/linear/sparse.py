@@ -5,7 +5,9 @@ well-kept solvers scikit-learn's coordinate descent was chosen (``benchmarks/lin
 comparison): skglm is no faster and spends seconds on compiling; adelie is a little faster at a loose
 tolerance but needs numpy < 2, which the rest of the package cannot go back to. What makes the difference is
 to hand the solver little: a working set of genes, and of those the triangular factor, which has as many rows as the
-set has genes instead of one row per cell. For element-wise sparsity the columns of W separate, and glmnet solves each.
+set has genes instead of one row per cell. With more genes in the set than cells, coordinate descent would take
+thousands of passes, and starts from the solution of Newton's method instead (`sbnn.models.linear.group_newton`). For
+element-wise sparsity the columns of W separate, and glmnet solves each.
 """
 
 import warnings
@@ -16,7 +18,9 @@ from scipy.linalg import qr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
-from sbnn.models.linear.base import LatentRegressor, SparseCoefficients, check_number
+from sbnn.models.base import check_number
+from sbnn.models.linear.base import LatentRegressor, SparseCoefficients
+from sbnn.models.linear.group_newton import group_elastic_net
 from sbnn.models.linear.per_feature import glmnet_elastic_net
 from sbnn.models.linear.reduced_rank import ridge_reduced_rank, with_positive_peaks
 
@@ -66,6 +70,8 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         Objective after every W-step, before the relaxed refit.
     n_iter_ : int
         Number of alternations; 1 for a closed form.
+    path_state_ : dict
+        What the next penalty of a path starts from, see `fit_path`.
     coef_ : ndarray of shape (q, p) or (p,)
         ``decoder_ @ encoder_.T``; one-dimensional for a one-dimensional ``y``.
     intercept_ : ndarray of shape (q,) or float
@@ -104,28 +110,32 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             raise ValueError(f"penalty must be one of {list(_PENALTIES)}, got {self.penalty!r}")
         return super()._validate(X, y)
 
-    def _solve(self, X, Y, alphas):
+    def _solve(self, X, Y, alphas, start=None):
         # Every penalty starts from this decoder, not from the last solution: the problem in (W, V) is not convex, and
         # so a path cannot lead elsewhere than a single fit. The W-step is convex and may start anywhere.
-        start = np.linalg.svd(X.T @ Y, full_matrices=False)[2][: self.rank].T
+        first = np.linalg.svd(X.T @ Y, full_matrices=False)[2][: self.rank].T
         step = _EncoderStep(X, _PENALTIES[self.penalty], self.l1_ratio, self.tol)
         encoder = np.zeros((X.shape[1], self.rank))
+        if start is not None:
+            encoder[start["genes"]] = start["encoder"]
+            step.take(start["genes"])
         for alpha in alphas:
             if alpha * self.l1_ratio == 0:
                 [(encoder, decoder)] = ridge_reduced_rank(X, Y, self.rank, [alpha])
                 objective = [step.objective(Y, encoder, decoder, alpha)]
                 solution = encoder, decoder
             else:
-                encoder, decoder, objective = self._alternate(step, Y, encoder, start, alpha)
+                encoder, decoder, objective = self._alternate(step, Y, encoder, first, alpha)
                 solution = self._finished(X, Y, encoder, decoder, alpha)
             yield {
                 "encoder_": solution[0],
                 "decoder_": solution[1],
                 "objective_": np.array(objective),
                 "n_iter_": len(objective),
+                "path_state_": {"genes": step.genes, "encoder": encoder[step.genes]},
             }
         if alphas[-1] * self.l1_ratio > 0 and not encoder.any():
-            bound = step.slopes(Y @ start).max() / self.l1_ratio
+            bound = step.slopes(Y @ first).max() / self.l1_ratio
             warnings.warn(
                 f"no gene is selected with alpha={alphas[-1]:.4g}, so that the prediction is the training mean; "
                 f"genes are selected with alpha below {bound:.4g}",
@@ -193,8 +203,13 @@ class _EncoderStep:
             if not len(missing):
                 return encoder
             steepest = missing[np.argsort(-slopes[missing], kind="stable")]
-            self.genes = np.sort(np.append(self.genes, steepest[: max(10, len(self.genes))]))
-            self.problem = self.penalty.prepare(self.X[:, self.genes])
+            self.take(np.sort(np.append(self.genes, steepest[: max(10, len(self.genes))])))
+
+    def take(self, genes):
+        """Work on these genes, positions of shape (m,)."""
+        self.genes = genes
+        if len(genes):
+            self.problem = self.penalty.prepare(self.X[:, genes])
 
     def slopes(self, residual):
         """How strongly each gene would enter: what the penalty must exceed to keep it out, shape (p,)."""
@@ -234,9 +249,12 @@ class _RowPenalty:
     @staticmethod
     def solve(problem, Z, start, sparse, ridge, tol):
         orthogonal, triangular = problem
+        Z = orthogonal.T @ Z
+        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells: what is left for below is to confirm it
+            start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
         _, coef, _ = enet_path(
             triangular,
-            np.asfortranarray(orthogonal.T @ Z),
+            np.asfortranarray(Z),
             l1_ratio=sparse / (sparse + ridge),
             alphas=[sparse + ridge],
             coef_init=np.asfortranarray(start.T),

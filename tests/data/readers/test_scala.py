@@ -1,4 +1,4 @@
-"""The raw path on the real files as far as they are here, and on simulated files of exactly the published layout."""
+"""The raw files of Scala et al. as far as they are here, and simulated files of exactly the published layout."""
 
 import zipfile
 
@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.data.fingerprint import fingerprint_files
-from sbnn.data.preprocessing import select_genes
 from sbnn.data.readers.scala import (
     EPHYS_FEATURES,
     EXCLUDED_CELLS,
@@ -16,7 +14,6 @@ from sbnn.data.readers.scala import (
     cell_names_from_paths,
     ephys_from_raw,
     join_cell_names,
-    load_scala_raw,
     read_counts,
 )
 from sbnn.data.simulate import simulate_patchseq
@@ -140,46 +137,17 @@ def test_real_outputs_and_labels_agree_with_the_loader(real_ephys, real_scala):
     pd.testing.assert_frame_equal(labels[["family", "type"]], real_scala.labels[["family", "type"]])
 
 
-def test_raw_path_runs_on_the_real_physiological_counts(real_counts, real_file, tmp_path):
-    counts, cells, genes = real_counts
-    metadata_path = real_file("m1_patchseq_phys_temp_meta_data.csv")
-    metadata = pd.read_csv(metadata_path, sep="\t")
-    ephys_table(metadata["Cell"], np.random.default_rng(0)).to_csv(tmp_path / "ephys.csv")
-    data = load_scala_raw(real_file("m1_patchseq_phys_temp_exon_counts.csv.gz"), tmp_path / "ephys.csv", metadata_path)
-    typed = metadata["RNA type"].notna().to_numpy()
-    assert data.X.shape == (typed.sum(), 1000) and data.Y.shape == (typed.sum(), 16) and typed.sum() == 177
-    np.testing.assert_array_equal(data.cell_names, join_cell_names(metadata["Cell"][typed]))
-    np.testing.assert_array_equal(data.labels["type"], metadata["RNA type"][typed])
-    selected = select_genes(counts[typed], 1000, threshold=30).selected
-    np.testing.assert_array_equal(data.gene_names, genes[selected])
-    np.testing.assert_array_equal(data.counts, counts[typed][:, selected].toarray())
-
-
-def test_raw_path_on_files_of_the_published_layout(published):
-    paths = published.write()
-    data = load_scala_raw(*paths, n_genes=30, colors={"type 1.1": "#123456"})
-
-    assert list(data.cell_names) == [cell.replace("_", "") for cell in published.kept]
-    counts = published.counts[published.kept]
-    chosen = select_genes(counts.T, 30, threshold=30).selected
-    np.testing.assert_array_equal(data.gene_names, counts.index[chosen])
-    counts = counts.to_numpy()[chosen].T
-    np.testing.assert_array_equal(data.counts, counts)
-    totals = counts.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(data.X, np.log2(counts / totals * np.median(totals) + 1), rtol=1e-5)
-
-    assert list(data.feature_names) == SHORT_NAMES
-    raw = published.ephys.set_axis(cell_names_from_paths(published.ephys["name sample"])).loc[data.cell_names]
-    for column, name, y in zip(EPHYS_FEATURES, SHORT_NAMES, data.Y.T, strict=True):
+def test_features_and_labels_of_the_published_layout(published):
+    features, labels, _ = ephys_from_raw(published.ephys, published.metadata)
+    cells = [cell.replace("_", "") for cell in published.kept]
+    assert list(features.index) == list(labels.index) == cells and list(features.columns) == SHORT_NAMES
+    raw = published.ephys.set_axis(cell_names_from_paths(published.ephys["name sample"])).loc[cells]
+    for column, name in zip(EPHYS_FEATURES, SHORT_NAMES, strict=True):
         expected = np.log(raw[column]) if name in ("AI", "ISI CV", "AP amp CV") else raw[column]
-        np.testing.assert_allclose(y, expected, rtol=1e-5, err_msg=name)
-
+        np.testing.assert_allclose(features[name], expected, rtol=1e-5, err_msg=name)
     metadata = published.metadata.set_index("Cell").loc[published.kept]
-    np.testing.assert_array_equal(data.labels["family"], metadata["RNA family"])
-    np.testing.assert_array_equal(data.labels["type"], metadata["RNA type"])
-    assert data.colors["type 1.1"] == "#123456"
-    assert set(data.files) == {path.name for path in paths} and data.sha256 == fingerprint_files(data.files)
-    assert data.name == "scala"
+    np.testing.assert_array_equal(labels["family"], metadata["RNA family"])
+    np.testing.assert_array_equal(labels["type"], metadata["RNA type"])
 
 
 def test_reasons_of_dropped_cells_are_told(published):
@@ -190,15 +158,6 @@ def test_reasons_of_dropped_cells_are_told(published):
     assert (dropped == "missing ephys value").sum() == 1
     assert (dropped == "no RNA type (missing or low quality)").sum() == 3
     assert len(features) + len(dropped) == len(published.ephys) and list(labels.index) == list(features.index)
-
-
-def test_genes_can_be_named(published):
-    genes = [f"gene{i:02d}" for i in range(40, 10, -1)]
-    data = load_scala_raw(*published.write(), genes=genes)
-    assert list(data.gene_names) == genes
-    np.testing.assert_array_equal(data.counts, published.counts.loc[genes, published.kept].T)
-    with pytest.raises(ValueError, match="genes: 1 of 2 are not in the counts: Sst"):
-        load_scala_raw(*published.write(), genes=["gene40", "Sst"])
 
 
 @pytest.mark.parametrize("layout", ["csv.gz", "csv.zip", "macos.zip", "txt", "quoted", "blocks", "longer names"])
@@ -294,25 +253,6 @@ def test_archives_with_several_files_are_refused(tmp_path):
         read_counts(tmp_path / "two.zip")
 
 
-def test_cells_that_are_not_in_all_files_are_named(published):
-    kept = published.kept
-    published.counts = published.counts.drop(columns=kept[5]).assign(**{"20190101_sample_9": 1})
-    with pytest.warns(UserWarning) as warned:
-        data = load_scala_raw(*published.write(), n_genes=30)
-    messages = sorted(str(warning.message) for warning in warned)
-    assert messages[0] == ("1 cells are left out because they have counts but are not in the metadata: 20190101sample9")
-    assert messages[1] == (
-        f"1 cells are left out because they have ephys and a type but no counts: {kept[5].replace('_', '')}"
-    )
-    assert list(data.cell_names) == [cell.replace("_", "") for cell in kept if cell != kept[5]]
-
-
-def test_a_transposed_count_file_is_refused(published):
-    published.counts = published.counts.T
-    with pytest.raises(ValueError, match=r"no cell of counts.csv \(gene01, .*\) has ephys.*expected genes x cells"):
-        load_scala_raw(*published.write())
-
-
 def test_missing_columns_are_named(published):
     with pytest.raises(ValueError, match=r"lacks the column\(s\) \['Rheobase \(pA\)', 'Sag ratio'\]; it has"):
         ephys_from_raw(published.ephys.drop(columns=["Sag ratio", "Rheobase (pA)"]), published.metadata)
@@ -337,14 +277,6 @@ def test_ephys_that_is_no_number_or_has_no_logarithm_is_refused(published):
     published.ephys.iloc[cell, adaptation] = 0
     with pytest.raises(ValueError, match="logarithm of .* needs positive values; 1 cells have others: 20180903sample2"):
         ephys_from_raw(published.ephys, published.metadata)
-
-
-@pytest.mark.parametrize("missing", ["counts_path", "ephys_path", "metadata_path"])
-def test_missing_files_are_named(published, missing):
-    paths = dict(zip(("counts_path", "ephys_path", "metadata_path"), published.write(), strict=True))
-    paths[missing] = published.folder / "nowhere.csv"
-    with pytest.raises(FileNotFoundError, match=f"{missing}: no file '.*nowhere.csv'"):
-        load_scala_raw(**paths)
 
 
 def test_cell_names_are_joined():

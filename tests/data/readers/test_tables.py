@@ -13,7 +13,7 @@ CELLS = [f"c{i}" for i in range(8)]
 
 @pytest.fixture
 def tables():
-    """Raw counts of four genes, two features and labels of eight cells."""
+    """Small whole numbers as expression of four genes, two features and labels of eight cells."""
     rng = np.random.default_rng(0)
     counts = pd.DataFrame(rng.poisson(6, (8, 4)) + 1, index=CELLS, columns=["Gad1", "Sst", "NA", "Vip"])
     ephys = pd.DataFrame(rng.normal(size=(8, 2)).round(6), index=CELLS, columns=["Tau", "AP width"])
@@ -70,7 +70,7 @@ def test_every_form_gives_the_same_data(tmp_path, tables, form, flip):
 
 def test_orientation_can_be_told(tables):
     counts, ephys, _ = tables
-    square = pd.DataFrame(np.arange(64.0).reshape(8, 8) ** 2, index=CELLS, columns=CELLS)  # either way fits
+    square = pd.DataFrame(np.arange(64.0).reshape(8, 8) ** 2 / 8, index=CELLS, columns=CELLS)  # either way fits
     np.testing.assert_array_equal(PairedData.from_tables(square, ephys).X, square)
     np.testing.assert_array_equal(PairedData.from_tables(square, ephys, genes_in_rows=True).X, square.T)
     with pytest.raises(ValueError, match=r"share no cell name.*genes_in_rows=True"):
@@ -79,6 +79,7 @@ def test_orientation_can_be_told(tables):
 
 def test_counts_are_kept_and_normalised(tables):
     counts, ephys, _ = tables
+    counts *= 10
     data = PairedData.from_tables(counts.T, ephys, counts=True)
     np.testing.assert_array_equal(data.counts, counts)
     np.testing.assert_array_equal(data.X, log2p1(normalize_library_size(counts)))
@@ -181,6 +182,7 @@ def test_missing_expression_is_always_an_error(tables):
 
 def test_genes_with_one_value_are_left_out(tables):
     counts, ephys, _ = tables
+    counts *= 10
     counts["Vip"] = 0
     with pytest.warns(UserWarning, match=r"1 of 4 genes are left out \(genes with one value in all cells\): Vip"):
         data = PairedData.from_tables(counts, ephys, counts=True)
@@ -315,6 +317,7 @@ def test_excel_gives_the_same_data(workbook, tables):
     counts = counts.rename(columns={"NA": "Ndnf"})
     path = workbook({"Sheet1": rows_of(ephys), "Sheet2": [], "Sheet3": []})
     assert_holds(PairedData.from_tables(counts, path), counts, ephys)
+    counts *= 10
     path = workbook({"counts": rows_of(counts.T.astype(object)), "ephys": rows_of(ephys), "cells": rows_of(labels)})
     data = PairedData.from_tables((path, "counts"), (path, "ephys"), (path, "cells"), counts=True)
     np.testing.assert_array_equal(data.counts, counts)
@@ -343,6 +346,31 @@ def test_excel_gives_the_same_data(workbook, tables):
 def test_excel_sheets_that_are_no_table_are_named(workbook, tables, sheets, merged, message):
     with pytest.raises(ValueError, match=message):
         PairedData.from_tables(tables[0], workbook(sheets, merged))
+
+
+def test_excel_formulas_that_were_never_calculated_are_named(workbook, tables):
+    counts, ephys, _ = tables
+    rows = rows_of(ephys.astype(object))
+    rows[2][1], rows[5][2] = "=B2+1", "=2*C2"
+    message = r"outputs \(book.xlsx\): 2 formula\(s\) have no value, the first in B3, .* open the file in Excel"
+    with pytest.raises(ValueError, match=message):
+        PairedData.from_tables(counts, workbook({"Sheet1": rows}))
+    rows[2][1], rows[5][2] = None, 3.0  # a gap is a gap
+    with pytest.raises(ValueError, match=r"1 column\(s\) have missing values"):
+        PairedData.from_tables(counts, workbook({"Sheet1": rows}))
+
+
+def test_slips_between_tables_are_told(tables):
+    counts, ephys, _ = tables
+    for as_counts in (False, True):
+        with pytest.raises(ValueError, match="the expression seems to have been given again as outputs"):
+            PairedData.from_tables(10 * counts, 10 * counts, counts=as_counts)
+    with pytest.warns(UserWarning, match=r"X looks like raw counts \(values from 40 to 140, 100 % of them whole"):
+        PairedData.from_tables(10 * counts, ephys)
+    with pytest.warns(
+        UserWarning, match=r"expression is said to be raw counts and looks like log values \(values from 4"
+    ):
+        PairedData.from_tables(counts, ephys, counts=True)
 
 
 def test_excel_names_that_became_dates_are_named(workbook, tables):

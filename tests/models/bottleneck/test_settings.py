@@ -53,6 +53,7 @@ def test_settings_are_plain_numbers_and_stay():
     assert settings == DistilledSettings(noises=(0.5, 1.0), usual_noise=1.0, n_trees=7, prior_cells=50.0)
     assert type(settings.n_trees) is int and type(settings.prior_cells) is float
     assert hash(settings) == hash(DistilledSettings.from_dict(json.loads(json.dumps(settings.to_dict()))))
+    assert repr(settings) == "DistilledSettings(noises=(0.5, 1.0), usual_noise=1.0, n_trees=7, prior_cells=50.0)"
     with pytest.raises(FrozenInstanceError):
         settings.n_trees = 3
 

@@ -175,13 +175,13 @@ def test_bad_data_is_refused(pair, model):
     ("model", "error", "message"),
     [
         (ReducedRankRegression(rank=0), ValueError, "rank"),
-        (ReducedRankRegression(rank=1.5), TypeError, "rank must be of type Integral, got 1.5"),
+        (ReducedRankRegression(rank=1.5), TypeError, "rank must be a whole number, got 1.5"),
         (ReducedRankRegression(rank=6), ValueError, "rank must not exceed the number of genes, 40, or of outputs, 5"),
         (ReducedRankRegression(alpha=-1), ValueError, "alpha"),
         (ReducedRankRegression(alpha=np.nan), ValueError, "alpha"),
         (SparseReducedRankRegression(rank=6), ValueError, "rank must not exceed"),
         (SparseReducedRankRegression(alpha=-0.1), ValueError, "alpha"),
-        (SparseReducedRankRegression(alpha="1"), TypeError, "alpha must be of type Real, got '1'"),
+        (SparseReducedRankRegression(alpha="1"), TypeError, "alpha must be a number, got '1'"),
         (
             SparseReducedRankRegression(l1_ratio=1.1),
             ValueError,

@@ -21,7 +21,7 @@ HIDDEN_LAYERS = (512, 128)
 TRAINING_FRACTION = 0.6  # of the training cells in the pretraining; the others watch its cross-entropy
 
 
-def algorithm_version(settings):
+def algorithm_version(settings, n_cells):
     """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`.
 
     1. The straight variant halved the learning rate after the epochs of the frozen stage, with a new optimiser.

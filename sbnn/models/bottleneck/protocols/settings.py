@@ -16,7 +16,7 @@ def _real(default, above=-math.inf, least=-math.inf, below=math.inf, most=math.i
     return field(default=default, metadata={"kind": Real, "length": length} | limits)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DistilledSettings:
     """Settings of ``SparseBottleneckRegressor(protocol="distilled")``.
 
@@ -48,6 +48,9 @@ class DistilledSettings:
     few_cells_noises : tuple of float, default=(1.2, 2.0)
         With few cells: SDs of the input noise of the teacher's networks, `n_teachers` of each. The weaker one is best
         with 200 cells, the stronger one with 30 and 60; the student gets the strongest.
+    few_cells_swapped : float, default=0.5
+        With few cells: in place of `swapped`. More mixing smooths the student: R2 is higher by 0.01 to 0.02 with 30
+        cells, and lower by 0.002 with 200.
     fewest_cells_of_a_gene : int, default=10
         Cells that the variance of a gene must come from: one of two cells fits whatever was measured in them. A sixth
         of the training cells if that is less.
@@ -116,6 +119,7 @@ class DistilledSettings:
     few_cells_of_a_gene: int = _whole(3, least=0)
     few_cells_penalty: float = _real(3.0, least=0)
     few_cells_noises: tuple = _real((1.2, 2.0), least=0)
+    few_cells_swapped: float = _real(0.5, least=0, most=1)
     fewest_cells_of_a_gene: int = _whole(10, least=0)
     process_start: tuple = _real((0.5, 0.1, 0.5), above=0, length=3)
     process_noise_floor: float = _real(1e-3, above=0)
@@ -149,6 +153,10 @@ class DistilledSettings:
             raise ValueError("few_cells_noises: expected one or more numbers, got ()")
         if self.usual_noise not in self.noises:
             raise ValueError(f"usual_noise: expected one of the noises {self.noises}, got {self.usual_noise}")
+
+    def __repr__(self):
+        changed = [one.name for one in fields(self) if getattr(self, one.name) != one.default]
+        return f"DistilledSettings({', '.join(f'{name}={getattr(self, name)!r}' for name in changed)})"
 
     def to_dict(self):
         """All settings as numbers and lists of numbers, fit for JSON.

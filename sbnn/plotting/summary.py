@@ -5,7 +5,8 @@ from matplotlib.patches import Polygon
 
 from sbnn.plotting import reading
 from sbnn.plotting.cells import draw_cells, looks
-from sbnn.plotting.common import PALETTE, WIDTH, new_figure, styled
+from sbnn.plotting.colors import SKY
+from sbnn.plotting.common import WIDTH, new_figure, styled
 from sbnn.plotting.latent import FIT, NEEDED, name_families, rank_genes
 from sbnn.plotting.maps import map_coordinates
 
@@ -53,7 +54,7 @@ def overview(record, palette="published"):
         _column(canvas, x, middle, side, names, slant, align)
     for tip, foot, name in ((left, 1.12, "encoder"), (right, WIDTH - 1.12, "decoder")):
         corners = [(foot, middle - side / 2), (foot, middle + side / 2), (tip, middle + 0.25), (tip, middle - 0.25)]
-        canvas.add_patch(Polygon(corners, closed=True, facecolor=PALETTE[5], alpha=0.3, lw=0))
+        canvas.add_patch(Polygon(corners, closed=True, facecolor=SKY, alpha=0.3, lw=0))
         canvas.text((tip + 2 * foot) / 3, middle, name, ha="center", va="center", fontsize=8)
     canvas.text(
         WIDTH / 2, top, f"{record.latent.shape[1]} linear units: the map", ha="center", va="center", weight="bold"

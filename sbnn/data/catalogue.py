@@ -1,0 +1,130 @@
+"""Which data sets there are and which files each is made of: what can be told without reading any.
+
+Imports nothing that is slow, so that ``sbnn --help`` and ``sbnn data list`` answer at once; what reads the files is in
+`sbnn.data.datasets`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+from sbnn.data.registry import FoundFile, find_files
+
+FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
+GOUWENS_MAT = "PS_v5_beta_0-4_pc_scaled_ipfx_eqTE.mat"
+
+
+class Dataset(NamedTuple):
+    """A data set by its files.
+
+    Attributes
+    ----------
+    about : str
+        What it is, in a line.
+    files : tuple of str
+        Keys of `sbnn.data.sources.FILES`; none for data that are made, not read.
+    options : tuple of str
+        What `load_dataset` takes for it besides the files.
+    instead : dict of str to str
+        For each file that need not be had, the one that stands in for it.
+    """
+
+    about: str
+    files: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    instead: dict[str, str] = {}
+
+
+_CITESEQ_OPTIONS = ("n_genes", "log_proteins")
+
+#: Every data set that `load_dataset` knows.
+DATASETS: dict[str, Dataset] = {
+    "scala": Dataset(
+        "mouse motor cortex Patch-seq: 1213 cells x 1000 genes -> 16 electrophysiological features",
+        ("gene_counts.csv", "ephys_values.csv", "mini-atlas-meta-data.csv"),
+    ),
+    "scala_ion_channels": Dataset(
+        "the same cells, ion channel genes only: 423, or 55 without the complete counts",
+        (FULL_COUNTS, "ephys_values.csv", "mini-atlas-meta-data.csv", "go_ion_channel_term_summary.txt"),
+        instead={FULL_COUNTS: "gene_counts.csv"},
+    ),
+    "scala_34c_counts": Dataset(
+        "raw counts of 185 mouse motor cortex cells recorded at 33-34 C, 30749 genes",
+        ("m1_patchseq_phys_temp_exon_counts.csv.gz", "m1_patchseq_phys_temp_meta_data.csv"),
+    ),
+    "gouwens": Dataset(
+        "mouse visual cortex Patch-seq: 3395 cells x 1252 genes -> 55 electrophysiological features",
+        (GOUWENS_MAT, "E_names.json"),
+    ),
+    "stoeckius": Dataset(
+        "cord blood CITE-seq: 7652 cells x 1000 genes -> 13 proteins",
+        (
+            "GSE100866_CBMC_8K_13AB_10X-RNA_umi.zip",
+            "GSE100866_CBMC_8K_13AB_10X-ADT_umi.csv",
+            "CBMC_clustering.csv",
+        ),
+        options=_CITESEQ_OPTIONS,
+    ),
+    "citeseq_cd8": Dataset(
+        "CITE-seq of blood cells sorted by CD8: 1774 cells x 1000 genes -> 5 proteins",
+        ("GSE100866_CD8_merged-RNA_umi.csv.gz", "GSE100866_CD8_merged-ADT_umi.csv.gz"),
+        options=_CITESEQ_OPTIONS,
+    ),
+    "pbmc_5k_protein": Dataset(
+        "CITE-seq of 200 blood cells: 1000 genes -> 29 proteins",
+        ("pbmc_5k_protein_v3.h5ad",),
+        options=_CITESEQ_OPTIONS,
+    ),
+    "pbmc_10k_protein": Dataset(
+        "CITE-seq of 200 blood cells: 1000 genes -> 14 proteins",
+        ("pbmc_10k_protein_v3.h5ad",),
+        options=_CITESEQ_OPTIONS,
+    ),
+    "simulated": Dataset("simulated Patch-seq with known ground truth", ()),
+}
+
+
+def find_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True) -> dict[str, FoundFile]:
+    """Find all files of a data set, or download them, and verify each.
+
+    Parameters
+    ----------
+    name : str
+        A key of `DATASETS`.
+    path, download, verbose
+        As for `load_dataset`.
+
+    Returns
+    -------
+    dict of str to FoundFile
+        A file that cannot be had is replaced by the one that stands in for it, if there is one.
+
+    Raises
+    ------
+    FileNotFoundError, DataIntegrityError
+        As for `load_dataset`.
+
+    Warns
+    -----
+    UserWarning
+        Where another file stands in for one that cannot be had.
+    """
+    dataset = DATASETS[name]
+    found = find_files(
+        [file for file in dataset.files if file not in dataset.instead],
+        path,
+        download=download,
+        verbose=verbose,
+        hint=name,
+    )
+    for file, stand_in in dataset.instead.items():
+        try:
+            found |= find_files([file], path, download=download, verbose=verbose, hint=file)
+        except FileNotFoundError:
+            found |= find_files([stand_in], path, download=download, verbose=verbose, hint=name)
+            warnings.warn(
+                f"{name}: {stand_in} stands in for {file}, which cannot be had. To see why: sbnn data get {file}",
+                stacklevel=3,
+            )
+    return found

@@ -1,0 +1,140 @@
+"""What decides a result: data, cells, estimator, seed, settings and the version of the algorithm - and nothing else."""
+
+import dataclasses
+import hashlib
+import inspect
+import json
+
+import numpy as np
+from sklearn.base import clone
+
+NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
+
+
+def configured(estimator, point, seed):
+    """Clone an estimator with the parameters of a grid point, and with a seed if it has none."""
+    model = clone(estimator).set_params(**point)
+    if model.get_params().get("random_state", 0) is None:
+        model.set_params(random_state=seed)
+    return model
+
+
+def described(model, known=None):
+    """Package, class and parameters of an estimator as plain data.
+
+    Parameters
+    ----------
+    model : estimator
+        One with settings that None stands for names them in a method ``decisive_params``, which then takes the place of
+        ``get_params``. Settings may be dataclasses.
+    known : dict, optional
+        The description in an older record. What it lacks is left out while it has its default, and its name of the
+        class is taken over: neither a parameter that was added later nor a class that moved to another file makes
+        older results look different.
+
+    Returns
+    -------
+    dict
+        ``"class"``, package and name of the class, and ``"params"``.
+    """
+    values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
+    values = {name: value for name, value in values.items() if name.split("__")[-1] not in NOT_DECISIVE}
+    params = {name: _plain(value) for name, value in sorted(values.items())}
+    if known:
+        params = _as_known(params, _defaults(type(model), values), known["params"])
+    return {"class": _class_name(type(model), known), "params": params}
+
+
+def version_of(model, n_cells):
+    """Version of the algorithm of an estimator: another one gives other numbers with the same parameters.
+
+    Parameters
+    ----------
+    model : estimator
+        Has ``algorithm_version``, a number or a method that takes the number of cells, where the algorithm has ever
+        changed.
+    n_cells : int
+        That it is fitted to: some changes concern few cells only.
+
+    Returns
+    -------
+    int
+        1 for the first.
+    """
+    version = getattr(model, "algorithm_version", 1)
+    return version(n_cells) if callable(version) else version
+
+
+def fit_key(data, model, fold, scaling, known=None, batched=None):
+    """Name one fit by all that decides its result.
+
+    Parameters
+    ----------
+    data : PairedData
+    model : estimator
+    fold : tuple of ndarray
+        Positions of the training and of the test cells.
+    scaling : str
+    known : dict, optional
+        See `described`.
+    batched : bool, optional
+        Decides the last bits, where it is not usual.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    decisive = [data.name, data.sha256, list(data.X.shape), scaling, described(model, known)]
+    if batched and not str(getattr(model, "device", None)).startswith("cuda"):
+        decisive.append("batched")
+    if (version := version_of(model, len(fold[0]))) > 1:
+        decisive.append({"version": version})
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
+    for cells in fold:
+        digest.update(np.asarray(cells, dtype="<i8").tobytes() + b"|")
+    return digest.hexdigest()[:32]
+
+
+def _plain(value):
+    """Spell a parameter out in JSON's own types."""
+    if hasattr(value, "get_params"):
+        return type(value).__name__  # its own parameters stand beside it
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
+
+
+def _defaults(cls, values):
+    """Plain defaults of the parameters of a class; of settings, those of their own class."""
+    signature = inspect.signature(cls).parameters
+    defaults = {name: parameter.default for name, parameter in signature.items()}
+    settings = {name: type(value)() for name, value in values.items() if dataclasses.is_dataclass(value)}
+    return {name: _plain(value) for name, value in (defaults | settings).items()}
+
+
+def _as_known(params, defaults, known):
+    """Leave out what an older description lacks while it has its default."""
+    kept = {}
+    for name, value in params.items():
+        if name not in known:
+            if name in defaults and defaults[name] == value:
+                continue
+        elif isinstance(value, dict) and isinstance(known[name], dict):
+            value = _as_known(value, defaults.get(name) or {}, known[name])
+        kept[name] = value
+    return kept
+
+
+def _class_name(cls, known):
+    """Package and class: a result must not depend on the file in which the class stands, as older names do."""
+    package, name = cls.__module__.partition(".")[0], cls.__qualname__
+    if known and known["class"].startswith(f"{package}.") and known["class"].endswith(f".{name}"):
+        return known["class"]
+    return f"{package}.{name}"

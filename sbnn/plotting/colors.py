@@ -1,0 +1,98 @@
+"""Every colour of the figures: of models, of families and types of cells, and of what has none of its own."""
+
+import numpy as np
+import pandas as pd
+
+from sbnn.data.labels import GREY, OKABE_ITO, UNKNOWN
+
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
+PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # of what is numbered; the narrow bottleneck is the first
+# The two protocols of the network, sparse linear models, and models of all genes.
+MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes": BLUE}
+
+
+def model_color(record, point):
+    """Colour of the kind of model that a grid point of a cross-validation is of."""
+    if record.parameter(point, "n_components") is not None:
+        return MODELS[record.parameter(point, "protocol", "paper")]
+    return MODELS["linear" if "n_selected" in record.values else "all genes"]
+
+
+def family_table(record):
+    """Families of the cells of a record, the most frequent first, unknown ones last.
+
+    Parameters
+    ----------
+    record : Record
+        With ``labels`` (columns `family` and `type`) and ``colors`` (type -> "#RRGGBB"). If no family is known, the
+        types stand in for the families.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by family: ``count`` (cells) and ``color``, that of its most frequent type.
+    """
+    families, types = families_of(record), record.labels["type"].to_numpy()
+    rows = []
+    for family, count in pd.Series(families).value_counts(sort=False).items():
+        common = pd.Series(types[families == family]).value_counts()
+        # Equally frequent types: the first in the alphabet, so that the order of the cells does not matter.
+        main = min(common.index[common == common.iloc[0]])
+        color = GREY if family == UNKNOWN else record.colors.get(main, GREY)
+        rows.append((family == UNKNOWN, -count, family, color))
+    rows.sort()
+    return pd.DataFrame(
+        {"count": [-row[1] for row in rows], "color": [row[3] for row in rows]},
+        index=pd.Index([row[2] for row in rows], name="family"),
+    )
+
+
+def type_table(record):
+    """Types of the cells of a record, as `family_table` has their families.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by type: ``count`` (cells) and ``color``.
+    """
+    counts = pd.Series(types_of(record)).value_counts(sort=False)
+    names = sorted(counts.index, key=lambda name: (name == UNKNOWN, -counts[name], name))
+    colors = [GREY if name == UNKNOWN else record.colors.get(name, GREY) for name in names]
+    return pd.DataFrame({"count": counts[names].to_numpy(), "color": colors}, index=pd.Index(names, name="type"))
+
+
+def family_colors(record):
+    """Colour of every family: that of its most frequent type.
+
+    Parameters
+    ----------
+    record : Record
+        With ``labels`` and ``colors``, as from `sbnn.fit_full`.
+
+    Returns
+    -------
+    dict of str to str
+        Family -> "#RRGGBB", the most frequent family first.
+    """
+    return family_table(record)["color"].to_dict()
+
+
+def families_of(record):
+    """Family of every cell (the type, where no family is known at all), "unknown" for missing ones."""
+    families = record.labels["family"].replace("", UNKNOWN)
+    return types_of(record) if (families == UNKNOWN).all() else families.to_numpy(dtype=object)
+
+
+def types_of(record):
+    """Type of every cell, "unknown" for missing ones."""
+    return record.labels["type"].replace("", UNKNOWN).to_numpy(dtype=object)
+
+
+def type_colors(record):
+    """Colour of every cell, by its type.
+
+    Returns
+    -------
+    ndarray of str, shape (n,)
+    """
+    return np.array([GREY if t == UNKNOWN else record.colors.get(t, GREY) for t in types_of(record)])

@@ -1,0 +1,181 @@
+"""Results are loaded where they answer the question, computed where nothing does, and never lost or mixed."""
+
+import dataclasses
+import multiprocessing
+import time
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from sbnn import cross_validate, results
+from sbnn.evaluation.runs import drop_details, load_or_compute
+from sbnn.models.linear import SparseReducedRankRegression
+from sbnn.results import Record
+
+
+def question(**changes):
+    return dataclasses.replace(Record("count", "made up", "ab", [{"n": 1}], 0, {"scaling": "fold"}), **changes)
+
+
+def never():
+    raise AssertionError("computed again")
+
+
+def test_what_is_saved_is_loaded_and_not_computed_again(tmp_path):
+    path = tmp_path / "folder" / "count.pickle"
+    assert load_or_compute(question(), lambda: {"a": 1}, path).a == 1
+    assert load_or_compute(question(), never, path).a == 1
+    assert load_or_compute(question(), lambda: {"a": 2}, path, overwrite=True).a == 2
+    assert results.load(path).a == 2
+    assert load_or_compute(question(), lambda: {"a": 3}).a == 3, "without a file"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"experiment": "sum"}, "experiment"),
+        ({"dataset": "other"}, "data set"),
+        ({"sha256": "cd"}, "data"),
+        ({"params": [{"n": 2}]}, "parameters"),
+        ({"seed": 1}, "seed"),
+        ({"settings": {"scaling": "all"}}, "scaling"),
+        ({"settings": {"scaling": "fold", "more": 1}}, "more"),
+    ],
+)
+def test_an_answer_to_another_question_is_kept_and_named(tmp_path, changes, named):
+    path = tmp_path / "count.pickle"
+    load_or_compute(question(), lambda: {"a": 1}, path)
+    with pytest.raises(ValueError, match=rf"results: .*count\.pickle holds another count .* another {named}; give"):
+        load_or_compute(question(**changes), never, path)
+    assert results.load(path).a == 1
+
+
+def test_the_estimator_and_its_version_belong_to_the_question(tmp_path):
+    class Versioned(Ridge):
+        version = 1
+
+        def algorithm_version(self, n_cells):
+            return self.version if n_cells < 100 else 1
+
+    path = tmp_path / "fit.pickle"
+    how = {"estimator": Versioned(), "n_cells": 50}
+    load_or_compute(question(), lambda: {"a": 1}, path, **how)
+    assert load_or_compute(question(), never, path, **how).a == 1
+    with pytest.raises(ValueError, match="another estimator"):
+        load_or_compute(question(), never, path, estimator=Versioned(alpha=2.0), n_cells=50)
+    Versioned.version = 2
+    with pytest.raises(ValueError, match="another version"):
+        load_or_compute(question(), never, path, **how)
+    assert load_or_compute(question(), never, path, estimator=Versioned(), n_cells=200).a == 1
+
+
+def test_new_data_do_not_get_old_results(data, tmp_path):
+    path = tmp_path / "cv.pickle"
+    cross_validate(Ridge(), data, 3, results=path, verbose=False)
+    changes = {name: getattr(data, name).copy() for name in ("X", "Y", "counts")}
+    for name, values in changes.items():
+        values[0, 0] += 1
+        with pytest.raises(ValueError, match="with other data"):
+            cross_validate(Ridge(), dataclasses.replace(data, **{name: values}), 3, results=path, verbose=False)
+    renamed = dataclasses.replace(data, gene_names=data.gene_names[::-1])
+    with pytest.raises(ValueError, match="holds results with other gene_names"):
+        cross_validate(Ridge(), renamed, 3, results=path, verbose=False)
+
+
+def test_more_grid_points_join_a_record_without_details(data, tmp_path):
+    path = tmp_path / "cv.pickle"
+    first = cross_validate(Ridge(), data, 3, {"alpha": [1.0]}, results=path, verbose=False)
+    drop_details(results.load(path), path)
+    both = cross_validate(Ridge(), data, 3, {"alpha": [1.0, 9.0]}, results=path, verbose=False)
+    np.testing.assert_array_equal(both.test_r2[:, 0], first.test_r2[:, 0])
+    assert both.test_predictions[0] == [None] * 3, "what was dropped stays away"
+    assert all(predicted.shape == (40, 5) for predicted in both.test_predictions[1])
+    assert cross_validate(Ridge(), data, 3, {"alpha": [1.0, 9.0]}, results=path, verbose=False).params == both.params
+    three = cross_validate(Ridge(), data, 3, {"alpha": [1.0, 9.0, 5.0]}, results=path, verbose=False)
+    np.testing.assert_array_equal(three.test_predictions[1][2], both.test_predictions[1][2])
+
+
+def test_files_of_others_in_the_folder_of_parts_stay(data, tmp_path):
+    path = tmp_path / "cv.pickle"
+    parts = tmp_path / "cv.pickle.parts"
+    parts.mkdir()
+    (parts / "thesis.pickle").write_text("mine")
+    cross_validate(Ridge(), data, 3, results=path, verbose=False)
+    assert [file.name for file in parts.iterdir()] == ["thesis.pickle"]
+    (parts / "thesis.pickle").unlink()
+    parts.rmdir()
+    cross_validate(Ridge(), data, 3, results=path, overwrite=True, verbose=False)
+    assert not parts.exists()
+
+
+class Slow(Ridge):
+    def fit(self, X, y):
+        time.sleep(0.2)
+        return super().fit(X, y)
+
+
+def _validate(data, path, done):
+    done.put(cross_validate(Slow(), data, 4, results=path, verbose=False).test_r2)
+
+
+@pytest.mark.filterwarnings("ignore:another run is writing")
+def test_two_runs_of_one_file_both_finish_and_fit_once(data, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    done = context.Queue()
+    runs = [context.Process(target=_validate, args=(data, tmp_path / "cv.pickle", done)) for _ in range(2)]
+    for run in runs:
+        run.start()
+    first, second = done.get(timeout=120), done.get(timeout=120)
+    for run in runs:
+        run.join()
+        assert run.exitcode == 0
+    np.testing.assert_array_equal(first, second)
+    assert not (tmp_path / "cv.pickle.parts").exists()
+
+
+@pytest.mark.parametrize("bad", ["", "folder"])
+def test_results_must_be_a_file(data, tmp_path, monkeypatch, bad):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ValueError, match="results: expected"):
+        cross_validate(Ridge(), data, 3, results=bad, verbose=False)
+
+
+def test_the_home_folder_is_meant_by_a_tilde(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    cross_validate(Ridge(), data, 3, results="~/cv.pickle", verbose=False)
+    assert (tmp_path / "cv.pickle").is_file() and not (tmp_path / "~").exists()
+
+
+def test_an_interrupted_path_goes_on_where_it_stopped(data, tmp_path, monkeypatch):
+    """To the bit, and without fitting the finished penalties again."""
+    model, path = SparseReducedRankRegression(rank=2), tmp_path / "cv.pickle"
+    grid = {"alpha": [0.8, 0.4, 0.2, 0.1, 0.05]}
+    whole = cross_validate(model, data, 3, grid, verbose=False)
+
+    solve, solved = SparseReducedRankRegression._alternate, []
+
+    def interrupted(self, step, Y, encoder, start, alpha):
+        if len(solved) == 8:
+            raise KeyboardInterrupt
+        solved.append(alpha)
+        return solve(self, step, Y, encoder, start, alpha)
+
+    monkeypatch.setattr(SparseReducedRankRegression, "_alternate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(model, data, 3, grid, results=path, verbose=False)
+    assert solved == [*grid["alpha"], 0.8, 0.4, 0.2] and not path.exists()
+    monkeypatch.setattr(SparseReducedRankRegression, "_alternate", lambda *a: solved.append(a[-1]) or solve(*a))
+    resumed = cross_validate(model, data, 3, grid, results=path, verbose=False)
+    assert solved[8:] == [0.1, 0.05, *grid["alpha"]]
+    for name in ("test_r2", "selected", "train_feature_r2"):
+        np.testing.assert_array_equal(resumed.values[name], whole.values[name])
+    assert "path_state" not in resumed.values
+
+
+@pytest.mark.parametrize("bad", [3.5, "five", True, [1, 2]])
+def test_folds_of_no_known_form_are_named(data, bad):
+    with pytest.raises(TypeError, match="folds: expected pairs"):
+        cross_validate(Ridge(), data, bad, verbose=False)

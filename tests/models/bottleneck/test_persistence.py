@@ -1,0 +1,330 @@
+"""Model files: what is saved comes back, and nothing else does."""
+
+import contextlib
+import json
+import pickle
+import resource
+import sys
+import tracemalloc
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from damage import edits, slots, with_edits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load, save
+
+from sbnn import SparseBottleneckRegressor
+from sbnn.models.bottleneck import persistence
+
+REFUSED = "m.safetensors is not a model of sbnn"
+QUICK = {
+    "protocol": "paper",
+    "hidden_layers": (4, 3),
+    "epochs": (1, 1, 1, 1),
+    "pretraining": False,
+    "n_genes": 4,
+    "random_state": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Fitted to 30 cells x 9 genes -> 2 outputs."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(30, 9)), rng.normal(size=(30, 2))
+    return SparseBottleneckRegressor(**QUICK, reconstruct=True).fit(X, Y)
+
+
+@pytest.fixture(scope="module")
+def parts(small, tmp_path_factory):
+    """Header and tensors of its file."""
+    return persistence._parts(small.save(tmp_path_factory.mktemp("model") / "m.safetensors").read_bytes())
+
+
+def sealed(header, tensors):
+    """A file with any content and the right checksum, as somebody who means harm would write it."""
+    content = save(tensors, {"sbnn": json.dumps(header | {"sha256": persistence.UNSET})})
+    return persistence._with_checksum(content, persistence._checksum(content))
+
+
+def without_checksum(header, tensors):
+    """A file as it was written before there was a checksum."""
+    header = {name: value for name, value in header.items() if name != "sha256"} | {"format": "sbnn-model-2"}
+    return save(tensors, {"sbnn": json.dumps(header)})
+
+
+def read(path, content):
+    path.write_bytes(content)
+    return SparseBottleneckRegressor.load(path)
+
+
+def assert_same_model(again, model):
+    X = np.random.default_rng(1).normal(size=(5, model.n_features_in_))
+    for method in ("predict", "transform", "reconstruct_genes"):
+        np.testing.assert_array_equal(getattr(again, method)(X), getattr(model, method)(X))
+    assert again.get_params() == model.get_params()
+    assert again.get_feature_names_out().tolist() == model.get_feature_names_out().tolist()
+    assert again.output_names_.tolist() == model.output_names_.tolist()
+    pd.testing.assert_frame_equal(again.history_, model.history_)
+
+
+def test_a_model_comes_back(small, parts, tmp_path):
+    assert_same_model(SparseBottleneckRegressor.load(small.save(tmp_path / "m.safetensors")), small)
+    assert_same_model(read(tmp_path / "m.safetensors", sealed(*parts)), small)
+
+
+def test_models_without_a_checksum_still_load(small, parts, tmp_path):
+    assert_same_model(read(tmp_path / "m.safetensors", without_checksum(*parts)), small)
+
+
+def test_names_and_vectors_come_back(data, tmp_path):
+    frame = pd.DataFrame(data.X[:40, :8], data.cell_names[:40], data.gene_names[:8])
+    model = SparseBottleneckRegressor(**QUICK).fit(frame, data.Y[:40, 0])
+    model.x_min_, model.x_max_ = frame.to_numpy().min(0), frame.to_numpy().max(0) / 2  # as of the distilled protocol
+    again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
+    np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
+    assert again.predict(frame).ndim == 1
+    assert again.feature_names_in_.tolist() == frame.columns.tolist()
+    np.testing.assert_array_equal(again.x_max_, model.x_max_)
+
+
+def test_a_model_that_knows_the_scales_of_its_own_genes_only_comes_back(small, parts, tmp_path):
+    """As after a fit to a stream, which looks at the other genes no more."""
+    header, tensors = parts
+    dropped = ~tensors["support_"]
+    tensors = {k: v.masked_fill(dropped, 0) if k in persistence.OF_GENES[1:] else v for k, v in tensors.items()}
+    again = read(tmp_path / "m.safetensors", sealed(header, tensors))
+    assert (again.x_scale_[~again.support_] == 0).all()
+    X = np.random.default_rng(1).normal(size=(5, 9))
+    tensors = tensors | {"x_scale_": tensors["x_scale_"].masked_fill(tensors["support_"], 0)}
+    with pytest.raises(ValueError, match="x_scale_: expected positive"):
+        read(tmp_path / "m.safetensors", sealed(header, tensors))
+    assert again.predict(X).shape == (5, 2)
+
+
+def test_a_flipped_bit_anywhere_is_noticed(small, tmp_path):
+    path = small.save(tmp_path / "m.safetensors")
+    whole = path.read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    for byte in [*range(header), *range(header, len(whole), 7)]:
+        flipped = bytearray(whole)
+        flipped[byte] ^= 1 << byte % 8
+        with pytest.raises(ValueError, match=REFUSED):
+            read(path, flipped)
+    at = whole.index(b"sbnn-model-3") + 11
+    older = whole[:at] + b"2" + whole[at + 1 :]  # one bit away from the format without a checksum
+    for content in (older, whole + b"\0", whole[:-1], whole[1:], whole + whole, b""):
+        with pytest.raises(ValueError, match=REFUSED):
+            read(path, content)
+
+
+def test_foreign_files_are_refused(tmp_path):
+    path = tmp_path / "m.safetensors"
+    for content in (b"not a model", pickle.dumps({"a": 1}), save({"x": torch.zeros(1)}), b"\xff" * 8, bytes(8)):
+        with pytest.raises(ValueError, match=REFUSED):
+            read(path, content)
+    for header in ({"format": "sbnn-model-0"}, [], 3, {}):
+        with pytest.raises(ValueError, match=f"{REFUSED}.*format .*expected one of"):
+            read(path, save({"x": torch.zeros(1)}, {"sbnn": json.dumps(header)}))
+    with pytest.raises(ValueError, match=REFUSED):
+        read(path, save({"x": torch.zeros(1)}, {"sbnn": "[" * 100_000}))
+    with pytest.raises(FileNotFoundError, match="no model at"):
+        SparseBottleneckRegressor.load(tmp_path / "missing")
+    with pytest.raises(ValueError, match="got the folder"):
+        SparseBottleneckRegressor.load(tmp_path)
+
+
+def test_the_home_of_the_user_is_meant_by_a_tilde(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert small.save("~/m.safetensors") == tmp_path / "m.safetensors"
+    assert SparseBottleneckRegressor.load("~/m.safetensors").n_features_in_ == 9
+
+
+HUGE = [[40_000, 40_000], *[[40_000, 40_000]] * 4, [40_000, 2]]
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        ("shapes", HUGE, "network: expected 8"),
+        ("shapes", [[4, 4], [4, 3], [3, 2], [2, 3], [3, 4]], "shapes: expected layers"),
+        ("shapes", [[4, 4], [4, 3], [3, 2], [2, 3], [3, 5], [5, 2]], "shapes: expected layers"),
+        ("shapes", [[4, 4], [5, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected layers"),
+        ("shapes", [], "shapes: expected"),
+        ("shapes", [4, 4, 3, 2], "shapes: expected"),
+        ("shapes", [[4, -4], [-4, 3], [3, -4], [-4, 2]], "shapes: expected"),
+        ("shapes", [[4.0, 4], [4, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected"),
+        ("shapes", {}, "another type.*shapes"),
+        ("activation", "relu", "activation: expected one of"),
+        ("flat_output", True, "flat_output: there are 2 outputs"),
+        ("flat_output", 0, "another type.*flat_output"),
+        ("output_names", ["a"], "output_names: expected a name for each"),
+        ("output_names", ["a", 1], "output_names: expected a name for each"),
+        ("feature_names_in", ["a"], "feature_names_in: expected a name for each"),
+        ("history", {"loss": [1], "stage": []}, "history: expected lists of one length"),
+        ("history", {"loss": "ab"}, "history: expected lists"),
+        ("history", {"loss": [[1]]}, "history: expected numbers and text"),
+        ("params", {"n_gene": 3}, r"params: \['n_gene'\] are unknown"),
+        ("params", {"n_genes": "3"}, ""),
+        ("params", {"n_genes": 10}, "n_genes: expected 1 to 9"),
+        ("params", {"n_threads": 10**9}, "n_threads: expected at most"),
+        ("params", {"protocol": "papyrus"}, "protocol: 'papyrus' is unknown"),
+        ("params", {"protocol": []}, ""),
+        ("params", {"device": "meta"}, "device: expected one of"),
+        ("params", {"device": "hpu"}, "device: expected one of"),
+        ("params", {"device": "abacus"}, "device: 'abacus' is unknown"),
+        ("params", {"device": 1.5}, ""),
+        ("params", {"epochs": None}, ""),
+        ("params", [], "another type.*params"),
+        ("more", 1, "should not have.*more"),
+    ],
+)
+def test_a_header_of_another_kind_is_refused(parts, tmp_path, entry, value, message):
+    header, tensors = parts
+    if entry == "params" and isinstance(value, dict):
+        value = header["params"] | value
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):
+        read(tmp_path / "m.safetensors", sealed(header | {entry: value}, tensors))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("entry", sorted(persistence.ENTRIES))
+def test_a_header_without_an_entry_is_refused(parts, tmp_path, entry):
+    header, tensors = parts
+    content = save(tensors, {"sbnn": json.dumps({k: v for k, v in header.items() if k != entry})})
+    with pytest.raises(ValueError, match=REFUSED):
+        read(tmp_path / "m.safetensors", content)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("network", lambda t: t[:1], "network: expected 78 numbers .*, got"),  # broadcasts over all weights
+        ("network", lambda t: t.double(), "network: expected 78 numbers"),
+        ("network", lambda t: t * np.nan, "network: expected finite"),
+        ("gene_network", lambda t: t[:-1], "gene_network: expected"),
+        ("support_", lambda t: t.to(torch.uint8), "support_: expected 9 numbers"),
+        ("support_", lambda t: t[:, None], "support_: expected 9 numbers"),
+        ("support_", lambda t: ~t, "support_: expected 4 genes, got 5"),
+        ("support_", lambda t: (2 * t.to(torch.uint8)).view(torch.bool), "support_: expected truth values"),
+        ("x_mean_", lambda t: t[:-1], "x_mean_: expected 9 numbers"),
+        ("x_mean_", lambda t: t.to(torch.bfloat16), "x_mean_: expected 9 numbers"),
+        ("x_mean_", lambda t: t.to(torch.int64), "x_mean_: expected 9 numbers"),
+        ("x_mean_", lambda t: t / 0, "x_mean_: expected finite"),
+        ("x_scale_", lambda t: -t, "x_scale_: expected positive"),
+        ("x_scale_", lambda t: t * np.nan, "x_scale_: expected finite"),
+        ("y_scale_", lambda t: 0 * t, "y_scale_: expected positive"),
+        ("y_mean_", lambda t: t[:1], "y_mean_: expected 2 numbers"),
+        ("x_min_", lambda t: t * np.nan, "x_min_: expected numbers, got NaN"),
+        ("x_min_", lambda t: -t, "x_min_: expected limits below"),  # from -inf
+        ("x_max_", lambda t: -t, "x_min_: expected limits below"),  # from inf
+        ("gene_norms_", lambda t: -t, "gene_norms_: expected numbers >= 0"),
+    ],
+)
+def test_a_tensor_of_another_kind_is_refused(parts, tmp_path, name, change, message):
+    header, tensors = parts
+    tensors = tensors | {name: change(tensors[name])}
+    for write in (sealed, without_checksum):
+        with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):
+            read(tmp_path / "m.safetensors", write(header, tensors))
+
+
+def test_a_file_without_a_tensor_or_with_one_more_is_refused(parts, tmp_path):
+    header, tensors = parts
+    for name in set(tensors) - {"gene_network"}:
+        with pytest.raises(ValueError, match=f"{REFUSED}.*expected the tensors"):
+            read(tmp_path / "m.safetensors", sealed(header, {k: v for k, v in tensors.items() if k != name}))
+    with pytest.raises(ValueError, match=f"{REFUSED}.*expected the tensors"):
+        read(tmp_path / "m.safetensors", sealed(header, tensors | {"more": torch.zeros(1)}))
+
+
+def test_a_model_with_infinite_weights_is_not_written(small, tmp_path):
+    model = pickle.loads(pickle.dumps(small))
+    with torch.no_grad():
+        model.network_.flat[0] = np.inf
+    with pytest.raises(ValueError, match="network: expected finite"):
+        model.save(tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_warning_of_what_fit_has_warned_of(small, tmp_path):
+    model = pickle.loads(pickle.dumps(small)).set_params(protocol="distilled", group_lasso=3)
+    path = model.save(tmp_path / "m.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert SparseBottleneckRegressor.load(path).group_lasso == 3
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory):
+    """Where damaged files go; what it takes to read them all must not add up, nor be much for one."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield tmp_path_factory.mktemp("fuzzed") / "m.safetensors"
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < 500e6
+
+
+def load_or_refuse(path, content):
+    """The only two outcomes: a model that predicts finite numbers, or a ValueError that names the file."""
+    try:
+        model = read(path, content)
+    except ValueError as error:
+        assert str(path) in str(error)
+    else:
+        repr(model)
+        inputs = np.zeros((1, int(model.support_.sum())))
+        kept = model.support_
+        scaled = (np.clip(inputs, model.x_min_[kept], model.x_max_[kept]) - model.x_mean_[kept]) / model.x_scale_[kept]
+        with torch.no_grad():
+            outputs = model.network_(torch.as_tensor(scaled, dtype=torch.float32)).numpy()
+        assert (outputs * model.y_scale_ + model.y_mean_).shape == (1, len(model.output_names_))
+        assert torch.isfinite(model.network_.flat).all()
+
+
+FUZZ = {"derandomize": True, "deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+
+
+@settings(max_examples=3000, **FUZZ)
+@given(st.sampled_from(["whole", "without", "resealed"]), edits(b'{}[]",:0123456789-.eNaIF\\'), st.booleans())
+def test_fuzzed_bytes(parts, fuzzed, form, changes, in_header):
+    content = (without_checksum if form == "without" else sealed)(*parts)
+    if in_header:  # most of the file is numbers, which may be any
+        end = 8 + int.from_bytes(content[:8], "little")
+        header = with_edits(content[8:end], changes)
+        content = len(header).to_bytes(8, "little") + header + content[end:]
+    else:
+        content = with_edits(content, changes)
+    if form == "resealed":
+        with contextlib.suppress(ValueError):
+            content = persistence._with_checksum(content, persistence._checksum(content))
+    load_or_refuse(fuzzed, content)
+
+
+PLAIN = st.sampled_from(
+    [None, True, False, -1, 0, 1, 2, 3, 9, 2**31, 10**400, 0.5, float("nan"), 1e308, "", "a", "cpu"]
+)
+TREES = (
+    PLAIN | st.lists(PLAIN, max_size=4) | st.dictionaries(st.sampled_from(["a", "n_genes", "loss"]), PLAIN, max_size=2)
+)
+
+
+@settings(max_examples=2000, **FUZZ)
+@given(st.integers(0, 9999), TREES)
+def test_fuzzed_headers(parts, fuzzed, place, odd):
+    header = json.loads(json.dumps(parts[0]))
+    places = list(slots(header))
+    container, key = places[place * len(places) // 10_000]
+    container[key] = odd
+    load_or_refuse(fuzzed, sealed(header, parts[1]))
+
+
+def test_a_file_of_the_present_format_has_a_valid_safetensors_header(small, tmp_path):
+    tensors = load(small.save(tmp_path / "m.safetensors").read_bytes())
+    assert tensors["network"].shape == small.network_.flat.shape
