@@ -155,12 +155,17 @@ def _fit(options):
 
 def _figures(options):
     from sbnn.study.experiments import load_records, results_folder
-    from sbnn.study.gallery import draw_all
+    from sbnn.study.gallery import draw_all, figure_names
 
     name = _name(options)
     records = load_records(results_folder(options.saved_models, name, options.fast))
-    for path in draw_all(records, results_folder(options.figures, name, options.fast)):
+    paths = draw_all(records, results_folder(options.figures, name, options.fast))
+    for path in paths:
         print(path)
+    drawn = {path.stem for path in paths}
+    failed = [name for name in figure_names(records) if name not in drawn]
+    if failed:
+        raise ValueError(f"could not draw {', '.join(failed)}; the warnings say why")
 
 
 def _report(options):

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.stats import ttest_rel
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from sbnn import LeaveOneOutRidge
+from sbnn import DistilledSettings, LeaveOneOutRidge, PairedData, SparseBottleneckRegressor
 from sbnn.data.preprocessing import select_genes
 from sbnn.evaluation.identity import described
 from sbnn.metrics import pooled_r2
@@ -58,6 +59,29 @@ def test_selectors_find_true_genes_and_no_more_than_asked_for(selector, data, ar
     assert true[many].mean() > 2 * true.mean()
     again = selector.select(*arrays, [3, 8])
     np.testing.assert_array_equal(many, again[1])
+
+
+def test_clipped_peers_see_new_cells_within_the_range_of_the_training_cells(arrays):
+    X, Y = arrays
+    plain, clipped = LeaveOneOutRidge().fit(X[:60], Y[:60]), peers.ClippedInputs(LeaveOneOutRidge()).fit(X[:60], Y[:60])
+    np.testing.assert_array_equal(clipped.predict(X[:60]), plain.predict(X[:60]))
+    limited = np.clip(X[60:], X[:60].min(0), X[:60].max(0))
+    np.testing.assert_array_equal(clipped.predict(X[60:]), plain.predict(limited))
+    assert not np.allclose(clipped.predict(X[60:]), plain.predict(X[60:]))
+
+
+def test_robustness_compares_with_ridge_that_is_clipped_too(data, monkeypatch):
+    """New cells far outside: a ridge that is not clipped would have no score worth the name."""
+    robustness = importlib.import_module("robustness")
+    X = data.X.copy()
+    X[100:, ::3] += 1000
+    short = {"n_teachers": 2, "n_trees": 5, "n_augmented": 300, "steps_of_teachers": 10, "steps_of_student": 30}
+    model = partial(SparseBottleneckRegressor, distillation=DistilledSettings(**short))
+    monkeypatch.setattr(robustness, "SparseBottleneckRegressor", model)
+    cells = np.arange(data.n_cells)
+    scores = robustness.compare((PairedData(X, data.Y), (cells[:100], cells[100:])), seed=0)
+    assert min(scores[name] for name in ("ridge, same genes", "ridge, all genes")) > -10
+    assert list(scores)[:3] == ["distilled", "ridge, same genes", "ridge, all genes"]
 
 
 @pytest.mark.slow  # skglm compiles

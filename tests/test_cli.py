@@ -37,7 +37,7 @@ def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, cap
     assert cli.main(["fit", *tables, "--fast"]) == 0
     assert "r2_drop" in capsys.readouterr().out
     assert cli.main(["figures", "mine", "--fast"]) == 0
-    assert (tmp_path / "figures" / "mine-fast" / "contact_sheet.png").exists()
+    assert (tmp_path / "figures" / "mine-fast" / "effects.png").exists()
     capsys.readouterr()
     assert cli.main(["report", "mine", "--fast", "--json"]) == 0
     tables = json.loads(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""The examples of the README run as they stand, on small tables of the kind they speak of."""
+"""README is short and true: its examples run, its table is that of the committed results, its links lead somewhere."""
 
 import re
 from pathlib import Path
@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from sbnn import DistilledSettings
+from sbnn.study import report
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
 @pytest.fixture
@@ -25,12 +27,31 @@ def tables(data, tmp_path, monkeypatch):
 
 def test_every_example_runs(tables):
     assert len(BLOCKS) == 2
+    made = {}
     for block in BLOCKS:
         # Only the time that a network trains is another one.
         block = block.replace("SparseBottleneckRegressor(", "SparseBottleneckRegressor(distillation=MOMENT, ")
         names = {"MOMENT": DistilledSettings(steps_of_teachers=5, steps_of_student=5)}
         with joblib.parallel_config("sequential"):  # worker processes take longer to start than these fits
             exec(compile(block, "README.md", "exec"), names)
-    assert names["model"].get_feature_names_out().shape == (25,)
-    assert np.isfinite(names["scores"].test_r2).all()
+        made |= names
+    assert made["model"].get_feature_names_out().shape == (25,)
+    assert np.isfinite(made["scores"].test_r2).all()
     assert Path("scores.pickle").exists()
+
+
+def test_it_is_short_and_says_how_to_install():
+    assert len(README.splitlines()) <= 150
+    assert "\npip install . " in README
+
+
+def test_the_table_is_that_of_the_committed_results():
+    table = report.to_markdown(report.overview_table(ROOT / "saved_models"))
+    assert table.strip() in README
+
+
+def test_links_and_pictures_are_there():
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert len(targets) >= 4
+    for target in targets:
+        assert (ROOT / target).exists(), target

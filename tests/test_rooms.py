@@ -2,6 +2,8 @@
 
 import ast
 import importlib
+import subprocess
+import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -16,7 +18,7 @@ PUBLIC = {
         SparseReducedRankRegression cross_validate default_dataset epoch_curves fit_full gene_counts interpret
         load_dataset neighbour_accuracy paper_folds repeat_fits selection_table simulate_patchseq stability_selection
         datasets experiments linear metrics plotting preprocessing report results scala""",
-    "sbnn.plotting": """accuracy_comparison bottleneck_comparison contact_sheet draw_all effect_map family_colors
+    "sbnn.plotting": """accuracy_comparison bottleneck_comparison draw_all effect_map family_colors
         family_zoom gallery gene_selection_curve latent_panels noise_degradation overview save_figure
         selection_frequencies stability_matrix style training_curves tsne_pair width_and_stability""",
     "sbnn.results": "Record load save",
@@ -87,3 +89,23 @@ def test_the_package_offers_no_more_than_is_listed_here():
     assert set(PUBLIC["sbnn"].split()) == set(sbnn.__all__)
     for name in PUBLIC["sbnn"].split():
         assert name in dir(sbnn)
+
+
+def test_figures_and_records_are_light():
+    """No torch and no scikit-learn, which take seconds to load, not even once every figure is at hand."""
+    code = (
+        "import sys; from sbnn import plotting, results; early = set(sys.modules); "
+        "[getattr(plotting, name) for name in plotting._HOME if plotting._HOME[name].startswith('plotting.')]; "
+        "print(*early & {'torch', 'sklearn', 'scipy', 'matplotlib', 'openTSNE'}); "
+        "print(*set(sys.modules) & {'torch', 'sklearn', 'openTSNE', 'sbnn.data.paired'})"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed == "\n\n"
+
+
+def test_public_figures_are_functions_whatever_was_imported_before():
+    """A module of the name of a function would take its place in the package."""
+    for path in (PACKAGE / "plotting").glob("[!_]*.py"):
+        importlib.import_module(f"sbnn.plotting.{path.stem}")
+    for name in PUBLIC["sbnn.plotting"].split():
+        assert callable(getattr(importlib.import_module("sbnn.plotting"), name)), name

@@ -144,7 +144,7 @@ def check_files(names: Iterable[str] = (), path=None) -> list[FileState]:
     """
     names = list(names)
     _require_known(names)
-    listed = [file for name in names for file in ((name,) if name in FILES else _all_files(name))] or FILES
+    listed = [file for name in names for file in ((name,) if name in FILES else _all_files(name))] if names else FILES
     places = search_places(None if path is None else Path(path).expanduser())
     states = []
     for name in dict.fromkeys(listed):

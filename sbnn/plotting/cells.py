@@ -11,6 +11,7 @@ from sbnn.plotting.common import WIDTH
 PALETTES = ("published", "colorblind")
 SHAPES = "os^DvXP*"  # eight, and seven colours: 56 pairs before one repeats
 MOST_GROUPS = 24  # in a legend
+MOST_SHAPES = 5000  # cells drawn one by one in a PDF; more are an image, which is then smaller
 
 
 def looks(record, palette="published", by="family"):
@@ -63,10 +64,14 @@ def draw_cells(ax, xy, colors, markers, size):
         Area of a dot, in square points.
     """
     order = np.random.default_rng(0).permutation(len(xy))
-    dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, rasterized=True)
+    kinds = np.unique(markers)
+    dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=kinds[0], rasterized=len(xy) > MOST_SHAPES)
+    if len(kinds) == 1:
+        return dots
     # A path of its own for each cell: a collection for each shape would put one group above the other.
-    paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in np.unique(markers)}
+    paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in kinds}
     dots.set_paths([paths[m] for m in markers[order]])
+    dots.set_rasterized(True)  # a PDF would define each of them anew
     return dots
 
 

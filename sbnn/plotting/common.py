@@ -8,11 +8,12 @@ import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from sbnn.plotting.png import in_few_colors
 from sbnn.results import write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
-RASTER_DPI = 300  # of the rasterised parts of a PDF
+RASTER_DPI = 200  # of the rasterised parts of a PDF
 
 
 def style():
@@ -32,7 +33,7 @@ def styled(function):
 
 
 def save_figure(figure, path_stem):
-    """Write a figure as PDF (text as text) and PNG; the same figure gives the same bytes.
+    """Write a figure as PDF (text as text) and PNG (256 colours); the same figure gives the same bytes.
 
     Parameters
     ----------
@@ -58,7 +59,8 @@ def save_figure(figure, path_stem):
         ):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, **options)
-            contents[Path(f"{path_stem}.{ending}")] = buffer.getvalue()
+            content = buffer.getvalue()
+            contents[Path(f"{path_stem}.{ending}")] = in_few_colors(content) if ending == "png" else content
     for path, content in contents.items():
         write_atomically(content, path)
     return list(contents)

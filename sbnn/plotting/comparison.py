@@ -69,9 +69,10 @@ def bottleneck_comparison(network, srrr, ridge=None, published=None, group_lasso
     if not wanted:
         raise ValueError(f"n_components: the record has no network of the widths {n_components}, only {known}")
     chosen = [g for width in wanted for g in network.points(group_lasso=strength, n_components=width)]
-    pretrained = [g for g in chosen if network.parameter(g, "pretraining")]
+    meant = [g for g in chosen if network.parameter(g, "pretraining")]
     # Of a width that is there with and without pretraining, the pretrained network stands for it.
-    widths = {network.parameter(g, "n_components"): g for g in sorted(chosen, key=lambda g: g in pretrained)}
+    widths = {network.parameter(g, "n_components"): g for g in sorted(chosen, key=lambda g: g in meant)}
+    pretrained = [g for g in meant if reading.pretrained_folds(network, g)]
     colors = {width: PALETTE[i % len(PALETTE)] for i, width in enumerate(sorted(widths))}
 
     figure = new_figure(2.6)
@@ -163,10 +164,11 @@ def _draw_cross_entropy(ax, network, points, colors):
 
 
 def _draw_training(ax, network, points, colors, srrr):
-    variants = {bool(network.parameter(g, "pretraining")) for g in points}
+    pretrained = [g for g in points if network.parameter(g, "pretraining")]
+    both = 0 < len(pretrained) < len(points)
     curves = []
     for point in points:
-        dashed = len(variants) == 2 and not network.parameter(point, "pretraining")
+        dashed = both and point not in pretrained
         color = colors[network.parameter(point, "n_components")]
         values = reading.curve(network, point, "eval_r2")
         # One band per colour: four would hide each other.
@@ -177,8 +179,10 @@ def _draw_training(ax, network, points, colors, srrr):
         name_level(ax, value, f"sRRR\nrank {rank}", shade)
     mark_stages(ax, network, points[0])
     limit_r2(ax, curves, [value for value, _ in lines])
-    if len(variants) == 2:
-        _explain_lines(ax, "pretrained (± SD)", "straight")
+    if both:
+        few = min(reading.pretrained_folds(network, g) for g in pretrained)
+        some = f" in {few} of {n_folds} folds" if few < (n_folds := len(network.test_r2)) else ""
+        _explain_lines(ax, f"pretrained{some} (± SD)", "straight")
 
 
 def _explain_lines(ax, solid, dashed):

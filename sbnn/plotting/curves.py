@@ -114,7 +114,8 @@ def draw_epochs(ax, curves, color, band=True, **options):
     -------
     mean, spread : ndarray, shape (epochs,)
     """
-    mean, spread = reading.mean_sd(curves)
+    curves = np.ma.masked_invalid(curves)  # where some folds did not train, the others
+    mean, spread = curves.mean(0).filled(np.nan), curves.std(0, ddof=min(1, len(curves) - 1)).filled(0)
     epochs = np.arange(1, len(mean) + 1)
     ax.plot(epochs, mean, color=color, zorder=3, marker="." if len(mean) < 8 else None, **options)
     if band and spread.any():
@@ -201,7 +202,7 @@ def _draw_norms(ax, network, shades):
     for point, shade in shades.items():
         norms = -np.sort(-network.gene_norms[:, point].astype(float), axis=1)
         mean = np.exp(np.log(np.maximum(norms, 1e-30)).mean(0))  # the mean that a log axis shows
-        ax.plot(np.arange(1, len(mean) + 1), mean, color=shade)
+        ax.plot(np.arange(1, len(mean) + 1), mean, color=shade, marker="." if len(mean) < 8 else None)
         largest, smallest = max(largest, mean[0]), min(smallest, mean[-1])
     n_genes = reading.gene_target(network)
     ax.set(yscale="log", xlim=(0, network.gene_norms.shape[2]), xlabel="genes, sorted", ylabel="weight norm of a gene")

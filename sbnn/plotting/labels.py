@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.transforms import Bbox
-from sklearn.isotonic import isotonic_regression
+from scipy.optimize import isotonic_regression
 
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
 
@@ -48,7 +48,7 @@ def _settle_levels(ax, texts, renderer):
     offsets = np.concatenate([[0], np.cumsum((heights[1:] + heights[:-1]) / 2)])
     frame = ax.get_window_extent(renderer)
     low, high = frame.y0 + heights[0] / 2, frame.y1 - heights[-1] / 2 - offsets[-1]
-    places = isotonic_regression(levels - offsets, y_min=low, y_max=max(low, high)) + offsets
+    places = isotonic_regression(levels - offsets).x.clip(low, max(low, high)) + offsets
     to_axes = ax.transAxes.inverted()
     for text, level, place in zip(texts, levels, places, strict=True):
         x = text.get_position()[0]

@@ -197,9 +197,8 @@ def _draw_half(figure, bottom, record, genes, features, title, letter, palette):
     xy = map_coordinates(record)
     triangles = map_triangles(xy)
     block, side = 3 * MAP + 2 * GAP, 3 * MAP + 2 * TITLE
-    # All maps in one pair of axes in inches, which becomes one image in the PDF.
+    # All maps in one pair of axes in inches.
     maps = place_panel(figure, 0, bottom, WIDTH, HALF, ((0, WIDTH), (0, HALF)))
-    maps.set_rasterized(True)
     for left, values, chosen, names, slant, heading in (
         (MARGIN, record.predicted_expression, genes, record.kept_genes, "italic", "predicted expression"),
         (WIDTH - MARGIN - block, record.predictions, features, record.feature_names, "normal", "predicted features"),

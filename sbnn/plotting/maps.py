@@ -1,14 +1,19 @@
 """A map of the cells: where each stands, the outline of the cloud, and what a model predicts at each place."""
 
 import numpy as np
+from matplotlib import colormaps, rcParams
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
-from matplotlib.tri import Triangulation
+from matplotlib.tri import LinearTriInterpolator, Triangulation
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from sbnn.plotting.common import RASTER_DPI
+
+FINER = 3  # points looked up along a side of a pixel, so that outlines are smooth
+STEPS = 64  # of the colour range: a PDF keeps an image of few colours as a palette, in a third of the space
 LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they compare
 
 
@@ -63,7 +68,7 @@ def map_triangles(xy, stretch=0.85):
     Returns
     -------
     matplotlib.tri.Triangulation or None
-        None if no triangle is left: too few cells, or all on one line.
+        None if no triangle is left, or some have no area: too few cells, or many on one line.
     """
     try:
         triangles = Triangulation(*xy.T)
@@ -77,6 +82,10 @@ def map_triangles(xy, stretch=0.85):
     if hidden.all():
         return None
     triangles.set_mask(hidden)
+    try:
+        triangles.get_trifinder()
+    except RuntimeError:  # triangles without an area, of cells on a line
+        return None
     return triangles
 
 
@@ -119,16 +128,41 @@ def draw_map(ax, corner, side, xy, triangles, values, limits=(-LIMIT, LIMIT)):
     limits : tuple of float
         Ends of the colour range.
     """
-    frame = Rectangle(corner, side, side, transform=ax.transData)
-    x, y = (corner + xy * side).T
     if triangles is None:
         draw_values(ax, corner, side, xy, values, limits)
         return
-    placed = Triangulation(x, y, triangles.triangles, triangles.mask)
-    steps = np.linspace(*limits, 41)
-    contours = ax.tricontourf(placed, values, levels=steps, extend="both", vmin=limits[0], vmax=limits[1])
-    contours.set(antialiased=True, edgecolor="face", linewidth=0.5)  # the edges close the seams of smooth drawing
-    contours.set_clip_path(frame)
+    (left, low), image = corner, map_image(triangles, values, round(side * RASTER_DPI), limits)
+    ax.imshow(image, extent=(left, left + side, low, low + side), aspect="auto", interpolation="none")
+
+
+def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
+    """Paint a value over the triangles, linearly interpolated between their corners, as an image of few colours.
+
+    Parameters
+    ----------
+    triangles : Triangulation
+        In the coordinates of the map; the image shows 0 to 1.
+    values : ndarray, shape (n,)
+    pixels : int
+        Of a side of the image.
+    limits : tuple of float
+        Ends of the colour range.
+
+    Returns
+    -------
+    ndarray of uint8, shape (pixels, pixels, 4)
+        Red, green, blue and opacity, from the top; pixels on the outline are as opaque as they are covered.
+    """
+    fine = (np.arange(pixels * FINER) + 0.5) / (pixels * FINER)
+    found = LinearTriInterpolator(triangles, values)(*np.meshgrid(fine, fine[::-1]))
+    inside = ~np.ma.getmaskarray(found)
+    blocks = (pixels, FINER, pixels, FINER)
+    covered = inside.reshape(blocks).sum((1, 3))
+    mean = np.where(inside, found.data, 0).reshape(blocks).sum((1, 3)) / np.maximum(covered, 1)
+    image = colormaps[rcParams["image.cmap"]].resampled(STEPS)(Normalize(*limits, clip=True)(mean), bytes=True)
+    image[..., 3] = np.round(255 * covered / FINER**2)
+    image[covered == 0] = 0
+    return image
 
 
 def draw_values(ax, corner, side, xy, values, limits=(-LIMIT, LIMIT)):

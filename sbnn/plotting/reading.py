@@ -68,11 +68,17 @@ def mean_sd(values):
 
 
 def regression_stages(record, point):
-    """First epoch and name of each stage after the pretraining, epochs counted from 1 without it."""
-    table = record.history[point][0]
-    stages = table["stage"][~table["stage"].isin(NOT_REGRESSION)].to_numpy()
-    starts = np.flatnonzero(np.r_[True, stages[1:] != stages[:-1]])
-    return [(int(start) + 1, stages[start]) for start in starts], len(stages)
+    """First epoch and name of each stage after the pretraining, epochs counted from 1 without it.
+
+    Of folds with other stages, those of a fold with most of them, at their places in `curve`.
+    """
+    tables = _epochs(record, point)
+    places, n_epochs = _aligned(tables)
+    names = [table["stage"].to_numpy() for table in tables]
+    changes = [np.flatnonzero(_begins(stages)) for stages in names]
+    # Of as many stages those of a network that was pretrained: with few cells some folds do without.
+    most = max(range(len(tables)), key=lambda fold: (len(changes[fold]), "straight" not in names[fold]))
+    return [(int(places[most][start]) + 1, names[most][start]) for start in changes[most]], n_epochs
 
 
 def curve(record, point, column, stage=None):
@@ -91,12 +97,50 @@ def curve(record, point, column, stage=None):
     Returns
     -------
     ndarray, shape (folds, epochs)
+        Folds without the stage are left out. Where folds trained for numbers of epochs that differ, the stages that
+        all of them share begin at one place, and NaN fills the gaps.
     """
-    rows = []
-    for table in record.history[point]:
-        chosen = ~table["stage"].isin(NOT_REGRESSION) if stage is None else table["stage"] == stage
-        rows.append(table.loc[chosen, column].to_numpy(float))
-    return np.array(rows)
+    tables = _epochs(record, point, stage)
+    places, n_epochs = _aligned(tables)
+    curves = np.full((len(tables), n_epochs), np.nan)
+    for row, own, table in zip(curves, places, tables, strict=True):
+        row[own] = table[column]
+    return curves
+
+
+def pretrained_folds(record, point):
+    """In how many folds of a grid point the network was pretrained: few cells make too few clusters."""
+    return sum((table["stage"] == "pretraining").any() for table in record.history[point])
+
+
+def _epochs(record, point, stage=None):
+    """History of a stage, or of the regression, in the folds that have any."""
+    tables = record.history[point]
+    tables = [t[~t["stage"].isin(NOT_REGRESSION) if stage is None else t["stage"] == stage] for t in tables]
+    return [table for table in tables if len(table)]
+
+
+def _begins(stages):
+    """Whether each epoch is the first of its stage."""
+    return np.r_[True, stages[1:] != stages[:-1]]
+
+
+def _aligned(tables):
+    """Place of each row of each table on an axis on which the stages that all tables share begin together.
+
+    Returns
+    -------
+    places : list of ndarray of int
+    n_places : int
+    """
+    names = [table["stage"].to_numpy() for table in tables]
+    shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)] if names else []
+    # A part is a shared stage with what follows it; the part before the first of them may be empty.
+    parts = [np.cumsum(np.isin(stages, shared) & _begins(stages)) for stages in names]
+    lengths = np.max([np.bincount(part, minlength=len(shared) + 1) for part in parts], axis=0, initial=0)
+    starts = np.cumsum(lengths) - lengths
+    places = [starts[part] + np.arange(len(part)) - np.searchsorted(part, part) for part in parts]
+    return places, int(lengths.sum())
 
 
 def gene_target(record):
@@ -132,7 +176,9 @@ def model(entry, argument, n_genes):
     if len(among) > 1 and "n_selected" in record.values:
         away = np.abs(record.n_selected.mean(0) - n_genes)
         nearest_away = away[record.nearest_in_genes(n_genes, **params)]
-        among = [g for g in among if away[g] == nearest_away]  # equally near ones are other models
+        among = [g for g in among if away[g] == nearest_away]
+        if all(record.params[g] | {"alpha": None} == record.params[among[0]] | {"alpha": None} for g in among):
+            among = among[:1]  # penalties of a path that keep as many genes: the first, as in the tables
     if len(among) != 1:
         raise ValueError(
             f"{argument}: expected the parameters of one grid point, {params} leave {len(among)} of "

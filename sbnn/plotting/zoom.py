@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.data.paired import PairedData
 from sbnn.plotting.cells import draw_cells, draw_legend, looks
 from sbnn.plotting.colors import families_of, family_table
 from sbnn.plotting.common import WIDTH, new_figure, styled
@@ -117,7 +116,7 @@ def _window(xy, own):
 def _marker(record, family, own, gene, data):
     """Name, style, values, what they are, and whether they are predictions, of the marker gene."""
     kept = np.asarray(record.kept_genes).tolist()
-    if not isinstance(data, PairedData | None):
+    if data is not None and not all(hasattr(data, name) for name in ("X", "gene_names", "sha256")):
         raise TypeError(f"data: expected PairedData, got {type(data).__name__}")
     measured = [] if data is None else data.gene_names.tolist()
     if data is not None and data.sha256 != record.sha256:

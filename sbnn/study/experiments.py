@@ -40,8 +40,8 @@ ALPHAS = [float(f"{2 * 0.9**k:.3g}") for k in range(36)]  # of sRRR, dense enoug
 LEAK = "scaled_over_all_cells"  # ending of the experiments that repeat the published scaling
 THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # where published numbers are those of folds of a third of the cells
 FAST = {"hidden_layers": (32, 16), "epochs": (2, 3, 3, 4)}  # enough to see that everything runs
-# Experiments on other cells, genes or noise than those of the data set; the name of the data set is theirs too.
-OWN_DATA = ("gene-selection", "interpretation", "noise")
+# Experiments on other genes or noise than those of the data set; the name of the data set is theirs too.
+OWN_DATA = ("gene-selection", "noise")
 COUNTS_OF = {
     "scala": "scala_34c_counts"
 }  # data set -> that with the counts its genes are selected on, see `all_counts`
@@ -129,6 +129,14 @@ def _of_the_same_data(one, other):
     if "gene-selection" in experiments:
         return COUNTS_OF.get(one.dataset, one.dataset) == COUNTS_OF.get(other.dataset, other.dataset)
     return one.dataset == other.dataset and (one.sha256 == other.sha256 or not experiments.isdisjoint(OWN_DATA))
+
+
+def _load_for(data, path):
+    """A record that further work starts from; an error if it is of other data."""
+    record = load(path)
+    if (record.dataset, record.sha256) != (data.name, data.sha256):
+        raise ValueError(f"{path} is of other data than the {data.name!r} that is given; compute it anew first")
+    return record
 
 
 def network(data, fast=False, **params):
@@ -275,7 +283,7 @@ def run_full_fits(data, folder, *, fast=False, fresh=False):
     dict of str to Record
     """
     folder = Path(folder)
-    selection = load(folder / "cv_srrr.pickle")
+    selection = _load_for(data, folder / "cv_srrr.pickle")
     models = {f"fit_network_{d}d": network(data, fast, n_components=d, reconstruct=True) for d in (2, 64)}
     for d in (2, 64):
         models[f"fit_default_{d}d"] = network(data, fast, protocol="distilled", n_components=d, reconstruct=True)
@@ -336,7 +344,7 @@ def run_interpretation(data, folder, *, fast=False, fresh=False):
         From `sbnn.interpret`, scaled by the training cells; the column ``stability`` of its table is the frequency over
         halves of the cells.
     """
-    stability = selection_table(load(Path(folder) / "halves_default.pickle"))
+    stability = selection_table(_load_for(data, Path(folder) / "halves_default.pickle"))
     model = network(data, fast, protocol="distilled")
     wanted = Record("interpretation", data.name, data.sha256, [{}], SEED)
     wanted.settings = {

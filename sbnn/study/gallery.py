@@ -1,23 +1,21 @@
 """All figures of a data set, by name, from whatever results there are: what the notebook and the command line draw."""
 
 import functools
+import warnings
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-
-from sbnn.data.labels import UNKNOWN
+from sbnn.data.labels import OKABE_ITO, UNKNOWN
 from sbnn.plotting.accuracy import accuracy_comparison
 from sbnn.plotting.colors import families_of
 from sbnn.plotting.common import save_figure
 from sbnn.plotting.comparison import bottleneck_comparison
-from sbnn.plotting.contact import contact_sheet
 from sbnn.plotting.curves import training_curves
 from sbnn.plotting.degradation import noise_degradation
 from sbnn.plotting.interpretation import effect_map
 from sbnn.plotting.latent import latent_panels
-from sbnn.plotting.overview import overview
 from sbnn.plotting.selection import gene_selection_curve
 from sbnn.plotting.stability import selection_frequencies
+from sbnn.plotting.summary import overview
 from sbnn.plotting.tsne import tsne_pair
 from sbnn.plotting.width import width_and_stability
 from sbnn.plotting.zoom import family_zoom
@@ -38,14 +36,28 @@ def gallery(records):
     name : str
         Of the file, without ending.
     figure : matplotlib.figure.Figure
+
+    Warns
+    -----
+    UserWarning
+        If a figure cannot be drawn, with its name and the reason; the others are.
     """
-    for name, needed, draw in _figures(records):
-        if all(record in records for record in needed):
-            yield name, draw(*(records[record] for record in needed))
+    for name, needed, draw in _with_results(records):
+        try:
+            figure = draw(*(records[record] for record in needed))
+        except Exception as error:  # whatever it is, the other figures can do without this one
+            _warn(name, error)
+            continue
+        yield name, figure
+
+
+def figure_names(records):
+    """Names of the figures of which the results are there, in the order in which `gallery` draws them."""
+    return [name for name, *_ in _with_results(records)]
 
 
 def draw_all(records, folder):
-    """Draw and save all figures, and a contact sheet of them.
+    """Draw and save all figures.
 
     Parameters
     ----------
@@ -55,15 +67,41 @@ def draw_all(records, folder):
     Returns
     -------
     list of Path
-        Of the PNG files.
+        Of the PNG files. Those of `figure_names` that are not among them could not be drawn.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
+
+    Warns
+    -----
+    UserWarning
+        As in `gallery`.
     """
-    folder, paths = Path(folder), []
+    paths = []
     for name, figure in gallery(records):
-        save_figure(figure, folder / name)
-        plt.close(figure)
-        paths.append(folder / f"{name}.png")
-    save_figure(contact_sheet(paths), folder / "contact_sheet")
-    return [*paths, folder / "contact_sheet.png"]
+        path = Path(folder) / f"{name}.png"
+        try:
+            save_figure(figure, path.with_suffix(""))
+        except OSError:
+            raise
+        except Exception as error:  # as in `gallery`: some texts are read when they are drawn only
+            _warn(name, error)
+            continue
+        paths.append(path)
+    return paths
+
+
+def _warn(name, error):
+    reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    warnings.warn(f"{name} could not be drawn: {reason}", stacklevel=3)
+
+
+def _with_results(records):
+    for name, needed, draw in _figures(records):
+        if all(record in records for record in needed):
+            yield name, needed, draw
 
 
 def _figures(records):
@@ -73,7 +111,7 @@ def _figures(records):
     dataset = next(iter(records.values())).dataset
     known = published.comparable(records[network]) if network in records else None
     compared = ["cv_default", "cv_network", "cv_srrr", "cv_ridge"]
-    ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda n: records[n].latent.shape[1])
+    ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda name: (len(name), name))
     yield "overview", ["fit_default_2d"], overview
     yield (
         "figure1_training_curves",
@@ -87,9 +125,11 @@ def _figures(records):
     )
     yield "figure3_latent_network", ["fit_network_2d", "fit_network_64d"], latent_panels
     yield "figure3_latent_default", ["fit_default_2d", "fit_default_64d"], latent_panels
-    yield "figure3_latent_default_colorblind", ["fit_default_2d", "fit_default_64d"], _safe(latent_panels)
+    if len(_families(records)) > len(OKABE_ITO):  # up to so many can be told apart in the usual colours
+        safe = functools.partial(latent_panels, palette="colorblind")
+        yield "figure3_latent_default_colorblind", ["fit_default_2d", "fit_default_64d"], safe
     yield "figure3_latent_srrr", ranks or ["fit_srrr"], latent_panels
-    if _has_families(records):
+    if len(_families(records)) > 1:  # one of which can be shown from near
         yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], family_zoom
     yield (
         "figure6_width_and_stability",
@@ -98,7 +138,6 @@ def _figures(records):
     )
     tsne = functools.partial(tsne_pair, titles=("transcriptome", _second_measurement(dataset)))
     yield "figure7_tsne", ["tsne"], tsne
-    yield "figure7_tsne_colorblind", ["tsne"], _safe(tsne)
     yield "figure8_gene_selection", ["gene_selection"], gene_selection_curve
     yield "accuracy", compared, lambda *r: accuracy_comparison(_models(*r), n_genes=N_GENES)
     yield "stability_selection", ["halves_default"], selection_frequencies
@@ -112,14 +151,10 @@ def _second_measurement(dataset):
     return "electrophysiology" if dataset.startswith(("scala", "gouwens")) else "outputs"
 
 
-def _has_families(records):
-    """Whether there are families, or types, one of which can be shown from near."""
-    fit = records.get("fit_network_2d")
-    return fit is not None and len(set(families_of(fit)) - {UNKNOWN}) > 1
-
-
-def _safe(draw):
-    return lambda *records: draw(*records, palette="colorblind")
+def _families(records):
+    """Families, or types, of the cells of the maps, as far as they are known."""
+    fits = [records[name] for name in ("fit_default_2d", "fit_network_2d") if name in records]
+    return {family for fit in fits if "labels" in fit.values for family in families_of(fit)} - {UNKNOWN}
 
 
 def _models(default, network, srrr, ridge):

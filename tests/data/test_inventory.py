@@ -27,6 +27,8 @@ def test_command_checks(small_scala, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:2]] == ["ok", "corrupt"] and "is truncated: expected" in lines[1]
     assert len(lines) == len(FILES)
+    assert inventory.main(["check", "simulated", "--path", str(folder)]) == 0, "which is made of no files"
+    assert capsys.readouterr().out == ""
 
 
 def test_command_fails_with_a_message(alone, monkeypatch, capsys):

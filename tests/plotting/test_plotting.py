@@ -1,5 +1,7 @@
 """Figures from small made-up records: what is drawn is what the record holds, and no label hides another."""
 
+import io
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -15,11 +17,14 @@ from made_up import (
     selection_record,
     words,
 )
+from matplotlib import colormaps
 from matplotlib.colors import to_hex
+from matplotlib.tri import Triangulation
+from PIL import Image
 
 from sbnn import plotting, results
 from sbnn.plotting.labels import place_names
-from sbnn.plotting.maps import map_triangles
+from sbnn.plotting.maps import map_image, map_triangles
 
 # -- training curves ---------------------------------------------------------------------------------------------------
 
@@ -169,11 +174,11 @@ def test_latent_panels_choose_genes_and_features():
     cells = [c for ax in figure.axes for c in ax.collections if len(c.get_offsets()) == 90]
     drawn = {to_hex(color) for c in cells for color in c.get_facecolors()}
     assert drawn == {color.lower() for color in top.colors.values()}
-    maps = [
-        c for ax in figure.axes for c in ax.collections if c.get_cmap().name == "inferno" and c.get_array() is not None
-    ]
-    assert len(maps) >= 2 * 13
-    assert {c.get_clim() for c in maps} == {(-2.0, 2.0)}  # the same range in all maps
+    maps = [image.get_array() for ax in figure.axes for image in ax.images if len(image.get_array()) > 100]
+    assert len(maps) == 2 * 13
+    for image, gene in zip(maps, range(11, 2, -1), strict=False):
+        level = (top.predicted_expression[0, gene] + 2) / 4  # z-scores from -2 to 2, the same range in all maps
+        assert np.abs(image[image[..., 3] > 0][:, :3] / 255 - colormaps["inferno"](level)[:3]).max() < 0.06
 
 
 def test_latent_panels_of_the_callers_choice():
@@ -244,6 +249,23 @@ def test_overview_lists_the_genes_and_outputs_in_order_of_importance():
 @pytest.mark.parametrize("record", [fit_record(n=8, n_genes=2), fit_record(width=1), fit_record(16, norms=False)])
 def test_overview_of_any_record(record):
     assert_tidy(plotting.overview(record))
+
+
+def test_a_map_shows_the_values_between_the_cells_in_few_colours():
+    rng = np.random.default_rng(0)
+    xy = np.vstack([[[0, 0], [0, 1], [1, 0], [1, 1]], rng.uniform(size=(400, 2))]) * [0.5, 1]
+    outline = Triangulation(*xy.T)
+    with plotting.style():
+        image = map_image(outline, 8 * xy[:, 0] - 2, 60)  # from -2 at the left to 2 in the middle
+        upwards = map_image(outline, 4 * xy[:, 1] - 2, 60)[:, 10, :3].astype(int).sum(1)
+        narrow = map_image(Triangulation(*(0.95 * xy).T), xy[:, 0], 20)
+    assert image.shape == (60, 60, 4)
+    assert (image[:, :30, 3] == 255).all() and (image[:, 30:] == 0).all()  # nothing where there are no cells
+    across = colormaps["inferno"]((np.arange(30) + 0.5) / 30)[:, :3]
+    np.testing.assert_allclose(image[:, :30, :3] / 255, np.broadcast_to(across, (60, 30, 3)), atol=0.04)
+    assert len(np.unique(image[..., :3].reshape(-1, 3), axis=0)) <= 65
+    assert upwards[0] > 2 * upwards[-1]  # the first row is the top
+    assert 0 < narrow[10, 9, 3] < 255  # half covered: the outline is smooth
 
 
 def test_map_has_the_outline_of_the_cloud():
@@ -335,6 +357,23 @@ def test_the_same_record_gives_the_same_bytes_whatever_the_users_style(name, tmp
     pdf = first[0].read_bytes()
     assert b"CreationDate" not in pdf and b"/FontFile2" in pdf and b"/Type3" not in pdf  # TrueType: text stays text
     assert all(10_000 < path.stat().st_size < 1_500_000 for path in first)
+
+
+def test_figures_are_kept_in_few_colours_and_types_in_their_own(tmp_path):
+    record = fit_record(n=600)
+    pdf, png = plotting.save_figure(plotting.latent_panels(record), tmp_path / "maps")
+    with Image.open(png) as image:
+        assert image.mode == "P"
+        pixels = image.convert("RGB")
+    found = {"#{:02X}{:02X}{:02X}".format(*color) for _, color in pixels.getcolors()}
+    assert {"#FFFFFF", *record.colors.values()} <= found
+    assert pdf.read_bytes().count(b"/Indexed") >= 13  # a map each
+    full = io.BytesIO()
+    with plotting.style():
+        plotting.latent_panels(record).savefig(full, dpi=200)
+    difference = np.abs(np.asarray(Image.open(full).convert("RGB"), int) - np.asarray(pixels, int))
+    assert difference.mean() < 1.5 and difference.max() < 64  # of 255
+    assert png.stat().st_size < 0.5 * len(full.getvalue())
 
 
 def test_figures_survive_a_round_trip_of_the_record(tmp_path):

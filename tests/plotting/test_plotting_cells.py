@@ -1,4 +1,4 @@
-"""Figures of the cells: the zoom on a family, t-SNE of both modalities, colours for any vision, all on one page."""
+"""Figures of the cells: the zoom on a family, t-SNE of both modalities, colours for any vision."""
 
 import re
 from pathlib import Path
@@ -6,10 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import assert_tidy, drawn_texts, fit_record, network_record, other_data, words
+from made_up import assert_tidy, fit_record, network_record, other_data, words
 from matplotlib.colors import to_hex
-from matplotlib.image import imread
-from PIL import Image
 
 from sbnn import plotting
 from sbnn.data.labels import GREY, OKABE_ITO
@@ -251,59 +249,3 @@ def test_every_map_of_cells_has_a_colorblind_companion(draw):
     cells = scattered(figure, 90)[0]
     assert {to_hex(color) for color in cells.get_facecolors()} == {color.lower() for color in OKABE_ITO[:3]}
     assert len({path.vertices.tobytes() for path in cells.get_paths()}) == 3  # a shape for each family
-
-
-# -- all on one page ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def folder(tmp_path):
-    long = "figure2_a_rather_long_name_of_a_figure_of_everything"
-    sizes = {"figure10_z": (300, 900), long: (1400, 400), "figure1_a": (800, 600), "contact_sheet": (100, 100)}
-    for name, size in sizes.items():
-        Image.new("RGB", size, (200, 30, 30)).save(tmp_path / f"{name}.png")
-    return tmp_path
-
-
-def test_contact_sheet_shows_every_figure_in_order_with_its_name(folder, tmp_path):
-    figure = plotting.contact_sheet(folder, title="made up")
-    assert_tidy(figure)
-    names = [text.get_text() for text in drawn_texts(figure)]
-    assert (
-        names[:2] == ["made up", "figure1 a"] and names[2].startswith("figure2 a rather") and names[3] == "figure10 z"
-    )
-    shapes = [ax.get_window_extent() for ax in figure.axes]
-    for shape, proportion in zip(shapes, (600 / 800, 400 / 1400, 3), strict=True):
-        assert shape.height / shape.width == pytest.approx(proportion, rel=0.02)
-    boxes = [ax.get_position() for ax in figure.axes]
-    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-    pdf, png = plotting.save_figure(figure, folder / "contact_sheet")
-    assert pdf.stat().st_size < 200_000 and np.ptp(imread(png)) > 0
-
-
-@pytest.mark.parametrize("n", [1, 2, 5, 13])
-def test_contact_sheet_of_any_number(n, folder):
-    figure = plotting.contact_sheet([folder / "figure1_a.png"] * n)
-    assert_tidy(figure)
-    assert len(figure.axes) == n
-
-
-def test_contact_sheet_names_what_is_missing(folder, tmp_path):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"source: no figures \(\*.png\) in .*empty"):
-        plotting.contact_sheet(tmp_path / "empty")
-    with pytest.raises(FileNotFoundError, match="nothing.png"):
-        plotting.contact_sheet([folder / "nothing.png"])
-    with pytest.raises(FileNotFoundError, match="expected PNG files, got 0"):
-        plotting.contact_sheet([])
-    (folder / "broken.png").write_text("not an image")
-    with pytest.raises(ValueError, match="broken.png is not an image"):
-        plotting.contact_sheet(folder)
-
-
-def test_a_family_is_shown_from_near_only_where_there_are_some():
-    records = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)}
-    assert "figure4_family_zoom" in dict(plotting.gallery(records))
-    for record in records.values():
-        record.labels[:] = "unknown"
-    assert "figure4_family_zoom" not in dict(plotting.gallery(records))

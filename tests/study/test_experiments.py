@@ -53,7 +53,7 @@ def folder(tmp_path):
         ("cv_ridge", "cross-validation", "ab"),
         ("fit", "fit", "ab"),
         ("gene_selection", "gene-selection", "counts"),
-        ("interpretation", "interpretation", "held out"),
+        ("interpretation", "interpretation", "ab"),
         ("noise", "noise", ""),
     ]:
         save(Record(experiment, "mine", sha256, [{}], values=kept), tmp_path / f"{name}.pickle")
@@ -78,6 +78,7 @@ def test_results_of_one_data_set_are_loaded_together(folder):
         ("gene_selection", "gene-selection", "other", "ab"),
         ("noise", "noise", "simulated", ""),
         ("interpretation", "interpretation", "other", "ab"),
+        ("interpretation", "interpretation", "mine", "cd"),
     ],
 )
 def test_results_of_other_data_in_the_folder_are_refused(folder, name, experiment, dataset, sha256):

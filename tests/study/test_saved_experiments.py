@@ -1,6 +1,7 @@
 """Experiments are told by held-out cells, and saved ones are taken for the same question only."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -44,8 +45,20 @@ def test_an_interpretation_of_other_data_is_not_taken(data, folder, monkeypatch)
     monkeypatch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
     experiments.run_interpretation(data, folder, fast=True)
     other = dataclasses.replace(data, Y=data.Y[::-1].copy())
-    with pytest.raises(ValueError, match="interpretation.pickle holds another interpretation .* another data; give"):
+    with pytest.raises(ValueError, match="halves_default.pickle is of other data"):
         experiments.run_interpretation(other, folder, fast=True)
+    of_others = folder / "of others"
+    of_others.mkdir()
+    stability_selection(
+        SparseReducedRankRegression(rank=2, alpha=0.2),
+        other,
+        2,
+        results=of_others / "halves_default.pickle",
+        verbose=False,
+    )
+    shutil.copy(folder / "interpretation.pickle", of_others)
+    with pytest.raises(ValueError, match="interpretation.pickle holds another interpretation .* another data"):
+        experiments.run_interpretation(other, of_others, fast=True)
     stability_selection(
         SparseReducedRankRegression(rank=2, alpha=0.2), data, 3, results=folder / "halves_default.pickle", verbose=False
     )

@@ -197,7 +197,7 @@ def test_new_cells_are_clipped_to_the_range_of_the_training_cells(simulated):
 
 def test_augmented_cells_mix_two_cells():
     x = torch.arange(12.0).reshape(3, 4) * 1000
-    made = distilled.augment(x, torch.Generator().manual_seed(0), DistilledSettings(n_augmented=2000))
+    made = distilled.augment(x, torch.Generator().manual_seed(0), DistilledSettings(n_augmented=2000), 0.15)
     columns = (made % 4000 / 1000).round()
     sources = ((made - torch.arange(4) * 1000) / 4000).round()
     assert ((sources >= 0) & (sources <= 2)).all() and columns.shape == (2000, 4)

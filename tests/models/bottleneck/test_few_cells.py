@@ -142,6 +142,19 @@ def test_the_teacher_is_the_mean_of_trees_and_networks_that_saw_all_cells(data, 
     np.testing.assert_allclose(teacher.predict(x), (trees + networks) / 2, atol=1e-5)
 
 
+@pytest.mark.parametrize(("few", "swapped"), [(60, 0.5), (59, 0.15)])
+def test_made_cells_are_mixed_more(few, swapped, data, monkeypatch):
+    shares, augment = [], distilled.augment
+
+    def watched(x, generator, settings, share):
+        shares.append(share)
+        return augment(x, generator, settings, share)
+
+    monkeypatch.setattr(distilled, "augment", watched)
+    short(few_cells=few).fit(data.X[:60], data.Y[:60])
+    assert shares == [swapped]
+
+
 @pytest.mark.parametrize("n_outputs", [1, 8])
 def test_it_keeps_up_with_ridge_on_all_genes(n_outputs):
     """Ridge with inputs clipped to the training range, as the network's are; two draws of 60 cells."""

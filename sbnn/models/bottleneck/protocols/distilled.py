@@ -99,10 +99,11 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
         eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
 
     new = partial(BottleneckNetwork, len(kept), target.shape[1], activation="silu", generator=generator)
-    teacher = (few_cells.Teacher if len(x) <= distillation.few_cells else Teacher)(
+    few = len(x) <= distillation.few_cells
+    teacher = (few_cells.Teacher if few else Teacher)(
         partial(new, distillation.teacher_width, hidden_layers), x, target, random, generator, distillation
     )
-    augmented = augment(x, generator, distillation)
+    augmented = augment(x, generator, distillation, distillation.few_cells_swapped if few else distillation.swapped)
     network = new(settings.n_components, hidden_layers).to(x.device)
     history = train_with_noise(
         network, x, target, teacher.noise, generator, distillation,
@@ -254,7 +255,7 @@ def _weight_of_second(first, second, prior_cells):
     return (len(first) * min(max(best, 0.0), 1.0) + prior_cells / 2) / (len(first) + prior_cells)
 
 
-def augment(x, generator, distillation):
+def augment(x, generator, distillation, swapped):
     """Cells in which some genes were taken from another cell, with noise on top.
 
     Parameters
@@ -262,6 +263,8 @@ def augment(x, generator, distillation):
     x : tensor, shape (n_cells, k)
     generator : torch.Generator
     distillation : DistilledSettings
+    swapped : float
+        Share of the genes that are taken from another cell.
 
     Returns
     -------
@@ -270,6 +273,6 @@ def augment(x, generator, distillation):
     n = distillation.n_augmented
     first, second = (torch.randint(len(x), (n,), generator=generator).to(x.device) for _ in range(2))
     shape = (n, x.shape[1])
-    swapped = (torch.rand(shape, generator=generator) < distillation.swapped).to(x.device)
+    others = (torch.rand(shape, generator=generator) < swapped).to(x.device)
     noise = torch.randn(shape, generator=generator).to(x.device)
-    return torch.where(swapped, x[second], x[first]).add_(noise, alpha=distillation.augmentation_noise)
+    return torch.where(others, x[second], x[first]).add_(noise, alpha=distillation.augmentation_noise)

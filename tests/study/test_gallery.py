@@ -1,0 +1,126 @@
+"""Every figure of a data set is drawn, or says why not and leaves the others alone; small data take the same way."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import fit_record, linear_record, network_record, ridge_record, selection_record
+
+from sbnn import PairedData, cli, paper_folds, plotting, results, simulate_patchseq
+from sbnn.plotting import reading
+from sbnn.study import experiments
+from sbnn.study.gallery import draw_all, figure_names
+
+
+def made_up_records():
+    records = {"cv_network": network_record(), "cv_srrr": linear_record(), "cv_ridge": ridge_record()}
+    fits = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)}
+    return records | fits | {"gene_selection": selection_record()}
+
+
+def test_a_figure_that_fails_says_so_and_the_others_are_drawn(tmp_path):
+    records = made_up_records()
+    drawn = figure_names(records)
+    assert drawn[:2] == ["figure1_training_curves", "figure2_r2_vs_genes"] and len(drawn) == 5
+    del records["cv_network"].values["gene_norms"]  # a refusal: one sentence
+    records["gene_selection"].values["slope"] = None  # a failure that nobody foresaw
+    records["fit_default_2d"] = linear_record()  # of another kind than its name says
+    records["fit_srrr_rank2"] = linear_record()
+    with pytest.warns(UserWarning) as warned:
+        paths = draw_all(records, tmp_path)
+    assert [path.stem for path in paths] == drawn[1:-1] and all(path.exists() for path in paths)
+    assert [str(warning.message).split()[0] for warning in warned] == [
+        *("overview", "figure1_training_curves", "figure3_latent_srrr", "figure8_gene_selection")
+    ]
+    refused, failed = (str(warned[i].message) for i in (1, 3))
+    assert refused.startswith("figure1_training_curves could not be drawn: network: expected a cross-validation record")
+    assert failed.startswith("figure8_gene_selection could not be drawn: TypeError: ")
+    with pytest.warns(UserWarning):
+        assert [name for name, _ in plotting.gallery(records)] == drawn[1:-1]
+
+
+def test_a_figure_whose_text_cannot_be_drawn_is_no_end_either(tmp_path):
+    records = {name: record for name, record in made_up_records().items() if not name.startswith("cv")}
+    records["fit_network_2d"].values["feature_names"][0] = r"$\no$"  # no formula
+    with pytest.warns(UserWarning, match="figure3_latent_network could not be drawn"):
+        assert "figure8_gene_selection" in [path.stem for path in draw_all(records, tmp_path)]
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(OSError, match="cannot write"):
+        draw_all(made_up_records(), tmp_path / "taken")
+
+
+def test_the_command_names_the_figures_that_failed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    records = made_up_records()
+    del records["cv_network"].values["gene_norms"]
+    for name, record in records.items():
+        results.save(record, tmp_path / "saved_models" / "mine" / f"{name}.pickle")
+    with pytest.warns(UserWarning, match="figure1_training_curves"):
+        assert cli.main(["figures", "mine"]) == 1
+    printed = capsys.readouterr()
+    assert "could not draw figure1_training_curves;" in printed.err
+    assert "figure8_gene_selection.png" in printed.out
+
+
+def test_a_family_is_shown_from_near_only_where_there_are_some():
+    records = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)}
+    assert "figure4_family_zoom" in figure_names(records)
+    for record in records.values():
+        record.labels[:] = "unknown"
+    assert "figure4_family_zoom" not in figure_names(records)
+
+
+@pytest.mark.parametrize(("n_families", "copied"), [(7, False), (8, True)])
+def test_safe_colours_where_there_are_too_many_families_for_the_usual_ones(n_families, copied):
+    records = {f"fit_default_{d}d": fit_record(width=d) for d in (2, 64)}
+    for record in records.values():
+        record.values["labels"] = pd.DataFrame({"family": [f"family {i % n_families}" for i in range(90)], "type": "t"})
+    assert ("figure3_latent_default_colorblind" in figure_names(records)) == copied
+
+
+# -- small data, from the measurements to the figures ------------------------------------------------------------------
+
+
+def cells_of_a_few_kinds():
+    """80 cells whose outputs form one large, one small and one tiny cluster.
+
+    The small one has eleven cells, two of which the first fold tests: it has too few left to pretrain on.
+    """
+    data = simulate_patchseq(80, 14, 4, n_true_genes=5, n_families=3, n_types=6, random_state=0)
+    (_, first), (_, second) = paper_folds(80)[:2]
+    others = np.setdiff1d(np.arange(80), np.concatenate([first, second]))
+    Y = np.random.default_rng(0).normal(size=(80, 4))
+    Y[[*first[:2], *others[:9]]] += [100, 0, 0, 0]
+    Y[others[9:14]] += [0, 1000, 0, 0]
+    names = data.gene_names, data.feature_names, data.cell_names
+    return PairedData(data.X, Y, *names, labels=data.labels, colors=data.colors, counts=data.counts, name="small")
+
+
+def twelve_cells():
+    return simulate_patchseq(12, 20, 3, n_true_genes=4, n_families=2, n_types=2, random_state=0)
+
+
+def one_gene():
+    return simulate_patchseq(80, 20, 3, n_true_genes=4, n_families=2, n_types=4, random_state=0).subset(genes=[0])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", [cells_of_a_few_kinds, twelve_cells, one_gene])
+def test_small_data_to_the_last_figure(make, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "WIDTHS", (2,))
+    monkeypatch.setattr(experiments, "FAST", experiments.FAST | {"hidden_layers": (8, 4)})
+    data, how = make(), {"fast": True}
+    records = experiments.run_cross_validations(data, tmp_path, verbose=False, **how)
+    if make is cells_of_a_few_kinds:
+        network = records["cv_network"]
+        assert reading.pretrained_folds(network, network.find(n_components=2, group_lasso=0.1, pretraining=True)) == 1
+    experiments.run_full_fits(data, tmp_path, **how)
+    experiments.run_stability(data, tmp_path, verbose=False, **how)
+    experiments.run_interpretation(data, tmp_path, **how)
+    records = experiments.load_records(tmp_path)
+    names = figure_names(records)
+    assert len(names) == 12
+    assert [path.stem for path in draw_all(records, tmp_path / "figures")] == names
