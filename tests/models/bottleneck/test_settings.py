@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from sbnn import DistilledSettings, LeaveOneOutRidge, ReducedRankRegression, SparseBottleneckRegressor
 from sbnn import SparseReducedRankRegression as SparseRRR
+from sbnn.evaluation.identity import version_of
 from sbnn.models.maps import TSNEMap
 
 SHORT = DistilledSettings(n_trees=5, n_augmented=300, steps_of_teachers=5, steps_of_student=20, few_cells=0)
@@ -123,13 +124,15 @@ def test_extreme_settings_train(noises, n, few_cells, data):
 
 def test_versions_of_the_algorithms():
     """They stand for what was computed: raise one together with the numbers, and say so in the protocol."""
-    versions = [
-        SparseBottleneckRegressor().algorithm_version,
-        SparseBottleneckRegressor(protocol="paper").algorithm_version,
-        SparseBottleneckRegressor(protocol="paper", pretraining=False).algorithm_version,
-        SparseBottleneckRegressor(pretraining=False).algorithm_version,
-        *(one().algorithm_version for one in (LeaveOneOutRidge, ReducedRankRegression, SparseRRR, TSNEMap)),
-    ]
-    assert versions == [1, 1, 2, 1, 1, 1, 1, 1]
+    models = {
+        "default": SparseBottleneckRegressor(),
+        "default that ignores the variant": SparseBottleneckRegressor(pretraining=False),
+        "paper": SparseBottleneckRegressor(protocol="paper"),
+        "straight": SparseBottleneckRegressor(protocol="paper", pretraining=False),
+        **{one.__name__: one() for one in (LeaveOneOutRidge, ReducedRankRegression, SparseRRR, TSNEMap)},
+    }
+    versions = {name: (version_of(model, 1000), version_of(model, 250)) for name, model in models.items()}
+    changed = {name: version for name, version in versions.items() if version != (1, 1)}
+    assert changed == {"default": (1, 2), "default that ignores the variant": (1, 2), "straight": (2, 2)}
     with pytest.raises(ValueError, match="protocol: 'papre' is unknown, expected one of"):
-        SparseBottleneckRegressor(protocol="papre").algorithm_version  # noqa: B018
+        version_of(SparseBottleneckRegressor(protocol="papre"), 1000)
