@@ -133,7 +133,8 @@ def _aligned(tables):
     places : list of ndarray of int
     n_places : int
     """
-    names = [table["stage"].to_numpy() for table in tables]
+    # A fold without pretraining has no frozen stage: its unfrozen one is as long as both.
+    names = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
     shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)] if names else []
     # A part is a shared stage with what follows it; the part before the first of them may be empty.
     parts = [np.cumsum(np.isin(stages, shared) & _begins(stages)) for stages in names]

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 
 from sbnn import ExpressionStream, LeaveOneOutRidge, PairedData, ReducedRankRegression, SparseBottleneckRegressor
 from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 from sbnn.models.maps import CanonicalCorrelationMap
 
 NETWORK = SparseBottleneckRegressor(
@@ -217,14 +219,12 @@ def test_large_sparse_input_stays_sparse(monkeypatch, rng, named):
     X = sparse.random(n, p, 0.01, format="csr", dtype="f4", rng=rng)
     Y = np.column_stack([X[:, j].toarray().ravel() for j in (0, 7)]) + 0.1 * rng.normal(size=(n, 2))
     X = anndata.AnnData(X, var=pd.DataFrame(index=[f"g{j}" for j in range(p)])) if named else X
-    monkeypatch.setattr("sbnn.models.bottleneck.protocols.distilled.MOST_CELLS", 200)
-    monkeypatch.setattr("sbnn.models.bottleneck.protocols.distilled.STEPS_OF_STUDENT", 20)
-    monkeypatch.setattr("sbnn.models.bottleneck.protocols.distilled.STEPS_OF_TEACHERS", 20)
+    few = DistilledSettings(most_cells=200, steps_of_student=20, steps_of_teachers=20)
     monkeypatch.setattr("sbnn.data.inputs.MOST_DENSE_VALUES", n * p - 1)
-    model = SparseBottleneckRegressor(n_genes=5, random_state=0)
+    model = SparseBottleneckRegressor(n_genes=5, distillation=few, random_state=0)
     dense = 4 * n * p
     assert peak(lambda: model.fit(X, Y)) < dense / 2
     assert peak(lambda: model.predict(X)) < dense / 10
     assert hasattr(model, "feature_names_in_") == named and model.support_.shape == (p,)
-    of_stream = SparseBottleneckRegressor(n_genes=5, random_state=0).fit(ExpressionStream(X), Y)
+    of_stream = clone(model).fit(ExpressionStream(X), Y)
     np.testing.assert_array_equal(of_stream.predict(X), model.predict(X))

@@ -56,6 +56,7 @@ def test_the_command_names_the_figures_that_failed(tmp_path, monkeypatch, capsys
     records = made_up_records()
     del records["cv_network"].values["gene_norms"]
     for name, record in records.items():
+        record.dataset, record.sha256 = "mine", "s"
         results.save(record, tmp_path / "saved_models" / "mine" / f"{name}.pickle")
     with pytest.warns(UserWarning, match="figure1_training_curves"):
         assert cli.main(["figures", "mine"]) == 1

@@ -53,7 +53,8 @@ def sealed(header, tensors):
 
 def without_checksum(header, tensors):
     """A file as it was written before there was a checksum."""
-    header = {name: value for name, value in header.items() if name != "sha256"} | {"format": "sbnn-model-2"}
+    header = {name: value for name, value in header.items() if name not in persistence.SINCE_CHECKSUM}
+    header["format"] = "sbnn-model-2"
     return save(tensors, {"sbnn": json.dumps(header)})
 
 
