@@ -18,6 +18,8 @@ _HEX_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 def check_matrix(values: Any, argument: str) -> np.ndarray:
     """Convert an array, a sparse matrix or a DataFrame to dense, C-contiguous float32 of two dimensions."""
+    if hasattr(values, "obs_names") or callable(getattr(values, "columns", None)):  # AnnData, MuData; a stream
+        raise TypeError(f"{argument} must be an array, a sparse matrix or a DataFrame, got {type(values).__name__}")
     if sparse.issparse(values):
         values = values.toarray()
     values = np.asarray(values)

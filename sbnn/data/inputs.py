@@ -1,5 +1,7 @@
 """The border: turns what users hand over (numpy, pandas, AnnData, PairedData, streams) into named matrices."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -8,10 +10,11 @@ from sklearn.utils.validation import check_array, validate_data
 from sbnn.data.checks import some
 from sbnn.data.paired import PairedData
 from sbnn.data.plausible import check_given_once, check_outliers, warn_of_raw_counts
-from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.preprocessing import log2p1, normalize_library_size, size_of_library
 from sbnn.data.readers.anndata import is_anndata, is_mudata, obsm_table
 from sbnn.data.streams import ExpressionStream
 
+COUNTS = "counts"  # layer of an AnnData
 MOST_DENSE_VALUES = 2**25  # that a sparse matrix is made dense for, 128 MiB in single precision
 WRAP_COUNTS = "log-transform it, or hand it over as ExpressionStream(X, counts=True)"
 
@@ -132,6 +135,8 @@ def check_values(X, Y, table, outputs):
 
 def library_size_of(X):
     """Library size to which expression is normalised, for a model to keep: None where X was not made of counts."""
+    if is_anndata(X) and COUNTS in X.layers and X.X is not None:
+        return size_of_library(X.X, X.layers[COUNTS])
     return X.library_size if isinstance(X, PairedData | ExpressionStream) else None
 
 
@@ -145,8 +150,8 @@ def new_cells(model, X, genes=None):
         where it was fitted to counts.
     X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
         In an AnnData, a PairedData and a stream, genes are found by name, in any order and among others. Counts of a
-        stream, and of a PairedData if the model was fitted to counts, are normalised to ``library_size_`` over the
-        genes of the model.
+        stream and, if the model was fitted to counts, of a PairedData and of an AnnData (``layers["counts"]``) are
+        normalised to ``library_size_`` over the genes of the model.
     genes : ndarray of int, optional
         Positions of the genes wanted, so that no others are made dense; all by default.
 
@@ -168,15 +173,26 @@ def new_cells(model, X, genes=None):
         return stream.columns(np.arange(stream.shape[1])[wanted]).astype(np.float64)
     if isinstance(X, PairedData):
         counted = size is not None and X.counts is not None
+        if size is None and X.counts is not None and X.library_size is None:
+            warnings.warn(
+                "X: its counts were normalised before genes were left out, and the model does not know to which "
+                "library size those of its training cells were; fit to all genes, or normalise all cells together",
+                stacklevel=3,
+            )
         matrix = _columns(X.counts if counted else X.X, _positions(X.gene_names, X.n_genes, model))
         if counted:
             matrix = log2p1(normalize_library_size(matrix, size))
         return _dense(matrix[:, wanted]).astype(np.float64)
     if is_mudata(X) or is_anndata(X):
         matrix = check_array(_matrix(X), accept_sparse=("csr", "csc"), dtype=np.float64, input_name="X")
+        positions = _positions(X.var_names, X.shape[1], model)
+        if size is not None and COUNTS in X.layers:
+            counts = check_array(X.layers[COUNTS], accept_sparse=("csr", "csc"), dtype=np.float64, input_name="counts")
+            matrix = log2p1(normalize_library_size(_columns(counts, positions), size))
+            return _dense(matrix[:, wanted]).astype(np.float64)
         if size is not None:
             _warn_of_raw_counts(matrix)
-        return _dense(_columns(matrix, _positions(X.var_names, X.shape[1], model))[:, wanted])
+        return _dense(_columns(matrix, positions)[:, wanted])
     if size is not None:
         _warn_of_raw_counts(X)
     if isinstance(X, pd.DataFrame) and not X.columns.is_unique:
@@ -306,7 +322,12 @@ def as_paired(data):
     if is_anndata(data) or is_mudata(data):
         return PairedData.from_anndata(data)
     if isinstance(data, tuple | list) and len(data) == 2:
-        return PairedData(*data)
+        X, Y = data
+        if isinstance(Y, pd.Series):  # one output
+            Y = Y.to_frame(Y.name or "output_0")
+        elif isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1:
+            Y = np.reshape(Y, (-1, 1))
+        return PairedData(X, Y)
     raise TypeError(
         f"data: expected PairedData, a pair (X, Y), an AnnData or a MuData, all in memory, got {type(data).__name__}"
     )

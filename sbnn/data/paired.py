@@ -23,14 +23,12 @@ from sbnn.data.checks import (
 )
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.plausible import check_given_once, check_outliers, warn_of_raw_counts
-from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.preprocessing import size_of_library
 from sbnn.data.readers.anndata import paired_parts
 from sbnn.data.readers.tables import read_tables
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-_CELLS_LOOKED_AT = 1000  # to tell how X was normalised
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -180,20 +178,7 @@ class PairedData:
         A model that is fitted to this data keeps it, and normalises the counts of new cells to it. None where `X` is
         not log2(x + 1) of the normalised `counts`: without counts, or for a part of the genes, which do not add up.
         """
-        if self.counts is None:
-            return None
-        cells = np.unique(np.linspace(0, self.n_cells - 1, _CELLS_LOOKED_AT).astype(int))
-        counts, X = self.counts[cells], self.X[cells]
-        totals = np.asarray(self.counts.sum(axis=1)).ravel()
-        with np.errstate(over="ignore"):
-            size = np.median((np.exp2(X, dtype=np.float64) - 1).sum(axis=1))
-        if not (np.isfinite(size) and size > 0 and totals.min() > 0):
-            return None
-        if np.isclose(size, np.median(totals), rtol=1e-5, atol=0):
-            size = np.median(totals)  # without the rounding of X
-        expected = log2p1(normalize_library_size(counts, size))
-        expected = expected.toarray() if sparse.issparse(expected) else expected
-        return float(size) if np.allclose(X, expected, rtol=1e-4, atol=1e-4) else None
+        return None if self.counts is None else size_of_library(self.X, self.counts)
 
     def __repr__(self) -> str:
         """Tell name, shape and fingerprint in one line."""

@@ -21,6 +21,7 @@ from sbnn.data.checks import some
 _SPARSE = ("csr", "csc")
 # Near-equal positions on the selection curve differ by rounding only; beyond this many decimals they are one.
 _DECIMALS = 9
+_CELLS_LOOKED_AT = 1000  # to tell how expression was normalised
 _BLOCK = 2**20  # entries of a dense count matrix looked at together
 
 
@@ -164,6 +165,36 @@ def normalize_library_size(counts, target=None):
     if sparse.issparse(values):
         return values.multiply(factors).tocsr().astype(np.float32)
     return (values * factors).astype(np.float32)
+
+
+def size_of_library(X, counts):
+    """Find the total that cells were normalised to, if expression is log2(x + 1) of normalised counts.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_cells, n_genes)
+        Log expression.
+    counts : ndarray or CSR matrix of shape (n_cells, n_genes)
+        Raw counts of the same cells and genes.
+
+    Returns
+    -------
+    float or None
+        None where X is something else; so it is for a part of the genes, which do not add up.
+    """
+    cells = np.unique(np.linspace(0, X.shape[0] - 1, _CELLS_LOOKED_AT).astype(int))
+    some, X = counts[cells], X[cells]
+    X = X.toarray() if sparse.issparse(X) else X
+    totals = np.asarray(counts.sum(axis=1)).ravel()
+    with np.errstate(over="ignore"):
+        size = np.median((np.exp2(X, dtype=np.float64) - 1).sum(axis=1))
+    if not (np.isfinite(size) and size > 0 and totals.min() > 0):
+        return None
+    if np.isclose(size, np.median(totals), rtol=1e-5, atol=0):
+        size = np.median(totals)  # without the rounding of X
+    expected = log2p1(normalize_library_size(some, size))
+    expected = expected.toarray() if sparse.issparse(expected) else expected
+    return float(size) if np.allclose(X, expected, rtol=1e-4, atol=1e-4) else None
 
 
 def log2p1(x):

@@ -68,7 +68,8 @@ def cross_validate(
         File to save to. If it exists, what it holds is not computed again; after a kill, neither is what was
         finished (kept beside it in ``<results>.parts``).
     overwrite : bool
-        Compute everything anew. The old file is replaced only when all is done.
+        Compute everything anew, but for what an interrupted run of the same fits has left beside `results`. The old
+        file is replaced only when all is done.
     seed : int
         ``random_state`` for an estimator whose own is None.
     batched : bool, optional
@@ -296,4 +297,6 @@ def epoch_curves(record, **params):
         The columns of ``history_`` and ``fold``.
     """
     tables = record.history[record.find(**params)]
+    if any(table is None for table in tables):
+        raise ValueError(f"record: the curves of {params} were left out of it (`drop_details`)")
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)

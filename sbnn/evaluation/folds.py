@@ -38,7 +38,7 @@ def paper_folds(n, n_folds=10, seed=42):
     ----------
     Bernaerts, Berens and Kobak, arXiv 2006.10411.
     """
-    size = n // n_folds
+    size = n // max(n_folds, 1)
     if n_folds < 2 or size < 1:
         raise ValueError(f"n_folds: {n_folds} folds of {n} cells leave a fold without a test or training cell")
     order = np.random.RandomState(seed).permutation(n)  # noqa: NPY002 -- the published folds come from this generator
@@ -70,7 +70,7 @@ def folds_of(folds, data):
     n = len(data.X)
     if folds is None or (isinstance(folds, Integral) and not isinstance(folds, bool)):
         folds = paper_folds(n, 10 if folds is None else int(folds))
-    elif hasattr(folds, "get_n_splits"):
+    elif hasattr(folds, "get_n_splits") and not isinstance(folds, type):
         folds = list(folds.split(data.X, data.Y))
     else:
         try:

@@ -6,6 +6,7 @@ says what is not; they are never mixed with others and never replaced without be
 """
 
 import re
+import tempfile
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -268,11 +269,10 @@ def _finished_parts(parts, keys):
 
 def _make_writable(folder):
     """Make a folder and write to it: fail before hours of work, not after."""
-    probe = folder / ".probe"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise type(error)(error.errno, f"results: cannot write to {folder}: {error.strerror}") from error
 
@@ -280,7 +280,7 @@ def _make_writable(folder):
 def _drop_parts(folder):
     """Delete the parts, and their folder unless somebody keeps files of his own in it."""
     for path in folder.iterdir():
-        if PART.fullmatch(path.name):
+        if PART.fullmatch(path.name) and path.is_file():
             path.unlink()
     if not any(folder.iterdir()):
         folder.rmdir()

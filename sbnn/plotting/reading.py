@@ -116,6 +116,8 @@ def pretrained_folds(record, point):
 def _epochs(record, point, stage=None):
     """History of a stage, or of the regression, in the folds that have any."""
     tables = record.history[point]
+    if any(table is None for table in tables):
+        raise ValueError(f"the record has no curves of {record.params[point]}, they were left out of it")
     tables = [t[~t["stage"].isin(NOT_REGRESSION) if stage is None else t["stage"] == stage] for t in tables]
     return [table for table in tables if len(table)]
 

@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from sbnn import ExpressionStream, LeaveOneOutRidge, PairedData, ReducedRankRegression, SparseBottleneckRegressor
+from sbnn.data.inputs import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 from sbnn.models.maps import CanonicalCorrelationMap
@@ -228,3 +229,26 @@ def test_large_sparse_input_stays_sparse(monkeypatch, rng, named):
     assert hasattr(model, "feature_names_in_") == named and model.support_.shape == (p,)
     of_stream = clone(model).fit(ExpressionStream(X), Y)
     np.testing.assert_array_equal(of_stream.predict(X), model.predict(X))
+
+
+def test_counts_of_an_anndata_are_normalised_as_the_training_cells_were(data):
+    adata = data.to_anndata()
+    few = adata[:9].copy()
+    few.layers["counts"] = few.layers["counts"] * np.r_[np.full(5, 7), np.ones(4)].astype(int)[:, None]
+    model = LeaveOneOutRidge().fit(adata, "outputs")
+    assert model.library_size_ == data.library_size
+    np.testing.assert_allclose(model.predict(few), model.predict(data.to_anndata())[:9], atol=1e-4)
+
+
+def test_a_part_of_the_genes_of_new_cells_is_warned_of(data):
+    part = data.subset(genes=np.arange(20))
+    model = LeaveOneOutRidge().fit(part)
+    with pytest.warns(UserWarning, match="X: its counts were normalised before genes were left out"):
+        model.predict(part)
+
+
+def test_something_else_than_a_matrix_is_named(data):
+    with pytest.raises(TypeError, match="Y must be an array, a sparse matrix or a DataFrame, got AnnData"):
+        as_paired((data.X, data.to_anndata()))
+    assert as_paired((data.X, data.Y[:, 0])).Y.shape == (len(data.X), 1)
+    assert as_paired((data.X, pd.Series(data.Y[:, 0], name="Tau"))).feature_names.tolist() == ["Tau"]

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -371,7 +372,7 @@ def test_bad_input(data, tmp_path):
 def test_a_read_only_folder_is_found_before_the_first_fit(data, tmp_path, monkeypatch):
     (tmp_path / "log").mkdir()
     if os.geteuid() == 0:  # the administrator may write anywhere
-        monkeypatch.setattr(Path, "write_bytes", forbidden)
+        monkeypatch.setattr(tempfile, "TemporaryFile", forbidden)
     else:
         tmp_path.chmod(0o500)
     with pytest.raises(PermissionError, match="results"):
@@ -380,7 +381,7 @@ def test_a_read_only_folder_is_found_before_the_first_fit(data, tmp_path, monkey
     tmp_path.chmod(0o700)
 
 
-def forbidden(*_):
+def forbidden(*_, **__):
     raise PermissionError(13, "Permission denied")
 
 
