@@ -384,8 +384,11 @@ def run_noise(path, *, fast=False, fresh=False):
     draws = [simulate_patchseq(noise=point["noise"], random_state=point["seed"]) for point in params]
     models = {name: network(draws[0], fast, protocol=name) for name in ("distilled", "paper")}
     wanted = Record("noise", "simulated", fingerprint_parameters({"draws": [data.sha256 for data in draws]}), params)
+    known = (
+        load(path).settings if Path(path).exists() and not fresh else {}
+    )  # a setting that was added since has its default
     wanted.settings = {
-        name: described(model) | {"version": version_of(model, draws[0].n_cells * 4 // 5)}
+        name: described(model, known.get(name)) | {"version": version_of(model, draws[0].n_cells * 4 // 5)}
         for name, model in models.items()
     }
     return load_or_compute(wanted, lambda: {"table": _known_genes(draws, params, models)}, path, fresh)
