@@ -531,12 +531,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
     def _learn_scales(self, X, Y, cells="the training cells"):
         self.x_min_, self.x_max_ = PROTOCOLS[self.protocol].input_limits(self, X)
+        as_measured = X
         if (self.x_min_ > X.min(0)).any() or (self.x_max_ < X.max(0)).any():
             X = np.clip(X, self.x_min_, self.x_max_)
         self.x_mean_, self.y_mean_ = X.mean(0, dtype=np.float64), Y.mean(0)
-        # Some genes at a time: numpy keeps all deviations in double precision.
-        some = np.array_split(X, max(1, X.shape[1] // 64), axis=1)
-        x_scale, y_scale = np.concatenate([part.std(0, dtype=np.float64) for part in some]), Y.std(0)
+        x_scale, y_scale = _sds(X), Y.std(0)
         # Rounding of the mean leaves a constant float32 column with a tiny SD instead of zero.
         constant = (X == X[0]).all(0)
         if constant.any():
@@ -548,7 +547,10 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             )
         x_scale[constant] = 1
         y_scale[(Y == Y[0]).all(0)] = 1
-        self.x_scale_ = x_scale if self.standardize else np.ones_like(x_scale)
+        if not self.standardize:
+            # Genes keep the SD they came with, which clipping takes from them: the noise of the training is in its units.
+            x_scale = np.ones_like(x_scale) if X is as_measured else x_scale / np.where(constant, 1, _sds(as_measured))
+        self.x_scale_ = x_scale
         self.y_scale_ = y_scale if self.standardize else np.ones_like(y_scale)
 
     def _scaled_inputs(self, X, device):
@@ -591,6 +593,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         tags.target_tags.multi_output = True
         tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
+
+
+def _sds(X):
+    # Some genes at a time: numpy keeps all deviations in double precision.
+    return np.concatenate([part.std(0, dtype=np.float64) for part in np.array_split(X, max(1, X.shape[1] // 64), axis=1)])
 
 
 def _slices(n, size):

@@ -69,6 +69,19 @@ def test_inputs_are_clipped_to_the_middle_of_their_range(data):
     np.testing.assert_array_equal(model.predict(far), model.predict(far + 1000))
 
 
+def test_clipped_genes_keep_the_sd_they_came_with(data):
+    """Of z-scored genes the fit is the same, whether they are scaled once more or not: the noise is in units of 1 SD."""
+    X, Y = scaled(data, slice(0, 60))
+    X[:, 1] = 0  # constant: neither scaled nor chosen
+    settings = {"few_cells_limit": 1.0, "few_cells_of_a_gene": 0}
+    with pytest.warns(UserWarning, match="constant"):
+        again, once = (short(**settings).set_params(standardize=flag).fit(X, Y) for flag in (True, False))
+    np.testing.assert_allclose(once.x_scale_, again.x_scale_, rtol=1e-6)
+    np.testing.assert_allclose(once.predict(X), again.predict(X), atol=1e-4)
+    wide = short(**settings).set_params(standardize=False).fit(X * 3, Y)  # not of 1 SD: what was given is left alone
+    np.testing.assert_allclose(wide.x_scale_, once.x_scale_, rtol=1e-6)
+
+
 def scaled(data, cells):
     X, Y = (a[cells].astype(np.float64) for a in (data.X, data.Y))
     return (X - X.mean(0)) / X.std(0), (Y - Y.mean(0)) / Y.std(0)
@@ -142,8 +155,8 @@ def test_the_teacher_is_the_mean_of_trees_and_networks_that_saw_all_cells(data, 
     np.testing.assert_allclose(teacher.predict(x), (trees + networks) / 2, atol=1e-5)
 
 
-@pytest.mark.parametrize(("few", "swapped"), [(60, 0.5), (59, 0.15)])
-def test_made_cells_are_mixed_more(few, swapped, data, monkeypatch):
+@pytest.mark.parametrize(("few", "fewest", "swapped"), [(60, 60, 0.5), (60, 59, 0.15), (59, 60, 0.15)])
+def test_made_cells_are_mixed_more(few, fewest, swapped, data, monkeypatch):
     shares, augment = [], distilled.augment
 
     def watched(x, generator, settings, share):
@@ -151,8 +164,9 @@ def test_made_cells_are_mixed_more(few, swapped, data, monkeypatch):
         return augment(x, generator, settings, share)
 
     monkeypatch.setattr(distilled, "augment", watched)
-    short(few_cells=few).fit(data.X[:60], data.Y[:60])
+    short(few_cells=few, fewest_cells=fewest).fit(data.X[:60], data.Y[:60])
     assert shares == [swapped]
+    assert DistilledSettings().fewest_cells == 100
 
 
 @pytest.mark.parametrize("n_outputs", [1, 8])

@@ -40,9 +40,10 @@ def algorithm_version(settings, n_cells):
     """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`.
 
     2. With few cells nothing is chosen by held-out cells any more, see `sbnn.models.bottleneck.protocols.few_cells`.
+    3. There, clipped genes get back the SD they came with, and cells are mixed less from 100 cells on.
     """
     few_cells = (settings.distillation or DistilledSettings()).few_cells
-    return 2 if n_cells <= few_cells else 1
+    return 3 if n_cells <= few_cells else 1
 
 
 def input_limits(settings, X):
@@ -103,7 +104,9 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
     teacher = (few_cells.Teacher if few else Teacher)(
         partial(new, distillation.teacher_width, hidden_layers), x, target, random, generator, distillation
     )
-    augmented = augment(x, generator, distillation, distillation.few_cells_swapped if few else distillation.swapped)
+    most_mixed = few and len(x) <= distillation.fewest_cells
+    swapped = distillation.few_cells_swapped if most_mixed else distillation.swapped
+    augmented = augment(x, generator, distillation, swapped)
     network = new(settings.n_components, hidden_layers).to(x.device)
     history = train_with_noise(
         network, x, target, teacher.noise, generator, distillation,

@@ -49,8 +49,10 @@ class DistilledSettings:
         With few cells: SDs of the input noise of the teacher's networks, `n_teachers` of each. The weaker one is best
         with 200 cells, the stronger one with 30 and 60; the student gets the strongest.
     few_cells_swapped : float, default=0.5
-        With few cells: in place of `swapped`. More mixing smooths the student: R2 is higher by 0.01 to 0.02 with 30
-        cells, and lower by 0.002 with 200.
+        In place of `swapped` up to `fewest_cells`. More mixing smooths the student: R2 is higher by 0.01 to 0.02 with
+        30 cells, and lower by 0.002 and more with 200.
+    fewest_cells : int, default=100
+        Training cells up to which cells are mixed by `few_cells_swapped`; no more than `few_cells` count.
     fewest_cells_of_a_gene : int, default=10
         Cells that the variance of a gene must come from: one of two cells fits whatever was measured in them. A sixth
         of the training cells if that is less.
@@ -120,6 +122,7 @@ class DistilledSettings:
     few_cells_penalty: float = _real(3.0, least=0)
     few_cells_noises: tuple = _real((1.2, 2.0), least=0)
     few_cells_swapped: float = _real(0.5, least=0, most=1)
+    fewest_cells: int = _whole(100, least=0)
     fewest_cells_of_a_gene: int = _whole(10, least=0)
     process_start: tuple = _real((0.5, 0.1, 0.5), above=0, length=3)
     process_noise_floor: float = _real(1e-3, above=0)
