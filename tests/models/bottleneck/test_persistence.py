@@ -188,15 +188,16 @@ def test_a_header_of_another_kind_is_refused(parts, tmp_path, entry, value, mess
     header, tensors = parts
     if entry == "params" and isinstance(value, dict):
         value = header["params"] | value
-    read(tmp_path / "m.safetensors", sealed(header, tensors))  # what is imported on first use is not counted below
-    tracemalloc.start()
-    try:
-        with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):
-            read(tmp_path / "m.safetensors", sealed(header | {entry: value}, tensors))
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 1_000_000
+    peaks = []
+    for _ in range(2):  # what is imported on first use counts in the first only
+        tracemalloc.start()
+        try:
+            with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):
+                read(tmp_path / "m.safetensors", sealed(header | {entry: value}, tensors))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert min(peaks) < 1_000_000
 
 
 @pytest.mark.parametrize("entry", sorted(persistence.ENTRIES))
