@@ -70,7 +70,7 @@ def test_inputs_are_clipped_to_the_middle_of_their_range(data):
 
 
 def test_clipped_genes_keep_the_sd_they_came_with(data):
-    """Of z-scored genes the fit is the same, whether they are scaled once more or not: the noise is in units of 1 SD."""
+    """Of z-scored genes the fit is the same, whether they are scaled once more or not: the noise is in SD."""
     X, Y = scaled(data, slice(0, 60))
     X[:, 1] = 0  # constant: neither scaled nor chosen
     settings = {"few_cells_limit": 1.0, "few_cells_of_a_gene": 0}
