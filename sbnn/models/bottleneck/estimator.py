@@ -548,7 +548,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         x_scale[constant] = 1
         y_scale[(Y == Y[0]).all(0)] = 1
         if not self.standardize:
-            # Genes keep the SD they came with, which clipping takes from them: the noise of the training is in its units.
+            # Genes keep the SD they came with, which clipping takes from them: noise in training is in its units.
             x_scale = np.ones_like(x_scale) if X is as_measured else x_scale / np.where(constant, 1, _sds(as_measured))
         self.x_scale_ = x_scale
         self.y_scale_ = y_scale if self.standardize else np.ones_like(y_scale)
@@ -597,7 +597,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
 def _sds(X):
     # Some genes at a time: numpy keeps all deviations in double precision.
-    return np.concatenate([part.std(0, dtype=np.float64) for part in np.array_split(X, max(1, X.shape[1] // 64), axis=1)])
+    some = np.array_split(X, max(1, X.shape[1] // 64), axis=1)
+    return np.concatenate([part.std(0, dtype=np.float64) for part in some])
 
 
 def _slices(n, size):
