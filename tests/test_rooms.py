@@ -13,8 +13,8 @@ import sbnn
 
 PACKAGE = Path(sbnn.__file__).parent
 PUBLIC = {
-    "sbnn": """DistilledSettings EphysFeatures
-        ExpressionStream FeatureFamilies LeaveOneOutRidge PairedData Record ReducedRankRegression SparseBottleneckRegressor
+    "sbnn": """DistilledSettings EphysFeatures ExpressionStream FeatureFamilies
+        LeaveOneOutRidge PairedData Record ReducedRankRegression SparseBottleneckRegressor
         SparseReducedRankRegression cross_validate default_dataset epoch_curves fit_full gene_counts interpret
         load_dataset neighbour_accuracy paper_folds repeat_fits selection_table simulate_ephys_types simulate_patchseq
         stability_selection to_shared_features
