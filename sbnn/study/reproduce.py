@@ -12,7 +12,7 @@ import importlib.util
 import time
 from pathlib import Path
 
-from sbnn.data.catalogue import names_of
+from sbnn.data.catalogue import names_of, require_study
 from sbnn.data.datasets import default_dataset
 from sbnn.data.inventory import list_datasets
 
@@ -44,6 +44,7 @@ def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_m
     ModuleNotFoundError
         Without the extra ``notebooks``.
     """
+    require_study(dataset)
     if dataset not in ("all", "auto", *names_of()):
         raise ValueError(f"dataset: {dataset!r} is unknown, expected all, auto or one of {', '.join(names_of())}")
     _check_notebooks()
