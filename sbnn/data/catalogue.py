@@ -91,6 +91,7 @@ DATASETS: dict[str, Dataset] = {
     "gouwens_ephys": Dataset(
         "mouse visual cortex Patch-seq: 4215 cells, 45 electrophysiological features -> 4 transcriptomic types",
         ("ipfx_features.csv", "20200711_patchseq_metadata_mouse.csv"),
+        options=("relative",),
         study=EPHYS_TYPES,
     ),
     "lee_human": Dataset(

@@ -26,6 +26,7 @@ from sbnn.data.readers.scala import cell_labels, ion_channel_genes, read_counts
 from sbnn.data.registry import FoundFile, find_files
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.data.spike_lags import relative_to_threshold
 
 _CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
 #: An ion channel gene with fewer counts in all cells together is left out.
@@ -71,6 +72,7 @@ def load_dataset(
         ``"simulated"`` and ``"simulated_ephys"``: parameters of `simulate_patchseq` and `simulate_ephys_types`. The
         four sets with proteins: ``n_genes``, how many genes to select, and ``log_proteins``, whether `Y` is
         log2(1 + counts) or the counts as they are (as in the paper; the default of ``"stoeckius"`` alone).
+        ``"gouwens_ephys"``: ``relative``, whether spikes are measured from their threshold (`relative_to_threshold`).
 
     Returns
     -------
@@ -234,6 +236,11 @@ def _read_gouwens(found: dict[str, FoundFile]) -> PairedData:
     return read_gouwens(found[GOUWENS_MAT].path, found["E_names.json"].path, _sha256_of(found))
 
 
+def _read_gouwens_ephys(found: dict[str, FoundFile], relative: bool = False) -> EphysFeatures:
+    data = _read_tables(read_gouwens_ephys, found)
+    return relative_to_threshold(data) if relative else data
+
+
 def _read_tables(read: Callable, found: dict[str, FoundFile], **options) -> PairedData | EphysFeatures:
     """Hand the paths of the files, in their order, to a reader that takes them so."""
     return read(*(file.path for file in found.values()), files=_sha256_of(found), **options)
@@ -262,7 +269,7 @@ _READ: dict[str, Callable[..., PairedData | EphysFeatures]] = {
     "citeseq_cd8": partial(_read_tables, read_cd8),
     "pbmc_5k_protein": partial(_read_tables, partial(read_pbmc, name="pbmc_5k_protein")),
     "pbmc_10k_protein": partial(_read_tables, partial(read_pbmc, name="pbmc_10k_protein")),
-    "gouwens_ephys": partial(_read_tables, read_gouwens_ephys),
+    "gouwens_ephys": _read_gouwens_ephys,
     "lee_human": partial(_read_tables, read_lee_human),
     "simulated_ephys": simulate_ephys_types,
     "simulated": simulate_patchseq,

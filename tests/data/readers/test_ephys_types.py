@@ -9,6 +9,7 @@ from sbnn.data.datasets import load_dataset
 from sbnn.data.ephys_units import check_units, feature_table
 from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.sources import FILES
+from sbnn.data.spike_lags import relative_to_threshold
 
 MOUSE_TYPES = [
     "Sst Calb2 Pdlim5",
@@ -85,12 +86,12 @@ def human_tables():
 def load(alone, monkeypatch):
     """Publish tables under the names of a data set, and load it."""
 
-    def from_tables(name, files, tables):
+    def from_tables(name, files, tables, **options):
         for file, table in zip(files, tables, strict=True):
             content = table.to_csv(index=False).encode()
             published(monkeypatch, file, content)
             put(alone / "given" / file, content)
-        return load_dataset(name, alone / "given", download=False, verbose=False)
+        return load_dataset(name, alone / "given", download=False, verbose=False, **options)
 
     return from_tables
 
@@ -121,6 +122,25 @@ def test_mouse_cells_are_joined_by_session(load, mouse_tables):
     assert data.units["tau"] == "ms" and data.units["sag"] == ""
     assert data.files == {name: FILES[name].sha256 for name in MOUSE_FILES}
     assert data.sha256 == fingerprint_files(data.files) and data.name == "gouwens_ephys"
+
+
+def test_spikes_may_be_measured_from_their_threshold(load, mouse_tables):
+    data = load("gouwens_ephys", MOUSE_FILES, mouse_tables)
+    relative = load("gouwens_ephys", MOUSE_FILES, mouse_tables, relative=True)
+    raw, table = data.table, relative.table
+    for part in ("peak", "trough", "fast_trough", "slow_trough"):
+        for stimulus in ("long_square", "ramp", "short_square"):
+            for old, new in (("v", "deltav"), ("t", "lag")):
+                expected = raw[f"{part}_{old}_{stimulus}"] - raw[f"threshold_{old}_{stimulus}"]
+                np.testing.assert_allclose(table[f"{part}_{new}_{stimulus}"], expected)
+    same = [name for name in raw if name in table]
+    assert len(same) == 45 - 24 and raw[same].equals(table[same]) and "threshold_t_ramp" in same
+    assert relative.families.family_of == data.families.family_of
+    assert relative.units["peak_lag_ramp"] == "s" and relative.units["peak_deltav_ramp"] == "mV"
+    assert relative.name == "gouwens_ephys_relative" and relative.sha256 != data.sha256
+    assert relative.labels.equals(data.labels)
+    with pytest.raises(ValueError, match="no feature such as peak_v_ramp"):
+        relative_to_threshold(relative)
 
 
 def test_human_cells_have_the_revised_subclass(load, human_tables, capsys):
