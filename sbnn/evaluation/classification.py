@@ -93,7 +93,7 @@ def cross_validate_classifier(
     repeats = [int(s) for s, its in folds.items() for _ in its]
     folds = check_folds([fold for its in folds.values() for fold in its], data.n_cells)
     models = {s: configured(estimator, {}, s) for s in dict.fromkeys(repeats)}
-    extra = _extra(estimator, data)
+    extra = extra_of(estimator, data)
     besides = {"target": target, "labels": fingerprint_arrays(y)} | {
         name: fingerprint_arrays(np.asarray(getattr(value, "family_of", value), dtype=str))
         for name, value in extra.items()
@@ -125,7 +125,7 @@ def cross_validate_classifier(
         return run.finish(record, data, estimator, "none", about, target=target)
 
 
-def _extra(estimator, data):
+def extra_of(estimator, data):
     """What `fit` takes besides X and y."""
     takes = inspect.signature(estimator.fit).parameters
     extra = {"families": data.families} if "families" in takes else {}

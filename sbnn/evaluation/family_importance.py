@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
 from sbnn.determinism import reproducible
-from sbnn.evaluation.classification import _extra, class_probabilities, fit_on, scores
+from sbnn.evaluation.classification import class_probabilities, extra_of, fit_on, scores
 from sbnn.evaluation.donors import donor_folds, labels_of
 from sbnn.evaluation.folds import check_folds
 from sbnn.evaluation.identity import configured
@@ -111,7 +111,7 @@ def _shuffled(model, data, y, classes, fold, _, how):
     """Quality of the model, what each shuffled family costs (families, losses), and the attention of the test cells."""
     (train, test), (seed, f, n_shuffles) = fold, how
     with reproducible():
-        fit_on(model, data.X, y, train, _extra(model, data))
+        fit_on(model, data.X, y, train, extra_of(model, data))
         X, usual = data.X[test], _quality(model, data.X[test], y[test], classes)
         rng = np.random.default_rng([seed, f])
         costs = []
@@ -133,7 +133,7 @@ def _without(model, data, y, classes, fold, family, _):
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*without a value.*|.*missing in.*")
         cells = ~np.isnan(kept.X[train]).all(axis=1)  # a cell that had this family alone cannot be trained on
-        fit_on(model, kept.X, y, train[cells], _extra(model, kept))
+        fit_on(model, kept.X, y, train[cells], extra_of(model, kept))
         return _quality(model, kept.X[test], y[test], classes)
 
 
