@@ -155,7 +155,8 @@ class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
         return settings
 
     def _train(self, x, known, target, generator, settings):
-        shape = (self.n_members, settings["batch_size"])
+        shape = self.n_members, settings["batch_size"]
+        n_drawn = shape[0] * shape[1]
         counts = torch.bincount(target, minlength=len(self.classes_))
         chance = (1 / counts.float())[target]  # every class is drawn as often
         optimizer = torch.optim.AdamW(
