@@ -19,40 +19,41 @@ STARTS = (0.1, 0.25, 0.4, 0.55, 0.7)  # shares that the estimation starts from, 
 STEPS = 100
 PSEUDO_SHARE = 0.1  # cells that speak for each type beside those measured, as a share of them
 FLOOR = 0.05  # added to the variances of a type, in the discriminants' own units
-#: Positive quantities that spread over decades, and signed ones with long tails.
-LOGARITHM = ("input_resistance", "tau", "rheobase_i", "threshold_i_ramp", "latency_rheo", "latency_hero")
-LOGARITHM += ("mean_isi_hero", *(f"upstroke_downstroke_ratio_{of}" for of in ("rheo", "ramp", "short_square")))
-CUBE_ROOT = ("adapt_hero", "trough_slowdeltav_rheo")
+#: Positive quantities that spread over decades, with the least value that is told from smaller ones.
+LOGARITHM = {
+    "input_resistance": 5.0, "tau": 1e-3, "rheobase_i": 5.0, "threshold_i_ramp": 5.0, "latency_rheo": 2e-3,
+    "latency_hero": 2e-3, "mean_isi_hero": 2e-3, "upstroke_downstroke_ratio_rheo": 0.2,
+    "upstroke_downstroke_ratio_ramp": 0.2, "upstroke_downstroke_ratio_short_square": 0.2,
+}  # fmt: skip
+CUBE_ROOT = ("adapt_hero", "trough_slowdeltav_rheo")  # signed, with long tails
 
 
-def physiological_scale(data):
+def physiological_scale(X, feature_names):
     """Shared features on scales on which differences mean alike everywhere.
 
     Parameters
     ----------
-    data : EphysFeatures
-        In shared features, see `to_shared_features`; others are left as they are.
+    X : ndarray, shape (n, p)
+        In the units of `to_shared_features`.
+    feature_names : sequence of str, length p
+        Features of other names are left as they are.
 
     Returns
     -------
     ndarray of float64, shape (n, p)
-        Resistances, times, currents and ratios as logarithms (a value below half of their first percentile counts as
-        that), the sag as the logarithm of itself and 0.02, the slope of the f-I curve as its square root, adaptation
-        and the slow trough as cube roots.
+        Resistances, times, currents and ratios as logarithms, the sag as the logarithm of itself and 0.02, the slope
+        of the f-I curve as its square root, adaptation and the slow trough as cube roots.
     """
-    X = np.array(data.X)
-    for j, name in enumerate(data.feature_names):
-        values = X[:, j]
-        if not np.isfinite(values).any():
-            continue
+    X = np.array(X, dtype=np.float64)
+    for j, name in enumerate(feature_names):
         if name in LOGARITHM:
-            X[:, j] = np.log(np.maximum(values, max(np.nanpercentile(values, 1) / 2, 0) + 1e-3))
+            X[:, j] = np.log(np.maximum(X[:, j], LOGARITHM[name]))
         elif name == "sag":
-            X[:, j] = np.log(np.maximum(values, 0.005) + 0.02)
+            X[:, j] = np.log(np.maximum(X[:, j], 0.005) + 0.02)
         elif name == "fi_fit_slope":
-            X[:, j] = np.sqrt(np.maximum(values, 0))
+            X[:, j] = np.sqrt(np.maximum(X[:, j], 0))
         elif name in CUBE_ROOT:
-            X[:, j] = np.cbrt(values)
+            X[:, j] = np.cbrt(X[:, j])
     return X
 
 

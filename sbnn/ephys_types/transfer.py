@@ -26,7 +26,7 @@ class SourcePriorClassifier(ClassifierMixin, BaseEstimator):
     estimator : classifier, optional
         Of the target's cells, all features; `KernelLogistic` by default.
     prior : classifier, optional
-        Of the source's cells, shared features; `KernelLogistic` by default.
+        Of the source's cells, shared features; `KernelLogistic` with 200 landmarks by default.
     weight : float, default=10.0
         In labelled cells. 0 leaves the prior out: the same model without transfer.
 
@@ -34,6 +34,8 @@ class SourcePriorClassifier(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray
     estimator_, prior_ : classifier
+    power_ : float
+        Of the prior's probabilities.
     """
 
     def __init__(self, estimator=None, prior=None, weight=10.0):
@@ -75,7 +77,7 @@ class SourcePriorClassifier(ClassifierMixin, BaseEstimator):
         X, codes = checked_training(self, X, y)
         self.estimator_ = (KernelLogistic() if self.estimator is None else clone(self.estimator)).fit(X, codes)
         self.prior_, self._shared = None, shared
-        self._power = self.weight / len(X)
+        self.power_ = self.weight / len(X)
         if source is None or not self.weight:
             return self
         source_X, source_y = np.asarray(source[0], dtype=float), np.asarray(source[1])
@@ -87,27 +89,35 @@ class SourcePriorClassifier(ClassifierMixin, BaseEstimator):
         cells = X if unlabelled is None else np.vstack([X, checked_cells(self, unlabelled)])
         self._reference = self._of_shared(cells)
         moved = _moved(own_scale(source_X), source_codes, own_scale(self._reference), codes)
-        self.prior_ = KernelLogistic(random_state=0) if self.prior is None else clone(self.prior)
+        self.prior_ = KernelLogistic(n_landmarks=200, random_state=0) if self.prior is None else clone(self.prior)
         self.prior_.fit(moved, source_codes)
         return self
 
     def _of_shared(self, X):
         return X if self._shared is None else np.asarray(self._shared(X), dtype=float)
 
+    def prior_proba(self, X):
+        """What the source says of each class, ndarray of shape (n, n_classes); 1 where there is no source."""
+        check_is_fitted(self)
+        X = checked_cells(self, X)
+        if self.prior_ is None:
+            return np.ones((len(X), len(self.classes_)))
+        return self.prior_.predict_proba(own_scale(self._of_shared(X), self._reference))
+
     def predict_proba(self, X):
         """Probability of each class, ndarray of shape (n, n_classes)."""
         check_is_fitted(self)
-        X = checked_cells(self, X)
-        own = self.estimator_.predict_proba(X)
-        if self.prior_ is None:
-            return own
-        prior = self.prior_.predict_proba(own_scale(self._of_shared(X), self._reference))
-        own, prior = (np.log(np.maximum(p, LEAST_PROBABILITY)) for p in (own, prior))
-        return softmax(own + self._power * prior, axis=1)
+        return product(self.estimator_.predict_proba(checked_cells(self, X)), self.prior_proba(X), self.power_)
 
     def predict(self, X):
         """Most probable class of each cell, ndarray of shape (n,)."""
         return self.classes_[self.predict_proba(X).argmax(1)]
+
+
+def product(own, prior, power):
+    """Product of two experts' probabilities, shape (n, n_classes), the second to a power."""
+    own, prior = (np.log(np.maximum(p, LEAST_PROBABILITY)) for p in (own, prior))
+    return softmax(own + power * prior, axis=1)
 
 
 def _moved(source, source_codes, target, codes):
