@@ -155,7 +155,8 @@ class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
         return settings
 
     def _train(self, x, known, target, generator, settings):
-        shape = (self.n_members, settings["batch_size"])
+        shape = self.n_members, settings["batch_size"]
+        n_drawn = shape[0] * shape[1]
         counts = torch.bincount(target, minlength=len(self.classes_))
         chance = (1 / counts.float())[target]  # every class is drawn as often
         optimizer = torch.optim.AdamW(
@@ -168,7 +169,7 @@ class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
             torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
             self.network_.train()
             for _ in range(n_steps):
-                drawn = torch.multinomial(chance, shape[0] * shape[1], replacement=True, generator=generator).view(shape)
+                drawn = torch.multinomial(chance, n_drawn, replacement=True, generator=generator).view(shape)
                 noise = torch.randn(*shape, x.shape[1], generator=generator)
                 left_in = torch.rand(*shape, x.shape[1], generator=generator) >= self.feature_dropout
                 logits, _ = self.network_(x[drawn].add_(noise, alpha=settings["noise"]), known[drawn] * left_in)
