@@ -8,8 +8,9 @@ import pandas as pd
 from sbnn.ephys_types.models import MODELS, REFERENCE
 from sbnn.ephys_types.published import published
 from sbnn.ephys_types.study import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, ZERO_SHOT, load_records
+from sbnn.ephys_types.transfer_tables import curves_table, zero_shot_table
 from sbnn.evaluation.family_importance import agreement_table, importance_table
-from sbnn.evaluation.paired import corrected_difference, paired_difference
+from sbnn.evaluation.paired import paired_difference
 from sbnn.evaluation.predictions import calibration, repeat_means, scores_within
 
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
@@ -125,52 +126,6 @@ def families_tables(records, loss="log_loss"):
     return pd.concat(importance, axis=1), pd.DataFrame(agreement).T.rename_axis("model")
 
 
-def transfer_table(scores, test_share=0.25):
-    """Transfer by number of human cells: scores of every method, and the gain over its human-only counterpart.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        ``values["scores"]`` of `run_zero_shot` or `run_learning_curves`: columns `n_cells`, `model`, `method`, `seed`,
-        `fold`, `macro_f1`, `accuracy`.
-    test_share : float
-        Test cells per training cell of five folds. Of fewer training cells there are more test cells per each, but
-        the parts that are drawn of two folds also share fewer cells than the folds, which is what it stands for.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by (n_cells, model, method): ``macro_f1`` and ``sd`` over the seeds, ``accuracy``; where the model has a
-        method ``"human only"``, ``gain`` over it on the same folds, with ``low`` and ``high`` of its 95 % interval.
-    """
-    keys = ["n_cells", "model", "method"]
-    seeds = scores.groupby([*keys, "seed"], sort=False, dropna=False)[["macro_f1", "accuracy"]].mean()
-    by = seeds.groupby(keys, sort=False, dropna=False)
-    table = by.mean()
-    table.insert(1, "sd", by["macro_f1"].std())
-    for n_cells, model, method in table.index:
-        found = gain(scores, n_cells, model, method, test_share)
-        if found is not None:
-            table.loc[(n_cells, model, method), ["gain", "low", "high"]] = found[:3]
-    return table
-
-
-HUMAN_ONLY = "human only"
-
-
-def gain(scores, n_cells, model, method, test_share=0.25):
-    """Paired difference of a method of transfer to the same model without it; None where there is nothing to pair."""
-    if method == HUMAN_ONLY:
-        return None
-    chosen = scores[(scores["n_cells"].eq(n_cells) | (scores["n_cells"].isna() & pd.isna(n_cells)))]
-    chosen = chosen[chosen["model"] == model].set_index(["seed", "fold"])
-    of, without = (chosen.loc[chosen["method"] == name, "macro_f1"] for name in (method, HUMAN_ONLY))
-    paired = pd.concat([of, without], axis=1, join="inner", keys=["of", "without"])
-    if len(paired) < 2:
-        return None
-    return corrected_difference(paired["of"] - paired["without"], test_share)
-
-
 def overview_table(saved_models):
     """Macro-F1 of every model on every real data set with saved results; DataFrame of text, mean ± SD over repeats.
 
@@ -231,7 +186,8 @@ def all_tables(records):
         importance.columns = [f"{model}: {way}" for model, way in importance.columns]
         tables["What the families are worth: rise of the log loss, and attention"] = importance
         tables["Rank correlation between the ways of asking"] = agreement
-    for name, title in ((ZERO_SHOT, "Without human labels"), (CURVES, "Transfer by number of human cells")):
-        if name in records:
-            tables[title] = transfer_table(records[name].scores)
+    if ZERO_SHOT in records:
+        tables["Types of one species from those of the other, without labels"] = zero_shot_table(records[ZERO_SHOT])
+    if CURVES in records:
+        tables["Transfer by number of labelled cells"] = curves_table(records[CURVES])
     return tables

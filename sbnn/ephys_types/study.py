@@ -14,6 +14,7 @@ from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.models import MODELS, estimator
 from sbnn.ephys_types.sparse_pca_forest import SparsePCAForest
+from sbnn.ephys_types.transfer_study import run_learning_curves, run_zero_shot
 from sbnn.evaluation.classification import cross_validate_classifier
 from sbnn.evaluation.donors import SEEDS, donor_folds, repeated_donor_folds
 from sbnn.evaluation.family_importance import N_SHUFFLES, family_importance
@@ -190,7 +191,7 @@ def run_families(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=Tru
     }
 
 
-def run_transfer(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True):
+def run_transfer(data, folder, *, fast=False, fresh=False, verbose=True):
     """Transfer from mouse to these human cells, without and with human labels; or load it.
 
     Parameters
@@ -198,22 +199,22 @@ def run_transfer(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=Tru
     data : EphysFeatures
         Human cells; for others nothing is done.
     folder : str or path-like
-    fast, fresh : bool
-    n_jobs : int
-    verbose : bool
+    fast, fresh, verbose : bool
 
     Returns
     -------
     dict of str to Record
     """
-    from sbnn.ephys_types.transfer_study import run_learning_curves, run_zero_shot
-
-    source = load_source(data.name, fast, verbose=verbose) if data.name == "lee_human" else load_source(data.name, fast)
+    source = load_source(data.name, fast, verbose=verbose)
     if source is None:
         return {}
-    how = {"fast": fast, "overwrite": fresh, "n_jobs": n_jobs, "verbose": verbose}
-    runs = {ZERO_SHOT: run_zero_shot, CURVES: run_learning_curves}
-    return {name: run(source, data, results=Path(folder) / f"{name}.pickle", **how) for name, run in runs.items()}
+    places = {name: Path(folder) / f"{name}.pickle" for name in (ZERO_SHOT, CURVES)}
+    few = {"sizes": (50, None), "seeds": (SEED,), "draws": 1} if fast else {}
+    seeds = {"seeds": (SEED,)} if fast else {}
+    return {
+        ZERO_SHOT: run_zero_shot(source, data, places[ZERO_SHOT], fresh, **seeds),
+        CURVES: run_learning_curves(source, data, places[CURVES], fresh, **few),
+    }
 
 
 def load_records(folder):
