@@ -1,5 +1,7 @@
 """Tables as text."""
 
+import json
+
 import pandas as pd
 
 
@@ -16,3 +18,12 @@ def _cell(value):
     if pd.isna(value):
         return ""
     return f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"
+
+
+def print_tables(tables, as_json=False):
+    """Print tables, dict of title to DataFrame, as Markdown or as one JSON object."""
+    if as_json:
+        print(json.dumps({title: json.loads(table.to_json(orient="table")) for title, table in tables.items()}))
+        return
+    for title, table in tables.items():
+        print(f"\n{title}\n\n{to_markdown(table)}")
