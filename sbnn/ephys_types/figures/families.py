@@ -30,7 +30,7 @@ def family_map(record, label):
     order = np.argsort(-table["shuffled"].to_numpy(), kind="stable")
     names = table.index[order]
     attention = record.values.get("attention")
-    figure = new_figure(0.95 + ROW * len(names))
+    figure = new_figure(1.05 + ROW * len(names))
     widths = ([0.55] if attention is not None else []) + [1, 1]
     axes = list(np.atleast_1d(figure.subplots(1, len(widths), sharey=True, width_ratios=widths)))
     axes[0].set_yticks(range(len(names)), names)
@@ -40,7 +40,7 @@ def family_map(record, label):
         ax.set_xticks(range(len(record.classes)), record.classes, rotation=90)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        ax.set_title("attention by true class")
+        ax.set_title("attention\nby true class")
         bar = figure.colorbar(image, ax=ax, fraction=0.08, pad=0.03)
         bar.outline.set_linewidth(0.4)
     rho = agreement_table(record)
@@ -53,7 +53,7 @@ def family_map(record, label):
         ax.tick_params(axis="y", length=0)
         pairs = [other for other in rho if other != way and not (way == "left out" and other == "shuffled")]
         told = ", ".join(f"{rho.loc[way, other]:.2f} with {other}" for other in pairs)
-        ax.set_title(f"{way}" + (f"; rho {told}" if told else ""))
+        ax.set_title(f"{way}\nrho {told}" if told else f"{way}\n")
         ax.set_xlabel("rise of the log loss (nats)")
     axes[0].set_ylim(len(names) - 0.5, -0.5)
     figure.suptitle(label, x=0.01, ha="left", fontsize=7.5)

@@ -65,7 +65,7 @@ def _figures(records):
                 ),
             )
     yield CELLS, [CELLS], cells_by_type
-    for name in INTERPRETED:
+    for name in (name for name in INTERPRETED if name in MODELS):
         yield f"{FAMILIES}_{name}", [f"{FAMILIES}_{name}"], partial(family_map, label=MODELS[name].label)
     shown = [name for name in SHOWN if f"types_{name}" in records]
     for column in GROUPS:
