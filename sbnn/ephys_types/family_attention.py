@@ -117,8 +117,9 @@ class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             One class only, infinite values, no value at all, families of other columns, parameters out of range.
         """
-        self.families_ = FeatureFamilies.of(families, X)
+        table = X
         X, codes = checked_training(self, X, y)
+        self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
         self._seen = measured(X, self.families_.feature_names)
         self._scaling = FeatureScaling().fit(X[:, self._seen])
         settings = self._settings(len(X))
@@ -222,7 +223,8 @@ class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Most probable class of each cell, ndarray of shape (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        codes = self.predict_proba(X).argmax(1)  # first, so that an unfitted model says that it is
+        return self.classes_[codes]
 
     def attention_weights(self, X):
         """Weight of each family in each cell.
