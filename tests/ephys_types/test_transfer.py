@@ -5,7 +5,13 @@ import pytest
 from sklearn.metrics import f1_score
 
 from sbnn import load_dataset, to_shared_features
-from sbnn.ephys_types import KernelLogistic, SourcePriorClassifier, ZeroShotClassifier
+from sbnn.ephys_types import (
+    FamilyAttentionClassifier,
+    KernelLogistic,
+    SourcePriorClassifier,
+    TransferAttentionClassifier,
+    ZeroShotClassifier,
+)
 from sbnn.ephys_types.alignment import align, own_scale, physiological_scale
 from sbnn.ephys_types.transfer import product
 from sbnn.ephys_types.transfer_study import run_learning_curves, run_zero_shot
@@ -140,12 +146,14 @@ def test_learning_curves_never_train_on_cells_of_test_donors(species, monkeypatc
 
     monkeypatch.setattr(SourcePriorClassifier, "fit", watched)
     models = {"kernel": KernelLogistic()}
-    record = run_learning_curves(mouse, human, sizes=(40, None), seeds=(0,), draws=1, models=models)
+    network = TransferAttentionClassifier(n_steps=2, n_members=1, width=2, hidden=2)
+    record = run_learning_curves(mouse, human, sizes=(40, None), seeds=(0,), draws=1, models=models, network=network)
     table = record.scores
+    by_networks = {("attention, shared features", method) for method in ("human only", "pretrained", "joint")}
     assert set(zip(table.model, table.method, strict=True)) == {
-        ("source", "transfer"), ("kernel", "human only"), ("kernel", "transfer")
+        ("source", "transfer"), ("kernel", "human only"), ("kernel", "transfer"), *by_networks
     }  # fmt: skip
-    assert (table.groupby(["fold", "n_cells"]).size() == 3).all()
+    assert (table.groupby(["fold", "n_cells"]).size() == 6).all()
     shared = to_shared_features(human)
     cells = physiological_scale(shared.X, shared.feature_names)
     donors = human.labels["donor"].to_numpy()
@@ -154,3 +162,28 @@ def test_learning_curves_never_train_on_cells_of_test_donors(species, monkeypatc
         inside = np.array([tuple(np.nan_to_num(row, nan=-1)) in rows for row in cells])
         assert not set(donors[inside]) & set(donors[~inside])
         assert 0.6 < inside.mean() < 0.95
+
+
+def test_networks_learn_from_a_source():
+    source, codes = drawn([0.3, 0.3, 0.4], 900, 0)
+    target, types = drawn([0.3, 0.3, 0.4], 400, 1)
+    known = np.concatenate([np.flatnonzero(types == k)[:3] for k in range(3)])
+    options = {"n_members": 2, "n_steps": 60, "width": 4, "hidden": 8, "random_state": 0}
+    accuracy = {}
+    for way in ("pretrained", "joint"):
+        model = TransferAttentionClassifier(way, **options).fit(target[known], types[known], source=(source, codes))
+        accuracy[way] = (model.predict(target) == types).mean()
+        assert model.predict_proba(target).shape == (400, 3)
+        assert model.learning_rate == 5e-3
+    alone = TransferAttentionClassifier(**options).fit(target[known], types[known])
+    plain = FamilyAttentionClassifier(**options).fit(target[known], types[known])
+    np.testing.assert_array_equal(alone.predict_proba(target), plain.predict_proba(target))
+    assert min(accuracy.values()) > (alone.predict(target) == types).mean() + 0.02, accuracy
+
+
+def test_wrong_sources_of_networks_are_named():
+    source, codes = drawn([0.3, 0.3, 0.4], 90, 0)
+    with pytest.raises(ValueError, match="way"):
+        TransferAttentionClassifier("both").fit(source, codes)
+    with pytest.raises(ValueError, match="source: expected 5 features"):
+        TransferAttentionClassifier().fit(source, codes, source=(source[:, :4], codes))
