@@ -1,0 +1,1 @@
+"""From electrophysiology to the transcriptomic type of a cell."""
