@@ -1,15 +1,17 @@
 """A folder of recordings: damaged files, workers, the cache, labels, and what is said where nothing can be read."""
 
 import importlib.util
+import logging
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.ephys_types.traces import read_traces
-from sbnn.ephys_types.traces.extra import require_extra
+from sbnn.ephys_types.traces import find_recordings, read_traces
+from sbnn.ephys_types.traces.extra import quiet, require_extra
 
 needs_extra = pytest.mark.skipif(
     importlib.util.find_spec("ipfx") is None, reason="reading recordings needs the extra 'traces'"
@@ -167,6 +169,24 @@ def test_recordings_without_a_known_stimulus_say_what_they_hold(tmp_path):
         read_traces(tmp_path, cache=False, verbose=False)
     assert "ses-1.nwb: no short square, long square or ramp was recognised" in str(error.value)
     assert "ses-2.nwb: the file holds no sweep in current clamp" in str(error.value)
+
+
+def test_recordings_stand_in_the_order_of_their_names(tmp_path):
+    for name in ("b/ses-1.nwb", "a/ses-2.nwb", "a/c/ses-3.nwb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert list(find_recordings(tmp_path)) == ["1", "2", "3"]
+    assert list(find_recordings([tmp_path / "a", tmp_path / "b" / "ses-1.nwb"])) == ["1", "2", "3"]
+
+
+def test_the_logging_of_the_process_is_as_it_was(monkeypatch, capsys):
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root.manager, "disable", logging.DEBUG)
+    with quiet():
+        logging.warning("what a library has to say")  # sets up logging where nobody has
+        warnings.warn("and once more", stacklevel=1)
+    assert logging.root.handlers == [] and logging.root.manager.disable == logging.DEBUG
+    assert capsys.readouterr().err == ""
 
 
 def test_without_the_extra_the_message_names_it(monkeypatch, tmp_path):

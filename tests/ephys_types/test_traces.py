@@ -1,7 +1,5 @@
 """Recordings of simulated neurons, of which everything is known, come back as the families that they should give."""
 
-import logging
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -179,12 +177,74 @@ def test_a_missing_level_or_step_is_filled_in_and_told(recorded, cell, features_
     np.testing.assert_allclose(steps[:, :120], whole[:, :120], atol=0.1)  # after the step IPFX scales nothing
 
 
+def test_first_spikes_are_of_rheobase_and_of_the_usual_short_square(recorded, cell, features_of):
+    """Other sweeps hold spikes of another neuron: taller ones."""
+    neuron, sweeps, truth = recorded
+    tall = record(SimulatedNeuron(peak=35.0))[0]
+    mixed = [
+        other if known.protocol.amplitude > neuron.rheobase(RATE) and known.protocol[1:3] == ("square", 1.0) else own
+        for own, other, known in zip(sweeps, tall, truth, strict=True)
+    ]
+    rare = record(SimulatedNeuron(peak=35.0), [Protocol("X6SP_Rheo_DA_0", "square", 0.003, 1400)])[0]
+    rebound = [(sweeps[0][0], sweeps[0][1], tall[6][2])]  # spikes while the current is negative
+    family, _ = features_of(rebound + rare + mixed)
+    np.testing.assert_array_equal(family["first_ap_v"], family_of(cell)["first_ap_v"])
+    assert family["spiking_peak_v"].reshape(3, 50).mean(axis=1) == pytest.approx([20.0, 35.0, 35.0], abs=0.2)
+
+
+def test_spikes_that_are_cut_off_are_no_first_spikes(recorded, features_of):
+    neuron, sweeps, truth = recorded
+    onset, spike = round(0.3 * RATE), neuron._spike(RATE)
+    name, current, _ = sweeps[4]  # the current under rheobase, and a spike at its very end
+    late = neuron.respond(current, RATE)[0]
+    late[onset + RATE - 20 : onset + RATE - 20 + len(spike)] = spike
+    ramp = [sweeps[-1][0], sweeps[-1][1], sweeps[-1][2].copy()]
+    ramp[2][onset + round(truth[-1].spike_times[0] * RATE) + 100 :] = 0
+    family, notes = features_of([(name, current, late), ramp, *sweeps[8:10]])
+    assert "no complete spike in a long square sweep" in notes and "no complete spike in a ramp sweep" in notes
+    assert np.isnan(family["first_ap_v"].reshape(3, 150)).all(axis=1).tolist() == [False, True, True]
+
+
+def test_a_spike_without_a_width_costs_no_family(recorded, cell, features_of, monkeypatch):
+    from ipfx.feature_extractor import SpikeFeatureExtractor
+
+    process = SpikeFeatureExtractor.process
+
+    def forgetful(self, *trace):
+        spikes = process(self, *trace)
+        if len(spikes) > 10:
+            spikes.loc[3, "width"] = np.nan
+        return spikes
+
+    monkeypatch.setattr(SpikeFeatureExtractor, "process", forgetful)
+    family, notes = features_of(recorded[1])
+    assert notes == ""
+    np.testing.assert_allclose(family["spiking_width"], family_of(cell)["spiking_width"], atol=1 / RATE)
+
+
+def test_a_sweep_that_ipfx_fails_on_is_left_out_and_named(recorded, cell, features_of, monkeypatch):
+    from ipfx.feature_extractor import SpikeFeatureExtractor
+
+    process, calls = SpikeFeatureExtractor.process, []
+
+    def failing(self, *trace):
+        calls.append(None)
+        if len(calls) == 4:  # after two short squares the second long one
+            raise IndexError("index 7 is out of bounds")
+        return process(self, *trace)
+
+    monkeypatch.setattr(SpikeFeatureExtractor, "process", failing)
+    family, notes = features_of(recorded[1])
+    assert "sweep 2: IPFX finds no spikes in it (index 7 is out of bounds)" in notes and "no step of -90 pA" in notes
+    np.testing.assert_array_equal(family["psth"], family_of(cell)["psth"])
+
+
 @pytest.mark.parametrize("rate", [20_000, 100_000, 48_828.125])
 def test_other_sampling_rates_give_nearly_the_same(rate, cell, features_of):
     family, notes = features_of(record(rate=rate)[0], rate=rate)
     whole = family_of(cell)
     assert notes == ""
-    tolerance = {"step_subthresh": 0.1, "subthresh_norm": 0.02, "isi_shape": 0.6, "spiking_width": 3e-5}
+    tolerance = {"step_subthresh": 0.04, "subthresh_norm": 0.005, "isi_shape": 0.6, "spiking_width": 3e-5}
     for name, atol in tolerance.items():
         np.testing.assert_allclose(family[name], whole[name], atol=atol, err_msg=name)
     assert family["spiking_peak_v"].mean() == pytest.approx(20.0, abs=1.0)
@@ -258,12 +318,6 @@ def test_sweeps_and_stimuli_are_those_that_the_reader_of_ipfx_finds(recorded, tm
 def test_files_that_list_their_recordings_in_a_table_are_read_alike(recorded, cell, features_of):
     family, _ = features_of(recorded[1], by_number=False)
     np.testing.assert_array_equal(np.concatenate(list(family.values())), cell.X[0])
-
-
-def test_the_logging_of_the_process_is_as_it_was(recorded, features_of):
-    handlers, level = list(logging.root.handlers), logging.root.manager.disable
-    features_of(recorded[1][:6])
-    assert logging.root.handlers == handlers and logging.root.manager.disable == level
 
 
 def test_a_recording_is_written_where_dandi_has_it(tmp_path):

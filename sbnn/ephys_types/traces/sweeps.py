@@ -69,16 +69,15 @@ def sweeps_of(recording: Recording) -> tuple[dict[str, list[CutSweep]], list[str
         named = named_protocol(stored.stimulus_name)
         if named == "other":
             continue
-        current = stored.current()
-        stimulus = stimulus_of(current, stored.rate)
+        stimulus = stimulus_of(stored.current(), stored.rate)
         if named is not None and named != stimulus.kind:
             notes.append(f"sweep {stored.number} is called {stored.stimulus_name!r}, but its current is {stimulus}")
         elif stimulus.kind in PROTOCOLS:
-            found.append((stored, stimulus, len(current), stored.voltage()))
+            found.append((stored, stimulus, stored.voltage()))
     _check_units(found)
     sweeps, faults = {kind: [] for kind in PROTOCOLS}, Counter()
-    for stored, stimulus, n_current, voltage in found:
-        fault, cut = _cut(stored, stimulus, voltage[:n_current])
+    for stored, stimulus, voltage in found:
+        fault, cut = _cut(stored, stimulus, voltage)
         if fault:
             faults[fault.format(kind=stimulus.kind.replace("_", " "))] += 1
         else:
@@ -87,12 +86,12 @@ def sweeps_of(recording: Recording) -> tuple[dict[str, list[CutSweep]], list[str
 
 
 def _check_units(found) -> None:
-    rest = [_at_rest(voltage, stimulus, stored.rate) for stored, stimulus, _, voltage in found]
+    rest = [_at_rest(voltage, stimulus, stored.rate) for stored, stimulus, voltage in found]
     rest = [value for value in rest if value is not None]
     if rest:
         conversion = float(found[0][0].response.conversion)
         check_scale("voltage", float(np.median(rest)), "before the stimuli", conversion)
-    squares = [abs(stimulus.amplitude) for _, stimulus, _, _ in found if stimulus.kind != "ramp"]
+    squares = [abs(stimulus.amplitude) for _, stimulus, _ in found if stimulus.kind != "ramp"]
     if squares:
         conversion = float(found[0][0].stimulus.conversion)
         check_scale("current", float(np.max(squares)), "of the largest square", conversion)
