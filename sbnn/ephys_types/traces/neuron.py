@@ -76,7 +76,7 @@ class SimulatedNeuron:
             The sample at which each spike begins.
         """
         step = _Membrane(self, rate)
-        spike = self._spike(rate)
+        spike = self.spike(rate)
         current = np.asarray(current, dtype=np.float64)
         voltage, spikes = np.empty(len(current)), []
         state, n = np.zeros(3), 0
@@ -102,7 +102,8 @@ class SimulatedNeuron:
                 return amplitude
         raise ValueError("the neuron does not spike below 2000 pA")
 
-    def _spike(self, rate: float) -> np.ndarray:
+    def spike(self, rate: float) -> np.ndarray:
+        """Draw one spike from threshold to trough, (n,), mV."""
         t = np.arange(round((self.rise + self.fall) * rate)) / rate
         up = self.threshold + (self.peak - self.threshold) * (1 - np.cos(np.pi * t / self.rise)) / 2
         down = self.peak + (self.trough - self.peak) * (1 - np.cos(np.pi * (t - self.rise) / self.fall)) / 2

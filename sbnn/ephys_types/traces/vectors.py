@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -180,13 +181,8 @@ def _of_spike_trains(squares: Analysed, notes: list[str]) -> dict[str, np.ndarra
         notes.append(f"no sweep at rheobase {', '.join(missing)}: filled in by IPFX from its neighbours")
     _keep(vectors, notes, "inst_freq", lambda: fv.inst_freq_vector(levels, 0.0, _END, width=BIN_MS))
     for family, feature in SPIKE_FEATURES.items():
-        known = [None if spikes is None else spikes[np.isfinite(spikes[feature])] for spikes in levels]
-        _keep(
-            vectors,
-            notes,
-            family,
-            lambda feature=feature, known=known: fv.spike_feature_vector(feature, known, 0.0, _END, width=BIN_MS),
-        )
+        compute = partial(fv.spike_feature_vector, feature, levels, 0.0, _END, width=BIN_MS)
+        _keep(vectors, notes, family, compute)
     _keep(vectors, notes, "psth", lambda: fv.psth_vector(levels, 0.0, _END, width=BIN_MS))
     return vectors
 
