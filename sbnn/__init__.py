@@ -5,7 +5,9 @@ import importlib
 # Public name -> the module it lives in.
 _HOME = {
     "DistilledSettings": "models.bottleneck.protocols.settings",
+    "EphysFeatures": "data.ephys_features",
     "ExpressionStream": "data.streams",
+    "FeatureFamilies": "data.families",
     "LeaveOneOutRidge": "models.linear",
     "PairedData": "data.paired",
     "Record": "results",
@@ -23,8 +25,10 @@ _HOME = {
     "paper_folds": "evaluation.folds",
     "repeat_fits": "evaluation.repeats",
     "selection_table": "evaluation.stability",
+    "simulate_ephys_types": "data.simulate_ephys",
     "simulate_patchseq": "data.simulate",
     "stability_selection": "evaluation.repeats",
+    "to_shared_features": "data.shared_features",
 }
 # Public modules, by the name under which `from sbnn import ...` finds them.
 _MODULES = {

@@ -12,7 +12,7 @@ import os
 import sys
 
 from sbnn.data import inventory
-from sbnn.data.catalogue import DATASETS
+from sbnn.data.catalogue import DATASETS, names_of, require_study
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
 
@@ -83,7 +83,7 @@ def _parser():
             "dataset",
             nargs="?",
             default="auto",
-            help=f"one of {', '.join(DATASETS)}; a name of your own for your tables; auto (the default): "
+            help=f"one of {', '.join(names_of())}; a name of your own for your tables; auto (the default): "
             "scala where its files can be had, else simulated",
         )
         home = None if name == "notebooks" else "saved_models"
@@ -109,6 +109,7 @@ def _parser():
 def _name(options):
     from sbnn.data.datasets import default_dataset
 
+    require_study(options.dataset)
     return default_dataset() if options.dataset == "auto" else options.dataset
 
 

@@ -63,6 +63,19 @@ def test_errors_are_messages_and_a_status(tables, capsys):
     assert stop.value.code == 2
 
 
+@pytest.mark.parametrize("command", ["cv", "fit", "figures", "report", "notebooks"])
+def test_data_sets_of_another_study_are_refused_by_name(command, capsys):
+    assert cli.main([command, "lee_human"]) == 1
+    assert "'lee_human' is of the study 'ephys_types'; those of 'sbnn' are scala, " in capsys.readouterr().err
+
+
+def test_all_data_sets_are_those_of_the_study(tmp_path):
+    for name in ("simulated", "simulated_ephys"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cv_network.pickle").touch()
+    assert {name for _, name in reproduce._jobs("all", tmp_path)} == {"simulated"}
+
+
 def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

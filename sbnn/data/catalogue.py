@@ -14,6 +14,10 @@ from sbnn.data.registry import FoundFile, find_files
 FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
 GOUWENS_MAT = "PS_v5_beta_0-4_pc_scaled_ipfx_eqTE.mat"
 
+#: What data sets are for: genes that predict a second measurement of the same cells (`PairedData`), or
+#: electrophysiology that predicts the type of a cell (`EphysFeatures`).
+SBNN, EPHYS_TYPES = "sbnn", "ephys_types"
+
 
 class Dataset(NamedTuple):
     """A data set by its files.
@@ -28,12 +32,15 @@ class Dataset(NamedTuple):
         What `load_dataset` takes for it besides the files.
     instead : dict of str to str
         For each file that need not be had, the one that stands in for it.
+    study : {"sbnn", "ephys_types"}
+        What it is for. What runs over all data sets of one study takes them from `names_of`.
     """
 
     about: str
     files: tuple[str, ...]
     options: tuple[str, ...] = ()
     instead: dict[str, str] = {}
+    study: str = SBNN
 
 
 _CITESEQ_OPTIONS = ("n_genes", "log_proteins")
@@ -81,8 +88,63 @@ DATASETS: dict[str, Dataset] = {
         ("pbmc_10k_protein_v3.h5ad",),
         options=_CITESEQ_OPTIONS,
     ),
+    "gouwens_ephys": Dataset(
+        "mouse visual cortex Patch-seq: 4215 cells, 45 electrophysiological features -> 4 transcriptomic types",
+        ("ipfx_features.csv", "20200711_patchseq_metadata_mouse.csv"),
+        options=("relative",),
+        study=EPHYS_TYPES,
+    ),
+    "lee_human": Dataset(
+        "human cortex Patch-seq: 702 cells, 93 electrophysiological features -> 4 transcriptomic types",
+        ("LeeDalley_ephys_fx.csv", "LeeDalley_manuscript_metadata.csv"),
+        study=EPHYS_TYPES,
+    ),
+    "simulated_ephys": Dataset("simulated electrophysiology of four types, human or mouse", (), study=EPHYS_TYPES),
     "simulated": Dataset("simulated Patch-seq with known ground truth", ()),
 }
+
+
+def names_of(study: str = SBNN) -> tuple[str, ...]:
+    """List the data sets of a study.
+
+    Parameters
+    ----------
+    study : {"sbnn", "ephys_types"}
+
+    Returns
+    -------
+    tuple of str
+        Keys of `DATASETS`, in its order.
+
+    Raises
+    ------
+    ValueError
+        Another study.
+    """
+    if study not in (SBNN, EPHYS_TYPES):
+        raise ValueError(f"study must be {SBNN!r} or {EPHYS_TYPES!r}, got {study!r}")
+    return tuple(name for name, dataset in DATASETS.items() if dataset.study == study)
+
+
+def require_study(name: str, study: str = SBNN) -> None:
+    """Refuse a known data set that is of another study; names that are not known are left to others.
+
+    Parameters
+    ----------
+    name : str
+        A data set, or any other name.
+    study : {"sbnn", "ephys_types"}
+
+    Raises
+    ------
+    ValueError
+        The data set is of the other study; the message lists those that are of this one.
+    """
+    of = names_of(study)
+    if name in DATASETS and name not in of:
+        raise ValueError(
+            f"data set {name!r} is of the study {DATASETS[name].study!r}; those of {study!r} are {', '.join(of)}"
+        )
 
 
 def find_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True) -> dict[str, FoundFile]:

@@ -1,4 +1,4 @@
-"""Load a data set by name: find its files, verify them and return `PairedData`.
+"""Load a data set by name: find its files, verify them and return `PairedData`, or `EphysFeatures` to type cells by.
 
 ``sbnn data list`` names the data sets and says which are here, ``get scala`` fetches the files of one,
 and ``check`` reads all files that are here and compares their checksums (`sbnn.data.inventory`).
@@ -14,29 +14,37 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.data.catalogue import DATASETS, FULL_COUNTS, GOUWENS_MAT, find_dataset
+from sbnn.data.catalogue import DATASETS, EPHYS_TYPES, FULL_COUNTS, GOUWENS_MAT, SBNN, find_dataset, names_of
+from sbnn.data.ephys_features import EphysFeatures
 from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.paired import PairedData
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.citeseq import read_cd8, read_cord_blood, read_pbmc
+from sbnn.data.readers.ephys_types import read_gouwens_ephys, read_lee_human
 from sbnn.data.readers.gouwens import read_gouwens
 from sbnn.data.readers.scala import cell_labels, ion_channel_genes, read_counts
 from sbnn.data.registry import FoundFile, find_files
 from sbnn.data.simulate import simulate_patchseq
+from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.data.spike_lags import relative_to_threshold
 
 _CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
 #: An ion channel gene with fewer counts in all cells together is left out.
 _MIN_COUNTS = 10
+#: Study -> the real data set to work on, and the one that is made where it cannot be had.
+_DEFAULTS = {SBNN: ("scala", "simulated"), EPHYS_TYPES: ("lee_human", "simulated_ephys")}
 
 
-def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True, **options) -> PairedData:
+def load_dataset(
+    name: str, path=None, *, download: bool = True, verbose: bool = True, **options
+) -> PairedData | EphysFeatures:
     """Load a data set by name.
 
     Parameters
     ----------
     name : str
-        A key of `DATASETS`. In all of them `X` is log2 of the library-size normalised counts plus one, where nothing
-        else is said, `Y` is in its own units, and neither is z-scored.
+        A key of `DATASETS`. In those with genes `X` is log2 of the library-size normalised counts plus one, where
+        nothing else is said, `Y` is in its own units, and neither is z-scored.
 
         - ``"scala"``: mouse motor cortex, 1213 cells x 1000 genes -> 16 electrophysiological features.
         - ``"scala_ion_channels"``: the same cells, ion channel genes only: the 423 of the complete counts, or, with a
@@ -48,6 +56,12 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         - ``"citeseq_cd8"``: blood cells sorted by CD8, 1774 cells x 1000 genes -> 5 proteins.
         - ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``: 200 blood cells each, 1000 genes -> 29 and 14 proteins.
         - ``"simulated"``: see `simulate_patchseq`.
+
+        Without genes, electrophysiology to tell the type of a cell by (`EphysFeatures`):
+
+        - ``"gouwens_ephys"``: mouse visual cortex, 4215 cells, 45 features, four types.
+        - ``"lee_human"``: human cortex, 702 cells, 93 features, the same four types.
+        - ``"simulated_ephys"``: see `simulate_ephys_types`.
     path : path-like, optional
         Folder with the files; by default they are searched as `sbnn.data.registry` describes.
     download : bool
@@ -55,13 +69,14 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     verbose : bool
         Whether to print what was loaded, and from where.
     **options
-        ``"simulated"``: parameters of `simulate_patchseq`. The four sets with proteins: ``n_genes``, how many genes to
-        select, and ``log_proteins``, whether `Y` is log2(1 + counts) or the counts as they are (as in the paper; the
-        default of ``"stoeckius"`` alone).
+        ``"simulated"`` and ``"simulated_ephys"``: parameters of `simulate_patchseq` and `simulate_ephys_types`. The
+        four sets with proteins: ``n_genes``, how many genes to select, and ``log_proteins``, whether `Y` is
+        log2(1 + counts) or the counts as they are (as in the paper; the default of ``"stoeckius"`` alone).
+        ``"gouwens_ephys"``: ``relative``, whether spikes are measured from their threshold (`relative_to_threshold`).
 
     Returns
     -------
-    PairedData
+    PairedData or EphysFeatures
 
     Raises
     ------
@@ -100,7 +115,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     return data
 
 
-def default_dataset(path=None, *, download: bool = True, verbose: bool = True) -> str:
+def default_dataset(path=None, *, download: bool = True, verbose: bool = True, study: str = SBNN) -> str:
     """Name the data set to work on: the real one where it can be had, else the simulated one.
 
     Parameters
@@ -109,22 +124,28 @@ def default_dataset(path=None, *, download: bool = True, verbose: bool = True) -
         As for `load_dataset`.
     verbose : bool
         Whether to print which it is, and why.
+    study : {"sbnn", "ephys_types"}
+        What it is for.
 
     Returns
     -------
-    {"scala", "simulated"}
+    {"scala", "simulated"} or {"lee_human", "simulated_ephys"}
 
     Raises
     ------
+    ValueError
+        Another study.
     DataIntegrityError
         A file of the real data is there but truncated or altered: that is to be mended, not passed over.
     """
+    names_of(study)  # refuses another one
+    real, made = _DEFAULTS[study]
     try:
-        found = find_files(DATASETS["scala"].files, path, download=download, verbose=verbose, hint="scala")
+        found = find_files(DATASETS[real].files, path, download=download, verbose=verbose, hint=real)
     except FileNotFoundError as error:
-        name, why = "simulated", f"the real data cannot be had. {error}"
+        name, why = made, f"the real data cannot be had. {error}"
     else:
-        name, why = "scala", "its files are in " + ", ".join(dict.fromkeys(file.place for file in found.values()))
+        name, why = real, "its files are in " + ", ".join(dict.fromkeys(file.place for file in found.values()))
     if verbose:
         print(f"data set: {name}, because {why}")
     return name
@@ -215,8 +236,13 @@ def _read_gouwens(found: dict[str, FoundFile]) -> PairedData:
     return read_gouwens(found[GOUWENS_MAT].path, found["E_names.json"].path, _sha256_of(found))
 
 
-def _read_tables(read: Callable[..., PairedData], found: dict[str, FoundFile], **options) -> PairedData:
-    """Hand the paths of the files, in their order, to a reader of CITE-seq data."""
+def _read_gouwens_ephys(found: dict[str, FoundFile], relative: bool = False) -> EphysFeatures:
+    data = _read_tables(read_gouwens_ephys, found)
+    return relative_to_threshold(data) if relative else data
+
+
+def _read_tables(read: Callable, found: dict[str, FoundFile], **options) -> PairedData | EphysFeatures:
+    """Hand the paths of the files, in their order, to a reader that takes them so."""
     return read(*(file.path for file in found.values()), files=_sha256_of(found), **options)
 
 
@@ -233,8 +259,8 @@ def _sha256_of(found: dict[str, FoundFile]) -> dict[str, str]:
     return {name: file.sha256 for name, file in found.items()}
 
 
-#: Data set -> what turns its found files, or else its options, into `PairedData`.
-_READ: dict[str, Callable[..., PairedData]] = {
+#: Data set -> what turns its found files, or else its options, into `PairedData` or `EphysFeatures`.
+_READ: dict[str, Callable[..., PairedData | EphysFeatures]] = {
     "scala": _read_scala,
     "scala_ion_channels": _read_scala_ion_channels,
     "scala_34c_counts": _read_scala_34c_counts,
@@ -243,5 +269,8 @@ _READ: dict[str, Callable[..., PairedData]] = {
     "citeseq_cd8": partial(_read_tables, read_cd8),
     "pbmc_5k_protein": partial(_read_tables, partial(read_pbmc, name="pbmc_5k_protein")),
     "pbmc_10k_protein": partial(_read_tables, partial(read_pbmc, name="pbmc_10k_protein")),
+    "gouwens_ephys": _read_gouwens_ephys,
+    "lee_human": partial(_read_tables, read_lee_human),
+    "simulated_ephys": simulate_ephys_types,
     "simulated": simulate_patchseq,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -219,6 +219,32 @@ class EphysFeatures:
         if unknown or not names:
             raise ValueError(f"names must be types of the data, {', '.join(sorted(set(self.y)))}; got {names}")
         return self.subset(np.isin(self.y, names))
+
+    def with_types_of(self, column: str) -> EphysFeatures:
+        """Take another column of the labels as the types, such as a finer or a coarser grouping.
+
+        Parameters
+        ----------
+        column : str
+            A column of `labels`. Cells without an entry become ``"unknown"``.
+
+        Returns
+        -------
+        EphysFeatures
+            With a fingerprint of its own.
+
+        Raises
+        ------
+        ValueError
+            A column that is not there; the message lists those there are.
+        """
+        if column not in self.labels:
+            raise ValueError(f"column must be one of the labels, {', '.join(self.labels.columns)}; got {column!r}")
+        if column == "type":
+            return self
+        labels = self.labels.assign(type=self.labels[column])
+        sha256 = fingerprint_parameters({"of": self.sha256, "types": column})
+        return replace(self, labels=labels, sha256=sha256, content_sha256="")
 
     def _taken(self, rows: np.ndarray, columns: np.ndarray) -> EphysFeatures:
         features, cells = self.feature_names[columns], self.cell_names[rows]

@@ -48,6 +48,10 @@ _MINI_ATLAS = "berenslab/mini-atlas"
 _COUPLED = "AllenInstitute/coupledAE-patchseq"
 _CITESEQ = "databio/bds_hackathon"
 _SCVI = "scverse/scvi-tools"
+_HUMAN_GABA = "AllenInstitute/human_patchseq_gaba"
+_HUMAN_L1 = "AllenInstitute/patchseq_human_L1"
+_TRANSFER = "tschwider09/cross-species-ephys-transfer"
+_SCMNC = "daifengwanglab/scMNC"
 _SBNN_PAGE = "https://github.com/berenslab/sBNN (folder data/{})"
 _SCALA_PAGE = _SBNN_PAGE.format("scala_2020")
 _STOECKIUS_PAGE = _SBNN_PAGE.format("stoeckius_2017") + "; the same data: GEO GSE100866"
@@ -55,6 +59,7 @@ _MINI_ATLAS_PAGE = "https://github.com/berenslab/mini-atlas (folder data)"
 _COUPLED_PAGE = "https://github.com/AllenInstitute/coupledAE-patchseq (folder data/proc)"
 _CITESEQ_PAGE = "https://github.com/databio/bds_hackathon (folder data/raw); the same data: GEO GSE100866"
 _SCVI_PAGE = "https://github.com/scverse/scvi-tools (folder tests/test_data)"
+_HUMAN_GABA_PAGE = "https://github.com/AllenInstitute/human_patchseq_gaba (folder data)"
 _SELECTED = "febbc1325dd42fd183df5e2f886615759145f1ff"
 _FULL_COUNTS = "624df4e108ce636bb53cae1d44a32252c85bffa6"
 _GOUWENS_MAT = "6270922577fca6005225df719c4358b7c80ca01b"
@@ -149,6 +154,50 @@ FILES: dict[str, DataFile] = {
             size=3036,
             sha256="b9d7756174e7c2a841033ad73bbb629426999aa526d71c34b651a6ce8722c33d",
             url=_by_content(_SBNN, "d4132a4eac80ac23a36990c798461e083c6beba9"),
+        ),
+        DataFile(
+            "ipfx_features.csv",
+            "gouwens_2020",
+            "https://github.com/daifengwanglab/scMNC (mouse_visual_cortex/data/efeature.csv); recordings: DANDI 000020",
+            size=2947849,
+            sha256="53cddf3f2edc38ccda2f3156c686f8d97c0f6010b3db7b2cbb2a3fe2232f82f8",
+            url=_by_content(_SCMNC, "94256848cad20d375004084ddc1fd966c8da4713"),
+        ),
+        DataFile(
+            "20200711_patchseq_metadata_mouse.csv",
+            "gouwens_2020",
+            "https://github.com/tschwider09/cross-species-ephys-transfer (the same table: Allen Institute, Patch-seq)",
+            size=1090180,
+            sha256="f29b5687dbe6dae5a47f9f3d9b7def77d30495c7c013ca82ab88ff785b8977fd",
+            url=_at_commit(
+                _TRANSFER, "1fdafb535f050b9831d2f29324a2c5957e6668f4", "20200711_patchseq_metadata_mouse.csv"
+            ),
+        ),
+        DataFile(
+            "LeeDalley_ephys_fx.csv",
+            "lee_2023_human",
+            _HUMAN_GABA_PAGE,
+            size=651645,
+            sha256="1ec12b02ba41288d69cdac21d6ac1efa05ff819fd6e052dd48666500e23ced9b",
+            url=_at_commit(_HUMAN_GABA, "fa0628f33c3bac73ae4da0df8b30f8f785d8acdb", "data/LeeDalley_ephys_fx.csv"),
+        ),
+        DataFile(
+            "LeeDalley_manuscript_metadata.csv",
+            "lee_2023_human",
+            _HUMAN_GABA_PAGE,
+            size=145956,
+            sha256="5ee627f22cdaf2ddcc013ceb0c01a229913a6a48af45dccce940f00510d3b3f0",
+            url=_at_commit(
+                _HUMAN_GABA, "27da71d3bd1e8eef001526fb15f93e27b02af567", "data/LeeDalley_manuscript_metadata.csv"
+            ),
+        ),
+        DataFile(
+            "mouse_cells_with_lee_style_features.csv",
+            "lee_2023_human",
+            "https://github.com/AllenInstitute/patchseq_human_L1 (data/aibs_mouse_features_E.csv)",
+            size=1008150,
+            sha256="8d6205e336ed6fc428d5fe9488940335f6932a11b2f49d31974de283e1f172e3",
+            url=_at_commit(_HUMAN_L1, "cb5d5bcc2ad71bf8dbf918975d93e5887383dcd6", "data/aibs_mouse_features_E.csv"),
         ),
         DataFile(
             "GSE100866_CBMC_8K_13AB_10X-RNA_umi.zip",

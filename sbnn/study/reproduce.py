@@ -12,7 +12,7 @@ import importlib.util
 import time
 from pathlib import Path
 
-from sbnn.data.catalogue import DATASETS
+from sbnn.data.catalogue import names_of, require_study
 from sbnn.data.datasets import default_dataset
 from sbnn.data.inventory import list_datasets
 
@@ -44,8 +44,9 @@ def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_m
     ModuleNotFoundError
         Without the extra ``notebooks``.
     """
-    if dataset not in ("all", "auto", *DATASETS):
-        raise ValueError(f"dataset: {dataset!r} is unknown, expected all, auto or one of {', '.join(DATASETS)}")
+    require_study(dataset)
+    if dataset not in ("all", "auto", *names_of()):
+        raise ValueError(f"dataset: {dataset!r} is unknown, expected all, auto or one of {', '.join(names_of())}")
     _check_notebooks()
     from sbnn.study.notebooks import run_notebook  # needs what a plain installation does not have
 
@@ -87,7 +88,7 @@ def _jobs(dataset, saved_models):
         return [(path, dataset) for path in paths]
     here = {state.name for state in list_datasets() if state.state in ("here", "here in part", "made here")}
     here.add(default_dataset())  # which downloads it, where that is possible
-    saved = [name for name in DATASETS if (saved_models / name / "cv_network.pickle").exists()]
+    saved = [name for name in names_of() if (saved_models / name / "cv_network.pickle").exists()]
     return [(path, name) for name in saved for path in paths if name in here or path.name == REDRAW]
 
 
@@ -96,7 +97,9 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m sbnn.study.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--dataset", default="all", choices=["all", "auto", *DATASETS], help="auto: scala or simulated")
+    parser.add_argument(
+        "--dataset", default="all", choices=["all", "auto", *names_of()], help="auto: scala or simulated"
+    )
     parser.add_argument("--fresh", action="store_true", help="compute anew what is saved")
     parser.add_argument("--fast", action="store_true", help="a few epochs and folds, to see that everything runs")
     parser.add_argument("--in-place", action="store_true", help="execute the notebooks in notebooks/ themselves")

@@ -10,8 +10,11 @@ from files import published, put
 from scipy import sparse
 
 from sbnn.data import inventory
+from sbnn.data.catalogue import names_of, require_study
 from sbnn.data.datasets import DATASETS, default_dataset, load_dataset, type_colors
+from sbnn.data.ephys_features import EphysFeatures
 from sbnn.data.fingerprint import fingerprint_files
+from sbnn.data.paired import PairedData
 from sbnn.data.registry import DataIntegrityError
 from sbnn.data.sources import FILES
 
@@ -178,6 +181,25 @@ def test_default_dataset_does_not_pass_over_a_broken_file(small_scala):
     put(folder / "tiny" / "gene_counts.csv", b"broken")
     with pytest.raises(DataIntegrityError, match="gene_counts.csv is truncated"):
         default_dataset(folder)
+
+
+def test_default_dataset_of_the_other_study(alone, capsys):
+    assert default_dataset(download=False, study="ephys_types") == "simulated_ephys"
+    assert "cannot find lee_2023_human/LeeDalley_ephys_fx.csv" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="study must be 'sbnn' or 'ephys_types', got 'dynamics'"):
+        default_dataset(study="dynamics")
+
+
+def test_each_study_has_data_sets_of_its_own():
+    of_sbnn, of_types = names_of(), names_of("ephys_types")
+    assert set(of_sbnn).isdisjoint(of_types) and {*of_sbnn, *of_types} == set(DATASETS)
+    assert of_types == ("gouwens_ephys", "lee_human", "simulated_ephys") and "scala" in of_sbnn
+    assert isinstance(load_dataset("simulated_ephys", n_cells=20, verbose=False), EphysFeatures)
+    assert isinstance(load_dataset("simulated", n_cells=20, verbose=False), PairedData)
+    require_study("a name of one's own")
+    require_study("lee_human", "ephys_types")
+    with pytest.raises(ValueError, match="'lee_human' is of the study 'ephys_types'; those of 'sbnn' are scala, "):
+        require_study("lee_human")
 
 
 def test_type_colors_are_those_of_the_taxonomy():

@@ -103,21 +103,21 @@ def read_tables(
 
     cells = X.index[X.index.isin(Y.index)]
     for what, table in (("expression", X), ("outputs", Y)):
-        _leave_out(dropped, f"cells only in {what}", table.index.difference(cells, sort=False), len(table), "cells")
-    Y = _numbers(Y.loc[cells], "outputs")
+        leave_out(dropped, f"cells only in {what}", table.index.difference(cells, sort=False), len(table), "cells")
+    Y = as_numbers(Y.loc[cells], "outputs")
     incomplete = Y.isna().any(axis=1)
     if missing == "error":
         _require_values(Y, "outputs", "; complete them, or leave those cells out with missing='drop'")
-    _leave_out(dropped, "cells with missing outputs", cells[incomplete], len(cells), "cells")
+    leave_out(dropped, "cells with missing outputs", cells[incomplete], len(cells), "cells")
     cells, Y = cells[~incomplete], Y[~incomplete]
     if not len(cells):
         raise ValueError("outputs: no cell is left, every one has a missing value")
 
-    X = _numbers(X.loc[cells], "expression")
+    X = as_numbers(X.loc[cells], "expression")
     check_given_once(X.to_numpy(), Y.to_numpy())
     _require_values(X, "expression", "; a gene that was not seen has the value 0")
     constant = X.columns[np.ptp(X.to_numpy(), axis=0) == 0]
-    _leave_out(dropped, "genes with one value in all cells", constant, X.shape[1], "genes")
+    leave_out(dropped, "genes with one value in all cells", constant, X.shape[1], "genes")
     X = X.drop(columns=constant)
     if not X.shape[1]:
         raise ValueError(f"expression: no gene is left, each has one value in all {len(cells)} cells")
@@ -301,13 +301,14 @@ def _oriented(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None) -> t
     return ways[int(np.argmax(shared))]
 
 
-def _leave_out(dropped: dict[str, list[str]], why: str, names: pd.Index, total: int, kind: str) -> None:
+def leave_out(dropped: dict[str, list[str]], why: str, names: pd.Index, total: int, kind: str) -> None:
+    """Note in `dropped` what is left out of so many in total, and warn whoever called the caller's caller."""
     if len(names):
         dropped[why] = list(names)
         warnings.warn(f"{len(names)} of {total} {kind} are left out ({why}): {some(names)}", stacklevel=4)
 
 
-def _numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
+def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """Convert all columns to float64, or name the first value that is no number."""
     if all(isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in table.dtypes):
         return table.astype(np.float64)
@@ -350,7 +351,7 @@ def _labels_of(cells, table, family_key, type_key, dropped) -> pd.DataFrame | No
             f"take with family_key and type_key"
         )
     strangers = table.index.difference([*cells, *sum(dropped.values(), [])], sort=False)
-    _leave_out(dropped, "labels of cells that are not there", strangers, len(table), "labels")
+    leave_out(dropped, "labels of cells that are not there", strangers, len(table), "labels")
     without = cells.difference(table.index, sort=False)
     if len(without):
         warnings.warn(f"{len(without)} of {len(cells)} cells have no labels: {some(without)}", stacklevel=4)
