@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.ephys_types.traces import find_recordings, read_traces
+from sbnn.data.ephys_features import EphysFeatures
+from sbnn.ephys_types.traces import find_recordings, read_traces, trace_families, write_traces
 from sbnn.ephys_types.traces.extra import quiet, require_extra
 
 needs_extra = pytest.mark.skipif(
@@ -121,6 +122,27 @@ def test_labels_go_to_their_cells(folder):
     features = read_traces(folder, labels=labels, cache=False, verbose=False)
     assert features.labels["type"].tolist() == ["Sst", "unknown", "Vip"]
     assert features.labels["donor"].tolist() == ["b", "unknown", "a"]
+
+
+@needs_extra
+@pytest.mark.filterwarnings("ignore:.* are left out")  # features that are the same in all of three cells
+def test_tables_of_features_are_read_back(folder, tmp_path):
+    labels = pd.DataFrame({"type": ["Vip", "Sst", "Sst"]}, index=["2", "1", "0"])
+    features = read_traces(folder, labels=labels, cache=False, verbose=False)
+    table, cells = write_traces(features, tmp_path / "new" / "features.csv")
+    back = EphysFeatures.from_table(table, families=trace_families(), classes=[])
+    same = features.with_features(back.feature_names)
+    assert back.n_features > 1500 and back.families == same.families
+    np.testing.assert_allclose(back.X, same.X, rtol=1e-12, atol=1e-13)
+    assert back.labels[["type", "donor"]].equals(features.labels[["type", "donor"]])
+    told = pd.read_csv(cells, index_col="cell", dtype={"cell": str})
+    assert told["notes"].tolist() == features.labels["notes"].tolist() and "no ramp sweep" in told["notes"].iloc[0]
+
+
+@needs_extra
+def test_a_table_of_cells_without_types_says_nothing_of_types(features, tmp_path):
+    table, _ = write_traces(features, tmp_path / "features.csv")
+    assert pd.read_csv(table, index_col=0, nrows=1).columns[:2].tolist() == ["donor", "first_ap_v_0"]
 
 
 @needs_extra

@@ -6,5 +6,14 @@ Needs the extra ``traces``, which brings IPFX and pynwb; nothing of them is load
 from sbnn.ephys_types.traces.layout import trace_families, trace_units
 from sbnn.ephys_types.traces.reading import find_recordings, read_traces
 from sbnn.ephys_types.traces.simulate import SimulatedNeuron, write_recording
+from sbnn.ephys_types.traces.tables import write_traces
 
-__all__ = ["SimulatedNeuron", "find_recordings", "read_traces", "trace_families", "trace_units", "write_recording"]
+__all__ = [
+    "SimulatedNeuron",
+    "find_recordings",
+    "read_traces",
+    "trace_families",
+    "trace_units",
+    "write_recording",
+    "write_traces",
+]
