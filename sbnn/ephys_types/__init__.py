@@ -10,6 +10,7 @@ _HOME = {
     "KernelLogistic": "kernel_logistic",
     "SourcePriorClassifier": "transfer",
     "SparsePCAForest": "sparse_pca_forest",
+    "TransferAttentionClassifier": "attention_transfer",
     "ZeroShotClassifier": "zero_shot",
 }
 

@@ -81,8 +81,9 @@ class EphysTypeClassifier(ClassifierMixin, BaseEstimator):
         unknown = [name for name in self.members if name not in MEMBERS]
         if unknown or not self.members:
             raise ValueError(f"members: expected some of {MEMBERS}, got {self.members!r}")
-        self.families_ = FeatureFamilies.of(families, X)
+        table = X
         X, codes = checked_training(self, X, y)
+        self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         new = {
             "trees": lambda: lightgbm(random_state=seed),
@@ -113,7 +114,8 @@ class EphysTypeClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Most probable class of each cell, ndarray of shape (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        codes = self.predict_proba(X).argmax(1)  # first, so that an unfitted model says that it is
+        return self.classes_[codes]
 
     def attention_weights(self, X):
         """Weight of each family in each cell for the member with attention, ndarray of shape (n, n_families)."""

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.families import FeatureFamilies
 from sbnn.determinism import reproducible
-from sbnn.ephys_types.family_network import FamilyAttentionNetwork
+from sbnn.ephys_types.family_network import ABSENT, FamilyAttentionNetwork
 from sbnn.ephys_types.inputs import checked_cells, checked_training
 from sbnn.ephys_types.scaling import FeatureScaling, measured
 
@@ -117,21 +117,25 @@ class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             One class only, infinite values, no value at all, families of other columns, parameters out of range.
         """
-        self.families_ = FeatureFamilies.of(families, X)
+        table = X
         X, codes = checked_training(self, X, y)
+        self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
         self._seen = measured(X, self.families_.feature_names)
         self._scaling = FeatureScaling().fit(X[:, self._seen])
         settings = self._settings(len(X))
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
         with reproducible():
-            generator = torch.Generator().manual_seed(seed)
-            kept = self.families_.subset(self._seen)
-            self.network_ = FamilyAttentionNetwork(
-                list(kept.columns.values()), len(self.classes_), self.n_members, self.width, self.hidden,
-                settings["dropout"], generator,
-            )  # fmt: skip
-            self._train(*self._tensors(X), torch.as_tensor(codes), generator, settings)
+            generator = torch.Generator().manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
+            self._build(len(self.classes_), settings, generator)
+            target = torch.as_tensor(codes)
+            chance = (1 / torch.bincount(target).float())[target]  # every class is drawn as often
+            self._train(*self._tensors(X), target, chance, generator, settings)
         return self
+
+    def _build(self, n_outputs, settings, generator):
+        columns = list(self.families_.subset(self._seen).columns.values())
+        self.network_ = FamilyAttentionNetwork(
+            columns, n_outputs, self.n_members, self.width, self.hidden, settings["dropout"], generator
+        )
 
     def _settings(self, n):
         """Numbers in place of ``"auto"``, for n training cells."""
@@ -154,11 +158,10 @@ class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"feature_dropout: expected a share below 1, got {self.feature_dropout!r}")
         return settings
 
-    def _train(self, x, known, target, generator, settings):
+    def _train(self, x, known, target, chance, generator, settings, heads=None):
+        """Train the network on cells drawn by chance; of several heads, each cell trains its own."""
         shape = self.n_members, settings["batch_size"]
         n_drawn = shape[0] * shape[1]
-        counts = torch.bincount(target, minlength=len(self.classes_))
-        chance = (1 / counts.float())[target]  # every class is drawn as often
         optimizer = torch.optim.AdamW(
             self.network_.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
         )
@@ -173,6 +176,8 @@ class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
                 noise = torch.randn(*shape, x.shape[1], generator=generator)
                 left_in = torch.rand(*shape, x.shape[1], generator=generator) >= self.feature_dropout
                 logits, _ = self.network_(x[drawn].add_(noise, alpha=settings["noise"]), known[drawn] * left_in)
+                if heads is not None:
+                    logits = logits.masked_fill(~heads[drawn], ABSENT)
                 # The members share nothing: the sum of their losses trains each by itself.
                 loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
                 optimizer.zero_grad(set_to_none=True)
@@ -222,7 +227,8 @@ class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Most probable class of each cell, ndarray of shape (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        codes = self.predict_proba(X).argmax(1)  # first, so that an unfitted model says that it is
+        return self.classes_[codes]
 
     def attention_weights(self, X):
         """Weight of each family in each cell.

@@ -101,4 +101,5 @@ class KernelLogistic(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Most probable class of each cell, ndarray of shape (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        codes = self.predict_proba(X).argmax(1)  # first, so that an unfitted model says that it is
+        return self.classes_[codes]

@@ -111,7 +111,8 @@ class SourcePriorClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Most probable class of each cell, ndarray of shape (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        codes = self.predict_proba(X).argmax(1)  # first, so that an unfitted model says that it is
+        return self.classes_[codes]
 
 
 def product(own, prior, power):

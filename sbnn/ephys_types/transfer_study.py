@@ -8,10 +8,12 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from sbnn.data.shared_features import to_shared_features
 from sbnn.ephys_types.alignment import physiological_scale
+from sbnn.ephys_types.attention_transfer import TransferAttentionClassifier
 from sbnn.ephys_types.baselines import lightgbm
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.transfer import SourcePriorClassifier, product
 from sbnn.ephys_types.zero_shot import ALIGNMENTS, ZeroShotClassifier
+from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 
@@ -78,7 +80,9 @@ def scores(types, predicted):
     }
 
 
-def run_learning_curves(source, target, results=None, fresh=False, sizes=SIZES, seeds=SEEDS, draws=DRAWS, models=None):
+def run_learning_curves(
+    source, target, results=None, fresh=False, sizes=SIZES, seeds=SEEDS, draws=DRAWS, models=None, network=None
+):
     """Score models of few labelled cells of a target, with the help of a source and without, on the same cells.
 
     Folds keep donors together. Labelled cells are drawn from the training cells of a fold, the same ones for every
@@ -98,19 +102,25 @@ def run_learning_curves(source, target, results=None, fresh=False, sizes=SIZES, 
         Draws of each size from each fold.
     models : dict of str to classifier, optional
         By default those of `learners`.
+    network : TransferAttentionClassifier, optional
+        Fitted to the shared features of the first draw.
 
     Returns
     -------
     Record
-        ``scores``: a row for each model, method (``"human only"`` or ``"transfer"``), size, seed, fold and draw.
+        ``scores``: a row for each model, method (``"human only"``, ``"transfer"``, ``"pretrained"``, ``"joint"``), size, seed, fold and draw.
     """
     models = learners() if models is None else models
+    network = TransferAttentionClassifier() if network is None else network
     wanted = Record("learning-curves", target.name, target.sha256, [{"model": name} for name in models], seeds[0])
     wanted.settings = {
         "source": source.name, "source_sha256": source.sha256, "sizes": list(sizes), "seeds": list(seeds),
         "draws": draws, "version": 1,
+        "models": {name: described(model) for name, model in models.items()}, "network": described(network),
     }  # fmt: skip
-    return load_or_compute(wanted, lambda: _curves(source, target, sizes, seeds, draws, models), results, fresh)
+    return load_or_compute(
+        wanted, lambda: _curves(source, target, sizes, seeds, draws, models, network), results, fresh
+    )
 
 
 def learners():
@@ -126,8 +136,10 @@ def learners():
     }
 
 
-def _curves(source, target, sizes, seeds, draws, models):
+def _curves(source, target, sizes, seeds, draws, models, network):
     source_shared, target_shared = to_shared_features(source), to_shared_features(target)
+    source_shared = source_shared.with_features(list(target_shared.feature_names))
+    shared_cells = source_shared, target_shared
     source_cells = physiological_scale(source_shared.X, source_shared.feature_names), source_shared.y
     shared = physiological_scale(target_shared.X, target_shared.feature_names)
     types, donors, rows = target.y, target.labels["donor"].to_numpy(), []
@@ -146,10 +158,24 @@ def _curves(source, target, sizes, seeds, draws, models):
                     own = clone(model).fit(target.X[known], types[known]).predict_proba(target.X[test])
                     said[name, "human only"] = own
                     said[name, "transfer"] = product(own, prior, helper.power_)
+                if draw == 0:
+                    said |= _by_networks(network, shared_cells, known, test, types, seed)
                 for (name, method), probabilities in said.items():
                     predicted = helper.classes_[probabilities.argmax(1)]
                     rows.append({"model": name, "method": method} | key | scores(types[test], predicted))
     return {"scores": pd.DataFrame(rows)}
+
+
+def _by_networks(network, shared_cells, known, test, types, seed):
+    """Probabilities of networks on the shared features: of the target alone, and helped by the source in two ways."""
+    source, target = shared_cells
+    said = {}
+    for method, way in (("human only", "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
+        model = clone(network).set_params(way=way, random_state=seed)
+        help = {} if method == "human only" else {"source": (source.X, source.y)}
+        model.fit(target.X[known], types[known], target.families, **help)
+        said["attention, shared features", method] = model.predict_proba(target.X[test])
+    return said
 
 
 def _conditions(sizes, draws):

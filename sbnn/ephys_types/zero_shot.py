@@ -91,4 +91,5 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Most probable type of each cell of the target, ndarray of shape (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        codes = self.predict_proba(X).argmax(1)  # first, so that an unfitted model says that it is
+        return self.classes_[codes]
