@@ -108,7 +108,8 @@ def run_learning_curves(
     Returns
     -------
     Record
-        ``scores``: a row for each model, method (``"human only"``, ``"transfer"``, ``"pretrained"``, ``"joint"``), size, seed, fold and draw.
+        ``scores``: a row for each model, method (``"human only"``, ``"transfer"``, and of the network ``"pretrained"``
+        and ``"joint"``), size, seed, fold and draw.
     """
     models = learners() if models is None else models
     network = TransferAttentionClassifier() if network is None else network
