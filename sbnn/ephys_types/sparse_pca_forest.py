@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-from sklearn.utils import TransformerTags, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
@@ -36,7 +36,7 @@ FORESTS = {
 }
 
 
-class SparsePCAForest(ClassifierMixin, BaseEstimator):
+class SparsePCAForest(TransformerMixin, ClassifierMixin, BaseEstimator):
     """Sparse PCA of each family of features, then a class-balanced forest on the components.
 
     Parameters
@@ -125,7 +125,7 @@ class SparsePCAForest(ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        tags.transformer_tags.preserves_dtype = []  # always float64
         return tags
 
     def fit(self, X, y, families=None):
@@ -269,4 +269,5 @@ class SparsePCAForest(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Most probable type of each cell, shape (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
