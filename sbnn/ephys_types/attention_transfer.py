@@ -8,8 +8,8 @@ from torch import nn
 from sbnn.data.families import FeatureFamilies
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
-from sbnn.ephys_types.inputs import checked_training
-from sbnn.ephys_types.scaling import FeatureScaling
+from sbnn.ephys_types.inputs import checked_cells, checked_training
+from sbnn.ephys_types.scaling import FeatureScaling, measured
 
 WAYS = ("pretrained", "joint")
 
@@ -22,8 +22,8 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
     Parameters
     ----------
     way : {"pretrained", "joint"}, default="pretrained"
-        ``"pretrained"`` trains on the source first, then everything but a new head goes on from there with a fifth of
-        the learning rate. ``"joint"`` trains one network with a head for each species on both.
+        ``"pretrained"`` trains on the source first, and goes on from there with a fifth of the learning rate; the head
+        too where the types are the same. ``"joint"`` trains one network with a head for each species on both.
     source_weight : float, default=0.5
         Of cells of the source in the joint training, 1 being that of the target's.
     **params
@@ -53,7 +53,7 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         self.way = way
         self.source_weight = source_weight
 
-    def fit(self, X, y, families=None, source=None):
+    def fit(self, X, y, families=None, source=None, unlabelled=None):
         """Train.
 
         Parameters
@@ -63,6 +63,8 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         source : tuple of (array of shape (m, p), array of shape (m,)), optional
             The same features of the source's cells, and their types, which need not be those of the target. Without
             them there is no transfer.
+        unlabelled : array-like, shape (u, p), optional
+            Further cells of the target, which its features are scaled by as well.
 
         Returns
         -------
@@ -75,27 +77,36 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         """
         if self.way not in WAYS:
             raise ValueError(f"way: expected one of {WAYS}, got {self.way!r}")
-        if source is None:
-            return super().fit(X, y, families)
         table = X
         X, codes = checked_training(self, X, y)
         self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
-        source_X, source_y = np.asarray(source[0], dtype=np.float64), np.unique(source[1], return_inverse=True)[1]
-        if source_X.shape != (len(source_y), X.shape[1]):
-            raise ValueError(f"source: expected {X.shape[1]} features of {len(source_y)} cells, got {source_X.shape}")
-        # What only one species has cannot be transferred.
-        self._seen = np.isfinite(X).any(0) & np.isfinite(source_X).any(0)
+        cells = X if unlabelled is None else np.vstack([X, checked_cells(self, unlabelled)])
+        self._seen = measured(X, self.families_.feature_names)
+        if source is not None:
+            source_X, types = np.asarray(source[0], dtype=np.float64), np.asarray(source[1])
+            if source_X.shape != (len(types), X.shape[1]):
+                raise ValueError(f"source: expected {X.shape[1]} features of {len(types)} cells, got {source_X.shape}")
+            self._seen &= np.isfinite(source_X).any(0)  # what only one species has cannot be transferred
         with reproducible():
             generator = torch.Generator().manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
-            self._scaling = FeatureScaling().fit(source_X[:, self._seen])
-            of_source = *self._tensors(source_X), torch.as_tensor(source_y)
-            self._scaling = FeatureScaling().fit(X[:, self._seen])
+            if source is not None:
+                self._scaling = FeatureScaling().fit(source_X[:, self._seen])
+                source_codes = np.unique(types, return_inverse=True)[1]
+                of_source = *self._tensors(source_X), torch.as_tensor(source_codes)
+            self._scaling = FeatureScaling().fit(cells[:, self._seen])
             of_target = *self._tensors(X), torch.as_tensor(codes)
-            train = self._pretrain if self.way == "pretrained" else self._train_jointly
-            train(of_source, of_target, generator)
+            if source is None:
+                settings = self._settings(len(X))
+                self._build(len(self.classes_), settings, generator)
+                self._train(*of_target, _chance(of_target[2]), generator, settings)
+            elif self.way == "pretrained":
+                same_types = np.array_equal(np.unique(types), self.classes_)
+                self._pretrain(of_source, of_target, same_types, generator)
+            else:
+                self._train_jointly(of_source, of_target, generator)
         return self
 
-    def _pretrain(self, of_source, of_target, generator):
+    def _pretrain(self, of_source, of_target, same_types, generator):
         n_types = int(of_source[2].max()) + 1
         settings = self._settings(len(of_source[2]))
         self._build(n_types, settings, generator)
@@ -105,7 +116,7 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         self._build(len(self.classes_), settings, generator)
         with torch.no_grad():
             for (name, new), old in zip(self.network_.named_parameters(), learned.parameters(), strict=True):
-                if not name.startswith("head"):
+                if same_types or not name.startswith("head"):
                     new.copy_(old)
         try:
             self.learning_rate = rate / 5

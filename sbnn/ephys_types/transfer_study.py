@@ -108,7 +108,8 @@ def run_learning_curves(
     Returns
     -------
     Record
-        ``scores``: a row for each model, method (``"human only"``, ``"transfer"``, ``"pretrained"``, ``"joint"``), size, seed, fold and draw.
+        ``scores``: a row for each model, method (``"human only"``, ``"transfer"``, and of the network ``"pretrained"``
+        and ``"joint"``), size, seed, fold and draw.
     """
     models = learners() if models is None else models
     network = TransferAttentionClassifier() if network is None else network
@@ -159,21 +160,21 @@ def _curves(source, target, sizes, seeds, draws, models, network):
                     said[name, "human only"] = own
                     said[name, "transfer"] = product(own, prior, helper.power_)
                 if draw == 0:
-                    said |= _by_networks(network, shared_cells, known, test, types, seed)
+                    said |= _by_networks(network, shared_cells, known, others, test, types, seed)
                 for (name, method), probabilities in said.items():
                     predicted = helper.classes_[probabilities.argmax(1)]
                     rows.append({"model": name, "method": method} | key | scores(types[test], predicted))
     return {"scores": pd.DataFrame(rows)}
 
 
-def _by_networks(network, shared_cells, known, test, types, seed):
+def _by_networks(network, shared_cells, known, others, test, types, seed):
     """Probabilities of networks on the shared features: of the target alone, and helped by the source in two ways."""
     source, target = shared_cells
-    said = {}
+    said, unlabelled = {}, {"unlabelled": target.X[others]} if len(others) else {}
     for method, way in (("human only", "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
         model = clone(network).set_params(way=way, random_state=seed)
         help = {} if method == "human only" else {"source": (source.X, source.y)}
-        model.fit(target.X[known], types[known], target.families, **help)
+        model.fit(target.X[known], types[known], target.families, **help, **unlabelled)
         said["attention, shared features", method] = model.predict_proba(target.X[test])
     return said
 
