@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from sbnn import DistilledSettings
+from sbnn.ephys_types import report as types
 from sbnn.study import report
+from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -48,6 +50,12 @@ def test_it_is_short_and_says_how_to_install():
 def test_the_table_is_that_of_the_committed_results():
     table = report.to_markdown(report.overview_table(ROOT / "saved_models"))
     assert table.strip() in README
+
+
+def test_the_table_of_types_is_that_of_the_committed_results():
+    if not list((ROOT / "saved_models").glob("*/types_lightgbm.pickle")):
+        pytest.skip("no results of electrophysiology to types are committed")
+    assert to_markdown(types.overview_table(ROOT / "saved_models")).strip() in README
 
 
 def test_links_and_pictures_are_there():

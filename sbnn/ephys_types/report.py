@@ -126,34 +126,54 @@ def families_tables(records, loss="log_loss"):
     return pd.concat(importance, axis=1), pd.DataFrame(agreement).T.rename_axis("model")
 
 
+#: Columns of the table of all data sets.
+OVERVIEW = (
+    *("logistic", "forest", "lightgbm", "sparse_pca_forest"),
+    *("bilstm_published", "bilstm", "family_attention", "ephys_type"),
+)
+TITLES = {"lee_human": "human", "gouwens_ephys": "mouse", "simulated_ephys": "simulated"}
+
+
 def overview_table(saved_models):
-    """Macro-F1 of every model on every real data set with saved results; DataFrame of text, mean ± SD over repeats.
+    """Macro-F1 of the main models on every data set with saved results, and the best that was published.
 
     Parameters
     ----------
     saved_models : str or path-like
+
+    Returns
+    -------
+    DataFrame of str
+        Indexed by data; ``cells``, a column for each model of `OVERVIEW` (mean ± SD over the repeats; empty where it
+        was not run) and ``published``.
 
     Raises
     ------
     FileNotFoundError
         If there are no results.
     """
-    columns = {}
-    for dataset, title in (("lee_human", "human"), ("gouwens_ephys", "mouse"), ("simulated_ephys", "simulated")):
+    rows = {}
+    for dataset, title in TITLES.items():
         folder = Path(saved_models) / dataset
         for kind in KINDS:
             if not (folder / f"{kind}_{REFERENCE}.pickle").exists():
                 continue
-            table = accuracy_table(load_records(folder), kind)
-            columns[f"{title}, {CLASSES_OF[kind]}"] = {
-                model: f"{row['macro-F1']:.3f}" + (f" ± {row['SD']:.3f}" if row["SD"] == row["SD"] else "")
-                for model, row in table.iterrows()
-            }
-    if not columns:
+            records = of_kind(load_records(folder), kind)
+            row = {"cells": str(len(records[REFERENCE].true))}
+            for name in OVERVIEW:
+                if name in MODELS:
+                    row[MODELS[name].label] = _mean_and_sd(records[name]) if name in records else ""
+            known = of_data(records[REFERENCE].dataset, kind).values()
+            row["best published"] = f"{max(one.macro_f1 for one in known):.3f}" if known else ""
+            rows[f"{title}, {CLASSES_OF[kind]}"] = row
+    if not rows:
         raise FileNotFoundError(f"no results in {saved_models}: run `sbnn ephys-types cv` first")
-    order = [model.label for model in MODELS.values()]
-    table = pd.DataFrame(columns).fillna("")
-    return table.loc[[label for label in order if label in table.index]].rename_axis("model")
+    return pd.DataFrame(rows).T.rename_axis("data")
+
+
+def _mean_and_sd(record):
+    f1 = repeat_means(record)
+    return f"{f1.mean():.3f}" + (f" ± {f1.std(ddof=1):.3f}" if len(f1) > 1 else "")
 
 
 def all_tables(records):

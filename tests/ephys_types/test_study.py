@@ -116,13 +116,13 @@ def test_records_of_different_data_are_not_put_side_by_side(folder, quick, tmp_p
         study.load_records(Path(tmp_path) / "nowhere")
 
 
-def test_the_overview_has_a_column_for_every_data_set_and_kind(folder):
-    with pytest.MonkeyPatch.context() as changed:
-        changed.setattr(report, "KINDS", {"types": "type"})
-        table = report.overview_table(folder.parent)
-    assert list(table) == ["simulated, 4 classes"] and list(table.index) == [m.label for m in MODELS.values()]
+def test_the_overview_has_a_row_for_every_data_set_and_kind(folder):
+    table = report.overview_table(folder.parent)
+    assert list(table.index) == ["simulated, 4 classes"]
+    assert list(table) == ["cells", *(MODELS[n].label for n in report.OVERVIEW if n in MODELS), "best published"]
     f1 = repeat_means(study.load_records(folder)["types_lightgbm"])
-    assert table.loc["LightGBM"].item() == f"{f1.mean():.3f} ± {f1.std(ddof=1):.3f}"
+    assert table.loc["simulated, 4 classes", "LightGBM"] == f"{f1.mean():.3f} ± {f1.std(ddof=1):.3f}"
+    assert table.loc["simulated, 4 classes", ["cells", "best published"]].tolist() == ["200", ""]
     with pytest.raises(FileNotFoundError, match="run `sbnn ephys-types cv` first"):
         report.overview_table(folder)
 
