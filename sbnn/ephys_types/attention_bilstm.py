@@ -67,7 +67,7 @@ class AttentionBiLSTMClassifier(ClassifierMixin, BaseEstimator):
         input weights, by which the padding of a narrow family is read as the columns of a wide one.
     scaling : {"normal_scores", "standard"}, default="normal_scores"
         How features are put on one scale, see `sbnn.ephys_types.scaling`.
-    hide : float, default=0.1
+    hide : float, default=0.2
         Share of the features that are hidden from each cell in each epoch, as if they were missing.
     noise : float or None, default=None
         SD of the noise added to the scaled features in each epoch; None stands for ``10 / sqrt(n)`` with n training
@@ -134,7 +134,7 @@ class AttentionBiLSTMClassifier(ClassifierMixin, BaseEstimator):
         prior=None,
         missing="masked",
         scaling="normal_scores",
-        hide=0.1,
+        hide=0.2,
         noise=None,
         learning_rate=3e-3,
         schedule="one_cycle",

@@ -78,8 +78,9 @@ def lightgbm(random_state=None, n_jobs=1):
     from lightgbm import LGBMClassifier  # takes its time to load
 
     return LGBMClassifier(
-        n_estimators=300,
+        n_estimators=600,
         learning_rate=0.05,
+        extra_trees=True,
         num_leaves=15,
         min_child_samples=10,
         colsample_bytree=0.5,
