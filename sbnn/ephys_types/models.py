@@ -48,7 +48,7 @@ MODELS = {
     ),
     "sparse_pca_forest": Model("sparse PCA + forest", SparsePCAForest(), "trees", FEW_TREES),
     "bilstm_published": Model(
-        "BiLSTM + attention, published", AttentionBiLSTMClassifier(missing="zeros"), "sequence", FEW_EPOCHS
+        "BiLSTM + attention, published", AttentionBiLSTMClassifier(missing="zeros_as_data"), "sequence", FEW_EPOCHS
     ),
     "bilstm_no_attention": Model(
         "BiLSTM without attention", AttentionBiLSTMClassifier(attention=False), "sequence", FEW_EPOCHS
