@@ -68,8 +68,8 @@ def _name(options):
 
 
 def _load(options):
-    data = study.load_cells(_name(options))
-    return data, results_folder(options.saved_models, data.name, options.fast)
+    name = _name(options)
+    return study.load_cells(name), results_folder(options.saved_models, name, options.fast)
 
 
 def _print(folder, as_json=False):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from sbnn.ephys_types import baselines
 from sbnn.ephys_types.attention_bilstm import AttentionBiLSTMClassifier
@@ -48,12 +48,20 @@ MODELS = {
     ),
     "sparse_pca_forest": Model("sparse PCA + forest", SparsePCAForest(), "trees", FEW_TREES),
     "bilstm_published": Model(
+<<<<<<< HEAD
         "BiLSTM + attention, published", AttentionBiLSTMClassifier(missing="zeros_as_data"), "sequence", FEW_EPOCHS
+=======
+        "BiLSTM + attention, published", AttentionBiLSTMClassifier.published(), "sequence", FEW_EPOCHS
+>>>>>>> et-study
     ),
     "bilstm_no_attention": Model(
         "BiLSTM without attention", AttentionBiLSTMClassifier(attention=False), "sequence", FEW_EPOCHS
     ),
     "bilstm": Model("BiLSTM + attention", AttentionBiLSTMClassifier(), "sequence", FEW_EPOCHS),
+    "bilstm_smote": Model("BiLSTM + attention, SMOTE", AttentionBiLSTMClassifier(smote=True), "sequence", FEW_EPOCHS),
+    "bilstm_arcface": Model(
+        "BiLSTM + attention, ArcFace", AttentionBiLSTMClassifier(loss="arcface"), "sequence", FEW_EPOCHS
+    ),
     "family_attention": Model("attention over families", FamilyAttentionClassifier(), "ours", {"n_steps": 10}),
     "ephys_type": Model("EphysTypeClassifier", EphysTypeClassifier(), "ours", {"n_steps": 10}),
 }
@@ -61,6 +69,4 @@ MODELS = {
 
 def estimator(model, fast=False):
     """The classifier of a `Model`; for a trial with few trees or steps."""
-    from sklearn.base import clone
-
     return clone(model.estimator).set_params(**model.quick) if fast else clone(model.estimator)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.ephys_types.models import MODELS, REFERENCE
-from sbnn.ephys_types.published import published
+from sbnn.ephys_types.published import of_data
 from sbnn.ephys_types.study import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, ZERO_SHOT, load_records
 from sbnn.ephys_types.transfer_tables import curves_table, zero_shot_table
 from sbnn.evaluation.family_importance import agreement_table, importance_table
@@ -54,7 +54,7 @@ def accuracy_table(records, kind="types"):
             row[metric.replace("_", " ")] = record.values[metric].mean()
         row["calibration error"] = calibration(record)[1]
         row["seconds"] = record.seconds.mean()
-        known = published(record.dataset, kind, name)
+        known = of_data(record.dataset, kind).get(name)
         row["published macro-F1"], row["published accuracy"] = (known[:2]) if known else (np.nan, np.nan)
         if name != REFERENCE and REFERENCE in of_models:
             found = paired_difference(record, of_models[REFERENCE])

@@ -54,7 +54,7 @@ def load_cells(name, **options):
 def load_source(name, fast=False, **options):
     """Mouse cells that a classifier of human cells may learn from, or None where `name` is of the mouse itself."""
     if name == "lee_human":
-        return load_cells("gouwens_ephys", **options)
+        return load_dataset("gouwens_ephys", **options)  # as released: shared features are made of these
     if name == "simulated_ephys":
         return simulate_ephys_types(300 if fast else 1200, species="mouse")
     return None

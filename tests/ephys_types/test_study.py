@@ -65,8 +65,9 @@ def test_published_numbers_stand_beside_the_data_and_the_types_they_are_of(folde
         record.dataset = "lee_human"
     table = report.accuracy_table(records)
     assert table["published macro-F1"].dropna().to_dict() == {"BiLSTM + attention, published": 0.669}
-    assert published.published("lee_human", "types5", "bilstm_published") is None
-    assert published.published("gouwens_ephys", "types5", "bilstm_published").accuracy == 0.915
+    assert published.of_data("lee_human", "types5") == {}
+    of_mouse = published.of_data("gouwens_ephys_relative", "types5")
+    assert of_mouse == published.of_data("gouwens_ephys", "types5") and of_mouse["bilstm_published"].accuracy == 0.915
 
 
 def test_groups_are_scored_apart(folder, cells):

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from sbnn.ephys_types import published
 from sbnn.ephys_types.figures.accuracy import accuracy_of_models
 from sbnn.ephys_types.figures.calibration import calibration_curves
 from sbnn.ephys_types.figures.cells import cells_by_type
@@ -11,6 +10,7 @@ from sbnn.ephys_types.figures.confusion import confusion_matrices
 from sbnn.ephys_types.figures.families import family_map
 from sbnn.ephys_types.figures.transfer import learning_curves, zero_shot
 from sbnn.ephys_types.models import MODELS
+from sbnn.ephys_types.published import of_data
 from sbnn.ephys_types.report import CLASSES_OF, GROUPS, of_kind
 from sbnn.ephys_types.study import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, ZERO_SHOT
 from sbnn.plotting.series import drawn, save_all, with_results
@@ -96,4 +96,4 @@ def _within(column, labels, cells, *records):
 def _accuracy(kind, names, *records):
     rows = {name: (MODELS[name].label, MODELS[name].kind, r) for name, r in zip(names, records, strict=True)}
     dataset = records[0].dataset
-    return accuracy_of_models(rows, published.SCORES.get((dataset, kind)), f"{dataset}, {CLASSES_OF[kind]}")
+    return accuracy_of_models(rows, of_data(dataset, kind), f"{dataset}, {CLASSES_OF[kind]}")
