@@ -7,12 +7,11 @@ What a command needs is imported inside it: ``sbnn --help`` waits neither for to
 """
 
 import argparse
-import json
 import os
 import sys
 
 from sbnn.data import inventory
-from sbnn.data.catalogue import DATASETS, names_of, require_study
+from sbnn.data.catalogue import DATASETS, EPHYS_TYPES, names_of, require_study
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
 
@@ -29,6 +28,17 @@ Your own cells, from two tables with cell names (CSV, TSV or Excel; counts are n
   sbnn cv mine --expression counts.csv --outputs ephys.csv --labels types.csv --counts
   sbnn fit mine --expression counts.csv --outputs ephys.csv --labels types.csv --counts
   sbnn figures mine
+
+From electrophysiology to transcriptomic types: sbnn ephys-types --help
+"""
+
+EPHYS_TYPES_HELP = """From electrophysiology to the transcriptomic type of a cell.
+
+  sbnn ephys-types cv lee_human            cross-validate every classifier; which families of features they need
+  sbnn ephys-types transfer lee_human      types of human cells from those of mouse cells, with no labels and with few
+  sbnn ephys-types figures lee_human       draw all figures from what is saved
+  sbnn ephys-types report lee_human        print all tables; `report all` one of all data sets
+  sbnn ephys-types traces *.nwb --out t.csv  features of recordings, and t_cells.csv: what is known of each cell
 """
 
 
@@ -103,7 +113,53 @@ def _parser():
         if name == "report":
             command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
             command.add_argument("--everything", action="store_true", help="also models that compare with no number")
+    _add_ephys_types(commands)
     return parser
+
+
+def _add_ephys_types(commands):
+    """Commands of electrophysiology -> type."""
+    parser = commands.add_parser(
+        "ephys-types",
+        help="from electrophysiology to types of cells",
+        description=EPHYS_TYPES_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    steps = parser.add_subparsers(required=True, dest="step", metavar="step")
+    about = {
+        "cv": "cross-validate every classifier, and ask which families of features it needs",
+        "transfer": "types of human cells with the help of mouse cells",
+        "figures": "draw all figures from saved results",
+        "report": "print all tables of saved results",
+    }
+    for name, help in about.items():
+        step = steps.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+        step.set_defaults(run=_ephys_types)
+        step.add_argument(
+            "dataset",
+            nargs="?",
+            default="auto",
+            help=f"one of {', '.join(names_of(EPHYS_TYPES))}; auto (the default): lee_human where its files can be "
+            "had, else simulated_ephys",
+        )
+        step.add_argument("--saved-models", default="saved_models", help="folder of the results")
+        step.add_argument("--fast", action="store_true", help="a trial: few trees, steps and folds")
+        if name in ("cv", "transfer"):
+            step.add_argument("--fresh", action="store_true", help="compute anew what is saved")
+        if name == "cv":
+            step.add_argument("--jobs", type=int, default=1, help="worker processes; results do not depend on them")
+            step.add_argument("--only", help="names of classifiers, with commas between")
+        if name == "figures":
+            step.add_argument("--figures", default="figures", help="folder of the figures")
+        if name == "report":
+            step.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+    step = steps.add_parser("traces", help="features of recordings (NWB); needs the extra `traces`")
+    step.set_defaults(run=_ephys_types)
+    step.add_argument("paths", nargs="+", help="NWB files, or folders of them")
+    step.add_argument("--out", required=True, help="table to write, such as traces.csv")
+    step.add_argument("--labels", help="table of cells by name: type, donor and what else is known")
+    step.add_argument("--cache", help="folder that keeps the features of every recording")
+    step.add_argument("--jobs", type=int, default=1)
 
 
 def _name(options):
@@ -172,17 +228,16 @@ def _figures(options):
 def _report(options):
     from sbnn.study import report
     from sbnn.study.experiments import results_folder
+    from sbnn.tables import print_tables
 
     if options.dataset == "all":
         tables = {"Test R2 on every data set": report.overview_table(options.saved_models)}
     else:
         folder = results_folder(options.saved_models, _name(options), options.fast)
         tables = report.all_tables(folder, options.everything)
+    print_tables(tables, options.json)
     if options.json:
-        print(json.dumps({title: json.loads(table.to_json(orient="table")) for title, table in tables.items()}))
         return
-    for title, table in tables.items():
-        print(f"\n{title}\n\n{report.to_markdown(table)}")
     if options.dataset == "all" or folder.name in report.SELECTED:
         print(f"\n{report.SELECTION_NOTE}")
     if options.dataset != "all":
@@ -194,6 +249,12 @@ def _notebooks(options):
 
     folders = {"saved_models": options.saved_models, "figures": options.figures}
     reproduce(options.dataset, fresh=options.fresh, fast=options.fast, **folders)
+
+
+def _ephys_types(options):
+    from sbnn.ephys_types import commands
+
+    getattr(commands, options.step)(options)
 
 
 if __name__ == "__main__":

@@ -239,6 +239,22 @@ def results_path(path, argument="path"):
     return expanded
 
 
+def results_folder(saved_models, dataset, fast=False):
+    """Folder of the results of a data set; trial runs have one of their own, so that they replace nothing.
+
+    Parameters
+    ----------
+    saved_models : str or path-like
+    dataset : str
+    fast : bool
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    return Path(saved_models) / (f"{dataset}-fast" if fast else dataset)
+
+
 def save(record, path):
     """Write a record to a file, all of it or nothing.
 

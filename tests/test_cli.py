@@ -63,17 +63,26 @@ def test_errors_are_messages_and_a_status(tables, capsys):
     assert stop.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["cv", "fit", "figures", "report", "notebooks"])
+@pytest.mark.parametrize("command", ["cv", "fit", "figures", "report"])
 def test_data_sets_of_another_study_are_refused_by_name(command, capsys):
     assert cli.main([command, "lee_human"]) == 1
     assert "'lee_human' is of the study 'ephys_types'; those of 'sbnn' are scala, " in capsys.readouterr().err
 
 
-def test_all_data_sets_are_those_of_the_study(tmp_path):
+def test_notebooks_are_run_on_the_data_sets_of_their_study(tmp_path, monkeypatch):
     for name in ("simulated", "simulated_ephys"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "cv_network.pickle").touch()
     assert {name for _, name in reproduce._jobs("all", tmp_path)} == {"simulated"}
+    (tmp_path / "simulated_ephys" / "types_lightgbm.pickle").touch()
+    (tmp_path / "gouwens_ephys").mkdir()
+    (tmp_path / "gouwens_ephys" / "types_lightgbm.pickle").touch()
+    monkeypatch.setattr(reproduce, "list_datasets", lambda: [])
+    monkeypatch.setattr(reproduce, "default_dataset", lambda study: {"sbnn": "simulated"}.get(study, "simulated_ephys"))
+    jobs = [(path.stem[:2], name) for path, name in reproduce._jobs("all", tmp_path)]
+    assert jobs == [*((number, "simulated") for number in ("01", "02", "03", "04")), ("05", "simulated_ephys")]
+    assert [(path.stem[:2], name) for path, name in reproduce._jobs("auto", tmp_path)] == jobs
+    assert [(path.stem[:2], name) for path, name in reproduce._jobs("lee_human", tmp_path)] == [("05", "lee_human")]
 
 
 def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):

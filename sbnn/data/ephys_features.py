@@ -90,7 +90,8 @@ class EphysFeatures:
                 f"X holds {infinite.sum()} infinite value(s), the first for cell {str(cells[i])!r}, feature "
                 f"{str(features[j])!r}; expected finite numbers, or NaN where a value is missing"
             )
-        strangers = [name for name in self.units if name not in set(features)]
+        known = set(features)
+        strangers = [name for name in self.units if name not in known]
         if strangers:
             raise ValueError(f"units names features that are not in the data: {some(strangers)}")
         labels = _check_labels(self.labels, cells)

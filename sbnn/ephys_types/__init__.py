@@ -1,4 +1,28 @@
-"""From electrophysiology to the transcriptomic type of a cell: classifiers in scikit-learn's grammar.
+"""From electrophysiology to transcriptomic type: classifiers over families of features, and transfer across species."""
 
-All take features in families (`sbnn.data.families`), NaN where one is missing.
-"""
+import importlib
+
+# Public name -> the module it lives in.
+_HOME = {
+    "AttentionBiLSTMClassifier": "attention_bilstm",
+    "EphysTypeClassifier": "classifier",
+    "FamilyAttentionClassifier": "family_attention",
+    "KernelLogistic": "kernel_logistic",
+    "SourcePriorClassifier": "transfer",
+    "SparsePCAForest": "sparse_pca_forest",
+    "TransferAttentionClassifier": "attention_transfer",
+    "ZeroShotClassifier": "zero_shot",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name):
+    # On first use, so that reading a record or a table does not wait for torch.
+    if name in _HOME:
+        return getattr(importlib.import_module(f"sbnn.ephys_types.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'sbnn.ephys_types' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

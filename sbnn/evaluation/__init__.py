@@ -2,4 +2,7 @@
 
 `folds` and `crossval`; `repeats` and `stability` (which genes to trust); `full_fits` (a model of all cells);
 `interpretation` (what genes do); `neighbours` (labels on maps); `runs` (fits that resume).
+
+Of types of cells: `donors` (folds), `classification`, `predictions` (what its records say), `paired` (which model is
+better) and `family_importance`.
 """

@@ -65,12 +65,12 @@ def version_of(model, n_cells):
     return version(n_cells) if callable(version) else version
 
 
-def fit_key(data, model, fold, scaling, known=None, batched=None):
+def fit_key(data, model, fold, scaling, known=None, batched=None, **besides):
     """Name one fit by all that decides its result.
 
     Parameters
     ----------
-    data : PairedData
+    data : PairedData or EphysFeatures
     model : estimator
     fold : tuple of ndarray
         Positions of the training and of the test cells.
@@ -79,6 +79,8 @@ def fit_key(data, model, fold, scaling, known=None, batched=None):
         See `described`.
     batched : bool, optional
         Decides the last bits, where it is not usual.
+    **besides
+        Whatever else decides it, as plain data: the labels that are predicted, say.
 
     Returns
     -------
@@ -90,6 +92,8 @@ def fit_key(data, model, fold, scaling, known=None, batched=None):
         decisive.append("batched")
     if (version := version_of(model, len(fold[0]))) > 1:
         decisive.append({"version": version})
+    if besides:
+        decisive.append({"besides": besides})
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
     for cells in fold:
         digest.update(np.asarray(cells, dtype="<i8").tobytes() + b"|")

@@ -17,7 +17,10 @@ from filelock import FileLock, Timeout
 from sbnn.evaluation.identity import described, version_of
 from sbnn.results import load, results_path, save
 
-NESTED = ("test_predictions", "test_latent", "history")  # their shapes differ between folds or grid points
+# Their shapes differ between folds or grid points.
+NESTED = ("test_predictions", "test_latent", "history", "test_probabilities", "test_attention")
+NAMES = ("gene_names", "feature_names")  # of the data, where it has them
+ABOUT = (*NAMES, "family_names", "classes", "true", "repeats")  # values of a whole record, not of single fits
 PART = re.compile(r"[0-9a-f]{32}\.pickle")  # files of finished fits
 STATE = "path_state"  # of a part that the next fit of a path starts from; no record keeps it
 
@@ -194,16 +197,18 @@ class ResumableRun:
         if self.parts is not None:
             write_part(self.part(point, fold), outcome, record)
 
-    def finish(self, record, data, estimator, scaling, **settings):
+    def finish(self, record, data, estimator, scaling, about=None, **settings):
         """Put all outcomes into a record, save it and drop the parts.
 
         Parameters
         ----------
         record : Record
             Gets its `settings` and `values`.
-        data : PairedData
-        estimator : scikit-learn-style regressor
+        data : PairedData or EphysFeatures
+        estimator : scikit-learn-style estimator
         scaling : str
+        about : dict, optional
+            Values of the whole record, under names of `ABOUT`.
         **settings
             Further ones.
 
@@ -213,7 +218,10 @@ class ResumableRun:
         """
         record.settings = {"estimator": described(estimator, self.known), "scaling": scaling, "keys": self.keys}
         record.settings |= settings
-        record.values = _gather(data, [[self.done[key] for key in row] for row in self.keys], self.results)
+        names = {kind: getattr(data, kind) for kind in NAMES if hasattr(data, kind)}
+        record.values = _gather(
+            names | (about or {}), [[self.done[key] for key in row] for row in self.keys], self.results
+        )
         if self.results is not None:
             save(record, self.results)
             _drop_parts(self.parts)
@@ -237,7 +245,7 @@ def drop_details(record, path=None):
 
 def require_names(record, data, path):
     """Refuse results of genes or outputs that had other names."""
-    for kind in ("gene_names", "feature_names"):
+    for kind in NAMES:
         if kind in record.values and not np.array_equal(record.values[kind].astype(str), getattr(data, kind)):
             raise ValueError(f"results: {path} holds results with other {kind} than the data has")
 
@@ -286,12 +294,12 @@ def _drop_parts(folder):
         folder.rmdir()
 
 
-def _gather(data, outcomes, path):
-    """Arrays over (folds, grid points, ...) and nested lists [grid point][fold] from the outcomes of single fits.
+def _gather(about, outcomes, path):
+    """What is known of all fits, and arrays over (folds, grid points, ...) or lists [grid point][fold] of each one's.
 
     Details that were dropped from some of the outcomes are None there.
     """
-    values = {"gene_names": data.gene_names, "feature_names": data.feature_names}
+    values = dict(about)
     everything = [outcome for row in outcomes for outcome in row]
     for name in dict.fromkeys(name for outcome in everything for name in outcome if name != STATE):
         rows = [[outcome.get(name) for outcome in row] for row in outcomes]
@@ -308,6 +316,6 @@ def _cut(record, g, f):
         if name in NESTED:
             if value[g][f] is not None:
                 outcome[name] = value[g][f]
-        elif name not in ("gene_names", "feature_names"):
+        elif name not in ABOUT:
             outcome[name] = value[f, g] if np.ndim(value) > 2 else value[f, g].item()
     return outcome

@@ -27,7 +27,7 @@ from sbnn.evaluation.runs import drop_details, load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
-from sbnn.results import Record, load
+from sbnn.results import Record, load, results_folder  # noqa: F401 -- known from here
 from sbnn.study import published
 from sbnn.study.tsne_maps import tsne_maps
 
@@ -67,22 +67,6 @@ class CrossValidation:
     param_grid: dict
     scaling: str
     n_folds: int = 10
-
-
-def results_folder(saved_models, dataset, fast=False):
-    """Folder of the results of a data set; trial runs have one of their own, so that they replace nothing.
-
-    Parameters
-    ----------
-    saved_models : str or path-like
-    dataset : str
-    fast : bool
-
-    Returns
-    -------
-    pathlib.Path
-    """
-    return Path(saved_models) / (f"{dataset}-fast" if fast else dataset)
 
 
 def load_records(folder, names=None):

@@ -1,19 +1,17 @@
 """All figures of a data set, by name, from whatever results there are: what the notebook and the command line draw."""
 
 import functools
-import warnings
-from pathlib import Path
 
 from sbnn.data.labels import OKABE_ITO, UNKNOWN
 from sbnn.plotting.accuracy import accuracy_comparison
 from sbnn.plotting.colors import families_of
-from sbnn.plotting.common import save_figure
 from sbnn.plotting.comparison import bottleneck_comparison
 from sbnn.plotting.curves import training_curves
 from sbnn.plotting.degradation import noise_degradation
 from sbnn.plotting.interpretation import effect_map
 from sbnn.plotting.latent import latent_panels
 from sbnn.plotting.selection import gene_selection_curve
+from sbnn.plotting.series import drawn, save_all, with_results
 from sbnn.plotting.stability import selection_frequencies
 from sbnn.plotting.summary import overview
 from sbnn.plotting.tsne import tsne_pair
@@ -42,18 +40,12 @@ def gallery(records):
     UserWarning
         If a figure cannot be drawn, with its name and the reason; the others are.
     """
-    for name, needed, draw in _with_results(records):
-        try:
-            figure = draw(*(records[record] for record in needed))
-        except Exception as error:  # whatever it is, the other figures can do without this one
-            _warn(name, error)
-            continue
-        yield name, figure
+    yield from drawn(_figures(records), records)
 
 
 def figure_names(records):
     """Names of the figures of which the results are there, in the order in which `gallery` draws them."""
-    return [name for name, *_ in _with_results(records)]
+    return [name for name, *_ in with_results(_figures(records), records)]
 
 
 def draw_all(records, folder):
@@ -79,29 +71,7 @@ def draw_all(records, folder):
     UserWarning
         As in `gallery`.
     """
-    paths = []
-    for name, figure in gallery(records):
-        path = Path(folder) / f"{name}.png"
-        try:
-            save_figure(figure, path.with_suffix(""))
-        except OSError:
-            raise
-        except Exception as error:  # as in `gallery`: some texts are read when they are drawn only
-            _warn(name, error)
-            continue
-        paths.append(path)
-    return paths
-
-
-def _warn(name, error):
-    reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-    warnings.warn(f"{name} could not be drawn: {reason}", stacklevel=3)
-
-
-def _with_results(records):
-    for name, needed, draw in _figures(records):
-        if all(record in records for record in needed):
-            yield name, needed, draw
+    return save_all(gallery(records), folder)
 
 
 def _figures(records):

@@ -10,6 +10,7 @@ from sbnn.evaluation.crossval import epoch_curves
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES, THREE_FOLDS, load_records
+from sbnn.tables import to_markdown  # noqa: F401 -- known from here
 
 THIRDS = ", three folds"  # ending of rows of folds of a third of the cells each
 SRRR_GENES = (24, 33, 83)  # numbers of genes of sRRR, the first for the low rank, where none was published
@@ -302,18 +303,3 @@ def computing_minutes(folder):
     """CPU minutes that the saved cross-validations of a folder took, as a float."""
     names = sorted(path.stem for path in Path(folder).glob("cv_*.pickle"))
     return sum(record.seconds.sum() for record in load_records(folder, names).values()) / 60
-
-
-def to_markdown(table):
-    """A table as Markdown, numbers to three digits, gaps empty; str."""
-    text = table.reset_index().map(_cell)
-    lines = ["| " + " | ".join(text.columns) + " |", "|" + "---|" * text.shape[1]]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in text.itertuples(index=False)])
-
-
-def _cell(value):
-    if isinstance(value, str):
-        return value
-    if pd.isna(value):
-        return ""
-    return f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"

@@ -12,12 +12,15 @@ import importlib.util
 import time
 from pathlib import Path
 
-from sbnn.data.catalogue import names_of, require_study
+from sbnn.data.catalogue import DATASETS, EPHYS_TYPES, SBNN, names_of
 from sbnn.data.datasets import default_dataset
 from sbnn.data.inventory import list_datasets
 
 ROOT = Path(__file__).resolve().parents[2]
 REDRAW = "04_figures.ipynb"
+EPHYS_TYPES_NOTEBOOKS = ("05_ephys_types.ipynb",)  # all others are of the sBNN study
+# Study -> a result that all its data sets have.
+SAVED = {SBNN: "cv_network.pickle", EPHYS_TYPES: "types_lightgbm.pickle"}
 
 
 def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_models=None, figures=None):
@@ -26,8 +29,9 @@ def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_m
     Parameters
     ----------
     dataset : str
-        Its name; "auto", scala where its files can be had and else simulated; or "all", those with saved results:
-        where the data are not here, only the figures are drawn.
+        Its name, which decides the notebooks: 05 for electrophysiology of typed cells, else 01 to 04; "auto", scala and
+        lee_human where their files can be had and else simulated data; or "all", those with saved results: where the
+        data of 01 to 04 are not here, only the figures are drawn.
     fresh, fast : bool
         Passed on to the notebooks.
     in_place : bool
@@ -44,9 +48,8 @@ def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_m
     ModuleNotFoundError
         Without the extra ``notebooks``.
     """
-    require_study(dataset)
-    if dataset not in ("all", "auto", *names_of()):
-        raise ValueError(f"dataset: {dataset!r} is unknown, expected all, auto or one of {', '.join(names_of())}")
+    if dataset not in ("all", "auto", *DATASETS):
+        raise ValueError(f"dataset: {dataset!r} is unknown, expected all, auto or one of {', '.join(DATASETS)}")
     _check_notebooks()
     from sbnn.study.notebooks import run_notebook  # needs what a plain installation does not have
 
@@ -75,21 +78,29 @@ def _check_notebooks():
         )
 
 
-def _notebooks():
-    return sorted((ROOT / "notebooks").glob("*.ipynb"))
+def _notebooks(study=None):
+    """All notebooks, or those of a study."""
+    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    of_types = [path for path in paths if path.name in EPHYS_TYPES_NOTEBOOKS]
+    if study == EPHYS_TYPES:
+        return of_types
+    return paths if study is None else [path for path in paths if path not in of_types]
 
 
 def _jobs(dataset, saved_models):
     """Notebooks to run, each with its data set."""
-    paths = _notebooks()
     if dataset == "auto":
-        dataset = default_dataset()
+        defaults = {study: default_dataset(study=study) for study in (SBNN, EPHYS_TYPES)}
+        return [(path, name) for study, name in defaults.items() for path in _notebooks(study)]
     if dataset != "all":
-        return [(path, dataset) for path in paths]
+        return [(path, dataset) for path in _notebooks(DATASETS[dataset].study)]
     here = {state.name for state in list_datasets() if state.state in ("here", "here in part", "made here")}
-    here.add(default_dataset())  # which downloads it, where that is possible
-    saved = [name for name in names_of() if (saved_models / name / "cv_network.pickle").exists()]
-    return [(path, name) for name in saved for path in paths if name in here or path.name == REDRAW]
+    jobs = []
+    for study, result in SAVED.items():
+        here.add(default_dataset(study=study))  # which downloads it, where that is possible
+        saved = [name for name in names_of(study) if (saved_models / name / result).exists()]
+        jobs += [(path, name) for name in saved for path in _notebooks(study) if name in here or path.name == REDRAW]
+    return jobs
 
 
 def main(arguments=None):
@@ -98,7 +109,10 @@ def main(arguments=None):
         prog="python -m sbnn.study.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--dataset", default="all", choices=["all", "auto", *names_of()], help="auto: scala or simulated"
+        "--dataset",
+        default="all",
+        choices=["all", "auto", *DATASETS],
+        help="auto: the first of each study, or simulated",
     )
     parser.add_argument("--fresh", action="store_true", help="compute anew what is saved")
     parser.add_argument("--fast", action="store_true", help="a few epochs and folds, to see that everything runs")

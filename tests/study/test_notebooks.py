@@ -9,7 +9,7 @@ from sbnn import results
 from sbnn.study.notebooks import run_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("0[1-4]_*.ipynb"))  # 05: tests/ephys_types/test_notebook.py
 
 
 @pytest.mark.parametrize("dataset", ["simulated", "scala"])

@@ -1,0 +1,125 @@
+"""The best default: the geometric mean of what trees, a kernel and attention over families say."""
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sbnn.data.families import FeatureFamilies
+from sbnn.ephys_types.baselines import lightgbm
+from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
+from sbnn.ephys_types.inputs import checked_cells, checked_training
+from sbnn.ephys_types.kernel_logistic import KernelLogistic
+
+MEMBERS = ("trees", "kernel", "attention")
+LEAST_PROBABILITY = 1e-6  # of a member: none rules out a class by itself
+
+
+class EphysTypeClassifier(ClassifierMixin, BaseEstimator):
+    """Classify cells by the geometric mean of the probabilities of three learners that err in different cells.
+
+    Gradient-boosted trees (LightGBM), class-balanced kernel logistic regression and a network with attention over
+    families of features. All of them count every class alike.
+
+    Parameters
+    ----------
+    members : tuple of str, default=("trees", "kernel", "attention")
+        Which learners.
+    n_steps : int or "auto", default="auto"
+        Of the network, see `FamilyAttentionClassifier`; fewer for a trial.
+    random_state : int, RandomState or None, default=None
+
+    Attributes
+    ----------
+    classes_ : ndarray
+    n_features_in_ : int
+    families_ : FeatureFamilies
+    members_ : dict of str to classifier
+
+    Examples
+    --------
+    >>> from sbnn import load_dataset
+    >>> from sbnn.ephys_types import EphysTypeClassifier
+    >>> data = load_dataset("simulated_ephys", verbose=False)
+    >>> model = EphysTypeClassifier(random_state=0, n_steps=20).fit(data.X, data.y, data.families)
+    >>> model.predict_proba(data.X).shape
+    (300, 4)
+    """
+
+    def __init__(self, members=MEMBERS, n_steps="auto", random_state=None):
+        self.members = members
+        self.n_steps = n_steps
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def fit(self, X, y, families=None):
+        """Fit all members.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame, shape (n, p)
+            Features, NaN where missing.
+        y : array-like, shape (n,)
+            Type of each cell.
+        families : FeatureFamilies or dict, optional
+            See `FeatureFamilies.of`; by default one family of all features.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Unknown members, one class only, infinite values, families of other columns.
+        """
+        unknown = [name for name in self.members if name not in MEMBERS]
+        if unknown or not self.members:
+            raise ValueError(f"members: expected some of {MEMBERS}, got {self.members!r}")
+        table = X
+        X, codes = checked_training(self, X, y)
+        self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        new = {
+            "trees": lambda: lightgbm(random_state=seed),
+            "kernel": lambda: KernelLogistic(random_state=seed),
+            "attention": lambda: FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed),
+        }
+        self.members_ = {name: new[name]() for name in self.members}
+        for name, model in self.members_.items():
+            model.fit(X, codes, **({"families": self.families_} if name == "attention" else {}))
+        return self
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame, shape (n, p)
+
+        Returns
+        -------
+        ndarray, shape (n, n_classes)
+            Of cells in which all classes are as frequent, as in the training.
+        """
+        check_is_fitted(self)
+        X = checked_cells(self, X)
+        logs = [np.log(np.maximum(model.predict_proba(X), LEAST_PROBABILITY)) for model in self.members_.values()]
+        return softmax(np.mean(logs, axis=0), axis=1)
+
+    def predict(self, X):
+        """Most probable class of each cell, ndarray of shape (n,)."""
+        codes = self.predict_proba(X).argmax(1)  # first, so that an unfitted model says that it is
+        return self.classes_[codes]
+
+    def attention_weights(self, X):
+        """Weight of each family in each cell for the member with attention, ndarray of shape (n, n_families)."""
+        check_is_fitted(self)
+        if "attention" not in self.members_:
+            raise AttributeError("attention_weights needs 'attention' among the members")
+        return self.members_["attention"].attention_weights(checked_cells(self, X))

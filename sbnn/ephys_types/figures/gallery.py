@@ -1,0 +1,99 @@
+"""All figures of a data set, by name, from whatever results there are."""
+
+from functools import partial
+
+from sbnn.ephys_types.figures.accuracy import accuracy_of_models
+from sbnn.ephys_types.figures.calibration import calibration_curves
+from sbnn.ephys_types.figures.cells import cells_by_type
+from sbnn.ephys_types.figures.conditions import FEWEST, within_conditions
+from sbnn.ephys_types.figures.confusion import confusion_matrices
+from sbnn.ephys_types.figures.families import family_map
+from sbnn.ephys_types.figures.transfer import learning_curves, zero_shot
+from sbnn.ephys_types.models import MODELS
+from sbnn.ephys_types.published import of_data
+from sbnn.ephys_types.report import CLASSES_OF, GROUPS, of_kind
+from sbnn.ephys_types.study import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, ZERO_SHOT
+from sbnn.plotting.series import drawn, save_all, with_results
+
+SHOWN = ("lightgbm", "sparse_pca_forest", "bilstm_published", "bilstm", "bilstm_no_attention", "family_attention",
+         "ephys_type")  # fmt: skip
+
+
+def gallery(records):
+    """Draw the figures one after the other: pairs of name and Figure; a UserWarning for one that cannot be drawn.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        From `sbnn.ephys_types.study.load_records`.
+    """
+    yield from drawn(_figures(records), records)
+
+
+def figure_names(records):
+    """Names of the figures of which the results are there."""
+    return [name for name, *_ in with_results(_figures(records), records)]
+
+
+def draw_all(records, folder):
+    """Draw and save all figures; list of the paths of the PNG files."""
+    return save_all(gallery(records), folder)
+
+
+def _figures(records):
+    for kind in KINDS:
+        models = of_kind(records, kind)
+        if not models:
+            continue
+        needed = [f"{kind}_{name}" for name in models]
+        yield f"{kind}_accuracy", needed, partial(_accuracy, kind, tuple(models))
+        shown = [name for name in SHOWN if name in models]
+        if shown:
+            needed = [f"{kind}_{name}" for name in shown]
+            labels = [MODELS[name].label for name in shown]
+            sorts = [MODELS[name].kind for name in shown]
+            yield (
+                f"{kind}_confusion",
+                needed,
+                lambda *r, labels=labels: confusion_matrices(dict(zip(labels, r, strict=True))),
+            )
+            yield (
+                f"{kind}_calibration",
+                needed,
+                lambda *r, labels=labels, sorts=sorts: calibration_curves(
+                    dict(zip(labels, zip(sorts, r, strict=True), strict=True))
+                ),
+            )
+    yield CELLS, [CELLS], cells_by_type
+    for name in (name for name in INTERPRETED if name in MODELS):
+        yield f"{FAMILIES}_{name}", [f"{FAMILIES}_{name}"], partial(family_map, label=MODELS[name].label)
+    shown = [name for name in SHOWN if f"types_{name}" in records]
+    for column in GROUPS:
+        if CELLS in records and shown and _several(records[CELLS].labels, column):
+            needed = [CELLS, *(f"types_{name}" for name in shown)]
+            labels = [MODELS[name].label for name in shown]
+            yield f"types_within_{column}", needed, partial(_within, column, labels)
+    yield ZERO_SHOT, [ZERO_SHOT], zero_shot
+    yield CURVES, [CURVES], learning_curves
+
+
+def _several(labels, column):
+    return column in labels and (labels[column].value_counts() >= FEWEST).sum() > 1
+
+
+def _by_label(draw, labels, *records):
+    return draw(dict(zip(labels, records, strict=True)))
+
+
+def _with_sorts(draw, labels, sorts, *records):
+    return draw(dict(zip(labels, zip(sorts, records, strict=True), strict=True)))
+
+
+def _within(column, labels, cells, *records):
+    return within_conditions(dict(zip(labels, records, strict=True)), cells.labels, column)
+
+
+def _accuracy(kind, names, *records):
+    rows = {name: (MODELS[name].label, MODELS[name].kind, r) for name, r in zip(names, records, strict=True)}
+    dataset = records[0].dataset
+    return accuracy_of_models(rows, of_data(dataset, kind), f"{dataset}, {CLASSES_OF[kind]}")

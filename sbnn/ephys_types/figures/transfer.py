@@ -1,0 +1,112 @@
+"""What cells of the mouse are worth to a classifier of human cells: without labels, and with few."""
+
+import numpy as np
+from scipy.stats import t as student
+
+from sbnn.ephys_types.figures.looks import SERIES
+from sbnn.ephys_types.transfer_tables import ALL, WITH, WITHOUT, by_size, gain, sizes_of, zero_shot_table
+from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
+
+HEIGHT = 2.6  # inches
+ROW = 0.26
+ALIGNMENTS = {  # what was done to the scales of the two species
+    "shift": "shift estimated with\nthe shares of the types",
+    "own": "each on its own scale",
+    "source": "scale of the source",
+}
+KNOWN = {"lee_human": 0.408}  # macro-F1 of the mouse's logistic regression, both species z-scored, before this study
+
+
+@styled
+def learning_curves(record):
+    """Macro-F1 with transfer and without by number of labelled cells, and the paired gain.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.ephys_types.transfer_study.run_learning_curves`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Bands are 95 % intervals of the mean over the sets of folds where there are several; the bars of the gains are
+        corrected for shared cells.
+    """
+    scores = by_size(record)
+    sizes = sizes_of(scores)
+    place = {size: i for i, size in enumerate(sizes)}
+    figure = new_figure(HEIGHT)
+    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    models = list(scores["model"].unique())
+    paired = [model for model in models if {WITH, WITHOUT} <= set(scores.loc[scores["model"] == model, "method"])]
+    colors = {model: SERIES[1 + i % 6] for i, model in enumerate(paired)} | {
+        m: SERIES[0] for m in models if m not in paired
+    }
+    for (model, method), rows in scores.groupby(["model", "method"], sort=False):
+        seeds = rows.pivot_table(index="seed", columns="size", values="macro_f1")[sizes]
+        mean, n = seeds.mean().to_numpy(), len(seeds)
+        dashes = (None, None) if method == WITH else (3, 1.5)
+        label = f"{model}, {method}" if model in paired else f"{model} prior alone"
+        x = [place[size] for size in sizes]
+        left.plot(x, mean, "o-", ms=2.5, dashes=dashes, color=colors[model], label=label)
+        if n > 1:
+            half = student.ppf(0.975, n - 1) * seeds.std(ddof=1).to_numpy() / np.sqrt(n)
+            left.fill_between(x, mean - half, mean + half, color=colors[model], alpha=0.12, lw=0)
+    left.legend(loc="lower right")
+    left.set(ylabel="macro-F1")
+    for i, model in enumerate(paired):
+        shift = (i - (len(paired) - 1) / 2) * 0.16
+        for size in sizes:
+            found = gain(scores, model, size)
+            ends = [[found.mean - found.low], [found.high - found.mean]]
+            right.errorbar(
+                place[size] + shift, found.mean, yerr=ends, fmt="o", ms=3, lw=1, capsize=2, color=colors[model],
+                label=model if size == sizes[0] else None,
+            )  # fmt: skip
+    right.axhline(0, color="0.5", lw=0.6)
+    right.set(ylabel="gain of transfer in macro-F1 (95 %)", xlim=(-0.5, len(sizes) - 0.5))
+    right.legend(loc="best")
+    total = int(round(scores.loc[scores["size"] == ALL, "n_cells"].mean())) if ALL in sizes else 0
+    names = [f"all\n(≈{total})" if size == ALL else str(size) for size in sizes]
+    for ax in (left, right):
+        ax.set_xticks(range(len(sizes)), names)
+        ax.set_xlabel("labelled human cells")
+        ax.grid(axis="y", lw=0.4, color="0.9")
+        ax.set_axisbelow(True)
+    freeze_layout(figure)
+    letter_panels(figure, [[left, right]])
+    return figure
+
+
+@styled
+def zero_shot(record):
+    """Macro-F1 without any label of the target species, by method, in both directions.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.ephys_types.transfer_study.run_zero_shot`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Dots are seeds. The line is the best known number before, where there is one.
+    """
+    table = zero_shot_table(record)
+    ways = list(dict.fromkeys(table.index.get_level_values("way")))
+    methods = list(dict.fromkeys(table.index.get_level_values("method")))
+    figure = new_figure(0.75 + ROW * len(methods))
+    axes = np.atleast_1d(figure.subplots(1, len(ways), sharey=True))
+    for ax, way in zip(axes, ways, strict=True):
+        for y, method in enumerate(methods):
+            chosen = record.scores[(record.scores["way"] == way) & (record.scores["method"] == method)]
+            mean = chosen["macro_f1"].mean()
+            ax.barh(y, mean, height=0.65, color=SERIES[1 + y % 6], alpha=0.5)
+            ax.plot(chosen["macro_f1"], [y] * len(chosen), ".", ms=3, color="0.2")
+            ax.text(mean + 0.025, y, f"{mean:.3f}", va="center")
+        if way.endswith(f"> {record.dataset}") and record.dataset in KNOWN:
+            ax.axvline(KNOWN[record.dataset], color="0.3", lw=0.8, dashes=(3, 2))
+        ax.set(xlim=(0, 1), ylim=(len(methods) - 0.5, -0.5), xlabel="macro-F1", title=way.replace("->", "→"))
+        ax.tick_params(axis="y", length=0)
+    axes[0].set_yticks(range(len(methods)), [ALIGNMENTS.get(method, method) for method in methods])
+    return figure

@@ -1,0 +1,72 @@
+"""The models that are compared: what each is, what it is called, and how it is made for a trial."""
+
+from dataclasses import dataclass
+
+from sklearn.base import BaseEstimator, clone
+
+from sbnn.ephys_types import baselines
+from sbnn.ephys_types.attention_bilstm import AttentionBiLSTMClassifier
+from sbnn.ephys_types.classifier import EphysTypeClassifier
+from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
+from sbnn.ephys_types.sparse_pca_forest import SparsePCAForest
+
+REFERENCE = "lightgbm"  # what the others are compared with
+
+
+@dataclass(frozen=True)
+class Model:
+    """A row of the tables.
+
+    Parameters
+    ----------
+    label : str
+    estimator : classifier
+        Without a seed, which the folds give it.
+    kind : {"baseline", "trees", "sequence", "ours"}
+        Decides the colour.
+    quick : dict
+        Parameters for a trial.
+    """
+
+    label: str
+    estimator: BaseEstimator
+    kind: str
+    quick: dict
+
+
+FEW_TREES, FEW_EPOCHS = {"n_estimators": 20}, {"max_epochs": 2}
+PUBLISHED_FOREST = {"scaling": "standard", "keep_features": False, "forest": "random_forest"}
+
+# Name, which is that of the record too -> model.
+MODELS = {
+    "majority": Model("majority", baselines.majority(), "baseline", {}),
+    "logistic": Model("logistic regression", baselines.logistic(), "baseline", {}),
+    "forest": Model("balanced forest", baselines.forest(), "trees", {}),
+    "lightgbm": Model("LightGBM", baselines.lightgbm(), "trees", {}),
+    "sparse_pca_forest_published": Model(
+        "sparse PCA + forest, published", SparsePCAForest(**PUBLISHED_FOREST), "trees", FEW_TREES
+    ),
+    "sparse_pca_forest": Model("sparse PCA + forest", SparsePCAForest(), "trees", FEW_TREES),
+    "bilstm_published": Model(
+<<<<<<< HEAD
+        "BiLSTM + attention, published", AttentionBiLSTMClassifier(missing="zeros_as_data"), "sequence", FEW_EPOCHS
+=======
+        "BiLSTM + attention, published", AttentionBiLSTMClassifier.published(), "sequence", FEW_EPOCHS
+>>>>>>> et-study
+    ),
+    "bilstm_no_attention": Model(
+        "BiLSTM without attention", AttentionBiLSTMClassifier(attention=False), "sequence", FEW_EPOCHS
+    ),
+    "bilstm": Model("BiLSTM + attention", AttentionBiLSTMClassifier(), "sequence", FEW_EPOCHS),
+    "bilstm_smote": Model("BiLSTM + attention, SMOTE", AttentionBiLSTMClassifier(smote=True), "sequence", FEW_EPOCHS),
+    "bilstm_arcface": Model(
+        "BiLSTM + attention, ArcFace", AttentionBiLSTMClassifier(loss="arcface"), "sequence", FEW_EPOCHS
+    ),
+    "family_attention": Model("attention over families", FamilyAttentionClassifier(), "ours", {"n_steps": 10}),
+    "ephys_type": Model("EphysTypeClassifier", EphysTypeClassifier(), "ours", {"n_steps": 10}),
+}
+
+
+def estimator(model, fast=False):
+    """The classifier of a `Model`; for a trial with few trees or steps."""
+    return clone(model.estimator).set_params(**model.quick) if fast else clone(model.estimator)

@@ -1,0 +1,194 @@
+"""Transfer from mouse to human, measured: without human types, and with few of them."""
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.model_selection import StratifiedGroupKFold
+
+from sbnn.data.shared_features import to_shared_features
+from sbnn.ephys_types.alignment import physiological_scale
+from sbnn.ephys_types.attention_transfer import TransferAttentionClassifier
+from sbnn.ephys_types.baselines import lightgbm
+from sbnn.ephys_types.kernel_logistic import KernelLogistic
+from sbnn.ephys_types.transfer import SourcePriorClassifier, product
+from sbnn.ephys_types.zero_shot import ALIGNMENTS, ZeroShotClassifier
+from sbnn.evaluation.identity import described
+from sbnn.evaluation.runs import load_or_compute
+from sbnn.results import Record
+
+SIZES = (25, 50, 100, 200, None)  # labelled cells; None: all of a training fold
+SEEDS = (0, 1, 2)
+DRAWS = 4  # of the labelled cells of a fold, for each size
+FEWEST_OF_A_TYPE = 2  # labelled cells, without which a draw is repeated
+
+
+def run_zero_shot(source, target, results=None, fresh=False, seeds=SEEDS):
+    """Types of all cells of a target from those of a source, by every alignment, in both directions.
+
+    The alignment, its scales and the classifier were settled on the way back, from human to mouse, and by whether
+    halves of the human cells agree; how the way there came out was seen meanwhile.
+
+    Parameters
+    ----------
+    source, target : EphysFeatures
+        Of two species.
+    results : path-like, optional
+    fresh : bool
+        Compute anew what is saved.
+    seeds : sequence of int
+        Of the trees.
+
+    Returns
+    -------
+    Record
+        ``scores``: a row for each direction, alignment and seed, with `macro_f1`, `accuracy` and the estimated shares.
+        ``test_probabilities``: for the default alignment and the first seed, shape (n, n_classes); ``classes``,
+        ``types``: of the target's cells.
+    """
+    wanted = Record("zero-shot", target.name, target.sha256, [{}], seeds[0])
+    wanted.settings = {"source": source.name, "source_sha256": source.sha256, "seeds": list(seeds), "version": 1}
+    return load_or_compute(wanted, lambda: _zero_shot(source, target, seeds), results, fresh)
+
+
+def _zero_shot(source, target, seeds):
+    species = [to_shared_features(data) for data in (source, target)]
+    cells = [(physiological_scale(data.X, data.feature_names), data.y) for data in species]
+    rows, kept = [], {}
+    ways = {f"{source.name} -> {target.name}": cells, f"{target.name} -> {source.name}": cells[::-1]}
+    for way, ((X, y), (target_X, types)) in ways.items():
+        for alignment in ALIGNMENTS:
+            for seed in seeds:
+                model = ZeroShotClassifier(alignment=alignment, random_state=seed).fit(X, y, target_X)
+                probabilities = model.predict_proba(target_X)
+                row = {"way": way, "method": alignment, "seed": seed}
+                row |= scores(types, model.classes_[probabilities.argmax(1)])
+                if model.shares_ is not None:
+                    row |= {f"share {name}": share for name, share in zip(model.classes_, model.shares_, strict=True)}
+                rows.append(row)
+                if not kept and alignment == "shift":
+                    kept = {"test_probabilities": probabilities, "classes": model.classes_.astype(str), "types": types}
+    return {"scores": pd.DataFrame(rows), **kept}
+
+
+def scores(types, predicted):
+    """Macro-F1 and accuracy of predicted types; dict of str to float."""
+    names = np.unique(types)
+    return {
+        "macro_f1": float(f1_score(types, predicted, labels=names, average="macro", zero_division=0)),
+        "accuracy": float(accuracy_score(types, predicted)),
+    }
+
+
+def run_learning_curves(
+    source, target, results=None, fresh=False, sizes=SIZES, seeds=SEEDS, draws=DRAWS, models=None, network=None
+):
+    """Score models of few labelled cells of a target, with the help of a source and without, on the same cells.
+
+    Folds keep donors together. Labelled cells are drawn from the training cells of a fold, the same ones for every
+    model; the others count as cells without types. With help and without, a model has the same settings, sees the same
+    cells, and nothing is stopped early.
+
+    Parameters
+    ----------
+    source, target : EphysFeatures
+    results : path-like, optional
+    fresh : bool
+    sizes : sequence of int or None
+        Labelled cells; None for all training cells.
+    seeds : sequence of int
+        Of the folds.
+    draws : int
+        Draws of each size from each fold.
+    models : dict of str to classifier, optional
+        By default those of `learners`.
+    network : TransferAttentionClassifier, optional
+        Fitted to the shared features of the first draw.
+
+    Returns
+    -------
+    Record
+        ``scores``: a row for each model, method (``"human only"``, ``"transfer"``, and of the network ``"pretrained"``
+        and ``"joint"``), size, seed, fold and draw.
+    """
+    models = learners() if models is None else models
+    network = TransferAttentionClassifier() if network is None else network
+    wanted = Record("learning-curves", target.name, target.sha256, [{"model": name} for name in models], seeds[0])
+    wanted.settings = {
+        "source": source.name, "source_sha256": source.sha256, "sizes": list(sizes), "seeds": list(seeds),
+        "draws": draws, "version": 1,
+        "models": {name: described(model) for name, model in models.items()}, "network": described(network),
+    }  # fmt: skip
+    return load_or_compute(
+        wanted, lambda: _curves(source, target, sizes, seeds, draws, models, network), results, fresh
+    )
+
+
+def learners():
+    """Models of the learning curves, by name.
+
+    Returns
+    -------
+    dict of str to classifier
+    """
+    return {
+        "kernel": KernelLogistic(C=10.0, gamma=0.1),
+        "trees": lightgbm(random_state=0),
+    }
+
+
+def _curves(source, target, sizes, seeds, draws, models, network):
+    source_shared, target_shared = to_shared_features(source), to_shared_features(target)
+    source_shared = source_shared.with_features(list(target_shared.feature_names))
+    shared_cells = source_shared, target_shared
+    source_cells = physiological_scale(source_shared.X, source_shared.feature_names), source_shared.y
+    shared = physiological_scale(target_shared.X, target_shared.feature_names)
+    types, donors, rows = target.y, target.labels["donor"].to_numpy(), []
+    for seed in seeds:
+        folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(shared, types, donors)
+        for fold, (train, test) in enumerate(folds):
+            for size, draw in _conditions(sizes, draws):
+                known, others = _drawn(train, types, size, np.random.default_rng([seed, fold, size or 0, draw]))
+                helper = SourcePriorClassifier().fit(
+                    shared[known], types[known], source=source_cells, unlabelled=shared[others] if len(others) else None
+                )
+                prior = helper.prior_proba(shared[test])
+                key = {"n_cells": len(known), "seed": seed, "fold": fold, "draw": draw}
+                said = {("source", "transfer"): prior}
+                for name, model in models.items():
+                    own = clone(model).fit(target.X[known], types[known]).predict_proba(target.X[test])
+                    said[name, "human only"] = own
+                    said[name, "transfer"] = product(own, prior, helper.power_)
+                if draw == 0:
+                    said |= _by_networks(network, shared_cells, known, others, test, types, seed)
+                for (name, method), probabilities in said.items():
+                    predicted = helper.classes_[probabilities.argmax(1)]
+                    rows.append({"model": name, "method": method} | key | scores(types[test], predicted))
+    return {"scores": pd.DataFrame(rows)}
+
+
+def _by_networks(network, shared_cells, known, others, test, types, seed):
+    """Probabilities of networks on the shared features: of the target alone, and helped by the source in two ways."""
+    source, target = shared_cells
+    said, unlabelled = {}, {"unlabelled": target.X[others]} if len(others) else {}
+    for method, way in (("human only", "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
+        model = clone(network).set_params(way=way, random_state=seed)
+        help = {} if method == "human only" else {"source": (source.X, source.y)}
+        model.fit(target.X[known], types[known], target.families, **help, **unlabelled)
+        said["attention, shared features", method] = model.predict_proba(target.X[test])
+    return said
+
+
+def _conditions(sizes, draws):
+    return [(size, draw) for size in sizes for draw in range(draws if size else 1)]
+
+
+def _drawn(train, types, size, random):
+    """Labelled cells and the others, of the training cells; the former have some cells of every type."""
+    if size is None or size >= len(train):
+        return train, train[:0]
+    while True:
+        order = random.permutation(train)
+        found, counts = np.unique(types[order[:size]], return_counts=True)
+        if len(found) == len(np.unique(types[train])) and counts.min() >= FEWEST_OF_A_TYPE:
+            return order[:size], order[size:]

@@ -1,0 +1,105 @@
+"""What the records of transfer say: scores by number of labelled cells, and paired gains."""
+
+import numpy as np
+import pandas as pd
+
+from sbnn.evaluation.paired import corrected_difference
+
+WITHOUT, WITH = "human only", "transfer"
+ALL = "all"
+TEST_SHARE = 0.25  # test cells per training cell of five folds
+
+
+def by_size(record):
+    """Scores of learning curves, mean over the draws, with the column ``size``: labelled cells, or ``"all"``.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.ephys_types.transfer_study.run_learning_curves`: `scores` has the columns `n_cells`, `model`,
+        `method`, `seed`, `fold`, `draw`, `macro_f1` and `accuracy`. The folds are not equally large, so that all their
+        training cells are not a fixed number of them.
+
+    Returns
+    -------
+    DataFrame
+    """
+    scores = record.scores
+    fixed = [size for size in record.settings["sizes"] if size is not None]
+    size = scores["n_cells"].astype(object).where(scores["n_cells"].isin(fixed), ALL)
+    keys = ["model", "method", "size", "seed", "fold"]
+    means = scores.assign(size=size).groupby(keys, sort=False)[["n_cells", "macro_f1", "accuracy"]].mean()
+    return means.reset_index()
+
+
+def sizes_of(scores):
+    """Sizes in ascending order, ``"all"`` last."""
+    sizes = scores["size"].unique()
+    return sorted((size for size in sizes if size != ALL), key=int) + [ALL] * (ALL in sizes)
+
+
+def gain(scores, model, size, metric="macro_f1"):
+    """By how much a model is better with transfer than without, on the same folds and cells.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        From `by_size`.
+    model : str
+    size : int or "all"
+    metric : {"macro_f1", "accuracy"}
+
+    Returns
+    -------
+    PairedDifference or None
+        None where the model has no counterpart without transfer. Of fewer labelled cells there are more test cells per
+        each than `TEST_SHARE` says, but the draws of two folds also share fewer cells, which is what it stands for.
+    """
+    chosen = scores[(scores["model"] == model) & (scores["size"] == size)]
+    wide = chosen.pivot(index=["seed", "fold"], columns="method", values=metric)
+    if not {WITH, WITHOUT} <= set(wide) or len(wide) < 2:
+        return None
+    if wide[[WITH, WITHOUT]].isna().any(axis=None):
+        raise ValueError(f"scores: the folds of {model!r} at {size} cells with and without transfer are not the same")
+    return corrected_difference(wide[WITH] - wide[WITHOUT], TEST_SHARE)
+
+
+def curves_table(record):
+    """Scores with and without transfer by number of labelled cells, and the gain.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by (cells, model): ``human only`` and ``transfer`` (macro-F1, mean over folds and seeds), their
+        accuracy, and where both are there ``gain`` with ``low`` and ``high`` of its 95 % interval.
+    """
+    scores, rows = by_size(record), {}
+    for size in sizes_of(scores):
+        for model in scores["model"].unique():
+            chosen = scores[(scores["model"] == model) & (scores["size"] == size)]
+            means = chosen.groupby("method")[["macro_f1", "accuracy"]].mean()
+            row = {method: means["macro_f1"].get(method, np.nan) for method in (WITHOUT, WITH)}
+            row |= {f"accuracy, {method}": means["accuracy"].get(method, np.nan) for method in (WITHOUT, WITH)}
+            found = gain(scores, model, size)
+            row |= dict(zip(("gain", "low", "high"), found[:3] if found else [np.nan] * 3, strict=True))
+            rows[str(size), model] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["cells", "model"])
+
+
+def zero_shot_table(record):
+    """Scores without any label of the target by direction and method: mean and SD over the seeds.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.ephys_types.transfer_study.run_zero_shot`.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by (way, method): ``macro_f1``, ``sd``, ``accuracy``.
+    """
+    by = record.scores.groupby(["way", "method"], sort=False)
+    table = by[["macro_f1", "accuracy"]].mean()
+    table.insert(1, "sd", by["macro_f1"].std())
+    return table

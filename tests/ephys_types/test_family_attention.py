@@ -1,0 +1,165 @@
+"""Attention over families: what is missing says nothing, members are networks of their own, the seed decides all."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.metrics import f1_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sbnn import load_dataset
+from sbnn.ephys_types import FamilyAttentionClassifier
+from sbnn.ephys_types.family_network import FamilyAttentionNetwork
+
+SHORT = {"n_steps": 30, "n_members": 2, "width": 4, "hidden": 8, "batch_size": 32, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return load_dataset("simulated_ephys", verbose=False)
+
+
+@pytest.fixture(scope="module")
+def model(cells):
+    return FamilyAttentionClassifier(**SHORT).fit(cells.X, cells.y, cells.families)
+
+
+def network(n_members=1, dropout=0.0, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return FamilyAttentionNetwork([np.array([0, 2]), np.array([1])], 3, n_members, 4, 5, dropout, generator).double()
+
+
+def test_a_network_written_out():
+    """One member and one cell, by the formulas and numpy alone."""
+    net, x = network(), np.array([0.5, -1.0, 2.0])
+    p = {name: value.detach().numpy()[0] for name, value in net.named_parameters()}
+
+    def silu(z):
+        return z / (1 + np.exp(-z))
+
+    embedding = p["embedding"].copy()
+    embedding[1, :4] = embedding[[0, 2], 4:] = 0  # a family reads its own columns
+    tokens = silu(x @ embedding + p["embedding_bias"][0]).reshape(2, 4)
+    scores = (tokens * p["score"]).sum(1) + p["score_bias"][0]
+    weights = np.exp(scores) / np.exp(scores).sum()
+    said = silu((tokens * weights[:, None] * 2).ravel() @ p["hidden"] + p["hidden_bias"][0])
+    logits, attention = net(torch.tensor(x)[None, None], torch.ones(1, 1, 3).double())
+    np.testing.assert_allclose(attention[0, 0].detach(), weights, atol=1e-12)
+    np.testing.assert_allclose(logits[0, 0].detach(), said @ p["head"] + p["head_bias"][0], atol=1e-12)
+
+
+def test_fillers_of_missing_values_are_not_read():
+    net, x = network(), torch.randn(1, 6, 3).double()
+    measured = torch.ones(1, 6, 3).double()
+    measured[0, :, 2] = 0  # one of a family's two features
+    measured[0, 3:, 1] = 0  # all of a family's
+    other = torch.where(measured == 1, x, torch.full_like(x, 77.0))
+    for one, again in zip(net(x, measured), net(other, measured), strict=True):
+        torch.testing.assert_close(one, again, rtol=0, atol=0)
+    attention = net(x, measured)[1][0]
+    assert (attention[3:, 1] == 0).all()
+    torch.testing.assert_close(attention.sum(1), torch.ones(6).double())
+
+
+def test_members_share_nothing():
+    net, x = network(n_members=2), torch.randn(2, 4, 3).double()
+    logits, _ = net(x, torch.ones_like(x))
+    logits[0].sum().backward()
+    for parameter in net.parameters():
+        assert (parameter.grad[1] == 0).all()
+        assert not torch.equal(parameter[0], parameter[1]) or not parameter[0].any()
+
+
+def test_it_learns_and_is_better_with_its_noise(cells):
+    train = np.arange(cells.n_cells) % 3 > 0
+    options = {"random_state": 0, "n_steps": 150}
+    model = FamilyAttentionClassifier(**options).fit(cells.X[train], cells.y[train], cells.families)
+    found = f1_score(cells.y[~train], model.predict(cells.X[~train]), average="macro")
+    plain = FamilyAttentionClassifier(**options, noise=0.0, dropout=0.0, feature_dropout=0.0)
+    plain.fit(cells.X[train], cells.y[train], cells.families)
+    assert found > 0.7
+    assert found > f1_score(cells.y[~train], plain.predict(cells.X[~train]), average="macro")
+
+
+def test_attention_is_that_of_measured_families(cells, model):
+    weights = model.attention_weights(cells.X)
+    np.testing.assert_allclose(weights.sum(1), 1, atol=1e-9)
+    assert (weights[~cells.families.present(cells.X)] == 0).all()
+    assert (weights[cells.families.present(cells.X)] > 0).all()
+
+
+def test_every_class_counts_alike(cells):
+    """With labels that features say nothing of, rare classes are predicted as probable as frequent ones."""
+    rng = np.random.default_rng(0)
+    y = rng.choice(["a", "b"], 400, p=[0.9, 0.1])
+    X = rng.normal(size=(400, 6))
+    model = FamilyAttentionClassifier(**SHORT | {"n_steps": 100}, noise=2.0).fit(X, y)
+    assert abs(model.predict_proba(X).mean(0)[1] - 0.5) < 0.1
+
+
+def test_the_seed_decides_whatever_torch_drew_before(cells, model):
+    torch.manual_seed(99)
+    again = clone(model).fit(cells.X, cells.y, cells.families)
+    np.testing.assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
+    other = clone(model).set_params(random_state=1).fit(cells.X, cells.y, cells.families)
+    assert not np.array_equal(other.predict_proba(cells.X), model.predict_proba(cells.X))
+
+
+def test_a_fit_leaves_the_random_numbers_of_others_alone(cells, model):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    clone(model).fit(cells.X, cells.y, cells.families)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_cell_is_predicted_alone_as_among_others(cells, model):
+    np.testing.assert_allclose(model.predict_proba(cells.X[:1]), model.predict_proba(cells.X)[:1], atol=1e-12)
+
+
+def test_settings_follow_the_number_of_cells():
+    model = FamilyAttentionClassifier()
+    few, many = model._settings(100), model._settings(10**6)
+    assert few == pytest.approx({"noise": 0.7, "dropout": 0.3, "n_steps": 400, "batch_size": 128})
+    assert many == pytest.approx({"noise": 0.15, "dropout": 0.1, "n_steps": 1200, "batch_size": 256})
+    assert 0.4 < model._settings(1581)["noise"] < 0.45
+    assert FamilyAttentionClassifier(noise=0.2)._settings(100)["noise"] == 0.2
+
+
+def test_a_feature_without_values_is_left_out_with_a_warning(cells):
+    X = cells.X.copy()
+    passive = cells.families.columns["passive"]
+    X[:, passive] = np.nan
+    with pytest.warns(UserWarning, match="tau"):
+        model = FamilyAttentionClassifier(**SHORT).fit(X, cells.y, cells.families)
+    weights = model.attention_weights(X)
+    assert weights.shape == (cells.n_cells, len(cells.families))
+    assert (weights[:, cells.families.names.index("passive")] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"noise": -1}, "noise"), ({"noise": "much"}, "noise"), ({"dropout": 1.0}, "dropout"),
+        ({"n_steps": 0}, "n_steps"), ({"n_members": 0}, "n_members"), ({"feature_dropout": 1}, "feature_dropout"),
+    ],
+)  # fmt: skip
+def test_parameters_out_of_range_are_named(cells, params, message):
+    with pytest.raises(ValueError, match=message):
+        FamilyAttentionClassifier(**SHORT | params).fit(cells.X, cells.y)
+
+
+def test_wrong_input_is_named(cells, model):
+    with pytest.raises(ValueError, match="one class"):
+        FamilyAttentionClassifier(**SHORT).fit(cells.X, np.full(cells.n_cells, "SST"))
+    with pytest.raises(ValueError, match="inf"):
+        FamilyAttentionClassifier(**SHORT).fit(np.where(np.isnan(cells.X), np.inf, cells.X), cells.y)
+    with pytest.raises(ValueError, match="features"):
+        model.predict(cells.X[:, :5])
+    with pytest.raises(ValueError, match="no_such"):
+        FamilyAttentionClassifier(**SHORT).fit(cells.table, cells.y, {"no_such": ["nothing"]})
+
+
+@parametrize_with_checks([FamilyAttentionClassifier(**SHORT | {"n_steps": 150})])
+def test_scikit_learn_api(estimator, check):
+    check(estimator)

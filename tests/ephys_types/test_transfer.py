@@ -1,0 +1,194 @@
+"""Across species: shift and shares are recovered where they are known, and the source is a prior and no more."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from sbnn import load_dataset, to_shared_features
+from sbnn.ephys_types import (
+    FamilyAttentionClassifier,
+    KernelLogistic,
+    SourcePriorClassifier,
+    TransferAttentionClassifier,
+    ZeroShotClassifier,
+)
+from sbnn.ephys_types.alignment import align, own_scale, physiological_scale
+from sbnn.ephys_types.transfer import product
+from sbnn.ephys_types.transfer_study import run_learning_curves, run_zero_shot
+
+SHIFT = np.array([0.8, -1.0, 0.5, 0.0, 0.6])
+CENTRES = np.array([[3.0, 0, 0, 0, 0], [0, 3.0, 0, 1, 0], [0, 0, 3.0, 0, 1]])
+
+
+def drawn(shares, n, seed, shift=0.0):
+    rng = np.random.default_rng(seed)
+    codes = rng.choice(3, n, p=shares)
+    return CENTRES[codes] + rng.normal(size=(n, 5)) + shift, codes
+
+
+@pytest.fixture(scope="module")
+def species():
+    return [load_dataset("simulated_ephys", species=name, verbose=False) for name in ("mouse", "human")]
+
+
+def test_shift_and_shares_are_recovered_without_types():
+    source, codes = drawn([0.2, 0.3, 0.5], 3000, 0)
+    target, types = drawn([0.6, 0.3, 0.1], 1500, 1, SHIFT)
+    found = align(source, codes, target)
+    np.testing.assert_allclose(found.shift, SHIFT, atol=0.15)
+    np.testing.assert_allclose(found.shares, [0.55, 0.3, 0.15], atol=0.04)  # drawn to equal shares by pseudo cells
+    assert (found.memberships.argmax(1) == types).mean() > 0.93
+    mean_shift = (target.mean(0) - source.mean(0)) - SHIFT
+    assert np.abs(found.shift - SHIFT).max() < np.abs(mean_shift).max() / 4, "no better than the difference of means"
+
+
+def test_known_types_are_taken_as_they_are():
+    source, codes = drawn([0.3, 0.3, 0.4], 900, 0)
+    target, types = drawn([0.6, 0.3, 0.1], 60, 1, SHIFT)
+    known = np.where(np.arange(60) < 30, (types + 1) % 3, -1)  # wrong ones
+    found = align(source, codes, target, known)
+    np.testing.assert_array_equal(found.memberships[:30], np.eye(3)[known[:30]])
+
+
+def test_scales():
+    names = ["tau", "sag", "fi_fit_slope", "adapt_hero", "other"]
+    X = np.array([[0.02, 0.1, 0.25, -0.008, 5.0], [-1.0, -1.0, -1.0, np.nan, np.nan]])
+    scaled = physiological_scale(X, names)
+    np.testing.assert_allclose(scaled[0], [np.log(0.02), np.log(0.12), 0.5, -0.2, 5.0])
+    np.testing.assert_allclose(scaled[1], [np.log(1e-3), np.log(0.025), 0, np.nan, np.nan])
+    np.testing.assert_allclose(own_scale(np.array([[0.0], [1], [2], [3], [np.nan]])).ravel()[-1], 0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(3, 7, size=(10_000, 1))
+    assert abs(own_scale(x).std() - 1) < 0.03
+    np.testing.assert_allclose(own_scale(x + 100, x).min(), 4.0, rtol=0.5)
+
+
+def test_a_target_of_other_shares_is_told_better_with_the_shift():
+    source, codes = drawn([0.2, 0.3, 0.5], 2000, 0)
+    target, types = drawn([0.7, 0.2, 0.1], 1000, 1, 4 * SHIFT)
+    found = {}
+    for alignment in ("shift", "own", "source"):
+        model = ZeroShotClassifier(KernelLogistic(n_landmarks=100, random_state=0), alignment).fit(
+            source, codes, target
+        )
+        found[alignment] = f1_score(types, model.predict(target), average="macro")
+    assert found["shift"] > max(found["own"], found["source"]) + 0.03
+    assert ZeroShotClassifier(KernelLogistic()).fit(source, codes).predict(source[:5]).shape == (5,)
+    with pytest.raises(ValueError, match="alignment"):
+        ZeroShotClassifier(alignment="none").fit(source, codes, target)
+    with pytest.raises(ValueError, match="features"):
+        ZeroShotClassifier().fit(source, codes, target[:, :3])
+
+
+def test_the_prior_is_multiplied_in_and_fades_with_labelled_cells():
+    own, prior = np.array([[0.5, 0.5]]), np.array([[0.8, 0.2]])
+    np.testing.assert_allclose(product(own, prior, 0.5), np.array([[2, 1]]) / 3)
+    source, codes = drawn([0.2, 0.3, 0.5], 600, 0)
+    target, types = drawn([0.4, 0.3, 0.3], 80, 1, SHIFT)
+    model = SourcePriorClassifier(weight=10).fit(target, types, source=(source, codes), unlabelled=target[:40])
+    assert model.power_ == 10 / 80
+    expected = product(model.estimator_.predict_proba(target), model.prior_proba(target), 0.125)
+    np.testing.assert_array_equal(model.predict_proba(target), expected)
+
+
+def test_without_weight_or_source_nothing_is_transferred():
+    source, codes = drawn([0.2, 0.3, 0.5], 300, 0)
+    target, types = drawn([0.4, 0.3, 0.3], 60, 1)
+    alone = KernelLogistic().fit(target, types).predict_proba(target)
+    for model, options in (
+        (SourcePriorClassifier(), {}),
+        (SourcePriorClassifier(weight=0), {"source": (source, codes)}),
+    ):
+        np.testing.assert_allclose(model.fit(target, types, **options).predict_proba(target), alone, atol=1e-12)
+    with pytest.raises(ValueError, match="weight"):
+        SourcePriorClassifier(weight=-1).fit(target, types)
+    with pytest.raises(ValueError, match="lacks|no cells of the types 2"):
+        SourcePriorClassifier().fit(target, types, source=(source[codes < 2], codes[codes < 2]))
+
+
+def test_it_helps_where_labelled_cells_are_few():
+    source, codes = drawn([0.2, 0.3, 0.5], 2000, 0)
+    gains = []
+    for seed in range(6):
+        target, types = drawn([0.4, 0.3, 0.3], 500, 10 + seed, SHIFT)
+        known = np.concatenate([np.flatnonzero(types == k)[:4] for k in range(3)])
+        model = SourcePriorClassifier().fit(
+            target[known], types[known], source=(source, codes), unlabelled=target[100:]
+        )
+        alone = model.estimator_.predict_proba(target).argmax(1)
+        gains.append((model.predict(target) == types).mean() - (alone == types).mean())
+    assert np.mean(gains) > 0.01
+
+
+def test_zero_shot_runs_both_ways_and_is_loaded_again(species, tmp_path):
+    path = tmp_path / "zero_shot.pickle"
+    record = run_zero_shot(*species, results=path, seeds=(0,))
+    table = record.scores
+    assert sorted(set(table.method)) == ["own", "shift", "source"]
+    assert table.way.nunique() == 2
+    best = table[table.way == table.way.iloc[0]].set_index("method")
+    assert best.macro_f1["shift"] == pytest.approx(
+        f1_score(record.types, record.classes[record.test_probabilities.argmax(1)], average="macro")
+    )
+    again = run_zero_shot(*species, results=path, seeds=(0,))
+    assert again.scores.equals(table)
+    with pytest.raises(ValueError, match="source"):
+        run_zero_shot(species[0].subset(np.arange(200)), species[1], results=path, seeds=(0,))
+
+
+def test_learning_curves_never_train_on_cells_of_test_donors(species, monkeypatch):
+    mouse, human = species
+    seen, fit = [], SourcePriorClassifier.fit
+
+    def watched(self, X, y, **options):
+        seen.append(np.vstack([X] if options["unlabelled"] is None else [X, options["unlabelled"]]))
+        return fit(self, X, y, **options)
+
+    monkeypatch.setattr(SourcePriorClassifier, "fit", watched)
+    models = {"kernel": KernelLogistic()}
+    network = TransferAttentionClassifier(n_steps=2, n_members=1, width=2, hidden=2)
+    record = run_learning_curves(mouse, human, sizes=(40, None), seeds=(0,), draws=1, models=models, network=network)
+    table = record.scores
+    by_networks = {("attention, shared features", method) for method in ("human only", "pretrained", "joint")}
+    assert set(zip(table.model, table.method, strict=True)) == {
+        ("source", "transfer"), ("kernel", "human only"), ("kernel", "transfer"), *by_networks
+    }  # fmt: skip
+    assert (table.groupby(["fold", "n_cells"]).size() == 6).all()
+    shared = to_shared_features(human)
+    cells = physiological_scale(shared.X, shared.feature_names)
+    donors = human.labels["donor"].to_numpy()
+    for used in seen:
+        rows = {tuple(np.nan_to_num(row, nan=-1)) for row in used}
+        inside = np.array([tuple(np.nan_to_num(row, nan=-1)) in rows for row in cells])
+        assert not set(donors[inside]) & set(donors[~inside])
+        assert 0.6 < inside.mean() < 0.95
+
+
+def test_networks_learn_from_a_source():
+    source, codes = drawn([0.3, 0.3, 0.4], 900, 0)
+    options = {"n_members": 2, "n_steps": 200, "width": 4, "hidden": 8, "random_state": 0}
+    gains = {"pretrained": [], "joint": []}
+    for seed in (1, 2, 3):
+        target, types = drawn([0.3, 0.3, 0.4], 400, seed)
+        known = np.concatenate([np.flatnonzero(types == k)[:2] for k in range(3)])
+        alone = TransferAttentionClassifier(**options).fit(target[known], types[known], unlabelled=target)
+        same = TransferAttentionClassifier(**options).fit(target[known], types[known])
+        plain = FamilyAttentionClassifier(**options).fit(target[known], types[known])
+        np.testing.assert_array_equal(same.predict_proba(target), plain.predict_proba(target))
+        for way, gained in gains.items():
+            model = TransferAttentionClassifier(way, **options).fit(
+                target[known], types[known], source=(source, codes), unlabelled=target
+            )
+            assert model.predict_proba(target).shape == (400, 3)
+            assert model.learning_rate == 5e-3
+            gained.append((model.predict(target) == types).mean() - (alone.predict(target) == types).mean())
+    assert np.mean(gains["pretrained"]) > 0.01, gains
+    assert np.mean(gains["joint"]) > -0.15, gains
+
+
+def test_wrong_sources_of_networks_are_named():
+    source, codes = drawn([0.3, 0.3, 0.4], 90, 0)
+    with pytest.raises(ValueError, match="way"):
+        TransferAttentionClassifier("both").fit(source, codes)
+    with pytest.raises(ValueError, match="source: expected 5 features"):
+        TransferAttentionClassifier().fit(source, codes, source=(source[:, :4], codes))

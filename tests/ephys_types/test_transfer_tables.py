@@ -1,0 +1,67 @@
+"""Gains of transfer are paired fold by fold, after the draws of a fold were averaged."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbnn.ephys_types.transfer_tables import by_size, curves_table, gain, sizes_of, zero_shot_table
+from sbnn.evaluation.paired import corrected_difference
+from sbnn.results import Record
+
+
+def curves(gains=(0.1, 0.2, 0.0, 0.1), shift=0.0):
+    """Two seeds of two folds, sizes 25 (two draws) and all (of 80 or 81 cells)."""
+    rows = []
+    for (seed, fold), extra in zip([(0, 0), (0, 1), (1, 0), (1, 1)], gains, strict=True):
+        for n_cells, draws in ((25, 2), (80 + fold, 1)):
+            for draw in range(draws):
+                base = 0.5 + 0.01 * fold + 0.1 * draw
+                key = {"n_cells": n_cells, "seed": seed, "fold": fold, "draw": draw, "accuracy": 0.6}
+                rows.append(key | {"model": "trees", "method": "human only", "macro_f1": base})
+                rows.append(key | {"model": "trees", "method": "transfer", "macro_f1": base + extra + shift * draw})
+                rows.append(key | {"model": "source", "method": "transfer", "macro_f1": 0.4})
+    scores = pd.DataFrame(rows).sample(frac=1, random_state=0)
+    return Record("learning-curves", "d", "s", [{}], settings={"sizes": [25, None]}, values={"scores": scores})
+
+
+def test_draws_are_averaged_and_folds_are_paired():
+    scores = by_size(curves(shift=0.02))
+    assert sizes_of(scores) == [25, "all"] and len(scores) == 3 * 2 * 4
+    found = gain(scores, "trees", 25)
+    assert found == pytest.approx(corrected_difference(np.array([0.11, 0.21, 0.01, 0.11]), 0.25))
+    assert gain(scores, "trees", "all").mean == pytest.approx(0.1)
+    assert gain(scores, "trees", "all", "accuracy").mean == 0
+    assert gain(scores, "source", 25) is None
+
+
+def test_folds_that_lack_a_counterpart_are_refused():
+    record = curves()
+    gone = record.scores[["seed", "fold", "method", "model"]].eq([0, 1, "human only", "trees"]).all(axis=1)
+    record.values["scores"] = record.scores[~gone]
+    with pytest.raises(ValueError, match="folds of 'trees' at 25 cells"):
+        gain(by_size(record), "trees", 25)
+
+
+def test_the_table_has_every_size_and_model():
+    table = curves_table(curves())
+    assert list(table.index.get_level_values("cells")) == ["25", "25", "all", "all"]
+    assert set(table.index) == {("25", "trees"), ("25", "source"), ("all", "trees"), ("all", "source")}
+    row = table.loc[("25", "trees")]
+    assert row["human only"] == pytest.approx(0.555) and row["transfer"] == pytest.approx(0.655)
+    assert row["gain"] == pytest.approx(0.1) and row["low"] < 0.1 < row["high"]
+    assert np.isnan(table.loc[("all", "source"), ["human only", "gain"]].astype(float)).all()
+
+
+def test_zero_shot_is_told_by_direction():
+    scores = pd.DataFrame(
+        {
+            "way": ["m -> h"] * 3 + ["h -> m"],
+            "method": ["shift", "own", "shift", "shift"],
+            "seed": [0, 0, 1, 0],
+            "macro_f1": [0.6, 0.4, 0.5, 0.7],
+            "accuracy": [0.6, 0.5, 0.8, 0.7],
+        }
+    )
+    table = zero_shot_table(Record("zero-shot", "h", "s", [{}], values={"scores": scores}))
+    assert list(table.index) == [("m -> h", "shift"), ("m -> h", "own"), ("h -> m", "shift")]
+    assert table.loc[("m -> h", "shift")].tolist() == pytest.approx([0.55, np.sqrt(0.005), 0.7])

@@ -1,0 +1,245 @@
+"""Classifiers are scored on cells of donors they have not seen; results are kept, taken up again and never mixed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from sklearn.tree import DecisionTreeClassifier
+
+from sbnn import EphysFeatures, results, simulate_ephys_types
+from sbnn.evaluation import donors
+from sbnn.evaluation.classification import cross_validate_classifier, scores
+from sbnn.evaluation.donors import donor_folds, repeated_donor_folds
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return simulate_ephys_types(200, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def folds(cells):
+    return repeated_donor_folds(cells, 3, (0, 1))
+
+
+class Watching(ClassifierMixin, BaseEstimator):
+    """A tree that is strict about what it is given, and attends to the first family of cells of the first class."""
+
+    def __init__(self, random_state=None, depth=3, n_jobs=1):
+        self.random_state, self.depth, self.n_jobs = random_state, depth, n_jobs
+
+    def fit(self, X, y, families=None, groups=None):
+        assert families.feature_names and len(groups) == len(X) == len(y)
+        self.groups_ = groups
+        self.tree_ = DecisionTreeClassifier(max_depth=self.depth, random_state=self.random_state).fit(X, y)
+        self.classes_ = self.tree_.classes_
+        self.n_families_ = len(families)
+        return self
+
+    def predict_proba(self, X):
+        return self.tree_.predict_proba(X)
+
+    def predict(self, X):
+        return self.classes_[::-1][self.predict_proba(X).argmax(axis=1)]  # not the most probable one
+
+    def attention_weights(self, X):
+        weights = np.zeros((len(X), self.n_families_))
+        weights[:, 0] = 1
+        return weights
+
+
+def small(types, donors, **more):
+    n = len(types)
+    labels = pd.DataFrame({"type": types, "donor": donors, **more}, index=[f"c{i}" for i in range(n)])
+    return EphysFeatures(np.arange(2.0 * n).reshape(n, 2), labels=labels, cell_names=labels.index)
+
+
+# -- folds -------------------------------------------------------------------------------------------------------------
+
+
+def test_folds_keep_donors_together_and_every_class_in_every_fold(cells):
+    folds = donor_folds(cells, 5, 3)
+    donor = cells.labels["donor"].to_numpy()
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(cells.n_cells))
+    for train, test in folds:
+        assert not set(donor[train]) & set(donor[test])
+        assert set(cells.y[train]) == set(cells.y[test]) == set(cells.y)
+        assert len(train) + len(test) == cells.n_cells
+    same, other = donor_folds(cells, 5, 3), donor_folds(cells, 5, 4)
+    assert all(
+        np.array_equal(a, b) for one, its in zip(folds, same, strict=True) for a, b in zip(one, its, strict=True)
+    )
+    assert any(not np.array_equal(one[1], its[1]) for one, its in zip(folds, other, strict=True))
+    assert list(repeated_donor_folds(cells)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (small(["a", "b"] * 6, ["one"] * 12), "all cells are of one donor, 'one'"),
+        (small(["a"] * 10 + ["b"] * 3, range(13)), "n_folds: 4 folds need as many cells .* b has 3; take fewer"),
+        (small(["a"] * 8 + ["b"] * 8, [*range(8), *[1, 2, 3, 1] * 2]), "need as many donors .* b has 3"),
+        (small(["a"] * 8, range(8)), "all cells are 'a'"),
+    ],
+)
+def test_cells_that_cannot_be_folded_are_refused_with_the_reason(data, said):
+    with pytest.raises(ValueError, match=said):
+        donor_folds(data, 4)
+
+
+def test_folds_of_unknown_donors_or_labels(cells):
+    labels = cells.labels.drop(columns="donor")
+    strangers = EphysFeatures(cells.X, families=cells.families, labels=labels, cell_names=cells.cell_names)
+    with pytest.warns(UserWarning, match="no donors in the labels"):
+        assert len(donor_folds(strangers, 5)) == 5
+    with pytest.raises(ValueError, match="target: expected one of the labels, type, donor"):
+        donor_folds(cells, target="subclass")
+    for bad in (1, True, 2.0):
+        with pytest.raises(ValueError, match="n_folds: expected an integer of at least 2"):
+            donor_folds(cells, bad)
+
+
+def test_a_class_that_donors_keep_out_of_a_fold_is_told(monkeypatch):
+    halves = [(np.arange(4), np.arange(4, 8)), (np.arange(4, 8), np.arange(4))]
+    monkeypatch.setattr(donors.StratifiedGroupKFold, "split", lambda *_: iter(halves))
+    data = small(["a", "a", "b", "c", "b", "b", "c", "c"], range(8))
+    with pytest.warns(UserWarning) as warned:
+        assert len(donor_folds(data, 2)) == 2
+    assert [str(w.message) for w in warned] == [f"custom: fold {i} lacks a in training or in test" for i in (0, 1)]
+
+
+# -- scores ------------------------------------------------------------------------------------------------------------
+
+
+def test_scores_are_those_of_scikit_learn(rng):
+    classes = np.array(["a", "b", "c"])
+    true, predicted = rng.choice(classes, 60), rng.choice(classes, 60)
+    p = rng.dirichlet(np.ones(3), 60)
+    ours = scores(true, predicted, p, classes)
+    assert ours["macro_f1"] == pytest.approx(f1_score(true, predicted, average="macro"))
+    assert ours["accuracy"] == pytest.approx(accuracy_score(true, predicted))
+    assert ours["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(true, predicted))
+    np.testing.assert_allclose(ours["f1"], f1_score(true, predicted, average=None))
+
+
+def test_a_class_that_is_not_there_does_not_count_and_no_certainty_is_infinitely_wrong():
+    classes = np.array(["a", "b", "c"])
+    true, predicted = np.array(["a", "a", "b"]), np.array(["a", "b", "b"])
+    p = np.array([[1.0, 0, 0], [0, 1, 0], [0, 1, 0]])
+    ours = scores(true, predicted, p, classes)
+    assert np.isnan(ours["f1"][2]) and ours["macro_f1"] == pytest.approx(2 / 3)
+    assert ours["balanced_accuracy"] == pytest.approx(0.75)
+    assert ours["log_loss"] == pytest.approx((2 * np.log(1.002) - np.log(0.001 / 1.002)) / 3)
+    assert scores(true, np.array(["a", "c", "b"]), p, classes)["macro_f1"] == pytest.approx((2 / 3 + 1 + 0) / 3)
+
+
+# -- cross-validation --------------------------------------------------------------------------------------------------
+
+
+def test_every_value_is_of_the_test_cells_of_its_fold(cells, folds):
+    record = cross_validate_classifier(Watching(), cells, folds, verbose=False)
+    assert record.repeats.tolist() == [0] * 3 + [1] * 3 and len(record.folds) == 6
+    flat = [fold for its in folds.values() for fold in its]
+    donor = cells.labels["donor"].to_numpy(str)
+    for f, (train, test) in enumerate(flat):
+        model = Watching(random_state=int(record.repeats[f]))
+        model.fit(cells.X[train], cells.y[train], cells.families, donor[train])
+        np.testing.assert_allclose(record.test_probabilities[0][f], model.predict_proba(cells.X[test]), rtol=1e-6)
+        predicted = model.predict(cells.X[test])
+        assert list(record.classes[record.test_predictions[0][f]]) == list(predicted)
+        assert record.accuracy[f, 0] == np.mean(predicted == cells.y[test])
+        assert record.test_attention[0][f].shape == (len(test), len(cells.families))
+        np.testing.assert_array_equal(record.folds[f][1], test)
+    assert record.f1.shape == (6, 1, 4) and list(record.true) == list(cells.y)
+    assert record.family_names == list(cells.families.names)
+    assert record.to_frame()["macro_f1"].shape == (6,)
+
+
+def test_a_class_that_was_not_trained_on_has_probability_zero(cells):
+    train = np.flatnonzero(cells.y != "LAMP5")[:100]
+    test = np.setdiff1d(np.arange(cells.n_cells), train)
+    model = RandomForestClassifier(5)
+    record = cross_validate_classifier(model, cells, [(train, test)], seed=4, verbose=False)
+    place = list(record.classes).index("LAMP5")
+    p = record.test_probabilities[0][0]
+    assert not p[:, place].any() and np.allclose(p.sum(1), 1) and record.repeats.tolist() == [4]
+    assert np.isfinite(record.log_loss[0, 0])
+
+
+def test_numbers_do_not_depend_on_the_workers(cells, folds):
+    model = RandomForestClassifier(10)
+    one = cross_validate_classifier(model, cells, folds, verbose=False)
+    two = cross_validate_classifier(model, cells, folds, n_jobs=2, verbose=False)
+    for name in ("macro_f1", "log_loss", "f1"):
+        np.testing.assert_array_equal(one.values[name], two.values[name])
+    assert one.settings["keys"] == two.settings["keys"]
+
+
+def test_saved_folds_are_loaded_and_broken_runs_go_on(cells, folds, tmp_path, monkeypatch):
+    path = tmp_path / "types.pickle"
+    fits = []
+    whole, fit = cross_validate_classifier(Watching(), cells, folds, verbose=False), Watching.fit
+
+    def counted(self, X, y, families=None, groups=None):
+        if len(fits) == 4 and not path.with_name("go on").exists():
+            raise KeyboardInterrupt
+        fits.append(len(X))
+        return fit(self, X, y, families, groups)
+
+    monkeypatch.setattr(Watching, "fit", counted)
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate_classifier(Watching(), cells, folds, results=path, verbose=False)
+    path.with_name("go on").touch()
+    record = cross_validate_classifier(Watching(), cells, folds, results=path, verbose=False)
+    assert len(fits) == 6
+    stored = cross_validate_classifier(Watching(), cells, folds, results=path, verbose=False)
+    assert len(fits) == 6
+    for one in (record, stored, results.load(path)):
+        np.testing.assert_array_equal(one.macro_f1, whole.macro_f1)
+        assert one.repeats.tolist() == whole.repeats.tolist() and one.family_names == whole.family_names
+    more = folds | {2: donor_folds(cells, 3, 2)}
+    assert len(cross_validate_classifier(Watching(), cells, more, results=path, verbose=False).folds) == 9
+    assert len(fits) == 9, "those of another seed are added to what is there"
+
+
+def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
+    path = tmp_path / "types.pickle"
+    data = EphysFeatures(
+        cells.X, cells.feature_names, cells.families, labels=cells.labels.assign(other=cells.y[::-1]),
+        cell_names=cells.cell_names, name="mine",
+    )  # fmt: skip
+    keys = {}
+
+    def key(name, model=None, data=data, folds=folds[0], seed=0, **options):
+        record = cross_validate_classifier(model or Watching(), data, folds, verbose=False, seed=seed, **options)
+        keys[name] = record.settings["keys"][0][0]
+
+    key("usual", results=path)
+    key("depth", Watching(depth=2))
+    key("target", target="other")
+    key("seed", seed=1)
+    relabelled = data.labels.assign(other=cells.y)
+    key("labels", data=replaced(data, labels=relabelled), target="other")
+    key("donors", data=replaced(data, labels=data.labels.assign(donor=[f"d{i}" for i in range(data.n_cells)])))
+    key("families", data=replaced(data, families=None))
+    assert len(set(keys.values())) == len(keys)
+    key("workers", Watching(n_jobs=2))
+    assert keys["workers"] == keys["usual"]
+    for bad in ({"target": "other"}, {"seed": 1}):
+        with pytest.raises(ValueError, match="overwrite=True"):
+            cross_validate_classifier(Watching(), data, folds[0], results=path, verbose=False, **bad)
+
+
+def replaced(data, **changes):
+    parts = {name: getattr(data, name) for name in ("X", "feature_names", "families", "labels", "cell_names", "name")}
+    return EphysFeatures(**parts | changes)
+
+
+def test_bad_models_and_labels_are_told(cells, folds, monkeypatch):
+    monkeypatch.setattr(Watching, "predict_proba", lambda self, X: np.full((len(X), 4), np.nan))
+    with pytest.raises(ValueError, match="Watching gives probabilities that are not finite"):
+        cross_validate_classifier(Watching(), cells, folds, verbose=False)
+    with pytest.raises(ValueError, match="all cells are 'VIP'"):
+        cross_validate_classifier(Watching(), cells.with_classes("VIP"), verbose=False)

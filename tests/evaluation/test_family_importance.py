@@ -1,0 +1,99 @@
+"""A family that decides is important by every measure; one that others repeat only when it is shuffled."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+
+from sbnn import EphysFeatures
+from sbnn.evaluation.family_importance import agreement_table, attention_by_class, family_importance, importance_table
+
+FAMILIES = ("decides", "repeated", "its copy", "noise")
+
+
+class Attentive(ClassifierMixin, BaseEstimator):
+    """Logistic regression that attends to the families by their place."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, y, families=None):
+        self.model_ = LogisticRegression(C=0.2).fit(X, y)
+        self.classes_, self.n_families_ = self.model_.classes_, len(families)
+        return self
+
+    def predict_proba(self, X):
+        return self.model_.predict_proba(X)
+
+    def predict(self, X):
+        return self.model_.predict(X)
+
+    def attention_weights(self, X):
+        return np.tile(np.arange(self.n_families_, 0, -1.0), (len(X), 1))
+
+
+@pytest.fixture(scope="module")
+def cells():
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b", "c"], 80)
+    X = rng.normal(size=(240, 5))
+    X[:, 0] += 3 * (y == "a")  # two features of the first family, the rest have one
+    X[:, 1] += 3 * (y == "a")
+    X[:, 2] += 2.5 * (y == "b")
+    X[:, 3] = X[:, 2] + rng.normal(0, 0.01, 240)
+    order = rng.permutation(240)
+    labels = pd.DataFrame(
+        {"type": y, "donor": rng.integers(0, 40, 240).astype(str)}, index=[f"c{i}" for i in range(240)]
+    )
+    names = ["d0", "d1", "r", "r copy", "n"]
+    families = dict(zip(FAMILIES, [names[:2], names[2:3], names[3:4], names[4:]], strict=True))
+    return EphysFeatures(X, names, families, labels=labels, cell_names=labels.index).subset(order)
+
+
+def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells):
+    record = family_importance(Attentive(), cells, verbose=False)
+    for loss in ("log_loss", "macro_f1"):
+        table = importance_table(record, loss)
+        assert list(table.index) == list(FAMILIES)
+        decides, repeated, copy, noise = table["shuffled"]
+        assert decides > repeated > noise and copy > noise and decides > 0.2 and abs(noise) < 0.03
+        decides, repeated, copy, noise = table["left out"]
+        assert decides > 0.1 and max(abs(repeated), abs(copy), abs(noise)) < 0.05
+    np.testing.assert_allclose(record.attention, np.tile([0.4, 0.3, 0.2, 0.1], (3, 1)))
+    rho = agreement_table(record)
+    assert rho.loc["attention", "attention"] == pytest.approx(1)
+    assert list(rho) == ["attention", "shuffled", "left out"]
+    assert rho.loc["attention", "shuffled"] == pytest.approx(
+        importance_table(record)[["attention", "shuffled"]].corr("spearman").iloc[0, 1]
+    )
+    assert record.shuffled_macro_f1.shape == (5, 4)
+
+
+def test_numbers_repeat_whoever_works_and_are_loaded(cells, tmp_path, monkeypatch):
+    path = tmp_path / "families.pickle"
+    one = family_importance(Attentive(), cells, n_shuffles=2, verbose=False, results=path)
+    two = family_importance(Attentive(), cells, n_shuffles=2, verbose=False, n_jobs=2)
+    for name in ("shuffled_log_loss", "left_out_log_loss", "attention"):
+        np.testing.assert_array_equal(one.values[name], two.values[name])
+    monkeypatch.setattr(Attentive, "fit", lambda *_: pytest.fail("fitted again"))
+    family_importance(Attentive(), cells, n_shuffles=2, verbose=False, results=path)
+    with pytest.raises(ValueError, match="another n_shuffles"):
+        family_importance(Attentive(), cells, n_shuffles=3, verbose=False, results=path)
+
+
+def test_one_family_and_unknown_losses_are_refused(cells):
+    with pytest.raises(ValueError, match="at least two families"):
+        family_importance(Attentive(), cells.with_features(["d0", "d1"]), verbose=False)
+    record = family_importance(LogisticRegression(), cells, n_shuffles=1, verbose=False)
+    assert "attention" not in record.values and list(importance_table(record)) == ["shuffled", "left out"]
+    with pytest.raises(ValueError, match="loss: expected one of"):
+        importance_table(record, "accuracy")
+
+
+def test_attention_is_averaged_over_the_cells_of_a_class():
+    weights = np.array([[1.0, 0], [0, 1], [0.5, 0.5], [1, 1]])
+    found = attention_by_class(weights, np.array(["a", "a", "a", "b"]), np.array(["a", "b", "c"]))
+    np.testing.assert_allclose(found[:2], [[0.5, 0.5], [0.5, 0.5]])
+    assert np.isnan(found[2]).all()
+    np.testing.assert_allclose(attention_by_class(weights[:1], np.array(["a"]), np.array(["a"])), [[1, 0]])
