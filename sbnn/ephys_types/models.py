@@ -48,11 +48,7 @@ MODELS = {
     ),
     "sparse_pca_forest": Model("sparse PCA + forest", SparsePCAForest(), "trees", FEW_TREES),
     "bilstm_published": Model(
-<<<<<<< HEAD
-        "BiLSTM + attention, published", AttentionBiLSTMClassifier(missing="zeros_as_data"), "sequence", FEW_EPOCHS
-=======
         "BiLSTM + attention, published", AttentionBiLSTMClassifier.published(), "sequence", FEW_EPOCHS
->>>>>>> et-study
     ),
     "bilstm_no_attention": Model(
         "BiLSTM without attention", AttentionBiLSTMClassifier(attention=False), "sequence", FEW_EPOCHS
