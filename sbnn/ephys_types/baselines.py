@@ -39,7 +39,7 @@ def logistic(random_state=None):
         FeatureScaling(),
         SimpleImputer(strategy="median"),
         StandardScaler(),
-        LogisticRegression(C=0.03, class_weight="balanced", max_iter=2000),
+        LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000),
     )
 
 
