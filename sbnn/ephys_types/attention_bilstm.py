@@ -10,8 +10,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from sbnn.data.checks import some
+from sbnn.data.families import FeatureFamilies
 from sbnn.determinism import reproducible
-from sbnn.ephys_types.border import check_cells, check_training_cells
+from sbnn.ephys_types.inputs import checked_cells, checked_training
 from sbnn.ephys_types.losses import ARCFACE_SCALE, shift_prior
 from sbnn.ephys_types.network import FamilyNetwork
 from sbnn.ephys_types.scaling import check_scaling
@@ -67,7 +69,7 @@ class AttentionBiLSTMClassifier(ClassifierMixin, BaseEstimator):
         input weights, by which the padding of a narrow family is read as the columns of a wide one.
     scaling : {"normal_scores", "standard"}, default="normal_scores"
         How features are put on one scale, see `sbnn.ephys_types.scaling`.
-    hide : float, default=0.1
+    hide : float, default=0.2
         Share of the features that are hidden from each cell in each epoch, as if they were missing.
     noise : float or None, default=None
         SD of the noise added to the scaled features in each epoch; None stands for ``10 / sqrt(n)`` with n training
@@ -134,7 +136,7 @@ class AttentionBiLSTMClassifier(ClassifierMixin, BaseEstimator):
         prior=None,
         missing="masked",
         scaling="normal_scores",
-        hide=0.1,
+        hide=0.2,
         noise=None,
         learning_rate=3e-3,
         schedule="one_cycle",
@@ -219,9 +221,13 @@ class AttentionBiLSTMClassifier(ClassifierMixin, BaseEstimator):
             Features without a value in any training cell, which are left out.
         """
         self._check_parameters()
-        fewest = 2 if self.smote else 1
-        X, labels = check_training_cells(self, X, y, families, fewest)
-        plan = self._plan(len(X))
+        table = X
+        X, labels = checked_training(self, X, y)
+        self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
+        plan, fewest = self._plan(len(X)), 2 if self.smote else 1
+        if np.bincount(labels).min() < fewest:
+            rare = self.classes_[np.bincount(labels) < fewest]
+            raise ValueError(f"smote needs at least 2 cells of each class; there is only one of {some(rare)}")
         random = check_random_state(self.random_state)
         self.validation_ = np.zeros(len(X), dtype=bool)
         if self.validation_share:
@@ -284,7 +290,7 @@ class AttentionBiLSTMClassifier(ClassifierMixin, BaseEstimator):
 
     def _tokens(self, X):
         check_is_fitted(self)
-        return self.reader_.tokens(self.reader_.scaled(check_cells(self, X)))
+        return self.reader_.tokens(self.reader_.scaled(checked_cells(self, X)))
 
     @torch.no_grad()
     def _through(self, tokens, function):

@@ -39,7 +39,7 @@ def logistic(random_state=None):
         FeatureScaling(),
         SimpleImputer(strategy="median"),
         StandardScaler(),
-        LogisticRegression(C=0.03, class_weight="balanced", max_iter=2000),
+        LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000),
     )
 
 
@@ -78,8 +78,9 @@ def lightgbm(random_state=None, n_jobs=1):
     from lightgbm import LGBMClassifier  # takes its time to load
 
     return LGBMClassifier(
-        n_estimators=300,
+        n_estimators=600,
         learning_rate=0.05,
+        extra_trees=True,
         num_leaves=15,
         min_child_samples=10,
         colsample_bytree=0.5,

@@ -10,7 +10,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
-from sbnn.ephys_types.border import check_cells, check_training_cells
+from sbnn.data.families import FeatureFamilies
+from sbnn.ephys_types.inputs import checked_cells, checked_training
 from sbnn.ephys_types.scaling import FeatureScaling, check_scaling, measured
 from sbnn.ephys_types.sparse_components import sparse_components
 from sbnn.models.base import check_number
@@ -157,7 +158,9 @@ class SparsePCAForest(TransformerMixin, ClassifierMixin, BaseEstimator):
             Features without a value in any training cell, which are left out.
         """
         self._check_parameters()
-        X, labels = check_training_cells(self, X, y, families)
+        table = X
+        X, labels = checked_training(self, X, y)
+        self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
         random = check_random_state(self.random_state)
         seed, tree_seed = random.randint(2**31 - 1, size=2)
         self.measured_ = measured(X, self.families_.feature_names)
@@ -234,7 +237,7 @@ class SparsePCAForest(TransformerMixin, ClassifierMixin, BaseEstimator):
             Z-scored by the training cells, in the order of `get_feature_names_out`.
         """
         check_is_fitted(self)
-        X = check_cells(self, X)
+        X = checked_cells(self, X)
         return (self._filled(self.scaling_.transform(X[:, self.measured_])) - self.mean_) @ self.projection_
 
     def get_feature_names_out(self, input_features=None):
@@ -265,7 +268,7 @@ class SparsePCAForest(TransformerMixin, ClassifierMixin, BaseEstimator):
             In the order of ``classes_``. With ``balanced=True`` those of a sample in which all types are equally many.
         """
         check_is_fitted(self)
-        return self.forest_.predict_proba(self._forest_input(check_cells(self, X)))
+        return self.forest_.predict_proba(self._forest_input(checked_cells(self, X)))
 
     def predict(self, X):
         """Most probable type of each cell, shape (n,)."""
