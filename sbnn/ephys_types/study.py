@@ -30,6 +30,8 @@ LABELS = ("type", "type5", "donor", "condition", "virus")  # that figures and ta
 CELLS = "types_cells"
 FAMILIES = "types_families"  # beginning of the names of the records of `run_families`
 ZERO_SHOT, CURVES = "transfer_zero_shot", "transfer_curves"
+#: Models of which another one is a variant, and cells up to which they are worth their time.
+VARIANTS, MOST_CELLS = ("sparse_pca_forest_published", "bilstm_no_attention", "bilstm_smote", "bilstm_arcface"), 2000
 N_FOLDS = 5
 SEED = 0
 
@@ -73,6 +75,20 @@ def folds_of_study(data, target="type", fast=False):
     return repeated_donor_folds(data, N_FOLDS, SEEDS, target=target)
 
 
+def models_for(data):
+    """Names of the models that are compared: variants of one are told apart on up to `MOST_CELLS` cells only.
+
+    Parameters
+    ----------
+    data : EphysFeatures
+
+    Returns
+    -------
+    list of str
+    """
+    return [name for name in MODELS if data.n_cells <= MOST_CELLS or name not in VARIANTS]
+
+
 def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True, only=None):
     """Run, or load, the cross-validation of every model, for every kind of types.
 
@@ -88,7 +104,7 @@ def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, ve
     n_jobs : int
     verbose : bool
     only : iterable of str, optional
-        Names of models, keys of `MODELS`; all by default.
+        Names of models, keys of `MODELS`; those of `models_for` by default.
 
     Returns
     -------
@@ -99,7 +115,7 @@ def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, ve
     ValueError
         A model that there is not.
     """
-    names = list(MODELS) if only is None else list(only)
+    names = models_for(data) if only is None else list(only)
     unknown = [name for name in names if name not in MODELS]
     if unknown:
         raise ValueError(f"only: no such model: {', '.join(unknown)}; there are {', '.join(MODELS)}")
