@@ -15,7 +15,7 @@ from sbnn.evaluation.predictions import calibration, repeat_means, scores_within
 
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
 GROUPS = ("condition", "virus")  # what the classes were confounded with
-FEWEST = 10  # cells of a group of which scores are told
+FEWEST = 50  # cells of a group of which scores are told: of fewer they are a matter of chance
 NOTE = (
     "Five folds, donors kept together, three times; mean ± SD over the three. `minus LightGBM` is the mean difference "
     "over the same folds with its 95 % interval, corrected for the cells that folds share (Nadeau and Bengio 2003). "
@@ -88,7 +88,7 @@ def group_table(records, column, kind="types"):
     Returns
     -------
     DataFrame
-        A row for every model and group of at least ten cells: ``cells``, ``classes``, ``macro_f1``,
+        A row for every model and group of at least 50 cells: ``cells``, ``classes``, ``macro_f1``,
         ``macro_f1_sd`` (over the repeats), ``accuracy``; group ``all`` first, scored in the same way.
     """
     labels = records[CELLS].labels

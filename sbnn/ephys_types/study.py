@@ -12,6 +12,7 @@ from sbnn.data.catalogue import EPHYS_TYPES, require_study
 from sbnn.data.datasets import load_dataset
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.determinism import reproducible
+from sbnn.ephys_types.attention_transfer import TransferAttentionClassifier
 from sbnn.ephys_types.models import MODELS, estimator
 from sbnn.ephys_types.sparse_pca_forest import SparsePCAForest
 from sbnn.ephys_types.transfer_study import run_learning_curves, run_zero_shot
@@ -209,7 +210,8 @@ def run_transfer(data, folder, *, fast=False, fresh=False, verbose=True):
     if source is None:
         return {}
     places = {name: Path(folder) / f"{name}.pickle" for name in (ZERO_SHOT, CURVES)}
-    few = {"sizes": (50, None), "seeds": (SEED,), "draws": 1} if fast else {}
+    quick = TransferAttentionClassifier(n_members=1, n_steps=5)
+    few = {"sizes": (50, None), "seeds": (SEED,), "draws": 1, "network": quick} if fast else {}
     seeds = {"seeds": (SEED,)} if fast else {}
     return {
         ZERO_SHOT: run_zero_shot(source, data, places[ZERO_SHOT], fresh, **seeds),

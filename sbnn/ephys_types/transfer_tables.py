@@ -5,7 +5,7 @@ import pandas as pd
 
 from sbnn.evaluation.paired import corrected_difference
 
-WITHOUT, WITH = "human only", "transfer"
+WITHOUT = "human only"
 ALL = "all"
 TEST_SHARE = 0.25  # test cells per training cell of five folds
 
@@ -38,14 +38,14 @@ def sizes_of(scores):
     return sorted((size for size in sizes if size != ALL), key=int) + [ALL] * (ALL in sizes)
 
 
-def gain(scores, model, size, metric="macro_f1"):
-    """By how much a model is better with transfer than without, on the same folds and cells.
+def gain(scores, model, method, size, metric="macro_f1"):
+    """By how much a model is better with a method of transfer than without, on the same folds and cells.
 
     Parameters
     ----------
     scores : DataFrame
         From `by_size`.
-    model : str
+    model, method : str
     size : int or "all"
     metric : {"macro_f1", "accuracy"}
 
@@ -57,11 +57,18 @@ def gain(scores, model, size, metric="macro_f1"):
     """
     chosen = scores[(scores["model"] == model) & (scores["size"] == size)]
     wide = chosen.pivot(index=["seed", "fold"], columns="method", values=metric)
-    if not {WITH, WITHOUT} <= set(wide) or len(wide) < 2:
+    if method == WITHOUT or not {method, WITHOUT} <= set(wide) or len(wide) < 2:
         return None
-    if wide[[WITH, WITHOUT]].isna().any(axis=None):
-        raise ValueError(f"scores: the folds of {model!r} at {size} cells with and without transfer are not the same")
-    return corrected_difference(wide[WITH] - wide[WITHOUT], TEST_SHARE)
+    if wide[[method, WITHOUT]].isna().any(axis=None):
+        raise ValueError(f"scores: the folds of {model!r}, {method!r} and {WITHOUT!r} at {size} cells are not the same")
+    return corrected_difference(wide[method] - wide[WITHOUT], TEST_SHARE)
+
+
+def methods_of(scores):
+    """Pairs of model and method in the order of the models, what uses no source first."""
+    pairs = list(dict.fromkeys(zip(scores["model"], scores["method"], strict=True)))
+    models = list(dict.fromkeys(model for model, _ in pairs))
+    return sorted(pairs, key=lambda pair: (models.index(pair[0]), pair[1] != WITHOUT))
 
 
 def curves_table(record):
@@ -70,20 +77,22 @@ def curves_table(record):
     Returns
     -------
     DataFrame
-        Indexed by (cells, model): ``human only`` and ``transfer`` (macro-F1, mean over folds and seeds), their
-        accuracy, and where both are there ``gain`` with ``low`` and ``high`` of its 95 % interval.
+        Indexed by (cells, model, method): ``macro_f1`` and ``accuracy`` (mean over folds and seeds), ``sd`` of macro-F1
+        over the seeds, and where the model was fitted without transfer too ``gain`` over that with ``low`` and ``high``
+        of its 95 % interval.
     """
     scores, rows = by_size(record), {}
     for size in sizes_of(scores):
-        for model in scores["model"].unique():
-            chosen = scores[(scores["model"] == model) & (scores["size"] == size)]
-            means = chosen.groupby("method")[["macro_f1", "accuracy"]].mean()
-            row = {method: means["macro_f1"].get(method, np.nan) for method in (WITHOUT, WITH)}
-            row |= {f"accuracy, {method}": means["accuracy"].get(method, np.nan) for method in (WITHOUT, WITH)}
-            found = gain(scores, model, size)
+        of_size = scores[scores["size"] == size]
+        for model, method in methods_of(of_size):
+            chosen = of_size[(of_size["model"] == model) & (of_size["method"] == method)]
+            seeds = chosen.groupby("seed")[["macro_f1", "accuracy"]].mean()
+            row = {"macro_f1": seeds["macro_f1"].mean(), "sd": seeds["macro_f1"].std()}
+            row["accuracy"] = seeds["accuracy"].mean()
+            found = gain(scores, model, method, size)
             row |= dict(zip(("gain", "low", "high"), found[:3] if found else [np.nan] * 3, strict=True))
-            rows[str(size), model] = row
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["cells", "model"])
+            rows[str(size), model, method] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["cells", "model", "method"])
 
 
 def zero_shot_table(record):

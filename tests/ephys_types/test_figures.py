@@ -63,7 +63,7 @@ def test_accuracy_shows_repeats_means_and_published_numbers(records):
     left = figure.axes[0]
     drawn = [line.get_xdata() for line in left.lines]
     assert any(np.array_equal(x, repeat_means(record)) for x in drawn)
-    assert f"{repeat_means(record).mean():.3f}   published 0.500" in texts(figure)
+    assert f"{repeat_means(record).mean():.3f} (0.500)" in texts(figure)
     assert left.get_xlim()[0] > repeat_means(records["types_majority"]).mean(), "the majority is off the scale"
     assert not overlapping(figure)
     with pytest.raises(ValueError, match="models"):
@@ -105,12 +105,20 @@ def test_cells_have_the_colours_of_the_field(records):
     colors = {tuple(np.round(c[:3] * 255).astype(int)) for c in figure.axes[1].collections[0].get_facecolors()}
     assert (0xD9, 0x31, 0x37) in colors and len(colors) == 4
     assert TYPE_COLORS["SST"] == "#FF9900" and type_color("Glia") == "#808080"
-    types = np.array(["a"] * 5 + ["b"] * 5)
-    components = np.random.default_rng(0).normal(size=(10, 3))
-    components[5:, 1] += 9
-    components[5:, 2] += 5
-    assert parting_components(components, types, ["f sPC1", "f sPC2", "g sPC1"]) == [1, 2]
-    assert parting_components(components[:, :2], types, ["f sPC1", "f sPC2"]) == [1, 0]
+
+
+def test_components_are_shown_that_part_the_types_in_two_ways():
+    rng = np.random.default_rng(0)
+    types = np.repeat(["a", "b", "c"], 40)
+    noise = rng.normal(size=(120, 4))
+    components = noise.copy()
+    components[:, 1] += 6 * (types == "a")
+    components[:, 2] = components[:, 1] + 0.3 * noise[:, 2]  # says the same again
+    components[:, 3] += 3 * (types == "b")
+    names = ["f sPC1", "f sPC2", "g sPC1", "h sPC1"]
+    assert parting_components(components, types, names) == [1, 3]
+    assert parting_components(components[:, :2], types, names[:2]) == [1, 0]
+    assert parting_components(components[:, 1:2], types, names[1:2]) == [0]
 
 
 def test_conditions_show_who_is_where(records):

@@ -95,7 +95,7 @@ def test_families_and_cells_are_told(folder, cells):
 def test_transfer_is_of_human_cells_only(quick, cells, tmp_path):
     records = study.run_transfer(cells, tmp_path, fast=True, verbose=False)
     assert set(records) == {"transfer_zero_shot", "transfer_curves"}
-    assert set(records["transfer_curves"].scores["method"]) == {"human only", "transfer"}
+    assert {"human only", "transfer"} <= set(records["transfer_curves"].scores["method"])
     assert study.load_source("gouwens_ephys") is None
     tables = report.all_tables(study.load_records(tmp_path))
     assert set(tables) == {

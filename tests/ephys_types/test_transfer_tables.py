@@ -27,29 +27,32 @@ def curves(gains=(0.1, 0.2, 0.0, 0.1), shift=0.0):
 def test_draws_are_averaged_and_folds_are_paired():
     scores = by_size(curves(shift=0.02))
     assert sizes_of(scores) == [25, "all"] and len(scores) == 3 * 2 * 4
-    found = gain(scores, "trees", 25)
+    found = gain(scores, "trees", "transfer", 25)
     assert found == pytest.approx(corrected_difference(np.array([0.11, 0.21, 0.01, 0.11]), 0.25))
-    assert gain(scores, "trees", "all").mean == pytest.approx(0.1)
-    assert gain(scores, "trees", "all", "accuracy").mean == 0
-    assert gain(scores, "source", 25) is None
+    assert gain(scores, "trees", "transfer", "all").mean == pytest.approx(0.1)
+    assert gain(scores, "trees", "transfer", "all", "accuracy").mean == 0
+    assert gain(scores, "source", "transfer", 25) is None and gain(scores, "trees", "human only", 25) is None
 
 
 def test_folds_that_lack_a_counterpart_are_refused():
     record = curves()
     gone = record.scores[["seed", "fold", "method", "model"]].eq([0, 1, "human only", "trees"]).all(axis=1)
     record.values["scores"] = record.scores[~gone]
-    with pytest.raises(ValueError, match="folds of 'trees' at 25 cells"):
-        gain(by_size(record), "trees", 25)
+    with pytest.raises(ValueError, match="folds of 'trees', 'transfer' and 'human only' at 25 cells"):
+        gain(by_size(record), "trees", "transfer", 25)
 
 
-def test_the_table_has_every_size_and_model():
+def test_the_table_has_every_size_model_and_method():
     table = curves_table(curves())
-    assert list(table.index.get_level_values("cells")) == ["25", "25", "all", "all"]
-    assert set(table.index) == {("25", "trees"), ("25", "source"), ("all", "trees"), ("all", "source")}
-    row = table.loc[("25", "trees")]
-    assert row["human only"] == pytest.approx(0.555) and row["transfer"] == pytest.approx(0.655)
-    assert row["gain"] == pytest.approx(0.1) and row["low"] < 0.1 < row["high"]
-    assert np.isnan(table.loc[("all", "source"), ["human only", "gain"]].astype(float)).all()
+    kinds = {("trees", "human only"), ("trees", "transfer"), ("source", "transfer")}
+    assert set(table.index) == {(size, *kind) for size in ("25", "all") for kind in kinds}
+    assert list(table.index.get_level_values("cells")) == ["25"] * 3 + ["all"] * 3
+    assert list(table.loc[("25", "trees")].index) == ["human only", "transfer"]
+    without, row = table.loc[("25", "trees", "human only")], table.loc[("25", "trees", "transfer")]
+    assert without["macro_f1"] == pytest.approx(0.555) and row["macro_f1"] == pytest.approx(0.655)
+    assert row["sd"] == pytest.approx(0.05 * np.sqrt(2))
+    assert row["gain"] == pytest.approx(0.1) and row["low"] < 0.1 < row["high"] and np.isnan(without["gain"])
+    assert np.isnan(table.loc[("all", "source", "transfer"), "gain"])
 
 
 def test_zero_shot_is_told_by_direction():

@@ -38,7 +38,7 @@ def accuracy_of_models(models, published=None, title=None):
         for y, (name, (_, kind, record)) in enumerate(models.items()):
             values, color = repeat_means(record, metric), KIND_COLORS[kind]
             known = getattr(published.get(name), metric, None)
-            text = f"{values.mean():.3f}" + (f"   published {known:.3f}" if known is not None else "")
+            text = f"{values.mean():.3f}" + (f" ({known:.3f})" if known is not None else "")
             ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", color=color)
             if name == CHANCE and len(models) > 1:
                 floor.append((y, values.mean()))
@@ -67,10 +67,8 @@ def accuracy_of_models(models, published=None, title=None):
         Line2D([], [], marker="|", ms=8, mew=1.4, label=f"mean of {n} folds", **dot),
     ]
     if any(name in published for name in models):
-        entries.append(Line2D([], [], color="0.3", label="published, other cells and features", **AROUND))
+        entries.append(Line2D([], [], color="0.3", label="published (in brackets): other cells and features", **AROUND))
     if CHANCE in models and len(models) > 1:
         entries.append(Line2D([], [], marker="<", ms=3, label="off the scale", **dot))
-    axes[0].legend(
-        handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=len(entries), alignment="left", title=title
-    )
+    figure.legend(handles=entries, loc="outside upper left", ncols=len(entries), alignment="left", title=title)
     return figure

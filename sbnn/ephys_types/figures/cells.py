@@ -54,11 +54,40 @@ def cells_by_type(record):
 
 
 def parting_components(components, types, names):
-    """Positions of the component with most of its variance between types, and of the best one of another family."""
-    total = ((components - components.mean(axis=0)) ** 2).sum(axis=0)
-    means = {name: components[types == name].mean(axis=0) - components.mean(axis=0) for name in np.unique(types)}
-    between = sum((types == name).sum() * mean**2 for name, mean in means.items()) / np.where(total == 0, 1, total)
-    order = np.argsort(-between, kind="stable")
+    """Positions of the component that parts the types best, and of one of another family that adds most to it.
+
+    Parameters
+    ----------
+    components : ndarray, shape (n, k)
+    types : ndarray of str, shape (n,)
+    names : list of str, length k
+        Each a family, a blank and a number.
+
+    Returns
+    -------
+    list of int
+        Two, or one where there is but one component. The second parts the types best once what it shares with the
+        first is taken off.
+    """
+    first = int(np.argmax(_between(components, types)))
     families = [name.rpartition(" ")[0] for name in names]
-    others = [i for i in order if families[i] != families[order[0]]]
-    return [int(order[0]), int(others[0])] if others else [int(i) for i in order[:2]]
+    others = [i for i, family in enumerate(families) if family != families[first]]
+    others = others or [i for i in range(len(names)) if i != first]
+    if not others:
+        return [first]
+    x = components[:, first] - components[:, first].mean()
+    rest = components - components.mean(axis=0)
+    slopes = x @ rest / (x @ x or 1)
+    # Shares of the whole variance, so that a remainder of next to nothing does not win.
+    total = (rest**2).sum(axis=0)
+    left = rest - np.outer(x, slopes)
+    share = _between(left, types) * (left**2).sum(axis=0) / np.where(total == 0, 1, total)
+    return [first, others[int(np.argmax(share[others]))]]
+
+
+def _between(values, types):
+    """Share of the variance of each column that lies between types."""
+    centred = values - values.mean(axis=0)
+    total = (centred**2).sum(axis=0)
+    between = sum((types == name).sum() * centred[types == name].mean(axis=0) ** 2 for name in np.unique(types))
+    return between / np.where(total == 0, 1, total)

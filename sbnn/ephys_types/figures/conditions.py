@@ -5,11 +5,11 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from sbnn.ephys_types.figures.looks import SERIES, type_color
+from sbnn.ephys_types.report import FEWEST
 from sbnn.evaluation.predictions import scores_within
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 
 ROW = 0.24  # inches
-FEWEST = 10  # cells
 
 
 @styled
@@ -27,7 +27,7 @@ def within_conditions(models, labels, column):
     Returns
     -------
     matplotlib.figure.Figure
-        Groups of fewer than ten cells are left out. Bars are the SD over the sets of folds.
+        Groups of fewer than 50 cells are left out. Bars are the SD over the sets of folds.
     """
     if not models or column not in labels:
         raise ValueError(f"labels: expected a column {column!r} and at least one model, got {', '.join(labels)}")

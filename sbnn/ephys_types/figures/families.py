@@ -1,6 +1,7 @@
 """Attention beside what the families are worth: shuffled, and left out."""
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from sbnn.evaluation.family_importance import agreement_table, importance_table
 from sbnn.plotting.colors import BLUE, VERMILLION
@@ -51,6 +52,7 @@ def family_map(record, label):
             ax.plot(fold, range(len(names)), ".", ms=3, mew=0, color=color)
         ax.axvline(0, color="0.5", lw=0.6)
         ax.tick_params(axis="y", length=0)
+        ax.xaxis.set_major_locator(MaxNLocator(4))
         pairs = [other for other in rho if other != way and not (way == "left out" and other == "shuffled")]
         told = ", ".join(f"{rho.loc[way, other]:.2f} with {other}" for other in pairs)
         ax.set_title(f"{way}\nrho {told}" if told else f"{way}\n")

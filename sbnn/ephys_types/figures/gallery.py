@@ -5,13 +5,13 @@ from functools import partial
 from sbnn.ephys_types.figures.accuracy import accuracy_of_models
 from sbnn.ephys_types.figures.calibration import calibration_curves
 from sbnn.ephys_types.figures.cells import cells_by_type
-from sbnn.ephys_types.figures.conditions import FEWEST, within_conditions
+from sbnn.ephys_types.figures.conditions import within_conditions
 from sbnn.ephys_types.figures.confusion import confusion_matrices
 from sbnn.ephys_types.figures.families import family_map
 from sbnn.ephys_types.figures.transfer import learning_curves, zero_shot
 from sbnn.ephys_types.models import MODELS
 from sbnn.ephys_types.published import of_data
-from sbnn.ephys_types.report import CLASSES_OF, GROUPS, of_kind
+from sbnn.ephys_types.report import CLASSES_OF, FEWEST, GROUPS, of_kind
 from sbnn.ephys_types.study import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, ZERO_SHOT
 from sbnn.plotting.series import drawn, save_all, with_results
 

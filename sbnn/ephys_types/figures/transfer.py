@@ -4,10 +4,10 @@ import numpy as np
 from scipy.stats import t as student
 
 from sbnn.ephys_types.figures.looks import SERIES
-from sbnn.ephys_types.transfer_tables import ALL, WITH, WITHOUT, by_size, gain, sizes_of, zero_shot_table
+from sbnn.ephys_types.transfer_tables import ALL, WITHOUT, by_size, gain, methods_of, sizes_of, zero_shot_table
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 
-HEIGHT = 2.6  # inches
+HEIGHT = 3.0  # inches
 ROW = 0.26
 ALIGNMENTS = {  # what was done to the scales of the two species
     "shift": "shift estimated with\nthe shares of the types",
@@ -34,38 +34,36 @@ def learning_curves(record):
     """
     scores = by_size(record)
     sizes = sizes_of(scores)
-    place = {size: i for i, size in enumerate(sizes)}
     figure = new_figure(HEIGHT)
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    models = list(scores["model"].unique())
-    paired = [model for model in models if {WITH, WITHOUT} <= set(scores.loc[scores["model"] == model, "method"])]
-    colors = {model: SERIES[1 + i % 6] for i, model in enumerate(paired)} | {
-        m: SERIES[0] for m in models if m not in paired
-    }
-    for (model, method), rows in scores.groupby(["model", "method"], sort=False):
-        seeds = rows.pivot_table(index="seed", columns="size", values="macro_f1")[sizes]
+    pairs = methods_of(scores)
+    helped = [pair for pair in pairs if pair[1] != WITHOUT and (pair[0], WITHOUT) in pairs]
+    models = list(dict.fromkeys(model for model, _ in helped))
+    colors = {model: SERIES[1 + i % 6] for i, model in enumerate(models)}
+    for model, method in pairs:
+        rows = scores[(scores["model"] == model) & (scores["method"] == method)]
+        seeds = rows.pivot_table(index="seed", columns="size", values="macro_f1").reindex(columns=sizes)
         mean, n = seeds.mean().to_numpy(), len(seeds)
-        dashes = (None, None) if method == WITH else (3, 1.5)
-        label = f"{model}, {method}" if model in paired else f"{model} prior alone"
-        x = [place[size] for size in sizes]
-        left.plot(x, mean, "o-", ms=2.5, dashes=dashes, color=colors[model], label=label)
+        look = {"color": colors.get(model, SERIES[0]), "marker": _marker(model, method, helped), "ms": 3}
+        dashes = (3, 1.5) if method == WITHOUT else (None, None)
+        label = f"{model}, {method}" if model in models else f"{model} alone"
+        x = np.arange(len(sizes))
+        left.plot(x, mean, dashes=dashes, label=label, mfc="w" if method == WITHOUT else None, **look)
         if n > 1:
             half = student.ppf(0.975, n - 1) * seeds.std(ddof=1).to_numpy() / np.sqrt(n)
-            left.fill_between(x, mean - half, mean + half, color=colors[model], alpha=0.12, lw=0)
-    left.legend(loc="lower right")
+            left.fill_between(x, mean - half, mean + half, color=look["color"], alpha=0.12, lw=0)
     left.set(ylabel="macro-F1")
-    for i, model in enumerate(paired):
-        shift = (i - (len(paired) - 1) / 2) * 0.16
-        for size in sizes:
-            found = gain(scores, model, size)
+    for i, (model, method) in enumerate(helped):
+        shift = (i - (len(helped) - 1) / 2) * 0.14
+        for place, size in enumerate(sizes):
+            found = gain(scores, model, method, size)
+            if found is None:
+                continue
             ends = [[found.mean - found.low], [found.high - found.mean]]
-            right.errorbar(
-                place[size] + shift, found.mean, yerr=ends, fmt="o", ms=3, lw=1, capsize=2, color=colors[model],
-                label=model if size == sizes[0] else None,
-            )  # fmt: skip
+            look = {"fmt": _marker(model, method, helped), "color": colors[model], "ms": 3, "lw": 1, "capsize": 2}
+            right.errorbar(place + shift, found.mean, yerr=ends, **look)
     right.axhline(0, color="0.5", lw=0.6)
     right.set(ylabel="gain of transfer in macro-F1 (95 %)", xlim=(-0.5, len(sizes) - 0.5))
-    right.legend(loc="best")
     total = int(round(scores.loc[scores["size"] == ALL, "n_cells"].mean())) if ALL in sizes else 0
     names = [f"all\n(≈{total})" if size == ALL else str(size) for size in sizes]
     for ax in (left, right):
@@ -73,9 +71,16 @@ def learning_curves(record):
         ax.set_xlabel("labelled human cells")
         ax.grid(axis="y", lw=0.4, color="0.9")
         ax.set_axisbelow(True)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=2.2)
     freeze_layout(figure)
     letter_panels(figure, [[left, right]])
     return figure
+
+
+def _marker(model, method, helped):
+    """Shape of the methods of a model: the first is a dot, as what has but one."""
+    methods = [its for of, its in helped if of == model]
+    return "os^D"[methods.index(method) % 4] if method in methods else "o"
 
 
 @styled
