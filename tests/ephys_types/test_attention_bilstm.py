@@ -55,6 +55,35 @@ def test_shapes(model, cells):
     np.testing.assert_allclose(model.attention_.sum(1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dropout": 0.6},
+        {"loss": "focal"},
+        {"loss": "arcface"},
+        {"class_weight": None},
+        {"smote": True},
+        {"scaling": "standard"},
+        {"hide": 0.0},
+        {"noise": 0.0},
+        {"learning_rate": 1e-2},
+        {"schedule": "constant"},
+        {"weight_decay": 1.0},
+        {"batch_size": 16},
+    ],
+    ids=str,
+)
+def test_every_parameter_of_the_training_counts(cells, model, changes):
+    other = fitted(cells, **changes).predict_proba(cells.X)
+    assert np.abs(other - model.predict_proba(cells.X)).max() > 1e-4
+
+
+def test_noise_falls_with_the_number_of_cells(cells, model):
+    np.testing.assert_array_equal(fitted(cells, noise=0.5).predict_proba(cells.X), model.predict_proba(cells.X))
+    many = AttentionBiLSTMClassifier()._plan(10_000)
+    assert many.noise == pytest.approx(0.1)
+
+
 def test_same_seed_same_bits(model, cells):
     """Whatever was drawn before, and however many threads there are; the caller's generator is left alone."""
     threads = torch.get_num_threads()

@@ -139,6 +139,15 @@ def test_variants(cells):
     assert with_features.forest_.n_features_in_ == model.forest_.n_features_in_ + cells.n_features
 
 
+def test_penalty_and_least_variance_count(model, cells):
+    sparser = SparsePCAForest(**QUICK, alpha=0.5).fit(cells.X, cells.y, cells.families)
+    fewer = SparsePCAForest(**QUICK, least_variance=0.2).fit(cells.X, cells.y, cells.families)
+    zeros = [np.mean([np.mean(rows == 0) for rows in m.loadings_.values()]) for m in (model, sparser)]
+    assert zeros[0] < zeros[1]
+    assert fewer.transform(cells.X).shape[1] < model.transform(cells.X).shape[1]
+    assert all((shares > 0.2).all() for shares in fewer.explained_variance_ratio_.values())
+
+
 def test_it_learns_and_repeats(model, cells):
     assert model.score(cells.X, cells.y) > 0.9
     again = clone(model).set_params(n_jobs=2).fit(cells.X, cells.y, cells.families)
