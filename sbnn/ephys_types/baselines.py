@@ -43,14 +43,12 @@ def logistic(random_state=None):
     )
 
 
-def forest(random_state=None, n_jobs=None):
+def forest(random_state=None):
     """Class-balanced random forest; what is missing is set to the median.
 
     Parameters
     ----------
     random_state : int, RandomState or None
-    n_jobs : int or None
-        Processors; the result does not depend on them.
 
     Returns
     -------
@@ -58,7 +56,7 @@ def forest(random_state=None, n_jobs=None):
     """
     return make_pipeline(
         SimpleImputer(strategy="median"),
-        RandomForestClassifier(300, class_weight="balanced_subsample", random_state=random_state, n_jobs=n_jobs),
+        RandomForestClassifier(300, class_weight="balanced_subsample", random_state=random_state),
     )
 
 

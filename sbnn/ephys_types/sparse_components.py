@@ -8,6 +8,7 @@ from sklearn.decomposition import SparsePCA
 
 RIDGE = 0.01  # of the projection on the loadings, which need not be orthogonal; scikit-learn's default
 TOLERANCE = 1e-4  # relative change of the objective at which the search ends
+LEAST_ALPHA = 1e-6  # below, coordinate descent does not converge, and no loading is zero anyway
 LEAST_SHARE = 1e-10  # of the variance: a component below is rounding
 
 
@@ -70,9 +71,10 @@ def sparse_components(X, n_components, alpha, least_variance=0.01, random_state=
     if n_components is None:
         shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
         n_components = int((shares > max(least_variance, LEAST_SHARE)).sum())
-    pca = SparsePCA(
-        min(n_components, p), alpha=alpha * np.sqrt(n), method="cd", tol=TOLERANCE, random_state=random_state
-    ).fit(small)
+    penalty = max(alpha, LEAST_ALPHA) * np.sqrt(n)
+    pca = SparsePCA(min(n_components, p), alpha=penalty, method="cd", tol=TOLERANCE, random_state=random_state).fit(
+        small
+    )
     loadings = pca.components_[pca.components_.any(axis=1)]
     projection = np.linalg.solve(loadings @ loadings.T + RIDGE * np.eye(len(loadings)), loadings).T
     scores = X @ projection

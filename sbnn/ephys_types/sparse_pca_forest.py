@@ -64,7 +64,7 @@ class SparsePCAForest(TransformerMixin, ClassifierMixin, BaseEstimator):
     random_state : int, RandomState or None, default=None
         Seed of the sparse PCA and of the forest.
     n_jobs : int or None, default=None
-        Processors for the trees; the result does not depend on it.
+        Processors that grow the trees; the result does not depend on it.
 
     Attributes
     ----------
@@ -175,6 +175,7 @@ class SparsePCAForest(TransformerMixin, ClassifierMixin, BaseEstimator):
             settings = settings | {"class_weight": None}
         self.forest_ = kind(self.n_estimators, **settings, random_state=int(tree_seed), n_jobs=self.n_jobs)
         self.forest_.fit(self._forest_input(X), self.classes_[labels])
+        self.forest_.n_jobs = None  # several threads add up what the trees say in any order, and round otherwise
         return self
 
     def _check_parameters(self):
