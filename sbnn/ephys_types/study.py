@@ -32,6 +32,7 @@ FAMILIES = "types_families"  # beginning of the names of the records of `run_fam
 ZERO_SHOT, CURVES = "transfer_zero_shot", "transfer_curves"
 #: Models of which another one is a variant, and cells up to which they are worth their time.
 VARIANTS, MOST_CELLS = ("sparse_pca_forest_published", "bilstm_no_attention", "bilstm_smote", "bilstm_arcface"), 2000
+SIMULATED = "simulated_ephys"
 N_FOLDS = 5
 SEED = 0
 
@@ -58,7 +59,7 @@ def load_source(name, fast=False, **options):
     """Mouse cells that a classifier of human cells may learn from, or None where `name` is of the mouse itself."""
     if name == "lee_human":
         return load_dataset("gouwens_ephys", **options)  # as released: shared features are made of these
-    if name == "simulated_ephys":
+    if name == SIMULATED:
         return simulate_ephys_types(300 if fast else 1200, species="mouse")
     return None
 
