@@ -14,7 +14,6 @@ ALIGNMENTS = {  # what was done to the scales of the two species
     "own": "each on its own scale",
     "source": "scale of the source",
 }
-KNOWN = {"lee_human": 0.408}  # macro-F1 of the mouse's logistic regression, both species z-scored, before this study
 
 
 @styled
@@ -95,7 +94,7 @@ def zero_shot(record):
     Returns
     -------
     matplotlib.figure.Figure
-        Dots are seeds. The line is the best known number before, where there is one.
+        Dots are seeds.
     """
     table = zero_shot_table(record)
     ways = list(dict.fromkeys(table.index.get_level_values("way")))
@@ -109,8 +108,6 @@ def zero_shot(record):
             ax.barh(y, mean, height=0.65, color=SERIES[1 + y % 6], alpha=0.5)
             ax.plot(chosen["macro_f1"], [y] * len(chosen), ".", ms=3, color="0.2")
             ax.text(mean + 0.025, y, f"{mean:.3f}", va="center")
-        if way.endswith(f"> {record.dataset}") and record.dataset in KNOWN:
-            ax.axvline(KNOWN[record.dataset], color="0.3", lw=0.8, dashes=(3, 2))
         ax.set(xlim=(0, 1), ylim=(len(methods) - 0.5, -0.5), xlabel="macro-F1", title=way.replace("->", "→"))
         ax.tick_params(axis="y", length=0)
     axes[0].set_yticks(range(len(methods)), [ALIGNMENTS.get(method, method) for method in methods])
