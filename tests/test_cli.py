@@ -128,7 +128,9 @@ def loaded_by(*arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["cv", "--help"], ["data", "--help"], ["data", "list"]], ids=" ".join
+    "arguments",
+    [["--help"], ["cv", "--help"], ["ephys-types", "cv", "--help"], ["data", "--help"], ["data", "list"]],
+    ids=" ".join,
 )
 def test_what_needs_no_arithmetic_loads_none(arguments):
     slow = {"anndata", "matplotlib", "numpy", "pandas", "papermill", "scipy", "sklearn", "torch"}

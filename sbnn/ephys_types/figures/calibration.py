@@ -6,6 +6,7 @@ from sbnn.plotting.common import new_figure, styled
 
 COLUMNS = 4
 SIDE = 1.75  # inches
+RAREST = 0.005  # share of the predictions that a dot is of
 
 
 @styled
@@ -20,7 +21,8 @@ def calibration_curves(models):
     Returns
     -------
     matplotlib.figure.Figure
-        The area of a dot is the share of the cells; the number is the expected calibration error.
+        The area of a dot is the share of the predictions; bins of fewer than 0.5 % of them are not drawn. The number is
+        the expected calibration error.
     """
     if not models:
         raise ValueError("models: there is none")
@@ -29,10 +31,19 @@ def calibration_curves(models):
     axes = figure.subplots(n_rows, COLUMNS, squeeze=False, sharex=True, sharey=True)
     for i, (ax, (label, (kind, record))) in enumerate(zip(axes.ravel(), models.items(), strict=False)):
         table, error = calibration(record)
+        table = table[table["share"] >= RAREST]
         color = KIND_COLORS[kind]
         ax.plot([0, 1], [0, 1], color="0.7", lw=0.6, dashes=(3, 2))
         ax.plot(table["confidence"], table["accuracy"], color=color, lw=1)
-        ax.scatter(table["confidence"], table["accuracy"], s=3 + 90 * table["share"], color=color, lw=0, zorder=3)
+        ax.scatter(
+            table["confidence"],
+            table["accuracy"],
+            s=3 + 90 * table["share"],
+            color=color,
+            lw=0,
+            zorder=3,
+            clip_on=False,
+        )
         ax.set_title(label)
         ax.text(0.97, 0.05, f"error {error:.3f}", transform=ax.transAxes, ha="right", color="0.2")
         ax.set(xlim=(0.15, 1.03), ylim=(-0.03, 1.05), aspect="equal")
