@@ -117,8 +117,15 @@ def align(source, codes, target, known=None):
     Returns
     -------
     Alignment
+
+    Raises
+    ------
+    ValueError
+        A type with a single cell.
     """
     n_classes = codes.max() + 1
+    if np.bincount(codes).min() < 2:
+        raise ValueError("y: the alignment needs two cells or more of each type of the source")
     known = np.full(len(target), -1) if known is None else known
     discriminants = LinearDiscriminantAnalysis(
         solver="eigen", shrinkage="auto", priors=np.full(n_classes, 1 / n_classes)

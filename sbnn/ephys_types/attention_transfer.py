@@ -8,7 +8,7 @@ from torch import nn
 from sbnn.data.families import FeatureFamilies
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
-from sbnn.ephys_types.inputs import checked_cells, checked_training
+from sbnn.ephys_types.inputs import checked_cells, checked_source, checked_training
 from sbnn.ephys_types.scaling import FeatureScaling, measured
 
 WAYS = ("pretrained", "joint")
@@ -77,16 +77,18 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         """
         if self.way not in WAYS:
             raise ValueError(f"way: expected one of {WAYS}, got {self.way!r}")
+        if not self.source_weight > 0:
+            raise ValueError(f"source_weight: expected a number above 0, got {self.source_weight!r}")
         table = X
         X, codes = checked_training(self, X, y)
         self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
         cells = X if unlabelled is None else np.vstack([X, checked_cells(self, unlabelled)])
         self._seen = measured(X, self.families_.feature_names)
         if source is not None:
-            source_X, types = np.asarray(source[0], dtype=np.float64), np.asarray(source[1])
-            if source_X.shape != (len(types), X.shape[1]):
-                raise ValueError(f"source: expected {X.shape[1]} features of {len(types)} cells, got {source_X.shape}")
+            source_X, types = checked_source(source, self)
             self._seen &= np.isfinite(source_X).any(0)  # what only one species has cannot be transferred
+            if not self._seen.any():
+                raise ValueError("source: has no feature that was measured in the target too")
         with reproducible():
             generator = torch.Generator().manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
             if source is not None:

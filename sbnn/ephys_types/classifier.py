@@ -79,7 +79,7 @@ class EphysTypeClassifier(ClassifierMixin, BaseEstimator):
             Unknown members, one class only, infinite values, families of other columns.
         """
         unknown = [name for name in self.members if name not in MEMBERS]
-        if unknown or not self.members:
+        if unknown or not self.members or len(set(self.members)) < len(self.members):
             raise ValueError(f"members: expected some of {MEMBERS}, got {self.members!r}")
         table = X
         X, codes = checked_training(self, X, y)

@@ -240,7 +240,8 @@ class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray, shape (n, n_families)
-            In the order of ``families_.names``; 0 for a family without a measured feature. Rows sum to 1.
+            In the order of ``families_.names``; 0 for a family without a measured feature. Rows sum to 1;
+            of a cell without any value, all families that were seen in training count alike.
         """
         weights = self._through(X)[1]
         kept = self.families_.subset(self._seen).names

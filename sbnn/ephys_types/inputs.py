@@ -1,6 +1,7 @@
 """What the classifiers of this room accept, checked once."""
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
@@ -26,6 +27,9 @@ def checked_training(model, X, y):
     ValueError
         Infinite values, missing or continuous types, another number of them than of cells, one class only.
     """
+    lacking = int(pd.isna(np.asarray(y, dtype=object)).sum()) if np.ndim(y) == 1 else 0
+    if lacking:
+        raise ValueError(f"y: {lacking} cells have no type (NaN or None); leave them out")
     X, y = validate_data(model, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
     check_classification_targets(y)
     model.classes_, codes = np.unique(y, return_inverse=True)
@@ -37,3 +41,49 @@ def checked_training(model, X, y):
 def checked_cells(model, X):
     """Check new cells against those that a model was fitted to; ndarray of float64, shape (n, p)."""
     return validate_data(model, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+
+
+def checked_source(source, model, fewest=2):
+    """Check the cells of another species that a model is to learn from.
+
+    Parameters
+    ----------
+    source : tuple of (array-like of shape (m, p), array-like of shape (m,))
+        Features and types. A table must have the columns that the model was given, in any order.
+    model : estimator
+        Has ``n_features_in_``, and ``feature_names_in_`` where it was given a table.
+    fewest : int
+        Cells of each type.
+
+    Returns
+    -------
+    X : ndarray of float64, shape (m, p)
+    types : ndarray, shape (m,)
+
+    Raises
+    ------
+    ValueError
+        Other features, another number of types than of cells, infinite values, cells without a type, a type of too few
+        cells.
+    """
+    table, types = source[0], np.asarray(source[1])
+    names = getattr(model, "feature_names_in_", None)
+    if isinstance(table, pd.DataFrame) and names is not None:
+        lacking = sorted(set(names) - set(table.columns))
+        if lacking:
+            raise ValueError(f"source: lacks the features {', '.join(map(str, lacking[:5]))}")
+        table = table[list(names)]
+    X = np.asarray(table, dtype=np.float64)
+    if types.ndim != 1 or X.shape != (len(types), model.n_features_in_):
+        raise ValueError(
+            f"source: expected {model.n_features_in_} features of {types.size} cells, as many as types, got {X.shape}"
+        )
+    if np.isinf(X).any():
+        raise ValueError(f"source: holds infinite values, first in column {np.flatnonzero(np.isinf(X).any(0))[0]}")
+    if pd.isna(types).any():
+        raise ValueError(f"source: {int(pd.isna(types).sum())} cells have no type; leave them out")
+    found, counts = np.unique(types, return_counts=True)
+    if counts.min() < fewest:
+        rare = found[counts.argmin()]
+        raise ValueError(f"source: needs {fewest} cells or more of each type, has {counts.min()} of {rare}")
+    return X, types

@@ -1,4 +1,4 @@
-"""Logistic regression on a Gaussian kernel of normal scores: smooth, strong with few cells, and calibrated."""
+"""Logistic regression on a Gaussian kernel of normal scores: smooth, and strong with few cells."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin

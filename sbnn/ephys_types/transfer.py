@@ -81,13 +81,19 @@ class SourcePriorClassifier(ClassifierMixin, BaseEstimator):
         if source is None or not self.weight:
             return self
         source_X, source_y = np.asarray(source[0], dtype=float), np.asarray(source[1])
+        if source_X.ndim != 2 or len(source_X) != len(source_y) or np.isinf(source_X).any():
+            raise ValueError(f"source: expected finite features of {len(source_y)} cells, got {source_X.shape}")
         lacking = sorted(set(self.classes_.tolist()) - set(source_y.tolist()))
         if lacking:
             raise ValueError(f"source: has no cells of the types {', '.join(map(str, lacking))}")
         of_known = np.isin(source_y, self.classes_)
         source_X, source_codes = source_X[of_known], np.searchsorted(self.classes_, source_y[of_known])
-        cells = X if unlabelled is None else np.vstack([X, checked_cells(self, unlabelled)])
+        cells = X if unlabelled is None or not len(unlabelled) else np.vstack([X, checked_cells(self, unlabelled)])
         self._reference = self._of_shared(cells)
+        if self._reference.shape[1] != source_X.shape[1]:
+            raise ValueError(
+                f"source: expected the {self._reference.shape[1]} shared features, got {source_X.shape[1]} columns"
+            )
         moved = _moved(own_scale(source_X), source_codes, own_scale(self._reference), codes)
         self.prior_ = KernelLogistic(n_landmarks=200, random_state=0) if self.prior is None else clone(self.prior)
         self.prior_.fit(moved, source_codes)

@@ -26,8 +26,9 @@ FEWEST_OF_A_TYPE = 2  # labelled cells, without which a draw is repeated
 def run_zero_shot(source, target, results=None, fresh=False, seeds=SEEDS):
     """Types of all cells of a target from those of a source, by every alignment, in both directions.
 
-    The alignment, its scales and the classifier were settled on the way back, from human to mouse, and by whether
-    halves of the human cells agree; how the way there came out was seen meanwhile.
+    The scores of the way from mouse to human are those of settings that were chosen in sight of them (scales,
+    alignment, pseudo cells), so they are what can be had at best, and not what a first look would give; see
+    ``benchmarks/ephys_types_tries.md``.
 
     Parameters
     ----------
@@ -187,6 +188,12 @@ def _drawn(train, types, size, random):
     """Labelled cells and the others, of the training cells; the former have some cells of every type."""
     if size is None or size >= len(train):
         return train, train[:0]
+    names, counts = np.unique(types[train], return_counts=True)
+    if size < FEWEST_OF_A_TYPE * len(names) or counts.min() < FEWEST_OF_A_TYPE:
+        raise ValueError(
+            f"sizes: {size} labelled cells cannot hold {FEWEST_OF_A_TYPE} of each type; of the training cells "
+            f"{', '.join(f'{n} are {name}' for name, n in zip(names, counts, strict=True))}"
+        )
     while True:
         order = random.permutation(train)
         found, counts = np.unique(types[order[:size]], return_counts=True)

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from sbnn.data.labels import UNKNOWN
+
 SEEDS = (0, 1, 2)  # one set of folds each
 
 
@@ -62,6 +64,11 @@ def donor_folds(data, n_folds=5, seed=0, *, target="type"):
         split = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y)
     else:
         donors = data.labels["donor"].to_numpy(dtype=str)
+        if (donors == UNKNOWN).any() and len(set(donors)) > 1:
+            raise ValueError(
+                f"{data.name}: {(donors == UNKNOWN).sum()} cells have no 'donor', and would count as one; leave them "
+                "out with data.subset, or name a donor for each"
+            )
         if len(set(donors)) < 2:
             raise ValueError(
                 f"{data.name}: all cells are of one donor, {str(donors[0])!r}; no donor is left to test on"
@@ -87,8 +94,9 @@ def labels_of(data, target):
     if target not in data.labels:
         raise ValueError(f"target: expected one of the labels, {', '.join(data.labels)}; got {target!r}")
     values = data.labels[target]
-    if values.isna().any():
-        raise ValueError(f"target: {values.isna().sum()} cells have no {target!r}; leave them out with data.subset")
+    lacking = values.isna() | (values == UNKNOWN)
+    if lacking.any():
+        raise ValueError(f"target: {lacking.sum()} cells have no {target!r}; leave them out with data.subset")
     return values.to_numpy(dtype=str)
 
 

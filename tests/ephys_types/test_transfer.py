@@ -1,6 +1,7 @@
 """Across species: shift and shares are recovered where they are known, and the source is a prior and no more."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
@@ -14,7 +15,7 @@ from sbnn.ephys_types import (
 )
 from sbnn.ephys_types.alignment import align, own_scale, physiological_scale
 from sbnn.ephys_types.transfer import product
-from sbnn.ephys_types.transfer_study import run_learning_curves, run_zero_shot
+from sbnn.ephys_types.transfer_study import _drawn, run_learning_curves, run_zero_shot
 
 SHIFT = np.array([0.8, -1.0, 0.5, 0.0, 0.6])
 CENTRES = np.array([[3.0, 0, 0, 0, 0], [0, 3.0, 0, 1, 0], [0, 0, 3.0, 0, 1]])
@@ -192,3 +193,70 @@ def test_wrong_sources_of_networks_are_named():
         TransferAttentionClassifier("both").fit(source, codes)
     with pytest.raises(ValueError, match="source: expected 5 features"):
         TransferAttentionClassifier().fit(source, codes, source=(source[:, :4], codes))
+
+
+def test_sources_that_cannot_be_used_are_named():
+    source, codes = drawn([0.3, 0.3, 0.4], 90, 0)
+    table = pd.DataFrame(source, columns=list("abcde"))
+    one, other = (
+        TransferAttentionClassifier(n_steps=3, n_members=1, random_state=0).fit(table, codes, source=(given, codes))
+        for given in (table, table[list("edcba")])
+    )
+    np.testing.assert_array_equal(one.predict_proba(table), other.predict_proba(table))
+    for model in (TransferAttentionClassifier(), SourcePriorClassifier()):
+        with pytest.raises(ValueError, match="source"):
+            model.fit(source, codes, source=(source[:, :4], codes))
+        with pytest.raises(ValueError, match="source"):
+            model.fit(source, codes, source=(source[:50], codes))
+        with pytest.raises(ValueError, match="source"):
+            model.fit(source, codes, source=(np.where(source > 1, np.inf, source), codes))
+    with pytest.raises(ValueError, match="source: lacks"):
+        TransferAttentionClassifier().fit(table, codes, source=(table.rename(columns={"a": "z"}), codes))
+    with pytest.raises(ValueError, match="source_weight"):
+        TransferAttentionClassifier(source_weight=0).fit(source, codes)
+    with pytest.raises(ValueError, match="two cells"):
+        ZeroShotClassifier().fit(source[:4], [0, 0, 1, 2], source)
+    with pytest.raises(ValueError, match="2 cells have no type"):
+        KernelLogistic().fit(source[:4], ["a", None, "b", None])
+
+
+def test_a_size_that_cannot_hold_every_type_is_an_error():
+    with pytest.raises(ValueError, match="sizes: 4 labelled"):
+        _drawn(np.arange(90), drawn([0.3, 0.3, 0.4], 90, 0)[1], 4, np.random.default_rng(0))
+    known, others = _drawn(np.arange(90), drawn([0.3, 0.3, 0.4], 90, 0)[1], 9, np.random.default_rng(0))
+    assert sorted([*known, *others]) == list(range(90))
+
+
+def test_networks_and_models_see_no_cell_of_test_donors(species, monkeypatch):
+    mouse, human = species
+    used, fits = [], {cls: cls.fit for cls in (TransferAttentionClassifier, KernelLogistic)}
+
+    def watched(cls):
+        def fit(self, X, y, *arguments, **options):
+            if len(np.asarray(X)) == 40:  # not the cells of the source
+                cells = [np.asarray(X), np.asarray(options.get("unlabelled", np.asarray(X)[:0]))]
+                used.append((len(cells[0]), np.vstack(cells)))
+            return fits[cls](self, X, y, *arguments, **options)
+
+        return fit
+
+    for cls in fits:
+        monkeypatch.setattr(cls, "fit", watched(cls))
+    network = TransferAttentionClassifier(n_steps=2, n_members=1, width=2, hidden=2)
+    models = {"kernel": KernelLogistic()}
+    run_learning_curves(mouse, human, sizes=(40,), seeds=(0,), draws=1, models=models, network=network)
+    shared = to_shared_features(human)
+    tables = [human.X, shared.X, physiological_scale(shared.X, shared.feature_names)]
+    donors = human.labels["donor"].to_numpy()
+    assert len(used) == 5 * 5, "two of the kernel and three of the network in each fold"
+    for n_labelled, cells in used:
+        table = next(one for one in tables if one.shape[1] == cells.shape[1] and _among(cells[:1], one).any())
+        inside = _among(table, cells)
+        assert _among(cells, table).all()
+        if len(cells) > n_labelled:  # with those without types: all cells of the training fold, and of no other donor
+            assert not set(donors[inside]) & set(donors[~inside])
+
+
+def _among(rows, others):
+    known = {tuple(np.nan_to_num(row, nan=-1)) for row in others}
+    return np.array([tuple(np.nan_to_num(row, nan=-1)) in known for row in rows])

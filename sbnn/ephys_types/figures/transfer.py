@@ -28,7 +28,8 @@ def learning_curves(record):
     Returns
     -------
     matplotlib.figure.Figure
-        Bands are 95 % intervals of the mean over the sets of folds where there are several; the bars of the gains are
+        Bands are 95 % intervals of the mean over the sets of folds where there are several, which share cells, so that
+        they are too narrow; the bars of the gains are
         corrected for shared cells.
     """
     scores = by_size(record)
