@@ -3,12 +3,13 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.metrics import f1_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn import simulate_ephys_types
-from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm
+from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm, training
 from sbnn.ephys_types.losses import balanced_weights, effective_number_weights, shift_prior
 from sbnn.ephys_types.network import FamilyNetwork, Tokens
 from sbnn.ephys_types.training import Plan, disturbed, train
@@ -138,7 +139,12 @@ def test_smote_makes_training_cells_only(cells, monkeypatch):
     np.testing.assert_array_equal(given["validation"][1], codes[aside])
     real = model.reader_.tokens(model.reader_.scaled(cells.X))
     assert torch.equal(given["validation"][0].values, real.values[torch.from_numpy(aside)])
-    assert torch.equal(given["tokens"].values[: (~aside).sum()], real.values[torch.from_numpy(~aside)])
+    n_real = (~aside).sum()
+    for part in ("values", "missing", "present"):
+        made = getattr(given["tokens"], part)
+        assert torch.equal(made[:n_real], getattr(real, part)[torch.from_numpy(~aside)])
+    no_padding = torch.from_numpy(model.reader_.columns >= 0)
+    assert given["tokens"].missing[n_real:][:, no_padding].any()  # what a parent misses is missing in the child
 
 
 def test_validation_cells_are_not_learned_from(cells):
@@ -174,6 +180,24 @@ def test_best_epoch_is_restored_and_patience_ends_training(cells, stop_on):
     assert np.mean(found == y) == pytest.approx(history.validation_accuracy[best])
     expected = f1_score(y, found, average="macro", labels=np.unique(y))
     assert expected == pytest.approx(history.validation_macro_f1[best])
+
+
+def test_waiting_begins_anew_with_each_best_epoch(monkeypatch):
+    scores = iter([0.5, 0.4, 0.6, 0.5, 0.6, 0.9])
+    monkeypatch.setattr(training, "score", lambda *_: {"validation_macro_f1": next(scores), "validation_loss": 1.0})
+    network = FamilyNetwork(torch.ones(1, 2, dtype=bool), 2, hidden=3)
+    tokens = Tokens(torch.randn(6, 1, 2), torch.zeros(6, 1, 2, dtype=torch.bool), torch.ones(6, 1, dtype=bool))
+    plan = Plan(max_epochs=9, patience=2)
+    history = train(network, plan, tokens, torch.arange(6) % 2, None, (None, None), torch.Generator())
+    assert [row["validation_macro_f1"] for row in history] == [0.5, 0.4, 0.6, 0.5, 0.6]  # an equal one is no better
+
+
+def test_arcface_gives_the_scaled_cosines(cells):
+    model = fitted(cells, loss="arcface")
+    state = model.encode(cells.X)
+    centres = model.network_.head.weight.detach().double().numpy()
+    cosines = state @ centres.T / np.linalg.norm(state, axis=1)[:, None] / np.linalg.norm(centres, axis=1)
+    np.testing.assert_allclose(model.predict_proba(cells.X), softmax(30 * cosines, axis=1), atol=1e-4)
 
 
 def test_prior_of_the_predictions(cells):

@@ -53,6 +53,17 @@ def test_without_a_penalty_adjusted_variance_is_that_of_pca(X):
     assert ours.explained.sum() == pytest.approx(pca.explained_variance_ratio_[:3].sum(), rel=0.05)
 
 
+def test_variance_that_a_component_adds(X):
+    """What is left of its scores once the components before it have explained what they can."""
+    found = sparse_components(X, 3, alpha=0.2, least_variance=0.0)
+    L = found.loadings
+    scores = X @ np.linalg.solve(L @ L.T + 0.01 * np.eye(3), L).T
+    for j in range(3):
+        left = scores[:, j] - scores[:, :j] @ np.linalg.lstsq(scores[:, :j], scores[:, j], rcond=None)[0]
+        assert found.explained[j] == pytest.approx(np.square(left).sum() / np.square(X).sum())
+    assert np.square(scores).sum() / np.square(X).sum() > 1.01 * found.explained.sum()  # some would count twice
+
+
 def test_a_component_that_repeats_others_is_not_kept(rng):
     """Zou's adjustment: two features that are the same make one component, though each has half of the variance."""
     x = rng.normal(size=200)
@@ -111,10 +122,10 @@ def test_numbers_of_components():
     assert one.transform(X).shape == (120, 2)
 
 
-def test_the_forest_is_told_what_is_missing(cells):
-    """A family that is missing in one class and not in the other, with values that tell nothing."""
-    rng = np.random.default_rng(0)
+def test_the_forest_is_told_what_is_missing(rng):
+    """A family that is missing in one class, and is about always at its median in the other."""
     X, y = rng.normal(size=(200, 4)), np.arange(200) % 2
+    X[:, 2:] = rng.choice([-1, 0, 1], size=(200, 2), p=[0.02, 0.96, 0.02])
     X[y == 1, 2:] = np.nan
     families = {"a": [0, 1], "b": [2, 3]}
     model = SparsePCAForest(**QUICK, keep_features=False).fit(X[:100], y[:100], families)
@@ -133,6 +144,10 @@ def test_variants(cells):
     model = make.fit(cells.X, cells.y, cells.families)
     assert isinstance(model.forest_, RandomForestClassifier)
     assert model.forest_.n_features_in_ == model.transform(cells.X).shape[1] + len(cells.families)
+    column = cells.families.columns[cells.families.names[0]][0]
+    x = cells.X[:, column]
+    z = (x - np.nanmean(x)) / np.nanstd(x)
+    np.testing.assert_allclose(model.scaling_.transform(cells.X)[:, column], z)
     with_features = clone(make).set_params(keep_features=True, forest="extra_trees")
     with_features.fit(cells.X, cells.y, cells.families)
     assert isinstance(with_features.forest_, ExtraTreesClassifier)
