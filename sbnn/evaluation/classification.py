@@ -69,8 +69,8 @@ def cross_validate_classifier(
         ``experiment="classification"``; ``values`` has, over (folds, 1): ``macro_f1``, ``accuracy``,
         ``balanced_accuracy``, ``log_loss`` (see `LEAST_PROBABILITY`), ``seconds`` (CPU, fit alone); over (folds, 1,
         classes): ``f1`` (NaN for a class that is neither in the test cells nor predicted). Macro-F1 is the mean of the
-        others. Lists [0][fold]: ``test_predictions`` (test cells; positions in ``classes``), ``test_probabilities``
-        (test cells, classes) and ``test_attention`` (test cells, families), float32. Of the whole: ``classes``,
+        others. Lists [0][fold]: ``test_predictions`` (test cells; positions in ``classes``) and ``test_probabilities``
+        (test cells, classes; float32). Of the whole: ``classes``,
         ``true`` (label of every cell of the data), ``repeats`` (seed of each fold), ``feature_names`` and
         ``family_names``.
 
@@ -154,10 +154,6 @@ def _fit_and_score(f, model, X, y, classes, fold, extra):
         outcome = {"seconds": seconds, **scores(y[test], predicted, probabilities, classes)}
         outcome["test_predictions"] = np.searchsorted(classes, predicted).astype(np.int16)
         outcome["test_probabilities"] = probabilities.astype(np.float32)
-        if hasattr(model, "attention_weights"):
-            attention = model.attention_weights(X[test])
-            if attention is not None:
-                outcome["test_attention"] = np.asarray(attention, dtype=np.float32)
     return f, outcome
 
 

@@ -23,6 +23,8 @@ from sbnn.evaluation.runs import STATE, ResumableRun, require_names, write_part
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record
 
+WIDEST_KEPT = 16  # columns of a latent space that is kept: wider ones are most of a record, and nobody looks at them
+
 
 def cross_validate(
     estimator,
@@ -90,9 +92,9 @@ def cross_validate(
         ``experiment="cross-validation"``; ``values`` has, over (folds, grid points): ``test_r2``, ``train_r2``,
         ``seconds`` (CPU; an equal share of an ensemble's), ``n_selected``; over (folds, grid points, outputs):
         ``test_feature_r2``, ``train_feature_r2``; over (folds, grid points, genes): ``selected`` (bool) and
-        ``gene_norms``; lists indexed [grid point][fold]: ``test_predictions`` and ``test_latent`` (arrays over the
-        test cells, in units of the scaled data) and ``history`` (tables); and ``gene_names``, ``feature_names``.
-        Entries an estimator does not offer are left out.
+        ``gene_norms``; lists indexed [grid point][fold]: ``test_predictions`` and, of up to `WIDEST_KEPT` columns,
+        ``test_latent`` (arrays over the test cells, in units of the scaled data) and ``history`` (tables); and
+        ``gene_names``, ``feature_names``. Entries an estimator does not offer are left out.
 
     Raises
     ------
@@ -275,7 +277,9 @@ def _score(model, X_train, Y_train, X_test, Y_test):
     if hasattr(model, "gene_norms_"):
         outcome["gene_norms"] = model.gene_norms_.astype(np.float32)
     if hasattr(model, "transform"):
-        outcome["test_latent"] = np.asarray(model.transform(X_test)).astype(np.float32)
+        latent = np.asarray(model.transform(X_test))
+        if latent.shape[1] <= WIDEST_KEPT:
+            outcome["test_latent"] = latent.astype(np.float32)
     if hasattr(model, "history_"):
         outcome["history"] = model.history_.astype({c: "float32" for c in model.history_.select_dtypes("float64")})
     return outcome

@@ -56,7 +56,7 @@ def test_a_fold_that_is_fitted_again_gives_the_same_bits(name, kind, model, cell
         verbose=False,
     )
     assert again.settings["keys"][0][0] == record.settings["keys"][0][f], "settings or data are others"
-    for value in ("test_predictions", "test_probabilities", "test_attention"):
+    for value in ("test_predictions", "test_probabilities"):
         if value in record.values:
             np.testing.assert_array_equal(again.values[value][0][0], record.values[value][0][f])
     for metric in ("macro_f1", "accuracy", "balanced_accuracy", "log_loss"):
