@@ -27,7 +27,8 @@ def checked_training(model, X, y):
     ValueError
         Infinite values, missing or continuous types, another number of them than of cells, one class only.
     """
-    lacking = int(pd.isna(np.asarray(y, dtype=object)).sum()) if np.ndim(y) == 1 else 0
+    types = np.asarray(y, dtype=object)
+    lacking = int(pd.isna(types).sum()) if types.ndim == 1 else 0
     if lacking:
         raise ValueError(f"y: {lacking} cells have no type (NaN or None); leave them out")
     X, y = validate_data(model, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
