@@ -12,11 +12,10 @@ NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
 
 
 def configured(estimator, point, seed):
-    """Clone an estimator with the parameters of a grid point, and with a seed if it has none."""
+    """Clone an estimator with the parameters of a grid point, and with a seed where it or a step of it has none."""
     model = clone(estimator).set_params(**point)
-    if model.get_params().get("random_state", 0) is None:
-        model.set_params(random_state=seed)
-    return model
+    unseeded = [n for n, value in model.get_params().items() if n.split("__")[-1] == "random_state" and value is None]
+    return model.set_params(**dict.fromkeys(unseeded, seed))
 
 
 def described(model, known=None):

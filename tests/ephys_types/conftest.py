@@ -14,9 +14,9 @@ from sbnn.ephys_types import models, report, study, transfer_study  # noqa: E402
 from sbnn.ephys_types.figures import gallery  # noqa: E402
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def quick():
-    """Put quick models in the places of the real ones."""
+    """Put quick models in the places of the real ones, for the tests of one file."""
     with pytest.MonkeyPatch.context() as changed:
         for module in (models, report, study, gallery):
             changed.setattr(module, "MODELS", MODELS)
@@ -37,7 +37,7 @@ def cells():
     return simulate_ephys_types(200, random_state=0)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def folder(quick, cells, tmp_path_factory):
     """Results of the study but for transfer, with all folds."""
     folder = tmp_path_factory.mktemp("saved") / cells.name

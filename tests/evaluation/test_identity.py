@@ -5,7 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sbnn import SparseBottleneckRegressor, paper_folds
 from sbnn.evaluation.identity import configured, described, fit_key, version_of
@@ -87,6 +90,8 @@ def test_older_descriptions_are_understood(data, monkeypatch):
 def test_a_seed_is_given_to_estimators_without_one():
     assert configured(Model(), {"alpha": 3.0}, 7).get_params()["random_state"] == 7
     assert configured(Model(random_state=1), {}, 7).random_state == 1
+    steps = make_pipeline(StandardScaler(), RandomForestRegressor())
+    assert configured(steps, {}, 7)[-1].random_state == 7, "a step is seeded too"
 
 
 @pytest.mark.parametrize("value", [np.float64(2.5), np.array(2.5), 2.5])

@@ -195,7 +195,8 @@ def _require_tensors(tensors, shapes):
     n_genes, n_outputs = tensors["support_"].numel(), shapes[-1][1]
     sizes = dict.fromkeys(OF_GENES, n_genes) | dict.fromkeys(OF_OUTPUTS, n_outputs)
     sizes |= {"network": _n_weights(shapes), "gene_network": _n_weights(_head_for_genes(shapes))}
-    for name, tensor in tensors.items():
+    for name in ("network", *sorted(tensors.keys() - {"network"})):  # the file has them in any order
+        tensor = tensors[name]
         types = {"support_": (torch.bool,), "network": (torch.float32,), "gene_network": (torch.float32,)}
         types = types.get(name, (torch.float32, torch.float64))
         _require(
