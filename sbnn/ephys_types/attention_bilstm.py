@@ -5,7 +5,6 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -13,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sbnn.data.checks import some
 from sbnn.data.families import FeatureFamilies
 from sbnn.determinism import reproducible
+from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.inputs import checked_cells, checked_training
 from sbnn.ephys_types.losses import ARCFACE_SCALE, shift_prior
 from sbnn.ephys_types.network import FamilyNetwork
@@ -39,7 +39,7 @@ PUBLISHED = {
 }
 
 
-class AttentionBiLSTMClassifier(ClassifierMixin, BaseEstimator):
+class AttentionBiLSTMClassifier(TypeClassifier):
     """Bidirectional LSTM over families of features, with attention.
 
     Each family is a token, in the order of the families: LayerNorm, one LSTM in each direction, additive attention,
@@ -184,11 +184,6 @@ class AttentionBiLSTMClassifier(ClassifierMixin, BaseEstimator):
         """
         return cls(**(PUBLISHED | changes))
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
-
     def fit(self, X, y, families=None, groups=None):
         """Train the network.
 
@@ -318,11 +313,6 @@ class AttentionBiLSTMClassifier(ClassifierMixin, BaseEstimator):
             wanted = self.training_prior_ if self.prior == "training" else np.ones(len(self.classes_))
             logits = shift_prior(logits, torch.from_numpy(self.trained_prior_), torch.from_numpy(wanted))
         return logits.softmax(1).numpy()
-
-    def predict(self, X):
-        """Most probable type of each cell, shape (n,)."""
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
 
     def encode(self, X):
         """State of each cell that the linear layer reads.

@@ -2,11 +2,11 @@
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.families import FeatureFamilies
+from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.baselines import lightgbm
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.ephys_types.inputs import checked_cells, checked_training
@@ -16,7 +16,7 @@ MEMBERS = ("trees", "kernel", "attention")
 LEAST_PROBABILITY = 1e-6  # of a member: none rules out a class by itself
 
 
-class EphysTypeClassifier(ClassifierMixin, BaseEstimator):
+class EphysTypeClassifier(TypeClassifier):
     """Classify cells by the geometric mean of the probabilities of three learners that err in different cells.
 
     Gradient-boosted trees (LightGBM), class-balanced kernel logistic regression and a network with attention over
@@ -51,11 +51,6 @@ class EphysTypeClassifier(ClassifierMixin, BaseEstimator):
         self.members = members
         self.n_steps = n_steps
         self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     def fit(self, X, y, families=None):
         """Fit all members.
@@ -111,11 +106,6 @@ class EphysTypeClassifier(ClassifierMixin, BaseEstimator):
         X = checked_cells(self, X)
         logs = [np.log(np.maximum(model.predict_proba(X), LEAST_PROBABILITY)) for model in self.members_.values()]
         return softmax(np.mean(logs, axis=0), axis=1)
-
-    def predict(self, X):
-        """Most probable class of each cell, ndarray of shape (n,)."""
-        codes = self.predict_proba(X).argmax(1)  # first, so that an unfitted model says that it is
-        return self.classes_[codes]
 
     def attention_weights(self, X):
         """Weight of each family in each cell for the member with attention, ndarray of shape (n, n_families)."""

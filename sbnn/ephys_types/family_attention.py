@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.families import FeatureFamilies
 from sbnn.determinism import reproducible
+from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.family_network import ABSENT, FamilyAttentionNetwork
 from sbnn.ephys_types.inputs import checked_cells, checked_training
 from sbnn.ephys_types.scaling import FeatureScaling, measured
@@ -16,7 +16,7 @@ FEW, MANY = 500, 5000  # training cells between which noise and steps go from th
 CELLS_AT_ONCE = 4096
 
 
-class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
+class FamilyAttentionClassifier(TypeClassifier):
     """Classify cells by attention over families of features.
 
     Features are mapped to normal scores by their quantiles; a missing value says nothing, and a family without any has
@@ -90,11 +90,6 @@ class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     def fit(self, X, y, families=None):
         """Train.
@@ -224,11 +219,6 @@ class FamilyAttentionClassifier(ClassifierMixin, BaseEstimator):
             Of cells in which all classes are as frequent, as in the training.
         """
         return self._through(X)[0]
-
-    def predict(self, X):
-        """Most probable class of each cell, ndarray of shape (n,)."""
-        codes = self.predict_proba(X).argmax(1)  # first, so that an unfitted model says that it is
-        return self.classes_[codes]
 
     def attention_weights(self, X):
         """Weight of each family in each cell.

@@ -1,20 +1,20 @@
 """Logistic regression on a Gaussian kernel of normal scores: smooth, and strong with few cells."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.determinism import reproducible
+from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.inputs import checked_cells, checked_training
 from sbnn.ephys_types.scaling import FeatureScaling, measured
 
 LEAST_EIGENVALUE = 1e-6  # of the kernel among landmarks; directions below are rounding
 
 
-class KernelLogistic(ClassifierMixin, BaseEstimator):
+class KernelLogistic(TypeClassifier):
     """Class-balanced logistic regression in the space of a Gaussian kernel.
 
     Missing values are set to the training median. With more than `n_landmarks` training cells the kernel is that of
@@ -41,11 +41,6 @@ class KernelLogistic(ClassifierMixin, BaseEstimator):
         self.gamma = gamma
         self.n_landmarks = n_landmarks
         self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     def fit(self, X, y, sample_weight=None):
         """Fit.
@@ -98,8 +93,3 @@ class KernelLogistic(ClassifierMixin, BaseEstimator):
         x = self._filled(self._scaling.transform(checked_cells(self, X)[:, self._seen]))
         with reproducible():
             return self._regression.predict_proba(self._kernel(x) @ self._basis)
-
-    def predict(self, X):
-        """Most probable class of each cell, ndarray of shape (n,)."""
-        codes = self.predict_proba(X).argmax(1)  # first, so that an unfitted model says that it is
-        return self.classes_[codes]

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
 from sbnn.data.families import FeatureFamilies
+from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.inputs import checked_cells, checked_training
 from sbnn.ephys_types.scaling import FeatureScaling, check_scaling, measured
 from sbnn.ephys_types.sparse_components import sparse_components
@@ -37,7 +38,7 @@ FORESTS = {
 }
 
 
-class SparsePCAForest(TransformerMixin, ClassifierMixin, BaseEstimator):
+class SparsePCAForest(TransformerMixin, TypeClassifier):
     """Sparse PCA of each family of features, then a class-balanced forest on the components.
 
     Parameters
@@ -270,8 +271,3 @@ class SparsePCAForest(TransformerMixin, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return self.forest_.predict_proba(self._forest_input(checked_cells(self, X)))
-
-    def predict(self, X):
-        """Most probable type of each cell, shape (n,)."""
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]

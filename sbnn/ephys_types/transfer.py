@@ -2,10 +2,11 @@
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.ephys_types.alignment import align, own_scale
+from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.inputs import checked_cells, checked_training
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 
@@ -13,7 +14,7 @@ LEAST_PROBABILITY = 1e-6
 TYPE_CELLS = 10.0  # labelled cells of a type at which its own place counts half, beside the common shift
 
 
-class SourcePriorClassifier(ClassifierMixin, BaseEstimator):
+class SourcePriorClassifier(TypeClassifier):
     """A classifier of the target's own cells, with a classifier of the source's as a prior.
 
     The prior is trained on the cells of the source, which are moved onto the target: by one shift, estimated from all
@@ -42,11 +43,6 @@ class SourcePriorClassifier(ClassifierMixin, BaseEstimator):
         self.estimator = estimator
         self.prior = prior
         self.weight = weight
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     def fit(self, X, y, *, source=None, shared=None, unlabelled=None):
         """Fit both experts.
@@ -114,11 +110,6 @@ class SourcePriorClassifier(ClassifierMixin, BaseEstimator):
         """Probability of each class, ndarray of shape (n, n_classes)."""
         check_is_fitted(self)
         return product(self.estimator_.predict_proba(checked_cells(self, X)), self.prior_proba(X), self.power_)
-
-    def predict(self, X):
-        """Most probable class of each cell, ndarray of shape (n,)."""
-        codes = self.predict_proba(X).argmax(1)  # first, so that an unfitted model says that it is
-        return self.classes_[codes]
 
 
 def product(own, prior, power):

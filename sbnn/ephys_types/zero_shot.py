@@ -1,17 +1,18 @@
 """Types of cells of a species of which no cell has one, from those of another species."""
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.ephys_types.alignment import align, own_scale
+from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.baselines import lightgbm
 from sbnn.ephys_types.inputs import checked_cells, checked_training
 
 ALIGNMENTS = ("shift", "own", "source")
 
 
-class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
+class ZeroShotClassifier(TypeClassifier):
     """Train on the cells of one species to tell the types of those of another, none of which is known.
 
     Parameters
@@ -43,11 +44,6 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         self.classifier = classifier
         self.alignment = alignment
         self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     def fit(self, X, y, target=None):
         """Fit to cells with types, and align them with cells without.
@@ -88,8 +84,3 @@ class ZeroShotClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = checked_cells(self, X)
         return self.classifier_.predict_proba(own_scale(X, self._reference) - self.shift_)
-
-    def predict(self, X):
-        """Most probable type of each cell of the target, ndarray of shape (n,)."""
-        codes = self.predict_proba(X).argmax(1)  # first, so that an unfitted model says that it is
-        return self.classes_[codes]

@@ -119,9 +119,10 @@ def test_cells_in_another_order_are_refused(model, given, outputs, data):
 def test_numbered_cells_go_by_their_order(data):
     model = ReducedRankRegression(rank=1)
     numbered = anndata.AnnData(data.X)
+    expected = model.fit(data.X, series_of(data).to_numpy()).coef_.copy()
     for X in (numbered, table_of(data)):
-        model.fit(X, series_of(data).reset_index(drop=True))
-    model.fit(numbered, series_of(data))
+        np.testing.assert_array_equal(model.fit(X, series_of(data).reset_index(drop=True)).coef_, expected)
+    np.testing.assert_array_equal(model.fit(numbered, series_of(data)).coef_, expected)
 
 
 # --- values
