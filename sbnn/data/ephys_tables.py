@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from sbnn.data.checks import some
-from sbnn.data.ephys_units import check_units, known_features, told, unit_factor
+from sbnn.data.ephys_units import known_features, unit_factor
 from sbnn.data.families import FeatureFamilies
 from sbnn.data.labels import UNKNOWN
 from sbnn.data.readers.tables import as_numbers, leave_out, read_table
+from sbnn.data.unit_mixups import check_units, told
 
 #: Classes whose other spellings are recognised.
 KNOWN_CLASSES = ("LAMP5", "PVALB", "SST", "VIP", "SNCG")
@@ -74,7 +75,8 @@ def read_ephys_table(
     Warns
     -----
     UserWarning
-        Telling what is left out, which types were spelled in another way, and which features look like another unit.
+        Telling what is left out, which types were spelled in another way, and which features look like another unit,
+        in all cells or in some.
     """
     if unlabelled not in ("drop", "keep"):
         raise ValueError(f"unlabelled must be 'drop' or 'keep', got {unlabelled!r}")
@@ -120,8 +122,8 @@ def read_ephys_table(
     suspects = check_units(table, units)
     if len(suspects):
         warnings.warn(
-            f"{len(suspects)} feature(s) look like another unit: {told(suspects)}. Correct them, or say in which units "
-            f"they are: units={{feature: unit}}",
+            f"{len(suspects)} feature(s) look like another unit: {told(suspects)}. Correct them, or say in which unit "
+            f"all cells of a feature are: units={{feature: unit}}",
             stacklevel=3,
         )
     return {

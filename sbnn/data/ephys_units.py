@@ -1,4 +1,4 @@
-"""What is known of published features of electrophysiology: family, unit and usual values; and units mixed up.
+"""What is known of published features of electrophysiology, family, unit and usual values, and how units convert.
 
 The table `ephys_features.csv` beside this module lists the features of two releases, with the range in which the median
 of a data set in this unit is to be expected (narrower than a factor of 1000, so that milli- and micro- are told apart),
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files as package_files
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,10 +20,7 @@ GOUWENS, LEE = "gouwens_2020", "lee_2023"
 _PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
 _UNIT = re.compile(r"(f|p|n|u|m|k|M|G|)(V|A|s|Ohm|Hz|rad|S|F)")
 _ALSO_WRITTEN = {"µ": "u", "μ": "u", "Ω": "Ohm", "ohm": "Ohm", "*": " ", "·": " ", "sec": "s"}
-_EXPONENTS = (3, -3, 6, -6, 9, -9, 12, -12)
 _PERCENT = {"%": 0.01, "percent": 0.01, "": 1.0}
-#: Share of values of the other sign from which on they are no measurements in any unit, but z-scores or the like.
-_OTHER_SIGN = 0.25
 
 
 @cache
@@ -103,67 +99,32 @@ def unit_factor(unit: str, to: str) -> float:
     return float(f"1e{exponent - to_exponent}")  # exactly the nearest number, which a power may miss
 
 
-def check_units(data: Any, units: dict[str, str] | None = None) -> pd.DataFrame:
-    """Find features whose values look like another unit, by their medians: s for ms, V for mV, A for pA.
+def multiple_of_unit(unit: str, factor: float) -> str:
+    """Name the unit that is so many of another, as 1000 ms are s.
 
     Parameters
     ----------
-    data : EphysFeatures or DataFrame
-        Features in columns; those without a published name are passed over.
-    units : dict of str to str, optional
-        Units that the values are meant to be in, by default those of `data`, else those of the release.
+    unit : str
+    factor : float
+        A power of ten.
 
     Returns
     -------
-    DataFrame
-        One row for each suspect, indexed by feature: `median`; `low`, `high` and `unit` that were expected; `factor` by
-        which the values are to be multiplied, NaN where none helps; `looks_like`, the unit they seem to be in,
-        ``"z-scores"`` where a quarter has the wrong sign, or ``""``. Empty where nothing is suspect.
+    str
+        Empty where it has no usual name.
     """
-    table = data if isinstance(data, pd.DataFrame) else data.table
-    units = dict(getattr(data, "units", {}) if units is None else units)
-    known = known_features(table.columns)
-    rows = {}
-    for feature, about in known[known["low"].notna()].iterrows():
-        values = table[feature].to_numpy(dtype=np.float64)
-        values = values[np.isfinite(values)]
-        if not len(values):
+    exponent = round(np.log10(factor))
+    names = {power: prefix for prefix, power in _PREFIXES.items()}
+    parts = re.split(r"([/ ])", unit)
+    for i, part in enumerate(parts):
+        match = _UNIT.fullmatch(part)
+        if match is None or (match[2] == "Hz" and len(parts) > 1):  # nobody writes mHz/pA
             continue
-        unit = units.get(feature) or about["unit"]
-        try:
-            scale = unit_factor(about["unit"], unit)
-        except ValueError:
-            continue  # a unit of one's own; nothing is known of values in it
-        suspect = _suspicion(values, about["low"] * scale, about["high"] * scale, unit)
-        if suspect:
-            rows[feature] = suspect
-    columns = ["median", "low", "high", "unit", "factor", "looks_like"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("feature")
-
-
-def told(suspects: pd.DataFrame, limit: int = 5) -> str:
-    """Put what `check_units` found into a sentence or two."""
-    lines = []
-    for feature, about in suspects.iloc[:limit].iterrows():
-        expected = f"{feature}: the median is {about['median']:.3g}, expected {about['low']:g} to {about['high']:g}"
-        advice = f", multiply by {about['factor']:g}" if np.isfinite(about["factor"]) else ""
-        looks = f", looks like {about['looks_like']}" if about["looks_like"] else ""
-        lines.append(f"{expected} {about['unit']}".rstrip() + looks + advice)
-    more = f"; and {len(suspects) - limit} more" if len(suspects) > limit else ""
-    return "; ".join(lines) + more
-
-
-def _suspicion(values: np.ndarray, low: float, high: float, unit: str) -> tuple | None:
-    median = float(np.median(values))
-    if low <= median <= high:
-        return None
-    if (values * np.sign(low) < 0).mean() > _OTHER_SIGN:
-        return median, low, high, unit, np.nan, "z-scores"
-    factors = [0.01] if unit == "" else [float(f"1e{exponent}") for exponent in _EXPONENTS]
-    for factor in factors:
-        if low <= median * factor <= high:
-            return median, low, high, unit, factor, "percent" if unit == "" else _unit_times(unit, factor)
-    return None  # unusual, but no unit explains it
+        sign = -1 if i and parts[i - 1] == "/" else 1
+        prefix = names.get(_PREFIXES[match[1]] + sign * exponent)
+        if prefix is not None:
+            return "".join([*parts[:i], prefix + match[2], *parts[i + 1 :]])
+    return ""
 
 
 def _parsed(unit: str) -> tuple[int, str]:
@@ -182,19 +143,3 @@ def _parsed(unit: str) -> tuple[int, str]:
         exponent += sign * _PREFIXES[match[1]]
         quantity += match[2]
     return exponent, quantity
-
-
-def _unit_times(unit: str, factor: float) -> str:
-    """Unit that is so many of this one, as 1000 ms are s; empty where it has no usual name."""
-    exponent = round(np.log10(factor))
-    names = {power: prefix for prefix, power in _PREFIXES.items()}
-    parts = re.split(r"([/ ])", unit)
-    for i, part in enumerate(parts):
-        match = _UNIT.fullmatch(part)
-        if match is None or (match[2] == "Hz" and len(parts) > 1):  # nobody writes mHz/pA
-            continue
-        sign = -1 if i and parts[i - 1] == "/" else 1
-        prefix = names.get(_PREFIXES[match[1]] + sign * exponent)
-        if prefix is not None:
-            return "".join([*parts[:i], prefix + match[2], *parts[i + 1 :]])
-    return ""

@@ -17,8 +17,9 @@ import pandas as pd
 
 from sbnn.data.checks import some
 from sbnn.data.ephys_features import EphysFeatures
-from sbnn.data.ephys_units import check_units, feature_table, told, unit_factor
+from sbnn.data.ephys_units import feature_table, unit_factor
 from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.unit_mixups import check_units, told
 
 #: Shared features for which the two releases disagree about some cells: the sweep that latency and mean interval are
 #: taken from, and the short square sweeps, are chosen in another way.
@@ -68,8 +69,8 @@ def to_shared_features(data: EphysFeatures, *, missing: str = "error") -> EphysF
     Raises
     ------
     ValueError
-        Columns that are not there; values that look like another unit than they are said to be in (`check_units`),
-        since transfer between data sets would take that for biology.
+        Columns that are not there; values that look like another unit than they are said to be in, in all cells or
+        in some (`check_units`), since transfer between data sets would take that for biology.
     """
     if missing not in ("error", "nan"):
         raise ValueError(f"missing must be 'error' or 'nan', got {missing!r}")

@@ -1,9 +1,6 @@
-import numpy as np
-import pandas as pd
 import pytest
 
-from sbnn.data.ephys_units import check_units, feature_table, known_features, told, unit_factor
-from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.data.ephys_units import feature_table, known_features, multiple_of_unit, unit_factor
 
 
 @pytest.mark.parametrize(
@@ -52,38 +49,6 @@ def test_a_name_of_both_releases_is_read_by_the_company_it_keeps():
     assert not len(known_features(["depth"]))
 
 
-@pytest.mark.parametrize(
-    ("feature", "factor", "looks_like"),
-    [("tau", 1e3, "ms"), ("v_baseline", 1e-3, "V"), ("rheobase_i", 1e-12, "A"), ("input_resistance", 1e-3, "GOhm"),
-     ("input_resistance", 1e6, "Ohm"), ("fi_fit_slope", 1e3, "Hz/nA"), ("sag", 100, "percent"),
-     ("peak_deltav_ramp", 1e3, "uV"), ("latency_rheo", 1e6, "us")],
-)  # fmt: skip
-def test_another_unit_is_found_and_named(feature, factor, looks_like):
-    data = simulate_ephys_types(60)
-    assert not len(check_units(data))
-    table = data.table
-    table[feature] *= factor
-    suspects = check_units(table)
-    assert list(suspects.index) == [feature]
-    assert suspects.loc[feature, "looks_like"] == looks_like
-    assert suspects.loc[feature, "factor"] == pytest.approx(1 / factor)
-    assert f"{feature}: the median is" in told(suspects) and f"looks like {looks_like}, multiply by" in told(suspects)
-
-
-def test_a_stated_unit_is_no_mix_up():
-    table = simulate_ephys_types(60).table.assign(tau=lambda x: x["tau"] * 1000)
-    assert not len(check_units(table, {"tau": "ms"}))
-    assert check_units(table, {"tau": "s"}).loc["tau", "looks_like"] == "ms"
-    assert not len(check_units(table, {"tau": "samples"})), "of which nothing is known"
-
-
-def test_z_scores_are_told_from_units():
-    table = simulate_ephys_types(60).table
-    suspects = check_units((table - table.mean()) / table.std())
-    assert set(suspects["looks_like"]) == {"z-scores"} and suspects["factor"].isna().all() and len(suspects) > 20
-    assert f"and {len(suspects) - 5} more" in told(suspects)
-
-
-def test_unusual_is_not_wrong():
-    table = pd.DataFrame({"tau": [2.0, 3.0], "sag": [np.nan, np.nan], "depth": [1e9, 1e9], "vrest": [-170.0, -170]})
-    assert not len(check_units(table, {"tau": "ms"}))
+def test_a_multiple_of_a_unit_has_its_usual_name():
+    names = [multiple_of_unit(*of) for of in (("ms", 1000), ("mV", 1000), ("Hz/pA", 1e-3), ("mV/ms", 1000), ("pA", 10))]
+    assert names == ["s", "V", "Hz/nA", "V/ms", ""]
