@@ -72,10 +72,12 @@ def check_varies(values: np.ndarray, argument: str, kind: str, columns: np.ndarr
         )
 
 
-def check_labels(given: pd.DataFrame | None, cells: np.ndarray) -> pd.DataFrame:
-    """Align labels with the cells; `family` and `type` exist afterwards, as text."""
+def check_labels(
+    given: pd.DataFrame | None, cells: np.ndarray, always: Iterable[str], if_given: Iterable[str] = ()
+) -> pd.DataFrame:
+    """Align labels with the cells; some columns exist `always` afterwards, as text, and others are text `if_given`."""
     if given is None:
-        given = pd.DataFrame(index=cells)
+        given = pd.DataFrame(index=pd.Index(cells, dtype=object))
     if not isinstance(given, pd.DataFrame):
         raise TypeError(f"labels must be a pandas DataFrame, got {type(given).__name__}")
     labels = given.set_axis(given.index.astype(str), axis=0)
@@ -88,7 +90,7 @@ def check_labels(given: pd.DataFrame | None, cells: np.ndarray) -> pd.DataFrame:
             f"only in one of the two: {some(strangers)}"
         )
     labels = labels.loc[cells]
-    for column in ("family", "type"):
+    for column in (*always, *(column for column in if_given if column in labels)):
         text = labels[column].astype(object) if column in labels else pd.Series(UNKNOWN, labels.index)
         labels[column] = text.where(text.notna() & (text != ""), UNKNOWN).astype(str)
     return labels

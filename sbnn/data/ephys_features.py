@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import check_names, positions, some
+from sbnn.data.checks import check_labels, check_names, positions, some
 from sbnn.data.families import FeatureFamilies
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
-from sbnn.data.labels import UNKNOWN
+from sbnn.data.type_names import warn_of_spellings
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,7 +35,8 @@ class EphysFeatures:
         Feature -> unit, ``""`` for one without. Features that are not named have none.
     labels : DataFrame, optional
         Indexed by cell name (any order). Column `type` always exists afterwards, as text, ``"unknown"`` where nothing
-        was given; `donor` and `condition` are text too where they exist; other columns stay as they are.
+        was given; `donor` and `condition` are text too where they exist; other columns stay as they are. Types keep
+        the spelling they are given in; `from_table` reads known ones in the usual spelling.
     cell_names : sequence of str, optional
         Unique; by default the index of the DataFrame `X`, else ``cell_0`` and so on. Stored as an array of str.
     name, source : str
@@ -54,6 +55,11 @@ class EphysFeatures:
         other features.
     TypeError
         `X` that does not hold numbers, `labels` that are not a DataFrame.
+
+    Warns
+    -----
+    UserWarning
+        Types in several spellings, such as ``"SST"`` and ``"Sst"``, or ``"PVALB"`` and ``"PV"``: they are kept apart.
     """
 
     X: np.ndarray
@@ -94,7 +100,8 @@ class EphysFeatures:
         strangers = [name for name in self.units if name not in known]
         if strangers:
             raise ValueError(f"units names features that are not in the data: {some(strangers)}")
-        labels = _check_labels(self.labels, cells)
+        labels = check_labels(self.labels, cells, ("type",), ("donor", "condition")).rename_axis(index=None)
+        warn_of_spellings(labels["type"])
         content = fingerprint_parameters(
             {
                 "values": fingerprint_arrays(X),
@@ -302,26 +309,3 @@ def _check_values(values: Any) -> np.ndarray:
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(f"X has shape {X.shape}, expected (n, p), at least one cell and one feature")
     return X
-
-
-def _check_labels(given: pd.DataFrame | None, cells: np.ndarray) -> pd.DataFrame:
-    """Align labels with the cells; `type` exists afterwards, it and `donor` and `condition` as text."""
-    if given is None:
-        given = pd.DataFrame(index=pd.Index(cells, dtype=object))
-    if not isinstance(given, pd.DataFrame):
-        raise TypeError(f"labels must be a pandas DataFrame, got {type(given).__name__}")
-    labels = given.set_axis(given.index.astype(str), axis=0)
-    if labels.index.has_duplicates:
-        raise ValueError(f"duplicate cell names in labels: {some(labels.index[labels.index.duplicated()])}")
-    strangers = labels.index.symmetric_difference(cells)
-    if len(strangers):
-        raise ValueError(
-            f"labels must be indexed by cell name and hold exactly the cells of X; {len(strangers)} names are "
-            f"only in one of the two: {some(strangers)}"
-        )
-    labels = labels.loc[cells].rename_axis(index=None)
-    for column in ("type", "donor", "condition"):
-        if column in labels or column == "type":
-            text = labels[column].astype(object) if column in labels else pd.Series(UNKNOWN, labels.index)
-            labels[column] = text.where(text.notna() & (text != ""), UNKNOWN).astype(str)
-    return labels

@@ -14,10 +14,9 @@ from sbnn.data.ephys_units import known_features, unit_factor
 from sbnn.data.families import FeatureFamilies
 from sbnn.data.labels import UNKNOWN
 from sbnn.data.readers.tables import as_numbers, leave_out, read_table
+from sbnn.data.type_names import KNOWN_CLASSES, usual_name
 from sbnn.data.unit_mixups import check_units, told
 
-#: Classes whose other spellings are recognised.
-KNOWN_CLASSES = ("LAMP5", "PVALB", "SST", "VIP", "SNCG")
 #: Family of features that have no published name, where others have.
 OTHER = "other"
 
@@ -54,8 +53,10 @@ def read_ephys_table(
     unlabelled : {"drop", "keep"}
         What to do with cells without a type where other cells have one; kept ones have the type ``"unknown"``.
     classes : iterable of str
-        Types that are recognised in other spellings: ``"Sst"`` and ``"sst "`` are ``"SST"``. Types that are none of
-        them stay as they are, without blanks at their ends.
+        Types that are recognised in other spellings and by their synonyms: ``"Sst"``, ``"sst "`` and ``"SOM"`` are
+        ``"SST"``, ``"PV"`` is ``"PVALB"``, ``"V.I.P."`` is ``"VIP"`` (`sbnn.data.type_names`). Types that are none of
+        them stay as they are, without blanks at their ends; of those that differ in case or punctuation alone
+        `EphysFeatures` warns.
     name, source : str, optional
         As for `EphysFeatures`; by default the source names the files.
 
@@ -157,9 +158,7 @@ def _both(features, labels) -> tuple[pd.DataFrame, pd.DataFrame | None]:
 
 def _spelled(types: pd.Series, classes: tuple[str, ...]) -> pd.Series:
     """Types as text, known ones in the usual spelling, missing ones (or ``"unknown"``) as NaN."""
-    text = types.where(types.notna(), "").astype(str).str.strip()
-    usual = {name.casefold(): name for name in classes}
-    spelled = text.map(lambda name: usual.get(name.casefold(), name))
+    spelled = types.where(types.notna(), "").astype(str).map(lambda name: usual_name(name, classes))
     changed = sorted({f"{old!r} as {new!r}" for old, new in zip(types, spelled, strict=True) if new and old != new})
     if changed:
         warnings.warn(f"types are read in the usual spelling: {some(changed)}", stacklevel=4)

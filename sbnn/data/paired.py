@@ -134,7 +134,7 @@ class PairedData:
             check_given_once(X, Y)
             warn_of_raw_counts(X, "X", "log-transform it, or hand counts over as from_tables(..., counts=True)")
 
-        labels = check_labels(self.labels, cells)
+        labels = check_labels(self.labels, cells, ("family", "type"))
         counts = check_counts(self.counts, X.shape)
         arrays = fingerprint_arrays(X, Y) if counts is None else fingerprint_arrays(X, Y, counts)
         given = self.sha256 if self.arrays_sha256 in ("", arrays) else ""

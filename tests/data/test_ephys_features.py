@@ -74,6 +74,14 @@ def test_another_column_of_the_labels_may_be_the_types(cells):
         cells.with_types_of("layer")
 
 
+def test_one_type_in_two_spellings_is_told_and_kept_apart(cells):
+    spelled = LABELS.assign(type=["PV", "Pvalb", "SST", "Sst "])
+    with pytest.warns(UserWarning, match=r"kept apart: 'PV' and 'Pvalb', 'SST' and 'Sst '; give them one name") as told:
+        data = EphysFeatures(TABLE, labels=spelled)
+    assert data.y.tolist() == ["Sst ", "SST", "Pvalb", "PV"]
+    assert told[0].filename == __file__
+
+
 def test_fingerprint_names_the_content(cells):
     again = EphysFeatures(TABLE, families=FAMILIES, units={"vrest": "mV"}, labels=LABELS)
     assert again.sha256 == cells.sha256 == cells.subset().sha256 == cells.with_features(list(TABLE)).sha256

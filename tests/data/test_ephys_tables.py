@@ -56,6 +56,21 @@ def test_other_spellings_are_known_classes_and_others_stay(simulated):
     assert set(own.y) == {"Pvalb", "SST", "VIP", "LAMP5"}
 
 
+def test_synonyms_are_known_classes(simulated):
+    labels = simulated.labels.replace({"type": {"SST": "SOM", "VIP": "V.I.P.", "PVALB": "PV+"}})
+    labels.iloc[0, 0] = simulated.y[0]
+    with pytest.warns(UserWarning, match="usual spelling: 'PV.' as 'PVALB', 'SOM' as 'SST', 'V.I.P.' as 'VIP'$"):
+        data = EphysFeatures.from_table(simulated.table, labels)
+    assert data.y.tolist() == simulated.y.tolist()
+
+
+def test_own_types_that_differ_in_case_alone_are_told(simulated):
+    labels = simulated.labels.replace({"type": {"SST": "Basket", "VIP": "basket"}})
+    with pytest.warns(UserWarning, match="kept apart: 'Basket' and 'basket'; give them one name"):
+        data = EphysFeatures.from_table(simulated.table, labels)
+    assert {"Basket", "basket"} < set(data.y)
+
+
 def test_what_is_left_out_is_told_and_kept_in_mind(simulated):
     table = simulated.table.assign(empty=np.nan, constant=7.0)
     table.iloc[3] = np.nan

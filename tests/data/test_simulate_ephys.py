@@ -7,9 +7,10 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.ephys_units import check_units, feature_table
+from sbnn.data.ephys_units import feature_table
 from sbnn.data.shared_features import shared_feature_table, to_shared_features
 from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.data.unit_mixups import check_units
 
 
 def forest():

@@ -6,10 +6,11 @@ import pytest
 from files import published, put
 
 from sbnn.data.datasets import load_dataset
-from sbnn.data.ephys_units import check_units, feature_table
+from sbnn.data.ephys_units import feature_table
 from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.sources import FILES
 from sbnn.data.spike_lags import relative_to_threshold
+from sbnn.data.unit_mixups import check_units
 
 MOUSE_TYPES = [
     "Sst Calb2 Pdlim5",
