@@ -10,16 +10,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
-from sbnn.data.families import FeatureFamilies
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import TypeClassifier
-from sbnn.ephys_types.inputs import checked_cells, checked_training
+from sbnn.ephys_types.inputs import check_known, checked_cells, checked_with_families
 from sbnn.ephys_types.losses import ARCFACE_SCALE, shift_prior
 from sbnn.ephys_types.network import FamilyNetwork
 from sbnn.ephys_types.scaling import check_scaling
 from sbnn.ephys_types.smote import oversample
 from sbnn.ephys_types.tokens import MISSING, TokenReader
-from sbnn.ephys_types.training import Plan, check_known, class_weights, train
+from sbnn.ephys_types.training import Plan, class_weights, train
 from sbnn.ephys_types.validation import validation_part
 from sbnn.models.base import check_number
 
@@ -216,9 +215,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             Features without a value in any training cell, which are left out.
         """
         self._check_parameters()
-        table = X
-        X, labels = checked_training(self, X, y)
-        self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
+        X, labels = checked_with_families(self, X, y, families)
         plan, fewest = self._plan(len(X)), 2 if self.smote else 1
         if np.bincount(labels).min() < fewest:
             rare = self.classes_[np.bincount(labels) < fewest]

@@ -1,15 +1,17 @@
 """Transfer by networks: weights learned on one species as the first ones on another, or one network for both."""
 
+from numbers import Real
+
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from torch import nn
 
-from sbnn.data.families import FeatureFamilies
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
-from sbnn.ephys_types.inputs import checked_cells, checked_source, checked_training
+from sbnn.ephys_types.inputs import check_known, checked_cells, checked_source, checked_with_families
 from sbnn.ephys_types.scaling import FeatureScaling, measured
+from sbnn.models.base import check_number
 
 WAYS = ("pretrained", "joint")
 
@@ -74,14 +76,11 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         ------
         ValueError
             An unknown `way`, another number of features, and what `FamilyAttentionClassifier` raises.
+        TypeError
+            As `FamilyAttentionClassifier`.
         """
-        if self.way not in WAYS:
-            raise ValueError(f"way: expected one of {WAYS}, got {self.way!r}")
-        if not self.source_weight > 0:
-            raise ValueError(f"source_weight: expected a number above 0, got {self.source_weight!r}")
-        table = X
-        X, codes = checked_training(self, X, y)
-        self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
+        self._check_parameters()
+        X, codes = checked_with_families(self, X, y, families)
         cells = X if unlabelled is None else np.vstack([X, checked_cells(self, unlabelled)])
         self._seen = measured(X, self.families_.feature_names)
         if source is not None:
@@ -107,6 +106,11 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
             else:
                 self._train_jointly(of_source, of_target, generator)
         return self
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_known("way", self.way, WAYS)
+        check_number("source_weight", self.source_weight, Real, 0, closed="neither")
 
     def _pretrain(self, of_source, of_target, same_types, generator):
         n_types = int(of_source[2].max()) + 1

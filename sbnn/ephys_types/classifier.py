@@ -1,16 +1,19 @@
 """The best default: the geometric mean of what trees, a kernel and attention over families say."""
 
+import warnings
+from numbers import Integral
+
 import numpy as np
 from scipy.special import softmax
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.data.families import FeatureFamilies
 from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.baselines import lightgbm
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
-from sbnn.ephys_types.inputs import checked_cells, checked_training
+from sbnn.ephys_types.inputs import check_auto, checked_cells, checked_with_families
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
+from sbnn.ephys_types.scaling import LOST, measured
 
 MEMBERS = ("trees", "kernel", "attention")
 LEAST_PROBABILITY = 1e-6  # of a member: none rules out a class by itself
@@ -71,14 +74,18 @@ class EphysTypeClassifier(TypeClassifier):
         Raises
         ------
         ValueError
-            Unknown members, one class only, infinite values, families of other columns.
+            Unknown members, one class only, infinite values, no value at all, families of other columns, a parameter
+            out of its range.
+        TypeError
+            A parameter or families of another type.
+
+        Warns
+        -----
+        UserWarning
+            Features without a value in any training cell, which tell nothing.
         """
-        unknown = [name for name in self.members if name not in MEMBERS]
-        if unknown or not self.members or len(set(self.members)) < len(self.members):
-            raise ValueError(f"members: expected some of {MEMBERS}, got {self.members!r}")
-        table = X
-        X, codes = checked_training(self, X, y)
-        self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
+        self._check_parameters()
+        X, codes = checked_with_families(self, X, y, families)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         new = {
             "trees": lambda: lightgbm(random_state=seed),
@@ -86,9 +93,19 @@ class EphysTypeClassifier(TypeClassifier):
             "attention": lambda: FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed),
         }
         self.members_ = {name: new[name]() for name in self.members}
-        for name, model in self.members_.items():
-            model.fit(X, codes, **({"families": self.families_} if name == "attention" else {}))
+        measured(X, self.families_.feature_names)
+        with warnings.catch_warnings():  # each member would say again what this has said
+            warnings.filterwarnings("ignore", LOST)
+            for name, model in self.members_.items():
+                model.fit(X, codes, **({"families": self.families_} if name == "attention" else {}))
         return self
+
+    def _check_parameters(self):
+        members = self.members
+        names = list(members) if np.iterable(members) and not isinstance(members, str) else []
+        if not names or any(name not in MEMBERS for name in names) or len(set(names)) < len(names):
+            raise ValueError(f"members: expected some of {MEMBERS}, got {members!r}")
+        check_auto("n_steps", self.n_steps, Integral, 1)
 
     def predict_proba(self, X):
         """Probability of each class.

@@ -1,16 +1,18 @@
 """The attention model of the project: an ensemble of small networks over families of features, trained with noise."""
 
+from numbers import Integral, Real
+
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.data.families import FeatureFamilies
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.family_network import ABSENT, FamilyAttentionNetwork
-from sbnn.ephys_types.inputs import checked_cells, checked_training
+from sbnn.ephys_types.inputs import check_auto, checked_cells, checked_with_families
 from sbnn.ephys_types.scaling import FeatureScaling, measured
+from sbnn.models.base import check_number
 
 FEW, MANY = 500, 5000  # training cells between which noise and steps go from those for few to those for many
 CELLS_AT_ONCE = 4096
@@ -111,10 +113,16 @@ class FamilyAttentionClassifier(TypeClassifier):
         ------
         ValueError
             One class only, infinite values, no value at all, families of other columns, parameters out of range.
+        TypeError
+            A parameter or families of another type.
+
+        Warns
+        -----
+        UserWarning
+            Features without a value in any training cell, which are left out.
         """
-        table = X
-        X, codes = checked_training(self, X, y)
-        self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
+        self._check_parameters()
+        X, codes = checked_with_families(self, X, y, families)
         self._seen = measured(X, self.families_.feature_names)
         self._scaling = FeatureScaling().fit(X[:, self._seen])
         settings = self._settings(len(X))
@@ -132,6 +140,17 @@ class FamilyAttentionClassifier(TypeClassifier):
             columns, n_outputs, self.n_members, self.width, self.hidden, settings["dropout"], generator
         )
 
+    def _check_parameters(self):
+        for name in ("n_members", "width", "hidden"):
+            check_number(name, getattr(self, name), Integral, 1)
+        check_number("feature_dropout", self.feature_dropout, Real, 0, 1, closed="left")
+        check_number("learning_rate", self.learning_rate, Real, 0, closed="neither")
+        check_number("weight_decay", self.weight_decay, Real, 0)
+        check_auto("noise", self.noise, Real, 0)
+        check_auto("dropout", self.dropout, Real, 0, 1, closed="left")
+        for name in ("n_steps", "batch_size"):
+            check_auto(name, getattr(self, name), Integral, 1)
+
     def _settings(self, n):
         """Numbers in place of ``"auto"``, for n training cells."""
         many = min(max(np.log(n / FEW) / np.log(MANY / FEW), 0), 1)
@@ -139,18 +158,8 @@ class FamilyAttentionClassifier(TypeClassifier):
         settings = {}
         for name, (for_few, for_many) in auto.items():
             given = getattr(self, name)
-            settings[name] = for_few + many * (for_many - for_few) if isinstance(given, str) else given
-            if isinstance(given, str) and given != "auto":
-                raise ValueError(f"{name}: expected a number or 'auto', got {given!r}")
-            whole, most = name in ("n_steps", "batch_size"), 1 if name == "dropout" else np.inf
-            if not (1 if whole else 0) <= settings[name] < most:
-                raise ValueError(f"{name}: out of range, got {given!r}")
-            settings[name] = int(settings[name]) if whole else float(settings[name])
-        for name in ("n_members", "width", "hidden"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected a whole number >= 1, got {getattr(self, name)!r}")
-        if not 0 <= self.feature_dropout < 1:
-            raise ValueError(f"feature_dropout: expected a share below 1, got {self.feature_dropout!r}")
+            setting = for_few + many * (for_many - for_few) if isinstance(given, str) else given
+            settings[name] = int(setting) if name in ("n_steps", "batch_size") else float(setting)
         return settings
 
     def _train(self, x, known, target, chance, generator, settings, heads=None):

@@ -1,9 +1,34 @@
-"""What the classifiers of this room accept, checked once."""
+"""What the classifiers of this room accept, cells and parameters, checked once."""
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
+
+from sbnn.data.families import FeatureFamilies
+from sbnn.models.base import check_number
+
+
+def check_known(name, value, known):
+    """Refuse a setting that is not among those known, naming it."""
+    if value not in known:
+        raise ValueError(f"{name} must be one of {known}, got {value!r}")
+
+
+def check_auto(name, value, kind, low, high=np.inf, closed="both"):
+    """Refuse a parameter that is neither ``"auto"`` nor a number as `sbnn.models.base.check_number` wants it.
+
+    Raises
+    ------
+    ValueError
+        Something that is no number, or a number out of bounds.
+    TypeError
+        A number of another kind.
+    """
+    if value is None or (isinstance(value, str) and value != "auto"):
+        raise ValueError(f"{name}: expected a number or 'auto', got {value!r}")
+    if not isinstance(value, str):
+        check_number(name, value, kind, low, high, closed)
 
 
 def checked_training(model, X, y):
@@ -37,6 +62,32 @@ def checked_training(model, X, y):
     if len(model.classes_) < 2:
         raise ValueError(f"y: expected two classes or more, got only one class, {model.classes_[0]!r}")
     return X, codes
+
+
+def checked_with_families(model, X, y, families):
+    """Check training cells as `checked_training` does, and bind families to their columns: sets ``families_`` too.
+
+    Parameters
+    ----------
+    model : estimator
+    X : array-like or DataFrame, shape (n, p)
+    y : array-like, shape (n,)
+    families : FeatureFamilies, dict of family -> columns, or None
+        See `FeatureFamilies.of`.
+
+    Returns
+    -------
+    X : ndarray of float64, shape (n, p)
+    codes : ndarray of int, shape (n,)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `checked_training` and `FeatureFamilies.of`.
+    """
+    checked, codes = checked_training(model, X, y)
+    model.families_ = FeatureFamilies.of(families, X if hasattr(X, "columns") else checked)
+    return checked, codes
 
 
 def checked_cells(model, X):

@@ -1,5 +1,7 @@
 """Logistic regression on a Gaussian kernel of normal scores: smooth, and strong with few cells."""
 
+from numbers import Integral, Real
+
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
@@ -10,6 +12,7 @@ from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.inputs import checked_cells, checked_training
 from sbnn.ephys_types.scaling import FeatureScaling, measured
+from sbnn.models.base import check_number
 
 LEAST_EIGENVALUE = 1e-6  # of the kernel among landmarks; directions below are rounding
 
@@ -56,11 +59,22 @@ class KernelLogistic(TypeClassifier):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError, TypeError
+            One class only, infinite values, no value at all, a parameter out of its range or of another type.
+
+        Warns
+        -----
+        UserWarning
+            Features without a value in any training cell, which are left out.
         """
+        for name in ("C", "gamma"):
+            check_number(name, getattr(self, name), Real, 0, closed="neither")
+        check_number("n_landmarks", self.n_landmarks, Integral, 1)
         names = [str(name) for name in X.columns] if hasattr(X, "columns") else None
         X, codes = checked_training(self, X, y)
-        if not (self.C > 0 and self.gamma > 0 and self.n_landmarks >= 1):
-            raise ValueError("C, gamma and n_landmarks: expected numbers above 0")
         self._seen = measured(X, names or [f"feature_{j}" for j in range(X.shape[1])])
         self._scaling = FeatureScaling().fit(X[:, self._seen])
         scaled = self._scaling.transform(X[:, self._seen])

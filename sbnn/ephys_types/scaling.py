@@ -8,9 +8,11 @@ from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import some
+from sbnn.ephys_types.inputs import check_known
 
 SCALINGS = ("normal_scores", "standard")
 N_QUANTILES = 100
+LOST = "features without a value in any training cell are left out"
 FARTHEST = 2.5  # SD to which normal scores are clipped: beyond, they tell the few outermost cells apart by chance
 
 
@@ -93,8 +95,7 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 def check_scaling(how):
     """Refuse an unknown name of a scaling."""
-    if how not in SCALINGS:
-        raise ValueError(f"scaling must be one of {SCALINGS}, got {how!r}")
+    check_known("scaling", how, SCALINGS)
 
 
 def measured(X, feature_names):
@@ -124,5 +125,5 @@ def measured(X, feature_names):
         raise ValueError("X has no value in any cell, all are NaN")
     if not seen.all():
         lost = [feature_names[j] for j in np.flatnonzero(~seen)]
-        warnings.warn(f"features without a value in any training cell are left out: {some(lost)}", stacklevel=3)
+        warnings.warn(f"{LOST}: {some(lost)}", stacklevel=3)
     return seen

@@ -10,9 +10,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
-from sbnn.data.families import FeatureFamilies
 from sbnn.ephys_types.base import TypeClassifier
-from sbnn.ephys_types.inputs import checked_cells, checked_training
+from sbnn.ephys_types.inputs import check_known, checked_cells, checked_with_families
 from sbnn.ephys_types.scaling import FeatureScaling, check_scaling, measured
 from sbnn.ephys_types.sparse_components import sparse_components
 from sbnn.models.base import check_number
@@ -159,9 +158,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
             Features without a value in any training cell, which are left out.
         """
         self._check_parameters()
-        table = X
-        X, labels = checked_training(self, X, y)
-        self.families_ = FeatureFamilies.of(families, table if hasattr(table, "columns") else X)
+        X, labels = checked_with_families(self, X, y, families)
         random = check_random_state(self.random_state)
         seed, tree_seed = random.randint(2**31 - 1, size=2)
         self.measured_ = measured(X, self.families_.feature_names)
@@ -184,8 +181,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         check_number("least_variance", self.least_variance, Real, 0, 1)
         check_number("n_estimators", self.n_estimators, Integral, 1)
         check_scaling(self.scaling)
-        if self.forest not in FORESTS:
-            raise ValueError(f"forest must be one of {tuple(FORESTS)}, got {self.forest!r}")
+        check_known("forest", self.forest, tuple(FORESTS))
         wanted = self.n_components
         for name, number in wanted.items() if isinstance(wanted, Mapping) else {"": wanted}.items():
             if number is not None:

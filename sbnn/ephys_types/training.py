@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score
 from torch import nn
 
 from sbnn.data.checks import some
+from sbnn.ephys_types.inputs import check_known
 from sbnn.ephys_types.losses import (
     add_angular_margin,
     balanced_weights,
@@ -68,16 +69,11 @@ class Plan:
         """Check the settings."""
         for name in ("batch_size", "max_epochs", "patience"):
             check_number(name, getattr(self, name), Integral, 1)
-        for name, high in (("hide", 1), ("noise", np.inf), ("learning_rate", np.inf), ("weight_decay", np.inf)):
+        check_number("learning_rate", self.learning_rate, Real, 0, closed="neither")
+        for name, high in (("hide", 1), ("noise", np.inf), ("weight_decay", np.inf)):
             check_number(name, getattr(self, name), Real, 0, high)
         for name, known in (("loss", LOSSES), ("schedule", SCHEDULES), ("stop_on", STOPS)):
             check_known(name, getattr(self, name), known)
-
-
-def check_known(name, value, known):
-    """Refuse a setting that is not among those known, naming it."""
-    if value not in known:
-        raise ValueError(f"{name} must be one of {known}, got {value!r}")
 
 
 def class_weights(given, loss, classes, counts):

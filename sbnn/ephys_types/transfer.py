@@ -1,5 +1,7 @@
 """Few labelled cells of one species, helped by many of another: the product of two experts."""
 
+from numbers import Real
+
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import clone
@@ -9,6 +11,7 @@ from sbnn.ephys_types.alignment import align, own_scale
 from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.inputs import checked_cells, checked_training
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
+from sbnn.models.base import check_number
 
 LEAST_PROBABILITY = 1e-6
 TYPE_CELLS = 10.0  # labelled cells of a type at which its own place counts half, beside the common shift
@@ -68,8 +71,7 @@ class SourcePriorClassifier(TypeClassifier):
         ValueError
             A negative weight, types that the source lacks, one class only, infinite values.
         """
-        if not self.weight >= 0:
-            raise ValueError(f"weight: expected a number >= 0, got {self.weight!r}")
+        check_number("weight", self.weight, Real, 0)
         X, codes = checked_training(self, X, y)
         self.estimator_ = (KernelLogistic() if self.estimator is None else clone(self.estimator)).fit(X, codes)
         self.prior_, self._shared = None, shared

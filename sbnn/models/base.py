@@ -56,8 +56,8 @@ class GeneSelectionMixin:
         return np.asarray(names, dtype=object)[support]
 
 
-def check_number(name, value, kind, low=-np.inf, high=np.inf):
-    """Refuse a parameter that is not a finite number of this kind within [low, high], naming it.
+def check_number(name, value, kind, low=-np.inf, high=np.inf, closed="both"):
+    """Refuse a parameter that is not a finite number of this kind within bounds, naming it.
 
     Parameters
     ----------
@@ -68,7 +68,8 @@ def check_number(name, value, kind, low=-np.inf, high=np.inf):
     kind : type
         ``numbers.Integral`` or ``numbers.Real``.
     low, high : float
-        Bounds, both allowed themselves unless infinite.
+    closed : {"both", "left", "neither"}
+        Which bounds are allowed themselves, unless infinite.
 
     Raises
     ------
@@ -79,5 +80,8 @@ def check_number(name, value, kind, low=-np.inf, high=np.inf):
     """
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"{name} must be a {'whole number' if kind is Integral else 'number'}, got {value!r}")
-    if not (low <= value <= high and np.isfinite(value)):
-        raise ValueError(f"{name} must be a finite number in [{low}, {high}], got {value}")
+    above = value > low if closed == "neither" else value >= low
+    below = value <= high if closed == "both" else value < high
+    if not (above and below and np.isfinite(value)):
+        brackets = "(" if closed == "neither" else "[", "]" if closed == "both" else ")"
+        raise ValueError(f"{name} must be a finite number in {brackets[0]}{low}, {high}{brackets[1]}, got {value}")

@@ -137,18 +137,6 @@ def test_a_feature_without_values_is_left_out_with_a_warning(cells):
     assert (weights[:, cells.families.names.index("passive")] == 0).all()
 
 
-@pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        ({"noise": -1}, "noise"), ({"noise": "much"}, "noise"), ({"dropout": 1.0}, "dropout"),
-        ({"n_steps": 0}, "n_steps"), ({"n_members": 0}, "n_members"), ({"feature_dropout": 1}, "feature_dropout"),
-    ],
-)  # fmt: skip
-def test_parameters_out_of_range_are_named(cells, params, message):
-    with pytest.raises(ValueError, match=message):
-        FamilyAttentionClassifier(**SHORT | params).fit(cells.X, cells.y)
-
-
 def test_wrong_input_is_named(cells, model):
     with pytest.raises(ValueError, match="one class"):
         FamilyAttentionClassifier(**SHORT).fit(cells.X, np.full(cells.n_cells, "SST"))
