@@ -104,12 +104,7 @@ def read_gouwens_ephys(features_path, metadata_path, files: dict[str, str] | Non
             f"{features_path}: no session (ses-<number>) in the ID {table['ID'][session.isna()].iloc[0]!r}"
         )
     require_unique(pd.Index(session), f"{features_path}: sessions")
-    metadata = metadata.set_index(_texts(metadata["ephys_session_id"]))
-    require_unique(metadata.index, f"{metadata_path}: ephys_session_id")
-    strangers = session[~session.isin(metadata.index)]
-    if len(strangers):
-        raise ValueError(f"{metadata_path}: no row for {len(strangers)} session(s): {some(strangers)}")
-    metadata = metadata.loc[session]
+    metadata = _rows_of(session, metadata, "ephys_session_id", metadata_path, "session")
     cells = pd.Index(_texts(metadata["cell_specimen_id"]))
     require_unique(cells, f"{metadata_path}: cell_specimen_id")
 
@@ -168,12 +163,7 @@ def read_lee_human(features_path, metadata_path, files: dict[str, str] | None = 
     _require(metadata, ["specimen_id", "Revised_subclass_label", *_HUMAN_COLUMNS], metadata_path)
     cells = pd.Index(_texts(table["specimen_id"]))
     require_unique(cells, f"{features_path}: specimen_id")
-    metadata = metadata.set_index(_texts(metadata["specimen_id"]))
-    require_unique(metadata.index, f"{metadata_path}: specimen_id")
-    strangers = cells[~cells.isin(metadata.index)]
-    if len(strangers):
-        raise ValueError(f"{metadata_path}: no row for {len(strangers)} specimen(s): {some(strangers)}")
-    metadata = metadata.loc[cells]
+    metadata = _rows_of(cells, metadata, "specimen_id", metadata_path, "specimen")
 
     labels = _renamed(metadata, _HUMAN_COLUMNS)
     labels["virus"] = labels["virus"].fillna("none")
@@ -226,6 +216,16 @@ def _require(table: pd.DataFrame, columns, path) -> None:
     missing = [column for column in columns if column not in table]
     if missing:
         raise ValueError(f"{path} lacks the column(s) {some(missing)}")
+
+
+def _rows_of(wanted, metadata: pd.DataFrame, column: str, path, kind: str) -> pd.DataFrame:
+    """Rows of the metadata by a column that names each once, in the order wanted."""
+    metadata = metadata.set_index(_texts(metadata[column]))
+    require_unique(metadata.index, f"{path}: {column}")
+    strangers = wanted[~wanted.isin(metadata.index)]
+    if len(strangers):
+        raise ValueError(f"{path}: no row for {len(strangers)} {kind}(s): {some(strangers)}")
+    return metadata.loc[wanted]
 
 
 def _renamed(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:

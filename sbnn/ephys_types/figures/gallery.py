@@ -52,18 +52,8 @@ def _figures(records):
             needed = [f"{kind}_{name}" for name in shown]
             labels = [MODELS[name].label for name in shown]
             sorts = [MODELS[name].kind for name in shown]
-            yield (
-                f"{kind}_confusion",
-                needed,
-                lambda *r, labels=labels: confusion_matrices(dict(zip(labels, r, strict=True))),
-            )
-            yield (
-                f"{kind}_calibration",
-                needed,
-                lambda *r, labels=labels, sorts=sorts: calibration_curves(
-                    dict(zip(labels, zip(sorts, r, strict=True), strict=True))
-                ),
-            )
+            yield f"{kind}_confusion", needed, partial(_confusion, labels)
+            yield f"{kind}_calibration", needed, partial(_calibration, labels, sorts)
     yield CELLS, [CELLS], cells_by_type
     for name in (name for name in INTERPRETED if name in MODELS):
         yield f"{FAMILIES}_{name}", [f"{FAMILIES}_{name}"], partial(family_map, label=MODELS[name].label)
@@ -81,12 +71,12 @@ def _several(labels, column):
     return column in labels and (labels[column].value_counts() >= FEWEST).sum() > 1
 
 
-def _by_label(draw, labels, *records):
-    return draw(dict(zip(labels, records, strict=True)))
+def _confusion(labels, *records):
+    return confusion_matrices(dict(zip(labels, records, strict=True)))
 
 
-def _with_sorts(draw, labels, sorts, *records):
-    return draw(dict(zip(labels, zip(sorts, records, strict=True), strict=True)))
+def _calibration(labels, sorts, *records):
+    return calibration_curves(dict(zip(labels, zip(sorts, records, strict=True), strict=True)))
 
 
 def _within(column, labels, cells, *records):
