@@ -1,4 +1,5 @@
 """The sparse bottleneck network: `estimator` is what users call, `protocols` say how it is trained.
 
-Below them: `network` (weights and gradients), `training` (the loop), `batched_fits` (many at once), `persistence`.
+Below the estimator: `parameters` (what they may be), `scales` (into the network and out), `stream_fit`, `batched_fits`
+(many at once), `persistence`, `progress`. Below the protocols: `network` (weights, gradients), `training` (the loop).
 """

@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 
 from sbnn.determinism import reproducible
+from sbnn.models.bottleneck.parameters import check_params
 from sbnn.models.bottleneck.protocols import paper_batched
 from sbnn.models.bottleneck.protocols.paper import HIDDEN_LAYERS
 
@@ -50,7 +51,7 @@ def is_trained_together(model, batched, X):
         )
     chosen = able and (on_gpu if batched is None else batched)
     if chosen:
-        model._check_params(X)
+        check_params(model, X)
     return chosen
 
 

@@ -1,17 +1,13 @@
 """The user's object: a network with a narrow bottleneck that predicts many outputs from few genes."""
 
 import copy
-import inspect
-import warnings
-from numbers import Integral
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import TransformerTags, check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
-from tqdm.auto import tqdm
 
 from sbnn.data.inputs import (
     check_values,
@@ -22,20 +18,19 @@ from sbnn.data.inputs import (
     output_table,
     stream_of_sparse,
 )
-from sbnn.data.streams import ExpressionStream, check_mapped
+from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2
-from sbnn.models.base import GeneSelectionMixin, check_number
+from sbnn.models.base import GeneSelectionMixin
 from sbnn.models.bottleneck import batched_fits
+from sbnn.models.bottleneck.parameters import check_params, protocol_of
 from sbnn.models.bottleneck.persistence import load_model, save_model
+from sbnn.models.bottleneck.progress import EpochBar
 from sbnn.models.bottleneck.protocols import PROTOCOLS
 from sbnn.models.bottleneck.protocols.settings import DistilledSettings
+from sbnn.models.bottleneck.scales import learn_scales, scaled_inputs, scaled_outputs, through_network
+from sbnn.models.bottleneck.stream_fit import fit_stream
 from sbnn.models.bottleneck.training import Stage, Trainer
-
-RECONSTRUCTION = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that train its head
-CELLS_AT_ONCE = 65_536  # that go through the network together, so that memory does not grow with the cells
-SCALED_AT_ONCE = 2**22  # values, so that copies in double precision stay small
-MOST_COMPONENTS = 10_000  # of the bottleneck, and units of a layer: more is a slip, and takes the memory of the machine
 
 
 class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimator):
@@ -183,7 +178,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         -------
         int
         """
-        return self._protocol().algorithm_version(self, n_cells)
+        return protocol_of(self).algorithm_version(self, n_cells)
 
     def decisive_params(self):
         """Parameters with the settings that None stands for, so that stored results name them; dict."""
@@ -229,7 +224,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         if stream is None and self.n_genes is not None and hasattr(PROTOCOLS.get(self.protocol), "choose_genes"):
             stream = stream_of_sparse(X)
         if stream is not None:
-            return self._fit_stream(stream, output_table(X, y), eval_set)
+            return fit_stream(self, stream, output_table(X, y), eval_set)
         prepared = self._prepare(X, y, eval_set)
         with reproducible(self.n_threads), self._progress() as progress:
             self._train(*prepared, progress)
@@ -251,19 +246,19 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1).astype(np.float64)
         self.output_names_ = output_names(outputs, Y.shape[1])
-        self._check_params(X)
+        check_params(self, X)
         check_values(X, Y, table, outputs)
         device = self._torch_device()
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
 
-        self._learn_scales(X, Y)
-        x, target = self._scaled_inputs(X, device), self._scaled_outputs(Y, device)
+        learn_scales(self, X, Y)
+        x, target = scaled_inputs(self, X, device), scaled_outputs(self, Y, device)
         if eval_set is not None:
             Xe, Ye = eval_set
             Ye = np.asarray(output_table(Xe, Ye), dtype=np.float64)
             Xe = new_cells(self, Xe).astype(np.float32)
-            eval_set = self._scaled_inputs(Xe, device), self._scaled_outputs(Ye.reshape(len(Ye), -1), device)
+            eval_set = scaled_inputs(self, Xe, device), scaled_outputs(self, Ye.reshape(len(Ye), -1), device)
         return x, target, eval_set, random, generator
 
     def is_trained_together(self, batched, X):
@@ -291,46 +286,6 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     def fit_together(models, folds, arrays, members_at_once=None, n_jobs=1):
         """Hook of `cross_validate`: fit many models at once, see `sbnn.models.bottleneck.batched_fits.fit_together`."""
         return batched_fits.fit_together(models, folds, arrays, members_at_once, n_jobs)
-
-    def _fit_stream(self, stream, outputs, eval_set):
-        """Choose the genes on some cells, then fit as usual to these genes of all cells."""
-        self._check_params(stream)
-        protocol, distillation = self._protocol(), self.distillation or DistilledSettings()
-        if not hasattr(protocol, "choose_genes"):
-            raise ValueError(f"protocol: a stream cannot be fitted by {self.protocol!r}, which needs all genes at once")
-        if outputs is None:
-            raise ValueError("y: expected outputs of the cells of the stream, got None")
-        check_mapped(outputs, "y")
-        y = check_array(outputs, dtype=np.float32, ensure_2d=False, input_name="y")
-        if len(y) != len(stream):
-            raise ValueError(f"y: expected {len(stream)} rows, as many as X has cells, got {len(y)}")
-        self.n_features_in_ = stream.shape[1]
-        if stream.gene_names is not None:
-            self.feature_names_in_ = stream.gene_names
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_  # of an earlier fit
-        self.library_size_ = stream.library_size
-        random = check_random_state(self.random_state)
-        cells = np.sort(random.choice(len(stream), min(len(stream), distillation.most_cells), replace=False))
-        sample, targets = stream.rows(cells), np.asarray(y[cells], dtype=np.float64).reshape(len(cells), -1)
-        self._learn_scales(sample, targets, f"the {len(cells)} cells that genes are chosen on")
-        device = self._torch_device()
-        with reproducible(self.n_threads):
-            x, target = self._scaled_inputs(sample, device), self._scaled_outputs(targets, device)
-            genes = protocol.choose_genes(x, target, self.n_genes, random, distillation)
-        if eval_set is not None:
-            eval_set = new_cells(self, eval_set[0], genes), output_table(*eval_set)
-        names = [f"x{gene}" for gene in genes] if stream.gene_names is None else stream.gene_names[genes]
-        table = pd.DataFrame(stream.columns(genes), index=stream.cell_names, columns=names)
-        few = clone(self).set_params(n_genes=None, random_state=random).fit(table, y, eval_set)
-        for name in ("x_mean_", "x_scale_", "x_min_", "x_max_", "gene_norms_", "support_"):
-            values = np.zeros(stream.shape[1], dtype=getattr(few, name).dtype)
-            values[genes] = getattr(few, name)
-            setattr(self, name, values)
-        for name in ("network_", "_gene_network", "history_", "y_mean_", "y_scale_", "_flat_output"):
-            setattr(self, name, getattr(few, name))
-        self.output_names_ = output_names(outputs, len(few.y_mean_))
-        return self
 
     def _train(self, x, target, eval_set, random, generator, progress):
         trained = PROTOCOLS[self.protocol].train(self, x, target, random, generator, eval_set, progress)
@@ -369,7 +324,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             In the units of the training outputs.
         """
         check_is_fitted(self)
-        scaled = self._through(self.network_, lambda network, x: network(x), X)
+        scaled = through_network(self, self.network_, lambda network, x: network(x), X)
         Y = scaled * self.y_scale_ + self.y_mean_
         return Y[:, 0] if self._flat_output else Y
 
@@ -385,7 +340,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         ndarray of float64, shape (n, n_components)
         """
         check_is_fitted(self)
-        return self._through(self.network_, lambda network, x: network.encode(x), X)
+        return through_network(self, self.network_, lambda network, x: network.encode(x), X)
 
     def fit_transform(self, X, y=None, **fit_params):
         """Fit, then give the latent coordinates of the training cells, shape (n, n_components)."""
@@ -411,7 +366,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         check_is_fitted(self)
         if self._gene_network is None:
             raise AttributeError("reconstruct_genes needs a model fitted with reconstruct=True")
-        scaled = self._through(self._gene_network, lambda network, x: network(x), X)
+        scaled = through_network(self, self._gene_network, lambda network, x: network(x), X)
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
     def score(self, X, y=None, sample_weight=None):
@@ -479,45 +434,6 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     def _support_mask(self):
         return self.support_.copy()
 
-    def _protocol(self):
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(f"protocol: {self.protocol!r} is unknown, expected one of {sorted(PROTOCOLS)}")
-        return PROTOCOLS[self.protocol]
-
-    def _check_params(self, X):
-        p = X.shape[1]
-        self._protocol()
-        if not (self.distillation is None or isinstance(self.distillation, DistilledSettings)):
-            raise TypeError(f"distillation: expected None or sbnn.DistilledSettings, got {self.distillation!r}")
-        self._warn_of_unused_params()
-        if self.n_genes is not None:
-            check_number("n_genes", self.n_genes, Integral)
-            if not 1 <= self.n_genes <= p:
-                raise ValueError(f"n_genes: expected 1 to {p} (the number of genes in X), got {self.n_genes}")
-        for name in ("batch_size", "n_clusters", "n_threads"):
-            check_number(name, getattr(self, name), Integral, 1)
-        check_number("n_components", self.n_components, Integral, 1, MOST_COMPONENTS)
-        for width in () if self.hidden_layers is None else self.hidden_layers:
-            check_number("hidden_layers", width, Integral, 1, MOST_COMPONENTS)
-        for name in ("group_lasso", "learning_rate", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name}: expected a number >= 0, got {getattr(self, name)}")
-        if self.hidden_layers is not None and (len(self.hidden_layers) < 2 or min(self.hidden_layers) < 1):
-            raise ValueError(f"hidden_layers: expected at least two widths >= 1, got {self.hidden_layers}")
-        if len(self.epochs) != 4 or min(self.epochs) < 0:
-            raise ValueError(
-                f"epochs: expected four numbers >= 0 (pretraining, frozen, unfrozen, fine-tuning), got {self.epochs}"
-            )
-
-    def _warn_of_unused_params(self):
-        """A penalty that is set and does nothing would be taken for one that makes no difference."""
-        used = {*PROTOCOLS[self.protocol].PARAMETERS, *(RECONSTRUCTION if self.reconstruct else ())}
-        defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
-        others = {name for protocol in PROTOCOLS.values() for name in protocol.PARAMETERS} - used
-        changed = sorted(name for name in others if getattr(self, name) != defaults[name])
-        if changed:
-            warnings.warn(f"the protocol {self.protocol!r} does not use {', '.join(changed)}", stacklevel=4)
-
     def _torch_device(self):
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -529,59 +445,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             raise ValueError(f"device: {self.device!r} was asked for, but torch sees no CUDA device")
         return device
 
-    def _learn_scales(self, X, Y, cells="the training cells"):
-        self.x_min_, self.x_max_ = PROTOCOLS[self.protocol].input_limits(self, X)
-        as_measured = X
-        if (self.x_min_ > X.min(0)).any() or (self.x_max_ < X.max(0)).any():
-            X = np.clip(X, self.x_min_, self.x_max_)
-        self.x_mean_, self.y_mean_ = X.mean(0, dtype=np.float64), Y.mean(0)
-        x_scale, y_scale = _sds(X), Y.std(0)
-        # Rounding of the mean leaves a constant float32 column with a tiny SD instead of zero.
-        constant = (X == X[0]).all(0)
-        if constant.any():
-            names = getattr(self, "feature_names_in_", np.array([f"x{i}" for i in range(X.shape[1])]))[constant]
-            warnings.warn(
-                f"{constant.sum()} gene(s) are constant over {cells} and cannot predict anything: "
-                f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}",
-                stacklevel=3,
-            )
-        x_scale[constant] = 1
-        y_scale[(Y == Y[0]).all(0)] = 1
-        if not self.standardize:
-            # Genes keep the SD they came with, which clipping takes from them: noise in training is in its units.
-            x_scale = np.ones_like(x_scale) if X is as_measured else x_scale / np.where(constant, 1, _sds(as_measured))
-        self.x_scale_ = x_scale
-        self.y_scale_ = y_scale if self.standardize else np.ones_like(y_scale)
-
-    def _scaled_inputs(self, X, device):
-        scaled = np.empty(X.shape, dtype=np.float32)
-        for rows in _slices(len(X), max(1, SCALED_AT_ONCE // X.shape[1])):
-            scaled[rows] = (np.clip(X[rows], self.x_min_, self.x_max_) - self.x_mean_) / self.x_scale_
-        return torch.as_tensor(scaled).to(device)
-
-    def _scaled_outputs(self, Y, device):
-        return torch.as_tensor(((Y - self.y_mean_) / self.y_scale_).astype(np.float32)).to(device)
-
-    @torch.no_grad()
-    def _through(self, network, function, X):
-        """Apply a function of a network to the kept genes of X, in double precision.
-
-        So a cell's prediction does not depend on the cells beside it, whose number decides the order of sums.
-        """
-        kept = np.flatnonzero(self.support_)
-        X = new_cells(self, X, kept)
-        network = copy.deepcopy(network).double()
-        results = []
-        with reproducible(self.n_threads):
-            for rows in _slices(len(X), CELLS_AT_ONCE):
-                limited = np.clip(X[rows], self.x_min_[kept], self.x_max_[kept])
-                scaled = (limited - self.x_mean_[kept]) / self.x_scale_[kept]
-                results.append(function(network, torch.as_tensor(scaled).to(network.flat.device)).cpu().numpy())
-        return np.concatenate(results)
-
     def _progress(self):
         n_epochs = sum(self.epochs[0 if self.pretraining else 1 :]) if self.protocol == "paper" else None
-        return _EpochBar(n_epochs, disable=not self.verbose)
+        return EpochBar(n_epochs, disable=not self.verbose)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")
@@ -593,23 +459,3 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         tags.target_tags.multi_output = True
         tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
-
-
-def _sds(X):
-    # Some genes at a time: numpy keeps all deviations in double precision.
-    some = np.array_split(X, max(1, X.shape[1] // 64), axis=1)
-    return np.concatenate([part.std(0, dtype=np.float64) for part in some])
-
-
-def _slices(n, size):
-    return (slice(start, start + size) for start in range(0, n, size))
-
-
-class _EpochBar(tqdm):
-    """Progress bar over epochs that a trainer can call."""
-
-    def __init__(self, total, disable):
-        super().__init__(total=total, desc="epochs", unit="epoch", leave=False, disable=disable)
-
-    def __call__(self, done):
-        self.update(done - self.n)

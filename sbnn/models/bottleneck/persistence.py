@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load, save
 
 from sbnn.models.bottleneck.network import ACTIVATIONS, BottleneckNetwork
+from sbnn.models.bottleneck.parameters import check_params
 from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 from sbnn.results import library_versions, results_path, write_atomically
 
@@ -233,7 +234,7 @@ def _estimator(cls, params, n_genes):
     model = cls(**params)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what `fit` has warned of
-        model._check_params(np.empty((0, n_genes)))
+        check_params(model, np.empty((0, n_genes)))
     _require(model.n_threads <= MOST_THREADS, f"n_threads: expected at most {MOST_THREADS}, got {model.n_threads}")
     return model
 

@@ -1,0 +1,109 @@
+"""Genes and outputs on the scale of the training cells, on the way into the network and out of it."""
+
+import copy
+import warnings
+
+import numpy as np
+import torch
+
+from sbnn.data.inputs import new_cells
+from sbnn.determinism import reproducible
+from sbnn.models.bottleneck.protocols import PROTOCOLS
+
+CELLS_AT_ONCE = 65_536  # that go through the network together, so that memory does not grow with the cells
+SCALED_AT_ONCE = 2**22  # values, so that copies in double precision stay small
+
+
+def learn_scales(model, X, Y, cells="the training cells"):
+    """Set mean, SD and limits of the genes and outputs of a model, by its training cells.
+
+    Parameters
+    ----------
+    model : SparseBottleneckRegressor
+        Gets ``x_min_``, ``x_max_``, ``x_mean_``, ``x_scale_``, ``y_mean_`` and ``y_scale_``.
+    X : ndarray of float32, shape (n, p)
+    Y : ndarray of float64, shape (n, q)
+    cells : str
+        What the warning calls them.
+
+    Warns
+    -----
+    UserWarning
+        Genes that are constant.
+    """
+    model.x_min_, model.x_max_ = PROTOCOLS[model.protocol].input_limits(model, X)
+    as_measured = X
+    if (model.x_min_ > X.min(0)).any() or (model.x_max_ < X.max(0)).any():
+        X = np.clip(X, model.x_min_, model.x_max_)
+    model.x_mean_, model.y_mean_ = X.mean(0, dtype=np.float64), Y.mean(0)
+    x_scale, y_scale = _sds(X), Y.std(0)
+    # Rounding of the mean leaves a constant float32 column with a tiny SD instead of zero.
+    constant = (X == X[0]).all(0)
+    if constant.any():
+        names = getattr(model, "feature_names_in_", np.array([f"x{i}" for i in range(X.shape[1])]))[constant]
+        warnings.warn(
+            f"{constant.sum()} gene(s) are constant over {cells} and cannot predict anything: "
+            f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}",
+            stacklevel=3,
+        )
+    x_scale[constant] = 1
+    y_scale[(Y == Y[0]).all(0)] = 1
+    if not model.standardize:
+        # Genes keep the SD they came with, which clipping takes from them: noise in training is in its units.
+        x_scale = np.ones_like(x_scale) if X is as_measured else x_scale / np.where(constant, 1, _sds(as_measured))
+    model.x_scale_ = x_scale
+    model.y_scale_ = y_scale if model.standardize else np.ones_like(y_scale)
+
+
+def scaled_inputs(model, X, device):
+    """Genes of cells on the scale of the training cells, as a tensor of float32, shape (n, p)."""
+    scaled = np.empty(X.shape, dtype=np.float32)
+    for rows in _slices(len(X), max(1, SCALED_AT_ONCE // X.shape[1])):
+        scaled[rows] = (np.clip(X[rows], model.x_min_, model.x_max_) - model.x_mean_) / model.x_scale_
+    return torch.as_tensor(scaled).to(device)
+
+
+def scaled_outputs(model, Y, device):
+    """Outputs of cells on the scale of the training cells, as a tensor of float32, shape (n, q)."""
+    return torch.as_tensor(((Y - model.y_mean_) / model.y_scale_).astype(np.float32)).to(device)
+
+
+@torch.no_grad()
+def through_network(model, network, function, X):
+    """Apply a function of a network to the kept genes of X, in double precision.
+
+    So a cell's prediction does not depend on the cells beside it, whose number decides the order of sums.
+
+    Parameters
+    ----------
+    model : SparseBottleneckRegressor
+        Fitted.
+    network : BottleneckNetwork
+    function : callable
+        (network, tensor of cells) -> tensor.
+    X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
+
+    Returns
+    -------
+    ndarray of float64, n rows
+    """
+    kept = np.flatnonzero(model.support_)
+    X = new_cells(model, X, kept)
+    network = copy.deepcopy(network).double()
+    results = []
+    with reproducible(model.n_threads):
+        for rows in _slices(len(X), CELLS_AT_ONCE):
+            limited = np.clip(X[rows], model.x_min_[kept], model.x_max_[kept])
+            scaled = (limited - model.x_mean_[kept]) / model.x_scale_[kept]
+            results.append(function(network, torch.as_tensor(scaled).to(network.flat.device)).cpu().numpy())
+    return np.concatenate(results)
+
+
+def _sds(X):
+    # Some genes at a time: numpy keeps all deviations in double precision.
+    some = np.array_split(X, max(1, X.shape[1] // 64), axis=1)
+    return np.concatenate([part.std(0, dtype=np.float64) for part in some])
+
+
+def _slices(n, size):
+    return (slice(start, start + size) for start in range(0, n, size))
