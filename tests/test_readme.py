@@ -1,4 +1,4 @@
-"""README is short and true: its examples run, its table is that of the committed results, its links lead somewhere."""
+"""README and the pages it leads to are short and true: examples run, tables are those of the committed results."""
 
 import re
 from pathlib import Path
@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import DistilledSettings
+from sbnn import DistilledSettings, load_dataset
 from sbnn.ephys_types import report as types
 from sbnn.study import report
 from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
@@ -43,7 +44,7 @@ def test_every_example_runs(tables):
 
 
 def test_it_is_short_and_says_how_to_install():
-    assert len(README.splitlines()) <= 150
+    assert len(README.splitlines()) <= 120
     assert "\npip install . " in README
 
 
@@ -58,8 +59,29 @@ def test_the_table_of_types_is_that_of_the_committed_results():
     assert to_markdown(types.overview_table(ROOT / "saved_models")).strip() in README
 
 
-def test_links_and_pictures_are_there():
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)", README)
-    assert len(targets) >= 4
-    for target in targets:
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_and_pictures_are_there(page):
+    targets = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text())
+    assert len(targets) >= (4 if page.name == "README.md" else 1)
+    for target, heading in targets:
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.*)", file.read_text(), re.M)
+            assert heading in {re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in headings}, heading
+
+
+def test_every_page_of_the_docs_is_linked():
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"](docs/{page.name}" in README
+
+
+def test_the_example_of_types_runs(tmp_path, monkeypatch):
+    cells = load_dataset("simulated_ephys", verbose=False)
+    cells.table.to_csv(tmp_path / "features.csv")
+    cells.labels[["type"]].to_csv(tmp_path / "types.csv")
+    monkeypatch.chdir(tmp_path)
+    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "ephys_types.md").read_text(), re.S)
+    made = {}
+    exec(compile(block.replace("random_state=0", "n_steps=2, random_state=0"), "ephys_types.md", "exec"), made)
+    assert made["model"].predict(made["data"].X).shape == (cells.n_cells,)

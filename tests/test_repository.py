@@ -97,10 +97,10 @@ def test_notebooks_are_thin_and_committed_with_outputs(path):
     assert "papermill" not in notebook["metadata"]
 
 
-def test_readme_shows_every_notebook_and_figure():
-    readme = (ROOT / "README.md").read_text()
+def test_readme_shows_every_notebook_and_its_page_every_figure():
+    readme, page = ((ROOT / name).read_text() for name in ("README.md", "docs/bottleneck.md"))
     for path in NOTEBOOKS:
         assert path.stem in readme
     for path in (ROOT / "figures" / "scala").glob("*.png"):
-        assert path.stem in readme
+        assert path.stem in page
         assert path.with_suffix(".pdf").exists()
