@@ -64,6 +64,9 @@ def test_accuracy_shows_repeats_means_and_published_numbers(records):
     drawn = [line.get_xdata() for line in left.lines]
     assert any(np.array_equal(x, repeat_means(record)) for x in drawn)
     assert f"{repeat_means(record).mean():.3f} (0.500)" in texts(figure)
+    [published] = [line for line in left.lines if np.array_equal(line.get_xdata(), [0.5])]
+    [dots] = [line for line in left.lines if np.array_equal(line.get_xdata(), repeat_means(record))]
+    assert published.get_zorder() < dots.get_zorder(), "a filled mark would hide them"
     assert left.get_xlim()[0] > repeat_means(records["types_majority"]).mean(), "the majority is off the scale"
     assert not overlapping(figure)
     with pytest.raises(ValueError, match="models"):

@@ -45,8 +45,8 @@ def accuracy_of_models(models, published=None, title=None):
                 continue
             ax.plot(values, np.full(len(values), y), "o", color=color, ms=3, mew=0, alpha=0.5, zorder=3)
             ax.plot(values.mean(), y, "|", color=color, ms=9, mew=1.4, zorder=4)
-            if known is not None:
-                ax.plot(known, y, color=color, zorder=5, **AROUND)
+            if known is not None:  # below the dots, which it would cover
+                ax.plot(known, y, color=color, zorder=2, **AROUND)
             seen += [*values, *([] if known is None else [known])]
         low, high = min(seen), max(seen)
         margin = 0.06 * max(high - low, 0.02)

@@ -48,6 +48,8 @@ def within_conditions(models, labels, column):
     left.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=len(types), columnspacing=0.8, handlelength=1)
     everything = {"all": np.full(len(labels), "all"), column: labels[column]}
     for y, record in enumerate(models.values()):
+        if y:
+            right.axhline(y - 0.5, lw=0.4, color="0.8", zorder=0)  # whose dots are whose
         for of in everything.values():
             table = scores_within(record, of)
             for group, row in table[table["cells"] >= FEWEST].iterrows():
