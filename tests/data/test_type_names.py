@@ -4,7 +4,6 @@ import warnings
 
 import pytest
 
-from sbnn import load_dataset
 from sbnn.data.type_names import KNOWN_CLASSES, usual_name, warn_of_spellings
 
 
@@ -48,14 +47,9 @@ def test_types_that_only_look_alike_are_not(types):
         warn_of_spellings(types)
 
 
-@pytest.mark.parametrize("name", ["simulated_ephys", "lee_human", "gouwens_ephys"])
-def test_no_published_type_looks_like_another(name):
-    try:
-        data = load_dataset(name, verbose=False) if name == "simulated_ephys" else load_dataset(name, download=False)
-    except FileNotFoundError:
-        pytest.skip(f"the data of {name} are not on this machine")
-    assert set(data.y) <= set(KNOWN_CLASSES)
+def test_no_published_type_looks_like_another(typed_cells):
+    assert set(typed_cells.y) <= set(KNOWN_CLASSES)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for column in data.labels.select_dtypes(exclude="number"):
-            data.with_types_of(column)
+        for column in typed_cells.labels.select_dtypes(exclude="number"):
+            typed_cells.with_types_of(column)

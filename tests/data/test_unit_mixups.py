@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import load_dataset, to_shared_features
+from sbnn import to_shared_features
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.unit_mixups import check_units, told
 
@@ -14,14 +14,10 @@ def changed(table, feature, cells, how):
     return table
 
 
-@pytest.mark.parametrize("name", ["simulated_ephys", "lee_human", "gouwens_ephys"])
-def test_published_cells_are_no_mix_up(name):
+def test_published_cells_are_no_mix_up(typed_cells):
     """Neither all of them, nor those of a type, nor the few of a donor, nor what both species share."""
-    try:
-        data = load_dataset(name, verbose=False) if name == "simulated_ephys" else load_dataset(name, download=False)
-    except FileNotFoundError:
-        pytest.skip(f"the data of {name} are not on this machine")
-    whole = [data, to_shared_features(data)] if name != "simulated_ephys" else [data]
+    both = typed_cells.name != "simulated_ephys"
+    whole = [typed_cells, to_shared_features(typed_cells)] if both else [typed_cells]
     for cells in whole:
         assert not len(check_units(cells))
         parts = [*cells.labels.groupby("type").groups.values(), *cells.labels.groupby("donor").groups.values()]
