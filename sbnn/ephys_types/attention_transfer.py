@@ -9,7 +9,7 @@ from sbnn.data.families import FeatureFamilies
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.ephys_types.inputs import checked_cells, checked_source, checked_training
-from sbnn.ephys_types.scaling import FeatureScaling, measured
+from sbnn.ephys_types.scaling import FeatureScaling, measured, measured_in_both, without
 
 WAYS = ("pretrained", "joint")
 
@@ -74,6 +74,11 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         ------
         ValueError
             An unknown `way`, another number of features, and what `FamilyAttentionClassifier` raises.
+
+        Warns
+        -----
+        UserWarning
+            Names of the features that the labelled cells or the source lack; they are left out.
         """
         if self.way not in WAYS:
             raise ValueError(f"way: expected one of {WAYS}, got {self.way!r}")
@@ -86,9 +91,8 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         self._seen = measured(X, self.families_.feature_names)
         if source is not None:
             source_X, types = checked_source(source, self)
-            self._seen &= np.isfinite(source_X).any(0)  # what only one species has cannot be transferred
-            if not self._seen.any():
-                raise ValueError("source: has no feature that was measured in the target too")
+            told = without(self._seen, self.families_.feature_names)
+            self._seen = measured_in_both(X, source_X, self.families_.feature_names, told)
         with reproducible():
             generator = torch.Generator().manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
             if source is not None:

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import TypeClassifier
-from sbnn.ephys_types.inputs import checked_cells, checked_training
+from sbnn.ephys_types.inputs import checked_cells, checked_training, column_names
 from sbnn.ephys_types.scaling import FeatureScaling, measured
 
 LEAST_EIGENVALUE = 1e-6  # of the kernel among landmarks; directions below are rounding
@@ -57,11 +57,11 @@ class KernelLogistic(TypeClassifier):
         -------
         self
         """
-        names = [str(name) for name in X.columns] if hasattr(X, "columns") else None
+        table = X
         X, codes = checked_training(self, X, y)
         if not (self.C > 0 and self.gamma > 0 and self.n_landmarks >= 1):
             raise ValueError("C, gamma and n_landmarks: expected numbers above 0")
-        self._seen = measured(X, names or [f"feature_{j}" for j in range(X.shape[1])])
+        self._seen = measured(X, column_names(table, X.shape[1]))
         self._scaling = FeatureScaling().fit(X[:, self._seen])
         scaled = self._scaling.transform(X[:, self._seen])
         self._filler = np.nanmedian(scaled, axis=0)
