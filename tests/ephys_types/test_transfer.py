@@ -14,6 +14,7 @@ from sbnn.ephys_types import (
     SourcePriorClassifier,
     TransferAttentionClassifier,
     ZeroShotClassifier,
+    transfer_study,
 )
 from sbnn.ephys_types.alignment import align, own_scale, physiological_scale
 from sbnn.ephys_types.transfer import _moved, product
@@ -94,6 +95,9 @@ def test_the_prior_is_multiplied_in_and_fades_with_labelled_cells():
     assert model.power_ == 10 / 80
     expected = product(model.estimator_.predict_proba(target), model.prior_proba(target), 0.125)
     np.testing.assert_array_equal(model.predict_proba(target), expected)
+    scaled = own_scale(target, np.vstack([target, target[:40]]))
+    np.testing.assert_array_equal(model.prior_features(target), scaled)
+    np.testing.assert_array_equal(model.prior_proba(target), model.prior_.predict_proba(scaled))
 
 
 def test_without_weight_or_source_nothing_is_transferred():
@@ -371,6 +375,27 @@ def test_pretraining_leaves_its_weights_and_goes_on_slowly(monkeypatch, same_typ
     assert (n_first, n_second) == (90, 40) and slow == rate / 5 and model.learning_rate == rate
     for name, value in started.items():
         assert bool((value == learned[name]).all()) == (same_types or not name.startswith("head")), name
+
+
+def test_draws_of_a_fold_and_folds_of_a_seed_are_others(species, monkeypatch):
+    assert transfer_study._conditions((40, None), 2) == [(40, 0), (40, 1), (None, 0)]
+    labelled = []
+
+    def remembered(train, types, size, random):
+        labelled.append(_drawn(train, types, size, random))
+        raise StopIteration  # nothing is fitted to them
+
+    monkeypatch.setattr(transfer_study, "_drawn", remembered)
+    curves = {}
+    for seed in (0, 1):
+        for draw in (0, 1):
+            monkeypatch.setattr(transfer_study, "_conditions", lambda sizes, draws, draw=draw: [(40, draw)])
+            with pytest.raises(StopIteration):
+                run_learning_curves(*species, seeds=(seed,))
+            curves[seed, draw] = labelled.pop()
+    known = {key: set(cells.tolist()) for key, (cells, _) in curves.items()}
+    trained = {key: set(np.concatenate(cells).tolist()) for key, cells in curves.items()}
+    assert known[0, 0] != known[0, 1] and trained[0, 0] == trained[0, 1] != trained[1, 0]
 
 
 def lacking(X, *columns):

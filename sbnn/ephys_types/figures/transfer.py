@@ -7,9 +7,10 @@ from sbnn.ephys_types.figures.looks import SERIES
 from sbnn.ephys_types.transfer_tables import ALL, CONTROL, WITHOUT, by_size, gain, methods_of, sizes_of, zero_shot_table
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 
-HEIGHT = 3.0  # inches
+HEIGHT = 3.3  # inches
 ROW = 0.26
 MARKERS = {"transfer": "o", "pretrained": "^", "joint": "s", CONTROL: "D"}
+OVER = {WITHOUT: "over human only", CONTROL: "over two experts"}
 DASHES = {WITHOUT: (3, 1.5), CONTROL: (1, 1)}
 ALIGNMENTS = {  # what was done to the scales of the two species
     "shift": "shift estimated with\nthe shares of the types",
@@ -38,7 +39,7 @@ def learning_curves(record):
     sizes = sizes_of(scores)
     figure = new_figure(HEIGHT)
     left, alone, two = figure.subplots(1, 3, width_ratios=(1.25, 1, 0.75))
-    alone.sharey(two)
+    two.sharey(alone)
     pairs = methods_of(scores)
     helped = [pair for pair in pairs if pair[1] != WITHOUT and (pair[0], WITHOUT) in pairs]
     models = list(dict.fromkeys(model for model, _ in helped))
@@ -56,18 +57,19 @@ def learning_curves(record):
             half = student.ppf(0.975, n - 1) * seeds.std(ddof=1).to_numpy() / np.sqrt(n)
             left.fill_between(x, mean - half, mean + half, color=look["color"], alpha=0.12, lw=0)
     left.set(ylabel="macro-F1")
-    for ax, over in ((alone, WITHOUT), (two, CONTROL)):
-        for i, (model, method) in enumerate(helped):
-            shift = (i - (len(helped) - 1) / 2) * 0.14
-            for place, size in enumerate(sizes):
-                found = gain(scores, model, method, size, over=over)
-                if found is None:
-                    continue
-                ends = [[found.mean - found.low], [found.high - found.mean]]
-                look = {"fmt": MARKERS.get(method, "o"), "color": colors[model], "ms": 3, "lw": 1, "capsize": 2}
-                ax.errorbar(place + shift, found.mean, yerr=ends, **look)
+    for ax, (over, title) in zip((alone, two), OVER.items(), strict=True):
+        found = {(pair, size): gain(scores, *pair, size, over=over) for pair in helped for size in sizes}
+        shown = [pair for pair in helped if any(found[pair, size] for size in sizes)]
+        for (pair, size), its in found.items():
+            if its is None:
+                continue
+            x = sizes.index(size) + 0.14 * (shown.index(pair) - (len(shown) - 1) / 2)
+            look = {"fmt": MARKERS.get(pair[1], "o"), "color": colors[pair[0]], "ms": 3, "lw": 1, "capsize": 2}
+            ax.errorbar(x, its.mean, yerr=[[its.mean - its.low], [its.high - its.mean]], **look)
         ax.axhline(0, color="0.5", lw=0.6)
-        ax.set(ylabel=f"gain over {over} (95 %)", xlim=(-0.5, len(sizes) - 0.5))
+        ax.set(title=title, xlim=(-0.5, len(sizes) - 0.5))
+    alone.set(ylabel="gain in macro-F1 (95 %)")
+    two.tick_params(labelleft=False)
     total = int(round(scores.loc[scores["size"] == ALL, "n_cells"].mean())) if ALL in sizes else 0
     names = [f"all\n(≈{total})" if size == ALL else str(size) for size in sizes]
     for ax in (left, alone, two):
