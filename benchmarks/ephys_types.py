@@ -4,7 +4,7 @@
 
 Measures what is missing, one thread per fit, and keeps it in saved_models/<data set>; `--fresh` measures all anew. Data
 sets whose files cannot be had are reported as such. Settings of the classifiers were chosen on folds of other seeds
-than those that are reported, see README.md beside this file.
+than those that are reported, see ephys_types_tries.md beside this file.
 """
 
 import argparse

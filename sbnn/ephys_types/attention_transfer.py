@@ -10,7 +10,7 @@ from torch import nn
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.ephys_types.inputs import check_known, checked_cells, checked_source, checked_with_families
-from sbnn.ephys_types.scaling import FeatureScaling, measured
+from sbnn.ephys_types.scaling import FeatureScaling, measured, measured_in_both, without
 from sbnn.models.base import check_number
 
 WAYS = ("pretrained", "joint")
@@ -78,6 +78,11 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
             An unknown `way`, another number of features, and what `FamilyAttentionClassifier` raises.
         TypeError
             As `FamilyAttentionClassifier`.
+
+        Warns
+        -----
+        UserWarning
+            Names of the features that the labelled cells or the source lack; they are left out.
         """
         self._check_parameters()
         X, codes = checked_with_families(self, X, y, families)
@@ -85,9 +90,8 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         self._seen = measured(X, self.families_.feature_names)
         if source is not None:
             source_X, types = checked_source(source, self)
-            self._seen &= np.isfinite(source_X).any(0)  # what only one species has cannot be transferred
-            if not self._seen.any():
-                raise ValueError("source: has no feature that was measured in the target too")
+            told = without(self._seen, self.families_.feature_names)
+            self._seen = measured_in_both(X, source_X, self.families_.feature_names, told)
         with reproducible():
             generator = torch.Generator().manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
             if source is not None:

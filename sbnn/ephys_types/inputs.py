@@ -95,6 +95,11 @@ def checked_cells(model, X):
     return validate_data(model, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
 
 
+def column_names(table, n, kind="feature"):
+    """Names of the `n` columns of a table; of an array, which has none, the kind and their numbers; list of str."""
+    return [str(name) for name in table.columns] if hasattr(table, "columns") else [f"{kind}_{j}" for j in range(n)]
+
+
 def checked_source(source, model, fewest=2):
     """Check the cells of another species that a model is to learn from.
 

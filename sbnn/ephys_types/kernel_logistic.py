@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import TypeClassifier
-from sbnn.ephys_types.inputs import checked_cells, checked_training
+from sbnn.ephys_types.inputs import checked_cells, checked_training, column_names
 from sbnn.ephys_types.scaling import FeatureScaling, measured
 from sbnn.models.base import check_number
 
@@ -73,9 +73,9 @@ class KernelLogistic(TypeClassifier):
         for name in ("C", "gamma"):
             check_number(name, getattr(self, name), Real, 0, closed="neither")
         check_number("n_landmarks", self.n_landmarks, Integral, 1)
-        names = [str(name) for name in X.columns] if hasattr(X, "columns") else None
+        table = X
         X, codes = checked_training(self, X, y)
-        self._seen = measured(X, names or [f"feature_{j}" for j in range(X.shape[1])])
+        self._seen = measured(X, column_names(table, X.shape[1]))
         self._scaling = FeatureScaling().fit(X[:, self._seen])
         scaled = self._scaling.transform(X[:, self._seen])
         self._filler = np.nanmedian(scaled, axis=0)

@@ -12,7 +12,7 @@ from sbnn.ephys_types.inputs import check_known
 
 SCALINGS = ("normal_scores", "standard")
 N_QUANTILES = 100
-LOST = "features without a value in any training cell are left out"
+LOST = "features without a value"  # a warning begins so
 FARTHEST = 2.5  # SD to which normal scores are clipped: beyond, they tell the few outermost cells apart by chance
 
 
@@ -123,7 +123,47 @@ def measured(X, feature_names):
     seen = np.isfinite(X).any(axis=0)
     if not seen.any():
         raise ValueError("X has no value in any cell, all are NaN")
-    if not seen.all():
-        lost = [feature_names[j] for j in np.flatnonzero(~seen)]
-        warnings.warn(f"{LOST}: {some(lost)}", stacklevel=3)
+    _warn_of(without(seen, feature_names), "in any training cell")
     return seen
+
+
+def measured_in_both(target, source, feature_names, told=()):
+    """Tell which features both species have a value of in some cell, and warn of the others.
+
+    Parameters
+    ----------
+    target : ndarray, shape (n, p)
+    source : ndarray, shape (m, p)
+    feature_names : sequence of str, length p
+    told : collection of str
+        Features that were warned of already.
+
+    Returns
+    -------
+    ndarray of bool, shape (p,)
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+
+    Warns
+    -----
+    UserWarning
+        Names of the features that one species lacks.
+    """
+    seen = np.isfinite(target).any(axis=0) & np.isfinite(source).any(axis=0)
+    if not seen.any():
+        raise ValueError("source: has no feature that was measured in the target too")
+    _warn_of([name for name in without(seen, feature_names) if name not in told], "in the source or in the target")
+    return seen
+
+
+def without(seen, feature_names):
+    """Names of the features that were not seen; list of str."""
+    return [feature_names[j] for j in np.flatnonzero(~seen)]
+
+
+def _warn_of(names, where):
+    if names:  # the fourth from here is who called the `fit` that asked
+        warnings.warn(f"{LOST} {where} are left out: {some(names)}", stacklevel=4)

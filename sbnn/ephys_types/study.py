@@ -262,7 +262,7 @@ def load_records(folder):
     records = {name: load(folder / f"{name}.pickle") for name in known if (folder / f"{name}.pickle").exists()}
     if not records:
         raise FileNotFoundError(f"no results in {folder}: run `sbnn ephys-types cv` first")
-    of = {(record.dataset, record.sha256[:12]) for name, record in records.items() if not name.startswith("transfer")}
+    of = {(record.dataset, record.sha256[:12]) for record in records.values()}
     if len(of) > 1:
         raise ValueError(f"the results in {folder} are of different data: {sorted(of)}; move some of them away")
     return records

@@ -1,5 +1,6 @@
 """Few labelled cells of one species, helped by many of another: the product of two experts."""
 
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -9,8 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbnn.ephys_types.alignment import align, own_scale
 from sbnn.ephys_types.base import TypeClassifier
-from sbnn.ephys_types.inputs import checked_cells, checked_training
+from sbnn.ephys_types.inputs import checked_cells, checked_training, column_names
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
+from sbnn.ephys_types.scaling import LOST, measured, measured_in_both, without
 from sbnn.models.base import check_number
 
 LEAST_PROBABILITY = 1e-6
@@ -69,11 +71,23 @@ class SourcePriorClassifier(TypeClassifier):
         Raises
         ------
         ValueError
-            A negative weight, types that the source lacks, one class only, infinite values.
+            A negative weight, types that the source lacks, one class only, infinite values, no shared feature with a
+            value in both.
+
+        Warns
+        -----
+        UserWarning
+            Names of the features that no labelled cell has a value of, which the own classifier leaves out, and of the
+            shared features that no cell of one of the species has, which the prior does.
         """
         check_number("weight", self.weight, Real, 0)
+        table = X
         X, codes = checked_training(self, X, y)
-        self.estimator_ = (KernelLogistic() if self.estimator is None else clone(self.estimator)).fit(X, codes)
+        names = column_names(table, X.shape[1])
+        told = without(measured(X, names), names)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", LOST)  # was just said, by their names
+            self.estimator_ = (KernelLogistic() if self.estimator is None else clone(self.estimator)).fit(X, codes)
         self.prior_, self._shared = None, shared
         self.power_ = self.weight / len(X)
         if source is None or not self.weight:
@@ -87,12 +101,15 @@ class SourcePriorClassifier(TypeClassifier):
         of_known = np.isin(source_y, self.classes_)
         source_X, source_codes = source_X[of_known], np.searchsorted(self.classes_, source_y[of_known])
         cells = X if unlabelled is None or not len(unlabelled) else np.vstack([X, checked_cells(self, unlabelled)])
-        self._reference = self._of_shared(cells)
-        if self._reference.shape[1] != source_X.shape[1]:
-            raise ValueError(
-                f"source: expected the {self._reference.shape[1]} shared features, got {source_X.shape[1]} columns"
-            )
-        moved = _moved(own_scale(source_X), source_codes, own_scale(self._reference), codes)
+        reference = self._of_shared(cells)
+        n_shared = reference.shape[1]
+        if n_shared != source_X.shape[1]:
+            raise ValueError(f"source: expected the {n_shared} shared features, got {source_X.shape[1]} columns")
+        if shared is not None:
+            names = column_names(shared(X), n_shared, "shared_feature")
+        self._seen = measured_in_both(reference, source_X, names, told)
+        self._reference = reference[:, self._seen]
+        moved = _moved(own_scale(source_X[:, self._seen]), source_codes, own_scale(self._reference), codes)
         self.prior_ = KernelLogistic(n_landmarks=200, random_state=0) if self.prior is None else clone(self.prior)
         self.prior_.fit(moved, source_codes)
         return self
@@ -100,13 +117,25 @@ class SourcePriorClassifier(TypeClassifier):
     def _of_shared(self, X):
         return X if self._shared is None else np.asarray(self._shared(X), dtype=float)
 
+    def prior_features(self, X):
+        """What the prior is shown of cells: shared features on the scale of the target, ndarray of shape (n, s).
+
+        Raises
+        ------
+        ValueError
+            A model without a source, which has no prior.
+        """
+        check_is_fitted(self)
+        if self.prior_ is None:
+            raise ValueError("source: this model was fitted without one, so that it has no prior")
+        return own_scale(self._of_shared(checked_cells(self, X))[:, self._seen], self._reference)
+
     def prior_proba(self, X):
         """What the source says of each class, ndarray of shape (n, n_classes); 1 where there is no source."""
         check_is_fitted(self)
-        X = checked_cells(self, X)
         if self.prior_ is None:
-            return np.ones((len(X), len(self.classes_)))
-        return self.prior_.predict_proba(own_scale(self._of_shared(X), self._reference))
+            return np.ones((len(checked_cells(self, X)), len(self.classes_)))
+        return self.prior_.predict_proba(self.prior_features(X))
 
     def predict_proba(self, X):
         """Probability of each class, ndarray of shape (n, n_classes)."""

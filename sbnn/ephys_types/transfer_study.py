@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.metrics import accuracy_score, f1_score
-from sklearn.model_selection import StratifiedGroupKFold
 
 from sbnn.data.shared_features import to_shared_features
 from sbnn.ephys_types.alignment import physiological_scale
@@ -12,15 +10,19 @@ from sbnn.ephys_types.attention_transfer import TransferAttentionClassifier
 from sbnn.ephys_types.baselines import lightgbm
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.transfer import SourcePriorClassifier, product
+from sbnn.ephys_types.transfer_tables import CONTROL, WITHOUT
 from sbnn.ephys_types.zero_shot import ALIGNMENTS, ZeroShotClassifier
+from sbnn.evaluation.classification import label_scores
+from sbnn.evaluation.donors import SEEDS, donor_folds
 from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 
 SIZES = (25, 50, 100, 200, None)  # labelled cells; None: all of a training fold
-SEEDS = (0, 1, 2)
+N_FOLDS = 5
 DRAWS = 4  # of the labelled cells of a fold, for each size
 FEWEST_OF_A_TYPE = 2  # labelled cells, without which a draw is repeated
+VERSION = 2  # of both experiments: raised whenever the same settings come to give other numbers
 
 
 def run_zero_shot(source, target, results=None, fresh=False, seeds=SEEDS):
@@ -48,14 +50,14 @@ def run_zero_shot(source, target, results=None, fresh=False, seeds=SEEDS):
         ``types``: of the target's cells.
     """
     wanted = Record("zero-shot", target.name, target.sha256, [{}], seeds[0])
-    wanted.settings = {"source": source.name, "source_sha256": source.sha256, "seeds": list(seeds), "version": 1}
+    wanted.settings = {"source": source.name, "source_sha256": source.sha256, "seeds": list(seeds), "version": VERSION}
     return load_or_compute(wanted, lambda: _zero_shot(source, target, seeds), results, fresh)
 
 
 def _zero_shot(source, target, seeds):
     species = [to_shared_features(data) for data in (source, target)]
     cells = [(physiological_scale(data.X, data.feature_names), data.y) for data in species]
-    rows, kept = [], {}
+    rows, kept, classes = [], {}, np.union1d(*(types for _, types in cells)).astype(str)
     ways = {f"{source.name} -> {target.name}": cells, f"{target.name} -> {source.name}": cells[::-1]}
     for way, ((X, y), (target_X, types)) in ways.items():
         for alignment in ALIGNMENTS:
@@ -63,7 +65,7 @@ def _zero_shot(source, target, seeds):
                 model = ZeroShotClassifier(alignment=alignment, random_state=seed).fit(X, y, target_X)
                 probabilities = model.predict_proba(target_X)
                 row = {"way": way, "method": alignment, "seed": seed}
-                row |= scores(types, model.classes_[probabilities.argmax(1)])
+                row |= _scores(types, model.classes_[probabilities.argmax(1)], classes)
                 if model.shares_ is not None:
                     row |= {f"share {name}": share for name, share in zip(model.classes_, model.shares_, strict=True)}
                 rows.append(row)
@@ -72,13 +74,10 @@ def _zero_shot(source, target, seeds):
     return {"scores": pd.DataFrame(rows), **kept}
 
 
-def scores(types, predicted):
-    """Macro-F1 and accuracy of predicted types; dict of str to float."""
-    names = np.unique(types)
-    return {
-        "macro_f1": float(f1_score(types, predicted, labels=names, average="macro", zero_division=0)),
-        "accuracy": float(accuracy_score(types, predicted)),
-    }
+def _scores(types, predicted, classes):
+    """Those scores of all cross-validations that are kept here."""
+    found = label_scores(types, predicted, classes)
+    return {name: found[name] for name in ("macro_f1", "accuracy")}
 
 
 def run_learning_curves(
@@ -89,6 +88,10 @@ def run_learning_curves(
     Folds keep donors together. Labelled cells are drawn from the training cells of a fold, the same ones for every
     model; the others count as cells without types. With help and without, a model has the same settings, sees the same
     cells, and nothing is stopped early.
+
+    Two classifiers are often better than one, wherever the second was trained. The control tells that from transfer: a
+    classifier of the settings of the prior, fitted to the labelled cells' shared features in place of the source's, is
+    multiplied in at the same power.
 
     Parameters
     ----------
@@ -109,15 +112,15 @@ def run_learning_curves(
     Returns
     -------
     Record
-        ``scores``: a row for each model, method (``"human only"``, ``"transfer"``, and of the network ``"pretrained"``
-        and ``"joint"``), size, seed, fold and draw.
+        ``scores``: a row for each model, method (``"human only"``, ``"human only, two experts"`` for the control,
+        ``"transfer"``, and of the network ``"pretrained"`` and ``"joint"``), size, seed, fold and draw.
     """
     models = learners() if models is None else models
     network = TransferAttentionClassifier() if network is None else network
     wanted = Record("learning-curves", target.name, target.sha256, [{"model": name} for name in models], seeds[0])
     wanted.settings = {
         "source": source.name, "source_sha256": source.sha256, "sizes": list(sizes), "seeds": list(seeds),
-        "draws": draws, "version": 1,
+        "draws": draws, "version": VERSION,
         "models": {name: described(model) for name, model in models.items()}, "network": described(network),
     }  # fmt: skip
     return load_or_compute(
@@ -144,37 +147,45 @@ def _curves(source, target, sizes, seeds, draws, models, network):
     shared_cells = source_shared, target_shared
     source_cells = physiological_scale(source_shared.X, source_shared.feature_names), source_shared.y
     shared = physiological_scale(target_shared.X, target_shared.feature_names)
-    types, donors, rows = target.y, target.labels["donor"].to_numpy(), []
+    types, classes, rows = target.y, np.unique(target.y), []
     for seed in seeds:
-        folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(shared, types, donors)
-        for fold, (train, test) in enumerate(folds):
+        for fold, (train, test) in enumerate(donor_folds(target, N_FOLDS, seed)):
             for size, draw in _conditions(sizes, draws):
                 known, others = _drawn(train, types, size, np.random.default_rng([seed, fold, size or 0, draw]))
                 helper = SourcePriorClassifier().fit(
                     shared[known], types[known], source=source_cells, unlabelled=shared[others] if len(others) else None
                 )
                 prior = helper.prior_proba(shared[test])
+                second = _second_expert(helper, shared[known], types[known]).predict_proba(
+                    helper.prior_features(shared[test])
+                )
                 key = {"n_cells": len(known), "seed": seed, "fold": fold, "draw": draw}
                 said = {("source", "transfer"): prior}
                 for name, model in models.items():
                     own = clone(model).fit(target.X[known], types[known]).predict_proba(target.X[test])
-                    said[name, "human only"] = own
+                    said[name, WITHOUT] = own
+                    said[name, CONTROL] = product(own, second, helper.power_)
                     said[name, "transfer"] = product(own, prior, helper.power_)
                 if draw == 0:
                     said |= _by_networks(network, shared_cells, known, others, test, types, seed)
                 for (name, method), probabilities in said.items():
                     predicted = helper.classes_[probabilities.argmax(1)]
-                    rows.append({"model": name, "method": method} | key | scores(types[test], predicted))
+                    rows.append({"model": name, "method": method} | key | _scores(types[test], predicted, classes))
     return {"scores": pd.DataFrame(rows)}
+
+
+def _second_expert(helper, labelled, types):
+    """Classifier of the settings of a helper's prior, of the target's own labelled cells in place of the source's."""
+    return clone(helper.prior_).fit(helper.prior_features(labelled), types)
 
 
 def _by_networks(network, shared_cells, known, others, test, types, seed):
     """Probabilities of networks on the shared features: of the target alone, and helped by the source in two ways."""
     source, target = shared_cells
     said, unlabelled = {}, {"unlabelled": target.X[others]} if len(others) else {}
-    for method, way in (("human only", "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
+    for method, way in ((WITHOUT, "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
         model = clone(network).set_params(way=way, random_state=seed)
-        help = {} if method == "human only" else {"source": (source.X, source.y)}
+        help = {} if method == WITHOUT else {"source": (source.X, source.y)}
         model.fit(target.X[known], types[known], target.families, **help, **unlabelled)
         said["attention, shared features", method] = model.predict_proba(target.X[test])
     return said

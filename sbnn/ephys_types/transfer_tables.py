@@ -6,8 +6,9 @@ import pandas as pd
 from sbnn.evaluation.paired import corrected_difference
 
 WITHOUT = "human only"
+CONTROL = "human only, two experts"  # the second expert of a transfer, trained on the target's labelled cells instead
 ALL = "all"
-TEST_SHARE = 0.25  # test cells per training cell of five folds
+TEST_SHARE = 0.25  # test cells per training cell of five folds, labelled or not
 
 
 def by_size(record):
@@ -38,8 +39,8 @@ def sizes_of(scores):
     return sorted((size for size in sizes if size != ALL), key=int) + [ALL] * (ALL in sizes)
 
 
-def gain(scores, model, method, size, metric="macro_f1"):
-    """By how much a model is better with a method of transfer than without, on the same folds and cells.
+def gain(scores, model, method, size, metric="macro_f1", over=WITHOUT):
+    """By how much a model is better with a method of transfer than with another method, on the same folds and cells.
 
     Parameters
     ----------
@@ -48,20 +49,23 @@ def gain(scores, model, method, size, metric="macro_f1"):
     model, method : str
     size : int or "all"
     metric : {"macro_f1", "accuracy"}
+    over : str
+        The other method: `WITHOUT`, or `CONTROL` for what the source is worth beyond any second expert.
 
     Returns
     -------
     PairedDifference or None
-        None where the model has no counterpart without transfer. Of fewer labelled cells there are more test cells per
-        each than `TEST_SHARE` says, but the draws of two folds also share fewer cells, which is what it stands for.
+        None where the model has no counterpart by the other method. The interval takes `TEST_SHARE` at every size,
+        since what it corrects for is that two splits share test cells, which are a fifth of all cells however few of
+        the others are labelled.
     """
     chosen = scores[(scores["model"] == model) & (scores["size"] == size)]
     wide = chosen.pivot(index=["seed", "fold"], columns="method", values=metric)
-    if method == WITHOUT or not {method, WITHOUT} <= set(wide) or len(wide) < 2:
+    if method in (WITHOUT, over) or not {method, over} <= set(wide) or len(wide) < 2:
         return None
-    if wide[[method, WITHOUT]].isna().any(axis=None):
-        raise ValueError(f"scores: the folds of {model!r}, {method!r} and {WITHOUT!r} at {size} cells are not the same")
-    return corrected_difference(wide[method] - wide[WITHOUT], TEST_SHARE)
+    if wide[[method, over]].isna().any(axis=None):
+        raise ValueError(f"scores: the folds of {model!r}, {method!r} and {over!r} at {size} cells are not the same")
+    return corrected_difference(wide[method] - wide[over], TEST_SHARE)
 
 
 def methods_of(scores):
@@ -79,7 +83,8 @@ def curves_table(record):
     DataFrame
         Indexed by (cells, model, method): ``macro_f1`` and ``accuracy`` (mean over folds and seeds), ``sd`` of macro-F1
         over the seeds, and where the model was fitted without transfer too ``gain`` over that with ``low`` and ``high``
-        of its 95 % interval.
+        of its 95 % interval; where it was with a second expert of the same cells, ``gain over two``, ``low over two``
+        and ``high over two``.
     """
     scores, rows = by_size(record), {}
     for size in sizes_of(scores):
@@ -89,8 +94,10 @@ def curves_table(record):
             seeds = chosen.groupby("seed")[["macro_f1", "accuracy"]].mean()
             row = {"macro_f1": seeds["macro_f1"].mean(), "sd": seeds["macro_f1"].std()}
             row["accuracy"] = seeds["accuracy"].mean()
-            found = gain(scores, model, method, size)
-            row |= dict(zip(("gain", "low", "high"), found[:3] if found else [np.nan] * 3, strict=True))
+            for over, ending in ((WITHOUT, ""), (CONTROL, " over two")):
+                found = gain(scores, model, method, size, over=over)
+                ends = found[:3] if found else [np.nan] * 3
+                row |= {f"{name}{ending}": end for name, end in zip(("gain", "low", "high"), ends, strict=True)}
             rows[str(size), model, method] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["cells", "model", "method"])
 

@@ -7,7 +7,8 @@ from sklearn.utils.validation import check_is_fitted
 from sbnn.ephys_types.alignment import align, own_scale
 from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.baselines import lightgbm
-from sbnn.ephys_types.inputs import checked_cells, checked_training
+from sbnn.ephys_types.inputs import checked_cells, checked_training, column_names
+from sbnn.ephys_types.scaling import measured_in_both
 
 ALIGNMENTS = ("shift", "own", "source")
 
@@ -29,7 +30,7 @@ class ZeroShotClassifier(TypeClassifier):
     ----------
     classes_ : ndarray
     shift_ : ndarray, shape (p,)
-        Taken from cells of the target, in spreads of it.
+        Taken from cells of the target, in spreads of it; 0 for features that are left out.
     shares_ : ndarray, shape (n_classes,) or None
         Estimated shares of the types in the target.
 
@@ -64,17 +65,26 @@ class ZeroShotClassifier(TypeClassifier):
         Raises
         ------
         ValueError
-            One class only, infinite values, an unknown alignment, another number of features.
+            One class only, infinite values, an unknown alignment, another number of features, no feature with a value
+            in both species.
+
+        Warns
+        -----
+        UserWarning
+            Names of the features that no cell of one of the species has a value of; they are left out.
         """
         if self.alignment not in ALIGNMENTS:
             raise ValueError(f"alignment: expected one of {ALIGNMENTS}, got {self.alignment!r}")
+        table = X
         X, codes = checked_training(self, X, y)
         target = X if target is None else checked_cells(self, target)
+        self._seen = measured_in_both(target, X, column_names(table, X.shape[1]))
+        X, target = X[:, self._seen], target[:, self._seen]
         scaled = own_scale(X)
         self._reference = X if self.alignment == "source" else target
-        self.shift_, self.shares_ = np.zeros(X.shape[1]), None
+        self.shift_, self.shares_ = np.zeros(len(self._seen)), None
         if self.alignment == "shift":
-            self.shift_, self.shares_, _ = align(scaled, codes, own_scale(target))
+            self.shift_[self._seen], self.shares_, _ = align(scaled, codes, own_scale(target))
         model = lightgbm(random_state=self.random_state) if self.classifier is None else clone(self.classifier)
         self.classifier_ = model.fit(scaled, codes)
         return self
@@ -82,5 +92,5 @@ class ZeroShotClassifier(TypeClassifier):
     def predict_proba(self, X):
         """Probability of each type for cells of the target, ndarray of shape (n, n_classes)."""
         check_is_fitted(self)
-        X = checked_cells(self, X)
-        return self.classifier_.predict_proba(own_scale(X, self._reference) - self.shift_)
+        X = checked_cells(self, X)[:, self._seen]
+        return self.classifier_.predict_proba(own_scale(X, self._reference) - self.shift_[self._seen])

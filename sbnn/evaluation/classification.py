@@ -180,17 +180,34 @@ def scores(true, predicted, probabilities, classes):
     -------
     dict of str to float or ndarray
     """
+    clipped = np.clip(probabilities, LEAST_PROBABILITY, None)
+    clipped /= clipped.sum(axis=1, keepdims=True)
+    of_true = clipped[np.arange(len(true)), np.searchsorted(classes, true)]
+    return label_scores(true, predicted, classes) | {"log_loss": float(-np.log(of_true).mean())}
+
+
+def label_scores(true, predicted, classes):
+    """How good predicted labels are, whatever their probabilities.
+
+    Parameters
+    ----------
+    true, predicted : ndarray of str, shape (n,)
+    classes : ndarray of str, shape (n_classes,)
+        All that there are. One that is neither true nor predicted of any cell has no F1; one that is predicted and not
+        there has an F1 of 0, which counts in the mean.
+
+    Returns
+    -------
+    dict of str to float or ndarray
+        ``macro_f1``, ``accuracy``, ``balanced_accuracy``, and ``f1`` of every class, NaN where there is none.
+    """
     f1 = f1_score(true, predicted, labels=classes, average=None, zero_division=0)
     there = np.isin(classes, true)
     f1[~there & ~np.isin(classes, predicted)] = np.nan
     hit = predicted == true
-    clipped = np.clip(probabilities, LEAST_PROBABILITY, None)
-    clipped /= clipped.sum(axis=1, keepdims=True)
-    of_true = clipped[np.arange(len(true)), np.searchsorted(classes, true)]
     return {
         "macro_f1": float(np.nanmean(f1)),
         "accuracy": float(hit.mean()),
         "balanced_accuracy": float(np.mean([hit[true == name].mean() for name in classes[there]])),
-        "log_loss": float(-np.log(of_true).mean()),
         "f1": f1,
     }

@@ -137,7 +137,14 @@ def test_conditions_show_who_is_where(records):
 
 def test_learning_curves_show_the_gain_with_its_interval():
     figure = learning_curves(curves())
-    right = figure.axes[1]
-    assert [round(float(line.get_ydata()[0]), 3) for line in right.lines if line.get_marker() == "o"] == [0.1, 0.1]
-    assert [label.get_text() for label in right.get_xticklabels()] == ["25", "all\n(≈80)"]
+    over_one, over_two = (
+        {
+            mark: [round(float(line.get_ydata()[0]), 3) for line in ax.lines if line.get_marker() == mark]
+            for mark in "oD"
+        }
+        for ax in figure.axes[1:]
+    )
+    assert over_one == {"o": [0.1, 0.1], "D": [0.06, 0.06]} and over_two == {"o": [0.04, 0.04], "D": []}
+    for ax in figure.axes:
+        assert [label.get_text() for label in ax.get_xticklabels()] == ["25", "all\n(≈80)"]
     assert not overlapping(figure)

@@ -116,6 +116,22 @@ def test_records_of_different_data_are_not_put_side_by_side(folder, quick, tmp_p
         study.load_records(Path(tmp_path) / "nowhere")
 
 
+@pytest.mark.parametrize("name", [study.ZERO_SHOT, study.CURVES])
+def test_transfer_to_other_cells_is_not_put_beside_the_classifiers(name, folder, cells, quick, tmp_path):
+    for path in folder.glob("types_*.pickle"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for sha256, fits in ((cells.sha256, True), ("other", False)):
+        results.save(
+            results.Record(name, cells.name, sha256, [{}], values={"scores": pd.DataFrame()}),
+            tmp_path / f"{name}.pickle",
+        )
+        if fits:
+            assert name in study.load_records(tmp_path)
+        else:
+            with pytest.raises(ValueError, match="are of different data"):
+                study.load_records(tmp_path)
+
+
 def test_the_overview_has_a_row_for_every_data_set_and_kind(folder):
     table = report.overview_table(folder.parent)
     assert list(table.index) == ["simulated, 4 classes"]

@@ -1,5 +1,7 @@
 """Across species: shift and shares are recovered where they are known, and the source is a prior and no more."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +14,13 @@ from sbnn.ephys_types import (
     SourcePriorClassifier,
     TransferAttentionClassifier,
     ZeroShotClassifier,
+    transfer_study,
 )
 from sbnn.ephys_types.alignment import align, own_scale, physiological_scale
-from sbnn.ephys_types.transfer import product
+from sbnn.ephys_types.transfer import _moved, product
 from sbnn.ephys_types.transfer_study import _drawn, run_learning_curves, run_zero_shot
+from sbnn.ephys_types.transfer_tables import CONTROL
+from sbnn.evaluation.donors import donor_folds
 
 SHIFT = np.array([0.8, -1.0, 0.5, 0.0, 0.6])
 CENTRES = np.array([[3.0, 0, 0, 0, 0], [0, 3.0, 0, 1, 0], [0, 0, 3.0, 0, 1]])
@@ -43,6 +48,24 @@ def test_shift_and_shares_are_recovered_without_types():
     assert np.abs(found.shift - SHIFT).max() < np.abs(mean_shift).max() / 4, "no better than the difference of means"
 
 
+@pytest.mark.parametrize("n_known", [0, 3])
+def test_the_most_probable_of_several_solutions_is_taken(n_known):
+    source, codes = drawn([0.3, 0.3, 0.4], 1000, 0)
+    target, types = drawn([0.1, 0.8, 0.1], 500, 1, CENTRES[2] - CENTRES[1])  # the majority lies where another type did
+    known = np.full(500, -1)
+    for k in range(3):
+        known[np.flatnonzero(types == k)[:n_known]] = k
+    found = align(source, codes, target, known)
+    assert (found.memberships.argmax(1) == types).mean() > 0.95
+
+
+def test_shares_tell_types_that_overlap():
+    source, codes = drawn([0.3, 0.3, 0.4], 1500, 0)
+    target, types = drawn([0.8, 0.1, 0.1], 800, 1)
+    found = align(source - 0.4 * CENTRES[codes], codes, target - 0.4 * CENTRES[types])
+    assert (found.memberships.argmax(1) == types).mean() > 0.8
+
+
 def test_known_types_are_taken_as_they_are():
     source, codes = drawn([0.3, 0.3, 0.4], 900, 0)
     target, types = drawn([0.6, 0.3, 0.1], 60, 1, SHIFT)
@@ -61,7 +84,7 @@ def test_scales():
     rng = np.random.default_rng(0)
     x = rng.normal(3, 7, size=(10_000, 1))
     assert abs(own_scale(x).std() - 1) < 0.03
-    np.testing.assert_allclose(own_scale(x + 100, x).min(), 4.0, rtol=0.5)
+    np.testing.assert_array_equal(own_scale(x + 100, x), 4.0)
 
 
 def test_a_target_of_other_shares_is_told_better_with_the_shift():
@@ -90,6 +113,9 @@ def test_the_prior_is_multiplied_in_and_fades_with_labelled_cells():
     assert model.power_ == 10 / 80
     expected = product(model.estimator_.predict_proba(target), model.prior_proba(target), 0.125)
     np.testing.assert_array_equal(model.predict_proba(target), expected)
+    scaled = own_scale(target, np.vstack([target, target[:40]]))
+    np.testing.assert_array_equal(model.prior_features(target), scaled)
+    np.testing.assert_array_equal(model.prior_proba(target), model.prior_.predict_proba(scaled))
 
 
 def test_without_weight_or_source_nothing_is_transferred():
@@ -131,6 +157,16 @@ def test_zero_shot_runs_both_ways_and_is_loaded_again(species, tmp_path):
     assert best.macro_f1["shift"] == pytest.approx(
         f1_score(record.types, record.classes[record.test_probabilities.argmax(1)], average="macro")
     )
+    cells = []
+    for data in species:
+        shared = to_shared_features(data)
+        cells.append((physiological_scale(shared.X, shared.feature_names), data.y))
+    (mouse, of_mouse), (human, of_human) = cells
+    there = ZeroShotClassifier(random_state=0).fit(mouse, of_mouse, human)
+    np.testing.assert_array_equal(record.test_probabilities, there.predict_proba(human))
+    back = ZeroShotClassifier(alignment="own", random_state=0).fit(human, of_human, mouse).predict(mouse)
+    row = table[(table.way != table.way.iloc[0]) & (table.method == "own")]
+    assert row.macro_f1.tolist() == [pytest.approx(f1_score(of_mouse, back, average="macro"))]
     again = run_zero_shot(*species, results=path, seeds=(0,))
     assert again.scores.equals(table)
     with pytest.raises(ValueError, match="source"):
@@ -152,9 +188,9 @@ def test_learning_curves_never_train_on_cells_of_test_donors(species, monkeypatc
     table = record.scores
     by_networks = {("attention, shared features", method) for method in ("human only", "pretrained", "joint")}
     assert set(zip(table.model, table.method, strict=True)) == {
-        ("source", "transfer"), ("kernel", "human only"), ("kernel", "transfer"), *by_networks
+        ("source", "transfer"), ("kernel", "human only"), ("kernel", CONTROL), ("kernel", "transfer"), *by_networks
     }  # fmt: skip
-    assert (table.groupby(["fold", "n_cells"]).size() == 6).all()
+    assert (table.groupby(["fold", "n_cells"]).size() == 7).all()
     shared = to_shared_features(human)
     cells = physiological_scale(shared.X, shared.feature_names)
     donors = human.labels["donor"].to_numpy()
@@ -224,37 +260,239 @@ def test_a_size_that_cannot_hold_every_type_is_an_error():
     with pytest.raises(ValueError, match="sizes: 4 labelled"):
         _drawn(np.arange(90), drawn([0.3, 0.3, 0.4], 90, 0)[1], 4, np.random.default_rng(0))
     known, others = _drawn(np.arange(90), drawn([0.3, 0.3, 0.4], 90, 0)[1], 9, np.random.default_rng(0))
-    assert sorted([*known, *others]) == list(range(90))
+    assert sorted([*known, *others]) == list(range(90)) and len(known) == 9
+    types = np.repeat([0, 1], [80, 3])
+    for seed in range(20):
+        known, _ = _drawn(np.arange(83), types, 9, np.random.default_rng(seed))
+        assert (types[known] == 1).sum() >= 2
 
 
-def test_networks_and_models_see_no_cell_of_test_donors(species, monkeypatch):
+@pytest.fixture(scope="module")
+def forty(species):
+    """Learning curves of 40 labelled cells, the cells that every model was fitted to, and who helped the networks."""
     mouse, human = species
-    used, fits = [], {cls: cls.fit for cls in (TransferAttentionClassifier, KernelLogistic)}
+    used, helped, fits = [], [], {cls: cls.fit for cls in (TransferAttentionClassifier, KernelLogistic)}
 
     def watched(cls):
         def fit(self, X, y, *arguments, **options):
             if len(np.asarray(X)) == 40:  # not the cells of the source
                 cells = [np.asarray(X), np.asarray(options.get("unlabelled", np.asarray(X)[:0]))]
                 used.append((len(cells[0]), np.vstack(cells)))
+                if cls is TransferAttentionClassifier:
+                    helped.append((self.way, "source" in options))
             return fits[cls](self, X, y, *arguments, **options)
 
         return fit
 
-    for cls in fits:
-        monkeypatch.setattr(cls, "fit", watched(cls))
     network = TransferAttentionClassifier(n_steps=2, n_members=1, width=2, hidden=2)
     models = {"kernel": KernelLogistic()}
-    run_learning_curves(mouse, human, sizes=(40,), seeds=(0,), draws=1, models=models, network=network)
+    with pytest.MonkeyPatch.context() as changed:
+        for cls in fits:
+            changed.setattr(cls, "fit", watched(cls))
+        record = run_learning_curves(mouse, human, sizes=(40,), seeds=(0,), draws=1, models=models, network=network)
+    return record, used, helped
+
+
+def test_networks_and_models_see_no_cell_of_test_donors(species, forty):
+    human, used = species[1], forty[1]
     shared = to_shared_features(human)
-    tables = [human.X, shared.X, physiological_scale(shared.X, shared.feature_names)]
+    cells = physiological_scale(shared.X, shared.feature_names)
+    scaled = [own_scale(cells, cells[train]) for train, _ in donor_folds(human, 5, 0)]
+    tables = [human.X, shared.X, cells, *scaled]
     donors = human.labels["donor"].to_numpy()
-    assert len(used) == 5 * 5, "two of the kernel and three of the network in each fold"
+    assert len(used) == 5 * 6, "three of the kernel and three of the network in each fold"
+    assert forty[2] == [("joint", False), ("pretrained", True), ("joint", True)] * 5
     for n_labelled, cells in used:
         table = next(one for one in tables if one.shape[1] == cells.shape[1] and _among(cells[:1], one).any())
         inside = _among(table, cells)
         assert _among(cells, table).all()
         if len(cells) > n_labelled:  # with those without types: all cells of the training fold, and of no other donor
             assert not set(donors[inside]) & set(donors[~inside])
+
+
+def test_every_method_is_scored_by_what_it_says_of_the_test_cells(species, forty):
+    mouse, human = species
+    of_mouse, of_human = (to_shared_features(data) for data in species)
+    names = list(of_human.feature_names)
+    source = physiological_scale(of_mouse.with_features(names).X, names), mouse.y
+    shared, types = physiological_scale(of_human.X, names), human.y
+    rows = {}
+    for fold, (train, test) in enumerate(donor_folds(human, 5, 0)):
+        known, others = _drawn(train, types, 40, np.random.default_rng([0, fold, 40, 0]))
+        own = KernelLogistic().fit(human.X[known], types[known]).predict_proba(human.X[test])
+        helper = SourcePriorClassifier().fit(shared[known], types[known], source=source, unlabelled=shared[others])
+        first, tested = own_scale(shared[known], shared[train]), own_scale(shared[test], shared[train])
+        second = KernelLogistic(n_landmarks=200, random_state=0).fit(first, types[known]).predict_proba(tested)
+        said = {
+            ("source", "transfer"): helper.prior_proba(shared[test]),
+            ("kernel", "human only"): own,
+            ("kernel", CONTROL): product(own, second, 10 / 40),
+            ("kernel", "transfer"): product(own, helper.prior_proba(shared[test]), 10 / 40),
+        }
+        for key, probabilities in said.items():
+            predicted = np.unique(types)[probabilities.argmax(1)]
+            rows.setdefault(key, []).append(f1_score(types[test], predicted, average="macro"))
+    assert len({tuple(row) for row in rows.values()}) == 4, "methods that say the same cannot be told apart"
+    table = forty[0].scores.set_index(["model", "method"]).sort_values("fold")
+    for key, expected in rows.items():
+        assert table.loc[[key], "macro_f1"].tolist() == pytest.approx(expected), key
+
+
+def test_a_type_is_moved_half_of_its_own_way_at_ten_labelled_cells():
+    source, codes = drawn([0.3, 0.3, 0.4], 900, 0)
+    target, types = drawn([0.3, 0.3, 0.4], 400, 1, SHIFT)
+    target[types == 1] += 0.7
+    known = np.concatenate([np.flatnonzero(types == k)[:n] for k, n in enumerate((10, 30, 10))])
+    others = np.setdiff1d(np.arange(400), known)
+    cells, given = target[np.append(known, others)], np.append(types[known], np.full(len(others), -1))
+    shift = align(source, codes, cells, given).shift
+    moved = _moved(source, codes, cells, types[known])
+    for k, share in enumerate((0.5, 0.75, 0.5)):
+        own_way = target[known][types[known] == k].mean(0) - source[codes == k].mean(0)
+        np.testing.assert_allclose(
+            (moved - source)[codes == k], [(1 - share) * shift + share * own_way] * (codes == k).sum()
+        )
+
+
+def test_no_expert_has_a_veto():
+    np.testing.assert_allclose(product(np.array([[1.0, 0]]), np.array([[0, 1.0]]), 1.0), [[0.5, 0.5]])
+    np.testing.assert_allclose(product(np.array([[0.0, 1]]), np.array([[0.5, 0.5]]), 1.0), [[1e-6, 1]], rtol=1e-5)
+
+
+def test_each_alignment_takes_its_scale_from_its_species():
+    source, codes = drawn([0.3, 0.3, 0.4], 300, 0)
+    target = drawn([0.3, 0.3, 0.4], 200, 1)[0] + 2
+    for alignment, reference in (("own", target), ("source", source)):
+        model = ZeroShotClassifier(KernelLogistic(), alignment).fit(source, codes, target)
+        expected = KernelLogistic().fit(own_scale(source), codes).predict_proba(own_scale(target, reference))
+        np.testing.assert_allclose(model.predict_proba(target), expected, atol=1e-12)
+        assert model.shares_ is None and not model.shift_.any()
+
+
+def test_cells_of_the_source_count_by_their_weight_and_only_in_their_head(monkeypatch):
+    source, codes = drawn([0.2, 0.2, 0.6], 90, 0)
+    target, types = drawn([0.4, 0.3, 0.3], 40, 1)
+    given = {}
+
+    def watched(self, x, known, codes, chance, generator, settings, heads=None):
+        given.update(chance=chance, heads=heads, codes=codes, head=self.network_.head.detach().clone())
+
+    monkeypatch.setattr(TransferAttentionClassifier, "_train", watched)
+    model = TransferAttentionClassifier("joint", source_weight=0.2, n_members=1, width=2, hidden=2, n_steps=1)
+    model.fit(target, types, source=(source, codes))
+    chance, all_codes = given["chance"].numpy(), given["codes"].numpy()
+    by_type = np.bincount(all_codes, chance)
+    np.testing.assert_allclose(by_type, [1 / 3] * 3 + [0.2 / 3] * 3, rtol=1e-5)  # of the target, then of the source
+    np.testing.assert_array_equal(all_codes, np.append(types, codes + 3))
+    np.testing.assert_array_equal(given["heads"].numpy(), (np.arange(6) < 3) == (np.arange(130) < 40)[:, None])
+    np.testing.assert_array_equal(model.network_.head.detach().numpy(), given["head"][..., :3].numpy())
+
+
+@pytest.mark.parametrize("same_types", [True, False])
+def test_pretraining_leaves_its_weights_and_goes_on_slowly(monkeypatch, same_types):
+    source, codes = drawn([0.3, 0.3, 0.4], 90, 0)
+    target, types = drawn([0.4, 0.3, 0.3], 40, 1)
+    seen, train = [], TransferAttentionClassifier._train
+
+    def watched(self, x, *arguments):
+        before = {name: value.detach().clone() for name, value in self.network_.named_parameters()}
+        train(self, x, *arguments)
+        after = {name: value.detach().clone() for name, value in self.network_.named_parameters()}
+        seen.append((len(x), self.learning_rate, before, after))
+
+    monkeypatch.setattr(TransferAttentionClassifier, "_train", watched)
+    model = TransferAttentionClassifier(n_members=1, width=2, hidden=2, n_steps=3, random_state=0)
+    model.fit(target, types, source=(source, codes if same_types else codes + 1))
+    (n_first, rate, _, learned), (n_second, slow, started, _) = seen
+    assert (n_first, n_second) == (90, 40) and slow == rate / 5 and model.learning_rate == rate
+    for name, value in started.items():
+        assert bool((value == learned[name]).all()) == (same_types or not name.startswith("head")), name
+
+
+def test_draws_of_a_fold_and_folds_of_a_seed_are_others(species, monkeypatch):
+    assert transfer_study._conditions((40, None), 2) == [(40, 0), (40, 1), (None, 0)]
+    labelled = []
+
+    def remembered(train, types, size, random):
+        labelled.append(_drawn(train, types, size, random))
+        raise StopIteration  # nothing is fitted to them
+
+    monkeypatch.setattr(transfer_study, "_drawn", remembered)
+    curves = {}
+    for seed in (0, 1):
+        for draw in (0, 1):
+            monkeypatch.setattr(transfer_study, "_conditions", lambda sizes, draws, draw=draw: [(40, draw)])
+            with pytest.raises(StopIteration):
+                run_learning_curves(*species, seeds=(seed,))
+            curves[seed, draw] = labelled.pop()
+    known = {key: set(cells.tolist()) for key, (cells, _) in curves.items()}
+    trained = {key: set(np.concatenate(cells).tolist()) for key, cells in curves.items()}
+    assert known[0, 0] != known[0, 1] and trained[0, 0] == trained[0, 1] != trained[1, 0]
+
+
+def lacking(X, *columns):
+    X = X.copy()
+    X[:, list(columns)] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("as_table", [True, False])
+@pytest.mark.parametrize("alignment", ["shift", "own", "source"])
+def test_features_that_one_species_lacks_are_named_and_left_out(as_table, alignment):
+    source, codes = drawn([0.3, 0.3, 0.4], 300, 0)
+    target = drawn([0.3, 0.3, 0.4], 200, 1, SHIFT)[0]
+    given, names = lacking(source, 1), "feature_1, feature_3"
+    if as_table:
+        given, names = pd.DataFrame(given, columns=list("abcde")), "b, d"
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model = ZeroShotClassifier(KernelLogistic(), alignment).fit(given, codes, np.asarray(lacking(target, 3)))
+        found = model.predict_proba(lacking(target, 3))
+    said = [str(one.message) for one in said if "feature names" not in str(one.message)]
+    assert said == [f"features without a value in the source or in the target are left out: {names}"]
+    kept = [0, 2, 4]
+    fewer = ZeroShotClassifier(KernelLogistic(), alignment).fit(source[:, kept], codes, target[:, kept])
+    np.testing.assert_allclose(found, fewer.predict_proba(target[:, kept]), atol=1e-12)
+    assert model.shift_.shape == (5,) and not model.shift_[[1, 3]].any()
+
+
+def test_a_prior_names_once_what_it_leaves_out():
+    source, codes = drawn([0.3, 0.3, 0.4], 300, 0)
+    target, types = drawn([0.3, 0.3, 0.4], 60, 1, SHIFT)
+    table = pd.DataFrame(lacking(target, 1), columns=list("abcde"))
+    cases = [
+        (table, {}, ["in any training cell are left out: b"]),
+        (table.to_numpy(), {}, ["in any training cell are left out: feature_1"]),
+        (
+            target,
+            {"shared": lambda X: lacking(X, 2)},
+            ["in the source or in the target are left out: shared_feature_2"],
+        ),
+        (target, {"source": (lacking(source, 4), codes)}, ["in the source or in the target are left out: feature_4"]),
+    ]
+    for X, options, expected in cases:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model = SourcePriorClassifier().fit(X, types, **{"source": (source, codes)} | options)
+            assert np.isfinite(model.predict_proba(X)).all()
+        assert [str(one.message) for one in said] == [f"features without a value {words}" for words in expected]
+    fewer = SourcePriorClassifier().fit(target[:, :4], types, source=(source[:, :4], codes))
+    np.testing.assert_allclose(model.prior_proba(target), fewer.prior_proba(target[:, :4]), atol=1e-12)
+    with pytest.raises(ValueError, match="no feature that was measured in the target too"):
+        SourcePriorClassifier().fit(target, types, source=(lacking(source, 0, 1, 2, 3, 4), codes))
+    with pytest.raises(ValueError, match="fitted without one"):
+        SourcePriorClassifier().fit(target, types).prior_features(target)
+
+
+def test_networks_name_what_the_source_lacks():
+    source, codes = drawn([0.3, 0.3, 0.4], 90, 0)
+    model = TransferAttentionClassifier(n_steps=2, n_members=1, width=2, hidden=2)
+    with pytest.warns(UserWarning) as said:
+        model.fit(lacking(source, 0), codes, source=(lacking(source, 0, 2), codes))
+    assert [str(one.message) for one in said] == [
+        "features without a value in any training cell are left out: feature_0",
+        "features without a value in the source or in the target are left out: feature_2",
+    ]
 
 
 def _among(rows, others):

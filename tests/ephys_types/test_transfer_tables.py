@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.ephys_types.transfer_tables import by_size, curves_table, gain, sizes_of, zero_shot_table
+from sbnn.ephys_types.transfer_tables import CONTROL, by_size, curves_table, gain, sizes_of, zero_shot_table
 from sbnn.evaluation.paired import corrected_difference
 from sbnn.results import Record
 
@@ -19,6 +19,7 @@ def curves(gains=(0.1, 0.2, 0.0, 0.1), shift=0.0):
                 key = {"n_cells": n_cells, "seed": seed, "fold": fold, "draw": draw, "accuracy": 0.6}
                 rows.append(key | {"model": "trees", "method": "human only", "macro_f1": base})
                 rows.append(key | {"model": "trees", "method": "transfer", "macro_f1": base + extra + shift * draw})
+                rows.append(key | {"model": "trees", "method": CONTROL, "macro_f1": base + 0.04 * (fold + 1)})
                 rows.append(key | {"model": "source", "method": "transfer", "macro_f1": 0.4})
     scores = pd.DataFrame(rows).sample(frac=1, random_state=0)
     return Record("learning-curves", "d", "s", [{}], settings={"sizes": [25, None]}, values={"scores": scores})
@@ -26,12 +27,27 @@ def curves(gains=(0.1, 0.2, 0.0, 0.1), shift=0.0):
 
 def test_draws_are_averaged_and_folds_are_paired():
     scores = by_size(curves(shift=0.02))
-    assert sizes_of(scores) == [25, "all"] and len(scores) == 3 * 2 * 4
+    assert sizes_of(scores) == [25, "all"] and len(scores) == 4 * 2 * 4
     found = gain(scores, "trees", "transfer", 25)
     assert found == pytest.approx(corrected_difference(np.array([0.11, 0.21, 0.01, 0.11]), 0.25))
     assert gain(scores, "trees", "transfer", "all").mean == pytest.approx(0.1)
     assert gain(scores, "trees", "transfer", "all", "accuracy").mean == 0
     assert gain(scores, "source", "transfer", 25) is None and gain(scores, "trees", "human only", 25) is None
+
+
+def test_transfer_is_held_against_a_second_expert_of_the_same_cells_too():
+    scores = by_size(curves())
+    found = gain(scores, "trees", "transfer", 25, over=CONTROL)
+    assert found == pytest.approx(corrected_difference(np.array([0.06, 0.12, -0.04, 0.02]), 0.25))
+    assert gain(scores, "trees", CONTROL, 25).mean == pytest.approx(0.06)
+    assert gain(scores, "trees", CONTROL, 25, over=CONTROL) is None
+    assert gain(scores, "trees", "human only", 25, over=CONTROL) is None
+    assert gain(scores, "source", "transfer", 25, over=CONTROL) is None
+    table = curves_table(curves()).loc["25"]
+    columns = ["gain over two", "low over two", "high over two"]
+    assert tuple(table.loc[("trees", "transfer"), columns]) == pytest.approx(found[:3])
+    assert table.drop(("trees", "transfer"))[columns].isna().all(axis=None)
+    assert table.loc[("trees", CONTROL), "gain"] == pytest.approx(0.06)
 
 
 def test_folds_that_lack_a_counterpart_are_refused():
@@ -44,10 +60,11 @@ def test_folds_that_lack_a_counterpart_are_refused():
 
 def test_the_table_has_every_size_model_and_method():
     table = curves_table(curves())
-    kinds = {("trees", "human only"), ("trees", "transfer"), ("source", "transfer")}
+    kinds = {("trees", "human only"), ("trees", CONTROL), ("trees", "transfer"), ("source", "transfer")}
     assert set(table.index) == {(size, *kind) for size in ("25", "all") for kind in kinds}
-    assert list(table.index.get_level_values("cells")) == ["25"] * 3 + ["all"] * 3
-    assert list(table.loc[("25", "trees")].index) == ["human only", "transfer"]
+    assert list(table.index.get_level_values("cells")) == ["25"] * 4 + ["all"] * 4
+    assert set(table.loc["25"].loc["trees"].index) == {"human only", CONTROL, "transfer"}
+    assert table.loc["25"].loc["trees"].index[0] == "human only"
     without, row = table.loc[("25", "trees", "human only")], table.loc[("25", "trees", "transfer")]
     assert without["macro_f1"] == pytest.approx(0.555) and row["macro_f1"] == pytest.approx(0.655)
     assert row["sd"] == pytest.approx(0.05 * np.sqrt(2))

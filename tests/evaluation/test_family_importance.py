@@ -70,6 +70,28 @@ def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells):
     assert record.shuffled_macro_f1.shape == (5, 4)
 
 
+class OfOnePiece(Attentive):
+    """Refuses cells whose first two features, of one family, are of different cells, and those it was fitted to."""
+
+    def fit(self, X, y, families=None):
+        self.fitted_ = X
+        return super().fit(X, y, families)
+
+    def predict_proba(self, X):
+        assert not np.isin(X[:, -1], self.fitted_[:, -1]).any()
+        if X.shape[1] == 5:
+            np.testing.assert_array_equal(X[:, 0], X[:, 1])
+        return super().predict_proba(X)
+
+
+def test_a_family_is_shuffled_as_a_whole_and_among_the_test_cells(cells):
+    X = cells.X.copy()
+    X[:, 1] = X[:, 0]
+    together = EphysFeatures(X, cells.feature_names, cells.families, labels=cells.labels, cell_names=cells.cell_names)
+    record = family_importance(OfOnePiece(), together, n_shuffles=2, verbose=False)
+    assert (record.shuffled_log_loss[:, 0] > 0.1).all()
+
+
 def test_numbers_repeat_whoever_works_and_are_loaded(cells, tmp_path, monkeypatch):
     path = tmp_path / "families.pickle"
     one = family_importance(Attentive(), cells, n_shuffles=2, verbose=False, results=path)
