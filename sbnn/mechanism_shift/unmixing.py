@@ -1,0 +1,287 @@
+"""Rotate latents until each perturbation moves few of them: pure numpy, for the latents of any model.
+
+A model whose latents have unit variance within a perturbation determines them up to a rotation. If perturbations move
+few latents each, one rotation makes their shifts sparse. It is found in two steps: one that makes the sum of absolute
+shifts small, from many starts, which sticks where two latents are often moved together; and turns of pairs of latents
+by the best of all angles, judged by the likelihood of a mixture of moved and unmoved, all of whose parameters are
+estimated.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from sbnn.mechanism_shift.spike_slab import SpikeSlab, fit_spike_slab
+
+SMOOTH = np.geomspace(4.0, 0.05, 25)  # what counts as zero in the sum of absolute shifts, ever less
+STEPS = 12  # for each of these
+FINALISTS = 3  # starts that are turned further
+ANGLES = np.linspace(0, np.pi / 2, 45, endpoint=False)
+SMALL_ANGLES = np.deg2rad([0, -2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2])
+MOST_SWEEPS = 20
+ENOUGH = 0.1  # gain of log likelihood, for another sweep
+FAR = np.deg2rad(15)  # of a turn that makes other latents
+CLOSE = 3.0  # difference of log likelihood, below which another turn of a pair is as good: a factor of 20
+FALSE_EDGES = 0.01  # expected share, as far as sampling error goes
+EVEN = 0.5  # probability of an edge
+
+
+@dataclass
+class Unmixing:
+    """What `unmix` found: ``(latents - origin) @ matrix`` are the unmixed latents.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (d, d)
+    origin : ndarray, shape (d,)
+        Where cells lie that nothing moved.
+    shifts : DataFrame
+        Perturbations by latents: by how much each is moved, in standard deviations within a perturbation.
+    probabilities : DataFrame
+        That a latent is moved at all.
+    mixture : SpikeSlab
+    objective : float
+        Log likelihood of all shifts.
+    starts : ndarray
+        Objective of each start that was turned further; where they differ, the rotation depends on luck.
+    unseparated : list of tuple of str
+        Pairs of latents that another turn would separate as well.
+    unmoved : list of str
+        Latents that no perturbation moves: they can be turned among themselves at will.
+    """
+
+    matrix: np.ndarray
+    origin: np.ndarray
+    shifts: pd.DataFrame
+    probabilities: pd.DataFrame
+    mixture: SpikeSlab
+    objective: float
+    starts: np.ndarray
+    unseparated: list = field(default_factory=list)
+    unmoved: list = field(default_factory=list)
+
+    @property
+    def edges(self):
+        """Which latents each perturbation moves: DataFrame of bool, perturbations by latents."""
+        return self.probabilities > EVEN
+
+    def transform(self, latents):
+        """Unmix other cells of the same model, ndarray of shape (n, d)."""
+        return (np.asarray(latents) - self.origin) @ self.matrix
+
+
+def unmix(latents, perturbation, control=None, variances=None, n_starts=10, random_state=0):
+    """Rotate latents so that each perturbation moves few of them.
+
+    Parameters
+    ----------
+    latents : array-like, shape (n, d)
+        Of cells; of any model, such as the means of a variational autoencoder.
+    perturbation : array-like, shape (n,)
+    control : str, optional
+        Perturbation whose cells are unmoved. Without one the origin is where most perturbations leave a latent.
+    variances : array-like, shape (n, d), optional
+        Uncertainty of the latents of each cell, which adds to their variance within a perturbation.
+    n_starts : int
+    random_state : int
+
+    Returns
+    -------
+    Unmixing
+        Latents are called ``latent_0`` and so on, in the order of the total of their shifts, and are positive where
+        most of these are.
+
+    Raises
+    ------
+    ValueError
+        Other numbers of cells, values that are not finite, fewer than two perturbations, a perturbation without two
+        cells, a control that is not there, latents that do not vary within perturbations.
+    """
+    if n_starts < 1:
+        raise ValueError(f"n_starts: expected 1 or more, got {n_starts}")
+    screen = _Moments(latents, perturbation, control, variances)
+    root = screen.root()
+    centres, origin = screen.centres @ root, None if control is None else screen.control @ root
+    rng = np.random.default_rng(random_state)
+    zero = np.median(centres, axis=0) if origin is None else origin
+    turns = [_sparse_in_sum(centres - zero, rng) for _ in range(n_starts)]
+    turns = sorted(turns, key=lambda turn: np.abs((centres - zero) @ turn).sum())[:FINALISTS]
+    found = [_turned(centres, origin, turn, screen.error) for turn in turns]
+    starts = np.array([objective for objective, *_ in found])
+    _, turn, zero, mixture = found[starts.argmax()]
+    shifts = centres @ turn - zero
+    order = np.argsort(-np.abs(shifts).sum(axis=0), kind="stable")
+    signs = np.where((shifts * np.abs(shifts)).sum(axis=0) < 0, -1.0, 1.0)[order]
+    return screen.described(root @ turn[:, order] * signs, zero[order] * signs, mixture, starts)
+
+
+def describe(latents, perturbation, control=None, variances=None):
+    """Say which latents each perturbation moves, and leave the latents as they are but for place and scale.
+
+    Parameters and errors are those of `unmix`; the matrix of the result is diagonal.
+
+    Returns
+    -------
+    Unmixing
+    """
+    screen = _Moments(latents, perturbation, control, variances)
+    scale = np.diag(1 / np.sqrt(np.diag(screen.within)))
+    centres = screen.centres @ scale
+    zero = _mode(centres) if control is None else screen.control @ scale
+    mixture = fit_spike_slab(centres - zero, screen.error)
+    return screen.described(scale, zero, mixture, np.zeros(0))
+
+
+class _Moments:
+    """What unmixing needs to know of the cells: means of the perturbations, and the covariance within them."""
+
+    def __init__(self, latents, perturbation, control, variances):
+        latents = np.asarray(latents, dtype=float)
+        names, codes, sizes = _checked(latents, perturbation, control)
+        means = class_means(latents, codes, len(names))
+        residuals = latents - means[codes]
+        self.within = residuals.T @ residuals / len(residuals)
+        if variances is not None:
+            self.within += np.diag(np.asarray(variances, dtype=float).mean(axis=0))
+        moved = np.full(len(names), True) if control is None else names != control
+        self.names, self.centres = names[moved], means[moved]
+        self.errors = 1 / np.sqrt(sizes[moved])  # of the means, in standard deviations within
+        self.error = float(np.median(self.errors))
+        self.control = None if control is None else means[~moved][0]
+
+    def root(self):
+        """Matrix (d, d) that gives latents unit variance within perturbations."""
+        values, vectors = np.linalg.eigh(self.within)
+        if values[0] <= 1e-9 * values[-1]:
+            raise ValueError("latents: some do not vary within perturbations, or repeat others; use fewer of them")
+        return vectors / np.sqrt(values) @ vectors.T
+
+    def described(self, matrix, zero, mixture, starts):
+        """The result: what latents ``latents @ matrix - zero`` say."""
+        shifts = self.centres @ matrix - zero
+        latents = [f"latent_{i}" for i in range(len(matrix))]
+        probabilities = mixture.probability(shifts) * _beyond_error(shifts, self.errors)
+        moved = (probabilities > EVEN).any(axis=0)
+        return Unmixing(
+            matrix,
+            np.linalg.solve(matrix.T, zero),
+            pd.DataFrame(shifts, self.names, latents),
+            pd.DataFrame(probabilities, self.names, latents),
+            mixture,
+            float(mixture.log_density(shifts).sum()),
+            starts,
+            _unseparated(shifts, mixture, latents),
+            [name for name, moves in zip(latents, moved, strict=True) if not moves],
+        )
+
+
+def class_means(values, codes, n_classes):
+    """Mean over the rows of each class, ndarray of shape (n_classes, d)."""
+    sums = np.zeros((n_classes, values.shape[1]))
+    np.add.at(sums, codes, values)
+    return sums / np.bincount(codes, minlength=n_classes)[:, None]
+
+
+def _checked(latents, perturbation, control):
+    """Names of the perturbations, that of each cell as a position among them, and their numbers of cells."""
+    names, codes, sizes = np.unique(np.asarray(perturbation).astype(str), return_inverse=True, return_counts=True)
+    if latents.ndim != 2 or len(latents) != codes.size:
+        raise ValueError(f"latents: expected the latents of {codes.size} cells, got shape {latents.shape}")
+    if not np.isfinite(latents).all():
+        raise ValueError(f"latents: {(~np.isfinite(latents)).sum()} values are not finite")
+    if control is not None and control not in names:
+        raise ValueError(f"control: no cell is {control!r}")
+    if len(names) < 2 + (control is not None):
+        raise ValueError(f"perturbation: expected two or more besides the control, got {', '.join(names)}")
+    if sizes.min() < 2:
+        raise ValueError(f"perturbation: {names[sizes.argmin()]!r} has one cell, expected two or more of each")
+    return names, codes, sizes
+
+
+def _turned(centres, origin, turn, error):
+    """Log likelihood, rotation (d, d), origin in it (d,) and mixture, from one start: by wide turns, then small ones."""
+    best = (-np.inf,)
+    for angles in (ANGLES, SMALL_ANGLES):
+        for _ in range(MOST_SWEEPS):
+            zero = _mode(centres @ turn) if origin is None else origin @ turn
+            shifts = centres @ turn - zero
+            mixture = fit_spike_slab(shifts, error)
+            objective = float(mixture.log_density(shifts).sum())
+            if objective < best[0] + ENOUGH:
+                break
+            best = objective, turn, zero, mixture
+            turn = _sweep(shifts, turn, mixture, angles)
+        turn = best[1]
+    return best
+
+
+def _sparse_in_sum(centred, rng):
+    """Rotation (d, d) with a small sum of absolute values.
+
+    The sum of ``sqrt(s^2 + smooth^2)`` is concave in the squares, whose sum no rotation changes, so that the best
+    rotation for its tangent is a polar factor, and each step makes it smaller.
+    """
+    size = centred.shape[1]
+    turn = np.linalg.qr(rng.standard_normal((size, size)))[0]
+    for smooth in SMOOTH:
+        for _ in range(STEPS):
+            shifts = centred @ turn
+            left, _, right = np.linalg.svd(centred.T @ (shifts * (1 / smooth - 1 / np.sqrt(shifts**2 + smooth**2))))
+            turn = left @ right
+    return turn
+
+
+def _sweep(shifts, turn, mixture, angles):
+    """Turn each pair of latents by the likeliest of some angles, once."""
+    shifts, turn = shifts.copy(), turn.copy()
+    for i in range(shifts.shape[1]):
+        for j in range(i):
+            angle = angles[_by_angle(shifts[:, j], shifts[:, i], mixture, angles).argmax()]
+            if angle:
+                for values in (shifts, turn):
+                    values[:, [j, i]] = np.stack(_rotated(values[:, j], values[:, i], angle), axis=1)
+    return turn
+
+
+def _rotated(x, y, angle):
+    return np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+
+
+def _by_angle(x, y, mixture, angles):
+    """Log likelihood of two latents' shifts, turned by each of some angles."""
+    turned = np.concatenate(_rotated(x, y, angles[:, None]), axis=1)
+    return mixture.log_density(turned).sum(axis=1)
+
+
+def _mode(shifts):
+    """Where most perturbations leave each latent: the mean of the densest half of the densest half, and so on."""
+    modes = []
+    for values in np.sort(shifts, axis=0).T:
+        while len(values) > 3:
+            half = (len(values) + 1) // 2
+            first = np.argmin(values[half - 1 :] - values[: len(values) - half + 1])
+            values = values[first : first + half]
+        modes.append(values.mean())
+    return np.array(modes)
+
+
+def _beyond_error(shifts, errors):
+    """Whether shifts are beyond what sampling of cells gives, at a false discovery rate (Benjamini, Hochberg 1995)."""
+    p = 2 * norm.sf(np.abs(shifts) / errors[:, None])
+    ordered = np.sort(p, axis=None)
+    passing = np.flatnonzero(ordered <= FALSE_EDGES * np.arange(1, p.size + 1) / p.size)
+    return p <= (ordered[passing[-1]] if len(passing) else -1.0)
+
+
+def _unseparated(shifts, mixture, names):
+    """Pairs of latents for which another turn, far from this one and its mirror images, is about as likely."""
+    far = (ANGLES >= FAR) & (ANGLES <= np.pi / 2 - FAR)
+    pairs = []
+    for i in range(shifts.shape[1]):
+        for j in range(i):
+            likelihoods = _by_angle(shifts[:, j], shifts[:, i], mixture, ANGLES)
+            if likelihoods[far].max() > likelihoods[0] - CLOSE:
+                pairs.append((names[j], names[i]))
+    return pairs
