@@ -1,7 +1,6 @@
 """How near latents and shifts are to the true ones of a simulation."""
 
 import numpy as np
-import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 from sklearn.linear_model import LinearRegression
@@ -63,23 +62,6 @@ def edge_scores(true_shifts, edges, of_true, of_found):
     right = float((true[:, of_true] & found[:, of_found]).sum())
     precision, recall = right / max(found.sum(), 1), right / max(true.sum(), 1)
     return {"precision": precision, "recall": recall, "f1": 2 * right / max(found.sum() + true.sum(), 1)}
-
-
-def largest_shifts(shifts, n=2):
-    """Mark the `n` largest absolute shifts of each perturbation: the edges of a model without a mask.
-
-    Parameters
-    ----------
-    shifts : DataFrame
-        Perturbations by latents.
-    n : int
-
-    Returns
-    -------
-    DataFrame of bool
-    """
-    ranks = rankdata(-np.abs(shifts.to_numpy()), axis=1, method="ordinal")
-    return pd.DataFrame(ranks <= n, shifts.index, shifts.columns)
 
 
 def _correlation(a, b):

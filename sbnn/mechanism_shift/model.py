@@ -13,6 +13,7 @@ from sbnn.data.checks import some
 from sbnn.data.perturbation_screen import check_perturbation
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.cells import Cells, checked_counts, checked_screen
+from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.likelihood import elbo_of_cells, encoded, iwelbo_of_cells
 from sbnn.mechanism_shift.network import ShiftNetwork
 from sbnn.mechanism_shift.priors import FixedMeans, prior_of
@@ -228,7 +229,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         genes = getattr(self, "feature_names_in_", [f"gene_{i}" for i in range(self.n_features_in_)])
         return pd.DataFrame(shares * (self.median_total_ if total is None else total), names, genes)
 
-    def fit_new_perturbations(self, counts, perturbation):
+    def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
         """Learn where perturbations move the latents that were not among the training cells; the network stays.
 
         The mask of a new perturbation is open. With the network as it is, the best m in the evidence lower bound is the
@@ -239,6 +240,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         counts : array, sparse matrix or DataFrame of shape (n, p)
             Cells of the new perturbations.
         perturbation : array-like, shape (n,)
+        learn_shifts : bool
+            Without it, m of the new ones is 0: where the transfer starts.
 
         Returns
         -------
@@ -259,7 +262,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         names, codes = np.unique(given, return_inverse=True)
         latents = torch.from_numpy(self.transform(counts)).float()
         sums = torch.zeros((len(names), self.n_latent)).index_add_(0, torch.from_numpy(codes), latents)
-        shifts = sums / torch.bincount(torch.from_numpy(codes))[:, None]
+        shifts = sums / torch.bincount(torch.from_numpy(codes))[:, None] * float(learn_shifts)
         other = self._copy()
         other.perturbations_ = np.concatenate([self.perturbations_, names])
         other.prior_ = FixedMeans(len(other.perturbations_), self.n_latent)
@@ -268,7 +271,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             other.prior_.mask = torch.cat([(old > 0.5).float(), torch.ones_like(shifts)])
             other.prior_.set_means(torch.cat([self.prior_.means().detach(), shifts]))
         new = pd.DataFrame(shifts.double().numpy(), names, self._latents())
-        other.shift_graph_ = pd.concat([self.shift_graph_, _long(new, new * 0 + 1)], ignore_index=True)
+        other.shift_graph_ = pd.concat([self.shift_graph_, graph_table(new, new * 0 + 1)], ignore_index=True)
         return other
 
     def _copy(self):
@@ -302,7 +305,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     def _graph(self):
         """Table of the shifts, in standard deviations of the latents."""
         if self.unmixing_ is not None:
-            return _long(self.unmixing_.shifts, self.unmixing_.probabilities)
+            return graph_table(self.unmixing_.shifts, self.unmixing_.probabilities)
         moved = self.perturbations_ != self.control_
         parts = (self.prior_.means() if self.method != "vae" else None, self.prior_.probabilities())
         if parts[0] is None:
@@ -311,7 +314,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             pd.DataFrame(part.detach().double().numpy()[moved], self.perturbations_[moved], self._latents())
             for part in parts
         ]
-        return _long(*tables)
+        return graph_table(*tables)
 
     def _latents(self):
         return [f"latent_{i}" for i in range(self.n_latent)]
@@ -357,9 +360,3 @@ def _split(codes, share, random):
         aside.append(cells[: int(share * len(cells))])
     aside = np.sort(np.concatenate(aside))
     return np.setdiff1d(np.arange(len(codes)), aside), aside
-
-
-def _long(shifts, probabilities):
-    """One row for each perturbation and latent."""
-    table = probabilities.rename_axis("perturbation").rename_axis("latent", axis=1).stack().rename("probability")
-    return table.reset_index().assign(effect=shifts.to_numpy().ravel())

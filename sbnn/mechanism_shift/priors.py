@@ -50,9 +50,11 @@ class FixedMeans(Prior):
         self.table = means * self.mask
 
     def means(self):
+        """As set."""
         return self.table
 
     def probabilities(self):
+        """The mask."""
         return self.mask
 
 
@@ -64,6 +66,7 @@ class FreeMeans(Prior):
         self.shifts = nn.Parameter(torch.zeros(self.shape))
 
     def means(self):
+        """As trained."""
         return self.shifts
 
 
@@ -86,6 +89,7 @@ class MaskedMeans(FreeMeans):
         self.strength, self.beta = float(strength), beta
 
     def forward(self, codes, generator=None):
+        """Means under a mask that is drawn for each cell, or with the likelier value of each entry."""
         logits, shifts = self.logits[codes], self.shifts[codes]
         if generator is None:
             return (logits > 0).float() * shifts
@@ -94,12 +98,15 @@ class MaskedMeans(FreeMeans):
         return ((soft > 0.5).float() - soft.detach() + soft) * shifts  # hard forward, soft gradient
 
     def means(self):
+        """With the likelier value of each entry of the mask."""
         return (self.logits > 0).float() * self.shifts
 
     def probabilities(self):
+        """Of each entry of the mask."""
         return self.logits.sigmoid()
 
     def penalty(self):
+        """See the class."""
         if self.beta:  # log(1 - p) of the logits, which stays finite where p rounds to 1
             log_density = math.log(self.strength) + (self.strength - 1) * nn.functional.logsigmoid(-self.logits)
             return -log_density.sum()

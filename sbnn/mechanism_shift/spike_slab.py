@@ -1,4 +1,4 @@
-"""Which shifts are real: a mixture of a spike at zero and a slab of either sign, with all of its parameters estimated."""
+"""Which shifts are real: a mixture of a spike at zero and a slab of either sign, all of it estimated."""
 
 from typing import NamedTuple
 

@@ -145,10 +145,9 @@ def train_staged(training, names, control, seed):
     training.run(first, recipe.warm_up, follow=True)
     for epochs in rest:
         found = unmix(*_latents(training, names, control), random_state=seed)
-        training.network.change_latents(torch.from_numpy(found.matrix).float(), torch.from_numpy(found.origin).float())
-        training.prior.mask = torch.from_numpy(
-            (found.probabilities > IN_DOUBT).reindex(names, fill_value=False).to_numpy(dtype=np.float32)
-        )
+        training.network.change_latents(*(torch.from_numpy(part).float() for part in (found.matrix, found.origin)))
+        free = (found.probabilities > IN_DOUBT).reindex(names, fill_value=False)  # of the control nothing is
+        training.prior.mask = torch.from_numpy(free.to_numpy(dtype=np.float32))
         training.follow_encoder()
         if epochs:
             training.run(int(epochs), follow=True)

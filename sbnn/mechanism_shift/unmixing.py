@@ -201,7 +201,7 @@ def _checked(latents, perturbation, control):
 
 
 def _turned(centres, origin, turn, error):
-    """Log likelihood, rotation (d, d), origin in it (d,) and mixture, from one start: by wide turns, then small ones."""
+    """Log likelihood, rotation (d, d), origin in it (d,) and mixture, from one start, by wide turns and small ones."""
     best = (-np.inf,)
     for angles in (ANGLES, SMALL_ANGLES):
         for _ in range(MOST_SWEEPS):
