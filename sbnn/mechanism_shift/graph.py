@@ -4,9 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from sbnn.mechanism_shift.unmixing import class_means
-
-EVEN = 0.5
+from sbnn.mechanism_shift.unmixing import EVEN, class_means
 
 
 def graph_table(shifts, probabilities):

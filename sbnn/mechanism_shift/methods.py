@@ -80,7 +80,7 @@ ABLATION = {
         "", _network("staged", hidden=128, standardize=False, dispersion=0.0), "ours"
     ),
     "+ standardized input, dispersion": Method("", _network("staged", hidden=128), "ours"),
-    "+ 256 units (staged)": METHODS["staged"],
+    "+ 400 units (staged)": METHODS["staged"],
     "staged, not trained on after unmixing": Method("", _network("staged", first_share=1.0, unmixings=1), "ours"),
     "staged, unmixed once": Method("", _network("staged", unmixings=1), "ours"),
 }

@@ -40,13 +40,13 @@ class Recipe:
         Times that latents are unmixed on the way; ``method="staged"`` alone.
     """
 
-    hidden: int = 256
+    hidden: int = 400
     batch_norm: bool = False
     dropout: float = 0.0
     standardize: bool = True
     epochs: int = 20
     least_updates: int = 2800
-    learning_rate: float = 4e-3
+    learning_rate: float = 2.5e-3
     weight_decay: float = 0.0
     epsilon: float = 1e-6
     one_cycle: bool = True
@@ -55,7 +55,7 @@ class Recipe:
     validation_share: float = 0.1
     patience: int | None = None
     dispersion: float = 3.0
-    first_share: float = 0.3
+    first_share: float = 0.4
     unmixings: int = 3
 
     def epochs_for(self, n_batches):

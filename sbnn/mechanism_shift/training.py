@@ -5,9 +5,13 @@ import torch
 
 from sbnn.mechanism_shift.likelihood import elbo_of_cells, encoded
 from sbnn.mechanism_shift.network import divergence, log_likelihood
-from sbnn.mechanism_shift.unmixing import describe, unmix
+from sbnn.mechanism_shift.unmixing import EVEN, describe, unmix
 
-IN_DOUBT = 0.05  # probability of a shift, above which it stays free: what is held at zero does not come back
+IN_DOUBT = (
+    0.05  # probability of a shift, above which it stays free but for the last time: what is held at zero hardly returns
+)
+
+FEWEST_STEPS = 10  # of a cycle of the learning rate
 
 
 class Training:
@@ -56,10 +60,10 @@ class Training:
         optimizer = torch.optim.Adam(
             parameters, recipe.learning_rate, eps=recipe.epsilon, weight_decay=recipe.weight_decay, fused=True
         )
-        schedule = None
-        if recipe.one_cycle:
+        schedule, n_steps = None, epochs * n_batches
+        if recipe.one_cycle and n_steps >= FEWEST_STEPS:
             schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, recipe.learning_rate, total_steps=epochs * n_batches, pct_start=0.2
+                optimizer, recipe.learning_rate, total_steps=n_steps, pct_start=0.2
             )
         best, waited = (-np.inf, None), 0
         for epoch in range(epochs):
@@ -143,10 +147,11 @@ def train_staged(training, names, control, seed):
     first = max(round(recipe.first_share * epochs), 1)
     rest = np.diff(np.linspace(0, epochs - first, recipe.unmixings + 1).round().astype(int))
     training.run(first, recipe.warm_up, follow=True)
-    for epochs in rest:
+    for i, epochs in enumerate(rest):
         found = unmix(*_latents(training, names, control), random_state=seed)
         training.network.change_latents(*(torch.from_numpy(part).float() for part in (found.matrix, found.origin)))
-        free = (found.probabilities > IN_DOUBT).reindex(names, fill_value=False)  # of the control nothing is
+        least = EVEN if i == len(rest) - 1 else IN_DOUBT
+        free = (found.probabilities > least).reindex(names, fill_value=False)  # of the control nothing is
         training.prior.mask = torch.from_numpy(free.to_numpy(dtype=np.float32))
         training.follow_encoder()
         if epochs:
