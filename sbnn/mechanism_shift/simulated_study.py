@@ -8,12 +8,14 @@ import pandas as pd
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.evaluation.runs import load_or_compute
+from sbnn.mechanism_shift.graph import wide
 from sbnn.mechanism_shift.matching import edge_scores, linear_r2, match_latents, mean_correlation
 from sbnn.mechanism_shift.methods import ABLATION, METHODS, read_out
 from sbnn.results import Record
 
 SEEDS = (0, 1, 2)
 HELD_OUT = 20  # perturbations, of a hundred
+SHOWN_CELLS = 500
 
 #: Sizes of simulated screens: those of the published script, a small one, and the defaults of the published library.
 CONFIGURATIONS = {
@@ -98,7 +100,9 @@ def run_method(configuration, name, results=None, fresh=False, seeds=SEEDS, abla
     Record
         ``scores``: a row for each seed, as of `score`, and for networks ``new_elbo``, ``new_iwelbo`` (after learning
         held-out perturbations from half of their cells, on the other half) and ``new_elbo_before``,
-        ``new_iwelbo_before`` (as if these were no perturbations).
+        ``new_iwelbo_before`` (as if these were no perturbations). Of the staged method also, for the first seed and
+        matched to the truth, ``latents`` and ``true_latents`` of some cells, ``effects``, ``edges`` and
+        ``true_shifts``.
     """
     method, sizes = (ABLATION if ablation else METHODS)[name], CONFIGURATIONS[configuration]
     wanted = Record("mechanism-shift methods", "simulated_screen", fingerprint_parameters(sizes), [{"method": name}])
@@ -106,16 +110,34 @@ def run_method(configuration, name, results=None, fresh=False, seeds=SEEDS, abla
     example = method.make(sizes["n_latents"], 0, **recipe)
 
     def compute():
-        rows = []
+        rows, shown = [], {}
         for seed in seeds:
             known, new = split_screen(simulate_perturbations(**sizes, random_state=seed))
-            row, (model, *_) = score(method, known, sizes["n_latents"], seed, **recipe)
+            row, (model, *found) = score(method, known, sizes["n_latents"], seed, **recipe)
+            if method.kind == "ours" and not ablation and not shown:
+                shown = _shown(known, *found)
             if hasattr(model, "fit_new_perturbations"):
                 row |= held_out_bounds(model, new, seed)
             rows.append({"seed": seed} | row)
-        return {"scores": pd.DataFrame(rows)}
+        return {"scores": pd.DataFrame(rows)} | shown
 
     return load_or_compute(wanted, compute, results, fresh, estimator=example)
+
+
+def _shown(screen, latents, graph, edges):
+    """What figures need of one fit: some cells and the shift graph, in the order and with the signs of the truth."""
+    cells = np.random.default_rng(0).permutation(screen.n_cells)[:SHOWN_CELLS]
+    correlation, of_true, of_found = match_latents(screen.truth["latents"], latents)
+    signs = np.sign(correlation)
+    effects = wide(graph, "effect").to_numpy()[:, of_found] * signs
+    true = screen.truth["shifts"].loc[edges.index]
+    return {
+        "latents": (latents[cells][:, of_found] * signs).astype(np.float32),
+        "true_latents": screen.truth["latents"][cells][:, of_true].astype(np.float32),
+        "effects": pd.DataFrame(effects, edges.index, true.columns[of_true]),
+        "edges": pd.DataFrame(edges.to_numpy()[:, of_found], edges.index, true.columns[of_true]),
+        "true_shifts": true.iloc[:, of_true],
+    }
 
 
 def held_out_bounds(model, new, seed, n_samples=100, n_cells=500):
