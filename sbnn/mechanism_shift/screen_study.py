@@ -14,7 +14,6 @@ N_LATENT = 10
 SIZES = (2, 5, 10, 15, 20)  # numbers of latents tried
 N_BOOTSTRAPS = 5
 SHOWN_CELLS = 2000
-FALSE_DISCOVERIES = 0.1
 
 
 def fit_model(screen, n_latent, seed, recipe=None):

@@ -1,0 +1,56 @@
+"""The steps of ``sbnn mechanism-shift``: what each does with the options of the command line."""
+
+from sbnn.data.catalogue import MECHANISM_SHIFT, require_study
+from sbnn.data.datasets import default_dataset, load_dataset
+from sbnn.mechanism_shift import report as tables
+from sbnn.mechanism_shift import study
+from sbnn.results import results_folder
+from sbnn.tables import print_tables
+
+SIMULATED = "simulated_screen"
+
+
+def run(options):
+    """Run the study of a data set: all methods on simulated screens, or what can be trusted of a real one."""
+    name = _name(options)
+    folder = results_folder(options.saved_models, name, options.fast)
+    how = {"fast": options.fast, "fresh": options.fresh}
+    if name == SIMULATED:
+        only = options.only.split(",") if options.only else None
+        study.run_simulated(folder, options.configurations.split(","), only=only, **how)
+        if only is None:
+            study.run_ablation(folder, **how)
+            study.run_varied(folder, **how)
+    else:
+        study.run_screen(load_dataset(name), folder, **how)
+    _print(folder)
+
+
+def figures(options):
+    """Draw all figures from what is saved."""
+    from sbnn.mechanism_shift.figures.gallery import draw_all, figure_names
+
+    name = _name(options)
+    records = study.load_records(results_folder(options.saved_models, name, options.fast))
+    paths = draw_all(records, results_folder(options.figures, name, options.fast))
+    for path in paths:
+        print(path)
+    failed = sorted(set(figure_names(records)) - {path.stem for path in paths})
+    if failed:
+        raise ValueError(f"could not draw {', '.join(failed)}; the warnings say why")
+
+
+def report(options):
+    """Print all tables of what is saved."""
+    _print(results_folder(options.saved_models, _name(options), options.fast), options.json)
+
+
+def _name(options):
+    require_study(options.dataset, MECHANISM_SHIFT)
+    return default_dataset(study=MECHANISM_SHIFT) if options.dataset == "auto" else options.dataset
+
+
+def _print(folder, as_json=False):
+    print_tables(tables.all_tables(study.load_records(folder)), as_json)
+    if not as_json:
+        print(f"\n{tables.NOTE}")
