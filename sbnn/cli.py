@@ -30,6 +30,7 @@ Your own cells, from two tables with cell names (CSV, TSV or Excel; counts are n
   sbnn figures mine
 
 From electrophysiology to transcriptomic types: sbnn ephys-types --help
+Perturbation screens: sbnn mechanism-shift --help
 """
 
 EPHYS_TYPES_HELP = """From electrophysiology to the transcriptomic type of a cell.
@@ -39,6 +40,14 @@ EPHYS_TYPES_HELP = """From electrophysiology to the transcriptomic type of a cel
   sbnn ephys-types figures lee_human       draw all figures from what is saved
   sbnn ephys-types report lee_human        print all tables; `report all` one of all data sets
   sbnn ephys-types traces *.nwb --out t.csv  features of recordings, and t_cells.csv: what is known of each cell
+"""
+
+MECHANISM_SHIFT_HELP = """Latents of single cells that perturbations move sparsely.
+
+  sbnn mechanism-shift run simulated_screen   all methods on screens with known truth; --configurations small is short
+  sbnn mechanism-shift run papalexi           what moves which latent, and what of it can be trusted
+  sbnn mechanism-shift figures papalexi       draw all figures from what is saved
+  sbnn mechanism-shift report papalexi        print all tables
 """
 
 
@@ -114,6 +123,7 @@ def _parser():
             command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
             command.add_argument("--everything", action="store_true", help="also models that compare with no number")
     _add_ephys_types(commands)
+    _add_mechanism_shift(commands)
     return parser
 
 
@@ -160,6 +170,42 @@ def _add_ephys_types(commands):
     step.add_argument("--labels", help="table of cells by name: type, donor and what else is known")
     step.add_argument("--cache", help="folder that keeps the features of every recording")
     step.add_argument("--jobs", type=int, default=1)
+
+
+def _add_mechanism_shift(commands):
+    """Commands of perturbation screens."""
+    parser = commands.add_parser(
+        "mechanism-shift",
+        help="perturbation screens: latents that perturbations move sparsely",
+        description=MECHANISM_SHIFT_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    steps = parser.add_subparsers(required=True, dest="step", metavar="step")
+    about = {
+        "run": "run the study of a data set",
+        "figures": "draw all figures from saved results",
+        "report": "print all tables of saved results",
+    }
+    for name, help in about.items():
+        step = steps.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+        step.set_defaults(run=_mechanism_shift)
+        step.add_argument(
+            "dataset",
+            nargs="?",
+            default="auto",
+            help=f"one of {', '.join(names_of(MECHANISM_SHIFT))}; auto (the default): papalexi where its files can be "
+            "had, else simulated_screen",
+        )
+        step.add_argument("--saved-models", default="saved_models", help="folder of the results")
+        step.add_argument("--fast", action="store_true", help="a trial: one seed and few epochs")
+        if name == "run":
+            step.add_argument("--fresh", action="store_true", help="compute anew what is saved")
+            step.add_argument("--configurations", default="small,script,library", help="sizes of simulated screens")
+            step.add_argument("--only", help="names of methods, with commas between; of simulated screens")
+        if name == "figures":
+            step.add_argument("--figures", default="figures", help="folder of the figures")
+        if name == "report":
+            step.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
 
 
 def _name(options):
@@ -253,6 +299,12 @@ def _notebooks(options):
 
 def _ephys_types(options):
     from sbnn.ephys_types import commands
+
+    getattr(commands, options.step)(options)
+
+
+def _mechanism_shift(options):
+    from sbnn.mechanism_shift import commands
 
     getattr(commands, options.step)(options)
 

@@ -19,8 +19,8 @@ COLUMNS = {
 PATHWAY = ("IFNGR1", "IFNGR2", "JAK2", "STAT1")
 NOTE = (
     "Three simulated screens (seeds 0, 1, 2), 80 of 100 perturbations trained on; settings were chosen on seeds 100 "
-    "and 101. MCC: mean absolute correlation of matched latents over the cells trained on. ELBO: nats per cell, of a tenth "
-    "of the cells, set aside. IWELBO: of cells of the other 20 perturbations. One thread."
+    "and 101. MCC: mean absolute correlation of matched latents over the cells trained on. ELBO: nats per cell, of a "
+    "tenth of the cells, set aside. IWELBO: of cells of the other 20 perturbations. One thread."
 )
 
 

@@ -1,0 +1,131 @@
+"""Perturbation screens: every method on simulated screens with known truth, a real screen, and memory; prints tables.
+
+    python benchmarks/mechanism_shift.py [--configurations small,script,library] [--only staged,linear] [--fresh] [--fast]
+    python benchmarks/mechanism_shift.py --tune            K of the published penalty, on other seeds than are reported
+    python benchmarks/mechanism_shift.py --scvi            scVI with its own settings, then unmixed; needs scvi-tools
+    python benchmarks/mechanism_shift.py --memory          100 000 cells x 2000 genes: seconds per epoch, resident memory
+
+Measures what is missing, one thread, and keeps it in saved_models; `--fresh` measures all anew.
+"""
+
+import argparse
+import resource
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from sbnn.data.datasets import load_dataset
+from sbnn.data.simulate_perturbations import simulate_perturbations
+from sbnn.mechanism_shift import PUBLISHED, Recipe, SparseShiftVAE, report, study, unmix
+from sbnn.mechanism_shift.matching import edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift.methods import Method
+from sbnn.mechanism_shift.simulated_study import CONFIGURATIONS, SEEDS, score, split_screen
+from sbnn.results import results_folder
+from sbnn.tables import print_tables
+
+ROOT = Path(__file__).resolve().parents[1]
+TUNING_SEEDS = (100, 101)
+STRENGTHS = (2.0, 5.0, 10.0, 20.0, 50.0)
+
+
+def measure(saved_models, configurations, only=None, fast=False, fresh=False):
+    """Run, or load, the whole study; dict of tables by title."""
+    folder, how = results_folder(saved_models, "simulated_screen", fast), {"fast": fast, "fresh": fresh}
+    study.run_simulated(folder, configurations, only=only, **how)
+    if only is None:
+        study.run_ablation(folder, **how)
+        study.run_varied(folder, **how)
+    tables = {f"simulated: {title}": table for title, table in report.all_tables(study.load_records(folder)).items()}
+    try:
+        screen = load_dataset("papalexi")
+    except FileNotFoundError as error:
+        print(f"papalexi cannot be had: {error}")
+        return tables
+    folder = results_folder(saved_models, "papalexi", fast)
+    study.run_screen(screen, folder, **how)
+    return tables | {f"papalexi: {title}": t for title, t in report.all_tables(study.load_records(folder)).items()}
+
+
+def tune(seeds=TUNING_SEEDS, strengths=STRENGTHS, **recipe):
+    """Scores of the published recipe by K of its penalty, on the small configuration; DataFrame."""
+    rows = []
+    for strength in strengths:
+        method = Method(
+            "",
+            lambda n, seed, strength=strength, **more: SparseShiftVAE(
+                n, "svae+", strength, replace(PUBLISHED, **recipe, **more), seed
+            ),
+            "published",
+        )
+        for seed in seeds:
+            known, _ = split_screen(simulate_perturbations(**CONFIGURATIONS["small"], random_state=seed))
+            rows.append({"K": strength, "seed": seed} | score(method, known, 15, seed)[0])
+    return pd.DataFrame(rows).groupby("K")[["mcc", "f1", "precision", "recall", "elbo", "seconds"]].mean()
+
+
+def scvi(seeds=SEEDS, configuration="small"):
+    """Latents of scVI, as they are and unmixed, on the screens that the others were scored on; DataFrame."""
+    import anndata
+    from scvi.model import SCVI
+
+    rows, sizes = [], CONFIGURATIONS[configuration]
+    for seed in seeds:
+        known, _ = split_screen(simulate_perturbations(**sizes, random_state=seed))
+        adata, started = anndata.AnnData(known.counts.toarray().astype(np.float32)), time.process_time()
+        SCVI.setup_anndata(adata)
+        model = SCVI(adata, n_latent=sizes["n_latents"])
+        model.train(accelerator="cpu")
+        latents, true = model.get_latent_representation(), known.truth["latents"]
+        found = unmix(latents, known.perturbation)
+        seconds, unmixed = time.process_time() - started, found.transform(latents)
+        _, of_true, of_found = match_latents(true, unmixed)
+        rows.append(
+            {"seed": seed, "MCC": mean_correlation(true, latents), "MCC, unmixed": mean_correlation(true, unmixed)}
+            | {"F1, unmixed": edge_scores(known.truth["shifts"], found.edges, of_true, of_found)["f1"]}
+            | {"CPU s": seconds}
+        )
+    return pd.DataFrame(rows).set_index("seed")
+
+
+def memory(n_cells=100_000, n_genes=2000, density=0.1):
+    """Seconds per epoch and the most memory that a fit to sparse counts takes; DataFrame of one row."""
+    rng = np.random.default_rng(0)
+    per_cell = int(density * n_genes)
+    columns = np.concatenate([np.sort(rng.choice(n_genes, per_cell, replace=False)) for _ in range(n_cells)])
+    pointers = np.arange(0, n_cells * per_cell + 1, per_cell)
+    values = rng.poisson(1.0, n_cells * per_cell).astype(np.float32) + 1
+    counts = sparse.csr_array((values, columns.astype(np.int32), pointers), shape=(n_cells, n_genes))
+    perturbation, started = rng.integers(100, size=n_cells).astype(str), time.process_time()
+    recipe = Recipe(epochs=2, least_updates=0, unmixings=1, first_share=0.5)
+    SparseShiftVAE(15, recipe=recipe, random_state=0).fit(counts, perturbation)
+    seconds = time.process_time() - started
+    gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    row = {"cells": n_cells, "genes": n_genes, "CPU s per epoch": seconds / 2, "resident GiB": gib}
+    return pd.DataFrame([row]).set_index("cells")
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--configurations", default=",".join(CONFIGURATIONS))
+    parser.add_argument("--only", help="methods, with commas between")
+    parser.add_argument("--saved-models", default=ROOT / "saved_models", type=Path)
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--fast", action="store_true")
+    for other in ("tune", "scvi", "memory"):
+        parser.add_argument(f"--{other}", action="store_true")
+    options = parser.parse_args(arguments)
+    others = {"K of SVAE+": (options.tune, tune), "scVI": (options.scvi, scvi), "Memory": (options.memory, memory)}
+    tables = {title: run() for title, (wanted, run) in others.items() if wanted}
+    if not tables:
+        only = options.only.split(",") if options.only else None
+        tables = measure(options.saved_models, options.configurations.split(","), only, options.fast, options.fresh)
+    print_tables(tables)
+    print(f"\n{report.NOTE}")
+
+
+if __name__ == "__main__":
+    main()
