@@ -1,9 +1,9 @@
 """Perturbation screens: every method on simulated screens with known truth, a real screen, and memory; prints tables.
 
-    python benchmarks/mechanism_shift.py [--configurations small,script,library] [--only staged,linear] [--fresh] [--fast]
-    python benchmarks/mechanism_shift.py --tune            K of the published penalty, on other seeds than are reported
+    python benchmarks/mechanism_shift.py [--configurations small,script,library] [--only staged] [--fresh] [--fast]
+    python benchmarks/mechanism_shift.py --tune            K of the published penalty, on other seeds than reported
     python benchmarks/mechanism_shift.py --scvi            scVI with its own settings, then unmixed; needs scvi-tools
-    python benchmarks/mechanism_shift.py --memory          100 000 cells x 2000 genes: seconds per epoch, resident memory
+    python benchmarks/mechanism_shift.py --memory          100 000 cells x 2000 genes: seconds per epoch, memory
 
 Measures what is missing, one thread, and keeps it in saved_models; `--fresh` measures all anew.
 """

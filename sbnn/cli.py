@@ -11,7 +11,7 @@ import os
 import sys
 
 from sbnn.data import inventory
-from sbnn.data.catalogue import DATASETS, EPHYS_TYPES, names_of, require_study
+from sbnn.data.catalogue import DATASETS, EPHYS_TYPES, MECHANISM_SHIFT, names_of, require_study
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
 

@@ -23,7 +23,8 @@ SMALL_ANGLES = np.deg2rad([0, -2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2])
 MOST_SWEEPS = 20
 ENOUGH = 0.1  # gain of log likelihood, for another sweep
 FAR = np.deg2rad(15)  # of a turn that makes other latents
-CLOSE = 3.0  # difference of log likelihood, below which another turn of a pair is as good: a factor of 20
+CLOSE = 3.0  # difference of log likelihood, below which another turn of a pair is as good: a factor of 20 ...
+BY_CHANCE = 2.0  # ... and standard deviations of what sampling adds to it
 FALSE_EDGES = 0.01  # expected share, as far as sampling error goes
 EVEN = 0.5  # probability of an edge
 
@@ -147,7 +148,8 @@ class _Moments:
             self.within += np.diag(np.asarray(variances, dtype=float).mean(axis=0))
         moved = np.full(len(names), True) if control is None else names != control
         self.names, self.centres = names[moved], means[moved]
-        self.errors = 1 / np.sqrt(sizes[moved])  # of the means, in standard deviations within
+        # Of the means against the origin, in standard deviations within.
+        self.errors = np.sqrt(1 / sizes[moved] + (0 if control is None else 1 / sizes[~moved]))
         self.error = float(np.median(self.errors))
         self.control = None if control is None else means[~moved][0]
 
@@ -196,7 +198,7 @@ def _checked(latents, perturbation, control):
     if len(names) < 2 + (control is not None):
         raise ValueError(f"perturbation: expected two or more besides the control, got {', '.join(names)}")
     if sizes.min() < 2:
-        raise ValueError(f"perturbation: {names[sizes.argmin()]!r} has one cell, expected two or more of each")
+        raise ValueError(f"perturbation: {str(names[sizes.argmin()])!r} has one cell, expected two or more of each")
     return names, codes, sizes
 
 
@@ -276,12 +278,18 @@ def _beyond_error(shifts, errors):
 
 
 def _unseparated(shifts, mixture, names):
-    """Pairs of latents for which another turn, far from this one and its mirror images, is about as likely."""
+    """Pairs of latents for which another turn, far from this one and its mirror images, is about as likely.
+
+    The log density of a draw from a Laplace distribution has a standard deviation of 1, and each perturbation that moves
+    either latent adds two draws to the difference.
+    """
+    moved = mixture.probability(shifts) > EVEN
     far = (ANGLES >= FAR) & (ANGLES <= np.pi / 2 - FAR)
     pairs = []
     for i in range(shifts.shape[1]):
         for j in range(i):
             likelihoods = _by_angle(shifts[:, j], shifts[:, i], mixture, ANGLES)
-            if likelihoods[far].max() > likelihoods[0] - CLOSE:
+            noise = np.sqrt(2 * (moved[:, i] | moved[:, j]).sum())
+            if likelihoods[far].max() > likelihoods[0] - CLOSE - BY_CHANCE * noise:
                 pairs.append((names[j], names[i]))
     return pairs

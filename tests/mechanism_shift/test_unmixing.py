@@ -1,0 +1,175 @@
+"""Unmixing: pure functions, on latents of which the truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbnn.mechanism_shift import fit_spike_slab, unmix
+from sbnn.mechanism_shift.graph import edges_of, graph_table, largest_shifts, open_graph, wide
+from sbnn.mechanism_shift.matching import edge_scores, linear_r2, match_latents, mean_correlation
+from sbnn.mechanism_shift.unmixing import describe
+
+
+def made(n_latents=6, n_perturbations=40, n_cells=60, size=4.0, targets=2, seed=0, control=False):
+    """Latents of cells that perturbations shift sparsely, mixed by a matrix; latents, mixed, names and shifts."""
+    rng = np.random.default_rng(seed)
+    shifts = np.zeros((n_perturbations, n_latents))
+    for row in shifts:
+        chosen = rng.choice(n_latents, targets, replace=False)
+        row[chosen] = rng.choice([-1, 1], targets) * rng.normal(size, 0.5, targets)
+    names = np.array([f"p{i:02d}" for i in range(n_perturbations)], dtype="U8")
+    if control:
+        shifts[0], names[0] = 0.0, "ctrl"
+    codes = np.repeat(np.arange(n_perturbations), n_cells)
+    true = shifts[codes] + rng.standard_normal((len(codes), n_latents))
+    mixing = rng.standard_normal((n_latents, n_latents)) + 2 * np.eye(n_latents)
+    return true, true @ mixing + 3.0, names[codes], pd.DataFrame(shifts, names)
+
+
+@pytest.mark.parametrize("control", [False, True])
+@pytest.mark.parametrize("size", [2.5, 4.0, 8.0])
+def test_mixed_latents_and_their_graph_are_recovered(size, control):
+    true, mixed, names, shifts = made(size=size, control=control)
+    found = unmix(mixed, names, "ctrl" if control else None, random_state=1)
+    latents = found.transform(mixed)
+    correlation, of_true, of_found = match_latents(true, latents)
+    assert np.abs(correlation).min() > 0.99
+    assert edge_scores(shifts, found.edges, of_true, of_found)["f1"] > 0.97
+    assert found.unseparated == [] and found.unmoved == []
+    effects = found.shifts.to_numpy()[:, of_found] * np.sign(correlation)
+    assert np.abs(effects - shifts.loc[found.shifts.index].to_numpy()[:, of_true]).max() < (1.2 if control else 0.8)
+    assert ("ctrl" in found.shifts.index) is False
+
+
+def test_the_origin_is_where_most_cells_are_not_moved():
+    _, mixed, names, _ = made()
+    found = unmix(mixed, names)
+    unmoved = ~found.edges.to_numpy()
+    assert np.abs(np.median(found.shifts.to_numpy()[unmoved])) < 0.1
+    assert np.abs(found.shifts.to_numpy()[unmoved]).max() < 1.0
+
+
+def test_unmixed_latents_have_unit_variance_within_perturbations():
+    _, mixed, names, _ = made()
+    latents = pd.DataFrame(unmix(mixed, names).transform(mixed))
+    within = (latents - latents.groupby(names).transform("mean")).to_numpy()
+    np.testing.assert_allclose(within.T @ within / len(within), np.eye(6), atol=1e-6)
+
+
+def test_uncertainty_adds_to_the_variance():
+    _, mixed, names, _ = made()
+    without, with_it = unmix(mixed, names), unmix(mixed, names, variances=np.full(mixed.shape, 5.0))
+    assert np.abs(with_it.shifts.to_numpy()).mean() < 0.9 * np.abs(without.shifts.to_numpy()).mean()
+
+
+def test_the_same_seed_gives_the_same_bits():
+    _, mixed, names, _ = made()
+    first, second = (unmix(mixed, names, random_state=3) for _ in range(2))
+    assert np.array_equal(first.matrix, second.matrix) and first.objective == second.objective
+
+
+def test_latents_that_another_turn_separates_as_well_are_named():
+    rng = np.random.default_rng(0)
+    shifts = np.zeros((40, 3))
+    shifts[:20, 0] = rng.choice([-1, 1], 20) * rng.normal(4, 0.5, 20)
+    angle = np.arange(20) * np.pi / 4  # the other two: alone as often as together, so that an eighth turn changes nothing
+    shifts[20:, 1:] = 4 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    codes = np.repeat(np.arange(40), 500)
+    latents = shifts[codes] + rng.standard_normal((len(codes), 3))
+    found = unmix(latents, codes.astype(str))
+    alone = match_latents(latents[:, :1], found.transform(latents))[2][0]
+    pair = {f"latent_{i}" for i in range(3) if i != alone}
+    assert [set(names) for names in found.unseparated] == [pair]
+
+
+def test_a_latent_that_nothing_moves_is_named():
+    true, _, names, _ = made()
+    latents = np.column_stack([true, np.random.default_rng(1).standard_normal(len(true))])
+    found = unmix(latents, names)
+    assert len(found.unmoved) == 1
+    assert abs(np.corrcoef(found.transform(latents)[:, int(found.unmoved[0][-1])], latents[:, -1])[0, 1]) > 0.95
+
+
+def test_labels_that_mean_nothing_have_no_edges():
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        found = unmix(rng.standard_normal((3000, 5)), rng.integers(30, size=3000).astype(str), random_state=seed)
+        assert not found.edges.to_numpy().any()
+
+
+def test_describe_leaves_the_latents_as_they_are():
+    true, _, names, shifts = made()
+    found = describe(true, names)
+    assert np.count_nonzero(found.matrix - np.diag(np.diag(found.matrix))) == 0
+    assert np.array_equal(found.edges.to_numpy(), shifts.to_numpy() != 0)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.15, 0.3])
+def test_size_spread_and_density_of_shifts_are_estimated(share):
+    rng = np.random.default_rng(0)
+    n = 4000
+    moved = rng.random(n) < share
+    shifts = np.where(moved, rng.choice([-1, 1], n) * rng.normal(3, 0.6, n), rng.laplace(0, 0.2, n))
+    fit = fit_spike_slab(shifts)
+    assert fit.size == pytest.approx(3, abs=0.1) and fit.sd == pytest.approx(0.6, abs=0.1)
+    assert fit.density == pytest.approx(share, abs=0.02) and fit.spike == pytest.approx(0.2, abs=0.03)
+    assert ((fit.probability(shifts) > 0.5) == moved).mean() > 0.99
+
+
+def test_the_mixture_is_a_density():
+    fit = fit_spike_slab(np.random.default_rng(0).normal(0, 2, 500))
+    grid = np.linspace(-40, 40, 400_001)
+    assert np.trapezoid(np.exp(fit.log_density(grid)), grid) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: (x[:-1], y), "expected the latents of"),
+        (lambda x, y: (np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), y), "1 values are not finite"),
+        (lambda x, y: (x, np.where(np.arange(len(y)) == 0, "alone", y)), "'alone' has one cell"),
+        (lambda x, y: (x, np.full(len(y), "a")), "two or more besides the control"),
+        (lambda x, y: (np.column_stack([x, x[:, 0]]), y), "repeat others"),
+    ],
+)
+def test_bad_latents_are_named(change, message):
+    _, mixed, names, _ = made(n_cells=5)
+    with pytest.raises(ValueError, match=message):
+        unmix(*change(mixed, names))
+
+
+def test_an_unknown_control_and_no_starts_are_named():
+    _, mixed, names, _ = made(n_cells=5)
+    with pytest.raises(ValueError, match="control: no cell is 'nobody'"):
+        unmix(mixed, names, "nobody")
+    with pytest.raises(ValueError, match="n_starts"):
+        unmix(mixed, names, n_starts=0)
+
+
+def test_graph_tables_there_and_back():
+    shifts = pd.DataFrame([[1.0, -2.0, 0.1], [0.0, 3.0, -0.2]], ["b", "a"], ["latent_0", "latent_1", "latent_2"])
+    graph = graph_table(shifts, shifts.abs() / 4)
+    pd.testing.assert_frame_equal(wide(graph, "effect"), shifts, check_names=False)
+    assert edges_of(graph).to_numpy().tolist() == [[False, False, False], [False, True, False]]
+    assert largest_shifts(graph, 1).to_numpy().tolist() == [[False, True, False], [False, True, False]]
+
+
+def test_an_open_graph_is_against_the_control():
+    true, _, names, shifts = made(control=True, n_cells=400)
+    effects = wide(open_graph(true, names, "ctrl"), "effect")
+    assert np.abs(effects.to_numpy() - shifts.loc[effects.index].to_numpy()).max() < 0.4
+
+
+def test_scores_of_a_match():
+    rng = np.random.default_rng(0)
+    true = rng.standard_normal((500, 3))
+    found = -true[:, [2, 0, 1]]
+    correlation, of_true, of_found = match_latents(true, found)
+    assert of_found.tolist() == [1, 2, 0] and np.allclose(correlation, -1)
+    assert mean_correlation(true, found) == pytest.approx(1) and linear_r2(true, found) == pytest.approx(1)
+    assert mean_correlation(np.exp(true), found, rank=True) == pytest.approx(1)
+    assert mean_correlation(true, found[:, :2]) == pytest.approx(2 / 3)  # a latent that is not found counts as 0
+    shifts = pd.DataFrame([[5.0, 0, 0], [0, 5, 0]], ["a", "b"])
+    edges = pd.DataFrame([[False, True, False], [True, True, False]], ["a", "b"])
+    scores = edge_scores(shifts, edges, of_true, of_found)  # a: right; b: latent 0 wrong, latent 2 of it missed
+    assert scores == {"precision": pytest.approx(1 / 3), "recall": 0.5, "f1": pytest.approx(0.4)}
