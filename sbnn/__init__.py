@@ -10,6 +10,7 @@ _HOME = {
     "FeatureFamilies": "data.families",
     "LeaveOneOutRidge": "models.linear",
     "PairedData": "data.paired",
+    "PerturbationScreen": "data.perturbation_screen",
     "Record": "results",
     "ReducedRankRegression": "models.linear",
     "SparseBottleneckRegressor": "models.bottleneck.estimator",
@@ -27,6 +28,7 @@ _HOME = {
     "selection_table": "evaluation.stability",
     "simulate_ephys_types": "data.simulate_ephys",
     "simulate_patchseq": "data.simulate",
+    "simulate_perturbations": "data.simulate_perturbations",
     "stability_selection": "evaluation.repeats",
     "to_shared_features": "data.shared_features",
 }

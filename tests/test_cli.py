@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from sbnn import cli, simulate_patchseq
+from sbnn.data.catalogue import STUDIES
 from sbnn.study import experiments, notebooks, reproduce
 
 SAVED = Path(__file__).parents[1] / "saved_models"
@@ -77,12 +78,37 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(tmp_path, monkeypatch
     (tmp_path / "simulated_ephys" / "types_lightgbm.pickle").touch()
     (tmp_path / "gouwens_ephys").mkdir()
     (tmp_path / "gouwens_ephys" / "types_lightgbm.pickle").touch()
+    (tmp_path / "simulated_screen").mkdir()
+    (tmp_path / "simulated_screen" / "shift_methods.pickle").touch()
+    made = {"sbnn": "simulated", "ephys_types": "simulated_ephys", "mechanism_shift": "simulated_screen"}
     monkeypatch.setattr(reproduce, "list_datasets", lambda: [])
-    monkeypatch.setattr(reproduce, "default_dataset", lambda study: {"sbnn": "simulated"}.get(study, "simulated_ephys"))
+    monkeypatch.setattr(reproduce, "default_dataset", lambda study: made[study])
     jobs = [(path.stem[:2], name) for path, name in reproduce._jobs("all", tmp_path)]
     assert jobs == [*((number, "simulated") for number in ("01", "02", "03", "04")), ("05", "simulated_ephys")]
     assert [(path.stem[:2], name) for path, name in reproduce._jobs("auto", tmp_path)] == jobs
     assert [(path.stem[:2], name) for path, name in reproduce._jobs("lee_human", tmp_path)] == [("05", "lee_human")]
+
+    monkeypatch.setitem(reproduce.NOTEBOOKS, "mechanism_shift", ("06_of_screens.ipynb",))
+    assert [path.name for path, name in reproduce._jobs("all", tmp_path) if name == "simulated_screen"] == [
+        "06_of_screens.ipynb"
+    ]
+
+
+def test_every_notebook_is_of_one_study():
+    there = [path.name for path in sorted((reproduce.ROOT / "notebooks").glob("*.ipynb"))]
+    assert [name for names in reproduce.NOTEBOOKS.values() for name in names] == there
+    assert reproduce.NOTEBOOKS.keys() == reproduce.SAVED.keys() == set(STUDIES)
+
+
+def test_a_study_without_notebooks_is_passed_over(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(reproduce.NOTEBOOKS, "mechanism_shift", ())
+    monkeypatch.setattr(
+        reproduce, "default_dataset", lambda study: {"sbnn": "scala", "ephys_types": "lee_human"}[study]
+    )
+    assert {name for _, name in reproduce._jobs("auto", tmp_path)} == {"scala", "lee_human"}
+    assert reproduce._jobs("all", tmp_path) == []
+    assert cli.main(["notebooks", "papalexi"]) == 1
+    assert "no notebook works on 'papalexi', of the study 'mechanism_shift'" in capsys.readouterr().err
 
 
 def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):

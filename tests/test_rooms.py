@@ -14,10 +14,10 @@ import sbnn
 PACKAGE = Path(sbnn.__file__).parent
 PUBLIC = {
     "sbnn": """DistilledSettings EphysFeatures ExpressionStream FeatureFamilies
-        LeaveOneOutRidge PairedData Record ReducedRankRegression SparseBottleneckRegressor
+        LeaveOneOutRidge PairedData PerturbationScreen Record ReducedRankRegression SparseBottleneckRegressor
         SparseReducedRankRegression cross_validate default_dataset epoch_curves fit_full gene_counts interpret
         load_dataset neighbour_accuracy paper_folds repeat_fits selection_table simulate_ephys_types simulate_patchseq
-        stability_selection to_shared_features
+        simulate_perturbations stability_selection to_shared_features
         datasets experiments linear metrics plotting preprocessing report results scala""",
     "sbnn.plotting": """accuracy_comparison bottleneck_comparison draw_all effect_map family_colors
         family_zoom gallery gene_selection_curve latent_panels noise_degradation overview save_figure

@@ -14,9 +14,9 @@ from sbnn.data.registry import FoundFile, find_files
 FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
 GOUWENS_MAT = "PS_v5_beta_0-4_pc_scaled_ipfx_eqTE.mat"
 
-#: What data sets are for: genes that predict a second measurement of the same cells (`PairedData`), or
-#: electrophysiology that predicts the type of a cell (`EphysFeatures`).
-SBNN, EPHYS_TYPES = "sbnn", "ephys_types"
+#: What data sets are for: genes that predict a second measurement of the same cells (`PairedData`), electrophysiology
+#: that predicts the type of a cell (`EphysFeatures`), or perturbations that shift latents (`PerturbationScreen`).
+STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT = "sbnn", "ephys_types", "mechanism_shift"
 
 
 class Dataset(NamedTuple):
@@ -32,8 +32,8 @@ class Dataset(NamedTuple):
         What `load_dataset` takes for it besides the files.
     instead : dict of str to str
         For each file that need not be had, the one that stands in for it.
-    study : {"sbnn", "ephys_types"}
-        What it is for. What runs over all data sets of one study takes them from `names_of`.
+    study : str
+        What it is for, one of `STUDIES`. What runs over all data sets of one study takes them from `names_of`.
     """
 
     about: str
@@ -100,6 +100,15 @@ DATASETS: dict[str, Dataset] = {
         study=EPHYS_TYPES,
     ),
     "simulated_ephys": Dataset("simulated electrophysiology of four types, human or mouse", (), study=EPHYS_TYPES),
+    "papalexi": Dataset(
+        "ECCITE-seq screen of THP-1 cells: 16093 cells x 299 genes, 25 genes knocked out",
+        ("response_cells_x_genes.npz", "genes.txt", "cells.csv.gz"),
+        options=("confident_only",),
+        study=MECHANISM_SHIFT,
+    ),
+    "simulated_screen": Dataset(
+        "simulated perturbation screen with known latents and shifts", (), study=MECHANISM_SHIFT
+    ),
     "simulated": Dataset("simulated Patch-seq with known ground truth", ()),
 }
 
@@ -109,7 +118,8 @@ def names_of(study: str = SBNN) -> tuple[str, ...]:
 
     Parameters
     ----------
-    study : {"sbnn", "ephys_types"}
+    study : str
+        One of `STUDIES`.
 
     Returns
     -------
@@ -121,8 +131,8 @@ def names_of(study: str = SBNN) -> tuple[str, ...]:
     ValueError
         Another study.
     """
-    if study not in (SBNN, EPHYS_TYPES):
-        raise ValueError(f"study must be {SBNN!r} or {EPHYS_TYPES!r}, got {study!r}")
+    if study not in STUDIES:
+        raise ValueError(f"study must be one of {', '.join(STUDIES)}, got {study!r}")
     return tuple(name for name, dataset in DATASETS.items() if dataset.study == study)
 
 
@@ -133,12 +143,13 @@ def require_study(name: str, study: str = SBNN) -> None:
     ----------
     name : str
         A data set, or any other name.
-    study : {"sbnn", "ephys_types"}
+    study : str
+        One of `STUDIES`.
 
     Raises
     ------
     ValueError
-        The data set is of the other study; the message lists those that are of this one.
+        The data set is of another study; the message lists those that are of this one.
     """
     of = names_of(study)
     if name in DATASETS and name not in of:

@@ -86,7 +86,7 @@ def check_labels(
     strangers = labels.index.symmetric_difference(cells)
     if len(strangers):
         raise ValueError(
-            f"labels must be indexed by cell name and hold exactly the cells of X; {len(strangers)} names are "
+            f"labels must be indexed by cell name and hold exactly the cells of the data; {len(strangers)} names are "
             f"only in one of the two: {some(strangers)}"
         )
     labels = labels.loc[cells]

@@ -1,4 +1,4 @@
-"""Load a data set by name: find its files, verify them and return `PairedData`, or `EphysFeatures` to type cells by.
+"""Load a data set by name: find its files, verify them and return what a study of its kind works on.
 
 ``sbnn data list`` names the data sets and says which are here, ``get scala`` fetches the files of one,
 and ``check`` reads all files that are here and compares their checksums (`sbnn.data.inventory`).
@@ -14,30 +14,49 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.data.catalogue import DATASETS, EPHYS_TYPES, FULL_COUNTS, GOUWENS_MAT, SBNN, find_dataset, names_of
+from sbnn.data.catalogue import (
+    DATASETS,
+    EPHYS_TYPES,
+    FULL_COUNTS,
+    GOUWENS_MAT,
+    MECHANISM_SHIFT,
+    SBNN,
+    find_dataset,
+    names_of,
+)
 from sbnn.data.ephys_features import EphysFeatures
 from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.paired import PairedData
+from sbnn.data.perturbation_screen import PerturbationScreen
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.citeseq import read_cd8, read_cord_blood, read_pbmc
 from sbnn.data.readers.ephys_types import read_gouwens_ephys, read_lee_human
 from sbnn.data.readers.gouwens import read_gouwens
+from sbnn.data.readers.papalexi import read_papalexi
 from sbnn.data.readers.scala import cell_labels, ion_channel_genes, read_counts
 from sbnn.data.registry import FoundFile, find_files
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.data.spike_lags import relative_to_threshold
 
 _CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
 #: An ion channel gene with fewer counts in all cells together is left out.
 _MIN_COUNTS = 10
 #: Study -> the real data set to work on, and the one that is made where it cannot be had.
-_DEFAULTS = {SBNN: ("scala", "simulated"), EPHYS_TYPES: ("lee_human", "simulated_ephys")}
+_DEFAULTS = {
+    SBNN: ("scala", "simulated"),
+    EPHYS_TYPES: ("lee_human", "simulated_ephys"),
+    MECHANISM_SHIFT: ("papalexi", "simulated_screen"),
+}
+#: A screen that every method can be fitted to in minutes; in the paper it has 250 cells of each perturbation.
+_SMALL_SCREEN = {"n_cells_per": 50, "n_perturbations": 100, "n_latents": 15, "n_genes": 100}
+
+#: What data sets come as, after their study.
+Data = PairedData | EphysFeatures | PerturbationScreen
 
 
-def load_dataset(
-    name: str, path=None, *, download: bool = True, verbose: bool = True, **options
-) -> PairedData | EphysFeatures:
+def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True, **options) -> Data:
     """Load a data set by name.
 
     Parameters
@@ -62,6 +81,11 @@ def load_dataset(
         - ``"gouwens_ephys"``: mouse visual cortex, 4215 cells, 45 features, four types.
         - ``"lee_human"``: human cortex, 702 cells, 93 features, the same four types.
         - ``"simulated_ephys"``: see `simulate_ephys_types`.
+
+        Counts of cells each under one perturbation (`PerturbationScreen`):
+
+        - ``"papalexi"``: THP-1 cells, 16093 cells x 299 genes, 25 genes knocked out.
+        - ``"simulated_screen"``: see `simulate_perturbations`; 100 perturbations of 50 cells, 15 latents and 100 genes.
     path : path-like, optional
         Folder with the files; by default they are searched as `sbnn.data.registry` describes.
     download : bool
@@ -69,14 +93,15 @@ def load_dataset(
     verbose : bool
         Whether to print what was loaded, and from where.
     **options
-        ``"simulated"`` and ``"simulated_ephys"``: parameters of `simulate_patchseq` and `simulate_ephys_types`. The
-        four sets with proteins: ``n_genes``, how many genes to select, and ``log_proteins``, whether `Y` is
-        log2(1 + counts) or the counts as they are (as in the paper; the default of ``"stoeckius"`` alone).
+        Simulated data: parameters of what simulates them. The four sets with proteins: ``n_genes``, how many genes to
+        select, and ``log_proteins``, whether `Y` is log2(1 + counts) or the counts as they are (as in the paper; the
+        default of ``"stoeckius"`` alone).
         ``"gouwens_ephys"``: ``relative``, whether spikes are measured from their threshold (`relative_to_threshold`).
+        ``"papalexi"``: ``confident_only``, whether to leave out cells without a clear guide.
 
     Returns
     -------
-    PairedData or EphysFeatures
+    PairedData, EphysFeatures or PerturbationScreen
 
     Raises
     ------
@@ -124,12 +149,12 @@ def default_dataset(path=None, *, download: bool = True, verbose: bool = True, s
         As for `load_dataset`.
     verbose : bool
         Whether to print which it is, and why.
-    study : {"sbnn", "ephys_types"}
+    study : {"sbnn", "ephys_types", "mechanism_shift"}
         What it is for.
 
     Returns
     -------
-    {"scala", "simulated"} or {"lee_human", "simulated_ephys"}
+    {"scala", "simulated"}, {"lee_human", "simulated_ephys"} or {"papalexi", "simulated_screen"}
 
     Raises
     ------
@@ -241,7 +266,7 @@ def _read_gouwens_ephys(found: dict[str, FoundFile], relative: bool = False) -> 
     return relative_to_threshold(data) if relative else data
 
 
-def _read_tables(read: Callable, found: dict[str, FoundFile], **options) -> PairedData | EphysFeatures:
+def _read_tables(read: Callable, found: dict[str, FoundFile], **options) -> Data:
     """Hand the paths of the files, in their order, to a reader that takes them so."""
     return read(*(file.path for file in found.values()), files=_sha256_of(found), **options)
 
@@ -259,8 +284,8 @@ def _sha256_of(found: dict[str, FoundFile]) -> dict[str, str]:
     return {name: file.sha256 for name, file in found.items()}
 
 
-#: Data set -> what turns its found files, or else its options, into `PairedData` or `EphysFeatures`.
-_READ: dict[str, Callable[..., PairedData | EphysFeatures]] = {
+#: Data set -> what turns its found files, or else its options, into data.
+_READ: dict[str, Callable[..., Data]] = {
     "scala": _read_scala,
     "scala_ion_channels": _read_scala_ion_channels,
     "scala_34c_counts": _read_scala_34c_counts,
@@ -272,5 +297,7 @@ _READ: dict[str, Callable[..., PairedData | EphysFeatures]] = {
     "gouwens_ephys": _read_gouwens_ephys,
     "lee_human": partial(_read_tables, read_lee_human),
     "simulated_ephys": simulate_ephys_types,
+    "papalexi": partial(_read_tables, read_papalexi),
+    "simulated_screen": partial(simulate_perturbations, **_SMALL_SCREEN),
     "simulated": simulate_patchseq,
 }

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import check_names, positions, some
+from sbnn.data.checks import check_labels, check_names, positions, some
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
-from sbnn.data.readers.anndata import entry
+from sbnn.data.readers.screens import screen_parts, screen_to_anndata
+from sbnn.data.screen_checks import (
+    check_perturbation,
+    check_screen_counts,
+    check_screen_truth,
+    in_order_of_cells,
+    names_cells,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -29,17 +35,19 @@ class PerturbationScreen:
     counts : array, sparse matrix or DataFrame of shape (n, p)
         Counts of genes or transcripts. Stored as a CSR matrix of int32.
     perturbation : sequence of str, shape (n,)
-        Name of what was perturbed in each cell, such as a gene or a guide. Stored as an array of str.
+        Name of what was perturbed in each cell, such as a gene or a guide, in the order of the cells; of a Series that
+        names the cells its index counts, not its order. Stored as an array of str.
     control : str, optional
         Name of the cells in which nothing was perturbed.
     gene_names, cell_names : sequence of str, optional
-        Unique; by default those of the DataFrame, else ``gene_0``, ``cell_0`` and so on.
-    labels : DataFrame of n rows, optional
-        What else is known of the cells, such as the replicate; in the order of the cells.
+        Unique; by default those of the DataFrame, of cells also those of the Series, else ``gene_0``, ``cell_0`` ...
+    labels : DataFrame, optional
+        What else is known of the cells, such as the replicate, by cell name in any order.
     name, source : str
         Short name, and citation with the place the data came from.
     sha256 : str, optional
-        Fingerprint of the data, by which stored results know it; by default that of the counts and names.
+        Fingerprint of the data, by which stored results know it; by default that of counts, perturbations and names. A
+        reader or simulation gives that of the files or parameters the data follow from.
     files : mapping of str to str, optional
         Name -> sha256 of the files the data was read from; for information.
     dropped : mapping of str to int, optional
@@ -51,9 +59,10 @@ class PerturbationScreen:
     ------
     ValueError
         No cells or genes, counts that are negative, fractional or NaN (with their share), another number of
-        perturbations than of cells, cells without one, a control that no cell has, duplicate names.
+        perturbations than of cells, cells without one, a control that no cell has, duplicate names, labels or a truth
+        of other cells or perturbations.
     TypeError
-        Counts that are not numbers.
+        Counts that are not numbers, labels that are not a DataFrame.
     """
 
     counts: sparse.csr_array
@@ -68,6 +77,9 @@ class PerturbationScreen:
     files: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     truth: dict[str, Any] = field(default_factory=dict)
+    # Fingerprint of the content that `sha256` was given for: it does not hold for another, as `dataclasses.replace` may
+    # bring.
+    content_sha256: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Validate, and fill in what was left out."""
@@ -75,30 +87,30 @@ class PerturbationScreen:
         if isinstance(self.counts, pd.DataFrame):
             genes = self.counts.columns if genes is None else genes
             cells = self.counts.index if cells is None else cells
+        elif cells is None and names_cells(self.perturbation):
+            cells = self.perturbation.index
         counts = check_screen_counts(self.counts, "counts").astype(np.int32)
         n, p = counts.shape
-        perturbation = check_perturbation(self.perturbation, n)
+        genes, cells = check_names(genes, "gene_names", "gene", p), check_names(cells, "cell_names", "cell", n)
+        perturbation = check_perturbation(in_order_of_cells(self.perturbation, cells), n)
         control = None if self.control is None else str(self.control)
-        if control is not None and control not in set(perturbation):
+        if control is not None and not (perturbation == control).any():
             raise ValueError(f"control: no cell is {control!r}; the perturbations are {some(np.unique(perturbation))}")
-        cells = check_names(cells, "cell_names", "cell", n)
-        labels = pd.DataFrame(index=cells) if self.labels is None else self.labels
-        if len(labels) != n:
-            raise ValueError(f"labels: expected {n} rows, one for each cell, got {len(labels)}")
-        latents = self.truth.get("latents")
-        if latents is not None and len(latents) != n:
-            raise ValueError(f"truth['latents']: expected {n} rows, one for each cell, got {len(latents)}")
+        names = {"perturbation": perturbation, "control": control, "genes": genes, "cells": cells}
+        content = _fingerprint(counts, names)
+        given = self.sha256 if self.content_sha256 in ("", content) else ""
         checked = {
             "counts": counts,
             "perturbation": perturbation,
             "control": control,
-            "gene_names": check_names(genes, "gene_names", "gene", p),
+            "gene_names": genes,
             "cell_names": cells,
-            "labels": labels.set_axis(pd.Index(cells, dtype=object)),
-            "sha256": self.sha256 or _fingerprint(counts, perturbation, control),
+            "labels": check_labels(self.labels, cells, ()),
+            "sha256": given or content,
+            "content_sha256": content,
             "files": dict(self.files),
             "dropped": {why: int(n_cells) for why, n_cells in self.dropped.items() if n_cells},
-            "truth": dict(self.truth),
+            "truth": check_screen_truth(self.truth, perturbation, control),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)  # the class is frozen to everyone else
@@ -129,11 +141,12 @@ class PerturbationScreen:
     def summary(self) -> str:
         """Tell in two lines what the data is and where it comes from."""
         sizes = pd.Series(self.perturbation).value_counts()
-        control = f"control {self.control!r} {sizes[self.control]} cells" if self.control else "no control"
-        sizes = sizes.drop(self.control) if self.control else sizes
+        control = "no control" if self.control is None else f"control {self.control!r} {sizes[self.control]} cells"
+        sizes = sizes[self.targets]
+        of = f" of {sizes.min()} to {sizes.max()} cells" if len(sizes) else ""
         return (
-            f"{self.name}: {self.n_cells} cells x {self.n_genes} genes, {len(sizes)} perturbations of {sizes.min()} to "
-            f"{sizes.max()} cells; {control}\n  source: {self.source}"
+            f"{self.name}: {self.n_cells} cells x {self.n_genes} genes, {len(sizes)} perturbations{of}; {control}\n"
+            f"  source: {self.source}"
         )
 
     def subset(self, cells: Any = None) -> PerturbationScreen:
@@ -147,7 +160,8 @@ class PerturbationScreen:
         Returns
         -------
         PerturbationScreen
-            With a fingerprint of its own. Without the control where none of its cells is among them.
+            With a fingerprint of its own, derived from this one and the names taken. Without the control where none of
+            its cells is among them; with the true shifts of all perturbations.
 
         Raises
         ------
@@ -160,13 +174,13 @@ class PerturbationScreen:
         names = self.cell_names[rows]
         truth = dict(self.truth)
         if "latents" in truth:
-            truth["latents"] = truth["latents"][rows]
+            truth["latents"] = np.asarray(truth["latents"])[rows]
         perturbation = self.perturbation[rows]
         whole = np.array_equal(names, self.cell_names)
         return PerturbationScreen(
             counts=self.counts[rows],
             perturbation=perturbation,
-            control=self.control if self.control in set(perturbation) else None,
+            control=self.control if self.control in perturbation.tolist() else None,
             gene_names=self.gene_names,
             cell_names=names,
             labels=self.labels.iloc[rows],
@@ -184,6 +198,7 @@ class PerturbationScreen:
         Parameters
         ----------
         perturbations : sequence of str
+            The control may be among them.
 
         Returns
         -------
@@ -192,12 +207,15 @@ class PerturbationScreen:
         Raises
         ------
         ValueError
-            A perturbation that no cell has.
+            None chosen, or a perturbation that no cell has.
         """
         wanted = {str(name) for name in np.atleast_1d(perturbations)}
-        unknown = sorted(wanted - set(self.perturbation))
-        if unknown or not wanted:
-            raise ValueError(f"perturbations: no cell is under {some(unknown)}; there are {some(self.targets)}")
+        there = np.unique(self.perturbation)
+        unknown = sorted(wanted.difference(there))
+        if unknown:
+            raise ValueError(f"perturbations: no cell is under {some(unknown)}; there are {some(there)}")
+        if not wanted:
+            raise ValueError("perturbations is empty; choose at least one")
         return self.subset(np.isin(self.perturbation, list(wanted)))
 
     def to_anndata(self, key: str = "perturbation") -> AnnData:
@@ -211,19 +229,15 @@ class PerturbationScreen:
         Returns
         -------
         AnnData
-            Counts in ``X``, `labels` in ``obs``, and name, source, control, fingerprint and truth in ``uns["sbnn"]``.
-        """
-        import anndata  # takes longer to import than all the rest
+            Counts in ``X``, `labels` in ``obs``, true latents in ``obsm["true_latents"]``, and name, source, control,
+            fingerprint, files, dropped and true shifts in ``uns["sbnn"]``.
 
-        obs = self.labels.assign(**{key: pd.Categorical(self.perturbation)})
-        adata = anndata.AnnData(X=self.counts.astype(np.float32), obs=obs, var=pd.DataFrame(index=self.gene_names))
-        about = {"name": self.name, "source": self.source, "control": self.control or "", "perturbation_key": key}
-        shifts = self.truth.get("shifts")
-        if shifts is not None:
-            adata.obsm["true_latents"] = np.asarray(self.truth["latents"])
-            about |= {"shifts": shifts.to_numpy(), "shift_names": shifts.index.to_numpy(dtype=object)}
-        adata.uns["sbnn"] = about
-        return adata
+        Raises
+        ------
+        ValueError
+            A `key` that is a column of `labels`.
+        """
+        return screen_to_anndata(self, key)
 
     @classmethod
     def from_anndata(
@@ -242,11 +256,12 @@ class PerturbationScreen:
         layer : str, optional
             Layer with the counts; by default ``adata.X``.
         **about
-            `name` and `source`.
+            `name` and `source`; by default what `to_anndata` wrote, if it did.
 
         Returns
         -------
         PerturbationScreen
+            With the fingerprint, files and dropped cells that `to_anndata` wrote if the content is still the same.
 
         Raises
         ------
@@ -255,96 +270,13 @@ class PerturbationScreen:
         ValueError, TypeError
             As for `PerturbationScreen`.
         """
-        named = entry(adata.obs, key, "adata.obs")
-        counts = adata.X if layer is None else entry(adata.layers, layer, "adata.layers")
-        if counts is None:
-            raise ValueError(f"adata.X is empty; pass layer=, one of {sorted(adata.layers)}")
-        known = (named.notna() & (named.astype(str) != "")).to_numpy()
-        if not known.any():
-            raise ValueError(f"adata.obs[{key!r}] names no perturbation: all {len(known)} entries are empty")
-        written: Mapping = adata.uns.get("sbnn", {})
-        truth = {}
-        if "shifts" in written and "true_latents" in adata.obsm:
-            names = [str(name) for name in written["shift_names"]]
-            truth = {
-                "latents": np.asarray(adata.obsm["true_latents"])[known],
-                "shifts": pd.DataFrame(written["shifts"], index=names),
-            }
-        about = {name: written[name] for name in ("name", "source") if name in written} | about
-        return cls(
-            counts=counts[np.flatnonzero(known)],
-            perturbation=named[known].astype(str).to_numpy(),
-            control=control if control is not None else written.get("control") or None,
-            gene_names=adata.var_names,
-            cell_names=adata.obs_names[known],
-            labels=adata.obs.loc[known].drop(columns=key),
-            dropped={f"cells without an entry in obs[{key!r}]": int((~known).sum())},
-            truth=truth,
-            **about,
-        )
+        screen = cls(**(screen_parts(adata, key, control, layer) | about))
+        written = adata.uns.get("sbnn", {})
+        if written.get("content_sha256") == screen.content_sha256:
+            screen = replace(screen, **{name: written[name] for name in ("sha256", "files", "dropped")})
+        return screen
 
 
-def check_screen_counts(given: Any, argument: str) -> sparse.csr_array:
-    """Convert counts to a CSR matrix, refusing what are none, with the share of offending values.
-
-    Parameters
-    ----------
-    given : array, sparse matrix or DataFrame of shape (n, p)
-    argument : str
-        Its name in messages.
-
-    Returns
-    -------
-    csr_array of shape (n, p), of the dtype given
-
-    Raises
-    ------
-    ValueError
-        Negative, fractional, NaN or infinite values, no cells or genes.
-    TypeError
-        No numbers.
-    """
-    if isinstance(given, pd.DataFrame):
-        given = given.to_numpy()
-    if not sparse.issparse(given):
-        given = np.asarray(given)
-        if given.ndim != 2:
-            raise ValueError(f"{argument}: expected cells x genes, got shape {given.shape}")
-    if given.dtype.kind not in "biuf":
-        raise TypeError(f"{argument}: expected counts, got values of type {given.dtype}")
-    if min(given.shape) == 0:
-        raise ValueError(f"{argument}: expected at least one cell and one gene, got shape {given.shape}")
-    counts = sparse.csr_array(given)
-    values, size = counts.data, counts.shape[0] * counts.shape[1]
-    wrong = {"NaN or infinite": ~np.isfinite(values)}
-    wrong["negative"] = values < 0
-    with np.errstate(invalid="ignore"):  # NaN and infinity are counted above
-        wrong["fractional"] = np.isfinite(values) & (values % 1 != 0)
-    for kind, where in wrong.items():
-        if where.any():
-            raise ValueError(
-                f"{argument}: expected whole numbers >= 0, got {where.sum()} {kind} values "
-                f"({100 * where.sum() / size:.2g} % of all), the first {values[where.argmax()]}; "
-                "give raw counts, not normalised or logarithmic ones"
-            )
-    return counts
-
-
-def check_perturbation(given: Any, n_cells: int) -> np.ndarray:
-    """Convert the names of perturbations to an array of str, one of each cell."""
-    names = np.asarray(given, dtype=object)
-    if names.shape != (n_cells,):
-        raise ValueError(f"perturbation: expected {n_cells} names, one of each cell, got shape {names.shape}")
-    empty = pd.isna(names) | (names == "")
-    if empty.any():
-        raise ValueError(
-            f"perturbation: {empty.sum()} cells have none (NaN or empty), the first at position {empty.argmax()}; "
-            "leave them out, or give the control a name"
-        )
-    return names.astype(str)
-
-
-def _fingerprint(counts: sparse.csr_array, perturbation: np.ndarray, control: str | None) -> str:
-    return fingerprint_parameters(
-        {"counts": fingerprint_arrays(counts), "perturbation": perturbation, "control": control}
-    )
+def _fingerprint(counts: sparse.csr_array, names: dict[str, Any]) -> str:
+    places = (counts.indices.astype(np.int64), counts.indptr.astype(np.int64))  # scipy chooses their type by size
+    return fingerprint_parameters({"counts": fingerprint_arrays(counts.data, *places), **names})

@@ -83,12 +83,13 @@ def simulate_perturbations(
         raise ValueError(
             f"n_latents must be at most {_HIDDEN[0]} and n_genes at least {_HIDDEN[-1]}, got {n_latents} and {n_genes}"
         )
-    if not (np.isfinite(shift) and shift_sd >= 0):
-        raise ValueError(f"shift must be finite and shift_sd at least 0, got {shift} and {shift_sd}")
+    if not (np.isfinite(shift) and np.isfinite(shift_sd) and shift_sd >= 0):
+        raise ValueError(f"shift and shift_sd must be finite and shift_sd at least 0, got {shift} and {shift_sd}")
     if density is not None and not 0 < density <= 1:
         raise ValueError(f"density must be in (0, 1], got {density}")
     parameters = {name: int(value) for name, value in sizes.items()}
-    parameters |= {"shift": float(shift), "shift_sd": float(shift_sd), "density": density}
+    parameters |= {"shift": float(shift), "shift_sd": float(shift_sd)}
+    parameters["density"] = None if density is None else float(density)
     rng = np.random.default_rng(random_state)
 
     shifts = np.zeros((n_perturbations, n_latents))
@@ -99,7 +100,7 @@ def simulate_perturbations(
     rng.shuffle(of_cell)
     means = np.vstack([shifts, np.zeros(n_latents)])
     latents = means[of_cell] + rng.standard_normal((len(of_cell), n_latents))
-    logits = _decoded(rng, latents, n_genes)
+    logits = _decoded(latents, _decoder(rng, n_latents, n_genes))
     rates = np.exp(logits / logits.std())
     counts = sparse.csr_array(rng.poisson(rates * (_COUNTS_OF_A_GENE / rates.sum(axis=0))).astype(np.int32))
 
@@ -128,16 +129,22 @@ def _targets(rng: np.random.Generator, n_latents: int, most: int, density: float
     return targets if len(targets) else rng.integers(n_latents, size=1)
 
 
-def _decoded(rng: np.random.Generator, latents: np.ndarray, n_genes: int) -> np.ndarray:
-    """Logits of the genes, shape (n, n_genes), up to a factor.
+def _decoder(rng: np.random.Generator, n_latents: int, n_genes: int) -> list[np.ndarray]:
+    """Linear maps from latents to genes, each of shape (size_in, size_out) with orthonormal rows.
 
     The published scale of the maps is left out: rectifiers keep factors, and logits are divided by their spread.
     """
-    sizes = [latents.shape[1], *_HIDDEN, n_genes]
-    values = latents
-    for i, (size_in, size_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
-        if i:
-            values = np.where(values > 0, values, _LEAK * values)
+    sizes = [n_latents, *_HIDDEN, n_genes]
+    maps = []
+    for size_in, size_out in zip(sizes, sizes[1:], strict=False):
         q, r = np.linalg.qr(rng.standard_normal((size_out, size_in)))
-        values = values @ (q * np.sign(np.diag(r))).T
+        maps.append((q * np.sign(np.diag(r))).T)  # the signs make every rotation as likely
+    return maps
+
+
+def _decoded(latents: np.ndarray, maps: list[np.ndarray]) -> np.ndarray:
+    """Logits of the genes, shape (n, n_genes), up to a factor."""
+    values = latents @ maps[0]
+    for weights in maps[1:]:
+        values = np.where(values > 0, values, _LEAK * values) @ weights
     return values

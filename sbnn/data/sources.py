@@ -60,6 +60,10 @@ _COUPLED_PAGE = "https://github.com/AllenInstitute/coupledAE-patchseq (folder da
 _CITESEQ_PAGE = "https://github.com/databio/bds_hackathon (folder data/raw); the same data: GEO GSE100866"
 _SCVI_PAGE = "https://github.com/scverse/scvi-tools (folder tests/test_data)"
 _HUMAN_GABA_PAGE = "https://github.com/AllenInstitute/human_patchseq_gaba (folder data)"
+_SCEPTRE_PAGE = (
+    "https://github.com/Katsevich-Lab/sceptredata (data/lowmoi_example_data.rda, of which this is a conversion); "
+    "the whole experiment: GEO GSE153056"
+)
 _SELECTED = "febbc1325dd42fd183df5e2f886615759145f1ff"
 _FULL_COUNTS = "624df4e108ce636bb53cae1d44a32252c85bffa6"
 _GOUWENS_MAT = "6270922577fca6005225df719c4358b7c80ca01b"
@@ -261,6 +265,27 @@ FILES: dict[str, DataFile] = {
             size=2064068,
             sha256="512fe360bd1cc79821f67959cc47e19b92bb7edbbb9351da5d1e9d70b35102a2",
             url=_by_content(_SCVI, "301f52dadbf24cca996ae8fc95cc23184fa87519"),
+        ),
+        DataFile(
+            "response_cells_x_genes.npz",
+            "papalexi_2021",
+            _SCEPTRE_PAGE,
+            size=1914469,
+            sha256="266864bc2f68e44340fe12d0aae0dfacdb49485a9a2e354aea7317861b6927d3",
+        ),
+        DataFile(
+            "genes.txt",
+            "papalexi_2021",
+            _SCEPTRE_PAGE,
+            size=2160,
+            sha256="90f2b880ecfde1825567c758c24d698ca351935f9e7f54e8c340bd21634b601b",
+        ),
+        DataFile(
+            "cells.csv.gz",
+            "papalexi_2021",
+            _SCEPTRE_PAGE,
+            size=185814,
+            sha256="15ed8320aa66f9a1cc1d6755f839a3b0f2d7db177b60b1914b539eb57233395d",
         ),
     )
 }

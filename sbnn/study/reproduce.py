@@ -12,15 +12,24 @@ import importlib.util
 import time
 from pathlib import Path
 
-from sbnn.data.catalogue import DATASETS, EPHYS_TYPES, SBNN, names_of
+from sbnn.data.catalogue import DATASETS, EPHYS_TYPES, MECHANISM_SHIFT, SBNN, names_of
 from sbnn.data.datasets import default_dataset
 from sbnn.data.inventory import list_datasets
 
 ROOT = Path(__file__).resolve().parents[2]
 REDRAW = "04_figures.ipynb"
-EPHYS_TYPES_NOTEBOOKS = ("05_ephys_types.ipynb",)  # all others are of the sBNN study
+# Study -> its notebooks, if it has any yet.
+NOTEBOOKS = {
+    SBNN: ("01_preprocess.ipynb", "02_cross_validate.ipynb", "03_fit_full.ipynb", REDRAW),
+    EPHYS_TYPES: ("05_ephys_types.ipynb",),
+    MECHANISM_SHIFT: (),
+}
 # Study -> a result that all its data sets have.
-SAVED = {SBNN: "cv_network.pickle", EPHYS_TYPES: "types_lightgbm.pickle"}
+SAVED = {
+    SBNN: "cv_network.pickle",
+    EPHYS_TYPES: "types_lightgbm.pickle",
+    MECHANISM_SHIFT: "shift_methods.pickle",
+}
 
 
 def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_models=None, figures=None):
@@ -42,7 +51,7 @@ def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_m
     Raises
     ------
     ValueError
-        For a data set without a name among these.
+        For a data set without a name among these, or of a study without notebooks.
     FileNotFoundError
         In an installed copy of the package, which has no notebooks beside it.
     ModuleNotFoundError
@@ -66,7 +75,7 @@ def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_m
 
 def _check_notebooks():
     """Tell in one sentence what is missing to run the notebooks, if anything is."""
-    if not _notebooks():
+    if not (ROOT / "notebooks").is_dir():
         raise FileNotFoundError(
             "the notebooks are in the checkout of the repository, not in the installed package: "
             "run `make reproduce` in a checkout"
@@ -78,27 +87,27 @@ def _check_notebooks():
         )
 
 
-def _notebooks(study=None):
-    """All notebooks, or those of a study."""
-    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    of_types = [path for path in paths if path.name in EPHYS_TYPES_NOTEBOOKS]
-    if study == EPHYS_TYPES:
-        return of_types
-    return paths if study is None else [path for path in paths if path not in of_types]
+def _notebooks(study):
+    """Paths of the notebooks of a study, in their order."""
+    return [ROOT / "notebooks" / name for name in NOTEBOOKS[study]]
 
 
 def _jobs(dataset, saved_models):
     """Notebooks to run, each with its data set."""
+    if dataset not in ("all", "auto"):
+        study = DATASETS[dataset].study
+        if not NOTEBOOKS[study]:
+            raise ValueError(f"dataset: no notebook works on {dataset!r}, of the study {study!r}")
+        return [(path, dataset) for path in _notebooks(study)]
+    studies = [study for study, notebooks in NOTEBOOKS.items() if notebooks]
+    defaults = {study: default_dataset(study=study) for study in studies}  # downloaded, where that is possible
     if dataset == "auto":
-        defaults = {study: default_dataset(study=study) for study in (SBNN, EPHYS_TYPES)}
         return [(path, name) for study, name in defaults.items() for path in _notebooks(study)]
-    if dataset != "all":
-        return [(path, dataset) for path in _notebooks(DATASETS[dataset].study)]
     here = {state.name for state in list_datasets() if state.state in ("here", "here in part", "made here")}
+    here.update(defaults.values())
     jobs = []
-    for study, result in SAVED.items():
-        here.add(default_dataset(study=study))  # which downloads it, where that is possible
-        saved = [name for name in names_of(study) if (saved_models / name / result).exists()]
+    for study in studies:
+        saved = [name for name in names_of(study) if (saved_models / name / SAVED[study]).exists()]
         jobs += [(path, name) for name in saved for path in _notebooks(study) if name in here or path.name == REDRAW]
     return jobs
 

@@ -15,7 +15,9 @@ from sbnn.data.datasets import DATASETS, default_dataset, load_dataset, type_col
 from sbnn.data.ephys_features import EphysFeatures
 from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.paired import PairedData
+from sbnn.data.perturbation_screen import PerturbationScreen
 from sbnn.data.registry import DataIntegrityError
+from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.data.sources import FILES
 
 FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
@@ -183,23 +185,44 @@ def test_default_dataset_does_not_pass_over_a_broken_file(small_scala):
         default_dataset(folder)
 
 
-def test_default_dataset_of_the_other_study(alone, capsys):
+def test_default_dataset_of_the_other_studies(alone, capsys):
     assert default_dataset(download=False, study="ephys_types") == "simulated_ephys"
     assert "cannot find lee_2023_human/LeeDalley_ephys_fx.csv" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="study must be 'sbnn' or 'ephys_types', got 'dynamics'"):
+    assert default_dataset(study="mechanism_shift") == "simulated_screen"
+    printed = capsys.readouterr().out
+    assert "cannot find papalexi_2021/response_cells_x_genes.npz" in printed
+    assert "no address to download from is known" in printed and "Katsevich-Lab/sceptredata" in printed
+    with pytest.raises(ValueError, match="study must be one of sbnn, ephys_types, mechanism_shift, got 'dynamics'"):
         default_dataset(study="dynamics")
 
 
 def test_each_study_has_data_sets_of_its_own():
-    of_sbnn, of_types = names_of(), names_of("ephys_types")
-    assert set(of_sbnn).isdisjoint(of_types) and {*of_sbnn, *of_types} == set(DATASETS)
+    of_sbnn, of_types, of_screens = names_of(), names_of("ephys_types"), names_of("mechanism_shift")
+    assert sorted([*of_sbnn, *of_types, *of_screens]) == sorted(DATASETS)
     assert of_types == ("gouwens_ephys", "lee_human", "simulated_ephys") and "scala" in of_sbnn
+    assert of_screens == ("papalexi", "simulated_screen")
     assert isinstance(load_dataset("simulated_ephys", n_cells=20, verbose=False), EphysFeatures)
     assert isinstance(load_dataset("simulated", n_cells=20, verbose=False), PairedData)
     require_study("a name of one's own")
     require_study("lee_human", "ephys_types")
     with pytest.raises(ValueError, match="'lee_human' is of the study 'ephys_types'; those of 'sbnn' are scala, "):
         require_study("lee_human")
+    with pytest.raises(
+        ValueError, match="'papalexi' is of the study 'mechanism_shift'; those of 'ephys_types' are gou"
+    ):
+        require_study("papalexi", "ephys_types")
+
+
+def test_simulated_screen_takes_the_options_of_the_simulator(capsys):
+    data = load_dataset("simulated_screen", n_perturbations=4, n_control=7, random_state=1)
+    assert isinstance(data, PerturbationScreen) and data.counts.shape == (4 * 50 + 7, 100)
+    assert data.truth["shifts"].shape == (4, 15)
+    assert "207 cells x 100 genes, 4 perturbations of 50 to 50 cells; control 'control' 7" in capsys.readouterr().out
+    whole = load_dataset("simulated_screen", verbose=False)
+    assert whole.counts.shape == (5000, 100) and len(whole.targets) == 100
+    assert whole.sha256 == simulate_perturbations(50, 100, 15, 100).sha256
+    with pytest.raises(TypeError, match="'papalexi' takes the options confident_only, got n_cells"):
+        load_dataset("papalexi", n_cells=10)
 
 
 def test_type_colors_are_those_of_the_taxonomy():

@@ -143,7 +143,7 @@ def with_value(name, value):
         ({"gene_names": ["a", "b"]}, ValueError, r"gene_names has shape \(2,\), expected \(5,\)"),
         ({"gene_names": ["a", None, "b", "c", "d"]}, ValueError, r"gene_names\[1\] is empty"),
         ({"labels": {"type": ["a"] * N}}, TypeError, "labels must be a pandas DataFrame, got dict"),
-        ({"labels": arguments()["labels"].iloc[1:]}, ValueError, "exactly the cells of X; 1 names .*: c0"),
+        ({"labels": arguments()["labels"].iloc[1:]}, ValueError, "exactly the cells of the data; 1 names .*: c0"),
         ({"labels": arguments()["labels"].reset_index(drop=True)}, ValueError, "indexed by cell name"),
         ({"labels": arguments()["labels"].iloc[[0] * N]}, ValueError, "duplicate cell names in labels: c0"),
         ({"colors": {"Vip Gpc3": "red"}}, ValueError, "colors must be '#RRGGBB'"),

@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from sbnn.data.simulate_perturbations import _decoder, simulate_perturbations
+
+
+@pytest.fixture(scope="module")
+def screen():
+    return simulate_perturbations(50, 100, 15, 100, random_state=0)
+
+
+def test_same_parameters_same_bits():
+    one, other = (simulate_perturbations(5, 6, 4, 40, n_control=n, random_state=n) for n in (3, np.int64(3)))
+    np.testing.assert_array_equal(one.counts.toarray(), other.counts.toarray())
+    np.testing.assert_array_equal(one.truth["latents"], other.truth["latents"])
+    assert one.perturbation.tolist() == other.perturbation.tolist() and one.sha256 == other.sha256
+    changed = simulate_perturbations(5, 6, 4, 40, n_control=3, random_state=4)
+    assert changed.sha256 != one.sha256 and (changed.counts != one.counts).nnz
+    finer = simulate_perturbations(5, 6, 4, 40, density=1, random_state=3)
+    assert finer.sha256 == simulate_perturbations(5, 6, 4, 40, density=np.float32(1), random_state=3).sha256
+    assert finer.sha256 != simulate_perturbations(5, 6, 4, 40, random_state=3).sha256
+
+
+def test_global_random_state_is_neither_used_nor_changed():
+    np.random.seed(3)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    simulate_perturbations(2, 3, 4, 40)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_every_gene_has_a_million_counts_and_totals_of_cells_vary(screen):
+    assert screen.counts.shape == (5000, 100)
+    of_genes, of_cells = (np.asarray(screen.counts.sum(axis=axis)) for axis in (0, 1))
+    np.testing.assert_allclose(of_genes, 1e6, atol=5000)  # five standard deviations of a Poisson count
+    # Normalised over cells, not over the genes of each: totals of 20000 would vary by 0.7 % for chance alone.
+    assert of_cells.std() / of_cells.mean() > 0.1
+
+
+def test_shifts_are_sparse_of_either_sign_and_of_the_size_asked_for():
+    shifts = simulate_perturbations(1, 2000, 20, 40, random_state=1).truth["shifts"].to_numpy()
+    n_targets = (shifts != 0).sum(axis=1)
+    share = np.bincount(n_targets, minlength=4) / 2000
+    # Drawn with replacement, which makes two of some of the threes.
+    expected = np.array([0, 1 + 1 / 20 + 1 / 400, 19 / 20 + 3 * 19 / 400, 18 * 19 / 400]) / 3
+    np.testing.assert_allclose(share, expected, atol=0.04)
+    size = np.abs(shifts[shifts != 0])
+    assert size.mean() == pytest.approx(5, abs=0.05) and size.std() == pytest.approx(0.5, abs=0.03)
+    assert (shifts[shifts != 0] > 0).mean() == pytest.approx(0.5, abs=0.03)
+    assert (shifts != 0).any(axis=0).all()
+
+
+def test_density_is_that_of_the_targets():
+    shifts = simulate_perturbations(1, 1000, 20, 40, density=0.3, shift=2, shift_sd=0, random_state=1).truth["shifts"]
+    assert (shifts != 0).to_numpy().mean() == pytest.approx(0.3, abs=0.015)
+    assert set(np.abs(shifts.to_numpy()).ravel()) == {0, 2}
+    rare = simulate_perturbations(1, 500, 10, 40, density=0.001).truth["shifts"]
+    assert ((rare != 0).sum(axis=1) >= 1).all(), "no perturbation without an effect"
+
+
+def test_latents_are_the_shifts_of_the_perturbation_and_unit_noise(screen):
+    shifts, latents = screen.truth["shifts"], screen.truth["latents"]
+    noise = latents - shifts.loc[screen.perturbation].to_numpy()
+    np.testing.assert_allclose(np.cov(noise.T), np.eye(15), atol=0.08)
+    assert np.abs(noise.mean(axis=0)).max() < 0.07
+    assert list(shifts.index) == screen.targets.tolist() and screen.control is None
+
+
+def test_counts_follow_from_the_latents_of_the_same_cell(screen):
+    expression, latents = np.log1p(screen.counts.toarray()), screen.truth["latents"]
+    assert LinearRegression().fit(expression, latents).score(expression, latents) > 0.75
+    other = latents[np.random.default_rng(0).permutation(len(latents))]
+    assert LinearRegression().fit(expression, other).score(expression, other) < 0.1
+
+
+def test_cells_are_in_random_order(screen):
+    same = screen.perturbation[1:] == screen.perturbation[:-1]
+    assert same.mean() < 0.03  # 0.98 in the order of the perturbations
+    assert len(set(screen.perturbation[:200])) > 70
+
+
+def test_maps_of_the_decoder_have_orthonormal_rows():
+    maps = _decoder(np.random.default_rng(0), 15, 100)
+    assert [weights.shape for weights in maps] == [(15, 40), (40, 40), (40, 40), (40, 100)]
+    for weights in maps:
+        np.testing.assert_allclose(weights @ weights.T, np.eye(len(weights)), atol=1e-12)
+
+
+def test_control_cells_are_not_shifted():
+    screen = simulate_perturbations(10, 20, 5, 40, n_control=400, random_state=2)
+    control = screen.perturbation == "control"
+    assert screen.control == "control" and control.sum() == 400 and len(screen.targets) == 20
+    latents = screen.truth["latents"][control]
+    assert np.abs(latents.mean(axis=0)).max() < 0.2 and np.abs(latents).max() < 4.5
+    assert "control" not in screen.truth["shifts"].index
+    np.testing.assert_allclose(np.asarray(screen.counts.sum(axis=0)), 1e6, atol=5000)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"n_cells_per": 0}, ValueError, "n_cells_per must be at least 1, got 0"),
+        ({"n_cells_per": 2.0}, TypeError, "n_cells_per must be an integer, got 2.0"),
+        ({"n_perturbations": True}, TypeError, "n_perturbations must be an integer"),
+        ({"n_latents": 41}, ValueError, "n_latents must be at most 40 and n_genes at least 40, got 41 and 100"),
+        ({"n_genes": 39}, ValueError, "got 30 and 39"),
+        ({"most_targets": 0}, ValueError, "most_targets must be at least 1"),
+        ({"n_control": -1}, ValueError, "n_control must be at least 0, got -1"),
+        ({"random_state": -1}, ValueError, "random_state must be at least 0"),
+        ({"random_state": None}, TypeError, "random_state must be an integer"),
+        ({"shift": np.inf}, ValueError, "shift and shift_sd must be finite"),
+        ({"shift_sd": np.inf}, ValueError, "shift and shift_sd must be finite"),
+        ({"shift_sd": -0.1}, ValueError, "shift_sd at least 0, got 5.0 and -0.1"),
+        ({"density": 0}, ValueError, r"density must be in \(0, 1\], got 0"),
+        ({"density": 1.1}, ValueError, "density must be in"),
+        ({"density": np.nan}, ValueError, "density must be in"),
+    ],
+)
+def test_wrong_parameters_are_named(options, error, message):
+    with pytest.raises(error, match=message):
+        simulate_perturbations(**{"n_cells_per": 2, "n_perturbations": 3} | options)
