@@ -44,7 +44,7 @@ EPHYS_TYPES_HELP = """From electrophysiology to the transcriptomic type of a cel
 
 MECHANISM_SHIFT_HELP = """Latents of single cells that perturbations move sparsely.
 
-  sbnn mechanism-shift run simulated_screen   all methods on screens with known truth; --configurations small is short
+  sbnn mechanism-shift run simulated_screen   all methods on screens with known truth; --configurations small
   sbnn mechanism-shift run papalexi           what moves which latent, and what of it can be trusted
   sbnn mechanism-shift figures papalexi       draw all figures from what is saved
   sbnn mechanism-shift report papalexi        print all tables
@@ -200,8 +200,8 @@ def _add_mechanism_shift(commands):
         step.add_argument("--fast", action="store_true", help="a trial: one seed and few epochs")
         if name == "run":
             step.add_argument("--fresh", action="store_true", help="compute anew what is saved")
-            step.add_argument("--configurations", default="small,script,library", help="sizes of simulated screens")
-            step.add_argument("--only", help="names of methods, with commas between; of simulated screens")
+            step.add_argument("--configurations", help="of simulated screens: some of small,script,library")
+            step.add_argument("--only", help="of simulated screens: names of methods, with commas between")
         if name == "figures":
             step.add_argument("--figures", default="figures", help="folder of the figures")
         if name == "report":

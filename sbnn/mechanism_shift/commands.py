@@ -1,13 +1,11 @@
 """The steps of ``sbnn mechanism-shift``: what each does with the options of the command line."""
 
 from sbnn.data.catalogue import MECHANISM_SHIFT, require_study
-from sbnn.data.datasets import default_dataset, load_dataset
+from sbnn.data.datasets import default_dataset
 from sbnn.mechanism_shift import report as tables
 from sbnn.mechanism_shift import study
 from sbnn.results import results_folder
 from sbnn.tables import print_tables
-
-SIMULATED = "simulated_screen"
 
 
 def run(options):
@@ -15,14 +13,13 @@ def run(options):
     name = _name(options)
     folder = results_folder(options.saved_models, name, options.fast)
     how = {"fast": options.fast, "fresh": options.fresh}
-    if name == SIMULATED:
-        only = options.only.split(",") if options.only else None
-        study.run_simulated(folder, options.configurations.split(","), only=only, **how)
-        if only is None:
-            study.run_ablation(folder, **how)
-            study.run_varied(folder, **how)
+    if options.only or options.configurations:
+        if name != study.SIMULATED:
+            raise ValueError(f"--only and --configurations choose among simulated screens, not of {name!r}")
+        chosen = options.configurations.split(",") if options.configurations else study.CONFIGURATIONS
+        study.run_simulated(folder, chosen, only=options.only.split(",") if options.only else None, **how)
     else:
-        study.run_screen(load_dataset(name), folder, **how)
+        study.run(name, folder, **how)
     _print(folder)
 
 

@@ -14,7 +14,15 @@ class Prior(nn.Module):
     Parameters
     ----------
     n_perturbations, n_latents : int
+
+    Attributes
+    ----------
+    summed : bool
+        Whether the loss is the sum over all cells, in place of their mean: with the epsilon of the published Adam it
+        makes a difference, gradients of a mean being smaller than that.
     """
+
+    summed = False
 
     def __init__(self, n_perturbations, n_latents):
         super().__init__()
@@ -87,6 +95,7 @@ class MaskedMeans(FreeMeans):
         super().__init__(n_perturbations, n_latents)
         self.logits = nn.Parameter(torch.full(self.shape, FIRST_LOGIT))
         self.strength, self.beta = float(strength), beta
+        self.summed = beta
 
     def forward(self, codes, generator=None):
         """Means under a mask that is drawn for each cell, or with the likelier value of each entry."""

@@ -4,6 +4,8 @@ Every function loads what is saved and computes only what is missing. Results go
 ``<saved_models>/<data set>/shift_<experiment>.pickle``.
 """
 
+from sbnn.data.catalogue import MECHANISM_SHIFT, require_study
+from sbnn.data.datasets import load_dataset
 from sbnn.mechanism_shift import screen_study, simulated_study
 from sbnn.mechanism_shift.methods import ABLATION, FAST, METHODS
 from sbnn.mechanism_shift.recipe import Recipe
@@ -13,7 +15,36 @@ from sbnn.results import load
 PREFIX = "shift_"
 SCREEN_EXPERIMENTS = ("fits", "permuted", "sizes", "bootstraps")
 #: Of which configurations all methods are run; of the largest, where networks of the literature take hours, some.
-SOME = {"library": ("linear", "staged")}
+SOME = {
+    "script": ("pca", "ica", "linear", "ivae", "ivae_unmixed", "svae+", "staged"),
+    "library": ("linear", "staged"),
+}
+SIMULATED = "simulated_screen"
+
+
+def run(name, folder, *, fast=False, fresh=False, verbose=True):
+    """Run everything there is to run on a data set.
+
+    Parameters
+    ----------
+    name : str
+        ``"simulated_screen"``, on which all methods are compared, or another data set of the study.
+    folder : Path
+        Of its results.
+    fast : bool
+        One seed and a few epochs, to see that everything runs.
+    fresh : bool
+        Compute anew what is saved.
+    verbose : bool
+    """
+    require_study(name, MECHANISM_SHIFT)
+    how = {"fast": fast, "fresh": fresh, "verbose": verbose}
+    if name != SIMULATED:
+        run_screen(load_dataset(name, verbose=verbose), folder, **how)
+        return
+    run_simulated(folder, **how)
+    run_ablation(folder, **how)
+    run_varied(folder, **how)
 
 
 def run_simulated(folder, configurations=tuple(CONFIGURATIONS), *, only=None, fast=False, fresh=False, verbose=True):

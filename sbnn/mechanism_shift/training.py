@@ -75,7 +75,7 @@ class Training:
                 weight = min(1.0, (step + 1) / (warm_up * n_batches)) if warm_up else 1.0
                 optimizer.zero_grad(set_to_none=True)
                 loss = self.loss(batch, weight)
-                loss.backward()
+                (loss * len(self.train) if self.prior.summed else loss).backward()
                 optimizer.step()
                 if schedule is not None:
                     schedule.step()

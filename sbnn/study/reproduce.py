@@ -18,17 +18,17 @@ from sbnn.data.inventory import list_datasets
 
 ROOT = Path(__file__).resolve().parents[2]
 REDRAW = "04_figures.ipynb"
-# Study -> its notebooks, if it has any yet.
+# Study -> its notebooks.
 NOTEBOOKS = {
     SBNN: ("01_preprocess.ipynb", "02_cross_validate.ipynb", "03_fit_full.ipynb", REDRAW),
     EPHYS_TYPES: ("05_ephys_types.ipynb",),
-    MECHANISM_SHIFT: (),
+    MECHANISM_SHIFT: ("06_mechanism_shift.ipynb",),
 }
-# Study -> a result that all its data sets have.
+# Study -> a result that each of its data sets has, as a pattern.
 SAVED = {
     SBNN: "cv_network.pickle",
     EPHYS_TYPES: "types_lightgbm.pickle",
-    MECHANISM_SHIFT: "shift_methods.pickle",
+    MECHANISM_SHIFT: "shift_*.pickle",
 }
 
 
@@ -107,7 +107,7 @@ def _jobs(dataset, saved_models):
     here.update(defaults.values())
     jobs = []
     for study in studies:
-        saved = [name for name in names_of(study) if (saved_models / name / SAVED[study]).exists()]
+        saved = [name for name in names_of(study) if any((saved_models / name).glob(SAVED[study]))]
         jobs += [(path, name) for name in saved for path in _notebooks(study) if name in here or path.name == REDRAW]
     return jobs
 

@@ -72,7 +72,9 @@ def test_latents_that_another_turn_separates_as_well_are_named():
     rng = np.random.default_rng(0)
     shifts = np.zeros((40, 3))
     shifts[:20, 0] = rng.choice([-1, 1], 20) * rng.normal(4, 0.5, 20)
-    angle = np.arange(20) * np.pi / 4  # the other two: alone as often as together, so that an eighth turn changes nothing
+    angle = (
+        np.arange(20) * np.pi / 4
+    )  # the other two: alone as often as together, so that an eighth turn changes nothing
     shifts[20:, 1:] = 4 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     codes = np.repeat(np.arange(40), 500)
     latents = shifts[codes] + rng.standard_normal((len(codes), 3))
