@@ -64,7 +64,7 @@ def check_screen_counts(given: Any, argument: str) -> sparse.csr_array:
         if where.any():
             raise ValueError(
                 f"{argument}: expected whole numbers >= 0, got {where.sum()} {kind} values "
-                f"({100 * where.sum() / size:.2g} % of all), the first {values[where.argmax()]}; "
+                f"({100 * where.sum() / size:.3g} % of all), the first {values[where.argmax()]}; "
                 "give raw counts, not normalised or logarithmic ones"
             )
     return counts

@@ -136,5 +136,5 @@ def checked_screen(counts, perturbation, control, n_latents):
         )
     likely = [name for name in names if name.lower() in CONTROLS]
     if control is None and likely:
-        warnings.warn(f"{some(likely)} looks like a control; name it by control={likely[0]!r}", stacklevel=3)
+        warnings.warn(f"{some(likely)} looks like a control; name it by control={str(likely[0])!r}", stacklevel=3)
     return counts, names, codes

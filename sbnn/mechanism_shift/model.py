@@ -16,6 +16,7 @@ from sbnn.mechanism_shift.cells import Cells, checked_counts, checked_screen
 from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.likelihood import elbo_of_cells, encoded, iwelbo_of_cells
 from sbnn.mechanism_shift.network import ShiftNetwork
+from sbnn.mechanism_shift.persistence import load_model, save_model
 from sbnn.mechanism_shift.priors import FixedMeans, prior_of
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
 from sbnn.mechanism_shift.training import Training, train_staged
@@ -273,6 +274,36 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         new = pd.DataFrame(shifts.double().numpy(), names, self._latents())
         other.shift_graph_ = pd.concat([self.shift_graph_, graph_table(new, new * 0 + 1)], ignore_index=True)
         return other
+
+    def save(self, path):
+        """Write the fitted model to a file that `load` reads, and that runs no code.
+
+        Parameters
+        ----------
+        path : path-like
+        """
+        check_is_fitted(self)
+        save_model(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """Read a model that `save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+
+        Returns
+        -------
+        SparseShiftVAE
+
+        Raises
+        ------
+        FileNotFoundError
+        ValueError
+            A file that is damaged, or holds something else.
+        """
+        return load_model(cls, path)
 
     def _copy(self):
         other = SparseShiftVAE(**self.get_params())

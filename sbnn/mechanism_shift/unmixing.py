@@ -280,8 +280,8 @@ def _beyond_error(shifts, errors):
 def _unseparated(shifts, mixture, names):
     """Pairs of latents for which another turn, far from this one and its mirror images, is about as likely.
 
-    The log density of a draw from a Laplace distribution has a standard deviation of 1, and each perturbation that moves
-    either latent adds two draws to the difference.
+    The log density of a draw from a Laplace distribution has a standard deviation of 1, and each perturbation that
+    moves either latent adds two draws to the difference.
     """
     moved = mixture.probability(shifts) > EVEN
     far = (ANGLES >= FAR) & (ANGLES <= np.pi / 2 - FAR)

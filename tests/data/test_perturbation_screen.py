@@ -113,11 +113,11 @@ def test_perturbations_and_labels_go_by_the_names_of_their_cells():
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (-1, r"got 2 negative values \(11 % of all\), the first -1"),
-        (0.5, r"got 2 fractional values \(11 % of all\), the first 0.5; give raw counts, not normalised or log"),
-        (np.nan, r"got 2 NaN or infinite values \(11 % of all\)"),
-        (-np.inf, r"got 2 NaN or infinite values \(11 % of all\), the first -inf"),
-        (2.0**31, r"got 2 larger \(than 2147483647\) values \(11 % of all\)"),
+        (-1, r"got 2 negative values \(11.1 % of all\), the first -1"),
+        (0.5, r"got 2 fractional values \(11.1 % of all\), the first 0.5; give raw counts, not normalised or log"),
+        (np.nan, r"got 2 NaN or infinite values \(11.1 % of all\)"),
+        (-np.inf, r"got 2 NaN or infinite values \(11.1 % of all\), the first -inf"),
+        (2.0**31, r"got 2 larger \(than 2147483647\) values \(11.1 % of all\)"),
     ],
 )
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array, lambda x: pd.DataFrame(x, CELLS, GENES)])
