@@ -10,6 +10,7 @@ import pytest
 
 from sbnn import DistilledSettings, load_dataset
 from sbnn.ephys_types import report as types
+from sbnn.mechanism_shift import report as screens
 from sbnn.study import report
 from sbnn.tables import to_markdown
 
@@ -44,7 +45,7 @@ def test_every_example_runs(tables):
 
 
 def test_it_is_short_and_says_how_to_install():
-    assert len(README.splitlines()) <= 120
+    assert len(README.splitlines()) <= 150
     assert "\npip install . " in README
 
 
@@ -57,6 +58,10 @@ def test_the_table_of_types_is_that_of_the_committed_results():
     if not list((ROOT / "saved_models").glob("*/types_lightgbm.pickle")):
         pytest.skip("no results of electrophysiology to types are committed")
     assert to_markdown(types.overview_table(ROOT / "saved_models")).strip() in README
+
+
+def test_the_table_of_screens_is_that_of_the_committed_results():
+    assert to_markdown(screens.overview_table(ROOT / "saved_models")).strip() in README
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -85,3 +90,14 @@ def test_the_example_of_types_runs(tmp_path, monkeypatch):
     made = {}
     exec(compile(block.replace("random_state=0", "n_steps=2, random_state=0"), "ephys_types.md", "exec"), made)
     assert made["model"].predict(made["data"].X).shape == (cells.n_cells,)
+
+
+def test_the_example_of_screens_runs():
+    made = {"adata": simulate_perturbations(20, 10, 3, 40, n_control=30).to_anndata("gene")}
+    made["adata"].obs["gene"] = made["adata"].obs["gene"].cat.rename_categories({"control": "non-targeting"})
+    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "mechanism_shift.md").read_text(), re.S)
+    quick = block.replace("n_latent=10", "n_latent=3, recipe=Recipe(hidden=8, epochs=2, least_updates=0)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(compile("from sbnn.mechanism_shift import Recipe\n" + quick, "mechanism_shift.md", "exec"), made)
+    assert made["latents"].shape == (230, 3)

@@ -6,6 +6,7 @@ from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.mechanism_shift.methods import ABLATION, METHODS
 from sbnn.mechanism_shift.screen_study import nearest_others
 from sbnn.mechanism_shift.simulated_study import CONFIGURATIONS, VARIED
+from sbnn.mechanism_shift.study import SIMULATED, load_records
 
 TITLES = {
     "small": "50 cells x 100 perturbations, 15 latents, 100 genes",
@@ -51,6 +52,30 @@ def methods_table(records, configuration):
             row["IWELBO, held out"] = scores["new_iwelbo"].mean()
         rows[METHODS[name].label] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+
+
+def overview_table(saved_models):
+    """MCC and edge F1 of all methods on all configurations, mean ± SD over seeds, as text.
+
+    Parameters
+    ----------
+    saved_models : Path
+
+    Returns
+    -------
+    DataFrame
+        Indexed by method; empty where a method was not run.
+    """
+    records, rows = load_records(saved_models / SIMULATED), {}
+    for configuration in CONFIGURATIONS:
+        for name, record in of_configuration(records, configuration).items():
+            row = rows.setdefault(METHODS[name].label, {})
+            for column, label in (("mcc", "MCC"), ("f1", "F1")):
+                values = record.scores[column]
+                row[f"{label}, {configuration}"] = f"{values.mean():.3f} ± {values.std():.3f}"
+            row[f"CPU s, {configuration}"] = f"{record.scores['seconds'].mean():.0f}"
+    order = [method.label for method in METHODS.values() if method.label in rows]
+    return pd.DataFrame.from_dict(rows, orient="index").loc[order].fillna("").rename_axis("method")
 
 
 def ablation_table(records):
