@@ -1,6 +1,7 @@
 """README and the pages it leads to are short and true: examples run, tables are those of the committed results."""
 
 import re
+import warnings
 from pathlib import Path
 
 import joblib
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import DistilledSettings, load_dataset
+from sbnn import DistilledSettings, load_dataset, simulate_perturbations
 from sbnn.ephys_types import report as types
 from sbnn.mechanism_shift import report as screens
 from sbnn.study import report

@@ -16,7 +16,7 @@ PREFIX = "shift_"
 SCREEN_EXPERIMENTS = ("fits", "permuted", "sizes", "bootstraps")
 #: Of which configurations all methods are run; of the largest, where networks of the literature take hours, some.
 SOME = {
-    "script": ("pca", "ica", "linear", "ivae", "ivae_unmixed", "svae+", "staged"),
+    "script": ("pca", "ica", "linear", "svae+", "staged"),
     "library": ("linear", "staged"),
 }
 SIMULATED = "simulated_screen"

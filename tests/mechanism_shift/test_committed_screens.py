@@ -1,0 +1,52 @@
+"""Committed results of screens: one fit of each kind is made again, to the bit."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbnn import load_dataset, results
+from sbnn.data.simulate_perturbations import simulate_perturbations
+from sbnn.mechanism_shift import study
+from sbnn.mechanism_shift.methods import METHODS
+from sbnn.mechanism_shift.screen_study import N_LATENT, fit_model
+from sbnn.mechanism_shift.simulated_study import CONFIGURATIONS, held_out_bounds, score, split_screen
+
+SAVED = Path(__file__).resolve().parents[2] / "saved_models"
+
+
+@pytest.mark.parametrize("name", ["pca", "ica", "linear", "staged"])
+def test_a_committed_fit_to_a_simulated_screen_comes_out_the_same(name):
+    record = results.load(SAVED / study.SIMULATED / f"shift_small_{name}.pickle")
+    sizes, stored = CONFIGURATIONS["small"], record.scores.iloc[0]
+    known, new = split_screen(simulate_perturbations(**sizes, random_state=int(stored["seed"])))
+    row, (model, *_) = score(METHODS[name], known, sizes["n_latents"], int(stored["seed"]))
+    if name == "staged":
+        row |= held_out_bounds(model, new, int(stored["seed"]))
+    assert {column: row[column] for column in row if column != "seconds"} == {
+        column: stored[column] for column in row if column != "seconds"
+    }
+
+
+def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
+    try:
+        screen = load_dataset("papalexi", download=False, verbose=False)
+    except FileNotFoundError:
+        pytest.skip("the data are not here")
+    record = results.load(SAVED / "papalexi" / "shift_fits.pickle")
+    model, stored = fit_model(screen, N_LATENT, 0), record.graph[record.graph["seed"] == 0]
+    pd.testing.assert_frame_equal(
+        model.shift_graph_, stored.drop(columns="seed").reset_index(drop=True), check_exact=True, check_dtype=False
+    )
+    aside = model.validation_
+    assert model.elbo(screen.counts[aside], screen.perturbation[aside]) == record.elbo[0]
+
+
+def test_committed_results_are_those_of_the_study():
+    records = study.load_records(SAVED / study.SIMULATED)
+    expected = {f"{c}_{name}" for c in CONFIGURATIONS for name in study.SOME.get(c, METHODS)}
+    assert expected <= set(records)
+    for record in records.values():
+        assert np.isfinite(record.scores[["mcc", "f1"]].to_numpy()).all()
+    assert set(study.load_records(SAVED / "papalexi")) == set(study.SCREEN_EXPERIMENTS)
