@@ -13,6 +13,7 @@ from sbnn.data.checks import check_labels, check_names, positions, some
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.readers.screens import screen_parts, screen_to_anndata
 from sbnn.data.screen_checks import (
+    as_names,
     check_perturbation,
     check_screen_counts,
     check_screen_truth,
@@ -197,7 +198,7 @@ class PerturbationScreen:
 
         Parameters
         ----------
-        perturbations : sequence of str
+        perturbations : str or iterable of str
             The control may be among them.
 
         Returns
@@ -209,7 +210,7 @@ class PerturbationScreen:
         ValueError
             None chosen, or a perturbation that no cell has.
         """
-        wanted = {str(name) for name in np.atleast_1d(perturbations)}
+        wanted = as_names(perturbations)
         there = np.unique(self.perturbation)
         unknown = sorted(wanted.difference(there))
         if unknown:

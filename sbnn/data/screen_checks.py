@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,11 @@ def in_order_of_cells(perturbation: Any, cells: np.ndarray) -> Any:
             f"cells; {len(strangers)} names are only in one of the two: {some(strangers)}"
         )
     return named.loc[cells]
+
+
+def as_names(given: str | Iterable[Any]) -> set[str]:
+    """Take names as text, each once; a single one needs no list."""
+    return {given} if isinstance(given, str) else {str(name) for name in given}
 
 
 def names_cells(table: Any) -> bool:

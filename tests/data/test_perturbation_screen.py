@@ -209,6 +209,7 @@ def test_the_control_stays_while_it_has_cells():
 
 def test_cells_of_some_perturbations():
     screen = build()
+    assert screen.of({"c", "b"}).sha256 == screen.of(["c", "b", "c"]).sha256
     assert screen.of(["c", "b"]).cell_names.tolist() == ["c0", "c3", "c5"]
     assert screen.of("none").cell_names.tolist() == ["c1", "c4"]
     with pytest.raises(ValueError, match="no cell is under d, e; there are a, b, c, none"):

@@ -21,7 +21,7 @@ from scipy import sparse
 from sbnn.data.checks import some
 from sbnn.data.perturbation_screen import PerturbationScreen
 from sbnn.data.readers.anndata import entry
-from sbnn.data.screen_checks import check_screen_counts
+from sbnn.data.screen_checks import as_names, check_screen_counts
 
 SOURCE = "Perturb-seq in the layout of Replogle et al., Cell 185, 2559 (2022)"
 CONTROL = "non-targeting"
@@ -34,8 +34,8 @@ def read_replogle(
     path,
     column: str = _TARGET,
     *,
-    perturbations: Iterable[str] | None = None,
-    genes: Iterable[str] | None = None,
+    perturbations: str | Iterable[str] | None = None,
+    genes: str | Iterable[str] | None = None,
     min_cells: int = 1,
     name: str = "replogle",
     source: str = SOURCE,
@@ -49,9 +49,9 @@ def read_replogle(
     column : str
         Column of ``obs`` that names the perturbation: ``"gene"``, or ``"gene_transcript"`` or ``"sgID_AB"`` to tell
         guides apart. Cells whose ``gene`` is "non-targeting" are the control whatever the column calls them.
-    perturbations : iterable of str, optional
+    perturbations : str or iterable of str, optional
         Those to read, besides the control; by default all.
-    genes : iterable of str, optional
+    genes : str or iterable of str, optional
         Those to read, by symbol or Ensembl identifier, in the order of the file; by default all.
     min_cells : int
         Perturbations of fewer cells are left out.
@@ -107,7 +107,7 @@ def _perturbation(obs: pd.DataFrame, column: str, wanted, min_cells: int) -> tup
     named = named.mask(named == "").mask(entry(obs, _TARGET, "obs").astype(object) == CONTROL, CONTROL)
     left_out = {f"no entry in obs[{column!r}]": int(named.isna().sum())}
     if wanted is not None:
-        wanted = {str(name) for name in wanted}
+        wanted = as_names(wanted)
         unknown = sorted(wanted.difference(named.dropna()))
         if unknown:
             raise ValueError(f"perturbations: no cell has {some(unknown)} in obs[{column!r}]")
@@ -132,7 +132,7 @@ def _gene_names(var: pd.DataFrame) -> np.ndarray:
 def _columns(var: pd.DataFrame, gene_names: np.ndarray, wanted) -> np.ndarray:
     if wanted is None:
         return np.arange(len(var))
-    wanted = {str(name) for name in wanted}
+    wanted = as_names(wanted)
     taken = np.isin(gene_names.astype(str), list(wanted)) | var.index.isin(wanted)
     if not wanted:
         raise ValueError("genes is empty; choose at least one")

@@ -84,6 +84,8 @@ def test_guides_have_the_same_control(path):
     assert screen.targets.tolist() == ["BRD4_+_1|BRD4_+_2", "CTSC_-_1|CTSC_-_2"]
     assert (screen.perturbation == screen.control).sum() == 2
     assert screen.dropped["perturbation of fewer than 2 cells"] == 2
+    alone = read_replogle(path, "sgID_AB", perturbations="BRD4_+_1|BRD4_+_2", genes="IRF1")
+    assert alone.counts.shape == (4, 1) and alone.targets.tolist() == ["BRD4_+_1|BRD4_+_2"]
     assert read_replogle(path, min_cells=3).control == "non-targeting", "two control cells are no perturbation"
 
 
