@@ -33,7 +33,7 @@ def found_and_true(record):
     wrong = edges != (true.to_numpy() != 0)
     y, x = np.nonzero(wrong[order])
     axes[1].plot(x, y, "x", color="k", ms=5, label=f"{len(x)} edges wrong of {int((true.to_numpy() != 0).sum())} true")
-    axes[1].legend(loc="lower right")
+    figure.legend(loc="outside lower right")
     axes[0].set(ylabel="perturbation, by its shifts", yticks=[])
     figure.colorbar(image, ax=axes, label="shift (SD within a perturbation)", shrink=0.6)
     return figure
@@ -67,6 +67,6 @@ def graph_of_screen(record):
     ax.set_xticks(range(effects.shape[1]), [name.removeprefix("latent_") for name in effects.columns])
     ax.set_yticks(range(len(effects)), effects.index)
     ax.set(xlabel="latent", title=f"{record.dataset}: shifts against the control")
-    ax.legend(loc="lower right")
+    figure.legend(loc="outside lower right")
     figure.colorbar(image, ax=ax, label="shift (SD)", shrink=0.5)
     return figure
