@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from sbnn.data.checks import some
-from sbnn.data.perturbation_screen import check_perturbation, check_screen_counts
+from sbnn.data.screen_checks import check_perturbation, check_screen_counts
 
 DENSE_VALUES = 2**25  # kept as dense numbers where there are no more (128 MiB)
 CONTROLS = {"control", "controls", "ctrl", "ctl", "nt", "ntc", "non-targeting", "nontargeting", "non_targeting"}

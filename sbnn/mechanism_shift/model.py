@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
-from sbnn.data.perturbation_screen import check_perturbation
+from sbnn.data.screen_checks import check_perturbation
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.cells import Cells, checked_counts, checked_screen
 from sbnn.mechanism_shift.graph import graph_table

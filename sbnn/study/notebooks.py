@@ -1,5 +1,6 @@
 """Run a notebook with parameters; needs the extra ``notebooks`` (papermill and a kernel)."""
 
+import base64
 import logging
 import os
 from pathlib import Path
@@ -8,6 +9,8 @@ import nbformat
 import papermill
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import CaselessStrEnum
+
+from sbnn.plotting.png import in_few_colors
 
 
 class LocalKernelManager(AsyncKernelManager):
@@ -42,7 +45,25 @@ def run_notebook(source, target, **parameters):
         progress_bar=False,
         kernel_manager_class=LocalKernelManager,
     )
-    for part in (notebook, *notebook.cells):  # times and paths of this run, which would differ in the next one
-        for entry in ("papermill", "execution"):
-            part.metadata.pop(entry, None)
+    make_small(notebook)
     nbformat.write(notebook, str(target))
+
+
+def make_small(notebook):
+    """Drop what differs from run to run, and what takes most of the space.
+
+    Times and paths of the run and the states of progress bars go; images are written with a palette.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+    """
+    for part in (notebook, *notebook.cells):
+        for entry in ("papermill", "execution", "widgets"):
+            part.metadata.pop(entry, None)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+            if "image/png" in data:
+                data["image/png"] = base64.b64encode(in_few_colors(base64.b64decode(data["image/png"]))).decode()

@@ -1,12 +1,17 @@
 """The notebooks run top to bottom, computing everything in fast mode, on simulated and on real data."""
 
+import base64
+import io
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from sbnn import results
-from sbnn.study.notebooks import run_notebook
+from sbnn.study.notebooks import make_small, run_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("0[1-4]_*.ipynb"))  # 05: tests/ephys_types/test_notebook.py
@@ -34,6 +39,22 @@ def test_all_notebooks_run_top_to_bottom(dataset, tmp_path, request):
     assert ("noise.pickle" in {path.name for path in saved.iterdir()}) == (dataset == "simulated")
     committed = {path.name for path in (ROOT / "figures" / dataset).iterdir()}
     assert drawn == committed, "the notebooks draw what is committed"
+
+
+def test_what_takes_space_or_differs_between_runs_is_dropped():
+    figure = Figure(figsize=(3, 2))
+    figure.subplots().imshow(np.random.default_rng(0).random((20, 20)))
+    figure.savefig(content := io.BytesIO())
+    image, view = base64.b64encode(content.getvalue()).decode(), "application/vnd.jupyter.widget-view+json"
+    output = nbformat.v4.new_output("display_data", {"image/png": image, view: {}, "text/plain": "50%"})
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("draw()", outputs=[output])])
+    notebook.metadata |= {"widgets": {"a": 1}, "papermill": {"time": 3}, "kernelspec": {"name": "python3"}}
+    make_small(notebook)
+    data = notebook.cells[0].outputs[0].data
+    assert set(notebook.metadata) == {"kernelspec"} and set(data) == {"image/png", "text/plain"}
+    with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as small, Image.open(content) as large:
+        assert small.size == large.size and small.mode == "P"
+    assert len(data["image/png"]) < len(image)
 
 
 def test_a_failing_notebook_is_an_error(tmp_path):

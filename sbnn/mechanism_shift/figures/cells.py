@@ -29,18 +29,17 @@ def cells_by_perturbation(record):
     cells, means = figure.subplots(1, 2)
     x, y = record.latents[:, axes_of].T
     cells.plot(x, y, ".", color="0.8", ms=2, mew=0, rasterized=True)
+    means.plot(*effects.to_numpy()[:, axes_of].T, "o", color="0.7", ms=3)
+    means.plot(0, 0, "+", color="k", ms=8)
     for name, color in zip(named, PALETTE, strict=False):
         if strength[effects.index.get_loc(name)].max() == 0:
             continue
         of = record.perturbation == name
         cells.plot(x[of], y[of], ".", color=color, ms=3, mew=0, rasterized=True, label=name)
         means.plot(*effects.loc[name].to_numpy()[axes_of], "o", color=color, ms=4)
-    others = effects.drop(index=named).to_numpy()[:, axes_of]
-    means.plot(*others.T, "o", color="0.7", ms=3)
-    means.plot(0, 0, "+", color="k", ms=8)
-    texts = effects[strength.max(axis=1) > 0].iloc[:, axes_of]
-    for name, (a, b) in zip(texts.index, texts.to_numpy(), strict=True):
-        means.annotate(name, (a, b), xytext=(3, 3), textcoords="offset points", fontsize="small")
+    rest = effects[strength.max(axis=1) > 0].drop(index=named, errors="ignore").iloc[:, axes_of]  # have no colour
+    for name, place in zip(rest.index, rest.to_numpy(), strict=True):
+        means.annotate(name, place, xytext=(3, 3), textcoords="offset points", fontsize="small")
     cells.set_title("cells; grey: all other perturbations and the control")
     means.set_title("shifts of all perturbations; +: control")
     for ax in (cells, means):
