@@ -36,6 +36,8 @@ class Recipe:
         Logarithm of the inverse dispersion of each gene at the start.
     first_share : float
         Of the epochs that go before the first unmixing; ``method="staged"`` alone.
+    first_rounds : int
+        Times that these are trained at most: again as long as the unmixing names latents that it cannot separate.
     unmixings : int
         Times that latents are unmixed on the way; ``method="staged"`` alone.
     """
@@ -44,8 +46,8 @@ class Recipe:
     batch_norm: bool = False
     dropout: float = 0.0
     standardize: bool = True
-    epochs: int = 20
-    least_updates: int = 2800
+    epochs: int = 28
+    least_updates: int = 3400
     learning_rate: float = 2.5e-3
     weight_decay: float = 0.0
     epsilon: float = 1e-6
@@ -55,7 +57,8 @@ class Recipe:
     validation_share: float = 0.1
     patience: int | None = None
     dispersion: float = 3.0
-    first_share: float = 0.4
+    first_share: float = 0.5
+    first_rounds: int = 2
     unmixings: int = 3
 
     def epochs_for(self, n_batches):
