@@ -1,6 +1,6 @@
 """Perturbation screens: every method on simulated screens with known truth, a real screen, and memory; prints tables.
 
-    python benchmarks/mechanism_shift.py [--configurations small,script,library] [--only staged] [--fresh] [--fast]
+    python benchmarks/mechanism_shift.py [--configurations small,script] [--only staged] [--fresh] [--fast]
     python benchmarks/mechanism_shift.py --tune            K of the published penalty, on other seeds than reported
     python benchmarks/mechanism_shift.py --scvi            scVI with its own settings, then unmixed; needs scvi-tools
     python benchmarks/mechanism_shift.py --memory          100 000 cells x 2000 genes: seconds per epoch, memory
@@ -110,7 +110,7 @@ def memory(n_cells=100_000, n_genes=2000, density=0.1):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--configurations", default=",".join(CONFIGURATIONS))
+    parser.add_argument("--configurations", default=",".join(study.USUAL))
     parser.add_argument("--only", help="methods, with commas between")
     parser.add_argument("--saved-models", default=ROOT / "saved_models", type=Path)
     parser.add_argument("--fresh", action="store_true")

@@ -16,7 +16,7 @@ def run(options):
     if options.only or options.configurations:
         if name != study.SIMULATED:
             raise ValueError(f"--only and --configurations choose among simulated screens, not of {name!r}")
-        chosen = options.configurations.split(",") if options.configurations else study.CONFIGURATIONS
+        chosen = options.configurations.split(",") if options.configurations else study.USUAL
         study.run_simulated(folder, chosen, only=options.only.split(",") if options.only else None, **how)
     else:
         study.run(name, folder, **how)
