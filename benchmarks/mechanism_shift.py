@@ -1,6 +1,6 @@
 """Perturbation screens: every method on simulated screens with known truth, a real screen, and memory; prints tables.
 
-    python benchmarks/mechanism_shift.py [--configurations small,script] [--only staged] [--fresh] [--fast]
+    python benchmarks/mechanism_shift.py [--configurations small,script] [--everything] [--fresh] [--fast]
     python benchmarks/mechanism_shift.py --tune            K of the published penalty, on other seeds than reported
     python benchmarks/mechanism_shift.py --scvi            scVI with its own settings, then unmixed; needs scvi-tools
     python benchmarks/mechanism_shift.py --memory          100 000 cells x 2000 genes: seconds per epoch, memory
@@ -32,11 +32,11 @@ TUNING_SEEDS = (100, 101)
 STRENGTHS = (2.0, 5.0, 10.0, 20.0, 50.0)
 
 
-def measure(saved_models, configurations, only=None, fast=False, fresh=False):
+def measure(saved_models, configurations, only=None, everything=False, fast=False, fresh=False):
     """Run, or load, the whole study; dict of tables by title."""
     folder, how = results_folder(saved_models, "simulated_screen", fast), {"fast": fast, "fresh": fresh}
     study.run_simulated(folder, configurations, only=only, **how)
-    if only is None:
+    if everything:
         study.run_ablation(folder, **how)
         study.run_varied(folder, **how)
     tables = {f"simulated: {title}": table for title, table in report.all_tables(study.load_records(folder)).items()}
@@ -111,6 +111,7 @@ def memory(n_cells=100_000, n_genes=2000, density=0.1):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--configurations", default=",".join(study.USUAL))
+    parser.add_argument("--everything", action="store_true", help="also the ablation and screens that vary")
     parser.add_argument("--only", help="methods, with commas between")
     parser.add_argument("--saved-models", default=ROOT / "saved_models", type=Path)
     parser.add_argument("--fresh", action="store_true")
@@ -122,7 +123,8 @@ def main(arguments=None):
     tables = {title: run() for title, (wanted, run) in others.items() if wanted}
     if not tables:
         only = options.only.split(",") if options.only else None
-        tables = measure(options.saved_models, options.configurations.split(","), only, options.fast, options.fresh)
+        how = {"everything": options.everything, "fast": options.fast, "fresh": options.fresh}
+        tables = measure(options.saved_models, options.configurations.split(","), only, **how)
     print_tables(tables)
     print(f"\n{report.NOTE}")
 

@@ -200,6 +200,9 @@ def _add_mechanism_shift(commands):
         step.add_argument("--fast", action="store_true", help="a trial: one seed and few epochs")
         if name == "run":
             step.add_argument("--fresh", action="store_true", help="compute anew what is saved")
+            step.add_argument(
+                "--everything", action="store_true", help="of simulated screens also ablation and screens that vary"
+            )
             step.add_argument("--configurations", help="of simulated screens: some of small,script,library")
             step.add_argument("--only", help="of simulated screens: names of methods, with commas between")
         if name == "figures":

@@ -19,7 +19,7 @@ def run(options):
         chosen = options.configurations.split(",") if options.configurations else study.USUAL
         study.run_simulated(folder, chosen, only=options.only.split(",") if options.only else None, **how)
     else:
-        study.run(name, folder, **how)
+        study.run(name, folder, everything=options.everything, **how)
     _print(folder)
 
 

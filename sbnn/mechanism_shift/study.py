@@ -24,8 +24,8 @@ SIMULATED = "simulated_screen"
 USUAL = ("small", "script")
 
 
-def run(name, folder, *, fast=False, fresh=False, verbose=True):
-    """Run everything there is to run on a data set.
+def run(name, folder, *, everything=False, fast=False, fresh=False, verbose=True):
+    """Run the study of a data set.
 
     Parameters
     ----------
@@ -33,6 +33,8 @@ def run(name, folder, *, fast=False, fresh=False, verbose=True):
         ``"simulated_screen"``, on which all methods are compared, or another data set of the study.
     folder : Path
         Of its results.
+    everything : bool
+        On simulated screens also the ablation, and screens that vary in size and difficulty: half an hour.
     fast : bool
         One seed and a few epochs, to see that everything runs.
     fresh : bool
@@ -45,8 +47,9 @@ def run(name, folder, *, fast=False, fresh=False, verbose=True):
         run_screen(load_dataset(name, verbose=verbose), folder, **how)
         return
     run_simulated(folder, **how)
-    run_ablation(folder, **how)
-    run_varied(folder, **how)
+    if everything:
+        run_ablation(folder, **how)
+        run_varied(folder, **how)
 
 
 def run_simulated(folder, configurations=USUAL, *, only=None, fast=False, fresh=False, verbose=True):

@@ -32,7 +32,7 @@ def simulated(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("simulated_screen")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        study.run("simulated_screen", folder, fast=True, verbose=False)
+        study.run("simulated_screen", folder, everything=True, fast=True, verbose=False)
     return folder
 
 
@@ -48,7 +48,7 @@ def test_everything_is_run_once(simulated, capsys):
     records = study.load_records(simulated)
     assert {f"small_{name}" for name in METHODS} <= set(records) and "varied_n_cells_per" in records
     before = {path: path.stat().st_mtime_ns for path in simulated.iterdir()}
-    study.run("simulated_screen", simulated, fast=True)
+    study.run("simulated_screen", simulated, everything=True, fast=True)
     assert {path: path.stat().st_mtime_ns for path in simulated.iterdir()} == before
     assert "small staged: MCC" in capsys.readouterr().out
 
