@@ -79,19 +79,15 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(tmp_path, monkeypatch
     (tmp_path / "gouwens_ephys").mkdir()
     (tmp_path / "gouwens_ephys" / "types_lightgbm.pickle").touch()
     (tmp_path / "simulated_screen").mkdir()
-    (tmp_path / "simulated_screen" / "shift_methods.pickle").touch()
+    (tmp_path / "simulated_screen" / "shift_small_pca.pickle").touch()
     made = {"sbnn": "simulated", "ephys_types": "simulated_ephys", "mechanism_shift": "simulated_screen"}
     monkeypatch.setattr(reproduce, "list_datasets", lambda: [])
     monkeypatch.setattr(reproduce, "default_dataset", lambda study: made[study])
     jobs = [(path.stem[:2], name) for path, name in reproduce._jobs("all", tmp_path)]
-    assert jobs == [*((number, "simulated") for number in ("01", "02", "03", "04")), ("05", "simulated_ephys")]
+    of_others = [("05", "simulated_ephys"), ("06", "simulated_screen")]
+    assert jobs == [*((number, "simulated") for number in ("01", "02", "03", "04")), *of_others]
     assert [(path.stem[:2], name) for path, name in reproduce._jobs("auto", tmp_path)] == jobs
     assert [(path.stem[:2], name) for path, name in reproduce._jobs("lee_human", tmp_path)] == [("05", "lee_human")]
-
-    monkeypatch.setitem(reproduce.NOTEBOOKS, "mechanism_shift", ("06_of_screens.ipynb",))
-    assert [path.name for path, name in reproduce._jobs("all", tmp_path) if name == "simulated_screen"] == [
-        "06_of_screens.ipynb"
-    ]
 
 
 def test_every_notebook_is_of_one_study():
