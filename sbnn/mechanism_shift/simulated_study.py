@@ -7,6 +7,7 @@ import pandas as pd
 
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.simulate_perturbations import simulate_perturbations
+from sbnn.determinism import reproducible
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.mechanism_shift.graph import wide
 from sbnn.mechanism_shift.matching import edge_scores, linear_r2, match_latents, mean_correlation
@@ -60,22 +61,23 @@ def score(method, screen, n_latent, seed, **recipe):
     parts : tuple
         The model, its latents, shift graph and edges.
     """
-    started = time.process_time()
-    model = method.make(n_latent, seed, **recipe).fit(screen.counts, screen.perturbation, screen.control)
-    latents, graph, edges = read_out(method, model, screen.counts, screen.perturbation, screen.control)
-    seconds, true = time.process_time() - started, screen.truth["latents"]
-    correlation, of_true, of_found = match_latents(true, latents)
-    row = {
-        "mcc": float(np.abs(correlation).sum() / true.shape[1]),
-        "mcc_rank": mean_correlation(true, latents, rank=True),
-        "least": float(np.abs(correlation).min()) if len(correlation) == true.shape[1] else 0.0,
-        "r2": linear_r2(true, latents),
-    }
-    row |= edge_scores(screen.truth["shifts"], edges, of_true, of_found)
-    if hasattr(model, "elbo") and len(model.validation_):
-        aside = model.validation_
-        row["elbo"] = model.elbo(screen.counts[aside], screen.perturbation[aside])
-    return row | {"seconds": seconds}, (model, latents, graph, edges)
+    with reproducible():  # correlations and projections too
+        started = time.process_time()
+        model = method.make(n_latent, seed, **recipe).fit(screen.counts, screen.perturbation, screen.control)
+        latents, graph, edges = read_out(method, model, screen.counts, screen.perturbation, screen.control)
+        seconds, true = time.process_time() - started, screen.truth["latents"]
+        correlation, of_true, of_found = match_latents(true, latents)
+        row = {
+            "mcc": float(np.abs(correlation).sum() / true.shape[1]),
+            "mcc_rank": mean_correlation(true, latents, rank=True),
+            "least": float(np.abs(correlation).min()) if len(correlation) == true.shape[1] else 0.0,
+            "r2": linear_r2(true, latents),
+        }
+        row |= edge_scores(screen.truth["shifts"], edges, of_true, of_found)
+        if hasattr(model, "elbo") and len(model.validation_):
+            aside = model.validation_
+            row["elbo"] = model.elbo(screen.counts[aside], screen.perturbation[aside])
+        return row | {"seconds": seconds}, (model, latents, graph, edges)
 
 
 def run_method(configuration, name, results=None, fresh=False, seeds=SEEDS, ablation=False, **recipe):
