@@ -129,40 +129,16 @@ def _parser():
 
 def _add_ephys_types(commands):
     """Commands of electrophysiology -> type."""
-    parser = commands.add_parser(
-        "ephys-types",
-        help="from electrophysiology to types of cells",
-        description=EPHYS_TYPES_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    steps = parser.add_subparsers(required=True, dest="step", metavar="step")
     about = {
         "cv": "cross-validate every classifier, and ask which families of features it needs",
         "transfer": "types of human cells with the help of mouse cells",
-        "figures": "draw all figures from saved results",
-        "report": "print all tables of saved results",
     }
-    for name, help in about.items():
-        step = steps.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
-        step.set_defaults(run=_ephys_types)
-        step.add_argument(
-            "dataset",
-            nargs="?",
-            default="auto",
-            help=f"one of {', '.join(names_of(EPHYS_TYPES))}; auto (the default): lee_human where its files can be "
-            "had, else simulated_ephys",
-        )
-        step.add_argument("--saved-models", default="saved_models", help="folder of the results")
-        step.add_argument("--fast", action="store_true", help="a trial: few trees, steps and folds")
-        if name in ("cv", "transfer"):
-            step.add_argument("--fresh", action="store_true", help="compute anew what is saved")
-        if name == "cv":
-            step.add_argument("--jobs", type=int, default=1, help="worker processes; results do not depend on them")
-            step.add_argument("--only", help="names of classifiers, with commas between")
-        if name == "figures":
-            step.add_argument("--figures", default="figures", help="folder of the figures")
-        if name == "report":
-            step.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+    steps, (cv, _) = _add_companion(
+        commands, "ephys-types", "from electrophysiology to types of cells", EPHYS_TYPES_HELP, _ephys_types,
+        EPHYS_TYPES, "lee_human where its files can be had, else simulated_ephys", "few trees, steps and folds", about,
+    )  # fmt: skip
+    cv.add_argument("--jobs", type=int, default=1, help="worker processes; results do not depend on them")
+    cv.add_argument("--only", help="names of classifiers, with commas between")
     step = steps.add_parser("traces", help="features of recordings (NWB); needs the extra `traces`")
     step.set_defaults(run=_ephys_types)
     step.add_argument("paths", nargs="+", help="NWB files, or folders of them")
@@ -174,41 +150,43 @@ def _add_ephys_types(commands):
 
 def _add_mechanism_shift(commands):
     """Commands of perturbation screens."""
+    _, (run,) = _add_companion(
+        commands, "mechanism-shift", "perturbation screens: latents that perturbations move sparsely",
+        MECHANISM_SHIFT_HELP, _mechanism_shift, MECHANISM_SHIFT,
+        "papalexi where its files can be had, else simulated_screen", "one seed and few epochs",
+        {"run": "run the study of a data set"},
+    )  # fmt: skip
+    run.add_argument("--everything", action="store_true", help="of simulated screens also ablation and varied screens")
+    run.add_argument("--configurations", help="of simulated screens: some of small,script,library")
+    run.add_argument("--only", help="of simulated screens: names of methods, with commas between")
+
+
+def _add_companion(commands, name, help, description, run, study, auto, trial, computing):
+    """Commands of a companion: those that compute, by name what they do, then `figures` and `report`.
+
+    Gives the sub-parsers, and the list of the parsers of those that compute.
+    """
     parser = commands.add_parser(
-        "mechanism-shift",
-        help="perturbation screens: latents that perturbations move sparsely",
-        description=MECHANISM_SHIFT_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        name, help=help, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    steps = parser.add_subparsers(required=True, dest="step", metavar="step")
-    about = {
-        "run": "run the study of a data set",
-        "figures": "draw all figures from saved results",
-        "report": "print all tables of saved results",
-    }
-    for name, help in about.items():
-        step = steps.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
-        step.set_defaults(run=_mechanism_shift)
-        step.add_argument(
+    steps, parsers = parser.add_subparsers(required=True, dest="step", metavar="step"), {}
+    drawing = {"figures": "draw all figures from saved results", "report": "print all tables of saved results"}
+    for step, about in (computing | drawing).items():
+        command = parsers[step] = steps.add_parser(step, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        command.set_defaults(run=run)
+        command.add_argument(
             "dataset",
             nargs="?",
             default="auto",
-            help=f"one of {', '.join(names_of(MECHANISM_SHIFT))}; auto (the default): papalexi where its files can be "
-            "had, else simulated_screen",
+            help=f"one of {', '.join(names_of(study))}; auto (the default): {auto}",
         )
-        step.add_argument("--saved-models", default="saved_models", help="folder of the results")
-        step.add_argument("--fast", action="store_true", help="a trial: one seed and few epochs")
-        if name == "run":
-            step.add_argument("--fresh", action="store_true", help="compute anew what is saved")
-            step.add_argument(
-                "--everything", action="store_true", help="of simulated screens also ablation and screens that vary"
-            )
-            step.add_argument("--configurations", help="of simulated screens: some of small,script,library")
-            step.add_argument("--only", help="of simulated screens: names of methods, with commas between")
-        if name == "figures":
-            step.add_argument("--figures", default="figures", help="folder of the figures")
-        if name == "report":
-            step.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+        command.add_argument("--saved-models", default="saved_models", help="folder of the results")
+        command.add_argument("--fast", action="store_true", help=f"a trial: {trial}")
+        if step in computing:
+            command.add_argument("--fresh", action="store_true", help="compute anew what is saved")
+    parsers["figures"].add_argument("--figures", default="figures", help="folder of the figures")
+    parsers["report"].add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+    return steps, [parsers[step] for step in computing]
 
 
 def _name(options):
@@ -261,17 +239,11 @@ def _fit(options):
 
 def _figures(options):
     from sbnn.study.experiments import load_records, results_folder
-    from sbnn.study.gallery import draw_all, figure_names
+    from sbnn.study.gallery import SERIES
 
     name = _name(options)
     records = load_records(results_folder(options.saved_models, name, options.fast))
-    paths = draw_all(records, results_folder(options.figures, name, options.fast))
-    for path in paths:
-        print(path)
-    drawn = {path.stem for path in paths}
-    failed = [name for name in figure_names(records) if name not in drawn]
-    if failed:
-        raise ValueError(f"could not draw {', '.join(failed)}; the warnings say why")
+    SERIES.save_and_tell(records, results_folder(options.figures, name, options.fast))
 
 
 def _report(options):

@@ -30,16 +30,11 @@ def transfer(options):
 
 def figures(options):
     """Draw all figures from what is saved."""
-    from sbnn.ephys_types.figures.gallery import draw_all, figure_names
+    from sbnn.ephys_types.figures.gallery import SERIES
 
     name = _name(options)
     records = study.load_records(results_folder(options.saved_models, name, options.fast))
-    paths = draw_all(records, results_folder(options.figures, name, options.fast))
-    for path in paths:
-        print(path)
-    failed = sorted(set(figure_names(records)) - {path.stem for path in paths})
-    if failed:
-        raise ValueError(f"could not draw {', '.join(failed)}; the warnings say why")
+    SERIES.save_and_tell(records, results_folder(options.figures, name, options.fast))
 
 
 def report(options):

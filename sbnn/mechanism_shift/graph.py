@@ -43,6 +43,24 @@ def edges_of(graph):
     return wide(graph, "probability") > EVEN
 
 
+def first_fit(record):
+    """Effects and edges of the first seed of several fits.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.mechanism_shift.screen_study.run_fits`.
+
+    Returns
+    -------
+    effects : DataFrame
+        Perturbations by latents.
+    edges : DataFrame of bool
+    """
+    graph = record.graph[record.graph["seed"] == record.seed]
+    return wide(graph, "effect"), edges_of(graph)
+
+
 def open_graph(latents, perturbation, control=None):
     """Shift graph of a model without a mask: means of the latents, less those of the control or of all cells.
 

@@ -6,77 +6,113 @@ from pathlib import Path
 from sbnn.plotting.common import save_figure
 
 
-def with_results(entries, records):
-    """Those of the entries (name, names of the results, function that draws) whose results are all there."""
-    for name, needed, draw in entries:
-        if all(record in records for record in needed):
-            yield name, needed, draw
-
-
-def drawn(entries, records):
-    """Draw figures one after the other.
+class FigureSeries:
+    """The figures of a study.
 
     Parameters
     ----------
-    entries : iterable of (str, list of str, callable)
-        Name of the figure, names of the records that it needs, and the function that draws it from them.
-    records : dict of str to Record
-
-    Yields
-    ------
-    name : str
-    figure : matplotlib.figure.Figure
-
-    Warns
-    -----
-    UserWarning
-        If a figure cannot be drawn, with its name and the reason; the others are.
+    entries : callable
+        Gives, from records by name, for each figure its name, the names of the records that it needs, and the function
+        that draws it from these.
     """
-    for name, needed, draw in with_results(entries, records):
-        try:
-            figure = draw(*(records[record] for record in needed))
-        except Exception as error:  # whatever it is, the other figures can do without this one
-            _warn(name, error)
-            continue
-        yield name, figure
 
+    def __init__(self, entries):
+        self._entries = entries
 
-def save_all(figures, folder):
-    """Save figures as PDF and PNG.
+    def names(self, records):
+        """Names of the figures of which the results are there, in the order in which they are drawn.
 
-    Parameters
-    ----------
-    figures : iterable of (str, Figure)
-        From `drawn`.
-    folder : path-like
+        Parameters
+        ----------
+        records : dict of str to Record
 
-    Returns
-    -------
-    list of Path
-        Of the PNG files that could be drawn.
+        Returns
+        -------
+        list of str
+        """
+        return [name for name, *_ in self._with_results(records)]
 
-    Raises
-    ------
-    OSError
-        If a file cannot be written.
+    def draw(self, records):
+        """Draw the figures one after the other.
 
-    Warns
-    -----
-    UserWarning
-        As in `drawn`.
-    """
-    paths = []
-    for name, figure in figures:
-        path = Path(folder) / f"{name}.png"
-        try:
-            save_figure(figure, path.with_suffix(""))
-        except OSError:
-            raise
-        except Exception as error:  # as in `drawn`: some texts are read when they are drawn only
-            _warn(name, error)
-            continue
-        paths.append(path)
-    return paths
+        Parameters
+        ----------
+        records : dict of str to Record
+            A figure is drawn where its results are there.
+
+        Yields
+        ------
+        name : str
+            Of the file, without ending.
+        figure : matplotlib.figure.Figure
+
+        Warns
+        -----
+        UserWarning
+            If a figure cannot be drawn, with its name and the reason; the others are.
+        """
+        for name, needed, draw in self._with_results(records):
+            try:
+                figure = draw(*(records[record] for record in needed))
+            except Exception as error:  # whatever it is, the other figures can do without this one
+                _warn(name, error)
+                continue
+            yield name, figure
+
+    def save(self, records, folder):
+        """Draw all figures and save them as PDF and PNG.
+
+        Parameters
+        ----------
+        records : dict of str to Record
+        folder : path-like
+
+        Returns
+        -------
+        list of Path
+            Of the PNG files. Those of `names` that are not among them could not be drawn.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be written.
+
+        Warns
+        -----
+        UserWarning
+            As in `draw`.
+        """
+        paths = []
+        for name, figure in self.draw(records):
+            path = Path(folder) / f"{name}.png"
+            try:
+                save_figure(figure, path.with_suffix(""))
+            except OSError:
+                raise
+            except Exception as error:  # as in `draw`: some texts are read when they are drawn only
+                _warn(name, error)
+                continue
+            paths.append(path)
+        return paths
+
+    def save_and_tell(self, records, folder):
+        """Draw and save all figures, and print their paths.
+
+        Raises
+        ------
+        ValueError
+            If a figure could not be drawn; the others are saved.
+        """
+        paths = self.save(records, folder)
+        for path in paths:
+            print(path)
+        drawn = {path.stem for path in paths}
+        failed = [name for name in self.names(records) if name not in drawn]
+        if failed:
+            raise ValueError(f"could not draw {', '.join(failed)}; the warnings say why")
+
+    def _with_results(self, records):
+        return [entry for entry in self._entries(records) if all(record in records for record in entry[1])]
 
 
 def _warn(name, error):

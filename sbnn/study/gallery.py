@@ -11,7 +11,7 @@ from sbnn.plotting.degradation import noise_degradation
 from sbnn.plotting.interpretation import effect_map
 from sbnn.plotting.latent import latent_panels
 from sbnn.plotting.selection import gene_selection_curve
-from sbnn.plotting.series import drawn, save_all, with_results
+from sbnn.plotting.series import FigureSeries
 from sbnn.plotting.stability import selection_frequencies
 from sbnn.plotting.summary import overview
 from sbnn.plotting.tsne import tsne_pair
@@ -19,59 +19,6 @@ from sbnn.plotting.width import width_and_stability
 from sbnn.plotting.zoom import family_zoom
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES
-
-
-def gallery(records):
-    """Draw the figures one after the other, numbered as in the paper.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-        By experiment, see `sbnn.study.experiments.load_records`. A figure is drawn where its results are there.
-
-    Yields
-    ------
-    name : str
-        Of the file, without ending.
-    figure : matplotlib.figure.Figure
-
-    Warns
-    -----
-    UserWarning
-        If a figure cannot be drawn, with its name and the reason; the others are.
-    """
-    yield from drawn(_figures(records), records)
-
-
-def figure_names(records):
-    """Names of the figures of which the results are there, in the order in which `gallery` draws them."""
-    return [name for name, *_ in with_results(_figures(records), records)]
-
-
-def draw_all(records, folder):
-    """Draw and save all figures.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-    folder : path-like
-
-    Returns
-    -------
-    list of Path
-        Of the PNG files. Those of `figure_names` that are not among them could not be drawn.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be written.
-
-    Warns
-    -----
-    UserWarning
-        As in `gallery`.
-    """
-    return save_all(gallery(records), folder)
 
 
 def _figures(records):
@@ -143,3 +90,7 @@ def _figure6(default, network, srrr, ridge, repeats):
     models = _models(default, network, srrr, ridge)
     widths = {"distilled": default, "paper": network}
     return width_and_stability(widths, repeats, models, n_genes=N_GENES, group_lasso=LASSO)
+
+
+SERIES = FigureSeries(_figures)
+gallery, figure_names, draw_all = SERIES.draw, SERIES.names, SERIES.save

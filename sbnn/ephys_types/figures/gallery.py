@@ -13,31 +13,10 @@ from sbnn.ephys_types.models import MODELS
 from sbnn.ephys_types.published import of_data
 from sbnn.ephys_types.report import CLASSES_OF, FEWEST, GROUPS, of_kind
 from sbnn.ephys_types.study import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, ZERO_SHOT
-from sbnn.plotting.series import drawn, save_all, with_results
+from sbnn.plotting.series import FigureSeries
 
 SHOWN = ("lightgbm", "sparse_pca_forest", "bilstm_published", "bilstm", "bilstm_no_attention", "family_attention",
          "ephys_type")  # fmt: skip
-
-
-def gallery(records):
-    """Draw the figures one after the other: pairs of name and Figure; a UserWarning for one that cannot be drawn.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-        From `sbnn.ephys_types.study.load_records`.
-    """
-    yield from drawn(_figures(records), records)
-
-
-def figure_names(records):
-    """Names of the figures of which the results are there."""
-    return [name for name, *_ in with_results(_figures(records), records)]
-
-
-def draw_all(records, folder):
-    """Draw and save all figures; list of the paths of the PNG files."""
-    return save_all(gallery(records), folder)
 
 
 def _figures(records):
@@ -87,3 +66,7 @@ def _accuracy(kind, names, *records):
     rows = {name: (MODELS[name].label, MODELS[name].kind, r) for name, r in zip(names, records, strict=True)}
     dataset = records[0].dataset
     return accuracy_of_models(rows, of_data(dataset, kind), f"{dataset}, {CLASSES_OF[kind]}")
+
+
+SERIES = FigureSeries(_figures)
+gallery, figure_names, draw_all = SERIES.draw, SERIES.names, SERIES.save

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbnn.mechanism_shift.graph import edges_of, wide
+from sbnn.mechanism_shift.graph import first_fit
 from sbnn.plotting.colors import PALETTE
 from sbnn.plotting.common import new_figure, styled
 
@@ -20,8 +20,7 @@ def cells_by_perturbation(record):
     -------
     matplotlib.figure.Figure
     """
-    graph = record.graph[record.graph["seed"] == record.seed]
-    effects, edges = wide(graph, "effect"), edges_of(graph)
+    effects, edges = first_fit(record)
     strength = np.abs(effects.to_numpy()) * edges.to_numpy()
     axes_of = np.sort(np.argsort(-strength.sum(axis=0), kind="stable")[:2])
     named = effects.index[np.argsort(-strength.max(axis=1), kind="stable")[: len(PALETTE)]]

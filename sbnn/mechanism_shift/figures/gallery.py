@@ -12,28 +12,7 @@ from sbnn.mechanism_shift.figures.varied import accuracy_as_varied
 from sbnn.mechanism_shift.methods import METHODS
 from sbnn.mechanism_shift.report import TITLES, of_configuration
 from sbnn.mechanism_shift.simulated_study import CONFIGURATIONS, VARIED
-from sbnn.plotting.series import drawn, save_all, with_results
-
-
-def gallery(records):
-    """Draw the figures one after the other: pairs of name and Figure; a UserWarning for one that cannot be drawn.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-        From `sbnn.mechanism_shift.study.load_records`.
-    """
-    yield from drawn(_figures(records), records)
-
-
-def figure_names(records):
-    """Names of the figures of which the results are there."""
-    return [name for name, *_ in with_results(_figures(records), records)]
-
-
-def draw_all(records, folder):
-    """Draw and save all figures; list of the paths of the PNG files."""
-    return save_all(gallery(records), folder)
+from sbnn.plotting.series import FigureSeries
 
 
 def _figures(records):
@@ -65,3 +44,7 @@ def _varied(names, *records):
     return accuracy_as_varied(
         dict(zip(names, records, strict=True)), {name: usual for name, (_, usual) in VARIED.items()}
     )
+
+
+SERIES = FigureSeries(_figures)
+gallery, figure_names, draw_all = SERIES.draw, SERIES.names, SERIES.save

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from sbnn.mechanism_shift.graph import edges_of, wide
+from sbnn.mechanism_shift.graph import first_fit
 from sbnn.plotting.common import new_figure, styled
 
 COLORS = "PuOr_r"
@@ -52,8 +52,7 @@ def graph_of_screen(record):
     -------
     matplotlib.figure.Figure
     """
-    graph = record.graph[record.graph["seed"] == record.seed]
-    effects, edges = wide(graph, "effect"), edges_of(graph)
+    effects, edges = first_fit(record)
     strength = np.abs(effects.to_numpy()) * edges.to_numpy()
     order = leaves_list(linkage(effects.to_numpy(), "average", optimal_ordering=True)) if len(effects) > 2 else [0, 1]
     order = sorted(order, key=lambda i: -strength[i].max())  # stable: of equal strength the tree decides

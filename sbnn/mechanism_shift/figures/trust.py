@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbnn.mechanism_shift.graph import wide
+from sbnn.mechanism_shift.graph import first_fit
 from sbnn.plotting.colors import BLUE, GREEN, VERMILLION
 from sbnn.plotting.common import new_figure, styled
 
@@ -36,8 +36,7 @@ def trust(sizes, bootstraps, permuted, fits):
     middle.set_yticks(np.arange(len(found)), names, fontsize="small")
     middle.invert_yaxis()
     middle.set(xlim=(0, 1), xlabel="share of bootstraps with the edge", title="green: in the fit to all cells")
-    graph = fits.graph[fits.graph["seed"] == fits.seed]
-    effects = np.sort(np.abs(wide(graph, "effect").to_numpy()).ravel())[::-1]
+    effects = np.sort(np.abs(first_fit(fits)[0].to_numpy()).ravel())[::-1]
     null = np.sort(permuted.null)[::-1]
     right.plot(np.arange(1, len(effects) + 1) / len(effects), effects, color=GREEN, label="true labels")
     right.plot(np.arange(1, len(null) + 1) / len(null), null, color=VERMILLION, label="permuted labels")
