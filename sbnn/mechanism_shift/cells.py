@@ -56,14 +56,12 @@ class Cells:
         return torch.from_numpy(mean).float(), torch.from_numpy(np.where(sd > 1e-6, sd, 1)).float()
 
 
-def checked_counts(counts, n_genes=None):
+def checked_counts(counts):
     """Counts of cells as a CSR matrix of float32, or an error that says what is wrong with them.
 
     Parameters
     ----------
     counts : array, sparse matrix or DataFrame of shape (n, p)
-    n_genes : int, optional
-        That a model was fitted to.
 
     Returns
     -------
@@ -72,13 +70,11 @@ def checked_counts(counts, n_genes=None):
     Raises
     ------
     ValueError
-        Negative, fractional or NaN counts (with their share), cells without any count, another number of genes.
+        Negative, fractional or NaN counts (with their share), cells without any count.
     TypeError
         No numbers.
     """
     counts = check_screen_counts(counts, "counts").astype(np.float32)
-    if n_genes is not None and counts.shape[1] != n_genes:
-        raise ValueError(f"counts: expected the {n_genes} genes of the training cells, got {counts.shape[1]}")
     empty = np.flatnonzero(np.asarray(counts.sum(axis=1)) == 0)
     if len(empty):
         raise ValueError(
@@ -129,12 +125,12 @@ def checked_screen(counts, perturbation, control, n_latents):
         raise ValueError(f"perturbation: expected two or more besides the control, got {n_perturbations}")
     silent = np.flatnonzero(np.asarray(counts.sum(axis=0)) == 0)
     if len(silent):
-        warnings.warn(f"{len(silent)} genes have no count in any cell, at {some(silent)}", stacklevel=3)
+        warnings.warn(f"{len(silent)} genes have no count in any cell, at {some(silent)}", stacklevel=4)
     if n_latents > n_perturbations:
         warnings.warn(
-            f"there are {n_latents} latents and only {n_perturbations} perturbations to tell them apart", stacklevel=3
+            f"there are {n_latents} latents and only {n_perturbations} perturbations to tell them apart", stacklevel=4
         )
     likely = [name for name in names if name.lower() in CONTROLS]
     if control is None and likely:
-        warnings.warn(f"{some(likely)} looks like a control; name it by control={str(likely[0])!r}", stacklevel=3)
+        warnings.warn(f"{some(likely)} looks like a control; name it by control={str(likely[0])!r}", stacklevel=4)
     return counts, names, codes

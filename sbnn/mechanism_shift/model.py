@@ -5,27 +5,27 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
 from sbnn.data.screen_checks import check_perturbation
 from sbnn.determinism import reproducible
-from sbnn.mechanism_shift.cells import Cells, checked_counts, checked_screen
+from sbnn.mechanism_shift.cells import Cells
 from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.likelihood import elbo_of_cells, encoded, iwelbo_of_cells
 from sbnn.mechanism_shift.network import ShiftNetwork
 from sbnn.mechanism_shift.persistence import load_model, save_model
 from sbnn.mechanism_shift.priors import FixedMeans, prior_of
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
+from sbnn.mechanism_shift.screen_input import ScreenModel
 from sbnn.mechanism_shift.training import Training, train_staged
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
 
 
-class SparseShiftVAE(TransformerMixin, BaseEstimator):
+class SparseShiftVAE(ScreenModel):
     """Latents of single cells, of which each perturbation moves few.
 
     Counts come from a negative binomial whose mean is the total of the cell times a softmax of the decoded latents;
@@ -122,13 +122,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             Genes without any count, more latents than perturbations, cells that look like a control that is not named.
         """
         recipe = self._checked_recipe()
-        names_in = getattr(counts, "columns", None)
-        counts, names, codes = checked_screen(counts, perturbation, control, self.n_latent)
-        if names_in is not None:
-            self.feature_names_in_ = np.asarray(names_in, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        self.n_features_in_ = counts.shape[1]
+        counts, names, codes = self._training_cells(counts, perturbation, control)
         self.perturbations_, self.control_ = names, None if control is None else str(control)
         self.median_total_ = float(np.median(counts.sum(axis=1)))
         random = check_random_state(self.random_state)
@@ -166,10 +160,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         -------
         ndarray of float64, shape (n, n_latent)
         """
-        check_is_fitted(self)
-        cells = Cells(checked_counts(counts, self.n_features_in_))
-        with reproducible():
-            return encoded(self.network_, cells, np.arange(len(cells)), self._inputs)[0].double().numpy()
+        return self._encoded(self._more_cells(counts)).double().numpy()
 
     def elbo(self, counts, perturbation, n_samples=10, per_cell=False):
         """Evidence lower bound of cells under their perturbations, in nats, by the same function for all methods.
@@ -254,14 +245,13 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         ValueError
             A perturbation that the model knows; counts as in `fit`.
         """
-        check_is_fitted(self)
-        counts = checked_counts(counts, self.n_features_in_)
+        counts = self._more_cells(counts)
         given = check_perturbation(perturbation, counts.shape[0])
         known = sorted(set(given) & set(self.perturbations_))
         if known:
             raise ValueError(f"perturbation: {some(known)} were among the training cells; give new ones alone")
         names, codes = np.unique(given, return_inverse=True)
-        latents = torch.from_numpy(self.transform(counts)).float()
+        latents = self._encoded(counts)
         sums = torch.zeros((len(names), self.n_latent)).index_add_(0, torch.from_numpy(codes), latents)
         shifts = sums / torch.bincount(torch.from_numpy(codes))[:, None] * float(learn_shifts)
         other = self._copy()
@@ -310,11 +300,15 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         other.__dict__.update(self.__dict__)
         return other
 
+    def _encoded(self, counts):
+        cells = Cells(counts)
+        with reproducible():
+            return encoded(self.network_, cells, np.arange(len(cells)), self._inputs)[0]
+
     def _bound(self, function, counts, perturbation, n_samples, per_cell):
-        check_is_fitted(self)
+        cells = Cells(self._more_cells(counts))
         if not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples: expected 1 or more, got {n_samples!r}")
-        cells = Cells(checked_counts(counts, self.n_features_in_))
         codes = self._codes(check_perturbation(perturbation, len(cells)))
         generator = torch.Generator().manual_seed(0)
         with reproducible():
@@ -374,13 +368,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         if self.recipe is not None and not isinstance(self.recipe, Recipe):
             raise TypeError(f"recipe: expected a Recipe or None, got {type(self.recipe).__name__}")
         return self._used_recipe()
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.positive_only = True
-        tags.target_tags.required = True
-        return tags
 
 
 def _split(codes, share, random):

@@ -23,6 +23,9 @@ class Recipe:
         Batches to train on: with few cells there are more epochs than `epochs`, to reach this number.
     learning_rate, weight_decay, epsilon : float
         Of Adam.
+    weight_precision : float
+        Of a normal prior on all weights: its share of the mean loss falls with the number of cells, as weight decay of
+        this number divided by that of the training cells.
     one_cycle : bool
         Whether the learning rate rises and falls (Smith and Topin 2018), in place of being constant.
     batch_size : int
@@ -50,6 +53,7 @@ class Recipe:
     least_updates: int = 3400
     learning_rate: float = 2.5e-3
     weight_decay: float = 0.0
+    weight_precision: float = 72.0
     epsilon: float = 1e-6
     one_cycle: bool = True
     batch_size: int = 128
@@ -76,6 +80,7 @@ PUBLISHED = Recipe(
     least_updates=0,
     learning_rate=1e-3,
     weight_decay=1e-6,
+    weight_precision=0.0,
     epsilon=0.01,
     one_cycle=False,
     warm_up=50,

@@ -160,6 +160,29 @@ def run_bootstraps(screen, results=None, fresh=False, n_bootstraps=N_BOOTSTRAPS,
     return load_or_compute(wanted, compute, results, fresh, estimator=example)
 
 
+def false_discovery_rate(graph, null):
+    """Share of the edges that permuted labels would give too, at the size of the smallest edge.
+
+    Parameters
+    ----------
+    graph : DataFrame
+        Shift graph of one fit.
+    null : ndarray
+        Absolute effects of fits to permuted labels.
+
+    Returns
+    -------
+    float
+        At most 1; NaN without edges.
+    """
+    edges = edges_of(graph).to_numpy()
+    if not edges.any():
+        return float("nan")
+    least = np.abs(wide(graph, "effect").to_numpy()[edges]).min()
+    # As many false effects are expected of as many pairs.
+    return float(min((null >= least).mean() * edges.size / edges.sum(), 1.0))
+
+
 def nearest_others(graph, group):
     """Whether perturbations of a group are nearer to each other than to any other one, by their effects.
 

@@ -16,7 +16,7 @@ PREFIX = "shift_"
 SCREEN_EXPERIMENTS = ("fits", "permuted", "sizes", "bootstraps")
 #: Of the larger configurations, where networks of the literature take long, these methods are run.
 SOME = {
-    "script": ("pca", "ica", "linear", "staged"),
+    "script": ("pca", "ica", "linear", "ivae", "ivae_unmixed", "svae+", "svae+_unmixed", "staged"),
     "library": ("linear", "staged"),
 }
 SIMULATED = "simulated_screen"

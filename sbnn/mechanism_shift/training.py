@@ -57,8 +57,9 @@ class Training:
         """
         recipe, step, n_batches = self.recipe, 0, self.n_batches
         parameters = [*self.network.parameters(), *self.prior.parameters()]
+        decay = recipe.weight_decay + recipe.weight_precision / len(self.train)
         optimizer = torch.optim.Adam(
-            parameters, recipe.learning_rate, eps=recipe.epsilon, weight_decay=recipe.weight_decay, fused=True
+            parameters, recipe.learning_rate, eps=recipe.epsilon, weight_decay=decay, fused=True
         )
         schedule, n_steps = None, epochs * n_batches
         if recipe.one_cycle and n_steps >= FEWEST_STEPS:

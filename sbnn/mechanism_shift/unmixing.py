@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.spike_slab import SpikeSlab, fit_spike_slab
 
 SMOOTH = np.geomspace(4.0, 0.05, 25)  # what counts as zero in the sum of absolute shifts, ever less
@@ -73,6 +74,7 @@ class Unmixing:
         return (np.asarray(latents) - self.origin) @ self.matrix
 
 
+@reproducible()  # projections on two threads differ in the last bits
 def unmix(latents, perturbation, control=None, variances=None, n_starts=10, random_state=0):
     """Rotate latents so that each perturbation moves few of them.
 
@@ -118,6 +120,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
     return screen.described(root @ turn[:, order] * signs, zero[order] * signs, mixture, starts)
 
 
+@reproducible()
 def describe(latents, perturbation, control=None, variances=None):
     """Say which latents each perturbation moves, and leave the latents as they are but for place and scale.
 

@@ -13,6 +13,7 @@ from sbnn.mechanism_shift.figures.gallery import figure_names, gallery
 from sbnn.mechanism_shift.graph import edges_of, graph_table
 from sbnn.mechanism_shift.methods import METHODS, read_out
 from sbnn.mechanism_shift.simulated_study import run_method, run_varied, score, split_screen
+from sbnn.results import Record
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +173,24 @@ def test_commands(simulated, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.rstrip().endswith("}")
     assert main(["mechanism-shift", "run", "scala", "--saved-models", "in"]) != 0
     assert "of the study" in capsys.readouterr().err
+
+
+def test_false_discovery_rate_counts_permuted_effects_as_large_as_the_smallest_edge():
+    effects = pd.DataFrame([[4.0, 0.1], [0.2, -2.0], [0.0, 0.3]], list("abc"), ["x", "y"])
+    graph = graph_table(effects, (effects.abs() > 1).astype(float))
+    null = np.array([0.1] * 11 + [2.5])  # twelve pairs of two fits: half a false edge is expected of six
+    assert screen_study.false_discovery_rate(graph, null) == pytest.approx(0.5 / 2)
+    assert screen_study.false_discovery_rate(graph, np.zeros(5)) == 0
+    assert np.isnan(screen_study.false_discovery_rate(graph_table(effects, effects * 0), null))
+
+
+def test_differences_are_paired_by_seed():
+    def record(mcc, seeds):
+        return Record("x", "y", "z", [], values={"scores": pd.DataFrame({"seed": seeds, "mcc": mcc})})
+
+    records = {"small_staged": record([0.9, 0.8, 0.7], [0, 1, 2]), "small_pca": record([0.5, 0.6, 0.7], [2, 1, 0])}
+    # By hand: 0.2 in each of three seeds, but for rounding; paired by place it would be 0.4, 0.2 and 0.0.
+    table = report.differences_table(records, "small")
+    assert table.loc["PCA", "MCC"] == "+0.200 [+0.200, +0.200]" and list(table.index) == ["PCA"]
+    records["small_pca"] = record([0.5, 0.6, 0.7], [0, 1, 2])
+    assert report.differences_table(records, "small").loc["PCA", "MCC"] == "+0.200 [-0.297, +0.697]"

@@ -258,7 +258,7 @@ def test_unknown_perturbations_and_other_genes_are_named(screen, staged):
         staged.elbo(screen.counts[:1], ["stranger"])
     with pytest.raises(ValueError, match="the model does not know stranger"):
         staged.predict_counts("stranger")
-    with pytest.raises(ValueError, match="expected the 60 genes of the training cells, got 59"):
+    with pytest.raises(ValueError, match="X has 59 features, but SparseShiftVAE is expecting 60 features"):
         staged.transform(screen.counts[:, :59])
 
 
