@@ -70,9 +70,12 @@ def differences_table(records, configuration, ours="staged"):
     Returns
     -------
     DataFrame
-        Indexed by method: mean difference over seeds, and as text the interval of Student's t for that mean.
+        Indexed by method: mean difference over seeds, and as text the interval of Student's t for that mean; empty
+        where the default was not run.
     """
     records = of_configuration(records, configuration)
+    if ours not in records:
+        return pd.DataFrame()
     mine, rows = records[ours].scores.set_index("seed"), {}
     for name in (name for name in records if name != ours):
         theirs, row = records[name].scores.set_index("seed"), {}

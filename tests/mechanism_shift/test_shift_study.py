@@ -194,3 +194,4 @@ def test_differences_are_paired_by_seed():
     assert table.loc["PCA", "MCC"] == "+0.200 [+0.200, +0.200]" and list(table.index) == ["PCA"]
     records["small_pca"] = record([0.5, 0.6, 0.7], [0, 1, 2])
     assert report.differences_table(records, "small").loc["PCA", "MCC"] == "+0.200 [-0.297, +0.697]"
+    assert report.differences_table({"small_pca": records["small_pca"]}, "small").empty
