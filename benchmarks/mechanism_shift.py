@@ -127,7 +127,7 @@ def memory(n_cells=100_000, n_genes=2000, density=0.1):
     values = rng.poisson(1.0, n_cells * per_cell).astype(np.float32) + 1
     counts = sparse.csr_array((values, columns.astype(np.int32), pointers), shape=(n_cells, n_genes))
     perturbation, started = rng.integers(100, size=n_cells).astype(str), time.process_time()
-    recipe = Recipe(epochs=2, least_updates=0, unmixings=1, first_share=0.5)
+    recipe = Recipe(epochs=2, least_updates=0, updates_per_pair=0, unmixings=1, first_share=0.5)
     SparseShiftVAE(15, recipe=recipe, random_state=0).fit(counts, perturbation)
     seconds = time.process_time() - started
     gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -97,7 +97,9 @@ def test_the_example_of_screens_runs():
     made = {"adata": simulate_perturbations(20, 10, 3, 40, n_control=30).to_anndata("gene")}
     made["adata"].obs["gene"] = made["adata"].obs["gene"].cat.rename_categories({"control": "non-targeting"})
     [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "mechanism_shift.md").read_text(), re.S)
-    quick = block.replace("n_latent=10", "n_latent=3, recipe=Recipe(hidden=8, epochs=2, least_updates=0)")
+    quick = block.replace(
+        "n_latent=10", "n_latent=3, recipe=Recipe(hidden=8, epochs=2, least_updates=0, updates_per_pair=0)"
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         exec(compile("from sbnn.mechanism_shift import Recipe\n" + quick, "mechanism_shift.md", "exec"), made)

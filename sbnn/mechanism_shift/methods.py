@@ -11,7 +11,7 @@ from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
 from sbnn.mechanism_shift.unmixing import unmix
 
 TUNED_STRENGTH = 10.0  # K of SVAE+: the best of seven from 2 to 300 on seeds 100 and 101, small configuration
-FAST = {"epochs": 4, "least_updates": 0}
+FAST = {"epochs": 4, "least_updates": 0, "updates_per_pair": 0}
 
 
 class Method(NamedTuple):
@@ -46,6 +46,10 @@ def _network(method, strength=None, base=None, **changes):
     return make
 
 
+def _staged(base=None, **changes):
+    return Method("", _network("staged", base=base, **changes), "ours")
+
+
 def _linear(rotation):
     return lambda n_latent, random_state, **_: LinearShift(n_latent, rotation, random_state)
 
@@ -68,21 +72,16 @@ ABLATION = {
     "svae+": METHODS["svae+"],
     "mask open (iVAE)": METHODS["ivae"],
     "+ unmixed afterwards": METHODS["ivae_unmixed"],
-    "+ means of the encoder, then masked": Method(
-        "", _network("staged", base=replace(PUBLISHED, patience=None, warm_up=10, epochs=100)), "ours"
+    "+ means of the encoder, then masked": _staged(base=replace(PUBLISHED, patience=None, warm_up=10, epochs=100)),
+    "+ learning rate, epsilon": _staged(
+        hidden=128, batch_norm=True, dropout=0.1, standardize=False, dispersion=0.0, weight_precision=0.0
     ),
-    "+ learning rate, epsilon": Method(
-        "",
-        _network("staged", hidden=128, batch_norm=True, dropout=0.1, standardize=False, dispersion=0.0),
-        "ours",
-    ),
-    "+ no dropout, no batch norm": Method(
-        "", _network("staged", hidden=128, standardize=False, dispersion=0.0), "ours"
-    ),
-    "+ standardized input, dispersion": Method("", _network("staged", hidden=128), "ours"),
-    "+ 400 units (staged)": METHODS["staged"],
-    "staged, not trained on after unmixing": Method("", _network("staged", first_share=1.0, unmixings=1), "ours"),
-    "staged, unmixed once": Method("", _network("staged", unmixings=1), "ours"),
+    "+ no dropout, no batch norm": _staged(hidden=128, standardize=False, dispersion=0.0, weight_precision=0.0),
+    "+ standardized input, dispersion": _staged(hidden=128, weight_precision=0.0),
+    "+ 400 units": _staged(weight_precision=0.0),
+    "+ normal prior of weights (staged)": METHODS["staged"],
+    "staged, not trained on after unmixing": _staged(first_share=1.0, unmixings=1),
+    "staged, unmixed once": _staged(unmixings=1),
 }
 
 

@@ -144,7 +144,7 @@ class SparseShiftVAE(ScreenModel):
             if self.method == "staged":
                 self.unmixing_ = train_staged(training, names, self.control_, seed)
             else:
-                training.run(recipe.epochs_for(training.n_batches), recipe.warm_up)
+                training.run(recipe.epochs_for(training.n_batches, self.n_latent), recipe.warm_up)
         self.history_ = pd.DataFrame(training.history)
         self.shift_graph_ = self._graph()
         return self

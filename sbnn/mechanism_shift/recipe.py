@@ -1,6 +1,7 @@
 """How a network is built and trained, as one object that is recorded with the results."""
 
 from dataclasses import dataclass
+from math import comb
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,9 @@ class Recipe:
         Whether log counts of each gene are brought to mean 0 and variance 1 before they enter.
     epochs : int
         Passes over the training cells, at most.
-    least_updates : int
-        Batches to train on: with few cells there are more epochs than `epochs`, to reach this number.
+    least_updates, updates_per_pair : int
+        Batches to train on, in all and for each pair of latents that is to be told apart: where `epochs` have fewer,
+        there are more epochs.
     learning_rate, weight_decay, epsilon : float
         Of Adam.
     weight_precision : float
@@ -39,8 +41,6 @@ class Recipe:
         Logarithm of the inverse dispersion of each gene at the start.
     first_share : float
         Of the epochs that go before the first unmixing; ``method="staged"`` alone.
-    first_rounds : int
-        Times that these are trained at most: again as long as the unmixing names latents that it cannot separate.
     unmixings : int
         Times that latents are unmixed on the way; ``method="staged"`` alone.
     """
@@ -51,6 +51,7 @@ class Recipe:
     standardize: bool = True
     epochs: int = 28
     least_updates: int = 3400
+    updates_per_pair: int = 32
     learning_rate: float = 2.5e-3
     weight_decay: float = 0.0
     weight_precision: float = 72.0
@@ -62,12 +63,12 @@ class Recipe:
     patience: int | None = None
     dispersion: float = 3.0
     first_share: float = 0.5
-    first_rounds: int = 2
     unmixings: int = 3
 
-    def epochs_for(self, n_batches):
+    def epochs_for(self, n_batches, n_latents):
         """Epochs of `n_batches` each."""
-        return max(self.epochs, -(-self.least_updates // n_batches))
+        least = max(self.least_updates, self.updates_per_pair * comb(n_latents, 2))
+        return max(self.epochs, -(-least // n_batches))
 
 
 #: Lopez et al. 2022 and their code. Its `method` is one of "svae+", "svae", "ivae" and "vae".
@@ -78,6 +79,7 @@ PUBLISHED = Recipe(
     standardize=False,
     epochs=300,
     least_updates=0,
+    updates_per_pair=0,
     learning_rate=1e-3,
     weight_decay=1e-6,
     weight_precision=0.0,

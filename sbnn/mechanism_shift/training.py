@@ -144,17 +144,12 @@ def train_staged(training, names, control, seed):
         Of the latents of the trained network.
     """
     recipe = training.recipe
-    epochs = recipe.epochs_for(training.n_batches)
+    epochs = recipe.epochs_for(training.n_batches, training.prior.shape[1])
     first = max(round(recipe.first_share * epochs), 1)
     rest = np.diff(np.linspace(0, epochs - first, recipe.unmixings + 1).round().astype(int))
-    for i in range(recipe.first_rounds):
-        training.run(first, 0 if i else recipe.warm_up, follow=True)
-        found = unmix(*_latents(training, names, control), random_state=seed)
-        if not found.unseparated:
-            break
+    training.run(first, recipe.warm_up, follow=True)
     for i, epochs in enumerate(rest):
-        if i:
-            found = unmix(*_latents(training, names, control), random_state=seed)
+        found = unmix(*_latents(training, names, control), random_state=seed)
         training.network.change_latents(*(torch.from_numpy(part).float() for part in (found.matrix, found.origin)))
         least = EVEN if i == len(rest) - 1 else IN_DOUBT
         free = (found.probabilities > least).reindex(names, fill_value=False)  # of the control nothing is

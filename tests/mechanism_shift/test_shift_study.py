@@ -121,7 +121,7 @@ def test_a_bootstrap_keeps_the_size_of_every_perturbation(screen):
 
 
 def test_permuted_labels_have_no_edges(screen):
-    recipe = Recipe(hidden=64, epochs=60, least_updates=0)
+    recipe = Recipe(hidden=64, epochs=60, least_updates=0, updates_per_pair=0)
     labels = screen_study.permuted(screen, 1)
     model = SparseShiftVAE(5, recipe=recipe, random_state=0).fit(screen.counts, labels, screen.control)
     assert not edges_of(model.shift_graph_).to_numpy().any()
