@@ -102,7 +102,7 @@ def bound(configurations=tuple(CONFIGURATIONS), seed=SEEDS[0]):
     models = {
         "linear, told the truth": LinearRegression,
         "network, told the truth": lambda: MLPRegressor(
-            (400, 400), alpha=1e-3, early_stopping=True, max_iter=100, random_state=seed
+            hidden_layer_sizes=(400, 400), alpha=1e-3, early_stopping=True, max_iter=100, random_state=seed
         ),
     }
     rows = {}

@@ -32,7 +32,9 @@ def found_and_true(record):
         ax.set(title=title, xlabel="latent")
     wrong = edges != (true.to_numpy() != 0)
     y, x = np.nonzero(wrong[order])
-    axes[1].plot(x, y, "x", color="k", ms=5, label=f"{len(x)} edges wrong of {int((true.to_numpy() != 0).sum())} true")
+    axes[1].plot(
+        x, y, "x", color="k", ms=5, label=f"wrong edges: {len(x)}; true ones: {int((true.to_numpy() != 0).sum())}"
+    )
     figure.legend(loc="outside lower right")
     axes[0].set(ylabel="perturbation, by its shifts", yticks=[])
     figure.colorbar(image, ax=axes, label="shift (SD within a perturbation)", shrink=0.6)
