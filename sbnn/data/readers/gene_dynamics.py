@@ -108,7 +108,7 @@ def read_breast(
     edges = pd.read_csv(truth_path)
     if not {"from", "to"} <= {*edges.columns}:
         raise ValueError(f"{truth_path}: expected the columns 'from' and 'to', got {list(edges.columns)}")
-    seen = genes[np.isin(genes, edges["from"])]
+    seen = genes[pd.Index(genes).isin(edges["from"])]
     edges = edges[edges["from"].isin(seen) & edges["to"].isin(genes)]
     table = np.zeros((len(seen), len(genes)), dtype=np.int8)
     table[pd.Index(seen).get_indexer(edges["from"]), pd.Index(genes).get_indexer(edges["to"])] = 1
