@@ -111,7 +111,7 @@ class PhoenixRegressor(BaseEstimator):
         Warns
         -----
         UserWarning
-            Genes that never change, schedules with too few epochs for the sparsity.
+            Genes that never change, schedules with too few epochs for the sparsity, a sparsity that leaves no edge.
         """
         recipe = self._check_parameters()
         check_trajectories(trajectories)
@@ -142,6 +142,12 @@ class PhoenixRegressor(BaseEstimator):
             training = Training(self.network_, *samples, recipe, generator, prior_loss, pruner)
             self._run(training, recipe)
             self.edge_scores_ = pd.DataFrame(self.network_.edges().numpy(), self.gene_names_, self.gene_names_)
+        if not self.edge_scores_.to_numpy().any():
+            warnings.warn(
+                f"no edge is left at sparsity {self.sparsity}: no weights lead from one gene to another; a lower "
+                "one would leave some",
+                stacklevel=2,
+            )
         self.sparsity_ = self.network_.sparsity()
         self.history_ = pd.DataFrame(training.history)
         return self
@@ -215,7 +221,10 @@ class PhoenixRegressor(BaseEstimator):
         if self.n_hidden < 1:
             raise ValueError(f"n_hidden: expected 1 or more, got {self.n_hidden}")
         if self.pruning not in PRUNINGS:
-            raise ValueError(f"pruning: expected one of {', '.join(PRUNINGS)}, got {self.pruning!r}")
+            raise ValueError(
+                f"pruning: expected one of {', '.join(PRUNINGS)}, got {self.pruning!r}; a network that is more "
+                "right than its prior is found by SparseRegulationRegressor"
+            )
         if not (isinstance(self.sparsity, Real) and 0 < self.sparsity < 1):
             raise ValueError(f"sparsity: expected a number in (0, 1), got {self.sparsity!r}")
         influence = tuple(self.influence) if np.iterable(self.influence) else ()

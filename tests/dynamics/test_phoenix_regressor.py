@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from sbnn.dynamics import DivergenceError, PhoenixRegressor, Recipe, Schedule, Trajectories
-from sbnn.dynamics.training import Intervals, PriorLoss, interval_loss
+from sbnn.dynamics import DivergenceError, Phoenix, PhoenixRegressor, Recipe, Schedule, Trajectories
+from sbnn.dynamics.training import Intervals, PriorLoss, Training, interval_loss
 
 SHORT = Recipe(epochs=40, schedule=Schedule(every=3), learning_rate=1e-2)
 
@@ -125,6 +125,19 @@ def test_the_prior_may_enter_the_loss(samples, network, fitted):
         assert loss(model.network_) < 0.7 * loss(fitted.network_)
 
 
+def test_multipliers_learn_faster(samples):
+    """The first step of Adam is as long as the learning rate."""
+    recipe = Recipe(epochs=1, batch_size=24, learning_rate=1e-3, multiplier_speed=3, validation_share=0)
+    network = Phoenix(30, 4, torch.Generator().manual_seed(0))
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    nothing = Intervals(samples, np.array([], dtype=int))
+    training = Training(network, Intervals(samples, np.arange(24)), nothing, recipe, torch.Generator().manual_seed(0))
+    training.run(1)
+    for name, value in network.named_parameters():
+        longest = (value - before[name]).abs().max().item()
+        assert longest == pytest.approx(3e-3 if name == "multiplier" else 1e-3, rel=1e-2)
+
+
 def test_a_divergence_is_told(samples):
     recipe = dataclasses.replace(SHORT, learning_rate=1e4)
     with pytest.raises(DivergenceError, match="training diverged in epoch [0-9]+: the loss is"):
@@ -147,6 +160,13 @@ def test_too_few_epochs_are_warned_of(samples, prior):
     with pytest.warns(UserWarning, match="sparsity 0.8 is reached in epoch 15 of the schedule, but there are 6 epochs"):
         model = PhoenixRegressor(8, sparsity=0.8, recipe=recipe, random_state=0).fit(samples, prior)
     assert model.sparsity_ == pytest.approx(0.8, abs=0.02)
+
+
+def test_pruning_to_nothing_is_warned_of(samples):
+    recipe = dataclasses.replace(SHORT, epochs=5, schedule=Schedule(2, 0.999, 1))
+    with pytest.warns(UserWarning, match="no edge is left at sparsity 0.999: no weights lead from one gene to another"):
+        model = PhoenixRegressor(30, "imp", sparsity=0.999, recipe=recipe, random_state=3).fit(samples)
+    assert model.sparsity_ < 1, "one weight of each layer"
 
 
 def test_genes_that_never_change_are_warned_of(samples, prior):

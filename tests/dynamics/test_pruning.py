@@ -136,3 +136,13 @@ def test_partners_may_be_given(generator):
     prior = torch.randint(-1, 2, (20, 20), generator=generator)
     assert torch.equal(Pruner(network, (1, 1), prior).together, scores.partners(prior))
     assert torch.equal(Pruner(network, (1, 1), prior, torch.eye(20)).together, torch.eye(20).double())
+
+
+def test_output_weights_are_scored_by_the_input_scores_of_their_own_units(generator):
+    network = Phoenix(20, 5, generator)
+    prior = torch.randint(-1, 2, (20, 20), generator=generator)
+    pruner = Pruner(network, INFLUENCE["biological"], prior, generator=generator)
+    pruner.prune(0.2)
+    for name, into in zip(("sum_out", "product_out"), pruner.scores, strict=True):
+        expected = scores.keep_largest(scores.prior_of_outputs(into, prior), torch.ones(20, 5, dtype=torch.bool), 20)
+        assert torch.equal(pruner.masks[name], expected)

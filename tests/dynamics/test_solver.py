@@ -36,6 +36,17 @@ def test_factors_are_those_of_the_paper_for_all_sizes():
     np.testing.assert_allclose(single[0], expected, rtol=2e-5, atol=1e-12, err_msg="digits cancel out")
 
 
+def test_a_step_is_that_of_the_paper(model, start):
+    length = torch.tensor([[0.5], [1.0], [0.1], [2.0]], dtype=torch.float64)
+    with torch.no_grad():
+        c = model.decay() * length
+        first = torch.exp(-c) * start - torch.expm1(-c) * model.targets(start)
+        # h phi_2(-c) (N(a) - N(x)), with N = decay * targets
+        phi = torch.where(c > 1e-3, (torch.exp(-c) - 1 + c) / c.clamp(min=1e-9) ** 2, 0.5 - c / 6)
+        expected = first + c * phi * (model.targets(first) - model.targets(start))
+        np.testing.assert_allclose(advance(model.targets, start, step_factors(model.decay(), length), 1), expected)
+
+
 def test_decay_to_fixed_targets_is_exact_in_one_step(start):
     class Fixed:
         def targets(self, x):

@@ -4,7 +4,9 @@ import torch
 from sklearn.base import clone
 
 from sbnn.dynamics import GeneNetwork, PhoenixRegressor, SparseRegulationRegressor, Trajectories, read_trajectories
+from sbnn.dynamics.beliefs import first_beliefs
 from sbnn.dynamics.regulated_network import RegulatedNetwork
+from sbnn.dynamics.sparse_regulation import _Search
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,34 @@ def test_probabilities_agree_with_the_edges(fitted, network):
     assert (p[~found] > 0.5).mean() < 0.01
     assert not p[:, network.is_input].any(), "what does not change has no regulators"
     assert fitted.sparsity_ == pytest.approx(1 - found.mean())
+
+
+def test_beliefs_come_from_the_data(fitted, many, prior, network):
+    first = first_beliefs()
+    assert (fitted.beliefs_.log_odds != first.log_odds).all()
+    np.testing.assert_array_equal(SparseRegulationRegressor(1).fit(many, prior).beliefs_.log_odds, first.log_odds)
+    worse = SparseRegulationRegressor().fit(many, network.misplaced_prior(0.6, 1)).beliefs_.log_odds
+    assert (
+        worse[3:].sum() < fitted.beliefs_.log_odds[3:].sum() - 1
+        and worse[:3].sum() > fitted.beliefs_.log_odds[:3].sum()
+    )
+
+
+def test_paths_follow_the_model_and_start_where_they_fit_best(many, prior):
+    search = _Search(many, prior.to_numpy().astype(float))
+    search.find_regulators()
+    search.follow_model()
+    rest = many.values - search.paths[:, search.clock.observed]
+    for gene in search.fits:
+        left = search.clock.left(search.rates[gene])[:, search.clock.observed]
+        np.testing.assert_allclose((rest[:, :, gene] * left).sum(axis=1), 0, atol=1e-9)
+    clean = network_paths(many)
+    assert np.abs(search.paths[:, search.clock.observed] - clean).mean() < 0.8 * np.abs(many.values - clean).mean()
+
+
+def network_paths(samples):
+    """The same samples without noise."""
+    return GeneNetwork.random(30, random_state=1).simulate(len(samples), 0, 1).values
 
 
 def test_rates_of_their_own_are_found(rng):
