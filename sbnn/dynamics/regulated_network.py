@@ -10,14 +10,14 @@ from sbnn.dynamics.regulation import products_of
 class RegulatedNetwork(nn.Module):
     """``dx/dt = decay * (J(x) - x)``; J of a gene holds slopes and products of two of its regulators.
 
-    Regulators count as far as the range that was seen of them, so that J stays bounded, as saturating effects are.
+    Regulators count within limits alone, so that J stays bounded, as saturating effects are.
 
     Parameters
     ----------
     decay : ndarray, shape (genes,)
         0 of a gene that stays as it is.
     means, lowest, highest : ndarray, shape (genes,)
-        About which the polynomials are, and range that was seen.
+        About which the polynomials are, and limits of what counts.
     fits : dict of int to Fit
         Of the genes that change.
     """

@@ -16,6 +16,7 @@ from sbnn.dynamics.regulated_network import RegulatedNetwork
 from sbnn.dynamics.regulation import Target, products_of
 
 RATE_STEPS = (0.2, 0.1, 0.05)  # by which rates of decay are varied, relative, one after the other
+BEYOND = 1.0  # the range that was seen of a regulator, in widths of it, its effect goes on
 LEAST_RATE_SPREAD = 0.1  # of the logarithms of the rates
 
 
@@ -118,7 +119,8 @@ class SparseRegulationRegressor(BaseEstimator):
             scores[list(fit.regulators), gene] = fit.weights[slopes] * search.rates[gene]
         paths, rates = search.paths, search.rates / search.clock.unit
         lowest, highest = paths.min(axis=(0, 1)), paths.max(axis=(0, 1))
-        self.network_ = RegulatedNetwork(rates, search.means, lowest, highest, search.fits)
+        beyond = BEYOND * (highest - lowest)
+        self.network_ = RegulatedNetwork(rates, search.means, lowest - beyond, highest + beyond, search.fits)
         self.edge_scores_ = pd.DataFrame(scores / search.clock.unit, names, names)
         self.edge_probabilities_ = pd.DataFrame(search.probabilities, names, names)
         self.sparsity_ = 1 - np.count_nonzero(scores) / n**2

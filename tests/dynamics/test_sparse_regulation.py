@@ -46,6 +46,14 @@ def test_it_predicts_what_was_not_seen(fitted, network):
     assert fitted.rates_[~network.is_input].median() == pytest.approx(1, rel=0.05)
 
 
+def test_it_predicts_samples_that_start_elsewhere(fitted, network):
+    new = GeneNetwork(network.gene_names, network.logic).simulate(30, 0, 7)  # with starting values of its own
+    seen = network.simulate(100, 0, 1).values[:, :, network.is_input]
+    outside = new.values[:, 0, network.is_input]
+    assert ((outside < seen.min(axis=(0, 1))) | (outside > seen.max(axis=(0, 1)))).mean() > 0.05
+    assert ((fitted.predict(new.values[:, 0], new.times) - new.values) ** 2).mean() < 2e-4
+
+
 def test_rates_and_scores_are_in_the_unit_of_the_times(fitted, many, prior):
     slow = SparseRegulationRegressor().fit(Trajectories(many.values, many.times * 60, many.gene_names, True), prior)
     np.testing.assert_allclose(slow.rates_ * 60, fitted.rates_)
