@@ -68,7 +68,7 @@ class PhoenixRegressor(BaseEstimator):
     >>> from sbnn.dynamics import GeneNetwork, PhoenixRegressor, Recipe
     >>> network = GeneNetwork.random(30, random_state=1)
     >>> samples = network.simulate(20, noise=0.025, random_state=1)
-    >>> model = PhoenixRegressor(10, recipe=Recipe(epochs=60), random_state=0)
+    >>> model = PhoenixRegressor(10, sparsity=0.7, recipe=Recipe(epochs=60), random_state=0)
     >>> model = model.fit(samples, prior=network.misplaced_prior(0.05))
     >>> model.predict(samples.values[:3, 0], [0, 1, 2]).shape
     (3, 3, 30)
