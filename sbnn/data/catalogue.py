@@ -15,8 +15,9 @@ FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
 GOUWENS_MAT = "PS_v5_beta_0-4_pc_scaled_ipfx_eqTE.mat"
 
 #: What data sets are for: genes that predict a second measurement of the same cells (`PairedData`), electrophysiology
-#: that predicts the type of a cell (`EphysFeatures`), or perturbations that shift latents (`PerturbationScreen`).
-STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT = "sbnn", "ephys_types", "mechanism_shift"
+#: that predicts the type of a cell (`EphysFeatures`), perturbations that shift latents (`PerturbationScreen`), or
+#: expression over time that tells who regulates whom (`GeneDynamics`).
+STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS = "sbnn", "ephys_types", "mechanism_shift", "dynamics"
 
 
 class Dataset(NamedTuple):
@@ -44,6 +45,13 @@ class Dataset(NamedTuple):
 
 
 _CITESEQ_OPTIONS = ("n_genes", "log_proteins")
+_GRN_OPTIONS = ("n_samples", "noise", "wrong", "random_state")
+
+
+def _grn_files(n_genes: int, prior: str) -> tuple[str, ...]:
+    tables = (f"{part}_{n_genes}.csv" for part in ("edges", "rate_equations", "gene_names"))
+    return (*tables, f"test_{n_genes}_10_samples.csv", f"prior_{n_genes}_noise_{prior}.csv")
+
 
 #: Every data set that `load_dataset` knows.
 DATASETS: dict[str, Dataset] = {
@@ -109,6 +117,40 @@ DATASETS: dict[str, Dataset] = {
     "simulated_screen": Dataset(
         "simulated perturbation screen with known latents and shifts", (), study=MECHANISM_SHIFT
     ),
+    "grn_350": Dataset(
+        "simulated gene network with known truth: 350 genes, 550 edges, 10 test samples",
+        _grn_files(350, "0.025"),
+        options=_GRN_OPTIONS,
+        study=DYNAMICS,
+    ),
+    "grn_690": Dataset(
+        "simulated gene network with known truth: 690 genes, 1082 edges, 10 test samples",
+        _grn_files(690, "0.05"),
+        options=_GRN_OPTIONS,
+        study=DYNAMICS,
+    ),
+    "yeast_pramila": Dataset(
+        "yeast cell cycle: 500 genes at 24 times, and its dye swap",
+        (
+            "pramila_500genes_1sample_24T.csv",
+            "pramila_500genes_1VALsample_24T.csv",
+            "pramila500_gene_names.csv",
+            "edge_prior_matrix_pramila_500.csv",
+        ),
+        study=DYNAMICS,
+    ),
+    "breast_desmedt": Dataset(
+        "breast cancer along a pseudotime: 500 genes at 178 times, 8 held out",
+        (
+            "desmedt_500genes_1sample_178T.csv",
+            "desmedt_500genes_1TESTsample_8middleT.csv",
+            "desmedt_gene_names_500.csv",
+            "edge_prior_matrix_desmedt_500.csv",
+            "validation_network.csv",
+        ),
+        study=DYNAMICS,
+    ),
+    "simulated_grn": Dataset("simulated samples of a random gene network with known truth", (), study=DYNAMICS),
     "simulated": Dataset("simulated Patch-seq with known ground truth", ()),
 }
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from sbnn.data.catalogue import (
     DATASETS,
+    DYNAMICS,
     EPHYS_TYPES,
     FULL_COUNTS,
     GOUWENS_MAT,
@@ -26,11 +27,13 @@ from sbnn.data.catalogue import (
 )
 from sbnn.data.ephys_features import EphysFeatures
 from sbnn.data.fingerprint import fingerprint_files
+from sbnn.data.gene_dynamics import GeneDynamics, simulate_gene_dynamics
 from sbnn.data.paired import PairedData
 from sbnn.data.perturbation_screen import PerturbationScreen
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.citeseq import read_cd8, read_cord_blood, read_pbmc
 from sbnn.data.readers.ephys_types import read_gouwens_ephys, read_lee_human
+from sbnn.data.readers.gene_dynamics import read_breast, read_grn, read_yeast
 from sbnn.data.readers.gouwens import read_gouwens
 from sbnn.data.readers.papalexi import read_papalexi
 from sbnn.data.readers.scala import cell_labels, ion_channel_genes, read_counts
@@ -48,12 +51,13 @@ _DEFAULTS = {
     SBNN: ("scala", "simulated"),
     EPHYS_TYPES: ("lee_human", "simulated_ephys"),
     MECHANISM_SHIFT: ("papalexi", "simulated_screen"),
+    DYNAMICS: ("grn_350", "simulated_grn"),
 }
 #: A screen that every method can be fitted to in minutes; in the paper it has 250 cells of each perturbation.
 _SMALL_SCREEN = {"n_cells_per": 50, "n_perturbations": 100, "n_latents": 15, "n_genes": 100}
 
 #: What data sets come as, after their study.
-Data = PairedData | EphysFeatures | PerturbationScreen
+Data = PairedData | EphysFeatures | PerturbationScreen | GeneDynamics
 
 
 def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True, **options) -> Data:
@@ -86,6 +90,13 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
 
         - ``"papalexi"``: THP-1 cells, 16093 cells x 299 genes, 25 genes knocked out.
         - ``"simulated_screen"``: see `simulate_perturbations`; 100 perturbations of 50 cells, 15 latents and 100 genes.
+
+        Expression over time, a prior and, where there is one, the truth (`GeneDynamics`):
+
+        - ``"grn_350"``, ``"grn_690"``: simulated networks; 150 samples to learn from are simulated, 10 are published.
+        - ``"yeast_pramila"``: yeast cell cycle, 500 genes at 24 times, and its dye swap.
+        - ``"breast_desmedt"``: breast cancer along a pseudotime, 500 genes at 178 times, and 8 times held out.
+        - ``"simulated_grn"``: see `simulate_gene_dynamics`; a random network of 350 genes.
     path : path-like, optional
         Folder with the files; by default they are searched as `sbnn.data.registry` describes.
     download : bool
@@ -98,10 +109,11 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         default of ``"stoeckius"`` alone).
         ``"gouwens_ephys"``: ``relative``, whether spikes are measured from their threshold (`relative_to_threshold`).
         ``"papalexi"``: ``confident_only``, whether to leave out cells without a clear guide.
+        ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`.
 
     Returns
     -------
-    PairedData, EphysFeatures or PerturbationScreen
+    PairedData, EphysFeatures, PerturbationScreen or GeneDynamics
 
     Raises
     ------
@@ -149,12 +161,13 @@ def default_dataset(path=None, *, download: bool = True, verbose: bool = True, s
         As for `load_dataset`.
     verbose : bool
         Whether to print which it is, and why.
-    study : {"sbnn", "ephys_types", "mechanism_shift"}
+    study : {"sbnn", "ephys_types", "mechanism_shift", "dynamics"}
         What it is for.
 
     Returns
     -------
-    {"scala", "simulated"}, {"lee_human", "simulated_ephys"} or {"papalexi", "simulated_screen"}
+    str
+        A real and a simulated one of each study, such as ``"scala"`` or ``"simulated"``.
 
     Raises
     ------
@@ -299,5 +312,10 @@ _READ: dict[str, Callable[..., Data]] = {
     "simulated_ephys": simulate_ephys_types,
     "papalexi": partial(_read_tables, read_papalexi),
     "simulated_screen": partial(simulate_perturbations, **_SMALL_SCREEN),
+    "grn_350": partial(_read_tables, partial(read_grn, name="grn_350")),
+    "grn_690": partial(_read_tables, partial(read_grn, name="grn_690")),
+    "yeast_pramila": partial(_read_tables, read_yeast),
+    "breast_desmedt": partial(_read_tables, read_breast),
+    "simulated_grn": simulate_gene_dynamics,
     "simulated": simulate_patchseq,
 }

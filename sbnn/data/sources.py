@@ -64,6 +64,8 @@ _SCEPTRE_PAGE = (
     "https://github.com/Katsevich-Lab/sceptredata (data/lowmoi_example_data.rda, of which this is a conversion); "
     "the whole experiment: GEO GSE153056"
 )
+_PHOENIX_PAGE = "https://github.com/QuackenbushLab/phoenix{}"
+_DASH_PAGE = "https://github.com/QuackenbushLab/DASH{}"
 _SELECTED = "febbc1325dd42fd183df5e2f886615759145f1ff"
 _FULL_COUNTS = "624df4e108ce636bb53cae1d44a32252c85bffa6"
 _GOUWENS_MAT = "6270922577fca6005225df719c4358b7c80ca01b"
@@ -286,6 +288,174 @@ FILES: dict[str, DataFile] = {
             _SCEPTRE_PAGE,
             size=185814,
             sha256="15ed8320aa66f9a1cc1d6755f839a3b0f2d7db177b60b1914b539eb57233395d",
+        ),
+        DataFile(
+            "desmedt_500genes_1TESTsample_8middleT.csv",
+            "breast_desmedt_2007",
+            _PHOENIX_PAGE.format(""),
+            size=42291,
+            sha256="9ca10806a4ea47377fe3d0e1aa84fea1025370ff8ac3a57c73f2f0bb2dfd3716",
+        ),
+        DataFile(
+            "desmedt_500genes_1sample_178T.csv",
+            "breast_desmedt_2007",
+            _PHOENIX_PAGE.format(""),
+            size=941849,
+            sha256="ef57fae33b4f0f35f224951da6fd6cfe92cc0df27959421ca15c64a345eb85b4",
+        ),
+        DataFile(
+            "desmedt_gene_names_500.csv",
+            "breast_desmedt_2007",
+            _PHOENIX_PAGE.format(""),
+            size=3348,
+            sha256="e34fda8ad1f75601b66197782efae75175b794e77ae293950023a890ef1e67d3",
+        ),
+        DataFile(
+            "edge_prior_matrix_desmedt_500.csv",
+            "breast_desmedt_2007",
+            _PHOENIX_PAGE.format(""),
+            size=519327,
+            sha256="23db7abe42db29cde18b770a003fc537aa1916a67c320f2da4e357f27a40e6a3",
+        ),
+        DataFile(
+            "validation_network.csv",
+            "breast_desmedt_2007",
+            _PHOENIX_PAGE.format(""),
+            size=3595813,
+            sha256="156f3aeebb603172aad959e32e3804c5bd9744046440a2750f763ac220f9e9b6",
+        ),
+        DataFile(
+            "edges_350.csv",
+            "grn_simulated",
+            _PHOENIX_PAGE.format(" (Hill exponents corrected)"),
+            size=30389,
+            sha256="22b455f0f5643439a5e2a3805ec92f1288085bc2d53bac2e3e34dea014ccc339",
+        ),
+        DataFile(
+            "edges_690.csv",
+            "grn_simulated",
+            _DASH_PAGE.format(""),
+            size=45908,
+            sha256="e79085427d30a8f29d27bf8dad50a35a966ce2599b1adcfb2f80071ce60af1f9",
+        ),
+        DataFile(
+            "gene_names_350.csv",
+            "grn_simulated",
+            _PHOENIX_PAGE.format(" (order corrected)"),
+            size=2331,
+            sha256="2a44e6d5efdbfe1fa64afe06b3f21b41f55142ff47075d395200da771e256174",
+        ),
+        DataFile(
+            "gene_names_690.csv",
+            "grn_simulated",
+            _DASH_PAGE.format(""),
+            size=5762,
+            sha256="a8a53dac0cc2f487a1b684738ff9dc14e6352d922f4dcdc5ad36a7593e772e69",
+        ),
+        DataFile(
+            "prior_350_noise_0.0.csv",
+            "grn_simulated",
+            _DASH_PAGE.format(""),
+            size=245176,
+            sha256="201911f021dc3d8beba08462f5c0a6fd4cf10749a44527ef6efd76175b7992a5",
+        ),
+        DataFile(
+            "prior_350_noise_0.025.csv",
+            "grn_simulated",
+            _DASH_PAGE.format(""),
+            size=245176,
+            sha256="e2e00d4cd0c8300206b8e00a78a72eb4007213e93796b9b1657f18d98fe293c1",
+        ),
+        DataFile(
+            "prior_350_noise_0.05.csv",
+            "grn_simulated",
+            _DASH_PAGE.format(""),
+            size=245176,
+            sha256="d765d140590e425e684a920f648f7cea94429b185a9e8e343661b426476db731",
+        ),
+        DataFile(
+            "prior_350_noise_0.1.csv",
+            "grn_simulated",
+            _DASH_PAGE.format(""),
+            size=245176,
+            sha256="76b6b303edd9d37118b144646497a440b98a264acacad10923d40b968d792aba",
+        ),
+        DataFile(
+            "prior_690_noise_0.0.csv",
+            "grn_simulated",
+            _DASH_PAGE.format(""),
+            size=952422,
+            sha256="0684623f489e09b7bcba27316d0b29b4ba2a8ab21905762185327a2d8e83dc34",
+        ),
+        DataFile(
+            "prior_690_noise_0.05.csv",
+            "grn_simulated",
+            _DASH_PAGE.format(""),
+            size=952422,
+            sha256="9eb59a00c5f0a661bfaa813508af389550aee0b8a0e7480863cf24d538f30a88",
+        ),
+        DataFile(
+            "rate_equations_350.csv",
+            "grn_simulated",
+            _PHOENIX_PAGE.format(" (derived: three missing edges restored, Hill exponents corrected)"),
+            size=63615,
+            sha256="623a4e38c2132a4493168adb995b471997a2c43b7a797363d6208d2f7a5ea9ff",
+        ),
+        DataFile(
+            "rate_equations_690.csv",
+            "grn_simulated",
+            _DASH_PAGE.format(""),
+            size=107802,
+            sha256="3f102aff16fe896e4e5e148a5f67284ebed81e31aaba23bfde09dd78dd039bab",
+        ),
+        DataFile(
+            "test_350_10_samples.csv",
+            "grn_simulated",
+            _DASH_PAGE.format(""),
+            size=311302,
+            sha256="0ad66fe786fb2fb22c20dc13fbe21d3c9e388a8ef2928c760a6925ea5429cbaa",
+        ),
+        DataFile(
+            "test_690_10_samples.csv",
+            "grn_simulated",
+            _DASH_PAGE.format(""),
+            size=614213,
+            sha256="30b6d968e89f5d9f56ecb2db85251dcf6bf1e3a0682f1df4d1f25525af61dc74",
+        ),
+        DataFile(
+            "edge_prior_matrix_pramila_500.csv",
+            "yeast_pramila_2006",
+            _PHOENIX_PAGE.format(""),
+            size=502904,
+            sha256="5af9a2440b80650416487d3d862d9bc7096434fa5e95fa03bff45205a7c93495",
+        ),
+        DataFile(
+            "motif_prior.csv",
+            "yeast_pramila_2006",
+            _PHOENIX_PAGE.format(""),
+            size=1457710,
+            sha256="886510a34df138f61c21f02c0140bee6765adea67029b0db854c35b64832cf21",
+        ),
+        DataFile(
+            "pramila500_gene_names.csv",
+            "yeast_pramila_2006",
+            _PHOENIX_PAGE.format(""),
+            size=8960,
+            sha256="7b70731d674b17d47e5e65871fc261a68107fb0b5a35911d78528ea3963ce9a0",
+        ),
+        DataFile(
+            "pramila_500genes_1VALsample_24T.csv",
+            "yeast_pramila_2006",
+            _PHOENIX_PAGE.format(""),
+            size=112768,
+            sha256="bd3ceda85a7ec66b1366f6615e619e4831288aeea5f7f7ae1aed39a503d8be90",
+        ),
+        DataFile(
+            "pramila_500genes_1sample_24T.csv",
+            "yeast_pramila_2006",
+            _PHOENIX_PAGE.format(""),
+            size=112718,
+            sha256="8f5a83069a3274d01b8f73a1e0243b6ebe051dede0114787fb831e30833de41c",
         ),
     )
 }

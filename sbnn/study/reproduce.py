@@ -12,7 +12,7 @@ import importlib.util
 import time
 from pathlib import Path
 
-from sbnn.data.catalogue import DATASETS, EPHYS_TYPES, MECHANISM_SHIFT, SBNN, names_of
+from sbnn.data.catalogue import DATASETS, DYNAMICS, EPHYS_TYPES, MECHANISM_SHIFT, SBNN, names_of
 from sbnn.data.datasets import default_dataset
 from sbnn.data.inventory import list_datasets
 
@@ -23,12 +23,14 @@ NOTEBOOKS = {
     SBNN: ("01_preprocess.ipynb", "02_cross_validate.ipynb", "03_fit_full.ipynb", REDRAW),
     EPHYS_TYPES: ("05_ephys_types.ipynb",),
     MECHANISM_SHIFT: ("06_mechanism_shift.ipynb",),
+    DYNAMICS: (),
 }
 # Study -> a result that each of its data sets has, as a pattern.
 SAVED = {
     SBNN: "cv_network.pickle",
     EPHYS_TYPES: "types_lightgbm.pickle",
     MECHANISM_SHIFT: "shift_*.pickle",
+    DYNAMICS: "dynamics_*.pickle",
 }
 
 

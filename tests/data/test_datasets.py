@@ -192,13 +192,16 @@ def test_default_dataset_of_the_other_studies(alone, capsys):
     printed = capsys.readouterr().out
     assert "cannot find papalexi_2021/response_cells_x_genes.npz" in printed
     assert "no address to download from is known" in printed and "Katsevich-Lab/sceptredata" in printed
-    with pytest.raises(ValueError, match="study must be one of sbnn, ephys_types, mechanism_shift, got 'dynamics'"):
-        default_dataset(study="dynamics")
+    assert default_dataset(download=False, study="dynamics") == "simulated_grn"
+    with pytest.raises(ValueError, match="study must be one of .*, mechanism_shift, dynamics, got 'chemistry'"):
+        default_dataset(study="chemistry")
 
 
 def test_each_study_has_data_sets_of_its_own():
     of_sbnn, of_types, of_screens = names_of(), names_of("ephys_types"), names_of("mechanism_shift")
-    assert sorted([*of_sbnn, *of_types, *of_screens]) == sorted(DATASETS)
+    of_dynamics = names_of("dynamics")
+    assert sorted([*of_sbnn, *of_types, *of_screens, *of_dynamics]) == sorted(DATASETS)
+    assert of_dynamics == ("grn_350", "grn_690", "yeast_pramila", "breast_desmedt", "simulated_grn")
     assert of_types == ("gouwens_ephys", "lee_human", "simulated_ephys") and "scala" in of_sbnn
     assert of_screens == ("papalexi", "simulated_screen")
     assert isinstance(load_dataset("simulated_ephys", n_cells=20, verbose=False), EphysFeatures)

@@ -1,0 +1,108 @@
+"""Expression between the observed times, and what a gene that decays remembers of it."""
+
+import numpy as np
+
+N_BETWEEN = 6  # points of the grid from one time to the next
+RATES = np.append(0.0, np.geomspace(0.1, 10, 41))  # tried rates of decay, per mean interval
+LEAST_NOISE = (
+    0.01  # on the scale of 0 to 1: slopes and products leave as much out, and else more genes would explain it
+)
+
+
+class Clock:
+    """Times of samples, and a grid that divides every interval.
+
+    Parameters
+    ----------
+    times : ndarray, shape (samples, times)
+
+    Attributes
+    ----------
+    grid : ndarray, shape (m, points)
+        Since the first time, in mean intervals; m is 1 where all samples have the same times, else their number.
+    unit : float
+        Mean interval, in the unit of the times.
+    observed : ndarray of int, shape (times,)
+        Positions of the times in the grid.
+    """
+
+    def __init__(self, times):
+        since = times - times[:, :1]
+        if (since == since[0]).all():
+            since = since[:1]
+        self.unit = float(np.diff(since, axis=1).mean())
+        since = since / self.unit
+        parts = np.arange(N_BETWEEN) / N_BETWEEN
+        between = since[:, :-1, None] + np.diff(since, axis=1)[..., None] * parts
+        self.grid = np.concatenate([between.reshape(len(since), -1), since[:, -1:]], axis=1)
+        self.observed = np.arange(since.shape[1]) * N_BETWEEN
+
+    def left(self, rate):
+        """Share of the first value that is left after decay, (m, points)."""
+        return np.exp(-rate * self.grid)
+
+    def memory(self, rate):
+        """Weights of the past in ``rate * integral of exp(-rate (t - s)) f(s) ds`` from the first time to t.
+
+        Exact for an f that is linear between the points of the grid.
+
+        Parameters
+        ----------
+        rate : float
+            Of decay, per `unit`; 0 gives zeros.
+
+        Returns
+        -------
+        ndarray, shape (m, points, points)
+            ``memory @ f`` is the integral at every point. A row sums to 1 less what is `left`.
+        """
+        c = rate * np.diff(self.grid, axis=1)
+        keep = np.exp(-c)
+        mean = np.where(c > 1e-6, -np.expm1(-c) / np.where(c > 1e-6, c, 1), 1 - c / 2)
+        m, n = self.grid.shape
+        weights = np.zeros((m, n, n))
+        for i in range(n - 1):
+            weights[:, i + 1] = keep[:, i, None] * weights[:, i]
+            weights[:, i + 1, i] += mean[:, i] - keep[:, i]
+            weights[:, i + 1, i + 1] += 1 - mean[:, i]
+        return weights
+
+
+def relaxation(values, clock):
+    """First guess of the paths: every gene relaxes, in each sample, from one level to another, at a rate of its own.
+
+    Parameters
+    ----------
+    values : ndarray, shape (samples, times, genes)
+    clock : Clock
+
+    Returns
+    -------
+    paths : ndarray, shape (samples, points, genes)
+    rates : ndarray, shape (genes,)
+        0 for a gene that stays as it is within every sample, but for noise.
+    noise : float
+        Standard deviation, the median over the genes.
+    """
+    n, n_times, n_genes = values.shape
+    misfit, coefficients = np.empty((len(RATES), n_genes)), []
+    for i, rate in enumerate(RATES):
+        basis = _basis(clock, rate)[:, clock.observed]
+        found = np.linalg.pinv(basis) @ values
+        misfit[i] = ((values - basis @ found) ** 2).sum(axis=(0, 1)) / (n * max(n_times - basis.shape[2], 1))
+        coefficients.append(found)
+    best = 1 + misfit[1:].argmin(axis=0)
+    variance = max(float(np.median(misfit.min(axis=0))), LEAST_NOISE**2)
+    chance = 4 * np.sqrt(2 / (n * (n_times - 1)))  # four standard deviations of a mean of squares
+    best[misfit[0] < variance * (1 + chance)] = 0
+    paths = np.empty((n, clock.grid.shape[1], n_genes))
+    for i in np.unique(best):
+        genes = best == i
+        paths[:, :, genes] = _basis(clock, RATES[i]) @ coefficients[i][:, :, genes]
+    return paths, RATES[best], np.sqrt(variance)
+
+
+def _basis(clock, rate):
+    """Columns of what a relaxing gene can do, (m, points, 1 or 2)."""
+    left = clock.left(rate)[..., None]
+    return left if rate == 0 else np.concatenate([left, 1 - left], axis=2)

@@ -1,0 +1,94 @@
+"""How much each weight of PHOENIX matters, by its size and by prior knowledge: what is least is pruned first.
+
+Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and domain knowledge", NeurIPS
+2024, arXiv 2403.04805, section 3. Everything in float64: S S' is ill-conditioned.
+"""
+
+import torch
+
+
+def shared(size):
+    """Sizes, 0 or more, as shares of their sum."""
+    return size / size.sum()
+
+
+def size_of_sums(weights):
+    """|W|, of the input weights of sums and, times the decay, of output weights."""
+    return shared(weights.double().abs())
+
+
+def size_of_products(weights):
+    """exp(W) of the input weights of products: the most negative ones go first."""
+    return shared(weights.double().exp())
+
+
+def size_of_outputs(weights, decay):
+    """|A| relu(m), (genes, hidden)."""
+    return shared(weights.double().abs() * decay.double()[:, None])
+
+
+def partners(prior):
+    """Which regulators share targets, (genes, genes): ``C = T T' / sum`` of ``T = |prior|``."""
+    edges = prior.double().abs()
+    return shared(edges @ edges.T)
+
+
+def prior_of_inputs(scores, together):
+    """``|(S S')^-1 S C|``: how input weights would map partners to the same units.
+
+    Parameters
+    ----------
+    scores : Tensor, shape (hidden, genes)
+        S: those of the last pruning.
+    together : Tensor, shape (genes, genes)
+        C, such as `partners` gives.
+
+    Returns
+    -------
+    Tensor of float64, shape (hidden, genes)
+    """
+    return torch.linalg.solve(scores @ scores.T, scores @ together).abs()
+
+
+def prior_of_outputs(scores, prior):
+    """``|(S T)' (S S')^-1|``: the output weights that, after these input weights, come nearest to the prior.
+
+    Parameters
+    ----------
+    scores : Tensor, shape (hidden, genes)
+        S of the input weights of the same units, as just updated.
+    prior : Tensor, shape (genes, genes)
+        [regulator, target].
+
+    Returns
+    -------
+    Tensor of float64, shape (genes, hidden)
+    """
+    return torch.linalg.solve(scores @ scores.T, scores @ prior.double().abs()).T.abs()
+
+
+def mixed(from_prior, size, influence):
+    """``l * prior + (1 - l) * size``; 0 leaves the prior out, 1 the size."""
+    if influence == 0:
+        return size
+    return influence * from_prior + (1 - influence) * size
+
+
+def keep_largest(scores, mask, n_kept):
+    """Mask of the largest scores among those that a mask leaves.
+
+    Parameters
+    ----------
+    scores : Tensor
+    mask : Tensor of bool, of the same shape
+    n_kept : int
+
+    Returns
+    -------
+    Tensor of bool
+        Never anything that `mask` has removed. Of equal scores the earlier ones are kept.
+    """
+    kept = torch.zeros(mask.numel(), dtype=torch.bool)
+    ranked = scores.masked_fill(~mask, -torch.inf).flatten().argsort(descending=True, stable=True)
+    kept[ranked[: min(n_kept, int(mask.sum()))]] = True
+    return kept.reshape(mask.shape)

@@ -1,0 +1,54 @@
+"""How PHOENIX is trained, as one object that is recorded with the results."""
+
+from dataclasses import dataclass
+
+from sbnn.dynamics.pruning import Schedule
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Training of a `PhoenixRegressor`.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training samples, at most.
+    batch_size : int
+        Samples of a step; the published one is 1.
+    learning_rate : float
+        Of Adam.
+    multiplier_speed : float
+        Factor of the learning rate of the multipliers m.
+    lowest_rate, rate_factor, rate_patience : float, float, int
+        The learning rate falls by a factor, to the lowest one, after epochs without a better validation loss; it starts
+        anew at each pruning.
+    patience : int
+        Epochs without a better validation loss, after the last pruning, before training stops.
+    n_steps : int
+        Of the solver, from one time to the next.
+    validation_share : float
+        Of the samples, set aside to watch the loss; with a single sample the loss of the training counts.
+    data_weight : float
+        Lambda in (0, 1]: what is left of 1 is the weight of the prior in the loss.
+    n_prior_points : int
+        Random points at which the network is compared with the prior.
+    schedule : Schedule
+        Of the pruning.
+    fine_tuning : int
+        Epochs after the pruning that is done at once, ``pruning="post_hoc"`` alone.
+    """
+
+    epochs: int = 200
+    batch_size: int = 4
+    learning_rate: float = 1e-3
+    multiplier_speed: float = 5.0
+    lowest_rate: float = 4e-5
+    rate_factor: float = 0.9
+    rate_patience: int = 3
+    patience: int = 40
+    n_steps: int = 3
+    validation_share: float = 0.07
+    data_weight: float = 1.0
+    n_prior_points: int = 10_000
+    schedule: Schedule = Schedule()
+    fine_tuning: int = 40

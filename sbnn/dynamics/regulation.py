@@ -1,0 +1,199 @@
+"""Evidence for a set of regulators of one gene, and the search for the best set."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from sbnn.dynamics.beliefs import MOST
+
+N_TRIED = 6  # regulators that a step of the search tries to add
+N_SWAPPED = 2  # of these, regulators that it tries in the place of another
+_SCREENING_SD = 0.3  # of an effect, where candidates are only ranked
+_CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A gene regressed on a set of regulators.
+
+    Attributes
+    ----------
+    regulators : tuple of int
+        In ascending order.
+    signs : ndarray, shape (k,)
+        1 or -1 of each, along which its effect is expected.
+    log_evidence : float
+        Of the values of the gene, given the set, over all weights.
+    weights : ndarray, shape (1 + k + products,)
+        Constant, slopes, and products as in `products_of`.
+    features : ndarray, shape (observations, weights)
+    precision : tuple
+        Cholesky factor of the precision of the weights.
+    """
+
+    regulators: tuple
+    signs: np.ndarray
+    log_evidence: float
+    weights: np.ndarray
+    features: np.ndarray
+    precision: tuple
+
+    def parts(self):
+        """Positions of slopes, of products of two and of squares among the weights."""
+        k = len(self.regulators)
+        one, other = products_of(k)
+        return np.arange(1, k + 1), 1 + k + np.flatnonzero(one != other), 1 + k + np.flatnonzero(one == other)
+
+    def variances(self):
+        """Of the weights."""
+        return np.diag(cho_solve(self.precision, np.eye(len(self.weights))))
+
+
+def products_of(k):
+    """Pairs (i, j) of k regulators, i <= j, that have a product: all, but none where there are more than `MOST`."""
+    return np.triu_indices(k if k <= MOST else 0)
+
+
+class Target:
+    """One gene that changes: what its values say of its regulators.
+
+    The gene decays towards a target that is a constant, slopes and products of two of the deviations of its regulators
+    from their means: saturating Hill terms that are joined by AND and OR are nearly that within the range of the data.
+
+    Parameters
+    ----------
+    values : ndarray, shape (observations,)
+        Without what is left of the first value.
+    linear : ndarray, shape (observations, genes)
+        What the gene remembers of the deviation of each gene.
+    deviations : ndarray, shape (samples, points, genes)
+    memory : ndarray, shape (m, times - 1, points)
+        Rows of `Clock.memory` at the observed times.
+    noise : float
+    beliefs : Beliefs
+    log_odds : ndarray, shape (genes,)
+        Of every edge to this gene; -inf where there can be none.
+    signs : ndarray, shape (genes,)
+        Of the edges in the prior, else 0: then the sign is free.
+    """
+
+    def __init__(self, values, linear, deviations, memory, noise, beliefs, log_odds, signs):
+        self.values, self.linear, self.deviations, self.memory = values, linear, deviations, memory
+        self.noise, self.beliefs, self.log_odds = noise, beliefs, log_odds
+        self.signs, self.free = signs.astype(float), signs == 0
+        self._open = self.free.copy()  # signs that are free and not yet chosen
+        self._fits, self._products = {}, {}
+
+    def fit(self, regulators):
+        """Regress on a set of regulators.
+
+        Parameters
+        ----------
+        regulators : frozenset of int
+
+        Returns
+        -------
+        Fit
+        """
+        if regulators not in self._fits:
+            self._fits[regulators] = self._regress(tuple(sorted(regulators)))
+        return self._fits[regulators]
+
+    def score(self, regulators):
+        """Log of the probability of a set, up to a constant."""
+        chosen = list(regulators)
+        # A sign that is chosen after a look at the data is one of two.
+        return self.fit(regulators).log_evidence + self.log_odds[chosen].sum() - np.log(2) * self.free[chosen].sum()
+
+    def search(self, start):
+        """Add, leave out and exchange regulators, one at a time, as long as the set becomes more probable.
+
+        Parameters
+        ----------
+        start : iterable of int
+
+        Returns
+        -------
+        Fit
+        """
+        best = frozenset(start)
+        score = self.score(best)
+        while True:
+            candidates = self._candidates(best)
+            moves = [best | {new} for new in candidates] + [best - {old} for old in best]
+            moves += [(best - {old}) | {new} for new in candidates[:N_SWAPPED] for old in best]
+            scores = [self.score(move) for move in moves]
+            if not moves or max(scores) <= score + 1e-9:
+                return self.fit(best)
+            score, best = max(scores), moves[int(np.argmax(scores))]
+
+    def probabilities(self, regulators):
+        """Probability of each edge, given all others as in a set, (genes,).
+
+        Exact for those in the set and in the prior, by linear effects alone for others.
+        """
+        with np.errstate(over="ignore"):
+            probabilities = 1 / (1 + np.exp(-self._gains(regulators)))
+            for gene in regulators | set(np.flatnonzero(~self.free & np.isfinite(self.log_odds))):
+                change = self.score(regulators | {gene}) - self.score(regulators - {gene})
+                probabilities[gene] = 1 / (1 + np.exp(-change))
+        return probabilities
+
+    def _candidates(self, regulators):
+        """Genes that are most likely to be further regulators."""
+        if len(regulators) >= MOST:
+            return []
+        gains = self._gains(regulators)
+        gains[list(regulators)] = -np.inf
+        best = np.argsort(-gains, kind="stable")[:N_TRIED]
+        self._open[best] = False
+        return [int(gene) for gene in best if np.isfinite(gains[gene])]
+
+    def _gains(self, regulators):
+        """How much more probable a further regulator makes a set, by its linear effect, (genes,)."""
+        fit = self.fit(regulators)
+        projection = np.linalg.solve(
+            fit.features.T @ fit.features + 1e-6 * np.eye(len(fit.weights)), fit.features.T @ self.linear
+        )
+        rest = self.linear - fit.features @ projection
+        along = rest.T @ (self.values - fit.features @ fit.weights)
+        size = (rest**2).sum(axis=0) + (self.noise / _SCREENING_SD) ** 2
+        self.signs[self._open] = np.where(along[self._open] < 0, -1.0, 1.0)
+        occam = np.log(size * (_SCREENING_SD / self.noise) ** 2) / 2
+        return along**2 / size / (2 * self.noise**2) - occam + self.log_odds
+
+    def _regress(self, regulators):
+        k, chosen = len(regulators), list(regulators)
+        signs, at = self.signs[chosen], min(len(regulators), MOST)
+        one, other = products_of(k)
+        columns = [self._constant, *self.linear[:, chosen].T]
+        columns += [self._product(chosen[i], chosen[j]) for i, j in zip(one, other, strict=True)]
+        features = np.stack(columns, axis=1)
+        of_products = np.where(one == other, self.beliefs.square_sd[at], self.beliefs.pair_sd[at])
+        sd = np.concatenate([[_CONSTANT_SD], np.full(k, self.beliefs.effect_sd[at]), of_products])
+        mean = np.concatenate([[_CONSTANT_MEAN], signs * self.beliefs.effect_mean[at], np.zeros(len(one))])
+        rest = self.values - features @ mean
+        precision = cho_factor(features.T @ features / self.noise**2 + np.diag(sd**-2), lower=True)
+        along = features.T @ rest / self.noise**2
+        change = cho_solve(precision, along)
+        log_evidence = (
+            (along @ change - rest @ rest / self.noise**2) / 2
+            - np.log(np.diag(precision[0])).sum()
+            - np.log(sd).sum()
+            - len(rest) * np.log(2 * np.pi * self.noise**2) / 2
+        )
+        return Fit(regulators, signs, float(log_evidence), mean + change, features, precision)
+
+    @cached_property
+    def _constant(self):
+        shape = (len(self.deviations), self.memory.shape[1])
+        return np.broadcast_to(self.memory.sum(axis=2), shape).ravel()
+
+    def _product(self, one, other):
+        """What the gene remembers of the product of two deviations, (observations,)."""
+        if (one, other) not in self._products:
+            product = self.deviations[:, :, one] * self.deviations[:, :, other]
+            self._products[one, other] = (self.memory @ product[..., None])[..., 0].ravel()
+        return self._products[one, other]

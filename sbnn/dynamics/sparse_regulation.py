@@ -1,0 +1,232 @@
+"""Regulators of every gene from trajectories and prior together: edges that are more right than the prior was."""
+
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from sbnn.data.trajectories import prior_matrix
+from sbnn.determinism import reproducible
+from sbnn.dynamics.beliefs import first_beliefs, kinds_of_edges, learned_beliefs
+from sbnn.dynamics.model import check_trajectories, predict_paths, score_paths
+from sbnn.dynamics.paths import LEAST_NOISE, Clock, relaxation
+from sbnn.dynamics.regulated_network import RegulatedNetwork
+from sbnn.dynamics.regulation import Target, products_of
+
+RATE_STEPS = (0.2, 0.1, 0.05)  # by which rates of decay are varied, relative, one after the other
+BEYOND = 1.0  # the range that was seen of a regulator, in widths of it, its effect goes on
+LEAST_RATE_SPREAD = 0.1  # of the logarithms of the rates
+
+
+class SparseRegulationRegressor(BaseEstimator):
+    """Who regulates whom, by Bayesian selection of the regulators of every gene, and dynamics that follow from it.
+
+    1. Every gene decays, at a rate of its own, towards a target that depends on its regulators. Values between the
+       observed times come at first from a relaxation of each gene in each sample, later from the model.
+    2. With these, a gene is regressed on sets of regulators (`sbnn.dynamics.regulation`). The evidence of a set, times
+       the odds of its edges, decides; sets grow and shrink one edge at a time, starting from the prior.
+    3. What effects are like, and how often edges of the prior are right and others missing, is learned from all genes
+       together (`sbnn.dynamics.beliefs`). Then all is repeated.
+
+    Of the data it is assumed that genes decay linearly, that effects of regulators saturate and join as by AND and OR,
+    so that within the range of the data slopes and products of two describe them, and that noise is normal and of one
+    size. Parameters of the effects, noise, rates, the number of edges and how wrong the prior is are learned.
+
+    Parameters
+    ----------
+    n_passes : int
+        Times that paths, regulators and beliefs are found.
+
+    Attributes
+    ----------
+    edge_scores_ : DataFrame, genes by genes
+        ``[regulator, target]``: slope of the rate of change over the regulator at the mean; 0 is no edge.
+    edge_probabilities_ : DataFrame, genes by genes
+        Of each edge, given all others as found.
+    sparsity_ : float
+        Share of pairs of genes without an edge.
+    network_ : RegulatedNetwork
+    rates_ : Series
+        Of decay, per unit of time; 0 of genes that stay as they are.
+    noise_ : float
+        Standard deviation.
+    beliefs_ : Beliefs
+    gene_names_ : ndarray of str
+    n_features_in_ : int
+
+    Notes
+    -----
+    Nothing is random. Takes `Trajectories`, not a matrix, so that ``check_estimator`` of scikit-learn does not apply.
+    It needs samples that start differently: a single one says little of who regulates whom.
+
+    Examples
+    --------
+    >>> from sbnn.dynamics import GeneNetwork, SparseRegulationRegressor
+    >>> network = GeneNetwork.random(30, random_state=1)
+    >>> samples = network.simulate(60, noise=0.025, random_state=1)
+    >>> model = SparseRegulationRegressor().fit(samples, prior=network.misplaced_prior(0.1))
+    >>> model.edge_scores_.shape
+    (30, 30)
+    """
+
+    def __init__(self, n_passes=5):
+        self.n_passes = n_passes
+
+    def fit(self, trajectories, prior=None):
+        """Find the regulators of every gene.
+
+        Parameters
+        ----------
+        trajectories : Trajectories
+        prior : array-like or DataFrame, shape (genes, genes), optional
+            ``[regulator, target]``: positive for an activation, negative for a repression, 0 where none is known. By
+            default nothing is known.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError
+            No `Trajectories`.
+        ValueError
+            A parameter out of its range, a prior of another shape or of unknown genes.
+
+        Warns
+        -----
+        UserWarning
+            Genes that never change.
+        """
+        if isinstance(self.n_passes, bool) or not isinstance(self.n_passes, Integral) or self.n_passes < 1:
+            raise ValueError(f"n_passes: expected an integer of 1 or more, got {self.n_passes!r}")
+        check_trajectories(trajectories)
+        names, n = trajectories.gene_names, trajectories.n_genes
+        prior = np.zeros((n, n)) if prior is None else prior_matrix(prior, names)
+        with reproducible():
+            search = _Search(trajectories, prior)
+            for i in range(self.n_passes):
+                if i:
+                    search.learn()
+                    search.vary_rates(RATE_STEPS[min(i, len(RATE_STEPS)) - 1])
+                    search.follow_model()
+                search.find_regulators()
+        scores = np.zeros((n, n))
+        for gene, fit in search.fits.items():
+            slopes, _, _ = fit.parts()
+            scores[list(fit.regulators), gene] = fit.weights[slopes] * search.rates[gene]
+        paths, rates = search.paths, search.rates / search.clock.unit
+        lowest, highest = paths.min(axis=(0, 1)), paths.max(axis=(0, 1))
+        beyond = BEYOND * (highest - lowest)
+        self.network_ = RegulatedNetwork(rates, search.means, lowest - beyond, highest + beyond, search.fits)
+        self.edge_scores_ = pd.DataFrame(scores / search.clock.unit, names, names)
+        self.edge_probabilities_ = pd.DataFrame(search.probabilities, names, names)
+        self.sparsity_ = 1 - np.count_nonzero(scores) / n**2
+        self.rates_, self.noise_, self.beliefs_ = pd.Series(rates, names), search.noise, search.beliefs
+        self.gene_names_, self.n_features_in_ = names, n
+        self._training_mean = trajectories.values.mean(axis=(0, 1))
+        return self
+
+    def predict(self, x0, times, method="exponential"):
+        """Follow samples from where they start; as `PhoenixRegressor.predict`."""
+        check_is_fitted(self)
+        return predict_paths(self.network_, x0, times, self.n_features_in_, method)
+
+    def score(self, trajectories):
+        """R2 of trajectories that are followed from their first time; as `PhoenixRegressor.score`."""
+        check_is_fitted(self)
+        return score_paths(self, trajectories, self._training_mean)
+
+
+class _Search:
+    """State of a fit: paths, rates, noise, beliefs, and the regulators that follow from them."""
+
+    def __init__(self, trajectories, prior):
+        self.values, self.prior = trajectories.values, prior
+        self.clock = Clock(trajectories.times)
+        self.paths, self.rates, self.noise = relaxation(self.values, self.clock)
+        self.changing = self.rates > 0
+        self._calm_rates(1.0)
+        self.beliefs = first_beliefs()
+        self.kinds = kinds_of_edges(prior, self.changing)
+        self.possible = np.broadcast_to(self.changing, prior.shape) & ~np.eye(len(prior), dtype=bool)
+        self.fits, self.probabilities = {}, np.zeros(prior.shape)
+
+    def find_regulators(self):
+        """Search the regulators of every gene that changes."""
+        self.means = self.paths.mean(axis=(0, 1))
+        self._deviations = self.paths - self.means
+        for gene in np.flatnonzero(self.changing):
+            target = self._target(gene, self.rates[gene])
+            # From the prior each time: an edge that was left out for wrong paths or beliefs would hardly come back.
+            given = np.flatnonzero((self.prior[:, gene] != 0) & self.possible[:, gene])
+            fit = self.fits[gene] = target.search(given.tolist())
+            self.probabilities[:, gene] = target.probabilities(frozenset(fit.regulators))
+        errors = [self._errors(gene) for gene in self.fits]
+        if errors:
+            self.noise = max(float(np.sqrt(np.median(np.mean(np.square(errors), axis=1)))), LEAST_NOISE)
+
+    def learn(self):
+        """Learn what effects are like and how credible the prior is."""
+        self.beliefs = learned_beliefs(self.fits.values(), self.probabilities, self.kinds, self.possible)
+
+    def vary_rates(self, step):
+        """Try other rates of decay with the same regulators."""
+        logs = np.log(self.rates[self.changing])
+        middle, spread = np.median(logs), max(logs.std(), LEAST_RATE_SPREAD)
+        for gene, fit in self.fits.items():
+            tried = self.rates[gene] * np.exp([-step, 0, step])
+            fits = [self._target(gene, rate, fit).fit(frozenset(fit.regulators)) for rate in tried]
+            scores = [
+                other.log_evidence - ((np.log(rate) - middle) / spread) ** 2 / 2
+                for other, rate in zip(fits, tried, strict=True)
+            ]
+            best = int(np.argmax(scores))
+            self.rates[gene], self.fits[gene] = tried[best], fits[best]
+
+    def follow_model(self):
+        """Take the values between the observed times from the model, with the start that fits the sample best."""
+        observed, paths = self.clock.observed, self.paths.copy()
+        for gene, fit in self.fits.items():
+            chosen = list(fit.regulators)
+            one, other = products_of(len(chosen))
+            deviations = self._deviations[:, :, chosen]
+            drawn_to = fit.weights[0] + deviations @ fit.weights[1 : 1 + len(chosen)]
+            drawn_to += (deviations[:, :, one] * deviations[:, :, other]) @ fit.weights[1 + len(chosen) :]
+            come = (self.clock.memory(self.rates[gene]) @ drawn_to[..., None])[..., 0]
+            left = self.clock.left(self.rates[gene])
+            rest = self.values[:, :, gene] - come[:, observed]
+            start = (rest * left[:, observed]).sum(axis=1) / (left[:, observed] ** 2).sum(axis=1)
+            paths[:, :, gene] = come + start[:, None] * left
+        self.paths = paths
+
+    def _target(self, gene, rate, of=None):
+        """A gene, and what it remembers of all genes, or of the regulators of a fit."""
+        observed = self.clock.observed[1:]
+        memory = self.clock.memory(rate)[:, observed]
+        left = self.clock.left(rate)[:, observed] * self.paths[:, :1, gene]
+        genes, signs = slice(None), np.sign(self.prior[:, gene])
+        if of is not None:
+            genes = list(of.regulators)
+            signs[genes] = of.signs
+        linear = np.zeros((*left.shape, len(self.prior)))
+        linear[:, :, genes] = memory @ self._deviations[:, :, genes]
+        log_odds = np.where(self.possible[:, gene], self.beliefs.log_odds[self.kinds[:, gene]], -np.inf)
+        return Target(
+            (self.values[:, 1:, gene] - left).ravel(), linear.reshape(left.size, -1), self._deviations, memory,
+            self.noise, self.beliefs, log_odds, signs,
+        )  # fmt: skip
+
+    def _errors(self, gene):
+        fit, observed = self.fits[gene], self.clock.observed[1:]
+        left = self.clock.left(self.rates[gene])[:, observed] * self.paths[:, :1, gene]
+        return (self.values[:, 1:, gene] - left).ravel() - fit.features @ fit.weights
+
+    def _calm_rates(self, spread):
+        """Draw rates that are far from the others' to a middle one: of a gene that hardly moves they are unknown."""
+        if self.changing.any():
+            middle = np.median(self.rates[self.changing])
+            near = np.abs(np.log(self.rates[self.changing] / middle)) < spread
+            self.rates[self.changing] = np.where(near, self.rates[self.changing], middle)

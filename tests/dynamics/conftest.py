@@ -1,0 +1,20 @@
+"""A small network with a known truth, its samples, and a prior that is partly wrong."""
+
+import pytest
+
+from sbnn.data.gene_network import GeneNetwork
+
+
+@pytest.fixture(scope="session")
+def network():
+    return GeneNetwork.random(30, random_state=1)
+
+
+@pytest.fixture(scope="session")
+def samples(network):
+    return network.simulate(24, 0.025, 1)
+
+
+@pytest.fixture(scope="session")
+def prior(network):
+    return network.misplaced_prior(0.1, 1)

@@ -1,0 +1,227 @@
+import dataclasses
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+
+from sbnn.dynamics import DivergenceError, Phoenix, PhoenixRegressor, Recipe, Schedule, Trajectories
+from sbnn.dynamics.training import Intervals, PriorLoss, Training, interval_loss
+
+SHORT = Recipe(epochs=40, schedule=Schedule(every=3), learning_rate=1e-2)
+
+
+@pytest.fixture(scope="module")
+def fitted(samples, prior):
+    return PhoenixRegressor(8, sparsity=0.8, recipe=SHORT, random_state=0).fit(samples, prior)
+
+
+def test_it_learns_and_is_as_sparse_as_asked_for(fitted, samples, network):
+    assert fitted.sparsity_ == pytest.approx(0.8, abs=0.02) == fitted.network_.sparsity()
+    assert fitted.edge_scores_.index.tolist() == fitted.edge_scores_.columns.tolist() == samples.gene_names.tolist()
+    np.testing.assert_array_equal(fitted.edge_scores_, fitted.network_.edges())
+    new = network.simulate(20, 0, 7)
+    still = ((new.values[:, 1:] - new.values[:, :1]) ** 2).mean()
+    wrong = ((fitted.predict(new.values[:, 0], new.times) - new.values)[:, 1:] ** 2).mean()
+    assert wrong < still / 3
+    assert fitted.history_["sparsity"].is_monotonic_increasing and len(fitted.validation_) == 2
+    assert set(fitted.history_) == {"epoch", "loss", "validation_loss", "sparsity"}
+
+
+def test_the_score_is_r2_of_what_comes_after_the_start(fitted, samples, network):
+    new = network.simulate(20, 0, 7)
+    ahead = fitted.predict(new.values[:, 0], new.times)
+    train = np.setdiff1d(np.arange(len(samples)), fitted.validation_)
+    mean = samples.values[train].mean(axis=(0, 1))
+    parts = [((new.values[:, 1:] - other) ** 2).sum() for other in (ahead[:, 1:], mean)]
+    assert fitted.score(new) == pytest.approx(1 - parts[0] / parts[1])
+
+
+def test_the_same_seed_gives_the_same_bits(fitted, samples, prior):
+    again = PhoenixRegressor(8, sparsity=0.8, recipe=SHORT, random_state=0).fit(samples, prior)
+    np.testing.assert_array_equal(again.edge_scores_, fitted.edge_scores_)
+    other = clone(fitted).set_params(random_state=1).fit(samples, prior)
+    assert not np.array_equal(other.edge_scores_, fitted.edge_scores_)
+
+
+def test_global_random_states_are_neither_used_nor_changed(samples, prior):
+    np.random.seed(3)  # noqa: NPY002
+    torch.manual_seed(3)
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    PhoenixRegressor(4, recipe=dataclasses.replace(SHORT, epochs=4), sparsity=0.3, random_state=0).fit(samples, prior)
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[1])
+
+
+@pytest.mark.parametrize("pruning", ["imp", "post_hoc", "biological", "dash"])
+def test_every_way_of_pruning_reaches_the_sparsity(samples, prior, pruning):
+    model = PhoenixRegressor(8, pruning, 0.85, recipe=SHORT, random_state=0).fit(samples, prior)
+    assert model.sparsity_ == pytest.approx(0.85, abs=0.02)
+    if pruning == "post_hoc":
+        assert (model.history_["sparsity"][:40] < 0.6).all()
+
+
+def test_without_pruning_no_more_than_the_start_is_zero(samples):
+    model = PhoenixRegressor(8, "none", recipe=SHORT, random_state=0).fit(samples)
+    assert model.sparsity_ < 0.5
+
+
+def test_a_prior_helps(network, samples):
+    """More right edges at the same sparsity, with the true network as the prior; no effect on what ignores it."""
+    truth = network.graph.to_numpy() != 0
+    scores = {}
+    for pruning in ("dash", "imp"):
+        found = PhoenixRegressor(8, pruning, 0.85, recipe=SHORT, random_state=0).fit(samples, network.graph)
+        edges = found.edge_scores_.to_numpy() != 0
+        scores[pruning] = (edges[truth].mean() + (~edges[~truth]).mean()) / 2
+    assert scores["dash"] > scores["imp"] + 0.05
+    without = PhoenixRegressor(8, "imp", 0.85, recipe=SHORT, random_state=0).fit(samples)
+    np.testing.assert_array_equal(found.edge_scores_, without.edge_scores_)
+
+
+def test_validation_samples_are_not_trained_on(samples, prior):
+    """Other values of them change what is watched, and so the best epoch, but not the training itself."""
+    recipe = dataclasses.replace(SHORT, epochs=5, rate_patience=100)
+    models = []
+    for change in (0, 0.3):
+        model = PhoenixRegressor(4, "none", recipe=recipe, random_state=0)
+        aside = model.fit(samples).validation_
+        values = samples.values.copy()
+        values[aside] += change
+        models.append(model.fit(Trajectories(values, samples.times, samples.gene_names, signed=True)))
+    one, other = (model.history_ for model in models)
+    np.testing.assert_array_equal(one["loss"], other["loss"])
+    assert (one["validation_loss"] != other["validation_loss"]).all()
+
+
+def test_intervals_are_from_each_time_to_the_next(samples):
+    intervals = Intervals(samples, np.array([3, 5]))
+    np.testing.assert_allclose(intervals.before[1, 2], samples.values[5, 2], rtol=1e-6)
+    np.testing.assert_allclose(intervals.after[1, 2], samples.values[5, 3], rtol=1e-6)
+    assert intervals.length.squeeze(-1).tolist() == [[2, 1, 4, 2]] * 2
+
+
+def test_the_loss_is_that_of_the_solution(fitted, samples):
+    intervals = Intervals(samples, np.arange(4))
+    parts = []
+    for i in range(4):
+        ahead = fitted.predict(samples.values[:4, i], samples.times[:4, i : i + 2])[:, 1]
+        parts.append(((ahead - samples.values[:4, i + 1]) ** 2).mean())
+    loss = interval_loss(fitted.network_, intervals.before, intervals.after, intervals.length, 50).item()
+    assert loss == pytest.approx(np.mean(parts), rel=1e-3)
+
+
+def test_the_prior_may_enter_the_loss(samples, network, fitted):
+    prior = torch.from_numpy(network.graph.to_numpy().astype(float))
+    loss = PriorLoss(prior, 100, torch.Generator().manual_seed(0))
+    assert loss.points.min() >= -0.5 and loss.points.max() <= 0.5 and loss.points.std() > 0.25
+    by_hand = (fitted.network_.targets(loss.points) - loss.points @ prior.float()).square().mean()
+    torch.testing.assert_close(loss(fitted.network_), by_hand)
+    recipe = dataclasses.replace(SHORT, data_weight=0.5, n_prior_points=500)
+    model = PhoenixRegressor(8, "none", recipe=recipe, random_state=0).fit(samples, network.graph)
+    with torch.no_grad():
+        assert loss(model.network_) < 0.7 * loss(fitted.network_)
+
+
+def test_multipliers_learn_faster(samples):
+    """The first step of Adam is as long as the learning rate."""
+    recipe = Recipe(epochs=1, batch_size=24, learning_rate=1e-3, multiplier_speed=3, validation_share=0)
+    network = Phoenix(30, 4, torch.Generator().manual_seed(0))
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    nothing = Intervals(samples, np.array([], dtype=int))
+    training = Training(network, Intervals(samples, np.arange(24)), nothing, recipe, torch.Generator().manual_seed(0))
+    training.run(1)
+    for name, value in network.named_parameters():
+        longest = (value - before[name]).abs().max().item()
+        assert longest == pytest.approx(3e-3 if name == "multiplier" else 1e-3, rel=1e-2)
+
+
+def test_a_divergence_is_told(samples):
+    recipe = dataclasses.replace(SHORT, learning_rate=1e4)
+    with pytest.raises(DivergenceError, match="training diverged in epoch [0-9]+: the loss is"):
+        PhoenixRegressor(4, "none", recipe=recipe, random_state=0).fit(samples)
+
+
+def test_one_sample_and_times_of_their_own(rng):
+    times = np.array([0, 0.5, 2, 2.5, 4, 5])
+    values = 0.5 + 0.3 * np.sin(times[:, None] + np.arange(6))
+    one = Trajectories(values[None], times)
+    model = PhoenixRegressor(3, "none", recipe=SHORT, random_state=0).fit(one)
+    assert len(model.validation_) == 0 and model.history_["validation_loss"].isna().all()
+    assert model.predict(values[:1], times).shape == (1, 6, 6)
+    two = Trajectories(np.stack([values, values[::-1]]), np.stack([times, times + rng.random(6) * 0.1]))
+    PhoenixRegressor(3, "none", recipe=SHORT, random_state=0).fit(two)
+
+
+def test_too_few_epochs_are_warned_of(samples, prior):
+    recipe = dataclasses.replace(SHORT, epochs=6)
+    with pytest.warns(UserWarning, match="sparsity 0.8 is reached in epoch 15 of the schedule, but there are 6 epochs"):
+        model = PhoenixRegressor(8, sparsity=0.8, recipe=recipe, random_state=0).fit(samples, prior)
+    assert model.sparsity_ == pytest.approx(0.8, abs=0.02)
+
+
+def test_pruning_to_nothing_is_warned_of(samples):
+    recipe = dataclasses.replace(SHORT, epochs=5, schedule=Schedule(2, 0.999, 1))
+    with pytest.warns(UserWarning, match="no edge is left at sparsity 0.999: no weights lead from one gene to another"):
+        model = PhoenixRegressor(30, "imp", sparsity=0.999, recipe=recipe, random_state=3).fit(samples)
+    assert model.sparsity_ < 1, "one weight of each layer"
+
+
+def test_genes_that_never_change_are_warned_of(samples, prior):
+    values = samples.values.copy()
+    values[:, :, 2] = 0.5
+    still = Trajectories(values, samples.times, samples.gene_names, signed=True)
+    with pytest.warns(UserWarning, match=r"1 gene\(s\) have one value in all samples and times: gene_02"):
+        PhoenixRegressor(4, "none", recipe=dataclasses.replace(SHORT, epochs=1), random_state=0).fit(still)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"n_hidden": 0}, ValueError, "n_hidden: expected 1 or more, got 0"),
+        ({"n_hidden": 2.0}, TypeError, "n_hidden: expected an integer, got 2.0"),
+        ({"pruning": "most"}, ValueError, "pruning: expected one of none, imp, post_hoc, biological, dash, got 'most'"),
+        ({"sparsity": 1.0}, ValueError, r"sparsity: expected a number in \(0, 1\), got 1.0"),
+        ({"influence": (0.5,)}, ValueError, r"influence: expected two numbers in \[0, 1\], got \(0.5,\)"),
+        ({"influence": (0.5, 2)}, ValueError, "influence: expected two numbers"),
+        ({"recipe": {}}, TypeError, "recipe: expected a Recipe or None, got dict"),
+    ],
+)
+def test_wrong_parameters_are_named(samples, prior, options, error, message):
+    with pytest.raises(error, match=message):
+        PhoenixRegressor(**options).fit(samples, prior)
+
+
+def test_wrong_data_and_priors_are_named(samples, prior, fitted):
+    model = PhoenixRegressor(4, recipe=SHORT)
+    with pytest.raises(TypeError, match="trajectories: expected Trajectories, got ndarray"):
+        model.fit(samples.values, prior)
+    with pytest.raises(ValueError, match="prior: pruning='dash' with this influence and recipe needs one"):
+        model.fit(samples)
+    with pytest.raises(ValueError, match="prior: it has no edge"):
+        model.fit(samples, prior * 0)
+    with pytest.raises(ValueError, match=r"prior: expected shape \(30, 30\), .* got \(29, 30\)"):
+        model.fit(samples, prior.to_numpy()[1:])
+    with pytest.raises(ValueError, match="the trajectories lack the genes other"):
+        model.fit(samples, prior.rename(columns={"gene_03": "other"}))
+    with pytest.raises(ValueError, match=r"x0: expected shape \(samples, 30\), got \(2, 29\)"):
+        fitted.predict(np.zeros((2, 29)), [0, 1])
+    with pytest.raises(ValueError, match="x0: 30 values are NaN or infinite"):
+        fitted.predict(np.full((1, 30), np.nan), [0, 1])
+    with pytest.raises(ValueError, match="times: must increase"):
+        fitted.predict(np.zeros((1, 30)), [0, 0])
+
+
+def test_a_prior_is_matched_by_name(samples, prior, fitted):
+    shuffled = prior.iloc[::-1, ::-1]
+    assert isinstance(shuffled, pd.DataFrame)
+    again = clone(fitted).fit(samples, shuffled)
+    np.testing.assert_array_equal(again.edge_scores_, fitted.edge_scores_)
+
+
+def test_no_warning_where_nothing_is_wrong(samples, prior):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        PhoenixRegressor(4, sparsity=0.5, recipe=SHORT, random_state=0).fit(samples, prior)

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+import torch
+
+from sbnn.dynamics import pruning_scores as scores
+from sbnn.dynamics.network import Phoenix
+from sbnn.dynamics.pruning import INFLUENCE, Pruner, Schedule
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+def test_sizes_are_shares(generator):
+    weights = torch.randn((4, 3), generator=generator)
+    w = weights.double().numpy()
+    np.testing.assert_allclose(scores.size_of_sums(weights), np.abs(w) / np.abs(w).sum())
+    np.testing.assert_allclose(scores.size_of_products(weights), np.exp(w) / np.exp(w).sum())
+    decay = torch.tensor([0, 1, 2.0, 0.5])
+    size = np.abs(w) * np.array([0, 1, 2, 0.5])[:, None]
+    np.testing.assert_allclose(scores.size_of_outputs(weights, decay), size / size.sum())
+
+
+def test_partners_share_targets():
+    prior = torch.tensor([[0, 1.0, -1], [0, 0, 1], [0, 0, 0]])
+    np.testing.assert_allclose(scores.partners(prior), np.array([[2, 1, 0], [1, 1, 0], [0, 0, 0]]) / 5)
+
+
+def test_scores_of_the_prior_are_least_squares(generator):
+    s = torch.rand((3, 6), generator=generator, dtype=torch.float64)
+    prior = torch.randint(-1, 2, (6, 6), generator=generator).double()
+    together = scores.partners(prior)
+    pseudo = np.linalg.inv(s.numpy() @ s.numpy().T)
+    np.testing.assert_allclose(
+        scores.prior_of_inputs(s, together), np.abs(pseudo @ s.numpy() @ together.numpy()), rtol=1e-8
+    )
+    # A = (S T)' (S S')^-1 makes A S the best approximation of T', regulators by their units.
+    best = np.linalg.lstsq(s.numpy().T, np.abs(prior.numpy()), rcond=None)[0].T
+    np.testing.assert_allclose(scores.prior_of_outputs(s, prior), np.abs(best), rtol=1e-8)
+
+
+def test_the_influence_mixes():
+    one, other = torch.tensor([4.0, 0]), torch.tensor([0, 2.0])
+    np.testing.assert_allclose(scores.mixed(one, other, 0.25), [1, 1.5])
+    assert scores.mixed(None, other, 0) is other
+    np.testing.assert_allclose(scores.mixed(one, other, 1), one)
+
+
+def test_the_largest_are_kept_of_those_that_are_left():
+    given = torch.tensor([[5.0, 1, 3], [4, 2, 6]])
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    kept = scores.keep_largest(given, mask, 3)
+    assert kept.tolist() == [[True, False, True], [True, False, False]]
+    assert scores.keep_largest(given, mask, 9).tolist() == mask.tolist()
+    assert scores.keep_largest(torch.zeros(2, 3), mask, 2).sum() == 2, "equal ones too"
+
+
+def test_the_published_schedule():
+    schedule = Schedule()
+    left = {epoch: schedule.left(epoch, 0.999) for epoch in range(1, 201)}
+    at = [epoch for epoch in left if left[epoch] is not None]
+    assert at == [3, *range(10, 201, 10)]
+    np.testing.assert_allclose([left[epoch] for epoch in at], 0.3 * 0.9 ** np.arange(21))
+    assert left[190] == pytest.approx(0.0405, abs=1e-4)
+
+
+def test_the_schedule_stops_at_the_sparsity():
+    schedule = Schedule()
+    left = [schedule.left(epoch, 0.955) for epoch in range(1, 201)]
+    shares = [share for share in left if share is not None]
+    assert min(shares) == pytest.approx(0.045) and shares == sorted(set(shares), reverse=True)
+    assert max(epoch for epoch, share in enumerate(left, 1) if share is not None) == schedule.last_epoch(0.955) == 190
+    assert schedule.last_epoch(0.5) == 3 and schedule.left(3, 0.5) == 0.5
+    assert Schedule(5, 0.7, 4).left(8, 0.9) == pytest.approx(0.27) and Schedule(5, 0.7, 4).left(4, 0.9) is None
+
+
+def test_pruning_by_size_keeps_the_largest_of_each_layer(generator):
+    network = Phoenix(20, 5, generator)
+    with torch.no_grad():
+        for name in network.LAYERS:
+            getattr(network, name).normal_(generator=generator)
+        network.multiplier.fill_(1)
+    before = {name: getattr(network, name).detach().clone() for name in network.LAYERS}
+    pruner = Pruner(network, INFLUENCE["imp"])
+    pruner.prune(0.3)
+    for name, old in before.items():
+        new = getattr(network, name).detach()
+        size = old if name == "product_in" else old.abs()
+        assert (new != 0).sum() == 30 and size[new != 0].min() > size[new == 0].max()
+        np.testing.assert_array_equal(new[new != 0], old[new != 0])
+    assert network.sparsity() == pytest.approx(0.7)
+
+
+def test_what_is_pruned_never_returns(generator):
+    network = Phoenix(20, 5, generator)
+    prior = torch.randint(-1, 2, (20, 20), generator=generator)
+    pruner = Pruner(network, (0.5, 0.05), prior, generator=generator)
+    pruner.prune(0.5)
+    first = {name: mask.clone() for name, mask in pruner.masks.items()}
+    with torch.no_grad():
+        for name in network.LAYERS:
+            getattr(network, name).fill_(9)
+    pruner.prune(0.2)
+    for name, mask in pruner.masks.items():
+        assert not (mask & ~first[name]).any() and mask.sum() == 20
+        assert (getattr(network, name)[~mask] == 0).all()
+
+
+def test_biological_pruning_follows_the_prior_whatever_the_weights(generator):
+    prior = torch.randint(-1, 2, (20, 20), generator=generator)
+    masks = []
+    for seed in (1, 2):
+        network = Phoenix(20, 5, torch.Generator().manual_seed(seed))
+        pruner = Pruner(network, INFLUENCE["biological"], prior, generator=torch.Generator().manual_seed(5))
+        pruner.prune(0.2)
+        masks.append(pruner.masks)
+    for name in network.LAYERS:
+        np.testing.assert_array_equal(masks[0][name], masks[1][name])
+
+
+def test_scores_are_carried_on_from_one_pruning_to_the_next(generator):
+    network = Phoenix(20, 5, generator)
+    prior = torch.randint(-1, 2, (20, 20), generator=generator)
+    pruner = Pruner(network, (0.5, 0.05), prior, generator=generator)
+    at_first = [s.clone() for s in pruner.scores]
+    size = [scores.size_of_sums(network.sum_in), scores.size_of_products(network.product_in)]
+    pruner.prune(0.9)
+    for old, weights, new in zip(at_first, size, pruner.scores, strict=True):
+        expected = 0.5 * scores.prior_of_inputs(old, scores.partners(prior)) + 0.5 * weights
+        torch.testing.assert_close(new, expected.detach())
+
+
+def test_partners_may_be_given(generator):
+    network = Phoenix(20, 5, generator)
+    prior = torch.randint(-1, 2, (20, 20), generator=generator)
+    assert torch.equal(Pruner(network, (1, 1), prior).together, scores.partners(prior))
+    assert torch.equal(Pruner(network, (1, 1), prior, torch.eye(20)).together, torch.eye(20).double())
+
+
+def test_output_weights_are_scored_by_the_input_scores_of_their_own_units(generator):
+    network = Phoenix(20, 5, generator)
+    prior = torch.randint(-1, 2, (20, 20), generator=generator)
+    pruner = Pruner(network, INFLUENCE["biological"], prior, generator=generator)
+    pruner.prune(0.2)
+    for name, into in zip(("sum_out", "product_out"), pruner.scores, strict=True):
+        expected = scores.keep_largest(scores.prior_of_outputs(into, prior), torch.ones(20, 5, dtype=torch.bool), 20)
+        assert torch.equal(pruner.masks[name], expected)

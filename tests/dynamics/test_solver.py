@@ -1,0 +1,128 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from sbnn.dynamics.network import Phoenix
+from sbnn.dynamics.solver import DivergenceError, advance, follow, step_factors
+
+
+@pytest.fixture
+def model():
+    """A network with strong weights, so that targets change fast."""
+    model = Phoenix(12, 5, torch.Generator().manual_seed(0)).double()
+    with torch.no_grad():
+        model.sum_in.normal_(generator=torch.Generator().manual_seed(1))
+        model.product_in.normal_(generator=torch.Generator().manual_seed(2))
+        model.multiplier[:2] = torch.tensor([-0.5, 0.0])
+        model.multiplier[2] = 1e-4
+    return model
+
+
+@pytest.fixture
+def start():
+    return torch.rand((4, 12), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+
+def test_factors_are_those_of_the_paper_for_all_sizes():
+    c = torch.tensor([0.0, 1e-9, 1e-4, 0.099, 0.101, 1.0, 30.0], dtype=torch.float64)
+    keep, gone, change = step_factors(c, torch.ones((1, 1), dtype=torch.float64))
+    expected = [1 - (1 - math.exp(-v)) / v if v > 1e-3 else v / 2 - v * v / 6 for v in c.tolist()]
+    np.testing.assert_allclose(change[0], expected, rtol=2e-6, atol=1e-15)
+    np.testing.assert_allclose(keep[0], torch.exp(-c), atol=1e-15)
+    np.testing.assert_allclose(gone[0], -torch.expm1(-c), rtol=1e-9, atol=1e-15)
+    single = step_factors(c.float(), torch.ones((1, 1)))[2]
+    np.testing.assert_allclose(single[0], expected, rtol=2e-5, atol=1e-12, err_msg="digits cancel out")
+
+
+def test_a_step_is_that_of_the_paper(model, start):
+    length = torch.tensor([[0.5], [1.0], [0.1], [2.0]], dtype=torch.float64)
+    with torch.no_grad():
+        c = model.decay() * length
+        first = torch.exp(-c) * start - torch.expm1(-c) * model.targets(start)
+        # h phi_2(-c) (N(a) - N(x)), with N = decay * targets
+        phi = torch.where(c > 1e-3, (torch.exp(-c) - 1 + c) / c.clamp(min=1e-9) ** 2, 0.5 - c / 6)
+        expected = first + c * phi * (model.targets(first) - model.targets(start))
+        np.testing.assert_allclose(advance(model.targets, start, step_factors(model.decay(), length), 1), expected)
+
+
+def test_decay_to_fixed_targets_is_exact_in_one_step(start):
+    class Fixed:
+        def targets(self, x):
+            return torch.full_like(x, 0.3)
+
+        def decay(self):
+            return torch.linspace(0, 5, 12, dtype=torch.float64)
+
+    times = torch.tensor([[0.0, 4.0, 9.0]] * 4, dtype=torch.float64)
+    path = torch.stack(
+        [start] + [advance(Fixed().targets, start, step_factors(Fixed().decay(), t[:, None]), 1) for t in times.T[1:]],
+        1,
+    )
+    left = torch.exp(-Fixed().decay() * times[0, :, None])
+    np.testing.assert_allclose(path, 0.3 + (start[:, None] - 0.3) * left, atol=1e-12)
+
+
+def test_the_solution_is_that_of_dopri5(model, start):
+    pytest.importorskip("torchdiffeq")
+    times = torch.tensor([[0.0, 2, 3, 7, 9]] * 4, dtype=torch.float64)
+    with torch.no_grad():
+        ours, theirs = (follow(model, start, times, method=method) for method in ("exponential", "dopri5"))
+    assert (theirs[:, 1:] - start[:, None]).abs().max() > 0.5, "something moves"
+    np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=0)
+    np.testing.assert_array_equal(ours[:, 4, :2], start[:, :2], err_msg="no multiplier, no change")
+
+
+def test_the_order_is_two(model, start):
+    length = torch.full((4, 1), 2.0, dtype=torch.float64)
+    with torch.no_grad():
+        fine, *coarse = (
+            advance(model.targets, start, step_factors(model.decay(), length / n), n) for n in (4000, 100, 200)
+        )
+    errors = [(path - fine).abs().max().item() for path in coarse]
+    assert 3.5 < errors[0] / errors[1] < 4.5
+
+
+def test_samples_have_times_of_their_own(model, start):
+    times = torch.tensor([[0, 1, 2.0], [0, 3, 4], [5, 6, 7], [0, 0.1, 4]], dtype=torch.float64)
+    with torch.no_grad():
+        together = follow(model, start, times)
+        for i in range(4):
+            alone = follow(model, start[i : i + 1], times[i : i + 1])
+            np.testing.assert_allclose(together[i], alone[0], atol=1e-5)
+    with pytest.raises(ValueError, match="follows all samples at the same times"):
+        pytest.importorskip("torchdiffeq")
+        follow(model, start, times, method="dopri5")
+    with pytest.raises(ValueError, match="expected 'exponential' or 'dopri5', got 'euler'"):
+        follow(model, start, times, method="euler")
+
+
+def test_a_divergence_is_told(start):
+    class Exploding:
+        def targets(self, x):
+            return 10 * x.exp()
+
+        def decay(self):
+            return torch.ones(12, dtype=torch.float64)
+
+    times = torch.tensor([[0.0, 0.001, 5.0]] * 4, dtype=torch.float64)
+    with pytest.raises(DivergenceError, match="sample 0 grows beyond all bounds before time 5"):
+        follow(Exploding(), start, times)
+
+
+def test_gradients_are_those_of_finite_differences(model, start):
+    length = torch.full((4, 1), 0.5, dtype=torch.float64)
+
+    def loss():
+        return advance(model.targets, start, step_factors(model.decay(), length), 3).square().mean()
+
+    value = loss()
+    value.backward()
+    for name, place in (("sum_in", (1, 3)), ("product_out", (5, 2)), ("multiplier", (4,)), ("multiplier", (2,))):
+        parameter = getattr(model, name)
+        with torch.no_grad():
+            parameter[place] += 1e-6
+            higher = loss()
+            parameter[place] -= 1e-6
+        assert (higher - value).item() / 1e-6 == pytest.approx(parameter.grad[place].item(), rel=1e-3, abs=1e-8)

@@ -1,0 +1,178 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from sbnn.dynamics import GeneNetwork, PhoenixRegressor, SparseRegulationRegressor, Trajectories, read_trajectories
+from sbnn.dynamics.beliefs import first_beliefs
+from sbnn.dynamics.regulated_network import RegulatedNetwork
+from sbnn.dynamics.sparse_regulation import _Search
+
+
+@pytest.fixture(scope="module")
+def many(network):
+    return network.simulate(100, 0.025, 1)
+
+
+@pytest.fixture(scope="module")
+def fitted(many, prior):
+    return SparseRegulationRegressor().fit(many, prior)
+
+
+def edges(model):
+    return model.edge_scores_.to_numpy() != 0
+
+
+def test_the_network_is_more_right_than_the_prior(fitted, network, prior):
+    truth, given, found = network.graph.to_numpy() != 0, prior.to_numpy() != 0, edges(fitted)
+    assert (truth & ~given).sum() == (given & ~truth).sum() == 4
+    assert found[truth & ~given].mean() >= 0.75 and found[given & ~truth].mean() <= 0.25
+    assert found[truth & given].mean() > 0.95 and (found & ~truth).sum() <= 2
+    right = np.sign(fitted.edge_scores_.to_numpy())[truth & found]
+    np.testing.assert_array_equal(right, network.graph.to_numpy()[truth & found])
+
+
+def test_without_a_prior_most_edges_are_found(many, network):
+    truth, found = network.graph.to_numpy() != 0, edges(SparseRegulationRegressor().fit(many))
+    assert found[truth].mean() > 0.8 and (found & ~truth).sum() <= 3
+
+
+def test_it_predicts_what_was_not_seen(fitted, network):
+    new = network.simulate(30, 0, 7)
+    predicted = fitted.predict(new.values[:, 0], new.times)
+    assert ((predicted - new.values) ** 2).mean() < 1e-4 and fitted.score(new) > 0.97
+    assert fitted.noise_ == pytest.approx(0.025, rel=0.15)
+    np.testing.assert_array_equal(fitted.rates_ == 0, network.is_input)
+    assert fitted.rates_[~network.is_input].median() == pytest.approx(1, rel=0.05)
+
+
+def test_it_predicts_samples_that_start_elsewhere(fitted, network):
+    new = GeneNetwork(network.gene_names, network.logic).simulate(30, 0, 7)  # with starting values of its own
+    seen = network.simulate(100, 0, 1).values[:, :, network.is_input]
+    outside = new.values[:, 0, network.is_input]
+    assert ((outside < seen.min(axis=(0, 1))) | (outside > seen.max(axis=(0, 1)))).mean() > 0.05
+    assert ((fitted.predict(new.values[:, 0], new.times) - new.values) ** 2).mean() < 2e-4
+
+
+def test_rates_and_scores_are_in_the_unit_of_the_times(fitted, many, prior):
+    slow = SparseRegulationRegressor().fit(Trajectories(many.values, many.times * 60, many.gene_names, True), prior)
+    np.testing.assert_allclose(slow.rates_ * 60, fitted.rates_)
+    np.testing.assert_allclose(slow.edge_scores_ * 60, fitted.edge_scores_, rtol=1e-8)
+    start = many.values[:2, 0]
+    np.testing.assert_allclose(slow.predict(start, [0, 60, 120]), fitted.predict(start, [0, 1, 2]), atol=1e-9)
+
+
+def test_edges_are_slopes_of_the_rates_of_change(fitted):
+    network = fitted.network_
+    jacobian = torch.autograd.functional.jacobian(network, network.means[None]).squeeze().numpy().T
+    jacobian[np.diag_indices(30)] = 0
+    np.testing.assert_allclose(fitted.edge_scores_, jacobian, atol=1e-12)
+
+
+def test_probabilities_agree_with_the_edges(fitted, network):
+    p, found = fitted.edge_probabilities_.to_numpy(), edges(fitted)
+    assert (p[found] >= 0.5).all() and (p >= 0).all() and (p <= 1).all()
+    assert (p[~found] > 0.5).mean() < 0.01
+    assert not p[:, network.is_input].any(), "what does not change has no regulators"
+    assert fitted.sparsity_ == pytest.approx(1 - found.mean())
+
+
+def test_beliefs_come_from_the_data(fitted, many, prior, network):
+    first = first_beliefs()
+    assert (fitted.beliefs_.log_odds != first.log_odds).all()
+    np.testing.assert_array_equal(SparseRegulationRegressor(1).fit(many, prior).beliefs_.log_odds, first.log_odds)
+    worse = SparseRegulationRegressor().fit(many, network.misplaced_prior(0.6, 1)).beliefs_.log_odds
+    assert (
+        worse[3:].sum() < fitted.beliefs_.log_odds[3:].sum() - 1
+        and worse[:3].sum() > fitted.beliefs_.log_odds[:3].sum()
+    )
+
+
+def test_paths_follow_the_model_and_start_where_they_fit_best(many, prior):
+    search = _Search(many, prior.to_numpy().astype(float))
+    search.find_regulators()
+    search.follow_model()
+    rest = many.values - search.paths[:, search.clock.observed]
+    for gene in search.fits:
+        left = search.clock.left(search.rates[gene])[:, search.clock.observed]
+        np.testing.assert_allclose((rest[:, :, gene] * left).sum(axis=1), 0, atol=1e-9)
+    clean = network_paths(many)
+    assert np.abs(search.paths[:, search.clock.observed] - clean).mean() < 0.8 * np.abs(many.values - clean).mean()
+
+
+def network_paths(samples):
+    """The same samples without noise."""
+    return GeneNetwork.random(30, random_state=1).simulate(len(samples), 0, 1).values
+
+
+def test_rates_of_their_own_are_found(rng):
+    """Genes of the same rule that differ in how fast they are."""
+    decay = np.array([0, 0.4, 1.5])
+    start = np.stack([rng.uniform(0.2, 0.8, 80), rng.random(80), rng.random(80)], axis=1)
+    times = np.array([0.0, 1, 2, 4, 7])
+    drawn_to = start[:, :1] * np.array([0, 1, 1]) + start[:, :1] ** 2 * np.array([0, 0.2, -0.3])
+    left = np.exp(-decay * times[:, None])
+    values = drawn_to[:, None] + (start - drawn_to)[:, None] * left
+    noisy = values + 0.01 * rng.standard_normal(values.shape)
+    model = SparseRegulationRegressor().fit(Trajectories(noisy, times, list("ABC"), True))
+    assert np.argwhere(edges(model)).tolist() == [[0, 1], [0, 2]]
+    assert model.rates_.tolist() == pytest.approx(decay.tolist(), rel=0.07)
+
+
+def test_samples_may_have_times_of_their_own(network, prior):
+    parts = [network.simulate(50, 0.025, seed, times) for seed, times in ((1, (0, 2, 3, 7, 9)), (2, (0, 1, 4, 6, 8)))]
+    values, times = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "times"))
+    mixed = SparseRegulationRegressor().fit(Trajectories(values, times, parts[0].gene_names, True), prior)
+    truth = network.graph.to_numpy() != 0
+    assert edges(mixed)[truth].mean() > 0.9 and (edges(mixed) & ~truth).sum() <= 3
+
+
+def test_the_same_data_give_the_same_bits(fitted, many, prior):
+    again = clone(fitted).fit(many, prior.iloc[::-1])
+    np.testing.assert_array_equal(again.edge_scores_, fitted.edge_scores_)
+    np.testing.assert_array_equal(again.edge_probabilities_, fitted.edge_probabilities_)
+
+
+def test_targets_are_bounded():
+    class OneFit:
+        regulators, weights = (0,), np.array([0.5, 1.0, 2.0])
+
+    network = RegulatedNetwork(np.array([0, 1.0]), np.array([0.4, 0.5]), np.zeros(2), np.ones(2), {1: OneFit()})
+    x = torch.tensor([[0.5, 0.2], [1.0, 0], [9.0, 0]], dtype=torch.float64)
+    np.testing.assert_allclose(network.targets(x)[:, 1], [0.5 + 0.1 + 2 * 0.01] + [0.5 + 0.6 + 2 * 0.36] * 2)
+    np.testing.assert_allclose(network(x)[:, 0], 0)
+
+
+def test_data_without_change_or_noise_are_taken(network):
+    still = Trajectories(np.repeat(np.random.default_rng(0).random((9, 1, 4)), 3, axis=1), [0, 1, 2])
+    model = SparseRegulationRegressor().fit(still)
+    assert not edges(model).any() and model.sparsity_ == 1
+    np.testing.assert_allclose(model.predict(still.values[:, 0], [0, 1, 2]), still.values)
+    clean = SparseRegulationRegressor().fit(network.simulate(100, 0, 1), network.graph)
+    truth = network.graph.to_numpy() != 0
+    assert edges(clean)[truth].mean() > 0.95 and (edges(clean) & ~truth).sum() <= 5
+
+
+def test_wrong_input_is_named(many, prior):
+    with pytest.raises(ValueError, match="n_passes: expected an integer of 1 or more, got 0"):
+        SparseRegulationRegressor(0).fit(many)
+    with pytest.raises(TypeError, match="trajectories: expected Trajectories, got ndarray"):
+        SparseRegulationRegressor().fit(many.values)
+    with pytest.raises(ValueError, match=r"prior: expected shape \(30, 30\)"):
+        SparseRegulationRegressor().fit(many, np.zeros((3, 3)))
+
+
+@pytest.mark.slow
+def test_the_published_network_of_350_genes(real_file):
+    """The numbers that are promised, on the published test samples and a prior of 5 % misplaced edges."""
+    folder = "grn_simulated"
+    paths = [real_file(f"{part}_350.csv", folder) for part in ("edges", "rate_equations", "gene_names")]
+    test = read_trajectories(real_file("test_350_10_samples.csv", folder), paths[2])
+    network = GeneNetwork.from_tables(*paths).starting_like(test)
+    prior = network.misplaced_prior(0.05, 100)
+    model = SparseRegulationRegressor().fit(network.simulate(150, 0.025, 100), prior)
+    truth, given, found = network.graph.to_numpy() != 0, prior.to_numpy() != 0, edges(model)
+    assert (found[truth].mean() + (~found[~truth]).mean()) / 2 > 0.98
+    assert found[truth & ~given].mean() >= 0.8 and found[given & ~truth].mean() <= 0.15
+    assert ((model.predict(test.values[:, 0], test.times) - test.values) ** 2).mean() < 2e-5
+    assert isinstance(clone(model), SparseRegulationRegressor) and not isinstance(model, PhoenixRegressor)
