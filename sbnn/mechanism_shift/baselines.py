@@ -27,6 +27,7 @@ class LinearShift(ScreenModel):
 
     Attributes
     ----------
+    control_ : str or None
     shift_graph_ : DataFrame
         As of `SparseShiftVAE`; without unmixing all probabilities are 1.
     unmixing_ : Unmixing or None
@@ -48,7 +49,7 @@ class LinearShift(ScreenModel):
             size = f"{counts.shape[0]} cells and {counts.shape[1]} genes"
             raise ValueError(f"n_latent: {size} have fewer components than {self.n_latent}")
         with reproducible():
-            self._fit(counts, names[codes], control)
+            self._fit(counts, names[codes], self.control_)
         return self
 
     @reproducible()

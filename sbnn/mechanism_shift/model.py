@@ -121,9 +121,9 @@ class SparseShiftVAE(ScreenModel):
         UserWarning
             Genes without any count, more latents than perturbations, cells that look like a control that is not named.
         """
-        recipe = self._checked_recipe()
+        recipe = self._fitted_recipe = self._checked_recipe()
         counts, names, codes = self._training_cells(counts, perturbation, control)
-        self.perturbations_, self.control_ = names, None if control is None else str(control)
+        self.perturbations_ = names
         self.median_total_ = float(np.median(counts.sum(axis=1)))
         random = check_random_state(self.random_state)
         seed = random.randint(2**31 - 1)
@@ -209,9 +209,13 @@ class SparseShiftVAE(ScreenModel):
         Raises
         ------
         ValueError
-            A perturbation that the model does not know.
+            A perturbation that the model does not know, fewer than one cell, a total that is not positive.
         """
         check_is_fitted(self)
+        if not isinstance(n_cells, Integral) or n_cells < 1:
+            raise ValueError(f"n_cells: expected 1 or more, got {n_cells!r}")
+        if total is not None and not (isinstance(total, Real) and 0 < total < np.inf):
+            raise ValueError(f"total: expected a number > 0 or None, got {total!r}")
         names = np.atleast_1d(np.asarray(perturbation, dtype=object)).astype(str)
         means = self.prior_.means().detach()[torch.from_numpy(self._codes(names))]
         noise = torch.randn((n_cells, self.n_latent), generator=torch.Generator().manual_seed(0))
@@ -238,7 +242,8 @@ class SparseShiftVAE(ScreenModel):
         Returns
         -------
         SparseShiftVAE
-            Another model, that also knows these; `shift_graph_` holds a row for each of them with probability 1.
+            Another model, that also knows these; `shift_graph_` holds rows for each of them, with probability 1 where
+            its shifts were learned.
 
         Raises
         ------
@@ -261,8 +266,10 @@ class SparseShiftVAE(ScreenModel):
         if self.method != "vae":
             other.prior_.mask = torch.cat([(old > 0.5).float(), torch.ones_like(shifts)])
             other.prior_.set_means(torch.cat([self.prior_.means().detach(), shifts]))
-        new = pd.DataFrame(shifts.double().numpy(), names, self._latents())
-        other.shift_graph_ = pd.concat([self.shift_graph_, graph_table(new, new * 0 + 1)], ignore_index=True)
+        effects = self._effects(shifts) * float(learn_shifts)
+        new = pd.DataFrame(effects.detach().double().numpy(), names, self._latents())
+        moved = float(learn_shifts and self.method != "vae")
+        other.shift_graph_ = pd.concat([self.shift_graph_, graph_table(new, new * 0 + moved)], ignore_index=True)
         return other
 
     def save(self, path):
@@ -328,25 +335,34 @@ class SparseShiftVAE(ScreenModel):
         return codes
 
     def _graph(self):
-        """Table of the shifts, in standard deviations of the latents."""
+        """Table of the shifts against the control, in standard deviations of the latents."""
         if self.unmixing_ is not None:
             return graph_table(self.unmixing_.shifts, self.unmixing_.probabilities)
         moved = self.perturbations_ != self.control_
-        parts = (self.prior_.means() if self.method != "vae" else None, self.prior_.probabilities())
-        if parts[0] is None:
-            parts = torch.zeros(self.prior_.shape), torch.zeros(self.prior_.shape)
-        tables = [
+        effects, probabilities = self._effects(self.prior_.means()), self.prior_.probabilities()
+        if self.method == "vae":
+            probabilities = torch.zeros(self.prior_.shape)
+        tables = (
             pd.DataFrame(part.detach().double().numpy()[moved], self.perturbations_[moved], self._latents())
-            for part in parts
-        ]
+            for part in (effects, probabilities)
+        )
         return graph_table(*tables)
+
+    def _effects(self, means):
+        """Means of perturbations, (m, d), against those of the control, as effects are told."""
+        if self.method == "vae":  # nothing is moved
+            return torch.zeros(means.shape)
+        if self.unmixing_ is not None:
+            return torch.from_numpy(self.unmixing_.transform(means.detach().double().numpy()))
+        control = self.perturbations_ == self.control_
+        return means - self.prior_.means()[torch.from_numpy(control)].sum(0)  # without a control that of zero
 
     def _latents(self):
         return [f"latent_{i}" for i in range(self.n_latent)]
 
     def _inputs(self, counts):
         logs = counts.log1p()
-        return (logs - self._mean) / self._sd if self._used_recipe().standardize else logs
+        return (logs - self._mean) / self._sd if self._fitted_recipe.standardize else logs
 
     def _strength(self):
         return STRENGTH.get(self.method, 0.0) if self.strength is None else float(self.strength)

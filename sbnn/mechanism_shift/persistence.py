@@ -19,7 +19,7 @@ PARTS = ("matrix", "origin", "shifts", "probabilities", "objective", "starts", "
 
 def save_model(model, path):
     """Write a fitted `SparseShiftVAE`, see its method `save`."""
-    params = model.get_params() | {"recipe": asdict(model._used_recipe())}
+    params = model.get_params() | {"recipe": asdict(model._fitted_recipe)}
     if not isinstance(params["random_state"], int | np.integer | None):
         params["random_state"] = None  # the state of a generator is not part of a fitted model
     values = {name: getattr(model, name) for name in PLAIN}
@@ -45,6 +45,7 @@ def load_model(cls, path):
     params, values = dict(record.params[0]), record.values
     try:
         model = cls(**params | {"recipe": Recipe(**params["recipe"])})
+        model._fitted_recipe = model.recipe
         for name in PLAIN:
             setattr(model, name, values[name])
         if values["gene_names"] is not None:
@@ -64,6 +65,6 @@ def load_model(cls, path):
             pairs = [tuple(pair) for pair in parts["unseparated"]]
             parts = parts | {"mixture": SpikeSlab(*parts["mixture"]), "unseparated": pairs}
             model.unmixing_ = Unmixing(**parts)
-    except (KeyError, TypeError, RuntimeError, AttributeError, ValueError) as error:
+    except (IndexError, KeyError, TypeError, RuntimeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} is not a whole {KIND}: {error}") from error
     return model

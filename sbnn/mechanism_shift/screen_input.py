@@ -10,8 +10,9 @@ class ScreenModel(TransformerMixin, BaseEstimator):
     """Base of models that are fitted to counts and the perturbation of each cell."""
 
     def _training_cells(self, counts, perturbation, control):
-        """What `checked_screen` gives; numbers and names of the genes are kept."""
-        checked = checked_screen(counts, perturbation, control, self.n_latent)
+        """What `checked_screen` gives; the control, numbers and names of the genes are kept."""
+        self.control_ = None if control is None else str(control)
+        checked = checked_screen(counts, perturbation, self.control_, self.n_latent)
         validate_data(self, counts, skip_check_array=True)
         return checked
 

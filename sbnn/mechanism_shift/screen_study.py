@@ -85,7 +85,7 @@ def run_permuted(screen, results=None, fresh=False, seeds=SEEDS, recipe=None):
     Returns
     -------
     Record
-        ``edges``: a row for each seed, with the numbers of edges under permuted labels and under the true ones.
+        ``edges``: a row for each seed, with the number of edges under permuted labels.
         ``null``: absolute effects under permuted labels, of all seeds.
     """
     wanted, example = _question("mechanism-shift permuted", screen, seeds, recipe, n_latent=N_LATENT)

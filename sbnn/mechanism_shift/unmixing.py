@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from sbnn.data.screen_checks import check_perturbation
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.spike_slab import SpikeSlab, fit_spike_slab
 
@@ -47,7 +48,8 @@ class Unmixing:
     objective : float
         Log likelihood of all shifts.
     starts : ndarray
-        Objective of each start that was turned further; where they differ, the rotation depends on luck.
+        Objective of each start that was turned further; where they differ, the rotation depends on luck. Empty from
+        `describe`, which turns nothing.
     unseparated : list of tuple of str
         Pairs of latents that another turn would separate as well.
     unmoved : list of str
@@ -93,8 +95,8 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
     Returns
     -------
     Unmixing
-        Latents are called ``latent_0`` and so on, in the order of the total of their shifts, and are positive where
-        most of these are.
+        Latents are called ``latent_0`` and so on, in the order of the total of their shifts, with the sign by which
+        the squares of positive shifts add up to more than those of negative ones.
 
     Raises
     ------
@@ -144,11 +146,15 @@ class _Moments:
     def __init__(self, latents, perturbation, control, variances):
         latents = np.asarray(latents, dtype=float)
         names, codes, sizes = _checked(latents, perturbation, control)
+        control = None if control is None else str(control)
         means = class_means(latents, codes, len(names))
         residuals = latents - means[codes]
         self.within = residuals.T @ residuals / len(residuals)
         if variances is not None:
-            self.within += np.diag(np.asarray(variances, dtype=float).mean(axis=0))
+            self.within += np.diag(_checked_variances(variances, latents.shape).mean(axis=0))
+        values = np.linalg.eigvalsh(self.within)
+        if values[0] <= 1e-9 * values[-1]:
+            raise ValueError("latents: some do not vary within perturbations, or repeat others; use fewer of them")
         moved = np.full(len(names), True) if control is None else names != control
         self.names, self.centres = names[moved], means[moved]
         # Of the means against the origin, in standard deviations within.
@@ -159,8 +165,6 @@ class _Moments:
     def root(self):
         """Matrix (d, d) that gives latents unit variance within perturbations."""
         values, vectors = np.linalg.eigh(self.within)
-        if values[0] <= 1e-9 * values[-1]:
-            raise ValueError("latents: some do not vary within perturbations, or repeat others; use fewer of them")
         return vectors / np.sqrt(values) @ vectors.T
 
     def described(self, matrix, zero, mixture, starts):
@@ -191,18 +195,28 @@ def class_means(values, codes, n_classes):
 
 def _checked(latents, perturbation, control):
     """Names of the perturbations, that of each cell as a position among them, and their numbers of cells."""
-    names, codes, sizes = np.unique(np.asarray(perturbation).astype(str), return_inverse=True, return_counts=True)
-    if latents.ndim != 2 or len(latents) != codes.size:
-        raise ValueError(f"latents: expected the latents of {codes.size} cells, got shape {latents.shape}")
+    if latents.ndim != 2 or not latents.size:
+        raise ValueError(f"latents: expected cells x latents, got shape {latents.shape}")
+    given = check_perturbation(perturbation, len(latents))
+    names, codes, sizes = np.unique(given, return_inverse=True, return_counts=True)
     if not np.isfinite(latents).all():
         raise ValueError(f"latents: {(~np.isfinite(latents)).sum()} values are not finite")
-    if control is not None and control not in names:
+    if control is not None and str(control) not in names:
         raise ValueError(f"control: no cell is {control!r}")
     if len(names) < 2 + (control is not None):
         raise ValueError(f"perturbation: expected two or more besides the control, got {', '.join(names)}")
     if sizes.min() < 2:
         raise ValueError(f"perturbation: {str(names[sizes.argmin()])!r} has one cell, expected two or more of each")
     return names, codes, sizes
+
+
+def _checked_variances(variances, shape):
+    variances = np.asarray(variances, dtype=float)
+    if variances.shape != shape or not (np.isfinite(variances) & (variances >= 0)).all():
+        raise ValueError(
+            f"variances: expected finite values >= 0 of shape {shape}, one of each latent, got shape {variances.shape}"
+        )
+    return variances
 
 
 def _turned(centres, origin, turn, error):
