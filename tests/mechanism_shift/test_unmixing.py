@@ -127,7 +127,7 @@ def test_the_mixture_is_a_density():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x, y: (x[:-1], y), "expected the latents of"),
+        (lambda x, y: (x[:-1], y), r"perturbation: expected \d+ names, one of each cell"),
         (lambda x, y: (np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), y), "1 values are not finite"),
         (lambda x, y: (x, np.where(np.arange(len(y)) == 0, "alone", y)), "'alone' has one cell"),
         (lambda x, y: (x, np.full(len(y), "a")), "two or more besides the control"),
