@@ -14,6 +14,7 @@ from sbnn.mechanism_shift.graph import graph_table, wide
 from sbnn.mechanism_shift.methods import METHODS
 from sbnn.mechanism_shift.network import ShiftNetwork
 from sbnn.mechanism_shift.simulated_study import held_out_bounds, score, split_screen
+from sbnn.mechanism_shift.training import Training
 from sbnn.mechanism_shift.unmixing import describe, unmix
 from sbnn.results import Record
 
@@ -174,3 +175,11 @@ def test_bad_input_of_predicted_counts_is_named(staged):
         staged.predict_counts("perturbation_00", n_cells=0)
     with pytest.raises(ValueError, match="total: expected a number > 0 or None, got -5"):
         staged.predict_counts("perturbation_00", total=-5)
+
+
+def test_prior_means_follow_the_encoder_before_every_epoch_but_the_first(screen, monkeypatch):
+    followed, follow = [], Training.follow_encoder
+    monkeypatch.setattr(Training, "follow_encoder", lambda self: followed.append(len(self.history)) or follow(self))
+    model = SparseShiftVAE(3, recipe=replace(TINY_RECIPE, epochs=8), random_state=0)
+    model.fit(screen.counts, screen.perturbation, screen.control)
+    assert len(model.history_) == 8 and followed == [1, 2, 3, 4, 5, 6, 7]
