@@ -183,3 +183,13 @@ def test_prior_means_follow_the_encoder_before_every_epoch_but_the_first(screen,
     model = SparseShiftVAE(3, recipe=replace(TINY_RECIPE, epochs=8), random_state=0)
     model.fit(screen.counts, screen.perturbation, screen.control)
     assert len(model.history_) == 8 and followed == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("method", ["svae+", "svae"])
+def test_a_stronger_penalty_makes_shifts_less_probable(screen, method):
+    recipe, means = replace(SHORT_PUBLISHED, hidden=8), []
+    for strength in (2.0, 1000.0):
+        model = SparseShiftVAE(3, method, strength, recipe, 0)
+        graph = model.fit(screen.counts, screen.perturbation, screen.control).shift_graph_
+        means.append(graph["probability"].mean())
+    assert means[1] < means[0]
