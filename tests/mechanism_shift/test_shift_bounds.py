@@ -15,7 +15,7 @@ from sbnn.mechanism_shift.methods import METHODS
 from sbnn.mechanism_shift.network import ShiftNetwork
 from sbnn.mechanism_shift.simulated_study import held_out_bounds, score, split_screen
 from sbnn.mechanism_shift.training import Training
-from sbnn.mechanism_shift.unmixing import describe, unmix
+from sbnn.mechanism_shift.unmixing import _Moments, describe, unmix
 from sbnn.results import Record
 
 TINY_RECIPE = Recipe(**TINY)
@@ -193,3 +193,23 @@ def test_a_stronger_penalty_makes_shifts_less_probable(screen, method):
         graph = model.fit(screen.counts, screen.perturbation, screen.control).shift_graph_
         means.append(graph["probability"].mean())
     assert means[1] < means[0]
+
+
+def test_every_column_of_the_table_of_methods_is_the_mean_of_its_scores():
+    columns = {"mcc": "MCC", "f1": "edge F1", "precision": "precision", "recall": "recall", "elbo": "ELBO",
+               "seconds": "CPU s", "new_iwelbo": "IWELBO, held out"}  # fmt: skip
+    scores = pd.DataFrame({column: [i, i + 0.5] for i, column in enumerate(columns)})
+    row = report.methods_table({"small_pca": Record("", "", "", [], values={"scores": scores})}, "small").loc["PCA"]
+    assert {label: row[label] for label in columns.values()} == {
+        label: scores[column].mean() for column, label in columns.items()
+    }
+
+
+def test_sampling_error_of_a_shift_is_that_of_both_means():
+    rng = np.random.default_rng(0)
+    names = np.repeat(["a", "b", "none"], [50, 20, 5])
+    moments = _Moments(rng.normal(size=(75, 2)), names, "none", None)
+    np.testing.assert_allclose(moments.errors, np.sqrt([1 / 50 + 1 / 5, 1 / 20 + 1 / 5]))
+    assert np.array_equal(
+        _Moments(rng.normal(size=(75, 2)), names, None, None).errors, np.sqrt(1 / np.array([50, 20, 5]))
+    )
