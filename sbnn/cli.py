@@ -11,7 +11,7 @@ import os
 import sys
 
 from sbnn.data import inventory
-from sbnn.data.catalogue import DATASETS, EPHYS_TYPES, MECHANISM_SHIFT, names_of, require_study
+from sbnn.data.catalogue import DATASETS, DYNAMICS, EPHYS_TYPES, MECHANISM_SHIFT, names_of, require_study
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
 
@@ -31,6 +31,7 @@ Your own cells, from two tables with cell names (CSV, TSV or Excel; counts are n
 
 From electrophysiology to transcriptomic types: sbnn ephys-types --help
 Perturbation screens: sbnn mechanism-shift --help
+Gene-regulatory dynamics: sbnn dynamics --help
 """
 
 EPHYS_TYPES_HELP = """From electrophysiology to the transcriptomic type of a cell.
@@ -48,6 +49,14 @@ MECHANISM_SHIFT_HELP = """Latents of single cells that perturbations move sparse
   sbnn mechanism-shift run papalexi           what moves which latent, and what of it can be trusted
   sbnn mechanism-shift figures papalexi       draw all figures from what is saved
   sbnn mechanism-shift report papalexi        print all tables
+"""
+
+DYNAMICS_HELP = """Who regulates whom, from trajectories of expression and a prior network.
+
+  sbnn dynamics run grn_350        all methods on simulated samples with known truth; --only dash,sparse
+  sbnn dynamics run yeast_pramila  the same on real data
+  sbnn dynamics figures grn_350    draw all figures from what is saved
+  sbnn dynamics report grn_350     print all tables
 """
 
 
@@ -124,6 +133,7 @@ def _parser():
             command.add_argument("--everything", action="store_true", help="also models that compare with no number")
     _add_ephys_types(commands)
     _add_mechanism_shift(commands)
+    _add_dynamics(commands)
     return parser
 
 
@@ -159,6 +169,16 @@ def _add_mechanism_shift(commands):
     run.add_argument("--everything", action="store_true", help="of simulated screens also ablation and varied screens")
     run.add_argument("--configurations", help="of simulated screens: some of small,script,library")
     run.add_argument("--only", help="of simulated screens: names of methods, with commas between")
+
+
+def _add_dynamics(commands):
+    """Commands of gene-regulatory dynamics."""
+    _, (run,) = _add_companion(
+        commands, "dynamics", "gene-regulatory dynamics: who regulates whom", DYNAMICS_HELP, _dynamics, DYNAMICS,
+        "grn_350 where its files can be had, else simulated_grn", "one seed and few epochs",
+        {"run": "run the study of a data set"},
+    )  # fmt: skip
+    run.add_argument("--only", help="names of methods, with commas between")
 
 
 def _add_companion(commands, name, help, description, run, study, auto, trial, computing):
@@ -280,6 +300,12 @@ def _ephys_types(options):
 
 def _mechanism_shift(options):
     from sbnn.mechanism_shift import commands
+
+    getattr(commands, options.step)(options)
+
+
+def _dynamics(options):
+    from sbnn.dynamics import commands
 
     getattr(commands, options.step)(options)
 

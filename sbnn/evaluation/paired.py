@@ -46,7 +46,8 @@ def corrected_difference(differences, test_share, confidence=0.95):
     differences : array-like, shape (n,)
         One for each fold of each repeat; at least two.
     test_share : float
-        Test cells per training cell of a fold: 1/4 for five folds.
+        Test cells per training cell of a fold: 1/4 for five folds; 0 where differences are independent, as of samples
+        that are simulated anew.
     confidence : float
 
     Returns
@@ -69,8 +70,8 @@ def corrected_difference(differences, test_share, confidence=0.95):
     n = len(differences)
     if n < 2 or not np.isfinite(differences).all():
         raise ValueError(f"differences: expected at least two finite numbers, got {differences}")
-    if not test_share > 0:
-        raise ValueError(f"test_share: expected test cells per training cell, above 0, got {test_share!r}")
+    if not test_share >= 0:
+        raise ValueError(f"test_share: expected test cells per training cell, 0 or more, got {test_share!r}")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, got {confidence!r}")
     mean = float(differences.mean())

@@ -1,8 +1,8 @@
 """Tables of the study of perturbation screens, from saved records alone."""
 
 import pandas as pd
-from scipy.stats import t as student
 
+from sbnn.evaluation.paired import corrected_difference
 from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.mechanism_shift.methods import ABLATION, METHODS
 from sbnn.mechanism_shift.screen_study import false_discovery_rate, nearest_others
@@ -82,10 +82,7 @@ def differences_table(records, configuration, ours="staged"):
         for column, label in PAIRED.items():
             difference = (mine[column] - theirs[column]).dropna() if column in theirs else ()
             if len(difference) > 1:
-                half = student.ppf(0.975, len(difference) - 1) * difference.sem()
-                row[label] = (
-                    f"{difference.mean():+.3f} [{difference.mean() - half:+.3f}, {difference.mean() + half:+.3f}]"
-                )
+                row[label] = str(corrected_difference(difference, 0))
         rows[METHODS[name].label] = row
     return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("staged less")
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.stats import t as student
 from sklearn.tree import DecisionTreeClassifier
 
@@ -40,6 +41,14 @@ def test_it_covers_no_difference_as_often_as_it_says():
     assert covered / 300 > 0.93
 
 
+def test_independent_differences_have_the_usual_interval_of_their_mean():
+    differences = np.random.default_rng(0).normal(0.2, 1.0, 7)
+    expected = stats.ttest_1samp(differences, 0)
+    found = corrected_difference(differences, 0)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval()))
+    assert found.p == pytest.approx(expected.pvalue)
+
+
 def test_equal_differences_and_bad_ones():
     assert corrected_difference([0, 0, 0], 0.25)[:5] == (0, 0, 0, 0, 1)
     assert corrected_difference([0.5, 0.5], 0.25).p == 0
@@ -47,7 +56,7 @@ def test_equal_differences_and_bad_ones():
         with pytest.raises(ValueError, match="at least two finite"):
             corrected_difference(bad, 0.25)
     with pytest.raises(ValueError, match="test_share"):
-        corrected_difference([0.1, 0.2], 0)
+        corrected_difference([0.1, 0.2], -0.1)
     with pytest.raises(ValueError, match="confidence"):
         corrected_difference([0.1, 0.2], 0.25, 95)
 

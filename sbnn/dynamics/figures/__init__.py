@@ -1,0 +1,1 @@
+"""Figures of the study of gene-regulatory dynamics, from records alone."""
