@@ -80,11 +80,14 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(tmp_path, monkeypatch
     (tmp_path / "gouwens_ephys" / "types_lightgbm.pickle").touch()
     (tmp_path / "simulated_screen").mkdir()
     (tmp_path / "simulated_screen" / "shift_small_pca.pickle").touch()
+    (tmp_path / "simulated_grn").mkdir()
+    (tmp_path / "simulated_grn" / "dynamics_noise_5_dash.pickle").touch()
     made = {"sbnn": "simulated", "ephys_types": "simulated_ephys", "mechanism_shift": "simulated_screen"}
+    made["dynamics"] = "simulated_grn"
     monkeypatch.setattr(reproduce, "list_datasets", lambda: [])
     monkeypatch.setattr(reproduce, "default_dataset", lambda study: made[study])
     jobs = [(path.stem[:2], name) for path, name in reproduce._jobs("all", tmp_path)]
-    of_others = [("05", "simulated_ephys"), ("06", "simulated_screen")]
+    of_others = [("05", "simulated_ephys"), ("06", "simulated_screen"), ("07", "simulated_grn")]
     assert jobs == [*((number, "simulated") for number in ("01", "02", "03", "04")), *of_others]
     assert [(path.stem[:2], name) for path, name in reproduce._jobs("auto", tmp_path)] == jobs
     assert [(path.stem[:2], name) for path, name in reproduce._jobs("lee_human", tmp_path)] == [("05", "lee_human")]
@@ -98,6 +101,7 @@ def test_every_notebook_is_of_one_study():
 
 def test_a_study_without_notebooks_is_passed_over(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(reproduce.NOTEBOOKS, "mechanism_shift", ())
+    monkeypatch.setitem(reproduce.NOTEBOOKS, "dynamics", ())
     monkeypatch.setattr(
         reproduce, "default_dataset", lambda study: {"sbnn": "scala", "ephys_types": "lee_human"}[study]
     )

@@ -23,7 +23,7 @@ NOTEBOOKS = {
     SBNN: ("01_preprocess.ipynb", "02_cross_validate.ipynb", "03_fit_full.ipynb", REDRAW),
     EPHYS_TYPES: ("05_ephys_types.ipynb",),
     MECHANISM_SHIFT: ("06_mechanism_shift.ipynb",),
-    DYNAMICS: (),
+    DYNAMICS: ("07_dynamics.ipynb",),
 }
 # Study -> a result that each of its data sets has, as a pattern.
 SAVED = {

@@ -34,7 +34,7 @@ def corrected_edges(by_condition, titles):
             ax.plot(wrong, missing, "o", color=COLORS[name], ms=3, mew=0, alpha=0.5)
             ax.plot(wrong.mean(), missing.mean(), "D", color=COLORS[name], ms=5, label=label(name) if first else None)
         ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
-        ax.annotate("as often as\nany other pair", (0.98, 0.9), fontsize=6, color="0.4", ha="right", va="top")
+        ax.annotate("edges at random", (0.5, 0.47), fontsize=6, color="0.4", rotation=45, ha="center", va="center")
         ax.plot(1, 0, "kx", ms=5)
         ax.annotate("prior", (1, 0), xytext=(-4, 4), textcoords="offset points", fontsize=6, ha="right")
         ax.set(

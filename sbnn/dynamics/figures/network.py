@@ -18,6 +18,7 @@ KINDS = {
 }
 ACTIVATION, REPRESSION = "->,head_width=.12,head_length=.2", "|-|,widthA=0,widthB=.12"
 STRONGEST = 150
+SPREAD, GAP = 1.3, 0.9  # of connected parts, and between them
 NAMED = 12  # regulators with the most targets are named
 
 
@@ -54,7 +55,7 @@ def strongest_edges(records, n_edges=STRONGEST):
             ax.annotate("", place[row.target], place[row.regulator], zorder=1 if plain else 2, arrowprops=arrow)
         points = np.array([place[gene] for gene in graph])
         degree = np.array([graph.out_degree(gene) for gene in graph])
-        ax.scatter(*points.T, s=3 + 4 * degree, c="k", lw=0, zorder=3)
+        ax.scatter(*points.T, s=2 + 1.3 * degree, c="k", lw=0, zorder=3)
         for gene in sorted(graph, key=graph.out_degree, reverse=True)[:NAMED]:
             if graph.out_degree(gene) > 1:
                 ax.annotate(
@@ -85,18 +86,21 @@ def _kind(row):
 
 def _places(graph):
     """Positions of genes: connected parts each by their own layout, packed in rows."""
-    parts = sorted(networkx.connected_components(graph.to_undirected()), key=lambda part: (-len(part), min(part)))
-    place, x, y, height, width = {}, 0.0, 0.0, 0.0, None
-    for part in parts:
-        ordered = graph.to_undirected().subgraph(sorted(part)).copy()
+    whole = graph.to_undirected()
+    parts = sorted(networkx.connected_components(whole), key=lambda part: (-len(part), min(part)))
+    sizes = [SPREAD * np.sqrt(len(part)) for part in parts]
+    width = max(np.sqrt(sum((size + GAP) ** 2 for size in sizes)), sizes[0])
+    place, x, y, height = {}, 0.0, 0.0, 0.0
+    for part, size in zip(parts, sizes, strict=True):
+        ordered = networkx.Graph()  # nodes in the order of their names: the same drawing whatever the order of sets
+        ordered.add_nodes_from(sorted(part))
+        ordered.add_edges_from(sorted(map(sorted, whole.subgraph(part).edges)))
         at = networkx.kamada_kawai_layout(ordered)
         points = np.array(list(at.values()))
-        size = np.sqrt(len(part))
         low, span = points.min(axis=0), np.ptp(points, axis=0).max() or 1.0
-        width = width or 1.25 * size
         if x and x + size > width:
-            x, y, height = 0.0, y - height - 0.6, 0.0
+            x, y, height = 0.0, y - height - GAP, 0.0
         for gene, point in at.items():
             place[gene] = np.array([x, y - size]) + (point - low) / span * size
-        x, height = x + size + 0.6, max(height, size)
+        x, height = x + size + GAP, max(height, size)
     return place
