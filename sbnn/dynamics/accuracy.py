@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 from sbnn.dynamics.solver import DivergenceError
 
 
-def edge_accuracy(scores, truth, prior):
+def edge_accuracy(scores, truth, prior, confidence=None):
     """Compare edges with the true ones; what the prior had right already is told apart from what was corrected.
 
     Balanced accuracy alone can be had by repeating the prior, so that it says little without the other two.
@@ -18,20 +18,23 @@ def edge_accuracy(scores, truth, prior):
     truth : DataFrame, regulators by genes
         Not 0 where there is an edge. Only its rows are compared.
     prior : DataFrame, genes by genes
+    confidence : DataFrame, genes by genes, optional
+        By which pairs are ranked, such as probabilities of edges; absolute scores by default.
 
     Returns
     -------
     dict of str to float
-        ``balanced_accuracy`` and ``auroc`` (of absolute scores); ``recall_missing``, the share of true edges that the
+        ``balanced_accuracy`` and ``auroc``; ``recall_missing``, the share of true edges that the
         prior lacks and that were found; ``kept_wrong``, the share of edges that the prior has wrongly and that were
         kept; both NaN where there are none; ``n_edges``.
     """
     found = scores.loc[truth.index].to_numpy()
     true, given = truth.to_numpy() != 0, prior.loc[truth.index].to_numpy() != 0
     edge = found != 0
+    ranked = np.abs(found) if confidence is None else confidence.loc[truth.index].to_numpy()
     return {
         "balanced_accuracy": (edge[true].mean() + (~edge[~true]).mean()) / 2,
-        "auroc": roc_auc_score(true.ravel(), np.abs(found).ravel()),
+        "auroc": roc_auc_score(true.ravel(), ranked.ravel()),
         "recall_missing": _share(edge, true & ~given),
         "kept_wrong": _share(edge, given & ~true),
         "n_edges": int(edge.sum()),

@@ -118,7 +118,8 @@ def score(model, data):
     row = {"seconds": time.process_time() - started, "sparsity": model.sparsity_}
     with reproducible():
         if data.truth is not None:
-            row |= edge_accuracy(model.edge_scores_, data.truth, data.prior)
+            confidence = getattr(model, "edge_probabilities_", None)
+            row |= edge_accuracy(model.edge_scores_, data.truth, data.prior, confidence)
         return row | path_errors(model, data.test)
 
 

@@ -30,6 +30,11 @@ def test_edges_are_counted():
     assert scores["auroc"] == pytest.approx(wins / 18)
 
 
+def test_pairs_are_ranked_by_confidence_where_there_is_one():
+    scores = edge_accuracy(FOUND, TRUTH, PRIOR, table([[0, 0.9, 0.8], [0.1, 0, 0.7], [0, 0.2, 0]]))
+    assert scores["auroc"] == 1 and scores["n_edges"] == 4
+
+
 def test_a_prior_that_is_right_has_nothing_to_correct():
     scores = edge_accuracy(TRUTH, TRUTH, TRUTH)
     assert np.isnan(scores["recall_missing"]) and np.isnan(scores["kept_wrong"])
