@@ -14,11 +14,15 @@ from sklearn.utils.validation import check_is_fitted
 from sbnn.data.checks import some
 from sbnn.data.trajectories import Trajectories, check_times, prior_matrix
 from sbnn.determinism import reproducible
+from sbnn.dynamics.gates import GatedPhoenix
 from sbnn.dynamics.network import Phoenix
-from sbnn.dynamics.pruning import INFLUENCE, PRUNINGS, Pruner
+from sbnn.dynamics.penalties import PENALTIES
+from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.recipe import Recipe
 from sbnn.dynamics.solver import follow
 from sbnn.dynamics.training import Intervals, PriorLoss, Training
+
+PRUNINGS = ("none", *INFLUENCE, *PENALTIES)
 
 
 class PhoenixRegressor(BaseEstimator):
@@ -28,10 +32,12 @@ class PhoenixRegressor(BaseEstimator):
     ----------
     n_hidden : int
         Sums, and as many products. Published: 40 for the simulated networks, 120 for yeast, 300 for breast cancer.
-    pruning : {"dash", "imp", "biological", "post_hoc", "none"}
-        On the way by size and prior, by size alone or by the prior alone; at once when trained, by size; not at all.
+    pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
+        On the way by size and prior, by size alone or by the prior alone; at once when trained, by size; by a penalty
+        on open gates, on the sizes of paths or on open paths (`sbnn.dynamics.penalties`); not at all.
     sparsity : float
-        Share of the weights that pruning removes of each layer, in (0, 1).
+        Share of the weights that pruning removes of each layer, in (0, 1). With a penalty it has no effect: the weight
+        of the penalty (`Recipe.penalty`) decides. A penalty on sizes alone leaves no weight at exactly zero.
     influence : tuple of (float, float)
         Of the prior on the scores of input and output weights, ``pruning="dash"`` alone. Published: (0.5, 0.05) with
         noise, (0.05, 0.01) without.
@@ -132,20 +138,27 @@ class PhoenixRegressor(BaseEstimator):
         self.gene_names_, self.n_features_in_ = trajectories.gene_names, trajectories.n_genes
         self._training_mean = trajectories.values[train].mean(axis=(0, 1))
         with reproducible():
-            self.network_ = Phoenix(trajectories.n_genes, self.n_hidden, generator)
+            penalty, gated = self._penalty(recipe)
+            if gated:
+                network = GatedPhoenix(trajectories.n_genes, self.n_hidden, recipe.drop_rates, generator)
+            else:
+                network = Phoenix(trajectories.n_genes, self.n_hidden, generator)
             pruner = prior_loss = None
-            if self.pruning != "none":
-                pruner = Pruner(self.network_, influence, prior, together, generator)
+            if self.pruning in INFLUENCE:
+                pruner = Pruner(network, influence, prior, together, generator)
             if recipe.data_weight < 1:
                 prior_loss = PriorLoss(prior, recipe.n_prior_points, generator)
             samples = (Intervals(trajectories, rows) for rows in (train, self.validation_))
-            training = Training(self.network_, *samples, recipe, generator, prior_loss, pruner)
+            training = Training(network, *samples, recipe, generator, prior_loss, pruner, penalty)
             self._run(training, recipe)
+            self.network_ = network.settled()
             self.edge_scores_ = pd.DataFrame(self.network_.edges().numpy(), self.gene_names_, self.gene_names_)
         if not self.edge_scores_.to_numpy().any():
+            what = f"sparsity {self.sparsity}"
+            if penalty is not None:
+                what = f"this weight of the penalty ({self._weight(recipe):g}, Recipe.penalty)"
             warnings.warn(
-                f"no edge is left at sparsity {self.sparsity}: no weights lead from one gene to another; a lower "
-                "one would leave some",
+                f"no edge is left at {what}: no weights lead from one gene to another; a lower one would leave some",
                 stacklevel=2,
             )
         self.sparsity_ = self.network_.sparsity()
@@ -194,7 +207,7 @@ class PhoenixRegressor(BaseEstimator):
         return score_paths(self, trajectories, self._training_mean)
 
     def _run(self, training, recipe):
-        if self.pruning in ("none", "post_hoc"):
+        if self.pruning in ("none", "post_hoc", *PENALTIES):
             training.run(recipe.epochs)
             if self.pruning == "post_hoc":
                 training.pruner.prune(1 - self.sparsity)
@@ -210,6 +223,17 @@ class PhoenixRegressor(BaseEstimator):
         training.run(recipe.epochs, recipe.schedule, self.sparsity)
         if last >= recipe.epochs:
             training.pruner.prune(1 - self.sparsity)
+
+    def _penalty(self, recipe):
+        """Penalty of the network, or None, and whether it needs gates."""
+        if self.pruning not in PENALTIES:
+            return None, False
+        penalty, gated, _ = PENALTIES[self.pruning]
+        weight = self._weight(recipe)
+        return lambda network: weight * penalty(network), gated
+
+    def _weight(self, recipe):
+        return PENALTIES[self.pruning][2] if recipe.penalty is None else recipe.penalty
 
     def _influence(self):
         influence = INFLUENCE.get(self.pruning, (0.0, 0.0))

@@ -45,13 +45,25 @@ class Phoenix(nn.Module):
         self.sum_out, self.product_out = nn.Parameter(out[0]), nn.Parameter(out[1])
         self.multiplier = nn.Parameter(torch.rand(n_genes, generator=generator))
 
+    def layers(self):
+        """Weights of the layers, in the order of `LAYERS`, as they are at work: `GatedPhoenix` has others."""
+        return tuple(getattr(self, name) for name in self.LAYERS)
+
+    def draw(self, generator):
+        """Draw what is random in a step of the training: here nothing is."""
+
+    def settled(self):
+        """The network as it is used after training."""
+        return self
+
     def targets(self, x):
         """J: where the genes are drawn to, (..., genes), at expression x, (..., genes)."""
+        sum_in, product_in, sum_out, product_out = self.layers()
         centred = x - 0.5
         u = centred / (1 + centred.abs())
-        sums = nn.functional.linear(u, self.sum_in, self.sum_bias)
-        products = nn.functional.linear(torch.log1p(u), self.product_in, self.product_bias).exp()
-        return sums @ self.sum_out.T + products @ self.product_out.T
+        sums = nn.functional.linear(u, sum_in, self.sum_bias)
+        products = nn.functional.linear(torch.log1p(u), product_in, self.product_bias).exp()
+        return sums @ sum_out.T + products @ product_out.T
 
     def decay(self):
         """relu(m), (genes,)."""
@@ -67,7 +79,7 @@ class Phoenix(nn.Module):
 
         Exactly 0 where no path of weights leads from one to the other.
         """
-        weights = [getattr(self, name).double() for name in self.LAYERS]
+        weights = [layer.double() for layer in self.layers()]
         paths = weights[0].T @ weights[2].T + weights[1].T @ weights[3].T
         return paths * self.decay().double()
 
@@ -75,5 +87,6 @@ class Phoenix(nn.Module):
     def sparsity(self):
         """Share of zeros in Ws, Wp, As relu(m) and Ap relu(m), in [0, 1]."""
         alive = (self.multiplier > 0)[:, None]
-        layers = [self.sum_in, self.product_in, self.sum_out * alive, self.product_out * alive]
+        sum_in, product_in, sum_out, product_out = self.layers()
+        layers = [sum_in, product_in, sum_out * alive, product_out * alive]
         return 1 - sum(layer.count_nonzero().item() for layer in layers) / sum(layer.numel() for layer in layers)

@@ -17,7 +17,6 @@ from sbnn.dynamics.pruning_scores import (
 
 #: Way of pruning -> influence of the prior on the scores of input and output weights; None takes those of the user.
 INFLUENCE = {"imp": (0.0, 0.0), "post_hoc": (0.0, 0.0), "biological": (1.0, 1.0), "dash": None}
-PRUNINGS = ("none", *INFLUENCE)
 
 
 @dataclass(frozen=True)

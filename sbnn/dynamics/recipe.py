@@ -1,6 +1,9 @@
 """How PHOENIX is trained, as one object that is recorded with the results."""
 
 from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
 
 from sbnn.dynamics.pruning import Schedule
 
@@ -36,6 +39,17 @@ class Recipe:
         Of the pruning.
     fine_tuning : int
         Epochs after the pruning that is done at once, ``pruning="post_hoc"`` alone.
+    penalty : float, optional
+        Weight of the penalty in the loss, ``pruning="l0"``, ``"c_node"`` or ``"path_reg"`` alone. By default that of
+        `sbnn.dynamics.penalties.PENALTIES`.
+    drop_rates : tuple of (float, float)
+        In (0, 1), how closed the gates of genes and those of sums and products are at the start, ``pruning="l0"`` or
+        ``"path_reg"`` alone.
+
+    Raises
+    ------
+    ValueError
+        A penalty below 0, drop rates out of their range.
     """
 
     epochs: int = 200
@@ -52,3 +66,12 @@ class Recipe:
     n_prior_points: int = 10_000
     schedule: Schedule = Schedule()
     fine_tuning: int = 40
+    penalty: float | None = None
+    drop_rates: tuple = (0.2, 0.5)
+
+    def __post_init__(self):
+        if self.penalty is not None and not (isinstance(self.penalty, Real) and self.penalty >= 0):
+            raise ValueError(f"penalty: expected a number of 0 or more or None, got {self.penalty!r}")
+        rates = tuple(self.drop_rates) if np.iterable(self.drop_rates) else ()
+        if len(rates) != 2 or not all(isinstance(rate, Real) and 0 < rate < 1 for rate in rates):
+            raise ValueError(f"drop_rates: expected two numbers in (0, 1), got {self.drop_rates!r}")

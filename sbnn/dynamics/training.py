@@ -71,16 +71,19 @@ class Training:
     generator : torch.Generator
     prior_loss : PriorLoss or None
     pruner : Pruner or None
+    penalty : callable or None
+        Of the network; what it gives is added to the loss, and to the loss that is watched.
 
     Attributes
     ----------
     history : list of dict
-        One entry per epoch: ``epoch``, ``loss``, ``validation_loss`` (NaN where there is none) and ``sparsity``.
+        One entry per epoch: ``epoch``, ``loss``, ``validation_loss`` (NaN where there is none), ``sparsity`` and, where
+        there is one, ``penalty``.
     """
 
-    def __init__(self, network, train, validation, recipe, generator, prior_loss=None, pruner=None):
+    def __init__(self, network, train, validation, recipe, generator, prior_loss=None, pruner=None, penalty=None):
         self.network, self.train, self.validation, self.recipe = network, train, validation, recipe
-        self.generator, self.prior_loss, self.pruner = generator, prior_loss, pruner
+        self.generator, self.prior_loss, self.pruner, self.penalty = generator, prior_loss, pruner, penalty
         self.history = []
 
     def run(self, epochs, schedule=None, sparsity=0.0):
@@ -128,21 +131,30 @@ class Training:
         losses = []
         for batch in torch.randperm(len(train), generator=self.generator).split(recipe.batch_size):
             optimizer.zero_grad(set_to_none=True)
+            network.draw(self.generator)
             loss = interval_loss(network, train.before[batch], train.after[batch], train.length[batch], recipe.n_steps)
             losses.append(loss.item() * len(batch))
             if self.prior_loss is not None:
                 loss = recipe.data_weight * loss + (1 - recipe.data_weight) * self.prior_loss(network)
+            if self.penalty is not None:
+                loss = loss + self.penalty(network)
             loss.backward()
             optimizer.step()
             if self.pruner is not None:
                 self.pruner.apply()
+        network.eval()
         entry = {"epoch": len(self.history) + 1, "loss": sum(losses) / len(train), "validation_loss": math.nan}
         if len(self.validation):
             v = self.validation
             with torch.no_grad():
                 entry["validation_loss"] = interval_loss(network, v.before, v.after, v.length, recipe.n_steps).item()
-        self.history.append(entry | {"sparsity": network.sparsity()})
+        entry["sparsity"] = network.sparsity()
         watched = entry["validation_loss"] if len(self.validation) else entry["loss"]
+        if self.penalty is not None:
+            with torch.no_grad():
+                entry["penalty"] = self.penalty(network).item()
+            watched += entry["penalty"]
+        self.history.append(entry)
         if not math.isfinite(entry["loss"]) or not math.isfinite(watched):
             raise DivergenceError(
                 f"training diverged in epoch {entry['epoch']}: the loss is {entry['loss']}. A lower learning rate "

@@ -8,6 +8,7 @@ import torch
 from sklearn.base import clone
 
 from sbnn.dynamics import DivergenceError, Phoenix, PhoenixRegressor, Recipe, Schedule, Trajectories
+from sbnn.dynamics.penalties import path_sizes
 from sbnn.dynamics.training import Intervals, PriorLoss, Training, interval_loss
 
 SHORT = Recipe(epochs=40, schedule=Schedule(every=3), learning_rate=1e-2)
@@ -66,6 +67,63 @@ def test_every_way_of_pruning_reaches_the_sparsity(samples, prior, pruning):
 def test_without_pruning_no_more_than_the_start_is_zero(samples):
     model = PhoenixRegressor(8, "none", recipe=SHORT, random_state=0).fit(samples)
     assert model.sparsity_ < 0.5
+
+
+@pytest.mark.parametrize("pruning", ["l0", "c_node", "path_reg"])
+def test_the_penalty_decides_how_sparse_a_network_is(samples, prior, pruning):
+    models = []
+    for weight in (0, 10 if pruning == "l0" else 1):
+        model = PhoenixRegressor(8, pruning, recipe=dataclasses.replace(SHORT, penalty=weight), random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that nothing is left
+            models.append(model.fit(samples, prior))
+    weak, strong = models
+    assert type(strong.network_) is Phoenix and (weak.history_["penalty"] == 0).all()
+    np.testing.assert_array_equal(strong.edge_scores_, strong.network_.edges())
+    assert strong.sparsity_ == strong.network_.sparsity() == pytest.approx(strong.history_["sparsity"].max(), abs=0.1)
+    if pruning == "c_node":
+        assert path_sizes(strong.network_) < path_sizes(weak.network_) / 3
+    else:
+        assert strong.sparsity_ > weak.sparsity_ + 0.2
+        columns = torch.stack([(layer != 0).any(dim=0).float().mean() for layer in strong.network_.layers()])
+        assert (columns < 1).any(), "whole inputs are cut"
+    again = clone(weak).fit(samples)
+    np.testing.assert_array_equal(again.edge_scores_, weak.edge_scores_, "the same bits, without a prior too")
+    other = clone(weak).set_params(random_state=1).fit(samples)
+    assert not np.array_equal(other.edge_scores_, weak.edge_scores_)
+
+
+def test_the_penalty_is_part_of_the_loss_that_is_watched(samples):
+    """A penalty that grows with the epochs, whatever the weights, leaves those of the first epoch."""
+    recipe = dataclasses.replace(SHORT, epochs=4)
+    network = Phoenix(30, 4, torch.Generator().manual_seed(0))
+    parts = [Intervals(samples, np.arange(20)), Intervals(samples, np.arange(20, 24))]
+    states = []
+
+    def penalty(network):
+        if not torch.is_grad_enabled():  # once an epoch
+            states.append({name: value.clone() for name, value in network.state_dict().items()})
+        return torch.tensor(float(len(states)))
+
+    training = Training(network, *parts, recipe, torch.Generator().manual_seed(0), penalty=penalty)
+    training.run(4)
+    assert [entry["penalty"] for entry in training.history] == [1, 2, 3, 4]
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, states[0][name])
+    losses = [entry["validation_loss"] for entry in training.history]
+    assert min(losses) < losses[0] < 1, "the loss itself is recorded without it"
+
+
+def test_a_penalty_that_leaves_no_edge_is_warned_of(samples):
+    recipe = dataclasses.replace(SHORT, penalty=100.0)
+    with pytest.warns(UserWarning, match=r"no edge is left at this weight of the penalty \(100, Recipe.penalty\)"):
+        model = PhoenixRegressor(8, "l0", recipe=recipe, random_state=0).fit(samples)
+    assert model.sparsity_ >= 0.5, "all weights of a layer, or of the one before it"
+    with pytest.raises(ValueError, match="penalty: expected a number of 0 or more or None, got -1"):
+        Recipe(penalty=-1)
+    for rates in (0.5, (0.5,), (0, 0.5), (0.5, 1.0)):
+        with pytest.raises(ValueError, match="drop_rates: expected two numbers in"):
+            Recipe(drop_rates=rates)
 
 
 def test_a_prior_helps(network, samples):
@@ -182,7 +240,11 @@ def test_genes_that_never_change_are_warned_of(samples, prior):
     [
         ({"n_hidden": 0}, ValueError, "n_hidden: expected 1 or more, got 0"),
         ({"n_hidden": 2.0}, TypeError, "n_hidden: expected an integer, got 2.0"),
-        ({"pruning": "most"}, ValueError, "pruning: expected one of none, imp, post_hoc, biological, dash, got 'most'"),
+        (
+            {"pruning": "most"},
+            ValueError,
+            "pruning: expected one of none, imp, post_hoc, biological, dash, l0, c_node, path_reg,",
+        ),
         ({"sparsity": 1.0}, ValueError, r"sparsity: expected a number in \(0, 1\), got 1.0"),
         ({"influence": (0.5,)}, ValueError, r"influence: expected two numbers in \[0, 1\], got \(0.5,\)"),
         ({"influence": (0.5, 2)}, ValueError, "influence: expected two numbers"),
