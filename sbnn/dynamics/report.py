@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sbnn.dynamics.methods import METHODS
+from sbnn.dynamics.methods import METHODS, SPARSITY
 from sbnn.dynamics.study import conditions_of, of_condition
 from sbnn.evaluation.paired import corrected_difference
 
@@ -100,13 +100,32 @@ def differences_table(records, condition):
     return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("difference")
 
 
+def by_sparsity(records):
+    """Scores of ways of pruning at all sparsities, that of the comparison with other methods among them.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+
+    Returns
+    -------
+    DataFrame
+        As ``scores`` of `sbnn.dynamics.experiments.run_sparsities`.
+    """
+    parts, of = [records["sparsities"].scores], of_condition(records, "noise_5")
+    for method in parts[0]["method"].unique():
+        if method in of:
+            parts.append(of[method].scores.assign(method=method, asked=SPARSITY))
+    return pd.concat(parts).sort_values(["asked", "seed"], kind="stable")
+
+
 def sparsities_table(records):
     """Balanced accuracy of ways of pruning by the sparsity asked for, as text; and what is published, at its own."""
-    scores = records["sparsities"].scores
+    scores = by_sparsity(records)
     rows = {}
     for method, of_method in scores.groupby("method", sort=False):
-        by_sparsity = of_method.groupby("asked")["balanced_accuracy"]
-        rows[METHODS[method].label] = {f"{asked:g}": _spread(values) for asked, values in by_sparsity}
+        by_asked = of_method.groupby("asked")["balanced_accuracy"]
+        rows[METHODS[method].label] = {f"{asked:g}": _spread(values) for asked, values in by_asked}
         if method in PUBLISHED:
             rows[METHODS[method].label]["published"] = "{1:.3f} at {0:.3f}".format(*PUBLISHED[method])
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")

@@ -10,7 +10,7 @@ from sbnn.dynamics.figures.network import strongest_edges
 from sbnn.dynamics.figures.paths import predicted_paths
 from sbnn.dynamics.figures.scores import scores_of_methods
 from sbnn.dynamics.figures.sparsity import accuracy_by_sparsity
-from sbnn.dynamics.report import TITLES
+from sbnn.dynamics.report import TITLES, by_sparsity
 from sbnn.dynamics.study import conditions_of, of_condition
 from sbnn.plotting.series import FigureSeries
 
@@ -50,10 +50,10 @@ def _by_method(draw, names, *records):
 
 
 def _by_sparsity(names, condition, all_records, *records):
-    at_five = condition == "noise_5"
-    return accuracy_by_sparsity(
-        dict(zip(names, records, strict=True)), condition, all_records.get("sparsities") if at_five else None, at_five
-    )
+    swept = by_sparsity(all_records) if condition == "noise_5" and "sparsities" in all_records else None
+    # What is published is of the same network.
+    published = condition == "noise_5" and records[0].dataset == "grn_350"
+    return accuracy_by_sparsity(dict(zip(names, records, strict=True)), condition, swept, published)
 
 
 def _with_prior(names, of_prior, *records):

@@ -16,8 +16,8 @@ def accuracy_by_sparsity(records, condition, sweep=None, published=False):
     records : dict of str to Record
         Of one condition, by method.
     condition : str
-    sweep : Record, optional
-        From `run_sparsities`: lines of the methods that can be pruned to any sparsity.
+    sweep : DataFrame, optional
+        From `sbnn.dynamics.report.by_sparsity`: lines of the methods that can be pruned to any sparsity.
     published : bool
         Show the published results, as hollow squares.
 
@@ -51,7 +51,7 @@ def accuracy_by_sparsity(records, condition, sweep=None, published=False):
     if published:
         left.plot([], [], "s", color="k", mfc="none", ms=4.5, mew=0.9, label="published")
     if sweep is not None:
-        for name, of in sweep.scores.groupby("method", sort=False):
+        for name, of in sweep.groupby("method", sort=False):
             means = of.groupby("asked")[["sparsity", "balanced_accuracy"]].mean()
             left.plot(means["sparsity"], means["balanced_accuracy"], color=COLORS[name], lw=1, alpha=0.7)
     left.set(
