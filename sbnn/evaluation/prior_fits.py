@@ -12,7 +12,7 @@ def compare_priors(models, data, folds, lists, influences, **how):
     Parameters
     ----------
     models : dict of str to estimator
-        With ``get_support``, and the parameters ``gene_prior`` and ``prior_influence``.
+        With ``get_support``, as many genes in every fit, and the parameters ``gene_prior`` and ``prior_influence``.
     data : PairedData
     folds : dict of str to list of (train, test)
         For each of `models`; as many for all.

@@ -20,7 +20,7 @@ MEASURES = {
 
 
 @styled
-def prior_effects(record, influence=0.25, n_shown=6):
+def prior_effects(record, influence=0.25, n_shown=5):
     """Test R2 and kept genes against the influence of each prior, and what one influence brings in and drives out.
 
     Parameters
@@ -51,9 +51,9 @@ def prior_effects(record, influence=0.25, n_shown=6):
         raise ValueError(f"influence: expected one that was computed, beside 0, got {influence}")
     colors = dict(zip(titles, (*COLORS[: len(titles) - 1], CONTROL), strict=True))
     measures = ["test_r2", "listed", "true" if "true" in table else "stability"]
-    figure = new_figure(4.2)
-    above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1))
-    panels = above.subplots(1, len(measures))
+    figure = new_figure(3.9)
+    above, below = figure.add_gridspec(2, 1, height_ratios=(1.15, 1))
+    panels = above.subgridspec(1, len(measures)).subplots()
     for (model, title), rows in table.groupby(["model", "list"], sort=False):
         i = models.index(model)
         rows = rows.droplevel(["model", "list"])
@@ -71,12 +71,13 @@ def prior_effects(record, influence=0.25, n_shown=6):
         Line2D([], [], color="0.2", ls=DASHES[i % 3], marker=MARKERS[i % 3], ms=3, label=model)
         for i, model in enumerate(models)
     ]
-    above.legend(handles=entries, loc="outside upper center", ncols=len(entries))
-    changes = below.subplots(1, len(titles))
-    for ax, title in zip(np.atleast_1d(changes), titles, strict=True):
+    figure.legend(handles=entries, loc="outside upper center", ncols=len(entries))
+    changes = np.atleast_1d(below.subgridspec(1, len(titles)).subplots())
+    for ax, title in zip(changes, titles, strict=True):
         _draw_changes(ax, record, models[0], title, influence, n_shown, colors[title])
     freeze_layout(figure)
-    letter_panels(figure, [list(panels), list(np.atleast_1d(changes))])
+    letter_panels(figure, [panels])
+    letter_panels(figure, [changes], "defghi")
     return figure
 
 
