@@ -20,6 +20,7 @@ The steps, in their order (each loads what is saved and computes only what is mi
   sbnn data list                     what data sets there are, and which are here
   sbnn cv scala --jobs 2             cross-validate every model on the folds of the paper
   sbnn fit scala                     fit all cells; stability and effects of the kept genes
+  sbnn prior scala                   what it does to believe in some genes beforehand; --genes list.txt for your own
   sbnn figures scala                 draw all figures from what is saved
   sbnn report scala                  print all tables; `sbnn report all` one of all data sets
 
@@ -100,6 +101,7 @@ def _parser():
     about = {
         "cv": (_cross_validate, "cross-validate every model on the folds of the paper"),
         "fit": (_fit, "fit all cells, and say which genes to trust and what they do"),
+        "prior": (_prior, "cross-validate the network with lists of genes as prior knowledge"),
         "figures": (_figures, "draw all figures from saved results"),
         "report": (_report, "print all tables of saved results"),
         "notebooks": (_notebooks, "run the notebooks top to bottom: all of the above"),
@@ -117,14 +119,20 @@ def _parser():
         home = None if name == "notebooks" else "saved_models"
         command.add_argument("--saved-models", default=home, help="folder of the results (default: saved_models)")
         command.add_argument("--fast", action="store_true", help="a trial: small networks, few epochs and folds")
-        if name in ("cv", "fit", "notebooks"):
+        if name in ("cv", "fit", "prior", "notebooks"):
             command.add_argument("--fresh", action="store_true", help="compute anew what is saved")
-        if name in ("cv", "fit"):
+        if name in ("cv", "fit", "prior"):
             command.add_argument("--jobs", type=int, default=1, help="worker processes; results do not depend on them")
             command.add_argument("--expression", help="table of your own: expression, named cells by named genes")
             command.add_argument("--outputs", help="table of your own: the second measurement of the same cells")
             command.add_argument("--labels", help="table of your own, optional: family and type of the cells")
             command.add_argument("--counts", action="store_true", help="the expression is raw counts: normalise it")
+        if name == "prior":
+            command.add_argument(
+                "--genes",
+                action="append",
+                help="file with names of genes, one a line; may be given again for another list",
+            )
         if name in ("figures", "notebooks"):
             home = None if name == "notebooks" else "figures"
             command.add_argument("--figures", default=home, help="folder of the figures (default: figures)")
@@ -255,6 +263,20 @@ def _fit(options):
     if data.name == "simulated":
         experiments.run_noise(folder / "noise.pickle", **how)
     print(report.to_markdown(record.table))
+
+
+def _prior(options):
+    from pathlib import Path
+
+    from sbnn.evaluation.prior_tables import priors_table
+    from sbnn.study import gene_priors, report
+
+    data, folder = _load(options)
+    lists = {Path(path).stem: Path(path).read_text().split() for path in options.genes or ()} or None
+    record = gene_priors.run_gene_priors(
+        data, folder / "gene_prior.pickle", lists, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs
+    )
+    print(report.to_markdown(priors_table(record).reset_index().set_index("model")))
 
 
 def _figures(options):

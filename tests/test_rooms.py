@@ -20,7 +20,7 @@ PUBLIC = {
         simulate_perturbations stability_selection to_shared_features
         datasets experiments linear metrics plotting preprocessing report results scala""",
     "sbnn.plotting": """accuracy_comparison bottleneck_comparison draw_all effect_map family_colors
-        family_zoom gallery gene_selection_curve latent_panels noise_degradation overview save_figure
+        family_zoom gallery gene_selection_curve latent_panels noise_degradation overview prior_effects save_figure
         selection_frequencies stability_matrix style training_curves tsne_pair width_and_stability""",
     "sbnn.results": "Record load save",
     "sbnn.metrics": "feature_r2 pooled_r2",

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import torch
 
 from sbnn.dynamics.pruning_scores import (
-    keep_largest,
-    mixed,
     partners,
     prior_of_inputs,
     prior_of_outputs,
@@ -14,6 +12,7 @@ from sbnn.dynamics.pruning_scores import (
     size_of_products,
     size_of_sums,
 )
+from sbnn.models.pruning_scores import keep_largest, mixed
 
 #: Way of pruning -> influence of the prior on the scores of input and output weights; None takes those of the user.
 INFLUENCE = {"imp": (0.0, 0.0), "post_hoc": (0.0, 0.0), "biological": (1.0, 1.0), "dash": None}

@@ -6,10 +6,7 @@ Hossain et al., "Pruning neural network models for gene regulatory dynamics usin
 
 import torch
 
-
-def shared(size):
-    """Sizes, 0 or more, as shares of their sum."""
-    return size / size.sum()
+from sbnn.models.pruning_scores import shared
 
 
 def size_of_sums(weights):
@@ -65,30 +62,3 @@ def prior_of_outputs(scores, prior):
     Tensor of float64, shape (genes, hidden)
     """
     return torch.linalg.solve(scores @ scores.T, scores @ prior.double().abs()).T.abs()
-
-
-def mixed(from_prior, size, influence):
-    """``l * prior + (1 - l) * size``; 0 leaves the prior out, 1 the size."""
-    if influence == 0:
-        return size
-    return influence * from_prior + (1 - influence) * size
-
-
-def keep_largest(scores, mask, n_kept):
-    """Mask of the largest scores among those that a mask leaves.
-
-    Parameters
-    ----------
-    scores : Tensor
-    mask : Tensor of bool, of the same shape
-    n_kept : int
-
-    Returns
-    -------
-    Tensor of bool
-        Never anything that `mask` has removed. Of equal scores the earlier ones are kept.
-    """
-    kept = torch.zeros(mask.numel(), dtype=torch.bool)
-    ranked = scores.masked_fill(~mask, -torch.inf).flatten().argsort(descending=True, stable=True)
-    kept[ranked[: min(n_kept, int(mask.sum()))]] = True
-    return kept.reshape(mask.shape)

@@ -48,9 +48,9 @@ def cross_validate(
     estimator : scikit-learn-style regressor
         Needs ``fit``, ``predict``, ``get_params``, ``set_params``. Where it has them, ``transform`` (latent space),
         ``get_support`` (selected genes), ``gene_norms_`` and ``history_`` are kept too; if its ``fit`` takes
-        ``eval_set``, the test fold is handed over for the curves over epochs, never to choose anything. Two hooks are
-        optional: ``path_parameter`` with ``fit_path``, and ``is_trained_together`` with ``fit_together``, which fits
-        several models at once.
+        ``eval_set``, the test fold is handed over for the curves over epochs, never to choose anything. Hooks are
+        optional: ``path_parameter`` with ``fit_path``, ``is_trained_together`` with ``fit_together``, which fits
+        several models at once, and ``for_genes``, which is told the names of the genes: folds are arrays.
     data : PairedData, tuple (X, Y), AnnData or MuData
         See `sbnn.data.inputs.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
@@ -114,7 +114,7 @@ def cross_validate(
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
     folds = folds_of(folds, data)
     points = list(ParameterGrid({} if param_grid is None else param_grid))
-    models = [configured(estimator, point, seed) for point in points]
+    models = [configured(estimator, point, seed, data.gene_names) for point in points]
 
     run = ResumableRun(
         results,

@@ -48,7 +48,7 @@ def fit_full(estimator, data, *, results=None, overwrite=False, seed=0):
         If `results` holds another fit and `overwrite` is False.
     """
     data = as_paired(data)
-    model = configured(estimator, {}, seed)
+    model = configured(estimator, {}, seed, data.gene_names)
     wanted = Record("fit", data.name, data.sha256, [described(model)["params"]], seed, {"scaling": "all"})
     return load_or_compute(
         wanted, lambda: _fitted(model, data, seed), results, overwrite, estimator=model, n_cells=data.n_cells

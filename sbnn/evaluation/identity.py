@@ -11,11 +11,15 @@ from sklearn.base import clone
 NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
 
 
-def configured(estimator, point, seed):
-    """Clone an estimator with the parameters of a grid point, and with a seed where it or a step of it has none."""
+def configured(estimator, point, seed, gene_names=None):
+    """Clone an estimator with the parameters of a grid point, and with a seed where it or a step of it has none.
+
+    One that knows of genes by their names, and so has a method ``for_genes``, is told those of the arrays it will get.
+    """
     model = clone(estimator).set_params(**point)
     unseeded = [n for n, value in model.get_params().items() if n.split("__")[-1] == "random_state" and value is None]
-    return model.set_params(**dict.fromkeys(unseeded, seed))
+    model = model.set_params(**dict.fromkeys(unseeded, seed))
+    return model if gene_names is None or not hasattr(model, "for_genes") else model.for_genes(gene_names)
 
 
 def described(model, known=None):

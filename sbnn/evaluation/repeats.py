@@ -70,7 +70,7 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds: expected at least one, each once, got {seeds}")
     points = [{"random_state": seed} for seed in seeds]
-    models = [configured(estimator, point, None) for point in points]
+    models = [configured(estimator, point, None, data.gene_names) for point in points]
     everything = np.arange(data.n_cells), np.zeros(0, int)
 
     run = ResumableRun(

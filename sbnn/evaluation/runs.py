@@ -234,10 +234,10 @@ def write_part(path, outcome, record):
     save(record, path)
 
 
-def drop_details(record, path=None):
+def drop_details(record, path=None, names=NESTED):
     """Leave out of a record what it holds of single cells and epochs, most of its size; and of its file, if given."""
-    if record.values.keys() & set(NESTED):
-        record.values = {name: value for name, value in record.values.items() if name not in NESTED}
+    if record.values.keys() & set(names):
+        record.values = {name: value for name, value in record.values.items() if name not in names}
         if path is not None:
             save(record, path)
     return record

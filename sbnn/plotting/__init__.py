@@ -13,6 +13,7 @@ _HOME = {
     "latent_panels": "plotting.latent",
     "noise_degradation": "plotting.degradation",
     "overview": "plotting.summary",
+    "prior_effects": "plotting.priors",
     "save_figure": "plotting.common",
     "selection_frequencies": "plotting.stability",
     "stability_matrix": "plotting.stability",

@@ -247,6 +247,8 @@ def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, ve
         )
         if name.startswith("cv_srrr"):  # many penalties, of which only the accuracy is looked at
             drop_details(records[name], path)
+        elif name.endswith(LEAK):  # compared with published curves, never cell by cell
+            drop_details(records[name], path, ("test_predictions", "test_latent"))
     return records
 
 

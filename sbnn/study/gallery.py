@@ -10,6 +10,7 @@ from sbnn.plotting.curves import training_curves
 from sbnn.plotting.degradation import noise_degradation
 from sbnn.plotting.interpretation import effect_map
 from sbnn.plotting.latent import latent_panels
+from sbnn.plotting.priors import prior_effects
 from sbnn.plotting.selection import gene_selection_curve
 from sbnn.plotting.series import FigureSeries
 from sbnn.plotting.stability import selection_frequencies
@@ -60,6 +61,7 @@ def _figures(records):
     yield "stability_selection", ["halves_default"], selection_frequencies
     yield "effects", ["interpretation"], effect_map
     yield "noise", ["noise"], noise_degradation
+    yield "gene_prior", ["gene_prior"], prior_effects
 
 
 def _second_measurement(dataset):

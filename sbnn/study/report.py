@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 
 from sbnn.evaluation.crossval import epoch_curves
+from sbnn.evaluation.prior_tables import priors_table
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES, THREE_FOLDS, load_records
 from sbnn.tables import to_markdown  # noqa: F401 -- known from here
 
+PRIORS = "What a prior of the genes does, mean over the folds"
 THIRDS = ", three folds"  # ending of rows of folds of a third of the cells each
 SRRR_GENES = (24, 33, 83)  # numbers of genes of sRRR, the first for the low rank, where none was published
 SELECTED = ("scala", *CITESEQ)  # their genes were selected by their counts in all cells, test cells included
@@ -291,6 +293,8 @@ def all_tables(folder, everything=False):
     if "interpretation" in records:
         title = "What the kept genes of the distilled network do, on cells it has not seen"
         tables[title] = records["interpretation"].table.rename_axis("gene")
+    if "gene_prior" in records:
+        tables[PRIORS] = priors_table(records["gene_prior"]).reset_index(["list", "influence"])
     if "noise" in records:
         by = records["noise"].table.groupby(["model", "noise"])
         tables["Known genes found, by noise"] = (

@@ -15,12 +15,14 @@ from pathlib import Path
 from sbnn.data.catalogue import DATASETS, DYNAMICS, EPHYS_TYPES, MECHANISM_SHIFT, SBNN, names_of
 from sbnn.data.datasets import default_dataset
 from sbnn.data.inventory import list_datasets
+from sbnn.study.gene_priors import WITH_LISTS
 
 ROOT = Path(__file__).resolve().parents[2]
 REDRAW = "04_figures.ipynb"
+PRIORS = "08_gene_priors.ipynb"  # before the figures, of which one is its own
 # Study -> its notebooks.
 NOTEBOOKS = {
-    SBNN: ("01_preprocess.ipynb", "02_cross_validate.ipynb", "03_fit_full.ipynb", REDRAW),
+    SBNN: ("01_preprocess.ipynb", "02_cross_validate.ipynb", "03_fit_full.ipynb", PRIORS, REDRAW),
     EPHYS_TYPES: ("05_ephys_types.ipynb",),
     MECHANISM_SHIFT: ("06_mechanism_shift.ipynb",),
     DYNAMICS: ("07_dynamics.ipynb",),
@@ -40,7 +42,8 @@ def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_m
     Parameters
     ----------
     dataset : str
-        Its name, which decides the notebooks: 05 for electrophysiology of typed cells, else 01 to 04; "auto", scala and
+        Its name, which decides the notebooks: 05 for electrophysiology of typed cells, else 01 to 04, and 08
+        where lists of genes are known; "auto", scala and
         lee_human where their files can be had and else simulated data; or "all", those with saved results: where the
         data of 01 to 04 are not here, only the figures are drawn.
     fresh, fast : bool
@@ -89,9 +92,10 @@ def _check_notebooks():
         )
 
 
-def _notebooks(study):
-    """Paths of the notebooks of a study, in their order."""
-    return [ROOT / "notebooks" / name for name in NOTEBOOKS[study]]
+def _notebooks(study, dataset=None):
+    """Paths of the notebooks of a study, in their order; those that work on a data set, if one is given."""
+    names = [name for name in NOTEBOOKS[study] if name != PRIORS or dataset is None or dataset in WITH_LISTS]
+    return [ROOT / "notebooks" / name for name in names]
 
 
 def _jobs(dataset, saved_models):
@@ -100,17 +104,19 @@ def _jobs(dataset, saved_models):
         study = DATASETS[dataset].study
         if not NOTEBOOKS[study]:
             raise ValueError(f"dataset: no notebook works on {dataset!r}, of the study {study!r}")
-        return [(path, dataset) for path in _notebooks(study)]
+        return [(path, dataset) for path in _notebooks(study, dataset)]
     studies = [study for study, notebooks in NOTEBOOKS.items() if notebooks]
     defaults = {study: default_dataset(study=study) for study in studies}  # downloaded, where that is possible
     if dataset == "auto":
-        return [(path, name) for study, name in defaults.items() for path in _notebooks(study)]
+        return [(path, name) for study, name in defaults.items() for path in _notebooks(study, name)]
     here = {state.name for state in list_datasets() if state.state in ("here", "here in part", "made here")}
     here.update(defaults.values())
     jobs = []
     for study in studies:
         saved = [name for name in names_of(study) if any((saved_models / name).glob(SAVED[study]))]
-        jobs += [(path, name) for name in saved for path in _notebooks(study) if name in here or path.name == REDRAW]
+        jobs += [
+            (path, name) for name in saved for path in _notebooks(study, name) if name in here or path.name == REDRAW
+        ]
     return jobs
 
 

@@ -5,6 +5,7 @@ import torch
 from sbnn.dynamics import pruning_scores as scores
 from sbnn.dynamics.network import Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner, Schedule
+from sbnn.models.pruning_scores import keep_largest
 
 
 @pytest.fixture
@@ -38,22 +39,6 @@ def test_scores_of_the_prior_are_least_squares(generator):
     # A = (S T)' (S S')^-1 makes A S the best approximation of T', regulators by their units.
     best = np.linalg.lstsq(s.numpy().T, np.abs(prior.numpy()), rcond=None)[0].T
     np.testing.assert_allclose(scores.prior_of_outputs(s, prior), np.abs(best), rtol=1e-8)
-
-
-def test_the_influence_mixes():
-    one, other = torch.tensor([4.0, 0]), torch.tensor([0, 2.0])
-    np.testing.assert_allclose(scores.mixed(one, other, 0.25), [1, 1.5])
-    assert scores.mixed(None, other, 0) is other
-    np.testing.assert_allclose(scores.mixed(one, other, 1), one)
-
-
-def test_the_largest_are_kept_of_those_that_are_left():
-    given = torch.tensor([[5.0, 1, 3], [4, 2, 6]])
-    mask = torch.tensor([[True, True, True], [True, True, False]])
-    kept = scores.keep_largest(given, mask, 3)
-    assert kept.tolist() == [[True, False, True], [True, False, False]]
-    assert scores.keep_largest(given, mask, 9).tolist() == mask.tolist()
-    assert scores.keep_largest(torch.zeros(2, 3), mask, 2).sum() == 2, "equal ones too"
 
 
 def test_the_published_schedule():
@@ -144,5 +129,5 @@ def test_output_weights_are_scored_by_the_input_scores_of_their_own_units(genera
     pruner = Pruner(network, INFLUENCE["biological"], prior, generator=generator)
     pruner.prune(0.2)
     for name, into in zip(("sum_out", "product_out"), pruner.scores, strict=True):
-        expected = scores.keep_largest(scores.prior_of_outputs(into, prior), torch.ones(20, 5, dtype=torch.bool), 20)
+        expected = keep_largest(scores.prior_of_outputs(into, prior), torch.ones(20, 5, dtype=torch.bool), 20)
         assert torch.equal(pruner.masks[name], expected)

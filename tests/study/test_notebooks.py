@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sbnn import results
+from sbnn.study import reproduce
 from sbnn.study.notebooks import make_small, run_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("0[1-4]_*.ipynb"))  # 05: tests/ephys_types/test_notebook.py
+NOTEBOOKS = [ROOT / "notebooks" / name for name in reproduce.NOTEBOOKS["sbnn"]]  # others: tests of their studies
 
 
 @pytest.mark.parametrize("dataset", ["simulated", "scala"])
@@ -34,11 +35,21 @@ def test_all_notebooks_run_top_to_bottom(dataset, tmp_path, request):
     saved = tmp_path / "saved_models" / f"{dataset}-fast"
     for path in saved.glob("*.pickle"):
         assert results.load(path).values
-    steps = {"cv_network", "cv_default", "cv_ridge", "cv_srrr", "fit_default_2d", "gene_selection", "interpretation"}
+    steps = {
+        "cv_network",
+        "cv_default",
+        "cv_ridge",
+        "cv_srrr",
+        "fit_default_2d",
+        "gene_selection",
+        "interpretation",
+        "gene_prior",
+    }
     assert steps <= {path.stem for path in saved.iterdir()}
     assert ("noise.pickle" in {path.name for path in saved.iterdir()}) == (dataset == "simulated")
     committed = {path.name for path in (ROOT / "figures" / dataset).iterdir()}
-    assert drawn == committed, "the notebooks draw what is committed"
+    not_kept = {"gene_prior.pdf", "gene_prior.png"} if dataset == "simulated" else set()  # for the size of the checkout
+    assert drawn - not_kept == committed, "the notebooks draw what is committed"
 
 
 def test_what_takes_space_or_differs_between_runs_is_dropped():

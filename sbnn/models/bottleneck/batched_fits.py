@@ -87,7 +87,7 @@ def fit_together(models, folds, arrays, members_at_once=None, n_jobs=1):
     """
     alike = {}
     for i, model in enumerate(models):
-        shared = {k: repr(v) for k, v in model.get_params().items() if k not in MAY_DIFFER}
+        shared = {k: repr(v) for k, v in model.decisive_params().items() if k not in MAY_DIFFER}
         alike.setdefault(json.dumps(shared, sort_keys=True), []).append(i)
     for group in alike.values():
         queue = sorted(group, key=folds.__getitem__)  # so that few folds are in memory together

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils import TransformerTags, check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -23,6 +23,7 @@ from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2
 from sbnn.models.base import GeneSelectionMixin
 from sbnn.models.bottleneck import batched_fits
+from sbnn.models.bottleneck.gene_prior import prior_weights, spelled_out
 from sbnn.models.bottleneck.parameters import check_params, protocol_of
 from sbnn.models.bottleneck.persistence import load_model, save_model
 from sbnn.models.bottleneck.progress import EpochBar
@@ -79,6 +80,17 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     distillation : DistilledSettings or None, default=None
         Everything else that ``protocol="distilled"`` could do otherwise; None takes the defaults of
         `sbnn.DistilledSettings` ("distilled" only).
+    gene_prior : dict, Series, list or array, optional
+        How credible genes are before any data: weights >= 0 by gene name (genes that are not named have 0), names of
+        genes (each of weight 1), or one weight per gene in the order of `X`. Only their ratios matter.
+    prior_influence : float, default=0.5
+        How far the prior decides which genes are chosen, from 0 (not at all) to 1 (alone; the data decide between
+        genes of equal weight). The score of a gene is ``(1 - prior_influence) * size + prior_influence * weight``,
+        both as shares of their sum over the genes that are compared, and the genes with the largest scores are kept.
+        "paper": the pruning compares all genes once, by their weight norms; the prior has no part in what comes before.
+        "distilled": genes are compared at every step of the forward selection, by what each explains, and every time
+        that the Gaussian process drops some, by its root mean squared gradient. There is no other use of the prior:
+        the network is trained on the chosen genes as on any others.
     n_threads : int, default=1
         Threads of torch and BLAS. With 1 the result does not depend on the machine's number of cores.
     random_state : int, RandomState or None, default=None
@@ -139,6 +151,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         weight_decay=1e-10,
         n_clusters=20,
         distillation=None,
+        gene_prior=None,
+        prior_influence=0.5,
         n_threads=1,
         random_state=None,
         device="auto",
@@ -158,6 +172,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         self.weight_decay = weight_decay
         self.n_clusters = n_clusters
         self.distillation = distillation
+        self.gene_prior = gene_prior
+        self.prior_influence = prior_influence
         self.n_threads = n_threads
         self.random_state = random_state
         self.device = device
@@ -181,11 +197,36 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         return protocol_of(self).algorithm_version(self, n_cells)
 
     def decisive_params(self):
-        """Parameters with the settings that None stands for, so that stored results name them; dict."""
+        """Parameters with the settings that None stands for, so that stored results name them; dict.
+
+        Those of the prior are left out where there is none, as in results that are older than it.
+        """
         params = self.get_params()
+        if self.gene_prior is None:
+            del params["gene_prior"], params["prior_influence"]
+        else:
+            given = spelled_out(self.gene_prior)
+            params["gene_prior"] = sorted(map(list, given.items())) if isinstance(given, dict) else given
         if self.protocol == "distilled":
             params["distillation"] = self.distillation or DistilledSettings()
         return params
+
+    def for_genes(self, names):
+        """Hook of `cross_validate` and its like, which fit arrays without names: give the prior by position.
+
+        Parameters
+        ----------
+        names : ndarray of str, shape (p,)
+            Of all genes that will be fitted, in their order.
+
+        Returns
+        -------
+        SparseBottleneckRegressor
+            A clone whose `gene_prior` has one weight per gene; the same object where there is no prior.
+        """
+        if self.gene_prior is None:
+            return self
+        return clone(self).set_params(gene_prior=prior_weights(self.gene_prior, len(names), names).tolist())
 
     def fit(self, X, y=None, eval_set=None):
         """Train the network and choose its genes.
@@ -210,15 +251,15 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         ------
         ValueError
             If X or y holds NaN, infinite values or values beyond 1e15, rows do not match, gene names repeat, y holds
-            nothing but genes of X, or a parameter is out of range.
+            nothing but genes of X, or a parameter is out of range; a prior by names where X has none, or none of them.
         TypeError
             If X is a MuData, or a parameter has the wrong type.
 
         Warns
         -----
         UserWarning
-            If X looks like raw counts, genes are constant, or a value is out of all proportion to those of the other
-            cells.
+            If X looks like raw counts, genes are constant, a value is out of all proportion to those of the other
+            cells, or genes of the prior are not in X, which are ignored.
         """
         stream = X if isinstance(X, ExpressionStream) else None
         if stream is None and self.n_genes is not None and hasattr(PROTOCOLS.get(self.protocol), "choose_genes"):

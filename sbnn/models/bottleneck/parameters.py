@@ -2,9 +2,10 @@
 
 import inspect
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 
 from sbnn.models.base import check_number
+from sbnn.models.bottleneck.gene_prior import spelled_out
 from sbnn.models.bottleneck.protocols import PROTOCOLS
 from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 
@@ -47,6 +48,9 @@ def check_params(model, X):
         check_number("n_genes", model.n_genes, Integral)
         if not 1 <= model.n_genes <= p:
             raise ValueError(f"n_genes: expected 1 to {p} (the number of genes in X), got {model.n_genes}")
+    check_number("prior_influence", model.prior_influence, Real, 0, 1)
+    if model.gene_prior is not None:
+        spelled_out(model.gene_prior)
     for name in ("batch_size", "n_clusters", "n_threads"):
         check_number(name, getattr(model, name), Integral, 1)
     check_number("n_components", model.n_components, Integral, 1, MOST_COMPONENTS)
@@ -69,5 +73,7 @@ def _warn_of_unused(model):
     defaults = {name: p.default for name, p in inspect.signature(type(model)).parameters.items()}
     others = {name for protocol in PROTOCOLS.values() for name in protocol.PARAMETERS} - used
     changed = sorted(name for name in others if getattr(model, name) != defaults[name])
+    if model.gene_prior is not None and model.n_genes is None:
+        warnings.warn("gene_prior does nothing with n_genes=None, which keeps all genes", stacklevel=4)
     if changed:
         warnings.warn(f"the protocol {model.protocol!r} does not use {', '.join(changed)}", stacklevel=4)

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load, save
 
+from sbnn.models.bottleneck.gene_prior import GenePrior, spelled_out
 from sbnn.models.bottleneck.network import ACTIVATIONS, BottleneckNetwork
 from sbnn.models.bottleneck.parameters import check_params
 from sbnn.models.bottleneck.protocols.settings import DistilledSettings
@@ -50,6 +51,8 @@ def save_model(model, path):
     params = model.get_params()
     if not (params["random_state"] is None or isinstance(params["random_state"], int | np.integer)):
         params["random_state"] = None  # the state of a generator is not part of a trained model
+    if params["gene_prior"] is not None:
+        params["gene_prior"] = spelled_out(params["gene_prior"])
     header = {
         "format": FORMAT,
         "sha256": UNSET,
@@ -150,6 +153,9 @@ def _model(cls, header, tensors):
     model.n_features_in_ = n_genes
     if header["feature_names_in"]:
         model.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        GenePrior.of(model, n_genes)
     model.output_names_ = np.array(header["output_names"], dtype=object)
     model.library_size_ = header.get("library_size")
     model._flat_output = header["flat_output"]

@@ -8,6 +8,7 @@ from sklearn.utils import check_array, check_random_state
 from sbnn.data.inputs import new_cells, output_names, output_table
 from sbnn.data.streams import check_mapped
 from sbnn.determinism import reproducible
+from sbnn.models.bottleneck.gene_prior import GenePrior
 from sbnn.models.bottleneck.parameters import check_params, protocol_of
 from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 from sbnn.models.bottleneck.scales import learn_scales, scaled_inputs, scaled_outputs
@@ -50,6 +51,7 @@ def fit_stream(model, stream, outputs, eval_set):
     elif hasattr(model, "feature_names_in_"):
         del model.feature_names_in_  # of an earlier fit
     model.library_size_ = stream.library_size
+    prior = GenePrior.of(model, stream.shape[1])
     random = check_random_state(model.random_state)
     cells = np.sort(random.choice(len(stream), min(len(stream), distillation.most_cells), replace=False))
     sample, targets = stream.rows(cells), np.asarray(y[cells], dtype=np.float64).reshape(len(cells), -1)
@@ -57,12 +59,12 @@ def fit_stream(model, stream, outputs, eval_set):
     device = model._torch_device()
     with reproducible(model.n_threads):
         x, target = scaled_inputs(model, sample, device), scaled_outputs(model, targets, device)
-        genes = protocol.choose_genes(x, target, model.n_genes, random, distillation)
+        genes = protocol.choose_genes(x, target, model.n_genes, random, distillation, prior)
     if eval_set is not None:
         eval_set = new_cells(model, eval_set[0], genes), output_table(*eval_set)
     names = [f"x{gene}" for gene in genes] if stream.gene_names is None else stream.gene_names[genes]
     table = pd.DataFrame(stream.columns(genes), index=stream.cell_names, columns=names)
-    few = clone(model).set_params(n_genes=None, random_state=random).fit(table, y, eval_set)
+    few = clone(model).set_params(n_genes=None, gene_prior=None, random_state=random).fit(table, y, eval_set)
     for name in ("x_mean_", "x_scale_", "x_min_", "x_max_", "gene_norms_", "support_"):
         values = np.zeros(stream.shape[1], dtype=getattr(few, name).dtype)
         values[genes] = getattr(few, name)

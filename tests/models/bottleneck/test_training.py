@@ -6,8 +6,9 @@ import torch
 from sklearn.cluster import KMeans
 
 from sbnn.determinism import reproducible
+from sbnn.models.bottleneck.gene_prior import most_important
 from sbnn.models.bottleneck.network import BottleneckNetwork
-from sbnn.models.bottleneck.protocols.paper import cluster_outputs, largest, paper_stages, pretraining_cells
+from sbnn.models.bottleneck.protocols.paper import cluster_outputs, paper_stages, pretraining_cells
 from sbnn.models.bottleneck.training import Stage, Trainer
 
 
@@ -155,7 +156,7 @@ def test_of_genes_with_equal_norms_the_first_are_kept():
     """Dead genes have a norm of zero each; which of them are kept must not depend on how a library sorts."""
     norms = np.zeros(1000)
     norms[[700, 20]] = 3, 5
-    np.testing.assert_array_equal(largest(norms, 6), [0, 1, 2, 3, 20, 700])
+    np.testing.assert_array_equal(most_important(norms, 6), [0, 1, 2, 3, 20, 700])
 
 
 def test_fewer_clusters_where_there_is_less():

@@ -12,6 +12,9 @@ is the choice of the genes and smoothing, not the width of the bottleneck:
 3. *Student.* The network with the narrow bottleneck learns the teacher's predictions at cells in which some genes were
    taken from another cell, and the measured outputs at cells with input noise.
 
+A prior of the genes counts wherever genes are compared to choose among them: it is mixed with what each explains in the
+forward selections, and with the root mean squared gradient by which the process drops genes.
+
 Names in backticks here are fields of `sbnn.DistilledSettings`, which every function below takes as `distillation`.
 
 Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input noise as regularisation: Bishop, Neural
@@ -23,6 +26,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from sbnn.models.bottleneck.gene_prior import GenePrior
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import few_cells
 from sbnn.models.bottleneck.protocols.base import Trained
@@ -93,7 +97,8 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
     """
     distillation = settings.distillation or DistilledSettings()
     hidden_layers = HIDDEN_LAYERS if settings.hidden_layers is None else tuple(settings.hidden_layers)
-    kept = choose_genes(x, target, settings.n_genes, random, distillation)
+    prior = GenePrior.of(settings, x.shape[1])
+    kept = choose_genes(x, target, settings.n_genes, random, distillation, prior)
     support = np.isin(np.arange(x.shape[1]), kept)
     x = x[:, kept].contiguous()
     if eval_set is not None:
@@ -118,7 +123,7 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
     return Trained(network, support, norms, history)
 
 
-def choose_genes(x, target, n_genes, random, distillation):
+def choose_genes(x, target, n_genes, random, distillation, prior=None):
     """Choose the genes that a Gaussian process of the outputs depends on most.
 
     Parameters
@@ -130,6 +135,7 @@ def choose_genes(x, target, n_genes, random, distillation):
     random : RandomState
         Draws at most `most_cells` cells.
     distillation : DistilledSettings
+    prior : GenePrior or None
 
     Returns
     -------
@@ -146,20 +152,23 @@ def choose_genes(x, target, n_genes, random, distillation):
     few = n <= distillation.few_cells
     cells_wanted = distillation.few_cells_of_a_gene if few else distillation.fewest_cells_of_a_gene
     usable = np.flatnonzero(cells_behind(x) >= min(cells_wanted, n / 6))
-    x = x[:, usable]
+    x, among = x[:, usable], prior and prior.among(usable)
     X, Y = x.cpu().numpy(), target.cpu().numpy()
     if few:
-        chosen = few_cells.choose_genes(X, Y, n_genes, random, distillation)
+        chosen = few_cells.choose_genes(X, Y, n_genes, random, distillation, among)
     else:
         # With hardly more cells than genes, a Gaussian process of all of them would explain anything.
         n_screened = min(max(distillation.screened_genes, 2 * n_genes), max(n_genes, len(X) // 2))
-        screened = np.sort(forward_selection(X, Y, n_screened))
+        screened = np.sort(forward_selection(X, Y, n_screened, prior=among))
         n_relevant = max(n_genes, distillation.fewest_relevant)
-        chosen = screened[most_relevant(x[:, screened], target, n_relevant, distillation)]
+        relevant = most_relevant(x[:, screened], target, n_relevant, distillation, among and among.among(screened))
+        chosen = screened[relevant]
         if len(chosen) > n_genes:
             some = x[:, chosen].contiguous()
             denoised = RelevanceProcess(some, target, distillation).fit(distillation.process_steps[0]).predict(some)
-            chosen = chosen[forward_selection(X[:, chosen], (denoised - denoised.mean(0)).cpu().numpy(), n_genes)]
+            denoised = (denoised - denoised.mean(0)).cpu().numpy()
+            best = forward_selection(X[:, chosen], denoised, n_genes, prior=among and among.among(chosen))
+            chosen = chosen[best]
     chosen = usable[chosen]
     # Genes that are copies of others are left over when the number wanted is large; any of them will do.
     left = np.append(np.setdiff1d(usable, chosen), np.setdiff1d(np.arange(p), usable))

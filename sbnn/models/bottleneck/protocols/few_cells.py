@@ -43,7 +43,7 @@ def input_limits(X, limit):
     return np.maximum(x_min, mean - reach).astype(X.dtype), np.minimum(x_max, mean + reach).astype(X.dtype)
 
 
-def choose_genes(X, Y, n_genes, random, distillation):
+def choose_genes(X, Y, n_genes, random, distillation, prior=None):
     """Choose the genes that sum up best what all genes say of the outputs.
 
     Parameters
@@ -56,13 +56,15 @@ def choose_genes(X, Y, n_genes, random, distillation):
     random : RandomState
         For the trees.
     distillation : DistilledSettings
+    prior : GenePrior or None
 
     Returns
     -------
     ndarray of int, shape (up to n_genes,)
     """
     said = denoised(X, Y, random)
-    return forward_selection(X, said - said.mean(0), n_genes, penalty=distillation.few_cells_penalty * len(X))
+    penalty = distillation.few_cells_penalty * len(X)
+    return forward_selection(X, said - said.mean(0), n_genes, penalty, prior)
 
 
 def denoised(X, Y, random):

@@ -10,8 +10,10 @@ import math
 import numpy as np
 import torch
 
+from sbnn.models.bottleneck.gene_prior import most_important
 
-def most_relevant(X, Y, n_genes, distillation):
+
+def most_relevant(X, Y, n_genes, distillation, prior=None):
     """Choose genes by dropping, again and again, those that the predictions of a Gaussian process depend on least.
 
     Parameters
@@ -23,6 +25,8 @@ def most_relevant(X, Y, n_genes, distillation):
     n_genes : int
     distillation : DistilledSettings
         ``process_steps``, ``share_kept`` and those of the process count.
+    prior : GenePrior or None
+        Mixed with the relevance of the genes, its root, every time that some are dropped.
 
     Returns
     -------
@@ -36,11 +40,11 @@ def most_relevant(X, Y, n_genes, distillation):
     process = RelevanceProcess(X.contiguous(), Y, distillation).fit(at_first)
     while True:
         n_kept = max(n_genes, int(distillation.share_kept * len(kept)))
-        best = process.relevance().argsort(descending=True, stable=True)[:n_kept].sort().values
-        kept = kept[best.cpu().numpy()]
+        best = most_important(process.relevance().double().sqrt(), n_kept, prior and prior.among(kept))
+        kept = kept[best]
         if n_kept == n_genes:
             return kept
-        process = process.keep(best).fit(later)
+        process = process.keep(torch.as_tensor(best, device=X.device)).fit(later)
 
 
 class RelevanceProcess:

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from sbnn.models.bottleneck.gene_prior import most_important
 
-def forward_selection(X, Y, n_genes, penalty=0.0):
+
+def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
     """Choose genes one after the other by multi-response least squares.
 
     Every step takes the gene that lowers the squared error of the regression of all outputs on the chosen genes most
@@ -21,6 +23,8 @@ def forward_selection(X, Y, n_genes, penalty=0.0):
     penalty : float
         On the squared coefficients of the regression: with it a gene gains little by the part that is not in the genes
         chosen before, if that part is small. With n times 3, as if three parts in four of every gene were noise.
+    prior : GenePrior or None
+        Mixed at every step with what each gene explains, the root of the squared error that it takes away.
 
     Returns
     -------
@@ -40,7 +44,10 @@ def forward_selection(X, Y, n_genes, penalty=0.0):
         if not usable.any():
             break
         gain = np.where(usable, np.square(cross).sum(1) / np.where(usable, left + penalty, 1), -1)
-        gene = int(gain.argmax())
+        if prior is None:
+            gene = int(gain.argmax())
+        else:
+            [gene] = most_important(np.sqrt(gain.clip(0)), 1, prior, usable)
         chosen.append(gene)
         direction = X.T @ X[:, gene] - directions[:step, gene] @ directions[:step]
         length = np.sqrt(left[gene] + penalty)

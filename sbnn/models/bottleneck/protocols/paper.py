@@ -1,7 +1,7 @@
 """The published protocol: pretraining on clusters, frozen and unfrozen regression, pruning, fine-tuning.
 
 Bernaerts, Berens and Kobak (arXiv 2006.10411): learning rate 1e-4, batches of 32, a group lasso on the outgoing weights
-of each gene.
+of each gene. A prior of the genes counts in the pruning, where it is mixed with their weight norms, and nowhere before.
 """
 
 import warnings
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans
 
+from sbnn.models.bottleneck.gene_prior import GenePrior, most_important
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols.base import Trained
 from sbnn.models.bottleneck.training import Stage, Trainer
@@ -60,6 +61,7 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
     -------
     Trained
     """
+    prior = GenePrior.of(settings, x.shape[1])
     labels = pretraining_labels(settings, target, random)
     n_outputs = target.shape[1]
     network = new_network(settings, x.shape[1], n_outputs, labels, generator).to(x.device)
@@ -76,7 +78,7 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
         if stage.name == "fine-tuning":
             norms = network.input_norms().cpu().numpy()
         if stage.n_genes is not None:
-            kept = largest(norms, stage.n_genes)
+            kept = most_important(norms, stage.n_genes, prior)
             support = np.isin(np.arange(x.shape[1]), kept)
             network.keep_inputs(torch.as_tensor(kept, device=x.device))
             x = x[:, kept].contiguous()
@@ -178,12 +180,6 @@ def pretraining_cells(labels, random):
     order = random.permutation(np.flatnonzero(labels >= 0))
     n_train = max(1, int(TRAINING_FRACTION * len(order)))
     return order[:n_train], order[n_train:]
-
-
-def largest(norms, n):
-    """Positions of the n largest norms, ascending."""
-    # A stable sort keeps the first of equal norms, whatever the library's partition does.
-    return np.sort(np.argsort(-norms, kind="stable")[:n])
 
 
 def _pretrain(trainer, stage, x, labels, random):

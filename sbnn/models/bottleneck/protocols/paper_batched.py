@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from sklearn.utils import check_random_state
 
+from sbnn.models.bottleneck.gene_prior import GenePrior, most_important
 from sbnn.models.bottleneck.network import Ensemble, Gradient
 from sbnn.models.bottleneck.protocols.base import Trained
 from sbnn.models.bottleneck.protocols.paper import (
-    largest,
     new_network,
     paper_stages,
     pretraining_cells,
@@ -122,6 +122,7 @@ def _kin(member):
 def _train_alike(members, folds, pretraining, progress):
     """Train members with the same stages."""
     settings = members[0].settings
+    prior = GenePrior.of(settings, folds[0][0].shape[1])
     device, (p, n_outputs) = folds[0][0].device, (folds[0][0].shape[1], folds[0][1].shape[1])
     draws = list({id(m.draws): m.draws for m in members}.values())
     source = [next(i for i, d in enumerate(draws) if d is m.draws) for m in members]
@@ -150,7 +151,7 @@ def _train_alike(members, folds, pretraining, progress):
         if stages[0].name == "fine-tuning":
             norms = network.input_norms().cpu().numpy()
         if stages[0].n_genes is not None:
-            kept = np.stack([largest(row, stages[0].n_genes) for row in norms])
+            kept = np.stack([most_important(row, stages[0].n_genes, prior) for row in norms])
             np.put_along_axis(support := np.zeros_like(support), kept, True, axis=1)
             kept = torch.as_tensor(kept, device=device)
             network.keep_inputs(kept)

@@ -1,0 +1,44 @@
+"""What is kept when weights or genes are pruned: what matters most by its size and by prior knowledge.
+
+The mix of DASH (Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and domain
+knowledge", NeurIPS 2024, arXiv 2403.04805, section 3), for any scores of any network.
+"""
+
+import torch
+
+
+def shared(size):
+    """Sizes, 0 or more, as shares of their sum; zeros stay as they are."""
+    total = size.sum()
+    return size / total if total > 0 else size
+
+
+def mixed(from_prior, size, influence):
+    """``l * prior + (1 - l) * size``; 0 leaves the prior out, 1 the size."""
+    if influence == 0:
+        return size
+    return influence * from_prior + (1 - influence) * size
+
+
+def keep_largest(scores, mask, n_kept, size=None):
+    """Mask of the largest scores among those that a mask leaves.
+
+    Parameters
+    ----------
+    scores : Tensor
+    mask : Tensor of bool, of the same shape
+    n_kept : int
+    size : Tensor of the same shape, optional
+        Decides between equal scores.
+
+    Returns
+    -------
+    Tensor of bool
+        Never anything that `mask` has removed. Of what is equal the earlier ones are kept.
+    """
+    kept = torch.zeros(mask.numel(), dtype=torch.bool)
+    scores = scores.masked_fill(~mask, -torch.inf).flatten()
+    ranked = torch.arange(mask.numel()) if size is None else size.flatten().argsort(descending=True, stable=True)
+    ranked = ranked[scores[ranked].argsort(descending=True, stable=True)]
+    kept[ranked[: min(n_kept, int(mask.sum()))]] = True
+    return kept.reshape(mask.shape)

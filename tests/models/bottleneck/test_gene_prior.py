@@ -1,0 +1,284 @@
+"""A prior of the genes: what it may be, and that it counts where genes are compared, and nowhere else."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor, cross_validate, fit_full, paper_folds
+from sbnn.evaluation.identity import described, fit_key
+from sbnn.models.bottleneck.gene_prior import GenePrior, most_important, prior_weights
+from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
+from sbnn.models.bottleneck.protocols.greedy import forward_selection
+
+NAMES = np.array(["Sst", "Vip", "Pvalb", "Gad1"], dtype=object)
+SHORT = DistilledSettings(
+    few_cells=0, noises=(0.5,), usual_noise=0.5, n_teachers=2, n_trees=5, n_augmented=200, steps_of_teachers=10,
+    steps_of_student=30,
+)  # fmt: skip
+FEW = DistilledSettings(**SHORT.to_dict() | {"few_cells": 1000, "noises": (0.5,), "few_cells_noises": (1.0,)})
+PAPER = {"protocol": "paper", "hidden_layers": (16, 8), "epochs": (2, 2, 3, 3)}
+MODELS = {"paper": PAPER, "distilled": {"distillation": SHORT}, "few cells": {"distillation": FEW}}
+
+
+def model(kind, **params):
+    return SparseBottleneckRegressor(**{"n_genes": 5, "random_state": 0, "device": "cpu"} | MODELS[kind] | params)
+
+
+@pytest.fixture(scope="module")
+def table(data):
+    return pd.DataFrame(data.X, data.cell_names, data.gene_names)
+
+
+def listed(fitted, genes):
+    return len(set(fitted.get_feature_names_out()) & set(genes))
+
+
+# -- what a prior may be -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"Pvalb": 2, "Sst": 0.5},
+        pd.Series({"Pvalb": 2.0, "Sst": 0.5, "Gad1": 0.0}),
+        [0.5, 0, 2, 0],
+        np.array([0.5, 0, 2, 0]),
+    ],
+)
+def test_weights_by_name_or_by_position(given):
+    assert prior_weights(given, 4, NAMES).tolist() == [0.5, 0, 2, 0]
+
+
+@pytest.mark.parametrize("given", [["Gad1", "Vip"], ("Vip", "Gad1"), {"Vip", "Gad1"}, np.array(["Gad1", "Vip"])])
+def test_names_alone_have_weight_one(given):
+    assert prior_weights(given, 4, NAMES).tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"Sst": -1}, ValueError, "finite weights >= 0, got -1"),
+        ({"Sst": np.nan}, ValueError, "finite weights >= 0, got nan"),
+        ([1, 0, 0, np.inf], ValueError, "got inf"),
+        ([1.0, 2.0], ValueError, "one weight for each of the 4 genes of X, got 2"),
+        ([], ValueError, "got 0"),
+        (["SST", "VIP"], ValueError, "none of the genes SST, VIP; its own are Sst, Vip, Pvalb, Gad1"),
+        ({"Sst": 0}, ValueError, "no gene of X has a weight above 0"),
+        (np.zeros(4), ValueError, "no gene of X has a weight above 0"),
+        (pd.Series([1.0, 2.0], ["Sst", "Sst"]), ValueError, "several weights: Sst"),
+        ("Sst", TypeError, "got 'Sst'"),
+        (3, TypeError, "got 3"),
+        ({0: 1.0}, TypeError, "expected names of genes, got 0"),
+        ({"Sst": "much"}, TypeError, "a weight is 'much'"),
+        (["Sst", 1.0], TypeError, "a weight is 'Sst'"),
+    ],
+)
+def test_what_is_no_prior_is_refused(given, error, message):
+    with pytest.raises(error, match=message):
+        prior_weights(given, 4, NAMES)
+
+
+def test_genes_that_are_not_there_are_ignored_with_a_word():
+    with pytest.warns(UserWarning, match="ignoring 2 genes that X lacks: Kcnc1, Kcnc2"):
+        assert prior_weights(["Kcnc1", "Vip", "Kcnc2"], 4, NAMES).tolist() == [0, 1, 0, 0]
+
+
+def test_names_need_names(data):
+    with pytest.raises(ValueError, match="X has no gene names"):
+        model("paper", gene_prior=["gene01"]).fit(data.X, data.Y)
+
+
+@pytest.mark.parametrize("influence", [-0.1, 1.1, np.nan])
+def test_the_influence_is_a_share(influence, data):
+    with pytest.raises(ValueError, match="prior_influence must be"):
+        model("paper", gene_prior=np.ones(40), prior_influence=influence).fit(data.X, data.Y)
+
+
+def test_a_wrong_prior_is_refused_whatever_its_influence(data):
+    with pytest.raises(ValueError, match="gene_prior: expected finite weights"):
+        model("paper", gene_prior=-np.ones(40), prior_influence=0.0).fit(data.X, data.Y)
+
+
+def test_a_prior_without_a_choice_is_warned_of(data):
+    with pytest.warns(UserWarning, match="gene_prior does nothing with n_genes=None"):
+        model("paper", n_genes=None, gene_prior=np.arange(40)).fit(data.X, data.Y)
+
+
+# -- how it counts -----------------------------------------------------------------------------------------------------
+
+
+def test_the_score_is_the_mix_of_both_shares():
+    size, weights = np.array([4.0, 3, 2, 1]), np.array([0.0, 0, 1, 3])
+    everything = torch.ones(4, dtype=torch.bool)
+    scores = GenePrior(weights, 0.2).scores(torch.from_numpy(size), everything)
+    np.testing.assert_allclose(scores, 0.8 * size / 10 + 0.2 * weights / 4)  # .32, .24, .21, .23
+    assert most_important(size, 2, GenePrior(weights, 0.2)).tolist() == [0, 1]
+    assert most_important(size, 3, GenePrior(weights, 0.2)).tolist() == [0, 1, 3]
+    assert most_important(size, 2, GenePrior(weights, 0.8)).tolist() == [2, 3]
+
+
+def test_shares_are_of_the_genes_that_are_compared():
+    size, weights, usable = np.array([8.0, 1, 2]), np.array([5.0, 1, 0]), np.array([False, True, True])
+    scores = GenePrior(weights, 0.5).scores(torch.from_numpy(size), torch.from_numpy(usable))
+    np.testing.assert_allclose(scores[1:], [0.5 / 3 + 0.5, 1 / 3])
+    assert most_important(size, 3, GenePrior(weights, 0.5), usable).tolist() == [1, 2]
+    spent = GenePrior(np.array([5.0, 0, 0]), 1.0)
+    assert most_important(size, 1, spent, usable).tolist() == [2], "where the prior says nothing, the size decides"
+
+
+def test_the_prior_alone_leaves_ties_to_the_size():
+    size, weights = np.array([1.0, 5, 3, 4, 9]), np.array([1.0, 1, 1, 2, 0])
+    assert most_important(size, 2, GenePrior(weights, 1.0)).tolist() == [1, 3]
+    assert most_important(size, 5, GenePrior(weights, 1.0)).tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_no_influence_changes_no_bit(kind, data):
+    plain = model(kind).fit(data.X, data.Y)
+    without = model(kind, gene_prior=np.arange(40), prior_influence=0).fit(data.X, data.Y)
+    assert torch.equal(plain.network_.flat, without.network_.flat)
+    np.testing.assert_array_equal(plain.get_support(), without.get_support())
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_full_influence_leaves_the_choice_to_the_prior(kind, data, table):
+    unlikely = data.gene_names[~np.isin(data.gene_names, data.truth["genes"])][:5]
+    fitted = model(kind, gene_prior=list(unlikely), prior_influence=1).fit(table, data.Y)
+    assert set(fitted.get_feature_names_out()) == set(unlikely)
+    backwards = table[table.columns[::-1]]
+    again = model(kind, gene_prior=list(unlikely), prior_influence=1).fit(backwards, data.Y)
+    assert set(again.get_feature_names_out()) == set(unlikely), "genes go by name, not by place"
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_more_influence_more_of_the_listed_genes(kind, data, table):
+    plain = model(kind).fit(table, data.Y).get_feature_names_out()
+    others = [str(gene) for gene in data.gene_names if gene not in set(plain)][:20]
+    kept = [
+        listed(model(kind, gene_prior=others, prior_influence=share).fit(table, data.Y), others)
+        for share in (0, 0.001, 0.05, 0.5)
+    ]
+    assert kept == sorted(kept) and kept[0] == 0 and kept[1] < kept[3] == 5
+
+
+def test_the_published_protocol_prunes_by_the_mix_and_by_nothing_before(data, rng):
+    weights = rng.random(40) * (rng.random(40) < 0.3)
+    plain = model("paper").fit(data.X, data.Y)
+    fitted = model("paper", gene_prior=weights, prior_influence=0.25).fit(data.X, data.Y)
+    np.testing.assert_array_equal(fitted.gene_norms_, plain.gene_norms_)
+    before = [one.history_[one.history_.stage != "fine-tuning"] for one in (plain, fitted)]
+    pd.testing.assert_frame_equal(*before, check_exact=True)
+    norms = fitted.gene_norms_.astype(float)
+    scores = 0.75 * norms / norms.sum() + 0.25 * weights / weights.sum()
+    expected = np.sort(np.argsort(-scores)[:5])
+    np.testing.assert_array_equal(fitted.get_support(indices=True), expected)
+    assert set(expected) != set(np.flatnonzero(plain.get_support()))
+
+
+@pytest.mark.parametrize("influence", [0.1, 0.25, 0.6, 1.0])
+def test_forward_selection_takes_the_best_mix_at_every_step(influence, rng):
+    X = rng.normal(size=(60, 12)) @ rng.normal(size=(12, 12))
+    Y = X @ rng.normal(size=(12, 3)) + rng.normal(size=(60, 3))
+    X, Y = X - X.mean(0), Y - Y.mean(0)
+    weights = np.r_[np.zeros(8), 1.0, 2, 3, 1]
+    chosen = []
+    for _ in range(6):
+        left = [gene for gene in range(12) if gene not in chosen]
+        explained = np.array([_error(X, Y, chosen) - _error(X, Y, [*chosen, gene]) for gene in left]) ** 0.5
+        known = weights[left] / max(weights[left].sum(), 1e-300)
+        chosen.append(left[int(np.argmax((1 - influence) * explained / explained.sum() + influence * known))])
+        if influence == 1 and not weights[left].any():
+            chosen[-1] = left[int(np.argmax(explained))]
+    prior = GenePrior(weights, influence)
+    known = [10, 9] if influence == 1 else chosen[:2]  # 8 and 11 weigh the same: what they explain decides
+    picked = forward_selection(X, Y, 6, prior=prior).tolist()
+    assert picked[:2] == known and set(picked[:4]) == ({8, 9, 10, 11} if influence == 1 else set(chosen[:4]))
+    assert influence == 1 or picked == chosen
+
+
+def _error(X, Y, genes):
+    if not genes:
+        return np.square(Y).sum()
+    A = X[:, genes]
+    return np.square(Y - A @ np.linalg.lstsq(A, Y)[0]).sum()
+
+
+def test_the_gaussian_process_drops_by_the_mix(rng):
+    X = torch.from_numpy(rng.normal(size=(80, 10))).float()
+    Y = torch.tanh(X[:, :3] @ torch.from_numpy(rng.normal(size=(3, 2))).float())
+    settings = DistilledSettings(share_kept=0.5)
+    weights = np.r_[np.zeros(6), np.ones(4)]
+    process = RelevanceProcess(X, Y - Y.mean(0), settings).fit(settings.process_steps[0])
+    slope = process.relevance().double().sqrt().numpy()
+    for influence in (0.05, 0.3, 1.0):
+        scores = (1 - influence) * slope / slope.sum() + influence * weights / 4
+        expected = np.sort(np.lexsort((-slope, -scores))[:5])  # in one round
+        got = most_relevant(X, Y - Y.mean(0), 5, settings, GenePrior(weights, influence))
+        np.testing.assert_array_equal(got, expected)
+    assert {6, 7, 8, 9} < set(got)
+
+
+def test_a_stream_knows_the_prior_too(data):
+    genes = list(data.gene_names[-5:])
+    stream = ExpressionStream(data.counts, data.gene_names, counts=True)
+    fitted = model("distilled", gene_prior=genes, prior_influence=1).fit(stream, data.Y)
+    assert set(fitted.get_feature_names_out()) == set(genes)
+    assert fitted.gene_prior == genes
+
+
+# -- in evaluations, which hand over arrays ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_cross_validation_tells_the_names(batched, data):
+    """Ensembles too, and priors whose long arrays look alike when printed are not taken for one."""
+    first, second = [list(genes) for genes in (data.gene_names[:5], data.gene_names[20:25])]
+    grid = {"gene_prior": [first, second], "prior_influence": [1.0]}
+    record = cross_validate(model("paper"), data, paper_folds(120)[:1], grid, batched=batched, verbose=False)
+    assert [list(data.gene_names[kept]) for kept in record.selected[0]] == [first, second]
+
+
+def test_long_priors_are_told_apart_in_ensembles(data, rng):
+    many = pd.DataFrame(rng.normal(size=(60, 1100)), columns=[f"g{i}" for i in range(1100)])
+    priors = [(np.arange(1100) // 5 == block).astype(float) for block in (100, 110)]
+    assert repr(priors[0]) == repr(priors[1])
+    record = cross_validate(
+        model("paper"), (many, data.Y[:60]), paper_folds(60)[:1], {"gene_prior": priors, "prior_influence": [1.0]},
+        batched=True, verbose=False,
+    )  # fmt: skip
+    assert [np.flatnonzero(kept)[0] for kept in record.selected[0]] == [500, 550]
+
+
+def test_a_fit_of_all_cells_knows_the_prior(data):
+    genes = list(data.gene_names[:5])
+    record = fit_full(model("distilled", gene_prior=genes, prior_influence=1), data)
+    assert list(record.kept_genes) == genes
+
+
+def test_results_without_a_prior_are_named_as_before(data):
+    fold = paper_folds(120)[0]
+    plain = model("paper")
+    assert not {"gene_prior", "prior_influence"} & described(plain)["params"].keys()
+    keys = [
+        fit_key(data, one.for_genes(data.gene_names), fold, "fold")
+        for one in (
+            plain,
+            model("paper", gene_prior=["gene01"]),
+            model("paper", gene_prior={"gene01": 2.0}),
+            model("paper", gene_prior=["gene02"]),
+            model("paper", gene_prior=["gene01"], prior_influence=0.1),
+        )
+    ]
+    assert len(set(keys)) == 5
+    settings = described(model("paper", gene_prior=pd.Series({"b": 1, "a": np.float32(0.5)})))["params"]
+    assert settings["gene_prior"] == [["a", 0.5], ["b", 1.0]]
+
+
+@pytest.mark.parametrize("given", [["gene01", "gene02"], {"gene01": 1.5}, np.arange(40)])
+def test_a_saved_model_keeps_its_prior(given, table, data, tmp_path):
+    fitted = model("paper", gene_prior=given).fit(table, data.Y)
+    again = SparseBottleneckRegressor.load(fitted.save(tmp_path / "m.safetensors"))
+    names = fitted.feature_names_in_
+    np.testing.assert_array_equal(prior_weights(again.gene_prior, 40, names), prior_weights(given, 40, names))
+    np.testing.assert_array_equal(again.predict(data.X), fitted.predict(data.X))

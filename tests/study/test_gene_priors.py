@@ -1,0 +1,207 @@
+"""What a prior does is told by held-out cells, by the right lists, and as it is committed."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import assert_tidy, words
+from made_up import ridge_record as another_record
+from pages import contradictions, rows
+from sklearn.base import BaseEstimator, RegressorMixin
+
+from sbnn import cli, cross_validate, load_dataset, paper_folds, plotting
+from sbnn.evaluation.prior_fits import compare_priors
+from sbnn.evaluation.prior_tables import folds_kept, priors_table
+from sbnn.results import Record, load
+from sbnn.study import gene_priors, report
+from sbnn.study.experiments import network
+
+ROOT = Path(__file__).parents[2]
+
+
+def committed(name):
+    return load(ROOT / "saved_models" / name / "gene_prior.pickle")
+
+
+class Believer(RegressorMixin, BaseEstimator):
+    """Keeps four genes, the first of its prior before others; predicts the mean and, with a prior, too much."""
+
+    def __init__(self, gene_prior=None, prior_influence=0.5):
+        self.gene_prior = gene_prior
+        self.prior_influence = prior_influence
+
+    def for_genes(self, names):
+        if self.gene_prior is None:
+            return self
+        return Believer(np.isin(names, self.gene_prior).astype(float).tolist(), self.prior_influence)
+
+    def fit(self, X, y):
+        weights = np.ones(X.shape[1]) if self.gene_prior is None else np.array(self.gene_prior)
+        self.kept_ = np.zeros(X.shape[1], bool)
+        self.kept_[np.argsort(-weights, kind="stable")[:4]] = True
+        self.better_ = 0 if self.gene_prior is None else self.prior_influence
+        return self
+
+    def predict(self, X):
+        return np.zeros((len(X), 5)) + 10 * self.better_
+
+    def get_support(self):
+        return self.kept_
+
+
+@pytest.fixture(scope="module")
+def values(data):
+    names = [str(name) for name in data.gene_names]
+    lists = {"late": names[-6:], "early": names[:3] + names[-1:]}
+    folds = {"one": paper_folds(120)[:3], "other": paper_folds(120)[3:6]}
+    models = {"one": Believer(), "other": Believer()}
+    return compare_priors(models, data, folds, lists, {"one": (0.0, 0.2, 0.5), "other": (0.0, 0.2)}, verbose=False)
+
+
+@pytest.fixture
+def record(values):
+    return Record("gene prior", "made up", "s", [{}], 0, {}, [], values)
+
+
+def test_every_list_is_compared_with_no_prior_in_the_same_folds(record, data):
+    table = record.table
+    assert len(table) == len(record.kept) == 2 * 3 * (3 + 2)
+    row = table[(table.model == "other") & (table.list == "late") & (table.influence == 0.2) & (table.fold == 1)]
+    folds = paper_folds(120)[3:6]
+    alone = cross_validate(Believer(list(data.gene_names[-6:]), 0.2), data, folds, verbose=False)
+    assert row.test_r2.item() == alone.test_r2[1, 0]
+    none = table[table.influence == 0].set_index(["model", "list", "fold"]).test_r2.sort_index()
+    assert (none["one", "late"] == none["one", "early"]).all()
+    means = priors_table(record)
+    assert means.loc[("one", "late", 0.5), "change"] == pytest.approx(
+        means.test_r2["one", "late", 0.5] - none["one"].mean()
+    )
+    assert means.loc[("one", "late", 0.5), "change"] < means.loc[("one", "late", 0.2), "change"] < 0
+    differences = table[(table.model == "one") & (table.list == "late") & (table.influence == 0.5)].test_r2.to_numpy()
+    differences = differences - none["one", "late"].to_numpy()
+    assert means.loc[("one", "late", 0.5), "SE"] == pytest.approx(differences.std(ddof=1) / 3**0.5)
+
+
+def test_shares_are_of_the_kept_genes(record, data):
+    means = priors_table(record)
+    assert means.listed["one", "late"].tolist() == [0, 1, 1]
+    assert means.listed["one", "early"].tolist() == [0.75, 1, 1]
+    true = set(data.truth["genes"])
+    assert means.true["one", "late", 0.2] == pytest.approx(len(true & set(data.gene_names[-6:-2])) / 4)
+    assert (means.stability == 1).all()
+    kept = folds_kept(record, "one", "late", 0.2)
+    assert kept[kept > 0].to_dict() == {gene: 3 for gene in data.gene_names[-6:-2]}
+
+
+def test_stability_is_what_two_folds_share(record):
+    record.values["kept"] = record.kept.copy()
+    record.kept[:3] = [[0, 1, 2, 3], [0, 1, 2, 4], [0, 5, 6, 7]]
+    assert priors_table(record).stability.iloc[0] == pytest.approx((0.75 + 0.25 + 0.25) / 3)
+
+
+def test_the_figure_says_what_comes_and_what_goes(record):
+    figure = plotting.prior_effects(record, influence=0.2)
+    assert_tidy(figure)
+    said = words(figure)
+    for text in ("late (6)", "early (4)", "test R²", "that are true", "gene01", "gene35"):
+        assert text in said
+    with pytest.raises(ValueError, match="influence: expected one that was computed, beside 0, got 0.3"):
+        plotting.prior_effects(record, influence=0.3)
+    with pytest.raises(ValueError, match="record: expected one of a gene prior, got 'cross-validation'"):
+        plotting.prior_effects(another_record())
+
+
+def test_lists_are_what_they_are_called():
+    data = load_dataset("simulated", verbose=False)
+    lists, true = gene_priors.gene_lists(data), set(data.truth["genes"])
+    assert set(lists["true genes"]) == true
+    assert len(true & set(lists["half right"])) == len(lists["half right"]) / 2 == 12
+    assert len(lists[gene_priors.CONTROL]) == 24 and list(lists)[-1] == gene_priors.CONTROL
+    assert lists == gene_priors.gene_lists(data), "the same genes every time"
+
+
+def test_lists_of_real_genes(real_scala, real_file):
+    real_file("go_ion_channel_term_summary.txt")
+    lists = gene_priors.gene_lists(real_scala)
+    assert [len(genes) for genes in lists.values()] == [55, 20, 55]
+    assert set(lists["ion channels"]) == set(
+        load(ROOT / "saved_models" / "scala_ion_channels" / "cv_ridge.pickle").gene_names
+    )
+    assert set(lists["ion channels"]) != set(lists[gene_priors.CONTROL]) <= set(real_scala.gene_names)
+    named = {word for name in real_scala.labels["type"] for word in name.replace("_", " ").split()}
+    assert set(lists["type markers"]) == named & set(real_scala.gene_names) == set(gene_priors.TYPE_MARKERS)
+
+
+def test_lists_of_other_data_are_given(data, tmp_path):
+    from dataclasses import replace
+
+    with pytest.raises(ValueError, match="no lists of genes are known for 'mine', but for scala, simulated; give some"):
+        gene_priors.gene_lists(replace(data, name="mine"))
+    with pytest.raises(ValueError, match="there are none of them in \\['wrong'\\]"):
+        gene_priors.run_gene_priors(data, tmp_path / "p.pickle", {"wrong": ["Sst"]}, fast=True)
+
+
+def test_the_command_takes_a_list_and_saves_what_it_finds(tmp_path, monkeypatch, capsys, data):
+    monkeypatch.chdir(tmp_path)
+    fits = []
+    monkeypatch.setattr(gene_priors, "network", lambda data, fast, protocol: Believer())
+    monkeypatch.setattr(gene_priors, "version_of", lambda *_: fits.append(1) or 1)
+    pd.DataFrame(data.X, data.cell_names, data.gene_names).to_csv("x.csv")
+    pd.DataFrame(data.Y, data.cell_names, data.feature_names).to_csv("y.csv")
+    (tmp_path / "mine.txt").write_text("gene03\ngene05\nnobody\n")
+    command = ["prior", "own", "--expression", "x.csv", "--outputs", "y.csv", "--genes", "mine.txt", "--fast"]
+    assert cli.main(command) == 0
+    said = capsys.readouterr().out
+    assert "| distilled | mine | 0.250 |" in said and "| random genes |" in said
+    saved = load("saved_models/own-fast/gene_prior.pickle")
+    assert saved.lists["mine"] == ["gene03", "gene05"] and len(saved.lists["random genes"]) == 2
+    monkeypatch.setattr(gene_priors, "compare_priors", lambda *_, **__: pytest.fail("computed again"))
+    assert cli.main(command) == 0
+
+
+# -- what is committed -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", gene_priors.WITH_LISTS)
+def test_without_influence_the_committed_fits_are_those_of_the_cross_validation(name):
+    record, usual = committed(name), load(ROOT / "saved_models" / name / "cv_default.pickle")
+    assert (record.dataset, record.sha256) == (usual.dataset, usual.sha256)
+    g, rows = usual.find(n_components=2), (record.table.model == gene_priors.ALL_CELLS) & (record.table.influence == 0)
+    for at in np.flatnonzero(rows):
+        fold = record.table.fold[at]
+        assert record.table.test_r2[at] == usual.test_r2[fold, g]
+        assert set(record.gene_names[record.kept[at]]) == set(usual.gene_names[usual.selected[fold, g]])
+
+
+def assert_same_fits(data, model, title, influence, fold):
+    """Refit one fold of a committed record with its prior: the same bits."""
+    record = committed(data.name)
+    assert record.sha256 == data.sha256
+    assert record.lists == gene_priors.gene_lists(data)
+    models, folds = {model: network(data, protocol=model.partition(",")[0])}, gene_priors.folds_of(data)[model]
+    lists, how = {title: record.lists[title]}, {"seed": gene_priors.SEED, "verbose": False}
+    again = compare_priors(models, data, {model: [folds[fold]]}, lists, {model: (influence,)}, **how)
+    table = record.table
+    [at] = np.flatnonzero(
+        (table.model == model) & (table.list == title) & (table.influence == influence) & (table.fold == fold)
+    )
+    assert again["table"].test_r2[0] == table.test_r2[at]
+    assert list(again["gene_names"][again["kept"][0]]) == list(record.gene_names[record.kept[at]])
+
+
+def test_a_committed_fit_of_all_cells_comes_back():
+    assert_same_fits(load_dataset("simulated", verbose=False), gene_priors.ALL_CELLS, "half right", 0.5, 1)
+
+
+@pytest.mark.parametrize("model", [gene_priors.FEW_CELLS, gene_priors.PAPER])
+def test_committed_fits_of_real_cells_come_back(model, real_scala, real_file):
+    real_file("go_ion_channel_term_summary.txt")
+    assert_same_fits(real_scala, model, "ion channels", 0.25, 0)
+
+
+def test_the_page_shows_the_committed_numbers():
+    page = (ROOT / "docs" / "bottleneck.md").read_text()
+    for name in gene_priors.WITH_LISTS:
+        table = report.all_tables(ROOT / "saved_models" / name)[report.PRIORS]
+        assert rows(table)[0] in page and contradictions(page, table) == []
