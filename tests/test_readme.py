@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from sbnn import DistilledSettings, load_dataset, simulate_perturbations
+from sbnn.dynamics import report as dynamics
+from sbnn.dynamics import study as dynamics_study
 from sbnn.ephys_types import report as types
 from sbnn.mechanism_shift import report as screens
 from sbnn.study import report
@@ -46,7 +48,7 @@ def test_every_example_runs(tables):
 
 
 def test_it_is_short_and_says_how_to_install():
-    assert len(README.splitlines()) <= 150
+    assert len(README.splitlines()) <= 170
     assert "\npip install . " in README
 
 
@@ -63,6 +65,11 @@ def test_the_table_of_types_is_that_of_the_committed_results():
 
 def test_the_table_of_screens_is_that_of_the_committed_results():
     assert to_markdown(screens.overview_table(ROOT / "saved_models")).strip() in README
+
+
+def test_the_table_of_dynamics_is_that_of_the_committed_results():
+    records = dynamics_study.load_records(ROOT / "saved_models" / "grn_350")
+    assert to_markdown(dynamics.overview_table(records)).strip() in README
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -104,3 +111,11 @@ def test_the_example_of_screens_runs():
         warnings.simplefilter("ignore")
         exec(compile("from sbnn.mechanism_shift import Recipe\n" + quick, "mechanism_shift.md", "exec"), made)
     assert made["latents"].shape == (230, 3)
+
+
+def test_the_example_of_dynamics_runs():
+    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "dynamics.md").read_text(), re.S)
+    quick = block.replace("random(350", "random(30").replace("simulate(150", "simulate(20")
+    made = {}
+    exec(compile(quick.replace("sparsity=0.955", "sparsity=0.7"), "dynamics.md", "exec"), made)
+    assert made["model"].edge_scores_.shape == (30, 30) and made["dash"].sparsity_ > 0.69
