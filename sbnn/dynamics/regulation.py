@@ -46,6 +46,15 @@ class Fit:
         one, other = products_of(k)
         return np.arange(1, k + 1), 1 + k + np.flatnonzero(one != other), 1 + k + np.flatnonzero(one == other)
 
+    def slopes(self, deviations):
+        """Derivatives of where the gene is drawn to, (..., k), at deviations of its regulators, (..., k)."""
+        k = len(self.regulators)
+        one, other = products_of(k)
+        of_products = np.zeros((k, k))
+        if len(one):
+            of_products[one, other] = self.weights[1 + k :]
+        return self.weights[1 : 1 + k] + deviations @ (of_products + of_products.T)
+
     def variances(self):
         """Of the weights."""
         return np.diag(cho_solve(self.precision, np.eye(len(self.weights))))

@@ -24,7 +24,8 @@ class SparseRegulationRegressor(BaseEstimator):
     """Who regulates whom, by Bayesian selection of the regulators of every gene, and dynamics that follow from it.
 
     1. Every gene decays, at a rate of its own, towards a target that depends on its regulators. Values between the
-       observed times come at first from a relaxation of each gene in each sample, later from the model.
+       observed times come at first from a relaxation of each gene in each sample, later from the model. Genes that do
+       not change are then known from what they do to others too.
     2. With these, a gene is regressed on sets of regulators (`sbnn.dynamics.regulation`). The evidence of a set, times
        the odds of its edges, decides; sets grow and shrink one edge at a time, starting from the prior.
     3. What effects are like, and how often edges of the prior are right and others missing, is learned from all genes
@@ -111,6 +112,7 @@ class SparseRegulationRegressor(BaseEstimator):
                 if i:
                     search.learn()
                     search.vary_rates(RATE_STEPS[min(i, len(RATE_STEPS)) - 1])
+                    search.learn_levels()
                     search.follow_model()
                 search.find_regulators()
         scores = np.zeros((n, n))
@@ -189,6 +191,7 @@ class _Search:
     def follow_model(self):
         """Take the values between the observed times from the model, with the start that fits the sample best."""
         observed, paths = self.clock.observed, self.paths.copy()
+        self._deviations = self.paths - self.means
         for gene, fit in self.fits.items():
             chosen = list(fit.regulators)
             one, other = products_of(len(chosen))
@@ -201,6 +204,28 @@ class _Search:
             start = (rest * left[:, observed]).sum(axis=1) / (left[:, observed] ** 2).sum(axis=1)
             paths[:, :, gene] = come + start[:, None] * left
         self.paths = paths
+
+    def learn_levels(self):
+        """Estimate the genes that do not change from their own values and from what they do to others.
+
+        Without the latter, what is known better of a level from its targets makes these seem to regulate each other.
+        One Gauss-Newton step of the squared errors of all values of a sample.
+        """
+        still = np.flatnonzero(~self.changing)
+        position = {gene: i for i, gene in enumerate(still)}
+        n, n_times, _ = self.values.shape
+        square = np.tile(n_times * np.eye(len(still)), (n, 1, 1))
+        along = (self.values[:, :, still] - self.paths[:, :1, still]).sum(axis=1)
+        for gene, fit in self.fits.items():
+            chosen = [i for i, regulator in enumerate(fit.regulators) if regulator in position]
+            if not chosen:
+                continue
+            memory = self.clock.memory(self.rates[gene])[:, self.clock.observed[1:]]
+            moved = memory @ fit.slopes(self._deviations[:, :, list(fit.regulators)])[:, :, chosen]
+            places = np.array([position[fit.regulators[i]] for i in chosen])
+            square[:, places[:, None], places] += moved.transpose(0, 2, 1) @ moved
+            along[:, places] += (moved * self._errors(gene).reshape(n, -1, 1)).sum(axis=1)
+        self.paths[:, :, still] += np.linalg.solve(square, along[..., None])[:, None, :, 0]
 
     def _target(self, gene, rate, of=None):
         """A gene, and what it remembers of all genes, or of the regulators of a fit."""

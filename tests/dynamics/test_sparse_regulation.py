@@ -100,6 +100,20 @@ def test_paths_follow_the_model_and_start_where_they_fit_best(many, prior):
     assert np.abs(search.paths[:, search.clock.observed] - clean).mean() < 0.8 * np.abs(many.values - clean).mean()
 
 
+def test_levels_are_known_better_from_what_they_do(many, prior, network):
+    search = _Search(many, prior.to_numpy().astype(float))
+    search.find_regulators()
+    still, true = network.is_input, network_paths(many)[:, 0, network.is_input]
+    before = search.paths[:, 0, still]
+    np.testing.assert_allclose(before, many.values[:, :, still].mean(axis=1), err_msg="their mean at first")
+    search.learn_levels()
+    after = search.paths[:, :, still]
+    assert not np.ptp(after, axis=1).any() and np.ptp(search.paths[:, :, ~still], axis=1).all()
+    assert np.sqrt(((after[:, 0] - true) ** 2).mean()) < 0.85 * np.sqrt(((before - true) ** 2).mean())
+    of_none = [i for i in np.flatnonzero(still) if not any(i in fit.regulators for fit in search.fits.values())]
+    np.testing.assert_allclose(search.paths[:, 0, of_none], many.values[:, :, of_none].mean(axis=1))
+
+
 def network_paths(samples):
     """The same samples without noise."""
     return GeneNetwork.random(30, random_state=1).simulate(len(samples), 0, 1).values
