@@ -5,7 +5,7 @@ from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 
 COLORS = {
     "prior": "k", "none": "0.45", "phoenix": "0.7", "c_node": SKY, "l0": BLUE, "path_reg": PURPLE,
-    "post_hoc": "#8c6d31", "imp": ORANGE, "biological": "#cc79a7", "dash": VERMILLION, "sparse": GREEN,
+    "post_hoc": "#8c6d31", "imp": ORANGE, "biological": "#882255", "dash": VERMILLION, "sparse": GREEN,
 }  # fmt: skip
 
 
