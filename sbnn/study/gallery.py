@@ -29,7 +29,8 @@ def _figures(records):
     known = published.comparable(records[network]) if network in records else None
     compared = ["cv_default", "cv_network", "cv_srrr", "cv_ridge"]
     ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda name: (len(name), name))
-    yield "overview", ["fit_default_2d"], overview
+    argued = [name for name in ("halves_default", "cv_default") if name in records]
+    yield "overview", ["fit_default_2d", *argued], functools.partial(_overview, argued)
     yield (
         "figure1_training_curves",
         [network, srrr],
@@ -60,6 +61,11 @@ def _figures(records):
     yield "stability_selection", ["halves_default"], selection_frequencies
     yield "effects", ["interpretation"], effect_map
     yield "noise", ["noise"], noise_degradation
+
+
+def _overview(names, fit, *others):
+    argued = dict(zip(names, others, strict=True))
+    return overview(fit, argued.get("halves_default"), argued.get("cv_default"))
 
 
 def _second_measurement(dataset):
