@@ -22,8 +22,6 @@ NEEDED = (
 )
 # Sizes in inches: a map, the gap beside it and the title above it, margins, half of the figure, the colour bar.
 MAP, GAP, TITLE, MARGIN, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 0.06, 2.72, 1.5
-PROTOCOLS = {"paper": "paper protocol"}  # how a protocol is called where its own name does not say it
-ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegression": "sRRR"}
 
 
 @styled
@@ -80,7 +78,7 @@ def choose_maps(records, genes=None, features=None, titles=None):
     for record, argument in zip(records, ("top", "bottom"), strict=False):
         reading.require(record, argument, FIT, NEEDED)
         reading.require_same_data(record, argument, records[0])
-    titles = [model_title(record) for record in records] if titles is None else list(titles)
+    titles = [reading.model_title(record) for record in records] if titles is None else list(titles)
     if len(titles) != len(records):
         raise ValueError(f"titles: expected {len(records)}, one per model, got {len(titles)}")
     one_list = genes is None or all(isinstance(gene, str) for gene in genes)
@@ -126,29 +124,6 @@ def draw_halves(figure, halves, top, palette, letters):
     for (record, *_), ax in zip(halves, centres, strict=True):
         name_families(ax, record, map_coordinates(record))
     return centres
-
-
-def model_title(record):
-    """Name of a fitted model, as figures give it: kind, protocol where there are several, width and number of genes.
-
-    Parameters
-    ----------
-    record : Record
-        From `sbnn.fit_full`.
-
-    Returns
-    -------
-    str
-        Such as ``"sBNN, distilled, d = 2, 25 genes"``.
-    """
-    estimator = record.settings.get("estimator", {})
-    name = estimator.get("class", "model").split(".")[-1]
-    protocol = estimator.get("params", {}).get("protocol")
-    width = record.latent.shape[1]
-    size = f"rank {width}" if name == "SparseReducedRankRegression" else f"d = {width}"
-    parts = [ABBREVIATIONS.get(name, name), *([PROTOCOLS.get(protocol, protocol)] if protocol else []), size]
-    parts[-1] += " + t-SNE" if width > 2 else ""
-    return ", ".join([*parts, f"{len(record.kept_genes)} genes"])
 
 
 def rank_genes(record):
