@@ -245,10 +245,12 @@ def _load(options):
 
 
 def _cross_validate(options):
-    from sbnn.study import experiments, report
+    from sbnn.study import experiments, held_apart, report
 
     data, folder = _load(options)
-    experiments.run_cross_validations(data, folder, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs)
+    how = {"fast": options.fast, "fresh": options.fresh, "n_jobs": options.jobs}
+    experiments.run_cross_validations(data, folder, **how)
+    held_apart.run_held_apart(data, folder, **how)
     print(report.to_markdown(report.accuracy_table(folder)))
 
 

@@ -20,8 +20,10 @@ from sbnn.data.checks import (
     check_truth,
     check_varies,
     positions,
+    some,
 )
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
+from sbnn.data.labels import UNKNOWN
 from sbnn.data.plausible import check_given_once, check_outliers, warn_of_raw_counts
 from sbnn.data.preprocessing import size_of_library
 from sbnn.data.readers.anndata import paired_parts
@@ -195,6 +197,36 @@ class PairedData:
             f"{self.name}: {self.n_cells} cells x {self.n_genes} genes -> {outputs}; families: {families}\n"
             f"  source: {self.source}"
         )
+
+    def groups(self, name: str) -> np.ndarray:
+        """Group of every cell, such as its donor, batch or date of recording, by which folds can be made.
+
+        Parameters
+        ----------
+        name : str
+            Column of `labels`.
+
+        Returns
+        -------
+        ndarray of str, shape (n_cells,)
+
+        Raises
+        ------
+        KeyError
+            A name that the labels do not hold.
+        ValueError
+            Cells of which it is not known: they would count as one group.
+        """
+        if name not in self.labels:
+            raise KeyError(f"{self.name} has no labels {name!r}; it has {', '.join(map(str, self.labels))}")
+        values = self.labels[name]
+        lacking = values.isna() | values.isin([UNKNOWN, ""])
+        if lacking.any():
+            raise ValueError(
+                f"{self.name}: of {lacking.sum()} cells {name!r} is not known, {some(values.index[lacking])}; leave "
+                "them out with data.subset, or name one for each"
+            )
+        return values.to_numpy(dtype=str)
 
     def subset(self, cells=None, genes=None, *, drop_constant: bool = False) -> PairedData:
         """Take some cells and genes, in the order given.

@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from scipy import sparse
+from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.preprocessing import Standardizer, expression_pipeline, log2p1, normalize_library_size
@@ -44,6 +45,63 @@ def paper_folds(n, n_folds=10, seed=42):
     order = np.random.RandomState(seed).permutation(n)  # noqa: NPY002 -- the published folds come from this generator
     blocks = [slice(i * size, (i + 1) * size) for i in range(n_folds)]
     return [(np.delete(order, block), order[block]) for block in blocks]
+
+
+def grouped_folds(groups, n_folds=10, seed=42):
+    """Folds in which no donor, batch or other group is both trained on and tested.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n,)
+        Group of each cell, such as ``data.groups("mouse")``.
+    n_folds : int
+    seed : int
+        Of the dealing out of groups.
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        Training and test positions; every cell is tested once. Folds have as many groups, to one, not as many cells.
+
+    Raises
+    ------
+    ValueError
+        Fewer groups than folds.
+    """
+    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
+    if n_folds < 2 or codes.max() + 1 < n_folds:
+        raise ValueError(f"n_folds: {n_folds} folds of {codes.max() + 1} groups leave a fold without a group")
+    split = GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes)
+    return [(train, test) for train, test in split]
+
+
+def later_fold(times, share=0.8):
+    """One fold that trains on what came first and tests on what came later, such as recordings by their dates.
+
+    Parameters
+    ----------
+    times : array-like of shape (n,)
+        In any order that sorts: numbers, ``datetime64`` or dates written as ``2018-09-17``.
+    share : float
+        Of the different times, in (0, 1), to train on.
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        Training and test positions, one pair. Cells of one time are never in both.
+
+    Raises
+    ------
+    ValueError
+        A share out of its range, fewer than two different times.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share: expected a number in (0, 1), got {share!r}")
+    different, codes = np.unique(np.asarray(times), return_inverse=True)
+    if len(different) < 2:
+        raise ValueError(f"times: all cells have the same, {different[0]}; there is no later one to test on")
+    n_train = min(max(round(share * len(different)), 1), len(different) - 1)
+    return [(np.flatnonzero(codes < n_train), np.flatnonzero(codes >= n_train))]
 
 
 def folds_of(folds, data):

@@ -39,25 +39,28 @@ def noise_degradation(results):
     table = _table(results)
     models = list(dict.fromkeys(table["model"])) if "model" in table else [None]
     figure = new_figure(2.5)
-    panels = figure.subplots(1, 3)
-    lows = dict.fromkeys(MEASURES, 0.0)
+    measures = MEASURES
+    if np.allclose(table["precision"], table["recall"]):  # as many genes are kept as there are true ones
+        measures = {"recall": "true genes found, share", "test_r2": MEASURES["test_r2"]}
+    panels = figure.subplots(1, len(measures))
+    lows = dict.fromkeys(measures, 0.0)
     for i, name in enumerate(models):
         own = table if name is None else table[table["model"] == name]
         color = MODELS.get(name, PALETTE[i % len(PALETTE)])
-        for ax, measure in zip(panels, MEASURES, strict=True):
+        for ax, measure in zip(panels, measures, strict=True):
             lows[measure] = min(lows[measure], _draw_line(ax, own, measure, color, marker="osD^vX"[i % 6]))
     entries = [
         Line2D([], [], color=MODELS.get(name, PALETTE[i % len(PALETTE)]), marker="osD^vX"[i % 6], label=name)
         for i, name in enumerate(models)
         if name is not None
     ]
-    for ax, column, label in ((panels[2], CEILING, "noise-free outputs"), (panels[0], CHANCE, "genes at random")):
+    for ax, column, label in ((panels[-1], CEILING, "noise-free outputs"), (panels[0], CHANCE, "genes at random")):
         if column in table:
             level = table.groupby("noise")[column].mean()
             dashes = (0, (3, 2)) if column == CEILING else (0, (1, 1.5))
             ax.plot(level.index, level, color="0.35", lw=1, ls=dashes, zorder=2)
             entries.append(Line2D([], [], color="0.35", lw=1, ls=dashes, label=label))
-    for ax, (measure, label) in zip(panels, MEASURES.items(), strict=True):
+    for ax, (measure, label) in zip(panels, measures.items(), strict=True):
         ax.set(xlabel="noise (SD of the noise-free output)", ylabel=label, ylim=(1.05 * lows[measure], 1.03))
     repeats = int(table.groupby([c for c in ("model", "noise") if c in table]).size().max())
     if entries:

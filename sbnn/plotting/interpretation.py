@@ -8,7 +8,7 @@ from sbnn.plotting.common import new_figure, styled
 
 INTERPRETATION = "a record of an interpretation"
 MOST_GENES = 60
-ROW, FRAME, LEAST = 0.125, 1.05, 1.3  # inches: a row, what stands above and below the rows, all rows at least
+ROW, FRAME, LEAST = 0.125, 1.2, 1.3  # inches: a row, what stands above and below the rows, all rows at least
 
 
 @styled
@@ -55,6 +55,10 @@ def effect_map(record, values="effects", genes=None):
     bar = figure.colorbar(image, ax=ax, fraction=0.02, pad=0.015, aspect=min(30, 4 + len(names)))
     bar.set_label("effect: SD of the output\nper SD of the gene")
     bar.outline.set_linewidth(0.4)
+    held = f"; fitted without {record.settings['held out']} of the cells, on which effects are measured"
+    ax.set_title(
+        reading.model_title(record) + (held if "held out" in record.settings else ""), loc="left", fontsize=7.5
+    )
     return figure
 
 

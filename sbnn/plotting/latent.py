@@ -8,12 +8,13 @@ from sbnn.plotting import reading
 from sbnn.plotting.cells import MOST_GROUPS, draw_cells, draw_legend, legend_title, looks
 from sbnn.plotting.colors import families_of, family_table
 from sbnn.plotting.common import WIDTH, new_figure, styled
-from sbnn.plotting.labels import place_names
+from sbnn.plotting.labels import HALO, place_names
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles
 
 # Shown first where a data set has them: the features of the published figure, in its order.
 FEATURES = ("AP width", "AHP", "AI", "R_input", "Max AP num", "Tau", "Rebound", "V_rest", "Rheobase")
 N_MAPS = 9
+AROUND = 9  # cells that are nearest to a name
 FIT = "a record of a model fitted to all cells"
 NEEDED = (
     *("embedding", "latent", "predictions", "feature_names", "train_feature_r2", "labels", "colors"),
@@ -21,7 +22,6 @@ NEEDED = (
 )
 # Sizes in inches: a map, the gap beside it and the title above it, margins, half of the figure, the colour bar.
 MAP, GAP, TITLE, MARGIN, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 0.06, 2.72, 1.5
-ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegression": "sRRR"}
 
 
 @styled
@@ -78,7 +78,7 @@ def choose_maps(records, genes=None, features=None, titles=None):
     for record, argument in zip(records, ("top", "bottom"), strict=False):
         reading.require(record, argument, FIT, NEEDED)
         reading.require_same_data(record, argument, records[0])
-    titles = [_title(record) for record in records] if titles is None else list(titles)
+    titles = [reading.model_title(record) for record in records] if titles is None else list(titles)
     if len(titles) != len(records):
         raise ValueError(f"titles: expected {len(records)}, one per model, got {len(titles)}")
     one_list = genes is None or all(isinstance(gene, str) for gene in genes)
@@ -124,14 +124,6 @@ def draw_halves(figure, halves, top, palette, letters):
     for (record, *_), ax in zip(halves, centres, strict=True):
         name_families(ax, record, map_coordinates(record))
     return centres
-
-
-def _title(record):
-    estimator = record.settings.get("estimator", {})
-    name = estimator.get("class", "model").split(".")[-1]
-    width = record.latent.shape[1]
-    tsne = " + t-SNE" if width > 2 else ""
-    return f"{ABBREVIATIONS.get(name, name)}-{width}{tsne}, {len(record.kept_genes)} genes"
 
 
 def rank_genes(record):
@@ -229,14 +221,40 @@ def fit_text(text, width):
 
 
 def name_families(ax, record, xy):
-    """Write each family at the densest place of its cells."""
+    """Write each family where its cells are dense and among themselves."""
     families = families_of(record)
     table = family_table(record).drop(index=UNKNOWN, errors="ignore")
     if len(table) < 2 or len(table) > MOST_GROUPS:
         return
-    peaks = []
-    for family in table.index:
-        own = xy[families == family]
-        distance = cKDTree(own).query(own, k=np.arange(1, int(len(own) ** 0.5) + 2).clip(max=len(own)))[0]
-        peaks.append(own[np.argmin(distance.mean(1))])
-    place_names(ax, np.array(peaks), table.index, ax.figure.canvas.get_renderer(), background=xy, fontsize=6.5)
+    peaks = np.array([family_centre(xy, families == family) for family in table.index])
+    renderer = ax.figure.canvas.get_renderer()
+    notes = place_names(ax, peaks, table.index, renderer, background=xy, leader=False, fontsize=6.5)
+    tree, to_data = cKDTree(xy), ax.transData.inverted()
+    for note, family, peak in zip(notes, table.index, peaks, strict=True):
+        box = note.get_window_extent(renderer)
+        middle = to_data.transform([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
+        near = tree.query(middle, k=min(AROUND, len(xy)))[1]
+        if (families[near] == family).mean() < 0.5:  # the name would be taken for that of its neighbours
+            corners = np.clip(ax.transData.transform(peak), box.min, box.max)
+            line = np.array([peak, to_data.transform(corners)])
+            ax.plot(*line.T, color="0.15", lw=0.6, zorder=4, path_effects=HALO)
+
+
+def family_centre(xy, own):
+    """Cell of a family where its density (its root, as cells fill a plane) times its purity (squared) is largest.
+
+    Parameters
+    ----------
+    xy : ndarray, shape (n, 2)
+    own : ndarray of bool, shape (n,)
+
+    Returns
+    -------
+    ndarray, shape (2,)
+    """
+    cells = xy[own]
+    k = min(int(len(cells) ** 0.5) + 1, len(cells))
+    distance = cKDTree(cells).query(cells, k=np.arange(1, k + 1))[0].mean(axis=1)
+    near = cKDTree(xy).query(cells, k=np.arange(1, min(2 * k + 1, len(xy) + 1)))[1]
+    purity = own[near].mean(axis=1)
+    return cells[np.argmax(purity**2 / np.maximum(distance, 1e-12))]

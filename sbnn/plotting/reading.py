@@ -6,6 +6,8 @@ from sbnn.results import Record, same_value
 
 CROSS_VALIDATION = "a cross-validation record"
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
+ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegression": "sRRR"}
+PROTOCOLS = {"paper": "paper protocol"}  # how a protocol is called where its own name does not say it
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 
 
@@ -45,6 +47,32 @@ def require_same_data(record, argument, other):
             f"{argument}: expected a record of the same data as the others, {other.dataset!r} "
             f"({other.sha256[:12]}), got {record.dataset!r} ({record.sha256[:12]})"
         )
+
+
+def model_title(record):
+    """Name of the one model of a record, as figures give it: kind, protocol if there are several, width, genes.
+
+    Parameters
+    ----------
+    record : Record
+        Of a fit, or of repeated fits.
+
+    Returns
+    -------
+    str
+        Such as ``"sBNN, distilled, d = 2, 25 genes"``.
+    """
+    estimator = record.settings.get("estimator", {})
+    name, params = estimator.get("class", "model").split(".")[-1], estimator.get("params", {})
+    parts = [ABBREVIATIONS.get(name, name)]
+    if "protocol" in params:
+        parts.append(PROTOCOLS.get(params["protocol"], params["protocol"]))
+    width = record.latent.shape[1] if "latent" in record.values else params.get("n_components", params.get("rank"))
+    if width is not None:
+        tsne = " + t-SNE" if "latent" in record.values and width > 2 else ""
+        parts.append(f"{'rank' if 'rank' in params else 'd ='} {width}{tsne}")
+    n_genes = len(record.kept_genes) if "kept_genes" in record.values else params.get("n_genes")
+    return ", ".join([*parts, *([f"{n_genes} genes"] if n_genes is not None else [])])
 
 
 def levels(record, name, among=None):

@@ -19,7 +19,7 @@ MARKERS = (
 
 
 @styled
-def gene_selection_curve(record, markers=None):
+def gene_selection_curve(record, markers=None, title=None):
     """Frequency of near-zero counts against mean expression of every gene, with the curve that selects.
 
     Parameters
@@ -29,6 +29,7 @@ def gene_selection_curve(record, markers=None):
         numbers ``slope``, ``b``, ``offset`` and ``threshold`` of the curve, as in `GeneSelection`.
     markers : sequence of str, optional
         Genes to name. By default well-known cortical markers, as far as the data has them.
+    title : str, optional
 
     Returns
     -------
@@ -75,6 +76,8 @@ def gene_selection_curve(record, markers=None):
         Line2D([], [], color="0.6", label=left_out, **dot),
     ]
     ax.legend(handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=4)
+    if title:
+        figure.suptitle(title, fontsize=7.5)
     renderer = freeze_layout(figure)
     if named:
         background = np.column_stack([x, y])[drawn]

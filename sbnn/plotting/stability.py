@@ -123,7 +123,10 @@ def selection_frequencies(record, max_false=1.0, bound="r-concave", n_genes=MOST
         Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes"),
         Line2D([], [], color="0.2", lw=0.8, ls=(0, (3, 2)), label=f"at most {max_false:g} false expected, {rule}"),
     ]
-    ax.legend(handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3)
+    ax.legend(
+        handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, title=reading.model_title(record),
+        alignment="left",
+    )  # fmt: skip
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03), ylabel=f"frequency over {len(record.folds)} halves")
     ax.set_xticks(x, shown.index, rotation=90, fontstyle="italic")
     ax.tick_params(axis="x", length=0)

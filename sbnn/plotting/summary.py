@@ -3,25 +3,32 @@
 import numpy as np
 from matplotlib.patches import Polygon
 
+from sbnn.evaluation.stability import selection_table
 from sbnn.plotting import reading
 from sbnn.plotting.cells import draw_cells, looks
-from sbnn.plotting.colors import SKY
+from sbnn.plotting.colors import GREEN, SKY
 from sbnn.plotting.common import WIDTH, new_figure, styled
 from sbnn.plotting.latent import FIT, NEEDED, name_families, rank_genes
 from sbnn.plotting.maps import map_coordinates
 
 HEIGHT = 2.7
-SHOWN = 14  # names in a column; the rest is counted
+SHOWN = 25  # names in a column; the rest is counted
+BAR = 0.4  # inches, of an R2 of 1
 
 
 @styled
-def overview(record, palette="published"):
+def overview(record, halves=None, folds=None, palette="published"):
     """Kept genes, the map of the cells and the outputs, in the order in which a prediction passes through them.
 
     Parameters
     ----------
     record : Record
         From `sbnn.fit_full`, of a network with a bottleneck.
+    halves : Record, optional
+        From `sbnn.stability_selection` of the same model: genes to trust are bold.
+    folds : Record, optional
+        From `sbnn.cross_validate` of the same model: test R2 of every output, mean over the folds, as bars. By default
+        outputs are in the order of their R2 in the fit, without numbers.
     palette : {"published", "colorblind"}
         As in `latent_panels`.
 
@@ -32,9 +39,12 @@ def overview(record, palette="published"):
     Raises
     ------
     TypeError, ValueError
-        If the record is of another kind.
+        If a record is of another kind or of other data.
     """
     reading.require(record, "record", FIT, NEEDED)
+    for other, argument in ((halves, "halves"), (folds, "folds")):
+        if other is not None:
+            reading.require_same_data(other, argument, record)
     figure = new_figure(HEIGHT)
     figure.set_layout_engine("none")
     canvas = figure.add_axes((0, 0, 1, 1))
@@ -45,14 +55,20 @@ def overview(record, palette="published"):
     left, right = (WIDTH - side) / 2, (WIDTH + side) / 2
     middle, top = 0.05 + side / 2, HEIGHT - 0.12
     genes = np.asarray(record.kept_genes)[rank_genes(record)]
-    outputs = np.asarray(record.feature_names)[np.argsort(-record.train_feature_r2, kind="stable")]
-    for x, names, slant, align, heading in (
-        (1.0, genes, "italic", "right", f"{len(genes)} of {len(record.selected)} genes"),
-        (WIDTH - 1.0, outputs, "normal", "left", f"{len(outputs)} outputs"),
-    ):
-        canvas.text(x, top, heading, ha=align, va="center", fontweight="bold")
-        _column(canvas, x, middle, side, names, slant, align)
-    for tip, foot, name in ((left, 1.12, "encoder"), (right, WIDTH - 1.12, "decoder")):
+    trusted = set() if halves is None else set(selection_table(halves).query("trusted").index)
+    r2 = record.train_feature_r2 if folds is None else _test_r2(folds, record)
+    best = np.argsort(-r2, kind="stable")
+    outputs = np.asarray(record.feature_names)[best]
+    canvas.text(1.0, top, f"{len(genes)} of {len(record.selected)} genes", ha="right", va="center", fontweight="bold")
+    if trusted:
+        canvas.text(1.0, top - 0.13, "bold: to be trusted", ha="right", va="center", fontsize=5.5, color="0.4")
+    _column(canvas, 1.0, middle, side, genes, "right", fontstyle="italic", bold=trusted)
+    x = WIDTH - (1.0 if folds is None else 1.35)
+    canvas.text(x, top, f"{len(outputs)} outputs", ha="left", va="center", fontweight="bold")
+    _column(canvas, x, middle, side, outputs, "left", bars=None if folds is None else r2[best])
+    if folds is not None:
+        canvas.text(WIDTH - BAR - 0.22, top, "test R2", ha="left", va="center", fontsize=6, color="0.4")
+    for tip, foot, name in ((left, 1.12, "encoder"), (right, x - 0.12, "decoder")):
         corners = [(foot, middle - side / 2), (foot, middle + side / 2), (tip, middle + 0.25), (tip, middle - 0.25)]
         canvas.add_patch(Polygon(corners, closed=True, facecolor=SKY, alpha=0.3, lw=0))
         canvas.text((tip + 2 * foot) / 3, middle, name, ha="center", va="center", fontsize=8)
@@ -69,11 +85,26 @@ def overview(record, palette="published"):
     return figure
 
 
-def _column(canvas, x, middle, height, names, slant, align):
-    """Names one below the other; what does not fit is counted."""
-    shown = list(names[: SHOWN if len(names) <= SHOWN else SHOWN - 1])
-    for i, y in enumerate(middle + height / 2 - (np.arange(SHOWN) + 0.5) * height / SHOWN):
+def _test_r2(folds, record):
+    """Test R2 of every output, mean over the folds, of the grid point with the width of the fit."""
+    width = record.latent.shape[1]
+    point = folds.find(n_components=width) if len(folds.params) > 1 else 0
+    return np.asarray(folds.test_feature_r2[:, point].mean(axis=0))
+
+
+def _column(canvas, x, middle, height, names, align, bold=(), bars=None, **style):
+    """Names one below the other, with bars where there are numbers; what does not fit is counted."""
+    n_rows = min(max(len(names), 14), SHOWN)
+    shown = list(names[: n_rows if len(names) <= n_rows else n_rows - 1])
+    size = min(7.0, 0.8 * 72 * height / n_rows)
+    for i, y in enumerate(middle + height / 2 - (np.arange(n_rows) + 0.5) * height / n_rows):
         if i < len(shown):
-            canvas.text(x, y, shown[i], ha=align, va="center", fontstyle=slant)
+            weight = "bold" if shown[i] in bold else "normal"
+            canvas.text(x, y, shown[i], ha=align, va="center", fontsize=size, fontweight=weight, **style)
+            if bars is not None:
+                start, long = WIDTH - BAR - 0.22, BAR * float(np.clip(bars[i], 0, 1))
+                canvas.barh(y, long, 0.55 * height / n_rows, left=start, color=GREEN, alpha=0.75)
+                canvas.text(start + long + 0.03, y, f"{bars[i]:.2f}", ha="left", va="center", fontsize=min(size, 5.5))
         elif i == len(shown) and len(names) > len(shown):
-            canvas.text(x, y, f"and {len(names) - len(shown)} more", ha=align, va="center", color="0.4")
+            rest = f"and {len(names) - len(shown)} more"
+            canvas.text(x, y, rest, ha=align, va="center", fontsize=size, color="0.4")

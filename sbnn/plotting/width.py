@@ -158,7 +158,8 @@ def _draw_stability(ax, record):
     ax.yaxis.get_major_locator().set_params(integer=True)
     text = f"{(counts == n_fits).sum()} genes in all {n_fits} fits, {len(counts)} in any; dashed: {per_fit:.0f} per fit"
     rest = len(counts) - len(shown)
-    ax.set_title(text + (f"; {rest} rarer ones not shown" if rest else ""), loc="left")
+    text += f"; {rest} rarer ones not shown" if rest else ""
+    ax.set_title(f"{reading.model_title(record)}, other seeds\n{text}", loc="left")
 
 
 def _draw_outputs(ax, chosen):

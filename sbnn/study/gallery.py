@@ -21,6 +21,12 @@ from sbnn.plotting.zoom import family_zoom
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES
 
+#: Where genes are not selected on the cells of the data set itself.
+SELECTION_TITLES = {
+    "scala_34c_counts": "The 185 cells recorded at 33 to 34 °C, the only ones with counts of all genes.\n"
+    "Not the choice behind the 1000 genes of mouse M1, which hold Vip and Pvalb."
+}
+
 
 def _figures(records):
     """Name, results that are needed, and the function that draws them, of every figure."""
@@ -30,7 +36,8 @@ def _figures(records):
     known = published.comparable(records[network]) if network in records else None
     compared = ["cv_default", "cv_network", "cv_srrr", "cv_ridge"]
     ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda name: (len(name), name))
-    yield "overview", ["fit_default_2d"], overview
+    argued = [name for name in ("halves_default", "cv_default") if name in records]
+    yield "overview", ["fit_default_2d", *argued], functools.partial(_overview, argued)
     yield (
         "figure1_training_curves",
         [network, srrr],
@@ -56,12 +63,21 @@ def _figures(records):
     )
     tsne = functools.partial(tsne_pair, titles=("transcriptome", _second_measurement(dataset)))
     yield "figure7_tsne", ["tsne"], tsne
-    yield "figure8_gene_selection", ["gene_selection"], gene_selection_curve
+    yield "figure8_gene_selection", ["gene_selection"], _figure8
     yield "accuracy", compared, lambda *r: accuracy_comparison(_models(*r), n_genes=N_GENES)
     yield "stability_selection", ["halves_default"], selection_frequencies
     yield "effects", ["interpretation"], effect_map
     yield "noise", ["noise"], noise_degradation
     yield "gene_prior", ["gene_prior"], prior_effects
+
+
+def _overview(names, fit, *others):
+    argued = dict(zip(names, others, strict=True))
+    return overview(fit, argued.get("halves_default"), argued.get("cv_default"))
+
+
+def _figure8(record):
+    return gene_selection_curve(record, title=SELECTION_TITLES.get(record.dataset))
 
 
 def _second_measurement(dataset):

@@ -11,6 +11,7 @@ from sbnn.evaluation.prior_tables import priors_table
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES, THREE_FOLDS, load_records
+from sbnn.study.held_apart import PREFIX, held_apart_table
 from sbnn.tables import to_markdown  # noqa: F401 -- known from here
 
 PRIORS = "What a prior of the genes does, mean over the folds"
@@ -284,6 +285,8 @@ def all_tables(folder, everything=False):
         "Test R2, mean over the folds": accuracy_table(folder, everything),
         "Test R2 of every output, scaled per fold": feature_table(folder).rename_axis("output"),
     }
+    if any(name.startswith(PREFIX) for name in records):
+        tables["Test R2 on cells held apart"] = held_apart_table(records)
     if "halves_default" in records:
         halves, repeats = records["halves_default"], records["repeats_network"]
         genes = selection_table(halves)

@@ -383,3 +383,14 @@ def test_paired_data_come_in_the_usual_forms(data):
         np.testing.assert_array_equal(as_paired(given).Y, data.Y)
     with pytest.raises(TypeError, match=r"data: expected PairedData, a pair \(X, Y\), .* got ExpressionStream"):
         as_paired(ExpressionStream(data.X))
+
+
+def test_groups_are_labels_that_are_known_of_every_cell(data):
+    mice = pd.Series(["a", "b"] * (data.n_cells // 2), data.cell_names)
+    labelled = dataclasses.replace(data, labels=data.labels.assign(mouse=mice, slice=mice.where(mice != "b")))
+    assert labelled.groups("mouse").tolist() == mice.tolist()
+    assert labelled.subset(data.cell_names[::-1]).groups("mouse").tolist() == mice.tolist()[::-1]
+    with pytest.raises(KeyError, match="no labels 'donor'; it has family, type, .*mouse, slice"):
+        labelled.groups("donor")
+    with pytest.raises(ValueError, match=f"of {data.n_cells // 2} cells 'slice' is not known"):
+        labelled.groups("slice")

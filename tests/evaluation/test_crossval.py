@@ -15,7 +15,16 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import ExpressionStream, SparseBottleneckRegressor, cross_validate, epoch_curves, paper_folds, results
+from sbnn import (
+    ExpressionStream,
+    SparseBottleneckRegressor,
+    cross_validate,
+    epoch_curves,
+    grouped_folds,
+    later_fold,
+    paper_folds,
+    results,
+)
 from sbnn.models.linear import SparseReducedRankRegression
 
 QUICK = SparseBottleneckRegressor(
@@ -33,6 +42,32 @@ def test_paper_folds_are_the_published_ones():
     assert len(np.unique(tested)) == 1210
     for train, test in folds:
         assert np.union1d(train, test).size == 1213
+
+
+def test_groups_are_never_split():
+    rng = np.random.default_rng(0)
+    groups = rng.choice([f"mouse_{i}" for i in range(30)], 200)
+    folds = grouped_folds(groups, 4, seed=1)
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(200))
+    for train, test in folds:
+        assert set(groups[train]).isdisjoint(groups[test]) and len(train) + len(test) == 200
+        assert 7 <= len(set(groups[test])) <= 8
+    other = grouped_folds(groups, 4, seed=2)
+    assert any(set(a[1]) != set(b[1]) for a, b in zip(folds, other, strict=True))
+    with pytest.raises(ValueError, match="4 folds of 3 groups"):
+        grouped_folds(["a", "b", "c"], 4)
+
+
+def test_what_came_later_is_tested():
+    dates = np.array(["2018-03-01", "2017-12-24", "2018-01-02", "2018-03-01", "2017-12-24", "2018-02-01", "2019-01-01"])
+    [(train, test)] = later_fold(dates)
+    assert test.tolist() == [6] and train.tolist() == [0, 1, 2, 3, 4, 5]
+    [(train, test)] = later_fold(dates, 0.6)  # three of five dates, the first three
+    assert sorted(set(dates[train])) == ["2017-12-24", "2018-01-02", "2018-02-01"] and min(dates[test]) == "2018-03-01"
+    with pytest.raises(ValueError, match="share: expected"):
+        later_fold(dates, 1)
+    with pytest.raises(ValueError, match="there is no later one"):
+        later_fold([3, 3, 3])
 
 
 def test_too_few_cells_for_the_folds():

@@ -162,7 +162,13 @@ def test_latent_panels_choose_genes_and_features():
     figure = plotting.latent_panels(top, bottom)
     assert_tidy(figure)
     text = words(figure)
-    for part in ("sBNN-2, 12 genes", "sBNN-8 + t-SNE", "A (30)", "prediction (z-score)", "predicted expression"):
+    for part in (
+        "sBNN, d = 2, 12 genes",
+        "sBNN, d = 8 + t-SNE",
+        "A (30)",
+        "prediction (z-score)",
+        "predicted expression",
+    ):
         assert part in text
     italic = [t.get_text() for t in figure.texts if t.get_fontstyle() == "italic"]
     assert italic[:9] == [f"Gene{i}" for i in range(11, 2, -1)]  # by weight norm
@@ -239,8 +245,8 @@ def test_overview_lists_the_genes_and_outputs_in_order_of_importance():
     texts = [text.get_text() for text in figure.axes[0].texts]
     kept = np.asarray(record.kept_genes)
     best = kept[np.argsort(-record.gene_norms[record.selected])]
-    assert [text for text in texts if text in kept] == best[:13].tolist()
-    assert f"and {len(kept) - 13} more" in texts and f"{len(kept)} of {len(record.selected)} genes" in texts
+    assert [text for text in texts if text in kept] == best[:24].tolist()
+    assert f"and {len(kept) - 24} more" in texts and f"{len(kept)} of {len(record.selected)} genes" in texts
     outputs = np.asarray(record.feature_names)[np.argsort(-record.train_feature_r2)]
     assert [text for text in texts if text in outputs] == outputs.tolist()
     assert_tidy(figure)

@@ -64,7 +64,7 @@ def test_family_zoom_shows_the_family_alone_over_its_part_of_the_map():
     text = words(figure)
     for part in (f"Vip, {own.sum()} cells", "Tau", "Rebound", "types in Vip (cells)", "predicted expression (z-score)"):
         assert part in text
-    assert "sBNN-64 + t-SNE" in text and "sBNN-2" in text
+    assert "sBNN, d = 64 + t-SNE" in text and "sBNN, d = 2" in text
     letters = [t.get_text() for t in figure.texts if t.get_fontweight() == "bold" and len(t.get_text()) == 1]
     assert letters == ["a", "b", "c"]
     (cells,) = scattered(figure, own.sum())  # the Vip cells, and no others

@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 
 from sbnn import plotting
 from sbnn.plotting import reading
+from sbnn.plotting.latent import family_centre
 from sbnn.results import Record
 
 PAPER = {"n_components": 2, "group_lasso": 0.1, "pretraining": True}
@@ -302,3 +303,49 @@ def test_text_stays_text_in_the_pdf(tmp_path):
     }.items():
         pdf = plotting.save_figure(figure, tmp_path / name)[0].read_bytes()
         assert b"/FontFile2" in pdf and b"/Type3" not in pdf
+
+
+def test_the_overview_marks_trusted_genes_and_shows_the_test_r2_of_the_width_that_is_fitted():
+    fit = fit_record(n_genes=12)
+    names = [*(f"other{i}" for i in range(4)), *fit.kept_genes]
+    selected = np.zeros((10, 1, 16), bool)
+    selected[:, 0, [5, 9]] = True  # Gene1 and Gene5 in every half
+    folds = [(np.arange(i % 2, 20, 2), np.arange(1 - i % 2, 20, 2)) for i in range(10)]
+    values = {"selected": selected, "gene_names": np.array(names), "n_selected": selected.sum(2)}
+    halves = Record("cross-validation", "made up", "s", [{}], 0, {}, folds, values)
+    r2 = np.zeros((10, 2, 4))
+    r2[:, 1] = [0.2, 0.9, 0.5, 0.4]  # the first grid point is another width
+    scores = {"test_feature_r2": r2, "feature_names": fit.feature_names}
+    crossed = Record(
+        "cross-validation", "made up", "s", [{"n_components": 64}, {"n_components": 2}], 0, {}, folds, scores
+    )
+    figure = plotting.overview(fit, halves, crossed)
+    texts = figure.axes[0].texts
+    bold = {t.get_text() for t in texts if t.get_fontweight() == "bold" and t.get_text() in names}
+    assert bold == {"Gene1", "Gene5"}
+    assert [t.get_text() for t in texts if t.get_text() in fit.feature_names] == ["Tau", "x", "y", "AP width"]
+    assert [t.get_text() for t in texts if t.get_text()[0] == "0"] == ["0.90", "0.50", "0.40", "0.20"]
+    halves.sha256 = "another"
+    with pytest.raises(ValueError, match="halves: expected a record of the same data"):
+        plotting.overview(fit, halves)
+
+
+def test_a_family_is_named_where_it_is_dense_and_by_itself():
+    rng = np.random.default_rng(0)
+    mixed, alone = rng.normal(0, 0.05, (300, 2)), rng.normal(3, 0.1, (60, 2))
+    xy = np.concatenate([mixed, alone])
+    own = np.r_[np.arange(300) % 3 == 0, np.ones(60, bool)]  # a third of the denser crowd, and all of the other
+    assert np.linalg.norm(family_centre(xy, own) - 3) < 0.5
+    dense = np.concatenate([rng.normal(0, 0.05, (100, 2)), rng.normal(3, 0.5, (100, 2))])
+    assert np.linalg.norm(family_centre(dense, np.ones(200, bool))) < 0.3
+
+
+def test_models_are_named_by_protocol_and_width():
+    record = fit_record(width=8)
+    record.settings["estimator"]["params"] = {"protocol": "paper"}
+    assert reading.model_title(record) == "sBNN, paper protocol, d = 8 + t-SNE, 12 genes"
+    del record.values["latent"], record.values["kept_genes"]
+    record.settings["estimator"]["params"] = {"protocol": "distilled", "n_components": 2, "n_genes": 25}
+    assert reading.model_title(record) == "sBNN, distilled, d = 2, 25 genes"
+    record.settings["estimator"] = {"class": "sbnn.SparseReducedRankRegression", "params": {"rank": 5}}
+    assert reading.model_title(record) == "sRRR, rank 5"

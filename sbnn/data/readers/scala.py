@@ -62,6 +62,8 @@ _EXTRA_LABELS = {
     "Targeted layer": "layer",
     "Cre": "cre",
     "Mouse": "mouse",
+    "Date": "date",
+    "User": "user",
     _DEPTH: "soma_depth_um",
 }
 
@@ -140,8 +142,8 @@ def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Indexed by joined cell name: `family` and `type` (empty where there is none), and `type_confidence`, `layer`,
-        `cre`, `mouse` and `soma_depth_um` where the table has them. Cells of low quality have the family
-        ``"low quality"`` and no type.
+        `cre`, `mouse`, `date` and `user` (of the recording) and `soma_depth_um` where the table has them. Cells of low
+        quality have the family ``"low quality"`` and no type.
 
     Raises
     ------

@@ -1,0 +1,69 @@
+"""Cells of other mice and later dates: which folds, which models, and what the table says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sbnn import load_dataset
+from sbnn.evaluation.crossval import cross_validate
+from sbnn.results import load
+from sbnn.study import experiments, held_apart
+
+SAVED = Path(__file__).parents[2] / "saved_models"
+
+
+@pytest.fixture
+def of_mice(data):
+    """Cells of twelve mice, recorded on ten days."""
+    rng = np.random.default_rng(0)
+    labels = data.labels.assign(
+        mouse=rng.choice([f"m{i}" for i in range(12)], data.n_cells),
+        date=rng.choice([f"2020-01-{day:02d}" for day in range(1, 11)], data.n_cells),
+    )
+    return replace(data, labels=labels)
+
+
+def test_whole_mice_and_the_last_dates_are_held_out(of_mice, tmp_path):
+    records = held_apart.run_held_apart(of_mice, tmp_path, fast=True, verbose=False)
+    assert set(records) == {
+        f"apart_{label}_{name}" for label in held_apart.APART for name in ("default", "network", "ridge")
+    }
+    mice, dates = of_mice.groups("mouse"), of_mice.groups("date")
+    for train, test in records["apart_mouse_default"].folds:
+        assert set(mice[train]).isdisjoint(mice[test])
+    [(train, test)] = records["apart_date_network"].folds
+    assert max(dates[train]) == "2020-01-08" and min(dates[test]) == "2020-01-09"
+    table = held_apart.held_apart_table(records)
+    r2 = records["apart_mouse_ridge"].test_r2[:, 0]
+    assert table.loc[held_apart.APART["mouse"][1], "ridge, all genes"] == f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f}"
+    assert table.loc[held_apart.APART["date"][1], "paper, d=2"] == f"{records['apart_date_network'].test_r2[0, 0]:.3f}"
+
+
+def test_cells_without_these_labels_are_passed_over(data, tmp_path):
+    assert held_apart.run_held_apart(data, tmp_path, fast=True) == {} and not list(tmp_path.iterdir())
+
+
+def test_random_folds_stand_in_the_first_row():
+    records = experiments.load_records(SAVED / "scala")
+    row = held_apart.held_apart_table(records).loc["random folds"]
+    default = records["cv_default"]
+    r2 = default.test_r2[:, default.find(n_components=2)]
+    assert row["distilled, d=2"] == f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f}"
+    assert row.ne("").all()
+
+
+def test_a_committed_fold_comes_out_the_same():
+    try:
+        data = load_dataset("scala", download=False, verbose=False)
+    except FileNotFoundError:
+        pytest.skip("the data are not here")
+    for label in held_apart.APART:
+        record = load(SAVED / "scala" / f"apart_{label}_default.pickle")
+        folds = held_apart.APART[label][0](data.groups(label))
+        np.testing.assert_array_equal(record.folds[0][1], folds[0][1])
+        again = cross_validate(
+            held_apart.models(data)["default"], data, folds[:1], seed=experiments.SEED, verbose=False
+        )
+        np.testing.assert_array_equal(again.test_predictions[0][0], record.test_predictions[0][0])
