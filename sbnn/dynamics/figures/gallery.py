@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from sbnn.dynamics.experiments import SHOWN
+from sbnn.dynamics.experiments import DRAWN_CONDITIONS, SHOWN
 from sbnn.dynamics.figures.corrected import corrected_edges
 from sbnn.dynamics.figures.cost import cost_by_size
 from sbnn.dynamics.figures.degrees import out_degrees
@@ -27,17 +27,18 @@ def _figures(records):
                 needed,
                 partial(_by_method, partial(scores_of_methods, condition=condition), methods),
             )
-        else:
+        elif len(methods) > 3:
             yield f"dynamics_{condition}_sparsity", [*needed], partial(_by_sparsity, methods, condition, records)
-    corrected = {c: methods for c, methods in by_condition.items() if c not in ("noise_0", "real")}
+    corrected = {c: of for c, of in by_condition.items() if c not in ("noise_0", "real") and len(of) > 3}
     if corrected:
         yield "dynamics_corrected", [], partial(corrected_edges, corrected, TITLES)
-    for condition in ("noise_5", "real"):
+    for condition in DRAWN_CONDITIONS:
         methods = by_condition.get(condition, {})
-        shown = [name for name in SHOWN if name in methods]
+        shown = [name for name in SHOWN if name in methods and "predicted" in methods[name].values]
         if "prior" in methods and shown:
             needed = [f"{condition}_{name}" for name in shown]
             yield "dynamics_paths", [f"{condition}_prior", *needed], partial(_with_prior, shown)
+        if "prior" in methods and shown and condition != "real":  # of real data too little is known to judge a network
             drawn = [name for name in DRAWN if name in shown]
             needed = [f"{condition}_{name}" for name in drawn]
             yield "dynamics_network", needed, partial(_by_method, strongest_edges, drawn)
