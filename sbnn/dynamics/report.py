@@ -68,7 +68,8 @@ def overview_table(records):
             ):
                 if record.scores[column].notna().all():
                     row[f"{label}, {percent} %"] = _spread(record.scores[column])
-    table = pd.DataFrame.from_dict({name: rows[name] for name in METHODS if name in rows}, orient="index").fillna("")
+    table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
+    table = table.loc[[name for name in METHODS if name in rows]]
     return table.set_axis([METHODS[name].label for name in table.index]).rename_axis("method")
 
 

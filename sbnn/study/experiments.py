@@ -274,7 +274,7 @@ def run_full_fits(data, folder, *, fast=False, fresh=False):
     for d in (2, 64):
         models[f"fit_default_{d}d"] = network(data, fast, protocol="distilled", n_components=d, reconstruct=True)
     for rank in ranks(data):
-        point = selection.params[selection.nearest_in_genes(N_GENES, rank=rank)]
+        point = selection.params[selection.within_genes(N_GENES, rank=rank)]
         models[f"fit_srrr_rank{rank}"] = SparseReducedRankRegression(**point)
     records = {
         name: fit_full(model, data, results=folder / f"{name}.pickle", overwrite=fresh, seed=SEED)

@@ -26,9 +26,9 @@ def assert_same_fit(data, experiment, **point):
     folds, scaling = [committed.folds[FOLD]], committed.settings["scaling"]
     again = cross_validate(model, data, folds, scaling=scaling, seed=committed.seed, batched=False, verbose=False)
     for detail in ("test_predictions", "test_latent"):
-        if detail in committed.values:  # not kept of experiments of many points, latents not of wide models
-            if committed.values[detail][g][FOLD] is not None:
-                np.testing.assert_array_equal(again.values[detail][0][0], committed.values[detail][g][FOLD])
+        stored = committed.values[detail][g][FOLD] if detail in committed.values else None
+        if stored is not None:  # experiments of many points keep neither, wide models no latent coordinates
+            np.testing.assert_array_equal(again.values[detail][0][0], stored)
     np.testing.assert_array_equal(again.test_r2[0, 0], committed.test_r2[FOLD, g])
     np.testing.assert_array_equal(again.selected[0, 0], committed.selected[FOLD, g])
     np.testing.assert_array_equal(again.gene_norms[0, 0], committed.gene_norms[FOLD, g])
