@@ -14,7 +14,7 @@ from sbnn.data.checks import check_names, some
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.rate_equations import And, Logic, Or, Regulation, parse_rate_equation, regulations
 from sbnn.data.starting_values import StartingValues, draw_starting_values, starting_values_like
-from sbnn.data.trajectories import Trajectories
+from sbnn.data.trajectories import Trajectories, check_times
 
 SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
 TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
@@ -42,7 +42,8 @@ class GeneNetwork:
     Raises
     ------
     ValueError
-        Duplicate names, a gene or regulator that is not among the names, a gene that a regulator acts on twice.
+        Duplicate names, a gene or regulator that is not among the names, a gene that a regulator acts on twice, an EC50
+        out of (0, 1), an exponent that is not above 0.
     """
 
     gene_names: np.ndarray
@@ -62,6 +63,9 @@ class GeneNetwork:
             acting = [edge.regulator for edge in regulations(rule)]
             if len(set(acting)) < len(acting):
                 raise ValueError(f"logic of {gene}: a regulator acts twice")
+            for edge in regulations(rule):
+                if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf):
+                    raise ValueError(f"logic of {gene}: expected an EC50 in (0, 1) and an exponent above 0, got {edge}")
         order = [gene for gene in names if gene in logic]
         is_input = np.array([gene not in logic for gene in names])
         starts = draw_starting_values(is_input, _NETWORK_SEED) if self.starts is None else self.starts
@@ -277,12 +281,15 @@ class GeneNetwork:
         Raises
         ------
         ValueError
-            Less than one sample, noise that is negative or not finite.
+            Less than one sample, noise that is negative or not finite, a single time, times that do not increase.
         """
         if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
             raise ValueError(f"n must be an integer of at least 1, got {n!r}")
         if not (np.isfinite(noise) and noise >= 0):
             raise ValueError(f"noise must be finite and at least 0, got {noise}")
+        if np.size(times) < 2:
+            raise ValueError(f"times: expected two or more, got {times!r}")
+        check_times(times, 1, np.size(times))
         seed = 0 if random_state is None else random_state
         rng, of_noise = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
         values = self.solve(self.starts.draw(n, rng), times)
@@ -320,8 +327,10 @@ class GeneNetwork:
         Raises
         ------
         ValueError
-            Of other genes.
+            Of other genes, or a single sample, which does not tell how samples differ.
         """
+        if len(trajectories) < 2:
+            raise ValueError("trajectories: expected two samples or more, got 1")
         if trajectories.gene_names.tolist() != self.gene_names.tolist():
             raise ValueError("trajectories: expected the genes of the network, in its order")
         return replace(self, starts=starting_values_like(trajectories.values[:, 0], self.is_input))

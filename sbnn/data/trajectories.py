@@ -61,7 +61,7 @@ class Trajectories:
 
     def __post_init__(self) -> None:
         """Validate, and fill in what was left out."""
-        values = _numbers(self.values, "values")
+        values = numbers(self.values, "values")
         if values.ndim != 3:
             raise ValueError(f"values: expected shape (samples, times, genes), got {values.shape}")
         n, t, p = values.shape
@@ -157,7 +157,7 @@ def check_times(given: Any, n_samples: int, n_times: int) -> np.ndarray:
     TypeError
         No numbers.
     """
-    times = _numbers(given, "times")
+    times = numbers(given, "times")
     if times.shape not in ((n_times,), (n_samples, n_times)):
         raise ValueError(
             f"times: expected shape ({n_times},) or ({n_samples}, {n_times}) as values have, got {times.shape}"
@@ -173,7 +173,7 @@ def check_times(given: Any, n_samples: int, n_times: int) -> np.ndarray:
     return times
 
 
-def prior_matrix(given: Any, gene_names: np.ndarray) -> np.ndarray:
+def prior_matrix(given: Any, gene_names: np.ndarray, argument: str = "prior") -> np.ndarray:
     """Convert prior knowledge of regulation to a matrix in the order of the genes.
 
     Parameters
@@ -182,6 +182,8 @@ def prior_matrix(given: Any, gene_names: np.ndarray) -> np.ndarray:
         ``[regulator, target]``: positive for an activation, negative for a repression, 0 where none is known. The
         names of a DataFrame are matched, in any order; genes that it lacks have no edges.
     gene_names : ndarray of str, shape (genes,)
+    argument : str
+        What messages call it.
 
     Returns
     -------
@@ -196,21 +198,22 @@ def prior_matrix(given: Any, gene_names: np.ndarray) -> np.ndarray:
     """
     if isinstance(given, pd.DataFrame):
         if not (given.index.is_unique and given.columns.is_unique):
-            raise ValueError("prior: names of genes repeat")
+            raise ValueError(f"{argument}: names of genes repeat")
         unknown = sorted({*map(str, given.index), *map(str, given.columns)} - set(gene_names))
         if unknown:
-            raise ValueError(f"prior: the trajectories lack the genes {some(unknown)}")
+            raise ValueError(f"{argument}: the trajectories lack the genes {some(unknown)}")
         given = given.set_axis(given.index.astype(str)).set_axis(given.columns.astype(str), axis=1)
         given = given.reindex(index=gene_names, columns=gene_names, fill_value=0)
-    prior, p = _numbers(given, "prior"), len(gene_names)
+    prior, p = numbers(given, argument), len(gene_names)
     if prior.shape != (p, p):
-        raise ValueError(f"prior: expected shape ({p}, {p}), [regulator, target], got {prior.shape}")
+        raise ValueError(f"{argument}: expected shape ({p}, {p}), [regulator, target], got {prior.shape}")
     if not np.isfinite(prior).all():
-        raise ValueError(f"prior: {(~np.isfinite(prior)).sum()} entries are NaN or infinite")
+        raise ValueError(f"{argument}: {(~np.isfinite(prior)).sum()} entries are NaN or infinite")
     return prior
 
 
-def _numbers(given: Any, argument: str) -> np.ndarray:
+def numbers(given: Any, argument: str) -> np.ndarray:
+    """Convert to a new array of float64, refusing with a TypeError what holds no numbers."""
     try:
         return np.array(given, dtype=np.float64)
     except (TypeError, ValueError) as error:

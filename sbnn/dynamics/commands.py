@@ -21,7 +21,7 @@ def figures(options):
     from sbnn.dynamics.figures.gallery import SERIES
 
     name = _name(options)
-    records = study.load_records(results_folder(options.saved_models, name, options.fast))
+    records = _records(results_folder(options.saved_models, name, options.fast))
     SERIES.save_and_tell(records, results_folder(options.figures, name, options.fast))
 
 
@@ -35,7 +35,14 @@ def _name(options):
     return default_dataset(study=DYNAMICS) if options.dataset == "auto" else options.dataset
 
 
+def _records(folder):
+    records = study.load_records(folder)
+    if not records:
+        raise FileNotFoundError(f"no results in {folder}: run `sbnn dynamics run` first")
+    return records
+
+
 def _print(folder, as_json=False):
-    print_tables(tables.all_tables(study.load_records(folder)), as_json)
+    print_tables(tables.all_tables(_records(folder)), as_json)
     if not as_json:
         print(f"\n{tables.NOTE}")

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
-from sbnn.data.trajectories import Trajectories, check_times, prior_matrix
+from sbnn.data.trajectories import Trajectories, check_times, numbers, prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.gates import GatedPhoenix
 from sbnn.dynamics.network import Phoenix
@@ -122,8 +122,8 @@ class PhoenixRegressor(BaseEstimator):
         recipe = self._check_parameters()
         check_trajectories(trajectories)
         prior, together = (
-            None if given is None else torch.from_numpy(prior_matrix(given, trajectories.gene_names))
-            for given in (prior, together)
+            None if given is None else torch.from_numpy(prior_matrix(given, trajectories.gene_names, argument))
+            for given, argument in ((prior, "prior"), (together, "together"))
         )
         influence = self._influence()
         if prior is None and (any(influence) or recipe.data_weight < 1):
@@ -170,8 +170,8 @@ class PhoenixRegressor(BaseEstimator):
 
         Parameters
         ----------
-        x0 : array-like, shape (samples, genes)
-            At the first time.
+        x0 : array-like or DataFrame, shape (samples, genes)
+            At the first time. Columns of a DataFrame are matched by the names of the genes, in any order.
         times : array-like, shape (times,) or (samples, times)
             Increasing, in the unit of the training.
         method : {"exponential", "dopri5"}
@@ -184,12 +184,14 @@ class PhoenixRegressor(BaseEstimator):
         Raises
         ------
         ValueError
-            Another number of genes, NaN, times that do not increase.
+            No sample, other genes, NaN, times that do not increase.
+        TypeError
+            No numbers.
         DivergenceError
             Values that grow beyond all bounds.
         """
         check_is_fitted(self)
-        return predict_paths(self.network_, x0, times, self.n_features_in_, method)
+        return predict_paths(self.network_, x0, times, self.gene_names_, method)
 
     def score(self, trajectories):
         """R2 of trajectories that are followed from their first time, over all later times and genes.
@@ -197,11 +199,19 @@ class PhoenixRegressor(BaseEstimator):
         Parameters
         ----------
         trajectories : Trajectories
+            Of the same genes in the same order.
 
         Returns
         -------
         float
             1 - SSE / SST about the mean of each gene in training.
+
+        Raises
+        ------
+        TypeError
+            No `Trajectories`.
+        ValueError
+            Other genes.
         """
         check_is_fitted(self)
         return score_paths(self, trajectories, self._training_mean)
@@ -260,18 +270,22 @@ class PhoenixRegressor(BaseEstimator):
 
 
 def check_trajectories(trajectories):
-    """Refuse what are no `Trajectories`, and warn of genes that never change."""
-    if not isinstance(trajectories, Trajectories):
-        raise TypeError(
-            f"trajectories: expected Trajectories, got {type(trajectories).__name__}; "
-            "Trajectories(values, times) makes them of an array (samples, times, genes)"
-        )
+    """Refuse what are no `Trajectories` to learn from, and warn of genes that never change."""
+    _require_trajectories(trajectories)
     still = np.ptp(trajectories.values, axis=(0, 1)) == 0
     if still.any():
         warnings.warn(
             f"{still.sum()} gene(s) have one value in all samples and times: {some(trajectories.gene_names[still])}; "
             "nothing can be learned of what regulates them, or of what they regulate",
             stacklevel=3,
+        )
+
+
+def _require_trajectories(trajectories):
+    if not isinstance(trajectories, Trajectories):
+        raise TypeError(
+            f"trajectories: expected Trajectories, got {type(trajectories).__name__}; "
+            "Trajectories(values, times) makes them of an array (samples, times, genes)"
         )
 
 
@@ -282,14 +296,21 @@ def split(n, share, random):
     return np.sort(order[aside:]), np.sort(order[:aside])
 
 
-def predict_paths(model, x0, times, n_genes, method="exponential"):
+def predict_paths(model, x0, times, gene_names, method="exponential"):
     """Check a start and times, and follow a model of `sbnn.dynamics.solver.follow` in float64."""
-    start = np.array(x0, dtype=np.float64)
-    if start.ndim != 2 or start.shape[1] != n_genes:
+    if isinstance(x0, pd.DataFrame):
+        if sorted(map(str, x0.columns)) != sorted(gene_names):
+            strangers = sorted({*map(str, x0.columns)} ^ {*gene_names})
+            raise ValueError(f"x0: expected the genes of the training, once each, as columns; other: {some(strangers)}")
+        x0 = x0.set_axis(x0.columns.astype(str), axis=1)[list(gene_names)]
+    start, n_genes = numbers(x0, "x0"), len(gene_names)
+    if start.ndim != 2 or start.shape[1] != n_genes or not len(start):
         raise ValueError(f"x0: expected shape (samples, {n_genes}), got {start.shape}")
     if not np.isfinite(start).all():
         raise ValueError(f"x0: {(~np.isfinite(start)).sum()} values are NaN or infinite")
-    times = check_times(times, len(start), np.shape(times)[-1] if np.ndim(times) else 0)
+    if not np.size(times) or not np.ndim(times):
+        raise ValueError(f"times: expected shape (times,) or (samples, times), got {np.shape(times)}")
+    times = check_times(times, len(start), np.shape(times)[-1])
     with reproducible(), torch.no_grad():
         values = follow(copy.deepcopy(model).double(), torch.from_numpy(start), torch.from_numpy(times), method=method)
     return values.numpy()
@@ -297,7 +318,9 @@ def predict_paths(model, x0, times, n_genes, method="exponential"):
 
 def score_paths(model, trajectories, mean):
     """R2 of `model.predict` at all times but the first, about a mean (genes,)."""
-    check_trajectories(trajectories)
+    _require_trajectories(trajectories)
+    if trajectories.gene_names.tolist() != model.gene_names_.tolist():
+        raise ValueError("trajectories: expected the genes of the training, in the same order")
     true = trajectories.values[:, 1:]
     predicted = model.predict(trajectories.values[:, 0], trajectories.times)[:, 1:]
     return float(1 - ((true - predicted) ** 2).sum() / ((true - mean) ** 2).sum())

@@ -1,6 +1,7 @@
 """Which weights are removed when: one interface for all ways of pruning, and masks that keep zeros at zero."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import torch
 
@@ -12,6 +13,7 @@ from sbnn.dynamics.pruning_scores import (
     size_of_products,
     size_of_sums,
 )
+from sbnn.models.base import check_number
 from sbnn.models.pruning_scores import keep_largest, mixed
 
 #: Way of pruning -> influence of the prior on the scores of input and output weights; None takes those of the user.
@@ -30,12 +32,27 @@ class Schedule:
     every : int
         Epochs from one pruning to the next, at which `share` of the survivors go.
     share : float
+
+    Raises
+    ------
+    ValueError
+        Epochs below 1, a share out of [0, 1], or a `share` of 0, which would never end.
+    TypeError
+        A parameter of another type.
     """
 
     first_epoch: int = 3
     first_share: float = 0.7
     every: int = 10
     share: float = 0.1
+
+    def __post_init__(self):
+        for name in ("first_epoch", "every"):
+            check_number(name, getattr(self, name), Integral, 1)
+        for name in ("first_share", "share"):
+            check_number(name, getattr(self, name), Real, 0, 1)
+        if self.share == 0:
+            raise ValueError("share: expected a number above 0, got 0: no sparsity would ever be reached")
 
     def left(self, epoch, sparsity):
         """Share of the weights that the pruning after an epoch leaves, None where there is none.

@@ -44,7 +44,7 @@ def prior_of_inputs(scores, together):
     -------
     Tensor of float64, shape (hidden, genes)
     """
-    return torch.linalg.solve(scores @ scores.T, scores @ together).abs()
+    return _solved(scores @ scores.T, scores @ together).abs()
 
 
 def prior_of_outputs(scores, prior):
@@ -61,4 +61,10 @@ def prior_of_outputs(scores, prior):
     -------
     Tensor of float64, shape (genes, hidden)
     """
-    return torch.linalg.solve(scores @ scores.T, scores @ prior.double().abs()).T.abs()
+    return _solved(scores @ scores.T, scores @ prior.double().abs()).T.abs()
+
+
+def _solved(products, right):
+    """``products^-1 right``; the shortest least-squares solution where a prior of few genes leaves no inverse."""
+    solution, failed = torch.linalg.solve_ex(products, right)
+    return torch.linalg.pinv(products, hermitian=True) @ right if failed else solution

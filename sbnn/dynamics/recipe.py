@@ -1,11 +1,12 @@
 """How PHOENIX is trained, as one object that is recorded with the results."""
 
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 
 from sbnn.dynamics.pruning import Schedule
+from sbnn.models.base import check_number
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ class Recipe:
     Raises
     ------
     ValueError
-        A penalty below 0, drop rates out of their range.
+        A number out of its range, such as a penalty below 0.
+    TypeError
+        A parameter of another type.
     """
 
     epochs: int = 200
@@ -70,6 +73,19 @@ class Recipe:
     drop_rates: tuple = (0.2, 0.5)
 
     def __post_init__(self):
+        for name in ("epochs", "batch_size", "patience", "n_steps", "n_prior_points"):
+            check_number(name, getattr(self, name), Integral, 1)
+        for name in ("rate_patience", "fine_tuning"):
+            check_number(name, getattr(self, name), Integral, 0)
+        for name in ("learning_rate", "multiplier_speed", "lowest_rate"):
+            check_number(name, getattr(self, name), Real, 0)
+        check_number("rate_factor", self.rate_factor, Real, 0, 1, closed="neither")
+        check_number("validation_share", self.validation_share, Real, 0, 1, closed="left")
+        check_number("data_weight", self.data_weight, Real, 0, 1)
+        if self.data_weight == 0:
+            raise ValueError("data_weight: expected a number above 0, got 0: nothing would be learned of the data")
+        if not isinstance(self.schedule, Schedule):
+            raise TypeError(f"schedule: expected a Schedule, got {type(self.schedule).__name__}")
         if self.penalty is not None and not (isinstance(self.penalty, Real) and self.penalty >= 0):
             raise ValueError(f"penalty: expected a number of 0 or more or None, got {self.penalty!r}")
         rates = tuple(self.drop_rates) if np.iterable(self.drop_rates) else ()

@@ -134,7 +134,7 @@ class SparseRegulationRegressor(BaseEstimator):
     def predict(self, x0, times, method="exponential"):
         """Follow samples from where they start; as `PhoenixRegressor.predict`."""
         check_is_fitted(self)
-        return predict_paths(self.network_, x0, times, self.n_features_in_, method)
+        return predict_paths(self.network_, x0, times, self.gene_names_, method)
 
     def score(self, trajectories):
         """R2 of trajectories that are followed from their first time; as `PhoenixRegressor.score`."""
@@ -176,6 +176,8 @@ class _Search:
 
     def vary_rates(self, step):
         """Try other rates of decay with the same regulators."""
+        if not self.fits:
+            return
         logs = np.log(self.rates[self.changing])
         middle, spread = np.median(logs), max(logs.std(), LEAST_RATE_SPREAD)
         for gene, fit in self.fits.items():

@@ -29,13 +29,25 @@ def run(name, folder, *, only=None, fast=False, fresh=False, verbose=True):
     fresh : bool
         Compute anew what is saved.
     verbose : bool
+
+    Raises
+    ------
+    ValueError
+        A data set of another study or an unknown one, methods that are unknown or not run on it.
     """
     require_study(name, DYNAMICS)
     unknown = sorted(set(only or ()) - METHODS.keys())
     if unknown:
         raise ValueError(f"only: unknown methods {', '.join(unknown)}; there are {', '.join(METHODS)}")
+    if name not in SETTINGS:
+        raise ValueError(f"data set: expected one of {', '.join(SETTINGS)}, got {name!r}")
+    runs = SETTINGS[name].runs
+    absent = [method for method in only or () if not any(method in methods for methods in runs.values())]
+    if absent:
+        there = [method for method in METHODS if any(method in methods for methods in runs.values())]
+        raise ValueError(f"only: {', '.join(absent)} is not run on {name!r}; there are {', '.join(there)}")
     how = {"fresh": fresh, "fast": fast}
-    for condition, methods in SETTINGS[name].runs.items():
+    for condition, methods in runs.items():
         for method in (m for m in only or methods if m in methods):
             path = folder / f"{PREFIX}{condition}_{method}.pickle"
             _tell(experiments.run_method(name, condition, method, path, **how), f"{name} {condition} {method}", verbose)

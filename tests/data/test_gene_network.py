@@ -195,3 +195,15 @@ def test_wrong_networks_and_parameters_are_refused(network):
         GeneNetwork.random(20, random_state="a")
     with pytest.raises(ValueError, match=r"share_of_inputs must be in \(0, 1\)"):
         GeneNetwork.random(20, share_of_inputs=0)
+
+
+def test_what_cannot_be_simulated_is_named(network):
+    for times in ([0.0], 1.0):
+        with pytest.raises(ValueError, match="times: expected two or more"):
+            network.simulate(2, times=times)
+    with pytest.raises(ValueError, match="times: must increase"):
+        network.simulate(2, times=[0, 2, 1])
+    with pytest.raises(ValueError, match=r"expected an EC50 in \(0, 1\) and an exponent above 0"):
+        GeneNetwork.random(5, ec50=(2, 3))
+    with pytest.raises(ValueError, match="trajectories: expected two samples or more, got 1"):
+        network.starting_like(network.simulate(1))

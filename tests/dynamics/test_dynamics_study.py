@@ -170,3 +170,14 @@ def test_commands(tmp_path, capsys):
     assert main(["dynamics", "run", NAME, "--only", "dahs", *options]) == 1
     assert "unknown methods dahs" in capsys.readouterr().err
     assert main(["dynamics", "run", "papalexi", *options]) == 1
+
+
+def test_commands_name_what_is_not_there(tmp_path, capsys):
+    options = ["--fast", "--saved-models", str(tmp_path)]
+    for command in ("report", "figures"):
+        assert main(["dynamics", command, NAME, *options]) == 1
+        assert f"no results in {tmp_path / NAME}-fast: run `sbnn dynamics run` first" in capsys.readouterr().err
+    assert main(["dynamics", "run", "grn_349", *options]) == 1
+    assert "data set: expected one of grn_350, " in capsys.readouterr().err
+    assert main(["dynamics", "run", "grn_690", "--only", "imp", *options]) == 1
+    assert "only: imp is not run on 'grn_690'; there are prior, dash, sparse" in capsys.readouterr().err

@@ -274,6 +274,15 @@ def test_wrong_data_and_priors_are_named(samples, prior, fitted):
         fitted.predict(np.full((1, 30), np.nan), [0, 1])
     with pytest.raises(ValueError, match="times: must increase"):
         fitted.predict(np.zeros((1, 30)), [0, 0])
+    with pytest.raises(ValueError, match=r"x0: expected shape \(samples, 30\), got \(0, 30\)"):
+        fitted.predict(np.zeros((0, 30)), [0, 1])
+    with pytest.raises(TypeError, match="x0: expected an array of numbers"):
+        fitted.predict([["a"] * 30], [0, 1])
+    for times in (1.0, []):
+        with pytest.raises(ValueError, match=r"times: expected shape \(times,\) or"):
+            fitted.predict(np.zeros((1, 30)), times)
+    with pytest.raises(ValueError, match=r"together: expected shape \(30, 30\)"):
+        model.fit(samples, prior, together=np.ones((3, 3)))
 
 
 def test_a_prior_is_matched_by_name(samples, prior, fitted):
@@ -281,6 +290,56 @@ def test_a_prior_is_matched_by_name(samples, prior, fitted):
     assert isinstance(shuffled, pd.DataFrame)
     again = clone(fitted).fit(samples, shuffled)
     np.testing.assert_array_equal(again.edge_scores_, fitted.edge_scores_)
+
+
+def test_a_start_is_matched_by_name(samples, fitted):
+    start = pd.DataFrame(samples.values[:2, 0], columns=samples.gene_names)
+    expected = fitted.predict(start.to_numpy(), [0, 1])
+    np.testing.assert_array_equal(fitted.predict(start.iloc[:, ::-1], [0, 1]), expected)
+    with pytest.raises(ValueError, match="x0: expected the genes of the training.* gene_03, other"):
+        fitted.predict(start.rename(columns={"gene_03": "other"}), [0, 1])
+
+
+def test_other_genes_are_not_scored(samples, fitted):
+    with pytest.raises(ValueError, match="trajectories: expected the genes of the training, in the same order"):
+        fitted.score(samples.subset(genes=samples.gene_names[::-1]))
+
+
+def test_genes_that_stay_in_a_single_test_sample_are_not_warned_of(network, fitted):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted.score(network.simulate(1, 0, 7))
+
+
+def test_a_prior_of_few_regulators_and_many_units_can_be_pruned_by(samples):
+    genes = samples.gene_names
+    for pruning in ("biological", "dash"):
+        model = PhoenixRegressor(8, pruning, 0.7, recipe=dataclasses.replace(SHORT, epochs=12), random_state=0)
+        model.fit(samples, pd.DataFrame(1, genes[:2], genes))
+        assert model.sparsity_ > 0.69, "weights behind a unit that is cut stay at zero too"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be"), ({"batch_size": 0}, "batch_size must be"),
+        ({"n_steps": 0}, "n_steps must be"),
+        ({"n_prior_points": 0}, "n_prior_points must be"), ({"patience": 0}, "patience must be"),
+        ({"fine_tuning": -1}, "fine_tuning must be"), ({"learning_rate": -1}, "learning_rate must be"),
+        ({"rate_factor": 1.5}, "rate_factor must be"), ({"validation_share": 1}, "validation_share must be"),
+        ({"data_weight": 2}, "data_weight must be"), ({"data_weight": 0}, "data_weight: expected a number above 0"),
+    ],
+)  # fmt: skip
+def test_wrong_recipes_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**options)
+
+
+def test_recipes_of_wrong_types_are_refused():
+    with pytest.raises(TypeError, match="epochs must be a whole number, got 2.5"):
+        Recipe(epochs=2.5)
+    with pytest.raises(TypeError, match="schedule: expected a Schedule, got NoneType"):
+        Recipe(schedule=None)
 
 
 def test_no_warning_where_nothing_is_wrong(samples, prior):

@@ -60,6 +60,22 @@ def test_the_schedule_stops_at_the_sparsity():
     assert Schedule(5, 0.7, 4).left(8, 0.9) == pytest.approx(0.27) and Schedule(5, 0.7, 4).left(4, 0.9) is None
 
 
+@pytest.mark.parametrize("options", [{"every": 0}, {"share": 0}, {"share": -1}, {"first_epoch": 0}, {"first_share": 2}])
+def test_schedules_that_never_end_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Schedule(**options)
+
+
+def test_scores_of_the_prior_without_an_inverse_are_the_shortest_ones():
+    s = torch.zeros((3, 6), dtype=torch.float64)
+    s[:, 0] = torch.tensor([1.0, 2, 3])
+    prior = torch.zeros((6, 6))
+    prior[0, 4] = -1
+    expected = np.linalg.pinv(s.numpy().T) @ prior.abs().double().numpy()
+    np.testing.assert_allclose(scores.prior_of_outputs(s, prior), expected.T, atol=1e-12)
+    np.testing.assert_allclose(scores.prior_of_inputs(s, prior.abs().double()), expected, atol=1e-12)
+
+
 def test_pruning_by_size_keeps_the_largest_of_each_layer(generator):
     network = Phoenix(20, 5, generator)
     with torch.no_grad():

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -159,7 +161,9 @@ def test_targets_are_bounded():
 
 def test_data_without_change_or_noise_are_taken(network):
     still = Trajectories(np.repeat(np.random.default_rng(0).random((9, 1, 4)), 3, axis=1), [0, 1, 2])
-    model = SparseRegulationRegressor().fit(still)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = SparseRegulationRegressor().fit(still)
     assert not edges(model).any() and model.sparsity_ == 1
     np.testing.assert_allclose(model.predict(still.values[:, 0], [0, 1, 2]), still.values)
     clean = SparseRegulationRegressor().fit(network.simulate(100, 0, 1), network.graph)

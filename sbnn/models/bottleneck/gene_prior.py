@@ -178,10 +178,12 @@ def spelled_out(gene_prior):
                 f"gene_prior: these genes have several weights: {some(gene_prior.index[gene_prior.index.duplicated()])}"
             )
         gene_prior = gene_prior.to_dict()
-    if isinstance(gene_prior, str | bytes) or not np.iterable(gene_prior):
+    if isinstance(gene_prior, str | bytes | pd.DataFrame) or not np.iterable(gene_prior):
         raise TypeError(f"gene_prior: expected {expected}, got {gene_prior!r}")
     by_name = isinstance(gene_prior, Mapping)
     entries = list(gene_prior)
+    if by_name and not entries:
+        raise ValueError(f"gene_prior: expected {expected}, got none")
     if not by_name and entries and all(isinstance(name, str) for name in entries):
         gene_prior, by_name = (
             dict.fromkeys(sorted(entries) if isinstance(gene_prior, set | frozenset) else entries, 1.0),

@@ -7,7 +7,7 @@ import torch
 
 from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor, cross_validate, fit_full, paper_folds
 from sbnn.evaluation.identity import described, fit_key
-from sbnn.models.bottleneck.gene_prior import GenePrior, most_important, prior_weights
+from sbnn.models.bottleneck.gene_prior import GenePrior, most_important, prior_weights, spelled_out
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
 from sbnn.models.bottleneck.protocols.greedy import forward_selection
 
@@ -282,3 +282,10 @@ def test_a_saved_model_keeps_its_prior(given, table, data, tmp_path):
     names = fitted.feature_names_in_
     np.testing.assert_array_equal(prior_weights(again.gene_prior, 40, names), prior_weights(given, 40, names))
     np.testing.assert_array_equal(again.predict(data.X), fitted.predict(data.X))
+
+
+def test_a_prior_that_is_empty_or_a_table_is_refused():
+    with pytest.raises(ValueError, match="gene_prior: expected weights by gene name .* got none"):
+        spelled_out({})
+    with pytest.raises(TypeError, match="gene_prior: expected weights by gene name"):
+        spelled_out(pd.DataFrame({"a": [1.0]}))
