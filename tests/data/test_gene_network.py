@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import solve_ivp
 
+from sbnn.data.gene_dynamics import simulate_gene_dynamics
 from sbnn.data.gene_network import TIMES, GeneNetwork
 from sbnn.data.rate_equations import And, Or, Regulation
 from sbnn.data.readers.trajectories import read_trajectories
@@ -207,3 +208,9 @@ def test_what_cannot_be_simulated_is_named(network):
         GeneNetwork.random(5, ec50=(2, 3))
     with pytest.raises(ValueError, match="trajectories: expected two samples or more, got 1"):
         network.starting_like(network.simulate(1))
+
+
+def test_no_test_sample_is_one_to_learn_from():
+    data = simulate_gene_dynamics(12, n_samples=4, noise=0.0, n_test=4, random_state=3)
+    apart = np.abs(data.train.values[:, None, 0] - data.test.values[None, :, 0]).max(axis=2)
+    assert apart.min() > 0.05

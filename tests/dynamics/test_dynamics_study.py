@@ -1,6 +1,7 @@
 """The study: its records, tables, figures and commands, on networks that take seconds."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from sbnn.data.datasets import load_dataset
 from sbnn.dynamics import PhoenixRegressor, experiments, report, study
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
 from sbnn.dynamics.figures.gallery import figure_names, gallery
-from sbnn.dynamics.methods import METHODS, SPARSITY
+from sbnn.dynamics.methods import METHODS, SPARSITY, PriorAlone
 from sbnn.results import Record
 
 NAME = study.SIMULATED
@@ -50,6 +51,25 @@ def test_scores_are_those_of_the_method_on_the_data_of_the_seed(records):
     expected = edge_accuracy(model.edge_scores_, data.truth, data.prior) | path_errors(model, data.test)
     assert {name: stored[name] for name in expected} == expected
     assert stored["sparsity"] == model.sparsity_
+
+
+def test_pairs_are_ranked_by_the_probabilities_of_a_method_that_has_them():
+    data = experiments.load(NAME, "noise_5", 0, fast=True)
+
+    class Sure(PriorAlone):
+        def fit(self, trajectories, prior):
+            self.edge_probabilities_ = abs(data.truth)
+            return super().fit(trajectories, prior)
+
+    assert experiments.score(Sure(), data)["auroc"] == 1 > experiments.score(PriorAlone(), data)["auroc"]
+
+
+def test_results_are_known_by_the_data_of_all_seeds(monkeypatch):
+    parts, seen = [("noise_5", 0), ("noise_5", 1)], []
+    for last in "ab":
+        monkeypatch.setattr(experiments, "load", lambda name, c, seed, fast, x=last: SimpleNamespace(sha256=seed and x))
+        seen.append(experiments._wanted("methods", NAME, parts, True).sha256)
+    assert seen[0] != seen[1]
 
 
 @pytest.mark.parametrize("condition", [c for c, given in experiments.CONDITIONS.items() if given])

@@ -3,9 +3,10 @@ import pytest
 import torch
 from scipy.special import expit
 
+from sbnn.dynamics import PhoenixRegressor, Recipe
 from sbnn.dynamics.gates import GatedPhoenix
 from sbnn.dynamics.network import Phoenix
-from sbnn.dynamics.penalties import open_paths, open_weights, path_sizes
+from sbnn.dynamics.penalties import PENALTIES, open_paths, open_weights, path_sizes
 
 # Location of a gate that is open with a given probability.
 HALF = 2 / 3 * np.log(0.1 / 1.1)
@@ -67,3 +68,10 @@ def test_penalties_push_towards_fewer_paths(gated):
         chosen = weights.grad != 0
         assert chosen.any()
         np.testing.assert_array_equal(weights.grad[chosen].sign(), weights[chosen].sign().detach())
+
+
+def test_weights_of_penalties_are_the_published_ones(samples):
+    assert PENALTIES["c_node"][2] == 1e-3 and PENALTIES["path_reg"][2] == 1e-4
+    recipe = Recipe(epochs=1, learning_rate=0)
+    model = PhoenixRegressor(4, "c_node", recipe=recipe, random_state=0).fit(samples)
+    assert model.history_["penalty"][0] == pytest.approx(1e-3 * path_sizes(model.network_).item(), rel=1e-5)

@@ -8,7 +8,9 @@ import torch
 from sklearn.base import clone
 
 from sbnn.dynamics import DivergenceError, Phoenix, PhoenixRegressor, Recipe, Schedule, Trajectories
+from sbnn.dynamics.model import split
 from sbnn.dynamics.penalties import path_sizes
+from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.training import Intervals, PriorLoss, Training, interval_loss
 
 SHORT = Recipe(epochs=40, schedule=Schedule(every=3), learning_rate=1e-2)
@@ -200,6 +202,76 @@ def test_a_divergence_is_told(samples):
     recipe = dataclasses.replace(SHORT, learning_rate=1e4)
     with pytest.raises(DivergenceError, match="training diverged in epoch [0-9]+: the loss is"):
         PhoenixRegressor(4, "none", recipe=recipe, random_state=0).fit(samples)
+
+
+def training_of(samples, recipe, pruning=None):
+    """Training of a new network on all but the last two samples."""
+    network = Phoenix(30, 4, torch.Generator().manual_seed(0))
+    parts = [Intervals(samples, np.arange(len(samples) - 2)), Intervals(samples, np.arange(2) + len(samples) - 2)]
+    pruner = None if pruning is None else Pruner(network, INFLUENCE[pruning])
+    return Training(network, *parts, recipe, torch.Generator().manual_seed(0), pruner=pruner)
+
+
+def test_the_recorded_loss_is_the_mean_over_all_samples(samples):
+    training = training_of(samples, Recipe(batch_size=16, learning_rate=0))
+    training.run(1)
+    train = training.train
+    with torch.no_grad():
+        loss = interval_loss(training.network, train.before, train.after, train.length, 3).item()
+    assert training.history[0]["loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_patience_begins_after_the_last_pruning(samples):
+    schedule = Schedule(first_epoch=2, every=4)
+    training = training_of(samples, Recipe(learning_rate=0, patience=2, schedule=schedule), "imp")
+    training.run(60, schedule, 0.8)
+    # One epoch that is better than none, and two that are not.
+    assert len(training.history) == schedule.last_epoch(0.8) + 3 < 60
+
+
+def test_the_learning_rate_falls_after_its_own_patience_and_starts_anew_at_each_pruning(samples):
+    schedule = Schedule(first_epoch=12, every=4)
+    recipe = Recipe(learning_rate=1e-2, rate_factor=0.1, rate_patience=2, lowest_rate=5e-4, schedule=schedule)
+    training, made, rates = training_of(samples, recipe, "imp"), [], []
+    of_class, epoch = training._optimizer, training._epoch
+
+    def optimizer():
+        made.append(len(training.history))
+        return of_class()
+
+    def same_loss_each_time(optimizer):
+        rates.append(optimizer.param_groups[0]["lr"])
+        epoch(optimizer)
+        return 1.0
+
+    training._optimizer, training._epoch = optimizer, same_loss_each_time
+    training.run(13, schedule, 0.7)
+    # The first epoch is better than none; of the others every third is one too many.
+    assert rates == pytest.approx([1e-2] * 4 + [1e-3] * 3 + [5e-4] * 5 + [1e-2]) and made == [0, 12]
+
+
+def test_what_is_pruned_at_once_is_trained_again(samples):
+    recipe = dataclasses.replace(SHORT, epochs=3, fine_tuning=2)
+    history = PhoenixRegressor(4, "post_hoc", 0.7, recipe=recipe, random_state=0).fit(samples).history_
+    assert (history["sparsity"] > 0.68).tolist() == [False] * 3 + [True] * 2
+
+
+def test_the_data_weight_is_that_of_the_data(samples, network):
+    """A step along the gradient of the weighted sum of both losses."""
+    training = training_of(samples, Recipe(batch_size=24, data_weight=0.9))
+    prior = torch.from_numpy(network.graph.to_numpy().astype(float))
+    training.prior_loss, model = PriorLoss(prior, 300, torch.Generator().manual_seed(0)), training.network
+    train, weights, before = training.train, model.sum_out, model.sum_out.detach().clone()
+    losses = interval_loss(model, train.before, train.after, train.length, 3), training.prior_loss(model)
+    of_data, of_prior = (torch.autograd.grad(loss, weights)[0] for loss in losses)
+    training._epoch(torch.optim.SGD([weights], lr=1.0))
+    torch.testing.assert_close(before - weights.detach(), 0.9 * of_data + 0.1 * of_prior, rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize(("n", "share", "aside"), [(150, 0.07, 11), (5, 0.07, 1), (2, 0.9, 1), (1, 0.5, 0), (9, 0, 0)])
+def test_one_sample_of_two_or_more_is_set_aside(n, share, aside):
+    train, validation = split(n, share, np.random.RandomState(0))
+    assert len(validation) == aside and sorted([*train, *validation]) == list(range(n))
 
 
 def test_one_sample_and_times_of_their_own(rng):

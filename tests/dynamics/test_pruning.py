@@ -147,3 +147,14 @@ def test_output_weights_are_scored_by_the_input_scores_of_their_own_units(genera
     for name, into in zip(("sum_out", "product_out"), pruner.scores, strict=True):
         expected = keep_largest(scores.prior_of_outputs(into, prior), torch.ones(20, 5, dtype=torch.bool), 20)
         assert torch.equal(pruner.masks[name], expected)
+
+
+def test_output_weights_are_scored_by_prior_and_size_together(generator):
+    network = Phoenix(20, 5, generator)
+    prior = torch.randint(-1, 2, (20, 20), generator=generator)
+    pruner = Pruner(network, (0.5, 0.05), prior, generator=generator)
+    found = pruner._scores()
+    for name, into in zip(("sum_out", "product_out"), pruner.scores, strict=True):
+        size = scores.size_of_outputs(getattr(network, name), network.decay())
+        expected = 0.05 * scores.prior_of_outputs(into, prior) + 0.95 * size
+        torch.testing.assert_close(found[name], expected)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sbnn.dynamics.network import Phoenix
-from sbnn.dynamics.solver import DivergenceError, advance, follow, step_factors
+from sbnn.dynamics.solver import DivergenceError, advance, advance_exactly, follow, step_factors
 
 
 @pytest.fixture
@@ -126,3 +126,13 @@ def test_gradients_are_those_of_finite_differences(model, start):
             higher = loss()
             parameter[place] -= 1e-6
         assert (higher - value).item() / 1e-6 == pytest.approx(parameter.grad[place].item(), rel=1e-3, abs=1e-8)
+
+
+def test_solutions_are_extrapolated_by_the_order_of_the_steps(model, start):
+    """What is left of two solutions after that is small against the better one of them."""
+    length = torch.full((4, 1), 4.0, dtype=torch.float64)
+    with torch.no_grad():
+        exact = advance_exactly(model, start, length, 1e-8)
+        of_16 = advance(model.targets, start, step_factors(model.decay(), length / 16), 16)
+        extrapolated = advance_exactly(model, start, length, 1.0)  # any change is small enough: from 8 and 16 steps
+    assert (extrapolated - exact).abs().max() < (of_16 - exact).abs().max() / 8

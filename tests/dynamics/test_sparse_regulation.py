@@ -1,4 +1,5 @@
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from sklearn.base import clone
 from sbnn.dynamics import GeneNetwork, PhoenixRegressor, SparseRegulationRegressor, Trajectories, read_trajectories
 from sbnn.dynamics.beliefs import first_beliefs
 from sbnn.dynamics.regulated_network import RegulatedNetwork
+from sbnn.dynamics.regulation import Target
 from sbnn.dynamics.sparse_regulation import _Search
 
 
@@ -114,6 +116,30 @@ def test_levels_are_known_better_from_what_they_do(many, prior, network):
     assert np.sqrt(((after[:, 0] - true) ** 2).mean()) < 0.85 * np.sqrt(((before - true) ** 2).mean())
     of_none = [i for i in np.flatnonzero(still) if not any(i in fit.regulators for fit in search.fits.values())]
     np.testing.assert_allclose(search.paths[:, 0, of_none], many.values[:, :, of_none].mean(axis=1))
+
+
+def test_rates_that_the_data_say_nothing_of_come_nearer_to_the_others():
+    search = _Search.__new__(_Search)
+    search.rates, fit = np.array([0, 1.0, 2.0, 4.0]), SimpleNamespace(regulators=(0,), log_evidence=0.0)
+    search.changing, search.fits = search.rates > 0, {1: fit, 2: fit, 3: fit}
+    search._target = lambda gene, rate, of: SimpleNamespace(fit=lambda regulators: fit)
+    search.vary_rates(0.2)
+    assert search.rates.tolist() == pytest.approx([0, np.exp(0.2), 2, 4 * np.exp(-0.2)])
+
+
+def test_every_pass_learns_all_and_searches_from_the_prior(samples, prior, monkeypatch):
+    done, starts = [], []
+    for name in ("learn", "vary_rates", "learn_levels", "follow_model", "find_regulators"):
+        step = getattr(_Search, name)
+        monkeypatch.setattr(_Search, name, lambda self, *given, n=name, s=step: (done.append(n), s(self, *given)))
+    search = Target.search
+    monkeypatch.setattr(Target, "search", lambda self, start: (starts.append(start), search(self, start))[1])
+    SparseRegulationRegressor(2).fit(samples, prior)
+    assert done == ["find_regulators", "learn", "vary_rates", "learn_levels", "follow_model", "find_regulators"]
+    half = len(starts) // 2
+    assert starts[:half] == starts[half:] and sum(map(len, starts[:half])) > 30
+    given = [np.flatnonzero(column).tolist() for column in prior.to_numpy().T]
+    assert all(start in given for start in starts)
 
 
 def network_paths(samples):
