@@ -176,14 +176,17 @@ class Record:
             raise KeyError(f"{len(hits)} of {len(self.params)} grid points match {params}; they are {self.params}")
         return hits[0]
 
-    def nearest_in_genes(self, n_genes, **params):
-        """Position of the grid point whose mean number of selected genes over the folds is nearest to `n_genes`.
+    def within_genes(self, n_genes, **params):
+        """Position of the grid point with most selected genes of those that have at most `n_genes`.
+
+        Their number is the mean over the folds, rounded, as tables and figures name it. Where all have more, the point
+        with the fewest.
 
         Parameters
         ----------
         n_genes : int
         **params
-            Of the grid points with these parameters, as for `points`; of equally near ones the first is taken.
+            Of the grid points with these parameters, as for `points`; of equal ones the first is taken.
 
         Returns
         -------
@@ -197,7 +200,9 @@ class Record:
         hits = self.points(**params)
         if not hits:
             raise KeyError(f"no grid point matches {params}; they are {self.params}")
-        return hits[np.argmin(np.abs(self.n_selected[:, hits].mean(0) - n_genes))]
+        genes = self.n_selected[:, hits].mean(0)
+        within = genes.round() <= n_genes
+        return hits[np.argmax(np.where(within, genes, -np.inf)) if within.any() else np.argmin(genes)]
 
 
 def same_value(a, b):

@@ -115,15 +115,17 @@ def test_a_parameter_of_the_estimator_belongs_to_every_grid_point(record):
     assert record.find(alpha=0.3, scale=2.0) == 1
 
 
-def test_the_grid_point_nearest_in_genes(record):
+def test_the_grid_point_with_at_most_so_many_genes(record):
     record.params = [{"alpha": 0.1, "rank": 2}, {"alpha": 0.1, "rank": 3}, {"alpha": 0.3, "rank": 3}]
     record.values["n_selected"] = np.array([[10, 30, 12], [14, 34, 22]])
-    assert record.nearest_in_genes(25) == 1
-    assert record.nearest_in_genes(14) == 0
-    assert record.nearest_in_genes(14, rank=3) == 2
-    assert record.nearest_in_genes(14.5) == 0, "of equally near ones the first"
+    assert record.within_genes(25) == 2, "32 genes are nearer, but more"
+    assert record.within_genes(40) == 1 and record.within_genes(31) == 2
+    assert record.within_genes(16) == 0 and record.within_genes(16, rank=3) == 2, "all of rank 3 have more: the fewest"
+    assert record.within_genes(12) == 0
+    record.values["n_selected"] = np.array([[10, 30, 17], [15, 34, 17]])
+    assert record.within_genes(12) == 0, "12.5 genes are named 12"
     with pytest.raises(KeyError, match="no grid point matches {'rank': 4}"):
-        record.nearest_in_genes(14, rank=4)
+        record.within_genes(14, rank=4)
 
 
 class Payload:

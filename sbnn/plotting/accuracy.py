@@ -20,7 +20,7 @@ def accuracy_comparison(models, published=None, n_genes=25, title=None):
     ----------
     models : dict of str to Record or (Record, dict)
         Cross-validations by the name to write, from top to bottom, with the parameters of the grid point where there
-        are several. Of the points that these leave, the one whose number of genes is nearest to `n_genes` is drawn.
+        are several. Of the points that these leave, the one with most genes, but at most `n_genes`, is drawn.
     published : list of dict, optional
         Published results, as for `bottleneck_comparison`; each is drawn in the row of the model with its parameters, as
         far as that one follows the published protocol.

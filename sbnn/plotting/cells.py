@@ -10,6 +10,7 @@ from sbnn.plotting.common import WIDTH
 
 PALETTES = ("published", "colorblind")
 SHAPES = "os^DvXP*"  # eight, and seven colours: 56 pairs before one repeats
+INSET, ENLARGED = 0.3, 2.5  # side of the inset of the busiest part, of that of the map; how much larger it is
 MOST_GROUPS = 24  # in a legend
 MOST_SHAPES = 5000  # cells drawn one by one in a PDF; more are an image, which is then smaller
 
@@ -73,6 +74,39 @@ def draw_cells(ax, xy, colors, markers, size):
     dots.set_paths([paths[m] for m in markers[order]])
     dots.set_rasterized(True)  # a PDF would define each of them anew
     return dots
+
+
+def draw_crowd(ax, xy, groups, colors, markers):
+    """Draw the busiest part of the map once more, larger, in its emptiest corner.
+
+    Busiest is where most cells of most groups are. Nothing is drawn where these are less than a tenth of all cells, or
+    where no corner is nearly empty.
+
+    Parameters
+    ----------
+    ax : Axes
+        Of the cells, from 0 to 1, with some room beside it.
+    xy : ndarray, shape (n, 2)
+    groups, colors, markers : ndarray of str, shape (n,)
+        Family of every cell, and its looks.
+    """
+    half, n = INSET / ENLARGED / 2, len(xy)
+    some = slice(None, None, max(n // 1500, 1))  # enough to find it
+    members = np.equal.outer(np.unique(groups), groups[some]).astype(float)
+    close = np.abs(xy[some, None] - xy[None, some]).max(2) <= half
+    middle = xy[some][np.sqrt(members @ close).sum(0).argmax()]
+    near = (np.abs(xy - middle) <= half).all(1)
+    corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # beside the panel is some room
+    hidden = [(((xy >= corner) & (xy <= np.add(corner, INSET))).all(1)).sum() for corner in corners]
+    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n:
+        return
+    inset = ax.inset_axes((*corners[int(np.argmin(hidden))], INSET, INSET))
+    (x, y), ends = middle, half * np.array([-1, 1])
+    inset.set(xlim=x + ends, ylim=y + ends, xticks=[], yticks=[])
+    for spine in inset.spines.values():
+        spine.set(visible=True, linewidth=0.5, edgecolor="0.5")
+    draw_cells(inset, xy[near], colors[near], markers[near], size=np.clip(1500 / near.sum(), 1, 6))
+    ax.indicate_inset_zoom(inset, edgecolor="0.5", linewidth=0.5, alpha=0.9)
 
 
 def legend_title(record, palette):

@@ -2,13 +2,40 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 
 from sbnn.data.labels import GREY, OKABE_ITO, UNKNOWN
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
-PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # of what is numbered; the narrow bottleneck is the first
-# The two protocols of the network, sparse linear models, and models of all genes.
+PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # of what is numbered
+# One meaning in every figure: the two protocols of the network, sparse linear models, and models of all genes. Widths
+# of the bottleneck and ranks are told by lines and markers.
 MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes": BLUE}
+
+
+def shades(color, n):
+    """Shades of a colour, from a dark one to a pale one.
+
+    Parameters
+    ----------
+    color : colour
+    n : int
+
+    Returns
+    -------
+    list of str
+    """
+    ramp = LinearSegmentedColormap.from_list("", [_mixed(color, "black", 0.45), color, _mixed(color, "white", 0.6)])
+    return [to_hex(shade) for shade in ramp(np.linspace(0, 1, n) if n > 1 else [0.5])]
+
+
+def paler(color):
+    """The colour of the second of two lines of one model."""
+    return _mixed(color, "white", 0.55)
+
+
+def _mixed(color, other, share):
+    return to_hex((1 - share) * np.array(to_rgb(color)) + share * np.array(to_rgb(other)))
 
 
 def model_color(record, point):

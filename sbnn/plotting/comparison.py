@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
 
 from sbnn.plotting import reading
-from sbnn.plotting.colors import MODELS, PALETTE
+from sbnn.plotting.colors import MODELS, model_color, paler
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.curves import (
     PUBLISHED,
@@ -21,9 +21,10 @@ from sbnn.plotting.curves import (
 from sbnn.plotting.labels import name_level, name_line, settle_labels
 
 GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
-DASHED = (0, (3, 1.5))
 DODGE = 1.045
-LINEAR_SHADES = ("0.55", "black")  # smallest and largest rank
+# Of widths and of ranks, the narrowest first.
+LINES = ("-", (0, (3, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+MARKERS = "os^v"
 
 
 @styled
@@ -73,14 +74,14 @@ def bottleneck_comparison(network, srrr, ridge=None, published=None, group_lasso
     # Of a width that is there with and without pretraining, the pretrained network stands for it.
     widths = {network.parameter(g, "n_components"): g for g in sorted(chosen, key=lambda g: g in meant)}
     pretrained = [g for g in meant if reading.pretrained_folds(network, g)]
-    colors = {width: PALETTE[i % len(PALETTE)] for i, width in enumerate(sorted(widths))}
+    looks = {width: (LINES[i % 4], MARKERS[i % 4]) for i, width in enumerate(sorted(widths))}
 
     figure = new_figure(2.6)
     panels = figure.subplots(1, 3 if pretrained else 2, width_ratios=(1.1, 0.8, 1.1) if pretrained else None)
-    entries = _draw_genes(panels[0], network, widths, colors, srrr, ridge, published, strength)
+    entries = _draw_genes(panels[0], network, widths, looks, srrr, ridge, published, strength)
     if pretrained:
-        _draw_cross_entropy(panels[1], network, pretrained, colors)
-    _draw_training(panels[-1], network, chosen, colors, srrr)
+        _draw_cross_entropy(panels[1], network, pretrained, looks)
+    _draw_training(panels[-1], network, chosen, looks, srrr)
     figure.legend(
         entries,
         ["published: sBNN, sRRR" if isinstance(entry, tuple) else entry.get_label() for entry in entries],
@@ -93,16 +94,17 @@ def bottleneck_comparison(network, srrr, ridge=None, published=None, group_lasso
     return figure
 
 
-def _draw_genes(ax, network, widths, colors, srrr, ridge, published, strength):
+def _draw_genes(ax, network, widths, looks, srrr, ridge, published, strength):
     """Draw the panel and return the entries of the legend."""
     entries, genes, shown = [], [], []
     for i, width in enumerate(sorted(widths)):
         mean, spread = reading.mean_sd(network.test_r2[:, widths[width]])
-        n_genes, color = float(network.n_selected[:, widths[width]].mean()), colors[width]
+        n_genes, color = float(network.n_selected[:, widths[width]].mean()), model_color(network, widths[width])
+        marker = looks[width][1]
         # Networks of one size stand side by side, the published ones further out, not on top of each other.
         place = (i - (len(widths) - 1) / 2) * (2 if len(widths) < 3 else 4)
         ax.errorbar(
-            n_genes * DODGE**place, mean, spread or None, fmt="o", color=color, ms=3.5, lw=1, capsize=1.5, zorder=5
+            n_genes * DODGE**place, mean, spread or None, fmt=marker, color=color, ms=3.5, lw=1, capsize=1.5, zorder=5
         )
         label = f"sBNN, d = {width}, λ = {reading.number(strength)}: {mean:.3f}" + (
             f" ± {spread:.3f}" if spread else ""
@@ -112,25 +114,26 @@ def _draw_genes(ax, network, widths, colors, srrr, ridge, published, strength):
             ax.plot(row.get("n_genes", n_genes) * further, row["test_r2"], color=color, zorder=4, **PUBLISHED)
             label += f" (published {row['test_r2']:.3f})"
             shown.append(row["test_r2"])
-        entries.append(Line2D([], [], marker="o", ms=3.5, ls="", color=color, label=label))
+        entries.append(Line2D([], [], marker=marker, ms=3.5, ls=looks[width][0], color=color, label=label))
         genes.append(n_genes)
-    for rank, shade in zip(extreme_ranks(srrr), LINEAR_SHADES, strict=False):
+    for rank, line in zip(extreme_ranks(srrr), LINES, strict=False):
+        shade = MODELS["linear"]
         among = [g for g in srrr.points(rank=rank) if srrr.n_selected[:, g].mean() >= 1]
         among.sort(key=lambda g: srrr.n_selected[:, g].mean())
         n_genes = srrr.n_selected[:, among].mean(0)
         mean, spread = reading.mean_sd(srrr.test_r2[:, among])
-        ax.plot(n_genes, mean, color=shade, marker="." if len(among) < 8 else None)
+        ax.plot(n_genes, mean, color=shade, ls=line, marker="." if len(among) < 8 else None)
         ax.fill_between(n_genes, mean - spread, mean + spread, color=shade, alpha=0.13, lw=0)
         for row in reading.published_rows(published, "rank", rank):
             if "n_genes" in row:
                 ax.plot(row["n_genes"], row["test_r2"], color=shade, zorder=4, **{**PUBLISHED, "marker": "o"})
                 shown.append(row["test_r2"])
-        point = srrr.nearest_in_genes(reading.gene_target(network), rank=rank)
+        point = srrr.within_genes(reading.gene_target(network), rank=rank)
         size, value = srrr.n_selected[:, point].mean(), srrr.test_r2[:, point].mean()
         label = f"sRRR, rank {rank}, {size:.0f} genes: {value:.3f}"
         known = reading.published_value(published, srrr, point)
         label += "" if known is None else f" (published {known:.3f})"
-        entries.append(Line2D([], [], color=shade, label=label))
+        entries.append(Line2D([], [], color=shade, ls=line, label=label))
         genes.extend(n_genes)
     if ridge is not None:
         value = ridge.test_r2.mean()
@@ -150,41 +153,41 @@ def _draw_genes(ax, network, widths, colors, srrr, ridge, published, strength):
     return entries
 
 
-def _draw_cross_entropy(ax, network, points, colors):
+def _draw_cross_entropy(ax, network, points, looks):
     curves = []
     for point in points:
-        color = colors[network.parameter(point, "n_components")]
-        for column, dashes in (("loss", DASHED), ("eval_loss", "-")):
+        color, (line, _) = model_color(network, point), looks[network.parameter(point, "n_components")]
+        for column, shade in (("loss", paler(color)), ("eval_loss", color)):
             values = reading.curve(network, point, column, stage="pretraining")
-            curves.append(draw_epochs(ax, values, color, ls=dashes)[0])
+            curves.append(draw_epochs(ax, values, shade, ls=line)[0])
     ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy", xlim=(0, len(curves[0])))
     ax.set_ylim(0, 1.08 * max(np.nanquantile(curve, 0.97) for curve in curves))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    _explain_lines(ax, "validation", "training")
+    _explain_shades(ax, color, "validation", "training")
 
 
-def _draw_training(ax, network, points, colors, srrr):
+def _draw_training(ax, network, points, looks, srrr):
     pretrained = [g for g in points if network.parameter(g, "pretraining")]
     both = 0 < len(pretrained) < len(points)
     curves = []
     for point in points:
-        dashed = both and point not in pretrained
-        color = colors[network.parameter(point, "n_components")]
+        pale = both and point not in pretrained
+        color, (line, _) = model_color(network, point), looks[network.parameter(point, "n_components")]
         values = reading.curve(network, point, "eval_r2")
-        # One band per colour: four would hide each other.
-        curves.append(draw_epochs(ax, values, color, band=not dashed, ls=DASHED if dashed else "-"))
-    lines = srrr_levels(srrr, reading.gene_target(network))
-    for (value, _), rank, shade in zip(lines, extreme_ranks(srrr), LINEAR_SHADES, strict=False):
-        ax.axhline(value, color=shade, lw=0.9, zorder=1.5)
-        name_level(ax, value, f"sRRR\nrank {rank}", shade)
+        # Bands of every second curve: four would hide each other.
+        curves.append(draw_epochs(ax, values, paler(color) if pale else color, band=not pale, ls=line))
+    levels = srrr_levels(srrr, reading.gene_target(network))
+    for (value, _), rank, line in zip(levels, extreme_ranks(srrr), LINES, strict=False):
+        ax.axhline(value, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)
+        name_level(ax, value, f"sRRR\nrank {rank}", MODELS["linear"])
     mark_stages(ax, network, points[0])
-    limit_r2(ax, curves, [value for value, _ in lines])
+    limit_r2(ax, curves, [value for value, _ in levels])
     if both:
         few = min(reading.pretrained_folds(network, g) for g in pretrained)
         some = f" in {few} of {n_folds} folds" if few < (n_folds := len(network.test_r2)) else ""
-        _explain_lines(ax, f"pretrained{some} (± SD)", "straight")
+        _explain_shades(ax, color, f"pretrained{some} (± SD)", "straight")
 
 
-def _explain_lines(ax, solid, dashed):
-    entries = [Line2D([], [], color="0.3", label=solid), Line2D([], [], color="0.3", ls=DASHED, label=dashed)]
+def _explain_shades(ax, color, full, pale):
+    entries = [Line2D([], [], color=color, label=full), Line2D([], [], color=paler(color), label=pale)]
     ax.legend(handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=2)

@@ -5,6 +5,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from sbnn.plotting import reading
+from sbnn.plotting.colors import MODELS, model_color, shades
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import name_level, name_line, settle_labels
 from sbnn.results import same_value
@@ -26,7 +27,7 @@ def training_curves(network, srrr=None, n_components=2, published=None, pretrain
         sample SD over folds.
     srrr : Record, optional
         Cross-validation of sparse reduced-rank regression over ``rank`` and ``alpha``; drawn as levels, for the
-        smallest and the largest rank, at the grid point whose mean number of genes is nearest to the network's.
+        smallest and the largest rank, with most genes, but at most as many as the network.
     n_components : int or sequence of int
         Bottleneck widths, one row of panels each.
     published : list of dict, optional
@@ -61,10 +62,10 @@ def training_curves(network, srrr=None, n_components=2, published=None, pretrain
     figure = new_figure(2.55 * len(rows))
     panels = figure.subplots(len(rows), 2, width_ratios=(2, 1), squeeze=False)
     for (left, right), among, width in zip(panels, rows, widths, strict=True):
-        shades = dict(zip(among, _greys(len(among)), strict=True))
+        of_lasso = dict(zip(among, shades(model_color(network, among[0]), len(among)), strict=True))
         found = reading.published_rows(published, "n_components", width, pretraining=pretraining)
-        _draw_curves(left, network, shades, found, srrr, f"sBNN, d = {width}")
-        _draw_norms(right, network, shades)
+        _draw_curves(left, network, of_lasso, found, srrr, f"{_name(network, among[0])}, d = {width}")
+        _draw_norms(right, network, of_lasso)
     settle_labels(figure, freeze_layout(figure))
     letter_panels(figure, panels)
     return figure
@@ -95,7 +96,7 @@ def srrr_levels(srrr, n_genes):
     """
     levels = []
     for rank in extreme_ranks(srrr):
-        point = srrr.nearest_in_genes(n_genes, rank=rank)
+        point = srrr.within_genes(n_genes, rank=rank)
         value, genes = srrr.test_r2[:, point].mean(), srrr.n_selected[:, point].mean()
         levels.append((value, f"sRRR, rank {rank}\n{genes:.0f} genes: {value:.3f}"))
     return levels
@@ -162,14 +163,14 @@ def require_linear(srrr, argument, network):
     reading.require_same_data(srrr, argument, network)
 
 
-def _greys(n):
-    """Black for the weakest lasso to light grey for the strongest, as published."""
-    return [str(level) for level in np.linspace(0, 0.72, n).round(3)]
+def _name(network, point):
+    protocol = network.parameter(point, "protocol", "paper")
+    return f"sBNN, {reading.PROTOCOLS.get(protocol, protocol)}"
 
 
-def _draw_curves(ax, network, shades, published, srrr, title):
+def _draw_curves(ax, network, colors, published, srrr, title):
     bands, shown, entries = [], [], []
-    for point, shade in shades.items():
+    for point, shade in colors.items():
         bands.append(draw_epochs(ax, reading.curve(network, point, "eval_r2"), shade))
         strength = network.parameter(point, "group_lasso")
         mean, spread = reading.mean_sd(network.test_r2[:, point])
@@ -185,10 +186,10 @@ def _draw_curves(ax, network, shades, published, srrr, title):
     if published:
         entries.append(Line2D([], [], color="0.3", label="published, last epoch", **PUBLISHED))
     for value, name in srrr_levels(srrr, reading.gene_target(network)):
-        ax.axhline(value, color="black", lw=0.7, zorder=1.5)
+        ax.axhline(value, color=MODELS["linear"], lw=0.7, zorder=1.5)
         name_level(ax, value, name)
         shown.append(value)
-    mark_stages(ax, network, next(iter(shades)))
+    mark_stages(ax, network, next(iter(colors)))
     limit_r2(ax, bands, shown)
     genes = reading.gene_target(network)
     ax.legend(
@@ -197,9 +198,9 @@ def _draw_curves(ax, network, shades, published, srrr, title):
     )  # fmt: skip
 
 
-def _draw_norms(ax, network, shades):
+def _draw_norms(ax, network, colors):
     largest, smallest = 0.0, np.inf
-    for point, shade in shades.items():
+    for point, shade in colors.items():
         norms = -np.sort(-network.gene_norms[:, point].astype(float), axis=1)
         mean = np.exp(np.log(np.maximum(norms, 1e-30)).mean(0))  # the mean that a log axis shows
         ax.plot(np.arange(1, len(mean) + 1), mean, color=shade, marker="." if len(mean) < 8 else None)

@@ -5,7 +5,7 @@ from scipy.spatial import cKDTree
 
 from sbnn.data.labels import UNKNOWN
 from sbnn.plotting import reading
-from sbnn.plotting.cells import MOST_GROUPS, draw_cells, draw_legend, legend_title, looks
+from sbnn.plotting.cells import MOST_GROUPS, draw_cells, draw_crowd, draw_legend, legend_title, looks
 from sbnn.plotting.colors import families_of, family_table
 from sbnn.plotting.common import WIDTH, new_figure, styled
 from sbnn.plotting.labels import HALO, place_names
@@ -25,7 +25,7 @@ MAP, GAP, TITLE, MARGIN, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 0.06, 2.72, 1
 
 
 @styled
-def latent_panels(top, bottom=None, genes=None, features=None, titles=None, palette="published"):
+def latent_panels(top, bottom=None, genes=None, features=None, titles=None, palette="published", scores=None):
     """Latent space of one or two models: cells by type, between maps of predicted genes and predicted features.
 
     Parameters
@@ -42,12 +42,16 @@ def latent_panels(top, bottom=None, genes=None, features=None, titles=None, pale
         One per model; by default its abbreviation and width.
     palette : {"published", "colorblind"}
         Cells in the colours of their types, or families in colours and shapes that any colour vision tells apart.
+    scores : sequence of Record, (Record, dict) or None, optional
+        For each model its cross-validation, with the parameters of the grid point where there are several. The mean
+        test R2 of an output is then written beside its name: a clear map of an output can be predicted badly.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Maps show the prediction in z-scores, linearly interpolated between neighbouring cells, blank where there are
-        none. Axis limits leave out extreme cells (outside the range of the central 95 % by more than half that range).
+        Where cells of several families crowd, that place is drawn once more, larger, in an empty corner. Maps show the
+        prediction in z-scores, linearly interpolated between neighbouring cells, blank where there are none. Axis
+        limits leave out extreme cells (outside the range of the central 95 % by more than half that range).
 
     Raises
     ------
@@ -55,7 +59,7 @@ def latent_panels(top, bottom=None, genes=None, features=None, titles=None, pale
         If a record is of another kind or of other data, or has no such gene or feature.
     """
     records = [top] if bottom is None else [top, bottom]
-    halves = choose_maps(records, genes, features, titles)
+    halves = choose_maps(records, genes, features, titles, scores)
 
     figure = new_figure(1)
     figure.set_layout_engine("none")
@@ -67,13 +71,14 @@ def latent_panels(top, bottom=None, genes=None, features=None, titles=None, pale
     return figure
 
 
-def choose_maps(records, genes=None, features=None, titles=None):
+def choose_maps(records, genes=None, features=None, titles=None, scores=None):
     """Check the records of `latent_panels` and choose what their maps show.
 
     Returns
     -------
-    list of (Record, genes, features, title)
-        One per model; genes and features as positions in ``kept_genes`` and ``feature_names``.
+    list of (Record, genes, features, title, r2)
+        One per model; genes and features as positions in ``kept_genes`` and ``feature_names``, test R2 of every output
+        or None.
     """
     for record, argument in zip(records, ("top", "bottom"), strict=False):
         reading.require(record, argument, FIT, NEEDED)
@@ -85,9 +90,12 @@ def choose_maps(records, genes=None, features=None, titles=None):
     each = [genes] * len(records) if one_list else list(genes)
     if len(each) != len(records):
         raise ValueError(f"genes: expected a list of names, or {len(records)} of them, one per model, got {len(each)}")
+    scores = [None] * len(records) if scores is None else list(scores)
+    if len(scores) != len(records):
+        raise ValueError(f"scores: expected {len(records)}, one per model, got {len(scores)}")
     return [
-        (record, _genes(record, own), _features(record, features), title)
-        for record, own, title in zip(records, each, titles, strict=True)
+        (record, _genes(record, own), _features(record, features), title, _test_r2(record, score))
+        for record, own, title, score in zip(records, each, titles, scores, strict=True)
     ]
 
 
@@ -160,6 +168,15 @@ def _features(record, wanted):
     return (known + [i for i in best if i not in known])[:N_MAPS]
 
 
+def _test_r2(record, score):
+    """Mean test R2 of every output in the cross-validation of the model of a fit."""
+    if score is None:
+        return None
+    folds, point = reading.model(score, "scores", len(record.kept_genes))
+    reading.require_same_data(folds, "scores", record)
+    return np.asarray(folds.test_feature_r2[:, point].mean(axis=0))
+
+
 def _wanted(wanted, names, argument, kind):
     missing = [name for name in wanted if name not in names]
     if missing or not 1 <= len(wanted) <= N_MAPS:
@@ -179,7 +196,7 @@ def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
     return ax
 
 
-def _draw_half(figure, bottom, record, genes, features, title, letter, palette):
+def _draw_half(figure, bottom, record, genes, features, title, r2, letter, palette):
     """One model, from a height in inches upwards; returns the axes of the cells."""
 
     def write(x, y, text, **options):
@@ -191,9 +208,13 @@ def _draw_half(figure, bottom, record, genes, features, title, letter, palette):
     block, side = 3 * MAP + 2 * GAP, 3 * MAP + 2 * TITLE
     # All maps in one pair of axes in inches.
     maps = place_panel(figure, 0, bottom, WIDTH, HALF, ((0, WIDTH), (0, HALF)))
+    outputs, of_outputs = list(map(str, record.feature_names)), "predicted features"
+    if r2 is not None:
+        outputs = [f"{name} {value:.2f}".replace("-", "−") for name, value in zip(outputs, r2, strict=True)]
+        of_outputs += ", test R²"
     for left, values, chosen, names, slant, heading in (
         (MARGIN, record.predicted_expression, genes, record.kept_genes, "italic", "predicted expression"),
-        (WIDTH - MARGIN - block, record.predictions, features, record.feature_names, "normal", "predicted features"),
+        (WIDTH - MARGIN - block, record.predictions, features, outputs, "normal", of_outputs),
     ):
         write(left + block / 2, side + 0.3, heading)
         for i, column in enumerate(chosen):
@@ -203,6 +224,7 @@ def _draw_half(figure, bottom, record, genes, features, title, letter, palette):
             fit_text(name, MAP + GAP - 0.03)
     ax = place_panel(figure, (WIDTH - side) / 2, bottom + BASE, side, side)
     draw_cells(ax, xy, *looks(record, palette)[1:], size=np.clip(6000 / len(xy), 1, 12))
+    draw_crowd(ax, xy, families_of(record), *looks(record, palette)[1:])
     write(WIDTH / 2, side + 0.3, title, fontweight="bold", fontsize=7.5)
     write(0.03, side + 0.3, letter, fontweight="bold", fontsize=9, ha="left")
     return ax

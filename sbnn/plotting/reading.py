@@ -189,7 +189,7 @@ def model(entry, argument, n_genes):
     argument : str
         Name of the argument, for messages.
     n_genes : int
-        Of the points with these parameters, the one whose mean number of genes is nearest to it is taken.
+        Of the points with these parameters, the one with most genes, but at most so many, is taken.
 
     Returns
     -------
@@ -205,9 +205,9 @@ def model(entry, argument, n_genes):
     require(record, argument, CROSS_VALIDATION, ["test_r2"])
     among = record.points(**params)
     if len(among) > 1 and "n_selected" in record.values:
-        away = np.abs(record.n_selected.mean(0) - n_genes)
-        nearest_away = away[record.nearest_in_genes(n_genes, **params)]
-        among = [g for g in among if away[g] == nearest_away]
+        genes = record.n_selected.mean(0)
+        of_best = genes[record.within_genes(n_genes, **params)]
+        among = [g for g in among if genes[g] == of_best]
         if all(record.params[g] | {"alpha": None} == record.params[among[0]] | {"alpha": None} for g in among):
             among = among[:1]  # penalties of a path that keep as many genes: the first, as in the tables
     if len(among) != 1:

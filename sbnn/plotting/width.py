@@ -22,7 +22,7 @@ def width_and_stability(widths, selection=None, models=None, published=None, n_g
     ----------
     widths : dict of str to Record or sequence of Record
         Cross-validations over ``n_components``, by the name of the protocol. Of several strengths of the group lasso
-        the nearest to `group_lasso` is drawn, of several numbers of genes the nearest to `n_genes`, and the pretrained
+        the nearest to `group_lasso` is drawn, of several numbers of genes the most up to `n_genes`, and the pretrained
         network where there is one.
     selection : Record, optional
         Repeated fits, from `sbnn.repeat_fits`; or any with ``selected`` (fits, p) and ``gene_names`` (p).
@@ -95,7 +95,7 @@ def _points_by_width(name, records, n_genes, group_lasso):
             strengths = reading.levels(record, "group_lasso", record.points(**params))
             if strengths:
                 params["group_lasso"] = reading.nearest(strengths, group_lasso)
-            found[width] = record, record.nearest_in_genes(n_genes, **params)
+            found[width] = record, record.within_genes(n_genes, **params)
     kinds = {(len(record.test_r2), record.settings.get("scaling")) for record, _ in found.values()}
     if len(kinds) > 1:  # no two folds are equally hard
         raise ValueError(

@@ -48,12 +48,12 @@ def _figures(records):
         [network, srrr, ridge],
         lambda *r: bottleneck_comparison(*r, published=known, group_lasso=LASSO, n_components=(2, 64)),
     )
-    yield "figure3_latent_network", ["fit_network_2d", "fit_network_64d"], latent_panels
-    yield "figure3_latent_default", ["fit_default_2d", "fit_default_64d"], latent_panels
+    yield "figure3_latent_network", ["fit_network_2d", "fit_network_64d"], functools.partial(_latent, records)
+    yield "figure3_latent_default", ["fit_default_2d", "fit_default_64d"], functools.partial(_latent, records)
     if len(_families(records)) > len(OKABE_ITO):  # up to so many can be told apart in the usual colours
-        safe = functools.partial(latent_panels, palette="colorblind")
+        safe = functools.partial(_latent, records, palette="colorblind")
         yield "figure3_latent_default_colorblind", ["fit_default_2d", "fit_default_64d"], safe
-    yield "figure3_latent_srrr", ranks or ["fit_srrr"], latent_panels
+    yield "figure3_latent_srrr", ranks or ["fit_srrr"], functools.partial(_latent, records)
     if len(_families(records)) > 1:  # one of which can be shown from near
         yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], family_zoom
     yield (
@@ -74,6 +74,22 @@ def _figures(records):
 def _overview(names, fit, *others):
     argued = dict(zip(names, others, strict=True))
     return overview(fit, argued.get("halves_default"), argued.get("cv_default"))
+
+
+def _latent(records, *fits, **options):
+    return latent_panels(*fits, scores=[_scores(records, fit) for fit in fits], **options)
+
+
+def _scores(records, fit):
+    """The cross-validation of the model of a fit, with the parameters of its grid point; None where there is none."""
+    params = fit.settings["estimator"]["params"]
+    if "rank" in params:
+        name, wanted = "cv_srrr", {"rank": params["rank"]}
+    else:
+        name, wanted = "cv_default", {"n_components": params["n_components"]}
+        if params.get("protocol", "paper") == "paper":
+            name, wanted = "cv_network", wanted | {"group_lasso": LASSO, "pretraining": True}
+    return (records[name], wanted) if name in records and records[name].points(**wanted) else None
 
 
 def _figure8(record):

@@ -149,12 +149,12 @@ def _natural(text):
 
 
 def _srrr_rows(record):
-    """Name -> (genes, R2 per fold) of sparse reduced-rank regression, at the grid points nearest to the published."""
+    """Name -> (genes, R2 per fold) of sparse reduced-rank regression, with at most as many genes as published."""
     rows, known = {}, published.srrr_genes(record.dataset)
     ranks = sorted({point["rank"] for point in record.params})
     for rank in ranks:
         for n_genes in known.get(rank, SRRR_GENES if rank == ranks[-1] else SRRR_GENES[:1]):
-            g = record.nearest_in_genes(n_genes, rank=rank)
+            g = record.within_genes(n_genes, rank=rank)
             rows[_srrr_name(rank, n_genes)] = (record.n_selected[:, g].mean(), record.test_r2[:, g])
     return rows
 
@@ -239,7 +239,7 @@ def feature_table(folder):
         point = network.find(n_components=d, pretraining=True, group_lasso=LASSO)
         columns[f"network d={d}"] = network.test_feature_r2[:, point]
     for rank in sorted({point["rank"] for point in srrr.params}):
-        columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, srrr.nearest_in_genes(N_GENES, rank=rank)]
+        columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, srrr.within_genes(N_GENES, rank=rank)]
     columns["ridge"] = ridge.test_feature_r2[:, 0]
     table = pd.DataFrame({name: values.mean(0) for name, values in columns.items()}, index=network.feature_names)
     return table.sort_values(next(iter(columns)), ascending=False)
