@@ -1,4 +1,4 @@
-"""How far the map of the cells can be trusted: errors of held-out cells, other seeds, and the truth where it is known."""
+"""How far the map of the cells can be trusted: errors of held-out cells, other seeds, and the truth if it is known."""
 
 from pathlib import Path
 
@@ -33,10 +33,10 @@ def run_map_trust(data, folder, *, fast=False, fresh=False):
         - ``errors`` (n,): mean squared error of the z-scored outputs of each cell, in the fold that held it out; NaN of
           cells that no fold did.
         - ``latent`` (n, 2): the map that is judged.
-        - ``latents`` (seeds, n, 2): maps of the same network fitted with other seeds, each brought onto the first by the
-          affine map with the least squared error. ``agreement`` (seeds,): R2 of that.
-        - ``spread`` (n,): root mean squared distance of these places of a cell from the judged one, in units of the root
-          mean squared distance of all cells from the middle of the map.
+        - ``latents`` (seeds, n, 2): maps of the same network fitted with other seeds, each brought onto the first by
+          the affine map with the least squared error. ``agreement`` (seeds,): R2 of that.
+        - ``spread`` (n,): root mean squared distance of these places of a cell from the judged one, in units of the
+          root mean squared distance of all cells from the middle of the map.
         - ``true_latent`` (n, 2), ``truth_agreement``: the true map, brought onto the judged one likewise, and R2; only
           of simulated data with a true map of two dimensions.
     """
