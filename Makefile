@@ -14,7 +14,7 @@ reproduce: $(READY)
 
 # All tests, with the real data where they can be found and on simulated data otherwise.
 test: $(READY) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -110,7 +110,8 @@ def test_the_example_of_types_runs(tmp_path, monkeypatch):
     assert made["model"].predict(made["data"].X).shape == (cells.n_cells,)
 
 
-def test_the_example_of_screens_runs():
+def test_the_example_of_screens_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     made = {"adata": simulate_perturbations(20, 10, 3, 40, n_control=30).to_anndata("gene")}
     made["adata"].obs["gene"] = made["adata"].obs["gene"].cat.rename_categories({"control": "non-targeting"})
     [block] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "mechanism_shift.md").read_text(), re.S)

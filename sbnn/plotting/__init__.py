@@ -6,11 +6,13 @@ import importlib
 _HOME = {
     "accuracy_comparison": "plotting.accuracy",
     "bottleneck_comparison": "plotting.comparison",
+    "component_variance": "plotting.components",
     "effect_map": "plotting.interpretation",
     "family_colors": "plotting.colors",
     "family_zoom": "plotting.zoom",
     "gene_selection_curve": "plotting.selection",
     "latent_panels": "plotting.latent",
+    "map_trust": "plotting.trust",
     "noise_degradation": "plotting.degradation",
     "overview": "plotting.summary",
     "prior_effects": "plotting.priors",

@@ -55,10 +55,9 @@ def effect_map(record, values="effects", genes=None):
     bar = figure.colorbar(image, ax=ax, fraction=0.02, pad=0.015, aspect=min(30, 4 + len(names)))
     bar.set_label("effect: SD of the output\nper SD of the gene")
     bar.outline.set_linewidth(0.4)
-    held = f"; fitted without {record.settings['held out']} of the cells, on which effects are measured"
-    ax.set_title(
-        reading.model_title(record) + (held if "held out" in record.settings else ""), loc="left", fontsize=7.5
-    )
+    share = record.settings.get("held out")
+    held = "" if share is None else f"; fitted without {share} of the cells, on which effects are measured"
+    ax.set_title(reading.model_title(record) + held, loc="left", fontsize=7.5)
     return figure
 
 

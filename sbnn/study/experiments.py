@@ -115,7 +115,7 @@ def _of_the_same_data(one, other):
     return one.dataset == other.dataset and (one.sha256 == other.sha256 or not experiments.isdisjoint(OWN_DATA))
 
 
-def _load_for(data, path):
+def load_for(data, path):
     """A record that further work starts from; an error if it is of other data."""
     record = load(path)
     if (record.dataset, record.sha256) != (data.name, data.sha256):
@@ -269,7 +269,7 @@ def run_full_fits(data, folder, *, fast=False, fresh=False):
     dict of str to Record
     """
     folder = Path(folder)
-    selection = _load_for(data, folder / "cv_srrr.pickle")
+    selection = load_for(data, folder / "cv_srrr.pickle")
     models = {f"fit_network_{d}d": network(data, fast, n_components=d, reconstruct=True) for d in (2, 64)}
     for d in (2, 64):
         models[f"fit_default_{d}d"] = network(data, fast, protocol="distilled", n_components=d, reconstruct=True)
@@ -330,7 +330,7 @@ def run_interpretation(data, folder, *, fast=False, fresh=False):
         From `sbnn.interpret`, scaled by the training cells; the column ``stability`` of its table is the frequency over
         halves of the cells.
     """
-    stability = selection_table(_load_for(data, Path(folder) / "halves_default.pickle"))
+    stability = selection_table(load_for(data, Path(folder) / "halves_default.pickle"))
     model = network(data, fast, protocol="distilled")
     wanted = Record("interpretation", data.name, data.sha256, [{}], SEED)
     wanted.settings = {

@@ -6,6 +6,7 @@ from sbnn.data.labels import OKABE_ITO, UNKNOWN
 from sbnn.plotting.accuracy import accuracy_comparison
 from sbnn.plotting.colors import families_of
 from sbnn.plotting.comparison import bottleneck_comparison
+from sbnn.plotting.components import component_variance
 from sbnn.plotting.curves import training_curves
 from sbnn.plotting.degradation import noise_degradation
 from sbnn.plotting.interpretation import effect_map
@@ -15,6 +16,7 @@ from sbnn.plotting.selection import gene_selection_curve
 from sbnn.plotting.series import FigureSeries
 from sbnn.plotting.stability import selection_frequencies
 from sbnn.plotting.summary import overview
+from sbnn.plotting.trust import map_trust
 from sbnn.plotting.tsne import tsne_pair
 from sbnn.plotting.width import width_and_stability
 from sbnn.plotting.zoom import family_zoom
@@ -63,6 +65,9 @@ def _figures(records):
     )
     tsne = functools.partial(tsne_pair, titles=("transcriptome", _second_measurement(dataset)))
     yield "figure7_tsne", ["tsne"], tsne
+    components = functools.partial(component_variance, titles=("transcriptome", _second_measurement(dataset)))
+    yield "component_variance", ["components"], components
+    yield "map_trust", ["map_trust", "fit_default_2d"], map_trust
     yield "figure8_gene_selection", ["gene_selection"], _figure8
     yield "accuracy", compared, lambda *r: accuracy_comparison(_models(*r), n_genes=N_GENES)
     yield "stability_selection", ["halves_default"], selection_frequencies
@@ -82,14 +87,15 @@ def _latent(records, *fits, **options):
 
 def _scores(records, fit):
     """The cross-validation of the model of a fit, with the parameters of its grid point; None where there is none."""
-    params = fit.settings["estimator"]["params"]
+    params = fit.settings.get("estimator", {}).get("params", {})
     if "rank" in params:
         name, wanted = "cv_srrr", {"rank": params["rank"]}
     else:
-        name, wanted = "cv_default", {"n_components": params["n_components"]}
+        name, wanted = "cv_default", {"n_components": params.get("n_components", 2)}
         if params.get("protocol", "paper") == "paper":
             name, wanted = "cv_network", wanted | {"group_lasso": LASSO, "pretraining": True}
-    return (records[name], wanted) if name in records and records[name].points(**wanted) else None
+    known = name in records and "test_feature_r2" in records[name].values and records[name].points(**wanted)
+    return (records[name], wanted) if known else None
 
 
 def _figure8(record):

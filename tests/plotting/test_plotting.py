@@ -3,6 +3,7 @@
 import io
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from made_up import (
@@ -18,11 +19,12 @@ from made_up import (
     words,
 )
 from matplotlib import colormaps
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.tri import Triangulation
 from PIL import Image
 
 from sbnn import plotting, results
+from sbnn.plotting.cells import draw_crowd
 from sbnn.plotting.labels import place_names
 from sbnn.plotting.maps import map_image, map_triangles
 
@@ -44,12 +46,13 @@ def test_training_curves_show_mean_band_and_levels():
         np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 16))
         edges = band.get_paths()[0].vertices[:, 1]
         assert np.isclose(edges.max(), (folds.mean(0) + folds.std(0, ddof=1)).max())
-    grey = [float(line.get_color()) for line in curves]
-    assert grey == sorted(grey) and grey[0] == 0
+    shades = [sum(to_rgb(line.get_color())) for line in curves]
+    assert shades == sorted(shades), "from dark to pale, as the lasso gets stronger"
+    assert all(red > green > blue for red, green, blue in (to_rgb(line.get_color()) for line in curves)), "vermillion"
 
     levels = [line.get_ydata()[0] for line in left.lines if list(line.get_xdata()) == [0, 1]]
-    nearest = [srrr.find(rank=rank, alpha=srrr.params[4]["alpha"]) for rank in (2, 16)]  # 6 genes, nearest to 5
-    np.testing.assert_allclose(sorted(levels), sorted(srrr.test_r2[:, nearest].mean(0)))
+    within = [srrr.find(rank=rank, alpha=srrr.params[5]["alpha"]) for rank in (2, 16)]  # 3 genes; the next 6, not 5
+    np.testing.assert_allclose(sorted(levels), sorted(srrr.test_r2[:, within].mean(0)))
     diamonds = [line.get_ydata()[0] for line in left.lines if line.get_marker() == "D"]
     assert diamonds == [0.397]  # the straight result belongs to another panel
 
@@ -104,9 +107,10 @@ def test_bottleneck_comparison_shows_genes_pretraining_and_training():
     assert len(path) == 2
     np.testing.assert_array_equal(path[0].get_xdata(), [3, 6, 9, 14, 25, 38])
     np.testing.assert_allclose(path[0].get_ydata(), srrr.test_r2[:, 5::-1][:, :6].mean(0))
-    for color, width in (("#009e73", 2), ("#d55e00", 64)):
+    for marker, width in (("o", 2), ("s", 64)):
         point = network.find(n_components=width, group_lasso=0.1, pretraining=True)
-        dots = [line for line in genes.lines if line.get_marker() == "o" and to_hex(line.get_color()) == color]
+        dots = [line for line in genes.lines if line.get_marker() == marker and len(line.get_xdata()) == 1]
+        dots = [line for line in dots if to_hex(line.get_color()) == "#d55e00"]
         assert [float(dot.get_ydata()[0]) for dot in dots] == [network.test_r2[:, point].mean()]
         assert abs(dots[0].get_xdata()[0] - 5) < 0.3
     assert genes.get_xscale() == "log"
@@ -117,7 +121,8 @@ def test_bottleneck_comparison_shows_genes_pretraining_and_training():
     assert {len(line.get_xdata()) for line in entropy.lines} == {5} and len(entropy.lines) == 4
     assert entropy.get_ylabel() == "cross-entropy"
     curves = lines(training, 15)
-    assert len(curves) == 4 and {line.get_linestyle() for line in curves} == {"-", "--"}
+    looks = [(line.get_linestyle(), to_hex(line.get_color())) for line in curves]
+    assert len(set(looks)) == 4 and len({color for _, color in looks}) == 2, "lines tell widths, shades pretraining"
     text = words(figure)
     for part in ("sRRR, rank 2", "sRRR\nrank 16", "d = 64", "ridge, 40 genes: 0.450", "published: sBNN, sRRR",
                  "validation", "straight", "unfreezing", "pruning", "selected genes", "± SD"):  # fmt: skip
@@ -185,6 +190,41 @@ def test_latent_panels_choose_genes_and_features():
     for image, gene in zip(maps, range(11, 2, -1), strict=False):
         level = (top.predicted_expression[0, gene] + 2) / 4  # z-scores from -2 to 2, the same range in all maps
         assert np.abs(image[image[..., 3] > 0][:, :3] / 255 - colormaps["inferno"](level)[:3]).max() < 0.06
+
+
+def test_latent_panels_write_test_r2_beside_outputs():
+    fit, folds = fit_record(), network_record(widths=(2,))
+    outputs = len(fit.feature_names)
+    folds.values["test_feature_r2"] = np.arange(folds.test_r2.size * outputs).reshape(*folds.test_r2.shape, outputs) / 9
+    folds.dataset, folds.sha256 = fit.dataset, fit.sha256
+    params = {"n_components": 2, "group_lasso": 0.1, "pretraining": True}
+    text = words(plotting.latent_panels(fit, scores=[(folds, params)]))
+    for name, r2 in zip(fit.feature_names, folds.test_feature_r2[:, folds.find(**params)].mean(0), strict=True):
+        assert f"{name} {r2:.2f}" in text
+    with pytest.raises(ValueError, match="scores: expected 1, one per model, got 2"):
+        plotting.latent_panels(fit, scores=[None, None])
+
+
+def test_a_crowded_place_of_a_map_is_drawn_once_more_in_an_empty_corner():
+    rng = np.random.default_rng(0)
+    spread = np.column_stack([np.linspace(0.1, 0.9, 60), np.linspace(0.9, 0.1, 60)])  # two corners are empty
+    xy = np.vstack([spread, 0.5 + 0.02 * rng.normal(size=(60, 2))])
+    groups = np.array(["a", "b"])[np.arange(120) % 2]
+    colors, markers = np.full(120, "#112233"), np.full(120, "o")
+    figure, ax = plt.subplots()
+    draw_crowd(ax, xy, groups, colors, markers)
+    [inset] = ax.child_axes
+    (x0, x1), (y0, y1) = inset.get_xlim(), inset.get_ylim()
+    inside = ((xy > (x0, y0)) & (xy < (x1, y1))).all(1)
+    assert inside[60:].all() and len(inset.collections[0].get_offsets()) == inside.sum()
+    plt.close(figure)
+    for place in (np.vstack([xy, rng.uniform(size=(400, 2))]), rng.uniform(size=(520, 2))):  # no empty corner
+        figure, ax = plt.subplots()
+        draw_crowd(
+            ax, place, np.resize(groups, len(place)), np.resize(colors, len(place)), np.resize(markers, len(place))
+        )
+        assert not ax.child_axes
+        plt.close(figure)
 
 
 def test_latent_panels_of_the_callers_choice():

@@ -80,7 +80,7 @@ def joined(ax):
 
 def test_accuracy_comparison_shows_folds_mean_and_published_value():
     chosen = models()
-    figure = plotting.accuracy_comparison(chosen, PUBLISHED, n_genes=5)
+    figure = plotting.accuracy_comparison(chosen, PUBLISHED, n_genes=6)
     assert_tidy(figure)
     (ax,) = figure.axes
     network, srrr = chosen["sBNN paper, d = 2"][0], chosen["sRRR, rank 2"][0]

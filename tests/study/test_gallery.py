@@ -8,7 +8,9 @@ from made_up import fit_record, linear_record, network_record, ridge_record, sel
 from sbnn import PairedData, cli, paper_folds, plotting, results, simulate_patchseq
 from sbnn.plotting import reading
 from sbnn.study import experiments
+from sbnn.study.components import principal_components
 from sbnn.study.gallery import draw_all, figure_names
+from sbnn.study.map_trust import run_map_trust
 
 
 def made_up_records():
@@ -121,7 +123,9 @@ def test_small_data_to_the_last_figure(make, tmp_path, monkeypatch):
     experiments.run_full_fits(data, tmp_path, **how)
     experiments.run_stability(data, tmp_path, verbose=False, **how)
     experiments.run_interpretation(data, tmp_path, **how)
+    principal_components(data, results=tmp_path / "components.pickle")
+    run_map_trust(data, tmp_path, **how)
     records = experiments.load_records(tmp_path)
     names = figure_names(records)
-    assert len(names) == 12
+    assert len(names) == 14
     assert [path.stem for path in draw_all(records, tmp_path / "figures")] == names
