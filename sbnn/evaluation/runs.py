@@ -234,12 +234,29 @@ def write_part(path, outcome, record):
     save(record, path)
 
 
-def drop_details(record, path=None, names=NESTED):
-    """Leave out of a record what it holds of single cells and epochs, most of its size; and of its file, if given."""
-    if record.values.keys() & set(names):
-        record.values = {name: value for name, value in record.values.items() if name not in names}
-        if path is not None:
-            save(record, path)
+def drop_details(record, path=None, names=NESTED, points=None):
+    """Leave out of a record what it holds of single cells and epochs, most of its size; and of its file, if given.
+
+    Parameters
+    ----------
+    record : Record
+    path : path-like, optional
+    names : sequence of str
+        Values that are lists over grid points and folds.
+    points : sequence of int, optional
+        Grid points of which they are left out; all by default.
+    """
+    dropped = False
+    for name in record.values.keys() & set(names):
+        if points is None:
+            del record.values[name]
+            dropped = True
+            continue
+        for g in points:
+            dropped |= any(value is not None for value in record.values[name][g])
+            record.values[name][g] = [None] * len(record.values[name][g])
+    if dropped and path is not None:
+        save(record, path)
     return record
 
 

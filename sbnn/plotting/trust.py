@@ -56,9 +56,10 @@ def map_trust(record, fit=None):
         ),
     ):
         order = np.argsort(np.nan_to_num(values, nan=-np.inf), kind="stable")  # what stands out lies on top
+        # Rasterised: as paths, all cells twice would be most of a PDF.
         dots = ax.scatter(
             *xy[order].T, c=values[order], cmap="viridis", s=np.clip(5000 / len(xy), 1, 9), lw=0, plotnonfinite=False,
-            vmin=0, vmax=np.nanquantile(values, SHOWN), rasterized=len(xy) > 5000,
+            vmin=0, vmax=np.nanquantile(values, SHOWN), rasterized=True,
         )  # fmt: skip
         ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], aspect="equal")
         ax.spines[:].set_visible(False)

@@ -37,6 +37,7 @@ NOISES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # SD of simulated noise in SD of the n
 LASSO = 0.1  # the strength of the group lasso that the paper settled on
 WIDTHS = (1, 2, 4, 6, 8, 10, 64)  # of the bottleneck
 ALPHAS = [float(f"{2 * 0.9**k:.3g}") for k in range(36)]  # of sRRR, dense enough to meet any number of genes
+MAPS = (2, 64)  # widths of the networks that are fitted to all cells and shown as maps
 LEAK = "scaled_over_all_cells"  # ending of the experiments that repeat the published scaling
 THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # where published numbers are those of folds of a third of the cells
 FAST = {"hidden_layers": (32, 16), "epochs": (2, 3, 3, 4)}  # enough to see that everything runs
@@ -184,7 +185,7 @@ def cross_validations(data, fast=False):
     strategies = {"n_components": [2, 64], "pretraining": [True, False]}
     # Nothing is squeezed by a bottleneck wider than the outputs; 64 is the paper's network without one.
     widths = [2, 4] if fast else [d for d in WIDTHS if d <= max(2, data.n_outputs) or d == 64]
-    others = {"n_components": [d for d in widths if d not in (2, 64)]}
+    others = {"n_components": [d for d in widths if d not in MAPS]}
     usual = [{**strategies, "group_lasso": [LASSO]}, {**others, "pretraining": [True], "group_lasso": [LASSO]}]
     srrr = SparseReducedRankRegression(relaxed=True), {"rank": ranks(data), "alpha": alphas}
     specs = {
@@ -249,6 +250,9 @@ def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, ve
             drop_details(records[name], path)
         elif name.startswith("cv_network"):  # many points of which curves are drawn, never cells
             drop_details(records[name], path, ("test_predictions", "test_latent"))
+        elif name == "cv_default":  # cells are looked at with the widths of the maps
+            others = [g for g, point in enumerate(records[name].params) if point["n_components"] not in MAPS]
+            drop_details(records[name], path, ("test_predictions", "test_latent"), others)
     return records
 
 
@@ -270,8 +274,8 @@ def run_full_fits(data, folder, *, fast=False, fresh=False):
     """
     folder = Path(folder)
     selection = load_for(data, folder / "cv_srrr.pickle")
-    models = {f"fit_network_{d}d": network(data, fast, n_components=d, reconstruct=True) for d in (2, 64)}
-    for d in (2, 64):
+    models = {f"fit_network_{d}d": network(data, fast, n_components=d, reconstruct=True) for d in MAPS}
+    for d in MAPS:
         models[f"fit_default_{d}d"] = network(data, fast, protocol="distilled", n_components=d, reconstruct=True)
     for rank in ranks(data):
         point = selection.params[selection.within_genes(N_GENES, rank=rank)]

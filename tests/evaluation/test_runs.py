@@ -96,6 +96,19 @@ def test_more_grid_points_join_a_record_without_details(data, tmp_path):
     np.testing.assert_array_equal(three.test_predictions[1][2], both.test_predictions[1][2])
 
 
+def test_details_of_some_grid_points_are_dropped(data, tmp_path):
+    path = tmp_path / "cv.pickle"
+    record = cross_validate(Ridge(), data, 3, {"alpha": [1.0, 9.0]}, results=path, verbose=False)
+    kept = record.test_predictions[0]
+    drop_details(record, path, points=[1])
+    again = results.load(path)
+    assert again.test_predictions[1] == [None] * 3
+    np.testing.assert_array_equal(again.test_predictions[0][2], kept[2])
+    before = path.stat().st_mtime_ns
+    drop_details(again, path, points=[1])
+    assert path.stat().st_mtime_ns == before, "nothing is written where nothing is left to drop"
+
+
 def test_files_of_others_in_the_folder_of_parts_stay(data, tmp_path):
     path = tmp_path / "cv.pickle"
     parts = tmp_path / "cv.pickle.parts"
