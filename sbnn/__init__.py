@@ -20,6 +20,8 @@ _HOME = {
     "epoch_curves": "evaluation.crossval",
     "fit_full": "evaluation.full_fits",
     "gene_counts": "evaluation.stability",
+    "genes_curve": "evaluation.genes_curve",
+    "genes_table": "evaluation.genes_curve",
     "grouped_folds": "evaluation.folds",
     "interpret": "evaluation.interpretation",
     "later_fold": "evaluation.folds",

@@ -101,6 +101,7 @@ def _parser():
     about = {
         "cv": (_cross_validate, "cross-validate every model on the folds of the paper"),
         "fit": (_fit, "fit all cells, and say which genes to trust and what they do"),
+        "genes": (_genes, "ask how many genes are needed: test R2 of the default network with 5 to 200 of them"),
         "prior": (_prior, "cross-validate the network with lists of genes as prior knowledge"),
         "figures": (_figures, "draw all figures from saved results"),
         "report": (_report, "print all tables of saved results"),
@@ -119,9 +120,9 @@ def _parser():
         home = None if name == "notebooks" else "saved_models"
         command.add_argument("--saved-models", default=home, help="folder of the results (default: saved_models)")
         command.add_argument("--fast", action="store_true", help="a trial: small networks, few epochs and folds")
-        if name in ("cv", "fit", "prior", "notebooks"):
+        if name in ("cv", "fit", "genes", "prior", "notebooks"):
             command.add_argument("--fresh", action="store_true", help="compute anew what is saved")
-        if name in ("cv", "fit", "prior"):
+        if name in ("cv", "fit", "genes", "prior"):
             command.add_argument("--jobs", type=int, default=1, help="worker processes; results do not depend on them")
             command.add_argument("--expression", help="table of your own: expression, named cells by named genes")
             command.add_argument("--outputs", help="table of your own: the second measurement of the same cells")
@@ -272,6 +273,15 @@ def _fit(options):
     print(
         f"the map fitted with other seeds: R2 {trust.agreement.min():.2f} to {trust.agreement.max():.2f} with this one"
     )
+
+
+def _genes(options):
+    from sbnn.evaluation.genes_curve import genes_table
+    from sbnn.study import experiments, report
+
+    data, folder = _load(options)
+    record = experiments.run_genes_curve(data, folder, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs)
+    print(report.to_markdown(genes_table(record)))
 
 
 def _prior(options):

@@ -11,6 +11,7 @@ _HOME = {
     "family_colors": "plotting.colors",
     "family_zoom": "plotting.zoom",
     "gene_selection_curve": "plotting.selection",
+    "genes_curve": "plotting.gene_numbers",
     "latent_panels": "plotting.latent",
     "map_trust": "plotting.trust",
     "noise_degradation": "plotting.degradation",

@@ -20,12 +20,14 @@ from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import paper_folds, split_and_scale
 from sbnn.evaluation.full_fits import fit_full
+from sbnn.evaluation.genes_curve import genes_curve
 from sbnn.evaluation.identity import described, version_of
 from sbnn.evaluation.interpretation import interpret
 from sbnn.evaluation.repeats import repeat_fits, stability_selection
 from sbnn.evaluation.runs import drop_details, load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
+from sbnn.models.bottleneck.number_of_genes import NUMBERS
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.results import Record, load, results_folder  # noqa: F401 -- known from here
 from sbnn.study import published
@@ -316,6 +318,28 @@ def run_stability(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=Tr
             default, data, 2 if fast else 25, results=paths["halves_default"], seed=SEED, **how
         ),
     }
+
+
+def run_genes_curve(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True):
+    """Test R2 of the default network with few to many genes, and with a number that it chooses itself; or load it.
+
+    Parameters
+    ----------
+    data : PairedData
+    folder : str or path-like
+    fast, fresh : bool
+    n_jobs : int
+    verbose : bool
+
+    Returns
+    -------
+    Record
+        From `sbnn.genes_curve`, on five folds.
+    """
+    model = network(data, fast, protocol="distilled", n_components=2)
+    path, numbers = Path(folder) / "genes_curve.pickle", (2, 5) if fast else NUMBERS
+    how = {"nested": not fast, "n_jobs": n_jobs, "overwrite": fresh, "verbose": verbose}
+    return genes_curve(data, model, numbers, 2 if fast else 5, results=path, seed=SEED, **how)
 
 
 def run_interpretation(data, folder, *, fast=False, fresh=False):

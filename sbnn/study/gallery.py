@@ -9,6 +9,7 @@ from sbnn.plotting.comparison import bottleneck_comparison
 from sbnn.plotting.components import component_variance
 from sbnn.plotting.curves import training_curves
 from sbnn.plotting.degradation import noise_degradation
+from sbnn.plotting.gene_numbers import genes_curve
 from sbnn.plotting.interpretation import effect_map
 from sbnn.plotting.latent import latent_panels
 from sbnn.plotting.priors import prior_effects
@@ -72,6 +73,7 @@ def _figures(records):
     yield "accuracy", compared, lambda *r: accuracy_comparison(_models(*r), n_genes=N_GENES)
     yield "stability_selection", ["halves_default"], selection_frequencies
     yield "effects", ["interpretation"], effect_map
+    yield "genes_curve", ["genes_curve"], genes_curve
     yield "noise", ["noise"], noise_degradation
     yield "gene_prior", ["gene_prior"], prior_effects
 

@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 
 from sbnn.determinism import reproducible
+from sbnn.models.bottleneck.number_of_genes import AUTO
 from sbnn.models.bottleneck.parameters import check_params
 from sbnn.models.bottleneck.protocols import paper_batched
 from sbnn.models.bottleneck.protocols.paper import HIDDEN_LAYERS
@@ -44,10 +45,11 @@ def is_trained_together(model, batched, X):
         a parameter of a model that will be is out of range.
     """
     on_gpu = model._torch_device().type == "cuda"
-    able = model.protocol == "paper" and not model.reconstruct
+    able = model.protocol == "paper" and not model.reconstruct and model.n_genes != AUTO
     if batched and not able:
         raise ValueError(
-            f'batched: only protocol="paper" with reconstruct=False is trained in ensembles, got {model!r}'
+            f'batched: only protocol="paper" with reconstruct=False and a number of genes is trained in ensembles, '
+            f"got {model!r}"
         )
     chosen = able and (on_gpu if batched is None else batched)
     if chosen:

@@ -1,0 +1,86 @@
+"""How many genes the outputs need: test R2 against the number of genes, and the smallest number that suffices."""
+
+import pandas as pd
+from sklearn.base import clone
+
+from sbnn.data.inputs import as_paired
+from sbnn.evaluation.crossval import cross_validate
+from sbnn.evaluation.runs import drop_details
+from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
+from sbnn.models.bottleneck.number_of_genes import AUTO, NUMBERS, numbers_up_to, smallest_sufficient
+
+
+def genes_curve(
+    data, estimator=None, numbers=NUMBERS, folds=5, *, nested=True, n_jobs=1, results=None, overwrite=False, seed=0,
+    verbose=True,
+):  # fmt: skip
+    """Test R2 of a network with few to many genes, chosen anew in every fold.
+
+    Parameters
+    ----------
+    data : PairedData, tuple (X, Y), AnnData or MuData
+    estimator : SparseBottleneckRegressor, optional
+        By default the distilled protocol with two units.
+    numbers : sequence of int
+        Of genes; those below the number of genes in the data.
+    folds : int or list of (train, test)
+        As for `cross_validate`.
+    nested : bool
+        Also fit with ``n_genes="auto"``, which chooses the number inside the training cells of each fold: its test R2
+        is that of the choice. Every fold then takes about four times as long.
+    n_jobs, results, overwrite, seed, verbose
+        As for `cross_validate`.
+
+    Returns
+    -------
+    Record
+        Of `cross_validate`, a grid point for each number, without predictions of single cells. `genes_table` reads it,
+        `sbnn.plotting.genes_curve` draws it.
+
+    Raises
+    ------
+    ValueError
+        If the numbers do not ascend or one is below 1.
+    """
+    data = as_paired(data)
+    numbers = [int(number) for number in numbers]
+    if not numbers or numbers != sorted(set(numbers)) or numbers[0] < 1:
+        raise ValueError(f"numbers: expected numbers of genes that ascend from 1 or more, got {numbers}")
+    estimator = SparseBottleneckRegressor() if estimator is None else clone(estimator)
+    points = [*numbers_up_to(data.n_genes, numbers), *([AUTO] if nested else [])]
+    record = cross_validate(
+        estimator, data, folds, {"n_genes": points}, n_jobs=n_jobs, results=results, overwrite=overwrite, seed=seed,
+        verbose=verbose,
+    )  # fmt: skip
+    return drop_details(record, results)
+
+
+def genes_table(record):
+    """Test R2 by the number of genes, mean and SD over folds, and which number suffices.
+
+    Parameters
+    ----------
+    record : Record
+        From `genes_curve`.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``, ``sd``, ``behind`` (the best number less this one),
+        ``genes`` (mean number kept) and ``suffices``, true of the smallest number within one
+        standard error of the best.
+    """
+    points = [g for g, point in enumerate(record.params) if point["n_genes"] != AUTO]
+    numbers = [record.params[g]["n_genes"] for g in points]
+    best = record.test_r2[:, points].mean(0).max()
+    rows = pd.DataFrame(
+        {
+            "test_r2": record.test_r2.mean(0),
+            "sd": record.test_r2.std(0, ddof=1),
+            "behind": best - record.test_r2.mean(0),
+            "genes": record.n_selected.mean(0),
+        },
+        index=pd.Index([point["n_genes"] for point in record.params], name="n_genes"),
+    )
+    enough = smallest_sufficient(record.test_r2[:, points], numbers)
+    return rows.assign(suffices=[index == enough for index in rows.index])

@@ -1,0 +1,84 @@
+"""How many genes are needed: the smallest number that predicts held-out cells about as well as the best one."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.model_selection import KFold
+from sklearn.utils import _safe_indexing
+
+AUTO = "auto"
+NUMBERS = (5, 10, 15, 25, 50, 100, 200)
+N_FOLDS = 3
+
+
+def numbers_up_to(n_genes, numbers=NUMBERS):
+    """Those of the numbers that are smaller than the number of genes; that number itself where none is."""
+    return tuple(number for number in numbers if number < n_genes) or (n_genes,)
+
+
+def smallest_sufficient(r2, numbers):
+    """The smallest number of genes within one standard error of the best.
+
+    The standard error is that of the difference to the best number over the same folds: how hard a fold is concerns all
+    numbers alike.
+
+    Parameters
+    ----------
+    r2 : ndarray, shape (n_folds, n_numbers)
+        On held-out cells; two folds or more.
+    numbers : sequence of int
+        Ascending.
+
+    Returns
+    -------
+    int
+    """
+    r2 = np.asarray(r2, float)
+    if len(r2) < 2:
+        raise ValueError(f"r2: expected two folds or more, got {len(r2)}")
+    behind = r2[:, [r2.mean(0).argmax()]] - r2
+    error = behind.std(0, ddof=1) / np.sqrt(len(r2))
+    return int(np.asarray(numbers)[(behind.mean(0) <= error).argmax()])
+
+
+def choose_number(model, X, Y, numbers=NUMBERS, n_folds=N_FOLDS):
+    """Choose the number of genes of a model by held-out parts of its training cells.
+
+    Parameters
+    ----------
+    model : SparseBottleneckRegressor
+        Fitted anew for every number and part.
+    X : ndarray or DataFrame, shape (n, p)
+    Y : ndarray or DataFrame, shape (n, q) or (n,)
+    numbers : sequence of int
+        Ascending; those below p are tried.
+    n_folds : int
+
+    Returns
+    -------
+    number : int
+        See `smallest_sufficient`.
+    r2 : ndarray, shape (n_folds, n_numbers)
+    numbers : tuple of int
+        Those that were tried.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two cells for each part.
+    """
+    numbers = numbers_up_to(X.shape[1], numbers)
+    n_cells = X.shape[0]
+    if n_cells < 2 * n_folds:
+        raise ValueError(f"n_genes: 'auto' needs at least {2 * n_folds} cells to choose by, got {n_cells}")
+    folds = KFold(n_folds, shuffle=True, random_state=0).split(np.arange(n_cells))
+    r2 = [
+        [
+            clone(model)
+            .set_params(n_genes=number, verbose=0)
+            .fit(_safe_indexing(X, train), _safe_indexing(Y, train))
+            .score(_safe_indexing(X, test), _safe_indexing(Y, test))
+            for number in numbers
+        ]
+        for train, test in folds
+    ]
+    return smallest_sufficient(r2, numbers), np.array(r2), numbers

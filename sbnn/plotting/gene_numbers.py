@@ -1,0 +1,67 @@
+"""How many genes the outputs need: test R2 against the number of genes."""
+
+import numpy as np
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+
+from sbnn.evaluation.genes_curve import genes_table
+from sbnn.models.bottleneck.number_of_genes import AUTO
+from sbnn.plotting import reading
+from sbnn.plotting.colors import MODELS, model_color
+from sbnn.plotting.common import freeze_layout, new_figure, styled
+from sbnn.plotting.labels import name_level, name_line, settle_labels
+
+
+@styled
+def genes_curve(record, ridge=None):
+    """Test R2 against the number of genes, with the smallest number that suffices, and that of ``"auto"``.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.genes_curve`. The band is the sample SD over folds, thin lines are the folds.
+    ridge : float, optional
+        Test R2 of ridge regression on all genes over the same folds; drawn as a level.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the record is of another kind.
+    """
+    reading.require(record, "record", "a cross-validation over n_genes", ["test_r2", "n_selected"])
+    if any("n_genes" not in point for point in record.params):
+        raise ValueError("record: expected a cross-validation over n_genes, as from genes_curve")
+    table, color = genes_table(record), model_color(record, 0)
+    curve = table.drop(index=AUTO, errors="ignore")
+    numbers, points = curve.index.to_numpy(int), [g for g, p in enumerate(record.params) if p["n_genes"] != AUTO]
+    figure = new_figure(2.6)
+    ax = figure.subplots()
+    for fold in record.test_r2[:, points]:
+        ax.plot(numbers, fold, color=color, lw=0.5, alpha=0.35)
+    ax.fill_between(numbers, curve.test_r2 - curve.sd, curve.test_r2 + curve.sd, color=color, alpha=0.12, lw=0)
+    ax.plot(numbers, curve.test_r2, color=color, marker="o", ms=3.5, label="mean ± SD over folds")
+    enough = int(table.index[table.suffices][0])
+    name_line(ax, enough, f"{enough} genes suffice", low=True)
+    if AUTO in table.index:
+        row = table.loc[AUTO]
+        label = f'n_genes="auto": {row.genes:.0f} genes, R² {row.test_r2:.3f}'
+        ax.errorbar(
+            row.genes, row.test_r2, row.sd, fmt="D", color="black", ms=4, lw=1, capsize=2, label=label, zorder=5
+        )
+    if ridge is not None:
+        ax.axhline(ridge, color=MODELS["all genes"], lw=1, ls=":")
+        name_level(ax, ridge, f"ridge,\nall genes\n{ridge:.3f}", MODELS["all genes"])
+    ax.set(xscale="log", xlabel="genes", ylabel="test R²")
+    ax.set_xlim(numbers.min() / 1.15, numbers.max() * 1.15 * (1 if len(numbers) > 1 else 1.5))
+    ax.xaxis.set_major_locator(FixedLocator(np.unique(numbers)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.legend(loc="upper left")
+    protocol = record.parameter(0, "protocol", "paper")
+    name = f"sBNN, {reading.PROTOCOLS.get(protocol, protocol)}, d = {record.parameter(0, 'n_components')}"
+    ax.set_title(f"{name}; {reading.folds_text(record)}", loc="left")
+    settle_labels(figure, freeze_layout(figure))
+    return figure

@@ -1,0 +1,113 @@
+"""How many genes are needed: the rule, the nested choice, the curve and its figure."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbnn import (
+    DistilledSettings,
+    ExpressionStream,
+    SparseBottleneckRegressor,
+    genes_curve,
+    genes_table,
+    plotting,
+    results,
+    simulate_patchseq,
+)
+from sbnn.models.bottleneck.number_of_genes import choose_number, numbers_up_to, smallest_sufficient
+
+QUICK = DistilledSettings(steps_of_teachers=20, steps_of_student=60, n_teachers=2, n_trees=2, few_cells=0)
+
+
+@pytest.fixture(scope="module")
+def cells():
+    """Twelve genes drive the outputs."""
+    return simulate_patchseq(150, 40, 6, n_true_genes=12, noise=0.3, random_state=1)
+
+
+def quick(**params):
+    return SparseBottleneckRegressor(distillation=QUICK, hidden_layers=(16, 16), random_state=0, **params)
+
+
+def test_the_smallest_number_within_one_standard_error_of_the_best():
+    numbers = (5, 10, 25, 50)
+    hard = np.array([[0.1], [0.3], [0.2]])  # how hard a fold is does not matter
+    gains = np.array([0.0, 0.1, 0.15, 0.15])
+    assert smallest_sufficient(hard + gains, numbers) == 25
+    tops = hard + [0.0, 0.1, 0.15, 0.13]
+    uncertain = np.outer([0.06, 0.0, -0.03], [0, 0, 1, 0])
+    assert smallest_sufficient(tops + uncertain, numbers) == 25, "10 genes are 0.06 ± 0.026 behind"
+    assert smallest_sufficient(tops + 4 * uncertain, numbers) == 10, "10 genes are 0.09 ± 0.106 behind, 5 0.19"
+    assert smallest_sufficient(hard + gains[::-1], numbers) == 5
+    with pytest.raises(ValueError, match="two folds"):
+        smallest_sufficient(gains[None], numbers)
+
+
+def test_numbers_are_below_that_of_all_genes():
+    assert numbers_up_to(25) == (5, 10, 15) and numbers_up_to(4) == (4,)
+
+
+def test_auto_keeps_the_number_it_chose(cells):
+    table = pd.DataFrame(cells.X, columns=cells.gene_names)
+    model = quick(n_genes="auto").fit(table, cells.Y)
+    number, r2, numbers = choose_number(quick(), table, cells.Y)
+    assert numbers == (5, 10, 15, 25) and r2.shape == (3, 4)
+    assert model.get_support().sum() == number == smallest_sufficient(r2, numbers)
+    assert model.n_genes == "auto" and model.number_curve_.index.tolist() == list(numbers)
+    np.testing.assert_array_equal(model.number_curve_.to_numpy(), r2.T)
+    plain = quick(n_genes=number).fit(table, cells.Y)
+    np.testing.assert_array_equal(model.predict(table), plain.predict(table))
+    assert list(model.get_feature_names_out()) == list(plain.get_feature_names_out())
+
+
+def test_held_out_parts_are_not_seen(cells, monkeypatch):
+    seen = []
+    fit = SparseBottleneckRegressor.fit
+
+    def watched(self, X, y=None, eval_set=None):
+        seen.append({row.tobytes() for row in np.asarray(X)})
+        return fit(self, X, y, eval_set)
+
+    score = SparseBottleneckRegressor.score
+
+    def checked(self, X, y=None):
+        assert not seen[-1] & {row.tobytes() for row in np.asarray(X)}
+        return score(self, X, y)
+
+    monkeypatch.setattr(SparseBottleneckRegressor, "fit", watched)
+    monkeypatch.setattr(SparseBottleneckRegressor, "score", checked)
+    choose_number(quick(), cells.X, cells.Y, (2, 5))
+    assert [len(rows) for rows in seen] == [100] * 6
+
+
+def test_what_auto_cannot_do(cells):
+    with pytest.raises(ValueError, match="at least 6 cells to choose by, got 5"):
+        quick(n_genes="auto").fit(cells.X[:5], cells.Y[:5])
+    with pytest.raises(ValueError, match="needs cells in memory"):
+        quick(n_genes="auto").fit(ExpressionStream(cells.X), cells.Y)
+    with pytest.raises((TypeError, ValueError), match="n_genes"):
+        quick(n_genes="many").fit(cells.X, cells.Y)
+
+
+def test_the_curve_its_table_and_its_figure(cells, tmp_path):
+    path = tmp_path / "curve.pickle"
+    record = genes_curve(cells, quick(), (2, 8, 20, 60), 3, results=path, verbose=False)
+    assert [point["n_genes"] for point in record.params] == [2, 8, 20, "auto"]
+    assert record.n_selected[:, :3].tolist() == [[2, 8, 20]] * 3
+    assert "test_predictions" not in results.load(path).values
+    table = genes_table(record)
+    np.testing.assert_allclose(table.test_r2, record.test_r2.mean(0))
+    assert table.suffices.sum() == 1 and not table.suffices["auto"]
+    [enough] = table.index[table.suffices]
+    assert enough == smallest_sufficient(record.test_r2[:, :3], (2, 8, 20))
+    assert table.behind[[2, 8, 20]].min() == 0
+    figure = plotting.genes_curve(record, ridge=0.3)
+    text = " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+    assert f"{enough} genes suffice" in text and f"R² {table.test_r2['auto']:.3f}" in text
+    again = genes_curve(cells, quick(), (2, 8, 20, 60), 3, results=path, verbose=False)
+    np.testing.assert_array_equal(again.test_r2, record.test_r2)
+    for numbers in ((8, 2), (), (0, 5), (5, 5)):
+        with pytest.raises(ValueError, match="numbers: expected numbers of genes that ascend"):
+            genes_curve(cells, quick(), numbers)
+    with pytest.raises(ValueError, match="over n_genes"):
+        plotting.genes_curve(results.Record("cross-validation", "a", "b", [{"rank": 2}], values=record.values))
