@@ -21,7 +21,7 @@ _HOME = {
     "fit_full": "evaluation.full_fits",
     "gene_counts": "evaluation.stability",
     "genes_curve": "evaluation.genes_curve",
-    "genes_table": "evaluation.genes_curve",
+    "genes_table": "evaluation.genes_table",
     "grouped_folds": "evaluation.folds",
     "interpret": "evaluation.interpretation",
     "later_fold": "evaluation.folds",

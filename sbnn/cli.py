@@ -276,7 +276,7 @@ def _fit(options):
 
 
 def _genes(options):
-    from sbnn.evaluation.genes_curve import genes_table
+    from sbnn.evaluation.genes_table import genes_table
     from sbnn.study import experiments, report
 
     data, folder = _load(options)

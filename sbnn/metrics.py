@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["feature_r2", "pooled_r2"]
+__all__ = ["feature_r2", "pooled_r2", "smallest_sufficient"]
 
 
 def _sums_of_squares(Y_true, Y_pred, Y_mean):
@@ -72,3 +72,28 @@ def feature_r2(Y_true, Y_pred, Y_mean):
     """
     residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
     return 1 - np.divide(residual, total, out=np.full_like(total, np.nan), where=total > 0)
+
+
+def smallest_sufficient(r2, numbers):
+    """The smallest number of genes within one standard error of the best.
+
+    The standard error is that of the difference to the best number over the same folds: how hard a fold is concerns all
+    numbers alike.
+
+    Parameters
+    ----------
+    r2 : ndarray, shape (n_folds, n_numbers)
+        On held-out cells; two folds or more.
+    numbers : sequence of int
+        Ascending.
+
+    Returns
+    -------
+    int
+    """
+    r2 = np.asarray(r2, float)
+    if len(r2) < 2:
+        raise ValueError(f"r2: expected two folds or more, got {len(r2)}")
+    behind = r2[:, [r2.mean(0).argmax()]] - r2
+    error = behind.std(0, ddof=1) / np.sqrt(len(r2))
+    return int(np.asarray(numbers)[(behind.mean(0) <= error).argmax()])

@@ -1,13 +1,12 @@
-"""How many genes the outputs need: test R2 against the number of genes, and the smallest number that suffices."""
+"""How many genes the outputs need: test R2 against the number of genes."""
 
-import pandas as pd
 from sklearn.base import clone
 
 from sbnn.data.inputs import as_paired
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.runs import drop_details
 from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
-from sbnn.models.bottleneck.number_of_genes import AUTO, NUMBERS, numbers_up_to, smallest_sufficient
+from sbnn.models.bottleneck.number_of_genes import AUTO, NUMBERS, numbers_up_to
 
 
 def genes_curve(
@@ -53,34 +52,3 @@ def genes_curve(
         verbose=verbose,
     )  # fmt: skip
     return drop_details(record, results)
-
-
-def genes_table(record):
-    """Test R2 by the number of genes, mean and SD over folds, and which number suffices.
-
-    Parameters
-    ----------
-    record : Record
-        From `genes_curve`.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``, ``sd``, ``behind`` (the best number less this one),
-        ``genes`` (mean number kept) and ``suffices``, true of the smallest number within one
-        standard error of the best.
-    """
-    points = [g for g, point in enumerate(record.params) if point["n_genes"] != AUTO]
-    numbers = [record.params[g]["n_genes"] for g in points]
-    best = record.test_r2[:, points].mean(0).max()
-    rows = pd.DataFrame(
-        {
-            "test_r2": record.test_r2.mean(0),
-            "sd": record.test_r2.std(0, ddof=1),
-            "behind": best - record.test_r2.mean(0),
-            "genes": record.n_selected.mean(0),
-        },
-        index=pd.Index([point["n_genes"] for point in record.params], name="n_genes"),
-    )
-    enough = smallest_sufficient(record.test_r2[:, points], numbers)
-    return rows.assign(suffices=[index == enough for index in rows.index])

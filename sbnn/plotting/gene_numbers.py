@@ -3,12 +3,13 @@
 import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from sbnn.evaluation.genes_curve import genes_table
-from sbnn.models.bottleneck.number_of_genes import AUTO
+from sbnn.evaluation.genes_table import genes_table
 from sbnn.plotting import reading
 from sbnn.plotting.colors import MODELS, model_color
 from sbnn.plotting.common import freeze_layout, new_figure, styled
 from sbnn.plotting.labels import name_level, name_line, settle_labels
+
+AUTO = "auto"  # the grid point that chooses the number itself
 
 
 @styled

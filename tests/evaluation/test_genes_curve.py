@@ -14,7 +14,8 @@ from sbnn import (
     results,
     simulate_patchseq,
 )
-from sbnn.models.bottleneck.number_of_genes import choose_number, numbers_up_to, smallest_sufficient
+from sbnn.metrics import smallest_sufficient
+from sbnn.models.bottleneck.number_of_genes import choose_number, numbers_up_to
 
 QUICK = DistilledSettings(steps_of_teachers=20, steps_of_student=60, n_teachers=2, n_trees=2, few_cells=0)
 

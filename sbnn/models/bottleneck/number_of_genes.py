@@ -5,6 +5,8 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.utils import _safe_indexing
 
+from sbnn.metrics import smallest_sufficient
+
 AUTO = "auto"
 NUMBERS = (5, 10, 15, 25, 50, 100, 200)
 N_FOLDS = 3
@@ -13,31 +15,6 @@ N_FOLDS = 3
 def numbers_up_to(n_genes, numbers=NUMBERS):
     """Those of the numbers that are smaller than the number of genes; that number itself where none is."""
     return tuple(number for number in numbers if number < n_genes) or (n_genes,)
-
-
-def smallest_sufficient(r2, numbers):
-    """The smallest number of genes within one standard error of the best.
-
-    The standard error is that of the difference to the best number over the same folds: how hard a fold is concerns all
-    numbers alike.
-
-    Parameters
-    ----------
-    r2 : ndarray, shape (n_folds, n_numbers)
-        On held-out cells; two folds or more.
-    numbers : sequence of int
-        Ascending.
-
-    Returns
-    -------
-    int
-    """
-    r2 = np.asarray(r2, float)
-    if len(r2) < 2:
-        raise ValueError(f"r2: expected two folds or more, got {len(r2)}")
-    behind = r2[:, [r2.mean(0).argmax()]] - r2
-    error = behind.std(0, ddof=1) / np.sqrt(len(r2))
-    return int(np.asarray(numbers)[(behind.mean(0) <= error).argmax()])
 
 
 def choose_number(model, X, Y, numbers=NUMBERS, n_folds=N_FOLDS):
