@@ -136,6 +136,17 @@ class BottleneckNetwork(nn.Module):
         self.reset_layer(-1, generator)
 
     @torch.no_grad()
+    def scale_outputs(self, factors):
+        """Multiply every output by a factor; the latent space stays as it is.
+
+        Parameters
+        ----------
+        factors : tensor, shape (q,)
+        """
+        self.weights[-1].mul_(factors)
+        self.biases[-1].mul_(factors)
+
+    @torch.no_grad()
     def keep_inputs(self, index):
         """Cut the first layer to some genes; the rest of the network stays as it is.
 
@@ -225,6 +236,17 @@ class Ensemble(BottleneckNetwork):
         last = [(n.weights[-1], n.biases[-1]) for n in networks]
         weights, biases = (torch.stack(part) for part in zip(*last, strict=True))
         self._lay_out([*list(self.weights)[:-1], weights], [*list(self.biases)[:-1], biases[:, None]])
+
+    @torch.no_grad()
+    def scale_outputs(self, factors):
+        """Multiply every output by a factor; the latent space stays as it is.
+
+        Parameters
+        ----------
+        factors : tensor, shape (q,)
+        """
+        self.weights[-1].mul_(factors)
+        self.biases[-1].mul_(factors)
 
     @torch.no_grad()
     def keep_inputs(self, index):

@@ -45,7 +45,8 @@ def used(monkeypatch):
 def test_it_is_used_up_to_the_limit_and_not_beyond(used, data):
     model = short(few_cells=60)
     model.fit(data.X[:60], data.Y[:60])
-    assert used == ["few_cells.input_limits", "few_cells.choose_genes", "few_cells.Teacher"]
+    once = ["few_cells.choose_genes", "few_cells.Teacher"]
+    assert used == ["few_cells.input_limits", *once, *once * 5], "once for the fit, and without each fifth of the cells"
     used.clear()
     model.fit(data.X[:61], data.Y[:61])
     assert used == ["distilled.most_relevant", "distilled.Teacher"]
@@ -187,3 +188,65 @@ def test_it_keeps_up_with_ridge_on_all_genes(n_outputs):
         ]
         ahead.append(scores[0] - scores[1])
     assert np.mean(ahead) > 0, ahead
+
+
+def believed(x, y, predict, monkeypatch):
+    """Factors with a teacher that predicts by a function of the kept genes, and the cells that each teacher saw."""
+    seen = []
+
+    class Known:
+        def __init__(self, new, cells, outputs, *rest, n_members):
+            assert n_members == 1
+            seen.append((cells, outputs))
+
+        def predict(self, cells):
+            return predict(cells)
+
+    monkeypatch.setattr(few_cells, "Teacher", Known)
+    generator = torch.Generator().manual_seed(0)
+    factors = few_cells.belief(len, x, y, lambda a, b: [0, 2], None, generator, DistilledSettings(**SHORT))
+    return factors, seen
+
+
+def test_predictions_are_believed_as_far_as_held_out_cells_ask_for(monkeypatch):
+    x = torch.randn(400, 3, generator=torch.Generator().manual_seed(1))
+    x -= x.mean(0)
+    y = torch.stack([x[:, 0], 0.5 * x[:, 0], -x[:, 0], 2 * x[:, 2]], 1)
+    factors, seen = believed(x, y, lambda cells: torch.stack([cells[:, 0]] * 3 + [cells[:, 1]], 1), monkeypatch)
+    # The slopes are 1, 0.5, -1 and 2, of all outputs 0.625, worth 60 cells beside 400.
+    mixed = (np.array([1, 0.5, -1, 2]) * 400 + 60 * 0.625) / 460
+    np.testing.assert_allclose(factors.numpy(), mixed.clip(0, 1), atol=0.02)
+    assert [len(cells) for cells, _ in seen] == [320] * 5
+
+
+def test_no_teacher_sees_the_cells_that_it_is_judged_by(monkeypatch):
+    x = torch.arange(50.0)[:, None] ** 2 * torch.ones(3)
+    judged = []
+    _, seen = believed(x, x[:, :1], lambda cells: judged.append(cells) or cells[:, :1], monkeypatch)
+    for (cells, _), held in zip(seen, judged, strict=True):
+        assert len(cells) == 40 and len(held) == 10
+        known, asked = set(np.round(cells[:, 0].numpy() - float(cells[0, 0]))), held[:, 0].numpy() - float(cells[0, 0])
+        assert not known & set(np.round(asked))
+
+
+def test_what_genes_say_nothing_of_is_predicted_timidly():
+    data = simulate_patchseq(50, 100, 6, n_true_genes=10, noise=0.3, random_state=0)
+    rng = np.random.default_rng(0)
+    Y = np.hstack([data.Y, rng.normal(size=(50, 12)) * data.Y.std()])
+    settings = {"n_teachers": 2, "n_trees": 10, "steps_of_teachers": 100, "steps_of_student": 300}
+    model = SparseBottleneckRegressor(n_genes=20, random_state=0, distillation=DistilledSettings(**settings))
+    spread = (model.fit(data.X, Y).predict(data.X) / Y.std(0)).std(0)
+    assert spread[6:].mean() < 0.4 * spread[:6].mean()
+
+
+def test_the_map_is_that_of_the_student(data, monkeypatch):
+    model = short().fit(data.X[:60], data.Y[:60])
+    monkeypatch.setattr(few_cells, "belief", lambda new, x, target, *rest: torch.full_like(target[0], 0.5))
+    half = short().fit(data.X[:60], data.Y[:60])
+    np.testing.assert_array_equal(half.transform(data.X), model.transform(data.X))
+    monkeypatch.setattr(few_cells, "belief", lambda new, x, target, *rest: torch.ones_like(target[0]))
+    whole = short().fit(data.X[:60], data.Y[:60])
+    middle = data.Y[:60].mean(0)
+    np.testing.assert_allclose(
+        half.predict(data.X) - middle, (whole.predict(data.X) - middle) / 2, rtol=1e-4, atol=1e-5
+    )

@@ -45,9 +45,10 @@ def algorithm_version(settings, n_cells):
 
     2. With few cells nothing is chosen by held-out cells any more, see `sbnn.models.bottleneck.protocols.few_cells`.
     3. There, clipped genes get back the SD they came with, and cells are mixed less from 100 cells on.
+    4. There, predictions are made smaller by as much as held-out cells ask for.
     """
     few_cells = (settings.distillation or DistilledSettings()).few_cells
-    return 3 if n_cells <= few_cells else 1
+    return 4 if n_cells <= few_cells else 1
 
 
 def input_limits(settings, X):
@@ -93,31 +94,37 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
     -------
     Trained
         ``gene_norms`` are those of the student, zero for genes that were not chosen. The history has an entry for every
-        `recorded_every` steps of the student, and one for the steps after the last of these.
+        `recorded_every` steps of the student, and one for the steps after the last of these; with few cells it is that
+        of the student before its predictions are made smaller.
     """
     distillation = settings.distillation or DistilledSettings()
     hidden_layers = HIDDEN_LAYERS if settings.hidden_layers is None else tuple(settings.hidden_layers)
     prior = GenePrior.of(settings, x.shape[1])
     kept = choose_genes(x, target, settings.n_genes, random, distillation, prior)
     support = np.isin(np.arange(x.shape[1]), kept)
-    x = x[:, kept].contiguous()
+    all_genes, x = x, x[:, kept].contiguous()
     if eval_set is not None:
         eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
 
-    new = partial(BottleneckNetwork, len(kept), target.shape[1], activation="silu", generator=generator)
-    few = len(x) <= distillation.few_cells
+    def new(n_kept, width):
+        return BottleneckNetwork(n_kept, target.shape[1], width, hidden_layers, "silu", generator=generator)
+
+    few, new_teacher = len(x) <= distillation.few_cells, partial(new, width=distillation.teacher_width)
     teacher = (few_cells.Teacher if few else Teacher)(
-        partial(new, distillation.teacher_width, hidden_layers), x, target, random, generator, distillation
+        partial(new_teacher, len(kept)), x, target, random, generator, distillation
     )
     most_mixed = few and len(x) <= distillation.fewest_cells
     swapped = distillation.few_cells_swapped if most_mixed else distillation.swapped
     augmented = augment(x, generator, distillation, swapped)
-    network = new(settings.n_components, hidden_layers).to(x.device)
+    network = new(len(kept), settings.n_components).to(x.device)
     history = train_with_noise(
         network, x, target, teacher.noise, generator, distillation,
         n_steps=distillation.steps_of_student, learning_rate=distillation.rate_of_student,
         labelled=(augmented, teacher.predict(augmented)), eval_set=eval_set, progress=progress,
     )  # fmt: skip
+    if few:
+        choose = partial(choose_genes, n_genes=settings.n_genes, random=random, distillation=distillation, prior=prior)
+        network.scale_outputs(few_cells.belief(new_teacher, all_genes, target, choose, random, generator, distillation))
     norms = np.zeros(len(support))
     norms[support] = network.input_norms().cpu().numpy()
     return Trained(network, support, norms, history)

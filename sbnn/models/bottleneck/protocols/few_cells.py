@@ -11,8 +11,11 @@ What it knows enters through the choice of the genes:
    left.
 3. *Teacher* is the mean of trees and of networks with medium and strong input noise, all of them trained on all cells.
 
-The student is that of the protocol for many cells.
+The student is that of the protocol for many cells. Its predictions are multiplied by how far they can be believed,
+which is asked of held-out cells with everything repeated, the choice of the genes too.
 """
+
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,6 +25,8 @@ from sbnn.models.bottleneck.protocols.greedy import forward_selection
 from sbnn.models.bottleneck.protocols.noise_training import train_with_noise
 from sbnn.models.linear.ridge import LeaveOneOutRidge
 
+PARTS = 5  # of the cells, each held out once to see how far predictions can be believed
+PRIOR_CELLS = 60  # so many cells say for every output that it is predicted as well as all outputs together
 DENOISING_TREES, DENOISING_GENES = 40, 1000  # as many trees, which see the genes with the largest coefficients of ridge
 
 
@@ -101,6 +106,8 @@ class Teacher:
     random : RandomState
     generator : torch.Generator
     distillation : DistilledSettings
+    n_members : int, optional
+        Networks of each noise, and forests; by default `n_teachers`.
 
     Attributes
     ----------
@@ -110,15 +117,16 @@ class Teacher:
     forest : ExtraTreesRegressor
     """
 
-    def __init__(self, new, x, target, random, generator, distillation):
+    def __init__(self, new, x, target, random, generator, distillation, n_members=None):
+        n_members = n_members or distillation.n_teachers
         self.noise, self.networks = max(distillation.few_cells_noises), []
         settings = {"n_steps": distillation.steps_of_teachers, "learning_rate": distillation.rate_of_teachers}
         for noise in distillation.few_cells_noises:
-            for _ in range(distillation.n_teachers):
+            for _ in range(n_members):
                 network = new().to(x.device)
                 train_with_noise(network, x, target, noise, generator, distillation, **settings)
                 self.networks.append(network)
-        n_trees = distillation.n_teachers * distillation.n_trees
+        n_trees = n_members * distillation.n_trees
         self.forest = grow_forest(x.cpu().numpy(), target.cpu().numpy(), n_trees, random)
 
     @torch.no_grad()
@@ -127,3 +135,45 @@ class Teacher:
         by_networks = sum(network(x) for network in self.networks) / len(self.networks)
         by_trees = torch.as_tensor(self.forest.predict(x.cpu().numpy())).to(by_networks)
         return (by_networks + by_trees.reshape(by_networks.shape)) / 2
+
+
+def belief(new, x, target, choose, random, generator, distillation):
+    """How far predictions can be believed: the factor of each output that makes its error on new cells least.
+
+    An output that the genes say nothing of is predicted as boldly as any other, since a model with few cells can
+    explain whatever it is given. So a part of the cells is held out, genes are chosen and a small teacher is trained
+    without it, and the factor is the slope of the regression of its outputs on the predictions, drawn towards that of
+    all outputs.
+
+    Parameters
+    ----------
+    new : callable
+        Makes an untrained network of a number of genes.
+    x, target : tensors, shapes (n, p) and (n, q)
+        All genes.
+    choose : callable
+        Gives the positions of the chosen genes, from expression and outputs of some cells.
+    random : RandomState
+    generator : torch.Generator
+    distillation : DistilledSettings
+
+    Returns
+    -------
+    tensor, shape (q,)
+        Between 0 and 1.
+    """
+    parts = torch.randperm(len(x), generator=generator).to(x.device).tensor_split(min(PARTS, len(x)))
+    products, squares = torch.zeros_like(target[0]), torch.zeros_like(target[0])
+    for i, left_out in enumerate(parts):
+        cells = torch.cat(parts[:i] + parts[i + 1 :])
+        x_mean, y_mean = x[cells].mean(0), target[cells].mean(0)
+        some, outputs = x[cells] - x_mean, target[cells] - y_mean
+        kept = choose(some, outputs)
+        known = some[:, kept].contiguous()
+        teacher = Teacher(partial(new, len(kept)), known, outputs, random, generator, distillation, n_members=1)
+        predicted = teacher.predict((x[left_out] - x_mean)[:, kept].contiguous())
+        products += (predicted * (target[left_out] - y_mean)).sum(0)
+        squares += predicted.square().sum(0)
+    together = (products.sum() / squares.sum().clamp(min=1e-12)).clamp(0, 1)
+    prior = PRIOR_CELLS / len(x) * squares.mean()
+    return ((products + prior * together) / (squares + prior).clamp(min=1e-12)).clamp(0, 1)
