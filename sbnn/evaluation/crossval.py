@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from sbnn.data.inputs import as_paired
 from sbnn.determinism import reproducible
+from sbnn.evaluation.chance import warn_of_chance
 from sbnn.evaluation.folds import check_scaling, folds_of, source_arrays, split_fold
 from sbnn.evaluation.identity import configured, fit_key
 from sbnn.evaluation.runs import STATE, ResumableRun, require_names, write_part
@@ -107,9 +108,25 @@ def cross_validate(
         If a GPU cannot hold even one network.
     OSError
         If the results cannot be written; checked before the first fit.
+
+    Warns
+    -----
+    UserWarning
+        If held-out cells are not predicted better than by chance, see `sbnn.evaluation.chance.chance_table`.
     """
     data = as_paired(data)
     check_scaling(scaling)
+    record = _run(
+        estimator, data, folds, param_grid, scaling, n_jobs, results, overwrite, seed, verbose, batched, members_at_once
+    )
+    warn_of_chance(record, data)
+    return record
+
+
+def _run(
+    estimator, data, folds, param_grid, scaling, n_jobs, results, overwrite, seed, verbose, batched, members_at_once
+):  # fmt: skip
+    """Fit what `results` does not hold, and gather all."""
     if data.Y.shape[1] == 0:
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
     folds = folds_of(folds, data)
