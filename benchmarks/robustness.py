@@ -41,10 +41,10 @@ def found(name):
         return None
 
 
-def simulated(seed, n, p, q, n_true):
-    """Simulated data of `n` training cells, and the test cells beside them."""
+def simulated(seed, n, p, q, n_true, noise=0.5):
+    """Simulated data of `n` training cells, and the test cells beside them; noise in SD of the noise-free outputs."""
     size = {"n_cells": n + N_TEST, "n_genes": p, "n_outputs": q, "n_true_genes": n_true}
-    return simulate_patchseq(**size, random_state=seed)
+    return simulate_patchseq(**size, noise=noise, random_state=seed)
 
 
 def scattered(seed):
@@ -68,6 +68,12 @@ def mostly_zero(seed):
 SIMULATED = {
     "80 cells, 24000 genes -> 80 outputs": partial(simulated, n=80, p=24_000, q=80, n_true=25),
     "80 cells, 500 genes -> 16 outputs": partial(simulated, n=80, p=500, q=16, n_true=25),
+    "80 cells, 24000 genes -> 80 outputs, 9/10 of them noise": partial(
+        simulated, n=80, p=24_000, q=80, n_true=25, noise=3.0
+    ),
+    "40 cells, 1000 genes -> 16 outputs, 9/10 of them noise": partial(
+        simulated, n=40, p=1000, q=16, n_true=25, noise=3.0
+    ),
     "10 cells, 500 genes -> 16 outputs": partial(simulated, n=10, p=500, q=16, n_true=25),
     "200 cells, 1000 genes -> 1 output": partial(simulated, n=200, p=1000, q=1, n_true=25),
     "500 cells, 300 genes -> 5 outputs": partial(simulated, n=500, p=300, q=5, n_true=10),
@@ -77,7 +83,7 @@ SIMULATED = {
 }
 REAL = {
     "mouse M1": (partial(found, "scala"), (30, 60, 120, 300)),
-    "CITE-seq CD8, 5 proteins": (partial(found, "citeseq_cd8"), (60, 200, 1500)),
+    "CITE-seq CD8, 5 proteins": (partial(found, "citeseq_cd8"), (30, 60, 200, 1500)),
 }
 
 
