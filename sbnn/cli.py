@@ -281,7 +281,8 @@ def _genes(options):
 
     data, folder = _load(options)
     record = experiments.run_genes_curve(data, folder, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs)
-    print(report.to_markdown(genes_table(record)))
+    table = genes_table(record)
+    print(report.to_markdown(table.assign(suffices=table.suffices.map({True: "yes", False: ""}))))
 
 
 def _prior(options):
