@@ -5,7 +5,7 @@ from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
 
 from sbnn.data.labels import GREY, OKABE_ITO, UNKNOWN
-from sbnn.plotting.colors import families_of, family_table, type_colors, type_table, types_of
+from sbnn.plotting.colors import families_of, family_table, type_colors, type_table, types_of, without_types
 from sbnn.plotting.common import WIDTH
 
 PALETTES = ("published", "colorblind")
@@ -79,8 +79,8 @@ def draw_cells(ax, xy, colors, markers, size):
 def draw_crowd(ax, xy, groups, colors, markers):
     """Draw the busiest part of the map once more, larger, in its emptiest corner.
 
-    Busiest is where most cells of most groups are. Nothing is drawn where these are less than a tenth of all cells, or
-    where no corner is nearly empty.
+    Busiest is where most cells of most groups are. Nothing is drawn where these are less than a tenth of all cells or
+    of one group, or where no corner is nearly empty.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def draw_crowd(ax, xy, groups, colors, markers):
     near = (np.abs(xy - middle) <= half).all(1)
     corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # beside the panel is some room
     hidden = [(((xy >= corner) & (xy <= np.add(corner, INSET))).all(1)).sum() for corner in corners]
-    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n:
+    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or len(np.unique(groups[near])) < 2:
         return
     inset = ax.inset_axes((*corners[int(np.argmin(hidden))], INSET, INSET))
     (x, y), ends = middle, half * np.array([-1, 1])
@@ -111,6 +111,8 @@ def draw_crowd(ax, xy, groups, colors, markers):
 
 def legend_title(record, palette):
     """Say what the groups of the families' legend are, and what their colours mean."""
+    if without_types(record):
+        return "no types are known: clusters of the outputs (cells)"
     if record.labels["family"].isin(["", UNKNOWN]).all():
         return "types (cells)"
     return "families (cells)" + (", in the colour of their most frequent type" if palette == "published" else "")

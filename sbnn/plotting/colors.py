@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
+from scipy.cluster.vq import kmeans2
 
 from sbnn.data.labels import GREY, OKABE_ITO, UNKNOWN
 
@@ -59,13 +60,13 @@ def family_table(record):
     DataFrame
         Indexed by family: ``count`` (cells) and ``color``, that of its most frequent type.
     """
-    families, types = families_of(record), record.labels["type"].to_numpy()
+    families, types = families_of(record), types_of(record)
     rows = []
     for family, count in pd.Series(families).value_counts(sort=False).items():
         common = pd.Series(types[families == family]).value_counts()
         # Equally frequent types: the first in the alphabet, so that the order of the cells does not matter.
         main = min(common.index[common == common.iloc[0]])
-        color = GREY if family == UNKNOWN else record.colors.get(main, GREY)
+        color = GREY if family == UNKNOWN else _color_of(record, main)
         rows.append((family == UNKNOWN, -count, family, color))
     rows.sort()
     return pd.DataFrame(
@@ -84,7 +85,7 @@ def type_table(record):
     """
     counts = pd.Series(types_of(record)).value_counts(sort=False)
     names = sorted(counts.index, key=lambda name: (name == UNKNOWN, -counts[name], name))
-    colors = [GREY if name == UNKNOWN else record.colors.get(name, GREY) for name in names]
+    colors = [_color_of(record, name) for name in names]
     return pd.DataFrame({"count": counts[names].to_numpy(), "color": colors}, index=pd.Index(names, name="type"))
 
 
@@ -111,8 +112,45 @@ def families_of(record):
 
 
 def types_of(record):
-    """Type of every cell, "unknown" for missing ones."""
-    return record.labels["type"].replace("", UNKNOWN).to_numpy(dtype=object)
+    """Type of every cell, "unknown" for missing ones; clusters of the outputs where no type is known at all."""
+    types = record.labels["type"].replace("", UNKNOWN).to_numpy(dtype=object)
+    return clusters_of(record) if without_types(record) else types
+
+
+def without_types(record):
+    """Whether no type and no family is known of any cell of a fit, whose outputs then tell the cells apart."""
+    known = ~record.labels[["type", "family"]].isin(["", UNKNOWN])
+    return {"predictions", "outputs"} <= record.values.keys() and not known.to_numpy().any()
+
+
+def clusters_of(record):
+    """Clusters of the cells of a fit by their z-scored outputs: k-means with as many as separate them best.
+
+    Returns
+    -------
+    ndarray of str, shape (n,)
+        ``"cluster 1"``, the largest, to at most ``"cluster 7"``, by the ratio of the variance between and within
+        clusters (Calinski and Harabasz, Communications in Statistics 3, 1, 1974).
+    """
+    Y = np.asarray(record.outputs, float)
+    total, n = np.square(Y - Y.mean(0)).sum(), len(Y)
+    best, ratio = np.zeros(n, int), 0.0
+    for k in range(2, min(len(OKABE_ITO), n - 1) + 1):
+        centres, labels = kmeans2(Y, k, minit="++", seed=0, iter=50, missing="warn")
+        within = max(np.square(Y - centres[labels]).sum(), 1e-12)
+        if (found := (total - within) / (k - 1) * (n - k) / within) > ratio:
+            best, ratio = labels, found
+    order = np.argsort(np.argsort(-np.bincount(best), kind="stable"))
+    return np.array([f"cluster {order[label] + 1}" for label in best], dtype=object)
+
+
+def _color_of(record, kind):
+    """Colour of a type or of a cluster; grey of what is unknown."""
+    if kind == UNKNOWN:
+        return GREY
+    if without_types(record):
+        return OKABE_ITO[int(kind.split()[-1]) - 1]
+    return record.colors.get(kind, GREY)
 
 
 def type_colors(record):
@@ -122,4 +160,4 @@ def type_colors(record):
     -------
     ndarray of str, shape (n,)
     """
-    return np.array([GREY if t == UNKNOWN else record.colors.get(t, GREY) for t in types_of(record)])
+    return np.array([_color_of(record, kind) for kind in types_of(record)])

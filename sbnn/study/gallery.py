@@ -4,7 +4,7 @@ import functools
 
 from sbnn.data.labels import OKABE_ITO, UNKNOWN
 from sbnn.plotting.accuracy import accuracy_comparison
-from sbnn.plotting.colors import families_of
+from sbnn.plotting.colors import families_of, without_types
 from sbnn.plotting.comparison import bottleneck_comparison
 from sbnn.plotting.components import component_variance
 from sbnn.plotting.curves import training_curves
@@ -113,7 +113,9 @@ def _second_measurement(dataset):
 def _families(records):
     """Families, or types, of the cells of the maps, as far as they are known."""
     fits = [records[name] for name in ("fit_default_2d", "fit_network_2d") if name in records]
-    return {family for fit in fits if "labels" in fit.values for family in families_of(fit)} - {UNKNOWN}
+    return {
+        family for fit in fits if "labels" in fit.values and not without_types(fit) for family in families_of(fit)
+    } - {UNKNOWN}
 
 
 def _models(default, network, srrr, ridge):

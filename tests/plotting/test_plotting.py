@@ -24,6 +24,7 @@ from matplotlib.tri import Triangulation
 from PIL import Image
 
 from sbnn import plotting, results
+from sbnn.plotting import colors
 from sbnn.plotting.cells import draw_crowd
 from sbnn.plotting.labels import place_names
 from sbnn.plotting.maps import map_image, map_triangles
@@ -210,13 +211,17 @@ def test_a_crowded_place_of_a_map_is_drawn_once_more_in_an_empty_corner():
     spread = np.column_stack([np.linspace(0.1, 0.9, 60), np.linspace(0.9, 0.1, 60)])  # two corners are empty
     xy = np.vstack([spread, 0.5 + 0.02 * rng.normal(size=(60, 2))])
     groups = np.array(["a", "b"])[np.arange(120) % 2]
-    colors, markers = np.full(120, "#112233"), np.full(120, "o")
+    shades, markers = np.full(120, "#112233"), np.full(120, "o")
     figure, ax = plt.subplots()
-    draw_crowd(ax, xy, groups, colors, markers)
+    draw_crowd(ax, xy, groups, shades, markers)
     [inset] = ax.child_axes
     (x0, x1), (y0, y1) = inset.get_xlim(), inset.get_ylim()
     inside = ((xy > (x0, y0)) & (xy < (x1, y1))).all(1)
     assert inside[60:].all() and len(inset.collections[0].get_offsets()) == inside.sum()
+    plt.close(figure)
+    figure, ax = plt.subplots()
+    draw_crowd(ax, xy, np.full(120, "a"), shades, markers)
+    assert not ax.child_axes, "one group alone needs no second look"
     plt.close(figure)
     for place in (np.vstack([xy, rng.uniform(size=(400, 2))]), rng.uniform(size=(520, 2))):  # no empty corner
         figure, ax = plt.subplots()
@@ -225,6 +230,21 @@ def test_a_crowded_place_of_a_map_is_drawn_once_more_in_an_empty_corner():
         )
         assert not ax.child_axes
         plt.close(figure)
+
+
+def test_cells_without_types_are_told_apart_by_clusters_of_their_outputs():
+    fit = fit_record()
+    rng = np.random.default_rng(0)
+    own = rng.permutation(np.repeat([0, 1, 2], [45, 30, 15]))
+    fit.values["outputs"] = np.eye(4)[own] * 5 + 0.3 * rng.normal(size=(90, 4))
+    fit.labels.loc[:, ["family", "type"]] = "", "unknown"
+    clusters = colors.families_of(fit)
+    assert [set(own[clusters == f"cluster {i + 1}"]) for i in range(3)] == [{0}, {1}, {2}], "the largest first"
+    text = words(plotting.latent_panels(fit))
+    assert "no types are known: clusters of the outputs (cells)" in text and "cluster 3 (15)" in text
+    assert list(colors.type_colors(fit)[own == 1]) == [colors.OKABE_ITO[1]] * 30
+    fit.labels.loc[0, "type"] = "A1"
+    assert set(colors.types_of(fit)) == {"A1", "unknown"}, "one known type is enough"
 
 
 def test_latent_panels_of_the_callers_choice():
