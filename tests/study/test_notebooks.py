@@ -48,8 +48,7 @@ def test_all_notebooks_run_top_to_bottom(dataset, tmp_path, request):
     assert steps <= {path.stem for path in saved.iterdir()}
     assert ("noise.pickle" in {path.name for path in saved.iterdir()}) == (dataset == "simulated")
     committed = {path.name for path in (ROOT / "figures" / dataset).iterdir()}
-    not_kept = {"gene_prior.pdf", "gene_prior.png"} if dataset == "simulated" else set()  # for the size of the checkout
-    assert drawn - not_kept == committed, "the notebooks draw what is committed"
+    assert drawn == committed, "the notebooks draw what is committed"
 
 
 def test_what_takes_space_or_differs_between_runs_is_dropped():
