@@ -12,6 +12,7 @@ import numbers
 import os
 import pickle
 import platform
+import sys
 import tempfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -35,6 +36,7 @@ def library_versions():
     Returns
     -------
     dict of str to str
+        Where torch is in use, also the processor's ``"instructions"``, for which it chooses its arithmetic.
     """
     versions = {"python": platform.python_version()}
     for name in ("sbnn", "numpy", "pandas", "scipy", "scikit-learn", "torch"):
@@ -42,6 +44,8 @@ def library_versions():
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "not installed"
+    if "torch" in sys.modules:  # takes seconds to import, and what only reads or draws does not need it
+        versions["instructions"] = sys.modules["torch"].backends.cpu.get_cpu_capability()
     return versions
 
 

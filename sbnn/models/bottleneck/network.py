@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sbnn.models.bottleneck.products import affine, product, write_gradient
+
 
 class Activation(NamedTuple):
     """A nonlinearity, and its gradient from what `apply` saves: so that no more than needed is kept or copied.
@@ -185,7 +187,7 @@ class BottleneckNetwork(nn.Module):
         tensor, shape (n, width of the last layer applied)
         """
         for layer in range(first, len(self.weights) if last is None else last):
-            x = _affine(self.biases[layer], x, self.weights[layer])
+            x = affine(self.biases[layer], x, self.weights[layer])
             if not self._linear(layer):
                 x = ACTIVATIONS[self.activation].forward(x)
         return x
@@ -202,11 +204,6 @@ def _views(flat, weights, biases):
         start, middle, end = end, end + w.numel(), end + w.numel() + b.numel()
         views.append((flat[start:middle].view(w.shape), flat[middle:end].view(b.shape)))
     return views
-
-
-def _affine(bias, x, weight):
-    """Bias + x @ weight, of one network or, where there is an axis of members in front, of many."""
-    return (torch.addmm if weight.dim() == 2 else torch.baddbmm)(bias, x, weight)
 
 
 class Ensemble(BottleneckNetwork):
@@ -302,7 +299,7 @@ class Gradient:
         self.inputs, self.saved = [], []
         for weight, bias, linear in zip(self.network_weights, self.network_biases, self.linear, strict=True):
             self.inputs.append(x)
-            x, saved = _affine(bias, x, weight), None
+            x, saved = affine(bias, x, weight), None
             if not linear:
                 x, saved = self.activation.apply(x)
             self.saved.append(saved)
@@ -316,11 +313,10 @@ class Gradient:
         delta : tensor, shape (batch, n_outputs)
         """
         many = delta.dim() == 3
-        product = torch.bmm if many else torch.mm
         for layer in range(len(self.weights) - 1, -1, -1):
             if not self.linear[layer]:
                 delta = self.activation.backward(delta, self.saved[layer])
-            product(self.inputs[layer].mT, delta, out=self.weights[layer])
+            write_gradient(self.inputs[layer], delta, self.weights[layer])
             torch.sum(delta, -2, keepdim=many, out=self.biases[layer])
             if layer:
                 delta = product(delta, self.network_weights[layer].mT)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from sbnn.models.bottleneck.adam import Adam
 from sbnn.models.bottleneck.network import Gradient
 
 ADAM_EPSILON = 1e-7  # as in Keras, which the published code used
@@ -152,16 +153,12 @@ class _AdamStep:
         self.weight_gradient = gradient.weights[0]
         flat = network.flat[gradient.start :]
         n_first = self.weight.numel() if self.lasso else 0
-        groups = []
-        for part, decay in ((slice(0, n_first), 0.0), (slice(n_first, None), 2 * weight_decay)):
-            if flat[part].numel():
-                parameter = torch.nn.Parameter(flat[part], requires_grad=False)
-                parameter.grad = gradient.flat[part]
-                groups.append({"params": [parameter], "weight_decay": decay})
-        self.optimizer = torch.optim.Adam(groups, lr=stage.learning_rate, eps=ADAM_EPSILON, fused=True)
+        parts = ((slice(0, n_first), 0.0), (slice(n_first, None), 2 * weight_decay))
+        parts = [(flat[part], gradient.flat[part], decay) for part, decay in parts if flat[part].numel()]
+        self.adam, self.learning_rate = Adam(parts, ADAM_EPSILON), stage.learning_rate
 
     def __call__(self):
         if self.lasso:
             norms = torch.linalg.vector_norm(self.weight, dim=1, keepdim=True).clamp_min_(1e-12)
             self.weight_gradient.addcdiv_(self.weight, norms, value=self.lasso)
-        self.optimizer.step()
+        self.adam.step(self.learning_rate)

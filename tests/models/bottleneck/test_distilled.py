@@ -175,6 +175,21 @@ def test_input_noise_is_chosen_by_held_out_error():
     assert teacher(slice(None)).noise == 2.0, "a few noisy cells need strong smoothing"
 
 
+def test_noises_are_compared_on_some_parts_and_no_network_is_trained_twice():
+    trained = []
+
+    def fit(noise, left_out):
+        trained.extend((noise, part) for part in left_out)
+        return [(f"{noise} without {part}", torch.tensor([noise + 10.0 * (part >= 3)])) for part in left_out]
+
+    tried = distilled._Tried(fit, 5)
+    assert tried.error(2.0) == 12.0 and tried.error(1.0) == 3.0, "squares on three parts, not on the other two"
+    assert [name for name, _ in tried.of(1.0, 5)] == [f"1.0 without {part}" for part in range(5)]
+    tried.error(1.0)
+    assert sorted(trained) == [(1.0, part) for part in range(5)] + [(2.0, part) for part in range(3)]
+    assert distilled._Tried(fit, 2).error(1.0) == 2.0
+
+
 def test_a_gene_of_two_cells_is_not_chosen(rng):
     """On 60 cells it explains what happens to be measured in the two."""
     X = rng.normal(size=(60, 100)).astype(np.float32)
@@ -250,16 +265,16 @@ def test_the_weight_is_that_of_the_least_error_but_for_few_cells(rng):
 # -- what each part of the protocol is trained on ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("train", [distilled._network_without, distilled._forest_without])
+@pytest.mark.parametrize("train", [distilled._networks_without, distilled._forest_without])
 def test_no_teacher_sees_the_part_that_it_is_judged_on(train):
     """Outputs that are noise cannot be predicted better than by their mean, unless they were seen."""
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(120, 8, generator=generator), torch.randn(120, 3, generator=generator)
     parts = torch.arange(120).tensor_split(3)
     settings = DistilledSettings(n_teachers=3, steps_of_teachers=150)
-    if train is distilled._network_without:
+    if train is distilled._networks_without:
         new = partial(BottleneckNetwork, 8, 3, 4, (32, 32), "silu", generator=generator)
-        fits = [train(parts, new, x, y, generator, settings, part, 0.1) for part in range(3)]
+        fits = train(parts, new, x, y, generator, settings, 0.1, range(3))
     else:
         fits = [train(parts, x, y, np.random.RandomState(0), settings, part) for part in range(3)]
     errors = [residual.square().sum() / y[parts[part]].square().sum() for part, (_, residual) in enumerate(fits)]

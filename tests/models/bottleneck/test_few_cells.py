@@ -142,13 +142,13 @@ def test_the_teacher_is_the_mean_of_trees_and_networks_that_saw_all_cells(data, 
     trained, train = [], few_cells.train_with_noise
 
     def watched(network, cells, target, noise, *rest, **options):
-        trained.append((len(cells), len(target), noise))
+        trained.extend((len(cells), len(target), noise, len(own.unique())) for own in options["members"])
         return train(network, cells, target, noise, *rest, **options)
 
     monkeypatch.setattr(few_cells, "train_with_noise", watched)
     settings = DistilledSettings(**SHORT | {"n_teachers": 3, "few_cells_noises": (1.0, 1.5)})
     teacher = few_cells.Teacher(new, x, y, np.random.RandomState(0), generator, settings)
-    assert trained == [(80, 80, 1.0)] * 3 + [(80, 80, 1.5)] * 3
+    assert trained == [(80, 80, 1.0, 80)] * 3 + [(80, 80, 1.5, 80)] * 3
     assert teacher.noise == 1.5
     trees = grow_forest(x.numpy(), y.numpy(), 3 * SHORT["n_trees"], np.random.RandomState(0)).predict(x.numpy())
     with torch.no_grad():

@@ -133,6 +133,6 @@ def test_versions_of_the_algorithms():
     }
     versions = {name: (version_of(model, 1000), version_of(model, 250)) for name, model in models.items()}
     changed = {name: version for name, version in versions.items() if version != (1, 1)}
-    assert changed == {"default": (1, 4), "default that ignores the variant": (1, 4), "straight": (2, 2)}
+    assert changed == {"default": (5, 5), "default that ignores the variant": (5, 5), "straight": (2, 2)}
     with pytest.raises(ValueError, match="protocol: 'papre' is unknown, expected one of"):
         version_of(SparseBottleneckRegressor(protocol="papre"), 1000)

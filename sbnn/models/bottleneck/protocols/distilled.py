@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from sbnn.models.bottleneck.gene_prior import GenePrior
-from sbnn.models.bottleneck.network import BottleneckNetwork
+from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble
 from sbnn.models.bottleneck.protocols import few_cells
 from sbnn.models.bottleneck.protocols.base import Trained
 from sbnn.models.bottleneck.protocols.forests import grow_forest
@@ -38,6 +38,8 @@ from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 
 PARAMETERS = ("distillation",)
 HIDDEN_LAYERS = (64, 64, 64)
+COMPARED = 3  # parts of the cells on whose errors noises are compared
+MEASURED_AT_ONCE = 64  # measured cells in a step of the student, beside twice as many labelled ones
 
 
 def algorithm_version(settings, n_cells):
@@ -46,9 +48,9 @@ def algorithm_version(settings, n_cells):
     2. With few cells nothing is chosen by held-out cells any more, see `sbnn.models.bottleneck.protocols.few_cells`.
     3. There, clipped genes get back the SD they came with, and cells are mixed less from 100 cells on.
     4. There, predictions are made smaller by as much as held-out cells ask for.
+    5. Noises are compared on fewer parts of the cells, and a step of the student takes half as many cells.
     """
-    few_cells = (settings.distillation or DistilledSettings()).few_cells
-    return 4 if n_cells <= few_cells else 1
+    return 5
 
 
 def input_limits(settings, X):
@@ -121,6 +123,7 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
         network, x, target, teacher.noise, generator, distillation,
         n_steps=distillation.steps_of_student, learning_rate=distillation.rate_of_student,
         labelled=(augmented, teacher.predict(augmented)), eval_set=eval_set, progress=progress,
+        batch_size=MEASURED_AT_ONCE,
     )  # fmt: skip
     if few:
         choose = partial(choose_genes, n_genes=settings.n_genes, random=random, distillation=distillation, prior=prior)
@@ -186,9 +189,10 @@ class Teacher:
     """Mixture of extremely randomised trees and of networks trained with input noise.
 
     The cells are cut into `n_teachers` parts, and every network and every forest is trained on all but one of them. The
-    strength of the noise is that with the least error on the parts left out: from the usual strength on weaker ones are
-    tried as long as they are better, then stronger ones. The networks of the chosen strength are the teachers, none is
-    trained twice. Trees and networks are weighed so that the error of the mixture on the parts left out is least.
+    strength of the noise is that with the least error on the first of the parts left out: from the usual strength on
+    weaker ones are tried as long as they are better, then stronger ones. The networks of the chosen strength are the
+    teachers, none is trained twice. Trees and networks are weighed so that the error of the mixture on the parts left
+    out is least.
 
     Parameters
     ----------
@@ -212,23 +216,15 @@ class Teacher:
     def __init__(self, new, x, target, random, generator, distillation):
         # The cells are shuffled by the generator, so that all randomness of a fit has one source on every device.
         parts = torch.randperm(len(x), generator=generator).to(x.device).tensor_split(distillation.n_teachers)
-        fit = partial(_network_without, parts, new, x, target, generator, distillation)
-        tried, noises = {}, distillation.noises
-
-        def error(noise):
-            if noise not in tried:
-                tried[noise] = [fit(part, noise) for part in range(len(parts))]
-            return sum(float(residual.square().sum()) for _, residual in tried[noise])
-
-        self.noise = distillation.usual_noise
+        tried = _Tried(partial(_networks_without, parts, new, x, target, generator, distillation), len(parts))
+        self.noise, noises = distillation.usual_noise, distillation.noises
         usual = noises.index(self.noise)
         for others in (noises[:usual][::-1], noises[usual + 1 :]):
             for noise in others:
-                if error(noise) >= error(self.noise):
+                if tried.error(noise) >= tried.error(self.noise):
                     break
                 self.noise = noise
-        error(self.noise)  # trains its networks, where there was no other to compare it with
-        self.networks, of_networks = zip(*tried[self.noise], strict=True)
+        self.networks, of_networks = zip(*tried.of(self.noise, len(parts)), strict=True)
         fitted = [_forest_without(parts, x, target, random, distillation, part) for part in range(len(parts))]
         self.forests, of_forests = zip(*fitted, strict=True)
         self.weight = _weight_of_second(torch.cat(of_networks), torch.cat(of_forests), distillation.prior_cells)
@@ -242,14 +238,41 @@ class Teacher:
         return torch.lerp(by_networks, by_forests.to(by_networks).reshape(by_networks.shape), self.weight)
 
 
-def _network_without(parts, new, x, target, generator, distillation, part, noise):
-    """A network trained on all parts of the cells but one, and its residuals there."""
-    left_out, cells = parts[part][: distillation.watched_cells], torch.cat(parts[:part] + parts[part + 1 :])
-    network = new().to(x.device)
+class _Tried:
+    """Networks of several noises, trained as far as they are asked for, and none of them twice.
+
+    Parameters
+    ----------
+    fit : callable
+        (noise, numbers of the parts left out) -> networks and their residuals there.
+    n_parts : int
+    """
+
+    def __init__(self, fit, n_parts):
+        self.fit, self.numbers, self.done = fit, range(n_parts), {}
+
+    def of(self, noise, n_parts):
+        """Networks without the first parts, and their residuals."""
+        done = self.done.setdefault(noise, [])
+        if len(done) < n_parts:
+            done += self.fit(noise, self.numbers[len(done) : n_parts])
+        return done[:n_parts]
+
+    def error(self, noise):
+        """Squared error on the first parts."""
+        return sum(float(residual.square().sum()) for _, residual in self.of(noise, min(COMPARED, len(self.numbers))))
+
+
+def _networks_without(parts, new, x, target, generator, distillation, noise, left_out):
+    """Networks trained on all parts of the cells but one, and their residuals there; a list of pairs."""
+    ensemble = Ensemble([new().to(x.device) for _ in left_out])
+    members = [torch.cat(parts[:part] + parts[part + 1 :]) for part in left_out]
     settings = {"n_steps": distillation.steps_of_teachers, "learning_rate": distillation.rate_of_teachers}
-    train_with_noise(network, x[cells], target[cells], noise, generator, distillation, **settings)
+    train_with_noise(ensemble, x, target, noise, generator, distillation, members=members, **settings)
+    networks = [ensemble.member(i) for i in range(len(left_out))]
+    watched = [parts[part][: distillation.watched_cells] for part in left_out]
     with torch.no_grad():
-        return network, network(x[left_out]) - target[left_out]
+        return [(network, network(x[cells]) - target[cells]) for network, cells in zip(networks, watched, strict=True)]
 
 
 def _forest_without(parts, x, target, random, distillation, part):

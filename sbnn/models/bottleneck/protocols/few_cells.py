@@ -20,6 +20,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from sbnn.models.bottleneck.network import Ensemble
 from sbnn.models.bottleneck.protocols.forests import grow_forest
 from sbnn.models.bottleneck.protocols.greedy import forward_selection
 from sbnn.models.bottleneck.protocols.noise_training import train_with_noise
@@ -122,10 +123,10 @@ class Teacher:
         self.noise, self.networks = max(distillation.few_cells_noises), []
         settings = {"n_steps": distillation.steps_of_teachers, "learning_rate": distillation.rate_of_teachers}
         for noise in distillation.few_cells_noises:
-            for _ in range(n_members):
-                network = new().to(x.device)
-                train_with_noise(network, x, target, noise, generator, distillation, **settings)
-                self.networks.append(network)
+            together = Ensemble([new().to(x.device) for _ in range(n_members)])
+            members = [torch.arange(len(x), device=x.device)] * n_members
+            train_with_noise(together, x, target, noise, generator, distillation, members=members, **settings)
+            self.networks += [together.member(i) for i in range(n_members)]
         n_trees = n_members * distillation.n_trees
         self.forest = grow_forest(x.cpu().numpy(), target.cpu().numpy(), n_trees, random)
 

@@ -10,6 +10,7 @@ import math
 import numpy as np
 import torch
 
+from sbnn.models.bottleneck.adam import Adam
 from sbnn.models.bottleneck.gene_prior import most_important
 
 
@@ -88,10 +89,12 @@ class RelevanceProcess:
         -------
         self
         """
-        optimizer = torch.optim.Adam([self.theta], lr=learning_rate, betas=(0.9, 0.95))
+        gradient = torch.empty_like(self.theta)
+        adam = Adam([(self.theta, gradient, 0.0)], betas=(0.9, 0.95))
         for _ in range(n_steps):
-            self.loss, self.theta.grad = self.gradient()
-            optimizer.step()
+            self.loss, slope = self.gradient()
+            gradient.copy_(slope)
+            adam.step(learning_rate)
         return self
 
     def gradient(self):

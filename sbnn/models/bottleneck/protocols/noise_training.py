@@ -1,8 +1,11 @@
 """Training of a network with noise on its inputs, on measured cells and on cells that a teacher labelled."""
 
+import math
+
 import numpy as np
 import torch
 
+from sbnn.models.bottleneck.adam import Adam
 from sbnn.models.bottleneck.network import Gradient
 
 
@@ -16,6 +19,7 @@ def train_with_noise(
     *,
     n_steps,
     learning_rate,
+    members=None,
     labelled=None,
     eval_set=None,
     progress=None,
@@ -23,11 +27,11 @@ def train_with_noise(
 ):
     """Train a network on measured cells with input noise and, beside them, on cells labelled by a teacher.
 
-    Adam with a one-cycle learning rate (Smith and Topin, arXiv 1708.07120).
+    Adam with learning rates of one cycle (Smith and Topin, arXiv 1708.07120).
 
     Parameters
     ----------
-    network : BottleneckNetwork
+    network : BottleneckNetwork or Ensemble
     x, target : tensors, shapes (n, k) and (n, q)
         Measured cells, `batch_size` of them in every step.
     noise : float
@@ -37,13 +41,16 @@ def train_with_noise(
     n_steps : int
     learning_rate : float
         At its peak.
+    members : list of tensor of int, optional
+        Positions of the cells of each member of an ensemble, about as many for all.
     labelled : tuple of tensors, optional
-        Inputs and labels; twice `batch_size` of them in every step.
+        Inputs and labels; twice `batch_size` of them in every step. Not for ensembles.
     eval_set : tuple of tensors, optional
         Cells that are only watched.
     progress : callable, optional
         Called with the number of entries of the history.
     batch_size : int
+        Measured cells in a step, of every member.
 
     Returns
     -------
@@ -51,21 +58,16 @@ def train_with_noise(
         History, one entry for every `recorded_every` steps and one for what is left; empty without labelled cells.
     """
     gradient = Gradient(network)
-    parameter = torch.nn.Parameter(network.flat, requires_grad=False)
-    parameter.grad = gradient.flat
-    optimizer = torch.optim.Adam([parameter], lr=learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, n_steps, pct_start=0.15, div_factor=25, cycle_momentum=False
-    )
-    measured = _batches(len(x), min(batch_size, len(x)), generator)
+    adam = Adam([(network.flat, gradient.flat, 0.0)])
+    size = min(batch_size, *map(len, [x] if members is None else members))
+    measured = _batches(len(x), size, generator) if members is None else _batches_of(members, size, generator)
     if labelled is not None:
         n_labelled = min(2 * batch_size, len(labelled[0]))
         others = _batches(len(labelled[0]), n_labelled, generator)
-        weight = distillation.weight_of_measured
-        weights = torch.cat([x.new_full((min(batch_size, len(x)),), weight), x.new_ones(n_labelled)])
+        weights = torch.cat([x.new_full((size,), distillation.weight_of_measured), x.new_ones(n_labelled)])
         weights = (weights / weights.mean())[:, None]
     history, error, recorded = [], 0.0, 0
-    for step in range(1, n_steps + 1):
+    for step, rate in enumerate(one_cycle(n_steps, learning_rate), 1):
         cells = next(measured).to(x.device)
         inputs, outputs = x[cells], target[cells]
         inputs.add_(torch.randn(inputs.shape, generator=generator).to(x.device), alpha=noise)
@@ -76,9 +78,8 @@ def train_with_noise(
         if labelled is not None:
             error += residual.square().mean()
             residual.mul_(weights)
-        gradient.backward(residual.mul_(2 / residual.numel()))
-        optimizer.step()
-        schedule.step()
+        gradient.backward(residual.mul_(2 / (residual.shape[-2] * residual.shape[-1])))
+        adam.step(rate)
         if labelled is not None and (step % distillation.recorded_every == 0 or step == n_steps):
             cells = slice(0, distillation.watched_cells)
             history.append(_record(network, float(error) / (step - recorded), target[cells], x[cells], eval_set))
@@ -88,12 +89,46 @@ def train_with_noise(
     return history
 
 
+def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
+    """Learning rates that rise to a peak and fall again, along half a cosine each (Smith and Topin 2018).
+
+    Parameters
+    ----------
+    n_steps : int
+    peak : float
+    rising : float
+        Share of the steps before the peak.
+    start, end : float
+        First and last rate, as shares of the peak.
+
+    Returns
+    -------
+    list of float
+    """
+    top, last = max(rising * n_steps - 1, 0), max(n_steps - 1, 1)
+
+    def between(first, second, share):
+        return peak * (second + (first - second) * (1 + math.cos(math.pi * share)) / 2)
+
+    return [
+        between(start, 1, step / top) if step < top else between(1, end, (step - top) / max(last - top, 1))
+        for step in range(n_steps)
+    ]
+
+
 def _batches(n, size, generator):
     """Endless batches of positions; every cell once before any comes again, as far as whole batches go."""
     while True:
         order = torch.randperm(n, generator=generator)
         for start in range(0, n - size + 1, size):
             yield order[start : start + size]
+
+
+def _batches_of(members, size, generator):
+    """Endless batches of each member's own cells, shape (members, size)."""
+    each = [_batches(len(cells), size, generator) for cells in members]
+    while True:
+        yield torch.stack([cells[next(own)] for cells, own in zip(members, each, strict=True)])
 
 
 @torch.no_grad()
