@@ -6,11 +6,13 @@ whole mice are held out, and the last fifth of the recording dates.
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
 from sbnn.evaluation.crossval import cross_validate
-from sbnn.evaluation.folds import grouped_folds, later_fold
+from sbnn.evaluation.folds import grouped_folds, later_fold, split_and_scale
+from sbnn.metrics import pooled_r2
 from sbnn.models.linear import LeaveOneOutRidge
 from sbnn.study.experiments import SEED, network
 
@@ -20,6 +22,7 @@ APART = {
     "mouse": (grouped_folds, "mice kept apart, ten folds"),
     "date": (later_fold, "trained on the first four fifths of the recording dates, tested on the last"),
 }
+TITLES = {"default": "distilled, d=2", "network": "paper, d=2", "ridge": "ridge, all genes"}
 
 
 def models(data, fast=False):
@@ -75,9 +78,8 @@ def held_apart_table(records):
         Indexed by what is held apart; mean ± SD over folds of each model as text, without an SD where there is one
         fold. The first row is of random folds, as far as there are any.
     """
-    labels = {"default": "distilled, d=2", "network": "paper, d=2", "ridge": "ridge, all genes"}
     rows = {}
-    for name, title in labels.items():
+    for name, title in TITLES.items():
         row = rows.setdefault("random folds", {})
         record = records.get(f"cv_{name}")
         if record is not None:
@@ -88,6 +90,40 @@ def held_apart_table(records):
             if f"{PREFIX}{label}_{name}" in records:
                 rows.setdefault(held, {})[title] = _mean_and_sd(records[f"{PREFIX}{label}_{name}"].test_r2[:, 0])
     return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("tested on")
+
+
+def offsets_table(data, records):
+    """How much of what is missing on later dates is an offset: outputs that are all higher, or all lower, than before.
+
+    No gene can tell it, since it moves cells of all types alike: solutions, temperature, the hand of the experimenter.
+
+    Parameters
+    ----------
+    data : PairedData
+    records : dict of str to Record
+        From `run_held_apart`, with those of the dates.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by model: ``test_r2``, ``without_offsets`` (the mean residual of each test output set to zero), and the
+        output with the largest ``offset`` in SD, under ``output``.
+    """
+    rows = {}
+    for name, title in TITLES.items():
+        record = records[f"{PREFIX}date_{name}"]
+        [fold], [predicted] = record.folds, record.test_predictions[0]
+        _, Y_train, _, Y_test = split_and_scale(data, fold, record.settings["scaling"])
+        residual = Y_test - np.asarray(predicted)
+        offsets, mean = residual.mean(0), Y_train.mean(0)
+        largest = np.abs(offsets).argmax()
+        rows[title] = {
+            "test_r2": pooled_r2(Y_test, predicted, mean),
+            "without_offsets": pooled_r2(Y_test, predicted + offsets, mean),
+            "output": data.feature_names[largest],
+            "offset": offsets[largest],
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
 def _mean_and_sd(r2):

@@ -8,7 +8,8 @@ import pytest
 
 from sbnn import load_dataset
 from sbnn.evaluation.crossval import cross_validate
-from sbnn.results import load
+from sbnn.evaluation.folds import later_fold, split_and_scale
+from sbnn.results import Record, load
 from sbnn.study import experiments, held_apart
 
 SAVED = Path(__file__).parents[2] / "saved_models"
@@ -39,6 +40,29 @@ def test_whole_mice_and_the_last_dates_are_held_out(of_mice, tmp_path):
     r2 = records["apart_mouse_ridge"].test_r2[:, 0]
     assert table.loc[held_apart.APART["mouse"][1], "ridge, all genes"] == f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f}"
     assert table.loc[held_apart.APART["date"][1], "paper, d=2"] == f"{records['apart_date_network'].test_r2[0, 0]:.3f}"
+
+
+def test_offsets_are_told_from_what_else_is_missing(of_mice):
+    """Predictions that are right but for 2 SD in one output; and others that are the mean of the training cells."""
+    fold = later_fold(of_mice.groups("date"))
+    _, Y_train, _, Y_test = split_and_scale(of_mice, fold[0], "fold")
+    moved = Y_test.copy()
+    moved[:, 1] -= 2
+    mean = np.broadcast_to(Y_train.mean(0), Y_test.shape)
+    predicted = {"default": moved, "network": mean, "ridge": Y_test}
+    records = {}
+    for name, values in predicted.items():
+        record = Record("cross-validation", of_mice.name, of_mice.sha256, [{}], 0, folds=fold)
+        record.settings, record.values = {"scaling": "fold"}, {"test_predictions": [[values]]}
+        records[f"apart_date_{name}"] = record
+    table = held_apart.offsets_table(of_mice, records)
+    first, second, third = (table.iloc[i] for i in range(3))
+    assert first.output == of_mice.feature_names[1] and first.offset == pytest.approx(2, abs=1e-5)
+    assert first.test_r2 < 0.9 and first.without_offsets == pytest.approx(1, abs=1e-6)
+    assert second.test_r2 == pytest.approx(0, abs=1e-6)
+    away = np.square(Y_test.mean(0) - Y_train.mean(0)).sum() / np.square(Y_test - Y_train.mean(0)).mean(0).sum()
+    assert second.without_offsets == pytest.approx(away, rel=1e-4)
+    assert third.without_offsets == third.test_r2 == pytest.approx(1)
 
 
 def test_cells_without_these_labels_are_passed_over(data, tmp_path):
