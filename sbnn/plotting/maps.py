@@ -14,6 +14,7 @@ from sbnn.plotting.common import RASTER_DPI
 
 FINER = 3  # points looked up along a side of a pixel, so that outlines are smooth
 STEPS = 64  # of the colour range: a PDF keeps an image of few colours as a palette, in a third of the space
+EDGE = 3  # steps from paper to a colour, along outlines: with the colours they fill a palette of 256
 LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they compare
 
 
@@ -150,8 +151,9 @@ def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
 
     Returns
     -------
-    ndarray of uint8, shape (pixels, pixels, 4)
-        Red, green, blue and opacity, from the top; pixels on the outline are as opaque as they are covered.
+    ndarray of uint8, shape (pixels, pixels, 3)
+        Red, green and blue, from the top, on white paper: opacity would be a second image in a PDF. Pixels on the
+        outline are as pale as they are empty.
     """
     fine = (np.arange(pixels * FINER) + 0.5) / (pixels * FINER)
     found = LinearTriInterpolator(triangles, values)(*np.meshgrid(fine, fine[::-1]))
@@ -159,10 +161,9 @@ def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
     blocks = (pixels, FINER, pixels, FINER)
     covered = inside.reshape(blocks).sum((1, 3))
     mean = np.where(inside, found.data, 0).reshape(blocks).sum((1, 3)) / np.maximum(covered, 1)
-    image = colormaps[rcParams["image.cmap"]].resampled(STEPS)(Normalize(*limits, clip=True)(mean), bytes=True)
-    image[..., 3] = np.round(255 * covered / FINER**2)
-    image[covered == 0] = 0
-    return image
+    colors = colormaps[rcParams["image.cmap"]].resampled(STEPS)(Normalize(*limits, clip=True)(mean))[..., :3]
+    opacity = np.ceil(EDGE * covered / FINER**2)[..., None] / EDGE
+    return np.round(255 * (opacity * colors + 1 - opacity)).astype(np.uint8)
 
 
 def draw_values(ax, corner, side, xy, values, limits=(-LIMIT, LIMIT)):

@@ -1,13 +1,16 @@
 """How far the map can be trusted: cells that are predicted badly, places that other seeds move, and the true map."""
 
 import numpy as np
+from matplotlib import colormaps
 
 from sbnn.plotting import reading
+from sbnn.plotting.cells import MOST_SHAPES
 from sbnn.plotting.colors import BLUE, family_colors
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.maps import panel_coordinates
 
 NEEDED = ("latent", "spread", "errors", "agreement")
+SHADES = colormaps["viridis"].resampled(32)  # many cells of one shade need less room in a PDF
 SHOWN = 0.95  # share of the cells whose values the colours tell apart
 
 
@@ -55,11 +58,10 @@ def map_trust(record, fit=None):
             "distance moved / size of the map",
         ),
     ):
-        order = np.argsort(np.nan_to_num(values, nan=-np.inf), kind="stable")  # what stands out lies on top
-        # Rasterised: as paths, all cells twice would be most of a PDF.
+        order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]  # what stands out lies on top
         dots = ax.scatter(
-            *xy[order].T, c=values[order], cmap="viridis", s=np.clip(5000 / len(xy), 1, 9), lw=0, plotnonfinite=False,
-            vmin=0, vmax=np.nanquantile(values, SHOWN), rasterized=True,
+            *xy[order].T, c=values[order], cmap=SHADES, s=np.clip(5000 / len(xy), 1, 9), lw=0, vmin=0,
+            vmax=np.nanquantile(values, SHOWN), rasterized=len(xy) > MOST_SHAPES,
         )  # fmt: skip
         ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], aspect="equal")
         ax.spines[:].set_visible(False)
