@@ -41,7 +41,8 @@ def map_trust(record, fit=None):
     known = "true_latent" in record.values
     figure = new_figure(4.9 if known else 2.7)
     panels = figure.subplots(2 if known else 1, 2, squeeze=False)
-    xy = panel_coordinates(record.latent, proportional=False)
+    xy, note = panel_coordinates(record.latent, proportional=False)
+    xy = np.clip(xy, 0.01, 0.99)
     error = record.errors[np.isfinite(record.errors)]
     low, high = record.agreement.min(), record.agreement.max()
     for ax, values, title, label in (
@@ -66,6 +67,7 @@ def map_trust(record, fit=None):
         ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], aspect="equal")
         ax.spines[:].set_visible(False)
         ax.set_title(title)
+        ax.set_xlabel(note, fontsize=5, color="0.45")
         bar = figure.colorbar(dots, ax=ax, fraction=0.035, pad=0.02, extend="max")
         bar.set_label(label)
         bar.outline.set_linewidth(0.4)
