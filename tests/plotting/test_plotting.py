@@ -444,7 +444,7 @@ def test_figures_are_kept_in_few_colours_and_types_in_their_own(tmp_path):
     assert not any(b"/SMask" in one for one in entries)
     full = io.BytesIO()
     with plotting.style():
-        plotting.latent_panels(record).savefig(full, dpi=200)
+        plotting.latent_panels(record).savefig(full, dpi=160)
     difference = np.abs(np.asarray(Image.open(full).convert("RGB"), int) - np.asarray(pixels, int))
     assert difference.mean() < 1.5 and difference.max() < 64  # of 255
     assert png.stat().st_size < 0.5 * len(full.getvalue())
