@@ -69,7 +69,8 @@ def overview(record, halves=None, folds=None, palette="published", true_genes=No
         genes = np.array([mark_true(gene, true_genes) for gene in genes])
         trusted = {mark_true(gene, true_genes) for gene in trusted}
     if meanings:
-        canvas.text(0.06, top - 0.13, ", ".join(meanings), ha="left", **below)
+        place = {"x": 1, "ha": "right"} if len(meanings) == 1 else {"x": 0.06, "ha": "left"}  # two reach further
+        canvas.text(y=top - 0.13, s=", ".join(meanings), **place, **below)
     _column(canvas, 1.0, middle, side, genes, "right", fontstyle="italic", bold=trusted)
     x = WIDTH - (1.0 if folds is None else 1.35)
     canvas.text(x, top, f"{len(outputs)} outputs", ha="left", va="center", fontweight="bold")

@@ -39,7 +39,7 @@ def map_trust(record, fit=None):
     if fit is not None:
         reading.require_same_data(fit, "fit", record)
     known = "true_latent" in record.values
-    figure = new_figure(4.9 if known else 2.7)
+    figure = new_figure(4.9 if known else 2.8)
     panels = figure.subplots(2 if known else 1, 2, squeeze=False)
     xy, note = panel_coordinates(record.latent, proportional=False)
     xy = np.clip(xy, 0.01, 0.99)
@@ -55,7 +55,7 @@ def map_trust(record, fit=None):
         (
             panels[0, 1],
             record.spread,
-            f"{len(record.agreement)} other seeds: R² {low:.2f} to {high:.2f} with this map",
+            f"{len(record.agreement)} other seeds: R² {low:.2f} to {high:.2f}",
             "distance moved / size of the map",
         ),
     ):
