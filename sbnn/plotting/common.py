@@ -8,7 +8,6 @@ import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sbnn.plotting.pdf import lean
 from sbnn.plotting.png import in_few_colors
 from sbnn.results import write_atomically
 
@@ -61,7 +60,7 @@ def save_figure(figure, path_stem):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, **options)
             content = buffer.getvalue()
-            contents[Path(f"{path_stem}.{ending}")] = in_few_colors(content) if ending == "png" else lean(content)
+            contents[Path(f"{path_stem}.{ending}")] = in_few_colors(content) if ending == "png" else content
     for path, content in contents.items():
         write_atomically(content, path)
     return list(contents)
