@@ -76,6 +76,26 @@ def draw_cells(ax, xy, colors, markers, size):
     return dots
 
 
+def draw_panel(ax, xy, note, colors, markers, size):
+    """Draw all cells of a map, stray ones at its border, and write below it what was done to their places.
+
+    Parameters
+    ----------
+    ax : Axes
+        From 0 to 1.
+    xy : ndarray, shape (n, 2)
+    note : str
+        Both from `sbnn.plotting.maps.panel_coordinates`.
+    colors, markers : ndarray of str, shape (n,)
+        From `looks`.
+    size : float
+        Area of a dot, in square points.
+    """
+    draw_cells(ax, np.clip(xy, 0.01, 0.99), colors, markers, size)
+    if note:
+        ax.text(0.5, -0.01, note, transform=ax.transAxes, ha="center", va="top", fontsize=5, color="0.45")
+
+
 def draw_crowd(ax, xy, groups, colors, markers):
     """Draw the busiest part of the map once more, larger, in its emptiest corner.
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from sbnn.plotting.colors import MODELS, PALETTE
+from sbnn.plotting import reading
+from sbnn.plotting.colors import BLUE, MODELS, ORANGE, PALETTE
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.results import Record
 
@@ -13,8 +14,8 @@ CHANCE, CEILING = "chance", "best_r2"
 
 
 @styled
-def noise_degradation(results):
-    """Precision and recall of the kept genes, and test R2, against the noise of simulated outputs.
+def noise_degradation(results, trust=None):
+    """Precision and recall of the kept genes against the noise of simulated outputs, and the map that is recovered.
 
     Parameters
     ----------
@@ -23,26 +24,35 @@ def noise_degradation(results):
         are repeats. Optional columns: ``model`` (name, one line each), ``best_r2`` (R2 of the noise-free outputs, drawn
         as the ceiling) and ``chance`` (precision of genes drawn at random). A Record holds the table as
         ``values["table"]``, or gives it by `Record.to_frame`.
+    trust : Record, optional
+        From `sbnn.study.map_trust.run_map_trust` of simulated data: its true coordinates of the cells are drawn against
+        those that the model recovered. Without it test R2 is drawn against the noise.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Lines are means over repeats, bands their sample SD.
+        Lines are means over repeats, bands their sample SD. Where as many genes are kept as there are true ones,
+        precision and recall are one panel.
 
     Raises
     ------
     TypeError
-        If it is neither a DataFrame nor a Record.
+        If `results` is neither a DataFrame nor a Record, or `trust` is no Record.
     ValueError
-        If a column is missing or there is no row.
+        If a column is missing or there is no row, or `trust` is without a true map.
     """
+    if trust is not None:
+        reading.require(trust, "trust", "a record with a true map", ("latent", "true_latent", "truth_agreement"))
     table = _table(results)
     models = list(dict.fromkeys(table["model"])) if "model" in table else [None]
     figure = new_figure(2.5)
     measures = MEASURES
     if np.allclose(table["precision"], table["recall"]):  # as many genes are kept as there are true ones
         measures = {"recall": "true genes found, share", "test_r2": MEASURES["test_r2"]}
-    panels = figure.subplots(1, len(measures))
+    if trust is not None:
+        measures = {name: label for name, label in measures.items() if name != "test_r2"}
+    places = figure.subplots(1, len(measures) + (trust is not None))
+    panels = places[: len(measures)]
     lows = dict.fromkeys(measures, 0.0)
     for i, name in enumerate(models):
         own = table if name is None else table[table["model"] == name]
@@ -55,7 +65,7 @@ def noise_degradation(results):
         if name is not None
     ]
     for ax, column, label in ((panels[-1], CEILING, "noise-free outputs"), (panels[0], CHANCE, "genes at random")):
-        if column in table:
+        if column in table and (column == CHANCE or "test_r2" in measures):
             level = table.groupby("noise")[column].mean()
             dashes = (0, (3, 2)) if column == CEILING else (0, (1, 1.5))
             ax.plot(level.index, level, color="0.35", lw=1, ls=dashes, zorder=2)
@@ -66,9 +76,20 @@ def noise_degradation(results):
     if entries:
         title = f"mean ± SD over {repeats} simulations" if repeats > 1 else "one simulation"
         figure.legend(handles=entries, loc="outside upper center", ncols=len(entries), title=title)
+    if trust is not None:
+        _draw_recovered(places[-1], trust)
     freeze_layout(figure)
-    letter_panels(figure, [panels])
+    letter_panels(figure, [places])
     return figure
+
+
+def _draw_recovered(ax, trust):
+    ends = np.quantile(trust.true_latent, [0, 1])
+    ax.plot(ends, ends, color="0.35", lw=0.7, ls="--", zorder=1)
+    for i, color in enumerate((BLUE, ORANGE)[: trust.latent.shape[1]]):
+        ax.scatter(trust.true_latent[:, i], trust.latent[:, i], color=color, s=4, lw=0, label=f"coordinate {i + 1}")
+    ax.set(xlabel="true coordinate, turned and scaled", ylabel="recovered coordinate")
+    ax.legend(loc="lower right", handletextpad=0, title=f"{len(trust.latent)} cells, R² {trust.truth_agreement:.2f}")
 
 
 def _table(results):

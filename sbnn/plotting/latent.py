@@ -5,7 +5,7 @@ from scipy.spatial import cKDTree
 
 from sbnn.data.labels import UNKNOWN
 from sbnn.plotting import reading
-from sbnn.plotting.cells import MOST_GROUPS, draw_cells, draw_crowd, draw_legend, legend_title, looks
+from sbnn.plotting.cells import MOST_GROUPS, draw_crowd, draw_legend, draw_panel, legend_title, looks
 from sbnn.plotting.colors import families_of, family_table
 from sbnn.plotting.common import WIDTH, new_figure, styled
 from sbnn.plotting.labels import HALO, place_names
@@ -14,6 +14,7 @@ from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_tri
 # Shown first where a data set has them: the features of the published figure, in its order.
 FEATURES = ("AP width", "AHP", "AI", "R_input", "Max AP num", "Tau", "Rebound", "V_rest", "Rheobase")
 N_MAPS = 9
+TRUE = "✓"  # beside genes that are known to drive the outputs
 AROUND = 9  # cells that are nearest to a name
 FIT = "a record of a model fitted to all cells"
 NEEDED = (
@@ -25,7 +26,9 @@ MAP, GAP, TITLE, MARGIN, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 0.06, 2.72, 1
 
 
 @styled
-def latent_panels(top, bottom=None, genes=None, features=None, titles=None, palette="published", scores=None):
+def latent_panels(
+    top, bottom=None, genes=None, features=None, titles=None, palette="published", scores=None, true_genes=None
+):
     """Latent space of one or two models: cells by type, between maps of predicted genes and predicted features.
 
     Parameters
@@ -45,13 +48,16 @@ def latent_panels(top, bottom=None, genes=None, features=None, titles=None, pale
     scores : sequence of Record, (Record, dict) or None, optional
         For each model its cross-validation, with the parameters of the grid point where there are several. The mean
         test R2 of an output is then written beside its name: a clear map of an output can be predicted badly.
+    true_genes : sequence of str, optional
+        Of simulated data, the genes that drive the outputs: they are marked.
 
     Returns
     -------
     matplotlib.figure.Figure
         Where cells of several families crowd, that place is drawn once more, larger, in an empty corner. Maps show the
-        prediction in z-scores, linearly interpolated between neighbouring cells, blank where there are none. Axis
-        limits leave out extreme cells (outside the range of the central 95 % by more than half that range).
+        prediction in z-scores, linearly interpolated between neighbouring cells, blank where there are none. Their
+        outline fills the panels; a note below says how many stray cells are drawn at the border instead of beyond it,
+        and whether islands of a t-SNE were moved nearer.
 
     Raises
     ------
@@ -67,7 +73,7 @@ def latent_panels(top, bottom=None, genes=None, features=None, titles=None, pale
     figure.set_size_inches(WIDTH, len(halves) * HALF + strip)
     draw_prediction_bar(figure, 0)
     letters = "ab" if len(halves) > 1 else [""]
-    draw_halves(figure, halves, len(halves) * HALF + strip, palette, letters)
+    draw_halves(figure, halves, len(halves) * HALF + strip, palette, letters, true_genes)
     return figure
 
 
@@ -118,7 +124,12 @@ def draw_prediction_bar(figure, y):
     draw_colorbar(figure, WIDTH - MARGIN - BAR, y + 0.3, BAR, "prediction (z-score)", ticks=[-2, -1, 0, 1, 2])
 
 
-def draw_halves(figure, halves, top, palette, letters):
+def mark_true(gene, true_genes):
+    """Name of a gene, with a mark if it is one of the true ones."""
+    return f"{gene} {TRUE}" if gene in set(true_genes) else str(gene)
+
+
+def draw_halves(figure, halves, top, palette, letters, true_genes=None):
     """Draw the models of `choose_maps` one below the other, from a height in inches downwards.
 
     Returns
@@ -128,10 +139,10 @@ def draw_halves(figure, halves, top, palette, letters):
     """
     centres = []
     for i, (half, letter) in enumerate(zip(halves, letters, strict=False)):
-        centres.append(_draw_half(figure, top - (i + 1) * HALF, *half, letter, palette))
-    for (record, *_), ax in zip(halves, centres, strict=True):
-        name_families(ax, record, map_coordinates(record))
-    return centres
+        centres.append(_draw_half(figure, top - (i + 1) * HALF, *half, letter, palette, true_genes))
+    for (record, *_), (ax, xy) in zip(halves, centres, strict=True):
+        name_families(ax, record, xy)
+    return [ax for ax, _ in centres]
 
 
 def rank_genes(record):
@@ -196,14 +207,14 @@ def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
     return ax
 
 
-def _draw_half(figure, bottom, record, genes, features, title, r2, letter, palette):
-    """One model, from a height in inches upwards; returns the axes of the cells."""
+def _draw_half(figure, bottom, record, genes, features, title, r2, letter, palette, true_genes):
+    """One model, from a height in inches upwards; returns the axes of the cells, and where these are."""
 
     def write(x, y, text, **options):
         place = np.array([x, bottom + y]) / figure.get_size_inches()
         return figure.text(*place, text, **{"ha": "center", "va": "baseline", **options})
 
-    xy = map_coordinates(record)
+    xy, note = map_coordinates(record)
     triangles = map_triangles(xy)
     block, side = 3 * MAP + 2 * GAP, 3 * MAP + 2 * TITLE
     # All maps in one pair of axes in inches.
@@ -212,8 +223,12 @@ def _draw_half(figure, bottom, record, genes, features, title, r2, letter, palet
     if r2 is not None:
         outputs = [f"{name} {value:.2f}".replace("-", "−") for name, value in zip(outputs, r2, strict=True)]
         of_outputs += ", test R²"
+    kept, of_genes = list(map(str, record.kept_genes)), "predicted expression"
+    if true_genes is not None:
+        kept = [mark_true(gene, true_genes) for gene in kept]
+        of_genes += f", {TRUE} true"
     for left, values, chosen, names, slant, heading in (
-        (MARGIN, record.predicted_expression, genes, record.kept_genes, "italic", "predicted expression"),
+        (MARGIN, record.predicted_expression, genes, kept, "italic", of_genes),
         (WIDTH - MARGIN - block, record.predictions, features, outputs, "normal", of_outputs),
     ):
         write(left + block / 2, side + 0.3, heading)
@@ -223,11 +238,11 @@ def _draw_half(figure, bottom, record, genes, features, title, r2, letter, palet
             name = write(x + MAP / 2, y + MAP + 0.03, names[column], fontstyle=slant, fontsize=6.5)
             fit_text(name, MAP + GAP - 0.03)
     ax = place_panel(figure, (WIDTH - side) / 2, bottom + BASE, side, side)
-    draw_cells(ax, xy, *looks(record, palette)[1:], size=np.clip(6000 / len(xy), 1, 12))
+    draw_panel(ax, xy, note, *looks(record, palette)[1:], size=np.clip(6000 / len(xy), 1, 12))
     draw_crowd(ax, xy, families_of(record), *looks(record, palette)[1:])
     write(WIDTH / 2, side + 0.3, title, fontweight="bold", fontsize=7.5)
     write(0.03, side + 0.3, letter, fontweight="bold", fontsize=9, ha="left")
-    return ax
+    return ax, xy
 
 
 def fit_text(text, width):

@@ -11,42 +11,60 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from sbnn.plotting.common import RASTER_DPI
+from sbnn.plotting.islands import packed
 
 FINER = 3  # points looked up along a side of a pixel, so that outlines are smooth
 STEPS = 64  # of the colour range: a PDF keeps an image of few colours as a palette, in a third of the space
+EDGE = 3  # steps from paper to a colour, along outlines: with the colours they fill a palette of 256
 LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they compare
 
 
 def map_coordinates(record):
-    """Coordinates of the cells of a fit in units of the panel (0 to 1 on both axes but for extreme cells)."""
+    """Coordinates of the cells of a fit in units of the panel, and what was done to them: see `panel_coordinates`."""
     # The units of a latent dimension mean nothing, the proportions of t-SNE do.
     return panel_coordinates(record.embedding, proportional=record.latent.shape[1] > 2)
 
 
 def panel_coordinates(xy, proportional):
-    """Coordinates that fill a square panel from 0 to 1, but for extreme points.
+    """Coordinates in which the outline of the cloud of cells fills a square panel from 0 to 1.
 
     Parameters
     ----------
     xy : ndarray, shape (n, 2)
         If the second column is constant, the points are spread over a strip.
     proportional : bool
-        Keep the proportions of the two axes, but for a stretch too little to be seen.
+        Keep the proportions of the two axes, but for a stretch too little to be seen, and move islands nearer (see
+        `sbnn.plotting.islands.packed`), as is right for t-SNE.
 
     Returns
     -------
-    ndarray, shape (n, 2)
-        Points outside the range of the central 95 % by more than half that range are beyond 0 and 1.
+    xy : ndarray, shape (n, 2)
+        A few stray cells, outside of the outline that `map_triangles` finds, are beyond 0 and 1.
+    note : str
+        What a reader must know of it: whether islands were moved, and how many cells are beyond. Empty if nothing.
     """
-    xy = np.asarray(xy, float)
+    xy, notes = np.asarray(xy, float), []
     if np.ptp(xy[:, 1]) == 0:
         # By the van der Corput sequence, which leaves no gaps.
         order = np.argsort(np.argsort(xy[:, 0], kind="stable"))
         strip = [int(f"{i:032b}"[::-1], 2) / 2**32 for i in order]
         xy = np.column_stack([xy[:, 0], strip])
+    if proportional:
+        xy, moved = packed(xy)
+        notes += ["islands moved nearer"] if moved else []
     low, high = np.quantile(xy, [0.025, 0.975], axis=0)
     reach = 0.5 * (high - low)
     low, high = np.maximum(xy.min(0), low - reach), np.minimum(xy.max(0), high + reach)
+    xy = _framed(xy, low, high, proportional)
+    if (triangles := map_triangles(xy)) is not None:
+        inside = xy[np.unique(triangles.get_masked_triangles())]
+        xy = _framed(xy, inside.min(0), inside.max(0), proportional)
+    beyond = int(((xy < 0) | (xy > 1)).any(1).sum())
+    return xy, "; ".join([*notes, *([f"{beyond} stray cell{'s' * (beyond > 1)} at the border"] if beyond else [])])
+
+
+def _framed(xy, low, high, proportional):
+    """Coordinates in which a box fills 0 to 1."""
     size = np.where(high > low, high - low, 1.0)
     if proportional:
         size = np.maximum(size, size.max() / 1.2)
@@ -150,8 +168,9 @@ def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
 
     Returns
     -------
-    ndarray of uint8, shape (pixels, pixels, 4)
-        Red, green, blue and opacity, from the top; pixels on the outline are as opaque as they are covered.
+    ndarray of uint8, shape (pixels, pixels, 3)
+        Red, green and blue, from the top, on white paper: opacity would be a second image in a PDF. Pixels on the
+        outline are as pale as they are empty.
     """
     fine = (np.arange(pixels * FINER) + 0.5) / (pixels * FINER)
     found = LinearTriInterpolator(triangles, values)(*np.meshgrid(fine, fine[::-1]))
@@ -159,10 +178,9 @@ def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
     blocks = (pixels, FINER, pixels, FINER)
     covered = inside.reshape(blocks).sum((1, 3))
     mean = np.where(inside, found.data, 0).reshape(blocks).sum((1, 3)) / np.maximum(covered, 1)
-    image = colormaps[rcParams["image.cmap"]].resampled(STEPS)(Normalize(*limits, clip=True)(mean), bytes=True)
-    image[..., 3] = np.round(255 * covered / FINER**2)
-    image[covered == 0] = 0
-    return image
+    colors = colormaps[rcParams["image.cmap"]].resampled(STEPS)(Normalize(*limits, clip=True)(mean))[..., :3]
+    opacity = np.ceil(EDGE * covered / FINER**2)[..., None] / EDGE
+    return np.round(255 * (opacity * colors + 1 - opacity)).astype(np.uint8)
 
 
 def draw_values(ax, corner, side, xy, values, limits=(-LIMIT, LIMIT)):

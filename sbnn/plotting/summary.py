@@ -5,19 +5,19 @@ from matplotlib.patches import Polygon
 
 from sbnn.evaluation.stability import selection_table
 from sbnn.plotting import reading
-from sbnn.plotting.cells import draw_cells, looks
+from sbnn.plotting.cells import draw_panel, looks
 from sbnn.plotting.colors import GREEN, SKY
 from sbnn.plotting.common import WIDTH, new_figure, styled
-from sbnn.plotting.latent import FIT, NEEDED, name_families, rank_genes
+from sbnn.plotting.latent import FIT, NEEDED, TRUE, mark_true, name_families, rank_genes
 from sbnn.plotting.maps import map_coordinates
 
-HEIGHT = 2.7
+HEIGHT, FLOOR = 2.75, 0.12  # inches, of the figure and below the map
 SHOWN = 25  # names in a column; the rest is counted
 BAR = 0.4  # inches, of an R2 of 1
 
 
 @styled
-def overview(record, halves=None, folds=None, palette="published"):
+def overview(record, halves=None, folds=None, palette="published", true_genes=None):
     """Kept genes, the map of the cells and the outputs, in the order in which a prediction passes through them.
 
     Parameters
@@ -31,6 +31,8 @@ def overview(record, halves=None, folds=None, palette="published"):
         outputs are in the order of their R2 in the fit, without numbers.
     palette : {"published", "colorblind"}
         As in `latent_panels`.
+    true_genes : sequence of str, optional
+        Of simulated data, the genes that drive the outputs: they are marked.
 
     Returns
     -------
@@ -53,21 +55,29 @@ def overview(record, halves=None, folds=None, palette="published"):
 
     side = 2.25  # of the map, inches
     left, right = (WIDTH - side) / 2, (WIDTH + side) / 2
-    middle, top = 0.05 + side / 2, HEIGHT - 0.12
+    middle, top = FLOOR + side / 2, HEIGHT - 0.12
     genes = np.asarray(record.kept_genes)[rank_genes(record)]
     trusted = set() if halves is None else set(selection_table(halves).query("trusted").index)
     r2 = record.train_feature_r2 if folds is None else _test_r2(folds, record)
     best = np.argsort(-r2, kind="stable")
     outputs = np.asarray(record.feature_names)[best]
     canvas.text(1.0, top, f"{len(genes)} of {len(record.selected)} genes", ha="right", va="center", fontweight="bold")
-    if trusted:
-        canvas.text(1.0, top - 0.13, "bold: to be trusted", ha="right", va="center", fontsize=5.5, color="0.4")
+    below = {"va": "center", "fontsize": 5.5, "color": "0.4"}
+    meanings = ["bold: trusted"] if trusted else []
+    if true_genes is not None:
+        meanings.append(f"{TRUE} true: {np.isin(genes, true_genes).sum()} of {len(true_genes)}")
+        genes = np.array([mark_true(gene, true_genes) for gene in genes])
+        trusted = {mark_true(gene, true_genes) for gene in trusted}
+    if meanings:
+        place = {"x": 1, "ha": "right"} if len(meanings) == 1 else {"x": 0.06, "ha": "left"}  # two reach further
+        canvas.text(y=top - 0.13, s=", ".join(meanings), **place, **below)
     _column(canvas, 1.0, middle, side, genes, "right", fontstyle="italic", bold=trusted)
     x = WIDTH - (1.0 if folds is None else 1.35)
     canvas.text(x, top, f"{len(outputs)} outputs", ha="left", va="center", fontweight="bold")
     _column(canvas, x, middle, side, outputs, "left", bars=None if folds is None else r2[best])
     if folds is not None:
-        canvas.text(WIDTH - BAR - 0.22, top, "test R2", ha="left", va="center", fontsize=6, color="0.4")
+        canvas.text(WIDTH - BAR - 0.22, top, "test R²", ha="left", va="center", fontweight="bold")
+        canvas.text(WIDTH - BAR - 0.22, top - 0.13, f"mean {r2.mean():.2f}", ha="left", **below)
     for tip, foot, name in ((left, 1.12, "encoder"), (right, x - 0.12, "decoder")):
         corners = [(foot, middle - side / 2), (foot, middle + side / 2), (tip, middle + 0.25), (tip, middle - 0.25)]
         canvas.add_patch(Polygon(corners, closed=True, facecolor=SKY, alpha=0.3, lw=0))
@@ -76,11 +86,13 @@ def overview(record, halves=None, folds=None, palette="published"):
         WIDTH / 2, top, f"{record.latent.shape[1]} linear units: the map", ha="center", va="center", weight="bold"
     )
 
-    ax = figure.add_axes((left / WIDTH, 0.05 / HEIGHT, side / WIDTH, side / HEIGHT))
+    canvas.text(WIDTH / 2, top - 0.13, f"{len(record.latent)} cells", ha="center", **below)
+
+    ax = figure.add_axes((left / WIDTH, FLOOR / HEIGHT, side / WIDTH, side / HEIGHT))
     ax.set(xlim=(0, 1), ylim=(0, 1))
     ax.set_axis_off()
-    xy = map_coordinates(record)
-    draw_cells(ax, xy, *looks(record, palette)[1:], size=np.clip(5000 / len(xy), 1, 10))
+    xy, note = map_coordinates(record)
+    draw_panel(ax, xy, note, *looks(record, palette)[1:], size=np.clip(5000 / len(xy), 1, 10))
     name_families(ax, record, xy)
     return figure
 

@@ -1,13 +1,16 @@
 """How far the map can be trusted: cells that are predicted badly, places that other seeds move, and the true map."""
 
 import numpy as np
+from matplotlib import colormaps
 
 from sbnn.plotting import reading
+from sbnn.plotting.cells import MOST_SHAPES
 from sbnn.plotting.colors import BLUE, family_colors
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.maps import panel_coordinates
 
 NEEDED = ("latent", "spread", "errors", "agreement")
+SHADES = colormaps["viridis"].resampled(32)  # many cells of one shade need less room in a PDF
 SHOWN = 0.95  # share of the cells whose values the colours tell apart
 
 
@@ -36,9 +39,10 @@ def map_trust(record, fit=None):
     if fit is not None:
         reading.require_same_data(fit, "fit", record)
     known = "true_latent" in record.values
-    figure = new_figure(4.9 if known else 2.7)
+    figure = new_figure(4.9 if known else 2.8)
     panels = figure.subplots(2 if known else 1, 2, squeeze=False)
-    xy = panel_coordinates(record.latent, proportional=False)
+    xy, note = panel_coordinates(record.latent, proportional=False)
+    xy = np.clip(xy, 0.01, 0.99)
     error = record.errors[np.isfinite(record.errors)]
     low, high = record.agreement.min(), record.agreement.max()
     for ax, values, title, label in (
@@ -51,19 +55,19 @@ def map_trust(record, fit=None):
         (
             panels[0, 1],
             record.spread,
-            f"{len(record.agreement)} other seeds: R² {low:.2f} to {high:.2f} with this map",
+            f"{len(record.agreement)} other seeds: R² {low:.2f} to {high:.2f}",
             "distance moved / size of the map",
         ),
     ):
-        order = np.argsort(np.nan_to_num(values, nan=-np.inf), kind="stable")  # what stands out lies on top
-        # Rasterised: as paths, all cells twice would be most of a PDF.
+        order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]  # what stands out lies on top
         dots = ax.scatter(
-            *xy[order].T, c=values[order], cmap="viridis", s=np.clip(5000 / len(xy), 1, 9), lw=0, plotnonfinite=False,
-            vmin=0, vmax=np.nanquantile(values, SHOWN), rasterized=True,
+            *xy[order].T, c=values[order], cmap=SHADES, s=np.clip(5000 / len(xy), 1, 9), lw=0, vmin=0,
+            vmax=np.nanquantile(values, SHOWN), rasterized=len(xy) > MOST_SHAPES,
         )  # fmt: skip
         ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], aspect="equal")
         ax.spines[:].set_visible(False)
         ax.set_title(title)
+        ax.set_xlabel(note, fontsize=5, color="0.45")
         bar = figure.colorbar(dots, ax=ax, fraction=0.035, pad=0.02, extend="max")
         bar.set_label(label)
         bar.outline.set_linewidth(0.4)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sbnn.plotting import reading
-from sbnn.plotting.cells import draw_cells, draw_legend, legend_title, looks
+from sbnn.plotting.cells import draw_legend, draw_panel, legend_title, looks
 from sbnn.plotting.common import WIDTH, new_figure, styled
 from sbnn.plotting.latent import MARGIN, name_families, place_panel
 from sbnn.plotting.maps import panel_coordinates
@@ -42,14 +42,14 @@ def tsne_pair(record, titles=("transcriptome", "outputs"), palette="published"):
     figure = new_figure(1)
     figure.set_layout_engine("none")
     legend = draw_legend(figure, table, legend_title(record, palette), WIDTH - 2 * MARGIN, MARGIN)
-    room = legend.get_window_extent().height / figure.dpi + 0.1
+    room = legend.get_window_extent().height / figure.dpi + 0.2
     figure.set_size_inches(WIDTH, room + SIDE + HEADING)
     panels = []
     for i, (name, heading) in enumerate(zip(("transcriptome", "outputs"), titles, strict=True)):
         left, n_components = MARGIN + i * (SIDE + GAP), record.values[f"n_{name}"]
         ax = place_panel(figure, left, room, SIDE, SIDE)
-        xy = panel_coordinates(record.values[name], proportional=n_components > 2)
-        draw_cells(ax, xy, *cell_looks, size=np.clip(9000 / len(xy), 1, 14))
+        xy, note = panel_coordinates(record.values[name], proportional=n_components > 2)
+        draw_panel(ax, xy, note, *cell_looks, size=np.clip(9000 / len(xy), 1, 14))
         method = f"t-SNE of {n_components} principal components"
         if n_components <= 2:
             method = "first principal component" if n_components == 1 else "two principal components"

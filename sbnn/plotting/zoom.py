@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from sbnn.data.labels import UNKNOWN
 from sbnn.plotting.cells import draw_cells, draw_legend, looks
-from sbnn.plotting.colors import families_of, family_table
+from sbnn.plotting.colors import families_of, family_table, types_of
 from sbnn.plotting.common import WIDTH, new_figure, styled
 from sbnn.plotting.latent import (
     HALF,
@@ -39,8 +40,7 @@ def family_zoom(top, bottom=None, family=None, gene=None, features=None, data=No
     top, bottom : Record
         From `sbnn.fit_full`, of the same data; published are 64 units above 2.
     family : str, optional
-        By default "Vip" where there is one, else the most frequent family. Where no family is known, the types stand in
-        for the families.
+        By default "Vip" where there is one, else the most frequent of those that have several types: see `zoomable`.
     gene : str, optional
         Marker: predicted by the model if it is one of its kept genes, else as measured, for which `data` is needed. By
         default the gene of the family's name, else the kept gene that sets the family apart most.
@@ -62,13 +62,14 @@ def family_zoom(top, bottom=None, family=None, gene=None, features=None, data=No
     Raises
     ------
     TypeError, ValueError
-        If a record is of another kind or of other data, or has no such family, gene or output.
+        If a record is of another kind or of other data, has no such family, gene or output, or only one type of the
+        family, of which a zoom would show nothing more.
     """
     records = [top] if bottom is None else [top, bottom]
     halves = choose_maps(records, titles=titles)
     record = records[-1]
     own = families_of(record) == (family := _family(record, family))
-    xy, corner, side = _window(map_coordinates(record), own)
+    xy, corner, side = _window(map_coordinates(record)[0], own)
     panels = [_marker(record, family, own, gene, data), None, *_outputs(record, own, features)]
 
     figure = new_figure(1)
@@ -96,12 +97,32 @@ def family_zoom(top, bottom=None, family=None, gene=None, features=None, data=No
     return figure
 
 
+def zoomable(record):
+    """Families of the cells of a fit that have several types, the most frequent first: what `family_zoom` can show.
+
+    Parameters
+    ----------
+    record : Record
+        With ``labels`` and ``colors``.
+
+    Returns
+    -------
+    list of str
+        Empty where no family is known.
+    """
+    families, types = families_of(record), types_of(record)
+    several = [family for family in family_table(record).index if len(set(types[families == family]) - {UNKNOWN}) > 1]
+    return [family for family in several if family != UNKNOWN]
+
+
 def _family(record, wanted):
-    known = family_table(record).index.tolist()
+    known = zoomable(record)
+    if not known:
+        raise ValueError("family: no family of these cells has more than one type, so that there is nothing to zoom at")
     if wanted is None:
         return "Vip" if "Vip" in known else known[0]
     if wanted not in known:
-        raise ValueError(f"family: expected one of {known}, got {wanted!r}")
+        raise ValueError(f"family: expected one with several types, of {known}, got {wanted!r}")
     return wanted
 
 

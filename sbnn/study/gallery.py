@@ -20,9 +20,10 @@ from sbnn.plotting.summary import overview
 from sbnn.plotting.trust import map_trust
 from sbnn.plotting.tsne import tsne_pair
 from sbnn.plotting.width import width_and_stability
-from sbnn.plotting.zoom import family_zoom
+from sbnn.plotting.zoom import family_zoom, zoomable
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES
+from sbnn.study.gene_priors import TRUE_GENES
 
 #: Where genes are not selected on the cells of the data set itself.
 SELECTION_TITLES = {
@@ -40,7 +41,8 @@ def _figures(records):
     compared = ["cv_default", "cv_network", "cv_srrr", "cv_ridge"]
     ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda name: (len(name), name))
     argued = [name for name in ("halves_default", "cv_default") if name in records]
-    yield "overview", ["fit_default_2d", *argued], functools.partial(_overview, argued)
+    true_genes = _true_genes(records)
+    yield "overview", ["fit_default_2d", *argued], functools.partial(_overview, argued, true_genes=true_genes)
     yield (
         "figure1_training_curves",
         [network, srrr],
@@ -57,7 +59,7 @@ def _figures(records):
         safe = functools.partial(_latent, records, palette="colorblind")
         yield "figure3_latent_default_colorblind", ["fit_default_2d", "fit_default_64d"], safe
     yield "figure3_latent_srrr", ranks or ["fit_srrr"], functools.partial(_latent, records)
-    if len(_families(records)) > 1:  # one of which can be shown from near
+    if "fit_network_2d" in records and zoomable(records["fit_network_2d"]):
         yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], family_zoom
     yield (
         "figure6_width_and_stability",
@@ -74,17 +76,24 @@ def _figures(records):
     yield "stability_selection", ["halves_default"], selection_frequencies
     yield "effects", ["interpretation"], effect_map
     yield "genes_curve", ["genes_curve"], genes_curve
-    yield "noise", ["noise"], noise_degradation
+    with_truth = "map_trust" in records and "true_latent" in records["map_trust"].values
+    yield "noise", ["noise", *(["map_trust"] if with_truth else [])], noise_degradation
     yield "gene_prior", ["gene_prior"], prior_effects
 
 
-def _overview(names, fit, *others):
+def _overview(names, fit, *others, **options):
     argued = dict(zip(names, others, strict=True))
-    return overview(fit, argued.get("halves_default"), argued.get("cv_default"))
+    return overview(fit, argued.get("halves_default"), argued.get("cv_default"), **options)
 
 
 def _latent(records, *fits, **options):
-    return latent_panels(*fits, scores=[_scores(records, fit) for fit in fits], **options)
+    scores = [_scores(records, fit) for fit in fits]
+    return latent_panels(*fits, scores=scores, true_genes=_true_genes(records), **options)
+
+
+def _true_genes(records):
+    """Genes that drive the outputs of simulated data, a list of which was tried as a prior; None of other data."""
+    return records["gene_prior"].values.get("lists", {}).get(TRUE_GENES) if "gene_prior" in records else None
 
 
 def _scores(records, fit):

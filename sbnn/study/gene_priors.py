@@ -19,6 +19,7 @@ ALL_CELLS, FEW_CELLS, PAPER = "distilled", f"distilled, {FEW} cells", "paper"
 INFLUENCES = {ALL_CELLS: (0.0, 0.1, 0.25, 0.5, 1.0), FEW_CELLS: (0.0, 0.1, 0.25), PAPER: (0.0, 0.25)}
 N_FOLDS = 3  # the first of the ten of the paper
 CONTROL = "random genes"
+TRUE_GENES = "true genes"  # the list of those that drive simulated outputs
 #: Those of the 1000 genes of M1 that its transcriptomic types are called after, as in "Sst Calb2" or "L6b Kcnip1": the
 #: taxonomy of Yao et al., Nature 598, 103 (2021), made of other cells.
 TYPE_MARKERS = (
@@ -56,7 +57,7 @@ def gene_lists(data):
         true = rng.permutation(data.truth["genes"])
         half = len(true) // 2
         wrong = rng.permutation(np.setdiff1d(data.gene_names, true))
-        lists = {"half right": _ordered(data, [*true[:half], *wrong[:half]]), "true genes": _ordered(data, true)}
+        lists = {"half right": _ordered(data, [*true[:half], *wrong[:half]]), TRUE_GENES: _ordered(data, true)}
     else:
         raise ValueError(f"no lists of genes are known for {data.name!r}, but for {', '.join(WITH_LISTS)}; give some")
     return lists | {CONTROL: random_genes(data, len(next(iter(lists.values()))))}

@@ -125,12 +125,9 @@ def test_family_zoom_shows_measured_genes_that_the_model_did_not_keep(data):
         fit_record(n_genes=2, features=("CD3", "CD4", "CD8", "CD19", "CD45RA")),
         fit_record(n_genes=1, features=("u",)),
         fit_record(n=4),
-        fit_record(n=2),
-        with_labels(fit_record(), types=[f"type {i % 30}" for i in range(90)]),
-        with_labels(fit_record()),
         with_labels(fit_record(), "A", [f"a long name of a type {i % 40}" for i in range(90)]),
     ],
-    ids=["d = 1", "proteins", "one of each", "four cells", "two cells", "types only", "no labels", "many types"],
+    ids=["d = 1", "proteins", "one of each", "four cells", "many types"],
 )
 def test_family_zoom_of_any_record(record):
     assert_tidy(plotting.family_zoom(record))
@@ -141,7 +138,7 @@ def test_family_zoom_of_many_families_and_types_in_safe_colours():
 
 
 def test_family_zoom_names_what_it_does_not_find():
-    with pytest.raises(ValueError, match=r"family: expected one of \['A', 'B', 'C'\], got 'Vip'"):
+    with pytest.raises(ValueError, match=r"family: expected one with several types, of \['A', 'B', 'C'\], got 'Vip'"):
         plotting.family_zoom(fit_record(), family="Vip")
     with pytest.raises(ValueError, match=r"gene: expected one of the kept genes .* got 'Vip'"):
         plotting.family_zoom(fit_record(), gene="Vip")
@@ -153,6 +150,20 @@ def test_family_zoom_names_what_it_does_not_find():
         plotting.family_zoom(fit_record(), other_data(fit_record()))
     with pytest.raises(ValueError, match="top: expected a record of a model fitted"):
         plotting.family_zoom(network_record())
+
+
+def test_a_family_of_one_type_is_not_shown_from_near():
+    record = fit_record()
+    own = record.labels["family"] == "A"
+    record.labels.loc[own, "type"] = "A1"
+    assert "B, 30 cells" in words(plotting.family_zoom(record)), "the first of several types"
+    with pytest.raises(ValueError, match=r"family: expected one with several types, of \['B', 'C'\], got 'A'"):
+        plotting.family_zoom(record, family="A")
+    for types in (record.labels["family"].tolist(), "unknown"):
+        with pytest.raises(ValueError, match="family: no family of these cells has more than one type"):
+            plotting.family_zoom(with_labels(fit_record(), record.labels["family"].tolist(), types))
+    with pytest.raises(ValueError, match="family: no family"):
+        plotting.family_zoom(with_labels(fit_record(), types=[f"type {i % 30}" for i in range(90)]))
 
 
 # -- t-SNE of both modalities ------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import PUBLISHED, assert_tidy, fit_record, linear_record, network_record, other_data
+from made_up import PUBLISHED, assert_tidy, fit_record, linear_record, network_record, other_data, pdf_objects
 from made_up import ridge_record as bare_ridge_record
 from made_up import words as figure_words
 from matplotlib.colors import to_hex
@@ -295,6 +295,27 @@ def test_noise_degradation_names_a_missing_column():
 # -- all of them -------------------------------------------------------------------------------------------------------
 
 
+def test_the_noise_figure_shows_the_true_map_instead_of_a_second_curve():
+    table = simulations()
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(50, 2))
+    values = {"latent": true + 0.1, "true_latent": true, "truth_agreement": 0.87}
+    trust = Record("map trust", "simulated", "s", [{}], 0, values=values)
+    figure = plotting.noise_degradation(table, trust)
+    assert_tidy(figure)
+    *curves, places = figure.axes
+    text = figure_words(figure)
+    assert (
+        "R² 0.87" in text and "genes at random" in text and "noise-free outputs" not in text and "test R²" not in text
+    )
+    drawn = np.stack([dots.get_offsets() for dots in places.collections])
+    np.testing.assert_allclose(drawn, np.stack([true.T, true.T + 0.1], 2))
+    assert all("noise" in ax.get_xlabel() for ax in curves)
+    del values["true_latent"]
+    with pytest.raises(ValueError, match="trust: expected a record with a true map"):
+        plotting.noise_degradation(table, trust)
+
+
 def test_text_stays_text_in_the_pdf(tmp_path):
     for name, figure in {
         "accuracy": plotting.accuracy_comparison(models(), n_genes=5),
@@ -302,7 +323,8 @@ def test_text_stays_text_in_the_pdf(tmp_path):
         "noise": plotting.noise_degradation(simulations()),
     }.items():
         pdf = plotting.save_figure(figure, tmp_path / name)[0].read_bytes()
-        assert b"/FontFile2" in pdf and b"/Type3" not in pdf
+        entries = b"".join(entries for entries, _ in pdf_objects(pdf).values())
+        assert b"/FontFile2" in entries and b"/Type3" not in entries
 
 
 def test_the_overview_marks_trusted_genes_and_shows_the_test_r2_of_the_width_that_is_fitted():
@@ -325,6 +347,16 @@ def test_the_overview_marks_trusted_genes_and_shows_the_test_r2_of_the_width_tha
     assert bold == {"Gene1", "Gene5"}
     assert [t.get_text() for t in texts if t.get_text() in fit.feature_names] == ["Tau", "x", "y", "AP width"]
     assert [t.get_text() for t in texts if t.get_text()[0] == "0"] == ["0.90", "0.50", "0.40", "0.20"]
+    assert {"bold: trusted", "mean 0.50", "90 cells"} <= {t.get_text() for t in texts}
+    true = ["Gene5", "Gene7", "another"]
+    for figure in (plotting.overview(fit, halves, true_genes=true), plotting.latent_panels(fit, true_genes=true)):
+        texts = [*figure.axes[0].texts, *figure.texts]
+        shown = {t.get_text(): t.get_fontweight() for t in texts if t.get_fontstyle() == "italic"}
+        assert {name for name in shown if "✓" in name} == {"Gene5 ✓", "Gene7 ✓"}
+        assert "✓ true" in " ".join(t.get_text() for t in texts)
+    figure = plotting.overview(fit, halves, true_genes=true)
+    bold = {t.get_text() for t in figure.axes[0].texts if t.get_fontstyle() == "italic" and t.get_weight() == "bold"}
+    assert bold == {"Gene1", "Gene5 ✓"} and "✓ true: 2 of 3" in figure_words(figure)
     halves.sha256 = "another"
     with pytest.raises(ValueError, match="halves: expected a record of the same data"):
         plotting.overview(fit, halves)

@@ -7,6 +7,7 @@ from made_up import fit_record, linear_record, network_record, ridge_record, sel
 
 from sbnn import PairedData, cli, paper_folds, plotting, results, simulate_patchseq
 from sbnn.plotting import reading
+from sbnn.results import Record
 from sbnn.study import experiments
 from sbnn.study.components import principal_components
 from sbnn.study.gallery import draw_all, figure_names
@@ -67,9 +68,25 @@ def test_the_command_names_the_figures_that_failed(tmp_path, monkeypatch, capsys
     assert "figure8_gene_selection.png" in printed.out
 
 
+@pytest.mark.filterwarnings("ignore:gene_prior could not be drawn")
+def test_true_genes_are_marked_where_a_list_of_them_was_a_prior():
+    lists = {"true genes": ["Gene3"]}
+    prior = Record("gene prior", "made up", "s", [{}], 0, values={"lists": lists})
+    records = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)} | {"gene_prior": prior}
+    drawn = dict(plotting.gallery(records))["figure3_latent_network"]
+    assert "Gene3 ✓" in [text.get_text() for text in drawn.texts]
+    lists["true genes of another kind"] = lists.pop("true genes")
+    drawn = dict(plotting.gallery(records))["figure3_latent_network"]
+    assert not any("✓" in text.get_text() for text in drawn.texts)
+
+
 def test_a_family_is_shown_from_near_only_where_there_are_some():
     records = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)}
     assert "figure4_family_zoom" in figure_names(records)
+    families = records["fit_network_2d"].labels["family"].copy()
+    for record in records.values():
+        record.labels["type"] = families  # one type each
+    assert "figure4_family_zoom" not in figure_names(records)
     for record in records.values():
         record.labels[:] = "unknown"
     assert "figure4_family_zoom" not in figure_names(records)
@@ -127,5 +144,5 @@ def test_small_data_to_the_last_figure(make, tmp_path, monkeypatch):
     run_map_trust(data, tmp_path, **how)
     records = experiments.load_records(tmp_path)
     names = figure_names(records)
-    assert len(names) == 14
+    assert len(names) == (13 if make is twelve_cells else 14)  # each of whose families is one type
     assert [path.stem for path in draw_all(records, tmp_path / "figures")] == names
