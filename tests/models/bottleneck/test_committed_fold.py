@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import SparseBottleneckRegressor, cross_validate, load_dataset, results
+from sbnn import DistilledSettings, SparseBottleneckRegressor, cross_validate, load_dataset, results
 
 SAVED_MODELS = Path(__file__).resolve().parents[3] / "saved_models"
 FOLD = 0
@@ -22,6 +22,8 @@ def assert_same_fit(data, experiment, **point):
     g = committed.find(**point)
     known = SparseBottleneckRegressor().get_params()
     params = {k: v for k, v in committed.settings["estimator"]["params"].items() if k in known} | committed.params[g]
+    if params.get("distillation"):
+        params["distillation"] = DistilledSettings.from_dict(params["distillation"])
     model = SparseBottleneckRegressor(**{k: tuple(v) if isinstance(v, list) else v for k, v in params.items()})
     folds, scaling = [committed.folds[FOLD]], committed.settings["scaling"]
     again = cross_validate(model, data, folds, scaling=scaling, seed=committed.seed, batched=False, verbose=False)
