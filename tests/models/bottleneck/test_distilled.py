@@ -17,7 +17,7 @@ from sbnn import (
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.network import BottleneckNetwork
-from sbnn.models.bottleneck.protocols import distilled
+from sbnn.models.bottleneck.protocols import distilled, noise_training
 
 NAMES = {"check_transformer_get_feature_names_out": "it names the kept genes, not the latent coordinates"}
 
@@ -316,11 +316,19 @@ def test_noise_on_measured_cells_smooths_the_student():
     x = cells()
     alone = DistilledSettings(weight_of_measured=1e4)  # nothing but the measured cells count
     slopes = []
-    for noise in (0.0, 1.0):
+    for noise in (0.0, 1.5):
         network, _ = student(x, x, noise, (x, x), alone)
         with torch.no_grad():
             slopes.append(float((network(x) * x).sum() / x.square().sum()))
-    assert slopes[0] == pytest.approx(1, abs=0.03) and slopes[1] == pytest.approx(0.5, abs=0.1)
+    assert slopes[0] == pytest.approx(1, abs=0.03) and slopes[1] == pytest.approx(1 / 3.25, abs=0.1)
+
+
+@pytest.mark.parametrize(("n", "whole"), [(10, 10), (12, 10), (5, 5)])
+def test_every_cell_is_seen_once_before_any_is_seen_again(n, whole):
+    batches = noise_training._batches(n, 5, torch.Generator().manual_seed(0))
+    first, second = (torch.cat([next(batches) for _ in range(whole // 5)]) for _ in range(2))
+    assert len(first.unique()) == len(second.unique()) == whole
+    assert n == 12 or not torch.equal(first, second), "in another order"
 
 
 def test_the_student_gets_the_measured_cells_and_the_noise_of_its_teacher(data, monkeypatch):
