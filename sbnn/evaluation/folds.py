@@ -107,10 +107,10 @@ def later_fold(times, share=0.8):
 
 def _told_apart(labels, name):
     """Different labels of the cells, sorted, and the position there of that of each cell."""
+    missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text they would be groups of their own
     labels = np.asarray(labels)
     if labels.ndim != 1 or not len(labels):
         raise ValueError(f"{name}: expected one for each cell, got an array of shape {labels.shape}")
-    missing = np.flatnonzero(pd.isna(labels))
     if missing.size:
         raise ValueError(f"{name}: {missing.size} cell(s) have none, the first is cell {missing[0]}")
     return np.unique(labels, return_inverse=True)

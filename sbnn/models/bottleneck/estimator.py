@@ -284,7 +284,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             raise ValueError(
                 "n_genes: 'auto' needs cells in memory, got a stream; see sbnn.genes_curve on some of them"
             )
-        number, r2, numbers = choose_number(self, expression_table(X), output_table(X, y))
+        clone(self).set_params(n_genes=1)._prepare(X, y, eval_set)  # names what is wrong, before the cells are parted
+        table, outputs = (
+            t if hasattr(t, "shape") else np.asarray(t) for t in (expression_table(X), output_table(X, y))
+        )
+        number, r2, numbers = choose_number(self, table, outputs)
         fitted = clone(self).set_params(n_genes=number).fit(X, y, eval_set)
         vars(self).update({name: value for name, value in vars(fitted).items() if name not in self.get_params()})
         self.number_curve_ = pd.DataFrame(r2.T, index=pd.Index(numbers, name="n_genes"))

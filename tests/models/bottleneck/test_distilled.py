@@ -338,6 +338,7 @@ def test_the_student_gets_the_measured_cells_and_the_noise_of_its_teacher(data, 
     def watched(network, x, target, noise, generator, distillation, **options):
         if "labelled" in options:
             calls.append((x, target, noise, options["labelled"]))
+            assert options["batch_size"] == 64
         return train(network, x, target, noise, generator, distillation, **options)
 
     def kept(teacher, *arguments):
