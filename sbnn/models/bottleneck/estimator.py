@@ -39,8 +39,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     """Sparse bottleneck neural network for two kinds of measurement of the same cells.
 
     Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck of `n_components`
-    units, using `n_genes` genes only. A group lasso on the outgoing weights of every gene ranks the genes; the network
-    is then cut to the best of them and fine-tuned.
+    units, using `n_genes` genes only. How these are chosen and the network is trained, the `protocol` says.
 
     Parameters
     ----------
