@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.dummy import DummyRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn import (
@@ -24,6 +25,7 @@ NAMES = {"check_transformer_get_feature_names_out": "it names the kept genes, no
 
 DEFAULT = DistilledSettings()
 MANY = DistilledSettings(few_cells=0)  # whatever their number, treated as many
+MANY_OF_60 = DistilledSettings(few_cells=0, most_cells=60)
 SHORT = DistilledSettings(  # trains for a moment only
     few_cells=0,
     noises=(0.3, 1.0),
@@ -200,6 +202,50 @@ def test_a_gene_of_two_cells_is_not_chosen(rng):
     assert distilled.cells_behind(torch.as_tensor(X))[50] == pytest.approx(2, rel=0.1)
     X, Y = torch.as_tensor(X), torch.as_tensor(Y)
     assert 50 not in distilled.choose_genes(X, Y, 5, np.random.RandomState(0), MANY)
+
+
+def test_genes_are_chosen_on_random_cells_of_many(monkeypatch):
+    asked, select = [], distilled.forward_selection
+
+    def watched(X, Y, n_genes, **options):
+        asked.append((X, Y, n_genes))
+        return select(X, Y, n_genes, **options)
+
+    monkeypatch.setattr(distilled, "forward_selection", watched)
+    x = cells(200, 50)
+    distilled.choose_genes(x, torch.arange(-99.5, 100)[:, None], 12, np.random.RandomState(0), MANY_OF_60)
+    X, Y, n_screened = asked[0]
+    assert len(X) == len(np.unique(Y)) == 60 and np.ptp(Y) > 100, "not those of the beginning"
+    np.testing.assert_allclose((X.mean(0), np.full(50, Y.mean())), 0, atol=1e-5)
+    assert n_screened == 30, "half as many as cells"
+
+
+def test_what_is_left_over_is_taken_from_usable_genes():
+    """Copies of a gene say nothing more, and genes of one cell are worse than that."""
+    x = torch.zeros(60, 8)
+    x[0, 0] = x[1, 1] = 7
+    x[:, 2:] = cells(60, 2).repeat(1, 3)
+    x -= x.mean(0)
+    chosen = distilled.choose_genes(x, x[:, [2, 3]], 5, np.random.RandomState(0), MANY)
+    assert len(set(chosen)) == 5 and not {0, 1} & set(chosen)
+
+
+def test_noises_are_tried_from_the_usual_one_outwards(monkeypatch):
+    errors = {0.1: 5.0, 0.5: 3.0, 0.8: 4.0, 1.2: 2.0, 2.0: 6.0}
+
+    def fits(parts, new, x, target, generator, settings, noise, left_out):
+        return [(noise, torch.full((4, 1), errors[noise])) for _ in left_out]
+
+    grown = []
+    monkeypatch.setattr(distilled, "_networks_without", fits)
+    monkeypatch.setattr(distilled, "grow_forest", lambda X, *rest: grown.append(len(X)) or DummyRegressor().fit(X, X))
+    settings = DistilledSettings(noises=tuple(errors), usual_noise=0.8, most_cells_of_trees=11)
+    x = cells(20)
+    for best in (1.2, 0.5):
+        teacher = distilled.Teacher(None, x, x, np.random.RandomState(0), torch.Generator(), settings)
+        assert teacher.noise == best and set(teacher.networks) == {best}
+        errors[1.2] = 7.0
+    assert set(grown) == {11}
 
 
 def test_new_cells_are_clipped_to_the_range_of_the_training_cells(simulated):
