@@ -130,3 +130,24 @@ def test_the_curve_its_table_and_its_figure(cells, tmp_path):
     for read in (plotting.genes_curve, genes_table):
         with pytest.raises(ValueError, match="over n_genes"):
             read(other)
+
+
+def test_table_and_figure_show_the_folds_the_mean_and_the_choice():
+    r2 = np.array([[0.1, 0.5, 0.6], [0.3, 0.4, 0.7], [0.2, 0.6, 0.9]])
+    kept = np.array([[2, 8, 8], [2, 8, 2], [2, 8, 8]])
+    params = [{"n_genes": number} for number in (2, 8, "auto")]
+    values = {"test_r2": r2, "n_selected": kept}
+    settings = {"estimator": {"class": "SparseBottleneckRegressor", "params": {"n_components": 2}}, "scaling": "fold"}
+    folds = [(np.arange(2), np.arange(2, 3))] * 3
+    record = results.Record("cross-validation", "a", "b", params, 0, settings, folds, values)
+    table = genes_table(record)
+    np.testing.assert_allclose(table.behind, [0.3, 0, 0.5 - r2[:, 2].mean()], atol=1e-12)
+    np.testing.assert_allclose(table.sd, r2.std(0, ddof=1))
+    np.testing.assert_allclose(table.genes, [2, 8, 6])
+    [ax] = plotting.genes_curve(record).axes
+    np.testing.assert_allclose([line.get_ydata() for line in ax.lines[:4]], [*r2[:, :2], r2[:, :2].mean(0)])
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert band.max() == pytest.approx(0.6) and band.min() == pytest.approx(0.1)
+    choice = ax.containers[0]
+    np.testing.assert_allclose(choice.lines[0].get_xydata(), [[6, r2[:, 2].mean()]])
+    np.testing.assert_allclose(np.ptp(choice.lines[2][0].get_segments()[0][:, 1]), 2 * r2[:, 2].std(ddof=1))
