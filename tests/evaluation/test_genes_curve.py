@@ -88,6 +88,7 @@ def test_held_out_parts_are_not_seen(cells, monkeypatch):
     monkeypatch.setattr(SparseBottleneckRegressor, "score", checked)
     choose_number(quick(), cells.X, cells.Y, (2, 5))
     assert [len(rows) for rows in seen] == [100] * 6
+    assert {row.tobytes() for row in cells.X[50:]} not in seen, "parts of cells in their order may be types"
 
 
 def test_what_auto_cannot_do(cells):
