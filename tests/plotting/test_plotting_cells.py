@@ -110,6 +110,7 @@ def test_family_zoom_has_the_colours_and_the_window_of_its_cells():
     figure = plotting.family_zoom(record, family="B", features=["Tau"])
     bar = [ax for ax in figure.axes if ax.get_xlabel() == "prediction (z-score)"][-1]
     np.testing.assert_allclose(bar.get_xlim(), np.quantile(record.predictions[own, 1], [0.02, 0.98]), atol=0.3)
+    assert words(plotting.family_zoom(record, family="B", features="Tau")) == words(figure)
     (cells,) = scattered(figure, 30)
     inside = ((cells.get_offsets() > 0) & (cells.get_offsets() < 1)).all(1)
     assert inside.mean() > 0.9 and np.ptp(cells.get_offsets(), axis=0).max() > 0.75

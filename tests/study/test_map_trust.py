@@ -164,3 +164,5 @@ def test_the_figure_of_the_components():
     np.testing.assert_allclose((together, each), (total, record.outputs))
     text = " ".join(text.get_text() for text in figure.axes[1].texts)
     assert f"90%: {(total < 0.9).sum() + 1}" in text
+    with pytest.raises(ValueError, match="titles: expected one for the genes"):
+        plotting.component_variance(record, ("genes",))
