@@ -45,8 +45,8 @@ def family_zoom(top, bottom=None, family=None, gene=None, features=None, data=No
         Marker: predicted by the model if it is one of its kept genes, else as measured, for which `data` is needed. By
         default the gene of the family's name, else the kept gene that sets the family apart most.
     features : str or sequence of str, optional
-        One output or two. By default those of the published figure, else those whose predictions differ most among the cells
-        of the family.
+        One output or two. By default those of the published figure, else those whose predictions differ most among the
+        cells of the family.
     data : PairedData, optional
         The data of the records, for genes that the model did not keep.
     titles : sequence of str, optional
