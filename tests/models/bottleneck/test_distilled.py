@@ -204,14 +204,30 @@ def test_a_gene_of_two_cells_is_not_chosen(rng):
     assert 50 not in distilled.choose_genes(X, Y, 5, np.random.RandomState(0), MANY)
 
 
-def test_genes_are_chosen_on_random_cells_of_many(monkeypatch):
-    asked, select = [], distilled.forward_selection
+@pytest.fixture
+def asked(monkeypatch):
+    """What every forward selection was asked for: genes, outputs and a number."""
+    calls, select = [], distilled.forward_selection
 
     def watched(X, Y, n_genes, **options):
-        asked.append((X, Y, n_genes))
+        calls.append((X, Y, n_genes))
         return select(X, Y, n_genes, **options)
 
     monkeypatch.setattr(distilled, "forward_selection", watched)
+    return calls
+
+
+def test_fewer_than_ten_genes_are_chosen_for_denoised_outputs(asked):
+    x = cells(200, 20)
+    y = x[:, :1] + 2 * torch.randn(200, 1, generator=torch.Generator().manual_seed(2))
+    distilled.choose_genes(x, y - y.mean(0), 3, np.random.RandomState(0), MANY)
+    (_, measured, _), (_, denoised, n_genes) = asked
+    assert n_genes == 3
+    noisy, clean = (np.corrcoef(x[:, 0], values[:, 0])[0, 1] for values in (measured, denoised))
+    assert clean > noisy + 0.15
+
+
+def test_genes_are_chosen_on_random_cells_of_many(asked):
     x = cells(200, 50)
     distilled.choose_genes(x, torch.arange(-99.5, 100)[:, None], 12, np.random.RandomState(0), MANY_OF_60)
     X, Y, n_screened = asked[0]
