@@ -236,6 +236,14 @@ def test_genes_are_chosen_on_random_cells_of_many(asked):
     assert n_screened == 30, "half as many as cells"
 
 
+def test_of_thirty_cells_five_are_enough_for_a_gene():
+    x = cells(30, 20)
+    x[:, 4] = torch.arange(30) < 5
+    x -= x.mean(0)
+    assert 5 < distilled.cells_behind(x)[4] < 10 == MANY.fewest_cells_of_a_gene
+    assert 4 in distilled.choose_genes(x, x[:, [4]], 2, np.random.RandomState(0), MANY)
+
+
 def test_what_is_left_over_is_taken_from_usable_genes():
     """Copies of a gene say nothing more, and genes of one cell are worse than that."""
     x = torch.zeros(60, 8)
