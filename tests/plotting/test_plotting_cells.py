@@ -105,7 +105,8 @@ def test_family_zoom_chooses_the_marker_and_the_outputs():
 def test_family_zoom_has_the_colours_and_the_window_of_its_cells():
     record = fit_record()
     own = record.labels["family"] == "B"
-    record.values["embedding"] = record.embedding * [5, 1]  # the families are far apart, each is long
+    record.values["embedding"] = record.embedding * [5, 1]  # far from the others, and long
+    record.values["embedding"][own] *= [1, 0.1]
     record.values["predictions"][~own] += 100
     figure = plotting.family_zoom(record, family="B", features=["Tau"])
     bar = [ax for ax in figure.axes if ax.get_xlabel() == "prediction (z-score)"][-1]
