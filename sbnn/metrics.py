@@ -90,8 +90,17 @@ def smallest_sufficient(r2, numbers):
     Returns
     -------
     int
+
+    Raises
+    ------
+    ValueError
+        If there is one fold, an R2 is missing, or the numbers do not ascend.
     """
     r2 = np.asarray(r2, float)
+    if r2.ndim != 2 or r2.shape[1] != len(numbers) or not np.isfinite(r2).all():
+        raise ValueError(f"r2: expected finite values of shape (n_folds, {len(numbers)}), got shape {r2.shape}")
+    if not len(numbers) or list(numbers) != sorted(set(numbers)):
+        raise ValueError(f"numbers: expected numbers of genes that ascend, got {list(numbers)}")
     if len(r2) < 2:
         raise ValueError(f"r2: expected two folds or more, got {len(r2)}")
     behind = r2[:, [r2.mean(0).argmax()]] - r2

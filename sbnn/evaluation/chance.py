@@ -45,12 +45,12 @@ def chance_table(record, data, n_permutations=N_PERMUTATIONS, seed=0):
     points = [g for g, predicted in enumerate(kept) if all(one is not None for one in predicted)]
     measured, permuted = np.zeros(len(points)), np.zeros((len(points), n_permutations))
     for f, fold in enumerate(record.folds if points else ()):
-        outputs = _held_out_outputs(data, fold, record.settings.get("scaling", "fold"))
+        outputs, middle = _held_out_outputs(data, fold, record.settings.get("scaling", "fold"))
         total = np.square(outputs).sum()
         random = np.random.default_rng((seed, f))  # the same places for all grid points
         orders = [random.permutation(len(outputs)) for _ in range(n_permutations)]
         for i, g in enumerate(points):
-            predicted = np.asarray(kept[g][f], dtype=np.float64).reshape(outputs.shape)
+            predicted = np.asarray(kept[g][f], dtype=np.float64).reshape(outputs.shape) - middle
             size = np.square(predicted).sum()
             measured[i] += (2 * np.vdot(predicted, outputs) - size) / total / len(record.folds)
             together = np.array([np.vdot(predicted, outputs[order]) for order in orders])
@@ -91,7 +91,9 @@ def warn_of_chance(record, data):
 
 
 def _held_out_outputs(data, fold, scaling):
-    """Outputs of the test cells of a fold, scaled as they were for its fits, shape (n_test, q), float64."""
+    """Scaled outputs of the test cells of a fold, about the means of its training cells; and these means."""
     Y = zscored(data)[1] if scaling == "all" else data.Y
     no_genes = np.zeros((len(Y), 1), np.float32)
-    return split_fold((no_genes, Y, None), fold, scaling)[3].astype(np.float64)
+    _, Y_train, _, Y_test = split_fold((no_genes, Y, None), fold, scaling)
+    middle = Y_train.mean(axis=0, dtype=np.float64)
+    return Y_test - middle, middle

@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
@@ -66,11 +67,11 @@ def grouped_folds(groups, n_folds=10, seed=42):
     Raises
     ------
     ValueError
-        Fewer groups than folds.
+        Fewer groups than folds, or a cell without a group.
     """
-    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-    if n_folds < 2 or codes.max() + 1 < n_folds:
-        raise ValueError(f"n_folds: {n_folds} folds of {codes.max() + 1} groups leave a fold without a group")
+    different, codes = _told_apart(groups, "groups")
+    if n_folds < 2 or len(different) < n_folds:
+        raise ValueError(f"n_folds: {n_folds} folds of {len(different)} groups leave a fold without a group")
     split = GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes)
     return [(train, test) for train, test in split]
 
@@ -93,15 +94,26 @@ def later_fold(times, share=0.8):
     Raises
     ------
     ValueError
-        A share out of its range, fewer than two different times.
+        A share out of its range, fewer than two different times, or a cell without a time.
     """
     if not 0 < share < 1:
         raise ValueError(f"share: expected a number in (0, 1), got {share!r}")
-    different, codes = np.unique(np.asarray(times), return_inverse=True)
+    different, codes = _told_apart(times, "times")
     if len(different) < 2:
         raise ValueError(f"times: all cells have the same, {different[0]}; there is no later one to test on")
     n_train = min(max(round(share * len(different)), 1), len(different) - 1)
     return [(np.flatnonzero(codes < n_train), np.flatnonzero(codes >= n_train))]
+
+
+def _told_apart(labels, name):
+    """Different labels of the cells, sorted, and the position there of that of each cell."""
+    missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text they would be groups of their own
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not len(labels):
+        raise ValueError(f"{name}: expected one for each cell, got an array of shape {labels.shape}")
+    if missing.size:
+        raise ValueError(f"{name}: {missing.size} cell(s) have none, the first is cell {missing[0]}")
+    return np.unique(labels, return_inverse=True)
 
 
 def folds_of(folds, data):

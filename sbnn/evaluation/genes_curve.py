@@ -1,5 +1,8 @@
 """How many genes the outputs need: test R2 against the number of genes."""
 
+from numbers import Integral
+
+import numpy as np
 from sklearn.base import clone
 
 from sbnn.data.inputs import as_paired
@@ -39,12 +42,14 @@ def genes_curve(
     Raises
     ------
     ValueError
-        If the numbers do not ascend or one is below 1.
+        If the numbers do not ascend, or one is not whole or below 1.
     """
     data = as_paired(data)
-    numbers = [int(number) for number in numbers]
-    if not numbers or numbers != sorted(set(numbers)) or numbers[0] < 1:
-        raise ValueError(f"numbers: expected numbers of genes that ascend from 1 or more, got {numbers}")
+    listed = list(numbers) if np.iterable(numbers) else []
+    whole = all(isinstance(number, Integral) for number in listed)
+    if not (listed and whole and listed == sorted(set(listed)) and listed[0] >= 1):
+        raise ValueError(f"numbers: expected numbers of genes that ascend from 1 or more, got {numbers!r}")
+    numbers = [int(number) for number in listed]
     estimator = SparseBottleneckRegressor() if estimator is None else clone(estimator)
     points = [*numbers_up_to(data.n_genes, numbers), *([AUTO] if nested else [])]
     record = cross_validate(

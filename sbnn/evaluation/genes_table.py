@@ -17,11 +17,18 @@ def genes_table(record):
     -------
     DataFrame
         Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``, ``sd``, ``behind`` (the best number less this one),
-        ``genes`` (mean number kept) and ``suffices``, true of the smallest number within one
-        standard error of the best.
+        ``genes`` (mean number kept), and ``suffices``, true of the smallest number within one standard error of the
+        best one.
+
+    Raises
+    ------
+    ValueError
+        If it is another record, the numbers do not ascend, or there is one fold only.
     """
+    if any("n_genes" not in point for point in record.params):
+        raise ValueError("record: expected a cross-validation over n_genes, as from genes_curve")
     points = [g for g, point in enumerate(record.params) if isinstance(point["n_genes"], int)]
-    numbers = [record.params[g]["n_genes"] for g in points]
+    enough = smallest_sufficient(record.test_r2[:, points], [record.params[g]["n_genes"] for g in points])
     best = record.test_r2[:, points].mean(0).max()
     rows = pd.DataFrame(
         {
@@ -32,5 +39,4 @@ def genes_table(record):
         },
         index=pd.Index([point["n_genes"] for point in record.params], name="n_genes"),
     )
-    enough = smallest_sufficient(record.test_r2[:, points], numbers)
     return rows.assign(suffices=[index == enough for index in rows.index])

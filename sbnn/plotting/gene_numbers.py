@@ -33,8 +33,6 @@ def genes_curve(record, ridge=None):
         If the record is of another kind.
     """
     reading.require(record, "record", "a cross-validation over n_genes", ["test_r2", "n_selected"])
-    if any("n_genes" not in point for point in record.params):
-        raise ValueError("record: expected a cross-validation over n_genes, as from genes_curve")
     table, color = genes_table(record), model_color(record, 0)
     curve = table.drop(index=AUTO, errors="ignore")
     numbers, points = curve.index.to_numpy(int), [g for g, p in enumerate(record.params) if p["n_genes"] != AUTO]

@@ -55,10 +55,10 @@ def panel_coordinates(xy, proportional):
     low, high = np.quantile(xy, [0.025, 0.975], axis=0)
     reach = 0.5 * (high - low)
     low, high = np.maximum(xy.min(0), low - reach), np.minimum(xy.max(0), high + reach)
-    xy = _framed(xy, low, high, proportional)
-    if (triangles := map_triangles(xy)) is not None:
+    if (triangles := map_triangles(_framed(xy, low, high, proportional))) is not None:
         inside = xy[np.unique(triangles.get_masked_triangles())]
-        xy = _framed(xy, inside.min(0), inside.max(0), proportional)
+        low, high = inside.min(0), inside.max(0)
+    xy = _framed(xy, low, high, proportional)
     beyond = int(((xy < 0) | (xy > 1)).any(1).sum())
     return xy, "; ".join([*notes, *([f"{beyond} stray cell{'s' * (beyond > 1)} at the border"] if beyond else [])])
 

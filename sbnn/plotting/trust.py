@@ -5,7 +5,7 @@ from matplotlib import colormaps
 
 from sbnn.plotting import reading
 from sbnn.plotting.cells import MOST_SHAPES
-from sbnn.plotting.colors import BLUE, family_colors
+from sbnn.plotting.colors import BLUE, families_of, family_colors
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.maps import panel_coordinates
 
@@ -75,7 +75,7 @@ def map_trust(record, fit=None):
         colors = BLUE
         if fit is not None and "labels" in fit.values:
             families = family_colors(fit)
-            colors = [families[family] for family in fit.labels["family"].replace("", "unknown")]
+            colors = [families[family] for family in families_of(fit)]
         for i, ax in enumerate(panels[1]):
             ends = np.quantile(record.true_latent[:, i], [0, 1])
             ax.plot(ends, ends, color="0.3", lw=0.7, ls="--", zorder=1)

@@ -44,9 +44,9 @@ def family_zoom(top, bottom=None, family=None, gene=None, features=None, data=No
     gene : str, optional
         Marker: predicted by the model if it is one of its kept genes, else as measured, for which `data` is needed. By
         default the gene of the family's name, else the kept gene that sets the family apart most.
-    features : sequence of str, optional
-        Two outputs. By default those of the published figure, else those whose predictions differ most among the cells
-        of the family.
+    features : str or sequence of str, optional
+        One output or two. By default those of the published figure, else those whose predictions differ most among the
+        cells of the family.
     data : PairedData, optional
         The data of the records, for genes that the model did not keep.
     titles : sequence of str, optional
@@ -159,6 +159,7 @@ def _outputs(record, own, wanted):
     if wanted is None:
         varied = [names[i] for i in np.argsort(-record.predictions[own].std(0), kind="stable")]
         wanted = OUTPUTS if set(OUTPUTS) <= set(names) else varied[:2]
+    wanted = [wanted] if isinstance(wanted, str) else wanted
     strangers = [name for name in wanted if name not in names]
     if strangers or not 1 <= len(wanted) <= 2:
         raise ValueError(f"features: expected one or two of the outputs {names}, got {list(wanted)}")

@@ -66,8 +66,21 @@ def test_what_came_later_is_tested():
     assert sorted(set(dates[train])) == ["2017-12-24", "2018-01-02", "2018-02-01"] and min(dates[test]) == "2018-03-01"
     with pytest.raises(ValueError, match="share: expected"):
         later_fold(dates, 1)
+    assert len(later_fold([1, 2, 3], 0.6)[0][0]) == 2, "1.8 of three times"
+    assert [len(cells) for cells in later_fold([1, 2], 0.99)[0]] == [1, 1], "one is left to test on"
     with pytest.raises(ValueError, match="there is no later one"):
         later_fold([3, 3, 3])
+
+
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_a_cell_without_a_group_or_time_is_named(missing):
+    """As a group of its own, or as the latest of all times, it would be tested without a word."""
+    with pytest.raises(ValueError, match=r"groups: 1 cell\(s\) have none, the first is cell 2"):
+        grouped_folds(["a", "b", missing, "a"], 2)
+    with pytest.raises(ValueError, match=r"times: 2 cell\(s\) have none, the first is cell 0"):
+        later_fold(np.array([missing, 2018, 2019, missing], dtype=object))
+    with pytest.raises(ValueError, match="times: expected one for each cell"):
+        later_fold([])
 
 
 def test_too_few_cells_for_the_folds():

@@ -42,6 +42,13 @@ def test_the_smallest_number_within_one_standard_error_of_the_best():
     assert smallest_sufficient(hard + gains[::-1], numbers) == 5
     with pytest.raises(ValueError, match="two folds"):
         smallest_sufficient(gains[None], numbers)
+    for r2, wrong, message in (
+        (hard + gains, (5, 10, 25), r"r2: expected finite values of shape \(n_folds, 3\)"),
+        (hard + gains, (5, 10, 50, 25), "numbers: expected numbers of genes that ascend"),
+        (hard + [np.nan, 0, 0, 0], numbers, "r2: expected finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            smallest_sufficient(r2, wrong)
 
 
 def test_numbers_are_below_that_of_all_genes():
@@ -58,6 +65,8 @@ def test_auto_keeps_the_number_it_chose(cells):
     np.testing.assert_array_equal(model.number_curve_.to_numpy(), r2.T)
     plain = quick(n_genes=number).fit(table, cells.Y)
     np.testing.assert_array_equal(model.predict(table), plain.predict(table))
+    again = quick(n_genes="auto").fit(cells.X.tolist(), cells.Y.tolist())
+    np.testing.assert_array_equal(again.predict(cells.X), plain.predict(table))
     assert list(model.get_feature_names_out()) == list(plain.get_feature_names_out())
 
 
@@ -79,6 +88,7 @@ def test_held_out_parts_are_not_seen(cells, monkeypatch):
     monkeypatch.setattr(SparseBottleneckRegressor, "score", checked)
     choose_number(quick(), cells.X, cells.Y, (2, 5))
     assert [len(rows) for rows in seen] == [100] * 6
+    assert {row.tobytes() for row in cells.X[50:]} not in seen, "parts of cells in their order may be types"
 
 
 def test_what_auto_cannot_do(cells):
@@ -88,6 +98,13 @@ def test_what_auto_cannot_do(cells):
         quick(n_genes="auto").fit(ExpressionStream(cells.X), cells.Y)
     with pytest.raises((TypeError, ValueError), match="n_genes"):
         quick(n_genes="many").fit(cells.X, cells.Y)
+    for X, Y, message in (
+        (cells.X, cells.Y[:50], "inconsistent numbers of samples"),
+        (cells.X, None, "requires y to be passed"),
+        (cells.X[:, 0], cells.Y, "Expected 2D array"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            quick(n_genes="auto").fit(X, Y)
 
 
 def test_the_curve_its_table_and_its_figure(cells, tmp_path):
@@ -107,8 +124,31 @@ def test_the_curve_its_table_and_its_figure(cells, tmp_path):
     assert f"{enough} genes suffice" in text and f"R² {table.test_r2['auto']:.3f}" in text
     again = genes_curve(cells, quick(), (2, 8, 20, 60), 3, results=path, verbose=False)
     np.testing.assert_array_equal(again.test_r2, record.test_r2)
-    for numbers in ((8, 2), (), (0, 5), (5, 5)):
+    for numbers in ((8, 2), (), (0, 5), (5, 5), (2.5, 5), 5, "many", (np.nan,)):
         with pytest.raises(ValueError, match="numbers: expected numbers of genes that ascend"):
             genes_curve(cells, quick(), numbers)
-    with pytest.raises(ValueError, match="over n_genes"):
-        plotting.genes_curve(results.Record("cross-validation", "a", "b", [{"rank": 2}], values=record.values))
+    other = results.Record("cross-validation", "a", "b", [{"rank": 2}], values=record.values)
+    for read in (plotting.genes_curve, genes_table):
+        with pytest.raises(ValueError, match="over n_genes"):
+            read(other)
+
+
+def test_table_and_figure_show_the_folds_the_mean_and_the_choice():
+    r2 = np.array([[0.1, 0.5, 0.6], [0.3, 0.4, 0.7], [0.2, 0.6, 0.9]])
+    kept = np.array([[2, 8, 8], [2, 8, 2], [2, 8, 8]])
+    params = [{"n_genes": number} for number in (2, 8, "auto")]
+    values = {"test_r2": r2, "n_selected": kept}
+    settings = {"estimator": {"class": "SparseBottleneckRegressor", "params": {"n_components": 2}}, "scaling": "fold"}
+    folds = [(np.arange(2), np.arange(2, 3))] * 3
+    record = results.Record("cross-validation", "a", "b", params, 0, settings, folds, values)
+    table = genes_table(record)
+    np.testing.assert_allclose(table.behind, [0.3, 0, 0.5 - r2[:, 2].mean()], atol=1e-12)
+    np.testing.assert_allclose(table.sd, r2.std(0, ddof=1))
+    np.testing.assert_allclose(table.genes, [2, 8, 6])
+    [ax] = plotting.genes_curve(record).axes
+    np.testing.assert_allclose([line.get_ydata() for line in ax.lines[:4]], [*r2[:, :2], r2[:, :2].mean(0)])
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert band.max() == pytest.approx(0.6) and band.min() == pytest.approx(0.1)
+    choice = ax.containers[0]
+    np.testing.assert_allclose(choice.lines[0].get_xydata(), [[6, r2[:, 2].mean()]])
+    np.testing.assert_allclose(np.ptp(choice.lines[2][0].get_segments()[0][:, 1]), 2 * r2[:, 2].std(ddof=1))

@@ -57,3 +57,11 @@ def test_stray_cells_leave_the_panel_to_the_cloud_and_are_counted():
     assert note == "2 stray cells at the border"
     assert np.abs(np.ptp(xy[:500], axis=0) - np.ptp(alone, axis=0)).max() < 0.05
     assert ((xy[:500] > 0) & (xy[:500] < 1)).all() and xy[500, 0] > 1 and xy[501, 1] < 0
+
+
+@pytest.mark.parametrize(("proportional", "stretch"), [(True, 1.2), (False, 1 / 0.6)])
+def test_proportions_are_kept_where_they_mean_something(proportional, stretch):
+    xy = np.random.default_rng(0).uniform(size=(800, 2)) * [1, 0.6]
+    new = panel_coordinates(xy, proportional)[0]
+    sizes = np.linalg.svd(np.linalg.lstsq(xy - xy.mean(0), new - new.mean(0), rcond=None)[0], compute_uv=False)
+    assert sizes[0] / sizes[1] == pytest.approx(stretch, rel=0.03)

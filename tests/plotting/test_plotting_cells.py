@@ -92,12 +92,29 @@ def test_family_zoom_chooses_the_marker_and_the_outputs():
     own = record.labels["family"] == "B"
     record.values["predicted_expression"] = np.zeros((90, 12))
     record.values["predicted_expression"][own, 7] = 1.0
-    record.values["predictions"][:, :2] = 0.5
+    record.values["predicted_expression"][~own, 3] = 5.0
+    record.values["predictions"][own, :2] = 0.5
+    record.values["predictions"][~own, :2] *= 10
     figure = plotting.family_zoom(record, family="B")
     assert_tidy(figure)
     texts = [text.get_text() for text in figure.texts]
     assert texts[-4] == "Gene7" and set(texts[-2:]) == {"x", "y"}  # AP width and Tau do not differ among the cells
     assert [t.get_text() for t in plotting.family_zoom(record, gene="Gene2", features=["Tau"]).texts][-1] == "Tau"
+
+
+def test_family_zoom_has_the_colours_and_the_window_of_its_cells():
+    record = fit_record()
+    own = record.labels["family"] == "B"
+    record.values["embedding"] = record.embedding * [5, 1]  # far from the others, and long
+    record.values["embedding"][own] *= [1, 0.1]
+    record.values["predictions"][~own] += 100
+    figure = plotting.family_zoom(record, family="B", features=["Tau"])
+    bar = [ax for ax in figure.axes if ax.get_xlabel() == "prediction (z-score)"][-1]
+    np.testing.assert_allclose(bar.get_xlim(), np.quantile(record.predictions[own, 1], [0.02, 0.98]), atol=0.3)
+    assert words(plotting.family_zoom(record, family="B", features="Tau")) == words(figure)
+    (cells,) = scattered(figure, 30)
+    inside = ((cells.get_offsets() > 0) & (cells.get_offsets() < 1)).all(1)
+    assert inside.mean() > 0.9 and np.ptp(cells.get_offsets(), axis=0).max() > 0.75
 
 
 def test_family_zoom_shows_measured_genes_that_the_model_did_not_keep(data):

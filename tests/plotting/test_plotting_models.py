@@ -264,6 +264,11 @@ def test_noise_degradation_shows_mean_band_and_ceiling():
         assert ax.get_ylim()[0] <= min(band.get_paths()[0].vertices[:, 1].min() for band in ax.collections)
     ceiling = next(line for line in figure.axes[2].lines if line.get_linestyle() == "--")
     np.testing.assert_allclose(ceiling.get_ydata(), [1, 0.8, 0.5, 0.2])
+    chance = [[line for line in ax.lines if np.allclose(line.get_ydata(), 0.1)] for ax in figure.axes]
+    assert [len(lines) for lines in chance] == [1, 0, 0]
+    low, high = (levels.mean() + sign * levels.std() for sign in (-1, 1))
+    band = figure.axes[2].collections[1].get_paths()[0].vertices[:, 1]
+    assert band.min() == pytest.approx(low.min()) and band.max() == pytest.approx(high.max())
     text = figure_words(figure)
     for part in ("distilled", "paper", "noise-free outputs", "genes at random", "mean ± SD over 3 simulations"):
         assert part in text

@@ -47,7 +47,7 @@ def test_offsets_are_told_from_what_else_is_missing(of_mice):
     fold = later_fold(of_mice.groups("date"))
     _, Y_train, _, Y_test = split_and_scale(of_mice, fold[0], "fold")
     moved = Y_test.copy()
-    moved[:, 1] -= 2
+    moved[:, 1] += 2
     mean = np.broadcast_to(Y_train.mean(0), Y_test.shape)
     predicted = {"default": moved, "network": mean, "ridge": Y_test}
     records = {}
@@ -57,7 +57,7 @@ def test_offsets_are_told_from_what_else_is_missing(of_mice):
         records[f"apart_date_{name}"] = record
     table = held_apart.offsets_table(of_mice, records)
     first, second, third = (table.iloc[i] for i in range(3))
-    assert first.output == of_mice.feature_names[1] and first.offset == pytest.approx(2, abs=1e-5)
+    assert first.output == of_mice.feature_names[1] and first.offset == pytest.approx(-2, abs=1e-5)
     assert first.test_r2 < 0.9 and first.without_offsets == pytest.approx(1, abs=1e-6)
     assert second.test_r2 == pytest.approx(0, abs=1e-6)
     away = np.square(Y_test.mean(0) - Y_train.mean(0)).sum() / np.square(Y_test - Y_train.mean(0)).mean(0).sum()

@@ -4,9 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up import fit_record
+from matplotlib.colors import to_hex
+from sklearn.base import clone
 
-from sbnn import load_dataset, plotting, results
+from sbnn import (
+    DistilledSettings,
+    SparseBottleneckRegressor,
+    cross_validate,
+    load_dataset,
+    plotting,
+    results,
+    simulate_patchseq,
+)
 from sbnn.evaluation.folds import split_and_scale
+from sbnn.plotting.maps import panel_coordinates
+from sbnn.study import map_trust
 from sbnn.study.components import principal_components
 from sbnn.study.map_trust import held_out_errors, run_map_trust
 
@@ -68,6 +81,60 @@ def test_another_map_is_another_verdict(simulated, tmp_path):
         run_map_trust(simulated, tmp_path)
 
 
+def test_the_verdict_is_what_it_says(tmp_path, monkeypatch):
+    data = simulate_patchseq(80, 20, 4, n_true_genes=5, random_state=0)
+    quick = DistilledSettings(steps_of_teachers=5, steps_of_student=20, n_teachers=2, n_trees=2, few_cells=0)
+    model = SparseBottleneckRegressor(n_genes=5, random_state=0, hidden_layers=(8, 8), distillation=quick)
+    monkeypatch.setattr(map_trust, "network", lambda *arguments, **options: model)
+    monkeypatch.setattr(map_trust, "N_SEEDS", 2)
+    cross_validate(model, data, 2, {"n_components": [2]}, results=tmp_path / "cv_default.pickle", verbose=False)
+    judged = np.random.default_rng(0).normal(3, [1, 2], size=(80, 2))
+    fit = results.Record("fit", data.name, data.sha256, [{}], values={"latent": judged})
+    results.save(fit, tmp_path / "fit_default_2d.pickle")
+    record = run_map_trust(data, tmp_path)
+
+    X, Y = ((a - a.mean(0)) / a.std(0) for a in (data.X.astype(float), data.Y.astype(float)))
+    X, Y = X.astype(np.float32), Y.astype(np.float32)
+    maps = [clone(model).set_params(random_state=seed).fit(X, Y).transform(X) for seed in (1, 2)]
+    total = np.square(judged - judged.mean(0)).sum()
+    placed = []
+    for other in [*maps, data.truth["latent"]]:
+        sides = np.column_stack([other, np.ones(80)]).astype(float)
+        placed.append(sides @ np.linalg.lstsq(sides, judged, rcond=None)[0])
+    agreement = [1 - np.square(places - judged).sum() / total for places in placed]
+    np.testing.assert_allclose(record.latents, placed[:2], atol=1e-3)
+    np.testing.assert_allclose(record.true_latent, placed[2], atol=1e-3)
+    np.testing.assert_allclose([*record.agreement, record.truth_agreement], agreement, atol=1e-3)
+    away = np.square(np.array(placed[:2]) - judged).sum(2)
+    np.testing.assert_allclose(record.spread, np.sqrt(away.mean(0) / (total / 80)), atol=1e-3)
+    folds = results.load(tmp_path / "cv_default.pickle")
+    for fold, predicted in zip(folds.folds, folds.test_predictions[0], strict=True):
+        wanted = split_and_scale(data, fold)[3]
+        np.testing.assert_allclose(record.errors[fold[1]], ((predicted - wanted) ** 2).mean(1), rtol=1e-5)
+
+
+def test_cells_keep_their_values_and_colours():
+    fit = fit_record()
+    fit.labels["family"] = "unknown"  # then types stand in for families
+    rng = np.random.default_rng(0)
+    places, true = rng.normal(size=(2, 90, 2))
+    errors = np.r_[np.nan, rng.uniform(size=89)]
+    values = {"latent": places, "errors": errors, "spread": rng.uniform(size=90), "agreement": np.array([0.8, 0.9])}
+    values |= {"true_latent": true, "truth_agreement": 0.7}
+    record = results.Record("map trust", fit.dataset, fit.sha256, [{}], values=values)
+    figure = plotting.map_trust(record, fit)
+    maps, known = figure.axes[:2], figure.axes[2:4]
+    xy = np.clip(panel_coordinates(places, proportional=False)[0], 0.01, 0.99)
+    for ax, name in zip(maps, ("errors", "spread"), strict=True):
+        drawn = np.column_stack([ax.collections[0].get_offsets(), ax.collections[0].get_array()])
+        wanted = np.column_stack([xy, values[name]])[np.isfinite(values[name])]
+        np.testing.assert_allclose(drawn[np.argsort(drawn[:, 2])], wanted[np.argsort(wanted[:, 2])], atol=1e-6)
+    for i, ax in enumerate(known):
+        np.testing.assert_allclose(ax.collections[0].get_offsets(), np.column_stack([true[:, i], places[:, i]]))
+        colors = [to_hex(color) for color in ax.collections[0].get_facecolors()]
+        assert colors == [fit.colors[kind].lower() for kind in fit.labels["type"]]
+
+
 def test_shares_of_variance(simulated, tmp_path):
     record = principal_components(simulated, results=tmp_path / "components.pickle")
     spread = (simulated.Y - simulated.Y.mean(0)) / simulated.Y.std(0)
@@ -85,10 +152,17 @@ def test_figures(trust):
     figure = plotting.map_trust(trust)
     colors = [ax.collections[0].get_array() for ax in figure.axes[:2]]
     np.testing.assert_array_equal(np.sort(colors[1]), np.sort(trust.spread))
+    with pytest.raises((TypeError, ValueError), match="record"):
+        plotting.map_trust(fit)
+
+
+def test_the_figure_of_the_components():
     record = results.load(SAVED_MODELS / "simulated" / "components.pickle")
     figure = plotting.component_variance(record, ("genes", "outputs"))
     total = record.outputs.cumsum()
+    together, each = (line.get_ydata() for line in figure.axes[1].lines[:2])
+    np.testing.assert_allclose((together, each), (total, record.outputs))
     text = " ".join(text.get_text() for text in figure.axes[1].texts)
     assert f"90%: {(total < 0.9).sum() + 1}" in text
-    with pytest.raises((TypeError, ValueError), match="record"):
-        plotting.map_trust(fit)
+    with pytest.raises(ValueError, match="titles: expected one for the genes"):
+        plotting.component_variance(record, ("genes",))

@@ -39,8 +39,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     """Sparse bottleneck neural network for two kinds of measurement of the same cells.
 
     Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck of `n_components`
-    units, using `n_genes` genes only. A group lasso on the outgoing weights of every gene ranks the genes; the network
-    is then cut to the best of them and fine-tuned.
+    units, using `n_genes` genes only. How these are chosen and the network is trained, the `protocol` says.
 
     Parameters
     ----------
@@ -284,7 +283,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             raise ValueError(
                 "n_genes: 'auto' needs cells in memory, got a stream; see sbnn.genes_curve on some of them"
             )
-        number, r2, numbers = choose_number(self, expression_table(X), output_table(X, y))
+        clone(self).set_params(n_genes=1)._prepare(X, y, eval_set)  # names what is wrong, before the cells are parted
+        table, outputs = (
+            t if hasattr(t, "shape") else np.asarray(t) for t in (expression_table(X), output_table(X, y))
+        )
+        number, r2, numbers = choose_number(self, table, outputs)
         fitted = clone(self).set_params(n_genes=number).fit(X, y, eval_set)
         vars(self).update({name: value for name, value in vars(fitted).items() if name not in self.get_params()})
         self.number_curve_ = pd.DataFrame(r2.T, index=pd.Index(numbers, name="n_genes"))

@@ -235,17 +235,6 @@ class Ensemble(BottleneckNetwork):
         self._lay_out([*list(self.weights)[:-1], weights], [*list(self.biases)[:-1], biases[:, None]])
 
     @torch.no_grad()
-    def scale_outputs(self, factors):
-        """Multiply every output by a factor; the latent space stays as it is.
-
-        Parameters
-        ----------
-        factors : tensor, shape (q,)
-        """
-        self.weights[-1].mul_(factors)
-        self.biases[-1].mul_(factors)
-
-    @torch.no_grad()
     def keep_inputs(self, index):
         """Cut the first layer of every member to its own genes: tensor of int, shape (members, k)."""
         members = torch.arange(len(index), device=index.device)[:, None]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.dummy import DummyRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn import (
@@ -17,13 +18,14 @@ from sbnn import (
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.network import BottleneckNetwork
-from sbnn.models.bottleneck.protocols import distilled
+from sbnn.models.bottleneck.protocols import distilled, noise_training
 
 NAMES = {"check_transformer_get_feature_names_out": "it names the kept genes, not the latent coordinates"}
 
 
 DEFAULT = DistilledSettings()
 MANY = DistilledSettings(few_cells=0)  # whatever their number, treated as many
+MANY_OF_60 = DistilledSettings(few_cells=0, most_cells=60)
 SHORT = DistilledSettings(  # trains for a moment only
     few_cells=0,
     noises=(0.3, 1.0),
@@ -202,6 +204,74 @@ def test_a_gene_of_two_cells_is_not_chosen(rng):
     assert 50 not in distilled.choose_genes(X, Y, 5, np.random.RandomState(0), MANY)
 
 
+@pytest.fixture
+def asked(monkeypatch):
+    """What every forward selection was asked for: genes, outputs and a number."""
+    calls, select = [], distilled.forward_selection
+
+    def watched(X, Y, n_genes, **options):
+        calls.append((X, Y, n_genes))
+        return select(X, Y, n_genes, **options)
+
+    monkeypatch.setattr(distilled, "forward_selection", watched)
+    return calls
+
+
+def test_fewer_than_ten_genes_are_chosen_for_denoised_outputs(asked):
+    x = cells(200, 20)
+    y = x[:, :1] + 2 * torch.randn(200, 1, generator=torch.Generator().manual_seed(2))
+    distilled.choose_genes(x, y - y.mean(0), 3, np.random.RandomState(0), MANY)
+    (_, measured, _), (_, denoised, n_genes) = asked
+    assert n_genes == 3
+    noisy, clean = (np.corrcoef(x[:, 0], values[:, 0])[0, 1] for values in (measured, denoised))
+    assert clean > noisy + 0.15
+
+
+def test_genes_are_chosen_on_random_cells_of_many(asked):
+    x = cells(200, 50)
+    distilled.choose_genes(x, torch.arange(-99.5, 100)[:, None], 12, np.random.RandomState(0), MANY_OF_60)
+    X, Y, n_screened = asked[0]
+    assert len(X) == len(np.unique(Y)) == 60 and np.ptp(Y) > 100, "not those of the beginning"
+    np.testing.assert_allclose((X.mean(0), np.full(50, Y.mean())), 0, atol=1e-5)
+    assert n_screened == 30, "half as many as cells"
+
+
+def test_of_thirty_cells_five_are_enough_for_a_gene():
+    x = cells(30, 20)
+    x[:, 4] = torch.arange(30) < 5
+    x -= x.mean(0)
+    assert 5 < distilled.cells_behind(x)[4] < 10 == MANY.fewest_cells_of_a_gene
+    assert 4 in distilled.choose_genes(x, x[:, [4]], 2, np.random.RandomState(0), MANY)
+
+
+def test_what_is_left_over_is_taken_from_usable_genes():
+    """Copies of a gene say nothing more, and genes of one cell are worse than that."""
+    x = torch.zeros(60, 8)
+    x[0, 0] = x[1, 1] = 7
+    x[:, 2:] = cells(60, 2).repeat(1, 3)
+    x -= x.mean(0)
+    chosen = distilled.choose_genes(x, x[:, [2, 3]], 5, np.random.RandomState(0), MANY)
+    assert len(set(chosen)) == 5 and not {0, 1} & set(chosen)
+
+
+def test_noises_are_tried_from_the_usual_one_outwards(monkeypatch):
+    errors = {0.1: 5.0, 0.5: 3.0, 0.8: 4.0, 1.2: 2.0, 2.0: 6.0}
+
+    def fits(parts, new, x, target, generator, settings, noise, left_out):
+        return [(noise, torch.full((4, 1), errors[noise])) for _ in left_out]
+
+    grown = []
+    monkeypatch.setattr(distilled, "_networks_without", fits)
+    monkeypatch.setattr(distilled, "grow_forest", lambda X, *rest: grown.append(len(X)) or DummyRegressor().fit(X, X))
+    settings = DistilledSettings(noises=tuple(errors), usual_noise=0.8, most_cells_of_trees=11)
+    x = cells(20)
+    for best in (1.2, 0.5):
+        teacher = distilled.Teacher(None, x, x, np.random.RandomState(0), torch.Generator(), settings)
+        assert teacher.noise == best and set(teacher.networks) == {best}
+        errors[1.2] = 7.0
+    assert set(grown) == {11}
+
+
 def test_new_cells_are_clipped_to_the_range_of_the_training_cells(simulated):
     model = SparseBottleneckRegressor(n_genes=10, random_state=0).fit(simulated.X[:60], simulated.Y[:60])
     far, edge = simulated.X[60:70].copy(), simulated.X[60:70].copy()
@@ -316,11 +386,19 @@ def test_noise_on_measured_cells_smooths_the_student():
     x = cells()
     alone = DistilledSettings(weight_of_measured=1e4)  # nothing but the measured cells count
     slopes = []
-    for noise in (0.0, 1.0):
+    for noise in (0.0, 1.5):
         network, _ = student(x, x, noise, (x, x), alone)
         with torch.no_grad():
             slopes.append(float((network(x) * x).sum() / x.square().sum()))
-    assert slopes[0] == pytest.approx(1, abs=0.03) and slopes[1] == pytest.approx(0.5, abs=0.1)
+    assert slopes[0] == pytest.approx(1, abs=0.03) and slopes[1] == pytest.approx(1 / 3.25, abs=0.1)
+
+
+@pytest.mark.parametrize(("n", "whole"), [(10, 10), (12, 10), (5, 5)])
+def test_every_cell_is_seen_once_before_any_is_seen_again(n, whole):
+    batches = noise_training._batches(n, 5, torch.Generator().manual_seed(0))
+    first, second = (torch.cat([next(batches) for _ in range(whole // 5)]) for _ in range(2))
+    assert len(first.unique()) == len(second.unique()) == whole
+    assert n == 12 or not torch.equal(first, second), "in another order"
 
 
 def test_the_student_gets_the_measured_cells_and_the_noise_of_its_teacher(data, monkeypatch):
@@ -330,6 +408,7 @@ def test_the_student_gets_the_measured_cells_and_the_noise_of_its_teacher(data, 
     def watched(network, x, target, noise, generator, distillation, **options):
         if "labelled" in options:
             calls.append((x, target, noise, options["labelled"]))
+            assert options["batch_size"] == 64
         return train(network, x, target, noise, generator, distillation, **options)
 
     def kept(teacher, *arguments):

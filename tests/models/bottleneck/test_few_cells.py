@@ -202,9 +202,16 @@ def believed(x, y, predict, monkeypatch):
         def predict(self, cells):
             return predict(cells)
 
+    def choose(cells, outputs):
+        chosen_on.append((cells, outputs))
+        return [0, 2]
+
+    chosen_on = []
     monkeypatch.setattr(few_cells, "Teacher", Known)
     generator = torch.Generator().manual_seed(0)
-    factors = few_cells.belief(len, x, y, lambda a, b: [0, 2], None, generator, DistilledSettings(**SHORT))
+    factors = few_cells.belief(len, x, y, choose, None, generator, DistilledSettings(**SHORT))
+    for (known, outputs), (cells, same) in zip(seen, chosen_on, strict=True):
+        assert torch.equal(known, cells[:, [0, 2]]) and torch.equal(outputs, same), "genes are chosen without them too"
     return factors, seen
 
 
@@ -217,6 +224,12 @@ def test_predictions_are_believed_as_far_as_held_out_cells_ask_for(monkeypatch):
     mixed = (np.array([1, 0.5, -1, 2]) * 400 + 60 * 0.625) / 460
     np.testing.assert_allclose(factors.numpy(), mixed.clip(0, 1), atol=0.02)
     assert [len(cells) for cells, _ in seen] == [320] * 5
+
+
+def test_belief_is_about_the_means_of_the_cells_that_were_not_held_out(monkeypatch):
+    x = torch.randn(8, 3, generator=torch.Generator().manual_seed(1)).double() + 5
+    factors, _ = believed(x, 0.5 * x[:, :1] + 100, lambda cells: cells[:, :1], monkeypatch)
+    assert float(factors) == pytest.approx(0.5, abs=1e-6)
 
 
 def test_no_teacher_sees_the_cells_that_it_is_judged_by(monkeypatch):
@@ -241,8 +254,12 @@ def test_what_genes_say_nothing_of_is_predicted_timidly():
 
 def test_the_map_is_that_of_the_student(data, monkeypatch):
     model = short().fit(data.X[:60], data.Y[:60])
-    monkeypatch.setattr(few_cells, "belief", lambda new, x, target, *rest: torch.full_like(target[0], 0.5))
+    widths = []
+    monkeypatch.setattr(
+        few_cells, "belief", lambda new, x, target, *rest: widths.append(x.shape[1]) or torch.full_like(target[0], 0.5)
+    )
     half = short().fit(data.X[:60], data.Y[:60])
+    assert widths == [data.n_genes], "not of those alone that were chosen on all cells"
     np.testing.assert_array_equal(half.transform(data.X), model.transform(data.X))
     monkeypatch.setattr(few_cells, "belief", lambda new, x, target, *rest: torch.ones_like(target[0]))
     whole = short().fit(data.X[:60], data.Y[:60])

@@ -12,6 +12,8 @@ is the choice of the genes and smoothing, not the width of the bottleneck:
 3. *Student.* The network with the narrow bottleneck learns the teacher's predictions at cells in which some genes were
    taken from another cell, and the measured outputs at cells with input noise.
 
+With up to `few_cells` cells genes and teacher are others, see `sbnn.models.bottleneck.protocols.few_cells`.
+
 A prior of the genes counts wherever genes are compared to choose among them: it is mixed with what each explains in the
 forward selections, and with the root mean squared gradient by which the process drops genes.
 

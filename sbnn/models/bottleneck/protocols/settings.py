@@ -27,13 +27,13 @@ class DistilledSettings:
     ----------
     screened_genes : int, default=120
         Genes that forward selection hands to the Gaussian process, whose cost grows with them; twice the wanted number
-        if that is more.
+        if that is more. No more than half as many as there are cells, unless more are wanted.
     fewest_relevant : int, default=10
         Number of genes down to which the Gaussian process drops genes. Of fewer those are best that sum up others, and
         not those that matter most themselves, so they are chosen by forward selection once more.
     most_cells : int, default=2000
-        Cells that the Gaussian process sees, drawn at random from more: its cost grows with their third power. Of a
-        stream, also those that the genes are chosen on.
+        Cells that the genes are chosen on, drawn at random from more: the cost of the Gaussian process grows with their
+        third power.
     few_cells : int, default=250
         Training cells up to which nothing is chosen by held-out cells, and genes and teacher are those of
         `sbnn.models.bottleneck.protocols.few_cells`. 0 for never.
@@ -67,11 +67,12 @@ class DistilledSettings:
     share_kept : float, default=0.7
         Share of the genes that is left each time; between 0 and 1, nearer to 1 is slower and more careful.
     noises : tuple of float, default=(0.5, 0.8, 1.2, 2.0)
-        SDs of the input noise that are tried, rising, in SD of the genes; the strong ones are for few cells.
+        SDs of the input noise that are tried, rising, in SD of the genes.
     usual_noise : float, default=0.8
         The one of `noises` that is tried first.
     n_teachers : int, default=5
-        Parts of the training cells, at least 2: as many networks and forests are trained, each without one part.
+        Parts of the training cells, at least 2: as many networks and forests are trained, each without one part. With
+        few cells: networks of each noise, on all cells.
     teacher_width : int, default=16
         Bottleneck units of the teacher's networks, which nobody has to look at and so need not be few.
     steps_of_teachers : int, default=400
