@@ -32,6 +32,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, cross_validate, load_dataset, paper_folds
 from sbnn.plotting import save_figure
+from sbnn.plotting.colors import MODELS as KINDS
 from sbnn.plotting.colors import PALETTE
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import name_level, settle_labels
@@ -91,21 +92,21 @@ def network(n_components, protocol, **params):
 PAPER = {"hidden_layers": (512, 128)}  # spelled out, so that a change of the default does not orphan the records
 RIDGE, KERNEL = LeaveOneOutRidge(), LeaveOneOutKernelRidge()
 FOREST = RandomForestRegressor(200, min_samples_leaf=3, max_features=0.4, n_jobs=1, random_state=SEED)
-GREEN, ORANGE, BLUE, PINK, AMBER, SKY = PALETTE
+_, _, _, PINK, AMBER, SKY = PALETTE  # the first three are those of kinds of models
 
 # A model is one line: the name of its record, then the row. All models of ours begin with "sbnn".
 MODELS = {
-    "sbnn_distilled_d2": Model("sBNN distilled, d=2", network(2, "distilled"), GREEN),
-    "sbnn_distilled_d16": Model("sBNN distilled, d=16", network(16, "distilled"), ORANGE),
-    "sbnn_d2": Model("sBNN paper, d=2", network(2, "paper", **PAPER), GREEN, "--"),
-    "sbnn_d16": Model("sBNN paper, d=16", network(16, "paper", **PAPER), ORANGE, "--", genes=(10, 25, 50)),
-    "srrr_2": Model("sRRR, rank 2", SparseReducedRankPath(2), "0.45"),
-    "srrr_16": Model("sRRR, rank 16", SparseReducedRankPath(16), "0.45", "--"),
-    "lasso_ridge": Model("MultiTaskLasso + ridge", SelectThenRegress(GroupLasso(), RIDGE), BLUE),
-    "lasso_kernel": Model("MultiTaskLasso + kernel ridge", SelectThenRegress(GroupLasso(), KERNEL), BLUE, "--"),
-    "enet_ridge": Model("MultiTaskElasticNet + ridge", SelectThenRegress(GroupLasso(0.5), RIDGE), SKY),
+    "sbnn_distilled_d2": Model("sBNN distilled, d=2", network(2, "distilled"), KINDS["distilled"]),
+    "sbnn_distilled_d16": Model("sBNN distilled, d=16", network(16, "distilled"), KINDS["distilled"], "--"),
+    "sbnn_d2": Model("sBNN paper, d=2", network(2, "paper", **PAPER), KINDS["paper"]),
+    "sbnn_d16": Model("sBNN paper, d=16", network(16, "paper", **PAPER), KINDS["paper"], "--", genes=(10, 25, 50)),
+    "srrr_2": Model("sRRR, rank 2", SparseReducedRankPath(2), KINDS["linear"]),
+    "srrr_16": Model("sRRR, rank 16", SparseReducedRankPath(16), KINDS["linear"], "--"),
+    "lasso_ridge": Model("MultiTaskLasso + ridge", SelectThenRegress(GroupLasso(), RIDGE), SKY),
+    "lasso_kernel": Model("MultiTaskLasso + kernel ridge", SelectThenRegress(GroupLasso(), KERNEL), SKY, "--"),
+    "enet_ridge": Model("MultiTaskElasticNet + ridge", SelectThenRegress(GroupLasso(0.5), RIDGE), SKY, ":"),
     "skglm_ridge": Model(
-        "skglm group lasso + ridge", SelectThenRegress(GroupLasso(solver="skglm"), RIDGE), SKY, "--", package="skglm"
+        "skglm group lasso + ridge", SelectThenRegress(GroupLasso(solver="skglm"), RIDGE), SKY, "-.", package="skglm"
     ),
     "greedy_ridge": Model("greedy + ridge", SelectThenRegress(GreedyForward(), RIDGE), PINK),
     "greedy_kernel": Model("greedy + kernel ridge", SelectThenRegress(GreedyForward(), KERNEL), PINK, "--"),
@@ -114,7 +115,7 @@ MODELS = {
         "LassoNet + kernel ridge", SelectThenRegress(LassoNetPath(), KERNEL), AMBER, package="lassonet"
     ),
     "stg_kernel": Model("STG + kernel ridge", SelectThenRegress(StochasticGates(), KERNEL), AMBER, "--", package="stg"),
-    "ridge": Model("ridge, all genes", RIDGE, "0.3", genes=()),
+    "ridge": Model("ridge, all genes", RIDGE, KINDS["all genes"], genes=()),
 }
 
 

@@ -25,6 +25,7 @@ from sklearn.base import clone
 from sbnn import ExpressionStream
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.plotting import save_figure
+from sbnn.plotting.colors import MODELS as KINDS
 from sbnn.plotting.colors import PALETTE
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import name_level, settle_labels
@@ -66,15 +67,17 @@ class Row:
         return [size for size in grown if max(size) <= most]
 
 
-(GREEN, ORANGE, BLUE, PINK, AMBER, SKY) = PALETTE
+_, _, _, PINK, _, SKY = PALETTE  # the first three are those of kinds of models
 ROWS = {
-    "distilled": Row("sBNN distilled", "sbnn_distilled_d2", GREEN),
-    "from_disk": Row("sBNN distilled, from disk", "sbnn_distilled_d2", ORANGE, most_cells=10**6, from_disk=True),
-    "paper": Row("sBNN paper", "sbnn_d2", GREEN, "--", most_cells=10**4),
-    "srrr": Row("sRRR, rank 2", "srrr_2", "0.45"),
-    "lasso": Row("MultiTaskLasso + ridge", "lasso_ridge", BLUE),
+    "distilled": Row("sBNN distilled", "sbnn_distilled_d2", KINDS["distilled"]),
+    "from_disk": Row(
+        "sBNN distilled, from disk", "sbnn_distilled_d2", KINDS["distilled"], "--", most_cells=10**6, from_disk=True
+    ),
+    "paper": Row("sBNN paper", "sbnn_d2", KINDS["paper"], most_cells=10**4),
+    "srrr": Row("sRRR, rank 2", "srrr_2", KINDS["linear"]),
+    "lasso": Row("MultiTaskLasso + ridge", "lasso_ridge", SKY),
     "forest": Row("greedy + forest", "greedy_forest", PINK),
-    "ridge": Row("ridge, all genes", "ridge", "0.2", "--"),
+    "ridge": Row("ridge, all genes", "ridge", KINDS["all genes"]),
 }
 
 

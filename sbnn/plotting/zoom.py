@@ -29,7 +29,9 @@ SPARE = 0.12  # around the family, of its size
 
 
 @styled
-def family_zoom(top, bottom=None, family=None, gene=None, features=None, data=None, titles=None, palette="published"):
+def family_zoom(
+    top, bottom=None, family=None, gene=None, features=None, data=None, titles=None, palette="published", scores=None
+):
     """Latent space of one or two models, and below it one family of cells from near, in the lower of them.
 
     The row of large panels shows the marker gene of the family, its cells by type, and two outputs, all over the
@@ -53,6 +55,8 @@ def family_zoom(top, bottom=None, family=None, gene=None, features=None, data=No
         One per model.
     palette : {"published", "colorblind"}
         As in `latent_panels`; in the zoom each type has a colour of its own.
+    scores : sequence of Record, (Record, dict) or None, optional
+        As in `latent_panels`: test R2 stands beside every output, in the zoom as well.
 
     Returns
     -------
@@ -66,11 +70,11 @@ def family_zoom(top, bottom=None, family=None, gene=None, features=None, data=No
         family, of which a zoom would show nothing more.
     """
     records = [top] if bottom is None else [top, bottom]
-    halves = choose_maps(records, titles=titles)
+    halves = choose_maps(records, titles=titles, scores=scores)
     record = records[-1]
     own = families_of(record) == (family := _family(record, family))
     xy, corner, side = _window(map_coordinates(record)[0], own)
-    panels = [_marker(record, family, own, gene, data), None, *_outputs(record, own, features)]
+    panels = [_marker(record, family, own, gene, data), None, *_outputs(record, own, features, halves[-1][-1])]
 
     figure = new_figure(1)
     figure.set_layout_engine("none")
@@ -154,7 +158,7 @@ def _marker(record, family, own, gene, data):
     raise ValueError(f"gene: expected one of the kept genes {kept}, or of `data`, which has measured all; got {gene!r}")
 
 
-def _outputs(record, own, wanted):
+def _outputs(record, own, wanted, r2):
     names = np.asarray(record.feature_names).tolist()
     if wanted is None:
         varied = [names[i] for i in np.argsort(-record.predictions[own].std(0), kind="stable")]
@@ -163,7 +167,12 @@ def _outputs(record, own, wanted):
     strangers = [name for name in wanted if name not in names]
     if strangers or not 1 <= len(wanted) <= 2:
         raise ValueError(f"features: expected one or two of the outputs {names}, got {list(wanted)}")
-    return [(name, "normal", record.predictions[:, names.index(name)], "prediction (z-score)", True) for name in wanted]
+    places = [names.index(name) for name in wanted]
+    titles = wanted if r2 is None else [f"{names[i]}, test R² {r2[i]:.2f}" for i in places]
+    return [
+        (title, "normal", record.predictions[:, i], "prediction (z-score)", True)
+        for title, i in zip(titles, places, strict=True)
+    ]
 
 
 def _heading(figure, place, text, style="normal"):

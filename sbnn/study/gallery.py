@@ -60,7 +60,7 @@ def _figures(records):
         yield "figure3_latent_default_colorblind", ["fit_default_2d", "fit_default_64d"], safe
     yield "figure3_latent_srrr", ranks or ["fit_srrr"], functools.partial(_latent, records)
     if "fit_network_2d" in records and zoomable(records["fit_network_2d"]):
-        yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], family_zoom
+        yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], functools.partial(_zoom, records)
     yield (
         "figure6_width_and_stability",
         [*compared, "repeats_network"],
@@ -89,6 +89,10 @@ def _overview(names, fit, *others, **options):
 def _latent(records, *fits, **options):
     scores = [_scores(records, fit) for fit in fits]
     return latent_panels(*fits, scores=scores, true_genes=_true_genes(records), **options)
+
+
+def _zoom(records, *fits):
+    return family_zoom(*fits, scores=[_scores(records, fit) for fit in fits])
 
 
 def _true_genes(records):

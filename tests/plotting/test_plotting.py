@@ -205,6 +205,8 @@ def test_latent_panels_write_test_r2_beside_outputs():
     text = words(plotting.latent_panels(fit, scores=[(folds, params)]))
     for name, r2 in zip(fit.feature_names, folds.test_feature_r2[:, folds.find(**params)].mean(0), strict=True):
         assert f"{name} {r2:.2f}" in text
+    zoom = words(plotting.family_zoom(fit, family="B", features=[name], scores=[(folds, params)]))
+    assert f"{name} {r2:.2f}" in zoom and f"{name}, test R² {r2:.2f}" in zoom
     with pytest.raises(ValueError, match="scores: expected 1, one per model, got 2"):
         plotting.latent_panels(fit, scores=[None, None])
 
