@@ -3,9 +3,9 @@
     python benchmarks/robustness.py [--only NAME ...]
 
 25 genes (or all there are) and two units; beside it ridge on the same genes and on all genes. New cells are clipped to
-the range of the training cells for all of them. Simulated data are drawn three times, real ones split three times; the
-table gives means, and the differences to ridge with their standard errors over the three. Scaled inside the training
-cells. Real data are used where their files are found. Prints
+the range of the training cells for all of them, where these are few to the middle of it for the network. Simulated data
+are drawn three times, real ones split three times; the table gives means, and the differences to ridge with their
+standard errors over the three. Scaled inside the training cells. Real data are used where their files are found. Prints
 Markdown.
 """
 

@@ -276,13 +276,11 @@ def _fit(options):
 
 
 def _genes(options):
-    from sbnn.evaluation.genes_table import genes_table
     from sbnn.study import experiments, report
 
     data, folder = _load(options)
     record = experiments.run_genes_curve(data, folder, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs)
-    table = genes_table(record)
-    print(report.to_markdown(table.assign(suffices=table.suffices.map({True: "yes", False: ""}))))
+    print(report.to_markdown(report.numbers_table(record)))
 
 
 def _prior(options):

@@ -57,6 +57,17 @@ def test_the_table_is_that_of_the_committed_results():
     assert table.strip() in README
 
 
+def test_numbers_beside_the_table_are_those_of_the_committed_results():
+    scala, proteins = (report.all_tables(ROOT / "saved_models" / name) for name in ("scala", "citeseq_cd8"))
+    _, mice, dates = scala["Test R2 on cells held apart"].to_numpy().tolist()
+    [numbers] = [table for title, table in proteins.items() if title.startswith("Test R2 by the number of genes")]
+    text = " ".join(README.split())
+    assert f"it is {mice[0]} (ridge {mice[2].split()[0]})" in text
+    assert f"dates {dates[0]} (ridge {dates[2]})" in text
+    enough = numbers.index[numbers.suffices == "yes"][0]
+    assert f"needs {enough} genes: {numbers.test_r2[enough]:.3f}" in text
+
+
 def test_the_table_of_types_is_that_of_the_committed_results():
     if not list((ROOT / "saved_models").glob("*/types_lightgbm.pickle")):
         pytest.skip("no results of electrophysiology to types are committed")

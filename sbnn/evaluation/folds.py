@@ -113,7 +113,11 @@ def _told_apart(labels, name):
         raise ValueError(f"{name}: expected one for each cell, got an array of shape {labels.shape}")
     if missing.size:
         raise ValueError(f"{name}: {missing.size} cell(s) have none, the first is cell {missing[0]}")
-    return np.unique(labels, return_inverse=True)
+    try:
+        return np.unique(labels, return_inverse=True)
+    except TypeError:
+        kinds = sorted({type(label).__name__ for label in labels})
+        raise ValueError(f"{name}: expected labels of one kind, which can be sorted, got {', '.join(kinds)}") from None
 
 
 def folds_of(folds, data):

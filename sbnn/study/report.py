@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.evaluation.crossval import epoch_curves
+from sbnn.evaluation.genes_table import genes_table
 from sbnn.evaluation.prior_tables import priors_table
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.study import published
@@ -287,6 +288,8 @@ def all_tables(folder, everything=False):
     }
     if any(name.startswith(PREFIX) for name in records):
         tables["Test R2 on cells held apart"] = held_apart_table(records)
+    if "genes_curve" in records:
+        tables["Test R2 by the number of genes, which of them suffice"] = numbers_table(records["genes_curve"])
     if "halves_default" in records:
         halves, repeats = records["halves_default"], records["repeats_network"]
         genes = selection_table(halves)
@@ -304,6 +307,12 @@ def all_tables(folder, everything=False):
             by[["precision", "recall", "test_r2", "best_r2"]].mean().reset_index("noise")
         )
     return tables
+
+
+def numbers_table(record):
+    """Test R2 by the number of genes, from `sbnn.genes_curve`: a DataFrame with "yes" at the number that suffices."""
+    table = genes_table(record)
+    return table.assign(suffices=table.suffices.map({True: "yes", False: ""}))
 
 
 def computing_minutes(folder):

@@ -56,7 +56,8 @@ def test_outputs_of_other_cells_are_chance(shuffled):
 def test_signal_is_no_reason_to_warn(data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        cross_validate(Ridge(30.0), data, 5, verbose=False)
+        record = cross_validate(Ridge(30.0), data, 5, verbose=False)
+    assert chance_table(record, data).p[0] <= 0.05
 
 
 def test_p_is_uniform_where_there_is_nothing():

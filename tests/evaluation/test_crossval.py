@@ -56,6 +56,8 @@ def test_groups_are_never_split():
     assert any(set(a[1]) != set(b[1]) for a, b in zip(folds, other, strict=True))
     with pytest.raises(ValueError, match="4 folds of 3 groups"):
         grouped_folds(["a", "b", "c"], 4)
+    with pytest.raises(ValueError, match="groups: expected labels of one kind, which can be sorted, got int, str"):
+        grouped_folds(np.array(["a", 1, "b"], dtype=object), 2)
 
 
 def test_what_came_later_is_tested():

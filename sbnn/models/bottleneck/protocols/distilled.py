@@ -29,13 +29,13 @@ import numpy as np
 import torch
 
 from sbnn.models.bottleneck.gene_prior import GenePrior
-from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble
+from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import few_cells
 from sbnn.models.bottleneck.protocols.base import Trained
 from sbnn.models.bottleneck.protocols.forests import grow_forest
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
 from sbnn.models.bottleneck.protocols.greedy import cells_behind, forward_selection
-from sbnn.models.bottleneck.protocols.noise_training import train_with_noise
+from sbnn.models.bottleneck.protocols.noise_training import train_together, train_with_noise
 from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 
 PARAMETERS = ("distillation",)
@@ -267,11 +267,8 @@ class _Tried:
 
 def _networks_without(parts, new, x, target, generator, distillation, noise, left_out):
     """Networks trained on all parts of the cells but one, and their residuals there; a list of pairs."""
-    ensemble = Ensemble([new().to(x.device) for _ in left_out])
     members = [torch.cat(parts[:part] + parts[part + 1 :]) for part in left_out]
-    settings = {"n_steps": distillation.steps_of_teachers, "learning_rate": distillation.rate_of_teachers}
-    train_with_noise(ensemble, x, target, noise, generator, distillation, members=members, **settings)
-    networks = [ensemble.member(i) for i in range(len(left_out))]
+    networks = train_together(new, members, x, target, noise, generator, distillation)
     watched = [parts[part][: distillation.watched_cells] for part in left_out]
     with torch.no_grad():
         return [(network, network(x[cells]) - target[cells]) for network, cells in zip(networks, watched, strict=True)]

@@ -20,10 +20,9 @@ from functools import partial
 import numpy as np
 import torch
 
-from sbnn.models.bottleneck.network import Ensemble
 from sbnn.models.bottleneck.protocols.forests import grow_forest
 from sbnn.models.bottleneck.protocols.greedy import forward_selection
-from sbnn.models.bottleneck.protocols.noise_training import train_with_noise
+from sbnn.models.bottleneck.protocols.noise_training import train_together
 from sbnn.models.linear.ridge import LeaveOneOutRidge
 
 PARTS = 5  # of the cells, each held out once to see how far predictions can be believed
@@ -121,12 +120,9 @@ class Teacher:
     def __init__(self, new, x, target, random, generator, distillation, n_members=None):
         n_members = n_members or distillation.n_teachers
         self.noise, self.networks = max(distillation.few_cells_noises), []
-        settings = {"n_steps": distillation.steps_of_teachers, "learning_rate": distillation.rate_of_teachers}
+        members = [torch.arange(len(x), device=x.device)] * n_members
         for noise in distillation.few_cells_noises:
-            together = Ensemble([new().to(x.device) for _ in range(n_members)])
-            members = [torch.arange(len(x), device=x.device)] * n_members
-            train_with_noise(together, x, target, noise, generator, distillation, members=members, **settings)
-            self.networks += [together.member(i) for i in range(n_members)]
+            self.networks += train_together(new, members, x, target, noise, generator, distillation)
         n_trees = n_members * distillation.n_trees
         self.forest = grow_forest(x.cpu().numpy(), target.cpu().numpy(), n_trees, random)
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from sbnn.models.bottleneck.adam import Adam
-from sbnn.models.bottleneck.network import Gradient
+from sbnn.models.bottleneck.network import Ensemble, Gradient
 
 
 def train_with_noise(
@@ -87,6 +87,32 @@ def train_with_noise(
             if progress is not None:
                 progress(len(history))
     return history
+
+
+def train_together(new, members, x, target, noise, generator, distillation):
+    """Train networks of a teacher at once, each on its own cells.
+
+    Parameters
+    ----------
+    new : callable
+        Makes an untrained network.
+    members : list of tensor of int
+        Positions of the cells of each network, about as many for all.
+    x, target : tensors, shapes (n, k) and (n, q)
+    noise : float
+        SD of the noise on `x`.
+    generator : torch.Generator
+    distillation : DistilledSettings
+        ``steps_of_teachers`` and ``rate_of_teachers`` count.
+
+    Returns
+    -------
+    list of BottleneckNetwork
+    """
+    together = Ensemble([new().to(x.device) for _ in members])
+    settings = {"n_steps": distillation.steps_of_teachers, "learning_rate": distillation.rate_of_teachers}
+    train_with_noise(together, x, target, noise, generator, distillation, members=members, **settings)
+    return [together.member(i) for i in range(len(members))]
 
 
 def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
