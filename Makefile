@@ -30,5 +30,5 @@ clean:
 $(READY): pyproject.toml
 	@$(PYTHON) -c '$(CHECK)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --editable '.[cluster,notebooks,test]'
+	$(BIN)/python -m pip install --quiet --editable '.[cluster,docs,notebooks,test]'
 	touch $@
