@@ -12,6 +12,7 @@ import sys
 
 from sbnn.data import inventory
 from sbnn.data.catalogue import DATASETS, DYNAMICS, EPHYS_TYPES, MECHANISM_SHIFT, names_of, require_study
+from sbnn.study.own_data.options import add_options
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
 
@@ -24,11 +25,9 @@ The steps, in their order (each loads what is saved and computes only what is mi
   sbnn figures scala                 draw all figures from what is saved
   sbnn report scala                  print all tables; `sbnn report all` one of all data sets
 
-Your own cells, from two tables with cell names (CSV, TSV or Excel; counts are normalised):
+Your own cells, from two tables with cell names (CSV, TSV, Excel or AnnData): accuracy, model, figures and a report
 
-  sbnn cv mine --expression counts.csv --outputs ephys.csv --labels types.csv --counts
-  sbnn fit mine --expression counts.csv --outputs ephys.csv --labels types.csv --counts
-  sbnn figures mine
+  sbnn fit mine --expression counts.csv --outputs ephys.xlsx --labels types.csv --groups donor
 
 From electrophysiology to transcriptomic types: sbnn ephys-types --help
 Perturbation screens: sbnn mechanism-shift --help
@@ -124,17 +123,14 @@ def _parser():
             command.add_argument("--fresh", action="store_true", help="compute anew what is saved")
         if name in ("cv", "fit", "genes", "prior"):
             command.add_argument("--jobs", type=int, default=1, help="worker processes; results do not depend on them")
-            command.add_argument("--expression", help="table of your own: expression, named cells by named genes")
-            command.add_argument("--outputs", help="table of your own: the second measurement of the same cells")
-            command.add_argument("--labels", help="table of your own, optional: family and type of the cells")
-            command.add_argument("--counts", action="store_true", help="the expression is raw counts: normalise it")
+            add_options(command)
         if name == "prior":
             command.add_argument(
                 "--genes",
                 action="append",
                 help="file with names of genes, one a line; may be given again for another list",
             )
-        if name in ("figures", "notebooks"):
+        if name in ("fit", "figures", "notebooks"):
             home = None if name == "notebooks" else "figures"
             command.add_argument("--figures", default=home, help="folder of the figures (default: figures)")
         if name == "report":
@@ -228,19 +224,17 @@ def _name(options):
 def _load(options):
     """Data of the command, and the folder of its results."""
     from sbnn.data.datasets import load_dataset
-    from sbnn.data.paired import PairedData
-    from sbnn.study.experiments import results_folder
+    from sbnn.results import results_folder
+    from sbnn.study.own_data.options import load
 
-    if (options.expression is None) != (options.outputs is None):
+    if options.expression is None and options.outputs is not None:
         raise ValueError("--expression and --outputs go together")
     if options.expression is None:
         data = load_dataset(_name(options))
     else:
         if options.dataset in ("auto", *DATASETS):
             raise ValueError(f"dataset: give your tables a name of their own, {options.dataset!r} is taken")
-        data = PairedData.from_tables(
-            options.expression, options.outputs, options.labels, counts=options.counts, name=options.dataset
-        )
+        data = load(options)
         print(data)
     return data, results_folder(options.saved_models, data.name, options.fast)
 
@@ -261,6 +255,8 @@ def _fit(options):
     from sbnn.study.map_trust import run_map_trust
 
     data, folder = _load(options)
+    if options.expression is not None:
+        return _fit_own_data(options, data, folder)
     how = {"fast": options.fast, "fresh": options.fresh}
     experiments.run_full_fits(data, folder, **how)
     experiments.run_stability(data, folder, n_jobs=options.jobs, **how)
@@ -273,6 +269,22 @@ def _fit(options):
     print(
         f"the map fitted with other seeds: R2 {trust.agreement.min():.2f} to {trust.agreement.max():.2f} with this one"
     )
+
+
+def _fit_own_data(options, data, folder):
+    from sbnn.results import results_folder
+    from sbnn.study.gallery import SERIES
+    from sbnn.study.own_data.experiments import run_own_data
+    from sbnn.study.own_data.options import preselected
+    from sbnn.study.own_data.report import write_report
+
+    how = {"groups": options.groups, "preselect": preselected(options, data), "fast": options.fast}
+    records = run_own_data(data, folder, n_genes=options.keep, fresh=options.fresh, n_jobs=options.jobs, **how)
+    figures = results_folder(options.figures, data.name, options.fast)
+    SERIES.save(records, figures)
+    page = write_report(data, records, figures, folder, **how)
+    print(f"\n{page.verdict}", *page.cautions, sep="\n- ")
+    print(f"\nthe report is {folder / 'report.html'}, with report.pdf beside it, the figures are in {figures}")
 
 
 def _genes(options):

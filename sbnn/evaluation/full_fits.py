@@ -4,21 +4,24 @@ Nothing here measures accuracy; that is what `sbnn.evaluation.crossval` is for.
 """
 
 import inspect
+from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.inputs import as_paired
+from sbnn.data.preselection import with_preselected
 from sbnn.determinism import reproducible
 from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.metrics import feature_r2, pooled_r2
+from sbnn.models.bottleneck.units import in_units
 from sbnn.models.maps import embed
 from sbnn.results import Record
 
 
-def fit_full(estimator, data, *, results=None, overwrite=False, seed=0):
+def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, overwrite=False, seed=0):
     """Fit an estimator to all cells, z-scored, and keep what there is to see.
 
     Parameters
@@ -26,8 +29,13 @@ def fit_full(estimator, data, *, results=None, overwrite=False, seed=0):
     estimator : scikit-learn-style regressor
         With ``transform`` (latent space) and ``get_support`` (kept genes).
     data : PairedData, tuple (X, Y), AnnData or MuData
+    preselect : int, optional
+        Fit so many genes, chosen by `sbnn.preselect_genes` on all cells; names and masks of the record are of these.
     results : str or path-like, optional
         File to save to. If it already holds this fit, it is loaded instead.
+    model_file : str or path-like, optional
+        File for the fitted model, a `SparseBottleneckRegressor`: it takes cells in the units of `data`, by the names of
+        their genes (`sbnn map`). Where it is missing, the model is fitted anew.
     overwrite : bool
         Fit anew, whatever `results` holds.
     seed : int
@@ -48,11 +56,18 @@ def fit_full(estimator, data, *, results=None, overwrite=False, seed=0):
         If `results` holds another fit and `overwrite` is False.
     """
     data = as_paired(data)
-    model = configured(estimator, {}, seed, data.gene_names)
-    wanted = Record("fit", data.name, data.sha256, [described(model)["params"]], seed, {"scaling": "all"})
-    return load_or_compute(
-        wanted, lambda: _fitted(model, data, seed), results, overwrite, estimator=model, n_cells=data.n_cells
-    )
+    chosen, said = with_preselected(data, preselect)
+    model = configured(estimator, {}, seed, chosen.gene_names)
+    wanted = Record("fit", data.name, data.sha256, [described(model)["params"]], seed, {"scaling": "all"} | said)
+
+    def compute():
+        values = _fitted(model, chosen, seed)
+        if model_file is not None:
+            in_units(model, data, chosen.gene_names).save(model_file)
+        return values
+
+    overwrite = overwrite or (model_file is not None and not Path(model_file).expanduser().exists())
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells)
 
 
 def _fitted(model, data, seed):

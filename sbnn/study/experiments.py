@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sbnn.data.datasets import load_dataset
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.preprocessing import select_genes
+from sbnn.data.preselection import with_preselected
 from sbnn.data.readers.scala import ephys_from_raw
 from sbnn.data.registry import find_file
 from sbnn.data.simulate import simulate_patchseq
@@ -126,7 +127,7 @@ def load_for(data, path):
     return record
 
 
-def network(data, fast=False, **params):
+def network(data, fast=False, n_genes=None, **params):
     """The network for z-scored data, trained by the published protocol unless `params` name another.
 
     Parameters
@@ -134,6 +135,8 @@ def network(data, fast=False, **params):
     data : PairedData
     fast : bool
         A small network trained for a few epochs.
+    n_genes : int, optional
+        That it keeps, `N_GENES` by default; all where there are fewer.
     **params
         Parameters of `SparseBottleneckRegressor`.
 
@@ -142,7 +145,12 @@ def network(data, fast=False, **params):
     SparseBottleneckRegressor
     """
     # The data arrive z-scored from the cross-validation, and a GPU would change the last bits.
-    fixed = {"n_genes": min(N_GENES, data.n_genes), "standardize": False, "device": "cpu", "random_state": SEED}
+    fixed = {
+        "n_genes": min(n_genes or N_GENES, data.n_genes),
+        "standardize": False,
+        "device": "cpu",
+        "random_state": SEED,
+    }
     if params.get("protocol", "paper") == "paper":
         fixed |= {"protocol": "paper", "hidden_layers": (512, 128)} | (FAST if fast else {})
     elif fast:
@@ -342,7 +350,7 @@ def run_genes_curve(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=
     return genes_curve(data, model, numbers, 2 if fast else 5, results=path, seed=SEED, **how)
 
 
-def run_interpretation(data, folder, *, fast=False, fresh=False):
+def run_interpretation(data, folder, *, preselect=None, n_genes=None, fast=False, fresh=False):
     """What every kept gene of the default network does, on a quarter of the cells that it has not seen; or load it.
 
     Parameters
@@ -350,6 +358,8 @@ def run_interpretation(data, folder, *, fast=False, fresh=False):
     data : PairedData
     folder : str or path-like
         With the results of `run_stability`.
+    preselect, n_genes : int, optional
+        Genes that the network is given, chosen on its training cells by `sbnn.preselect_genes`, and that it keeps.
     fast, fresh : bool
 
     Returns
@@ -359,18 +369,20 @@ def run_interpretation(data, folder, *, fast=False, fresh=False):
         halves of the cells.
     """
     stability = selection_table(load_for(data, Path(folder) / "halves_default.pickle"))
-    model = network(data, fast, protocol="distilled")
+    fold = paper_folds(data.n_cells, 4)[0]
+    chosen, said = with_preselected(data, preselect, fold[0])
+    model = network(chosen, fast, n_genes, protocol="distilled")
     wanted = Record("interpretation", data.name, data.sha256, [{}], SEED)
     wanted.settings = {
         "scaling": "fold",
         "held out": "a quarter",
         "stability": fingerprint_arrays(stability.index.to_numpy(str), stability["frequency"].to_numpy()),
     }
-    fold = paper_folds(data.n_cells, 4)[0]
+    wanted.settings |= said
 
     def compute():
-        X_train, Y_train, X_test, Y_test = split_and_scale(data, fold)
-        names = {"gene_names": data.gene_names, "feature_names": data.feature_names, "name": data.name}
+        X_train, Y_train, X_test, Y_test = split_and_scale(chosen, fold)
+        names = {"gene_names": chosen.gene_names, "feature_names": data.feature_names, "name": data.name}
         model.fit(X_train, Y_train)
         return interpret(model, X_test, Y_test, stability=stability, random_state=SEED, **names).values
 

@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 
 from sbnn.data.fingerprint import fingerprint_arrays
+from sbnn.data.preselection import with_preselected
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
@@ -15,7 +16,7 @@ from sbnn.study.experiments import SEED, load_for, network
 N_SEEDS = 5
 
 
-def run_map_trust(data, folder, *, fast=False, fresh=False):
+def run_map_trust(data, folder, *, preselect=None, n_genes=None, fast=False, fresh=False):
     """Judge the map of the default network with two units, or load the verdict.
 
     Parameters
@@ -23,6 +24,8 @@ def run_map_trust(data, folder, *, fast=False, fresh=False):
     data : PairedData
     folder : str or path-like
         With the results of `run_cross_validations` and `run_full_fits`.
+    preselect, n_genes : int, optional
+        Genes that the fit was given, see `sbnn.preselect_genes`, and that it keeps.
     fast, fresh : bool
 
     Returns
@@ -44,14 +47,15 @@ def run_map_trust(data, folder, *, fast=False, fresh=False):
     folds, fit = (load_for(data, folder / f"{name}.pickle") for name in ("cv_default", "fit_default_2d"))
     seeds = list(range(1, 2 if fast else 1 + N_SEEDS))
     point = folds.find(n_components=2)
-    model = network(data, fast, protocol="distilled", n_components=2)
+    chosen, said = with_preselected(data, preselect)
+    model = network(chosen, fast, n_genes, protocol="distilled", n_components=2)
     wanted = Record("map trust", data.name, data.sha256, [{}], SEED)
     judged = fingerprint_arrays(fit.latent, *folds.test_predictions[point])
-    wanted.settings = {"seeds": seeds, "judged": judged, "scaling": folds.settings["scaling"]}
+    wanted.settings = {"seeds": seeds, "judged": judged, "scaling": folds.settings["scaling"]} | said
 
     def compute():
         latent = np.asarray(fit.latent, np.float64)
-        X, Y, *_ = split_and_scale(data, (np.arange(data.n_cells), np.arange(0)), "all")
+        X, Y, *_ = split_and_scale(chosen, (np.arange(data.n_cells), np.arange(0)), "all")
         fits = [clone(model).set_params(random_state=seed).fit(X, Y).transform(X) for seed in seeds]
         aligned, agreement = zip(*(_onto(other, latent) for other in fits), strict=True)
         size = np.sqrt(np.square(latent - latent.mean(0)).sum(1).mean())

@@ -4,13 +4,14 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
+from sbnn.data.preselection import with_preselected
 from sbnn.determinism import reproducible
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
 
 
-def tsne_maps(data, *, variance=0.8, results=None, overwrite=False, seed=42):
+def tsne_maps(data, *, variance=0.8, preselect=None, results=None, overwrite=False, seed=42):
     """Map the cells by t-SNE of their genes, and again by t-SNE of their outputs.
 
     Each matrix is z-scored and reduced to the principal components that hold a share of its variance; see
@@ -21,6 +22,8 @@ def tsne_maps(data, *, variance=0.8, results=None, overwrite=False, seed=42):
     data : PairedData
     variance : float
         Share of the variance to keep, between 0 and 1.
+    preselect : int, optional
+        Genes to look at, see `sbnn.preselect_genes`.
     results : str or path-like, optional
         File to save to. If it already holds these maps, they are loaded instead.
     overwrite : bool
@@ -46,8 +49,9 @@ def tsne_maps(data, *, variance=0.8, results=None, overwrite=False, seed=42):
     if not 0 < variance < 1:
         raise ValueError(f"variance: expected a share between 0 and 1, got {variance!r}")
     params = [{"variance": float(variance)}]
-    wanted = Record("t-SNE", data.name, data.sha256, params, seed)
-    return load_or_compute(wanted, lambda: _maps(data, variance, seed), results, overwrite)
+    chosen, said = with_preselected(data, preselect)
+    wanted = Record("t-SNE", data.name, data.sha256, params, seed, said)
+    return load_or_compute(wanted, lambda: _maps(chosen, variance, seed), results, overwrite)
 
 
 def _maps(data, variance, seed):

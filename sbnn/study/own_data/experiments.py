@@ -1,0 +1,104 @@
+"""What is computed of a user's own cells: the default network beside ridge, the map, and which genes to trust."""
+
+from pathlib import Path
+
+from sbnn.data.preselection import with_preselected
+from sbnn.evaluation.crossval import cross_validate
+from sbnn.evaluation.folds import grouped_folds, paper_folds
+from sbnn.evaluation.full_fits import fit_full
+from sbnn.evaluation.repeats import stability_selection
+from sbnn.models.linear import LeaveOneOutRidge
+from sbnn.study.components import principal_components
+from sbnn.study.experiments import SEED, network, run_interpretation
+from sbnn.study.map_trust import run_map_trust
+from sbnn.study.tsne_maps import tsne_maps
+
+MODEL = "model.safetensors"
+N_FOLDS = 10
+N_PAIRS = 25  # of halves of the cells
+
+
+def folds_for(data, groups=None, fast=False):
+    """Ten folds of the cells, or as many as there are groups, none of which is split.
+
+    Parameters
+    ----------
+    data : PairedData
+    groups : str, optional
+        Column of ``data.labels``, such as that of the donors.
+    fast : bool
+        The first two of them.
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+
+    Raises
+    ------
+    KeyError, ValueError
+        As `PairedData.groups`; fewer than two groups, or fewer than four cells.
+    """
+    if groups is None:
+        folds = paper_folds(data.n_cells, min(N_FOLDS, data.n_cells // 2))
+    else:
+        of_cells = data.groups(groups)
+        folds = grouped_folds(of_cells, min(N_FOLDS, len(set(of_cells))))
+    return folds[: 2 if fast else None]
+
+
+def run_own_data(
+    data, folder, *, preselect=None, n_genes=None, groups=None, fast=False, fresh=False, n_jobs=1, verbose=True
+):
+    """Compute, or load, everything that the report of a user's own cells tells.
+
+    Parameters
+    ----------
+    data : PairedData
+    folder : str or path-like
+        Where the results are and go; the model of all cells goes to `MODEL` there.
+    preselect : int, optional
+        Genes that the models are given, chosen on the training cells of every fold by `sbnn.preselect_genes`; all by
+        default.
+    n_genes : int, optional
+        Genes that the network keeps, 25 by default.
+    groups : str, optional
+        Column of ``data.labels``: cells of one group, such as a donor, are never both trained on and tested.
+    fast : bool
+        Small networks, two folds, two pairs of halves.
+    fresh : bool
+        Compute anew what is saved.
+    n_jobs : int
+    verbose : bool
+
+    Returns
+    -------
+    dict of str to Record
+        By experiment: ``cv_default``, ``cv_ridge``, ``fit_default_2d``, ``halves_default``, ``interpretation``,
+        ``components``, ``tsne`` and ``map_trust``.
+    """
+    folder = Path(folder)
+    chosen, _ = with_preselected(data, preselect)
+    model = network(chosen, fast, n_genes, protocol="distilled", n_components=2)
+    folds = folds_for(data, groups, fast)
+    how = {"n_jobs": n_jobs, "overwrite": fresh, "seed": SEED, "verbose": verbose, "preselect": preselect}
+    records = {
+        name: cross_validate(estimator, data, folds, grid, results=folder / f"{name}.pickle", **how)
+        for name, estimator, grid in (
+            ("cv_ridge", LeaveOneOutRidge(), {}),
+            ("cv_default", model, {"n_components": [2]}),
+        )
+    }
+    mapped = network(chosen, fast, n_genes, protocol="distilled", n_components=2, reconstruct=True)
+    saved = {"preselect": preselect, "overwrite": fresh}
+    records["fit_default_2d"] = fit_full(
+        mapped, data, results=folder / "fit_default_2d.pickle", model_file=folder / MODEL, seed=SEED, **saved
+    )
+    records["halves_default"] = stability_selection(
+        model, data, 2 if fast else N_PAIRS, results=folder / "halves_default.pickle", **how
+    )
+    sizes = {"preselect": preselect, "n_genes": n_genes, "fast": fast, "fresh": fresh}
+    records["interpretation"] = run_interpretation(data, folder, **sizes)
+    records["components"] = principal_components(data, results=folder / "components.pickle", **saved)
+    records["tsne"] = tsne_maps(data, results=folder / "tsne.pickle", seed=SEED, **saved)
+    records["map_trust"] = run_map_trust(data, folder, **sizes)
+    return records

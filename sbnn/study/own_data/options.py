@@ -1,0 +1,174 @@
+"""Options of the command line for a user's own tables, and the data that they ask for."""
+
+from pathlib import Path
+
+ANNDATA = (".h5ad", ".h5mu")
+MANY_GENES = 2000  # from so many on they are preselected
+PRESELECTED = 1000
+TABLES = ("expression", "outputs", "labels")
+
+
+def add_options(parser):
+    """Add the options to a command.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    """
+    tables = parser.add_argument_group("tables of your own, cells matched by name")
+    add = tables.add_argument
+    add("--expression", metavar="FILE", help="genes of the cells: CSV, TSV or Excel, either way round; or .h5ad, .h5mu")
+    add(
+        "--outputs", metavar="FILE", help="second measurement of the cells; of .h5ad the name in obsm, .h5mu a modality"
+    )
+    add("--labels", metavar="FILE", help="optional: type, family, donor, ... of the cells")
+    add("--sheet", action="append", default=[], metavar="[TABLE=]NAME", help="sheet of a workbook, as outputs=Sheet1")
+    kind = tables.add_mutually_exclusive_group()
+    kind.add_argument("--counts", action="store_const", const=True, help="the expression is raw counts: normalise it")
+    kind.add_argument("--log", dest="counts", action="store_const", const=False, help="it is log values: take it as is")
+    way = tables.add_mutually_exclusive_group()
+    way.add_argument("--genes-in-rows", action="store_const", const=True, help="by default found out by the names")
+    way.add_argument("--cells-in-rows", dest="genes_in_rows", action="store_const", const=False)
+    add("--missing", choices=("error", "cells", "outputs", "fewest"), default="error",
+        help="where outputs are missing: stop, leave out the cells, the outputs, or what costs fewest values")  # fmt: skip
+    add("--missing-mark", action="append", default=[], metavar="TEXT", help="another mark of a missing value")
+    add("--decimal", choices=(".", ","), help="decimal mark; by default found out")
+    add("--header", type=int, metavar="ROW", help="row of the column names, counted from 1; by default found out")
+    add("--cell-key", metavar="COLUMN", help="column of the cell names in outputs and labels; by default the first")
+    add("--match", choices=("exact", "loose"), default="exact", help="loose: names may differ in case, '-' and '.'")
+    add("--duplicates", choices=("error", "sum", "first"), default="error", help="genes that are there twice")
+    add("--spike-ins", choices=("leave out", "keep"), default="leave out", help="ERCC and the like")
+    add("--type-key", default="type", metavar="COLUMN", help="column of the labels with the type of the cells")
+    add("--family-key", default="family", metavar="COLUMN", help="column with the coarser label")
+    add("--groups", metavar="COLUMN", help="column of the donor, batch, ...: folds keep its cells together")
+    add("--n-genes", type=_number_or_all, metavar="N", help=f"genes given to the models, chosen inside the folds "
+        f"({PRESELECTED} by default where there are more than {MANY_GENES}; all: no choice)")  # fmt: skip
+    add("--keep", type=int, metavar="N", help="genes that the network keeps (default: 25)")
+
+
+def load(options):
+    """Read the tables that the options name.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        With the attributes of `add_options`, and ``dataset``, the name of the data.
+
+    Returns
+    -------
+    PairedData
+        Without the cells of which no group is known, where there are groups.
+
+    Raises
+    ------
+    OSError, ImportError, ValueError, KeyError
+        As `PairedData.from_tables` and `PairedData.from_anndata`; options that do not go together.
+    """
+    from sbnn.data.paired import PairedData
+
+    if Path(options.expression).suffix in ANNDATA:
+        data = _of_anndata(options)
+    else:
+        sheets = _sheets(options)
+        given = [
+            (table, sheets[name]) if name in sheets else table
+            for name, table in ((name, getattr(options, name)) for name in TABLES)
+        ]
+        data = PairedData.from_tables(
+            *given,
+            counts=options.counts,
+            genes_in_rows=options.genes_in_rows,
+            missing=options.missing,
+            missing_marks=options.missing_mark,
+            decimal=options.decimal,
+            header=options.header,
+            cell_key=options.cell_key,
+            match=options.match,
+            duplicates=options.duplicates,
+            spike_ins=options.spike_ins,
+            type_key=options.type_key,
+            family_key=options.family_key,
+            name=options.dataset,
+        )
+    return data if options.groups is None else with_groups(data, options.groups)
+
+
+def preselected(options, data):
+    """Number of genes that the models are given, None for all of them."""
+    if options.n_genes == "all" or data.n_genes <= (options.n_genes or MANY_GENES):
+        return None
+    return options.n_genes or PRESELECTED
+
+
+def with_groups(data, column):
+    """Leave out the cells of which the group is not known, with a warning.
+
+    Parameters
+    ----------
+    data : PairedData
+    column : str
+        Of ``data.labels``.
+
+    Returns
+    -------
+    PairedData
+
+    Raises
+    ------
+    KeyError
+        If there is no such column; the message names those that there are.
+    ValueError
+        If no cell has a group.
+    """
+    import dataclasses
+    import warnings
+
+    from sbnn.data.checks import some
+    from sbnn.data.labels import UNKNOWN
+
+    if column not in data.labels:
+        raise KeyError(f"groups: the labels have no column {column!r}; they have {', '.join(map(str, data.labels))}")
+    values = data.labels[column]
+    unknown = (values.isna() | values.isin([UNKNOWN, ""])).to_numpy()
+    if not unknown.any():
+        return data
+    if unknown.all():
+        raise ValueError(f"groups: {column!r} is not known of any cell")
+    names = data.cell_names[unknown]
+    warnings.warn(
+        f"{unknown.sum()} of {data.n_cells} cells have no {column!r} and are left out: {some(names)}", stacklevel=3
+    )
+    kept = data.subset(cells=~unknown, drop_constant=True)
+    return dataclasses.replace(kept, dropped=kept.dropped | {f"cells without {column}": list(names)})
+
+
+def _of_anndata(options):
+    """Data of a file of AnnData or MuData, the outputs by their name there or from a table."""
+    from sbnn.data.paired import PairedData
+
+    if options.outputs is not None and Path(options.outputs).is_file():
+        raise ValueError("--outputs: with .h5ad give the name of a table in obsm, with .h5mu that of a modality")
+    if options.expression.endswith(".h5mu"):
+        from mudata import read_h5mu as read
+    else:
+        from anndata import read_h5ad as read
+    keys = {"family_key": options.family_key, "type_key": options.type_key}
+    return PairedData.from_anndata(read(options.expression), options.outputs or "outputs", name=options.dataset, **keys)
+
+
+def _sheets(options):
+    """Table -> sheet."""
+    sheets = {}
+    for given in options.sheet:
+        table, _, sheet = given.rpartition("=")
+        workbooks = [
+            name for name in TABLES if str(getattr(options, name)).lower().endswith((".xls", ".xlsx", ".xlsm"))
+        ]
+        if table and table not in TABLES:
+            raise ValueError(f"--sheet: expected a table, one of {', '.join(TABLES)}, before the '=', got {given!r}")
+        sheets |= dict.fromkeys([table] if table else workbooks, sheet)
+    return sheets
+
+
+def _number_or_all(text):
+    return text if text == "all" else int(text)

@@ -1,0 +1,114 @@
+"""What the page says of a user's own cells: how good, how sure, which genes, which outputs."""
+
+from pathlib import Path
+
+from sbnn.evaluation.cautions import cautions
+from sbnn.evaluation.stability import selection_table
+from sbnn.evaluation.verdict import outputs_table, verdict
+from sbnn.results import library_versions, write_atomically
+from sbnn.study.own_data.html import to_html
+from sbnn.study.own_data.page import Page, Picture, Table
+from sbnn.study.own_data.pdf import to_pdf
+
+SHOWN = {
+    "overview": ("From few genes through two units to the outputs", "Kept genes, the map of the cells and the outputs"),
+    "figure3_latent_default": ("The map of the cells", "The two units of the network, with genes and outputs"),
+    "map_trust": ("How far the map can be trusted", "Error of every cell when it was held out; maps of other seeds"),
+}
+NAMES_SHOWN = 3
+
+
+def write_report(data, records, figures, folder, *, groups=None, preselect=None, fast=False):
+    """Write the report of a user's own cells as one HTML and one PDF page.
+
+    Parameters
+    ----------
+    data : PairedData
+    records : dict of str to Record
+        From `run_own_data`.
+    figures : path-like
+        Folder of their figures.
+    folder : path-like
+        For ``report.html`` and ``report.pdf``.
+    groups, preselect, fast
+        As for `run_own_data`.
+
+    Returns
+    -------
+    Page
+    """
+    page = report_page(data, records, figures, groups=groups, preselect=preselect, fast=fast)
+    write_atomically(to_html(page).encode(), Path(folder) / "report.html")
+    write_atomically(to_pdf(page), Path(folder) / "report.pdf")
+    return page
+
+
+def report_page(data, records, figures, *, groups=None, preselect=None, fast=False):
+    """The content of the report; parameters as for `write_report`, gives a `Page`."""
+    default, ridge = records["cv_default"], records["cv_ridge"]
+    said = verdict(default, data, ridge=ridge, groups=groups)
+    warned = cautions(data, default, records["halves_default"], groups=groups)
+    if fast:
+        warned = ["A trial (--fast): small networks and few folds; these are not results.", *warned]
+    pictures = [
+        Picture(title, path, text)
+        for name, (title, text) in SHOWN.items()
+        if (path := Path(figures) / f"{name}.png").exists()
+    ]
+    return Page(
+        title=f"{data.name}: {data.n_outputs} outputs from {_n_kept(records)} of {data.n_genes} genes",
+        verdict=said.sentence,
+        facts=_facts(data, default, groups, preselect),
+        cautions=warned,
+        tables=[_outputs(default, data, ridge), _genes(records)],
+        pictures=pictures,
+        footer=f"sbnn {library_versions()['sbnn']}; {data.source}; fingerprint {data.sha256[:12]}",
+    )
+
+
+def _n_kept(records):
+    return len(records["fit_default_2d"].kept_genes)
+
+
+def _facts(data, record, groups, preselect):
+    families = data.labels["type"].value_counts()
+    facts = {
+        "cells": f"{data.n_cells}",
+        "types": ", ".join(f"{name} ({size})" for name, size in families.head(8).items())
+        + (f" and {len(families) - 8} more" if len(families) > 8 else ""),
+        "folds": f"{len(record.folds)}, " + ("at random" if groups is None else f"every {groups} in one of them"),
+        "genes given to the models": f"{preselect}, chosen on the training cells of every fold"
+        if preselect
+        else f"all {data.n_genes}",
+    }
+    facts |= {f"left out, {why}": _listed(names) for why, names in data.dropped.items()}
+    return facts
+
+
+def _listed(names):
+    rest = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return f"{len(names)}: {', '.join(names[:NAMES_SHOWN])}{rest}"
+
+
+def _outputs(record, data, ridge):
+    table = outputs_table(record, data, ridge)
+    return Table("How well each output is predicted, in cells that were held out", table, first=12)
+
+
+def _genes(records):
+    effects = records["interpretation"].table
+    frequencies = selection_table(records["halves_default"])
+    kept = [str(gene) for gene in records["fit_default_2d"].kept_genes]
+    table = frequencies.loc[kept, ["frequency", "trusted"]].sort_values("frequency", ascending=False, kind="stable")
+    table["trusted"] = table.trusted.map({True: "yes", False: "unstable"})
+    table = table.join(effects[["output", "effect", "r2_drop"]])
+    table.columns = ["kept by halves", "trusted", "moves most", "by (SD)", "R2 lost without"]
+    n = (table.trusted == "yes").sum()
+    note = (
+        f"{n} of {len(table)} can be trusted, with one false one expected at most."
+        if n
+        else "No gene can be trusted: other cells would have given other genes. The map and the predictions may hold "
+        "all the same, since genes stand in for each other; do not take the names for a finding."
+    )
+    note += " Gaps: not kept by the network of three quarters of the cells, by which effects are measured."
+    return Table("Genes that the network keeps", table.rename_axis("gene"), note, first=14)
