@@ -29,6 +29,7 @@ from sbnn.evaluation.runs import drop_details, load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
 from sbnn.models.bottleneck.number_of_genes import NUMBERS
+from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.results import Record, load, results_folder  # noqa: F401 -- known from here
 from sbnn.study import published
@@ -44,6 +45,7 @@ MAPS = (2, 64)  # widths of the networks that are fitted to all cells and shown 
 LEAK = "scaled_over_all_cells"  # ending of the experiments that repeat the published scaling
 THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # where published numbers are those of folds of a third of the cells
 FAST = {"hidden_layers": (32, 16), "epochs": (2, 3, 3, 4)}  # enough to see that everything runs
+FAST_DISTILLATION = DistilledSettings(steps_of_teachers=50, steps_of_student=100)
 # Experiments on other genes or noise than those of the data set; the name of the data set is theirs too.
 OWN_DATA = ("gene-selection", "noise")
 COUNTS_OF = {
@@ -154,7 +156,7 @@ def network(data, fast=False, n_genes=None, **params):
     if params.get("protocol", "paper") == "paper":
         fixed |= {"protocol": "paper", "hidden_layers": (512, 128)} | (FAST if fast else {})
     elif fast:
-        fixed["hidden_layers"] = FAST["hidden_layers"]
+        fixed |= {"hidden_layers": FAST["hidden_layers"], "distillation": FAST_DISTILLATION}
     return SparseBottleneckRegressor(**fixed | params)
 
 

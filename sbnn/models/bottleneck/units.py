@@ -20,8 +20,8 @@ def in_units(model, data, genes):
     Returns
     -------
     SparseBottleneckRegressor
-        Of all genes of `data` by name, of which it needs those that it keeps; it shares its weights with `model`. Counts
-        of new cells are normalised to the library size of `data`.
+        Of all genes of `data` by name, of which it needs those that it keeps; it shares its weights with `model`.
+        Counts of new cells are normalised to the library size of `data`.
     """
     columns = pd.Index(data.gene_names).get_indexer(genes)
     x, y = (StandardScaler().fit(values.astype(np.float64)) for values in (data.X[:, columns], data.Y))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-ANNDATA = (".h5ad", ".h5mu")
+ANNDATA, WORKBOOKS = (".h5ad", ".h5mu"), (".xls", ".xlsx", ".xlsm")
 MANY_GENES = 2000  # from so many on they are preselected
 PRESELECTED = 1000
 TABLES = ("expression", "outputs", "labels")
@@ -30,7 +30,7 @@ def add_options(parser):
     way.add_argument("--genes-in-rows", action="store_const", const=True, help="by default found out by the names")
     way.add_argument("--cells-in-rows", dest="genes_in_rows", action="store_const", const=False)
     add("--missing", choices=("error", "cells", "outputs", "fewest"), default="error",
-        help="where outputs are missing: stop, leave out the cells, the outputs, or what costs fewest values")  # fmt: skip
+        help="where outputs are missing: stop, leave out the cells, the outputs, or what costs least")  # fmt: skip
     add("--missing-mark", action="append", default=[], metavar="TEXT", help="another mark of a missing value")
     add("--decimal", choices=(".", ","), help="decimal mark; by default found out")
     add("--header", type=int, metavar="ROW", help="row of the column names, counted from 1; by default found out")
@@ -157,16 +157,15 @@ def _of_anndata(options):
 
 
 def _sheets(options):
-    """Table -> sheet."""
-    sheets = {}
+    """Table -> sheet; a sheet without a table is that of every workbook."""
+    workbooks = [name for name in TABLES if str(getattr(options, name)).lower().endswith(WORKBOOKS)]
+    sheets = {name: given for given in options.sheet if "=" not in given for name in workbooks}
     for given in options.sheet:
-        table, _, sheet = given.rpartition("=")
-        workbooks = [
-            name for name in TABLES if str(getattr(options, name)).lower().endswith((".xls", ".xlsx", ".xlsm"))
-        ]
-        if table and table not in TABLES:
+        table, named, sheet = given.partition("=")
+        if named and table not in TABLES:
             raise ValueError(f"--sheet: expected a table, one of {', '.join(TABLES)}, before the '=', got {given!r}")
-        sheets |= dict.fromkeys([table] if table else workbooks, sheet)
+        if named:
+            sheets[table] = sheet
     return sheets
 
 

@@ -17,14 +17,11 @@ class Table:
         As it is shown, index included; text or numbers.
     note : str
         Below it.
-    first : int
-        Rows that a page of paper has room for.
     """
 
     title: str
     frame: pd.DataFrame
     note: str = ""
-    first: int = 8
 
 
 @dataclass(frozen=True)

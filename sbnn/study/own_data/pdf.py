@@ -9,7 +9,8 @@ from PIL import Image
 from sbnn.study.own_data.html import shown
 
 WIDTH, HEIGHT, MARGIN = 210, 297, 14  # A4, in mm
-LINE = 4.2
+LINE, ROW = 4.2, 3.7
+FOOTER, TITLE_AND_NOTE = 6, 16
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # names of cells and genes may have letters of any language
 WIDEST = 28  # letters of a name in a table
 MOST_CAUTIONS = 6
@@ -42,11 +43,11 @@ def to_pdf(page):
     sheet.ln(1)
     _text(sheet, "   ".join(f"{name}: {text}" for name, text in page.facts.items()), 7, line=3.3)
     sheet.ln(1)
-    below = sum(_height(table) for table in page.tables) + 8
     for picture in page.pictures[:1]:
-        _place(sheet, picture, HEIGHT - MARGIN - sheet.get_y() - below)
-    for table in page.tables:
-        _table(sheet, table)
+        _place(sheet, picture)
+    for i, table in enumerate(page.tables):
+        room = HEIGHT - MARGIN - FOOTER - sheet.get_y()
+        _table(sheet, table, room / (len(page.tables) - i))
     sheet.set_y(HEIGHT - MARGIN - 4)
     _text(sheet, page.footer, 6.5, line=3)
     return bytes(sheet.output())
@@ -61,35 +62,28 @@ def _few(texts, most, rest):
     return texts if len(texts) <= most else [*texts[: most - 1], f"{len(texts) - most + 1} {rest}"]
 
 
-def _place(sheet, picture, room):
-    """A picture as wide as the sheet, or as high as there is room."""
-    if room < 25:
-        return
+def _place(sheet, picture):
+    """A picture as wide as the sheet, of at most a third of its height."""
     with Image.open(picture.path) as image:
-        ratio = image.height / image.width
-    width = min(WIDTH - 2 * MARGIN, (room - 3) / ratio)
+        width = min(WIDTH - 2 * MARGIN, HEIGHT / 3 * image.width / image.height)
     sheet.image(picture.path, x=(WIDTH - width) / 2, w=width, alt_text=picture.alternative)
-    sheet.ln(3)
+    sheet.ln(2)
 
 
-def _height(table):
-    """Room that a table needs, in mm."""
-    rows = min(len(table.frame), table.first)
-    return LINE + (rows + bool(rows)) * 3.7 + bool(table.note) * 7 + 3
-
-
-def _table(sheet, table):
+def _table(sheet, table, room):
+    """A table with as many rows as there is room for."""
     _text(sheet, table.title, 9, "B")
-    frame = table.frame.reset_index().head(table.first)
-    if len(frame):
+    frame = table.frame.reset_index()
+    shown_rows = frame.head(max(0, int((room - TITLE_AND_NOTE) / ROW) - 1))
+    if len(shown_rows):
         sheet.set_font("text", "", 7)
         align = ("LEFT", *["RIGHT"] * (frame.shape[1] - 1))
-        layout = {"borders_layout": "HORIZONTAL_LINES", "line_height": 3.7, "padding": 0, "text_align": align}
-        with sheet.table(headings_style=FontFace(emphasis="BOLD"), first_row_as_headings=True, **layout) as grid:
+        layout = {"borders_layout": "HORIZONTAL_LINES", "line_height": ROW, "padding": 0, "text_align": align}
+        with sheet.table(headings_style=FontFace(emphasis="BOLD"), **layout) as grid:
             grid.row([_cut(str(name)) for name in frame])
-            for row in frame.itertuples(index=False):
+            for row in shown_rows.itertuples(index=False):
                 grid.row([_cut(shown(value)) for value in row])
-    rest = len(table.frame) - len(frame)
+    rest = len(frame) - len(shown_rows)
     note = " ".join(text for text in (f"{rest} more in the HTML page." if rest else "", table.note) if text)
     if note:
         _text(sheet, note, 6.5, line=3)

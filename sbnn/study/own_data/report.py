@@ -92,7 +92,7 @@ def _listed(names):
 
 def _outputs(record, data, ridge):
     table = outputs_table(record, data, ridge)
-    return Table("How well each output is predicted, in cells that were held out", table, first=12)
+    return Table("How well each output is predicted, in cells that were held out", table)
 
 
 def _genes(records):
@@ -111,4 +111,4 @@ def _genes(records):
         "all the same, since genes stand in for each other; do not take the names for a finding."
     )
     note += " Gaps: not kept by the network of three quarters of the cells, by which effects are measured."
-    return Table("Genes that the network keeps", table.rename_axis("gene"), note, first=14)
+    return Table("Genes that the network keeps", table.rename_axis("gene"), note)
