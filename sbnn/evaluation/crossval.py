@@ -38,7 +38,6 @@ def cross_validate(
     results=None,
     overwrite=False,
     seed=0,
-    preselect=None,
     batched=None,
     members_at_once=None,
     verbose=True,

@@ -155,17 +155,7 @@ def complementary_pairs(n, n_pairs=50, seed=0):
 
 
 def stability_selection(
-    estimator,
-    data,
-    n_pairs=50,
-    n_jobs=1,
-    *,
-    scaling="fold",
-    results=None,
-    overwrite=False,
-    seed=0,
-    verbose=True,
-    preselect=None,
+    estimator, data, n_pairs=50, n_jobs=1, *, scaling="fold", results=None, overwrite=False, seed=0, verbose=True
 ):
     """Fit complementary halves of the cells: complementary pairs stability selection.
 
