@@ -28,6 +28,7 @@ _HOME = {
     "load_dataset": "data.datasets",
     "neighbour_accuracy": "evaluation.neighbours",
     "paper_folds": "evaluation.folds",
+    "preselect_genes": "data.preselection",
     "repeat_fits": "evaluation.repeats",
     "selection_table": "evaluation.stability",
     "simulate_ephys_types": "data.simulate_ephys",

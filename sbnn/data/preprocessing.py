@@ -95,35 +95,22 @@ def select_genes(counts, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, m
     ----------
     Andrews & Hemberg, Bioinformatics 35, 2865 (2019); Kobak & Berens, Nature Communications 10, 5416 (2019), Methods.
     """
-    counts = check_array(counts, accept_sparse=_SPARSE, ensure_min_samples=1, input_name="counts")
-    check_non_negative(counts, "select_genes (raw counts expected)")
-    _check_at_least("n_genes", n_genes, 1, integer=True)
-    _check_at_least("threshold", threshold, 0)
-    _check_at_least("offset", offset, 0)
-    _check_at_least("min_cells", min_cells, 1, integer=True)
-    if not slope > 0:
-        raise ValueError(f"slope must be positive, got {slope!r}")
-
-    n_above, log_sum = _cells_above(counts, threshold)
-    mean_log2 = np.full(len(n_above), np.nan)
-    np.divide(log_sum, n_above, out=mean_log2, where=n_above > 0)
-    frequency = 1 - n_above / counts.shape[0]
-    eligible = n_above >= min_cells
-
-    candidates = np.flatnonzero(eligible & (frequency > offset))
-    if n_genes > len(candidates):
+    check_at_least("n_genes", n_genes, 1, integer=True)
+    mean_log2, frequency, eligible, position = positions_of_curve(
+        counts, threshold, slope=slope, offset=offset, min_cells=min_cells
+    )
+    n_candidates = np.isfinite(position).sum()
+    if n_genes > n_candidates:
         raise ValueError(
-            f"n_genes={n_genes} but only {len(candidates)} of {len(n_above)} genes can be selected: counts above "
+            f"n_genes={n_genes} but only {n_candidates} of {len(position)} genes can be selected: counts above "
             f"{threshold} in at least {min_cells} cells ({eligible.sum()} genes) and at most {threshold} in more than "
-            f"{offset:.0%} of the {counts.shape[0]} cells"
+            f"{offset:.0%} of the {np.shape(counts)[0]} cells"
         )
-    position = mean_log2[candidates] + np.log(frequency[candidates] - offset) / slope
-    position = np.round(position, _DECIMALS)
     order = np.argsort(-position, kind="stable")
-    selected = np.zeros(len(n_above), bool)
-    selected[candidates[order[:n_genes]]] = True
+    selected = np.zeros(len(position), bool)
+    selected[order[:n_genes]] = True
     last_kept = position[order[n_genes - 1]]
-    first_left = position[order[n_genes]] if n_genes < len(order) else last_kept - 2 * 10.0**-_DECIMALS
+    first_left = position[order[n_genes]] if n_genes < n_candidates else last_kept - 2 * 10.0**-_DECIMALS
     return GeneSelection(
         selected=selected,
         mean_log2=mean_log2,
@@ -134,6 +121,44 @@ def select_genes(counts, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, m
         offset=offset,
         threshold=threshold,
     )
+
+
+def positions_of_curve(counts, threshold=0, *, slope=1.5, offset=0.02, min_cells=10):
+    """Where the curve of `select_genes` would have to be for a gene to lie on it: the larger, the sooner it is kept.
+
+    Parameters
+    ----------
+    counts, threshold, slope, offset, min_cells
+        As for `select_genes`.
+
+    Returns
+    -------
+    mean_log2, near_zero_frequency, eligible : ndarray, shape (n_genes_in,)
+        As in `GeneSelection`.
+    position : ndarray of float64, shape (n_genes_in,)
+        In log2 counts; minus infinity for a gene that no curve can keep.
+
+    Raises
+    ------
+    ValueError
+        Negative or non-finite counts, parameters out of range.
+    """
+    counts = check_array(counts, accept_sparse=_SPARSE, ensure_min_samples=1, input_name="counts")
+    check_non_negative(counts, "select_genes (raw counts expected)")
+    check_at_least("threshold", threshold, 0)
+    check_at_least("offset", offset, 0)
+    check_at_least("min_cells", min_cells, 1, integer=True)
+    if not slope > 0:
+        raise ValueError(f"slope must be positive, got {slope!r}")
+
+    n_above, log_sum = _cells_above(counts, threshold)
+    mean_log2, position = np.full(len(n_above), np.nan), np.full(len(n_above), -np.inf)
+    np.divide(log_sum, n_above, out=mean_log2, where=n_above > 0)
+    frequency = 1 - n_above / counts.shape[0]
+    eligible = n_above >= min_cells
+    on_curve = eligible & (frequency > offset)
+    position[on_curve] = mean_log2[on_curve] + np.log(frequency[on_curve] - offset) / slope
+    return mean_log2, frequency, eligible, np.round(position, _DECIMALS)
 
 
 def normalize_library_size(counts, target=None):
@@ -368,7 +393,8 @@ def _checked_totals(counts):
     return values, totals
 
 
-def _check_at_least(name, value, least, integer=False) -> None:
+def check_at_least(name, value, least, integer=False) -> None:
+    """Refuse a parameter that is too small, or no whole number where one is expected."""
     if isinstance(value, bool) or (integer and not isinstance(value, int | np.integer)):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if not value >= least:

@@ -16,6 +16,7 @@ from sklearn.model_selection import ParameterGrid
 from tqdm.auto import tqdm
 
 from sbnn.data.inputs import as_paired
+from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
 from sbnn.evaluation.chance import warn_of_chance
 from sbnn.evaluation.folds import check_scaling, folds_of, source_arrays, split_fold
@@ -40,6 +41,7 @@ def cross_validate(
     seed=0,
     batched=None,
     members_at_once=None,
+    preselect=None,
     verbose=True,
 ):
     """Fit and score an estimator on every fold, for every point of a parameter grid.
@@ -84,6 +86,10 @@ def cross_validate(
         fitted one by one is not mixed with it; with a CUDA device it says nothing new and is not.
     members_at_once : int, optional
         Largest ensemble, which is all that a killed run loses; see the hook `fit_together` of the estimator.
+    preselect : int or dict, optional
+        So many genes are chosen on the training cells of every fold, and the estimator sees those alone; see
+        `sbnn.data.preselection.preselect_genes`, whose ``n_genes`` and ``threshold`` a dict may name. Counts are
+        normalised to the library size of all genes. It is part of what identifies a result. None shows it all genes.
     verbose : bool
         Show a progress bar.
 
@@ -95,7 +101,9 @@ def cross_validate(
         ``test_feature_r2``, ``train_feature_r2``; over (folds, grid points, genes): ``selected`` (bool) and
         ``gene_norms``; lists indexed [grid point][fold]: ``test_predictions`` and, of up to `WIDEST_KEPT` columns,
         ``test_latent`` (arrays over the test cells, in units of the scaled data) and ``history`` (tables); and
-        ``gene_names``, ``feature_names``. Entries an estimator does not offer are left out.
+        ``gene_names``, ``feature_names``. Entries an estimator does not offer are left out. With `preselect` also
+        ``preselected`` (folds, genes), bool; ``selected`` and ``gene_norms`` are over all genes nonetheless, False and
+        0 for those that were not shown.
 
     Raises
     ------
@@ -103,7 +111,7 @@ def cross_validate(
         If a fold has no training or test cell, shares a cell between them or points outside the data; if `scaling` is
         unknown; if `results` holds something else than (a part of) this experiment and `overwrite` is False; if a
         device is asked for that is not there; if `batched` is True for another estimator; if a fit of an ensemble gave
-        no finite numbers, after all others are finished and saved.
+        no finite numbers, after all others are finished and saved; if genes cannot be preselected.
     MemoryError
         If a GPU cannot hold even one network.
     OSError
@@ -117,14 +125,16 @@ def cross_validate(
     data = as_paired(data)
     check_scaling(scaling)
     record = _run(
-        estimator, data, folds, param_grid, scaling, n_jobs, results, overwrite, seed, verbose, batched, members_at_once
-    )
+        estimator, data, folds, param_grid, scaling, n_jobs, results, overwrite, seed, verbose, batched,
+        members_at_once, settings_of(preselect),
+    )  # fmt: skip
     warn_of_chance(record, data)
     return record
 
 
 def _run(
-    estimator, data, folds, param_grid, scaling, n_jobs, results, overwrite, seed, verbose, batched, members_at_once
+    estimator, data, folds, param_grid, scaling, n_jobs, results, overwrite, seed, verbose, batched,
+    members_at_once, preselect,
 ):  # fmt: skip
     """Fit what `results` does not hold, and gather all."""
     if data.Y.shape[1] == 0:
@@ -133,10 +143,14 @@ def _run(
     points = list(ParameterGrid({} if param_grid is None else param_grid))
     models = [configured(estimator, point, seed, data.gene_names) for point in points]
 
+    chosen = {} if preselect is None else {"preselect": preselect}
     run = ResumableRun(
         results,
         overwrite,
-        lambda known: [[fit_key(data, model, fold, scaling, known, batched) for fold in folds] for model in models],
+        lambda known: [
+            [fit_key(data, model, fold, scaling, known, batched, **chosen) for fold in folds] for model in models
+        ],
+        preselect,
     )
     if run.stored is not None:
         require_names(run.stored, data, run.results)
@@ -146,6 +160,7 @@ def _run(
     with run.writing():
         if run.complete:  # by another run, that was waited for
             return run.stored
+        genes = [_preselected(data, train, preselect) for train, _ in folds]
         tasks = [
             (*_left_of_path(group, f, run, models), f)
             for group in _paths(estimator, points)
@@ -155,10 +170,11 @@ def _run(
         scaled = source_arrays(data, scaling)
         jobs = (
             delayed(_fit_and_score)(
-                [models[g] for g in group],
+                [_for_preselected(models[g], data, genes[f]) for g in group],
                 scaled,
                 folds[f],
                 scaling,
+                genes[f],
                 (group, f),
                 [(run.part(g, f), _record(data, [points[g]], [folds[f]], seed)) for g in group],
                 start,
@@ -169,15 +185,35 @@ def _run(
         members = [(g, f) for group, _, f in tasks for g in group if together[g]]
         finished = chain(
             Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs),
-            _fit_and_score_together(models, members, scaled, folds, scaling, members_at_once, n_jobs),
+            _fit_and_score_together(
+                [_for_preselected(models[g], data, genes[f]) for g, f in members],
+                members,
+                lambda f: split_fold(scaled, folds[f], scaling, genes[f]),
+                genes,
+                members_at_once,
+                n_jobs,
+            ),
         )
         with tqdm(total=len(tasks), desc=f"{data.name}: folds", disable=not verbose) as bar:
             for (group, f), outcomes in finished:
                 for g, outcome in zip(group, outcomes, strict=True):
                     run.keep(g, f, outcome, _record(data, [points[g]], [folds[f]], seed))
                 bar.update()
-        settings = {"batched": True} if any(together) else {}
-        return run.finish(_record(data, points, folds, seed), data, estimator, scaling, **settings)
+        settings = ({"batched": True} if any(together) else {}) | chosen
+        about = {} if preselect is None else {"preselected": np.array(genes)}
+        return run.finish(_record(data, points, folds, seed), data, estimator, scaling, about, **settings)
+
+
+def _preselected(data, cells, preselect):
+    """The genes that a fold shows to all models, a mask; None for all of them."""
+    if preselect is None:
+        return None
+    return preselect_genes(data, preselect["n_genes"], cells, threshold=preselect["threshold"])
+
+
+def _for_preselected(model, data, genes):
+    """A model that knows of genes by their position, of those that a fold shows it."""
+    return model if genes is None or not hasattr(model, "for_genes") else model.for_genes(data.gene_names, genes)
 
 
 def _record(data, points, folds, seed):
@@ -211,19 +247,19 @@ def _left_of_path(group, f, run, models):
     return [g for g in group if g in falling[n_done:]], start
 
 
-def _fit_and_score(models, data, fold, scaling, label, parts, start=None):
+def _fit_and_score(models, data, fold, scaling, genes, label, parts, start=None):
     """Outcomes of one task, with its label; runs in a worker.
 
     A path may take long: each of its fits is written to its part, with the state that the next one starts from.
     """
     with reproducible():
-        X_train, Y_train, X_test, Y_test = split_fold(data, fold, scaling)
+        X_train, Y_train, X_test, Y_test = split_fold(data, fold, scaling, genes)
         outcomes = []
         started = time.process_time()
         fitted = _fitted(models, X_train, Y_train, X_test, Y_test, start)
         for model, (part, record) in zip(fitted, parts, strict=True):
             seconds = time.process_time() - started
-            outcomes.append({"seconds": seconds, **_score(model, X_train, Y_train, X_test, Y_test)})
+            outcomes.append({"seconds": seconds, **_score(model, X_train, Y_train, X_test, Y_test, genes)})
             if len(models) > 1 and part is not None and part.parent.is_dir():  # it may not be on another machine
                 write_part(part, outcomes[-1] | {STATE: getattr(model, "path_state_", None)}, record)
             started = time.process_time()
@@ -239,32 +275,31 @@ def _is_trained_together(model, batched, X):
     return False
 
 
-def _fit_and_score_together(models, members, data, folds, scaling, members_at_once, n_jobs):
-    """Outcomes of pairs (grid point, fold) that are trained as ensembles, labelled as those of single tasks."""
-    failed = {}
-    if not members:
-        return
-    ensembles = models[members[0][0]].fit_together(
-        [models[g] for g, _ in members],
-        [f for _, f in members],
-        lambda f: split_fold(data, folds[f], scaling),
-        members_at_once,
-        n_jobs,
-    )
-    for fitted in ensembles:
-        for i, model, arrays, seconds in fitted:
-            g, f = members[i]
+def _fit_and_score_together(models, members, arrays, genes, members_at_once, n_jobs):
+    """Outcomes of pairs (grid point, fold) that are trained as ensembles, labelled as those of single tasks.
+
+    There is a model for each pair; `arrays` cuts a fold. All folds of an ensemble have the same number of genes.
+    """
+    failed, alike = {}, {}
+    for i, (_, f) in enumerate(members):
+        alike.setdefault(None if genes[f] is None else genes[f].sum(), []).append(i)
+    for some in alike.values():
+        ensembles = models[some[0]].fit_together(
+            [models[i] for i in some], [members[i][1] for i in some], arrays, members_at_once, n_jobs
+        )
+        for i, model, cells, seconds in chain.from_iterable(ensembles):
+            g, f = members[some[i]]
             try:
                 with reproducible():
-                    outcome = {"seconds": seconds, **_score(model, *arrays)}
+                    outcome = {"seconds": seconds, **_score(model, *cells, genes[f])}
             except ValueError as error:  # its predictions are not finite; those of the others may be
-                failed[g, f] = error
+                failed[g, f] = model, error
             else:
                 yield ([g], f), [outcome]
     if failed:
-        (g, f), error = next(iter(failed.items()))
+        (_, f), (model, error) = next(iter(failed.items()))
         raise ValueError(
-            f"{len(failed)} of {len(members)} fits cannot be scored, the first on fold {f} with {models[g]!r}: {error}"
+            f"{len(failed)} of {len(members)} fits cannot be scored, the first on fold {f} with {model!r}: {error}"
         ) from error
 
 
@@ -279,7 +314,7 @@ def _fitted(models, X_train, Y_train, X_test, Y_test, start):
         yield model.fit(X_train, Y_train, **({"eval_set": (X_test, Y_test)} if watched else {}))
 
 
-def _score(model, X_train, Y_train, X_test, Y_test):
+def _score(model, X_train, Y_train, X_test, Y_test, genes=None):
     mean = Y_train.mean(0, dtype=np.float64)
     outcome = {}
     for part, X, Y in (("test", X_test, Y_test), ("train", X_train, Y_train)):
@@ -289,10 +324,10 @@ def _score(model, X_train, Y_train, X_test, Y_test):
         if part == "test":
             outcome["test_predictions"] = predicted.astype(np.float32)
     if hasattr(model, "get_support"):
-        outcome["selected"] = np.asarray(model.get_support())
+        outcome["selected"] = _over_all(np.asarray(model.get_support()), genes)
         outcome["n_selected"] = int(outcome["selected"].sum())
     if hasattr(model, "gene_norms_"):
-        outcome["gene_norms"] = model.gene_norms_.astype(np.float32)
+        outcome["gene_norms"] = _over_all(model.gene_norms_.astype(np.float32), genes)
     if hasattr(model, "transform"):
         latent = np.asarray(model.transform(X_test))
         if latent.shape[1] <= WIDEST_KEPT:
@@ -300,6 +335,15 @@ def _score(model, X_train, Y_train, X_test, Y_test):
     if hasattr(model, "history_"):
         outcome["history"] = model.history_.astype({c: "float32" for c in model.history_.select_dtypes("float64")})
     return outcome
+
+
+def _over_all(values, genes):
+    """Values of the genes that a model was shown, among those of all."""
+    if genes is None:
+        return values
+    spread = np.zeros(len(genes), values.dtype)
+    spread[genes] = values
+    return spread
 
 
 def epoch_curves(record, **params):

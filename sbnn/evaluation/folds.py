@@ -209,18 +209,26 @@ def source_arrays(data, scaling):
     return zscored(data) if scaling == "all" else (data.X, data.Y, _counts_behind(data))
 
 
-def split_fold(data, fold, scaling):
-    """Training and test arrays of a fold, scaled without a look at the test cells (but for "all")."""
+def split_fold(data, fold, scaling, genes=None):
+    """Training and test arrays of a fold, scaled without a look at the test cells (but for "all").
+
+    Of `genes`, a mask, only those are given; the library size of a cell is that of all.
+    """
     X, Y, counts = data
     train, test = fold
-    if scaling == "fold":
-        scaler = Standardizer(constant="zero") if counts is None else expression_pipeline()
-        source = X if counts is None else counts
-        X_train, X_test = scaler.fit_transform(source[train]), scaler.transform(source[test])
-        scaler = StandardScaler().fit(Y[train].astype(np.float64))
-        Y_train, Y_test = (scaler.transform(Y[cells].astype(np.float64)) for cells in fold)
+    if scaling == "fold" and counts is not None:
+        normalise = expression_pipeline(scale=False)
+        X_train, X_test = normalise.fit_transform(counts[train]), normalise.transform(counts[test])
     else:
-        X_train, X_test, Y_train, Y_test = X[train], X[test], Y[train], Y[test]
+        X_train, X_test = X[train], X[test]
+    Y_train, Y_test = Y[train], Y[test]
+    if genes is not None:
+        X_train, X_test = X_train[:, genes], X_test[:, genes]
+    if scaling == "fold":
+        scaler = Standardizer(constant="zero")
+        X_train, X_test = scaler.fit_transform(X_train), scaler.transform(X_test)
+        scaler = StandardScaler().fit(Y_train.astype(np.float64))
+        Y_train, Y_test = (scaler.transform(a.astype(np.float64)) for a in (Y_train, Y_test))
     if scaling == "all":
         X_test, X_train = X_test - X_train.mean(0), X_train - X_train.mean(0)
         Y_test, Y_train = Y_test - Y_train.mean(0), Y_train - Y_train.mean(0)

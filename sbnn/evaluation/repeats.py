@@ -155,8 +155,9 @@ def complementary_pairs(n, n_pairs=50, seed=0):
 
 
 def stability_selection(
-    estimator, data, n_pairs=50, n_jobs=1, *, scaling="fold", results=None, overwrite=False, seed=0, verbose=True
-):
+    estimator, data, n_pairs=50, n_jobs=1, *, scaling="fold", results=None, overwrite=False, seed=0, preselect=None,
+    verbose=True,
+):  # fmt: skip
     """Fit complementary halves of the cells: complementary pairs stability selection.
 
     Parameters
@@ -170,6 +171,8 @@ def stability_selection(
         As for `cross_validate`, which does the work. More pairs may be added to saved ones later.
     seed : int
         Of the halves, and ``random_state`` of an estimator whose own is None.
+    preselect : int or dict, optional
+        As for `cross_validate`: each half chooses so many genes, from which the estimator selects.
 
     Returns
     -------
@@ -194,6 +197,7 @@ def stability_selection(
         results=results,
         overwrite=overwrite,
         seed=seed,
+        preselect=preselect,
         verbose=verbose,
     )
     return drop_details(record, results)

@@ -20,7 +20,14 @@ from sbnn.results import load, results_path, save
 # Their shapes differ between folds or grid points.
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names")  # of the data, where it has them
-ABOUT = (*NAMES, "family_names", "classes", "true", "repeats")  # values of a whole record, not of single fits
+ABOUT = (
+    *NAMES,
+    "family_names",
+    "classes",
+    "true",
+    "repeats",
+    "preselected",
+)  # values of a whole record, not of single fits
 PART = re.compile(r"[0-9a-f]{32}\.pickle")  # files of finished fits
 STATE = "path_state"  # of a part that the next fit of a path starts from; no record keeps it
 
@@ -130,6 +137,8 @@ class ResumableRun:
     keys : callable
         Gives the names of the fits (`fit_key`), indexed [grid point][fold], from the description of the estimator in
         an older record, or from None.
+    preselect : dict, optional
+        Settings by which genes are preselected. They are in the keys too; given here, an error can name them.
 
     Attributes
     ----------
@@ -140,10 +149,11 @@ class ResumableRun:
         Outcomes by key.
     """
 
-    def __init__(self, results, overwrite, keys):
+    def __init__(self, results, overwrite, keys, preselect=None):
         self.results = None if results is None else results_path(results, "results")
         self.parts = None if results is None else Path(f"{self.results}.parts")
         self.overwrite = overwrite
+        self.preselect = preselect
         self._keys = keys
         self._look()
 
@@ -151,6 +161,12 @@ class ResumableRun:
         """Read what the file holds."""
         there = self.results is not None and not self.overwrite and self.results.exists()
         self.stored = load(self.results) if there else None
+        if there and self.stored.settings.get("preselect") != self.preselect:
+            raise ValueError(
+                f"results: {self.results} holds fits to genes of another preselection, preselect="
+                f"{self.stored.settings.get('preselect')} and not {self.preselect}; give another path, or "
+                "overwrite=True to compute anew"
+            )
         self.known = None if self.stored is None else self.stored.settings.get("estimator")
         self.keys = self._keys(self.known)
         self.done = {} if self.stored is None else _outcomes(self.stored, self.keys, self.results)

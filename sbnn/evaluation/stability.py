@@ -89,7 +89,7 @@ def selection_table(record, repeats=None, max_false=1.0, bound="r-concave"):
     n_pairs = _pairs_of(record)
     table = gene_counts(record)
     table["expected_false"] = expected_false(
-        table["frequency"].to_numpy(), len(table), float(np.mean(record.n_selected)), n_pairs, bound
+        table["frequency"].to_numpy(), _n_candidates(record), float(np.mean(record.n_selected)), n_pairs, bound
     )
     table["trusted"] = table["expected_false"] <= max_false
     del table["count"]
@@ -115,9 +115,15 @@ def selection_threshold(record, max_false=1.0, bound="r-concave"):
     """
     n_pairs = _pairs_of(record)
     thresholds = np.arange(1, 2 * n_pairs + 1) / (2 * n_pairs)
-    n_genes, n_selected = record.selected.shape[-1], float(np.mean(record.n_selected))
+    n_genes, n_selected = _n_candidates(record), float(np.mean(record.n_selected))
     enough = expected_false(thresholds, n_genes, n_selected, n_pairs, bound) <= max_false
     return float(thresholds[enough][0]) if enough.any() else np.inf
+
+
+def _n_candidates(record):
+    """How many genes a half selects from: where it preselected some, a gene at random is one of those."""
+    shown = record.values.get("preselected")
+    return record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
 
 
 def _pairs_of(record):

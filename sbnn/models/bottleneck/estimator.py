@@ -215,22 +215,27 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             params["distillation"] = self.distillation or DistilledSettings()
         return params
 
-    def for_genes(self, names):
+    def for_genes(self, names, kept=None):
         """Hook of `cross_validate` and its like, which fit arrays without names: give the prior by position.
 
         Parameters
         ----------
         names : ndarray of str, shape (p,)
-            Of all genes that will be fitted, in their order.
+            Of all genes, in their order.
+        kept : ndarray of bool, shape (p,), optional
+            Those that will be fitted; all by default.
 
         Returns
         -------
         SparseBottleneckRegressor
-            A clone whose `gene_prior` has one weight per gene; the same object where there is no prior.
+            A clone whose `gene_prior` has one weight per gene that will be fitted, or is None where it says nothing of
+            them; the same object where there is no prior.
         """
         if self.gene_prior is None:
             return self
-        return clone(self).set_params(gene_prior=prior_weights(self.gene_prior, len(names), names).tolist())
+        weights = prior_weights(self.gene_prior, len(names), names)
+        weights = weights if kept is None else weights[kept]
+        return clone(self).set_params(gene_prior=weights.tolist() if weights.any() else None)
 
     def fit(self, X, y=None, eval_set=None):
         """Train the network and choose its genes.
