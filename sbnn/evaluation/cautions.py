@@ -196,9 +196,10 @@ def _outliers(data):
     far = spread > FAR * 1.4826 * np.median(spread, axis=0)
     for j in np.flatnonzero(((shares > OF_ONE_CELL) & far).any(0)):
         i = shares[:, j].argmax()
+        cell, output = str(data.cell_names[i]), str(data.feature_names[j])
         yield (
-            f"cell {str(data.cell_names[i])!r} alone has {shares[i, j]:.0%} of the variance of "
-            f"{str(data.feature_names[j])!r} ({data.Y[i, j]:.4g}, median {np.median(Y[:, j]):.4g}): it decides R2; check this value, or leave it out."
+            f"cell {cell!r} alone has {shares[i, j]:.0%} of the variance of {output!r} ({data.Y[i, j]:.4g}, median "
+            f"{np.median(Y[:, j]):.4g}): it decides R2; check this value, or leave it out."
         )
 
 
