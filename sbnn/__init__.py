@@ -15,6 +15,7 @@ _HOME = {
     "ReducedRankRegression": "models.linear",
     "SparseBottleneckRegressor": "models.bottleneck.estimator",
     "SparseReducedRankRegression": "models.linear",
+    "cautions": "evaluation.cautions",
     "cross_validate": "evaluation.crossval",
     "default_dataset": "data.datasets",
     "epoch_curves": "evaluation.crossval",
@@ -36,6 +37,7 @@ _HOME = {
     "simulate_perturbations": "data.simulate_perturbations",
     "stability_selection": "evaluation.repeats",
     "to_shared_features": "data.shared_features",
+    "verdict": "evaluation.verdict",
 }
 # Public modules, by the name under which `from sbnn import ...` finds them.
 _MODULES = {

@@ -241,34 +241,34 @@ def _load(options):
 
 def _cross_validate(options):
     from sbnn.study import experiments, held_apart, report
+    from sbnn.tables import print_table
 
     data, folder = _load(options)
     how = {"fast": options.fast, "fresh": options.fresh, "n_jobs": options.jobs}
     experiments.run_cross_validations(data, folder, **how)
     held_apart.run_held_apart(data, folder, **how)
-    print(report.to_markdown(report.accuracy_table(folder)))
+    print_table(report.accuracy_table(folder), options.fast)
 
 
 def _fit(options):
     from sbnn.study import experiments, report
     from sbnn.study.components import principal_components
     from sbnn.study.map_trust import run_map_trust
+    from sbnn.tables import print_table
 
     data, folder = _load(options)
     if options.expression is not None:
         return _fit_own_data(options, data, folder)
     how = {"fast": options.fast, "fresh": options.fresh}
     experiments.run_full_fits(data, folder, **how)
-    experiments.run_stability(data, folder, n_jobs=options.jobs, **how)
+    halves = experiments.run_stability(data, folder, n_jobs=options.jobs, **how)["halves_default"]
     record = experiments.run_interpretation(data, folder, **how)
     principal_components(data, results=folder / "components.pickle", overwrite=options.fresh)
     trust = run_map_trust(data, folder, **how)
     if data.name == "simulated":
         experiments.run_noise(folder / "noise.pickle", **how)
-    print(report.to_markdown(record.table))
-    print(
-        f"the map fitted with other seeds: R2 {trust.agreement.min():.2f} to {trust.agreement.max():.2f} with this one"
-    )
+    print_table(report.effects_table(record, halves), options.fast)
+    print(f"\nthe map: {report.map_sentence(trust)}")
 
 
 def _fit_own_data(options, data, folder):
@@ -289,24 +289,26 @@ def _fit_own_data(options, data, folder):
 
 def _genes(options):
     from sbnn.study import experiments, report
+    from sbnn.tables import print_table
 
     data, folder = _load(options)
     record = experiments.run_genes_curve(data, folder, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs)
-    print(report.to_markdown(report.numbers_table(record)))
+    print_table(report.numbers_table(record), options.fast)
 
 
 def _prior(options):
     from pathlib import Path
 
     from sbnn.evaluation.prior_tables import priors_table
-    from sbnn.study import gene_priors, report
+    from sbnn.study import gene_priors
+    from sbnn.tables import print_table
 
     data, folder = _load(options)
     lists = {Path(path).stem: Path(path).read_text().split() for path in options.genes or ()} or None
     record = gene_priors.run_gene_priors(
         data, folder / "gene_prior.pickle", lists, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs
     )
-    print(report.to_markdown(priors_table(record).reset_index().set_index("model")))
+    print_table(priors_table(record).reset_index().set_index("model"), options.fast)
 
 
 def _figures(options):
@@ -328,13 +330,13 @@ def _report(options):
     else:
         folder = results_folder(options.saved_models, _name(options), options.fast)
         tables = report.all_tables(folder, options.everything)
-    print_tables(tables, options.json)
+    print_tables(tables, options.json, options.fast and options.dataset != "all")
     if options.json:
         return
     if options.dataset == "all" or folder.name in report.SELECTED:
         print(f"\n{report.SELECTION_NOTE}")
-    if options.dataset != "all":
-        print(f"\nThe cross-validations took {report.computing_minutes(folder):.0f} CPU minutes")
+    if options.dataset != "all" and (minutes := report.computing_minutes(folder)):
+        print(f"\nThe cross-validations took {minutes:.0f} CPU minutes")
 
 
 def _notebooks(options):

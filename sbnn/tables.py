@@ -4,6 +4,8 @@ import json
 
 import pandas as pd
 
+TRIAL = "A trial (--fast): small networks, few folds; not results."
+
 
 def to_markdown(table):
     """A table as Markdown, numbers to three digits, gaps empty; str."""
@@ -20,10 +22,28 @@ def _cell(value):
     return f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"
 
 
-def print_tables(tables, as_json=False):
-    """Print tables, dict of title to DataFrame, as Markdown or as one JSON object."""
+def print_table(table, trial=False):
+    """Print a table as Markdown, with its note (``table.attrs["note"]``); an empty one is its note alone."""
+    if trial:
+        print(f"{TRIAL}\n")
+    note = table.attrs.get("note", "")
+    if len(table) or not note:
+        print(to_markdown(table) + "\n" * bool(note))
+    if note:
+        print(note)
+
+
+def print_tables(tables, as_json=False, trial=False):
+    """Print tables, dict of title to DataFrame, as Markdown or as one JSON object; first of all that it is a trial."""
     if as_json:
-        print(json.dumps({title: json.loads(table.to_json(orient="table")) for title, table in tables.items()}))
+        told = {"trial": TRIAL} if trial else {}
+        for title, table in tables.items():
+            note = {"note": table.attrs["note"]} if table.attrs.get("note") else {}
+            told[title] = json.loads(table.to_json(orient="table")) | note
+        print(json.dumps(told))
         return
+    if trial:
+        print(f"\n{TRIAL}")
     for title, table in tables.items():
-        print(f"\n{title}\n\n{to_markdown(table)}")
+        print(f"\n{title}\n")
+        print_table(table)

@@ -149,3 +149,27 @@ def _variance_of_logs(counts):
     counted = np.asarray(counts.sum(axis=1)).ravel() > 0
     logs = log2p1(normalize_library_size(counts[counted]))
     return (logs.toarray() if sparse.issparse(logs) else logs).var(axis=0, dtype=np.float64)
+
+
+def with_preselected(data, preselect, cells=None):
+    """Take the preselected genes of data, and what the settings of a record say of it.
+
+    Parameters
+    ----------
+    data : PairedData
+    preselect : int, dict or None
+        As for `settings_of`; None takes all genes.
+    cells : sequence of int, optional
+        To choose by; all by default.
+
+    Returns
+    -------
+    PairedData
+    dict
+        ``{"preselect": settings}``; empty for None.
+    """
+    settings = settings_of(preselect)
+    if settings is None:
+        return data, {}
+    genes = preselect_genes(data, settings["n_genes"], cells, threshold=settings["threshold"])
+    return data.subset(genes=genes), {"preselect": settings}

@@ -121,10 +121,14 @@ def require_same_folds(a, b):
             )
     if "true" in a.values and not np.array_equal(a.values["true"], b.values.get("true")):
         raise ValueError("a and b predict different labels")
-    same = len(a.folds) == len(b.folds) and all(
+    if not have_same_folds(a, b):
+        raise ValueError(f"a and b have different folds ({len(a.folds)} and {len(b.folds)})")
+
+
+def have_same_folds(a, b):
+    """Whether two records train on and test the same cells, fold by fold."""
+    return len(a.folds) == len(b.folds) and all(
         np.array_equal(one, other)
         for fold, its in zip(a.folds, b.folds, strict=True)
         for one, other in zip(fold, its, strict=True)
     )
-    if not same:
-        raise ValueError(f"a and b have different folds ({len(a.folds)} and {len(b.folds)})")

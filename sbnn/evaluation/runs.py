@@ -244,6 +244,35 @@ class ResumableRun:
         return record
 
 
+def unfinished(folder):
+    """Fits that interrupted runs have finished, whose results are not there yet.
+
+    Parameters
+    ----------
+    folder : path-like
+        Of results.
+
+    Returns
+    -------
+    dict of str to list of Record
+        By experiment, the name of the results file without its ending: a record of one grid point and fold for each
+        fit. Files that cannot be read are left out, as the run will compute them again; so are experiments without any.
+    """
+    found = {}
+    for parts in sorted(Path(folder).glob("*.pickle.parts")):
+        records = [_read_part(path) for path in sorted(parts.iterdir()) if PART.fullmatch(path.name)]
+        if records := [record for record in records if record is not None]:
+            found[parts.name.removesuffix(".pickle.parts")] = records
+    return found
+
+
+def _read_part(path):
+    try:
+        return load(path)
+    except (OSError, ValueError):  # damaged, or put into the results by the run that goes on meanwhile
+        return None
+
+
 def write_part(path, outcome, record):
     """Write the outcome of one fit to a file, in a record like `record`."""
     record.values = outcome

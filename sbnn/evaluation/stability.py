@@ -126,6 +126,56 @@ def _n_candidates(record):
     return record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
 
 
+def kept_genes_table(record, genes, max_false=1.0, bound="r-concave"):
+    """Say of every gene that a model kept how often halves of the cells keep it too, and whether to trust it.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.evaluation.repeats.stability_selection`.
+    genes : sequence of str
+        That are kept, such as those of a fit of all cells.
+    max_false, bound
+        As for `selection_table`.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by gene, in the order given: ``frequency``, ``expected_false`` and ``trust``, "trusted" or "unstable".
+    """
+    table = selection_table(record, max_false=max_false, bound=bound).loc[list(genes)]
+    return table.assign(trust=np.where(table.trusted, "trusted", "unstable")).drop(columns="trusted")
+
+
+def trust_sentence(record, max_false=1.0, bound="r-concave"):
+    """Say what it means that no gene can be trusted.
+
+    Parameters
+    ----------
+    record, max_false, bound
+        As for `selection_table`.
+
+    Returns
+    -------
+    str
+        Empty where some can be.
+    """
+    table = selection_table(record, max_false=max_false, bound=bound)
+    if table.trusted.any():
+        return ""
+    halves, kept = len(record.folds), round(float(np.mean(record.n_selected)))
+    if np.isinf(selection_threshold(record, max_false, bound)):
+        return (
+            f"No gene can be trusted yet: {halves} halves of the cells are too few to tell, even of genes that all of "
+            "them keep; fit more of them (stability_selection, n_pairs=25)."
+        )
+    return (
+        f"No gene can be trusted: of {kept} kept genes the most often chosen is {table.index[0]}, in "
+        f"{table.frequency.iloc[0]:.0%} of {halves} halves of the cells; other cells would give other genes. The map "
+        "may hold nevertheless, see map_trust."
+    )
+
+
 def _pairs_of(record):
     folds = record.folds
     paired = len(folds) > 1 and len(folds) % 2 == 0 and "selected" in record.values and len(record.params) == 1

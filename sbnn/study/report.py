@@ -6,16 +6,30 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sbnn.evaluation.chance import outputs_table
 from sbnn.evaluation.crossval import epoch_curves
 from sbnn.evaluation.genes_table import genes_table
+from sbnn.evaluation.paired import have_same_folds
 from sbnn.evaluation.prior_tables import priors_table
-from sbnn.evaluation.stability import gene_counts, selection_table
+from sbnn.evaluation.stability import gene_counts, kept_genes_table, selection_table, trust_sentence
+from sbnn.evaluation.verdict import verdict
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES, THREE_FOLDS, load_records
 from sbnn.study.held_apart import PREFIX, held_apart_table
+from sbnn.study.progress import progress_table
 from sbnn.tables import to_markdown  # noqa: F401 -- known from here
 
+SAYS = "What the numbers say"
+UNFINISHED = "What is not finished"
+USUAL_FOLDS = 10
+# Least R2 of the map with those of other seeds -> what that means.
+MAP_HOLDS = {
+    0.9: "it holds",
+    0.7: "it holds for the most part, map_trust shows which cells move",
+    -np.inf: "it does not hold, other seeds give other maps; read nothing from the places of cells",
+}
 PRIORS = "What a prior of the genes does, mean over the folds"
+STANDARD = {"pretraining": True, "group_lasso": LASSO}  # of the published network, where it varies
 THIRDS = ", three folds"  # ending of rows of folds of a third of the cells each
 SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR, the first for the low rank, where none was published
 SELECTED = ("scala", *CITESEQ)  # their genes were selected by their counts in all cells, test cells included
@@ -44,7 +58,7 @@ def r2_before_pruning(record, **params):
 
 
 def accuracy_table(folder, everything=False):
-    """Test R2 of all models on a data set, for both ways of scaling where there are published numbers.
+    """Test R2 of all models with results on a data set, for both ways of scaling where there are published numbers.
 
     Parameters
     ----------
@@ -61,26 +75,31 @@ def accuracy_table(folder, everything=False):
         there are published numbers also the number of ``folds``, ``R2`` and ``SD`` for data scaled over all cells (as
         published), the ``published`` number for the same folds, group lasso and stage of the training with its SD
         where that is known, and the difference of the two means. ``SE`` is the standard error of our mean alone:
-        the published numbers of single folds are not known, so nothing can be paired.
+        the published numbers of single folds are not known, so nothing can be paired. Elsewhere the number of
+        ``folds`` is told where it is not ten.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no cross-validation is there.
     """
     records = _cross_validations(folder)
     leaky, clean = ({}, {})
     for rows, suffix in ((leaky, f"_{LEAK}"), (clean, "")):
-        if f"cv_network{suffix}" not in records:
-            continue
-        networks, srrr, ridge = (records[f"cv_{name}{suffix}"] for name in ("network", "srrr", "ridge"))
-        rows.update(_network_rows(networks))
-        rows.update(_srrr_rows(srrr))
-        rows["ridge, all genes"] = (len(ridge.gene_names), ridge.test_r2[:, 0])
+        for name, rows_of in (("network", _network_rows), ("srrr", _srrr_rows), ("ridge", _ridge_rows)):
+            if (record := records.get(f"cv_{name}{suffix}")) is not None:
+                rows |= rows_of(record)
     if THREE_FOLDS in records:
         leaky |= _network_rows(records[THREE_FOLDS], THIRDS)
     if "cv_default" in records:
         clean = _default_rows(records["cv_default"]) | clean
     table = pd.DataFrame(index=pd.Index(list(dict.fromkeys([*clean, *leaky])), name="model"))
     table["genes"] = [(clean | leaky)[model][0] for model in table.index]
+    folds = [len((leaky | clean)[model][1]) for model in table.index]
+    if leaky or set(folds) != {USUAL_FOLDS}:
+        table["folds"] = folds
     if leaky:
-        known = _published_rows(networks)
-        table["folds"] = [len((leaky | clean)[model][1]) for model in table.index]
+        known = _published_rows(next(iter(records.values())))
         table["R2"], table["SD"] = _mean_and_sd(leaky, table.index)
         table["published"] = [known[model]["test_r2"] if model in known else np.nan for model in table.index]
         table["published SD"] = [known.get(model, {}).get("sd", np.nan) for model in table.index]
@@ -91,11 +110,8 @@ def accuracy_table(folder, everything=False):
 
 
 def _cross_validations(folder):
-    """Cross-validations of a folder by experiment: those of the three models, and what else there is."""
-    needed = {"cv_network", "cv_srrr", "cv_ridge"}
-    if (Path(folder) / f"cv_network_{LEAK}.pickle").exists():
-        needed |= {f"{name}_{LEAK}" for name in needed}
-    return load_records(folder, sorted(needed | {path.stem for path in Path(folder).glob("cv_*.pickle")}))
+    """Cross-validations of a folder by experiment."""
+    return load_records(folder, sorted(path.stem for path in Path(folder).glob("cv_*.pickle")))
 
 
 def _mean_and_sd(rows, models):
@@ -105,12 +121,16 @@ def _mean_and_sd(rows, models):
 
 def _default_rows(record):
     return {
-        f"distilled network d={point['n_components']}, {record.n_selected[0, g]} genes": (
+        f"distilled network d={record.parameter(g, 'n_components')}, {record.n_selected[0, g]} genes": (
             record.n_selected[:, g].mean(),
             record.test_r2[:, g],
         )
-        for g, point in enumerate(record.params)
+        for g in range(len(record.params))
     }
+
+
+def _ridge_rows(record):
+    return {"ridge, all genes": (len(record.gene_names), record.test_r2[:, 0])}
 
 
 def _network_name(n_components, n_genes, group_lasso, pretraining):
@@ -197,15 +217,16 @@ def overview_table(saved_models):
     for path in sorted(Path(saved_models).glob("*/cv_default.pickle")):
         if path.parent.name.endswith("-fast"):
             continue
-        default, srrr = load_records(path.parent, ["cv_default", "cv_srrr"]).values()
-        n_genes, ranks = default.n_selected[0, 0], sorted({point["rank"] for point in srrr.params})
+        records = _cross_validations(path.parent)
+        default = records["cv_default"]
+        n_genes, srrr = default.n_selected[0, 0], list(_srrr_rows(records["cv_srrr"])) if "cv_srrr" in records else []
         models = {
             "distilled, d=2": f"distilled network d=2, {n_genes} genes",
             "distilled, d=64": f"distilled network d=64, {n_genes} genes",
             "paper, d=2": f"network d=2, {n_genes} genes",
             "paper, d=64": f"network d=64, {n_genes} genes",
-            "sRRR, rank 2": next(iter(_srrr_rows(srrr))),
-            "sRRR, full rank": next(name for name in _srrr_rows(srrr) if name.startswith(f"sRRR rank {ranks[-1]},")),
+            "sRRR, rank 2": srrr[0] if srrr else None,
+            "sRRR, full rank": next((name for name in srrr if name.split(",")[0] == srrr[-1].split(",")[0]), None),
             "ridge, all genes": "ridge, all genes",
         }
         table = accuracy_table(path.parent)
@@ -221,6 +242,8 @@ def overview_table(saved_models):
 def feature_table(folder):
     """Test R2 of every output, mean over the folds, for the network, sparse reduced-rank regression and ridge.
 
+    What has no results has no column.
+
     Parameters
     ----------
     folder : str or path-like
@@ -230,20 +253,22 @@ def feature_table(folder):
     DataFrame
         Indexed by output, best predicted first; data scaled per fold.
     """
-    records = _cross_validations(folder)
-    network, srrr, ridge = (records[f"cv_{name}"] for name in ("network", "srrr", "ridge"))
-    columns = {}
-    if "cv_default" in records:
-        default = records["cv_default"]
-        columns["distilled network d=2"] = default.test_feature_r2[:, default.find(n_components=2)]
-    for d in (2, 64):
-        point = network.find(n_components=d, pretraining=True, group_lasso=LASSO)
-        columns[f"network d={d}"] = network.test_feature_r2[:, point]
-    for rank in sorted({point["rank"] for point in srrr.params}):
-        columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, srrr.within_genes(N_GENES, rank=rank)]
-    columns["ridge"] = ridge.test_feature_r2[:, 0]
-    table = pd.DataFrame({name: values.mean(0) for name, values in columns.items()}, index=network.feature_names)
-    return table.sort_values(next(iter(columns)), ascending=False)
+    records, columns = _cross_validations(folder), {}
+    for title, name, known in (
+        ("distilled network d=2", "cv_default", {"n_components": 2}),
+        *((f"network d={d}", "cv_network", {"n_components": d, **STANDARD}) for d in (2, 64)),
+    ):
+        for point in records[name].points(**known) if name in records else ():
+            columns[title] = records[name].test_feature_r2[:, point]
+    if "cv_srrr" in records:
+        srrr = records["cv_srrr"]
+        for rank in sorted({point["rank"] for point in srrr.params}):
+            columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, srrr.within_genes(N_GENES, rank=rank)]
+    if "cv_ridge" in records:
+        columns["ridge"] = records["cv_ridge"].test_feature_r2[:, 0]
+    names = next(iter(records.values())).feature_names
+    table = pd.DataFrame({name: values.mean(0) for name, values in columns.items()}, index=names)
+    return table.sort_values(next(iter(columns)), ascending=False) if columns else table
 
 
 def fold_selection_table(record, point):
@@ -279,26 +304,37 @@ def all_tables(folder, everything=False):
     Returns
     -------
     dict of str to DataFrame
-        By title.
+        By title. What is missing is left out, and a table says what, and which command makes it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at all.
     """
-    records = load_records(folder)
-    tables = {
-        "Test R2, mean over the folds": accuracy_table(folder, everything),
-        "Test R2 of every output, scaled per fold": feature_table(folder).rename_axis("output"),
-    }
+    progress = progress_table(folder)
+    records = {} if len(progress) and not list(Path(folder).glob("*.pickle")) else load_records(folder)
+    tables = {UNFINISHED: progress} if len(progress) else {}
+    if len(says := numbers_say(records)):
+        tables[SAYS] = says
+    if any(name.startswith("cv_") for name in records):
+        tables["Test R2, mean over the folds"] = accuracy_table(folder, everything)
+        tables["Test R2 of every output, scaled per fold"] = feature_table(folder).rename_axis("output")
     if any(name.startswith(PREFIX) for name in records):
         tables["Test R2 on cells held apart"] = held_apart_table(records)
     if "genes_curve" in records:
         tables["Test R2 by the number of genes, which of them suffice"] = numbers_table(records["genes_curve"])
-    if "halves_default" in records:
-        halves, repeats = records["halves_default"], records["repeats_network"]
+    halves = records.get("halves_default")
+    if halves is not None:
         genes = selection_table(halves)
-        genes["count, published network"] = gene_counts(repeats)["count"].reindex(genes.index).fillna(0)
+        if "repeats_network" in records:
+            counts = gene_counts(records["repeats_network"])["count"]
+            genes["count, published network"] = counts.reindex(genes.index).fillna(0)
         title = f"Genes to trust: the distilled network on {len(halves.folds)} halves of the cells"
         tables[title] = genes[genes.trusted].drop(columns="trusted")
+        tables[title].attrs["note"] = trust_sentence(halves)
     if "interpretation" in records:
         title = "What the kept genes of the distilled network do, on cells it has not seen"
-        tables[title] = records["interpretation"].table.rename_axis("gene")
+        tables[title] = effects_table(records["interpretation"], halves)
     if "gene_prior" in records:
         tables[PRIORS] = priors_table(records["gene_prior"]).reset_index(["list", "influence"])
     if "noise" in records:
@@ -309,6 +345,79 @@ def all_tables(folder, everything=False):
     return tables
 
 
+def effects_table(interpretation, halves=None):
+    """What every kept gene does, and whether halves of the cells keep it too.
+
+    Parameters
+    ----------
+    interpretation : Record
+        Of `sbnn.study.experiments.run_interpretation`.
+    halves : Record, optional
+        From `sbnn.stability_selection`, of the same data; without it nothing is said of trust.
+
+    Returns
+    -------
+    DataFrame
+        That of the interpretation, with a column ``trust``, "trusted" or "unstable"; its note says what that means.
+    """
+    table = interpretation.table.rename_axis("gene")
+    if halves is None:
+        return table
+    table.insert(table.columns.get_loc("stability") + 1, "trust", kept_genes_table(halves, table.index).trust)
+    table.attrs["note"] = (
+        "trusted: kept in so many halves of the cells that at most one such gene is expected by chance; "
+        "unstable: other cells may give another gene in its place."
+    )
+    return table
+
+
+def numbers_say(records):
+    """What the results of a data set are worth, in sentences.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        By experiment.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by what a sentence is ``about``: the test R2 of the default network with two units beside chance and
+        ridge (chance is that of the outputs in a fit of the same data; without one it is unknown), its single outputs,
+        its genes, and its map. Only what there are results for.
+    """
+    told = {}
+    scores, ridge = records.get("cv_default"), records.get("cv_ridge")
+    fit = next((one for one in records.values() if one.experiment == "fit" and "outputs" in one.values), None)
+    for point in scores.points(n_components=2)[:1] if scores is not None else ():
+        if ridge is not None and not have_same_folds(scores, ridge):
+            ridge = None
+        accuracy = verdict(scores, fit, ridge, point)
+        told["distilled network d=2"] = accuracy.sentence
+        if accuracy.better_than_chance is not None:
+            better = outputs_table(scores, fit, point=point).better_than_chance
+            rest = ", ".join(better.index[~better])
+            told["its outputs"] = (
+                f"{better.sum()} of {len(better)} outputs are predicted better than chance (adjusted for their number)"
+                f"{f', but not {rest}' if rest else ''}."
+            )
+    if (halves := records.get("halves_default")) is not None:
+        trusted = selection_table(halves).trusted.sum()
+        told["its genes"] = trust_sentence(halves) or (
+            f"{trusted} of the genes can be trusted, with at most one of them expected by chance."
+        )
+    if (trust := records.get("map_trust")) is not None:
+        told["its map"] = map_sentence(trust)
+    return pd.DataFrame({"sentence": told.values()}, pd.Index(told, name="about"))
+
+
+def map_sentence(trust):
+    """What of a map is left with other seeds, in a sentence, from the record of `sbnn.study.map_trust.run_map_trust`."""
+    low, high = trust.agreement.min(), trust.agreement.max()
+    holds = next(text for least, text in MAP_HOLDS.items() if low >= least)
+    return f"Fitted with other seeds it has an R2 of {low:.2f} to {high:.2f} with this one: {holds}."
+
+
 def numbers_table(record):
     """Test R2 by the number of genes, from `sbnn.genes_curve`: a DataFrame with "yes" at the number that suffices."""
     table = genes_table(record)
@@ -317,5 +426,5 @@ def numbers_table(record):
 
 def computing_minutes(folder):
     """CPU minutes that the saved cross-validations of a folder took, as a float."""
-    names = sorted(path.stem for path in Path(folder).glob("cv_*.pickle"))
-    return sum(record.seconds.sum() for record in load_records(folder, names).values()) / 60
+    paths = list(Path(folder).glob("cv_*.pickle"))
+    return sum(record.seconds.sum() for record in _cross_validations(folder).values()) / 60 if paths else 0.0

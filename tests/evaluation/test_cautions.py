@@ -1,0 +1,151 @@
+"""Cautions come where there is reason, and only there."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import Ridge
+
+from sbnn import cross_validate, grouped_folds, results, simulate_patchseq
+from sbnn.evaluation.cautions import batch_index, cautions
+from sbnn.results import Record
+
+SAVED = Path(__file__).parents[2] / "saved_models"
+
+
+@pytest.fixture(scope="module")
+def clean():
+    """300 cells without a rare type."""
+    return simulate_patchseq(300, 100, 6, n_true_genes=10, n_families=3, n_types=5, random_state=5)
+
+
+def labelled(data, **labels):
+    return dataclasses.replace(data, labels=data.labels.assign(**labels))
+
+
+def with_outputs(data, column, values):
+    Y = data.Y.copy()
+    Y[:, column] = values
+    return dataclasses.replace(data, Y=Y)
+
+
+def batches(data, n, seed=0):
+    return np.random.default_rng(seed).integers(0, n, data.n_cells)
+
+
+def shifted(data, labels, by, seed=0):
+    """Every gene is moved by so many SD, at random, in each batch."""
+    moves = np.random.default_rng(seed).normal(size=(labels.max() + 1, data.n_genes))
+    return dataclasses.replace(data, X=data.X + by * data.X.std(0) * moves[labels])
+
+
+def test_clean_data_give_none(clean):
+    for n in (2, 4, 60):
+        assert cautions(labelled(clean, donor=batches(clean, n).astype(str))) == []
+
+
+def test_few_cells_are_told_what_that_is_worth(clean):
+    [caution, *_] = cautions(clean.subset(cells=np.arange(99), drop_constant=True))
+    assert caution.startswith("99 cells are few: of mouse M1, 30 training cells gave a test R2 of 0.24")
+    assert not any("cells are few" in caution for caution in cautions(clean.subset(np.arange(100), drop_constant=True)))
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_cells_of_a_batch_that_are_alike_beyond_their_types(clean, n):
+    donors = batches(clean, n)
+    moved = shifted(clean, donors, 0.25)
+    [caution] = cautions(labelled(moved, donor_id=donors.astype(str)))
+    assert caution.startswith("cells of the same 'donor_id' are alike beyond their types (batch index 0.")
+    assert "`--groups donor_id`" in caution
+    assert cautions(labelled(moved, note=donors.astype(str))) == []
+    [caution] = cautions(moved, groups=donors)
+    assert "hold the groups apart in the folds (grouped_folds)" in caution
+    [caution] = cautions(labelled(moved, note=donors.astype(str)), groups=donors)
+    assert "the same 'note'" in caution
+
+
+def test_types_are_no_batch(clean):
+    family = np.unique(clean.labels.type, return_inverse=True)[1]
+    donors = np.where(np.random.default_rng(0).random(300) < 0.8, family, batches(clean, family.max() + 1)).astype(str)
+    index, _ = batch_index(clean.X, donors)
+    assert index > 0.15, "each donor has mostly one type"
+    assert abs(batch_index(clean.X, donors, clean.labels.type)[0]) < 0.05
+    assert cautions(labelled(clean, donor=donors)) == []
+    unknown = dataclasses.replace(clean, labels=pd.DataFrame({"donor": donors}, clean.cell_names))
+    [caution] = cautions(unknown)
+    assert "types are not known and may be the reason" in caution
+
+
+def test_a_batch_that_folds_hold_apart_needs_no_caution(clean):
+    donors = batches(clean, 4)
+    moved = labelled(shifted(clean, donors, 0.5), donor=donors.astype(str))
+    split, apart = (cross_validate(Ridge(9.0), moved, f, verbose=False) for f in (2, grouped_folds(donors, 4)))
+    assert len(cautions(moved, split)) == 1
+    assert cautions(moved, apart) == []
+    with pytest.raises(ValueError, match="record: it is of other data"):
+        cautions(clean, apart)
+
+
+def test_outputs_that_are_a_function_of_the_batch(clean):
+    plates = batches(clean, 3)
+    noise = np.random.default_rng(1).normal(size=clean.n_cells)
+    [caution] = cautions(labelled(with_outputs(clean, 2, plates + 0.3 * noise), plate=plates.astype(str)))
+    assert re.match(r"'plate' explains most of what types leave of some outputs \(\S+ 90%\)", caution)
+    assert clean.feature_names[2] in caution
+    assert cautions(labelled(with_outputs(clean, 2, plates + 3 * noise), plate=plates.astype(str))) == []
+
+
+def test_types_that_rule_and_types_that_are_rare(clean):
+    few = np.where(np.arange(300) < 200, "big", np.where(np.arange(300) < 297, "other", "rare"))
+    told = cautions(labelled(clean, type=few, family=few))
+    assert told[0].startswith("67% of the cells are of one type, 'big'")
+    assert told[1].startswith("types of fewer than 5 cells: 1 of 3 (rare);")
+    assert len(told) == 2
+
+
+def test_outputs_that_say_little(clean):
+    kinds = np.arange(300) % 3
+    [caution] = cautions(with_outputs(clean, 1, kinds))
+    assert caution.startswith(f"outputs with at most 5 different values: {clean.feature_names[1]};")
+    [caution] = cautions(with_outputs(clean, 1, np.where(np.arange(300) < 260, 0.5, clean.Y[:, 1])))
+    assert caution.startswith(
+        f"outputs with one and the same value in more than 80% of the cells: {clean.feature_names[1]};"
+    )
+    [caution] = cautions(with_outputs(clean, 4, -2 * clean.Y[:, 0] + 7))
+    assert f"{clean.feature_names[0]} and {clean.feature_names[4]};" in caution
+    wild = clean.Y[:, 3].copy()
+    wild[17] = 60 * wild.std()
+    [caution] = cautions(with_outputs(clean, 3, wild))
+    assert caution.startswith(f"cell {str(clean.cell_names[17])!r} alone has 9")
+
+
+def test_counts_that_are_low_or_not_normalised(clean):
+    depth = np.exp2(np.random.default_rng(0).normal(0, 1.5, clean.n_cells))
+    counts = np.random.default_rng(0).poisson(clean.counts * depth[:, np.newaxis] / 20)
+    raw = dataclasses.replace(clean, counts=counts, X=np.log2(counts + 1))
+    [caution] = cautions(raw)
+    assert "of the genes follow the library size" in caution and "counts=True" in caution
+    scarce = np.random.default_rng(0).poisson(60 * clean.counts / clean.counts.sum(1, keepdims=True))
+    [caution] = cautions(dataclasses.replace(clean, counts=scarce))
+    assert re.match(r"the median cell has \d\d counts in these genes", caution)
+
+
+def test_genes_that_cannot_be_trusted_are_named(clean):
+    cells = np.arange(300)
+    pairs = [fold for _ in range(10) for fold in ((cells[:150], cells[150:]), (cells[150:], cells[:150]))]
+    kept = np.zeros((20, 1, 100), bool)
+    for i in range(20):
+        kept[i, 0, (np.arange(5) * 7 + 11 * i) % 100] = True
+    values = {"selected": kept, "n_selected": kept.sum(2), "gene_names": clean.gene_names}
+    record = Record("cross-validation", clean.name, clean.sha256, [{}], folds=pairs, values=values)
+    [caution] = cautions(clean, stability=record)
+    assert caution.startswith("No gene can be trusted: of 5 kept genes the most often chosen is ")
+
+
+def test_of_mouse_m1_only_its_rare_types_are_said(real_scala):
+    halves = results.load(SAVED / "scala" / "halves_default.pickle")
+    [caution] = cautions(real_scala, stability=halves)
+    assert caution.startswith("types of fewer than 5 cells: 24 of 77 (")
