@@ -412,7 +412,7 @@ def numbers_say(records):
 
 
 def map_sentence(trust):
-    """What of a map is left with other seeds, in a sentence, from the record of `sbnn.study.map_trust.run_map_trust`."""
+    """What of a map is left with other seeds, in a sentence; from `sbnn.study.map_trust.run_map_trust`."""
     low, high = trust.agreement.min(), trust.agreement.max()
     holds = next(text for least, text in MAP_HOLDS.items() if low >= least)
     return f"Fitted with other seeds it has an R2 of {low:.2f} to {high:.2f} with this one: {holds}."

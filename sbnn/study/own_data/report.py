@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from sbnn.evaluation.cautions import cautions
-from sbnn.evaluation.stability import selection_table
-from sbnn.evaluation.verdict import outputs_table, verdict
+from sbnn.evaluation.chance import outputs_table
+from sbnn.evaluation.stability import kept_genes_table, trust_sentence
+from sbnn.evaluation.verdict import verdict
 from sbnn.results import library_versions, write_atomically
 from sbnn.study.own_data.html import to_html
 from sbnn.study.own_data.page import Page, Picture, Table
 from sbnn.study.own_data.pdf import to_pdf
+from sbnn.tables import TRIAL
 
 SHOWN = {
     "overview": ("From few genes through two units to the outputs", "Kept genes, the map of the cells and the outputs"),
@@ -16,6 +18,7 @@ SHOWN = {
     "map_trust": ("How far the map can be trusted", "Error of every cell when it was held out; maps of other seeds"),
 }
 NAMES_SHOWN = 3
+GAPS = "Gaps: not kept by the network of three quarters of the cells, by which effects are measured."
 
 
 def write_report(data, records, figures, folder, *, groups=None, preselect=None, fast=False):
@@ -46,10 +49,9 @@ def write_report(data, records, figures, folder, *, groups=None, preselect=None,
 def report_page(data, records, figures, *, groups=None, preselect=None, fast=False):
     """The content of the report; parameters as for `write_report`, gives a `Page`."""
     default, ridge = records["cv_default"], records["cv_ridge"]
-    said = verdict(default, data, ridge=ridge, groups=groups)
-    warned = cautions(data, default, records["halves_default"], groups=groups)
-    if fast:
-        warned = ["A trial (--fast): small networks and few folds; these are not results.", *warned]
+    of_cells = None if groups is None else data.groups(groups)
+    said = verdict(default, data, ridge, groups=of_cells)
+    warned = [TRIAL] * fast + cautions(data, default, records["halves_default"], of_cells)
     pictures = [
         Picture(title, path, text)
         for name, (title, text) in SHOWN.items()
@@ -92,23 +94,19 @@ def _listed(names):
 
 def _outputs(record, data, ridge):
     table = outputs_table(record, data, ridge)
+    table["better_than_chance"] = table.better_than_chance.map({True: "yes", False: "no"})
+    table = table.drop(columns="p").sort_values("test_r2", ascending=False, kind="stable")
+    table.columns = ["test R2", "permuted", "p, adjusted", "ridge", "better than chance"]
     return Table("How well each output is predicted, in cells that were held out", table)
 
 
 def _genes(records):
-    effects = records["interpretation"].table
-    frequencies = selection_table(records["halves_default"])
-    kept = [str(gene) for gene in records["fit_default_2d"].kept_genes]
-    table = frequencies.loc[kept, ["frequency", "trusted"]].sort_values("frequency", ascending=False, kind="stable")
-    table["trusted"] = table.trusted.map({True: "yes", False: "unstable"})
-    table = table.join(effects[["output", "effect", "r2_drop"]])
-    table.columns = ["kept by halves", "trusted", "moves most", "by (SD)", "R2 lost without"]
-    n = (table.trusted == "yes").sum()
-    note = (
-        f"{n} of {len(table)} can be trusted, with one false one expected at most."
-        if n
-        else "No gene can be trusted: other cells would have given other genes. The map and the predictions may hold "
-        "all the same, since genes stand in for each other; do not take the names for a finding."
-    )
-    note += " Gaps: not kept by the network of three quarters of the cells, by which effects are measured."
+    halves = records["halves_default"]
+    table = kept_genes_table(halves, records["fit_default_2d"].kept_genes).drop(columns="expected_false")
+    table = table.sort_values("frequency", ascending=False, kind="stable")
+    table = table.join(records["interpretation"].table[["output", "effect", "r2_drop"]])
+    table.columns = ["kept by halves", "trust", "moves most", "by (SD)", "R2 lost without"]
+    n = (table.trust == "trusted").sum()
+    trusted = f"{n} of {len(table)} can be trusted, with one false one expected at most."
+    note = f"{trust_sentence(halves) or trusted} {GAPS}"
     return Table("Genes that the network keeps", table.rename_axis("gene"), note)
