@@ -18,19 +18,20 @@ def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
     gaps : ndarray of bool, shape (n, q)
         Which values are missing.
     missing : {"cells", "outputs", "fewest"}
-        Leave out every cell with a gap, every output with one, or cells and outputs so that most values are kept:
-        one after the other whichever has the largest share of gaps, if that keeps more than the first two.
+        Leave out every cell with a gap; or every output with one (and cells without any output); or cells and outputs
+        so that most values are kept, one after the other whichever has the largest share of gaps, if that keeps more
+        than the first two.
 
     Returns
     -------
     cells : ndarray of bool, shape (n,)
     outputs : ndarray of bool, shape (q,)
     """
-    n, q = gaps.shape
     if missing == "cells":
-        return ~gaps.any(axis=1), np.ones(q, bool)
+        return ~gaps.any(axis=1), np.ones(gaps.shape[1], bool)
     if missing == "outputs":
-        return np.ones(n, bool), ~gaps.any(axis=0)
+        cells = ~gaps.all(axis=1)  # one without any output would leave none
+        return cells, ~gaps[cells].any(axis=0)
     ways = _one_after_the_other(gaps), kept(gaps, "cells"), kept(gaps, "outputs")
     return max(ways, key=lambda way: way[0].sum() * way[1].sum())
 

@@ -373,13 +373,11 @@ def _expression(X, decimal, marks, counts, duplicates, added, dropped, notes) ->
     leave_out(dropped, "genes without a number", X.columns[~some_number], X.shape[1], "genes", up=1)
     require_numbers(X.loc[:, some_number], text[:, some_number], "expression")
     X = numbers.loc[:, some_number]
-    for why, others in (
-        ("rows of a counter that are no genes", counters(X.columns)),
-        ("spike-ins", spike_ins(X.columns) & (added != "keep")),
-    ):
-        leave_out(dropped, why, X.columns[others], X.shape[1], "genes", up=1)
-        others = np.isin(X.columns, X.columns[others])
-        X = X.loc[:, ~others]
+    leave = {"rows of a counter that are no genes": counters} | ({} if added == "keep" else {"spike-ins": spike_ins})
+    for why, others in leave.items():
+        no_genes = others(X.columns)
+        leave_out(dropped, why, X.columns[no_genes], X.shape[1], "genes", up=1)
+        X = X.loc[:, ~no_genes]
     if not X.shape[1]:
         raise ValueError("expression: no gene is left that has a number")
     _require_values(X)
