@@ -67,6 +67,8 @@ class PairedData:
         Name -> sha256 of the files the data was read from; for information.
     dropped : mapping of str to sequence of str, optional
         Why -> names of the cells or genes that a reader left out of what it was given; nothing where it took all.
+    notes : sequence of str, optional
+        What a reader did to what it was given, a sentence each: whether it took counts or log values, say.
     truth : mapping, optional
         Ground truth of simulated data. ``"genes"`` (names of those that drive `Y`), ``"latent"`` of shape
         (n_cells, d) and ``"outputs"`` (noise-free, as `Y`) follow `subset`; other entries are kept as they are.
@@ -101,6 +103,7 @@ class PairedData:
     files: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, list[str]] = field(default_factory=dict)
     truth: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     # Fingerprint of the arrays that `sha256` was given for: it does not hold for others, as `dataclasses.replace` may
     # bring.
     arrays_sha256: str = field(default="", repr=False)
@@ -154,6 +157,7 @@ class PairedData:
             "files": dict(self.files),
             "dropped": {why: [str(name) for name in names] for why, names in self.dropped.items() if len(names)},
             "truth": check_truth(self.truth, n, genes),
+            "notes": tuple(map(str, self.notes)),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)  # the class is frozen to everyone else
@@ -190,12 +194,12 @@ class PairedData:
         )
 
     def summary(self) -> str:
-        """Tell in two lines what the data is (shape, families with their counts) and where it comes from."""
+        """Tell in two lines what the data is (shape, families with their counts) and its source, then its notes."""
         families = ", ".join(f"{name} {size}" for name, size in self.labels["family"].value_counts().items())
         outputs = f"{self.n_outputs} outputs" if self.n_outputs else "no outputs"
         return (
             f"{self.name}: {self.n_cells} cells x {self.n_genes} genes -> {outputs}; families: {families}\n"
-            f"  source: {self.source}"
+            f"  source: {self.source}" + "".join(f"\n  note: {note}" for note in self.notes)
         )
 
     def groups(self, name: str) -> np.ndarray:
@@ -281,6 +285,7 @@ class PairedData:
             files=self.files,
             dropped=self.dropped,
             truth=truth,
+            notes=self.notes,
         )
 
     def to_anndata(self) -> AnnData:
@@ -309,6 +314,7 @@ class PairedData:
             "files": dict(self.files),
             "dropped": {why: np.array(names, dtype=object) for why, names in self.dropped.items()},
             "truth": dict(self.truth),
+            "notes": np.array(self.notes, dtype=str),
             "arrays_sha256": self.arrays_sha256,
         }
         return adata
@@ -381,7 +387,7 @@ class PairedData:
         taken["source"] = source or about.get("source", "an AnnData object")
         data = cls(**taken)
         if about.get("arrays_sha256") == data.arrays_sha256:
-            taken |= {key: about[key] for key in ("sha256", "files", "dropped", "truth") if key in about}
+            taken |= {key: about[key] for key in ("sha256", "files", "dropped", "truth", "notes") if key in about}
             data = cls(**taken)
         return data
 

@@ -1,11 +1,13 @@
 """Values that are possible and still not what they are taken for: counts as log values, typing errors, X as Y."""
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 LARGEST_LOG = 20  # log2 of a million molecules: log values lie below, and some of many counts above
+BEYOND_LOG = 50  # and no logarithm of anything that was counted lies here
 VALUES_LOOKED_AT = 2**20  # of the first cells
 FAR_OUT = 1e6  # SD of the other cells
 LARGEST = 1e15  # beyond, sums of squares leave single precision
@@ -61,6 +63,51 @@ def warn_of_log_values(values, argument):
             f"to be normalised once more; leave out counts=True if they are",
             stacklevel=4,
         )
+
+
+class ExpressionKind(NamedTuple):
+    """What a table of expression holds."""
+
+    kind: str  # "counts", "normalised" (not logged, such as CPM or TPM) or "log": to be taken as they are
+    told: str  # range and share of whole numbers
+    doubt: str  # why it may be something else; mostly empty
+
+
+def kind_of_expression(values) -> ExpressionKind:
+    """Tell raw counts, normalised values and log values apart, by their range and by whether they are whole.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, p)
+        All of it is looked at: one fraction and it is no table of counts.
+
+    Returns
+    -------
+    ExpressionKind
+        Counts are whole, and some reach beyond what log values do, or most that are not zero are 1. Normalised values
+        are not whole and reach far beyond. Logarithms to different bases are not told apart.
+    """
+    usual = _looked_at(values)[3]
+    low, high, whole, expressed = np.inf, -np.inf, 0, 0
+    step = max(1, VALUES_LOOKED_AT // values.shape[1])
+    for first in range(0, len(values), step):
+        block = values[first : first + step]
+        low, high = min(low, block.min()), max(high, block.max())
+        seen = block[block != 0]
+        expressed += len(seen)
+        whole += np.count_nonzero(seen == np.rint(seen))
+    fractions = expressed - whole
+    told = _told(low, high, 1 - fractions / values.size)
+    if low < 0:
+        return ExpressionKind("log", told, "")
+    if not fractions:
+        if high > LARGEST_LOG or (high > 2 and usual == 1):
+            return ExpressionKind("counts", told, "")
+        return ExpressionKind("log", told, "small whole numbers may be counts too")
+    if high > BEYOND_LOG:
+        estimated = whole > fractions
+        return ExpressionKind("normalised", told, "they may be estimated counts, to be rounded" if estimated else "")
+    return ExpressionKind("log", told, "they reach far for log values" if high > LARGEST_LOG else "")
 
 
 def _looked_at(values, at_first=None):

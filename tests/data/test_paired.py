@@ -204,6 +204,12 @@ def test_subset_of_sparse_counts_stays_sparse():
     np.testing.assert_array_equal(part.counts.toarray(), arguments()["counts"][[1, 4, 9]][:, [3, 0]])
 
 
+def test_notes_are_told_and_go_along():
+    data = PairedData(**arguments(notes=["taken for counts"]))
+    assert data.summary().endswith("made for the test\n  note: taken for counts")
+    assert data.subset([1, 4, 9]).notes == ("taken for counts",)
+
+
 def test_subset_says_what_is_wrong(data):
     with pytest.raises(KeyError, match="not in the data: Gad1"):
         data.subset(genes=["Gene0", "Gad1"])
@@ -231,7 +237,7 @@ def assert_same(one, other):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
         assert getattr(one, name).dtype == getattr(other, name).dtype
     pd.testing.assert_frame_equal(one.labels, other.labels)
-    for name in ("colors", "name", "source", "sha256", "files"):
+    for name in ("colors", "name", "source", "sha256", "files", "notes"):
         assert getattr(one, name) == getattr(other, name)
     assert sparse.issparse(one.counts) == sparse.issparse(other.counts)
     if one.counts is not None:
@@ -246,7 +252,7 @@ def assert_same(one, other):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"files": {"counts.csv": "ab" * 32}},
+        {"files": {"counts.csv": "ab" * 32}, "notes": ("taken for counts", "titles are left out")},
         {"counts": sparse.csr_matrix(arguments()["counts"])},
         {"counts": None, "labels": None, "colors": None},
         {"truth": {"genes": ["Gene1", "Gene2"], "latent": np.ones((N, 2)), "noise": 0.5}},

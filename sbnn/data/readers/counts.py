@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import csv
 import gzip
 import io
@@ -18,6 +20,7 @@ from scipy import sparse
 from sbnn.data.checks import some
 
 _GENES_AT_ONCE = 2000
+_LETTERS_AT_ONCE = 2**20
 
 
 def read_count_table(
@@ -69,19 +72,40 @@ def read_count_table(
     return sparse.vstack(pieces).T.tocsr(), cells, genes
 
 
-def open_text(path) -> IO[str]:
+def open_text(path, encoding: str = "utf-8-sig") -> IO[str]:
     """Open a text file, gzipped or not, or the one file of a zip (which may hold the book-keeping of macOS besides)."""
-    suffix = Path(path).suffix.lower()
     # Excel marks the beginning of its UTF-8; utf-8-sig takes the mark away and is plain UTF-8 otherwise.
+    return io.TextIOWrapper(_open_bytes(path), encoding=encoding)
+
+
+def encoding_of(path) -> str:
+    """Tell how a text is encoded: UTF-16 by its mark or its zeros, UTF-8 if it is that, else what Windows writes."""
+    with _open_bytes(path) as handle:
+        start = handle.read(2000)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    zeros = start[::2].count(0), start[1::2].count(0)
+    if max(zeros) > len(start) / 4:
+        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+    for encoding in ("utf-8-sig", "cp1252"):
+        with open_text(path, encoding) as handle, contextlib.suppress(UnicodeDecodeError):
+            while handle.read(_LETTERS_AT_ONCE):
+                pass
+            return encoding
+    return "latin-1"  # has a letter for every byte
+
+
+def _open_bytes(path) -> IO[bytes]:
+    suffix = Path(path).suffix.lower()
     if suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig")
+        return gzip.open(path)
     if suffix != ".zip":
-        return open(path, encoding="utf-8-sig")
+        return open(path, "rb")
     archive = zipfile.ZipFile(path)
     members = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
     if len(members) != 1:
         raise ValueError(f"expected one file in the archive, found {members}")
-    return io.TextIOWrapper(archive.open(members[0]), encoding="utf-8-sig")
+    return archive.open(members[0])
 
 
 def require_unique(names: pd.Index, what: str) -> None:
