@@ -235,7 +235,7 @@ def _load(options):
         if options.dataset in ("auto", *DATASETS):
             raise ValueError(f"dataset: give your tables a name of their own, {options.dataset!r} is taken")
         data = load(options)
-        print(data)
+        print(data.summary())
     return data, results_folder(options.saved_models, data.name, options.fast)
 
 

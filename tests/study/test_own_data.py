@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import inspect
 import io
 import re
 import warnings
@@ -10,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import DistilledSettings, SparseBottleneckRegressor, cli, fit_full, results, simulate_patchseq
+from sbnn import DistilledSettings, PairedData, SparseBottleneckRegressor, cli, fit_full, results, simulate_patchseq
+from sbnn.data.readers.tables import read_tables
 from sbnn.study.experiments import network
 from sbnn.study.own_data import options as own_options
 from sbnn.study.own_data.experiments import folds_for
@@ -140,15 +142,36 @@ def test_many_genes_are_preselected_and_few_are_not(cells):
     assert own_options.preselected(parsed("--n-genes", "all"), many) is None
 
 
-def test_a_sheet_is_of_the_table_that_is_named_or_of_all_workbooks():
-    tables = ("--expression", "counts.csv", "--outputs", "a.xlsx", "--labels", "b.xls")
-    assert own_options._sheets(parsed(*tables, "--sheet", "S1")) == {"outputs": "S1", "labels": "S1"}
-    assert own_options._sheets(parsed(*tables, "--sheet", "S1", "--sheet", "labels=S=2")) == {
-        "outputs": "S1",
-        "labels": "S=2",
+def test_what_is_said_of_a_table_holds_for_it_alone():
+    by_table = own_options._by_table
+    assert by_table("--sheet", ["S1"], ["outputs", "labels"]) == {"outputs": "S1", "labels": "S1"}
+    assert by_table("--sheet", ["labels=S=2", "S1"], ["outputs", "labels"]) == {"outputs": "S1", "labels": "S=2"}
+    with pytest.raises(ValueError, match="--sheet: expected a table, one of expression"):
+        by_table("--sheet", ["types=S1"])
+
+
+def test_every_option_of_the_reader_is_one_of_the_command_line(cells, tmp_path, monkeypatch):
+    """An error that advises an option must not send the user of the command line to Python."""
+    monkeypatch.chdir(tmp_path)
+    taken = {}
+    monkeypatch.setattr(PairedData, "from_tables", lambda *tables, **given: taken.update(given, tables=tables) or cells)
+    options = parsed(
+        *("--expression", "a.csv", "--outputs", "b.xls", "--labels", "c.tsv", "--log", "--genes-in-rows"),
+        *("--sheet", "Sheet 1", "--missing", "fewest", "--missing-mark", "lost", "--missing-mark", "-999"),
+        *("--decimal", "outputs=,", "--header", "2", "--cell-key", "cell", "--match", "loose"),
+        *("--duplicates", "sum", "--spike-ins", "keep", "--type-key", "t", "--family-key", "f"),
+    )
+    options.dataset = "mine"
+    own_options.load(options)
+    rows = {"expression": 2, "outputs": 2, "labels": 2}
+    assert taken.pop("tables") == ("a.csv", ("b.xls", "Sheet 1"), "c.tsv")
+    assert taken == {
+        **{"counts": False, "genes_in_rows": True, "missing": "fewest", "missing_marks": ["lost", "-999"]},
+        **{"decimal": {"outputs": ","}, "header": rows, "cell_key": "cell", "match": "loose", "duplicates": "sum"},
+        **{"spike_ins": "keep", "type_key": "t", "family_key": "f", "name": "mine"},
     }
-    with pytest.raises(ValueError, match="expected a table"):
-        own_options._sheets(parsed(*tables, "--sheet", "types=S1"))
+    known = set(inspect.signature(read_tables).parameters) - {"expression", "outputs", "labels", "colors", "source"}
+    assert known == taken.keys()
 
 
 def test_cells_of_unknown_group_are_left_out_and_named(cells):

@@ -32,10 +32,11 @@ def add_options(parser):
     add("--missing", choices=("error", "cells", "outputs", "fewest"), default="error",
         help="where outputs are missing: stop, leave out the cells, the outputs, or what costs least")  # fmt: skip
     add("--missing-mark", action="append", default=[], metavar="TEXT", help="another mark of a missing value")
-    add("--decimal", choices=(".", ","), help="decimal mark; by default found out")
-    add("--header", type=int, metavar="ROW", help="row of the column names, counted from 1; by default found out")
-    add("--cell-key", metavar="COLUMN", help="column of the cell names in outputs and labels; by default the first")
-    add("--match", choices=("exact", "loose"), default="exact", help="loose: names may differ in case, '-' and '.'")
+    each = {"action": "append", "default": []}
+    add("--decimal", **each, metavar="[TABLE=]MARK", help="decimal mark, . or ,; by default found out")
+    add("--header", **each, metavar="[TABLE=]ROW", help="row of the column names, from 1; by default found out")
+    add("--cell-key", **each, metavar="[TABLE=]COLUMN", help="column of the cell names; by default the first")
+    add("--match", choices=("exact", "loose"), help="loose: names of cells may differ in case, blanks, '-' and '.'")
     add("--duplicates", choices=("error", "sum", "first"), default="error", help="genes that are there twice")
     add("--spike-ins", choices=("leave out", "keep"), default="leave out", help="ERCC and the like")
     add("--type-key", default="type", metavar="COLUMN", help="column of the labels with the type of the cells")
@@ -61,7 +62,7 @@ def load(options):
 
     Raises
     ------
-    OSError, ImportError, ValueError, KeyError
+    OSError, ImportError, ValueError, KeyError, TypeError
         As `PairedData.from_tables` and `PairedData.from_anndata`; options that do not go together.
     """
     from sbnn.data.paired import PairedData
@@ -69,20 +70,18 @@ def load(options):
     if Path(options.expression).suffix in ANNDATA:
         data = _of_anndata(options)
     else:
-        sheets = _sheets(options)
-        given = [
-            (table, sheets[name]) if name in sheets else table
-            for name, table in ((name, getattr(options, name)) for name in TABLES)
-        ]
+        workbooks = [name for name in TABLES if str(getattr(options, name)).lower().endswith(WORKBOOKS)]
+        sheets = _by_table("--sheet", options.sheet, workbooks)
+        paths = {name: getattr(options, name) for name in TABLES}
         data = PairedData.from_tables(
-            *given,
+            *((path, sheets[name]) if name in sheets else path for name, path in paths.items()),
             counts=options.counts,
             genes_in_rows=options.genes_in_rows,
             missing=options.missing,
             missing_marks=options.missing_mark,
-            decimal=options.decimal,
-            header=options.header,
-            cell_key=options.cell_key,
+            decimal=_by_table("--decimal", options.decimal),
+            header={table: _row(text) for table, text in _by_table("--header", options.header).items()},
+            cell_key=_one_or_by_table("--cell-key", options.cell_key),
             match=options.match,
             duplicates=options.duplicates,
             spike_ins=options.spike_ins,
@@ -156,17 +155,27 @@ def _of_anndata(options):
     return PairedData.from_anndata(read(options.expression), options.outputs or "outputs", name=options.dataset, **keys)
 
 
-def _sheets(options):
-    """Table -> sheet; a sheet without a table is that of every workbook."""
-    workbooks = [name for name in TABLES if str(getattr(options, name)).lower().endswith(WORKBOOKS)]
-    sheets = {name: given for given in options.sheet if "=" not in given for name in workbooks}
-    for given in options.sheet:
-        table, named, sheet = given.partition("=")
+def _by_table(option, given, tables=TABLES):
+    """Table -> value, of an option that is given as ``table=value``, or as a value for all `tables`."""
+    values = {name: value for value in given if "=" not in value for name in tables}
+    for text in given:
+        table, named, value = text.partition("=")
         if named and table not in TABLES:
-            raise ValueError(f"--sheet: expected a table, one of {', '.join(TABLES)}, before the '=', got {given!r}")
+            raise ValueError(f"{option}: expected a table, one of {', '.join(TABLES)}, before the '=', got {text!r}")
         if named:
-            sheets[table] = sheet
-    return sheets
+            values[table] = value
+    return values
+
+
+def _one_or_by_table(option, given):
+    """A value without a table as it is: it holds for those tables that it fits."""
+    return given[0] if len(given) == 1 and "=" not in given[0] else _by_table(option, given)
+
+
+def _row(text):
+    if not text.isdecimal():
+        raise ValueError(f"--header: expected the number of a row, counted from 1, got {text!r}")
+    return int(text)
 
 
 def _number_or_all(text):

@@ -84,7 +84,7 @@ def _facts(data, record, groups, preselect):
         else f"all {data.n_genes}",
     }
     facts |= {f"left out, {why}": _listed(names) for why, names in data.dropped.items()}
-    return facts
+    return facts | ({"as read": " ".join(data.notes)} if data.notes else {})
 
 
 def _listed(names):
