@@ -164,6 +164,7 @@ def test_every_option_of_the_reader_is_one_of_the_command_line(cells, tmp_path, 
     options.dataset = "mine"
     own_options.load(options)
     rows = {"expression": 2, "outputs": 2, "labels": 2}
+    assert taken.pop("source") == "the user's tables: a.csv, b.xls, c.tsv"
     assert taken.pop("tables") == ("a.csv", ("b.xls", "Sheet 1"), "c.tsv")
     assert taken == {
         **{"counts": False, "genes_in_rows": True, "missing": "fewest", "missing_marks": ["lost", "-999"]},
@@ -199,8 +200,12 @@ def test_files_of_anndata_and_mudata_are_taken(cells, suffix, tmp_path):
     data = own_options.load(options)
     assert data.name == "mine" and data.n_outputs == 3
     np.testing.assert_allclose(data.Y, cells.Y)
-    options.outputs = str(path)
-    with pytest.raises(ValueError, match="give the name"):
+    assert data.library_size == cells.library_size and list(data.labels.donor) == list(cells.labels.donor)
+    pd.DataFrame(-cells.Y, cells.cell_names, cells.feature_names).to_csv(tmp_path / "others.csv")
+    options.outputs = str(tmp_path / "others.csv")
+    np.testing.assert_allclose(own_options.load(options).Y, -cells.Y, rtol=1e-5)
+    options.outputs = "nothing"
+    with pytest.raises(KeyError, match="no 'nothing' in adata.obsm"):
         own_options.load(options)
 
 

@@ -63,32 +63,34 @@ def load(options):
     Raises
     ------
     OSError, ImportError, ValueError, KeyError, TypeError
-        As `PairedData.from_tables` and `PairedData.from_anndata`; options that do not go together.
+        As `PairedData.from_tables`; an entry that a file of AnnData does not hold.
     """
     from sbnn.data.paired import PairedData
 
+    workbooks = [name for name in TABLES if str(getattr(options, name)).lower().endswith(WORKBOOKS)]
+    sheets = _by_table("--sheet", options.sheet, workbooks)
+    given = {name: getattr(options, name) for name in TABLES}
+    tables = dict(given)
+    tables |= {name: (tables[name], sheet) for name, sheet in sheets.items()}
     if Path(options.expression).suffix in ANNDATA:
-        data = _of_anndata(options)
-    else:
-        workbooks = [name for name in TABLES if str(getattr(options, name)).lower().endswith(WORKBOOKS)]
-        sheets = _by_table("--sheet", options.sheet, workbooks)
-        paths = {name: getattr(options, name) for name in TABLES}
-        data = PairedData.from_tables(
-            *((path, sheets[name]) if name in sheets else path for name, path in paths.items()),
-            counts=options.counts,
-            genes_in_rows=options.genes_in_rows,
-            missing=options.missing,
-            missing_marks=options.missing_mark,
-            decimal=_by_table("--decimal", options.decimal),
-            header={table: _row(text) for table, text in _by_table("--header", options.header).items()},
-            cell_key=_one_or_by_table("--cell-key", options.cell_key),
-            match=options.match,
-            duplicates=options.duplicates,
-            spike_ins=options.spike_ins,
-            type_key=options.type_key,
-            family_key=options.family_key,
-            name=options.dataset,
-        )
+        tables |= _of_anndata(options)
+    data = PairedData.from_tables(
+        *tables.values(),
+        counts=options.counts,
+        genes_in_rows=options.genes_in_rows,
+        missing=options.missing,
+        missing_marks=options.missing_mark,
+        decimal=_by_table("--decimal", options.decimal),
+        header={table: _row(text) for table, text in _by_table("--header", options.header).items()},
+        cell_key=_one_or_by_table("--cell-key", options.cell_key),
+        match=options.match,
+        duplicates=options.duplicates,
+        spike_ins=options.spike_ins,
+        type_key=options.type_key,
+        family_key=options.family_key,
+        name=options.dataset,
+        source="the user's tables: " + ", ".join(Path(path).name for path in given.values() if path),
+    )
     return data if options.groups is None else with_groups(data, options.groups)
 
 
@@ -142,17 +144,34 @@ def with_groups(data, column):
 
 
 def _of_anndata(options):
-    """Data of a file of AnnData or MuData, the outputs by their name there or from a table."""
-    from sbnn.data.paired import PairedData
+    """Tables of a file of AnnData or MuData, as far as they are not files of their own."""
+    import warnings
 
-    if options.outputs is not None and Path(options.outputs).is_file():
-        raise ValueError("--outputs: with .h5ad give the name of a table in obsm, with .h5mu that of a modality")
-    if options.expression.endswith(".h5mu"):
-        from mudata import read_h5mu as read
-    else:
-        from anndata import read_h5ad as read
-    keys = {"family_key": options.family_key, "type_key": options.type_key}
-    return PairedData.from_anndata(read(options.expression), options.outputs or "outputs", name=options.dataset, **keys)
+    import anndata
+
+    from sbnn.data.labels import UNKNOWN
+    from sbnn.data.readers.anndata import entry, obsm_table
+
+    path, outputs = options.expression, options.outputs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about files that older versions have written
+        if path.endswith(".h5mu"):
+            import mudata
+
+            modalities = mudata.read_h5mu(path).mod
+            adata = entry(modalities, "rna", f"the modalities of {path}")
+        else:
+            modalities, adata = {}, anndata.read_h5ad(path)
+    expression = adata.to_df("counts" if "counts" in adata.layers else None)
+    tables = {"expression": expression}
+    if outputs in modalities:
+        tables["outputs"] = modalities[outputs].to_df()
+    elif outputs is None or not Path(outputs).is_file():
+        tables["outputs"] = obsm_table(adata, outputs or "outputs")
+    if options.labels is None:
+        kinds = [options.type_key, options.family_key]
+        tables["labels"] = adata.obs if adata.obs.columns.isin(kinds).any() else adata.obs.assign(type=UNKNOWN)
+    return tables
 
 
 def _by_table(option, given, tables=TABLES):
