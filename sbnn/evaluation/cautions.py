@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
+from sbnn.data.inputs import as_paired
 from sbnn.data.labels import UNKNOWN
 from sbnn.evaluation.neighbours import NEIGHBOURS
 from sbnn.evaluation.stability import trust_sentence
@@ -41,7 +42,7 @@ def cautions(data, record=None, stability=None, groups=None):
 
     Parameters
     ----------
-    data : PairedData
+    data : PairedData, tuple (X, Y), AnnData or MuData
     record : Record, optional
         Cross-validation of them. If its folds hold the cells of a batch together, its batches need no caution.
     stability : Record, optional
@@ -60,6 +61,7 @@ def cautions(data, record=None, stability=None, groups=None):
     ValueError
         If the record is of other data, or `groups` not one for each cell.
     """
+    data = as_paired(data)
     if record is not None and (record.dataset, record.sha256) != (data.name, data.sha256):
         raise ValueError(f"record: it is of other data than the {data.name!r} that is given")
     found = [*_few_cells(data), *_types(data), *_outputs(data), *_counts(data), *_outliers(data)]

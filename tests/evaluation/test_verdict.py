@@ -121,6 +121,8 @@ def test_what_is_unknown_is_said(data):
     alone = scored(small, folds=[(np.delete(np.arange(20), i), np.array([i])) for i in range(20)])
     assert least_p(alone) == 1
     assert "is unknown: the folds test too few cells to permute." in verdict(alone, small).sentence
+    with pytest.raises(ValueError, match="record: the folds test too few cells"):
+        outputs_table(alone, small)
     with pytest.raises(ValueError, match="n_permutations: 18 cannot tell"):
         verdict(record, data, n_permutations=18)
 

@@ -121,6 +121,8 @@ def test_no_gene_to_trust_is_said_and_not_an_empty_table(mine, capsys):
     tables = report.all_tables(mine)
     [title] = [title for title in tables if title.startswith("Genes to trust")]
     assert set(kept_genes_table(halves, halves.gene_names[:5]).trust) == {"unstable"}
+    with pytest.raises(ValueError, match="genes: 'other' is not among the 40 genes"):
+        kept_genes_table(halves, ["other"])
     print_tables({title: tables[title]})
     assert capsys.readouterr().out == f"\n{title}\n\n{trust_sentence(halves)}\n"
     print_tables({title: tables[title]}, as_json=True)
@@ -175,9 +177,15 @@ def test_a_trial_is_called_one(copy, capsys, monkeypatch):
     assert cli.main([*command, "--fast", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["trial"] == TRIAL and ACCURACY in told
-    (copy.with_name("mine-fast")).rename(copy)
-    assert cli.main(command) == 0
+    copy.with_name("mine-fast").rename(copy.with_name("simulated"))
+    assert cli.main(["report", "simulated", *command[2:]]) == 0
     assert TRIAL not in capsys.readouterr().out
+    monkeypatch.setattr(experiments, "run_cross_validations", lambda *_, **__: None)
+    for fast in ([], ["--fast"]):
+        assert cli.main(["cv", "simulated", *command[2:], *fast]) == 0
+        assert (f"{TRIAL}\n\n| model |" in capsys.readouterr().out) == bool(fast)
+        if not fast:
+            copy.with_name("simulated").rename(copy.with_name("simulated-fast"))
 
 
 def test_the_report_of_a_run_that_was_stopped_is_no_error(tmp_path, monkeypatch, capsys):
