@@ -160,7 +160,7 @@ def _beside_ridge(told, ridge, data, n_permutations, seed, mean):
         return f"{side} (one fold: no interval)"
     return (
         f"{side} [{told.difference.low:+.3f}, {told.difference.high:+.3f}]: {_standing(told.difference)}"
-        f"{', which is not distinguishable from chance' if its_p > LEVEL else ''}"
+        f"{'; ridge itself is not distinguishable from chance' if its_p > LEVEL else ''}"
     )
 
 

@@ -89,7 +89,7 @@ def test_a_model_at_chance_is_still_compared_with_a_ridge_that_is_not(data):
     at_chance = dataclasses.replace(good, values=bad.values)
     assert "not distinguishable from chance (" in verdict(at_chance, data, good).sentence
     assert verdict(at_chance, data, good).sentence.endswith(": worse than ridge.")
-    assert verdict(good, data, at_chance).sentence.endswith("ridge, which is not distinguishable from chance.")
+    assert verdict(good, data, at_chance).sentence.endswith("; ridge itself is not distinguishable from chance.")
 
 
 def test_below_the_mean_is_no_success_however_small_p(data):

@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from sbnn.evaluation.runs import unfinished
 from sbnn.evaluation.stability import kept_genes_table, selection_table, trust_sentence
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.results import Record, load, save
-from sbnn.study import experiments, report
+from sbnn.study import components, experiments, map_trust, report
 from sbnn.study.progress import progress_table
 from sbnn.study.says import numbers_say
 from sbnn.tables import TRIAL, print_tables
@@ -192,3 +193,20 @@ def test_the_report_of_a_run_that_was_stopped_is_no_error(tmp_path, monkeypatch,
     interrupted(tmp_path / "mine", monkeypatch)
     assert cli.main(["report", "mine", "--saved-models", str(tmp_path)]) == 0
     assert "| cv_default | 3 of 10 folds, " in capsys.readouterr().out
+
+
+def test_fitting_says_which_genes_are_unstable_and_whether_the_map_holds(copy, monkeypatch, capsys):
+    saved = copy.rename(copy.with_name("gouwens-fast"))
+    data = simulate_patchseq(20, 5, 1, n_true_genes=2, random_state=0)
+    monkeypatch.setattr(cli, "_load", lambda options: (replace(data, name="gouwens"), saved))
+    for place, name in ((experiments, "run_full_fits"), (components, "principal_components")):
+        monkeypatch.setattr(place, name, lambda *_, **__: None)
+    names = ("halves_default", "interpretation", "map_trust")
+    halves, effects, trust = (load(saved / f"{name}.pickle") for name in names)
+    monkeypatch.setattr(experiments, "run_stability", lambda *_, **__: {"halves_default": halves})
+    monkeypatch.setattr(experiments, "run_interpretation", lambda *_, **__: effects)
+    monkeypatch.setattr(map_trust, "run_map_trust", lambda *_, **__: trust)
+    assert cli.main(["fit", "gouwens", "--fast"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"{TRIAL}\n\n| gene | norm | stability | trust | output |\n")
+    assert "unstable: other cells may give" in told and told.endswith("read nothing from the places of cells.\n")
