@@ -254,6 +254,7 @@ def _fit(options):
     from sbnn.study import experiments, report
     from sbnn.study.components import principal_components
     from sbnn.study.map_trust import run_map_trust
+    from sbnn.study.says import map_sentence
     from sbnn.tables import print_table
 
     data, folder = _load(options)
@@ -268,7 +269,7 @@ def _fit(options):
     if data.name == "simulated":
         experiments.run_noise(folder / "noise.pickle", **how)
     print_table(report.effects_table(record, halves), options.fast)
-    print(f"\nthe map: {report.map_sentence(trust)}")
+    print(f"\nthe map: {map_sentence(trust)}")
 
 
 def _fit_own_data(options, data, folder):

@@ -8,12 +8,13 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 from sklearn.preprocessing import StandardScaler
 
+from sbnn.data.inputs import as_paired
 from sbnn.evaluation.folds import split_fold
 from sbnn.results import Record
 
 LEVEL = 0.05
 N_PERMUTATIONS = 199
-N_PERMUTATIONS_OF_OUTPUTS = 999  # more, since p is corrected for the number of outputs
+N_PERMUTATIONS_OF_OUTPUTS = 999, 4999  # more, since p is corrected for the number of outputs
 
 
 def chance_table(record, data, n_permutations=N_PERMUTATIONS, seed=0, points=None):
@@ -26,7 +27,7 @@ def chance_table(record, data, n_permutations=N_PERMUTATIONS, seed=0, points=Non
     ----------
     record : Record
         From `sbnn.cross_validate`, with its predictions.
-    data : PairedData or Record
+    data : PairedData, tuple (X, Y), AnnData, MuData or Record
         What was cross-validated, or a fit of it (`sbnn.fit_full`), which holds its outputs.
     n_permutations : int
         p is at least 1 / (1 + so many), and at least `least_p`.
@@ -45,7 +46,7 @@ def chance_table(record, data, n_permutations=N_PERMUTATIONS, seed=0, points=Non
     ValueError
         If the record is of other data.
     """
-    Y, rows = _outputs_of(record, data), {}
+    Y, rows = _outputs_of(record, data)[0], {}
     points = [g for g in _predicted_points(record) if points is None or g in points]
     measured, permuted = np.zeros(len(points)), np.zeros((len(points), n_permutations))
     for f, fold in enumerate(record.folds if points else ()):
@@ -83,7 +84,7 @@ def outputs_table(record, data, ridge=None, point=0, n_permutations=None, seed=0
     point : int
         Position in the grid.
     n_permutations : int, optional
-        999 by default, more with more than 24 outputs: p of a single output has to be small enough for all of them.
+        999 by default, more with more than 24 outputs, up to 4999: p of one output has to be small enough for all.
     seed : int
 
     Returns
@@ -97,12 +98,15 @@ def outputs_table(record, data, ridge=None, point=0, n_permutations=None, seed=0
     Raises
     ------
     ValueError
-        If the record is of other data, or has no predictions of the point.
+        If the record is of other data, or has no predictions of the point; if its folds test too few cells to permute.
     """
-    Y = _outputs_of(record, data)
+    Y, names = _outputs_of(record, data)
     if point not in _predicted_points(record):
         raise ValueError(f"point: the record holds no predictions of grid point {point}; cross-validate it anew")
-    n_permutations = max(N_PERMUTATIONS_OF_OUTPUTS, 40 * Y.shape[1]) if n_permutations is None else n_permutations
+    if n_permutations is None:
+        n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
+    if least_p(record, n_permutations) > LEVEL:
+        raise ValueError("record: the folds test too few cells, or n_permutations is too small, to tell chance")
     measured, permuted = np.zeros(Y.shape[1]), np.zeros((n_permutations, Y.shape[1]))
     for f, fold in enumerate(record.folds):
         outputs, middle = _held_out_outputs(Y, fold, record.settings.get("scaling", "fold"))
@@ -114,7 +118,7 @@ def outputs_table(record, data, ridge=None, point=0, n_permutations=None, seed=0
         for k in range(n_permutations):
             permuted[k] += (2 * (predicted * random.permutation(outputs)).sum(0) - size) / total
     known = np.isfinite(measured)
-    table = pd.DataFrame({"test_r2": measured, "permuted_r2": permuted.mean(0)}, pd.Index(_names(data), name="output"))
+    table = pd.DataFrame({"test_r2": measured, "permuted_r2": permuted.mean(0)}, pd.Index(names, name="output"))
     table["p"] = np.where(known, (1 + (permuted >= measured - 1e-12).sum(0)) / (1 + n_permutations), np.nan)
     table["adjusted_p"] = np.nan
     if known.any():
@@ -168,18 +172,15 @@ def warn_of_chance(record, data):
 
 
 def _outputs_of(record, data):
-    """Outputs that a record predicts, from the data or a fit of them; an error if it is of other data."""
+    """Outputs that a record predicts and their names, from the data or a fit; an error if it is of other data."""
     fitted = isinstance(data, Record)
+    data = data if fitted else as_paired(data)
     name = data.dataset if fitted else data.name
     if (record.dataset, record.sha256) != (name, data.sha256):
         raise ValueError(f"record: it is of other data than the {name!r} that is given")
     if fitted and record.settings.get("scaling") == "none":
         raise ValueError("data: a fit holds z-scored outputs, and the record is of outputs as they are; give the data")
-    return data.outputs if fitted else data.Y
-
-
-def _names(data):
-    return np.asarray(data.feature_names).astype(str)
+    return (data.outputs if fitted else data.Y), np.asarray(data.feature_names).astype(str)
 
 
 def _predicted_points(record):

@@ -142,8 +142,16 @@ def kept_genes_table(record, genes, max_false=1.0, bound="r-concave"):
     -------
     DataFrame
         Indexed by gene, in the order given: ``frequency``, ``expected_false`` and ``trust``, "trusted" or "unstable".
+
+    Raises
+    ------
+    ValueError
+        As for `selection_table`; a gene that the record does not know.
     """
-    table = selection_table(record, max_false=max_false, bound=bound).loc[list(genes)]
+    table = selection_table(record, max_false=max_false, bound=bound)
+    if unknown := [gene for gene in genes if gene not in table.index]:
+        raise ValueError(f"genes: {unknown[0]!r} is not among the {len(table)} genes of the record")
+    table = table.loc[list(genes)]
     return table.assign(trust=np.where(table.trusted, "trusted", "unstable")).drop(columns="trusted")
 
 

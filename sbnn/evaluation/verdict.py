@@ -49,7 +49,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     ----------
     record : Record
         From `sbnn.cross_validate`.
-    data : PairedData or Record, optional
+    data : PairedData, tuple (X, Y), AnnData, MuData or Record, optional
         What was cross-validated, or a fit of it (`sbnn.fit_full`), which holds its outputs. Without it chance is
         unknown.
     ridge : Record, optional
@@ -140,7 +140,7 @@ def _difference(record, ridge, point):
 def _beside_chance(told, unknown):
     if unknown:
         return f"whether better than chance is unknown: {unknown}"
-    numbers = f"{told.permuted_r2:.3f} with permuted outputs, p = {told.p:.{2 if told.p > 0.01 else 3}f}"
+    numbers = f"{told.permuted_r2:.3f} with permuted outputs, p = {told.p:.3f}"
     if told.better_than_chance:
         return f"better than chance ({numbers})"
     if told.p <= LEVEL:  # and R2 is not above 0
@@ -160,7 +160,7 @@ def _beside_ridge(told, ridge, data, n_permutations, seed, mean):
         return f"{side} (one fold: no interval)"
     return (
         f"{side} [{told.difference.low:+.3f}, {told.difference.high:+.3f}]: {_standing(told.difference)}"
-        f"{', which is not distinguishable from chance' if its_p > LEVEL else ''}"
+        f"{'; ridge itself is not distinguishable from chance' if its_p > LEVEL else ''}"
     )
 
 

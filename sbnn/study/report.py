@@ -6,28 +6,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.evaluation.chance import outputs_table
 from sbnn.evaluation.crossval import epoch_curves
 from sbnn.evaluation.genes_table import genes_table
-from sbnn.evaluation.paired import have_same_folds
 from sbnn.evaluation.prior_tables import priors_table
 from sbnn.evaluation.stability import gene_counts, kept_genes_table, selection_table, trust_sentence
-from sbnn.evaluation.verdict import verdict
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES, THREE_FOLDS, load_records
 from sbnn.study.held_apart import PREFIX, held_apart_table
 from sbnn.study.progress import progress_table
+from sbnn.study.says import numbers_say
 from sbnn.tables import to_markdown  # noqa: F401 -- known from here
 
 SAYS = "What the numbers say"
 UNFINISHED = "What is not finished"
 USUAL_FOLDS = 10
-# Least R2 of the map with those of other seeds -> what that means.
-MAP_HOLDS = {
-    0.9: "it holds",
-    0.7: "it holds for the most part, map_trust shows which cells move",
-    -np.inf: "it does not hold, other seeds give other maps; read nothing from the places of cells",
-}
 PRIORS = "What a prior of the genes does, mean over the folds"
 STANDARD = {"pretraining": True, "group_lasso": LASSO}  # of the published network, where it varies
 THIRDS = ", three folds"  # ending of rows of folds of a third of the cells each
@@ -369,53 +361,6 @@ def effects_table(interpretation, halves=None):
         "unstable: other cells may give another gene in its place."
     )
     return table
-
-
-def numbers_say(records):
-    """What the results of a data set are worth, in sentences.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-        By experiment.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by what a sentence is ``about``: the test R2 of the default network with two units beside chance and
-        ridge (chance is that of the outputs in a fit of the same data; without one it is unknown), its single outputs,
-        its genes, and its map. Only what there are results for.
-    """
-    told = {}
-    scores, ridge = records.get("cv_default"), records.get("cv_ridge")
-    fit = next((one for one in records.values() if one.experiment == "fit" and "outputs" in one.values), None)
-    for point in scores.points(n_components=2)[:1] if scores is not None else ():
-        if ridge is not None and not have_same_folds(scores, ridge):
-            ridge = None
-        accuracy = verdict(scores, fit, ridge, point)
-        told["distilled network d=2"] = accuracy.sentence
-        if accuracy.better_than_chance is not None:
-            better = outputs_table(scores, fit, point=point).better_than_chance
-            rest = ", ".join(better.index[~better])
-            told["its outputs"] = (
-                f"{better.sum()} of {len(better)} outputs are predicted better than chance (adjusted for their number)"
-                f"{f', but not {rest}' if rest else ''}."
-            )
-    if (halves := records.get("halves_default")) is not None:
-        trusted = selection_table(halves).trusted.sum()
-        told["its genes"] = trust_sentence(halves) or (
-            f"{trusted} of the genes can be trusted, with at most one of them expected by chance."
-        )
-    if (trust := records.get("map_trust")) is not None:
-        told["its map"] = map_sentence(trust)
-    return pd.DataFrame({"sentence": told.values()}, pd.Index(told, name="about"))
-
-
-def map_sentence(trust):
-    """What of a map is left with other seeds, in a sentence; from `sbnn.study.map_trust.run_map_trust`."""
-    low, high = trust.agreement.min(), trust.agreement.max()
-    holds = next(text for least, text in MAP_HOLDS.items() if low >= least)
-    return f"Fitted with other seeds it has an R2 of {low:.2f} to {high:.2f} with this one: {holds}."
 
 
 def numbers_table(record):

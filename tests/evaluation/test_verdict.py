@@ -89,7 +89,7 @@ def test_a_model_at_chance_is_still_compared_with_a_ridge_that_is_not(data):
     at_chance = dataclasses.replace(good, values=bad.values)
     assert "not distinguishable from chance (" in verdict(at_chance, data, good).sentence
     assert verdict(at_chance, data, good).sentence.endswith(": worse than ridge.")
-    assert verdict(good, data, at_chance).sentence.endswith("ridge, which is not distinguishable from chance.")
+    assert verdict(good, data, at_chance).sentence.endswith("; ridge itself is not distinguishable from chance.")
 
 
 def test_below_the_mean_is_no_success_however_small_p(data):
@@ -121,6 +121,8 @@ def test_what_is_unknown_is_said(data):
     alone = scored(small, folds=[(np.delete(np.arange(20), i), np.array([i])) for i in range(20)])
     assert least_p(alone) == 1
     assert "is unknown: the folds test too few cells to permute." in verdict(alone, small).sentence
+    with pytest.raises(ValueError, match="record: the folds test too few cells"):
+        outputs_table(alone, small)
     with pytest.raises(ValueError, match="n_permutations: 18 cannot tell"):
         verdict(record, data, n_permutations=18)
 

@@ -1,0 +1,212 @@
+"""Tables of what there is: results of a user, results that are half done, trials; and what they are worth, in words."""
+
+import json
+import shutil
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import Ridge
+
+from sbnn import cli, cross_validate, fit_full, simulate_patchseq, stability_selection
+from sbnn.evaluation import crossval
+from sbnn.evaluation.runs import unfinished
+from sbnn.evaluation.stability import kept_genes_table, selection_table, trust_sentence
+from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
+from sbnn.results import Record, load, save
+from sbnn.study import components, experiments, map_trust, report
+from sbnn.study.progress import progress_table
+from sbnn.study.says import numbers_say
+from sbnn.tables import TRIAL, print_tables
+
+SAVED = Path(__file__).parents[2] / "saved_models"
+ACCURACY = "Test R2, mean over the folds"
+OUTPUTS = "Test R2 of every output, scaled per fold"
+EFFECTS = "What the kept genes of the distilled network do, on cells it has not seen"
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    """Results of a user's cells: the default network with two units and ridge, and no model of the paper."""
+    data = simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0)
+    folder = tmp_path_factory.mktemp("saved_models") / "mine"
+    model = experiments.network(data, fast=True, epochs=(1, 1, 1, 1), n_genes=10)  # the quickest there is
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cross_validate(model, data, 4, {"n_components": [2]}, results=folder / "cv_default.pickle", verbose=False)
+        cross_validate(LeaveOneOutRidge(), data, 4, results=folder / "cv_ridge.pickle", verbose=False)
+    fit_full(model, data, results=folder / "fit_default_2d.pickle")
+    halves = SparseReducedRankRegression(rank=2, alpha=0.2)
+    stability_selection(halves, data, 1, results=folder / "halves_default.pickle", verbose=False)
+    about = data.name, data.sha256
+    genes = load(folder / "fit_default_2d.pickle").kept_genes
+    table = pd.DataFrame({"norm": 1.0, "stability": 0.5, "output": "x"}, pd.Index(genes, name="gene"))
+    save(Record("interpretation", *about, [{}], values={"table": table}), folder / "interpretation.pickle")
+    agreement = {"agreement": np.array([0.95, 0.65])}
+    save(Record("map trust", *about, [{}], values=agreement), folder / "map_trust.pickle")
+    return folder
+
+
+@pytest.fixture
+def copy(mine, tmp_path):
+    return Path(shutil.copytree(mine, tmp_path / "saved_models" / "mine"))
+
+
+def interrupted(folder, monkeypatch, name="cv_default", after=3, **options):
+    """A cross-validation that is stopped after so many fits."""
+    data = simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0)
+    fit, fitted = crossval._fit_and_score, []
+
+    def stopped(*arguments):
+        if len(fitted) == after:
+            raise KeyboardInterrupt
+        fitted.append(1)
+        return fit(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(crossval, "_fit_and_score", stopped)
+        cross_validate(Ridge(9.0), data, results=folder / f"{name}.pickle", verbose=False, **options)
+
+
+def test_results_without_the_models_of_the_paper_have_all_their_tables(mine):
+    tables = report.all_tables(mine)
+    assert list(tables)[:3] == [report.SAYS, ACCURACY, OUTPUTS]
+    assert tables[ACCURACY].index.tolist() == ["distilled network d=2, 10 genes", "ridge, all genes"]
+    assert tables[ACCURACY].folds.tolist() == [4, 4], "other than ten are told"
+    assert tables[OUTPUTS].columns.tolist() == ["distilled network d=2", "ridge"]
+    assert report.UNFINISHED not in tables
+    overview = report.overview_table(mine.parent)
+    assert overview.loc["mine", "sRRR, rank 2"] == "" and overview.loc["mine", "distilled, d=2"] != ""
+
+
+def test_ten_folds_are_not_told():
+    assert "folds" not in report.accuracy_table(SAVED / "citeseq_cd8")
+
+
+def test_what_the_numbers_say(mine):
+    told = report.all_tables(mine)[report.SAYS].sentence
+    assert told.index.tolist() == ["distilled network d=2", "its outputs", "its genes", "its map"]
+    assert "(4 folds)" in told.iloc[0] and "with permuted outputs" in told.iloc[0] and " ridge" in told.iloc[0]
+    assert "of 5 outputs are predicted better than chance" in told.iloc[1]
+    assert told.iloc[3].startswith(
+        "Fitted with other seeds it has an R2 of 0.65 to 0.95 with this one: it does not hold"
+    )
+
+
+def test_chance_is_unknown_without_outputs_and_ridge_of_other_folds_is_left_out(mine):
+    scores = load(mine / "cv_default.pickle")
+    assert "is unknown: the outputs are not at hand" in numbers_say({"cv_default": scores}).sentence.iloc[0]
+    ridge = load(mine / "cv_ridge.pickle")
+    ridge.folds = ridge.folds[::-1]
+    assert "ridge" not in numbers_say({"cv_default": scores, "cv_ridge": ridge}).sentence.iloc[0]
+    assert numbers_say({}).empty
+
+
+def test_committed_results_say_what_they_are_worth():
+    tables = report.all_tables(SAVED / "scala")
+    told, genes = tables[report.SAYS].sentence, tables[EFFECTS]
+    assert told.iloc[0].endswith("p = 0.005); 0.013 above ridge [-0.009, +0.035]: level with ridge.")
+    assert told.iloc[2].startswith("10 of the genes can be trusted")
+    assert genes.trust["Vip"] == "trusted" and genes.trust["Adarb2"] == "unstable"
+    assert (genes.trust == "trusted").sum() == 9, "of the 10, Pdyn is not kept here"
+    assert "unstable: other cells may give another gene" in genes.attrs["note"]
+
+
+def test_no_gene_to_trust_is_said_and_not_an_empty_table(mine, capsys):
+    halves = load(mine / "halves_default.pickle")
+    assert not selection_table(halves).trusted.any()
+    assert trust_sentence(halves).startswith("No gene can be trusted yet: 2 halves of the cells are too few")
+    tables = report.all_tables(mine)
+    [title] = [title for title in tables if title.startswith("Genes to trust")]
+    assert set(kept_genes_table(halves, halves.gene_names[:5]).trust) == {"unstable"}
+    with pytest.raises(ValueError, match="genes: 'other' is not among the 40 genes"):
+        kept_genes_table(halves, ["other"])
+    print_tables({title: tables[title]})
+    assert capsys.readouterr().out == f"\n{title}\n\n{trust_sentence(halves)}\n"
+    print_tables({title: tables[title]}, as_json=True)
+    assert json.loads(capsys.readouterr().out)[title]["note"] == trust_sentence(halves)
+    assert trust_sentence(load(SAVED / "scala" / "halves_default.pickle")) == ""
+
+
+def test_an_interrupted_run_says_how_far_it_came(tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    interrupted(folder, monkeypatch, after=7)
+    r2 = np.mean([part.test_r2 for part in unfinished(folder)["cv_default"]])
+    states = report.all_tables(folder)[report.UNFINISHED].state
+    assert states["cv_default"] == f"7 of 10 folds, test R2 so far {r2:.3f}; `sbnn cv mine ...` goes on"
+    assert states["cv_ridge"] == "not there; `sbnn cv mine ...` makes it"
+    assert states["map_trust"] == "not there; `sbnn fit mine ...` makes it"
+
+
+def test_folds_of_another_cut_are_only_counted(tmp_path, monkeypatch):
+    folds = [(np.arange(20, 120), np.arange(20)), (np.arange(50), np.arange(50, 120)), (np.arange(9), np.arange(9, 70))]
+    interrupted(tmp_path / "scala-fast", monkeypatch, "cv_ridge", 2)
+    assert "2 of 2 folds" in progress_table(tmp_path / "scala-fast").state["cv_ridge"]
+    assert "`sbnn cv scala --fast` goes on" in progress_table(tmp_path / "scala-fast").state["cv_ridge"]
+    interrupted(tmp_path / "mine", monkeypatch, "cv_ridge", 2, folds=folds)
+    assert progress_table(tmp_path / "mine").state["cv_ridge"].startswith("2 folds finished, test R2 so far ")
+    interrupted(tmp_path / "grid", monkeypatch, "cv_ridge", 12, param_grid={"alpha": [1.0, 2.0]})
+    state = progress_table(tmp_path / "grid").state["cv_ridge"]
+    assert state.startswith("10 of 10 folds with alpha=1.0, test R2 so far ") and "12 fits of all settings;" in state
+
+
+def test_damaged_parts_are_passed_over(tmp_path, monkeypatch):
+    interrupted(tmp_path / "mine", monkeypatch, after=2)
+    part = next((tmp_path / "mine" / "cv_default.pickle.parts").iterdir())
+    part.write_bytes(part.read_bytes()[:50])
+    assert progress_table(tmp_path / "mine").state["cv_default"].startswith("1 of 10 folds, ")
+
+
+def test_whatever_is_missing_the_rest_is_there(copy):
+    for name in ("cv_ridge", "fit_default_2d", "interpretation", "halves_default", "cv_default", "map_trust"):
+        (copy / f"{name}.pickle").unlink()
+        if list(copy.glob("*.pickle")):
+            assert name in report.all_tables(copy)[report.UNFINISHED].index
+            assert report.computing_minutes(copy) >= 0
+    with pytest.raises(FileNotFoundError, match="no results in"):
+        report.all_tables(copy)
+
+
+def test_a_trial_is_called_one(copy, capsys, monkeypatch):
+    copy.rename(copy.with_name("mine-fast"))
+    command = ["report", "mine", "--saved-models", str(copy.parent)]
+    assert cli.main([*command, "--fast"]) == 0
+    assert capsys.readouterr().out.startswith(f"\n{TRIAL}\n")
+    assert cli.main([*command, "--fast", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["trial"] == TRIAL and ACCURACY in told
+    copy.with_name("mine-fast").rename(copy.with_name("simulated"))
+    assert cli.main(["report", "simulated", *command[2:]]) == 0
+    assert TRIAL not in capsys.readouterr().out
+    monkeypatch.setattr(experiments, "run_cross_validations", lambda *_, **__: None)
+    for fast in ([], ["--fast"]):
+        assert cli.main(["cv", "simulated", *command[2:], *fast]) == 0
+        assert (f"{TRIAL}\n\n| model |" in capsys.readouterr().out) == bool(fast)
+        if not fast:
+            copy.with_name("simulated").rename(copy.with_name("simulated-fast"))
+
+
+def test_the_report_of_a_run_that_was_stopped_is_no_error(tmp_path, monkeypatch, capsys):
+    interrupted(tmp_path / "mine", monkeypatch)
+    assert cli.main(["report", "mine", "--saved-models", str(tmp_path)]) == 0
+    assert "| cv_default | 3 of 10 folds, " in capsys.readouterr().out
+
+
+def test_fitting_says_which_genes_are_unstable_and_whether_the_map_holds(copy, monkeypatch, capsys):
+    saved = copy.rename(copy.with_name("gouwens-fast"))
+    data = simulate_patchseq(20, 5, 1, n_true_genes=2, random_state=0)
+    monkeypatch.setattr(cli, "_load", lambda options: (replace(data, name="gouwens"), saved))
+    for place, name in ((experiments, "run_full_fits"), (components, "principal_components")):
+        monkeypatch.setattr(place, name, lambda *_, **__: None)
+    names = ("halves_default", "interpretation", "map_trust")
+    halves, effects, trust = (load(saved / f"{name}.pickle") for name in names)
+    monkeypatch.setattr(experiments, "run_stability", lambda *_, **__: {"halves_default": halves})
+    monkeypatch.setattr(experiments, "run_interpretation", lambda *_, **__: effects)
+    monkeypatch.setattr(map_trust, "run_map_trust", lambda *_, **__: trust)
+    assert cli.main(["fit", "gouwens", "--fast"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"{TRIAL}\n\n| gene | norm | stability | trust | output |\n")
+    assert "unstable: other cells may give" in told and told.endswith("read nothing from the places of cells.\n")
