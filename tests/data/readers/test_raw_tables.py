@@ -289,6 +289,8 @@ def test_the_column_of_the_cells_can_be_told(tmp_path, counts, ephys):
     for given in (path, table):
         data = PairedData.from_tables(counts, given, labels, cell_key="cell")
         assert_outputs(data, ephys.assign(row=[3, 3, 3, 1, 2, 3, 4, 5])[["row", *ephys]] if given is path else ephys)
+    numbered = PairedData.from_tables(counts, written(tmp_path, table.rename_axis(None).to_csv()), cell_key="cell")
+    assert_outputs(numbered, ephys)  # the first column has no name and numbers the rows
     with pytest.raises(ValueError, match="cell_key: no table has a column 'id'; these have: .*'outputs': 'cell, Tau"):
         PairedData.from_tables(counts, table.set_axis(range(8)), cell_key="id")
     with pytest.raises(ValueError, match="labels: cell_key: no column 'cell'; it has type"):
