@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -20,7 +21,9 @@ from sbnn.data.readers.table_numbers import has_commas
 EXCEL = (".xlsx", ".xlsm", ".xls")
 TEXT = (".csv", ".tsv", ".txt")
 _SEPARATORS = ("\t", ",", ";")
+_RARE_SEPARATORS = (" ", "|")  # of R by default, and of databases; they stand in names too
 _ENGINES = {b"PK\3\4": "openpyxl", b"\xd0\xcf\x11\xe0": "xlrd", b"\t\0": "xlrd", b"\t\2": "xlrd", b"\t\4": "xlrd"}
+_FORMULA = re.compile(rb"<f[ />]")
 _HEAD = 50  # rows that are looked at to find names and values
 
 #: Rows of text -> which of them hold the names.
@@ -143,9 +146,10 @@ def _separator(lines: list[str]) -> str:
         rows = [row for row in csv.reader(lines, delimiter=separator) if any(row) and not is_comment(row)]
         sizes = Counter(map(len, rows))
         size, times = max(sizes.items(), key=lambda item: (item[0] > 1, item[1], item[0]), default=(1, 0))
-        return (times / len(rows), size) if size > 1 else (0, 1)
+        return (times / len(rows), size) if size > 1 else (0, 0)
 
-    return max(_SEPARATORS, key=agreement)
+    found = max(_SEPARATORS, key=agreement)
+    return found if any(agreement(found)) else max(_RARE_SEPARATORS, key=agreement)
 
 
 def _read_excel(path: Path, sheet: str | None, engine: str, find: Finder, called: str) -> Rows:
@@ -189,7 +193,7 @@ def _read_excel(path: Path, sheet: str | None, engine: str, find: Finder, called
 
 def _require_calculated(path: Path, sheet: str, table: pd.DataFrame, called: str) -> None:
     """Refuse formulas without a value, which a program that is not a spreadsheet writes and pandas reads as missing."""
-    if not table.isna().any(axis=None):
+    if not table.isna().any(axis=None) or not _has_formulas(path):
         return
     import openpyxl  # pandas has read the workbook with it
 
@@ -205,6 +209,13 @@ def _require_calculated(path: Path, sheet: str, table: pd.DataFrame, called: str
             f"{called}: {len(empty)} formula(s) have no value, the first in {empty[0]}, since no spreadsheet has "
             f"calculated them; open the file in Excel or LibreOffice and save it, or paste values"
         )
+
+
+def _has_formulas(path: Path) -> bool:
+    """Look for any formula in the files of a workbook, which is quick where openpyxl is not."""
+    with zipfile.ZipFile(path) as archive:
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")]
+        return any(_FORMULA.search(archive.read(name)) for name in sheets)
 
 
 def dates_among(names: list) -> np.ndarray:

@@ -57,9 +57,9 @@ def read_tables(
     ----------
     expression : path-like, (path-like, str) or DataFrame
         Cells x genes, or genes x cells. A path leads to text (.csv, .tsv, .txt, also .gz, or a .zip with one file; the
-        separator - tab, comma or semicolon - and the encoding are found out) or to an Excel workbook (.xlsx needs
-        ``openpyxl``, .xls needs ``xlrd``; the extra ``excel`` has both). A pair of path and sheet name chooses among
-        several sheets.
+        separator - tab, comma, semicolon, blank or | - and the encoding are found out) or to an Excel workbook (.xlsx
+        needs ``openpyxl``, .xls needs ``xlrd``; the extra ``excel`` has both). A pair of path and sheet name chooses
+        among several sheets.
     outputs : path-like, (path-like, str) or DataFrame
         Cells x features, or features x cells: whichever has the cell names.
     labels : path-like, (path-like, str) or DataFrame, optional
@@ -179,7 +179,8 @@ def read_tables(
     require_numbers(Y.loc[:, some_number], text[:, some_number], "outputs")
     Y = numbers.loc[:, some_number]
     if not Y.shape[1]:
-        raise ValueError(f"outputs: no output is left, none of {len(some_number)} columns holds a number")
+        first = f", the first value is {str(found.Y.iat[0, 0])!r}" if len(some_number) else ""
+        raise ValueError(f"outputs: no output is left, none of {len(some_number)} columns holds a number{first}")
     if missing == "error":
         require_complete(Y)
     cells, features = kept(Y.isna().to_numpy(), "cells" if missing == "error" else missing)
@@ -301,7 +302,7 @@ def read_table(
     if not body.size:
         raise ValueError(
             f"{called} holds no values ({body.shape[0]} rows x {body.shape[1]} columns); text is separated by tabs, "
-            f"commas or semicolons"
+            f"commas, semicolons, blanks or |"
         )
     if notes is None:
         for note in told:
@@ -314,6 +315,8 @@ def read_table(
 def _named(header: list, body: pd.DataFrame, key: str | None, called: str) -> pd.DataFrame:
     """Take the names of columns and rows, and leave out rows and columns without name and values."""
     at = header.index(key) if key in header else 0
+    if at and not header[0]:  # where programs write numbers of rows
+        header, body, at = header[1:], body.iloc[:, 1:], at - 1
     rows, columns = body.iloc[:, at], [*header[:at], *header[at + 1 :]]
     dates = dates_among([*columns, *rows])
     if len(dates):

@@ -1,6 +1,8 @@
 """Tables as they come with papers: titles, units, decimal commas, spike-ins, gaps, names that differ a little."""
 
+import re
 import struct
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -65,6 +67,18 @@ def test_what_expression_is_taken_for_is_found_out_and_noted(counts, ephys):
         assert data.counts is None and "taken for log values" in noted(data, "values from")
     assert f"summary\n  note: {data.notes[0]}" == "summary" + data.summary()[-len(data.notes[0]) - 9 :]
     assert PairedData.from_tables(counts, ephys, counts=True).notes == ()
+
+
+def test_shallow_counts_are_counts_and_empty_cells_are_left_out(ephys, rng):
+    shallow = pd.DataFrame(rng.poisson(0.3, (8, 30)), CELLS, [f"Gene{j}" for j in range(30)])
+    shallow.iloc[:, 0], shallow.iloc[:, 1] = [1, 3, 1, 1, 1, 1, 1, 1], [0, 1, 0, 1, 1, 0, 1, 1]
+    np.testing.assert_array_equal(PairedData.from_tables(shallow, ephys).counts.max(), 3)
+    for given in (shallow, 1e4 * shallow / 7):
+        given.iloc[5] = 0
+        with pytest.warns(UserWarning, match=r"1 of 8 cells are left out \(cells without counts\): c5"):
+            data = PairedData.from_tables(given, ephys)
+        assert_outputs(data, ephys)
+        assert data.n_cells == 7
 
 
 def test_one_fraction_makes_counts_something_else(ephys, rng, monkeypatch):
@@ -188,7 +202,11 @@ def test_errors_of_a_spreadsheet_are_gaps_and_a_gene_called_na_is_none(tmp_path,
     sheet["B3"] = "#DIV/0!"
     sheet["B3"].data_type = "e"
     sheet["C5"] = "NA"
-    book.save(tmp_path / "book.xlsx")
+    book.save(tmp_path / "plain.xlsx")
+    with zipfile.ZipFile(tmp_path / "plain.xlsx") as plain, zipfile.ZipFile(tmp_path / "book.xlsx", "w") as archive:
+        for member in plain.namelist():  # the error is that of a formula, as openpyxl cannot write it
+            formula = rb"<f>1/0</f><v>#DIV/0!</v>"
+            archive.writestr(member, re.sub(rb"(<f ?/>)?<v>#DIV/0!</v>", formula, plain.read(member)))
     with pytest.warns(UserWarning, match="cells with missing outputs.: c1, c3"):
         data = PairedData.from_tables(
             (tmp_path / "book.xlsx", "Sheet"), (tmp_path / "book.xlsx", "ephys"), missing="cells"
@@ -249,8 +267,9 @@ def test_a_cell_is_not_taken_for_names_or_units(tmp_path, counts, ephys):
         data = PairedData.from_tables(counts, written(tmp_path, lines(gaps)), missing="cells")
     assert data.n_cells == 7 and len(data.notes) == 1
     gaps.loc["c0"] = ["lost", 1.5, 2.5]
-    with pytest.raises(ValueError, match="column 'Tau' holds 1 value.* 'lost' for cell 'c0'"):
-        PairedData.from_tables(counts, written(tmp_path, lines(gaps)))
+    for table in (gaps, gaps[["Tau"]]):
+        with pytest.raises(ValueError, match="column 'Tau' holds 1 value.* 'lost' for cell 'c0'"):
+            PairedData.from_tables(counts, written(tmp_path, lines(table)))
 
 
 def test_labels_are_all_text_and_have_their_names_in_the_first_row(tmp_path, counts, ephys):
@@ -289,8 +308,13 @@ def test_the_column_of_the_cells_can_be_told(tmp_path, counts, ephys):
     for given in (path, table):
         data = PairedData.from_tables(counts, given, labels, cell_key="cell")
         assert_outputs(data, ephys.assign(row=[3, 3, 3, 1, 2, 3, 4, 5])[["row", *ephys]] if given is path else ephys)
+    numbered = PairedData.from_tables(counts, written(tmp_path, table.rename_axis(None).to_csv()), cell_key="cell")
+    assert_outputs(numbered, ephys)  # the first column has no name and numbers the rows
     with pytest.raises(ValueError, match="cell_key: no table has a column 'id'; these have: .*'outputs': 'cell, Tau"):
         PairedData.from_tables(counts, table.set_axis(range(8)), cell_key="id")
+    ids = counts.T.rename_axis("symbol").reset_index().set_axis([f"ENSG{j}" for j in range(5)], axis=0)
+    for given in (ids, written(tmp_path, ids.to_csv(), "ids.csv")):
+        assert PairedData.from_tables(given, ephys, cell_key={"expression": "symbol"}).gene_names.tolist() == GENES
     with pytest.raises(ValueError, match="labels: cell_key: no column 'cell'; it has type"):
         PairedData.from_tables(counts, table, labels, cell_key={"outputs": "cell", "labels": "cell"})
 

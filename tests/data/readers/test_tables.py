@@ -34,7 +34,7 @@ def assert_holds(data, counts, ephys):
     assert data.cell_names.tolist() == list(counts.index)
 
 
-FORMS = ["frame", "comma.csv", "semicolon.csv", "tab.tsv", "tab.txt", "table.csv.gz", "table.zip", "bom.csv", "R.txt"]
+FORMS = ["frame", "comma.csv", "semicolon.csv", "tab.tsv", "bar.txt", "table.csv.gz", "table.zip", "bom.csv", "R.txt"]
 
 
 def write(folder, form, table):
@@ -46,9 +46,9 @@ def write(folder, form, table):
             archive.writestr("table.csv", table.to_csv(quoting=2))
             archive.writestr("__MACOSX/._table.csv", b"\0\5")
     elif form == "R.txt":  # as write.table leaves it: no name above the row names
-        path.write_text(table.to_csv(sep="\t").removeprefix("\t"))
+        path.write_text(table.to_csv(sep=" ", quoting=2).removeprefix('"" '))
     else:
-        mark = {"semicolon": ";", "tab": "\t"}.get(form.split(".")[0], ",")
+        mark = {"semicolon": ";", "tab": "\t", "bar": "|"}.get(form.split(".")[0], ",")
         content = table.to_csv(sep=mark).encode("utf-8-sig" if form == "bom.csv" else "utf-8")
         path.write_bytes(gzip.compress(content) if form.endswith(".gz") else content)
     return path
@@ -236,7 +236,7 @@ def test_numbers_written_as_text_are_numbers(tables):
     [
         ("", r"outputs \(table.csv\) holds no values"),
         (",Tau,Sag\n", r"outputs \(table.csv\) holds no values \(0 rows x 2 columns\)"),
-        ("cell|Tau\nc0|1\n", "holds no values .*; text is separated by tabs, commas or semicolons"),
+        ("cell:Tau\nc0:1\n", "holds no values .*; text is separated by tabs, commas, semicolons, blanks or |"),
         (
             ",Tau,\nc0,1,2\n",
             r"outputs \(table.csv\): 1 of 2 columns of values have no name, the first is number 2. Merged",
