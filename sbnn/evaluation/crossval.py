@@ -53,7 +53,8 @@ def cross_validate(
         ``get_support`` (selected genes), ``gene_norms_`` and ``history_`` are kept too; if its ``fit`` takes
         ``eval_set``, the test fold is handed over for the curves over epochs, never to choose anything. Hooks are
         optional: ``path_parameter`` with ``fit_path``, ``is_trained_together`` with ``fit_together``, which fits
-        several models at once, and ``for_genes``, which is told the names of the genes: folds are arrays.
+        several models at once, and ``for_genes``, which is told the names of the genes: folds are arrays. With
+        `preselect` it is also given a mask of those that a fold shows.
     data : PairedData, tuple (X, Y), AnnData or MuData
         See `sbnn.data.inputs.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional

@@ -20,14 +20,8 @@ from sbnn.results import load, results_path, save
 # Their shapes differ between folds or grid points.
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names")  # of the data, where it has them
-ABOUT = (
-    *NAMES,
-    "family_names",
-    "classes",
-    "true",
-    "repeats",
-    "preselected",
-)  # values of a whole record, not of single fits
+# Values of a whole record, not of single fits.
+ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
 PART = re.compile(r"[0-9a-f]{32}\.pickle")  # files of finished fits
 STATE = "path_state"  # of a part that the next fit of a path starts from; no record keeps it
 

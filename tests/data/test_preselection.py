@@ -1,0 +1,103 @@
+"""Genes chosen without a look at outputs or other cells: counts of reads and molecules, log values, few cells."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sbnn import PairedData, preselect_genes, simulate_patchseq
+from sbnn.data.preprocessing import select_genes
+from sbnn.data.preselection import VERSION, settings_of
+
+
+@pytest.fixture(scope="module")
+def reads():
+    """120 cells x 80 genes; the median count is far above one."""
+    return simulate_patchseq(n_cells=120, n_genes=80, n_outputs=3, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def molecules(reads):
+    """The same cells and genes, counted in molecules: half of the counts that are not zero are 1 or 2."""
+    counts = np.random.default_rng(0).poisson(reads.counts / 150)
+    counts[0] += counts.max(0) == 0
+    counts[:, 0] += 1
+    return PairedData(np.log2(counts / counts.sum(1, keepdims=True) * 100 + 1), reads.Y, counts=counts)
+
+
+def logs_only(data):
+    return PairedData(data.X, data.Y)
+
+
+def test_counts_say_whether_they_are_reads_or_molecules(reads, molecules):
+    for data, usual, other in ((reads, 30, 0), (molecules, 0, 2)):
+        expected, unusual = (select_genes(data.counts, 20, threshold).selected for threshold in (usual, other))
+        assert (expected != unusual).any()
+        np.testing.assert_array_equal(preselect_genes(data, 20), expected)
+        np.testing.assert_array_equal(preselect_genes(data, 20, threshold=other), unusual)
+
+
+def test_the_other_cells_do_not_matter(reads):
+    cells = np.arange(5, 65)
+    counts = reads.counts.copy()
+    counts[:5], counts[65:] = counts[:5] * 100, 1
+    X = np.log2(counts / counts.sum(1, keepdims=True) * 1e5 + 1)
+    other = PairedData(X, reads.Y, counts=sparse.csr_array(counts), cell_names=reads.cell_names)
+    expected = preselect_genes(reads, 20, cells)
+    assert (expected != preselect_genes(reads, 20)).any()
+    for chosen in (cells, reads.cell_names[cells], np.isin(np.arange(120), cells)):
+        np.testing.assert_array_equal(preselect_genes(other, 20, chosen), expected)
+
+
+def test_log_values_are_turned_back(molecules):
+    turned_back = np.exp2(molecules.X.astype(float)) - 1
+    expected = select_genes(turned_back, 20).selected
+    np.testing.assert_array_equal(preselect_genes(logs_only(molecules), 20), expected)
+    shares = PairedData((turned_back * 10).astype(np.float32), molecules.Y)  # beyond what logarithms reach
+    assert (preselect_genes(shares, 20) & expected).sum() > 17, "they are taken as they are"
+
+
+def test_where_nothing_is_zero_the_variance_decides(rng):
+    spread = rng.permutation(np.linspace(0.1, 1, 30))
+    X = 8 + spread * rng.normal(size=(400, 30))
+    Y = rng.normal(size=(400, 2))
+    for shift in (0, -8):
+        chosen = preselect_genes((X + shift, Y), 5)
+        assert chosen.sum() == 5 and spread[chosen].min() > np.quantile(spread, 0.7)
+    with pytest.raises(ValueError, match="preselect: every gene of X has an SD of 1"):
+        preselect_genes(((X - X.mean(0)) / X.std(0), Y), 5, cells=np.arange(50))
+
+
+def test_few_cells_give_the_genes_there_are(reads):
+    counts = reads.counts[:40].copy()
+    counts[:, :10] += 1000  # in every cell
+    counts[:, 10:30] = 0
+    counts[:3, 10:30] = 1000  # in three, where four are a tenth
+    counts[:, 30] = counts[:, 31] = 0
+    counts[:4, 30] = 1000
+    counts[:3, 31] = 1000
+    X = np.log2(counts / counts.sum(1, keepdims=True) * 1e5 + 1)
+    X[0, :] += 1e-3  # no gene is constant
+    data = PairedData(X, reads.Y[:40], counts=counts)
+    chosen = preselect_genes(data, 79)
+    assert chosen[:10].all() and not chosen[10:30].any() and chosen[30] and not chosen[31]
+    n_seldom = chosen[31:].sum() + 1
+    fewer = preselect_genes(data, int(n_seldom) + 3)
+    assert fewer[30:].sum() == n_seldom and fewer[:10].sum() == 3, "what is in every cell comes last"
+    assert preselect_genes(data, 80).all() and preselect_genes(data, 1000).all(), "there are no more"
+    with pytest.raises(ValueError, match="preselect: none of 80 genes varies and is above 1e\\+09 in at least 4 of 40"):
+        preselect_genes(data, 5, threshold=1e9)
+
+
+def test_settings_are_spelled_out():
+    assert settings_of(None) is None
+    assert settings_of(np.int64(7)) == {"n_genes": 7, "threshold": None, "version": VERSION}
+    assert settings_of({"n_genes": 7, "threshold": 30}) == {"n_genes": 7, "threshold": 30.0, "version": VERSION}
+    for wrong, error, message in (
+        (0, ValueError, "n_genes to preselect must be at least 1, got 0"),
+        (True, TypeError, "must be an integer, got True"),
+        (0.5, TypeError, "must be an integer, got 0.5"),
+        ({"n_genes": 7, "threshold": -1}, ValueError, "threshold must be at least 0"),
+        ({"genes": 7}, ValueError, r"preselect: expected a number of genes, .* got \['genes'\] too"),
+    ):
+        with pytest.raises(error, match=message):
+            settings_of(wrong)

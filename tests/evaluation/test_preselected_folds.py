@@ -1,0 +1,195 @@
+"""Genes that are chosen inside the folds: by the training cells alone, and in their places in what comes back."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import Ridge
+
+from sbnn import (
+    PairedData,
+    SparseBottleneckRegressor,
+    cross_validate,
+    genes_curve,
+    paper_folds,
+    preselect_genes,
+    selection_table,
+    simulate_patchseq,
+    stability_selection,
+)
+from sbnn.data.preprocessing import select_genes
+from sbnn.evaluation import crossval
+from sbnn.evaluation.identity import fit_key
+from sbnn.evaluation.stability import expected_false, selection_threshold
+
+N = 12
+
+
+class Weigher(RegressorMixin, BaseEstimator):
+    """Keeps the `n_genes` columns that go with the first output best, and says so."""
+
+    def __init__(self, n_genes=2):
+        self.n_genes = n_genes
+
+    def fit(self, X, y):
+        self.gene_norms_ = np.abs(X.T @ y[:, 0]) + 1
+        self.kept_ = np.isin(np.arange(X.shape[1]), np.argsort(-self.gene_norms_)[: self.n_genes])
+        self.ridge_ = Ridge(10.0).fit(X, y)
+        return self
+
+    def predict(self, X):
+        return self.ridge_.predict(X)
+
+    def get_support(self):
+        return self.kept_
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return simulate_patchseq(n_cells=90, n_genes=60, n_outputs=4, n_true_genes=8, random_state=2)
+
+
+@pytest.fixture(scope="module")
+def folds():
+    return paper_folds(90, 3)
+
+
+def by_hand(data, fold, scaling):
+    """The preselected genes of a fold, and what a ridge regression on them scores."""
+    train, test = fold
+    genes = select_genes(data.counts[train], N, threshold=30, min_cells=6).selected
+    counts, X, Y = data.counts.astype(float), data.X.astype(float), data.Y.astype(float)
+    if scaling == "fold":
+        X = np.log2(counts / counts.sum(1, keepdims=True) * np.median(counts[train].sum(1)) + 1)
+    cells = {"fold": train, "all": slice(None)}.get(scaling)
+    if cells is not None:
+        X, Y = ((a - a[cells].mean(0)) / a[cells].std(0) for a in (X[:, genes], Y))
+        X, Y = X - X[train].mean(0), Y - Y[train].mean(0)
+    else:
+        X = X[:, genes]
+    model = Weigher().fit(X[train], Y[train])
+    residual = np.square(Y[test] - model.predict(X[test])).sum()
+    return genes, model, 1 - residual / np.square(Y[test] - Y[train].mean(0)).sum()
+
+
+@pytest.mark.parametrize("scaling", ["fold", "all", "none"])
+def test_preselected_folds_equal_a_loop_by_hand(cells, folds, scaling):
+    """The library size is that of all genes; what is selected is told among all of them."""
+    record = cross_validate(Weigher(), cells, folds, scaling=scaling, preselect=N, verbose=False)
+    assert record.preselected.shape == (3, 60) and record.preselected.dtype == bool
+    assert record.selected.shape == record.gene_norms.shape == (3, 1, 60)
+    assert record.settings["preselect"]["n_genes"] == N
+    everywhere = select_genes(cells.counts, N, threshold=30, min_cells=9).selected
+    assert (record.preselected != everywhere).any(), "else nobody could tell by which cells they were chosen"
+    for f, fold in enumerate(folds):
+        genes, model, r2 = by_hand(cells, fold, scaling)
+        np.testing.assert_array_equal(record.preselected[f], genes)
+        np.testing.assert_array_equal(record.preselected[f], preselect_genes(cells, N, fold[0]))
+        assert record.test_r2[f, 0] == pytest.approx(r2, abs=1e-4)
+        assert np.flatnonzero(record.selected[f, 0]).tolist() == np.flatnonzero(genes)[model.get_support()].tolist()
+        np.testing.assert_allclose(record.gene_norms[f, 0][genes], model.gene_norms_, rtol=1e-4)
+        assert not record.gene_norms[f, 0][~genes].any()
+
+
+def test_nothing_of_the_test_cells_reaches_the_training(cells, folds):
+    """Neither their counts nor what else is made of them; sparse counts are no other ones."""
+    fold, trained = folds[0], []
+    for factor, kind in ((1, np.asarray), (1, sparse.csr_array), (7, np.asarray)):
+        counts = cells.counts.copy()
+        counts[fold[1]] = counts[fold[1], ::-1] * factor if factor > 1 else counts[fold[1]]
+        total = counts.sum(1, keepdims=True)
+        X = np.log2(counts / total * np.median(total) + 1).astype(np.float32)
+        data = PairedData(X, cells.Y, counts=kind(counts))
+        record = cross_validate(Weigher(), data, [fold], preselect=N, verbose=False)
+        trained.append((record.train_r2, record.gene_norms, record.preselected))
+    for one, sparse_one, other in zip(*trained, strict=True):
+        np.testing.assert_array_equal(one, sparse_one)
+        np.testing.assert_array_equal(one, other)
+
+
+def test_results_are_of_one_preselection(cells, folds, tmp_path):
+    path, grid = tmp_path / "cv.pickle", {"n_genes": [1, 2]}
+    plain = cross_validate(Weigher(), cells, folds, grid, verbose=False)
+    assert plain.settings["keys"][1][0] == fit_key(cells, Weigher(2), folds[0], "fold"), "older results keep their keys"
+    assert "preselected" not in plain.values and "preselect" not in plain.settings
+    first = cross_validate(Weigher(), cells, folds, grid, preselect=N, results=path, n_jobs=2, verbose=False)
+    keys = {key for record in (plain, first) for row in record.settings["keys"] for key in row}
+    assert len(keys) == 12
+    for other in (None, N + 1, {"n_genes": N, "threshold": 0}):
+        with pytest.raises(ValueError, match=r"holds fits to genes of another preselection, preselect=\{'n_genes': 12"):
+            cross_validate(Weigher(), cells, folds, grid, preselect=other, results=path, verbose=False)
+    # Other points of the grid are added to those that are there, and nothing depends on the number of workers.
+    more = {"n_genes": [1, 2, 3]}
+    added = cross_validate(Weigher(), cells, folds, more, preselect=N, results=path, verbose=False)
+    anew = cross_validate(Weigher(), cells, folds, more, preselect={"n_genes": N}, verbose=False)
+    assert list(added.values) == list(anew.values) and added.settings == anew.settings
+    for name in ("test_r2", "selected", "gene_norms", "preselected"):
+        np.testing.assert_array_equal(added.values[name], anew.values[name])
+
+
+def test_genes_are_chosen_once_per_fold(cells, folds, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        crossval, "preselect_genes", lambda *args, **options: asked.append(args) or preselect_genes(*args, **options)
+    )
+    cross_validate(Weigher(), cells, folds, {"n_genes": [1, 2, 3]}, preselect=N, verbose=False)
+    assert len(asked) == len(folds)
+
+
+def paper(**params):
+    return SparseBottleneckRegressor(
+        protocol="paper", hidden_layers=(8, 4), epochs=(1, 1, 1, 1), standardize=False, random_state=0, device="cpu",
+        **params,
+    )  # fmt: skip
+
+
+def test_a_prior_follows_its_genes(cells, folds):
+    shown = [preselect_genes(cells, N, train) for train, _ in folds]
+    in_all, in_none = np.flatnonzero(np.all(shown, axis=0)), np.flatnonzero(~np.any(shown, axis=0))
+    wanted = in_all[-1]
+    weights = np.zeros(60)
+    weights[[wanted, in_none[0]]] = 1.0
+    for prior in (list(cells.gene_names[[wanted, in_none[0]]]), weights.tolist()):
+        model = paper(n_genes=1, gene_prior=prior, prior_influence=1.0)
+        for batched in (None, True):
+            record = cross_validate(model, cells, folds, preselect=N, batched=batched, verbose=False)
+            assert np.argwhere(record.selected[:, 0])[:, 1].tolist() == [wanted] * 3
+    nothing = paper(gene_prior=[cells.gene_names[in_none[0]]]).for_genes(cells.gene_names, shown[0])
+    assert nothing.gene_prior is None, "it says nothing of the genes there are"
+
+
+def test_ensembles_are_preselected_too(cells, folds):
+    """Also where fewer genes are seen in some folds than in others."""
+    counts = cells.counts.copy()
+    counts[:, :20] = 0
+    counts[folds[0][1][:9], :20] = 1000  # no training cell of the first fold has any of these
+    total = counts.sum(1, keepdims=True)
+    data = PairedData(np.log2(counts / total * np.median(total) + 1).astype(np.float32), cells.Y, counts=counts)
+    for n_genes, sizes in ((N, [N] * 3), (58, [40, 58, 58])):
+        one, all_at_once = (
+            cross_validate(paper(n_genes=3), data, folds, preselect=n_genes, batched=batched, verbose=False)
+            for batched in (None, True)
+        )
+        assert one.preselected.sum(1).tolist() == sizes
+        np.testing.assert_array_equal(one.selected, all_at_once.selected)
+        np.testing.assert_allclose(one.test_r2, all_at_once.test_r2, atol=1e-4)
+
+
+def test_every_half_chooses_its_own_genes(cells, tmp_path):
+    path = tmp_path / "halves.pickle"
+    stability_selection(Weigher(), cells, 2, preselect=N, results=path, verbose=False)
+    record = stability_selection(Weigher(), cells, 4, preselect=N, results=path, verbose=False)
+    for half, shown in zip(record.folds, record.preselected, strict=True):
+        np.testing.assert_array_equal(shown, preselect_genes(cells, N, half[0]))
+    assert record.selected.shape == (8, 1, 60) and not record.selected[:, 0][~record.preselected].any()
+    table = selection_table(record)
+    assert len(table) == 60
+    np.testing.assert_allclose(table["expected_false"], expected_false(table["frequency"].to_numpy(), N, 2, 4))
+    threshold = selection_threshold(record, max_false=2.0)
+    assert expected_false(threshold, N, 2, 4) <= 2 < expected_false(threshold - 1 / 8, N, 2, 4)
+
+
+def test_the_curve_over_the_genes_ends_at_those_preselected(cells):
+    record = genes_curve(cells, Weigher(), (2, 5, N, 20), 3, nested=False, preselect=N, verbose=False)
+    assert [point["n_genes"] for point in record.params] == [2, 5]
+    assert (record.preselected.sum(1) == N).all()
