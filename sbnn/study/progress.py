@@ -40,11 +40,11 @@ def progress_table(folder):
 
 
 def _command(name, folder):
-    """The command that makes a result; "..." are the tables of the user."""
+    """The command that makes a result; "..." are the tables of the user, of which `sbnn fit` makes all."""
     dataset = folder.name.removesuffix(FAST)
-    of_user = "" if dataset in DATASETS else " ..."
     steps = {"cv": "cv", "apart": "cv", "genes_curve": "genes", "gene_prior": "prior"}
-    step = steps.get(name) or steps.get(name.split("_")[0], "fit")
+    step = steps.get(name) or (steps.get(name.split("_")[0], "fit") if dataset in DATASETS else "fit")
+    of_user = "" if dataset in DATASETS else " ..."
     return f"`sbnn {step} {dataset}{of_user}{' --fast' if folder.name.endswith(FAST) else ''}`"
 
 

@@ -10,6 +10,7 @@ from sbnn.results import library_versions, write_atomically
 from sbnn.study.own_data.html import to_html
 from sbnn.study.own_data.page import Page, Picture, Table
 from sbnn.study.own_data.pdf import to_pdf
+from sbnn.study.says import numbers_say
 from sbnn.tables import TRIAL
 
 SHOWN = {
@@ -60,7 +61,7 @@ def report_page(data, records, figures, *, groups=None, preselect=None, fast=Fal
     return Page(
         title=f"{data.name}: {data.n_outputs} outputs from {_n_kept(records)} of {data.n_genes} genes",
         verdict=said.sentence,
-        facts=_facts(data, default, groups, preselect),
+        facts=_says(records) | _facts(data, default, groups, preselect),
         cautions=warned,
         tables=[_outputs(default, data, ridge), _genes(records)],
         pictures=pictures,
@@ -70,6 +71,12 @@ def report_page(data, records, figures, *, groups=None, preselect=None, fast=Fal
 
 def _n_kept(records):
     return len(records["fit_default_2d"].kept_genes)
+
+
+def _says(records):
+    """What else the numbers say: of single outputs, of the genes and of the map."""
+    said = numbers_say({name: record for name, record in records.items() if name != "cv_ridge"}).sentence
+    return {about.removeprefix("its "): said[about] for about in said.index if about.startswith("its ")}
 
 
 def _facts(data, record, groups, preselect):
