@@ -50,8 +50,10 @@ def component_variance(record, titles=("transcriptome", "outputs")):
                 )  # fmt: skip
         ax.set(xlabel="principal component", ylabel="share of the variance", ylim=(0, 1.03))
         ax.set_xscale("linear" if few else "log")
-        ax.set_title(f"{title}: {len(shares)} components", loc="left")
-    panels[1].legend(loc="center right")
+        if len(shares) == 1:
+            ax.set(xlim=(0, 2), xticks=[1])
+        ax.set_title(f"{title}: {len(shares)} component{'s' * (len(shares) != 1)}", loc="left")
+    panels[1].legend(loc="center right" if few else "center left", frameon=not few, framealpha=1, edgecolor="white")
     freeze_layout(figure)
     letter_panels(figure, [panels])
     return figure
