@@ -7,7 +7,7 @@ from sbnn.plotting import reading
 from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import freeze_layout, new_figure, styled
 from sbnn.plotting.curves import PUBLISHED
-from sbnn.plotting.labels import shortened
+from sbnn.plotting.labels import counted, shortened
 
 ROW = 0.25  # inches
 AROUND = {**PUBLISHED, "markersize": 7}  # large enough to be seen around a dot of ours
@@ -93,8 +93,8 @@ def choose_models(models, n_genes):
 
 def _genes(record, point):
     if "n_selected" in record.values:
-        return f"{record.n_selected[:, point].mean():.0f} genes"
-    return f"{len(record.gene_names)} genes" if "gene_names" in record.values else "all genes"
+        return counted(round(record.n_selected[:, point].mean()), "gene")
+    return counted(len(record.gene_names), "gene") if "gene_names" in record.values else "all genes"
 
 
 def _draw_row(ax, y, record, point, known):

@@ -30,6 +30,11 @@ def shortened(name, most=LETTERS):
     return f"{name[: most - 1 - tail].rstrip()}…{name[-tail:].lstrip()}"
 
 
+def counted(n, noun):
+    """A number of things: "1 gene", "25 genes"."""
+    return f"{n} {noun}{'s' * (n != 1)}"
+
+
 def fit_text(text, width, keep=""):
     """Make a text fit a width in inches: smaller down to 5 points, then `shortened`.
 
@@ -46,10 +51,10 @@ def fit_text(text, width, keep=""):
 
     while measure() > width and text.get_fontsize() > SMALLEST:
         text.set_fontsize(max(text.get_fontsize() - 0.25, SMALLEST))
-    if measure() <= width:
+    if (wide := measure()) <= width:
         return
     name = text.get_text().removesuffix(keep)
-    for most in range(len(name) - 1, 2, -1):
+    for most in range(min(len(name) - 1, int(len(name) * width / wide) + 2), 2, -1):
         text.set_text(shortened(name, most) + keep)
         if measure() <= 0.95 * width:  # in a file of another resolution letters are somewhat wider
             return

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sbnn.plotting.labels import counted
 from sbnn.results import Record, same_value
 
 CROSS_VALIDATION = "a cross-validation record"
@@ -73,7 +74,7 @@ def model_title(record):
         tsne = " + t-SNE" if "latent" in record.values and width > 2 else ""
         parts.append(f"{'rank' if 'rank' in params else 'd ='} {width}{tsne}")
     n_genes = len(record.kept_genes) if "kept_genes" in record.values else params.get("n_genes")
-    return ", ".join([*parts, *([f"{n_genes} gene{'s' * (n_genes != 1)}"] if n_genes is not None else [])])
+    return ", ".join([*parts, *([counted(n_genes, "gene")] if n_genes is not None else [])])
 
 
 def levels(record, name, among=None):
@@ -100,7 +101,7 @@ def far_below(*values):
     """How many R2 are drawn at `WORST` instead of below it, and the lowest of them; empty if none."""
     values = np.concatenate([np.ravel(part) for part in values])
     low = values[values < WORST]
-    return f"{len(low)} R² below {WORST:g}, down to {low.min():.3g}, drawn there".replace("-", "−") if len(low) else ""
+    return f"{len(low)} R² below {WORST:g} (to {low.min():.3g})".replace("-", "−") if len(low) else ""
 
 
 def regression_stages(record, point):

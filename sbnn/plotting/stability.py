@@ -118,9 +118,11 @@ def selection_frequencies(record, max_false=1.0, bound="r-concave", n_genes=MOST
     ax.scatter(x, shown["frequency"], c=colors, s=14, lw=0, zorder=3)
     if np.isfinite(threshold):
         ax.axhline(threshold, color="0.2", lw=0.8, ls=(0, (3, 2)))
+    hidden = int(table["trusted"].sum() - shown["trusted"].sum())
+    trusted = f"{table['trusted'].sum()} trusted genes" + (f", {hidden} of them not shown" if hidden else "")
     rule = f"from {threshold:.2f} on" if np.isfinite(threshold) else "at no frequency"
     entries = [
-        Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=f"{table['trusted'].sum()} trusted genes"),
+        Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=trusted),
         Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes"),
         Line2D([], [], color="0.2", lw=0.8, ls=(0, (3, 2)), label=f"at most {max_false:g} false expected, {rule}"),
     ]

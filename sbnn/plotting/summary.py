@@ -8,7 +8,7 @@ from sbnn.plotting import reading
 from sbnn.plotting.cells import draw_panel, looks
 from sbnn.plotting.colors import GREEN, SKY
 from sbnn.plotting.common import MANY, WIDTH, new_figure, styled
-from sbnn.plotting.labels import fit_text
+from sbnn.plotting.labels import counted, fit_text
 from sbnn.plotting.latent import FIT, NEEDED, TRUE, mark_true, name_families, rank_genes
 from sbnn.plotting.maps import map_coordinates
 
@@ -81,7 +81,7 @@ def overview(record, halves=None, folds=None, palette="published", true_genes=No
         x, room = WIDTH - 1.35, 1.35 - BARS
     more = _more(canvas, outputs, side, room)
     x, room = x - more, room + more
-    canvas.text(x, top, f"{len(outputs)} output{'s' * (len(outputs) != 1)}", ha="left", va="center", fontweight="bold")
+    canvas.text(x, top, counted(len(outputs), "output"), ha="left", va="center", fontweight="bold")
     _column(canvas, x, middle, side, outputs, "left", room, bars=None if folds is None else r2[best])
     if folds is not None:
         canvas.text(WIDTH - BARS, top, "test R²", ha="left", va="center", fontweight="bold")

@@ -152,14 +152,16 @@ def _draw_stability(ax, record):
     counts = counts[counts > 0]
     shown = counts.iloc[:MOST_GENES]
     ax.bar(range(len(shown)), shown, width=0.72, color="0.45", lw=0)
-    ax.axvline(per_fit - 0.5, color="0.3", lw=0.7, ls=(0, (3, 2)))
+    if inside := per_fit <= max(len(shown), 1):
+        ax.axvline(per_fit - 0.5, color="0.3", lw=0.7, ls=(0, (3, 2)))
     ax.set_xticks(range(len(shown)), map(shortened, shown.index), rotation=90, fontstyle="italic", fontsize=5.5)
     ax.tick_params(axis="x", length=0)
-    ax.set(xlim=(-0.8, max(len(shown), per_fit) - 0.2), ylim=(0, n_fits * 1.02), ylabel="fits that keep the gene")
+    ax.set(xlim=(-0.8, max(len(shown), 1) - 0.2), ylim=(0, n_fits * 1.02), ylabel="fits that keep the gene")
     ax.yaxis.get_major_locator().set_params(integer=True)
-    text = f"{(counts == n_fits).sum()} genes in all {n_fits} fits, {len(counts)} in any; dashed: {per_fit:.0f} per fit"
+    text = f"{(counts == n_fits).sum()} genes in all {n_fits} fits, {len(counts)} in any"
+    mark, rarer = ("dashed: ", "rarer ones ") if inside else ("", "")
     rest = len(counts) - len(shown)
-    text += f"; {rest} rarer ones not shown" if rest else ""
+    text += f"; {mark}{per_fit:.0f} per fit" + (f"; {rest} {rarer}not shown" if rest else "")
     ax.set_title(f"{reading.model_title(record)}, other seeds\n{text}", loc="left")
 
 
