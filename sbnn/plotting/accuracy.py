@@ -7,6 +7,7 @@ from sbnn.plotting import reading
 from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import freeze_layout, new_figure, styled
 from sbnn.plotting.curves import PUBLISHED
+from sbnn.plotting.labels import counted, shortened
 
 ROW = 0.25  # inches
 AROUND = {**PUBLISHED, "markersize": 7}  # large enough to be seen around a dot of ours
@@ -56,12 +57,14 @@ def accuracy_comparison(models, published=None, n_genes=25, title=None):
     ax.set_axisbelow(True)
     dot = {"marker": "o", "ls": "", "color": "0.3"}
     entries = [Line2D([], [], ms=2.5, alpha=0.5, label="one fold", **dot)]
+    title = f"{shortened(next(iter(records.values())).dataset, 60)}{scaling}" if title is None else title
+    low = reading.far_below(*(record.test_r2[:, point] for record, point in chosen.values()))
     entries += [Line2D([], [], ms=3.5, label=reading.folds_text(*records.values()), **dot)]
     if any(reading.published_value(published, *model) is not None for model in chosen.values()):
         entries.append(Line2D([], [], color="0.3", label="published", **AROUND))
     ax.legend(
         handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, alignment="left",
-        title=f"{next(iter(records.values())).dataset}{scaling}" if title is None else title,
+        title=f"{title}; {low}" if low else title,
     )  # fmt: skip
     freeze_layout(figure)
     return figure
@@ -90,20 +93,22 @@ def choose_models(models, n_genes):
 
 def _genes(record, point):
     if "n_selected" in record.values:
-        return f"{record.n_selected[:, point].mean():.0f} genes"
-    return f"{len(record.gene_names)} genes" if "gene_names" in record.values else "all genes"
+        return counted(round(record.n_selected[:, point].mean()), "gene")
+    return counted(len(record.gene_names), "gene") if "gene_names" in record.values else "all genes"
 
 
 def _draw_row(ax, y, record, point, known):
     """Draw a model; returns what must be visible."""
     folds, color = record.test_r2[:, point].astype(float), model_color(record, point)
     mean, spread = reading.mean_sd(folds)
+    text = f"{mean:.3f}" + (f" ± {spread:.3f}" if spread else "")
+    folds, mean = folds.clip(min=reading.WORST), max(mean, reading.WORST)
     # Side by side in the order of the folds, so that a hard fold is seen in every row.
     ax.plot(folds, y + np.linspace(-0.28, 0.28, len(folds)), "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
     ax.errorbar(mean, y, xerr=spread or None, fmt="o", color=color, ms=3.5, lw=1.2, capsize=2, zorder=6)
-    text = f"{mean:.3f}" + (f" ± {spread:.3f}" if spread else "")
     if known is not None:
         ax.plot(known, y, color=color, zorder=5, **AROUND)
         text += f"   published {known:.3f}"
     ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", ha="left", color=color)
-    return [*folds, mean - spread, mean + spread, *([] if known is None else [known])]
+    ends = np.clip([mean - spread, mean + spread], reading.WORST, 1)
+    return [*folds, *ends, *([] if known is None else [known])]

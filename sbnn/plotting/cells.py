@@ -7,6 +7,7 @@ from matplotlib.markers import MarkerStyle
 from sbnn.data.labels import GREY, OKABE_ITO, UNKNOWN
 from sbnn.plotting.colors import families_of, family_table, type_colors, type_table, types_of, without_types
 from sbnn.plotting.common import WIDTH
+from sbnn.plotting.labels import shortened
 
 PALETTES = ("published", "colorblind")
 SHAPES = "os^DvXP*"  # eight, and seven colours: 56 pairs before one repeats
@@ -23,7 +24,8 @@ def looks(record, palette="published", by="family"):
     record : Record
         With ``labels`` and ``colors``.
     palette : {"published", "colorblind"}
-        The colours of the types in the record and one shape, or a pair of a safe colour and a shape for each group.
+        The colours of the types in the record and one shape, or a pair of a safe colour and a shape for each group
+        that the legend lists; the cells of others are grey.
     by : {"family", "type"}
         What a group is.
 
@@ -45,10 +47,10 @@ def looks(record, palette="published", by="family"):
     table["marker"] = "o"
     if palette == "published":
         return table, type_colors(record), np.full(len(groups), "o")
-    known = [group for group in table.index if group != UNKNOWN]
+    known = [group for group in _listed(table).index if group != UNKNOWN]
+    table["color"] = GREY  # of unknown cells, and of groups that the legend does not list
     for i, group in enumerate(known):
         table.loc[group, ["color", "marker"]] = OKABE_ITO[i % len(OKABE_ITO)], SHAPES[i % len(SHAPES)]
-    table.loc[table.index == UNKNOWN, "color"] = GREY
     return table, table["color"].loc[groups].to_numpy(str), table["marker"].loc[groups].to_numpy(str)
 
 
@@ -138,16 +140,23 @@ def legend_title(record, palette):
     return "families (cells)" + (", in the colour of their most frequent type" if palette == "published" else "")
 
 
+def _listed(table):
+    """Groups that have an entry of their own in the legend: all, or the most frequent of very many."""
+    return table if len(table) <= MOST_GROUPS else table.iloc[: MOST_GROUPS - 1]
+
+
 def legend_entries(table):
     """Entries of a legend, "Pvalb (286)", of the table of `looks`; the rest of very many groups in one of them."""
-    if len(table) > MOST_GROUPS:
-        rest = table.iloc[MOST_GROUPS - 1 :]
-        table = table.iloc[: MOST_GROUPS - 1].copy()
-        table.loc[f"{len(rest)} others"] = [rest["count"].sum(), "none", "o"]
-    return [
-        Line2D([], [], marker=row.marker, ms=4, ls="", color=row.color, label=f"{group} ({row.count_})")
-        for group, row in table.rename(columns={"count": "count_"}).iterrows()
+    listed = _listed(table)
+    entries = [
+        Line2D([], [], marker=row.marker, ms=4, ls="", color=row.color, label=f"{shortened(group)} ({row.count_})")
+        for group, row in listed.rename(columns={"count": "count_"}).iterrows()
     ]
+    if len(rest := table.iloc[len(listed) :]):
+        color = rest["color"].iloc[0] if rest["color"].nunique() == 1 else "none"
+        label = f"{len(rest)} others ({rest['count'].sum()})"
+        entries.append(Line2D([], [], marker="o", ms=4, ls="", color=color, label=label))
+    return entries
 
 
 def draw_legend(figure, table, title, width, margin):

@@ -160,4 +160,6 @@ def type_colors(record):
     -------
     ndarray of str, shape (n,)
     """
-    return np.array([_color_of(record, kind) for kind in types_of(record)])
+    types = types_of(record)
+    colors = {kind: _color_of(record, kind) for kind in set(types)}  # each asks all cells whether any type is known
+    return np.array([colors[kind] for kind in types])

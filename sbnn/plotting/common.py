@@ -14,6 +14,7 @@ from sbnn.results import write_atomically
 STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
 RASTER_DPI = 200  # of the rasterised parts of a PDF
+MANY = 25  # names that are all shown one below the other; where there are more, figures say how many
 
 
 def style():

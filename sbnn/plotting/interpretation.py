@@ -5,15 +5,22 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sbnn.plotting import reading
 from sbnn.plotting.common import new_figure, styled
+from sbnn.plotting.labels import shortened
 
 INTERPRETATION = "a record of an interpretation"
 MOST_GENES = 60
+ACROSS, DOWN = 60, 100  # outputs side by side; more stand one below the other, so many at most
 ROW, FRAME, LEAST = 0.125, 1.2, 1.3  # inches: a row, what stands above and below the rows, all rows at least
+HIGHEST = 8.5  # inches, all rows
+LETTER, LETTERS = 0.05, 12  # inches of a letter of the longest name below, and how many letters the frame has room for
+TIMES = 3  # an output with effects so many times those of the usual one does not set the colours
 
 
 @styled
 def effect_map(record, values="effects", genes=None):
     """Effect of every gene on every output as a heat map, similar genes and similar outputs side by side.
+
+    Genes are rows; where there are more than 60 outputs, these are.
 
     Parameters
     ----------
@@ -28,7 +35,9 @@ def effect_map(record, values="effects", genes=None):
     Returns
     -------
     matplotlib.figure.Figure
-        Rows and columns are ordered by hierarchical clustering (average linkage of Euclidean distances).
+        Rows and columns are ordered by hierarchical clustering (average linkage of Euclidean distances). Of more than
+        100 outputs those with the largest effects are drawn. The colours go as far as the largest effect, but at most
+        to three times the largest one on the median output; the label of their bar says how far effects go.
 
     Raises
     ------
@@ -42,23 +51,39 @@ def effect_map(record, values="effects", genes=None):
     effects = record.effects if values == "effects" else record.steps / record.output_sd
     rows = _chosen(names, effects, genes)
     names, effects = names[rows], effects[rows]
+    columns = np.sort(np.argsort(-np.abs(effects).max(0), kind="stable")[:DOWN])
+    outputs, effects, left_out = outputs[columns], effects[:, columns], len(outputs) - len(columns)
     rows, columns = similar_order(effects), similar_order(effects.T)
+    sides = [(names[rows], "italic"), (outputs[columns], "normal")]
+    image, largest, limit = effects[rows][:, columns], np.abs(effects).max(), _limit(effects)
+    if len(outputs) > ACROSS:
+        sides, image = sides[::-1], image.T
+    (down, down_style), (across, across_style) = (([shortened(name) for name in side], style) for side, style in sides)
 
-    figure = new_figure(max(ROW * len(names), LEAST) + FRAME)
+    row, longest = min(ROW, HIGHEST / len(down)), max(map(len, across))
+    figure = new_figure(max(row * len(down), LEAST) + FRAME + LETTER * max(longest - LETTERS, 0))
     ax = figure.subplots()
-    limit = np.abs(effects).max() or 1.0
-    image = ax.imshow(effects[rows][:, columns], cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    ax.set_yticks(range(len(names)), names[rows], fontstyle="italic")
-    ax.set_xticks(range(len(outputs)), outputs[columns], rotation=90)
+    image = ax.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    ax.set_yticks(range(len(down)), down, fontstyle=down_style, fontsize=min(6.5, 60 * row))
+    ax.set_xticks(range(len(across)), across, rotation=90, fontstyle=across_style)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=ax, fraction=0.02, pad=0.015, aspect=min(30, 4 + len(names)))
-    bar.set_label("effect: SD of the output\nper SD of the gene")
+    ends, note = ("both", f", up to {largest:.2g}") if largest > limit else ("neither", "")
+    bar = figure.colorbar(image, ax=ax, fraction=0.02, pad=0.015, aspect=min(30, 4 + len(down)), extend=ends)
+    bar.set_label(f"effect: SD of the output\nper SD of the gene{note}")
     bar.outline.set_linewidth(0.4)
     share = record.settings.get("held out")
     held = "" if share is None else f"; fitted without {share} of the cells, on which effects are measured"
-    ax.set_title(reading.model_title(record) + held, loc="left", fontsize=7.5)
+    rest = f"; {left_out} outputs not shown" if left_out else ""
+    ax.set_title(reading.model_title(record) + held + rest, loc="left", fontsize=7.5)
     return figure
+
+
+def _limit(effects):
+    """End of the colour range for effects of shape (genes, outputs)."""
+    of_outputs = np.abs(effects).max(0)
+    usual = np.median(of_outputs)
+    return min(of_outputs.max(), TIMES * usual if usual else np.inf) or 1.0
 
 
 def similar_order(rows):

@@ -1,4 +1,4 @@
-"""Labels that do not collide: spread along the edge of a panel, or beside the points they name."""
+"""Labels that do not collide: short enough, spread along the edge of a panel, or beside the points they name."""
 
 import numpy as np
 from matplotlib import patheffects
@@ -6,6 +6,58 @@ from matplotlib.transforms import Bbox
 from scipy.optimize import isotonic_regression
 
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
+LETTERS = 28  # of a name beside an axis or in a legend
+SMALLEST = 5.0  # points, of any text
+
+
+def shortened(name, most=LETTERS):
+    """A name of at most so many letters: the middle of a longer one gives way to "…", as ends often tell names apart.
+
+    Parameters
+    ----------
+    name : str
+    most : int
+        At least 3.
+
+    Returns
+    -------
+    str
+    """
+    name = str(name)
+    if len(name) <= most:
+        return name
+    tail = max(most // 3, 1)
+    return f"{name[: most - 1 - tail].rstrip()}…{name[-tail:].lstrip()}"
+
+
+def counted(n, noun):
+    """A number of things: "1 gene", "25 genes"."""
+    return f"{n} {noun}{'s' * (n != 1)}"
+
+
+def fit_text(text, width, keep=""):
+    """Make a text fit a width in inches: smaller down to 5 points, then `shortened`.
+
+    Parameters
+    ----------
+    text : Text
+    width : float
+    keep : str
+        End of the text that stays, such as a number behind a name.
+    """
+
+    def measure():
+        return text.get_window_extent().width / text.get_figure().dpi
+
+    while measure() > width and text.get_fontsize() > SMALLEST:
+        text.set_fontsize(max(text.get_fontsize() - 0.25, SMALLEST))
+    if (wide := measure()) <= width:
+        return
+    name = text.get_text().removesuffix(keep)
+    for most in range(min(len(name) - 1, int(len(name) * width / wide) + 2), 2, -1):
+        text.set_text(shortened(name, most) + keep)
+        if measure() <= 0.95 * width:  # in a file of another resolution letters are somewhat wider
+            return
 
 
 def name_line(ax, x, name, low=False):

@@ -7,15 +7,16 @@ from sbnn.data.labels import UNKNOWN
 from sbnn.plotting import reading
 from sbnn.plotting.cells import MOST_GROUPS, draw_crowd, draw_legend, draw_panel, legend_title, looks
 from sbnn.plotting.colors import families_of, family_table
-from sbnn.plotting.common import WIDTH, new_figure, styled
-from sbnn.plotting.labels import HALO, place_names
-from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles
+from sbnn.plotting.common import MANY, WIDTH, new_figure, styled
+from sbnn.plotting.labels import HALO, fit_text, place_names, shortened
+from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles, widened
 
 # Shown first where a data set has them: the features of the published figure, in its order.
 FEATURES = ("AP width", "AHP", "AI", "R_input", "Max AP num", "Tau", "Rebound", "V_rest", "Rheobase")
 N_MAPS = 9
 TRUE = "✓"  # beside genes that are known to drive the outputs
 AROUND = 9  # cells that are nearest to a name
+LETTERS = 18  # of a name on the map
 FIT = "a record of a model fitted to all cells"
 NEEDED = (
     *("embedding", "latent", "predictions", "feature_names", "train_feature_r2", "labels", "colors"),
@@ -220,41 +221,35 @@ def _draw_half(figure, bottom, record, genes, features, title, r2, letter, palet
     # All maps in one pair of axes in inches.
     maps = place_panel(figure, 0, bottom, WIDTH, HALF, ((0, WIDTH), (0, HALF)))
     outputs, of_outputs = list(map(str, record.feature_names)), "predicted features"
-    if r2 is not None:
-        outputs = [f"{name} {value:.2f}".replace("-", "−") for name, value in zip(outputs, r2, strict=True)]
-        of_outputs += ", test R²"
+    ends = [""] * len(outputs) if r2 is None else [f" {value:.2f}".replace("-", "−") for value in r2]
+    of_outputs += "" if r2 is None else ", test R²"
+    if len(outputs) > MANY:
+        of_outputs = f"{len(features)} of {len(outputs)} {of_outputs}"
+    wide = widened(record)
+    ends = [end + (f" ×{by:.0f}" if by > 1 else "") for end, by in zip(ends, wide, strict=True)]
+    if (wide[features] > 1).any():
+        write(WIDTH - MARGIN - block / 2, 0, "×: stretched, as outliers widen its SD", fontsize=5, color="0.45")
     kept, of_genes = list(map(str, record.kept_genes)), "predicted expression"
     if true_genes is not None:
         kept = [mark_true(gene, true_genes) for gene in kept]
         of_genes += f", {TRUE} true"
-    for left, values, chosen, names, slant, heading in (
-        (MARGIN, record.predicted_expression, genes, kept, "italic", of_genes),
-        (WIDTH - MARGIN - block, record.predictions, features, outputs, "normal", of_outputs),
+    for left, values, chosen, names, kept_ends, slant, heading in (
+        (MARGIN, record.predicted_expression, genes, kept, [""] * len(kept), "italic", of_genes),
+        (WIDTH - MARGIN - block, record.predictions * wide, features, outputs, ends, "normal", of_outputs),
     ):
         write(left + block / 2, side + 0.3, heading)
         for i, column in enumerate(chosen):
             x, y = left + i % 3 * (MAP + GAP), (2 - i // 3) * (MAP + TITLE) + BASE
             draw_map(maps, np.array([x, y]), MAP, xy, triangles, values[:, column])
-            name = write(x + MAP / 2, y + MAP + 0.03, names[column], fontstyle=slant, fontsize=6.5)
-            fit_text(name, MAP + GAP - 0.03)
+            end = kept_ends[column]
+            name = write(x + MAP / 2, y + MAP + 0.03, names[column] + end, fontstyle=slant, fontsize=6.5)
+            fit_text(name, MAP + GAP - 0.03, keep=end)
     ax = place_panel(figure, (WIDTH - side) / 2, bottom + BASE, side, side)
     draw_panel(ax, xy, note, *looks(record, palette)[1:], size=np.clip(6000 / len(xy), 1, 12))
     draw_crowd(ax, xy, families_of(record), *looks(record, palette)[1:])
     write(WIDTH / 2, side + 0.3, title, fontweight="bold", fontsize=7.5)
     write(0.03, side + 0.3, letter, fontweight="bold", fontsize=9, ha="left")
     return ax, xy
-
-
-def fit_text(text, width):
-    """Make a text fit a width in inches: smaller down to 5 points, then cut."""
-
-    def measure():
-        return text.get_window_extent().width / text.get_figure().dpi
-
-    while measure() > width and text.get_fontsize() > 5:
-        text.set_fontsize(text.get_fontsize() - 0.25)
-    while measure() > width and len(text.get_text()) > 2:
-        text.set_text(text.get_text().rstrip("…")[:-1] + "…")
 
 
 def name_families(ax, record, xy):
@@ -265,7 +260,8 @@ def name_families(ax, record, xy):
         return
     peaks = np.array([family_centre(xy, families == family) for family in table.index])
     renderer = ax.figure.canvas.get_renderer()
-    notes = place_names(ax, peaks, table.index, renderer, background=xy, leader=False, fontsize=6.5)
+    names = [shortened(family, LETTERS) for family in table.index]
+    notes = place_names(ax, peaks, names, renderer, background=xy, leader=False, fontsize=6.5)
     tree, to_data = cKDTree(xy), ax.transData.inverted()
     for note, family, peak in zip(notes, table.index, peaks, strict=True):
         box = note.get_window_extent(renderer)

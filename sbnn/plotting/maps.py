@@ -17,6 +17,7 @@ FINER = 3  # points looked up along a side of a pixel, so that outlines are smoo
 STEPS = 64  # of the colour range: a PDF keeps an image of few colours as a palette, in a third of the space
 EDGE = 3  # steps from paper to a colour, along outlines: with the colours they fill a palette of 256
 LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they compare
+NARROW = 0.5  # of a normal distribution: where the bulk of an output spans less, outliers make its SD
 
 
 def map_coordinates(record):
@@ -69,6 +70,26 @@ def _framed(xy, low, high, proportional):
     if proportional:
         size = np.maximum(size, size.max() / 1.2)
     return 0.5 + 0.93 * (xy - (low + high) / 2) / size
+
+
+def widened(record):
+    """By how much outliers widen the SD of every output, in units of which its predictions are.
+
+    Parameters
+    ----------
+    record : Record
+        Of a fit; without its measured ``outputs`` nothing is known of outliers.
+
+    Returns
+    -------
+    ndarray, shape (q,)
+        SD over that of a normal distribution with the same central 95 %; 1 where it is less than twice as large, or
+        that range is empty.
+    """
+    if "outputs" not in record.values:
+        return np.ones(len(record.feature_names))
+    bulk = np.ptp(np.quantile(record.outputs, [0.025, 0.975], axis=0), axis=0) / 3.92
+    return np.where((bulk > 0) & (bulk < NARROW), 1 / np.maximum(bulk, 1e-30), 1.0)
 
 
 def map_triangles(xy, stretch=0.85):

@@ -6,10 +6,12 @@ from matplotlib.lines import Line2D
 from sbnn.evaluation.prior_tables import folds_kept, priors_table
 from sbnn.plotting.colors import BLUE, ORANGE, PALETTE
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.labels import shortened
 from sbnn.results import Record
 
 COLORS = (BLUE, ORANGE, *PALETTE[3:])  # of the lists, but for the last, the control
 CONTROL = "0.45"
+LETTERS = 60  # of the names of genes in one half of all panels
 DASHES, MARKERS = ("-", (0, (3, 1.2)), (0, (1, 1))), "osD"
 MEASURES = {
     "test_r2": "test R²",
@@ -74,14 +76,14 @@ def prior_effects(record, influence=0.25, n_shown=5):
     figure.legend(handles=entries, loc="outside upper center", ncols=len(entries))
     changes = np.atleast_1d(below.subgridspec(1, len(titles)).subplots())
     for ax, title in zip(changes, titles, strict=True):
-        _draw_changes(ax, record, models[0], title, influence, n_shown, colors[title])
+        _draw_changes(ax, record, models[0], title, influence, n_shown, colors[title], LETTERS // len(titles))
     freeze_layout(figure)
     letter_panels(figure, [panels])
     letter_panels(figure, [changes], "defghi")
     return figure
 
 
-def _draw_changes(ax, record, model, title, influence, n_shown, color):
+def _draw_changes(ax, record, model, title, influence, n_shown, color, letters):
     """Bars: in how many folds more, or fewer, a gene is kept with the prior."""
     change = folds_kept(record, model, title, influence) - folds_kept(record, model, title, 0)
     change = change.sort_values(ascending=False, kind="stable")
@@ -90,7 +92,8 @@ def _draw_changes(ax, record, model, title, influence, n_shown, color):
     listed = set(record.lists[title])
     for y, (gene, value) in enumerate([*come.items(), *go.items()]):
         ax.barh(y, value, height=0.7, color=color if gene in listed else "0.75")
-        ax.text(-0.12 * np.sign(value), y, gene, ha="right" if value > 0 else "left", va="center", size=6)
+        name = shortened(gene, letters)
+        ax.text(-0.12 * np.sign(value), y, name, ha="right" if value > 0 else "left", va="center", size=6)
     n_folds = record.table.fold.nunique()
     ax.axvline(0, color="0.2", lw=0.6)
     ax.set(ylim=(max(rows, 1) - 0.4, -0.6), xlim=(-n_folds - 0.3, n_folds + 0.3), yticks=[])

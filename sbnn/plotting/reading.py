@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from sbnn.plotting.labels import counted
 from sbnn.results import Record, same_value
 
 CROSS_VALIDATION = "a cross-validation record"
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
 ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegression": "sRRR"}
 PROTOCOLS = {"paper": "paper protocol"}  # how a protocol is called where its own name does not say it
+WORST = -1.0  # R2 below it is drawn at it, for one output or fold that goes wrong would take the whole scale
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 
 
@@ -72,7 +74,7 @@ def model_title(record):
         tsne = " + t-SNE" if "latent" in record.values and width > 2 else ""
         parts.append(f"{'rank' if 'rank' in params else 'd ='} {width}{tsne}")
     n_genes = len(record.kept_genes) if "kept_genes" in record.values else params.get("n_genes")
-    return ", ".join([*parts, *([f"{n_genes} genes"] if n_genes is not None else [])])
+    return ", ".join([*parts, *([counted(n_genes, "gene")] if n_genes is not None else [])])
 
 
 def levels(record, name, among=None):
@@ -93,6 +95,13 @@ def mean_sd(values):
     values = np.asarray(values, float)
     spread = values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1:])
     return values.mean(0), spread
+
+
+def far_below(*values):
+    """How many R2 are drawn at `WORST` instead of below it, and the lowest of them; empty if none."""
+    values = np.concatenate([np.ravel(part) for part in values])
+    low = values[values < WORST]
+    return f"{len(low)} R² below {WORST:g} (to {low.min():.3g})".replace("-", "−") if len(low) else ""
 
 
 def regression_stages(record, point):

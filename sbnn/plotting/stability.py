@@ -9,6 +9,7 @@ from sbnn.evaluation.stability import gene_counts, selection_table, selection_th
 from sbnn.plotting import reading
 from sbnn.plotting.colors import BLUE, GREEN
 from sbnn.plotting.common import new_figure, styled
+from sbnn.plotting.labels import shortened
 
 MOST_GENES = 60  # names that fit side by side
 FITS = "a record of repeated fits"
@@ -65,7 +66,7 @@ def stability_matrix(record, n_genes=MOST_GENES):
     edges = np.arange(len(shown) + 1) - 0.5, np.arange(n_fits + 1) - 0.5
     ax.pcolormesh(*edges, matrix, cmap=ListedColormap(["0.94", KEPT]), vmin=0, vmax=1, **lines)
     ax.set(xlim=(-0.6, len(shown) - 0.4), ylim=(n_fits - 0.5, -0.5), ylabel="fit")
-    ax.set_xticks(x, shown, rotation=90, fontstyle="italic")
+    ax.set_xticks(x, map(shortened, shown), rotation=90, fontstyle="italic")
     ax.set_yticks([0, n_fits - 1] if n_fits > 1 else [0], ["1", str(n_fits)] if n_fits > 1 else ["1"])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
@@ -117,9 +118,11 @@ def selection_frequencies(record, max_false=1.0, bound="r-concave", n_genes=MOST
     ax.scatter(x, shown["frequency"], c=colors, s=14, lw=0, zorder=3)
     if np.isfinite(threshold):
         ax.axhline(threshold, color="0.2", lw=0.8, ls=(0, (3, 2)))
+    hidden = int(table["trusted"].sum() - shown["trusted"].sum())
+    trusted = f"{table['trusted'].sum()} trusted genes" + (f", {hidden} of them not shown" if hidden else "")
     rule = f"from {threshold:.2f} on" if np.isfinite(threshold) else "at no frequency"
     entries = [
-        Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=f"{table['trusted'].sum()} trusted genes"),
+        Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=trusted),
         Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes"),
         Line2D([], [], color="0.2", lw=0.8, ls=(0, (3, 2)), label=f"at most {max_false:g} false expected, {rule}"),
     ]
@@ -128,6 +131,6 @@ def selection_frequencies(record, max_false=1.0, bound="r-concave", n_genes=MOST
         alignment="left",
     )  # fmt: skip
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03), ylabel=f"frequency over {len(record.folds)} halves")
-    ax.set_xticks(x, shown.index, rotation=90, fontstyle="italic")
+    ax.set_xticks(x, map(shortened, shown.index), rotation=90, fontstyle="italic")
     ax.tick_params(axis="x", length=0)
     return figure

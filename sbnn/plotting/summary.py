@@ -7,13 +7,15 @@ from sbnn.evaluation.stability import selection_table
 from sbnn.plotting import reading
 from sbnn.plotting.cells import draw_panel, looks
 from sbnn.plotting.colors import GREEN, SKY
-from sbnn.plotting.common import WIDTH, new_figure, styled
+from sbnn.plotting.common import MANY, WIDTH, new_figure, styled
+from sbnn.plotting.labels import counted, fit_text
 from sbnn.plotting.latent import FIT, NEEDED, TRUE, mark_true, name_families, rank_genes
 from sbnn.plotting.maps import map_coordinates
 
 HEIGHT, FLOOR = 2.75, 0.12  # inches, of the figure and below the map
-SHOWN = 25  # names in a column; the rest is counted
-BAR = 0.4  # inches, of an R2 of 1
+WORD = 0.56  # inches, in a wedge
+BAR, BARS = 0.4, 0.62  # inches, of an R2 of 1, and from the right edge to where bars begin
+NAMES, MORE = 0.94, 0.4  # inches: of a column of names, and what the wedge beside it gives to long ones
 
 
 @styled
@@ -61,7 +63,9 @@ def overview(record, halves=None, folds=None, palette="published", true_genes=No
     r2 = record.train_feature_r2 if folds is None else _test_r2(folds, record)
     best = np.argsort(-r2, kind="stable")
     outputs = np.asarray(record.feature_names)[best]
-    canvas.text(1.0, top, f"{len(genes)} of {len(record.selected)} genes", ha="right", va="center", fontweight="bold")
+    x = 0.06 + NAMES + _more(canvas, genes, side, NAMES, fontstyle="italic")
+    encoder = x + 0.12
+    canvas.text(x, top, f"{len(genes)} of {len(record.selected)} genes", ha="right", va="center", fontweight="bold")
     below = {"va": "center", "fontsize": 5.5, "color": "0.4"}
     meanings = ["bold: trusted"] if trusted else []
     if true_genes is not None:
@@ -69,19 +73,24 @@ def overview(record, halves=None, folds=None, palette="published", true_genes=No
         genes = np.array([mark_true(gene, true_genes) for gene in genes])
         trusted = {mark_true(gene, true_genes) for gene in trusted}
     if meanings:
-        place = {"x": 1, "ha": "right"} if len(meanings) == 1 else {"x": 0.06, "ha": "left"}  # two reach further
+        place = {"x": x, "ha": "right"} if len(meanings) == 1 else {"x": 0.06, "ha": "left"}  # two reach further
         canvas.text(y=top - 0.13, s=", ".join(meanings), **place, **below)
-    _column(canvas, 1.0, middle, side, genes, "right", fontstyle="italic", bold=trusted)
-    x = WIDTH - (1.0 if folds is None else 1.35)
-    canvas.text(x, top, f"{len(outputs)} outputs", ha="left", va="center", fontweight="bold")
-    _column(canvas, x, middle, side, outputs, "left", bars=None if folds is None else r2[best])
+    _column(canvas, x, middle, side, genes, "right", x - 0.06, fontstyle="italic", bold=trusted)
+    x, room = WIDTH - 0.06 - NAMES, NAMES
     if folds is not None:
-        canvas.text(WIDTH - BAR - 0.22, top, "test R²", ha="left", va="center", fontweight="bold")
-        canvas.text(WIDTH - BAR - 0.22, top - 0.13, f"mean {r2.mean():.2f}", ha="left", **below)
-    for tip, foot, name in ((left, 1.12, "encoder"), (right, x - 0.12, "decoder")):
+        x, room = WIDTH - 1.35, 1.35 - BARS
+    more = _more(canvas, outputs, side, room)
+    x, room = x - more, room + more
+    canvas.text(x, top, counted(len(outputs), "output"), ha="left", va="center", fontweight="bold")
+    _column(canvas, x, middle, side, outputs, "left", room, bars=None if folds is None else r2[best])
+    if folds is not None:
+        canvas.text(WIDTH - BARS, top, "test R²", ha="left", va="center", fontweight="bold")
+        canvas.text(WIDTH - BARS, top - 0.13, f"mean {r2.mean():.2f}", ha="left", **below)
+    for tip, foot, name in ((left, encoder, "encoder"), (right, x - 0.12, "decoder")):
         corners = [(foot, middle - side / 2), (foot, middle + side / 2), (tip, middle + 0.25), (tip, middle - 0.25)]
         canvas.add_patch(Polygon(corners, closed=True, facecolor=SKY, alpha=0.3, lw=0))
-        canvas.text((tip + 2 * foot) / 3, middle, name, ha="center", va="center", fontsize=8)
+        inwards = np.sign(tip - foot) * max(abs(tip - foot) / 3, WORD / 2)
+        canvas.text(foot + inwards, middle, name, ha="center", va="center", fontsize=8)
     canvas.text(
         WIDTH / 2, top, f"{record.latent.shape[1]} linear units: the map", ha="center", va="center", weight="bold"
     )
@@ -104,17 +113,31 @@ def _test_r2(folds, record):
     return np.asarray(folds.test_feature_r2[:, point].mean(axis=0))
 
 
-def _column(canvas, x, middle, height, names, align, bold=(), bars=None, **style):
+def _rows(names, height):
+    """Number of rows of a column, the names shown in them, and the size of the font."""
+    n_rows = min(max(len(names), 14), MANY)
+    return n_rows, list(names[: n_rows if len(names) <= n_rows else n_rows - 1]), min(7.0, 0.8 * 72 * height / n_rows)
+
+
+def _more(canvas, names, height, room, **style):
+    """Inches that the longest name of a column needs beside its room, as far as it can have them."""
+    _, shown, size = _rows(names, height)
+    text = canvas.text(0, 0, max(shown, key=len), fontsize=size, **style)
+    width = text.get_window_extent().width / canvas.figure.dpi
+    text.remove()
+    return float(np.clip(width - room, 0, MORE))
+
+
+def _column(canvas, x, middle, height, names, align, room, bold=(), bars=None, **style):
     """Names one below the other, with bars where there are numbers; what does not fit is counted."""
-    n_rows = min(max(len(names), 14), SHOWN)
-    shown = list(names[: n_rows if len(names) <= n_rows else n_rows - 1])
-    size = min(7.0, 0.8 * 72 * height / n_rows)
+    n_rows, shown, size = _rows(names, height)
     for i, y in enumerate(middle + height / 2 - (np.arange(n_rows) + 0.5) * height / n_rows):
         if i < len(shown):
             weight = "bold" if shown[i] in bold else "normal"
-            canvas.text(x, y, shown[i], ha=align, va="center", fontsize=size, fontweight=weight, **style)
+            name = canvas.text(x, y, shown[i], ha=align, va="center", fontsize=size, fontweight=weight, **style)
+            fit_text(name, room)
             if bars is not None:
-                start, long = WIDTH - BAR - 0.22, BAR * float(np.clip(bars[i], 0, 1))
+                start, long = WIDTH - BARS, BAR * float(np.clip(bars[i], 0, 1))
                 canvas.barh(y, long, 0.55 * height / n_rows, left=start, color=GREEN, alpha=0.75)
                 canvas.text(start + long + 0.03, y, f"{bars[i]:.2f}", ha="left", va="center", fontsize=min(size, 5.5))
         elif i == len(shown) and len(names) > len(shown):

@@ -8,6 +8,7 @@ from sbnn.plotting import reading
 from sbnn.plotting.accuracy import AROUND, choose_models
 from sbnn.plotting.colors import MODELS, model_color
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.labels import shortened
 
 MOST_GENES, MOST_OUTPUTS = 36, 60
 LINE = 8.5  # points, of the rows of numbers below the widths
@@ -151,14 +152,16 @@ def _draw_stability(ax, record):
     counts = counts[counts > 0]
     shown = counts.iloc[:MOST_GENES]
     ax.bar(range(len(shown)), shown, width=0.72, color="0.45", lw=0)
-    ax.axvline(per_fit - 0.5, color="0.3", lw=0.7, ls=(0, (3, 2)))
-    ax.set_xticks(range(len(shown)), shown.index, rotation=90, fontstyle="italic", fontsize=5.5)
+    if inside := per_fit <= max(len(shown), 1):
+        ax.axvline(per_fit - 0.5, color="0.3", lw=0.7, ls=(0, (3, 2)))
+    ax.set_xticks(range(len(shown)), map(shortened, shown.index), rotation=90, fontstyle="italic", fontsize=5.5)
     ax.tick_params(axis="x", length=0)
-    ax.set(xlim=(-0.8, max(len(shown), per_fit) - 0.2), ylim=(0, n_fits * 1.02), ylabel="fits that keep the gene")
+    ax.set(xlim=(-0.8, max(len(shown), 1) - 0.2), ylim=(0, n_fits * 1.02), ylabel="fits that keep the gene")
     ax.yaxis.get_major_locator().set_params(integer=True)
-    text = f"{(counts == n_fits).sum()} genes in all {n_fits} fits, {len(counts)} in any; dashed: {per_fit:.0f} per fit"
+    text = f"{(counts == n_fits).sum()} genes in all {n_fits} fits, {len(counts)} in any"
+    mark, rarer = ("dashed: ", "rarer ones ") if inside else ("", "")
     rest = len(counts) - len(shown)
-    text += f"; {rest} rarer ones not shown" if rest else ""
+    text += f"; {mark}{per_fit:.0f} per fit" + (f"; {rest} {rarer}not shown" if rest else "")
     ax.set_title(f"{reading.model_title(record)}, other seeds\n{text}", loc="left")
 
 
@@ -167,22 +170,21 @@ def _draw_outputs(ax, chosen):
     means = {name: record.test_feature_r2[:, point].mean(0) for name, (record, point) in chosen.items()}
     order = np.argsort(-next(iter(means.values())), kind="stable")[:MOST_OUTPUTS]
     y = np.arange(len(order))
-    together = np.array([values[order] for values in means.values()])
+    together = np.array([values[order] for values in means.values()]).clip(min=reading.WORST)
     ax.hlines(y, together.min(0), together.max(0), color="0.8", lw=0.8, zorder=1)
     used, scaling = {}, reading.scaling_texts({name: record for name, (record, _) in chosen.items()})[1]
-    for i, (name, values) in enumerate(means.items()):
+    for i, name in enumerate(means):
         color = model_color(*chosen[name])
         used[color] = used.get(color, 0) + 1
         filled = color if used[color] == 1 else "white"  # a second model of the kind is hollow
         look = {"color": color, "mfc": filled, "mew": 0.8, "ms": 3.2, "zorder": 5 - 0.1 * i}
-        ax.plot(values[order], y, SHAPES[i % 6], label=name + scaling[name], **look)
+        ax.plot(together[i], y, SHAPES[i % 6], label=name + scaling[name], **look)
     if together.min() < 0:
         ax.axvline(0, color="0.6", lw=0.5, zorder=0)
-    ax.set_yticks(y, np.asarray(first.feature_names)[order])
+    ax.set_yticks(y, [shortened(first.feature_names[i]) for i in order])
     ax.tick_params(axis="y", length=0)
     ax.set(ylim=(len(y) - 0.4, -0.6), xlabel="test R² of the output")
     rest = len(first.feature_names) - len(order)
-    ax.legend(
-        loc="lower left", bbox_to_anchor=(0, 1.01), alignment="left",
-        title=f"{rest} outputs not shown" if rest else None,
-    )  # fmt: skip
+    notes = [f"{rest} outputs not shown"] if rest else []
+    notes += filter(None, [reading.far_below(*(values[order] for values in means.values()))])
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.01), alignment="left", title="\n".join(notes) if notes else None)

@@ -10,6 +10,7 @@ from sbnn.data.labels import UNKNOWN
 from sbnn.plotting.cells import draw_cells, draw_legend, looks
 from sbnn.plotting.colors import families_of, family_table, types_of
 from sbnn.plotting.common import WIDTH, new_figure, styled
+from sbnn.plotting.labels import fit_text, shortened
 from sbnn.plotting.latent import (
     HALF,
     MARGIN,
@@ -17,7 +18,6 @@ from sbnn.plotting.latent import (
     draw_halves,
     draw_prediction_bar,
     families_legend,
-    fit_text,
     place_panel,
 )
 from sbnn.plotting.maps import draw_colorbar, draw_map, draw_values, map_coordinates, map_triangles
@@ -81,7 +81,7 @@ def family_zoom(
     families, strip = families_legend(figure, top, palette)
     members = replace(record, values={"labels": record.labels[own], "colors": record.colors})
     kinds, *cell_looks = looks(members, palette, by="type")
-    types = draw_legend(figure, kinds, f"types in {family} (cells)", WIDTH - 2 * MARGIN, MARGIN)
+    types = draw_legend(figure, kinds, f"types in {shortened(family)} (cells)", WIDTH - 2 * MARGIN, MARGIN)
     room = types.get_window_extent().height / figure.dpi + 0.1
     row = HEADING + PANEL + BAR_ROOM
     figure.set_size_inches(WIDTH, height := len(halves) * HALF + strip + row + room)
@@ -95,7 +95,7 @@ def family_zoom(
     for i, panel in enumerate(panels):
         place = np.array([MARGIN + i * (PANEL + GAP), room + BAR_ROOM])
         if panel is None:
-            _draw_members(figure, place, xy[own], cell_looks, f"{family}, {own.sum()} cells")
+            _draw_members(figure, place, xy[own], cell_looks, f"{shortened(family)}, {own.sum()} cells")
         else:
             _draw_values(figure, place, xy, *panel)
     return figure

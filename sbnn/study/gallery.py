@@ -31,6 +31,8 @@ SELECTION_TITLES = {
     "Not the choice behind the 1000 genes of mouse M1, which hold Vip and Pvalb."
 }
 
+COMPARED = ("cv_default", "cv_network", "cv_srrr", "cv_ridge")
+
 
 def _figures(records):
     """Name, results that are needed, and the function that draws them, of every figure."""
@@ -38,7 +40,7 @@ def _figures(records):
     network, srrr, ridge = (f"cv_{name}{suffix}" for name in ("network", "srrr", "ridge"))
     dataset = next(iter(records.values())).dataset
     known = published.comparable(records[network]) if network in records else None
-    compared = ["cv_default", "cv_network", "cv_srrr", "cv_ridge"]
+    beside = [name for name in COMPARED[1:] if name in records]  # the default, data of one's own have few
     ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda name: (len(name), name))
     argued = [name for name in ("halves_default", "cv_default") if name in records]
     true_genes = _true_genes(records)
@@ -54,25 +56,22 @@ def _figures(records):
         lambda *r: bottleneck_comparison(*r, published=known, group_lasso=LASSO, n_components=(2, 64)),
     )
     yield "figure3_latent_network", ["fit_network_2d", "fit_network_64d"], functools.partial(_latent, records)
-    yield "figure3_latent_default", ["fit_default_2d", "fit_default_64d"], functools.partial(_latent, records)
+    maps = ["fit_default_2d", *(["fit_default_64d"] if "fit_default_64d" in records else [])]
+    yield "figure3_latent_default", maps, functools.partial(_latent, records)
     if len(_families(records)) > len(OKABE_ITO):  # up to so many can be told apart in the usual colours
         safe = functools.partial(_latent, records, palette="colorblind")
-        yield "figure3_latent_default_colorblind", ["fit_default_2d", "fit_default_64d"], safe
+        yield "figure3_latent_default_colorblind", maps, safe
     yield "figure3_latent_srrr", ranks or ["fit_srrr"], functools.partial(_latent, records)
     if "fit_network_2d" in records and zoomable(records["fit_network_2d"]):
         yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], functools.partial(_zoom, records)
-    yield (
-        "figure6_width_and_stability",
-        [*compared, "repeats_network"],
-        _figure6,
-    )
+    yield "figure6_width_and_stability", [*COMPARED, "repeats_network"], lambda *_: _figure6(records)
     tsne = functools.partial(tsne_pair, titles=("transcriptome", _second_measurement(dataset)))
     yield "figure7_tsne", ["tsne"], tsne
     components = functools.partial(component_variance, titles=("transcriptome", _second_measurement(dataset)))
     yield "component_variance", ["components"], components
     yield "map_trust", ["map_trust", "fit_default_2d"], map_trust
     yield "figure8_gene_selection", ["gene_selection"], _figure8
-    yield "accuracy", compared, lambda *r: accuracy_comparison(_models(*r), n_genes=N_GENES)
+    yield "accuracy", ["cv_default", *beside], lambda *_: accuracy_comparison(_models(records), n_genes=N_GENES)
     yield "stability_selection", ["halves_default"], selection_frequencies
     yield "effects", ["interpretation"], effect_map
     yield "genes_curve", ["genes_curve"], genes_curve
@@ -131,21 +130,22 @@ def _families(records):
     } - {UNKNOWN}
 
 
-def _models(default, network, srrr, ridge):
+def _models(records):
     """Rows of the comparisons: the models at about as many genes, all scaled inside the training folds."""
     usual = {"group_lasso": LASSO, "pretraining": True}
-    ranks = sorted({point["rank"] for point in srrr.params})
-    return {
-        "sBNN distilled, d = 2": (default, {"n_components": 2}),
-        "sBNN paper, d = 2": (network, {"n_components": 2, **usual}),
-        **{f"sRRR, rank {rank}": (srrr, {"rank": rank}) for rank in ranks},
-        "ridge": ridge,
+    ranks = sorted({point["rank"] for point in records["cv_srrr"].params}) if "cv_srrr" in records else []
+    rows = {
+        "sBNN distilled, d = 2": ("cv_default", {"n_components": 2}),
+        "sBNN paper, d = 2": ("cv_network", {"n_components": 2, **usual}),
+        **{f"sRRR, rank {rank}": ("cv_srrr", {"rank": rank}) for rank in ranks},
+        "ridge": ("cv_ridge", {}),
     }
+    return {row: (records[name], params) for row, (name, params) in rows.items() if name in records}
 
 
-def _figure6(default, network, srrr, ridge, repeats):
-    models = _models(default, network, srrr, ridge)
-    widths = {"distilled": default, "paper": network}
+def _figure6(records):
+    widths = {"distilled": records["cv_default"], "paper": records["cv_network"]}
+    repeats, models = records["repeats_network"], _models(records)
     return width_and_stability(widths, repeats, models, n_genes=N_GENES, group_lasso=LASSO)
 
 

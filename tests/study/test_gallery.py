@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from crowded import own_records
 from made_up import fit_record, linear_record, network_record, ridge_record, selection_record
 
 from sbnn import PairedData, cli, paper_folds, plotting, results, simulate_patchseq
@@ -32,13 +33,28 @@ def test_a_figure_that_fails_says_so_and_the_others_are_drawn(tmp_path):
         paths = draw_all(records, tmp_path)
     assert [path.stem for path in paths] == drawn[1:-1] and all(path.exists() for path in paths)
     assert [str(warning.message).split()[0] for warning in warned] == [
-        *("overview", "figure1_training_curves", "figure3_latent_srrr", "figure8_gene_selection")
+        *("overview", "figure1_training_curves", "figure3_latent_default", "figure3_latent_srrr"),
+        "figure8_gene_selection",
     ]
-    refused, failed = (str(warned[i].message) for i in (1, 3))
+    refused, failed = (str(warned[i].message) for i in (1, 4))
     assert refused.startswith("figure1_training_curves could not be drawn: network: expected a cross-validation record")
     assert failed.startswith("figure8_gene_selection could not be drawn: TypeError: ")
     with pytest.warns(UserWarning):
         assert [name for name, _ in plotting.gallery(records)] == drawn[1:-1]
+
+
+def test_few_records_as_of_data_of_ones_own_draw_the_figures_they_can():
+    records = own_records(16, 30, 5)
+    drawn = dict(plotting.gallery(records))
+    assert list(drawn) == [
+        *("overview", "figure3_latent_default", "figure7_tsne", "component_variance", "map_trust", "accuracy"),
+        *("stability_selection", "effects"),
+    ]
+    rows = [label.get_text().split(",")[0] for label in drawn["accuracy"].axes[0].get_yticklabels()]
+    assert rows == ["sBNN distilled", "ridge"]
+    assert "accuracy" not in figure_names({name: records[name] for name in records if name != "cv_default"})
+    alone = dict(plotting.gallery({"cv_default": records["cv_default"]}))
+    assert list(alone) == ["accuracy"]
 
 
 def test_a_figure_whose_text_cannot_be_drawn_is_no_end_either(tmp_path):

@@ -1,0 +1,150 @@
+"""Figures of one output and of a hundred, of one type and of a hundred: all stay readable."""
+
+from dataclasses import replace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from crowded import LONG, own_records, repeated_fits
+from made_up import assert_tidy, drawn_texts, words
+from matplotlib.colors import to_hex
+
+from sbnn import plotting
+from sbnn.data.labels import GREY
+from sbnn.plotting.cells import MOST_GROUPS, legend_entries, looks
+from sbnn.plotting.labels import SMALLEST, fit_text, shortened
+from sbnn.plotting.maps import widened
+
+CASES = {  # outputs, types, families
+    "one of each": (1, 1, 0),
+    "many": (40, 30, 24),
+    "a hundred": (100, 100, 0),
+}
+FIGURES = {
+    "overview": lambda r: plotting.overview(r["fit_default_2d"], r["halves_default"], r["cv_default"]),
+    "overview without R2": lambda r: plotting.overview(r["fit_default_2d"]),
+    "maps": lambda r: plotting.latent_panels(r["fit_default_2d"], scores=[r["cv_default"]]),
+    "maps, two": lambda r: plotting.latent_panels(r["fit_default_2d"], r["fit_default_2d"], palette="colorblind"),
+    "zoom": lambda r: plotting.family_zoom(r["fit_default_2d"], scores=[r["cv_default"]]),
+    "width": lambda r: plotting.width_and_stability({"distilled": r["cv_default"]}, repeated_fits(r), models(r)),
+    "accuracy": lambda r: plotting.accuracy_comparison(models(r)),
+    "effects": lambda r: plotting.effect_map(r["interpretation"]),
+    "selection": lambda r: plotting.selection_frequencies(r["halves_default"]),
+    "matrix": lambda r: plotting.stability_matrix(repeated_fits(r)),
+    "trust": lambda r: plotting.map_trust(r["map_trust"], r["fit_default_2d"]),
+    "t-SNE": lambda r: plotting.tsne_pair(r["tsne"]),
+    "components": lambda r: plotting.component_variance(r["components"]),
+}
+
+
+def models(records):
+    return {"sBNN distilled, d = 2": records["cv_default"], "ridge": records["cv_ridge"]}
+
+
+def with_values(record, **values):
+    return replace(record, values=record.values | values)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("case", CASES)
+def test_every_figure_of_any_number_of_outputs_and_types_is_readable(case, name):
+    if name == "zoom" and not CASES[case][2]:
+        pytest.skip("without families there is none to zoom at")
+    figure = FIGURES[name](own_records(*CASES[case]))
+    assert_tidy(figure)
+    assert min(text.get_fontsize() for text in drawn_texts(figure)) >= SMALLEST - 1e-9
+    assert figure.get_size_inches().max() <= 11, "a page holds it"
+    for ax in figure.axes:
+        width, height = ax.get_window_extent().size / figure.dpi
+        if ax.axison and not hasattr(ax, "_colorbar"):
+            assert min(width, height) >= 0.5, f"a panel of {width:.2f} x {height:.2f} inches"
+
+
+def test_long_names_give_way_in_the_middle():
+    assert shortened("Sag") == "Sag" and shortened("x" * 28) == "x" * 28
+    names = {shortened(f"{LONG}, {i}") for i in range(100)}
+    assert len(names) == 100 and max(map(len, names)) <= 28 and all("…" in name for name in names)
+    figure = mpl.figure.Figure()
+    text = figure.text(0, 0, f"{LONG}, 7 0.43", fontsize=7)
+    fit_text(text, 0.7, keep=" 0.43")
+    assert text.get_text().startswith("Act") and text.get_text().endswith("7 0.43")
+    assert text.get_window_extent().width <= 0.7 * figure.dpi and text.get_fontsize() == 5
+
+
+def test_figures_say_what_they_leave_out():
+    records = own_records(80, 30, 24)
+    assert "9 of 80 predicted features" in words(FIGURES["maps"](records))
+    assert "of 16" not in words(FIGURES["maps"](own_records(16, 30, 5)))
+    assert "80 outputs" in words(overview := FIGURES["overview"](records)) and "and 56 more" in words(overview)
+    assert "20 outputs not shown" in words(FIGURES["width"](records))
+    many = records["interpretation"]
+    names = np.array([f"o{i}" for i in range(120)])
+    effects = np.tile(np.arange(120.0), (len(many.kept_genes), 1))
+    figure = plotting.effect_map(with_values(many, effects=effects, feature_names=names))
+    assert "20 outputs not shown" in words(figure) and "o19\n" not in words(figure) and "o20\n" in words(figure)
+    kept = own_records(16, 30, 5, n_genes=80)["halves_default"]
+    assert "75 trusted genes, 15 of them not shown" in words(plotting.selection_frequencies(kept))
+
+
+def test_an_output_with_an_outlier_is_stretched_and_says_so():
+    fit = own_records(16, 30, 5)["fit_default_2d"]
+    wide = widened(fit)
+    assert wide[0] > 2 and (wide[1:] == 1).all()
+    bulk = np.ptp(np.quantile(fit.outputs[:, 0] * wide[0], [0.025, 0.975]))
+    assert bulk == pytest.approx(2 * 1.96), "as of a normal distribution"
+    first, other = (plotting.latent_panels(fit, features=[fit.feature_names[i]]) for i in (0, 1))
+    assert f"×{wide[0]:.0f}" in words(first) and "outliers" in words(first) and "×" not in words(other)
+    unknown = replace(fit, values={name: value for name, value in fit.values.items() if name != "outputs"})
+    flat = plotting.latent_panels(unknown, features=[fit.feature_names[0]])
+    maps = [[image for ax in figure.axes for image in ax.images][-1].get_array() for figure in (first, flat)]
+    shades = [len(np.unique(image.reshape(-1, 3), axis=0)) for image in maps]
+    assert shades[0] > 1.5 * shades[1]
+
+
+def test_one_output_does_not_take_the_colours_of_all_effects():
+    record = own_records(16, 30, 5)["interpretation"]
+    image, bar = plotting.effect_map(record).axes
+    limit = image.images[0].get_clim()[1]
+    assert limit == pytest.approx(3 * np.median(np.abs(record.effects).max(0))) and "up to 5" in bar.get_ylabel()
+    even = with_values(record, effects=np.clip(record.effects, -0.2, 0.2))
+    image, bar = plotting.effect_map(even).axes
+    assert image.images[0].get_clim()[1] == np.abs(even.effects).max() and "up to" not in bar.get_ylabel()
+
+
+def test_of_very_many_outputs_effects_are_rows_and_few_stay_columns():
+    for n, rows in ((16, 25), (80, 80)):
+        record = own_records(n, 30, 5 if n == 16 else 24)["interpretation"]
+        ax = plotting.effect_map(record).axes[0]
+        drawn = ax.images[0].get_array()
+        assert len(drawn) == rows
+        down, across = ([text.get_text() for text in axis.get_ticklabels()] for axis in (ax.yaxis, ax.xaxis))
+        place = ("Gene24", "Output 3") if n == 16 else ("Output 3", "Gene24")
+        outputs = record.feature_names.tolist()
+        value = drawn[down.index(place[0]), across.index(place[1])]
+        assert value == record.effects[24, outputs.index("Output 3")]
+
+
+def test_one_output_or_fold_that_goes_wrong_does_not_take_the_scale():
+    records = own_records(16, 30, 5)
+    bad = with_values(records["cv_ridge"], test_feature_r2=records["cv_ridge"].test_feature_r2.copy())
+    bad.values["test_feature_r2"][..., 3] = -40
+    bad.values["test_r2"] = np.array([[0.4], [-7.5], [0.5]])
+    both = {"sBNN distilled, d = 2": records["cv_default"], "ridge": bad}
+    width = plotting.width_and_stability({"distilled": records["cv_default"]}, models=both)
+    accuracy = plotting.accuracy_comparison(both)
+    for figure, ax, lowest in ((width, width.axes[-1], "−40"), (accuracy, accuracy.axes[0], "−7.5")):
+        assert -1.3 < ax.get_xlim()[0] < -1 and ax.get_xlim()[1] < 1.2
+        assert f"1 R² below −1 (to {lowest})" in words(figure)
+        assert_tidy(figure)
+
+
+def test_colours_for_any_vision_are_of_listed_groups_only():
+    fit = own_records(100, 100)["fit_default_2d"]
+    table, colors, markers = looks(fit, "colorblind")
+    listed = table.index[: MOST_GROUPS - 1]
+    own = fit.labels["type"].isin(listed).to_numpy()
+    assert set(colors[~own]) == {GREY} and GREY not in colors[own]
+    assert len(set(zip(colors[own], markers[own], strict=True))) == len(listed)
+    rest = legend_entries(table)[-1]
+    assert rest.get_label() == f"{len(table) - len(listed)} others ({(~own).sum()})"
+    assert to_hex(rest.get_color()) == GREY
