@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from sbnn.data.catalogue import require_study
 from sbnn.explorer.explore import explore
 from sbnn.results import load, results_folder
 
@@ -49,6 +50,8 @@ def find_fit(results, saved_models="saved_models"):
     ------
     FileNotFoundError
         If there is none; the message says which command makes it.
+    ValueError
+        If it is a data set that no map is made of.
     """
     path = Path(results).expanduser()
     if path.is_file():
@@ -56,6 +59,7 @@ def find_fit(results, saved_models="saved_models"):
     folder = path if path.is_dir() else results_folder(saved_models, results)
     found = sorted(folder.glob("fit_*.pickle"))
     if not found:
+        require_study(path.name)
         raise FileNotFoundError(
             f"results: no record of a fit at {path} or in {folder}; `sbnn fit {path.name}` makes one"
         )

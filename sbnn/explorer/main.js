@@ -22,8 +22,10 @@ async function start() {
     family: data.cells.map((_, cell) => groupName("family", cell)),
     value: new Array(nCells).fill(""),
   };
-  map.canvas_view.events_el.tabIndex = -1; // what the mouse does there, the search and the buttons do too
-  map.canvas_view.events_el.style.outline = "none";
+  for (const { canvas_view: canvas } of [map, plot]) {
+    canvas.events_el.tabIndex = -1; // what the mouse does there, the search and the buttons do too
+    canvas.events_el.style.outline = "none";
+  }
   fillControls();
   listen(drawn);
   setTheme(drawn, matchMedia("(prefers-color-scheme: dark)").matches);
