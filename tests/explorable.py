@@ -30,7 +30,7 @@ def fit_to_explore(n=90, n_outputs=3, n_genes=4, width=2, n_types=3, names=None,
         "train_feature_r2": np.linspace(0.2, 0.8, n_outputs),
         "feature_names": np.array([f"output {i}" for i in range(n_outputs)], object),
         "kept_genes": np.array([f"Gene{i}" for i in range(n_genes)], object),
-        "expression": rng.normal(size=(n, n_genes)).astype("f4"),
+        "expression": np.maximum(rng.normal(size=(n, n_genes)), 0).astype("f4"),  # most genes are off in many cells
         "predicted_expression": rng.normal(size=(n, n_genes)).astype("f4"),
         "cell_names": np.array([f"cell{i}" for i in range(n)] if names is None else names, object),
         "labels": pd.DataFrame(

@@ -64,7 +64,8 @@ def cell_map(xy, axes, equal):
         fill_alpha=0.9,
         line_width=0.5,
         line_alpha=0.5,
-        nonselection_alpha=0.1,
+        nonselection_fill_alpha=0.08,
+        nonselection_line_alpha=0,
         name="dots",
         view=CDSView(filter=BooleanFilter(name="shown")),
     )

@@ -271,6 +271,22 @@ def test_lasso_and_box_select_what_is_inside_and_shift_adds(page):
     assert x == pytest.approx(y, rel=0.01), "a unit is as long along both axes"
 
 
+def test_hovering_tells_the_cell_its_groups_and_its_value(page, records):
+    fit, _ = records
+    choose(page, "color-by", "output 1")
+    drawn = pixels(page)[1]
+    for place in (drawn - 40, drawn):
+        drag(page, [place])  # a click without a way
+    texts = """
+        const under = (root) =>
+            [...root.querySelectorAll("*")].flatMap((e) => [e, ...(e.shadowRoot ? under(e.shadowRoot) : [])]);
+        const values = under(document).filter((e) => e.className === "bk-tooltip-row-value");
+        return values.map((e) => e.textContent.trim());
+    """
+    value = f"{fit.outputs[1, 1]:.2f}".replace("-", "−")
+    assert wait(lambda: page.execute_script(texts))[:4] == [HOSTILE[1], TYPES[1], "odd", value]
+
+
 def test_counts_and_comparisons_of_the_selection_are_right(page, records):
     fit, _ = records
     page.execute_script(MODEL + "model('cells').selected.indices = [0, 1, 3, 6, 9, 12, 15]")
@@ -370,6 +386,7 @@ def test_dark_follows_the_system_until_it_is_chosen(browser, address):
 
 
 def test_every_control_has_a_name_and_is_reached_by_tab(page):
+    from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
 
     choose(page, "color-by", "output 0")
@@ -384,15 +401,25 @@ def test_every_control_has_a_name_and_is_reached_by_tab(page):
     assert {"Colour by", "Values", "Rank by", "Feature", "Find"} <= set(names["combobox"])
     assert names["checkbox"][0].startswith(TYPES[0]) and set(names["radio"]) == {"Lasso", "Box", "Pan"}
 
-    reached = set()
-    for _ in range(70):  # round twice
-        page.switch_to.active_element.send_keys(Keys.TAB)
-        reached.add(page.switch_to.active_element)
+    page.execute_script(
+        "window.reached = new Set(); document.addEventListener('focusin', ({ target }) => window.reached.add(target))"
+    )
+    ActionChains(page).send_keys(Keys.TAB * 70).perform()  # round twice
+    reached = set(page.execute_script("return [...window.reached]"))
     radios = {e for e in page.find_elements("css selector", "input[type=radio]") if not e.is_selected()}
     there = set(page.find_elements("css selector", "button, select, input")) - radios  # arrows move among radios
     assert there <= reached
     assert not any(element.get_attribute("class") == "bk-Figure" for element in reached), "nothing is there to do"
     assert page.execute_script("return document.getElementById('status').getAttribute('aria-live')") == "polite"
+
+
+def test_a_notebook_shows_the_same_page_in_a_frame(browser, records, tmp_path):
+    shown = explore(*records)._repr_html_()
+    (tmp_path / "notebook.html").write_text(f'<meta charset="utf-8">{shown}', encoding="utf-8")
+    browser.get((tmp_path / "notebook.html").as_uri())
+    browser.switch_to.frame(0)
+    wait(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
+    assert text(browser, "note").startswith("Map of 90 cells")
 
 
 @pytest.mark.parametrize(
