@@ -252,7 +252,7 @@ def test_lasso_and_box_select_what_is_inside_and_shift_adds(page):
     drag(page, first)
     wanted = inside(points, first)
     assert len(wanted) >= 30 and selected(page) == wanted
-    by_id(page, "search").parent.find_element("css selector", "input[value=box]").click()
+    page.find_element("css selector", "input[value=box]").click()
     drag(page, second[[0, 2]], shift=True)
     assert selected(page) == sorted({*wanted, *inside(points, second)})
     drag(page, second[[0, 2]])
@@ -269,6 +269,21 @@ def test_lasso_and_box_select_what_is_inside_and_shift_adds(page):
         [page.execute_script(MODEL + f"return Array.from(model('cells').data.{a})") for a in "xy"], 1
     )
     assert x == pytest.approx(y, rel=0.01), "a unit is as long along both axes"
+
+
+def test_zoom_pan_and_reset_move_the_view_and_keep_its_proportions(page):
+    before = pixels(page)
+    by_id(page, "zoom-in").click()
+    wait(lambda: not np.allclose(pixels(page), before, atol=1))
+    np.testing.assert_allclose(np.ptp(pixels(page), 0), 2 * np.ptp(before, 0), rtol=0.01)
+    by_id(page, "zoom-out").click()
+    wait(lambda: np.allclose(pixels(page), before, atol=0.5))
+    page.find_element("css selector", "input[value=pan]").click()
+    drag(page, before.mean(0) + [[0, 0], [50, 20]])
+    np.testing.assert_allclose(pixels(page) - before, np.tile([50, 20], (90, 1)), atol=1)
+    assert selected(page) == []
+    by_id(page, "reset").click()
+    wait(lambda: np.allclose(pixels(page), before, atol=0.5))
 
 
 def test_hovering_tells_the_cell_its_groups_and_its_value(page, records):
