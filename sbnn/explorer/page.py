@@ -15,7 +15,10 @@ from bokeh.resources import Resources
 from sbnn.explorer.drawings import cell_map, histogram
 
 # In this order: each may use what stands before it.
-SCRIPTS = ("data.js", "scales.js", "statistics.js", "tables.js", "files.js", "main.js")
+SCRIPTS = (
+    *("data.js", "scales.js", "statistics.js", "tables.js", "files.js"),
+    *("painting.js", "legend.js", "selection.js", "comparison.js", "main.js"),
+)
 # Zero has the colour of what is behind it: differences stand out.
 PALETTES = {
     "range": Viridis256,

@@ -282,8 +282,10 @@ def test_zoom_pan_and_reset_move_the_view_and_keep_its_proportions(page):
     drag(page, before.mean(0) + [[0, 0], [50, 20]])
     np.testing.assert_allclose(pixels(page) - before, np.tile([50, 20], (90, 1)), atol=1)
     assert selected(page) == []
+    page.execute_script(MODEL + "model('cells').selected.indices = [7]")
     by_id(page, "reset").click()
     wait(lambda: np.allclose(pixels(page), before, atol=0.5))
+    assert selected(page) == [7], "only the view is reset"
 
 
 def test_hovering_tells_the_cell_its_groups_and_its_value(page, records):
