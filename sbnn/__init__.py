@@ -19,6 +19,7 @@ _HOME = {
     "cross_validate": "evaluation.crossval",
     "default_dataset": "data.datasets",
     "epoch_curves": "evaluation.crossval",
+    "explore": "explorer.explore",
     "fit_full": "evaluation.full_fits",
     "gene_counts": "evaluation.stability",
     "genes_curve": "evaluation.genes_curve",

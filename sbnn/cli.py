@@ -23,6 +23,7 @@ The steps, in their order (each loads what is saved and computes only what is mi
   sbnn fit scala                     fit all cells; stability and effects of the kept genes
   sbnn prior scala                   what it does to believe in some genes beforehand; --genes list.txt for your own
   sbnn figures scala                 draw all figures from what is saved
+  sbnn explore scala                 write one HTML file to explore the map of the cells in a browser
   sbnn report scala                  print all tables; `sbnn report all` one of all data sets
 
 Your own cells, from two tables with cell names (CSV, TSV, Excel or AnnData): accuracy, model, figures and a report
@@ -136,10 +137,22 @@ def _parser():
         if name == "report":
             command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
             command.add_argument("--everything", action="store_true", help="also models that compare with no number")
+    _add_explore(commands)
     _add_ephys_types(commands)
     _add_mechanism_shift(commands)
     _add_dynamics(commands)
     return parser
+
+
+def _add_explore(commands):
+    """Command of the explorer."""
+    about = "write one HTML file to explore a fitted model: its map, and what sets cells apart"
+    command = commands.add_parser("explore", help=about, description=f"{about[0].upper()}{about[1:]}.")
+    command.set_defaults(run=_explore)
+    command.add_argument("results", help="name of a data set, folder of its results, or record of a fit")
+    command.add_argument("--out", help="file to write (default: <data set>_explorer.html)")
+    command.add_argument("--cv", help="record of the cross-validation; by default the one beside the fit, if any")
+    command.add_argument("--saved-models", default="saved_models", help="folder of the results (default: saved_models)")
 
 
 def _add_ephys_types(commands):
@@ -345,6 +358,12 @@ def _notebooks(options):
 
     folders = {"saved_models": options.saved_models, "figures": options.figures}
     reproduce(options.dataset, fresh=options.fresh, fast=options.fast, **folders)
+
+
+def _explore(options):
+    from sbnn.explorer import commands
+
+    commands.run(options)
 
 
 def _ephys_types(options):

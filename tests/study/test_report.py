@@ -136,8 +136,8 @@ def test_an_interrupted_run_says_how_far_it_came(tmp_path, monkeypatch):
     interrupted(folder, monkeypatch, after=7)
     r2 = np.mean([part.test_r2 for part in unfinished(folder)["cv_default"]])
     states = report.all_tables(folder)[report.UNFINISHED].state
-    assert states["cv_default"] == f"7 of 10 folds, test R2 so far {r2:.3f}; `sbnn cv mine ...` goes on"
-    assert states["cv_ridge"] == "not there; `sbnn cv mine ...` makes it"
+    assert states["cv_default"] == f"7 of 10 folds, test R2 so far {r2:.3f}; `sbnn fit mine ...` goes on"
+    assert states["cv_ridge"] == "not there; `sbnn fit mine ...` makes it"
     assert states["map_trust"] == "not there; `sbnn fit mine ...` makes it"
 
 

@@ -1,0 +1,117 @@
+"""The two drawings of the page, as bokeh figures that its scripts fill: the map of the cells and a histogram."""
+
+import numpy as np
+from bokeh.models import (
+    BooleanFilter,
+    BoxSelectTool,
+    CDSView,
+    ColorBar,
+    ColumnDataSource,
+    DataRange1d,
+    HoverTool,
+    LassoSelectTool,
+    LinearColorMapper,
+    PanTool,
+    ResetTool,
+    WheelZoomTool,
+)
+from bokeh.plotting import figure
+
+FEWEST, MOST = 3.5, 9.0  # pixels across a dot, of many and of few cells
+FONT = "Helvetica, Arial, sans-serif"
+
+
+def cell_map(xy, axes, equal):
+    """The map: dots of the cells, a colour bar, and tools without a toolbar of their own.
+
+    Parameters
+    ----------
+    xy : ndarray, shape (n, 2)
+    axes : list of str
+        Names of the two axes.
+    equal : bool
+        Whether both axes have one unit.
+
+    Returns
+    -------
+    bokeh.plotting.figure
+        The scripts find its parts by name: the source ``cells`` (columns x, y, color, cell, type, family, value), the
+        filter ``shown``, the tools ``pan``, ``box``, ``lasso`` and ``hover``, and ``mapper`` and ``bar``.
+    """
+    map_ = figure(
+        name="map",
+        sizing_mode="stretch_both",
+        toolbar_location=None,
+        tools="",
+        match_aspect=equal,
+        lod_threshold=None,
+        x_axis_label=axes[0],
+        y_axis_label=axes[1],
+        x_range=DataRange1d(),
+        y_range=DataRange1d(),
+        title=" ",
+    )
+    # Corners that nobody sees hold the view where it is while types are hidden.
+    corners = map_.scatter(*np.array([xy.min(0), xy.max(0)], float).T, alpha=0, size=0)
+    columns = ("x", "y", "color", "cell", "type", "family", "value")
+    source = ColumnDataSource({name: [] for name in columns}, name="cells")
+    dots = map_.scatter(
+        "x",
+        "y",
+        source=source,
+        size=float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST)),
+        fill_color="color",
+        fill_alpha=0.9,
+        line_width=0.5,
+        line_alpha=0.5,
+        nonselection_fill_alpha=0.08,
+        nonselection_line_alpha=0,
+        name="dots",
+        view=CDSView(filter=BooleanFilter(name="shown")),
+    )
+    dots.selection_glyph = dots.glyph
+    for range_ in (map_.x_range, map_.y_range):
+        range_.renderers = [corners]
+    hover = HoverTool(name="hover", renderers=[dots], tooltips=None, attachment="right")
+    wheel = WheelZoomTool()
+    pan, box, lasso = PanTool(name="pan"), BoxSelectTool(name="box"), LassoSelectTool(name="lasso", continuous=False)
+    for tool in (box, lasso):
+        tool.renderers = [dots]
+    map_.add_tools(pan, box, lasso, wheel, hover, ResetTool())
+    map_.toolbar.active_drag, map_.toolbar.active_scroll = lasso, wheel
+    mapper = LinearColorMapper(name="mapper", palette=["#000000"], low=0, high=1)
+    bar = ColorBar(name="bar", color_mapper=mapper, width=12, visible=False, background_fill_color=None)
+    map_.add_layout(bar, "right")
+    _plain(map_)
+    return map_
+
+
+def histogram():
+    """Histogram of one feature: the selection against the rest; source ``bins`` (left, right, inside, rest)."""
+    plot = figure(
+        name="histogram",
+        sizing_mode="stretch_width",
+        height=190,
+        toolbar_location=None,
+        tools="",
+        x_axis_label=" ",
+        y_axis_label="share of cells",
+    )
+    source = ColumnDataSource({"left": [0], "right": [1], "inside": [0], "rest": [0]}, name="bins")
+    for part in ("rest", "inside"):
+        plot.quad(left="left", right="right", top=part, bottom=0, source=source, name=part, fill_alpha=0.55)
+    plot.y_range.start = 0
+    _plain(plot)
+    return plot
+
+
+def _plain(plot):
+    """Thin axes, no frame."""
+    plot.outline_line_color = plot.border_fill_color = plot.background_fill_color = None  # the page shows through
+    plot.min_border = 4
+    plot.title.text_font = FONT
+    for axis in plot.axis:
+        axis.axis_label_text_font = axis.major_label_text_font = FONT
+        axis.axis_label_text_font_style = "normal"
+        axis.minor_tick_line_color = None
+    plot.grid.grid_line_width = 0.5

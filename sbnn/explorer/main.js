@@ -1,0 +1,114 @@
+// The page at work: its parts are put together, and the controls listen.
+
+const state = { colorBy: "type", kind: "measured", feature: 0, rankBy: "difference", shownGroups: "type", hidden: new Set() };
+
+start();
+
+async function start() {
+  const [map, plot] = await Promise.all(
+    ["map", "histogram"].map(async (id) => (await Bokeh.embed.embed_item(drawings[id], id)).roots[0]),
+  );
+  const part = (view, name) => view.model.document.get_model_by_name(name);
+  const named = (view, names) => Object.fromEntries(names.map((name) => [name, part(view, name)]));
+  const parts = named(map, ["cells", "dots", "shown", "pan", "box", "lasso", "hover", "mapper", "bar"]);
+  const { bins } = named(plot, ["bins"]);
+  const drawn = { map, plot, ...parts, bins };
+
+  parts.cells.data = {
+    ...places,
+    color: new Array(nCells).fill("#808080"),
+    cell: data.cells,
+    type: data.cells.map((_, cell) => groupName("type", cell)),
+    family: data.cells.map((_, cell) => groupName("family", cell)),
+    value: new Array(nCells).fill(""),
+  };
+  for (const { canvas_view: canvas } of [map, plot]) {
+    canvas.events_el.tabIndex = -1; // what the mouse does there, the search and the buttons do too
+    canvas.events_el.style.outline = "none";
+  }
+  fillControls();
+  listen(drawn);
+  setTheme(drawn, matchMedia("(prefers-color-scheme: dark)").matches);
+  showLegend(drawn);
+  showSelection(drawn);
+  document.documentElement.dataset.ready = "true";
+}
+
+function featuresOf(group) {
+  return data.features.flatMap(({ name, group: own }, feature) => (own === group ? [[feature, name]] : []));
+}
+
+function fillControls() {
+  const groups = Object.entries(data.groups).map(([key, { title }]) => [key, title]);
+  const features = { Outputs: featuresOf("output"), Genes: featuresOf("gene") };
+  fillSelect(byId("color-by"), { Cells: groups, ...features });
+  fillSelect(byId("feature"), features);
+  const mean = (key) => {
+    const known = data.features.map((feature) => feature[key]).filter((value) => value != null);
+    return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : NaN;
+  };
+  byId("accuracy").textContent =
+    `; mean R² of the outputs: ${decimal(mean("r2"))} fitted` +
+    (packed.held_out === undefined ? "" : `, ${decimal(mean("test_r2"))} held out`);
+}
+
+function listen(drawn) {
+  const { map, cells } = drawn;
+  const on = (id, event, act) => byId(id).addEventListener(event, act);
+  on("color-by", "change", () => colorBy(drawn, byId("color-by").value));
+  on("kind", "change", () => {
+    state.kind = byId("kind").value;
+    paint(drawn);
+  });
+  on("rank-by", "change", () => {
+    state.rankBy = byId("rank-by").value;
+    showFeatures(drawn);
+  });
+  on("feature", "change", () => chooseFeature(drawn, Number(byId("feature").value)));
+  on("color-feature", "click", () => {
+    byId("color-by").value = state.feature;
+    colorBy(drawn, String(state.feature));
+  });
+  on("search", "submit", (event) => {
+    event.preventDefault();
+    search(drawn, byId("query").value.trim());
+  });
+  on("query", "input", () => suggest(byId("query").value.trim()));
+  on("show-all", "click", () => hide(drawn, []));
+  on("hide-all", "click", () => hide(drawn, data.groups[state.shownGroups].names.keys()));
+  on("clear", "click", () => select(drawn, []));
+  on("zoom-in", "click", () => zoom(map, 0.5));
+  on("zoom-out", "click", () => zoom(map, 2));
+  on("reset", "click", () => map.reset_range());
+  on("theme", "click", () => setTheme(drawn, document.documentElement.dataset.theme === "light", true));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", ({ matches }) => {
+    if (!state.themeChosen) setTheme(drawn, matches);
+  });
+  document.querySelectorAll("input[name=drag]").forEach((radio) =>
+    radio.addEventListener("change", () => {
+      drawn[radio.value].active = true;
+    }),
+  );
+  cells.selected.properties.indices.change.connect(() => showSelection(drawn));
+  const name = (ending) => `${data.dataset}_map.${ending}`;
+  on("save-svg", "click", () => save(name("svg"), [seen(drawn).text], "image/svg+xml"));
+  on("save-png", "click", () => savePng(name("png"), seen(drawn)));
+  on("save-csv", "click", () => {
+    const selected = selectedCells(drawn);
+    save(`${data.dataset}_cells.csv`, csvOf(selected.length ? selected : [...data.cells.keys()]), "text/csv");
+  });
+}
+
+function zoom(map, factor) {
+  for (const range of [map.model.x_range, map.model.y_range]) {
+    const middle = (range.start + range.end) / 2;
+    const half = ((range.end - range.start) / 2) * factor;
+    range.setv({ start: middle - half, end: middle + half });
+  }
+}
+
+function seen({ map }) {
+  const { names, colors } = data.groups[state.shownGroups];
+  const legend = names.map((name, i) => ({ name, color: colors[i] })).filter((_, i) => !state.hidden.has(i));
+  return picture(map, state.colorBy in data.groups ? legend : [], { text: css("--text"), background: css("--card") });
+}

@@ -1,0 +1,77 @@
+"""The page: template, style, scripts, drawings and data in one HTML text that needs nothing from elsewhere."""
+
+import base64
+import hashlib
+import json
+from html import escape
+from importlib.resources import files
+from string import Template
+
+import numpy as np
+from bokeh.embed import json_item
+from bokeh.palettes import RdBu, Viridis256, interp_palette
+from bokeh.resources import Resources
+
+from sbnn.explorer.drawings import cell_map, histogram
+
+# In this order: each may use what stands before it.
+SCRIPTS = (
+    *("data.js", "scales.js", "statistics.js", "tables.js", "files.js"),
+    *("painting.js", "legend.js", "selection.js", "comparison.js", "main.js"),
+)
+# Zero has the colour of what is behind it: differences stand out.
+PALETTES = {
+    "range": Viridis256,
+    "difference_light": interp_palette(RdBu[11], 256),
+    "difference_dark": interp_palette(("#9fd0ff", "#2f7ed8", "#3a4048", "#d9502e", "#ffb996"), 256),
+}
+
+
+def page(data):
+    """The page of the data.
+
+    Parameters
+    ----------
+    data : dict
+        From `sbnn.explorer.columns.page_data`.
+
+    Returns
+    -------
+    str
+        HTML. Its content security policy names the scripts by their checksums and forbids whatever else could run or be
+        fetched, so that names in the data stay text.
+    """
+    xy = np.column_stack([np.frombuffer(base64.b64decode(data["map"][axis]), "<f4") for axis in "xy"])
+    drawings = {
+        "map": json_item(cell_map(xy, data["map"]["axes"], data["map"]["equal"])),
+        "histogram": json_item(histogram()),
+        "palettes": PALETTES,
+    }
+    library = "\n".join(Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw)
+    scripts = "\n".join(_read(name) for name in SCRIPTS)
+    own = f'"use strict";\n(() => {{\n{scripts}\n}})();'
+    title = f"{data['dataset']}: {data['model']}"
+    return Template(_read("page.html")).substitute(
+        title=escape(title),
+        dataset=escape(data["dataset"]),
+        about=escape(f"{data['model']}, {len(data['cells'])} cells"),
+        checksums=" ".join(f"'sha256-{_checksum(script)}'" for script in (library, own)),
+        style=_read("page.css"),
+        library=library,
+        scripts=own,
+        drawings=_json(drawings),
+        data=_json(data),
+    )
+
+
+def _read(name):
+    return (files("sbnn.explorer") / name).read_text(encoding="utf-8")
+
+
+def _checksum(script):
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+
+
+def _json(value):
+    """JSON that ends no script element, whatever names are in it."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")

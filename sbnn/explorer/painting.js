@@ -1,0 +1,100 @@
+// Colours of the page and of the cells, and the words that say what the map shows.
+
+function css(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function setTheme(drawn, dark, chosen = false) {
+  state.themeChosen ||= chosen;
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  byId("theme").setAttribute("aria-pressed", dark);
+  const [text, quiet, line, grid] = ["--text", "--quiet", "--line", "--grid"].map(css);
+  for (const { model } of [drawn.map, drawn.plot]) {
+    model.title.text_color = text;
+    for (const item of [...model.left, ...model.below]) {
+      item.setv({ axis_line_color: line, major_tick_line_color: line, major_label_text_color: quiet, axis_label_text_color: quiet });
+    }
+    model.center.filter((item) => item.type === "Grid").forEach((item) => (item.grid_line_color = grid));
+  }
+  drawn.bar.setv({ major_label_text_color: quiet, major_tick_line_color: quiet });
+  for (const glyph of [drawn.dots.glyph, drawn.dots.nonselection_glyph]) glyph.line_color = css("--dot-edge");
+  for (const name of ["inside", "rest"]) {
+    drawn.plot.model.document.get_model_by_name(name).glyph.setv({ fill_color: css(`--${name}`), line_color: css(`--${name}`) });
+  }
+  paint(drawn);
+}
+
+// `by` is a kind of groups, or the number of a feature.
+function colorBy(drawn, by) {
+  state.colorBy = by in data.groups ? by : Number(by);
+  if (by in data.groups && by !== state.shownGroups) {
+    state.shownGroups = by;
+    hide(drawn, []);
+  }
+  paint(drawn);
+  showLegend(drawn);
+  if (!(by in data.groups)) chooseFeature(drawn, Number(by));
+}
+
+function paint(drawn) {
+  const byGroup = state.colorBy in data.groups;
+  byId("kind-label").hidden = byGroup;
+  drawn.bar.visible = !byGroup;
+  if (byGroup) paintGroups(drawn);
+  else paintNumbers(drawn);
+  drawn.cells.change.emit();
+}
+
+function paintGroups({ map, cells, hover }) {
+  const { title, colors, codes, names } = data.groups[state.colorBy];
+  cells.data.color = codes.map((code) => colors[code]);
+  hover.tooltips = tooltips();
+  map.model.title.text = title;
+  byId("note").textContent = `Map of ${plural(nCells, "cell")}, ${axesText()}, coloured by ${title.toLowerCase()} (${names.length}).`;
+}
+
+function paintNumbers({ map, cells, hover, mapper }) {
+  const { name, group, r2, test_r2: testR2 } = data.features[state.colorBy];
+  const kinds = kindsOf(state.colorBy);
+  if (!kinds.some(([kind]) => kind === state.kind)) state.kind = "measured";
+  fillSelect(byId("kind"), { "": kinds });
+  byId("kind").value = state.kind;
+  const title = `${name}, ${KINDS[group][state.kind]}`;
+  const values = valuesOf(state.colorBy, state.kind);
+  const scale = scaleOf(state.colorBy, state.kind);
+  const missing = css("--missing");
+  cells.data.color = Array.from(values, (value) => colorOf(value, scale, missing));
+  cells.data.value = Array.from(values, decimal);
+  hover.tooltips = tooltips(title);
+  map.model.title.text = `${title}, z-score`;
+  mapper.setv(scale);
+
+  const beyond = values.filter((value) => value < scale.low || value > scale.high).length;
+  const unknown = values.filter(Number.isNaN).length;
+  const notes = [`Map of ${plural(nCells, "cell")}, ${axesText()}, coloured by ${title}, in z-scores over all cells.`];
+  if (isResidual(state.kind)) notes.push("A residual is what was measured minus what was predicted.");
+  notes.push(
+    `Colours end at ${isResidual(state.kind) ? "the 99th percentile of the size" : "the 1st and 99th percentile"} ` +
+      `(${decimal(scale.low)} to ${decimal(scale.high)}); ${plural(beyond, "cell")} beyond.`,
+  );
+  if (r2 != null && state.kind !== "measured") {
+    notes.push(state.kind.startsWith("held_out") ? `Test R² ${decimal(testR2)}, mean over the folds.` : `R² ${decimal(r2)} on the fitted cells.`);
+  }
+  if (state.kind.startsWith("held_out")) {
+    notes.push(
+      "By models that had not seen the cell, brought from the units of their folds into these." +
+        (unknown ? ` Grey: ${plural(unknown, "cell")} that no fold held out.` : ""),
+    );
+  }
+  byId("note").textContent = notes.join(" ");
+}
+
+function axesText() {
+  return `${data.map.axes[0]} against ${data.map.axes[1]}`;
+}
+
+function tooltips(value) {
+  const rows = [["cell", "@cell"], [data.groups.type.title.toLowerCase(), "@type"]];
+  if ("family" in data.groups) rows.push(["family", "@family"]);
+  return value === undefined ? rows : [...rows, ["value", "@value"]];
+}

@@ -1,0 +1,64 @@
+// Which cells are selected, how they are found by name, and what groups they are of.
+
+function selectedCells({ cells }) {
+  return [...cells.selected.indices].sort((a, b) => a - b);
+}
+
+function select({ cells }, found) {
+  cells.selected.indices = found;
+}
+
+function search(drawn, query) {
+  if (query === "") {
+    byId("status").textContent = "Nothing to look for: type a part of a name of a cell, a type or a family.";
+    return;
+  }
+  const wanted = query.toLowerCase();
+  const found = data.cells.flatMap((name, cell) => {
+    const names = [name, ...Object.keys(data.groups).map((groups) => groupName(groups, cell))];
+    return names.some((text) => text.toLowerCase().includes(wanted)) ? [cell] : [];
+  });
+  if (!found.length) {
+    byId("status").textContent = `Nothing found: no cell, type or family has “${query}” in its name.`;
+    return;
+  }
+  select(drawn, found);
+  byId("status").textContent = `${plural(found.length, "cell")} found with “${query}”. ${selectionText(drawn)}`;
+}
+
+function suggest(query) {
+  const wanted = query.toLowerCase();
+  const names = [...Object.values(data.groups).flatMap((group) => group.names), ...data.cells];
+  const fitting = query === "" ? [] : names.filter((name) => name.toLowerCase().includes(wanted));
+  byId("suggestions").replaceChildren(...[...new Set(fitting)].slice(0, 12).map((value) => element("option", [], { value })));
+}
+
+function selectionText(drawn) {
+  const selected = selectedCells(drawn);
+  if (!selected.length) return "No cell selected. Draw around cells (Shift adds to them), or find some by name.";
+  const { names } = data.groups.type;
+  const counts = countGroups("type", selected);
+  const [first, ...others] = names.map((name, i) => [counts[i], name]).filter(([count]) => count).sort((a, b) => b[0] - a[0]);
+  const { codes } = data.groups[state.shownGroups];
+  const unseen = selected.filter((cell) => state.hidden.has(codes[cell])).length;
+  return (
+    `${plural(selected.length, "cell")} of ${nCells} selected: ${first[0]} ${first[1]}` +
+    `${others.length ? ` and ${plural(others.length, "other type")}` : ""}.${unseen ? ` ${unseen} of them hidden.` : ""}`
+  );
+}
+
+function showSelection(drawn) {
+  byId("status").textContent = selectionText(drawn);
+  const selected = selectedCells(drawn);
+  byId("clear").disabled = !selected.length;
+  const all = countGroups("type");
+  const counts = countGroups("type", selected);
+  const rows = data.groups.type.names.map((name, i) => [name, counts[i], all[i]]).filter(([, count]) => count);
+  rows.sort((a, b) => b[1] - a[1]);
+  fillTable(
+    byId("counts"),
+    [data.groups.type.title, "selected", "of", "share"],
+    rows.map(([name, count, total]) => [name, String(count), String(total), `${((100 * count) / selected.length).toFixed(1)} %`]),
+  );
+  showFeatures(drawn);
+}

@@ -1,0 +1,97 @@
+"""The explorer's page holds the numbers of the records, stays small, and says what is wrong with its input."""
+
+import html
+import json
+import os
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from explorable import fit_to_explore, folds_to_explore
+from sklearn.preprocessing import StandardScaler
+
+from sbnn import SparseReducedRankRegression, cli, cross_validate, explore, fit_full, results
+from sbnn.explorer.columns import page_data
+from sbnn.explorer.held_out import held_out_predictions
+
+
+def test_predictions_of_held_out_cells_are_in_the_units_of_the_fit(data):
+    model = SparseReducedRankRegression(rank=2, alpha=0.1)
+    fit, folds = fit_full(model, data), cross_validate(model, data, 7)
+    predictions, r2 = held_out_predictions(fit, folds)
+    overall = StandardScaler().fit(data.Y)
+    for (train, test), predicted in zip(folds.folds, folds.test_predictions[0], strict=True):
+        natural = StandardScaler().fit(data.Y[train]).inverse_transform(predicted)
+        np.testing.assert_allclose(predictions[test], overall.transform(natural), atol=1e-5)
+    never = np.setdiff1d(np.arange(data.n_cells), np.concatenate([test for _, test in folds.folds]))
+    assert len(never) == 120 % 7 and np.isnan(predictions[never]).all()
+    assert np.allclose(r2, folds.test_feature_r2[:, 0].mean(0))
+
+
+def test_only_a_cross_validation_of_the_same_model_and_data_tells_of_held_out_cells():
+    fit = fit_to_explore()
+    folds = folds_to_explore(fit)
+    page_data(fit, folds)
+    other = {
+        "none of its 2 models": replace(fit, params=[{"n_components": 3}]),
+        "no predictions": replace(fit, params=[{"n_components": 1}]),
+        "the same data": replace(fit, sha256="other"),
+    }
+    for message, wrong in other.items():
+        with pytest.raises(ValueError, match=f"cv_record: .*{message}"):
+            page_data(wrong, folds)
+    with pytest.raises(ValueError, match="not scaled"):
+        page_data(fit, replace(folds, settings=folds.settings | {"scaling": "none"}))
+    with pytest.raises(ValueError, match="fit_record: expected a record of a model fitted to all cells"):
+        explore(folds)
+    with pytest.raises(TypeError, match="fit_record"):
+        explore("saved_models/scala")
+
+
+def test_a_page_of_5000_cells_is_small_and_a_notebook_shows_all_of_it():
+    fit = fit_to_explore(n=5000, n_outputs=16, n_genes=25, n_types=100)
+    page = explore(fit, folds_to_explore(fit))
+    assert len(page.html.encode()) < 5e6
+    shown = re.fullmatch(r'<iframe [^>]*srcdoc="([^"]*)"[^>]*></iframe>', page._repr_html_())
+    assert html.unescape(shown[1]) == page.html
+    assert repr(page) == "Explorer()"
+
+
+def test_names_end_no_script_and_are_text_in_the_title():
+    fit = fit_to_explore(names=[f"</script><script>alert({i})</script>" for i in range(90)])
+    fit.dataset = "<img src=x>"
+    page = explore(fit).html
+    assert page.count("</script>") == len(re.findall(r"<script[ >]", page)) == 4
+    assert "<img src=x>" not in page and "alert(1)" in page
+
+
+def test_the_command_finds_the_fit_and_writes_all_or_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    fit = fit_to_explore()
+    folder = tmp_path / "saved_models" / "mine"
+    assert cli.main(["explore", "mine"]) == 1
+    assert "`sbnn fit mine` makes one" in capsys.readouterr().err
+    results.save(fit, folder / "fit_default_64d.pickle")
+    results.save(replace(fit, dataset="chosen"), folder / "fit_default_2d.pickle")
+    assert cli.main(["explore", "mine"]) == 0
+    assert "held_out" not in data_of(tmp_path / "chosen_explorer.html")["values"]
+    results.save(folds_to_explore(fit), folder / "cv_default.pickle")
+    for asked in (folder, folder / "fit_default_64d.pickle"):
+        assert cli.main(["explore", str(asked), "--out", "map.html"]) == 0
+        assert "held_out" in data_of(tmp_path / "map.html")["values"]
+    assert cli.main(["explore", str(folder / "cv_default.pickle"), "--out", "map.html"]) == 1
+    assert "fit_record: expected a record of a model fitted" in capsys.readouterr().err
+    before = (tmp_path / "map.html").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert cli.main(["explore", "mine", "--out", "map.html"]) == 1
+    assert "cannot write map.html: No space left on device" in capsys.readouterr().err
+    assert (tmp_path / "map.html").read_bytes() == before and len(list(tmp_path.glob("*.html"))) == 2
+
+
+def data_of(path):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text())[1])

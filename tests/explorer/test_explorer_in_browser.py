@@ -1,0 +1,457 @@
+"""The explorer at work in a browser: what the mouse and the controls do is what numpy says it should."""
+
+import csv
+import json
+import shutil
+import time
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from explorable import COLORS, fit_to_explore, folds_to_explore
+from matplotlib.colors import to_rgb
+from PIL import Image
+from scipy.stats import mannwhitneyu
+
+from sbnn import explore
+
+HOSTILE = [
+    "</script><script>alert(1)</script>",
+    '<img src=x onerror="alert(2)">',
+    'a "quoted", name',
+    "=1+1",
+    "Zürich 神経",
+]
+TYPES = ["<b>first</b>", "second, type", "third"]
+# Where a model of the page is, by its name; the roots are bokeh's views.
+MODEL = "const model = (name) => Bokeh.documents.map((d) => d.get_model_by_name(name)).find((m) => m !== null);"
+
+
+@pytest.fixture(scope="module")
+def records():
+    fit = fit_to_explore(names=[*HOSTILE, *(f"cell{i}" for i in range(5, 90))], types=TYPES)
+    return fit, folds_to_explore(fit)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Chromium without network; downloads go to `browser.downloads`."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("chromium and chromedriver are not on this machine")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    home = tmp_path_factory.mktemp("browser")
+    arguments = (
+        f"--headless=new --no-sandbox --disable-dev-shm-usage --window-size=1400,1000 --user-data-dir={home}/user"
+    )
+    for argument in arguments.split():
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    browser.downloads = home / "downloads"
+    browser.downloads.mkdir()
+    where = {"behavior": "allow", "downloadPath": str(browser.downloads)}
+    browser.execute_cdp_cmd("Page.setDownloadBehavior", where)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def address(records, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    explore(*records, path)
+    return path.as_uri()
+
+
+@pytest.fixture
+def page(browser, address):
+    """The page of the records, anew."""
+    return opened(browser, address)
+
+
+def opened(browser, address):
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)  # forget what was before
+    browser.get(address)
+    wait(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
+    return browser
+
+
+def wait(condition):
+    for _ in range(200):
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("nothing happened within ten seconds")
+
+
+def by_id(page, name):
+    return page.find_element("id", name)
+
+
+def text(page, name):
+    return by_id(page, name).text
+
+
+def choose(page, name, option):
+    from selenium.webdriver.support.ui import Select
+
+    Select(by_id(page, name)).select_by_visible_text(option)
+
+
+def selected(page):
+    return sorted(page.execute_script(MODEL + "return model('cells').selected.indices"))
+
+
+def pixels(page):
+    """Places of the cells on the screen."""
+    return np.array(
+        page.execute_script(
+            MODEL
+            + """
+            const view = Bokeh.index.get_by_id(model("map").id);
+            const { left, top } = view.canvas_view.events_el.getBoundingClientRect();
+            const { x, y } = model("cells").data;
+            const { x_scale, y_scale } = view.frame;
+            return Array.from(x, (_, i) => [left + x_scale.compute(x[i]), top + y_scale.compute(y[i])]);
+            """
+        )
+    )
+
+
+def drag(page, corners, shift=False):
+    """Draw a polygon on the screen with the mouse."""
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.actions.action_builder import ActionBuilder
+    from selenium.webdriver.common.keys import Keys
+
+    if shift:
+        ActionChains(page).key_down(Keys.SHIFT).perform()
+    actions = ActionBuilder(page, duration=20)
+    corners = np.round(corners).astype(int).tolist()
+    actions.pointer_action.move_to_location(*corners[0]).pointer_down()
+    for corner in corners[1:]:
+        actions.pointer_action.move_to_location(*corner)
+    actions.pointer_action.pointer_up()
+    actions.perform()
+    if shift:
+        ActionChains(page).key_up(Keys.SHIFT).perform()
+
+
+def around(points, margin=6):
+    """Corners of the smallest box around points."""
+    (left, top), (right, bottom) = points.min(0) - margin, points.max(0) + margin
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+
+
+def inside(points, box):
+    return np.flatnonzero(((points > box.min(0)) & (points < box.max(0))).all(1)).tolist()
+
+
+def rows(page, table):
+    script = (
+        "return Array.from(document.querySelectorAll(arguments[0]), (r) => Array.from(r.cells, (c) => c.innerText))"
+    )
+    return page.execute_script(script, f"#{table} tbody tr")
+
+
+def downloaded(page, button, name):
+    path = page.downloads / name
+    path.unlink(missing_ok=True)
+    by_id(page, button).click()
+    wait(path.exists)
+    return path
+
+
+def test_the_page_opens_without_network_and_without_errors_and_names_stay_text(page):
+    assert [entry for entry in page.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")] == []
+    messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    sent = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    asked = {request["request"]["url"] for request in sent if request["documentURL"] == page.current_url}
+    assert page.current_url in asked and all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+    names = page.execute_script("return Array.from(document.querySelectorAll('#legend .name'), (e) => e.textContent)")
+    assert names == TYPES
+    assert text(page, "legend-title") == "Type (3)"
+    for name in HOSTILE[:2]:
+        by_id(page, "query").clear()
+        by_id(page, "query").send_keys(name)
+        by_id(page, "query").submit()
+        assert "1 cell found" in text(page, "status")
+    assert page.execute_script("return document.images.length + document.querySelectorAll('b').length") == 0
+
+
+def test_colours_are_of_types_and_then_of_numbers_on_one_robust_scale(page, records):
+    fit, folds = records
+    read = (
+        MODEL
+        + """
+        const view = Bokeh.index.get_by_id(model("map").id);
+        const dots = Array.from(view.renderer_views.values()).find((v) => v.model.name === "dots");
+        const { low, high, palette } = model("mapper");
+        return [model("cells").data.color, Array.from(dots.glyph.fill_color), low, high, palette, model("bar").visible];
+    """
+    )
+    colors, drawn, *_, bar = page.execute_script(read)
+    assert colors == [COLORS[i % 3] for i in range(90)] and not bar
+    assert drawn == [int(color[1:] + "ff", 16) for color in colors]
+
+    def expected(values, low, high, palette):
+        steps = np.clip(np.floor((values - low) / (high - low) * len(palette)), 0, len(palette) - 1)
+        return [palette[int(step)] for step in steps]
+
+    choose(page, "color-by", "output 1")
+    measured, fitted = (a[:, 1].astype(float) for a in (fit.outputs, fit.predictions))
+    *_, low, high, palette, bar = page.execute_script(read)
+    assert bar and "measured" in text(page, "note")
+    for kind, values in (("measured", measured), ("predicted (fitted)", fitted)):
+        choose(page, "kind", kind)
+        colors, drawn, *scale, _ = page.execute_script(read)
+        assert scale == [low, high, palette], "what is measured and predicted is compared by eye"
+        assert colors == expected(values, low, high, palette)
+        assert drawn == [int(color[1:] + "ff", 16) for color in colors]
+        assert f"{((values < low) | (values > high)).sum()} cells beyond" in text(page, "note")
+    held_out = np.concatenate(
+        [p[:, 1] * measured[train].std() + measured[train].mean() for (train, _), p in
+         zip(folds.folds, folds.test_predictions[1], strict=True)]
+    )  # fmt: skip
+    np.testing.assert_allclose([low, high], np.percentile([*measured, *fitted, *held_out], [1, 99]), atol=1e-5)
+
+    choose(page, "kind", "residual (fitted)")
+    colors, _, low, high, palette, _ = page.execute_script(read)
+    assert low == -high and colors == expected((measured - fitted).astype("f4"), low, high, palette)
+    choose(page, "kind", "predicted (held out)")
+    assert "Grey: 2 cells that no fold held out" in text(page, "note")
+    choose(page, "color-by", "Gene2")
+    assert text(page, "kind").split("\n") == ["measured", "reconstructed"]
+
+
+def test_search_selects_and_says_what_it_found(page, records):
+    def search(query):
+        by_id(page, "query").clear()
+        by_id(page, "query").send_keys(query)
+        by_id(page, "query").submit()
+        return text(page, "status")
+
+    assert search("cell12").startswith("1 cell found") and selected(page) == [12]
+    assert search("SECOND, t").startswith("30 cells found") and selected(page) == list(range(1, 90, 3))
+    assert search("no such cell").startswith("Nothing found") and len(selected(page)) == 30
+    assert search("even").startswith("60 cells found"), "families are found too"
+    by_id(page, "query").clear()
+    by_id(page, "query").send_keys("THIRD")
+    options = page.execute_script("return Array.from(document.getElementById('suggestions').options, (o) => o.value)")
+    assert options == ["third"]
+    by_id(page, "clear").click()
+    assert selected(page) == [] and text(page, "status").startswith("No cell selected")
+
+
+def test_lasso_and_box_select_what_is_inside_and_shift_adds(page):
+    points = pixels(page)
+    first, second = (around(points[i::3]) for i in (0, 1))
+    drag(page, first)
+    wanted = inside(points, first)
+    assert len(wanted) >= 30 and selected(page) == wanted
+    page.find_element("css selector", "input[value=box]").click()
+    drag(page, second[[0, 2]], shift=True)
+    assert selected(page) == sorted({*wanted, *inside(points, second)})
+    drag(page, second[[0, 2]])
+    assert selected(page) == inside(points, second)
+    hide = page.find_elements("css selector", "#legend input")[1]
+    hide.click()
+    assert "of them hidden" in text(page, "status")
+    drag(page, second[[0, 2]])
+    assert not set(selected(page)) & set(range(1, 90, 3)), "what is hidden cannot be drawn around"
+    by_id(page, "hide-all").click()
+    by_id(page, "show-all").click()
+    assert np.allclose(points, pixels(page), atol=0.5), "the view stays where it is"
+    x, y = np.ptp(points, 0) / np.ptp(
+        [page.execute_script(MODEL + f"return Array.from(model('cells').data.{a})") for a in "xy"], 1
+    )
+    assert x == pytest.approx(y, rel=0.01), "a unit is as long along both axes"
+
+
+def test_zoom_pan_and_reset_move_the_view_and_keep_its_proportions(page):
+    before = pixels(page)
+    by_id(page, "zoom-in").click()
+    wait(lambda: not np.allclose(pixels(page), before, atol=1))
+    np.testing.assert_allclose(np.ptp(pixels(page), 0), 2 * np.ptp(before, 0), rtol=0.01)
+    by_id(page, "zoom-out").click()
+    wait(lambda: np.allclose(pixels(page), before, atol=0.5))
+    page.find_element("css selector", "input[value=pan]").click()
+    drag(page, before.mean(0) + [[0, 0], [50, 20]])
+    np.testing.assert_allclose(pixels(page) - before, np.tile([50, 20], (90, 1)), atol=1)
+    assert selected(page) == []
+    page.execute_script(MODEL + "model('cells').selected.indices = [7]")
+    by_id(page, "reset").click()
+    wait(lambda: np.allclose(pixels(page), before, atol=0.5))
+    assert selected(page) == [7], "only the view is reset"
+
+
+def test_hovering_tells_the_cell_its_groups_and_its_value(page, records):
+    fit, _ = records
+    choose(page, "color-by", "output 1")
+    drawn = pixels(page)[1]
+    for place in (drawn - 40, drawn):
+        drag(page, [place])  # a click without a way
+    texts = """
+        const under = (root) =>
+            [...root.querySelectorAll("*")].flatMap((e) => [e, ...(e.shadowRoot ? under(e.shadowRoot) : [])]);
+        const values = under(document).filter((e) => e.className === "bk-tooltip-row-value");
+        return values.map((e) => e.textContent.trim());
+    """
+    value = f"{fit.outputs[1, 1]:.2f}".replace("-", "−")
+    assert wait(lambda: page.execute_script(texts))[:4] == [HOSTILE[1], TYPES[1], "odd", value]
+
+
+def test_counts_and_comparisons_of_the_selection_are_right(page, records):
+    fit, _ = records
+    page.execute_script(MODEL + "model('cells').selected.indices = [0, 1, 3, 6, 9, 12, 15]")
+    assert rows(page, "counts") == [[TYPES[0], "6", "30", "85.7 %"], [TYPES[1], "1", "30", "14.3 %"]]
+    assert text(page, "status") == "7 cells of 90 selected: 6 <b>first</b> and 1 other type."
+    mask = np.isin(np.arange(90), [0, 1, 3, 6, 9, 12, 15])
+    wanted = {}
+    for name, values in zip(
+        [*fit.feature_names, *fit.kept_genes], np.hstack([fit.outputs, fit.expression]).T, strict=True
+    ):
+        a, b = values[mask].astype(float), values[~mask].astype(float)
+        difference = (a.mean() - b.mean()) / np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
+        wanted[name] = [a.mean(), b.mean(), difference, mannwhitneyu(a, b).statistic / (len(a) * len(b))]
+    found = {name: [float(n.replace("−", "-")) for n in numbers] for name, *numbers in rows(page, "features")}
+    assert list(found) == sorted(wanted, key=lambda name: -abs(wanted[name][2]))
+    for name, numbers in found.items():
+        np.testing.assert_allclose(numbers, wanted[name], atol=0.00501)
+    choose(page, "rank-by", "AUC")
+    assert [row[0] for row in rows(page, "features")] == sorted(wanted, key=lambda name: -abs(wanted[name][3] - 0.5))
+
+    page.find_element("css selector", "#features button[data-feature='2']").click()
+    bins = page.execute_script(MODEL + "return model('bins').data")
+    edges = [*bins["left"], bins["right"][-1]]
+    for part, cells in (("inside", mask), ("rest", ~mask)):
+        counts = np.histogram(fit.outputs[cells, 2].astype(float), np.linspace(edges[0], edges[-1], 31))[0]
+        np.testing.assert_allclose(bins[part], counts / cells.sum())
+    by_id(page, "color-feature").click()
+    assert "coloured by output 2" in text(page, "note")
+
+
+def test_csv_holds_the_selected_cells_or_all_of_them(page, records):
+    fit, _ = records
+    name = "made up_cells.csv"
+    with open(downloaded(page, "save-csv", name), newline="", encoding="utf-8") as handle:
+        titles, *table = csv.reader(handle)
+    assert len(table) == 90 and all(len(row) == len(titles) for row in table)
+    assert titles[:5] == ["cell", "type", "family", "latent 1", "latent 2"]
+    assert [row[0] for row in table[:5]] == [*HOSTILE[:3], "'=1+1", HOSTILE[4]]
+    assert [row[1] for row in table] == fit.labels["type"].tolist()
+    columns = {title: [row[i] for row in table] for i, title in enumerate(titles)}
+    np.testing.assert_array_equal(np.array(columns["latent 2"], "f4"), fit.embedding[:, 1])
+    np.testing.assert_array_equal(np.array(columns["output 2, predicted (fitted)"], "f4"), fit.predictions[:, 2])
+    np.testing.assert_array_equal(np.array(columns["Gene3, reconstructed"], "f4"), fit.predicted_expression[:, 3])
+    assert columns["output 0, predicted (held out)"].count("") == 2
+    page.execute_script(MODEL + "model('cells').selected.indices = [4, 2]")
+    with open(downloaded(page, "save-csv", name), newline="", encoding="utf-8") as handle:
+        assert [row[0] for row in csv.reader(handle)] == ["cell", HOSTILE[2], HOSTILE[4]]
+
+
+def test_svg_and_png_show_what_is_seen(page):
+    page.find_elements("css selector", "#legend input")[2].click()  # two types are left, and their legend
+    tree = ElementTree.parse(downloaded(page, "save-svg", "made up_map.svg"))
+    dots = [e.get("fill") for e in tree.iter() if e.get("fill-opacity") is not None and e.tag.endswith("path")]
+    assert [dots.count(rgb(color)) for color in COLORS[:3]] == [30, 30, 0]
+    words = [e.text for e in tree.iter() if e.tag.endswith("text")]
+    assert {"Type", "latent 1", "latent 2", *TYPES[:2]} <= set(words) and TYPES[2] not in words
+    image = np.asarray(Image.open(downloaded(page, "save-png", "made up_map.png")).convert("RGB")).astype(int)
+    shares = [(np.abs(image - 255 * np.array(to_rgb(color))).max(2) < 30).mean() for color in COLORS[:3]]
+    assert min(shares[:2]) > 0.002 and shares[2] == 0
+    assert (image[:3] == 255).all()
+
+    by_id(page, "theme").click()
+    choose(page, "color-by", "Gene1")
+    image = Image.open(downloaded(page, "save-png", "made up_map.png")).convert("RGB")
+    assert max(image.getpixel((0, 0))) < 60, "a dark page gives a dark picture"
+    assert len(image.getcolors(2**24)) > 300, "with the colours of a scale"
+
+
+def rgb(color):
+    return "rgb({},{},{})".format(*bytes.fromhex(color[1:]))
+
+
+def test_dark_follows_the_system_until_it_is_chosen(browser, address):
+    def prefer(scheme):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def looks():
+        script = "return [document.documentElement.dataset.theme, getComputedStyle(document.body).backgroundColor]"
+        return browser.execute_script(script)
+
+    prefer("dark")
+    try:
+        opened(browser, address)
+        theme, dark = looks()
+        assert theme == "dark"
+        prefer("light")
+        wait(lambda: looks()[0] == "light")
+        assert looks()[1] != dark
+        by_id(browser, "theme").click()
+        assert looks() == ["dark", dark] and by_id(browser, "theme").get_attribute("aria-pressed") == "true"
+        prefer("dark")
+        prefer("light")
+        assert looks() == ["dark", dark], "what was chosen stays"
+    finally:
+        prefer("")
+
+
+def test_every_control_has_a_name_and_is_reached_by_tab(page):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    choose(page, "color-by", "output 0")
+    page.execute_script(MODEL + "model('cells').selected.indices = [0, 1, 3]")
+    nodes = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    controls = ("button", "combobox", "searchbox", "checkbox", "radio", "textbox")
+    names = {
+        role: [n["name"]["value"].strip() for n in nodes if n.get("role", {}).get("value") == role and "name" in n]
+        for role in controls
+    }
+    assert {"Zoom in", "Save CSV", "Select", "Clear"} <= set(names["button"]) and all(map(all, names.values()))
+    assert {"Colour by", "Values", "Rank by", "Feature", "Find"} <= set(names["combobox"])
+    assert names["checkbox"][0].startswith(TYPES[0]) and set(names["radio"]) == {"Lasso", "Box", "Pan"}
+
+    page.execute_script(
+        "window.reached = new Set(); document.addEventListener('focusin', ({ target }) => window.reached.add(target))"
+    )
+    ActionChains(page).send_keys(Keys.TAB * 70).perform()  # round twice
+    reached = set(page.execute_script("return [...window.reached]"))
+    radios = {e for e in page.find_elements("css selector", "input[type=radio]") if not e.is_selected()}
+    there = set(page.find_elements("css selector", "button, select, input")) - radios  # arrows move among radios
+    assert there <= reached
+    assert not any(element.get_attribute("class") == "bk-Figure" for element in reached), "nothing is there to do"
+    assert page.execute_script("return document.getElementById('status').getAttribute('aria-live')") == "polite"
+
+
+def test_a_notebook_shows_the_same_page_in_a_frame(browser, records, tmp_path):
+    shown = explore(*records)._repr_html_()
+    (tmp_path / "notebook.html").write_text(f'<meta charset="utf-8">{shown}', encoding="utf-8")
+    browser.get((tmp_path / "notebook.html").as_uri())
+    browser.switch_to.frame(0)
+    wait(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
+    assert text(browser, "note").startswith("Map of 90 cells")
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ({"n": 40, "width": 1, "n_outputs": 1, "n_genes": 1, "n_types": 1}, "latent 1 against output 0 (measured"),
+        ({"n": 150, "width": 64, "n_outputs": 100, "n_genes": 200, "n_types": 100}, "t-SNE 1 against t-SNE 2"),
+    ],
+)
+def test_small_and_large_models_can_be_explored(browser, tmp_path, shape, axes):
+    fit = fit_to_explore(**shape)
+    explore(fit, path=tmp_path / "page.html")
+    page = opened(browser, (tmp_path / "page.html").as_uri())
+    assert axes in text(page, "note")
+    choose(page, "color-by", f"Gene{shape['n_genes'] - 1}")
+    page.execute_script(MODEL + "model('cells').selected.indices = [0, 1, 2]")
+    assert len(rows(page, "features")) == shape["n_outputs"] + shape["n_genes"]
+    assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
