@@ -12,13 +12,12 @@ import tempfile
 import time
 import warnings
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from threading import Thread
 
 import numpy as np
 from filelock import FileLock, Timeout
-from joblib import Parallel, delayed
+from joblib import Parallel
 
 from sbnn.evaluation.identity import described, version_of
 from sbnn.results import drop_leftovers, load, results_path, save
@@ -152,26 +151,19 @@ def in_workers(jobs, n_jobs):
         Of ``joblib.delayed(function)(...)``.
     n_jobs : int
     """
-    calls = (delayed(_as_worker)(function, args, kwargs) for function, args, kwargs in jobs)
-    return Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls)
+    return Parallel(n_jobs=n_jobs, return_as="generator_unordered", initializer=_end_with_parent)(jobs)
 
 
-def _as_worker(function, args, kwargs):
-    _end_with_parent()
-    return function(*args, **kwargs)
-
-
-@cache
 def _end_with_parent():
     """Watch, in a worker, whether the process that started it still lives."""
     parent = multiprocessing.parent_process()
 
     def watch():
         while os.getppid() == parent.pid:
-            time.sleep(0.5)
+            time.sleep(0.2)
         os._exit(1)
 
-    if parent is not None and os.getppid() == parent.pid:
+    if parent is not None:
         Thread(target=watch, daemon=True).start()
 
 
