@@ -18,7 +18,7 @@ def killed_again_and_again(folder, seed, n_jobs=1, kills=10, longest=0.3, how=si
     tried = 0
     while True:
         before, n_fits = finished(path), len(fits_of(folder))
-        victim = Victim(folder, "validate", path, n_jobs)
+        victim = Victim("validate", path, n_jobs)
         done = victim.ends_within(rng.uniform(0, longest)) if tried < kills else victim.ends_within(120)
         if not done:
             os.kill(victim.process.pid, how)
@@ -54,7 +54,7 @@ def killed_while_saving(folder, seed, kills=10):
     """A process that writes two records in turn is killed: the file is one of them, never a mixture."""
     rng, path, size = random.Random(seed), Path(folder, "r.pickle"), 20_000
     for _ in range(kills):
-        victim = Victim(folder, "save_again_and_again", path, size)
+        victim = Victim("save_again_and_again", path, size)
         victim.ends_within(rng.uniform(0.01, 0.1))
         victim.kill()
         if path.exists():

@@ -1,13 +1,11 @@
 """What the processes do to which faults happen: a cross-validation whose every fit leaves a line in a file."""
 
-import json
 import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
-import traceback
 import zlib
 from functools import cache
 from pathlib import Path
@@ -58,6 +56,12 @@ def validate_within(path, most_bytes):
     return validate(path)
 
 
+def save_within(path, most_bytes):
+    """A record is written where no file may become larger."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    save(record_of(0, 500), path)
+
+
 def save_again_and_again(path, size):
     """Writes two records in turn, for ever."""
     for turn in range(10**9):
@@ -65,7 +69,9 @@ def save_again_and_again(path, size):
 
 
 def record_of(turn, size):
-    return Record("turns", "made up", "ab", [{}], values={"turn": np.full(size, turn)}, versions={})
+    return Record(
+        "turns", "made up", "ab", [{}], values={"turn": np.random.default_rng(turn).normal(size=size)}, versions={}
+    )
 
 
 def download(file, target):
@@ -84,7 +90,7 @@ def _run(function, args, errors):
     try:
         globals()[function](*args)
     except Exception as error:
-        Path(errors).write_text(json.dumps([type(error).__name__, str(error), traceback.format_exc()]))
+        errors.send((type(error).__name__, str(error)))
         os._exit(1)
     os._exit(0)  # not waiting, as a forked process would, until workers of joblib have been idle for minutes
 
@@ -105,12 +111,14 @@ def _context():
 
 
 class Victim:
-    """A process that runs a function of this module; `fits` and `error` tell what it did."""
+    """A process that runs a function of this module; `error` is kind and text of what it raised."""
 
-    def __init__(self, folder, function, *args):
-        self.errors = Path(folder, f"errors-{time.time_ns()}.json")
-        self.process = _context().Process(target=_run, args=(function, args, self.errors))
+    def __init__(self, function, *args):
+        self._errors, errors = multiprocessing.Pipe(duplex=False)
+        self.process = _context().Process(target=_run, args=(function, args, errors))
         self.process.start()
+        errors.close()
+        self.error = None, ""
 
     def ends_within(self, seconds):
         self.process.join(seconds)
@@ -123,16 +131,9 @@ class Victim:
     def end(self):
         """Exit status."""
         self.process.join(120)
+        if self.process.exitcode == 1 and self._errors.poll():
+            self.error = self._errors.recv()
         return self.process.exitcode
-
-    @property
-    def error(self):
-        """Kind and text of what it raised; removes it."""
-        if not self.errors.exists():
-            return None, ""
-        kind, text, _ = json.loads(self.errors.read_text())
-        self.errors.unlink()
-        return kind, text
 
 
 def same(a, b):
