@@ -98,7 +98,7 @@ HOSTILE = [
     lambda protocol, mark, rng: pickle.dumps({"format": "sbnn-record", "schema": 1, "values": [Harm(mark)]}, protocol),
     lambda protocol, mark, rng: f"cos\nsystem\n(S'touch {mark}'\ntR.".encode(),
     lambda protocol, mark, rng: b"\x80\x04" + b"]" * 10 ** rng.randint(3, 5) + b".",
-    lambda protocol, mark, rng: b"\x80\x04" + rng.choice([b"\x8e", b"\x8d", b"\x96"]) + struct.pack("<Q", 2**62) + b"x.",
+    lambda protocol, mark, rng: b"\x80\x04" + rng.choice([b"\x8e", b"\x8d"]) + struct.pack("<Q", 2**62) + b"x.",
     lambda protocol, mark, rng: b"\x80\x04" + rng.choice([b"B", b"X", b"\x8b"]) + struct.pack("<I", 2**31 - 1) + b"x.",
     lambda protocol, mark, rng: b"\x80\x04" + b"(" * 10 ** rng.randint(3, 5) + b"l.",
 ]  # fmt: skip

@@ -89,10 +89,6 @@ def _swap_columns(rows, rng):
         row[1], row[2] = row[2], row[1]
 
 
-def _header_below(rows, rng):
-    rows.insert(rng.randrange(2, len(rows)), rows.pop(0))
-
-
 def _header_shifted(rows, rng):
     rows[0] = rows[0][1:] + [""]
 
@@ -119,7 +115,7 @@ def _no_cell_in_common(rows, rng):
 
 
 SLIPS = [
-    _swap_name_and_value, _swap_in_one_row, _cell_twice, _swap_columns, _header_below, _header_shifted,
+    _swap_name_and_value, _swap_in_one_row, _cell_twice, _swap_columns, _header_shifted,
     _value_with_unit, _value_lost, _value_too_many, _value_too_few, _no_cell_in_common,
 ]  # fmt: skip
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import zlib
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -89,6 +90,8 @@ def _run(function, args, errors):
     os.setsid()  # a number that its workers have too
     try:
         globals()[function](*args)
+    except KeyboardInterrupt:
+        os._exit(130)
     except Exception as error:
         errors.send((type(error).__name__, str(error)))
         os._exit(1)
@@ -131,8 +134,9 @@ class Victim:
     def end(self):
         """Exit status."""
         self.process.join(120)
-        if self.process.exitcode == 1 and self._errors.poll():
-            self.error = self._errors.recv()
+        if self.process.exitcode == 1:
+            with suppress(EOFError):  # it was stopped before it could tell
+                self.error = self._errors.recv()
         return self.process.exitcode
 
 
