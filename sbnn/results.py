@@ -6,6 +6,7 @@ another version of numpy, pandas or torch; `load` does not unpickle at all, whic
 from somebody else; and a file with a flipped bit is refused. Records of the first schema, without a checksum, load too.
 """
 
+import glob
 import hashlib
 import importlib.metadata
 import numbers
@@ -318,7 +319,7 @@ def write_atomically(content, path):
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         with os.fdopen(descriptor, "wb") as handle:
             handle.write(content)
             handle.flush()
@@ -334,6 +335,17 @@ def write_atomically(content, path):
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def drop_leftovers(path):
+    """Delete what a writer of a file that was killed has left beside it; for whom no other can be writing it.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 def load(path):
@@ -393,6 +405,11 @@ def _content(whole):
         schema = content.pop("schema", None)
         if type(schema) is not int or schema == SCHEMA:  # the header of this version is known to the byte
             raise ValueError("its first bytes are altered")
+        if schema > SCHEMA:
+            raise ValueError(
+                f"it has schema version {schema}, a newer sbnn wrote it and this one reads versions 1 and {SCHEMA}: "
+                "install the newer sbnn, or compute anew into another file"
+            )
         if schema != 1:
             raise ValueError(
                 f"it has schema version {schema}, this sbnn reads versions 1 and {SCHEMA}: recompute it, or use the "

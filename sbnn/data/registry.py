@@ -15,12 +15,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pooch
+from filelock import FileLock
 
 from sbnn.data.sources import FILES, DataFile
 
@@ -127,11 +129,19 @@ def find_files(names: Iterable[str], path=None, *, download: bool = True, verbos
     for file in list(missing):
         if reason:
             break
-        target = cache_folder() / file.folder / file.name
+        cache = places["cache"]
+        if cache is None:
+            reason = (
+                "there is no folder to download to, since the home of the user is not known: set HOME or $SBNN_DATA"
+            )
+            break
+        target = cache / file.folder / file.name
         try:
             found[file.name] = download_file(file, target, verbose=verbose)
         except OSError as error:
             reason = f"downloading {file.name} from {urlsplit(file.url).netloc} failed: {_cause(error)}"
+            if kept := _size(_part_of(target)):
+                reason += f"; its first {kept} bytes are kept, the same command goes on from there"
         else:
             missing.remove(file)
     if missing:
@@ -158,9 +168,12 @@ def checkout_folder() -> Path | None:
     return root if (root / "pyproject.toml").is_file() else None
 
 
-def cache_folder() -> Path:
-    """Tell where downloads are kept: the cache folder that the operating system gives to ``sbnn``."""
-    return Path(pooch.os_cache("sbnn"))
+def cache_folder() -> Path | None:
+    """Tell where downloads are kept: the cache folder of the operating system; ``None`` where nobody has a home."""
+    try:
+        return Path(pooch.os_cache("sbnn"))
+    except RuntimeError:
+        return None
 
 
 def check_file(file: DataFile, path, where: str | None = None) -> str:
@@ -209,6 +222,9 @@ def check_file(file: DataFile, path, where: str | None = None) -> str:
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
     """Download a file; it appears under its name only once it is complete and verified.
 
+    What has come is kept beside it, as ``<name>.part``: an interrupted download goes on where it stopped. Of two
+    processes the second waits, and takes what the first has got.
+
     Parameters
     ----------
     file : DataFile
@@ -229,43 +245,71 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
     DataIntegrityError
         What came is not the published file; nothing is kept.
     """
-
-    def fetch_and_check(url: str, output: str, _: object) -> None:
-        _fetch(url, output, progressbar=verbose)
-        check_file(file, output, where=f"the download from {url}")
-
-    if verbose:
-        print(f"downloading {file.name} from {urlsplit(file.url).netloc} to {target.parent}")
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel("WARNING")  # our own line says it
-    try:
-        # pooch writes to a temporary name in the same folder and renames when fetch_and_check is content
-        pooch.retrieve(file.url, None, fname=target.name, path=target.parent, downloader=fetch_and_check)
-    finally:
-        logger.setLevel(level)
+    part = _part_of(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f".{target.name}.lock")) as lock:
+        try:
+            if not target.is_file():  # else another process has got it meanwhile
+                if verbose:
+                    print(f"downloading {file.name} from {urlsplit(file.url).netloc} to {target.parent}")
+                _complete(part, file, verbose)
+                part.replace(target)
+        finally:
+            if part.is_file() and not _size(part):
+                part.unlink()
+            with suppress(OSError):
+                os.unlink(lock.lock_file)  # while it is held: who waits for it notices
     return FoundFile(target, check_file(file, target), "download")
 
 
-def _fetch(url: str, output: str, progressbar: bool) -> None:
-    """Stream an address into a file, and give up when no byte arrives for `TIMEOUT` seconds.
+def _complete(part: Path, file: DataFile, verbose: bool) -> None:
+    """Fetch what is missing, and verify the whole; anew where the two do not fit together."""
+    resumed = _size(part) > 0
+    _fetch(file.url, part, progressbar=verbose)
+    try:
+        check_file(file, part, where=f"the download from {file.url}")
+    except DataIntegrityError:
+        part.unlink()
+        if not resumed:
+            raise
+        _complete(part, file, verbose)
+
+
+def _part_of(target: Path) -> Path:
+    return target.with_name(f"{target.name}.part")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _fetch(url: str, output: Path, progressbar: bool) -> None:
+    """Stream an address into a file, from where the file ends, and give up when no byte arrives for `TIMEOUT` seconds.
 
     The timeouts of sockets do not cover the look-up of a name and hold for each address of a host, so a network that
     swallows packets costs minutes. A thread that can be abandoned bounds the whole.
     """
     errors: list[Exception] = []
-    with open(output, "wb", buffering=0) as sink:
+    with open(output, "ab", buffering=0) as sink:
+        there = sink.tell()
+        rest = {"Range": f"bytes={there}-", "Accept-Encoding": "identity"} if there else {}
+
+        def begin(response, **_) -> None:
+            if response.status_code == 200:  # all of it, whatever was asked for
+                sink.truncate(0)
 
         def work() -> None:
+            options = {"headers": _HEADERS | rest, "hooks": {"response": begin}}
             try:
-                pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar, headers=_HEADERS)(url, sink, None)
+                pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar, **options)(url, sink, None)
             except Exception as error:  # handed to the waiting thread, which raises it
-                errors.append(error)
+                if getattr(getattr(error, "response", None), "status_code", None) != 416:  # there is no more to send
+                    errors.append(error)
 
         worker = Thread(target=work, daemon=True)
         worker.start()
         written = -1
-        while worker.is_alive() and sink.tell() > written:
+        while worker.is_alive() and sink.tell() != written:
             written = sink.tell()
             worker.join(TIMEOUT)
         if worker.is_alive():

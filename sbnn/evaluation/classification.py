@@ -9,7 +9,7 @@ import time
 import warnings
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.metrics import f1_score
 from tqdm.auto import tqdm
 
@@ -18,7 +18,7 @@ from sbnn.determinism import reproducible
 from sbnn.evaluation.donors import labels_of, repeated_donor_folds
 from sbnn.evaluation.folds import check_folds
 from sbnn.evaluation.identity import configured, fit_key
-from sbnn.evaluation.runs import ResumableRun, require_names
+from sbnn.evaluation.runs import ResumableRun, in_workers, require_names
 from sbnn.results import Record
 
 EXPERIMENT = "classification"
@@ -117,7 +117,7 @@ def cross_validate_classifier(
         jobs = (delayed(_fit_and_score)(f, models[repeats[f]], data.X, y, classes, folds[f], extra) for f in left)
         part = Record(EXPERIMENT, data.name, data.sha256, params, seed)
         with tqdm(total=len(left), desc=f"{data.name}: {type(estimator).__name__}", disable=not verbose) as bar:
-            for f, outcome in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs):
+            for f, outcome in in_workers(jobs, n_jobs):
                 run.keep(0, f, outcome, part)
                 bar.update()
         record = Record(EXPERIMENT, data.name, data.sha256, params, seed, folds=folds)

@@ -11,7 +11,7 @@ from itertools import chain
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.model_selection import ParameterGrid
 from tqdm.auto import tqdm
 
@@ -21,7 +21,7 @@ from sbnn.determinism import reproducible
 from sbnn.evaluation.chance import warn_of_chance
 from sbnn.evaluation.folds import check_scaling, folds_of, source_arrays, split_fold
 from sbnn.evaluation.identity import configured, fit_key
-from sbnn.evaluation.runs import STATE, ResumableRun, require_names, write_part
+from sbnn.evaluation.runs import STATE, ResumableRun, in_workers, require_names, write_part
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record
 
@@ -185,7 +185,7 @@ def _run(
         )
         members = [(g, f) for group, _, f in tasks for g in group if together[g]]
         finished = chain(
-            Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs),
+            in_workers(jobs, n_jobs),
             _fit_and_score_together(
                 [_for_preselected(models[g], data, genes[f]) for g, f in members],
                 members,

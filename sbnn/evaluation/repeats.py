@@ -8,7 +8,7 @@ import time
 from numbers import Integral
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm.auto import tqdm
 
 from sbnn.data.inputs import as_paired
@@ -16,7 +16,7 @@ from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import zscored
 from sbnn.evaluation.identity import configured, fit_key
-from sbnn.evaluation.runs import ResumableRun, drop_details, require_names
+from sbnn.evaluation.runs import ResumableRun, drop_details, in_workers, require_names
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record
 
@@ -87,7 +87,7 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
         X, Y, _ = zscored(data)
         jobs = (delayed(_fit_once)(models[i], X, Y, i) for i in missing)
         with tqdm(total=len(missing), desc=f"{data.name}: fits", disable=not verbose) as bar:
-            for i, outcome in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs):
+            for i, outcome in in_workers(jobs, n_jobs):
                 run.keep(i, 0, outcome, _record(data, [points[i]]))
                 bar.update()
         return run.finish(_record(data, points), data, estimator, "all")

@@ -5,24 +5,30 @@ disk before the next. Both go by one rule: stored results are taken if all that 
 says what is not; they are never mixed with others and never replaced without being asked to.
 """
 
+import multiprocessing
+import os
 import re
 import tempfile
+import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 from filelock import FileLock, Timeout
+from joblib import Parallel
 
 from sbnn.evaluation.identity import described, version_of
-from sbnn.results import load, results_path, save
+from sbnn.results import drop_leftovers, load, results_path, save
 
 # Their shapes differ between folds or grid points.
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names")  # of the data, where it has them
 # Values of a whole record, not of single fits.
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
-PART = re.compile(r"[0-9a-f]{32}\.pickle")  # files of finished fits
+PART = re.compile(r"([0-9a-f]{32})\.pickle")  # files of finished fits
+LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.pickle\..{8}\.tmp")  # of a process that was killed while it wrote one
 STATE = "path_state"  # of a part that the next fit of a path starts from; no record keeps it
 
 
@@ -57,7 +63,7 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
         wanted.settings = {"estimator": described(estimator)} | wanted.settings
         if (version := version_of(estimator, n_cells)) > 1:
             wanted.settings["version"] = version
-    path = None if results is None else results_path(results, "results")
+    path = _absolute(results)
     stored = _answer(wanted, path, overwrite, estimator)
     if stored is not None:
         return stored
@@ -69,6 +75,11 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
         if path is not None:
             save(wanted, path)
     return wanted
+
+
+def _absolute(results):
+    """Path of the results, which must not change with the working folder; None stays None."""
+    return None if results is None else results_path(results, "results").absolute()
 
 
 def _answer(wanted, path, overwrite, estimator):
@@ -103,7 +114,7 @@ def locked(path):
     if path is None:
         yield
         return
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    lock = _lock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
@@ -113,9 +124,48 @@ def locked(path):
     except OSError as error:
         raise type(error)(error.errno, f"results: cannot write to {path.parent}: {error.strerror}") from error
     try:
+        drop_leftovers(path)
         yield
     finally:
-        lock.release()
+        _let_go(lock)
+
+
+def _lock(path):
+    return FileLock(path.with_name(f".{path.name}.lock"))
+
+
+def _let_go(lock):
+    """Release a lock and take its file away; whoever waits for it notices, and makes one anew."""
+    with suppress(OSError):
+        os.unlink(lock.lock_file)
+    lock.release()
+
+
+def in_workers(jobs, n_jobs):
+    """Results of delayed calls of joblib, as they finish.
+
+    Workers end with the process that started them. Joblib alone would leave those of a killed run at work.
+
+    Parameters
+    ----------
+    jobs : iterable
+        Of ``joblib.delayed(function)(...)``.
+    n_jobs : int
+    """
+    return Parallel(n_jobs=n_jobs, return_as="generator_unordered", initializer=_end_with_parent)(jobs)
+
+
+def _end_with_parent():
+    """Watch, in a worker, whether the process that started it still lives."""
+    parent = multiprocessing.parent_process()
+
+    def watch():
+        while os.getppid() == parent.pid:
+            time.sleep(0.2)
+        os._exit(1)
+
+    if parent is not None:
+        Thread(target=watch, daemon=True).start()
 
 
 class ResumableRun:
@@ -144,12 +194,14 @@ class ResumableRun:
     """
 
     def __init__(self, results, overwrite, keys, preselect=None):
-        self.results = None if results is None else results_path(results, "results")
+        self.results = _absolute(results)
         self.parts = None if results is None else Path(f"{self.results}.parts")
         self.overwrite = overwrite
         self.preselect = preselect
         self._keys = keys
         self._look()
+        if self.complete:
+            self._clear_up()
 
     def _look(self):
         """Read what the file holds."""
@@ -165,6 +217,16 @@ class ResumableRun:
         self.keys = self._keys(self.known)
         self.done = {} if self.stored is None else _outcomes(self.stored, self.keys, self.results)
 
+    def _clear_up(self):
+        """Drop what is left of a run that was killed after it had saved the record."""
+        lock = _lock(self.results)
+        if self.parts.is_dir() or os.path.exists(lock.lock_file):
+            with suppress(Timeout, OSError):
+                lock.acquire(timeout=0)
+                drop_leftovers(self.results)
+                _drop_parts(self.parts, self.keys)
+                _let_go(lock)
+
     @property
     def complete(self):
         """Whether the file holds all there is to do."""
@@ -178,6 +240,8 @@ class ResumableRun:
         ------
         OSError
             If results cannot be written: before hours of work, not after.
+        ValueError
+            If another, unfinished run of the same file has left something and `overwrite` is False.
         """
         if self.parts is None:
             yield
@@ -186,6 +250,8 @@ class ResumableRun:
             self._look()
             if not self.complete:
                 _make_writable(self.parts)
+                if not self.overwrite:
+                    _require_own_parts(self.parts, self.keys)
                 self.done |= _finished_parts(self.parts, self.keys)
             yield
 
@@ -234,7 +300,7 @@ class ResumableRun:
         )
         if self.results is not None:
             save(record, self.results)
-            _drop_parts(self.parts)
+            _drop_parts(self.parts, None if self.overwrite else self.keys)
         return record
 
 
@@ -341,10 +407,26 @@ def _make_writable(folder):
         raise type(error)(error.errno, f"results: cannot write to {folder}: {error.strerror}") from error
 
 
-def _drop_parts(folder):
-    """Delete the parts, and their folder unless somebody keeps files of his own in it."""
+def _require_own_parts(folder, keys):
+    """Refuse a folder with finished fits of another run, which would be lost."""
+    found = {match[1] for path in folder.iterdir() if (match := PART.fullmatch(path.name))}
+    others = found - {key for row in keys for key in row}
+    if others:
+        raise ValueError(
+            f"results: {folder} holds {len(others)} finished fit(s) of an unfinished run with other data, folds, "
+            "scaling or parameters, which would be lost; finish that run, give another path, or overwrite=True to "
+            "drop them"
+        )
+
+
+def _drop_parts(folder, keys=None):
+    """Delete the parts with these keys, or all, and their folder unless somebody keeps files of his own in it."""
+    if not folder.is_dir():
+        return
+    wanted = None if keys is None else {key for row in keys for key in row}
     for path in folder.iterdir():
-        if PART.fullmatch(path.name) and path.is_file():
+        part = PART.fullmatch(path.name)
+        if LEFTOVER.fullmatch(path.name) or (part and path.is_file() and (wanted is None or part[1] in wanted)):
             path.unlink()
     if not any(folder.iterdir()):
         folder.rmdir()

@@ -189,20 +189,27 @@ def test_download_can_be_switched_off(alone, server, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("body", "error", "message"),
+    ("body", "error", "message", "left"),
     [
-        (CONTENT[:100], DataIntegrityError, "download from http://127.0.0.1.* is truncated"),
-        ((CONTENT[:100], len(CONTENT)), FileNotFoundError, "downloading tiny.csv from .* failed: .*IncompleteRead"),
-        (CONTENT.lower(), DataIntegrityError, "download from http://127.0.0.1.* is altered"),
-        (None, FileNotFoundError, "downloading tiny.csv from .* failed: 404"),
+        (CONTENT[:100], DataIntegrityError, "download from http://127.0.0.1.* is truncated", []),
+        (
+            (CONTENT[:3000], len(CONTENT)),
+            FileNotFoundError,
+            "downloading tiny.csv from .* failed: .*IncompleteRead.*; its first 2048 bytes are kept, the same command",
+            ["tiny.csv.part"],
+        ),
+        (CONTENT.lower(), DataIntegrityError, "download from http://127.0.0.1.* is altered", []),
+        (None, FileNotFoundError, "downloading tiny.csv from .* failed: 404", []),
     ],
 )
-def test_a_bad_download_is_refused_and_leaves_nothing(alone, server, monkeypatch, body, error, message):
+def test_a_bad_download_is_refused_and_leaves_what_can_be_gone_on_with(
+    alone, server, monkeypatch, body, error, message, left
+):
     server.bodies["/tiny.csv"] = body
     published(monkeypatch, url=server.url + "/tiny.csv")
     with pytest.raises(error, match=message):
         find_file("tiny.csv", verbose=False)
-    assert [path for path in (alone / "cache").rglob("*") if path.is_file()] == []
+    assert [path.name for path in (alone / "cache").rglob("*") if path.is_file()] == left
 
 
 @pytest.mark.parametrize("body", ["silence", (CONTENT[:100], len(CONTENT))])

@@ -92,7 +92,8 @@ def read_traces(paths, *, labels=None, n_jobs=1, cache=None, name="traces", verb
     require_extra()
     files = find_recordings(paths)
     known = _checked_labels(labels, files)
-    folder = None if cache is False else Path(cache) if cache is not None else cache_folder() / "traces"
+    home = cache_folder()
+    folder = (home and home / "traces") if cache is None else Path(cache) if cache is not False else None
     settings = settings_fingerprint()
     jobs = (delayed(_read_or_load)(path, folder, settings) for path in files.values())
     cells, dropped = {}, {}

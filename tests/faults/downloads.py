@@ -1,0 +1,159 @@
+"""Downloads that are cut off, or come twice at once; each function gives how often that was tried."""
+
+import hashlib
+import random
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+from victims import Victim
+
+from sbnn.data.registry import DataIntegrityError, download_file
+from sbnn.data.sources import DataFile
+
+CONTENT = np.random.default_rng(0).bytes(100_000)
+ABOUT = {"name": "tiny.bin", "folder": "tiny", "source": "https://example.org/tiny", "size": len(CONTENT)}
+ABOUT |= {"sha256": hashlib.sha256(CONTENT).hexdigest()}
+
+
+@contextmanager
+def server(cuts=(), ranges=True, content=CONTENT, pause=0):
+    """A web server whose answers end after so many bytes, one number per request; ``sent`` counts what was sent.
+
+    Without `ranges` it always sends everything, as servers may.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            start = int((self.headers["Range"] or "bytes=0-")[6:-1]) if ranges else 0
+            if start >= len(content):
+                self.send_error(416)
+                return
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            body = content[start:][: left.pop(0) if left else None]
+            for at in range(0, len(body), 5000):
+                web.sent += self.wfile.write(body[at : at + 5000])
+                web.stop.wait(pause)
+
+        def handle(self):
+            try:
+                super().handle()
+            except OSError:  # whoever asked was killed
+                self.close_connection = True
+
+        def log_message(self, *_):
+            pass
+
+    left = list(cuts)
+    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    web.daemon_threads, web.sent, web.stop = True, 0, threading.Event()
+    web.file = ABOUT | {"url": f"http://127.0.0.1:{web.server_port}/tiny.bin"}
+    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield web
+    finally:
+        web.stop.set()
+        web.shutdown()
+        web.server_close()
+        thread.join()
+
+
+def until_it_is_there(web, target):
+    """Download, after every interruption again."""
+    while True:
+        try:
+            return download_file(DataFile(**web.file), target, verbose=False)
+        except OSError:
+            assert not target.exists()
+
+
+def cut_off(folder, seed, times=5):
+    """The connection breaks at random places: what has come is not fetched again, but for the last kilobyte."""
+    rng, target = random.Random(seed), Path(folder, "tiny.bin")
+    with server([rng.randrange(1, 25_000) for _ in range(times)]) as web:
+        until_it_is_there(web, target)
+        assert web.sent <= len(CONTENT) + 1024 * times
+    _is_there_alone(target)
+    return times
+
+
+def without_ranges(folder, seed, times=3):
+    """A server that always sends everything."""
+    rng, target = random.Random(seed), Path(folder, "tiny.bin")
+    with server([rng.randrange(1, 90_000) for _ in range(times)], ranges=False) as web:
+        until_it_is_there(web, target)
+    _is_there_alone(target)
+    return times
+
+
+def another_beginning(folder, seed):
+    """What lies there is not the beginning of the file, or is longer than all of it: it is fetched anew."""
+    rng, target = random.Random(seed), Path(folder, "tiny.bin")
+    part = Path(f"{target}.part")
+    with server() as web:
+        for n_bytes in (rng.randrange(1, len(CONTENT)), len(CONTENT), len(CONTENT) + rng.randrange(1, 1000)):
+            part.write_bytes(rng.randbytes(n_bytes))
+            until_it_is_there(web, target)
+            _is_there_alone(target)
+            target.unlink()
+        part.write_bytes(CONTENT)  # killed just before the end
+        before = web.sent
+        until_it_is_there(web, target)
+        assert web.sent == before
+    _is_there_alone(target)
+    return 4
+
+
+def wrong_content(folder, seed):
+    """A random byte is another one: an error that tells the checksums, and nothing is kept."""
+    rng, target = random.Random(seed), Path(folder, "tiny.bin")
+    content = bytearray(CONTENT)
+    content[rng.randrange(len(CONTENT))] ^= 1 << rng.randrange(8)
+    with server([rng.randrange(2000, 90_000)], content=bytes(content)) as web:
+        try:
+            until_it_is_there(web, target)
+        except DataIntegrityError as error:
+            assert web.file["url"] in str(error) and "altered: expected 100000 bytes and sha256" in str(error)
+        else:
+            raise AssertionError("a wrong file was taken")
+    assert list(Path(folder).iterdir()) == []
+    return 1
+
+
+def killed(folder, seed, times=4):
+    """The process that downloads is killed at random moments, and begun again."""
+    rng, target = random.Random(seed), Path(folder, "tiny.bin")
+    with server(pause=0.01) as web:
+        for _ in range(times):
+            victim = Victim("download", web.file, str(target))
+            victim.ends_within(rng.uniform(0, 0.25))
+            victim.kill()
+            assert not target.exists() or target.read_bytes() == CONTENT
+        until_it_is_there(web, target)
+    _is_there_alone(target)
+    return times
+
+
+def two_at_once(folder, seed):
+    """Of two processes one downloads, the other takes what it has got; or goes on, if the first was killed."""
+    rng, target = random.Random(seed), Path(folder, "tiny.bin")
+    with server(pause=0.005) as web:
+        first, *others = [Victim("download", web.file, str(target)) for _ in range(3)]
+        if seed % 2:
+            first.ends_within(rng.uniform(0, 0.1))
+            first.kill()
+        assert [other.end() for other in others] == [0, 0], [other.error for other in others]
+        first.end()
+        assert web.sent <= len(CONTENT) + (seed % 2) * 30_000
+    _is_there_alone(target)
+    return 1
+
+
+def _is_there_alone(target):
+    assert target.read_bytes() == CONTENT
+    assert list(target.parent.iterdir()) == [target]

@@ -1,0 +1,139 @@
+"""Tables as spreadsheets, R and other countries write them: either the right numbers, or an error that says why.
+
+The form of a table is drawn at random; each function gives how often that was tried.
+"""
+
+import random
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sbnn import PairedData
+
+CELLS = ["zelle 1", "c2", "c3", "Ünit", "c5", "c6", "c7", "c8"]
+
+
+def tables(rng):
+    """Expression and outputs of eight cells; one gene looks like a missing value, one like a date."""
+    draws = np.random.default_rng(rng.randrange(2**32))
+    X = pd.DataFrame(draws.normal(5, 2, size=(8, 4)).round(3), index=CELLS, columns=["Gad1", "NA", "MARCH1", "Vip"])
+    Y = pd.DataFrame(draws.normal(size=(8, 2)).round(4) * 10, index=CELLS, columns=["Tau (µs)", "AP width"])
+    return X, Y
+
+
+def text(table, rng):
+    """A table as bytes of a random dialect, and the dialect."""
+    dialect = {
+        "sep": rng.choice([",", ";", "\t"]),
+        "decimal": rng.choice([".", ","]),
+        "lineterminator": rng.choice(["\n", "\r\n"]),
+        "quoting": rng.choice([0, 1, 2]),
+    }
+    encoding = rng.choice(["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16"])
+    content = table.to_csv(**dialect)
+    if rng.random() < 0.2:
+        content = content[content.index(dialect["sep"]) + 1 :]  # R names no column of row names
+    return content.encode(encoding), dialect | {"encoding": encoding}
+
+
+def in_any_dialect(folder, seed, times=40):
+    """Separators, decimal commas, line ends, quotes, byte-order marks and encodings; cells in another order."""
+    rng = random.Random(seed)
+    for _ in range(times):
+        X, Y = tables(rng)
+        shuffled = Y.loc[rng.sample(CELLS, len(CELLS))]
+        paths = {"expression": X, "outputs": shuffled}
+        for what, table in paths.items():
+            content, dialect = text(table.T if rng.random() < 0.3 else table, rng)
+            path = Path(folder, f"{what}.{'tsv' if rng.random() < 0.2 else 'csv'}")
+            path.write_bytes(content)
+            paths[what] = path
+        right_or_refused(paths, X, Y, dialect)
+    return times
+
+
+def with_a_slip(folder, seed, times=40):
+    """A slip of one table: cells twice, columns swapped with names, shifted headers, units and words in a value."""
+    rng = random.Random(seed)
+    for _ in range(times):
+        X, Y = tables(rng)
+        rows = [
+            ["cell", *Y.columns],
+            *([cell, *map(str, values)] for cell, values in zip(CELLS, Y.values, strict=True)),
+        ]
+        rng.choice(SLIPS)(rows, rng)
+        path = Path(folder, "outputs.csv")
+        path.write_text("\n".join(",".join(row) for row in rows), encoding="utf-8")
+        right_or_refused({"expression": X, "outputs": path}, X, Y, rows)
+    return times
+
+
+def _swap_name_and_value(rows, rng):
+    for row in rows:
+        row[0], row[1] = row[1], row[0]
+
+
+def _swap_in_one_row(rows, rng):
+    row = rng.choice(rows[1:])
+    row[0], row[1] = row[1], row[0]
+
+
+def _cell_twice(rows, rng):
+    rows.append(list(rng.choice(rows[1:])))
+
+
+def _swap_columns(rows, rng):
+    for row in rows:
+        row[1], row[2] = row[2], row[1]
+
+
+def _header_shifted(rows, rng):
+    rows[0] = rows[0][1:] + [""]
+
+
+def _value_with_unit(rows, rng):
+    rng.choice(rows[1:])[1] += rng.choice([" ms", " mV", "*", "e", "%"])
+
+
+def _value_lost(rows, rng):
+    rng.choice(rows[1:])[rng.choice([1, 2])] = rng.choice(["", "NA", "#DIV/0!", "inf", "-"])
+
+
+def _value_too_many(rows, rng):
+    rng.choice(rows[1:]).insert(1, "7")
+
+
+def _value_too_few(rows, rng):
+    rng.choice(rows[1:]).pop()
+
+
+def _no_cell_in_common(rows, rng):
+    for i, row in enumerate(rows[1:]):
+        row[0] = f"other{i}"
+
+
+SLIPS = [
+    _swap_name_and_value, _swap_in_one_row, _cell_twice, _swap_columns, _header_shifted,
+    _value_with_unit, _value_lost, _value_too_many, _value_too_few, _no_cell_in_common,
+]  # fmt: skip
+
+
+def right_or_refused(paths, X, Y, told):
+    """Nothing else: a table that is read has, for every cell that is kept, its own values under their own names."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            data = PairedData.from_tables(**paths)
+        except ValueError as error:
+            named = any(what in str(error) for what in ("expression", "outputs", "Y holds"))  # the last with its cell
+            assert named, f"{error} does not name the table: {told}"
+            return
+    assert set(data.cell_names) <= set(X.index), told
+    assert set(data.gene_names) == set(X.columns) and set(data.feature_names) == set(Y.columns), told
+    left_out = {cell for cells in data.dropped.values() for cell in cells}
+    assert {*data.cell_names, *left_out} >= set(X.index), f"cells vanished: {told}"
+    cells = list(data.cell_names)
+    np.testing.assert_array_equal(data.X, X.loc[cells, list(data.gene_names)].astype(np.float32), str(told))
+    np.testing.assert_array_equal(data.Y, Y.loc[cells, list(data.feature_names)].astype(np.float32), str(told))

@@ -1,0 +1,175 @@
+"""What the processes do to which faults happen: a cross-validation whose every fit leaves a line in a file."""
+
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
+import zlib
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch  # noqa: F401 -- before processes are forked, so that each of them begins at once
+from sklearn.linear_model import Ridge
+
+from sbnn.data.registry import download_file
+from sbnn.data.simulate import simulate_patchseq
+from sbnn.data.sources import DataFile
+from sbnn.evaluation.crossval import cross_validate
+from sbnn.results import Record, load, save
+
+HERE = Path(__file__).resolve().parent
+FOLDS = 5
+GRID = {"alpha": [1.0, 9.0]}
+
+
+class Logged(Ridge):
+    """Writes a line for every fit, and takes its time."""
+
+    def __init__(self, alpha=1.0, seconds=0.01):
+        super().__init__(alpha=alpha)
+        self.seconds = seconds
+
+    def fit(self, X, y):
+        with open(os.environ["FITS"], "a") as log:
+            log.write(f"{self.alpha} {zlib.crc32(X.tobytes())} {os.getpid()}\n")
+        time.sleep(self.seconds)
+        return super().fit(X, y)
+
+
+@cache
+def made_up():
+    return simulate_patchseq(n_cells=60, n_genes=20, n_outputs=3, n_true_genes=5, random_state=0)
+
+
+def validate(path, n_jobs=1, grid=None, **how):
+    """The cross-validation that is disturbed; its fits are logged beside the results."""
+    os.environ["FITS"] = str(Path(path).parent / "fits")
+    return cross_validate(Logged(), made_up(), FOLDS, grid or GRID, n_jobs, results=path, verbose=False, **how)
+
+
+def validate_within(path, most_bytes):
+    """The same where no file may become larger."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    return validate(path)
+
+
+def save_within(path, most_bytes):
+    """A record is written where no file may become larger."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    save(record_of(0, 500), path)
+
+
+def save_again_and_again(path, size):
+    """Writes two records in turn, for ever."""
+    for turn in range(10**9):
+        save(record_of(turn % 2, size), path)
+
+
+def record_of(turn, size):
+    return Record(
+        "turns", "made up", "ab", [{}], values={"turn": np.random.default_rng(turn).normal(size=size)}, versions={}
+    )
+
+
+def download(file, target):
+    download_file(DataFile(**file), Path(target), verbose=False)
+
+
+def command(arguments):
+    """The command line."""
+    from sbnn.cli import main
+
+    sys.exit(main(arguments))
+
+
+def _run(function, args, errors):
+    os.setsid()  # a number that its workers have too
+    try:
+        globals()[function](*args)
+    except KeyboardInterrupt:
+        os._exit(130)
+    except Exception as error:
+        errors.send((type(error).__name__, str(error)))
+        os._exit(1)
+    os._exit(0)  # not waiting, as a forked process would, until workers of joblib have been idle for minutes
+
+
+@cache
+def _context():
+    """Processes are forked from one that has all imported, so that faults hit the work and not the imports."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parent), *filter(None, [before])])
+    multiprocessing.forkserver.ensure_running()
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
+    return context
+
+
+class Victim:
+    """A process that runs a function of this module; `error` is kind and text of what it raised."""
+
+    def __init__(self, function, *args):
+        self._errors, errors = multiprocessing.Pipe(duplex=False)
+        self.process = _context().Process(target=_run, args=(function, args, errors))
+        self.process.start()
+        errors.close()
+        self.error = None, ""
+
+    def ends_within(self, seconds):
+        self.process.join(seconds)
+        return self.process.exitcode is not None
+
+    def kill(self):
+        self.process.kill()
+        self.process.join()
+
+    def end(self):
+        """Exit status."""
+        self.process.join(120)
+        if self.process.exitcode == 1:
+            with suppress(EOFError):  # it was stopped before it could tell
+                self.error = self._errors.recv()
+        return self.process.exitcode
+
+
+def same(a, b):
+    """Whether two records hold the same numbers, to the bit, but for the time they took."""
+    if a.values.keys() != b.values.keys():
+        return False
+    return all(
+        np.array_equal(np.asarray(a.values[name]), np.asarray(b.values[name])) for name in a.values if name != "seconds"
+    )
+
+
+def fits_of(folder):
+    """Penalty, training cells and process of every fit that began."""
+    log = Path(folder, "fits")
+    return [tuple(line.split()) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def left_in(folder):
+    """Names of all files and folders but the log."""
+    return sorted(path.name for path in Path(folder).iterdir() if path.name != "fits")
+
+
+@cache
+def undisturbed():
+    """The record of the cross-validation, and which fit is which: (penalty, training cells) -> (penalty, test cell)."""
+    with tempfile.TemporaryDirectory() as folder:
+        record = validate(Path(folder, "cv.pickle"))
+        tasks = [(point["alpha"], test[0]) for point in record.params for _, test in record.folds]
+        return record, {fit[:2]: task for fit, task in zip(fits_of(folder), tasks, strict=True)}
+
+
+def finished(path):
+    """Which fits are on disk, as (penalty, test cell)."""
+    parts = [load(part) for part in Path(f"{path}.parts").glob("*.pickle")]
+    return {(part.params[0]["alpha"], part.folds[0][1][0]) for part in parts}
