@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from sbnn.data.inputs import check_values, expression_table, library_size_of, output_table
+from sbnn.data.inputs import check_values, expression_table, learn_library, output_table, two_tables
 from sbnn.models.linear.base import LinearRegressor
 
 
@@ -43,7 +43,7 @@ class LeaveOneOutRidge(LinearRegressor, RidgeCV):
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream of shape (n, p)
             Expression.
         y : array-like of shape (n, q) or (n,), or the name of a table in ``X.obsm``
             Outputs.
@@ -57,7 +57,8 @@ class LeaveOneOutRidge(LinearRegressor, RidgeCV):
         ValueError
             If X or y holds NaN or infinity, their rows do not match, or a penalty is not positive.
         """
-        self.library_size_ = library_size_of(X)
+        X, y = two_tables(X, y)
+        learn_library(self, X)
         table, y = expression_table(X), output_table(X, y)
         super().fit(table, y)
         check_values(np.asarray(table, dtype=np.float64), np.asarray(y, dtype=np.float64), table, y)
