@@ -18,7 +18,7 @@ PUBLIC = {
         SparseReducedRankRegression cross_validate default_dataset epoch_curves fit_full gene_counts genes_curve
         genes_table interpret grouped_folds later_fold load_dataset neighbour_accuracy paper_folds repeat_fits
         selection_table simulate_ephys_types simulate_patchseq simulate_perturbations stability_selection
-        to_shared_features
+        to_shared_features annotate
         datasets experiments linear metrics plotting preprocessing report results scala""",
     "sbnn.plotting": """accuracy_comparison bottleneck_comparison draw_all effect_map family_colors family_zoom
         gallery gene_selection_curve genes_curve component_variance latent_panels map_trust noise_degradation

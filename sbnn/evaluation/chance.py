@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from sbnn.data.inputs import as_paired
 from sbnn.evaluation.folds import split_fold, zscored
 
 LEVEL = 0.05
@@ -21,8 +22,8 @@ def chance_table(record, data, n_permutations=N_PERMUTATIONS, seed=0):
     ----------
     record : Record
         From `sbnn.cross_validate`, with its predictions.
-    data : PairedData
-        What was cross-validated.
+    data : PairedData, tuple (X, Y), AnnData or MuData
+        What was cross-validated, see `sbnn.data.inputs.as_paired`.
     n_permutations : int
         p is at least 1 / (1 + so many).
     seed : int
@@ -38,6 +39,7 @@ def chance_table(record, data, n_permutations=N_PERMUTATIONS, seed=0):
     ValueError
         If the record is of other data.
     """
+    data = as_paired(data)
     if (record.dataset, record.sha256) != (data.name, data.sha256):
         raise ValueError(f"record: it is of other data than the {data.name!r} that is given")
     rows = {}

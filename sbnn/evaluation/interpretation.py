@@ -9,7 +9,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.fingerprint import fingerprint_arrays
-from sbnn.data.inputs import new_cells, output_names, output_table, two_tables
+from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, two_tables
 from sbnn.determinism import reproducible
 from sbnn.evaluation.identity import described
 from sbnn.models.base import kept_genes
@@ -285,6 +285,8 @@ def interpret(
         "r2_drops": r2_drops(model, values, table, method, random_state=random_state, baseline=baseline),
         "r2": float(model.score(_as_fitted(model, values), table)),
     }
+    if (cells := cells_of(X)) is not None:
+        found["cell_names"] = np.asarray(cells).astype(str)
     if latent is not None:
         found["latent_steps"] = latent.mean(0)
         found["latent_lengths"] = np.linalg.norm(latent, axis=2).mean(0)

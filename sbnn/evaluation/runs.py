@@ -19,7 +19,7 @@ from sbnn.results import load, results_path, save
 
 # Their shapes differ between folds or grid points.
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
-NAMES = ("gene_names", "feature_names")  # of the data, where it has them
+NAMES = ("gene_names", "feature_names", "cell_names")  # of the data, where it has them
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats")  # values of a whole record, not of single fits
 PART = re.compile(r"[0-9a-f]{32}\.pickle")  # files of finished fits
 STATE = "path_state"  # of a part that the next fit of a path starts from; no record keeps it

@@ -8,7 +8,15 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils import TransformerTags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.inputs import check_values, expression_table, learn_library, new_cells, output_table, two_tables
+from sbnn.data.inputs import (
+    check_values,
+    expression_table,
+    learn_library,
+    new_cells,
+    output_names,
+    output_table,
+    two_tables,
+)
 from sbnn.metrics import pooled_r2
 from sbnn.models.base import GeneSelectionMixin, check_number, kept_genes
 
@@ -18,6 +26,8 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     Attributes
     ----------
+    output_names_ : ndarray of str, shape (q,)
+        Of `fit`.
     algorithm_version : int
         A subclass raises its own whenever the same parameters give other numbers on the same data, so that what an
         older version has computed is not taken for what this one would.
@@ -45,6 +55,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             ensure_min_samples=2,
         )
         Y = Y.astype(np.float64, copy=False)
+        self.output_names_ = output_names(outputs, 1 if Y.ndim == 1 else Y.shape[1])
         check_values(X, Y, table, outputs)
         self.x_mean_, self.y_mean_ = X.mean(axis=0), Y.mean(axis=0)
         # Column order, because the solvers read and cut out single genes.

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from sbnn.data.inputs import check_values, expression_table, learn_library, output_table, two_tables
+from sbnn.data.inputs import check_values, expression_table, learn_library, output_names, output_table, two_tables
 from sbnn.models.linear.base import LinearRegressor
 
 
@@ -62,6 +62,7 @@ class LeaveOneOutRidge(LinearRegressor, RidgeCV):
         table, y = expression_table(X), output_table(X, y)
         super().fit(table, y)
         check_values(np.asarray(table, dtype=np.float64), np.asarray(y, dtype=np.float64), table, y)
+        self.output_names_ = output_names(y, 1 if np.ndim(y) == 1 else np.shape(y)[1])
         self.y_mean_ = np.asarray(y, dtype=np.float64).mean(axis=0)
         if np.ndim(self.y_mean_):  # RidgeCV makes one column one-dimensional
             self.coef_, self.intercept_ = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)
