@@ -385,7 +385,7 @@ def _written_otherwise(missing, names):
         return ""
     name, other = next(iter(alike.items()))
     return (
-        f"{len(alike)} of them are there under a name that is written otherwise, such as {other!r} for {name!r}: rename"
+        f"{len(alike)} of them are there under a name that is written otherwise, as {other!r} for {name!r}; rename them"
     )
 
 

@@ -288,7 +288,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         """Choose the number of genes on parts of the cells, and fit them all with it."""
         if isinstance(X, ExpressionStream):
             raise ValueError(
-                "n_genes: 'auto' needs cells in memory, got a stream; see sbnn.genes_curve on some of them"
+                "n_genes: 'auto' needs cells in memory, got a stream; read those of an AnnData with adata.to_memory(), "
+                "or see sbnn.genes_curve on some of them"
             )
         clone(self).set_params(n_genes=1)._prepare(X, y, eval_set)  # names what is wrong, before the cells are parted
         table, outputs = (

@@ -38,7 +38,10 @@ def fit_stream(model, stream, outputs, eval_set):
     check_params(model, stream)
     protocol, distillation = protocol_of(model), model.distillation or DistilledSettings()
     if not hasattr(protocol, "choose_genes"):
-        raise ValueError(f"protocol: a stream cannot be fitted by {model.protocol!r}, which needs all genes at once")
+        raise ValueError(
+            f"protocol: a stream cannot be fitted by {model.protocol!r}, which needs all genes at once; read the cells "
+            "into memory, as with adata.to_memory()"
+        )
     if outputs is None:
         raise ValueError("y: expected outputs of the cells of the stream, got None")
     check_mapped(outputs, "y")
