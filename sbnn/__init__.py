@@ -15,6 +15,7 @@ _HOME = {
     "ReducedRankRegression": "models.linear",
     "SparseBottleneckRegressor": "models.bottleneck.estimator",
     "SparseReducedRankRegression": "models.linear",
+    "annotate": "evaluation.annotation",
     "cautions": "evaluation.cautions",
     "cross_validate": "evaluation.crossval",
     "default_dataset": "data.datasets",

@@ -29,6 +29,7 @@ The steps, in their order (each loads what is saved and computes only what is mi
 Your own cells, from two tables with cell names (CSV, TSV, Excel or AnnData): accuracy, model, figures and a report
 
   sbnn fit mine --expression counts.csv --outputs ephys.xlsx --labels types.csv --groups donor
+  sbnn map saved_models/mine/model.safetensors new_counts.csv      places of new cells on the map
 
 From electrophysiology to transcriptomic types: sbnn ephys-types --help
 Perturbation screens: sbnn mechanism-shift --help
@@ -138,6 +139,7 @@ def _parser():
             command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
             command.add_argument("--everything", action="store_true", help="also models that compare with no number")
     _add_explore(commands)
+    _add_map(commands)
     _add_ephys_types(commands)
     _add_mechanism_shift(commands)
     _add_dynamics(commands)
@@ -153,6 +155,32 @@ def _add_explore(commands):
     command.add_argument("--out", help="file to write (default: <data set>_explorer.html)")
     command.add_argument("--cv", help="record of the cross-validation; by default the one beside the fit, if any")
     command.add_argument("--saved-models", default="saved_models", help="folder of the results (default: saved_models)")
+
+
+def _add_map(commands):
+    """Command that places new cells."""
+    about = "place new cells on the map of a saved model, and predict their outputs"
+    command = commands.add_parser("map", help=about, description=f"{about[0].upper()}{about[1:]}.")
+    command.set_defaults(run=_map)
+    command.add_argument("model", help="file that SparseBottleneckRegressor.save wrote")
+    command.add_argument(
+        "cells", help="table of expression (CSV, TSV or Excel) or .h5ad; the kept genes have to be there"
+    )
+    command.add_argument("--out", default="map.csv", help="table to write (default: map.csv)")
+    command.add_argument("--predictions", help="table to write the predicted outputs to, in place of --out")
+    kind = command.add_mutually_exclusive_group()
+    kind.add_argument("--counts", action="store_true", default=None, help="these are raw counts")
+    kind.add_argument(
+        "--log",
+        dest="counts",
+        action="store_false",
+        help="expression as it is (default: counts if they are whole numbers, as those that the model was fitted to)",
+    )
+    way = command.add_mutually_exclusive_group()
+    way.add_argument("--genes-in-rows", action="store_true", default=None, help="default: as genes are found")
+    way.add_argument("--cells-in-rows", dest="genes_in_rows", action="store_false")
+    command.add_argument("--totals", help="column with the counts of each cell over all genes of the fit")
+    command.add_argument("--sheet", help="of an Excel workbook")
 
 
 def _add_ephys_types(commands):
@@ -323,6 +351,16 @@ def _prior(options):
         data, folder / "gene_prior.pickle", lists, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs
     )
     print_table(priors_table(record).reset_index().set_index("model"), options.fast)
+
+
+def _map(options):
+    from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
+    from sbnn.study.new_cells import read_cells, write_map
+
+    model = SparseBottleneckRegressor.load(options.model)
+    how = {name: getattr(options, name) for name in ("counts", "genes_in_rows", "totals", "sheet")}
+    n_cells = write_map(model, read_cells(options.cells, model, **how), options.out, options.predictions)
+    print(f"{n_cells} cells are placed in {options.out}")
 
 
 def _figures(options):

@@ -15,7 +15,7 @@ PACKAGE = Path(sbnn.__file__).parent
 PUBLIC = {
     "sbnn": """DistilledSettings EphysFeatures ExpressionStream FeatureFamilies LeaveOneOutRidge PairedData
         PerturbationScreen Record ReducedRankRegression SparseBottleneckRegressor
-        SparseReducedRankRegression cautions cross_validate default_dataset epoch_curves explore fit_full
+        SparseReducedRankRegression annotate cautions cross_validate default_dataset epoch_curves explore fit_full
         gene_counts genes_curve genes_table grouped_folds interpret later_fold load_dataset
         neighbour_accuracy paper_folds preselect_genes repeat_fits selection_table simulate_ephys_types
         simulate_patchseq simulate_perturbations stability_selection to_shared_features verdict datasets

@@ -340,9 +340,9 @@ class PairedData:
         adata : AnnData or MuData
             Cells x genes; of a MuData its modality `expression`.
         outputs : str, list of str or None
-            A modality of a MuData; a key of ``adata.obsm`` (DataFrame, array or sparse matrix; columns without names
-            are named by ``adata.uns``, see `sbnn.data.readers.anndata`); columns of ``adata.obs``; or ``None`` for
-            no outputs.
+            A modality of a MuData, by default the only one beside `expression`; a key of ``adata.obsm`` (DataFrame,
+            array or sparse matrix; columns without names are named by ``adata.uns``, see
+            `sbnn.data.readers.anndata`); columns of ``adata.obs``; or ``None`` for no outputs.
         expression : str
             Modality with the genes, where there are modalities.
         layer : str, optional
@@ -366,7 +366,8 @@ class PairedData:
         KeyError
             `outputs`, `expression` or `layer` that the object does not hold (the message lists what it does hold).
         ValueError, TypeError
-            As for `PairedData`; modalities without a common cell; names that do not fit the outputs.
+            As for `PairedData`; modalities without a common cell; names that do not fit the outputs; an AnnData that is
+            open on disk.
 
         Warns
         -----

@@ -161,7 +161,7 @@ def positions_of_curve(counts, threshold=0, *, slope=1.5, offset=0.02, min_cells
     return mean_log2, frequency, eligible, np.round(position, _DECIMALS)
 
 
-def normalize_library_size(counts, target=None):
+def normalize_library_size(counts, target=None, totals=None):
     """Scale every cell to the same total, so that sequencing depth is no longer the main difference between cells.
 
     Parameters
@@ -170,18 +170,21 @@ def normalize_library_size(counts, target=None):
         Counts, not negative.
     target : float, optional
         Total of every cell afterwards; the median total of the given cells by default.
+    totals : ndarray of shape (n_cells,), optional
+        Total of every cell, where `counts` holds some of its genes only; the row sums by default.
 
     Returns
     -------
     ndarray or CSR matrix of float32, shape (n_cells, n_genes)
-        ``counts / row sum * target``, sparse for sparse input.
+        ``counts / total * target``, sparse for sparse input.
 
     Raises
     ------
     ValueError
-        A cell without counts, negative or non-finite counts, or a `target` that is not positive.
+        A cell without counts, negative or non-finite counts, a `target` that is not positive, or a total that is
+        smaller than the counts of the cell.
     """
-    values, totals = _checked_totals(counts)
+    values, totals = _checked_totals(counts, totals)
     if target is None:
         target = np.median(totals)
     if not (np.isfinite(target) and target > 0):
@@ -377,12 +380,43 @@ def _cells_above(counts, threshold) -> tuple[np.ndarray, np.ndarray]:
     return n_above, log_sum
 
 
-def _checked_totals(counts):
+def shares_of_genes(counts):
+    """Find which share of the counts of a cell each gene has, as a mean over the cells.
+
+    By them the total of a cell can be told from some of its genes.
+
+    Parameters
+    ----------
+    counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes)
+        Counts, not negative.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_genes,)
+        They add up to 1.
+
+    Raises
+    ------
+    ValueError
+        A cell without counts, negative or non-finite counts.
+    """
+    return np.asarray(normalize_library_size(counts, 1).mean(axis=0, dtype=np.float64)).ravel()
+
+
+def _checked_totals(counts, given=None):
     """Check counts and return them as array or sparse matrix, with the total of each cell in float64."""
     cells = counts.index if isinstance(counts, pd.DataFrame) else None
     values = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
     check_non_negative(values, "library-size normalisation (counts expected)")
     totals = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
+    if given is not None:
+        few = np.flatnonzero(~(np.asarray(given) >= totals))
+        if len(few):
+            raise ValueError(
+                f"totals: expected at least the counts that are given, but {len(few)} of {len(totals)} cells have "
+                f"more: {some(few if cells is None else cells[few])}"
+            )
+        totals = np.asarray(given, dtype=np.float64)
     empty = np.flatnonzero(totals == 0)
     if len(empty):
         names = empty if cells is None else cells[empty]

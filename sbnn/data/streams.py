@@ -14,7 +14,7 @@ from scipy import sparse
 
 from sbnn.data.checks import check_names
 from sbnn.data.plausible import VALUES_LOOKED_AT, warn_of_log_values, warn_of_raw_counts
-from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
 from sbnn.data.readers.anndata import is_anndata, is_mudata
 
 VALUES_AT_ONCE = 2**23  # of a block, 64 MB in double precision
@@ -37,6 +37,8 @@ class ExpressionStream:
         Else it is handed out as it is.
     block_size : int, optional
         Cells read at a time; by default as many as make eight million values.
+    totals : array-like of shape (n,), optional
+        Of counts of new cells that lack genes of the fit: counts of every cell over all genes of the fit.
 
     Attributes
     ----------
@@ -70,7 +72,7 @@ class ExpressionStream:
     >>> model.fit(ExpressionStream(counts, counts=True), Y)  # doctest: +SKIP
     """
 
-    def __init__(self, source, gene_names=None, counts=False, block_size=None, cell_names=None):
+    def __init__(self, source, gene_names=None, counts=False, block_size=None, cell_names=None, totals=None):
         self.adata = source if is_anndata(source) else None
         if is_anndata(source):
             gene_names = source.var_names if gene_names is None else gene_names
@@ -89,7 +91,10 @@ class ExpressionStream:
             )
         source = source.tocsr() if sparse.issparse(source) else source
         if getattr(source, "format", "csr") != "csr":
-            raise ValueError(f"source: expected cells stored one after the other (CSR), got {source.format!r}")
+            raise ValueError(
+                f"source: expected cells stored one after the other (CSR), got {source.format!r}; store it as CSR, or "
+                "read it into memory (adata.to_memory())"
+            )
         self.source, self.counts = source, counts
         shape = self._attempt(lambda: source.shape)
         if len(shape) != 2 or min(shape) == 0:
@@ -105,7 +110,13 @@ class ExpressionStream:
             self.cell_names = pd.Index(cell_names)
             if len(self.cell_names) != self.shape[0]:
                 raise ValueError(f"cell_names: expected {self.shape[0]}, one per cell, got {len(self.cell_names)}")
-        self._genes, self._library_size = None, None
+        self.totals = None if totals is None else np.asarray(totals, dtype=np.float64)
+        if totals is not None and (not counts or self.totals.shape != self.shape[:1]):
+            raise ValueError(
+                f"totals: expected one for each of {len(self)} cells of counts, got shape {self.totals.shape} with "
+                f"counts={counts}"
+            )
+        self._genes, self._library_size, self._count_share = None, None, None
         self._path = self._attempt(lambda: _path_behind(source))
         self._state = self._file_state()
         self._check_file()
@@ -123,9 +134,24 @@ class ExpressionStream:
     def library_size(self):
         """Counts per cell that cells are normalised to, see the class."""
         if self.counts and self._library_size is None:
-            sizes = [np.asarray(self._read(b).sum(axis=1, dtype=np.float64)).ravel() for b in self._blocks()]
-            self._library_size = float(np.median(np.concatenate(sizes)))
+            self._count()
         return self._library_size
+
+    @property
+    def count_share(self):
+        """Mean share of every gene in the counts of a cell, shape (p,); None where these are no counts."""
+        if self.counts and self._count_share is None:
+            self._count()
+        return self._count_share
+
+    def _count(self):
+        """Find library size and shares in one pass."""
+        sizes, shares = [], np.zeros(self.shape[1])
+        for cells in self._blocks():
+            block = self._read(cells)
+            sizes.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
+            shares += shares_of_genes(block) * block.shape[0]
+        self._library_size, self._count_share = float(np.median(np.concatenate(sizes))), shares / len(self)
 
     def as_fitted(self, genes, library_size):
         """The same cells as a model takes them: with its genes, and normalised as its training cells were.
@@ -192,7 +218,8 @@ class ExpressionStream:
         """Normalised expression of some cells; what is sparse becomes dense when the genes have been taken."""
         block = self._read(cells)
         if self.counts:
-            block = log2p1(normalize_library_size(block, target=self.library_size))
+            totals = None if self.totals is None else self.totals[cells]
+            block = log2p1(normalize_library_size(block, self.library_size, totals))
         with np.errstate(over="ignore"):  # what single precision cannot hold is infinite and named below
             block = block.astype(np.float32) if sparse.issparse(block) else np.asarray(block, dtype=np.float32)
         if not np.isfinite(block.data if sparse.issparse(block) else block).all():

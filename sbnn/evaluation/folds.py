@@ -235,6 +235,16 @@ def split_fold(data, fold, scaling, genes=None):
     return tuple(np.ascontiguousarray(a, dtype=np.float32) for a in (X_train, Y_train, X_test, Y_test))
 
 
+def in_units(predictions, Y, fold, scaling):
+    """Predictions of the test cells of a fold, turned back from its scale into the units of the outputs `Y`."""
+    if scaling == "none":
+        return predictions
+    Y = Y.astype(np.float64)
+    scaler = StandardScaler().fit(Y if scaling == "all" else Y[fold[0]])
+    middle = scaler.transform(Y)[fold[0]].mean(axis=0) if scaling == "all" else 0.0
+    return scaler.inverse_transform(predictions + middle)
+
+
 def split_and_scale(data, fold, scaling="fold"):
     """Training and test arrays of a fold, as `cross_validate` hands them to an estimator.
 

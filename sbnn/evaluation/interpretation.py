@@ -9,11 +9,10 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.fingerprint import fingerprint_arrays
-from sbnn.data.inputs import expression_table, new_cells, output_names, output_table
-from sbnn.data.paired import PairedData
-from sbnn.data.streams import ExpressionStream
+from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, two_tables
 from sbnn.determinism import reproducible
 from sbnn.evaluation.identity import described
+from sbnn.models.base import kept_genes
 from sbnn.results import Record
 
 ROWS_AT_ONCE = 16_384  # points of the paths that go through the network together
@@ -31,7 +30,7 @@ def integrated_gradients(model, X, baseline=None, n_steps=32):
     Parameters
     ----------
     model : fitted SparseBottleneckRegressor, or linear model with ``coef_``
-    X : array-like, DataFrame or AnnData, shape (n, p)
+    X : array-like, DataFrame, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
         As the model was fitted to them: z-scored, if it was fitted to z-scores.
     baseline : array-like, shape (p,), optional
         In units of `X`; by default the training means, where the model has them as ``x_mean_``.
@@ -116,7 +115,7 @@ def finite_differences(model, X, step=1.0):
     ----------
     model : fitted regressor
         With ``predict``; ``transform``, where it has it, gives the map.
-    X : array-like, DataFrame or AnnData, shape (n, p)
+    X : array-like, DataFrame, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
         As the model was fitted to them.
     step : float
         In SD of each gene over the cells of `X`.
@@ -142,15 +141,15 @@ def finite_differences(model, X, step=1.0):
     return np.stack(latent, 1) if mapped else None, np.stack(outputs, 1)
 
 
-def r2_drops(model, X, Y, method="mean", n_repeats=10, random_state=0, baseline=None):
+def r2_drops(model, X, Y=None, method="mean", n_repeats=10, random_state=0, baseline=None):
     """How much R2 falls when the model is not told a gene; it is not fitted again.
 
     Parameters
     ----------
     model : fitted regressor
         With ``score`` (pooled R2).
-    X : array-like, DataFrame or AnnData, shape (n, p)
-    Y : array-like, shape (n, q) or (n,)
+    X : array-like, DataFrame, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
+    Y : array-like, shape (n, q) or (n,), or str
         Genes and outputs of cells that the model was *not* fitted to: on its own training cells a gene seems worth
         more than it is. Scaled as the training cells were.
     method : {"mean", "permute"}
@@ -180,6 +179,7 @@ def r2_drops(model, X, Y, method="mean", n_repeats=10, random_state=0, baseline=
         raise ValueError(f"method: {method!r} is unknown, expected one of {METHODS}")
     if n_repeats < 1:
         raise ValueError(f"n_repeats: expected at least 1, got {n_repeats}")
+    X, Y = two_tables(X, Y)
     X, Y = _expression(model, X), output_table(X, Y)
     _check_rows(X, Y)
     random = check_random_state(random_state)
@@ -199,7 +199,7 @@ def r2_drops(model, X, Y, method="mean", n_repeats=10, random_state=0, baseline=
 def interpret(
     model,
     X,
-    Y,
+    Y=None,
     *,
     gene_names=None,
     feature_names=None,
@@ -216,10 +216,10 @@ def interpret(
     Parameters
     ----------
     model : fitted SparseBottleneckRegressor or linear model
-    X : array-like, DataFrame or AnnData, shape (n, p)
-    Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm``
-        The cells over which effects are averaged and R2 is computed. They should be held out: on training cells
-        ``r2_drop`` flatters. Scaled as the training cells were.
+    X : array-like, DataFrame, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
+    Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm`` or of a modality
+        Outputs, where X does not have them by itself. Effects are averaged and R2 is computed over these cells. They
+        should be held out: on training cells ``r2_drop`` flatters. Scaled as the training cells were.
     gene_names, feature_names : sequence of str, optional
         By default those that the model or the tables know.
     stability : Series or DataFrame with the column ``frequency``, optional
@@ -254,6 +254,7 @@ def interpret(
     what tells the types apart (large ``effects``). The mean share has no such meaning: with the training mean as
     the baseline, cells above and below it cancel.
     """
+    X, Y = two_tables(X, Y)
     table = output_table(X, Y)
     values, outputs = _expression(model, X), check_array(table, dtype=np.float64, ensure_2d=False, input_name="Y")
     _check_rows(values, outputs)
@@ -284,6 +285,8 @@ def interpret(
         "r2_drops": r2_drops(model, values, table, method, random_state=random_state, baseline=baseline),
         "r2": float(model.score(_as_fitted(model, values), table)),
     }
+    if (cells := cells_of(X)) is not None:
+        found["cell_names"] = np.asarray(cells).astype(str)
     if latent is not None:
         found["latent_steps"] = latent.mean(0)
         found["latent_lengths"] = np.linalg.norm(latent, axis=2).mean(0)
@@ -329,32 +332,13 @@ def gene_table(record, stability=None):
     return pd.DataFrame(columns, index=index).sort_values("r2_drop", ascending=False, kind="stable")
 
 
-def kept_genes(model):
-    """Positions of the genes that a fitted model uses, all of them if it does not select.
-
-    Parameters
-    ----------
-    model : fitted regressor
-
-    Returns
-    -------
-    ndarray of int, shape (k,)
-    """
-    check_is_fitted(model)
-    support = getattr(model, "get_support", None)
-    return np.arange(model.n_features_in_) if support is None else np.flatnonzero(support())
-
-
 def _expression(model, X):
     """Expression as float64, with the genes that the model was fitted to."""
     check_is_fitted(model)
-    if isinstance(X, PairedData | ExpressionStream):
-        return new_cells(model, X)
-    table = expression_table(X)
-    X = check_array(table, dtype=np.float64, input_name="X")
-    seen = getattr(model, "feature_names_in_", None)
-    if isinstance(table, pd.DataFrame) and seen is not None and list(table.columns) != list(seen):
-        raise ValueError("X: expected the genes of the fit in the same order, got other names")
+    named = not isinstance(X, np.ndarray | list | pd.DataFrame)
+    if named or (isinstance(X, pd.DataFrame) and hasattr(model, "feature_names_in_")):
+        return new_cells(model, X, needed=kept_genes(model))
+    X = check_array(X, dtype=np.float64, input_name="X")  # without a warning that model or X has no names
     if X.shape[1] != model.n_features_in_:
         raise ValueError(f"X: expected {model.n_features_in_} genes, as in the fit, got {X.shape[1]}")
     return X

@@ -6,7 +6,9 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
 
+from sbnn.data.inputs import as_paired
 from sbnn.data.labels import UNKNOWN
+from sbnn.data.readers.anndata import entry, is_anndata, is_mudata, modality
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import check_folds, paper_folds, source_arrays, split_fold
 from sbnn.results import Record
@@ -20,12 +22,13 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
 
     Parameters
     ----------
-    latent : ndarray, shape (n, d), or Record
+    latent : ndarray, shape (n, d), Record, AnnData or MuData
         Points of the cells, or a record with ``latent`` and ``labels``, as from `sbnn.fit_full`. These are the cells
-        that the model was fitted to; `held_out_accuracy` asks about new ones.
-    labels : ndarray of str, shape (n,), or DataFrame with n rows, optional
-        One kind of label, or one per column. By default those of the record, families and types. Cells labelled
-        ``"unknown"`` neither vote nor count.
+        that the model was fitted to; `held_out_accuracy` asks about new ones. An AnnData, or the modality ``"rna"`` of
+        a MuData, has them in ``obsm["X_sbnn"]``, where `sbnn.annotate` writes them.
+    labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
+        One kind of label, or one per column; names of columns of ``obs`` of an AnnData. By default those of the record
+        or of ``obs``, families and types. Cells labelled ``"unknown"`` neither vote nor count.
     k : int
         Neighbours that vote; of equal numbers of votes the first label in the alphabet wins.
 
@@ -42,6 +45,8 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     if isinstance(latent, Record):
         labels = latent.labels[list(LABELS)] if labels is None else labels
         latent = latent.latent
+    if is_anndata(latent) or is_mudata(latent):
+        latent, labels = _of_anndata(modality(latent) if is_mudata(latent) else latent, labels)
     if isinstance(labels, pd.DataFrame):
         return pd.Series({kind: neighbour_accuracy(latent, labels[kind].to_numpy(), k) for kind in labels})
     latent, labels = np.asarray(latent), np.asarray(labels, dtype=object).astype(str)
@@ -50,6 +55,17 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     if not 1 <= k < len(latent):
         raise ValueError(f"k: expected 1 to {len(latent) - 1}, fewer than the cells, got {k}")
     return _share_told(latent, labels, k)
+
+
+def _of_anndata(adata, labels):
+    """Points of the cells of an AnnData, and their labels as text."""
+    points = entry(adata.obsm, "X_sbnn", "adata.obsm")
+    if labels is None:
+        labels = [kind for kind in LABELS if kind in adata.obs]
+    if isinstance(labels, list | tuple) and all(isinstance(name, str) and name in adata.obs for name in labels):
+        labels = adata.obs[list(labels)].astype(object)
+        labels = labels.where(labels.notna(), UNKNOWN)
+    return np.asarray(points), labels
 
 
 def _share_told(places, labels, k, new_places=None, new_labels=None):
@@ -83,7 +99,7 @@ def held_out_accuracy(model, data, folds=None, k=NEIGHBOURS, n_jobs=1, *, scalin
     model : estimator with ``fit(X, Y)`` and ``transform``
         A model with a latent space, or one of `sbnn.models.maps`. Where it has ``fit_transform``, that places
         the training cells.
-    data : PairedData
+    data : PairedData, tuple (X, Y), AnnData or MuData
         Cells of unknown label are mapped but neither vote nor count.
     folds : list of (train, test), optional
         `paper_folds` by default.
@@ -98,6 +114,7 @@ def held_out_accuracy(model, data, folds=None, k=NEIGHBOURS, n_jobs=1, *, scalin
     DataFrame, shape (folds, 2)
         Accuracies of ``family`` and ``type``; NaN where nothing could be told.
     """
+    data = as_paired(data)
     folds = check_folds(paper_folds(data.n_cells) if folds is None else folds, data.n_cells)
     scaled = source_arrays(data, scaling)
     labels = data.labels[list(LABELS)]

@@ -24,7 +24,7 @@ from sbnn.results import drop_leftovers, load, results_path, save
 
 # Their shapes differ between folds or grid points.
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
-NAMES = ("gene_names", "feature_names")  # of the data, where it has them
+NAMES = ("gene_names", "feature_names", "cell_names")  # of the data, where it has them
 # Values of a whole record, not of single fits.
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
 PART = re.compile(r"([0-9a-f]{32})\.pickle")  # files of finished fits

@@ -6,6 +6,22 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 
+def kept_genes(model):
+    """Positions of the genes that a fitted model uses, all of them if it does not select.
+
+    Parameters
+    ----------
+    model : fitted regressor
+
+    Returns
+    -------
+    ndarray of int, shape (k,)
+    """
+    check_is_fitted(model)
+    support = getattr(model, "get_support", None)
+    return np.arange(model.n_features_in_) if support is None else np.flatnonzero(support())
+
+
 class GeneSelectionMixin:
     """Say which genes a fitted model uses; the model gives them as a mask in ``_support_mask()``."""
 

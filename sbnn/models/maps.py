@@ -9,7 +9,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.inputs import expression_table, library_size_of, new_cells, output_table
+from sbnn.data.inputs import expression_table, learn_library, new_cells, output_table, two_tables
+from sbnn.data.readers.anndata import is_mudata, modality
 
 
 def embed(latent, seed=0):
@@ -44,7 +45,8 @@ class _MapOfPCs(TransformerMixin, BaseEstimator):
 
     def _components(self, X, y=None):
         """Fit the PCA and return the components of the training cells."""
-        self.library_size_ = library_size_of(X)
+        X = modality(X) if is_mudata(X) else X
+        learn_library(self, X)
         X = validate_data(self, expression_table(X), dtype=np.float64, ensure_min_samples=2)
         if self.n_pca < self.n_components:
             raise ValueError(f"n_pca: expected at least n_components={self.n_components}, got {self.n_pca}")
@@ -87,6 +89,7 @@ class CanonicalCorrelationMap(_MapOfPCs):
 
     def fit_transform(self, X, y=None):
         """Fit, then place the training cells: canonical variates of the expression with unit variance, (n, d)."""
+        X, y = two_tables(X, y)
         outputs = np.asarray(output_table(X, y), dtype=np.float64)
         components = self._components(X)
         outputs = outputs.reshape(len(outputs), -1)

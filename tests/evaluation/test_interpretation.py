@@ -179,8 +179,10 @@ def test_tables_with_names_are_taken_and_other_names_refused(data):
     record = interpret(model, X[80:], Y[80:])
     assert record.kept_genes.tolist() == model.get_feature_names_out().tolist()
     assert record.feature_names.tolist() == data.feature_names.tolist()
-    with pytest.raises(ValueError, match="X: expected the genes of the fit in the same order"):
-        integrated_gradients(model, X.iloc[:, ::-1])
+    shares = integrated_gradients(model, X.iloc[:9])
+    np.testing.assert_array_equal(integrated_gradients(model, X.iloc[:9, ::-1].assign(Malat1=7)), shares)
+    with pytest.raises(ValueError, match=f"X: 1 of the .* genes of the model are missing: {record.kept_genes[0]}"):
+        integrated_gradients(model, X.drop(columns=record.kept_genes[0]))
 
 
 def test_wrong_input_is_named(linear, halves):

@@ -41,13 +41,14 @@ def paired_parts(
     dropped: dict[str, list[str]] = {}
     everything = adata
     if is_mudata(adata):
-        adata = entry(everything.mod, expression, "mod")
-        if isinstance(outputs, str) and outputs in everything.mod:
-            adata, Y, dropped = _common_cells(adata, everything.mod[outputs], expression, outputs)
-        else:
-            Y = _outputs(adata, outputs, f"mod[{expression!r}].", others=everything.mod)
+        adata, Y, dropped = two_modalities(everything, outputs, expression)
     else:
         Y = _outputs(adata, outputs, "adata.")
+    if is_backed(adata):
+        raise ValueError(
+            "adata: it is open on disk, and PairedData holds all cells in memory; read them with adata.to_memory(), "
+            "some of them with adata[cells].to_memory(), or fit a model to it as it is, block by block"
+        )
 
     X = adata.X if layer is None else entry(adata.layers, layer, "adata.layers")
     if X is None:
@@ -81,6 +82,52 @@ def is_mudata(data: Any) -> bool:
 def is_anndata(data: Any) -> bool:
     """Whether an object is an AnnData or looks like one."""
     return hasattr(data, "var_names") and hasattr(data, "obsm") and not is_mudata(data)
+
+
+def is_backed(data: Any) -> bool:
+    """Whether an object is an AnnData whose expression stays in its file."""
+    return is_anndata(data) and bool(getattr(data, "isbacked", False))
+
+
+def modality(mdata: Any, expression: str = "rna") -> Any:
+    """Take the modality with the genes out of a MuData, or say which ones there are."""
+    return entry(mdata.mod, expression, "mod")
+
+
+def two_modalities(
+    mdata: Any, outputs: str | Iterable[str] | None = "outputs", expression: str = "rna"
+) -> tuple[Any, pd.DataFrame | None, dict[str, list[str]]]:
+    """Take expression and outputs of the same cells out of a MuData.
+
+    Parameters
+    ----------
+    mdata : MuData
+    outputs : str, list of str or None
+        Another modality; a key of ``obsm`` or columns of ``obs`` of the expression. Where ``"outputs"``, the default,
+        is neither, it stands for the only other modality.
+    expression : str
+        The modality with the genes.
+
+    Returns
+    -------
+    adata : AnnData
+        The expression of the cells that both have.
+    Y : DataFrame of shape (n_cells, n_outputs) or None
+    dropped : dict
+        See `PairedData`.
+
+    Raises
+    ------
+    KeyError, ValueError
+        As for `paired_parts`.
+    """
+    adata = modality(mdata, expression)
+    others = [name for name in mdata.mod if name != expression]
+    if isinstance(outputs, str) and outputs == "outputs" and outputs not in {*others, *adata.obsm} and len(others) == 1:
+        outputs = others[0]
+    if isinstance(outputs, str) and outputs in mdata.mod:
+        return _common_cells(adata, mdata.mod[outputs], expression, outputs)
+    return adata, _outputs(adata, outputs, f"mod[{expression!r}].", others=mdata.mod), {}
 
 
 def obsm_table(adata: Any, key: str, where: str = "adata.") -> pd.DataFrame:
@@ -159,9 +206,10 @@ def _common_cells(rna, second, rna_name, second_name):
             dropped[f"cells only in {name}"] = list(alone)
             warnings.warn(
                 f"{len(alone)} of {len(cells)} cells are only in modality {name!r} and are left out: {some(alone)}",
-                stacklevel=4,
+                stacklevel=5,
             )
-    rna, second = rna[names], second[names]
+    rna = rna if len(names) == rna.n_obs else rna[names]  # one in a file stays there
+    second = second[names].to_memory() if is_backed(second) else second[names]
     table = second.X.toarray() if sparse.issparse(second.X) else np.asarray(second.X)
     return rna, pd.DataFrame(table, index=names, columns=second.var_names), dropped
 

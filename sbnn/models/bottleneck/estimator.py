@@ -12,11 +12,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sbnn.data.inputs import (
     check_values,
     expression_table,
-    library_size_of,
+    learn_library,
     new_cells,
     output_names,
     output_table,
     stream_of_sparse,
+    two_tables,
 )
 from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
@@ -124,6 +125,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     library_size_ : float or None
         Counts per cell to which the training cells were normalised, where `fit` got counts (a stream, or a PairedData
         whose `X` was made of counts); counts of new cells are normalised to it.
+    count_share_ : ndarray, shape (p,), or None
+        Mean share of every gene in the counts of a training cell, by which new cells may lack genes that were not kept.
 
     References
     ----------
@@ -242,13 +245,14 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
             Expression, one row per cell; log-transformed counts as a rule. A stream reads cells that do not fit into
-            memory; it takes ``protocol="distilled"``, which reads a sparse matrix of more than 2^25 cells times genes
-            in the same way.
+            memory; it takes ``protocol="distilled"``, which reads an AnnData that is open on disk and a sparse matrix
+            of more than 2^25 cells times genes in the same way. Of a MuData the modality ``"rna"``.
         y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
             Outputs of the same cells in the same order. With an AnnData or a stream of one: a key of its ``obsm``
-            (default ``"outputs"``). With a PairedData: its outputs by default.
+            (default ``"outputs"``). With a MuData: another modality, by default the only one; cells that lack either
+            are left out. With a PairedData: its outputs by default.
         eval_set : tuple (X, Y), optional
             Cells on which R2 is recorded after every epoch (``history_.eval_r2``). Nothing is chosen on them.
 
@@ -261,8 +265,10 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         ValueError
             If X or y holds NaN, infinite values or values beyond 1e15, rows do not match, gene names repeat, y holds
             nothing but genes of X, or a parameter is out of range; a prior by names where X has none, or none of them.
+        KeyError
+            If a MuData has no modality ``"rna"``, or not the one that is asked for.
         TypeError
-            If X is a MuData, or a parameter has the wrong type.
+            If a parameter has the wrong type.
 
         Warns
         -----
@@ -270,6 +276,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             If X looks like raw counts, genes are constant, a value is out of all proportion to those of the other
             cells, or genes of the prior are not in X, which are ignored.
         """
+        X, y = two_tables(X, y)
         if self.n_genes == AUTO:
             return self._fit_with_number_chosen(X, y, eval_set)
         stream = X if isinstance(X, ExpressionStream) else None
@@ -286,7 +293,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         """Choose the number of genes on parts of the cells, and fit them all with it."""
         if isinstance(X, ExpressionStream):
             raise ValueError(
-                "n_genes: 'auto' needs cells in memory, got a stream; see sbnn.genes_curve on some of them"
+                "n_genes: 'auto' needs cells in memory, got a stream; read those of an AnnData with adata.to_memory(), "
+                "or see sbnn.genes_curve on some of them"
             )
         clone(self).set_params(n_genes=1)._prepare(X, y, eval_set)  # names what is wrong, before the cells are parted
         table, outputs = (
@@ -300,7 +308,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
     def _prepare(self, X, y, eval_set):
         """Check and scale all that the training gets: inputs, targets, `eval_set`, and both sources of randomness."""
-        self.library_size_ = library_size_of(X)
+        learn_library(self, X)
         table, outputs = expression_table(X), output_table(X, y)
         X, Y = validate_data(
             self,
@@ -323,7 +331,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         learn_scales(self, X, Y)
         x, target = scaled_inputs(self, X, device), scaled_outputs(self, Y, device)
         if eval_set is not None:
-            Xe, Ye = eval_set
+            Xe, Ye = two_tables(*eval_set)
             Ye = np.asarray(output_table(Xe, Ye), dtype=np.float64)
             Xe = new_cells(self, Xe).astype(np.float32)
             eval_set = scaled_inputs(self, Xe, device), scaled_outputs(self, Ye.reshape(len(Ye), -1), device)
@@ -381,10 +389,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
-            All p genes that `fit` saw, in the same order; AnnData, PairedData and streams with names may hold them in
-            any order and others beside them. If `fit` got counts, counts in a stream or a PairedData are normalised to
-            `library_size_`; matrices and tables are taken as normalised already.
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
+            What has names needs the kept genes only (`get_feature_names_out`), in any order and among others; what has
+            none all p genes that `fit` saw, in the same order. If `fit` got counts, counts in a stream, a PairedData or
+            ``layers["counts"]`` are normalised to `library_size_`, see `sbnn.data.inputs.new_cells` where some genes of
+            the fit are missing; matrices and tables are taken as normalised already.
 
         Returns
         -------
@@ -401,7 +410,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
+            As for `predict`.
 
         Returns
         -------
@@ -419,7 +429,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
+            As for `predict`.
 
         Returns
         -------
@@ -444,14 +455,16 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
         y : array-like, shape (n, q) or (n,); or str
+            As for `fit`.
         sample_weight : array-like, shape (n,), optional
 
         Returns
         -------
         float
         """
+        X, y = two_tables(X, y)
         Y = check_array(output_table(X, y), dtype=np.float64, ensure_2d=False, input_name="y")
         predicted = self.predict(X)
         check_consistent_length(predicted, Y)

@@ -26,6 +26,7 @@ FORMAT = "sbnn-model-3"
 FORMAT_WITHOUT_CHECKSUM = "sbnn-model-2"
 OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
 OF_OUTPUTS = ("y_mean_", "y_scale_")
+OPTIONAL = {"gene_network", "count_share_"}  # the latter of models of counts, but not in files of older versions
 ENTRIES = {
     "format": str,
     "sha256": str,
@@ -70,6 +71,8 @@ def save_model(model, path):
     tensors["network"] = model.network_.flat
     if model._gene_network is not None:
         tensors["gene_network"] = model._gene_network.flat
+    if getattr(model, "count_share_", None) is not None:
+        tensors["count_share_"] = torch.as_tensor(model.count_share_)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     _require_tensors(tensors, header["shapes"])
     content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
@@ -144,6 +147,7 @@ def _model(cls, header, tensors):
         )
     size = header.get("library_size")
     _require(size is None or 0 < size < np.inf, f"library_size: expected counts per cell, got {size}")
+    _require("count_share_" not in tensors or size is not None, "count_share_: it has no library_size")
     _require(header["activation"] in ACTIVATIONS, f"activation: expected one of {sorted(ACTIVATIONS)}")
     _require(not header["flat_output"] or n_outputs == 1, f"flat_output: there are {n_outputs} outputs")
 
@@ -158,6 +162,7 @@ def _model(cls, header, tensors):
         GenePrior.of(model, n_genes)
     model.output_names_ = np.array(header["output_names"], dtype=object)
     model.library_size_ = header.get("library_size")
+    model.count_share_ = tensors["count_share_"].numpy() if "count_share_" in tensors else None
     model._flat_output = header["flat_output"]
     model.history_ = _history(header["history"])
     device = model._torch_device()
@@ -198,9 +203,9 @@ def _head_for_genes(shapes):
 def _require_tensors(tensors, shapes):
     """Check shape, type and range of every tensor of a model whose layers have these shapes."""
     names = {*OF_GENES, *OF_OUTPUTS, "network"}
-    _require(tensors.keys() - {"gene_network"} == names, f"expected the tensors {sorted(names)}, got {sorted(tensors)}")
+    _require(tensors.keys() - OPTIONAL == names, f"expected the tensors {sorted(names)}, got {sorted(tensors)}")
     n_genes, n_outputs = tensors["support_"].numel(), shapes[-1][1]
-    sizes = dict.fromkeys(OF_GENES, n_genes) | dict.fromkeys(OF_OUTPUTS, n_outputs)
+    sizes = dict.fromkeys((*OF_GENES, "count_share_"), n_genes) | dict.fromkeys(OF_OUTPUTS, n_outputs)
     sizes |= {"network": _n_weights(shapes), "gene_network": _n_weights(_head_for_genes(shapes))}
     for name in ("network", *sorted(tensors.keys() - {"network"})):  # the file has them in any order
         tensor = tensors[name]
@@ -218,6 +223,9 @@ def _require_tensors(tensors, shapes):
     _require((support.view(torch.uint8) <= 1).all(), "support_: expected truth values")
     _require(support.sum() == shapes[0][0], f"support_: expected {shapes[0][0]} genes, got {support.sum()}")
     _require((tensors["gene_norms_"] >= 0).all(), "gene_norms_: expected numbers >= 0")
+    if "count_share_" in tensors:
+        shares = tensors["count_share_"]
+        _require((shares >= 0).all() and abs(shares.sum() - 1) < 1e-3, "count_share_: expected shares that add up to 1")
     low, high = tensors["x_min_"], tensors["x_max_"]
     _require(((low <= high) & (low < math.inf) & (high > -math.inf)).all(), "x_min_: expected limits below x_max_")
     # A model that was fitted to a stream knows the scales of its own genes only; the others are 0.

@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.utils import check_array, check_random_state
 
-from sbnn.data.inputs import new_cells, output_names, output_table
+from sbnn.data.inputs import learn_library, new_cells, output_names, output_table, two_tables
 from sbnn.data.streams import check_mapped
 from sbnn.determinism import reproducible
 from sbnn.models.bottleneck.gene_prior import GenePrior
@@ -38,7 +38,10 @@ def fit_stream(model, stream, outputs, eval_set):
     check_params(model, stream)
     protocol, distillation = protocol_of(model), model.distillation or DistilledSettings()
     if not hasattr(protocol, "choose_genes"):
-        raise ValueError(f"protocol: a stream cannot be fitted by {model.protocol!r}, which needs all genes at once")
+        raise ValueError(
+            f"protocol: a stream cannot be fitted by {model.protocol!r}, which needs all genes at once; read the cells "
+            "into memory, as with adata.to_memory()"
+        )
     if outputs is None:
         raise ValueError("y: expected outputs of the cells of the stream, got None")
     check_mapped(outputs, "y")
@@ -50,7 +53,7 @@ def fit_stream(model, stream, outputs, eval_set):
         model.feature_names_in_ = stream.gene_names
     elif hasattr(model, "feature_names_in_"):
         del model.feature_names_in_  # of an earlier fit
-    model.library_size_ = stream.library_size
+    learn_library(model, stream)
     prior = GenePrior.of(model, stream.shape[1])
     random = check_random_state(model.random_state)
     cells = np.sort(random.choice(len(stream), min(len(stream), distillation.most_cells), replace=False))
@@ -61,6 +64,7 @@ def fit_stream(model, stream, outputs, eval_set):
         x, target = scaled_inputs(model, sample, device), scaled_outputs(model, targets, device)
         genes = protocol.choose_genes(x, target, model.n_genes, random, distillation, prior)
     if eval_set is not None:
+        eval_set = two_tables(*eval_set)
         eval_set = new_cells(model, eval_set[0], genes), output_table(*eval_set)
     names = [f"x{gene}" for gene in genes] if stream.gene_names is None else stream.gene_names[genes]
     table = pd.DataFrame(stream.columns(genes), index=stream.cell_names, columns=names)

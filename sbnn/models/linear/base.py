@@ -8,9 +8,17 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils import TransformerTags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.inputs import check_values, expression_table, library_size_of, new_cells, output_table
+from sbnn.data.inputs import (
+    check_values,
+    expression_table,
+    learn_library,
+    new_cells,
+    output_names,
+    output_table,
+    two_tables,
+)
 from sbnn.metrics import pooled_r2
-from sbnn.models.base import GeneSelectionMixin, check_number
+from sbnn.models.base import GeneSelectionMixin, check_number, kept_genes
 
 
 class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -18,6 +26,8 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     Attributes
     ----------
+    output_names_ : ndarray of str, shape (q,)
+        Of `fit`.
     algorithm_version : int
         A subclass raises its own whenever the same parameters give other numbers on the same data, so that what an
         older version has computed is not taken for what this one would.
@@ -32,7 +42,8 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _validate(self, X, y):
         """Check X and y, remember their means, and return both centred in float64, Y two-dimensional."""
-        self.library_size_ = library_size_of(X)
+        X, y = two_tables(X, y)
+        learn_library(self, X)
         table, outputs = expression_table(X), output_table(X, y)
         X, Y = validate_data(
             self,
@@ -44,6 +55,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             ensure_min_samples=2,
         )
         Y = Y.astype(np.float64, copy=False)
+        self.output_names_ = output_names(outputs, 1 if Y.ndim == 1 else Y.shape[1])
         check_values(X, Y, table, outputs)
         self.x_mean_, self.y_mean_ = X.mean(axis=0), Y.mean(axis=0)
         # Column order, because the solvers read and cut out single genes.
@@ -59,15 +71,15 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream of shape (n, p)
-            Expression.
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream of shape (n, p)
+            Expression. What has names needs the genes only that the model uses, in any order and among others.
 
         Returns
         -------
         ndarray of shape (n, q) or (n,), float64
         """
         check_is_fitted(self)
-        X = new_cells(self, X)
+        X = new_cells(self, X, needed=kept_genes(self))
         return X @ self.coef_.T + self.intercept_
 
     def score(self, X, y=None):
@@ -75,7 +87,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream of shape (n, p)
             Expression.
         y : array-like of shape (n, q) or (n,), or the name of a table in ``X.obsm``
             Measured outputs.
@@ -84,6 +96,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         -------
         float
         """
+        X, y = two_tables(X, y)
         return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
 
 
@@ -127,10 +140,10 @@ class LatentRegressor(LinearRegressor):
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream of shape (n, p)
             Expression.
         y : array-like of shape (n, q) or (n,), or the name of a table in ``X.obsm``
-            Outputs; those of a PairedData by default.
+            Outputs; those of a PairedData, and the only other modality of a MuData, by default.
 
         Returns
         -------
@@ -204,7 +217,7 @@ class LatentRegressor(LinearRegressor):
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream of shape (n, p)
             Expression.
 
         Returns
@@ -213,7 +226,7 @@ class LatentRegressor(LinearRegressor):
             ``(X - x_mean_) @ encoder_``: the mean of the training cells lies in the origin.
         """
         check_is_fitted(self)
-        X = new_cells(self, X)
+        X = new_cells(self, X, needed=kept_genes(self))
         return (X - self.x_mean_) @ self.encoder_
 
     def fit_transform(self, X, y=None):

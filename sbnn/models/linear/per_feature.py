@@ -80,7 +80,7 @@ class PerFeatureElasticNet(SparseCoefficients, LinearRegressor):
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream of shape (n, p)
             Expression.
         y : array-like of shape (n, q) or (n,), or the name of a table in ``X.obsm``
             Outputs.

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
-from sbnn.data.inputs import check_values, expression_table, library_size_of, output_table
+from sbnn.data.inputs import check_values, expression_table, learn_library, output_names, output_table, two_tables
 from sbnn.models.linear.base import LinearRegressor
 
 
@@ -43,7 +43,7 @@ class LeaveOneOutRidge(LinearRegressor, RidgeCV):
 
         Parameters
         ----------
-        X : array-like, DataFrame or AnnData of shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream of shape (n, p)
             Expression.
         y : array-like of shape (n, q) or (n,), or the name of a table in ``X.obsm``
             Outputs.
@@ -57,10 +57,12 @@ class LeaveOneOutRidge(LinearRegressor, RidgeCV):
         ValueError
             If X or y holds NaN or infinity, their rows do not match, or a penalty is not positive.
         """
-        self.library_size_ = library_size_of(X)
+        X, y = two_tables(X, y)
+        learn_library(self, X)
         table, y = expression_table(X), output_table(X, y)
         super().fit(table, y)
         check_values(np.asarray(table, dtype=np.float64), np.asarray(y, dtype=np.float64), table, y)
+        self.output_names_ = output_names(y, 1 if np.ndim(y) == 1 else np.shape(y)[1])
         self.y_mean_ = np.asarray(y, dtype=np.float64).mean(axis=0)
         if np.ndim(self.y_mean_):  # RidgeCV makes one column one-dimensional
             self.coef_, self.intercept_ = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)

@@ -241,6 +241,21 @@ def test_a_tensor_of_another_kind_is_refused(parts, tmp_path, name, change, mess
             read(tmp_path / "m.safetensors", write(header, tensors))
 
 
+def test_shares_of_counts_come_back_and_older_files_lack_them(parts, tmp_path):
+    header, tensors = parts[0] | {"library_size": 100.0}, parts[1]
+    shares = torch.arange(9) / 36
+    again = read(tmp_path / "m.safetensors", sealed(header, tensors | {"count_share_": shares}))
+    np.testing.assert_array_equal(again.count_share_, shares)
+    rewritten = SparseBottleneckRegressor.load(again.save(tmp_path / "again.safetensors"))
+    np.testing.assert_array_equal(rewritten.count_share_, shares)
+    assert read(tmp_path / "m.safetensors", sealed(header, tensors)).count_share_ is None
+    for wrong in (shares * 2, -shares, shares[:-1]):
+        with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected"):
+            read(tmp_path / "m.safetensors", sealed(header, tensors | {"count_share_": wrong}))
+    with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: it has no library_size"):
+        read(tmp_path / "m.safetensors", sealed(parts[0], tensors | {"count_share_": shares}))
+
+
 def test_a_file_without_a_tensor_or_with_one_more_is_refused(parts, tmp_path):
     header, tensors = parts
     for name in set(tensors) - {"gene_network"}:

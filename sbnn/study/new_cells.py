@@ -1,0 +1,168 @@
+"""New cells on the map of a saved model: found by the names of their genes, and written as a table."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sbnn.data.checks import some
+from sbnn.data.inputs import COUNTS, cells_of, new_cells
+from sbnn.data.readers.tables import as_numbers, read_table
+from sbnn.data.streams import ExpressionStream
+from sbnn.results import write_atomically
+
+ROUNDING = 1e-3  # by which a gene may be beyond the range of the training cells
+MANY = 0.5  # of the kept genes; with few training cells the limits are close and a tenth is beyond them anyway
+
+
+def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, sheet=None):
+    """Read the expression of new cells, as a fitted model takes it.
+
+    Parameters
+    ----------
+    path : path-like
+        A table as for `sbnn.data.readers.tables.read_table`, cells x genes or genes x cells, or an AnnData (.h5ad).
+        Others than the kept genes may be missing, and there may be more.
+    model : fitted SparseBottleneckRegressor
+    counts : bool, optional
+        Whether these are raw counts, which are normalised as the training cells were. By default they are if the model
+        was fitted to counts and all values are whole numbers. An AnnData may have them in ``layers["counts"]``.
+    genes_in_rows : bool, optional
+        By default the way in which more genes of the model are found.
+    totals : str, optional
+        Column (row, with genes in rows; of ``obs`` in an AnnData) with the counts of each cell over all genes of the
+        fit, where only some of them are here. By default told from those that are, see `sbnn.data.inputs.new_cells`.
+    sheet : str, optional
+        Of an Excel workbook.
+
+    Returns
+    -------
+    ExpressionStream or AnnData
+
+    Raises
+    ------
+    FileNotFoundError, ImportError, ValueError
+        As for `read_table`; a model without names of genes, values that are missing.
+    KeyError
+        No such `totals`.
+    """
+    genes = getattr(model, "feature_names_in_", None)
+    if genes is None:
+        raise ValueError("model: it was fitted to genes without names, by which those of new cells could be found")
+    known = getattr(model, "library_size_", None) is not None
+    if Path(path).suffix == ".h5ad":
+        return _of_anndata(path, known, counts, totals)
+    table = read_table(path if sheet is None else (path, sheet), "cells")
+    if genes_in_rows is None:
+        genes_in_rows = table.index.isin(genes).sum() > table.columns.isin(genes).sum()
+    table = table.T if genes_in_rows else table
+    if totals is not None and totals not in table:
+        raise KeyError(f"totals: the table has no {totals!r}; it has {some(table.columns)}")
+    of_cells = None if totals is None else as_numbers(table[[totals]], "totals")[totals].to_numpy()
+    there = table.columns.isin(genes)
+    if not there.any():
+        raise ValueError(
+            f"cells: no gene of the model is there; it has {some(genes, 3)}, the table {some(table.columns, 3)} in one "
+            f"direction and {some(table.index, 3)} in the other"
+        )
+    table = as_numbers(table.loc[:, there], "cells")
+    gaps = table.columns[table.isna().any()]
+    if len(gaps):
+        raise ValueError(
+            f"cells: {len(gaps)} gene(s) have missing values: {some(gaps)}; one that was not seen has the value 0"
+        )
+    counts = known and _are_whole(table.to_numpy()) if counts is None else counts
+    return ExpressionStream(table, counts=counts, totals=of_cells)
+
+
+def _of_anndata(path, known, counts, totals):
+    import anndata  # takes longer to import than all the rest
+
+    adata = anndata.read_h5ad(path, backed="r")
+    if totals is not None and totals not in adata.obs:
+        raise KeyError(f"totals: adata.obs has no {totals!r}; it has {some(adata.obs)}")
+    if counts is not False and COUNTS in adata.layers and known:
+        if totals is None:
+            return adata
+        adata, counts = anndata.AnnData(adata.layers[COUNTS], adata.obs, adata.var), True
+    if counts is None:
+        first = adata.X[: min(100, adata.n_obs)]
+        counts = known and _are_whole(getattr(first, "data", first) if hasattr(first, "tocsr") else first)
+    return ExpressionStream(adata, counts=counts, totals=None if totals is None else adata.obs[totals])
+
+
+def _are_whole(values):
+    values = np.asarray(values)
+    return bool((values >= 0).all() and (values % 1 == 0).all())
+
+
+def place(model, X):
+    """Put cells on the map of a model.
+
+    Parameters
+    ----------
+    model : fitted SparseBottleneckRegressor
+        With names of genes.
+    X : DataFrame, AnnData, PairedData or ExpressionStream
+        See `SparseBottleneckRegressor.predict`.
+
+    Returns
+    -------
+    places : DataFrame
+        Indexed by cell: ``sbnn_1``, ``sbnn_2``, ..., and ``clipped``, the share of the kept genes that are beyond the
+        range of the training cells, at whose ends the model takes them to be.
+    predictions : DataFrame
+        Indexed by cell: the outputs, in their units.
+
+    Warns
+    -----
+    UserWarning
+        If cells have more than half of the kept genes beyond that range.
+    """
+    kept = model.get_support(indices=True)
+    values = new_cells(model, X, kept)
+    cells = cells_of(X)
+    cells = pd.Index(range(len(values)) if cells is None else cells, name="cell")
+    X = pd.DataFrame(values, cells, model.get_feature_names_out())
+    low, high = model.x_min_[kept] - ROUNDING, model.x_max_[kept] + ROUNDING
+    clipped = ((values < low) | (values > high)).mean(axis=1)
+    if (clipped > MANY).any():
+        warnings.warn(
+            f"{(clipped > MANY).sum()} of {len(clipped)} cells have more than {MANY:.0%} of the genes of the model "
+            f"beyond the range of its training cells: {some(cells[clipped > MANY])}; they are not like these, or "
+            "measured or normalised in another way",
+            stacklevel=2,
+        )
+    latent = model.transform(X)
+    places = pd.DataFrame(latent, cells, [f"sbnn_{i + 1}" for i in range(latent.shape[1])])
+    places["clipped"] = clipped
+    predicted = np.asarray(model.predict(X)).reshape(len(cells), -1)
+    return places, pd.DataFrame(predicted, cells, [str(name) for name in model.output_names_])
+
+
+def write_map(model, X, out, predictions=None):
+    """Put cells on the map of a model, and write where they are as CSV.
+
+    Parameters
+    ----------
+    model, X
+        As for `place`.
+    out : path-like
+        Gets a row per cell: its name, its places on the map, the predicted outputs and ``clipped``.
+    predictions : path-like, optional
+        Gets the predicted outputs in place of `out`.
+
+    Returns
+    -------
+    int
+        Number of cells.
+    """
+    places, predicted = place(model, X)
+    if predictions is None:
+        clipped = places.pop("clipped")
+        places = pd.concat([places, predicted, clipped], axis=1)
+    else:
+        write_atomically(predicted.to_csv().encode(), predictions)
+    write_atomically(places.to_csv().encode(), out)
+    return len(places)

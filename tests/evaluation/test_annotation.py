@@ -1,0 +1,121 @@
+"""What is written into an AnnData comes back from a file, by the names of cells and genes."""
+
+import json
+
+import anndata
+import mudata
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbnn import (
+    DistilledSettings,
+    SparseBottleneckRegressor,
+    SparseReducedRankRegression,
+    annotate,
+    cross_validate,
+    fit_full,
+    interpret,
+    neighbour_accuracy,
+    selection_table,
+    stability_selection,
+)
+from sbnn.evaluation.chance import chance_table
+
+SHORT = DistilledSettings(steps_of_teachers=5, steps_of_student=5)
+NETWORK = SparseBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)
+LINEAR = SparseReducedRankRegression(rank=2, alpha=0.3)
+
+
+@pytest.fixture(scope="module")
+def model(data):
+    return SparseBottleneckRegressor(**NETWORK.get_params()).fit(data)
+
+
+@pytest.fixture(scope="module")
+def cross_validated(data):
+    return cross_validate(LINEAR, data, 4, verbose=False)
+
+
+def read_back(adata, folder):
+    adata.write_h5ad(folder / "a.h5ad")
+    return anndata.read_h5ad(folder / "a.h5ad")
+
+
+def test_all_that_is_found_comes_back_from_a_file(data, model, cross_validated, tmp_path):
+    adata = data.to_anndata()
+    halves = stability_selection(LINEAR, data, n_pairs=3, verbose=False)
+    effects = interpret(model, adata)
+    annotate(adata, model, cross_validated, halves, effects)
+    again = read_back(adata, tmp_path)
+    assert again.obs_names.tolist() == data.cell_names.tolist() and again.var_names.tolist() == data.gene_names.tolist()
+    np.testing.assert_array_equal(again.obsm["X_sbnn"], model.transform(data))
+    predictions = again.obsm["sbnn_predictions"]
+    assert predictions.columns.tolist() == data.feature_names.tolist()
+    np.testing.assert_array_equal(predictions, model.predict(data))
+    np.testing.assert_array_equal(again.var["sbnn_kept"], model.get_support())
+    np.testing.assert_array_equal(again.var["sbnn_norm"], model.gene_norms_)
+    table = selection_table(halves)
+    pd.testing.assert_series_equal(again.var["sbnn_frequency"][table.index], table["frequency"], check_names=False)
+    assert again.var["sbnn_trusted"].dtype == bool
+    gene = effects.kept_genes[2]
+    np.testing.assert_array_equal(again.varm["sbnn_effects"].loc[gene], effects.effects[2])
+    assert again.varm["sbnn_effects"].notna().any(axis=1).sum() == 6
+    told = again.uns["sbnn"]
+    assert told.keys() >= {"name", "model", "cross-validation", "stability selection", "interpretation"}
+    assert json.loads(told["model"]["params"])["n_genes"] == 6 and told["model"]["library_size"] == data.library_size
+    np.testing.assert_array_equal(told["cross-validation"]["test_r2"], cross_validated.test_r2[:, 0])
+    assert told["cross-validation"]["sha256"] == data.sha256
+
+
+def test_held_out_predictions_are_in_the_units_of_the_outputs(data, cross_validated):
+    adata = data.to_anndata()
+    annotate(adata, cross_validated)
+    train, test = cross_validated.folds[1]
+    Y = data.Y.astype(float)
+    expected = cross_validated.test_predictions[0][1] * Y[train].std(0) + Y[train].mean(0)
+    np.testing.assert_allclose(adata.obsm["sbnn_held_out"].iloc[test], expected, rtol=1e-6)
+    assert set(adata.obs["sbnn_fold"].iloc[test]) == {1}
+    everywhere = cross_validate(LINEAR, data, 4, scaling="all", verbose=False)
+    annotate(adata, everywhere)
+    held_out = adata.obsm["sbnn_held_out"].to_numpy()
+    assert 1 - ((held_out - Y) ** 2).sum() / ((Y - Y.mean(0)) ** 2).sum() > 0.2
+
+
+def test_cells_and_genes_are_matched_by_name(data, model, cross_validated, tmp_path):
+    other = data.to_anndata()[::-1, np.r_[39:-1:-1]]
+    other = anndata.concat(
+        [other[:50], anndata.AnnData(other.X[:2], obs=pd.DataFrame(index=["new1", "new2"]), var=other.var)]
+    )
+    annotate(other, fit_full(NETWORK, data), cross_validated, data=data)
+    again = read_back(other, tmp_path)
+    assert np.isnan(again.obsm["X_sbnn"][-2:]).all() and np.isfinite(again.obsm["X_sbnn"][:-2]).all()
+    assert again.obs["sbnn_fold"].isna().tolist() == [False] * 50 + [True] * 2
+    whole = data.to_anndata()
+    annotate(whole, cross_validated)
+    cell = other.obs_names[7]
+    np.testing.assert_array_equal(again.obsm["sbnn_held_out"].loc[cell], whole.obsm["sbnn_held_out"].loc[cell])
+    with pytest.raises(ValueError, match="data: the record is of .* with other values, cells or outputs"):
+        annotate(whole[:60].copy(), cross_validated)
+    with pytest.raises(ValueError, match="it has other cells than the result: new1"):
+        annotate(other[-2:].copy(), cross_validated, data=data)
+    strange = data.to_anndata()
+    strange.var_names = [f"other{j}" for j in range(40)]
+    with pytest.raises(ValueError, match="X: 6 of the 6 genes of the model are missing"):
+        annotate(strange, model)
+    with pytest.raises(ValueError, match="it has other genes than the result: other0"):
+        annotate(strange, selection_table(stability_selection(LINEAR, data, n_pairs=1, verbose=False)))
+
+
+def test_a_mudata_is_written_to_where_its_genes_are(data, model):
+    rna = data.to_anndata()
+    proteins = anndata.AnnData(rna.obsm["outputs"])
+    del rna.obsm["outputs"]
+    mdata = mudata.MuData({"rna": rna, "prot": proteins})
+    record = cross_validate(LINEAR, mdata, 3, verbose=False)
+    annotate(mdata, model, record)
+    assert mdata["rna"].obsm["sbnn_held_out"].shape == mdata["rna"].obsm["sbnn_predictions"].shape
+    told = neighbour_accuracy(mdata)
+    assert told.index.tolist() == ["family", "type"]
+    assert told["type"] == neighbour_accuracy(model.transform(mdata), data.labels["type"].to_numpy())
+    pd.testing.assert_frame_equal(chance_table(record, (mdata, "prot")), chance_table(record, mdata))

@@ -1,0 +1,98 @@
+"""New cells on the map of a saved model, from a terminal."""
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbnn import DistilledSettings, ExpressionStream, PairedData, SparseBottleneckRegressor
+from sbnn.cli import main
+
+COLUMNS = ["sbnn_1", "sbnn_2"]
+
+
+@pytest.fixture(scope="module")
+def counts(data):
+    return pd.DataFrame(data.counts, data.cell_names, data.gene_names)
+
+
+@pytest.fixture(scope="module")
+def model(data, counts):
+    """Fitted to one half of the cells."""
+    outputs = pd.DataFrame(data.Y, data.cell_names, data.feature_names)[:60]
+    short = DistilledSettings(steps_of_teachers=5, steps_of_student=5)
+    training = PairedData.from_tables(counts[:60], outputs, counts=True)
+    return SparseBottleneckRegressor(n_genes=6, distillation=short, random_state=0).fit(training)
+
+
+@pytest.fixture(scope="module")
+def saved(model, tmp_path_factory):
+    return str(model.save(tmp_path_factory.mktemp("model") / "model.safetensors"))
+
+
+@pytest.fixture
+def new(counts):
+    """The other half, with its genes in another order and genes that the model does not know."""
+    new = counts[60:].assign(Malat1=500, Xist=1)
+    return new.sample(frac=1, axis=1, random_state=0)
+
+
+@pytest.mark.parametrize("form", ["cells in rows", "genes in rows", "h5ad", "h5ad with counts"])
+def test_the_other_half_of_the_cells_finds_its_places(form, model, saved, counts, new, tmp_path, capsys):
+    path, out = tmp_path / ("new.h5ad" if "h5ad" in form else "new.csv"), tmp_path / "map.csv"
+    if form == "h5ad":
+        anndata.AnnData(new.astype("f4")).write_h5ad(path)
+    elif form == "h5ad with counts":
+        anndata.AnnData(np.log(1 + new), layers={"counts": new.to_numpy()}).write_h5ad(path)
+    else:
+        (new.T if form == "genes in rows" else new).to_csv(path)
+    assert main(["map", saved, str(path), "--out", str(out)]) == 0
+    assert f"60 cells are placed in {out}" in capsys.readouterr().out
+    table = pd.read_csv(out, index_col="cell")
+    assert table.columns.tolist() == [*COLUMNS, *model.output_names_, "clipped"]
+    assert table.index.tolist() == new.index.tolist()
+    stream = ExpressionStream(counts[60:], counts=True)
+    np.testing.assert_allclose(table[COLUMNS], model.transform(stream), atol=1e-5)
+    np.testing.assert_allclose(table[model.output_names_], model.predict(stream), rtol=1e-5)
+    assert 0 < table["clipped"].mean() < 0.2
+
+
+def test_expression_as_it_is_needs_the_kept_genes_only(model, saved, data, tmp_path):
+    kept = model.get_feature_names_out()
+    log = pd.DataFrame(data.X, data.cell_names, data.gene_names)[60:]
+    log[kept[::-1]].to_csv(tmp_path / "new.csv")
+    paths = [str(tmp_path / name) for name in ("new.csv", "map.csv", "p.csv")]
+    assert main(["map", saved, paths[0], "--log", "--out", paths[1], "--predictions", paths[2]]) == 0
+    assert pd.read_csv(paths[1], index_col=0).columns.tolist() == [*COLUMNS, "clipped"]
+    np.testing.assert_allclose(pd.read_csv(paths[2], index_col=0), model.predict(log), rtol=1e-5)
+
+
+def test_counts_of_the_kept_genes_need_totals(model, saved, new, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sbnn.data.inputs.LEAST_SHARE", 0.9)
+    known = new[model.feature_names_in_]
+    few = known[model.get_feature_names_out()].assign(total=known.sum(axis=1))
+    few.to_csv(tmp_path / "new.csv")
+    asked = ["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "map.csv")]
+    assert main(asked) == 1
+    assert "too few to tell how deeply a cell was sequenced" in capsys.readouterr().err
+    assert main([*asked, "--totals", "total"]) == 0
+    expected = model.transform(ExpressionStream(known, counts=True))
+    np.testing.assert_allclose(pd.read_csv(tmp_path / "map.csv")[COLUMNS], expected, atol=1e-5)
+    assert main([*asked, "--totals", "depth"]) == 1
+    assert "the table has no 'depth'" in capsys.readouterr().err
+
+
+def test_cells_that_are_not_like_the_training_cells_are_named(model, saved, new, tmp_path):
+    new.loc["cell100", model.get_feature_names_out()] = 10**6
+    new.to_csv(tmp_path / "new.csv")
+    with pytest.warns(UserWarning, match="1 of 60 cells have more than 50% of the genes .* training cells: cell100;"):
+        main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "map.csv")])
+
+
+def test_missing_genes_stop_the_command(model, saved, new, tmp_path, capsys):
+    kept = model.get_feature_names_out()
+    new.drop(columns=kept[:2]).rename(columns={kept[2]: kept[2].upper()}).to_csv(tmp_path / "new.csv")
+    assert main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "map.csv")]) == 1
+    told = capsys.readouterr().err
+    assert f"3 of the 6 genes of the model are missing: {kept[0]}, {kept[1]}, {kept[2]}; " in told
+    assert not (tmp_path / "map.csv").exists()
