@@ -6,7 +6,7 @@ READY := .venv/ready
 CHECK := import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and \
 	f"sbnn needs Python 3.11 to 3.13, $(PYTHON) is {v[0]}.{v[1]}; name another: make PYTHON=python3.13")
 
-.PHONY: reproduce test lint notebooks clean
+.PHONY: reproduce test lint notebooks docs clean
 
 # Runs the notebooks top to bottom and draws the figures from saved results; FRESH=1 computes everything anew.
 reproduce: $(READY)
@@ -23,6 +23,10 @@ lint: $(READY)
 # The committed notebooks, outputs included.
 notebooks: $(READY)
 	$(BIN)/python -m sbnn.study.reproduce --in-place
+
+# The site of the documentation, offline, in build/docs; a warning is an error.
+docs: $(READY)
+	$(BIN)/python -m sphinx -W --keep-going -n -q -E -d build/doctrees -c docs . build/docs
 
 clean:
 	rm -rf .venv build

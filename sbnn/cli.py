@@ -314,9 +314,10 @@ def _fit(options):
 
 
 def _fit_own_data(options, data, folder):
+    from sbnn.explorer.explore import explore
     from sbnn.results import results_folder
     from sbnn.study.gallery import SERIES
-    from sbnn.study.own_data.experiments import run_own_data
+    from sbnn.study.own_data.experiments import MODEL, run_own_data
     from sbnn.study.own_data.options import preselected
     from sbnn.study.own_data.report import write_report
 
@@ -324,9 +325,11 @@ def _fit_own_data(options, data, folder):
     records = run_own_data(data, folder, n_genes=options.keep, fresh=options.fresh, n_jobs=options.jobs, **how)
     figures = results_folder(options.figures, data.name, options.fast)
     SERIES.save(records, figures)
+    explore(records["fit_default_2d"], records["cv_default"], folder / "explorer.html")
     page = write_report(data, records, figures, folder, **how)
     print(f"\n{page.verdict}", *page.cautions, sep="\n- ")
-    print(f"\nthe report is {folder / 'report.html'}, with report.pdf beside it, the figures are in {figures}")
+    print(f"\nthe report is {folder / 'report.html'} (and .pdf), the map to explore is explorer.html beside it,")
+    print(f"the figures are in {figures}; new cells: sbnn map {folder / MODEL} new_counts.csv")
 
 
 def _genes(options):

@@ -66,7 +66,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         uncorrelated if not relaxed; their order is by falling variance.
     decoder_ : ndarray of shape (q, rank)
         V, orthonormal columns; the entry of largest magnitude in each is positive.
-    objective_ : ndarray of shape (n_iter_,)
+    objective_ : ndarray of shape (iterations,)
         Objective after every W-step, before the relaxed refit.
     n_iter_ : int
         Number of alternations; 1 for a closed form.

@@ -1,0 +1,82 @@
+"""The site of the documentation; `make docs` builds it to build/docs, offline.
+
+The source folder is the whole checkout, so that the links between pages, notebooks and figures are the same on GitHub
+and in the site; what belongs to the site, `include_patterns` says. docs/api is written by the build.
+"""
+
+import importlib.metadata
+import shutil
+import sys
+from pathlib import Path
+
+import sbnn
+
+HERE = Path(__file__).parent
+shutil.rmtree(HERE / "api", ignore_errors=True)  # pages of names that are gone would stay
+
+project = "sbnn"
+release = version = importlib.metadata.version("sbnn")
+copyright = "the authors of sbnn, BSD 3-Clause"
+language = "en"
+
+root_doc = "docs/index"
+include_patterns = [
+    "README.md",
+    "docs/**",
+    "notebooks/*.ipynb",
+    "benchmarks/*.md",
+    "data/README.md",
+    "sbnn/README.md",
+]
+exclude_patterns = ["docs/_templates", "**/.ipynb_checkpoints"]
+
+extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.viewcode"]
+templates_path = [str(HERE / "_templates")]
+
+# Markdown and notebooks. Notebooks are shown as they are committed, nothing is run.
+nb_execution_mode = "off"
+nb_ipywidgets_js = {}  # would be fetched from the network; there is no widget
+nb_merge_streams = True
+myst_enable_extensions = ["attrs_block", "colon_fence"]
+myst_heading_anchors = 4
+
+# API pages. Names in single backticks become links where they have a page.
+for name in sbnn._MODULES:  # such as `from sbnn import linear`, which sphinx can only import
+    sys.modules[f"sbnn.{name}"] = getattr(sbnn, name)
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autodoc_typehints = "none"  # the docstrings say more
+default_role = "py:obj"
+numpydoc_show_class_members = False  # the template of a class lists them
+numpydoc_xref_param_type = False
+# A name in single backticks is as often a parameter or a column, which has no page.
+nitpick_ignore_regex = [("py:obj", ".*")]
+
+
+def setup(app):
+    """Of what classes inherit, document what is ours, not what scikit-learn and torch give."""
+
+    def is_of_others(app, what, name, obj, skip, options):
+        home = getattr(getattr(obj, "fget", obj), "__module__", None)
+        return True if home is not None and not home.startswith("sbnn") else None
+
+    app.connect("autodoc-skip-member", is_of_others)
+
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sbnn"
+html_static_path = ["_static"]
+toc_object_entries_show_parents = "hide"
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_additional_pages = {"index": "to_first_page.html"}  # the pages stand in folders, as in the checkout
+html_theme_options = {
+    "logo": {"text": "sbnn"},
+    "header_links_before_dropdown": 7,
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}

@@ -1,0 +1,244 @@
+"""The documentation: its examples run, it names all there is, and its site builds without a warning or a network."""
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+import warnings
+from dataclasses import fields
+from pathlib import Path
+
+import joblib
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+import sbnn
+from sbnn import DistilledSettings, load_dataset, plotting, report, results, simulate_perturbations
+from sbnn.cli import _parser
+from sbnn.data import inventory
+from sbnn.tables import to_markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.M | re.S)
+# What is smaller, or shorter, when an example runs as a test.
+QUICK = {
+    'load_dataset("simulated")': "sbnn.simulate_patchseq(120, 40)",
+    "n_cells=300": "n_cells=300, n_genes=60",
+    "numbers=(5, 25, 100)": "numbers=(5, 25)",
+    "n_pairs=25": "n_pairs=2",
+    "EphysTypeClassifier(": "EphysTypeClassifier(n_steps=2, ",
+    "n_latent=10": "n_latent=3, recipe=sbnn.mechanism_shift.Recipe(hidden=8, epochs=2, least_updates=0, "
+    "updates_per_pair=0)",
+    "random(350": "random(30",
+    "simulate(150": "simulate(20",
+    "sparsity=0.955": "sparsity=0.7",
+}
+COMING = ("map", "explore")  # commands of tables of one's own, which the page of them has already
+
+
+def fences(page, language=None):
+    found = FENCE.findall(page.read_text())
+    return found if language is None else [block for kind, block in found if kind == language]
+
+
+def with_blocks(language):
+    pages = [page for page in PAGES if fences(page, language)]
+    return pytest.mark.parametrize("page", pages, ids=[page.relative_to(ROOT).as_posix() for page in pages])
+
+
+@pytest.fixture
+def files(data, tmp_path, monkeypatch):
+    """Files that the pages speak of, in the current folder, and the names that they take as given, by page."""
+    tables = {
+        "counts": pd.DataFrame(data.counts, data.cell_names, data.gene_names),
+        "ephys": pd.DataFrame(data.Y, data.cell_names, data.feature_names),
+        "types": data.labels.assign(donor=[f"donor {i % 4}" for i in range(data.n_cells)]),
+    }
+    with pd.ExcelWriter(tmp_path / "mine.xlsx") as workbook:
+        for name, table in tables.items():
+            table.to_csv(tmp_path / f"{name}.csv")
+            table.to_excel(workbook, sheet_name=name)
+    adata = data.to_anndata()
+    adata.obsm["ephys"] = adata.obsm["outputs"]
+    adata.obs = adata.obs.assign(subclass=data.labels["type"], **{"AP width": data.Y[:, 0], "Rheobase": data.Y[:, 1]})
+    adata.write_h5ad(tmp_path / "mine.h5ad")
+    (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
+    monkeypatch.chdir(tmp_path)
+
+    def given(page):
+        if page == "ephys_types":
+            cells = load_dataset("simulated_ephys", verbose=False)
+            cells.table.to_csv("features.csv")
+            cells.labels[["type"]].to_csv("types.csv")
+        if page == "mechanism_shift":
+            screen = simulate_perturbations(20, 10, 3, 40, n_control=30).to_anndata("gene")
+            screen.obs["gene"] = screen.obs["gene"].cat.rename_categories({"control": "non-targeting"})
+            return {"adata": screen}
+        return {}
+
+    return given
+
+
+@pytest.fixture
+def networks_of_a_moment(monkeypatch):
+    """A network that trains as long as usual would be most of the time of these tests."""
+    usual = {field.name: field.default for field in fields(DistilledSettings)}
+    few = {"few_cells": 0, "n_teachers": 2, "process_steps": (2, 1), "n_trees": 2, "n_augmented": 500}
+    moment = usual | few | {"steps_of_teachers": 5, "steps_of_student": 5}
+    monkeypatch.setattr(DistilledSettings.__init__, "__defaults__", tuple(moment.values()))
+
+
+@with_blocks("python")
+def test_every_example_runs_and_prints_what_the_page_says(page, files, networks_of_a_moment):
+    names = {"sbnn": sbnn, **files(page.stem)}
+    printed = None
+    for language, block in fences(page):
+        if language == "python":
+            for usual, quick in QUICK.items():
+                block = block.replace(usual, quick)
+            with (
+                contextlib.redirect_stdout(io.StringIO()) as out,
+                joblib.parallel_config("sequential"),  # worker processes take longer to start than these fits
+                warnings.catch_warnings(),
+            ):
+                warnings.simplefilter("ignore")  # networks of a moment predict no better than chance
+                exec(compile(block, page.name, "exec"), names)
+            printed = out.getvalue()
+        elif language == "text" and printed:
+            assert printed == block
+    plt.close("all")
+    assert MADE.get(page.stem, lambda made: True)(names)
+
+
+# What the examples of a page must have made, beside running.
+MADE = {
+    "README": lambda made: made["model"].get_feature_names_out().shape == (25,) and Path("scores.pickle").exists(),
+    "ephys_types": lambda made: made["model"].predict(made["data"].X).shape == (made["data"].n_cells,),
+    "mechanism_shift": lambda made: made["latents"].shape == (230, 3),
+    "dynamics": lambda made: made["model"].edge_scores_.shape == (30, 30) and made["dash"].sparsity_ > 0.69,
+    "tutorial": lambda made: all(Path(f"results/{name}.pdf").exists() for name in ("map", "overview", "effects")),
+}
+
+
+def test_blocks_are_run_or_marked_as_text():
+    for page in PAGES:
+        for language, block in fences(page):
+            assert language in ("python", "bash", "text") or language.startswith("{"), (page.name, block)
+        assert len(re.findall(r"^ *```", page.read_text(), re.M)) == 2 * len(fences(page)), page.name
+
+
+@with_blocks("bash")
+def test_every_command_of_a_page_is_one(page):
+    for block in fences(page, "bash"):
+        for line in block.splitlines():
+            if words := shlex.split(line, comments=True):
+                KNOWN[words[0]](words[1:])
+
+
+def _sbnn(words):
+    """Parse a command; what it lacks is told by the parser."""
+    if words[0] == "data":
+        words, parse = [*words[1:], "--help"], inventory.main
+    elif words == ["--help"] or _is_coming(words):
+        return
+    else:
+        parse = _parser().parse_args
+    try:
+        parse(words)
+    except SystemExit as end:
+        assert end.code == 0, words
+
+
+def _is_coming(words):
+    """Whether it is of the commands for a data set of one's own, before all of them are there."""
+    lacking = set(COMING) - set(_parser()._subparsers._group_actions[0].choices)
+    return bool(lacking) and (words[0] in COMING or words[:2] == ["fit", "mine"])
+
+
+def _make(words):
+    [target] = [word for word in words if "=" not in word]
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M)
+
+
+def _pip(words):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for word in words:
+        assert set(re.findall(r"\w+", "".join(re.findall(r"\[.*\]", word)))) <= set(extras)
+
+
+def _conda(words):
+    environment = (ROOT / "environment.yml").read_text()
+    assert words[-1] == "environment.yml" or f"name: {words[-1]}\n" in environment
+
+
+KNOWN = {"sbnn": _sbnn, "make": _make, "pip": _pip, "conda": _conda}
+
+
+def test_the_page_of_figures_names_those_that_are_committed():
+    page = (DOCS / "figures.md").read_text()
+    first = re.findall(r"^\| (`.*?) \|", page, re.M)
+    named = {name for cell in first for name in re.findall(r"`(\w+)`", cell)}
+    assert named == {path.stem for path in (ROOT / "figures").glob("*/*.png")}
+    assert set(re.findall(r"`plotting\.(\w+)`", page)) <= set(plotting.__all__)
+
+
+def test_the_reference_has_every_public_name():
+    listed = re.findall(r"^   (\w[\w.]*)$", (DOCS / "api.md").read_text(), re.M)
+    listed = {id(_named(name)): name for name in listed}
+    rooms = [
+        sbnn,
+        *(importlib.import_module(f"sbnn.{room}") for room in ("ephys_types", "mechanism_shift", "dynamics")),
+    ]
+    public = {f"{room.__name__}.{name}": getattr(room, name) for room in rooms for name in room.__all__}
+    for name in sbnn._MODULES:
+        module = public.pop(f"sbnn.{name}")
+        here = [n for n, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+        names = getattr(module, "__all__", [n for n in here if not n.startswith("_")])
+        public |= {f"sbnn.{name}.{n}": getattr(module, n) for n in names}
+    assert not {name for name, value in public.items() if id(value) not in listed}
+
+
+def _named(path):
+    value = sbnn
+    for name in path.split("."):
+        value = getattr(value, name) if hasattr(value, name) else importlib.import_module(f"{value.__name__}.{name}")
+    return value
+
+
+def test_tables_of_the_guide_are_those_of_the_committed_results():
+    width, leaks = ((DOCS / name).read_text() for name in ("choosing.md", "leaks.md"))
+    saved = ROOT / "saved_models"
+    models = report.accuracy_table(saved / "scala")
+    models = models.loc[models.index.str.startswith("distilled")]
+    columns = ["genes", "folds", "R2, scaled per fold", "SD, scaled per fold"]
+    assert to_markdown(models[columns]).strip() in width
+    assert (
+        to_markdown(report.numbers_table(results.load(saved / "citeseq_cd8" / "genes_curve.pickle"))).strip() in width
+    )
+    assert to_markdown(report.all_tables(saved / "scala")["Test R2 on cells held apart"]).strip() in leaks
+
+
+@pytest.mark.skipif(importlib.util.find_spec("myst_nb") is None, reason="the extra `docs` is not installed")
+def test_the_site_builds_without_a_warning_and_loads_nothing_from_the_network(tmp_path):
+    [arguments] = re.findall(r"-m sphinx (.*)", (ROOT / "Makefile").read_text())
+    arguments = arguments.replace("build/docs", str(tmp_path / "site")).replace("build/", f"{tmp_path}/")
+    command = [sys.executable, "-m", "sphinx", *arguments.split()]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    pages = {path: path.read_text() for path in (tmp_path / "site").rglob("*.html")}
+    assert len(pages) > 150
+    for path, page in pages.items():
+        loaded = re.findall(r"<(?!a\b)\w+[^>]*?\b(?:src|href)=\"?(?:https?:)?//[^>]*", page)
+        assert not loaded, path
+    for path in (tmp_path / "site").rglob("*.css"):
+        assert not re.search(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//", path.read_text()), path
+    notebook = (tmp_path / "site" / "notebooks" / "04_figures.html").read_text()
+    assert notebook.count("<img") >= 15  # as committed
