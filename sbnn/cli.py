@@ -12,7 +12,7 @@ import sys
 
 from sbnn.data import inventory
 from sbnn.data.catalogue import DATASETS, DYNAMICS, EPHYS_TYPES, MECHANISM_SHIFT, names_of, require_study
-from sbnn.study.own_data.options import add_options
+from sbnn.study.own_data.options import add_options, is_asked_for
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
 
@@ -125,12 +125,16 @@ def _parser():
             command.add_argument("--fresh", action="store_true", help="compute anew what is saved")
         if name in ("cv", "fit", "genes", "prior"):
             command.add_argument("--jobs", type=int, default=1, help="worker processes; results do not depend on them")
-            add_options(command)
+            add_options(command, models=name != "prior")
         if name == "prior":
             command.add_argument(
                 "--genes",
                 action="append",
                 help="file with names of genes, one a line; may be given again for another list",
+            )
+        if name == "cv":
+            command.add_argument(
+                "--everything", action="store_true", help="of your own tables also the published models"
             )
         if name in ("fit", "figures", "notebooks"):
             home = None if name == "notebooks" else "figures"
@@ -268,9 +272,7 @@ def _load(options):
     from sbnn.results import results_folder
     from sbnn.study.own_data.options import load
 
-    if options.expression is None and options.outputs is not None:
-        raise ValueError("--expression and --outputs go together")
-    if options.expression is None:
+    if not is_asked_for(options):
         data = load_dataset(_name(options))
     else:
         if options.dataset in ("auto", *DATASETS):
@@ -282,9 +284,12 @@ def _load(options):
 
 def _cross_validate(options):
     from sbnn.study import experiments, held_apart, report
+    from sbnn.study.own_data import commands as own_data
     from sbnn.tables import print_table
 
     data, folder = _load(options)
+    if options.expression is not None:
+        return own_data.cross_validate(options, data, folder)
     how = {"fast": options.fast, "fresh": options.fresh, "n_jobs": options.jobs}
     experiments.run_cross_validations(data, folder, **how)
     held_apart.run_held_apart(data, folder, **how)
@@ -295,12 +300,13 @@ def _fit(options):
     from sbnn.study import experiments, report
     from sbnn.study.components import principal_components
     from sbnn.study.map_trust import run_map_trust
+    from sbnn.study.own_data import commands as own_data
     from sbnn.study.says import map_sentence
     from sbnn.tables import print_table
 
     data, folder = _load(options)
     if options.expression is not None:
-        return _fit_own_data(options, data, folder)
+        return own_data.fit(options, data, folder)
     how = {"fast": options.fast, "fresh": options.fresh}
     experiments.run_full_fits(data, folder, **how)
     halves = experiments.run_stability(data, folder, n_jobs=options.jobs, **how)["halves_default"]
@@ -313,31 +319,15 @@ def _fit(options):
     print(f"\nthe map: {map_sentence(trust)}")
 
 
-def _fit_own_data(options, data, folder):
-    from sbnn.explorer.explore import explore
-    from sbnn.results import results_folder
-    from sbnn.study.gallery import SERIES
-    from sbnn.study.own_data.experiments import MODEL, run_own_data
-    from sbnn.study.own_data.options import preselected
-    from sbnn.study.own_data.report import write_report
-
-    how = {"groups": options.groups, "preselect": preselected(options, data), "fast": options.fast}
-    records = run_own_data(data, folder, n_genes=options.keep, fresh=options.fresh, n_jobs=options.jobs, **how)
-    figures = results_folder(options.figures, data.name, options.fast)
-    SERIES.save(records, figures)
-    explore(records["fit_default_2d"], records["cv_default"], folder / "explorer.html")
-    page = write_report(data, records, figures, folder, **how)
-    print(f"\n{page.verdict}", *page.cautions, sep="\n- ")
-    print(f"\nthe report is {folder / 'report.html'} (and .pdf), the map to explore is explorer.html beside it,")
-    print(f"the figures are in {figures}; new cells: sbnn map {folder / MODEL} new_counts.csv")
-
-
 def _genes(options):
     from sbnn.study import experiments, report
+    from sbnn.study.own_data import commands as own_data
     from sbnn.tables import print_table
 
     data, folder = _load(options)
-    record = experiments.run_genes_curve(data, folder, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs)
+    how = own_data.cells_and_genes(options, data) if options.expression is not None else {}
+    how |= {"fast": options.fast, "fresh": options.fresh, "n_jobs": options.jobs}
+    record = experiments.run_genes_curve(data, folder, **how)
     print_table(report.numbers_table(record), options.fast)
 
 

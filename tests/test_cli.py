@@ -33,10 +33,12 @@ def tables(tmp_path):
 
 @pytest.mark.slow
 def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, capsys):
-    assert cli.main(["cv", *tables, "--fast"]) == 0
-    assert "| ridge, all genes | 30 |" in capsys.readouterr().out
+    assert cli.main(["cv", *tables, "--everything", "--fast"]) == 0
+    printed = capsys.readouterr().out
+    assert "| ridge, all genes | 30 |" in printed and "| network d=2, 25 genes |" in printed
+    assert "\nTest R2 " in printed and "- 90 cells are few" in printed
     assert cli.main(["fit", *tables, "--fast"]) == 0
-    assert "r2_drop" in capsys.readouterr().out
+    assert "sbnn map saved_models/mine-fast/model.safetensors" in capsys.readouterr().out
     assert cli.main(["figures", "mine", "--fast"]) == 0
     assert (tmp_path / "figures" / "mine-fast" / "effects.png").exists()
     capsys.readouterr()
@@ -54,7 +56,9 @@ def test_errors_are_messages_and_a_status(tables, capsys):
     assert cli.main(["report", "scala"]) == 1
     assert "sbnn report:" in capsys.readouterr().err
     assert cli.main(["cv", "mine", "--expression", "counts.csv"]) == 1
-    assert "--expression and --outputs go together" in capsys.readouterr().err
+    assert "--outputs is missing" in capsys.readouterr().err
+    assert cli.main(["fit", "mine", "--outputs", "ephys.tsv"]) == 1
+    assert "--expression is missing" in capsys.readouterr().err
     assert cli.main(["cv", "simulated", *tables[1:]]) == 1
     assert "'simulated' is taken" in capsys.readouterr().err
     assert cli.main(["cv", "nonsense"]) == 1

@@ -330,13 +330,17 @@ def run_stability(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=Tr
     }
 
 
-def run_genes_curve(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True):
+def run_genes_curve(data, folder, folds=None, *, preselect=None, fast=False, fresh=False, n_jobs=1, verbose=True):
     """Test R2 of the default network with few to many genes, and with a number that it chooses itself; or load it.
 
     Parameters
     ----------
     data : PairedData
     folder : str or path-like
+    folds : list of (train, test), optional
+        Five by default.
+    preselect : int, optional
+        Genes that the network is given, see `cross_validate`.
     fast, fresh : bool
     n_jobs : int
     verbose : bool
@@ -344,12 +348,12 @@ def run_genes_curve(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=
     Returns
     -------
     Record
-        From `sbnn.genes_curve`, on five folds.
+        From `sbnn.genes_curve`.
     """
     model = network(data, fast, protocol="distilled", n_components=2)
     path, numbers = Path(folder) / "genes_curve.pickle", (2, 5) if fast else NUMBERS
-    how = {"nested": not fast, "n_jobs": n_jobs, "overwrite": fresh, "verbose": verbose}
-    return genes_curve(data, model, numbers, 2 if fast else 5, results=path, seed=SEED, **how)
+    how = {"nested": not fast, "n_jobs": n_jobs, "overwrite": fresh, "verbose": verbose, "preselect": preselect}
+    return genes_curve(data, model, numbers, folds or (2 if fast else 5), results=path, seed=SEED, **how)
 
 
 def run_interpretation(data, folder, *, preselect=None, n_genes=None, fast=False, fresh=False):

@@ -9,7 +9,7 @@ from sbnn.evaluation.full_fits import fit_full
 from sbnn.evaluation.repeats import stability_selection
 from sbnn.models.linear import LeaveOneOutRidge
 from sbnn.study.components import principal_components
-from sbnn.study.experiments import SEED, network, run_interpretation
+from sbnn.study.experiments import SEED, cross_validations, network, run_interpretation
 from sbnn.study.map_trust import run_map_trust
 from sbnn.study.tsne_maps import tsne_maps
 
@@ -46,6 +46,38 @@ def folds_for(data, groups=None, fast=False):
     return folds[: 2 if fast else None]
 
 
+def compare(
+    data, folder, *, preselect=None, n_genes=None, groups=None, everything=False, fast=False, fresh=False, n_jobs=1,
+    verbose=True,
+):  # fmt: skip
+    """Cross-validate, or load, the default network and ridge on all genes that it is given.
+
+    Parameters
+    ----------
+    data, folder, preselect, n_genes, groups, fast, fresh, n_jobs, verbose
+        As for `run_own_data`.
+    everything : bool
+        Also the published network and sparse reduced-rank regression, over the grids of the paper.
+
+    Returns
+    -------
+    dict of str to Record
+        ``cv_ridge`` and ``cv_default``; with `everything` also ``cv_network`` and ``cv_srrr``.
+    """
+    chosen, _ = with_preselected(data, preselect)
+    model = network(chosen, fast, n_genes, protocol="distilled", n_components=2)
+    models = {"cv_ridge": (LeaveOneOutRidge(), {}), "cv_default": (model, {"n_components": [2]})}
+    if everything:
+        published = cross_validations(chosen, fast)
+        models |= {name: (published[name].estimator, published[name].param_grid) for name in ("cv_network", "cv_srrr")}
+    folds = folds_for(data, groups, fast)
+    how = {"n_jobs": n_jobs, "overwrite": fresh, "seed": SEED, "verbose": verbose, "preselect": preselect}
+    return {
+        name: cross_validate(estimator, data, folds, grid, results=Path(folder) / f"{name}.pickle", **how)
+        for name, (estimator, grid) in models.items()
+    }
+
+
 def run_own_data(
     data, folder, *, preselect=None, n_genes=None, groups=None, fast=False, fresh=False, n_jobs=1, verbose=True
 ):
@@ -78,25 +110,18 @@ def run_own_data(
     """
     folder = Path(folder)
     chosen, _ = with_preselected(data, preselect)
-    model = network(chosen, fast, n_genes, protocol="distilled", n_components=2)
-    folds = folds_for(data, groups, fast)
-    how = {"n_jobs": n_jobs, "overwrite": fresh, "seed": SEED, "verbose": verbose, "preselect": preselect}
-    records = {
-        name: cross_validate(estimator, data, folds, grid, results=folder / f"{name}.pickle", **how)
-        for name, estimator, grid in (
-            ("cv_ridge", LeaveOneOutRidge(), {}),
-            ("cv_default", model, {"n_components": [2]}),
-        )
-    }
+    how = {"preselect": preselect, "n_jobs": n_jobs, "verbose": verbose}
+    sizes = {"preselect": preselect, "n_genes": n_genes, "fast": fast, "fresh": fresh}
+    records = compare(data, folder, groups=groups, n_jobs=n_jobs, verbose=verbose, **sizes)
     mapped = network(chosen, fast, n_genes, protocol="distilled", n_components=2, reconstruct=True)
     saved = {"preselect": preselect, "overwrite": fresh}
     records["fit_default_2d"] = fit_full(
         mapped, data, results=folder / "fit_default_2d.pickle", model_file=folder / MODEL, seed=SEED, **saved
     )
     records["halves_default"] = stability_selection(
-        model, data, 2 if fast else N_PAIRS, results=folder / "halves_default.pickle", **how
-    )
-    sizes = {"preselect": preselect, "n_genes": n_genes, "fast": fast, "fresh": fresh}
+        network(chosen, fast, n_genes, protocol="distilled", n_components=2), data, 2 if fast else N_PAIRS,
+        results=folder / "halves_default.pickle", overwrite=fresh, seed=SEED, **how,
+    )  # fmt: skip
     records["interpretation"] = run_interpretation(data, folder, **sizes)
     records["components"] = principal_components(data, results=folder / "components.pickle", **saved)
     records["tsne"] = tsne_maps(data, results=folder / "tsne.pickle", seed=SEED, **saved)

@@ -8,12 +8,14 @@ PRESELECTED = 1000
 TABLES = ("expression", "outputs", "labels")
 
 
-def add_options(parser):
+def add_options(parser, models=True):
     """Add the options to a command.
 
     Parameters
     ----------
     parser : argparse.ArgumentParser
+    models : bool
+        Also those that say which cells and genes the models are given.
     """
     tables = parser.add_argument_group("tables of your own, cells matched by name")
     add = tables.add_argument
@@ -41,10 +43,22 @@ def add_options(parser):
     add("--spike-ins", choices=("leave out", "keep"), default="leave out", help="ERCC and the like")
     add("--type-key", default="type", metavar="COLUMN", help="column of the labels with the type of the cells")
     add("--family-key", default="family", metavar="COLUMN", help="column with the coarser label")
+    if not models:
+        return
     add("--groups", metavar="COLUMN", help="column of the donor, batch, ...: folds keep its cells together")
     add("--n-genes", type=_number_or_all, metavar="N", help=f"genes given to the models, chosen inside the folds "
         f"({PRESELECTED} by default where there are more than {MANY_GENES}; all: no choice)")  # fmt: skip
     add("--keep", type=int, metavar="N", help="genes that the network keeps (default: 25)")
+
+
+def is_asked_for(options):
+    """Whether a command is given tables of the user's own; an error if one of those that it takes is missing."""
+    given = [f"--{name}" for name in TABLES if getattr(options, name) is not None]
+    if given and options.expression is None:
+        raise ValueError(f"{given[0]}: --expression is missing, the table of the genes of the cells")
+    if given and options.outputs is None and Path(options.expression).suffix not in ANNDATA:
+        raise ValueError("--expression: --outputs is missing, the table of the second measurement of the cells")
+    return bool(given)
 
 
 def load(options):
@@ -91,7 +105,8 @@ def load(options):
         name=options.dataset,
         source="the user's tables: " + ", ".join(Path(path).name for path in given.values() if path),
     )
-    return data if options.groups is None else with_groups(data, options.groups)
+    column = getattr(options, "groups", None)
+    return data if column is None else with_groups(data, column)
 
 
 def preselected(options, data):
