@@ -546,6 +546,9 @@ def test_names_that_hardly_match_are_told(counts, ephys):
         assert PairedData.from_tables(counts, ephys.rename(index={"c3": "C3"})).n_cells == 7
     with pytest.raises(ValueError, match="outputs: with match='loose' these cells have the same name: C3, c3"):
         PairedData.from_tables(counts, ephys.rename(index={"c2": "C3"}), match="loose")
+    strangers = pd.concat([ephys.iloc[:2].set_axis(["z-1", "Z.1"], axis=0), ephys])  # nobody asks for these
+    with pytest.warns(UserWarning, match="cells only in outputs.: z-1, Z.1"):
+        assert_outputs(PairedData.from_tables(counts, strangers, match="loose"), ephys)
     with pytest.raises(ValueError, match="match must be 'exact' or 'loose', got 'fuzzy'"):
         PairedData.from_tables(counts, ephys, match="fuzzy")
 
