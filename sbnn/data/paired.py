@@ -401,10 +401,12 @@ class PairedData:
         expression, outputs, labels : path-like, (path-like, str) or DataFrame
             Tables with cell names: text (.csv, .tsv, .txt; also .gz and .zip) or Excel, where a pair names the sheet.
         **options
-            See `sbnn.data.readers.tables.read_tables`, which this calls.
+            See `sbnn.data.readers.tables.read_tables`, which this calls: whether expression is counts, what to do with
+            missing outputs, and how a table is written where that is not found out.
 
         Returns
         -------
         PairedData
+            What was left out is in `dropped`, and what was done besides in `notes`.
         """
         return cls(**read_tables(expression, outputs, labels, **options))

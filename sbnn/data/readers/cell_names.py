@@ -84,13 +84,13 @@ def same_cells(
         repeated = names[keys.duplicated(keep=False) & keys.isin(others)]
         if len(repeated):
             raise ValueError(f"{what}: with match='loose' these cells have the same name: {some(repeated)}")
-    rows = x_keys.isin(y_keys).nonzero()[0]
+    rows, others = x_keys.isin(y_keys).nonzero()[0], y_keys.isin(x_keys).nonzero()[0]
     cells = x_names[rows]
     return SameCells(
         X=_taken(X, x_axis, rows),
-        Y=_taken(Y, y_axis, y_keys.get_indexer(x_keys[rows])).set_axis(cells, axis=0),
+        Y=_taken(Y, y_axis, others[y_keys[others].get_indexer(x_keys[rows])]).set_axis(cells, axis=0),
         only_X=x_names.delete(rows),
-        only_Y=y_names[~y_keys.isin(x_keys)],
+        only_Y=y_names.delete(others),
         doubt=f"{shared} cells match by name, and {told}" if more > shared else "",
     )
 

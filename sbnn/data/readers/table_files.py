@@ -143,7 +143,10 @@ def _separator(lines: list[str]) -> str:
     """Take the separator that cuts most lines into equally many fields."""
 
     def agreement(separator: str) -> tuple[float, int]:
-        rows = [row for row in csv.reader(lines, delimiter=separator) if any(row) and not is_comment(row)]
+        try:
+            rows = [row for row in csv.reader(lines, delimiter=separator) if any(row) and not is_comment(row)]
+        except csv.Error:  # a field longer than any is: a row that is not cut at all
+            return 0, 0
         sizes = Counter(map(len, rows))
         size, times = max(sizes.items(), key=lambda item: (item[0] > 1, item[1], item[0]), default=(1, 0))
         return (times / len(rows), size) if size > 1 else (0, 0)

@@ -85,36 +85,48 @@ def _names(rows: list[list[str]]) -> tuple[int, list[str]]:
 
     def is_title(i: int) -> bool:
         row = rows[i]
+        if len(row) == 1 and width == 2:
+            return " " in row[0]  # a sentence, and not the one name that R writes above one column
         alone = sum(map(bool, row)) == 1
         # A name alone above a single column of values is no title.
         return is_comment(row) or len(row) not in (width, width - 1) or (alone and width > (1 if row[0] else 2))
 
     titles = list(takewhile(is_title, filled[:-1]))
     start = filled[len(titles)]
+    after = filled[min(len(titles) + 1, len(filled) - 1)]
+    if len(rows[start]) == width - 1 and len(rows[after]) == width and _is_below_groups(rows, after):
+        titles, start = [*titles, start], after  # and not R's names, which have values below
     sure = all(rows[i][0] and sum(map(bool, rows[i])) == 1 for i in titles)  # nothing that could be a name
     if titles and not (_is_text(rows[start]) and (sure or _numbers_follow(rows, start))):
         return filled[0], rows[filled[0]]
     # Names of groups stand above some of the names, or repeat where the names below do not.
     groups = []
     for i in filled[len(titles) : len(titles) + _ROWS_OF_NAMES]:
-        if not (_is_text(rows[i]) and _numbers_follow(rows, i)):
+        if not (_is_text(rows[i]) and _numbers_follow(rows, i)) or (i > start and not _is_below_groups(rows, i)):
             break
         names, last = rows[i], rows[groups[-1]] if groups else []
-        gaps = any(j >= len(names) or not names[j] for j in used) and len(names) == width
-        repeats = len(set(names)) < len(names)
+        named = [names[j] for j in used if j < len(names) and names[j]]
+        gaps, repeats = len(named) < len(used) and len(names) == width, len(set(named)) < len(named)
         if not gaps and not repeats:
             return i, names
         if not gaps and groups and not _below_is_better(rows, i):
             joined = [f"{group} {name}".strip() for group, name in zip(_spread(last), names, strict=False)]
-            return (i, [names[0], *joined[1:]]) if len(set(joined)) == len(joined) else (i, names)
+            joined = [one if name else "" for one, name in zip(joined, names, strict=False)][1:]
+            unique = len(set(filter(None, joined))) == len(list(filter(None, joined)))
+            return (i, [names[0], *joined]) if unique else (i, names)
         groups.append(i)
     return start, rows[start]
+
+
+def _is_below_groups(rows: list[list[str]], i: int) -> bool:
+    """Whether a row below others has names: no number, which a row of values has, and numbers below."""
+    return i < len(rows) and not any(map(looks_like_number, rows[i][1:])) and _numbers_follow(rows, i)
 
 
 def _below_is_better(rows: list[list[str]], i: int) -> bool:
     """Whether the next row has names that do not repeat."""
     below = rows[i + 1] if i + 1 < len(rows) else []
-    return len(below) == len(rows[i]) == len(set(below)) and _is_text(below) and _numbers_follow(rows, i + 1)
+    return len(below) == len(rows[i]) == len(set(below)) and _is_below_groups(rows, i + 1)
 
 
 def _spread(groups: list[str]) -> list[str]:
@@ -145,8 +157,6 @@ def _is_no_value(rows: list[list[str]], i: int, width: int) -> bool:
         fields = [row[j] for row in below if j < len(row) and not is_mark(row[j])]
         if fields and 2 * sum(map(looks_like_number, fields)) > len(fields):
             numeric.append(j)
-    if not numeric or 2 * len(numeric) < width - 1:
-        return False
     fields = [rows[i][j] for j in numeric if j < len(rows[i])]
     text = [field for field in fields if not is_mark(field)]
     if not text or any(map(looks_like_number, fields)):

@@ -448,14 +448,14 @@ def _labels_of(cells, table, family_key, type_key, match, dropped, notes) -> pd.
             f"labels: no column {' or '.join(map(repr, missing))}; it has {list(table.columns)}. Name the columns to "
             f"take with family_key and type_key"
         )
-    strangers = table.index.difference([*cells, *sum(dropped.values(), [])], sort=False)
-    leave_out(dropped, "labels of cells that are not there", strangers, len(table), "labels", up=1)
     without = cells.difference(table.index, sort=False)
     if len(without) == len(cells):
         raise ValueError(
             f"labels: of no cell; the cells are {some(cells, 3)}, and labels has the rows {some(table.index, 3)}. "
             f"match='loose' matches names that differ in case or punctuation, and cell_key says which column has them"
         )
+    strangers = table.index.difference([*cells, *sum(dropped.values(), [])], sort=False)
+    leave_out(dropped, "labels of cells that are not there", strangers, len(table), "labels", up=1)
     if len(without):
         warnings.warn(f"{len(without)} of {len(cells)} cells have no labels: {some(without)}", stacklevel=4)
     labels = table.astype(object).reindex(cells)

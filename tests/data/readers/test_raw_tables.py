@@ -227,6 +227,7 @@ def lines(ephys, *above, units=None, sep=","):
     ("above", "units", "note"),
     [
         (["Table S2. Recordings, all cells"], None, "in row 2; left out above them: 'Table S2. Recordings all cells'"),
+        (["Table S2,all cells,of mice"], None, "in row 2; left out above them: 'Table S2 all cells of mice'"),
         (["Table S2,,,", "", "of 8 cells,,,"], None, "in row 4; left out above them: 'Table S2', 'of 8 cells'"),
         (["# made by hand", "#, really"], None, "in row 3; left out above them: '# made by hand'"),
         ([",passive,spike,"], None, "in row 2; left out above them: 'passive spike'"),
@@ -242,6 +243,13 @@ def test_titles_and_units_are_left_out_and_noted(tmp_path, counts, ephys, above,
     assert_outputs(data, ephys)
     assert note in noted(data, note)
     assert data.n_cells == 8
+
+
+def test_empty_columns_behind_the_units_are_no_names(tmp_path, counts, ephys):
+    text = "".join(f"{line},,\n" for line in lines(ephys, units=",ms,ms,mV").splitlines())
+    data = PairedData.from_tables(counts, written(tmp_path, text))
+    assert_outputs(data, ephys)
+    assert noted(data, "row 2 below the names holds units")
 
 
 def test_names_that_repeat_below_groups_are_joined(tmp_path, counts, ephys):
@@ -272,11 +280,30 @@ def test_a_cell_is_not_taken_for_names_or_units(tmp_path, counts, ephys):
             PairedData.from_tables(counts, written(tmp_path, lines(table)))
 
 
+def test_names_that_repeat_are_not_looked_for_among_the_cells(tmp_path, counts, ephys):
+    table = ephys[["Tau"]].assign(user="Eve", rig="A", day="Monday", week="first")
+    text = table.set_axis(["Tau", "user", "rig", "user", "week"], axis=1).to_csv()
+    with pytest.raises(ValueError, match="column names appear more than once: user"):
+        PairedData.from_tables(counts, written(tmp_path, text))
+
+
+def test_very_long_rows_are_cut_at_their_separators(tmp_path, counts, ephys):
+    wide = counts.rename(columns=lambda gene: 40_000 * gene[0] + gene)
+    data = PairedData.from_tables(written(tmp_path, wide.to_csv(sep=";"), "counts.csv"), ephys)
+    np.testing.assert_array_equal(data.counts, counts)
+
+
 def test_labels_are_all_text_and_have_their_names_in_the_first_row(tmp_path, counts, ephys):
     text = "cell,family,type\n" + "".join(f"{cell},Sst,Sst {i % 2}\n" for i, cell in enumerate(CELLS))
     for above in ("", "Table S1\n"):
         data = PairedData.from_tables(counts, ephys, written(tmp_path, above + text, "labels.csv"))
         assert data.labels["type"].tolist() == ["Sst 0", "Sst 1"] * 4
+
+
+def test_the_one_name_that_r_writes_is_no_title(tmp_path, counts, ephys):
+    text = "type\n" + "".join(f"{cell} {kind}\n" for cell, kind in zip(CELLS, ["Sst", "Vip"] * 4, strict=True))
+    data = PairedData.from_tables(counts, ephys, written(tmp_path, text, "labels.txt"))
+    assert data.labels["type"].tolist() == ["Sst", "Vip"] * 4
 
 
 def test_the_row_of_the_names_can_be_told(tmp_path, counts, ephys):
@@ -365,6 +392,7 @@ def test_decimal_commas_and_thousands_are_found_out(texts, expected, note):
 def test_numbers_that_can_be_read_in_two_ways_are_refused(texts, message):
     with pytest.raises(ValueError, match=message):
         to_numbers(pd.DataFrame({"a": texts}), "outputs")
+    assert to_numbers(pd.DataFrame({"a": ["0,5", "12.5"]}), "outputs", ",")[1].ravel().tolist() == [False, True]
     assert to_numbers(pd.DataFrame({"a": ["1,234"]}), "outputs", ",")[0].iat[0, 0] == 1.234
     assert to_numbers(pd.DataFrame({"a": ["1,234"]}), "outputs", ".")[0].iat[0, 0] == 1234
 
@@ -518,6 +546,9 @@ def test_names_that_hardly_match_are_told(counts, ephys):
         assert PairedData.from_tables(counts, ephys.rename(index={"c3": "C3"})).n_cells == 7
     with pytest.raises(ValueError, match="outputs: with match='loose' these cells have the same name: C3, c3"):
         PairedData.from_tables(counts, ephys.rename(index={"c2": "C3"}), match="loose")
+    strangers = pd.concat([ephys.iloc[:2].set_axis(["z-1", "Z.1"], axis=0), ephys])  # nobody asks for these
+    with pytest.warns(UserWarning, match="cells only in outputs.: z-1, Z.1"):
+        assert_outputs(PairedData.from_tables(counts, strangers, match="loose"), ephys)
     with pytest.raises(ValueError, match="match must be 'exact' or 'loose', got 'fuzzy'"):
         PairedData.from_tables(counts, ephys, match="fuzzy")
 
