@@ -51,12 +51,12 @@ def component_variance(record, titles=("transcriptome", "outputs")):
                 )  # fmt: skip
         ax.set(xlabel="principal component", ylabel="share of the variance", ylim=(0, 1.03))
         ax.set_xscale("linear" if few else "log")
-        if len(shares) == 1:
-            ax.set(xlim=(0, 2), xticks=[1])
+        if len(shares) < 5:
+            ax.set(xlim=(0.5, len(shares) + 0.5), xticks=places)
         ax.set_title(f"{title}: {counted(len(shares), 'component')}", loc="left")
     # The right is free of curves and numbers where few components hold most of the variance.
-    free = few and total[int(0.4 * len(shares)) - 1] >= 0.5
-    panels[1].legend(loc=f"center {'right' if free else 'left'}", frameon=not free, framealpha=1, edgecolor="white")
+    free = 5 <= len(shares) <= 50 and total[int(0.4 * len(shares)) - 1] >= 0.5
+    panels[1].legend(loc="center right" if free else "best", frameon=not free, framealpha=1, edgecolor="white")
     freeze_layout(figure)
     letter_panels(figure, [panels])
     return figure

@@ -261,7 +261,8 @@ def name_families(ax, record, xy):
     peaks = np.array([family_centre(xy, families == family) for family in table.index])
     renderer = ax.figure.canvas.get_renderer()
     names = [shortened(family, LETTERS) for family in table.index]
-    notes = place_names(ax, peaks, names, renderer, background=xy, leader=False, fontsize=6.5)
+    insets = [inset.get_window_extent(renderer) for inset in ax.child_axes]
+    notes = place_names(ax, peaks, names, renderer, insets, background=xy, leader=False, fontsize=6.5)
     tree, to_data = cKDTree(xy), ax.transData.inverted()
     for note, family, peak in zip(notes, table.index, peaks, strict=True):
         box = note.get_window_extent(renderer)

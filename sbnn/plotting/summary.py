@@ -131,15 +131,19 @@ def _more(canvas, names, height, room, **style):
 def _column(canvas, x, middle, height, names, align, room, bold=(), bars=None, **style):
     """Names one below the other, with bars where there are numbers; what does not fit is counted."""
     n_rows, shown, size = _rows(names, height)
-    for i, y in enumerate(middle + height / 2 - (np.arange(n_rows) + 0.5) * height / n_rows):
-        if i < len(shown):
-            weight = "bold" if shown[i] in bold else "normal"
-            name = canvas.text(x, y, shown[i], ha=align, va="center", fontsize=size, fontweight=weight, **style)
-            fit_text(name, room)
-            if bars is not None:
-                start, long = WIDTH - BARS, BAR * float(np.clip(bars[i], 0, 1))
-                canvas.barh(y, long, 0.55 * height / n_rows, left=start, color=GREEN, alpha=0.75)
-                canvas.text(start + long + 0.03, y, f"{bars[i]:.2f}", ha="left", va="center", fontsize=min(size, 5.5))
-        elif i == len(shown) and len(names) > len(shown):
-            rest = f"and {len(names) - len(shown)} more"
-            canvas.text(x, y, rest, ha=align, va="center", fontsize=size, color="0.4")
+    ys = middle + height / 2 - (np.arange(n_rows) + 0.5) * height / n_rows
+    texts = []
+    for i, (name, y) in enumerate(zip(shown, ys, strict=False)):
+        weight = "bold" if name in bold else "normal"
+        texts.append(canvas.text(x, y, name, ha=align, va="center", fontsize=size, fontweight=weight, **style))
+        fit_text(texts[-1], room)
+        if bars is not None:
+            start, long = WIDTH - BARS, BAR * float(np.clip(bars[i], 0, 1))
+            canvas.barh(y, long, 0.55 * height / n_rows, left=start, color=GREEN, alpha=0.75)
+            canvas.text(start + long + 0.03, y, f"{bars[i]:.2f}", ha="left", va="center", fontsize=min(size, 5.5))
+    size = min(text.get_fontsize() for text in texts)
+    for text in texts:
+        text.set_fontsize(size)
+    if len(names) > len(shown):
+        rest = f"and {len(names) - len(shown)} more"
+        canvas.text(x, ys[len(shown)], rest, ha=align, va="center", fontsize=size, color="0.4")
