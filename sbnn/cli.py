@@ -76,10 +76,13 @@ def main(arguments=None):
         Exit status.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["data"]:
-        return inventory.main(arguments[1:], prog="sbnn data")
-    options = _parser().parse_args(arguments)
+    sys.stdout.reconfigure(errors="replace")  # a terminal that knows no "±" still gets the numbers
     try:
+        if arguments[:1] == ["data"]:
+            status = inventory.main(arguments[1:], prog="sbnn data")
+            sys.stdout.flush()
+            return status
+        options = _parser().parse_args(arguments)
         options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -88,7 +91,7 @@ def main(arguments=None):
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ImportError, OSError, ValueError, KeyError) as error:
-        print(f"sbnn {options.command}: {error}", file=sys.stderr)
+        print(f"sbnn {arguments[0]}: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -339,7 +342,9 @@ def _prior(options):
     from sbnn.tables import print_table
 
     data, folder = _load(options)
-    lists = {Path(path).stem: Path(path).read_text().split() for path in options.genes or ()} or None
+    lists = {
+        Path(path).stem: Path(path).read_text(encoding="utf-8-sig").split() for path in options.genes or ()
+    } or None
     record = gene_priors.run_gene_priors(
         data, folder / "gene_prior.pickle", lists, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs
     )

@@ -1,0 +1,258 @@
+"""Languages, folders, clocks and homes that are not as usual; and Ctrl-C at the command line."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from joblib import delayed
+from sklearn.linear_model import Ridge
+
+from sbnn import cross_validate
+from sbnn.data import registry
+from sbnn.data.registry import DataIntegrityError, find_file
+from sbnn.evaluation.runs import in_workers
+from sbnn.results import Record, load, save
+
+ROOT = Path(__file__).resolve().parents[2]
+SBNN = [sys.executable, "-m", "sbnn.cli"]
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def run(command, **environment):
+    known = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    return subprocess.run(command, capture_output=True, env=os.environ | known | environment)
+
+
+@pytest.fixture(scope="module")
+def german(tmp_path_factory):
+    """A locale with decimal commas, made where there is none."""
+    if shutil.which("localedef") is None:
+        pytest.skip("no locale can be made on this machine")
+    folder = tmp_path_factory.mktemp("locales")
+    made = subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", folder / "de_DE.UTF-8"], capture_output=True)
+    if made.returncode:
+        pytest.skip("no locale can be made on this machine")
+    return {"LOCPATH": str(folder), "LC_ALL": "de_DE.UTF-8"}
+
+
+READ = """
+import locale, sys
+locale.setlocale(locale.LC_ALL, "")
+import numpy as np
+from sbnn import PairedData, results
+X = "cell;Gad1;Sst\\nc1;1.5;2\\nc2;3;4.25\\nc3;0;1\\n"
+Y = "cell,V µV\\nc1,-1.5\\nc3,1e-3\\nc2,7\\n"
+for name, text in (("x.csv", X), ("y.csv", Y)):
+    with open(name, "w", encoding="utf-8") as table:
+        table.write(text)
+data = PairedData.from_tables("x.csv", "y.csv")
+assert data.X.tolist() == [[1.5, 2], [3, 4.25], [0, 1]] and data.feature_names.tolist() == ["V µV"]
+assert np.array_equal(data.Y, np.array([[-1.5], [7], [1e-3]], np.float32))
+path = "a b.pickle" if sys.getfilesystemencoding() == "ascii" else "ä b.pickle"
+results.save(results.Record("fit", "µ", "", [{"alpha": 0.5}], values={"half": 0.5}), path)
+assert results.load(path).half == 0.5 and results.load(path).dataset == "µ"
+"""
+
+
+@pytest.mark.parametrize("language", ["german", "ascii"])
+def test_the_language_of_the_machine_changes_no_number(language, tmp_path, request):
+    environment = request.getfixturevalue("german") if language == "german" else ASCII
+    script = tmp_path / "read.py"
+    script.write_text(READ, encoding="utf-8")
+    ended = run(["sh", "-c", f"cd '{tmp_path}' && '{sys.executable}' read.py"], **environment)
+    assert ended.returncode == 0, ended.stderr.decode()
+
+
+def test_a_terminal_without_special_characters_gets_the_tables():
+    ended = run([*SBNN, "report", "all", "--saved-models", ROOT / "saved_models"], **ASCII)
+    assert ended.returncode == 0, ended.stderr.decode()
+    assert b"| scala | 1000 -> 16 | 0.462 ? 0.023 |" in ended.stdout
+
+
+def test_a_reader_of_the_list_of_data_sets_may_go_away():
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run([*SBNN, "data", "list"], stdout=writer, stderr=subprocess.PIPE, cwd=ROOT)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_without_a_home_local_files_are_found_and_a_download_says_what_to_set(alone, monkeypatch):
+    from files import CONTENT, published, put
+
+    def nobody(_):
+        raise KeyError("uid not found")
+
+    monkeypatch.undo()
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setenv("SBNN_DATA", str(alone / "mine"))
+    monkeypatch.chdir(alone)
+    assert registry.cache_folder() is None
+    published(monkeypatch, url="http://127.0.0.1:9/tiny.csv")
+    with pytest.raises(FileNotFoundError, match="the home of the user is not known: set HOME"):
+        find_file("tiny.csv", verbose=False)
+    assert list(alone.iterdir()) == []
+    assert find_file("tiny.csv", put(alone / "mine" / "tiny.csv")).read_bytes() == CONTENT
+    with pytest.raises(ValueError, match="path: expected the path of a file, got '~/r.pickle'"):
+        load("~/r.pickle")
+
+
+class Wanders(Ridge):
+    """Changes the working folder while it is fitted."""
+
+    def __init__(self, folder=None):
+        super().__init__()
+        self.folder = folder
+
+    def fit(self, X, y):
+        os.chdir(self.folder)
+        return super().fit(X, y)
+
+
+def test_results_stay_where_the_run_began(data, tmp_path, monkeypatch):
+    here, there = tmp_path / "Daten äöü 数据", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    record = cross_validate(Wanders(str(there)), data, 3, results="my results.pickle", verbose=False)
+    assert [path.name for path in here.iterdir()] == ["my results.pickle"] and not list(there.iterdir())
+    np.testing.assert_array_equal(load(here / "my results.pickle").test_r2, record.test_r2)
+
+
+def test_a_clock_that_was_set_back_changes_nothing(data, tmp_path, monkeypatch):
+    path, fits = tmp_path / "cv.pickle", []
+
+    class Stops(Ridge):
+        def fit(self, X, y):
+            fits.append(len(X))
+            if len(fits) == 3:
+                raise KeyboardInterrupt
+            return super().fit(X, y)
+
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(Stops(), data, 4, results=path, verbose=False)
+    for part in Path(f"{path}.parts").iterdir():
+        os.utime(part, (4e9, 4e9))  # written in the year 2096
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    record = cross_validate(Stops(), data, 4, results=path, verbose=False)
+    assert len(fits) == 5, "two were finished, one was under way"
+    np.testing.assert_array_equal(record.test_r2, cross_validate(Ridge(), data, 4, verbose=False).test_r2)
+    assert [left.name for left in tmp_path.iterdir()] == ["cv.pickle"]
+
+
+def test_what_a_run_that_was_killed_at_the_very_end_has_left_is_cleared_away(data, tmp_path):
+    path = tmp_path / "cv.pickle"
+    record = cross_validate(Ridge(), data, 3, results=path, verbose=False)
+    parts = Path(f"{path}.parts")
+    save(record, parts / f"{record.settings['keys'][0][1]}.pickle")
+    for name in (".cv.pickle.lock", ".cv.pickle.a1b2c3d4.tmp", f"cv.pickle.parts/.{'0' * 32}.pickle.a1b2c3d4.tmp"):
+        (tmp_path / name).touch()
+    cross_validate(Ridge(), data, 3, results=path, verbose=False)
+    assert [left.name for left in tmp_path.iterdir()] == ["cv.pickle"]
+
+
+def test_a_published_table_with_swapped_columns_is_refused_and_a_shuffled_one_of_ones_own_is_read_by_names(
+    small_scala, tmp_path
+):
+    import pandas as pd
+
+    from sbnn import PairedData
+    from sbnn.data.datasets import load_dataset
+
+    folder, counts, ephys = small_scala
+    whole = load_dataset("scala", folder, verbose=False)
+    swapped = ephys[ephys.columns[::-1]]
+    given = folder / "tiny" / "ephys_values.csv"
+    swapped.to_csv(given)
+    with pytest.raises(DataIntegrityError, match="ephys_values.csv is altered"):
+        load_dataset("scala", folder, verbose=False)
+    counts.T.sample(frac=1, random_state=0).to_csv(tmp_path / "counts.csv")
+    mine = PairedData.from_tables(tmp_path / "counts.csv", given)
+    order = pd.Index(mine.cell_names).get_indexer(ephys.index)
+    for name, column in zip(mine.feature_names, mine.Y[order].T, strict=True):
+        np.testing.assert_array_equal(column, ephys[name].astype(np.float32))
+    assert set(mine.feature_names) == set(whole.feature_names)
+
+
+@pytest.mark.parametrize("schema", [3, 99])
+def test_a_record_of_a_newer_version_says_what_to_do(tmp_path, schema):
+    import pickle
+
+    (tmp_path / "r.pickle").write_bytes(pickle.dumps({"format": "sbnn-record", "schema": schema, "new": 1}, 4))
+    with pytest.raises(ValueError, match=f"r.pickle.* schema version {schema}, a newer sbnn wrote it.*install the new"):
+        load(tmp_path / "r.pickle")
+
+
+def test_a_path_that_is_a_folder_is_named_and_left_alone(tmp_path):
+    (tmp_path / "r.pickle").mkdir()
+    with pytest.raises(ValueError, match="r.pickle"):
+        save(Record("fit", "toy", "", [{}]), tmp_path / "r.pickle")
+    assert list(tmp_path.iterdir()) == [tmp_path / "r.pickle"] and not list((tmp_path / "r.pickle").iterdir())
+
+
+WORK = """
+import sys, time
+from joblib import delayed
+from sbnn.evaluation.runs import in_workers
+if __name__ == "__main__":
+    list(in_workers((delayed(time.sleep)(600) for _ in range(2)), 2))
+"""
+
+
+def test_workers_end_with_a_run_that_is_killed(tmp_path):
+    from kills import _wait_for_the_end_of
+
+    script = tmp_path / "work.py"
+    script.write_text(WORK)
+    process = subprocess.Popen([sys.executable, script], start_new_session=True, env=os.environ | {"PYTHONPATH": ROOT})
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        process.kill()
+        pytest.skip("no list of processes on this machine")
+    deadline = time.monotonic() + 60
+    while len(children.read_text().split()) < 3 and time.monotonic() < deadline:  # two workers and joblib's tracker
+        time.sleep(0.05)
+    time.sleep(1)
+    process.kill()
+    process.wait()
+    _wait_for_the_end_of(process.pid)
+
+
+def test_results_of_workers_are_those_of_the_calls():
+    for n_jobs in (1, 2):
+        assert sorted(in_workers((delayed(abs)(-i) for i in range(4)), n_jobs)) == [0, 1, 2, 3]
+
+
+@pytest.fixture
+def tables(data, tmp_path):
+    import pandas as pd
+
+    few = slice(60)
+    pd.DataFrame(data.counts[few], data.cell_names[few], data.gene_names).to_csv(tmp_path / "counts.csv")
+    pd.DataFrame(data.Y[few], data.cell_names[few], data.feature_names).to_csv(tmp_path / "ephys.csv")
+    return ["mine", "--expression", "counts.csv", "--outputs", "ephys.csv", "--counts", "--fast"]
+
+
+def test_ctrl_c_at_the_command_line_keeps_what_was_finished(tables, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([*SBNN, "cv", *tables], cwd=tmp_path, env=environment, **streams)
+    folder, deadline = tmp_path / "saved_models", time.monotonic() + 120
+    while not list(folder.rglob("*.pickle")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert "the same command goes on from there" in said
+    kept = list(folder.rglob("*.pickle"))
+    assert kept and all(load(path).values for path in kept)
+    assert not list(folder.rglob(".*.tmp"))
