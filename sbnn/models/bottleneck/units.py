@@ -5,6 +5,8 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
+from sbnn.data.inputs import learn_library
+
 
 def in_units(model, data, genes):
     """Turn a network that was fitted to z-scores of some genes into one of all genes in the units of the data.
@@ -45,5 +47,5 @@ def in_units(model, data, genes):
     turned.n_features_in_ = data.n_genes
     turned.feature_names_in_ = data.gene_names.astype(object)
     turned.output_names_ = data.feature_names.astype(object)
-    turned.library_size_ = data.library_size
+    learn_library(turned, data)
     return turned

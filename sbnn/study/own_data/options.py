@@ -1,7 +1,11 @@
 """Options of the command line for a user's own tables, and the data that they ask for."""
 
+import re
 from pathlib import Path
 
+#: Keywords of the reader as options, where a dash for an underscore does not make one of the other.
+OPTIONS = {"missing_marks": "--missing-mark", "counts=True": "--counts", "counts=False": "--log"}
+OPTIONS |= {"genes_in_rows=True": "--genes-in-rows", "genes_in_rows=False": "--cells-in-rows"}
 ANNDATA, WORKBOOKS = (".h5ad", ".h5mu"), (".xls", ".xlsx", ".xlsm")
 MANY_GENES = 2000  # from so many on they are preselected
 PRESELECTED = 1000
@@ -79,6 +83,39 @@ def load(options):
     OSError, ImportError, ValueError, KeyError, TypeError
         As `PairedData.from_tables`; an entry that a file of AnnData does not hold.
     """
+    try:
+        data = _load(options)
+    except ValueError as error:
+        raise ValueError(as_options(str(error))) from error
+    column = getattr(options, "groups", None)
+    return data if column is None else with_groups(data, column)
+
+
+def as_options(text):
+    """A message of the reader for the command line: its keywords as options.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        Such as ``--missing cells`` for ``missing='cells'``.
+    """
+    for keyword, option in OPTIONS.items():
+        text = text.replace(keyword, option)
+    text = re.sub(r"\b([a-z]+(?:_[a-z]+)*)=(?:'([^']*)'|([0-9]+\b|<[^>]*>))", _as_option, text)
+    return re.sub(r"\b(?:cell|type|family)_key\b", lambda name: f"--{name[0].replace('_', '-')}", text)
+
+
+def _as_option(found):
+    name, quoted, plain = found.groups()
+    value = plain or (f"'{quoted}'" if " " in quoted else quoted)
+    return f"--{name.replace('_', '-')} {value}"
+
+
+def _load(options):
     from sbnn.data.paired import PairedData
 
     workbooks = [name for name in TABLES if str(getattr(options, name)).lower().endswith(WORKBOOKS)]
@@ -88,7 +125,7 @@ def load(options):
     tables |= {name: (tables[name], sheet) for name, sheet in sheets.items()}
     if Path(options.expression).suffix in ANNDATA:
         tables |= _of_anndata(options)
-    data = PairedData.from_tables(
+    return PairedData.from_tables(
         *tables.values(),
         counts=options.counts,
         genes_in_rows=options.genes_in_rows,
@@ -105,8 +142,6 @@ def load(options):
         name=options.dataset,
         source="the user's tables: " + ", ".join(Path(path).name for path in given.values() if path),
     )
-    column = getattr(options, "groups", None)
-    return data if column is None else with_groups(data, column)
 
 
 def preselected(options, data):
