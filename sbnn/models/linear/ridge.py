@@ -62,8 +62,8 @@ class LeaveOneOutRidge(LinearRegressor, RidgeCV):
         table, y = expression_table(X), output_table(X, y)
         super().fit(table, y)
         check_values(np.asarray(table, dtype=np.float64), np.asarray(y, dtype=np.float64), table, y)
-        self.output_names_ = output_names(y, 1 if np.ndim(y) == 1 else np.shape(y)[1])
         self.y_mean_ = np.asarray(y, dtype=np.float64).mean(axis=0)
+        self.output_names_ = output_names(y, np.size(self.y_mean_))
         if np.ndim(self.y_mean_):  # RidgeCV makes one column one-dimensional
             self.coef_, self.intercept_ = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)
         return self
