@@ -41,7 +41,6 @@ QUICK = {
     "simulate(150": "simulate(20",
     "sparsity=0.955": "sparsity=0.7",
 }
-COMING = ("map", "explore")  # commands of tables of one's own, which the page of them has already
 
 
 def fences(page, language=None):
@@ -147,7 +146,7 @@ def _sbnn(words):
     """Parse a command; what it lacks is told by the parser."""
     if words[0] == "data":
         words, parse = [*words[1:], "--help"], inventory.main
-    elif words == ["--help"] or _is_coming(words):
+    elif words == ["--help"]:
         return
     else:
         parse = _parser().parse_args
@@ -155,12 +154,6 @@ def _sbnn(words):
         parse(words)
     except SystemExit as end:
         assert end.code == 0, words
-
-
-def _is_coming(words):
-    """Whether it is of the commands for a data set of one's own, before all of them are there."""
-    lacking = set(COMING) - set(_parser()._subparsers._group_actions[0].choices)
-    return bool(lacking) and (words[0] in COMING or words[:2] == ["fit", "mine"])
 
 
 def _make(words):

@@ -175,6 +175,21 @@ def test_every_option_of_the_reader_is_one_of_the_command_line(cells, tmp_path, 
     assert known == taken.keys()
 
 
+def test_advice_of_the_reader_is_given_as_options(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = own_options.as_options(
+        "x: type_key names it, or missing='cells', spike_ins='leave out', counts=False, header=3"
+    )
+    assert told == "x: --type-key names it, or --missing cells, --spike-ins 'leave out', --log, --header 3"
+    pd.DataFrame(np.eye(4) * 30, list("abcd"), list("wxyz")).to_csv("counts.csv")
+    pd.DataFrame({"u": [1, None, 2, 3], "v": range(4)}, list("abcd")).to_csv("ephys.csv")
+    options = parsed("--expression", "counts.csv", "--outputs", "ephys.csv")
+    options.dataset = "mine"
+    with pytest.raises(ValueError, match="--missing cells") as error:
+        own_options.load(options)
+    assert "=" not in str(error.value).replace("==", "")
+
+
 def test_cells_of_unknown_group_are_left_out_and_named(cells):
     with pytest.warns(UserWarning, match="1 of 90 cells have no 'donor'"):
         kept = own_options.with_groups(cells, "donor")

@@ -203,6 +203,11 @@ def read_tables(
     constant = np.ptp(X.to_numpy(), axis=0) == 0
     leave_out(dropped, "genes with one value in all cells", X.columns[constant], X.shape[1], "genes")
     X = X.loc[:, ~constant]
+    constant = np.ptp(Y.to_numpy(), axis=0) == 0
+    leave_out(dropped, "outputs with one value in all cells", Y.columns[constant], Y.shape[1], "outputs")
+    Y = Y.loc[:, ~constant]
+    if not Y.shape[1]:
+        raise ValueError(f"outputs: no output is left, each has one value in all {len(Y)} cells")
     if not X.shape[1]:
         raise ValueError(f"expression: no gene is left, each has one value in all {len(X)} cells")
     raw = check_counts(X.to_numpy(), X.shape) if kind == "counts" else None

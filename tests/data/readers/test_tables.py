@@ -197,8 +197,11 @@ def test_genes_with_one_value_are_left_out(tables):
     with pytest.warns(UserWarning, match=r"1 of 4 genes are left out \(genes with one value in all cells\): Vip"):
         data = as_they_are(counts, ephys, counts=True)
     assert data.gene_names.tolist() == ["Gad1", "Sst", "NA"] and data.counts.shape == (8, 3)
-    with pytest.raises(ValueError, match=r"1 output\(s\) of Y have one constant value .*: Tau"):
-        as_they_are(counts[["Gad1", "Sst"]], ephys.assign(Tau=1))
+    with pytest.warns(UserWarning, match=r"1 of 2 outputs are left out \(outputs with one value in all cells\): Tau"):
+        data = as_they_are(counts[["Gad1", "Sst"]], ephys.assign(Tau=1))
+    assert "Tau" not in data.feature_names and data.dropped["outputs with one value in all cells"] == ["Tau"]
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="no output is left, each has one value in all 8"):
+        as_they_are(counts[["Gad1", "Sst"]], ephys * 0)
     with pytest.warns(UserWarning), pytest.raises(ValueError, match="no gene is left, each has one value in all 8"):
         as_they_are(counts[["Vip"]], ephys)
 
