@@ -114,8 +114,16 @@ def _no_cell_in_common(rows, rng):
         row[0] = f"other{i}"
 
 
+def _header_lost(rows, rng):
+    del rows[0]
+
+
+def _header_below(rows, rng):
+    rows.insert(rng.randint(1, 3), rows.pop(0))
+
+
 SLIPS = [
-    _swap_name_and_value, _swap_in_one_row, _cell_twice, _swap_columns, _header_shifted,
+    _swap_name_and_value, _swap_in_one_row, _cell_twice, _swap_columns, _header_shifted, _header_lost, _header_below,
     _value_with_unit, _value_lost, _value_too_many, _value_too_few, _no_cell_in_common,
 ]  # fmt: skip
 

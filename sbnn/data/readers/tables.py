@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from sbnn.data.readers.table_numbers import as_numbers, is_mark, looks_like_numb
 
 __all__ = ["as_numbers", "leave_out", "read_table", "read_tables"]
 
+_MEASURED = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 _TABLES = ("expression", "outputs", "labels")
 
 
@@ -290,6 +292,8 @@ def read_table(
             notes=told,
         )
         body = _named(names, rows, key, called)
+        if header is None and what == "outputs":
+            _require_names(body.columns, called)
     if key is not None and body.index.name != key and key_must_be_there:
         raise ValueError(f"{called}: cell_key: no column {key!r}; it has {some(body.columns, 8)}")
     for axis, names in (("column", body.columns), ("row", body.index)):
@@ -315,6 +319,15 @@ def read_table(
     else:
         notes += told
     return body
+
+
+def _require_names(names: pd.Index, called: str) -> None:
+    """Refuse names that are measured values, as where the row of names is lost."""
+    if len(names) and all(_MEASURED.fullmatch(name) for name in names):
+        raise ValueError(
+            f"{called}: the first row holds numbers where names of outputs are expected: {some(names, 3)}; add the "
+            f"row of names, or say which row it is (header=<its number, from 1>)"
+        )
 
 
 def _named(header: list, body: pd.DataFrame, key: str | None, called: str) -> pd.DataFrame:
