@@ -9,6 +9,7 @@ What a command needs is imported inside it: ``sbnn --help`` waits neither for to
 import argparse
 import os
 import sys
+import warnings
 
 from sbnn.data import inventory
 from sbnn.data.catalogue import DATASETS, DYNAMICS, EPHYS_TYPES, MECHANISM_SHIFT, names_of, require_study
@@ -77,6 +78,7 @@ def main(arguments=None):
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no "±" still gets the numbers
+    usual, warnings.formatwarning = warnings.formatwarning, _plainly
     try:
         if arguments[:1] == ["data"]:
             status = inventory.main(arguments[1:], prog="sbnn data")
@@ -93,7 +95,14 @@ def main(arguments=None):
     except (ImportError, OSError, ValueError, KeyError) as error:
         print(f"sbnn {arguments[0]}: {error}", file=sys.stderr)
         return 1
+    finally:
+        warnings.formatwarning = usual
     return 0
+
+
+def _plainly(message, category, *_):
+    """A warning without the line of code that gave it, which says nothing to the user of a command."""
+    return f"{'warning' if category is UserWarning else category.__name__}: {message}\n"
 
 
 def _parser():

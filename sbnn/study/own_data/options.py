@@ -1,5 +1,6 @@
 """Options of the command line for a user's own tables, and the data that they ask for."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def load(options):
     """
     try:
         data = _load(options)
+        data = dataclasses.replace(data, notes=[as_options(note) for note in data.notes])
     except ValueError as error:
         raise ValueError(as_options(str(error))) from error
     column = getattr(options, "groups", None)
@@ -171,7 +173,6 @@ def with_groups(data, column):
     ValueError
         If no cell has a group.
     """
-    import dataclasses
     import warnings
 
     from sbnn.data.checks import some

@@ -41,7 +41,8 @@ def to_pdf(page):
     for caution in _few(page.cautions, MOST_CAUTIONS, "more in the HTML page"):
         _text(sheet, f"! {caution}", 7.5, line=3.4)
     sheet.ln(1)
-    _text(sheet, "   ".join(f"{name}: {text}" for name, text in page.facts.items()), 7, line=3.3)
+    for name, text in page.facts.items():
+        _text(sheet, f"{name}: {text}", 7, line=3.3)
     sheet.ln(1)
     for picture in page.pictures[:1]:
         _place(sheet, picture)
