@@ -393,7 +393,9 @@ def _share_of_counts(model, here):
     """Share that some genes of the fit have in the counts of the training cells, if it is enough to go by."""
     n_missing = model.n_features_in_ - len(here)
     about = f"X: counts of {n_missing} of the {model.n_features_in_} genes of the fit are missing"
-    advice = "give the counts of all of them, or those of each cell in ExpressionStream(..., counts=True, totals=...)"
+    advice = (
+        "give the counts of all of them, or the total of each cell (ExpressionStream(..., totals=...), --totals COLUMN)"
+    )
     shares = getattr(model, "count_share_", None)
     if shares is None:
         raise ValueError(f"{about}, and the model, of an older version, does not know what share they have; {advice}")
