@@ -207,9 +207,10 @@ def new_cells(model, X, genes=None, needed=None):
     these genes have in the training cells (``count_share_``, a mean over cells). Learned on half of the cells and
     measured on the others, the SD of the log2 of such totals is 0.08 to 0.15 with a random half of the genes, 0.06 to
     0.3 with a fifth, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000 (``scala_34c_counts``, ``citeseq_cd8``). On the
-    map of ``citeseq_cd8`` it moves cells by 0.05 SD with half of the genes that were not kept (0.38 if nothing were
-    corrected), by 0.13 with a fifth (0.77), and by 0.26 with the kept 25 alone, 8 % of the counts (0.95); R2 falls from
-    0.339 to 0.339, 0.337 and 0.333 (uncorrected 0.316, 0.257 and 0.193). With ``totals`` of the stream nothing moves.
+    map of ``citeseq_cd8`` it moves cells by 0.05 SD with half of the genes that were not kept (0.35 if nothing were
+    corrected), by 0.10 with a fifth (0.73), and by 0.26 with the kept 25 alone, 8 % of the counts (0.96); R2 falls from
+    0.339 to 0.339, 0.339 and 0.333 (uncorrected 0.318, 0.265 and 0.193). With ``totals`` of the stream nothing moves.
+    ``benchmarks/new_cells.py`` measures it.
 
     Parameters
     ----------
@@ -393,9 +394,7 @@ def _share_of_counts(model, here):
     """Share that some genes of the fit have in the counts of the training cells, if it is enough to go by."""
     n_missing = model.n_features_in_ - len(here)
     about = f"X: counts of {n_missing} of the {model.n_features_in_} genes of the fit are missing"
-    advice = (
-        "give the counts of all of them, or the total of each cell (ExpressionStream(..., totals=...), --totals COLUMN)"
-    )
+    advice = "give the counts of all, or the total of each cell (ExpressionStream(..., totals=...), --totals COLUMN)"
     shares = getattr(model, "count_share_", None)
     if shares is None:
         raise ValueError(f"{about}, and the model, of an older version, does not know what share they have; {advice}")

@@ -53,31 +53,10 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
 
     Notes
     -----
-    Mean test R2 of `sbnn.LeaveOneOutRidge` on genes chosen in each of ten folds: 1000 of them, of scala 200, of the
-    simulated 500. Beside all genes and those of this function stand those of the largest variance of their log values,
-    of the largest variance beyond what their mean lets expect, and of the closest correlation with the outputs. The
-    outputs of scala_34c_counts are depth and Cre line.
-
-    ===========================  =====  =====  =========  ===========  ========  ===========  ===========
-    data                         genes  cells  all genes  preselected  variance  beyond mean  correlation
-    ===========================  =====  =====  =========  ===========  ========  ===========  ===========
-    pbmc_5k_protein              13941     80      0.291        0.368     0.374        0.382        0.368
-    pbmc_5k_protein              13941    200      0.376        0.447     0.429        0.448        0.442
-    pbmc_10k_protein             13370     80      0.283        0.405     0.382        0.426        0.411
-    pbmc_10k_protein             13370    200      0.393        0.513     0.481        0.528        0.530
-    citeseq_cd8                  11757     80      0.147        0.222     0.205        0.117        0.188
-    citeseq_cd8                  11757    300      0.249        0.277     0.295        0.221        0.234
-    scala_34c_counts             30749     80      0.326        0.422     0.422        0.440        0.411
-    scala_34c_counts             30749    185      0.450        0.575     0.540        0.573        0.562
-    scala (genes chosen before)   1000     80      0.051        0.296     0.327        0.316        0.348
-    scala (genes chosen before)   1000    300      0.423        0.403     0.393        0.414        0.425
-    simulated                     5000     80      0.202        0.194     0.182        0.174        0.276
-    simulated                     5000    300      0.309        0.267     0.257        0.249        0.426
-    ===========================  =====  =====  =========  ===========  ========  ===========  ===========
-
-    No other one is as good everywhere without a look at the outputs. The network, which chooses among the genes itself,
-    gains less: in two folds of 80 cells 0.379 to 0.407, 0.529 to 0.521 and 0.226 to 0.280 (pbmc 5k, 10k, citeseq_cd8),
-    of 300 cells of the last 0.342 to 0.336.
+    ``benchmarks/preselection.py`` compares it on six data sets, with 80 cells and more, with other criteria: no other one
+    is as good everywhere without a look at the outputs. Ridge gains by it where counts of all genes are given (0.291 to
+    0.368 with 80 cells of pbmc_5k_protein, 0.447 to 0.571 with 185 of scala_34c_counts). The network, which chooses among
+    the genes itself, gains less.
     """
     data = as_paired(data)
     settings = settings_of({"n_genes": n_genes, "threshold": threshold})

@@ -1,0 +1,89 @@
+"""What it costs to place new cells on a map when most genes of the fit were not counted in them.
+
+    python benchmarks/new_cells.py
+
+The default network is fitted to a random half of the cells of citeseq_cd8 and places the other half: with all genes,
+with the kept ones and some of the others, and with the kept ones alone; counts are normalised by the share that the
+present genes have in the training cells, or (not corrected) as if they were all. Moves are root mean squared distances
+on the map, in SD of it. Prints Markdown.
+"""
+
+import copy
+
+import numpy as np
+import pandas as pd
+
+from sbnn import ExpressionStream, SparseBottleneckRegressor, load_dataset
+from sbnn.metrics import pooled_r2
+from sbnn.tables import to_markdown
+
+SHARES = {"half": 0.5, "a fifth": 0.2}
+N_DRAWS = 5  # of the genes that are there
+
+
+def main():
+    data = load_dataset("citeseq_cd8", verbose=False)
+    order = np.random.default_rng(0).permutation(data.n_cells)
+    half = data.n_cells // 2
+    train, new = (
+        data.subset(cells=np.sort(order[part]), drop_constant=True) for part in (slice(half), slice(half, None))
+    )
+    new = data.subset(cells=new.cell_names, genes=train.gene_names)
+    model = SparseBottleneckRegressor(random_state=0).fit(train)
+    counts = pd.DataFrame(np.asarray(new.counts.todense()) if hasattr(new.counts, "todense") else new.counts)
+    counts.columns = new.gene_names
+    kept = list(model.get_feature_names_out())
+    others = np.setdiff1d(new.gene_names, kept)
+    everywhere = model.transform(stream(counts))
+    size = np.sqrt(everywhere.var(0).sum())
+
+    def judged(fitted, genes, **totals):
+        cells = stream(counts[genes], **totals)
+        moved = np.sqrt(np.square(fitted.transform(cells) - everywhere).sum(1).mean()) / size
+        scaled = [(Y - fitted.y_mean_) / fitted.y_scale_ for Y in (new.Y, fitted.predict(cells))]
+        return pooled_r2(*scaled, 0.0), moved
+
+    rows = {f"all {len(new.gene_names)}": [*judged(model, list(new.gene_names))] * 2}
+    for name, share in SHARES.items():
+        draws = [kept + list(drawn(others, share, seed)) for seed in range(N_DRAWS)]
+        rows[f"{len(kept)} kept, {name} of the others"] = mean(judged, model, draws)
+    rows[f"{len(kept)} kept"] = mean(judged, model, [kept])
+    totals = counts.sum(axis=1).to_numpy()
+    rows[f"{len(kept)} kept, with `--totals`"] = [*judged(model, kept, totals=totals), np.nan, np.nan]
+    columns = ["R2", "move on the map, SD", "R2, not corrected", "move, not corrected"]
+    print(
+        to_markdown(pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("genes that are there"))
+    )
+    share = model.count_share_[np.isin(train.gene_names, kept)].sum()
+    print(f"\n{half} cells to fit, {new.n_cells} new; the kept genes have {share:.0%} of the counts")
+
+
+def mean(judged, model, draws):
+    """Means over draws of the genes: corrected, then not."""
+    found = [[*judged(model, genes), *judged(as_if_all(model, genes), genes)] for genes in draws]
+    return np.mean(found, axis=0)
+
+
+def as_if_all(model, genes):
+    """The model with the present genes as all of the counts."""
+    plain = copy.copy(model)
+    there = np.isin(model.feature_names_in_, genes)
+    plain.count_share_ = np.where(there, model.count_share_, 0) / model.count_share_[there].sum()
+    return plain
+
+
+def drawn(genes, share, seed):
+    """Some of the genes."""
+    return np.random.default_rng(seed).choice(genes, round(share * len(genes)), replace=False)
+
+
+def stream(counts, **totals):
+    """Counts of new cells, named."""
+    return ExpressionStream(counts.to_numpy(), counts=True, gene_names=list(counts.columns), **totals)
+
+
+if __name__ == "__main__":
+    import warnings
+
+    warnings.simplefilter("ignore")  # genes that are missing, which is the point
+    main()
