@@ -53,10 +53,9 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
 
     Notes
     -----
-    ``benchmarks/preselection.py`` compares it on six data sets, with 80 cells and more, with other criteria: no other one
-    is as good everywhere without a look at the outputs. Ridge gains by it where counts of all genes are given (0.291 to
-    0.368 with 80 cells of pbmc_5k_protein, 0.447 to 0.571 with 185 of scala_34c_counts). The network, which chooses among
-    the genes itself, gains less.
+    ``benchmarks/preselection.py`` compares it with other criteria on six data sets: no other one is as good everywhere
+    without a look at the outputs. Ridge gains by it where counts of all genes are given (0.291 to 0.368 with 80 cells
+    of pbmc_5k_protein, 0.447 to 0.571 with 185 of scala_34c_counts); the network chooses among the genes itself.
     """
     data = as_paired(data)
     settings = settings_of({"n_genes": n_genes, "threshold": threshold})
