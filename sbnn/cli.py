@@ -13,7 +13,7 @@ import warnings
 
 from sbnn.data import inventory
 from sbnn.data.catalogue import DATASETS, DYNAMICS, EPHYS_TYPES, MECHANISM_SHIFT, names_of, require_study
-from sbnn.study.own_data.options import add_options, is_asked_for
+from sbnn.study.own_data.options import add_options, as_options, at_least_one, is_asked_for
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
 
@@ -94,7 +94,8 @@ def main(arguments=None):
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ImportError, OSError, ValueError, KeyError) as error:
-        print(f"sbnn {arguments[0]}: {error}", file=sys.stderr)
+        said = error.args[0] if isinstance(error, KeyError) and error.args else error  # which quotes its message
+        print(f"sbnn {arguments[0]}: {as_options(str(said))}", file=sys.stderr)
         return 1
     finally:
         warnings.formatwarning = usual
@@ -103,7 +104,7 @@ def main(arguments=None):
 
 def _plainly(message, category, *_):
     """A warning without the line of code that gave it, which says nothing to the user of a command."""
-    return f"{'warning' if category is UserWarning else category.__name__}: {message}\n"
+    return f"{'warning' if category is UserWarning else category.__name__}: {as_options(str(message))}\n"
 
 
 def _parser():
@@ -137,7 +138,8 @@ def _parser():
         if name in ("cv", "fit", "genes", "prior", "notebooks"):
             command.add_argument("--fresh", action="store_true", help="compute anew what is saved")
         if name in ("cv", "fit", "genes", "prior"):
-            command.add_argument("--jobs", type=int, default=1, help="worker processes; results do not depend on them")
+            jobs = "worker processes; results do not depend on them"
+            command.add_argument("--jobs", type=at_least_one, default=1, help=jobs)
             add_options(command, models=name != "prior")
         if name == "prior":
             command.add_argument(
@@ -290,6 +292,8 @@ def _load(options):
     else:
         if options.dataset in ("auto", *DATASETS):
             raise ValueError(f"dataset: give your tables a name of their own, {options.dataset!r} is taken")
+        if not options.dataset or options.dataset.startswith(".") or set(options.dataset) & set("/\\"):
+            raise ValueError(f"dataset: expected a name for a folder, without / and \\, got {options.dataset!r}")
         data = load(options)
         print(data.summary())
     return data, results_folder(options.saved_models, data.name, options.fast)

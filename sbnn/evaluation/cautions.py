@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
+from sbnn.data.checks import some
 from sbnn.data.inputs import as_paired
 from sbnn.data.labels import UNKNOWN
 from sbnn.evaluation.neighbours import NEIGHBOURS
@@ -136,7 +137,7 @@ def _types(data):
     rare = types[types < FEW_CELLS_OF_TYPE]
     if len(types) > 1 and len(rare):
         yield (
-            f"types of fewer than {FEW_CELLS_OF_TYPE} cells: {len(rare)} of {len(types)} ({_some(rare.index)}); "
+            f"types of fewer than {FEW_CELLS_OF_TYPE} cells: {len(rare)} of {len(types)} ({some(rare.index, 3)}); "
             "nothing can be said of a single one of them, read the families, or merge types."
         )
 
@@ -146,7 +147,7 @@ def _outputs(data):
     few = [name for name, counts in zip(data.feature_names, values, strict=True) if len(counts) <= FEW_VALUES]
     if few:
         yield (
-            f"outputs with at most {FEW_VALUES} different values: {_some(few)}; R2 is a poor measure of them, give "
+            f"outputs with at most {FEW_VALUES} different values: {some(few, 3)}; R2 is a poor measure of them, give "
             "them as labels if they are kinds of cells."
         )
     constant = [
@@ -156,7 +157,7 @@ def _outputs(data):
     ]
     if constant:
         yield (
-            f"outputs with one and the same value in more than {NEARLY_ALL:.0%} of the cells: {_some(constant)}; the "
+            f"outputs with one and the same value in more than {NEARLY_ALL:.0%} of the cells: {some(constant, 3)}; the "
             "few other cells decide their R2, look at these, or leave such outputs out."
         )
     if data.n_outputs > 1:
@@ -165,7 +166,7 @@ def _outputs(data):
         if len(pairs):
             told = [f"{data.feature_names[i]} and {data.feature_names[j]}" for i, j in pairs]
             yield (
-                f"outputs that are copies of each other (|r| > {SAME}): {_some(told)}; they count twice in R2, leave "
+                f"outputs that are copies of each other (|r| > {SAME}): {some(told, 3)}; they count twice in R2, leave "
                 "one of each pair out."
             )
 
@@ -245,7 +246,7 @@ def _batch(data, name, labels, record):
     if len(high):
         told = [f"{data.feature_names[j]} {shares[j]:.0%}" for j in high[np.argsort(-shares[high])]]
         yield (
-            f"{name!r} explains most of what types leave of some outputs ({_some(told)}{unsure}): genes may predict "
+            f"{name!r} explains most of what types leave of some outputs ({some(told, 3)}{unsure}): genes may predict "
             f"the batch and not the cell; {advice}"
         )
 
@@ -277,8 +278,3 @@ def _means(Y, groups):
     sums = np.zeros((groups.max() + 1, Y.shape[1]))
     np.add.at(sums, groups, Y)
     return (sums / np.bincount(groups)[:, np.newaxis])[groups]
-
-
-def _some(names, most=3):
-    names = [str(name) for name in names]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

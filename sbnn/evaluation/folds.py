@@ -70,6 +70,8 @@ def grouped_folds(groups, n_folds=10, seed=42):
         Fewer groups than folds, or a cell without a group.
     """
     different, codes = _told_apart(groups, "groups")
+    if len(different) == 1:
+        raise ValueError(f"groups: all cells are of {different[0]!r}, and folds need two groups or more")
     if n_folds < 2 or len(different) < n_folds:
         raise ValueError(f"n_folds: {n_folds} folds of {len(different)} groups leave a fold without a group")
     split = GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes)

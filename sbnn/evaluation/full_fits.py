@@ -16,7 +16,7 @@ from sbnn.determinism import reproducible
 from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.models.bottleneck.units import in_units
+from sbnn.models.bottleneck.units import model_in_units
 from sbnn.models.maps import embed
 from sbnn.results import Record
 
@@ -63,7 +63,7 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
     def compute():
         values = _fitted(model, chosen, seed)
         if model_file is not None:
-            in_units(model, data, chosen.gene_names).save(model_file)
+            model_in_units(model, data, chosen.gene_names).save(model_file)
         return values
 
     overwrite = overwrite or (model_file is not None and not Path(model_file).expanduser().exists())

@@ -154,7 +154,7 @@ def _beside_ridge(told, ridge, data, n_permutations, seed, mean):
     its_r2 = float(ridge.test_r2[:, 0].mean())
     at_chance = its_p > LEVEL or its_r2 <= 0
     if told.better_than_chance is False and at_chance:
-        return f"ridge on all genes ({its_r2:.3f}) is no better than chance either"
+        return f"ridge ({its_r2:.3f}) is no better than chance either"
     side = f"{abs(mean):.3f} {'above' if mean >= 0 else 'below'} ridge"
     if told.difference is None:
         return f"{side} (one fold: no interval)"

@@ -14,8 +14,9 @@ function save(name, parts, type) {
 function picture(view, legend, { text, background }) {
   const { width, height } = view.bbox;
   const rows = Math.max(1, Math.floor((height - 20) / LINE));
-  const longest = Math.max(0, ...legend.map(({ name }) => name.length));
-  const column = 30 + 6.5 * longest;
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = "12px Helvetica, Arial, sans-serif";
+  const column = 30 + Math.max(0, ...legend.map(({ name }) => pen.measureText(name).width));
   const all = { width: width + column * Math.ceil(legend.length / rows), height };
   const svg = document.createElementNS(SVG, "svg");
   const add = (tag, attributes, content = "") => {

@@ -33,7 +33,7 @@ def held_out_predictions(fit, folds):
         If `folds` is another kind of record, of other data or another model, without predictions of this one, or not
         scaled.
     """
-    require(folds, "cv_record", CROSS_VALIDATION, ("test_predictions", "test_feature_r2"))
+    require(folds, "cv_record", CROSS_VALIDATION, ("test_feature_r2",))
     require_same_data(folds, "cv_record", fit)
     point = _point_of(fit, folds)
     scaling = folds.settings["scaling"]
@@ -55,6 +55,7 @@ def _point_of(fit, folds):
     hits = folds.points(**params)
     if not hits:
         raise ValueError(f"cv_record: none of its {len(folds.params)} models is the one of the fit, {params}")
-    if folds.test_predictions[hits[0]] is None or any(fold is None for fold in folds.test_predictions[hits[0]]):
+    kept = folds.values.get("test_predictions", [None] * len(folds.params))[hits[0]]
+    if kept is None or any(fold is None for fold in kept):
         raise ValueError("cv_record: it has no predictions of the model of the fit; compute it anew with `sbnn cv`")
     return hits[0]

@@ -14,10 +14,13 @@ function search(drawn, query) {
     return;
   }
   const wanted = query.toLowerCase();
-  const found = data.cells.flatMap((name, cell) => {
-    const names = [name, ...Object.keys(data.groups).map((groups) => groupName(groups, cell))];
-    return names.some((text) => text.toLowerCase().includes(wanted)) ? [cell] : [];
-  });
+  const matching = (fits) =>
+    data.cells.flatMap((name, cell) => {
+      const names = [name, ...Object.keys(data.groups).map((groups) => groupName(groups, cell))];
+      return names.some((text) => fits(text.toLowerCase())) ? [cell] : [];
+    });
+  const whole = matching((text) => text === wanted);
+  const found = whole.length ? whole : matching((text) => text.includes(wanted));
   if (!found.length) {
     byId("status").textContent = `Nothing found: no cell, type or family has “${query}” in its name.`;
     return;

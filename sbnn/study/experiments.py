@@ -99,7 +99,8 @@ def load_records(folder, names=None):
     folder = Path(folder)
     names = sorted(path.stem for path in folder.glob("*.pickle")) if names is None else list(names)
     if not names:
-        raise FileNotFoundError(f"no results in {folder}: run the notebooks 01 to 03, or `make reproduce`, first")
+        trial = "; those of a trial are there: --fast" if Path(f"{folder}-fast").is_dir() else ""
+        raise FileNotFoundError(f"no results in {folder}: `sbnn cv` and `sbnn fit` make them first{trial}")
     records = {name: load(folder / f"{name}.pickle") for name in names}
     _require_one_data_set(folder, records)
     return records

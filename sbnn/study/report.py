@@ -123,8 +123,9 @@ def _default_rows(record):
 
 def _ridge_rows(record):
     shown = record.values.get("preselected")
-    n_genes = len(record.gene_names) if shown is None else shown.sum(1).mean()
-    return {"ridge, all genes": (n_genes, record.test_r2[:, 0])}
+    if shown is None:
+        return {"ridge, all genes": (len(record.gene_names), record.test_r2[:, 0])}
+    return {"ridge, preselected genes": (shown.sum(1).mean(), record.test_r2[:, 0])}
 
 
 def _network_name(n_components, n_genes, group_lasso, pretraining):

@@ -42,9 +42,10 @@ def numbers_say(records):
         if accuracy.better_than_chance is not None:
             better = outputs_table(scores, fit, point=point).better_than_chance
             rest = ", ".join(better.index[~better])
+            some_of_them = f"{better.sum()} of {len(better)} outputs are" if better.any() else "No single output is"
             told["its outputs"] = (
-                f"{better.sum()} of {len(better)} outputs are predicted better than chance (adjusted for their number)"
-                f"{f', but not {rest}' if rest else ''}."
+                f"{some_of_them} predicted better than chance (adjusted for their number)"
+                f"{f', but not {rest}' if rest and better.any() else ''}."
             )
     if (halves := records.get("halves_default")) is not None:
         trusted = selection_table(halves).trusted.sum()

@@ -14,6 +14,7 @@ import pytest
 from sbnn import DistilledSettings, PairedData, SparseBottleneckRegressor, cli, fit_full, results, simulate_patchseq
 from sbnn.data.readers.tables import read_tables
 from sbnn.study.experiments import network
+from sbnn.study.own_data import experiments as own_experiments
 from sbnn.study.own_data import options as own_options
 from sbnn.study.own_data.experiments import folds_for
 from sbnn.study.own_data.html import to_html
@@ -72,6 +73,13 @@ def test_one_command_leaves_results_figures_model_and_page(fitted):
     [verdict] = re.findall(r'<p class="verdict">(.*?)</p>', page)
     assert verdict.startswith("Test R2 ") and verdict in printed
     assert "A trial (--fast)" in page and "A trial (--fast)" in printed
+    fit = results.load(saved / "fit_default_2d.pickle")
+    effects = results.load(saved / "interpretation.pickle").table
+    of_outputs, of_genes = pd.read_html(io.StringIO(page))
+    assert set(of_outputs.output) == set(fit.feature_names) and of_outputs["test R2"].is_monotonic_decreasing
+    known = of_genes.set_index("gene")["by (SD)"].dropna()
+    assert set(of_genes.gene) == set(fit.kept_genes) and len(known)
+    np.testing.assert_allclose(known, effects.effect[known.index], atol=6e-4)
     assert "spike-ins" in page and "cells without donor" in page and "every donor in one of them" in page
 
 
@@ -188,6 +196,34 @@ def test_advice_of_the_reader_is_given_as_options(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="--missing cells") as error:
         own_options.load(options)
     assert "=" not in str(error.value).replace("==", "")
+    assert own_options.as_options("genes_in_rows=True, scaling='fold'") == "--genes-in-rows, scaling='fold'"
+    assert own_options.as_options("give another path, or overwrite=True to compute anew").endswith(
+        "--fresh to compute anew"
+    )
+
+
+def test_numbers_names_and_options_that_cannot_be_meant_are_refused(cells, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for option in ("--n-genes", "--keep"):
+        for text in ("0", "-3", "abc"):
+            with pytest.raises(SystemExit):
+                parsed(option, text)
+    with pytest.raises(ValueError, match="--groups: it goes with tables of your own"):
+        own_options.is_asked_for(parsed("--groups", "donor"))
+    tables = ["--expression", "a.csv", "--outputs", "b.csv"]
+    for name in ("../x", ".", ""):
+        assert cli.main(["cv", name, *tables]) == 1
+        assert "expected a name for a folder" in capsys.readouterr().err
+
+
+def test_labels_of_today_reach_a_fit_that_was_saved_with_others(cells, tmp_path):
+    model = network(cells, n_genes=8, protocol="distilled", distillation=FEW, n_components=2)
+    saved = fit_full(model, cells, results=tmp_path / "fit.pickle")
+    relabelled = dataclasses.replace(cells, labels=cells.labels.assign(type="one"), colors=None)
+    own_experiments._with_labels_of(relabelled, saved, tmp_path / "fit.pickle")
+    again = fit_full(model, relabelled, results=tmp_path / "fit.pickle")
+    assert set(again.labels["type"]) == {"one"} and set(again.colors) == {"one"}
+    assert np.array_equal(again.latent, saved.latent)
 
 
 def test_cells_of_unknown_group_are_left_out_and_named(cells):
@@ -216,6 +252,7 @@ def test_files_of_anndata_and_mudata_are_taken(cells, suffix, tmp_path):
     assert data.name == "mine" and data.n_outputs == 3
     np.testing.assert_allclose(data.Y, cells.Y)
     assert data.library_size == cells.library_size and list(data.labels.donor) == list(cells.labels.donor)
+    assert list(data.labels["type"]) == list(cells.labels["type"])
     pd.DataFrame(-cells.Y, cells.cell_names, cells.feature_names).to_csv(tmp_path / "others.csv")
     options.outputs = str(tmp_path / "others.csv")
     np.testing.assert_allclose(own_options.load(options).Y, -cells.Y, rtol=1e-5)

@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from sbnn.data.inputs import learn_library
 
 
-def in_units(model, data, genes):
+def model_in_units(model, data, genes):
     """Turn a network that was fitted to z-scores of some genes into one of all genes in the units of the data.
 
     Parameters

@@ -8,6 +8,7 @@ from sbnn.evaluation.folds import grouped_folds, paper_folds
 from sbnn.evaluation.full_fits import fit_full
 from sbnn.evaluation.repeats import stability_selection
 from sbnn.models.linear import LeaveOneOutRidge
+from sbnn.results import save
 from sbnn.study.components import principal_components
 from sbnn.study.experiments import SEED, cross_validations, network, run_interpretation
 from sbnn.study.map_trust import run_map_trust
@@ -126,4 +127,14 @@ def run_own_data(
     records["components"] = principal_components(data, results=folder / "components.pickle", **saved)
     records["tsne"] = tsne_maps(data, results=folder / "tsne.pickle", seed=SEED, **saved)
     records["map_trust"] = run_map_trust(data, folder, **sizes)
+    for name in ("fit_default_2d", "tsne"):
+        _with_labels_of(data, records[name], folder / f"{name}.pickle")
     return records
+
+
+def _with_labels_of(data, record, path):
+    """Give a record the labels of today: they decide no result, so that it may have been saved with others."""
+    labels = data.labels[["family", "type"]]
+    if not (record.labels.equals(labels) and record.colors == data.colors):
+        record.values |= {"labels": labels, "colors": dict(data.colors)}
+        save(record, path)

@@ -1,16 +1,28 @@
 """Options of the command line for a user's own tables, and the data that they ask for."""
 
+import argparse
 import dataclasses
 import re
 from pathlib import Path
 
 #: Keywords of the reader as options, where a dash for an underscore does not make one of the other.
-OPTIONS = {"missing_marks": "--missing-mark", "counts=True": "--counts", "counts=False": "--log"}
-OPTIONS |= {"genes_in_rows=True": "--genes-in-rows", "genes_in_rows=False": "--cells-in-rows"}
+OPTIONS = {
+    "missing_marks": "--missing-mark",
+    "counts=True": "--counts",
+    "counts=False": "--log",
+    "genes_in_rows=True": "--genes-in-rows",
+    "genes_in_rows=False": "--cells-in-rows",
+    "(path, sheet), or --sheet on the command line": "--sheet NAME",
+    "give another path, or overwrite=True to compute anew": "take another name, or --fresh to compute anew",
+    "overwrite=True": "--fresh",
+}
+#: Keywords of the reader that are options with a dash for the underscore.
+KEYWORDS = ["missing", "match", "duplicates", "spike_ins", "decimal", "header", "cell_key", "type_key", "family_key"]
 ANNDATA, WORKBOOKS = (".h5ad", ".h5mu"), (".xls", ".xlsx", ".xlsm")
 MANY_GENES = 2000  # from so many on they are preselected
 PRESELECTED = 1000
 TABLES = ("expression", "outputs", "labels")
+MODELS = ("groups", "n_genes", "keep")  # options that say what the models are given
 
 
 def add_options(parser, models=True):
@@ -53,12 +65,15 @@ def add_options(parser, models=True):
     add("--groups", metavar="COLUMN", help="column of the donor, batch, ...: folds keep its cells together")
     add("--n-genes", type=_number_or_all, metavar="N", help=f"genes given to the models, chosen inside the folds "
         f"({PRESELECTED} by default where there are more than {MANY_GENES}; all: no choice)")  # fmt: skip
-    add("--keep", type=int, metavar="N", help="genes that the network keeps (default: 25)")
+    add("--keep", type=at_least_one, metavar="N", help="genes that the network keeps (default: 25)")
 
 
 def is_asked_for(options):
     """Whether a command is given tables of the user's own; an error if one of those that it takes is missing."""
     given = [f"--{name}" for name in TABLES if getattr(options, name) is not None]
+    chosen = [f"--{name.replace('_', '-')}" for name in MODELS if getattr(options, name, None) is not None]
+    if chosen and not given:
+        raise ValueError(f"{chosen[0]}: it goes with tables of your own, --expression and --outputs")
     if given and options.expression is None:
         raise ValueError(f"{given[0]}: --expression is missing, the table of the genes of the cells")
     if given and options.outputs is None and Path(options.expression).suffix not in ANNDATA:
@@ -107,7 +122,7 @@ def as_options(text):
     """
     for keyword, option in OPTIONS.items():
         text = text.replace(keyword, option)
-    text = re.sub(r"\b([a-z]+(?:_[a-z]+)*)=(?:'([^']*)'|([0-9]+\b|<[^>]*>))", _as_option, text)
+    text = re.sub(rf"\b({'|'.join(KEYWORDS)})=(?:'([^']*)'|([0-9]+\b|<[^>]*>))", _as_option, text)
     return re.sub(r"\b(?:cell|type|family)_key\b", lambda name: f"--{name[0].replace('_', '-')}", text)
 
 
@@ -125,7 +140,7 @@ def _load(options):
     given = {name: getattr(options, name) for name in TABLES}
     tables = dict(given)
     tables |= {name: (tables[name], sheet) for name, sheet in sheets.items()}
-    if Path(options.expression).suffix in ANNDATA:
+    if Path(options.expression).suffix.lower() in ANNDATA:
         tables |= _of_anndata(options)
     return PairedData.from_tables(
         *tables.values(),
@@ -248,5 +263,12 @@ def _row(text):
     return int(text)
 
 
+def at_least_one(text):
+    """A whole number of an option, 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
 def _number_or_all(text):
-    return text if text == "all" else int(text)
+    return text if text == "all" else at_least_one(text)
