@@ -38,15 +38,17 @@ function suggest(query) {
 
 function selectionText(drawn) {
   const selected = selectedCells(drawn);
-  if (!selected.length) return "No cell selected. Draw around cells (Shift adds to them), or find some by name.";
+  const { codes } = data.groups[state.shownGroups];
+  const hidden = codes.filter((code) => state.hidden.has(code)).length;
+  const rest = hidden ? ` ${plural(hidden, "cell")} hidden, and part of the rest all the same.` : "";
+  if (!selected.length) return `No cell selected. Draw around cells (Shift adds to them), or find some by name.${rest}`;
   const { names } = data.groups.type;
   const counts = countGroups("type", selected);
   const [first, ...others] = names.map((name, i) => [counts[i], name]).filter(([count]) => count).sort((a, b) => b[0] - a[0]);
-  const { codes } = data.groups[state.shownGroups];
   const unseen = selected.filter((cell) => state.hidden.has(codes[cell])).length;
   return (
     `${plural(selected.length, "cell")} of ${nCells} selected: ${first[0]} ${first[1]}` +
-    `${others.length ? ` and ${plural(others.length, "other type")}` : ""}.${unseen ? ` ${unseen} of them hidden.` : ""}`
+    `${others.length ? ` and ${plural(others.length, "other type")}` : ""}.${unseen ? ` ${unseen} of them hidden.` : ""}${rest}`
   );
 }
 

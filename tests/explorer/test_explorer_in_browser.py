@@ -223,6 +223,7 @@ def test_colours_are_of_types_and_then_of_numbers_on_one_robust_scale(page, reco
     assert low == -high and colors == expected((measured - fitted).astype("f4"), low, high, palette)
     choose(page, "kind", "predicted (held out)")
     assert "Grey: 2 cells that no fold held out" in text(page, "note")
+    assert f"{folds.test_feature_r2[:, 1, 1].mean():.2f}" in text(page, "note")
     choose(page, "color-by", "Gene2")
     assert text(page, "kind").split("\n") == ["measured", "reconstructed"]
 
@@ -235,6 +236,7 @@ def test_search_selects_and_says_what_it_found(page, records):
         return text(page, "status")
 
     assert search("cell12").startswith("1 cell found") and selected(page) == [12]
+    assert search("CELL8").startswith("1 cell found") and selected(page) == [8], "its whole name, not cell80 too"
     assert search("SECOND, t").startswith("30 cells found") and selected(page) == list(range(1, 90, 3))
     assert search("no such cell").startswith("Nothing found") and len(selected(page)) == 30
     assert search("even").startswith("60 cells found"), "families are found too"
@@ -244,6 +246,19 @@ def test_search_selects_and_says_what_it_found(page, records):
     assert options == ["third"]
     by_id(page, "clear").click()
     assert selected(page) == [] and text(page, "status").startswith("No cell selected")
+
+
+def test_the_legend_counts_and_hides_cells_and_says_so(page):
+    counts = lambda: [count.text for count in page.find_elements("css selector", "#legend .count")]  # noqa: E731
+    assert counts() == ["30", "30", "30"]
+    page.find_elements("css selector", "#legend input")[0].click()
+    assert "30 cells hidden" in text(page, "status")
+    by_id(page, "query").send_keys("even")
+    by_id(page, "query").submit()
+    assert "30 of them hidden" in text(page, "status")
+    choose(page, "color-by", "Family")
+    assert counts() == ["60", "30"] and "hidden" not in text(page, "status")
+    assert all(page.execute_script(MODEL + "return model('cells') && model('shown').booleans"))
 
 
 def test_lasso_and_box_select_what_is_inside_and_shift_adds(page):
