@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from sbnn.evaluation.chance import LEVEL, N_PERMUTATIONS, chance_table, least_p
 from sbnn.evaluation.paired import PairedDifference, corrected_difference, require_same_folds
@@ -83,35 +82,6 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     if ridge is not None:
         parts += [_beside_ridge(told, ridge, data, n_permutations, seed, mean - ridge.test_r2[:, 0].mean())]
     return told._replace(sentence="; ".join(parts) + "." + _split_groups(record, groups))
-
-
-def verdict_table(records, data=None, ridge=None, groups=None, **options):
-    """Verdicts of several models, and of all their grid points.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-        Cross-validations by name of the model.
-    data, ridge, groups
-        As for `verdict`.
-    **options
-        Of `verdict`.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by model, with the parameters of the grid point where there are several: ``test_r2``, ``sd``,
-        ``permuted_r2``, ``p``, ``minus_ridge`` with its interval as text (empty without one) and ``sentence``.
-    """
-    rows = {}
-    for name, record in records.items():
-        for point, params in enumerate(record.params):
-            one = verdict(record, data, ridge, point, groups, **options)
-            title = ", ".join([name, *(f"{key}={value}" for key, value in params.items() if len(record.params) > 1)])
-            difference = "" if one.difference is None else str(one.difference)
-            rows[title] = [*one[:4], difference, one.sentence]
-    columns = ["test_r2", "sd", "permuted_r2", "p", "minus_ridge", "sentence"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("model")
 
 
 def _chance(record, data, point, n_permutations, seed):

@@ -53,6 +53,8 @@ def accuracy_comparison(models, published=None, n_genes=25, title=None):
     low, high = min(map(min, values)), max(map(max, values))
     margin = 0.06 * max(high - low, 0.01)
     ax.set_xlim(low - margin, high + margin)
+    if low < 0:  # to the left of it the mean of the training cells would be the better prediction
+        ax.axvline(0, lw=0.7, color="0.5", zorder=1)
     ax.grid(axis="x", lw=0.4, color="0.9")
     ax.set_axisbelow(True)
     dot = {"marker": "o", "ls": "", "color": "0.3"}
@@ -94,6 +96,8 @@ def choose_models(models, n_genes):
 def _genes(record, point):
     if "n_selected" in record.values:
         return counted(round(record.n_selected[:, point].mean()), "gene")
+    if "preselected" in record.values:
+        return counted(round(record.preselected.sum(1).mean()), "gene")
     return counted(len(record.gene_names), "gene") if "gene_names" in record.values else "all genes"
 
 

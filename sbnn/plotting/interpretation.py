@@ -68,7 +68,7 @@ def effect_map(record, values="effects", genes=None):
     ax.set_xticks(range(len(across)), across, rotation=90, fontstyle=across_style)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ends, note = ("both", f", up to {largest:.2g}") if largest > limit else ("neither", "")
+    ends, note = ("both", f", largest {largest:.2g}") if largest > limit else ("neither", "")
     bar = figure.colorbar(image, ax=ax, fraction=0.02, pad=0.015, aspect=min(30, 4 + len(down)), extend=ends)
     bar.set_label(f"effect: SD of the output\nper SD of the gene{note}")
     bar.outline.set_linewidth(0.4)
@@ -82,7 +82,7 @@ def effect_map(record, values="effects", genes=None):
 def _limit(effects):
     """End of the colour range for effects of shape (genes, outputs)."""
     of_outputs = np.abs(effects).max(0)
-    usual = np.median(of_outputs)
+    usual = np.median(of_outputs if len(of_outputs) > 1 else np.abs(effects))  # of one output, the usual gene
     return min(of_outputs.max(), TIMES * usual if usual else np.inf) or 1.0
 
 

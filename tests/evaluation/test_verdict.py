@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 from sbnn import cross_validate, fit_full, paper_folds, simulate_patchseq
 from sbnn.evaluation.chance import least_p, outputs_table
 from sbnn.evaluation.runs import drop_details
-from sbnn.evaluation.verdict import verdict, verdict_table
+from sbnn.evaluation.verdict import verdict
 from sbnn.models.linear import SparseReducedRankRegression
 
 
@@ -158,17 +158,6 @@ def test_a_fit_of_the_same_data_stands_in_for_them(data):
         raw = cross_validate(Ridge(), data, 3, scaling="none", verbose=False)
     with pytest.raises(ValueError, match="give the data"):
         verdict(raw, fit)
-
-
-def test_every_grid_point_has_its_row(data):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        record = cross_validate(Ridge(), data, 5, {"alpha": [1.0, 30.0]}, verbose=False)
-    ridge = scored(data)
-    table = verdict_table({"mine": record, "ridge": ridge}, data, ridge)
-    assert table.index.tolist() == ["mine, alpha=1.0", "mine, alpha=30.0", "ridge"]
-    assert table.minus_ridge["mine, alpha=30.0"] == "+0.000 [+0.000, +0.000]"
-    assert table.sentence["mine, alpha=1.0"] == verdict(record, data, ridge).sentence
 
 
 def test_outputs_are_told_one_by_one(data):

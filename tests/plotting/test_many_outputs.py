@@ -105,10 +105,13 @@ def test_one_output_does_not_take_the_colours_of_all_effects():
     record = own_records(16, 30, 5)["interpretation"]
     image, bar = plotting.effect_map(record).axes
     limit = image.images[0].get_clim()[1]
-    assert limit == pytest.approx(3 * np.median(np.abs(record.effects).max(0))) and "up to 5" in bar.get_ylabel()
+    assert limit == pytest.approx(3 * np.median(np.abs(record.effects).max(0))) and "largest 5" in bar.get_ylabel()
+    alone = own_records(1, 30, 5)["interpretation"]
+    alone = with_values(alone, effects=np.r_[[[9.0]], np.full((len(alone.effects) - 1, 1), 0.1)])
+    assert plotting.effect_map(alone).axes[0].images[0].get_clim()[1] == pytest.approx(0.3), "one gene either"
     even = with_values(record, effects=np.clip(record.effects, -0.2, 0.2))
     image, bar = plotting.effect_map(even).axes
-    assert image.images[0].get_clim()[1] == np.abs(even.effects).max() and "up to" not in bar.get_ylabel()
+    assert image.images[0].get_clim()[1] == np.abs(even.effects).max() and "largest" not in bar.get_ylabel()
 
 
 def test_of_very_many_outputs_effects_are_rows_and_few_stay_columns():
