@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from sbnn.data.checks import some
 from sbnn.data.inputs import as_paired, output_names
 from sbnn.data.readers.anndata import is_anndata, is_mudata, modality
-from sbnn.evaluation.folds import in_units
+from sbnn.evaluation.held_out import held_out_means
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.models.base import kept_genes
 from sbnn.results import Record, library_versions
@@ -161,19 +161,14 @@ def _write_held_out(adata, key, record, data, point):
                 "cross-validated as data="
             )
         cells = paired.cell_names
-    total, times = np.zeros((len(cells), len(record.feature_names))), np.zeros(len(cells), dtype=int)
-    first = np.full(len(cells), -1)
-    for f, fold in reversed(list(enumerate(record.folds))):
-        predicted = record.test_predictions[point][f]
-        if predicted is None:
-            raise ValueError("found: the predictions were left out of this cross-validation (`drop_details`)")
-        test = fold[1]
-        total[test] += predicted if paired is None else in_units(predicted, paired.Y, fold, scaling)
-        times[test] += 1
-        first[test] = f
-    with np.errstate(invalid="ignore"):
-        table = pd.DataFrame(total / times[:, np.newaxis], columns=record.feature_names.astype(str))
+    if any(predicted is None for predicted in record.test_predictions[point]):
+        raise ValueError("found: the predictions were left out of this cross-validation (`drop_details`)")
+    Y = np.zeros((len(cells), len(record.feature_names))) if paired is None else paired.Y  # not looked at if not scaled
+    table = pd.DataFrame(held_out_means(record, Y, point), columns=record.feature_names.astype(str))
     _of_cells(adata, f"{key}_held_out", cells, table)
+    first = np.full(len(cells), -1)
+    for f, (_, test) in reversed(list(enumerate(record.folds))):
+        first[test] = f
     folds = pd.Series(first, index=np.asarray(cells)).reindex(adata.obs_names, fill_value=-1)
     adata.obs[f"{key}_fold"] = folds.astype("Int64").mask(folds < 0)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sbnn.evaluation.held_out import held_out_means
 from sbnn.plotting.reading import CROSS_VALIDATION, require, require_same_data
 
 NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between a fit and its folds
@@ -36,17 +37,9 @@ def held_out_predictions(fit, folds):
     require(folds, "cv_record", CROSS_VALIDATION, ("test_feature_r2",))
     require_same_data(folds, "cv_record", fit)
     point = _point_of(fit, folds)
-    scaling = folds.settings["scaling"]
-    if scaling == "none":
+    if folds.settings["scaling"] == "none":
         raise ValueError("cv_record: its outputs were not scaled, so that its predictions do not compare with the fit")
-    outputs = np.asarray(fit.outputs, np.float64)
-    total, count = np.zeros(outputs.shape), np.zeros((len(outputs), 1))
-    for (train, test), predicted in zip(folds.folds, folds.test_predictions[point], strict=True):
-        sd = outputs[train].std(0) if scaling == "fold" else 1.0
-        total[test] += np.asarray(predicted) * np.where(sd == 0, 1.0, sd) + outputs[train].mean(0)
-        count[test] += 1
-    predictions = np.divide(total, count, out=np.full(outputs.shape, np.nan), where=count > 0)
-    return predictions.astype(np.float32), folds.test_feature_r2[:, point].mean(0)
+    return held_out_means(folds, fit.outputs, point).astype(np.float32), folds.test_feature_r2[:, point].mean(0)
 
 
 def _point_of(fit, folds):
