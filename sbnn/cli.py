@@ -140,7 +140,7 @@ def _parser():
         if name in ("cv", "fit", "genes", "prior"):
             jobs = "worker processes; results do not depend on them"
             command.add_argument("--jobs", type=at_least_one, default=1, help=jobs)
-            add_options(command, models=name != "prior")
+            add_options(command, models=name != "prior", keep=name != "genes")
         if name == "prior":
             command.add_argument(
                 "--genes",

@@ -25,7 +25,7 @@ TABLES = ("expression", "outputs", "labels")
 MODELS = ("groups", "n_genes", "keep")  # options that say what the models are given
 
 
-def add_options(parser, models=True):
+def add_options(parser, models=True, keep=True):
     """Add the options to a command.
 
     Parameters
@@ -33,6 +33,8 @@ def add_options(parser, models=True):
     parser : argparse.ArgumentParser
     models : bool
         Also those that say which cells and genes the models are given.
+    keep : bool
+        And how many genes the network keeps.
     """
     tables = parser.add_argument_group("tables of your own, cells matched by name")
     add = tables.add_argument
@@ -65,7 +67,8 @@ def add_options(parser, models=True):
     add("--groups", metavar="COLUMN", help="column of the donor, batch, ...: folds keep its cells together")
     add("--n-genes", type=_number_or_all, metavar="N", help=f"genes given to the models, chosen inside the folds "
         f"({PRESELECTED} by default where there are more than {MANY_GENES}; all: no choice)")  # fmt: skip
-    add("--keep", type=at_least_one, metavar="N", help="genes that the network keeps (default: 25)")
+    if keep:
+        add("--keep", type=at_least_one, metavar="N", help="genes that the network keeps (default: 25)")
 
 
 def is_asked_for(options):
