@@ -417,4 +417,5 @@ def test_recipes_of_wrong_types_are_refused():
 def test_no_warning_where_nothing_is_wrong(samples, prior):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        PhoenixRegressor(4, sparsity=0.5, recipe=SHORT, random_state=0).fit(samples, prior)
+        model = PhoenixRegressor(4, sparsity=0.5, recipe=SHORT, random_state=0).fit(samples, prior)
+    assert np.isfinite(model.edge_scores_.to_numpy()).all()

@@ -132,7 +132,8 @@ def test_leaving_one_out_is_no_reason_to_warn():
     folds = [(np.delete(np.arange(20), i), np.array([i])) for i in range(20)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        cross_validate(Ridge(), small, folds, verbose=False)
+        record = cross_validate(Ridge(), small, folds, verbose=False)
+    assert least_p(record) == 1 and verdict(record, small).better_than_chance is None
 
 
 def test_folds_that_split_donors_are_named(data):

@@ -24,7 +24,7 @@ def killed_again_and_again(folder, seed, n_jobs=1, kills=10, longest=0.3, how=si
             os.kill(victim.process.pid, how)
             tried += 1
         status = victim.end()
-        _wait_for_the_end_of(victim.process.pid)
+        wait_for_the_end_of(victim.process.pid)
         again = [which[fit[:2]] for fit in fits_of(folder)[n_fits:]]
         assert len(set(again)) == len(again) and before.isdisjoint(again), "a finished fold was fitted again"
         if status == 0:
@@ -63,7 +63,7 @@ def killed_while_saving(folder, seed, kills=10):
     return kills
 
 
-def _wait_for_the_end_of(session, patience=20):
+def wait_for_the_end_of(session, patience=20):
     """Workers of a process must end with it; those of a system without /proc are not looked for."""
     deadline = time.monotonic() + patience
     while left := [process for process in Path("/proc").glob("[0-9]*") if _belongs_to(session, process)]:

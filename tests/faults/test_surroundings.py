@@ -210,7 +210,7 @@ if __name__ == "__main__":
 
 
 def test_workers_end_with_a_run_that_is_killed(tmp_path):
-    from kills import _wait_for_the_end_of
+    from kills import wait_for_the_end_of
 
     script = tmp_path / "work.py"
     script.write_text(WORK)
@@ -222,10 +222,11 @@ def test_workers_end_with_a_run_that_is_killed(tmp_path):
     deadline = time.monotonic() + 60
     while len(children.read_text().split()) < 3 and time.monotonic() < deadline:  # two workers and joblib's tracker
         time.sleep(0.05)
+    assert len(children.read_text().split()) >= 3, "there are workers to end"
     time.sleep(1)
     process.kill()
     process.wait()
-    _wait_for_the_end_of(process.pid)
+    wait_for_the_end_of(process.pid)
 
 
 def test_results_of_workers_are_those_of_the_calls():
