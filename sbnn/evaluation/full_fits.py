@@ -54,8 +54,14 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
     ------
     ValueError
         If `results` holds another fit and `overwrite` is False.
+    TypeError
+        If `model_file` is given for an estimator that has no file.
     """
     data = as_paired(data)
+    if model_file is not None and not hasattr(estimator, "save"):
+        raise TypeError(
+            f"model_file: a {type(estimator).__name__} cannot be saved; only a SparseBottleneckRegressor can"
+        )
     chosen, said = with_preselected(data, preselect)
     model = configured(estimator, {}, seed, chosen.gene_names)
     wanted = Record("fit", data.name, data.sha256, [described(model)["params"]], seed, {"scaling": "all"} | said)

@@ -11,7 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import DistilledSettings, PairedData, SparseBottleneckRegressor, cli, fit_full, results, simulate_patchseq
+from sbnn import (
+    DistilledSettings,
+    PairedData,
+    SparseBottleneckRegressor,
+    SparseReducedRankRegression,
+    cli,
+    fit_full,
+    results,
+    simulate_patchseq,
+)
 from sbnn.data.readers.tables import read_tables
 from sbnn.study.experiments import network
 from sbnn.study.new_cells import place, read_cells
@@ -134,6 +143,11 @@ def test_a_saved_fit_without_its_model_is_fitted_anew(cells, tmp_path):
     paths["model_file"].unlink()
     assert np.array_equal(fit_full(model, cells, **paths).latent, first.latent)
     assert paths["model_file"].read_bytes() == content
+
+
+def test_only_a_network_has_a_model_file(cells, tmp_path):
+    with pytest.raises(TypeError, match="model_file: a SparseReducedRankRegression cannot be saved"):
+        fit_full(SparseReducedRankRegression(), cells, model_file=tmp_path / "model.safetensors")
 
 
 def test_folds_are_ten_or_as_many_as_there_are_groups(cells):

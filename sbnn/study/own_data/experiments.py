@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from sklearn.base import clone
+
 from sbnn.data.preselection import with_preselected
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import grouped_folds, paper_folds
@@ -65,11 +67,10 @@ def compare(
     dict of str to Record
         ``cv_ridge`` and ``cv_default``; with `everything` also ``cv_network`` and ``cv_srrr``.
     """
-    chosen, _ = with_preselected(data, preselect)
-    model = network(chosen, fast, n_genes, protocol="distilled", n_components=2)
+    model = _default(data, preselect, n_genes, fast)
     models = {"cv_ridge": (LeaveOneOutRidge(), {}), "cv_default": (model, {"n_components": [2]})}
     if everything:
-        published = cross_validations(chosen, fast)
+        published = cross_validations(with_preselected(data, preselect)[0], fast)
         models |= {name: (published[name].estimator, published[name].param_grid) for name in ("cv_network", "cv_srrr")}
     folds = folds_for(data, groups, fast)
     how = {"n_jobs": n_jobs, "overwrite": fresh, "seed": SEED, "verbose": verbose, "preselect": preselect}
@@ -110,17 +111,17 @@ def run_own_data(
         ``components``, ``tsne`` and ``map_trust``.
     """
     folder = Path(folder)
-    chosen, _ = with_preselected(data, preselect)
+    model = _default(data, preselect, n_genes, fast)
     how = {"preselect": preselect, "n_jobs": n_jobs, "verbose": verbose}
     sizes = {"preselect": preselect, "n_genes": n_genes, "fast": fast, "fresh": fresh}
     records = compare(data, folder, groups=groups, n_jobs=n_jobs, verbose=verbose, **sizes)
-    mapped = network(chosen, fast, n_genes, protocol="distilled", n_components=2, reconstruct=True)
+    mapped = clone(model).set_params(reconstruct=True)
     saved = {"preselect": preselect, "overwrite": fresh}
     records["fit_default_2d"] = fit_full(
         mapped, data, results=folder / "fit_default_2d.pickle", model_file=folder / MODEL, seed=SEED, **saved
     )
     records["halves_default"] = stability_selection(
-        network(chosen, fast, n_genes, protocol="distilled", n_components=2), data, 2 if fast else N_PAIRS,
+        model, data, 2 if fast else N_PAIRS,
         results=folder / "halves_default.pickle", overwrite=fresh, seed=SEED, **how,
     )  # fmt: skip
     records["interpretation"] = run_interpretation(data, folder, **sizes)
@@ -130,6 +131,12 @@ def run_own_data(
     for name in ("fit_default_2d", "tsne"):
         _with_labels_of(data, records[name], folder / f"{name}.pickle")
     return records
+
+
+def _default(data, preselect, n_genes, fast):
+    """The default network with two units, for as many genes as it is given."""
+    chosen, _ = with_preselected(data, preselect)
+    return network(chosen, fast, n_genes, protocol="distilled", n_components=2)
 
 
 def _with_labels_of(data, record, path):
