@@ -7,7 +7,6 @@ stopped. Each fit runs on one thread, so the numbers do not depend on the number
 import inspect
 import json
 import time
-from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -39,8 +38,6 @@ def cross_validate(
     results=None,
     overwrite=False,
     seed=0,
-    batched=None,
-    members_at_once=None,
     preselect=None,
     verbose=True,
 ):
@@ -52,9 +49,8 @@ def cross_validate(
         Needs ``fit``, ``predict``, ``get_params``, ``set_params``. Where it has them, ``transform`` (latent space),
         ``get_support`` (selected genes), ``gene_norms_`` and ``history_`` are kept too; if its ``fit`` takes
         ``eval_set``, the test fold is handed over for the curves over epochs, never to choose anything. Hooks are
-        optional: ``path_parameter`` with ``fit_path``, ``is_trained_together`` with ``fit_together``, which fits
-        several models at once, and ``for_genes``, which is told the names of the genes: folds are arrays. With
-        `preselect` it is also given a mask of those that a fold shows.
+        optional: ``path_parameter`` with ``fit_path``, and ``for_genes``, which is told the names of the genes: folds
+        are arrays. With `preselect` it is also given a mask of those that a fold shows.
     data : PairedData, tuple (X, Y), AnnData or MuData
         See `sbnn.data.inputs.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
@@ -78,15 +74,6 @@ def cross_validate(
         file is replaced only when all is done.
     seed : int
         ``random_state`` for an estimator whose own is None.
-    batched : bool, optional
-        Train all folds, penalties and seeds at once, as ensembles in batched matrix products, where the estimator can
-        (``SparseBottleneckRegressor(protocol="paper")``). None leaves it to the estimator, which does so on a CUDA
-        device and nowhere else. An ensemble draws the numbers of single
-        fits but adds in another order: the last bits differ, as between devices, and the difference may grow in
-        training. So ``batched=True`` is part of what identifies a result, as the parameter `device` is, and what was
-        fitted one by one is not mixed with it; with a CUDA device it says nothing new and is not.
-    members_at_once : int, optional
-        Largest ensemble, which is all that a killed run loses; see the hook `fit_together` of the estimator.
     preselect : int or dict, optional
         So many genes are chosen on the training cells of every fold, and the estimator sees those alone; see
         `sbnn.data.preselection.preselect_genes`, whose ``n_genes`` and ``threshold`` a dict may name. Counts are
@@ -98,7 +85,7 @@ def cross_validate(
     -------
     Record
         ``experiment="cross-validation"``; ``values`` has, over (folds, grid points): ``test_r2``, ``train_r2``,
-        ``seconds`` (CPU; an equal share of an ensemble's), ``n_selected``; over (folds, grid points, outputs):
+        ``seconds`` (CPU), ``n_selected``; over (folds, grid points, outputs):
         ``test_feature_r2``, ``train_feature_r2``; over (folds, grid points, genes): ``selected`` (bool) and
         ``gene_norms``; lists indexed [grid point][fold]: ``test_predictions`` and, of up to `WIDEST_KEPT` columns,
         ``test_latent`` (arrays over the test cells, in units of the scaled data) and ``history`` (tables); and
@@ -110,11 +97,8 @@ def cross_validate(
     ------
     ValueError
         If a fold has no training or test cell, shares a cell between them or points outside the data; if `scaling` is
-        unknown; if `results` holds something else than (a part of) this experiment and `overwrite` is False; if a
-        device is asked for that is not there; if `batched` is True for another estimator; if a fit of an ensemble gave
-        no finite numbers, after all others are finished and saved; if genes cannot be preselected.
-    MemoryError
-        If a GPU cannot hold even one network.
+        unknown; if `results` holds something else than (a part of) this experiment and `overwrite` is False; if genes
+        cannot be preselected.
     OSError
         If the results cannot be written; checked before the first fit.
 
@@ -126,16 +110,16 @@ def cross_validate(
     data = as_paired(data)
     check_scaling(scaling)
     record = _run(
-        estimator, data, folds, param_grid, scaling, n_jobs, results, overwrite, seed, verbose, batched,
-        members_at_once, settings_of(preselect),
+        estimator, data, folds, param_grid, scaling, n_jobs, results, overwrite, seed, verbose,
+        settings_of(preselect),
     )  # fmt: skip
     warn_of_chance(record, data)
     return record
 
 
 def _run(
-    estimator, data, folds, param_grid, scaling, n_jobs, results, overwrite, seed, verbose, batched,
-    members_at_once, preselect,
+    estimator, data, folds, param_grid, scaling, n_jobs, results, overwrite, seed, verbose,
+    preselect,
 ):  # fmt: skip
     """Fit what `results` does not hold, and gather all."""
     if data.Y.shape[1] == 0:
@@ -148,16 +132,13 @@ def _run(
     run = ResumableRun(
         results,
         overwrite,
-        lambda known: [
-            [fit_key(data, model, fold, scaling, known, batched, **chosen) for fold in folds] for model in models
-        ],
+        lambda known: [[fit_key(data, model, fold, scaling, known, **chosen) for fold in folds] for model in models],
         preselect,
     )
     if run.stored is not None:
         require_names(run.stored, data, run.results)
         if run.complete:
             return run.stored
-    together = [_is_trained_together(model, batched, data.X) for model in models]
     with run.writing():
         if run.complete:  # by another run, that was waited for
             return run.stored
@@ -181,28 +162,14 @@ def _run(
                 start,
             )
             for group, start, f in tasks
-            if not together[group[0]]
-        )
-        members = [(g, f) for group, _, f in tasks for g in group if together[g]]
-        finished = chain(
-            in_workers(jobs, n_jobs),
-            _fit_and_score_together(
-                [_for_preselected(models[g], data, genes[f]) for g, f in members],
-                members,
-                lambda f: split_fold(scaled, folds[f], scaling, genes[f]),
-                genes,
-                members_at_once,
-                n_jobs,
-            ),
         )
         with tqdm(total=len(tasks), desc=f"{data.name}: folds", disable=not verbose) as bar:
-            for (group, f), outcomes in finished:
+            for (group, f), outcomes in in_workers(jobs, n_jobs):
                 for g, outcome in zip(group, outcomes, strict=True):
                     run.keep(g, f, outcome, _record(data, [points[g]], [folds[f]], seed))
                 bar.update()
-        settings = ({"batched": True} if any(together) else {}) | chosen
         about = {} if preselect is None else {"preselected": np.array(genes)}
-        return run.finish(_record(data, points, folds, seed), data, estimator, scaling, about, **settings)
+        return run.finish(_record(data, points, folds, seed), data, estimator, scaling, about, **chosen)
 
 
 def _preselected(data, cells, preselect):
@@ -265,43 +232,6 @@ def _fit_and_score(models, data, fold, scaling, genes, label, parts, start=None)
                 write_part(part, outcomes[-1] | {STATE: getattr(model, "path_state_", None)}, record)
             started = time.process_time()
     return label, outcomes
-
-
-def _is_trained_together(model, batched, X):
-    """Ask the estimator; one without the hook is fitted by itself."""
-    if hasattr(model, "is_trained_together"):
-        return model.is_trained_together(batched, X)
-    if batched:
-        raise ValueError(f"batched: {type(model).__name__} cannot be trained in ensembles, it has no fit_together")
-    return False
-
-
-def _fit_and_score_together(models, members, arrays, genes, members_at_once, n_jobs):
-    """Outcomes of pairs (grid point, fold) that are trained as ensembles, labelled as those of single tasks.
-
-    There is a model for each pair; `arrays` cuts a fold. All folds of an ensemble have the same number of genes.
-    """
-    failed, alike = {}, {}
-    for i, (_, f) in enumerate(members):
-        alike.setdefault(None if genes[f] is None else genes[f].sum(), []).append(i)
-    for some in alike.values():
-        ensembles = models[some[0]].fit_together(
-            [models[i] for i in some], [members[i][1] for i in some], arrays, members_at_once, n_jobs
-        )
-        for i, model, cells, seconds in chain.from_iterable(ensembles):
-            g, f = members[some[i]]
-            try:
-                with reproducible():
-                    outcome = {"seconds": seconds, **_score(model, *cells, genes[f])}
-            except ValueError as error:  # its predictions are not finite; those of the others may be
-                failed[g, f] = model, error
-            else:
-                yield ([g], f), [outcome]
-    if failed:
-        (_, f), (model, error) = next(iter(failed.items()))
-        raise ValueError(
-            f"{len(failed)} of {len(members)} fits cannot be scored, the first on fold {f} with {model!r}: {error}"
-        ) from error
 
 
 def _fitted(models, X_train, Y_train, X_test, Y_test, start):

@@ -68,7 +68,7 @@ def version_of(model, n_cells):
     return version(n_cells) if callable(version) else version
 
 
-def fit_key(data, model, fold, scaling, known=None, batched=None, **besides):
+def fit_key(data, model, fold, scaling, known=None, **besides):
     """Name one fit by all that decides its result.
 
     Parameters
@@ -80,8 +80,6 @@ def fit_key(data, model, fold, scaling, known=None, batched=None, **besides):
     scaling : str
     known : dict, optional
         See `described`.
-    batched : bool, optional
-        Decides the last bits, where it is not usual.
     **besides
         Whatever else decides it, as plain data: the labels that are predicted, say.
 
@@ -91,8 +89,6 @@ def fit_key(data, model, fold, scaling, known=None, batched=None, **besides):
         32 hexadecimal digits.
     """
     decisive = [data.name, data.sha256, list(data.X.shape), scaling, described(model, known)]
-    if batched and not str(getattr(model, "device", None)).startswith("cuda"):
-        decisive.append("batched")
     if (version := version_of(model, len(fold[0]))) > 1:
         decisive.append({"version": version})
     if besides:

@@ -49,7 +49,6 @@ def test_all_that_decides_a_result_is_in_its_key(data, monkeypatch):
         key(data, Model(settings=Settings(rates=(0.1, 0.3)))),
         key(data, Model(), fold=1),
         key(data, Model(), scaling="all"),
-        key(data, Model(), batched=True),
         key(dataclasses.replace(data, X=X), Model()),
         key(dataclasses.replace(data, name="other"), Model()),
         key(data, Ridge()),

@@ -151,28 +151,10 @@ def test_a_prior_follows_its_genes(cells, folds):
     weights[[wanted, in_none[0]]] = 1.0
     for prior in (list(cells.gene_names[[wanted, in_none[0]]]), weights.tolist()):
         model = paper(n_genes=1, gene_prior=prior, prior_influence=1.0)
-        for batched in (None, True):
-            record = cross_validate(model, cells, folds, preselect=N, batched=batched, verbose=False)
-            assert np.argwhere(record.selected[:, 0])[:, 1].tolist() == [wanted] * 3
+        record = cross_validate(model, cells, folds, preselect=N, verbose=False)
+        assert np.argwhere(record.selected[:, 0])[:, 1].tolist() == [wanted] * 3
     nothing = paper(gene_prior=[cells.gene_names[in_none[0]]]).for_genes(cells.gene_names, shown[0])
     assert nothing.gene_prior is None, "it says nothing of the genes there are"
-
-
-def test_ensembles_are_preselected_too(cells, folds):
-    """Also where fewer genes are seen in some folds than in others."""
-    counts = cells.counts.copy()
-    counts[:, :20] = 0
-    counts[folds[0][1][:9], :20] = 1000  # no training cell of the first fold has any of these
-    total = counts.sum(1, keepdims=True)
-    data = PairedData(np.log2(counts / total * np.median(total) + 1).astype(np.float32), cells.Y, counts=counts)
-    for n_genes, sizes in ((N, [N] * 3), (58, [40, 58, 58])):
-        one, all_at_once = (
-            cross_validate(paper(n_genes=3), data, folds, preselect=n_genes, batched=batched, verbose=False)
-            for batched in (None, True)
-        )
-        assert one.preselected.sum(1).tolist() == sizes
-        np.testing.assert_array_equal(one.selected, all_at_once.selected)
-        np.testing.assert_allclose(one.test_r2, all_at_once.test_r2, atol=1e-4)
 
 
 def test_every_half_chooses_its_own_genes(cells, tmp_path):

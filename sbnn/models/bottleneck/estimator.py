@@ -23,7 +23,6 @@ from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2
 from sbnn.models.base import GeneSelectionMixin
-from sbnn.models.bottleneck import batched_fits
 from sbnn.models.bottleneck.gene_prior import prior_weights, spelled_out
 from sbnn.models.bottleneck.number_of_genes import AUTO, choose_number
 from sbnn.models.bottleneck.parameters import check_params, protocol_of
@@ -99,8 +98,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, the clusters and the order of the cells.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU when there is one. The last bits depend on the device. On a GPU
-        `cross_validate` trains all fits of the paper protocol at once.
+        "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU when there is one. The last bits depend on the device.
     verbose : bool or int, default=0
         Show a progress bar over the epochs.
 
@@ -336,32 +334,6 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             Xe = new_cells(self, Xe).astype(np.float32)
             eval_set = scaled_inputs(self, Xe, device), scaled_outputs(self, Ye.reshape(len(Ye), -1), device)
         return x, target, eval_set, random, generator
-
-    def is_trained_together(self, batched, X):
-        """Hook of `cross_validate`: whether this model is fitted by `fit_together`.
-
-        Parameters
-        ----------
-        batched : bool or None
-        X : ndarray, shape (n, p)
-
-        Returns
-        -------
-        bool
-
-        Raises
-        ------
-        ValueError
-            See `sbnn.models.bottleneck.batched_fits.is_trained_together`.
-        """
-        if type(self).fit is not SparseBottleneckRegressor.fit:  # a subclass fits in another way
-            batched = False
-        return batched_fits.is_trained_together(self, batched, X)
-
-    @staticmethod
-    def fit_together(models, folds, arrays, members_at_once=None, n_jobs=1):
-        """Hook of `cross_validate`: fit many models at once, see `sbnn.models.bottleneck.batched_fits.fit_together`."""
-        return batched_fits.fit_together(models, folds, arrays, members_at_once, n_jobs)
 
     def _train(self, x, target, eval_set, random, generator, progress):
         trained = PROTOCOLS[self.protocol].train(self, x, target, random, generator, eval_set, progress)

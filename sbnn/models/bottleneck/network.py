@@ -227,20 +227,6 @@ class Ensemble(BottleneckNetwork):
             [torch.stack(biases)[:, None] for biases in zip(*(n.biases for n in networks), strict=True)],
         )
 
-    @torch.no_grad()
-    def replace_head(self, networks):
-        """Take over the output layers of other networks, one for each member."""
-        last = [(n.weights[-1], n.biases[-1]) for n in networks]
-        weights, biases = (torch.stack(part) for part in zip(*last, strict=True))
-        self._lay_out([*list(self.weights)[:-1], weights], [*list(self.biases)[:-1], biases[:, None]])
-
-    @torch.no_grad()
-    def keep_inputs(self, index):
-        """Cut the first layer of every member to its own genes: tensor of int, shape (members, k)."""
-        members = torch.arange(len(index), device=index.device)[:, None]
-        weights = list(self.weights)
-        self._lay_out([weights[0][members, index], *weights[1:]], list(self.biases))
-
     def member(self, i):
         """Take out one network, a copy on the same device."""
         network = BottleneckNetwork(1, 1, 1, (1,) * self.bottleneck, self.activation, generator=torch.Generator())

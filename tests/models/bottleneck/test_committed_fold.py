@@ -26,7 +26,7 @@ def assert_same_fit(data, experiment, **point):
         params["distillation"] = DistilledSettings.from_dict(params["distillation"])
     model = SparseBottleneckRegressor(**{k: tuple(v) if isinstance(v, list) else v for k, v in params.items()})
     folds, scaling = [committed.folds[FOLD]], committed.settings["scaling"]
-    again = cross_validate(model, data, folds, scaling=scaling, seed=committed.seed, batched=False, verbose=False)
+    again = cross_validate(model, data, folds, scaling=scaling, seed=committed.seed, verbose=False)
     for detail in ("test_predictions", "test_latent"):
         stored = committed.values[detail][g][FOLD] if detail in committed.values else None
         if stored is not None:  # experiments of many points keep neither, wide models no latent coordinates

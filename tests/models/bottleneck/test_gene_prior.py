@@ -255,24 +255,11 @@ def test_a_stream_knows_the_prior_too(data):
 # -- in evaluations, which hand over arrays ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("batched", [False, True])
-def test_cross_validation_tells_the_names(batched, data):
-    """Ensembles too, and priors whose long arrays look alike when printed are not taken for one."""
+def test_cross_validation_tells_the_names(data):
     first, second = [list(genes) for genes in (data.gene_names[:5], data.gene_names[20:25])]
     grid = {"gene_prior": [first, second], "prior_influence": [1.0]}
-    record = cross_validate(model("paper"), data, paper_folds(120)[:1], grid, batched=batched, verbose=False)
+    record = cross_validate(model("paper"), data, paper_folds(120)[:1], grid, verbose=False)
     assert [list(data.gene_names[kept]) for kept in record.selected[0]] == [first, second]
-
-
-def test_long_priors_are_told_apart_in_ensembles(data, rng):
-    many = pd.DataFrame(rng.normal(size=(60, 1100)), columns=[f"g{i}" for i in range(1100)])
-    priors = [(np.arange(1100) // 5 == block).astype(float) for block in (100, 110)]
-    assert repr(priors[0]) == repr(priors[1])
-    record = cross_validate(
-        model("paper"), (many, data.Y[:60]), paper_folds(60)[:1], {"gene_prior": priors, "prior_influence": [1.0]},
-        batched=True, verbose=False,
-    )  # fmt: skip
-    assert [np.flatnonzero(kept)[0] for kept in record.selected[0]] == [500, 550]
 
 
 def test_a_fit_of_all_cells_knows_the_prior(data):
