@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 from accuracy import mean_sd, paired_difference
+from cell_maps import CanonicalCorrelationMap, TSNEMap, UMAPMap
 from sklearn.decomposition import PCA
 
 from sbnn import (
@@ -25,7 +26,6 @@ from sbnn import (
     paper_folds,
 )
 from sbnn.evaluation.neighbours import LABELS, held_out_accuracy
-from sbnn.models.maps import CanonicalCorrelationMap, TSNEMap, UMAPMap
 from sbnn.results import Record, load, save
 from sbnn.study.experiments import SEED
 from sbnn.study.report import to_markdown

@@ -97,8 +97,7 @@ def held_out_accuracy(model, data, folds=None, k=NEIGHBOURS, n_jobs=1, *, scalin
     Parameters
     ----------
     model : estimator with ``fit(X, Y)`` and ``transform``
-        A model with a latent space, or one of `sbnn.models.maps`. Where it has ``fit_transform``, that places
-        the training cells.
+        Its ``fit_transform`` places the training cells.
     data : PairedData, tuple (X, Y), AnnData or MuData
         Cells of unknown label are mapped but neither vote nor count.
     folds : list of (train, test), optional

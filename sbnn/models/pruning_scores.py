@@ -21,21 +21,7 @@ def mixed(from_prior, size, influence):
 
 
 def keep_largest(scores, mask, n_kept, size=None):
-    """Mask of the largest scores among those that a mask leaves.
-
-    Parameters
-    ----------
-    scores : Tensor
-    mask : Tensor of bool, of the same shape
-    n_kept : int
-    size : Tensor of the same shape, optional
-        Decides between equal scores.
-
-    Returns
-    -------
-    Tensor of bool
-        Never anything that `mask` has removed. Of what is equal the earlier ones are kept.
-    """
+    """Mask of the largest scores among those that a mask leaves."""
     kept = torch.zeros(mask.numel(), dtype=torch.bool)
     scores = scores.masked_fill(~mask, -torch.inf).flatten()
     ranked = torch.arange(mask.numel()) if size is None else size.flatten().argsort(descending=True, stable=True)

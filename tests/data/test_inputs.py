@@ -13,7 +13,6 @@ from sbnn import ExpressionStream, LeaveOneOutRidge, PairedData, ReducedRankRegr
 from sbnn.data.inputs import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.models.bottleneck.protocols.settings import DistilledSettings
-from sbnn.models.maps import CanonicalCorrelationMap
 
 NETWORK = SparseBottleneckRegressor(
     protocol="paper", hidden_layers=(16, 8), epochs=(0, 2, 2, 3), pretraining=False, n_genes=5, random_state=0
@@ -61,12 +60,6 @@ def test_counts_of_new_cells_get_the_normalisation_of_the_training_cells(model, 
         np.testing.assert_allclose(model.predict(new), expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(model.predict(paired), model.predict(table_of(paired)))
     assert model.score(paired) == pytest.approx(model.score(table_of(paired), outputs_of(paired)))
-
-
-def test_maps_keep_the_library_size(paired, counts):
-    model = CanonicalCorrelationMap(n_pca=10).fit(paired)
-    places = model.transform(ExpressionStream(3 * counts.iloc[90:], counts=True))
-    np.testing.assert_allclose(places, model.transform(table_of(paired))[90:], rtol=1e-4, atol=1e-4)
 
 
 def test_a_saved_model_keeps_the_library_size(paired, counts, tmp_path):

@@ -7,17 +7,7 @@ import torch
 
 
 class Adam:
-    """Adam steps on tensors in place, one fused kernel call for each.
-
-    Parameters
-    ----------
-    parts : list of tuple (values, gradient, weight_decay)
-        Tensors of one shape, and the strength of the penalty: the share of the values that is added to the gradient.
-    epsilon : float
-        Added to the root of the second moment.
-    betas : tuple of 2 float
-        By how much the moments are kept from step to step.
-    """
+    """Adam steps on tensors in place, one fused kernel call for each."""
 
     def __init__(self, parts, epsilon=1e-8, betas=(0.9, 0.999)):
         self.parts = [

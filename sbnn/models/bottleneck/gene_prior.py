@@ -20,39 +20,14 @@ from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
 
 class GenePrior(NamedTuple):
-    """Weights of genes, and how much they count.
-
-    Attributes
-    ----------
-    weights : ndarray of float64, shape (p,)
-        At least 0; only their ratios matter.
-    influence : float
-        From 0 (the prior is left out) to 1 (it decides alone, the size only between genes of equal weight).
-    """
+    """Weights of genes, and how much they count."""
 
     weights: np.ndarray
     influence: float
 
     @classmethod
     def of(cls, settings, n_genes):
-        """Prior that an estimator asks for.
-
-        Parameters
-        ----------
-        settings : SparseBottleneckRegressor
-            ``gene_prior`` and ``prior_influence`` count; names are those of ``feature_names_in_``.
-        n_genes : int
-
-        Returns
-        -------
-        GenePrior or None
-            None where there is none, or it has no influence: nothing is then computed in another way.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As `prior_weights`.
-        """
+        """Prior that an estimator asks for."""
         if settings.gene_prior is None:
             return None
         weights = prior_weights(settings.gene_prior, n_genes, getattr(settings, "feature_names_in_", None))
@@ -63,40 +38,13 @@ class GenePrior(NamedTuple):
         return self._replace(weights=self.weights[genes])
 
     def scores(self, size, usable):
-        """Scores of genes from their sizes.
-
-        Parameters
-        ----------
-        size : Tensor of float64, shape (p,)
-        usable : Tensor of bool, shape (p,)
-            Genes that are compared; the others have no share.
-
-        Returns
-        -------
-        Tensor of float64, shape (p,)
-        """
+        """Scores of genes from their sizes."""
         parts = (shared(part.where(usable, 0.0)) for part in (torch.from_numpy(self.weights), size))
         return mixed(*parts, self.influence)
 
 
 def most_important(size, n_genes, prior=None, usable=None):
-    """Genes that matter most, by their size and a prior.
-
-    Parameters
-    ----------
-    size : array or Tensor, shape (p,)
-        How much each gene matters by the data alone, 0 or more.
-    n_genes : int
-    prior : GenePrior or None
-        None leaves the size to decide.
-    usable : ndarray of bool, shape (p,), optional
-        Genes to choose from.
-
-    Returns
-    -------
-    ndarray of int
-        Positions, ascending. Of equal scores the larger size is taken, of equal sizes the first gene.
-    """
+    """Genes that matter most, by their size and a prior."""
     size = torch.as_tensor(size).detach().cpu().double()
     usable = torch.ones(len(size), dtype=torch.bool) if usable is None else torch.from_numpy(usable)
     scores = size if prior is None else prior.scores(size, usable)
@@ -104,33 +52,7 @@ def most_important(size, n_genes, prior=None, usable=None):
 
 
 def prior_weights(gene_prior, n_genes, names=None):
-    """Weight of every gene, from whatever a user knows.
-
-    Parameters
-    ----------
-    gene_prior : dict or Series of weights by name, sequence of names (of weight 1), or sequence of `n_genes` weights
-    n_genes : int
-    names : ndarray of str, shape (n_genes,), optional
-        Of the genes, where they are known.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_genes,)
-        0 for genes of which the prior says nothing.
-
-    Raises
-    ------
-    ValueError
-        Negative weights, NaN or infinite ones, none above 0; another number of weights than of genes; a name with two
-        weights; names where `names` are not known, or none of them among these.
-    TypeError
-        Neither names nor numbers.
-
-    Warns
-    -----
-    UserWarning
-        Genes of the prior that are not among `names`, which are ignored.
-    """
+    """Weight of every gene, from whatever a user knows."""
     given = spelled_out(gene_prior)
     if not isinstance(given, dict):
         weights = np.array(given, dtype=float)
@@ -156,21 +78,7 @@ def prior_weights(gene_prior, n_genes, names=None):
 
 
 def spelled_out(gene_prior):
-    """A prior in Python's own types: a dict of weights by name, or a list of weights in the order of the genes.
-
-    Parameters
-    ----------
-    gene_prior : see `prior_weights`
-
-    Returns
-    -------
-    dict of str to float, or list of float
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `prior_weights`, for all that can be told without the genes.
-    """
+    """A prior in Python's own types: a dict of weights by name, or a list of weights in the order of the genes."""
     expected = "weights by gene name (dict or Series), names of genes, or one weight per gene"
     if isinstance(gene_prior, pd.Series):
         if not gene_prior.index.is_unique:

@@ -21,17 +21,7 @@ from sbnn.models.bottleneck.products import affine, product, write_gradient
 
 
 class Activation(NamedTuple):
-    """A nonlinearity, and its gradient from what `apply` saves: so that no more than needed is kept or copied.
-
-    Attributes
-    ----------
-    forward : callable
-        Tensor -> tensor.
-    apply : callable
-        Tensor -> (activated, saved); may overwrite its argument.
-    backward : callable
-        (gradient at the output, saved) -> gradient at the input.
-    """
+    """A nonlinearity, and its gradient from what `apply` saves: so that no more than needed is kept or copied."""
 
     forward: Callable
     apply: Callable
@@ -50,27 +40,7 @@ ACTIVATIONS = {
 
 
 class BottleneckNetwork(nn.Module):
-    """Multilayer perceptron with a linear bottleneck.
-
-    Parameters
-    ----------
-    n_inputs : int
-        Number of genes.
-    n_outputs : int
-        Number of outputs.
-    n_components : int
-        Width of the bottleneck.
-    hidden_layers : tuple of int
-        Widths between genes and bottleneck; the decoder mirrors them.
-    activation : {"elu", "silu"}
-        Between the layers.
-    generator : torch.Generator
-        Source of the initial weights.
-
-    Notes
-    -----
-    Weights have shape (inputs, outputs), so that the outgoing weights of a gene are one contiguous row.
-    """
+    """Multilayer perceptron with a linear bottleneck."""
 
     def __init__(self, n_inputs, n_outputs, n_components=2, hidden_layers=(512, 128), activation="elu", *, generator):
         super().__init__()
@@ -110,13 +80,7 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def reset_layer(self, layer, generator):
-        """Draw a layer anew: Glorot-uniform weights, zero biases.
-
-        Parameters
-        ----------
-        layer : int
-        generator : torch.Generator
-        """
+        """Draw a layer anew: Glorot-uniform weights, zero biases."""
         weight, bias = self.weights[layer], self.biases[layer]
         bound = math.sqrt(6 / sum(weight.shape))
         weight.copy_(torch.rand(weight.shape, generator=generator) * (2 * bound) - bound)
@@ -124,13 +88,7 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def replace_head(self, n_outputs, generator):
-        """Put a new output layer of another width in place of the last one.
-
-        Parameters
-        ----------
-        n_outputs : int
-        generator : torch.Generator
-        """
+        """Put a new output layer of another width in place of the last one."""
         weights, biases = list(self.weights), list(self.biases)
         weights[-1] = weights[-1].new_empty(weights[-1].shape[0], n_outputs)
         biases[-1] = biases[-1].new_zeros(n_outputs)
@@ -139,34 +97,19 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def scale_outputs(self, factors):
-        """Multiply every output by a factor; the latent space stays as it is.
-
-        Parameters
-        ----------
-        factors : tensor, shape (q,)
-        """
+        """Multiply every output by a factor; the latent space stays as it is."""
         self.weights[-1].mul_(factors)
         self.biases[-1].mul_(factors)
 
     @torch.no_grad()
     def keep_inputs(self, index):
-        """Cut the first layer to some genes; the rest of the network stays as it is.
-
-        Parameters
-        ----------
-        index : tensor of int, shape (k,)
-        """
+        """Cut the first layer to some genes; the rest of the network stays as it is."""
         weights = list(self.weights)
         self._lay_out([weights[0][index], *weights[1:]], list(self.biases))
 
     @torch.no_grad()
     def input_norms(self):
-        """2-norm of the outgoing weights of every gene.
-
-        Returns
-        -------
-        tensor, shape (n_inputs,)
-        """
+        """2-norm of the outgoing weights of every gene."""
         return torch.linalg.vector_norm(self.weights[0], dim=-1)
 
     def _linear(self, layer):
@@ -174,18 +117,7 @@ class BottleneckNetwork(nn.Module):
         return layer == self.bottleneck or layer == len(self.weights) - 1
 
     def forward(self, x, first=0, last=None):
-        """Apply the layers ``first`` ... ``last - 1``.
-
-        Parameters
-        ----------
-        x : tensor, shape (n, width of the input of layer `first`)
-        first, last : int
-            Range of layers; everything by default.
-
-        Returns
-        -------
-        tensor, shape (n, width of the last layer applied)
-        """
+        """Apply the layers ``first`` ... ``last - 1``."""
         for layer in range(first, len(self.weights) if last is None else last):
             x = affine(self.biases[layer], x, self.weights[layer])
             if not self._linear(layer):
@@ -207,17 +139,7 @@ def _views(flat, weights, biases):
 
 
 class Ensemble(BottleneckNetwork):
-    """Networks of one shape that run together: every weight has an axis of members in front.
-
-    Parameters
-    ----------
-    networks : list of BottleneckNetwork
-
-    Notes
-    -----
-    Weights have shape (members, inputs, outputs), biases (members, 1, outputs), what goes in and comes out (members,
-    cells, width).
-    """
+    """Networks of one shape that run together: every weight has an axis of members in front."""
 
     def __init__(self, networks):
         nn.Module.__init__(self)
@@ -235,20 +157,7 @@ class Ensemble(BottleneckNetwork):
 
 
 class Gradient:
-    """Forward pass and gradient of a network from some layer on, without autograd.
-
-    Parameters
-    ----------
-    network : BottleneckNetwork
-        Or an `Ensemble`; then every shape below has the axis of the members in front.
-    first : int
-        Layers before this one are frozen: inputs are the activations that enter layer `first`.
-
-    Attributes
-    ----------
-    flat : tensor
-        Gradient of the weights and biases of the layers from `first` on, in the layout of ``network.flat``.
-    """
+    """Forward pass and gradient of a network from some layer on, without autograd."""
 
     def __init__(self, network, first=0):
         self.first = first
@@ -261,16 +170,7 @@ class Gradient:
         self.weights, self.biases = zip(*_views(self.flat, self.network_weights, self.network_biases), strict=True)
 
     def forward(self, x):
-        """Network output for a batch; keeps what `backward` needs.
-
-        Parameters
-        ----------
-        x : tensor, shape (batch, width of the input of layer `first`)
-
-        Returns
-        -------
-        tensor, shape (batch, n_outputs)
-        """
+        """Network output for a batch; keeps what `backward` needs."""
         self.inputs, self.saved = [], []
         for weight, bias, linear in zip(self.network_weights, self.network_biases, self.linear, strict=True):
             self.inputs.append(x)
@@ -281,12 +181,7 @@ class Gradient:
         return x
 
     def backward(self, delta):
-        """Gradient of the weights for a batch, given the gradient of the loss at the output.
-
-        Parameters
-        ----------
-        delta : tensor, shape (batch, n_outputs)
-        """
+        """Gradient of the weights for a batch, given the gradient of the loss at the output."""
         many = delta.dim() == 3
         for layer in range(len(self.weights) - 1, -1, -1):
             if not self.linear[layer]:

@@ -18,31 +18,7 @@ def numbers_up_to(n_genes, numbers=NUMBERS):
 
 
 def choose_number(model, X, Y, numbers=NUMBERS, n_folds=N_FOLDS):
-    """Choose the number of genes of a model by held-out parts of its training cells.
-
-    Parameters
-    ----------
-    model : SparseBottleneckRegressor
-        Fitted anew for every number and part.
-    X : ndarray or DataFrame, shape (n, p)
-    Y : ndarray or DataFrame, shape (n, q) or (n,)
-    numbers : sequence of int
-        Ascending; those below p are tried.
-    n_folds : int
-
-    Returns
-    -------
-    number : int
-        See `smallest_sufficient`.
-    r2 : ndarray, shape (n_folds, n_numbers)
-    numbers : tuple of int
-        Those that were tried.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two cells for each part.
-    """
+    """Choose the number of genes of a model by held-out parts of its training cells."""
     numbers = numbers_up_to(X.shape[1], numbers)
     n_cells = X.shape[0]
     if n_cells < 2 * n_folds:

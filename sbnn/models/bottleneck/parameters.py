@@ -21,24 +21,7 @@ def protocol_of(model):
 
 
 def check_params(model, X):
-    """Refuse parameters of a `SparseBottleneckRegressor` that are out of range, and warn of those that do nothing.
-
-    Parameters
-    ----------
-    model : SparseBottleneckRegressor
-    X : array or stream, shape (n, p)
-        Only its number of genes matters.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the parameter.
-
-    Warns
-    -----
-    UserWarning
-        Parameters that were changed and that the protocol does not use.
-    """
+    """Refuse parameters of a `SparseBottleneckRegressor` that are out of range, and warn of those that do nothing."""
     p = X.shape[1]
     protocol_of(model)
     if not (model.distillation is None or isinstance(model.distillation, DistilledSettings)):

@@ -23,18 +23,7 @@ def has_onednn():
 
 
 def affine(bias, x, weight):
-    """Bias + x @ weight, of one network or, where there is an axis of members in front, of many.
-
-    Parameters
-    ----------
-    bias : tensor, shape (q,) or (members, 1, q)
-    x : tensor, shape (n, p) or (members, n, p)
-    weight : tensor, shape (p, q) or (members, p, q)
-
-    Returns
-    -------
-    tensor, shape (n, q) or (members, n, q)
-    """
+    """Bias + x @ weight, of one network or, where there is an axis of members in front, of many."""
     if weight.dim() == 3:
         return torch.baddbmm(bias, x, weight)
     if _is_for_onednn(x, weight, LEAST_OF_LAYER):
@@ -52,17 +41,7 @@ def product(a, b):
 
 
 def write_gradient(x, delta, out):
-    """Write the gradient of a layer's weights, x' @ delta.
-
-    Parameters
-    ----------
-    x : tensor, shape (n, p) or (members, n, p)
-        What went into the layer.
-    delta : tensor, shape (n, q) or (members, n, q)
-        Gradient of the loss at what came out.
-    out : tensor, shape (p, q) or (members, p, q)
-        Is overwritten.
-    """
+    """Write the gradient of a layer's weights, x' @ delta."""
     if x.dim() == 3:
         torch.bmm(x.mT, delta, out=out)
     elif _is_for_onednn(x.t(), delta, LEAST_OF_GRADIENT):

@@ -15,22 +15,7 @@ SCALED_AT_ONCE = 2**22  # values, so that copies in double precision stay small
 
 
 def learn_scales(model, X, Y, cells="the training cells"):
-    """Set mean, SD and limits of the genes and outputs of a model, by its training cells.
-
-    Parameters
-    ----------
-    model : SparseBottleneckRegressor
-        Gets ``x_min_``, ``x_max_``, ``x_mean_``, ``x_scale_``, ``y_mean_`` and ``y_scale_``.
-    X : ndarray of float32, shape (n, p)
-    Y : ndarray of float64, shape (n, q)
-    cells : str
-        What the warning calls them.
-
-    Warns
-    -----
-    UserWarning
-        Genes that are constant.
-    """
+    """Set mean, SD and limits of the genes and outputs of a model, by its training cells."""
     model.x_min_, model.x_max_ = PROTOCOLS[model.protocol].input_limits(model, X)
     as_measured = X
     if (model.x_min_ > X.min(0)).any() or (model.x_max_ < X.max(0)).any():
@@ -70,23 +55,7 @@ def scaled_outputs(model, Y, device):
 
 @torch.no_grad()
 def through_network(model, network, function, X):
-    """Apply a function of a network to the kept genes of X, in double precision.
-
-    So a cell's prediction does not depend on the cells beside it, whose number decides the order of sums.
-
-    Parameters
-    ----------
-    model : SparseBottleneckRegressor
-        Fitted.
-    network : BottleneckNetwork
-    function : callable
-        (network, tensor of cells) -> tensor.
-    X : array-like, DataFrame, sparse matrix, AnnData, PairedData or ExpressionStream, shape (n, p)
-
-    Returns
-    -------
-    ndarray of float64, n rows
-    """
+    """Apply a function of a network to the kept genes of X, in double precision."""
     kept = np.flatnonzero(model.support_)
     X = new_cells(model, X, kept)
     network = copy.deepcopy(network).double()

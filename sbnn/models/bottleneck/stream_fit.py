@@ -15,26 +15,7 @@ from sbnn.models.bottleneck.scales import learn_scales, scaled_inputs, scaled_ou
 
 
 def fit_stream(model, stream, outputs, eval_set):
-    """Choose the genes on some cells, then fit as usual to these genes of all cells.
-
-    Parameters
-    ----------
-    model : SparseBottleneckRegressor
-    stream : ExpressionStream, shape (n, p)
-    outputs : array-like or DataFrame, shape (n, q) or (n,)
-    eval_set : tuple (X, Y) or None
-        As for the estimator's ``fit``.
-
-    Returns
-    -------
-    SparseBottleneckRegressor
-        The same, fitted.
-
-    Raises
-    ------
-    ValueError
-        A protocol that needs all genes at once, no outputs, another number of them than of cells.
-    """
+    """Choose the genes on some cells, then fit as usual to these genes of all cells."""
     check_params(model, stream)
     protocol, distillation = protocol_of(model), model.distillation or DistilledSettings()
     if not hasattr(protocol, "choose_genes"):

@@ -18,23 +18,7 @@ ALIVE = 0.1  # a gene counts as alive while its weight norm is above this fracti
 
 @dataclass(frozen=True)
 class Stage:
-    """One stretch of training.
-
-    Parameters
-    ----------
-    name : str
-    epochs : int
-        Passes over the training cells.
-    learning_rate : float
-    frozen : int
-        Number of leading layers that stay as they are.
-    group_lasso : float
-        Strength of the penalty on the gene norms; needs ``frozen == 0`` to have an effect.
-    classify : bool
-        Train on the cluster labels (cross-entropy) instead of on the outputs (mean squared error).
-    n_genes : int or None
-        Before the stage starts, keep only this many genes: those with the largest weight norm.
-    """
+    """One stretch of training."""
 
     name: str
     epochs: int
@@ -46,25 +30,7 @@ class Stage:
 
 
 class Trainer:
-    """Runs stages on one network and keeps the history.
-
-    Parameters
-    ----------
-    network : BottleneckNetwork
-    generator : torch.Generator
-        Shuffles the cells (on the CPU, so that every device sees the same order).
-    batch_size : int
-    weight_decay : float
-        Strength of the squared penalty on all weights and biases that are not under the group lasso.
-    progress : callable or None
-        Called with the number of finished epochs after each.
-
-    Attributes
-    ----------
-    history : list of dict
-        One entry per epoch: stage, epoch, loss, penalty, r2, eval_loss, eval_r2, genes_alive. For classification
-        the losses are cross-entropies and R2 is missing.
-    """
+    """Runs stages on one network and keeps the history."""
 
     def __init__(self, network, generator, batch_size=32, weight_decay=1e-10, progress=None):
         self.network = network
@@ -75,16 +41,7 @@ class Trainer:
         self.history = []
 
     def run(self, stage, X, target, eval_set=None):
-        """Train the network through one stage.
-
-        Parameters
-        ----------
-        stage : Stage
-        X : tensor, shape (n, p)
-        target : tensor, shape (n, q) float, or (n,) int for a classifying stage
-        eval_set : tuple of tensors or None
-            Inputs and targets on which the loss is recorded after every epoch; never used for training.
-        """
+        """Train the network through one stage."""
         first = stage.frozen
         # The frozen layers never change: their activations are computed once, and only the rest is run.
         X = self._frozen_activations(X, first)

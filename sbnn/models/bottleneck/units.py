@@ -9,22 +9,7 @@ from sbnn.data.inputs import learn_library
 
 
 def model_in_units(model, data, genes):
-    """Turn a network that was fitted to z-scores of some genes into one of all genes in the units of the data.
-
-    Parameters
-    ----------
-    model : SparseBottleneckRegressor
-        Fitted to `data`, z-scored over all cells.
-    data : PairedData
-    genes : sequence of str, shape (k,)
-        Names of the genes it was fitted to, in their order.
-
-    Returns
-    -------
-    SparseBottleneckRegressor
-        Of all genes of `data` by name, of which it needs those that it keeps; it shares its weights with `model`.
-        Counts of new cells are normalised to the library size of `data`.
-    """
+    """Turn a network that was fitted to z-scores of some genes into one of all genes in the units of the data."""
     columns = pd.Index(data.gene_names).get_indexer(genes)
     x, y = (StandardScaler().fit(values.astype(np.float64)) for values in (data.X[:, columns], data.Y))
 

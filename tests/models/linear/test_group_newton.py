@@ -5,8 +5,8 @@ import pytest
 from sklearn.linear_model import MultiTaskElasticNet
 
 from sbnn import simulate_patchseq
-from sbnn.models.linear import SparseReducedRankRegression, sparse
-from sbnn.models.linear.group_newton import group_elastic_net
+from sbnn.models import sparse_linear as sparse
+from sbnn.models.sparse_linear import SparseReducedRankRegression, group_elastic_net
 
 
 def problem(n_cells, n_genes, n_outputs, seed=0):

@@ -14,7 +14,7 @@ from sbnn.models.linear import (
     ReducedRankRegression,
     SparseReducedRankRegression,
 )
-from sbnn.models.linear.per_feature import glmnet_elastic_net
+from sbnn.models.sparse_linear import glmnet_elastic_net
 
 MODELS = [
     LeaveOneOutRidge(),
@@ -22,7 +22,7 @@ MODELS = [
     SparseReducedRankRegression(rank=1, alpha=0.01),
     SparseReducedRankRegression(rank=1, alpha=0.01, l1_ratio=0.5, relaxed=False, penalty="element"),
     PerFeatureElasticNet(alpha=0.01),
-    PerFeatureElasticNet(n_alphas=10),
+    PerFeatureElasticNet(),
 ]
 LATENT = [ReducedRankRegression(rank=2, alpha=0.1), SparseReducedRankRegression(rank=2, alpha=0.1)]
 
@@ -147,8 +147,6 @@ def test_tables_and_anndata(pair, model):
     if hasattr(model, "get_support"):
         np.testing.assert_array_equal(named.get_feature_names_out(), np.array(genes)[named.get_support()])
         np.testing.assert_array_equal(plain.get_feature_names_out(genes), named.get_feature_names_out())
-        with pytest.raises(ValueError, match="got 2 names, expected 40"):
-            plain.get_feature_names_out(["a", "b"])
 
 
 @pytest.mark.parametrize("model", MODELS + LATENT, ids=str)
@@ -193,8 +191,6 @@ def test_bad_data_is_refused(pair, model):
         (SparseReducedRankRegression(tol=0), ValueError, "tol"),
         (PerFeatureElasticNet(l1_ratio=2), ValueError, "l1_ratio"),
         (PerFeatureElasticNet(alpha=-1), ValueError, "alpha"),
-        (PerFeatureElasticNet(n_splits=2), ValueError, "n_splits"),
-        (PerFeatureElasticNet(random_state=None), TypeError, "random_state"),
     ],
     ids=str,
 )
@@ -205,8 +201,6 @@ def test_bad_parameters_are_named(pair, model, error, message):
 
 def test_bad_paths_are_refused_before_any_work(pair):
     model = SparseReducedRankRegression()
-    with pytest.raises(ValueError, match="alphas is empty"):
-        model.fit_path(*pair, [])
     with pytest.raises(ValueError, match="alpha must be .*got -1"):
         model.fit_path(*pair, [1.0, -1])
     with pytest.raises(ValueError, match="Input X contains NaN"):

@@ -45,29 +45,12 @@ MEASURED_AT_ONCE = 64  # measured cells in a step of the student, beside twice a
 
 
 def algorithm_version(settings, n_cells):
-    """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`.
-
-    2. With few cells nothing is chosen by held-out cells any more, see `sbnn.models.bottleneck.protocols.few_cells`.
-    3. There, clipped genes get back the SD they came with, and cells are mixed less from 100 cells on.
-    4. There, predictions are made smaller by as much as held-out cells ask for.
-    5. Noises are compared on fewer parts of the cells, and a step of the student takes half as many cells.
-    """
+    """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`."""
     return 5
 
 
 def input_limits(settings, X):
-    """Limits to which genes are clipped: the range of the training cells, or with few cells the middle of it.
-
-    Parameters
-    ----------
-    settings : SparseBottleneckRegressor
-    X : ndarray, shape (n, p)
-        Expression of the training cells.
-
-    Returns
-    -------
-    x_min, x_max : ndarray, shape (p,)
-    """
+    """Limits to which genes are clipped: the range of the training cells, or with few cells the middle of it."""
     distillation = settings.distillation or DistilledSettings()
     if len(X) <= distillation.few_cells:
         return few_cells.input_limits(X, distillation.few_cells_limit)
@@ -75,32 +58,7 @@ def input_limits(settings, X):
 
 
 def train(settings, x, target, random, generator, eval_set=None, progress=None):
-    """Train a network by the distilled protocol.
-
-    Parameters
-    ----------
-    settings : SparseBottleneckRegressor
-        ``n_genes``, ``n_components``, ``hidden_layers`` and ``distillation`` count.
-    x : tensor, shape (n, p)
-        Scaled expression of the training cells.
-    target : tensor, shape (n, q)
-        Scaled outputs.
-    random : RandomState
-        For subsets of the cells and the trees.
-    generator : torch.Generator
-        For the weights, the order of the cells and the noise.
-    eval_set : tuple of tensors, optional
-        Cells that are only watched.
-    progress : callable, optional
-        Called with the number of entries of the history.
-
-    Returns
-    -------
-    Trained
-        ``gene_norms`` are those of the student, zero for genes that were not chosen. The history has an entry for every
-        `recorded_every` steps of the student, and one for the steps after the last of these; with few cells it is that
-        of the student before its predictions are made smaller.
-    """
+    """Train a network by the distilled protocol."""
     distillation = settings.distillation or DistilledSettings()
     hidden_layers = HIDDEN_LAYERS if settings.hidden_layers is None else tuple(settings.hidden_layers)
     prior = GenePrior.of(settings, x.shape[1])
@@ -136,24 +94,7 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
 
 
 def choose_genes(x, target, n_genes, random, distillation, prior=None):
-    """Choose the genes that a Gaussian process of the outputs depends on most.
-
-    Parameters
-    ----------
-    x : tensor, shape (n, p)
-    target : tensor, shape (n, q)
-    n_genes : int or None
-        None keeps all.
-    random : RandomState
-        Draws at most `most_cells` cells.
-    distillation : DistilledSettings
-    prior : GenePrior or None
-
-    Returns
-    -------
-    ndarray of int, shape (n_genes,)
-        In the order of the columns.
-    """
+    """Choose the genes that a Gaussian process of the outputs depends on most."""
     n, p = x.shape
     if n_genes is None or n_genes == p:
         return np.arange(p)
@@ -188,32 +129,7 @@ def choose_genes(x, target, n_genes, random, distillation, prior=None):
 
 
 class Teacher:
-    """Mixture of extremely randomised trees and of networks trained with input noise.
-
-    The cells are cut into `n_teachers` parts, and every network and every forest is trained on all but one of them. The
-    strength of the noise is that with the least error on the first of the parts left out: from the usual strength on
-    weaker ones are tried as long as they are better, then stronger ones. The networks of the chosen strength are the
-    teachers, none is trained twice. Trees and networks are weighed so that the error of the mixture on the parts left
-    out is least.
-
-    Parameters
-    ----------
-    new : callable
-        Makes an untrained network.
-    x, target : tensors, shapes (n, k) and (n, q)
-    random : RandomState
-    generator : torch.Generator
-    distillation : DistilledSettings
-
-    Attributes
-    ----------
-    noise : float
-        The chosen one of `noises`.
-    networks : list of BottleneckNetwork
-    forests : list of ExtraTreesRegressor
-    weight : float
-        Of the forests, between 0 and 1.
-    """
+    """Mixture of extremely randomised trees and of networks trained with input noise."""
 
     def __init__(self, new, x, target, random, generator, distillation):
         # The cells are shuffled by the generator, so that all randomness of a fit has one source on every device.
@@ -241,14 +157,7 @@ class Teacher:
 
 
 class _Tried:
-    """Networks of several noises, trained as far as they are asked for, and none of them twice.
-
-    Parameters
-    ----------
-    fit : callable
-        (noise, numbers of the parts left out) -> networks and their residuals there.
-    n_parts : int
-    """
+    """Networks of several noises, trained as far as they are asked for, and none of them twice."""
 
     def __init__(self, fit, n_parts):
         self.fit, self.numbers, self.done = fit, range(n_parts), {}
@@ -287,30 +196,14 @@ def _forest_without(parts, x, target, random, distillation, part):
 
 
 def _weight_of_second(first, second, prior_cells):
-    """Weight of the second of two predictions for the least error of the mixture, from residuals, shape (n, q) each.
-
-    Drawn towards one half, by as much as so many further cells would.
-    """
+    """Weight of the second of two predictions for the least error of the mixture, from residuals, shape (n, q) each."""
     difference = first - second
     best = float((first * difference).sum() / difference.square().sum().clamp(min=1e-12))
     return (len(first) * min(max(best, 0.0), 1.0) + prior_cells / 2) / (len(first) + prior_cells)
 
 
 def augment(x, generator, distillation, swapped):
-    """Cells in which some genes were taken from another cell, with noise on top.
-
-    Parameters
-    ----------
-    x : tensor, shape (n_cells, k)
-    generator : torch.Generator
-    distillation : DistilledSettings
-    swapped : float
-        Share of the genes that are taken from another cell.
-
-    Returns
-    -------
-    tensor, shape (n_augmented, k)
-    """
+    """Cells in which some genes were taken from another cell, with noise on top."""
     n = distillation.n_augmented
     first, second = (torch.randint(len(x), (n,), generator=generator).to(x.device) for _ in range(2))
     shape = (n, x.shape[1])

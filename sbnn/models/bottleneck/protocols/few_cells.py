@@ -23,7 +23,7 @@ import torch
 from sbnn.models.bottleneck.protocols.forests import grow_forest
 from sbnn.models.bottleneck.protocols.greedy import forward_selection
 from sbnn.models.bottleneck.protocols.noise_training import train_together
-from sbnn.models.linear.ridge import LeaveOneOutRidge
+from sbnn.models.linear import LeaveOneOutRidge
 
 PARTS = 5  # of the cells, each held out once to see how far predictions can be believed
 PRIOR_CELLS = 60  # so many cells say for every output that it is predicted as well as all outputs together
@@ -31,63 +31,21 @@ DENOISING_TREES, DENOISING_GENES = 40, 1000  # as many trees, which see the gene
 
 
 def input_limits(X, limit):
-    """Range of each gene, cut at some SDs from its mean.
-
-    Parameters
-    ----------
-    X : ndarray, shape (n, p)
-    limit : float
-        In SD.
-
-    Returns
-    -------
-    x_min, x_max : ndarray, shape (p,)
-    """
+    """Range of each gene, cut at some SDs from its mean."""
     mean, reach = X.mean(0, dtype=np.float64), limit * X.std(0, dtype=np.float64)
     x_min, x_max = X.min(0), X.max(0)
     return np.maximum(x_min, mean - reach).astype(X.dtype), np.minimum(x_max, mean + reach).astype(X.dtype)
 
 
 def choose_genes(X, Y, n_genes, random, distillation, prior=None):
-    """Choose the genes that sum up best what all genes say of the outputs.
-
-    Parameters
-    ----------
-    X : ndarray, shape (n, p)
-        Scaled expression.
-    Y : ndarray, shape (n, q)
-        Scaled outputs.
-    n_genes : int
-    random : RandomState
-        For the trees.
-    distillation : DistilledSettings
-    prior : GenePrior or None
-
-    Returns
-    -------
-    ndarray of int, shape (up to n_genes,)
-    """
+    """Choose the genes that sum up best what all genes say of the outputs."""
     said = denoised(X, Y, random)
     penalty = distillation.few_cells_penalty * len(X)
     return forward_selection(X, said - said.mean(0), n_genes, penalty, prior)
 
 
 def denoised(X, Y, random):
-    """What all genes say of the outputs of the same cells: mean of ridge regression and of trees.
-
-    Cells are predicted by models that saw them. Predictions without them leave less of the outputs than is worth
-    having: with few cells the genes were worse by an R2 of 0.01 to 0.1.
-
-    Parameters
-    ----------
-    X : ndarray, shape (n, p)
-    Y : ndarray, shape (n, q)
-    random : RandomState
-
-    Returns
-    -------
-    ndarray, shape (n, q)
-    """
+    """What all genes say of the outputs of the same cells: mean of ridge regression and of trees."""
     ridge = LeaveOneOutRidge().fit(X, Y)
     strongest = np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")[:DENOISING_GENES]
     some = X[:, strongest]
@@ -96,26 +54,7 @@ def denoised(X, Y, random):
 
 
 class Teacher:
-    """Mean of extremely randomised trees and of networks trained with medium and strong input noise, on all cells.
-
-    Parameters
-    ----------
-    new : callable
-        Makes an untrained network.
-    x, target : tensors, shapes (n, k) and (n, q)
-    random : RandomState
-    generator : torch.Generator
-    distillation : DistilledSettings
-    n_members : int, optional
-        Networks of each noise, and forests; by default `n_teachers`.
-
-    Attributes
-    ----------
-    noise : float
-        For the student: the strongest of `few_cells_noises`.
-    networks : list of BottleneckNetwork
-    forest : ExtraTreesRegressor
-    """
+    """Mean of extremely randomised trees and of networks trained with medium and strong input noise, on all cells."""
 
     def __init__(self, new, x, target, random, generator, distillation, n_members=None):
         n_members = n_members or distillation.n_teachers
@@ -135,30 +74,7 @@ class Teacher:
 
 
 def belief(new, x, target, choose, random, generator, distillation):
-    """How far predictions can be believed: the factor of each output that makes its error on new cells least.
-
-    An output that the genes say nothing of is predicted as boldly as any other, since a model with few cells can
-    explain whatever it is given. So a part of the cells is held out, genes are chosen and a small teacher is trained
-    without it, and the factor is the slope of the regression of its outputs on the predictions, drawn towards that of
-    all outputs.
-
-    Parameters
-    ----------
-    new : callable
-        Makes an untrained network of a number of genes.
-    x, target : tensors, shapes (n, p) and (n, q)
-        All genes.
-    choose : callable
-        Gives the positions of the chosen genes, from expression and outputs of some cells.
-    random : RandomState
-    generator : torch.Generator
-    distillation : DistilledSettings
-
-    Returns
-    -------
-    tensor, shape (q,)
-        Between 0 and 1.
-    """
+    """How far predictions can be believed: the factor of each output that makes its error on new cells least."""
     parts = torch.randperm(len(x), generator=generator).to(x.device).tensor_split(min(PARTS, len(x)))
     products, squares = torch.zeros_like(target[0]), torch.zeros_like(target[0])
     for i, left_out in enumerate(parts):

@@ -4,23 +4,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 
 def grow_forest(X, Y, n_trees, random, **options):
-    """Grow extremely randomised trees.
-
-    Parameters
-    ----------
-    X : ndarray, shape (n, k)
-    Y : ndarray, shape (n, q)
-    n_trees : int
-    random : RandomState
-        Gives the seed.
-    **options
-        Of scikit-learn's ``ExtraTreesRegressor``.
-
-    Returns
-    -------
-    ExtraTreesRegressor
-        Its predictions have shape (n,) where q is 1.
-    """
+    """Grow extremely randomised trees."""
     seed = int(random.randint(2**31 - 1))
     forest = ExtraTreesRegressor(n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed, **options)
     return forest.fit(X, Y if Y.shape[1] > 1 else Y[:, 0])

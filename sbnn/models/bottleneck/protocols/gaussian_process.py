@@ -15,25 +15,7 @@ from sbnn.models.bottleneck.gene_prior import most_important
 
 
 def most_relevant(X, Y, n_genes, distillation, prior=None):
-    """Choose genes by dropping, again and again, those that the predictions of a Gaussian process depend on least.
-
-    Parameters
-    ----------
-    X : tensor, shape (n, p)
-        Scaled expression.
-    Y : tensor, shape (n, q)
-        Scaled outputs.
-    n_genes : int
-    distillation : DistilledSettings
-        ``process_steps``, ``share_kept`` and those of the process count.
-    prior : GenePrior or None
-        Mixed with the relevance of the genes, its root, every time that some are dropped.
-
-    Returns
-    -------
-    ndarray of int
-        Positions, sorted; all if there are no more than `n_genes`.
-    """
+    """Choose genes by dropping, again and again, those that the predictions of a Gaussian process depend on least."""
     kept = np.arange(X.shape[1])
     if len(kept) <= n_genes:
         return kept
@@ -49,24 +31,7 @@ def most_relevant(X, Y, n_genes, distillation, prior=None):
 
 
 class RelevanceProcess:
-    """Gaussian process for several outputs with one scale per gene.
-
-    Parameters
-    ----------
-    X : tensor, shape (n, p)
-        Scaled expression.
-    Y : tensor, shape (n, q)
-        Scaled outputs.
-    distillation : DistilledSettings
-        ``process_start`` and ``process_noise_floor`` count.
-
-    Attributes
-    ----------
-    theta : tensor, shape (p + 3,)
-        Logarithms of the scales, of a, b and the noise variance.
-    loss : float
-        Negative log marginal likelihood before the last step, up to a constant.
-    """
+    """Gaussian process for several outputs with one scale per gene."""
 
     def __init__(self, X, Y, distillation):
         self.X, self.Y, self.distillation = X, Y, distillation
@@ -75,20 +40,7 @@ class RelevanceProcess:
         self.theta = torch.cat([X.new_full((p,), -0.5 * math.log(p)), X.new_tensor(distillation.process_start).log()])
 
     def fit(self, n_steps, learning_rate=0.1):
-        """Climb the marginal likelihood by some steps of Adam.
-
-        Few steps are enough to tell relevant genes from others, and stop before single cells are fitted.
-
-        Parameters
-        ----------
-        n_steps : int
-        learning_rate : float
-            Largest change of a logarithm in one step.
-
-        Returns
-        -------
-        self
-        """
+        """Climb the marginal likelihood by some steps of Adam."""
         gradient = torch.empty_like(self.theta)
         adam = Adam([(self.theta, gradient, 0.0)], betas=(0.9, 0.95))
         for _ in range(n_steps):
@@ -98,13 +50,7 @@ class RelevanceProcess:
         return self
 
     def gradient(self):
-        """Negative log marginal likelihood, up to a constant, and its gradient by `theta`.
-
-        Returns
-        -------
-        loss : float
-        gradient : tensor, shape (p + 3,)
-        """
+        """Negative log marginal likelihood, up to a constant, and its gradient by `theta`."""
         b, noise = self.theta[-2:].exp()
         Z, radial, factor = self._factor()
         q = self.Y.shape[1]
@@ -118,16 +64,7 @@ class RelevanceProcess:
         return float(loss), torch.cat([(by_scaled * Z).sum(0), others])
 
     def predict(self, X):
-        """Posterior mean of the outputs.
-
-        Parameters
-        ----------
-        X : tensor, shape (m, p)
-
-        Returns
-        -------
-        tensor, shape (m, q)
-        """
+        """Posterior mean of the outputs."""
         scales, (a, b, _) = self.theta[:-3].exp(), self.theta[-3:].exp()
         Z, _, factor = self._factor()
         new = X * scales
@@ -135,21 +72,7 @@ class RelevanceProcess:
         return kernel @ torch.cholesky_solve(self.Y, factor)
 
     def relevance(self, n_cells=300):
-        """What each gene does to the outputs: mean squared gradient of the posterior mean by the gene, over outputs.
-
-        Unlike the scale of a gene, it does not overrate genes whose effect is not linear (Paananen et al., AISTATS
-        2019, on why scales are no measure of relevance).
-
-        Parameters
-        ----------
-        n_cells : int
-            About how many of the training cells the gradient is taken at, at most twice as many.
-
-        Returns
-        -------
-        tensor, shape (p,)
-            In units of the outputs and of `X`, squared.
-        """
+        """What each gene does to the outputs: mean squared gradient of the posterior mean by the gene, over outputs."""
         scales, b = self.theta[:-3].exp(), self.theta[-2].exp()
         Z, radial, factor = self._factor()
         weights = torch.cholesky_solve(self.Y, factor)
@@ -163,16 +86,7 @@ class RelevanceProcess:
         return total * scales.square()
 
     def keep(self, genes):
-        """The process of some of the genes, from where this one is.
-
-        Parameters
-        ----------
-        genes : tensor of int, shape (k,)
-
-        Returns
-        -------
-        RelevanceProcess
-        """
+        """The process of some of the genes, from where this one is."""
         process = RelevanceProcess(self.X[:, genes].contiguous(), self.Y, self.distillation)
         process.theta = torch.cat([self.theta[:-3][genes], self.theta[-3:]])
         return process

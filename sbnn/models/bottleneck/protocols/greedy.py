@@ -6,31 +6,7 @@ from sbnn.models.bottleneck.gene_prior import most_important
 
 
 def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
-    """Choose genes one after the other by multi-response least squares.
-
-    Every step takes the gene that lowers the squared error of the regression of all outputs on the chosen genes most
-    (orthogonal least squares; Chen, Billings and Luo, International Journal of Control 50, 1873, 1989). Only one column
-    of X'X is computed for each step, so the cost is ``n p (n_genes + q)`` and the memory ``p (n_genes + q)``.
-
-    Parameters
-    ----------
-    X : ndarray, shape (n, p)
-        Centred expression.
-    Y : ndarray, shape (n, q)
-        Centred outputs.
-    n_genes : int
-        At most p. Fewer are returned when what is left of the genes is a combination of the chosen ones.
-    penalty : float
-        On the squared coefficients of the regression: with it a gene gains little by the part that is not in the genes
-        chosen before, if that part is small. With n times 3, as if three parts in four of every gene were noise.
-    prior : GenePrior or None
-        Mixed at every step with what each gene explains, the root of the squared error that it takes away.
-
-    Returns
-    -------
-    ndarray of int, shape (up to n_genes,)
-        Genes in the order of their choice.
-    """
+    """Choose genes one after the other by multi-response least squares."""
     n, p = X.shape
     squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
     left = squares.copy()  # squared length of each gene, orthogonal to the chosen ones
@@ -59,20 +35,6 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
 
 
 def cells_behind(x):
-    """How many cells the variance of each gene comes from: m for a gene that m of many cells express alike.
-
-    A gene of one or two cells can be fitted to whatever the outputs of these cells are.
-
-    Parameters
-    ----------
-    x : tensor, shape (n, p)
-        Centred expression.
-
-    Returns
-    -------
-    ndarray, shape (p,)
-        Squared sum of the squares over the sum of the fourth powers: between 1 and n, n / 3 for a normal distribution,
-        0 for a constant gene.
-    """
+    """How many cells the variance of each gene comes from: m for a gene that m of many cells express alike."""
     squares = x.double().square()
     return (squares.sum(0).square() / squares.square().sum(0).clamp(min=1e-300)).cpu().numpy()

@@ -25,38 +25,7 @@ def train_with_noise(
     progress=None,
     batch_size=128,
 ):
-    """Train a network on measured cells with input noise and, beside them, on cells labelled by a teacher.
-
-    Adam with learning rates of one cycle (Smith and Topin, arXiv 1708.07120).
-
-    Parameters
-    ----------
-    network : BottleneckNetwork or Ensemble
-    x, target : tensors, shapes (n, k) and (n, q)
-        Measured cells, `batch_size` of them in every step.
-    noise : float
-        SD of the noise on `x`.
-    generator : torch.Generator
-    distillation : DistilledSettings
-    n_steps : int
-    learning_rate : float
-        At its peak.
-    members : list of tensor of int, optional
-        Positions of the cells of each member of an ensemble, about as many for all.
-    labelled : tuple of tensors, optional
-        Inputs and labels; twice `batch_size` of them in every step. Not for ensembles.
-    eval_set : tuple of tensors, optional
-        Cells that are only watched.
-    progress : callable, optional
-        Called with the number of entries of the history.
-    batch_size : int
-        Measured cells in a step, of every member.
-
-    Returns
-    -------
-    list of dict
-        History, one entry for every `recorded_every` steps and one for what is left; empty without labelled cells.
-    """
+    """Train a network on measured cells with input noise and, beside them, on cells labelled by a teacher."""
     gradient = Gradient(network)
     adam = Adam([(network.flat, gradient.flat, 0.0)])
     size = min(batch_size, *map(len, [x] if members is None else members))
@@ -90,25 +59,7 @@ def train_with_noise(
 
 
 def train_together(new, members, x, target, noise, generator, distillation):
-    """Train networks of a teacher at once, each on its own cells.
-
-    Parameters
-    ----------
-    new : callable
-        Makes an untrained network.
-    members : list of tensor of int
-        Positions of the cells of each network, about as many for all.
-    x, target : tensors, shapes (n, k) and (n, q)
-    noise : float
-        SD of the noise on `x`.
-    generator : torch.Generator
-    distillation : DistilledSettings
-        ``steps_of_teachers`` and ``rate_of_teachers`` count.
-
-    Returns
-    -------
-    list of BottleneckNetwork
-    """
+    """Train networks of a teacher at once, each on its own cells."""
     together = Ensemble([new().to(x.device) for _ in members])
     settings = {"n_steps": distillation.steps_of_teachers, "learning_rate": distillation.rate_of_teachers}
     train_with_noise(together, x, target, noise, generator, distillation, members=members, **settings)
@@ -116,21 +67,7 @@ def train_together(new, members, x, target, noise, generator, distillation):
 
 
 def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
-    """Learning rates that rise to a peak and fall again, along half a cosine each (Smith and Topin 2018).
-
-    Parameters
-    ----------
-    n_steps : int
-    peak : float
-    rising : float
-        Share of the steps before the peak.
-    start, end : float
-        First and last rate, as shares of the peak.
-
-    Returns
-    -------
-    list of float
-    """
+    """Learning rates that rise to a peak and fall again, along half a cosine each (Smith and Topin 2018)."""
     top, last = max(rising * n_steps - 1, 0), max(n_steps - 1, 1)
 
     def between(first, second, share):

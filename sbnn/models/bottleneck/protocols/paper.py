@@ -23,11 +23,7 @@ TRAINING_FRACTION = 0.6  # of the training cells in the pretraining; the others 
 
 
 def algorithm_version(settings, n_cells):
-    """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`.
-
-    1. The straight variant halved the learning rate after the epochs of the frozen stage, with a new optimiser.
-    2. It trains all of its epochs before the pruning at the full rate with one optimiser, as published.
-    """
+    """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`."""
     return 1 if settings.pretraining else 2
 
 
@@ -38,29 +34,7 @@ def input_limits(settings, X):
 
 
 def train(settings, x, target, random, generator, eval_set=None, progress=None):
-    """Train a network by the published protocol.
-
-    Parameters
-    ----------
-    settings : SparseBottleneckRegressor
-        Its parameters.
-    x : tensor, shape (n, p)
-        Scaled expression of the training cells.
-    target : tensor, shape (n, q)
-        Scaled outputs.
-    random : RandomState
-        For the clusters and the cells of the pretraining.
-    generator : torch.Generator
-        For the weights and the order of the cells.
-    eval_set : tuple of tensors, optional
-        Cells that are only watched.
-    progress : callable, optional
-        Called with the number of finished epochs.
-
-    Returns
-    -------
-    Trained
-    """
+    """Train a network by the published protocol."""
     prior = GenePrior.of(settings, x.shape[1])
     labels = pretraining_labels(settings, target, random)
     n_outputs = target.shape[1]
@@ -89,26 +63,7 @@ def train(settings, x, target, random, generator, eval_set=None, progress=None):
 
 
 def paper_stages(group_lasso=0.1, n_genes=25, pretraining=True, epochs=(50, 50, 50, 100), learning_rate=1e-4):
-    """Stages of the published protocol (spec: pretrain, frozen, unfrozen, prune, fine-tune).
-
-    Parameters
-    ----------
-    group_lasso : float
-    n_genes : int or None
-        Genes kept by the pruning; None keeps all and fine-tunes nothing away.
-    pretraining : bool
-        False is the "straight" variant: regression of all layers from the first epoch on, with one optimiser and the
-        full learning rate up to the pruning.
-    epochs : sequence of 4 int
-        Epochs of pretraining, frozen, unfrozen and fine-tuning. The straight variant, which freezes nothing, trains
-        for the sum of frozen and unfrozen epochs before the pruning.
-    learning_rate : float
-        Of the first regression stage and of what comes before it; halved afterwards.
-
-    Returns
-    -------
-    tuple of Stage
-    """
+    """Stages of the published protocol (spec: pretrain, frozen, unfrozen, prune, fine-tune)."""
     n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
     half = learning_rate / 2
     finetuning = Stage("fine-tuning", n_finetuning, half, n_genes=n_genes)
@@ -123,25 +78,7 @@ def paper_stages(group_lasso=0.1, n_genes=25, pretraining=True, epochs=(50, 50, 
 
 
 def cluster_outputs(Y, n_clusters=20, min_cells=10, n_init=50, random_state=None):
-    """K-means clusters of the outputs, the labels that the network is pretrained on.
-
-    Parameters
-    ----------
-    Y : ndarray, shape (n, q)
-        Standardised outputs of the training cells.
-    n_clusters : int
-        Fewer where there would be less than twice `min_cells` cells for each.
-    min_cells : int
-        Smaller clusters are dropped.
-    n_init : int
-        Restarts.
-    random_state : int or RandomState
-
-    Returns
-    -------
-    labels : ndarray of int, shape (n,)
-        0, 1, ...; -1 for the cells of dropped clusters.
-    """
+    """K-means clusters of the outputs, the labels that the network is pretrained on."""
     n_clusters = max(1, min(n_clusters, len(Y) // (2 * min_cells), len(np.unique(Y, axis=0))))
     labels = KMeans(n_clusters, n_init=n_init, random_state=random_state).fit(Y).labels_
     large = np.flatnonzero(np.bincount(labels) >= min_cells)

@@ -1,33 +1,36 @@
-"""Sparse reduced-rank regression: a linear bottleneck that reads few genes.
+"""Linear models that select genes: sparse reduced-rank regression, and an elastic net for every output.
 
-The W-step, given V, is a convex elastic net. For rows of W that vanish together it is multi-response, and of the
-well-kept solvers scikit-learn's coordinate descent was chosen (``benchmarks/linear_solvers.py`` prints the
-comparison): skglm is no faster and spends seconds on compiling; adelie is a little faster at a loose
-tolerance but needs numpy < 2, which the rest of the package cannot go back to. What makes the difference is
-to hand the solver little: a working set of genes, and of those the triangular factor, which has as many rows as the
-set has genes instead of one row per cell. With more genes in the set than cells, coordinate descent would take
-thousands of passes, and starts from the solution of Newton's method instead (`sbnn.models.linear.group_newton`). For
-element-wise sparsity the columns of W separate, and glmnet solves each.
+The W-step of sparse reduced-rank regression, given V, is a convex elastic net. For rows of W that vanish together
+scikit-learn's coordinate descent solves it (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). What
+makes it fast is to hand it little: a working set of genes, and of those the triangular factor, which has one row per
+gene instead of one per cell. With more genes in the set than cells, coordinate descent would take thousands of passes,
+and starts from the solution of Newton's method instead. For element-wise sparsity the columns of W separate, and glmnet
+solves each.
 """
 
 import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.linalg import qr
+from glmnet import ElasticNet
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
 from sbnn.models.base import check_number
-from sbnn.models.linear.base import LatentRegressor, SparseCoefficients
-from sbnn.models.linear.group_newton import group_elastic_net
-from sbnn.models.linear.per_feature import glmnet_elastic_net
-from sbnn.models.linear.reduced_rank import ridge_reduced_rank, with_positive_peaks
+from sbnn.models.linear import (
+    LatentRegressor,
+    LinearRegressor,
+    SparseCoefficients,
+    ridge_reduced_rank,
+    with_positive_peaks,
+)
 
 # Weight of the last decoder in the V-step, relative to the data. Too small to change what the data determine, it keeps
-# what they leave open, the column of a latent variable without genes, where it was instead of anywhere: from there
-# genes may still enter.
+# what they leave open, the column of a latent variable without genes, where it was: from there genes may still enter.
 _INERTIA = 1e-8
+_MOST_NEWTON_STEPS = 50
+_LEAST_DAMPING = 1e-10  # relative to the diagonal of the Hessian, which two genes that are alike make singular
 
 
 class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
@@ -61,24 +64,21 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
 
     Attributes
     ----------
-    encoder_ : ndarray of shape (p, rank)
+    encoder_ : ndarray, shape (p, rank)
         W, zero rows for genes that were not selected. With the group penalty the latent variables ``X W`` are
         uncorrelated if not relaxed; their order is by falling variance.
-    decoder_ : ndarray of shape (q, rank)
+    decoder_ : ndarray, shape (q, rank)
         V, orthonormal columns; the entry of largest magnitude in each is positive.
-    objective_ : ndarray of shape (iterations,)
+    objective_ : ndarray, shape (iterations,)
         Objective after every W-step, before the relaxed refit.
     n_iter_ : int
         Number of alternations; 1 for a closed form.
     path_state_ : dict
         What the next penalty of a path starts from, see `fit_path`.
-    coef_ : ndarray of shape (q, p) or (p,)
-        ``decoder_ @ encoder_.T``; one-dimensional for a one-dimensional ``y``.
-    intercept_ : ndarray of shape (q,) or float
-    x_mean_, y_mean_ : ndarray of shape (p,) and (q,)
+    coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
+        ``coef_ = decoder_ @ encoder_.T``.
+    x_mean_, y_mean_ : ndarray, shape (p,) and (q,)
         Training means.
-    n_features_in_, feature_names_in_
-        Number of genes; their names, where X has them.
 
     Warns
     -----
@@ -182,10 +182,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
 
 
 class _EncoderStep:
-    """Minimise ``|Z - X W|^2 / (2 n) + penalty(W)`` on a working set of genes that grows until nothing is missing.
-
-    The set is kept from call to call: a call may start from the result of an earlier one, which is zero outside it.
-    """
+    """Minimise ``|Z - X W|^2 / (2 n) + penalty(W)`` on a working set of genes that grows until nothing is missing."""
 
     def __init__(self, X, penalty, l1_ratio, tol):
         self.X, self.penalty, self.l1_ratio, self.tol = X, penalty, l1_ratio, tol
@@ -287,3 +284,187 @@ class _EntryPenalty:
 
 
 _PENALTIES = {"group": _RowPenalty, "element": _EntryPenalty}
+
+
+def group_elastic_net(X, Z, start, sparse, ridge, tol):
+    """Minimise ``|Z - X W|^2 / (2 n) + sparse (sum of row norms of W) + ridge / 2 |W|^2``."""
+    # For more genes than cells. A norm is the least of squares: |w| = min over g >= 0 of (|w|^2 / g + g) / 2.
+    # With g held, the rows of W solve a ridge regression, in closed form by a matrix as large as the number of cells;
+    # what is left is a smooth convex problem in one number per gene, all of them bounded by zero (Bach et al., Found.
+    # Trends Mach. Learn. 4, 2012, section 5). A handful of projected Newton steps end at full precision (Bertsekas,
+    # SIAM J. Control Optim. 20, 1982).
+    point = _Point(X, Z, sparse, ridge, np.linalg.norm(start, axis=1))
+    damping = _LEAST_DAMPING
+    for _ in range(_MOST_NEWTON_STEPS):
+        gradient = point.gradient()
+        free = np.flatnonzero((point.norms > 0) | (gradient < 0))
+        if not len(free):
+            break
+        is_close = np.abs(gradient[free]).max() <= tol * sparse
+        better, damping = _damped_step(point, gradient, free, damping)
+        if better is None:
+            break
+        point = better
+        if is_close and damping == _LEAST_DAMPING:
+            break
+        damping = max(damping / 100, _LEAST_DAMPING)
+    return point.encoder()
+
+
+def _damped_step(point, gradient, free, least):
+    """The point that a projected Newton step of the free norms leads to, damped until it pays, and by how much."""
+    # Damping leads from the Newton step, which may be long where the Hessian is nearly singular and no way down where
+    # the bound cuts it, to a short one along the gradient, which always is.
+    hessian = point.hessian(free)
+    diagonal = np.diag_indices_from(hessian)
+    scale = hessian[diagonal] + _LEAST_DAMPING * np.trace(hessian)
+    rounding = 10 * np.finfo(float).eps * point.value
+    for damping in least * 100.0 ** np.arange(12):
+        damped = hessian.copy()
+        damped[diagonal] += damping * scale
+        try:
+            step = -cho_solve(cho_factor(damped, overwrite_a=True), gradient[free])
+        except LinAlgError:
+            continue
+        norms = point.norms.copy()
+        norms[free] = np.maximum(norms[free] + step, 0)
+        tried = _Point(point.X, point.Z, point.sparse, point.ridge, norms)
+        if tried.value <= point.value + 1e-4 * gradient @ (norms - point.norms) + rounding:
+            return tried, damping
+    return None, damping
+
+
+class _Point:
+    """The objective at given norms of the rows, minimised over W, with its derivatives by the norms."""
+
+    def __init__(self, X, Z, sparse, ridge, norms):
+        self.X, self.Z, self.sparse, self.ridge, self.norms = X, Z, sparse, ridge, norms
+        n = len(X)
+        self.weights = norms / (sparse + ridge * norms)  # of the ridge regression: how freely each row may move
+        used = np.flatnonzero(norms)
+        kernel = (X[:, used] * (self.weights[used] / n)) @ X[:, used].T
+        kernel[np.diag_indices(n)] += 1
+        self.factor = cho_factor(kernel, lower=True, overwrite_a=True)
+        self.residual = cho_solve(self.factor, Z)
+        self.value = np.vdot(Z, self.residual) / (2 * n) + sparse / 2 * norms.sum()
+
+    def encoder(self):
+        """W, shape (p, r)."""
+        return self.weights[:, None] * (self.X.T @ self.residual) / len(self.X)
+
+    def gradient(self):
+        """Shape (p,)."""
+        self.slopes = self.X.T @ self.residual
+        self.rates = self.sparse / (self.sparse + self.ridge * self.norms) ** 2  # derivatives of the weights
+        self.pulls = (self.slopes**2).sum(axis=1) / (2 * len(self.X) ** 2)
+        return self.sparse / 2 - self.rates * self.pulls
+
+    def hessian(self, free):
+        """Of the norms of some rows, shape (free, free); asks for `gradient` first."""
+        X, slopes, rates = self.X[:, free], self.slopes[free], self.rates[free]
+        hessian = (X.T @ cho_solve(self.factor, X)) * (slopes @ slopes.T) * (np.outer(rates, rates) / len(X) ** 3)
+        bend = 2 * self.ridge / (self.sparse + self.ridge * self.norms[free])
+        hessian[np.diag_indices_from(hessian)] += bend * rates * self.pulls[free]
+        return hessian
+
+
+class PerFeatureElasticNet(SparseCoefficients, LinearRegressor):
+    """Elastic net for every output on its own: what sparsity reaches when the outputs need not share genes.
+
+    For output y, divided by its SD, minimises
+    ``|y - X b|^2 / (2 n) + alpha (l1_ratio |b|_1 + (1 - l1_ratio) / 2 |b|^2)`` with glmnet (Friedman et al. 2010),
+    X and y centred. Dividing by the SD (ddof 0) gives one ``alpha`` the same meaning for all outputs.
+
+    Parameters
+    ----------
+    l1_ratio : float, default=0.5
+        Share of the lasso penalty, 0 .. 1.
+    alpha : float, optional
+        Strength of the penalty. By default the best of a path of 50, from the smallest that leaves no gene down to a
+        hundredth of it, is chosen for every output by five-fold cross-validation inside the training cells.
+    cut_point : float, default=0.0
+        Take the sparsest model whose inner R2 is within so many standard errors of the best. 0 is the best itself,
+        1 the "one standard error rule".
+    tol : float, default=1e-7
+        Convergence threshold of glmnet.
+    random_state : int, default=0
+        Seed of the inner folds.
+
+    Attributes
+    ----------
+    coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
+    alpha_ : ndarray, shape (q,)
+        Penalty of each output; NaN for an output that is constant in the training cells.
+    x_mean_, y_mean_ : ndarray, shape (p,) and (q,)
+        Training means.
+
+    References
+    ----------
+    Friedman, Hastie and Tibshirani, "Regularization paths for generalized linear models via coordinate descent",
+    J. Stat. Softw. 33, 2010.
+    """
+
+    def __init__(self, l1_ratio=0.5, alpha=None, cut_point=0.0, tol=1e-7, random_state=0):
+        self.l1_ratio = l1_ratio
+        self.alpha = alpha
+        self.cut_point = cut_point
+        self.tol = tol
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Fit one elastic net per output.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
+            Expression.
+        y : array-like, shape (n, q) or (n,), or the name of a table in ``X.obsm``
+            Outputs.
+
+        Returns
+        -------
+        self
+        """
+        check_number("l1_ratio", self.l1_ratio, Real, 0, 1)
+        if self.alpha is not None:
+            check_number("alpha", self.alpha, Real, 0)
+        X, Y = self._validate(X, y)
+        spread = Y.std(axis=0)
+        coef = np.zeros((Y.shape[1], X.shape[1]))
+        self.alpha_ = np.full(len(coef), np.nan)
+        for k in np.flatnonzero(spread):
+            scaled = Y[:, k] / spread[k]
+            if self.alpha is None:
+                model = ElasticNet(
+                    alpha=self.l1_ratio, n_lambda=50, min_lambda_ratio=0.01, standardize=False, n_splits=5,
+                    cut_point=self.cut_point, tol=self.tol, random_state=self.random_state, n_jobs=1,
+                ).fit(X, scaled)  # fmt: skip
+                chosen, self.alpha_[k] = model.coef_, model.lambda_best_[0]
+            else:
+                sparse, ridge = self.alpha * self.l1_ratio, self.alpha * (1 - self.l1_ratio)
+                chosen, self.alpha_[k] = glmnet_elastic_net(X, scaled, sparse, ridge, self.tol), self.alpha
+            coef[k] = spread[k] * chosen
+        self._store_coef(coef)
+        return self
+
+
+def glmnet_elastic_net(X, y, sparse, ridge, tol):
+    """Solve one elastic net without intercept: ``|y - X b|^2 / (2 n) + sparse |b|_1 + ridge / 2 |b|^2``."""
+    size = np.sqrt(np.mean(y**2))
+    if size == 0:
+        return np.zeros(X.shape[1])
+    # glmnet divides y by its size and then applies the penalty, in a way that leaves the lasso penalty what it was and
+    # divides the ridge penalty by the size.
+    strength = sparse + ridge * size
+    model = ElasticNet(
+        alpha=sparse / strength if strength else 1.0,
+        lambda_path=[strength],
+        standardize=False,
+        fit_intercept=False,
+        n_splits=0,
+        tol=tol,
+        max_iter=1_000_000,
+    ).fit(X, y)
+    if model.n_lambda_ == 0:
+        raise RuntimeError(f"glmnet did not converge with the penalties sparse={sparse:.3g}, ridge={ridge:.3g}")
+    return model.coef_path_[:, 0]

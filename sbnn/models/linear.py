@@ -1,0 +1,329 @@
+"""Linear peers of the network: ridge and (sparse) reduced-rank regression, and an elastic net for every output.
+
+All centre X and Y by their training means and work in float64. None scales its input: the penalties treat all genes
+and all outputs alike, so z-score both beforehand.
+"""
+
+import copy
+import importlib
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
+from sklearn.linear_model import RidgeCV
+from sklearn.utils import TransformerTags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sbnn.data.inputs import (
+    check_values,
+    expression_table,
+    learn_library,
+    new_cells,
+    output_names,
+    output_table,
+    two_tables,
+)
+from sbnn.metrics import pooled_r2
+from sbnn.models.base import GeneSelectionMixin, check_number, kept_genes
+
+
+def __getattr__(name):
+    # On first use: their solvers take longer to import than all the rest.
+    if name in ("PerFeatureElasticNet", "SparseReducedRankRegression"):
+        return getattr(importlib.import_module("sbnn.models.sparse_linear"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """A regressor with ``coef_``, ``intercept_``, ``y_mean_`` and ``output_names_``."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True  # made dense at the border
+        return tags
+
+    def _validate(self, X, y):
+        """Check X and y, store their means, and return both centred in float64, Y two-dimensional."""
+        X, y = two_tables(X, y)
+        learn_library(self, X)
+        table, outputs = expression_table(X), output_table(X, y)
+        checks = {"dtype": np.float64, "multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
+        X, Y = validate_data(self, table, outputs, **checks)
+        Y = Y.astype(np.float64, copy=False)
+        self.output_names_ = output_names(outputs, 1 if Y.ndim == 1 else Y.shape[1])
+        check_values(X, Y, table, outputs)
+        self.x_mean_, self.y_mean_ = X.mean(axis=0), Y.mean(axis=0)
+        # Column order, because the solvers read and cut out single genes.
+        return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
+
+    def _store_coef(self, coef):
+        """Keep coefficients (q, p) in the shape that belongs to the dimension of y, and the intercept."""
+        self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
+        self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
+
+    def predict(self, X):
+        """Predict the outputs.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
+            Expression. If it has gene names, only the genes that the model uses need to be there, in any order.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, q) or (n,)
+        """
+        check_is_fitted(self)
+        return new_cells(self, X, needed=kept_genes(self)) @ self.coef_.T + self.intercept_
+
+    def score(self, X, y=None):
+        """Pooled R2 of the prediction about the training means, see `sbnn.metrics.pooled_r2`.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
+            Expression.
+        y : array-like, shape (n, q) or (n,), or the name of a table in ``X.obsm``
+            Measured outputs.
+
+        Returns
+        -------
+        float
+        """
+        X, y = two_tables(X, y)
+        return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
+
+
+class LeaveOneOutRidge(LinearRegressor, RidgeCV):
+    """Ridge regression on all genes, with a leave-one-out choice of one penalty for all outputs.
+
+    scikit-learn's ``RidgeCV`` with a grid suited to z-scored expression. The leave-one-out errors are exact and come
+    from one singular value decomposition.
+
+    Parameters
+    ----------
+    alphas : array-like, shape (n_alphas,), default=four per decade from 1 to 10^6
+        Penalties to choose from, for the objective ``|Y - X B|^2 + alpha |B|^2`` (scikit-learn's: a sum over the
+        cells, n times the penalty of the reduced-rank models).
+
+    Attributes
+    ----------
+    alpha_ : float
+        Penalty with the smallest leave-one-out squared error, summed over the outputs.
+    best_score_ : float
+        Minus that error, as mean over cells and outputs.
+    coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
+    y_mean_ : ndarray, shape (q,), or float
+        Training mean of each output.
+    """
+
+    def __init__(self, alphas=tuple(10.0 ** (k / 4) for k in range(25))):
+        # RidgeCV's "auto" would take "eigen" here, four times slower where cells and genes are about equally many.
+        super().__init__(alphas=alphas, gcv_mode="svd")
+
+    def fit(self, X, y=None):
+        """Choose the penalty and fit.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
+            Expression.
+        y : array-like, shape (n, q) or (n,), or the name of a table in ``X.obsm``
+            Outputs.
+
+        Returns
+        -------
+        self
+        """
+        X, y = two_tables(X, y)
+        learn_library(self, X)
+        table, y = expression_table(X), output_table(X, y)
+        super().fit(table, y)
+        outputs = np.asarray(y, dtype=np.float64)
+        check_values(np.asarray(table, dtype=np.float64), outputs, table, y)
+        self.y_mean_ = outputs.mean(axis=0)
+        self.output_names_ = output_names(y, np.size(self.y_mean_))
+        if np.ndim(self.y_mean_):  # RidgeCV makes one column one-dimensional
+            self.coef_, self.intercept_ = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)
+        return self
+
+
+class SparseCoefficients(GeneSelectionMixin):
+    """A linear model that uses the genes with a coefficient that is not zero for some output."""
+
+    def _support_mask(self):
+        return np.atleast_2d(self.coef_).any(axis=0)
+
+
+class LatentRegressor(LinearRegressor):
+    """Reduced-rank model Y = X W V' with encoder W (p, rank) and decoder V (q, rank), V'V = 1.
+
+    A subclass has the parameters ``rank`` and ``alpha`` and gives the generator ``_solve(X, Y, alphas, start)``: for
+    centred arrays and falling penalties it yields, for each, a dict of the learned attributes.
+    """
+
+    # What `fit_path` varies; cross-validation asks for it, since a path costs much less than separate fits.
+    path_parameter = "alpha"
+
+    def __sklearn_tags__(self):
+        # Not a TransformerMixin: that would call the columns of `transform` what `get_feature_names_out` gives, the
+        # names of genes.
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        return tags
+
+    def _validate(self, X, y):
+        check_number("alpha", self.alpha, Real, 0)
+        check_number("rank", self.rank, Integral, 1)
+        X, Y = super()._validate(X, y)
+        if self.rank > min(X.shape[1], Y.shape[1]):
+            raise ValueError(
+                f"rank must not exceed the number of genes, {X.shape[1]}, or of outputs, {Y.shape[1]}; got {self.rank}"
+            )
+        return X, Y
+
+    def fit(self, X, y=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
+            Expression.
+        y : array-like, shape (n, q) or (n,), or the name of a table in ``X.obsm``
+            Outputs; the only other modality of a MuData by default.
+
+        Returns
+        -------
+        self
+        """
+        X, Y = self._validate(X, y)
+        [solution] = self._solve(X, Y, [self.alpha])
+        return self._store(solution)
+
+    def fit_path(self, X, y, alphas, start=None):
+        """Fit one model per penalty, for little more than the cost of the hardest of them.
+
+        Each model is solved when the iterator reaches it, so a path can show its progress and be interrupted.
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`.
+        alphas : sequence of float
+            Penalties in any order; each model is ready at once if they fall.
+        start : dict, optional
+            The ``path_state_`` of the last model of an interrupted path: the rest then comes out to the bit as it
+            would have.
+
+        Returns
+        -------
+        iterator of estimators
+            One fitted copy of this estimator per penalty, in the order of `alphas`, each what `fit` gives with that
+            ``alpha`` up to the tolerance of the solver.
+        """
+        alphas = list(alphas)
+        for alpha in alphas:
+            check_number("alpha", alpha, Real, 0)
+        template = clone(self).set_params(alpha=alphas[0])
+        return template._along(*template._validate(X, y), alphas, start)
+
+    def _along(self, X, Y, alphas, start):
+        """Yield the models of a path in the order given, solved in the order that warm starts want."""
+        falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])
+        solved, turn = {}, 0
+        for i, solution in zip(falling, self._solve(X, Y, [alphas[i] for i in falling], start), strict=True):
+            solved[i] = copy.copy(self).set_params(alpha=alphas[i])._store(solution)
+            while turn in solved:
+                yield solved.pop(turn)
+                turn += 1
+
+    def _store(self, solution):
+        vars(self).update(solution)
+        self._store_coef(self.decoder_ @ self.encoder_.T)
+        return self
+
+    def transform(self, X):
+        """Map cells into the latent space, with the mean of the training cells in the origin.
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
+            Expression.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, rank)
+        """
+        check_is_fitted(self)
+        return (new_cells(self, X, needed=kept_genes(self)) - self.x_mean_) @ self.encoder_
+
+    def fit_transform(self, X, y=None):
+        """Fit, then map the training cells into the latent space, shape (n, rank)."""
+        return self.fit(X, y).transform(X)
+
+
+class ReducedRankRegression(LatentRegressor):
+    """Least squares (or ridge) under a bound on the rank: the linear bottleneck on all genes.
+
+    Minimises ``|Y - X W V'|^2 / (2 n) + alpha / 2 |W|^2`` over the encoder W (p, rank) and the orthonormal decoder
+    V (q, rank), both X and Y centred, in closed form (Izenman 1975; Mukherjee and Zhu 2011 with the penalty) and from
+    a singular value decomposition of X, never of X'X. With ``alpha=0`` and more genes than cells it is the solution of
+    least norm.
+
+    Parameters
+    ----------
+    rank : int, default=2
+        Width of the bottleneck, 1 .. min(p, q).
+    alpha : float, default=0.0
+        Ridge penalty.
+
+    Attributes
+    ----------
+    encoder_ : ndarray, shape (p, rank)
+        W, columns ordered by the variance they explain, the largest first.
+    decoder_ : ndarray, shape (q, rank)
+        V, orthonormal columns; the entry of largest magnitude in each is positive.
+    coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
+        ``coef_ = decoder_ @ encoder_.T``.
+    x_mean_, y_mean_ : ndarray, shape (p,) and (q,)
+        Training means.
+
+    References
+    ----------
+    Izenman, "Reduced-rank regression for the multivariate linear model", J. Multivariate Analysis 5, 1975.
+    Mukherjee and Zhu, "Reduced rank ridge regression and its kernel extensions", Stat. Anal. Data Min. 4, 2011.
+    """
+
+    def __init__(self, rank=2, alpha=0.0):
+        self.rank = rank
+        self.alpha = alpha
+
+    def _solve(self, X, Y, alphas, start=None):
+        for encoder, decoder in ridge_reduced_rank(X, Y, self.rank, alphas):
+            yield {"encoder_": encoder, "decoder_": decoder}
+
+
+def ridge_reduced_rank(X, Y, rank, alphas):
+    """Yield the closed-form (encoder, decoder) of each penalty, from one decomposition of centred X."""
+    # The penalty turns into n more cells of a least-squares problem, [X; sqrt(n alpha) 1] against [Y; 0]. There, the
+    # decoder is spanned by the first right singular vectors of the fitted outputs, and the encoder is the ridge
+    # solution times the decoder.
+    n = len(X)
+    left, spread, right = np.linalg.svd(X, full_matrices=False)
+    kept = spread > spread[0] * max(X.shape) * np.finfo(np.float64).eps
+    left, spread, right = left[:, kept], spread[kept], right[kept]
+    projected = left.T @ Y
+    for alpha in alphas:
+        penalised = spread**2 + n * alpha
+        fitted = (spread / np.sqrt(penalised))[:, None] * projected  # (k, q): its Gram matrix is that of the fit
+        directions = np.linalg.svd(fitted, full_matrices=len(fitted) < rank)[2]
+        decoder = directions[:rank].T
+        encoder = right.T @ ((spread / penalised)[:, None] * (projected @ decoder))
+        yield with_positive_peaks(encoder, decoder)
+
+
+def with_positive_peaks(encoder, decoder):
+    """Flip latent variables so that each decoder column has a positive entry of largest magnitude."""
+    peaks = decoder[np.abs(decoder).argmax(axis=0), np.arange(decoder.shape[1])]
+    signs = np.where(peaks < 0, -1.0, 1.0)  # singular vectors have no sign of their own
+    return encoder * signs, decoder * signs
