@@ -5,9 +5,7 @@ import importlib
 # Public name -> the module it lives in.
 _HOME = {
     "DistilledSettings": "models.bottleneck.protocols.settings",
-    "EphysFeatures": "data.ephys_features",
     "ExpressionStream": "data.streams",
-    "FeatureFamilies": "data.families",
     "LeaveOneOutRidge": "models.linear",
     "PairedData": "data.paired",
     "PerturbationScreen": "data.perturbation_screen",
@@ -32,13 +30,15 @@ _HOME = {
     "neighbour_accuracy": "evaluation.neighbours",
     "paper_folds": "evaluation.folds",
     "preselect_genes": "data.preselection",
+    "read_ephys_table": "data.ephys_tables",
     "repeat_fits": "evaluation.repeats",
     "selection_table": "evaluation.stability",
     "simulate_ephys_types": "data.simulate_ephys",
     "simulate_patchseq": "data.simulate",
     "simulate_perturbations": "data.simulate_perturbations",
     "stability_selection": "evaluation.repeats",
-    "to_shared_features": "data.shared_features",
+    "to_shared_features": "data.ephys_features",
+    "typed_cells": "data.typed_cells",
     "verdict": "evaluation.verdict",
 }
 # Public modules, by the name under which `from sbnn import ...` finds them.

@@ -75,8 +75,8 @@ def files(data, tmp_path, monkeypatch):
     def given(page):
         if page == "ephys_types":
             cells = load_dataset("simulated_ephys", verbose=False)
-            cells.table.to_csv("features.csv")
-            cells.labels[["type"]].to_csv("types.csv")
+            cells.to_df().to_csv("features.csv")
+            cells.obs[["type"]].to_csv("types.csv")
         if page == "mechanism_shift":
             screen = simulate_perturbations(20, 10, 3, 40, n_control=30).to_anndata("gene")
             screen.obs["gene"] = screen.obs["gene"].cat.rename_categories({"control": "non-targeting"})
@@ -120,7 +120,7 @@ def test_every_example_runs_and_prints_what_the_page_says(page, files, networks_
 # What the examples of a page must have made, beside running.
 MADE = {
     "README": lambda made: made["model"].get_feature_names_out().shape == (25,) and Path("scores.pickle").exists(),
-    "ephys_types": lambda made: made["model"].predict(made["data"].X).shape == (made["data"].n_cells,),
+    "ephys_types": lambda made: made["model"].predict(made["data"].X).shape == (made["data"].n_obs,),
     "mechanism_shift": lambda made: made["latents"].shape == (230, 3),
     "dynamics": lambda made: made["model"].edge_scores_.shape == (30, 30) and made["dash"].sparsity_ > 0.69,
     "tutorial": lambda made: all(Path(f"results/{name}.pdf").exists() for name in ("map", "overview", "effects")),

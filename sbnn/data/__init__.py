@@ -1,7 +1,7 @@
 """Data: `paired` (two measurements of the same cells), `datasets` (those with a name), `simulate`, `streams`.
 
-Electrophysiology that tells the type of a cell: `ephys_features` in `families`, `ephys_tables` (a user's own),
-`ephys_units`, `shared_features` (what mouse and human have in common), `spike_lags`, `simulate_ephys`.
+Electrophysiology that tells the type of a cell: `typed_cells`, `ephys_tables` (a user's own), `ephys_features` (units,
+families and what mouse and human have in common), `simulate_ephys`.
 
 And what they are made with: `preprocessing`; `catalogue`, `registry`, `sources` and `inventory` (which files there are,
 where, and whether they are intact); `readers` (file formats and publications); `inputs` and `checks` (the border);

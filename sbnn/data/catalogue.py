@@ -15,7 +15,7 @@ FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
 GOUWENS_MAT = "PS_v5_beta_0-4_pc_scaled_ipfx_eqTE.mat"
 
 #: What data sets are for: genes that predict a second measurement of the same cells (`PairedData`), electrophysiology
-#: that predicts the type of a cell (`EphysFeatures`), perturbations that shift latents (`PerturbationScreen`), or
+#: that predicts the type of a cell (`typed_cells`), perturbations that shift latents (`PerturbationScreen`), or
 #: expression over time that tells who regulates whom (`GeneDynamics`).
 STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS = "sbnn", "ephys_types", "mechanism_shift", "dynamics"
 

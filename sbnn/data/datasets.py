@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
 from sbnn.data.catalogue import (
     DATASETS,
@@ -25,7 +26,6 @@ from sbnn.data.catalogue import (
     find_dataset,
     names_of,
 )
-from sbnn.data.ephys_features import EphysFeatures
 from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.gene_dynamics import GeneDynamics, simulate_gene_dynamics
 from sbnn.data.paired import PairedData
@@ -41,7 +41,6 @@ from sbnn.data.registry import FoundFile, find_files
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.simulate_perturbations import simulate_perturbations
-from sbnn.data.spike_lags import relative_to_threshold
 
 _CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
 #: An ion channel gene with fewer counts in all cells together is left out.
@@ -57,7 +56,7 @@ _DEFAULTS = {
 _SMALL_SCREEN = {"n_cells_per": 50, "n_perturbations": 100, "n_latents": 15, "n_genes": 100}
 
 #: What data sets come as, after their study.
-Data = PairedData | EphysFeatures | PerturbationScreen | GeneDynamics
+Data = PairedData | AnnData | PerturbationScreen | GeneDynamics
 
 
 def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True, **options) -> Data:
@@ -80,7 +79,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         - ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``: 200 blood cells each, 1000 genes -> 29 and 14 proteins.
         - ``"simulated"``: see `simulate_patchseq`.
 
-        Without genes, electrophysiology to tell the type of a cell by (`EphysFeatures`):
+        Without genes, electrophysiology to tell the type of a cell by (AnnData of `typed_cells`):
 
         - ``"gouwens_ephys"``: mouse visual cortex, 4215 cells, 45 features, four types.
         - ``"lee_human"``: human cortex, 702 cells, 93 features, the same four types.
@@ -113,7 +112,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
 
     Returns
     -------
-    PairedData, EphysFeatures, PerturbationScreen or GeneDynamics
+    PairedData, AnnData, PerturbationScreen or GeneDynamics
 
     Raises
     ------
@@ -148,8 +147,17 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         data = _READ[name](**options)
     if verbose:
         places = ", ".join(dict.fromkeys(file.place for file in found.values()))
-        print(data.summary() + (f" [{places}]" if places else ""))
+        told = data.summary() if hasattr(data, "summary") else _summary(data)
+        print(told + (f" [{places}]" if places else ""))
     return data
+
+
+def _summary(data):
+    """Shape, types with their counts, and source of typed cells."""
+    types = ", ".join(f"{name} {size}" for name, size in data.obs["type"].value_counts().items())
+    families, about = data.var["family"].nunique(), data.uns["sbnn"]
+    shape = f"{data.n_obs} cells x {data.n_vars} features in {families} families"
+    return f"{about['name']}: {shape}; types: {types}\n  source: {about['source']}"
 
 
 def default_dataset(path=None, *, download: bool = True, verbose: bool = True, study: str = SBNN) -> str:
@@ -274,11 +282,6 @@ def _read_gouwens(found: dict[str, FoundFile]) -> PairedData:
     return read_gouwens(found[GOUWENS_MAT].path, found["E_names.json"].path, _sha256_of(found))
 
 
-def _read_gouwens_ephys(found: dict[str, FoundFile], relative: bool = False) -> EphysFeatures:
-    data = _read_tables(read_gouwens_ephys, found)
-    return relative_to_threshold(data) if relative else data
-
-
 def _read_tables(read: Callable, found: dict[str, FoundFile], **options) -> Data:
     """Hand the paths of the files, in their order, to a reader that takes them so."""
     return read(*(file.path for file in found.values()), files=_sha256_of(found), **options)
@@ -307,7 +310,7 @@ _READ: dict[str, Callable[..., Data]] = {
     "citeseq_cd8": partial(_read_tables, read_cd8),
     "pbmc_5k_protein": partial(_read_tables, partial(read_pbmc, name="pbmc_5k_protein")),
     "pbmc_10k_protein": partial(_read_tables, partial(read_pbmc, name="pbmc_10k_protein")),
-    "gouwens_ephys": _read_gouwens_ephys,
+    "gouwens_ephys": partial(_read_tables, read_gouwens_ephys),
     "lee_human": partial(_read_tables, read_lee_human),
     "simulated_ephys": simulate_ephys_types,
     "papalexi": partial(_read_tables, read_papalexi),

@@ -1,195 +1,122 @@
-"""Electrophysiological features out of a user's own tables: matched by cell name, and what does not fit is told."""
-
-from __future__ import annotations
+"""Typed neurons from a user's own tables: matched by cell name, with a warning for all that does not fit."""
 
 import warnings
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from sbnn.data.checks import some
-from sbnn.data.ephys_units import known_features, unit_factor
-from sbnn.data.families import FeatureFamilies
+from sbnn.data.ephys_features import known_features, unlikely_units
 from sbnn.data.labels import UNKNOWN
-from sbnn.data.readers.tables import as_numbers, leave_out, read_table
-from sbnn.data.type_names import KNOWN_CLASSES, usual_name
-from sbnn.data.unit_mixups import check_units, told
+from sbnn.data.readers.tables import read_table
+from sbnn.data.typed_cells import family_columns, typed_cells
 
-#: Family of features that have no published name, where others have.
-OTHER = "other"
-
+OTHER = "other"  # family of features without a published name, where others have one
 _LABELS = ("type", "donor", "condition")
+#: Other names of the known classes, in lower case.
+_SPELLINGS = {name.lower(): name for name in ("LAMP5", "PVALB", "SST", "VIP", "SNCG")} | {
+    "pv": "PVALB", "parvalbumin": "PVALB", "som": "SST", "somatostatin": "SST",
+}  # fmt: skip
 
 
-def read_ephys_table(
-    features,
-    labels=None,
-    families: FeatureFamilies | Mapping[str, Iterable[str]] | None = None,
-    units: Mapping[str, str] | None = None,
-    *,
-    unlabelled: str = "drop",
-    classes: Iterable[str] = KNOWN_CLASSES,
-    name: str = "custom",
-    source: str | None = None,
-) -> dict[str, Any]:
-    """Read a table of features and one of labels.
+def read_ephys_table(features, labels=None, families=None, units=None, *, name="custom", source=None):
+    """Read a table of electrophysiological features and one of the types of the cells.
 
     Parameters
     ----------
-    features : path-like, (path-like, str) or DataFrame
-        Cells x features, cell names in the first column (the index of a DataFrame), empty where a value is missing; as
-        `sbnn.data.readers.tables.read_tables` takes them. Where `labels` has the names of its columns instead of its
-        rows, it is turned. Columns called `type`, `donor` and `condition` are taken as labels where `labels` is not
-        given.
-    labels : path-like, (path-like, str), DataFrame or Series, optional
-        Cells x labels: `type`, and if known `donor` and `condition`; others are kept. A Series holds the types.
-    families : FeatureFamilies or dict of str to list of str, optional
-        As for `EphysFeatures`. By default features with a published name (`sbnn.data.ephys_units.feature_table`) are in
-        the family they have there, and all others in ``"other"``; without any published name there is one family.
-    units : dict of str to str, optional
-        Units that the values are in. By default those of the release whose names the features have.
-    unlabelled : {"drop", "keep"}
-        What to do with cells without a type where other cells have one; kept ones have the type ``"unknown"``.
-    classes : iterable of str
-        Types that are recognised in other spellings and by their synonyms: ``"Sst"``, ``"sst "`` and ``"SOM"`` are
-        ``"SST"``, ``"PV"`` is ``"PVALB"``, ``"V.I.P."`` is ``"VIP"`` (`sbnn.data.type_names`). Types that are none of
-        them stay as they are, without blanks at their ends; of those that differ in case or punctuation alone
-        `EphysFeatures` warns.
+    features : path-like, (path-like, sheet) or DataFrame
+        Cells x features, cell names in the first column (the index of a DataFrame), empty where a value is missing.
+        Columns called ``type``, ``donor`` and ``condition`` are taken as labels if `labels` is not given.
+    labels : path-like, (path-like, sheet), DataFrame or Series, optional
+        Cells x labels: ``type``, and if known ``donor`` and ``condition``; others are kept. A Series holds the types.
+    families, units : optional
+        As for `typed_cells`. By default those of the release (`sbnn.data.ephys_features.feature_table`) for features
+        with a published name; others are in the family ``"other"``.
     name, source : str, optional
-        As for `EphysFeatures`; by default the source names the files.
+        By default the source names the files.
 
     Returns
     -------
-    dict
-        Arguments of `EphysFeatures`. What was left out is in ``"dropped"``: cells of one table alone, cells without a
-        type or without a single value, features without a value or with one value in all cells.
+    AnnData
+        As of `typed_cells`: the cells that have a type and a value, and the features that differ between them.
 
     Raises
     ------
-    FileNotFoundError, ImportError
+    FileNotFoundError
     ValueError
-        A file that is no table, repeated names, no cell in common, values that are not numbers, families or units of
-        features that are not there, a stated unit that does not measure what the release does.
+        No cell in common, text among the numbers, and what `typed_cells` raises.
 
     Warns
     -----
     UserWarning
-        Telling what is left out, which types were spelled in another way, and which features look like another unit,
-        in all cells or in some.
+        What is left out, which types were read in the usual spelling (``"Sst"`` and ``"SOM"`` are ``"SST"``) or differ
+        in case alone, which features look like another unit.
     """
-    if unlabelled not in ("drop", "keep"):
-        raise ValueError(f"unlabelled must be 'drop' or 'keep', got {unlabelled!r}")
-    given = [what for what in (features, labels) if what is not None]
-    table, labels = _both(features, labels)
-    dropped: dict[str, list[str]] = {}
-    if labels is not None:
-        cells = table.index[table.index.isin(labels.index)]
-        if unlabelled == "drop":
-            leave_out(dropped, "cells without labels", table.index.difference(cells, sort=False), len(table), "cells")
-            table = table.loc[cells]
-        strangers = labels.index.difference(cells, sort=False)
-        leave_out(dropped, "labels of cells without features", strangers, len(labels), "labels")
-        labels = labels.reindex(table.index)
-        if "type" in labels:
-            labels["type"] = _spelled(labels["type"], tuple(classes))
-            without = labels.index[labels["type"].isna()]
-            if unlabelled == "drop" and len(without):
-                leave_out(dropped, "cells without a type", without, len(table), "cells")
-                table, labels = table.drop(index=without), labels.drop(index=without)
-    if not len(table):
-        raise ValueError("features: no cell is left that has a type")
-
-    table = as_numbers(table, "features")
-    bound = _families(families, table)
-    strangers = [feature for feature in units or {} if feature not in table]
-    if strangers:
-        raise ValueError(f"units names features that are not in the table: {some(strangers)}")
-    empty = table.index[table.isna().all(axis=1)]
-    leave_out(dropped, "cells without a single value", empty, len(table), "cells")
-    table = table.drop(index=empty)
-    if not len(table):
-        raise ValueError("features: no cell is left that has a value")
-    for why, columns in (
-        ("features without a value", table.columns[table.isna().all()]),
-        ("features with one value in all cells", table.columns[table.nunique() == 1]),
-    ):
-        leave_out(dropped, why, columns, table.shape[1], "features")
-        table = table.drop(columns=columns)
-    if not table.shape[1]:
-        raise ValueError("features: none is left, each is empty or has one value in all cells")
-    units = _units(units or {}, table)
-    suspects = check_units(table, units)
-    if len(suspects):
-        warnings.warn(
-            f"{len(suspects)} feature(s) look like another unit: {told(suspects)}. Correct them, or say in which unit "
-            f"all cells of a feature are: units={{feature: unit}}",
-            stacklevel=3,
-        )
-    return {
-        "X": table,
-        "families": bound.subset(list(table.columns)),
-        "units": units,
-        "labels": None if labels is None else labels.loc[table.index],
-        "dropped": dropped,
-        "name": name,
-        "source": source or "the user's tables: " + ", ".join(map(_called, given)),
-    }
-
-
-def _both(features, labels) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Read both tables, cells in rows, and find the labels that stand among the features."""
+    paths = [Path(given) for given in (features, labels) if isinstance(given, str | Path)]
+    source = source or "the user's tables" + "".join(f", {path.name}" for path in paths)
     table = read_table(features, "features")
     if labels is None:
         among = [column for column in _LABELS if column in table]
-        return table.drop(columns=among), table[among].astype(object) if among else None
-    labels = labels.to_frame("type") if isinstance(labels, pd.Series) else labels
-    labels = read_table(labels, "labels").astype(object)
-    if not table.index.isin(labels.index).any():
-        if not table.columns.isin(labels.index).any():
-            raise ValueError(
-                f"features and labels share no cell name: features has the rows {some(table.index, 3)}, labels has "
-                f"{some(labels.index, 3)}"
-            )
-        table = table.T
-    return table, labels
-
-
-def _spelled(types: pd.Series, classes: tuple[str, ...]) -> pd.Series:
-    """Types as text, known ones in the usual spelling, missing ones (or ``"unknown"``) as NaN."""
-    spelled = types.where(types.notna(), "").astype(str).map(lambda name: usual_name(name, classes))
-    changed = sorted({f"{old!r} as {new!r}" for old, new in zip(types, spelled, strict=True) if new and old != new})
-    if changed:
-        warnings.warn(f"types are read in the usual spelling: {some(changed)}", stacklevel=4)
-    return spelled.where(~spelled.isin(["", UNKNOWN]))
-
-
-def _families(families, table: pd.DataFrame) -> FeatureFamilies:
+        labels, table = table[among].astype(object), table.drop(columns=among)
+    else:
+        labels = labels.to_frame("type") if isinstance(labels, pd.Series) else labels
+        labels = read_table(labels, "labels").astype(object)
+    dropped = {}
+    cells = table.index[table.index.isin(labels.index)]
+    if not len(cells):
+        raise ValueError(f"features and labels share no cell name: {some(table.index, 3)}; {some(labels.index, 3)}")
+    _leave_out(dropped, "cells without labels", table.index.difference(cells, sort=False))
+    _leave_out(dropped, "labels of cells without features", labels.index.difference(cells, sort=False))
+    table, labels = table.loc[cells], labels.loc[cells]
+    if "type" in labels:
+        labels["type"] = _usual_names(labels["type"])
+        typed = labels["type"].notna()
+        _leave_out(dropped, "cells without a type", cells[~typed])
+        table, labels = table[typed], labels[typed]
+    numbers = table.apply(pd.to_numeric, errors="coerce")
+    text = numbers.isna() & table.notna() & (table.astype(str).apply(lambda column: column.str.strip()) != "")
+    if text.any(axis=None):
+        raise ValueError(f"features: text among the numbers of {some(text.columns[text.any()])}")
     if families is None:
         known = known_features(table.columns)["family"]
-        if len(known):
-            family_of = known.reindex(table.columns).fillna(OTHER)
-            return FeatureFamilies(table.columns, family_of)
-    if isinstance(families, Mapping):
-        families = {family: [str(name).strip() for name in names] for family, names in families.items()}
-    return FeatureFamilies.of(families, table)
+        families = known.reindex(table.columns).fillna(OTHER) if len(known) else None
+    columns = family_columns(families, table.columns)
+    family_of = pd.Series({table.columns[j]: family for family, its in columns.items() for j in its})
+    empty = numbers.isna().all(axis=1)
+    _leave_out(dropped, "cells without a single value", numbers.index[empty])
+    numbers = numbers[~empty]
+    varying = numbers.nunique() > 1
+    _leave_out(dropped, "features without two different values", numbers.columns[~varying])
+    numbers, labels = numbers.loc[:, varying], labels.loc[numbers.index]
+    if not numbers.size:
+        raise ValueError("features: no value is left of cells with a type and of features that vary")
+    units = known_features(table.columns)["unit"].to_dict() | dict(units or {})
+    units = {feature: unit for feature, unit in units.items() if varying.get(feature, True)}
+    doubts = unlikely_units(numbers, units)
+    if doubts:
+        warnings.warn(
+            f"values in another unit? {some(doubts)}; correct them, or name the unit: units={{feature: unit}}",
+            stacklevel=2,
+        )
+    return typed_cells(numbers, labels, family_of[numbers.columns], units, name=name, source=source, dropped=dropped)
 
 
-def _units(units: Mapping[str, str], table: pd.DataFrame) -> dict[str, str]:
-    """Unit of each feature: as said, else as in the release, else none."""
-    usual = known_features(table.columns)["unit"].to_dict()
-    units = {feature: units.get(feature, usual.get(feature, "")) for feature in table.columns}
-    for feature, unit in units.items():
-        if usual.get(feature) and unit:
-            try:
-                unit_factor(unit, usual[feature])
-            except ValueError as error:
-                raise ValueError(f"units: {feature} is usually in {usual[feature]}: {error}") from None
-    return units
+def _usual_names(types):
+    """Types as text, known ones in the usual spelling, missing ones as NaN."""
+    types = types.where(types.notna(), UNKNOWN).astype(str).str.strip()
+    usual = types.map(lambda name: _SPELLINGS.get(name.lower(), name))
+    changed = sorted({f"{old} as {new}" for old, new in zip(types, usual, strict=True) if old != new})
+    names = usual.drop_duplicates()
+    alike = names[names.str.casefold().duplicated(keep=False)]
+    if changed or len(alike):
+        told = f"types are read in the usual spelling: {some(changed)}" if changed else ""
+        apart = f"types that differ in case alone are kept apart: {some(sorted(alike))}" if len(alike) else ""
+        warnings.warn("; ".join(filter(None, (told, apart))), stacklevel=3)
+    return usual.where(~usual.isin(["", UNKNOWN]))
 
 
-def _called(table: Any) -> str:
-    if isinstance(table, pd.DataFrame | pd.Series):
-        return f"a {type(table).__name__}"
-    return Path(table[0] if isinstance(table, tuple) else table).name
+def _leave_out(dropped, why, names):
+    """Note what is left out, and warn."""
+    if len(names):
+        dropped[why] = list(names)
+        warnings.warn(f"{len(names)} {why} are left out: {some(names)}", stacklevel=3)

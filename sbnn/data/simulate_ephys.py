@@ -1,21 +1,15 @@
 """Simulated electrophysiology of typed neurons of two species: a stand-in for tests, documentation and use offline.
 
-Medians and spreads of the features are those of the two releases (`sbnn.data.ephys_units`,
-`sbnn.data.shared_features`), so that units and the shift between species are as in real data. What tells types apart
-is made up: nothing is to be learned from it about neurons.
+Medians and spreads of the features are those of the two releases, so that units and the shift between species are as in
+real data. What tells types apart is made up: nothing is to be learned from it about neurons.
 """
-
-from __future__ import annotations
-
-from numbers import Integral
 
 import numpy as np
 import pandas as pd
 
-from sbnn.data.ephys_features import EphysFeatures
-from sbnn.data.ephys_units import feature_table
+from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, shared_feature_table
 from sbnn.data.fingerprint import fingerprint_parameters
-from sbnn.data.shared_features import shared_feature_table
+from sbnn.data.typed_cells import typed_cells
 
 SPECIES = ("human", "mouse")
 
@@ -71,17 +65,14 @@ _LOST_VALUES = 0.01
 _FORMAT = 1  # to be raised whenever the same parameters come to give other data
 
 
-def simulate_ephys_types(n_cells: int = 300, random_state: int = 0, species: str = "human") -> EphysFeatures:
+def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     """Simulate features of cells of four types, in families, with donors, imbalance and missing families.
 
-    1. Types lie apart in four dimensions, and cells scatter around them and their donors. Mouse and human differ a
-       little in where the types lie and in how features depend on the dimensions: what is learned on one species is
-       of some use in the other, and not all.
-    2. A feature is a mix of the dimensions, of something its family has in common and of noise, with the median and
-       the spread that it has in the release of its species; values of one sign are skewed and keep it.
-    3. Protocols go missing: all features of their families in a cell, the chirp of the human cells in more than half.
-       Few single values are missing besides. No cell misses everything.
-    4. Culture of human cells shifts their features, and is more frequent in some types, as in the release.
+    Types lie apart in four dimensions, and cells scatter around them and their donors. A feature mixes the dimensions,
+    something its family has in common and noise, with the median and spread that it has in the release of its species.
+    Mouse and human differ a little in where the types lie and in how features depend on the dimensions. Protocols, and
+    with them all features of their families, go missing, the chirp of human cells in more than half. Culture of human
+    cells shifts their features, and is more frequent in some types.
 
     Parameters
     ----------
@@ -95,29 +86,12 @@ def simulate_ephys_types(n_cells: int = 300, random_state: int = 0, species: str
 
     Returns
     -------
-    EphysFeatures
-        Labels: `type`, `donor`; human `condition` and `days_in_culture`; mouse `type5`, with SNCG apart from VIP.
-
-    Raises
-    ------
-    TypeError
-        A size or seed that is no integer.
-    ValueError
-        Too few cells, a negative seed, another species.
+    AnnData
+        As of `typed_cells`; ``obs`` has ``type``, ``donor``; human ``condition`` and ``days_in_culture``; mouse
+        ``type5``, with SNCG apart from VIP.
     """
-    for name, value in (("n_cells", n_cells), ("random_state", random_state)):
-        if isinstance(value, bool) or not isinstance(value, Integral):
-            raise TypeError(f"{name} must be an integer, got {value!r}")
-    if n_cells < 20:
-        raise ValueError(f"n_cells must be at least 20, got {n_cells}")
-    if random_state < 0:
-        raise ValueError(f"random_state must not be negative, got {random_state}")
-    if species not in SPECIES:
-        raise ValueError(f"species must be 'human' or 'mouse', got {species!r}")
-    n_cells, random_state = int(n_cells), int(random_state)
     about = _about(species)
     rng = np.random.default_rng([random_state, SPECIES.index(species)])
-
     types = rng.permutation(_types(n_cells, _SHARES[species]))
     n_donors = max(4, n_cells // _CELLS_PER_DONOR[species])
     donors = rng.choice(n_donors, size=n_cells, p=rng.dirichlet(np.full(n_donors, 2.0)))
@@ -125,7 +99,7 @@ def simulate_ephys_types(n_cells: int = 300, random_state: int = 0, species: str
         "type": np.where(types == "SNCG", "VIP", types),
         "donor": [f"{species[0].upper()}{i:03d}" for i in donors],
     }
-    centres, loadings, family_share = _biology(species, about)
+    centres, loadings = _biology(species, about)
     place = np.array([centres[name] for name in types])
     place += _DONOR_SD * rng.standard_normal((n_donors, 4))[donors]
     place += _CELL_SD[species] * rng.standard_normal((n_cells, 4))
@@ -140,55 +114,40 @@ def simulate_ephys_types(n_cells: int = 300, random_state: int = 0, species: str
     families = list(dict.fromkeys(about["family"]))
     in_common = rng.standard_normal((n_cells, len(families)))[:, [families.index(name) for name in about["family"]]]
     own = rng.standard_normal((n_cells, len(about)))
-    z = place @ loadings + np.sqrt(family_share) * in_common + np.sqrt(1 - _LOADED - family_share) * own
+    z = place @ loadings + np.sqrt(_FAMILY) * in_common + np.sqrt(1 - _LOADED - _FAMILY) * own
     values = _in_units(z, about)
     values[_lost(species, about, n_cells, rng)] = np.nan
-
     cells = [f"{species}_{i:0{len(str(n_cells))}d}" for i in range(1, n_cells + 1)]
-    return EphysFeatures(
-        X=values,
-        feature_names=about.index,
-        families=about.groupby("family", sort=False).groups,
-        units=about["unit"].to_dict(),
-        labels=pd.DataFrame(labels, index=cells),
-        cell_names=cells,
+    parameters = {"n_cells": n_cells, "random_state": random_state, "species": species}
+    return typed_cells(
+        pd.DataFrame(values, cells, about.index),
+        pd.DataFrame(labels, index=cells),
+        about["family"],
+        about["unit"].to_dict(),
         name="simulated_ephys" if species == "human" else "simulated_ephys_mouse",
         source=f"simulated {species} neurons of four types, with medians and spreads of published features",
-        sha256=fingerprint_parameters(
-            {
-                "generator": "simulate_ephys_types",
-                "format": _FORMAT,
-                "n_cells": n_cells,
-                "random_state": random_state,
-                "species": species,
-            }
-        ),
+        sha256=fingerprint_parameters({"generator": "simulate_ephys_types", "format": _FORMAT} | parameters),
     )
 
 
-def _about(species: str) -> pd.DataFrame:
+def _about(species):
     """Family, unit, sign, median and spread of each feature: the shared ones, then those of the species alone."""
-    human = feature_table("lee_2023")
-    shared = shared_feature_table()
-    extras = list(EXTRA_FEATURES[species])
+    human, shared, extras = feature_table(HUMAN), shared_feature_table(), list(EXTRA_FEATURES[species])
     if species == "human":
-        about = human.loc[[*shared.index, *extras]].copy()
-    else:
-        about = human.loc[shared.index].copy()
-        about["median"], about["spread"] = shared["mouse_median"], shared["mouse_spread"]
-        about = pd.concat([about, feature_table("gouwens_2020").loc[extras]])
-    return about
+        return human.loc[[*shared.index, *extras]]
+    about = human.loc[shared.index].assign(median=shared["mouse_median"], spread=shared["mouse_spread"])
+    return pd.concat([about, feature_table(MOUSE).loc[extras]])
 
 
-def _types(n_cells: int, shares: dict[str, float]) -> np.ndarray:
+def _types(n_cells, shares):
     """Types of the cells, at least a twentieth of each; the most frequent one takes what rounding leaves."""
     sizes = {name: max(round(share * n_cells), -(-n_cells // 20)) for name, share in shares.items()}
     sizes[max(sizes, key=sizes.get)] += n_cells - sum(sizes.values())
     return np.repeat(list(sizes), list(sizes.values()))
 
 
-def _biology(species: str, about: pd.DataFrame) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
-    """Centres of the types, loadings of the features on the axes (4, p), and the share of the families."""
+def _biology(species, about):
+    """Centres of the types, and loadings of the features on the axes (4, p)."""
     rng = np.random.default_rng(_BIOLOGY)
     shift = {name: _SPECIES_SD * rng.standard_normal(4) for name in _CENTRES}
     loadings = rng.standard_normal((4, 27))  # of the shared features, the same in both species
@@ -198,11 +157,12 @@ def _biology(species: str, about: pd.DataFrame) -> tuple[dict[str, np.ndarray], 
     loadings = np.hstack([loadings, rng.standard_normal((4, len(about) - 27))])
     # Cells of all types together have about unit variance on each axis.
     loadings *= np.sqrt(_LOADED) / np.linalg.norm(loadings, axis=0)
-    centres = {name: np.array(centre) + (shift[name] if species == "mouse" else 0) for name, centre in _CENTRES.items()}
-    return centres, loadings, _FAMILY
+    moved = species == "mouse"
+    return {name: np.array(centre) + (shift[name] if moved else 0) for name, centre in _CENTRES.items()}, loadings
 
 
-def _in_units(z: np.ndarray, about: pd.DataFrame) -> np.ndarray:
+def _in_units(z, about):
+    """Features in their units; those of one sign are skewed and keep it."""
     median, spread = about["median"].to_numpy(), about["spread"].to_numpy()
     one_sign = about["low"].notna().to_numpy()
     with np.errstate(divide="ignore"):
@@ -210,8 +170,8 @@ def _in_units(z: np.ndarray, about: pd.DataFrame) -> np.ndarray:
     return np.where(one_sign, median * np.exp(np.where(one_sign, skew, 0) * z), median + spread * z)
 
 
-def _lost(species: str, about: pd.DataFrame, n_cells: int, rng) -> np.ndarray:
-    """Mask (n_cells, p) of what is missing."""
+def _lost(species, about, n_cells, rng):
+    """Mask (n_cells, p) of what is missing; no cell misses everything."""
     chances = _LOST_PROTOCOLS[species]
     lost = rng.random((n_cells, len(chances))) < list(chances.values())
     lost[lost.all(axis=1), list(chances).index("short square")] = False

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sbnn.data.checks import some
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import TypeClassifier
-from sbnn.ephys_types.inputs import check_known, checked_cells, checked_with_families
+from sbnn.ephys_types.inputs import check_known, checked_cells, checked_with_families, names_of
 from sbnn.ephys_types.losses import ARCFACE_SCALE, shift_prior
 from sbnn.ephys_types.network import FamilyNetwork
 from sbnn.ephys_types.scaling import check_scaling
@@ -101,7 +101,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         Training cells that were set aside.
     class_weight_ : ndarray, shape (n_classes,)
     network_ : FamilyNetwork
-    families_ : FeatureFamilies
+    families_ : dict of family to ndarray of int
+        Columns of each.
     classes_ : ndarray
     n_features_in_, feature_names_in_ : number and names of the features seen by `fit`.
 
@@ -119,7 +120,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     >>> from sbnn import load_dataset
     >>> from sbnn.ephys_types import AttentionBiLSTMClassifier
     >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> model = AttentionBiLSTMClassifier(max_epochs=2, random_state=0).fit(data.X, data.y, data.families)
+    >>> model = AttentionBiLSTMClassifier(max_epochs=2, random_state=0).fit(data.X, data.obs["type"], data.var["family"])
     >>> model.attention_weights(data.X).shape
     (300, 11)
     """
@@ -192,8 +193,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             Features; NaN where one is missing.
         y : array-like, shape (n,)
             Types.
-        families : FeatureFamilies, dict of family -> columns, or None
-            Family of each column; None makes one family of all.
+        families : dict of family -> columns, sequence of str, or None
+            Columns of each family, or the family of each column; None makes one family of all.
         groups : array-like, shape (n,), optional
             Donor of each cell: those of one donor go to training or to validation together.
 
@@ -225,7 +226,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         if self.validation_share:
             self.validation_ = validation_part(labels, self.validation_share, groups, fewest, random)
         train_on, watch = ~self.validation_, torch.from_numpy(np.flatnonzero(self.validation_))
-        self.reader_ = TokenReader(self.families_, self.scaling, self.missing).fit(X[train_on])
+        self.reader_ = TokenReader(self.families_, names_of(self), self.scaling, self.missing).fit(X[train_on])
         scaled, trained = self.reader_.scaled(X), labels[train_on]
         tokens, cells = self.reader_.tokens(scaled), scaled[train_on]
         counts = torch.from_numpy(np.bincount(trained, minlength=len(self.classes_)))

@@ -9,7 +9,7 @@ from torch import nn
 
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
-from sbnn.ephys_types.inputs import check_known, checked_cells, checked_source, checked_with_families
+from sbnn.ephys_types.inputs import check_known, checked_cells, checked_source, checked_with_families, names_of
 from sbnn.ephys_types.scaling import FeatureScaling, measured, measured_in_both, without
 from sbnn.models.base import check_number
 
@@ -87,11 +87,11 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         self._check_parameters()
         X, codes = checked_with_families(self, X, y, families)
         cells = X if unlabelled is None else np.vstack([X, checked_cells(self, unlabelled)])
-        self._seen = measured(X, self.families_.feature_names)
+        self._seen = measured(X, names_of(self))
         if source is not None:
             source_X, types = checked_source(source, self)
-            told = without(self._seen, self.families_.feature_names)
-            self._seen = measured_in_both(X, source_X, self.families_.feature_names, told)
+            told = without(self._seen, names_of(self))
+            self._seen = measured_in_both(X, source_X, names_of(self), told)
         with reproducible():
             generator = torch.Generator().manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
             if source is not None:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.baselines import lightgbm
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
-from sbnn.ephys_types.inputs import check_auto, checked_cells, checked_with_families
+from sbnn.ephys_types.inputs import check_auto, checked_cells, checked_with_families, names_of
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.scaling import LOST, measured
 
@@ -37,7 +37,7 @@ class EphysTypeClassifier(TypeClassifier):
     ----------
     classes_ : ndarray
     n_features_in_ : int
-    families_ : FeatureFamilies
+    families_ : dict of family to ndarray of int
     members_ : dict of str to classifier
 
     Examples
@@ -45,7 +45,7 @@ class EphysTypeClassifier(TypeClassifier):
     >>> from sbnn import load_dataset
     >>> from sbnn.ephys_types import EphysTypeClassifier
     >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> model = EphysTypeClassifier(random_state=0, n_steps=20).fit(data.X, data.y, data.families)
+    >>> model = EphysTypeClassifier(random_state=0, n_steps=20).fit(data.X, data.obs["type"], data.var["family"])
     >>> model.predict_proba(data.X).shape
     (300, 4)
     """
@@ -64,8 +64,8 @@ class EphysTypeClassifier(TypeClassifier):
             Features, NaN where missing.
         y : array-like, shape (n,)
             Type of each cell.
-        families : FeatureFamilies or dict, optional
-            See `FeatureFamilies.of`; by default one family of all features.
+        families : dict of family -> columns, sequence of str, or None
+            Columns of each family, or the family of each column; None makes one family of all.
 
         Returns
         -------
@@ -93,7 +93,7 @@ class EphysTypeClassifier(TypeClassifier):
             "attention": lambda: FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed),
         }
         self.members_ = {name: new[name]() for name in self.members}
-        measured(X, self.families_.feature_names)
+        measured(X, names_of(self))
         with warnings.catch_warnings():  # each member would say again what this has said
             warnings.filterwarnings("ignore", LOST)
             for name, model in self.members_.items():

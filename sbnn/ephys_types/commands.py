@@ -24,7 +24,7 @@ def transfer(options):
     """Types of human cells with the help of mouse cells."""
     data, folder = _load(options)
     if not study.run_transfer(data, folder, fast=options.fast, fresh=options.fresh):
-        raise ValueError(f"dataset: transfer goes to human cells, and {data.name!r} are none; take lee_human")
+        raise ValueError(f"dataset: transfer goes to human cells, and {_name(options)!r} are none; take lee_human")
     _print(folder)
 
 
@@ -52,7 +52,7 @@ def traces(options):
 
     labels = read_table(options.labels, "labels") if options.labels else None
     features = read_traces(options.paths, labels=labels, n_jobs=options.jobs, cache=options.cache)
-    print(features.summary())
+    print(f"{features.n_obs} cells x {features.n_vars} features")
     for path in write_traces(features, options.out):
         print(path)
 

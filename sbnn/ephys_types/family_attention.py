@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import TypeClassifier
 from sbnn.ephys_types.family_network import ABSENT, FamilyAttentionNetwork
-from sbnn.ephys_types.inputs import check_auto, checked_cells, checked_with_families
+from sbnn.ephys_types.inputs import check_auto, checked_cells, checked_with_families, names_of
 from sbnn.ephys_types.scaling import FeatureScaling, measured
 from sbnn.models.base import check_number
 
@@ -52,8 +52,8 @@ class FamilyAttentionClassifier(TypeClassifier):
     Attributes
     ----------
     classes_ : ndarray
-    families_ : FeatureFamilies
-        Of all columns of X.
+    families_ : dict of family to ndarray of int
+        Columns of each.
     n_features_in_ : int
     network_ : FamilyAttentionNetwork
 
@@ -62,7 +62,7 @@ class FamilyAttentionClassifier(TypeClassifier):
     >>> from sbnn import load_dataset
     >>> from sbnn.ephys_types import FamilyAttentionClassifier
     >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> model = FamilyAttentionClassifier(n_steps=20, random_state=0).fit(data.X, data.y, data.families)
+    >>> model = FamilyAttentionClassifier(n_steps=20, random_state=0).fit(data.X, data.obs["type"], data.var["family"])
     >>> model.attention_weights(data.X).shape
     (300, 11)
     """
@@ -102,8 +102,8 @@ class FamilyAttentionClassifier(TypeClassifier):
             Features, NaN where missing.
         y : array-like, shape (n,)
             Type of each cell.
-        families : FeatureFamilies or dict, optional
-            See `FeatureFamilies.of`; by default one family of all features.
+        families : dict of family -> columns, sequence of str, or None
+            Columns of each family, or the family of each column; None makes one family of all.
 
         Returns
         -------
@@ -123,7 +123,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         """
         self._check_parameters()
         X, codes = checked_with_families(self, X, y, families)
-        self._seen = measured(X, self.families_.feature_names)
+        self._seen = measured(X, names_of(self))
         self._scaling = FeatureScaling().fit(X[:, self._seen])
         settings = self._settings(len(X))
         with reproducible():
@@ -135,7 +135,8 @@ class FamilyAttentionClassifier(TypeClassifier):
         return self
 
     def _build(self, n_outputs, settings, generator):
-        columns = list(self.families_.subset(self._seen).columns.values())
+        place = np.cumsum(self._seen) - 1
+        columns = [place[its[self._seen[its]]] for its in self.families_.values() if self._seen[its].any()]
         self.network_ = FamilyAttentionNetwork(
             columns, n_outputs, self.n_members, self.width, self.hidden, settings["dropout"], generator
         )
@@ -239,11 +240,10 @@ class FamilyAttentionClassifier(TypeClassifier):
         Returns
         -------
         ndarray, shape (n, n_families)
-            In the order of ``families_.names``; 0 for a family without a measured feature. Rows sum to 1;
+            In the order of ``families_``; 0 for a family without a measured feature. Rows sum to 1;
             of a cell without any value, all families that were seen in training count alike.
         """
         weights = self._through(X)[1]
-        kept = self.families_.subset(self._seen).names
         every = np.zeros((len(weights), len(self.families_)))
-        every[:, [self.families_.names.index(name) for name in kept]] = weights
+        every[:, [self._seen[columns].any() for columns in self.families_.values()]] = weights
         return every

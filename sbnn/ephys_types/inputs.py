@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from sbnn.data.families import FeatureFamilies
+from sbnn.data.typed_cells import family_columns
 from sbnn.models.base import check_number
 
 
@@ -72,8 +72,7 @@ def checked_with_families(model, X, y, families):
     model : estimator
     X : array-like or DataFrame, shape (n, p)
     y : array-like, shape (n,)
-    families : FeatureFamilies, dict of family -> columns, or None
-        See `FeatureFamilies.of`.
+    families : dict of family -> columns, family of each column, or None
 
     Returns
     -------
@@ -83,16 +82,21 @@ def checked_with_families(model, X, y, families):
     Raises
     ------
     ValueError, TypeError
-        As `checked_training` and `FeatureFamilies.of`.
+        As `checked_training` and `family_columns`.
     """
     checked, codes = checked_training(model, X, y)
-    model.families_ = FeatureFamilies.of(families, X if hasattr(X, "columns") else checked)
+    model.families_ = family_columns(families, X.columns if hasattr(X, "columns") else range(checked.shape[1]))
     return checked, codes
 
 
 def checked_cells(model, X):
     """Check new cells against those that a model was fitted to; ndarray of float64, shape (n, p)."""
     return validate_data(model, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+
+
+def names_of(model):
+    """Names of the features that a model was fitted to."""
+    return list(getattr(model, "feature_names_in_", [f"feature_{j}" for j in range(model.n_features_in_)]))
 
 
 def column_names(table, n, kind="feature"):

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
 from sbnn.ephys_types.base import TypeClassifier
-from sbnn.ephys_types.inputs import check_known, checked_cells, checked_with_families
+from sbnn.ephys_types.inputs import check_known, checked_cells, checked_with_families, names_of
 from sbnn.ephys_types.scaling import FeatureScaling, check_scaling, measured
 from sbnn.ephys_types.sparse_components import sparse_components
 from sbnn.models.base import check_number
@@ -73,7 +73,8 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     explained_variance_ratio_ : dict of family -> ndarray, shape (components,)
         Adjusted share of the variance of the family.
     forest_ : fitted forest
-    families_ : FeatureFamilies
+    families_ : dict of family to ndarray of int
+        Columns of each.
     classes_ : ndarray
     n_features_in_, feature_names_in_ : number and names of the features seen by `fit`.
 
@@ -94,8 +95,8 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     >>> from sbnn import load_dataset
     >>> from sbnn.ephys_types import SparsePCAForest
     >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> model = SparsePCAForest(random_state=0).fit(data.X, data.labels["type"], data.families)
-    >>> model.predict(data.X).shape == (data.n_cells,)
+    >>> model = SparsePCAForest(random_state=0).fit(data.X, data.obs["type"], data.var["family"])
+    >>> model.predict(data.X).shape == (data.n_obs,)
     True
     """
 
@@ -138,8 +139,8 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
             Features; NaN where one is missing.
         y : array-like, shape (n,)
             Types.
-        families : FeatureFamilies, dict of family -> columns, or None
-            Family of each column; None makes one family of all.
+        families : dict of family -> columns, sequence of str, or None
+            Columns of each family, or the family of each column; None makes one family of all.
 
         Returns
         -------
@@ -161,7 +162,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         X, labels = checked_with_families(self, X, y, families)
         random = check_random_state(self.random_state)
         seed, tree_seed = random.randint(2**31 - 1, size=2)
-        self.measured_ = measured(X, self.families_.feature_names)
+        self.measured_ = measured(X, names_of(self))
         self.scaling_ = FeatureScaling(self.scaling).fit(X[:, self.measured_])
         scaled = self.scaling_.transform(X[:, self.measured_])
         self.median_ = np.nanmedian(scaled, axis=0)
@@ -195,12 +196,12 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     def _fit_components(self, X, seed):
         if isinstance(self.n_components, Mapping):
-            unknown = [name for name in self.n_components if name not in self.families_.names]
+            unknown = [name for name in self.n_components if name not in self.families_]
             if unknown:
-                raise ValueError(f"n_components: no such family: {some(unknown)}; there are {self.families_.names}")
+                raise ValueError(f"n_components: no such family: {some(unknown)}; there are {list(self.families_)}")
         place = np.cumsum(self.measured_) - 1  # column of X -> column of the scaled features
         self.loadings_, self.explained_variance_ratio_, projections = {}, {}, []
-        for family, columns in self.families_.columns.items():
+        for family, columns in self.families_.items():
             seen = self.measured_[columns]
             inside = place[columns[seen]]
             found = sparse_components(X[:, inside], self._wanted(family), self.alpha, self.least_variance, seed)
@@ -218,7 +219,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     def _forest_input(self, X):
         filled = self._filled(self.scaling_.transform(X[:, self.measured_]))
         missing = np.isnan(X)
-        shares = [missing[:, columns].mean(axis=1) for columns in self.families_.columns.values()]
+        shares = [missing[:, columns].mean(axis=1) for columns in self.families_.values()]
         parts = [(filled - self.mean_) @ self.projection_, np.column_stack(shares)]
         return np.hstack([*parts, filled] if self.keep_features else parts)
 

@@ -11,6 +11,7 @@ import numpy as np
 from sbnn.data.catalogue import EPHYS_TYPES, require_study
 from sbnn.data.datasets import load_dataset
 from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.data.typed_cells import as_typed
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.attention_transfer import TransferAttentionClassifier
 from sbnn.ephys_types.models import MODELS, estimator
@@ -49,7 +50,7 @@ def load_cells(name, **options):
 
     Returns
     -------
-    EphysFeatures
+    AnnData of typed cells
     """
     require_study(name, EPHYS_TYPES)
     return load_dataset(name, **({"relative": True} if name == "gouwens_ephys" else {}), **options)
@@ -66,7 +67,7 @@ def load_source(name, fast=False, **options):
 
 def kinds_of(data):
     """Kinds of types that the labels of the data tell apart: dict of kind to column."""
-    return {kind: column for kind, column in KINDS.items() if column in data.labels}
+    return {kind: column for kind, column in KINDS.items() if column in data.obs}
 
 
 def folds_of_study(data, target="type", fast=False):
@@ -81,13 +82,13 @@ def models_for(data):
 
     Parameters
     ----------
-    data : EphysFeatures
+    data : AnnData of typed cells
 
     Returns
     -------
     list of str
     """
-    return [name for name in MODELS if data.n_cells <= MOST_CELLS or name not in VARIANTS]
+    return [name for name in MODELS if data.n_obs <= MOST_CELLS or name not in VARIANTS]
 
 
 def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True, only=None):
@@ -95,7 +96,7 @@ def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, ve
 
     Parameters
     ----------
-    data : EphysFeatures
+    data : AnnData of typed cells
     folder : str or path-like
         Where the results are and go, see `sbnn.results.results_folder`.
     fast : bool
@@ -142,7 +143,7 @@ def run_cells(data, folder, *, fast=False, fresh=False):
 
     Parameters
     ----------
-    data : EphysFeatures
+    data : AnnData of typed cells
     folder : str or path-like
     fast, fresh : bool
 
@@ -153,6 +154,7 @@ def run_cells(data, folder, *, fast=False, fresh=False):
         (n, components; float32), ``component_names``, ``explained`` (adjusted share of the variance of its family) and
         ``tsne`` (n, 2). The components are learned from all cells without a look at their types: a picture, not a test.
     """
+    data = as_typed(data)
     # The forest is of no interest here, and cheap with one tree.
     model = SparsePCAForest(n_estimators=1, random_state=SEED)
     wanted = Record("typed cells", data.name, data.sha256, [{}], SEED)
@@ -180,7 +182,7 @@ def run_families(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=Tru
 
     Parameters
     ----------
-    data : EphysFeatures
+    data : AnnData of typed cells
     folder : str or path-like
     fast, fresh : bool
     n_jobs : int
@@ -214,7 +216,7 @@ def run_transfer(data, folder, *, fast=False, fresh=False, verbose=True):
 
     Parameters
     ----------
-    data : EphysFeatures
+    data : AnnData of typed cells
         Human cells; for others nothing is done.
     folder : str or path-like
     fast, fresh, verbose : bool
@@ -223,13 +225,13 @@ def run_transfer(data, folder, *, fast=False, fresh=False, verbose=True):
     -------
     dict of str to Record
     """
-    source = load_source(data.name, fast, verbose=verbose)
+    source = load_source(data.uns["sbnn"]["name"], fast, verbose=verbose)
     if source is None:
         return {}
     places = {name: Path(folder) / f"{name}.pickle" for name in (ZERO_SHOT, CURVES)}
     quick = TransferAttentionClassifier(n_members=1, n_steps=5)
     few = {"sizes": (50, None), "seeds": (SEED,), "draws": 1}  # of simulated cells a few points show that it runs
-    few = few | {"network": quick} if fast else few if data.name == SIMULATED else {}
+    few = few | {"network": quick} if fast else few if data.uns["sbnn"]["name"] == SIMULATED else {}
     seeds = {"seeds": (SEED,)} if fast else {}
     return {
         ZERO_SHOT: run_zero_shot(source, data, places[ZERO_SHOT], fresh, **seeds),

@@ -14,7 +14,7 @@ class TokenReader:
 
     Parameters
     ----------
-    families : FeatureFamilies
+    families : dict of family to ndarray of int
     scaling : {"normal_scores", "standard"}
     missing : {"masked", "zeros_as_data"}
         ``"zeros_as_data"`` puts zeros in place of missing values before scaling.
@@ -27,13 +27,13 @@ class TokenReader:
         Of the features that are read, see `token_columns`.
     """
 
-    def __init__(self, families, scaling, missing):
-        self.families, self.missing = families, missing
+    def __init__(self, families, names, scaling, missing):
+        self.families, self.names, self.missing = families, names, missing
         self.scaler = FeatureScaling(scaling)
 
     def fit(self, X):
         """Learn from the features of the training cells, ndarray of shape (n, p)."""
-        self.measured = measured(X, self.families.feature_names)
+        self.measured = measured(X, self.names)
         self.columns = token_columns(self.families, self.measured)
         self.scaler.fit(self._read(X))
         return self
@@ -56,7 +56,7 @@ def token_columns(families, measured):
 
     Parameters
     ----------
-    families : FeatureFamilies
+    families : dict of family to ndarray of int
     measured : ndarray of bool, shape (p,)
         Features that are read; the others are left out.
 
@@ -66,7 +66,7 @@ def token_columns(families, measured):
         -1 for padding. A family without a measured feature is nothing but padding.
     """
     place = np.cumsum(measured) - 1
-    kept = [place[columns[measured[columns]]] for columns in families.columns.values()]
+    kept = [place[columns[measured[columns]]] for columns in families.values()]
     places = np.full((len(kept), max(map(len, kept))), -1)
     for row, columns in zip(places, kept, strict=True):
         row[: len(columns)] = columns

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from sbnn.data.shared_features import to_shared_features
+from sbnn.data.ephys_features import to_shared_features
+from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types.alignment import physiological_scale
 from sbnn.ephys_types.attention_transfer import TransferAttentionClassifier
 from sbnn.ephys_types.baselines import lightgbm
@@ -34,7 +35,7 @@ def run_zero_shot(source, target, results=None, fresh=False, seeds=SEEDS):
 
     Parameters
     ----------
-    source, target : EphysFeatures
+    source, target : AnnData of typed cells
         Of two species.
     results : path-like, optional
     fresh : bool
@@ -49,13 +50,15 @@ def run_zero_shot(source, target, results=None, fresh=False, seeds=SEEDS):
         ``test_probabilities``: for the default alignment and the first seed, shape (n, n_classes); ``classes``,
         ``types``: of the target's cells.
     """
+    data, source, target = (source, target), as_typed(source), as_typed(target)
     wanted = Record("zero-shot", target.name, target.sha256, [{}], seeds[0])
     wanted.settings = {"source": source.name, "source_sha256": source.sha256, "seeds": list(seeds), "version": VERSION}
-    return load_or_compute(wanted, lambda: _zero_shot(source, target, seeds), results, fresh)
+    return load_or_compute(wanted, lambda: _zero_shot(*data, seeds), results, fresh)
 
 
 def _zero_shot(source, target, seeds):
-    species = [to_shared_features(data) for data in (source, target)]
+    species = [as_typed(to_shared_features(data)) for data in (source, target)]
+    source, target = as_typed(source), as_typed(target)
     cells = [(physiological_scale(data.X, data.feature_names), data.y) for data in species]
     rows, kept, classes = [], {}, np.union1d(*(types for _, types in cells)).astype(str)
     ways = {f"{source.name} -> {target.name}": cells, f"{target.name} -> {source.name}": cells[::-1]}
@@ -95,7 +98,7 @@ def run_learning_curves(
 
     Parameters
     ----------
-    source, target : EphysFeatures
+    source, target : AnnData of typed cells
     results : path-like, optional
     fresh : bool
     sizes : sequence of int or None
@@ -117,6 +120,7 @@ def run_learning_curves(
     """
     models = learners() if models is None else models
     network = TransferAttentionClassifier() if network is None else network
+    data, source, target = (source, target), as_typed(source), as_typed(target)
     wanted = Record("learning-curves", target.name, target.sha256, [{"model": name} for name in models], seeds[0])
     wanted.settings = {
         "source": source.name, "source_sha256": source.sha256, "sizes": list(sizes), "seeds": list(seeds),
@@ -124,7 +128,7 @@ def run_learning_curves(
         "models": {name: described(model) for name, model in models.items()}, "network": described(network),
     }  # fmt: skip
     return load_or_compute(
-        wanted, lambda: _curves(source, target, sizes, seeds, draws, models, network), results, fresh
+        wanted, lambda: _curves(*data, sizes, seeds, draws, models, network), results, fresh
     )
 
 
@@ -142,8 +146,8 @@ def learners():
 
 
 def _curves(source, target, sizes, seeds, draws, models, network):
-    source_shared, target_shared = to_shared_features(source), to_shared_features(target)
-    source_shared = source_shared.with_features(list(target_shared.feature_names))
+    source_shared, target_shared = (as_typed(to_shared_features(data)) for data in (source, target))
+    target = as_typed(target)
     shared_cells = source_shared, target_shared
     source_cells = physiological_scale(source_shared.X, source_shared.feature_names), source_shared.y
     shared = physiological_scale(target_shared.X, target_shared.feature_names)

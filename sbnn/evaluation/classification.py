@@ -14,6 +14,7 @@ from sklearn.metrics import f1_score
 from tqdm.auto import tqdm
 
 from sbnn.data.fingerprint import fingerprint_arrays
+from sbnn.data.typed_cells import as_typed
 from sbnn.determinism import reproducible
 from sbnn.evaluation.donors import labels_of, repeated_donor_folds
 from sbnn.evaluation.folds import check_folds
@@ -44,9 +45,9 @@ def cross_validate_classifier(
     ----------
     estimator : scikit-learn-style classifier
         Needs ``fit``, ``predict``, ``predict_proba`` and ``classes_``, and takes NaN. If its ``fit`` takes ``families``
-        it gets ``data.families``, if ``groups``, the donors of the training cells. Where it has
+        it gets ``var["family"]``, if ``groups``, the donors of the training cells. Where it has
         ``attention_weights(X)``, of shape (n, families), those of the test cells are kept.
-    data : EphysFeatures
+    data : AnnData of typed cells
     folds : dict of int to list of (train, test), list of (train, test), optional
         Sets of folds by their seed, which an estimator without a ``random_state`` gets; a list is one set, of `seed`.
         By default `repeated_donor_folds`: five folds, seeds 0, 1 and 2.
@@ -82,6 +83,7 @@ def cross_validate_classifier(
     OSError
         If the results cannot be written; checked before the first fit.
     """
+    data = as_typed(data)
     y = labels_of(data, target)
     classes = np.unique(y)
     if len(classes) < 2:
@@ -95,8 +97,7 @@ def cross_validate_classifier(
     models = {s: configured(estimator, {}, s) for s in dict.fromkeys(repeats)}
     extra = extra_of(estimator, data)
     besides = {"target": target, "labels": fingerprint_arrays(y)} | {
-        name: fingerprint_arrays(np.asarray(getattr(value, "family_of", value), dtype=str))
-        for name, value in extra.items()
+        name: fingerprint_arrays(np.asarray(value, dtype=str)) for name, value in extra.items()
     }
     params = [{}]
     run = ResumableRun(
@@ -121,7 +122,8 @@ def cross_validate_classifier(
                 run.keep(0, f, outcome, part)
                 bar.update()
         record = Record(EXPERIMENT, data.name, data.sha256, params, seed, folds=folds)
-        about = {"classes": classes, "true": y, "repeats": np.array(repeats), "family_names": list(data.families.names)}
+        families = [str(name) for name in dict.fromkeys(data.families)]
+        about = {"classes": classes, "true": y, "repeats": np.array(repeats), "family_names": families}
         return run.finish(record, data, estimator, "none", about, target=target)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from sbnn.data.labels import UNKNOWN
+from sbnn.data.typed_cells import as_typed
 
 SEEDS = (0, 1, 2)  # one set of folds each
 
@@ -20,8 +21,8 @@ def donor_folds(data, n_folds=5, seed=0, *, target="type"):
 
     Parameters
     ----------
-    data : EphysFeatures
-        With `target` and, usually, `donor` in its labels.
+    data : AnnData of typed cells
+        With `target` and, usually, `donor` in ``obs``.
     n_folds : int
     seed : int
         Of the shuffling.
@@ -54,6 +55,7 @@ def donor_folds(data, n_folds=5, seed=0, *, target="type"):
     """
     if isinstance(n_folds, bool) or not isinstance(n_folds, Integral) or n_folds < 2:
         raise ValueError(f"n_folds: expected an integer of at least 2, got {n_folds!r}")
+    data = as_typed(data)
     y = labels_of(data, target)
     cells = pd.Series(y).value_counts()
     if len(cells) < 2:
@@ -67,7 +69,7 @@ def donor_folds(data, n_folds=5, seed=0, *, target="type"):
         if (donors == UNKNOWN).any() and len(set(donors)) > 1:
             raise ValueError(
                 f"{data.name}: {(donors == UNKNOWN).sum()} cells have no 'donor', and would count as one; leave them "
-                "out with data.subset, or name a donor for each"
+                "out, or name a donor for each"
             )
         if len(set(donors)) < 2:
             raise ValueError(
@@ -96,7 +98,7 @@ def labels_of(data, target):
     values = data.labels[target]
     lacking = values.isna() | (values == UNKNOWN)
     if lacking.any():
-        raise ValueError(f"target: {lacking.sum()} cells have no {target!r}; leave them out with data.subset")
+        raise ValueError(f"target: {lacking.sum()} cells have no {target!r}; leave them out")
     return values.to_numpy(dtype=str)
 
 
@@ -106,5 +108,5 @@ def _require(kind, counts, n_folds, target):
         told = ", ".join(f"{name} has {size}" for name, size in few.items())
         raise ValueError(
             f"n_folds: {n_folds} folds need as many {kind} of each class of {target!r}; {told}; take fewer folds, or "
-            "leave the class out with data.with_classes"
+            "leave the class out"
         )

@@ -1,6 +1,7 @@
 """Which families of features a classifier needs: asked by shuffling, by leaving out, and by its own attention."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ from joblib import Parallel, delayed
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
 
+from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
 from sbnn.evaluation.classification import class_probabilities, extra_of, fit_on, scores
 from sbnn.evaluation.donors import donor_folds, labels_of
@@ -39,7 +41,7 @@ def family_importance(
     ----------
     estimator : scikit-learn-style classifier
         As for `cross_validate_classifier`.
-    data : EphysFeatures
+    data : AnnData of typed cells
         Of at least two families.
     folds : list of (train, test), optional
         `donor_folds` of five folds and `seed` by default.
@@ -72,8 +74,10 @@ def family_importance(
     -----
     The two answer different questions: a family that others repeat is shuffled at a loss and left out at none.
     """
-    if len(data.families) < 2:
-        raise ValueError(f"{data.name}: expected at least two families of features, got {len(data.families)}")
+    data = as_typed(data)
+    names = [str(name) for name in dict.fromkeys(data.families)]
+    if len(names) < 2:
+        raise ValueError(f"{data.name}: expected at least two families of features, got {len(names)}")
     y = labels_of(data, target)
     classes = np.unique(y)
     folds = check_folds(donor_folds(data, 5, seed, target=target) if folds is None else folds, data.n_cells)
@@ -82,7 +86,7 @@ def family_importance(
     wanted.settings = {"target": target, "n_shuffles": n_shuffles, "folds": [[int(i) for i in t] for _, t in folds]}
 
     def compute():
-        tasks = [(f, family) for f in range(len(folds)) for family in (None, *data.families.names)]
+        tasks = [(f, family) for f in range(len(folds)) for family in (None, *names)]
         jobs = (
             delayed(_shuffled if family is None else _without)(
                 configured(estimator, {}, seed), data, y, classes, folds[f], family, (seed, f, n_shuffles)
@@ -95,7 +99,7 @@ def family_importance(
             for task, outcome in zip(tasks, Parallel(n_jobs=n_jobs, return_as="generator")(jobs), strict=True):
                 found[task] = outcome
                 bar.update()
-        return _gathered(found, data, y, classes, folds)
+        return _gathered(found, names, y, classes, folds)
 
     return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=len(folds[0][0]))
 
@@ -115,7 +119,7 @@ def _shuffled(model, data, y, classes, fold, _, how):
         X, usual = data.X[test], _quality(model, data.X[test], y[test], classes)
         rng = np.random.default_rng([seed, f])
         costs = []
-        for columns in data.families.columns.values():
+        for columns in family_columns(data.families, data.feature_names).values():
             worse = []
             for _ in range(n_shuffles):
                 moved = X.copy()
@@ -128,7 +132,8 @@ def _shuffled(model, data, y, classes, fold, _, how):
 
 def _without(model, data, y, classes, fold, family, _):
     """Quality of a model that never saw a family."""
-    kept = data.with_features(np.array(data.families.family_of) != family)
+    others = data.families != family
+    kept = replace(data, X=data.X[:, others], families=data.families[others])
     train, test = fold
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*without a value.*|.*missing in.*")
@@ -137,8 +142,8 @@ def _without(model, data, y, classes, fold, family, _):
         return _quality(model, kept.X[test], y[test], classes)
 
 
-def _gathered(found, data, y, classes, folds):
-    n, names = len(folds), list(data.families.names)
+def _gathered(found, names, y, classes, folds):
+    n = len(folds)
     usual = [found[f, None][0] for f in range(n)]
     shuffled = np.array([found[f, None][1] for f in range(n)])
     left_out = np.array([[found[f, name] - usual[f] for name in names] for f in range(n)])

@@ -73,7 +73,7 @@ def fit_key(data, model, fold, scaling, known=None, **besides):
 
     Parameters
     ----------
-    data : PairedData or EphysFeatures
+    data : PairedData or TypedCells
     model : estimator
     fold : tuple of ndarray
         Positions of the training and of the test cells.

@@ -280,7 +280,7 @@ class ResumableRun:
         ----------
         record : Record
             Gets its `settings` and `values`.
-        data : PairedData or EphysFeatures
+        data : PairedData or TypedCells
         estimator : scikit-learn-style estimator
         scaling : str
         about : dict, optional

@@ -1,112 +1,148 @@
-from dataclasses import FrozenInstanceError, replace
+"""Published features: shared by both species, measured from the threshold, and in the unit of the release."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.data.ephys_features import EphysFeatures
-from sbnn.data.families import FeatureFamilies
-
-CELLS = ["c1", "c2", "c3", "c4"]
-TABLE = pd.DataFrame({"vrest": [-70.0, -60, np.nan, -65], "sag": [0.1, np.nan, np.nan, 0.3], "tau": 1}, index=CELLS)
-LABELS = pd.DataFrame(
-    {"type": ["VIP", None, "SST", "SST"], "donor": [1, 2, 1, 1], "depth": [0.1, 0.2, 0.3, 0.4]},
-    index=["c4", "c3", "c2", "c1"],
+from sbnn.data.datasets import load_dataset
+from sbnn.data.ephys_features import (
+    feature_table,
+    known_features,
+    relative_to_threshold,
+    shared_feature_table,
+    to_shared_features,
+    unlikely_units,
 )
-FAMILIES = {"passive": ["vrest", "tau"], "sag": ["sag"]}
+from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.data.typed_cells import typed_cells
+
+#: Shared features for which the two releases take other sweeps.
+WEAK = ["latency_hero", "mean_isi_hero", "upstroke_downstroke_ratio_short_square", "threshold_v_short_square"]
 
 
 @pytest.fixture
-def cells():
-    return EphysFeatures(TABLE, families=FAMILIES, units={"vrest": "mV"}, labels=LABELS, name="mine")
+def mouse(rng):
+    """Twelve cells with all columns of the mouse release, around its medians."""
+    about = feature_table("gouwens_2020")
+    X = about["median"].to_numpy() * (1 + 0.05 * rng.standard_normal((12, len(about))))
+    labels = pd.DataFrame({"type": "SST", "donor": "1"}, index=[f"{i}" for i in range(12)])
+    return typed_cells(pd.DataFrame(X, labels.index, about.index), labels, about["family"], about["unit"].to_dict())
 
 
-def test_labels_follow_the_cells_whatever_their_order(cells):
-    assert cells.cell_names.tolist() == CELLS == list(cells.labels.index)
-    assert cells.y.tolist() == ["SST", "SST", "unknown", "VIP"]
-    assert cells.labels["donor"].tolist() == ["1", "1", "2", "1"] and cells.labels["depth"].tolist()[3] == 0.1
-    assert LABELS["type"].isna().any(), "the table of the caller is left as it was"
+def human_kind(raw):
+    """What the human pipeline calls these features, from the mouse columns, written out."""
+    found = {
+        "v_baseline": raw["vrest"],
+        "input_resistance": raw["ri"],
+        "tau": raw["tau"] / 1000,
+        "sag": raw["sag"],
+        "vm_for_sag": raw["vm_for_sag"],
+        "rheobase_i": raw["threshold_i_long_square"],
+        "latency_rheo": raw["threshold_t_long_square"] - 0.5,
+        "fi_fit_slope": raw["f_i_curve_slope"],
+        "latency_hero": raw["latency"],
+        "mean_isi_hero": raw["avg_isi"] / 1000,
+        "adapt_hero": raw["adaptation"],
+        "threshold_i_ramp": raw["threshold_i_ramp"],
+        "trough_deltav_ramp": raw["trough_v_ramp"] - raw["threshold_v_ramp"],
+        "trough_deltav_rheo": raw["trough_v_long_square"] - raw["threshold_v_long_square"],
+        "trough_slowdeltav_rheo": raw["trough_v_long_square"] - raw["fast_trough_v_long_square"],
+    }
+    for kind, called in (("long_square", "rheo"), ("ramp", "ramp"), ("short_square", "short_square")):
+        found[f"upstroke_downstroke_ratio_{called}"] = raw[f"upstroke_downstroke_ratio_{kind}"]
+        found[f"threshold_v_{called}"] = raw[f"threshold_v_{kind}"]
+        for part in ("peak", "fast_trough"):
+            found[f"{part}_deltav_{called}"] = raw[f"{part}_v_{kind}"] - raw[f"threshold_v_{kind}"]
+    return pd.DataFrame(found)
 
 
-def test_what_was_given_is_there(cells):
-    assert (cells.n_cells, cells.n_features) == (4, 3) and cells.X.dtype == np.float64
-    assert cells.families == FeatureFamilies(["vrest", "sag", "tau"], ["passive", "sag", "passive"])
-    assert cells.units == {"vrest": "mV", "sag": "", "tau": ""}
-    pd.testing.assert_frame_equal(cells.table, TABLE.astype(float), check_names=False)
-    assert cells.summary().startswith(
-        "mine: 4 cells x 3 features in 2 families, 25.0 % missing; types: SST 2, unknown 1, VIP 1; 2 donors\n"
-    )
-    assert "4 cells x 3 features in 2 families" in repr(cells)
-    with pytest.raises(FrozenInstanceError):
-        cells.X = None
+def test_mouse_columns_become_the_human_features(mouse):
+    shared, expected, human = to_shared_features(mouse), human_kind(mouse.to_df()), feature_table("lee_2023")
+    assert set(shared.var_names) == set(expected) and shared.n_vars == 27
+    np.testing.assert_allclose(shared.X, expected[shared.var_names], rtol=1e-12, atol=1e-12)
+    for column in ("family", "unit"):
+        assert shared.var[column].tolist() == human.loc[shared.var_names, column].tolist()
+    assert shared.obs.equals(mouse.obs) and shared.uns["sbnn"]["name"] == "custom_shared"
+    assert shared.uns["sbnn"]["sha256"] != mouse.uns["sbnn"]["sha256"]
 
 
-def test_arrays_need_no_names():
-    bare = EphysFeatures(np.eye(2))
-    assert bare.cell_names.tolist() == ["cell_0", "cell_1"] and bare.feature_names.tolist() == [
-        "feature_0",
-        "feature_1",
-    ]
-    assert bare.y.tolist() == ["unknown"] * 2 and bare.families.names == ("all",)
-    named = EphysFeatures(np.eye(2), families=FeatureFamilies(["a", "b"], ["x", "y"]))
-    assert named.feature_names.tolist() == ["a", "b"]
+def test_human_features_are_taken_as_they_are():
+    data = simulate_ephys_types(40)
+    shared = to_shared_features(data)
+    np.testing.assert_array_equal(shared.X, data[:, shared.var_names].X)
+    assert to_shared_features(shared) is shared
+    mouse = to_shared_features(simulate_ephys_types(40, species="mouse"))
+    assert list(shared.var_names) == list(mouse.var_names)
 
 
-def test_parts_keep_what_belongs_to_them(cells):
-    part = cells.subset(["c4", "c1"])
-    assert part.cell_names.tolist() == ["c4", "c1"] and part.y.tolist() == ["VIP", "SST"]
-    np.testing.assert_array_equal(part.X[:, 0], [-65, -70])
-    few = cells.with_features(["tau", "vrest"])
-    assert few.families.family_of == ("passive", "passive") and few.units == {"tau": "", "vrest": "mV"}
-    np.testing.assert_array_equal(few.X[:, 1], cells.X[:, 0])
-    assert cells.with_classes(["VIP", "SST"]).cell_names.tolist() == ["c1", "c2", "c4"]
-    with pytest.raises(ValueError, match=r"types of the data, SST, VIP, unknown; got \['Sst'\]"):
-        cells.with_classes(["Sst"])
-    with pytest.raises(KeyError, match="ri"):
-        cells.with_features(["ri"])
+def test_missing_stays_missing(mouse):
+    mouse.X[3, list(mouse.var_names).index("threshold_v_ramp")] = np.nan
+    gaps = np.isnan(to_shared_features(mouse).X)
+    assert gaps.sum() == 4 and gaps[3].sum() == 4  # threshold, peak, fast trough and trough of the ramp
 
 
-def test_another_column_of_the_labels_may_be_the_types(cells):
-    other = cells.with_types_of("donor")
-    assert other.y.tolist() == ["1", "1", "2", "1"] and other.sha256 != cells.sha256
-    assert cells.with_types_of("type") is cells
-    with pytest.raises(ValueError, match="one of the labels, type, donor, depth; got 'layer'"):
-        cells.with_types_of("layer")
+def test_other_units_and_missing_columns_are_named(mouse):
+    table = mouse.to_df().assign(tau=mouse.to_df()["tau"] / 1000)
+    for units in (None, {"tau": "s"}):
+        with pytest.raises(ValueError, match="custom: .*unit.* tau "):
+            to_shared_features(typed_cells(table, units=units))
+    with pytest.raises(ValueError, match="fast_trough_v_ramp, ri of the mouse release"):
+        to_shared_features(mouse[:, ~mouse.var_names.isin(["ri", "fast_trough_v_ramp"])].copy())
 
 
-def test_one_type_in_two_spellings_is_told_and_kept_apart(cells):
-    spelled = LABELS.assign(type=["PV", "Pvalb", "SST", "Sst "])
-    with pytest.warns(UserWarning, match=r"kept apart: 'PV' and 'Pvalb', 'SST' and 'Sst '; give them one name") as told:
-        data = EphysFeatures(TABLE, labels=spelled)
-    assert data.y.tolist() == ["Sst ", "SST", "Pvalb", "PV"]
-    assert told[0].filename == __file__
+def test_usual_units():
+    table = simulate_ephys_types(60).to_df()
+    assert not unlikely_units(table, {})
+    table["sag"] *= 100
+    assert len(unlikely_units(table, {})) == 1 and not unlikely_units(table, {"sag": "percent"})
+    assert known_features(["tau", "ri"]).loc["tau", "unit"] == "ms"
+    assert known_features(["tau", "input_resistance"]).loc["tau", "unit"] == "s"
+    assert not len(known_features(["x"]))
 
 
-def test_fingerprint_names_the_content(cells):
-    again = EphysFeatures(TABLE, families=FAMILIES, units={"vrest": "mV"}, labels=LABELS)
-    assert again.sha256 == cells.sha256 == cells.subset().sha256 == cells.with_features(list(TABLE)).sha256
-    changed = LABELS.assign(type="SST")
-    shas = [cells.sha256, replace(cells, labels=changed).sha256, replace(cells, X=TABLE.fillna(0)).sha256]
-    shas += [cells.subset(["c1"]).sha256, cells.with_features(["sag"]).sha256]
-    assert len(set(shas)) == 5
-    given = EphysFeatures(TABLE, sha256="of the files")
-    assert given.sha256 == replace(given, name="x").sha256 == "of the files"
-    assert replace(given, X=TABLE.fillna(0)).sha256 != "of the files", "which it does not hold"
+def test_spikes_measured_from_their_threshold(mouse):
+    relative = relative_to_threshold(mouse)
+    raw, table = mouse.to_df(), relative.to_df()
+    for part in ("peak", "trough", "fast_trough", "slow_trough"):
+        for stimulus in ("long_square", "ramp", "short_square"):
+            for old, new in (("v", "deltav"), ("t", "lag")):
+                expected = raw[f"{part}_{old}_{stimulus}"] - raw[f"threshold_{old}_{stimulus}"]
+                np.testing.assert_allclose(table[f"{part}_{new}_{stimulus}"], expected)
+    same = [name for name in raw if name in table]
+    assert len(same) == 45 - 24 and raw[same].equals(table[same]) and "threshold_t_ramp" in same
+    assert relative.var["family"].tolist() == mouse.var["family"].tolist()
+    assert relative.var["unit"][["peak_lag_ramp", "peak_deltav_ramp"]].tolist() == ["s", "mV"]
+    assert relative.uns["sbnn"]["name"] == "custom_relative" and relative.obs.equals(mouse.obs)
 
 
-@pytest.mark.parametrize(
-    ("changes", "error", "message"),
-    [
-        ({"X": TABLE.replace(1, np.inf)}, ValueError, "4 infinite value.* 'c1', feature 'tau'"),
-        ({"X": np.zeros((0, 3))}, ValueError, "at least one cell"),
-        ({"X": TABLE.assign(tau="fast")}, TypeError, "X must hold numbers"),
-        ({"labels": LABELS.iloc[1:]}, ValueError, "1 names are only in one of the two: c4"),
-        ({"labels": {"type": []}}, TypeError, "labels must be a pandas DataFrame, got dict"),
-        ({"units": {"ri": "MOhm"}}, ValueError, "units names features that are not in the data: ri"),
-        ({"families": {"passive": ["vrest"]}}, ValueError, "in no family: sag, tau"),
-        ({"cell_names": ["a", "a", "b", "c"]}, ValueError, "duplicate cell names"),
-    ],
-)
-def test_what_does_not_fit_is_named(changes, error, message):
-    with pytest.raises(error, match=message):
-        EphysFeatures(**{"X": TABLE, "labels": LABELS} | changes)
+# --- the real data
+
+
+def real(name):
+    try:
+        return load_dataset(name, download=False, verbose=False)
+    except FileNotFoundError:
+        pytest.skip(f"the files of {name} are not on this machine")
+
+
+def test_both_kinds_agree_on_the_real_mouse_cells(real_file):
+    ours = to_shared_features(real("gouwens_ephys")).to_df()
+    theirs = pd.read_csv(real_file("mouse_cells_with_lee_style_features.csv")).set_index("cell_name")
+    theirs.index = theirs.index.astype(str)
+    for stimulus in ("rheo", "ramp"):
+        theirs[f"trough_deltav_{stimulus}"] = theirs[f"trough_v_{stimulus}"] - theirs[f"threshold_v_{stimulus}"]
+    both = ours.columns.intersection(theirs.columns, sort=False)
+    assert len(both) == 26
+    r = ours[both].corrwith(theirs[both])
+    n = (ours[both].reindex(theirs.index).notna() & theirs[both].notna()).sum()
+    packaged = shared_feature_table().loc[both]
+    np.testing.assert_allclose(packaged["r"], r, atol=1e-4)
+    np.testing.assert_array_equal(packaged["n"], n)
+    assert r.drop(WEAK).min() > 0.965 and r[WEAK].between(0.7, 0.9).all()
+
+
+def test_medians_of_both_species_are_shifted_as_published():
+    mouse, human = (to_shared_features(real(name)).to_df().median() for name in ("gouwens_ephys", "lee_human"))
+    assert (mouse / human).drop("adapt_hero").between(0.2, 5).all(), "no unit apart"
+    assert mouse["sag"] == pytest.approx(0.056, abs=0.002) and human["sag"] == pytest.approx(0.225, abs=0.001)
+    assert human["rheobase_i"] == pytest.approx(60) and mouse["rheobase_i"] == pytest.approx(90, abs=11)

@@ -46,7 +46,7 @@ def _offline(name):
 def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model, cells):
     record = results.load(SAVED / name / f"{kind}_{model}.pickle")
     data = cells(name)
-    assert (record.dataset, record.sha256) == (data.name, data.sha256)
+    assert (record.dataset, record.sha256) == (data.uns["sbnn"]["name"], data.uns["sbnn"]["sha256"])
     f = len(record.folds) - 1 - sum(map(ord, model)) % len(record.folds)  # some fold, another for each model
     again = cross_validate_classifier(
         estimator(MODELS[model]),
@@ -76,7 +76,7 @@ def test_the_study_loads_what_is_committed(name, cells, tmp_path, monkeypatch):
     data = cells(name)
     records = study.run_cross_validations(data, SAVED / name, verbose=False)
     assert len(records) == len(study.kinds_of(data)) * len(study.models_for(data))
-    donor = data.labels["donor"].to_numpy() if "donor" in data.labels else None
+    donor = data.obs["donor"].to_numpy()
     for record in records.values():
         for train, test in record.folds:
             assert not set(donor[train]) & set(donor[test])

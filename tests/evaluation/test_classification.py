@@ -8,7 +8,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from sklearn.tree import DecisionTreeClassifier
 
-from sbnn import EphysFeatures, results, simulate_ephys_types
+from sbnn import results, simulate_ephys_types, typed_cells
+from sbnn.data.typed_cells import as_typed
 from sbnn.evaluation import donors
 from sbnn.evaluation.classification import cross_validate_classifier, scores
 from sbnn.evaluation.donors import donor_folds, repeated_donor_folds
@@ -16,7 +17,7 @@ from sbnn.evaluation.donors import donor_folds, repeated_donor_folds
 
 @pytest.fixture(scope="module")
 def cells():
-    return simulate_ephys_types(200, random_state=1)
+    return as_typed(simulate_ephys_types(200, random_state=1))
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +32,11 @@ class Watching(ClassifierMixin, BaseEstimator):
         self.random_state, self.depth, self.n_jobs = random_state, depth, n_jobs
 
     def fit(self, X, y, families=None, groups=None):
-        assert families.feature_names and len(groups) == len(X) == len(y)
+        assert len(families) == X.shape[1] and len(groups) == len(X) == len(y)
         self.groups_ = groups
         self.tree_ = DecisionTreeClassifier(max_depth=self.depth, random_state=self.random_state).fit(X, y)
         self.classes_ = self.tree_.classes_
-        self.n_families_ = len(families)
+        self.n_families_ = len(set(families))
         return self
 
     def predict_proba(self, X):
@@ -53,7 +54,7 @@ class Watching(ClassifierMixin, BaseEstimator):
 def small(types, donors, **more):
     n = len(types)
     labels = pd.DataFrame({"type": types, "donor": donors, **more}, index=[f"c{i}" for i in range(n)])
-    return EphysFeatures(np.arange(2.0 * n).reshape(n, 2), labels=labels, cell_names=labels.index)
+    return typed_cells(pd.DataFrame(np.arange(2.0 * n).reshape(n, 2), labels.index), labels)
 
 
 # -- folds -------------------------------------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ def test_cells_that_cannot_be_folded_are_refused_with_the_reason(data, said):
 
 def test_folds_of_unknown_donors_or_labels(cells):
     labels = cells.labels.drop(columns="donor")
-    strangers = EphysFeatures(cells.X, families=cells.families, labels=labels, cell_names=cells.cell_names)
+    strangers = replaced(cells, labels=labels)
     with pytest.warns(UserWarning, match="no donors in the labels"):
         assert len(donor_folds(strangers, 5)) == 5
     with pytest.raises(ValueError, match="target: expected one of the labels, type, donor"):
@@ -152,7 +153,7 @@ def test_every_value_is_of_the_test_cells_of_its_fold(cells, folds):
         assert record.accuracy[f, 0] == np.mean(predicted == cells.y[test])
         np.testing.assert_array_equal(record.folds[f][1], test)
     assert record.f1.shape == (6, 1, 4) and list(record.true) == list(cells.y)
-    assert record.family_names == list(cells.families.names)
+    assert record.family_names == list(dict.fromkeys(cells.families))
     assert record.to_frame()["macro_f1"].shape == (6,)
 
 
@@ -205,10 +206,7 @@ def test_saved_folds_are_loaded_and_broken_runs_go_on(cells, folds, tmp_path, mo
 
 def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
     path = tmp_path / "types.pickle"
-    data = EphysFeatures(
-        cells.X, cells.feature_names, cells.families, labels=cells.labels.assign(other=cells.y[::-1]),
-        cell_names=cells.cell_names, name="mine",
-    )  # fmt: skip
+    data = as_typed(replaced(cells, labels=cells.labels.assign(other=cells.y[::-1])))
     keys = {}
 
     def key(name, model=None, data=data, folds=folds[0], seed=0, **options):
@@ -232,8 +230,8 @@ def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
 
 
 def replaced(data, **changes):
-    parts = {name: getattr(data, name) for name in ("X", "feature_names", "families", "labels", "cell_names", "name")}
-    return EphysFeatures(**parts | changes)
+    table = pd.DataFrame(data.X, data.cell_names, data.feature_names)
+    return typed_cells(**{"X": table, "families": data.families, "labels": data.labels} | changes)
 
 
 def test_bad_models_and_labels_are_told(cells, folds, monkeypatch):
@@ -241,4 +239,4 @@ def test_bad_models_and_labels_are_told(cells, folds, monkeypatch):
     with pytest.raises(ValueError, match="Watching gives probabilities that are not finite"):
         cross_validate_classifier(Watching(), cells, folds, verbose=False)
     with pytest.raises(ValueError, match="all cells are 'VIP'"):
-        cross_validate_classifier(Watching(), cells.with_classes("VIP"), verbose=False)
+        cross_validate_classifier(Watching(), small(["VIP"] * 8, range(8)), verbose=False)

@@ -6,7 +6,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
-from sbnn import EphysFeatures
+from sbnn import typed_cells
 from sbnn.evaluation.family_importance import agreement_table, attention_by_class, family_importance, importance_table
 
 FAMILIES = ("decides", "repeated", "its copy", "noise")
@@ -20,7 +20,7 @@ class Attentive(ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y, families=None):
         self.model_ = LogisticRegression(C=0.2).fit(X, y)
-        self.classes_, self.n_families_ = self.model_.classes_, len(families)
+        self.classes_, self.n_families_ = self.model_.classes_, len(set(families))
         return self
 
     def predict_proba(self, X):
@@ -48,7 +48,7 @@ def cells():
     )
     names = ["d0", "d1", "r", "r copy", "n"]
     families = dict(zip(FAMILIES, [names[:2], names[2:3], names[3:4], names[4:]], strict=True))
-    return EphysFeatures(X, names, families, labels=labels, cell_names=labels.index).subset(order)
+    return typed_cells(pd.DataFrame(X, labels.index, names).iloc[order], labels, families)
 
 
 def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells):
@@ -87,7 +87,7 @@ class OfOnePiece(Attentive):
 def test_a_family_is_shuffled_as_a_whole_and_among_the_test_cells(cells):
     X = cells.X.copy()
     X[:, 1] = X[:, 0]
-    together = EphysFeatures(X, cells.feature_names, cells.families, labels=cells.labels, cell_names=cells.cell_names)
+    together = typed_cells(pd.DataFrame(X, cells.obs_names, cells.var_names), cells.obs, cells.var["family"])
     record = family_importance(OfOnePiece(), together, n_shuffles=2, verbose=False)
     assert (record.shuffled_log_loss[:, 0] > 0.1).all()
 
@@ -106,7 +106,7 @@ def test_numbers_repeat_whoever_works_and_are_loaded(cells, tmp_path, monkeypatc
 
 def test_one_family_and_unknown_losses_are_refused(cells):
     with pytest.raises(ValueError, match="at least two families"):
-        family_importance(Attentive(), cells.with_features(["d0", "d1"]), verbose=False)
+        family_importance(Attentive(), cells[:, ["d0", "d1"]].copy(), verbose=False)
     record = family_importance(LogisticRegression(), cells, n_shuffles=1, verbose=False)
     assert "attention" not in record.values and list(importance_table(record)) == ["shuffled", "left out"]
     with pytest.raises(ValueError, match="loss: expected one of"):

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sbnn.data.families import FeatureFamilies
 from sbnn.data.fingerprint import fingerprint_parameters
 
 #: Samples per second of every trace that features are taken from; recordings of another rate are resampled.
@@ -69,18 +68,17 @@ VECTORS = (
 )
 
 
-def trace_families() -> FeatureFamilies:
+def trace_families() -> dict[str, list[str]]:
     """Give the families of the 2607 columns that `read_traces` makes, in their order.
 
     Returns
     -------
-    FeatureFamilies
+    dict of family to list of str
         Names are those of the family and a number: ``first_ap_v_0`` ... ``psth_149``. Within ``first_ap_v`` and
         ``first_ap_dv`` come short square, long square and ramp; within spike features, frequency and PSTH the sweeps at
         rheobase, 40 and 80 pA over it; within ``step_subthresh`` those at -30, -50 and -90 pA.
     """
-    columns = [(f"{vector.name}_{i}", vector.name) for vector in VECTORS for i in range(vector.size)]
-    return FeatureFamilies(*zip(*columns, strict=True))
+    return {vector.name: [f"{vector.name}_{i}" for i in range(vector.size)] for vector in VECTORS}
 
 
 def trace_units() -> dict[str, str]:

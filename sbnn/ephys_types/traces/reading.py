@@ -17,9 +17,9 @@ from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from sbnn.data.checks import some
-from sbnn.data.ephys_features import EphysFeatures
 from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
 from sbnn.data.registry import cache_folder
+from sbnn.data.typed_cells import typed_cells
 from sbnn.ephys_types.traces.extra import quiet, require_extra
 from sbnn.ephys_types.traces.layout import joined, settings_fingerprint, trace_families, trace_units
 from sbnn.ephys_types.traces.recording import cell_name, open_recording
@@ -52,7 +52,7 @@ class CellVectors(NamedTuple):
     sha256: str
 
 
-def read_traces(paths, *, labels=None, n_jobs=1, cache=None, name="traces", verbose=True) -> EphysFeatures:
+def read_traces(paths, *, labels=None, n_jobs=1, cache=None, name="traces", verbose=True):
     """Compute the twelve IPFX families of every recording in a folder.
 
     Parameters
@@ -75,10 +75,10 @@ def read_traces(paths, *, labels=None, n_jobs=1, cache=None, name="traces", verb
 
     Returns
     -------
-    EphysFeatures
+    AnnData of typed cells
         Cells in the order of their files' names, 2607 columns as `trace_families` lists them, NaN where a cell lacks a
-        protocol. `labels` holds those given, `donor` and `species` as the files tell, ``file`` and ``notes``: what is
-        missing in a cell and why. `dropped` holds, for each reason, the files that gave no cell.
+        protocol. ``obs`` holds the labels given, `donor` and `species` as the files tell, ``file`` and ``notes``: what is
+        missing in a cell and why. ``uns["sbnn"]["dropped"]`` holds, for each reason, the files that gave no cell.
 
     Raises
     ------
@@ -109,12 +109,12 @@ def read_traces(paths, *, labels=None, n_jobs=1, cache=None, name="traces", verb
         reasons = "; ".join(f"{some(names)}: {reason}" for reason, names in dropped.items())
         raise ValueError(f"none of the {len(files)} file(s) gives a cell: {reasons}")
     checksums = {files[cell].name: outcome.sha256 for cell, outcome in cells.items()}
-    return EphysFeatures(
-        X=np.stack([outcome.values for outcome in cells.values()]),
-        families=trace_families(),
-        units=trace_units(),
-        labels=_labels(cells, files, known),
-        cell_names=list(cells),
+    units = trace_units()
+    return typed_cells(
+        pd.DataFrame(np.stack([outcome.values for outcome in cells.values()]), list(cells), list(units)),
+        _labels(cells, files, known),
+        trace_families(),
+        units,
         name=name,
         source=SOURCE,
         sha256=fingerprint_parameters({"files": fingerprint_files(checksums), "settings": settings}),
