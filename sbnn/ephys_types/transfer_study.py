@@ -127,9 +127,7 @@ def run_learning_curves(
         "draws": draws, "version": VERSION,
         "models": {name: described(model) for name, model in models.items()}, "network": described(network),
     }  # fmt: skip
-    return load_or_compute(
-        wanted, lambda: _curves(*data, sizes, seeds, draws, models, network), results, fresh
-    )
+    return load_or_compute(wanted, lambda: _curves(*data, sizes, seeds, draws, models, network), results, fresh)
 
 
 def learners():

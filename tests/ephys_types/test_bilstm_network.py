@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from sbnn.data.families import FeatureFamilies
 from torch import nn
 
-from sbnn.data.families import FeatureFamilies
 from sbnn.ephys_types.network import FamilyNetwork, Tokens
 from sbnn.ephys_types.tokens import TokenReader, make_tokens, token_columns
 
