@@ -120,7 +120,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     >>> from sbnn import load_dataset
     >>> from sbnn.ephys_types import AttentionBiLSTMClassifier
     >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> model = AttentionBiLSTMClassifier(max_epochs=2, random_state=0).fit(data.X, data.obs["type"], data.var["family"])
+    >>> model = AttentionBiLSTMClassifier(max_epochs=2).fit(data.X, data.obs["type"], data.var["family"])
     >>> model.attention_weights(data.X).shape
     (300, 11)
     """

@@ -77,7 +77,7 @@ def read_traces(paths, *, labels=None, n_jobs=1, cache=None, name="traces", verb
     -------
     AnnData of typed cells
         Cells in the order of their files' names, 2607 columns as `trace_families` lists them, NaN where a cell lacks a
-        protocol. ``obs`` holds the labels given, `donor` and `species` as the files tell, ``file`` and ``notes``: what is
+        protocol. ``obs`` holds the labels given, `donor` and `species` as the files tell, ``file``, ``notes``: what is
         missing in a cell and why. ``uns["sbnn"]["dropped"]`` holds, for each reason, the files that gave no cell.
 
     Raises
