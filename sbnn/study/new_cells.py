@@ -10,7 +10,6 @@ from sbnn.data.checks import some
 from sbnn.data.inputs import COUNTS, cells_of, new_cells
 from sbnn.data.plausible import kind_of_expression
 from sbnn.data.preprocessing import log2p1
-from sbnn.data.readers.gene_names import without_versions
 from sbnn.data.readers.tables import as_numbers, read_table
 from sbnn.data.streams import ExpressionStream
 from sbnn.results import write_atomically
@@ -58,11 +57,8 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
         return _of_anndata(path, known, counts, totals)
     table = read_table(path if sheet is None else (path, sheet), "cells")
     if genes_in_rows is None:
-        genes_in_rows = (
-            _as_known(table.index, genes).isin(genes).sum() > _as_known(table.columns, genes).isin(genes).sum()
-        )
+        genes_in_rows = table.index.isin(genes).sum() > table.columns.isin(genes).sum()
     table = table.T if genes_in_rows else table
-    table.columns = _as_known(table.columns, genes)
     if totals is not None and totals not in table:
         raise KeyError(f"totals: the table has no {totals!r}; it has {some(table.columns)}")
     of_cells = None if totals is None else as_numbers(table[[totals]], "totals")[totals].to_numpy()
@@ -88,11 +84,6 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
             )
             table = table.transform(log2p1)
     return ExpressionStream(table, counts=counts, totals=of_cells)
-
-
-def _as_known(names, genes):
-    """Names of genes, Ensembl's identifiers without their version where those of the model have none."""
-    return names if names.isin(genes).any() else without_versions(names, [])
 
 
 def _of_anndata(path, known, counts, totals):

@@ -216,7 +216,7 @@ def test_advice_of_the_reader_is_given_as_options(tmp_path, monkeypatch):
     pd.DataFrame({"u": [1, None, 2, 3], "v": range(4)}, list("abcd")).to_csv("ephys.csv")
     options = parsed("--expression", "counts.csv", "--outputs", "ephys.csv")
     options.dataset = "mine"
-    with pytest.raises(ValueError, match="--missing cells") as error:
+    with pytest.raises(ValueError, match="outputs: missing values") as error:
         own_options.load(options)
     assert "=" not in str(error.value).replace("==", "")
     assert own_options.as_options("genes_in_rows=True, scaling='fold'") == "--genes-in-rows, scaling='fold'"

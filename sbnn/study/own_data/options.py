@@ -57,7 +57,12 @@ def add_options(parser, models=True, keep=True):
     add("--decimal", **each, metavar="[TABLE=]MARK", help="decimal mark, . or ,; by default found out")
     add("--header", **each, metavar="[TABLE=]ROW", help="row of the column names, from 1; by default found out")
     add("--cell-key", **each, metavar="[TABLE=]COLUMN", help="column of the cell names; by default the first")
-    add("--match", choices=("exact", "loose"), help="loose: names of cells may differ in case, blanks, '-' and '.'")
+    add(
+        "--match",
+        choices=("exact", "loose"),
+        default="exact",
+        help="loose: names of cells may differ in case, blanks, '-' and '.'",
+    )
     add("--duplicates", choices=("error", "sum", "first"), default="error", help="genes that are there twice")
     add("--spike-ins", choices=("leave out", "keep"), default="leave out", help="ERCC and the like")
     add("--type-key", default="type", metavar="COLUMN", help="column of the labels with the type of the cells")

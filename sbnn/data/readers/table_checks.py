@@ -1,0 +1,258 @@
+"""What has to be right in a user's table: its names, its numbers, its cells and its missing values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from numbers import Number
+
+import numpy as np
+import pandas as pd
+
+from sbnn.data.checks import some
+
+#: Text that stands for a missing value, in any case: spreadsheets, R, Python and people have their own.
+MARKS = frozenset(
+    ["", "-", "--", "---", "–", "—", ".", "?", "na", "n/a", "n.a.", "nan", "-nan", "<na>", "null", "none"]
+    + ["nd", "n.d.", "n.d", "n/d", "not measured", "not determined", "not available", "not applicable"]
+    + ["#na", "#n/a", "#n/a!", "#div/0!", "#value!", "#num!", "#ref!", "#name?", "#null!"]
+)
+WAYS = ("cells", "outputs", "fewest")
+
+_MEASURED = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
+_PLAIN = str.maketrans({"−": "-", "’": "'"})
+# Decimal mark -> numbers, in which the other mark, a blank or an apostrophe may stand between groups of three digits.
+_NUMBER = {
+    mark: re.compile(
+        rf"[-+]?(\d*[{mark}]?\d+(e[-+]?\d+)?|\d+[{mark}]|[1-9]\d{{0,2}}([{other}'\s])\d{{3}}(\3\d{{3}})*([{mark}]\d*)?)",
+        re.I,
+    )
+    for mark, other in (".,", ",.")
+}
+# ERCC-00002 and the like (ERCC1 to ERCC8, ERCC6L and ERCC6-PGBD3 are genes), and what HTSeq and STAR count besides.
+_NO_GENE = re.compile(
+    r"(gspikein[-_. ]?)?ercc([-_. ]\d.*|\d{5})|gspikein.*|(rna[-_. ]?)?spike([-_. ]?ins?)?[-_. ]?\d+|rna[-_. ]spike.*"
+    r"|__\w+|N_(unmapped|multimapping|noFeature|ambiguous)|(no_feature|ambiguous|too_low_aQual|not_aligned"
+    r"|alignment_not_unique)",
+    re.I,
+)
+_BARCODE = re.compile(r"([acgt]{12,})\.1$")  # a suffix that 10x gives to all barcodes of a sample
+
+
+def named(names: list, body: pd.DataFrame, key: str | None, called: str, notes: list[str]) -> pd.DataFrame:
+    """Set the names of columns and rows; rows and columns without name and values are left out."""
+    at = names.index(key) if key in names else 0
+    if at and not names[0]:  # where programs write numbers of rows
+        names, body, at = names[1:], body.iloc[:, 1:], at - 1
+    columns, rows = [*names[:at], *names[at + 1 :]], body.iloc[:, at]
+    dates = [name for name in [*columns, *rows] if hasattr(name, "year") and not pd.isna(name)]
+    if dates:  # SEPT2 and MARCH1 in Excel
+        raise ValueError(f"{called}: {len(dates)} name(s) are dates, the first {dates[0]:%Y-%m-%d}; type them as text")
+    table = body.drop(columns=body.columns[at]).set_axis(texts(columns), axis=1).set_axis(texts(rows), axis=0)
+    unnamed = table.columns == ""
+    if unnamed.any():
+        table = table.loc[:, ~unnamed | table.notna().any().to_numpy()]
+    unnamed = np.flatnonzero(table.index == "")
+    if len(unnamed):
+        units = [i for i in unnamed if not any(map(_is_number, table.iloc[i]))]
+        told = [str(value) for value in table.iloc[units].to_numpy().ravel() if not pd.isna(value)]
+        if told:
+            notes.append(f"{called}: row(s) without a name and without a number are left out: {some(told)}")
+        table = table.iloc[np.setdiff1d(np.arange(len(table)), units)]
+    return table.rename_axis(index=names[at] if key in names else None)
+
+
+def _is_number(value) -> bool:
+    return any(number.fullmatch(str(value).strip()) is not None for number in _NUMBER.values())
+
+
+def texts(values: Iterable) -> pd.Index:
+    """Names as text without blanks around, "" where there is none."""
+    return pd.Index(["" if pd.isna(value) else str(value).strip() for value in values], dtype=object)
+
+
+def require_names(table: pd.DataFrame, called: str, repeats: bool) -> None:
+    """Refuse an empty table, rows and columns without a name, and names given twice."""
+    if not table.size:
+        raise ValueError(f"{called}: it holds no values, {table.shape[0]} rows x {table.shape[1]} columns")
+    for axis, names in (("column", table.columns), ("row", table.index)):
+        if (names == "").any():
+            raise ValueError(
+                f"{called}: {axis} {np.flatnonzero(names == '')[0] + 1} of {len(names)} has values and no name; "
+                f"header=<number from 1> says which row has the names of columns, cell_key which column those of rows"
+            )
+        if names.has_duplicates and not repeats:
+            twice = some(names[names.duplicated()].unique())
+            raise ValueError(f"{called}: {axis} names appear more than once: {twice}; see cell_key and header")
+
+
+def require_no_values(names: pd.Index, called: str) -> None:
+    """Refuse names that are measured values, as where the row of names is lost."""
+    if len(names) and all(map(_MEASURED.fullmatch, names)):
+        raise ValueError(f"{called}: the first row holds numbers instead of names: {some(names, 3)}; see header")
+
+
+def has_decimal_commas(table: pd.DataFrame) -> bool:
+    """Whether some text of a table is a number with a comma, or with several points."""
+    distinct = pd.unique(table.select_dtypes(object).to_numpy().ravel())
+    return any(
+        isinstance(value, str)
+        and ("," in value or value.count(".") > 1)
+        and bool(_NUMBER[","].fullmatch(value.strip()))
+        for value in distinct
+    )
+
+
+def to_numbers(table: pd.DataFrame, what: str, decimal=None, marks=(), notes=None) -> tuple[pd.DataFrame, np.ndarray]:
+    """Table of float64, NaN where there is no number, and a mask of the values that are neither number nor missing."""
+    marks = {str(mark).strip().casefold() for mark in marks}
+    plain = np.array([isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in table.dtypes], dtype=bool)
+    values, text = np.empty(table.shape), np.zeros(table.shape, bool)
+    values[:, plain] = table.iloc[:, plain].to_numpy(np.float64)
+    given = table.iloc[:, ~plain].to_numpy(object)
+    codes, distinct = pd.factorize(given.ravel())
+    converted = np.array([value if isinstance(value, Number) else np.nan for value in distinct], dtype=np.float64)
+    strings = {
+        i: str(value).strip().translate(_PLAIN) for i, value in enumerate(distinct) if not isinstance(value, Number)
+    }
+    decimal = decimal or _decimal_mark(strings.values(), what)
+    is_text = np.zeros(len(distinct), bool)
+    for i, string in strings.items():
+        if _NUMBER[decimal].fullmatch(string):
+            grouping = r"[.'\s]" if decimal == "," else r"[,'\s]"
+            converted[i] = float(re.sub(grouping, "", string).replace(",", "."))
+        else:
+            is_text[i] = string.casefold() not in MARKS | marks
+    if decimal == "," and notes is not None and any("," in string for string in strings.values()):
+        notes.append(f"{what}: decimal commas are read as points")
+    codes = codes.reshape(given.shape)
+    values[:, ~plain] = np.append(converted, np.nan)[codes]  # missing values have the code -1
+    text[:, ~plain] = np.append(is_text, False)[codes]
+    values[np.isin(values, [float(mark) for mark in marks if _NUMBER["."].fullmatch(mark)])] = np.nan  # such as -999
+    text |= np.isinf(values)
+    return pd.DataFrame(values, table.index, table.columns), text
+
+
+def _decimal_mark(strings: Iterable[str], what: str) -> str:
+    spelled = [string for string in strings if "," in string or "." in string]
+    readings = {mark: [string for string in spelled if _NUMBER[mark].fullmatch(string)] for mark in ".,"}
+    certain = {mark: set(readings[mark]) - set(readings[other]) for mark, other in (".,", ",.")}
+    if certain["."] and certain[","]:
+        first = " and ".join(repr(next(string for string in spelled if string in certain[mark])) for mark in ".,")
+        raise ValueError(
+            f"{what}: {first} have different decimal marks; decimal=',' or decimal='.' says which is right"
+        )
+    either = next((string for string in readings["."] if "," in string), None)
+    if either and not certain["."] and not certain[","]:
+        raise ValueError(f"{what}: {either!r} can be read in two ways; decimal=',' or decimal='.' says which is right")
+    return "," if certain[","] else "."
+
+
+def require_numbers(table: pd.DataFrame, text: np.ndarray, what: str) -> None:
+    """Refuse text where numbers are expected, naming the first of it."""
+    if text.any():
+        j = int(text.any(axis=0).argmax())
+        i = int(text[:, j].argmax())
+        raise ValueError(
+            f"{what}: column {table.columns[j]!r} holds {text[:, j].sum()} value(s) that are not numbers, the first "
+            f"{str(table.iat[i, j])!r} for cell {table.index[i]!r}; if it means that the value is missing, add it to "
+            f"missing_marks"
+        )
+
+
+def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
+    """Convert all columns to float64, NaN where a value is missing, or name the first value that is no number."""
+    numbers, text = to_numbers(table, what)
+    require_numbers(table, text, what)
+    return numbers
+
+
+def require_complete(table: pd.DataFrame, what: str, advice: str) -> None:
+    """Refuse missing values, naming the columns."""
+    gaps = table.isna().sum()
+    gaps = gaps[gaps > 0]
+    if len(gaps):
+        listed = some(f"{column} ({count})" for column, count in gaps.items())
+        raise ValueError(f"{what}: missing values in {len(gaps)} column(s), in cells: {listed}; {advice}")
+
+
+def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of the cells and outputs to keep so that none is missing, of a mask of the missing ones."""
+    cells, outputs = (np.ones(size, bool) for size in gaps.shape)
+    if missing == "cells":
+        return ~gaps.any(axis=1), outputs
+    if missing == "outputs":
+        cells = ~gaps.all(axis=1)  # one without any output would leave none
+        return cells, ~gaps[cells].any(axis=0)
+    while (left := gaps & cells[:, np.newaxis] & outputs).any():  # one by one what has the largest share of gaps
+        by_cell, by_output = left.sum(axis=1) / outputs.sum(), left.sum(axis=0) / cells.sum()
+        if by_cell.max() > by_output.max():
+            cells[by_cell.argmax()] = False
+        else:
+            outputs[by_output.argmax()] = False
+    ways = (cells, outputs), kept(gaps, "cells"), kept(gaps, "outputs")
+    return max(ways, key=lambda way: way[0].sum() * way[1].sum())
+
+
+def no_genes(names: pd.Index) -> np.ndarray:
+    """Which names are those of added RNA, or of reads of no gene: bool of shape (n_genes,)."""
+    return np.array([_NO_GENE.fullmatch(name) is not None for name in names], dtype=bool)
+
+
+def unique_genes(X: pd.DataFrame, duplicates: str, is_log: bool, notes: list[str]) -> pd.DataFrame:
+    """Make one gene of those of the same name, in the order of the first of each."""
+    twice = X.columns[X.columns.duplicated()].unique()
+    if not len(twice):
+        return X
+    told = f"expression: {len(twice)} gene names appear more than once: {some(twice)}"
+    if duplicates == "error" or (duplicates == "sum" and is_log):
+        raise ValueError(f"{told}; duplicates='first' takes the first of each, duplicates='sum' adds counts up")
+    notes.append(f"{told}; duplicates={duplicates!r}")
+    if duplicates == "first":
+        return X.loc[:, ~X.columns.duplicated()]
+    return X.T.groupby(level=0, sort=False).sum().T
+
+
+def loosened(names: pd.Index) -> pd.Index:
+    """Names without what differs between programs: case, blanks, punctuation, R's X before a digit, 10x's -1."""
+    plain = [re.sub(r"^x(?=\d)", "", re.sub(r"[\W_]+", ".", name.lower()).strip(".")) for name in names]
+    return pd.Index([_BARCODE.sub(r"\1", name) for name in plain], dtype=object)
+
+
+def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, match: str) -> tuple:
+    """Turn both tables so that they share most cells, take these in the order of X; and names that only one has."""
+    x_axes = (0, 1) if genes_in_rows is None else (int(genes_in_rows),)
+
+    def ways(alike):
+        keys = {(what, axis): alike(table.axes[axis]) for what, table in (("X", X), ("Y", Y)) for axis in (0, 1)}
+        found = [(keys["X", x].isin(keys["Y", y]).sum(), -x, -y) for x in x_axes for y in (0, 1)]
+        return *max(found), keys
+
+    shared, x_axis, y_axis, keys = ways(loosened if match == "loose" else pd.Index)
+    if not shared:
+        loose = ways(loosened)[0]
+        raise ValueError(
+            f"expression and outputs share no cell name: expression has the rows {some(X.index, 3)} and the columns "
+            f"{some(X.columns, 3)}, outputs has the rows {some(Y.index, 3)} and the columns {some(Y.columns, 3)}; "
+            + (f"{loose} match with match='loose'" if loose else "cell_key says which column has the cells")
+        )
+    x_axis, y_axis = -x_axis, -y_axis
+    x_names, y_names, x_keys, y_keys = X.axes[x_axis], Y.axes[y_axis], keys["X", x_axis], keys["Y", y_axis]
+    for what, names, own, others in (("expression", x_names, x_keys, y_keys), ("outputs", y_names, y_keys, x_keys)):
+        twice = names[own.duplicated(keep=False) & own.isin(others)]
+        if len(twice) or names.has_duplicates:
+            twice = twice if len(twice) else names[names.duplicated()]
+            raise ValueError(f"{what}: cells appear more than once: {some(twice)}")
+    rows, others = np.flatnonzero(x_keys.isin(y_keys)), np.flatnonzero(y_keys.isin(x_keys))
+    Y_rows = others[y_keys[others].get_indexer(x_keys[rows])]
+    return (
+        _taken(X, x_axis, rows),
+        _taken(Y, y_axis, Y_rows).set_axis(x_names[rows], axis=0),
+        x_names.delete(rows),
+        y_names.delete(others),
+    )
+
+
+def _taken(table: pd.DataFrame, axis: int, cells: np.ndarray) -> pd.DataFrame:
+    """Take cells before turning: text beside them would make text of everything."""
+    return table.iloc[cells] if axis == 0 else table.iloc[:, cells].T
