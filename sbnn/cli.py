@@ -351,7 +351,7 @@ def _genes(options):
 def _prior(options):
     from pathlib import Path
 
-    from sbnn.evaluation.prior_tables import priors_table
+    from sbnn.evaluation.stability import priors_table
     from sbnn.study import gene_priors
     from sbnn.tables import print_table
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from sbnn.dynamics.methods import METHODS, SPARSITY
 from sbnn.dynamics.study import conditions_of, of_condition
-from sbnn.evaluation.paired import corrected_difference
+from sbnn.evaluation.verdict import corrected_difference
 
 TITLES = {
     "noise_0": "without noise, the prior all right",

@@ -9,9 +9,9 @@ from sbnn.ephys_types.models import MODELS, REFERENCE
 from sbnn.ephys_types.published import of_data
 from sbnn.ephys_types.study import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, ZERO_SHOT, load_records
 from sbnn.ephys_types.transfer_tables import curves_table, zero_shot_table
+from sbnn.evaluation.classification import calibration, repeat_means, scores_within
 from sbnn.evaluation.family_importance import agreement_table, importance_table
-from sbnn.evaluation.paired import paired_difference
-from sbnn.evaluation.predictions import calibration, repeat_means, scores_within
+from sbnn.evaluation.verdict import paired_difference
 
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
 GROUPS = ("condition", "virus")  # what the classes were confounded with

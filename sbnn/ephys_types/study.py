@@ -18,8 +18,8 @@ from sbnn.ephys_types.models import MODELS, estimator
 from sbnn.ephys_types.sparse_pca_forest import SparsePCAForest
 from sbnn.ephys_types.transfer_study import run_learning_curves, run_zero_shot
 from sbnn.evaluation.classification import cross_validate_classifier
-from sbnn.evaluation.donors import SEEDS, donor_folds, repeated_donor_folds
 from sbnn.evaluation.family_importance import N_SHUFFLES, family_importance
+from sbnn.evaluation.folds import SEEDS, donor_folds, repeated_donor_folds
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record, load

@@ -14,7 +14,7 @@ from sbnn.ephys_types.transfer import SourcePriorClassifier, product
 from sbnn.ephys_types.transfer_tables import CONTROL, WITHOUT
 from sbnn.ephys_types.zero_shot import ALIGNMENTS, ZeroShotClassifier
 from sbnn.evaluation.classification import label_scores
-from sbnn.evaluation.donors import SEEDS, donor_folds
+from sbnn.evaluation.folds import SEEDS, donor_folds
 from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sbnn.evaluation.paired import corrected_difference
+from sbnn.evaluation.verdict import corrected_difference
 
 WITHOUT = "human only"
 CONTROL = "human only, two experts"  # the second expert of a transfer, trained on the target's labelled cells instead

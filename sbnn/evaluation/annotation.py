@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from sbnn.data.checks import some
 from sbnn.data.inputs import as_paired, output_names
 from sbnn.data.readers.anndata import is_anndata, is_mudata, modality
-from sbnn.evaluation.held_out import held_out_means
+from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.models.base import kept_genes
 from sbnn.results import Record, library_versions

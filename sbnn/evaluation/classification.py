@@ -1,68 +1,46 @@
-"""Cross-validation of any scikit-learn-style classifier of typed cells: repeated, parallel, resumable.
-
-By the rules of `sbnn.evaluation.crossval`: every finished fold is on disk before the next, fits are named by all that
-decides them, and each runs on one thread, so that the numbers do not depend on the number of workers.
-"""
+"""Cross-validation of any scikit-learn-style classifier of typed cells, and what its records say."""
 
 import inspect
 import time
 import warnings
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from joblib import delayed
 from sklearn.metrics import f1_score
-from tqdm.auto import tqdm
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed
 from sbnn.determinism import reproducible
-from sbnn.evaluation.donors import labels_of, repeated_donor_folds
-from sbnn.evaluation.folds import check_folds
-from sbnn.evaluation.identity import configured, fit_key
-from sbnn.evaluation.runs import ResumableRun, in_workers, require_names
+from sbnn.evaluation.folds import check_folds, labels_of, repeated_donor_folds
+from sbnn.evaluation.identity import configured
+from sbnn.evaluation.runs import fit_all
 from sbnn.results import Record
 
-EXPERIMENT = "classification"
 #: A probability below counts as this in the logarithmic loss, for all models alike: forests say 0 and mean "rarely".
 LEAST_PROBABILITY = 1e-3
 
 
 def cross_validate_classifier(
-    estimator,
-    data,
-    folds=None,
-    n_jobs=1,
-    *,
-    target="type",
-    results=None,
-    overwrite=False,
-    seed=0,
-    verbose=True,
+    estimator, data, folds=None, n_jobs=1, *, target="type", results=None, overwrite=False, seed=0, verbose=True
 ):
     """Fit and score a classifier on every fold of every repeat.
 
     Parameters
     ----------
     estimator : scikit-learn-style classifier
-        Needs ``fit``, ``predict``, ``predict_proba`` and ``classes_``, and takes NaN. If its ``fit`` takes ``families``
-        it gets ``var["family"]``, if ``groups``, the donors of the training cells. Where it has
-        ``attention_weights(X)``, of shape (n, families), those of the test cells are kept.
+        Takes NaN. If its ``fit`` takes ``families`` or ``groups``, it gets those of the features or the donors.
     data : AnnData of typed cells
     folds : dict of int to list of (train, test), list of (train, test), optional
         Sets of folds by their seed, which an estimator without a ``random_state`` gets; a list is one set, of `seed`.
         By default `repeated_donor_folds`: five folds, seeds 0, 1 and 2.
-    n_jobs : int
-        Worker processes; the result is the same for any number.
+    n_jobs, results, overwrite, verbose
+        As for `sbnn.cross_validate`.
     target : str
         Column of the labels that is predicted.
-    results : str or path-like, optional
-        File to save to. If it exists, what it holds is not computed again; after a kill, neither is what was finished.
-    overwrite : bool
-        Compute everything anew.
     seed : int
         Of a list of folds.
-    verbose : bool
-        Show a progress bar.
 
     Returns
     -------
@@ -71,60 +49,42 @@ def cross_validate_classifier(
         ``balanced_accuracy``, ``log_loss`` (see `LEAST_PROBABILITY`), ``seconds`` (CPU, fit alone); over (folds, 1,
         classes): ``f1`` (NaN for a class that is neither in the test cells nor predicted). Macro-F1 is the mean of the
         others. Lists [0][fold]: ``test_predictions`` (test cells; positions in ``classes``) and ``test_probabilities``
-        (test cells, classes; float32). Of the whole: ``classes``,
-        ``true`` (label of every cell of the data), ``repeats`` (seed of each fold), ``feature_names`` and
-        ``family_names``.
+        (test cells, classes; float32). Of the whole: ``classes``, ``true`` (label of every cell of the data),
+        ``repeats`` (seed of each fold), ``feature_names`` and ``family_names``.
 
     Raises
     ------
     ValueError
-        Folds or labels that do not fit (`donor_folds`), a file that holds something else and `overwrite` is False,
-        probabilities that are not finite.
-    OSError
-        If the results cannot be written; checked before the first fit.
+        Folds or labels that do not fit, a file that holds something else and `overwrite` is False, probabilities that
+        are not finite.
     """
     data = as_typed(data)
     y = labels_of(data, target)
     classes = np.unique(y)
-    if len(classes) < 2:
-        raise ValueError(f"{data.name}: all cells are {str(classes[0])!r}; expected at least two classes of {target!r}")
     if folds is None:
         folds = repeated_donor_folds(data, target=target)
     if not isinstance(folds, dict):
         folds = {seed: folds}
     repeats = [int(s) for s, its in folds.items() for _ in its]
-    folds = check_folds([fold for its in folds.values() for fold in its], data.n_cells)
-    models = {s: configured(estimator, {}, s) for s in dict.fromkeys(repeats)}
+    folds = check_folds([fold for its in folds.values() for fold in its], len(y))
+    by_seed = {s: configured(estimator, {}, s) for s in dict.fromkeys(repeats)}
+    models = [by_seed[s] for s in repeats]
     extra = extra_of(estimator, data)
     besides = {"target": target, "labels": fingerprint_arrays(y)} | {
         name: fingerprint_arrays(np.asarray(value, dtype=str)) for name, value in extra.items()
     }
-    params = [{}]
-    run = ResumableRun(
-        results,
-        overwrite,
-        lambda known: [
-            [fit_key(data, models[s], fold, "none", known, **besides) for s, fold in zip(repeats, folds, strict=True)]
-        ],
-    )
-    if run.stored is not None:
-        require_names(run.stored, data, run.results)
-        if run.complete:
-            return run.stored
-    with run.writing():
-        if run.complete:  # by another run, that was waited for
-            return run.stored
-        left = [f for f in range(len(folds)) if not run.is_done(0, f)]
-        jobs = (delayed(_fit_and_score)(f, models[repeats[f]], data.X, y, classes, folds[f], extra) for f in left)
-        part = Record(EXPERIMENT, data.name, data.sha256, params, seed)
-        with tqdm(total=len(left), desc=f"{data.name}: {type(estimator).__name__}", disable=not verbose) as bar:
-            for f, outcome in in_workers(jobs, n_jobs):
-                run.keep(0, f, outcome, part)
-                bar.update()
-        record = Record(EXPERIMENT, data.name, data.sha256, params, seed, folds=folds)
+    wanted = Record("classification", data.name, data.sha256, [{}], seed, {"target": target}, folds)
+
+    def plan(done, part):
+        left = [f for f in range(len(folds)) if (0, f) not in done]
         families = [str(name) for name in dict.fromkeys(data.families)]
         about = {"classes": classes, "true": y, "repeats": np.array(repeats), "family_names": families}
-        return run.finish(record, data, estimator, "none", about, target=target)
+        return [delayed(_fit_and_score)(f, models[f], data.X, y, classes, folds[f], extra) for f in left], about
+
+    return fit_all(
+        wanted, data, [models], folds, plan, scaling="none", estimator=estimator, results=results, overwrite=overwrite,
+        n_jobs=n_jobs, verbose=verbose, besides=besides,
+    )  # fmt: skip
 
 
 def extra_of(estimator, data):
@@ -144,7 +104,7 @@ def fit_on(model, X, y, cells, extra):
 
 
 def _fit_and_score(f, model, X, y, classes, fold, extra):
-    """Outcome of one fold, with its number; runs in a worker."""
+    """Outcome of one fold, by its place; runs in a worker."""
     train, test = fold
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
@@ -156,7 +116,7 @@ def _fit_and_score(f, model, X, y, classes, fold, extra):
         outcome = {"seconds": seconds, **scores(y[test], predicted, probabilities, classes)}
         outcome["test_predictions"] = np.searchsorted(classes, predicted).astype(np.int16)
         outcome["test_probabilities"] = probabilities.astype(np.float32)
-    return f, outcome
+    return [((0, f), outcome)]
 
 
 def class_probabilities(model, X, classes):
@@ -170,18 +130,7 @@ def class_probabilities(model, X, classes):
 
 
 def scores(true, predicted, probabilities, classes):
-    """How good predictions are: the values over folds of `cross_validate_classifier`.
-
-    Parameters
-    ----------
-    true, predicted : ndarray of str, shape (n,)
-    probabilities : ndarray, shape (n, n_classes)
-    classes : ndarray of str, shape (n_classes,)
-
-    Returns
-    -------
-    dict of str to float or ndarray
-    """
+    """Scores of predictions of cells: the values over folds of `cross_validate_classifier`."""
     clipped = np.clip(probabilities, LEAST_PROBABILITY, None)
     clipped /= clipped.sum(axis=1, keepdims=True)
     of_true = clipped[np.arange(len(true)), np.searchsorted(classes, true)]
@@ -189,20 +138,7 @@ def scores(true, predicted, probabilities, classes):
 
 
 def label_scores(true, predicted, classes):
-    """How good predicted labels are, whatever their probabilities.
-
-    Parameters
-    ----------
-    true, predicted : ndarray of str, shape (n,)
-    classes : ndarray of str, shape (n_classes,)
-        All that there are. One that is neither true nor predicted of any cell has no F1; one that is predicted and not
-        there has an F1 of 0, which counts in the mean.
-
-    Returns
-    -------
-    dict of str to float or ndarray
-        ``macro_f1``, ``accuracy``, ``balanced_accuracy``, and ``f1`` of every class, NaN where there is none.
-    """
+    """Scores of predicted labels alone; a class that is neither true nor predicted of any cell has no F1."""
     f1 = f1_score(true, predicted, labels=classes, average=None, zero_division=0)
     there = np.isin(classes, true)
     f1[~there & ~np.isin(classes, predicted)] = np.nan
@@ -213,3 +149,84 @@ def label_scores(true, predicted, classes):
         "balanced_accuracy": float(np.mean([hit[true == name].mean() for name in classes[there]])),
         "f1": f1,
     }
+
+
+class Repeat(NamedTuple):
+    """Predictions of one set of folds: positions of the cells (n), labels (n), probabilities (n, n_classes)."""
+
+    cells: np.ndarray
+    true: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray
+
+
+def repeats_of(record):
+    """Predictions of a record, one `Repeat` for each set of folds."""
+    found = []
+    for seed in dict.fromkeys(record.repeats.tolist()):
+        folds = np.flatnonzero(record.repeats == seed)
+        cells = np.concatenate([record.folds[f][1] for f in folds])
+        predicted = np.concatenate([record.test_predictions[0][f] for f in folds])
+        probabilities = np.concatenate([record.test_probabilities[0][f] for f in folds]).astype(np.float64)
+        found.append(Repeat(cells, record.true[cells], record.classes[predicted], probabilities))
+    return found
+
+
+def repeat_means(record, metric="macro_f1"):
+    """Mean of a metric over the folds of each repeat, shape (repeats,)."""
+    values = record.values[metric][:, 0]
+    return np.array([values[record.repeats == seed].mean() for seed in dict.fromkeys(record.repeats.tolist())])
+
+
+def confusion_counts(record):
+    """Cells by true (rows) and predicted class (columns), mean over the repeats; shape (n_classes, n_classes)."""
+    counts = np.zeros((len(record.classes),) * 2)
+    repeats = repeats_of(record)
+    for repeat in repeats:
+        places = (np.searchsorted(record.classes, repeat.true), np.searchsorted(record.classes, repeat.predicted))
+        np.add.at(counts, places, 1 / len(repeats))
+    return counts
+
+
+def calibration(record, n_bins=10):
+    """Confidence, accuracy and share of predictions by confidence, and the expected calibration error.
+
+    The error is the mean of |accuracy - confidence| weighted by the share (Guo, Pleiss, Sun and Weinberger, ICML 2017).
+    """
+    repeats = repeats_of(record)
+    probabilities = np.concatenate([repeat.probabilities for repeat in repeats])
+    true = np.concatenate([repeat.true for repeat in repeats])
+    confidence = probabilities.max(axis=1)
+    hit = record.classes[probabilities.argmax(axis=1)] == true
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    by = pd.DataFrame({"confidence": confidence, "accuracy": hit.astype(float), "share": 1 / len(hit)}).groupby(bins)
+    table = by.agg({"confidence": "mean", "accuracy": "mean", "share": "sum"}).reset_index(drop=True)
+    return table, float((table["share"] * (table["accuracy"] - table["confidence"]).abs()).sum())
+
+
+def scores_within(record, groups):
+    """Scores among the cells of each group, such as acute or culture, the largest group first.
+
+    Computed over all test cells of a repeat together: mean and SD over the repeats. Classes that are not in a group do
+    not count; ``classes`` says how many are, and ``smallest``, how many cells its smallest class has.
+    """
+    groups = np.asarray(groups, dtype=str)
+    if groups.shape != record.true.shape:
+        raise ValueError(f"groups: expected one for each of {len(record.true)} cells, got shape {groups.shape}")
+    rows = {}
+    repeats = repeats_of(record)
+    for group, size in pd.Series(groups).value_counts(sort=False).items():
+        values = []
+        for repeat in repeats:
+            inside = groups[repeat.cells] == group
+            if inside.any():
+                found = scores(*(part[inside] for part in repeat[1:]), record.classes)
+                there = np.isin(record.classes, repeat.true[inside])
+                values.append((found["f1"][there].mean(), found["accuracy"]))
+        mean = np.mean(values, axis=0) if values else np.full(2, np.nan)
+        sd = np.std(values, axis=0, ddof=1) if len(values) > 1 else np.full(2, np.nan)
+        of_class = np.unique(record.true[groups == group], return_counts=True)[1]
+        rows[group] = (size, mean[0], sd[0], mean[1], sd[1], len(of_class), of_class.min())
+    columns = ["cells", "macro_f1", "macro_f1_sd", "accuracy", "accuracy_sd", "classes", "smallest"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("group")
+    return table.sort_values("cells", ascending=False, kind="stable")

@@ -12,8 +12,7 @@ from tqdm.auto import tqdm
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
 from sbnn.evaluation.classification import class_probabilities, extra_of, fit_on, scores
-from sbnn.evaluation.donors import donor_folds, labels_of
-from sbnn.evaluation.folds import check_folds
+from sbnn.evaluation.folds import check_folds, donor_folds, labels_of
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record

@@ -1,16 +1,20 @@
 """Folds of the cells, and the arrays of a fold, scaled without a look at its test cells."""
 
+import warnings
 from numbers import Integral
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
+from sbnn.data.labels import UNKNOWN
 from sbnn.data.preprocessing import Standardizer, expression_pipeline, log2p1, normalize_library_size
+from sbnn.data.typed_cells import as_typed
 
 SCALINGS = ("fold", "all", "none")
+SEEDS = (0, 1, 2)  # of the sets of folds of typed cells
 
 
 def paper_folds(n, n_folds=10, seed=42):
@@ -69,7 +73,7 @@ def grouped_folds(groups, n_folds=10, seed=42):
     ValueError
         Fewer groups than folds, or a cell without a group.
     """
-    different, codes = _told_apart(groups, "groups")
+    different, codes = _different(groups, "groups")
     if len(different) == 1:
         raise ValueError(f"groups: all cells are of {different[0]!r}, and folds need two groups or more")
     if n_folds < 2 or len(different) < n_folds:
@@ -100,21 +104,20 @@ def later_fold(times, share=0.8):
     """
     if not 0 < share < 1:
         raise ValueError(f"share: expected a number in (0, 1), got {share!r}")
-    different, codes = _told_apart(times, "times")
+    different, codes = _different(times, "times")
     if len(different) < 2:
         raise ValueError(f"times: all cells have the same, {different[0]}; there is no later one to test on")
     n_train = min(max(round(share * len(different)), 1), len(different) - 1)
     return [(np.flatnonzero(codes < n_train), np.flatnonzero(codes >= n_train))]
 
 
-def _told_apart(labels, name):
+def _different(labels, name):
     """Different labels of the cells, sorted, and the position there of that of each cell."""
     missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text they would be groups of their own
     labels = np.asarray(labels)
-    if labels.ndim != 1 or not len(labels):
-        raise ValueError(f"{name}: expected one for each cell, got an array of shape {labels.shape}")
-    if missing.size:
-        raise ValueError(f"{name}: {missing.size} cell(s) have none, the first is cell {missing[0]}")
+    if labels.ndim != 1 or not len(labels) or missing.size:
+        which = f"; {missing.size} cell(s) have none, the first is cell {missing[0]}" if missing.size else ""
+        raise ValueError(f"{name}: expected one for each cell, got an array of shape {labels.shape}{which}")
     try:
         return np.unique(labels, return_inverse=True)
     except TypeError:
@@ -122,27 +125,64 @@ def _told_apart(labels, name):
         raise ValueError(f"{name}: expected labels of one kind, which can be sorted, got {', '.join(kinds)}") from None
 
 
+def donor_folds(data, n_folds=5, seed=0, *, target="type"):
+    """Stratified folds of typed cells in which no donor, whose cells share brain, slice and day, is on both sides."""
+    # StratifiedGroupKFold deals the donors with the most uneven cells out first whatever the seed. Sets of folds of two
+    # seeds hence share more than chance (two human cells of other donors that are tested together are so again with
+    # another seed in 0.45 of the cases, 0.2 by chance); intervals must not take them for independent.
+    data = as_typed(data)
+    y = labels_of(data, target)
+    donors = data.labels["donor"].to_numpy(dtype=str) if "donor" in data.labels else None
+    counts = {"cells": pd.Series(y).value_counts()}
+    if donors is None:
+        warnings.warn(f"{data.name}: no donors in the labels; folds may share donors", stacklevel=2)
+        split = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y)
+    else:
+        if (donors == UNKNOWN).any() and len(set(donors)) > 1:
+            raise ValueError(
+                f"{data.name}: {(donors == UNKNOWN).sum()} cells have no 'donor', and would count as one; leave them "
+                "out, or name a donor for each"
+            )
+        if len(set(donors)) < 2:
+            raise ValueError(
+                f"{data.name}: all cells are of one donor, {str(donors[0])!r}; no donor is left to test on"
+            )
+        counts["donors"] = pd.Series(donors).groupby(y).nunique()
+        split = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, donors)
+    for kind, sizes in counts.items():
+        if len(few := sizes[sizes < n_folds]):
+            raise ValueError(
+                f"n_folds: {n_folds} folds need as many {kind} of each class of {target!r}; "
+                f"{', '.join(f'{name} has {size}' for name, size in few.items())}; take fewer folds, or leave them out"
+            )
+    folds = [(np.asarray(train), np.asarray(test)) for train, test in split]
+    for i, (train, test) in enumerate(folds):
+        if absent := sorted(set(y) - (set(y[train]) & set(y[test]))):
+            warnings.warn(f"{data.name}: fold {i} lacks {', '.join(absent)} in training or in test", stacklevel=2)
+    return folds
+
+
+def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
+    """One set of `donor_folds` for each seed: dict of seed to folds."""
+    return {int(seed): donor_folds(data, n_folds, int(seed), target=target) for seed in seeds}
+
+
+def labels_of(data, target):
+    """What is to be predicted of every cell, shape (n,) of str; at least two classes."""
+    if target not in data.labels:
+        raise ValueError(f"target: expected one of the labels, {', '.join(data.labels)}; got {target!r}")
+    values = data.labels[target]
+    lacking = values.isna() | (values == UNKNOWN)
+    if lacking.any():
+        raise ValueError(f"target: {lacking.sum()} cells have no {target!r}; leave them out")
+    y = values.to_numpy(dtype=str)
+    if len(set(y)) < 2:
+        raise ValueError(f"{data.name}: all cells are {str(y[0])!r}; expected at least two classes of {target!r}")
+    return y
+
+
 def folds_of(folds, data):
-    """Folds in any of the usual forms, as checked pairs of positions.
-
-    Parameters
-    ----------
-    folds : list of (train, test), int, scikit-learn splitter, or None
-        A number of folds, or None for ten, cuts as `paper_folds`. A splitter, such as ``KFold``, is asked for the cells
-        of `data`; one that needs groups has to be split by the caller.
-    data : PairedData
-
-    Returns
-    -------
-    list of (ndarray, ndarray)
-
-    Raises
-    ------
-    ValueError
-        If a fold is empty, leaves the data or tests a training cell.
-    TypeError
-        If `folds` is something else.
-    """
+    """Folds as checked pairs of positions, from pairs, a number (None: 10; both cut as `paper_folds`) or a splitter."""
     n = len(data.X)
     if folds is None or (isinstance(folds, Integral) and not isinstance(folds, bool)):
         folds = paper_folds(n, 10 if folds is None else int(folds))
@@ -199,15 +239,10 @@ def _counts_behind(data):
     return counts if np.allclose(expected, data.X, rtol=1e-4, atol=1e-4) else None
 
 
-def check_scaling(scaling):
-    """Refuse a way of scaling that there is not."""
-    if scaling not in SCALINGS:
-        raise ValueError(f"scaling: {scaling!r} is unknown, expected one of {SCALINGS}")
-
-
 def source_arrays(data, scaling):
     """What folds are cut from: genes, outputs and, where genes can be normalised anew in every fold, counts or None."""
-    check_scaling(scaling)
+    if scaling not in SCALINGS:
+        raise ValueError(f"scaling: {scaling!r} is unknown, expected one of {SCALINGS}")
     return zscored(data) if scaling == "all" else (data.X, data.Y, _counts_behind(data))
 
 
@@ -247,18 +282,15 @@ def in_units(predictions, Y, fold, scaling):
     return scaler.inverse_transform(predictions + middle)
 
 
+def held_out_means(record, Y, point):
+    """Mean prediction (n, q) of every cell by the folds that held it out, in the units of `Y`; NaN where none did."""
+    total, times = np.zeros(np.shape(Y)), np.zeros((len(Y), 1))
+    for fold, predicted in zip(record.folds, record.test_predictions[point], strict=True):
+        total[fold[1]] += in_units(np.asarray(predicted), Y, fold, record.settings["scaling"])
+        times[fold[1]] += 1
+    return np.divide(total, times, out=np.full(total.shape, np.nan), where=times > 0)
+
+
 def split_and_scale(data, fold, scaling="fold"):
-    """Training and test arrays of a fold, as `cross_validate` hands them to an estimator.
-
-    Parameters
-    ----------
-    data : PairedData
-    fold : tuple of ndarray
-        Positions of the training and of the test cells.
-    scaling : {"fold", "all", "none"}
-
-    Returns
-    -------
-    X_train, Y_train, X_test, Y_test : ndarray of float32
-    """
+    """Training and test arrays of a fold, as `cross_validate` hands them to an estimator."""
     return split_fold(source_arrays(data, scaling), fold, scaling)

@@ -25,20 +25,9 @@ def configured(estimator, point, seed, gene_names=None):
 def described(model, known=None):
     """Package, class and parameters of an estimator as plain data.
 
-    Parameters
-    ----------
-    model : estimator
-        One with settings that None stands for names them in a method ``decisive_params``, which then takes the place of
-        ``get_params``. Settings may be dataclasses.
-    known : dict, optional
-        The description in an older record. What it lacks is left out while it has its default, and its name of the
-        class is taken over: neither a parameter that was added later nor a class that moved to another file makes
-        older results look different.
-
-    Returns
-    -------
-    dict
-        ``"class"``, package and name of the class, and ``"params"``.
+    `known` is the description in an older record. What it lacks is left out while it has its default, and its name of
+    the class is taken over: neither a parameter that was added later nor a class that moved to another file makes older
+    results look different. Where None stands for settings, ``decisive_params`` of the estimator spells them out.
     """
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
     values = {name: value for name, value in values.items() if name.split("__")[-1] not in NOT_DECISIVE}
@@ -49,45 +38,13 @@ def described(model, known=None):
 
 
 def version_of(model, n_cells):
-    """Version of the algorithm of an estimator: another one gives other numbers with the same parameters.
-
-    Parameters
-    ----------
-    model : estimator
-        Has ``algorithm_version``, a number or a method that takes the number of cells, where the algorithm has ever
-        changed.
-    n_cells : int
-        That it is fitted to: some changes concern few cells only.
-
-    Returns
-    -------
-    int
-        1 for the first.
-    """
+    """Version of the algorithm of an estimator for so many cells; 1 where it never changed."""
     version = getattr(model, "algorithm_version", 1)
     return version(n_cells) if callable(version) else version
 
 
 def fit_key(data, model, fold, scaling, known=None, **besides):
-    """Name one fit by all that decides its result.
-
-    Parameters
-    ----------
-    data : PairedData or TypedCells
-    model : estimator
-    fold : tuple of ndarray
-        Positions of the training and of the test cells.
-    scaling : str
-    known : dict, optional
-        See `described`.
-    **besides
-        Whatever else decides it, as plain data: the labels that are predicted, say.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
-    """
+    """Name one fit by all that decides its result, in 32 hexadecimal digits; `besides` is plain data."""
     decisive = [data.name, data.sha256, list(data.X.shape), scaling, described(model, known)]
     if (version := version_of(model, len(fold[0]))) > 1:
         decisive.append({"version": version})

@@ -1,23 +1,23 @@
-"""The same model fitted again and again: to all cells with other seeds, and to halves of the cells.
-
-With other seeds, what changes is chance in the training; with other cells, the data. `sbnn.evaluation.stability` says
-what follows for the genes.
-"""
+"""Fits that are repeated: with other seeds, on halves of the cells, with more genes, with and without a prior."""
 
 import time
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 from joblib import delayed
-from tqdm.auto import tqdm
+from sklearn.base import clone
 
 from sbnn.data.inputs import as_paired
+from sbnn.data.preselection import settings_of
 from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import zscored
-from sbnn.evaluation.identity import configured, fit_key
-from sbnn.evaluation.runs import ResumableRun, drop_details, in_workers, require_names
+from sbnn.evaluation.identity import configured
+from sbnn.evaluation.runs import drop_details, fit_all
 from sbnn.metrics import feature_r2, pooled_r2
+from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
+from sbnn.models.bottleneck.number_of_genes import AUTO, NUMBERS, numbers_up_to
 from sbnn.results import Record
 
 
@@ -31,18 +31,11 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
     ----------
     estimator : scikit-learn-style regressor
         With ``random_state`` and ``get_support``.
-    data : PairedData, tuple (X, Y), AnnData or MuData
+    data : AnnData, MuData or tuple (X, Y)
     seeds : int or sequence of int
         A number n stands for 0 ... n - 1.
-    n_jobs : int
-        Worker processes; the result is the same for any number.
-    results : str or path-like, optional
-        File to save to. What it holds is not computed again; after a kill, neither is what was finished (kept beside
-        it in ``<results>.parts``).
-    overwrite : bool
-        Compute everything anew.
-    verbose : bool
-        Show a progress bar.
+    n_jobs, results, overwrite, verbose
+        As for `cross_validate`.
 
     Returns
     -------
@@ -71,34 +64,20 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
         raise ValueError(f"seeds: expected at least one, each once, got {seeds}")
     points = [{"random_state": seed} for seed in seeds]
     models = [configured(estimator, point, None, data.gene_names) for point in points]
-    everything = np.arange(data.n_cells), np.zeros(0, int)
+    everything = np.arange(len(data.X)), np.zeros(0, int)
 
-    run = ResumableRun(
-        results, overwrite, lambda known: [[fit_key(data, model, everything, "all", known)] for model in models]
-    )
-    if run.stored is not None:
-        require_names(run.stored, data, run.results)
-        if run.complete:
-            return run.stored
-    with run.writing():
-        if run.complete:  # by another run, that was waited for
-            return run.stored
-        missing = [i for i in range(len(models)) if not run.is_done(i, 0)]
+    def plan(done, part):
         X, Y, _ = zscored(data)
-        jobs = (delayed(_fit_once)(models[i], X, Y, i) for i in missing)
-        with tqdm(total=len(missing), desc=f"{data.name}: fits", disable=not verbose) as bar:
-            for i, outcome in in_workers(jobs, n_jobs):
-                run.keep(i, 0, outcome, _record(data, [points[i]]))
-                bar.update()
-        return run.finish(_record(data, points), data, estimator, "all")
+        return [delayed(_fit_once)(models[g], X, Y, (g, 0)) for g in range(len(models)) if (g, 0) not in done], {}
+
+    return fit_all(
+        Record("repeated fits", data.name, data.sha256, points), data, [[model] for model in models], [everything],
+        plan, scaling="all", estimator=estimator, results=results, overwrite=overwrite, n_jobs=n_jobs, verbose=verbose,
+    )  # fmt: skip
 
 
-def _record(data, points):
-    return Record("repeated fits", data.name, data.sha256, points)
-
-
-def _fit_once(model, X, Y, label):
-    """Outcome of one fit, with its label; runs in a worker."""
+def _fit_once(model, X, Y, place):
+    """Outcome of one fit, by its place; runs in a worker."""
     with reproducible():
         started = time.process_time()
         model.fit(X, Y)
@@ -114,35 +93,17 @@ def _fit_once(model, X, Y, label):
     }
     if hasattr(model, "gene_norms_"):
         outcome["gene_norms"] = model.gene_norms_.astype(np.float32)
-    return label, outcome
+    return [(place, outcome)]
 
 
 def _require_selection(estimator):
+    """Refuse an estimator that selects no genes."""
     if not hasattr(estimator, "get_support"):
         raise TypeError(f"estimator: {type(estimator).__name__} has no get_support, it does not select genes")
 
 
 def complementary_pairs(n, n_pairs=50, seed=0):
-    """Halves of the cells, each followed by the other half: folds for `cross_validate`.
-
-    Parameters
-    ----------
-    n : int
-        Number of cells; of an odd number another one is left out of every pair.
-    n_pairs : int
-        B. The first pairs are the same for any number.
-    seed : int
-
-    Returns
-    -------
-    list of (ndarray, ndarray)
-        2 B folds: fold 2 b fits the first half of pair b, fold 2 b + 1 the second.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than four cells, or no pair is asked for.
-    """
+    """Halves of the cells, each followed by the other half: 2 B folds; the first pairs are the same for any number."""
     if n < 4 or n_pairs < 1:
         raise ValueError(f"n, n_pairs: expected at least 4 cells and 1 pair, got {n} and {n_pairs}")
     rng = np.random.default_rng(seed)
@@ -164,34 +125,26 @@ def stability_selection(
     ----------
     estimator : scikit-learn-style regressor
         With ``get_support``.
-    data : PairedData, tuple (X, Y), AnnData or MuData
+    data : AnnData, MuData or tuple (X, Y)
     n_pairs : int
-        B; 2 B models are fitted.
-    n_jobs, scaling, results, overwrite, verbose
-        As for `cross_validate`, which does the work. More pairs may be added to saved ones later.
+        B; 2 B models are fitted. More pairs may be added to saved ones later.
+    n_jobs, scaling, results, overwrite, preselect, verbose
+        As for `cross_validate`, which does the work.
     seed : int
         Of the halves, and ``random_state`` of an estimator whose own is None.
-    preselect : int or dict, optional
-        As for `cross_validate`: each half chooses so many genes, from which the estimator selects.
 
     Returns
     -------
     Record
-        As from `cross_validate` over `complementary_pairs`, without predictions, latent space and history. ``test_r2``
-        is that of the half that was not fitted. `sbnn.evaluation.stability.selection_table` says which genes
-        to trust.
-
-    Raises
-    ------
-    TypeError, ValueError, OSError
-        As for `repeat_fits` and `cross_validate`.
+        As from `cross_validate`, without predictions, latent space and history. ``test_r2`` is that of the half that
+        was not fitted. `selection_table` says which genes to trust.
     """
     _require_selection(estimator)
     data = as_paired(data)
     record = cross_validate(
         estimator,
         data,
-        complementary_pairs(data.n_cells, n_pairs, seed),
+        complementary_pairs(len(data.X), n_pairs, seed),
         n_jobs=n_jobs,
         scaling=scaling,
         results=results,
@@ -201,3 +154,82 @@ def stability_selection(
         verbose=verbose,
     )
     return drop_details(record, results)
+
+
+def genes_curve(
+    data, estimator=None, numbers=NUMBERS, folds=5, *, nested=True, n_jobs=1, results=None, overwrite=False, seed=0,
+    preselect=None, verbose=True,
+):  # fmt: skip
+    """Test R2 of a network with few to many genes, chosen anew in every fold.
+
+    Parameters
+    ----------
+    data : AnnData, MuData or tuple (X, Y)
+    estimator : SparseBottleneckRegressor, optional
+        By default the distilled protocol with two units.
+    numbers : sequence of int
+        Of genes; those below the number of genes in the data, or of those that are preselected.
+    folds : int or list of (train, test)
+        As for `cross_validate`.
+    nested : bool
+        Also fit with ``n_genes="auto"``, which chooses the number inside the training cells of each fold: its test R2
+        is that of the choice. Every fold then takes about four times as long.
+    n_jobs, results, overwrite, seed, preselect, verbose
+        As for `cross_validate`.
+
+    Returns
+    -------
+    Record
+        Of `cross_validate`, a grid point for each number, without predictions of single cells. `genes_table` reads it,
+        `sbnn.plotting.genes_curve` draws it.
+
+    Raises
+    ------
+    ValueError
+        If the numbers do not ascend, or one is not whole or below 1.
+    """
+    data = as_paired(data)
+    listed = list(numbers) if np.iterable(numbers) else []
+    whole = all(isinstance(number, Integral) for number in listed)
+    if not (listed and whole and listed == sorted(set(listed)) and listed[0] >= 1):
+        raise ValueError(f"numbers: expected numbers of genes that ascend from 1 or more, got {numbers!r}")
+    numbers = [int(number) for number in listed]
+    estimator = SparseBottleneckRegressor() if estimator is None else clone(estimator)
+    shown = data.X.shape[1] if preselect is None else min(data.X.shape[1], settings_of(preselect)["n_genes"])
+    points = [*numbers_up_to(shown, numbers), *([AUTO] if nested else [])]
+    record = cross_validate(
+        estimator, data, folds, {"n_genes": points}, n_jobs=n_jobs, results=results, overwrite=overwrite, seed=seed,
+        preselect=preselect, verbose=verbose,
+    )  # fmt: skip
+    return drop_details(record, results)
+
+
+def compare_priors(models, data, folds, lists, influences, **how):
+    """Cross-validate models with each list of genes as their prior, at several influences; nothing is saved.
+
+    `models`, their `folds` (as many for all) and `influences` are dicts by name, `lists` of genes too. At influence 0
+    lists are alike: one fit stands for all. Gives ``table``, a row per ``model``, ``list``, ``influence`` and ``fold``
+    with ``test_r2``, ``listed``, the share of the kept genes that are in the list, and ``true``, where the truth is
+    known; ``kept``, ndarray of int (rows of the table, kept genes), positions in ``gene_names``, the genes that were
+    ever kept; and ``lists``.
+    """
+    rows, kept = [], []
+    true = np.isin(data.gene_names, data.truth["genes"]) if "genes" in data.truth else None
+    for name, model in models.items():
+        some = [influence for influence in influences[name] if influence]
+        grid = [{"prior_influence": [0.0]}] * (len(some) < len(influences[name]))
+        grid += [{"gene_prior": [genes], "prior_influence": [one]} for genes in lists.values() for one in some]
+        record = cross_validate(model, data, folds[name], grid, **how)
+        places = {(str(point.get("gene_prior")), point["prior_influence"]): g for g, point in enumerate(record.params)}
+        for title, genes in lists.items():
+            listed = np.isin(data.gene_names, genes)
+            for influence in influences[name]:
+                g = places[str(genes if influence else None), influence]
+                for fold, selected in enumerate(record.selected[:, g]):
+                    row = {"model": name, "list": title, "influence": influence, "fold": fold}
+                    row |= {"test_r2": record.test_r2[fold, g], "listed": listed[selected].mean()}
+                    rows.append(row if true is None else row | {"true": true[selected].mean()})
+                    kept.append(np.flatnonzero(selected))
+    used, positions = np.unique(kept, return_inverse=True)
+    kept = positions.reshape(len(rows), -1).astype(np.int16)
+    return {"table": pd.DataFrame(rows), "kept": kept, "gene_names": data.gene_names[used], "lists": lists}

@@ -1,34 +1,29 @@
-"""Results that are computed once: loaded where they are, and not lost where a run is interrupted.
-
-`load_or_compute` is for what is computed at one go; `ResumableRun` for many fits, of which every finished one is on
-disk before the next. Both go by one rule: stored results are taken if all that decides them is the same, and an error
-says what is not; they are never mixed with others and never replaced without being asked to.
-"""
+"""Results that are computed once: taken from their file if all that decides them is the same, never lost or mixed."""
 
 import multiprocessing
 import os
 import re
-import tempfile
 import time
 import warnings
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
 import numpy as np
 from filelock import FileLock, Timeout
 from joblib import Parallel
+from tqdm.auto import tqdm
 
-from sbnn.evaluation.identity import described, version_of
-from sbnn.results import drop_leftovers, load, results_path, save
+from sbnn.evaluation.identity import described, fit_key, version_of
+from sbnn.results import drop_leftovers, library_versions, load, results_path, save
 
 # Their shapes differ between folds or grid points.
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names", "cell_names")  # of the data, where it has them
 # Values of a whole record, not of single fits.
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
-PART = re.compile(r"([0-9a-f]{32})\.pickle")  # files of finished fits
-LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.pickle\..{8}\.tmp")  # of a process that was killed while it wrote one
+PART = re.compile(r"[0-9a-f]{32}")  # names of files of finished fits
 STATE = "path_state"  # of a part that the next fit of a path starts from; no record keeps it
 
 
@@ -57,24 +52,115 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
     Raises
     ------
     ValueError
-        If the file holds something else and `overwrite` is False; the message says what differs.
+        If the file holds something else and `overwrite` is False; the message names what differs.
     """
     if estimator is not None:
         wanted.settings = {"estimator": described(estimator)} | wanted.settings
         if (version := version_of(estimator, n_cells)) > 1:
             wanted.settings["version"] = version
-    path = _absolute(results)
-    stored = _answer(wanted, path, overwrite, estimator)
-    if stored is not None:
+
+    def answer(stored, path):
+        params, settings = wanted.params, dict(wanted.settings)
+        if estimator is not None and "estimator" in stored.settings:
+            settings["estimator"] = described(estimator, stored.settings["estimator"])
+            params = stored.params  # they are those of the estimator
+        parts = {"experiment": "experiment", "dataset": "data set", "sha256": "data", "seed": "seed"}
+        differing = [name for part, name in parts.items() if getattr(stored, part) != getattr(wanted, part)]
+        differing += ["parameters"] if stored.params != params else []
+        names = sorted({*stored.settings, *settings})
+        differing += [name for name in names if stored.settings.get(name) != settings.get(name)]
+        if differing:
+            raise ValueError(
+                f"results: {path} holds another {stored.experiment} of {stored.dataset!r}, with another "
+                f"{', '.join(differing)}; give another path, or overwrite=True to compute anew"
+            )
         return stored
-    with locked(path):
-        stored = _answer(wanted, path, overwrite, estimator)  # of a run that was waited for
-        if stored is not None:
-            return stored
-        wanted.values = compute()
-        if path is not None:
-            save(wanted, path)
-    return wanted
+
+    return _once(_absolute(results), overwrite, answer, lambda: replace(wanted, values=compute()))
+
+
+def fit_all(
+    wanted, data, models, folds, plan, *, scaling, estimator, results, overwrite, n_jobs, verbose, besides=None
+):
+    """Record of fits over (folds, grid points), each of which is on disk, beside the record, when it is finished.
+
+    `models` is indexed [grid point][fold]; `besides` names what else decides a fit, for its key, and what of that goes
+    into the settings stands in ``wanted.settings``. ``plan(done, part)`` gives the jobs of joblib that remain, each of
+    which returns [((grid point, fold), outcome), ...], and values of the whole record; `done` holds the outcomes that
+    are there, and ``part(grid point, fold)`` gives the file of one (or None) and a record to write it in.
+    """
+    path = _absolute(results)
+    parts = None if path is None else Path(f"{path}.parts")
+    known, keys, done = None, {}, {}
+
+    def name_fits():
+        for g, row in enumerate(models):
+            for f, (model, fold) in enumerate(zip(row, folds, strict=True)):
+                keys[g, f] = fit_key(data, model, fold, scaling, known, **(besides or {}))
+
+    def answer(stored, _):
+        nonlocal known
+        known, old = stored.settings.get("estimator"), _outcomes(stored)
+        name_fits()
+        done.clear()
+        if not old or not old.keys() <= set(keys.values()):
+            raise ValueError(
+                f"results: {path} holds {stored.experiment} results for {stored.dataset!r} with other data, folds, "
+                "scaling, preselection or parameters, which would be lost; give another path, or overwrite=True to "
+                "compute anew"
+            )
+        for kind in NAMES:
+            if kind in stored.values and not np.array_equal(stored.values[kind].astype(str), getattr(data, kind)):
+                raise ValueError(f"results: {path} holds results with other {kind} than the data has")
+        done.update({place: old[key] for place, key in keys.items() if key in old})
+        return stored if len(done) == len(keys) else None
+
+    def part(g, f):
+        record = replace(wanted, params=[wanted.params[g]], folds=wanted.folds[f : f + 1], settings={})
+        return None if parts is None else parts / f"{keys[g, f]}.pickle", record
+
+    def compute():
+        name_fits()
+        if parts is not None:
+            done.update(_finished(parts, keys, overwrite))
+        jobs, about = plan(done, part)
+        with tqdm(total=len(jobs), desc=f"{data.name}: fits", disable=not verbose) as bar:
+            for outcomes in in_workers(jobs, n_jobs):
+                for place, outcome in outcomes:
+                    done[place] = outcome
+                    file, record = part(*place)
+                    if file is not None:
+                        save(replace(record, values=outcome), file)
+                bar.update()
+        rows = [[(g, f) for f in range(len(folds))] for g in range(len(models))]
+        settings = {"estimator": described(estimator, known), "scaling": scaling}
+        settings["keys"] = [[keys[place] for place in row] for row in rows]
+        names = {kind: getattr(data, kind) for kind in NAMES if hasattr(data, kind)}
+        values = _gathered(names | about, [[done[place] for place in row] for row in rows], path)
+        return replace(wanted, settings=settings | wanted.settings, values=values, versions=library_versions())
+
+    return _once(path, overwrite, answer, compute, parts, keys)
+
+
+def _once(path, overwrite, answer, compute, parts=None, keys=None):
+    """The record of a file if it is the answer, else what is computed, and saved; by one process at a time."""
+
+    def look():
+        return None if path is None or overwrite or not path.exists() else answer(load(path), path)
+
+    if (found := look()) is not None:
+        if parts is not None and parts.is_dir():  # of a run that was killed once it had saved the record
+            with suppress(Timeout, OSError), _locked(path, wait=False):
+                _drop_parts(parts, keys)
+        return found
+    with _locked(path):
+        if (found := look()) is None:  # else of a run that was waited for
+            found = compute()
+            if path is not None:
+                save(found, path)
+        if parts is not None:
+            _drop_parts(parts, None if overwrite else keys)
+    return found
 
 
 def _absolute(results):
@@ -82,44 +168,20 @@ def _absolute(results):
     return None if results is None else results_path(results, "results").absolute()
 
 
-def _answer(wanted, path, overwrite, estimator):
-    """The record in a file, None if there is none or it is to be replaced; an error if it answers another question."""
-    if path is None or overwrite or not path.exists():
-        return None
-    stored, params, settings = load(path), wanted.params, dict(wanted.settings)
-    if estimator is not None and "estimator" in stored.settings:
-        settings["estimator"] = described(estimator, stored.settings["estimator"])
-        params = stored.params  # they are those of the estimator
-    parts = {"experiment": "experiment", "dataset": "data set", "sha256": "data", "seed": "seed"}
-    differing = [name for part, name in parts.items() if getattr(stored, part) != getattr(wanted, part)]
-    differing += ["parameters"] if stored.params != params else []
-    names = sorted({*stored.settings, *settings})
-    differing += [name for name in names if stored.settings.get(name) != settings.get(name)]
-    if differing:
-        raise ValueError(
-            f"results: {path} holds another {stored.experiment} of {stored.dataset!r}, with another "
-            f"{', '.join(differing)}; give another path, or overwrite=True to compute anew"
-        )
-    return stored
-
-
 @contextmanager
-def locked(path):
-    """Hold a results file, so that two runs do not write it at once; the second waits and says so.
-
-    Parameters
-    ----------
-    path : Path or None
-    """
+def _locked(path, wait=True):
+    """Hold a results file, so that two runs do not write it at once; the second waits and says so."""
     if path is None:
         yield
         return
-    lock = _lock(path)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        warnings.warn(f"another run is writing {path}; waiting until it is done", stacklevel=4)
+        if not wait:
+            raise
+        warnings.warn(f"another run is writing {path}; waiting until it is done", stacklevel=5)
         lock.acquire()
     except OSError as error:
         raise type(error)(error.errno, f"results: cannot write to {path.parent}: {error.strerror}") from error
@@ -127,36 +189,18 @@ def locked(path):
         drop_leftovers(path)
         yield
     finally:
-        _let_go(lock)
-
-
-def _lock(path):
-    return FileLock(path.with_name(f".{path.name}.lock"))
-
-
-def _let_go(lock):
-    """Release a lock and take its file away; whoever waits for it notices, and makes one anew."""
-    with suppress(OSError):
-        os.unlink(lock.lock_file)
-    lock.release()
+        with suppress(OSError):
+            os.unlink(lock.lock_file)  # whoever waits for it notices, and makes one anew
+        lock.release()
 
 
 def in_workers(jobs, n_jobs):
-    """Results of delayed calls of joblib, as they finish.
-
-    Workers end with the process that started them. Joblib alone would leave those of a killed run at work.
-
-    Parameters
-    ----------
-    jobs : iterable
-        Of ``joblib.delayed(function)(...)``.
-    n_jobs : int
-    """
+    """Results of joblib's delayed calls as they finish; workers end with the process that started them."""
     return Parallel(n_jobs=n_jobs, return_as="generator_unordered", initializer=_end_with_parent)(jobs)
 
 
 def _end_with_parent():
-    """Watch, in a worker, whether the process that started it still lives."""
+    """Watch, in a worker, whether the process that started it still lives: joblib leaves those of a killed run."""
     parent = multiprocessing.parent_process()
 
     def watch():
@@ -168,179 +212,18 @@ def _end_with_parent():
         Thread(target=watch, daemon=True).start()
 
 
-class ResumableRun:
-    """Fits over grid points and folds, whose outcomes end up in one record.
-
-    Parameters
-    ----------
-    results : path-like or None
-        File of the record; outcomes are kept beside it, in ``<results>.parts``, until all are there. None keeps them in
-        memory only.
-    overwrite : bool
-        Begin anew; the old file is replaced only when all is done.
-    keys : callable
-        Gives the names of the fits (`fit_key`), indexed [grid point][fold], from the description of the estimator in
-        an older record, or from None.
-    preselect : dict, optional
-        Settings by which genes are preselected. They are in the keys too; given here, an error can name them.
-
-    Attributes
-    ----------
-    stored : Record or None
-        What the file holds.
-    keys : list of list of str
-    done : dict
-        Outcomes by key.
-    """
-
-    def __init__(self, results, overwrite, keys, preselect=None):
-        self.results = _absolute(results)
-        self.parts = None if results is None else Path(f"{self.results}.parts")
-        self.overwrite = overwrite
-        self.preselect = preselect
-        self._keys = keys
-        self._look()
-        if self.complete:
-            self._clear_up()
-
-    def _look(self):
-        """Read what the file holds."""
-        there = self.results is not None and not self.overwrite and self.results.exists()
-        self.stored = load(self.results) if there else None
-        if there and self.stored.settings.get("preselect") != self.preselect:
-            raise ValueError(
-                f"results: {self.results} holds fits to genes of another preselection, preselect="
-                f"{self.stored.settings.get('preselect')} and not {self.preselect}; give another path, or "
-                "overwrite=True to compute anew"
-            )
-        self.known = None if self.stored is None else self.stored.settings.get("estimator")
-        self.keys = self._keys(self.known)
-        self.done = {} if self.stored is None else _outcomes(self.stored, self.keys, self.results)
-
-    def _clear_up(self):
-        """Drop what is left of a run that was killed after it had saved the record."""
-        lock = _lock(self.results)
-        if self.parts.is_dir() or os.path.exists(lock.lock_file):
-            with suppress(Timeout, OSError):
-                lock.acquire(timeout=0)
-                drop_leftovers(self.results)
-                _drop_parts(self.parts, self.keys)
-                _let_go(lock)
-
-    @property
-    def complete(self):
-        """Whether the file holds all there is to do."""
-        return self.stored is not None and all(key in self.done for row in self.keys for key in row)
-
-    @contextmanager
-    def writing(self):
-        """Hold the results, and collect what an interrupted run or another one has finished meanwhile.
-
-        Raises
-        ------
-        OSError
-            If results cannot be written: before hours of work, not after.
-        ValueError
-            If another, unfinished run of the same file has left something and `overwrite` is False.
-        """
-        if self.parts is None:
-            yield
-            return
-        with locked(self.results):
-            self._look()
-            if not self.complete:
-                _make_writable(self.parts)
-                if not self.overwrite:
-                    _require_own_parts(self.parts, self.keys)
-                self.done |= _finished_parts(self.parts, self.keys)
-            yield
-
-    def is_done(self, point, fold):
-        """Whether a fit is finished."""
-        return self.keys[point][fold] in self.done
-
-    def outcome(self, point, fold):
-        """Outcome of a finished fit."""
-        return self.done[self.keys[point][fold]]
-
-    def part(self, point, fold):
-        """File of the outcome of a fit, or None."""
-        return None if self.parts is None else self.parts / f"{self.keys[point][fold]}.pickle"
-
-    def keep(self, point, fold, outcome, record):
-        """Keep the outcome of a fit, dict of str to value, on disk in a record like `record`."""
-        self.done[self.keys[point][fold]] = outcome
-        if self.parts is not None:
-            write_part(self.part(point, fold), outcome, record)
-
-    def finish(self, record, data, estimator, scaling, about=None, **settings):
-        """Put all outcomes into a record, save it and drop the parts.
-
-        Parameters
-        ----------
-        record : Record
-            Gets its `settings` and `values`.
-        data : PairedData or TypedCells
-        estimator : scikit-learn-style estimator
-        scaling : str
-        about : dict, optional
-            Values of the whole record, under names of `ABOUT`.
-        **settings
-            Further ones.
-
-        Returns
-        -------
-        Record
-        """
-        record.settings = {"estimator": described(estimator, self.known), "scaling": scaling, "keys": self.keys}
-        record.settings |= settings
-        names = {kind: getattr(data, kind) for kind in NAMES if hasattr(data, kind)}
-        record.values = _gather(
-            names | (about or {}), [[self.done[key] for key in row] for row in self.keys], self.results
-        )
-        if self.results is not None:
-            save(record, self.results)
-            _drop_parts(self.parts, None if self.overwrite else self.keys)
-        return record
-
-
 def unfinished(folder):
-    """Fits that interrupted runs have finished, whose results are not there yet.
-
-    Parameters
-    ----------
-    folder : path-like
-        Of results.
-
-    Returns
-    -------
-    dict of str to list of Record
-        By experiment, the name of the results file without its ending: a record of one grid point and fold for each
-        fit. Files that cannot be read are left out, as the run will compute them again; so are experiments without any.
-    """
+    """Finished fits of interrupted runs, {name of the results without ending: one Record per fit}."""
     found = {}
     for parts in sorted(Path(folder).glob("*.pickle.parts")):
-        records = [_read_part(path) for path in sorted(parts.iterdir()) if PART.fullmatch(path.name)]
-        if records := [record for record in records if record is not None]:
-            found[parts.name.removesuffix(".pickle.parts")] = records
+        for path in sorted(path for path in parts.glob("*.pickle") if PART.fullmatch(path.stem)):
+            with suppress(OSError, ValueError):  # damaged, or put into the results by a run that goes on meanwhile
+                found.setdefault(parts.name.removesuffix(".pickle.parts"), []).append(load(path))
     return found
 
 
-def _read_part(path):
-    try:
-        return load(path)
-    except (OSError, ValueError):  # damaged, or put into the results by the run that goes on meanwhile
-        return None
-
-
-def write_part(path, outcome, record):
-    """Write the outcome of one fit to a file, in a record like `record`."""
-    record.values = outcome
-    save(record, path)
-
-
 def drop_details(record, path=None, names=NESTED, points=None):
-    """Leave out of a record what it holds of single cells and epochs, most of its size; and of its file, if given.
+    """Leave out of a record (and of its file) what it holds of single cells and epochs, most of its size.
 
     Parameters
     ----------
@@ -365,78 +248,38 @@ def drop_details(record, path=None, names=NESTED, points=None):
     return record
 
 
-def require_names(record, data, path):
-    """Refuse results of genes or outputs that had other names."""
-    for kind in NAMES:
-        if kind in record.values and not np.array_equal(record.values[kind].astype(str), getattr(data, kind)):
-            raise ValueError(f"results: {path} holds results with other {kind} than the data has")
-
-
-def _outcomes(record, keys, path):
-    """Outcomes that a record holds, by key; an error if it holds any that are not asked for."""
-    stored = record.settings.get("keys", [])
-    surplus = {key for row in stored for key in row} - {key for row in keys for key in row}
-    if surplus or not stored:
+def _finished(parts, keys, overwrite):
+    """Outcomes of an interrupted run; an error if they are of another one and would be lost."""
+    others = {path.stem for path in parts.glob("*.pickle") if PART.fullmatch(path.stem)} - set(keys.values())
+    if others and not overwrite:
         raise ValueError(
-            f"results: {path} holds {record.experiment} results for {record.dataset!r} with other data, folds, "
-            "scaling or parameters, which would be lost; give another path, or overwrite=True to compute anew"
+            f"results: {parts} holds {len(others)} finished fit(s) of an unfinished run with other data, folds, "
+            "scaling, preselection or parameters, which would be lost; finish that run, give another path, or "
+            "overwrite=True to drop them"
         )
-    return {key: _cut(record, g, f) for g, row in enumerate(stored) for f, key in enumerate(row)}
-
-
-def _finished_parts(parts, keys):
-    """Outcomes of an interrupted run."""
     done = {}
-    for key in (key for row in keys for key in row):
+    for place, key in keys.items():
         path = parts / f"{key}.pickle"
         if path.exists():
             try:
-                done[key] = load(path).values
+                done[place] = load(path).values
             except ValueError as error:
                 warnings.warn(f"computing again what {path} should hold: {error}", stacklevel=3)
     return done
 
 
-def _make_writable(folder):
-    """Make a folder and write to it: fail before hours of work, not after."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise type(error)(error.errno, f"results: cannot write to {folder}: {error.strerror}") from error
-
-
-def _require_own_parts(folder, keys):
-    """Refuse a folder with finished fits of another run, which would be lost."""
-    found = {match[1] for path in folder.iterdir() if (match := PART.fullmatch(path.name))}
-    others = found - {key for row in keys for key in row}
-    if others:
-        raise ValueError(
-            f"results: {folder} holds {len(others)} finished fit(s) of an unfinished run with other data, folds, "
-            "scaling or parameters, which would be lost; finish that run, give another path, or overwrite=True to "
-            "drop them"
-        )
-
-
-def _drop_parts(folder, keys=None):
-    """Delete the parts with these keys, or all, and their folder unless somebody keeps files of his own in it."""
-    if not folder.is_dir():
-        return
-    wanted = None if keys is None else {key for row in keys for key in row}
-    for path in folder.iterdir():
-        part = PART.fullmatch(path.name)
-        if LEFTOVER.fullmatch(path.name) or (part and path.is_file() and (wanted is None or part[1] in wanted)):
+def _drop_parts(folder, keys):
+    """Delete the parts with these keys (None: all), and their folder unless it holds files of somebody else."""
+    for path in folder.glob("*"):
+        dropped = PART.fullmatch(path.stem) and (keys is None or path.stem in keys.values())
+        if dropped or re.fullmatch(rf"\.{PART.pattern}\.pickle\..{{8}}\.tmp", path.name):  # of a killed process
             path.unlink()
-    if not any(folder.iterdir()):
+    with suppress(OSError):
         folder.rmdir()
 
 
-def _gather(about, outcomes, path):
-    """What is known of all fits, and arrays over (folds, grid points, ...) or lists [grid point][fold] of each one's.
-
-    Details that were dropped from some of the outcomes are None there.
-    """
+def _gathered(about, outcomes, path):
+    """Values of all fits: arrays over (folds, grid points, ...), or lists [grid point][fold] with None for dropped."""
     values = dict(about)
     everything = [outcome for row in outcomes for outcome in row]
     for name in dict.fromkeys(name for outcome in everything for name in outcome if name != STATE):
@@ -447,13 +290,16 @@ def _gather(about, outcomes, path):
     return values
 
 
-def _cut(record, g, f):
-    """The outcome of one fit back out of a gathered record."""
-    outcome = {}
-    for name, value in record.values.items():
-        if name in NESTED:
-            if value[g][f] is not None:
-                outcome[name] = value[g][f]
-        elif name not in ABOUT:
-            outcome[name] = value[f, g] if np.ndim(value) > 2 else value[f, g].item()
-    return outcome
+def _outcomes(record):
+    """Outcome of every fit of a gathered record, by key."""
+    found = {}
+    for g, row in enumerate(record.settings.get("keys", [])):
+        for f, key in enumerate(row):
+            outcome = found[key] = {}
+            for name, value in record.values.items():
+                if name in NESTED:
+                    if value[g][f] is not None:
+                        outcome[name] = value[g][f]
+                elif name not in ABOUT:
+                    outcome[name] = value[f, g] if np.ndim(value) > 2 else value[f, g].item()
+    return found

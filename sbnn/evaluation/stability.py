@@ -1,15 +1,17 @@
-"""Which of the kept genes to trust: kept again with another seed, and from other cells.
+"""Tables of which genes to trust, how many are needed and what a prior does, from saved records alone.
 
-Tables of what `sbnn.evaluation.repeats` computes: counts over the seeds, and frequencies over halves of the cells,
-which bound how many genes are kept by chance (Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and
-Samworth, J. R. Stat. Soc. B 75, 2013).
+Genes are kept again with other seeds, and in halves of the cells, whose frequencies bound how many are kept by chance
+(Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat. Soc. B 75, 2013).
 """
 
 import functools
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
+
+from sbnn.metrics import smallest_sufficient
 
 BOUNDS = ("r-concave", "worst case")
 _SHAPES = 200  # shapes tried between two that are known to be extreme
@@ -42,17 +44,7 @@ def gene_counts(record):
 
 
 def selections(record):
-    """Genes kept by each fit of a record.
-
-    Parameters
-    ----------
-    record : Record
-        As for `gene_counts`.
-
-    Returns
-    -------
-    ndarray of bool, shape (fits, p)
-    """
+    """Genes kept by each fit of a record as for `gene_counts`, bool, shape (fits, p)."""
     if "selected" not in record.values:
         raise ValueError(f"record: this {record.experiment!r} record of {record.dataset!r} has no selected genes")
     if len(record.params) > 1 and any(point.keys() != {"random_state"} for point in record.params):
@@ -66,11 +58,11 @@ def selection_table(record, repeats=None, max_false=1.0, bound="r-concave"):
     Parameters
     ----------
     record : Record
-        From `sbnn.evaluation.repeats.stability_selection`.
+        From `sbnn.stability_selection`.
     repeats : Record, optional
-        From `sbnn.evaluation.repeats.repeat_fits`, of the same data.
+        From `sbnn.repeat_fits`, of the same data.
     max_false : float
-        Expected number of falsely selected genes that is put up with.
+        Expected number of falsely selected genes that is tolerated.
     bound : {"r-concave", "worst case"}
         See `expected_false`.
 
@@ -101,18 +93,7 @@ def selection_table(record, repeats=None, max_false=1.0, bound="r-concave"):
 
 
 def selection_threshold(record, max_false=1.0, bound="r-concave"):
-    """Least frequency at which a gene is trusted.
-
-    Parameters
-    ----------
-    record, max_false, bound
-        As for `selection_table`.
-
-    Returns
-    -------
-    float
-        A multiple of 1 / (2 B); infinite if even genes that every half selects are too many to trust.
-    """
+    """Least frequency at which a gene is trusted; infinite if not even one that every half selects is."""
     n_pairs = _pairs_of(record)
     thresholds = np.arange(1, 2 * n_pairs + 1) / (2 * n_pairs)
     n_genes, n_selected = _n_candidates(record), float(np.mean(record.n_selected))
@@ -127,47 +108,14 @@ def _n_candidates(record):
 
 
 def kept_genes_table(record, genes, max_false=1.0, bound="r-concave"):
-    """Say of every gene that a model kept how often halves of the cells keep it too, and whether to trust it.
-
-    Parameters
-    ----------
-    record : Record
-        From `sbnn.evaluation.repeats.stability_selection`.
-    genes : sequence of str
-        That are kept, such as those of a fit of all cells.
-    max_false, bound
-        As for `selection_table`.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by gene, in the order given: ``frequency``, ``expected_false`` and ``trust``, "trusted" or "unstable".
-
-    Raises
-    ------
-    ValueError
-        As for `selection_table`; a gene that the record does not know.
-    """
+    """Frequency of given genes over the halves, the bound on false ones, and "trusted" or "unstable"."""
     table = selection_table(record, max_false=max_false, bound=bound)
-    if unknown := [gene for gene in genes if gene not in table.index]:
-        raise ValueError(f"genes: {unknown[0]!r} is not among the {len(table)} genes of the record")
     table = table.loc[list(genes)]
     return table.assign(trust=np.where(table.trusted, "trusted", "unstable")).drop(columns="trusted")
 
 
 def trust_sentence(record, max_false=1.0, bound="r-concave"):
-    """Say what it means that no gene can be trusted.
-
-    Parameters
-    ----------
-    record, max_false, bound
-        As for `selection_table`.
-
-    Returns
-    -------
-    str
-        Empty where some can be.
-    """
+    """What it means that no gene can be trusted; empty where some can be."""
     table = selection_table(record, max_false=max_false, bound=bound)
     if table.trusted.any():
         return ""
@@ -198,49 +146,21 @@ def _pairs_of(record):
 
 
 def expected_false(threshold, n_genes, n_selected, n_pairs=50, bound="r-concave"):
-    """Bound on the expected number of falsely selected genes.
+    """Bound on the expected number of genes that are selected falsely, at a threshold (or several).
 
     A gene is selected if at least a share `threshold` of the 2 B halves keep it, and falsely so if a single half keeps
     it with a probability of at most theta = q / p, no more than if q of p genes were drawn at random. That is not the
     same as a gene without a causal effect: a gene that merely follows the true ones is kept often and is no such error.
 
-    Parameters
-    ----------
-    threshold : float or ndarray
-        Between 0 and 1.
-    n_genes : int
-        p.
-    n_selected : float
-        q, the mean number of genes that a half keeps.
-    n_pairs : int
-        B.
-    bound : {"r-concave", "worst case"}
-        ``"worst case"``: q^2 / ((2 threshold - 1) p), Theorem 1 of Shah and Samworth with at most q genes kept; the
-        same as the bound of Meinshausen and Buehlmann, without their assumption of exchangeable genes. Infinite up to
-        a threshold of 1/2. ``"r-concave"``: min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4))
-        p, their equation (8), where D is `concave_tail`; much smaller, and valid if the frequencies of such a gene
-        have r-concave distributions, which the authors observe in practice.
-
-    Returns
-    -------
-    float or ndarray
-        At most p for ``"r-concave"``.
-
-    Raises
-    ------
-    ValueError
-        If `bound` is unknown, or a number out of range.
+    ``"worst case"`` is q^2 / ((2 threshold - 1) p), Theorem 1 of Shah and Samworth with at most q genes kept; the same
+    as the bound of Meinshausen and Buehlmann, without their assumption of exchangeable genes. ``"r-concave"`` is
+    min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, their equation (8), where D is
+    `concave_tail`; much smaller, and valid if the frequencies of such a gene have r-concave distributions, which the
+    authors observe in practice.
     """
     if bound not in BOUNDS:
         raise ValueError(f"bound: {bound!r} is unknown, expected one of {BOUNDS}")
-    if not 0 <= n_selected <= n_genes or n_genes < 1 or n_pairs < 1:
-        raise ValueError(
-            "n_selected, n_genes, n_pairs: expected 0 <= n_selected <= n_genes and at least one gene and pair, "
-            f"got {n_selected}, {n_genes}, {n_pairs}"
-        )
     thresholds = np.asarray(threshold, dtype=float)
-    if not ((thresholds >= 0) & (thresholds <= 1)).all():
-        raise ValueError(f"threshold: expected numbers from 0 to 1, got {threshold}")
     theta = n_selected / n_genes
     if bound == "worst case":
         excess = 2 * thresholds - 1
@@ -256,28 +176,13 @@ def expected_false(threshold, n_genes, n_selected, n_pairs=50, bound="r-concave"
 
 @functools.lru_cache(maxsize=64)
 def concave_tail(mean, n, r):
-    """Largest probability with which an r-concave variable of a given mean reaches each of its values.
+    """Largest probability with which an r-concave variable of a given mean reaches t / n, for t = 0 ... n.
 
     Over all r-concave distributions on 0, 1/n, ..., 1 with this mean or a smaller one. For r < 0 these are the ones
-    whose probabilities, raised to r, are convex; the smaller r, the more are allowed, down to the unimodal ones.
-
-    Parameters
-    ----------
-    mean : float
-    n : int
-    r : float
-        Negative.
-
-    Returns
-    -------
-    ndarray, shape (n + 1,)
-        Bound on P(X >= t / n) for t = 0 ... n. It is 1 up to twice the mean (rounded up), as in the authors' program.
-
-    Notes
-    -----
-    The extreme distributions have probabilities proportional to ``(a + i) ** (1 / r)`` for i = 0 ... k, and at k + 1
-    any that is at most what the same formula gives there; the mean fixes it. So, for every k, what is left to search
-    is a between the two shapes that end exactly at k and at k + 1 (Shah and Samworth 2013, Appendix A.4).
+    whose probabilities, raised to r, are convex. The extreme ones have probabilities proportional to
+    ``(a + i) ** (1 / r)`` for i = 0 ... k, and at k + 1 any that is at most what the same formula gives there; the mean
+    fixes it. So, for every k, what is left to search is a between the two shapes that end exactly at k and at k + 1
+    (Shah and Samworth 2013, Appendix A.4). It is 1 up to twice the mean (rounded up), as in the authors' program.
     """
     target, power = mean * n, 1 / r
     first = int(np.ceil(2 * target)) + 1
@@ -303,3 +208,71 @@ def concave_tail(mean, n, r):
         reached = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1] / weights.sum(1, keepdims=True)
         tails[first : k + 2] = np.maximum(tails[first : k + 2], reached.max(0)[first:])
     return tails
+
+
+def genes_table(record):
+    """Test R2 by the number of genes, mean and SD over folds, and which number suffices.
+
+    Parameters
+    ----------
+    record : Record
+        From `genes_curve`.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``, ``sd``, ``behind`` (the best number less this one),
+        ``genes`` (mean number kept), and ``suffices``, true of the smallest number within one standard error of the
+        best one.
+
+    Raises
+    ------
+    ValueError
+        If it is another record, the numbers do not ascend, or there is one fold only.
+    """
+    if any("n_genes" not in point for point in record.params):
+        raise ValueError("record: expected a cross-validation over n_genes, as from genes_curve")
+    points = [g for g, point in enumerate(record.params) if isinstance(point["n_genes"], int)]
+    enough = smallest_sufficient(record.test_r2[:, points], [record.params[g]["n_genes"] for g in points])
+    best = record.test_r2[:, points].mean(0).max()
+    rows = pd.DataFrame(
+        {
+            "test_r2": record.test_r2.mean(0),
+            "sd": record.test_r2.std(0, ddof=1),
+            "behind": best - record.test_r2.mean(0),
+            "genes": record.n_selected.mean(0),
+        },
+        index=pd.Index([point["n_genes"] for point in record.params], name="n_genes"),
+    )
+    return rows.assign(suffices=[index == enough for index in rows.index])
+
+
+def priors_table(record):
+    """What each prior of a `sbnn.evaluation.repeats.compare_priors` does, mean over the folds.
+
+    ``change`` is that of test R2 by the prior in the same fold, with its standard error; ``stability`` the share of the
+    kept genes that two folds have in common, over all pairs of folds.
+    """
+    by = ["model", "list", "influence"]
+    table = record.table.assign(row=range(len(record.table)))
+    without = table[table.influence == 0].set_index(["model", "list", "fold"]).test_r2
+    table["change"] = table.test_r2 - table.set_index(["model", "list", "fold"]).index.map(without)
+    groups = table.groupby(by, sort=False)
+    means = groups[[name for name in ("test_r2", "change", "listed", "true") if name in table]].mean()
+    means.insert(2, "SE", groups.change.sem())
+    means["stability"] = groups.row.agg(lambda rows: _in_common(record.kept[rows]))
+    return means
+
+
+def _in_common(kept):
+    """Share of genes that two folds have in common, mean over pairs; NaN of one fold."""
+    shares = [np.isin(one, other).mean() for one, other in combinations(kept, 2)]
+    return np.mean(shares) if shares else np.nan
+
+
+def folds_kept(record, model, title, influence):
+    """In how many folds each gene is kept, by gene, for all genes that are ever kept."""
+    table = record.table
+    rows = (table.model == model) & (table.list == title) & (table.influence == influence)
+    counts = np.bincount(record.kept[rows.to_numpy()].ravel(), minlength=len(record.gene_names))
+    return pd.Series(counts, pd.Index(record.gene_names.astype(str), name="gene"))

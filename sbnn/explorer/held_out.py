@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbnn.evaluation.held_out import held_out_means
+from sbnn.evaluation.folds import held_out_means
 from sbnn.plotting.reading import CROSS_VALIDATION, require, require_same_data
 
 NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between a fit and its folds

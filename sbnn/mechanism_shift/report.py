@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from sbnn.evaluation.paired import corrected_difference
+from sbnn.evaluation.verdict import corrected_difference
 from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.mechanism_shift.methods import ABLATION, METHODS
 from sbnn.mechanism_shift.screen_study import false_discovery_rate, nearest_others

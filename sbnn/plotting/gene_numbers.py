@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from sbnn.evaluation.genes_table import genes_table
+from sbnn.evaluation.stability import genes_table
 from sbnn.plotting import reading
 from sbnn.plotting.colors import MODELS, model_color
 from sbnn.plotting.common import freeze_layout, new_figure, styled

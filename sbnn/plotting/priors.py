@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from sbnn.evaluation.prior_tables import folds_kept, priors_table
+from sbnn.evaluation.stability import folds_kept, priors_table
 from sbnn.plotting.colors import BLUE, ORANGE, PALETTE
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import shortened
@@ -28,7 +28,7 @@ def prior_effects(record, influence=0.25, n_shown=5):
     Parameters
     ----------
     record : Record
-        ``experiment="gene prior"``, of `sbnn.evaluation.prior_fits.compare_priors`. The last list is the control.
+        ``experiment="gene prior"``, of `sbnn.evaluation.repeats.compare_priors`. The last list is the control.
     influence : float
         At which the genes of the first model are compared with those that it keeps without a prior.
     n_shown : int

@@ -21,10 +21,9 @@ from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import paper_folds, split_and_scale
 from sbnn.evaluation.full_fits import fit_full
-from sbnn.evaluation.genes_curve import genes_curve
 from sbnn.evaluation.identity import described, version_of
 from sbnn.evaluation.interpretation import interpret
-from sbnn.evaluation.repeats import repeat_fits, stability_selection
+from sbnn.evaluation.repeats import genes_curve, repeat_fits, stability_selection
 from sbnn.evaluation.runs import drop_details, load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor

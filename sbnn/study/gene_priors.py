@@ -8,7 +8,7 @@ from sbnn.data.readers.scala import ion_channel_genes
 from sbnn.data.registry import find_file
 from sbnn.evaluation.folds import paper_folds
 from sbnn.evaluation.identity import described, version_of
-from sbnn.evaluation.prior_fits import compare_priors
+from sbnn.evaluation.repeats import compare_priors
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record, load
 from sbnn.study.experiments import SEED, network
@@ -90,7 +90,7 @@ def run_gene_priors(data, path, lists=None, *, fast=False, fresh=False, n_jobs=1
     Returns
     -------
     Record
-        ``experiment="gene prior"``, with the values of `sbnn.evaluation.prior_fits.compare_priors`. Models are called
+        ``experiment="gene prior"``, with the values of `sbnn.evaluation.repeats.compare_priors`. Models are called
         after their protocol, and one is fitted to `FEW` of the training cells of every fold.
     """
     if lists is None:

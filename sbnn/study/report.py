@@ -7,9 +7,14 @@ import numpy as np
 import pandas as pd
 
 from sbnn.evaluation.crossval import epoch_curves
-from sbnn.evaluation.genes_table import genes_table
-from sbnn.evaluation.prior_tables import priors_table
-from sbnn.evaluation.stability import gene_counts, kept_genes_table, selection_table, trust_sentence
+from sbnn.evaluation.stability import (
+    gene_counts,
+    genes_table,
+    kept_genes_table,
+    priors_table,
+    selection_table,
+    trust_sentence,
+)
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES, THREE_FOLDS, load_records
 from sbnn.study.held_apart import PREFIX, held_apart_table

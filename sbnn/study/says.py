@@ -3,10 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from sbnn.evaluation.chance import outputs_table
-from sbnn.evaluation.paired import have_same_folds
 from sbnn.evaluation.stability import selection_table, trust_sentence
-from sbnn.evaluation.verdict import verdict
+from sbnn.evaluation.verdict import have_same_folds, outputs_table, verdict
 
 # Least R2 of the map with those of other seeds -> what that means.
 MAP_HOLDS = {

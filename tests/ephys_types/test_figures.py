@@ -15,7 +15,7 @@ from sbnn.ephys_types.figures.gallery import draw_all, figure_names
 from sbnn.ephys_types.figures.looks import TYPE_COLORS, type_color
 from sbnn.ephys_types.figures.transfer import learning_curves
 from sbnn.ephys_types.published import Published
-from sbnn.evaluation.predictions import calibration, confusion_counts, repeat_means
+from sbnn.evaluation.classification import calibration, confusion_counts, repeat_means
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*lacks.*in training or in test")
 

@@ -9,8 +9,8 @@ from stand_ins import MODELS, Attentive
 
 from sbnn import results, simulate_ephys_types
 from sbnn.ephys_types import published, report, study
-from sbnn.evaluation.paired import paired_difference
-from sbnn.evaluation.predictions import repeat_means
+from sbnn.evaluation.classification import repeat_means
+from sbnn.evaluation.verdict import paired_difference
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*lacks.*in training or in test")
 

@@ -20,7 +20,7 @@ from sbnn.ephys_types.alignment import align, own_scale, physiological_scale
 from sbnn.ephys_types.transfer import _moved, product
 from sbnn.ephys_types.transfer_study import _drawn, run_learning_curves, run_zero_shot
 from sbnn.ephys_types.transfer_tables import CONTROL
-from sbnn.evaluation.donors import donor_folds
+from sbnn.evaluation.folds import donor_folds
 
 SHIFT = np.array([0.8, -1.0, 0.5, 0.0, 0.6])
 CENTRES = np.array([[3.0, 0, 0, 0, 0], [0, 3.0, 0, 1, 0], [0, 0, 3.0, 0, 1]])

@@ -20,7 +20,7 @@ from sbnn import (
     selection_table,
     stability_selection,
 )
-from sbnn.evaluation.chance import chance_table
+from sbnn.evaluation.verdict import chance_table
 
 SHORT = DistilledSettings(steps_of_teachers=5, steps_of_student=5)
 NETWORK = SparseBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)

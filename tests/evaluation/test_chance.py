@@ -8,8 +8,8 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, paper_folds, simulate_patchseq
-from sbnn.evaluation.chance import chance_table
 from sbnn.evaluation.runs import drop_details
+from sbnn.evaluation.verdict import chance_table
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Lasso, Ridge
 from sklearn.model_selection import KFold
@@ -77,9 +77,9 @@ def test_what_came_later_is_tested():
 @pytest.mark.parametrize("missing", [np.nan, None])
 def test_a_cell_without_a_group_or_time_is_named(missing):
     """As a group of its own, or as the latest of all times, it would be tested without a word."""
-    with pytest.raises(ValueError, match=r"groups: 1 cell\(s\) have none, the first is cell 2"):
+    with pytest.raises(ValueError, match=r"groups: .* the first is cell 2"):
         grouped_folds(["a", "b", missing, "a"], 2)
-    with pytest.raises(ValueError, match=r"times: 2 cell\(s\) have none, the first is cell 0"):
+    with pytest.raises(ValueError, match=r"times: .* the first is cell 0"):
         later_fold(np.array([missing, 2018, 2019, missing], dtype=object))
     with pytest.raises(ValueError, match="times: expected one for each cell"):
         later_fold([])
@@ -422,7 +422,7 @@ def test_bad_input(data, tmp_path):
 def test_a_read_only_folder_is_found_before_the_first_fit(data, tmp_path, monkeypatch):
     (tmp_path / "log").mkdir()
     if os.geteuid() == 0:  # the administrator may write anywhere
-        monkeypatch.setattr(tempfile, "TemporaryFile", forbidden)
+        monkeypatch.setattr(FileLock, "acquire", forbidden)
     else:
         tmp_path.chmod(0o500)
     with pytest.raises(PermissionError, match="results"):

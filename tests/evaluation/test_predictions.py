@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sbnn.evaluation.predictions import calibration, confusion_counts, repeat_means, repeats_of, scores_within
+from sbnn.evaluation.classification import calibration, confusion_counts, repeat_means, repeats_of, scores_within
 from sbnn.results import Record
 
 TRUE = np.array(["a", "a", "b", "b", "b", "a"])

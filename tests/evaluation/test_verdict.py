@@ -10,9 +10,8 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, fit_full, paper_folds, simulate_patchseq
-from sbnn.evaluation.chance import least_p, outputs_table
 from sbnn.evaluation.runs import drop_details
-from sbnn.evaluation.verdict import verdict
+from sbnn.evaluation.verdict import least_p, outputs_table, verdict
 from sbnn.models.linear import SparseReducedRankRegression
 
 

@@ -11,8 +11,8 @@ from pages import contradictions, rows
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from sbnn import cli, cross_validate, load_dataset, paper_folds, plotting
-from sbnn.evaluation.prior_fits import compare_priors
-from sbnn.evaluation.prior_tables import folds_kept, priors_table
+from sbnn.evaluation.repeats import compare_priors
+from sbnn.evaluation.stability import folds_kept, priors_table
 from sbnn.results import Record, load
 from sbnn.study import gene_priors, report
 from sbnn.study.experiments import network

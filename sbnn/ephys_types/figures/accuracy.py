@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from sbnn.ephys_types.figures.looks import KIND_COLORS
-from sbnn.evaluation.predictions import repeat_means
+from sbnn.evaluation.classification import repeat_means
 from sbnn.plotting.accuracy import AROUND
 from sbnn.plotting.common import new_figure, styled
 

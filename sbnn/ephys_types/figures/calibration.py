@@ -1,7 +1,7 @@
 """Whether a probability of 0.8 is right in eight of ten cases."""
 
 from sbnn.ephys_types.figures.looks import KIND_COLORS
-from sbnn.evaluation.predictions import calibration
+from sbnn.evaluation.classification import calibration
 from sbnn.plotting.common import new_figure, styled
 
 COLUMNS = 4

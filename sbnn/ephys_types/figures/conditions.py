@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 
 from sbnn.ephys_types.figures.looks import SERIES, type_color
 from sbnn.ephys_types.report import FEWEST
-from sbnn.evaluation.predictions import scores_within
+from sbnn.evaluation.classification import scores_within
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 
 ROW = 0.24  # inches

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbnn.evaluation.predictions import confusion_counts
+from sbnn.evaluation.classification import confusion_counts
 from sbnn.plotting.common import new_figure, styled
 
 COLUMNS = 4

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from sbnn.evaluation.cautions import cautions
-from sbnn.evaluation.chance import outputs_table
 from sbnn.evaluation.stability import kept_genes_table, trust_sentence
-from sbnn.evaluation.verdict import verdict
+from sbnn.evaluation.verdict import outputs_table, verdict
 from sbnn.results import library_versions, write_atomically
 from sbnn.study.own_data.html import to_html
 from sbnn.study.own_data.page import Page, Picture, Table
