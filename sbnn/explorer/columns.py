@@ -4,41 +4,20 @@ import base64
 
 import numpy as np
 
-from sbnn.explorer.held_out import held_out_predictions
+from sbnn.evaluation.folds import held_out_means
 from sbnn.plotting.colors import families_of, family_table, type_table, types_of, without_types
 from sbnn.plotting.latent import FIT
-from sbnn.plotting.reading import model_title, require
+from sbnn.plotting.reading import CROSS_VALIDATION, model_title, require, require_same_data
 
 NEEDED = (
     *("embedding", "latent", "predictions", "outputs", "feature_names", "train_feature_r2", "cell_names"),
     *("kept_genes", "expression", "predicted_expression", "labels", "colors"),
 )
+NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between a fit and its folds
 
 
 def page_data(fit, folds=None):
-    """Everything that the page shows, ready for JSON.
-
-    Parameters
-    ----------
-    fit : Record
-        From `sbnn.fit_full`.
-    folds : Record, optional
-        Cross-validation of the same model on the same data, see `held_out_predictions`.
-
-    Returns
-    -------
-    dict
-        ``dataset``, ``model``, ``cells`` (n names); ``map``, see `places`; ``groups``, type and family, each with the
-        ``names`` and ``colors`` of its groups and the ``codes`` of the cells; ``features``, the outputs and then the
-        kept genes: ``name``, ``group``, ``r2`` and, with `folds`, ``test_r2``; ``values``, by kind (``measured``,
-        ``predicted`` and, with `folds`, ``held_out``, of the outputs alone) z-scores of one feature after the other.
-        Numbers of cells are base64 of little-endian float32.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a record is of another kind, of other data or of another model.
-    """
+    """Everything that the page shows, for JSON: names, groups, places and z-scores, these as base64 of float32."""
     require(fit, "fit_record", FIT, NEEDED)
     outputs = [
         {"name": str(name), "group": "output", "r2": _or_none(r2)}
@@ -58,22 +37,36 @@ def page_data(fit, folds=None):
         "dataset": fit.dataset,
         "model": model_title(fit),
         "cells": [str(name) for name in fit.cell_names],
-        "map": places(fit),
-        "groups": groups(fit),
+        "map": _places(fit),
+        "groups": _groups(fit),
         "features": outputs + genes,
         "values": values,
     }
 
 
-def places(fit):
-    """Places of the cells on the page.
+def held_out_predictions(fit, folds):
+    """Mean prediction of each cell by the folds that held it out, NaN without one, in the z-scores of the fit; test R2.
 
-    Returns
-    -------
-    dict
-        ``x`` and ``y``; ``axes``, their names; and ``equal``, whether both have one unit. The map is ``embedding``; a
-        latent space of one dimension is drawn against the first output.
+    Every fold z-scores the outputs over its own training cells, the fit over all cells: predictions of a fold are
+    brought into the units of the fit, by mean and SD of its training cells there.
     """
+    require(folds, "cv_record", CROSS_VALIDATION, ("test_feature_r2",))
+    require_same_data(folds, "cv_record", fit)
+    params = {name: value for name, value in fit.params[0].items() if name not in NOT_THE_MODEL}
+    hits = folds.points(**params)
+    if not hits:
+        raise ValueError(f"cv_record: none of its {len(folds.params)} models is the one of the fit, {params}")
+    point = hits[0]
+    kept = folds.values.get("test_predictions", [None] * len(folds.params))[point]
+    if kept is None or any(fold is None for fold in kept):
+        raise ValueError("cv_record: it has no predictions of the model of the fit; compute it anew with `sbnn cv`")
+    if folds.settings["scaling"] == "none":
+        raise ValueError("cv_record: its outputs were not scaled, so that its predictions do not compare with the fit")
+    return held_out_means(folds, fit.outputs, point).astype(np.float32), folds.test_feature_r2[:, point].mean(0)
+
+
+def _places(fit):
+    """The map is ``embedding``; a latent space of one dimension is drawn against the first output."""
     width = fit.latent.shape[1]
     x, y = np.asarray(fit.embedding, np.float32).T
     axes = ["t-SNE 1", "t-SNE 2"] if width > 2 else ["latent 1", "latent 2"]
@@ -82,7 +75,7 @@ def places(fit):
     return {"x": _packed(x), "y": _packed(y), "axes": axes, "equal": width > 1}
 
 
-def groups(fit):
+def _groups(fit):
     """Types and families of the cells, the most frequent first; families only where they say something else."""
     title = "Cluster of outputs" if without_types(fit) else "Type"
     found = {"type": _coded(title, types_of(fit), type_table(fit))}

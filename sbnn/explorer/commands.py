@@ -32,27 +32,8 @@ def run(options):
     print(f"{saved}: {path}, {len(fit.cell_names)} cells, {saved.stat().st_size / 1e6:.1f} MB; open it in a browser")
 
 
-def find_fit(results, saved_models="saved_models"):
-    """Path of the record of a fit.
-
-    Parameters
-    ----------
-    results : str or path-like
-        The record itself, a folder of results, or the name of a data set whose folder is in `saved_models`.
-    saved_models : str or path-like
-
-    Returns
-    -------
-    pathlib.Path
-        Of several in a folder, the default network with two units or else the first by name.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none; the message says which command makes it.
-    ValueError
-        If it is a data set that no map is made of.
-    """
+def find_fit(results, saved_models):
+    """Path of a record of a fit: itself, or of several in a folder the default network with two units or the first."""
     path = Path(results).expanduser()
     if path.is_file():
         return path

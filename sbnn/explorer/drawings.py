@@ -22,22 +22,7 @@ FONT = "Helvetica, Arial, sans-serif"
 
 
 def cell_map(xy, axes, equal):
-    """The map: dots of the cells, a colour bar, and tools without a toolbar of their own.
-
-    Parameters
-    ----------
-    xy : ndarray, shape (n, 2)
-    axes : list of str
-        Names of the two axes.
-    equal : bool
-        Whether both axes have one unit.
-
-    Returns
-    -------
-    bokeh.plotting.figure
-        The scripts find its parts by name: the source ``cells`` (columns x, y, color, cell, type, family, value), the
-        filter ``shown``, the tools ``pan``, ``box``, ``lasso`` and ``hover``, and ``mapper`` and ``bar``.
-    """
+    """The map: dots of the cells, a colour bar, and tools without a toolbar; the scripts find its parts by name."""
     map_ = figure(
         name="map",
         sizing_mode="stretch_both",

@@ -23,23 +23,7 @@ class Explorer:
     html: str = field(repr=False)
 
     def save(self, path):
-        """Write the page to a file, all of it or nothing.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Returns
-        -------
-        pathlib.Path
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written; the message names it and the reason.
-        ValueError
-            If `path` is empty or a folder.
-        """
+        """Write the page to a file, all of it or nothing; gives its path."""
         write_atomically(self.html.encode(), path)
         return results_path(path)
 

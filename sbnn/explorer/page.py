@@ -28,19 +28,7 @@ PALETTES = {
 
 
 def page(data):
-    """The page of the data.
-
-    Parameters
-    ----------
-    data : dict
-        From `sbnn.explorer.columns.page_data`.
-
-    Returns
-    -------
-    str
-        HTML. Its content security policy names the scripts by their checksums and forbids whatever else could run or be
-        fetched, so that names in the data stay text.
-    """
+    """The page of `page_data` as HTML; its content security policy allows the scripts by their checksums, no more."""
     xy = np.column_stack([np.frombuffer(base64.b64decode(data["map"][axis]), "<f4") for axis in "xy"])
     drawings = {
         "map": json_item(cell_map(xy, data["map"]["axes"], data["map"]["equal"])),

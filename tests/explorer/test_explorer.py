@@ -12,8 +12,7 @@ from explorable import fit_to_explore, folds_to_explore
 from sklearn.preprocessing import StandardScaler
 
 from sbnn import SparseReducedRankRegression, cli, cross_validate, explore, fit_full, results
-from sbnn.explorer.columns import page_data
-from sbnn.explorer.held_out import held_out_predictions
+from sbnn.explorer.columns import held_out_predictions, page_data
 
 
 def test_predictions_of_held_out_cells_are_in_the_units_of_the_fit(data):

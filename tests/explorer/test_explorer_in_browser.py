@@ -15,6 +15,8 @@ from scipy.stats import mannwhitneyu
 
 from sbnn import explore
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = [
     "</script><script>alert(1)</script>",
     '<img src=x onerror="alert(2)">',
@@ -286,39 +288,6 @@ def test_lasso_and_box_select_what_is_inside_and_shift_adds(page):
     assert x == pytest.approx(y, rel=0.01), "a unit is as long along both axes"
 
 
-def test_zoom_pan_and_reset_move_the_view_and_keep_its_proportions(page):
-    before = pixels(page)
-    by_id(page, "zoom-in").click()
-    wait(lambda: not np.allclose(pixels(page), before, atol=1))
-    np.testing.assert_allclose(np.ptp(pixels(page), 0), 2 * np.ptp(before, 0), rtol=0.01)
-    by_id(page, "zoom-out").click()
-    wait(lambda: np.allclose(pixels(page), before, atol=0.5))
-    page.find_element("css selector", "input[value=pan]").click()
-    drag(page, before.mean(0) + [[0, 0], [50, 20]])
-    np.testing.assert_allclose(pixels(page) - before, np.tile([50, 20], (90, 1)), atol=1)
-    assert selected(page) == []
-    page.execute_script(MODEL + "model('cells').selected.indices = [7]")
-    by_id(page, "reset").click()
-    wait(lambda: np.allclose(pixels(page), before, atol=0.5))
-    assert selected(page) == [7], "only the view is reset"
-
-
-def test_hovering_tells_the_cell_its_groups_and_its_value(page, records):
-    fit, _ = records
-    choose(page, "color-by", "output 1")
-    drawn = pixels(page)[1]
-    for place in (drawn - 40, drawn):
-        drag(page, [place])  # a click without a way
-    texts = """
-        const under = (root) =>
-            [...root.querySelectorAll("*")].flatMap((e) => [e, ...(e.shadowRoot ? under(e.shadowRoot) : [])]);
-        const values = under(document).filter((e) => e.className === "bk-tooltip-row-value");
-        return values.map((e) => e.textContent.trim());
-    """
-    value = f"{fit.outputs[1, 1]:.2f}".replace("-", "−")
-    assert wait(lambda: page.execute_script(texts))[:4] == [HOSTILE[1], TYPES[1], "odd", value]
-
-
 def test_counts_and_comparisons_of_the_selection_are_right(page, records):
     fit, _ = records
     page.execute_script(MODEL + "model('cells').selected.indices = [0, 1, 3, 6, 9, 12, 15]")
@@ -389,69 +358,6 @@ def test_svg_and_png_show_what_is_seen(page):
 
 def rgb(color):
     return "rgb({},{},{})".format(*bytes.fromhex(color[1:]))
-
-
-def test_dark_follows_the_system_until_it_is_chosen(browser, address):
-    def prefer(scheme):
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-    def looks():
-        script = "return [document.documentElement.dataset.theme, getComputedStyle(document.body).backgroundColor]"
-        return browser.execute_script(script)
-
-    prefer("dark")
-    try:
-        opened(browser, address)
-        theme, dark = looks()
-        assert theme == "dark"
-        prefer("light")
-        wait(lambda: looks()[0] == "light")
-        assert looks()[1] != dark
-        by_id(browser, "theme").click()
-        assert looks() == ["dark", dark] and by_id(browser, "theme").get_attribute("aria-pressed") == "true"
-        prefer("dark")
-        prefer("light")
-        assert looks() == ["dark", dark], "what was chosen stays"
-    finally:
-        prefer("")
-
-
-def test_every_control_has_a_name_and_is_reached_by_tab(page):
-    from selenium.webdriver.common.action_chains import ActionChains
-    from selenium.webdriver.common.keys import Keys
-
-    choose(page, "color-by", "output 0")
-    page.execute_script(MODEL + "model('cells').selected.indices = [0, 1, 3]")
-    nodes = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
-    controls = ("button", "combobox", "searchbox", "checkbox", "radio", "textbox")
-    names = {
-        role: [n["name"]["value"].strip() for n in nodes if n.get("role", {}).get("value") == role and "name" in n]
-        for role in controls
-    }
-    assert {"Zoom in", "Save CSV", "Select", "Clear"} <= set(names["button"]) and all(map(all, names.values()))
-    assert {"Colour by", "Values", "Rank by", "Feature", "Find"} <= set(names["combobox"])
-    assert names["checkbox"][0].startswith(TYPES[0]) and set(names["radio"]) == {"Lasso", "Box", "Pan"}
-
-    page.execute_script(
-        "window.reached = new Set(); document.addEventListener('focusin', ({ target }) => window.reached.add(target))"
-    )
-    ActionChains(page).send_keys(Keys.TAB * 70).perform()  # round twice
-    reached = set(page.execute_script("return [...window.reached]"))
-    radios = {e for e in page.find_elements("css selector", "input[type=radio]") if not e.is_selected()}
-    there = set(page.find_elements("css selector", "button, select, input")) - radios  # arrows move among radios
-    assert there <= reached
-    assert not any(element.get_attribute("class") == "bk-Figure" for element in reached), "nothing is there to do"
-    assert page.execute_script("return document.getElementById('status').getAttribute('aria-live')") == "polite"
-
-
-def test_a_notebook_shows_the_same_page_in_a_frame(browser, records, tmp_path):
-    shown = explore(*records)._repr_html_()
-    (tmp_path / "notebook.html").write_text(f'<meta charset="utf-8">{shown}', encoding="utf-8")
-    browser.get((tmp_path / "notebook.html").as_uri())
-    browser.switch_to.frame(0)
-    wait(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
-    assert text(browser, "note").startswith("Map of 90 cells")
 
 
 @pytest.mark.parametrize(
