@@ -13,8 +13,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from sbnn.data.catalogue import DYNAMICS, names_of
-from sbnn.data.datasets import load_dataset
+from sbnn.data.datasets import DYNAMICS, load_dataset, names_of
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.determinism import reproducible
 from sbnn.dynamics import Phoenix, report, study

@@ -10,7 +10,7 @@ than those that are reported, see ephys_types_tries.md beside this file.
 import argparse
 from pathlib import Path
 
-from sbnn.data.catalogue import EPHYS_TYPES, names_of
+from sbnn.data.datasets import EPHYS_TYPES, names_of
 from sbnn.ephys_types import report, study
 from sbnn.results import results_folder
 from sbnn.tables import print_tables

@@ -43,7 +43,6 @@ _HOME = {
 }
 # Public modules, by the name under which `from sbnn import ...` finds them.
 _MODULES = {
-    "datasets": "data.datasets",
     "experiments": "study.experiments",
     "linear": "models.linear",
     "metrics": "metrics",
@@ -51,7 +50,6 @@ _MODULES = {
     "preprocessing": "data.preprocessing",
     "report": "study.report",
     "results": "results",
-    "scala": "data.readers.scala",
 }
 
 __all__ = [*_HOME, *_MODULES]

@@ -11,8 +11,8 @@ import os
 import sys
 import warnings
 
-from sbnn.data import inventory
-from sbnn.data.catalogue import DATASETS, DYNAMICS, EPHYS_TYPES, MECHANISM_SHIFT, names_of, require_study
+from sbnn.data import datasets
+from sbnn.data.datasets import DATASETS, DYNAMICS, EPHYS_TYPES, MECHANISM_SHIFT, names_of, require_study
 from sbnn.study.own_data.options import add_options, as_options, at_least_one, is_asked_for
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
@@ -82,7 +82,7 @@ def main(arguments=None):
     usual, warnings.formatwarning = warnings.formatwarning, _plainly
     try:
         if arguments[:1] == ["data"]:
-            status = inventory.main(arguments[1:], prog="sbnn data")
+            status = datasets.main(arguments[1:], prog="sbnn data")
             sys.stdout.flush()
             return status
         options = _parser().parse_args(arguments)

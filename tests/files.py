@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from sbnn.data.sources import FILES, DataFile
+from sbnn.data.registry import FILES, DataFile
 
 CONTENT = b"gene,cell\nGad1,7\n" * 500
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sbnn import cli, simulate_patchseq
-from sbnn.data.catalogue import STUDIES
+from sbnn.data.datasets import STUDIES
 from sbnn.study import experiments, notebooks, reproduce
 
 SAVED = Path(__file__).parents[1] / "saved_models"

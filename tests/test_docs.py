@@ -21,7 +21,7 @@ import pytest
 import sbnn
 from sbnn import DistilledSettings, load_dataset, plotting, report, results, simulate_perturbations
 from sbnn.cli import _parser
-from sbnn.data import inventory
+from sbnn.data import datasets
 from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,7 +145,7 @@ def test_every_command_of_a_page_is_one(page):
 def _sbnn(words):
     """Parse a command; what it lacks is told by the parser."""
     if words[0] == "data":
-        words, parse = [*words[1:], "--help"], inventory.main
+        words, parse = [*words[1:], "--help"], datasets.main
     elif words == ["--help"]:
         return
     else:

@@ -1,76 +1,192 @@
-"""Load a data set by name: find its files, verify them and return what a study of its kind works on.
-
-``sbnn data list`` names the data sets and says which are here, ``get scala`` fetches the files of one,
-and ``check`` reads all files that are here and compares their checksums (`sbnn.data.inventory`).
-"""
+"""Which data sets there are, whether their files are here, and how to load one; imports nothing slow until it loads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from importlib.resources import files as package_files
-from pathlib import Path
+import argparse
+import sys
+import warnings
+from importlib import import_module
+from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
-from anndata import AnnData
-
-from sbnn.data.catalogue import (
-    DATASETS,
-    DYNAMICS,
-    EPHYS_TYPES,
-    FULL_COUNTS,
-    GOUWENS_MAT,
-    MECHANISM_SHIFT,
-    SBNN,
-    find_dataset,
-    names_of,
+from sbnn.data.registry import (
+    FILES,
+    DataIntegrityError,
+    FoundFile,
+    check_file,
+    find_files,
+    locate_file,
+    search_places,
 )
-from sbnn.data.fingerprint import fingerprint_files
-from sbnn.data.gene_dynamics import GeneDynamics, simulate_gene_dynamics
-from sbnn.data.paired import PairedData
-from sbnn.data.perturbation_screen import PerturbationScreen
-from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.data.readers.citeseq import read_cd8, read_cord_blood, read_pbmc
-from sbnn.data.readers.ephys_types import read_gouwens_ephys, read_lee_human
-from sbnn.data.readers.gene_dynamics import read_breast, read_grn, read_yeast
-from sbnn.data.readers.gouwens import read_gouwens
-from sbnn.data.readers.papalexi import read_papalexi
-from sbnn.data.readers.scala import cell_labels, ion_channel_genes, read_counts
-from sbnn.data.registry import FoundFile, find_files
-from sbnn.data.simulate import simulate_patchseq
-from sbnn.data.simulate_ephys import simulate_ephys_types
-from sbnn.data.simulate_perturbations import simulate_perturbations
 
-_CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
-#: An ion channel gene with fewer counts in all cells together is left out.
-_MIN_COUNTS = 10
-#: Study -> the real data set to work on, and the one that is made where it cannot be had.
+FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
+#: What data sets are for: genes that predict a second measurement of the same cells, electrophysiology that predicts
+#: the type of a cell, perturbations that shift latents, or expression over time from which a gene network is learned.
+STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS = "sbnn", "ephys_types", "mechanism_shift", "dynamics"
+#: Study -> the real data set to work on, and the simulated one that replaces it.
 _DEFAULTS = {
     SBNN: ("scala", "simulated"),
     EPHYS_TYPES: ("lee_human", "simulated_ephys"),
     MECHANISM_SHIFT: ("papalexi", "simulated_screen"),
     DYNAMICS: ("grn_350", "simulated_grn"),
 }
-#: A screen that every method can be fitted to in minutes; in the paper it has 250 cells of each perturbation.
-_SMALL_SCREEN = {"n_cells_per": 50, "n_perturbations": 100, "n_latents": 15, "n_genes": 100}
-
-#: What data sets come as, after their study.
-Data = PairedData | AnnData | PerturbationScreen | GeneDynamics
 
 
-def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True, **options) -> Data:
+class Dataset(NamedTuple):
+    """A data set: the reader below `sbnn.data` takes the paths of its `files` (keys of `FILES`) in this order."""
+
+    about: str
+    reader: str
+    files: tuple[str, ...] = ()  # none for data that are simulated
+    study: str = SBNN
+    options: dict = {}  # that the reader always gets; those of the caller come before
+    instead: dict[str, str] = {}  # file that may be missing -> the one that replaces it
+
+
+def _grn(n_genes: int, n_edges: int, prior: str) -> Dataset:
+    tables = (f"{part}_{n_genes}.csv" for part in ("edges", "rate_equations", "gene_names"))
+    return Dataset(
+        f"simulated gene network with known truth: {n_genes} genes, {n_edges} edges, 10 test samples",
+        "readers.gene_dynamics.read_grn",
+        (*tables, f"test_{n_genes}_10_samples.csv", f"prior_{n_genes}_noise_{prior}.csv"),
+        DYNAMICS,
+        {"name": f"grn_{n_genes}"},
+    )
+
+
+def _pbmc(name: str, n_proteins: int) -> Dataset:
+    return Dataset(
+        f"CITE-seq of 200 blood cells: 1000 genes -> {n_proteins} proteins",
+        "readers.citeseq.read_pbmc",
+        (f"{name}_v3.h5ad",),
+        options={"name": name},
+    )
+
+
+#: Every data set that `load_dataset` knows.
+DATASETS: dict[str, Dataset] = {
+    "scala": Dataset(
+        "mouse motor cortex Patch-seq: 1213 cells x 1000 genes -> 16 electrophysiological features",
+        "readers.scala.read_scala",
+        ("gene_counts.csv", "ephys_values.csv", "mini-atlas-meta-data.csv"),
+    ),
+    "scala_ion_channels": Dataset(
+        "the same cells, ion channel genes only: 423, or 55 without the complete counts",
+        "readers.scala.read_scala_ion_channels",
+        (FULL_COUNTS, "ephys_values.csv", "mini-atlas-meta-data.csv", "go_ion_channel_term_summary.txt"),
+        instead={FULL_COUNTS: "gene_counts.csv"},
+    ),
+    "scala_34c_counts": Dataset(
+        "raw counts of 185 mouse motor cortex cells recorded at 33-34 C, 30749 genes",
+        "readers.scala.read_scala_34c_counts",
+        ("m1_patchseq_phys_temp_exon_counts.csv.gz", "m1_patchseq_phys_temp_meta_data.csv"),
+    ),
+    "gouwens": Dataset(
+        "mouse visual cortex Patch-seq: 3395 cells x 1252 genes -> 55 electrophysiological features",
+        "readers.gouwens.read_gouwens",
+        ("PS_v5_beta_0-4_pc_scaled_ipfx_eqTE.mat", "E_names.json"),
+    ),
+    "stoeckius": Dataset(
+        "cord blood CITE-seq: 7652 cells x 1000 genes -> 13 proteins",
+        "readers.citeseq.read_cord_blood",
+        ("GSE100866_CBMC_8K_13AB_10X-RNA_umi.zip", "GSE100866_CBMC_8K_13AB_10X-ADT_umi.csv", "CBMC_clustering.csv"),
+    ),
+    "citeseq_cd8": Dataset(
+        "CITE-seq of blood cells sorted by CD8: 1774 cells x 1000 genes -> 5 proteins",
+        "readers.citeseq.read_cd8",
+        ("GSE100866_CD8_merged-RNA_umi.csv.gz", "GSE100866_CD8_merged-ADT_umi.csv.gz"),
+    ),
+    "pbmc_5k_protein": _pbmc("pbmc_5k_protein", 29),
+    "pbmc_10k_protein": _pbmc("pbmc_10k_protein", 14),
+    "gouwens_ephys": Dataset(
+        "mouse visual cortex Patch-seq: 4215 cells, 45 electrophysiological features -> 4 transcriptomic types",
+        "readers.ephys_types.read_gouwens_ephys",
+        ("ipfx_features.csv", "20200711_patchseq_metadata_mouse.csv"),
+        EPHYS_TYPES,
+    ),
+    "lee_human": Dataset(
+        "human cortex Patch-seq: 702 cells, 93 electrophysiological features -> 4 transcriptomic types",
+        "readers.ephys_types.read_lee_human",
+        ("LeeDalley_ephys_fx.csv", "LeeDalley_manuscript_metadata.csv"),
+        EPHYS_TYPES,
+    ),
+    "simulated_ephys": Dataset(
+        "simulated electrophysiology of four types, human or mouse",
+        "simulate_ephys.simulate_ephys_types",
+        study=EPHYS_TYPES,
+    ),
+    "papalexi": Dataset(
+        "ECCITE-seq screen of THP-1 cells: 16093 cells x 299 genes, 25 genes knocked out",
+        "readers.papalexi.read_papalexi",
+        ("response_cells_x_genes.npz", "genes.txt", "cells.csv.gz"),
+        MECHANISM_SHIFT,
+    ),
+    "simulated_screen": Dataset(
+        "simulated perturbation screen with known latents and shifts",
+        "simulate_perturbations.simulate_perturbations",
+        study=MECHANISM_SHIFT,
+        # Every method is fitted to it in minutes; in the paper it has 250 cells of each perturbation.
+        options={"n_cells_per": 50, "n_perturbations": 100, "n_latents": 15, "n_genes": 100},
+    ),
+    "grn_350": _grn(350, 550, "0.025"),
+    "grn_690": _grn(690, 1082, "0.05"),
+    "yeast_pramila": Dataset(
+        "yeast cell cycle: 500 genes at 24 times, and its dye swap",
+        "readers.gene_dynamics.read_yeast",
+        (
+            "pramila_500genes_1sample_24T.csv",
+            "pramila_500genes_1VALsample_24T.csv",
+            "pramila500_gene_names.csv",
+            "edge_prior_matrix_pramila_500.csv",
+        ),
+        DYNAMICS,
+    ),
+    "breast_desmedt": Dataset(
+        "breast cancer along a pseudotime: 500 genes at 178 times, 8 held out",
+        "readers.gene_dynamics.read_breast",
+        (
+            "desmedt_500genes_1sample_178T.csv",
+            "desmedt_500genes_1TESTsample_8middleT.csv",
+            "desmedt_gene_names_500.csv",
+            "edge_prior_matrix_desmedt_500.csv",
+            "validation_network.csv",
+        ),
+        DYNAMICS,
+    ),
+    "simulated_grn": Dataset(
+        "simulated samples of a random gene network with known truth",
+        "gene_dynamics.simulate_gene_dynamics",
+        study=DYNAMICS,
+    ),
+    "simulated": Dataset("simulated Patch-seq with known ground truth", "simulate.simulate_patchseq"),
+}
+
+
+def names_of(study: str = SBNN) -> tuple[str, ...]:
+    """List the data sets of a study."""
+    return tuple(name for name, dataset in DATASETS.items() if dataset.study == study)
+
+
+def require_study(name: str, study: str = SBNN) -> None:
+    """Refuse a known data set that is of another study."""
+    if name in DATASETS and DATASETS[name].study != study:
+        raise ValueError(
+            f"data set {name!r} is of the study {DATASETS[name].study!r}; those of {study!r} are "
+            f"{', '.join(names_of(study))}"
+        )
+
+
+def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True, **options):
     """Load a data set by name.
 
     Parameters
     ----------
     name : str
         A key of `DATASETS`. In those with genes `X` is log2 of the library-size normalised counts plus one, where
-        nothing else is said, `Y` is in its own units, and neither is z-scored.
+        nothing else is said, the outputs are in their own units, and neither is z-scored.
 
         - ``"scala"``: mouse motor cortex, 1213 cells x 1000 genes -> 16 electrophysiological features.
         - ``"scala_ion_channels"``: the same cells, ion channel genes only: the 423 of the complete counts, or, with a
-          warning, the 55 among the 1000 selected genes where the complete counts cannot be had.
+          warning, the 55 among the 1000 selected genes if the complete counts cannot be found or downloaded.
         - ``"scala_34c_counts"``: complete raw counts of the 185 cells recorded at 33-34 degrees Celsius, no outputs.
         - ``"gouwens"``: mouse visual cortex, 3395 cells x 1252 genes (log expression as released, no counts) -> 55
           electrophysiological features and sparse principal components.
@@ -79,36 +195,36 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         - ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``: 200 blood cells each, 1000 genes -> 29 and 14 proteins.
         - ``"simulated"``: see `simulate_patchseq`.
 
-        Without genes, electrophysiology to tell the type of a cell by (AnnData of `typed_cells`):
+        Electrophysiology and the type of every cell:
 
         - ``"gouwens_ephys"``: mouse visual cortex, 4215 cells, 45 features, four types.
         - ``"lee_human"``: human cortex, 702 cells, 93 features, the same four types.
         - ``"simulated_ephys"``: see `simulate_ephys_types`.
 
-        Counts of cells each under one perturbation (`PerturbationScreen`):
+        Counts of cells each under one perturbation:
 
         - ``"papalexi"``: THP-1 cells, 16093 cells x 299 genes, 25 genes knocked out.
         - ``"simulated_screen"``: see `simulate_perturbations`; 100 perturbations of 50 cells, 15 latents and 100 genes.
 
-        Expression over time, a prior and, where there is one, the truth (`GeneDynamics`):
+        Expression over time, a prior and, where there is one, the truth:
 
-        - ``"grn_350"``, ``"grn_690"``: simulated networks; 150 samples to learn from are simulated, 10 are published.
+        - ``"grn_350"``, ``"grn_690"``: simulated networks; 150 training samples are simulated, 10 are published.
         - ``"yeast_pramila"``: yeast cell cycle, 500 genes at 24 times, and its dye swap.
         - ``"breast_desmedt"``: breast cancer along a pseudotime, 500 genes at 178 times, and 8 times held out.
         - ``"simulated_grn"``: see `simulate_gene_dynamics`; a random network of 350 genes.
     path : path-like, optional
-        Folder with the files; by default they are searched as `sbnn.data.registry` describes.
+        Folder with the files. Otherwise they are taken from the first place that holds them: ``$SBNN_DATA``, ``data/``
+        in the checkout, ``../shared/data`` beside it, the local cache, and at last their public source.
     download : bool
         Whether to download files that no place holds.
     verbose : bool
         Whether to print what was loaded, and from where.
     **options
-        Simulated data: parameters of what simulates them. The four sets with proteins: ``n_genes``, how many genes to
-        select, and ``log_proteins``, whether `Y` is log2(1 + counts) or the counts as they are (as in the paper; the
-        default of ``"stoeckius"`` alone).
-        ``"gouwens_ephys"``: ``relative``, whether spikes are measured from their threshold (`relative_to_threshold`).
-        ``"papalexi"``: ``confident_only``, whether to leave out cells without a clear guide.
-        ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`.
+        Simulated data: parameters of the simulator. The four sets with proteins: ``n_genes``, how many genes to select,
+        and ``log_proteins``, whether outputs are log2(1 + counts) or the counts as they are (as in the paper; the
+        default of ``"stoeckius"`` alone). ``"gouwens_ephys"``: ``relative``, whether spikes are measured from their
+        threshold. ``"papalexi"``: ``confident_only``, whether to leave out cells without a clear guide. ``"grn_350"``
+        and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`.
 
     Returns
     -------
@@ -117,51 +233,65 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     Raises
     ------
     ValueError
-        An unknown name, or a `path` for simulated data.
+        An unknown name.
     TypeError
         Options that the data set does not have.
     FileNotFoundError
-        A file that is nowhere and cannot be downloaded; the message says what to do.
+        A missing file that cannot be downloaded; the message says what to do.
     DataIntegrityError
         A file that is truncated or altered.
 
     Warns
     -----
     UserWarning
-        Where another file stands in for one that cannot be had.
+        If another file replaces one that cannot be found or downloaded.
     """
     if name not in DATASETS:
         raise ValueError(f"unknown data set {name!r}; the known ones are {', '.join(DATASETS)}")
     dataset = DATASETS[name]
-    if dataset.files:
-        unknown = sorted(options.keys() - dataset.options)
-        if unknown:
-            takes = f"takes the options {', '.join(dataset.options)}" if dataset.options else "takes no options"
-            raise TypeError(f"data set {name!r} {takes}, got {', '.join(unknown)}")
-        found = find_dataset(name, path, download=download, verbose=verbose)
-        data = _READ[name](found, **options)
-    else:
-        if path is not None:
-            raise ValueError(f"data set {name!r} is not read from files; path must be None, got {str(path)!r}")
-        found = {}
-        data = _READ[name](**options)
+    module, function = dataset.reader.rsplit(".", 1)
+    read, options = getattr(import_module(f"sbnn.data.{module}"), function), dataset.options | options
+    found = find_dataset(name, path, download=download, verbose=verbose)
+    if found:
+        options["files"] = {name: file.sha256 for name, file in found.items()}
+    data = read(*(file.path for file in found.values()), **options)
     if verbose:
         places = ", ".join(dict.fromkeys(file.place for file in found.values()))
-        told = data.summary() if hasattr(data, "summary") else _summary(data)
-        print(told + (f" [{places}]" if places else ""))
+        print(_summary(data) + (f" [{places}]" if places else ""))
     return data
 
 
-def _summary(data):
-    """Shape, types with their counts, and source of typed cells."""
+def _summary(data) -> str:
+    """Name, shape, groups of cells with their sizes, source and notes."""
+    if hasattr(data, "summary"):
+        return data.summary()
     types = ", ".join(f"{name} {size}" for name, size in data.obs["type"].value_counts().items())
     families, about = data.var["family"].nunique(), data.uns["sbnn"]
     shape = f"{data.n_obs} cells x {data.n_vars} features in {families} families"
     return f"{about['name']}: {shape}; types: {types}\n  source: {about['source']}"
 
 
+def find_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True) -> dict[str, FoundFile]:
+    """Find or download the files of a data set; one that cannot be had is replaced, with a warning, if one can."""
+    dataset, how = DATASETS[name], {"download": download, "verbose": verbose}
+    found = find_files([file for file in dataset.files if file not in dataset.instead], path, **how, hint=name)
+    files = list(dataset.files)
+    for file, other in dataset.instead.items():
+        try:
+            found |= find_files([file], path, **how)
+        except FileNotFoundError:
+            found |= find_files([other], path, **how, hint=name)
+            files[files.index(file)] = other
+            warnings.warn(
+                f"{name}: {other} replaces {file}, which cannot be found or downloaded. To see why: "
+                f"sbnn data get {file}",
+                stacklevel=3,
+            )
+    return {file: found[file] for file in files}
+
+
 def default_dataset(path=None, *, download: bool = True, verbose: bool = True, study: str = SBNN) -> str:
-    """Name the data set to work on: the real one where it can be had, else the simulated one.
+    """Name the data set to work on: the real one if it can be found or downloaded, else the simulated one.
 
     Parameters
     ----------
@@ -175,21 +305,18 @@ def default_dataset(path=None, *, download: bool = True, verbose: bool = True, s
     Returns
     -------
     str
-        A real and a simulated one of each study, such as ``"scala"`` or ``"simulated"``.
+        Such as ``"scala"`` or ``"simulated"``.
 
     Raises
     ------
-    ValueError
-        Another study.
     DataIntegrityError
-        A file of the real data is there but truncated or altered: that is to be mended, not passed over.
+        A file of the real data is truncated or altered: that is to be fixed, not passed over.
     """
-    names_of(study)  # refuses another one
-    real, made = _DEFAULTS[study]
+    real, simulated = _DEFAULTS[study]
     try:
         found = find_files(DATASETS[real].files, path, download=download, verbose=verbose, hint=real)
     except FileNotFoundError as error:
-        name, why = made, f"the real data cannot be had. {error}"
+        name, why = simulated, f"the real data cannot be found or downloaded. {error}"
     else:
         name, why = real, "its files are in " + ", ".join(dict.fromkeys(file.place for file in found.values()))
     if verbose:
@@ -197,128 +324,79 @@ def default_dataset(path=None, *, download: bool = True, verbose: bool = True, s
     return name
 
 
-def type_colors() -> dict[str, str]:
-    """Colours of the transcriptomic types of mouse motor cortex, as published with the Allen taxonomy.
+class DatasetState(NamedTuple):
+    """State of a data set: "here", "here in part", "downloadable", "to be fetched by hand" or "made here"."""
 
-    Returns
-    -------
-    dict of str to str
-        RNA type -> ``"#RRGGBB"`` in the order of the taxonomy. The four L5 PT types also under their later name, L5 ET.
-    """
-    with (package_files("sbnn.data") / "type_colors.csv").open() as table:
-        colors = pd.read_csv(table, index_col="RNA type")["color"].to_dict()
-    return colors | {name.replace(" PT_", " ET_"): color for name, color in colors.items() if " PT_" in name}
+    name: str
+    about: str
+    state: str
+    missing: tuple[str, ...]
 
 
-def _read_scala(found: dict[str, FoundFile]) -> PairedData:
-    counts, cells, genes = read_counts(found["gene_counts.csv"].path)
-    return _pair_with_ephys(
-        counts,
-        cells,
-        genes,
-        found,
-        "scala",
-        f"{_CITATION}; genes and features as selected in github.com/berenslab/sBNN",
-    )
+def list_datasets(path=None) -> list[DatasetState]:
+    """Say of every data set whether its files are here, intact or not; nothing is read or downloaded."""
+    places = search_places(path)
+    absent = {name for name, file in FILES.items() if locate_file(file, places) is None}
+    states = []
+    for name, dataset in DATASETS.items():
+        missing = tuple(file for file in dataset.files if file in absent)
+        needed = {dataset.instead.get(file, file) for file in missing} & absent
+        if not dataset.files:
+            state = "made here"
+        elif not needed:
+            state = "here in part" if missing else "here"
+        else:
+            state = "downloadable" if all(FILES[file].url for file in needed) else "to be fetched by hand"
+        states.append(DatasetState(name, dataset.about, state, missing))
+    return states
 
 
-def _read_scala_ion_channels(found: dict[str, FoundFile]) -> PairedData:
-    complete = FULL_COUNTS in found
-    counts, cells, genes = read_counts(found[FULL_COUNTS if complete else "gene_counts.csv"].path)
-    channels = genes.isin(ion_channel_genes(found["go_ion_channel_term_summary.txt"].path))
-    # Over all cells of the table, those without electrophysiology too, as published.
-    channels &= np.asarray(counts.sum(axis=0)).ravel() >= _MIN_COUNTS
-    columns = np.flatnonzero(channels)
-    which = "complete counts" if complete else "1000 selected genes only, for lack of the complete counts"
-    return _pair_with_ephys(
-        counts[:, columns],
-        cells,
-        genes[columns],
-        found,
-        "scala_ion_channels",
-        f"{_CITATION}; ion channel genes of the Gene Ontology among the {which}, files of github.com/berenslab/sBNN",
-    )
+def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
+    """Run ``sbnn data``; exit status 1 when a file cannot be had or is corrupt."""
+    parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
+    commands = parser.add_subparsers(required=True, dest="command")
+    for command, several, about in (
+        ("list", None, "name the data sets and say which are here"),
+        ("get", "+", "find or download the files of data sets, verified"),
+        ("check", "*", "read the files that are here and compare their checksums"),
+    ):
+        subparser = commands.add_parser(command, help=about)
+        subparser.add_argument("--path", help="folder to look in first")
+        if several:
+            subparser.add_argument("names", nargs=several, metavar="name", help="data set, or one of its files")
+    chosen = parser.parse_args(arguments)
+    unknown = [name for name in getattr(chosen, "names", ()) if name not in DATASETS and name not in FILES]
+    if unknown:
+        print(f"unknown name(s) {unknown}; the data sets are {', '.join(DATASETS)}", file=sys.stderr)
+        return 1
+    try:
+        if chosen.command == "check":
+            return _check(chosen.names, search_places(chosen.path))
+        if chosen.command == "list":
+            for name, about, state, missing in list_datasets(chosen.path):
+                lacks = f", lacks {', '.join(missing)}" if missing else ""
+                print(f"{name}: {about} [{state}{lacks}]")
+        for name in getattr(chosen, "names", ()):
+            find = find_dataset(name, chosen.path) if name in DATASETS else find_files([name], chosen.path)
+            for file in find.values():
+                print(f"{file.path}  sha256 {file.sha256}")
+    except (FileNotFoundError, DataIntegrityError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
-def _pair_with_ephys(counts, cells, genes, found: dict[str, FoundFile], name: str, source: str) -> PairedData:
-    """Pair counts of motor cortex cells, of some genes, with the 16 features of the cells that have them."""
-    ephys = pd.read_csv(found["ephys_values.csv"].path, index_col=0)
-    counts = counts[cells.get_indexer(ephys.index)].toarray()
-    labels = _read_labels(found["mini-atlas-meta-data.csv"].path).loc[ephys.index]
-    return PairedData(
-        X=log2p1(normalize_library_size(counts)),
-        Y=ephys.to_numpy(),
-        gene_names=genes,
-        feature_names=ephys.columns,
-        cell_names=ephys.index,
-        labels=labels,
-        colors=_colors_of(labels),
-        counts=counts,
-        name=name,
-        source=source,
-        sha256=fingerprint_files(_sha256_of(found)),
-        files=_sha256_of(found),
-    )
-
-
-def _read_scala_34c_counts(found: dict[str, FoundFile]) -> PairedData:
-    counts, cells, genes = read_counts(found["m1_patchseq_phys_temp_exon_counts.csv.gz"].path)
-    labels = _read_labels(found["m1_patchseq_phys_temp_meta_data.csv"].path).loc[cells]
-    return PairedData(
-        X=counts,
-        gene_names=genes,
-        cell_names=cells,
-        labels=labels,
-        colors=_colors_of(labels),
-        counts=counts,
-        name="scala_34c_counts",
-        source=f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas",
-        sha256=fingerprint_files(_sha256_of(found)),
-        files=_sha256_of(found),
-    )
-
-
-def _read_gouwens(found: dict[str, FoundFile]) -> PairedData:
-    return read_gouwens(found[GOUWENS_MAT].path, found["E_names.json"].path, _sha256_of(found))
-
-
-def _read_tables(read: Callable, found: dict[str, FoundFile], **options) -> Data:
-    """Hand the paths of the files, in their order, to a reader that takes them so."""
-    return read(*(file.path for file in found.values()), files=_sha256_of(found), **options)
-
-
-def _read_labels(path: Path) -> pd.DataFrame:
-    return cell_labels(pd.read_csv(path, sep="\t", dtype={"Targeted layer": str}))
-
-
-def _colors_of(labels: pd.DataFrame) -> dict[str, str]:
-    present = set(labels["type"])
-    return {name: color for name, color in type_colors().items() if name in present}
-
-
-def _sha256_of(found: dict[str, FoundFile]) -> dict[str, str]:
-    return {name: file.sha256 for name, file in found.items()}
-
-
-#: Data set -> what turns its found files, or else its options, into data.
-_READ: dict[str, Callable[..., Data]] = {
-    "scala": _read_scala,
-    "scala_ion_channels": _read_scala_ion_channels,
-    "scala_34c_counts": _read_scala_34c_counts,
-    "gouwens": _read_gouwens,
-    "stoeckius": partial(_read_tables, read_cord_blood),
-    "citeseq_cd8": partial(_read_tables, read_cd8),
-    "pbmc_5k_protein": partial(_read_tables, partial(read_pbmc, name="pbmc_5k_protein")),
-    "pbmc_10k_protein": partial(_read_tables, partial(read_pbmc, name="pbmc_10k_protein")),
-    "gouwens_ephys": partial(_read_tables, read_gouwens_ephys),
-    "lee_human": partial(_read_tables, read_lee_human),
-    "simulated_ephys": simulate_ephys_types,
-    "papalexi": partial(_read_tables, read_papalexi),
-    "simulated_screen": partial(simulate_perturbations, **_SMALL_SCREEN),
-    "grn_350": partial(_read_tables, partial(read_grn, name="grn_350")),
-    "grn_690": partial(_read_tables, partial(read_grn, name="grn_690")),
-    "yeast_pramila": partial(_read_tables, read_yeast),
-    "breast_desmedt": partial(_read_tables, read_breast),
-    "simulated_grn": simulate_gene_dynamics,
-    "simulated": simulate_patchseq,
-}
+def _check(names, places) -> int:
+    """Verify the copy of every file that would be used and print what it is: ok, corrupt or absent."""
+    of_names = [DATASETS[n].files + tuple(DATASETS[n].instead.values()) if n in DATASETS else (n,) for n in names]
+    corrupt = 0
+    for name in dict.fromkeys(sum(of_names, ())) if names else FILES:
+        state, detail = "absent", ""
+        if located := locate_file(FILES[name], places):
+            try:
+                check_file(FILES[name], located[0])
+                state, detail = "ok", str(located[0])
+            except DataIntegrityError as error:
+                state, detail, corrupt = "corrupt", str(error), 1
+        print("  ".join(filter(None, (f"{state:7}", name, detail))))
+    return corrupt

@@ -18,6 +18,8 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_non_neg
 
 from sbnn.data.checks import some
 
+__all__ = ["Standardizer", "expression_pipeline", "log2p1", "normalize_library_size", "select_genes"]
+
 _SPARSE = ("csr", "csc")
 # Near-equal positions on the selection curve differ by rounding only; beyond this many decimals they are one.
 _DECIMALS = 9

@@ -1,7 +1,6 @@
 """The steps of ``sbnn dynamics``: what each does with the options of the command line."""
 
-from sbnn.data.catalogue import DYNAMICS, require_study
-from sbnn.data.datasets import default_dataset
+from sbnn.data.datasets import DYNAMICS, default_dataset, require_study
 from sbnn.dynamics import report as tables
 from sbnn.dynamics import study
 from sbnn.results import results_folder

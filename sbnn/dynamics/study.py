@@ -4,7 +4,7 @@ Every function loads what is saved and computes only what is missing. Results go
 ``<saved_models>/<data set>/dynamics_<experiment>.pickle``.
 """
 
-from sbnn.data.catalogue import DYNAMICS, require_study
+from sbnn.data.datasets import DYNAMICS, require_study
 from sbnn.dynamics import experiments
 from sbnn.dynamics.experiments import CONDITIONS, SETTINGS, SWEPT
 from sbnn.dynamics.methods import METHODS

@@ -1,7 +1,6 @@
 """The steps of ``sbnn ephys-types``: what each does with the options of the command line."""
 
-from sbnn.data.catalogue import EPHYS_TYPES, require_study
-from sbnn.data.datasets import default_dataset
+from sbnn.data.datasets import EPHYS_TYPES, default_dataset, require_study
 from sbnn.ephys_types import report as tables
 from sbnn.ephys_types import study
 from sbnn.results import results_folder

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sbnn.data.catalogue import EPHYS_TYPES, require_study
-from sbnn.data.datasets import load_dataset
+from sbnn.data.datasets import EPHYS_TYPES, load_dataset, require_study
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 from sbnn.determinism import reproducible

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from sbnn.data.catalogue import require_study
+from sbnn.data.datasets import require_study
 from sbnn.explorer.explore import explore
 from sbnn.results import load, results_folder
 

@@ -1,7 +1,6 @@
 """The steps of ``sbnn mechanism-shift``: what each does with the options of the command line."""
 
-from sbnn.data.catalogue import MECHANISM_SHIFT, require_study
-from sbnn.data.datasets import default_dataset
+from sbnn.data.datasets import MECHANISM_SHIFT, default_dataset, require_study
 from sbnn.mechanism_shift import report as tables
 from sbnn.mechanism_shift import study
 from sbnn.results import results_folder

@@ -4,8 +4,7 @@ Every function loads what is saved and computes only what is missing. Results go
 ``<saved_models>/<data set>/shift_<experiment>.pickle``.
 """
 
-from sbnn.data.catalogue import MECHANISM_SHIFT, require_study
-from sbnn.data.datasets import load_dataset
+from sbnn.data.datasets import MECHANISM_SHIFT, load_dataset, require_study
 from sbnn.mechanism_shift import screen_study, simulated_study
 from sbnn.mechanism_shift.methods import ABLATION, FAST, METHODS
 from sbnn.mechanism_shift.recipe import Recipe

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from sbnn.data.catalogue import DATASETS
+from sbnn.data.datasets import DATASETS
 from sbnn.evaluation.folds import paper_folds
 from sbnn.evaluation.runs import unfinished
 

@@ -12,9 +12,16 @@ import importlib.util
 import time
 from pathlib import Path
 
-from sbnn.data.catalogue import DATASETS, DYNAMICS, EPHYS_TYPES, MECHANISM_SHIFT, SBNN, names_of
-from sbnn.data.datasets import default_dataset
-from sbnn.data.inventory import list_datasets
+from sbnn.data.datasets import (
+    DATASETS,
+    DYNAMICS,
+    EPHYS_TYPES,
+    MECHANISM_SHIFT,
+    SBNN,
+    default_dataset,
+    list_datasets,
+    names_of,
+)
 from sbnn.study.gene_priors import WITH_LISTS
 
 ROOT = Path(__file__).resolve().parents[2]

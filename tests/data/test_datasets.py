@@ -9,15 +9,13 @@ import pytest
 from files import published, put
 from scipy import sparse
 
-from sbnn.data import inventory
-from sbnn.data.catalogue import names_of, require_study
-from sbnn.data.datasets import DATASETS, default_dataset, load_dataset, type_colors
+from sbnn import cli
+from sbnn.data import datasets
+from sbnn.data.datasets import DATASETS, STUDIES, default_dataset, load_dataset, names_of, require_study
 from sbnn.data.fingerprint import fingerprint_files
-from sbnn.data.paired import PairedData
-from sbnn.data.perturbation_screen import PerturbationScreen
-from sbnn.data.registry import DataIntegrityError
+from sbnn.data.readers.scala import type_colors
+from sbnn.data.registry import FILES, DataIntegrityError
 from sbnn.data.simulate_perturbations import simulate_perturbations
-from sbnn.data.sources import FILES
 
 FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
 
@@ -97,20 +95,15 @@ def test_ion_channels_without_the_complete_counts(small_ion_channels, capsys):
     folder, _ = small_ion_channels
     whole = load_dataset("scala_ion_channels", folder, verbose=False)
     (folder / "tiny" / FULL_COUNTS).unlink()
-    with pytest.warns(UserWarning, match=f"gene_counts.csv stands in for {FULL_COUNTS}, which cannot be had"):
+    with pytest.warns(UserWarning, match=f"gene_counts.csv replaces {FULL_COUNTS}"):
         data = load_dataset("scala_ion_channels", folder, download=False)
     assert data.gene_names.tolist() == ["Sst", "Vip"] and data.sha256 != whole.sha256
     assert "among the 1000 selected genes only" in capsys.readouterr().out
-    state = {dataset.name: dataset for dataset in inventory.list_datasets(folder)}["scala_ion_channels"]
+    state = {dataset.name: dataset for dataset in datasets.list_datasets(folder)}["scala_ion_channels"]
     assert state.state == "here in part" and state.missing == (FULL_COUNTS,)
     put(folder / "tiny" / FULL_COUNTS, b"broken")
     with pytest.raises(DataIntegrityError, match="final_patch_seq.*is truncated"):
         load_dataset("scala_ion_channels", folder)
-
-
-def test_verbose_false_is_silent(small_scala, capsys):
-    load_dataset("scala", small_scala[0], verbose=False)
-    assert capsys.readouterr() == ("", "")
 
 
 def test_raw_counts_are_read_from_their_layout(alone, monkeypatch):
@@ -150,15 +143,11 @@ def test_simulated_takes_the_options_of_the_simulator(capsys):
     np.testing.assert_array_equal(data.X, again.X)
 
 
-def test_bad_requests_are_named(tmp_path):
-    with pytest.raises(ValueError, match="unknown data set 'scalla'; the known ones are scala, scala_ion_channels, "):
+def test_bad_requests_are_named():
+    with pytest.raises(ValueError, match="'scalla'.* scala, scala_ion_channels, "):
         load_dataset("scalla")
-    with pytest.raises(TypeError, match="'scala' takes no options, got n_cells"):
-        load_dataset("scala", n_cells=10)
-    with pytest.raises(TypeError, match="'stoeckius' takes the options n_genes, log_proteins, got n_cells"):
-        load_dataset("stoeckius", n_cells=10)
-    with pytest.raises(ValueError, match="not read from files"):
-        load_dataset("simulated", tmp_path)
+    with pytest.raises(TypeError, match="n_cells"):
+        load_dataset("scala", n_cells=10, download=False)
 
 
 def test_default_dataset_is_the_real_one_where_it_can_be_had(small_scala, capsys):
@@ -167,12 +156,15 @@ def test_default_dataset_is_the_real_one_where_it_can_be_had(small_scala, capsys
 
 
 def test_default_dataset_is_simulated_elsewhere_and_says_why(alone, capsys):
-    assert default_dataset(download=False) == "simulated"
-    printed = capsys.readouterr().out
-    assert printed.startswith(
-        "data set: simulated, because the real data cannot be had. cannot find scala_2020/gene_counts.csv"
-    )
-    assert "sbnn data get scala" in printed
+    for study, simulated, missing in (
+        ("sbnn", "simulated", "scala_2020/gene_counts.csv"),
+        ("ephys_types", "simulated_ephys", "lee_2023_human/LeeDalley_ephys_fx.csv"),
+        ("mechanism_shift", "simulated_screen", "papalexi_2021/response_cells_x_genes.npz"),
+        ("dynamics", "simulated_grn", "grn_simulated/edges_350.csv"),
+    ):
+        assert default_dataset(download=False, study=study) == simulated
+        printed = capsys.readouterr().out
+        assert printed.startswith(f"data set: {simulated}, because") and f"cannot find {missing}" in printed
     assert default_dataset(download=False, verbose=False) == "simulated"
     assert capsys.readouterr() == ("", "")
 
@@ -184,54 +176,65 @@ def test_default_dataset_does_not_pass_over_a_broken_file(small_scala):
         default_dataset(folder)
 
 
-def test_default_dataset_of_the_other_studies(alone, capsys):
-    assert default_dataset(download=False, study="ephys_types") == "simulated_ephys"
-    assert "cannot find lee_2023_human/LeeDalley_ephys_fx.csv" in capsys.readouterr().out
-    assert default_dataset(study="mechanism_shift") == "simulated_screen"
-    printed = capsys.readouterr().out
-    assert "cannot find papalexi_2021/response_cells_x_genes.npz" in printed
-    assert "no address to download from is known" in printed and "Katsevich-Lab/sceptredata" in printed
-    assert default_dataset(download=False, study="dynamics") == "simulated_grn"
-    with pytest.raises(ValueError, match="study must be one of .*, mechanism_shift, dynamics, got 'chemistry'"):
-        default_dataset(study="chemistry")
-
-
 def test_each_study_has_data_sets_of_its_own():
-    of_sbnn, of_types, of_screens = names_of(), names_of("ephys_types"), names_of("mechanism_shift")
-    of_dynamics = names_of("dynamics")
-    assert sorted([*of_sbnn, *of_types, *of_screens, *of_dynamics]) == sorted(DATASETS)
-    assert of_dynamics == ("grn_350", "grn_690", "yeast_pramila", "breast_desmedt", "simulated_grn")
-    assert of_types == ("gouwens_ephys", "lee_human", "simulated_ephys") and "scala" in of_sbnn
-    assert of_screens == ("papalexi", "simulated_screen")
-    assert load_dataset("simulated_ephys", n_cells=20, verbose=False).n_obs == 20
-    assert isinstance(load_dataset("simulated", n_cells=20, verbose=False), PairedData)
+    assert sorted(name for study in STUDIES for name in names_of(study)) == sorted(DATASETS)
+    assert names_of("ephys_types") == ("gouwens_ephys", "lee_human", "simulated_ephys") and "scala" in names_of()
     require_study("a name of one's own")
     require_study("lee_human", "ephys_types")
     with pytest.raises(ValueError, match="'lee_human' is of the study 'ephys_types'; those of 'sbnn' are scala, "):
         require_study("lee_human")
-    with pytest.raises(
-        ValueError, match="'papalexi' is of the study 'mechanism_shift'; those of 'ephys_types' are gou"
-    ):
-        require_study("papalexi", "ephys_types")
 
 
-def test_simulated_screen_takes_the_options_of_the_simulator(capsys):
-    data = load_dataset("simulated_screen", n_perturbations=4, n_control=7, random_state=1)
-    assert isinstance(data, PerturbationScreen) and data.counts.shape == (4 * 50 + 7, 100)
-    assert data.truth["shifts"].shape == (4, 15)
-    assert "207 cells x 100 genes, 4 perturbations of 50 to 50 cells; control 'control' 7" in capsys.readouterr().out
+def test_simulated_screen_takes_the_options_of_the_simulator():
+    data = load_dataset("simulated_screen", n_perturbations=4, n_control=7, random_state=1, verbose=False)
+    assert data.counts.shape == (4 * 50 + 7, 100)
     whole = load_dataset("simulated_screen", verbose=False)
-    assert whole.counts.shape == (5000, 100) and len(whole.targets) == 100
     assert whole.sha256 == simulate_perturbations(50, 100, 15, 100).sha256
-    with pytest.raises(TypeError, match="'papalexi' takes the options confident_only, got n_cells"):
-        load_dataset("papalexi", n_cells=10)
 
 
-def test_type_colors_are_those_of_the_taxonomy():
-    colors = type_colors()
-    assert len([name for name in colors if " ET_" not in name]) == 88
-    assert colors["Sst Chodl"] == "#FFFF00" and colors["L6b Kcnip1"] == "#573D90"
-    assert [colors[f"L5 ET_{i}"] for i in (1, 2, 3, 4)] == [colors[f"L5 PT_{i}"] for i in (1, 2, 3, 4)]
+# --- sbnn data
+
+
+def test_command_gets_and_lists(small_scala, capsys):
+    folder = small_scala[0]
+    assert datasets.main(["get", "scala", "ephys_values.csv", "--path", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"{folder / 'tiny' / name}  sha256 {FILES[name].sha256}" in printed for name in DATASETS["scala"].files)
+    assert datasets.main(["list", "--path", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == list(DATASETS)
+    assert lines[0].endswith("features [here]") and lines[-1].endswith("[made here]")
+    assert "gouwens: mouse visual cortex" in lines[3] and "[downloadable, lacks PS_v5" in lines[3]
+
+
+def test_command_checks(small_scala, capsys):
+    folder = small_scala[0]
+    assert datasets.main(["check", "scala", "--path", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["ok", name] for name in DATASETS["scala"].files]
+    put(folder / "tiny" / "ephys_values.csv", b"broken")
+    assert datasets.main(["check", "--path", str(folder)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:2]] == ["ok", "corrupt"] and "is truncated: expected" in lines[1]
+    assert len(lines) == len(FILES) and lines[4].split() == ["absent", FULL_COUNTS]
+    assert datasets.main(["check", "simulated", "--path", str(folder)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_command_fails_with_a_message(alone, monkeypatch, capsys):
+    published(monkeypatch)
+    assert datasets.main(["get", "tiny.csv"]) == 1
+    assert "cannot find tiny/tiny.csv" in capsys.readouterr().err
+    assert cli.main(["data", "check", "scalla"]) == 1
+    assert "['scalla']; the data sets are scala, " in capsys.readouterr().err
+
+
+def test_states_of_data_sets(small_scala):
+    folder = small_scala[0]
+    (folder / "tiny" / "gene_counts.csv").unlink()  # registered without an address here
+    states = {dataset.name: dataset for dataset in datasets.list_datasets(folder)}
+    assert states["scala"].state == "to be fetched by hand" and states["scala"].missing == ("gene_counts.csv",)
+    assert states["gouwens"].state == "downloadable" and states["gouwens"].missing == DATASETS["gouwens"].files
 
 
 # --- the real data
@@ -259,7 +262,7 @@ EXPECTED = {
 def real(request):
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*stands in for.*")
+            warnings.filterwarnings("ignore", ".* replaces .*")
             return load_dataset(request.param, download=False, verbose=False)
     except FileNotFoundError:
         pytest.skip(f"the files of {request.param} are not on this machine")
@@ -276,7 +279,7 @@ def test_real_data_is_what_was_published(real):
     if n_types is not None:
         assert len(types) == n_types
     if real.name.startswith("scala"):
-        assert {name: real.colors[name] for name in types} == {name: type_colors()[name] for name in types}
+        assert {name: real.colors[name] for name in types} == type_colors(types)
     if real.name != "gouwens":
         assert real.counts.shape == real.X.shape and real.counts.dtype.kind == "i"
 

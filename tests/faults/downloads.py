@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from victims import Victim
 
-from sbnn.data.registry import DataIntegrityError, download_file
-from sbnn.data.sources import DataFile
+from sbnn.data.registry import DataFile, DataIntegrityError, download_file
 
 CONTENT = np.random.default_rng(0).bytes(100_000)
 ABOUT = {"name": "tiny.bin", "folder": "tiny", "source": "https://example.org/tiny", "size": len(CONTENT)}

@@ -99,7 +99,7 @@ def test_without_a_home_local_files_are_found_and_a_download_says_what_to_set(al
     monkeypatch.chdir(alone)
     assert registry.cache_folder() is None
     published(monkeypatch, url="http://127.0.0.1:9/tiny.csv")
-    with pytest.raises(FileNotFoundError, match="the home of the user is not known: set HOME"):
+    with pytest.raises(FileNotFoundError, match="home of the user is not known; set HOME"):
         find_file("tiny.csv", verbose=False)
     assert list(alone.iterdir()) == []
     assert find_file("tiny.csv", put(alone / "mine" / "tiny.csv")).read_bytes() == CONTENT

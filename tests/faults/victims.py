@@ -15,9 +15,8 @@ import numpy as np
 import torch  # noqa: F401 -- before processes are forked, so that each of them begins at once
 from sklearn.linear_model import Ridge
 
-from sbnn.data.registry import download_file
+from sbnn.data.registry import DataFile, download_file
 from sbnn.data.simulate import simulate_patchseq
-from sbnn.data.sources import DataFile
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.results import Record, load, save
 

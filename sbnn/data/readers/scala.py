@@ -6,17 +6,21 @@ and features are those of Bernaerts, Berens & Kobak (arXiv 2006.10411).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
-from sbnn.data.checks import some
-from sbnn.data.readers.counts import read_count_table, require_unique
+from sbnn.data.fingerprint import fingerprint_files
+from sbnn.data.paired import PairedData
+from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.readers.counts import read_count_table
 
-SOURCE = "Scala et al., Nature 598, 144 (2021); raw files of github.com/berenslab/mini-atlas and GEO GSE163764"
+_CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
+#: An ion channel gene with fewer counts in all cells together is left out.
+_MIN_COUNTS = 10
 
 _MISMATCH = "RNA and firing disagree"
 #: Cells left out whatever was measured, with the reason.
@@ -52,7 +56,6 @@ EPHYS_FEATURES = {
 #: Features with a long right tail, of which the natural logarithm is taken.
 LOG_FEATURES = ("AP amp CV", "AI", "ISI CV")
 
-_PATH_COLUMN = "name sample"
 _PATH_PATTERN = r"(?P<month>\d\d) (?P<day>\d\d) (?P<year>\d{4}) sample (?P<sample>\d+)\.mat$"
 _LOW_QUALITY = "low quality"
 _LABEL_COLUMNS = {"RNA family": "family", "RNA type": "type"}
@@ -69,94 +72,101 @@ _EXTRA_LABELS = {
 
 
 class EphysSelection(NamedTuple):
-    """The cells and features that `ephys_from_raw` kept, and why it left out the others.
-
-    Attributes
-    ----------
-    features : DataFrame of float64, shape (n_cells, 16)
-        Transformed features in their own units, indexed by cell name.
-    labels : DataFrame
-        `cell_labels` of the same cells.
-    dropped : Series of str
-        Cell name -> reason, for every other cell of the ephys table.
-    """
+    """What `ephys_from_raw` kept, in the features' own units, and why it dropped other cells (name -> reason)."""
 
     features: pd.DataFrame
-    labels: pd.DataFrame
     dropped: pd.Series
 
 
+def read_scala(counts_path, ephys_path, metadata_path, files) -> PairedData:
+    """Read the selected genes and features of the cells at room temperature."""
+    counts, cells, genes = read_counts(counts_path)
+    source = f"{_CITATION}; genes and features as selected in github.com/berenslab/sBNN"
+    return _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, "scala", source)
+
+
+def read_scala_ion_channels(counts_path, ephys_path, metadata_path, terms_path, files) -> PairedData:
+    """Read the genes of a term list that have at least ten counts, over all cells of the table as published."""
+    counts, cells, genes = read_counts(counts_path)
+    channels = genes.isin(ion_channel_genes(terms_path)) & (counts.sum(axis=0) >= _MIN_COUNTS)
+    selected_only = "gene_counts.csv" in files
+    which = "1000 selected genes only, for lack of the complete counts" if selected_only else "complete counts"
+    source = (
+        f"{_CITATION}; ion channel genes of the Gene Ontology among the {which}, files of github.com/berenslab/sBNN"
+    )
+    return _with_ephys(
+        counts[:, np.flatnonzero(channels)],
+        cells,
+        genes[channels],
+        ephys_path,
+        metadata_path,
+        files,
+        "scala_ion_channels",
+        source,
+    )
+
+
+def _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, name, source) -> PairedData:
+    """Pair counts of some genes with the 16 features of the cells that have them."""
+    ephys = pd.read_csv(ephys_path, index_col=0)
+    counts = counts[cells.get_indexer(ephys.index)].toarray()
+    labels = _read_labels(metadata_path).loc[ephys.index]
+    return PairedData(
+        X=log2p1(normalize_library_size(counts)),
+        Y=ephys.to_numpy(),
+        gene_names=genes,
+        feature_names=ephys.columns,
+        cell_names=ephys.index,
+        labels=labels,
+        colors=type_colors(labels["type"]),
+        counts=counts,
+        name=name,
+        source=source,
+        sha256=fingerprint_files(files),
+        files=files,
+    )
+
+
+def read_scala_34c_counts(counts_path, metadata_path, files) -> PairedData:
+    """Read the complete raw counts of the cells at physiological temperature, without outputs."""
+    counts, cells, genes = read_counts(counts_path)
+    labels = _read_labels(metadata_path).loc[cells]
+    return PairedData(
+        X=counts,
+        gene_names=genes,
+        cell_names=cells,
+        labels=labels,
+        colors=type_colors(labels["type"]),
+        counts=counts,
+        name="scala_34c_counts",
+        source=f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas",
+        sha256=fingerprint_files(files),
+        files=files,
+    )
+
+
+def type_colors(types) -> dict[str, str]:
+    """Published colours of some RNA types, in the order of the Allen taxonomy; L5 ET is the later name of L5 PT."""
+    colors = pd.read_csv(Path(__file__).parents[1] / "type_colors.csv", index_col="RNA type")["color"].to_dict()
+    colors |= {name.replace(" PT_", " ET_"): color for name, color in colors.items() if " PT_" in name}
+    return {name: color for name, color in colors.items() if name in set(types)}
+
+
 def join_cell_names(names: Iterable[str]) -> pd.Index:
-    """Bring cell names of the count and metadata files to one form: ``20180918_sample_1`` -> ``20180918sample1``.
-
-    Only the first three parts count; some releases append more.
-
-    Parameters
-    ----------
-    names : iterable of str
-
-    Returns
-    -------
-    Index of str
-    """
+    """Bring cell names to one form, ``20180918_sample_1`` -> ``20180918sample1``; some releases append more parts."""
     return pd.Index(["".join(str(name).split("_")[:3]) for name in names], dtype=object)
 
 
-def cell_names_from_paths(paths: Iterable[str]) -> pd.Index:
-    """Read cell names off recording paths: ``.../09 18 2018 sample 1.mat`` -> ``20180918sample1``.
-
-    Parameters
-    ----------
-    paths : iterable of str
-        Column "name sample" of the raw ephys table; each ends in ``MM DD YYYY sample N.mat``.
-
-    Returns
-    -------
-    Index of str
-
-    Raises
-    ------
-    ValueError
-        Paths with another ending.
-    """
-    paths = pd.Series(list(paths), dtype=str)
-    parts = paths.str.extract(_PATH_PATTERN)
-    unread = paths[parts.isna().any(axis=1)]
-    if len(unread):
-        raise ValueError(
-            f"{len(unread)} of {len(paths)} values of column {_PATH_COLUMN!r} do not end in 'MM DD YYYY sample N.mat': "
-            f"{some(unread)}"
-        )
-    return pd.Index(parts["year"] + parts["month"] + parts["day"] + "sample" + parts["sample"], dtype=object)
+def _read_labels(path) -> pd.DataFrame:
+    return cell_labels(pd.read_csv(path, sep="\t", dtype={"Targeted layer": str}))
 
 
 def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
-    """Take the labels of the cells out of the metadata table.
-
-    Parameters
-    ----------
-    metadata : DataFrame
-        The published tab-separated table with columns "Cell", "RNA family" and "RNA type".
-
-    Returns
-    -------
-    DataFrame
-        Indexed by joined cell name: `family` and `type` (empty where there is none), and `type_confidence`, `layer`,
-        `cre`, `mouse`, `date` and `user` (of the recording) and `soma_depth_um` where the table has them. Cells of low
-        quality have the family ``"low quality"`` and no type.
-
-    Raises
-    ------
-    ValueError
-        Missing columns or repeated cells.
-    """
-    _require_columns(metadata, ["Cell", *_LABEL_COLUMNS], "metadata")
+    """Take labels out of the metadata table, by cell name; a cell of "low quality" (its family) has no type."""
     columns = _LABEL_COLUMNS | {raw: name for raw, name in _EXTRA_LABELS.items() if raw in metadata}
-    labels = metadata[list(columns)].rename(columns=columns)
+    labels = metadata[list(columns)].rename(columns=columns).set_axis(join_cell_names(metadata["Cell"]), axis=0)
     if _DEPTH in metadata:
         labels["soma_depth_um"] = pd.to_numeric(labels["soma_depth_um"], errors="coerce")  # some say "Slice Lost"
-    labels.index = join_cell_names(metadata["Cell"])
-    require_unique(labels.index, "cells of the metadata")
     labels[["family", "type"]] = labels[["family", "type"]].fillna("").replace({"type": {_LOW_QUALITY: ""}})
     return labels
 
@@ -164,37 +174,12 @@ def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
 def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> EphysSelection:
     """Turn the published table of raw electrophysiology into the 16 outputs of the cells that are used.
 
-    Takes the natural logarithm of `LOG_FEATURES` and leaves out spike-frequency adaptation, afterdepolarization, sag
-    time, sag area, AP Fano factor, ISI Fano factor, wildness, rebound number of APs, ISI and AP amplitude average
-    adaptation index, burstiness and latency. Cells are dropped, in this order, when they are in `EXCLUDED_CELLS`,
-    lack a value of a used feature, or have no RNA type ("low quality").
-
-    Parameters
-    ----------
-    cell_features : DataFrame
-        `Cell_Features_M1.csv`: column "name sample" with the path of the recording and one column per raw feature.
-    metadata : DataFrame
-        `mini-atlas-meta-data.csv`, see `cell_labels`.
-
-    Returns
-    -------
-    EphysSelection
-        In the order of `cell_features`.
-
-    Raises
-    ------
-    ValueError
-        Missing columns, paths that hold no cell name, repeated cells, features that are not numbers, or values of
-        `LOG_FEATURES` that are not positive.
+    Takes the natural logarithm of `LOG_FEATURES`. Cells are dropped when they are in `EXCLUDED_CELLS`, lack a value of
+    a used feature, or have no RNA type ("low quality"); of several reasons the first is given.
     """
-    _require_columns(cell_features, [_PATH_COLUMN, *EPHYS_FEATURES], "the ephys table")
-    cells = cell_names_from_paths(cell_features[_PATH_COLUMN])
-    require_unique(cells, "cells of the ephys table")
-    features = cell_features[list(EPHYS_FEATURES)].rename(columns=EPHYS_FEATURES).set_axis(cells)
-    try:
-        features = features.astype(np.float64)
-    except ValueError as error:
-        raise ValueError(f"the ephys table holds values that are not numbers: {error}") from None
+    parts = cell_features["name sample"].str.extract(_PATH_PATTERN)
+    cells = pd.Index(parts["year"] + parts["month"] + parts["day"] + "sample" + parts["sample"], dtype=object)
+    features = cell_features[list(EPHYS_FEATURES)].rename(columns=EPHYS_FEATURES).set_axis(cells).astype(np.float64)
     labels = cell_labels(metadata)
 
     reason = pd.Series("", index=cells)
@@ -206,53 +191,18 @@ def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> Ephys
 
     kept = reason == ""
     features = features[kept]
-    logged = list(LOG_FEATURES)
-    bad = features.index[(features[logged] <= 0).any(axis=1)]
-    if len(bad):
-        raise ValueError(f"the logarithm of {logged} needs positive values; {len(bad)} cells have others: {some(bad)}")
-    features[logged] = np.log(features[logged])
-    return EphysSelection(features, labels.loc[features.index], reason[~kept])
+    features[list(LOG_FEATURES)] = np.log(features[list(LOG_FEATURES)])
+    return EphysSelection(features, reason[~kept])
 
 
-def read_counts(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
-    """Read a count table of this study: `sbnn.data.readers.counts.read_count_table` with the cell names joined."""
-    return read_count_table(path, rename=join_cell_names)
+def read_counts(path):
+    """Read a count table of this study, with joined cell names, see `read_count_table`."""
+    counts, cells, genes = read_count_table(path)
+    return counts, join_cell_names(cells), genes
 
 
 def ion_channel_genes(path) -> list[str]:
-    """Read the symbols of the ion channel genes off a term list of the Gene Ontology.
-
-    Parameters
-    ----------
-    path : path-like
-        `go_ion_channel_term_summary.txt`: tab-separated lines with a column "Symbol", one for each gene and term, with
-        one more tab than the header has.
-
-    Returns
-    -------
-    list of str
-        Each symbol once, in the order of the file.
-
-    Raises
-    ------
-    FileNotFoundError
-    ValueError
-        A file without that column or without a symbol.
-    """
-    # Split by hand: the extra tab makes pandas take the first column for row names and shift the others.
-    with open(path, encoding="utf-8-sig") as handle:
-        rows = [line.rstrip("\r\n").split("\t") for line in handle]
-    header = rows[0] if rows else []
-    if "Symbol" not in header:
-        raise ValueError(f"{path} has no column 'Symbol'; its first line holds {header}")
-    column = header.index("Symbol")
-    symbols = list(dict.fromkeys(row[column] for row in rows[1:] if len(row) > column and row[column]))
-    if not symbols:
-        raise ValueError(f"{path} names no gene in its column 'Symbol'")
-    return symbols
-
-
-def _require_columns(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise ValueError(f"{name} lacks the column(s) {missing}; it has {list(table.columns)}")
+    """Read the symbols of the ion channel genes off a term list of the Gene Ontology, each once."""
+    # Lines have one more tab than the header, which would shift the columns without usecols and index_col.
+    table = pd.read_csv(path, sep="\t", index_col=False, usecols=["Symbol"], dtype=str, keep_default_na=False)
+    return [symbol for symbol in table["Symbol"].unique() if symbol]

@@ -8,7 +8,7 @@ from files import published, put
 from sbnn.data.datasets import load_dataset
 from sbnn.data.ephys_features import feature_table
 from sbnn.data.fingerprint import fingerprint_files
-from sbnn.data.sources import FILES
+from sbnn.data.registry import FILES
 
 MOUSE_TYPES = [
     "Sst Calb2 Pdlim5",
