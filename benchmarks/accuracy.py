@@ -37,7 +37,7 @@ from sbnn.plotting.colors import PALETTE
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import name_level, settle_labels
 from sbnn.results import load, save
-from sbnn.study.report import to_markdown
+from sbnn.tables import to_markdown
 
 N_FOLDS = 10
 GENES = (5, 10, 15, 25, 50, 100)

@@ -30,7 +30,7 @@ from sbnn.plotting.colors import PALETTE
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import name_level, settle_labels
 from sbnn.results import Record, load, save
-from sbnn.study.report import to_markdown
+from sbnn.tables import to_markdown
 
 CELLS, GENES, FIXED = (10**3, 10**4, 10**5, 10**6), (10**2, 10**3, 10**4, 2 * 10**4), 1000
 LIMIT = 60  # CPU seconds of one fit

@@ -28,7 +28,7 @@ from sbnn import (
 from sbnn.evaluation.neighbours import LABELS, held_out_accuracy
 from sbnn.results import Record, load, save
 from sbnn.study.experiments import SEED
-from sbnn.study.report import to_markdown
+from sbnn.tables import to_markdown
 
 PATH = Path(__file__).resolve().parents[1] / "saved_models" / "benchmarks" / "neighbours.pickle"
 NETWORK = {"standardize": False, "device": "cpu", "random_state": SEED}

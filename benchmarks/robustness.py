@@ -25,7 +25,7 @@ from sbnn import (
     load_dataset,
     simulate_patchseq,
 )
-from sbnn.study.report import to_markdown
+from sbnn.tables import to_markdown
 
 N_REPEATS = 3
 N_TEST = 500

@@ -20,7 +20,7 @@ from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import split_fold
 from sbnn.metrics import pooled_r2
 from sbnn.study.experiments import CITESEQ, SEED
-from sbnn.study.report import to_markdown
+from sbnn.tables import to_markdown
 
 N_GENES = 1000
 MODELS = {

@@ -6,7 +6,7 @@ Changes of the protocol are compared here, never on the ten paper folds. Prints 
 """
 
 from sbnn import SparseBottleneckRegressor, cross_validate, load_dataset, paper_folds
-from sbnn.study.report import to_markdown
+from sbnn.tables import to_markdown
 
 GRID = [{"n_components": [2, 16], "n_genes": [25]}, {"n_components": [2], "n_genes": [10]}]
 

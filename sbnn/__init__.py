@@ -43,12 +43,10 @@ _HOME = {
 }
 # Public modules, by the name under which `from sbnn import ...` finds them.
 _MODULES = {
-    "experiments": "study.experiments",
     "linear": "models.linear",
     "metrics": "metrics",
     "plotting": "plotting",
     "preprocessing": "data.preprocessing",
-    "report": "study.report",
     "results": "results",
 }
 

@@ -7,6 +7,7 @@ What a command needs is imported inside it: ``sbnn --help`` waits neither for to
 """
 
 import argparse
+import importlib
 import os
 import sys
 import warnings
@@ -62,6 +63,9 @@ DYNAMICS_HELP = """Who regulates whom, from trajectories of expression and a pri
   sbnn dynamics report grn_350     print all tables
 """
 
+#: Command -> room, whose ``study.STUDY`` has the commands.
+COMPANIONS = {}
+
 
 def main(arguments=None):
     """Run a command.
@@ -85,8 +89,11 @@ def main(arguments=None):
             status = datasets.main(arguments[1:], prog="sbnn data")
             sys.stdout.flush()
             return status
-        options = _parser().parse_args(arguments)
-        options.run(options)
+        if arguments[:1] and arguments[0] in COMPANIONS:
+            importlib.import_module(f"sbnn.{COMPANIONS[arguments[0]]}.study").STUDY.main(arguments[1:])
+        else:
+            options = _parser().parse_args(arguments)
+            options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("\nstopped; what was finished is saved, the same command goes on from there", file=sys.stderr)
@@ -114,12 +121,12 @@ def _parser():
     commands = parser.add_subparsers(required=True, dest="command", metavar="command")
     commands.add_parser("data", help="list, get or check data sets: see `sbnn data --help`")  # taken before
     about = {
-        "cv": (_cross_validate, "cross-validate every model on the folds of the paper"),
-        "fit": (_fit, "fit all cells, and say which genes to trust and what they do"),
-        "genes": (_genes, "ask how many genes are needed: test R2 of the default network with 5 to 200 of them"),
+        "cv": (_step, "cross-validate every model on the folds of the paper"),
+        "fit": (_step, "fit all cells, and say which genes to trust and what they do"),
+        "genes": (_step, "ask how many genes are needed: test R2 of the default network with 5 to 200 of them"),
         "prior": (_prior, "cross-validate the network with lists of genes as prior knowledge"),
-        "figures": (_figures, "draw all figures from saved results"),
-        "report": (_report, "print all tables of saved results"),
+        "figures": (_saved, "draw all figures from saved results"),
+        "report": (_saved, "print all tables of saved results"),
         "notebooks": (_notebooks, "run the notebooks top to bottom: all of the above"),
     }
     for name, (run, help) in about.items():
@@ -156,7 +163,6 @@ def _parser():
             command.add_argument("--figures", default=home, help="folder of the figures (default: figures)")
         if name == "report":
             command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
-            command.add_argument("--everything", action="store_true", help="also models that compare with no number")
     _add_explore(commands)
     _add_map(commands)
     _add_ephys_types(commands)
@@ -299,53 +305,16 @@ def _load(options):
     return data, results_folder(options.saved_models, data.name, options.fast)
 
 
-def _cross_validate(options):
-    from sbnn.study import experiments, held_apart, report
+def _step(options):
+    """A step of the study, on a named data set or on tables of the user's own."""
     from sbnn.study.own_data import commands as own_data
-    from sbnn.tables import print_table
+    from sbnn.study.study import STUDY
 
     data, folder = _load(options)
     if options.expression is not None:
-        return own_data.cross_validate(options, data, folder)
-    how = {"fast": options.fast, "fresh": options.fresh, "n_jobs": options.jobs}
-    experiments.run_cross_validations(data, folder, **how)
-    held_apart.run_held_apart(data, folder, **how)
-    print_table(report.accuracy_table(folder), options.fast)
-
-
-def _fit(options):
-    from sbnn.study import experiments, report
-    from sbnn.study.components import principal_components
-    from sbnn.study.map_trust import run_map_trust
-    from sbnn.study.own_data import commands as own_data
-    from sbnn.study.says import map_sentence
-    from sbnn.tables import print_table
-
-    data, folder = _load(options)
-    if options.expression is not None:
-        return own_data.fit(options, data, folder)
-    how = {"fast": options.fast, "fresh": options.fresh}
-    experiments.run_full_fits(data, folder, **how)
-    halves = experiments.run_stability(data, folder, n_jobs=options.jobs, **how)["halves_default"]
-    record = experiments.run_interpretation(data, folder, **how)
-    principal_components(data, results=folder / "components.pickle", overwrite=options.fresh)
-    trust = run_map_trust(data, folder, **how)
-    if data.name == "simulated":
-        experiments.run_noise(folder / "noise.pickle", **how)
-    print_table(report.effects_table(record, halves), options.fast)
-    print(f"\nthe map: {map_sentence(trust)}")
-
-
-def _genes(options):
-    from sbnn.study import experiments, report
-    from sbnn.study.own_data import commands as own_data
-    from sbnn.tables import print_table
-
-    data, folder = _load(options)
-    how = own_data.cells_and_genes(options, data) if options.expression is not None else {}
-    how |= {"fast": options.fast, "fresh": options.fresh, "n_jobs": options.jobs}
-    record = experiments.run_genes_curve(data, folder, **how)
-    print_table(report.numbers_table(record), options.fast)
+        getattr(own_data, options.command)(options, data, folder)
+    else:
+        STUDY.compute(options.command, data, folder, options)
 
 
 def _prior(options):
@@ -375,32 +344,10 @@ def _map(options):
     print(f"{n_cells} cells are placed in {options.out}")
 
 
-def _figures(options):
-    from sbnn.study.experiments import load_records, results_folder
-    from sbnn.study.gallery import SERIES
+def _saved(options):
+    from sbnn.study.study import STUDY
 
-    name = _name(options)
-    records = load_records(results_folder(options.saved_models, name, options.fast))
-    SERIES.save_and_tell(records, results_folder(options.figures, name, options.fast))
-
-
-def _report(options):
-    from sbnn.study import report
-    from sbnn.study.experiments import results_folder
-    from sbnn.tables import print_tables
-
-    if options.dataset == "all":
-        tables = {"Test R2 on every data set": report.overview_table(options.saved_models)}
-    else:
-        folder = results_folder(options.saved_models, _name(options), options.fast)
-        tables = report.all_tables(folder, options.everything)
-    print_tables(tables, options.json, options.fast and options.dataset != "all")
-    if options.json:
-        return
-    if options.dataset == "all" or folder.name in report.SELECTED:
-        print(f"\n{report.SELECTION_NOTE}")
-    if options.dataset != "all" and (minutes := report.computing_minutes(folder)):
-        print(f"\nThe cross-validations took {minutes:.0f} CPU minutes")
+    STUDY.do(options.command, options)
 
 
 def _notebooks(options):

@@ -2,7 +2,7 @@
 
 import re
 
-from sbnn.study.report import to_markdown
+from sbnn.tables import to_markdown
 
 
 def rows(table):

@@ -121,7 +121,7 @@ def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiments, "run_cross_validations", interrupted)
+    monkeypatch.setattr(experiments, "cross_validations", interrupted)
     assert cli.main(["cv", "simulated"]) == 130
     assert "goes on from there" in capsys.readouterr().err
 

@@ -19,9 +19,11 @@ import pandas as pd
 import pytest
 
 import sbnn
-from sbnn import DistilledSettings, load_dataset, plotting, report, results, simulate_perturbations
-from sbnn.cli import _parser
+from sbnn import DistilledSettings, load_dataset, plotting, results, simulate_perturbations
+from sbnn.cli import COMPANIONS, _parser
 from sbnn.data import datasets
+from sbnn.study import report
+from sbnn.study.study import STUDY
 from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -148,6 +150,8 @@ def _sbnn(words):
         words, parse = [*words[1:], "--help"], datasets.main
     elif words == ["--help"]:
         return
+    elif words[0] in COMPANIONS:
+        parse = importlib.import_module(f"sbnn.{COMPANIONS[words.pop(0)]}.study").STUDY.parser().parse_args
     else:
         parse = _parser().parse_args
     try:
@@ -209,14 +213,14 @@ def _named(path):
 def test_tables_of_the_guide_are_those_of_the_committed_results():
     width, leaks = ((DOCS / name).read_text() for name in ("choosing.md", "leaks.md"))
     saved = ROOT / "saved_models"
-    models = report.accuracy_table(saved / "scala")
+    models = report.accuracy_table(STUDY.load(saved / "scala"))
     models = models.loc[models.index.str.startswith("distilled")]
     columns = ["genes", "folds", "R2, scaled per fold", "SD, scaled per fold"]
     assert to_markdown(models[columns]).strip() in width
     assert (
         to_markdown(report.numbers_table(results.load(saved / "citeseq_cd8" / "genes_curve.pickle"))).strip() in width
     )
-    assert to_markdown(report.all_tables(saved / "scala")["Test R2 on cells held apart"]).strip() in leaks
+    assert to_markdown(report.all_tables(STUDY.load(saved / "scala"))["Test R2 on cells held apart"]).strip() in leaks
 
 
 @pytest.mark.skipif(importlib.util.find_spec("myst_nb") is None, reason="the extra `docs` is not installed")

@@ -10,6 +10,7 @@ from sbnn.dynamics import study as dynamics_study
 from sbnn.ephys_types import report as types
 from sbnn.mechanism_shift import report as screens
 from sbnn.study import report
+from sbnn.study.study import STUDY
 from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,12 +24,12 @@ def test_it_is_short_and_says_how_to_install():
 
 
 def test_the_table_is_that_of_the_committed_results():
-    table = report.to_markdown(report.overview_table(ROOT / "saved_models"))
+    table = to_markdown(*report.overview(ROOT / "saved_models").values())
     assert table.strip() in README
 
 
 def test_numbers_beside_the_table_are_those_of_the_committed_results():
-    scala, proteins = (report.all_tables(ROOT / "saved_models" / name) for name in ("scala", "citeseq_cd8"))
+    scala, proteins = (report.all_tables(STUDY.load(ROOT / "saved_models" / name)) for name in ("scala", "citeseq_cd8"))
     _, mice, dates = scala["Test R2 on cells held apart"].to_numpy().tolist()
     [numbers] = [table for title, table in proteins.items() if title.startswith("Test R2 by the number of genes")]
     text = " ".join(README.split())

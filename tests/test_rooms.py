@@ -19,7 +19,7 @@ PUBLIC = {
         gene_counts genes_curve genes_table grouped_folds interpret later_fold load_dataset
         neighbour_accuracy paper_folds preselect_genes read_ephys_table repeat_fits selection_table simulate_ephys_types
         simulate_patchseq simulate_perturbations stability_selection to_shared_features typed_cells verdict
-        experiments linear metrics plotting preprocessing report results""",
+        linear metrics plotting preprocessing results""",
     "sbnn.plotting": """accuracy_comparison bottleneck_comparison draw_all effect_map family_colors family_zoom
         gallery gene_selection_curve genes_curve component_variance latent_panels map_trust noise_degradation
         overview prior_effects save_figure selection_frequencies stability_matrix style training_curves

@@ -24,8 +24,8 @@ _HOME = {
     "training_curves": "plotting.curves",
     "tsne_pair": "plotting.tsne",
     "width_and_stability": "plotting.width",
-    "draw_all": "study.gallery",
-    "gallery": "study.gallery",
+    "draw_all": "study.study",
+    "gallery": "study.study",
 }
 
 __all__ = list(_HOME)

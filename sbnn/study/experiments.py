@@ -4,8 +4,9 @@ Every function loads what is saved and computes only what is missing, so the not
 time. Results go to ``<saved_models>/<data set>/<experiment>.pickle``.
 """
 
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from sbnn.data.readers.scala import ephys_from_raw
 from sbnn.data.registry import find_file
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.crossval import cross_validate
-from sbnn.evaluation.folds import paper_folds, split_and_scale
+from sbnn.evaluation.folds import grouped_folds, later_fold, paper_folds, split_and_scale
 from sbnn.evaluation.full_fits import fit_full
 from sbnn.evaluation.identity import described, version_of
 from sbnn.evaluation.interpretation import interpret
@@ -30,7 +31,7 @@ from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
 from sbnn.models.bottleneck.number_of_genes import NUMBERS
 from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
-from sbnn.results import Record, load, results_folder  # noqa: F401 -- known from here
+from sbnn.results import Record, load
 from sbnn.study import published
 from sbnn.study.tsne_maps import tsne_maps
 
@@ -45,8 +46,7 @@ LEAK = "scaled_over_all_cells"  # ending of the experiments that repeat the publ
 THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # where published numbers are those of folds of a third of the cells
 FAST = {"hidden_layers": (32, 16), "epochs": (2, 3, 3, 4)}  # enough to see that everything runs
 FAST_DISTILLATION = DistilledSettings(steps_of_teachers=50, steps_of_student=100)
-# Experiments on other genes or noise than those of the data set; the name of the data set is theirs too.
-OWN_DATA = ("gene-selection", "noise")
+APART = {"mouse": grouped_folds, "date": later_fold}  # label of the cells -> folds that hold whole groups of it out
 COUNTS_OF = {
     "scala": "scala_34c_counts"
 }  # data set -> that with the counts its genes are selected on, see `all_counts`
@@ -54,71 +54,13 @@ CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
 SELECTION_THRESHOLDS = {"scala_34c_counts": 30, "simulated": 0}  # counts up to this are near zero
 
 
-@dataclass(frozen=True)
-class CrossValidation:
-    """An estimator, its grid, and the scaling it is cross-validated with.
-
-    Parameters
-    ----------
-    estimator : scikit-learn-style regressor
-    param_grid : dict of lists
-    scaling : str
-        See `cross_validate`.
-    n_folds : int
-        Of `paper_folds`.
-    """
+class CrossValidation(NamedTuple):
+    """An estimator, its grid, and the folds and the scaling it is cross-validated with."""
 
     estimator: object
     param_grid: dict
-    scaling: str
-    n_folds: int = 10
-
-
-def load_records(folder, names=None):
-    """Saved results of a folder, all of one data set.
-
-    Parameters
-    ----------
-    folder : str or path-like
-    names : iterable of str, optional
-        Experiments, the names of the files without their ending; by default all that are there.
-
-    Returns
-    -------
-    dict of str to Record
-        By experiment.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none, or one of `names` is missing.
-    ValueError
-        If they are of different data.
-    """
-    folder = Path(folder)
-    names = sorted(path.stem for path in folder.glob("*.pickle")) if names is None else list(names)
-    if not names:
-        trial = "; those of a trial are there: --fast" if Path(f"{folder}-fast").is_dir() else ""
-        raise FileNotFoundError(f"no results in {folder}: `sbnn cv` and `sbnn fit` make them first{trial}")
-    records = {name: load(folder / f"{name}.pickle") for name in names}
-    _require_one_data_set(folder, records)
-    return records
-
-
-def _require_one_data_set(folder, records):
-    """Refuse records of different data: a table or a figure would set their numbers side by side."""
-    first = min(records, key=lambda name: records[name].experiment in OWN_DATA)  # one with the data set itself
-    for name, record in records.items():
-        if not _of_the_same_data(record, records[first]):
-            one, other = (f"{n}.pickle of {records[n].dataset!r} ({records[n].sha256[:12]})" for n in (first, name))
-            raise ValueError(f"the results in {folder} are of different data: {one} and {other}; move one of them away")
-
-
-def _of_the_same_data(one, other):
-    experiments = {one.experiment, other.experiment}
-    if "gene-selection" in experiments:
-        return COUNTS_OF.get(one.dataset, one.dataset) == COUNTS_OF.get(other.dataset, other.dataset)
-    return one.dataset == other.dataset and (one.sha256 == other.sha256 or not experiments.isdisjoint(OWN_DATA))
+    folds: list
+    scaling: str = "fold"
 
 
 def load_for(data, path):
@@ -161,16 +103,7 @@ def network(data, fast=False, n_genes=None, **params):
 
 
 def ranks(data):
-    """The ranks that were published, for other data sets 2 and full rank.
-
-    Parameters
-    ----------
-    data : PairedData
-
-    Returns
-    -------
-    list of int
-    """
+    """The ranks that were published, for other data sets 2 and full rank."""
     full = min(data.n_outputs, data.n_genes)
     return sorted({min(rank, full) for rank in published.srrr_genes(data.name) or (2, full)})
 
@@ -180,15 +113,6 @@ def cross_validations(data, fast=False):
 
     The published numbers come from data z-scored over all cells, test cells included. Where there are such numbers the
     experiments that repeat this end in ``scaled_over_all_cells``; the others scale inside the training fold.
-
-    Parameters
-    ----------
-    data : PairedData
-    fast : bool
-
-    Returns
-    -------
-    dict of str to CrossValidation
     """
     lassos = [0.01, 0.1] if fast else [1e-4, 1e-2, 1e-1, 1.0]
     # Falling, so that the CPU seconds of each include its own work only.
@@ -199,135 +123,105 @@ def cross_validations(data, fast=False):
     widths = [2, 4] if fast else [d for d in WIDTHS if d <= max(2, data.n_outputs) or d == 64]
     others = {"n_components": [d for d in widths if d not in MAPS]}
     usual = [{**strategies, "group_lasso": [LASSO]}, {**others, "pretraining": [True], "group_lasso": [LASSO]}]
-    srrr = SparseReducedRankRegression(relaxed=True), {"rank": ranks(data), "alpha": alphas}
-    specs = {
-        "cv_network": CrossValidation(model, usual, "fold"),
-        "cv_default": CrossValidation(default, {"n_components": widths}, "fold"),
-        "cv_srrr": CrossValidation(*srrr, "fold"),
-        "cv_ridge": CrossValidation(LeaveOneOutRidge(), {}, "fold"),
-    }
-    if not published.rows(data.name, data.n_genes):
+    if not (known := published.rows(data.name, data.n_genes)):
         # The curves of the figures need every strength of the group lasso once.
-        lasso_path = {"n_components": [2, 64], "pretraining": [True], "group_lasso": [a for a in lassos if a != LASSO]}
-        specs["cv_network"] = CrossValidation(model, [*usual, lasso_path], "fold")
-        return specs
-    specs |= {
-        f"cv_network_{LEAK}": CrossValidation(model, {**strategies, "group_lasso": lassos}, "all"),
-        f"cv_srrr_{LEAK}": CrossValidation(*srrr, "all"),
-        f"cv_ridge_{LEAK}": CrossValidation(LeaveOneOutRidge(), {}, "all"),
+        usual.append({"n_components": [2, 64], "pretraining": [True], "group_lasso": [a for a in lassos if a != LASSO]})
+    ridge, srrr = (
+        (LeaveOneOutRidge(), {}),
+        (SparseReducedRankRegression(relaxed=True), {"rank": ranks(data), "alpha": alphas}),
+    )
+    few = 2 if fast else None
+    folds = paper_folds(data.n_cells)[:few]
+    specs = {
+        "cv_network": CrossValidation(model, usual, folds),
+        "cv_default": CrossValidation(default, {"n_components": widths}, folds),
+        "cv_srrr": CrossValidation(*srrr, folds),
+        "cv_ridge": CrossValidation(*ridge, folds),
     }
-    thirds = {row["n_components"] for row in published.rows(data.name, data.n_genes, folds=3)}
-    if thirds:
+    if known:
+        specs |= {
+            f"cv_network_{LEAK}": CrossValidation(model, {**strategies, "group_lasso": lassos}, folds, "all"),
+            f"cv_srrr_{LEAK}": CrossValidation(*srrr, folds, "all"),
+            f"cv_ridge_{LEAK}": CrossValidation(*ridge, folds, "all"),
+        }
+    if thirds := {row["n_components"] for row in published.rows(data.name, data.n_genes, folds=3)}:
         grid = {"n_components": sorted(thirds), "pretraining": [True], "group_lasso": lassos}
-        specs[THREE_FOLDS] = CrossValidation(model, grid, "all", n_folds=3)
+        specs[THREE_FOLDS] = CrossValidation(model, grid, paper_folds(data.n_cells, 3)[:few], "all")
     return specs
 
 
-def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True):
-    """Run, or load, every cross-validation on the folds of the paper.
-
-    Parameters
-    ----------
-    data : PairedData
-    folder : str or path-like
-        Where the results are and go, see `results_folder`.
-    fast : bool
-        Small networks, few grid points, two folds.
-    fresh : bool
-        Compute anew what is saved.
-    n_jobs : int
-    verbose : bool
-
-    Returns
-    -------
-    dict of str to Record
-    """
-    records = {}
-    for name, spec in cross_validations(data, fast).items():
-        path = Path(folder) / f"{name}.pickle"
-        folds = paper_folds(data.n_cells, spec.n_folds)[: 2 if fast else None]
-        records[name] = cross_validate(
-            spec.estimator,
-            data,
-            folds,
-            spec.param_grid,
-            scaling=spec.scaling,
-            n_jobs=n_jobs,
-            results=path,
-            overwrite=fresh,
-            seed=SEED,
-            verbose=verbose,
-        )
-        if name.startswith("cv_srrr"):  # many penalties, of which only the accuracy is looked at
-            drop_details(records[name], path)
-        elif name.startswith("cv_network"):  # many points of which curves are drawn, never cells
-            drop_details(records[name], path, ("test_predictions", "test_latent"))
-        elif name == "cv_default":  # cells are looked at with the widths of the maps
-            others = [g for g, point in enumerate(records[name].params) if point["n_components"] not in MAPS]
-            drop_details(records[name], path, ("test_predictions", "test_latent"), others)
-    return records
-
-
-def run_full_fits(data, folder, *, fast=False, fresh=False):
-    """Fit, or load, the models of all cells that the maps show, and the maps of each measurement alone.
-
-    The penalty of the sparse reduced-rank regressions is the one that kept about as many genes as the network in
-    the cross-validation, which must be there (`run_cross_validations`).
-
-    Parameters
-    ----------
-    data : PairedData
-    folder : str or path-like
-    fast, fresh : bool
-
-    Returns
-    -------
-    dict of str to Record
-    """
-    folder = Path(folder)
-    selection = load_for(data, folder / "cv_srrr.pickle")
-    models = {f"fit_network_{d}d": network(data, fast, n_components=d, reconstruct=True) for d in MAPS}
-    for d in MAPS:
-        models[f"fit_default_{d}d"] = network(data, fast, protocol="distilled", n_components=d, reconstruct=True)
-    for rank in ranks(data):
-        point = selection.params[selection.within_genes(N_GENES, rank=rank)]
-        models[f"fit_srrr_rank{rank}"] = SparseReducedRankRegression(**point)
-    records = {
-        name: fit_full(model, data, results=folder / f"{name}.pickle", overwrite=fresh, seed=SEED)
-        for name, model in models.items()
+def held_apart(data, fast=False):
+    """Cross-validations on cells of other mice and later dates, ``apart_<label>_<model>``, where these are known."""
+    models = {
+        "default": network(data, fast, protocol="distilled", n_components=2),
+        "network": network(data, fast, n_components=2),
+        "ridge": LeaveOneOutRidge(),
     }
-    return records | {"tsne": tsne_maps(data, results=folder / "tsne.pickle", overwrite=fresh, seed=SEED)}
+    return {
+        f"apart_{label}_{name}": CrossValidation(model, {}, folds(data.groups(label))[: 2 if fast else None])
+        for label, folds in APART.items() if label in data.labels
+        for name, model in models.items()
+    }  # fmt: skip
 
 
-def run_stability(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True):
-    """Fit again and again, or load: the published network with other seeds, the default one to halves of the cells.
+def cv(data, fast, n_jobs):
+    """The step that cross-validates: every model on the folds of the paper, then on cells held apart."""
+    specs = cross_validations(data, fast) | held_apart(data, fast)
+    return {name: partial(_cross_validated, data, name, spec, n_jobs) for name, spec in specs.items()}
+
+
+def _cross_validated(data, name, spec, n_jobs, path, fresh):
+    record = cross_validate(
+        spec.estimator, data, spec.folds, spec.param_grid, scaling=spec.scaling, n_jobs=n_jobs,
+        results=path, overwrite=fresh, seed=SEED,
+    )  # fmt: skip
+    if name.startswith("cv_srrr"):  # many penalties, of which only the accuracy is looked at
+        drop_details(record, path)
+    elif name.startswith("cv_network"):  # many points of which curves are drawn, never cells
+        drop_details(record, path, ("test_predictions", "test_latent"))
+    elif name == "cv_default":  # cells are looked at with the widths of the maps
+        others = [g for g, point in enumerate(record.params) if point["n_components"] not in MAPS]
+        drop_details(record, path, ("test_predictions", "test_latent"), others)
+    return record
+
+
+def fits(data, fast, n_jobs):
+    """The models of all cells that the maps show, and the maps of each measurement alone; after `cv`."""
+
+    def fit(model, path, fresh):
+        return fit_full(model, data, results=path, overwrite=fresh, seed=SEED)
+
+    def srrr(rank, path, fresh):
+        # The penalty that kept about as many genes as the network in the cross-validation.
+        record = load_for(data, path.with_name("cv_srrr.pickle"))
+        point = record.params[record.within_genes(N_GENES, rank=rank)]
+        return fit(SparseReducedRankRegression(**point), path, fresh)
+
+    networks = {"network": {}, "default": {"protocol": "distilled"}}
+    planned = {
+        f"fit_{name}_{d}d": partial(fit, network(data, fast, **params, n_components=d, reconstruct=True))
+        for name, params in networks.items()
+        for d in MAPS
+    }
+    planned |= {f"fit_srrr_rank{rank}": partial(srrr, rank) for rank in ranks(data)}
+    return planned | {"tsne": lambda path, fresh: tsne_maps(data, results=path, overwrite=fresh, seed=SEED)}
+
+
+def stability(data, fast, n_jobs):
+    """Fits again and again: the published network with other seeds, the default one to halves of the cells.
 
     The default network chooses the same genes with every seed, so that only other cells tell which of them to trust.
-
-    Parameters
-    ----------
-    data : PairedData
-    folder : str or path-like
-    fast, fresh : bool
-    n_jobs : int
-    verbose : bool
-
-    Returns
-    -------
-    dict of str to Record
-        ``"repeats_network"`` and ``"halves_default"``.
     """
-    how = {"n_jobs": n_jobs, "overwrite": fresh, "verbose": verbose}
-    paths = {name: Path(folder) / f"{name}.pickle" for name in ("repeats_network", "halves_default")}
-    default = network(data, fast, protocol="distilled")
-    return {
-        "repeats_network": repeat_fits(
-            network(data, fast), data, 3 if fast else 10, results=paths["repeats_network"], **how
-        ),
-        "halves_default": stability_selection(
-            default, data, 2 if fast else 25, results=paths["halves_default"], seed=SEED, **how
-        ),
-    }
+    model, default = network(data, fast), network(data, fast, protocol="distilled")
+
+    def repeats(path, fresh):
+        return repeat_fits(model, data, 3 if fast else 10, results=path, overwrite=fresh, n_jobs=n_jobs)
+
+    def halves(path, fresh):
+        n_pairs = 2 if fast else 25
+        return stability_selection(default, data, n_pairs, results=path, overwrite=fresh, n_jobs=n_jobs, seed=SEED)
+
+    return {"repeats_network": repeats, "halves_default": halves}
 
 
 def run_genes_curve(data, folder, folds=None, *, preselect=None, fast=False, fresh=False, n_jobs=1, verbose=True):

@@ -14,7 +14,6 @@ from sbnn.plotting.interpretation import effect_map
 from sbnn.plotting.latent import latent_panels
 from sbnn.plotting.priors import prior_effects
 from sbnn.plotting.selection import gene_selection_curve
-from sbnn.plotting.series import FigureSeries
 from sbnn.plotting.stability import selection_frequencies
 from sbnn.plotting.summary import overview
 from sbnn.plotting.trust import map_trust
@@ -34,7 +33,7 @@ SELECTION_TITLES = {
 COMPARED = ("cv_default", "cv_network", "cv_srrr", "cv_ridge")
 
 
-def _figures(records):
+def figures(records):
     """Name, results that are needed, and the function that draws them, of every figure."""
     suffix = f"_{LEAK}" if f"cv_network_{LEAK}" in records else ""  # published numbers compare with that scaling
     network, srrr, ridge = (f"cv_{name}{suffix}" for name in ("network", "srrr", "ridge"))
@@ -147,7 +146,3 @@ def _figure6(records):
     widths = {"distilled": records["cv_default"], "paper": records["cv_network"]}
     repeats, models = records["repeats_network"], _models(records)
     return width_and_stability(widths, repeats, models, n_genes=N_GENES, group_lasso=LASSO)
-
-
-SERIES = FigureSeries(_figures)
-gallery, figure_names, draw_all = SERIES.draw, SERIES.names, SERIES.save

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.evaluation.crossval import epoch_curves
+from sbnn.evaluation.folds import split_and_scale
 from sbnn.evaluation.stability import (
     gene_counts,
     genes_table,
@@ -15,17 +16,23 @@ from sbnn.evaluation.stability import (
     selection_table,
     trust_sentence,
 )
+from sbnn.metrics import pooled_r2
+from sbnn.results import load
 from sbnn.study import published
-from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES, THREE_FOLDS, load_records
-from sbnn.study.held_apart import PREFIX, held_apart_table
-from sbnn.study.progress import progress_table
+from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES, THREE_FOLDS
 from sbnn.study.says import numbers_say
-from sbnn.tables import to_markdown  # noqa: F401 -- known from here
 
 SAYS = "What the numbers say"
-UNFINISHED = "What is not finished"
+ACCURACY = "Test R2, mean over the folds"
+EFFECTS = "What the kept genes of the distilled network do, on cells it has not seen"
+NUMBERS = "Test R2 by the number of genes, which of them suffice"
 USUAL_FOLDS = 10
 PRIORS = "What a prior of the genes does, mean over the folds"
+APART = {
+    "mouse": "mice kept apart, ten folds",
+    "date": "trained on the first four fifths of the recording dates, tested on the last",
+}
+APART_MODELS = {"default": "distilled, d=2", "network": "paper, d=2", "ridge": "ridge, all genes"}
 STANDARD = {"pretraining": True, "group_lasso": LASSO}  # of the published network, where it varies
 THIRDS = ", three folds"  # ending of rows of folds of a third of the cells each
 SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR, the first for the low rank, where none was published
@@ -54,13 +61,13 @@ def r2_before_pruning(record, **params):
     return curves[curves.stage == "unfrozen"].groupby("fold").eval_r2.last().to_numpy()
 
 
-def accuracy_table(folder, everything=False):
+def accuracy_table(records, everything=False):
     """Test R2 of all models with results on a data set, for both ways of scaling where there are published numbers.
 
     Parameters
     ----------
-    folder : str or path-like
-        With the cross-validations of `sbnn.study.experiments.run_cross_validations`.
+    records : dict of str to Record
+        By experiment, with cross-validations.
     everything : bool
         Also the models that have neither a published number nor a result scaled per fold: the network with another
         strength of the group lasso where the paper does not report it.
@@ -74,13 +81,8 @@ def accuracy_table(folder, everything=False):
         where that is known, and the difference of the two means. ``SE`` is the standard error of our mean alone:
         the published numbers of single folds are not known, so nothing can be paired. Elsewhere the number of
         ``folds`` is told where it is not ten.
-
-    Raises
-    ------
-    FileNotFoundError
-        If no cross-validation is there.
     """
-    records = _cross_validations(folder)
+    records = {name: record for name, record in records.items() if name.startswith("cv_")}
     leaky, clean = ({}, {})
     for rows, suffix in ((leaky, f"_{LEAK}"), (clean, "")):
         for name, rows_of in (("network", _network_rows), ("srrr", _srrr_rows), ("ridge", _ridge_rows)):
@@ -104,11 +106,6 @@ def accuracy_table(folder, everything=False):
         table["SE"] = (table["SD"] / np.sqrt(table["folds"])).where(table["published"].notna())
     table["R2, scaled per fold"], table["SD, scaled per fold"] = _mean_and_sd(clean, table.index)
     return table if everything or not leaky else table.dropna(subset=["published", "R2, scaled per fold"], how="all")
-
-
-def _cross_validations(folder):
-    """Cross-validations of a folder by experiment."""
-    return load_records(folder, sorted(path.stem for path in Path(folder).glob("cv_*.pickle")))
 
 
 def _mean_and_sd(rows, models):
@@ -194,30 +191,13 @@ def _published_rows(record):
     return rows
 
 
-def overview_table(saved_models):
-    """Test R2 of the main models on every data set with saved results, about 25 genes, scaled per fold.
-
-    Parameters
-    ----------
-    saved_models : str or path-like
-        With a folder for every data set.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by data set; ``genes -> outputs``, and mean and SD over the folds of each model as text, empty
-        where it was not run. `SELECTION_NOTE` belongs below it.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there are no results.
-    """
+def overview(saved_models):
+    """Test R2 of the main models on every data set with saved results, about 25 genes, scaled per fold."""
     rows = {}
     for path in sorted(Path(saved_models).glob("*/cv_default.pickle")):
         if path.parent.name.endswith("-fast"):
             continue
-        records = _cross_validations(path.parent)
+        records = {part.stem: load(part) for part in sorted(path.parent.glob("cv_*.pickle"))}
         default = records["cv_default"]
         n_genes, srrr = default.n_selected[0, 0], list(_srrr_rows(records["cv_srrr"])) if "cv_srrr" in records else []
         models = {
@@ -229,31 +209,21 @@ def overview_table(saved_models):
             "sRRR, full rank": next((name for name in srrr if name.split(",")[0] == srrr[-1].split(",")[0]), None),
             "ridge, all genes": "ridge, all genes",
         }
-        table = accuracy_table(path.parent)
+        table = accuracy_table(records)
         mean, sd = table["R2, scaled per fold"], table["SD, scaled per fold"]
         rows[path.parent.name] = {"genes -> outputs": f"{len(default.gene_names)} -> {len(default.feature_names)}"} | {
             title: f"{mean[name]:.3f} ± {sd[name]:.3f}" if name in table.index else "" for title, name in models.items()
         }
     if not rows:
         raise FileNotFoundError(f"no results in {saved_models}: run `sbnn cv` first")
-    return pd.DataFrame(rows).T.rename_axis("data")
+    table = pd.DataFrame(rows).T.rename_axis("data")
+    table.attrs["note"] = SELECTION_NOTE
+    return {"Test R2 on every data set": table}
 
 
-def feature_table(folder):
-    """Test R2 of every output, mean over the folds, for the network, sparse reduced-rank regression and ridge.
-
-    What has no results has no column.
-
-    Parameters
-    ----------
-    folder : str or path-like
-
-    Returns
-    -------
-    DataFrame
-        Indexed by output, best predicted first; data scaled per fold.
-    """
-    records, columns = _cross_validations(folder), {}
+def feature_table(records):
+    """Test R2 of every output, mean over the folds scaled per fold, by model; those there are, best predicted first."""
+    records, columns = {name: record for name, record in records.items() if name.startswith("cv_")}, {}
     for title, name, known in (
         ("distilled network d=2", "cv_default", {"n_components": 2}),
         *((f"network d={d}", "cv_network", {"n_components": d, **STANDARD}) for d in (2, 64)),
@@ -292,37 +262,18 @@ def fold_selection_table(record, point):
     return table[table.folds > 0].sort_values(list(table.columns), ascending=False)
 
 
-def all_tables(folder, everything=False):
-    """Every table that the saved results of a data set allow.
-
-    Parameters
-    ----------
-    folder : str or path-like
-    everything : bool
-        As for `accuracy_table`.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        By title. What is missing is left out, and a table says what, and which command makes it.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is nothing at all.
-    """
-    progress = progress_table(folder)
-    records = {} if len(progress) and not list(Path(folder).glob("*.pickle")) else load_records(folder)
-    tables = {UNFINISHED: progress} if len(progress) else {}
+def all_tables(records):
+    """Every table that the records of a data set allow, by title."""
+    tables = {}
     if len(says := numbers_say(records)):
         tables[SAYS] = says
     if any(name.startswith("cv_") for name in records):
-        tables["Test R2, mean over the folds"] = accuracy_table(folder, everything)
-        tables["Test R2 of every output, scaled per fold"] = feature_table(folder).rename_axis("output")
-    if any(name.startswith(PREFIX) for name in records):
+        tables[ACCURACY] = accuracy_table(records)
+        tables["Test R2 of every output, scaled per fold"] = feature_table(records).rename_axis("output")
+    if any(name.startswith("apart_") for name in records):
         tables["Test R2 on cells held apart"] = held_apart_table(records)
     if "genes_curve" in records:
-        tables["Test R2 by the number of genes, which of them suffice"] = numbers_table(records["genes_curve"])
+        tables[NUMBERS] = numbers_table(records["genes_curve"])
     halves = records.get("halves_default")
     if halves is not None:
         genes = selection_table(halves)
@@ -333,8 +284,7 @@ def all_tables(folder, everything=False):
         tables[title] = genes[genes.trusted].drop(columns="trusted")
         tables[title].attrs["note"] = trust_sentence(halves)
     if "interpretation" in records:
-        title = "What the kept genes of the distilled network do, on cells it has not seen"
-        tables[title] = effects_table(records["interpretation"], halves)
+        tables[EFFECTS] = effects_table(records["interpretation"], halves)
     if "gene_prior" in records:
         tables[PRIORS] = priors_table(records["gene_prior"]).reset_index(["list", "influence"])
     if "noise" in records:
@@ -377,7 +327,75 @@ def numbers_table(record):
     return table.assign(suffices=table.suffices.map({True: "yes", False: ""}))
 
 
-def computing_minutes(folder):
-    """CPU minutes that the saved cross-validations of a folder took, as a float."""
-    paths = list(Path(folder).glob("cv_*.pickle"))
-    return sum(record.seconds.sum() for record in _cross_validations(folder).values()) / 60 if paths else 0.0
+def note(records):
+    """What belongs below the tables: whose genes were selected on all cells, and how long it took."""
+    notes = [SELECTION_NOTE] if {record.dataset for record in records.values()} & set(SELECTED) else []
+    if seconds := sum(record.seconds.sum() for name, record in records.items() if name.startswith("cv_")):
+        notes.append(f"The cross-validations took {seconds / 60:.0f} CPU minutes")
+    return "\n\n".join(notes)
+
+
+def held_apart_table(records):
+    """Test R2 on cells held apart, beside that on random folds.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        Of a data set, by experiment.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by what is held apart; mean ± SD over folds of each model as text, without an SD where there is one
+        fold. The first row is of random folds, as far as there are any.
+    """
+    rows = {}
+    for name, title in APART_MODELS.items():
+        row = rows.setdefault("random folds", {})
+        record = records.get(f"cv_{name}")
+        if record is not None:
+            known = {} if name == "ridge" else {"n_components": 2}
+            known |= {"pretraining": True, "group_lasso": 0.1} if name == "network" else {}
+            row[title] = _spread(record.test_r2[:, record.find(**known)])
+        for label, held in APART.items():
+            if f"apart_{label}_{name}" in records:
+                rows.setdefault(held, {})[title] = _spread(records[f"apart_{label}_{name}"].test_r2[:, 0])
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("tested on")
+
+
+def offsets_table(data, records):
+    """How much of what is missing on later dates is an offset: outputs that are all higher, or all lower, than before.
+
+    No gene can tell it, since it moves cells of all types alike: solutions, temperature, the hand of the experimenter.
+
+    Parameters
+    ----------
+    data : PairedData
+    records : dict of str to Record
+        From `run_held_apart`, with those of the dates.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by model: ``test_r2``, ``without_offsets`` (the mean residual of each test output set to zero), and the
+        output with the largest ``offset`` in SD, under ``output``.
+    """
+    rows = {}
+    for name, title in APART_MODELS.items():
+        record = records[f"apart_date_{name}"]
+        [fold], [predicted] = record.folds, record.test_predictions[0]
+        _, Y_train, _, Y_test = split_and_scale(data, fold, record.settings["scaling"])
+        residual = Y_test - np.asarray(predicted)
+        offsets, mean = residual.mean(0), Y_train.mean(0)
+        largest = np.abs(offsets).argmax()
+        rows[title] = {
+            "test_r2": pooled_r2(Y_test, predicted, mean),
+            "without_offsets": pooled_r2(Y_test, predicted + offsets, mean),
+            "output": data.feature_names[largest],
+            "offset": offsets[largest],
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def _spread(r2):
+    return f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f}" if len(r2) > 1 else f"{r2.mean():.3f}"

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from sbnn.results import Record, load, save
-from sbnn.study import experiments, published, report
+from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression
+from sbnn.results import Record, save
+from sbnn.study import experiments, published
+from sbnn.study.study import STUDY
 
 SAVED = Path(__file__).parents[2] / "saved_models"
 
@@ -17,7 +18,7 @@ def test_published_data_sets_are_scaled_as_published_too(data, name, ranks):
     specs = experiments.cross_validations(replace(data, name=name))
     leaky = [spec for spec in specs if spec.endswith(experiments.LEAK)]
     assert len(leaky) == {"scala": 4, "gouwens": 3}.get(name, 0)
-    assert [spec for spec in specs if specs[spec].n_folds == 3] == (
+    assert [spec for spec in specs if len(specs[spec].folds) == 3] == (
         [experiments.THREE_FOLDS] if name == "scala" else []
     )
     assert all((specs[spec].scaling == "all") == (spec in leaky) for spec in specs)
@@ -48,70 +49,41 @@ def test_penalties_fall_so_that_each_starts_from_the_one_before():
 @pytest.fixture
 def folder(tmp_path):
     """Results of one data set, as small as they can be."""
-    kept = {"test_r2": np.array([[0.5]]), "seconds": np.array([[60.0]])}
     for name, experiment, sha256 in [
         ("cv_ridge", "cross-validation", "ab"),
         ("fit", "fit", "ab"),
         ("gene_selection", "gene-selection", "counts"),
-        ("interpretation", "interpretation", "ab"),
         ("noise", "noise", ""),
     ]:
-        save(Record(experiment, "mine", sha256, [{}], values=kept), tmp_path / f"{name}.pickle")
+        save(Record(experiment, "mine", sha256, [{}]), tmp_path / f"{name}.pickle")
     return tmp_path
 
 
 def test_results_of_one_data_set_are_loaded_together(folder):
-    assert list(experiments.load_records(folder)) == ["cv_ridge", "fit", "gene_selection", "interpretation", "noise"]
-    assert list(experiments.load_records(folder, ["noise", "fit"])) == ["noise", "fit"]
-    with pytest.raises(FileNotFoundError, match="other.pickle"):
-        experiments.load_records(folder, ["fit", "other"])
+    assert list(STUDY.load(folder)) == ["cv_ridge", "fit", "gene_selection", "noise"]
     with pytest.raises(FileNotFoundError, match="no results in"):
-        experiments.load_records(folder / "none")
+        STUDY.load(folder / "none")
 
 
-@pytest.mark.parametrize(
-    ("name", "experiment", "dataset", "sha256"),
-    [
-        ("cv_srrr", "cross-validation", "other", "ab"),
-        ("cv_srrr", "cross-validation", "mine", "cd"),
-        ("a", "fit", "mine", "cd"),
-        ("gene_selection", "gene-selection", "other", "ab"),
-        ("noise", "noise", "simulated", ""),
-        ("interpretation", "interpretation", "other", "ab"),
-        ("interpretation", "interpretation", "mine", "cd"),
-    ],
-)
-def test_results_of_other_data_in_the_folder_are_refused(folder, name, experiment, dataset, sha256):
-    values = {"seconds": np.array([[60.0]])}
-    save(Record(experiment, dataset, sha256, [{}], values=values), folder / f"{name}.pickle")
-    both = rf"(?=.*{name}.pickle of '{dataset}' \({sha256}\))(?=.*\.pickle of 'mine')"
-    with pytest.raises(ValueError, match=both):
-        experiments.load_records(folder)
-    with pytest.raises(ValueError, match=both):
-        report.all_tables(folder)
-    if name.startswith("cv_"):
-        with pytest.raises(ValueError, match=both):
-            report.computing_minutes(folder)
-
-
-@pytest.mark.parametrize("table", [report.accuracy_table, report.feature_table])
-def test_tables_of_cross_validations_do_not_mix_data_sets(folder, table):
-    for name in ("cv_network", "cv_srrr"):
-        save(Record("cross-validation", "other", "ab", [{}]), folder / f"{name}.pickle")
-    with pytest.raises(ValueError, match="are of different data"):
-        table(folder)
-
-
-def test_genes_may_be_selected_on_the_counts_of_other_cells(folder):
-    for path in folder.glob("*.pickle"):
-        record = load(path)
-        record.dataset = "scala_34c_counts" if path.stem == "gene_selection" else "scala"
-        save(record, path)
-    assert len(experiments.load_records(folder)) == 5
-    (folder / "cv_ridge.pickle").unlink(), (folder / "fit.pickle").unlink()
-    assert len(experiments.load_records(folder)) == 3
+@pytest.mark.parametrize(("name", "dataset", "sha256"), [("cv_srrr", "other", "ab"), ("interpretation", "mine", "cd")])
+def test_results_of_other_data_in_the_folder_are_refused(folder, name, dataset, sha256):
+    save(Record("any", dataset, sha256, [{}]), folder / f"{name}.pickle")
+    with pytest.raises(ValueError, match=rf"{name}.pickle of '{dataset}' \({sha256}\)"):
+        STUDY.load(folder)
 
 
 @pytest.mark.parametrize("path", sorted(SAVED.glob("*/cv_default.pickle")), ids=lambda path: path.parent.name)
 def test_committed_results_of_a_folder_are_of_one_data_set(path):
-    assert len(experiments.load_records(path.parent)) == len(list(path.parent.glob("*.pickle")))
+    assert len(STUDY.load(path.parent)) == len(list(path.parent.glob("*.pickle")))
+
+
+@pytest.mark.parametrize("step", ["cv", "fit", "prior"])
+def test_committed_results_are_recognised(step, tmp_path, monkeypatch):
+    """Every committed record of simulated data answers the question that a step asks; nothing is computed again."""
+    for path in (SAVED / "simulated").glob("*.pickle"):
+        (tmp_path / path.name).symlink_to(path)
+    for model in (SparseBottleneckRegressor, LeaveOneOutRidge, SparseReducedRankRegression):
+        monkeypatch.setattr(model, "fit", lambda *_, **__: pytest.fail("fitted again"))
+    records = STUDY.run("simulated", tmp_path, step)
+    assert {"cv": "cv_ridge", "fit": "noise", "prior": "gene_prior"}[step] in records
+    assert all(path.is_symlink() for path in tmp_path.iterdir())

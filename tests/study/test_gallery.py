@@ -10,9 +10,7 @@ from sbnn import PairedData, cli, paper_folds, plotting, results, simulate_patch
 from sbnn.plotting import reading
 from sbnn.results import Record
 from sbnn.study import experiments
-from sbnn.study.components import principal_components
-from sbnn.study.gallery import draw_all, figure_names
-from sbnn.study.map_trust import run_map_trust
+from sbnn.study.study import STUDY
 
 
 def made_up_records():
@@ -23,14 +21,14 @@ def made_up_records():
 
 def test_a_figure_that_fails_says_so_and_the_others_are_drawn(tmp_path):
     records = made_up_records()
-    drawn = figure_names(records)
+    drawn = STUDY.figure_names(records)
     assert drawn[:2] == ["figure1_training_curves", "figure2_r2_vs_genes"] and len(drawn) == 5
     del records["cv_network"].values["gene_norms"]  # a refusal: one sentence
     records["gene_selection"].values["slope"] = None  # a failure that nobody foresaw
     records["fit_default_2d"] = linear_record()  # of another kind than its name says
     records["fit_srrr_rank2"] = linear_record()
     with pytest.warns(UserWarning) as warned:
-        paths = draw_all(records, tmp_path)
+        paths = STUDY.save_figures(records, tmp_path)
     assert [path.stem for path in paths] == drawn[1:-1] and all(path.exists() for path in paths)
     assert [str(warning.message).split()[0] for warning in warned] == [
         *("overview", "figure1_training_curves", "figure3_latent_default", "figure3_latent_srrr"),
@@ -52,7 +50,7 @@ def test_few_records_as_of_data_of_ones_own_draw_the_figures_they_can():
     ]
     rows = [label.get_text().split(",")[0] for label in drawn["accuracy"].axes[0].get_yticklabels()]
     assert rows == ["sBNN distilled", "ridge"]
-    assert "accuracy" not in figure_names({name: records[name] for name in records if name != "cv_default"})
+    assert "accuracy" not in STUDY.figure_names({name: records[name] for name in records if name != "cv_default"})
     alone = dict(plotting.gallery({"cv_default": records["cv_default"]}))
     assert list(alone) == ["accuracy"]
 
@@ -61,13 +59,13 @@ def test_a_figure_whose_text_cannot_be_drawn_is_no_end_either(tmp_path):
     records = {name: record for name, record in made_up_records().items() if not name.startswith("cv")}
     records["fit_network_2d"].values["feature_names"][0] = r"$\no$"  # no formula
     with pytest.warns(UserWarning, match="figure3_latent_network could not be drawn"):
-        assert "figure8_gene_selection" in [path.stem for path in draw_all(records, tmp_path)]
+        assert "figure8_gene_selection" in [path.stem for path in STUDY.save_figures(records, tmp_path)]
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(OSError, match="cannot write"):
-        draw_all(made_up_records(), tmp_path / "taken")
+        STUDY.save_figures(made_up_records(), tmp_path / "taken")
 
 
 def test_the_command_names_the_figures_that_failed(tmp_path, monkeypatch, capsys):
@@ -98,14 +96,14 @@ def test_true_genes_are_marked_where_a_list_of_them_was_a_prior():
 
 def test_a_family_is_shown_from_near_only_where_there_are_some():
     records = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)}
-    assert "figure4_family_zoom" in figure_names(records)
+    assert "figure4_family_zoom" in STUDY.figure_names(records)
     families = records["fit_network_2d"].labels["family"].copy()
     for record in records.values():
         record.labels["type"] = families  # one type each
-    assert "figure4_family_zoom" not in figure_names(records)
+    assert "figure4_family_zoom" not in STUDY.figure_names(records)
     for record in records.values():
         record.labels[:] = "unknown"
-    assert "figure4_family_zoom" not in figure_names(records)
+    assert "figure4_family_zoom" not in STUDY.figure_names(records)
 
 
 @pytest.mark.parametrize(("n_families", "copied"), [(7, False), (8, True)])
@@ -113,7 +111,7 @@ def test_safe_colours_where_there_are_too_many_families_for_the_usual_ones(n_fam
     records = {f"fit_default_{d}d": fit_record(width=d) for d in (2, 64)}
     for record in records.values():
         record.values["labels"] = pd.DataFrame({"family": [f"family {i % n_families}" for i in range(90)], "type": "t"})
-    assert ("figure3_latent_default_colorblind" in figure_names(records)) == copied
+    assert ("figure3_latent_default_colorblind" in STUDY.figure_names(records)) == copied
 
 
 # -- small data, from the measurements to the figures ------------------------------------------------------------------
@@ -148,17 +146,13 @@ def one_gene():
 def test_small_data_to_the_last_figure(make, tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, "WIDTHS", (2,))
     monkeypatch.setattr(experiments, "FAST", experiments.FAST | {"hidden_layers": (8, 4)})
-    data, how = make(), {"fast": True}
-    records = experiments.run_cross_validations(data, tmp_path, verbose=False, **how)
+    data = make()
+    records = STUDY.run(data, tmp_path, "cv", fast=True)
     if make is cells_of_a_few_kinds:
         network = records["cv_network"]
         assert reading.pretrained_folds(network, network.find(n_components=2, group_lasso=0.1, pretraining=True)) == 1
-    experiments.run_full_fits(data, tmp_path, **how)
-    experiments.run_stability(data, tmp_path, verbose=False, **how)
-    experiments.run_interpretation(data, tmp_path, **how)
-    principal_components(data, results=tmp_path / "components.pickle")
-    run_map_trust(data, tmp_path, **how)
-    records = experiments.load_records(tmp_path)
-    names = figure_names(records)
+    STUDY.run(data, tmp_path, "fit", fast=True)
+    records = STUDY.load(tmp_path)
+    names = STUDY.figure_names(records)
     assert len(names) == (13 if make is twelve_cells else 14)  # each of whose families is one type
-    assert [path.stem for path in draw_all(records, tmp_path / "figures")] == names
+    assert [path.stem for path in STUDY.save_figures(records, tmp_path / "figures")] == names

@@ -16,6 +16,7 @@ from sbnn.evaluation.stability import folds_kept, priors_table
 from sbnn.results import Record, load
 from sbnn.study import gene_priors, report
 from sbnn.study.experiments import network
+from sbnn.study.study import STUDY
 
 ROOT = Path(__file__).parents[2]
 
@@ -203,5 +204,5 @@ def test_committed_fits_of_real_cells_come_back(model, real_scala, real_file):
 def test_the_page_shows_the_committed_numbers():
     page = (ROOT / "docs" / "bottleneck.md").read_text()
     for name in gene_priors.WITH_LISTS:
-        table = report.all_tables(ROOT / "saved_models" / name)[report.PRIORS]
+        table = report.all_tables(STUDY.load(ROOT / "saved_models" / name))[report.PRIORS]
         assert rows(table)[0] in page and contradictions(page, table) == []

@@ -10,7 +10,8 @@ from sbnn import load_dataset
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import later_fold, split_and_scale
 from sbnn.results import Record, load
-from sbnn.study import experiments, held_apart
+from sbnn.study import experiments, report
+from sbnn.study.study import STUDY
 
 SAVED = Path(__file__).parents[2] / "saved_models"
 
@@ -27,19 +28,19 @@ def of_mice(data):
 
 
 def test_whole_mice_and_the_last_dates_are_held_out(of_mice, tmp_path):
-    records = held_apart.run_held_apart(of_mice, tmp_path, fast=True, verbose=False)
+    records = STUDY.run(of_mice, tmp_path, "cv", only=["apart_*"], fast=True)
     assert set(records) == {
-        f"apart_{label}_{name}" for label in held_apart.APART for name in ("default", "network", "ridge")
+        f"apart_{label}_{name}" for label in report.APART for name in ("default", "network", "ridge")
     }
     mice, dates = of_mice.groups("mouse"), of_mice.groups("date")
     for train, test in records["apart_mouse_default"].folds:
         assert set(mice[train]).isdisjoint(mice[test])
     [(train, test)] = records["apart_date_network"].folds
     assert max(dates[train]) == "2020-01-08" and min(dates[test]) == "2020-01-09"
-    table = held_apart.held_apart_table(records)
+    table = report.held_apart_table(records)
     r2 = records["apart_mouse_ridge"].test_r2[:, 0]
-    assert table.loc[held_apart.APART["mouse"][1], "ridge, all genes"] == f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f}"
-    assert table.loc[held_apart.APART["date"][1], "paper, d=2"] == f"{records['apart_date_network'].test_r2[0, 0]:.3f}"
+    assert table.loc[report.APART["mouse"], "ridge, all genes"] == f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f}"
+    assert table.loc[report.APART["date"], "paper, d=2"] == f"{records['apart_date_network'].test_r2[0, 0]:.3f}"
 
 
 def test_offsets_are_told_from_what_else_is_missing(of_mice):
@@ -55,7 +56,7 @@ def test_offsets_are_told_from_what_else_is_missing(of_mice):
         record = Record("cross-validation", of_mice.name, of_mice.sha256, [{}], 0, folds=fold)
         record.settings, record.values = {"scaling": "fold"}, {"test_predictions": [[values]]}
         records[f"apart_date_{name}"] = record
-    table = held_apart.offsets_table(of_mice, records)
+    table = report.offsets_table(of_mice, records)
     first, second, third = (table.iloc[i] for i in range(3))
     assert first.output == of_mice.feature_names[1] and first.offset == pytest.approx(-2, abs=1e-5)
     assert first.test_r2 < 0.9 and first.without_offsets == pytest.approx(1, abs=1e-6)
@@ -65,13 +66,13 @@ def test_offsets_are_told_from_what_else_is_missing(of_mice):
     assert third.without_offsets == third.test_r2 == pytest.approx(1)
 
 
-def test_cells_without_these_labels_are_passed_over(data, tmp_path):
-    assert held_apart.run_held_apart(data, tmp_path, fast=True) == {} and not list(tmp_path.iterdir())
+def test_cells_without_these_labels_are_passed_over(data):
+    assert experiments.held_apart(data, fast=True) == {}
 
 
 def test_random_folds_stand_in_the_first_row():
-    records = experiments.load_records(SAVED / "scala")
-    row = held_apart.held_apart_table(records).loc["random folds"]
+    records = STUDY.load(SAVED / "scala")
+    row = report.held_apart_table(records).loc["random folds"]
     default = records["cv_default"]
     r2 = default.test_r2[:, default.find(n_components=2)]
     assert row["distilled, d=2"] == f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f}"
@@ -83,11 +84,15 @@ def test_a_committed_fold_comes_out_the_same():
         data = load_dataset("scala", download=False, verbose=False)
     except FileNotFoundError:
         pytest.skip("the data are not here")
-    for label in held_apart.APART:
+    for label, folds_of in experiments.APART.items():
         record = load(SAVED / "scala" / f"apart_{label}_default.pickle")
-        folds = held_apart.APART[label][0](data.groups(label))
+        folds = folds_of(data.groups(label))
         np.testing.assert_array_equal(record.folds[0][1], folds[0][1])
         again = cross_validate(
-            held_apart.models(data)["default"], data, folds[:1], seed=experiments.SEED, verbose=False
+            experiments.held_apart(data)["apart_mouse_default"].estimator,
+            data,
+            folds[:1],
+            seed=experiments.SEED,
+            verbose=False,
         )
         np.testing.assert_array_equal(again.test_predictions[0][0], record.test_predictions[0][0])

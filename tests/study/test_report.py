@@ -3,7 +3,6 @@
 import json
 import shutil
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,16 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from sbnn import cli, cross_validate, fit_full, simulate_patchseq, stability_selection
+from sbnn.engine import UNFINISHED
 from sbnn.evaluation import crossval
 from sbnn.evaluation.runs import unfinished
 from sbnn.evaluation.stability import kept_genes_table, selection_table, trust_sentence
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.results import Record, load, save
-from sbnn.study import components, experiments, map_trust, report
+from sbnn.study import experiments, report
 from sbnn.study.progress import progress_table
 from sbnn.study.says import numbers_say
+from sbnn.study.study import STUDY
 from sbnn.tables import TRIAL, print_tables
 
 SAVED = Path(__file__).parents[2] / "saved_models"
@@ -50,6 +51,10 @@ def mine(tmp_path_factory):
     return folder
 
 
+def tables_of(folder):
+    return STUDY.report(folder)[0]
+
+
 @pytest.fixture
 def copy(mine, tmp_path):
     return Path(shutil.copytree(mine, tmp_path / "saved_models" / "mine"))
@@ -72,22 +77,22 @@ def interrupted(folder, monkeypatch, name="cv_default", after=3, **options):
 
 
 def test_results_without_the_models_of_the_paper_have_all_their_tables(mine):
-    tables = report.all_tables(mine)
+    tables = tables_of(mine)
     assert list(tables)[:3] == [report.SAYS, ACCURACY, OUTPUTS]
     assert tables[ACCURACY].index.tolist() == ["distilled network d=2, 10 genes", "ridge, all genes"]
     assert tables[ACCURACY].folds.tolist() == [4, 4], "other than ten are told"
     assert tables[OUTPUTS].columns.tolist() == ["distilled network d=2", "ridge"]
-    assert report.UNFINISHED not in tables
-    overview = report.overview_table(mine.parent)
+    assert UNFINISHED not in tables
+    [overview] = report.overview(mine.parent).values()
     assert overview.loc["mine", "sRRR, rank 2"] == "" and overview.loc["mine", "distilled, d=2"] != ""
 
 
 def test_ten_folds_are_not_told():
-    assert "folds" not in report.accuracy_table(SAVED / "citeseq_cd8")
+    assert "folds" not in report.accuracy_table(STUDY.load(SAVED / "citeseq_cd8"))
 
 
 def test_what_the_numbers_say(mine):
-    told = report.all_tables(mine)[report.SAYS].sentence
+    told = tables_of(mine)[report.SAYS].sentence
     assert told.index.tolist() == ["distilled network d=2", "its outputs", "its genes", "its map"]
     assert "(4 folds)" in told.iloc[0] and "with permuted outputs" in told.iloc[0] and " ridge" in told.iloc[0]
     assert "of 5 outputs are predicted better than chance" in told.iloc[1]
@@ -106,7 +111,7 @@ def test_chance_is_unknown_without_outputs_and_ridge_of_other_folds_is_left_out(
 
 
 def test_committed_results_say_what_they_are_worth():
-    tables = report.all_tables(SAVED / "scala")
+    tables = tables_of(SAVED / "scala")
     told, genes = tables[report.SAYS].sentence, tables[EFFECTS]
     assert told.iloc[0].endswith("p = 0.005); 0.013 above ridge [-0.009, +0.035]: level with ridge.")
     assert told.iloc[2].startswith("10 of the genes can be trusted")
@@ -119,7 +124,7 @@ def test_no_gene_to_trust_is_said_and_not_an_empty_table(mine, capsys):
     halves = load(mine / "halves_default.pickle")
     assert not selection_table(halves).trusted.any()
     assert trust_sentence(halves).startswith("No gene can be trusted yet: 2 halves of the cells are too few")
-    tables = report.all_tables(mine)
+    tables = tables_of(mine)
     [title] = [title for title in tables if title.startswith("Genes to trust")]
     assert set(kept_genes_table(halves, halves.gene_names[:5]).trust) == {"unstable"}
     with pytest.raises(ValueError, match="genes: 'other' is not among the 40 genes"):
@@ -135,7 +140,7 @@ def test_an_interrupted_run_says_how_far_it_came(tmp_path, monkeypatch):
     folder = tmp_path / "mine"
     interrupted(folder, monkeypatch, after=7)
     r2 = np.mean([part.test_r2 for part in unfinished(folder)["cv_default"]])
-    states = report.all_tables(folder)[report.UNFINISHED].state
+    states = tables_of(folder)[UNFINISHED].state
     assert states["cv_default"] == f"7 of 10 folds, test R2 so far {r2:.3f}; `sbnn fit mine ...` goes on"
     assert states["cv_ridge"] == "not there; `sbnn fit mine ...` makes it"
     assert states["map_trust"] == "not there; `sbnn fit mine ...` makes it"
@@ -164,13 +169,12 @@ def test_whatever_is_missing_the_rest_is_there(copy):
     for name in ("cv_ridge", "fit_default_2d", "interpretation", "halves_default", "cv_default", "map_trust"):
         (copy / f"{name}.pickle").unlink()
         if list(copy.glob("*.pickle")):
-            assert name in report.all_tables(copy)[report.UNFINISHED].index
-            assert report.computing_minutes(copy) >= 0
+            assert name in tables_of(copy)[UNFINISHED].index
     with pytest.raises(FileNotFoundError, match="no results in"):
-        report.all_tables(copy)
+        tables_of(copy)
 
 
-def test_a_trial_is_called_one(copy, capsys, monkeypatch):
+def test_a_trial_is_called_one(copy, capsys):
     copy.rename(copy.with_name("mine-fast"))
     command = ["report", "mine", "--saved-models", str(copy.parent)]
     assert cli.main([*command, "--fast"]) == 0
@@ -181,12 +185,6 @@ def test_a_trial_is_called_one(copy, capsys, monkeypatch):
     copy.with_name("mine-fast").rename(copy.with_name("simulated"))
     assert cli.main(["report", "simulated", *command[2:]]) == 0
     assert TRIAL not in capsys.readouterr().out
-    monkeypatch.setattr(experiments, "run_cross_validations", lambda *_, **__: None)
-    for fast in ([], ["--fast"]):
-        assert cli.main(["cv", "simulated", *command[2:], *fast]) == 0
-        assert (f"{TRIAL}\n\n| model |" in capsys.readouterr().out) == bool(fast)
-        if not fast:
-            copy.with_name("simulated").rename(copy.with_name("simulated-fast"))
 
 
 def test_the_report_of_a_run_that_was_stopped_is_no_error(tmp_path, monkeypatch, capsys):
@@ -195,18 +193,7 @@ def test_the_report_of_a_run_that_was_stopped_is_no_error(tmp_path, monkeypatch,
     assert "| cv_default | 3 of 10 folds, " in capsys.readouterr().out
 
 
-def test_fitting_says_which_genes_are_unstable_and_whether_the_map_holds(copy, monkeypatch, capsys):
-    saved = copy.rename(copy.with_name("gouwens-fast"))
-    data = simulate_patchseq(20, 5, 1, n_true_genes=2, random_state=0)
-    monkeypatch.setattr(cli, "_load", lambda options: (replace(data, name="gouwens"), saved))
-    for place, name in ((experiments, "run_full_fits"), (components, "principal_components")):
-        monkeypatch.setattr(place, name, lambda *_, **__: None)
-    names = ("halves_default", "interpretation", "map_trust")
-    halves, effects, trust = (load(saved / f"{name}.pickle") for name in names)
-    monkeypatch.setattr(experiments, "run_stability", lambda *_, **__: {"halves_default": halves})
-    monkeypatch.setattr(experiments, "run_interpretation", lambda *_, **__: effects)
-    monkeypatch.setattr(map_trust, "run_map_trust", lambda *_, **__: trust)
-    assert cli.main(["fit", "gouwens", "--fast"]) == 0
-    told = capsys.readouterr().out
-    assert told.startswith(f"{TRIAL}\n\n| gene | norm | stability | trust | output |\n")
-    assert "unstable: other cells may give" in told and told.endswith("read nothing from the places of cells.\n")
+def test_fitting_says_which_genes_are_unstable_and_whether_the_map_holds(mine):
+    effects, told = STUDY.steps["fit"].tables(STUDY.load(mine)).values()
+    assert "unstable: other cells may give" in effects.attrs["note"] and set(effects.trust) == {"unstable"}
+    assert told.sentence["its map"].endswith("read nothing from the places of cells.")

@@ -1,0 +1,357 @@
+"""One engine for all studies: experiments on data sets, and the tables, figures and commands made of their records.
+
+A companion says what is its own, and has everything else from here::
+
+    STUDY = Study(
+        "dynamics",                                    # as the catalogue of data sets names it
+        steps={"run": Step("run the study of a data set", experiments)},
+        tables=tables,                                 # tables(records) -> {title: DataFrame}
+        figures=figures,                               # figures(records) -> (name, needed records, draw(*needed)), ...
+        prefix="dynamics_",                            # of the files of its records
+        note=NOTE,
+        shown=("balanced_accuracy", "auroc"),          # columns of record.scores, printed as experiments finish
+    )
+
+    def experiments(dataset, fast, n_jobs):            # dataset: its name, or what Study(data=...) makes of the name
+        return {f"real_{m}": partial(run_method, dataset, m, fast=fast) for m in METHODS}  # name -> call(path, fresh)
+
+Each experiment is a call ``(path, fresh)`` that loads its record from `path` or computes and saves it; they are run in
+their order, so that one may read the records of those before it. In a notebook: ``records = STUDY.run(dataset, folder,
+fast=fast, fresh=fresh)``, ``STUDY.tables(records)``, ``STUDY.draw(records)``. The commands ``sbnn dynamics
+run|figures|report`` are ``STUDY.main``, which `sbnn.cli` calls.
+"""
+
+import argparse
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from sbnn.data.datasets import default_dataset, names_of, require_study
+from sbnn.plotting.common import save_figure
+from sbnn.results import load, results_folder
+from sbnn.tables import print_tables
+
+
+class Step(NamedTuple):
+    """One command of a study that computes.
+
+    Attributes
+    ----------
+    about : str
+        For its help.
+    experiments : callable
+        ``experiments(data, fast, n_jobs)`` gives a dict of name to ``call(path, fresh)``, which returns a Record.
+    tables : callable, optional
+        Of the records of the folder, what is printed when all is done; by default every table of the study.
+    parallel : bool
+        Whether the command offers ``--jobs``.
+    """
+
+    about: str
+    experiments: Callable
+    tables: Callable | None = None
+    parallel: bool = False
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study, from data sets to figures.
+
+    Parameters
+    ----------
+    name : str
+        Of the study in `sbnn.data.datasets`; its commands are ``sbnn <name, with hyphens> <step>``.
+    steps : dict of str to Step
+    tables : callable
+        ``tables(records)`` gives a dict of title to DataFrame.
+    figures : callable
+        ``figures(records)`` gives for each figure its name, the names of the records that it needs, and the function
+        that draws it from these.
+    prefix : str
+        Of the files of its records, which are named without it.
+    note : str or callable
+        Printed below all tables; a callable makes it of the records.
+    shown : tuple of str
+        Columns of ``record.scores`` whose means are printed when an experiment is done.
+    extra : tuple of str
+        Patterns of experiments that are run only if ``only`` asks for them.
+    data : callable
+        What experiments are given for the name of a data set; by default the name itself.
+    data_of : callable
+        What all records of a folder have in common, None of those that do not matter; by default the data set.
+    overview : callable, optional
+        ``overview(saved_models)`` gives the tables of ``report all``.
+    progress : callable, optional
+        ``progress(folder)`` gives a table of what is missing or half done, under the title `UNFINISHED`.
+    help : str
+        Description of the commands of a companion.
+    others : callable, optional
+        Adds further commands to the sub-parsers of a companion; each sets ``run``, a function of the options.
+    """
+
+    name: str
+    steps: dict
+    tables: Callable
+    figures: Callable
+    prefix: str = ""
+    note: str | Callable = ""
+    shown: tuple = ()
+    extra: tuple = ()
+    data: Callable = str
+    data_of: Callable = field(default=lambda record: record.dataset)
+    overview: Callable | None = None
+    progress: Callable | None = None
+    help: str = ""
+    others: Callable | None = None
+
+    @property
+    def command(self):
+        """Beginning of its commands."""
+        return "sbnn" if self.name == "sbnn" else f"sbnn {self.name.replace('_', '-')}"
+
+    def run(self, data, folder, step=None, *, only=None, fast=False, fresh=False, n_jobs=1, verbose=True):
+        """Compute or load the experiments of a step.
+
+        Parameters
+        ----------
+        data : str or data set
+            Its name, or what the experiments take.
+        folder : path-like
+            Of its records.
+        step : str, optional
+            By default the first.
+        only : iterable of str, optional
+            Names of experiments or patterns of them, such as ``small_*``; their beginning may be left out up to an
+            underscore.
+        fast : bool
+            A quick run, to see that everything works.
+        fresh : bool
+            Recompute saved results.
+        n_jobs : int
+        verbose : bool
+            Print the means of the scores of each experiment.
+
+        Returns
+        -------
+        dict of str to Record
+
+        Raises
+        ------
+        ValueError
+            Data of another study, or an entry of `only` that matches no experiment.
+        """
+        if isinstance(data, str):
+            require_study(data, self.name)
+            data = self.data(data)
+        planned = self.steps[step or next(iter(self.steps))].experiments(data, fast, n_jobs)
+        records = {}
+        for name in self._chosen(planned, only):
+            records[name] = planned[name](Path(folder) / f"{self.prefix}{name}.pickle", fresh)
+            if verbose and self.shown:
+                scores = records[name].values.get("scores", {})
+                means = ", ".join(f"{column} {scores[column].mean():.3g}" for column in self.shown if column in scores)
+                print(f"{records[name].dataset} {name}: {means or 'done'}", flush=True)
+        return records
+
+    def _chosen(self, planned, only):
+        """Names of the experiments to run."""
+        if only is None:
+            return [name for name in planned if not any(fnmatchcase(name, pattern) for pattern in self.extra)]
+        chosen = []
+        for wanted in only:
+            found = [name for name in planned if fnmatchcase(name, wanted) or fnmatchcase(name, f"*_{wanted}")]
+            if not found:
+                raise ValueError(f"only: no experiment matches {wanted!r}; there are {', '.join(planned)}")
+            chosen += found
+        return list(dict.fromkeys(chosen))
+
+    def load(self, folder):
+        """All saved records of a folder.
+
+        Parameters
+        ----------
+        folder : path-like
+
+        Returns
+        -------
+        dict of str to Record
+            By name, without the prefix.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        ValueError
+            If they are of different data.
+        """
+        paths = sorted(Path(folder).glob(f"{self.prefix}*.pickle"))
+        records = {path.stem.removeprefix(self.prefix): load(path) for path in paths}
+        if not records:
+            trial = "; those of a quick run are there: --fast" if Path(f"{folder}-fast").is_dir() else ""
+            commands = " and ".join(f"`{self.command} {step}`" for step in list(self.steps)[:2])
+            raise FileNotFoundError(f"no results in {folder}: {commands} compute them{trial}")
+        of = {}
+        for name, record in records.items():
+            if (data := self.data_of(record)) is not None:
+                of.setdefault(data, f"{name}.pickle of {record.dataset!r} ({record.sha256[:12]})")
+        if len(of) > 1:  # a table or a figure would set their numbers side by side
+            raise ValueError(f"results in {folder} are of different data: {', '.join(of.values())}; move some away")
+        return records
+
+    def report(self, folder):
+        """All tables of a folder, and the note below them; that of what is not finished first."""
+        unfinished = {} if self.progress is None else {UNFINISHED: self.progress(Path(folder))}
+        unfinished = {title: table for title, table in unfinished.items() if len(table)}
+        nothing_yet = unfinished and not any(Path(folder).glob(f"{self.prefix}*.pickle"))
+        records = {} if nothing_yet else self.load(folder)
+        return unfinished | self.tables(records), self.note if isinstance(self.note, str) else self.note(records)
+
+    def figure_names(self, records):
+        """Names of the figures whose records are there, in their order."""
+        return [name for name, *_ in self._drawable(records)]
+
+    def draw(self, records):
+        """Draw the figures one after the other.
+
+        Parameters
+        ----------
+        records : dict of str to Record
+            A figure is drawn if its results are there.
+
+        Yields
+        ------
+        name : str
+            Of the file, without ending.
+        figure : matplotlib.figure.Figure
+
+        Warns
+        -----
+        UserWarning
+            If a figure cannot be drawn, with its name and the reason; the others are.
+        """
+        for name, needed, draw in self._drawable(records):
+            try:
+                figure = draw(*(records[record] for record in needed))
+            except Exception as error:  # whatever it is, the other figures can do without this one
+                _warn(name, error)
+                continue
+            yield name, figure
+
+    def save_figures(self, records, folder):
+        """Draw all figures and save them as PDF and PNG.
+
+        Parameters
+        ----------
+        records : dict of str to Record
+        folder : path-like
+
+        Returns
+        -------
+        list of Path
+            Of the PNG files.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be written.
+
+        Warns
+        -----
+        UserWarning
+            As in `draw`.
+        """
+        paths = []
+        for name, figure in self.draw(records):
+            try:
+                save_figure(figure, Path(folder) / name)
+            except OSError:
+                raise
+            except Exception as error:  # some texts are read only when they are drawn
+                _warn(name, error)
+                continue
+            paths.append(Path(folder) / f"{name}.png")
+        return paths
+
+    def _drawable(self, records):
+        return [entry for entry in self.figures(records) if all(record in records for record in entry[1])]
+
+    def do(self, step, options):
+        """Run a command with the options of the command line."""
+        if step == "report" and options.dataset == "all" and self.overview is not None:
+            print_tables(self.overview(options.saved_models), options.json)
+            return
+        require_study(options.dataset, self.name)
+        name = default_dataset(study=self.name) if options.dataset == "auto" else options.dataset
+        folder = results_folder(options.saved_models, name, options.fast)
+        if step == "figures":
+            self._save_and_print(self.load(folder), results_folder(options.figures, name, options.fast))
+        elif step == "report":
+            tables, note = self.report(folder)
+            print_tables(tables, options.json, options.fast)
+            if note and not options.json:
+                print(f"\n{note}")
+        else:
+            self.compute(step, name, folder, options)
+
+    def compute(self, step, data, folder, options):
+        """Run the experiments of a step and print its tables."""
+        how = {name: getattr(options, name) for name in ("fast", "fresh")}
+        how |= {"n_jobs": getattr(options, "jobs", 1), "only": getattr(options, "only", None)}
+        self.run(data, folder, step, **how)
+        tables = self.steps[step].tables or self.tables
+        print_tables(tables(self.load(folder)), trial=options.fast)
+
+    def _save_and_print(self, records, folder):
+        """Draw and save all figures and print their paths; an error if one could not be drawn."""
+        paths = self.save_figures(records, folder)
+        print(*paths, sep="\n")
+        failed = [name for name in self.figure_names(records) if name not in {path.stem for path in paths}]
+        if failed:
+            raise ValueError(f"could not draw {', '.join(failed)}; the warnings say why")
+
+    def main(self, arguments):
+        """Run a command line of a companion."""
+        options = self.parser().parse_args(arguments)
+        options.run(options)
+
+    def parser(self):
+        """Parser of the commands of a companion."""
+        parser = argparse.ArgumentParser(
+            prog=self.command, description=self.help, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        commands = parser.add_subparsers(required=True, dest="step", metavar="step")
+        drawing = {"figures": "draw all figures from saved results", "report": "print all tables of saved results"}
+        for step, about in {step: self.steps[step].about for step in self.steps}.items() | drawing.items():
+            command = commands.add_parser(step, help=about, description=f"{about[0].upper()}{about[1:]}.")
+            command.set_defaults(run=lambda options: self.do(options.step, options))
+            command.add_argument(
+                "dataset", nargs="?", default="auto",
+                help=f"one of {', '.join(names_of(self.name))}; auto (the default): the first whose files can be had",
+            )  # fmt: skip
+            command.add_argument("--saved-models", default="saved_models", help="folder of the results")
+            command.add_argument("--fast", action="store_true", help="a quick run: small models, few steps and folds")
+            if step in self.steps:
+                command.add_argument("--fresh", action="store_true", help="recompute saved results")
+                command.add_argument(
+                    "--only", type=lambda text: text.split(","), help="experiments, separated by commas"
+                )
+                if self.steps[step].parallel:
+                    command.add_argument("--jobs", type=int, default=1, help="worker processes")
+            if step == "figures":
+                command.add_argument("--figures", default="figures", help="folder of the figures")
+            if step == "report":
+                command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
+        if self.others is not None:
+            self.others(commands)
+        return parser
+
+
+UNFINISHED = "What is not finished"
+
+
+def _warn(name, error):
+    reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    warnings.warn(f"{name} could not be drawn: {reason}", stacklevel=3)
