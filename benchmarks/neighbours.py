@@ -16,6 +16,8 @@ from pathlib import Path
 import pandas as pd
 from accuracy import mean_sd, paired_difference
 from cell_maps import CanonicalCorrelationMap, TSNEMap, UMAPMap
+from joblib import Parallel, delayed
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 
 from sbnn import (
@@ -25,7 +27,10 @@ from sbnn import (
     load_dataset,
     paper_folds,
 )
-from sbnn.evaluation.neighbours import LABELS, held_out_accuracy
+from sbnn.data.inputs import as_paired
+from sbnn.determinism import reproducible
+from sbnn.evaluation.folds import split_and_scale
+from sbnn.evaluation.neighbours import LABELS, NEIGHBOURS, vote
 from sbnn.results import Record, load, save
 from sbnn.study.experiments import SEED
 from sbnn.tables import to_markdown
@@ -69,13 +74,31 @@ def parse(arguments=None):
     return parser.parse_args(arguments)
 
 
+def held_out_accuracy(model, data, folds, n_jobs=1, scaling="fold", k=NEIGHBOURS):
+    """Share of the test cells whose label is that of most of their nearest training cells, (folds, 2).
+
+    The map is fitted to the training cells of every fold; the test cells are placed on it afterwards.
+    """
+    data = as_paired(data)
+    jobs = (delayed(_accuracy_of_fold)(clone(model), data, fold, scaling, k) for fold in folds)
+    return pd.DataFrame(Parallel(n_jobs=n_jobs)(jobs)).rename_axis("fold")
+
+
+def _accuracy_of_fold(model, data, fold, scaling, k):
+    X_train, Y_train, X_test, _ = split_and_scale(data, fold, scaling)
+    with reproducible():
+        placed = model.fit_transform(X_train, Y_train), model.transform(X_test)
+    labels = {kind: data.labels[kind].to_numpy() for kind in LABELS}
+    return {kind: vote(placed[0], names[fold[0]], k, placed[1], names[fold[1]]) for kind, names in labels.items()}
+
+
 def measure(data, names, n_jobs=1):
     """Accuracies of the maps, (folds, 2) each; a map whose library is not installed is reported and left out."""
     found = {}
     for name in names:
         row = MAPS[name]
         try:
-            scores = held_out_accuracy(row.estimator, data, n_jobs=n_jobs, scaling=row.scaling)
+            scores = held_out_accuracy(row.estimator, data, paper_folds(len(data.X)), n_jobs, row.scaling)
         except ImportError as error:
             print(f"{row.label}: {error}", file=sys.stderr)
             continue

@@ -21,7 +21,7 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
     Parameters
     ----------
     adata : AnnData or MuData
-        Changed in place, as by scanpy; of a MuData its modality ``"rna"``. All that is written, `write_h5ad` can save.
+        Changed in place; of a MuData its modality ``"rna"``. All that is written, `write_h5ad` can save.
     *found : fitted model, Record or DataFrame, in any number
         ============================  ==================================================================================
         a fitted model                ``obsm["X_sbnn"]``, the map; ``obsm["sbnn_predictions"]``, in the units of the
@@ -38,11 +38,10 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
         from `fit_full`               ``obsm["X_sbnn"]``, ``var["sbnn_kept"]``, ``var["sbnn_norm"]``
         ============================  ==================================================================================
 
-        Cells and genes that a result does not speak of get NaN, False or NA. ``uns["sbnn"]`` tells of each the
-        parameters (JSON), R2, versions and the fingerprint of the data.
-    data : PairedData, AnnData, MuData or tuple, optional
-        What was cross-validated, see `sbnn.data.inputs.as_paired`: predictions are turned into the units of its
-        outputs. By default `adata`. Not needed where folds were not scaled.
+        Other cells and genes get NaN, False or NA. ``uns["sbnn"]`` holds of each the parameters (JSON), R2, versions
+        and the fingerprint of the data.
+    data : AnnData, MuData or tuple, optional
+        What was cross-validated: predictions are turned into the units of its outputs. By default `adata`.
     point : int, optional
         Grid point of a cross-validation that has several, as from ``record.find(...)``.
     key : str
@@ -53,8 +52,8 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
     TypeError
         If `adata` or one of `found` is something else.
     ValueError
-        If no cell or no gene of a result is in `adata`, names repeat, a record does not say which cells it is of, is of
-        other data than `data`, or has several grid points and `point` is not given.
+        If no cell or no gene of a result is in `adata`, names repeat, a record is of other data than `data`, or has
+        several grid points and `point` is not given.
 
     Examples
     --------
@@ -66,105 +65,93 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
         raise TypeError(f"adata: expected an AnnData or a MuData, got {type(adata).__name__}")
     for names, kind in ((adata.obs_names, "cell"), (adata.var_names, "gene")):
         if not names.is_unique:
-            raise ValueError(
-                f"adata: {kind} names must be unique, these repeat: {some(names[names.duplicated()].unique())}"
-            )
+            raise ValueError(f"adata: {kind} names repeat: {some(names[names.duplicated()].unique())}")
     for result in found:
         if isinstance(result, pd.DataFrame) and "frequency" in result:
             _of_genes(adata, key, result)
-        elif isinstance(result, Record):
-            about = _write_record(adata, key, result, whole if data is None else data, point)
+            continue
+        if isinstance(result, Record):
+            kind, about = _write_record(adata, key, result, whole if data is None else data, point)
+            about["params"] = result.settings["estimator"] | about.get("params", {})
             about |= {"dataset": result.dataset, "sha256": result.sha256, "versions": dict(result.versions)}
-            whole_record = result.experiment != "cross-validation" or "test_predictions" in result.values
-            _tell(adata, key, result.experiment if whole_record else "stability selection", about)
         elif hasattr(result, "predict"):
-            _tell(adata, key, "model", _write_model(adata, key, result))
+            kind, about = "model", _write_model(adata, key, result)
         else:
-            raise TypeError(
-                "found: expected fitted models, records and tables with a column 'frequency', got "
-                f"{type(result).__name__}"
-            )
+            raise TypeError(f"found: expected fitted models, records and tables of genes, got {type(result).__name__}")
+        about["params"] = json.dumps(about["params"], default=_plain)
+        adata.uns[key] = {**adata.uns.get(key, {}), kind: about}
+
+
+def _plain(value):
+    """What JSON does not know."""
+    return value.tolist() if hasattr(value, "tolist") else repr(value)
 
 
 def _write_model(adata, key, model):
+    """Write a fitted model; what ``uns`` holds of it."""
     check_is_fitted(model)
     predicted = np.asarray(model.predict(adata)).reshape(adata.n_obs, -1)
     names = getattr(model, "output_names_", output_names(None, predicted.shape[1]))
     genes = getattr(model, "feature_names_in_", adata.var_names)
-    table = {"kept": np.isin(np.arange(model.n_features_in_), kept_genes(model))}
-    if hasattr(model, "gene_norms_"):
-        table["norm"] = model.gene_norms_
-    _of_genes(adata, key, pd.DataFrame(table, index=pd.Index(genes)))
+    norms = {"norm": model.gene_norms_} if hasattr(model, "gene_norms_") else {}
+    _of_genes(adata, key, {"kept": np.isin(np.arange(model.n_features_in_), kept_genes(model))} | norms, genes)
     adata.obsm[f"{key}_predictions"] = pd.DataFrame(predicted, adata.obs_names, [str(name) for name in names])
     if hasattr(model, "transform"):
         adata.obsm[f"X_{key}"] = np.asarray(model.transform(adata))
+    about = {"class": type(model).__name__, "params": model.get_params(), "versions": library_versions()}
     size = getattr(model, "library_size_", None)
-    return {
-        "class": type(model).__name__,
-        "params": _as_json(model.get_params()),
-        "versions": library_versions(),
-        **({} if size is None else {"library_size": float(size)}),
-    }
+    return about if size is None else about | {"library_size": float(size)}
 
 
 def _write_record(adata, key, record, data, point):
-    """Write what a record holds, and give what there is to say of it."""
-    values = record.values
-    if record.experiment == "interpretation":
+    """Write what a record holds; its kind and what ``uns`` holds of it."""
+    values, kind = record.values, record.experiment
+    if kind == "interpretation":
         genes = pd.Index(record.kept_genes.astype(str))
-        _of_genes(adata, key, pd.DataFrame({"r2_drop": record.r2_drops}, index=genes))
+        _of_genes(adata, key, {"r2_drop": record.r2_drops}, genes)
         effects = pd.DataFrame(record.effects, genes, record.feature_names.astype(str))
         adata.varm[f"{key}_effects"] = effects.reindex(adata.var_names)
-        return {"r2": record.r2, "params": _as_json(record.settings["estimator"])}
-    if record.experiment == "fit":
-        table = {"kept": record.selected} | ({"norm": record.gene_norms} if "gene_norms" in values else {})
-        _of_genes(adata, key, pd.DataFrame(table, index=record.gene_names))
+        return kind, {"r2": record.r2}
+    if kind == "fit":
+        norms = {"norm": record.gene_norms} if "gene_norms" in values else {}
+        _of_genes(adata, key, {"kept": record.selected} | norms, record.gene_names)
         _of_cells(adata, f"X_{key}", record.cell_names, record.latent)
-        return {"train_r2": float(record.train_r2), "params": _as_json(record.settings["estimator"])}
-    if record.experiment == "repeated fits":
+        return kind, {"train_r2": float(record.train_r2)}
+    if kind == "repeated fits":
         _of_genes(adata, key, gene_counts(record)[["frequency"]].set_axis(["kept_by_seeds"], axis=1))
-        return {"train_r2": record.train_r2[0], "params": _as_json(record.settings["estimator"])}
-    if record.experiment != "cross-validation":
-        raise ValueError(f"found: a record of the kind {record.experiment!r} says nothing of single cells or genes")
+        return kind, {"train_r2": record.train_r2[0]}
+    if kind != "cross-validation":
+        raise ValueError(f"found: a record of the kind {kind!r} says nothing of single cells or genes")
     if "test_predictions" not in values:
         _of_genes(adata, key, selection_table(record))
-        return {"test_r2": record.test_r2[:, 0], "params": _as_json(record.settings["estimator"])}
+        return "stability selection", {"test_r2": record.test_r2[:, 0]}
     if point is None and len(record.params) > 1:
         raise ValueError(f"point: the record has {len(record.params)} grid points, choose one: record.find(...)")
     point = 0 if point is None else point
     _write_held_out(adata, key, record, data, point)
     if "selected" in values:
-        share = pd.DataFrame({"kept_in_folds": record.selected[:, point].mean(axis=0)}, index=record.gene_names)
-        _of_genes(adata, key, share)
-    return {
+        _of_genes(adata, key, {"kept_in_folds": record.selected[:, point].mean(axis=0)}, record.gene_names)
+    return kind, {
         "test_r2": record.test_r2[:, point],
         "test_feature_r2": record.test_feature_r2[:, point],
         "feature_names": record.feature_names.astype(object),
-        "params": _as_json({**record.settings["estimator"], "point": record.params[point]}),
+        "params": {"point": record.params[point]},
         "scaling": record.settings["scaling"],
     }
 
 
 def _write_held_out(adata, key, record, data, point):
-    scaling, cells = record.settings["scaling"], record.values.get("cell_names")
-    paired = None
-    if scaling != "none" or cells is None:
-        try:
-            paired = as_paired(data)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"data: give what was cross-validated, as data=(adata, name of the outputs); with `adata`: {error}"
-            ) from error
-        if paired.sha256 != record.sha256:
-            raise ValueError(
-                f"data: the record is of {record.dataset!r} with other values, cells or outputs; give what was "
-                "cross-validated as data="
-            )
-        cells = paired.cell_names
+    """Write the predictions of cells by the folds that held them out."""
+    data = as_paired(data)
+    if data.sha256 != record.sha256:
+        raise ValueError(
+            f"data: the record is of {record.dataset!r} with other values, cells or outputs; give what was "
+            "cross-validated as data="
+        )
     if any(predicted is None for predicted in record.test_predictions[point]):
         raise ValueError("found: the predictions were left out of this cross-validation (`drop_details`)")
-    Y = np.zeros((len(cells), len(record.feature_names))) if paired is None else paired.Y  # not looked at if not scaled
-    table = pd.DataFrame(held_out_means(record, Y, point), columns=record.feature_names.astype(str))
+    cells = data.cell_names
+    table = pd.DataFrame(held_out_means(record, data.Y, point), columns=record.feature_names.astype(str))
     _of_cells(adata, f"{key}_held_out", cells, table)
     first = np.full(len(cells), -1)
     for f, (_, test) in reversed(list(enumerate(record.folds))):
@@ -186,8 +173,9 @@ def _of_cells(adata, name, cells, values):
     adata.obsm[name] = pd.DataFrame(rows, adata.obs_names, values.columns) if table else rows
 
 
-def _of_genes(adata, key, table):
-    """Write columns of a table to ``var``, by the names of the genes."""
+def _of_genes(adata, key, table, genes=None):
+    """Write columns to ``var``, by the names of the genes."""
+    table = pd.DataFrame(table) if genes is None else pd.DataFrame(table, pd.Index(genes))
     names = table.index.astype(str)
     if not names.isin(adata.var_names).any():
         raise ValueError(
@@ -197,11 +185,3 @@ def _of_genes(adata, key, table):
     for name, column in aligned.items():
         truth = table[name].dtype == bool
         adata.var[f"{key}_{name}"] = column.eq(True).to_numpy() if truth else column.to_numpy(dtype=np.float64)
-
-
-def _tell(adata, key, kind, about):
-    adata.uns[key] = {**adata.uns.get(key, {}), kind: about}
-
-
-def _as_json(params):
-    return json.dumps(params, default=lambda value: value.tolist() if hasattr(value, "tolist") else repr(value))

@@ -7,6 +7,7 @@ data, and mouse M1 but for its many rare types, give none.
 import re
 
 import numpy as np
+import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
@@ -43,29 +44,31 @@ def cautions(data, record=None, stability=None, groups=None):
 
     Parameters
     ----------
-    data : PairedData, tuple (X, Y), AnnData or MuData
+    data : AnnData, MuData or tuple (X, Y)
     record : Record, optional
         Cross-validation of them. If its folds hold the cells of a batch together, its batches need no caution.
     stability : Record, optional
         From `sbnn.stability_selection`.
     groups : array-like of shape (n,), optional
-        Donor, batch or date of each cell. Labels whose names look like it ("mouse", "recording_date", ...) are looked
-        at anyway.
+        Donor, batch or date of each cell. Labels whose names look like it ("mouse", "recording_date", ...) are
+        examined anyway.
 
     Returns
     -------
     list of str
         A sentence each; empty where nothing applies.
-
-    Raises
-    ------
-    ValueError
-        If the record is of other data, or `groups` not one for each cell.
     """
     data = as_paired(data)
     if record is not None and (record.dataset, record.sha256) != (data.name, data.sha256):
         raise ValueError(f"record: it is of other data than the {data.name!r} that is given")
-    found = [*_few_cells(data), *_types(data), *_outputs(data), *_counts(data), *_outliers(data)]
+    found = []
+    if len(data.X) < FEW_CELLS:
+        found.append(
+            f"{len(data.X)} cells are few: of mouse M1, 30 training cells gave a test R2 of 0.24, 60 of 0.33, 120 of "
+            "0.38 and 1092 of 0.46, and with few cells other cells give other genes; trust intervals more than means, "
+            "and measure more cells if you can."
+        )
+    found += [*_types(data), *_outputs(data), *_counts(data), *_outliers(data)]
     for name, labels in _batches(data, groups).items():
         found += _batch(data, name, labels, record)
     if stability is not None and (sentence := trust_sentence(stability)):
@@ -76,20 +79,8 @@ def cautions(data, record=None, stability=None, groups=None):
 def batch_index(X, batches, types=None, seed=0):
     """How much more often nearest neighbours are of the same batch than if batches were dealt out within types.
 
-    Parameters
-    ----------
-    X : ndarray, shape (n, p)
-        Expression; neighbours are taken on its first 20 principal components, genes z-scored.
-    batches, types : array-like of str, shape (n,)
-        Without types, batches are dealt out among all cells.
-    seed : int
-
-    Returns
-    -------
-    index : float
-        0: no more often; 1: as often as the sizes of the batches allow.
-    deviations : float
-        The same in standard deviations of batches dealt out at random.
+    The index is 0 for no more often and 1 for as often as the sizes of the batches allow; the second number is the same
+    in SD of batches that are permuted.
     """
     batches = np.unique(np.asarray(batches).astype(str), return_inverse=True)[1]
     n, random = len(batches), np.random.default_rng(seed)
@@ -115,16 +106,8 @@ def batch_index(X, batches, types=None, seed=0):
     return (float(above / room) if room > 0 else 0.0), (float(above / sd) if sd > 0 else 0.0)
 
 
-def _few_cells(data):
-    if data.n_cells < FEW_CELLS:
-        yield (
-            f"{data.n_cells} cells are few: of mouse M1, 30 training cells gave a test R2 of 0.24, 60 of 0.33, 120 of "
-            "0.38 and 1092 of 0.46, and with few cells other cells give other genes; trust intervals more than means, "
-            "and measure more cells if you can."
-        )
-
-
 def _types(data):
+    """Types that most cells have, or hardly any."""
     sizes = {kind: data.labels[kind][data.labels[kind] != UNKNOWN].value_counts() for kind in ("type", "family")}
     for kind, cells in sizes.items():
         if len(cells) > 1 and cells.iloc[0] > MOST_OF_ONE_TYPE * cells.sum():
@@ -143,24 +126,23 @@ def _types(data):
 
 
 def _outputs(data):
-    values = [np.unique(y, return_counts=True)[1] for y in data.Y.T]
-    few = [name for name, counts in zip(data.feature_names, values, strict=True) if len(counts) <= FEW_VALUES]
+    """Outputs that say little, or the same twice."""
+    counts = [np.unique(y, return_counts=True)[1] for y in data.Y.T]
+    few = [name for name, times in zip(data.feature_names, counts, strict=True) if len(times) <= FEW_VALUES]
     if few:
         yield (
             f"outputs with at most {FEW_VALUES} different values: {some(few, 3)}; R2 is a poor measure of them, give "
             "them as labels if they are kinds of cells."
         )
-    constant = [
-        name
-        for name, counts in zip(data.feature_names, values, strict=True)
-        if len(counts) > FEW_VALUES and counts.max() > NEARLY_ALL * data.n_cells
+    most = [
+        name for name, times in zip(data.feature_names, counts, strict=True) if times.max() > NEARLY_ALL * len(data.Y)
     ]
-    if constant:
+    if constant := [name for name in most if name not in few]:
         yield (
             f"outputs with one and the same value in more than {NEARLY_ALL:.0%} of the cells: {some(constant, 3)}; the "
             "few other cells decide their R2, look at these, or leave such outputs out."
         )
-    if data.n_outputs > 1:
+    if data.Y.shape[1] > 1:
         correlation = np.abs(np.corrcoef(data.Y.T.astype(np.float64)))
         pairs = np.argwhere(np.triu(correlation, 1) > SAME)
         if len(pairs):
@@ -172,6 +154,7 @@ def _outputs(data):
 
 
 def _counts(data):
+    """Few counts, and expression that follows their number."""
     if data.counts is None:
         return
     library = np.asarray(data.counts.sum(axis=1), dtype=np.float64).ravel()
@@ -193,6 +176,7 @@ def _counts(data):
 
 
 def _outliers(data):
+    """Single cells that decide the R2 of an output."""
     Y = data.Y.astype(np.float64)
     shares = np.square(Y - Y.mean(0)) / np.square(Y - Y.mean(0)).sum(0)
     spread = np.abs(Y - np.median(Y, axis=0))
@@ -212,8 +196,8 @@ def _batches(data, groups):
     found = {name: data.labels[name].astype(object).fillna(UNKNOWN).to_numpy(dtype=str) for name in names}
     if groups is not None:
         groups = np.asarray(groups).astype(str)
-        if groups.shape != (data.n_cells,):
-            raise ValueError(f"groups: expected one for each of {data.n_cells} cells, got shape {groups.shape}")
+        if groups.shape != (len(data.X),):
+            raise ValueError(f"groups: expected one for each of {len(data.X)} cells, got shape {groups.shape}")
         columns = [name for name in data.labels if np.array_equal(data.labels[name].astype(str), groups)]
         found[columns[0] if columns else "groups"] = groups
     return found
@@ -230,7 +214,8 @@ def _batch(data, name, labels, record):
         cells = np.sort(np.random.default_rng(0).choice(cells, MOST_CELLS, replace=False))
     if len(cells) < 20 or len(np.unique(labels[cells])) < 2:
         return
-    types = _known_types(data)
+    labels_of_types = (data.labels[kind].to_numpy(dtype=str) for kind in ("type", "family"))
+    types = next((its for its in labels_of_types if len(np.unique(its)) > 1), np.full(len(data.X), UNKNOWN))
     advice = f"hold {name!r} apart in the folds (grouped_folds, `--groups {name}`) to see what is left on new ones."
     if name == "groups":
         advice = "hold the groups apart in the folds (grouped_folds) to see what is left on new ones."
@@ -251,30 +236,14 @@ def _batch(data, name, labels, record):
         )
 
 
-def _known_types(data):
-    """Type of every cell, or its family where types are not known."""
-    for kind in ("type", "family"):
-        labels = data.labels[kind].to_numpy(dtype=str)
-        if len(np.unique(labels)) > 1:
-            return labels
-    return labels
-
-
 def _explained(Y, batches, types):
     """Share of each output, less the means of types, that means of batches explain; as adjusted R2, shape (q,)."""
-    batches, types = (np.unique(labels, return_inverse=True)[1] for labels in (batches, types))
-    freedom = len(Y) - types.max() - 1
-    left = freedom - batches.max()
+    freedom = len(Y) - len(np.unique(types))
+    left = freedom - len(np.unique(batches)) + 1
     if left < 10:
         return np.full(Y.shape[1], np.nan)
-    residual = Y - _means(Y, types)
-    total = np.square(residual).sum(0)
-    rest = np.square(residual - _means(residual, batches)).sum(0)
+    Y = pd.DataFrame(Y)
+    residual = Y - Y.groupby(types).transform("mean")
+    total = np.square(residual).sum(axis=0).to_numpy()
+    rest = np.square(residual - residual.groupby(batches).transform("mean")).sum(axis=0).to_numpy()
     return 1 - np.divide(rest, total, out=np.ones_like(total), where=total > 0) * freedom / left
-
-
-def _means(Y, groups):
-    """Mean of the group of every cell."""
-    sums = np.zeros((groups.max() + 1, Y.shape[1]))
-    np.add.at(sums, groups, Y)
-    return (sums / np.bincount(groups)[:, np.newaxis])[groups]

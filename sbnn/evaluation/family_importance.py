@@ -22,56 +22,16 @@ N_SHUFFLES = 10
 
 
 def family_importance(
-    estimator,
-    data,
-    folds=None,
-    n_jobs=1,
-    *,
-    target="type",
-    n_shuffles=N_SHUFFLES,
-    results=None,
-    overwrite=False,
-    seed=0,
-    verbose=True,
-):
+    estimator, data, folds=None, n_jobs=1, *, target="type", n_shuffles=N_SHUFFLES, results=None, overwrite=False,
+    seed=0, verbose=True,
+):  # fmt: skip
     """Importance of every family of features for a classifier, on cells that it has not seen.
 
-    Parameters
-    ----------
-    estimator : scikit-learn-style classifier
-        As for `cross_validate_classifier`.
-    data : AnnData of typed cells
-        Of at least two families.
-    folds : list of (train, test), optional
-        `donor_folds` of five folds and `seed` by default.
-    n_jobs : int
-    target : str
-    n_shuffles : int
-        Per family and fold.
-    results : path-like, optional
-        File to save to, or to load from where it holds the answer.
-    overwrite : bool
-    seed : int
-    verbose : bool
-
-    Returns
-    -------
-    Record
-        ``experiment="family importance"``; ``values`` has ``family_names``, ``classes`` and, over (folds, families) and
-        in what macro-F1 falls or the logarithmic loss rises by: ``shuffled_macro_f1`` and ``shuffled_log_loss``, when
-        all features of the family together go to other test cells (mean over the shuffles, model unchanged), and
-        ``left_out_macro_f1`` and ``left_out_log_loss``, when the model is fitted and tested without the family. Where
-        the model has ``attention_weights``, ``attention`` over (classes, families): mean over the test cells of a
-        class, rows to one.
-
-    Raises
-    ------
-    ValueError
-        One family only, or as for `cross_validate_classifier`.
-
-    Notes
-    -----
-    The two answer different questions: a family that others repeat is shuffled at a loss and left out at none.
+    The record holds ``family_names``, ``classes`` and, over (folds, families), what macro-F1 falls or the log loss
+    rises by: ``shuffled_*``, when all features of the family together go to other test cells (mean over the
+    shuffles, model unchanged), and ``left_out_*``, when the model is fitted and tested without the family. The two
+    differ: a family that others repeat is shuffled at a loss and left out at none. Where the model has
+    ``attention_weights``, ``attention`` over (classes, families): mean over the test cells of a class, rows to one.
     """
     data = as_typed(data)
     names = [str(name) for name in dict.fromkeys(data.families)]
@@ -92,22 +52,20 @@ def family_importance(
             )
             for f, family in tasks
         )
-        bar = tqdm(total=len(tasks), desc=f"{data.name}: families", disable=not verbose)
-        found = {}
-        with bar:
-            for task, outcome in zip(tasks, Parallel(n_jobs=n_jobs, return_as="generator")(jobs), strict=True):
-                found[task] = outcome
-                bar.update()
+        outcomes = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+        outcomes = tqdm(outcomes, f"{data.name}: families", len(tasks), disable=not verbose)
+        found = dict(zip(tasks, outcomes, strict=True))
         return _gathered(found, names, y, classes, folds)
 
     return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=len(folds[0][0]))
 
 
 def _quality(model, X, y, classes):
+    """Losses of a model on some cells; both rise as it gets worse."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
         outcome = scores(y, np.asarray(model.predict(X), dtype=str), class_probabilities(model, X, classes), classes)
-    return np.array([-outcome["macro_f1"], outcome["log_loss"]])  # both rise as a model gets worse
+    return np.array([-outcome["macro_f1"], outcome["log_loss"]])
 
 
 def _shuffled(model, data, y, classes, fold, _, how):
@@ -142,6 +100,7 @@ def _without(model, data, y, classes, fold, family, _):
 
 
 def _gathered(found, names, y, classes, folds):
+    """Values of the record."""
     n = len(folds)
     usual = [found[f, None][0] for f in range(n)]
     shuffled = np.array([found[f, None][1] for f in range(n)])
@@ -157,15 +116,7 @@ def _gathered(found, names, y, classes, folds):
 
 
 def attention_by_class(weights, labels, classes):
-    """Mean attention over the cells of each class, rows to one; shape (classes, families), NaN for a class of no cell.
-
-    Parameters
-    ----------
-    weights : ndarray, shape (n, families)
-        Not negative.
-    labels : ndarray of str, shape (n,)
-    classes : ndarray of str
-    """
+    """Mean attention over the cells of each class, (classes, families), rows to one; NaN for a class of no cell."""
     means = [
         weights[labels == name].mean(axis=0) if (labels == name).any() else weights[0] * np.nan for name in classes
     ]
@@ -174,41 +125,14 @@ def attention_by_class(weights, labels, classes):
 
 
 def agreement_table(record, loss="log_loss"):
-    """Rank correlation between the ways of asking which families matter.
-
-    Parameters
-    ----------
-    record : Record
-        From `family_importance`.
-    loss : {"log_loss", "macro_f1"}
-        What importance is counted in. F1 changes in steps of one cell; the logarithmic loss is finer.
-
-    Returns
-    -------
-    DataFrame
-        Spearman's rho between ``attention`` (mean over the classes; where there is one), ``shuffled`` and ``left out``.
-    """
+    """Spearman's rho between the ways of asking which families matter."""
     ways = importance_table(record, loss)
     rho = [[spearmanr(ways[a], ways[b]).statistic for b in ways] for a in ways]
     return pd.DataFrame(rho, ways.columns, ways.columns)
 
 
 def importance_table(record, loss="log_loss"):
-    """Families by what their absence costs: columns ``attention`` (if any), ``shuffled``, ``left out``; mean of folds.
-
-    Parameters
-    ----------
-    record : Record
-        From `family_importance`.
-    loss : {"log_loss", "macro_f1"}
-
-    Returns
-    -------
-    DataFrame
-        Indexed by family.
-    """
-    if loss not in LOSSES:
-        raise ValueError(f"loss: expected one of {LOSSES}, got {loss!r}")
+    """What the absence of each family costs, mean of folds: ``attention`` (if any), ``shuffled``, ``left out``."""
     table = pd.DataFrame(index=pd.Index(record.family_names, name="family"))
     if "attention" in record.values:
         table["attention"] = np.nanmean(record.attention, axis=0)

@@ -1,18 +1,15 @@
-"""A model of all cells, with everything its figures need: the map of the cells, predictions, kept genes.
-
-Nothing here measures accuracy; that is what `sbnn.evaluation.crossval` is for.
-"""
+"""A model of all cells, with everything its figures need: the map of the cells, predictions, kept genes."""
 
 import inspect
 from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LinearRegression
-from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.inputs import as_paired
 from sbnn.data.preselection import with_preselected
 from sbnn.determinism import reproducible
+from sbnn.evaluation.folds import zscored
 from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.metrics import feature_r2, pooled_r2
@@ -28,14 +25,14 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
     ----------
     estimator : scikit-learn-style regressor
         With ``transform`` (latent space) and ``get_support`` (kept genes).
-    data : PairedData, tuple (X, Y), AnnData or MuData
+    data : AnnData, MuData or tuple (X, Y)
     preselect : int, optional
         Fit so many genes, chosen by `sbnn.preselect_genes` on all cells; names and masks of the record are of these.
     results : str or path-like, optional
         File to save to. If it already holds this fit, it is loaded instead.
     model_file : str or path-like, optional
         File for the fitted model, a `SparseBottleneckRegressor`: it takes cells in the units of `data`, by the names of
-        their genes (`sbnn map`). Where it is missing, the model is fitted anew.
+        their genes (`sbnn map`). If it is missing, the model is fitted anew.
     overwrite : bool
         Fit anew, whatever `results` holds.
     seed : int
@@ -49,13 +46,6 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
         and ``predicted_expression`` (n, k, z-scored; predicted from the latent space), ``selected`` (p, bool),
         ``train_r2``, ``train_feature_r2`` (q), the names, labels and colours of the data; and ``gene_norms`` (p) and
         ``history`` (table) where the estimator has them.
-
-    Raises
-    ------
-    ValueError
-        If `results` holds another fit and `overwrite` is False.
-    TypeError
-        If `model_file` is given for an estimator that has no file.
     """
     data = as_paired(data)
     if model_file is not None and not hasattr(estimator, "save"):
@@ -73,16 +63,20 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
         return values
 
     overwrite = overwrite or (model_file is not None and not Path(model_file).expanduser().exists())
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=len(data.X))
 
 
 def _fitted(model, data, seed):
     """Values of the record of a fit."""
-    X, Y = (StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32) for a in (data.X, data.Y))
+    X, Y, _ = zscored(data)
     with reproducible():
         model.fit(X, Y)
         latent, kept = np.asarray(model.transform(X)), np.asarray(model.get_support())
         predictions = np.asarray(model.predict(X)).reshape(Y.shape)
+        if getattr(model, "reconstruct", False) and inspect.ismethod(getattr(model, "reconstruct_genes", None)):
+            expression = model.reconstruct_genes(X)  # by the model's own head
+        else:
+            expression = LinearRegression().fit(latent, X[:, kept]).predict(latent)
         values = {
             "latent": latent.astype(np.float32),
             "embedding": embed(latent, seed).astype(np.float32),
@@ -91,7 +85,7 @@ def _fitted(model, data, seed):
             "selected": kept,
             "kept_genes": data.gene_names[kept],
             "expression": X[:, kept],
-            "predicted_expression": _expression_from_latent(model, X, latent, kept).astype(np.float32),
+            "predicted_expression": expression.astype(np.float32),
             "train_r2": pooled_r2(Y, predictions, 0.0),
             "train_feature_r2": feature_r2(Y, predictions, 0.0),
             "gene_names": data.gene_names,
@@ -104,10 +98,3 @@ def _fitted(model, data, seed):
         if hasattr(model, f"{name}_"):
             values[name] = getattr(model, f"{name}_")
     return values
-
-
-def _expression_from_latent(model, X, latent, kept):
-    """Predicted z-scores of the kept genes: by the model's own head, else by least squares on the latent space."""
-    if getattr(model, "reconstruct", False) and inspect.ismethod(getattr(model, "reconstruct_genes", None)):
-        return model.reconstruct_genes(X)
-    return LinearRegression().fit(latent, X[:, kept]).predict(latent)

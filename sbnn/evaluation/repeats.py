@@ -55,10 +55,7 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
     _require_selection(estimator)
     data = as_paired(data)
     if "random_state" not in estimator.get_params():
-        raise ValueError(
-            f"estimator: {type(estimator).__name__} has no random_state, so that all fits would be the same; "
-            "stability_selection fits other cells instead"
-        )
+        raise ValueError(f"estimator: {type(estimator).__name__} has no random_state, all its fits would be the same")
     seeds = list(range(seeds)) if isinstance(seeds, Integral) else [int(seed) for seed in seeds]
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds: expected at least one, each once, got {seeds}")
@@ -142,17 +139,9 @@ def stability_selection(
     _require_selection(estimator)
     data = as_paired(data)
     record = cross_validate(
-        estimator,
-        data,
-        complementary_pairs(len(data.X), n_pairs, seed),
-        n_jobs=n_jobs,
-        scaling=scaling,
-        results=results,
-        overwrite=overwrite,
-        seed=seed,
-        preselect=preselect,
-        verbose=verbose,
-    )
+        estimator, data, complementary_pairs(len(data.X), n_pairs, seed), n_jobs=n_jobs, scaling=scaling,
+        results=results, overwrite=overwrite, seed=seed, preselect=preselect, verbose=verbose,
+    )  # fmt: skip
     return drop_details(record, results)
 
 
@@ -168,9 +157,8 @@ def genes_curve(
     estimator : SparseBottleneckRegressor, optional
         By default the distilled protocol with two units.
     numbers : sequence of int
-        Of genes; those below the number of genes in the data, or of those that are preselected.
+        Of genes, ascending; those below the number of genes in the data, or of those that are preselected.
     folds : int or list of (train, test)
-        As for `cross_validate`.
     nested : bool
         Also fit with ``n_genes="auto"``, which chooses the number inside the training cells of each fold: its test R2
         is that of the choice. Every fold then takes about four times as long.
@@ -182,18 +170,11 @@ def genes_curve(
     Record
         Of `cross_validate`, a grid point for each number, without predictions of single cells. `genes_table` reads it,
         `sbnn.plotting.genes_curve` draws it.
-
-    Raises
-    ------
-    ValueError
-        If the numbers do not ascend, or one is not whole or below 1.
     """
     data = as_paired(data)
-    listed = list(numbers) if np.iterable(numbers) else []
-    whole = all(isinstance(number, Integral) for number in listed)
-    if not (listed and whole and listed == sorted(set(listed)) and listed[0] >= 1):
+    numbers = [int(number) for number in numbers]
+    if numbers != sorted(set(numbers)) or numbers[0] < 1:
         raise ValueError(f"numbers: expected numbers of genes that ascend from 1 or more, got {numbers!r}")
-    numbers = [int(number) for number in listed]
     estimator = SparseBottleneckRegressor() if estimator is None else clone(estimator)
     shown = data.X.shape[1] if preselect is None else min(data.X.shape[1], settings_of(preselect)["n_genes"])
     points = [*numbers_up_to(shown, numbers), *([AUTO] if nested else [])]

@@ -30,29 +30,9 @@ STATE = "path_state"  # of a part that the next fit of a path starts from; no re
 def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None):
     """Load the record that answers a question, or compute and save it.
 
-    Parameters
-    ----------
-    wanted : Record
-        The question: a record without values. Experiment, data set, fingerprint, parameters, seed and settings decide.
-    compute : callable
-        Gives the values, dict of str to value.
-    results : path-like, optional
-        File of the record; None computes.
-    overwrite : bool
-        Compute whatever the file holds. It is replaced when all is done.
-    estimator : estimator, optional
-        Goes into the settings with its class, parameters and version.
-    n_cells : int, optional
-        That the estimator is fitted to.
-
-    Returns
-    -------
-    Record
-
-    Raises
-    ------
-    ValueError
-        If the file holds something else and `overwrite` is False; the message names what differs.
+    `wanted`, a record without values, is the question: experiment, data set, fingerprint, parameters, seed and settings
+    decide, and the class, parameters and version of the `estimator`, if it is given (fitted to `n_cells`). `compute`
+    gives the values. If the file holds something else and `overwrite` is False, an error names what differs.
     """
     if estimator is not None:
         wanted.settings = {"estimator": described(estimator)} | wanted.settings
@@ -225,14 +205,7 @@ def unfinished(folder):
 def drop_details(record, path=None, names=NESTED, points=None):
     """Leave out of a record (and of its file) what it holds of single cells and epochs, most of its size.
 
-    Parameters
-    ----------
-    record : Record
-    path : path-like, optional
-    names : sequence of str
-        Values that are lists over grid points and folds.
-    points : sequence of int, optional
-        Grid points of which they are left out; all by default.
+    `names` are values that are lists over grid points and folds; of all `points` of the grid by default.
     """
     dropped = False
     for name in record.values.keys() & set(names):

@@ -224,11 +224,6 @@ def genes_table(record):
         Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``, ``sd``, ``behind`` (the best number less this one),
         ``genes`` (mean number kept), and ``suffices``, true of the smallest number within one standard error of the
         best one.
-
-    Raises
-    ------
-    ValueError
-        If it is another record, the numbers do not ascend, or there is one fold only.
     """
     if any("n_genes" not in point for point in record.params):
         raise ValueError("record: expected a cross-validation over n_genes, as from genes_curve")

@@ -4,13 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
-from sklearn.decomposition import PCA
-from sklearn.neighbors import KNeighborsClassifier
 
-from sbnn import PairedData
-from sbnn.evaluation.folds import paper_folds
-from sbnn.evaluation.neighbours import _share_told, held_out_accuracy, neighbour_accuracy
-from sbnn.models.linear import ReducedRankRegression
+from sbnn.evaluation.neighbours import neighbour_accuracy, vote
 from sbnn.results import Record
 
 
@@ -43,44 +38,6 @@ def test_accuracy_of_a_record_is_that_of_its_map_and_labels(groups):
     assert found["type"] == neighbour_accuracy(X[:, :2], np.roll(labels, 1), k=15)
 
 
-def test_held_out_cells_are_told_by_training_cells_alone(data):
-    folds = paper_folds(data.n_cells, 3)
-    table = held_out_accuracy(PCA(2, random_state=0), data, folds, k=5, scaling="none")
-    assert table.shape == (3, 2)
-    train, test = folds[0]
-    model = PCA(2, random_state=0).fit(data.X[train])
-    places = [model.transform(data.X[cells]) for cells in (train, test)]
-    family = data.labels["family"].to_numpy()
-    nearest = np.argsort(cdist(places[1], places[0]), axis=1)[:, :5]
-    hits = []
-    for votes, truth in zip(family[train][nearest], family[test], strict=True):
-        counts = pd.Series(votes).value_counts()
-        hits.append(min(counts.index[counts == counts.max()]) == truth)
-    assert table.loc[0, "family"] == pytest.approx(np.mean(hits))
-
-    again = held_out_accuracy(PCA(2, random_state=0), data, [(train, test[::-1])], k=5, scaling="none")
-    assert again.loc[0, "family"] == table.loc[0, "family"], "one test cell tells nothing about another"
-
-
-def test_a_supervised_map_tells_families_better_than_chance(data):
-    table = held_out_accuracy(ReducedRankRegression(2, alpha=1.0), data, paper_folds(data.n_cells, 3), k=5)
-    assert table["family"].mean() > data.labels["family"].value_counts(normalize=True).max()
-
-
-def test_unknown_cells_neither_vote_nor_count(data):
-    labels = data.labels.copy()
-    labels.iloc[:60, labels.columns.get_loc("type")] = "unknown"
-    partly = PairedData(data.X, data.Y, cell_names=data.cell_names, labels=labels)
-    fold = [(np.arange(40, 110), np.r_[np.arange(10), np.arange(110, 120)])]
-    table = held_out_accuracy(PCA(2), partly, fold, k=5, scaling="none")
-    assert table.loc[0, "family"] == held_out_accuracy(PCA(2), data, fold, k=5, scaling="none").loc[0, "family"]
-    model = PCA(2).fit(data.X[40:110])
-    votes = KNeighborsClassifier(5).fit(model.transform(data.X[60:110]), data.labels["type"][60:110])
-    assert table.loc[0, "type"] == votes.score(model.transform(data.X[110:]), data.labels["type"][110:])
-    none = held_out_accuracy(PCA(2), partly, [(np.arange(60), np.arange(60, 120))], k=5, scaling="none")
-    assert np.isnan(none.loc[0, "type"]) and none.loc[0, "family"] > 0
-
-
 def test_unknown_cells_neither_vote_nor_count_among_the_cells_themselves(rng):
     points, labels = rng.normal(size=(60, 2)), rng.choice(["x", "y", "z"], 60).astype(object)
     some = np.arange(60) % 3 == 0
@@ -95,7 +52,7 @@ def test_both_ways_of_asking_agree_on_ties_and_unknown_cells(rng):
     told = []
     for cell in np.flatnonzero(labels != "unknown"):
         rest = np.arange(40) != cell
-        told.append(_share_told(points[rest], labels[rest], 4, points[[cell]], labels[[cell]]))
+        told.append(vote(points[rest], labels[rest], 4, points[[cell]], labels[[cell]]))
     assert neighbour_accuracy(points, labels, k=4) == np.mean(told)
 
 
