@@ -15,7 +15,6 @@ from damage import with_edits
 from victims import left_in, same, undisturbed, validate
 
 from sbnn import SparseBottleneckRegressor
-from sbnn.evaluation.runs import write_part
 from sbnn.results import load, save
 
 KINDS = ["flip", "set", "insert", "cut", "end", "repeat"]
@@ -59,7 +58,7 @@ def damaged_part(folder, seed):
     whole, _ = undisturbed()
     key = rng.choice(rng.choice(whole.settings["keys"]))
     part = Path(f"{path}.parts", f"{key}.pickle")
-    write_part(part, {"test_r2": 1.0}, dataclasses.replace(whole))
+    save(dataclasses.replace(whole, values={"test_r2": 1.0}), part)
     part.write_bytes(damaged(part.read_bytes(), rng))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

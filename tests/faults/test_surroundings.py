@@ -210,7 +210,7 @@ if __name__ == "__main__":
 
 
 def test_workers_end_with_a_run_that_is_killed(tmp_path):
-    from kills import wait_for_the_end_of
+    from interruptions import wait_for_the_end_of
 
     script = tmp_path / "work.py"
     script.write_text(WORK)

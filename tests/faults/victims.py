@@ -50,12 +50,6 @@ def validate(path, n_jobs=1, grid=None, **how):
     return cross_validate(Logged(), made_up(), FOLDS, grid or GRID, n_jobs, results=path, verbose=False, **how)
 
 
-def validate_within(path, most_bytes):
-    """The same where no file may become larger."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-    return validate(path)
-
-
 def save_within(path, most_bytes):
     """A record is written where no file may become larger."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))

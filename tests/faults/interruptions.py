@@ -1,0 +1,153 @@
+"""Processes that are killed, out of disk space or write one file at once; each function gives how often it tried."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from victims import Victim, finished, fits_of, left_in, record_of, same, undisturbed, validate
+
+from sbnn.results import load, save
+
+
+def killed_again_and_again(folder, seed, n_jobs=1, kills=10, longest=0.3, how=signal.SIGKILL):
+    """A cross-validation is killed at random moments, and begun again until it finishes."""
+    rng, path = random.Random(seed), Path(folder, "cv.pickle")
+    whole, which = undisturbed()
+    tried, status = 0, None
+    while status != 0:
+        before, n_fits = finished(path), len(fits_of(folder))
+        victim = Victim("validate", path, n_jobs)
+        if not victim.ends_within(rng.uniform(0, longest) if tried < kills else 120):
+            os.kill(victim.process.pid, how)
+            tried += 1
+        status = victim.end()
+        wait_for_the_end_of(victim.process.pid)
+        again = [which[fit[:2]] for fit in fits_of(folder)[n_fits:]]
+        assert len(set(again)) == len(again) and before.isdisjoint(again), "a finished fold was fitted again"
+        assert status in (0, -how, 1, 130), victim.error
+    assert same(load(path), whole)
+    assert left_in(folder) == ["cv.pickle"]
+    return tried
+
+
+def two_workers(folder, seed):
+    """Workers end with the process that started them."""
+    return killed_again_and_again(folder, seed, n_jobs=2, kills=3, longest=5)
+
+
+def interrupted(folder, seed):
+    """Ctrl-C."""
+    return killed_again_and_again(folder, seed, kills=5, how=signal.SIGINT)
+
+
+def killed_while_saving(folder, seed, kills=10):
+    """A process that writes two records in turn is killed: the file is one of them, never a mixture."""
+    rng, path, size = random.Random(seed), Path(folder, "r.pickle"), 20_000
+    for _ in range(kills):
+        victim = Victim("save_again_and_again", path, size)
+        victim.ends_within(rng.uniform(0.01, 0.1))
+        victim.kill()
+        if path.exists():
+            assert any(same(load(path), record_of(turn, size)) for turn in (0, 1))
+    return kills
+
+
+def wait_for_the_end_of(session, patience=20):
+    """Workers of a process must end with it; those of a system without /proc are not looked for."""
+    deadline = time.monotonic() + patience
+    while left := [process for process in Path("/proc").glob("[0-9]*") if _belongs_to(session, process)]:
+        assert time.monotonic() < deadline, f"{len(left)} worker(s) of a run that has ended are still there"
+        time.sleep(0.05)
+
+
+def _belongs_to(session, process):
+    try:
+        state, _, _, its_session = (process / "stat").read_text().rpartition(")")[2].split()[:4]
+    except OSError:
+        return False
+    return state != "Z" and int(its_session) == session
+
+
+def same_experiment(folder, seed):
+    """The second waits, or goes on after the first was killed; nothing is fitted twice but what was under way."""
+    rng, path = random.Random(seed), Path(folder, "cv.pickle")
+    runs = [Victim("validate", path) for _ in range(3)]
+    runs[0].ends_within(rng.uniform(0, 0.3))
+    runs[0].kill()
+    assert [run.end() for run in runs[1:]] == [0, 0]
+    whole, which = undisturbed()
+    assert same(load(path), whole) and left_in(folder) == ["cv.pickle"]
+    assert len(fits_of(folder)) <= len(which) + 1
+    return 1
+
+
+def different_experiments(folder, seed):
+    """One of them gets the file, the other an error that names it; nothing is mixed."""
+    grids, path = [{"alpha": [1.0]}, {"alpha": [3.0]}], Path(folder, "cv.pickle")
+    runs = [Victim("validate", path, 1, grid) for grid in grids[:: 1 if seed % 2 else -1]]
+    assert sorted(run.end() for run in runs) == [0, 1]
+    kind, message = next(run.error for run in runs if run.error[0])
+    assert kind == "ValueError" and str(path) in message
+    record = load(path)
+    assert same(record, validate(Path(folder, "again.pickle"), grid={"alpha": [record.params[0]["alpha"]]}))
+    return 1
+
+
+def another_experiment_after_a_kill(folder, seed):
+    """What a killed run has finished is not dropped by another experiment, unless it is told to."""
+    rng, path = random.Random(seed), Path(folder, "cv.pickle")
+    run = Victim("validate", path)
+    while len(list(Path(folder).glob("cv.pickle.parts/*.pickle"))) < rng.randrange(1, 8):
+        run.ends_within(0.002)
+    run.kill()
+    kept = finished(path)
+    run = Victim("validate", path, 1, {"alpha": [3.0]})
+    assert run.end() == 1
+    kind, message = run.error
+    assert kind == "ValueError" and f"{path}.parts holds {len(kept)} finished fit(s)" in message
+    assert finished(path) == kept
+    before = len(fits_of(folder))
+    assert same(validate(path), undisturbed()[0])
+    assert len(fits_of(folder)) - before == len(undisturbed()[1]) - len(kept)
+    return 1
+
+
+def full_disk(folder, seed, times=4):
+    """A small disk on which a random number of bytes is left; needs the right to mount one, else nothing is tried."""
+    rng, disk = random.Random(seed), Path(folder, "disk")
+    disk.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
+    if os.name != "posix" or os.geteuid() or subprocess.run(mounted, capture_output=True).returncode:
+        return 0
+    try:
+        for _ in range(times):
+            with suppress(OSError):
+                (disk / "filler").write_bytes(bytes(4096 * rng.randrange(20, 62)))
+            victim = Victim("validate", disk / "cv.pickle")
+            status, (kind, message) = victim.end(), victim.error
+            assert not status or (kind == "OSError" and "No space left" in message and str(disk) in message), message
+            (disk / "filler").unlink()
+        path, (whole, which) = disk / "cv.pickle", undisturbed()
+        validate(path)
+        assert same(load(path), whole) and left_in(disk) == ["cv.pickle"]
+        assert {which[fit[:2]] for fit in fits_of(disk)} == set(which.values())
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    return times
+
+
+def old_record_on_a_full_disk(folder, seed, times=4):
+    """A record that does not fit leaves the one that was there."""
+    rng, path = random.Random(seed), Path(folder, "r.pickle")
+    old = save(record_of(1, 10), path).read_bytes()
+    for _ in range(times):
+        victim = Victim("save_within", path, rng.randrange(0, 300))
+        assert victim.end() == 1
+        kind, message = victim.error
+        assert kind == "OSError" and f"cannot write {path}: File too large" in message
+        assert path.read_bytes() == old and left_in(folder) == ["r.pickle"]
+    return times
