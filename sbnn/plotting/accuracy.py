@@ -73,17 +73,7 @@ def accuracy_comparison(models, published=None, n_genes=25, title=None):
 
 
 def choose_models(models, n_genes):
-    """Look up the grid point of every model, and check that all of them are of the same data.
-
-    Parameters
-    ----------
-    models : dict of str to Record or (Record, dict)
-    n_genes : int
-
-    Returns
-    -------
-    dict of str to (Record, int)
-    """
+    """Look up the grid point of every model, and check that all of them are of the same data."""
     if not isinstance(models, dict) or not models:
         raise TypeError(f"models: expected a dict of name to cross-validation record, got {models!r}")
     chosen = {name: reading.model(entry, f"models[{name!r}]", n_genes) for name, entry in models.items()}

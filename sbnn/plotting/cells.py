@@ -17,29 +17,7 @@ MOST_SHAPES = 5000  # cells drawn one by one in a PDF; more are an image, which 
 
 
 def looks(record, palette="published", by="family"):
-    """Colour and shape of every cell, and of the groups in the legend.
-
-    Parameters
-    ----------
-    record : Record
-        With ``labels`` and ``colors``.
-    palette : {"published", "colorblind"}
-        The colours of the types in the record and one shape, or a pair of a safe colour and a shape for each group
-        that the legend lists; the cells of others are grey.
-    by : {"family", "type"}
-        What a group is.
-
-    Returns
-    -------
-    table : DataFrame
-        Indexed by group, the most frequent first: ``count``, ``color`` and ``marker``.
-    colors, markers : ndarray of str, shape (n,)
-
-    Raises
-    ------
-    ValueError
-        If there is no such palette.
-    """
+    """Colour and shape of every cell, and of the groups in the legend."""
     if palette not in PALETTES:
         raise ValueError(f"palette: expected one of {list(PALETTES)}, got {palette!r}")
     groups = families_of(record) if by == "family" else types_of(record)
@@ -55,17 +33,7 @@ def looks(record, palette="published", by="family"):
 
 
 def draw_cells(ax, xy, colors, markers, size):
-    """Draw cells as small filled shapes, in random order, so that no group lies on top of all others.
-
-    Parameters
-    ----------
-    ax : Axes
-    xy : ndarray, shape (n, 2)
-    colors, markers : ndarray of str, shape (n,)
-        From `looks`.
-    size : float
-        Area of a dot, in square points.
-    """
+    """Draw cells as small filled shapes, in random order, so that no group lies on top of all others."""
     order = np.random.default_rng(0).permutation(len(xy))
     kinds = np.unique(markers)
     dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=kinds[0], rasterized=len(xy) > MOST_SHAPES)
@@ -79,39 +47,14 @@ def draw_cells(ax, xy, colors, markers, size):
 
 
 def draw_panel(ax, xy, note, colors, markers, size):
-    """Draw all cells of a map, stray ones at its border, and write below it what was done to their places.
-
-    Parameters
-    ----------
-    ax : Axes
-        From 0 to 1.
-    xy : ndarray, shape (n, 2)
-    note : str
-        Both from `sbnn.plotting.maps.panel_coordinates`.
-    colors, markers : ndarray of str, shape (n,)
-        From `looks`.
-    size : float
-        Area of a dot, in square points.
-    """
+    """Draw all cells of a map, stray ones at its border, and write below it what was done to their places."""
     draw_cells(ax, np.clip(xy, 0.01, 0.99), colors, markers, size)
     if note:
         ax.text(0.5, -0.01, note, transform=ax.transAxes, ha="center", va="top", fontsize=5, color="0.45")
 
 
 def draw_crowd(ax, xy, groups, colors, markers):
-    """Draw the busiest part of the map once more, larger, in its emptiest corner.
-
-    Busiest is where most cells of most groups are. Nothing is drawn where these are less than a tenth of all cells or
-    of one group, or where no corner is nearly empty.
-
-    Parameters
-    ----------
-    ax : Axes
-        Of the cells, from 0 to 1, with some room beside it.
-    xy : ndarray, shape (n, 2)
-    groups, colors, markers : ndarray of str, shape (n,)
-        Family of every cell, and its looks.
-    """
+    """Draw the busiest part of the map once more, larger, in its emptiest corner."""
     half, n = INSET / ENLARGED / 2, len(xy)
     some = slice(None, None, max(n // 1500, 1))  # enough to find it
     members = np.equal.outer(np.unique(groups), groups[some]).astype(float)
@@ -160,21 +103,7 @@ def legend_entries(table):
 
 
 def draw_legend(figure, table, title, width, margin):
-    """Draw the legend of the groups at the lower left of a figure, in as many columns as fit into a width in inches.
-
-    Parameters
-    ----------
-    figure : Figure
-    table : DataFrame
-        From `looks`.
-    title : str
-    width, margin : float
-        Room for the legend, and to the left of it, in inches.
-
-    Returns
-    -------
-    Legend
-    """
+    """Draw the legend of the groups at the lower left of a figure, in as many columns as fit into a width in inches."""
     entries = legend_entries(table)
     options = {"loc": "lower left", "bbox_to_anchor": (margin / WIDTH, 0), "handletextpad": 0.1, "handlelength": 1.2}
     narrow = figure.legend(handles=entries, **options)

@@ -15,17 +15,7 @@ MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes"
 
 
 def shades(color, n):
-    """Shades of a colour, from a dark one to a pale one.
-
-    Parameters
-    ----------
-    color : colour
-    n : int
-
-    Returns
-    -------
-    list of str
-    """
+    """Shades of a colour, from a dark one to a pale one."""
     ramp = LinearSegmentedColormap.from_list("", [_mixed(color, "black", 0.45), color, _mixed(color, "white", 0.6)])
     return [to_hex(shade) for shade in ramp(np.linspace(0, 1, n) if n > 1 else [0.5])]
 
@@ -47,19 +37,7 @@ def model_color(record, point):
 
 
 def family_table(record):
-    """Families of the cells of a record, the most frequent first, unknown ones last.
-
-    Parameters
-    ----------
-    record : Record
-        With ``labels`` (columns `family` and `type`) and ``colors`` (type -> "#RRGGBB"). If no family is known, the
-        types stand in for the families.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by family: ``count`` (cells) and ``color``, that of its most frequent type.
-    """
+    """Families of the cells of a record, the most frequent first, unknown ones last."""
     families, types = families_of(record), types_of(record)
     rows = []
     for family, count in pd.Series(families).value_counts(sort=False).items():
@@ -76,13 +54,7 @@ def family_table(record):
 
 
 def type_table(record):
-    """Types of the cells of a record, as `family_table` has their families.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by type: ``count`` (cells) and ``color``.
-    """
+    """Types of the cells of a record, as `family_table` has their families."""
     counts = pd.Series(types_of(record)).value_counts(sort=False)
     names = sorted(counts.index, key=lambda name: (name == UNKNOWN, -counts[name], name))
     colors = [_color_of(record, name) for name in names]
@@ -124,14 +96,7 @@ def without_types(record):
 
 
 def clusters_of(record):
-    """Clusters of the cells of a fit by their z-scored outputs: k-means with as many as separate them best.
-
-    Returns
-    -------
-    ndarray of str, shape (n,)
-        ``"cluster 1"``, the largest, to at most ``"cluster 7"``, by the ratio of the variance between and within
-        clusters (Calinski and Harabasz, Communications in Statistics 3, 1, 1974).
-    """
+    """Clusters of the cells of a fit by their z-scored outputs: k-means with as many as separate them best."""
     Y = np.asarray(record.outputs, float)
     total, n = np.square(Y - Y.mean(0)).sum(), len(Y)
     best, ratio = np.zeros(n, int), 0.0
@@ -154,12 +119,7 @@ def _color_of(record, kind):
 
 
 def type_colors(record):
-    """Colour of every cell, by its type.
-
-    Returns
-    -------
-    ndarray of str, shape (n,)
-    """
+    """Colour of every cell, by its type."""
     types = types_of(record)
     colors = {kind: _color_of(record, kind) for kind in set(types)}  # each asks all cells whether any type is known
     return np.array([colors[kind] for kind in types])

@@ -82,17 +82,7 @@ def freeze_layout(figure):
 
 
 def letter_panels(figure, rows, letters="abcdefghijklmnopqrstuvwxyz"):
-    """Put bold letters at the top left of the panels; those of a row, and of a column, are aligned.
-
-    Parameters
-    ----------
-    figure : Figure
-        With its layout frozen.
-    rows : list of list of Axes
-        In reading order.
-    letters : str
-        In the order of the panels.
-    """
+    """Put bold letters at the top left of the panels; those of a row, and of a column, are aligned."""
     to_figure = figure.transFigure.inverted()
     boxes = [[ax.get_tightbbox().transformed(to_figure) for ax in axes] for axes in rows]
     letters = iter(letters)

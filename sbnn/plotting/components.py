@@ -17,7 +17,7 @@ def component_variance(record, titles=("transcriptome", "outputs")):
     Parameters
     ----------
     record : Record
-        From `sbnn.study.components.principal_components`.
+        From `sbnn.study.maps.principal_components`.
     titles : pair of str
         What the genes and the outputs are.
 

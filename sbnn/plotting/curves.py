@@ -82,18 +82,7 @@ def require_network(network, argument, names=()):
 
 
 def srrr_levels(srrr, n_genes):
-    """Test R2 of the sparse linear models with about as many genes as the network, with a label each.
-
-    Parameters
-    ----------
-    srrr : Record or None
-    n_genes : int
-
-    Returns
-    -------
-    list of (float, str)
-        Smallest and largest rank of the record.
-    """
+    """Test R2 of the sparse linear models with about as many genes as the network, with a label each."""
     levels = []
     for rank in extreme_ranks(srrr):
         point = srrr.within_genes(n_genes, rank=rank)
@@ -109,12 +98,7 @@ def extreme_ranks(srrr):
 
 
 def draw_epochs(ax, curves, color, band=True, **options):
-    """Mean over folds of curves (folds, epochs), with a band of SD if wanted.
-
-    Returns
-    -------
-    mean, spread : ndarray, shape (epochs,)
-    """
+    """Mean over folds of curves (folds, epochs), with a band of SD if wanted."""
     curves = np.ma.masked_invalid(curves)  # where some folds did not train, the others
     mean, spread = curves.mean(0).filled(np.nan), curves.std(0, ddof=min(1, len(curves) - 1)).filled(0)
     epochs = np.arange(1, len(mean) + 1)
@@ -137,16 +121,7 @@ def mark_stages(ax, record, point):
 
 
 def limit_r2(ax, curves, others=()):
-    """Limits that show the curves and the given values, but not every short drop, and leave room for names on top.
-
-    Parameters
-    ----------
-    ax : Axes
-    curves : sequence of (mean, spread)
-        What was drawn.
-    others : sequence of float
-        Values that must be visible.
-    """
+    """Limits that show the curves and the given values, but not every short drop, and leave room for names on top."""
     low = min([np.nanquantile(mean, 0.02) for mean, _ in curves] + list(others))
     high = max([np.nanmax(mean + spread) for mean, spread in curves] + list(others) + [low + 0.01])
     margin = 0.05 * (high - low)

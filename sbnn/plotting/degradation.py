@@ -25,7 +25,7 @@ def noise_degradation(results, trust=None):
         as the ceiling) and ``chance`` (precision of genes drawn at random). A Record holds the table as
         ``values["table"]``, or gives it by `Record.to_frame`.
     trust : Record, optional
-        From `sbnn.study.map_trust.run_map_trust` of simulated data: its true coordinates of the cells are drawn against
+        From `sbnn.study.maps.run_map_trust` of simulated data: its true coordinates of the cells are drawn against
         those that the model recovered. Without it test R2 is drawn against the noise.
 
     Returns

@@ -87,16 +87,7 @@ def _limit(effects):
 
 
 def similar_order(rows):
-    """Order of the rows of a matrix in which similar ones stand side by side.
-
-    Parameters
-    ----------
-    rows : ndarray, shape (n, m)
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
-    """
+    """Order of the rows of a matrix in which similar ones stand side by side."""
     if len(rows) < 3:
         return np.arange(len(rows))
     return leaves_list(linkage(rows, "average", optimal_ordering=True))

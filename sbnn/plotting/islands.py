@@ -12,22 +12,7 @@ WORTH = 0.97  # a turn that makes the square smaller by less is none
 
 
 def packed(xy):
-    """Move islands of cells towards each other until straits of one width part them, and turn the whole.
-
-    Every island moves as it is: neither its form, nor its size, nor where it points changes. They keep their order
-    around the centre, about which all is then turned such that it fits into the smallest upright square.
-
-    Parameters
-    ----------
-    xy : ndarray, shape (n, 2)
-        Places of the cells, such as by t-SNE, in units that are the same on both axes.
-
-    Returns
-    -------
-    xy : ndarray, shape (n, 2)
-    moved : bool
-        Whether there was more than one island, and one of them moved.
-    """
+    """Move islands of cells towards each other until straits of one width part them, and turn the whole."""
     xy = np.asarray(xy, float)
     tree = cKDTree(xy)
     spacing = tree.query(xy, k=min(11, len(xy)))[0][:, -1]
@@ -78,16 +63,7 @@ def _shifts(xy, island, n_islands, strait):
 
 
 def turned(xy):
-    """Turn places such that they fit into the smallest upright square.
-
-    Parameters
-    ----------
-    xy : ndarray, shape (n, 2)
-
-    Returns
-    -------
-    ndarray, shape (n, 2)
-    """
+    """Turn places such that they fit into the smallest upright square."""
     try:
         hull = xy[ConvexHull(xy).vertices]
     except QhullError:  # all on a line, or too few

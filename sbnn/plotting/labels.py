@@ -11,18 +11,7 @@ SMALLEST = 5.0  # points, of any text
 
 
 def shortened(name, most=LETTERS):
-    """A name of at most so many letters: the middle of a longer one gives way to "…", as ends often tell names apart.
-
-    Parameters
-    ----------
-    name : str
-    most : int
-        At least 3.
-
-    Returns
-    -------
-    str
-    """
+    """A name of at most so many letters; "…" replaces the middle of a longer one, as ends often tell names apart."""
     name = str(name)
     if len(name) <= most:
         return name
@@ -36,15 +25,7 @@ def counted(n, noun):
 
 
 def fit_text(text, width, keep=""):
-    """Make a text fit a width in inches: smaller down to 5 points, then `shortened`.
-
-    Parameters
-    ----------
-    text : Text
-    width : float
-    keep : str
-        End of the text that stays, such as a number behind a name.
-    """
+    """Make a text fit a width in inches: smaller down to 5 points, then `shortened`."""
 
     def measure():
         return text.get_window_extent().width / text.get_figure().dpi
@@ -76,13 +57,7 @@ def name_level(ax, y, name, color="black", x=1.03):
 
 
 def settle_labels(figure, renderer):
-    """Move the labels of lines and levels apart, once the layout is final.
-
-    Parameters
-    ----------
-    figure : Figure
-    renderer : RendererBase
-    """
+    """Move the labels of lines and levels apart, once the layout is final."""
     for ax in figure.axes:
         _settle_levels(ax, [text for text in ax.texts if text.get_gid() == "level"], renderer)
         _settle_lines(ax, [text for text in ax.texts if text.get_gid() == "line"], renderer)
@@ -124,34 +99,7 @@ def _settle_lines(ax, texts, renderer):
 
 
 def place_names(ax, points, names, renderer, avoid=(), background=None, leader=True, gap=3.5, **text_options):
-    """Write a name beside each point such that no two names overlap, none leaves the axes or hides a named point.
-
-    Every name takes the cheapest of many places around its point: near ones first, free ones before all.
-
-    Parameters
-    ----------
-    ax : Axes
-        With its final limits and position.
-    points : ndarray, shape (n, 2)
-        In data units.
-    names : sequence of n str
-    renderer : RendererBase
-    avoid : sequence of Bbox
-        Boxes (pixels) to keep clear of.
-    background : ndarray, shape (m, 2), optional
-        Further points (data units) that are better not covered.
-    leader : bool
-        Join a name that ended up far from its point to it by a thin line.
-    gap : float
-        Smallest distance from point to name, in typographic points.
-    **text_options
-        Of the text.
-
-    Returns
-    -------
-    list of Annotation
-        In the order of `names`.
-    """
+    """Write a name beside each point such that no two names overlap, none leaves the axes or hides a named point."""
     pixels = ax.transData.transform(np.asarray(points, float))
     dots = pixels if background is None else ax.transData.transform(np.asarray(background, float))
     frame, unit = ax.get_window_extent(renderer), ax.figure.dpi / 72

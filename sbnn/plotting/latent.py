@@ -79,14 +79,7 @@ def latent_panels(
 
 
 def choose_maps(records, genes=None, features=None, titles=None, scores=None):
-    """Check the records of `latent_panels` and choose what their maps show.
-
-    Returns
-    -------
-    list of (Record, genes, features, title, r2)
-        One per model; genes and features as positions in ``kept_genes`` and ``feature_names``, test R2 of every output
-        or None.
-    """
+    """Check the records of `latent_panels` and choose what their maps show."""
     for record, argument in zip(records, ("top", "bottom"), strict=False):
         reading.require(record, argument, FIT, NEEDED)
         reading.require_same_data(record, argument, records[0])
@@ -107,14 +100,7 @@ def choose_maps(records, genes=None, features=None, titles=None, scores=None):
 
 
 def families_legend(figure, record, palette):
-    """Draw the legend of the families at the lower left of the figure, beside the place of the colour bar.
-
-    Returns
-    -------
-    legend : Legend
-    height : float
-        Height that the two of them need, in inches.
-    """
+    """Draw the legend of the families at the lower left of the figure, beside the place of the colour bar."""
     table, title = looks(record, palette)[0], legend_title(record, palette)
     legend = draw_legend(figure, table, title, WIDTH - BAR - 4 * MARGIN, MARGIN)
     return legend, max(legend.get_window_extent().height / figure.dpi + 0.1, 0.44)
@@ -131,13 +117,7 @@ def mark_true(gene, true_genes):
 
 
 def draw_halves(figure, halves, top, palette, letters, true_genes=None):
-    """Draw the models of `choose_maps` one below the other, from a height in inches downwards.
-
-    Returns
-    -------
-    list of Axes
-        Of the cells, one per model.
-    """
+    """Draw the models of `choose_maps` one below the other, from a height in inches downwards."""
     centres = []
     for i, (half, letter) in enumerate(zip(halves, letters, strict=False)):
         centres.append(_draw_half(figure, top - (i + 1) * HALF, *half, letter, palette, true_genes))
@@ -147,17 +127,7 @@ def draw_halves(figure, halves, top, palette, letters, true_genes=None):
 
 
 def rank_genes(record):
-    """Positions of the kept genes, the most important first.
-
-    Parameters
-    ----------
-    record : Record
-
-    Returns
-    -------
-    ndarray of int
-        Ordered by weight norm or, where the model has none, by how well the latent space predicts the expression.
-    """
+    """Positions of the kept genes, the most important first."""
     if "gene_norms" in record.values:
         merit = record.gene_norms[record.selected]
     else:
@@ -275,17 +245,7 @@ def name_families(ax, record, xy):
 
 
 def family_centre(xy, own):
-    """Cell of a family where its density (its root, as cells fill a plane) times its purity (squared) is largest.
-
-    Parameters
-    ----------
-    xy : ndarray, shape (n, 2)
-    own : ndarray of bool, shape (n,)
-
-    Returns
-    -------
-    ndarray, shape (2,)
-    """
+    """Cell of a family where its density (its root, as cells fill a plane) times its purity (squared) is largest."""
     cells = xy[own]
     k = min(int(len(cells) ** 0.5) + 1, len(cells))
     distance = cKDTree(cells).query(cells, k=np.arange(1, k + 1))[0].mean(axis=1)

@@ -27,23 +27,7 @@ def map_coordinates(record):
 
 
 def panel_coordinates(xy, proportional):
-    """Coordinates in which the outline of the cloud of cells fills a square panel from 0 to 1.
-
-    Parameters
-    ----------
-    xy : ndarray, shape (n, 2)
-        If the second column is constant, the points are spread over a strip.
-    proportional : bool
-        Keep the proportions of the two axes, but for a stretch too little to be seen, and move islands nearer (see
-        `sbnn.plotting.islands.packed`), as is right for t-SNE.
-
-    Returns
-    -------
-    xy : ndarray, shape (n, 2)
-        A few stray cells, outside of the outline that `map_triangles` finds, are beyond 0 and 1.
-    note : str
-        What a reader must know of it: whether islands were moved, and how many cells are beyond. Empty if nothing.
-    """
+    """Coordinates in which the outline of the cloud of cells fills a square panel from 0 to 1."""
     xy, notes = np.asarray(xy, float), []
     if np.ptp(xy[:, 1]) == 0:
         # By the van der Corput sequence, which leaves no gaps.
@@ -73,19 +57,7 @@ def _framed(xy, low, high, proportional):
 
 
 def widened(record):
-    """By how much outliers widen the SD of every output, in units of which its predictions are.
-
-    Parameters
-    ----------
-    record : Record
-        Of a fit; without its measured ``outputs`` nothing is known of outliers.
-
-    Returns
-    -------
-    ndarray, shape (q,)
-        SD over that of a normal distribution with the same central 95 %; 1 where it is less than twice as large, or
-        that range is empty.
-    """
+    """By how much outliers widen the SD of every output, in units of which its predictions are."""
     if "outputs" not in record.values:
         return np.ones(len(record.feature_names))
     bulk = np.ptp(np.quantile(record.outputs, [0.025, 0.975], axis=0), axis=0) / 3.92
@@ -93,22 +65,7 @@ def widened(record):
 
 
 def map_triangles(xy, stretch=0.85):
-    """Delaunay triangles over the cells, without those that span places where there are no cells.
-
-    The circle through the corners of a Delaunay triangle is empty of cells. A triangle goes if that circle is larger
-    than `stretch` times the typical distance of its corners to their tenth neighbours: dense and sparse parts of the
-    map are judged by their own measure. Crumbs are swept away, and cracks inside the map closed.
-
-    Parameters
-    ----------
-    xy : ndarray, shape (n, 2)
-    stretch : float
-
-    Returns
-    -------
-    matplotlib.tri.Triangulation or None
-        None if no triangle is left, or some have no area: too few cells, or many on one line.
-    """
+    """Delaunay triangles over the cells, without those that span places where there are no cells."""
     try:
         triangles = Triangulation(*xy.T)
     except (RuntimeError, ValueError):
@@ -149,24 +106,7 @@ def _small_parts(triangles, hidden, state, size):
 
 
 def draw_map(ax, corner, side, xy, triangles, values, limits=(-LIMIT, LIMIT)):
-    """Draw a prediction over the map, in a square of axes in inches.
-
-    Parameters
-    ----------
-    ax : Axes
-        Whose data units are inches.
-    corner : ndarray, shape (2,)
-        Lower left corner of the square.
-    side : float
-        Of the square; it shows the coordinates 0 to 1.
-    xy : ndarray, shape (n, 2)
-        Of the cells, see `panel_coordinates`.
-    triangles : Triangulation or None
-        From `map_triangles`; without any, the cells are drawn as dots.
-    values : ndarray, shape (n,)
-    limits : tuple of float
-        Ends of the colour range.
-    """
+    """Draw a prediction over the map, in a square of axes in inches."""
     if triangles is None:
         draw_values(ax, corner, side, xy, values, limits)
         return
@@ -175,24 +115,7 @@ def draw_map(ax, corner, side, xy, triangles, values, limits=(-LIMIT, LIMIT)):
 
 
 def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
-    """Paint a value over the triangles, linearly interpolated between their corners, as an image of few colours.
-
-    Parameters
-    ----------
-    triangles : Triangulation
-        In the coordinates of the map; the image shows 0 to 1.
-    values : ndarray, shape (n,)
-    pixels : int
-        Of a side of the image.
-    limits : tuple of float
-        Ends of the colour range.
-
-    Returns
-    -------
-    ndarray of uint8, shape (pixels, pixels, 3)
-        Red, green and blue, from the top, on white paper: opacity would be a second image in a PDF. Pixels on the
-        outline are as pale as they are empty.
-    """
+    """Paint a value over the triangles, linearly interpolated between their corners, as an image of few colours."""
     fine = (np.arange(pixels * FINER) + 0.5) / (pixels * FINER)
     found = LinearTriInterpolator(triangles, values)(*np.meshgrid(fine, fine[::-1]))
     inside = ~np.ma.getmaskarray(found)

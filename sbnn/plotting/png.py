@@ -11,23 +11,7 @@ OFF = 40  # of 255, how far a pixel of a soft edge may be off
 
 
 def in_few_colors(png):
-    """Rewrite an image with the smallest palette in which no difference is seen.
-
-    Even areas, dots and lines keep their colour: half of the palette is the most frequent colours. The rest of it is
-    spread over all other colours, rare ones as well, as the type of a single cell is. Nothing is dithered, which would
-    put speckles into even areas.
-
-    Parameters
-    ----------
-    png : bytes
-        Without transparent parts.
-
-    Returns
-    -------
-    bytes
-        With a palette of 16 to 256 colours. If it is of less than 256, pixels between four of their colour are exact,
-        the others, of soft edges, at most 40 of 255 off in red, green and blue, and all of them at most 1 on average.
-    """
+    """Rewrite an image with the smallest palette in which no difference is seen."""
     with Image.open(io.BytesIO(png)) as image:
         red, green, blue = np.asarray(image.convert("RGB"), dtype=np.uint32).transpose(2, 0, 1)
     found, places, counts = np.unique(red << 16 | green << 8 | blue, return_inverse=True, return_counts=True)

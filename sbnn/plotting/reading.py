@@ -14,25 +14,7 @@ NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 
 
 def require(record, argument, kind, names):
-    """Check that a record holds what a figure needs.
-
-    Parameters
-    ----------
-    record : Record
-    argument : str
-        Name of the argument, for the message.
-    kind : str
-        What was expected, in words.
-    names : sequence of str
-        Entries of ``record.values``.
-
-    Raises
-    ------
-    TypeError
-        If it is not a Record.
-    ValueError
-        If it is another kind of record.
-    """
+    """Check that a record holds what a figure needs."""
     if not isinstance(record, Record):
         raise TypeError(f"{argument}: expected {kind}, got {type(record).__name__}")
     missing = [name for name in names if name not in record.values]
@@ -52,18 +34,7 @@ def require_same_data(record, argument, other):
 
 
 def model_title(record):
-    """Name of the one model of a record, as figures give it: kind, protocol if there are several, width, genes.
-
-    Parameters
-    ----------
-    record : Record
-        Of a fit, or of repeated fits.
-
-    Returns
-    -------
-    str
-        Such as ``"sBNN, distilled, d = 2, 25 genes"``.
-    """
+    """Name of the one model of a record, as figures give it: kind, protocol if there are several, width, genes."""
     estimator = record.settings.get("estimator", {})
     name, params = estimator.get("class", "model").split(".")[-1], estimator.get("params", {})
     parts = [ABBREVIATIONS.get(name, name)]
@@ -105,10 +76,7 @@ def far_below(*values):
 
 
 def regression_stages(record, point):
-    """First epoch and name of each stage after the pretraining, epochs counted from 1 without it.
-
-    Of folds with other stages, those of a fold with most of them, at their places in `curve`.
-    """
+    """First epoch and name of each stage after the pretraining, epochs counted from 1 without it."""
     tables = _epochs(record, point)
     places, n_epochs = _aligned(tables)
     names = [table["stage"].to_numpy() for table in tables]
@@ -119,24 +87,7 @@ def regression_stages(record, point):
 
 
 def curve(record, point, column, stage=None):
-    """Curves over epochs of a grid point.
-
-    Parameters
-    ----------
-    record : Record
-        From `sbnn.cross_validate`, of a network.
-    point : int
-    column : str
-        Of ``history``.
-    stage : str, optional
-        One stage; by default all of the regression.
-
-    Returns
-    -------
-    ndarray, shape (folds, epochs)
-        Folds without the stage are left out. Where folds trained for numbers of epochs that differ, the stages that
-        all of them share begin at one place, and NaN fills the gaps.
-    """
+    """Curves over epochs of a grid point."""
     tables = _epochs(record, point, stage)
     places, n_epochs = _aligned(tables)
     curves = np.full((len(tables), n_epochs), np.nan)
@@ -165,13 +116,7 @@ def _begins(stages):
 
 
 def _aligned(tables):
-    """Place of each row of each table on an axis on which the stages that all tables share begin together.
-
-    Returns
-    -------
-    places : list of ndarray of int
-    n_places : int
-    """
+    """Place of each row of each table on an axis on which the stages that all tables share begin together."""
     # A fold without pretraining has no frozen stage: its unfrozen one is as long as both.
     names = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
     shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)] if names else []
@@ -189,27 +134,7 @@ def gene_target(record):
 
 
 def model(entry, argument, n_genes):
-    """One model out of a cross-validation, as the figures that compare models are given it.
-
-    Parameters
-    ----------
-    entry : Record or (Record, dict)
-        A cross-validation, and parameters of the grid point where it has more than one.
-    argument : str
-        Name of the argument, for messages.
-    n_genes : int
-        Of the points with these parameters, the one with most genes, but at most so many, is taken.
-
-    Returns
-    -------
-    record : Record
-    point : int
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no such record, or the parameters do not single out one model.
-    """
+    """One model out of a cross-validation, as the figures that compare models are given it."""
     record, params = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, {})
     require(record, argument, CROSS_VALIDATION, ["test_r2"])
     among = record.points(**params)
@@ -228,10 +153,7 @@ def model(entry, argument, n_genes):
 
 
 def published_value(published, record, point):
-    """Published test R2 of the model of a grid point, None if there is none.
-
-    Numbers of genes count as the same when they differ by two at most: a path rarely stops at just so many.
-    """
+    """Published test R2 of the model of a grid point, None if there is none."""
     name = "n_components" if record.parameter(point, "n_components") is not None else "rank"
     value = record.parameter(point, name)
     if value is None or record.parameter(point, "protocol", "paper") != "paper":
@@ -246,21 +168,7 @@ def published_value(published, record, point):
 
 
 def published_rows(published, name, value, **others):
-    """Published results of a kind of model.
-
-    Parameters
-    ----------
-    published : list of dict or None
-        Each has ``test_r2`` and parameters.
-    name, value
-        Parameter that a row must have, with its value: ``"n_components"`` marks networks, ``"rank"`` linear models.
-    **others
-        Further parameters; a row that does not name one of them matches, but for ``pretraining``, which is then True.
-
-    Returns
-    -------
-    list of dict
-    """
+    """Published results of a kind of model."""
     return [
         row
         for row in published or []
@@ -285,19 +193,7 @@ def folds_text(*records):
 
 
 def scaling_texts(records):
-    """How the data of cross-validations were scaled, which their scores depend on.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-
-    Returns
-    -------
-    shared : str
-        For the title: ", scaled over all cells"; empty where it is not known, or not the same for all.
-    own : dict of str to str
-        For each name, empty where `shared` says it.
-    """
+    """How the data of cross-validations were scaled, which their scores depend on."""
     texts = {name: SCALED.get(record.settings.get("scaling"), "") for name, record in records.items()}
     if len(set(texts.values())) == 1:
         return next(iter(texts.values())), dict.fromkeys(texts, "")

@@ -21,7 +21,7 @@ def map_trust(record, fit=None):
     Parameters
     ----------
     record : Record
-        From `sbnn.study.map_trust.run_map_trust`.
+        From `sbnn.study.maps.run_map_trust`.
     fit : Record, optional
         The fit that is judged, for its name and the colours of families.
 

@@ -20,7 +20,7 @@ def tsne_pair(record, titles=("transcriptome", "outputs"), palette="published"):
     Parameters
     ----------
     record : Record
-        From `sbnn.study.tsne_maps.tsne_maps`.
+        From `sbnn.study.maps.tsne_maps`.
     titles : pair of str
         What the genes and the outputs are.
     palette : {"published", "colorblind"}

@@ -102,18 +102,7 @@ def family_zoom(
 
 
 def zoomable(record):
-    """Families of the cells of a fit that have several types, the most frequent first: what `family_zoom` can show.
-
-    Parameters
-    ----------
-    record : Record
-        With ``labels`` and ``colors``.
-
-    Returns
-    -------
-    list of str
-        Empty where no family is known.
-    """
+    """Families of the cells of a fit that have several types, the most frequent first: what `family_zoom` can show."""
     families, types = families_of(record), types_of(record)
     several = [family for family in family_table(record).index if len(set(types[families == family]) - {UNKNOWN}) > 1]
     return [family for family in several if family != UNKNOWN]

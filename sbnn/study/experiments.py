@@ -33,14 +33,14 @@ from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.results import Record, load
 from sbnn.study import published
-from sbnn.study.tsne_maps import tsne_maps
 
 SEED = 42
 N_GENES = 25
 NOISES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # SD of simulated noise in SD of the noise-free output
 LASSO = 0.1  # the strength of the group lasso that the paper settled on
 WIDTHS = (1, 2, 4, 6, 8, 10, 64)  # of the bottleneck
-ALPHAS = [float(f"{2 * 0.9**k:.3g}") for k in range(36)]  # of sRRR, dense enough to meet any number of genes
+PENALTIES = [float(f"{2 * 0.9**k:.3g}") for k in range(36)]  # of sRRR, dense enough to meet any number of genes
+ALPHAS = {"scala": [round(0.1 * k, 1) for k in range(19, 0, -1)]}  # the published ones
 MAPS = (2, 64)  # widths of the networks that are fitted to all cells and shown as maps
 LEAK = "scaled_over_all_cells"  # ending of the experiments that repeat the published scaling
 THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # where published numbers are those of folds of a third of the cells
@@ -72,22 +72,7 @@ def load_for(data, path):
 
 
 def network(data, fast=False, n_genes=None, **params):
-    """The network for z-scored data, trained by the published protocol unless `params` name another.
-
-    Parameters
-    ----------
-    data : PairedData
-    fast : bool
-        A small network trained for a few epochs.
-    n_genes : int, optional
-        That it keeps, `N_GENES` by default; all where there are fewer.
-    **params
-        Parameters of `SparseBottleneckRegressor`.
-
-    Returns
-    -------
-    SparseBottleneckRegressor
-    """
+    """The network for z-scored data, trained by the published protocol unless `params` name another."""
     # The data arrive z-scored from the cross-validation, and a GPU would change the last bits.
     fixed = {
         "n_genes": min(n_genes or N_GENES, data.n_genes),
@@ -109,14 +94,10 @@ def ranks(data):
 
 
 def cross_validations(data, fast=False):
-    """The cross-validations of a data set, by name: the paper's models, the default network, and ridge.
-
-    The published numbers come from data z-scored over all cells, test cells included. Where there are such numbers the
-    experiments that repeat this end in ``scaled_over_all_cells``; the others scale inside the training fold.
-    """
+    """The cross-validations of a data set, by name: the paper's models, the default network, and ridge."""
     lassos = [0.01, 0.1] if fast else [1e-4, 1e-2, 1e-1, 1.0]
     # Falling, so that the CPU seconds of each include its own work only.
-    alphas = [0.8, 0.4, 0.2] if fast else published.ALPHAS.get(data.name, ALPHAS)
+    alphas = [0.8, 0.4, 0.2] if fast else ALPHAS.get(data.name, PENALTIES)
     model, default = network(data, fast), network(data, fast, protocol="distilled")
     strategies = {"n_components": [2, 64], "pretraining": [True, False]}
     # Nothing is squeezed by a bottleneck wider than the outputs; 64 is the paper's network without one.
@@ -186,7 +167,7 @@ def _cross_validated(data, name, spec, n_jobs, path, fresh):
 
 
 def fits(data, fast, n_jobs):
-    """The models of all cells that the maps show, and the maps of each measurement alone; after `cv`."""
+    """The models of all cells that the maps show; after `cv`."""
 
     def fit(model, path, fresh):
         return fit_full(model, data, results=path, overwrite=fresh, seed=SEED)
@@ -203,15 +184,11 @@ def fits(data, fast, n_jobs):
         for name, params in networks.items()
         for d in MAPS
     }
-    planned |= {f"fit_srrr_rank{rank}": partial(srrr, rank) for rank in ranks(data)}
-    return planned | {"tsne": lambda path, fresh: tsne_maps(data, results=path, overwrite=fresh, seed=SEED)}
+    return planned | {f"fit_srrr_rank{rank}": partial(srrr, rank) for rank in ranks(data)}
 
 
 def stability(data, fast, n_jobs):
-    """Fits again and again: the published network with other seeds, the default one to halves of the cells.
-
-    The default network chooses the same genes with every seed, so that only other cells tell which of them to trust.
-    """
+    """Fits again and again: the published network with other seeds, the default one to halves of the cells."""
     model, default = network(data, fast), network(data, fast, protocol="distilled")
 
     def repeats(path, fresh):
@@ -225,25 +202,7 @@ def stability(data, fast, n_jobs):
 
 
 def run_genes_curve(data, folder, folds=None, *, preselect=None, fast=False, fresh=False, n_jobs=1, verbose=True):
-    """Test R2 of the default network with few to many genes, and with a number that it chooses itself; or load it.
-
-    Parameters
-    ----------
-    data : PairedData
-    folder : str or path-like
-    folds : list of (train, test), optional
-        Five by default.
-    preselect : int, optional
-        Genes that the network is given, see `cross_validate`.
-    fast, fresh : bool
-    n_jobs : int
-    verbose : bool
-
-    Returns
-    -------
-    Record
-        From `sbnn.genes_curve`.
-    """
+    """Test R2 of the default network with few to many genes, and with a number that it chooses itself; or load it."""
     model = network(data, fast, protocol="distilled", n_components=2)
     path, numbers = Path(folder) / "genes_curve.pickle", (2, 5) if fast else NUMBERS
     how = {"nested": not fast, "n_jobs": n_jobs, "overwrite": fresh, "verbose": verbose, "preselect": preselect}
@@ -251,23 +210,7 @@ def run_genes_curve(data, folder, folds=None, *, preselect=None, fast=False, fre
 
 
 def run_interpretation(data, folder, *, preselect=None, n_genes=None, fast=False, fresh=False):
-    """What every kept gene of the default network does, on a quarter of the cells that it has not seen; or load it.
-
-    Parameters
-    ----------
-    data : PairedData
-    folder : str or path-like
-        With the results of `run_stability`.
-    preselect, n_genes : int, optional
-        Genes that the network is given, chosen on its training cells by `sbnn.preselect_genes`, and that it keeps.
-    fast, fresh : bool
-
-    Returns
-    -------
-    Record
-        From `sbnn.interpret`, scaled by the training cells; the column ``stability`` of its table is the frequency over
-        halves of the cells.
-    """
+    """What every kept gene of the default network does, on a quarter of the cells that it has not seen; or load it."""
     stability = selection_table(load_for(data, Path(folder) / "halves_default.pickle"))
     fold = paper_folds(data.n_cells, 4)[0]
     chosen, said = with_preselected(data, preselect, fold[0])
@@ -291,28 +234,13 @@ def run_interpretation(data, folder, *, preselect=None, n_genes=None, fast=False
 
 
 def run_noise(path, *, fast=False, fresh=False):
-    """How well known genes are found as the noise of simulated outputs grows; or load it.
-
-    Parameters
-    ----------
-    path : str or path-like
-    fast, fresh : bool
-
-    Returns
-    -------
-    Record
-        ``experiment="noise"``; ``values["table"]`` has a row for every noise, seed and protocol: ``precision`` and
-        ``recall`` of the kept genes, ``test_r2`` on a fifth of the cells, ``best_r2``, that of the noise-free outputs,
-        and ``chance``, the precision of genes drawn at random.
-    """
+    """How well known genes are found as the noise of simulated outputs grows; or load it."""
     noises, n_repeats = ((0.5, 2.0), 1) if fast else (NOISES, 3)
     params = [{"noise": noise, "seed": seed} for noise in noises for seed in range(n_repeats)]
     draws = [simulate_patchseq(noise=point["noise"], random_state=point["seed"]) for point in params]
     models = {name: network(draws[0], fast, protocol=name) for name in ("distilled", "paper")}
     wanted = Record("noise", "simulated", fingerprint_parameters({"draws": [data.sha256 for data in draws]}), params)
-    known = (
-        load(path).settings if Path(path).exists() and not fresh else {}
-    )  # a setting that was added since has its default
+    known = load(path).settings if Path(path).exists() and not fresh else {}  # what was added since has its default
     wanted.settings = {
         name: described(model, known.get(name)) | {"version": version_of(model, draws[0].n_cells * 4 // 5)}
         for name, model in models.items()
@@ -339,19 +267,7 @@ def _known_genes(draws, params, models):
 
 
 def compare_with_raw_ephys(data):
-    """Derive the outputs of mouse M1 from the raw table of electrophysiology and compare them with the released ones.
-
-    Parameters
-    ----------
-    data : PairedData
-        The data set ``"scala"``.
-
-    Returns
-    -------
-    Series or None
-        Cells that were dropped, by reason, those that are left, and the largest difference to ``data.Y`` in SD. None
-        where the raw table is not on this machine: it cannot be downloaded.
-    """
+    """Derive the outputs of mouse M1 from the raw table of electrophysiology, and compare with the released ones."""
     try:
         table, metadata = (find_file(name) for name in ("Cell_Features_M1.csv", "mini-atlas-meta-data.csv"))
     except FileNotFoundError as error:
@@ -364,18 +280,7 @@ def compare_with_raw_ephys(data):
 
 
 def all_counts(data):
-    """Counts of all genes to select some from, for a data set of selected ones.
-
-    Parameters
-    ----------
-    data : PairedData
-
-    Returns
-    -------
-    PairedData or None
-        Mouse M1 is released with its selected genes only, the cells recorded at physiological temperature stand in;
-        None where nothing was selected by expression.
-    """
+    """Counts of all genes to select some from, for a data set of selected ones."""
     if data.name in COUNTS_OF:
         return load_dataset(COUNTS_OF[data.name])
     if data.name in CITESEQ:
@@ -384,22 +289,7 @@ def all_counts(data):
 
 
 def run_gene_selection(data, path, *, n_genes=1000, fresh=False):
-    """Select genes on raw counts, or load the selection, with the curve that its figure shows.
-
-    Parameters
-    ----------
-    data : PairedData
-        With raw counts of all genes.
-    path : str or path-like
-    n_genes : int
-        Genes to keep; half of them all where there are not twice as many.
-    fresh : bool
-
-    Returns
-    -------
-    Record
-        ``experiment="gene-selection"``; `values` are the fields of `GeneSelection` and ``gene_names``.
-    """
+    """Select genes on raw counts, or load the selection, with the curve that its figure shows."""
     n_genes = min(n_genes, data.n_genes // 2)
     params = {"n_genes": n_genes, "threshold": SELECTION_THRESHOLDS.get(data.name, 0)}
     wanted = Record("gene-selection", data.name, data.sha256, [params])

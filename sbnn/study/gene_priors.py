@@ -30,25 +30,7 @@ WITH_LISTS = ("scala", "simulated")  # data sets for which lists are known here
 
 
 def gene_lists(data):
-    """Lists of genes that somebody may believe in, and one of random genes, as long as the first.
-
-    Parameters
-    ----------
-    data : PairedData
-        One of `WITH_LISTS`.
-
-    Returns
-    -------
-    dict of str to list of str
-        The control is the last.
-
-    Raises
-    ------
-    ValueError
-        If no list is known for the data.
-    FileNotFoundError
-        If the list of ion channels is not here and cannot be downloaded.
-    """
+    """Lists of genes that somebody may believe in, and one of random genes, as long as the first."""
     rng = np.random.default_rng(SEED)
     if data.name == "scala":
         channels = set(ion_channel_genes(find_file("go_ion_channel_term_summary.txt")))
@@ -74,25 +56,7 @@ def _ordered(data, genes):
 
 
 def run_gene_priors(data, path, lists=None, *, fast=False, fresh=False, n_jobs=1, verbose=True):
-    """Cross-validate the network with each list of genes as its prior, at growing influence; or load it.
-
-    Parameters
-    ----------
-    data : PairedData
-    path : str or path-like
-        File of the record.
-    lists : dict of str to list of str, optional
-        Genes by the name of their list, to which random genes are added; those of `gene_lists` by default.
-    fast, fresh : bool
-    n_jobs : int
-    verbose : bool
-
-    Returns
-    -------
-    Record
-        ``experiment="gene prior"``, with the values of `sbnn.evaluation.repeats.compare_priors`. Models are called
-        after their protocol, and one is fitted to `FEW` of the training cells of every fold.
-    """
+    """Cross-validate the network with each list of genes as its prior, at growing influence; or load it."""
     if lists is None:
         lists = gene_lists(data)
     else:
@@ -117,17 +81,7 @@ def run_gene_priors(data, path, lists=None, *, fast=False, fresh=False, n_jobs=1
 
 
 def folds_of(data, n_folds=N_FOLDS):
-    """Folds of every model, by its name: the first of those of the paper, one model with `FEW` training cells of each.
-
-    Parameters
-    ----------
-    data : PairedData
-    n_folds : int
-
-    Returns
-    -------
-    dict of str to list of (train, test)
-    """
+    """The first folds of the paper for each model, one of which is given `FEW` training cells of each."""
     usual = paper_folds(data.n_cells)[:n_folds]
     few = [(_some(train, FEW, fold), test) for fold, (train, test) in enumerate(usual)]
     return {ALL_CELLS: usual, FEW_CELLS: few, PAPER: usual}

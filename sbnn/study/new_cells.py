@@ -19,36 +19,7 @@ MANY = 0.5  # of the kept genes; with few training cells the limits are close an
 
 
 def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, sheet=None):
-    """Read the expression of new cells, as a fitted model takes it.
-
-    Parameters
-    ----------
-    path : path-like
-        A table as for `sbnn.data.readers.tables.read_table`, cells x genes or genes x cells, or an AnnData (.h5ad).
-        Others than the kept genes may be missing, and there may be more.
-    model : fitted SparseBottleneckRegressor
-    counts : bool, optional
-        Whether these are raw counts, which are normalised as the training cells were. By default they are if the model
-        was fitted to counts and all values are whole numbers. An AnnData may have them in ``layers["counts"]``.
-    genes_in_rows : bool, optional
-        By default the way in which more genes of the model are found.
-    totals : str, optional
-        Column (row, with genes in rows; of ``obs`` in an AnnData) with the counts of each cell over all genes of the
-        fit, where only some of them are here. By default told from those that are, see `sbnn.data.inputs.new_cells`.
-    sheet : str, optional
-        Of an Excel workbook.
-
-    Returns
-    -------
-    ExpressionStream or AnnData
-
-    Raises
-    ------
-    FileNotFoundError, ImportError, ValueError
-        As for `read_table`; a model without names of genes, values that are missing.
-    KeyError
-        No such `totals`.
-    """
+    """Read the expression of new cells, as a fitted model takes it."""
     genes = getattr(model, "feature_names_in_", None)
     if genes is None:
         raise ValueError("model: it was fitted to genes without names, by which those of new cells could be found")
@@ -108,28 +79,7 @@ def _are_whole(values):
 
 
 def place(model, X):
-    """Put cells on the map of a model.
-
-    Parameters
-    ----------
-    model : fitted SparseBottleneckRegressor
-        With names of genes.
-    X : DataFrame, AnnData, PairedData or ExpressionStream
-        See `SparseBottleneckRegressor.predict`.
-
-    Returns
-    -------
-    places : DataFrame
-        Indexed by cell: ``sbnn_1``, ``sbnn_2``, ..., and ``clipped``, the share of the kept genes that are beyond the
-        range of the training cells, at whose ends the model takes them to be.
-    predictions : DataFrame
-        Indexed by cell: the outputs, in their units.
-
-    Warns
-    -----
-    UserWarning
-        If cells have more than half of the kept genes beyond that range.
-    """
+    """Put cells on the map of a model."""
     kept = model.get_support(indices=True)
     values = new_cells(model, X, kept)
     cells = cells_of(X)
@@ -152,22 +102,7 @@ def place(model, X):
 
 
 def write_map(model, X, out, predictions=None):
-    """Put cells on the map of a model, and write where they are as CSV.
-
-    Parameters
-    ----------
-    model, X
-        As for `place`.
-    out : path-like
-        Gets a row per cell: its name, its places on the map, the predicted outputs and ``clipped``.
-    predictions : path-like, optional
-        Gets the predicted outputs in place of `out`.
-
-    Returns
-    -------
-    int
-        Number of cells.
-    """
+    """Put cells on the map of a model, and write where they are as CSV."""
     places, predicted = place(model, X)
     if predictions is None:
         clipped = places.pop("clipped")

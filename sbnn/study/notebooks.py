@@ -20,20 +20,7 @@ class LocalKernelManager(AsyncKernelManager):
 
 
 def run_notebook(source, target, **parameters):
-    """Execute a notebook in its own folder.
-
-    Parameters
-    ----------
-    source, target : path-like
-        The notebook, and where to write it with its outputs; they may be the same.
-    **parameters
-        Values for its cell of parameters.
-
-    Raises
-    ------
-    papermill.PapermillExecutionError
-        If a cell fails; the notebook is written up to there.
-    """
+    """Execute a notebook in its own folder."""
     source, target = Path(source), Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -50,14 +37,7 @@ def run_notebook(source, target, **parameters):
 
 
 def make_small(notebook):
-    """Drop what differs from run to run, and what takes most of the space.
-
-    Times and paths of the run and the states of progress bars go; images are written with a palette.
-
-    Parameters
-    ----------
-    notebook : NotebookNode
-    """
+    """Drop what differs from run to run, and what takes most of the space."""
     for part in (notebook, *notebook.cells):
         for entry in ("papermill", "execution", "widgets"):
             part.metadata.pop(entry, None)

@@ -17,18 +17,7 @@ USUAL_NUMBERS = (10, 5, 3, *range(2, 21))  # of folds, the likely ones first
 
 
 def progress_table(folder):
-    """Which results are missing, how far those have come that were interrupted, and which command goes on.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the results of a data set; it is called as the data set is.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by ``result``: ``state`` as text. Empty if nothing is missing, or nothing is there at all.
-    """
+    """Which results are missing, how far those have come that were interrupted, and which command goes on."""
     parts, there = unfinished(folder), {path.stem for path in folder.glob("*.pickle")}
     if not parts and not there:
         return pd.DataFrame({"state": []}, pd.Index([], name="result"))

@@ -44,44 +44,13 @@ SELECTION_NOTE = (
 
 
 def r2_before_pruning(record, **params):
-    """Test R2 of every fold at the end of the last stage with all genes.
-
-    Parameters
-    ----------
-    record : Record
-        A cross-validation of the network.
-    **params
-        The grid point.
-
-    Returns
-    -------
-    ndarray, shape (folds,)
-    """
+    """Test R2 of every fold at the end of the last stage with all genes."""
     curves = epoch_curves(record, **params)
     return curves[curves.stage == "unfrozen"].groupby("fold").eval_r2.last().to_numpy()
 
 
 def accuracy_table(records, everything=False):
-    """Test R2 of all models with results on a data set, for both ways of scaling where there are published numbers.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-        By experiment, with cross-validations.
-    everything : bool
-        Also the models that have neither a published number nor a result scaled per fold: the network with another
-        strength of the group lasso where the paper does not report it.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by model; ``genes`` (mean over the folds) and ``R2, scaled per fold`` with its SD over the folds. Where
-        there are published numbers also the number of ``folds``, ``R2`` and ``SD`` for data scaled over all cells (as
-        published), the ``published`` number for the same folds, group lasso and stage of the training with its SD
-        where that is known, and the difference of the two means. ``SE`` is the standard error of our mean alone:
-        the published numbers of single folds are not known, so nothing can be paired. Elsewhere the number of
-        ``folds`` is told where it is not ten.
-    """
+    """Test R2 of all models with results on a data set, for both ways of scaling where there are published numbers."""
     records = {name: record for name, record in records.items() if name.startswith("cv_")}
     leaky, clean = ({}, {})
     for rows, suffix in ((leaky, f"_{LEAK}"), (clean, "")):
@@ -103,6 +72,7 @@ def accuracy_table(records, everything=False):
         table["published"] = [known[model]["test_r2"] if model in known else np.nan for model in table.index]
         table["published SD"] = [known.get(model, {}).get("sd", np.nan) for model in table.index]
         table["minus published"] = table["R2"] - table["published"]
+        # Of our mean alone: published numbers of single folds are not known, so that nothing can be paired.
         table["SE"] = (table["SD"] / np.sqrt(table["folds"])).where(table["published"].notna())
     table["R2, scaled per fold"], table["SD, scaled per fold"] = _mean_and_sd(clean, table.index)
     return table if everything or not leaky else table.dropna(subset=["published", "R2, scaled per fold"], how="all")
@@ -147,10 +117,7 @@ def _srrr_name(rank, n_genes):
 
 
 def _network_rows(record, ending=""):
-    """Name -> (genes, R2 per fold) of the grid points of the network, those of the usual lasso first.
-
-    R2 before the pruning is shown for the usual lasso, and for all where there may be published numbers.
-    """
+    """Name -> (genes, R2 per fold) of the grid points of the network, those of the usual lasso first."""
     rows = {}
     n_genes = int(record.n_selected[0, 0])
     for g, point in enumerate(record.params):
@@ -242,20 +209,7 @@ def feature_table(records):
 
 
 def fold_selection_table(record, point):
-    """In how many folds every gene was selected at a grid point, and its mean weight norm where there is one.
-
-    Parameters
-    ----------
-    record : Record
-        A cross-validation of a model that selects genes.
-    point : int
-        Position in ``record.params``.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by gene, those selected in most folds first; genes that never were are left out.
-    """
+    """In how many folds every gene was selected at a grid point, and its mean weight norm where there is one."""
     table = pd.DataFrame({"folds": record.selected[:, point].sum(0)}, index=pd.Index(record.gene_names, name="gene"))
     if "gene_norms" in record.values:
         table["mean norm"] = record.gene_norms[:, point].mean(0).round(3)
@@ -296,20 +250,7 @@ def all_tables(records):
 
 
 def effects_table(interpretation, halves=None):
-    """What every kept gene does, and whether halves of the cells keep it too.
-
-    Parameters
-    ----------
-    interpretation : Record
-        Of `sbnn.study.experiments.run_interpretation`.
-    halves : Record, optional
-        From `sbnn.stability_selection`, of the same data; without it nothing is said of trust.
-
-    Returns
-    -------
-    DataFrame
-        That of the interpretation, with a column ``trust``, "trusted" or "unstable"; its note says what that means.
-    """
+    """What every kept gene does, and whether halves of the cells keep it too."""
     table = interpretation.table.rename_axis("gene")
     if halves is None:
         return table
@@ -336,19 +277,7 @@ def note(records):
 
 
 def held_apart_table(records):
-    """Test R2 on cells held apart, beside that on random folds.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-        Of a data set, by experiment.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by what is held apart; mean ± SD over folds of each model as text, without an SD where there is one
-        fold. The first row is of random folds, as far as there are any.
-    """
+    """Test R2 on cells held apart, beside that on random folds."""
     rows = {}
     for name, title in APART_MODELS.items():
         row = rows.setdefault("random folds", {})
@@ -364,22 +293,7 @@ def held_apart_table(records):
 
 
 def offsets_table(data, records):
-    """How much of what is missing on later dates is an offset: outputs that are all higher, or all lower, than before.
-
-    No gene can tell it, since it moves cells of all types alike: solutions, temperature, the hand of the experimenter.
-
-    Parameters
-    ----------
-    data : PairedData
-    records : dict of str to Record
-        From `run_held_apart`, with those of the dates.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by model: ``test_r2``, ``without_offsets`` (the mean residual of each test output set to zero), and the
-        output with the largest ``offset`` in SD, under ``output``.
-    """
+    """How much of what is missing on later dates is an offset, which expression cannot explain: by model."""
     rows = {}
     for name, title in APART_MODELS.items():
         record = records[f"apart_date_{name}"]

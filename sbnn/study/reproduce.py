@@ -44,31 +44,7 @@ SAVED = {
 
 
 def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_models=None, figures=None):
-    """Run all notebooks.
-
-    Parameters
-    ----------
-    dataset : str
-        Its name, which decides the notebooks: 05 for electrophysiology of typed cells, else 01 to 04, and 08
-        where lists of genes are known; "auto", scala and
-        lee_human where their files can be had and else simulated data; or "all", those with saved results: where the
-        data of 01 to 04 are not here, only the figures are drawn.
-    fresh, fast : bool
-        Passed on to the notebooks.
-    in_place : bool
-        Execute the committed notebooks themselves, with the parameters that stand in them.
-    saved_models, figures : path-like, optional
-        Folders of the results and of the figures, by default those of the checkout.
-
-    Raises
-    ------
-    ValueError
-        For a data set without a name among these, or of a study without notebooks.
-    FileNotFoundError
-        In an installed copy of the package, which has no notebooks beside it.
-    ModuleNotFoundError
-        Without the extra ``notebooks``.
-    """
+    """Run all notebooks."""
     if dataset not in ("all", "auto", *DATASETS):
         raise ValueError(f"dataset: {dataset!r} is unknown, expected all, auto or one of {', '.join(DATASETS)}")
     _check_notebooks()

@@ -15,20 +15,7 @@ MAP_HOLDS = {
 
 
 def numbers_say(records):
-    """What the results of a data set are worth, in sentences.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-        By experiment.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by what a sentence is ``about``: the test R2 of the default network with two units beside chance and
-        ridge (chance is that of the outputs in a fit of the same data; without one it is unknown), its single outputs,
-        its genes, and its map. Only what there are results for.
-    """
+    """What the results of a data set are worth, in sentences."""
     told = {}
     scores, ridge = records.get("cv_default"), records.get("cv_ridge")
     fit = next((one for one in records.values() if one.experiment == "fit" and "outputs" in one.values), None)
@@ -56,7 +43,7 @@ def numbers_say(records):
 
 
 def map_sentence(trust):
-    """Say what of a map is left with other seeds, from the record of `sbnn.study.map_trust.run_map_trust`; a str."""
+    """Say what of a map is left with other seeds, from the record of `sbnn.study.maps.run_map_trust`; a str."""
     low, high = trust.agreement.min(), trust.agreement.max()
     holds = next(text for least, text in MAP_HOLDS.items() if low >= least)
     return f"Fitted with other seeds it has an R2 of {low:.2f} to {high:.2f} with this one: {holds}."

@@ -6,10 +6,9 @@ from sbnn.data.datasets import load_dataset
 from sbnn.engine import Step, Study
 from sbnn.evaluation.stability import priors_table
 from sbnn.study import experiments, report
-from sbnn.study.components import principal_components
 from sbnn.study.gallery import figures
 from sbnn.study.gene_priors import run_gene_priors
-from sbnn.study.map_trust import run_map_trust
+from sbnn.study.maps import principal_components, run_map_trust, tsne_maps
 from sbnn.study.progress import progress_table
 
 #: Experiments on other genes or noise than those of the data set.
@@ -17,8 +16,9 @@ OTHER_DATA = ("gene-selection", "noise")
 
 
 def _fit(data, fast, n_jobs):
-    planned = experiments.fits(data, fast, n_jobs) | experiments.stability(data, fast, n_jobs)
-    planned |= {
+    planned = experiments.fits(data, fast, n_jobs)
+    planned["tsne"] = lambda path, fresh: tsne_maps(data, results=path, overwrite=fresh)
+    planned |= experiments.stability(data, fast, n_jobs) | {
         "interpretation": lambda path, fresh: experiments.run_interpretation(data, path.parent, fast=fast, fresh=fresh),
         "components": lambda path, fresh: principal_components(data, results=path, overwrite=fresh),
         "map_trust": lambda path, fresh: run_map_trust(data, path.parent, fast=fast, fresh=fresh),

@@ -42,7 +42,7 @@ def test_ion_channels_are_scaled_as_published_where_all_of_them_are_there(data):
 
 
 def test_penalties_fall_so_that_each_starts_from_the_one_before():
-    for path in (experiments.ALPHAS, *published.ALPHAS.values()):
+    for path in (experiments.PENALTIES, *experiments.ALPHAS.values()):
         assert path == sorted(path, reverse=True) and path[0] / path[-1] > 10
 
 

@@ -11,10 +11,8 @@ from sbnn.evaluation.full_fits import fit_full
 from sbnn.evaluation.repeats import stability_selection
 from sbnn.models.linear import LeaveOneOutRidge
 from sbnn.results import save
-from sbnn.study.components import principal_components
 from sbnn.study.experiments import SEED, cross_validations, network, run_interpretation
-from sbnn.study.map_trust import run_map_trust
-from sbnn.study.tsne_maps import tsne_maps
+from sbnn.study.maps import principal_components, run_map_trust, tsne_maps
 
 MODEL = "model.safetensors"
 N_FOLDS = 10

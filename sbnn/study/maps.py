@@ -1,48 +1,65 @@
-"""How far the map of the cells can be trusted: errors of held-out cells, other seeds, and the truth if it is known."""
+"""Maps of the cells: of each measurement alone, their dimensions, and how far the map of a model can be trusted."""
 
 from pathlib import Path
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.preselection import with_preselected
+from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.evaluation.runs import load_or_compute
+from sbnn.models.maps import embed
 from sbnn.results import Record
 from sbnn.study.experiments import SEED, load_for, network
 
 N_SEEDS = 5
+VARIANCE = 0.8  # share of it in the components that t-SNE is given, as in supplementary figures of arXiv 2006.10411
+
+
+def tsne_maps(data, *, preselect=None, results=None, overwrite=False, seed=SEED):
+    """Map the cells by t-SNE of the main components of their genes, and of their outputs; or load the maps."""
+    chosen, said = with_preselected(data, preselect)
+    wanted = Record("t-SNE", data.name, data.sha256, [{"variance": VARIANCE}], seed, said)
+
+    def compute():
+        values = {"cell_names": data.cell_names, "labels": data.labels[["family", "type"]], "colors": dict(data.colors)}
+        for name, matrix in (("transcriptome", chosen.X), ("outputs", data.Y)):
+            with reproducible():
+                scaled, pca = _principal(matrix, VARIANCE)
+                values[name] = embed(pca.transform(scaled), seed).astype(np.float32)
+            values[f"n_{name}"] = int(pca.n_components_)
+        return values
+
+    return load_or_compute(wanted, compute, results, overwrite)
+
+
+def principal_components(data, *, preselect=None, results=None, overwrite=False):
+    """Share of the variance that every principal component of the genes and of the outputs holds; or load it."""
+    chosen, said = with_preselected(data, preselect)
+    wanted = Record("principal components", data.name, data.sha256, [{}], settings=said)
+
+    def compute():
+        values = {}
+        for name, matrix in (("transcriptome", chosen.X), ("outputs", data.Y)):
+            with reproducible():
+                values[name] = _principal(matrix)[1].explained_variance_ratio_
+        return values
+
+    return load_or_compute(wanted, compute, results, overwrite)
+
+
+def _principal(matrix, variance=None):
+    scaled = StandardScaler().fit_transform(np.asarray(matrix, np.float64))
+    return scaled, PCA(variance, svd_solver="full").fit(scaled)
 
 
 def run_map_trust(data, folder, *, preselect=None, n_genes=None, fast=False, fresh=False):
-    """Judge the map of the default network with two units, or load the verdict.
-
-    Parameters
-    ----------
-    data : PairedData
-    folder : str or path-like
-        With the results of `run_cross_validations` and `run_full_fits`.
-    preselect, n_genes : int, optional
-        Genes that the fit was given, see `sbnn.preselect_genes`, and that it keeps.
-    fast, fresh : bool
-
-    Returns
-    -------
-    Record
-        ``experiment="map trust"``, with
-
-        - ``errors`` (n,): mean squared error of the z-scored outputs of each cell, in the fold that held it out; NaN of
-          cells that no fold did.
-        - ``latent`` (n, 2): the map that is judged.
-        - ``latents`` (seeds, n, 2): maps of the same network fitted with other seeds, each brought onto the first by
-          the affine map with the least squared error. ``agreement`` (seeds,): R2 of that.
-        - ``spread`` (n,): root mean squared distance of these places of a cell from the judged one, in units of the
-          root mean squared distance of all cells from the middle of the map.
-        - ``true_latent`` (n, 2), ``truth_agreement``: the true map, brought onto the judged one likewise, and R2; only
-          of simulated data with a true map of two dimensions.
-    """
+    """Judge the map of the default network with two units, or load the verdict."""
     folder = Path(folder)
     folds, fit = (load_for(data, folder / f"{name}.pickle") for name in ("cv_default", "fit_default_2d"))
     seeds = list(range(1, 2 if fast else 1 + N_SEEDS))
@@ -76,21 +93,7 @@ def run_map_trust(data, folder, *, preselect=None, n_genes=None, fast=False, fre
 
 
 def held_out_errors(data, folds, point):
-    """Mean squared error of the scaled outputs of each cell when it was held out.
-
-    Parameters
-    ----------
-    data : PairedData
-    folds : Record
-        A cross-validation with ``test_predictions``.
-    point : int
-        Position in its grid.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        NaN of cells that were in no test fold.
-    """
+    """Mean squared error of the scaled outputs of each cell when it was held out."""
     errors = np.full(data.n_cells, np.nan)
     for fold, predicted in zip(folds.folds, folds.test_predictions[point], strict=True):
         Y_test = split_and_scale(data, fold, folds.settings["scaling"])[3]

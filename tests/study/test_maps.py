@@ -7,6 +7,7 @@ import pytest
 from made_up import fit_record
 from matplotlib.colors import to_hex
 from sklearn.base import clone
+from sklearn.manifold import trustworthiness
 
 from sbnn import (
     DistilledSettings,
@@ -19,9 +20,8 @@ from sbnn import (
 )
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.plotting.maps import panel_coordinates
-from sbnn.study import map_trust
-from sbnn.study.components import principal_components
-from sbnn.study.map_trust import held_out_errors, run_map_trust
+from sbnn.study import maps as cell_maps
+from sbnn.study.maps import held_out_errors, principal_components, run_map_trust, tsne_maps
 
 SAVED_MODELS = Path(__file__).resolve().parents[2] / "saved_models"
 
@@ -85,8 +85,8 @@ def test_the_verdict_is_what_it_says(tmp_path, monkeypatch):
     data = simulate_patchseq(80, 20, 4, n_true_genes=5, random_state=0)
     quick = DistilledSettings(steps_of_teachers=5, steps_of_student=20, n_teachers=2, n_trees=2, few_cells=0)
     model = SparseBottleneckRegressor(n_genes=5, random_state=0, hidden_layers=(8, 8), distillation=quick)
-    monkeypatch.setattr(map_trust, "network", lambda *arguments, **options: model)
-    monkeypatch.setattr(map_trust, "N_SEEDS", 2)
+    monkeypatch.setattr(cell_maps, "network", lambda *arguments, **options: model)
+    monkeypatch.setattr(cell_maps, "N_SEEDS", 2)
     cross_validate(model, data, 2, {"n_components": [2]}, results=tmp_path / "cv_default.pickle", verbose=False)
     judged = np.random.default_rng(0).normal(3, [1, 2], size=(80, 2))
     fit = results.Record("fit", data.name, data.sha256, [{}], values={"latent": judged})
@@ -166,3 +166,33 @@ def test_the_figure_of_the_components():
     assert f"90%: {(total < 0.9).sum() + 1}" in text
     with pytest.raises(ValueError, match="titles: expected one for the genes"):
         plotting.component_variance(record, ("genes",))
+
+
+def zscored(matrix):
+    matrix = matrix.astype(float)
+    return (matrix - matrix.mean(0)) / matrix.std(0)
+
+
+def test_maps_keep_the_neighbours_and_say_how_many_components_they_show(data):
+    record = tsne_maps(data)
+    for name, matrix in (("transcriptome", data.X), ("outputs", data.Y)):
+        z = zscored(matrix)
+        variances = np.linalg.svd(z, compute_uv=False) ** 2
+        shares = np.cumsum(variances) / variances.sum()
+        assert record.values[f"n_{name}"] == np.searchsorted(shares, 0.8, side="right") + 1
+        assert record.values[name].shape == (data.n_cells, 2)
+        order = np.random.default_rng(0).permutation(data.n_cells)
+        kept = trustworthiness(z, record.values[name], n_neighbors=5)
+        assert kept > trustworthiness(z, record.values[name][order], n_neighbors=5) + 0.15
+    assert record.experiment == "t-SNE" and record.sha256 == data.sha256
+    assert record.labels["type"].tolist() == data.labels["type"].tolist()
+
+
+def test_same_seed_same_maps_also_from_the_file(data, tmp_path):
+    path = tmp_path / "tsne.pickle"
+    first = tsne_maps(data, results=path, seed=1)
+    second, loaded = tsne_maps(data, seed=1), tsne_maps(data, results=path, seed=1)
+    for name in ("transcriptome", "outputs"):
+        np.testing.assert_array_equal(first.values[name], second.values[name])
+        np.testing.assert_array_equal(first.values[name], loaded.values[name])
+    assert results.load(path).values["n_outputs"] == first.n_outputs
