@@ -13,25 +13,17 @@ from scipy import sparse
 
 from sbnn.data.labels import GREY, OKABE_ITO, UNKNOWN
 
-_HEX_COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
-
 
 def check_matrix(values: Any, argument: str) -> np.ndarray:
     """Convert an array, a sparse matrix or a DataFrame to dense, C-contiguous float32 of two dimensions."""
-    if hasattr(values, "obs_names") or callable(getattr(values, "columns", None)):  # AnnData, MuData; a stream
-        raise TypeError(f"{argument} must be an array, a sparse matrix or a DataFrame, got {type(values).__name__}")
-    if sparse.issparse(values):
-        values = values.toarray()
-    values = np.asarray(values)
-    if values.dtype.kind not in "biuf":
-        try:
-            values = values.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"{argument} must hold numbers, got dtype {values.dtype}: {error}") from None
+    values = values.toarray() if sparse.issparse(values) else np.asarray(values)
     if values.ndim != 2:
-        raise ValueError(f"{argument} must be 2-dimensional (cells x columns), got shape {values.shape}")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which check_finite reports
-        return np.ascontiguousarray(values, dtype=np.float32)
+        raise ValueError(f"{argument}: expected numbers of shape (cells, columns), got shape {values.shape}")
+    try:
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which check_finite reports
+            return np.ascontiguousarray(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{argument}: expected numbers, got dtype {values.dtype}: {error}") from None
 
 
 def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
@@ -39,11 +31,8 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
     if given is None:
         return np.array([f"{kind}_{i}" for i in range(size)], dtype=str)
     names = np.asarray(given, dtype=object)
-    if names.shape != (size,):
-        raise ValueError(f"{argument} has shape {names.shape}, expected ({size},): one name for each {kind}")
-    empty = pd.isna(names) | (names == "")
-    if empty.any():
-        raise ValueError(f"{argument}[{np.flatnonzero(empty)[0]}] is empty; each {kind} needs a name")
+    if names.shape != (size,) or pd.isna(names).any() or (names == "").any():
+        raise ValueError(f"{argument}: expected {size} names, none empty, got {some(names)} (shape {names.shape})")
     names = names.astype(str)
     unique, repeats = np.unique(names, return_counts=True)
     if len(unique) < size:
@@ -57,8 +46,8 @@ def check_finite(values: np.ndarray, argument: str, rows: np.ndarray, columns: n
     if bad.any():
         i, j = np.argwhere(bad)[0]
         raise ValueError(
-            f"{argument} holds {bad.sum()} NaN or infinite value(s), the first ({values[i, j]}) for cell "
-            f"{str(rows[i])!r} in column {str(columns[j])!r}; expected finite float32 numbers"
+            f"{argument}: expected finite float32 numbers, got {bad.sum()} NaN or infinite value(s), the first "
+            f"({values[i, j]}) for cell {str(rows[i])!r} in column {str(columns[j])!r}"
         )
 
 
@@ -79,15 +68,13 @@ def check_labels(
     if given is None:
         given = pd.DataFrame(index=pd.Index(cells, dtype=object))
     if not isinstance(given, pd.DataFrame):
-        raise TypeError(f"labels must be a pandas DataFrame, got {type(given).__name__}")
+        raise TypeError(f"labels: expected a pandas DataFrame, got {type(given).__name__}")
     labels = given.set_axis(given.index.astype(str), axis=0)
-    if labels.index.has_duplicates:
-        raise ValueError(f"duplicate cell names in labels: {some(labels.index[labels.index.duplicated()])}")
-    strangers = labels.index.symmetric_difference(cells)
-    if len(strangers):
+    alone = labels.index.symmetric_difference(cells)
+    if len(alone) or labels.index.has_duplicates:
         raise ValueError(
-            f"labels must be indexed by cell name and hold exactly the cells of the data; {len(strangers)} names are "
-            f"only in one of the two: {some(strangers)}"
+            f"labels: expected exactly the cells of the data as its index, each once, but {len(alone)} names are only "
+            f"in one of the two: {some(alone)}; repeated: {some(labels.index[labels.index.duplicated()])}"
         )
     labels = labels.loc[cells]
     for column in (*always, *(column for column in if_given if column in labels)):
@@ -99,9 +86,9 @@ def check_labels(
 def check_colors(given: Mapping[str, str] | None, types: Iterable[str]) -> dict[str, str]:
     """Give every type a ``"#RRGGBB"``: the one given, else one of a palette, grey for the unknown type."""
     colors = {str(key): str(color) for key, color in (given or {}).items()}
-    malformed = {key: color for key, color in colors.items() if not _HEX_COLOR.fullmatch(color)}
+    malformed = {key: color for key, color in colors.items() if not re.fullmatch(r"#[0-9A-Fa-f]{6}", color)}
     if malformed:
-        raise ValueError(f"colors must be '#RRGGBB', got {malformed}")
+        raise ValueError(f"colors: expected '#RRGGBB', got {malformed}")
     missing = sorted(set(types) - colors.keys() - {UNKNOWN})
     colors.update(zip(missing, _palette(len(missing)), strict=True))
     if UNKNOWN in set(types):
@@ -122,18 +109,15 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
     if given is None:
         return None
     counts = sparse.csr_array(given) if sparse.issparse(given) else np.asarray(given)
-    if counts.shape != shape:
-        raise ValueError(f"counts has shape {counts.shape}, expected that of X: {shape}")
     values = counts.data if sparse.issparse(counts) else counts
-    if values.dtype.kind not in "iuf":
-        raise TypeError(f"counts must hold whole numbers, got dtype {values.dtype}")
-    if values.dtype.kind == "f":
-        if not (np.isfinite(values).all() and (values % 1 == 0).all()):
-            raise ValueError("counts must be whole numbers, got fractional, NaN or infinite ones")
-        counts = counts.astype(np.int64)
-    if values.size and values.min() < 0:
-        raise ValueError(f"counts must not be negative, got {values.min()}")
-    return counts
+    numbers = values.dtype.kind in "iuf"
+    if counts.shape != shape or not numbers or not (np.isfinite(values) & (values % 1 == 0) & (values >= 0)).all():
+        raise ValueError(
+            f"counts: expected whole numbers of 0 or more, one for each of the {shape[0]} x {shape[1]} values of X, "
+            f"got {values.dtype} of shape {counts.shape}"
+            + (f" from {values.min()} to {values.max()}" if numbers and values.size else "")
+        )
+    return counts.astype(np.int64) if values.dtype.kind == "f" else counts
 
 
 def check_truth(given: Mapping[str, Any], cells: int, genes: np.ndarray) -> dict[str, Any]:
@@ -155,11 +139,7 @@ def positions(chosen: Any, names: np.ndarray, argument: str) -> np.ndarray:
     chosen = np.atleast_1d(np.asarray(chosen))
     if chosen.size == 0:
         raise ValueError(f"{argument} is empty; choose at least one")
-    if chosen.dtype == bool:
-        if chosen.shape != names.shape:
-            raise ValueError(f"{argument} is a mask of shape {chosen.shape}, expected {names.shape}")
-        return np.flatnonzero(chosen)
-    if chosen.dtype.kind in "iu":
+    if chosen.dtype.kind in "biu":
         return np.arange(len(names))[chosen]
     found = pd.Index(names).get_indexer(chosen.astype(str))
     if (found < 0).any():

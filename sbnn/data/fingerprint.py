@@ -12,40 +12,13 @@ from scipy import sparse
 
 
 def fingerprint_files(files: Mapping[str, str]) -> str:
-    r"""Fingerprint data by the files it came from, so that it never depends on floating-point work.
-
-    Parameters
-    ----------
-    files : mapping of str to str
-        File name -> hexadecimal sha256 of the file.
-
-    Returns
-    -------
-    str
-        Hexadecimal sha256 of the sorted lines ``"<file name> <sha256>\n"``.
-    """
+    """Fingerprint data by its files (name -> sha256), so that it never depends on floating-point work."""
     lines = (f"{name} {digest}\n" for name, digest in sorted(files.items()))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
-    """Fingerprint data by the parameters that made it, for simulations and subsets.
-
-    Parameters
-    ----------
-    parameters : mapping
-        JSON-like values; numpy scalars and arrays count as the numbers they hold.
-
-    Returns
-    -------
-    str
-        Hexadecimal sha256 of the canonical JSON text (sorted keys, no spaces).
-
-    Raises
-    ------
-    TypeError
-        A value without a JSON form (a generator, a function): it would not name the data.
-    """
+    """Fingerprint simulations and subsets by the canonical JSON text of the parameters that made them."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, np.generic | np.ndarray):
@@ -57,18 +30,7 @@ def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
 
 
 def fingerprint_arrays(*arrays: np.ndarray | sparse.sparray) -> str:
-    """Fingerprint data by the bytes of its arrays with their dtype and shape, for the user's own data.
-
-    Parameters
-    ----------
-    *arrays : ndarray or CSR matrix
-        For paired data `X` and `Y`, and the counts where there are any.
-
-    Returns
-    -------
-    str
-        Hexadecimal sha256.
-    """
+    """Fingerprint data by the bytes of its arrays (of paired cells X, Y and any counts) with their dtype and shape."""
     digest = hashlib.sha256()
     parts = []
     for array in arrays:

@@ -1,7 +1,6 @@
 """From raw counts to model input: gene selection, library size, log and scaling, none of it seeing test cells.
 
-Each step is a function or a scikit-learn transformer on cells x genes (numpy, pandas, scipy CSR or CSC), so that a
-pipeline learns everything it needs (which genes, which library size, which mean) from the training fold alone.
+Counts are cells x genes: arrays, DataFrames, CSR or CSC matrices.
 """
 
 from __future__ import annotations
@@ -23,42 +22,22 @@ __all__ = ["Standardizer", "expression_pipeline", "log2p1", "normalize_library_s
 _SPARSE = ("csr", "csc")
 # Near-equal positions on the selection curve differ by rounding only; beyond this many decimals they are one.
 _DECIMALS = 9
-_CELLS_LOOKED_AT = 1000  # to tell how expression was normalised
+_CELLS_LOOKED_AT = 1000  # to find out how expression was normalised
 _BLOCK = 2**20  # entries of a dense count matrix looked at together
 
 
 @dataclass(frozen=True, eq=False)
 class GeneSelection:
-    """What `select_genes` chose and the curve it chose by: all that a figure of the selection needs.
-
-    Attributes
-    ----------
-    selected : ndarray of bool, shape (n_genes_in,)
-        The genes above the curve.
-    mean_log2 : ndarray of float64, shape (n_genes_in,)
-        Mean of log2(count) over the cells with more than `threshold` counts; NaN for a gene with no such cell.
-    near_zero_frequency : ndarray of float64, shape (n_genes_in,)
-        Fraction of cells with at most `threshold` counts.
-    eligible : ndarray of bool, shape (n_genes_in,)
-        The genes seen above the threshold in at least `min_cells` cells.
-    b : float
-        Horizontal position of the curve, in log2 counts.
-    slope, offset, threshold : float
-        The other parameters of the curve.
-    """
+    """What `select_genes` chose, and the curve it chose by; one entry for each gene, then the curve's parameters."""
 
     selected: np.ndarray
-    mean_log2: np.ndarray
-    near_zero_frequency: np.ndarray
-    eligible: np.ndarray
-    b: float
+    mean_log2: np.ndarray  # of the counts above the threshold; NaN for a gene without any
+    near_zero_frequency: np.ndarray  # fraction of cells with at most `threshold` counts
+    eligible: np.ndarray  # above the threshold in at least `min_cells` cells
+    b: float  # horizontal position of the curve, in log2 counts
     slope: float
     offset: float
     threshold: float
-
-    def curve(self, mean_log2) -> np.ndarray:
-        """Near-zero frequency above which a gene is selected, ``exp(-slope (m - b)) + offset``, at `mean_log2`."""
-        return np.exp(-self.slope * (np.asarray(mean_log2) - self.b)) + self.offset
 
 
 def select_genes(counts, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, min_cells=10) -> GeneSelection:
@@ -86,23 +65,23 @@ def select_genes(counts, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, m
     Returns
     -------
     GeneSelection
+        ``selected`` is a mask of the genes; ``mean_log2``, ``near_zero_frequency``, ``eligible`` and the parameters of
+        the curve (``b``, ``slope``, ``offset``, ``threshold``) are what a figure of the selection needs.
 
     Raises
     ------
     ValueError
-        Negative or non-finite counts, parameters out of range, or `n_genes` above the number of genes that any
-        position of the curve can keep.
+        Negative or non-finite counts, or `n_genes` above the number of genes that any position of the curve can keep.
 
     References
     ----------
     Andrews & Hemberg, Bioinformatics 35, 2865 (2019); Kobak & Berens, Nature Communications 10, 5416 (2019), Methods.
     """
-    check_at_least("n_genes", n_genes, 1, integer=True)
     mean_log2, frequency, eligible, position = positions_of_curve(
         counts, threshold, slope=slope, offset=offset, min_cells=min_cells
     )
     n_candidates = np.isfinite(position).sum()
-    if n_genes > n_candidates:
+    if not 1 <= n_genes <= n_candidates:
         raise ValueError(
             f"n_genes={n_genes} but only {n_candidates} of {len(position)} genes can be selected: counts above "
             f"{threshold} in at least {min_cells} cells ({eligible.sum()} genes) and at most {threshold} in more than "
@@ -126,33 +105,12 @@ def select_genes(counts, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, m
 
 
 def positions_of_curve(counts, threshold=0, *, slope=1.5, offset=0.02, min_cells=10):
-    """Where the curve of `select_genes` would have to be for a gene to lie on it: the larger, the sooner it is kept.
+    """Where the curve would have to be for each gene to lie on it, -inf for one that no curve can keep.
 
-    Parameters
-    ----------
-    counts, threshold, slope, offset, min_cells
-        As for `select_genes`.
-
-    Returns
-    -------
-    mean_log2, near_zero_frequency, eligible : ndarray, shape (n_genes_in,)
-        As in `GeneSelection`.
-    position : ndarray of float64, shape (n_genes_in,)
-        In log2 counts; minus infinity for a gene that no curve can keep.
-
-    Raises
-    ------
-    ValueError
-        Negative or non-finite counts, parameters out of range.
+    Gives `mean_log2`, `near_zero_frequency` and `eligible` as in `GeneSelection`, and these positions.
     """
     counts = check_array(counts, accept_sparse=_SPARSE, ensure_min_samples=1, input_name="counts")
     check_non_negative(counts, "select_genes (raw counts expected)")
-    check_at_least("threshold", threshold, 0)
-    check_at_least("offset", offset, 0)
-    check_at_least("min_cells", min_cells, 1, integer=True)
-    if not slope > 0:
-        raise ValueError(f"slope must be positive, got {slope!r}")
-
     n_above, log_sum = _cells_above(counts, threshold)
     mean_log2, position = np.full(len(n_above), np.nan), np.full(len(n_above), -np.inf)
     np.divide(log_sum, n_above, out=mean_log2, where=n_above > 0)
@@ -183,35 +141,17 @@ def normalize_library_size(counts, target=None, totals=None):
     Raises
     ------
     ValueError
-        A cell without counts, negative or non-finite counts, a `target` that is not positive, or a total that is
-        smaller than the counts of the cell.
+        A cell without counts, negative or non-finite counts, or a total that is smaller than the counts of the cell.
     """
     values, totals = _checked_totals(counts, totals)
-    if target is None:
-        target = np.median(totals)
-    if not (np.isfinite(target) and target > 0):
-        raise ValueError(f"target must be a positive number (counts per cell), got {target!r}")
-    factors = (target / totals)[:, np.newaxis]
+    factors = ((np.median(totals) if target is None else target) / totals)[:, np.newaxis]
     if sparse.issparse(values):
         return values.multiply(factors).tocsr().astype(np.float32)
     return (values * factors).astype(np.float32)
 
 
 def size_of_library(X, counts):
-    """Find the total that cells were normalised to, if expression is log2(x + 1) of normalised counts.
-
-    Parameters
-    ----------
-    X : ndarray or CSR matrix of shape (n_cells, n_genes)
-        Log expression.
-    counts : ndarray or CSR matrix of shape (n_cells, n_genes)
-        Raw counts of the same cells and genes.
-
-    Returns
-    -------
-    float or None
-        None where X is something else; so it is for a part of the genes, which do not add up.
-    """
+    """Total that cells were normalised to if X is log2(x + 1) of normalised counts, else None (as for some genes)."""
     cells = np.unique(np.linspace(0, X.shape[0] - 1, _CELLS_LOOKED_AT).astype(int))
     some, X = counts[cells], X[cells]
     X = X.toarray() if sparse.issparse(X) else X
@@ -228,22 +168,17 @@ def size_of_library(X, counts):
 
 
 def log2p1(x):
-    """Take log2(x + 1), which keeps zeros zero and makes fold changes differences.
+    """Take log2(x + 1) of values above -1, which keeps zeros zero and makes fold changes differences.
 
     Parameters
     ----------
     x : array, DataFrame or CSR/CSC matrix
-        Above -1; normalised counts.
+        Normalised counts.
 
     Returns
     -------
     ndarray or sparse matrix of float32
         Same shape, sparse for sparse input.
-
-    Raises
-    ------
-    ValueError
-        A value of -1 or below.
     """
     if sparse.issparse(x):
         logged = x.astype(np.float32)  # always a copy
@@ -251,29 +186,22 @@ def log2p1(x):
         return logged
     values = np.asarray(x, dtype=np.float32)
     if values.size and not values.min() > -1:
-        raise ValueError(f"x must be above -1 everywhere, got {values.min()}")
+        raise ValueError(f"x: expected values above -1, got {values.min()}")
     return np.log2(values + 1)
 
 
 class LibrarySizeNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """`normalize_library_size` with the median total of the training cells.
-
-    Attributes
-    ----------
-    target_ : float
-        Median total count of the training cells.
-    n_features_in_ : int
-    """
+    """`normalize_library_size` with the median total of the training cells, ``target_``."""
 
     def fit(self, X, y=None):
-        """Learn the median total of the counts `X` of shape (n_cells, n_genes); `y` is ignored."""
+        """Learn the median total of counts (n_cells, n_genes)."""
         validate_data(self, X, accept_sparse=_SPARSE)
         _, totals = _checked_totals(X)
         self.target_ = float(np.median(totals))
         return self
 
     def transform(self, X):
-        """Scale the cells of `X` to `target_`; ndarray or CSR of float32, (n_cells, n_genes)."""
+        """Scale cells to that total; ndarray or CSR of float32."""
         check_is_fitted(self)
         validate_data(self, X, accept_sparse=_SPARSE, reset=False)
         return normalize_library_size(X, self.target_)
@@ -287,7 +215,7 @@ class LibrarySizeNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
 
 
 class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Z-score with the mean and population SD (ddof 0) of the training cells; dense float32 out.
+    """Z-score with the mean and population SD (ddof 0) of the training cells; gives dense float32.
 
     Parameters
     ----------
@@ -357,8 +285,7 @@ def expression_pipeline(scale=True) -> Pipeline:
         Takes counts (n_cells, n_genes), dense or sparse; gives float32, dense when scaled and else as it came in.
     """
     log = FunctionTransformer(log2p1, accept_sparse=True, feature_names_out="one-to-one")
-    steps = [LibrarySizeNormalizer(), log]
-    return make_pipeline(*steps, Standardizer(constant="zero")) if scale else make_pipeline(*steps)
+    return make_pipeline(LibrarySizeNormalizer(), log, *([Standardizer(constant="zero")] if scale else []))
 
 
 def _cells_above(counts, threshold) -> tuple[np.ndarray, np.ndarray]:
@@ -383,30 +310,12 @@ def _cells_above(counts, threshold) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shares_of_genes(counts):
-    """Find which share of the counts of a cell each gene has, as a mean over the cells.
-
-    By them the total of a cell can be told from some of its genes.
-
-    Parameters
-    ----------
-    counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes)
-        Counts, not negative.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_genes,)
-        They add up to 1.
-
-    Raises
-    ------
-    ValueError
-        A cell without counts, negative or non-finite counts.
-    """
+    """Mean share of each gene in the counts of a cell, by which some genes foretell the total of a cell."""
     return np.asarray(normalize_library_size(counts, 1).mean(axis=0, dtype=np.float64)).ravel()
 
 
 def _checked_totals(counts, given=None):
-    """Check counts and return them as array or sparse matrix, with the total of each cell in float64."""
+    """Counts as array or sparse matrix, checked, and the total of each cell (those given, if any) in float64."""
     cells = counts.index if isinstance(counts, pd.DataFrame) else None
     values = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
     check_non_negative(values, "library-size normalisation (counts expected)")
@@ -414,24 +323,12 @@ def _checked_totals(counts, given=None):
     if given is not None:
         few = np.flatnonzero(~(np.asarray(given) >= totals))
         if len(few):
-            raise ValueError(
-                f"totals: expected at least the counts that are given, but {len(few)} of {len(totals)} cells have "
-                f"more: {some(few if cells is None else cells[few])}"
-            )
+            raise ValueError(f"totals: {len(few)} cells have more counts: {some(few if cells is None else cells[few])}")
         totals = np.asarray(given, dtype=np.float64)
     empty = np.flatnonzero(totals == 0)
     if len(empty):
         names = empty if cells is None else cells[empty]
         raise ValueError(
-            f"{len(empty)} of {len(totals)} cells have no counts at all and cannot be normalised; leave them out: "
-            f"{some(names)}"
+            f"{len(empty)} of {len(totals)} cells have no counts and cannot be normalised; leave out: {some(names)}"
         )
     return values, totals
-
-
-def check_at_least(name, value, least, integer=False) -> None:
-    """Refuse a parameter that is too small, or no whole number where one is expected."""
-    if isinstance(value, bool) or (integer and not isinstance(value, int | np.integer)):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if not value >= least:
-        raise ValueError(f"{name} must be at least {least}, got {value!r}")

@@ -8,7 +8,7 @@ from scipy import sparse
 from sbnn.data.checks import positions
 from sbnn.data.inputs import as_paired
 from sbnn.data.plausible import LARGEST_LOG
-from sbnn.data.preprocessing import check_at_least, log2p1, normalize_library_size, positions_of_curve
+from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of_curve
 
 VERSION = 1  # of the criterion: raised whenever the same settings choose other genes
 READS = 30  # a count up to this is near zero, where reads of full length are counted
@@ -46,10 +46,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     Raises
     ------
     ValueError
-        If expression is z-scored already, which leaves nothing to choose by; if no gene is seen in enough cells;
-        settings out of range.
-    TypeError
-        If `n_genes` is not a whole number.
+        If expression is z-scored already, which leaves nothing to choose by; if no gene is seen in enough cells.
 
     Notes
     -----
@@ -67,41 +64,22 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
 
 
 def settings_of(preselect):
-    """Settings of a preselection, all that identifies the genes it chooses in given cells.
-
-    Parameters
-    ----------
-    preselect : int, dict or None
-        Number of genes, or ``n_genes`` and ``threshold`` of `preselect_genes`.
-
-    Returns
-    -------
-    dict or None
-        ``n_genes``, ``threshold`` and ``version`` as plain data; None for None.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is something else, or out of range.
-    """
+    """Settings that identify a preselection: of a number of genes, of ``n_genes`` and ``threshold``, or of None."""
     if preselect is None:
         return None
-    given = dict(preselect) if isinstance(preselect, Mapping) else {"n_genes": preselect}
-    if unknown := given.keys() - {"n_genes", "threshold"}:
-        raise ValueError(f"preselect: expected a number of genes, or n_genes and threshold, got {sorted(unknown)} too")
-    n_genes, threshold = given.get("n_genes", 1000), given.get("threshold")
-    check_at_least("n_genes to preselect", n_genes, 1, integer=True)
-    if threshold is not None:
-        check_at_least("threshold", threshold, 0)
-    return {
-        "n_genes": int(n_genes),
-        "threshold": None if threshold is None else float(threshold),
-        "version": VERSION,
-    }
+    given = {"n_genes": 1000, "threshold": None}
+    given |= preselect if isinstance(preselect, Mapping) else {"n_genes": preselect}
+    n_genes, threshold = given["n_genes"], given["threshold"]
+    whole = isinstance(n_genes, int | np.integer) and not isinstance(n_genes, bool)
+    if len(given) > 2 or not whole or n_genes < 1 or (threshold is not None and threshold < 0):
+        raise ValueError(
+            f"preselect: expected a number of genes, or n_genes from 1 on and threshold from 0 on, got {preselect!r}"
+        )
+    return {"n_genes": int(n_genes), "threshold": None if threshold is None else float(threshold), "version": VERSION}
 
 
 def _best_first(data, cells, threshold, n_genes):
-    """Positions of the genes that may be chosen, the best first; those that come after `n_genes` need not be right."""
+    """Positions of the genes that may be chosen, the best first; only the first `n_genes` are exact."""
     if data.counts is not None:
         counts = data.counts[cells]
         if threshold is None:
@@ -109,7 +87,13 @@ def _best_first(data, cells, threshold, n_genes):
             seen = seen[seen > 0]
             threshold = READS if len(seen) and np.median(seen) >= USUAL_READS else 0
     elif data.X.min() < 0:
-        return _by_variance(data, cells)
+        # Genes of log values that may be negative, of which none is a zero
+        if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
+            raise ValueError(
+                "preselect: every gene of X has an SD of 1, so that none stands out; give log values that are not "
+                "z-scored, or the raw counts"
+            )
+        return np.argsort(-data.X[cells].var(axis=0, dtype=np.float64), kind="stable")
     else:
         counts = data.X[cells].astype(np.float64)
         counts = np.exp2(counts) - 1 if counts.max() <= LARGEST_LOG else counts
@@ -117,7 +101,9 @@ def _best_first(data, cells, threshold, n_genes):
     _, _, eligible, position = positions_of_curve(counts, threshold or 0, min_cells=least)
     order = np.argsort(-position, kind="stable")[: np.isfinite(position).sum()]
     if len(order) < n_genes:
-        spread = _variance_of_logs(counts)
+        counted = np.asarray(counts.sum(axis=1)).ravel() > 0
+        logs = log2p1(normalize_library_size(counts[counted]))
+        spread = (logs.toarray() if sparse.issparse(logs) else logs).var(axis=0, dtype=np.float64)
         always = np.flatnonzero(eligible & ~np.isfinite(position) & (spread > 0))
         order = np.concatenate([order, always[np.argsort(-spread[always], kind="stable")]])
     if not len(order):
@@ -128,40 +114,8 @@ def _best_first(data, cells, threshold, n_genes):
     return order
 
 
-def _by_variance(data, cells):
-    """Genes of log values that may be negative, of which none is a zero."""
-    if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
-        raise ValueError(
-            "preselect: every gene of X has an SD of 1, so that none stands out; give log values that are not "
-            "z-scored, or the raw counts"
-        )
-    return np.argsort(-data.X[cells].var(axis=0, dtype=np.float64), kind="stable")
-
-
-def _variance_of_logs(counts):
-    """Variance of log2(x + 1) of the normalised counts of every gene."""
-    counted = np.asarray(counts.sum(axis=1)).ravel() > 0
-    logs = log2p1(normalize_library_size(counts[counted]))
-    return (logs.toarray() if sparse.issparse(logs) else logs).var(axis=0, dtype=np.float64)
-
-
 def with_preselected(data, preselect, cells=None):
-    """Take the preselected genes of data, and what the settings of a record say of it.
-
-    Parameters
-    ----------
-    data : PairedData
-    preselect : int, dict or None
-        As for `settings_of`; None takes all genes.
-    cells : sequence of int, optional
-        To choose by; all by default.
-
-    Returns
-    -------
-    PairedData
-    dict
-        ``{"preselect": settings}``; empty for None.
-    """
+    """Give data with its preselected genes alone, and ``{"preselect": settings}`` for the record; empty for None."""
     settings = settings_of(preselect)
     if settings is None:
         return data, {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
@@ -88,13 +86,11 @@ def simulate_patchseq(
 
     Raises
     ------
-    TypeError
-        Sizes or seed that are not integers, noise that is not a number.
     ValueError
         Sizes out of range.
     """
     parameters = dict(locals())
-    _check_parameters(**parameters)
+    _check_sizes(n_cells, n_genes, n_outputs, n_latent, n_true_genes, n_families, n_types)
     rng = np.random.default_rng(int(random_state))
 
     family_of_type = np.sort(np.arange(n_types) % n_families)
@@ -144,29 +140,14 @@ def simulate_patchseq(
     )
 
 
-def _check_parameters(random_state, noise, **sizes) -> None:
-    for name, value in {**sizes, "random_state": random_state}.items():
-        if isinstance(value, bool) or not isinstance(value, Integral):
-            raise TypeError(f"{name} must be an integer, got {value!r}")
-    if isinstance(noise, bool) or not isinstance(noise, Real):
-        raise TypeError(f"noise must be a number, got {noise!r}")
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"noise must be finite and not negative, got {noise!r}")
-    if random_state < 0:
-        raise ValueError(f"random_state must not be negative, got {random_state}")
-    least = {
-        "n_latent": 1,
-        "n_true_genes": sizes["n_latent"],
-        "n_genes": max(2, sizes["n_true_genes"]),
-        "n_outputs": 1,
-        "n_cells": sizes["n_latent"] + 3,  # with fewer, a linear map of the latent fits everything
-        "n_families": 1,
-        "n_types": sizes["n_families"],
-    }
-    for name, bound in least.items():
-        if sizes[name] < bound:
-            given = ", ".join(f"{key}={value}" for key, value in sizes.items())
-            raise ValueError(f"{name} must be at least {bound}, got {sizes[name]} (of {given})")
+def _check_sizes(n_cells, n_genes, n_outputs, n_latent, n_true_genes, n_families, n_types) -> None:
+    ascending = 1 <= n_latent <= n_true_genes <= n_genes and 1 <= n_families <= n_types
+    # With fewer cells, a linear map of the latent fits everything.
+    if not ascending or n_genes < 2 or n_outputs < 1 or n_cells < n_latent + 3:
+        raise ValueError(
+            "expected 1 <= n_latent <= n_true_genes <= n_genes, 1 <= n_families <= n_types, 2 <= n_genes, "
+            f"1 <= n_outputs and n_latent + 3 <= n_cells, got {locals()}"
+        )
 
 
 def _programmes(family_of_type, types, n_latent, rng) -> tuple[np.ndarray, np.ndarray]:

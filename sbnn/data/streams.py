@@ -61,8 +61,7 @@ class ExpressionStream:
     TypeError
         If `source` is no matrix, such as the name of a file or a MuData.
     OSError
-        If the file cannot be read, or is gone, shorter than it should be, replaced or written to since the stream was
-        made. A removed file could still be read while it is open, but nobody could repeat the result.
+        If the file cannot be read, or was removed, replaced, cut or written to since the stream was made.
 
     Examples
     --------
@@ -74,18 +73,15 @@ class ExpressionStream:
 
     def __init__(self, source, gene_names=None, counts=False, block_size=None, cell_names=None, totals=None):
         self.adata = source if is_anndata(source) else None
-        if is_anndata(source):
+        if self.adata is not None:
             gene_names = source.var_names if gene_names is None else gene_names
             cell_names = source.obs_names if cell_names is None else cell_names
-            if source.X is None:
-                raise ValueError(f"source: the AnnData has no X; give one of its layers, {sorted(source.layers)}")
             source = source.X
         elif isinstance(source, pd.DataFrame):
             gene_names = source.columns if gene_names is None else gene_names
             cell_names = source.index if cell_names is None else cell_names
             source = source.to_numpy()
-        self.source = source
-        if not self._attempt(lambda: hasattr(source, "shape")) or is_mudata(source):
+        if not hasattr(source, "shape") or is_mudata(source):
             raise TypeError(
                 f"source: expected a matrix of cells x genes that is in memory or open, got {type(source).__name__}"
             )
@@ -95,31 +91,22 @@ class ExpressionStream:
                 f"source: expected cells stored one after the other (CSR), got {source.format!r}; store it as CSR, or "
                 "read it into memory (adata.to_memory())"
             )
-        self.source, self.counts = source, counts
-        shape = self._attempt(lambda: source.shape)
-        if len(shape) != 2 or min(shape) == 0:
-            raise ValueError(f"source: expected at least one cell and one gene, got shape {tuple(shape)}")
-        self.shape = tuple(int(size) for size in shape)
-        if block_size is not None and block_size < 1:
-            raise ValueError(f"block_size: expected at least 1, got {block_size}")
+        if len(source.shape) != 2 or min(source.shape) == 0:
+            raise ValueError(f"source: expected at least one cell and one gene, got shape {tuple(source.shape)}")
+        self.source, self.counts, self.shape = source, counts, tuple(int(size) for size in source.shape)
         self.block_size = block_size or max(1, VALUES_AT_ONCE // self.shape[1])
         self.gene_names, self.cell_names = None, None
         if gene_names is not None:
             self.gene_names = check_names(gene_names, "gene_names", "gene", self.shape[1]).astype(object)
         if cell_names is not None:
             self.cell_names = pd.Index(cell_names)
-            if len(self.cell_names) != self.shape[0]:
-                raise ValueError(f"cell_names: expected {self.shape[0]}, one per cell, got {len(self.cell_names)}")
         self.totals = None if totals is None else np.asarray(totals, dtype=np.float64)
-        if totals is not None and (not counts or self.totals.shape != self.shape[:1]):
-            raise ValueError(
-                f"totals: expected one for each of {len(self)} cells of counts, got shape {self.totals.shape} with "
-                f"counts={counts}"
-            )
+        for name, given in (("cell_names", self.cell_names), ("totals", self.totals)):
+            if given is not None and given.shape != self.shape[:1]:
+                raise ValueError(f"{name}: expected one for each of {len(self)} cells, got shape {given.shape}")
         self._genes, self._library_size, self._count_share = None, None, None
-        self._path = self._attempt(lambda: _path_behind(source))
+        self._path = _path_behind(source)
         self._state = self._file_state()
-        self._check_file()
         first = self._read(slice(0, min(self.block_size, max(1, VALUES_LOOKED_AT // self.shape[1]))))
         if counts:
             warn_of_log_values(first, "source")
@@ -154,28 +141,11 @@ class ExpressionStream:
         self._library_size, self._count_share = float(np.median(np.concatenate(sizes))), shares / len(self)
 
     def as_fitted(self, genes, library_size):
-        """The same cells as a model takes them: with its genes, and normalised as its training cells were.
-
-        Parameters
-        ----------
-        genes : ndarray of int, shape (p,), or None
-            Positions among the genes of this stream; None takes all. Library sizes are counted over them alone.
-        library_size : float or None
-            That of the training cells; of no account unless these are counts.
-
-        Returns
-        -------
-        ExpressionStream
-
-        Raises
-        ------
-        ValueError
-            If these are counts and the model does not know a library size.
-        """
+        """The same cells with the genes of a model (positions, or None for all), normalised as its training cells."""
         if self.counts and library_size is None:
             raise ValueError(
-                "X: this is a stream of counts, but the model was not fitted to counts and does not know the library "
-                "size of its training cells; give expression that is normalised as theirs was"
+                "X: this is a stream of counts, but the model was not fitted to counts and has no library size of its "
+                "training cells; give expression that is normalised as theirs was"
             )
         other = copy.copy(self)
         if genes is not None:
@@ -186,29 +156,11 @@ class ExpressionStream:
         return other
 
     def rows(self, cells):
-        """All genes of some cells.
-
-        Parameters
-        ----------
-        cells : slice or sorted ndarray of int
-
-        Returns
-        -------
-        ndarray of float32, shape (len(cells), p)
-        """
+        """All genes of some cells, a slice or sorted positions; float32 of shape (len(cells), p)."""
         return self._block(cells)
 
     def columns(self, genes):
-        """Some genes of all cells, in one pass.
-
-        Parameters
-        ----------
-        genes : ndarray of int
-
-        Returns
-        -------
-        ndarray of float32, shape (n, len(genes))
-        """
+        """Some genes, by position, of all cells, in one pass; float32 of shape (n, len(genes))."""
         values = np.empty((self.shape[0], len(genes)), dtype=np.float32)
         for block in self._blocks():
             values[block] = self._block(block, genes)
@@ -236,49 +188,41 @@ class ExpressionStream:
         self._check_file()  # what was read last may have been read from another file
 
     def _read(self, cells):
-        block = self._read_all_genes(cells)
-        return block if self._genes is None else block[:, self._genes]
-
-    def _read_all_genes(self, cells):
+        """All values of some cells, as they are in the source."""
         self._check_file()
         if isinstance(cells, slice) or mapped(self.source) is None:
-            return self._attempt(lambda: _dense_or_csr(self.source[cells]))
-        parts = []
-        for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
-            parts.append(self.source[cells[start : start + SCATTERED_CELLS_AT_ONCE]])
-            self._release()
-        return np.concatenate(parts)
-
-    def _attempt(self, read):
-        """Result of a function that reads, whose errors get the name of the file."""
-        try:
-            return read()
-        except (OSError, RuntimeError, ValueError, KeyError) as error:  # h5py and zarr raise all of these
-            name = getattr(self, "_path", None) or f"a {type(self.source).__name__}"
-            raise OSError(f"source: cannot read {name}, is its file open and complete? {error}") from error
+            try:
+                block = self.source[cells]
+            except (OSError, RuntimeError, ValueError, KeyError) as error:  # h5py and zarr raise all of these
+                name = self._path or f"a {type(self.source).__name__}"
+                raise OSError(f"source: cannot read {name}, is its file open and complete? {error}") from error
+            block = block.tocsr() if sparse.issparse(block) else np.asarray(block)
+        else:
+            parts = []
+            for start in range(0, len(cells), SCATTERED_CELLS_AT_ONCE):
+                parts.append(self.source[cells[start : start + SCATTERED_CELLS_AT_ONCE]])
+                self._release()
+            block = np.concatenate(parts)
+        return block if self._genes is None else block[:, self._genes]
 
     def _release(self):
-        """Give back the pages of a mapped file, which would stay resident long after they were read.
-
-        Only of one opened for reading: elsewhere a page may hold what is in no file.
-        """
+        """Give back the pages of a file mapped for reading, which would stay resident long after they were read."""
         array = mapped(self.source)
         if array is not None and array.mode == "r" and hasattr(array._mmap, "madvise"):
             array._mmap.madvise(mmap.MADV_DONTNEED)
 
     def _check_file(self):
-        check_mapped(self.source, "source")
+        """Refuse another or a changed file: to read beyond the end of a mapped one would kill the process."""
         if self._file_state() != self._state:
-            raise OSError(f"source: the file {self._path} was replaced or written to since the stream was made")
+            raise OSError(
+                f"source: the file {self._path} was removed, replaced or written to since the stream was made"
+            )
 
     def _file_state(self):
-        """What changes when a file is replaced, cut or written to."""
-        if self._path is None:
+        """What changes when a file is removed, replaced, cut or written to."""
+        if self._path is None or not os.path.exists(self._path):
             return None
-        try:
-            state = os.stat(self._path)
-        except FileNotFoundError:
-            raise FileNotFoundError(f"source: the file {self._path} is gone") from None
+        state = os.stat(self._path)
         return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 
@@ -287,31 +231,6 @@ def mapped(array):
     while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
         array = array.base
     return array if isinstance(array, np.memmap) else None
-
-
-def check_mapped(array, argument):
-    """Refuse a mapped array whose file became shorter: to read beyond its end would kill the process.
-
-    Parameters
-    ----------
-    array : object
-        Anything; only what is part of a ``numpy.memmap`` is looked at.
-    argument : str
-        Its name in the message.
-
-    Raises
-    ------
-    OSError
-        If the file is shorter than what was mapped.
-    """
-    array = mapped(array)
-    if array is not None:
-        needed = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY + len(array._mmap)
-        if array._mmap.size() < needed:
-            raise OSError(
-                f"{argument}: the file {array.filename} was cut after it was opened, "
-                f"expected at least {needed} bytes, got {array._mmap.size()}"
-            )
 
 
 def _path_behind(source):
@@ -323,5 +242,10 @@ def _path_behind(source):
     return os.path.abspath(file.filename) if getattr(file, "driver", None) == "sec2" else None
 
 
-def _dense_or_csr(block):
-    return block.tocsr() if sparse.issparse(block) else np.asarray(block)
+def check_mapped(array, argument):
+    """Refuse a mapped array whose file became shorter: to read beyond its end would kill the process."""
+    array = mapped(array)
+    if array is not None:
+        needed = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY + len(array._mmap)
+        if array._mmap.size() < needed:
+            raise OSError(f"{argument}: the file {array.filename} was cut after it was opened")

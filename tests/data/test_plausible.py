@@ -66,8 +66,6 @@ def test_values_beyond_arithmetic_are_refused_by_cell_and_gene(rng, n_genes):
             ValueError, match=re.escape(f"X: {value:g} of cell 'c3', column 'g{n_genes - 2}' is beyond 1e+15")
         ):
             check_outliers(X, "X", cells, genes)
-        with pytest.raises(ValueError, match=rf"of the cell at position 3, column {n_genes - 2} is beyond"):
-            check_outliers(X, "X")
 
 
 @pytest.mark.parametrize("value", [1e8, -1e8])

