@@ -24,6 +24,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.datasets import load_dataset
+from sbnn.data.screens import as_screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift import PUBLISHED, Recipe, SparseShiftVAE, report, study, unmix
@@ -52,7 +53,7 @@ def measure(saved_models, configurations, only=None, everything=False, fast=Fals
         print(f"papalexi cannot be had: {error}")
         return tables
     folder = results_folder(saved_models, "papalexi", fast)
-    study.run_screen(screen, folder, **how)
+    study.run_screen(as_screen(screen), folder, **how)
     return tables | {f"papalexi: {title}": t for title, t in report.all_tables(study.load_records(folder)).items()}
 
 

@@ -8,7 +8,6 @@ _HOME = {
     "ExpressionStream": "data.streams",
     "LeaveOneOutRidge": "models.linear",
     "PairedData": "data.paired",
-    "PerturbationScreen": "data.perturbation_screen",
     "Record": "results",
     "ReducedRankRegression": "models.linear",
     "SparseBottleneckRegressor": "models.bottleneck.estimator",

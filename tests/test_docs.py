@@ -80,9 +80,9 @@ def files(data, tmp_path, monkeypatch):
             cells.to_df().to_csv("features.csv")
             cells.obs[["type"]].to_csv("types.csv")
         if page == "mechanism_shift":
-            screen = simulate_perturbations(20, 10, 3, 40, n_control=30).to_anndata("gene")
-            screen.obs["gene"] = screen.obs["gene"].cat.rename_categories({"control": "non-targeting"})
-            return {"adata": screen}
+            adata = simulate_perturbations(20, 10, 3, 40, n_control=30)
+            adata.obs["gene"] = adata.obs.pop("perturbation").cat.rename_categories({"control": "non-targeting"})
+            return {"adata": adata}
         return {}
 
     return given

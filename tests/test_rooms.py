@@ -14,7 +14,7 @@ import sbnn
 PACKAGE = Path(sbnn.__file__).parent
 PUBLIC = {
     "sbnn": """DistilledSettings ExpressionStream LeaveOneOutRidge PairedData
-        PerturbationScreen Record ReducedRankRegression SparseBottleneckRegressor
+        Record ReducedRankRegression SparseBottleneckRegressor
         SparseReducedRankRegression annotate cautions cross_validate default_dataset epoch_curves explore fit_full
         gene_counts genes_curve genes_table grouped_folds interpret later_fold load_dataset
         neighbour_accuracy paper_folds preselect_genes read_ephys_table repeat_fits selection_table simulate_ephys_types

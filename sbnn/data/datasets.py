@@ -228,7 +228,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
 
     Returns
     -------
-    PairedData, AnnData, PerturbationScreen or GeneDynamics
+    PairedData, AnnData or GeneDynamics
 
     Raises
     ------
@@ -265,8 +265,12 @@ def _summary(data) -> str:
     """Name, shape, groups of cells with their sizes, source and notes."""
     if hasattr(data, "summary"):
         return data.summary()
+    about = data.uns["sbnn"]
+    if "perturbation" in data.obs:
+        shape = f"{data.n_obs} cells x {data.n_vars} genes, {data.obs['perturbation'].nunique()} perturbations"
+        return f"{about['name']}: {shape}; control: {about.get('control', 'none')}\n  source: {about['source']}"
     types = ", ".join(f"{name} {size}" for name, size in data.obs["type"].value_counts().items())
-    families, about = data.var["family"].nunique(), data.uns["sbnn"]
+    families = data.var["family"].nunique()
     shape = f"{data.n_obs} cells x {data.n_vars} features in {families} families"
     return f"{about['name']}: {shape}; types: {types}\n  source: {about['source']}"
 

@@ -1,25 +1,15 @@
-"""Perturbation screens: latents of single cells that each perturbation moves sparsely, and which it moves.
+"""Perturbation screens: latents of single cells that each perturbation shifts sparsely, and which it shifts.
 
-- `SparseShiftVAE`: the model; ``method="staged"`` is ours, the others are those of the literature.
-- `unmix`: rotates the latents of any model until perturbations move few of them.
-- `simulate_perturbations`: screens with known latents and shifts.
+- `SparseShiftVAE`: the model; ``method="staged"`` is ours, the others are those of the literature, by the `Recipe`
+  `PUBLISHED`.
+- `unmix`: rotates the latents of any model until perturbations shift few of them.
+- `screen`: an AnnData of your own counts; `simulate_perturbations`: screens with known latents and shifts.
 """
 
-from sbnn.data.perturbation_screen import PerturbationScreen
+from sbnn.data.screens import screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.mechanism_shift.model import SparseShiftVAE
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
-from sbnn.mechanism_shift.spike_slab import SpikeSlab, fit_spike_slab
-from sbnn.mechanism_shift.unmixing import Unmixing, unmix
+from sbnn.mechanism_shift.unmixing import unmix
 
-__all__ = [
-    "PUBLISHED",
-    "PerturbationScreen",
-    "Recipe",
-    "SparseShiftVAE",
-    "SpikeSlab",
-    "Unmixing",
-    "fit_spike_slab",
-    "simulate_perturbations",
-    "unmix",
-]
+__all__ = ["PUBLISHED", "Recipe", "SparseShiftVAE", "screen", "simulate_perturbations", "unmix"]

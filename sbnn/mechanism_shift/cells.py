@@ -1,54 +1,89 @@
-"""Cells of a screen as the networks take them: checked, in batches, sparse until they are needed."""
+"""What models of screens share: input that is checked once, and counts in batches, sparse until they are needed."""
 
 import warnings
 
 import numpy as np
+import pandas as pd
 import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import some
-from sbnn.data.screen_checks import check_perturbation, check_screen_counts
+from sbnn.data.screens import as_screen, check_screen_counts, codes_of
 
 DENSE_VALUES = 2**25  # kept as dense numbers where there are no more (128 MiB)
 CONTROLS = {"control", "controls", "ctrl", "ctl", "nt", "ntc", "non-targeting", "nontargeting", "non_targeting"}
 
 
-class Cells:
-    """Counts of cells, dense by the batch.
+class ScreenModel(TransformerMixin, BaseEstimator):
+    """Base of models that are fitted to counts and the perturbation of each cell."""
 
-    Parameters
-    ----------
-    counts : csr_array, shape (n, p)
-        As from `checked_counts`.
-    """
+    def _training_cells(self, counts, perturbation, control):
+        """Counts (CSR), names of the perturbations, and the position of each cell's among them."""
+        if perturbation is None:
+            screen = as_screen(counts)
+            perturbation, control = screen.perturbation, screen.control
+        self.control_ = None if control is None else str(control)
+        checked = self._checked(counts, reset=True)
+        names, codes, _ = codes_of(perturbation, checked.shape[0], self.control_)
+        silent = np.flatnonzero(np.asarray(checked.sum(axis=0)) == 0)
+        n_perturbations = len(names) - (control is not None)
+        likely = [name for name in names if name.lower() in CONTROLS]
+        if len(silent):
+            warnings.warn(f"counts: {len(silent)} genes have no count in any cell, at {some(silent)}", stacklevel=3)
+        if self.n_latent > n_perturbations:
+            warnings.warn(
+                f"n_latent: {self.n_latent} latents, but only {n_perturbations} perturbations to separate them",
+                stacklevel=3,
+            )
+        if control is None and likely:
+            warnings.warn(f"{some(likely)} looks like a control; name it by control={str(likely[0])!r}", stacklevel=3)
+        return checked, names, codes
+
+    def _more_cells(self, counts):
+        """Counts (CSR) of cells with the genes that the model was fitted to."""
+        check_is_fitted(self)
+        return self._checked(counts, reset=False)
+
+    def _checked(self, counts, reset):
+        table = counts
+        if hasattr(counts, "obs"):  # AnnData: scikit-learn compares the names of a DataFrame
+            counts, table = counts.X, pd.DataFrame(columns=counts.var_names)
+        checked = check_screen_counts(counts).astype(np.float32)
+        empty = np.flatnonzero(np.asarray(checked.sum(axis=1)) == 0)
+        if len(empty):
+            raise ValueError(
+                f"counts: {len(empty)} cells have no count, at the positions {some(empty)}; leave them out"
+            )
+        validate_data(self, table, skip_check_array=True, reset=reset)
+        return checked
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        tags.target_tags.required = True
+        return tags
+
+
+class Cells:
+    """Counts of cells (CSR), dense by the batch."""
 
     def __init__(self, counts):
         self.shape = counts.shape
         self.totals = torch.from_numpy(np.asarray(counts.sum(axis=1), dtype=np.float32))[:, None]
-        small = counts.shape[0] * counts.shape[1] <= DENSE_VALUES
-        self._counts = counts.toarray().astype(np.float32) if small else counts.astype(np.float32)
-        self._small = small
-
-    def __len__(self):
-        return self.shape[0]
+        self._small = counts.shape[0] * counts.shape[1] <= DENSE_VALUES
+        self._counts = counts.toarray().astype(np.float32) if self._small else counts.astype(np.float32)
 
     def batch(self, positions):
-        """Counts and totals of some cells, Tensors of shape (b, p) and (b, 1).
-
-        Parameters
-        ----------
-        positions : ndarray of int, shape (b,)
-        """
+        """Counts and totals of the cells at `positions` (b,), Tensors of shape (b, p) and (b, 1)."""
         rows = self._counts[positions]
         return torch.from_numpy(rows if self._small else rows.toarray()), self.totals[torch.from_numpy(positions)]
-
-    def blocks(self, positions, size=2048):
-        """Positions cut into blocks, for a pass over the cells."""
-        return [positions[start : start + size] for start in range(0, len(positions), size)]
 
     def log_moments(self, positions):
         """Mean and standard deviation of the log of (1 + count) of each gene, Tensors of shape (p,)."""
         sums = np.zeros((2, self.shape[1]))
-        for block in self.blocks(positions):
+        for block in blocks(positions):
             logs = self.batch(block)[0].log1p_().double().numpy()
             sums += logs.sum(axis=0), (logs**2).sum(axis=0)
         mean, square = sums / len(positions)
@@ -56,81 +91,6 @@ class Cells:
         return torch.from_numpy(mean).float(), torch.from_numpy(np.where(sd > 1e-6, sd, 1)).float()
 
 
-def checked_counts(counts):
-    """Counts of cells as a CSR matrix of float32, or an error that says what is wrong with them.
-
-    Parameters
-    ----------
-    counts : array, sparse matrix or DataFrame of shape (n, p)
-
-    Returns
-    -------
-    csr_array
-
-    Raises
-    ------
-    ValueError
-        Negative, fractional or NaN counts (with their share), cells without any count.
-    TypeError
-        No numbers.
-    """
-    counts = check_screen_counts(counts, "counts").astype(np.float32)
-    empty = np.flatnonzero(np.asarray(counts.sum(axis=1)) == 0)
-    if len(empty):
-        raise ValueError(
-            f"counts: {len(empty)} cells have no count at all, at the positions {some(empty)}; leave them out"
-        )
-    return counts
-
-
-def checked_screen(counts, perturbation, control, n_latents):
-    """Training cells: CSR matrix, names of the perturbations and the position of each cell's among them.
-
-    Parameters
-    ----------
-    counts : array, sparse matrix or DataFrame of shape (n, p)
-    perturbation : array-like, shape (n,)
-    control : str or None
-    n_latents : int
-
-    Returns
-    -------
-    counts : csr_array
-    names : ndarray of str
-    codes : ndarray of int, shape (n,)
-
-    Raises
-    ------
-    ValueError
-        As `checked_counts`; another number of perturbations, cells without one, a control that no cell has, a
-        perturbation of one cell, fewer than two of them.
-
-    Warns
-    -----
-    UserWarning
-        Genes without any count, more latents than perturbations, cells that look like a control that is not named.
-    """
-    counts = checked_counts(counts)
-    names, codes, sizes = np.unique(
-        check_perturbation(perturbation, counts.shape[0]), return_inverse=True, return_counts=True
-    )
-    if control is not None and control not in names:
-        raise ValueError(f"control: no cell is {control!r}; the perturbations are {some(names)}")
-    if sizes.min() < 2:
-        raise ValueError(
-            f"perturbation: {some(names[sizes < 2])} has one cell alone; each needs two or more, leave it out"
-        )
-    n_perturbations = len(names) - (control is not None)
-    if n_perturbations < 2:
-        raise ValueError(f"perturbation: expected two or more besides the control, got {n_perturbations}")
-    silent = np.flatnonzero(np.asarray(counts.sum(axis=0)) == 0)
-    if len(silent):
-        warnings.warn(f"{len(silent)} genes have no count in any cell, at {some(silent)}", stacklevel=4)
-    if n_latents > n_perturbations:
-        warnings.warn(
-            f"there are {n_latents} latents and only {n_perturbations} perturbations to tell them apart", stacklevel=4
-        )
-    likely = [name for name in names if name.lower() in CONTROLS]
-    if control is None and likely:
-        warnings.warn(f"{some(likely)} looks like a control; name it by control={str(likely[0])!r}", stacklevel=4)
-    return counts, names, codes
+def blocks(positions, size=2048):
+    """Positions cut into blocks, for a pass over the cells."""
+    return [positions[start : start + size] for start in range(0, len(positions), size)]

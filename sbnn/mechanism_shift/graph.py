@@ -1,4 +1,4 @@
-"""The shift graph: which latents each perturbation moves and by how much, as one table."""
+"""The shift graph: which latents each perturbation shifts and by how much, as one table."""
 
 import numpy as np
 import pandas as pd
@@ -8,18 +8,7 @@ from sbnn.mechanism_shift.unmixing import EVEN, class_means
 
 
 def graph_table(shifts, probabilities):
-    """One row for each perturbation and latent.
-
-    Parameters
-    ----------
-    shifts, probabilities : DataFrame
-        Perturbations by latents.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``perturbation``, ``latent``, ``probability``, ``effect``.
-    """
+    """One row for each perturbation and latent, from two DataFrames of perturbations by latents."""
     n, d = shifts.shape
     return pd.DataFrame(
         {
@@ -33,9 +22,8 @@ def graph_table(shifts, probabilities):
 
 def wide(graph, column):
     """A column of a shift graph as a DataFrame, perturbations by latents, in their order."""
-    latents = graph["latent"].drop_duplicates()
     table = graph.pivot(index="perturbation", columns="latent", values=column)
-    return table.loc[graph["perturbation"].drop_duplicates(), latents]
+    return table.loc[graph["perturbation"].drop_duplicates(), graph["latent"].drop_duplicates()]
 
 
 def edges_of(graph):
@@ -43,62 +31,28 @@ def edges_of(graph):
     return wide(graph, "probability") > EVEN
 
 
-def first_fit(record):
-    """Effects and edges of the first seed of several fits.
-
-    Parameters
-    ----------
-    record : Record
-        From `sbnn.mechanism_shift.screen_study.run_fits`.
-
-    Returns
-    -------
-    effects : DataFrame
-        Perturbations by latents.
-    edges : DataFrame of bool
-    """
-    graph = record.graph[record.graph["seed"] == record.seed]
-    return wide(graph, "effect"), edges_of(graph)
-
-
 def open_graph(latents, perturbation, control=None):
     """Shift graph of a model without a mask: means of the latents, less those of the control or of all cells.
 
-    Parameters
-    ----------
-    latents : ndarray, shape (n, d)
-    perturbation : ndarray of str, shape (n,)
-    control : str or None
-
-    Returns
-    -------
-    DataFrame
-        In standard deviations within a perturbation; all probabilities are 1.
+    In standard deviations within a perturbation; all probabilities are 1.
     """
     names, codes = np.unique(perturbation, return_inverse=True)
     means = class_means(latents, codes, len(names))
     sd = np.sqrt(((latents - means[codes]) ** 2).mean(axis=0))
     origin = latents.mean(axis=0) if control is None else means[names == control][0]
-    moved = names != control
-    shifts = pd.DataFrame(
-        ((means - origin) / sd)[moved], names[moved], [f"latent_{i}" for i in range(latents.shape[1])]
-    )
+    columns = [f"latent_{i}" for i in range(latents.shape[1])]
+    shifts = pd.DataFrame((means - origin) / sd, names, columns)[names != control]
     return graph_table(shifts, shifts * 0 + 1)
 
 
 def largest_shifts(graph, n=2):
-    """Mark the `n` largest absolute shifts of each perturbation: the edges of a model without a mask.
-
-    Parameters
-    ----------
-    graph : DataFrame
-    n : int
-
-    Returns
-    -------
-    DataFrame of bool
-        Perturbations by latents.
-    """
+    """The `n` largest absolute shifts of each perturbation, DataFrame of bool: edges of a model without a mask."""
     shifts = wide(graph, "effect")
     ranks = rankdata(-np.abs(shifts.to_numpy()), axis=1, method="ordinal")
     return pd.DataFrame(ranks <= n, shifts.index, shifts.columns)
+
+
+def first_fit(record):
+    """Effects and edges, perturbations by latents, of the first seed of several fits."""
+    graph = record.graph[record.graph["seed"] == record.seed]
+    return wide(graph, "effect"), edges_of(graph)

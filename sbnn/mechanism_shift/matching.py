@@ -7,26 +7,13 @@ from sklearn.linear_model import LinearRegression
 
 
 def match_latents(true, found, rank=False):
-    """Match latents to the true ones by their absolute correlation over cells (Hungarian method).
+    """Match latents (n, d) to the true ones (n, k) by their absolute correlation over cells (Hungarian method).
 
-    Parameters
-    ----------
-    true : ndarray, shape (n, k)
-    found : ndarray, shape (n, d)
-        At least as many.
-    rank : bool
-        Spearman's correlation in place of Pearson's.
-
-    Returns
-    -------
-    correlation : ndarray, shape (min(k, d),)
-        Signed, of each matched pair.
-    of_true, of_found : ndarray of int
-        Which they are.
+    Gives the signed correlation (Spearman's with `rank`) of each pair, and which of the true and of the found it is.
     """
-    if rank:
-        true, found = rankdata(true, axis=0), rankdata(found, axis=0)
-    correlation = _correlation(np.asarray(true, dtype=float), np.asarray(found, dtype=float))
+    a, b = (rankdata(values, axis=0) if rank else np.asarray(values, dtype=float) for values in (true, found))
+    a, b = ((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-12) for values in (a, b))
+    correlation = a.T @ b / len(a)
     of_true, of_found = linear_sum_assignment(-np.abs(correlation))
     return correlation[of_true, of_found], of_true, of_found
 
@@ -42,28 +29,12 @@ def linear_r2(true, found):
 
 
 def edge_scores(true_shifts, edges, of_true, of_found):
-    """Precision, recall and F1 of (perturbation, latent) pairs after matching.
+    """Precision, recall and F1 of edges, a DataFrame of bool of perturbations by latents, after matching.
 
-    Parameters
-    ----------
-    true_shifts : DataFrame
-        Perturbations by true latents; not 0 where there is an edge.
-    edges : DataFrame of bool
-        Perturbations by found latents; only these perturbations count.
-    of_true, of_found : ndarray of int
-        From `match_latents`. Edges of latents without a partner count as wrong.
-
-    Returns
-    -------
-    dict of str to float
+    True edges are where the true shifts are not 0. Edges of latents without a partner count as wrong.
     """
     true = true_shifts.loc[edges.index].to_numpy() != 0
     found = edges.to_numpy(dtype=bool)
     right = float((true[:, of_true] & found[:, of_found]).sum())
     precision, recall = right / max(found.sum(), 1), right / max(true.sum(), 1)
     return {"precision": precision, "recall": recall, "f1": 2 * right / max(found.sum() + true.sum(), 1)}
-
-
-def _correlation(a, b):
-    a, b = ((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-12) for values in (a, b))
-    return a.T @ b / len(a)

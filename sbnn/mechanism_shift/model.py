@@ -1,6 +1,7 @@
-"""The user's object: a variational autoencoder of a perturbation screen whose latents are moved sparsely."""
+"""A variational autoencoder of a perturbation screen whose latents are shifted sparsely."""
 
-from numbers import Integral, Real
+from dataclasses import asdict
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -9,30 +10,33 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
-from sbnn.data.screen_checks import check_perturbation
+from sbnn.data.screens import check_perturbation
 from sbnn.determinism import reproducible
-from sbnn.mechanism_shift.cells import Cells
+from sbnn.mechanism_shift.cells import Cells, ScreenModel
 from sbnn.mechanism_shift.graph import graph_table
-from sbnn.mechanism_shift.likelihood import elbo_of_cells, encoded, iwelbo_of_cells
-from sbnn.mechanism_shift.network import ShiftNetwork
-from sbnn.mechanism_shift.persistence import load_model, save_model
-from sbnn.mechanism_shift.priors import FixedMeans, prior_of
+from sbnn.mechanism_shift.network import ShiftNetwork, elbo_of_cells, encoded, iwelbo_of_cells
+from sbnn.mechanism_shift.priors import FixedMeans, FreeMeans, MaskedMeans, Prior
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
-from sbnn.mechanism_shift.screen_input import ScreenModel
-from sbnn.mechanism_shift.training import Training, train_staged
+from sbnn.mechanism_shift.spike_slab import SpikeSlab
+from sbnn.mechanism_shift.training import Training, means_of
+from sbnn.mechanism_shift.unmixing import Unmixing
+from sbnn.results import Record, load, save
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
+PRIORS = {"staged": FixedMeans, "ivae": FreeMeans, "vae": Prior}
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
+FILE = "sparse-shift model"
+STORED = ("perturbations_", "control_", "n_features_in_", "validation_", "shift_graph_", "history_")
 
 
 class SparseShiftVAE(ScreenModel):
-    """Latents of single cells, of which each perturbation moves few.
+    """Latents of single cells, of which each perturbation shifts only a few.
 
     Counts come from a negative binomial whose mean is the total of the cell times a softmax of the decoded latents;
     the latents of a cell come from N(m, I), where m depends on its perturbation. The methods differ in m:
 
     - ``"staged"``: an identifiable VAE whose m are the means of the encoder, then `unmix`, then training with m held at
-      zero where a perturbation does not move a latent. Ours.
+      zero where a perturbation does not shift a latent. Ours.
     - ``"svae+"``, ``"svae"``: trained m under a trained mask, with a penalty on its probabilities [1]_.
     - ``"ivae"``: trained m, all of them free.
     - ``"vae"``: m = 0.
@@ -54,17 +58,18 @@ class SparseShiftVAE(ScreenModel):
     control_ : str or None
     shift_graph_ : DataFrame
         A row for each perturbation but the control and each latent: ``perturbation``, ``latent``, ``probability`` that
-        it is moved, and ``effect``, by how much, in standard deviations within a perturbation.
+        it is shifted, and ``effect``, by how much, in standard deviations within a perturbation.
     unmixing_ : Unmixing or None
-        Of "staged" alone: with the pairs of latents that the screen cannot separate.
+        Of "staged" alone; its ``unseparated`` are pairs of latents that the screen cannot separate, its ``unmoved``
+        latents that nothing shifts.
     history_ : DataFrame
         Training by epoch.
     validation_ : ndarray of int
         Positions of the cells that were set aside.
-    network_, prior_ : ShiftNetwork, Prior
+    network_, prior_ : torch.nn.Module
     n_features_in_ : int
     feature_names_in_ : ndarray
-        Where `counts` was a DataFrame.
+        Where `counts` had names of genes.
 
     Notes
     -----
@@ -80,8 +85,8 @@ class SparseShiftVAE(ScreenModel):
     --------
     >>> from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations
     >>> screen = simulate_perturbations(30, 20, 4, 40, random_state=0)
-    >>> model = SparseShiftVAE(4, random_state=0).fit(screen.counts, screen.perturbation)
-    >>> model.transform(screen.counts).shape
+    >>> model = SparseShiftVAE(4, random_state=0).fit(screen)
+    >>> model.transform(screen).shape
     (600, 4)
     """
 
@@ -92,15 +97,16 @@ class SparseShiftVAE(ScreenModel):
         self.recipe = recipe
         self.random_state = random_state
 
-    def fit(self, counts, perturbation, control=None):
-        """Train the network, and estimate which latents each perturbation moves.
+    def fit(self, counts, perturbation=None, control=None):
+        """Train the network, and estimate which latents each perturbation shifts.
 
         Parameters
         ----------
-        counts : array, sparse matrix or DataFrame of shape (n, p)
+        counts : AnnData, or array, sparse matrix or DataFrame of shape (n, p)
             Raw counts.
-        perturbation : array-like, shape (n,)
-            Name of what was perturbed in each cell.
+        perturbation : array-like, shape (n,), optional
+            Name of what was perturbed in each cell; by default it and the control are those of an AnnData in the layout
+            of `screen`.
         control : str, optional
             Name of the cells in which nothing was: they define zero.
 
@@ -114,39 +120,53 @@ class SparseShiftVAE(ScreenModel):
             Counts that are negative, fractional or NaN (with their share), cells without a count, a perturbation of
             one cell, fewer than two perturbations, a control that no cell has, a parameter out of its range.
         TypeError
-            Counts that are not numbers, a parameter of another type.
+            Counts that are not numbers.
 
         Warns
         -----
         UserWarning
             Genes without any count, more latents than perturbations, cells that look like a control that is not named.
         """
-        recipe = self._fitted_recipe = self._checked_recipe()
+        if self.method not in METHODS:
+            raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {self.method!r}")
+        if not isinstance(self.n_latent, Integral) or self.n_latent < 1:
+            raise ValueError(f"n_latent: expected an integer of 1 or more, got {self.n_latent!r}")
+        if self.strength is not None and not self.strength > 0:
+            raise ValueError(f"strength: expected a number > 0, got {self.strength!r}")
+        recipe = self.recipe or (Recipe() if self.method == "staged" else PUBLISHED)
         counts, names, codes = self._training_cells(counts, perturbation, control)
         self.perturbations_ = names
-        self.median_total_ = float(np.median(counts.sum(axis=1)))
         random = check_random_state(self.random_state)
         seed = random.randint(2**31 - 1)
-        split = _split(codes, recipe.validation_share, random)
-        self.validation_ = split[1]
+        train, self.validation_ = split = _split(codes, recipe.validation_share, random)
         cells = Cells(counts)
         with reproducible(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # initial weights and dropout
-            self._mean, self._sd = cells.log_moments(split[0])
-            shares = torch.from_numpy(np.asarray(counts[split[0]].sum(axis=0) / counts[split[0]].sum())).float()
-            self.network_ = ShiftNetwork(counts.shape[1], self.n_latent, recipe, shares)
-            self.prior_ = prior_of(self.method, len(names), self.n_latent, self._strength())
-            training = Training(
-                self.network_, self.prior_, cells, codes, split, recipe, self._inputs,
-                torch.Generator().manual_seed(seed),
-            )  # fmt: skip
+            self.network_ = ShiftNetwork(counts.shape[1], self.n_latent, recipe)
+            shares = torch.from_numpy(np.asarray(counts[train].sum(axis=0) / counts[train].sum())).float()
+            self.network_.logits.bias.data.copy_(shares.clamp_min(1e-8).log())
+            if recipe.standardize:
+                self.network_.input_mean, self.network_.input_sd = cells.log_moments(train)
+            if self.method in STRENGTH:
+                strength = STRENGTH[self.method] if self.strength is None else self.strength
+                self.prior_ = MaskedMeans(len(names), self.n_latent, strength, beta=self.method == "svae+")
+            else:
+                self.prior_ = PRIORS[self.method](len(names), self.n_latent)
+            training = Training(self.network_, self.prior_, cells, codes, split, recipe, seed)
             self.unmixing_ = None
             if self.method == "staged":
-                self.unmixing_ = train_staged(training, names, self.control_, seed)
+                self.unmixing_ = training.run_staged(names, self.control_)
             else:
                 training.run(recipe.epochs_for(training.n_batches, self.n_latent), recipe.warm_up)
         self.history_ = pd.DataFrame(training.history)
-        self.shift_graph_ = self._graph()
+        self._fitted_recipe = recipe
+        if self.unmixing_ is not None:
+            self.shift_graph_ = graph_table(self.unmixing_.shifts, self.unmixing_.probabilities)
+        else:
+            moved = names != self.control_
+            self.shift_graph_ = self._graph(
+                names[moved], self._effects(self.prior_.means())[moved], self.prior_.probabilities()[moved]
+            )
         return self
 
     def transform(self, counts):
@@ -154,7 +174,7 @@ class SparseShiftVAE(ScreenModel):
 
         Parameters
         ----------
-        counts : array, sparse matrix or DataFrame of shape (n, p)
+        counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
 
         Returns
         -------
@@ -167,7 +187,7 @@ class SparseShiftVAE(ScreenModel):
 
         Parameters
         ----------
-        counts : array, sparse matrix or DataFrame of shape (n, p)
+        counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
         perturbation : array-like, shape (n,)
             Known ones.
         n_samples : int
@@ -190,50 +210,15 @@ class SparseShiftVAE(ScreenModel):
         """Importance-weighted bound (Burda et al. 2016), nearer to the likelihood the more draws; as `elbo`."""
         return self._bound(iwelbo_of_cells, counts, perturbation, n_samples, per_cell)
 
-    def predict_counts(self, perturbation, n_cells=1000, total=None):
-        """Counts that are expected under perturbations.
-
-        Parameters
-        ----------
-        perturbation : str or sequence of str
-        n_cells : int
-            Cells drawn from the prior of each, over which the mean is taken.
-        total : float, optional
-            Counts of a cell; by default the median of the training cells.
-
-        Returns
-        -------
-        DataFrame
-            Perturbations by genes.
-
-        Raises
-        ------
-        ValueError
-            A perturbation that the model does not know, fewer than one cell, a total that is not positive.
-        """
-        check_is_fitted(self)
-        if not isinstance(n_cells, Integral) or n_cells < 1:
-            raise ValueError(f"n_cells: expected 1 or more, got {n_cells!r}")
-        if total is not None and not (isinstance(total, Real) and 0 < total < np.inf):
-            raise ValueError(f"total: expected a number > 0 or None, got {total!r}")
-        names = np.atleast_1d(np.asarray(perturbation, dtype=object)).astype(str)
-        means = self.prior_.means().detach()[torch.from_numpy(self._codes(names))]
-        noise = torch.randn((n_cells, self.n_latent), generator=torch.Generator().manual_seed(0))
-        with reproducible(), torch.no_grad():
-            self.network_.eval()
-            shares = torch.stack([self.network_.decode(mean + noise).exp().mean(0) for mean in means]).double().numpy()
-        genes = getattr(self, "feature_names_in_", [f"gene_{i}" for i in range(self.n_features_in_)])
-        return pd.DataFrame(shares * (self.median_total_ if total is None else total), names, genes)
-
     def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
-        """Learn where perturbations move the latents that were not among the training cells; the network stays.
+        """Estimate the shifts of perturbations that were not among the training cells; the network stays.
 
         The mask of a new perturbation is open. With the network as it is, the best m in the evidence lower bound is the
-        mean of what the encoder says of its cells, which needs no gradient steps.
+        mean of the encoder over its cells, which needs no gradient steps.
 
         Parameters
         ----------
-        counts : array, sparse matrix or DataFrame of shape (n, p)
+        counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
             Cells of the new perturbations.
         perturbation : array-like, shape (n,)
         learn_shifts : bool
@@ -256,20 +241,17 @@ class SparseShiftVAE(ScreenModel):
         if known:
             raise ValueError(f"perturbation: {some(known)} were among the training cells; give new ones alone")
         names, codes = np.unique(given, return_inverse=True)
-        latents = self._encoded(counts)
-        sums = torch.zeros((len(names), self.n_latent)).index_add_(0, torch.from_numpy(codes), latents)
-        shifts = sums / torch.bincount(torch.from_numpy(codes))[:, None] * float(learn_shifts)
-        other = self._copy()
+        learned = float(learn_shifts and self.method != "vae")
+        shifts = means_of(self._encoded(counts), torch.from_numpy(codes), len(names)) * learned
+        other = SparseShiftVAE(**self.get_params())
+        other.__dict__.update(self.__dict__)
         other.perturbations_ = np.concatenate([self.perturbations_, names])
         other.prior_ = FixedMeans(len(other.perturbations_), self.n_latent)
         old = self.prior_.probabilities().detach()
-        if self.method != "vae":
-            other.prior_.mask = torch.cat([(old > 0.5).float(), torch.ones_like(shifts)])
-            other.prior_.set_means(torch.cat([self.prior_.means().detach(), shifts]))
-        effects = self._effects(shifts) * float(learn_shifts)
-        new = pd.DataFrame(effects.detach().double().numpy(), names, self._latents())
-        moved = float(learn_shifts and self.method != "vae")
-        other.shift_graph_ = pd.concat([self.shift_graph_, graph_table(new, new * 0 + moved)], ignore_index=True)
+        other.prior_.mask = torch.cat([(old > 0.5).float(), torch.ones_like(shifts)])
+        other.prior_.set_means(torch.cat([self.prior_.means().detach(), shifts]))
+        new = self._graph(names, self._effects(shifts) * learned, torch.full(shifts.shape, learned))
+        other.shift_graph_ = pd.concat([self.shift_graph_, new], ignore_index=True)
         return other
 
     def save(self, path):
@@ -280,7 +262,18 @@ class SparseShiftVAE(ScreenModel):
         path : path-like
         """
         check_is_fitted(self)
-        save_model(self, path)
+        params = self.get_params() | {"recipe": asdict(self._fitted_recipe)}
+        if not isinstance(params["random_state"], int | np.integer | None):
+            params["random_state"] = None  # the state of a generator is not part of a fitted model
+        values = {name: getattr(self, name) for name in STORED}
+        values["network"] = {name: value.numpy() for name, value in self.network_.state_dict().items()}
+        prior = {"table": self.prior_.means(), "mask": self.prior_.probabilities()}  # as of `FixedMeans`
+        values["prior"] = {name: value.detach().numpy() for name, value in prior.items()}
+        values["gene_names"] = getattr(self, "feature_names_in_", None)
+        values["unmixing"] = None
+        if self.unmixing_ is not None:
+            values["unmixing"] = vars(self.unmixing_) | {"mixture": [float(value) for value in self.unmixing_.mixture]}
+        save(Record(FILE, "", "", [params], values=values), path)
 
     @classmethod
     def load(cls, path):
@@ -300,90 +293,55 @@ class SparseShiftVAE(ScreenModel):
         ValueError
             A file that is damaged, or holds something else.
         """
-        return load_model(cls, path)
-
-    def _copy(self):
-        other = SparseShiftVAE(**self.get_params())
-        other.__dict__.update(self.__dict__)
-        return other
+        record = load(path)
+        if record.experiment != FILE:
+            raise ValueError(f"{path} holds {record.experiment!r}, expected a {FILE!r}")
+        params, values = record.params[0], record.values
+        try:
+            model = cls(**params | {"recipe": Recipe(**params["recipe"])})
+            model._fitted_recipe = model.recipe
+            for name in STORED:
+                setattr(model, name, values[name])
+            if values["gene_names"] is not None:
+                model.feature_names_in_ = values["gene_names"]
+            model.network_ = ShiftNetwork(model.n_features_in_, model.n_latent, model.recipe).eval()
+            model.network_.load_state_dict({n: torch.as_tensor(np.array(v)) for n, v in values["network"].items()})
+            model.prior_ = FixedMeans(len(model.perturbations_), model.n_latent)
+            model.prior_.load_state_dict({n: torch.as_tensor(np.array(v)) for n, v in values["prior"].items()})
+            model.unmixing_ = None
+            if (parts := values["unmixing"]) is not None:
+                model.unmixing_ = Unmixing(**parts | {"mixture": SpikeSlab(*parts["mixture"])})
+        except (IndexError, KeyError, TypeError, RuntimeError, AttributeError, ValueError) as error:
+            raise ValueError(f"{path} is not a whole {FILE}: {error}") from error
+        return model
 
     def _encoded(self, counts):
-        cells = Cells(counts)
         with reproducible():
-            return encoded(self.network_, cells, np.arange(len(cells)), self._inputs)[0]
+            return encoded(self.network_, Cells(counts), np.arange(counts.shape[0]))[0]
 
     def _bound(self, function, counts, perturbation, n_samples, per_cell):
         cells = Cells(self._more_cells(counts))
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples: expected 1 or more, got {n_samples!r}")
-        codes = self._codes(check_perturbation(perturbation, len(cells)))
-        generator = torch.Generator().manual_seed(0)
-        with reproducible():
-            values = function(
-                self.network_, self.prior_, cells, np.arange(len(cells)), codes, self._inputs, generator, n_samples
-            ).double()
-        return values.numpy() if per_cell else float(values.mean())
-
-    def _codes(self, names):
+        names = check_perturbation(perturbation, cells.shape[0])
         codes = pd.Index(self.perturbations_).get_indexer(names)
         if (codes < 0).any():
-            unknown = np.unique(names[codes < 0])
-            raise ValueError(
-                f"perturbation: the model does not know {some(unknown)}; it knows {some(self.perturbations_)}. "
-                "fit_new_perturbations learns new ones"
-            )
-        return codes
-
-    def _graph(self):
-        """Table of the shifts against the control, in standard deviations of the latents."""
-        if self.unmixing_ is not None:
-            return graph_table(self.unmixing_.shifts, self.unmixing_.probabilities)
-        moved = self.perturbations_ != self.control_
-        effects, probabilities = self._effects(self.prior_.means()), self.prior_.probabilities()
-        if self.method == "vae":
-            probabilities = torch.zeros(self.prior_.shape)
-        tables = (
-            pd.DataFrame(part.detach().double().numpy()[moved], self.perturbations_[moved], self._latents())
-            for part in (effects, probabilities)
-        )
-        return graph_table(*tables)
+            unknown = some(np.unique(names[codes < 0]))
+            raise ValueError(f"perturbation: the model does not know {unknown}; see fit_new_perturbations")
+        centres = self.prior_.means().detach()[torch.from_numpy(codes)]
+        with reproducible():
+            values = function(self.network_, cells, np.arange(len(codes)), centres, n_samples).double()
+        return values.numpy() if per_cell else float(values.mean())
 
     def _effects(self, means):
-        """Means of perturbations, (m, d), against those of the control, as effects are told."""
-        if self.method == "vae":  # nothing is moved
-            return torch.zeros(means.shape)
+        """Means of perturbations, (m, d), against those of the control, in standard deviations within one."""
         if self.unmixing_ is not None:
-            return torch.from_numpy(self.unmixing_.transform(means.detach().double().numpy()))
+            return torch.from_numpy(self.unmixing_.transform(means.double().numpy()))
         control = self.perturbations_ == self.control_
         return means - self.prior_.means()[torch.from_numpy(control)].sum(0)  # without a control that of zero
 
-    def _latents(self):
-        return [f"latent_{i}" for i in range(self.n_latent)]
-
-    def _inputs(self, counts):
-        logs = counts.log1p()
-        return (logs - self._mean) / self._sd if self._fitted_recipe.standardize else logs
-
-    def _strength(self):
-        return STRENGTH.get(self.method, 0.0) if self.strength is None else float(self.strength)
-
-    def _used_recipe(self):
-        if self.recipe is not None:
-            return self.recipe
-        return Recipe() if self.method == "staged" else PUBLISHED
-
-    def _checked_recipe(self):
-        if self.method not in METHODS:
-            raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {self.method!r}")
-        if isinstance(self.n_latent, bool) or not isinstance(self.n_latent, Integral):
-            raise TypeError(f"n_latent: expected an integer, got {self.n_latent!r}")
-        if self.n_latent < 1:
-            raise ValueError(f"n_latent: expected 1 or more, got {self.n_latent}")
-        if self.strength is not None and not (isinstance(self.strength, Real) and self.strength > 0):
-            raise ValueError(f"strength: expected a number > 0 or None, got {self.strength!r}")
-        if self.recipe is not None and not isinstance(self.recipe, Recipe):
-            raise TypeError(f"recipe: expected a Recipe or None, got {type(self.recipe).__name__}")
-        return self._used_recipe()
+    def _graph(self, names, effects, probabilities):
+        latents = [f"latent_{i}" for i in range(self.n_latent)]
+        tables = (pd.DataFrame(part.detach().double().numpy(), names, latents) for part in (effects, probabilities))
+        return graph_table(*tables)
 
 
 def _split(codes, share, random):

@@ -1,4 +1,4 @@
-"""Where the latents of the cells of each perturbation are expected: the five priors that the methods differ in."""
+"""Where the latents of the cells of each perturbation are expected: the priors that the methods differ in."""
 
 import math
 
@@ -9,26 +9,17 @@ FIRST_LOGIT = 5.0  # of a mask: open
 
 
 class Prior(nn.Module):
-    """Mean of the latents of cells, given their perturbations; their variance is 1.
+    """Mean of the latents of cells, given their perturbations, with variance 1; here 0 for all (VAE)."""
 
-    Parameters
-    ----------
-    n_perturbations, n_latents : int
-
-    Attributes
-    ----------
-    summed : bool
-        Whether the loss is the sum over all cells, in place of their mean: with the epsilon of the published Adam it
-        makes a difference, gradients of a mean being smaller than that.
-    """
-
+    # Whether the loss is the sum over all cells, in place of their mean: with the epsilon of the published Adam it
+    # makes a difference, gradients of a mean being smaller than that.
     summed = False
 
     def __init__(self, n_perturbations, n_latents):
         super().__init__()
         self.shape = n_perturbations, n_latents
 
-    def forward(self, codes, generator=None):
+    def forward(self, codes, generator):
         """Mean (b, d) for the perturbations `codes` (b,); `generator` draws what is random in training."""
         return self.means()[codes]
 
@@ -38,7 +29,7 @@ class Prior(nn.Module):
 
     def probabilities(self):
         """Probability of each latent to be moved by each perturbation, (n_perturbations, d)."""
-        return torch.ones(self.shape)
+        return torch.zeros(self.shape)
 
     def penalty(self):
         """Added to the loss summed over all cells."""
@@ -58,11 +49,11 @@ class FixedMeans(Prior):
         self.table = means * self.mask
 
     def means(self):
-        """As set."""
+        """See `Prior`."""
         return self.table
 
     def probabilities(self):
-        """The mask."""
+        """See `Prior`."""
         return self.mask
 
 
@@ -74,21 +65,19 @@ class FreeMeans(Prior):
         self.shifts = nn.Parameter(torch.zeros(self.shape))
 
     def means(self):
-        """As trained."""
+        """See `Prior`."""
         return self.shifts
+
+    def probabilities(self):
+        """See `Prior`."""
+        return torch.ones(self.shape)
 
 
 class MaskedMeans(FreeMeans):
     """Means under a mask that is trained with them, by relaxed Bernoulli draws: the sparse VAE.
 
-    Parameters
-    ----------
-    n_perturbations, n_latents : int
-    strength : float
-        Of the penalty.
-    beta : bool
-        Whether it is minus the log density of Beta(1, `strength`) at the probabilities, summed (SVAE+), in place of
-        `strength` times their mean (SVAE).
+    The penalty is minus the log density of Beta(1, `strength`) at the probabilities, summed (`beta`, SVAE+), or
+    `strength` times their mean (SVAE).
     """
 
     def __init__(self, n_perturbations, n_latents, strength, beta):
@@ -97,21 +86,19 @@ class MaskedMeans(FreeMeans):
         self.strength, self.beta = float(strength), beta
         self.summed = beta
 
-    def forward(self, codes, generator=None):
-        """Means under a mask that is drawn for each cell, or with the likelier value of each entry."""
+    def forward(self, codes, generator):
+        """Means under a mask that is drawn for each cell."""
         logits, shifts = self.logits[codes], self.shifts[codes]
-        if generator is None:
-            return (logits > 0).float() * shifts
         uniform = torch.rand(logits.shape, generator=generator).clamp(1e-6, 1 - 1e-6)
         soft = torch.sigmoid(logits + uniform.logit())
         return ((soft > 0.5).float() - soft.detach() + soft) * shifts  # hard forward, soft gradient
 
     def means(self):
-        """With the likelier value of each entry of the mask."""
+        """See `Prior`."""
         return (self.logits > 0).float() * self.shifts
 
     def probabilities(self):
-        """Of each entry of the mask."""
+        """See `Prior`."""
         return self.logits.sigmoid()
 
     def penalty(self):
@@ -120,11 +107,3 @@ class MaskedMeans(FreeMeans):
             log_density = math.log(self.strength) + (self.strength - 1) * nn.functional.logsigmoid(-self.logits)
             return -log_density.sum()
         return self.strength * self.probabilities().mean()
-
-
-def prior_of(method, n_perturbations, n_latents, strength):
-    """Prior of a method, see `SparseShiftVAE`."""
-    if method in ("svae", "svae+"):
-        return MaskedMeans(n_perturbations, n_latents, strength, beta=method == "svae+")
-    of = {"staged": FixedMeans, "ivae": FreeMeans, "vae": Prior}
-    return of[method](n_perturbations, n_latents)

@@ -30,7 +30,7 @@ def permuted(screen, seed):
 def bootstrap(screen, seed):
     """Positions of cells drawn with replacement within each perturbation."""
     rng = np.random.default_rng(seed)
-    groups = pd.Series(np.arange(screen.n_cells)).groupby(screen.perturbation).indices
+    groups = pd.Series(np.arange(len(screen.perturbation))).groupby(screen.perturbation).indices
     return np.concatenate([rng.choice(groups[name], len(groups[name])) for name in sorted(groups)])
 
 
@@ -45,7 +45,7 @@ def run_fits(screen, results=None, fresh=False, seeds=SEEDS, recipe=None):
 
     Parameters
     ----------
-    screen : PerturbationScreen
+    screen : Screen
     results : path-like, optional
     fresh : bool
     seeds : sequence of int
@@ -67,7 +67,7 @@ def run_fits(screen, results=None, fresh=False, seeds=SEEDS, recipe=None):
             aside = model.validation_
             elbo.append(model.elbo(screen.counts[aside], screen.perturbation[aside]))
             if not first:
-                cells = np.random.default_rng(0).permutation(screen.n_cells)[:SHOWN_CELLS]
+                cells = np.random.default_rng(0).permutation(len(screen.perturbation))[:SHOWN_CELLS]
                 first = {
                     "latents": model.transform(screen.counts[cells]).astype(np.float32),
                     "perturbation": screen.perturbation[cells],

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.screens import as_screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.determinism import reproducible
 from sbnn.evaluation.runs import load_or_compute
@@ -36,8 +37,9 @@ VARIED = {
 
 def split_screen(screen, n_held_out=HELD_OUT):
     """Screens of the first perturbations and of the last ones, which are held out."""
-    targets = screen.targets
-    return screen.of(targets[:-n_held_out]), screen.of(targets[-n_held_out:])
+    targets = as_screen(screen).targets
+    parts = targets[:-n_held_out], targets[-n_held_out:]
+    return tuple(as_screen(screen[screen.obs["perturbation"].isin(part)]) for part in parts)
 
 
 def score(method, screen, n_latent, seed, **recipe):
@@ -46,7 +48,7 @@ def score(method, screen, n_latent, seed, **recipe):
     Parameters
     ----------
     method : Method
-    screen : PerturbationScreen
+    screen : Screen
     n_latent : int
         Of the model.
     seed : int
@@ -128,7 +130,7 @@ def run_method(configuration, name, results=None, fresh=False, seeds=SEEDS, abla
 
 def _shown(screen, latents, graph, edges):
     """What figures need of one fit: some cells and the shift graph, in the order and with the signs of the truth."""
-    cells = np.random.default_rng(0).permutation(screen.n_cells)[:SHOWN_CELLS]
+    cells = np.random.default_rng(0).permutation(len(screen.perturbation))[:SHOWN_CELLS]
     correlation, of_true, of_found = match_latents(screen.truth["latents"], latents)
     signs = np.sign(correlation)
     effects = wide(graph, "effect").to_numpy()[:, of_found] * signs
@@ -148,7 +150,7 @@ def held_out_bounds(model, new, seed, n_samples=100, n_cells=500):
     Parameters
     ----------
     model : SparseShiftVAE
-    new : PerturbationScreen
+    new : Screen
     seed : int
         Cells are halved at random: one half for the shifts, of the other one up to `n_cells` are scored.
     n_samples : int
@@ -160,14 +162,13 @@ def held_out_bounds(model, new, seed, n_samples=100, n_cells=500):
     dict of str to float
         Means over cells: ``new_elbo``, ``new_iwelbo``, and both before the shifts are learned.
     """
-    order = np.random.default_rng(seed).permutation(new.n_cells)
-    learn, test = new.subset(order[::2]), new.subset(order[1::2][:n_cells])
-    after = model.fit_new_perturbations(learn.counts, learn.perturbation)
-    before = model.fit_new_perturbations(learn.counts, learn.perturbation, learn_shifts=False)
-    bounds = {}
-    for name, fitted in (("", after), ("_before", before)):
-        bounds[f"new_elbo{name}"] = fitted.elbo(test.counts, test.perturbation)
-        bounds[f"new_iwelbo{name}"] = fitted.iwelbo(test.counts, test.perturbation, n_samples)
+    order = np.random.default_rng(seed).permutation(len(new.perturbation))
+    learn, test = order[::2], order[1::2][:n_cells]
+    cells, bounds = (new.counts[test], new.perturbation[test]), {}
+    for name, learned in (("", True), ("_before", False)):
+        fitted = model.fit_new_perturbations(new.counts[learn], new.perturbation[learn], learned)
+        bounds[f"new_elbo{name}"] = fitted.elbo(*cells)
+        bounds[f"new_iwelbo{name}"] = fitted.iwelbo(*cells, n_samples)
     return bounds
 
 

@@ -14,15 +14,6 @@ class SpikeSlab(NamedTuple):
     """A density of shifts: ``(1 - density) Laplace(0, spike) + density (N(size, sd) + N(-size, sd)) / 2``.
 
     The spike has long tails because a latent that a network bends a little moves with the shifts of others.
-
-    Attributes
-    ----------
-    spike : float
-        Mean absolute value of what counts as no shift.
-    size, sd : float
-        Of the shifts that count as such.
-    density : float
-        Share of these.
     """
 
     spike: float
@@ -35,16 +26,7 @@ class SpikeSlab(NamedTuple):
         return np.logaddexp(*self._parts(np.abs(shifts)))
 
     def probability(self, shifts):
-        """Probability of each shift to be of the slab.
-
-        Parameters
-        ----------
-        shifts : ndarray
-
-        Returns
-        -------
-        ndarray of the same shape
-        """
+        """Probability of each shift to be of the slab, ndarray of the same shape."""
         spike, slab = self._parts(np.abs(shifts))
         return np.exp(slab - np.logaddexp(spike, slab))
 
@@ -56,28 +38,11 @@ class SpikeSlab(NamedTuple):
 
 
 def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
-    """Estimate the mixture by expectation maximisation.
+    """Estimate the mixture by expectation maximisation, as the likeliest of several starts.
 
-    Parameters
-    ----------
-    shifts : ndarray
-        Of any shape; finite.
-    least_spike : float
-        What the mean absolute value of the spike cannot fall below, such as the sampling error of the shifts.
-
-    Returns
-    -------
-    SpikeSlab
-        The likeliest of several starts.
-
-    Raises
-    ------
-    ValueError
-        Fewer than four values, or values that are not finite.
+    The spike is at least `least_spike` wide, such as the sampling error of the shifts.
     """
-    size = np.abs(np.asarray(shifts, dtype=float)).ravel()
-    if size.size < 4 or not np.isfinite(size).all():
-        raise ValueError(f"shifts: expected four finite values or more, got {size.size}")
+    size = np.abs(shifts).ravel()
     least_spike = max(least_spike, LEAST_SCALE)
     fits = [_maximised(size, _start(size, quantile, least_spike), least_spike) for quantile in (0.6, 0.8, 0.9, 0.97)]
     return max(fits, key=lambda fit: fit.log_density(size).sum())

@@ -5,6 +5,7 @@ Every function loads what is saved and computes only what is missing. Results go
 """
 
 from sbnn.data.datasets import MECHANISM_SHIFT, load_dataset, require_study
+from sbnn.data.screens import as_screen
 from sbnn.mechanism_shift import screen_study, simulated_study
 from sbnn.mechanism_shift.methods import ABLATION, FAST, METHODS
 from sbnn.mechanism_shift.recipe import Recipe
@@ -43,7 +44,7 @@ def run(name, folder, *, everything=False, fast=False, fresh=False, verbose=True
     require_study(name, MECHANISM_SHIFT)
     how = {"fast": fast, "fresh": fresh, "verbose": verbose}
     if name != SIMULATED:
-        run_screen(load_dataset(name, verbose=verbose), folder, **how)
+        run_screen(as_screen(load_dataset(name, verbose=verbose)), folder, **how)
         return
     run_simulated(folder, **how)
     if everything:
@@ -95,7 +96,7 @@ def run_screen(screen, folder, *, fast=False, fresh=False, verbose=True):
 
     Parameters
     ----------
-    screen : PerturbationScreen
+    screen : Screen
     folder : Path
     fast, fresh, verbose : bool
         As for `run_simulated`.

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from sbnn.data.screen_checks import check_perturbation
+from sbnn.data.screens import codes_of
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.spike_slab import SpikeSlab, fit_spike_slab
 
@@ -104,8 +104,6 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
         Other numbers of cells, values that are not finite, fewer than two perturbations, a perturbation without two
         cells, a control that is not there, latents that do not vary within perturbations.
     """
-    if n_starts < 1:
-        raise ValueError(f"n_starts: expected 1 or more, got {n_starts}")
     screen = _Moments(latents, perturbation, control, variances)
     root = screen.root()
     centres, origin = screen.centres @ root, None if control is None else screen.control @ root
@@ -124,14 +122,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
 
 @reproducible()
 def describe(latents, perturbation, control=None, variances=None):
-    """Say which latents each perturbation moves, and leave the latents as they are but for place and scale.
-
-    Parameters and errors are those of `unmix`; the matrix of the result is diagonal.
-
-    Returns
-    -------
-    Unmixing
-    """
+    """As `unmix`, but leave the latents as they are, except for place and scale: the matrix is diagonal."""
     screen = _Moments(latents, perturbation, control, variances)
     scale = np.diag(1 / np.sqrt(np.diag(screen.within)))
     centres = screen.centres @ scale
@@ -145,13 +136,15 @@ class _Moments:
 
     def __init__(self, latents, perturbation, control, variances):
         latents = np.asarray(latents, dtype=float)
-        names, codes, sizes = _checked(latents, perturbation, control)
+        names, codes, sizes = codes_of(perturbation, len(latents), control)
+        if not np.isfinite(latents).all():
+            raise ValueError(f"latents: {(~np.isfinite(latents)).sum()} values are not finite")
         control = None if control is None else str(control)
         means = class_means(latents, codes, len(names))
         residuals = latents - means[codes]
         self.within = residuals.T @ residuals / len(residuals)
         if variances is not None:
-            self.within += np.diag(_checked_variances(variances, latents.shape).mean(axis=0))
+            self.within += np.diag(np.mean(variances, axis=0, dtype=float))
         values = np.linalg.eigvalsh(self.within)
         if values[0] <= 1e-9 * values[-1]:
             raise ValueError("latents: some do not vary within perturbations, or repeat others; use fewer of them")
@@ -191,32 +184,6 @@ def class_means(values, codes, n_classes):
     sums = np.zeros((n_classes, values.shape[1]))
     np.add.at(sums, codes, values)
     return sums / np.bincount(codes, minlength=n_classes)[:, None]
-
-
-def _checked(latents, perturbation, control):
-    """Names of the perturbations, that of each cell as a position among them, and their numbers of cells."""
-    if latents.ndim != 2 or not latents.size:
-        raise ValueError(f"latents: expected cells x latents, got shape {latents.shape}")
-    given = check_perturbation(perturbation, len(latents))
-    names, codes, sizes = np.unique(given, return_inverse=True, return_counts=True)
-    if not np.isfinite(latents).all():
-        raise ValueError(f"latents: {(~np.isfinite(latents)).sum()} values are not finite")
-    if control is not None and str(control) not in names:
-        raise ValueError(f"control: no cell is {control!r}")
-    if len(names) < 2 + (control is not None):
-        raise ValueError(f"perturbation: expected two or more besides the control, got {', '.join(names)}")
-    if sizes.min() < 2:
-        raise ValueError(f"perturbation: {str(names[sizes.argmin()])!r} has one cell, expected two or more of each")
-    return names, codes, sizes
-
-
-def _checked_variances(variances, shape):
-    variances = np.asarray(variances, dtype=float)
-    if variances.shape != shape or not (np.isfinite(variances) & (variances >= 0)).all():
-        raise ValueError(
-            f"variances: expected finite values >= 0 of shape {shape}, one of each latent, got shape {variances.shape}"
-        )
-    return variances
 
 
 def _turned(centres, origin, turn, error):

@@ -187,7 +187,7 @@ def test_each_study_has_data_sets_of_its_own():
 
 def test_simulated_screen_takes_the_options_of_the_simulator():
     data = load_dataset("simulated_screen", n_perturbations=4, n_control=7, random_state=1, verbose=False)
-    assert data.counts.shape == (4 * 50 + 7, 100)
+    assert data.shape == (4 * 50 + 7, 100)
     whole = load_dataset("simulated_screen", verbose=False)
     assert whole.sha256 == simulate_perturbations(50, 100, 15, 100).sha256
 

@@ -1,32 +1,39 @@
+import hashlib
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from sbnn import load_dataset
+from sbnn.data.screens import as_screen
 from sbnn.data.simulate_perturbations import _decoder, simulate_perturbations
+
+
+def simulated(*sizes, **options):
+    return as_screen(simulate_perturbations(*sizes, **options))
 
 
 @pytest.fixture(scope="module")
 def screen():
-    return simulate_perturbations(50, 100, 15, 100, random_state=0)
+    return simulated(50, 100, 15, 100, random_state=0)
 
 
 def test_same_parameters_same_bits():
-    one, other = (simulate_perturbations(5, 6, 4, 40, n_control=n, random_state=n) for n in (3, np.int64(3)))
+    one, other = (simulated(5, 6, 4, 40, n_control=n, random_state=n) for n in (3, np.int64(3)))
     np.testing.assert_array_equal(one.counts.toarray(), other.counts.toarray())
     np.testing.assert_array_equal(one.truth["latents"], other.truth["latents"])
     assert one.perturbation.tolist() == other.perturbation.tolist() and one.sha256 == other.sha256
-    changed = simulate_perturbations(5, 6, 4, 40, n_control=3, random_state=4)
+    changed = simulated(5, 6, 4, 40, n_control=3, random_state=4)
     assert changed.sha256 != one.sha256 and (changed.counts != one.counts).nnz
-    finer = simulate_perturbations(5, 6, 4, 40, density=1, random_state=3)
-    assert finer.sha256 == simulate_perturbations(5, 6, 4, 40, density=np.float32(1), random_state=3).sha256
-    assert finer.sha256 != simulate_perturbations(5, 6, 4, 40, random_state=3).sha256
+    finer = simulated(5, 6, 4, 40, density=1, random_state=3)
+    assert finer.sha256 == simulated(5, 6, 4, 40, density=np.float32(1), random_state=3).sha256
+    assert finer.sha256 != simulated(5, 6, 4, 40, random_state=3).sha256
 
 
-def test_global_random_state_is_neither_used_nor_changed():
-    np.random.seed(3)  # noqa: NPY002
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
-    simulate_perturbations(2, 3, 4, 40)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+def test_bits_are_those_of_the_committed_records():
+    screen = as_screen(load_dataset("simulated_screen", verbose=False))
+    assert screen.sha256 == "3b9a66dbbe76dbab1ae80d845551a2818faf9cdb410483524e73efa5b31b8d79"
+    assert hashlib.sha256(screen.counts.toarray().tobytes()).hexdigest()[:16] == "dcf1a2a7f9187aeb"
 
 
 def test_every_gene_has_a_million_counts_and_totals_of_cells_vary(screen):
@@ -38,7 +45,7 @@ def test_every_gene_has_a_million_counts_and_totals_of_cells_vary(screen):
 
 
 def test_shifts_are_sparse_of_either_sign_and_of_the_size_asked_for():
-    shifts = simulate_perturbations(1, 2000, 20, 40, random_state=1).truth["shifts"].to_numpy()
+    shifts = simulated(1, 2000, 20, 40, random_state=1).truth["shifts"].to_numpy()
     n_targets = (shifts != 0).sum(axis=1)
     share = np.bincount(n_targets, minlength=4) / 2000
     # Drawn with replacement, which makes two of some of the threes.
@@ -51,10 +58,10 @@ def test_shifts_are_sparse_of_either_sign_and_of_the_size_asked_for():
 
 
 def test_density_is_that_of_the_targets():
-    shifts = simulate_perturbations(1, 1000, 20, 40, density=0.3, shift=2, shift_sd=0, random_state=1).truth["shifts"]
+    shifts = simulated(1, 1000, 20, 40, density=0.3, shift=2, shift_sd=0, random_state=1).truth["shifts"]
     assert (shifts != 0).to_numpy().mean() == pytest.approx(0.3, abs=0.015)
     assert set(np.abs(shifts.to_numpy()).ravel()) == {0, 2}
-    rare = simulate_perturbations(1, 500, 10, 40, density=0.001).truth["shifts"]
+    rare = simulated(1, 500, 10, 40, density=0.001).truth["shifts"]
     assert ((rare != 0).sum(axis=1) >= 1).all(), "no perturbation without an effect"
 
 
@@ -87,7 +94,7 @@ def test_maps_of_the_decoder_have_orthonormal_rows():
 
 
 def test_control_cells_are_not_shifted():
-    screen = simulate_perturbations(10, 20, 5, 40, n_control=400, random_state=2)
+    screen = simulated(10, 20, 5, 40, n_control=400, random_state=2)
     control = screen.perturbation == "control"
     assert screen.control == "control" and control.sum() == 400 and len(screen.targets) == 20
     latents = screen.truth["latents"][control]
@@ -97,25 +104,16 @@ def test_control_cells_are_not_shifted():
 
 
 @pytest.mark.parametrize(
-    ("options", "error", "message"),
+    ("options", "message"),
     [
-        ({"n_cells_per": 0}, ValueError, "n_cells_per must be at least 1, got 0"),
-        ({"n_cells_per": 2.0}, TypeError, "n_cells_per must be an integer, got 2.0"),
-        ({"n_perturbations": True}, TypeError, "n_perturbations must be an integer"),
-        ({"n_latents": 41}, ValueError, "n_latents must be at most 40 and n_genes at least 40, got 41 and 100"),
-        ({"n_genes": 39}, ValueError, "got 30 and 39"),
-        ({"most_targets": 0}, ValueError, "most_targets must be at least 1"),
-        ({"n_control": -1}, ValueError, "n_control must be at least 0, got -1"),
-        ({"random_state": -1}, ValueError, "random_state must be at least 0"),
-        ({"random_state": None}, TypeError, "random_state must be an integer"),
-        ({"shift": np.inf}, ValueError, "shift and shift_sd must be finite"),
-        ({"shift_sd": np.inf}, ValueError, "shift and shift_sd must be finite"),
-        ({"shift_sd": -0.1}, ValueError, "shift_sd at least 0, got 5.0 and -0.1"),
-        ({"density": 0}, ValueError, r"density must be in \(0, 1\], got 0"),
-        ({"density": 1.1}, ValueError, "density must be in"),
-        ({"density": np.nan}, ValueError, "density must be in"),
+        ({"n_latents": 41}, "n_latents must be 1 to 40 and n_genes at least 40, got 41 and 100"),
+        ({"n_latents": 0}, "n_latents"),
+        ({"n_genes": 39}, "n_genes"),
+        ({"density": 0}, "density"),
+        ({"density": 1.1}, "density"),
+        ({"density": np.nan}, "density"),
     ],
 )
-def test_wrong_parameters_are_named(options, error, message):
-    with pytest.raises(error, match=message):
+def test_wrong_parameters_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
         simulate_perturbations(**{"n_cells_per": 2, "n_perturbations": 3} | options)

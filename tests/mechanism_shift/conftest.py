@@ -1,4 +1,4 @@
-"""A screen that is small enough for every test."""
+"""A screen that is small enough for every test, and short recipes."""
 
 import sys
 from pathlib import Path
@@ -9,13 +9,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from short_recipes import SHORT  # noqa: E402
 
+from sbnn.data.screens import as_screen  # noqa: E402
 from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def screen():
+def adata():
     """40 perturbations of 60 cells, 5 latents, 60 genes, and 100 control cells."""
     return simulate_perturbations(60, 40, 5, 60, n_control=100, random_state=1)
+
+
+@pytest.fixture(scope="session")
+def screen(adata):
+    """Its arrays."""
+    return as_screen(adata)
 
 
 @pytest.fixture(scope="session")

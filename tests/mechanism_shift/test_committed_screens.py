@@ -8,6 +8,7 @@ import pytest
 from same import assert_same
 
 from sbnn import load_dataset, results
+from sbnn.data.screens import as_screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.mechanism_shift import study
 from sbnn.mechanism_shift.methods import METHODS
@@ -31,7 +32,7 @@ def test_a_committed_fit_to_a_simulated_screen_comes_out_the_same(name):
 
 def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
     try:
-        screen = load_dataset("papalexi", download=False, verbose=False)
+        screen = as_screen(load_dataset("papalexi", download=False, verbose=False))
     except FileNotFoundError:
         pytest.skip("the data are not here")
     record = results.load(SAVED / "papalexi" / "shift_fits.pickle")

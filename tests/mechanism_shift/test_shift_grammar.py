@@ -68,19 +68,3 @@ EXEMPT = {
 @pytest.mark.filterwarnings("ignore")
 def test_grammar(estimator, check):
     check(estimator)
-
-
-@pytest.mark.parametrize("model", [LinearShift(3), SparseShiftVAE(3, recipe=RECIPE)])
-def test_genes_in_another_order_are_refused_where_they_have_names(screen, model):
-    counts = pd.DataFrame(screen.counts.toarray(), columns=[f"g{i}" for i in range(screen.counts.shape[1])])
-    model.fit(counts, screen.perturbation, screen.control)
-    assert list(model.feature_names_in_) == list(counts.columns)
-    with pytest.raises(ValueError, match="same order"):
-        model.transform(counts[counts.columns[::-1]])
-    with pytest.raises(ValueError, match="now missing:\n- g0"):
-        model.transform(counts.iloc[:, 1:])
-
-
-def test_components_are_no_more_than_cells_or_genes(screen):
-    with pytest.raises(ValueError, match="n_latent: 2500 cells and 5 genes have fewer components than 6"):
-        LinearShift(6).fit(screen.counts[:, :5], screen.perturbation, screen.control)

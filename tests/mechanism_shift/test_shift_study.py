@@ -71,8 +71,8 @@ def test_scores_are_those_of_the_model_on_the_screen(small):
     assert row["elbo"] == model.elbo(known.counts[aside], known.perturbation[aside])
     assert np.array_equal(edges, edges_of(model.shift_graph_))
     bounds = simulated_study.held_out_bounds(model, new, 3, n_samples=20)
-    learn = np.random.default_rng(3).permutation(new.n_cells)[::2]
-    test = np.setdiff1d(np.arange(new.n_cells), learn)
+    learn = np.random.default_rng(3).permutation(len(new.perturbation))[::2]
+    test = np.setdiff1d(np.arange(len(new.perturbation)), learn)
     again = model.fit_new_perturbations(new.counts[learn], new.perturbation[learn])
     expected = again.elbo(new.counts[test], new.perturbation[test], per_cell=True).mean()
     assert bounds["new_elbo"] == pytest.approx(expected, abs=0.5)  # of the cells that the shifts were not learned from

@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
-from sbnn.mechanism_shift import fit_spike_slab, unmix
+from sbnn.mechanism_shift import unmix
 from sbnn.mechanism_shift.graph import edges_of, graph_table, largest_shifts, open_graph, wide
 from sbnn.mechanism_shift.matching import edge_scores, linear_r2, match_latents, mean_correlation
-from sbnn.mechanism_shift.unmixing import describe
+from sbnn.mechanism_shift.spike_slab import fit_spike_slab
+from sbnn.mechanism_shift.unmixing import _beyond_error, _Moments, describe
 
 
 def made(n_latents=6, n_perturbations=40, n_cells=60, size=4.0, targets=2, seed=0, control=False):
@@ -124,28 +126,37 @@ def test_the_mixture_is_a_density():
     assert np.trapezoid(np.exp(fit.log_density(grid)), grid) == pytest.approx(1, abs=1e-3)
 
 
+def test_edges_are_beyond_sampling_error_at_a_false_discovery_rate_of_one_percent():
+    p = np.array([[0.0009, 0.003, 0.0049], [0.0082, 0.012, 0.5]])  # six: at 1 % three pass, at 2 % five, at 0.5 % none
+    errors = np.array([0.5, 2.0])
+    shifts = norm.isf(p / 2) * errors[:, None] * [1, -1, 1]
+    # Benjamini and Hochberg: p_(k) <= 0.01 k / 6, for k = 1, 2, ... 0.0017, 0.0033, 0.005, 0.0067, 0.0083, 0.01
+    assert _beyond_error(shifts, errors).tolist() == [[True, True, True], [False, False, False]]
+    assert not _beyond_error(shifts / 10, errors).any()
+
+
+def test_sampling_error_of_a_shift_is_that_of_both_means():
+    rng = np.random.default_rng(0)
+    names, latents = np.repeat(["a", "b", "none"], [50, 20, 5]), rng.normal(size=(75, 2))
+    np.testing.assert_allclose(_Moments(latents, names, "none", None).errors, np.sqrt([1 / 50 + 1 / 5, 1 / 20 + 1 / 5]))
+    assert np.array_equal(_Moments(latents, names, None, None).errors, np.sqrt(1 / np.array([50, 20, 5])))
+
+
+@pytest.mark.parametrize("function", [unmix, describe])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda x, y: (x[:-1], y), r"perturbation: expected \d+ names, one of each cell"),
-        (lambda x, y: (np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), y), "1 values are not finite"),
-        (lambda x, y: (x, np.where(np.arange(len(y)) == 0, "alone", y)), "'alone' has one cell"),
-        (lambda x, y: (x, np.full(len(y), "a")), "two or more besides the control"),
-        (lambda x, y: (np.column_stack([x, x[:, 0]]), y), "repeat others"),
+        (lambda x, y: (np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), y), "latents: 1 values"),
+        (lambda x, y: (x, np.where(np.arange(len(y)) == 0, "alone", y)), "perturbation: alone has one cell"),
+        (lambda x, y: (np.column_stack([x, x[:, 0]]), y), "latents: .* repeat others"),
+        (lambda x, y: (x, y, "nobody"), "control: no cell is 'nobody'"),
     ],
 )
-def test_bad_latents_are_named(change, message):
+def test_bad_latents_are_named(function, change, message):
     _, mixed, names, _ = made(n_cells=5)
     with pytest.raises(ValueError, match=message):
-        unmix(*change(mixed, names))
-
-
-def test_an_unknown_control_and_no_starts_are_named():
-    _, mixed, names, _ = made(n_cells=5)
-    with pytest.raises(ValueError, match="control: no cell is 'nobody'"):
-        unmix(mixed, names, "nobody")
-    with pytest.raises(ValueError, match="n_starts"):
-        unmix(mixed, names, n_starts=0)
+        function(*change(mixed, names))
 
 
 def test_graph_tables_there_and_back():

@@ -1,0 +1,187 @@
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from sbnn.data.screens import as_screen, codes_of, screen
+from sbnn.data.simulate_perturbations import simulate_perturbations
+
+CELLS = ["c0", "c1", "c2", "c3", "c4", "c5"]
+GENES = ["IRF1", "CD86", "MYC"]
+PERTURBATION = ["b", "none", "a", "b", "none", "c"]
+
+
+def counts():
+    return np.array([[1, 0, 2], [0, 3, 0], [4, 0, 0], [0, 0, 5], [6, 7, 0], [0, 0, 8]])
+
+
+def build(**changes):
+    labels = pd.DataFrame({"replicate": list("xyxyxy")}, index=CELLS)
+    given = {
+        "counts": counts(), "perturbation": PERTURBATION, "control": "none", "gene_names": GENES, "cell_names": CELLS,
+        "labels": labels, "dropped": {"few counts": 3, "no guide": 0},
+    }  # fmt: skip
+    return screen(**given | changes)
+
+
+def test_arrays_are_those_that_it_was_built_of():
+    adata = build()
+    arrays = as_screen(adata)
+    assert isinstance(arrays.counts, sparse.csr_array) and arrays.counts.dtype == np.int32
+    np.testing.assert_array_equal(arrays.counts.toarray(), counts())
+    assert arrays.perturbation.tolist() == PERTURBATION and arrays.control == "none"
+    assert arrays.targets.tolist() == ["a", "b", "c"]
+    assert as_screen(build(control=None)).targets.tolist() == ["a", "b", "c", "none"]
+    assert arrays.gene_names.tolist() == GENES and arrays.cell_names.tolist() == CELLS
+    assert list(arrays.labels) == ["replicate"] and arrays.labels["replicate"].tolist() == list("xyxyxy")
+    assert adata.uns["sbnn"]["dropped"] == {"few counts": 3}
+    assert as_screen(arrays) is arrays
+
+
+@pytest.mark.parametrize(
+    "form", [lambda x: x.astype(np.float32), sparse.csc_array, lambda x: pd.DataFrame(x, CELLS, GENES)]
+)
+def test_counts_of_every_form_are_the_same_data(form):
+    assert as_screen(build(counts=form(counts()))).sha256 == as_screen(build()).sha256
+
+
+def test_equal_counts_stored_otherwise_are_the_same_data_and_are_left_as_they_are():
+    # columns of a row in no order, an entry in two parts, and a stored zero
+    data, columns = [2.0, 0.5, 0.5, 0, 3, 4, 5, 6, 7, 8], [2, 0, 0, 1, 1, 0, 2, 0, 1, 2]
+    odd = sparse.csr_array((np.array(data), columns, [0, 4, 5, 6, 7, 9, 10]), shape=(6, 3))
+    assert as_screen(build(counts=odd)).sha256 == as_screen(build()).sha256
+    assert odd.data.tolist() == data and odd.indices.tolist() == columns
+
+
+def test_names_are_those_of_the_table_or_numbers():
+    table = as_screen(screen(pd.DataFrame(counts(), CELLS, GENES), PERTURBATION))
+    assert table.cell_names.tolist() == CELLS and table.gene_names.tolist() == GENES
+    plain = as_screen(screen(counts(), PERTURBATION))
+    assert plain.cell_names.tolist()[:2] == ["cell_0", "cell_1"] and plain.gene_names.tolist()[-1] == "gene_2"
+
+
+def test_perturbations_and_labels_go_by_the_names_of_their_cells():
+    order = [3, 0, 5, 1, 4, 2]
+    named = pd.Series(PERTURBATION, CELLS).iloc[order]
+    labels = pd.DataFrame({"replicate": list("xyxyxy")}, index=CELLS).iloc[order]
+    arrays = as_screen(build(perturbation=named, labels=labels))
+    assert arrays.perturbation.tolist() == PERTURBATION and arrays.labels["replicate"].tolist() == list("xyxyxy")
+    assert as_screen(build(perturbation=pd.Series(PERTURBATION))).perturbation.tolist() == PERTURBATION
+    assert screen(counts()[order], named).obs_names.tolist() == named.index.tolist()
+    with pytest.raises(ValueError, match="perturbation: 1 cells have none"):
+        build(perturbation=pd.Series(PERTURBATION, [*CELLS[:5], "x"]))
+
+
+def test_an_anndata_of_another_layout():
+    obs = pd.DataFrame({"gene": ["a", "b", "NT", "a"], "guide": ["a1", "b2", "n1", "n1"]}, index=CELLS[:4])
+    theirs = anndata.AnnData(sparse.csr_matrix(counts()[:4]), obs=obs, var=pd.DataFrame(index=GENES))
+    arrays = as_screen(screen(theirs, "gene", control="NT", name="theirs"))
+    assert arrays.perturbation.tolist() == ["a", "b", "NT", "a"] and arrays.control == "NT" and arrays.name == "theirs"
+    assert arrays.gene_names.tolist() == GENES and list(arrays.labels) == ["guide"]
+    for given in (theirs, counts()):
+        with pytest.raises(ValueError, match="data: expected an AnnData with obs"):
+            as_screen(given)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (-1, r"got 2 negative values \(11.1 % of all\), the first -1"),
+        (0.5, r"got 2 fractional values \(11.1 % of all\), the first 0.5"),
+        (np.nan, r"got 2 NaN or infinite values \(11.1 % of all\)"),
+        (-np.inf, r"got 2 NaN or infinite values \(11.1 % of all\), the first -inf"),
+        (2.0**31, r"got 2 larger \(than 2147483647\) values \(11.1 % of all\)"),
+    ],
+)
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_values_that_are_no_counts_are_named_with_their_share(value, message, form):
+    wrong = counts().astype(float)
+    wrong[1, 1] = wrong[4, 0] = value
+    with pytest.raises(ValueError, match="counts: expected whole numbers >= 0, " + message):
+        build(counts=form(wrong))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"counts": counts().astype(str)}, TypeError, "counts"),
+        ({"counts": counts()[0]}, ValueError, r"counts: .* got shape \(3,\)"),
+        ({"counts": np.zeros((0, 3))}, ValueError, r"counts: .* got shape \(0, 3\)"),
+        ({"control": "None"}, ValueError, "control: no cell is 'None'"),
+        ({"perturbation": PERTURBATION[1:]}, ValueError, r"perturbation: expected 6 names, .* got shape \(5,\)"),
+        ({"perturbation": [*PERTURBATION[:4], None, np.nan]}, ValueError, "2 cells have none .* at position 4"),
+        ({"perturbation": ["b", "", *PERTURBATION[2:]]}, ValueError, "1 cells have none .* at position 1"),
+        ({"cell_names": ["c0"] * 6}, ValueError, "cell_names"),
+        ({"gene_names": GENES[:2]}, ValueError, "gene_names"),
+        ({"labels": pd.DataFrame(index=CELLS[1:])}, ValueError, "labels"),
+    ],
+)
+def test_wrong_arguments_are_named(changes, error, message):
+    with pytest.raises(error, match=message):
+        build(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"counts": counts() + 1},
+        {"counts": counts()[:, ::-1]},
+        {"perturbation": ["c", *PERTURBATION[1:]]},
+        {"control": "a"},
+        {"gene_names": ["x", "y", "z"]},
+        {"cell_names": list("uvwxyz"), "labels": None},
+    ],
+)
+def test_the_fingerprint_names_the_content(changes):
+    assert as_screen(build(**changes)).sha256 != as_screen(build()).sha256
+
+
+def test_a_given_fingerprint_holds_for_its_content_alone():
+    adata = build(sha256="of the files")
+    assert as_screen(adata).sha256 == as_screen(adata.copy()).sha256 == "of the files"
+    part = adata[[0, 1, 2]]
+    assert as_screen(part).sha256 == as_screen(build()[[0, 1, 2]]).sha256 != as_screen(adata[[1, 0, 2]]).sha256
+    assert as_screen(adata[:, ::-1]).sha256 != "of the files"
+
+
+def test_fingerprints_are_those_of_earlier_records():
+    assert as_screen(build()).sha256 == "539336ea50a68fd2517402675cc8515fe3c94026fb2a7324af4376613fb8560b"
+
+
+def test_a_subset_takes_truth_and_labels_along_and_has_a_control_while_its_cells_are_there():
+    adata = simulate_perturbations(5, 6, 4, 40, n_control=3, random_state=1)
+    whole, rows = as_screen(adata), [7, 2, 30]
+    part = as_screen(adata[rows])
+    np.testing.assert_array_equal(part.counts.toarray(), whole.counts.toarray()[rows])
+    np.testing.assert_array_equal(part.truth["latents"], whole.truth["latents"][rows])
+    assert part.perturbation.tolist() == whole.perturbation[rows].tolist()
+    assert part.truth["shifts"].equals(whole.truth["shifts"])
+    assert as_screen(build()[[1, 2]]).control == "none" and as_screen(build()[[0, 2]]).control is None
+
+
+@pytest.mark.parametrize("control", ["none", None])
+def test_it_is_the_same_after_a_file(control, tmp_path):
+    for adata in (
+        build(control=control, files={"a.csv": "12"}, sha256="of the files"),
+        simulate_perturbations(5, 6, 4, 40),
+    ):
+        adata.write_h5ad(tmp_path / "screen.h5ad")
+        one, other = as_screen(adata), as_screen(anndata.read_h5ad(tmp_path / "screen.h5ad"))
+        assert (one.counts != other.counts).nnz == 0 and one.sha256 == other.sha256 and one.control == other.control
+        assert one.perturbation.tolist() == other.perturbation.tolist()
+        for name, values in one.truth.items():
+            np.testing.assert_array_equal(values, other.truth[name])
+
+
+def test_codes_of_perturbations():
+    names, codes, sizes = codes_of(["b", "a", "b", "a", "b"], 5, None)
+    assert names.tolist() == ["a", "b"] and codes.tolist() == [1, 0, 1, 0, 1] and sizes.tolist() == [2, 3]
+    for perturbation, control, message in (
+        (["a", "a", "b", "b"], "c", "control: no cell is 'c'"),
+        (["a", "a", "b"], None, "perturbation: b has one cell"),
+        (["a", "a", "b", "b"], "b", "perturbation: expected two or more besides the control"),
+        (["a", "a"], None, "perturbation: expected two or more"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            codes_of(perturbation, len(perturbation), control)

@@ -1,0 +1,246 @@
+"""The model: what it finds, what it promises, and what it says of bad input."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+from short_recipes import SHORT, SHORT_PUBLISHED, TINY
+from sklearn.base import clone
+
+from sbnn.mechanism_shift import Recipe, SparseShiftVAE
+from sbnn.mechanism_shift.baselines import LinearShift
+from sbnn.mechanism_shift.graph import edges_of, wide
+from sbnn.mechanism_shift.matching import edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift.model import METHODS
+from sbnn.results import Record, save
+
+TINY_RECIPE = Recipe(**TINY)
+
+
+def of(screen, names):
+    """Counts, perturbations and control of the cells of some perturbations."""
+    cells = np.isin(screen.perturbation, names)
+    return screen.counts[cells], screen.perturbation[cells], screen.control if screen.control in names else None
+
+
+def test_latents_and_graph_of_a_simulated_screen_are_found(screen, staged):
+    latents = staged.transform(screen.counts)
+    correlation, of_true, of_found = match_latents(screen.truth["latents"], latents)
+    assert np.abs(correlation).min() > 0.9
+    scores = edge_scores(screen.truth["shifts"], edges_of(staged.shift_graph_), of_true, of_found)
+    assert scores["f1"] > 0.97
+    effects = wide(staged.shift_graph_, "effect").to_numpy()[:, of_found] * np.sign(correlation)
+    true = screen.truth["shifts"].to_numpy()[:, of_true]
+    assert np.corrcoef(effects[true != 0], true[true != 0])[0, 1] > 0.97
+    assert screen.control not in set(staged.shift_graph_["perturbation"])
+
+
+def test_the_control_lies_at_zero(screen, staged):
+    latents = staged.transform(screen.counts[screen.perturbation == screen.control])
+    assert np.abs(latents.mean(axis=0)).max() < 0.4
+    assert not staged.prior_.means()[torch.from_numpy(staged.perturbations_ == screen.control)].any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_fits_transforms_scores_and_is_the_same_after_a_file(screen, method, tmp_path):
+    recipe = replace(SHORT if method == "staged" else SHORT_PUBLISHED, epochs=2, hidden=16)
+    part = of(screen, [*screen.targets[:4], screen.control])
+    table = pd.DataFrame(part[0].toarray()).add_prefix("g")
+    model = SparseShiftVAE(3, method, recipe=recipe, random_state=0).fit(table, *part[1:])
+    latents, graph = model.transform(table), model.shift_graph_
+    assert latents.shape == (len(table), 3) and len(graph) == 4 * 3
+    assert graph["probability"].between(0, 1).all() and np.isfinite(graph["effect"]).all()
+    assert method != "vae" or not graph["probability"].any()
+    cells, names = table[:20], part[1][:20]
+    elbo = model.elbo(cells, names, n_samples=50, per_cell=True)
+    iwelbo = model.iwelbo(cells, names, n_samples=200, per_cell=True)
+    assert elbo.shape == iwelbo.shape == (20,) and (iwelbo > elbo - 1).all() and iwelbo.mean() > elbo.mean()
+    model.save(tmp_path / "model.pickle")
+    again = SparseShiftVAE.load(tmp_path / "model.pickle")
+    assert np.array_equal(again.transform(table), latents) and again.elbo(cells, names) == model.elbo(cells, names)
+    pd.testing.assert_frame_equal(again.shift_graph_, graph)
+    assert again.get_params() == model.get_params() and list(again.feature_names_in_) == list(table.columns)
+    new, other = (m.fit_new_perturbations(cells, np.repeat("new", 20)).shift_graph_ for m in (model, again))
+    pd.testing.assert_frame_equal(new, other)
+    if method == "staged":
+        assert again.unmixing_.mixture == model.unmixing_.mixture
+        assert again.unmixing_.unseparated == model.unmixing_.unseparated
+
+
+def test_a_file_of_something_else_or_a_part_of_one_is_named(tmp_path):
+    for experiment, message in (("fit", "holds 'fit'"), ("sparse-shift model", "not a whole sparse-shift model")):
+        save(Record(experiment, "", "", [{}]), tmp_path / "fit.pickle")
+        with pytest.raises(ValueError, match=message):
+            SparseShiftVAE.load(tmp_path / "fit.pickle")
+
+
+@pytest.mark.parametrize("method", ["staged", "svae+"])
+def test_the_same_seed_gives_the_same_bits_whatever_the_threads_and_the_global_state(screen, method):
+    models, recipe = [], replace(SHORT if method == "staged" else SHORT_PUBLISHED, epochs=2, hidden=16)
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        torch.set_num_threads(seed)
+        model = SparseShiftVAE(3, method, recipe=recipe, random_state=5)
+        models.append(model.fit(screen.counts, screen.perturbation, screen.control))
+    torch.set_num_threads(1)
+    assert np.array_equal(*(model.transform(screen.counts) for model in models))
+    pd.testing.assert_frame_equal(models[0].shift_graph_, models[1].shift_graph_, check_exact=True)
+    other = clone(models[0]).set_params(random_state=6).fit(screen.counts, screen.perturbation, screen.control)
+    assert not np.array_equal(models[0].transform(screen.counts), other.transform(screen.counts))
+
+
+def test_dense_sparse_table_and_anndata_are_the_same_cells(screen, adata, staged):
+    dense = screen.counts.toarray()[:50]
+    expected = staged.transform(screen.counts[:50])
+    for given in (dense, dense.astype(float), pd.DataFrame(dense), sparse.csc_matrix(dense), adata[:50]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the model was fitted without names of genes
+            assert np.array_equal(staged.transform(given), expected)
+
+
+@pytest.mark.parametrize(
+    "model", [LinearShift(3, random_state=0), SparseShiftVAE(3, recipe=TINY_RECIPE, random_state=0)]
+)
+def test_an_anndata_says_perturbations_control_and_genes(screen, adata, model):
+    expected = clone(model).fit(screen.counts, screen.perturbation, screen.control)
+    found = clone(model).fit(adata)
+    assert found.control_ == "control" and list(found.feature_names_in_) == list(adata.var_names)
+    pd.testing.assert_frame_equal(found.shift_graph_, expected.shift_graph_)
+    assert np.array_equal(found.transform(adata), expected.transform(screen.counts))
+    with pytest.raises(ValueError, match="same order"):
+        found.transform(adata[:, ::-1])
+    with pytest.raises(ValueError, match="X has 59 features"):
+        expected.transform(screen.counts[:, :59])
+
+
+def test_cells_kept_sparse_give_the_same_fit(screen, monkeypatch):
+    fits = []
+    for most in (2**25, 1):
+        monkeypatch.setattr("sbnn.mechanism_shift.cells.DENSE_VALUES", most)
+        model = SparseShiftVAE(3, recipe=TINY_RECIPE, random_state=0)
+        fits.append(model.fit(screen.counts, screen.perturbation, screen.control))
+    assert np.array_equal(*(model.transform(screen.counts) for model in fits))
+
+
+def test_cells_set_aside_are_not_trained_on(screen):
+    model = SparseShiftVAE(3, recipe=TINY_RECIPE, random_state=0)
+    first = clone(model).fit(screen.counts, screen.perturbation, screen.control)
+    counts = screen.counts.toarray()
+    counts[first.validation_] = counts[first.validation_][:, ::-1]
+    second = clone(model).fit(counts, screen.perturbation, screen.control)
+    assert len(first.validation_) == pytest.approx(0.1 * len(counts), rel=0.1)
+    assert np.array_equal(first.transform(screen.counts), second.transform(screen.counts))
+
+
+def test_a_fitted_model_keeps_the_recipe_it_was_fitted_with(screen, tmp_path):
+    model = SparseShiftVAE(3, recipe=TINY_RECIPE, random_state=0)
+    expected = model.fit(screen.counts, screen.perturbation, screen.control).transform(screen.counts[:20])
+    model.set_params(recipe=replace(TINY_RECIPE, standardize=False, hidden=8))
+    assert np.array_equal(model.transform(screen.counts[:20]), expected)
+    model.save(tmp_path / "model.pickle")
+    assert np.array_equal(SparseShiftVAE.load(tmp_path / "model.pickle").transform(screen.counts[:20]), expected)
+
+
+@pytest.mark.parametrize("method", ["ivae", "svae+"])
+def test_effects_of_trained_means_are_against_the_control(screen, method):
+    model = SparseShiftVAE(3, method, recipe=replace(SHORT_PUBLISHED, hidden=8), random_state=0)
+    model.fit(screen.counts, screen.perturbation, screen.control)
+    means = pd.DataFrame(model.prior_.means().detach().numpy(), model.perturbations_)
+    effects = wide(model.shift_graph_, "effect")
+    assert means.loc[screen.control].abs().max() > 0
+    np.testing.assert_allclose(effects, (means - means.loc[screen.control]).loc[effects.index], atol=1e-6)
+
+
+def test_new_perturbations_are_learned_with_the_network_as_it_is(screen):
+    known = of(screen, [*screen.targets[:30], screen.control])
+    counts, names, _ = of(screen, screen.targets[30:])
+    model = SparseShiftVAE(5, recipe=SHORT, random_state=0).fit(*known)
+    weights = {name: value.clone() for name, value in model.network_.state_dict().items()}
+    wider = model.fit_new_perturbations(counts, names)
+    started = model.fit_new_perturbations(counts, names, learn_shifts=False)
+    assert all(torch.equal(value, weights[name]) for name, value in wider.network_.state_dict().items())
+    assert wider.elbo(counts, names) > started.elbo(counts, names) + 1
+    assert wider.elbo(*known[:2]) == model.elbo(*known[:2])
+    assert set(wider.shift_graph_["perturbation"]) == set(screen.targets)
+    assert set(model.shift_graph_["perturbation"]) == set(screen.targets[:30])
+    latents = model.unmixing_.transform(model.transform(counts[names == names[0]]))
+    graph = wider.shift_graph_
+    effects = graph.loc[graph["perturbation"] == names[0], "effect"]
+    np.testing.assert_allclose(effects, latents.mean(axis=0), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="were among the training cells"):
+        model.fit_new_perturbations(*known[:2])
+
+
+def test_effects_of_new_perturbations_are_on_the_scale_of_the_others(screen, staged):
+    cells = screen.perturbation == screen.targets[0]
+    again = staged.fit_new_perturbations(screen.counts[cells], np.repeat("new", cells.sum())).shift_graph_
+    old, new = (wide(again, "effect").loc[name] for name in (screen.targets[0], "new"))
+    np.testing.assert_allclose(new, old, atol=0.2)  # the old ones are of the cells that were trained on, nine of ten
+    still = staged.fit_new_perturbations(screen.counts[cells], np.repeat("new", cells.sum()), learn_shifts=False)
+    rows = still.shift_graph_[still.shift_graph_["perturbation"] == "new"]
+    assert not rows[["effect", "probability"]].to_numpy().any()
+
+
+def test_a_control_may_be_a_number(screen):
+    numbers = np.where(screen.perturbation == screen.control, "0", screen.perturbation)
+    model = SparseShiftVAE(2, recipe=TINY_RECIPE, random_state=0).fit(screen.counts, numbers, control=0)
+    assert model.control_ == "0" and "0" not in set(model.shift_graph_["perturbation"])
+
+
+@pytest.mark.parametrize("rotation", ["none", "ica", "unmix"])
+def test_linear_latents(screen, rotation):
+    model = LinearShift(5, rotation, random_state=0).fit(screen.counts, screen.perturbation, screen.control)
+    latents = model.transform(screen.counts)
+    assert latents.shape == (len(screen.perturbation), 5) and len(model.shift_graph_) == 40 * 5
+    if rotation == "unmix":
+        plain = LinearShift(5, "none", random_state=0).fit(screen.counts, screen.perturbation, screen.control)
+        score = mean_correlation(screen.truth["latents"], plain.transform(screen.counts))
+        assert mean_correlation(screen.truth["latents"], latents) > score + 0.1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v["counts"].__setitem__((0, 0), -3), "1 negative values"),
+        (lambda v: v["counts"].__setitem__(4, 0), "counts: 1 cells have no count, at the positions 4"),
+        (lambda v: v["perturbation"].__setitem__(0, "alone"), "perturbation: alone has one cell"),
+        (lambda v: v.update(perturbation=v["perturbation"][:-1]), "perturbation"),
+        (lambda v: v.update(control="nobody"), "control: no cell is 'nobody'"),
+        (lambda v: v.update(perturbation=None), "data: expected an AnnData"),
+    ],
+)
+def test_bad_screens_are_named(screen, change, message):
+    values = {"counts": screen.counts.toarray(), "perturbation": screen.perturbation.astype(object), "control": None}
+    change(values)
+    with pytest.raises(ValueError, match=message):
+        SparseShiftVAE(3, recipe=TINY_RECIPE).fit(**values)
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"method": "magic"}, {"n_latent": 0}, {"n_latent": 2.5}, {"strength": -1.0}], ids=str
+)
+def test_bad_parameters_are_named(screen, parameters):
+    with pytest.raises(ValueError, match=f"{next(iter(parameters))}: expected"):
+        SparseShiftVAE(**parameters).fit(screen.counts, screen.perturbation)
+
+
+def test_what_is_doubtful_is_warned_of(screen):
+    recipe = replace(TINY_RECIPE, epochs=1)
+    counts = screen.counts.toarray()
+    counts[:, 7] = 0
+    with pytest.warns(UserWarning, match="1 genes have no count in any cell, at 7"):
+        SparseShiftVAE(2, "ivae", recipe=recipe).fit(counts, screen.perturbation, screen.control)
+    few = of(screen, [*screen.targets[:3], "control"])
+    with pytest.warns(UserWarning, match="4 latents, but only 3 perturbations"):
+        SparseShiftVAE(4, "ivae", recipe=recipe).fit(*few)
+    with pytest.warns(UserWarning, match="control looks like a control"):
+        SparseShiftVAE(2, "ivae", recipe=recipe).fit(*few[:2])
+
+
+def test_unknown_perturbations_are_named(screen, staged):
+    with pytest.raises(ValueError, match="perturbation: the model does not know stranger"):
+        staged.elbo(screen.counts[:1], ["stranger"])

@@ -1,0 +1,222 @@
+"""Likelihoods, priors and training of models of screens, against what can be worked out by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from short_recipes import SHORT_PUBLISHED, TINY
+
+from sbnn.mechanism_shift import PUBLISHED, Recipe, SparseShiftVAE
+from sbnn.mechanism_shift import training as training_module
+from sbnn.mechanism_shift.cells import Cells
+from sbnn.mechanism_shift.network import ShiftNetwork, divergence, log_factorials, log_likelihood
+from sbnn.mechanism_shift.priors import FixedMeans, FreeMeans, MaskedMeans
+from sbnn.mechanism_shift.training import Training
+
+TINY_RECIPE = Recipe(**TINY)
+
+
+def test_the_likelihood_is_that_of_a_negative_binomial():
+    counts = torch.tensor([[0.0, 3.0, 7.0], [2.0, 0.0, 1.0]])
+    shares, dispersion = torch.tensor([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]]), torch.tensor([0.5, 1.0, 2.0])
+    totals = counts.sum(1, keepdim=True)
+    found = log_likelihood(counts, totals, shares.log(), dispersion) - log_factorials(counts)
+    inverse, mean = dispersion.exp().numpy(), (shares * totals).numpy()
+    expected = stats.nbinom.logpmf(counts.numpy(), inverse, inverse / (inverse + mean)).sum(1)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+
+
+def test_the_divergence_is_that_of_two_normal_distributions():
+    mean, log_variance, prior = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.3, -0.7]]), torch.tensor([[0.0, 2.0]])
+    q = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    expected = torch.distributions.kl_divergence(q, torch.distributions.Normal(prior, 1.0)).sum(1)
+    torch.testing.assert_close(divergence(mean, log_variance, prior), expected)
+
+
+def test_bounds_are_exact_where_the_decoder_ignores_the_latents(screen):
+    model = SparseShiftVAE(2, "vae", recipe=replace(SHORT_PUBLISHED, epochs=1, hidden=8), random_state=0)
+    network = model.fit(screen.counts, screen.perturbation, screen.control).network_
+    with torch.no_grad():
+        for layer in (network.logits, network.mean, network.log_variance):
+            layer.weight.zero_()
+        network.mean.bias.zero_()
+        network.log_variance.bias.zero_()
+    counts, names = screen.counts[:5].toarray(), screen.perturbation[:5]
+    inverse, shares = network.dispersion.exp().detach().numpy(), network.logits.bias.softmax(0).detach().numpy()
+    means = shares * counts.sum(axis=1, keepdims=True)
+    expected = stats.nbinom.logpmf(counts, inverse, inverse / (inverse + means)).sum(axis=1)
+    np.testing.assert_allclose(model.elbo(counts, names, per_cell=True), expected, rtol=1e-4)
+    np.testing.assert_allclose(model.iwelbo(counts, names, 3, per_cell=True), expected, rtol=1e-4)
+    with torch.no_grad():
+        network.mean.bias.fill_(2.0)
+    np.testing.assert_allclose(model.elbo(counts, names, per_cell=True), expected - 2 * 2**2 / 2, rtol=1e-4)
+
+
+def test_the_decoder_starts_from_the_shares_of_genes_and_inputs_are_standardised(screen):
+    recipe = replace(TINY_RECIPE, epochs=1, learning_rate=1e-12, validation_share=0.0, unmixings=0)
+    network = (
+        SparseShiftVAE(2, recipe=recipe, random_state=0)
+        .fit(screen.counts, screen.perturbation, screen.control)
+        .network_
+    )
+    counts = screen.counts.toarray()
+    np.testing.assert_allclose(network.logits.bias.exp().detach(), counts.sum(axis=0) / counts.sum(), rtol=1e-4)
+    np.testing.assert_allclose(network.input_mean, np.log1p(counts).mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(network.input_sd, np.log1p(counts).std(axis=0), rtol=1e-5)
+
+
+def test_changed_latents_decode_to_the_same_counts_and_take_their_uncertainty_along():
+    torch.manual_seed(0)
+    network = ShiftNetwork(12, 4, Recipe(hidden=16))
+    matrix, origin, counts = torch.randn(4, 4), torch.randn(4), torch.rand(30, 12)
+    before, variance = network.encode(counts)[0], network.log_variance.bias.exp().detach()
+    decoded = network.decode(before)
+    network.change_latents(matrix, origin)
+    after, log_variance = network.encode(counts)
+    torch.testing.assert_close(after, (before - origin) @ matrix, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(network.decode(after), decoded, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(log_variance, (variance @ matrix**2).log().clamp(-10, 4).expand(30, 4))
+
+
+def test_the_penalties_are_the_published_ones():
+    prior = MaskedMeans(2, 3, 10.0, beta=True)
+    with torch.no_grad():
+        prior.logits.copy_(torch.tensor([[5.0, 0.0, -2.0], [1.0, 3.0, -1.0]]))
+    p = prior.logits.sigmoid().detach().numpy()
+    assert prior.penalty().item() == pytest.approx(-stats.beta.logpdf(p, 1, 10).sum(), rel=1e-5)
+    lasso = MaskedMeans(2, 3, 100.0, beta=False)
+    assert lasso.penalty().item() == pytest.approx(100 * torch.sigmoid(torch.tensor(5.0)).item(), rel=1e-5)
+
+
+def test_a_mask_is_drawn_hard_with_a_soft_gradient():
+    prior, codes = MaskedMeans(1, 2, 1.0, beta=True), torch.zeros(20000, dtype=torch.long)
+    with torch.no_grad():
+        prior.logits.copy_(torch.tensor([[1.0, -1.0]]))
+        prior.shifts.fill_(2.0)
+    drawn = prior(codes, torch.Generator().manual_seed(0))
+    assert set(drawn.detach().unique().round().tolist()) == {0.0, 2.0}
+    assert drawn.mean(0)[0].item() / 2 == pytest.approx(0.731, abs=0.02)
+    drawn.sum().backward()
+    assert (prior.logits.grad > 0).all()
+    assert prior.means().tolist() == [[2.0, 0.0]]
+
+
+def test_fixed_means_are_zero_under_the_mask():
+    prior = FixedMeans(2, 2)
+    prior.mask = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    prior.set_means(torch.full((2, 2), 3.0))
+    assert prior.means().tolist() == [[3.0, 0.0], [0.0, 3.0]]
+
+
+def small_training(screen, prior, recipe):
+    torch.manual_seed(0)
+    counts = screen.counts[:200].astype(np.float32)
+    codes = np.unique(screen.perturbation[:200], return_inverse=True)[1]
+    network = ShiftNetwork(counts.shape[1], 2, recipe)
+    return Training(network, prior, Cells(counts), codes, (np.arange(150), np.arange(150, 200)), recipe, 0)
+
+
+def test_the_penalty_of_the_loss_is_spread_over_the_training_cells_and_warms_up(screen, monkeypatch):
+    training, batch = small_training(screen, FreeMeans(41, 2), TINY_RECIPE), np.arange(40)
+
+    def loss(weight):
+        training.generator.manual_seed(0)
+        return training.loss(batch, weight).item()
+
+    usual = {weight: loss(weight) for weight in (0.25, 1.0)}
+    monkeypatch.setattr(training.prior, "penalty", lambda: torch.tensor(3e4))
+    assert loss(1.0) - usual[1.0] == pytest.approx(3e4 / 150, rel=1e-3)
+    assert loss(0.25) - usual[0.25] == pytest.approx(0.25 * 3e4 / 150, rel=1e-3)
+
+
+def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(screen, monkeypatch):
+    gradients = []
+    for summed in (True, False):
+        prior = FreeMeans(41, 2)
+        prior.summed = summed
+        training = small_training(screen, prior, replace(TINY_RECIPE, batch_size=200))
+        monkeypatch.setattr(torch.optim.Adam, "step", lambda self: None)
+        training.run(1)
+        gradients.append(training.network.logits.bias.grad)
+    torch.testing.assert_close(gradients[0], 150 * gradients[1], rtol=1e-3, atol=1e-2)
+    assert MaskedMeans(2, 2, 10.0, beta=True).summed and not MaskedMeans(2, 2, 10.0, beta=False).summed
+
+
+def test_shifts_in_doubt_stay_free_until_the_last_unmixing(screen, monkeypatch):
+    masks, probabilities, unmix, run = [], [], training_module.unmix, Training.run
+
+    def unmixed(*arguments, **options):
+        found = unmix(*arguments, **options)
+        found.probabilities[:] = np.random.default_rng(len(masks)).random(found.probabilities.shape)
+        probabilities.append(found.probabilities)
+        return found
+
+    def seen(self, *arguments, **options):
+        masks.append(self.prior.mask.numpy())
+        return run(self, *arguments, **options)
+
+    monkeypatch.setattr(training_module, "unmix", unmixed)
+    monkeypatch.setattr(Training, "run", seen)
+    recipe = replace(TINY_RECIPE, epochs=4, unmixings=2)
+    model = SparseShiftVAE(3, recipe=recipe, random_state=0).fit(screen.counts, screen.perturbation, screen.control)
+    others = model.perturbations_ != screen.control
+    assert len(masks) == 3 and masks[0].all() and not masks[1][~others].any()
+    assert np.array_equal(masks[1][others], probabilities[0] > 0.05)
+    assert np.array_equal(masks[2][others], probabilities[1] > 0.5)
+
+
+def test_prior_means_follow_the_encoder_before_every_epoch_but_the_first(screen, monkeypatch):
+    followed, follow = [], Training.follow_encoder
+    monkeypatch.setattr(Training, "follow_encoder", lambda self: followed.append(len(self.history)) or follow(self))
+    model = SparseShiftVAE(3, recipe=replace(TINY_RECIPE, epochs=8), random_state=0)
+    model.fit(screen.counts, screen.perturbation, screen.control)
+    assert len(model.history_) == 8 and followed == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_the_best_weights_are_kept_where_training_waits(screen):
+    recipe = replace(SHORT_PUBLISHED, epochs=30, warm_up=1, patience=2, learning_rate=0.05, hidden=8)
+    model = SparseShiftVAE(3, "ivae", recipe=recipe, random_state=0)
+    model.fit(screen.counts, screen.perturbation, screen.control)
+    history, aside = model.history_["validation_elbo"], model.validation_
+    assert len(history) < 30 and history.idxmax() == len(history) - 3
+    assert model.elbo(screen.counts[aside], screen.perturbation[aside]) == pytest.approx(history.max(), abs=1.0)
+
+
+CHANGES = {
+    "hidden": 12, "batch_norm": True, "dropout": 0.5, "standardize": False, "epochs": 6, "least_updates": 150,
+    "updates_per_pair": 60, "learning_rate": 1e-2, "weight_decay": 0.1, "weight_precision": 500.0, "epsilon": 0.1,
+    "one_cycle": False, "batch_size": 64, "warm_up": 0, "validation_share": 0.3, "patience": 1, "dispersion": 0.0,
+    "first_share": 0.25, "unmixings": 2,
+}  # fmt: skip
+
+
+def test_every_setting_of_the_recipe_counts(screen):
+    assert set(CHANGES) == set(Recipe.__dataclass_fields__)
+    base = replace(TINY_RECIPE, epochs=4, warm_up=2, learning_rate=2e-2)
+
+    def fitted(**changes):
+        model = SparseShiftVAE(3, recipe=replace(base, **changes), random_state=0)
+        return model.fit(screen.counts, screen.perturbation, screen.control).transform(screen.counts[:50])
+
+    expected = fitted()
+    assert np.array_equal(fitted(), expected)
+    for name, value in CHANGES.items():
+        if name != "patience":
+            assert not np.array_equal(fitted(**{name: value}), expected), name
+
+
+def test_epochs_are_enough_for_the_updates_and_pairs():
+    assert Recipe().epochs_for(31, 15) == 110 and Recipe().epochs_for(1000, 15) == 28
+    assert Recipe().epochs_for(100, 30) == -(-32 * 30 * 29 // 2 // 100) and PUBLISHED.epochs_for(1, 15) == 300
+
+
+@pytest.mark.parametrize("method", ["svae+", "svae"])
+def test_a_stronger_penalty_makes_shifts_less_probable(screen, method):
+    recipe, means = replace(SHORT_PUBLISHED, hidden=8), []
+    for strength in (2.0, 1000.0):
+        model = SparseShiftVAE(3, method, strength, recipe, 0)
+        graph = model.fit(screen.counts, screen.perturbation, screen.control).shift_graph_
+        means.append(graph["probability"].mean())
+    assert means[1] < means[0]
