@@ -18,7 +18,7 @@ from sbnn.mechanism_shift.simulated_study import CONFIGURATIONS, held_out_bounds
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
 
 
-@pytest.mark.parametrize("name", ["pca", "ica", "linear", "staged"])
+@pytest.mark.parametrize("name", ["pca", "ica", "linear", pytest.param("staged", marks=pytest.mark.slow)])
 def test_a_committed_fit_to_a_simulated_screen_comes_out_the_same(name):
     record = results.load(SAVED / study.SIMULATED / f"shift_small_{name}.pickle")
     sizes, stored = CONFIGURATIONS["small"], record.scores.iloc[0]
@@ -27,9 +27,11 @@ def test_a_committed_fit_to_a_simulated_screen_comes_out_the_same(name):
     if name == "staged":
         row |= held_out_bounds(model, new, int(stored["seed"]))
     compared = [column for column in row if column != "seconds"]
-    assert_same([row[column] for column in compared], stored[compared].to_numpy(float))
+    rtol = 2e-3 if name == "staged" else 1e-6  # training drifts apart from the first different bit of a processor
+    assert_same([row[column] for column in compared], stored[compared].to_numpy(float), rtol=rtol)
 
 
+@pytest.mark.slow
 def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
     try:
         screen = as_screen(load_dataset("papalexi", download=False, verbose=False))
