@@ -189,7 +189,7 @@ def test_simulated_screen_takes_the_options_of_the_simulator():
     data = load_dataset("simulated_screen", n_perturbations=4, n_control=7, random_state=1, verbose=False)
     assert data.shape == (4 * 50 + 7, 100)
     whole = load_dataset("simulated_screen", verbose=False)
-    assert whole.sha256 == simulate_perturbations(50, 100, 15, 100).sha256
+    assert whole.uns["sbnn"]["sha256"] == simulate_perturbations(50, 100, 15, 100).uns["sbnn"]["sha256"]
 
 
 # --- sbnn data
