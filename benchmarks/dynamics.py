@@ -16,7 +16,8 @@ import torch
 from sbnn.data.datasets import DYNAMICS, load_dataset, names_of
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.determinism import reproducible
-from sbnn.dynamics import Phoenix, report, study
+from sbnn.dynamics import report, study
+from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.solver import advance, advance_exactly, step_factors
 from sbnn.dynamics.training import Intervals
 from sbnn.results import results_folder

@@ -228,7 +228,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
 
     Returns
     -------
-    PairedData, AnnData or GeneDynamics
+    PairedData or AnnData
 
     Raises
     ------
@@ -269,6 +269,9 @@ def _summary(data) -> str:
     if "perturbation" in data.obs:
         shape = f"{data.n_obs} cells x {data.n_vars} genes, {data.obs['perturbation'].nunique()} perturbations"
         return f"{about['name']}: {shape}; control: {about.get('control', 'none')}\n  source: {about['source']}"
+    if "split" in data.obs:
+        samples = data.obs.groupby("split", observed=True)["sample"].nunique().to_dict()
+        return f"{about['name']}: {data.n_vars} genes; samples: {samples}\n  source: {about['source']}"
     types = ", ".join(f"{name} {size}" for name, size in data.obs["type"].value_counts().items())
     families = data.var["family"].nunique()
     shape = f"{data.n_obs} cells x {data.n_vars} features in {families} families"

@@ -1,90 +1,121 @@
 """Gene networks with a known truth: who regulates whom, by what logic, and what follows from it over time."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
-from numbers import Integral
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.integrate import solve_ivp
 
-from sbnn.data.checks import check_names, some
 from sbnn.data.fingerprint import fingerprint_parameters
-from sbnn.data.rate_equations import And, Logic, Or, Regulation, parse_rate_equation, regulations
-from sbnn.data.starting_values import StartingValues, draw_starting_values, starting_values_like
-from sbnn.data.trajectories import Trajectories, check_times
+from sbnn.data.rate_equations import And, Or, Regulation, parse_rate_equation, regulations
+from sbnn.data.trajectories import as_trajectories, trajectories
 
 SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
 TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
 
 _TOLERANCE = 1e-9  # relative, of the solver
 _SAME = 1e-8  # of parameters that two tables give with different digits
-_NETWORK_SEED = 0  # of the starting values of a network that is read
 _FORMAT = 1  # to be raised whenever the same parameters come to give other data
+_LARGEST_OFFSET = 0.25
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Distribution of the first values, by gene: input genes normal within [0, 1], others Beta(2, 2) plus an offset.
+
+    Means and SDs of genes that are no inputs and offsets of inputs are NaN.
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray
+    offset: np.ndarray
+
+    @classmethod
+    def of(cls, is_input, mean, sd, offset):
+        """Set what the kind of a gene does not use to NaN."""
+        return cls(*(np.where(of, v, np.nan) for of, v in ((is_input, mean), (is_input, sd), (~is_input, offset))))
+
+    @classmethod
+    def random(cls, is_input, rng):
+        """Draw a distribution for each gene."""
+        n = len(is_input)
+        mean = rng.beta(10, 10, n)
+        sd = np.maximum(0.01, rng.beta(15, 15, n) * np.minimum(mean, 1 - mean) / 3)
+        return cls.of(is_input, mean, sd, rng.uniform(-_LARGEST_OFFSET, _LARGEST_OFFSET, n))
+
+    def draw(self, n, rng):
+        """First values of samples, (n, genes), each in [0, 1]."""
+        is_input = ~np.isnan(self.mean)
+        values = np.clip(rng.beta(2, 2, (n, len(is_input))) + self.offset, 0, 1)
+        mean, sd = self.mean[is_input], self.sd[is_input]
+        inputs = rng.normal(mean, sd, (n, len(mean)))
+        while (outside := (inputs < 0) | (inputs > 1)).any():
+            inputs = np.where(outside, rng.normal(mean, sd, inputs.shape), inputs)
+        values[:, is_input] = inputs
+        return values
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GeneNetwork:
-    """Genes whose rates of change follow from their regulators: ``dx/dt = logic(x) - x``, or 0 of an input gene.
+    """Genes whose rates of change follow from their regulators: ``dx/dt = logic(x) - x``, or 0 for an input gene.
 
     Parameters
     ----------
     gene_names : sequence of str
         Unique.
     logic : mapping of str to Regulation, And or Or
-        Of every gene that has regulators; the others are inputs, which stay as they start.
-    starts : StartingValues, optional
+        Of every gene that has regulators (`sbnn.data.rate_equations`); the others are inputs, which stay constant.
+    starts : Starts, optional
         How samples start; by default drawn with a fixed seed, so that all simulations of one network start alike.
     name : str
+
+    Attributes
+    ----------
+    is_input : ndarray of bool, shape (genes,)
 
     Raises
     ------
     ValueError
         Duplicate names, a gene or regulator that is not among the names, a gene that a regulator acts on twice, an EC50
-        out of (0, 1), an exponent that is not above 0.
+        outside (0, 1), an exponent that is not positive.
     """
 
     gene_names: np.ndarray
-    logic: dict[str, Logic]
-    starts: StartingValues | None = None
+    logic: dict
+    starts: Starts | None = None
     name: str = "network"
 
-    def __post_init__(self) -> None:
-        """Validate, and lay the logic out for evaluation."""
-        names = check_names(self.gene_names, "gene_names", "gene", len(self.gene_names))
-        logic = dict(self.logic)
-        regulators = {edge.regulator for rule in logic.values() for edge in regulations(rule)}
-        unknown = sorted((logic.keys() | regulators) - set(names))
-        if unknown:
-            raise ValueError(f"logic: there are no genes of the names {some(unknown)}")
-        for gene, rule in logic.items():
-            acting = [edge.regulator for edge in regulations(rule)]
-            if len(set(acting)) < len(acting):
-                raise ValueError(f"logic of {gene}: a regulator acts twice")
-            for edge in regulations(rule):
-                if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf):
-                    raise ValueError(f"logic of {gene}: expected an EC50 in (0, 1) and an exponent above 0, got {edge}")
-        order = [gene for gene in names if gene in logic]
+    def __post_init__(self):
+        """Validate, and arrange the logic for evaluation."""
+        names = np.array([str(name) for name in self.gene_names])
+        edges = [(edge, gene) for gene, rule in self.logic.items() for edge in regulations(rule)]
+        unknown = sorted({*self.logic, *(edge.regulator for edge, _ in edges)} - {*names})
+        if unknown or len(set(names)) < len(names):
+            raise ValueError(f"gene_names: expected each gene once; not among them: {', '.join(unknown[:5])}")
+        if len({(edge.regulator, gene) for edge, gene in edges}) < len(edges):
+            raise ValueError("logic: a regulator acts twice on one gene")
+        for edge, gene in edges:
+            if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf):
+                raise ValueError(f"logic of {gene}: expected an EC50 in (0, 1) and an exponent above 0, got {edge}")
+        logic = {gene: self.logic[gene] for gene in names if gene in self.logic}
         is_input = np.array([gene not in logic for gene in names])
-        starts = draw_starting_values(is_input, _NETWORK_SEED) if self.starts is None else self.starts
-        checked = {"gene_names": names, "logic": {gene: logic[gene] for gene in order}, "starts": starts}
-        for field_name, value in (checked | {"is_input": is_input, "_rules": _Rules(names, checked["logic"])}).items():
-            object.__setattr__(self, field_name, value)  # the class is frozen to everyone else
+        starts = Starts.random(is_input, np.random.default_rng(0)) if self.starts is None else self.starts
+        made = {"gene_names": names, "logic": logic, "starts": starts, "is_input": is_input}
+        for field, value in (made | {"_rules": _Rules(names, logic)}).items():
+            object.__setattr__(self, field, value)
 
     @classmethod
-    def from_tables(cls, edges: Any, equations: Any, names: Any, name: str = "network") -> GeneNetwork:
+    def from_tables(cls, edges, equations, names, name="network"):
         """Read a network.
 
         Parameters
         ----------
-        edges : DataFrame or path-like
-            Columns ``from``, ``to``, ``activation`` (bool), ``EC50`` and ``n``.
-        equations : DataFrame or path-like
-            Columns ``node`` and ``eqn``, see `sbnn.data.rate_equations`.
-        names : sequence of str, or path-like
-            Order of the genes, or a table with it in the first column. The suffix ``_input`` is left out.
+        edges : path-like
+            Table with the columns ``from``, ``to``, ``activation`` (bool), ``EC50`` and ``n``.
+        equations : path-like
+            Table with the columns ``node`` and ``eqn``, see `sbnn.data.rate_equations`.
+        names : path-like
+            Table with the genes in their order in its first column. The suffix ``_input`` is left out.
         name : str
 
         Returns
@@ -94,143 +125,87 @@ class GeneNetwork:
         Raises
         ------
         ValueError
-            Columns that are not there, tables of different genes or edges, an equation of another form.
+            Tables of different genes or edges, an equation of another form.
         """
-        edges = _table(edges, "edges", ("from", "to", "activation", "EC50", "n"))
-        equations = _table(equations, "equations", ("node", "eqn"))
-        if not isinstance(names, list | tuple | np.ndarray | pd.Index | pd.Series):
-            names = pd.read_csv(names).iloc[:, 0]
-        names = [str(gene).removesuffix("_input") for gene in names]
-        strangers = set(names) ^ set(equations["node"])
-        if strangers or equations["node"].duplicated().any():
-            raise ValueError(
-                f"equations: expected one of each gene; names that do not match: {some(sorted(strangers))}"
-            )
-        rules = {gene: parse_rate_equation(text, gene) for gene, text in equations[["node", "eqn"]].itertuples(False)}
-        network = cls(names, {gene: rule for gene, rule in rules.items() if rule is not None}, name=name)
-        of_equations = {
-            (edge.regulator, gene): edge for gene, rule in network.logic.items() for edge in regulations(rule)
-        }
-        of_table = {
-            (row[0], row[1]): Regulation(row[0], bool(row[2]), float(row[3]), float(row[4]))
-            for row in edges[["from", "to", "activation", "EC50", "n"]].itertuples(index=False)
-        }
-        differ = of_equations.keys() ^ of_table.keys() | {
-            key for key in of_equations.keys() & of_table.keys() if not _same(of_equations[key], of_table[key])
-        }
-        if differ or len(of_table) < len(edges):
-            listed = some(sorted(f"{regulator} -> {target}" for regulator, target in differ))
-            raise ValueError(f"edges: not those of the equations, or not once each: {listed}")
+        genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
+        texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"]
+        if {*texts.index} != {*genes}:
+            raise ValueError(f"equations: other genes than in {names}: {sorted({*texts.index} ^ {*genes})[:5]}")
+        rules = {gene: parse_rate_equation(text, gene) for gene, text in texts.items()}
+        network = cls(genes, {gene: rule for gene, rule in rules.items() if rule is not None}, name=name)
+        parts = [(e.regulator, gene, e.activation, e.ec50, e.exponent) for gene, rule in network.logic.items()
+                 for e in regulations(rule)]  # fmt: skip
+        columns = ["from", "to", "activation", "EC50", "n"]
+        ours, given = (
+            table.set_index(["from", "to"]).sort_index().astype(float)
+            for table in (pd.DataFrame(parts, columns=columns), pd.read_csv(edges)[columns])
+        )
+        if not ours.index.equals(given.index) or not np.allclose(ours, given, rtol=0, atol=_SAME):
+            raise ValueError(f"edges: those of {edges} are not those of the equations in {equations}")
         return network
 
     @classmethod
-    def random(
-        cls,
-        n_genes: int,
-        share_of_inputs: float = 0.2,
-        mean_regulators: float = 2.0,
-        share_of_activations: float = 0.68,
-        ec50: tuple[float, float] = (0.4, 0.6),
-        exponent: tuple[float, float] = (1.01, 1.7),
-        random_state: int = 0,
-    ) -> GeneNetwork:
+    def random(cls, n_genes, random_state=0):
         """Draw a network of any size, with the proportions of the published one of 350 genes.
 
-        Every target has one regulator and a Poisson number more; regulators are the inputs and one in twelve targets,
-        some of which regulate many. Regulators are joined one after the other, by AND or OR as likely.
+        A fifth of the genes are inputs. Every other gene has one regulator and a Poisson number more, two on average;
+        regulators are the inputs and one in twelve of the other genes, some of which regulate many. Of the edges 68 %
+        are activations. Regulators are joined one after the other, by AND or OR with equal probability.
 
         Parameters
         ----------
         n_genes : int
             At least 3.
-        share_of_inputs : float
-            Of the genes, in (0, 1).
-        mean_regulators : float
-            Of a target, at least 1.
-        share_of_activations : float
-            Of the edges.
-        ec50, exponent : tuple of (float, float)
-            Lowest and highest.
         random_state : int
 
         Returns
         -------
         GeneNetwork
-
-        Raises
-        ------
-        TypeError
-            A number or seed that is no integer.
-        ValueError
-            Numbers out of range.
         """
-        for argument, value, least in (("n_genes", n_genes, 3), ("random_state", random_state, 0)):
-            if isinstance(value, bool) or not isinstance(value, Integral):
-                raise TypeError(f"{argument} must be an integer, got {value!r}")
-            if value < least:
-                raise ValueError(f"{argument} must be at least {least}, got {value}")
-        if not (0 < share_of_inputs < 1 and mean_regulators >= 1 and 0 <= share_of_activations <= 1):
-            raise ValueError(
-                "share_of_inputs must be in (0, 1), mean_regulators at least 1 and share_of_activations in [0, 1], got "
-                f"{share_of_inputs}, {mean_regulators} and {share_of_activations}"
-            )
+        if n_genes < 3:
+            raise ValueError(f"n_genes: expected 3 or more, got {n_genes}")
         rng = np.random.default_rng(random_state)
-        n_inputs = min(max(round(share_of_inputs * n_genes), 1), n_genes - 1)
+        n_inputs = max(round(0.2 * n_genes), 1)
         names = np.array([f"gene_{i:0{len(str(n_genes - 1))}d}" for i in range(n_genes)])
         regulators = np.append(np.arange(n_inputs), np.arange(n_inputs, n_genes, 12))
         popularity = rng.pareto(1.5, len(regulators)) + 0.3
         logic = {}
         for target in range(n_inputs, n_genes):
             weights = np.where(regulators == target, 0.0, popularity)
-            size = min(1 + rng.poisson(mean_regulators - 1), np.count_nonzero(weights))
-            chosen = rng.choice(regulators, size, replace=False, p=weights / weights.sum())
+            size = min(1 + rng.poisson(1.0), np.count_nonzero(weights))
             rule = None
-            for regulator in chosen:
-                edge = Regulation(
-                    str(names[regulator]), bool(rng.random() < share_of_activations), rng.uniform(*ec50),
-                    rng.uniform(*exponent),
-                )  # fmt: skip
+            for regulator in rng.choice(regulators, size, replace=False, p=weights / weights.sum()):
+                activation = bool(rng.random() < 0.68)
+                edge = Regulation(str(names[regulator]), activation, rng.uniform(0.4, 0.6), rng.uniform(1.01, 1.7))
                 join = And if rng.random() < 0.5 else Or
                 rule = edge if rule is None else join(rule, edge)
             logic[str(names[target])] = rule
-        starts = draw_starting_values(np.arange(n_genes) < n_inputs, rng)
+        starts = Starts.random(np.arange(n_genes) < n_inputs, rng)
         return cls(names, logic, starts, name=f"random_{n_genes}")
 
     @property
-    def n_genes(self) -> int:
-        """Number of genes."""
-        return len(self.gene_names)
-
-    @property
-    def graph(self) -> pd.DataFrame:
-        """Regulators by targets: 1 an activation, -1 a repression, 0 no edge; int8."""
+    def graph(self):
+        """Regulators by targets: 1 an activation, -1 a repression, 0 no edge; DataFrame of int8."""
         table = pd.DataFrame(0, self.gene_names, self.gene_names, dtype=np.int8)
         for gene, rule in self.logic.items():
             for edge in regulations(rule):
                 table.loc[edge.regulator, gene] = 1 if edge.activation else -1
         return table
 
-    def __repr__(self) -> str:
-        """Tell name and size in one line."""
-        n_edges = len(self._rules.regulator)
-        return f"GeneNetwork({self.name!r}: {self.n_genes} genes, {self.is_input.sum()} inputs, {n_edges} edges)"
+    @property
+    def sha256(self):
+        """Fingerprint of names, logic and starting values."""
+        starts = self.starts
+        parts = {"names": self.gene_names, "logic": {gene: repr(rule) for gene, rule in self.logic.items()}}
+        return fingerprint_parameters(parts | {"mean": starts.mean, "sd": starts.sd, "offset": starts.offset})
 
-    def rates(self, values: np.ndarray) -> np.ndarray:
-        """Rates of change.
-
-        Parameters
-        ----------
-        values : ndarray, shape (genes, ...)
-
-        Returns
-        -------
-        ndarray, shape (genes, ...)
-        """
+    def rates(self, values):
+        """Rates of change, (genes, ...), at values of the same shape."""
         rates = np.zeros_like(values)
         rates[~self.is_input] = self._rules(values) - values[~self.is_input]
         return rates
 
-    def solve(self, start: np.ndarray, times: np.ndarray) -> np.ndarray:
+    def solve(self, start, times):
         """Follow samples over time, without noise.
 
         Parameters
@@ -242,24 +217,19 @@ class GeneNetwork:
         Returns
         -------
         ndarray of float64, shape (samples, times, genes)
-
-        Raises
-        ------
-        RuntimeError
-            The solver stopped before the last time.
         """
         times = np.asarray(times, dtype=np.float64)
-        followed = []
-        for sample in np.asarray(start, dtype=np.float64):  # one by one: each has steps, and a stiff method, of its own
+        paths = []
+        for sample in start:  # one by one: each has steps, and a stiff method, of its own
             solution = solve_ivp(
                 lambda _, x: self.rates(x), times[[0, -1]], sample, "LSODA", times, rtol=_TOLERANCE, atol=_TOLERANCE
             )
             if not solution.success:
                 raise RuntimeError(f"the solver stopped: {solution.message}")
-            followed.append(solution.y.T)
-        return np.stack(followed)
+            paths.append(solution.y.T)
+        return np.stack(paths)
 
-    def simulate(self, n: int, noise: float = 0.0, random_state: int | None = None, times: Any = TIMES) -> Trajectories:
+    def simulate(self, n, noise=0.0, random_state=0, times=TIMES):
         """Draw samples and follow them over time.
 
         Parameters
@@ -267,101 +237,70 @@ class GeneNetwork:
         n : int
             Samples.
         noise : float
-            Standard deviation of the normal noise that is added to every value, that of the inputs and of the first
+            Standard deviation of the normal noise that is added to every value, those of the inputs and of the first
             time too. The published names "5, 10 and 20 %" stand for 0.025, 0.05 and 0.1.
-        random_state : int, optional
-            Seed of starting values and noise; 0 by default. Starting values do not depend on `noise`.
+        random_state : int
+            Seed of starting values and noise. Starting values do not depend on `noise`.
         times : array-like, shape (times,)
 
         Returns
         -------
-        Trajectories
-            Not cut off at zero, which noise passes.
-
-        Raises
-        ------
-        ValueError
-            Less than one sample, noise that is negative or not finite, a single time, times that do not increase.
+        AnnData
+            As of `sbnn.dynamics.trajectories`. Noise makes some values negative.
         """
-        if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
-            raise ValueError(f"n must be an integer of at least 1, got {n!r}")
-        if not (np.isfinite(noise) and noise >= 0):
-            raise ValueError(f"noise must be finite and at least 0, got {noise}")
-        if np.size(times) < 2:
-            raise ValueError(f"times: expected two or more, got {times!r}")
-        check_times(times, 1, np.size(times))
-        seed = 0 if random_state is None else random_state
-        rng, of_noise = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
+        rng, of_noise = (np.random.default_rng(child) for child in np.random.SeedSequence(random_state).spawn(2))
         values = self.solve(self.starts.draw(n, rng), times)
         values = values + noise * of_noise.standard_normal(values.shape)
         made = {"generator": "GeneNetwork.simulate", "format": _FORMAT, "n": int(n), "noise": float(noise)}
-        made |= {"random_state": int(seed), "times": np.asarray(times, dtype=float), "network": self.sha256}
-        return Trajectories(
-            values, times, self.gene_names, signed=True, name=f"simulated_{self.name}", source=SOURCE,
+        made |= {"random_state": int(random_state), "times": np.asarray(times, dtype=float), "network": self.sha256}
+        return trajectories(
+            values, times, self.gene_names, name=f"simulated_{self.name}", source=SOURCE,
             sha256=fingerprint_parameters(made),
         )  # fmt: skip
 
-    @property
-    def sha256(self) -> str:
-        """Fingerprint of names, logic and starting values."""
-        starts = self.starts
-        parts = {"names": self.gene_names, "logic": {gene: repr(rule) for gene, rule in self.logic.items()}}
-        parts |= {"mean": starts.input_mean, "sd": starts.input_sd, "offset": starts.offset}
-        return fingerprint_parameters(parts)
+    def starting_like(self, data):
+        """Take over how two or more samples of the same genes start; of these only the first values are used.
 
-    def starting_like(self, trajectories: Trajectories) -> GeneNetwork:
-        """Take over how the samples of other trajectories start.
-
-        The published training samples are not to be had, and how they started is known from the test samples alone.
-        Of those only the values at the first time are looked at.
+        The published training samples are not available; how they started is known from the test samples alone.
 
         Parameters
         ----------
-        trajectories : Trajectories
-            Of the same genes.
+        data : AnnData
+            As of `sbnn.dynamics.trajectories`.
 
         Returns
         -------
         GeneNetwork
-
-        Raises
-        ------
-        ValueError
-            Of other genes, or a single sample, which does not tell how samples differ.
         """
-        if len(trajectories) < 2:
-            raise ValueError("trajectories: expected two samples or more, got 1")
-        if trajectories.gene_names.tolist() != self.gene_names.tolist():
+        samples = as_trajectories(data)
+        if samples.gene_names.tolist() != self.gene_names.tolist():
             raise ValueError("trajectories: expected the genes of the network, in its order")
-        return replace(self, starts=starting_values_like(trajectories.values[:, 0], self.is_input))
+        first = np.stack([of_sample[0] for of_sample in samples.values])
+        mean, sd = first.mean(axis=0), np.maximum(first.std(axis=0, ddof=1), 0.01)
+        offset = np.clip(mean - 0.5, -_LARGEST_OFFSET, _LARGEST_OFFSET)
+        return replace(self, starts=Starts.of(self.is_input, mean, sd, offset))
 
-    def misplaced_prior(self, share: float, random_state: int | None = None) -> pd.DataFrame:
+    def misplaced_prior(self, share, random_state=0):
         """Move a share of the edges to random places, with their signs, as prior knowledge that is partly wrong.
 
         Parameters
         ----------
         share : float
             In [0, 1]; of the edges, rounded down. The published names "5, 10 and 20 %" mean this.
-        random_state : int, optional
-            Seed; 0 by default.
+        random_state : int
 
         Returns
         -------
         DataFrame of int8
             As `graph`. No misplaced edge is a true one or acts on its own regulator.
-
-        Raises
-        ------
-        ValueError
-            A share out of its range.
         """
         if not 0 <= share <= 1:
-            raise ValueError(f"share must be in [0, 1], got {share}")
-        rng = np.random.default_rng(0 if random_state is None else random_state)
+            raise ValueError(f"share: expected a number in [0, 1], got {share}")
+        rng = np.random.default_rng(random_state)
         truth = self.graph.to_numpy()
         edges = np.argwhere(truth)
         moved = edges[rng.permutation(len(edges))[: int(share * len(edges) + 1e-9)]]
-        free = np.argwhere((truth == 0) & ~np.eye(self.n_genes, dtype=bool))
+        free = np.argwhere((truth == 0) & ~np.eye(len(truth), dtype=bool))
         places = free[rng.permutation(len(free))[: len(moved)]]
         prior = truth.copy()
         prior[tuple(moved.T)] = 0
@@ -373,38 +312,34 @@ class _Rules:
     """The logic of all genes as arrays: the regulations first, then what joins two earlier ones, level by level."""
 
     def __init__(self, names, logic):
-        index = pd.Index(names)
         edges = [edge for rule in logic.values() for edge in regulations(rule)]
-        self.regulator = index.get_indexer([edge.regulator for edge in edges])
+        self.regulator = pd.Index(names).get_indexer([edge.regulator for edge in edges])
         self.exponent = np.array([edge.exponent for edge in edges])
         self.half = np.array([edge.ec50 for edge in edges]) ** self.exponent
         self.represses = np.array([not edge.activation for edge in edges], dtype=bool)
-        levels, tops, self.n_nodes = {}, [], len(edges)
-        edge = iter(range(len(edges)))
+        position, levels = iter(range(len(edges))), {0: edges}
 
-        def visit(rule):
-            """Level of a rule and its node, a list to be numbered."""
+        def place(rule):
+            """Level of a rule and its position there."""
             if isinstance(rule, Regulation):
-                return 0, [next(edge)]
-            (depth, one), (other_depth, other) = visit(rule.one), visit(rule.other)
-            level, node = 1 + max(depth, other_depth), []
-            levels.setdefault(level, []).append((node, one, other, isinstance(rule, Or)))
-            return level, node
+                return 0, next(position)
+            one, other = place(rule.one), place(rule.other)
+            joined = levels.setdefault(1 + max(one[0], other[0]), [])
+            joined.append((one, other, isinstance(rule, Or)))
+            return 1 + max(one[0], other[0]), len(joined) - 1
 
-        tops = [visit(rule)[1] for rule in logic.values()]
-        self.levels = []
-        for level in sorted(levels):
-            for node, *_ in levels[level]:
-                node.append(self.n_nodes)
-                self.n_nodes += 1
-            one, other, is_or = zip(
-                *((one[0], other[0], either) for _, one, other, either in levels[level]), strict=True
-            )
-            self.levels.append((np.array(one), np.array(other), np.array(is_or)))
-        self.tops = np.array([node[0] for node in tops], dtype=int)
+        tops = [place(rule) for rule in logic.values()]
+        first = np.cumsum([0, *(len(levels[i]) for i in range(len(levels)))])
+        self.n_nodes = first[-1]
+        self.tops = np.array([first[level] + i for level, i in tops], dtype=int)
+        self.levels = [
+            tuple(np.array(part) for part in zip(
+                *((first[a] + i, first[b] + j, is_or) for (a, i), (b, j), is_or in levels[level]), strict=True))
+            for level in range(1, len(levels))
+        ]  # fmt: skip
 
     def __call__(self, values):
-        """What the rules give, shape (targets, ...), of values of all genes, shape (genes, ...)."""
+        """Results of the rules, (targets, ...), for values of all genes, (genes, ...)."""
         wide = (slice(None), *(None,) * (values.ndim - 1))
         powers = np.maximum(values[self.regulator], 0) ** self.exponent[wide]
         nodes = np.empty((self.n_nodes, *values.shape[1:]))
@@ -418,16 +353,3 @@ class _Rules:
             nodes[done : done + len(one)] = np.where(is_or[wide], a + b - both, both)
             done += len(one)
         return nodes[self.tops]
-
-
-def _same(one: Regulation, other: Regulation) -> bool:
-    close = abs(one.ec50 - other.ec50) < _SAME and abs(one.exponent - other.exponent) < _SAME
-    return one.activation == other.activation and close
-
-
-def _table(given: Any, argument: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    table = given if isinstance(given, pd.DataFrame) else pd.read_csv(given)
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise ValueError(f"{argument}: the column(s) {missing} are missing; there are {list(table.columns)}")
-    return table

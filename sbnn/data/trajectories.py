@@ -1,220 +1,139 @@
-"""Expression of genes followed over time, in one or several samples."""
+"""Expression of genes over time: an AnnData with a row per sample and time, and the arrays that models work on."""
 
-from __future__ import annotations
+from dataclasses import dataclass
 
-import warnings
-from dataclasses import dataclass, field
-from typing import Any
-
+import anndata as ad
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
-from sbnn.data.checks import check_names, positions, some
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Trajectories:
-    """Expression of genes at several times of each sample.
+@dataclass(frozen=True)
+class Samples:
+    """Trajectories as arrays: of each sample the values (times, genes) and the times, both float64."""
 
-    It validates itself and its fields cannot be reassigned, so whatever receives one may rely on it.
+    values: list
+    times: list
+    gene_names: np.ndarray
+    gene_major: bool = False  # layout in memory
+
+    def padded(self):
+        """Values (samples, times, genes) and times (samples, times); shorter samples repeat their last ones."""
+        most = max(map(len, self.times))
+        values = np.stack([np.pad(v, ((0, most - len(v)), (0, 0)), mode="edge") for v in self.values])
+        if self.gene_major:
+            values = values.transpose(0, 2, 1).copy().transpose(0, 2, 1)
+        return values, np.stack([np.pad(times, (0, most - len(times)), mode="edge") for times in self.times])
+
+
+def trajectories(
+    values, times=None, gene_names=None, *, name="custom", source="the user's trajectories", sha256=None, files=None
+):
+    """Put expression over time into an AnnData; samples may have any number of times.
 
     Parameters
     ----------
-    values : array-like, shape (samples, times, genes)
-        Stored as float64. The methods are made for a scale from 0 to about 1.
-    times : array-like, shape (times,) or (samples, times)
-        Of all samples alike, or of each; in any unit, increasing. Stored as float64 of shape (samples, times).
+    values : array-like of shape (samples, times, genes), list of arrays (times, genes), or DataFrame
+        A list where samples have different numbers of times. A DataFrame is a long table with the columns ``sample``
+        and ``time`` and one column per gene. The methods are made for a scale from 0 to about 1.
+    times : array-like of shape (times,) or (samples, times), or list of arrays (times,)
+        Of all samples alike or of each one, increasing, in any unit. None with a long table.
     gene_names : sequence of str, optional
-        Unique; by default ``gene_0`` ...
-    signed : bool
-        Whether values below zero are meant, as of log ratios or of noise about zero; otherwise they are warned of.
+        Unique; by default the columns of the table, or ``gene_0`` ...
     name, source : str
         Short name, and citation with the place the data came from.
     sha256 : str, optional
-        Fingerprint of the data, by which stored results know it; by default that of values, times and names.
+        Fingerprint by which stored results recognise the data; by default that of values, times and names.
     files : mapping of str to str, optional
         Name -> sha256 of the files the data was read from; for information.
 
-    Raises
-    ------
-    ValueError
-        Another number of dimensions, no sample or gene, a single time, NaN or infinite values or times, times that do
-        not increase, samples that are the same twice, duplicate names.
-    TypeError
-        Values or times that are not numbers.
-
-    Warns
-    -----
-    UserWarning
-        Values below zero, unless `signed`.
-    """
-
-    values: np.ndarray
-    times: np.ndarray
-    gene_names: np.ndarray | None = None
-    signed: bool = False
-    name: str = "custom"
-    source: str = "the user's trajectories"
-    sha256: str = ""
-    files: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Validate, and fill in what was left out."""
-        values = numbers(self.values, "values")
-        if values.ndim != 3:
-            raise ValueError(f"values: expected shape (samples, times, genes), got {values.shape}")
-        n, t, p = values.shape
-        if n == 0 or p == 0:
-            raise ValueError(f"values: expected at least one sample and one gene, got shape {values.shape}")
-        if t < 2:
-            raise ValueError(f"values: expected two times or more of each sample, got {t}")
-        names = check_names(self.gene_names, "gene_names", "gene", p)
-        times = check_times(self.times, n, t)
-        bad = np.argwhere(~np.isfinite(values))
-        if len(bad):
-            i, j, k = bad[0]
-            raise ValueError(
-                f"values: {len(bad)} are NaN or infinite ({100 * len(bad) / values.size:.3g} %), the first of gene "
-                f"{str(names[k])!r} at time {times[i, j]:g} of sample {i}; fill them in or leave the gene out"
-            )
-        if n > 1 and len(np.unique(np.concatenate([values.reshape(n, -1), times], axis=1), axis=0)) < n:
-            raise ValueError("values: some samples are the same twice; give each once")
-        low = values < 0
-        if low.any() and not self.signed:
-            warnings.warn(
-                f"values: {100 * low.mean():.3g} % are negative, down to {values.min():.3g}; expression is expected to "
-                "be 0 or more. signed=True says that they are meant (log ratios, noise about zero)",
-                stacklevel=3,
-            )
-        content = fingerprint_parameters({"values": fingerprint_arrays(values, times), "genes": names})
-        checked = {"values": values, "times": times, "gene_names": names, "files": dict(self.files)}
-        for field_name, value in (checked | {"sha256": self.sha256 or content}).items():
-            object.__setattr__(self, field_name, value)  # the class is frozen to everyone else
-
-    @property
-    def n_samples(self) -> int:
-        """Number of samples."""
-        return self.values.shape[0]
-
-    @property
-    def n_genes(self) -> int:
-        """Number of genes."""
-        return self.values.shape[2]
-
-    def __len__(self) -> int:
-        """Number of samples."""
-        return self.n_samples
-
-    def __repr__(self) -> str:
-        """Tell name, shape and fingerprint in one line."""
-        n, t, p = self.values.shape
-        return f"Trajectories({self.name!r}: {n} samples x {t} times x {p} genes, sha256 {self.sha256[:12]})"
-
-    def summary(self) -> str:
-        """Tell in two lines what the data is and where it comes from."""
-        n, t, p = self.values.shape
-        return (
-            f"{self.name}: {n} samples x {t} times ({self.times.min():g} to {self.times.max():g}) x {p} genes\n"
-            f"  source: {self.source}"
-        )
-
-    def subset(self, samples: Any = None, genes: Any = None) -> Trajectories:
-        """Take some samples and genes, in the order given.
-
-        Parameters
-        ----------
-        samples : sequence of int or boolean mask, optional
-            Positions or a mask; ``None`` takes all.
-        genes : sequence of str, sequence of int or boolean mask, optional
-
-        Returns
-        -------
-        Trajectories
-
-        Raises
-        ------
-        KeyError, IndexError
-            A name or position that the data does not hold.
-        ValueError
-            Nothing chosen, a mask of the wrong length, anything taken twice.
-        """
-        rows = positions(samples, np.arange(self.n_samples), "samples")
-        columns = positions(genes, self.gene_names, "genes")
-        return Trajectories(
-            self.values[rows][:, :, columns], self.times[rows], self.gene_names[columns],
-            signed=True, name=self.name, source=self.source, files=self.files,
-        )  # fmt: skip
-
-
-def check_times(given: Any, n_samples: int, n_times: int) -> np.ndarray:
-    """Convert times to float64 of shape (n_samples, n_times), refusing what does not increase.
-
-    Raises
-    ------
-    ValueError
-        Another shape, NaN or infinite times, times that repeat or are not in order.
-    TypeError
-        No numbers.
-    """
-    times = numbers(given, "times")
-    if times.shape not in ((n_times,), (n_samples, n_times)):
-        raise ValueError(
-            f"times: expected shape ({n_times},) or ({n_samples}, {n_times}) as values have, got {times.shape}"
-        )
-    times = np.broadcast_to(times, (n_samples, n_times)).copy()
-    if not np.isfinite(times).all():
-        raise ValueError("times: expected finite numbers, got NaN or infinite ones")
-    steps = np.diff(times, axis=1)
-    if (steps <= 0).any():
-        i, j = np.argwhere(steps <= 0)[0]
-        what = "repeats" if steps[i, j] == 0 else f"comes after {times[i, j]:g}"
-        raise ValueError(f"times: must increase, but in sample {i} the time {times[i, j + 1]:g} {what}")
-    return times
-
-
-def prior_matrix(given: Any, gene_names: np.ndarray, argument: str = "prior") -> np.ndarray:
-    """Convert prior knowledge of regulation to a matrix in the order of the genes.
-
-    Parameters
-    ----------
-    given : array-like or DataFrame, shape (genes, genes)
-        ``[regulator, target]``: positive for an activation, negative for a repression, 0 where none is known. The
-        names of a DataFrame are matched, in any order; genes that it lacks have no edges.
-    gene_names : ndarray of str, shape (genes,)
-    argument : str
-        What messages call it.
-
     Returns
     -------
-    ndarray of float64, shape (genes, genes)
+    AnnData
+        ``X`` float64, a row per sample and time; ``obs["sample"]`` and ``obs["time"]``; ``uns["sbnn"]``.
 
     Raises
     ------
     ValueError
-        Another shape, NaN or infinite entries, names that repeat or that the data lacks.
-    TypeError
-        No numbers.
+        Times that do not fit the values or do not increase, fewer than two times, NaN or infinite values, identical
+        samples, repeated names.
     """
+    labels = None
+    if isinstance(values, pd.DataFrame):
+        table = values
+        parts = dict(iter(table.groupby("sample", sort=False)))
+        gene_names = table.columns.drop(["sample", "time"]) if gene_names is None else gene_names
+        labels, times = list(parts), [part["time"] for part in parts.values()]
+        values = [part.drop(columns=["sample", "time"]) for part in parts.values()]
+    values = [np.asarray(block, dtype=np.float64) for block in values]
+    if not values or {(block.ndim, block.shape[-1:]) for block in values} != {(2, values[0].shape[-1:])}:
+        raise ValueError(f"values: expected (times, genes) of each sample, got {[block.shape for block in values]}")
+    times = [times] * len(values) if np.ndim(times[0]) == 0 else times
+    times = [np.asarray(of_sample, dtype=np.float64) for of_sample in times]
+    if [len(of_sample) for of_sample in times] != [len(block) for block in values]:
+        raise ValueError(f"times: expected {[len(b) for b in values]} by sample, got {[len(t) for t in times]}")
+    names = [f"gene_{i}" for i in range(values[0].shape[1])] if gene_names is None else list(map(str, gene_names))
+    labels = list(map(str, range(len(values)) if labels is None else labels))
+    rows = [(label, time) for label, of_sample in zip(labels, times, strict=True) for time in of_sample]
+    obs = pd.DataFrame(rows, columns=["sample", "time"])
+    obs.index = obs["sample"] + "_" + obs.groupby("sample").cumcount().astype(str)
+    adata = ad.AnnData(np.concatenate(values), obs, pd.DataFrame(index=names))
+    checked = as_trajectories(adata)
+    content = _fingerprint(checked)
+    adata.uns["sbnn"] = {
+        "name": name, "source": source, "sha256": sha256 or content, "content_sha256": content, "files": files or {}
+    }  # fmt: skip
+    return adata
+
+
+def as_trajectories(data):
+    """Arrays of an AnnData as `trajectories` makes it, checked: `Samples` in the order in which samples appear."""
+    if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs}:
+        raise TypeError(
+            "trajectories: expected an AnnData with obs['sample'] and obs['time'], such as "
+            f"sbnn.dynamics.trajectories(values, times) makes, got {type(data).__name__}"
+        )
+    X = np.asarray(data.X.toarray() if sparse.issparse(data.X) else data.X, dtype=np.float64)
+    codes, labels = pd.factorize(data.obs["sample"])
+    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    time = data.obs["time"].to_numpy(np.float64)
+    gene_major = bool(data.uns.get("sbnn", {}).get("gene_major", False))
+    samples = Samples([X[i] for i in rows], [time[i] for i in rows], data.var_names.to_numpy(str), gene_major)
+    if not data.var_names.is_unique:
+        raise ValueError("trajectories: names of genes repeat")
+    if not np.isfinite(X).all():
+        row, gene = np.argwhere(~np.isfinite(X))[0]
+        raise ValueError(
+            f"trajectories: {(~np.isfinite(X)).sum()} values are NaN or infinite, the first of gene "
+            f"{data.var_names[gene]!r} at time {time[row]:g} of sample {data.obs['sample'].iloc[row]!r}"
+        )
+    for label, of_sample in zip(labels, samples.times, strict=True):
+        if len(of_sample) < 2 or not (np.diff(of_sample) > 0).all():
+            raise ValueError(f"times: expected two or more that increase in sample {label!r}, got {of_sample}")
+    pairs = zip(samples.values, samples.times, strict=True)
+    if len({(v.tobytes(), t.tobytes()) for v, t in pairs}) < len(rows):
+        raise ValueError("trajectories: some samples are identical")  # one would test what the other trained
+    return samples
+
+
+def _fingerprint(samples):
+    values, times = samples.values, samples.times
+    if len({len(t) for t in times}) == 1:
+        values, times = [np.stack(values)], [np.stack(times)]
+    return fingerprint_parameters({"values": fingerprint_arrays(*values, *times), "genes": samples.gene_names})
+
+
+def prior_matrix(given, gene_names):
+    """Prior of regulation, [regulator, target], in the order of the genes; names of a DataFrame are matched."""
     if isinstance(given, pd.DataFrame):
-        if not (given.index.is_unique and given.columns.is_unique):
-            raise ValueError(f"{argument}: names of genes repeat")
-        unknown = sorted({*map(str, given.index), *map(str, given.columns)} - set(gene_names))
+        given = given.rename(index=str, columns=str)
+        unknown = sorted({*given.index, *given.columns} - {*gene_names})
         if unknown:
-            raise ValueError(f"{argument}: the trajectories lack the genes {some(unknown)}")
-        given = given.set_axis(given.index.astype(str)).set_axis(given.columns.astype(str), axis=1)
+            raise ValueError(f"prior: the trajectories lack the genes {', '.join(unknown[:5])}")
         given = given.reindex(index=gene_names, columns=gene_names, fill_value=0)
-    prior, p = numbers(given, argument), len(gene_names)
-    if prior.shape != (p, p):
-        raise ValueError(f"{argument}: expected shape ({p}, {p}), [regulator, target], got {prior.shape}")
-    if not np.isfinite(prior).all():
-        raise ValueError(f"{argument}: {(~np.isfinite(prior)).sum()} entries are NaN or infinite")
+    prior, p = np.array(given, dtype=np.float64), len(gene_names)
+    if prior.shape != (p, p) or not np.isfinite(prior).all():
+        raise ValueError(f"prior: expected finite numbers of shape ({p}, {p}), [regulator, target], got {prior.shape}")
     return prior
-
-
-def numbers(given: Any, argument: str) -> np.ndarray:
-    """Convert to a new array of float64, refusing with a TypeError what holds no numbers."""
-    try:
-        return np.array(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{argument}: expected an array of numbers, got {type(given).__name__}: {error}") from None

@@ -1,32 +1,18 @@
-"""How right a network is against a known truth, and how well trajectories are predicted."""
+"""How accurate a network is against a known truth, and how well trajectories are predicted."""
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from sbnn.dynamics.model import rollouts
 from sbnn.dynamics.solver import DivergenceError
 
 
 def edge_accuracy(scores, truth, prior, confidence=None):
-    """Compare edges with the true ones; what the prior had right already is told apart from what was corrected.
+    """Compare edges, genes by genes [regulator, target], with the true ones; only the rows of the truth count.
 
-    Balanced accuracy alone can be had by repeating the prior, so that it says little without the other two.
-
-    Parameters
-    ----------
-    scores : DataFrame, genes by genes
-        ``[regulator, target]``; 0 is no edge.
-    truth : DataFrame, regulators by genes
-        Not 0 where there is an edge. Only its rows are compared.
-    prior : DataFrame, genes by genes
-    confidence : DataFrame, genes by genes, optional
-        By which pairs are ranked, such as probabilities of edges; absolute scores by default.
-
-    Returns
-    -------
-    dict of str to float
-        ``balanced_accuracy`` and ``auroc``; ``recall_missing``, the share of true edges that the
-        prior lacks and that were found; ``kept_wrong``, the share of edges that the prior has wrongly and that were
-        kept; both NaN where there are none; ``n_edges``.
+    Balanced accuracy alone can be had by repeating the prior. So also ``recall_missing``, the share of true edges that
+    the prior lacks and that were found, and ``kept_wrong``, the share of edges that the prior has wrongly and that were
+    kept; both NaN where there are none. Pairs are ranked by `confidence`, by default by absolute scores.
     """
     found = scores.loc[truth.index].to_numpy()
     true, given = truth.to_numpy() != 0, prior.loc[truth.index].to_numpy() != 0
@@ -42,34 +28,29 @@ def edge_accuracy(scores, truth, prior, confidence=None):
 
 
 def path_errors(model, test):
-    """Mean squared errors on trajectories that were not seen.
+    """Mean squared errors on `Samples`: ``mse_rollout``, all later times from the first, ``mse_ahead``, one interval.
 
-    Parameters
-    ----------
-    model : estimator
-        With ``predict(x0, times)``.
-    test : Trajectories
-
-    Returns
-    -------
-    dict of str to float
-        ``mse_rollout``: all later times from the first one. ``mse_ahead``: each time from the one before.
-        NaN where trajectories grow beyond all bounds.
+    NaN where trajectories grow beyond all bounds.
     """
     values, times = test.values, test.times
-    steps = [
-        _squared_error(model, values[:, i : i + 2], times[:, i : i + 2], values[:, i + 1 : i + 2])
-        for i in range(values.shape[1] - 1)
-    ]
-    return {"mse_rollout": _squared_error(model, values, times, values[:, 1:]), "mse_ahead": float(np.mean(steps))}
+    ahead, weights = [], []
+    for i in range(max(map(len, times)) - 1):
+        parts = [[part[i : i + 2] for part in of if len(part) > i + 1] for of in (values, times)]
+        ahead.append(_squared_error(model, *parts))
+        weights.append(len(parts[0]))
+    weights = np.array(weights) / weights[0]  # exactly 1 where all samples have as many times
+    return {
+        "mse_rollout": _squared_error(model, values, times),
+        "mse_ahead": float(np.average(ahead, weights=weights)),
+    }
 
 
-def _squared_error(model, values, times, true):
+def _squared_error(model, values, times):
     try:
-        predicted = model.predict(values[:, 0], times)[:, 1:]
+        predicted = rollouts(model, values, times)
     except DivergenceError:
         return np.nan
-    return float(((predicted - true) ** 2).mean())
+    return float(np.concatenate([(p[1:] - v[1:]) ** 2 for p, v in zip(predicted, values, strict=True)]).mean())
 
 
 def _share(edge, of):

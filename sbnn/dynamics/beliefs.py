@@ -1,4 +1,4 @@
-"""What is believed of edges before a gene is looked at, learned from all genes together (empirical Bayes)."""
+"""Distributions of effects and odds of edges before a gene is looked at, learned from all genes (empirical Bayes)."""
 
 from dataclasses import dataclass
 
@@ -10,23 +10,17 @@ _OBSERVATIONS = 10.0  # that what is believed at first counts as
 #: Edges that the prior lacks or has, of regulators with no, one or more other edges in the prior.
 N_KINDS = 6
 _FIRST_ODDS = np.array([-9.0, -8.0, -8.0, 1.0, 2.0, 3.0])
-# Of each kind: edges, and all, that were seen before, so to speak.
+# Of each kind: edges, and pairs, that the first odds count as.
 _SEEN = np.array([[0.5, 5e4]] * 3 + [[1.6, 2.0]] * 3)
 
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Distributions of effects by the number k of regulators of a gene, and odds of edges by their kind.
+    """Distributions of effects by the number k of regulators of a gene, (MOST + 1,), and odds of edges by their kind.
 
-    Attributes
-    ----------
-    effect_mean, effect_sd : ndarray, shape (MOST + 1,)
-        Of the slope of a target over a regulator, along the sign of the edge. Of many regulators each has less effect,
-        be they joined by AND or OR.
-    pair_sd, square_sd : ndarray, shape (MOST + 1,)
-        Of the coefficients of products of two regulators, and of one with itself.
-    log_odds : ndarray, shape (N_KINDS,)
-        That an edge of a kind exists.
+    Effects are slopes of a target over a regulator, along the sign of the edge: of many regulators each has less,
+    whether joined by AND or OR. ``pair_sd`` and ``square_sd`` are of the coefficients of products of two regulators and
+    of one with itself; ``log_odds``, (N_KINDS,), are that an edge of a kind exists.
     """
 
     effect_mean: np.ndarray
@@ -37,26 +31,17 @@ class Beliefs:
 
 
 def first_beliefs():
-    """What is believed before any data: an effect of 1 of a lone regulator, and less of each where there are more."""
+    """Beliefs before any data: an effect of 1 of a lone regulator, and less of each where there are more."""
     mean = 0.6 ** np.maximum(np.arange(MOST + 1) - 1.0, 0)
     sd = np.hypot(0.4 * mean, _LEAST_SPREAD)
     return Beliefs(mean, sd, sd, sd / 2, _FIRST_ODDS)
 
 
 def kinds_of_edges(prior, changing):
-    """Kind of every edge, (genes, genes) of int: how far the prior makes its regulator and the edge credible.
+    """Kind of every edge, (genes, genes) of int: how credible the prior makes its regulator and the edge.
 
-    Parameters
-    ----------
-    prior : ndarray, shape (genes, genes)
-        [regulator, target].
-    changing : ndarray of bool, shape (genes,)
-        Genes that change within samples: others have no regulators, whatever the prior says.
-
-    Returns
-    -------
-    ndarray of int, shape (genes, genes)
-        The number of other targets of the regulator in the prior, at most 2, and 3 more where the prior has the edge.
+    The number of other targets of the regulator in the prior, at most 2, and 3 more where the prior has the edge.
+    Targets that do not change within samples do not count: they have no regulators, whatever the prior says.
     """
     given = prior != 0
     others = given[:, changing].sum(axis=1)[:, None] - (given & changing)
@@ -64,21 +49,7 @@ def kinds_of_edges(prior, changing):
 
 
 def learned_beliefs(fits, probabilities, kinds, possible):
-    """Beliefs that follow from what was found of all genes.
-
-    Parameters
-    ----------
-    fits : iterable of Fit
-        One of each gene that changes.
-    probabilities : ndarray, shape (genes, genes)
-        Of each edge.
-    kinds : ndarray of int, shape (genes, genes)
-    possible : ndarray of bool, shape (genes, genes)
-
-    Returns
-    -------
-    Beliefs
-    """
+    """Beliefs from the `Fit` of each gene that changes, the probabilities of all edges and which are possible."""
     first = first_beliefs()
     slopes, spread, pairs, squares = ([[] for _ in range(MOST + 1)] for _ in range(4))
     for fit in fits:
@@ -89,31 +60,19 @@ def learned_beliefs(fits, probabilities, kinds, possible):
         spread[k] += list(variances[of_slopes])
         pairs[k] += list(weights[of_pairs] ** 2 + variances[of_pairs])
         squares[k] += list(weights[of_squares] ** 2 + variances[of_squares])
-    mean = np.array(
-        [_shrunk(np.mean(s) if s else 0, len(s), m) for s, m in zip(slopes, first.effect_mean, strict=True)]
-    )
-    square = [np.mean((np.array(s) - m) ** 2 + v) if s else 0 for s, v, m in zip(slopes, spread, mean, strict=True)]
-    sd = [
-        np.sqrt(_shrunk(found, len(s), at_first**2))
-        for found, s, at_first in zip(square, slopes, first.effect_sd, strict=True)
-    ]
-    others = (
-        np.array(
-            [
-                np.sqrt(_shrunk(np.mean(s) if s else 0, len(s), at_first**2))
-                for s, at_first in zip(part, sds, strict=True)
-            ]
-        )
-        for part, sds in ((pairs, first.pair_sd), (squares, first.square_sd))
-    )
+    mean = _shrunk(slopes, first.effect_mean)
+    around = [list((np.array(s) - m) ** 2 + v) for s, v, m in zip(slopes, spread, mean, strict=True)]
+    parts = ((around, first.effect_sd), (pairs, first.pair_sd), (squares, first.square_sd))
     odds = np.empty(N_KINDS)
     for kind in range(N_KINDS):
         chosen = possible & (kinds == kind)
         share = (probabilities[chosen].sum() + _SEEN[kind, 0]) / (chosen.sum() + _SEEN[kind, 1])
         odds[kind] = np.log(share / (1 - share))
-    return Beliefs(mean, np.array(sd), *others, odds)
+    return Beliefs(mean, *(np.sqrt(_shrunk(found, sd**2)) for found, sd in parts), odds)
 
 
-def _shrunk(found, n, at_first):
-    """Mean of n observations, and of what was believed at first."""
-    return (n * found + _OBSERVATIONS * at_first) / (n + _OBSERVATIONS)
+def _shrunk(found, at_first):
+    """Means of lists of numbers, shrunk towards those believed at first."""
+    means = [(len(f) * (np.mean(f) if f else 0) + _OBSERVATIONS * m) / (len(f) + _OBSERVATIONS)
+             for f, m in zip(found, at_first, strict=True)]  # fmt: skip
+    return np.array(means)

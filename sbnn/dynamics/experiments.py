@@ -9,9 +9,12 @@ import pandas as pd
 
 from sbnn.data.datasets import load_dataset
 from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.gene_dynamics import prior_of, truth_of
+from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
 from sbnn.dynamics.methods import FAST, METHODS, SPARSITY
+from sbnn.dynamics.model import rollouts
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 
@@ -119,13 +122,18 @@ def score(model, data):
         As of `edge_accuracy`, where there is a truth, and `path_errors`; ``sparsity`` and CPU ``seconds`` of the fit.
     """
     started = time.process_time()
-    model.fit(data.train, data.prior)
+    model.fit(data[data.obs["split"] == "train"], prior_of(data))
     row = {"seconds": time.process_time() - started, "sparsity": model.sparsity_}
     with reproducible():
-        if data.truth is not None:
+        if (truth := truth_of(data)) is not None:
             confidence = getattr(model, "edge_probabilities_", None)
-            row |= edge_accuracy(model.edge_scores_, data.truth, data.prior, confidence)
-        return row | path_errors(model, data.test)
+            row |= edge_accuracy(model.edge_scores_, truth, prior_of(data), confidence)
+        return row | path_errors(model, held_out(data))
+
+
+def held_out(data):
+    """`Samples` to test on."""
+    return as_trajectories(data[data.obs["split"] == "test"])
 
 
 def run_method(name, condition, method, results=None, fresh=False, fast=False, seeds=None):
@@ -244,33 +252,34 @@ def _seeds(seeds, fast):
 
 def _wanted(experiment, name, parts, fast):
     """A record without values, of the data of all conditions and seeds."""
-    sha256 = [load(name, condition, seed, fast).sha256 for condition, seed in parts]
+    sha256 = [load(name, condition, seed, fast).uns["sbnn"]["sha256"] for condition, seed in parts]
     return Record(experiment, name, fingerprint_parameters({"data": sha256}), [{}])
 
 
 def _shown(model, data, method):
     """What figures need of one fit."""
-    scores, test, names = model.edge_scores_.to_numpy(), data.test, data.train.gene_names
+    scores, test, truth = model.edge_scores_.to_numpy(), held_out(data), truth_of(data)
     shown = {"out_degree": np.count_nonzero(scores, axis=1).astype(np.int32)}
     if method == "prior":
-        shown |= {"test": test.values.astype(np.float32), "times": test.times, "gene_names": names}
-        if data.network is not None:
-            shown["true_out_degree"] = np.count_nonzero(data.truth, axis=1).astype(np.int32)
+        shown |= {"test": np.stack(test.values).astype(np.float32), "times": np.stack(test.times)}
+        shown |= {"gene_names": test.gene_names}
+        if truth is not None and len(truth) == data.n_vars:
+            shown["true_out_degree"] = np.count_nonzero(truth, axis=1).astype(np.int32)
     if method in SHOWN:
         with reproducible():
-            predicted = model.predict(test.values[:, 0], test.times)
+            predicted = np.stack(rollouts(model, test.values, test.times))
         shown |= {"edges": _strongest(scores, data), "predicted": predicted.astype(np.float32)}
     return shown
 
 
 def _strongest(scores, data):
     """The edges with the largest scores, and what prior and truth say of each; DataFrame."""
-    names = data.train.gene_names
+    names = data.var_names.to_numpy(str)
     order = np.argsort(-np.abs(scores), axis=None, kind="stable")[: min(STRONGEST, np.count_nonzero(scores))]
     regulator, target = np.unravel_index(order, scores.shape)
     table = {"regulator": names[regulator], "target": names[target], "score": scores[regulator, target]}
-    table["in_prior"] = data.prior.to_numpy()[regulator, target] != 0
-    if data.truth is not None:
-        truth = data.truth.reindex(names).to_numpy()  # NaN of genes of which nothing is known
+    table["in_prior"] = data.varp["prior"][regulator, target] != 0
+    if "truth" in data.varp:
+        truth = data.varp["truth"]  # NaN of genes of which nothing is known
         table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)[regulator, target]
     return pd.DataFrame(table)

@@ -10,9 +10,8 @@ from sklearn.base import BaseEstimator
 
 from sbnn.data.trajectories import prior_matrix
 from sbnn.dynamics.model import PhoenixRegressor
-from sbnn.dynamics.pruning import Schedule
-from sbnn.dynamics.recipe import Recipe
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
+from sbnn.dynamics.training import Recipe, Schedule
 
 SPARSITY = 0.955  # about that of the published results of DASH
 PRIOR_POINTS = 1000  # at which PHOENIX is compared with the prior: a tenth of the published number, and of its cost
@@ -25,7 +24,7 @@ class PriorAlone(BaseEstimator):
 
     def fit(self, trajectories, prior):
         """Keep the prior."""
-        names = trajectories.gene_names
+        names = trajectories.var_names
         self.edge_scores_ = pd.DataFrame(prior_matrix(prior, names), names, names)
         self.sparsity_ = float((self.edge_scores_.to_numpy() == 0).mean())
         return self

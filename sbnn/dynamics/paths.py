@@ -4,33 +4,25 @@ import numpy as np
 
 N_BETWEEN = 6  # points of the grid from one time to the next
 RATES = np.append(0.0, np.geomspace(0.1, 10, 41))  # tried rates of decay, per mean interval
-LEAST_NOISE = (
-    0.01  # on the scale of 0 to 1: slopes and products leave as much out, and else more genes would explain it
-)
+# On the scale of 0 to 1: slopes and products leave as much out, and else more genes would explain it.
+LEAST_NOISE = 0.01
 
 
 class Clock:
-    """Times of samples, and a grid that divides every interval.
+    """Times (samples, times) of samples, and a grid that divides every interval.
 
-    Parameters
-    ----------
-    times : ndarray, shape (samples, times)
-
-    Attributes
-    ----------
-    grid : ndarray, shape (m, points)
-        Since the first time, in mean intervals; m is 1 where all samples have the same times, else their number.
-    unit : float
-        Mean interval, in the unit of the times.
-    observed : ndarray of int, shape (times,)
-        Positions of the times in the grid.
+    Samples with fewer times repeat their last one: `seen`, (samples, times), is 0 there. `grid` counts mean intervals
+    since the first time, (m, points), where m is 1 if all samples have the same times, else their number; `unit` is the
+    mean interval; `observed` are the positions of the times in the grid.
     """
 
     def __init__(self, times):
         since = times - times[:, :1]
         if (since == since[0]).all():
             since = since[:1]
-        self.unit = float(np.diff(since, axis=1).mean())
+        self.seen = np.insert((np.diff(times, axis=1) > 0).astype(float), 0, 1.0, axis=1)
+        steps = np.diff(since, axis=1)
+        self.unit = float(steps[steps > 0].mean())
         since = since / self.unit
         parts = np.arange(N_BETWEEN) / N_BETWEEN
         between = since[:, :-1, None] + np.diff(since, axis=1)[..., None] * parts
@@ -44,17 +36,8 @@ class Clock:
     def memory(self, rate):
         """Weights of the past in ``rate * integral of exp(-rate (t - s)) f(s) ds`` from the first time to t.
 
-        Exact for an f that is linear between the points of the grid.
-
-        Parameters
-        ----------
-        rate : float
-            Of decay, per `unit`; 0 gives zeros.
-
-        Returns
-        -------
-        ndarray, shape (m, points, points)
-            ``memory @ f`` is the integral at every point. A row sums to 1 less what is `left`.
+        ``memory @ f``, (m, points, points), is the integral at every point, exact for an f that is linear between the
+        points. A row sums to 1 less what is `left`.
         """
         c = rate * np.diff(self.grid, axis=1)
         keep = np.exp(-c)
@@ -67,33 +50,29 @@ class Clock:
             weights[:, i + 1, i + 1] += 1 - mean[:, i]
         return weights
 
+    def later_memory(self, rate):
+        """`memory` at the observed times after the first, 0 where a sample has ended."""
+        return self.memory(rate)[:, self.observed[1:]] * self.seen[: len(self.grid), 1:, None]
+
 
 def relaxation(values, clock):
     """First guess of the paths: every gene relaxes, in each sample, from one level to another, at a rate of its own.
 
-    Parameters
-    ----------
-    values : ndarray, shape (samples, times, genes)
-    clock : Clock
-
-    Returns
-    -------
-    paths : ndarray, shape (samples, points, genes)
-    rates : ndarray, shape (genes,)
-        0 for a gene that stays as it is within every sample, but for noise.
-    noise : float
-        Standard deviation, the median over the genes.
+    From values (samples, times, genes): paths (samples, points, genes); rates (genes,), 0 for a gene that is constant
+    within every sample but for noise; and the standard deviation of the noise, the median over the genes.
     """
-    n, n_times, n_genes = values.shape
+    n, _, n_genes = values.shape
+    seen, n_times = clock.seen[..., None], clock.seen.sum(axis=1)
+    values = values * seen
     misfit, coefficients = np.empty((len(RATES), n_genes)), []
     for i, rate in enumerate(RATES):
-        basis = _basis(clock, rate)[:, clock.observed]
+        basis = _basis(clock, rate)[:, clock.observed] * seen[: len(clock.grid)]
         found = np.linalg.pinv(basis) @ values
-        misfit[i] = ((values - basis @ found) ** 2).sum(axis=(0, 1)) / (n * max(n_times - basis.shape[2], 1))
+        misfit[i] = ((values - basis @ found) ** 2).sum(axis=(0, 1)) / np.maximum(n_times - basis.shape[2], 1).sum()
         coefficients.append(found)
     best = 1 + misfit[1:].argmin(axis=0)
     variance = max(float(np.median(misfit.min(axis=0))), LEAST_NOISE**2)
-    chance = 4 * np.sqrt(2 / (n * (n_times - 1)))  # four standard deviations of a mean of squares
+    chance = 4 * np.sqrt(2 / (n_times - 1).sum())  # four standard deviations of a mean of squares
     best[misfit[0] < variance * (1 + chance)] = 0
     paths = np.empty((n, clock.grid.shape[1], n_genes))
     for i in np.unique(best):

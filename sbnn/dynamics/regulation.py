@@ -1,10 +1,12 @@
-"""Evidence for a set of regulators of one gene, and the search for the best set."""
+"""Evidence for a set of regulators of one gene, the search for the best set, and the rates of change that follow."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from scipy.linalg import cho_factor, cho_solve
+from torch import nn
 
 from sbnn.dynamics.beliefs import MOST
 
@@ -14,23 +16,18 @@ _SCREENING_SD = 0.3  # of an effect, where candidates are only ranked
 _CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
 
 
+def products_of(k):
+    """Pairs (i, j) of k regulators, i <= j, that have a product: all, but none where there are more than `MOST`."""
+    return np.triu_indices(k if k <= MOST else 0)
+
+
 @dataclass(frozen=True)
 class Fit:
-    """A gene regressed on a set of regulators.
+    """A gene regressed on a set of regulators, positions in ascending order.
 
-    Attributes
-    ----------
-    regulators : tuple of int
-        In ascending order.
-    signs : ndarray, shape (k,)
-        1 or -1 of each, along which its effect is expected.
-    log_evidence : float
-        Of the values of the gene, given the set, over all weights.
-    weights : ndarray, shape (1 + k + products,)
-        Constant, slopes, and products as in `products_of`.
-    features : ndarray, shape (observations, weights)
-    precision : tuple
-        Cholesky factor of the precision of the weights.
+    ``signs``, 1 or -1, along which effects are expected; ``log_evidence`` over all weights; ``weights``: constant,
+    slopes, and products as in `products_of`; ``features``, (observations, weights); ``precision``, the Cholesky factor
+    of that of the weights.
     """
 
     regulators: tuple
@@ -47,7 +44,7 @@ class Fit:
         return np.arange(1, k + 1), 1 + k + np.flatnonzero(one != other), 1 + k + np.flatnonzero(one == other)
 
     def slopes(self, deviations):
-        """Derivatives of where the gene is drawn to, (..., k), at deviations of its regulators, (..., k)."""
+        """Derivatives of the target value, (..., k), at deviations of the regulators, (..., k)."""
         k = len(self.regulators)
         one, other = products_of(k)
         of_products = np.zeros((k, k))
@@ -60,32 +57,17 @@ class Fit:
         return np.diag(cho_solve(self.precision, np.eye(len(self.weights))))
 
 
-def products_of(k):
-    """Pairs (i, j) of k regulators, i <= j, that have a product: all, but none where there are more than `MOST`."""
-    return np.triu_indices(k if k <= MOST else 0)
-
-
 class Target:
-    """One gene that changes: what its values say of its regulators.
+    """One gene that changes, and the evidence of its values for sets of regulators.
 
-    The gene decays towards a target that is a constant, slopes and products of two of the deviations of its regulators
-    from their means: saturating Hill terms that are joined by AND and OR are nearly that within the range of the data.
+    The gene decays towards a constant plus slopes and products of two of the deviations of its regulators from their
+    means: saturating Hill terms that are joined by AND and OR are nearly that within the range of the data.
 
-    Parameters
-    ----------
-    values : ndarray, shape (observations,)
-        Without what is left of the first value.
-    linear : ndarray, shape (observations, genes)
-        What the gene remembers of the deviation of each gene.
-    deviations : ndarray, shape (samples, points, genes)
-    memory : ndarray, shape (m, times - 1, points)
-        Rows of `Clock.memory` at the observed times.
-    noise : float
-    beliefs : Beliefs
-    log_odds : ndarray, shape (genes,)
-        Of every edge to this gene; -inf where there can be none.
-    signs : ndarray, shape (genes,)
-        Of the edges in the prior, else 0: then the sign is free.
+    ``values``, (observations,), without what is left of the first value; ``linear``, (observations, genes), what the
+    gene remembers of the deviation of each gene; ``deviations``, (samples, points, genes); ``memory``, (m, times - 1,
+    points), of `Clock.later_memory`; ``log_odds`` of every edge to this gene, -inf where there can be none; ``signs``
+    of the edges in the prior, 0 where the sign is free. Observations after the end of a sample are 0 in all of them and
+    count for nothing but a constant of the evidence.
     """
 
     def __init__(self, values, linear, deviations, memory, noise, beliefs, log_odds, signs):
@@ -96,16 +78,7 @@ class Target:
         self._fits, self._products = {}, {}
 
     def fit(self, regulators):
-        """Regress on a set of regulators.
-
-        Parameters
-        ----------
-        regulators : frozenset of int
-
-        Returns
-        -------
-        Fit
-        """
+        """`Fit` of a frozenset of regulators."""
         if regulators not in self._fits:
             self._fits[regulators] = self._regress(tuple(sorted(regulators)))
         return self._fits[regulators]
@@ -117,16 +90,7 @@ class Target:
         return self.fit(regulators).log_evidence + self.log_odds[chosen].sum() - np.log(2) * self.free[chosen].sum()
 
     def search(self, start):
-        """Add, leave out and exchange regulators, one at a time, as long as the set becomes more probable.
-
-        Parameters
-        ----------
-        start : iterable of int
-
-        Returns
-        -------
-        Fit
-        """
+        """Add, leave out and exchange single regulators as long as the set becomes more probable; its `Fit`."""
         best = frozenset(start)
         score = self.score(best)
         while True:
@@ -206,3 +170,40 @@ class Target:
             product = self.deviations[:, :, one] * self.deviations[:, :, other]
             self._products[one, other] = (self.memory @ product[..., None])[..., 0].ravel()
         return self._products[one, other]
+
+
+class RegulatedNetwork(nn.Module):
+    """``dx/dt = decay * (J(x) - x)``; J of a gene holds slopes and products of two of its regulators.
+
+    J is of deviations from `means`; regulators count within `lowest` and `highest` alone, so that it stays bounded, as
+    saturating effects are. ``fits``: of the genes that change.
+    """
+
+    def __init__(self, decay, means, lowest, highest, fits):
+        super().__init__()
+        n = len(decay)
+        constant, places, weights = np.zeros(n), [np.zeros((3, 0), dtype=int)], [np.zeros(0)]
+        for gene, fit in fits.items():
+            chosen = np.array(fit.regulators, dtype=int)
+            one, other = products_of(len(chosen))
+            constant[gene] = fit.weights[0]
+            # A factor of 1 stands at position n.
+            firsts, seconds = np.append(chosen, chosen[one]), np.append(np.full(len(chosen), n), chosen[other])
+            places += [np.stack([np.full(len(firsts), gene), firsts, seconds])]
+            weights += [fit.weights[1:]]
+        self.register_buffer("places", torch.from_numpy(np.concatenate(places, axis=1)))
+        buffers = {"rate": decay, "means": means, "lowest": lowest, "highest": highest, "constant": constant}
+        for name, value in (buffers | {"weights": np.concatenate(weights)}).items():
+            self.register_buffer(name, torch.from_numpy(np.asarray(value, dtype=np.float64)))
+
+    def decay(self):
+        """Rates, (genes,)."""
+        return self.rate
+
+    def targets(self, x):
+        """J, (samples, genes), at expression x, (samples, genes)."""
+        deviations = x.clamp(self.lowest, self.highest) - self.means
+        factors = torch.cat([deviations, torch.ones_like(x[:, :1])], dim=1)
+        gene, one, other = self.places
+        terms = factors[:, one] * factors[:, other] * self.weights
+        return self.constant.expand_as(x).index_add(1, gene, terms)

@@ -1,26 +1,21 @@
-"""Regulators of every gene from trajectories and prior together: edges that are more right than the prior was."""
-
-from numbers import Integral
+"""Regulators of every gene from trajectories and prior together: edges more accurate than the prior."""
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.trajectories import prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.beliefs import first_beliefs, kinds_of_edges, learned_beliefs
-from sbnn.dynamics.model import check_trajectories, predict_paths, score_paths
-from sbnn.dynamics.paths import LEAST_NOISE, Clock, relaxation
-from sbnn.dynamics.regulated_network import RegulatedNetwork
-from sbnn.dynamics.regulation import Target, products_of
+from sbnn.dynamics.model import DynamicsRegressor
+from sbnn.dynamics.paths import LEAST_NOISE, N_BETWEEN, Clock, relaxation
+from sbnn.dynamics.regulation import RegulatedNetwork, Target, products_of
 
 RATE_STEPS = (0.2, 0.1, 0.05)  # by which rates of decay are varied, relative, one after the other
-BEYOND = 1.0  # the range that was seen of a regulator, in widths of it, its effect goes on
+BEYOND = 1.0  # the observed range of a regulator, in widths of it, over which its effect goes on
 LEAST_RATE_SPREAD = 0.1  # of the logarithms of the rates
 
 
-class SparseRegulationRegressor(BaseEstimator):
+class SparseRegulationRegressor(DynamicsRegressor):
     """Who regulates whom, by Bayesian selection of the regulators of every gene, and dynamics that follow from it.
 
     1. Every gene decays, at a rate of its own, towards a target that depends on its regulators. Values between the
@@ -59,8 +54,8 @@ class SparseRegulationRegressor(BaseEstimator):
 
     Notes
     -----
-    Nothing is random. Takes `Trajectories`, not a matrix, so that ``check_estimator`` of scikit-learn does not apply.
-    It needs samples that start differently: a single one says little of who regulates whom.
+    Nothing is random. Takes trajectories, not a matrix, so that ``check_estimator`` of scikit-learn does not apply.
+    It needs samples that start differently: a single one says little about who regulates whom.
 
     Examples
     --------
@@ -80,7 +75,8 @@ class SparseRegulationRegressor(BaseEstimator):
 
         Parameters
         ----------
-        trajectories : Trajectories
+        trajectories : AnnData
+            As of `sbnn.dynamics.trajectories`; samples may have any number of times.
         prior : array-like or DataFrame, shape (genes, genes), optional
             ``[regulator, target]``: positive for an activation, negative for a repression, 0 where none is known. By
             default nothing is known.
@@ -91,23 +87,21 @@ class SparseRegulationRegressor(BaseEstimator):
 
         Raises
         ------
-        TypeError
-            No `Trajectories`.
         ValueError
-            A parameter out of its range, a prior of another shape or of unknown genes.
+            No pass, a prior of another shape or of unknown genes.
 
         Warns
         -----
         UserWarning
             Genes that never change.
         """
-        if isinstance(self.n_passes, bool) or not isinstance(self.n_passes, Integral) or self.n_passes < 1:
-            raise ValueError(f"n_passes: expected an integer of 1 or more, got {self.n_passes!r}")
-        check_trajectories(trajectories)
-        names, n = trajectories.gene_names, trajectories.n_genes
+        if self.n_passes < 1:
+            raise ValueError(f"n_passes: expected 1 or more, got {self.n_passes!r}")
+        samples = self._check_samples(trajectories)
+        names, n = self.gene_names_, self.n_features_in_
         prior = np.zeros((n, n)) if prior is None else prior_matrix(prior, names)
         with reproducible():
-            search = _Search(trajectories, prior)
+            search = _Search(samples, prior)
             for i in range(self.n_passes):
                 if i:
                     search.learn()
@@ -127,27 +121,20 @@ class SparseRegulationRegressor(BaseEstimator):
         self.edge_probabilities_ = pd.DataFrame(search.probabilities, names, names)
         self.sparsity_ = 1 - np.count_nonzero(scores) / n**2
         self.rates_, self.noise_, self.beliefs_ = pd.Series(rates, names), search.noise, search.beliefs
-        self.gene_names_, self.n_features_in_ = names, n
-        self._training_mean = trajectories.values.mean(axis=(0, 1))
+        self._training_mean = np.concatenate(samples.values).mean(axis=0)
         return self
-
-    def predict(self, x0, times, method="exponential"):
-        """Follow samples from where they start; as `PhoenixRegressor.predict`."""
-        check_is_fitted(self)
-        return predict_paths(self.network_, x0, times, self.gene_names_, method)
-
-    def score(self, trajectories):
-        """R2 of trajectories that are followed from their first time; as `PhoenixRegressor.score`."""
-        check_is_fitted(self)
-        return score_paths(self, trajectories, self._training_mean)
 
 
 class _Search:
-    """State of a fit: paths, rates, noise, beliefs, and the regulators that follow from them."""
+    """State of a fit: paths, rates, noise, beliefs, and the regulators that follow from them.
 
-    def __init__(self, trajectories, prior):
-        self.values, self.prior = trajectories.values, prior
-        self.clock = Clock(trajectories.times)
+    Samples with fewer times than others repeat their last one, and nothing counts there (`Clock.seen`).
+    """
+
+    def __init__(self, samples, prior):
+        self.values, times = samples.padded()
+        self.prior, self.clock = prior, Clock(times)
+        self.seen = self.clock.seen
         self.paths, self.rates, self.noise = relaxation(self.values, self.clock)
         self.changing = self.rates > 0
         self._calm_rates(1.0)
@@ -158,7 +145,7 @@ class _Search:
 
     def find_regulators(self):
         """Search the regulators of every gene that changes."""
-        self.means = self.paths.mean(axis=(0, 1))
+        self.means = self._mean_of_paths()
         self._deviations = self.paths - self.means
         for gene in np.flatnonzero(self.changing):
             target = self._target(gene, self.rates[gene])
@@ -168,7 +155,14 @@ class _Search:
             self.probabilities[:, gene] = target.probabilities(frozenset(fit.regulators))
         errors = [self._errors(gene) for gene in self.fits]
         if errors:
-            self.noise = max(float(np.sqrt(np.median(np.mean(np.square(errors), axis=1)))), LEAST_NOISE)
+            squares = np.square(errors).sum(axis=1) / self.seen[:, 1:].sum()
+            self.noise = max(float(np.sqrt(np.median(squares))), LEAST_NOISE)
+
+    def _mean_of_paths(self):
+        ended = np.repeat(self.seen[:, 1:], N_BETWEEN, axis=1) == 0
+        if not ended.any():
+            return self.paths.mean(axis=(0, 1))
+        return self.paths[~np.insert(ended, 0, False, axis=1)].mean(axis=0)
 
     def learn(self):
         """Learn what effects are like and how credible the prior is."""
@@ -202,8 +196,8 @@ class _Search:
             drawn_to += (deviations[:, :, one] * deviations[:, :, other]) @ fit.weights[1 + len(chosen) :]
             come = (self.clock.memory(self.rates[gene]) @ drawn_to[..., None])[..., 0]
             left = self.clock.left(self.rates[gene])
-            rest = self.values[:, :, gene] - come[:, observed]
-            start = (rest * left[:, observed]).sum(axis=1) / (left[:, observed] ** 2).sum(axis=1)
+            rest, weight = self.values[:, :, gene] - come[:, observed], left[:, observed] * self.seen
+            start = (rest * weight).sum(axis=1) / (weight**2).sum(axis=1)
             paths[:, :, gene] = come + start[:, None] * left
         self.paths = paths
 
@@ -215,14 +209,14 @@ class _Search:
         """
         still = np.flatnonzero(~self.changing)
         position = {gene: i for i, gene in enumerate(still)}
-        n, n_times, _ = self.values.shape
-        square = np.tile(n_times * np.eye(len(still)), (n, 1, 1))
-        along = (self.values[:, :, still] - self.paths[:, :1, still]).sum(axis=1)
+        n, seen = len(self.values), self.seen[..., None]
+        square = seen.sum(axis=1)[:, None] * np.eye(len(still))
+        along = ((self.values[:, :, still] - self.paths[:, :1, still]) * seen).sum(axis=1)
         for gene, fit in self.fits.items():
             chosen = [i for i, regulator in enumerate(fit.regulators) if regulator in position]
             if not chosen:
                 continue
-            memory = self.clock.memory(self.rates[gene])[:, self.clock.observed[1:]]
+            memory = self.clock.later_memory(self.rates[gene])
             moved = memory @ fit.slopes(self._deviations[:, :, list(fit.regulators)])[:, :, chosen]
             places = np.array([position[fit.regulators[i]] for i in chosen])
             square[:, places[:, None], places] += moved.transpose(0, 2, 1) @ moved
@@ -231,25 +225,28 @@ class _Search:
 
     def _target(self, gene, rate, of=None):
         """A gene, and what it remembers of all genes, or of the regulators of a fit."""
-        observed = self.clock.observed[1:]
-        memory = self.clock.memory(rate)[:, observed]
-        left = self.clock.left(rate)[:, observed] * self.paths[:, :1, gene]
+        memory, values = self.clock.later_memory(rate), self._acquired(gene, rate)
         genes, signs = slice(None), np.sign(self.prior[:, gene])
         if of is not None:
             genes = list(of.regulators)
             signs[genes] = of.signs
-        linear = np.zeros((*left.shape, len(self.prior)))
+        linear = np.zeros((*values.shape, len(self.prior)))
         linear[:, :, genes] = memory @ self._deviations[:, :, genes]
         log_odds = np.where(self.possible[:, gene], self.beliefs.log_odds[self.kinds[:, gene]], -np.inf)
         return Target(
-            (self.values[:, 1:, gene] - left).ravel(), linear.reshape(left.size, -1), self._deviations, memory,
-            self.noise, self.beliefs, log_odds, signs,
+            values.ravel(), linear.reshape(values.size, -1), self._deviations, memory, self.noise, self.beliefs,
+            log_odds, signs,
         )  # fmt: skip
 
     def _errors(self, gene):
-        fit, observed = self.fits[gene], self.clock.observed[1:]
-        left = self.clock.left(self.rates[gene])[:, observed] * self.paths[:, :1, gene]
-        return (self.values[:, 1:, gene] - left).ravel() - fit.features @ fit.weights
+        """What a fit leaves of the later values, (observations,)."""
+        fit = self.fits[gene]
+        return self._acquired(gene, self.rates[gene]).ravel() - fit.features @ fit.weights
+
+    def _acquired(self, gene, rate):
+        """Later values without what is left of the first one, (samples, times - 1); 0 where a sample has ended."""
+        left = self.clock.left(rate)[:, self.clock.observed[1:]] * self.paths[:, :1, gene]
+        return (self.values[:, 1:, gene] - left) * self.seen[:, 1:]
 
     def _calm_rates(self, spread):
         """Draw rates that are far from the others' to a middle one: of a gene that hardly moves they are unknown."""

@@ -1,54 +1,142 @@
-"""The one training loop of PHOENIX, with pruning on the way."""
+"""How PHOENIX is trained: recipe, schedule of the pruning, losses, and the one training loop."""
 
 import math
+from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from sbnn.dynamics.solver import DivergenceError, advance, step_factors
 
 
-class Intervals:
-    """Every step from one time to the next of some samples.
+@dataclass(frozen=True)
+class Schedule:
+    """Pruning on the way: `first_share` of the weights goes at `first_epoch`, `share` of the rest `every` epochs."""
+
+    first_epoch: int = 3
+    first_share: float = 0.7
+    every: int = 10
+    share: float = 0.1
+
+    def __post_init__(self):
+        """Refuse what would never reach a sparsity."""
+        if not (self.first_epoch >= 1 and self.every >= 1 and 0 <= self.first_share <= 1 and 0 < self.share <= 1):
+            raise ValueError(f"schedule: expected epochs of 1 or more and shares in (0, 1], got {self}")
+
+    def left(self, epoch, sparsity):
+        """Share of the weights that the pruning after an epoch leaves, None where there is none (any more)."""
+        if epoch == self.first_epoch:
+            return max(1 - self.first_share, 1 - sparsity)
+        if epoch < self.first_epoch or epoch % self.every:
+            return None
+        n = epoch // self.every - self.first_epoch // self.every
+        before, after = ((1 - self.first_share) * (1 - self.share) ** k for k in (n - 1, n))
+        return max(after, 1 - sparsity) if before > 1 - sparsity else None
+
+    def last_epoch(self, sparsity):
+        """Epoch of the pruning that reaches a sparsity."""
+        epoch = last = self.first_epoch
+        while epoch <= last + self.every:
+            epoch += 1
+            if self.left(epoch, sparsity) is not None:
+                last = epoch
+        return last
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Training of a `PhoenixRegressor`.
 
     Parameters
     ----------
-    trajectories : Trajectories
-    samples : ndarray of int
-        Positions.
-
-    Attributes
-    ----------
-    before, after : Tensor of float32, shape (samples, intervals, genes)
-    length : Tensor of float32, shape (samples, intervals, 1)
+    epochs : int
+        Passes over the training samples, at most.
+    batch_size : int
+        Samples of a step; the published one is 1.
+    learning_rate : float
+        Of Adam.
+    multiplier_speed : float
+        Factor of the learning rate of the multipliers m.
+    lowest_rate, rate_factor, rate_patience : float, float, int
+        The learning rate falls by a factor, to the lowest one, after epochs without a better validation loss; it starts
+        anew at each pruning.
+    patience : int
+        Epochs without a better validation loss, after the last pruning, before training stops.
+    n_steps : int
+        Of the solver, from one time to the next.
+    validation_share : float
+        Of the samples, in [0, 1), set aside to watch the loss; with a single sample the loss of the training counts.
+    data_weight : float
+        Lambda in (0, 1]: what is left of 1 is the weight of the prior in the loss.
+    n_prior_points : int
+        Random points at which the network is compared with the prior.
+    schedule : Schedule
+        Of the pruning.
+    fine_tuning : int
+        Epochs after the pruning that is done at once, ``pruning="post_hoc"`` alone.
+    penalty : float, optional
+        Weight of the penalty in the loss, ``pruning="l0"``, ``"c_node"`` or ``"path_reg"`` alone; by default 1e-2, 1e-3
+        and 1e-4.
+    drop_rates : tuple of (float, float)
+        In (0, 1), how closed the gates of genes and those of sums and products are at the start, ``pruning="l0"`` or
+        ``"path_reg"`` alone.
     """
 
-    def __init__(self, trajectories, samples):
-        values = torch.from_numpy(trajectories.values[samples]).float()
+    epochs: int = 200
+    batch_size: int = 4
+    learning_rate: float = 1e-3
+    multiplier_speed: float = 5.0
+    lowest_rate: float = 4e-5
+    rate_factor: float = 0.9
+    rate_patience: int = 3
+    patience: int = 40
+    n_steps: int = 3
+    validation_share: float = 0.07
+    data_weight: float = 1.0
+    n_prior_points: int = 10_000
+    schedule: Schedule = Schedule()
+    fine_tuning: int = 40
+    penalty: float | None = None
+    drop_rates: tuple = (0.2, 0.5)
+
+    def __post_init__(self):
+        """Refuse what would train on nothing, or away from the aim."""
+        for name in ("epochs", "batch_size", "patience", "n_steps", "n_prior_points"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected 1 or more, got {getattr(self, name)}")
+        shares = (0 <= self.validation_share < 1, 0 < self.data_weight <= 1, (self.penalty or 0) >= 0)
+        if not all(shares):
+            raise ValueError(
+                "expected validation_share in [0, 1), data_weight in (0, 1] and a penalty of 0 or more, got "
+                f"{self.validation_share}, {self.data_weight} and {self.penalty}"
+            )
+
+
+class Intervals:
+    """Every step from one time to the next of some samples: before, after (samples, intervals, genes) and their length.
+
+    Samples with fewer times than others have intervals of length 0, which do not count.
+    """
+
+    def __init__(self, samples, chosen):
+        values, times = (torch.from_numpy(part[chosen]) for part in samples.padded())
+        values = values.float()
         self.before, self.after = values[:, :-1], values[:, 1:]
-        self.length = torch.from_numpy(np.diff(trajectories.times[samples], axis=1)).float()[..., None]
+        self.length = times.diff(dim=1).float()[..., None]
+        self.n = (self.length > 0).sum(dim=(1, 2))  # of each sample
+        self.ragged = bool((self.n != self.n[0]).any())
 
-    def __len__(self):
-        return len(self.before)
-
-
-def interval_loss(network, before, after, length, n_steps):
-    """Mean squared error one interval ahead of each observed point; shapes as in `Intervals`."""
-    factors = step_factors(network.decay(), length / n_steps)
-    return torch.nn.functional.mse_loss(advance(network.targets, before, factors, n_steps), after)
+    def loss(self, network, n_steps, rows=slice(None)):
+        """Mean squared error one interval ahead of each observed point."""
+        before, after, length = self.before[rows], self.after[rows], self.length[rows]
+        if self.ragged:
+            real = length[..., 0] > 0
+            before, after, length = before[real], after[real], length[real]
+        factors = step_factors(network.decay(), length / n_steps)
+        return torch.nn.functional.mse_loss(advance(network.targets, before, factors, n_steps), after)
 
 
 class PriorLoss:
-    """How far the targets J are from what a prior says: mean of ``(J(z) - z P)^2`` over fixed random points z.
-
-    Parameters
-    ----------
-    prior : Tensor, shape (genes, genes)
-        [regulator, target].
-    n_points : int
-        Each uniform between -1/2 and 1/2.
-    generator : torch.Generator
-    """
+    """How far the targets J are from the prior P: mean of ``(J(z) - z P)^2`` over fixed z, uniform in [-1/2, 1/2]."""
 
     def __init__(self, prior, n_points, generator):
         self.points = torch.rand((n_points, len(prior)), generator=generator) - 0.5
@@ -60,25 +148,9 @@ class PriorLoss:
 
 
 class Training:
-    """A network and the samples it is trained on.
+    """A network and the `Intervals` it is trained on and validated with (None: the training loss is watched).
 
-    Parameters
-    ----------
-    network : Phoenix
-    train, validation : Intervals
-        An empty validation leaves the training loss to be watched.
-    recipe : Recipe
-    generator : torch.Generator
-    prior_loss : PriorLoss or None
-    pruner : Pruner or None
-    penalty : callable or None
-        Of the network; what it gives is added to the loss, and to the loss that is watched.
-
-    Attributes
-    ----------
-    history : list of dict
-        One entry per epoch: ``epoch``, ``loss``, ``validation_loss`` (NaN where there is none), ``sparsity`` and, where
-        there is one, ``penalty``.
+    ``penalty(network)`` is added to the loss, and to the loss that is watched. ``history`` has an entry per epoch.
     """
 
     def __init__(self, network, train, validation, recipe, generator, prior_loss=None, pruner=None, penalty=None):
@@ -86,30 +158,15 @@ class Training:
         self.generator, self.prior_loss, self.pruner, self.penalty = generator, prior_loss, pruner, penalty
         self.history = []
 
-    def run(self, epochs, schedule=None, sparsity=0.0):
-        """Train, and keep the weights of the best epoch after the last pruning.
-
-        Parameters
-        ----------
-        epochs : int
-            At most.
-        schedule : Schedule or None
-            Of the pruning on the way.
-        sparsity : float
-            That the pruning reaches.
-
-        Raises
-        ------
-        DivergenceError
-            A loss that is not finite.
-        """
-        recipe = self.recipe
-        last_pruning = 0 if schedule is None else schedule.last_epoch(sparsity)
+    def run(self, epochs, sparsity=None):
+        """Train, pruned on the way to a sparsity if one is given; keep the best epoch after the last pruning."""
+        schedule, patience = self.recipe.schedule, self.recipe.patience
+        last_pruning = 0 if sparsity is None else schedule.last_epoch(sparsity)
         optimizer, plateau = self._optimizer()
         best, waited = (math.inf, self._state()), 0
         for epoch in range(1, epochs + 1):
             watched = self._epoch(optimizer)
-            left = None if schedule is None else schedule.left(epoch, sparsity)
+            left = None if sparsity is None else schedule.left(epoch, sparsity)
             if left is not None:
                 self.pruner.prune(left)
                 optimizer, plateau = self._optimizer()
@@ -120,20 +177,20 @@ class Training:
                 best, waited = (watched, self._state()), 0
             elif epoch > last_pruning:
                 waited += 1
-                if waited >= recipe.patience:
+                if waited >= patience:
                     break
         self.network.load_state_dict(best[1])
 
     def _epoch(self, optimizer):
-        """One pass over the samples; gives the loss that is watched."""
+        """One pass over the samples; the loss that is watched."""
         network, recipe, train = self.network, self.recipe, self.train
         network.train()
-        losses = []
-        for batch in torch.randperm(len(train), generator=self.generator).split(recipe.batch_size):
+        losses, n_samples = [], len(train.n)
+        for batch in torch.randperm(n_samples, generator=self.generator).split(recipe.batch_size):
             optimizer.zero_grad(set_to_none=True)
             network.draw(self.generator)
-            loss = interval_loss(network, train.before[batch], train.after[batch], train.length[batch], recipe.n_steps)
-            losses.append(loss.item() * len(batch))
+            loss = train.loss(network, recipe.n_steps, batch)
+            losses.append(loss.item() * (train.n[batch].sum() / (train.n.sum() / n_samples)).item())
             if self.prior_loss is not None:
                 loss = recipe.data_weight * loss + (1 - recipe.data_weight) * self.prior_loss(network)
             if self.penalty is not None:
@@ -143,17 +200,15 @@ class Training:
             if self.pruner is not None:
                 self.pruner.apply()
         network.eval()
-        entry = {"epoch": len(self.history) + 1, "loss": sum(losses) / len(train), "validation_loss": math.nan}
-        if len(self.validation):
-            v = self.validation
-            with torch.no_grad():
-                entry["validation_loss"] = interval_loss(network, v.before, v.after, v.length, recipe.n_steps).item()
-        entry["sparsity"] = network.sparsity()
-        watched = entry["validation_loss"] if len(self.validation) else entry["loss"]
-        if self.penalty is not None:
-            with torch.no_grad():
+        entry = {"epoch": len(self.history) + 1, "loss": sum(losses) / n_samples, "validation_loss": math.nan}
+        with torch.no_grad():
+            if self.validation is not None:
+                entry["validation_loss"] = self.validation.loss(network, recipe.n_steps).item()
+            entry["sparsity"] = network.sparsity()
+            watched = entry["loss"] if self.validation is None else entry["validation_loss"]
+            if self.penalty is not None:
                 entry["penalty"] = self.penalty(network).item()
-            watched += entry["penalty"]
+                watched += entry["penalty"]
         self.history.append(entry)
         if not math.isfinite(entry["loss"]) or not math.isfinite(watched):
             raise DivergenceError(
@@ -165,9 +220,9 @@ class Training:
     def _optimizer(self):
         recipe, network = self.recipe, self.network
         others = [value for name, value in network.named_parameters() if name != "multiplier"]
-        rates = recipe.learning_rate, recipe.learning_rate * recipe.multiplier_speed
+        speeds = recipe.learning_rate, recipe.learning_rate * recipe.multiplier_speed
         optimizer = torch.optim.Adam(
-            [{"params": others}, {"params": [network.multiplier], "lr": rates[1]}], lr=rates[0], fused=True
+            [{"params": others}, {"params": [network.multiplier], "lr": speeds[1]}], lr=speeds[0], fused=True
         )
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer, factor=recipe.rate_factor, patience=recipe.rate_patience, min_lr=recipe.lowest_rate

@@ -2,14 +2,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.stats import beta
 
-from sbnn.data.gene_dynamics import simulate_gene_dynamics
-from sbnn.data.gene_network import TIMES, GeneNetwork
+from sbnn.data.gene_network import TIMES, GeneNetwork, Starts
 from sbnn.data.rate_equations import And, Or, Regulation
-from sbnn.data.readers.trajectories import read_trajectories
+from sbnn.data.readers.gene_dynamics import read_trajectories
+from sbnn.data.trajectories import as_trajectories
 
 ON = {gene: Regulation(gene, True, 0.5, 1.5) for gene in "ABC"}
 OFF = {gene: Regulation(gene, False, 0.4, 1.2) for gene in "ABC"}
+
+
+def values_of(data):
+    return np.stack(as_trajectories(data).values)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +36,10 @@ def test_the_published_test_files_are_reproduced(real_file, n_genes, n_edges, n_
     paths = [real_file(f"{part}_{n_genes}.csv", folder) for part in ("edges", "rate_equations", "gene_names")]
     network = GeneNetwork.from_tables(*paths)
     published = read_trajectories(real_file(f"test_{n_genes}_10_samples.csv", folder), paths[2])
-    assert published.gene_names.tolist() == network.gene_names.tolist()
-    solved = network.solve(published.values[:, 0], published.times[0])
-    assert np.abs(solved - published.values).max() < error
+    assert published.var_names.tolist() == network.gene_names.tolist()
+    values = values_of(published)
+    solved = network.solve(values[:, 0], as_trajectories(published).times[0])
+    assert np.abs(solved - values).max() < error
     prior = pd.read_csv(real_file(f"prior_{n_genes}_noise_0.0.csv", folder), header=None).to_numpy()
     np.testing.assert_array_equal(network.graph, prior)
     assert np.count_nonzero(prior) == n_edges and network.is_input.sum() == n_inputs
@@ -99,33 +105,53 @@ def test_logic_is_joined_in_the_order_of_its_levels():
 
 def test_simulation_is_seeded_and_noise_is_of_the_size_asked_for(network):
     clean, again, noisy = (network.simulate(30, noise, 5) for noise in (0, 0, 0.05))
-    np.testing.assert_array_equal(clean.values, again.values)
-    assert clean.sha256 == again.sha256 != noisy.sha256 and clean.values.shape == (30, 5, 60)
-    noise = noisy.values - clean.values
+    shas = [data.uns["sbnn"]["sha256"] for data in (clean, again, noisy, network.simulate(30, 0, 5, (0, 1)))]
+    assert shas[0] == shas[1] and len(set(shas)) == 3
+    clean, again, noisy, other = map(values_of, (clean, again, noisy, network.simulate(30, 0, 6)))
+    np.testing.assert_array_equal(clean, again)
+    assert clean.shape == (30, 5, 60) and (clean[:, 0] >= 0).all() and (clean[:, 0] <= 1).all()
+    noise = noisy - clean
     assert noise.std() == pytest.approx(0.05, rel=0.03) and abs(noise.mean()) < 0.002
     assert noise[:, :, network.is_input].std() == pytest.approx(0.05, rel=0.05), "of inputs too, at every time"
     assert np.ptp(noise[:, :, network.is_input], axis=1).min() > 0
-    other = network.simulate(30, 0, 6)
-    assert np.abs(other.values - clean.values).max() > 0.1
+    assert np.abs(other - clean).max() > 0.1
     np.testing.assert_allclose(
-        other.values[:, 0].mean(0), clean.values[:, 0].mean(0), atol=0.25, err_msg="starts of one distribution"
+        other[:, 0].mean(0), clean[:, 0].mean(0), atol=0.25, err_msg="starts of one distribution"
     )
-    assert (clean.values[:, 0] >= 0).all() and (clean.values[:, 0] <= 1).all()
+
+
+def test_starts_are_distributed_as_published():
+    is_input = np.arange(400) < 200
+    starts = Starts.random(is_input, np.random.default_rng(0))
+    assert np.isnan(starts.mean[~is_input]).all() and np.isnan(starts.offset[is_input]).all()
+    assert np.nanmean(starts.mean) == pytest.approx(0.5, abs=0.02) and np.nanstd(starts.mean) == pytest.approx(
+        beta(10, 10).std(), rel=0.15
+    )
+    np.testing.assert_allclose(
+        np.nanmean(starts.sd), np.nanmean(np.minimum(starts.mean, 1 - starts.mean)) * 0.5 / 3, rtol=0.05
+    )
+    assert -0.25 <= np.nanmin(starts.offset) < -0.2 and 0.2 < np.nanmax(starts.offset) <= 0.25
+    drawn = starts.draw(2000, np.random.default_rng(1))
+    assert drawn.min() == 0 and drawn.max() == 1 and 0 < drawn[:, is_input].min() < drawn[:, is_input].max() < 1
+    np.testing.assert_allclose(drawn.mean(0)[is_input], starts.mean[is_input], atol=0.02)
+    np.testing.assert_allclose(drawn.std(0)[is_input], starts.sd[is_input], rtol=0.15)
+    inside = np.abs(starts.offset) < 0.02
+    assert drawn[:, inside].std() == pytest.approx(beta(2, 2).std(), rel=0.05)
+    assert drawn[:, inside].mean() == pytest.approx(0.5, abs=0.02)
+    wide = Starts(np.array([0.02]), np.array([0.2]), np.array([np.nan])).draw(500, np.random.default_rng(0))
+    assert wide.min() > 0, "drawn anew, not cut off"
 
 
 def test_samples_start_like_others(network):
     other = GeneNetwork(network.gene_names, network.logic)  # with starting values of its own
-    samples = network.simulate(400, 0, 1)
-    like = other.starting_like(samples)
-    means, sds = samples.values[:, 0].mean(0), samples.values[:, 0].std(0)
-    drawn = like.simulate(400, 0, 2).values[:, 0]
-    inputs = network.is_input
-    np.testing.assert_allclose(drawn.mean(0)[inputs], means[inputs], atol=0.02)
-    np.testing.assert_allclose(drawn.std(0)[inputs], sds[inputs], rtol=0.2)
-    assert np.abs(other.simulate(400, 0, 2).values[:, 0].mean(0)[inputs] - means[inputs]).max() > 0.1
-    assert np.abs(drawn.mean(0) - means)[~inputs].max() < 0.08
-    with pytest.raises(ValueError, match="expected the genes of the network"):
-        other.starting_like(samples.subset(genes=network.gene_names[::-1]))
+    samples = network.simulate(60, 0, 1)
+    like, first, inputs = other.starting_like(samples), values_of(samples)[:, 0], network.is_input
+    np.testing.assert_allclose(like.starts.mean[inputs], first.mean(0)[inputs])
+    np.testing.assert_allclose(like.starts.sd[inputs], np.maximum(first.std(0, ddof=1), 0.01)[inputs])
+    np.testing.assert_allclose(like.starts.offset[~inputs], (first.mean(0) - 0.5).clip(-0.25, 0.25)[~inputs])
+    assert like.sha256 != other.sha256 and values_of(like.simulate(3, 0, 2)).shape == (3, 5, 60)
+    with pytest.raises(ValueError, match="genes of the network"):
+        other.starting_like(samples[:, ::-1])
 
 
 def test_a_misplaced_prior_moves_edges_and_keeps_signs(network):
@@ -151,66 +177,45 @@ def test_random_networks_have_the_proportions_of_the_published_one():
     assert network.sha256 != GeneNetwork.random(350, random_state=101).sha256
 
 
-def tables(edge=("A", "B", True, 0.5, 1.5), equation="((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * B) / 1"):
-    edges = pd.DataFrame([edge], columns=["from", "to", "activation", "EC50", "n"])
-    return edges, pd.DataFrame({"node": ["B", "A"], "eqn": [equation, "input gene"]})
+def written(folder, edge=("A", "B", True, 0.5, 1.5), equation="((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * B) / 1", gene="A"):
+    """Tables of a network of an input A_input and B, with parts of them changed."""
+    paths = [folder / f"{name}.csv" for name in ("edges", "equations", "names")]
+    pd.DataFrame([edge], columns=["from", "to", "activation", "EC50", "n"]).to_csv(paths[0], index=False)
+    pd.DataFrame({"node": ["B", gene], "eqn": [equation, "input gene"]}).to_csv(paths[1], index=False)
+    pd.DataFrame({"x": ["A_input", "B"]}).to_csv(paths[2], index=False)
+    return paths
 
 
-def test_tables_are_read_in_the_order_of_the_names():
-    network = GeneNetwork.from_tables(*tables(), ["A_input", "B"])
+def test_tables_are_read_in_the_order_of_the_names(tmp_path):
+    network = GeneNetwork.from_tables(*written(tmp_path))
     assert network.gene_names.tolist() == ["A", "B"] and network.logic == {"B": ON["A"]}
     assert network.is_input.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
-    ("given", "names", "message"),
+    ("changed", "message"),
     [
-        (tables(), ["A", "C"], "names that do not match: B, C"),
-        (tables(("A", "B", False, 0.5, 1.5)), ["A", "B"], "not those of the equations, or not once each: A -> B"),
-        (tables(("A", "B", True, 0.4, 1.5)), ["A", "B"], "not those of the equations"),
-        (tables(("A", "B", True, 0.5, 1.4)), ["A", "B"], "not those of the equations"),
-        (tables(("B", "A", True, 0.5, 1.5)), ["A", "B"], "A -> B, B -> A"),
-        ((tables()[0].drop(columns="n"), tables()[1]), ["A", "B"], r"edges: the column\(s\) \['n'\] are missing"),
-        (tables(equation="A + B"), ["A", "B"], "rate equation of B: expected"),
+        ({"gene": "C"}, "equations"),
+        ({"edge": ("A", "B", False, 0.5, 1.5)}, "edges"),
+        ({"edge": ("A", "B", True, 0.5, 1.5 + 1e-7)}, "edges"),
+        ({"edge": ("A", "B", True, 0.4, 1.5)}, "edges"),
+        ({"edge": ("B", "A", True, 0.5, 1.5)}, "edges"),
+        ({"equation": "A + B"}, "rate equation of B"),
     ],
 )
-def test_tables_that_do_not_go_together_are_refused(given, names, message):
+def test_tables_that_do_not_go_together_are_refused(tmp_path, changed, message):
     with pytest.raises(ValueError, match=message):
-        GeneNetwork.from_tables(*given, names)
+        GeneNetwork.from_tables(*written(tmp_path, **changed))
 
 
 def test_wrong_networks_and_parameters_are_refused(network):
-    with pytest.raises(ValueError, match="there are no genes of the names C"):
-        GeneNetwork(["A", "B"], {"B": ON["C"]})
-    with pytest.raises(ValueError, match="logic of B: a regulator acts twice"):
-        GeneNetwork(["A", "B"], {"B": And(ON["A"], OFF["A"])})
-    with pytest.raises(ValueError, match="noise must be finite and at least 0, got -1"):
-        network.simulate(3, -1)
-    with pytest.raises(ValueError, match="n must be an integer of at least 1, got 0"):
-        network.simulate(0)
-    with pytest.raises(ValueError, match=r"share must be in \[0, 1\], got 2"):
+    for names, rule in ((["A", "B"], ON["C"]), (["A", "B", "B"], ON["A"])):
+        with pytest.raises(ValueError, match="gene_names"):
+            GeneNetwork(names, {"B": rule})
+    for rule in (And(ON["A"], OFF["A"]), Regulation("A", True, 1.0, 1.5), Regulation("A", True, 0.5, 0.0)):
+        with pytest.raises(ValueError, match="logic"):
+            GeneNetwork(["A", "B"], {"B": rule})
+    with pytest.raises(ValueError, match="share"):
         network.misplaced_prior(2)
-    with pytest.raises(ValueError, match="n_genes must be at least 3, got 2"):
+    with pytest.raises(ValueError, match="n_genes"):
         GeneNetwork.random(2)
-    with pytest.raises(TypeError, match="random_state must be an integer, got 'a'"):
-        GeneNetwork.random(20, random_state="a")
-    with pytest.raises(ValueError, match=r"share_of_inputs must be in \(0, 1\)"):
-        GeneNetwork.random(20, share_of_inputs=0)
-
-
-def test_what_cannot_be_simulated_is_named(network):
-    for times in ([0.0], 1.0):
-        with pytest.raises(ValueError, match="times: expected two or more"):
-            network.simulate(2, times=times)
-    with pytest.raises(ValueError, match="times: must increase"):
-        network.simulate(2, times=[0, 2, 1])
-    with pytest.raises(ValueError, match=r"expected an EC50 in \(0, 1\) and an exponent above 0"):
-        GeneNetwork.random(5, ec50=(2, 3))
-    with pytest.raises(ValueError, match="trajectories: expected two samples or more, got 1"):
-        network.starting_like(network.simulate(1))
-
-
-def test_no_test_sample_is_one_to_learn_from():
-    data = simulate_gene_dynamics(12, n_samples=4, noise=0.0, n_test=4, random_state=3)
-    apart = np.abs(data.train.values[:, None, 0] - data.test.values[None, :, 0]).max(axis=2)
-    assert apart.min() > 0.05

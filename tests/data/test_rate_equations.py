@@ -31,33 +31,23 @@ def test_logic_is_read(text, logic):
     assert parse_rate_equation(rate(text), "G") == logic
 
 
-def test_input_genes_have_none():
-    assert parse_rate_equation(" input gene ", "G") is None
-
-
 def test_regulations_are_those_of_the_text_from_left_to_right():
     assert list(regulations(Or(And(C, A), NOT_B))) == [C, A, NOT_B]
 
 
+def test_input_genes_have_none():
+    assert parse_rate_equation(" input gene ", "G") is None
+
+
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text",
     [
-        (rate(A_TEXT, "H"), r"rate equation of G: expected 'input gene' or '\(logic \* 1 - 1 \* G\) / 1', in "),
-        (rate(f"2 * {A_TEXT}"), "expected regulations joined by"),
-        (rate(f"{A_TEXT} + {B_TEXT}"), "expected regulations joined by"),
-        (rate(f"{A_TEXT} + {B_TEXT} - {A_TEXT} * {C_TEXT}"), "expected regulations joined by"),
-        (rate(f"1 - {A_TEXT} * {C_TEXT}"), "expected regulations joined by"),
-        (rate(f"1 - {B_TEXT}"), "expected regulations joined by"),
-        (rate("A"), "expected regulations joined by"),
-        (rate("fAct(A, 0.5)"), r"expected ',', got '\)'"),
-        (rate("fAct(A, 1.5, 2.0)"), r"expected an EC50 in \(0, 1\) and n > 0, got 1.5 and 2.0"),
-        (rate("fAct(A, 0.5, -1.0)"), "expected a number, a gene or a bracket, got '-'"),
-        (rate("__import__('os').system('true')"), "cannot read"),
-        (rate(A_TEXT) + ")", r"expected the end, got '\)'"),
-        ("(" + rate(A_TEXT), r"expected '\)', got 'the end'"),
-        ("", "expected a number, a gene or a bracket, got 'the end'"),
+        rate(A_TEXT, "H"), rate(f"2 * {A_TEXT}"), rate(f"{A_TEXT} + {B_TEXT}"),
+        rate(f"{A_TEXT} + {B_TEXT} - {A_TEXT} * {C_TEXT}"), rate(f"1 - {A_TEXT} * {C_TEXT}"), rate(f"1 - {B_TEXT}"),
+        rate("A"), rate("fAct(A, 0.5)"), rate("fAct(A, 0.5, -1.0)"), rate("__import__('os').system('true')"),
+        rate(A_TEXT) + ")", rate(f"{A_TEXT} ** {B_TEXT}"), "",
     ],
-)
-def test_other_text_is_refused(text, message):
-    with pytest.raises(ValueError, match=message):
+)  # fmt: skip
+def test_other_text_is_refused(text):
+    with pytest.raises(ValueError, match="rate equation of G"):
         parse_rate_equation(text, "G")

@@ -1,10 +1,12 @@
-import dataclasses
+"""Trajectories as AnnData: what is given is kept, samples have any length, wrong input is refused."""
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
-from sbnn.data.trajectories import Trajectories, prior_matrix
+from sbnn.data.trajectories import as_trajectories, prior_matrix, trajectories
 
 TIMES = [0.0, 1.0, 3.0]
 
@@ -15,112 +17,95 @@ def values(rng):
 
 
 def test_what_is_given_is_kept(values):
-    data = Trajectories(values.tolist(), TIMES, ["A", "B"], name="mine")
-    np.testing.assert_array_equal(data.values, values)
-    np.testing.assert_array_equal(data.times, [TIMES] * 4)
-    assert data.values.dtype == data.times.dtype == np.float64
-    assert (data.n_samples, data.n_genes, len(data)) == (4, 2, 4) and data.gene_names.tolist() == ["A", "B"]
-    assert data.summary().startswith("mine: 4 samples x 3 times (0 to 3) x 2 genes\n")
-    assert repr(data).startswith("Trajectories('mine': 4 samples x 3 times x 2 genes, sha256 ")
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        data.name = "other"
+    data = trajectories(values.tolist(), TIMES, ["A", "B"], name="mine")
+    arrays = as_trajectories(data)
+    np.testing.assert_array_equal(arrays.values, values)
+    np.testing.assert_array_equal(arrays.times, [TIMES] * 4)
+    assert data.shape == (12, 2) and data.X.dtype == np.float64 and arrays.gene_names.tolist() == ["A", "B"]
+    assert data.obs["sample"].tolist() == ["0"] * 3 + ["1"] * 3 + ["2"] * 3 + ["3"] * 3
+    assert data.uns["sbnn"]["name"] == "mine" and data.obs_names.is_unique
+    assert as_trajectories(trajectories(values, TIMES)).gene_names.tolist() == ["gene_0", "gene_1"]
 
 
-def test_it_does_not_share_memory_with_the_caller(values):
-    data = Trajectories(values, TIMES)
-    values[0, 0, 0] = 9
-    assert data.values[0, 0, 0] < 1
+def test_samples_may_have_any_length_and_times_of_their_own(rng):
+    values = [rng.random((3, 2)), rng.random((5, 2)), rng.random((2, 2))]
+    times = [[0, 1, 3], np.arange(5.0), (2, 7)]
+    arrays = as_trajectories(trajectories(values, times))
+    for found, given in ((arrays.values, values), (arrays.times, times)):
+        assert len(found) == 3
+        for one, other in zip(found, given, strict=True):
+            np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(
+        as_trajectories(trajectories(rng.random((2, 2, 1)), [[0, 1], [1, 5]])).times[1], [1, 5]
+    )
 
 
-def test_samples_may_have_times_of_their_own(values):
-    times = np.arange(12.0).reshape(4, 3)
-    np.testing.assert_array_equal(Trajectories(values, times).times, times)
+def test_a_long_table_is_read_in_the_order_of_its_samples(values):
+    table = pd.DataFrame(values[:2].reshape(6, 2), columns=["A", "B"])
+    table["sample"], table["time"] = ["y", "x"] * 3, np.repeat(TIMES, 2)
+    arrays = as_trajectories(trajectories(table.iloc[:5]))
+    assert [len(times) for times in arrays.times] == [3, 2] and arrays.gene_names.tolist() == ["A", "B"]
+    np.testing.assert_array_equal(arrays.values[0], table[["A", "B"]].iloc[[0, 2, 4]])
+    assert trajectories(table).obs["sample"].unique().tolist() == ["y", "x"]
+
+
+def test_rows_may_be_mixed_sparse_or_a_subset(values):
+    data = trajectories(values, TIMES)
+    mixed = data[[3, 0, 4, 1, 5, 2]].copy()
+    np.testing.assert_array_equal(as_trajectories(mixed).values, values[[1, 0]])
+    mixed.X = sparse.csr_array(mixed.X)
+    np.testing.assert_array_equal(as_trajectories(mixed).values, values[[1, 0]])
 
 
 def test_the_fingerprint_is_of_values_times_and_names(values):
-    known = Trajectories(values, TIMES, ["A", "B"])
-    assert known.sha256 == Trajectories(values, [TIMES] * 4, ["A", "B"], name="other").sha256
-    others = [Trajectories(values, TIMES), Trajectories(values, [0, 1, 4], ["A", "B"])]
-    others += [Trajectories(values + 0.1, TIMES, ["A", "B"])]
-    assert len({known.sha256, *(other.sha256 for other in others)}) == 4
-    assert Trajectories(values, TIMES, sha256="12").sha256 == "12"
+    def sha256(*given, **about):
+        return trajectories(*given, **about).uns["sbnn"]["sha256"]
+
+    known = sha256(values, TIMES, ["A", "B"])
+    assert known == sha256(values, [TIMES] * 4, ["A", "B"], name="other")
+    others = [sha256(values, TIMES), sha256(values, [0, 1, 4], ["A", "B"]), sha256(values + 0.1, TIMES, ["A", "B"])]
+    ragged = [list(values[:3]) + [values[3, :2]], [TIMES] * 3 + [TIMES[:2]]]
+    others += [sha256(*ragged), sha256(ragged[0][::-1], ragged[1][::-1])]
+    assert len({known, *others}) == 6
+    given = trajectories(values, TIMES, ["A", "B"], sha256="12").uns["sbnn"]
+    assert given["sha256"] == "12" and given["content_sha256"] == known
 
 
-def test_subset_takes_samples_and_genes_in_the_order_given(values):
-    data = Trajectories(values, np.arange(12.0).reshape(4, 3), ["A", "B"])
-    part = data.subset([2, 0], ["B"])
-    np.testing.assert_array_equal(part.values, values[[2, 0]][:, :, [1]])
-    np.testing.assert_array_equal(part.times, data.times[[2, 0]])
-    assert part.gene_names.tolist() == ["B"] and part.sha256 != data.sha256
-    np.testing.assert_array_equal(data.subset(genes=[False, True]).values, values[:, :, 1:])
-    with pytest.raises(KeyError, match="genes holds names that are not in the data: Z"):
-        data.subset(genes=["Z"])
-
-
-@pytest.mark.parametrize(
-    ("times", "message"),
-    [
-        ([0, 2, 1], "must increase, but in sample 0 the time 1 comes after 2"),
-        ([[0, 1, 2]] * 3 + [[0, 2, 2]], "must increase, but in sample 3 the time 2 repeats"),
-        ([0, 1], r"expected shape \(3,\) or \(4, 3\) as values have, got \(2,\)"),
-        ([0, 1, np.nan], "expected finite numbers"),
-    ],
-)
-def test_times_must_increase(values, times, message):
-    with pytest.raises(ValueError, match=message):
-        Trajectories(values, times)
+@pytest.mark.parametrize("times", [[0, 2, 1], [[0, 1, 2]] * 3 + [[0, 2, 2]], [0, 1], [0, 1, np.nan], [[0, 1, 2]] * 3])
+def test_times_must_fit_and_increase(values, times):
+    with pytest.raises(ValueError, match="times"):
+        trajectories(values, times)
 
 
 def test_values_must_be_there(values):
     values[1, 2, 0] = np.nan
-    values[3, 0, 1] = np.inf
-    with pytest.raises(
-        ValueError, match=r"2 are NaN or infinite \(8.33 %\), the first of gene 'A' at time 3 of sample 1"
-    ):
-        Trajectories(values, TIMES, ["A", "B"])
-    with pytest.raises(ValueError, match=r"expected shape \(samples, times, genes\), got \(4, 3\)"):
-        Trajectories(values[:, :, 0], TIMES)
-    with pytest.raises(ValueError, match="two times or more of each sample, got 1"):
-        Trajectories(values[:, :1], [0])
-    with pytest.raises(ValueError, match="at least one sample and one gene"):
-        Trajectories(values[:0], TIMES)
-    with pytest.raises(TypeError, match="values: expected an array of numbers, got list"):
-        Trajectories([[["a"]]], TIMES)
+    with pytest.raises(ValueError, match="1 values .* gene 'A' at time 3 of sample '1'"):
+        trajectories(values, TIMES, ["A", "B"])
+    for wrong in (values[:, :, 0], values[:0], [values[0], values[1, :, :1]]):
+        with pytest.raises(ValueError, match="values"):
+            trajectories(wrong, TIMES)
+    with pytest.raises(ValueError, match="times"):
+        trajectories(values[:1, :1], [0])
 
 
 def test_nothing_is_given_twice(values):
-    with pytest.raises(ValueError, match="some samples are the same twice"):
-        Trajectories(values[[0, 1, 0]], TIMES)
-    times = [[0, 1, 2], [0, 1, 3]]
-    assert len(Trajectories(values[[0, 0]], times)) == 2, "at other times"
-    with pytest.raises(ValueError, match="duplicate gene names in gene_names: A"):
-        Trajectories(values, TIMES, ["A", "A"])
+    with pytest.raises(ValueError, match="identical"):
+        trajectories(values[[0, 1, 0]], TIMES)
+    assert trajectories(values[[0, 0]], [[0, 1, 2], [0, 1, 3]]).n_obs == 6, "at other times"
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="repeat"):
+        trajectories(values, TIMES, ["A", "A"])
 
 
-def test_negative_values_are_warned_of_unless_meant(values, recwarn):
-    values[0, 0, 0] = -0.25
-    Trajectories(values, TIMES, signed=True)
-    assert not recwarn.list
-    with pytest.warns(UserWarning, match="4.17 % are negative, down to -0.25"):
-        Trajectories(values, TIMES)
+def test_other_data_are_refused(values):
+    for wrong in (values, ad.AnnData(values[0])):
+        with pytest.raises(TypeError, match="trajectories"):
+            as_trajectories(wrong)
 
 
 def test_a_prior_is_matched_by_name():
     genes = np.array(["A", "B", "C"])
     table = pd.DataFrame([[0, -1], [1, 0]], ["C", "A"], ["B", "C"])
     np.testing.assert_array_equal(prior_matrix(table, genes), [[0, 1, 0], [0, 0, 0], [0, 0, -1]])
-
-
-@pytest.mark.parametrize(
-    ("prior", "error", "message"),
-    [
-        (np.zeros((3, 2)), ValueError, r"expected shape \(3, 3\), \[regulator, target\], got \(3, 2\)"),
-        (np.full((3, 3), np.nan), ValueError, "9 entries are NaN or infinite"),
-        (pd.DataFrame(0, ["A", "Z"], ["A", "Y"]), ValueError, "the trajectories lack the genes Y, Z"),
-        (pd.DataFrame(0, ["A", "A"], ["B", "C"]), ValueError, "names of genes repeat"),
-        ("edges", TypeError, "prior: expected an array of numbers, got str"),
-    ],
-)
-def test_a_wrong_prior_is_refused(prior, error, message):
-    with pytest.raises(error, match=message):
-        prior_matrix(prior, np.array(["A", "B", "C"]))
+    for wrong in (np.zeros((3, 2)), np.full((3, 3), np.nan), pd.DataFrame(0, ["A", "Z"], ["A", "B"])):
+        with pytest.raises(ValueError, match="prior"):
+            prior_matrix(wrong, genes)

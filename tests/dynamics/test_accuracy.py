@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.data.trajectories import Trajectories
+from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
 from sbnn.dynamics.methods import PriorAlone
 from sbnn.dynamics.solver import DivergenceError
@@ -49,10 +49,16 @@ def test_only_regulators_of_which_the_truth_is_known_count():
 
 
 def test_errors_of_samples_that_stay_as_they_are():
-    test = Trajectories([[[0.0, 1.0], [0.5, 1.0], [1.5, 1.0]]], [0.0, 1.0, 2.0])
-    errors = path_errors(PriorAlone().fit(test, np.zeros((2, 2))), test)
+    one, other = [[0.0, 1.0], [0.5, 1.0], [1.5, 1.0]], [[0.0, 1.0], [1.0, 1.0]]
+    test = trajectories([one], [0.0, 1.0, 2.0])
+    still = PriorAlone().fit(test, np.zeros((2, 2)))
+    errors = path_errors(still, as_trajectories(test))
     assert errors["mse_rollout"] == pytest.approx((0.25 + 2.25) / 4)  # the start is not counted
     assert errors["mse_ahead"] == pytest.approx((0.25 / 2 + 1 / 2) / 2)
+    ragged = as_trajectories(trajectories([other, one], [[0, 1], [0, 1, 2]]))
+    errors = path_errors(still, ragged)
+    assert errors["mse_rollout"] == pytest.approx((1 + 0.25 + 2.25) / 6)
+    assert errors["mse_ahead"] == pytest.approx((1 + 0.25 + 1) / 6), "every interval counts alike"
 
 
 def test_what_grows_beyond_all_bounds_has_no_error():
@@ -60,12 +66,5 @@ def test_what_grows_beyond_all_bounds_has_no_error():
         def predict(self, x0, times):
             raise DivergenceError("too large")
 
-    test = Trajectories([[[0.0], [0.5]]], [0.0, 1.0])
-    assert np.isnan(path_errors(Diverging(), test)["mse_ahead"])
-
-
-def test_the_prior_alone_is_a_baseline(samples, prior):
-    model = PriorAlone().fit(samples, prior)
-    assert (model.edge_scores_.to_numpy() == prior.to_numpy()).all()
-    assert model.sparsity_ == (prior.to_numpy() == 0).mean()
-    assert (model.predict(samples.values[:2, 0], [0, 1, 5])[:, 2] == samples.values[:2, 0]).all()
+    test = trajectories([[[0.0], [0.5]]], [0.0, 1.0])
+    assert np.isnan(path_errors(Diverging(), as_trajectories(test))["mse_ahead"])

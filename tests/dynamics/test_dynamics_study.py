@@ -9,7 +9,8 @@ import pytest
 
 from sbnn.cli import main
 from sbnn.data.datasets import load_dataset
-from sbnn.dynamics import PhoenixRegressor, experiments, report, study
+from sbnn.data.gene_dynamics import prior_of, truth_of
+from sbnn.dynamics import GeneNetwork, PhoenixRegressor, experiments, report, study
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
 from sbnn.dynamics.figures.gallery import figure_names, gallery
 from sbnn.dynamics.methods import METHODS, SPARSITY, PriorAlone
@@ -47,8 +48,10 @@ def test_scores_are_those_of_the_method_on_the_data_of_the_seed(records):
         NAME, verbose=False, n_genes=experiments.TRIAL_GENES, **experiments.TRIAL, noise=0.025, wrong=0.05,
         random_state=int(stored["seed"]),
     )  # fmt: skip
-    model = experiments.make(NAME, "noise_5", "dash", int(stored["seed"]), fast=True).fit(data.train, data.prior)
-    expected = edge_accuracy(model.edge_scores_, data.truth, data.prior) | path_errors(model, data.test)
+    model = experiments.make(NAME, "noise_5", "dash", int(stored["seed"]), fast=True)
+    model.fit(data[data.obs["split"] == "train"], prior_of(data))
+    expected = edge_accuracy(model.edge_scores_, truth_of(data), prior_of(data))
+    expected |= path_errors(model, experiments.held_out(data))
     assert {name: stored[name] for name in expected} == expected
     assert stored["sparsity"] == model.sparsity_
 
@@ -58,7 +61,7 @@ def test_pairs_are_ranked_by_the_probabilities_of_a_method_that_has_them():
 
     class Sure(PriorAlone):
         def fit(self, trajectories, prior):
-            self.edge_probabilities_ = abs(data.truth)
+            self.edge_probabilities_ = abs(truth_of(data))
             return super().fit(trajectories, prior)
 
     assert experiments.score(Sure(), data)["auroc"] == 1 > experiments.score(PriorAlone(), data)["auroc"]
@@ -67,7 +70,8 @@ def test_pairs_are_ranked_by_the_probabilities_of_a_method_that_has_them():
 def test_results_are_known_by_the_data_of_all_seeds(monkeypatch):
     parts, seen = [("noise_5", 0), ("noise_5", 1)], []
     for last in "ab":
-        monkeypatch.setattr(experiments, "load", lambda name, c, seed, fast, x=last: SimpleNamespace(sha256=seed and x))
+        about = [SimpleNamespace(uns={"sbnn": {"sha256": sha256}}) for sha256 in ("same", last)]
+        monkeypatch.setattr(experiments, "load", lambda name, c, seed, fast, about=about: about[seed])
         seen.append(experiments._wanted("methods", NAME, parts, True).sha256)
     assert seen[0] != seen[1]
 
@@ -75,11 +79,11 @@ def test_results_are_known_by_the_data_of_all_seeds(monkeypatch):
 @pytest.mark.parametrize("condition", [c for c, given in experiments.CONDITIONS.items() if given])
 def test_conditions_are_those_of_their_names(condition):
     data = experiments.load(NAME, condition, 3, fast=True)
-    clean = data.network.simulate(len(data.train), 0.0, 3)
+    clean = GeneNetwork.random(experiments.TRIAL_GENES, random_state=3).simulate(12, random_state=3)
     noise, wrong = experiments.CONDITIONS[condition]
-    assert (data.train.values - clean.values).std() == pytest.approx(noise, rel=0.1)
-    edges = np.count_nonzero(data.truth)
-    assert np.count_nonzero((data.truth != 0).to_numpy() & (data.prior == 0).to_numpy()) == int(wrong * edges)
+    assert (data[data.obs["split"] == "train"].X - clean.X).std() == pytest.approx(noise, rel=0.1)
+    truth, prior = truth_of(data) != 0, prior_of(data) != 0
+    assert np.count_nonzero(truth & ~prior) == int(wrong * np.count_nonzero(truth))
 
 
 def test_methods_get_the_published_settings_of_their_data():
@@ -103,10 +107,10 @@ def test_records_hold_what_the_figures_need(records):
     assert (edges["score"].abs().diff().dropna() <= 0).all() and len(edges) == dash.scores["n_edges"].iloc[0]
     data = experiments.load(NAME, "noise_5", 0, fast=True)
     for row in edges.iloc[:20].itertuples():
-        assert row.true == (data.truth.loc[row.regulator, row.target] != 0)
-        assert row.in_prior == (data.prior.loc[row.regulator, row.target] != 0)
+        assert row.true == (truth_of(data).loc[row.regulator, row.target] != 0)
+        assert row.in_prior == (prior_of(data).loc[row.regulator, row.target] != 0)
     assert dash.out_degree.sum() == len(edges)
-    assert np.array_equal(prior.true_out_degree, np.count_nonzero(data.truth, axis=1))
+    assert np.array_equal(prior.true_out_degree, np.count_nonzero(truth_of(data), axis=1))
 
 
 def test_results_of_other_seeds_or_networks_are_not_loaded(folder):

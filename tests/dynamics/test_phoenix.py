@@ -1,38 +1,70 @@
+"""The network of PHOENIX, its gates and its penalties, against the equations of the papers."""
+
+import math
+
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import quad
+from scipy.special import expit, logit
 
-from sbnn.dynamics.network import Phoenix
+from sbnn.dynamics import PhoenixRegressor, Recipe
+from sbnn.dynamics.phoenix import (
+    PENALTIES,
+    GatedPhoenix,
+    Phoenix,
+    hard_concrete,
+    open_paths,
+    open_probability,
+    open_weights,
+    path_sizes,
+    settled_gates,
+)
+
+HALF = 2 / 3 * np.log(0.1 / 1.1)  # location of a gate that is open with probability 1/2
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture
-def network():
-    return Phoenix(50, 8, torch.Generator().manual_seed(0))
+def plain():
+    return Phoenix(50, 8, generator())
 
 
-def test_targets_are_those_of_the_paper(network):
+@pytest.fixture
+def gated():
+    return GatedPhoenix(12, 5, (0.2, 0.5), generator())
+
+
+@pytest.fixture
+def half_open():
+    """Three genes and two units; gates are open with probability 1/2 but for those that a test moves."""
+    network = GatedPhoenix(3, 2, (0.2, 0.5), generator())
     with torch.no_grad():
-        network.sum_bias.normal_(generator=torch.Generator().manual_seed(1))
-        network.product_bias.normal_(generator=torch.Generator().manual_seed(2))
-    weights = {name: value.detach().double().numpy() for name, value in network.named_parameters()}
+        for location in network.locations.values():
+            location.fill_(HALF)
+    return network
+
+
+def test_targets_and_rates_are_those_of_the_paper(plain):
+    with torch.no_grad():
+        plain.sum_bias.normal_(generator=generator(1))
+        plain.product_bias.normal_(generator=generator(2))
+        plain.multiplier[:25] *= -1
+    weights = {name: value.detach().double().numpy() for name, value in plain.named_parameters()}
     x = np.random.default_rng(0).uniform(-1, 2, (3, 50))
     u = (x - 0.5) / (1 + np.abs(x - 0.5))
     sums = u @ weights["sum_in"].T + weights["sum_bias"]
     products = np.prod((1 + u[:, None]) ** weights["product_in"], axis=2) * np.exp(weights["product_bias"])
     expected = sums @ weights["sum_out"].T + products @ weights["product_out"].T
-    x = torch.from_numpy(x).float()
-    np.testing.assert_allclose(network.targets(x).detach(), expected, rtol=1e-4, atol=1e-5)
-    with torch.no_grad():
-        network.multiplier[:25] *= -1
-    rates = network(x).detach()
-    assert not rates[:, :25].any()
-    np.testing.assert_allclose(
-        rates[:, 25:], (weights["multiplier"] * (expected - x.numpy()))[:, 25:], rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(plain.targets(torch.from_numpy(x).float()).detach(), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(plain.decay().detach(), np.maximum(weights["multiplier"], 0), rtol=1e-6)
 
 
 def test_the_start_is_sparse_orthogonal_and_uniform():
-    network = Phoenix(400, 40, torch.Generator().manual_seed(0))
+    network = Phoenix(400, 40, generator())
     for layer in (network.sum_in.detach(), network.product_in.detach()):
         assert (layer == 0).float().mean() == pytest.approx(0.95, abs=0.005)
         assert layer[layer != 0].std() == pytest.approx(0.05, rel=0.1)
@@ -42,36 +74,135 @@ def test_the_start_is_sparse_orthogonal_and_uniform():
     assert m.min() >= 0 and m.max() <= 1 and m.mean() == pytest.approx(0.5, abs=0.05)
 
 
-def test_edges_are_paths_of_weights_from_regulator_to_target(network):
+def test_edges_are_paths_of_weights_from_regulator_to_target(plain):
     with torch.no_grad():
-        for name in network.LAYERS:
-            getattr(network, name).zero_()
-        network.sum_in[0, 3], network.sum_out[7, 0] = 2, -0.5
-        network.product_in[1, 4], network.product_out[8, 1] = 3, 1
-        network.product_in[2, 5], network.product_out[9, 2] = 1, 1
-        network.multiplier[[7, 8, 9]] = torch.tensor([0.5, 0.25, -1])
-    edges = network.edges()
+        for name in plain.LAYERS:
+            getattr(plain, name).zero_()
+        plain.sum_in[0, 3], plain.sum_out[7, 0] = 2, -0.5
+        plain.product_in[1, 4], plain.product_out[8, 1] = 3, 1
+        plain.product_in[2, 5], plain.product_out[9, 2] = 1, 1
+        plain.multiplier[[7, 8, 9]] = torch.tensor([0.5, 0.25, -1])
+    edges = plain.edges()
     assert edges[3, 7] == -0.5 and edges[4, 8] == 0.75
     assert edges.count_nonzero() == 2, "no path to a gene that does not change"
 
 
-def test_an_edge_is_what_a_target_depends_on(network):
-    """The sign of a derivative, where products are at work alone too."""
+def test_sparsity_counts_weights_of_genes_that_do_not_change_as_zeros(plain):
     with torch.no_grad():
-        network.product_out.abs_()
-        network.sum_out.zero_()
-        network.product_in.clamp_(min=0)
-    x = torch.full((50,), 0.4).requires_grad_()
-    slopes = torch.autograd.functional.jacobian(lambda v: network.decay() * network.targets(v), x).T
-    edges = network.edges()
-    np.testing.assert_array_equal(slopes.sign(), edges.sign())
+        for name in plain.LAYERS:
+            getattr(plain, name).fill_(1)
+        plain.sum_in[0, :10] = 0
+        plain.multiplier.fill_(1)
+        plain.multiplier[:5] = -1
+    assert plain.sparsity() == pytest.approx((10 + 2 * 5 * 8) / (4 * 8 * 50))
 
 
-def test_sparsity_counts_weights_of_genes_that_do_not_change_as_zeros(network):
+@pytest.mark.parametrize("location", [-3.0, 0.0, 2.0])
+def test_gates_are_distributed_as_published(location):
+    """A binary concrete variable of temperature 2/3, stretched from -0.1 to 1.1 and cut."""
+
+    def above(t):
+        return expit(location - 2 / 3 * logit((t + 0.1) / 1.2))
+
+    uniform = torch.rand(200_000, generator=generator(1), dtype=torch.float64)
+    gates = hard_concrete(uniform, torch.tensor(location, dtype=torch.float64)).numpy()
+    assert gates.min() == 0 and gates.max() == 1
+    for t in (0, 0.2, 0.7, 1 - 1e-12):
+        assert (gates > t).mean() == pytest.approx(above(t), abs=0.005)
+    assert gates.mean() == pytest.approx(quad(above, 0, 1)[0], abs=0.005)
+    assert open_probability(torch.tensor(location)).item() == pytest.approx(above(0))
+
+
+def test_settled_gates_are_open_closed_or_between():
+    gates = settled_gates(torch.tensor([-9, logit(1 / 12) - 1e-3, logit(1 / 12) + 1e-3, 0, logit(11 / 12) + 1e-3]))
+    assert gates[0] == gates[1] == 0 and 0 < gates[2] < 1e-3 and gates[4] == 1
+    assert gates[3] == pytest.approx(0.5)
+
+
+def test_a_closed_gate_cuts_all_that_comes_through_it(gated):
+    for name, location in gated.locations.items():  # the drop rates at the start
+        assert len(location) == (12 if name.endswith("_in") else 5)
+        np.testing.assert_allclose(location.detach(), math.log(4) if name.endswith("_in") else 0, atol=1e-6)
+    with torch.no_grad():
+        gated.locations["product_in"][3] = -9
+        gated.locations["sum_out"][[1, 2]] = -9
+    plain = gated.settled()
+    assert type(plain) is Phoenix and not plain.product_in[:, 3].any() and not plain.sum_out[:, 1:3].any()
+    torch.testing.assert_close(plain.sum_in, settled_gates(torch.tensor(math.log(4))) * gated.sum_in)
+    torch.testing.assert_close(plain.product_out, 0.5 * gated.product_out)
+    gated.eval()
+    x = torch.rand((4, 12), generator=generator(2))
+    torch.testing.assert_close(gated.targets(x), plain.targets(x))
+    assert torch.equal(gated.edges(), plain.edges()) and gated.sparsity() == plain.sparsity()
+
+
+def test_gates_are_drawn_in_training_alone_once_for_a_step(gated):
+    def layers():
+        return [layer.detach().clone() for layer in gated.layers()]
+
+    random = generator(3)
+    gated.draw(random)
+    first = layers()
+    assert all(torch.equal(a, b) for a, b in zip(first, layers(), strict=True))
+    gated.draw(random)
+    assert any(not torch.equal(a, b) for a, b in zip(first, layers(), strict=True))
+    shares = first[2] / gated.sum_out
+    np.testing.assert_allclose(shares.std(dim=0).detach(), 0, atol=1e-5)
+    assert shares[0].std() > 0.1, "one gate a unit"
+    gated.eval()
+    settled = layers()
+    gated.draw(random)
+    assert all(torch.equal(a, b) for a, b in zip(settled, layers(), strict=True))
+
+
+def test_gradients_reach_weights_and_gates(gated):
+    with torch.no_grad():
+        for name in gated.LAYERS:
+            getattr(gated, name).uniform_(0.1, 0.2)
+    gated.draw(generator(3))
+    gated.targets(torch.rand((4, 12), generator=generator(2))).square().sum().backward()
+    for name in gated.LAYERS:
+        assert getattr(gated, name).grad.any() and gated.locations[name].grad.any()
+
+
+def test_open_weights_are_counted_behind_their_gates(half_open):
+    assert open_weights(half_open).item() == pytest.approx(0.5)
+    with torch.no_grad():
+        half_open.locations["sum_in"][0] = 99  # opens the gate of 2 weights of 24
+        half_open.locations["product_out"][1] = -99  # closes that of 3
+    assert open_weights(half_open).item() == pytest.approx(0.5 + (0.5 * 2 - 0.5 * 3) / 24)
+
+
+def test_open_paths_are_counted_over_all_pairs(half_open):
+    # One path through each of two sums and two products, open with probability 1/4.
+    assert open_paths(half_open).item() == pytest.approx(1)
+    rng = np.random.default_rng(0)
+    with torch.no_grad():
+        for location in half_open.locations.values():
+            location += torch.from_numpy(rng.standard_normal(len(location))).float()
+    p = {name: expit(location.detach().numpy() - HALF) for name, location in half_open.locations.items()}
+    paths = [
+        p[f"{kind}_in"][gene] * p[f"{kind}_out"][unit]
+        for kind in ("sum", "product") for gene in range(3) for unit in range(2)
+    ]  # fmt: skip
+    # Whatever the target is: a mean over 3 regulators and 3 targets.
+    assert open_paths(half_open).item() == pytest.approx(3 * sum(paths) / 9)
+
+
+def test_path_sizes_are_those_of_the_products_of_layers():
+    network = Phoenix(6, 2, generator())
     with torch.no_grad():
         for name in network.LAYERS:
-            getattr(network, name).fill_(1)
-        network.sum_in[0, :10] = 0
-        network.multiplier.fill_(1)
-        network.multiplier[:5] = -1
-    assert network.sparsity() == pytest.approx((10 + 2 * 5 * 8) / (4 * 8 * 50))
+            getattr(network, name).normal_(generator=generator(len(name)))
+    ws, wp, out_s, out_p = (layer.detach().abs().numpy() for layer in network.layers())
+    assert path_sizes(network).item() == pytest.approx((ws.T @ out_s.T + wp.T @ out_p.T).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("pruning", "weight"), [("c_node", 1e-3), ("path_reg", 1e-4), ("l0", 1e-2)])
+def test_weights_of_penalties_are_the_published_ones(samples, pruning, weight):
+    recipe = Recipe(epochs=1, learning_rate=0)
+    one, ten = (
+        PhoenixRegressor(4, pruning, recipe=r, random_state=0).fit(samples).history_["penalty"][0]
+        for r in (recipe, Recipe(epochs=1, learning_rate=0, penalty=10 * weight))
+    )
+    assert PENALTIES[pruning][2] == weight and ten == pytest.approx(10 * one) and one > 0

@@ -1,13 +1,21 @@
+"""Published trajectories: their layouts, and what a data set of dynamics holds."""
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from sbnn import load_dataset
-from sbnn.data.gene_dynamics import GeneDynamics, simulate_gene_dynamics
+from sbnn.data.gene_dynamics import gene_dynamics, prior_of, simulate_gene_dynamics, truth_of
 from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.readers.gene_dynamics import read_breast, read_grn, read_yeast
+from sbnn.data.readers.gene_dynamics import read_breast, read_grn, read_trajectories, read_yeast
+from sbnn.data.trajectories import as_trajectories
 
 GENES = ["A", "B", "C"]
+FILE = "2,2,\n0.1,0.2,0.3\n1,2,-3\n0,2,5\n4,5\n7,8\n0,2\n"
+
+
+def part(data, split):
+    return as_trajectories(data[data.obs["split"] == split])
 
 
 def write_trajectories(path, values, times):
@@ -24,34 +32,45 @@ def parts(tmp_path, rng):
     times = [0, 1, 2, 3]
     train, test = (write_trajectories(tmp_path / f"{i}.csv", rng.random((1, 4, 3)), times) for i in range(2))
     names, prior = tmp_path / "names.csv", tmp_path / "prior.csv"
-    pd.DataFrame({"gene": GENES}).to_csv(names, index=False)
+    pd.DataFrame({"gene": GENES, "name": list("xyz")}).to_csv(names, index=False)
     pd.DataFrame([[0, 0.5, 0], [0, 0, -0.5], [0, 0, 0]]).to_csv(prior, index=False, header=False)
     return train, test, names, prior
 
 
+def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
+    path = tmp_path / "two.csv"
+    path.write_text(FILE)
+    data = read_trajectories(path, ["A_input", "B"])
+    arrays = as_trajectories(data)
+    np.testing.assert_array_equal(arrays.values[0], [[0.1, 1], [0.2, 2], [0.3, -3]])
+    np.testing.assert_array_equal(arrays.values[1], [[4, 7], [5, 8]])
+    assert [times.tolist() for times in arrays.times] == [[0, 2, 5], [0, 2]]
+    assert data.var_names.tolist() == ["A", "B"] and data.uns["sbnn"]["name"] == "two"
+
+
+@pytest.mark.parametrize("change", [("2,2,", "genes"), ("2,2,", "2,3,"), ("7,8\n", "7\n"), ("7,8", "7,x")])
+def test_other_layouts_are_refused(tmp_path, change):
+    (tmp_path / "two.csv").write_text(FILE.replace(*change))
+    with pytest.raises(ValueError, match=r"two\.csv"):
+        read_trajectories(tmp_path / "two.csv")
+
+
 def test_yeast_is_read_from_its_layout(parts):
     data = read_yeast(*parts, files={"a": "12"})
-    assert data.train.gene_names.tolist() == GENES and data.test.values.shape == (1, 4, 3)
-    assert not np.array_equal(data.train.values, data.test.values)
-    assert data.prior.loc["A", "B"] == 0.5 and data.prior.loc["B", "C"] == -0.5 and data.truth is None
-    assert data.summary().startswith(
-        "yeast_pramila: 3 genes, 1 samples x 4 times to learn from and 1 samples x 4 times"
-    )
-    assert data.files == {"a": "12"} and "2 edges in the prior, no truth" in data.summary()
-    parts[3].write_text("0,1\n1,0\n")
-    with pytest.raises(ValueError, match=r"expected a prior of 3 x 3 genes, got \(2, 2\)"):
-        read_yeast(*parts)
+    assert data.var_names.tolist() == GENES and data.shape == (8, 3) and truth_of(data) is None
+    for split, path in zip(("train", "test"), parts[:2], strict=True):
+        np.testing.assert_array_equal(part(data, split).values, as_trajectories(read_trajectories(path)).values)
+    assert prior_of(data).loc["A", "B"] == 0.5 and prior_of(data).loc["B", "C"] == -0.5
+    assert data.uns["sbnn"]["files"] == {"a": "12"} and data.uns["sbnn"]["name"] == "yeast_pramila"
 
 
 def test_the_truth_of_breast_cancer_has_the_factors_that_were_seen(parts, tmp_path):
     edges = tmp_path / "edges.csv"
     pd.DataFrame({"from": ["C", "C", "X", "A"], "to": ["A", "Y", "A", "Y"]}).to_csv(edges, index=False)
     data = read_breast(*parts, edges)
-    assert data.truth.index.tolist() == ["A", "C"], "A has edges, if none to these genes"
-    assert data.truth.to_numpy().tolist() == [[0, 0, 0], [1, 0, 0]]
-    edges.write_text("a,b\n")
-    with pytest.raises(ValueError, match="expected the columns 'from' and 'to'"):
-        read_breast(*parts, edges)
+    assert truth_of(data).index.tolist() == ["A", "C"], "A has edges, if none to these genes"
+    assert truth_of(data).to_numpy().tolist() == [[0, 0, 0], [1, 0, 0]]
+    assert np.isnan(data.varp["truth"][1]).all() and data.var["truth_known"].tolist() == [True, False, True]
 
 
 def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(tmp_path, rng):
@@ -67,59 +86,73 @@ def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(
     values = 0.3 + 0.02 * rng.random((10, 4, 3))
     write_trajectories(paths[3], values, [0, 2, 3, 7])
     data = read_grn(*paths, n_samples=60, noise=0.01)
-    assert len(data.train) == 60 and len(data.test) == 10 and data.network.graph.equals(data.truth)
-    np.testing.assert_allclose(data.train.values[:, 0, :2].mean(axis=0), values[:, 0, :2].mean(axis=0), atol=0.01)
-    assert data.prior.loc["B", "C"] == 1 and data.prior.loc["A", "C"] == 0, "the published one"
+    train, test = np.stack(part(data, "train").values), np.stack(part(data, "test").values)
+    assert train.shape == (60, 5, 3) and truth_of(data).loc["A", "C"] == 1 and np.count_nonzero(truth_of(data)) == 1
+    np.testing.assert_array_equal(test, values)
+    np.testing.assert_allclose(train[:, 0, :2].mean(axis=0), values[:, 0, :2].mean(axis=0), atol=0.01)
+    assert prior_of(data).loc["B", "C"] == 1 and prior_of(data).loc["A", "C"] == 0, "the published one"
     own = read_grn(*paths, wrong=0.0)
-    assert own.prior.loc["A", "C"] == 1 and own.sha256 != data.sha256
+    assert prior_of(own).loc["A", "C"] == 1 and own.uns["sbnn"]["sha256"] != data.uns["sbnn"]["sha256"]
     values[:, 1:] = 0.9
     write_trajectories(paths[3], values, [0, 2, 3, 7])
-    np.testing.assert_array_equal(read_grn(*paths, n_samples=60, noise=0.01).train.values, data.train.values)
+    np.testing.assert_array_equal(part(read_grn(*paths, n_samples=60, noise=0.01), "train").values, train)
 
 
 def test_made_data_have_a_prior_that_is_partly_wrong():
-    data = simulate_gene_dynamics(40, 12, wrong=0.2, n_test=3, random_state=4)
-    assert len(data.train) == 12 and len(data.test) == 3 and data.n_genes == 40
-    truth, prior = data.truth.to_numpy() != 0, data.prior.to_numpy() != 0
+    def make(seed, **options):
+        return simulate_gene_dynamics(40, 12, wrong=0.2, n_test=3, random_state=seed, **options)
+
+    data, network = make(4), GeneNetwork.random(40, random_state=4)
+    train, test = part(data, "train"), part(data, "test")
+    assert len(train.values) == 12 and len(test.values) == 3 and data.n_vars == 40
+    truth, prior = truth_of(data).to_numpy() != 0, prior_of(data).to_numpy() != 0
+    np.testing.assert_array_equal(truth_of(data), network.graph)
     assert (truth & ~prior).sum() == int(0.2 * truth.sum())
-    np.testing.assert_allclose(data.network.solve(data.test.values[:, 0], data.test.times[0]), data.test.values)
-    assert data.sha256 == simulate_gene_dynamics(40, 12, wrong=0.2, n_test=3, random_state=4).sha256
-    assert (
-        len(
-            {data.sha256, *(simulate_gene_dynamics(40, 12, wrong=0.2, n_test=3, random_state=s).sha256 for s in (5, 6))}
-        )
-        == 3
-    )
+    start = np.stack(test.values)[:, 0]
+    np.testing.assert_allclose(network.solve(start, test.times[0]), test.values)
+    apart = np.abs(np.stack(train.values)[:, None, 0] - start[None]).max(axis=2)
+    assert apart.min() > 0.05, "no test sample is one to train on"
+    shas = [made.uns["sbnn"]["sha256"] for made in (data, make(4), make(5), make(4, noise=0.1))]
+    assert shas[0] == shas[1] and len(set(shas)) == 3
 
 
-def test_parts_of_other_genes_are_refused():
+def test_the_fingerprint_is_of_all_parts():
     network = GeneNetwork.random(10, random_state=0)
-    train, test = network.simulate(3, 0, 0), network.simulate(3, 0, 1)
-    with pytest.raises(ValueError, match="test: expected the genes of train"):
-        GeneDynamics(train, test.subset(genes=train.gene_names[::-1]), network.graph)
-    with pytest.raises(ValueError, match="truth: expected the genes of train as columns"):
-        GeneDynamics(train, test, network.graph, network.graph.rename(index={"gene_0": "other"}))
-    with pytest.raises(ValueError, match="prior: expected shape"):
-        GeneDynamics(train, test, np.zeros((3, 3)))
+    train, test, graph = network.simulate(3, 0, 0), network.simulate(3, 0, 1), network.graph
+    sets = [(train, test, graph, graph), (test, train, graph, graph), (train, test, -graph, graph)]
+    sets += [(train, test, graph, -graph), (train, test, graph, graph.iloc[:-1]), (train, test, graph)]
+    assert len({gene_dynamics(*given).uns["sbnn"]["sha256"] for given in sets}) == 6
 
 
 @pytest.mark.parametrize(
-    ("name", "genes", "samples", "prior", "truth"),
+    ("name", "sha256", "genes", "samples", "prior", "truth"),
     [
-        ("grn_350", 350, (150, 10), 550, 550),
-        ("grn_690", 690, (150, 10), 1082, 1082),
-        ("yeast_pramila", 500, (1, 1), 1146, None),
-        ("breast_desmedt", 500, (1, 1), None, None),
+        (
+            "grn_350",
+            "1e63a635761b0a6901d2b79b7bde5f75381c185ea8679e51ae543ab278a8ae00",
+            350,
+            (150, 10),
+            550,
+            (350, 550),
+        ),
+        (
+            "grn_690",
+            "2e6945fdc58596808958c29eeac39778969e8b565cf02da2ec0f033c3dc4d70c",
+            690,
+            (150, 10),
+            1082,
+            (690, 1082),
+        ),
+        ("yeast_pramila", "0d93aecdb4afb61441a74742698869431cb20416c7b1070124124829edfb74a3", 500, (1, 1), 1146, None),
+        ("breast_desmedt", "20fa6a2552f32bc6aae02637113b24e138588e8c685d9991ac501a3b2c264d9e", 500, (1, 1), None, None),
     ],
 )
-def test_the_published_data(name, genes, samples, prior, truth):
+def test_the_published_data(name, sha256, genes, samples, prior, truth):
     try:
         data = load_dataset(name, download=False, verbose=False)
     except FileNotFoundError:
         pytest.skip(f"the data of {name} are not on this machine")
-    assert data.n_genes == genes and (len(data.train), len(data.test)) == samples
-    assert prior is None or np.count_nonzero(data.prior) == prior
-    assert truth is None or np.count_nonzero(data.truth) == truth
-    assert data.name == name and data.files
-    if name == "breast_desmedt":
-        assert 0 < len(data.truth) < 100 and np.count_nonzero(data.truth) > 500
+    assert data.uns["sbnn"]["name"] == name and data.uns["sbnn"]["sha256"] == sha256 and data.uns["sbnn"]["files"]
+    assert data.n_vars == genes and (len(part(data, "train").values), len(part(data, "test").values)) == samples
+    assert prior is None or np.count_nonzero(data.varp["prior"]) == prior
+    assert truth is None or (len(truth_of(data)), np.count_nonzero(truth_of(data))) == truth

@@ -1,0 +1,169 @@
+"""PHOENIX, a network of sums and products of regulators (Hossain et al., Genome Biology 2024), its gates and penalties.
+
+Gates: Louizos, Welling, Kingma, "Learning sparse neural networks through L0 regularization", ICLR 2018,
+arXiv 1712.01312. Penalties: L0, same paper; C-NODE, Aliee, Theis, Kilbertus 2021, arXiv 2106.12430; PathReg, Aliee et
+al., "Sparsity in continuous-depth neural networks", NeurIPS 2022, arXiv 2210.14672.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+ZERO_SHARE, WEIGHT_SD = 0.95, 0.05  # of the input weights at the start
+TEMPERATURE = 2 / 3
+LOWEST, HIGHEST = -0.1, 1.1  # to which a concrete variable is stretched before it is cut to 0 to 1
+
+
+class Phoenix(nn.Module):
+    """``dx/dt = relu(m) * (J(x) - x)``, with ``J = As s + Ap p``.
+
+    From ``u = (x - 1/2) / (1 + |x - 1/2|)`` follow sums ``s = Ws u + bs`` and products ``p = exp(Wp log(1 + u) + bp)``.
+    ``sum_in``, ``product_in`` are Ws, Wp, (hidden, genes); ``sum_out``, ``product_out`` As, Ap, (genes, hidden);
+    ``multiplier`` is m, (genes,): a gene with m <= 0 stays constant.
+    """
+
+    LAYERS = ("sum_in", "product_in", "sum_out", "product_out")  # those that are pruned
+
+    def __init__(self, n_genes, n_hidden, generator=None):
+        super().__init__()
+        into = torch.randn((2, n_hidden, n_genes), generator=generator) * WEIGHT_SD
+        into *= torch.rand(into.shape, generator=generator) >= ZERO_SHARE
+        self.sum_in, self.product_in = nn.Parameter(into[0]), nn.Parameter(into[1])
+        self.sum_bias = nn.Parameter(torch.zeros(n_hidden))
+        self.product_bias = nn.Parameter(torch.zeros(n_hidden))
+        out = [nn.init.orthogonal_(torch.empty((n_genes, n_hidden)), generator=generator) for _ in range(2)]
+        self.sum_out, self.product_out = nn.Parameter(out[0]), nn.Parameter(out[1])
+        self.multiplier = nn.Parameter(torch.rand(n_genes, generator=generator))
+
+    def layers(self):
+        """Weights in the order of `LAYERS`, behind their gates if there are any."""
+        return tuple(getattr(self, name) for name in self.LAYERS)
+
+    def draw(self, generator):
+        """Draw what is random in a training step: here nothing."""
+
+    def settled(self):
+        """The network as it is used after training."""
+        return self
+
+    def targets(self, x):
+        """J, to which the genes decay, (..., genes), at expression x, (..., genes)."""
+        sum_in, product_in, sum_out, product_out = self.layers()
+        centred = x - 0.5
+        u = centred / (1 + centred.abs())
+        sums = nn.functional.linear(u, sum_in, self.sum_bias)
+        products = nn.functional.linear(torch.log1p(u), product_in, self.product_bias).exp()
+        return sums @ sum_out.T + products @ product_out.T
+
+    def decay(self):
+        """relu(m), (genes,)."""
+        return self.multiplier.relu()
+
+    @torch.no_grad()
+    def edges(self):
+        """Effect of each gene on each, [regulator, target]: relu(m)_j (Ws' As' + Wp' Ap'); 0 where no path leads."""
+        weights = [layer.double() for layer in self.layers()]
+        paths = weights[0].T @ weights[2].T + weights[1].T @ weights[3].T
+        return paths * self.decay().double()
+
+    @torch.no_grad()
+    def sparsity(self):
+        """Share of zeros in Ws, Wp, As relu(m) and Ap relu(m)."""
+        alive = (self.multiplier > 0)[:, None]
+        sum_in, product_in, sum_out, product_out = self.layers()
+        layers = [sum_in, product_in, sum_out * alive, product_out * alive]
+        return 1 - sum(layer.count_nonzero().item() for layer in layers) / sum(layer.numel() for layer in layers)
+
+
+class GatedPhoenix(Phoenix):
+    """PHOENIX with a random gate for every gene that enters sums or products, and for every sum and product.
+
+    ``drop_rates`` of the gates of genes, and of sums and products, at the start. In training mode the gates are those
+    of the last `draw`, else they are settled.
+    """
+
+    def __init__(self, n_genes, n_hidden, drop_rates, generator):
+        super().__init__(n_genes, n_hidden, generator)
+        rates = (drop_rates[0], drop_rates[0], drop_rates[1], drop_rates[1])
+        self.locations = nn.ParameterDict(
+            {
+                name: torch.full(getattr(self, name).shape[1:], math.log((1 - rate) / rate))
+                for name, rate in zip(self.LAYERS, rates, strict=True)
+            }
+        )
+        self.draw(generator)
+
+    def layers(self):
+        """Weights behind their gates."""
+        return self._drawn if self.training else self._gated(settled_gates)
+
+    def draw(self, generator):
+        """Draw all gates anew, one for a gene or unit in all samples."""
+        tiny = torch.finfo(torch.float32).eps
+        self._drawn = self._gated(
+            lambda location: hard_concrete(
+                torch.rand(len(location), generator=generator).clamp(tiny, 1 - tiny), location
+            )
+        )
+
+    @torch.no_grad()
+    def settled(self):
+        """The same network without gates: columns behind closed ones are exactly 0."""
+        plain = Phoenix(len(self.multiplier), len(self.sum_bias))
+        plain.load_state_dict({k: v for k, v in self.state_dict().items() if not k.startswith("locations.")})
+        for name, weights in zip(self.LAYERS, self._gated(settled_gates), strict=True):
+            getattr(plain, name).copy_(weights)
+        return plain
+
+    def _gated(self, gate):
+        # Gates are drawn in the order of the ParameterDict, which sorts the names.
+        gates = {name: gate(location) for name, location in self.locations.items()}
+        return tuple(getattr(self, name) * gates[name] for name in self.LAYERS)
+
+
+def hard_concrete(uniform, location):
+    """Gates in [0, 1] with mass at both ends, from uniform numbers and log alpha (equations 10 and 11)."""
+    concrete = torch.sigmoid((torch.logit(uniform) + location) / TEMPERATURE)
+    return (concrete * (HIGHEST - LOWEST) + LOWEST).clamp(0, 1)
+
+
+def settled_gates(location):
+    """Gates without chance, as they are used after training (equation 13)."""
+    return (torch.sigmoid(location) * (HIGHEST - LOWEST) + LOWEST).clamp(0, 1)
+
+
+def open_probability(location):
+    """Probability that `hard_concrete` is above 0 (equation 12)."""
+    return torch.sigmoid(location - TEMPERATURE * math.log(-LOWEST / HIGHEST))
+
+
+def open_weights(network):
+    """Share of the weights whose gates are expected to be open, of a `GatedPhoenix`."""
+    layers = {name: getattr(network, name) for name in network.LAYERS}
+    expected = [open_probability(network.locations[name]).sum() * len(layer) for name, layer in layers.items()]
+    return sum(expected) / sum(layer.numel() for layer in layers.values())
+
+
+def open_paths(network):
+    """Expected number of open paths from one gene to another, of a `GatedPhoenix`: the mean over all pairs of genes."""
+    share = {name: open_probability(location) for name, location in network.locations.items()}
+    # A path is open if the gates of its gene and of its sum or product are, one independently of the other.
+    return share["sum_in"].mean() * share["sum_out"].sum() + share["product_in"].mean() * share["product_out"].sum()
+
+
+def path_sizes(network):
+    """Sizes of all paths from one gene to another, ``|Ws|' |As|' + |Wp|' |Ap|'``: the mean over all pairs of genes."""
+    sum_in, product_in, sum_out, product_out = (layer.abs() for layer in network.layers())
+    # The sum over all pairs needs no matrix of genes by genes.
+    sums = sum_in.sum(dim=1) @ sum_out.sum(dim=0)
+    products = product_in.sum(dim=1) @ product_out.sum(dim=0)
+    return (sums + products) / sum_in.shape[1] ** 2
+
+
+#: Way of pruning -> its penalty, whether it needs gates, and the weight of the penalty; that of L0 is ours.
+PENALTIES = {
+    "l0": (open_weights, True, 1e-2),
+    "c_node": (path_sizes, False, 1e-3),
+    "path_reg": (open_paths, True, 1e-4),
+}
