@@ -271,6 +271,13 @@ def _summary(data) -> str:
         return f"{about['name']}: {shape}; control: {about.get('control', 'none')}\n  source: {about['source']}"
     if "split" in data.obs:
         samples = data.obs.groupby("split", observed=True)["sample"].nunique().to_dict()
+    about = data.uns["sbnn"]
+    if "perturbation" in data.obs:
+        shape = f"{data.n_obs} cells x {data.n_vars} genes, {data.obs['perturbation'].nunique()} perturbations"
+        return f"{about['name']}: {shape}; control: {about.get('control', 'none')}\n  source: {about['source']}"
+    if "split" in data.obs:
+        samples = data.obs.groupby("split", observed=True)["sample"].nunique().to_dict()
+        return f"{about['name']}: {data.n_vars} genes; samples: {samples}\n  source: {about['source']}"
         return f"{about['name']}: {data.n_vars} genes; samples: {samples}\n  source: {about['source']}"
     types = ", ".join(f"{name} {size}" for name, size in data.obs["type"].value_counts().items())
     families = data.var["family"].nunique()
