@@ -172,9 +172,10 @@ def genes_curve(
         `sbnn.plotting.genes_curve` draws it.
     """
     data = as_paired(data)
-    numbers = [int(number) for number in numbers]
-    if numbers != sorted(set(numbers)) or numbers[0] < 1:
+    listed = np.asarray(numbers)
+    if listed.ndim != 1 or listed.dtype.kind not in "iu" or (np.diff(listed, prepend=0) < 1).any():
         raise ValueError(f"numbers: expected numbers of genes that ascend from 1 or more, got {numbers!r}")
+    numbers = listed.tolist()
     estimator = SparseBottleneckRegressor() if estimator is None else clone(estimator)
     shown = data.X.shape[1] if preselect is None else min(data.X.shape[1], settings_of(preselect)["n_genes"])
     points = [*numbers_up_to(shown, numbers), *([AUTO] if nested else [])]

@@ -60,6 +60,7 @@ def test_signal_is_no_reason_to_warn(data):
     assert chance_table(record, data).p[0] <= 0.05
 
 
+@pytest.mark.slow
 def test_p_is_uniform_where_there_is_nothing():
     p = []
     for seed in range(40):

@@ -1,14 +1,8 @@
-import os
-import signal
-import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Lasso, Ridge
 from sklearn.model_selection import KFold
@@ -85,11 +79,6 @@ def test_a_cell_without_a_group_or_time_is_named(missing):
         later_fold([])
 
 
-def test_too_few_cells_for_the_folds():
-    with pytest.raises(ValueError, match="10 folds of 9 cells leave a fold without a test"):
-        paper_folds(9)
-
-
 def test_folds_come_as_scikit_learn_gives_them(data):
     by_number = cross_validate(Ridge(), data, 3, verbose=False)
     np.testing.assert_array_equal(by_number.folds[0][1], paper_folds(data.n_cells, 3)[0][1])
@@ -98,23 +87,6 @@ def test_folds_come_as_scikit_learn_gives_them(data):
     for (train, test), fold in zip(splitter.split(data.X), record.folds, strict=True):
         np.testing.assert_array_equal(train, fold[0])
         np.testing.assert_array_equal(test, fold[1])
-
-
-class ByOutput:
-    """A splitter that looks at the outputs, as stratified ones do."""
-
-    def get_n_splits(self):
-        return 2
-
-    def split(self, X, y):
-        order = np.argsort(y[:, 0])
-        yield order[::2], order[1::2]
-        yield order[1::2], order[::2]
-
-
-def test_a_splitter_is_asked_with_genes_and_outputs(data):
-    record = cross_validate(Ridge(), data, ByOutput(), verbose=False)
-    np.testing.assert_array_equal(record.folds[0][1], np.argsort(data.Y[:, 0])[1::2])
 
 
 def test_annotated_data_are_taken_and_streams_are_named(data):
@@ -315,40 +287,6 @@ def test_a_larger_grid_computes_the_new_points_only(data, tmp_path):
     assert results.load(path).test_r2.shape == (2, 1)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_killed_run_goes_on_where_it_stopped(data, tmp_path, n_jobs):
-    script = tmp_path / "run.py"
-    script.write_text(
-        textwrap.dedent(f"""
-        import sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from test_crossval import Slow, make
-        from sbnn import cross_validate, paper_folds
-        if __name__ == "__main__":
-            data = make()
-            cross_validate(Slow({str(tmp_path)!r}), data, paper_folds(len(data.X), 6), n_jobs={n_jobs},
-                           results={str(tmp_path / "cv.pickle")!r}, verbose=False)
-        """)
-    )
-    (tmp_path / "log").mkdir()
-    process = subprocess.Popen([sys.executable, script], start_new_session=True)
-    parts = tmp_path / "cv.pickle.parts"
-    deadline = time.time() + 60
-    while time.time() < deadline and not (parts.exists() and len(list(parts.glob("*.pickle"))) >= 2):
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    finished = len(list(parts.glob("*.pickle")))
-    assert 2 <= finished < 6
-    (tmp_path / "quick").touch()
-    before = fits(tmp_path / "log")
-    record = cross_validate(
-        Slow(str(tmp_path)), make(), paper_folds(len(data.X), 6), results=tmp_path / "cv.pickle", verbose=False
-    )
-    assert fits(tmp_path / "log") - before == 6 - finished
-    assert np.isfinite(record.test_r2).all()
-
-
 class Slow(Ridge):
     """Takes its time until a file called "quick" is there."""
 
@@ -417,65 +355,3 @@ def test_bad_input(data, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError):
         cross_validate(Ridge(), data, results=tmp_path / "file" / "cv.pickle", verbose=False)
-
-
-def test_a_read_only_folder_is_found_before_the_first_fit(data, tmp_path, monkeypatch):
-    (tmp_path / "log").mkdir()
-    if os.geteuid() == 0:  # the administrator may write anywhere
-        monkeypatch.setattr(FileLock, "acquire", forbidden)
-    else:
-        tmp_path.chmod(0o500)
-    with pytest.raises(PermissionError, match="results"):
-        cross_validate(Counting(folder=str(tmp_path / "log")), data, results=tmp_path / "cv.pickle", verbose=False)
-    assert fits(tmp_path / "log") == 0
-    tmp_path.chmod(0o700)
-
-
-def forbidden(*_, **__):
-    raise PermissionError(13, "Permission denied")
-
-
-def test_a_disk_that_fills_up_keeps_what_was_finished(data, tmp_path, monkeypatch):
-    folds = paper_folds(len(data.X), 3)
-    written = []
-    real = os.fsync
-
-    def full(descriptor):
-        written.append(descriptor)
-        if len(written) == 3:
-            raise OSError(28, "No space left on device")
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        cross_validate(Ridge(), data, folds, results=tmp_path / "cv.pickle", verbose=False)
-    assert len(list((tmp_path / "cv.pickle.parts").glob("*.pickle"))) == 2
-    monkeypatch.setattr(os, "fsync", real)
-    record = cross_validate(Ridge(), data, folds, results=tmp_path / "cv.pickle", verbose=False)
-    assert np.isfinite(record.test_r2).all()
-
-
-def test_a_damaged_part_is_computed_again(data, tmp_path):
-    path, folds = tmp_path / "cv.pickle", paper_folds(len(data.X), 2)
-    record = cross_validate(Ridge(), data, folds, results=path, verbose=False)
-    parts = Path(f"{path}.parts")
-    parts.mkdir()
-    path.unlink()
-    (parts / f"{record.settings['keys'][0][0]}.pickle").write_bytes(b"half a pick")
-    with pytest.warns(UserWarning, match="computing again"):
-        again = cross_validate(Ridge(), data, folds, results=path, verbose=False)
-    np.testing.assert_array_equal(again.test_r2, record.test_r2)
-
-
-def test_a_parameter_added_later_does_not_invalidate_results(data, tmp_path, monkeypatch):
-    path, folds = tmp_path / "cv.pickle", paper_folds(len(data.X), 2)
-    first = cross_validate(Spy(str(tmp_path / "x.npy")), data, folds, results=path, verbose=False)
-
-    def init(self, log=None, added=1):
-        self.log, self.added = log, added
-
-    monkeypatch.setattr(Spy, "__init__", init)
-    again = cross_validate(Spy(str(tmp_path / "x.npy")), data, folds, results=path, verbose=False)
-    assert_equal_records(first, again)
-    with pytest.raises(ValueError, match="which would be lost"):
-        cross_validate(Spy(str(tmp_path / "x.npy"), added=2), data, folds, results=path, verbose=False)

@@ -6,7 +6,6 @@ import pytest
 
 from sbnn import (
     DistilledSettings,
-    ExpressionStream,
     SparseBottleneckRegressor,
     genes_curve,
     genes_table,
@@ -89,22 +88,6 @@ def test_held_out_parts_are_not_seen(cells, monkeypatch):
     choose_number(quick(), cells.X, cells.Y, (2, 5))
     assert [len(rows) for rows in seen] == [100] * 6
     assert {row.tobytes() for row in cells.X[50:]} not in seen, "parts of cells in their order may be types"
-
-
-def test_what_auto_cannot_do(cells):
-    with pytest.raises(ValueError, match="at least 6 cells to choose by, got 5"):
-        quick(n_genes="auto").fit(cells.X[:5], cells.Y[:5])
-    with pytest.raises(ValueError, match="needs cells in memory"):
-        quick(n_genes="auto").fit(ExpressionStream(cells.X), cells.Y)
-    with pytest.raises((TypeError, ValueError), match="n_genes"):
-        quick(n_genes="many").fit(cells.X, cells.Y)
-    for X, Y, message in (
-        (cells.X, cells.Y[:50], "inconsistent numbers of samples"),
-        (cells.X, None, "requires y to be passed"),
-        (cells.X[:, 0], cells.Y, "Expected 2D array"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            quick(n_genes="auto").fit(X, Y)
 
 
 def test_the_curve_its_table_and_its_figure(cells, tmp_path):

@@ -228,21 +228,6 @@ def test_similar_rows_stand_side_by_side(rng):
     assert (np.diff(groups) != 0).sum() == 2
 
 
-def test_wrong_figure_input_is_named(record):
-    with pytest.raises(ValueError, match="values: 'norms' is unknown"):
-        effect_map(record, "norms")
-    with pytest.raises(ValueError, match=r"genes: expected kept genes of the record, got \['no gene'\]"):
-        effect_map(record, genes=["no gene"])
-    with pytest.raises(TypeError, match="record: expected a record of an interpretation, got dict"):
-        effect_map({})
-
-
-def test_outputs_of_another_number_of_cells_are_refused(data):
-    model = LeaveOneOutRidge().fit(data.X, data.Y)
-    with pytest.raises(ValueError, match="Y: expected 120 rows"):
-        interpret(model, data.X, data.Y[:-1])
-
-
 def test_counts_of_new_cells_are_normalised_as_the_training_cells_were(data):
     model = LeaveOneOutRidge().fit(data)
     stream = ExpressionStream(3 * data.counts[:40], data.gene_names, counts=True)

@@ -18,7 +18,6 @@ from sbnn import (
     stability_selection,
 )
 from sbnn.data.preprocessing import select_genes
-from sbnn.evaluation import crossval
 from sbnn.evaluation.identity import fit_key
 from sbnn.evaluation.stability import expected_false, selection_threshold
 
@@ -125,15 +124,6 @@ def test_results_are_of_one_preselection(cells, folds, tmp_path):
     assert list(added.values) == list(anew.values) and added.settings == anew.settings
     for name in ("test_r2", "selected", "gene_norms", "preselected"):
         np.testing.assert_array_equal(added.values[name], anew.values[name])
-
-
-def test_genes_are_chosen_once_per_fold(cells, folds, monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        crossval, "preselect_genes", lambda *args, **options: asked.append(args) or preselect_genes(*args, **options)
-    )
-    cross_validate(Weigher(), cells, folds, {"n_genes": [1, 2, 3]}, preselect=N, verbose=False)
-    assert len(asked) == len(folds)
 
 
 def paper(**params):

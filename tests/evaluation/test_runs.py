@@ -1,17 +1,19 @@
 """Results are loaded where they answer the question, computed where nothing does, and never lost or mixed."""
 
 import dataclasses
-import multiprocessing
-import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, results
+from sbnn.evaluation import runs
 from sbnn.evaluation.runs import drop_details, load_or_compute
 from sbnn.models.linear import SparseReducedRankRegression
 from sbnn.results import Record
+
+FIT = Ridge.fit
 
 
 def question(**changes):
@@ -109,59 +111,6 @@ def test_details_of_some_grid_points_are_dropped(data, tmp_path):
     assert path.stat().st_mtime_ns == before, "nothing is written where nothing is left to drop"
 
 
-def test_files_of_others_in_the_folder_of_parts_stay(data, tmp_path):
-    path = tmp_path / "cv.pickle"
-    parts = tmp_path / "cv.pickle.parts"
-    parts.mkdir()
-    (parts / "thesis.pickle").write_text("mine")
-    cross_validate(Ridge(), data, 3, results=path, verbose=False)
-    assert [file.name for file in parts.iterdir()] == ["thesis.pickle"]
-    (parts / "thesis.pickle").unlink()
-    parts.rmdir()
-    cross_validate(Ridge(), data, 3, results=path, overwrite=True, verbose=False)
-    assert not parts.exists()
-
-
-class Slow(Ridge):
-    def fit(self, X, y):
-        time.sleep(0.2)
-        return super().fit(X, y)
-
-
-def _validate(data, path, done):
-    done.put(cross_validate(Slow(), data, 4, results=path, verbose=False).test_r2)
-
-
-@pytest.mark.filterwarnings("ignore:another run is writing")
-def test_two_runs_of_one_file_both_finish_and_fit_once(data, tmp_path):
-    context = multiprocessing.get_context("spawn")
-    done = context.Queue()
-    runs = [context.Process(target=_validate, args=(data, tmp_path / "cv.pickle", done)) for _ in range(2)]
-    for run in runs:
-        run.start()
-    first, second = done.get(timeout=120), done.get(timeout=120)
-    for run in runs:
-        run.join()
-        assert run.exitcode == 0
-    np.testing.assert_array_equal(first, second)
-    assert not (tmp_path / "cv.pickle.parts").exists()
-
-
-@pytest.mark.parametrize("bad", ["", "folder"])
-def test_results_must_be_a_file(data, tmp_path, monkeypatch, bad):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(ValueError, match="results: expected"):
-        cross_validate(Ridge(), data, 3, results=bad, verbose=False)
-
-
-def test_the_home_folder_is_meant_by_a_tilde(data, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    cross_validate(Ridge(), data, 3, results="~/cv.pickle", verbose=False)
-    assert (tmp_path / "cv.pickle").is_file() and not (tmp_path / "~").exists()
-
-
 def test_an_interrupted_path_goes_on_where_it_stopped(data, tmp_path, monkeypatch):
     """To the bit, and without fitting the finished penalties again."""
     model, path = SparseReducedRankRegression(rank=2), tmp_path / "cv.pickle"
@@ -200,3 +149,31 @@ def test_an_interrupted_path_goes_on_where_it_stopped(data, tmp_path, monkeypatc
 def test_folds_of_no_known_form_are_named(data, bad):
     with pytest.raises(TypeError, match="folds: expected pairs"):
         cross_validate(Ridge(), data, bad, verbose=False)
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_what_another_run_has_finished_meanwhile_is_taken(data, tmp_path, monkeypatch, many):
+    """A second look, once the file is held: nothing is computed again, and the file stays as it is."""
+    path, locked = tmp_path / "one.pickle", runs._locked
+
+    def run(compute):
+        if not many:
+            return load_or_compute(question(), compute, path)
+        monkeypatch.setattr(Ridge, "fit", compute)
+        return cross_validate(Ridge(), data, 3, results=path, verbose=False)
+
+    @contextmanager
+    def after_another(place, **how):
+        monkeypatch.setattr(runs, "_locked", locked)
+        run(FIT if many else lambda: {"a": 1})
+        written.append(place.stat().st_mtime_ns)
+        if many:
+            monkeypatch.setattr(Ridge, "fit", lambda *_: never())
+        with locked(place, **how):
+            yield
+
+    written = []
+    monkeypatch.setattr(runs, "_locked", after_another)
+    record = run((lambda *_: never()) if many else never)
+    assert path.stat().st_mtime_ns == written[0]
+    assert record.test_r2.shape == (3, 1) if many else record.a == 1

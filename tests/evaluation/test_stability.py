@@ -115,11 +115,6 @@ def test_worst_case_is_the_formula_and_r_concave_the_smaller_of_two_tails():
     assert expected_false(0.02, 1000, 0) == 0
 
 
-def test_bounds_name_wrong_numbers():
-    with pytest.raises(ValueError, match="bound: 'none' is unknown"):
-        expected_false(0.9, 10, 2, bound="none")
-
-
 # --- halves of the cells ---------------------------------------------------------------------------------------------
 
 
@@ -231,16 +226,6 @@ def test_fits_resume_and_extend(data, repeats, tmp_path, monkeypatch):
         repeat_fits(model, data, 2, results=path)
 
 
-def test_fits_of_genes_with_other_names_are_not_taken(data, tmp_path):
-    path, model = tmp_path / "repeats.pickle", SparseBottleneckRegressor(**QUICK)
-    repeat_fits(model, (data.X, data.Y), 1, results=path, verbose=False)
-    record = saved.load(path)
-    record.values["gene_names"] = record.values["gene_names"][::-1].copy()
-    saved.save(record, path)
-    with pytest.raises(ValueError, match="results with other gene_names than the data has"):
-        repeat_fits(model, (data.X, data.Y), 1, results=path, verbose=False)
-
-
 def test_counts_stand_beside_frequencies(data, halves, repeats):
     table = selection_table(halves, repeats)
     assert table.columns.tolist() == ["frequency", "count", "expected_false", "trusted"]
@@ -315,12 +300,3 @@ def test_frequencies_are_drawn_with_their_threshold():
     assert ax.get_legend().get_texts()[0].get_text() == f"{table['trusted'].sum()} trusted genes"
     nothing = selection_frequencies(record, max_false=0.0)
     assert "at no frequency" in nothing.axes[0].get_legend().get_texts()[2].get_text()
-
-
-def test_wrong_figure_input_is_named(repeats):
-    with pytest.raises(ValueError, match="record: expected complementary pairs"):
-        selection_frequencies(repeats)
-    with pytest.raises(TypeError, match="record: expected a record of repeated fits, got list"):
-        stability_matrix([])
-    with pytest.raises(ValueError, match="no fit kept any gene, or n_genes is 0"):
-        stability_matrix(repeats, n_genes=0)
