@@ -16,14 +16,15 @@ from sbnn.data.labels import GREY, OKABE_ITO, UNKNOWN
 
 def check_matrix(values: Any, argument: str) -> np.ndarray:
     """Convert an array, a sparse matrix or a DataFrame to dense, C-contiguous float32 of two dimensions."""
-    values = values.toarray() if sparse.issparse(values) else np.asarray(values)
-    if values.ndim != 2:
-        raise ValueError(f"{argument}: expected numbers of shape (cells, columns), got shape {values.shape}")
     try:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which check_finite reports
-            return np.ascontiguousarray(values, dtype=np.float32)
+            numbers = np.asarray(values.toarray() if sparse.issparse(values) else values, dtype=np.float32, order="C")
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{argument}: expected numbers, got dtype {values.dtype}: {error}") from None
+        kind = type(values).__name__
+        raise TypeError(f"{argument} must be an array, a sparse matrix or a DataFrame, got {kind}: {error}") from None
+    if numbers.ndim != 2:
+        raise ValueError(f"{argument}: expected numbers of shape (cells, columns), got shape {numbers.shape}")
+    return numbers
 
 
 def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:

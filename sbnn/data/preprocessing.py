@@ -190,7 +190,15 @@ def log2p1(x):
     return np.log2(values + 1)
 
 
-class LibrarySizeNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class _Transformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+class LibrarySizeNormalizer(_Transformer):
     """`normalize_library_size` with the median total of the training cells, ``target_``."""
 
     def fit(self, X, y=None):
@@ -208,13 +216,11 @@ class LibrarySizeNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimato
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
         tags.input_tags.positive_only = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
 
-class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class Standardizer(_Transformer):
     """Z-score with the mean and population SD (ddof 0) of the training cells; gives dense float32.
 
     Parameters
@@ -263,12 +269,6 @@ class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _dense(self, X, reset):
         X = validate_data(self, X, accept_sparse=_SPARSE, reset=reset, dtype=np.float64)
         return X.toarray() if sparse.issparse(X) else X
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
 
 
 def expression_pipeline(scale=True) -> Pipeline:

@@ -48,13 +48,6 @@ def test_log_values_are_told_from_raw_counts(deep, shallow, form):
             warn_of_log_values(form(counts), "source")
 
 
-def test_one_fraction_among_many_counts_is_not_rounded_away(deep):
-    counts = np.tile(deep, (10, 1)).astype(float)
-    counts[7, 3] = 0.5
-    with pytest.warns(UserWarning, match=r"99\.9 % of them whole"):
-        warn_of_log_values(counts, "source")
-
-
 @pytest.mark.parametrize("n_genes", [5, 200])  # in one block and in several
 def test_values_beyond_arithmetic_are_refused_by_cell_and_gene(rng, n_genes):
     X = rng.normal(size=(40, n_genes)).astype("f4")

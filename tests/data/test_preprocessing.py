@@ -47,7 +47,7 @@ def bisect(counts, n_genes, **curve):
     return kept_at(counts, low, **curve), kept_at(counts, high, **curve)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 10**6),
     scale=st.sampled_from([2, 8, 1000]),
@@ -103,8 +103,7 @@ def test_selection_in_blocks_is_selection_at_once(rng, monkeypatch):
 def test_exactly_tied_genes_are_taken_in_order(rng):
     gene = rng.permutation(np.r_[np.zeros(12), np.arange(1, 19)])
     counts = np.column_stack([rng.permutation(gene) for _ in range(9)])  # equal sums, added in different orders
-    for convert in FORMATS:
-        assert select_genes(convert(counts), 4).selected.tolist() == [True] * 4 + [False] * 5
+    assert select_genes(counts, 4).selected.tolist() == [True] * 4 + [False] * 5
 
 
 def test_selection_ignores_genes_that_never_show(rng):
@@ -157,10 +156,6 @@ def test_library_size_brings_every_cell_to_the_median_total(convert, rng):
     np.testing.assert_allclose(normalized.sum(axis=1), np.median(totals), rtol=1e-5)
 
 
-def test_library_size_target_can_be_given():
-    np.testing.assert_allclose(normalize_library_size([[1, 3], [5, 5]], target=100), [[25, 75], [50, 50]])
-
-
 def test_library_size_names_cells_without_counts():
     counts = pd.DataFrame([[1, 2], [0, 0]], index=["good", "empty"])
     with pytest.raises(ValueError, match="1 of 2 cells have no counts.*: empty$"):
@@ -177,11 +172,6 @@ def test_log2p1(convert):
     logged = logged.toarray() if sparse.issparse(logged) else logged
     np.testing.assert_allclose(logged, [[0, 1, 2], [3, 0, np.log2(1.5)]], rtol=1e-6)
     assert x[0, 2] == 3  # the input is as it was
-
-
-def test_log2p1_refuses_what_has_no_logarithm():
-    with pytest.raises(ValueError, match="above -1, got -1"):
-        log2p1(np.array([0.0, -1.0]))
 
 
 @pytest.mark.parametrize("convert", FORMATS)

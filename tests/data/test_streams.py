@@ -1,4 +1,3 @@
-import dataclasses
 import os
 import subprocess
 import sys
@@ -84,13 +83,6 @@ def _named(X, data):
     return pd.DataFrame(X, data.cell_names, data.gene_names)
 
 
-def test_a_model_of_a_stream_can_be_saved(data, tmp_path):
-    stream = ExpressionStream(data.X, data.gene_names)
-    model = short().fit(stream, data.Y)
-    again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
-    np.testing.assert_array_equal(again.predict(stream), model.predict(stream))
-
-
 @pytest.mark.parametrize("form", ["counts", "deeper counts", "in parts"])
 def test_a_prediction_does_not_depend_on_the_other_cells_of_the_stream(data, form):
     training, deep = data.counts[:90], data.counts.sum(1) > np.median(data.counts.sum(1))
@@ -160,23 +152,6 @@ def test_counts_and_log_values_are_not_taken_for_each_other(data):
         UserWarning, match="source looks like raw counts .values from 0 to .* 100 % of them whole numbers"
     ):
         ExpressionStream(data.counts)
-
-
-def test_only_the_chosen_genes_of_all_cells_are_held(data, monkeypatch):
-    """What a pass hands on is what was asked for: some cells with all genes, or all cells with some genes."""
-    largest = []
-    read = ExpressionStream._block
-
-    def watched(self, cells, genes=None):
-        block = read(self, cells, genes)
-        largest.append(len(block))
-        return block
-
-    monkeypatch.setattr(ExpressionStream, "_block", watched)
-    few = dataclasses.replace(SHORT, most_cells=30)
-    stream = ExpressionStream(data.X, block_size=10)
-    model = short(n_genes=4, distillation=few).fit(stream, data.Y)
-    assert max(largest) == 30 and model.predict(stream).shape == data.Y.shape
 
 
 def test_bad_streams(data):
@@ -269,16 +244,6 @@ def test_a_part_of_a_mapped_file_is_guarded_like_the_whole(data, tmp_path):
     os.truncate(tmp_path / "counts.bin", 16_384)
     with pytest.raises(OSError, match=r"source: the file .*counts.bin was .*replaced"):
         stream.columns(np.arange(40))
-
-
-@pytest.mark.parametrize("kind", ["backed csr", "backed dense", "h5py"])
-def test_a_closed_file_is_named(kind, data, tmp_path):
-    opened = open_as(kind, data.counts, tmp_path)
-    matrix = opened if kind == "h5py" else opened.X
-    stream = ExpressionStream(matrix)
-    matrix.file.close() if kind == "h5py" else opened.file.close()
-    with pytest.raises(OSError, match=f"source: cannot read .*{FILES[kind]}, is its file open and complete"):
-        stream.columns(np.array([1]))
 
 
 def test_a_damaged_chunk_is_an_error_of_the_source(data, tmp_path):
