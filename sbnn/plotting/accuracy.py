@@ -14,36 +14,26 @@ AROUND = {**PUBLISHED, "markersize": 7}  # large enough to be seen around a dot 
 
 
 @styled
-def accuracy_comparison(models, published=None, n_genes=25, title=None):
-    """Test R2 of several models on one data set: every fold, the mean with its SD, and the published value.
+def accuracy_comparison(models, n_genes=25):
+    """Test R2 of several models on one data set: every fold, and the mean with its SD.
 
     Parameters
     ----------
     models : dict of str to Record or (Record, dict)
         Cross-validations by the name to write, from top to bottom, with the parameters of the grid point where there
         are several. Of the points that these leave, the one with most genes, but at most `n_genes`, is drawn.
-    published : list of dict, optional
-        Published results, as for `bottleneck_comparison`; each is drawn in the row of the model with its parameters, as
-        far as that one follows the published protocol.
     n_genes : int
-    title : str, optional
-        By default the name of the data set, and how it was scaled.
 
     Returns
     -------
     matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there is no model, or one is not a cross-validation, is of other data or is not a single grid point.
     """
     chosen = choose_models(models, n_genes)
     figure = new_figure(0.85 + ROW * len(chosen))
     ax = figure.subplots()
     values = []
     for y, (record, point) in enumerate(chosen.values()):
-        values.append(_draw_row(ax, y, record, point, reading.published_value(published, record, point)))
+        values.append(_draw_row(ax, y, record, point))
     records = {name: record for name, (record, _) in chosen.items()}
     scaling, own = reading.scaling_texts(records)
     names = [f"{name}, {_genes(record, point)}{own[name]}" for name, (record, point) in chosen.items()]
@@ -59,11 +49,9 @@ def accuracy_comparison(models, published=None, n_genes=25, title=None):
     ax.set_axisbelow(True)
     dot = {"marker": "o", "ls": "", "color": "0.3"}
     entries = [Line2D([], [], ms=2.5, alpha=0.5, label="one fold", **dot)]
-    title = f"{shortened(next(iter(records.values())).dataset, 60)}{scaling}" if title is None else title
+    title = f"{shortened(next(iter(records.values())).dataset, 60)}{scaling}"
     low = reading.far_below(*(record.test_r2[:, point] for record, point in chosen.values()))
     entries += [Line2D([], [], ms=3.5, label=reading.folds_text(*records.values()), **dot)]
-    if any(reading.published_value(published, *model) is not None for model in chosen.values()):
-        entries.append(Line2D([], [], color="0.3", label="published", **AROUND))
     ax.legend(
         handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, alignment="left",
         title=f"{title}; {low}" if low else title,
@@ -91,7 +79,7 @@ def _genes(record, point):
     return counted(len(record.gene_names), "gene") if "gene_names" in record.values else "all genes"
 
 
-def _draw_row(ax, y, record, point, known):
+def _draw_row(ax, y, record, point):
     """Draw a model; returns what must be visible."""
     folds, color = record.test_r2[:, point].astype(float), model_color(record, point)
     mean, spread = reading.mean_sd(folds)
@@ -100,9 +88,6 @@ def _draw_row(ax, y, record, point, known):
     # Side by side in the order of the folds, so that a hard fold is seen in every row.
     ax.plot(folds, y + np.linspace(-0.28, 0.28, len(folds)), "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
     ax.errorbar(mean, y, xerr=spread or None, fmt="o", color=color, ms=3.5, lw=1.2, capsize=2, zorder=6)
-    if known is not None:
-        ax.plot(known, y, color=color, zorder=5, **AROUND)
-        text += f"   published {known:.3f}"
     ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", ha="left", color=color)
     ends = np.clip([mean - spread, mean + spread], reading.WORST, 1)
-    return [*folds, *ends, *([] if known is None else [known])]
+    return [*folds, *ends]

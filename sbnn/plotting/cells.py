@@ -74,7 +74,7 @@ def draw_crowd(ax, xy, groups, colors, markers):
     ax.indicate_inset_zoom(inset, edgecolor="0.5", linewidth=0.5, alpha=0.9)
 
 
-def legend_title(record, palette):
+def legend_title(record, palette="published"):
     """Say what the groups of the families' legend are, and what their colours mean."""
     if without_types(record):
         return "no types are known: clusters of the outputs (cells)"

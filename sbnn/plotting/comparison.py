@@ -28,7 +28,7 @@ MARKERS = "os^v"
 
 
 @styled
-def bottleneck_comparison(network, srrr, ridge=None, published=None, group_lasso=0.1, n_components=None):
+def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1, n_components=None):
     """Test R2 against the number of genes, cross-entropy of the pretraining, and test R2 over the epochs.
 
     Parameters
@@ -38,7 +38,7 @@ def bottleneck_comparison(network, srrr, ridge=None, published=None, group_lasso
     srrr : Record
         Cross-validation of sparse reduced-rank regression over ``rank`` and ``alpha``; the smallest and the largest
         rank are drawn.
-    ridge : Record, optional
+    ridge : Record
         Cross-validation of a model of all genes with a single grid point; drawn as a level.
     published : list of dict, optional
         Published results: ``{"n_components": 2, "group_lasso": 0.1, "n_genes": 25, "test_r2": 0.397}`` and
@@ -53,17 +53,11 @@ def bottleneck_comparison(network, srrr, ridge=None, published=None, group_lasso
     -------
     matplotlib.figure.Figure
         Bands and bars are the sample SD over folds. Without any pretrained network there is no middle panel.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a record is of another kind or of other data.
     """
     require_network(network, "network")
     require_linear(srrr, "srrr", network)
-    if ridge is not None:
-        reading.require(ridge, "ridge", "a cross-validation record of ridge regression", ["test_r2"])
-        reading.require_same_data(ridge, "ridge", network)
+    reading.require(ridge, "ridge", "a cross-validation record of ridge regression", ["test_r2"])
+    reading.require_same_data(ridge, "ridge", network)
     strength = reading.nearest(reading.levels(network, "group_lasso"), group_lasso)
     known = reading.levels(network, "n_components")
     wanted = known if n_components is None else [width for width in known if width in n_components]
@@ -135,11 +129,10 @@ def _draw_genes(ax, network, widths, looks, srrr, ridge, published, strength):
         label += "" if known is None else f" (published {known:.3f})"
         entries.append(Line2D([], [], color=shade, ls=line, label=label))
         genes.extend(n_genes)
-    if ridge is not None:
-        value = ridge.test_r2.mean()
-        ax.axhline(value, color=MODELS["all genes"], lw=1, ls=":")
-        count = f"{len(ridge.gene_names)} genes" if "gene_names" in ridge.values else "all genes"
-        entries.append(Line2D([], [], color=MODELS["all genes"], lw=1, ls=":", label=f"ridge, {count}: {value:.3f}"))
+    value = ridge.test_r2.mean()
+    ax.axhline(value, color=MODELS["all genes"], lw=1, ls=":")
+    label = f"ridge, {len(ridge.gene_names)} genes: {value:.3f}"
+    entries.append(Line2D([], [], color=MODELS["all genes"], lw=1, ls=":", label=label))
     if shown:
         entries.append(tuple(Line2D([], [], color="0.3", **{**PUBLISHED, "marker": marker}) for marker in "Do"))
     target = reading.gene_target(network)

@@ -24,15 +24,8 @@ def component_variance(record, titles=("transcriptome", "outputs")):
     Returns
     -------
     matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the record is of another kind, or there are not two titles.
     """
     reading.require(record, "record", "a record of principal components", ("transcriptome", "outputs"))
-    if len(titles) != 2:
-        raise ValueError(f"titles: expected one for the genes and one for the outputs, got {titles!r}")
     figure = new_figure(2.3)
     panels = figure.subplots(1, 2)
     for ax, name, title in zip(panels, ("transcriptome", "outputs"), titles, strict=True):

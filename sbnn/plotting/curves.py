@@ -17,53 +17,43 @@ LINEAR = "a cross-validation record of sparse reduced-rank regression"
 
 
 @styled
-def training_curves(network, srrr=None, n_components=2, published=None, pretraining=True):
+def training_curves(network, srrr=None, n_components=(2,), published=None):
     """Test R2 over the epochs of the regression, and the gene norms before pruning, by strength of the lasso.
 
     Parameters
     ----------
     network : Record
         Cross-validation of `SparseBottleneckRegressor` over ``group_lasso`` (any number of strengths). Bands are the
-        sample SD over folds.
+        sample SD over folds. The pretrained networks are drawn.
     srrr : Record, optional
         Cross-validation of sparse reduced-rank regression over ``rank`` and ``alpha``; drawn as levels, for the
         smallest and the largest rank, with most genes, but at most as many as the network.
-    n_components : int or sequence of int
+    n_components : sequence of int
         Bottleneck widths, one row of panels each.
     published : list of dict, optional
         Published results, for example ``{"n_components": 2, "group_lasso": 0.1, "test_r2": 0.397}``; drawn as
         hollow diamonds at the end of the curves.
-    pretraining : bool
-        Draw the pretrained or the straight variant.
 
     Returns
     -------
     matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a record is of another kind, of other data, or has no such network.
     """
     require_network(network, "network", ["gene_norms"])
     if srrr is not None:
         require_linear(srrr, "srrr", network)
-    widths = np.atleast_1d(n_components).tolist()
     rows = []
-    for width in widths:
-        among = network.points(n_components=width, pretraining=pretraining)
+    for width in n_components:
+        among = network.points(n_components=width, pretraining=True)
         if not among:
-            raise ValueError(
-                f"n_components: the record has no network with n_components={width} and pretraining={pretraining}, "
-                f"only widths {reading.levels(network, 'n_components')}"
-            )
+            known = reading.levels(network, "n_components")
+            raise ValueError(f"n_components: the record has no pretrained network with {width} units, only {known}")
         rows.append(sorted(among, key=lambda g: network.parameter(g, "group_lasso")))
 
     figure = new_figure(2.55 * len(rows))
     panels = figure.subplots(len(rows), 2, width_ratios=(2, 1), squeeze=False)
-    for (left, right), among, width in zip(panels, rows, widths, strict=True):
+    for (left, right), among, width in zip(panels, rows, n_components, strict=True):
         of_lasso = dict(zip(among, shades(model_color(network, among[0]), len(among)), strict=True))
-        found = reading.published_rows(published, "n_components", width, pretraining=pretraining)
+        found = reading.published_rows(published, "n_components", width, pretraining=True)
         _draw_curves(left, network, of_lasso, found, srrr, f"{_name(network, among[0])}, d = {width}")
         _draw_norms(right, network, of_lasso)
     settle_labels(figure, freeze_layout(figure))

@@ -5,32 +5,25 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from sbnn.evaluation.stability import genes_table
 from sbnn.plotting import reading
-from sbnn.plotting.colors import MODELS, model_color
+from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import freeze_layout, new_figure, styled
-from sbnn.plotting.labels import name_level, name_line, settle_labels
+from sbnn.plotting.labels import name_line, settle_labels
 
 AUTO = "auto"  # the grid point that chooses the number itself
 
 
 @styled
-def genes_curve(record, ridge=None):
+def genes_curve(record):
     """Test R2 against the number of genes, with the smallest number that suffices, and that of ``"auto"``.
 
     Parameters
     ----------
     record : Record
         From `sbnn.genes_curve`. The band is the sample SD over folds, thin lines are the folds.
-    ridge : float, optional
-        Test R2 of ridge regression on all genes over the same folds; drawn as a level.
 
     Returns
     -------
     matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the record is of another kind.
     """
     reading.require(record, "record", "a cross-validation over n_genes", ["test_r2", "n_selected"])
     table, color = genes_table(record), model_color(record, 0)
@@ -50,9 +43,6 @@ def genes_curve(record, ridge=None):
         ax.errorbar(
             row.genes, row.test_r2, row.sd, fmt="D", color="black", ms=4, lw=1, capsize=2, label=label, zorder=5
         )
-    if ridge is not None:
-        ax.axhline(ridge, color=MODELS["all genes"], lw=1, ls=":")
-        name_level(ax, ridge, f"ridge,\nall genes\n{ridge:.3f}", MODELS["all genes"])
     ax.set(xscale="log", xlabel="genes", ylabel="test R²")
     ax.set_xlim(numbers.min() / 1.15, numbers.max() * 1.15 * (1 if len(numbers) > 1 else 1.5))
     ax.xaxis.set_major_locator(FixedLocator(np.unique(numbers)))

@@ -17,7 +17,7 @@ TIMES = 3  # an output with effects so many times those of the usual one does no
 
 
 @styled
-def effect_map(record, values="effects", genes=None):
+def effect_map(record):
     """Effect of every gene on every output as a heat map, similar genes and similar outputs side by side.
 
     Genes are rows; where there are more than 60 outputs, these are.
@@ -26,31 +26,19 @@ def effect_map(record, values="effects", genes=None):
     ----------
     record : Record
         From `sbnn.evaluation.interpretation.interpret`.
-    values : {"effects", "steps"}
-        What is drawn, in SD of the output for one SD of the gene: the slope of the integrated gradients, or the mean
-        change when the gene of a cell rises by one SD.
-    genes : sequence of str, optional
-        By default all kept genes; of more than 60 those with the largest effects.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Rows and columns are ordered by hierarchical clustering (average linkage of Euclidean distances). Of more than
-        100 outputs those with the largest effects are drawn. The colours go as far as the largest effect, but at most
+        Effects are slopes of the integrated gradients, in SD of the output for one SD of the gene. Rows and columns are
+        ordered by hierarchical clustering (average linkage of Euclidean distances). Of more than 60 genes, or 100
+        outputs, those with the largest effects are drawn. The colours go as far as the largest effect, but at most
         to three times the largest one on the median output; the label of their bar says how far effects go.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the record is of another kind, `values` is unknown, or it has no such gene.
     """
-    reading.require(record, "record", INTERPRETATION, ("effects", "steps", "kept_genes", "feature_names"))
-    if values not in ("effects", "steps"):
-        raise ValueError(f"values: {values!r} is unknown, expected 'effects' or 'steps'")
+    reading.require(record, "record", INTERPRETATION, ("effects", "kept_genes", "feature_names"))
     names, outputs = (np.asarray(record.values[name]) for name in ("kept_genes", "feature_names"))
-    effects = record.effects if values == "effects" else record.steps / record.output_sd
-    rows = _chosen(names, effects, genes)
-    names, effects = names[rows], effects[rows]
+    rows = np.sort(np.argsort(-np.abs(record.effects).max(1), kind="stable")[:MOST_GENES])
+    names, effects = names[rows], record.effects[rows]
     columns = np.sort(np.argsort(-np.abs(effects).max(0), kind="stable")[:DOWN])
     outputs, effects, left_out = outputs[columns], effects[:, columns], len(outputs) - len(columns)
     rows, columns = similar_order(effects), similar_order(effects.T)
@@ -91,14 +79,3 @@ def similar_order(rows):
     if len(rows) < 3:
         return np.arange(len(rows))
     return leaves_list(linkage(rows, "average", optimal_ordering=True))
-
-
-def _chosen(names, effects, genes):
-    """Positions of the genes to draw."""
-    if genes is None:
-        return np.sort(np.argsort(-np.abs(effects).max(1), kind="stable")[:MOST_GENES])
-    place = {name: i for i, name in enumerate(names)}
-    unknown = [gene for gene in genes if gene not in place]
-    if unknown or not len(genes):
-        raise ValueError(f"genes: expected kept genes of the record, got {unknown or 'none'}")
-    return np.array([place[gene] for gene in genes])

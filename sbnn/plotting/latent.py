@@ -27,23 +27,19 @@ MAP, GAP, TITLE, MARGIN, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 0.06, 2.72, 1
 
 
 @styled
-def latent_panels(
-    top, bottom=None, genes=None, features=None, titles=None, palette="published", scores=None, true_genes=None
-):
+def latent_panels(top, bottom=None, genes=None, features=None, palette="published", scores=None, true_genes=None):
     """Latent space of one or two models: cells by type, between maps of predicted genes and predicted features.
 
     Parameters
     ----------
     top, bottom : Record
         From `sbnn.fit_full`, of the same data. The panel shows ``embedding``.
-    genes : sequence of str or pair of sequences, optional
-        Kept genes to map, at most nine, for both models or for each. By default those with the largest weight norm
+    genes : sequence of str, optional
+        Kept genes to map, at most nine. By default those with the largest weight norm
         or, where the model has none, those whose expression the latent space predicts best.
     features : sequence of str, optional
         Outputs to map, at most nine. By default those of the published figure, as far as there are any; the best
         predicted ones fill up.
-    titles : sequence of str, optional
-        One per model; by default its abbreviation and width.
     palette : {"published", "colorblind"}
         Cells in the colours of their types, or families in colours and shapes that any colour vision tells apart.
     scores : sequence of Record, (Record, dict) or None, optional
@@ -59,14 +55,9 @@ def latent_panels(
         prediction in z-scores, linearly interpolated between neighbouring cells, blank where there are none. Their
         outline fills the panels; a note below says how many stray cells are drawn at the border instead of beyond it,
         and whether islands of a t-SNE were moved nearer.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a record is of another kind or of other data, or has no such gene or feature.
     """
     records = [top] if bottom is None else [top, bottom]
-    halves = choose_maps(records, genes, features, titles, scores)
+    halves = choose_maps(records, genes, features, scores)
 
     figure = new_figure(1)
     figure.set_layout_engine("none")
@@ -78,28 +69,20 @@ def latent_panels(
     return figure
 
 
-def choose_maps(records, genes=None, features=None, titles=None, scores=None):
+def choose_maps(records, genes=None, features=None, scores=None):
     """Check the records of `latent_panels` and choose what their maps show."""
     for record, argument in zip(records, ("top", "bottom"), strict=False):
         reading.require(record, argument, FIT, NEEDED)
         reading.require_same_data(record, argument, records[0])
-    titles = [reading.model_title(record) for record in records] if titles is None else list(titles)
-    if len(titles) != len(records):
-        raise ValueError(f"titles: expected {len(records)}, one per model, got {len(titles)}")
-    one_list = genes is None or all(isinstance(gene, str) for gene in genes)
-    each = [genes] * len(records) if one_list else list(genes)
-    if len(each) != len(records):
-        raise ValueError(f"genes: expected a list of names, or {len(records)} of them, one per model, got {len(each)}")
-    scores = [None] * len(records) if scores is None else list(scores)
-    if len(scores) != len(records):
-        raise ValueError(f"scores: expected {len(records)}, one per model, got {len(scores)}")
+    scores = [None] * len(records) if scores is None else scores
+    titles = [reading.model_title(record) for record in records]
     return [
-        (record, _genes(record, own), _features(record, features), title, _test_r2(record, score))
-        for record, own, title, score in zip(records, each, titles, scores, strict=True)
+        (record, _genes(record, genes), _features(record, features), title, _test_r2(record, score))
+        for record, title, score in zip(records, titles, scores, strict=True)
     ]
 
 
-def families_legend(figure, record, palette):
+def families_legend(figure, record, palette="published"):
     """Draw the legend of the families at the lower left of the figure, beside the place of the colour bar."""
     table, title = looks(record, palette)[0], legend_title(record, palette)
     legend = draw_legend(figure, table, title, WIDTH - BAR - 4 * MARGIN, MARGIN)

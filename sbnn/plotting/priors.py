@@ -11,6 +11,8 @@ from sbnn.results import Record
 
 COLORS = (BLUE, ORANGE, *PALETTE[3:])  # of the lists, but for the last, the control
 CONTROL = "0.45"
+INFLUENCE = 0.25  # at which genes are compared with those that are kept without a prior
+SHOWN = 5  # genes that come in, and that go, at most
 LETTERS = 60  # of the names of genes in one half of all panels
 DASHES, MARKERS = ("-", (0, (3, 1.2)), (0, (1, 1))), "osD"
 MEASURES = {
@@ -22,35 +24,24 @@ MEASURES = {
 
 
 @styled
-def prior_effects(record, influence=0.25, n_shown=5):
+def prior_effects(record):
     """Test R2 and kept genes against the influence of each prior, and what one influence brings in and drives out.
 
     Parameters
     ----------
     record : Record
         ``experiment="gene prior"``, of `sbnn.evaluation.repeats.compare_priors`. The last list is the control.
-    influence : float
-        At which the genes of the first model are compared with those that it keeps without a prior.
-    n_shown : int
-        Genes that come in, and that go, at most; those that change in most folds.
 
     Returns
     -------
     matplotlib.figure.Figure
         Lines are means over folds, bars of R2 the standard errors of its change by the prior in the same fold. Of the
         kept genes only those of the first model are shown.
-
-    Raises
-    ------
-    ValueError
-        If the record is another one, or lacks this influence.
     """
     if not isinstance(record, Record) or record.experiment != "gene prior":
         raise ValueError(f"record: expected one of a gene prior, got {getattr(record, 'experiment', record)!r}")
     table = priors_table(record)
     models, titles = (list(table.index.unique(level)) for level in ("model", "list"))
-    if not {0, influence} <= set(table.loc[models[0]].index.get_level_values("influence")):
-        raise ValueError(f"influence: expected one that was computed, beside 0, got {influence}")
     colors = dict(zip(titles, (*COLORS[: len(titles) - 1], CONTROL), strict=True))
     measures = ["test_r2", "listed", "true" if "true" in table else "stability"]
     figure = new_figure(3.9)
@@ -76,18 +67,18 @@ def prior_effects(record, influence=0.25, n_shown=5):
     figure.legend(handles=entries, loc="outside upper center", ncols=len(entries))
     changes = np.atleast_1d(below.subgridspec(1, len(titles)).subplots())
     for ax, title in zip(changes, titles, strict=True):
-        _draw_changes(ax, record, models[0], title, influence, n_shown, colors[title], LETTERS // len(titles))
+        _draw_changes(ax, record, models[0], title, colors[title], LETTERS // len(titles))
     freeze_layout(figure)
     letter_panels(figure, [panels])
     letter_panels(figure, [changes], "defghi")
     return figure
 
 
-def _draw_changes(ax, record, model, title, influence, n_shown, color, letters):
+def _draw_changes(ax, record, model, title, color, letters):
     """Bars: in how many folds more, or fewer, a gene is kept with the prior."""
-    change = folds_kept(record, model, title, influence) - folds_kept(record, model, title, 0)
+    change = folds_kept(record, model, title, INFLUENCE) - folds_kept(record, model, title, 0)
     change = change.sort_values(ascending=False, kind="stable")
-    come, go = change[change > 0].head(n_shown), change[change < 0].tail(n_shown)
+    come, go = change[change > 0].head(SHOWN), change[change < 0].tail(SHOWN)
     rows = len(come) + len(go)
     listed = set(record.lists[title])
     for y, (gene, value) in enumerate([*come.items(), *go.items()]):
@@ -100,4 +91,4 @@ def _draw_changes(ax, record, model, title, influence, n_shown, color, letters):
     ax.spines["left"].set_visible(False)
     ax.set_xticks(range(-n_folds, n_folds + 1))
     ax.set_xlabel(f"folds that keep it, of {n_folds}: change")
-    ax.set_title(f"{title}: influence {influence:g} against none")
+    ax.set_title(f"{title}: influence {INFLUENCE:g} against none")

@@ -19,7 +19,7 @@ MARKERS = (
 
 
 @styled
-def gene_selection_curve(record, markers=None, title=None):
+def gene_selection_curve(record, title=None):
     """Frequency of near-zero counts against mean expression of every gene, with the curve that selects.
 
     Parameters
@@ -27,24 +27,18 @@ def gene_selection_curve(record, markers=None, title=None):
     record : Record
         ``values`` has, per gene, ``gene_names``, ``mean_log2``, ``near_zero_frequency`` and ``selected``, and the
         numbers ``slope``, ``b``, ``offset`` and ``threshold`` of the curve, as in `GeneSelection`.
-    markers : sequence of str, optional
-        Genes to name. By default well-known cortical markers, as far as the data has them.
     title : str, optional
 
     Returns
     -------
     matplotlib.figure.Figure
         Genes without any count above the threshold have no mean and are not drawn.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the record is of another kind, or has no such gene.
     """
     reading.require(record, "record", SELECTION, NEEDED)
     x, y, selected = (np.asarray(record.values[name]) for name in ("mean_log2", "near_zero_frequency", "selected"))
     drawn = np.isfinite(x)
-    named = _named(np.asarray(record.gene_names), drawn, markers)
+    place = {gene: i for i, gene in enumerate(record.gene_names)}
+    named = [place[gene] for gene in MARKERS if gene in place and drawn[place[gene]]]
 
     figure = new_figure(3.6)
     ax = figure.subplots()
@@ -90,12 +84,3 @@ def gene_selection_curve(record, markers=None, title=None):
 
 def _curve(record, mean_log2):
     return np.exp(-record.slope * (mean_log2 - record.b)) + record.offset
-
-
-def _named(genes, drawn, markers):
-    """Positions of the genes to name."""
-    place = {gene: i for i, gene in enumerate(genes)}
-    unknown = [gene for gene in markers or () if gene not in place]
-    if unknown:
-        raise ValueError(f"markers: expected genes of the record, got also {unknown}")
-    return [place[gene] for gene in (MARKERS if markers is None else markers) if gene in place and drawn[place[gene]]]

@@ -16,36 +16,30 @@ FITS = "a record of repeated fits"
 PAIRS = "a record of a stability selection"
 NEEDED = ("selected", "gene_names", "n_selected")
 KEPT, TRUSTED, OTHERS = BLUE, GREEN, "0.65"
+MAX_FALSE = 1.0  # false selections expected among the trusted genes
 ROW = 0.11  # inches, of a fit in the matrix
 
 
 @styled
-def stability_matrix(record, n_genes=MOST_GENES):
+def stability_matrix(record):
     """Which fit kept which gene, and above it in how many fits each gene was kept.
 
     Parameters
     ----------
     record : Record
         From `sbnn.evaluation.repeats.repeat_fits`.
-    n_genes : int
-        Show at most so many genes, the most frequent ones; a note counts the others.
 
     Returns
     -------
     matplotlib.figure.Figure
         Genes from left to right by falling count, those of equal count in the order of the data.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the record is of another kind.
     """
     reading.require(record, "record", FITS, NEEDED)
     selected, counts = selections(record), gene_counts(record)["count"]
     counts = counts[counts > 0]
-    shown = counts.index[: min(n_genes, MOST_GENES)]
+    shown = counts.index[:MOST_GENES]
     if not len(shown):
-        raise ValueError("record: no fit kept any gene, or n_genes is 0")
+        raise ValueError("record: no fit kept any gene")
     place = {gene: i for i, gene in enumerate(record.gene_names)}
     matrix = selected[:, [place[gene] for gene in shown]]
     n_fits = len(matrix)
@@ -83,33 +77,24 @@ def _counted(counts, shown, n_fits):
 
 
 @styled
-def selection_frequencies(record, max_false=1.0, bound="r-concave", n_genes=MOST_GENES):
+def selection_frequencies(record):
     """How often halves of the cells keep each gene, with the frequency from which on it is trusted.
 
     Parameters
     ----------
     record : Record
         From `sbnn.evaluation.repeats.stability_selection`.
-    max_false, bound
-        As for `sbnn.evaluation.stability.selection_table`.
-    n_genes : int
-        Show at most so many genes, the most frequent ones.
 
     Returns
     -------
     matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the record is of another kind.
     """
     reading.require(record, "record", PAIRS, NEEDED)
-    table = selection_table(record, max_false=max_false, bound=bound)
-    threshold = selection_threshold(record, max_false, bound)
-    shown = table[table["frequency"] > 0].iloc[: min(n_genes, MOST_GENES)]
+    table = selection_table(record)
+    threshold = selection_threshold(record, MAX_FALSE)
+    shown = table[table["frequency"] > 0].iloc[:MOST_GENES]
     if shown.empty:
-        raise ValueError("record: no fit kept any gene, or n_genes is 0")
+        raise ValueError("record: no fit kept any gene")
 
     figure = new_figure(2.6)
     ax = figure.subplots()
@@ -124,7 +109,7 @@ def selection_frequencies(record, max_false=1.0, bound="r-concave", n_genes=MOST
     entries = [
         Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=trusted),
         Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes"),
-        Line2D([], [], color="0.2", lw=0.8, ls=(0, (3, 2)), label=f"at most {max_false:g} false expected, {rule}"),
+        Line2D([], [], color="0.2", lw=0.8, ls=(0, (3, 2)), label=f"at most {MAX_FALSE:g} false expected, {rule}"),
     ]
     ax.legend(
         handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, title=reading.model_title(record),

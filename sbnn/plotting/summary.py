@@ -39,11 +39,6 @@ def overview(record, halves=None, folds=None, palette="published", true_genes=No
     Returns
     -------
     matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a record is of another kind or of other data.
     """
     reading.require(record, "record", FIT, NEEDED)
     for other, argument in ((halves, "halves"), (folds, "folds")):

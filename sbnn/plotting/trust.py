@@ -29,11 +29,6 @@ def map_trust(record, fit=None):
     -------
     matplotlib.figure.Figure
         With ``true_latent`` two more panels: each coordinate of the true map against the recovered one.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a record is of another kind or of other data.
     """
     reading.require(record, "record", "a record of how far a map can be trusted", NEEDED)
     if fit is not None:

@@ -14,7 +14,7 @@ SIDE = (WIDTH - 2 * MARGIN - GAP) / 2
 
 
 @styled
-def tsne_pair(record, titles=("transcriptome", "outputs"), palette="published"):
+def tsne_pair(record, titles=("transcriptome", "outputs")):
     """t-SNE of the genes and t-SNE of the outputs, cells in the colours of their types.
 
     Parameters
@@ -23,25 +23,16 @@ def tsne_pair(record, titles=("transcriptome", "outputs"), palette="published"):
         From `sbnn.study.maps.tsne_maps`.
     titles : pair of str
         What the genes and the outputs are.
-    palette : {"published", "colorblind"}
-        As in `latent_panels`.
 
     Returns
     -------
     matplotlib.figure.Figure
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the record is of another kind, or there are not two titles.
     """
     reading.require(record, "record", "a record of t-SNE maps", NEEDED)
-    if isinstance(titles, str) or len(titles) != 2:
-        raise ValueError(f"titles: expected two, for the genes and the outputs, got {titles!r}")
-    table, *cell_looks = looks(record, palette)
+    table, *cell_looks = looks(record)
     figure = new_figure(1)
     figure.set_layout_engine("none")
-    legend = draw_legend(figure, table, legend_title(record, palette), WIDTH - 2 * MARGIN, MARGIN)
+    legend = draw_legend(figure, table, legend_title(record), WIDTH - 2 * MARGIN, MARGIN)
     room = legend.get_window_extent().height / figure.dpi + 0.2
     figure.set_size_inches(WIDTH, room + SIDE + HEADING)
     panels = []

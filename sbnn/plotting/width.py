@@ -5,7 +5,7 @@ from matplotlib.lines import Line2D
 
 from sbnn.evaluation.stability import gene_counts, selections
 from sbnn.plotting import reading
-from sbnn.plotting.accuracy import AROUND, choose_models
+from sbnn.plotting.accuracy import choose_models
 from sbnn.plotting.colors import MODELS, model_color
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.labels import shortened
@@ -16,21 +16,19 @@ SHAPES = "osD^vX"
 
 
 @styled
-def width_and_stability(widths, selection=None, models=None, published=None, n_genes=25, group_lasso=0.1):
+def width_and_stability(widths, selection, models, n_genes=25, group_lasso=0.1):
     """Test R2 against the width of the bottleneck, how often each gene is chosen, and test R2 of every output.
 
     Parameters
     ----------
-    widths : dict of str to Record or sequence of Record
+    widths : dict of str to Record
         Cross-validations over ``n_components``, by the name of the protocol. Of several strengths of the group lasso
         the nearest to `group_lasso` is drawn, of several numbers of genes the most up to `n_genes`, and the pretrained
         network where there is one.
-    selection : Record, optional
+    selection : Record
         Repeated fits, from `sbnn.repeat_fits`; or any with ``selected`` (fits, p) and ``gene_names`` (p).
-    models : dict of str to Record or (Record, dict), optional
+    models : dict of str to Record or (Record, dict)
         Whose ``test_feature_r2`` to compare, as for `accuracy_comparison`; the outputs are sorted by the first.
-    published : list of dict, optional
-        Published results, as for `bottleneck_comparison`.
     n_genes : int
     group_lasso : float
 
@@ -38,75 +36,48 @@ def width_and_stability(widths, selection=None, models=None, published=None, n_g
     -------
     matplotlib.figure.Figure
         Bars are the sample SD over folds. At most 36 genes and 60 outputs are drawn; the rest is counted.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a record is of another kind or of other data, or the records of a protocol are over different folds.
     """
-    if not isinstance(widths, dict) or not widths:
-        raise TypeError(f"widths: expected a dict of protocol to cross-validation record, got {widths!r}")
-    lines = {name: _points_by_width(name, records, n_genes, group_lasso) for name, records in widths.items()}
-    first = next(iter(next(iter(lines.values())).values()))[0]
-    for name, points in lines.items():
-        for record, _ in points.values():
-            reading.require_same_data(record, f"widths[{name!r}]", first)
-    if selection is not None:
-        reading.require(selection, "selection", "a record of repeated fits", ["selected", "gene_names"])
-        reading.require_same_data(selection, "selection", first)
-        if np.shape(selection.selected)[-1] != len(selection.gene_names):
-            raise ValueError(
-                f"selection: expected `selected` of shape (fits, {len(selection.gene_names)} genes), got "
-                f"{np.shape(selection.selected)}"
-            )
-    chosen = choose_models(models, n_genes) if models else {}
+    lines = {name: _points_by_width(name, record, n_genes, group_lasso) for name, record in widths.items()}
+    first = next(iter(widths.values()))
+    reading.require(selection, "selection", "a record of repeated fits", ["selected", "gene_names"])
+    chosen = choose_models(models, n_genes)
     for name, (record, _) in chosen.items():
         reading.require(record, f"models[{name!r}]", reading.CROSS_VALIDATION, ["test_feature_r2", "feature_names"])
-        reading.require_same_data(record, f"models[{name!r}]", first)
+    others = {f"widths[{name!r}]": record for name, record in widths.items()} | {"selection": selection}
+    for argument, record in (others | {f"models[{name!r}]": record for name, (record, _) in chosen.items()}).items():
+        reading.require_same_data(record, argument, first)
 
-    n_outputs = min(len(next(iter(chosen.values()))[0].feature_names), MOST_OUTPUTS) if chosen else 0
-    height = 2.6 + (2.1 if selection is not None else 0)
-    figure = new_figure(max(height, 0.13 * n_outputs + 0.9))
-    left, right = figure.subfigures(1, 2, width_ratios=(1.75, 1)) if chosen else (figure, None)
-    panels = np.atleast_1d(left.subplots(1 if selection is None else 2, 1))
-    _draw_widths(panels[0], lines, published)
-    if selection is not None:
-        _draw_stability(panels[1], selection)
-    rows = [[ax] for ax in panels]
-    if chosen:
-        rows[0].append(right.subplots())
-        _draw_outputs(rows[0][1], chosen)
+    n_outputs = min(len(next(iter(chosen.values()))[0].feature_names), MOST_OUTPUTS)
+    figure = new_figure(max(4.7, 0.13 * n_outputs + 0.9))
+    left, right = figure.subfigures(1, 2, width_ratios=(1.75, 1))
+    panels = left.subplots(2, 1)
+    _draw_widths(panels[0], lines)
+    _draw_stability(panels[1], selection)
+    outputs = right.subplots()
+    _draw_outputs(outputs, chosen)
     freeze_layout(figure)
-    letter_panels(figure, rows, "acb" if chosen and selection is not None else "abc")
+    letter_panels(figure, [[panels[0], outputs], [panels[1]]], "acb")
     return figure
 
 
-def _points_by_width(name, records, n_genes, group_lasso):
-    """Width -> (record, point)."""
+def _points_by_width(name, record, n_genes, group_lasso):
+    """Width -> grid point."""
+    argument = f"widths[{name!r}]"
+    reading.require(record, argument, "a cross-validation of networks", ["test_r2", "n_selected"])
+    if not reading.levels(record, "n_components"):
+        raise ValueError(f"{argument}: expected a cross-validation of networks, got one without 'n_components'")
     found = {}
-    for record in records if isinstance(records, list | tuple) else [records]:
-        argument = f"widths[{name!r}]"
-        reading.require(record, argument, "a cross-validation of networks", ["test_r2", "n_selected"])
-        if not reading.levels(record, "n_components"):
-            raise ValueError(f"{argument}: expected a cross-validation of networks, got one without 'n_components'")
-        for width in reading.levels(record, "n_components"):
-            params = {"n_components": width}
-            if record.points(**params, pretraining=True):
-                params["pretraining"] = True
-            strengths = reading.levels(record, "group_lasso", record.points(**params))
-            if strengths:
-                params["group_lasso"] = reading.nearest(strengths, group_lasso)
-            found[width] = record, record.within_genes(n_genes, **params)
-    kinds = {(len(record.test_r2), record.settings.get("scaling")) for record, _ in found.values()}
-    if len(kinds) > 1:  # no two folds are equally hard
-        raise ValueError(
-            f"widths[{name!r}]: expected records over the same folds, scaled alike, got (folds, scaling) "
-            f"{sorted(kinds, key=str)}"
-        )
-    return dict(sorted(found.items()))
+    for width in reading.levels(record, "n_components"):
+        params = {"n_components": width}
+        if record.points(**params, pretraining=True):
+            params["pretraining"] = True
+        if strengths := reading.levels(record, "group_lasso", record.points(**params)):
+            params["group_lasso"] = reading.nearest(strengths, group_lasso)
+        found[width] = record, record.within_genes(n_genes, **params)
+    return found
 
 
-def _draw_widths(ax, lines, published):
+def _draw_widths(ax, lines):
     every = sorted({width for points in lines.values() for width in points})
     colors = {name: model_color(*next(iter(points.values()))) for name, points in lines.items()}
     if len(set(colors.values())) < len(colors):
@@ -122,13 +93,6 @@ def _draw_widths(ax, lines, published):
         )  # fmt: skip
         entries.append(Line2D([], [], color=colors[name], marker=SHAPES[i % 6], label=name + own[name]))
         rows.append((colors[name], {width: f"{value:.3f}" for width, value in zip(points, mean, strict=True)}))
-        known = {width: reading.published_value(published, *model) for width, model in points.items()}
-        known = {width: value for width, value in known.items() if value is not None}
-        if known:
-            at = [place for place, width in zip(x, points, strict=True) if width in known]
-            ax.plot(at, list(known.values()), color=colors[name], zorder=5, **AROUND)
-            entries.append(Line2D([], [], color=colors[name], label=f"{name}, published", **AROUND))
-            rows.append((colors[name], {width: f"◇{value:.3f}" for width, value in known.items()}))
     below = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top", "ha": "center"}
     for i, (color, texts) in enumerate(rows):
         for width, text in texts.items():

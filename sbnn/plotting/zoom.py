@@ -20,7 +20,7 @@ from sbnn.plotting.latent import (
     families_legend,
     place_panel,
 )
-from sbnn.plotting.maps import draw_colorbar, draw_map, draw_values, map_coordinates, map_triangles
+from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles
 
 OUTPUTS = ("Tau", "Rebound")  # those of the published figure
 GAP, HEADING, BAR_ROOM = 0.16, 0.34, 0.5  # inches: between panels, above them, and for their colour bars
@@ -29,13 +29,12 @@ SPARE = 0.12  # around the family, of its size
 
 
 @styled
-def family_zoom(
-    top, bottom=None, family=None, gene=None, features=None, data=None, titles=None, palette="published", scores=None
-):
+def family_zoom(top, bottom=None, family=None, scores=None):
     """Latent space of one or two models, and below it one family of cells from near, in the lower of them.
 
-    The row of large panels shows the marker gene of the family, its cells by type, and two outputs, all over the
-    square around the central 95 % of its cells, which a dashed frame marks in the map of all cells.
+    The large panels show the marker gene of the family (that of its name, else the kept gene that sets it apart most),
+    its cells by type, and two outputs (those of the published figure, else those whose predictions differ most among
+    its cells), over the square of the central 95 % of its cells, which a dashed frame marks in the map of all cells.
 
     Parameters
     ----------
@@ -43,18 +42,6 @@ def family_zoom(
         From `sbnn.fit_full`, of the same data; published are 64 units above 2.
     family : str, optional
         By default "Vip" where there is one, else the most frequent of those that have several types: see `zoomable`.
-    gene : str, optional
-        Marker: predicted by the model if it is one of its kept genes, else as measured, for which `data` is needed. By
-        default the gene of the family's name, else the kept gene that sets the family apart most.
-    features : str or sequence of str, optional
-        One output or two. By default those of the published figure, else those whose predictions differ most among the
-        cells of the family.
-    data : PairedData, optional
-        The data of the records, for genes that the model did not keep.
-    titles : sequence of str, optional
-        One per model.
-    palette : {"published", "colorblind"}
-        As in `latent_panels`; in the zoom each type has a colour of its own.
     scores : sequence of Record, (Record, dict) or None, optional
         As in `latent_panels`: test R2 stands beside every output, in the zoom as well.
 
@@ -62,32 +49,26 @@ def family_zoom(
     -------
     matplotlib.figure.Figure
         The colour range of each large map is that of the cells it shows, without the extreme 2 % on either side.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a record is of another kind or of other data, has no such family, gene or output, or only one type of the
-        family, of which a zoom would show nothing more.
     """
     records = [top] if bottom is None else [top, bottom]
-    halves = choose_maps(records, titles=titles, scores=scores)
+    halves = choose_maps(records, scores=scores)
     record = records[-1]
     own = families_of(record) == (family := _family(record, family))
     xy, corner, side = _window(map_coordinates(record)[0], own)
-    panels = [_marker(record, family, own, gene, data), None, *_outputs(record, own, features, halves[-1][-1])]
+    panels = [_marker(record, family, own), None, *_outputs(record, own, halves[-1][-1])]
 
     figure = new_figure(1)
     figure.set_layout_engine("none")
-    families, strip = families_legend(figure, top, palette)
+    families, strip = families_legend(figure, top)
     members = replace(record, values={"labels": record.labels[own], "colors": record.colors})
-    kinds, *cell_looks = looks(members, palette, by="type")
+    kinds, *cell_looks = looks(members, by="type")
     types = draw_legend(figure, kinds, f"types in {shortened(family)} (cells)", WIDTH - 2 * MARGIN, MARGIN)
     room = types.get_window_extent().height / figure.dpi + 0.1
     row = HEADING + PANEL + BAR_ROOM
     figure.set_size_inches(WIDTH, height := len(halves) * HALF + strip + row + room)
     families.set_bbox_to_anchor((MARGIN / WIDTH, (room + row) / height))
     draw_prediction_bar(figure, room + row)
-    centre = draw_halves(figure, halves, height, palette, letters="ab")[-1]
+    centre = draw_halves(figure, halves, height, "published", letters="ab")[-1]
     centre.add_patch(Rectangle(corner, side, side, fill=False, lw=0.7, ls=(0, (3, 2)), ec="0.3", clip_on=False))
 
     letter = "abc"[len(halves)]
@@ -127,39 +108,22 @@ def _window(xy, own):
     return (xy - corner) / side, corner, side
 
 
-def _marker(record, family, own, gene, data):
-    """Name, style, values, what they are, and whether they are predictions, of the marker gene."""
+def _marker(record, family, own):
+    """Name, style and predictions of the marker gene."""
     kept = np.asarray(record.kept_genes).tolist()
-    if data is not None and not all(hasattr(data, name) for name in ("X", "gene_names", "sha256")):
-        raise TypeError(f"data: expected PairedData, got {type(data).__name__}")
-    measured = [] if data is None else data.gene_names.tolist()
-    if data is not None and data.sha256 != record.sha256:
-        raise ValueError(f"data: expected those of the records, {record.dataset!r}, got other data, {data.name!r}")
-    if gene is None:
-        # Mean over the family; z-scores of all cells have mean zero.
-        apart = record.predicted_expression[own].mean(0)
-        gene = family if family in kept + measured else kept[int(np.argmax(apart))]
-    if gene in kept:
-        return gene, "italic", record.predicted_expression[:, kept.index(gene)], "predicted expression (z-score)", True
-    if gene in measured:
-        values = data.X[:, measured.index(gene)].astype(float)
-        return gene, "italic", (values - values.mean()) / values.std(), "measured expression (z-score)", False
-    raise ValueError(f"gene: expected one of the kept genes {kept}, or of `data`, which has measured all; got {gene!r}")
+    # Mean over the family; z-scores of all cells have mean zero.
+    place = kept.index(family) if family in kept else int(np.argmax(record.predicted_expression[own].mean(0)))
+    return kept[place], "italic", record.predicted_expression[:, place], "predicted expression (z-score)"
 
 
-def _outputs(record, own, wanted, r2):
+def _outputs(record, own, r2):
+    """Name, style and predictions of two outputs."""
     names = np.asarray(record.feature_names).tolist()
-    if wanted is None:
-        varied = [names[i] for i in np.argsort(-record.predictions[own].std(0), kind="stable")]
-        wanted = OUTPUTS if set(OUTPUTS) <= set(names) else varied[:2]
-    wanted = [wanted] if isinstance(wanted, str) else wanted
-    strangers = [name for name in wanted if name not in names]
-    if strangers or not 1 <= len(wanted) <= 2:
-        raise ValueError(f"features: expected one or two of the outputs {names}, got {list(wanted)}")
-    places = [names.index(name) for name in wanted]
-    titles = wanted if r2 is None else [f"{names[i]}, test R² {r2[i]:.2f}" for i in places]
+    varied = np.argsort(-record.predictions[own].std(0), kind="stable")[:2]
+    places = [names.index(name) for name in OUTPUTS] if set(OUTPUTS) <= set(names) else varied
+    titles = [names[i] if r2 is None else f"{names[i]}, test R² {r2[i]:.2f}" for i in places]
     return [
-        (title, "normal", record.predictions[:, i], "prediction (z-score)", True)
+        (title, "normal", record.predictions[:, i], "prediction (z-score)")
         for title, i in zip(titles, places, strict=True)
     ]
 
@@ -180,15 +144,12 @@ def _draw_members(figure, place, xy, cell_looks, heading):
     _heading(figure, place, heading)
 
 
-def _draw_values(figure, place, xy, name, style, values, meaning, predicted):
+def _draw_values(figure, place, xy, name, style, values, meaning):
     ax = place_panel(figure, *place, PANEL, PANEL, ((0, PANEL), (0, PANEL)))
     inside = ((xy > 0) & (xy < 1)).all(1)
     limits = np.quantile(values[inside], [0.02, 0.98])
     limits = limits if np.ptp(limits) else limits + [-0.5, 0.5]
-    if predicted:
-        draw_map(ax, np.zeros(2), PANEL, xy, map_triangles(xy), values, limits)
-    else:
-        draw_values(ax, np.zeros(2), PANEL, xy, values, limits)
+    draw_map(ax, np.zeros(2), PANEL, xy, map_triangles(xy), values, limits)
     for artist in ax.collections:
         artist.set_rasterized(True)
     _frame(ax)

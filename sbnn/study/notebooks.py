@@ -10,7 +10,7 @@ import papermill
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import CaselessStrEnum
 
-from sbnn.plotting.png import in_few_colors
+from sbnn.plotting.common import in_few_colors
 
 
 class LocalKernelManager(AsyncKernelManager):

@@ -114,28 +114,15 @@ def test_one_output_does_not_take_the_colours_of_all_effects():
     assert image.images[0].get_clim()[1] == np.abs(even.effects).max() and "largest" not in bar.get_ylabel()
 
 
-def test_of_very_many_outputs_effects_are_rows_and_few_stay_columns():
-    for n, rows in ((16, 25), (80, 80)):
-        record = own_records(n, 30, 5 if n == 16 else 24)["interpretation"]
-        ax = plotting.effect_map(record).axes[0]
-        drawn = ax.images[0].get_array()
-        assert len(drawn) == rows
-        down, across = ([text.get_text() for text in axis.get_ticklabels()] for axis in (ax.yaxis, ax.xaxis))
-        place = ("Gene24", "Output 3") if n == 16 else ("Output 3", "Gene24")
-        outputs = record.feature_names.tolist()
-        value = drawn[down.index(place[0]), across.index(place[1])]
-        assert value == record.effects[24, outputs.index("Output 3")]
-
-
 def test_one_output_or_fold_that_goes_wrong_does_not_take_the_scale():
     records = own_records(16, 30, 5)
     bad = with_values(records["cv_ridge"], test_feature_r2=records["cv_ridge"].test_feature_r2.copy())
     bad.values["test_feature_r2"][..., 3] = -40
     bad.values["test_r2"] = np.array([[0.4], [-7.5], [0.5]])
     both = {"sBNN distilled, d = 2": records["cv_default"], "ridge": bad}
-    width = plotting.width_and_stability({"distilled": records["cv_default"]}, models=both)
+    width = plotting.width_and_stability({"distilled": records["cv_default"]}, repeated_fits(records), both)
     accuracy = plotting.accuracy_comparison(both)
-    for figure, ax, lowest in ((width, width.axes[-1], "−40"), (accuracy, accuracy.axes[0], "−7.5")):
+    for figure, ax, lowest in ((width, width.axes[2], "−40"), (accuracy, accuracy.axes[0], "−7.5")):
         assert -1.3 < ax.get_xlim()[0] < -1 and ax.get_xlim()[1] < 1.2
         assert f"1 R² below −1 (to {lowest})" in words(figure)
         assert_tidy(figure)

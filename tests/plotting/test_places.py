@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from sbnn.plotting.islands import packed, turned
-from sbnn.plotting.maps import map_triangles, panel_coordinates
+from sbnn.plotting.maps import map_triangles, packed, panel_coordinates, turned
 
 
 def islands(gap=40.0):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sbnn.plotting.png import OFF, in_few_colors
+from sbnn.plotting.common import OFF, in_few_colors
 
 
 def pixels_after(before):

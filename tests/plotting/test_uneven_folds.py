@@ -28,7 +28,7 @@ def test_figures_of_folds_without_pretraining(straight):
 
 
 def test_all_folds_pretrained_need_no_word():
-    assert "of 3 folds" not in words(plotting.bottleneck_comparison(network_record(), linear_record()))
+    assert "of 3 folds" not in words(plotting.bottleneck_comparison(network_record(), linear_record(), ridge_record()))
 
 
 def test_the_cross_entropy_is_that_of_the_folds_that_have_one():
