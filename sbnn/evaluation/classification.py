@@ -25,38 +25,13 @@ LEAST_PROBABILITY = 1e-3
 def cross_validate_classifier(
     estimator, data, folds=None, n_jobs=1, *, target="type", results=None, overwrite=False, seed=0, verbose=True
 ):
-    """Fit and score a classifier on every fold of every repeat.
+    """Fit and score a classifier of typed cells on every fold of every repeat.
 
-    Parameters
-    ----------
-    estimator : scikit-learn-style classifier
-        Takes NaN. If its ``fit`` takes ``families`` or ``groups``, it gets those of the features or the donors.
-    data : AnnData of typed cells
-    folds : dict of int to list of (train, test), list of (train, test), optional
-        Sets of folds by their seed, which an estimator without a ``random_state`` gets; a list is one set, of `seed`.
-        By default `repeated_donor_folds`: five folds, seeds 0, 1 and 2.
-    n_jobs, results, overwrite, verbose
-        As for `sbnn.cross_validate`.
-    target : str
-        Column of the labels that is predicted.
-    seed : int
-        Of a list of folds.
-
-    Returns
-    -------
-    Record
-        ``experiment="classification"``; ``values`` has, over (folds, 1): ``macro_f1``, ``accuracy``,
-        ``balanced_accuracy``, ``log_loss`` (see `LEAST_PROBABILITY`), ``seconds`` (CPU, fit alone); over (folds, 1,
-        classes): ``f1`` (NaN for a class that is neither in the test cells nor predicted). Macro-F1 is the mean of the
-        others. Lists [0][fold]: ``test_predictions`` (test cells; positions in ``classes``) and ``test_probabilities``
-        (test cells, classes; float32). Of the whole: ``classes``, ``true`` (label of every cell of the data),
-        ``repeats`` (seed of each fold), ``feature_names`` and ``family_names``.
-
-    Raises
-    ------
-    ValueError
-        Folds or labels that do not fit, a file that holds something else and `overwrite` is False, probabilities that
-        are not finite.
+    Options are those of `sbnn.cross_validate`. A ``fit`` that takes ``families`` or ``groups`` gets those of the
+    features or the donors. `folds` are sets of folds by their seed, which an estimator without a ``random_state`` gets,
+    or a list of folds, of `seed`; by default `repeated_donor_folds`. The record has scores over (folds, 1), ``f1`` over
+    (folds, 1, classes), ``test_predictions`` (positions in ``classes``) and ``test_probabilities`` [0][fold],
+    ``classes``, ``true`` (label of every cell) and ``repeats`` (seed of each fold).
     """
     data = as_typed(data)
     y = labels_of(data, target)

@@ -133,13 +133,11 @@ def cross_validate(
 
 def _paths(estimator, points):
     """Group the grid points that differ in the path parameter only."""
-    parameter = getattr(estimator, "path_parameter", None)
-    if parameter is None:
-        return [[g] for g in range(len(points))]
     groups = {}
     for g, point in enumerate(points):
-        rest = json.dumps({k: repr(v) for k, v in point.items() if k != parameter}, sort_keys=True)
-        groups.setdefault(rest, []).append(g)
+        rest = {k: repr(v) for k, v in point.items() if k != getattr(estimator, "path_parameter", None)}
+        alone = {} if hasattr(estimator, "path_parameter") else {"": g}
+        groups.setdefault(json.dumps(rest | alone, sort_keys=True), []).append(g)
     return list(groups.values())
 
 
@@ -169,7 +167,14 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places, start):
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
         outcomes = []
         started = time.process_time()
-        fitted = _fitted(models, X_train, Y_train, X_test, Y_test, start)
+        parameter = getattr(models[0], "path_parameter", None)
+        if parameter is not None and (len(models) > 1 or start is not None):
+            options = {} if start is None else {"start": start}
+            fitted = models[0].fit_path(X_train, Y_train, [getattr(model, parameter) for model in models], **options)
+        else:
+            watched = "eval_set" in inspect.signature(models[0].fit).parameters
+            options = {"eval_set": (X_test, Y_test)} if watched else {}
+            fitted = (model.fit(X_train, Y_train, **options) for model in models)
         for model, (place, (file, record)) in zip(fitted, places.items(), strict=True):
             outcome = {"seconds": time.process_time() - started}
             outcome |= _score(model, X_train, Y_train, X_test, Y_test, genes)
@@ -180,20 +185,16 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places, start):
     return outcomes
 
 
-def _fitted(models, X_train, Y_train, X_test, Y_test, start):
-    """Fitted models, one by one or along a path."""
-    parameter = getattr(models[0], "path_parameter", None)
-    if parameter is not None and (len(models) > 1 or start is not None):
-        values, options = [getattr(model, parameter) for model in models], {} if start is None else {"start": start}
-        yield from models[0].fit_path(X_train, Y_train, values, **options)
-        return
-    for model in models:
-        watched = "eval_set" in inspect.signature(model.fit).parameters
-        yield model.fit(X_train, Y_train, **({"eval_set": (X_test, Y_test)} if watched else {}))
-
-
 def _score(model, X_train, Y_train, X_test, Y_test, genes):
-    """What is kept of a fitted model."""
+    """What is kept of a fitted model; of `genes` that it was shown, among all."""
+
+    def over_all(values):
+        if genes is None:
+            return values
+        spread = np.zeros(len(genes), values.dtype)
+        spread[genes] = values
+        return spread
+
     mean = Y_train.mean(0, dtype=np.float64)
     outcome = {}
     for part, X, Y in (("test", X_test, Y_test), ("train", X_train, Y_train)):
@@ -203,10 +204,10 @@ def _score(model, X_train, Y_train, X_test, Y_test, genes):
         if part == "test":
             outcome["test_predictions"] = predicted.astype(np.float32)
     if hasattr(model, "get_support"):
-        outcome["selected"] = _over_all(np.asarray(model.get_support()), genes)
+        outcome["selected"] = over_all(np.asarray(model.get_support()))
         outcome["n_selected"] = int(outcome["selected"].sum())
     if hasattr(model, "gene_norms_"):
-        outcome["gene_norms"] = _over_all(model.gene_norms_.astype(np.float32), genes)
+        outcome["gene_norms"] = over_all(model.gene_norms_.astype(np.float32))
     if hasattr(model, "transform"):
         latent = np.asarray(model.transform(X_test))
         if latent.shape[1] <= WIDEST_KEPT:
@@ -214,15 +215,6 @@ def _score(model, X_train, Y_train, X_test, Y_test, genes):
     if hasattr(model, "history_"):
         outcome["history"] = model.history_.astype({c: "float32" for c in model.history_.select_dtypes("float64")})
     return outcome
-
-
-def _over_all(values, genes):
-    """Values of the genes that a model was shown, among those of all."""
-    if genes is None:
-        return values
-    spread = np.zeros(len(genes), values.dtype)
-    spread[genes] = values
-    return spread
 
 
 def epoch_curves(record, **params):
@@ -237,7 +229,7 @@ def epoch_curves(record, **params):
 
     Returns
     -------
-    pandas.DataFrame
+    DataFrame
         The columns of ``history_`` and ``fold``.
     """
     tables = record.history[record.find(**params)]

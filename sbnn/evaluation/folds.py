@@ -18,7 +18,7 @@ SEEDS = (0, 1, 2)  # of the sets of folds of typed cells
 
 
 def paper_folds(n, n_folds=10, seed=42):
-    """Folds of the published cross-validation.
+    """Folds of the published cross-validation (Bernaerts, Berens and Kobak, arXiv 2006.10411).
 
     One permutation of NumPy's legacy generator; test block i holds its positions ``i * (n // n_folds)`` to
     ``(i + 1) * (n // n_folds)``, everything else trains. The last ``n % n_folds`` cells are never tested.
@@ -27,22 +27,12 @@ def paper_folds(n, n_folds=10, seed=42):
     ----------
     n : int
         Number of cells.
-    n_folds : int
-    seed : int
+    n_folds, seed : int
 
     Returns
     -------
     list of (ndarray, ndarray)
         Training and test positions of every fold, in the order of the permutation.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer cells than folds: a fold would have no test cell.
-
-    References
-    ----------
-    Bernaerts, Berens and Kobak, arXiv 2006.10411.
     """
     size = n // max(n_folds, 1)
     if n_folds < 2 or size < 1:
@@ -58,20 +48,13 @@ def grouped_folds(groups, n_folds=10, seed=42):
     Parameters
     ----------
     groups : array-like of shape (n,)
-        Group of each cell, such as ``data.groups("mouse")``.
-    n_folds : int
-    seed : int
-        Of the dealing out of groups.
+        Group of each cell.
+    n_folds, seed : int
 
     Returns
     -------
     list of (ndarray, ndarray)
         Training and test positions; every cell is tested once. Folds have as many groups, to one, not as many cells.
-
-    Raises
-    ------
-    ValueError
-        Fewer groups than folds, or a cell without a group.
     """
     different, codes = _different(groups, "groups")
     if len(different) == 1:
@@ -96,11 +79,6 @@ def later_fold(times, share=0.8):
     -------
     list of (ndarray, ndarray)
         Training and test positions, one pair. Cells of one time are never in both.
-
-    Raises
-    ------
-    ValueError
-        A share out of its range, fewer than two different times, or a cell without a time.
     """
     if not 0 < share < 1:
         raise ValueError(f"share: expected a number in (0, 1), got {share!r}")

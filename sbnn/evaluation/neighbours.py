@@ -21,8 +21,8 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
         Points of the cells, or a record with ``latent`` and ``labels``, as from `sbnn.fit_full`. An AnnData, or the
         modality ``"rna"`` of a MuData, has them in ``obsm["X_sbnn"]``, where `sbnn.annotate` writes them.
     labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
-        One kind of label, or one per column; names of columns of ``obs`` of an AnnData. By default those of the record
-        or of ``obs``, families and types. Cells labelled ``"unknown"`` neither vote nor count.
+        One kind of label, or one per column; names of columns of ``obs`` of an AnnData. By default families and types.
+        Cells labelled ``"unknown"`` neither vote nor count.
     k : int
         Neighbours that vote; of equal numbers of votes the first label in the alphabet wins.
 
@@ -30,11 +30,6 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     -------
     float, or Series by kind of label
         NaN where no more than `k` cells have a known label.
-
-    Raises
-    ------
-    ValueError
-        If there are not more than `k` cells, or the labels are not as many as the cells.
     """
     if isinstance(latent, Record):
         labels = latent.labels[list(LABELS)] if labels is None else labels

@@ -40,17 +40,7 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
     Returns
     -------
     Record
-        ``experiment="repeated fits"``, one grid point per seed; laid out as by `cross_validate` with a single fold:
-        ``selected`` (1, fits, p), ``n_selected``, ``train_r2``, ``seconds`` (CPU) (1, fits), ``train_feature_r2``
-        (1, fits, q), ``gene_norms`` (1, fits, p) where the estimator has them; ``gene_names``, ``feature_names``.
-
-    Raises
-    ------
-    TypeError
-        If the estimator has no ``get_support``.
-    ValueError
-        If it has no ``random_state``: all its fits are the same. If there is no seed, or one twice; if `results` holds
-        other fits and `overwrite` is False.
+        One grid point per seed; laid out as by `cross_validate` with a single fold, without what needs test cells.
     """
     _require_selection(estimator)
     data = as_paired(data)

@@ -28,13 +28,7 @@ def gene_counts(record):
     Returns
     -------
     DataFrame
-        Indexed by gene, all p of them, the most frequent first (equal ones in the order of the data): ``count`` and
-        ``frequency``.
-
-    Raises
-    ------
-    ValueError
-        If the record has no selected genes, or is of a grid over more than the seed.
+        ``count`` and ``frequency`` by gene, the most frequent first (equal ones in the order of the data).
     """
     selected = selections(record)
     counts = selected.sum(0)
@@ -69,14 +63,9 @@ def selection_table(record, repeats=None, max_false=1.0, bound="r-concave"):
     Returns
     -------
     DataFrame
-        Indexed by gene, all p of them, the most frequent first: ``frequency`` over the halves, ``count`` over the
-        seeds (if `repeats` is given), ``expected_false``, the bound on the number of falsely selected genes if this
-        gene and all of at least its frequency are selected, and ``trusted``, whether that is at most `max_false`.
-
-    Raises
-    ------
-    ValueError
-        If `record` is not over complementary pairs, the data differ, or `bound` is unknown.
+        By gene, the most frequent first: ``frequency`` over the halves, ``count`` over the seeds (if `repeats` is
+        given), ``expected_false``, the bound on the number of falsely selected genes if this gene and all of at least
+        its frequency are selected, and ``trusted``, whether that is at most `max_false`.
     """
     n_pairs = _pairs_of(record)
     table = gene_counts(record)

@@ -35,18 +35,7 @@ class PairedDifference(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a cross-validation says.
-
-    Attributes
-    ----------
-    test_r2, sd : float
-        Mean and SD over the folds; the SD of one fold is NaN.
-    permuted_r2, p : float
-        See `chance_table`; NaN where chance cannot be estimated, which the sentence explains.
-    difference : PairedDifference or None
-        To ridge on the same folds, with the corrected interval; None without ridge or with a single fold.
-    sentence : str
-    """
+    """What a cross-validation says; p is NaN where chance cannot be estimated, which the sentence explains."""
 
     test_r2: float
     sd: float
@@ -67,8 +56,7 @@ class Verdict(NamedTuple):
 def chance_table(record, data, n_permutations=N_PERMUTATIONS, seed=0, points=None):
     """Test R2 of every grid point, and what is left of it when the outputs of the test cells change places.
 
-    The predictions stay, and the outputs of the test cells of each fold are permuted: as likely, if the genes say
-    nothing of them.
+    The predictions stay, and the outputs of the test cells of each fold are permuted.
 
     Parameters
     ----------
@@ -76,22 +64,15 @@ def chance_table(record, data, n_permutations=N_PERMUTATIONS, seed=0, points=Non
         From `sbnn.cross_validate`, with its predictions.
     data : AnnData, MuData, tuple (X, Y) or Record
         What was cross-validated, or a fit of it (`sbnn.fit_full`), which holds its outputs.
-    n_permutations : int
-        p is at least 1 / (1 + so many), and at least `least_p`.
-    seed : int
+    n_permutations, seed : int
     points : sequence of int, optional
         Only these positions in the grid.
 
     Returns
     -------
     DataFrame
-        Indexed by position in the grid, of the points with predictions: ``test_r2``, ``permuted_r2`` (means over folds)
-        and ``p``, the share of permutations that are at least as good, the measured one among them.
-
-    Raises
-    ------
-    ValueError
-        If the record is of other data.
+        By position in the grid, of the points with predictions: ``test_r2``, ``permuted_r2`` (means over folds) and
+        ``p``, the share of permutations that are at least as good, the measured one among them.
     """
     Y, _ = _outputs_of(record, data)
     points = [g for g in _predicted_points(record) if points is None or g in points]
@@ -254,8 +235,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     record : Record
         From `sbnn.cross_validate`.
     data : AnnData, MuData, tuple (X, Y) or Record, optional
-        What was cross-validated, or a fit of it (`sbnn.fit_full`), which holds its outputs. Without it chance is
-        unknown.
+        What was cross-validated, or a fit of it (`sbnn.fit_full`). Without it chance is unknown.
     ridge : Record, optional
         Cross-validation of ridge, one grid point, on the same folds.
     point : int
@@ -269,11 +249,8 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     Returns
     -------
     Verdict
-
-    Raises
-    ------
-    ValueError
-        If the record is of other data, or `ridge` of other folds; fewer permutations than could reach p <= 0.05.
+        ``test_r2`` and ``sd`` over the folds, ``permuted_r2``, ``p``, ``difference`` to ridge with the corrected
+        interval (None with a single fold), ``sentence`` and ``better_than_chance``.
     """
     if n_permutations < 1 / LEVEL - 1:
         raise ValueError(f"n_permutations: {n_permutations} cannot tell p <= {LEVEL}, expected at least 19")
@@ -289,7 +266,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     folds = f"± {sd:.3f} ({len(r2)} folds)" if len(r2) > 1 else "(one fold)"
     parts = [f"Test R2 {mean:.3f} {folds}, {_beside_chance(found, unknown)}"]
     if ridge is not None:
-        parts += [_beside_ridge(found, ridge, data, n_permutations, seed, mean - ridge.test_r2[:, 0].mean())]
+        parts += [_beside_ridge(found, ridge, data, n_permutations, seed)]
     return found._replace(sentence="; ".join(parts) + "." + _split_groups(record, groups))
 
 
@@ -306,40 +283,37 @@ def _chance(record, data, point, n_permutations, seed):
 
 
 def _beside_chance(found, unknown):
+    """How the model stands to permuted outputs."""
     if unknown:
         return f"whether better than chance is unknown: {unknown}"
-    numbers = f"{found.permuted_r2:.3f} with permuted outputs, p = {found.p:.3f}"
+    numbers = f"({found.permuted_r2:.3f} with permuted outputs, p = {found.p:.3f})"
     if found.better_than_chance:
-        return f"better than chance ({numbers})"
+        return f"better than chance {numbers}"
     if found.p <= LEVEL:  # and R2 is not above 0
-        return f"no better than the mean of the training cells, though better than with other outputs ({numbers})"
-    return f"not distinguishable from chance ({numbers})"
+        return f"no better than the mean of the training cells, though better than with other outputs {numbers}"
+    return f"not distinguishable from chance {numbers}"
 
 
-def _beside_ridge(found, ridge, data, n_permutations, seed, mean):
+def _beside_ridge(found, ridge, data, n_permutations, seed):
     """How the model stands to ridge; of two models at chance it is no use to say which is better."""
     its_p = _chance(ridge, data, 0, n_permutations, seed)[1] if found.better_than_chance is not None else np.nan
     its_r2 = float(ridge.test_r2[:, 0].mean())
-    at_chance = its_p > LEVEL or its_r2 <= 0
-    if found.better_than_chance is False and at_chance:
+    if found.better_than_chance is False and (its_p > LEVEL or its_r2 <= 0):
         return f"ridge ({its_r2:.3f}) is no better than chance either"
-    side = f"{abs(mean):.3f} {'above' if mean >= 0 else 'below'} ridge"
+    side = f"{abs(found.test_r2 - its_r2):.3f} {'above' if found.test_r2 >= its_r2 else 'below'} ridge"
     if found.difference is None:
         return f"{side} (one fold: no interval)"
-    return (
-        f"{side} [{found.difference.low:+.3f}, {found.difference.high:+.3f}]: {_standing(found.difference)}"
-        f"{'; ridge itself is not distinguishable from chance' if its_p > LEVEL else ''}"
-    )
-
-
-def _standing(difference):
-    if difference.low > 0:
-        return "better than ridge"
-    if difference.high < 0:
-        return "worse than ridge"
-    if max(-difference.low, difference.high) <= LEVEL_WITH:
-        return "level with ridge"
-    return "not told apart from ridge by these folds" if difference.mean > 0 else "no better than ridge"
+    mean, low, high = found.difference[:3]
+    if low > 0:
+        standing = "better than ridge"
+    elif high < 0:
+        standing = "worse than ridge"
+    elif max(-low, high) <= LEVEL_WITH:
+        standing = "level with ridge"
+    else:
+        standing = "not told apart from ridge by these folds" if mean > 0 else "no better than ridge"
+    at_chance = "; ridge itself is not distinguishable from chance" if its_p > LEVEL else ""
+    return f"{side} [{low:+.3f}, {high:+.3f}]: {standing}{at_chance}"
 
 
 def _split_groups(record, groups):
