@@ -4,7 +4,7 @@ import importlib
 
 # Public name -> the module it lives in.
 _HOME = {
-    "DistilledSettings": "models.bottleneck.protocols.settings",
+    "DistilledSettings": "models.bottleneck.settings",
     "ExpressionStream": "data.streams",
     "LeaveOneOutRidge": "models.linear",
     "PairedData": "data.paired",

@@ -13,7 +13,7 @@ from sbnn.evaluation.folds import zscored
 from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.models.bottleneck.units import model_in_units
+from sbnn.models.bottleneck.scales import model_in_units
 from sbnn.models.maps import embed
 from sbnn.results import Record
 

@@ -16,8 +16,7 @@ from sbnn.evaluation.folds import zscored
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import drop_details, fit_all
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
-from sbnn.models.bottleneck.number_of_genes import AUTO, NUMBERS, numbers_up_to
+from sbnn.models.bottleneck.estimator import AUTO, NUMBERS, SparseBottleneckRegressor, numbers_up_to
 from sbnn.results import Record
 
 

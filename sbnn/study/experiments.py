@@ -27,9 +27,8 @@ from sbnn.evaluation.interpretation import interpret
 from sbnn.evaluation.repeats import genes_curve, repeat_fits, stability_selection
 from sbnn.evaluation.runs import drop_details, load_or_compute
 from sbnn.evaluation.stability import selection_table
-from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
-from sbnn.models.bottleneck.number_of_genes import NUMBERS
-from sbnn.models.bottleneck.protocols.settings import DistilledSettings
+from sbnn.models.bottleneck.estimator import NUMBERS, SparseBottleneckRegressor
+from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.results import Record, load
 from sbnn.study import published

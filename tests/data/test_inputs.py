@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sbnn import ExpressionStream, LeaveOneOutRidge, PairedData, ReducedRankRegression, SparseBottleneckRegressor
 from sbnn.data.inputs import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.models.bottleneck.protocols.settings import DistilledSettings
+from sbnn.models.bottleneck.settings import DistilledSettings
 
 NETWORK = SparseBottleneckRegressor(
     protocol="paper", hidden_layers=(16, 8), epochs=(0, 2, 2, 3), pretraining=False, n_genes=5, random_state=0

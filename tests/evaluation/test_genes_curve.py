@@ -14,7 +14,8 @@ from sbnn import (
     simulate_patchseq,
 )
 from sbnn.metrics import smallest_sufficient
-from sbnn.models.bottleneck.number_of_genes import choose_number, numbers_up_to
+from sbnn.models.bottleneck import estimator
+from sbnn.models.bottleneck.estimator import numbers_up_to
 
 QUICK = DistilledSettings(steps_of_teachers=20, steps_of_student=60, n_teachers=2, n_trees=2, few_cells=0)
 
@@ -54,14 +55,15 @@ def test_numbers_are_below_that_of_all_genes():
     assert numbers_up_to(25) == (5, 10, 15) and numbers_up_to(4) == (4,)
 
 
-def test_auto_keeps_the_number_it_chose(cells):
+def test_auto_keeps_the_number_it_chose(cells, tmp_path):
     table = pd.DataFrame(cells.X, columns=cells.gene_names)
     model = quick(n_genes="auto").fit(table, cells.Y)
-    number, r2, numbers = choose_number(quick(), table, cells.Y)
-    assert numbers == (5, 10, 15, 25) and r2.shape == (3, 4)
-    assert model.get_support().sum() == number == smallest_sufficient(r2, numbers)
-    assert model.n_genes == "auto" and model.number_curve_.index.tolist() == list(numbers)
-    np.testing.assert_array_equal(model.number_curve_.to_numpy(), r2.T)
+    curve = model.number_curve_
+    assert curve.index.tolist() == [5, 10, 15, 25] and curve.shape == (4, 3) and model.n_genes == "auto"
+    number = smallest_sufficient(curve.to_numpy().T, curve.index)
+    assert model.get_support().sum() == number
+    again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
+    np.testing.assert_array_equal(again.predict(table), model.predict(table))
     plain = quick(n_genes=number).fit(table, cells.Y)
     np.testing.assert_array_equal(model.predict(table), plain.predict(table))
     again = quick(n_genes="auto").fit(cells.X.tolist(), cells.Y.tolist())
@@ -85,8 +87,9 @@ def test_held_out_parts_are_not_seen(cells, monkeypatch):
 
     monkeypatch.setattr(SparseBottleneckRegressor, "fit", watched)
     monkeypatch.setattr(SparseBottleneckRegressor, "score", checked)
-    choose_number(quick(), cells.X, cells.Y, (2, 5))
-    assert [len(rows) for rows in seen] == [100] * 6
+    monkeypatch.setattr(estimator, "NUMBERS", (2, 5))
+    quick(n_genes="auto").fit(cells.X, cells.Y)
+    assert [len(rows) for rows in seen[1:-1]] == [100] * 6, "first the call itself, last the fit of all cells"
     assert {row.tobytes() for row in cells.X[50:]} not in seen, "parts of cells in their order may be types"
 
 

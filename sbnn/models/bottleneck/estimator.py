@@ -1,13 +1,18 @@
 """The user's object: a network with a narrow bottleneck that predicts many outputs from few genes."""
 
 import copy
+import inspect
+import warnings
+from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils import TransformerTags, check_array, check_consistent_length, check_random_state
+from sklearn.model_selection import KFold
+from sklearn.utils import TransformerTags, _safe_indexing, check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from tqdm.auto import tqdm
 
 from sbnn.data.inputs import (
     check_values,
@@ -19,20 +24,27 @@ from sbnn.data.inputs import (
     stream_of_sparse,
     two_tables,
 )
-from sbnn.data.streams import ExpressionStream
+from sbnn.data.streams import ExpressionStream, check_mapped
 from sbnn.determinism import reproducible
-from sbnn.metrics import pooled_r2
-from sbnn.models.base import GeneSelectionMixin
-from sbnn.models.bottleneck.gene_prior import prior_weights, spelled_out
-from sbnn.models.bottleneck.number_of_genes import AUTO, choose_number
-from sbnn.models.bottleneck.parameters import check_params, protocol_of
+from sbnn.metrics import pooled_r2, smallest_sufficient
+from sbnn.models.base import GeneSelectionMixin, check_number
+from sbnn.models.bottleneck.gene_prior import GenePrior, prior_weights, spelled_out
 from sbnn.models.bottleneck.persistence import load_model, save_model
-from sbnn.models.bottleneck.progress import EpochBar
 from sbnn.models.bottleneck.protocols import PROTOCOLS
-from sbnn.models.bottleneck.protocols.settings import DistilledSettings
 from sbnn.models.bottleneck.scales import learn_scales, scaled_inputs, scaled_outputs, through_network
-from sbnn.models.bottleneck.stream_fit import fit_stream
-from sbnn.models.bottleneck.training import Stage, Trainer
+from sbnn.models.bottleneck.settings import DistilledSettings
+from sbnn.models.bottleneck.training import Run, Stage, Trainer
+
+AUTO = "auto"
+NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # of genes that "auto" compares
+N_PARTS = 3  # of the cells on which it does
+MOST_COMPONENTS = 10_000  # of the bottleneck, and units of a layer: more is a slip, and takes the memory of the machine
+TRAIN_HEAD = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that `reconstruct` uses too
+
+
+def numbers_up_to(n_genes, numbers=NUMBERS):
+    """Those of the numbers that are smaller than the number of genes; that number itself where none is."""
+    return tuple(number for number in numbers if number < n_genes) or (n_genes,)
 
 
 class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimator):
@@ -121,8 +133,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
     library_size_ : float or None
-        Counts per cell to which the training cells were normalised, where `fit` got counts (a stream, or a PairedData
-        whose `X` was made of counts); counts of new cells are normalised to it.
+        Counts per cell to which the training cells were normalised, where `fit` got counts (``layers["counts"]`` or a
+        stream); counts of new cells are normalised to it.
     count_share_ : ndarray, shape (p,), or None
         Mean share of every gene in the counts of a training cell, by which new cells may lack genes that were not kept.
 
@@ -199,13 +211,15 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         -------
         int
         """
-        return protocol_of(self).algorithm_version(self, n_cells)
+        return self._protocol().algorithm_version(self, n_cells)
+
+    def _protocol(self):
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"protocol: {self.protocol!r} is unknown, expected one of {sorted(PROTOCOLS)}")
+        return PROTOCOLS[self.protocol]
 
     def decisive_params(self):
-        """Parameters with the settings that None stands for, so that stored results name them; dict.
-
-        Those of the prior are left out where there is none, as in results that are older than it.
-        """
+        """Parameters that identify a stored result: with the settings that None stands for, and a prior if any."""
         params = self.get_params()
         if self.gene_prior is None:
             del params["gene_prior"], params["prior_influence"]
@@ -217,21 +231,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         return params
 
     def for_genes(self, names, kept=None):
-        """Hook of `cross_validate` and its like, which fit arrays without names: give the prior by position.
-
-        Parameters
-        ----------
-        names : ndarray of str, shape (p,)
-            Of all genes, in their order.
-        kept : ndarray of bool, shape (p,), optional
-            Those that will be fitted; all by default.
-
-        Returns
-        -------
-        SparseBottleneckRegressor
-            A clone whose `gene_prior` has one weight per gene that will be fitted, or is None where it says nothing of
-            them; the same object where there is no prior.
-        """
+        """A clone whose prior is given by position among the genes that are fitted, as `cross_validate` needs it."""
         if self.gene_prior is None:
             return self
         weights = prior_weights(self.gene_prior, len(names), names)
@@ -243,7 +243,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
             Expression, one row per cell; log-transformed counts as a rule. A stream reads cells that do not fit into
             memory; it takes ``protocol="distilled"``, which reads an AnnData that is open on disk and a sparse matrix
             of more than 2^25 cells times genes in the same way. Of a MuData the modality ``"rna"``.
@@ -281,14 +281,18 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         if stream is None and self.n_genes is not None and hasattr(PROTOCOLS.get(self.protocol), "choose_genes"):
             stream = stream_of_sparse(X)
         if stream is not None:
-            return fit_stream(self, stream, output_table(X, y), eval_set)
+            return self._fit_stream(stream, output_table(X, y), eval_set)
         prepared = self._prepare(X, y, eval_set)
-        with reproducible(self.n_threads), self._progress() as progress:
-            self._train(*prepared, progress)
+        n_epochs = sum(self.epochs[0 if self.pretraining else 1 :]) if self.protocol == "paper" else None
+        with (
+            reproducible(self.n_threads),
+            tqdm(total=n_epochs, desc="epochs", unit="epoch", leave=False, disable=not self.verbose) as bar,
+        ):
+            self._train(*prepared, bar.update)
         return self
 
     def _fit_with_number_chosen(self, X, y, eval_set):
-        """Choose the number of genes on parts of the cells, and fit them all with it."""
+        """Choose the number of genes on held-out parts of the cells, then fit all of them with it."""
         if isinstance(X, ExpressionStream):
             raise ValueError(
                 "n_genes: 'auto' needs cells in memory, got a stream; read those of an AnnData with adata.to_memory(), "
@@ -298,34 +302,71 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         table, outputs = (
             t if hasattr(t, "shape") else np.asarray(t) for t in (expression_table(X), output_table(X, y))
         )
-        number, r2, numbers = choose_number(self, table, outputs)
-        fitted = clone(self).set_params(n_genes=number).fit(X, y, eval_set)
+        numbers, r2 = numbers_up_to(table.shape[1], NUMBERS), []
+        for train, test in KFold(N_PARTS, shuffle=True, random_state=0).split(np.arange(table.shape[0])):
+            models = [clone(self).set_params(n_genes=number, verbose=0) for number in numbers]
+            known, new = ([_safe_indexing(t, cells) for t in (table, outputs)] for cells in (train, test))
+            r2.append([model.fit(*known).score(*new) for model in models])
+        fitted = clone(self).set_params(n_genes=smallest_sufficient(r2, numbers)).fit(X, y, eval_set)
         vars(self).update({name: value for name, value in vars(fitted).items() if name not in self.get_params()})
-        self.number_curve_ = pd.DataFrame(r2.T, index=pd.Index(numbers, name="n_genes"))
+        self.number_curve_ = pd.DataFrame(np.array(r2).T, index=pd.Index(numbers, name="n_genes"))
+        return self
+
+    def _fit_stream(self, stream, outputs, eval_set):
+        """Fit to cells that do not fit into memory: genes are chosen on some of them, and read for all."""
+        self._check_params(stream.shape[1])
+        if not hasattr(self._protocol(), "choose_genes"):
+            raise ValueError(
+                f"protocol: a stream cannot be fitted by {self.protocol!r}, which needs all genes at once; read the "
+                "cells into memory, as with adata.to_memory()"
+            )
+        check_mapped(outputs, "y")
+        y = check_array(outputs, dtype=np.float32, ensure_2d=False, input_name="y")
+        check_consistent_length(stream, y)
+        self.n_features_in_ = stream.shape[1]
+        if stream.gene_names is not None:
+            self.feature_names_in_ = stream.gene_names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_  # of an earlier fit
+        learn_library(self, stream)
+        settings, random = self.distillation or DistilledSettings(), check_random_state(self.random_state)
+        run = Run(settings, random, prior=GenePrior.of(self, stream.shape[1]))
+        cells = np.sort(random.choice(len(stream), min(len(stream), settings.most_cells), replace=False))
+        sample, targets = stream.rows(cells), np.asarray(y[cells], dtype=np.float64).reshape(len(cells), -1)
+        learn_scales(self, sample, targets, f"the {len(cells)} cells that genes are chosen on")
+        device = self._torch_device()
+        with reproducible(self.n_threads):
+            x, target = scaled_inputs(self, sample, device), scaled_outputs(self, targets, device)
+            genes = self._protocol().choose_genes(x, target, self.n_genes, run)
+        if eval_set is not None:
+            eval_set = two_tables(*eval_set)
+            eval_set = new_cells(self, eval_set[0], genes), output_table(*eval_set)
+        names = [f"x{gene}" for gene in genes] if stream.gene_names is None else stream.gene_names[genes]
+        table = pd.DataFrame(stream.columns(genes), index=stream.cell_names, columns=names)
+        few = clone(self).set_params(n_genes=None, gene_prior=None, random_state=random).fit(table, y, eval_set)
+        for name in ("x_mean_", "x_scale_", "x_min_", "x_max_", "gene_norms_", "support_"):
+            values = np.zeros(stream.shape[1], dtype=getattr(few, name).dtype)
+            values[genes] = getattr(few, name)
+            setattr(self, name, values)
+        for name in ("network_", "_gene_network", "history_", "y_mean_", "y_scale_", "_flat_output"):
+            setattr(self, name, getattr(few, name))
+        self.output_names_ = output_names(outputs, len(few.y_mean_))
         return self
 
     def _prepare(self, X, y, eval_set):
         """Check and scale all that the training gets: inputs, targets, `eval_set`, and both sources of randomness."""
         learn_library(self, X)
         table, outputs = expression_table(X), output_table(X, y)
-        X, Y = validate_data(
-            self,
-            table,
-            outputs,
-            dtype=np.float32,
-            multi_output=True,
-            y_numeric=True,
-            ensure_min_samples=2,
-        )
+        checks = {"dtype": np.float32, "multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
+        X, Y = validate_data(self, table, outputs, **checks)
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1).astype(np.float64)
         self.output_names_ = output_names(outputs, Y.shape[1])
-        check_params(self, X)
+        self._check_params(X.shape[1])
         check_values(X, Y, table, outputs)
         device = self._torch_device()
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
-
         learn_scales(self, X, Y)
         x, target = scaled_inputs(self, X, device), scaled_outputs(self, Y, device)
         if eval_set is not None:
@@ -335,9 +376,41 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             eval_set = scaled_inputs(self, Xe, device), scaled_outputs(self, Ye.reshape(len(Ye), -1), device)
         return x, target, eval_set, random, generator
 
+    def _check_params(self, n_features):
+        """Refuse parameters that are out of range, and warn of those that the protocol does not use."""
+        protocol = self._protocol()
+        if not isinstance(self.distillation, DistilledSettings | None):
+            raise TypeError(f"distillation: expected None or sbnn.DistilledSettings, got {self.distillation!r}")
+        if self.n_genes not in (None, AUTO):
+            check_number("n_genes", self.n_genes, Integral, 1, n_features)
+        check_number("prior_influence", self.prior_influence, Real, 0, 1)
+        if self.gene_prior is not None:
+            spelled_out(self.gene_prior)
+        hidden_layers = (1, 1) if self.hidden_layers is None else self.hidden_layers
+        if len(hidden_layers) < 2:
+            raise ValueError(f"hidden_layers: expected at least two widths, got {hidden_layers}")
+        for width in (self.n_components, *hidden_layers):
+            check_number("n_components and hidden_layers", width, Integral, 1, MOST_COMPONENTS)
+        for name in ("batch_size", "n_clusters", "n_threads"):
+            check_number(name, getattr(self, name), Integral, 1)
+        for name in ("group_lasso", "learning_rate", "weight_decay"):
+            check_number(name, getattr(self, name), Real, 0)
+        for number in self.epochs:
+            check_number("epochs", number, Integral, 0)
+        # A penalty that is set and does nothing would be taken for one that makes no difference.
+        used = {*protocol.PARAMETERS, *(TRAIN_HEAD if self.reconstruct else ())}
+        others = {name for one in PROTOCOLS.values() for name in one.PARAMETERS} - used
+        defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
+        changed = sorted(name for name in others if getattr(self, name) != defaults[name])
+        if self.gene_prior is not None and self.n_genes is None:
+            warnings.warn("gene_prior does nothing with n_genes=None, which keeps all genes", stacklevel=4)
+        if changed:
+            warnings.warn(f"the protocol {self.protocol!r} does not use {', '.join(changed)}", stacklevel=4)
+
     def _train(self, x, target, eval_set, random, generator, progress):
-        trained = PROTOCOLS[self.protocol].train(self, x, target, random, generator, eval_set, progress)
-        self._keep(trained)
+        trained = self._protocol().train(self, x, target, random, generator, eval_set, progress)
+        self.network_, self.support_, self.gene_norms_, history = trained
+        self._gene_network = None
         if self.reconstruct:
             # The encoder is frozen, so that the latent space stays the one that predicts the outputs.
             x = x[:, self.support_].contiguous()
@@ -345,23 +418,17 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             self._gene_network.replace_head(x.shape[1], generator)
             stage = Stage("reconstruction", self.epochs[3], self.learning_rate, frozen=self.network_.bottleneck + 1)
             head = Trainer(self._gene_network, generator, self.batch_size, self.weight_decay)
-            self._keep_history(trained.history + head.run(stage, x, x).history)
-
-    def _keep(self, trained):
-        self.network_, self.support_, self.gene_norms_, history = trained
-        self._gene_network = None
-        self._keep_history(history)
-
-    def _keep_history(self, history):
+            head.run(stage, x, x)
+            history = history + head.history
         self.history_ = pd.DataFrame(history)
-        self.history_["epoch"] = np.arange(1, len(self.history_) + 1)
+        self.history_.insert(min(1, self.history_.shape[1]), "epoch", np.arange(1, len(self.history_) + 1))
 
     def predict(self, X):
         """Outputs of cells, through the bottleneck.
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
             What has names needs the kept genes only (`get_feature_names_out`), in any order and among others; what has
             none all p genes that `fit` saw, in the same order. If `fit` got counts, counts in a stream, a PairedData or
             ``layers["counts"]`` are normalised to `library_size_`, see `sbnn.data.inputs.new_cells` where some genes of
@@ -382,7 +449,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
             As for `predict`.
 
         Returns
@@ -401,7 +468,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
             As for `predict`.
 
         Returns
@@ -427,7 +494,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData, PairedData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
         y : array-like, shape (n, q) or (n,); or str
             As for `fit`.
         sample_weight : array-like, shape (n,), optional
@@ -497,10 +564,6 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device: {self.device!r} was asked for, but torch sees no CUDA device")
         return device
-
-    def _progress(self):
-        n_epochs = sum(self.epochs[0 if self.pretraining else 1 :]) if self.protocol == "paper" else None
-        return EpochBar(n_epochs, disable=not self.verbose)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "network_")

@@ -1,13 +1,9 @@
-"""The bottleneck network: a multilayer perceptron that squeezes gene expression through a few linear units.
+"""The bottleneck network, genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs (Bernaerts et al., arXiv 2006.10411)."""
 
-genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs, with ELU (or SiLU) after every layer but the bottleneck and the
-output, which are linear (Bernaerts, Berens and Kobak, arXiv 2006.10411).
-
-The network is small, so on a CPU much of the time of a general-purpose autograd goes to book-keeping. All weights
-therefore live in one flat vector, laid out layer by layer, and `Gradient` writes the gradient of the same layout with a
-handful of matrix products: an optimiser step is one fused call, and freezing the first layers means stepping on the
-tail of the vector. The weights are ordinary parameters, so `forward` works with autograd too.
-"""
+# The network is small, so on a CPU much of the time of a general-purpose autograd goes to book-keeping. All weights
+# therefore live in one flat vector, laid out layer by layer, and `Gradient` writes the gradient of the same layout with
+# a handful of matrix products: an optimiser step is one fused call, and freezing the first layers means stepping on the
+# tail of the vector. The weights are ordinary parameters, so `forward` works with autograd too.
 
 import math
 from collections.abc import Callable
@@ -40,7 +36,9 @@ ACTIVATIONS = {
 
 
 class BottleneckNetwork(nn.Module):
-    """Multilayer perceptron with a linear bottleneck."""
+    """Multilayer perceptron with a linear bottleneck; the decoder mirrors the `hidden_layers` of the encoder."""
+
+    # Weights have shape (inputs, outputs), so that the outgoing weights of a gene are one contiguous row.
 
     def __init__(self, n_inputs, n_outputs, n_components=2, hidden_layers=(512, 128), activation="elu", *, generator):
         super().__init__()

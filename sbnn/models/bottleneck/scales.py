@@ -4,9 +4,12 @@ import copy
 import warnings
 
 import numpy as np
+import pandas as pd
 import torch
+from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.inputs import new_cells
+from sbnn.data.inputs import learn_library, new_cells
 from sbnn.determinism import reproducible
 from sbnn.models.bottleneck.protocols import PROTOCOLS
 
@@ -55,7 +58,8 @@ def scaled_outputs(model, Y, device):
 
 @torch.no_grad()
 def through_network(model, network, function, X):
-    """Apply a function of a network to the kept genes of X, in double precision."""
+    """Apply ``function(network, cells)`` to the kept genes of X, in double precision, shape (n, ...)."""
+    # So a cell's prediction does not depend on the cells beside it, whose number decides the order of sums.
     kept = np.flatnonzero(model.support_)
     X = new_cells(model, X, kept)
     network = copy.deepcopy(network).double()
@@ -76,3 +80,31 @@ def _sds(X):
 
 def _slices(n, size):
     return (slice(start, start + size) for start in range(0, n, size))
+
+
+def model_in_units(model, data, genes):
+    """A network that was fitted to z-scores of some genes as one of all genes of `data` in its units."""
+    columns = pd.Index(data.gene_names).get_indexer(genes)
+    x, y = (StandardScaler().fit(values.astype(np.float64)) for values in (data.X[:, columns], data.Y))
+    n_genes = len(data.gene_names)
+
+    def among_all(values, others):
+        spread = np.full(n_genes, others, dtype=np.asarray(values).dtype)
+        spread[columns] = values
+        return spread
+
+    turned = clone(model).set_params(standardize=True)
+    vars(turned).update({name: value for name, value in vars(model).items() if name not in model.get_params()})
+    turned.support_ = among_all(model.support_, False)
+    turned.gene_norms_ = among_all(model.gene_norms_, 0)
+    turned.x_mean_ = among_all(x.mean_ + x.scale_ * model.x_mean_, 0)
+    turned.x_scale_ = among_all(x.scale_ * model.x_scale_, 0)  # 0 marks genes without a scale, as in fits of streams
+    turned.x_min_ = among_all(x.mean_ + x.scale_ * model.x_min_, -np.inf)
+    turned.x_max_ = among_all(x.mean_ + x.scale_ * model.x_max_, np.inf)
+    turned.y_mean_ = y.mean_ + y.scale_ * model.y_mean_
+    turned.y_scale_ = y.scale_ * model.y_scale_
+    turned.n_features_in_ = n_genes
+    turned.feature_names_in_ = np.asarray(data.gene_names, dtype=object)
+    turned.output_names_ = np.asarray(data.feature_names, dtype=object)
+    learn_library(turned, data)
+    return turned

@@ -1,95 +1,150 @@
-"""Training stages as data, and the one loop that runs any of them, with Adam (Kingma and Ba 2015).
+"""Training of the network: one loop, fed by epochs of the paper protocol or by noisy batches of the distilled one."""
 
-What stages there are and in which order is a matter of the protocols, see `sbnn.models.bottleneck.protocols`.
-"""
-
+import math
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sbnn.models.bottleneck.adam import Adam
-from sbnn.models.bottleneck.network import Gradient
+from sbnn.models.bottleneck.gene_prior import GenePrior
+from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
+from sbnn.models.bottleneck.settings import DistilledSettings
 
 ADAM_EPSILON = 1e-7  # as in Keras, which the published code used
 ALIVE = 0.1  # a gene counts as alive while its weight norm is above this fraction of the largest one
 
 
+class Trained(NamedTuple):
+    """What every protocol returns; the network takes the kept genes only, and the history has a row per epoch."""
+
+    network: BottleneckNetwork
+    support: np.ndarray
+    gene_norms: np.ndarray
+    history: list
+
+
+class Run(NamedTuple):
+    """What every part of a fit by the distilled protocol needs: its settings, randomness, and prior of the genes."""
+
+    settings: DistilledSettings
+    random: np.random.RandomState = None  # for subsets of the cells and the trees
+    generator: torch.Generator = None  # for weights, batches and noise; on the CPU, the same on every device
+    prior: GenePrior | None = None
+
+
+class Adam:
+    """Adam (Kingma and Ba, arXiv 1412.6980) on flat tensors, given as (values, gradient, weight decay)."""
+
+    # The networks are so small that the book-keeping of an optimiser object takes as long as its arithmetic.
+
+    def __init__(self, parts, epsilon=1e-8, betas=(0.9, 0.999)):
+        self.parts = [
+            ([values], [gradient], [torch.zeros_like(values)], [torch.zeros_like(values)], decay)
+            for values, gradient, decay in parts
+        ]
+        self.epsilon, self.betas = epsilon, betas
+        self.count = parts[0][0].new_zeros(())
+
+    @torch.no_grad()
+    def step(self, learning_rate):
+        """Take one step along the current gradients."""
+        self.count += 1
+        for values, gradient, mean, square, decay in self.parts:
+            # What torch.optim.Adam(fused=True) calls.
+            torch._fused_adam_(
+                values, gradient, mean, square, [], [self.count],
+                lr=learning_rate, beta1=self.betas[0], beta2=self.betas[1], weight_decay=decay, eps=self.epsilon,
+                amsgrad=False, maximize=False,
+            )  # fmt: skip
+
+
+def descend(network, batches, first=0, group_lasso=0.0, weight_decay=0.0, epsilon=1e-8):
+    """The training loop: one step of Adam for every (inputs, slope of the loss by the output, learning rate).
+
+    `weight_decay` is the strength of the squared penalty on all that is not under the group lasso on the genes; layers
+    before `first` are frozen, and the inputs are what enters that layer.
+    """
+    gradient = Gradient(network, first)
+    genes, slope_of_genes = gradient.network_weights[0], gradient.weights[0]
+    lasso = group_lasso if first == 0 else 0.0
+    flat, n_lasso = network.flat[gradient.start :], genes.numel() if lasso else 0
+    parts = ((slice(0, n_lasso), 0.0), (slice(n_lasso, None), 2 * weight_decay))
+    adam = Adam([(flat[part], gradient.flat[part], decay) for part, decay in parts if flat[part].numel()], epsilon)
+    for inputs, slope, rate in batches:
+        gradient.backward(slope(gradient.forward(inputs)))
+        if lasso:
+            norms = torch.linalg.vector_norm(genes, dim=1, keepdim=True).clamp_min_(1e-12)
+            slope_of_genes.addcdiv_(genes, norms, value=lasso)
+        adam.step(rate)
+
+
+# -- the paper protocol: epochs over the cells -------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Stage:
-    """One stretch of training."""
+    """One stretch of training; the `frozen` leading layers stay as they are."""
 
     name: str
     epochs: int
     learning_rate: float
     frozen: int = 0
     group_lasso: float = 0.0
-    classify: bool = False
-    n_genes: int | None = None
+    classify: bool = False  # train on cluster labels (cross-entropy) instead of on the outputs (mean squared error)
 
 
 class Trainer:
-    """Runs stages on one network and keeps the history."""
+    """Runs stages on one network and keeps the history, one row per epoch."""
 
     def __init__(self, network, generator, batch_size=32, weight_decay=1e-10, progress=None):
         self.network = network
-        self.generator = generator
+        self.generator = generator  # on the CPU, so that every device sees the cells in the same order
         self.batch_size = batch_size
         self.weight_decay = weight_decay
-        self.progress = progress
+        self.progress = progress  # called after every epoch
         self.history = []
 
     def run(self, stage, X, target, eval_set=None):
-        """Train the network through one stage."""
-        first = stage.frozen
-        # The frozen layers never change: their activations are computed once, and only the rest is run.
-        X = self._frozen_activations(X, first)
-        if eval_set is not None:
-            eval_set = self._frozen_activations(eval_set[0], first), eval_set[1]
-        gradient = Gradient(self.network, first)
-        step = _AdamStep(self.network, gradient, stage, self.weight_decay)
+        """Train the network through one stage; the losses on `eval_set` are recorded and never used."""
+        if stage.frozen:
+            # The frozen layers never change: their activations are computed once, and only the rest is run.
+            with torch.no_grad():
+                X = self.network(X, last=stage.frozen)
+                eval_set = eval_set and (self.network(eval_set[0], last=stage.frozen), eval_set[1])
+        batches = self._epochs(stage, X, target, eval_set)
+        descend(self.network, batches, stage.frozen, stage.group_lasso, self.weight_decay, ADAM_EPSILON)
+
+    def _epochs(self, stage, X, target, eval_set):
+        """Batches of all epochs of a stage; a row of the history is written after the last of each epoch."""
+        slope_of = _slope_of_cross_entropy if stage.classify else _slope_of_squared_error
         variance = None if stage.classify else float(target.square().sum())
-        for epoch in range(stage.epochs):
+        for _ in range(stage.epochs):
             order = torch.randperm(len(X), generator=self.generator).to(X.device)
-            Xs, ts = X[order], target[order]
-            total = X.new_zeros(())
+            Xs, ts, total = X[order], target[order], X.new_zeros(())
             for start in range(0, len(X), self.batch_size):
-                xb, tb = Xs[start : start + self.batch_size], ts[start : start + self.batch_size]
-                output = gradient.forward(xb)
-                if stage.classify:
-                    log_p = F.log_softmax(output, 1)
-                    total += F.nll_loss(log_p, tb, reduction="sum")
-                    delta = log_p.exp_()
-                    delta[torch.arange(len(tb), device=tb.device), tb] -= 1
-                    gradient.backward(delta.div_(len(tb)))
-                else:
-                    residual = output.sub_(tb)
-                    total += residual.square().sum()
-                    gradient.backward(residual.mul_(2 / tb.numel()))
-                step()
-            self._record(stage, epoch, total / target.numel(), variance, target.numel(), eval_set, first)
-        return self
+                batch = slice(start, start + self.batch_size)
+                yield Xs[batch], partial(slope_of, ts[batch], total), stage.learning_rate
+            self._record(stage, float(total / target.numel()), variance, target.numel(), eval_set)
+            if self.progress is not None:
+                self.progress()
 
     @torch.no_grad()
-    def _frozen_activations(self, X, first):
-        return self.network(X, last=first) if first else X
-
-    @torch.no_grad()
-    def _record(self, stage, epoch, loss, variance, count, eval_set, first):
+    def _record(self, stage, loss, variance, count, eval_set):
         norms = self.network.input_norms()
         row = {
             "stage": stage.name,
-            "epoch": epoch,
-            "loss": float(loss),
+            "loss": loss,
             "penalty": stage.group_lasso * float(norms.sum()),
-            "r2": np.nan if stage.classify or not variance else 1 - float(loss) * count / variance,
+            "r2": 1 - loss * count / variance if variance else np.nan,
             "eval_loss": np.nan,
             "eval_r2": np.nan,
             "genes_alive": int((norms > ALIVE * norms.max()).sum()),
         }
         if eval_set is not None:
-            output, target = self.network(eval_set[0], first=first), eval_set[1]
+            output, target = self.network(eval_set[0], first=stage.frozen), eval_set[1]
             if stage.classify:
                 row["eval_loss"] = float(F.cross_entropy(output, target))
             else:
@@ -97,25 +152,118 @@ class Trainer:
                 row["eval_loss"] = error / target.numel()
                 row["eval_r2"] = 1 - error / float(target.square().sum())
         self.history.append(row)
-        if self.progress is not None:
-            self.progress(len(self.history))
 
 
-class _AdamStep:
-    """One optimiser step on the trainable tail of the flat weights, with the penalties' gradients added."""
+def _slope_of_squared_error(target, total, output):
+    """Gradient of the mean squared error by the output, which is overwritten; adds the sum to `total`."""
+    residual = output.sub_(target)
+    total += residual.square().sum()
+    return residual.mul_(2 / target.numel())
 
-    def __init__(self, network, gradient, stage, weight_decay):
-        self.lasso = stage.group_lasso if stage.frozen == 0 else 0.0
-        self.weight = gradient.network_weights[0]
-        self.weight_gradient = gradient.weights[0]
-        flat = network.flat[gradient.start :]
-        n_first = self.weight.numel() if self.lasso else 0
-        parts = ((slice(0, n_first), 0.0), (slice(n_first, None), 2 * weight_decay))
-        parts = [(flat[part], gradient.flat[part], decay) for part, decay in parts if flat[part].numel()]
-        self.adam, self.learning_rate = Adam(parts, ADAM_EPSILON), stage.learning_rate
 
-    def __call__(self):
-        if self.lasso:
-            norms = torch.linalg.vector_norm(self.weight, dim=1, keepdim=True).clamp_min_(1e-12)
-            self.weight_gradient.addcdiv_(self.weight, norms, value=self.lasso)
-        self.adam.step(self.learning_rate)
+def _slope_of_cross_entropy(target, total, output):
+    log_p = F.log_softmax(output, 1)
+    total += F.nll_loss(log_p, target, reduction="sum")
+    delta = log_p.exp_()
+    delta[torch.arange(len(target), device=target.device), target] -= 1
+    return delta.div_(len(target))
+
+
+# -- the distilled protocol: steps with noise on the inputs ------------------------------------------------------------
+
+
+def train_with_noise(
+    network, x, target, noise, run, *, n_steps, learning_rate, batch_size=128, members=None, labelled=None,
+    eval_set=None, progress=None,
+):  # fmt: skip
+    """Train on measured cells with input noise and, for a student, on twice as many that a teacher labelled.
+
+    An `Ensemble` takes the positions of the cells of its `members`. The history of a student has a row for every
+    `recorded_every` steps and one for those that are left.
+    """
+    settings, generator, history = run.settings, run.generator, []
+    size = min(batch_size, *map(len, [x] if members is None else members))
+    measured = _batches(len(x), size, generator) if members is None else _batches_of(members, size, generator)
+    if labelled is not None:
+        n_labelled = min(2 * batch_size, len(labelled[0]))
+        others = _batches(len(labelled[0]), n_labelled, generator)
+        weights = torch.cat([x.new_full((size,), settings.weight_of_measured), x.new_ones(n_labelled)])
+        weights = (weights / weights.mean())[:, None]
+
+    def steps():
+        error, recorded = 0.0, 0
+
+        def slope(output):
+            nonlocal error
+            residual = output.sub_(outputs)
+            if labelled is not None:
+                error += residual.square().mean()
+                residual.mul_(weights)
+            return residual.mul_(2 / (residual.shape[-2] * residual.shape[-1]))
+
+        for step, rate in enumerate(one_cycle(n_steps, learning_rate), 1):
+            cells = next(measured).to(x.device)
+            inputs, outputs = x[cells], target[cells]
+            inputs.add_(torch.randn(inputs.shape, generator=generator).to(x.device), alpha=noise)
+            if labelled is not None:
+                cells = next(others).to(x.device)
+                inputs, outputs = torch.cat([inputs, labelled[0][cells]]), torch.cat([outputs, labelled[1][cells]])
+            yield inputs, slope, rate
+            if labelled is not None and (step % settings.recorded_every == 0 or step == n_steps):
+                watched = slice(0, settings.watched_cells)
+                loss = float(error) / (step - recorded)
+                history.append(_row_of_student(network, loss, x[watched], target[watched], eval_set))
+                error, recorded = 0.0, step
+                if progress is not None:
+                    progress()
+
+    descend(network, steps())
+    return history
+
+
+@torch.no_grad()
+def _row_of_student(network, loss, x, target, eval_set):
+    row = {"stage": "student", "loss": loss, "penalty": 0.0}
+    row["r2"] = 1 - float((network(x) - target).square().sum() / target.square().sum())
+    row |= {"eval_loss": np.nan, "eval_r2": np.nan, "genes_alive": x.shape[1]}
+    if eval_set is not None:
+        error = (network(eval_set[0]) - eval_set[1]).square()
+        row["eval_loss"] = float(error.mean())
+        row["eval_r2"] = 1 - float(error.sum() / eval_set[1].square().sum())
+    return row
+
+
+def train_together(new, members, x, target, noise, run):
+    """Train networks of a teacher at once, each on its own cells, given as positions."""
+    together = Ensemble([new().to(x.device) for _ in members])
+    steps = {"n_steps": run.settings.steps_of_teachers, "learning_rate": run.settings.rate_of_teachers}
+    train_with_noise(together, x, target, noise, run, members=members, **steps)
+    return [together.member(i) for i in range(len(members))]
+
+
+def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
+    """Learning rates that rise to a peak and fall, along half a cosine each (Smith and Topin, arXiv 1708.07120)."""
+    top, last = max(rising * n_steps - 1, 0), max(n_steps - 1, 1)
+
+    def between(first, second, share):
+        return peak * (second + (first - second) * (1 + math.cos(math.pi * share)) / 2)
+
+    return [
+        between(start, 1, step / top) if step < top else between(1, end, (step - top) / max(last - top, 1))
+        for step in range(n_steps)
+    ]
+
+
+def _batches(n, size, generator):
+    """Endless batches of positions; every cell once before any comes again, as far as whole batches go."""
+    while True:
+        order = torch.randperm(n, generator=generator)
+        for start in range(0, n - size + 1, size):
+            yield order[start : start + size]
+
+
+def _batches_of(members, size, generator):
+    """Endless batches of each member's own cells, shape (members, size)."""
+    each = [_batches(len(cells), size, generator) for cells in members]
+    while True:
+        yield torch.stack([cells[next(own)] for cells, own in zip(members, each, strict=True)])

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from sbnn.models.bottleneck.adam import Adam
-from sbnn.models.bottleneck.protocols.noise_training import one_cycle
+from sbnn.models.bottleneck.training import Adam, one_cycle
 
 
 def test_steps_are_those_of_torch():

@@ -23,7 +23,7 @@ def assert_same_fit(data, experiment, **point):
     known = SparseBottleneckRegressor().get_params()
     params = {k: v for k, v in committed.settings["estimator"]["params"].items() if k in known} | committed.params[g]
     if params.get("distillation"):
-        params["distillation"] = DistilledSettings.from_dict(params["distillation"])
+        params["distillation"] = DistilledSettings(**params["distillation"])
     model = SparseBottleneckRegressor(**{k: tuple(v) if isinstance(v, list) else v for k, v in params.items()})
     folds, scaling = [committed.folds[FOLD]], committed.settings["scaling"]
     again = cross_validate(model, data, folds, scaling=scaling, seed=committed.seed, verbose=False)

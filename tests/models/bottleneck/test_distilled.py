@@ -18,7 +18,8 @@ from sbnn import (
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.network import BottleneckNetwork
-from sbnn.models.bottleneck.protocols import distilled, noise_training
+from sbnn.models.bottleneck.protocols import distilled
+from sbnn.models.bottleneck.training import Run, _batches
 
 NAMES = {"check_transformer_get_feature_names_out": "it names the kept genes, not the latent coordinates"}
 
@@ -149,7 +150,7 @@ def test_known_genes_are_found_at_the_default_noise():
     for seed in range(1, 5):
         data = simulate_patchseq(random_state=seed)
         x, y = (torch.as_tensor((a - a.mean(0)) / a.std(0)) for a in (data.X, data.Y.astype(np.float32)))
-        genes = distilled.choose_genes(x, y, 25, np.random.RandomState(0), DEFAULT)
+        genes = distilled.choose_genes(x, y, 25, Run(DEFAULT, np.random.RandomState(0)))
         found.append(np.isin(data.gene_names[genes], data.truth["genes"]).mean())
     assert np.mean(found) >= 0.95, found
 
@@ -161,7 +162,7 @@ def test_the_process_helps_the_choice():
     Y = np.stack([X[:, 0] * X[:, 1] + X[:, 0], np.abs(X[:, 2]) + 0.3 * X[:, 2]], axis=1)
     Y = (Y - Y.mean(0)) / Y.std(0) + rng.normal(size=Y.shape)
     x, y = torch.as_tensor(X), torch.as_tensor((Y - Y.mean(0)).astype(np.float32))
-    assert {0, 2} <= set(distilled.choose_genes(x, y, 3, np.random.RandomState(0), DEFAULT))
+    assert {0, 2} <= set(distilled.choose_genes(x, y, 3, Run(DEFAULT, np.random.RandomState(0))))
 
 
 def test_input_noise_is_chosen_by_held_out_error():
@@ -172,7 +173,7 @@ def test_input_noise_is_chosen_by_held_out_error():
 
     def teacher(cells):
         new = partial(BottleneckNetwork, 20, 4, 4, (32, 32), "silu", generator=generator)
-        return distilled.Teacher(new, x[cells], y[cells], np.random.RandomState(0), generator, settings)
+        return distilled.Teacher(new, x[cells], y[cells], Run(settings, np.random.RandomState(0), generator))
 
     assert teacher(slice(None)).noise == 2.0, "a few noisy cells need strong smoothing"
 
@@ -201,7 +202,7 @@ def test_a_gene_of_two_cells_is_not_chosen(rng):
     X, Y = X - X.mean(0), Y - Y.mean(0)
     assert distilled.cells_behind(torch.as_tensor(X))[50] == pytest.approx(2, rel=0.1)
     X, Y = torch.as_tensor(X), torch.as_tensor(Y)
-    assert 50 not in distilled.choose_genes(X, Y, 5, np.random.RandomState(0), MANY)
+    assert 50 not in distilled.choose_genes(X, Y, 5, Run(MANY, np.random.RandomState(0)))
 
 
 @pytest.fixture
@@ -220,7 +221,7 @@ def asked(monkeypatch):
 def test_fewer_than_ten_genes_are_chosen_for_denoised_outputs(asked):
     x = cells(200, 20)
     y = x[:, :1] + 2 * torch.randn(200, 1, generator=torch.Generator().manual_seed(2))
-    distilled.choose_genes(x, y - y.mean(0), 3, np.random.RandomState(0), MANY)
+    distilled.choose_genes(x, y - y.mean(0), 3, Run(MANY, np.random.RandomState(0)))
     (_, measured, _), (_, denoised, n_genes) = asked
     assert n_genes == 3
     noisy, clean = (np.corrcoef(x[:, 0], values[:, 0])[0, 1] for values in (measured, denoised))
@@ -229,7 +230,7 @@ def test_fewer_than_ten_genes_are_chosen_for_denoised_outputs(asked):
 
 def test_genes_are_chosen_on_random_cells_of_many(asked):
     x = cells(200, 50)
-    distilled.choose_genes(x, torch.arange(-99.5, 100)[:, None], 12, np.random.RandomState(0), MANY_OF_60)
+    distilled.choose_genes(x, torch.arange(-99.5, 100)[:, None], 12, Run(MANY_OF_60, np.random.RandomState(0)))
     X, Y, n_screened = asked[0]
     assert len(X) == len(np.unique(Y)) == 60 and np.ptp(Y) > 100, "not those of the beginning"
     np.testing.assert_allclose((X.mean(0), np.full(50, Y.mean())), 0, atol=1e-5)
@@ -241,7 +242,7 @@ def test_of_thirty_cells_five_are_enough_for_a_gene():
     x[:, 4] = torch.arange(30) < 5
     x -= x.mean(0)
     assert 5 < distilled.cells_behind(x)[4] < 10 == MANY.fewest_cells_of_a_gene
-    assert 4 in distilled.choose_genes(x, x[:, [4]], 2, np.random.RandomState(0), MANY)
+    assert 4 in distilled.choose_genes(x, x[:, [4]], 2, Run(MANY, np.random.RandomState(0)))
 
 
 def test_what_is_left_over_is_taken_from_usable_genes():
@@ -250,14 +251,14 @@ def test_what_is_left_over_is_taken_from_usable_genes():
     x[0, 0] = x[1, 1] = 7
     x[:, 2:] = cells(60, 2).repeat(1, 3)
     x -= x.mean(0)
-    chosen = distilled.choose_genes(x, x[:, [2, 3]], 5, np.random.RandomState(0), MANY)
+    chosen = distilled.choose_genes(x, x[:, [2, 3]], 5, Run(MANY, np.random.RandomState(0)))
     assert len(set(chosen)) == 5 and not {0, 1} & set(chosen)
 
 
 def test_noises_are_tried_from_the_usual_one_outwards(monkeypatch):
     errors = {0.1: 5.0, 0.5: 3.0, 0.8: 4.0, 1.2: 2.0, 2.0: 6.0}
 
-    def fits(parts, new, x, target, generator, settings, noise, left_out):
+    def fits(parts, new, x, target, run, noise, left_out):
         return [(noise, torch.full((4, 1), errors[noise])) for _ in left_out]
 
     grown = []
@@ -266,7 +267,7 @@ def test_noises_are_tried_from_the_usual_one_outwards(monkeypatch):
     settings = DistilledSettings(noises=tuple(errors), usual_noise=0.8, most_cells_of_trees=11)
     x = cells(20)
     for best in (1.2, 0.5):
-        teacher = distilled.Teacher(None, x, x, np.random.RandomState(0), torch.Generator(), settings)
+        teacher = distilled.Teacher(None, x, x, Run(settings, np.random.RandomState(0), torch.Generator()))
         assert teacher.noise == best and set(teacher.networks) == {best}
         errors[1.2] = 7.0
     assert set(grown) == {11}
@@ -282,7 +283,7 @@ def test_new_cells_are_clipped_to_the_range_of_the_training_cells(simulated):
 
 def test_augmented_cells_mix_two_cells():
     x = torch.arange(12.0).reshape(3, 4) * 1000
-    made = distilled.augment(x, torch.Generator().manual_seed(0), DistilledSettings(n_augmented=2000), 0.15)
+    made = distilled.augment(x, 0.15, Run(DistilledSettings(n_augmented=2000), None, torch.Generator().manual_seed(0)))
     columns = (made % 4000 / 1000).round()
     sources = ((made - torch.arange(4) * 1000) / 4000).round()
     assert ((sources >= 0) & (sources <= 2)).all() and columns.shape == (2000, 4)
@@ -300,7 +301,7 @@ def teacher_and_cells(simulated):
     def new():
         return BottleneckNetwork(30, 6, 16, (64, 64, 64), "silu", generator=generator)
 
-    return distilled.Teacher(new, x[:300], y[:300], np.random.RandomState(0), generator, DEFAULT), x[300:], y[300:]
+    return distilled.Teacher(new, x[:300], y[:300], Run(DEFAULT, np.random.RandomState(0), generator)), x[300:], y[300:]
 
 
 def test_the_teacher_is_better_than_its_parts_on_average(teacher_and_cells):
@@ -344,9 +345,9 @@ def test_no_teacher_sees_the_part_that_it_is_judged_on(train):
     settings = DistilledSettings(n_teachers=3, steps_of_teachers=150)
     if train is distilled._networks_without:
         new = partial(BottleneckNetwork, 8, 3, 4, (32, 32), "silu", generator=generator)
-        fits = train(parts, new, x, y, generator, settings, 0.1, range(3))
+        fits = train(parts, new, x, y, Run(settings, None, generator), 0.1, range(3))
     else:
-        fits = [train(parts, x, y, np.random.RandomState(0), settings, part) for part in range(3)]
+        fits = [train(parts, x, y, Run(settings, np.random.RandomState(0)), part) for part in range(3)]
     errors = [residual.square().sum() / y[parts[part]].square().sum() for part, (_, residual) in enumerate(fits)]
     assert min(errors) > 0.95
     if train is distilled._forest_without:
@@ -360,7 +361,7 @@ def student(x, y, noise, labelled, settings=DEFAULT, n_steps=400):
     generator = torch.Generator().manual_seed(0)
     network = BottleneckNetwork(x.shape[1], y.shape[1], 2, (16, 16), "silu", generator=generator)
     history = distilled.train_with_noise(
-        network, x, y, noise, generator, settings, n_steps=n_steps, learning_rate=1e-2, labelled=labelled
+        network, x, y, noise, Run(settings, None, generator), n_steps=n_steps, learning_rate=1e-2, labelled=labelled
     )
     return network, history
 
@@ -395,7 +396,7 @@ def test_noise_on_measured_cells_smooths_the_student():
 
 @pytest.mark.parametrize(("n", "whole"), [(10, 10), (12, 10), (5, 5)])
 def test_every_cell_is_seen_once_before_any_is_seen_again(n, whole):
-    batches = noise_training._batches(n, 5, torch.Generator().manual_seed(0))
+    batches = _batches(n, 5, torch.Generator().manual_seed(0))
     first, second = (torch.cat([next(batches) for _ in range(whole // 5)]) for _ in range(2))
     assert len(first.unique()) == len(second.unique()) == whole
     assert n == 12 or not torch.equal(first, second), "in another order"
@@ -405,11 +406,11 @@ def test_the_student_gets_the_measured_cells_and_the_noise_of_its_teacher(data, 
     calls, teachers = [], []
     train, init = distilled.train_with_noise, distilled.Teacher.__init__
 
-    def watched(network, x, target, noise, generator, distillation, **options):
+    def watched(network, x, target, noise, run, **options):
         if "labelled" in options:
             calls.append((x, target, noise, options["labelled"]))
             assert options["batch_size"] == 64
-        return train(network, x, target, noise, generator, distillation, **options)
+        return train(network, x, target, noise, run, **options)
 
     def kept(teacher, *arguments):
         teachers.append(teacher)
@@ -450,7 +451,7 @@ def test_of_few_genes_those_are_kept_that_sum_up_others():
         x, y = (torch.as_tensor(((a - a.mean(0)) / a.std(0)).astype(np.float32)) for a in (X, Y))
         for n_genes in (1, 2):
             kept = [
-                distilled.choose_genes(x, y, n_genes, np.random.RandomState(0), settings)
+                distilled.choose_genes(x, y, n_genes, Run(settings, np.random.RandomState(0)))
                 for settings in (DEFAULT, DistilledSettings(fewest_relevant=1))
             ]
             assert 6 in kept[0] and 6 not in kept[1]

@@ -8,10 +8,11 @@ import torch
 
 from sbnn import DistilledSettings, LeaveOneOutRidge, SparseBottleneckRegressor, simulate_patchseq
 from sbnn.metrics import pooled_r2
+from sbnn.models.bottleneck import training
 from sbnn.models.bottleneck.network import BottleneckNetwork
-from sbnn.models.bottleneck.protocols import distilled, few_cells, noise_training
-from sbnn.models.bottleneck.protocols.forests import grow_forest
-from sbnn.models.bottleneck.protocols.greedy import forward_selection
+from sbnn.models.bottleneck.protocols import distilled, few_cells
+from sbnn.models.bottleneck.protocols.greedy import forward_selection, grow_forest
+from sbnn.models.bottleneck.training import Run
 
 SHORT = {"n_teachers": 2, "n_trees": 5, "n_augmented": 300, "steps_of_teachers": 10, "steps_of_student": 30}
 
@@ -102,7 +103,7 @@ def test_outputs_are_denoised_by_ridge_and_trees_of_all_genes(data):
 def test_genes_are_chosen_for_the_denoised_outputs_with_the_penalty(data):
     X, Y = scaled(data, slice(60))
     settings = DistilledSettings(few_cells_penalty=7.0)
-    chosen = few_cells.choose_genes(X, Y, 6, np.random.RandomState(3), settings)
+    chosen = few_cells.choose_genes(X, Y, 6, Run(settings, np.random.RandomState(3)))
     said = few_cells.denoised(X, Y, np.random.RandomState(3))
     np.testing.assert_array_equal(chosen, forward_selection(X, said - said.mean(0), 6, penalty=7.0 * 60))
 
@@ -117,7 +118,7 @@ def test_its_choice_predicts_new_cells_better_than_that_for_many_cells():
         scores = []
         for limit in (60, 0):
             settings = DistilledSettings(few_cells=limit)
-            genes = distilled.choose_genes(x, y, 25, np.random.RandomState(0), settings)
+            genes = distilled.choose_genes(x, y, 25, Run(settings, np.random.RandomState(0)))
             ridge = LeaveOneOutRidge().fit(X[:, genes], Y)
             scores.append(pooled_r2(data.Y[60:], ridge.predict(data.X[60:, genes]), Y.mean(0)))
         gain.append(scores[0] - scores[1])
@@ -131,23 +132,25 @@ def test_a_gene_of_one_cell_is_not_chosen(rng):
     X[0, 50], Y[0] = 5, 20
     x, y = (torch.as_tensor(((a - a.mean(0)) / a.std(0)).astype(np.float32)) for a in (X, Y))
     choose = partial(distilled.choose_genes, x, y, 5)
-    assert 50 not in choose(np.random.RandomState(0), DistilledSettings())
-    assert 50 in choose(np.random.RandomState(0), DistilledSettings(few_cells_of_a_gene=0)), "it would be otherwise"
+    assert 50 not in choose(Run(DistilledSettings(), np.random.RandomState(0)))
+    assert 50 in choose(Run(DistilledSettings(few_cells_of_a_gene=0), np.random.RandomState(0))), (
+        "it would be otherwise"
+    )
 
 
 def test_the_teacher_is_the_mean_of_trees_and_networks_that_saw_all_cells(data, monkeypatch):
     x, y = (torch.as_tensor(a.astype(np.float32)) for a in scaled(data, slice(80)))
     generator = torch.Generator().manual_seed(0)
     new = partial(BottleneckNetwork, x.shape[1], y.shape[1], 4, (16, 16), "silu", generator=generator)
-    trained, train = [], noise_training.train_with_noise
+    trained, train = [], training.train_with_noise
 
     def watched(network, cells, target, noise, *rest, **options):
         trained.extend((len(cells), len(target), noise, len(own.unique())) for own in options["members"])
         return train(network, cells, target, noise, *rest, **options)
 
-    monkeypatch.setattr(noise_training, "train_with_noise", watched)
+    monkeypatch.setattr(training, "train_with_noise", watched)
     settings = DistilledSettings(**SHORT | {"n_teachers": 3, "few_cells_noises": (1.0, 1.5)})
-    teacher = few_cells.Teacher(new, x, y, np.random.RandomState(0), generator, settings)
+    teacher = few_cells.Teacher(new, x, y, Run(settings, np.random.RandomState(0), generator))
     assert trained == [(80, 80, 1.0, 80)] * 3 + [(80, 80, 1.5, 80)] * 3
     assert teacher.noise == 1.5
     trees = grow_forest(x.numpy(), y.numpy(), 3 * SHORT["n_trees"], np.random.RandomState(0)).predict(x.numpy())
@@ -160,9 +163,9 @@ def test_the_teacher_is_the_mean_of_trees_and_networks_that_saw_all_cells(data, 
 def test_made_cells_are_mixed_more(few, fewest, swapped, data, monkeypatch):
     shares, augment = [], distilled.augment
 
-    def watched(x, generator, settings, share):
+    def watched(x, share, run):
         shares.append(share)
-        return augment(x, generator, settings, share)
+        return augment(x, share, run)
 
     monkeypatch.setattr(distilled, "augment", watched)
     short(few_cells=few, fewest_cells=fewest).fit(data.X[:60], data.Y[:60])
@@ -195,7 +198,7 @@ def believed(x, y, predict, monkeypatch):
     seen = []
 
     class Known:
-        def __init__(self, new, cells, outputs, *rest, n_members):
+        def __init__(self, new, cells, outputs, run, n_members):
             assert n_members == 1
             seen.append((cells, outputs))
 
@@ -209,7 +212,7 @@ def believed(x, y, predict, monkeypatch):
     chosen_on = []
     monkeypatch.setattr(few_cells, "Teacher", Known)
     generator = torch.Generator().manual_seed(0)
-    factors = few_cells.belief(len, x, y, choose, None, generator, DistilledSettings(**SHORT))
+    factors = few_cells.shrinkage(len, x, y, choose, Run(DistilledSettings(**SHORT), None, generator))
     for (known, outputs), (cells, same) in zip(seen, chosen_on, strict=True):
         assert torch.equal(known, cells[:, [0, 2]]) and torch.equal(outputs, same), "genes are chosen without them too"
     return factors, seen
@@ -256,12 +259,14 @@ def test_the_map_is_that_of_the_student(data, monkeypatch):
     model = short().fit(data.X[:60], data.Y[:60])
     widths = []
     monkeypatch.setattr(
-        few_cells, "belief", lambda new, x, target, *rest: widths.append(x.shape[1]) or torch.full_like(target[0], 0.5)
+        few_cells,
+        "shrinkage",
+        lambda new, x, target, *rest: widths.append(x.shape[1]) or torch.full_like(target[0], 0.5),
     )
     half = short().fit(data.X[:60], data.Y[:60])
     assert widths == [data.n_genes], "not of those alone that were chosen on all cells"
     np.testing.assert_array_equal(half.transform(data.X), model.transform(data.X))
-    monkeypatch.setattr(few_cells, "belief", lambda new, x, target, *rest: torch.ones_like(target[0]))
+    monkeypatch.setattr(few_cells, "shrinkage", lambda new, x, target, *rest: torch.ones_like(target[0]))
     whole = short().fit(data.X[:60], data.Y[:60])
     middle = data.Y[:60].mean(0)
     np.testing.assert_allclose(

@@ -4,7 +4,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
-from sbnn.models.bottleneck.protocols.settings import DistilledSettings
+from sbnn.models.bottleneck.settings import DistilledSettings
 
 SETTINGS = DistilledSettings()
 

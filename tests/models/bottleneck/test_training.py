@@ -28,16 +28,16 @@ def test_paper_stages_follow_the_publication():
     assert pretraining.classify and pretraining.group_lasso == 0.1
     assert frozen.frozen == 2 and frozen.learning_rate == 1e-4 and frozen.group_lasso == 0
     assert unfrozen.frozen == 0 and unfrozen.learning_rate == 5e-5 and unfrozen.group_lasso == 0.1
-    assert finetuning.n_genes == 25 and finetuning.group_lasso == 0 and finetuning.learning_rate == 5e-5
+    assert finetuning.group_lasso == 0 and finetuning.learning_rate == 5e-5
 
 
 def test_the_straight_variant_follows_the_publication():
     """One optimiser for 100 epochs at the full rate, under the lasso; the pruning, and 100 epochs at half of it."""
     assert paper_stages(pretraining=False) == (
         Stage("unfrozen", 100, 1e-4, group_lasso=0.1),
-        Stage("fine-tuning", 100, 5e-5, n_genes=25),
+        Stage("fine-tuning", 100, 5e-5),
     )
-    regression, finetuning = paper_stages(0.3, 7, False, epochs=(1, 2, 3, 4), learning_rate=1e-2)
+    regression, finetuning = paper_stages(0.3, False, epochs=(1, 2, 3, 4), learning_rate=1e-2)
     assert (regression.epochs, finetuning.epochs) == (5, 4)
     assert (regression.group_lasso, regression.learning_rate) == (0.3, 1e-2)
 

@@ -1,12 +1,9 @@
 """How a network is trained and its genes are chosen: one module per protocol.
 
-Each has the functions ``train``, ``algorithm_version`` and ``input_limits``, to which genes are clipped, and
-`PARAMETERS`, the parameters of the estimator that it alone uses. One whose genes can be chosen on some of the cells has
-``choose_genes`` too, and so can be fitted to a stream.
+Each has ``train``, ``algorithm_version``, ``input_limits`` to which genes are clipped, and `PARAMETERS` of the
+estimator that it alone uses. One that can choose genes on some of the cells, for streams, has ``choose_genes`` too.
 """
 
 from sbnn.models.bottleneck.protocols import distilled, paper
 
 PROTOCOLS = {"distilled": distilled, "paper": paper}
-
-__all__ = ["PROTOCOLS"]

@@ -12,15 +12,9 @@ is the choice of the genes and smoothing, not the width of the bottleneck:
 3. *Student.* The network with the narrow bottleneck learns the teacher's predictions at cells in which some genes were
    taken from another cell, and the measured outputs at cells with input noise.
 
-With up to `few_cells` cells genes and teacher are others, see `sbnn.models.bottleneck.protocols.few_cells`.
-
-A prior of the genes counts wherever genes are compared to choose among them: it is mixed with what each explains in the
-forward selections, and with the root mean squared gradient by which the process drops genes.
-
-Names in backticks here are fields of `sbnn.DistilledSettings`, which every function below takes as `distillation`.
-
-Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input noise as regularisation: Bishop, Neural
-Computation 7, 108 (1995). Extremely randomised trees: Geurts, Ernst and Wehenkel, Machine Learning 63, 3 (2006).
+With up to `few_cells` cells genes and teacher are others, see `sbnn.models.bottleneck.protocols.few_cells`. Names in
+backticks are fields of `sbnn.DistilledSettings`. Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input
+noise as regularisation: Bishop, Neural Computation 7, 108 (1995).
 """
 
 from functools import partial
@@ -31,12 +25,10 @@ import torch
 from sbnn.models.bottleneck.gene_prior import GenePrior
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import few_cells
-from sbnn.models.bottleneck.protocols.base import Trained
-from sbnn.models.bottleneck.protocols.forests import grow_forest
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
-from sbnn.models.bottleneck.protocols.greedy import cells_behind, forward_selection
-from sbnn.models.bottleneck.protocols.noise_training import train_together, train_with_noise
-from sbnn.models.bottleneck.protocols.settings import DistilledSettings
+from sbnn.models.bottleneck.protocols.greedy import cells_behind, forward_selection, grow_forest
+from sbnn.models.bottleneck.settings import DistilledSettings
+from sbnn.models.bottleneck.training import Run, Trained, train_together, train_with_noise
 
 PARAMETERS = ("distillation",)
 HIDDEN_LAYERS = (64, 64, 64)
@@ -44,83 +36,83 @@ COMPARED = 3  # parts of the cells on whose errors noises are compared
 MEASURED_AT_ONCE = 64  # measured cells in a step of the student, beside twice as many labelled ones
 
 
-def algorithm_version(settings, n_cells):
+def algorithm_version(model, n_cells):
     """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`."""
+    # 2. With few cells nothing is chosen by held-out cells any more.
+    # 3. There, clipped genes get back the SD they came with, and cells are mixed less from 100 cells on.
+    # 4. There, predictions are made smaller by as much as held-out cells ask for.
+    # 5. Noises are compared on fewer parts of the cells, and a step of the student takes half as many cells.
     return 5
 
 
-def input_limits(settings, X):
+def input_limits(model, X):
     """Limits to which genes are clipped: the range of the training cells, or with few cells the middle of it."""
-    distillation = settings.distillation or DistilledSettings()
-    if len(X) <= distillation.few_cells:
-        return few_cells.input_limits(X, distillation.few_cells_limit)
+    settings = model.distillation or DistilledSettings()
+    if len(X) <= settings.few_cells:
+        return few_cells.input_limits(X, settings.few_cells_limit)
     return X.min(0), X.max(0)
 
 
-def train(settings, x, target, random, generator, eval_set=None, progress=None):
-    """Train a network by the distilled protocol."""
-    distillation = settings.distillation or DistilledSettings()
-    hidden_layers = HIDDEN_LAYERS if settings.hidden_layers is None else tuple(settings.hidden_layers)
-    prior = GenePrior.of(settings, x.shape[1])
-    kept = choose_genes(x, target, settings.n_genes, random, distillation, prior)
+def train(model, x, target, random, generator, eval_set=None, progress=None):
+    """Train a network on scaled expression (n, p) and outputs (n, q); the history is that of the student."""
+    settings = model.distillation or DistilledSettings()
+    run = Run(settings, random, generator, GenePrior.of(model, x.shape[1]))
+    hidden_layers = HIDDEN_LAYERS if model.hidden_layers is None else tuple(model.hidden_layers)
+    kept = choose_genes(x, target, model.n_genes, run)
     support = np.isin(np.arange(x.shape[1]), kept)
     all_genes, x = x, x[:, kept].contiguous()
     if eval_set is not None:
         eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
 
-    def new(n_kept, width):
+    def new(n_kept, width=settings.teacher_width):
         return BottleneckNetwork(n_kept, target.shape[1], width, hidden_layers, "silu", generator=generator)
 
-    few, new_teacher = len(x) <= distillation.few_cells, partial(new, width=distillation.teacher_width)
-    teacher = (few_cells.Teacher if few else Teacher)(
-        partial(new_teacher, len(kept)), x, target, random, generator, distillation
-    )
-    most_mixed = few and len(x) <= distillation.fewest_cells
-    swapped = distillation.few_cells_swapped if most_mixed else distillation.swapped
-    augmented = augment(x, generator, distillation, swapped)
-    network = new(len(kept), settings.n_components).to(x.device)
+    few = len(x) <= settings.few_cells
+    teacher = (few_cells.Teacher if few else Teacher)(partial(new, len(kept)), x, target, run)
+    most_mixed = few and len(x) <= settings.fewest_cells
+    augmented = augment(x, settings.few_cells_swapped if most_mixed else settings.swapped, run)
+    network = new(len(kept), model.n_components).to(x.device)
     history = train_with_noise(
-        network, x, target, teacher.noise, generator, distillation,
-        n_steps=distillation.steps_of_student, learning_rate=distillation.rate_of_student,
-        labelled=(augmented, teacher.predict(augmented)), eval_set=eval_set, progress=progress,
-        batch_size=MEASURED_AT_ONCE,
+        network, x, target, teacher.noise, run, n_steps=settings.steps_of_student,
+        learning_rate=settings.rate_of_student, labelled=(augmented, teacher.predict(augmented)), eval_set=eval_set,
+        progress=progress, batch_size=MEASURED_AT_ONCE,
     )  # fmt: skip
     if few:
-        choose = partial(choose_genes, n_genes=settings.n_genes, random=random, distillation=distillation, prior=prior)
-        network.scale_outputs(few_cells.belief(new_teacher, all_genes, target, choose, random, generator, distillation))
+        choose = partial(choose_genes, n_genes=model.n_genes, run=run)
+        network.scale_outputs(few_cells.shrinkage(new, all_genes, target, choose, run))
     norms = np.zeros(len(support))
     norms[support] = network.input_norms().cpu().numpy()
     return Trained(network, support, norms, history)
 
 
-def choose_genes(x, target, n_genes, random, distillation, prior=None):
-    """Choose the genes that a Gaussian process of the outputs depends on most."""
-    n, p = x.shape
+def choose_genes(x, target, n_genes, run):
+    """Positions of the genes that a Gaussian process of the outputs depends on most, ascending; all for None."""
+    (n, p), settings = x.shape, run.settings
     if n_genes is None or n_genes == p:
         return np.arange(p)
-    if n > distillation.most_cells:
-        cells = np.sort(random.choice(n, distillation.most_cells, replace=False))
+    if n > settings.most_cells:
+        cells = np.sort(run.random.choice(n, settings.most_cells, replace=False))
         x, target = x[cells], target[cells]
         x, target = x - x.mean(0), target - target.mean(0)
-    few = n <= distillation.few_cells
-    cells_wanted = distillation.few_cells_of_a_gene if few else distillation.fewest_cells_of_a_gene
+    few = n <= settings.few_cells
+    cells_wanted = settings.few_cells_of_a_gene if few else settings.fewest_cells_of_a_gene
     usable = np.flatnonzero(cells_behind(x) >= min(cells_wanted, n / 6))
-    x, among = x[:, usable], prior and prior.among(usable)
+    x, prior = x[:, usable], run.prior and run.prior.among(usable)
     X, Y = x.cpu().numpy(), target.cpu().numpy()
     if few:
-        chosen = few_cells.choose_genes(X, Y, n_genes, random, distillation, among)
+        chosen = few_cells.choose_genes(X, Y, n_genes, run._replace(prior=prior))
     else:
         # With hardly more cells than genes, a Gaussian process of all of them would explain anything.
-        n_screened = min(max(distillation.screened_genes, 2 * n_genes), max(n_genes, len(X) // 2))
-        screened = np.sort(forward_selection(X, Y, n_screened, prior=among))
-        n_relevant = max(n_genes, distillation.fewest_relevant)
-        relevant = most_relevant(x[:, screened], target, n_relevant, distillation, among and among.among(screened))
+        n_screened = min(max(settings.screened_genes, 2 * n_genes), max(n_genes, len(X) // 2))
+        screened = np.sort(forward_selection(X, Y, n_screened, prior=prior))
+        n_relevant = max(n_genes, settings.fewest_relevant)
+        relevant = most_relevant(x[:, screened], target, n_relevant, settings, prior and prior.among(screened))
         chosen = screened[relevant]
         if len(chosen) > n_genes:
             some = x[:, chosen].contiguous()
-            denoised = RelevanceProcess(some, target, distillation).fit(distillation.process_steps[0]).predict(some)
+            denoised = RelevanceProcess(some, target, settings).fit(settings.process_steps[0]).predict(some)
             denoised = (denoised - denoised.mean(0)).cpu().numpy()
-            best = forward_selection(X[:, chosen], denoised, n_genes, prior=among and among.among(chosen))
+            best = forward_selection(X[:, chosen], denoised, n_genes, prior=prior and prior.among(chosen))
             chosen = chosen[best]
     chosen = usable[chosen]
     # Genes that are copies of others are left over when the number wanted is large; any of them will do.
@@ -129,13 +121,20 @@ def choose_genes(x, target, n_genes, random, distillation, prior=None):
 
 
 class Teacher:
-    """Mixture of extremely randomised trees and of networks trained with input noise."""
+    """Mixture of extremely randomised trees and of networks trained with input noise; `new` makes such a network.
 
-    def __init__(self, new, x, target, random, generator, distillation):
+    The cells are cut into `n_teachers` parts, and every network and every forest is trained on all but one of them. The
+    strength of the noise is that with the least error on the first of the parts left out: from the usual strength on
+    weaker ones are tried as long as they are better, then stronger ones. No network is trained twice. Trees and
+    networks are weighted so that the error of the mixture on the parts left out is least.
+    """
+
+    def __init__(self, new, x, target, run):
+        settings = run.settings
         # The cells are shuffled by the generator, so that all randomness of a fit has one source on every device.
-        parts = torch.randperm(len(x), generator=generator).to(x.device).tensor_split(distillation.n_teachers)
-        tried = _Tried(partial(_networks_without, parts, new, x, target, generator, distillation), len(parts))
-        self.noise, noises = distillation.usual_noise, distillation.noises
+        parts = torch.randperm(len(x), generator=run.generator).to(x.device).tensor_split(settings.n_teachers)
+        tried = _Tried(partial(_networks_without, parts, new, x, target, run), len(parts))
+        self.noise, noises = settings.usual_noise, settings.noises
         usual = noises.index(self.noise)
         for others in (noises[:usual][::-1], noises[usual + 1 :]):
             for noise in others:
@@ -143,9 +142,9 @@ class Teacher:
                     break
                 self.noise = noise
         self.networks, of_networks = zip(*tried.of(self.noise, len(parts)), strict=True)
-        fitted = [_forest_without(parts, x, target, random, distillation, part) for part in range(len(parts))]
+        fitted = [_forest_without(parts, x, target, run, part) for part in range(len(parts))]
         self.forests, of_forests = zip(*fitted, strict=True)
-        self.weight = _weight_of_second(torch.cat(of_networks), torch.cat(of_forests), distillation.prior_cells)
+        self.weight = _weight_of_second(torch.cat(of_networks), torch.cat(of_forests), settings.prior_cells)
 
     @torch.no_grad()
     def predict(self, x):
@@ -157,7 +156,7 @@ class Teacher:
 
 
 class _Tried:
-    """Networks of several noises, trained as far as they are asked for, and none of them twice."""
+    """Networks of several noises, trained as far as they are asked for, by ``fit(noise, numbers of parts)``."""
 
     def __init__(self, fit, n_parts):
         self.fit, self.numbers, self.done = fit, range(n_parts), {}
@@ -174,20 +173,20 @@ class _Tried:
         return sum(float(residual.square().sum()) for _, residual in self.of(noise, min(COMPARED, len(self.numbers))))
 
 
-def _networks_without(parts, new, x, target, generator, distillation, noise, left_out):
+def _networks_without(parts, new, x, target, run, noise, left_out):
     """Networks trained on all parts of the cells but one, and their residuals there; a list of pairs."""
     members = [torch.cat(parts[:part] + parts[part + 1 :]) for part in left_out]
-    networks = train_together(new, members, x, target, noise, generator, distillation)
-    watched = [parts[part][: distillation.watched_cells] for part in left_out]
+    networks = train_together(new, members, x, target, noise, run)
+    watched = [parts[part][: run.settings.watched_cells] for part in left_out]
     with torch.no_grad():
         return [(network, network(x[cells]) - target[cells]) for network, cells in zip(networks, watched, strict=True)]
 
 
-def _forest_without(parts, x, target, random, distillation, part):
+def _forest_without(parts, x, target, run, part):
     """Trees grown on all parts of the cells but one, and their residuals there."""
-    left_out, cells = parts[part][: distillation.watched_cells], torch.cat(parts[:part] + parts[part + 1 :])
-    cells = cells[: distillation.most_cells_of_trees]
-    forest = grow_forest(x[cells].cpu().numpy(), target[cells].cpu().numpy(), distillation.n_trees, random)
+    left_out, cells = parts[part][: run.settings.watched_cells], torch.cat(parts[:part] + parts[part + 1 :])
+    cells = cells[: run.settings.most_cells_of_trees]
+    forest = grow_forest(x[cells].cpu().numpy(), target[cells].cpu().numpy(), run.settings.n_trees, run.random)
     wanted = target[left_out]
     if not len(left_out):
         return forest, wanted
@@ -196,17 +195,18 @@ def _forest_without(parts, x, target, random, distillation, part):
 
 
 def _weight_of_second(first, second, prior_cells):
-    """Weight of the second of two predictions for the least error of the mixture, from residuals, shape (n, q) each."""
+    """Weight of the second of two predictions for the least error of the mixture, from their residuals, (n, q) each."""
     difference = first - second
     best = float((first * difference).sum() / difference.square().sum().clamp(min=1e-12))
+    # Drawn towards one half, by as much as so many further cells would.
     return (len(first) * min(max(best, 0.0), 1.0) + prior_cells / 2) / (len(first) + prior_cells)
 
 
-def augment(x, generator, distillation, swapped):
-    """Cells in which some genes were taken from another cell, with noise on top."""
-    n = distillation.n_augmented
+def augment(x, swapped, run):
+    """Cells in which a share of the genes was taken from another cell, with noise on top, shape (n_augmented, k)."""
+    n, generator = run.settings.n_augmented, run.generator
     first, second = (torch.randint(len(x), (n,), generator=generator).to(x.device) for _ in range(2))
     shape = (n, x.shape[1])
     others = (torch.rand(shape, generator=generator) < swapped).to(x.device)
     noise = torch.randn(shape, generator=generator).to(x.device)
-    return torch.where(others, x[second], x[first]).add_(noise, alpha=distillation.augmentation_noise)
+    return torch.where(others, x[second], x[first]).add_(noise, alpha=run.settings.augmentation_noise)

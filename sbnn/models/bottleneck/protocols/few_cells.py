@@ -2,8 +2,8 @@
 
 Genes that were chosen on all training cells predict the held-out ones of them far too well, the more so the fewer cells
 there are (with 30 cells an R2 of 0.5 where new cells give 0.1). So the strength of the noise and the weights of the
-teacher are fixed. Ridge regression on all genes is hard to beat there, since it averages over hundreds of noisy genes.
-What it knows enters through the choice of the genes:
+teacher are fixed. Ridge regression on all genes is hard to beat there, since it averages over hundreds of noisy genes;
+it enters through the choice of the genes:
 
 1. *Inputs* are clipped to the middle of their range, so that single cells with extreme values count less.
 2. *Genes* are chosen by forward selection for outputs that were denoised with all genes, by ridge regression and trees.
@@ -11,8 +11,8 @@ What it knows enters through the choice of the genes:
    left.
 3. *Teacher* is the mean of trees and of networks with medium and strong input noise, all of them trained on all cells.
 
-The student is that of the protocol for many cells. Its predictions are multiplied by how far they can be believed,
-which is asked of held-out cells with everything repeated, the choice of the genes too.
+The student is that of the protocol for many cells. Its predictions are shrunk according to the error on held-out cells,
+for which everything is repeated, the choice of the genes too.
 """
 
 from functools import partial
@@ -20,32 +20,33 @@ from functools import partial
 import numpy as np
 import torch
 
-from sbnn.models.bottleneck.protocols.forests import grow_forest
-from sbnn.models.bottleneck.protocols.greedy import forward_selection
-from sbnn.models.bottleneck.protocols.noise_training import train_together
+from sbnn.models.bottleneck.protocols.greedy import forward_selection, grow_forest
+from sbnn.models.bottleneck.training import train_together
 from sbnn.models.linear import LeaveOneOutRidge
 
-PARTS = 5  # of the cells, each held out once to see how far predictions can be believed
+PARTS = 5  # of the cells, each held out once to see how far predictions are to be shrunk
 PRIOR_CELLS = 60  # so many cells say for every output that it is predicted as well as all outputs together
 DENOISING_TREES, DENOISING_GENES = 40, 1000  # as many trees, which see the genes with the largest coefficients of ridge
 
 
 def input_limits(X, limit):
-    """Range of each gene, cut at some SDs from its mean."""
+    """Range of each gene, cut at `limit` SDs from its mean."""
     mean, reach = X.mean(0, dtype=np.float64), limit * X.std(0, dtype=np.float64)
     x_min, x_max = X.min(0), X.max(0)
     return np.maximum(x_min, mean - reach).astype(X.dtype), np.minimum(x_max, mean + reach).astype(X.dtype)
 
 
-def choose_genes(X, Y, n_genes, random, distillation, prior=None):
-    """Choose the genes that sum up best what all genes say of the outputs."""
-    said = denoised(X, Y, random)
-    penalty = distillation.few_cells_penalty * len(X)
-    return forward_selection(X, said - said.mean(0), n_genes, penalty, prior)
+def choose_genes(X, Y, n_genes, run):
+    """Positions of up to `n_genes` genes that sum up best what all genes say of the outputs."""
+    clean = denoised(X, Y, run.random)
+    penalty = run.settings.few_cells_penalty * len(X)
+    return forward_selection(X, clean - clean.mean(0), n_genes, penalty, run.prior)
 
 
 def denoised(X, Y, random):
-    """What all genes say of the outputs of the same cells: mean of ridge regression and of trees."""
+    """What all genes say of the outputs of the same cells, (n, q): mean of ridge regression and of trees."""
+    # Cells are predicted by models that saw them. Predictions without them leave less of the outputs than is worth
+    # having: with few cells the genes were worse by an R2 of 0.01 to 0.1.
     ridge = LeaveOneOutRidge().fit(X, Y)
     strongest = np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")[:DENOISING_GENES]
     some = X[:, strongest]
@@ -56,14 +57,14 @@ def denoised(X, Y, random):
 class Teacher:
     """Mean of extremely randomised trees and of networks trained with medium and strong input noise, on all cells."""
 
-    def __init__(self, new, x, target, random, generator, distillation, n_members=None):
-        n_members = n_members or distillation.n_teachers
-        self.noise, self.networks = max(distillation.few_cells_noises), []
+    def __init__(self, new, x, target, run, n_members=None):
+        settings = run.settings
+        n_members = n_members or settings.n_teachers  # networks of each noise, and forests
+        self.noise, self.networks = max(settings.few_cells_noises), []
         members = [torch.arange(len(x), device=x.device)] * n_members
-        for noise in distillation.few_cells_noises:
-            self.networks += train_together(new, members, x, target, noise, generator, distillation)
-        n_trees = n_members * distillation.n_trees
-        self.forest = grow_forest(x.cpu().numpy(), target.cpu().numpy(), n_trees, random)
+        for noise in settings.few_cells_noises:
+            self.networks += train_together(new, members, x, target, noise, run)
+        self.forest = grow_forest(x.cpu().numpy(), target.cpu().numpy(), n_members * settings.n_trees, run.random)
 
     @torch.no_grad()
     def predict(self, x):
@@ -73,17 +74,20 @@ class Teacher:
         return (by_networks + by_trees.reshape(by_networks.shape)) / 2
 
 
-def belief(new, x, target, choose, random, generator, distillation):
-    """How far predictions can be believed: the factor of each output that makes its error on new cells least."""
-    parts = torch.randperm(len(x), generator=generator).to(x.device).tensor_split(min(PARTS, len(x)))
+def shrinkage(new, x, target, choose, run):
+    """Factor between 0 and 1 of every output that makes the error of its predictions on new cells least."""
+    # An output that no gene explains is predicted with as much variance as any other, since a model with few cells can
+    # explain whatever it is given. So each part of the cells is held out, genes are chosen and a small teacher is
+    # trained without it; the factor is the slope of the regression of the held-out outputs on the predictions, drawn
+    # towards that of all outputs.
+    parts = torch.randperm(len(x), generator=run.generator).to(x.device).tensor_split(min(PARTS, len(x)))
     products, squares = torch.zeros_like(target[0]), torch.zeros_like(target[0])
     for i, left_out in enumerate(parts):
         cells = torch.cat(parts[:i] + parts[i + 1 :])
         x_mean, y_mean = x[cells].mean(0), target[cells].mean(0)
         some, outputs = x[cells] - x_mean, target[cells] - y_mean
         kept = choose(some, outputs)
-        known = some[:, kept].contiguous()
-        teacher = Teacher(partial(new, len(kept)), known, outputs, random, generator, distillation, n_members=1)
+        teacher = Teacher(partial(new, len(kept)), some[:, kept].contiguous(), outputs, run, n_members=1)
         predicted = teacher.predict((x[left_out] - x_mean)[:, kept].contiguous())
         products += (predicted * (target[left_out] - y_mean)).sum(0)
         squares += predicted.square().sum(0)

@@ -10,19 +10,19 @@ import math
 import numpy as np
 import torch
 
-from sbnn.models.bottleneck.adam import Adam
 from sbnn.models.bottleneck.gene_prior import most_important
+from sbnn.models.bottleneck.training import Adam
 
 
-def most_relevant(X, Y, n_genes, distillation, prior=None):
+def most_relevant(X, Y, n_genes, settings, prior=None):
     """Choose genes by dropping, again and again, those that the predictions of a Gaussian process depend on least."""
     kept = np.arange(X.shape[1])
     if len(kept) <= n_genes:
         return kept
-    at_first, later = distillation.process_steps
-    process = RelevanceProcess(X.contiguous(), Y, distillation).fit(at_first)
+    at_first, later = settings.process_steps
+    process = RelevanceProcess(X.contiguous(), Y, settings).fit(at_first)
     while True:
-        n_kept = max(n_genes, int(distillation.share_kept * len(kept)))
+        n_kept = max(n_genes, int(settings.share_kept * len(kept)))
         best = most_important(process.relevance().double().sqrt(), n_kept, prior and prior.among(kept))
         kept = kept[best]
         if n_kept == n_genes:
@@ -31,16 +31,16 @@ def most_relevant(X, Y, n_genes, distillation, prior=None):
 
 
 class RelevanceProcess:
-    """Gaussian process for several outputs with one scale per gene."""
+    """Gaussian process with one scale per gene; `theta` holds the logarithms of the scales, of a, b and the noise."""
 
-    def __init__(self, X, Y, distillation):
-        self.X, self.Y, self.distillation = X, Y, distillation
+    def __init__(self, X, Y, settings):
+        self.X, self.Y, self.settings = X, Y, settings
         p = X.shape[1]
         # Scaled so that typical squared distances are of order one, however many genes there are.
-        self.theta = torch.cat([X.new_full((p,), -0.5 * math.log(p)), X.new_tensor(distillation.process_start).log()])
+        self.theta = torch.cat([X.new_full((p,), -0.5 * math.log(p)), X.new_tensor(settings.process_start).log()])
 
     def fit(self, n_steps, learning_rate=0.1):
-        """Climb the marginal likelihood by some steps of Adam."""
+        """Climb the marginal likelihood by a few steps of Adam, which stop before single cells are fitted."""
         gradient = torch.empty_like(self.theta)
         adam = Adam([(self.theta, gradient, 0.0)], betas=(0.9, 0.95))
         for _ in range(n_steps):
@@ -73,6 +73,7 @@ class RelevanceProcess:
 
     def relevance(self, n_cells=300):
         """What each gene does to the outputs: mean squared gradient of the posterior mean by the gene, over outputs."""
+        # Unlike the scale of a gene, it does not overrate effects that are not linear (Paananen et al., AISTATS 2019).
         scales, b = self.theta[:-3].exp(), self.theta[-2].exp()
         Z, radial, factor = self._factor()
         weights = torch.cholesky_solve(self.Y, factor)
@@ -87,7 +88,7 @@ class RelevanceProcess:
 
     def keep(self, genes):
         """The process of some of the genes, from where this one is."""
-        process = RelevanceProcess(self.X[:, genes].contiguous(), self.Y, self.distillation)
+        process = RelevanceProcess(self.X[:, genes].contiguous(), self.Y, self.settings)
         process.theta = torch.cat([self.theta[:-3][genes], self.theta[-3:]])
         return process
 
@@ -97,7 +98,7 @@ class RelevanceProcess:
         Z = self.X * scales
         radial = _radial(Z, Z, a)
         kernel = torch.addmm(radial, Z, Z.t(), alpha=float(b))
-        kernel.diagonal().add_(noise + self.distillation.process_noise_floor)
+        kernel.diagonal().add_(noise + self.settings.process_noise_floor)
         return Z, radial, torch.linalg.cholesky(kernel)
 
 

@@ -1,0 +1,156 @@
+"""What the distilled protocol leaves open, as one value that is handed over, compared and stored."""
+
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+
+import numpy as np
+
+from sbnn.models.base import check_number
+
+_LEAST = {"few_cells": 0, "few_cells_of_a_gene": 0, "fewest_cells": 0, "fewest_cells_of_a_gene": 0} | {
+    "most_cells": 2, "n_teachers": 2,
+}  # fmt: skip
+_MOST = {"swapped": 1, "few_cells_swapped": 1, "share_kept": 0.99}
+
+
+@dataclass(frozen=True, repr=False)
+class DistilledSettings:
+    """Settings of ``SparseBottleneckRegressor(protocol="distilled")``.
+
+    The defaults are meant to be left alone: they serve every data set, and nothing else is tuned. Fewer steps, trees
+    and made cells make a quick run. Settings are part of what identifies a stored fit.
+
+    Parameters
+    ----------
+    screened_genes : int, default=120
+        Genes that forward selection hands to the Gaussian process, whose cost grows with them; twice the wanted number
+        if that is more. No more than half as many as there are cells, unless more are wanted.
+    fewest_relevant : int, default=10
+        Number of genes down to which the Gaussian process drops genes. Of fewer those are best that sum up others, and
+        not those that matter most themselves, so they are chosen by forward selection once more.
+    most_cells : int, default=2000
+        Cells that the genes are chosen on, drawn at random: the cost of the Gaussian process grows with their cube.
+    few_cells : int, default=250
+        Training cells up to which nothing is chosen by held-out cells, and genes and teacher are those of
+        `sbnn.models.bottleneck.protocols.few_cells`. 0 for never.
+    few_cells_limit : float, default=1.5
+        With few cells: SDs from its mean at which the training range of a gene is cut. Measured at 1, 1.5, 2, 3 and 4:
+        smaller limits are better for CITE-seq and worse for Patch-seq.
+    few_cells_of_a_gene : int, default=3
+        With few cells: like `fewest_cells_of_a_gene`, which leaves too little of CITE-seq.
+    few_cells_penalty : float, default=3.0
+        With few cells: penalty of the forward selection, times the number of cells. Of 0.3, 1, 3, 10, 30 and 100 the
+        best for 60 and 200 cells of mouse M1.
+    few_cells_noises : tuple of float, default=(1.2, 2.0)
+        With few cells: SDs of the input noise of the teacher's networks, `n_teachers` of each. The weaker one is best
+        with 200 cells, the stronger one with 30 and 60; the student gets the strongest.
+    few_cells_swapped : float, default=0.5
+        In place of `swapped` up to `fewest_cells`. More mixing smooths the student: R2 is higher by 0.01 to 0.02 with
+        30 cells, and lower by 0.002 and more with 200.
+    fewest_cells : int, default=100
+        Training cells up to which cells are mixed by `few_cells_swapped`; no more than `few_cells` count.
+    fewest_cells_of_a_gene : int, default=10
+        Cells that the variance of a gene must come from, or a sixth of the training cells if that is less: one of two
+        cells fits whatever was measured in them.
+    process_start : tuple of 3 float, default=(0.5, 0.1, 0.5)
+        Variances of the Gaussian process before the first step, for outputs of unit variance: of its radial part, its
+        linear part and the noise.
+    process_noise_floor : float, default=1e-3
+        Least noise variance of the Gaussian process: keeps Cholesky factors in single precision positive definite.
+    process_steps : tuple of 2 int, default=(12, 4)
+        Steps of Adam on the marginal likelihood with all genes, and after each time that some are dropped. Few are
+        enough to tell relevant genes from others, and stop before single cells are fitted.
+    share_kept : float, default=0.7
+        Share of the genes that is left each time; below 1, nearer to 1 is slower and more careful.
+    noises : tuple of float, default=(0.5, 0.8, 1.2, 2.0)
+        SDs of the input noise that are tried, rising, in SD of the genes.
+    usual_noise : float, default=0.8
+        The one of `noises` that is tried first.
+    n_teachers : int, default=5
+        Parts of the training cells, at least 2: as many networks and forests are trained, each without one part. With
+        few cells: networks of each noise, on all cells.
+    teacher_width : int, default=16
+        Bottleneck units of the teacher's networks, which need not be few since nobody looks at them.
+    steps_of_teachers : int, default=400
+        Optimiser steps of each of these networks.
+    rate_of_teachers : float, default=5e-3
+        Their learning rate at its peak.
+    n_trees : int, default=30
+        Trees in each forest.
+    most_cells_of_trees : int, default=10000
+        Training cells of each forest: a bound on its time and memory.
+    prior_cells : float, default=100.0
+        Cells that speak for equal weights of trees and networks, beside those that measure the weights.
+    n_augmented : int, default=24000
+        Made cells that the teacher labels for the student.
+    swapped : float, default=0.15
+        Share of the genes of a made cell that come from a second cell.
+    augmentation_noise : float, default=0.25
+        SD of the noise on top of made cells, in SD of the genes.
+    weight_of_measured : float, default=0.5
+        Weight of a measured cell in the student's loss, beside 1 of a labelled one.
+    steps_of_student : int, default=3000
+        Optimiser steps of the student.
+    rate_of_student : float, default=1e-2
+        Its learning rate at its peak.
+    recorded_every : int, default=100
+        Steps of the student from one row of the history to the next.
+    watched_cells : int, default=20000
+        Cells at most over which an error is taken: a bound on the time of large data.
+
+    Examples
+    --------
+    >>> from sbnn import DistilledSettings, SparseBottleneckRegressor
+    >>> quick = DistilledSettings(steps_of_teachers=100, steps_of_student=500)
+    >>> model = SparseBottleneckRegressor(distillation=quick)
+    """
+
+    screened_genes: int = 120
+    fewest_relevant: int = 10
+    most_cells: int = 2000
+    few_cells: int = 250
+    few_cells_limit: float = 1.5
+    few_cells_of_a_gene: int = 3
+    few_cells_penalty: float = 3.0
+    few_cells_noises: tuple = (1.2, 2.0)
+    few_cells_swapped: float = 0.5
+    fewest_cells: int = 100
+    fewest_cells_of_a_gene: int = 10
+    process_start: tuple = (0.5, 0.1, 0.5)
+    process_noise_floor: float = 1e-3
+    process_steps: tuple = (12, 4)
+    share_kept: float = 0.7
+    noises: tuple = (0.5, 0.8, 1.2, 2.0)
+    usual_noise: float = 0.8
+    n_teachers: int = 5
+    teacher_width: int = 16
+    steps_of_teachers: int = 400
+    rate_of_teachers: float = 5e-3
+    n_trees: int = 30
+    most_cells_of_trees: int = 10_000
+    prior_cells: float = 100.0
+    n_augmented: int = 24_000
+    swapped: float = 0.15
+    augmentation_noise: float = 0.25
+    weight_of_measured: float = 0.5
+    steps_of_student: int = 3000
+    rate_of_student: float = 1e-2
+    recorded_every: int = 100
+    watched_cells: int = 20_000
+
+    def __post_init__(self):
+        for one in fields(self):
+            value, several = getattr(self, one.name), isinstance(one.default, tuple)
+            kind = type(one.default[0] if several else one.default)
+            numbers = value if several else (value,)
+            for number in numbers:
+                least = _LEAST.get(one.name, 1 if kind is int else 0)
+                check_number(one.name, number, Integral if kind is int else Real, least, _MOST.get(one.name, np.inf))
+            plain = tuple(map(kind, numbers))  # Python's own numbers, so that equal settings are stored alike
+            object.__setattr__(self, one.name, plain if several else plain[0])
+        if list(self.noises) != sorted(set(self.noises)) or self.usual_noise not in self.noises:
+            raise ValueError(f"noises: expected rising numbers with {self.usual_noise} among them, got {self.noises}")
+
+    def __repr__(self):
+        changed = [one.name for one in fields(self) if getattr(self, one.name) != one.default]
+        return f"DistilledSettings({', '.join(f'{name}={getattr(self, name)!r}' for name in changed)})"
