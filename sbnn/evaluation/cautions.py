@@ -127,29 +127,26 @@ def _types(data):
 
 def _outputs(data):
     """Outputs that say little, or the same twice."""
-    counts = [np.unique(y, return_counts=True)[1] for y in data.Y.T]
-    few = [name for name, times in zip(data.feature_names, counts, strict=True) if len(times) <= FEW_VALUES]
+    counts = {name: np.unique(y, return_counts=True)[1] for name, y in zip(data.feature_names, data.Y.T, strict=True)}
+    few = [name for name, times in counts.items() if len(times) <= FEW_VALUES]
     if few:
         yield (
             f"outputs with at most {FEW_VALUES} different values: {some(few, 3)}; R2 is a poor measure of them, give "
             "them as labels if they are kinds of cells."
         )
-    most = [
-        name for name, times in zip(data.feature_names, counts, strict=True) if times.max() > NEARLY_ALL * len(data.Y)
-    ]
+    most = [name for name, times in counts.items() if times.max() > NEARLY_ALL * len(data.Y)]
     if constant := [name for name in most if name not in few]:
         yield (
             f"outputs with one and the same value in more than {NEARLY_ALL:.0%} of the cells: {some(constant, 3)}; the "
             "few other cells decide their R2, look at these, or leave such outputs out."
         )
     if data.Y.shape[1] > 1:
-        correlation = np.abs(np.corrcoef(data.Y.T.astype(np.float64)))
-        pairs = np.argwhere(np.triu(correlation, 1) > SAME)
-        if len(pairs):
-            told = [f"{data.feature_names[i]} and {data.feature_names[j]}" for i, j in pairs]
+        same = np.argwhere(np.triu(np.abs(np.corrcoef(data.Y.T.astype(np.float64))), 1) > SAME)
+        if len(same):
+            pairs = some([f"{data.feature_names[i]} and {data.feature_names[j]}" for i, j in same], 3)
             yield (
-                f"outputs that are copies of each other (|r| > {SAME}): {some(told, 3)}; they count twice in R2, leave "
-                "one of each pair out."
+                f"outputs that are copies of each other (|r| > {SAME}): {pairs}; they count twice in R2, leave one of "
+                "each pair out."
             )
 
 
@@ -216,9 +213,8 @@ def _batch(data, name, labels, record):
         return
     labels_of_types = (data.labels[kind].to_numpy(dtype=str) for kind in ("type", "family"))
     types = next((its for its in labels_of_types if len(np.unique(its)) > 1), np.full(len(data.X), UNKNOWN))
-    advice = f"hold {name!r} apart in the folds (grouped_folds, `--groups {name}`) to see what is left on new ones."
-    if name == "groups":
-        advice = "hold the groups apart in the folds (grouped_folds) to see what is left on new ones."
+    what, option = ("the groups", "") if name == "groups" else (repr(name), f", `--groups {name}`")
+    advice = f"hold {what} apart in the folds (grouped_folds{option}) to see what is left on new ones."
     unsure = "" if len(np.unique(types)) > 1 else ", though types are not known and may be the reason"
     index, deviations = batch_index(data.X[cells], labels[cells], types[cells])
     if index > BATCH_INDEX and deviations > BATCH_DEVIATIONS:

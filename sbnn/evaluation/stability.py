@@ -13,7 +13,6 @@ from scipy.optimize import brentq
 
 from sbnn.metrics import smallest_sufficient
 
-BOUNDS = ("r-concave", "worst case")
 _SHAPES = 200  # shapes tried between two that are known to be extreme
 
 
@@ -46,7 +45,7 @@ def selections(record):
     return record.selected.reshape(-1, record.selected.shape[-1])
 
 
-def selection_table(record, repeats=None, max_false=1.0, bound="r-concave"):
+def selection_table(record, repeats=None, max_false=1.0):
     """Which genes to trust.
 
     Parameters
@@ -57,8 +56,6 @@ def selection_table(record, repeats=None, max_false=1.0, bound="r-concave"):
         From `sbnn.repeat_fits`, of the same data.
     max_false : float
         Expected number of falsely selected genes that is tolerated.
-    bound : {"r-concave", "worst case"}
-        See `expected_false`.
 
     Returns
     -------
@@ -67,11 +64,9 @@ def selection_table(record, repeats=None, max_false=1.0, bound="r-concave"):
         given), ``expected_false``, the bound on the number of falsely selected genes if this gene and all of at least
         its frequency are selected, and ``trusted``, whether that is at most `max_false`.
     """
-    n_pairs = _pairs_of(record)
+    bound = _bound_of(record)
     table = gene_counts(record)
-    table["expected_false"] = expected_false(
-        table["frequency"].to_numpy(), _n_candidates(record), float(np.mean(record.n_selected)), n_pairs, bound
-    )
+    table["expected_false"] = bound(table["frequency"].to_numpy())
     table["trusted"] = table["expected_false"] <= max_false
     del table["count"]
     if repeats is not None:
@@ -81,35 +76,44 @@ def selection_table(record, repeats=None, max_false=1.0, bound="r-concave"):
     return table
 
 
-def selection_threshold(record, max_false=1.0, bound="r-concave"):
+def selection_threshold(record, max_false=1.0):
     """Least frequency at which a gene is trusted; infinite if not even one that every half selects is."""
-    n_pairs = _pairs_of(record)
-    thresholds = np.arange(1, 2 * n_pairs + 1) / (2 * n_pairs)
-    n_genes, n_selected = _n_candidates(record), float(np.mean(record.n_selected))
-    enough = expected_false(thresholds, n_genes, n_selected, n_pairs, bound) <= max_false
+    n_halves = len(record.folds)
+    thresholds = np.arange(1, n_halves + 1) / n_halves
+    enough = _bound_of(record)(thresholds) <= max_false
     return float(thresholds[enough][0]) if enough.any() else np.inf
 
 
-def _n_candidates(record):
-    """How many genes a half selects from: where it preselected some, a gene at random is one of those."""
-    shown = record.values.get("preselected")
-    return record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
+def _bound_of(record):
+    """`expected_false` of thresholds, for the halves of a record."""
+    folds = record.folds
+    paired = len(folds) > 1 and len(folds) % 2 == 0 and "selected" in record.values and len(record.params) == 1
+    for (first, other), (again, back) in zip(folds[::2], folds[1::2], strict=False):
+        paired = paired and np.array_equal(first, back) and np.array_equal(other, again) and len(first) == len(other)
+    if not paired:
+        raise ValueError(
+            f"record: expected complementary pairs, as from stability_selection, got {record.experiment!r} of "
+            f"{record.dataset!r} with {len(folds)} fold(s)"
+        )
+    shown = record.values.get("preselected")  # where a half preselected genes, a gene at random is one of those
+    n_genes = record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
+    n_selected = float(np.mean(record.n_selected))
+    return lambda thresholds: expected_false(thresholds, n_genes, n_selected, len(folds) // 2)
 
 
-def kept_genes_table(record, genes, max_false=1.0, bound="r-concave"):
+def kept_genes_table(record, genes):
     """Frequency of given genes over the halves, the bound on false ones, and "trusted" or "unstable"."""
-    table = selection_table(record, max_false=max_false, bound=bound)
-    table = table.loc[list(genes)]
+    table = selection_table(record).loc[list(genes)]
     return table.assign(trust=np.where(table.trusted, "trusted", "unstable")).drop(columns="trusted")
 
 
-def trust_sentence(record, max_false=1.0, bound="r-concave"):
+def trust_sentence(record):
     """What it means that no gene can be trusted; empty where some can be."""
-    table = selection_table(record, max_false=max_false, bound=bound)
+    table = selection_table(record)
     if table.trusted.any():
         return ""
     halves, kept = len(record.folds), round(float(np.mean(record.n_selected)))
-    if np.isinf(selection_threshold(record, max_false, bound)):
+    if np.isinf(selection_threshold(record)):
         return (
             f"No gene can be trusted yet: {halves} halves of the cells are too few to tell, even of genes that all of "
             "them keep; fit more of them (stability_selection, n_pairs=25)."
@@ -121,45 +125,23 @@ def trust_sentence(record, max_false=1.0, bound="r-concave"):
     )
 
 
-def _pairs_of(record):
-    folds = record.folds
-    paired = len(folds) > 1 and len(folds) % 2 == 0 and "selected" in record.values and len(record.params) == 1
-    for (first, other), (again, back) in zip(folds[::2], folds[1::2], strict=False):
-        paired = paired and np.array_equal(first, back) and np.array_equal(other, again) and len(first) == len(other)
-    if not paired:
-        raise ValueError(
-            f"record: expected complementary pairs, as from stability_selection, got {record.experiment!r} of "
-            f"{record.dataset!r} with {len(folds)} fold(s)"
-        )
-    return len(folds) // 2
-
-
-def expected_false(threshold, n_genes, n_selected, n_pairs=50, bound="r-concave"):
+def expected_false(threshold, n_genes, n_selected, n_pairs=50):
     """Bound on the expected number of genes that are selected falsely, at a threshold (or several).
 
     A gene is selected if at least a share `threshold` of the 2 B halves keep it, and falsely so if a single half keeps
     it with a probability of at most theta = q / p, no more than if q of p genes were drawn at random. That is not the
     same as a gene without a causal effect: a gene that merely follows the true ones is kept often and is no such error.
 
-    ``"worst case"`` is q^2 / ((2 threshold - 1) p), Theorem 1 of Shah and Samworth with at most q genes kept; the same
-    as the bound of Meinshausen and Buehlmann, without their assumption of exchangeable genes. ``"r-concave"`` is
-    min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, their equation (8), where D is
-    `concave_tail`; much smaller, and valid if the frequencies of such a gene have r-concave distributions, which the
+    It is min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, equation (8) of Shah and
+    Samworth, where D is `concave_tail`: valid if the frequencies of such a gene have r-concave distributions, which the
     authors observe in practice.
     """
-    if bound not in BOUNDS:
-        raise ValueError(f"bound: {bound!r} is unknown, expected one of {BOUNDS}")
-    thresholds = np.asarray(threshold, dtype=float)
     theta = n_selected / n_genes
-    if bound == "worst case":
-        excess = 2 * thresholds - 1
-        errors = np.divide(n_selected * theta, excess, out=np.full(excess.shape, np.inf), where=excess > 1e-9)
-    else:
-        hits = np.ceil(thresholds * 2 * n_pairs - 1e-9).astype(int)  # halves, as a whole number
-        together = np.maximum(hits - n_pairs, 0)  # pairs in which, then, both halves must keep the gene
-        errors = n_genes * np.minimum(
-            concave_tail(theta**2, n_pairs, -1 / 2)[together], concave_tail(theta, 2 * n_pairs, -1 / 4)[hits]
-        )
+    hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)  # halves, as a whole number
+    together = np.maximum(hits - n_pairs, 0)  # pairs in which, then, both halves must keep the gene
+    errors = n_genes * np.minimum(
+        concave_tail(theta**2, n_pairs, -1 / 2)[together], concave_tail(theta, 2 * n_pairs, -1 / 4)[hits]
+    )
     return errors if errors.ndim else float(errors)
 
 

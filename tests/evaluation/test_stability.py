@@ -96,18 +96,14 @@ def test_tail_is_reached_by_an_optimised_distribution():
 
 def test_bounds_are_ordered_as_their_assumptions():
     thresholds = np.arange(80, 101) / 100
-    r_concave, worst = (expected_false(thresholds, 1000, 50, 50, bound) for bound in ("r-concave", "worst case"))
-    unimodal = 50 * unimodal_bound(thresholds, 0.05, 50)
-    assert (r_concave < unimodal).all() and (unimodal < worst).all()
-    assert (np.diff(r_concave) < 0).all()
+    r_concave, unimodal = expected_false(thresholds, 1000, 50, 50), 50 * unimodal_bound(thresholds, 0.05, 50)
+    assert (r_concave < unimodal).all() and (np.diff(r_concave) < 0).all()
     # Tails of the more and more permissive classes grow.
     tails = [concave_tail(0.02, 50, r)[5:] for r in (-0.25, -0.5, -1.0, -2.0)]
     assert all((a < b).all() for a, b in zip(tails, tails[1:], strict=False))
 
 
-def test_worst_case_is_the_formula_and_r_concave_the_smaller_of_two_tails():
-    assert expected_false(0.75, 9, 2, 50, "worst case") == pytest.approx(4 / 9 / 0.5)
-    assert expected_false(0.5, 9, 2, 50, "worst case") == np.inf
+def test_r_concave_is_the_smaller_of_two_tails():
     theta, j = 0.05, 70  # of 100 halves
     tails = concave_tail(theta**2, 50, -0.5)[2 * j - 100 - (j - 50)], concave_tail(theta, 100, -0.25)[j]
     assert expected_false(j / 100, 1000, 50, 50) == pytest.approx(1000 * min(tails))
@@ -150,11 +146,10 @@ def test_frequencies_are_means_over_the_halves_and_agree_with_the_threshold(halv
     expected = pd.Series(halves.selected[:, 0].mean(0), halves.gene_names)
     np.testing.assert_allclose(table["frequency"], expected[table.index])
     assert table["frequency"].is_monotonic_decreasing
-    for bound in ("r-concave", "worst case"):
-        for max_false in (0.1, 1, 5):
-            table = selection_table(halves, max_false=max_false, bound=bound)
-            threshold = selection_threshold(halves, max_false, bound)
-            np.testing.assert_array_equal(table["trusted"], table["frequency"] >= threshold - 1e-9)
+    for max_false in (0.1, 1, 5):
+        table = selection_table(halves, max_false=max_false)
+        threshold = selection_threshold(halves, max_false)
+        np.testing.assert_array_equal(table["trusted"], table["frequency"] >= threshold - 1e-9)
     assert selection_threshold(halves, 0.0) == np.inf
 
 
@@ -298,5 +293,3 @@ def test_frequencies_are_drawn_with_their_threshold():
     np.testing.assert_allclose(ax.collections[1].get_offsets()[:, 1], table["frequency"].iloc[:60])
     assert ax.lines[0].get_ydata()[0] == selection_threshold(record)
     assert ax.get_legend().get_texts()[0].get_text() == f"{table['trusted'].sum()} trusted genes"
-    nothing = selection_frequencies(record, max_false=0.0)
-    assert "at no frequency" in nothing.axes[0].get_legend().get_texts()[2].get_text()
