@@ -10,8 +10,8 @@ _HOME = {
     "KernelLogistic": "kernel_logistic",
     "SourcePriorClassifier": "transfer",
     "SparsePCAForest": "sparse_pca_forest",
-    "TransferAttentionClassifier": "attention_transfer",
-    "ZeroShotClassifier": "zero_shot",
+    "TransferAttentionClassifier": "family_attention",
+    "ZeroShotClassifier": "transfer",
 }
 
 __all__ = list(_HOME)

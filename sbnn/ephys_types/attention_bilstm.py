@@ -1,29 +1,33 @@
 """Families of features read one after the other by a bidirectional LSTM with attention (Schwider and Ramezani)."""
 
-from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
+from sklearn.metrics import f1_score
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from sbnn.data.checks import some
 from sbnn.determinism import reproducible
-from sbnn.ephys_types.base import TypeClassifier
-from sbnn.ephys_types.inputs import check_known, checked_cells, checked_with_families, names_of
-from sbnn.ephys_types.losses import ARCFACE_SCALE, shift_prior
-from sbnn.ephys_types.network import FamilyNetwork
-from sbnn.ephys_types.scaling import check_scaling
-from sbnn.ephys_types.smote import oversample
-from sbnn.ephys_types.tokens import MISSING, TokenReader
-from sbnn.ephys_types.training import Plan, class_weights, train
-from sbnn.ephys_types.validation import validation_part
-from sbnn.models.base import check_number
+from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, check_known, seen_columns
+from sbnn.ephys_types.training import (
+    ARCFACE_SCALE,
+    add_angular_margin,
+    balanced_weights,
+    descend,
+    effective_number_weights,
+    focal,
+    oversample,
+    validation_part,
+)
 
-PRIORS = (None, "training", "uniform")
 TOKEN_SIZE = 64
+CLIP, WEIGHT_DECAY = 2.0, 1e-4
+PATIENCE = 7  # epochs without a better validation score after which training ends
 NOISE, MOST_NOISE = 10.0, 0.5  # SD of the noise is NOISE / sqrt(cells): few cells need more of it
 CELLS_AT_ONCE = 4096  # that go through the network together, so that memory does not grow with the cells
 PUBLISHED = {
@@ -36,6 +40,128 @@ PUBLISHED = {
     "max_epochs": 50,
     "validation_share": 0.25,
 }
+# What stored results name as parameters besides those of today.
+FIXED = {
+    "class_weight": "balanced",
+    "patience": PATIENCE,
+    "prior": None,
+    "stop_on": "macro_f1",
+    "weight_decay": WEIGHT_DECAY,
+}
+
+
+class Tokens(NamedTuple):
+    """Cells as families of features, each padded to the widest: (n, families, width), and (n, families) of bool."""
+
+    values: torch.Tensor  # scaled, 0 where missing
+    missing: torch.Tensor
+    present: torch.Tensor  # where some feature of the family was measured
+
+    def of(self, cells):
+        """Take some cells: tensor of int."""
+        return Tokens(*(part[cells] for part in self))
+
+
+class OwnWeights(nn.Module):
+    """Turns each family into a token by weights of its own: a column means another thing in another family."""
+
+    def __init__(self, real, size):
+        super().__init__()
+        self.register_buffer("real", real)  # (families, width): columns that are no padding
+        self.size = size
+        families, width = real.shape
+        # Each feature comes with an indicator of being missing; uniform as in nn.Linear of as many inputs as are real.
+        bound = real.sum(1).clamp_min(1).float().rsqrt()[:, None, None]
+        self.weight = nn.Parameter((2 * torch.rand(families, 2 * width, size) - 1) * bound)
+        self.bias = nn.Parameter((2 * torch.rand(families, 1, size) - 1) * bound)
+
+    def forward(self, tokens):
+        """Tokens of shape (n, families, size)."""
+        seen = self.real & ~tokens.missing
+        values = torch.where(seen, tokens.values, 0.0)
+        entries = torch.cat([values, (self.real & tokens.missing).to(values.dtype)], dim=-1)
+        return torch.baddbmm(self.bias, entries.transpose(0, 1), self.weight).transpose(0, 1)
+
+
+class SharedWeights(nn.Module):
+    """The published tokens: the padded values themselves, so that all families share the weights of the LSTM."""
+
+    def __init__(self, real):
+        super().__init__()
+        self.size = real.shape[1]
+
+    def forward(self, tokens):
+        """Tokens of shape (n, families, width): zeros where nothing was measured, read as data."""
+        return torch.where(tokens.missing, 0.0, tokens.values)
+
+
+class BiLSTM(nn.Module):
+    """LayerNorm, bidirectional LSTM over families, additive attention, LayerNorm, dropout, linear head.
+
+    `real` (families, width) tells columns from padding. Without `attention` the output of the LSTM at the last family
+    takes the place of the weighted mean; not `masked`, zeros are read as data in every family, measured or not; a head
+    of a `cosine` gives those between cell and class (ArcFace).
+    """
+
+    def __init__(
+        self, real, n_classes, hidden=128, dropout=0.2, attention=True, masked=True, token_size=32, cosine=False
+    ):
+        super().__init__()
+        self.masked, self.cosine = masked, cosine
+        self.tokens = OwnWeights(real, token_size) if masked else SharedWeights(real)
+        self.norm_tokens = nn.LayerNorm(self.tokens.size)
+        self.ahead = nn.LSTM(self.tokens.size, hidden, batch_first=True)
+        self.back = nn.LSTM(self.tokens.size, hidden, batch_first=True)
+        self.score = (
+            nn.Sequential(nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)) if attention else None
+        )
+        self.norm_state = nn.LayerNorm(2 * hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)
+
+    def encode(self, tokens):
+        """State of each cell (n, 2 * hidden), and weights of its families (n, families): 0 if not present, sum 1."""
+        present = tokens.present if self.masked else torch.ones_like(tokens.present)
+        x = self.norm_tokens(self.tokens(tokens))
+        # Present families first, in their order; what comes after them is computed and never looked at.
+        order = torch.argsort(present, dim=1, descending=True, stable=True)
+        length = present.sum(1, keepdim=True)
+        place = torch.arange(present.shape[1], device=x.device).expand_as(order)
+        inside = place < length
+        mirror = torch.where(inside, length - 1 - place, place)
+        ahead, _ = self.ahead(_rows(x, order))
+        back, _ = self.back(_rows(x, order.gather(1, mirror)))
+        states = torch.cat([ahead, _rows(back, mirror)], dim=-1)
+        if self.score is None:
+            weights = (place == length - 1).to(x.dtype)
+        else:
+            scores = self.score(states)[..., 0].masked_fill(~inside, -torch.inf)
+            weights = torch.where(length > 0, scores, 0.0).softmax(1) * inside  # a softmax over nothing is NaN
+        state = self.norm_state(torch.bmm(weights[:, None], states)[:, 0])
+        return state, torch.zeros_like(weights).scatter(1, order, weights)
+
+    def forward(self, tokens):
+        """Logits, or cosines, of shape (n, n_classes)."""
+        state = self.dropout(self.encode(tokens)[0])
+        if self.cosine:
+            return F.linear(F.normalize(state), F.normalize(self.head.weight))
+        return self.head(state)
+
+
+def _rows(x, order):
+    """Entries of x (n, families, size) along its second axis, in the order of each cell (n, families)."""
+    return x.gather(1, order[..., None].expand(-1, -1, x.shape[-1]))
+
+
+def make_tokens(X, columns):
+    """Tokens of scaled features (n, p), NaN where missing; `columns` (families, width) with -1 for padding."""
+    values = np.where(columns >= 0, X[:, columns], np.nan)
+    missing = np.isnan(values)
+    return Tokens(
+        torch.from_numpy(np.where(missing, 0, values).astype(np.float32)),
+        torch.from_numpy(missing),
+        torch.from_numpy(~missing.all(axis=2)),
+    )
 
 
 class AttentionBiLSTMClassifier(TypeClassifier):
@@ -43,7 +169,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     Each family is a token, in the order of the families: LayerNorm, one LSTM in each direction, additive attention,
     LayerNorm, dropout and a linear layer. Features that are missing are not read, and families that were not measured
-    in a cell are left out of its sequence and of the attention.
+    in a cell are left out of its sequence and of the attention. All classes count alike.
 
     Parameters
     ----------
@@ -53,21 +179,16 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         Units of the LSTM in each direction.
     dropout : float, default=0.2
         Before the linear layer.
-    loss : {"cross_entropy", "focal", "arcface"}, default="cross_entropy"
-        ``"focal"`` with gamma 2; ``"arcface"``, focal with an angular margin of 0.35 and scale 30.
-    class_weight : "balanced", dict of class -> weight, or None, default="balanced"
-        ``"balanced"`` stands for weights inverse to the cells of a class, and in both focal losses to their effective
-        number (beta 0.999). Cells made by `smote` do not count.
+    loss : {"cross_entropy", "arcface"}, default="cross_entropy"
+        ``"arcface"``: focal (gamma 2) with an angular margin of 0.35, scale 30 and weights of the effective number of
+        cells (beta 0.999).
     smote : bool, default=False
         Fill up the small classes with cells between neighbours, in the training part only.
-    prior : {None, "training", "uniform"}, default=None
-        Class prior that predictions are made for: the frequencies of the training cells, or all classes alike. None
-        leaves predictions as they are: for the prior that weights and SMOTE have made of the training cells.
     missing : {"masked", "zeros_as_data"}, default="masked"
         ``"zeros_as_data"`` is the published treatment: zeros in place of missing values before scaling, and shared
         input weights, by which the padding of a narrow family is read as the columns of a wide one.
     scaling : {"normal_scores", "standard"}, default="normal_scores"
-        How features are put on one scale, see `sbnn.ephys_types.scaling`.
+        Whether features are mapped to a normal distribution by their quantiles before they are z-scored.
     hide : float, default=0.2
         Share of the features that are hidden from each cell in each epoch, as if they were missing.
     noise : float or None, default=None
@@ -77,38 +198,27 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         Of AdamW; the largest one where it follows a schedule.
     schedule : {"one_cycle", "constant"}, default="one_cycle"
         Whether the learning rate rises, and falls to nothing within `max_epochs`.
-    weight_decay : float, default=1e-4
     batch_size : int, default=64
     max_epochs : int, default=20
-    patience : int, default=7
-        Epochs without a better validation score after which training ends.
     validation_share : float, default=0.0
-        Part of the training cells that decides which epoch was best, and is not trained on. With 0 all cells are
-        trained on for `max_epochs`, which under the schedule does better.
-    stop_on : {"macro_f1", "accuracy", "loss"}, default="macro_f1"
-        Validation score.
+        Part of the training cells that decides by macro-F1 which epoch was best, and is not trained on; training ends
+        after seven epochs without a better one. With 0 all cells are trained on for `max_epochs`, which under the
+        schedule does better.
     random_state : int, RandomState or None, default=None
         Seed of weights, dropout, order of the cells, noise, validation part and SMOTE.
 
     Attributes
     ----------
-    attention_ : ndarray, shape (n, n_families)
-        Attention of the training cells, see `attention_weights`; only with ``attention=True``.
     history_ : DataFrame
         One row per epoch: ``epoch``, ``loss``, and of the validation part ``validation_loss``,
         ``validation_accuracy`` and ``validation_macro_f1``.
     validation_ : ndarray of bool, shape (n,)
         Training cells that were set aside.
-    class_weight_ : ndarray, shape (n_classes,)
-    network_ : FamilyNetwork
+    network_ : BiLSTM
     families_ : dict of family to ndarray of int
         Columns of each.
     classes_ : ndarray
     n_features_in_, feature_names_in_ : number and names of the features seen by `fit`.
-
-    Notes
-    -----
-    One thread, so that the same seed gives the same bits whatever the number of processors.
 
     References
     ----------
@@ -131,58 +241,42 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         hidden=128,
         dropout=0.2,
         loss="cross_entropy",
-        class_weight="balanced",
         smote=False,
-        prior=None,
         missing="masked",
         scaling="normal_scores",
         hide=0.2,
         noise=None,
         learning_rate=3e-3,
         schedule="one_cycle",
-        weight_decay=1e-4,
         batch_size=64,
         max_epochs=20,
-        patience=7,
         validation_share=0.0,
-        stop_on="macro_f1",
         random_state=None,
     ):
         self.attention = attention
         self.hidden = hidden
         self.dropout = dropout
         self.loss = loss
-        self.class_weight = class_weight
         self.smote = smote
-        self.prior = prior
         self.missing = missing
         self.scaling = scaling
         self.hide = hide
         self.noise = noise
         self.learning_rate = learning_rate
         self.schedule = schedule
-        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_epochs = max_epochs
-        self.patience = patience
         self.validation_share = validation_share
-        self.stop_on = stop_on
         self.random_state = random_state
 
     @classmethod
     def published(cls, **changes):
-        """Make the published classifier: zeros read as data, constant learning rate, stopped by a validation part.
-
-        Parameters
-        ----------
-        **changes
-            Other parameters, such as ``smote=True``.
-
-        Returns
-        -------
-        AttentionBiLSTMClassifier
-        """
+        """Make the published classifier: zeros read as data, constant learning rate, stopped by a validation part."""
         return cls(**(PUBLISHED | changes))
+
+    def decisive_params(self):
+        """Parameters that stored results are recognised by."""
+        return self.get_params() | FIXED
 
     def fit(self, X, y, families=None, groups=None):
         """Train the network.
@@ -201,141 +295,123 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         Returns
         -------
         self
-
-        Raises
-        ------
-        ValueError
-            Infinite values, one class only, too few cells of a class for SMOTE or of all for a validation part,
-            families that do not fit the columns, a parameter out of its range.
-        TypeError
-            A parameter or families of another type.
-
-        Warns
-        -----
-        UserWarning
-            Features without a value in any training cell, which are left out.
         """
-        self._check_parameters()
-        X, labels = checked_with_families(self, X, y, families)
-        plan, fewest = self._plan(len(X)), 2 if self.smote else 1
-        if np.bincount(labels).min() < fewest:
-            rare = self.classes_[np.bincount(labels) < fewest]
+        check_known("loss", self.loss, ("cross_entropy", "arcface"))
+        check_known("schedule", self.schedule, ("one_cycle", "constant"))
+        check_known("missing", self.missing, ("masked", "zeros_as_data"))
+        X, labels = self._checked_training(X, y, families)
+        random, keep = check_random_state(self.random_state), 2 if self.smote else 1
+        rare = self.classes_[np.bincount(labels) < keep]
+        if len(rare):
             raise ValueError(f"smote needs at least 2 cells of each class; there is only one of {some(rare)}")
-        random = check_random_state(self.random_state)
         self.validation_ = np.zeros(len(X), dtype=bool)
         if self.validation_share:
-            self.validation_ = validation_part(labels, self.validation_share, groups, fewest, random)
+            self.validation_ = validation_part(labels, self.validation_share, groups, keep, random)
         train_on, watch = ~self.validation_, torch.from_numpy(np.flatnonzero(self.validation_))
-        self.reader_ = TokenReader(self.families_, names_of(self), self.scaling, self.missing).fit(X[train_on])
-        scaled, trained = self.reader_.scaled(X), labels[train_on]
-        tokens, cells = self.reader_.tokens(scaled), scaled[train_on]
+        self._seen = self._measured(X[train_on])
+        kept = list(seen_columns(self.families_, self._seen).values())
+        width = max(map(len, kept))
+        self._columns = np.array([np.pad(its, (0, width - len(its)), constant_values=-1) for its in kept])
+        self._scaling = FeatureScaling(self.scaling).fit(self._read(X[train_on]))
+        scaled, trained = self._scaling.transform(self._read(X)), labels[train_on]
         counts = torch.from_numpy(np.bincount(trained, minlength=len(self.classes_)))
-        weights = class_weights(self.class_weight, self.loss, self.classes_, counts)
+        arcface = self.loss == "arcface"
+        weights = (effective_number_weights if arcface else balanced_weights)(counts).float()
+        cells = scaled[train_on]
         if self.smote:
-            cells, gone, trained = oversample(cells, np.isnan(cells), trained, random.randint(2**31 - 1))
-            cells = np.where(gone, np.nan, cells)
-        self.class_weight_ = weights.numpy().astype(np.float64)
-        self.training_prior_ = counts.numpy() / counts.sum().item()
-        self.trained_prior_ = self.class_weight_ * np.bincount(trained)
-        self.trained_prior_ /= self.trained_prior_.sum()
+            cells, trained = oversample(cells, trained, random.randint(2**31 - 1))
+        noise = min(MOST_NOISE, NOISE / np.sqrt(len(X))) if self.noise is None else self.noise
         seed = random.randint(2**31 - 1)
         with reproducible(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # initial weights and dropout
-            self.network_ = self._network()
-            history = train(
-                self.network_,
-                plan,
-                self.reader_.tokens(cells),
+            self.network_ = BiLSTM(
+                torch.from_numpy(self._columns >= 0), len(self.classes_), self.hidden, self.dropout, self.attention,
+                masked=self.missing == "masked", token_size=TOKEN_SIZE, cosine=arcface,
+            )  # fmt: skip
+            losses = self._losses(
+                make_tokens(cells, self._columns),
                 torch.from_numpy(trained),
                 weights,
-                (tokens.of(watch), torch.from_numpy(labels)[watch]) if len(watch) else None,
+                noise,
+                (make_tokens(scaled, self._columns).of(watch), torch.from_numpy(labels)[watch]),
                 torch.Generator().manual_seed(seed),
             )
-        self.history_ = pd.DataFrame(history)
-        if self.attention:
-            self.attention_ = self._through(tokens, lambda batch: self.network_.encode(batch)[1])
+            n_steps = self.max_epochs * -(-len(trained) // self.batch_size) if self.schedule == "one_cycle" else None
+            descend(self.network_, losses, self.learning_rate, WEIGHT_DECAY, n_steps, CLIP)
         return self
 
-    def _check_parameters(self):
-        check_number("hidden", self.hidden, Integral, 1)
-        check_number("dropout", self.dropout, Real, 0, 1)
-        check_number("validation_share", self.validation_share, Real, 0, 0.9)
-        check_scaling(self.scaling)
-        check_known("missing", self.missing, MISSING)
-        check_known("prior", self.prior, PRIORS)
+    def _read(self, X):
+        """Features that are read; the published treatment takes missing ones for zeros."""
+        X = X[:, self._seen]
+        return np.nan_to_num(X) if self.missing == "zeros_as_data" else X
 
-    def _network(self):
-        return FamilyNetwork(
-            torch.from_numpy(self.reader_.columns >= 0),
-            len(self.classes_),
-            self.hidden,
-            self.dropout,
-            self.attention,
-            masked=self.missing == "masked",
-            token_size=TOKEN_SIZE,
-            cosine=self.loss == "arcface",
-        )
-
-    def _plan(self, n):
-        noise = min(MOST_NOISE, NOISE / np.sqrt(n)) if self.noise is None else self.noise
-        names = ("loss", "learning_rate", "weight_decay", "schedule", "batch_size", "max_epochs", "patience", "stop_on")
-        return Plan(**{name: getattr(self, name) for name in names}, hide=self.hide, noise=noise)
-
-    def _tokens(self, X):
-        check_is_fitted(self)
-        return self.reader_.tokens(self.reader_.scaled(checked_cells(self, X)))
+    def _losses(self, tokens, labels, weights, noise, watched, generator):
+        """Loss of each batch of each epoch; the network is left with the weights of the best epoch."""
+        n, history, best, best_state, waited = len(labels), [], None, None, 0
+        for epoch in range(1, self.max_epochs + 1):
+            self.network_.train()
+            order, total = torch.randperm(n, generator=generator), 0.0
+            for cells in order.split(self.batch_size):
+                values, missing, present = tokens.of(cells)
+                if noise:
+                    values = values + noise * torch.randn(values.shape, generator=generator)
+                if self.hide:
+                    missing = missing | (torch.rand(missing.shape, generator=generator) < self.hide)
+                output = self.network_(Tokens(values, missing, present))
+                if self.loss == "arcface":
+                    loss = focal(add_angular_margin(output, labels[cells]), labels[cells], weights)
+                else:
+                    loss = F.cross_entropy(output, labels[cells], weights)
+                yield loss
+                total += float(loss.detach()) * len(cells)
+            history.append({"epoch": epoch, "loss": total / n})
+            if not len(watched[1]):
+                continue
+            history[-1] |= self._score(*watched, weights)
+            rank = history[-1]["validation_macro_f1"], -history[-1]["validation_loss"]
+            if best is None or rank > best:
+                best, waited = rank, 0
+                best_state = {name: value.clone() for name, value in self.network_.state_dict().items()}
+            else:
+                waited += 1
+                if waited >= PATIENCE:
+                    break
+        if best_state is not None:
+            self.network_.load_state_dict(best_state)
+        self.history_ = pd.DataFrame(history)
 
     @torch.no_grad()
-    def _through(self, tokens, function):
+    def _score(self, tokens, labels, weights):
+        """Validation scores; the margin of ArcFace and dropout are for training only."""
+        self.network_.eval()
+        output = self.network_(tokens)
+        if self.loss == "arcface":
+            loss = focal(ARCFACE_SCALE * output, labels, weights)
+        else:
+            loss = F.cross_entropy(output, labels, weights)
+        found = output.argmax(1)
+        f1 = f1_score(labels.numpy(), found.numpy(), average="macro", labels=np.unique(labels), zero_division=0)
+        accuracy = float((found == labels).float().mean())
+        return {"validation_loss": float(loss), "validation_accuracy": accuracy, "validation_macro_f1": float(f1)}
+
+    @torch.no_grad()
+    def _through(self, X, function):
         """What the network makes of cells, in blocks, as float64."""
+        X = self._checked_cells(X)
+        tokens = make_tokens(self._scaling.transform(self._read(X)), self._columns)
         with reproducible():
             blocks = torch.arange(len(tokens.present)).split(CELLS_AT_ONCE)
             return torch.cat([function(tokens.of(cells)) for cells in blocks]).double().numpy()
 
     def predict_proba(self, X):
-        """Probabilities of the types.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame, shape (n, p)
-
-        Returns
-        -------
-        ndarray of float64, shape (n, n_classes)
-            In the order of ``classes_``, under the `prior`.
-        """
-        logits = torch.from_numpy(self._through(self._tokens(X), self.network_))
-        if self.loss == "arcface":
-            logits = ARCFACE_SCALE * logits
-        if self.prior is not None:
-            wanted = self.training_prior_ if self.prior == "training" else np.ones(len(self.classes_))
-            logits = shift_prior(logits, torch.from_numpy(self.trained_prior_), torch.from_numpy(wanted))
-        return logits.softmax(1).numpy()
-
-    def encode(self, X):
-        """State of each cell that the linear layer reads.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame, shape (n, p)
-
-        Returns
-        -------
-        ndarray of float64, shape (n, 2 * hidden)
-        """
-        return self._through(self._tokens(X), lambda batch: self.network_.encode(batch)[0])
+        """Probabilities of the types, ndarray of shape (n, n_classes), if all classes were as frequent."""
+        logits = torch.from_numpy(self._through(X, lambda tokens: self.network_(tokens)))
+        return (ARCFACE_SCALE * logits if self.loss == "arcface" else logits).softmax(1).numpy()
 
     @available_if(lambda self: self.attention)
     def attention_weights(self, X):
-        """How much the state of each family counts in a cell.
+        """Weight of each family in each cell, ndarray of shape (n, n_families).
 
-        Parameters
-        ----------
-        X : array-like or DataFrame, shape (n, p)
-
-        Returns
-        -------
-        ndarray of float64, shape (n, n_families)
-            Rows sum to 1; 0 for a family that was not measured. All are 0 for a cell in which nothing was.
+        Rows sum to 1; 0 for a family that was not measured. All are 0 for a cell in which nothing was.
         """
-        return self._through(self._tokens(X), lambda batch: self.network_.encode(batch)[1])
+        return self._through(X, lambda tokens: self.network_.encode(tokens)[1])

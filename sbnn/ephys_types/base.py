@@ -1,26 +1,112 @@
-"""What all classifiers of this room share: NaN is allowed, and the most probable type is the answer."""
+"""What all classifiers of this room share: what they accept, the scale of features, and a missing value that is NaN."""
 
-from sklearn.base import BaseEstimator, ClassifierMixin
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, TransformerMixin
+from sklearn.preprocessing import QuantileTransformer
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sbnn.data.checks import some
+from sbnn.data.typed_cells import family_columns
+
+SCALINGS = ("normal_scores", "standard")
+N_QUANTILES = 100
+FARTHEST = 2.5  # SD to which normal scores are clipped: beyond, they tell the few outermost cells apart by chance
+LOST = "features without a value"  # a warning begins so
 
 
-class TypeClassifier(ClassifierMixin, BaseEstimator):
-    """A classifier with `predict_proba` and `classes_`, to which a missing value is NaN."""
+class MissingAllowed(BaseEstimator):
+    """An estimator to which a missing value is NaN."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
+
+class TypeClassifier(ClassifierMixin, MissingAllowed):
+    """A classifier with `predict_proba` and `classes_`."""
+
     def predict(self, X):
-        """Most probable type of each cell.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame, shape (n, p)
-
-        Returns
-        -------
-        ndarray, shape (n,)
-        """
+        """Most probable type of each cell, ndarray of shape (n,)."""
         codes = self.predict_proba(X).argmax(axis=1)  # first, so that an unfitted model says that it is
         return self.classes_[codes]
+
+    def _checked_training(self, X, y, families=None):
+        """Cells (float64, NaN where missing) and positions in ``classes_``; sets what `fit` learns of the names."""
+        columns = getattr(X, "columns", None)
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y: expected two classes or more, got only one class, {self.classes_[0]!r}")
+        self.families_ = family_columns(families, range(X.shape[1]) if columns is None else columns)
+        return X, codes
+
+    def _checked_cells(self, X):
+        """New cells, with the features that the model was fitted to."""
+        check_is_fitted(self, "classes_")
+        return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+
+    def _measured(self, *tables):
+        """Which features have a value in some cell of each table; warns of the others."""
+        seen = np.all([np.isfinite(X).any(axis=0) for X in tables], axis=0)
+        if not seen.any():
+            raise ValueError("X has no value of any feature" + " that the source has too" * (len(tables) > 1))
+        if not seen.all():
+            names = getattr(self, "feature_names_in_", [f"feature_{j}" for j in range(len(seen))])
+            lost = some(names[j] for j in np.flatnonzero(~seen))
+            warnings.warn(f"{LOST} in training are left out: {lost}", stacklevel=3)
+        return seen
+
+
+class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
+    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is left out of all sums and stays NaN.
+
+    Normal scores map each feature to a normal distribution by its quantiles first, so that skew and outliers do not
+    hide the rest.
+    """
+
+    def __init__(self, how="normal_scores"):
+        self.how = how
+
+    def fit(self, X, y=None):
+        """Learn the scale of cells, shape (n, p)."""
+        check_known("scaling", self.how, SCALINGS)
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
+        self.quantiles_ = None
+        if self.how == "normal_scores":
+            self.quantiles_ = QuantileTransformer(
+                n_quantiles=min(N_QUANTILES, len(X)), output_distribution="normal", subsample=None
+            ).fit(X)
+        scores = self._scores(X)
+        with warnings.catch_warnings():  # a feature without a value has neither mean nor scale, and is given NaN
+            warnings.simplefilter("ignore", RuntimeWarning)
+            self.mean_, scale = np.nanmean(scores, axis=0), np.nanstd(scores, axis=0)
+        # Rounding leaves a constant feature a scale that is not quite zero.
+        constant = scale <= 1e-12 * np.maximum(1, np.abs(self.mean_))
+        self.scale_ = np.where(constant, 1.0, scale)
+        return self
+
+    def transform(self, X):
+        """Cells on the scale of the training cells, ndarray of float64, shape (n, p)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        return (self._scores(X) - self.mean_) / self.scale_
+
+    def _scores(self, X):
+        return X if self.quantiles_ is None else np.clip(self.quantiles_.transform(X), -FARTHEST, FARTHEST)
+
+
+def check_known(name, value, known):
+    """Refuse a setting that is not among those known, naming it."""
+    if value not in known:
+        raise ValueError(f"{name} must be one of {known}, got {value!r}")
+
+
+def seen_columns(families, seen):
+    """Columns of each family among the features that were seen: dict of family to ndarray of int."""
+    place = np.cumsum(seen) - 1
+    return {family: place[columns[seen[columns]]] for family, columns in families.items()}

@@ -1,7 +1,4 @@
-"""Plain classifiers to compare with, as scikit-learn estimators that take NaN and scale inside.
-
-What is learned from features, such as a mean that fills a gap, is learned from the cells that `fit` gets.
-"""
+"""Plain classifiers to compare with, as scikit-learn estimators that take NaN and scale inside."""
 
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
@@ -10,69 +7,28 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.ephys_types.scaling import FeatureScaling
+from sbnn.ephys_types.base import FeatureScaling
 
 
 def majority():
-    """Give every cell the most frequent type.
-
-    Returns
-    -------
-    DummyClassifier
-    """
+    """Give every cell the most frequent type."""
     return DummyClassifier(strategy="most_frequent")
 
 
-def logistic(random_state=None):
-    """Class-balanced logistic regression on normal scores; what is missing is set to the median.
-
-    Parameters
-    ----------
-    random_state : ignored
-        The fit is convex and deterministic; here so that all baselines can be called alike.
-
-    Returns
-    -------
-    Pipeline
-    """
-    return make_pipeline(
-        FeatureScaling(),
-        SimpleImputer(strategy="median"),
-        StandardScaler(),
-        LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000),
-    )
+def logistic():
+    """Class-balanced logistic regression on normal scores; what is missing is set to the median."""
+    regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
+    return make_pipeline(FeatureScaling(), SimpleImputer(strategy="median"), StandardScaler(), regression)
 
 
-def forest(random_state=None):
-    """Class-balanced random forest; what is missing is set to the median.
-
-    Parameters
-    ----------
-    random_state : int, RandomState or None
-
-    Returns
-    -------
-    Pipeline
-    """
-    return make_pipeline(
-        SimpleImputer(strategy="median"),
-        RandomForestClassifier(300, class_weight="balanced_subsample", random_state=random_state),
-    )
+def forest():
+    """Class-balanced random forest; what is missing is set to the median."""
+    trees = RandomForestClassifier(300, class_weight="balanced_subsample")
+    return make_pipeline(SimpleImputer(strategy="median"), trees)
 
 
-def lightgbm(random_state=None, n_jobs=1):
-    """Class-balanced boosted trees, which find a place for NaN themselves.
-
-    Parameters
-    ----------
-    random_state : int or None
-    n_jobs : int
-        Threads.
-
-    Returns
-    -------
-    LGBMClassifier
-    """
+def lightgbm(random_state=None):
+    """Class-balanced boosted trees, which find a place for NaN themselves."""
     from lightgbm import LGBMClassifier  # takes its time to load
 
     return LGBMClassifier(
@@ -88,6 +44,6 @@ def lightgbm(random_state=None, n_jobs=1):
         deterministic=True,
         force_row_wise=True,
         random_state=random_state,
-        n_jobs=n_jobs,
+        n_jobs=1,
         verbose=-1,
     )

@@ -1,21 +1,85 @@
 """The attention model of the project: an ensemble of small networks over families of features, trained with noise."""
 
-from numbers import Integral, Real
-
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length
+from torch import nn
+from torch.nn import functional
 
 from sbnn.determinism import reproducible
-from sbnn.ephys_types.base import TypeClassifier
-from sbnn.ephys_types.family_network import ABSENT, FamilyAttentionNetwork
-from sbnn.ephys_types.inputs import check_auto, checked_cells, checked_with_families, names_of
-from sbnn.ephys_types.scaling import FeatureScaling, measured
-from sbnn.models.base import check_number
+from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, check_known, seen_columns
+from sbnn.ephys_types.training import descend
 
-FEW, MANY = 500, 5000  # training cells between which noise and steps go from those for few to those for many
+FEW, MANY = 500, 5000  # training cells between which settings go from those for few to those for many, by logarithm
+SETTINGS = {"noise": (0.7, 0.15), "dropout": (0.3, 0.1), "n_steps": (400, 1200), "batch_size": (128, 256)}
+WIDTH, HIDDEN = 16, 64  # numbers of a token, units of the layer after the attention
+FEATURE_DROPOUT = 0.1  # share of the measured features that are left out at a step
+LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1e-2
+ABSENT = -1e4  # score of a family that was not measured: its weight is zero to the last bit
 CELLS_AT_ONCE = 4096
+# What stored results name as parameters besides those of today.
+FIXED = {
+    "batch_size": "auto",
+    "dropout": "auto",
+    "feature_dropout": FEATURE_DROPOUT,
+    "hidden": HIDDEN,
+    "learning_rate": LEARNING_RATE,
+    "noise": "auto",
+    "weight_decay": WEIGHT_DECAY,
+    "width": WIDTH,
+}
+
+
+class FamilyAttentionNetwork(nn.Module):
+    """An ensemble of `n_members` networks, trained side by side, whose input is cut into families.
+
+    Each family becomes a token of `width` numbers. Attention gives every token a weight; weights of a cell sum to 1
+    over the families that were measured in it. Weighted tokens stand side by side, and not in a sum, so that the layers
+    after them can tell which family said what.
+    """
+
+    def __init__(self, columns, n_classes, n_members, width, hidden, dropout, generator):
+        super().__init__()
+        n_features, n_families = sum(map(len, columns)), len(columns)
+        self.dropout, self.n_families, self.width = dropout, n_families, width
+        belongs = torch.zeros(n_features, n_families)
+        for family, of_family in enumerate(columns):
+            belongs[torch.as_tensor(of_family), family] = 1
+        self.register_buffer("belongs", belongs)
+        self.register_buffer("own_family", belongs.repeat_interleave(width, dim=1))
+
+        def normal(*shape, scale):
+            return nn.Parameter(torch.randn(n_members, *shape, generator=generator) * scale)
+
+        n_tokens = n_families * width
+        spread = belongs.sum(0).clamp(min=1).rsqrt().repeat_interleave(width)
+        self.embedding = normal(n_features, n_tokens, scale=spread)
+        self.embedding_bias = nn.Parameter(torch.zeros(n_members, 1, n_tokens))
+        self.score = normal(n_families, width, scale=0.1 / width**0.5)
+        self.score_bias = nn.Parameter(torch.zeros(n_members, 1, n_families))
+        self.hidden = normal(n_tokens, hidden, scale=n_tokens**-0.5)
+        self.hidden_bias = nn.Parameter(torch.zeros(n_members, 1, hidden))
+        self.head = normal(hidden, n_classes, scale=hidden**-0.5)
+        self.head_bias = nn.Parameter(torch.zeros(n_members, 1, n_classes))
+
+    def forward(self, x, measured):
+        """Logits (n_members, n, n_classes) and attention (n_members, n, n_families) of cells (n_members, n, p).
+
+        `measured` is 1 where `x` holds a value, and 0 where it holds a filler, which is not read. Attention is 0 for
+        families without a measured feature, unless all lack one.
+        """
+        members, n = x.shape[:2]
+        tokens = functional.silu(torch.baddbmm(self.embedding_bias, x * measured, self.embedding * self.own_family))
+        tokens = tokens.view(members, n, self.n_families, self.width)
+        scores = (tokens * self.score[:, None]).sum(-1) + self.score_bias
+        absent = (measured @ self.belongs) == 0
+        attention = scores.masked_fill(absent, ABSENT).softmax(-1)
+        weighted = tokens * (attention * ~absent * self.n_families).unsqueeze(-1)
+        said = functional.dropout(weighted.flatten(2), self.dropout, self.training)
+        said = functional.silu(torch.baddbmm(self.hidden_bias, said, self.hidden))
+        said = functional.dropout(said, self.dropout, self.training)
+        return torch.baddbmm(self.head_bias, said, self.head), attention
 
 
 class FamilyAttentionClassifier(TypeClassifier):
@@ -24,29 +88,14 @@ class FamilyAttentionClassifier(TypeClassifier):
     Features are mapped to normal scores by their quantiles; a missing value says nothing, and a family without any has
     no weight. `n_members` networks are trained side by side, each on cells drawn so that all classes are as frequent,
     with Gaussian noise on the inputs and some of them left out: with few hundred cells that is what keeps a network
-    from learning single cells. No cell is set aside to stop early. The mean of their probabilities is the prediction.
+    from overfitting. No cell is set aside to stop early. The mean of their probabilities is the prediction. Noise,
+    dropout, steps and batch size go by the logarithm of the number of training cells (`SETTINGS`).
 
     Parameters
     ----------
     n_members : int, default=4
-    width : int, default=16
-        Numbers that a family is turned into.
-    hidden : int, default=64
-        Units of the layer after the attention.
-    noise : float or "auto", default="auto"
-        SD of the input noise, in SD of the features. By default 0.7 with 500 training cells and fewer, 0.15 with 5000
-        and more, and between them by the logarithm.
-    dropout : float or "auto", default="auto"
-        Of tokens and hidden units; 0.3 and 0.1, likewise.
-    feature_dropout : float, default=0.1
-        Share of the measured features that are left out at a step.
     n_steps : int or "auto", default="auto"
-        Steps of the optimiser (AdamW, one cycle); 400 and 1200, likewise.
-    batch_size : int or "auto", default="auto"
-        Cells at a step, for each member; 128 and 256, likewise.
-    learning_rate : float, default=5e-3
-        At its peak.
-    weight_decay : float, default=1e-2
+        Steps of the optimiser (AdamW, one cycle): 400 with 500 training cells and fewer, 1200 with 5000 and more.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -62,36 +111,19 @@ class FamilyAttentionClassifier(TypeClassifier):
     >>> from sbnn import load_dataset
     >>> from sbnn.ephys_types import FamilyAttentionClassifier
     >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> model = FamilyAttentionClassifier(n_steps=20, random_state=0).fit(data.X, data.obs["type"], data.var["family"])
+    >>> model = FamilyAttentionClassifier(n_steps=20).fit(data.X, data.obs["type"], data.var["family"])
     >>> model.attention_weights(data.X).shape
     (300, 11)
     """
 
-    def __init__(
-        self,
-        n_members=4,
-        width=16,
-        hidden=64,
-        noise="auto",
-        dropout="auto",
-        feature_dropout=0.1,
-        n_steps="auto",
-        batch_size="auto",
-        learning_rate=5e-3,
-        weight_decay=1e-2,
-        random_state=None,
-    ):
+    def __init__(self, n_members=4, n_steps="auto", random_state=None):
         self.n_members = n_members
-        self.width = width
-        self.hidden = hidden
-        self.noise = noise
-        self.dropout = dropout
-        self.feature_dropout = feature_dropout
         self.n_steps = n_steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
         self.random_state = random_state
+
+    def decisive_params(self):
+        """Parameters that stored results are recognised by."""
+        return self.get_params() | FIXED
 
     def fit(self, X, y, families=None):
         """Train.
@@ -108,99 +140,67 @@ class FamilyAttentionClassifier(TypeClassifier):
         Returns
         -------
         self
-
-        Raises
-        ------
-        ValueError
-            One class only, infinite values, no value at all, families of other columns, parameters out of range.
-        TypeError
-            A parameter or families of another type.
-
-        Warns
-        -----
-        UserWarning
-            Features without a value in any training cell, which are left out.
         """
-        self._check_parameters()
-        X, codes = checked_with_families(self, X, y, families)
-        self._seen = measured(X, names_of(self))
+        X, codes = self._checked_training(X, y, families)
+        self._seen = self._measured(X)
         self._scaling = FeatureScaling().fit(X[:, self._seen])
-        settings = self._settings(len(X))
         with reproducible():
-            generator = torch.Generator().manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
-            self._build(len(self.classes_), settings, generator)
-            target = torch.as_tensor(codes)
-            chance = (1 / torch.bincount(target).float())[target]  # every class is drawn as often
-            self._train(*self._tensors(X), target, chance, generator, settings)
+            self._train_alone(self._tensors(X, codes), self._generator())
         return self
 
-    def _build(self, n_outputs, settings, generator):
-        place = np.cumsum(self._seen) - 1
-        columns = [place[its[self._seen[its]]] for its in self.families_.values() if self._seen[its].any()]
-        self.network_ = FamilyAttentionNetwork(
-            columns, n_outputs, self.n_members, self.width, self.hidden, settings["dropout"], generator
-        )
+    def _generator(self):
+        return torch.Generator().manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _check_parameters(self):
-        for name in ("n_members", "width", "hidden"):
-            check_number(name, getattr(self, name), Integral, 1)
-        check_number("feature_dropout", self.feature_dropout, Real, 0, 1, closed="left")
-        check_number("learning_rate", self.learning_rate, Real, 0, closed="neither")
-        check_number("weight_decay", self.weight_decay, Real, 0)
-        check_auto("noise", self.noise, Real, 0)
-        check_auto("dropout", self.dropout, Real, 0, 1, closed="left")
-        for name in ("n_steps", "batch_size"):
-            check_auto(name, getattr(self, name), Integral, 1)
+    def _tensors(self, X, codes=None):
+        """Scaled features, where they were measured, and, of training cells, their types."""
+        scaled = self._scaling.transform(X[:, self._seen])
+        known = np.isfinite(scaled)
+        parts = [torch.as_tensor(part.astype(np.float32)) for part in (np.where(known, scaled, 0), known)]
+        return parts if codes is None else [*parts, torch.as_tensor(codes)]
 
-    def _settings(self, n):
-        """Numbers in place of ``"auto"``, for n training cells."""
-        many = min(max(np.log(n / FEW) / np.log(MANY / FEW), 0), 1)
-        auto = {"noise": (0.7, 0.15), "dropout": (0.3, 0.1), "n_steps": (400, 1200), "batch_size": (128, 256)}
-        settings = {}
-        for name, (for_few, for_many) in auto.items():
-            given = getattr(self, name)
-            setting = for_few + many * (for_many - for_few) if isinstance(given, str) else given
-            settings[name] = int(setting) if name in ("n_steps", "batch_size") else float(setting)
+    def _build(self, n_outputs, n_cells, generator):
+        """Make the network, and give the settings for so many training cells."""
+        many = min(max(np.log(n_cells / FEW) / np.log(MANY / FEW), 0), 1)
+        settings = {name: few + many * (most - few) for name, (few, most) in SETTINGS.items()}
+        if self.n_steps != "auto":
+            settings["n_steps"] = self.n_steps
+        columns = [its for its in seen_columns(self.families_, self._seen).values() if len(its)]
+        dropout = float(settings["dropout"])
+        self.network_ = FamilyAttentionNetwork(columns, n_outputs, self.n_members, WIDTH, HIDDEN, dropout, generator)
         return settings
 
-    def _train(self, x, known, target, chance, generator, settings, heads=None):
+    def _train_alone(self, cells, generator, n_outputs=None):
+        settings = self._build(n_outputs or len(self.classes_), len(cells[2]), generator)
+        self._train(*cells, _chance(cells[2]), generator, settings)
+
+    def _train(self, x, known, target, chance, generator, settings, heads=None, learning_rate=LEARNING_RATE):
         """Train the network on cells drawn by chance; of several heads, each cell trains its own."""
-        shape = self.n_members, settings["batch_size"]
-        n_drawn = shape[0] * shape[1]
-        optimizer = torch.optim.AdamW(
-            self.network_.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
-        )
-        n_steps = settings["n_steps"]
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=max(n_steps, 2))
+        n_steps, noise = int(settings["n_steps"]), float(settings["noise"])
+        shape = self.n_members, int(settings["batch_size"])
+
+        def losses():
+            for _ in range(n_steps):
+                drawn = torch.multinomial(chance, shape[0] * shape[1], replacement=True, generator=generator).view(
+                    shape
+                )
+                disturbance = torch.randn(*shape, x.shape[1], generator=generator)
+                left_in = torch.rand(*shape, x.shape[1], generator=generator) >= FEATURE_DROPOUT
+                logits, _ = self.network_(x[drawn].add_(disturbance, alpha=noise), known[drawn] * left_in)
+                if heads is not None:
+                    logits = logits.masked_fill(~heads[drawn], ABSENT)
+                loss = functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
+                # The members share nothing: the sum of their losses trains each by itself.
+                yield loss * self.n_members
+
         # All of torch's own generators, which dropout draws from, follow the seed too.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
-            self.network_.train()
-            for _ in range(n_steps):
-                drawn = torch.multinomial(chance, n_drawn, replacement=True, generator=generator).view(shape)
-                noise = torch.randn(*shape, x.shape[1], generator=generator)
-                left_in = torch.rand(*shape, x.shape[1], generator=generator) >= self.feature_dropout
-                logits, _ = self.network_(x[drawn].add_(noise, alpha=settings["noise"]), known[drawn] * left_in)
-                if heads is not None:
-                    logits = logits.masked_fill(~heads[drawn], ABSENT)
-                # The members share nothing: the sum of their losses trains each by itself.
-                loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
-                optimizer.zero_grad(set_to_none=True)
-                (loss * self.n_members).backward()
-                optimizer.step()
-                schedule.step()
-            self.network_.eval()
-
-    def _tensors(self, X):
-        scaled = self._scaling.transform(X[:, self._seen])
-        known = np.isfinite(scaled)
-        return tuple(torch.as_tensor(part.astype(np.float32)) for part in (np.where(known, scaled, 0), known))
+            descend(self.network_, losses(), learning_rate, WEIGHT_DECAY, n_steps)
 
     @torch.no_grad()
     def _through(self, X):
         """Mean probabilities and mean attention of the members, over cells X."""
-        check_is_fitted(self)
-        X = checked_cells(self, X)
+        X = self._checked_cells(X)
         probabilities, weights = [], []
         with reproducible():
             # In double precision, so that the cells beside a cell do not change its last digits.
@@ -217,33 +217,108 @@ class FamilyAttentionClassifier(TypeClassifier):
         return np.concatenate(probabilities), np.concatenate(weights)
 
     def predict_proba(self, X):
-        """Probability of each class.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame, shape (n, p)
-
-        Returns
-        -------
-        ndarray, shape (n, n_classes)
-            Of cells in which all classes are as frequent, as in the training.
-        """
+        """Probabilities of the types, ndarray of shape (n, n_classes), if all classes were as frequent."""
         return self._through(X)[0]
 
     def attention_weights(self, X):
-        """Weight of each family in each cell.
+        """Weight of each family in each cell, ndarray of shape (n, n_families).
 
-        Parameters
-        ----------
-        X : array-like or DataFrame, shape (n, p)
-
-        Returns
-        -------
-        ndarray, shape (n, n_families)
-            In the order of ``families_``; 0 for a family without a measured feature. Rows sum to 1;
-            of a cell without any value, all families that were seen in training count alike.
+        0 for a family without a measured feature. Rows sum to 1; of a cell without any value, all families that were
+        seen in training count alike.
         """
         weights = self._through(X)[1]
         every = np.zeros((len(weights), len(self.families_)))
         every[:, [self._seen[columns].any() for columns in self.families_.values()]] = weights
         return every
+
+
+class TransferAttentionClassifier(FamilyAttentionClassifier):
+    """Attention over families for few cells of a target, helped by many of a source with the same features.
+
+    Features of each species are scaled by its own cells.
+
+    Parameters
+    ----------
+    way : {"pretrained", "joint"}, default="pretrained"
+        ``"pretrained"`` trains on the source first, and goes on from there with a fifth of the learning rate; the head
+        too where the types are the same. ``"joint"`` trains one network with a head for each species on both.
+    source_weight : float, default=0.5
+        Of cells of the source in the joint training, 1 being that of the target's.
+    n_members, n_steps, random_state
+        As for `FamilyAttentionClassifier`.
+    """
+
+    def __init__(self, way="pretrained", source_weight=0.5, n_members=4, n_steps="auto", random_state=None):
+        super().__init__(n_members, n_steps, random_state)
+        self.way = way
+        self.source_weight = source_weight
+
+    def fit(self, X, y, families=None, source=None, unlabelled=None):
+        """Train.
+
+        Parameters
+        ----------
+        X, y, families
+            As for `FamilyAttentionClassifier`.
+        source : tuple of (array of shape (m, p), array of shape (m,)), optional
+            The same features of the source's cells, and their types, which need not be those of the target. Without
+            them there is no transfer.
+        unlabelled : array-like, shape (u, p), optional
+            Further cells of the target, which its features are scaled by as well.
+
+        Returns
+        -------
+        self
+        """
+        check_known("way", self.way, ("pretrained", "joint"))
+        X, codes = self._checked_training(X, y, families)
+        cells = X if unlabelled is None else np.vstack([X, self._checked_cells(unlabelled)])
+        if source is None:
+            self._seen = self._measured(X)
+        else:
+            source_X, (types, source_codes) = self._checked_cells(source[0]), np.unique(source[1], return_inverse=True)
+            check_consistent_length(source_X, source_codes)
+            self._seen = self._measured(X, source_X)
+        with reproducible():
+            generator = self._generator()
+            if source is not None:
+                self._scaling = FeatureScaling().fit(source_X[:, self._seen])
+                of_source = self._tensors(source_X, source_codes)
+            self._scaling = FeatureScaling().fit(cells[:, self._seen])
+            of_target = self._tensors(X, codes)
+            if source is None:
+                self._train_alone(of_target, generator)
+            elif self.way == "pretrained":
+                self._train_alone(of_source, generator, len(types))
+                self._go_on(of_target, np.array_equal(types, self.classes_), generator)
+            else:
+                self._train_jointly(of_source, of_target, len(types), generator)
+        return self
+
+    def _go_on(self, of_target, same_types, generator):
+        """Train on the target, from the weights that the source has given."""
+        learned = self.network_
+        settings = self._build(len(self.classes_), len(of_target[2]), generator)
+        with torch.no_grad():
+            for (name, new), old in zip(self.network_.named_parameters(), learned.parameters(), strict=True):
+                if same_types or not name.startswith("head"):
+                    new.copy_(old)
+        rate = LEARNING_RATE / 5
+        self._train(*of_target, _chance(of_target[2]), generator, settings, learning_rate=rate)
+
+    def _train_jointly(self, of_source, of_target, n_types, generator):
+        n_classes = len(self.classes_)
+        settings = self._build(n_classes + n_types, len(of_target[2]), generator)
+        x, known = (torch.cat([a, b]) for a, b in zip(of_target[:2], of_source[:2], strict=True))
+        target = torch.cat([of_target[2], of_source[2] + n_classes])
+        chance = [_chance(of_target[2]) / n_classes, self.source_weight * _chance(of_source[2]) / n_types]
+        heads = torch.arange(n_classes + n_types) < n_classes
+        heads = torch.where(target[:, None] < n_classes, heads, ~heads)
+        self._train(x, known, target, torch.cat(chance), generator, settings, heads)
+        for name in ("head", "head_bias"):
+            setattr(self.network_, name, nn.Parameter(getattr(self.network_, name)[..., :n_classes].detach().clone()))
+
+
+def _chance(target):
+    """Chance of each cell, by which every class is drawn as often."""
+    return (1 / torch.bincount(target).float())[target]

@@ -1,4 +1,4 @@
-"""The models that are compared: what each is, what it is called, and how it is made for a trial."""
+"""The models that are compared: what each is, what it is called, and how it is made for a quick run."""
 
 from dataclasses import dataclass
 
@@ -15,22 +15,11 @@ REFERENCE = "lightgbm"  # what the others are compared with
 
 @dataclass(frozen=True)
 class Model:
-    """A row of the tables.
-
-    Parameters
-    ----------
-    label : str
-    estimator : classifier
-        Without a seed, which the folds give it.
-    kind : {"baseline", "trees", "sequence", "ours"}
-        Decides the colour.
-    quick : dict
-        Parameters for a trial.
-    """
+    """A row of the tables: label, classifier without a seed, what decides its colour, parameters for a quick run."""
 
     label: str
     estimator: BaseEstimator
-    kind: str
+    kind: str  # "baseline", "trees", "sequence" or "ours"
     quick: dict
 
 
@@ -64,5 +53,5 @@ MODELS = {
 
 
 def estimator(model, fast=False):
-    """The classifier of a `Model`; for a trial with few trees or steps."""
+    """The classifier of a `Model`; for a quick run with few trees or steps."""
     return clone(model.estimator).set_params(**model.quick) if fast else clone(model.estimator)

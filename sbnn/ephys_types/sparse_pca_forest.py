@@ -1,21 +1,19 @@
 """The baseline of Gouwens et al.: sparse principal components of each family of features, and a forest on them."""
 
-from collections.abc import Mapping
-from numbers import Integral, Real
-
 import numpy as np
+from scipy.linalg import qr
 from sklearn.base import TransformerMixin
+from sklearn.decomposition import SparsePCA
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.data.checks import some
-from sbnn.ephys_types.base import TypeClassifier
-from sbnn.ephys_types.inputs import check_known, checked_cells, checked_with_families, names_of
-from sbnn.ephys_types.scaling import FeatureScaling, check_scaling, measured
-from sbnn.ephys_types.sparse_components import sparse_components
-from sbnn.models.base import check_number
+from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, check_known, seen_columns
 
+RIDGE = 0.01  # of the projection on the loadings, which need not be orthogonal; scikit-learn's default
+TOLERANCE = 1e-4  # relative change of the objective at which the search ends
+LEAST_ALPHA = 1e-6  # below, coordinate descent does not converge, and no loading is zero anyway
+LEAST_SHARE = 1e-10  # of the variance: a component below is rounding
 #: Components of each family of time series, as published (Gouwens et al. 2020, Schwider and Ramezani 2026).
 PUBLISHED_COMPONENTS = {
     "first_ap_v": 7,
@@ -37,30 +35,62 @@ FORESTS = {
 }
 
 
+def sparse_components(X, n_components, alpha, least_variance=0.01, random_state=0):
+    """Sparse principal components of centred data (n, p), of which each adds to the variance explained.
+
+    `n_components` None looks for as many as there are principal components with more than `least_variance` of the
+    variance. A loading is zero about where the feature's covariance with the component is below `alpha`, in units of a
+    correlation. Components are kept whose adjusted share of the variance is larger than `least_variance`.
+
+    Components that are not orthogonal explain some of the variance twice. Adjusted as by Zou, Hastie and Tibshirani
+    (J. Comput. Graph. Stat. 15, 2006, section 3.4) each counts with what the ones before it leave over: with the scores
+    Z = Q R that is R_jj^2. The order is that of the largest gain (a QR with column pivoting), since components of the
+    algorithm come in none. Returns loadings (k, p; rows of unit length), the projection (p, k) from centred data to
+    z-scored components, and the adjusted shares (k,).
+    """
+    n, p = X.shape
+    total = float(np.square(X).sum())
+    if total == 0:
+        return np.zeros((0, p)), np.zeros((p, 0)), np.zeros(0)
+    # The objective is the same for X and for Q'X, and there are often far more cells than features.
+    small = np.linalg.qr(X, mode="r") if n > p else X
+    # Fits subtract the column means again, which Q'X has although X has none: rows r and -r together have none.
+    small = np.vstack([small, -small]) / np.sqrt(2)
+    # The code of a feature is its covariance with a component of unit length over all cells, sqrt(n) times larger.
+    if n_components is None:
+        shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
+        n_components = int((shares > max(least_variance, LEAST_SHARE)).sum())
+    penalty = max(alpha, LEAST_ALPHA) * np.sqrt(n)
+    pca = SparsePCA(min(n_components, p), alpha=penalty, method="cd", tol=TOLERANCE, random_state=random_state)
+    pca.fit(small)
+    loadings = pca.components_[pca.components_.any(axis=1)]
+    projection = np.linalg.solve(loadings @ loadings.T + RIDGE * np.eye(len(loadings)), loadings).T
+    scores = X @ projection
+    R, order = qr(scores, mode="r", pivoting=True)
+    explained = np.square(np.diagonal(R)) / total
+    kept = order[: len(explained)][explained > max(least_variance, LEAST_SHARE)]
+    return loadings[kept], projection[:, kept] / scores[:, kept].std(axis=0), explained[: len(kept)]
+
+
 class SparsePCAForest(TransformerMixin, TypeClassifier):
     """Sparse PCA of each family of features, then a class-balanced forest on the components.
 
     Parameters
     ----------
-    n_components : int, dict of family -> int, or None, default=None
-        Components to look for in each family. None, and a family that a dict leaves out, stands for the published
-        number where the family is one of those of the paper (`PUBLISHED_COMPONENTS`), else for the number of ordinary
-        principal components with more than `least_variance` of the variance of the family.
     alpha : float, default=0.03
         Strength of the l1 penalty on the loadings, in units of a correlation: independent of the number of cells.
     least_variance : float, default=0.01
-        Components are kept that explain a larger share of the variance of their family (adjusted variance of Zou,
-        Hastie and Tibshirani, see `sbnn.ephys_types.sparse_components`).
+        Components are kept that explain a larger share of the variance of their family, adjusted for what the others
+        explain. At first the published number is looked for in the families of the paper (`PUBLISHED_COMPONENTS`), in
+        others that of ordinary principal components with more than this share.
     scaling : {"normal_scores", "standard"}, default="normal_scores"
-        How features are put on one scale, see `sbnn.ephys_types.scaling`.
+        Whether features are mapped to a normal distribution by their quantiles before they are z-scored.
     keep_features : bool, default=True
         Give the forest the scaled features along with the components. The components of engineered features leave
         out what is peculiar to one feature, such as a short lag between long times.
     forest : {"extra_trees", "random_forest"}, default="extra_trees"
     n_estimators : int, default=300
         Trees.
-    balanced : bool, default=True
-        Weigh cells such that all classes count alike.
     random_state : int, RandomState or None, default=None
         Seed of the sparse PCA and of the forest.
     n_jobs : int or None, default=None
@@ -102,33 +132,32 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     def __init__(
         self,
-        n_components=None,
         alpha=0.03,
         least_variance=0.01,
         scaling="normal_scores",
         keep_features=True,
         forest="extra_trees",
         n_estimators=300,
-        balanced=True,
         random_state=None,
         n_jobs=None,
     ):
-        self.n_components = n_components
         self.alpha = alpha
         self.least_variance = least_variance
         self.scaling = scaling
         self.keep_features = keep_features
         self.forest = forest
         self.n_estimators = n_estimators
-        self.balanced = balanced
         self.random_state = random_state
         self.n_jobs = n_jobs
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = []  # always float64
         return tags
+
+    def decisive_params(self):
+        """Parameters that stored results are recognised by."""
+        return self.get_params() | {"balanced": True, "n_components": None}
 
     def fit(self, X, y, families=None):
         """Fit the components of each family and the forest.
@@ -145,126 +174,58 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         Returns
         -------
         self
-
-        Raises
-        ------
-        ValueError
-            Infinite values, one class only, families that do not fit the columns, a parameter out of its range.
-        TypeError
-            A parameter or families of another type.
-
-        Warns
-        -----
-        UserWarning
-            Features without a value in any training cell, which are left out.
         """
-        self._check_parameters()
-        X, labels = checked_with_families(self, X, y, families)
-        random = check_random_state(self.random_state)
-        seed, tree_seed = random.randint(2**31 - 1, size=2)
-        self.measured_ = measured(X, names_of(self))
-        self.scaling_ = FeatureScaling(self.scaling).fit(X[:, self.measured_])
-        scaled = self.scaling_.transform(X[:, self.measured_])
-        self.median_ = np.nanmedian(scaled, axis=0)
-        filled = self._filled(scaled)
-        self.mean_ = filled.mean(axis=0)
-        self._fit_components(filled - self.mean_, int(seed))
+        check_known("forest", self.forest, tuple(FORESTS))
+        X, labels = self._checked_training(X, y, families)
+        seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)
+        self._seen = self._measured(X)
+        self._scaling = FeatureScaling(self.scaling).fit(X[:, self._seen])
+        scaled = self._scaling.transform(X[:, self._seen])
+        self._median = np.nanmedian(scaled, axis=0)
+        filled = np.where(np.isnan(scaled), self._median, scaled)
+        self._mean = filled.mean(axis=0)
+        self._fit_components(filled - self._mean, int(seed))
         kind, settings = FORESTS[self.forest]
-        if not self.balanced:
-            settings = settings | {"class_weight": None}
         self.forest_ = kind(self.n_estimators, **settings, random_state=int(tree_seed), n_jobs=self.n_jobs)
         self.forest_.fit(self._forest_input(X), self.classes_[labels])
         self.forest_.n_jobs = None  # several threads add up what the trees say in any order, and round otherwise
         return self
 
-    def _check_parameters(self):
-        check_number("alpha", self.alpha, Real, 0)
-        check_number("least_variance", self.least_variance, Real, 0, 1)
-        check_number("n_estimators", self.n_estimators, Integral, 1)
-        check_scaling(self.scaling)
-        check_known("forest", self.forest, tuple(FORESTS))
-        wanted = self.n_components
-        for name, number in wanted.items() if isinstance(wanted, Mapping) else {"": wanted}.items():
-            if number is not None:
-                check_number(f"n_components[{name!r}]" if name else "n_components", number, Integral, 1)
-
-    def _wanted(self, family):
-        """Components to look for in a family; None leaves it to the rule."""
-        if self.n_components is None or isinstance(self.n_components, Mapping):
-            return (self.n_components or {}).get(family, PUBLISHED_COMPONENTS.get(family))
-        return self.n_components
-
     def _fit_components(self, X, seed):
-        if isinstance(self.n_components, Mapping):
-            unknown = [name for name in self.n_components if name not in self.families_]
-            if unknown:
-                raise ValueError(f"n_components: no such family: {some(unknown)}; there are {list(self.families_)}")
-        place = np.cumsum(self.measured_) - 1  # column of X -> column of the scaled features
         self.loadings_, self.explained_variance_ratio_, projections = {}, {}, []
-        for family, columns in self.families_.items():
-            seen = self.measured_[columns]
-            inside = place[columns[seen]]
-            found = sparse_components(X[:, inside], self._wanted(family), self.alpha, self.least_variance, seed)
-            self.loadings_[family] = np.zeros((len(found.loadings), len(columns)))
-            self.loadings_[family][:, seen] = found.loadings
-            self.explained_variance_ratio_[family] = found.explained
-            projection = np.zeros((X.shape[1], len(found.loadings)))
-            projection[inside] = found.projection
+        for family, inside in seen_columns(self.families_, self._seen).items():
+            wanted, columns = PUBLISHED_COMPONENTS.get(family), self.families_[family]
+            loadings, part, explained = sparse_components(X[:, inside], wanted, self.alpha, self.least_variance, seed)
+            self.loadings_[family] = np.zeros((len(loadings), len(columns)))
+            self.loadings_[family][:, self._seen[columns]] = loadings
+            self.explained_variance_ratio_[family] = explained
+            projection = np.zeros((X.shape[1], len(loadings)))
+            projection[inside] = part
             projections.append(projection)
-        self.projection_ = np.hstack(projections)
+        self._projection = np.hstack(projections)
 
-    def _filled(self, scaled):
-        return np.where(np.isnan(scaled), self.median_, scaled)
+    def _filled(self, X):
+        scaled = self._scaling.transform(X[:, self._seen])
+        return np.where(np.isnan(scaled), self._median, scaled)
 
     def _forest_input(self, X):
-        filled = self._filled(self.scaling_.transform(X[:, self.measured_]))
-        missing = np.isnan(X)
+        filled, missing = self._filled(X), np.isnan(X)
         shares = [missing[:, columns].mean(axis=1) for columns in self.families_.values()]
-        parts = [(filled - self.mean_) @ self.projection_, np.column_stack(shares)]
+        parts = [(filled - self._mean) @ self._projection, np.column_stack(shares)]
         return np.hstack([*parts, filled] if self.keep_features else parts)
 
     def transform(self, X):
-        """Sparse principal components of cells.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame, shape (n, p)
-
-        Returns
-        -------
-        ndarray of float64, shape (n, components of all families)
-            Z-scored by the training cells, in the order of `get_feature_names_out`.
-        """
-        check_is_fitted(self)
-        X = checked_cells(self, X)
-        return (self._filled(self.scaling_.transform(X[:, self.measured_])) - self.mean_) @ self.projection_
+        """Z-scored sparse principal components of cells, ndarray of shape (n, components of all families)."""
+        X = self._checked_cells(X)
+        return (self._filled(X) - self._mean) @ self._projection
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the components: the family and a number, as in ``"AP ramp sPC1"``.
-
-        Parameters
-        ----------
-        input_features : ignored
-
-        Returns
-        -------
-        ndarray of str (object)
-        """
+        """Names of the components: the family and a number, as in ``"AP ramp sPC1"``."""
         check_is_fitted(self)
         names = [f"{family} sPC{i + 1}" for family, rows in self.loadings_.items() for i in range(len(rows))]
         return np.array(names, dtype=object)
 
     def predict_proba(self, X):
-        """Probabilities of the types.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame, shape (n, p)
-
-        Returns
-        -------
-        ndarray of float64, shape (n, n_classes)
-            In the order of ``classes_``. With ``balanced=True`` those of a sample in which all types are equally many.
-        """
-        check_is_fitted(self)
-        return self.forest_.predict_proba(self._forest_input(checked_cells(self, X)))
+        """Probabilities of the types, ndarray of shape (n, n_classes), if all types were equally many."""
+        X = self._checked_cells(X)
+        return self.forest_.predict_proba(self._forest_input(X))

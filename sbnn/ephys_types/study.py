@@ -12,7 +12,7 @@ from sbnn.data.datasets import EPHYS_TYPES, load_dataset, require_study
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 from sbnn.determinism import reproducible
-from sbnn.ephys_types.attention_transfer import TransferAttentionClassifier
+from sbnn.ephys_types.family_attention import TransferAttentionClassifier
 from sbnn.ephys_types.models import MODELS, estimator
 from sbnn.ephys_types.sparse_pca_forest import SparsePCAForest
 from sbnn.ephys_types.transfer_study import run_learning_curves, run_zero_shot

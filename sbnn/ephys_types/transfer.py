@@ -1,22 +1,181 @@
-"""Few labelled cells of one species, helped by many of another: the product of two experts."""
+"""Cells of one species help with the types of another: without any label there, and with few.
 
-import warnings
-from numbers import Real
+Cells of both species are put on the scale of their own species, by median and spread. That alone is wrong where the
+types are not equally frequent in both: a type that is the majority in one species lies in the middle there. So the
+shift that is left, and the shares of the types, are estimated together from the cells without types, by
+expectation-maximisation in the space of the discriminants of the source.
+"""
+
+from itertools import product
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import logsumexp, softmax
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from sbnn.ephys_types.alignment import align, own_scale
-from sbnn.ephys_types.base import TypeClassifier
-from sbnn.ephys_types.inputs import checked_cells, checked_training, column_names
+from sbnn.ephys_types.base import TypeClassifier, check_known
+from sbnn.ephys_types.baselines import lightgbm
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.ephys_types.scaling import LOST, measured, measured_in_both, without
-from sbnn.models.base import check_number
 
+ALIGNMENTS = ("shift", "own", "source")
 LEAST_PROBABILITY = 1e-6
 TYPE_CELLS = 10.0  # labelled cells of a type at which its own place counts half, beside the common shift
+FARTHEST = 4.0  # spreads from the median at which a feature is cut
+NORMAL_QUARTILES = 1.349  # distance of the quartiles of a normal distribution, in SD
+STARTS = (0.1, 0.25, 0.4, 0.55, 0.7)  # shares that the estimation starts from, in all combinations that sum to 1
+STEPS = 100
+PSEUDO_SHARE = 0.1  # cells that speak for each type beside those measured, as a share of them
+FLOOR = 0.05  # added to the variances of a type, in the discriminants' own units
+#: Positive quantities that spread over decades, with the least value that is told from smaller ones.
+LOGARITHM = {
+    "input_resistance": 5.0, "tau": 1e-3, "rheobase_i": 5.0, "threshold_i_ramp": 5.0, "latency_rheo": 2e-3,
+    "latency_hero": 2e-3, "mean_isi_hero": 2e-3, "upstroke_downstroke_ratio_rheo": 0.2,
+    "upstroke_downstroke_ratio_ramp": 0.2, "upstroke_downstroke_ratio_short_square": 0.2,
+}  # fmt: skip
+CUBE_ROOT = ("adapt_hero", "trough_slowdeltav_rheo")  # signed, with long tails
+
+
+def physiological_scale(X, feature_names):
+    """Shared features (n, p) on scales on which differences mean alike everywhere; others are left as they are.
+
+    Resistances, times, currents and ratios as logarithms, the sag as the logarithm of itself and 0.02, the slope of the
+    f-I curve as its square root, adaptation and the slow trough as cube roots.
+    """
+    X = np.array(X, dtype=np.float64)
+    for j, name in enumerate(feature_names):
+        if name in LOGARITHM:
+            X[:, j] = np.log(np.maximum(X[:, j], LOGARITHM[name]))
+        elif name == "sag":
+            X[:, j] = np.log(np.maximum(X[:, j], 0.005) + 0.02)
+        elif name == "fi_fit_slope":
+            X[:, j] = np.sqrt(np.maximum(X[:, j], 0))
+        elif name in CUBE_ROOT:
+            X[:, j] = np.cbrt(X[:, j])
+    return X
+
+
+def own_scale(X, reference=None):
+    """Cells (n, p) in spreads from the median of their species, or of `reference`; missing ones at the median."""
+    reference = X if reference is None else reference
+    low, middle, high = np.nanpercentile(reference, (25, 50, 75), axis=0)
+    spread = (high - low) / NORMAL_QUARTILES
+    scaled = (X - middle) / np.where(spread > 0, spread, 1)
+    return np.nan_to_num(np.clip(scaled, -FARTHEST, FARTHEST), nan=0.0)
+
+
+def align(source, codes, target, known=None):
+    """Shift to be taken from the target (p,), shares of the types in it (k,), and its memberships (m, k).
+
+    `source` (n, p) with types `codes`, and `target` (m, p), are on the scales of their species; `known` (m,) has the
+    types of the target's cells where they are known, else -1. Types are normal in the space of the source's linear
+    discriminants; the target's are the same but for one shift. Starts from many shares, since one type of the target
+    may be mistaken for another as a whole; the most probable solution is taken, with `PSEUDO_SHARE` as many cells
+    beside those measured for each type, which rules out that types are all but absent.
+    """
+    known = np.full(len(target), -1) if known is None else known
+    n_classes = codes.max() + 1
+    if np.bincount(codes).min() < 2:
+        raise ValueError("y: the alignment needs two cells or more of each type of the source")
+    priors = np.full(n_classes, 1 / n_classes)
+    discriminants = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto", priors=priors).fit(source, codes)
+    n_axes = min(n_classes - 1, source.shape[1])
+    a, b = discriminants.transform(source)[:, :n_axes], discriminants.transform(target)[:, :n_axes]
+    types = [a[codes == k] for k in range(n_classes)]
+    means = np.stack([cells.mean(0) for cells in types])
+    covariances = np.stack([np.cov(cells.T).reshape(n_axes, n_axes) for cells in types]) + FLOOR * np.eye(n_axes)
+    starts = [np.array(shares) for shares in product(STARTS, repeat=n_classes) if abs(sum(shares) - 1) < 0.11]
+    starts = starts or [np.ones(n_classes)]
+    fits = [_maximise(b, means, covariances, start / start.sum(), known) for start in starts]
+    _, shares, memberships = max(fits, key=lambda fit: fit[0])
+    centres = np.stack([source[codes == k].mean(0) for k in range(n_classes)])
+    return (target - memberships @ centres).mean(0), shares, memberships
+
+
+def _maximise(cells, means, covariances, shares, known):
+    """Log posterior, shares and memberships that a start leads to."""
+    precisions, volumes = np.linalg.inv(covariances), np.linalg.slogdet(covariances)[1]
+    pseudo, is_known = PSEUDO_SHARE * len(cells), known >= 0
+    shift = cells.mean(0) - shares @ means
+    for _ in range(STEPS):
+        apart = (cells - shift)[:, None] - means
+        joint = np.log(shares) - 0.5 * (np.einsum("nkp,kpq,nkq->nk", apart, precisions, apart) + volumes)
+        total = logsumexp(joint, axis=1, keepdims=True)
+        memberships = np.exp(joint - total)
+        memberships[is_known] = np.eye(len(means))[known[is_known]]
+        said = np.where(is_known, joint[np.arange(len(cells)), np.maximum(known, 0)], total[:, 0])
+        posterior = said.sum() + pseudo * np.log(shares).sum()
+        shares = (memberships.sum(0) + pseudo) / (len(cells) + pseudo * len(means))
+        shift = (cells - memberships @ means).mean(0)
+    return posterior, shares, memberships
+
+
+class ZeroShotClassifier(TypeClassifier):
+    """Train on the cells of one species to tell the types of those of another, none of which is known.
+
+    Parameters
+    ----------
+    classifier : classifier, optional
+        Trained on the source; LightGBM by default.
+    alignment : {"shift", "own", "source"}, default="shift"
+        ``"source"`` puts the target on the scale of the source, ``"own"`` each species on its own, and ``"shift"``
+        takes off as well what the types' shares have to do with it.
+    random_state : int or None, default=None
+        For the default classifier.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+    shift_ : ndarray, shape (p,)
+        Taken from cells of the target, in spreads of it; 0 for features that are left out.
+    shares_ : ndarray, shape (n_classes,) or None
+        Estimated shares of the types in the target.
+
+    Notes
+    -----
+    With cells of mouse and human, the shares that are most probable depend on the scales of the features: only on
+    those of `physiological_scale` the majority of the human cells was recognised. Mistaken shares make the prediction
+    worse than none, so look at `shares_`.
+    """
+
+    def __init__(self, classifier=None, alignment="shift", random_state=None):
+        self.classifier = classifier
+        self.alignment = alignment
+        self.random_state = random_state
+
+    def fit(self, X, y, target=None):
+        """Fit to cells with types, and align them with cells without.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, p)
+            Features of the source, NaN where missing.
+        y : array-like, shape (n,)
+            Their types.
+        target : array-like, shape (m, p), optional
+            The same features of the other species; without them, the target is taken to be like the source.
+
+        Returns
+        -------
+        self
+        """
+        check_known("alignment", self.alignment, ALIGNMENTS)
+        X, codes = self._checked_training(X, y)
+        target = X if target is None else self._checked_cells(target)
+        self._seen = self._measured(X, target)
+        X, target = X[:, self._seen], target[:, self._seen]
+        scaled = own_scale(X)
+        self._reference = X if self.alignment == "source" else target
+        self.shift_, self.shares_ = np.zeros(len(self._seen)), None
+        if self.alignment == "shift":
+            self.shift_[self._seen], self.shares_, _ = align(scaled, codes, own_scale(target))
+        model = lightgbm(random_state=self.random_state) if self.classifier is None else clone(self.classifier)
+        self.classifier_ = model.fit(scaled, codes)
+        return self
+
+    def predict_proba(self, X):
+        """Probability of each type for cells of the target, ndarray of shape (n, n_classes)."""
+        X = self._checked_cells(X)[:, self._seen]
+        return self.classifier_.predict_proba(own_scale(X, self._reference) - self.shift_[self._seen])
 
 
 class SourcePriorClassifier(TypeClassifier):
@@ -30,11 +189,11 @@ class SourcePriorClassifier(TypeClassifier):
     Parameters
     ----------
     estimator : classifier, optional
-        Of the target's cells, all features; `KernelLogistic` by default.
+        Of the target's cells; `KernelLogistic` by default.
     prior : classifier, optional
-        Of the source's cells, shared features; `KernelLogistic` with 200 landmarks by default.
+        Of the source's cells; `KernelLogistic` with 200 landmarks by default.
     weight : float, default=10.0
-        In labelled cells. 0 leaves the prior out: the same model without transfer.
+        In labelled cells.
 
     Attributes
     ----------
@@ -49,7 +208,7 @@ class SourcePriorClassifier(TypeClassifier):
         self.prior = prior
         self.weight = weight
 
-    def fit(self, X, y, *, source=None, shared=None, unlabelled=None):
+    def fit(self, X, y, source, unlabelled=None):
         """Fit both experts.
 
         Parameters
@@ -57,93 +216,46 @@ class SourcePriorClassifier(TypeClassifier):
         X : array-like, shape (n, p)
             Features of the target's labelled cells, NaN where missing.
         y : array-like, shape (n,)
-        source : tuple of (ndarray of shape (m, s), array of shape (m,)), optional
-            Shared features and types of the source's cells; without them there is no transfer.
-        shared : callable, optional
-            Makes the shared features, shape (n, s), out of rows of `X`; by default they are all of them.
+        source : tuple of (array-like of shape (m, p), array of shape (m,))
+            The same features of the source's cells, and their types.
         unlabelled : array-like, shape (u, p), optional
             Further cells of the target, whose types are not known.
 
         Returns
         -------
         self
-
-        Raises
-        ------
-        ValueError
-            A negative weight, types that the source lacks, one class only, infinite values, no shared feature with a
-            value in both.
-
-        Warns
-        -----
-        UserWarning
-            Names of the features that no labelled cell has a value of, which the own classifier leaves out, and of the
-            shared features that no cell of one of the species has, which the prior does.
         """
-        check_number("weight", self.weight, Real, 0)
-        table = X
-        X, codes = checked_training(self, X, y)
-        names = column_names(table, X.shape[1])
-        told = without(measured(X, names), names)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", LOST)  # was just said, by their names
-            self.estimator_ = (KernelLogistic() if self.estimator is None else clone(self.estimator)).fit(X, codes)
-        self.prior_, self._shared = None, shared
-        self.power_ = self.weight / len(X)
-        if source is None or not self.weight:
-            return self
-        source_X, source_y = np.asarray(source[0], dtype=float), np.asarray(source[1])
-        if source_X.ndim != 2 or len(source_X) != len(source_y) or np.isinf(source_X).any():
-            raise ValueError(f"source: expected finite features of {len(source_y)} cells, got {source_X.shape}")
-        lacking = sorted(set(self.classes_.tolist()) - set(source_y.tolist()))
-        if lacking:
+        X, codes = self._checked_training(X, y)
+        source_X, source_y = self._checked_cells(source[0]), np.asarray(source[1])
+        lacking = np.setdiff1d(self.classes_, source_y)
+        if len(lacking):
             raise ValueError(f"source: has no cells of the types {', '.join(map(str, lacking))}")
         of_known = np.isin(source_y, self.classes_)
         source_X, source_codes = source_X[of_known], np.searchsorted(self.classes_, source_y[of_known])
-        cells = X if unlabelled is None or not len(unlabelled) else np.vstack([X, checked_cells(self, unlabelled)])
-        reference = self._of_shared(cells)
-        n_shared = reference.shape[1]
-        if n_shared != source_X.shape[1]:
-            raise ValueError(f"source: expected the {n_shared} shared features, got {source_X.shape[1]} columns")
-        if shared is not None:
-            names = column_names(shared(X), n_shared, "shared_feature")
-        self._seen = measured_in_both(reference, source_X, names, told)
-        self._reference = reference[:, self._seen]
+        cells = X if unlabelled is None or not len(unlabelled) else np.vstack([X, self._checked_cells(unlabelled)])
+        self._seen = self._measured(cells, source_X)
+        self.estimator_ = (KernelLogistic() if self.estimator is None else clone(self.estimator)).fit(X, codes)
+        self.power_ = self.weight / len(X)
+        self._reference = cells[:, self._seen]
         moved = _moved(own_scale(source_X[:, self._seen]), source_codes, own_scale(self._reference), codes)
         self.prior_ = KernelLogistic(n_landmarks=200, random_state=0) if self.prior is None else clone(self.prior)
         self.prior_.fit(moved, source_codes)
         return self
 
-    def _of_shared(self, X):
-        return X if self._shared is None else np.asarray(self._shared(X), dtype=float)
-
     def prior_features(self, X):
-        """What the prior is shown of cells: shared features on the scale of the target, ndarray of shape (n, s).
-
-        Raises
-        ------
-        ValueError
-            A model without a source, which has no prior.
-        """
-        check_is_fitted(self)
-        if self.prior_ is None:
-            raise ValueError("source: this model was fitted without one, so that it has no prior")
-        return own_scale(self._of_shared(checked_cells(self, X))[:, self._seen], self._reference)
+        """What the prior is shown of cells: features on the scale of the target, ndarray of shape (n, s)."""
+        return own_scale(self._checked_cells(X)[:, self._seen], self._reference)
 
     def prior_proba(self, X):
-        """What the source says of each class, ndarray of shape (n, n_classes); 1 where there is no source."""
-        check_is_fitted(self)
-        if self.prior_ is None:
-            return np.ones((len(checked_cells(self, X)), len(self.classes_)))
+        """What the source says of each class, ndarray of shape (n, n_classes)."""
         return self.prior_.predict_proba(self.prior_features(X))
 
     def predict_proba(self, X):
         """Probability of each class, ndarray of shape (n, n_classes)."""
-        check_is_fitted(self)
-        return product(self.estimator_.predict_proba(checked_cells(self, X)), self.prior_proba(X), self.power_)
+        return two_experts(self.estimator_.predict_proba(self._checked_cells(X)), self.prior_proba(X), self.power_)
 
 
-def product(own, prior, power):
+def two_experts(own, prior, power):
     """Product of two experts' probabilities, shape (n, n_classes), the second to a power."""
     own, prior = (np.log(np.maximum(p, LEAST_PROBABILITY)) for p in (own, prior))
     return softmax(own + power * prior, axis=1)
@@ -152,7 +264,7 @@ def product(own, prior, power):
 def _moved(source, source_codes, target, codes):
     """Cells of the source where they would lie in the target, whose first cells have these types."""
     known = np.append(codes, np.full(len(target) - len(codes), -1))
-    shift = align(source, source_codes, target, known).shift
+    shift, *_ = align(source, source_codes, target, known)
     moved = source + shift
     for k, n in enumerate(np.bincount(codes)):
         beyond = target[: len(codes)][codes == k].mean(0) - source[source_codes == k].mean(0) - shift

@@ -6,13 +6,17 @@ from sklearn.base import clone
 
 from sbnn.data.ephys_features import to_shared_features
 from sbnn.data.typed_cells import as_typed
-from sbnn.ephys_types.alignment import physiological_scale
-from sbnn.ephys_types.attention_transfer import TransferAttentionClassifier
 from sbnn.ephys_types.baselines import lightgbm
+from sbnn.ephys_types.family_attention import TransferAttentionClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.ephys_types.transfer import SourcePriorClassifier, product
+from sbnn.ephys_types.transfer import (
+    ALIGNMENTS,
+    SourcePriorClassifier,
+    ZeroShotClassifier,
+    physiological_scale,
+    two_experts,
+)
 from sbnn.ephys_types.transfer_tables import CONTROL, WITHOUT
-from sbnn.ephys_types.zero_shot import ALIGNMENTS, ZeroShotClassifier
 from sbnn.evaluation.classification import label_scores
 from sbnn.evaluation.folds import SEEDS, donor_folds
 from sbnn.evaluation.identity import described
@@ -166,8 +170,8 @@ def _curves(source, target, sizes, seeds, draws, models, network):
                 for name, model in models.items():
                     own = clone(model).fit(target.X[known], types[known]).predict_proba(target.X[test])
                     said[name, WITHOUT] = own
-                    said[name, CONTROL] = product(own, second, helper.power_)
-                    said[name, "transfer"] = product(own, prior, helper.power_)
+                    said[name, CONTROL] = two_experts(own, second, helper.power_)
+                    said[name, "transfer"] = two_experts(own, prior, helper.power_)
                 if draw == 0:
                     said |= _by_networks(network, shared_cells, known, others, test, types, seed)
                 for (name, method), probabilities in said.items():

@@ -1,114 +1,84 @@
-"""The current-clamp sweeps of an NWB file, as DANDI holds them: one cell per file, voltage beside the stimulus."""
+"""The sweeps of an NWB file that features are taken from: found, recognised, checked, cut around their stimulus.
 
-from __future__ import annotations
+Files are as DANDI holds them (000020, 000636): one cell each, voltage beside the stimulus.
+"""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections import Counter
+from fractions import Fraction
+from functools import cache
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
+from ipfx.stimulus import StimulusOntology
+from pynwb.icephys import CurrentClampSeries, CurrentClampStimulusSeries, IZeroClampSeries
+from scipy.ndimage import median_filter
+from scipy.signal import resample_poly
 
-from sbnn.ephys_types.traces.units import check_scale
+from sbnn.ephys_types.traces.vectors import LONG_SQUARE, PROTOCOLS, RAMP, RATE, SHORT_SQUARE, STEP_MARGIN
 
 # A rig that stops a sweep writes zeros (or NaN) for what it did not record, 19 ms and more; real voltages are zero for
 # single samples only.
 _FILL = 0.005  # s
+_TEST_PULSE = (0.4, 0.1)  # s: ends before the one, lasts no longer than the other
+_BASELINE = 0.005  # s, the current before anything
+_GAP, _BLIP = 0.002, 0.0003  # s: gaps that noise tears into a stimulus, and blips that are none
+#: What is needed before the onset and after the end of each stimulus, and the most that is taken, in seconds.
+_BEFORE = {"short_square": (0.02, 0.02), "long_square": (STEP_MARGIN, STEP_MARGIN), "ramp": (0.02, 0.1)}
+_AFTER = {"short_square": (0.06, 0.1), "long_square": (STEP_MARGIN, STEP_MARGIN + 0.05), "ramp": (None, None)}
+_LENGTH = {"short_square": 0.003, "long_square": 1.0}
+_REST = 0.01  # s before the onset, whose median is the voltage at rest
+#: What voltages before a stimulus, amplitudes of square currents and sampling rates of recordings can be.
+PLAUSIBLE = {
+    "voltage before the stimuli": (-120.0, -10.0, "mV"),
+    "largest square current": (3.0, 20_000.0, "pA"),
+    "sampling rate": (10_000.0, 1_000_000.0, "Hz"),
+}
 
 
 class StoredSweep(NamedTuple):
-    """A sweep in an open file; its arrays are read when they are asked for.
-
-    Attributes
-    ----------
-    number : int
-        Of the sweep in the experiment.
-    stimulus_name : str
-        As in ``X4PS_SupraThresh_DA_0``.
-    rate : float
-        Samples per second.
-    response, stimulus : pynwb.icephys.PatchClampSeries
-    """
+    """A sweep in an open file; its arrays are read when they are asked for."""
 
     number: int
-    stimulus_name: str
+    stimulus_name: str  # as in X4PS_SupraThresh_DA_0
     rate: float
-    response: Any
+    response: Any  # of pynwb
     stimulus: Any
 
-    def current(self) -> np.ndarray:
+    def current(self):
         """Read the stimulus in pA, (n,), up to the first value that is not a number."""
         current = _values(self.stimulus) * 1e12
         return current[: _end_of_recording(np.isnan(current), 1)]
 
-    def voltage(self) -> np.ndarray:
+    def voltage(self):
         """Read the response in mV, (n,), up to where recording stopped."""
         raw = np.asarray(self.response.data[:])
         recorded = _end_of_recording((raw == 0) | np.isnan(raw), round(_FILL * self.rate))
         return _values(self.response, raw[:recorded]) * 1e3
 
 
-class Recording(NamedTuple):
-    """What an NWB file holds of its cell.
+class Stimulus(NamedTuple):
+    """The shape of a current: of a ramp `onset` is where its line leaves the baseline, `amplitude` its peak."""
 
-    Attributes
-    ----------
-    sweeps : list of StoredSweep
-        In current clamp, in the order of the experiment.
-    donor, species : str
-        Empty where the file does not tell.
-    notes : list of str
-        Sweeps that cannot be used, and why.
-    """
-
-    sweeps: list[StoredSweep]
-    donor: str
-    species: str
-    notes: list[str]
+    kind: str  # "short_square", "long_square", "ramp", "square" (of another length) or "other"
+    onset: int
+    length: float  # s
+    amplitude: float  # over the current before it
 
 
-def cell_name(path) -> str:
-    """Name a cell by its file: the session, ``ses-<id>``, else the name without its ending."""
-    session = re.search(r"(?:^|_)ses-([^_.]+)", Path(path).name)
-    return session[1] if session else Path(path).stem
+class CutSweep(NamedTuple):
+    """A sweep around its stimulus, at `RATE`: seconds from the onset, mV, and pA (of squares the ideal ones)."""
+
+    number: int
+    amplitude: float
+    t: np.ndarray
+    v: np.ndarray
+    i: np.ndarray
 
 
-@contextmanager
-def open_recording(path) -> Iterator[Recording]:
-    """Open an NWB file and find its sweeps in current clamp.
-
-    Parameters
-    ----------
-    path : path-like
-        NWB 2.x, with every response in ``acquisition`` and its stimulus in ``stimulus/presentation``; the two belong
-        together by their sweep number and electrode, else by the table of recordings, else by their names.
-
-    Yields
-    ------
-    Recording
-
-    Raises
-    ------
-    OSError
-        The file cannot be read, or is no HDF5.
-    ValueError
-        No sweep in current clamp, or a sampling rate that cannot be.
-    """
-    from pynwb import NWBHDF5IO
-
-    with NWBHDF5IO(str(path), mode="r", load_namespaces=True) as file:
-        nwb = file.read()
-        sweeps, notes = _sweeps(nwb)
-        subject = nwb.subject
-        yield Recording(
-            sweeps, str(getattr(subject, "subject_id", "") or ""), str(getattr(subject, "species", "") or ""), notes
-        )
-
-
-def _sweeps(nwb) -> tuple[list[StoredSweep], list[str]]:
-    from pynwb.icephys import CurrentClampSeries, CurrentClampStimulusSeries, IZeroClampSeries
-
+def stored_sweeps(nwb):
+    """Sweeps in current clamp of an open file, in the order of the experiment, and notes of those that do not do."""
     responses = [
         series
         for series in nwb.acquisition.values()
@@ -125,7 +95,7 @@ def _sweeps(nwb) -> tuple[list[StoredSweep], list[str]]:
             notes.append(f"sweep {response.name}: no stimulus belongs to it")
             continue
         rate = _rate(response)
-        check_scale("sampling rate", rate, f"of sweep {response.name}")
+        check_scale("sampling rate", rate)
         if not np.isclose(_rate(stimulus), rate, rtol=1e-6):
             notes.append(f"sweep {response.name}: {rate:g} Hz, but its stimulus has {_rate(stimulus):g} Hz")
             continue
@@ -136,31 +106,27 @@ def _sweeps(nwb) -> tuple[list[StoredSweep], list[str]]:
 
 
 def _partners(nwb, stimuli):
-    """Function: response -> its stimulus, or None."""
-    by_number, by_name = {}, {stimulus.name: stimulus for stimulus in stimuli}
+    """Function: response -> its stimulus, by sweep number and electrode or by the table of recordings, or None."""
+    by_number, by_table, table = {}, {}, nwb.intracellular_recordings
     for stimulus in stimuli:
         if stimulus.sweep_number is not None:
             by_number.setdefault((int(stimulus.sweep_number), stimulus.electrode.name), []).append(stimulus)
-    by_table = {}
-    if nwb.intracellular_recordings is not None:
-        table = nwb.intracellular_recordings
-        for row in range(len(table)):
-            response, stimulus = table["responses"]["response"][row], table["stimuli"]["stimulus"][row]
-            if min(response.idx_start, stimulus.idx_start) >= 0:  # else one is missing, and stands for both
-                by_table[response.timeseries.object_id] = stimulus.timeseries
+    for row in range(0 if table is None else len(table)):
+        response, stimulus = table["responses"]["response"][row], table["stimuli"]["stimulus"][row]
+        if min(response.idx_start, stimulus.idx_start) >= 0:  # else one is missing, and stands for both
+            by_table[response.timeseries.object_id] = stimulus.timeseries
 
     def partner(response):
         if response.sweep_number is not None:
             found = by_number.get((int(response.sweep_number), response.electrode.name), [])
             if len(found) == 1:
                 return found[0]
-        name = re.sub(r"_AD(\d+)$", r"_DA\1", response.name)
-        return by_table.get(response.object_id, by_name.get(name))
+        return by_table.get(response.object_id)
 
     return partner
 
 
-def _rate(series) -> float:
+def _rate(series):
     """Samples per second; from the times where a file lists them."""
     if series.rate is not None:
         return float(series.rate)
@@ -171,16 +137,179 @@ def _rate(series) -> float:
     return float(1 / steps.mean())
 
 
-def _values(series, raw=None) -> np.ndarray:
+def _values(series, raw=None):
     """Stored numbers in volts or amperes."""
     raw = series.data[:] if raw is None else raw
     # Single precision holds a conversion of 0.001 to 5e-8 only, which is less than the last digit of what it converts.
     return np.asarray(raw, dtype=np.float64) * float(series.conversion) + float(series.offset)
 
 
-def _end_of_recording(missing: np.ndarray, least: int) -> int:
+def _end_of_recording(missing, least):
     """Where the first run of at least `least` missing values begins; trailing ones count whatever their number."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], missing.astype(np.int8), [0]])))
     starts, ends = edges[::2], edges[1::2]
     runs = starts[(ends - starts >= least) | (ends == len(missing))]
     return int(runs[0]) if len(runs) else len(missing)
+
+
+def check_scale(quantity, value):
+    """Refuse a value that no recording can have, as by a wrong unit or conversion."""
+    low, high, unit = PLAUSIBLE[quantity]
+    if not low <= value <= high:
+        raise ValueError(
+            f"{quantity}: {value:.4g} {unit}, expected {low:g} to {high:g}; wrong unit or conversion?"
+        )
+
+
+@cache
+def _protocols():
+    """What IPFX's list of stimuli says of names: one of the protocols, or "other" (a search, a chirp, noise)."""
+    ontology = StimulusOntology.default()
+    kinds = {
+        "short_square": ontology.short_square_names,
+        "long_square": ontology.long_square_names,
+        "ramp": ontology.ramp_names,
+    }
+    known = {}
+    for stimulus in ontology.stimuli:
+        names = stimulus.tags("name", flat=True)[1:]
+        if "Unknown" not in names:
+            kind = next((kind for kind, listed in kinds.items() if set(names) & set(listed)), "other")
+            known |= dict.fromkeys((*names, *stimulus.tags("code", flat=True)[1:]), kind)
+    return known
+
+
+def named_protocol(stimulus_name):
+    """Kind of a stimulus called as in ``"X4PS_SupraThresh_DA_0"`` or ``"Long Square"``; None if the name is unknown."""
+    return _protocols().get(re.sub(r"_DA_\d+$", "", stimulus_name).split("[")[0])
+
+
+def stimulus_of(current, rate):
+    """Recognise the shape of a current (n,), whatever its unit and size; a test pulse before it is passed over."""
+    other = Stimulus("other", 0, 0.0, 0.0)
+    if len(current) < 2:
+        return other
+    size = current - np.median(current[: max(round(_BASELINE * rate), 1)])
+    noise = 1.05 * np.median(np.abs(np.diff(size)))  # SD of white noise
+    if noise > 0:
+        size = median_filter(size, 2 * round(0.00015 * rate) + 1, mode="nearest")
+    peak = np.abs(size).max()
+    if peak <= 6 * noise:
+        return other
+    runs = _without_test_pulse(_runs(np.abs(size) > max(0.01 * peak, 4 * noise), rate), size, rate)
+    if len(runs) != 1:
+        return other
+    start, end = runs[0]
+    part = size[start:end]
+    inner = part[len(part) // 10 : len(part) - len(part) // 10]
+    level, length = float(np.median(inner)), (end - start) / rate
+    if np.ptp(np.percentile(inner, [5, 95])) <= 0.05 * abs(level) + 6 * noise:
+        return Stimulus(_square(length), start, length, level)
+    slope, intercept = np.polyfit(np.arange(end - start), part, 1)
+    rest = part - intercept - slope * np.arange(end - start)
+    if length >= RAMP and slope > 0 and rest.std() <= 0.02 * np.ptp(part) + noise:
+        onset = max(start + round(-intercept / slope), 0)
+        return Stimulus("ramp", onset, (end - onset) / rate, float(part.max()))
+    return other
+
+
+def _square(length):
+    if SHORT_SQUARE[0] <= length <= SHORT_SQUARE[1]:
+        return "short_square"
+    return "long_square" if LONG_SQUARE[0] <= length <= LONG_SQUARE[1] else "square"
+
+
+def _runs(active, rate):
+    """First sample and end of each stretch of current."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(np.int8), [0]])))
+    runs = []
+    for start, end in edges.reshape(-1, 2).tolist():
+        if runs and start - runs[-1][1] < _GAP * rate:
+            runs[-1] = (runs[-1][0], end)
+        else:
+            runs.append((start, end))
+    return [(start, end) for start, end in runs if end - start >= _BLIP * rate]
+
+
+def _without_test_pulse(runs, size, rate):
+    """Drop a short first pulse, unless what follows repeats it: that is a train."""
+    if len(runs) < 2:
+        return runs
+    (start, end), (next_start, next_end) = runs[:2]
+    levels = [np.median(size[a:b]) for a, b in runs[:2]]
+    alike = np.isclose(*levels, rtol=0.05) and np.isclose(end - start, next_end - next_start, rtol=0.1)
+    early = end < _TEST_PULSE[0] * rate and end - start <= _TEST_PULSE[1] * rate
+    return runs[1:] if early and not alike else runs
+
+
+def sweeps_of(nwb):
+    """Cut sweeps of an open file by protocol, in the order of the experiment, and notes of what was left out, and why.
+
+    The name of a stimulus decides where it is known, if the current agrees with it; else the shape of the current.
+    """
+    recorded, notes = stored_sweeps(nwb)
+    found = []
+    for stored in recorded:
+        named = named_protocol(stored.stimulus_name)
+        if named == "other":
+            continue
+        stimulus = stimulus_of(stored.current(), stored.rate)
+        if named is not None and named != stimulus.kind:
+            shape = f"{stimulus.kind} of {1000 * stimulus.length:.4g} ms"
+            notes.append(f"sweep {stored.number} is called {stored.stimulus_name!r}, but its current is: {shape}")
+        elif stimulus.kind in PROTOCOLS:
+            found.append((stored, stimulus, stored.voltage()))
+    rest = [_at_rest(voltage, stimulus, stored.rate) for stored, stimulus, voltage in found]
+    if not np.isnan(rest).all():
+        check_scale("voltage before the stimuli", float(np.nanmedian(rest)))
+    squares = [abs(stimulus.amplitude) for _, stimulus, _ in found if stimulus.kind != "ramp"]
+    if squares:
+        check_scale("largest square current", max(squares))
+    sweeps, faults = {kind: [] for kind in PROTOCOLS}, Counter()
+    for stored, stimulus, voltage in found:
+        fault, cut = _cut(stored, stimulus, voltage)
+        if fault:
+            faults[f"{stimulus.kind.replace('_', ' ')} sweep(s): {fault}"] += 1
+        else:
+            sweeps[stimulus.kind].append(cut)
+    return sweeps, notes + [f"{count} {fault}" for fault, count in sorted(faults.items())]
+
+
+def _at_rest(voltage, stimulus, rate):
+    """Voltage just before a stimulus; NaN if nothing was recorded there."""
+    before = voltage[max(stimulus.onset - round(_REST * rate), 0) : stimulus.onset]
+    return float(np.median(before)) if len(before) else np.nan
+
+
+def _cut(stored, stimulus, voltage):
+    """What is wrong with a sweep (empty if nothing is), and the sweep around its stimulus."""
+    ratio = Fraction(RATE / stored.rate).limit_denominator(1000)
+    if abs(float(ratio) * stored.rate / RATE - 1) > 1e-6:
+        return f"{stored.rate:g} Hz has no simple ratio to {RATE} Hz", None
+    at_rest = _at_rest(voltage, stimulus, stored.rate)
+    low, high, _ = PLAUSIBLE["voltage before the stimuli"]
+    if not low <= at_rest <= high:
+        return "no resting voltage before the stimulus", None
+    kind = stimulus.kind
+    end = stimulus.onset + round(_LENGTH.get(kind, 0) * stored.rate)
+    least_before, before = _BEFORE[kind]
+    least_after, after = _AFTER[kind]
+    # The onset falls on a sample of the new rate: old samples k * denominator are new samples k * numerator.
+    steps = min(ceil(before * stored.rate / ratio.denominator - 1e-6), stimulus.onset // ratio.denominator)
+    if steps * ratio.numerator < least_before * RATE:
+        return f"less than {1000 * least_before:g} ms before the stimulus", None
+    if least_after is not None and len(voltage) - end < least_after * stored.rate:
+        return f"end less than {1000 * least_after:g} ms after the stimulus", None
+    first = stimulus.onset - steps * ratio.denominator
+    last = None if after is None else end + round(after * stored.rate)
+    v = voltage[first:last]
+    if ratio != 1:
+        v = resample_poly(v, ratio.numerator, ratio.denominator, padtype="line")
+    t = (np.arange(len(v)) - steps * ratio.numerator) / RATE
+    if kind == "ramp":
+        amplitude = stimulus.amplitude
+        i = np.clip(t / stimulus.length, 0, None) * amplitude
+    else:
+        amplitude = float(np.rint(stimulus.amplitude))
+        i = np.where((t >= 0) & (t < _LENGTH[kind]), amplitude, 0.0)
+    return "", CutSweep(stored.number, amplitude, t, np.ascontiguousarray(v), i)

@@ -1,75 +1,123 @@
-"""From sweeps to the twelve vectors of a cell, each computed by IPFX; what a cell lacks is missing, never zero."""
+"""From sweeps to the twelve families of vectors of a cell, each computed by IPFX; what a cell lacks is missing.
 
-from __future__ import annotations
+Gouwens et al., Cell 183, 935 (2020), with the sweeps, bins and tolerances of Schwider & Ramezani (arXiv 2603.11000).
+"""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from importlib.metadata import version
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from ipfx import data_set_features as dsf
+from ipfx import feature_vectors as fv
+from ipfx.error import FeatureError
+from ipfx.stimulus import StimulusType
+from ipfx.sweep import Sweep, SweepSet
 
-from sbnn.ephys_types.traces.layout import (
-    AP_WINDOW,
-    BIN_MS,
-    ISI_POINTS,
-    LEVEL_TOLERANCE,
-    LEVELS,
-    MIN_PEAK,
-    NORM_STEP,
-    PROTOCOLS,
-    RATE,
-    SPIKE_FEATURES,
-    STEP_BIN,
-    STEP_MARGIN,
-    STEP_TOLERANCE,
-    STEPS,
-    VECTORS,
-)
-from sbnn.ephys_types.traces.sweeps import CutSweep
+from sbnn.data.fingerprint import fingerprint_parameters
 
-_SIZES = {vector.name: vector.size for vector in VECTORS}
+#: Samples per second of every trace that features are taken from; recordings of another rate are resampled.
+RATE = 50_000
+#: Whether a stimulus is taken for one: lengths in seconds.
+SHORT_SQUARE, LONG_SQUARE = (0.0025, 0.0035), (0.995, 1.005)
+#: Least length of a ramp in seconds.
+RAMP = 0.1
+
+AP_WINDOW = 0.003  # s from the threshold
+BIN_MS = 20  # of spike features
+LEVELS, LEVEL_TOLERANCE = (0, 40, 80), 5  # pA over rheobase
+STEPS, STEP_TOLERANCE = (-30, -50, -90), 5  # pA
+NORM_STEP = -110  # pA
+STEP_BIN, STEP_MARGIN = 0.010, 0.2  # s
+ISI_POINTS = 100
+#: mV, of the lowest peak that counts as a spike in a long square.
+MIN_PEAK = -25
+#: To be raised whenever the same recording comes to give other vectors.
+FORMAT = 1
+
+PROTOCOLS = ("short_square", "long_square", "ramp")
+#: Family of a spike feature -> its name in IPFX.
+SPIKE_FEATURES = {
+    "spiking_threshold_v": "threshold_v",
+    "spiking_peak_v": "peak_v",
+    "spiking_width": "width",
+    "spiking_fast_trough_v": "fast_trough_v",
+    "spiking_upstroke_downstroke_ratio": "upstroke_downstroke_ratio",
+}
+
+
 _AP = round(AP_WINDOW * RATE)
+_BINS = 1000 // BIN_MS
+_STEP = round((1 + 2 * STEP_MARGIN) / STEP_BIN)
+_SPIKE_UNITS = ("mV", "mV", "s", "mV", "")
+
+#: Name, number of values and unit of each family, in the order of the columns.
+VECTORS = (
+    ("first_ap_v", len(PROTOCOLS) * _AP, "mV"),
+    ("first_ap_dv", len(PROTOCOLS) * (_AP - 1), "mV per 20 us"),
+    ("isi_shape", ISI_POINTS, "mV"),
+    ("inst_freq", len(LEVELS) * _BINS, "Hz"),
+    *((name, len(LEVELS) * _BINS, unit) for name, unit in zip(SPIKE_FEATURES, _SPIKE_UNITS, strict=True)),
+    ("step_subthresh", len(STEPS) * _STEP, "mV"),
+    ("subthresh_norm", _STEP, ""),
+    ("psth", len(LEVELS) * _BINS, "Hz"),
+)
 _END = 1.0  # s, of a long square; all stimuli begin at 0
 _AFTER_SHORT = 0.053  # s, until when the spike of a short square is looked for
-#: What IPFX raises, besides its own error, on sweeps it was not made for.
-_FAULTS = (ArithmeticError, AssertionError, LookupError, TypeError, ValueError)
+#: What IPFX raises on sweeps it was not made for.
+_FAULTS = (ArithmeticError, AssertionError, FeatureError, LookupError, TypeError, ValueError)
+
+
+def trace_families():
+    """Families of the 2607 columns that `read_traces` makes, in their order: dict of family to names of columns.
+
+    Within ``first_ap_v`` and ``first_ap_dv`` come short square, long square and ramp; within spike features, frequency
+    and PSTH the sweeps at rheobase, 40 and 80 pA over it; within ``step_subthresh`` those at -30, -50 and -90 pA.
+    """
+    return {name: [f"{name}_{i}" for i in range(size)] for name, size, _ in VECTORS}
+
+
+def trace_units():
+    """Unit of each column, ``""`` for one without."""
+    return {f"{name}_{i}": unit for name, size, unit in VECTORS for i in range(size)}
+
+
+def joined(vectors):
+    """Vectors of a cell side by side, (2607,); NaN for a family that is not among them."""
+    return np.concatenate([vectors.get(name, np.full(size, np.nan)) for name, size, _ in VECTORS])
+
+
+def settings_fingerprint():
+    """Name what decides the vectors besides the recording: these numbers and the version of IPFX."""
+    return fingerprint_parameters(
+        {
+            "format": FORMAT,
+            "ipfx": version("ipfx"),
+            "vectors": VECTORS,
+            "rate": RATE,
+            "stimuli": [SHORT_SQUARE, LONG_SQUARE, RAMP],
+            "levels": [LEVELS, LEVEL_TOLERANCE, STEPS, STEP_TOLERANCE, NORM_STEP],
+            "bins": [AP_WINDOW, BIN_MS, STEP_BIN, STEP_MARGIN, ISI_POINTS, MIN_PEAK],
+        }
+    )
 
 
 class Analysed(NamedTuple):
-    """Sweeps of one protocol with their spikes.
-
-    Attributes
-    ----------
-    sweeps : list of ipfx.sweep.Sweep
-    spikes : list of DataFrame
-        One row for each spike, as IPFX gives them; empty where there is none.
-    table : DataFrame
-        One row for each sweep: ``avg_rate``, ``stim_amp`` and, of long squares, ``peak_deflect`` and ``v_baseline``.
-    """
+    """Sweeps of one protocol with their spikes, and a table: rate, amplitude, of long squares deflection and rest."""
 
     sweeps: list
     spikes: list
     table: pd.DataFrame
 
 
-def vectors_of(sweeps: dict[str, list[CutSweep]]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Compute the twelve vectors of a cell.
+def vectors_of(sweeps):
+    """Twelve vectors of a cell from its cut sweeps by protocol, and notes of what is missing or filled in, and why.
 
-    Parameters
-    ----------
-    sweeps : dict of str to list of CutSweep
-        For each of `PROTOCOLS`.
-
-    Returns
-    -------
-    vectors : dict of str to ndarray
-        Family -> its values. A family that cannot be computed is not there; the part of ``first_ap_v`` and
-        ``first_ap_dv`` that belongs to a protocol without a spike is NaN.
-    notes : list of str
-        What is missing or was filled in, and why.
+    A family that cannot be computed is left out; the part of ``first_ap_v`` and ``first_ap_dv`` that belongs to a
+    protocol without a spike is NaN.
     """
-    notes: list[str] = []
+    notes = []
     analysed = {kind: _analyse(kind, sweeps[kind], notes) for kind in PROTOCOLS}
     vectors = _first_spikes(analysed, notes)
     if len(analysed["long_square"].sweeps):
@@ -78,13 +126,8 @@ def vectors_of(sweeps: dict[str, list[CutSweep]]) -> tuple[dict[str, np.ndarray]
     return vectors, notes
 
 
-def _analyse(kind: str, cut: list[CutSweep], notes: list[str]) -> Analysed:
+def _analyse(kind, cut, notes):
     """Find the spikes of each sweep; one that IPFX fails on is left out."""
-    from ipfx import data_set_features as dsf
-    from ipfx.error import FeatureError
-    from ipfx.stimulus import StimulusType
-    from ipfx.sweep import Sweep, SweepSet
-
     sweeps, spikes, rows = [], [], []
     if not cut:
         notes.append(f"no {kind.replace('_', ' ')} sweep")
@@ -96,7 +139,7 @@ def _analyse(kind: str, cut: list[CutSweep], notes: list[str]) -> Analysed:
         epochs = {"test": None, "sweep": (0, last), "recording": (0, last), "experiment": (0, last)}
         epochs["stim"] = (onset, int(np.flatnonzero(sweep.i)[-1]))
         made.append(Sweep(sweep.t, sweep.v, sweep.i, "CurrentClamp", float(RATE), sweep.number, epochs))
-    options: dict[str, Any] = dsf.detection_parameters(StimulusType(kind)).copy() | {"start": 0.0}
+    options = dsf.detection_parameters(StimulusType(kind)).copy() | {"start": 0.0}
     if kind == "long_square":
         options |= {"end": _END, "min_peak": MIN_PEAK}
     elif kind == "short_square":
@@ -107,7 +150,7 @@ def _analyse(kind: str, cut: list[CutSweep], notes: list[str]) -> Analysed:
         try:
             of_sweep = finder.process(sweep.t, sweep.v, sweep.i)
             row = train.process(sweep.t, sweep.v, sweep.i, of_sweep, extra, exclude_clipped=kind == "short_square")
-        except (FeatureError, *_FAULTS) as error:
+        except _FAULTS as error:
             notes.append(f"sweep {source.number}: IPFX finds no spikes in it ({_reason(error)})")
             continue
         sweeps.append(sweep)
@@ -116,10 +159,8 @@ def _analyse(kind: str, cut: list[CutSweep], notes: list[str]) -> Analysed:
     return Analysed(sweeps, spikes, pd.DataFrame(rows))
 
 
-def _first_spikes(analysed: dict[str, Analysed], notes: list[str]) -> dict[str, np.ndarray]:
+def _first_spikes(analysed, notes):
     """Voltage of the first action potential of each protocol, and its differences."""
-    from ipfx import feature_vectors as fv
-
     blocks_v, blocks_dv = [], []
     for kind in PROTOCOLS:
         sweeps, spikes, table = analysed[kind]
@@ -140,7 +181,7 @@ def _first_spikes(analysed: dict[str, Analysed], notes: list[str]) -> dict[str, 
     return {"first_ap_v": np.concatenate(blocks_v), "first_ap_dv": np.concatenate(blocks_dv)}
 
 
-def _sweeps_for_first_spike(kind: str, table: pd.DataFrame) -> list[int]:
+def _sweeps_for_first_spike(kind, table):
     """Rheobase of the long squares, the amplitude of short squares that evokes most spikes, every ramp that does."""
     spiking = table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
     if kind == "long_square" and len(spiking):
@@ -151,28 +192,25 @@ def _sweeps_for_first_spike(kind: str, table: pd.DataFrame) -> list[int]:
     return spiking.index.tolist()
 
 
-def _of_spike_trains(squares: Analysed, notes: list[str]) -> dict[str, np.ndarray]:
-    from ipfx import feature_vectors as fv
-    from ipfx.error import FeatureError
-    from ipfx.sweep import SweepSet
-
+def _of_spike_trains(squares, notes):
     table = squares.table
     spiking = table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
     if spiking.empty:
         notes.append("no long square evokes a spike")
         return {}
-    features = {
-        "sweeps": table,
-        "spikes_set": squares.spikes,
-        "spiking_sweeps": spiking,
-        "rheobase_i": spiking["stim_amp"].min(),
-    }
-    vectors: dict[str, np.ndarray] = {}
+    features = {"sweeps": table, "spikes_set": squares.spikes, "spiking_sweeps": spiking}
+    features["rheobase_i"] = spiking["stim_amp"].min()
+    vectors = {}
     sweep_set = SweepSet(squares.sweeps)
-    _keep(vectors, notes, "isi_shape", lambda: _isi_shape(fv, sweep_set, features))
+
+    def isi_shape():
+        sweep, spikes = fv.identify_sweep_for_isi_shape(sweep_set, features, _END)
+        return fv.isi_shape(sweep, spikes, _END, n_points=ISI_POINTS)
+
+    _keep(vectors, notes, "isi_shape", isi_shape)
     try:
         levels = fv.identify_suprathreshold_spike_info(features, np.array(LEVELS), amp_tolerance=LEVEL_TOLERANCE)
-    except (FeatureError, *_FAULTS) as error:
+    except _FAULTS as error:
         listed = ", ".join(f"+{level}" for level in LEVELS)
         notes.append(f"spike features need sweeps at two of rheobase {listed} pA ({_reason(error)})")
         return vectors
@@ -187,55 +225,38 @@ def _of_spike_trains(squares: Analysed, notes: list[str]) -> dict[str, np.ndarra
     return vectors
 
 
-def _isi_shape(fv, sweep_set, features):
-    sweep, spikes = fv.identify_sweep_for_isi_shape(sweep_set, features, _END)
-    return fv.isi_shape(sweep, spikes, _END, n_points=ISI_POINTS)
-
-
-def _of_steps(squares: Analysed, notes: list[str]) -> dict[str, np.ndarray]:
-    from ipfx import feature_vectors as fv
-    from ipfx.sweep import SweepSet
-
+def _of_steps(squares, notes):
     table = squares.table
     features = {"subthreshold_sweeps": table[table["avg_rate"] == 0]}
     steps, deflections = fv.identify_subthreshold_hyperpol_with_amplitudes(features, SweepSet(squares.sweeps))
     if not steps:
         notes.append("no hyperpolarising long square")
         return {}
-    vectors: dict[str, np.ndarray] = {}
+    vectors = {}
     missing = [f"{step} pA" for step in STEPS if min(abs(amp - step) for amp in steps) > STEP_TOLERANCE]
     if missing:
         notes.append(f"no step of {', '.join(missing)}: scaled by IPFX from its neighbours")
     bins = {"extend_duration": STEP_MARGIN, "subsample_interval": STEP_BIN}
-    _keep(
-        vectors,
-        notes,
-        "step_subthresh",
-        lambda: fv.step_subthreshold(steps, STEPS, 0.0, _END, amp_tolerance=STEP_TOLERANCE, **bins),
-    )
-    _keep(
-        vectors,
-        notes,
-        "subthresh_norm",
-        lambda: fv.subthresh_norm(steps, deflections, 0.0, _END, target_amp=NORM_STEP, **bins),
-    )
+    subthresh = partial(fv.step_subthreshold, steps, STEPS, 0.0, _END, amp_tolerance=STEP_TOLERANCE, **bins)
+    _keep(vectors, notes, "step_subthresh", subthresh)
+    norm = partial(fv.subthresh_norm, steps, deflections, 0.0, _END, target_amp=NORM_STEP, **bins)
+    _keep(vectors, notes, "subthresh_norm", norm)
     return vectors
 
 
-def _keep(vectors: dict, notes: list[str], family: str, compute: Callable[[], np.ndarray]) -> None:
+def _keep(vectors, notes, family, compute):
     """Compute a family; one that IPFX fails on, or that is not finite and of the right size, is left out."""
-    from ipfx.error import FeatureError
-
     try:
         vector = np.asarray(compute(), dtype=np.float64)
-    except (FeatureError, *_FAULTS) as error:
+    except _FAULTS as error:
         notes.append(f"{family}: {_reason(error)}")
         return
-    if vector.shape != (_SIZES[family],) or not np.isfinite(vector).all():
-        notes.append(f"{family}: IPFX gives {np.isfinite(vector).sum()} finite values, expected {_SIZES[family]}")
+    size = next(size for name, size, _ in VECTORS if name == family)
+    if vector.shape != (size,) or not np.isfinite(vector).all():
+        notes.append(f"{family}: IPFX gives {np.isfinite(vector).sum()} finite values, expected {size}")
         return
     vectors[family] = vector
 
 
-def _reason(error: Exception) -> str:
+def _reason(error):
     return str(error) or type(error).__name__
