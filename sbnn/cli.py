@@ -13,7 +13,7 @@ import sys
 import warnings
 
 from sbnn.data import datasets
-from sbnn.data.datasets import DATASETS, DYNAMICS, EPHYS_TYPES, MECHANISM_SHIFT, names_of, require_study
+from sbnn.data.datasets import DATASETS, DYNAMICS, MECHANISM_SHIFT, names_of, require_study
 from sbnn.study.own_data.options import add_options, as_options, at_least_one, is_asked_for
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
@@ -38,15 +38,6 @@ Perturbation screens: sbnn mechanism-shift --help
 Gene-regulatory dynamics: sbnn dynamics --help
 """
 
-EPHYS_TYPES_HELP = """From electrophysiology to the transcriptomic type of a cell.
-
-  sbnn ephys-types cv lee_human            cross-validate every classifier; which families of features they need
-  sbnn ephys-types transfer lee_human      types of human cells from those of mouse cells, with no labels and with few
-  sbnn ephys-types figures lee_human       draw all figures from what is saved
-  sbnn ephys-types report lee_human        print all tables; `report all` one of all data sets
-  sbnn ephys-types traces *.nwb --out t.csv  features of recordings, and t_cells.csv: what is known of each cell
-"""
-
 MECHANISM_SHIFT_HELP = """Latents of single cells that perturbations move sparsely.
 
   sbnn mechanism-shift run simulated_screen   all methods on screens with known truth; --configurations small
@@ -64,7 +55,9 @@ DYNAMICS_HELP = """Who regulates whom, from trajectories of expression and a pri
 """
 
 #: Command -> room, whose ``study.STUDY`` has the commands.
-COMPANIONS = {}
+COMPANIONS = {
+    "ephys-types": "ephys_types",
+}
 
 
 def main(arguments=None):
@@ -165,7 +158,6 @@ def _parser():
             command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
     _add_explore(commands)
     _add_map(commands)
-    _add_ephys_types(commands)
     _add_mechanism_shift(commands)
     _add_dynamics(commands)
     return parser
@@ -206,27 +198,6 @@ def _add_map(commands):
     way.add_argument("--cells-in-rows", dest="genes_in_rows", action="store_false")
     command.add_argument("--totals", help="column with the counts of each cell over all genes of the fit")
     command.add_argument("--sheet", help="of an Excel workbook")
-
-
-def _add_ephys_types(commands):
-    """Commands of electrophysiology -> type."""
-    about = {
-        "cv": "cross-validate every classifier, and ask which families of features it needs",
-        "transfer": "types of human cells with the help of mouse cells",
-    }
-    steps, (cv, _) = _add_companion(
-        commands, "ephys-types", "from electrophysiology to types of cells", EPHYS_TYPES_HELP, _ephys_types,
-        EPHYS_TYPES, "lee_human where its files can be had, else simulated_ephys", "few trees, steps and folds", about,
-    )  # fmt: skip
-    cv.add_argument("--jobs", type=int, default=1, help="worker processes; results do not depend on them")
-    cv.add_argument("--only", help="names of classifiers, with commas between")
-    step = steps.add_parser("traces", help="features of recordings (NWB); needs the extra `traces`")
-    step.set_defaults(run=_ephys_types)
-    step.add_argument("paths", nargs="+", help="NWB files, or folders of them")
-    step.add_argument("--out", required=True, help="table to write, such as traces.csv")
-    step.add_argument("--labels", help="table of cells by name: type, donor and what else is known")
-    step.add_argument("--cache", help="folder that keeps the features of every recording")
-    step.add_argument("--jobs", type=int, default=1)
 
 
 def _add_mechanism_shift(commands):
@@ -361,12 +332,6 @@ def _explore(options):
     from sbnn.explorer import commands
 
     commands.run(options)
-
-
-def _ephys_types(options):
-    from sbnn.ephys_types import commands
-
-    getattr(commands, options.step)(options)
 
 
 def _mechanism_shift(options):

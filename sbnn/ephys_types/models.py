@@ -11,6 +11,13 @@ from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.ephys_types.sparse_pca_forest import SparsePCAForest
 
 REFERENCE = "lightgbm"  # what the others are compared with
+#: Variants of another model, and cells up to which they are told apart.
+VARIANTS, MOST_CELLS = ("sparse_pca_forest_published", "bilstm_no_attention", "bilstm_smote", "bilstm_arcface"), 2000
+#: Of which models the families are asked for: two with attention, and trees.
+INTERPRETED = ("bilstm", "family_attention", "lightgbm")
+KINDS = {"types": "type", "types5": "type5"}  # beginning of the names of the records -> column of the labels
+# Names of the other records.
+CELLS, FAMILIES, ZERO_SHOT, CURVES = "types_cells", "types_families", "transfer_zero_shot", "transfer_curves"
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,11 @@ MODELS = {
     "family_attention": Model("attention over families", FamilyAttentionClassifier(), "ours", {"n_steps": 10}),
     "ephys_type": Model("EphysTypeClassifier", EphysTypeClassifier(), "ours", {"n_steps": 10}),
 }
+
+
+def of_kind(records, kind):
+    """Cross-validations of one kind of types by model, in the order of `MODELS`."""
+    return {name: records[f"{kind}_{name}"] for name in MODELS if f"{kind}_{name}" in records}
 
 
 def estimator(model, fast=False):

@@ -1,19 +1,32 @@
-"""The experiments of electrophysiology -> type: what is run on a data set, and where its results go.
+"""The study of electrophysiology -> type: its experiments, tables, figures and commands.
 
-Every function loads what is saved and computes only what is missing. Results go to
-``<saved_models>/<data set>/<kind>_<model>.pickle``, where the kind is ``types`` (four classes) or ``types5``.
+Results go to ``<saved_models>/<data set>/<kind>_<model>.pickle``: kind ``types`` (four classes) or ``types5``.
 """
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
-from sbnn.data.datasets import EPHYS_TYPES, load_dataset, require_study
+from sbnn.data.datasets import EPHYS_TYPES, load_dataset
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 from sbnn.determinism import reproducible
+from sbnn.engine import Step, Study
 from sbnn.ephys_types.family_attention import TransferAttentionClassifier
-from sbnn.ephys_types.models import MODELS, estimator
+from sbnn.ephys_types.figures import figures
+from sbnn.ephys_types.models import (
+    CELLS,
+    CURVES,
+    FAMILIES,
+    INTERPRETED,
+    KINDS,
+    MODELS,
+    MOST_CELLS,
+    VARIANTS,
+    ZERO_SHOT,
+    estimator,
+)
+from sbnn.ephys_types.report import NOTE, all_tables, overview_table
 from sbnn.ephys_types.sparse_pca_forest import SparsePCAForest
 from sbnn.ephys_types.transfer_study import run_learning_curves, run_zero_shot
 from sbnn.evaluation.classification import cross_validate_classifier
@@ -21,37 +34,23 @@ from sbnn.evaluation.family_importance import N_SHUFFLES, family_importance
 from sbnn.evaluation.folds import SEEDS, donor_folds, repeated_donor_folds
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
-from sbnn.results import Record, load
+from sbnn.results import Record
 
-KINDS = {"types": "type", "types5": "type5"}  # beginning of the names of the records -> column of the labels
-#: Of which models the families are asked for: two with attention, and trees.
-INTERPRETED = ("bilstm", "family_attention", "lightgbm")
 LABELS = ("type", "type5", "donor", "condition", "virus")  # that figures and tables need
-CELLS = "types_cells"
-FAMILIES = "types_families"  # beginning of the names of the records of `run_families`
-ZERO_SHOT, CURVES = "transfer_zero_shot", "transfer_curves"
-#: Models of which another one is a variant, and cells up to which they are worth their time.
-VARIANTS, MOST_CELLS = ("sparse_pca_forest_published", "bilstm_no_attention", "bilstm_smote", "bilstm_arcface"), 2000
 SIMULATED = "simulated_ephys"
-N_FOLDS = 5
-SEED = 0
+N_FOLDS, SEED = 5, 0
+HELP = """From electrophysiology to the transcriptomic type of a cell.
+
+  sbnn ephys-types cv lee_human            cross-validate every classifier; which families of features they need
+  sbnn ephys-types transfer lee_human      types of human cells from those of mouse cells, with no labels and with few
+  sbnn ephys-types figures lee_human       draw all figures from what is saved
+  sbnn ephys-types report lee_human        print all tables; `report all` one of all data sets
+  sbnn ephys-types traces *.nwb --out t.csv  features of recordings, and t_cells.csv: what is known of each cell
+"""
 
 
 def load_cells(name, **options):
-    """Data of the study by name: mouse spikes measured from their threshold, as the human ones are.
-
-    Parameters
-    ----------
-    name : str
-        ``"lee_human"``, ``"gouwens_ephys"`` or ``"simulated_ephys"``.
-    **options
-        Of `load_dataset`.
-
-    Returns
-    -------
-    AnnData of typed cells
-    """
-    require_study(name, EPHYS_TYPES)
+    """Data of the study by name: mouse spikes measured from their threshold, as the human ones are."""
     return load_dataset(name, **({"relative": True} if name == "gouwens_ephys" else {}), **options)
 
 
@@ -59,211 +58,113 @@ def load_source(name, fast=False, **options):
     """Mouse cells that a classifier of human cells may learn from, or None where `name` is of the mouse itself."""
     if name == "lee_human":
         return load_dataset("gouwens_ephys", **options)  # as released: shared features are made of these
-    if name == SIMULATED:
-        return simulate_ephys_types(300 if fast else 1200, species="mouse")
-    return None
+    return simulate_ephys_types(300 if fast else 1200, species="mouse") if name == SIMULATED else None
 
 
-def kinds_of(data):
-    """Kinds of types that the labels of the data tell apart: dict of kind to column."""
-    return {kind: column for kind, column in KINDS.items() if column in data.obs}
+def _cross_validations(data, fast, n_jobs):
+    """Every model on the same folds for every kind of types, the cells on maps, and what families are worth."""
+    planned, cells = {}, as_typed(data)
+    for kind, target in KINDS.items():
+        if target not in cells.labels:
+            continue
+        if fast:
+            folds = {SEED: donor_folds(cells, 2, SEED, target=target)}
+        else:
+            folds = repeated_donor_folds(cells, N_FOLDS, SEEDS, target=target)
+        if kind == "types":
+            first = folds[SEED]
+        for name in MODELS:
+            if cells.n_cells <= MOST_CELLS or name not in VARIANTS:
+                run = partial(cross_validate_classifier, estimator(MODELS[name], fast), cells, folds, n_jobs)
+                planned[f"{kind}_{name}"] = partial(_saved, partial(run, target=target))
+    planned[CELLS] = partial(run_cells, cells)
+    for name in (name for name in INTERPRETED if name in MODELS):
+        shuffles = {"n_shuffles": 1 if fast else N_SHUFFLES, "seed": SEED}
+        run = partial(family_importance, estimator(MODELS[name], fast), cells, first, n_jobs, **shuffles)
+        planned[f"{FAMILIES}_{name}"] = partial(_saved, run)
+    return planned
 
 
-def folds_of_study(data, target="type", fast=False):
-    """Folds of all comparisons: five, donors kept together, three times; two of them once for a trial."""
-    if fast:
-        return {SEED: donor_folds(data, 2, SEED, target=target)}
-    return repeated_donor_folds(data, N_FOLDS, SEEDS, target=target)
+def _saved(run, path, fresh):
+    return run(results=path, overwrite=fresh)
 
 
-def models_for(data):
-    """Names of the models that are compared: variants of one are told apart on up to `MOST_CELLS` cells only.
+def run_cells(data, path, fresh=False):
+    """What is known of the cells, and where they lie in sparse principal components and on a t-SNE of them.
 
-    Parameters
-    ----------
-    data : AnnData of typed cells
-
-    Returns
-    -------
-    list of str
-    """
-    return [name for name in MODELS if data.n_obs <= MOST_CELLS or name not in VARIANTS]
-
-
-def run_cross_validations(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True, only=None):
-    """Run, or load, the cross-validation of every model, for every kind of types.
-
-    Parameters
-    ----------
-    data : AnnData of typed cells
-    folder : str or path-like
-        Where the results are and go, see `sbnn.results.results_folder`.
-    fast : bool
-        Few trees and steps, two folds.
-    fresh : bool
-        Compute anew what is saved.
-    n_jobs : int
-    verbose : bool
-    only : iterable of str, optional
-        Names of models, keys of `MODELS`; those of `models_for` by default.
-
-    Returns
-    -------
-    dict of str to Record
-
-    Raises
-    ------
-    ValueError
-        A model that there is not.
-    """
-    names = models_for(data) if only is None else list(only)
-    unknown = [name for name in names if name not in MODELS]
-    if unknown:
-        raise ValueError(f"only: no such model: {', '.join(unknown)}; there are {', '.join(MODELS)}")
-    records = {}
-    for kind, target in kinds_of(data).items():
-        folds = folds_of_study(data, target, fast)
-        for name in names:
-            records[f"{kind}_{name}"] = cross_validate_classifier(
-                estimator(MODELS[name], fast),
-                data,
-                folds,
-                n_jobs,
-                target=target,
-                results=Path(folder) / f"{kind}_{name}.pickle",
-                overwrite=fresh,
-                verbose=verbose,
-            )
-    return records
-
-
-def run_cells(data, folder, *, fast=False, fresh=False):
-    """What is known of the cells, and where they lie in sparse principal components and on a t-SNE of them; or load it.
-
-    Parameters
-    ----------
-    data : AnnData of typed cells
-    folder : str or path-like
-    fast, fresh : bool
-
-    Returns
-    -------
-    Record
-        ``experiment="typed cells"``; ``values`` has ``labels`` (those of `LABELS` that there are), ``components``
-        (n, components; float32), ``component_names``, ``explained`` (adjusted share of the variance of its family) and
-        ``tsne`` (n, 2). The components are learned from all cells without a look at their types: a picture, not a test.
+    The components are learned from all cells without a look at their types: a picture, not a test.
     """
     data = as_typed(data)
-    # The forest is of no interest here, and cheap with one tree.
-    model = SparsePCAForest(n_estimators=1, random_state=SEED)
-    wanted = Record("typed cells", data.name, data.sha256, [{}], SEED)
+    model = SparsePCAForest(n_estimators=1, random_state=SEED)  # the forest is of no interest here
 
     def compute():
         with reproducible():
             model.fit(data.X, data.y, data.families)
             components = model.transform(data.X)
-            explained = np.concatenate(list(model.explained_variance_ratio_.values()))
             return {
                 "labels": data.labels[[name for name in LABELS if name in data.labels]],
                 "components": components.astype(np.float32),
                 "component_names": [str(name) for name in model.get_feature_names_out()],
-                "explained": explained,
+                "explained": np.concatenate(list(model.explained_variance_ratio_.values())),
                 "tsne": embed(components, SEED).astype(np.float32),
             }
 
-    return load_or_compute(
-        wanted, compute, Path(folder) / f"{CELLS}.pickle", fresh, estimator=model, n_cells=data.n_cells
-    )
+    wanted = Record("typed cells", data.name, data.sha256, [{}], SEED)
+    return load_or_compute(wanted, compute, path, fresh, estimator=model, n_cells=data.n_cells)
 
 
-def run_families(data, folder, *, fast=False, fresh=False, n_jobs=1, verbose=True):
-    """Which families the models need, on the folds of the first seed; or load it.
-
-    Parameters
-    ----------
-    data : AnnData of typed cells
-    folder : str or path-like
-    fast, fresh : bool
-    n_jobs : int
-    verbose : bool
-
-    Returns
-    -------
-    dict of str to Record
-        From `family_importance`, by model.
-    """
-    folds = folds_of_study(data, "type", fast)[SEED]
-    return {
-        name: family_importance(
-            estimator(MODELS[name], fast),
-            data,
-            folds,
-            n_jobs,
-            n_shuffles=1 if fast else N_SHUFFLES,
-            results=Path(folder) / f"{FAMILIES}_{name}.pickle",
-            overwrite=fresh,
-            seed=SEED,
-            verbose=verbose,
-        )
-        for name in INTERPRETED
-        if name in MODELS
-    }
-
-
-def run_transfer(data, folder, *, fast=False, fresh=False, verbose=True):
-    """Transfer from mouse to these human cells, without and with human labels; or load it.
-
-    Parameters
-    ----------
-    data : AnnData of typed cells
-        Human cells; for others nothing is done.
-    folder : str or path-like
-    fast, fresh, verbose : bool
-
-    Returns
-    -------
-    dict of str to Record
-    """
-    source = load_source(data.uns["sbnn"]["name"], fast, verbose=verbose)
+def _transfer(data, fast, n_jobs):
+    """From mouse to these human cells, without and with human labels."""
+    name = as_typed(data).name
+    source = load_source(name, fast)
     if source is None:
-        return {}
-    places = {name: Path(folder) / f"{name}.pickle" for name in (ZERO_SHOT, CURVES)}
-    quick = TransferAttentionClassifier(n_members=1, n_steps=5)
+        raise ValueError(f"dataset: transfer goes to human cells, and {name!r} are none; take lee_human")
     few = {"sizes": (50, None), "seeds": (SEED,), "draws": 1}  # of simulated cells a few points show that it runs
-    few = few | {"network": quick} if fast else few if data.uns["sbnn"]["name"] == SIMULATED else {}
-    seeds = {"seeds": (SEED,)} if fast else {}
+    if fast:
+        few["network"] = TransferAttentionClassifier(n_members=1, n_steps=5)
+    curves = partial(run_learning_curves, source, data, **few if fast or name == SIMULATED else {})
+    zero_shot = partial(run_zero_shot, source, data, **{"seeds": (SEED,)} if fast else {})
     return {
-        ZERO_SHOT: run_zero_shot(source, data, places[ZERO_SHOT], fresh, **seeds),
-        CURVES: run_learning_curves(source, data, places[CURVES], fresh, **few),
+        ZERO_SHOT: lambda path, fresh: zero_shot(results=path, fresh=fresh),
+        CURVES: lambda path, fresh: curves(results=path, fresh=fresh),
     }
 
 
-def load_records(folder):
-    """Saved results of this study in a folder, all of one data set.
+def _traces(commands):
+    """Command that makes a table of recordings."""
+    step = commands.add_parser("traces", help="features of recordings (NWB) to a table")
+    step.add_argument("paths", nargs="+", help="NWB files, or folders with them")
+    step.add_argument("--out", required=True, help="CSV file; what is known of each cell goes to a second one")
+    step.add_argument("--labels", help="table of types and donors, cell names in the first column")
+    step.add_argument("--cache", help="folder of finished recordings")
+    step.add_argument("--jobs", type=int, default=1, help="recordings read at the same time")
+    step.set_defaults(run=_write_traces)
 
-    Parameters
-    ----------
-    folder : str or path-like
 
-    Returns
-    -------
-    dict of str to Record
-        By experiment, in the order of `MODELS`.
+def _write_traces(options):
+    from sbnn.data.readers.tables import read_table
+    from sbnn.ephys_types.traces import read_traces, write_traces  # needs an extra
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    ValueError
-        If they are of different data.
-    """
-    folder = Path(folder)
-    known = [f"{kind}_{name}" for kind in KINDS for name in MODELS]
-    known += [CELLS, *(f"{FAMILIES}_{name}" for name in INTERPRETED), ZERO_SHOT, CURVES]
-    records = {name: load(folder / f"{name}.pickle") for name in known if (folder / f"{name}.pickle").exists()}
-    if not records:
-        raise FileNotFoundError(f"no results in {folder}: run `sbnn ephys-types cv` first")
-    of = {(record.dataset, record.sha256[:12]) for record in records.values()}
-    if len(of) > 1:
-        raise ValueError(f"the results in {folder} are of different data: {sorted(of)}; move some of them away")
-    return records
+    labels = read_table(options.labels, "labels") if options.labels else None
+    features = read_traces(options.paths, labels=labels, n_jobs=options.jobs, cache=options.cache)
+    print(f"{features.n_obs} cells x {features.n_vars} features")
+    print(*write_traces(features, options.out), sep="\n")
+
+
+STUDY = Study(
+    EPHYS_TYPES,
+    steps={
+        "cv": Step(
+            "cross-validate every classifier; which families of features they need", _cross_validations, parallel=True
+        ),
+        "transfer": Step("types of human cells from those of mouse cells, with no labels and with few", _transfer),
+    },
+    tables=all_tables,
+    figures=figures,
+    note=NOTE,
+    data=load_cells,
+    data_of=lambda record: (record.dataset, record.sha256),
+    overview=lambda saved_models: {"Macro-F1 on every data set": overview_table(saved_models)},
+    help=HELP,
+    others=_traces,
+)

@@ -9,6 +9,7 @@ from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types.baselines import lightgbm
 from sbnn.ephys_types.family_attention import TransferAttentionClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
+from sbnn.ephys_types.report import CONTROL, WITHOUT
 from sbnn.ephys_types.transfer import (
     ALIGNMENTS,
     SourcePriorClassifier,
@@ -16,7 +17,6 @@ from sbnn.ephys_types.transfer import (
     physiological_scale,
     two_experts,
 )
-from sbnn.ephys_types.transfer_tables import CONTROL, WITHOUT
 from sbnn.evaluation.classification import label_scores
 from sbnn.evaluation.folds import SEEDS, donor_folds
 from sbnn.evaluation.identity import described
@@ -31,30 +31,13 @@ VERSION = 2  # of both experiments: raised whenever the same settings come to gi
 
 
 def run_zero_shot(source, target, results=None, fresh=False, seeds=SEEDS):
-    """Types of all cells of a target from those of a source, by every alignment, in both directions.
+    """Types of all cells of a target species from those of a source, by every alignment, in both directions; a Record.
 
     The scores of the way from mouse to human are those of settings that were chosen in sight of them (scales,
     alignment, pseudo cells), so they are what can be had at best, and not what a first look would give; see
     ``benchmarks/ephys_types_tries.md``.
-
-    Parameters
-    ----------
-    source, target : AnnData of typed cells
-        Of two species.
-    results : path-like, optional
-    fresh : bool
-        Compute anew what is saved.
-    seeds : sequence of int
-        Of the trees.
-
-    Returns
-    -------
-    Record
-        ``scores``: a row for each direction, alignment and seed, with `macro_f1`, `accuracy` and the estimated shares.
-        ``test_probabilities``: for the default alignment and the first seed, shape (n, n_classes); ``classes``,
-        ``types``: of the target's cells.
     """
-    data, source, target = (source, target), as_typed(source), as_typed(target)
+    data, (source, target) = (source, target), map(as_typed, (source, target))
     wanted = Record("zero-shot", target.name, target.sha256, [{}], seeds[0])
     wanted.settings = {"source": source.name, "source_sha256": source.sha256, "seeds": list(seeds), "version": VERSION}
     return load_or_compute(wanted, lambda: _zero_shot(*data, seeds), results, fresh)
@@ -82,7 +65,6 @@ def _zero_shot(source, target, seeds):
 
 
 def _scores(types, predicted, classes):
-    """Those scores of all cross-validations that are kept here."""
     found = label_scores(types, predicted, classes)
     return {name: found[name] for name in ("macro_f1", "accuracy")}
 
@@ -90,7 +72,7 @@ def _scores(types, predicted, classes):
 def run_learning_curves(
     source, target, results=None, fresh=False, sizes=SIZES, seeds=SEEDS, draws=DRAWS, models=None, network=None
 ):
-    """Score models of few labelled cells of a target, with the help of a source and without, on the same cells.
+    """Score models of few labelled cells of a target, helped by a source and without, on the same cells; a Record.
 
     Folds keep donors together. Labelled cells are drawn from the training cells of a fold, the same ones for every
     model; the others count as cells without types. With help and without, a model has the same settings, sees the same
@@ -99,32 +81,10 @@ def run_learning_curves(
     Two classifiers are often better than one, wherever the second was trained. The control tells that from transfer: a
     classifier of the settings of the prior, fitted to the labelled cells' shared features in place of the source's, is
     multiplied in at the same power.
-
-    Parameters
-    ----------
-    source, target : AnnData of typed cells
-    results : path-like, optional
-    fresh : bool
-    sizes : sequence of int or None
-        Labelled cells; None for all training cells.
-    seeds : sequence of int
-        Of the folds.
-    draws : int
-        Draws of each size from each fold.
-    models : dict of str to classifier, optional
-        By default those of `learners`.
-    network : TransferAttentionClassifier, optional
-        Fitted to the shared features of the first draw.
-
-    Returns
-    -------
-    Record
-        ``scores``: a row for each model, method (``"human only"``, ``"human only, two experts"`` for the control,
-        ``"transfer"``, and of the network ``"pretrained"`` and ``"joint"``), size, seed, fold and draw.
     """
     models = learners() if models is None else models
     network = TransferAttentionClassifier() if network is None else network
-    data, source, target = (source, target), as_typed(source), as_typed(target)
+    data, (source, target) = (source, target), map(as_typed, (source, target))
     wanted = Record("learning-curves", target.name, target.sha256, [{"model": name} for name in models], seeds[0])
     wanted.settings = {
         "source": source.name, "source_sha256": source.sha256, "sizes": list(sizes), "seeds": list(seeds),
@@ -135,16 +95,8 @@ def run_learning_curves(
 
 
 def learners():
-    """Models of the learning curves, by name.
-
-    Returns
-    -------
-    dict of str to classifier
-    """
-    return {
-        "kernel": KernelLogistic(C=10.0, gamma=0.1),
-        "trees": lightgbm(random_state=0),
-    }
+    """Models of the learning curves, by name."""
+    return {"kernel": KernelLogistic(C=10.0, gamma=0.1), "trees": lightgbm(random_state=0)}
 
 
 def _curves(source, target, sizes, seeds, draws, models, network):
@@ -156,15 +108,15 @@ def _curves(source, target, sizes, seeds, draws, models, network):
     types, classes, rows = target.y, np.unique(target.y), []
     for seed in seeds:
         for fold, (train, test) in enumerate(donor_folds(target, N_FOLDS, seed)):
-            for size, draw in _conditions(sizes, draws):
+            for size, draw in ((n, draw) for n in sizes for draw in range(draws if n else 1)):
                 known, others = _drawn(train, types, size, np.random.default_rng([seed, fold, size or 0, draw]))
                 helper = SourcePriorClassifier().fit(
                     shared[known], types[known], source=source_cells, unlabelled=shared[others] if len(others) else None
                 )
                 prior = helper.prior_proba(shared[test])
-                second = _second_expert(helper, shared[known], types[known]).predict_proba(
-                    helper.prior_features(shared[test])
-                )
+                # A second expert of the settings of the prior, of the target's own labelled cells.
+                control = clone(helper.prior_).fit(helper.prior_features(shared[known]), types[known])
+                second = control.predict_proba(helper.prior_features(shared[test]))
                 key = {"n_cells": len(known), "seed": seed, "fold": fold, "draw": draw}
                 said = {("source", "transfer"): prior}
                 for name, model in models.items():
@@ -180,11 +132,6 @@ def _curves(source, target, sizes, seeds, draws, models, network):
     return {"scores": pd.DataFrame(rows)}
 
 
-def _second_expert(helper, labelled, types):
-    """Classifier of the settings of a helper's prior, of the target's own labelled cells in place of the source's."""
-    return clone(helper.prior_).fit(helper.prior_features(labelled), types)
-
-
 def _by_networks(network, shared_cells, known, others, test, types, seed):
     """Probabilities of networks on the shared features: of the target alone, and helped by the source in two ways."""
     source, target = shared_cells
@@ -195,10 +142,6 @@ def _by_networks(network, shared_cells, known, others, test, types, seed):
         model.fit(target.X[known], types[known], target.families, **help, **unlabelled)
         said["attention, shared features", method] = model.predict_proba(target.X[test])
     return said
-
-
-def _conditions(sizes, draws):
-    return [(size, draw) for size in sizes for draw in range(draws if size else 1)]
 
 
 def _drawn(train, types, size, random):

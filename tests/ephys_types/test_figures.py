@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from test_transfer_tables import curves
-
-from sbnn.ephys_types import study
 from sbnn.ephys_types.figures.accuracy import accuracy_of_models
 from sbnn.ephys_types.figures.calibration import calibration_curves
 from sbnn.ephys_types.figures.cells import cells_by_type, parting_components
@@ -15,6 +12,9 @@ from sbnn.ephys_types.figures.gallery import draw_all, figure_names
 from sbnn.ephys_types.figures.looks import TYPE_COLORS, type_color
 from sbnn.ephys_types.figures.transfer import learning_curves
 from sbnn.ephys_types.published import Published
+from test_transfer_tables import curves
+
+from sbnn.ephys_types import study
 from sbnn.evaluation.classification import calibration, confusion_counts, repeat_means
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*lacks.*in training or in test")

@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sbnn.ephys_types.alignment import align, own_scale, physiological_scale
+from sbnn.ephys_types.transfer_tables import CONTROL
 from sklearn.metrics import f1_score
 
 from sbnn import load_dataset, to_shared_features
@@ -16,10 +18,8 @@ from sbnn.ephys_types import (
     ZeroShotClassifier,
     transfer_study,
 )
-from sbnn.ephys_types.alignment import align, own_scale, physiological_scale
 from sbnn.ephys_types.transfer import _moved, product
 from sbnn.ephys_types.transfer_study import _drawn, run_learning_curves, run_zero_shot
-from sbnn.ephys_types.transfer_tables import CONTROL
 from sbnn.evaluation.folds import donor_folds
 
 SHIFT = np.array([0.8, -1.0, 0.5, 0.0, 0.6])

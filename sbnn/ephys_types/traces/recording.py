@@ -156,9 +156,7 @@ def check_scale(quantity, value):
     """Refuse a value that no recording can have, as by a wrong unit or conversion."""
     low, high, unit = PLAUSIBLE[quantity]
     if not low <= value <= high:
-        raise ValueError(
-            f"{quantity}: {value:.4g} {unit}, expected {low:g} to {high:g}; wrong unit or conversion?"
-        )
+        raise ValueError(f"{quantity}: {value:.4g} {unit}, expected {low:g} to {high:g}; wrong unit or conversion?")
 
 
 @cache
