@@ -40,9 +40,9 @@ class Published(NamedTuple):
 
 
 # Schwider and Ramezani, arXiv 2603.11000 (2026): recordings, in twelve IPFX families, of 3699 mouse cells (DANDI
-# 000020; stratified 60/20/20, 10 seeds) and of 506 human cells (DANDI 000636; 5 folds, 10 runs, donors not kept together); ours
-# are of engineered features of the same studies, of more cells, donors kept together. They are no target that is hit or
-# missed by a digit: other cells, other features, other folds.
+# 000020; stratified 60/20/20, 10 seeds) and of 506 human cells (DANDI 000636; 5 folds, 10 runs, donors not kept
+# together); ours are of engineered features of the same studies, of more cells, donors kept together. They are no
+# target that is hit or missed by a digit: other cells, other features, other folds.
 PUBLISHED = {
     ("gouwens_ephys", "types5"): {
         "sparse_pca_forest_published": Published(0.873, 0.907),
