@@ -11,7 +11,8 @@ import argparse
 from pathlib import Path
 
 from sbnn.data.datasets import EPHYS_TYPES, names_of
-from sbnn.ephys_types import report, study
+from sbnn.ephys_types.report import NOTE, all_tables
+from sbnn.ephys_types.study import STUDY
 from sbnn.results import results_folder
 from sbnn.tables import print_tables
 
@@ -20,13 +21,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def measure(name, saved_models, fast=False, fresh=False, n_jobs=1):
     """Run, or load, everything of a data set; dict of tables by title."""
-    data, folder = study.load_cells(name), results_folder(saved_models, name, fast)
-    how = {"fast": fast, "fresh": fresh}
-    study.run_cross_validations(data, folder, n_jobs=n_jobs, **how)
-    study.run_cells(data, folder, **how)
-    study.run_families(data, folder, n_jobs=n_jobs, **how)
-    study.run_transfer(data, folder, **how)
-    return report.all_tables(study.load_records(folder))
+    folder = results_folder(saved_models, name, fast)
+    STUDY.run(name, folder, "cv", fast=fast, fresh=fresh, n_jobs=n_jobs)
+    if name != "gouwens_ephys":
+        STUDY.run(name, folder, "transfer", fast=fast, fresh=fresh)
+    return all_tables(STUDY.load(folder))
 
 
 def main(arguments=None):
@@ -44,7 +43,7 @@ def main(arguments=None):
             print(f"\n{name}: cannot be had: {error}")
             continue
         print_tables({f"{name}: {title}": table for title, table in tables.items()})
-    print(f"\n{report.NOTE}")
+    print(f"\n{NOTE}")
 
 
 if __name__ == "__main__":

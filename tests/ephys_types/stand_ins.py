@@ -1,22 +1,28 @@
-"""Quick models in the places of the real ones, and their records."""
+"""Quick models in the places of the real ones, and what tests ask of cells."""
 
+import numpy as np
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from sbnn.data.typed_cells import family_columns
 from sbnn.ephys_types.models import Model
+
+
+def present(cells):
+    """Which families were measured in which cells."""
+    families = family_columns(cells.families, cells.feature_names)
+    return np.column_stack([np.isfinite(cells.X[:, columns]).any(axis=1) for columns in families.values()])
 
 
 class Attentive(ExtraTreesClassifier):
     """Trees that attend to the last family of PVALB cells, and to all alike of others."""
 
     def fit(self, X, y, families=None):
-        self.n_families_ = len(families)
+        self.n_families_ = len(set(families))
         return super().fit(X, y)
 
     def attention_weights(self, X):
-        import numpy as np
-
         weights = np.full((len(X), self.n_families_), 1 / self.n_families_)
         weights[self.predict(X) == "PVALB"] = np.eye(self.n_families_)[-1]
         return weights

@@ -1,5 +1,6 @@
 """Committed results are what the code gives: one fold of each is fitted again."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from same import assert_same
 
 from sbnn import results
-from sbnn.ephys_types import study
-from sbnn.ephys_types.models import MODELS, estimator
+from sbnn.ephys_types import study, transfer_study
+from sbnn.ephys_types.models import KINDS, MODELS, estimator
+from sbnn.evaluation import classification, family_importance
 from sbnn.evaluation.classification import cross_validate_classifier
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
@@ -16,7 +18,7 @@ DATASETS = ("lee_human", "gouwens_ephys", "simulated_ephys")
 RECORDS = [
     (name, kind, model)
     for name in DATASETS
-    for kind in study.KINDS
+    for kind in KINDS
     for model in MODELS
     if (SAVED / name / f"{kind}_{model}.pickle").exists()
 ]
@@ -52,7 +54,7 @@ def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model, c
         estimator(MODELS[model]),
         data,
         [record.folds[f]],
-        target=study.KINDS[kind],
+        target=KINDS[kind],
         seed=int(record.repeats[f]),
         verbose=False,
     )
@@ -69,13 +71,16 @@ def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model, c
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if (SAVED / name / "types_lightgbm.pickle").exists()])
 def test_the_study_loads_what_is_committed(name, cells, tmp_path, monkeypatch):
-    """Nothing is left to fit: every record answers the question that the study asks today."""
-    from sbnn.evaluation import classification
-
+    """Nothing is left to compute: every record answers the question that the study asks today."""
     monkeypatch.setattr(classification, "_fit_and_score", lambda *_: pytest.fail("fitted again"))
+    monkeypatch.setattr(family_importance, "_shuffled", lambda *_: pytest.fail("fitted again"))
+    monkeypatch.setattr(transfer_study, "_curves", lambda *_: pytest.fail("fitted again"))
+    monkeypatch.setattr(study.SparsePCAForest, "transform", lambda *_: pytest.fail("fitted again"))
     data = cells(name)
-    records = study.run_cross_validations(data, SAVED / name, verbose=False)
-    assert len(records) == len(study.kinds_of(data)) * len(study.models_for(data))
+    folder = shutil.copytree(SAVED / name, tmp_path / name)
+    records = study.STUDY.run(data, folder, "cv", verbose=False)
+    if name == "simulated_ephys":
+        records |= study.STUDY.run(data, folder, "transfer", verbose=False)
     donor = data.obs["donor"].to_numpy()
     for record in records.values():
         for train, test in record.folds:

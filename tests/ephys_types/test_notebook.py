@@ -7,9 +7,8 @@ import pytest
 
 from sbnn import results
 from sbnn.data.datasets import load_dataset
-from sbnn.ephys_types.figures.gallery import figure_names
 from sbnn.ephys_types.models import MODELS
-from sbnn.ephys_types.study import load_records
+from sbnn.ephys_types.study import STUDY
 from sbnn.study.notebooks import run_notebook
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "05_ephys_types.ipynb"
@@ -26,10 +25,10 @@ def test_it_computes_saves_and_shows_everything(dataset, tmp_path):
     run_notebook(NOTEBOOK, tmp_path / "run.ipynb", dataset=dataset, fast=True, n_jobs=1, **places)
     outputs = [output for cell in nbformat.read(tmp_path / "run.ipynb", 4).cells for output in cell.get("outputs", [])]
     shown = [output for output in outputs if "image/png" in output.get("data", {})]
-    records = load_records(tmp_path / "saved_models" / f"{dataset}-fast")
+    records = STUDY.load(tmp_path / "saved_models" / f"{dataset}-fast")
     drawn = {path.name for path in (tmp_path / "figures" / f"{dataset}-fast").iterdir()}
-    assert drawn == {f"{name}.{ending}" for name in figure_names(records) for ending in ("pdf", "png")}
-    assert len(shown) == len(figure_names(records))
+    assert drawn == {f"{name}.{ending}" for name in STUDY.figure_names(records) for ending in ("pdf", "png")}
+    assert len(shown) == len(STUDY.figure_names(records))
     assert {f"types_{name}" for name in MODELS} < set(records)
     assert {"types_cells", "types_families_lightgbm", "transfer_zero_shot", "transfer_curves"} < set(records)
     for path in (tmp_path / "saved_models").rglob("*.pickle"):

@@ -1,23 +1,44 @@
-"""The study runs its models on its folds, keeps what it found, and its tables say what the records do."""
+"""The study runs its models on its folds, keeps what it found, and its tables and figures say what the records do."""
 
-from pathlib import Path
+import json
+from copy import copy
 
 import numpy as np
 import pandas as pd
 import pytest
 from stand_ins import MODELS, Attentive
+from test_transfer_tables import curves
 
-from sbnn import results, simulate_ephys_types
-from sbnn.ephys_types import published, report, study
-from sbnn.evaluation.classification import repeat_means
+from sbnn import cli, results, simulate_ephys_types
+from sbnn.ephys_types import report, study
+from sbnn.ephys_types.figures import (
+    TYPE_COLORS,
+    accuracy_of_models,
+    calibration_curves,
+    cells_by_type,
+    confusion_matrices,
+    discriminating_components,
+    family_map,
+    learning_curves,
+    type_color,
+    within_conditions,
+)
+from sbnn.ephys_types.models import of_kind
+from sbnn.ephys_types.report import Published
+from sbnn.ephys_types.study import STUDY
+from sbnn.evaluation.classification import calibration, confusion_counts, repeat_means
 from sbnn.evaluation.verdict import paired_difference
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*lacks.*in training or in test")
 
 
-def test_every_model_is_run_on_the_same_folds_of_three_seeds(folder, cells):
-    records = study.load_records(folder)
-    of_models = report.of_kind(records, "types")
+@pytest.fixture(scope="module")
+def records(folder):
+    return STUDY.load(folder)
+
+
+def test_every_model_is_run_on_the_same_folds_of_three_seeds(records, cells):
+    of_models = of_kind(records, "types")
     assert list(of_models) == list(MODELS)
     donor = cells.labels["donor"].to_numpy()
     for record in of_models.values():
@@ -27,27 +48,25 @@ def test_every_model_is_run_on_the_same_folds_of_three_seeds(folder, cells):
             assert not set(donor[train]) & set(donor[test])
 
 
-def test_what_is_saved_is_loaded(folder, cells, monkeypatch):
+def test_what_is_saved_is_loaded(folder, simulated, monkeypatch):
     monkeypatch.setattr(Attentive, "fit", lambda self, X, y, families=None: pytest.fail("fitted again"))
-    study.run_cross_validations(cells, folder, verbose=False)
-    study.run_cells(cells, folder)
-    with pytest.raises(ValueError, match="only: no such model: best; there are majority, "):
-        study.run_cross_validations(cells, folder, only=["best"])
+    STUDY.run(simulated, folder, "cv", verbose=False)
 
 
 def test_five_types_are_a_kind_of_their_own(quick, tmp_path):
     mouse = simulate_ephys_types(200, species="mouse")
-    study.run_cross_validations(mouse, tmp_path, fast=True, verbose=False, only=["lightgbm"])
-    records = study.load_records(tmp_path)
+    STUDY.run(mouse, tmp_path, "cv", fast=True, verbose=False, only=["types_lightgbm", "types5_lightgbm"])
+    records = STUDY.load(tmp_path)
     assert list(records["types_lightgbm"].classes) == ["LAMP5", "PVALB", "SST", "VIP"]
     assert list(records["types5_lightgbm"].classes) == ["LAMP5", "PVALB", "SNCG", "SST", "VIP"]
     assert len(records["types_lightgbm"].folds) == 2
     tables = report.all_tables(records)
     assert "Accuracy, 5 classes" in tables and "SNCG" in tables["F1 of every class, 5 classes"]
+    with pytest.raises(ValueError, match="dataset: .*simulated_ephys_mouse"):
+        STUDY.run(mouse, tmp_path, "transfer")
 
 
-def test_the_table_is_of_the_records(folder):
-    records = study.load_records(folder)
+def test_the_table_is_of_the_records(records):
     table = report.accuracy_table(records)
     of, reference = records["types_family_attention"], records["types_lightgbm"]
     row = table.loc["attention over families"]
@@ -59,19 +78,18 @@ def test_the_table_is_of_the_records(folder):
     assert list(repeat_means(of)) == pytest.approx(means)
 
 
-def test_published_numbers_stand_beside_the_data_and_the_types_they_are_of(folder):
-    records = study.load_records(folder)
-    for record in records.values():
+def test_published_numbers_stand_beside_the_data_and_the_types_they_are_of(records):
+    of_human = {name: copy(record) for name, record in records.items()}
+    for record in of_human.values():
         record.dataset = "lee_human"
-    table = report.accuracy_table(records)
+    table = report.accuracy_table(of_human)
     assert table["published macro-F1"].dropna().to_dict() == {"BiLSTM + attention, published": 0.669}
-    assert published.of_data("lee_human", "types5") == {}
-    of_mouse = published.of_data("gouwens_ephys_relative", "types5")
-    assert of_mouse == published.of_data("gouwens_ephys", "types5") and of_mouse["bilstm_published"].accuracy == 0.915
+    assert report.published("lee_human", "types5") == {}
+    of_mouse = report.published("gouwens_ephys_relative", "types5")
+    assert of_mouse == report.published("gouwens_ephys", "types5") and of_mouse["bilstm_published"].accuracy == 0.915
 
 
-def test_groups_are_scored_apart(folder, cells):
-    records = study.load_records(folder)
+def test_groups_are_scored_apart(records, cells):
     table = report.group_table(records, "condition")
     condition = cells.labels["condition"].value_counts()
     assert table.loc["LightGBM", "cells"].to_dict() == {"all": 200, **condition.to_dict()}
@@ -79,10 +97,9 @@ def test_groups_are_scored_apart(folder, cells):
     assert counts.loc["PVALB", "culture"] == ((cells.y == "PVALB") & (cells.labels["condition"] == "culture")).sum()
 
 
-def test_families_and_cells_are_told(folder, cells):
-    records = study.load_records(folder)
+def test_families_and_cells_are_told(records, cells):
     importance, agreement = report.families_tables(records)
-    assert list(importance.index) == list(cells.families.names)
+    assert list(importance.index) == list(dict.fromkeys(cells.families))
     assert list(importance["LightGBM"]) == ["shuffled", "left out"]
     assert set(agreement) == {"attention - shuffled", "attention - left out", "shuffled - left out"}
     attention = records["types_families_family_attention"].attention
@@ -92,62 +109,180 @@ def test_families_and_cells_are_told(folder, cells):
     assert list(placed.labels) == ["type", "donor", "condition"]
 
 
-def test_transfer_is_of_human_cells_only(quick, cells, tmp_path):
-    records = study.run_transfer(cells, tmp_path, fast=True, verbose=False)
-    assert set(records) == {"transfer_zero_shot", "transfer_curves"}
-    assert {"human only", "transfer"} <= set(records["transfer_curves"].scores["method"])
-    assert study.load_source("gouwens_ephys") is None
-    tables = report.all_tables(study.load_records(tmp_path))
-    assert set(tables) == {
-        "Types of one species from those of the other, without labels",
-        "Transfer by number of labelled cells",
-    }
-
-
-def test_records_of_different_data_are_not_put_side_by_side(folder, quick, tmp_path):
-    for path in folder.glob("*.pickle"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    record = results.load(folder / "types_majority.pickle")
-    record.sha256 = "other"
-    results.save(record, tmp_path / "types_majority.pickle")
-    with pytest.raises(ValueError, match="are of different data"):
-        study.load_records(tmp_path)
-    with pytest.raises(FileNotFoundError, match="sbnn ephys-types cv"):
-        study.load_records(Path(tmp_path) / "nowhere")
-
-
-@pytest.mark.parametrize("name", [study.ZERO_SHOT, study.CURVES])
-def test_transfer_to_other_cells_is_not_put_beside_the_classifiers(name, folder, cells, quick, tmp_path):
-    for path in folder.glob("types_*.pickle"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    for sha256, fits in ((cells.sha256, True), ("other", False)):
-        results.save(
-            results.Record(name, cells.name, sha256, [{}], values={"scores": pd.DataFrame()}),
-            tmp_path / f"{name}.pickle",
-        )
-        if fits:
-            assert name in study.load_records(tmp_path)
-        else:
-            with pytest.raises(ValueError, match="are of different data"):
-                study.load_records(tmp_path)
-
-
-def test_the_overview_has_a_row_for_every_data_set_and_kind(folder):
+def test_the_overview_has_a_row_for_every_data_set_and_kind(folder, records):
     table = report.overview_table(folder.parent)
     assert list(table.index) == ["simulated, 4 classes"]
     assert list(table) == ["cells", *(MODELS[n].label for n in report.OVERVIEW if n in MODELS), "best published"]
-    f1 = repeat_means(study.load_records(folder)["types_lightgbm"])
+    f1 = repeat_means(records["types_lightgbm"])
     assert table.loc["simulated, 4 classes", "LightGBM"] == f"{f1.mean():.3f} ± {f1.std(ddof=1):.3f}"
     assert table.loc["simulated, 4 classes", ["cells", "best published"]].tolist() == ["200", ""]
-    with pytest.raises(FileNotFoundError, match="run `sbnn ephys-types cv` first"):
+    with pytest.raises(FileNotFoundError, match="sbnn ephys-types cv"):
         report.overview_table(folder)
 
 
-def test_data_sets_of_another_study_are_refused():
-    with pytest.raises(ValueError, match="'scala' is of the study 'sbnn'"):
-        study.load_cells("scala")
+def test_records_of_other_cells_are_not_put_side_by_side(folder, quick, cells, tmp_path):
+    for path in folder.glob("types_*.pickle"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for sha256 in (cells.sha256, "other"):
+        scores = {"scores": pd.DataFrame()}
+        record = results.Record("zero-shot", cells.name, sha256, [{}], values=scores)
+        results.save(record, tmp_path / "transfer_zero_shot.pickle")
+        if sha256 == "other":
+            with pytest.raises(ValueError, match="are of different data"):
+                STUDY.load(tmp_path)
+        else:
+            assert "transfer_zero_shot" in STUDY.load(tmp_path)
 
 
-def test_labels_that_tables_need_are_kept_as_they_are(folder, cells):
-    labels = study.load_records(folder)["types_cells"].labels
-    pd.testing.assert_series_equal(labels["condition"], cells.labels["condition"], check_index_type=False)
+@pytest.mark.slow
+def test_commands_leave_everything_for_tables_and_figures(quick, simulated, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(study, "load_dataset", lambda name, **_: simulated)
+    assert cli.main(["ephys-types", "cv", "simulated_ephys", "--fast"]) == 0
+    assert cli.main(["ephys-types", "transfer", "simulated_ephys", "--fast"]) == 0
+    printed = capsys.readouterr().out
+    assert "| LightGBM | 0." in printed and "Transfer by number of labelled cells" in printed
+    assert cli.main(["ephys-types", "figures", "simulated_ephys", "--fast"]) == 0
+    drawn = {path.stem for path in (tmp_path / "figures" / "simulated_ephys-fast").glob("*.png")}
+    assert {"types_accuracy", "transfer_curves", "transfer_zero_shot"} < drawn
+    capsys.readouterr()
+    assert cli.main(["ephys-types", "report", "simulated_ephys", "--fast", "--json"]) == 0
+    assert "Macro-F1 within condition" in json.loads(capsys.readouterr().out)
+    assert cli.main(["ephys-types", "report", "all"]) == 1, "trials are no results"
+    assert cli.main(["ephys-types", "cv", "scala"]) == 1
+    assert "'scala' is of the study 'sbnn'" in capsys.readouterr().err
+
+
+def test_recordings_become_a_table(simulated, tmp_path, monkeypatch, capsys):
+    traces = pytest.importorskip("sbnn.ephys_types.traces")
+    given = {}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(traces, "read_traces", lambda paths, **more: given.update(more, paths=paths) or simulated)
+    simulated.obs.to_csv("types.csv")
+    assert cli.main(["ephys-types", "traces", "a.nwb", "b", "--out", "t.csv", "--labels", "types.csv"]) == 0
+    assert given["paths"] == ["a.nwb", "b"] and list(given["labels"].index) == list(simulated.obs_names)
+    assert (tmp_path / "t.csv").exists() and "t_cells.csv" in capsys.readouterr().out
+
+
+# -- figures -----------------------------------------------------------------------------------------------------------
+
+
+def texts(figure):
+    return [text.get_text() for ax in figure.axes for text in ax.texts]
+
+
+def overlapping(figure):
+    """Pairs of texts that lie on each other."""
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    beyond = set()  # labels of ticks outside of the limits, which are not drawn
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        ticks = axis.get_major_ticks() + axis.get_minor_ticks()
+        beyond |= {tick.label1 for tick in ticks if not low <= tick.get_loc() <= high}
+    found = figure.findobj(lambda a: hasattr(a, "get_text") and a.get_visible() and a.get_text().strip())
+    found = [text for text in found if text not in beyond]
+    boxes = [(t.get_text(), t.get_window_extent(renderer).padded(-1.5)) for t in found]
+    boxes = [(text, box) for text, box in boxes if box.width > 0 and box.height > 0]
+    return [(a, b) for i, (a, one) in enumerate(boxes) for b, other in boxes[i + 1 :] if one.overlaps(other) and a != b]
+
+
+def test_all_figures_are_drawn_and_no_text_lies_on_another(records, tmp_path):
+    records = records | {"transfer_curves": curves()}
+    names = STUDY.figure_names(records)
+    assert names == [
+        *("types_accuracy", "types_confusion", "types_calibration", "types_cells"),
+        *("types_families_family_attention", "types_families_lightgbm", "types_within_condition", "transfer_curves"),
+    ]
+    assert [path.stem for path in STUDY.save_figures(records, tmp_path)] == names
+    assert all((tmp_path / f"{name}.pdf").exists() for name in names)
+
+
+def test_accuracy_shows_repeats_means_and_published_numbers(records):
+    record = records["types_family_attention"]
+    models = {name: records[f"types_{name}"] for name in ("majority", "family_attention")}
+    figure = accuracy_of_models(models, {"family_attention": Published(0.5, 0.6)}, "cells")
+    left = figure.axes[0]
+    drawn = [line.get_xdata() for line in left.lines]
+    assert any(np.array_equal(x, repeat_means(record)) for x in drawn)
+    assert f"{repeat_means(record).mean():.3f} (0.500)" in texts(figure)
+    [published] = [line for line in left.lines if np.array_equal(line.get_xdata(), [0.5])]
+    [dots] = [line for line in left.lines if np.array_equal(line.get_xdata(), repeat_means(record))]
+    assert published.get_zorder() < dots.get_zorder(), "a filled mark would hide them"
+    assert left.get_xlim()[0] > repeat_means(records["types_majority"]).mean(), "the majority is off the scale"
+    assert not overlapping(figure)
+
+
+def test_confusion_has_shares_and_cells(records):
+    record = records["types_lightgbm"]
+    figure = confusion_matrices({"lightgbm": record})
+    counts = confusion_counts(record)
+    assert counts.sum() == pytest.approx(200)
+    share = counts[0, 1] / counts[0].sum()
+    assert texts(figure)[1] == f"{share:.2f}\n{counts[0, 1]:.0f}"
+    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), counts / counts.sum(1, keepdims=True))
+
+
+def test_calibration_tells_its_error(records):
+    record = records["types_lightgbm"]
+    figure = calibration_curves({"lightgbm": record})
+    table, error = calibration(record)
+    assert f"error {error:.3f}" in texts(figure)
+    np.testing.assert_allclose(figure.axes[0].lines[1].get_ydata(), table["accuracy"][table["share"] >= 0.005])
+
+
+def test_families_are_ordered_by_what_shuffling_costs(records):
+    record = records["types_families_family_attention"]
+    figure = family_map(record, "ours")
+    heat, bars, left_out = figure.axes[:3]
+    widths = [bar.get_width() for bar in bars.patches]
+    assert widths == sorted(widths, reverse=True)
+    order = np.argsort(-record.shuffled_log_loss.mean(0), kind="stable")
+    np.testing.assert_allclose(heat.images[0].get_array(), record.attention[:, order].T)
+    assert [bar.get_width() for bar in left_out.patches] == pytest.approx(record.left_out_log_loss.mean(0)[order])
+    assert not overlapping(figure)
+
+
+def test_cells_have_the_colours_of_the_field(records):
+    figure = cells_by_type(records["types_cells"])
+    colors = {tuple(np.round(c[:3] * 255).astype(int)) for c in figure.axes[1].collections[0].get_facecolors()}
+    assert (0xD9, 0x31, 0x37) in colors and len(colors) == 4
+    assert TYPE_COLORS["SST"] == "#FF9900" and type_color("Glia") == "#808080"
+
+
+def test_components_are_shown_that_part_the_types_in_two_ways():
+    rng = np.random.default_rng(0)
+    types = np.repeat(["a", "b", "c"], 40)
+    noise = rng.normal(size=(120, 4))
+    components = noise.copy()
+    components[:, 1] += 6 * (types == "a")
+    components[:, 2] = components[:, 1] + 0.3 * noise[:, 2]  # says the same again
+    components[:, 3] += 3 * (types == "b")
+    names = ["f sPC1", "f sPC2", "g sPC1", "h sPC1"]
+    assert discriminating_components(components, types, names) == [1, 3]
+    assert discriminating_components(components[:, :2], types, names[:2]) == [1, 0]
+    assert discriminating_components(components[:, 1:2], types, names[1:2]) == [0]
+
+
+def test_conditions_show_who_is_where(records):
+    labels = records["types_cells"].labels
+    figure = within_conditions({"lightgbm": records["types_lightgbm"]}, labels, "condition")
+    counts = labels["condition"].value_counts()
+    named = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert named == [f"{name} ({size})" for name, size in counts.items()]
+    assert not overlapping(figure)
+
+
+def test_learning_curves_show_the_gain_with_its_interval():
+    figure = learning_curves(curves())
+    over_one, over_two = (
+        {
+            mark: [round(float(line.get_ydata()[0]), 3) for line in ax.lines if line.get_marker() == mark]
+            for mark in "oD"
+        }
+        for ax in figure.axes[1:]
+    )
+    assert over_one == {"o": [0.1, 0.1], "D": [0.06, 0.06]} and over_two == {"o": [0.04, 0.04], "D": []}
+    for ax in figure.axes:
+        assert [label.get_text() for label in ax.get_xticklabels()] == ["25", "all\n(≈80)"]
+    assert not overlapping(figure)

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sbnn.ephys_types.transfer_tables import CONTROL, by_size, curves_table, gain, sizes_of, zero_shot_table
 
+from sbnn.ephys_types.report import CONTROL, by_size, curves_table, gain, sizes_of, zero_shot_table
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import Record
 

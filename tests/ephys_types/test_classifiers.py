@@ -1,0 +1,299 @@
+"""The other classifiers: baselines, kernel logistic regression, the geometric mean, sparse PCA with a forest."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.decomposition import PCA, SparsePCA
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sbnn.data.typed_cells import family_columns
+from sbnn.ephys_types import (
+    EphysTypeClassifier,
+    FamilyAttentionClassifier,
+    KernelLogistic,
+    SparsePCAForest,
+    ZeroShotClassifier,
+    baselines,
+)
+from sbnn.ephys_types.base import FeatureScaling
+from sbnn.ephys_types.sparse_pca_forest import sparse_components
+
+QUICK = {"n_estimators": 20, "random_state": 0}
+
+
+@parametrize_with_checks(
+    [
+        KernelLogistic(random_state=0),
+        SparsePCAForest(**QUICK),
+        ZeroShotClassifier(KernelLogistic(), "own"),
+        EphysTypeClassifier(("kernel", "attention"), n_steps=5, random_state=0),
+    ]
+)
+def test_scikit_learn_api(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("name", ["majority", "logistic", "forest", "lightgbm"])
+def test_baselines_take_missing_values_and_learn(name, cells):
+    X, y = pd.DataFrame(cells.X, columns=cells.feature_names), cells.y
+    model = getattr(baselines, name)()
+    if name == "lightgbm":
+        model.set_params(random_state=0)
+    elif name == "forest":
+        model[-1].set_params(random_state=0)
+    p = model.fit(X[:150], y[:150]).predict_proba(X[150:])
+    f1 = f1_score(y[150:], model.predict(X[150:]), average="macro")
+    assert f1 < 0.25 if name == "majority" else f1 > 0.6
+    np.testing.assert_array_equal(clone(model).fit(X[:150], y[:150]).predict_proba(X[150:]), p)
+
+
+@pytest.mark.parametrize("model", [baselines.logistic(), baselines.lightgbm()])
+def test_classes_count_alike(model):
+    """Nothing to learn, one class in ten: balanced, both are found about as likely."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(600, 2)), (np.arange(600) % 10 == 0).astype(int)
+    assert model.fit(X, y).predict_proba(rng.normal(size=(300, 2)))[:, 1].mean() > 0.16
+
+
+def test_a_lost_feature_is_told_once(rng):
+    X, y = rng.normal(size=(40, 3)), np.repeat(["a", "b"], 20)
+    X[:, 1] = np.nan
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        EphysTypeClassifier(n_steps=2).fit(X, y)
+    told = [warning for warning in said if "without a value" in str(warning.message)]
+    assert len(told) == 1 and "feature_1" in str(told[0].message) and told[0].filename == __file__
+    with pytest.raises(ValueError, match="X has no value"):
+        KernelLogistic().fit(np.full((4, 2), np.nan), [0, 0, 1, 1])
+
+
+# -- kernel logistic regression and the mean ---------------------------------------------------------------------------
+
+
+def test_it_is_balanced_logistic_regression_in_the_space_of_the_kernel(cells):
+    x = FeatureScaling().fit_transform(cells.X)
+    x = np.where(np.isfinite(x), x, np.nanmedian(x, axis=0))
+    inside = Nystroem(gamma=0.3 / x.shape[1], n_components=len(x), random_state=0).fit_transform(x)
+    wanted = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000).fit(inside, cells.y)
+    model = KernelLogistic().fit(cells.X, cells.y)
+    np.testing.assert_allclose(model.predict_proba(cells.X), wanted.predict_proba(inside), atol=2e-3)
+
+
+def test_fewer_landmarks_come_close(cells):
+    every, some = (KernelLogistic(n_landmarks=n, random_state=0).fit(cells.X, cells.y) for n in (1000, 120))
+    assert some._landmarks.shape[0] == 120
+    assert np.abs(every.predict_proba(cells.X) - some.predict_proba(cells.X)).mean() < 0.03
+
+
+def test_missing_values_are_those_of_the_training_median(cells):
+    model = KernelLogistic().fit(cells.X, cells.y)
+    X = cells.X.copy()
+    X[:, 0] = np.nan
+    filled = X.copy()
+    filled[:, 0] = np.nanmedian(cells.X[:, 0])
+    np.testing.assert_allclose(model.predict_proba(X), model.predict_proba(filled), atol=0.02)
+
+
+def test_the_best_default_is_the_geometric_mean_of_its_members(cells):
+    model = EphysTypeClassifier(n_steps=20, random_state=3).fit(cells.X, cells.y, cells.families)
+    assert list(model.members_) == ["trees", "kernel", "attention"]
+    said = [np.maximum(member.predict_proba(cells.X), 1e-6) for member in model.members_.values()]
+    np.testing.assert_allclose(model.predict_proba(cells.X), softmax(np.mean(np.log(said), 0), 1), atol=1e-6)
+    np.testing.assert_array_equal(model.predict(cells.X), model.classes_[model.predict_proba(cells.X).argmax(1)])
+    seed = np.random.RandomState(3).randint(2**31 - 1)
+    network = FamilyAttentionClassifier(n_steps=20, random_state=seed)
+    network.fit(cells.X, np.searchsorted(model.classes_, cells.y), cells.families)
+    np.testing.assert_array_equal(model.attention_weights(cells.X), network.attention_weights(cells.X))
+
+
+def test_members_may_be_chosen(cells):
+    one = EphysTypeClassifier(members=("kernel",)).fit(cells.X, cells.y)
+    np.testing.assert_allclose(
+        one.predict_proba(cells.X), KernelLogistic().fit(cells.X, cells.y).predict_proba(cells.X)
+    )
+    assert not hasattr(one, "attention_weights")
+    with pytest.raises(ValueError, match="^members "):
+        EphysTypeClassifier(members=("forest",)).fit(cells.X, cells.y)
+
+
+# -- sparse PCA and a forest -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model(cells):
+    return SparsePCAForest(**QUICK).fit(cells.X, cells.y, cells.families)
+
+
+@pytest.fixture
+def X(rng):
+    """Centred: 300 cells x 8 features out of 3 factors."""
+    X = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 8)) + 0.3 * rng.normal(size=(300, 8))
+    return (X - X.mean(0)) / X.std(0)
+
+
+def test_components_are_those_of_scikit_learn(X):
+    """Found on a small matrix in place of X."""
+    loadings, projection, _ = sparse_components(X, 3, alpha=0.1, least_variance=0.0)
+    peer = SparsePCA(3, alpha=0.1 * np.sqrt(300), tol=1e-8, max_iter=2000, random_state=0).fit(X)
+    scores = peer.transform(X)
+    agreement = np.abs(np.corrcoef(scores.T, (X @ projection).T)[:3, 3:])
+    np.testing.assert_allclose(np.sort(agreement.max(0)), 1, atol=1e-3)
+    assert (loadings == 0).any()
+
+
+def test_without_a_penalty_adjusted_variance_is_that_of_pca(X):
+    pca = PCA(8).fit(X)
+    # Components of no penalty span the principal subspace; the adjusted variance of all counts none twice.
+    explained = sparse_components(X, 3, alpha=0.0, least_variance=0.0)[2]
+    assert explained.sum() == pytest.approx(pca.explained_variance_ratio_[:3].sum(), rel=0.05)
+
+
+def test_variance_that_a_component_adds(X):
+    """What is left of its scores once the components before it have explained what they can."""
+    L, _, explained = sparse_components(X, 3, alpha=0.2, least_variance=0.0)
+    scores = X @ np.linalg.solve(L @ L.T + 0.01 * np.eye(3), L).T
+    for j in range(3):
+        left = scores[:, j] - scores[:, :j] @ np.linalg.lstsq(scores[:, :j], scores[:, j], rcond=None)[0]
+        assert explained[j] == pytest.approx(np.square(left).sum() / np.square(X).sum())
+    assert np.square(scores).sum() / np.square(X).sum() > 1.01 * explained.sum()  # some would count twice
+
+
+def test_a_component_that_repeats_others_is_not_kept(rng):
+    """Zou's adjustment: two features that are the same make one component, though each has half of the variance."""
+    x = rng.normal(size=200)
+    X = np.column_stack([x, x, 0.3 * rng.normal(size=200)])
+    X -= X.mean(0)
+    explained = sparse_components(X, 3, alpha=0.01, least_variance=0.01)[2]
+    assert len(explained) == 2 and (np.diff(explained) <= 0).all()
+
+
+def test_components_below_the_least_variance_are_left_out(rng):
+    X = rng.normal(size=(400, 4)) * [10, 5, 0.5, 0.1]
+    X -= X.mean(0)
+    assert len(sparse_components(X, 4, 0.0, least_variance=0.01)[2]) == 2
+    assert len(sparse_components(X, None, 0.0, least_variance=0.001)[2]) == 3
+    loadings, projection, _ = sparse_components(np.zeros((5, 2)), 2, 0.1)
+    assert loadings.shape == (0, 2) and projection.shape == (2, 0)
+
+
+def test_penalty_does_not_depend_on_the_number_of_cells(X):
+    once, twice = sparse_components(X, 3, 0.2)[0], sparse_components(np.vstack([X, X]), 3, 0.2)[0]
+    np.testing.assert_array_equal(once == 0, twice == 0)
+    np.testing.assert_allclose(np.abs(once), np.abs(twice), atol=1e-3)
+
+
+def test_transform_gives_z_scores_of_each_family(model, cells):
+    scores = model.transform(cells.X)
+    names = model.get_feature_names_out()
+    assert scores.shape == (200, len(names)) and len(set(names)) == len(names)
+    np.testing.assert_allclose(scores.mean(0), 0, atol=1e-9)
+    np.testing.assert_allclose(scores.std(0), 1, atol=1e-9)
+    start = 0
+    for family, columns in family_columns(cells.families, cells.feature_names).items():
+        loadings = model.loadings_[family]
+        assert loadings.shape == (len(model.explained_variance_ratio_[family]), len(columns))
+        np.testing.assert_allclose(np.linalg.norm(loadings, axis=1), 1, atol=1e-6)
+        assert names[start] == f"{family} sPC1"
+        changed = cells.X.copy()
+        changed[:, columns] += 1
+        moved = (model.transform(changed) != scores).any(0)
+        assert not moved[:start].any() and not moved[start + len(loadings) :].any()
+        start += len(loadings)
+
+
+def test_numbers_of_components():
+    X = np.random.default_rng(0).normal(size=(120, 12))
+    model = SparsePCAForest(**QUICK).fit(X, np.arange(120) % 2, {"first_ap_v": range(10), "b": [10, 11]})
+    assert [len(loadings) for loadings in model.loadings_.values()] == [7, 2]
+
+
+def test_the_forest_is_told_what_is_missing(rng):
+    """A family that is missing in one class, and is about always at its median in the other."""
+    X, y = rng.normal(size=(200, 4)), np.arange(200) % 2
+    X[:, 2:] = rng.choice([-1, 0, 1], size=(200, 2), p=[0.02, 0.96, 0.02])
+    X[y == 1, 2:] = np.nan
+    families = {"a": [0, 1], "b": [2, 3]}
+    model = SparsePCAForest(**QUICK, keep_features=False).fit(X[:100], y[:100], families)
+    assert model.score(X[100:], y[100:]) > 0.95
+
+
+def test_variants(cells):
+    make = SparsePCAForest(**QUICK, forest="random_forest", keep_features=False, scaling="standard")
+    model = make.fit(cells.X, cells.y, cells.families)
+    assert isinstance(model.forest_, RandomForestClassifier)
+    assert model.forest_.n_features_in_ == model.transform(cells.X).shape[1] + 11
+    x = cells.X[:, 0]
+    z = (x - np.nanmean(x)) / np.nanstd(x)
+    np.testing.assert_allclose(model._scaling.transform(cells.X)[:, 0], z)
+    balanced = {"random_forest": "balanced_subsample", "extra_trees": "balanced"}
+    with pytest.raises(ValueError, match="^forest "):
+        SparsePCAForest(forest="pine").fit(cells.X, cells.y)
+    with_features = clone(make).set_params(keep_features=True, forest="extra_trees")
+    with_features.fit(cells.X, cells.y, cells.families)
+    assert isinstance(with_features.forest_, ExtraTreesClassifier)
+    for one in (model, with_features):
+        assert one.forest_.class_weight == balanced[one.forest]
+    assert with_features.forest_.n_features_in_ == model.forest_.n_features_in_ + cells.X.shape[1]
+
+
+def test_penalty_and_least_variance_count(model, cells):
+    sparser = SparsePCAForest(**QUICK, alpha=0.5).fit(cells.X, cells.y, cells.families)
+    fewer = SparsePCAForest(**QUICK, least_variance=0.2).fit(cells.X, cells.y, cells.families)
+    zeros = [np.mean([np.mean(rows == 0) for rows in m.loadings_.values()]) for m in (model, sparser)]
+    assert zeros[0] < zeros[1]
+    assert fewer.transform(cells.X).shape[1] < model.transform(cells.X).shape[1]
+    assert all((shares > 0.2).all() for shares in fewer.explained_variance_ratio_.values())
+
+
+def test_it_learns_and_repeats(model, cells):
+    assert model.score(cells.X, cells.y) > 0.9
+    again = clone(model).set_params(n_jobs=2).fit(cells.X, cells.y, cells.families)
+    np.testing.assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
+    other = clone(model).set_params(random_state=1).fit(cells.X, cells.y, cells.families)
+    assert not np.array_equal(other.predict_proba(cells.X), model.predict_proba(cells.X))
+
+
+def test_new_cells_change_nothing(model, cells):
+    """What is learned is learned from training cells alone."""
+    shifted = np.vstack([cells.X[:10], cells.X[10:] + 1e3])
+    np.testing.assert_array_equal(model.transform(shifted)[:10], model.transform(cells.X)[:10])
+
+
+def test_a_feature_without_values_is_left_out_and_named(cells):
+    X = pd.DataFrame(cells.X, columns=cells.feature_names)
+    X[cells.feature_names[3]] = np.nan
+    with pytest.warns(UserWarning, match=f"left out: {cells.feature_names[3]}"):
+        model = SparsePCAForest(**QUICK).fit(X, cells.y, cells.families)
+    family = cells.families[3]
+    assert not model.loadings_[family][:, list(model.families_[family]).index(3)].any()
+    full = X.copy()
+    full[cells.feature_names[3]] = 5.0
+    np.testing.assert_array_equal(model.transform(full), model.transform(X))
+
+
+def test_scaling(rng):
+    X = np.exp(rng.normal(size=(300, 3)))
+    X[rng.random((300, 3)) < 0.1] = np.nan
+    X[:, 2] = 7.0
+    with pytest.raises(ValueError, match="^scaling "):
+        FeatureScaling("none").fit(X)
+    for how in ("normal_scores", "standard"):
+        scaling = FeatureScaling(how).fit(X)
+        scaled = scaling.transform(X)
+        np.testing.assert_array_equal(np.isnan(scaled), np.isnan(X))
+        np.testing.assert_allclose(np.nanmean(scaled, 0), 0, atol=1e-9)
+        np.testing.assert_allclose(np.nanstd(scaled, 0), [1, 1, 0], atol=1e-9)
+    np.testing.assert_allclose(scaled[:, :2], ((X - np.nanmean(X, 0)) / np.nanstd(X, 0).clip(1e-9))[:, :2])
+    scores = FeatureScaling().fit(X)
+    far = scores.transform(np.array([[1e9, 0.0, 7.0]]))
+    np.testing.assert_allclose(np.abs(far[0, :2]), 2.5, rtol=0.1)
+    # What counts is the order of the values: a feature and its logarithm are the same.
+    np.testing.assert_allclose(FeatureScaling().fit_transform(np.log(X[:, :1])), scores.transform(X)[:, :1], atol=0.1)
