@@ -27,7 +27,7 @@ from sbnn import (
     load_dataset,
     paper_folds,
 )
-from sbnn.data.inputs import as_paired
+from sbnn.data.paired import as_paired
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.evaluation.neighbours import LABELS, NEIGHBOURS, vote

@@ -261,18 +261,20 @@ def _name(options):
 def _load(options):
     """Data of the command, and the folder of its results."""
     from sbnn.data.datasets import load_dataset
+    from sbnn.data.paired import as_paired, summary
     from sbnn.results import results_folder
     from sbnn.study.own_data.options import load
 
     if not is_asked_for(options):
-        data = load_dataset(_name(options))
+        data = as_paired(load_dataset(_name(options)))
     else:
         if options.dataset in ("auto", *DATASETS):
             raise ValueError(f"dataset: give your tables a name of their own, {options.dataset!r} is taken")
         if not options.dataset or options.dataset.startswith(".") or set(options.dataset) & set("/\\"):
             raise ValueError(f"dataset: expected a name for a folder, without / and \\, got {options.dataset!r}")
-        data = load(options)
-        print(data.summary())
+        adata = load(options)
+        print(summary(adata))
+        data = as_paired(adata)
     return data, results_folder(options.saved_models, data.name, options.fast)
 
 

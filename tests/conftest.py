@@ -9,12 +9,13 @@ from files import published, put
 
 from sbnn.data import registry
 from sbnn.data.datasets import load_dataset
+from sbnn.data.paired import as_paired
 from sbnn.data.registry import find_file, search_places
 from sbnn.data.simulate import simulate_patchseq
 
 
 @pytest.fixture(scope="session")
-def data():
+def adata():
     """120 cells x 40 genes -> 5 outputs, driven by 8 genes."""
     return simulate_patchseq(
         n_cells=120, n_genes=40, n_outputs=5, n_true_genes=8, n_families=3, n_types=6, random_state=0
@@ -22,10 +23,16 @@ def data():
 
 
 @pytest.fixture(scope="session")
+def data(adata):
+    """The arrays of `adata`."""
+    return as_paired(adata)
+
+
+@pytest.fixture(scope="session")
 def real_scala():
     """The real 1213 x 1000 -> 16 data set, or a skipped test."""
     try:
-        return load_dataset("scala", download=False, verbose=False)
+        return as_paired(load_dataset("scala", download=False, verbose=False))
     except FileNotFoundError:
         pytest.skip("the Scala data is not on this machine")
 

@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pandas as pd
 
+from sbnn.data.paired import as_paired, paired
 from sbnn.results import Record
 
 PUBLISHED = [
@@ -179,3 +180,10 @@ def pdf_objects(pdf):
             end = starts[index + 1, 1] - 1 if index + 1 < len(starts) else None
             found[number] = packed[first:][starts[index, 1] : end], None
     return found
+
+
+def changed(data, **fields):
+    """The same paired cells with other arrays, names or labels, as `as_paired` gives them."""
+    about = {"name": data.name} | {key: data.about[key] for key in ("source", "truth") if key in data.about}
+    now = {name: getattr(data, name) for name in ("X", "Y", "gene_names", "feature_names", "cell_names", "labels")}
+    return as_paired(paired(**now | {"colors": data.colors, "counts": data.counts} | about | fields))

@@ -11,6 +11,7 @@ import pytest
 
 from sbnn import cli, simulate_patchseq
 from sbnn.data.datasets import STUDIES
+from sbnn.data.paired import as_paired
 from sbnn.study import experiments, notebooks, reproduce
 
 SAVED = Path(__file__).parents[1] / "saved_models"
@@ -24,7 +25,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tables(tmp_path):
-    data = simulate_patchseq(n_cells=90, n_genes=30, n_outputs=3, n_true_genes=5, n_families=2, n_types=3)
+    data = as_paired(simulate_patchseq(n_cells=90, n_genes=30, n_outputs=3, n_true_genes=5, n_families=2, n_types=3))
     pd.DataFrame(data.counts, data.cell_names, data.gene_names).to_csv(tmp_path / "counts.csv")
     pd.DataFrame(data.Y, data.cell_names, data.feature_names).iloc[::-1].to_csv(tmp_path / "ephys.tsv", sep="\t")
     data.labels.to_csv(tmp_path / "types.csv")

@@ -228,7 +228,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
 
     Returns
     -------
-    PairedData or AnnData
+    AnnData
 
     Raises
     ------
@@ -261,23 +261,18 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     return data
 
 
-def _summary(data) -> str:
+def _summary(data):
     """Name, shape, groups of cells with their sizes, source and notes."""
-    if hasattr(data, "summary"):
-        return data.summary()
     about = data.uns["sbnn"]
+    if "family" in data.obs:  # genes of paired cells
+        from sbnn.data.paired import summary
+
+        return summary(data)
     if "perturbation" in data.obs:
         shape = f"{data.n_obs} cells x {data.n_vars} genes, {data.obs['perturbation'].nunique()} perturbations"
         return f"{about['name']}: {shape}; control: {about.get('control', 'none')}\n  source: {about['source']}"
     if "split" in data.obs:
         samples = data.obs.groupby("split", observed=True)["sample"].nunique().to_dict()
-    about = data.uns["sbnn"]
-    if "perturbation" in data.obs:
-        shape = f"{data.n_obs} cells x {data.n_vars} genes, {data.obs['perturbation'].nunique()} perturbations"
-        return f"{about['name']}: {shape}; control: {about.get('control', 'none')}\n  source: {about['source']}"
-    if "split" in data.obs:
-        samples = data.obs.groupby("split", observed=True)["sample"].nunique().to_dict()
-        return f"{about['name']}: {data.n_vars} genes; samples: {samples}\n  source: {about['source']}"
         return f"{about['name']}: {data.n_vars} genes; samples: {samples}\n  source: {about['source']}"
     types = ", ".join(f"{name} {size}" for name, size in data.obs["type"].value_counts().items())
     families = data.var["family"].nunique()

@@ -1,12 +1,14 @@
 """Which genes are worth a look, of all that were counted: chosen from the expression of the training cells alone."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 
 from sbnn.data.checks import positions
-from sbnn.data.inputs import as_paired
+from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.paired import as_paired
 from sbnn.data.plausible import LARGEST_LOG
 from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of_curve
 
@@ -27,7 +29,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
 
     Parameters
     ----------
-    data : PairedData, tuple (X, Y), AnnData or MuData
+    data : AnnData, MuData or tuple (X, Y)
     n_genes : int
         How many to choose. All p where there are no more, and fewer where fewer are seen in enough cells: 10, or a
         tenth of the cells where that is fewer.
@@ -120,4 +122,12 @@ def with_preselected(data, preselect, cells=None):
     if settings is None:
         return data, {}
     genes = preselect_genes(data, settings["n_genes"], cells, threshold=settings["threshold"])
-    return data.subset(genes=genes), {"preselect": settings}
+    names = {"cells": data.cell_names, "genes": data.gene_names[genes]}
+    chosen = replace(
+        data,
+        X=data.X[:, genes],
+        gene_names=names["genes"],
+        counts=None if data.counts is None else data.counts[:, genes],
+        sha256=data.sha256 if genes.all() else fingerprint_parameters({"subset of": data.sha256, **names}),
+    )
+    return chosen, {"preselect": settings}

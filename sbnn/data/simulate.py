@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.labels import OKABE_ITO
-from sbnn.data.paired import PairedData
+from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 
 # Shares of the variance of a gene programme: between families, between types of a family, between cells of a type.
@@ -46,7 +46,7 @@ def simulate_patchseq(
     n_families: int = 4,
     n_types: int = 12,
     random_state: int = 0,
-) -> PairedData:
+):
     """Simulate paired counts and outputs whose genes, latent space and attainable accuracy are known.
 
     1. Cells belong to types of unequal size, types to families. `n_latent` gene programmes differ between families,
@@ -78,7 +78,7 @@ def simulate_patchseq(
 
     Returns
     -------
-    PairedData
+    AnnData
         `X` is log2(normalised counts + 1) and `counts` the raw int64 counts, (n_cells, n_genes); `Y` (n_cells,
         n_outputs). `truth` holds ``"genes"`` (names in column order), ``"latent"`` (n_cells, n_latent), ``"outputs"``
         (noise-free, as `Y`) and ``"r2"``, the R2 of the noise-free outputs, pooled over z-scored outputs. Every gene
@@ -117,7 +117,7 @@ def simulate_patchseq(
     family_names = np.array(_numbered("family ", n_families))
     type_names = np.array([f"type {family + 1}.{i + 1}" for family, i in _within_family(family_of_type)])
     labels = pd.DataFrame({"family": family_names[family_of_type[types]], "type": type_names[types]}, index=cell_names)
-    return PairedData(
+    return paired(
         X=log2p1(normalize_library_size(counts)),
         Y=offset + unit * noisy,
         gene_names=gene_names,

@@ -13,9 +13,9 @@ import pandas as pd
 from scipy import sparse
 
 from sbnn.data.checks import check_names
+from sbnn.data.inputs import is_anndata, is_mudata
 from sbnn.data.plausible import VALUES_LOOKED_AT, warn_of_log_values, warn_of_raw_counts
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
-from sbnn.data.readers.anndata import is_anndata, is_mudata
 
 VALUES_AT_ONCE = 2**23  # of a block, 64 MB in double precision
 SCATTERED_CELLS_AT_ONCE = 128  # of a mapped file: each may bring half a megabyte of neighbours into memory

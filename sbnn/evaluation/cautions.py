@@ -12,8 +12,8 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from sbnn.data.checks import some
-from sbnn.data.inputs import as_paired
 from sbnn.data.labels import UNKNOWN
+from sbnn.data.paired import as_paired
 from sbnn.evaluation.neighbours import NEIGHBOURS
 from sbnn.evaluation.stability import trust_sentence
 

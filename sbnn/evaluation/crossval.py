@@ -10,7 +10,7 @@ import pandas as pd
 from joblib import delayed
 from sklearn.model_selection import ParameterGrid
 
-from sbnn.data.inputs import as_paired
+from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import folds_of, source_arrays, split_fold

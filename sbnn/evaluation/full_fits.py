@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LinearRegression
 
-from sbnn.data.inputs import as_paired
+from sbnn.data.paired import as_paired
 from sbnn.data.preselection import with_preselected
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import zscored

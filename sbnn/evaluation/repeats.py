@@ -8,7 +8,7 @@ import pandas as pd
 from joblib import delayed
 from sklearn.base import clone
 
-from sbnn.data.inputs import as_paired
+from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of
 from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate

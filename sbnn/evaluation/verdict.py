@@ -10,7 +10,7 @@ from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.inputs import as_paired
+from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import split_fold
 from sbnn.results import Record
 

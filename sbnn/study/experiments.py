@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from sbnn.data.datasets import load_dataset
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
+from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import with_preselected
 from sbnn.data.readers.scala import ephys_from_raw
@@ -138,7 +139,7 @@ def held_apart(data, fast=False):
         "ridge": LeaveOneOutRidge(),
     }
     return {
-        f"apart_{label}_{name}": CrossValidation(model, {}, folds(data.groups(label))[: 2 if fast else None])
+        f"apart_{label}_{name}": CrossValidation(model, {}, folds(groups_of(data, label))[: 2 if fast else None])
         for label, folds in APART.items() if label in data.labels
         for name, model in models.items()
     }  # fmt: skip
@@ -236,7 +237,7 @@ def run_noise(path, *, fast=False, fresh=False):
     """How well known genes are found as the noise of simulated outputs grows; or load it."""
     noises, n_repeats = ((0.5, 2.0), 1) if fast else (NOISES, 3)
     params = [{"noise": noise, "seed": seed} for noise in noises for seed in range(n_repeats)]
-    draws = [simulate_patchseq(noise=point["noise"], random_state=point["seed"]) for point in params]
+    draws = [as_paired(simulate_patchseq(noise=point["noise"], random_state=point["seed"])) for point in params]
     models = {name: network(draws[0], fast, protocol=name) for name in ("distilled", "paper")}
     wanted = Record("noise", "simulated", fingerprint_parameters({"draws": [data.sha256 for data in draws]}), params)
     known = load(path).settings if Path(path).exists() and not fresh else {}  # what was added since has its default
@@ -281,9 +282,9 @@ def compare_with_raw_ephys(data):
 def all_counts(data):
     """Counts of all genes to select some from, for a data set of selected ones."""
     if data.name in COUNTS_OF:
-        return load_dataset(COUNTS_OF[data.name])
+        return as_paired(load_dataset(COUNTS_OF[data.name]))
     if data.name in CITESEQ:
-        return load_dataset(data.name, n_genes=None)
+        return as_paired(load_dataset(data.name, n_genes=None))
     return data if data.name == "simulated" else None
 
 

@@ -22,7 +22,7 @@ from sbnn import (
     fit_full,
     interpret,
 )
-from sbnn.data.inputs import as_paired
+from sbnn.data.paired import as_paired
 
 SHORT = DistilledSettings(steps_of_teachers=5, steps_of_student=5)
 NETWORK = SparseBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from sbnn import ExpressionStream, LeaveOneOutRidge, PairedData, ReducedRankRegression, SparseBottleneckRegressor
-from sbnn.data.inputs import as_paired
+from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.models.bottleneck.settings import DistilledSettings
 

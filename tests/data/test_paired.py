@@ -6,8 +6,7 @@ import pytest
 from scipy import sparse
 
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_files, fingerprint_parameters
-from sbnn.data.inputs import as_paired
-from sbnn.data.paired import PairedData
+from sbnn.data.paired import PairedData, as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.streams import ExpressionStream
 

@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 
 from sbnn import PairedData, preselect_genes, simulate_patchseq
+from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import VERSION, settings_of
 
@@ -12,7 +13,7 @@ from sbnn.data.preselection import VERSION, settings_of
 @pytest.fixture(scope="module")
 def reads():
     """120 cells x 80 genes; the median count is far above one."""
-    return simulate_patchseq(n_cells=120, n_genes=80, n_outputs=3, random_state=1)
+    return as_paired(simulate_patchseq(n_cells=120, n_genes=80, n_outputs=3, random_state=1))
 
 
 @pytest.fixture(scope="module")

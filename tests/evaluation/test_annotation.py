@@ -28,8 +28,8 @@ LINEAR = SparseReducedRankRegression(rank=2, alpha=0.3)
 
 
 @pytest.fixture(scope="module")
-def model(data):
-    return SparseBottleneckRegressor(**NETWORK.get_params()).fit(data)
+def model(adata):
+    return SparseBottleneckRegressor(**NETWORK.get_params()).fit(adata)
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +42,22 @@ def read_back(adata, folder):
     return anndata.read_h5ad(folder / "a.h5ad")
 
 
-def test_all_that_is_found_comes_back_from_a_file(data, model, cross_validated, tmp_path):
-    adata = data.to_anndata()
+@pytest.fixture
+def whole_data(adata):
+    return adata.copy()
+
+
+def test_all_that_is_found_comes_back_from_a_file(data, model, cross_validated, tmp_path, whole_data):
+    adata = whole_data.copy()
     halves = stability_selection(LINEAR, data, n_pairs=3, verbose=False)
     effects = interpret(model, adata)
     annotate(adata, model, cross_validated, halves, effects)
     again = read_back(adata, tmp_path)
     assert again.obs_names.tolist() == data.cell_names.tolist() and again.var_names.tolist() == data.gene_names.tolist()
-    np.testing.assert_array_equal(again.obsm["X_sbnn"], model.transform(data))
+    np.testing.assert_array_equal(again.obsm["X_sbnn"], model.transform(whole_data))
     predictions = again.obsm["sbnn_predictions"]
     assert predictions.columns.tolist() == data.feature_names.tolist()
-    np.testing.assert_array_equal(predictions, model.predict(data))
+    np.testing.assert_array_equal(predictions, model.predict(whole_data))
     np.testing.assert_array_equal(again.var["sbnn_kept"], model.get_support())
     np.testing.assert_array_equal(again.var["sbnn_norm"], model.gene_norms_)
     table = selection_table(halves)
@@ -68,8 +73,8 @@ def test_all_that_is_found_comes_back_from_a_file(data, model, cross_validated, 
     assert told["cross-validation"]["sha256"] == data.sha256
 
 
-def test_held_out_predictions_are_in_the_units_of_the_outputs(data, cross_validated):
-    adata = data.to_anndata()
+def test_held_out_predictions_are_in_the_units_of_the_outputs(data, cross_validated, whole_data):
+    adata = whole_data.copy()
     annotate(adata, cross_validated)
     train, test = cross_validated.folds[1]
     Y = data.Y.astype(float)
@@ -82,8 +87,8 @@ def test_held_out_predictions_are_in_the_units_of_the_outputs(data, cross_valida
     assert 1 - ((held_out - Y) ** 2).sum() / ((Y - Y.mean(0)) ** 2).sum() > 0.2
 
 
-def test_cells_and_genes_are_matched_by_name(data, model, cross_validated, tmp_path):
-    other = data.to_anndata()[::-1, np.r_[39:-1:-1]]
+def test_cells_and_genes_are_matched_by_name(data, model, cross_validated, tmp_path, whole_data):
+    other = whole_data.copy()[::-1, np.r_[39:-1:-1]]
     other = anndata.concat(
         [other[:50], anndata.AnnData(other.X[:2], obs=pd.DataFrame(index=["new1", "new2"]), var=other.var)]
     )
@@ -91,7 +96,7 @@ def test_cells_and_genes_are_matched_by_name(data, model, cross_validated, tmp_p
     again = read_back(other, tmp_path)
     assert np.isnan(again.obsm["X_sbnn"][-2:]).all() and np.isfinite(again.obsm["X_sbnn"][:-2]).all()
     assert again.obs["sbnn_fold"].isna().tolist() == [False] * 50 + [True] * 2
-    whole = data.to_anndata()
+    whole = whole_data.copy()
     annotate(whole, cross_validated)
     cell = other.obs_names[7]
     np.testing.assert_array_equal(again.obsm["sbnn_held_out"].loc[cell], whole.obsm["sbnn_held_out"].loc[cell])
@@ -99,7 +104,7 @@ def test_cells_and_genes_are_matched_by_name(data, model, cross_validated, tmp_p
         annotate(whole[:60].copy(), cross_validated)
     with pytest.raises(ValueError, match="it has other cells than the result: new1"):
         annotate(other[-2:].copy(), cross_validated, data=data)
-    strange = data.to_anndata()
+    strange = whole_data.copy()
     strange.var_names = [f"other{j}" for j in range(40)]
     with pytest.raises(ValueError, match="X: 6 of the 6 genes of the model are missing"):
         annotate(strange, model)
@@ -107,8 +112,8 @@ def test_cells_and_genes_are_matched_by_name(data, model, cross_validated, tmp_p
         annotate(strange, selection_table(stability_selection(LINEAR, data, n_pairs=1, verbose=False)))
 
 
-def test_a_mudata_is_written_to_where_its_genes_are(data, model):
-    rna = data.to_anndata()
+def test_a_mudata_is_written_to_where_its_genes_are(data, model, whole_data):
+    rna = whole_data.copy()
     proteins = anndata.AnnData(rna.obsm["outputs"])
     del rna.obsm["outputs"]
     mdata = mudata.MuData({"rna": rna, "prot": proteins})

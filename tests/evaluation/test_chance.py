@@ -1,13 +1,14 @@
 """Whether held-out cells are predicted better than by chance."""
 
-import dataclasses
 import warnings
 
 import numpy as np
 import pytest
+from made_up import changed
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, paper_folds, simulate_patchseq
+from sbnn.data.paired import as_paired
 from sbnn.evaluation.runs import drop_details
 from sbnn.evaluation.verdict import chance_table
 
@@ -15,7 +16,7 @@ from sbnn.evaluation.verdict import chance_table
 @pytest.fixture(scope="module")
 def shuffled(data):
     """The same cells, with the outputs of others."""
-    return dataclasses.replace(data, Y=data.Y[np.random.default_rng(1).permutation(data.n_cells)])
+    return changed(data, Y=data.Y[np.random.default_rng(1).permutation(data.n_cells)])
 
 
 def quiet(*arguments, **options):
@@ -26,7 +27,7 @@ def quiet(*arguments, **options):
 
 @pytest.mark.parametrize("scaling", ["fold", "all", "none"])
 def test_the_measured_r2_is_that_of_the_record(data, scaling):
-    moved = dataclasses.replace(data, Y=data.Y + 10)  # R2 is about the mean of the training cells
+    moved = changed(data, Y=data.Y + 10)  # R2 is about the mean of the training cells
     record = quiet(Ridge(), moved, 3, {"alpha": [1.0, 30.0]}, scaling=scaling)
     table = chance_table(record, moved)
     np.testing.assert_allclose(table.test_r2, record.test_r2.mean(0), atol=1e-5)
@@ -64,9 +65,9 @@ def test_signal_is_no_reason_to_warn(data):
 def test_p_is_uniform_where_there_is_nothing():
     p = []
     for seed in range(40):
-        data = simulate_patchseq(60, 10, 2, n_true_genes=4, random_state=seed)
+        data = as_paired(simulate_patchseq(60, 10, 2, n_true_genes=4, random_state=seed))
         noise = np.random.default_rng(seed).normal(size=data.Y.shape).astype(np.float32)
-        without = dataclasses.replace(data, Y=noise)
+        without = changed(data, Y=noise)
         p.append(chance_table(quiet(Ridge(30.0), without, 2), without, 99).p[0])
     assert 0 <= np.mean(np.array(p) <= 0.1) <= 0.25 and 0.35 < np.mean(p) < 0.65
 
@@ -78,4 +79,4 @@ def test_grid_points_without_predictions_are_left_out(data, tmp_path):
     drop_details(record)
     assert chance_table(record, data).empty
     with pytest.raises(ValueError, match="record: it is of other data"):
-        chance_table(record, dataclasses.replace(data, Y=data.Y + 1))
+        chance_table(record, changed(data, Y=data.Y + 1))

@@ -13,6 +13,7 @@ from sbnn import (
     results,
     simulate_patchseq,
 )
+from sbnn.data.paired import as_paired
 from sbnn.metrics import smallest_sufficient
 from sbnn.models.bottleneck import estimator
 from sbnn.models.bottleneck.estimator import numbers_up_to
@@ -23,7 +24,7 @@ QUICK = DistilledSettings(steps_of_teachers=20, steps_of_student=60, n_teachers=
 @pytest.fixture(scope="module")
 def cells():
     """Twelve genes drive the outputs."""
-    return simulate_patchseq(150, 40, 6, n_true_genes=12, noise=0.3, random_state=1)
+    return as_paired(simulate_patchseq(150, 40, 6, n_true_genes=12, noise=0.3, random_state=1))
 
 
 def quick(**params):

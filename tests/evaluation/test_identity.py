@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from made_up import changed
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
@@ -49,8 +50,8 @@ def test_all_that_decides_a_result_is_in_its_key(data, monkeypatch):
         key(data, Model(settings=Settings(rates=(0.1, 0.3)))),
         key(data, Model(), fold=1),
         key(data, Model(), scaling="all"),
-        key(dataclasses.replace(data, X=X), Model()),
-        key(dataclasses.replace(data, name="other"), Model()),
+        key(changed(data, X=X), Model()),
+        key(changed(data, name="other"), Model()),
         key(data, Ridge()),
     ]
     monkeypatch.setattr(Model, "version", 2)

@@ -7,7 +7,6 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 
 from sbnn import (
-    PairedData,
     SparseBottleneckRegressor,
     cross_validate,
     genes_curve,
@@ -17,6 +16,7 @@ from sbnn import (
     simulate_patchseq,
     stability_selection,
 )
+from sbnn.data.paired import as_paired, paired
 from sbnn.data.preprocessing import select_genes
 from sbnn.evaluation.identity import fit_key
 from sbnn.evaluation.stability import expected_false, selection_threshold
@@ -45,7 +45,7 @@ class Weigher(RegressorMixin, BaseEstimator):
 
 @pytest.fixture(scope="module")
 def cells():
-    return simulate_patchseq(n_cells=90, n_genes=60, n_outputs=4, n_true_genes=8, random_state=2)
+    return as_paired(simulate_patchseq(n_cells=90, n_genes=60, n_outputs=4, n_true_genes=8, random_state=2))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_nothing_of_the_test_cells_reaches_the_training(cells, folds):
         counts[fold[1]] = counts[fold[1], ::-1] * factor if factor > 1 else counts[fold[1]]
         total = counts.sum(1, keepdims=True)
         X = np.log2(counts / total * np.median(total) + 1).astype(np.float32)
-        data = PairedData(X, cells.Y, counts=kind(counts))
+        data = paired(X, cells.Y, counts=kind(counts))
         record = cross_validate(Weigher(), data, [fold], preselect=N, verbose=False)
         trained.append((record.train_r2, record.gene_norms, record.preselected))
     for one, sparse_one, other in zip(*trained, strict=True):

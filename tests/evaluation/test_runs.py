@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from made_up import changed
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, results
@@ -79,7 +80,7 @@ def test_new_data_do_not_get_old_results(data, tmp_path):
     for name, values in changes.items():
         values[0, 0] += 1
         with pytest.raises(ValueError, match="with other data"):
-            cross_validate(Ridge(), dataclasses.replace(data, **{name: values}), 3, results=path, verbose=False)
+            cross_validate(Ridge(), changed(data, **{name: values}), 3, results=path, verbose=False)
     renamed = dataclasses.replace(data, gene_names=data.gene_names[::-1])
     with pytest.raises(ValueError, match="holds results with other gene_names"):
         cross_validate(Ridge(), renamed, 3, results=path, verbose=False)

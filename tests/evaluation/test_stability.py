@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.metrics import r2_score
 
-from sbnn import LeaveOneOutRidge, PairedData, SparseBottleneckRegressor, SparseReducedRankRegression
+from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression
 from sbnn import results as saved
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.repeats import complementary_pairs, repeat_fits, stability_selection
@@ -136,7 +136,7 @@ def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
     table = selection_table(halves)
     trusted = table.index[table["trusted"]]
     assert len(trusted) >= 3 and set(trusted) <= set(data.truth["genes"])
-    shuffled = PairedData(data.X[np.random.default_rng(0).permutation(data.n_cells)], data.Y)
+    shuffled = data.X[np.random.default_rng(0).permutation(data.n_cells)], data.Y
     noise = selection_table(stability_selection(Greedy(), shuffled, 10, verbose=False))
     assert noise["trusted"].sum() <= 1
 

@@ -7,9 +7,11 @@ import warnings
 
 import numpy as np
 import pytest
+from made_up import changed
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, fit_full, paper_folds, simulate_patchseq
+from sbnn.data.paired import as_paired
 from sbnn.evaluation.runs import drop_details
 from sbnn.evaluation.verdict import least_p, outputs_table, verdict
 from sbnn.models.linear import SparseReducedRankRegression
@@ -23,13 +25,13 @@ def scored(data, alpha=30.0, folds=5):
 
 @functools.cache
 def cells(n):
-    return simulate_patchseq(n, 30, 3, n_true_genes=5, random_state=0)
+    return as_paired(simulate_patchseq(n, 30, 3, n_true_genes=5, random_state=0))
 
 
 def noisy(seed, n=60):
     """Cells whose outputs are noise."""
     data = cells(n)
-    return dataclasses.replace(data, Y=np.random.default_rng(seed).normal(size=data.Y.shape).astype(np.float32))
+    return changed(data, Y=np.random.default_rng(seed).normal(size=data.Y.shape).astype(np.float32))
 
 
 def moved(record, by):
@@ -84,7 +86,7 @@ def test_noise_is_not_told_from_chance_and_then_ridge_does_not_matter():
 
 def test_a_model_at_chance_is_still_compared_with_a_ridge_that_is_not(data):
     good = scored(data)
-    bad = scored(dataclasses.replace(data, Y=data.Y[::-1].copy()))
+    bad = scored(changed(data, Y=data.Y[::-1].copy()))
     at_chance = dataclasses.replace(good, values=bad.values)
     assert "not distinguishable from chance (" in verdict(at_chance, data, good).sentence
     assert verdict(at_chance, data, good).sentence.endswith(": worse than ridge.")
@@ -163,7 +165,7 @@ def test_a_fit_of_the_same_data_stands_in_for_them(data):
 def test_outputs_are_told_one_by_one(data):
     rng = np.random.default_rng(0)
     Y = np.column_stack([data.Y, rng.normal(size=(data.n_cells, 12))]).astype(np.float32)
-    mixed = dataclasses.replace(data, Y=Y, feature_names=[f"o{i}" for i in range(17)])
+    mixed = changed(data, Y=Y, feature_names=[f"o{i}" for i in range(17)])
     record = scored(mixed)
     table = outputs_table(record, mixed, scored(mixed, 100.0))
     np.testing.assert_allclose(table.test_r2, record.test_feature_r2[:, 0].mean(0), atol=1e-5)

@@ -15,6 +15,7 @@ import numpy as np
 import torch  # noqa: F401 -- before processes are forked, so that each of them begins at once
 from sklearn.linear_model import Ridge
 
+from sbnn.data.paired import as_paired
 from sbnn.data.registry import DataFile, download_file
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.crossval import cross_validate
@@ -41,7 +42,7 @@ class Logged(Ridge):
 
 @cache
 def made_up():
-    return simulate_patchseq(n_cells=60, n_genes=20, n_outputs=3, n_true_genes=5, random_state=0)
+    return as_paired(simulate_patchseq(n_cells=60, n_genes=20, n_outputs=3, n_true_genes=5, random_state=0))
 
 
 def validate(path, n_jobs=1, grid=None, **how):

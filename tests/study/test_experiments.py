@@ -1,9 +1,9 @@
 """Which models are run on a data set: the published ones, and what there is to compare them with."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_up import changed
 
 from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression
 from sbnn.results import Record, save
@@ -15,7 +15,7 @@ SAVED = Path(__file__).parents[2] / "saved_models"
 
 @pytest.mark.parametrize(("name", "ranks"), [("gouwens", [2, 5]), ("simulated", [2, 5]), ("scala", [2, 5])])
 def test_published_data_sets_are_scaled_as_published_too(data, name, ranks):
-    specs = experiments.cross_validations(replace(data, name=name))
+    specs = experiments.cross_validations(changed(data, name=name))
     leaky = [spec for spec in specs if spec.endswith(experiments.LEAK)]
     assert len(leaky) == {"scala": 4, "gouwens": 3}.get(name, 0)
     assert [spec for spec in specs if len(specs[spec].folds) == 3] == (
@@ -37,7 +37,7 @@ def test_ranks_and_genes_are_the_published_ones():
 
 
 def test_ion_channels_are_scaled_as_published_where_all_of_them_are_there(data):
-    few = experiments.cross_validations(replace(data, name="scala_ion_channels"))
+    few = experiments.cross_validations(changed(data, name="scala_ion_channels"))
     assert not [name for name in few if name.endswith(experiments.LEAK)]
 
 

@@ -6,7 +6,8 @@ import pytest
 from crowded import own_records
 from made_up import fit_record, linear_record, network_record, ridge_record, selection_record
 
-from sbnn import PairedData, cli, paper_folds, plotting, results, simulate_patchseq
+from sbnn import cli, paper_folds, plotting, results, simulate_patchseq
+from sbnn.data.paired import as_paired, paired
 from sbnn.plotting import reading
 from sbnn.results import Record
 from sbnn.study import experiments
@@ -122,22 +123,24 @@ def cells_of_a_few_kinds():
 
     The small one has eleven cells, two of which the first fold tests: it has too few left to pretrain on.
     """
-    data = simulate_patchseq(80, 14, 4, n_true_genes=5, n_families=3, n_types=6, random_state=0)
+    data = as_paired(simulate_patchseq(80, 14, 4, n_true_genes=5, n_families=3, n_types=6, random_state=0))
     (_, first), (_, second) = paper_folds(80)[:2]
     others = np.setdiff1d(np.arange(80), np.concatenate([first, second]))
     Y = np.random.default_rng(0).normal(size=(80, 4))
     Y[[*first[:2], *others[:9]]] += [100, 0, 0, 0]
     Y[others[9:14]] += [0, 1000, 0, 0]
     names = data.gene_names, data.feature_names, data.cell_names
-    return PairedData(data.X, Y, *names, labels=data.labels, colors=data.colors, counts=data.counts, name="small")
+    return paired(data.X, Y, *names, labels=data.labels, colors=data.colors, counts=data.counts, name="small")
 
 
 def twelve_cells():
-    return simulate_patchseq(12, 20, 3, n_true_genes=4, n_families=2, n_types=2, random_state=0)
+    return as_paired(simulate_patchseq(12, 20, 3, n_true_genes=4, n_families=2, n_types=2, random_state=0))
 
 
 def one_gene():
-    return simulate_patchseq(80, 20, 3, n_true_genes=4, n_families=2, n_types=4, random_state=0).subset(genes=[0])
+    return as_paired(
+        simulate_patchseq(80, 20, 3, n_true_genes=4, n_families=2, n_types=4, random_state=0)[:, :1].copy()
+    )
 
 
 @pytest.mark.slow

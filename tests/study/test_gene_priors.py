@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import assert_tidy, words
+from made_up import assert_tidy, changed, words
 from made_up import ridge_record as another_record
 from pages import contradictions, rows
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -135,10 +135,9 @@ def test_lists_of_real_genes(real_scala, real_file):
 
 
 def test_lists_of_other_data_are_given(data, tmp_path):
-    from dataclasses import replace
 
     with pytest.raises(ValueError, match="no lists of genes are known for 'mine', but for scala, simulated; give some"):
-        gene_priors.gene_lists(replace(data, name="mine"))
+        gene_priors.gene_lists(changed(data, name="mine"))
     with pytest.raises(ValueError, match="there are none of them in \\['wrong'\\]"):
         gene_priors.run_gene_priors(data, tmp_path / "p.pickle", {"wrong": ["Sst"]}, fast=True)
 

@@ -1,10 +1,10 @@
 """Cells of other mice and later dates: which folds, which models, and what the table says."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up import changed
 
 from sbnn import load_dataset
 from sbnn.evaluation.crossval import cross_validate
@@ -24,7 +24,7 @@ def of_mice(data):
         mouse=rng.choice([f"m{i}" for i in range(12)], data.n_cells),
         date=rng.choice([f"2020-01-{day:02d}" for day in range(1, 11)], data.n_cells),
     )
-    return replace(data, labels=labels)
+    return changed(data, labels=labels)
 
 
 def test_whole_mice_and_the_last_dates_are_held_out(of_mice, tmp_path):

@@ -18,6 +18,7 @@ from sbnn import (
     results,
     simulate_patchseq,
 )
+from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.plotting.maps import panel_coordinates
 from sbnn.study import maps as cell_maps
@@ -82,7 +83,7 @@ def test_another_map_is_another_verdict(simulated, tmp_path):
 
 
 def test_the_verdict_is_what_it_says(tmp_path, monkeypatch):
-    data = simulate_patchseq(80, 20, 4, n_true_genes=5, random_state=0)
+    data = as_paired(simulate_patchseq(80, 20, 4, n_true_genes=5, random_state=0))
     quick = DistilledSettings(steps_of_teachers=5, steps_of_student=20, n_teachers=2, n_trees=2, few_cells=0)
     model = SparseBottleneckRegressor(n_genes=5, random_state=0, hidden_layers=(8, 8), distillation=quick)
     monkeypatch.setattr(cell_maps, "network", lambda *arguments, **options: model)

@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import changed
 
 from sbnn import (
     DistilledSettings,
@@ -21,6 +22,7 @@ from sbnn import (
     results,
     simulate_patchseq,
 )
+from sbnn.data.paired import as_paired
 from sbnn.data.readers.tables import read_tables
 from sbnn.study.experiments import network
 from sbnn.study.new_cells import place, read_cells
@@ -36,10 +38,10 @@ FEW = DistilledSettings(steps_of_teachers=20, steps_of_student=20)
 
 @pytest.fixture(scope="module")
 def cells():
-    data = simulate_patchseq(n_cells=90, n_genes=60, n_outputs=3, n_true_genes=5, n_families=2, n_types=3)
+    data = as_paired(simulate_patchseq(n_cells=90, n_genes=60, n_outputs=3, n_true_genes=5, n_families=2, n_types=3))
     labels = data.labels.assign(donor=[f"mouse {i % 6}" for i in range(90)])
     labels.loc[data.cell_names[0], "donor"] = ""
-    return dataclasses.replace(data, labels=labels, truth={})
+    return changed(data, labels=labels, truth={})
 
 
 @pytest.fixture(scope="module")

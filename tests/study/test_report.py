@@ -11,6 +11,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from sbnn import cli, cross_validate, fit_full, simulate_patchseq, stability_selection
+from sbnn.data.paired import as_paired
 from sbnn.engine import UNFINISHED
 from sbnn.evaluation import crossval
 from sbnn.evaluation.runs import unfinished
@@ -32,7 +33,7 @@ EFFECTS = "What the kept genes of the distilled network do, on cells it has not 
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory):
     """Results of a user's cells: the default network with two units and ridge, and no model of the paper."""
-    data = simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0)
+    data = as_paired(simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0))
     folder = tmp_path_factory.mktemp("saved_models") / "mine"
     model = experiments.network(data, fast=True, epochs=(1, 1, 1, 1), n_genes=10)  # the quickest there is
     with warnings.catch_warnings():
@@ -62,7 +63,7 @@ def copy(mine, tmp_path):
 
 def interrupted(folder, monkeypatch, name="cv_default", after=3, **options):
     """A cross-validation that is stopped after so many fits."""
-    data = simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0)
+    data = as_paired(simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0))
     fit, fitted = crossval._fit_and_score, []
 
     def stopped(*arguments):

@@ -1,11 +1,11 @@
 """Experiments are told by held-out cells, and saved ones are taken for the same question only."""
 
-import dataclasses
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import changed
 from sklearn.preprocessing import StandardScaler
 
 from sbnn import SparseBottleneckRegressor, SparseReducedRankRegression, paper_folds, stability_selection
@@ -44,7 +44,7 @@ def test_an_interpretation_of_other_data_is_not_taken(data, folder, monkeypatch)
     experiments.run_interpretation(data, folder, fast=True)
     monkeypatch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
     experiments.run_interpretation(data, folder, fast=True)
-    other = dataclasses.replace(data, Y=data.Y[::-1].copy())
+    other = changed(data, Y=data.Y[::-1].copy())
     with pytest.raises(ValueError, match="halves_default.pickle is of other data"):
         experiments.run_interpretation(other, folder, fast=True)
     of_others = folder / "of others"
@@ -85,9 +85,10 @@ def test_noise_records_of_other_models_or_draws_are_not_taken(monkeypatch, tmp_p
     experiments.run_noise(path, fast=True)
     monkeypatch.setattr(experiments, "_known_genes", lambda *_: pytest.fail("computed again"))
     experiments.run_noise(path, fast=True)
-    with monkeypatch.context() as changed, pytest.raises(ValueError, match="another paper; give"):
-        changed.setitem(experiments.FAST, "epochs", (1, 1, 1, 1))
+    with monkeypatch.context() as patched, pytest.raises(ValueError, match="another paper; give"):
+        patched.setitem(experiments.FAST, "epochs", (1, 1, 1, 1))
         experiments.run_noise(path, fast=True)
-    with monkeypatch.context() as changed, pytest.raises(ValueError, match="another data; give"):
-        changed.setattr(experiments, "simulate_patchseq", lambda **_: dataclasses.replace(data, X=data.X + 1))
+    other = changed(data, X=data.X + 1)
+    with monkeypatch.context() as patched, pytest.raises(ValueError, match="another data; give"):
+        patched.setattr(experiments, "simulate_patchseq", lambda **_: other)
         experiments.run_noise(path, fast=True)

@@ -14,9 +14,9 @@ import pandas as pd
 from scipy import sparse
 
 from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
-from sbnn.data.paired import PairedData
+from sbnn.data.inputs import obsm_table
+from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
-from sbnn.data.readers.anndata import obsm_table
 from sbnn.data.readers.counts import read_count_table
 
 SOURCE = "Stoeckius et al., Nature Methods 14, 865 (2017), GEO GSE100866"
@@ -26,9 +26,7 @@ _HUMAN = "HUMAN_"
 EXCLUDED_TYPES = ("Ery",)
 
 
-def read_cord_blood(
-    rna_path, protein_path, clustering_path, *, n_genes=1000, log_proteins=False, files=None
-) -> PairedData:
+def read_cord_blood(rna_path, protein_path, clustering_path, *, n_genes=1000, log_proteins=False, files=None):
     """Read the human genes and 13 proteins of the 7652 cord blood cells with a type, in the order of the clustering."""
     clustering = pd.read_csv(clustering_path)
     clustering = clustering.set_index(clustering["cell_barcode"].astype(str))
@@ -49,7 +47,7 @@ def read_cord_blood(
     )
 
 
-def read_cd8(rna_path, protein_path, *, n_genes=1000, log_proteins=True, files=None) -> PairedData:
+def read_cd8(rna_path, protein_path, *, n_genes=1000, log_proteins=True, files=None):
     """Read the blood cells sorted by their CD8 protein; the gate, from the name of the cell, is family and type."""
     counts, cells, genes = read_count_table(rna_path)
     gate = cells.str.rsplit("_", n=1).str[0].str.replace("_", " ")
@@ -66,7 +64,7 @@ def read_cd8(rna_path, protein_path, *, n_genes=1000, log_proteins=True, files=N
     )
 
 
-def read_pbmc(path, name, *, n_genes=1000, log_proteins=True, files=None) -> PairedData:
+def read_pbmc(path, name, *, n_genes=1000, log_proteins=True, files=None):
     """Read one of the two small sets of 10x Genomics, kept as AnnData without labels."""
     import anndata  # takes longer to import than all the rest
 
@@ -87,7 +85,7 @@ def read_pbmc(path, name, *, n_genes=1000, log_proteins=True, files=None) -> Pai
     )
 
 
-def pair_counts(counts, gene_names, proteins, labels=None, *, n_genes, log_proteins, name, source, files) -> PairedData:
+def pair_counts(counts, gene_names, proteins, labels=None, *, n_genes, log_proteins, name, source, files):
     """Pair the proteins with genes selected on all cells (None: all that have counts), normalised over these genes."""
     options = {"n_genes": n_genes, "log_proteins": log_proteins}  # the same files give other data with others
     kept = counts.sum(axis=0) > 0 if n_genes is None else select_genes(counts, n_genes).selected
@@ -95,7 +93,7 @@ def pair_counts(counts, gene_names, proteins, labels=None, *, n_genes, log_prote
     chosen = pd.DataFrame(counts[:, columns].toarray(), index=proteins.index, columns=gene_names[columns])
     counted = (chosen.sum(axis=1) > 0).to_numpy()
     chosen, outputs = chosen[counted], proteins[counted].astype(np.float64)
-    return PairedData(
+    return paired(
         X=log2p1(normalize_library_size(chosen)),
         Y=(np.log2(1 + outputs) if log_proteins else outputs).to_numpy(),
         gene_names=chosen.columns,

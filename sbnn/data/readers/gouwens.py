@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.io import loadmat
 
 from sbnn.data.fingerprint import fingerprint_files
-from sbnn.data.paired import PairedData
+from sbnn.data.paired import paired
 
 SOURCE = "Gouwens et al., Cell 183, 935 (2020); release of github.com/AllenInstitute/coupledAE-patchseq"
 
@@ -37,7 +37,7 @@ EXCLUDED_FEATURES = (
 )
 
 
-def read_gouwens(mat_path, names_path, files: dict[str, str]) -> PairedData:
+def read_gouwens(mat_path, names_path, files: dict[str, str]):
     """Read the released log expression, and as outputs the components and z-scored features side by side.
 
     The MATLAB v5 file holds ``T_dat`` (cells x genes), ``E_pc_scaled`` (cells x 44 sparse principal components of the
@@ -60,7 +60,7 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]) -> PairedData:
     for field, label in (("map_conf", "type_confidence"), ("T_spec_id_label", "specimen")):
         if np.size(content.get(field)) == len(labels):
             labels[label] = np.ravel(content[field])
-    return PairedData(
+    return paired(
         X=content["T_dat"][complete],
         Y=outputs[complete].to_numpy(),
         gene_names=_texts(content["gene_id"]),

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.fingerprint import fingerprint_files
-from sbnn.data.paired import PairedData
+from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.counts import read_count_table
 
@@ -78,14 +78,14 @@ class EphysSelection(NamedTuple):
     dropped: pd.Series
 
 
-def read_scala(counts_path, ephys_path, metadata_path, files) -> PairedData:
+def read_scala(counts_path, ephys_path, metadata_path, files):
     """Read the selected genes and features of the cells at room temperature."""
     counts, cells, genes = read_counts(counts_path)
     source = f"{_CITATION}; genes and features as selected in github.com/berenslab/sBNN"
     return _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, "scala", source)
 
 
-def read_scala_ion_channels(counts_path, ephys_path, metadata_path, terms_path, files) -> PairedData:
+def read_scala_ion_channels(counts_path, ephys_path, metadata_path, terms_path, files):
     """Read the genes of a term list that have at least ten counts, over all cells of the table as published."""
     counts, cells, genes = read_counts(counts_path)
     channels = genes.isin(ion_channel_genes(terms_path)) & (counts.sum(axis=0) >= _MIN_COUNTS)
@@ -106,12 +106,12 @@ def read_scala_ion_channels(counts_path, ephys_path, metadata_path, terms_path, 
     )
 
 
-def _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, name, source) -> PairedData:
+def _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, name, source):
     """Pair counts of some genes with the 16 features of the cells that have them."""
     ephys = pd.read_csv(ephys_path, index_col=0)
     counts = counts[cells.get_indexer(ephys.index)].toarray()
     labels = _read_labels(metadata_path).loc[ephys.index]
-    return PairedData(
+    return paired(
         X=log2p1(normalize_library_size(counts)),
         Y=ephys.to_numpy(),
         gene_names=genes,
@@ -127,11 +127,11 @@ def _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, name, so
     )
 
 
-def read_scala_34c_counts(counts_path, metadata_path, files) -> PairedData:
+def read_scala_34c_counts(counts_path, metadata_path, files):
     """Read the complete raw counts of the cells at physiological temperature, without outputs."""
     counts, cells, genes = read_counts(counts_path)
     labels = _read_labels(metadata_path).loc[cells]
-    return PairedData(
+    return paired(
         X=counts,
         gene_names=genes,
         cell_names=cells,

@@ -9,7 +9,7 @@ import torch
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.inputs import learn_library, new_cells
+from sbnn.data.inputs import library_of, new_cells
 from sbnn.determinism import reproducible
 from sbnn.models.bottleneck.protocols import PROTOCOLS
 
@@ -106,5 +106,5 @@ def model_in_units(model, data, genes):
     turned.n_features_in_ = n_genes
     turned.feature_names_in_ = np.asarray(data.gene_names, dtype=object)
     turned.output_names_ = np.asarray(data.feature_names, dtype=object)
-    learn_library(turned, data)
+    turned.library_size_, turned.count_share_ = library_of(data.X, data.counts)
     return turned

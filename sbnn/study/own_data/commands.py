@@ -1,5 +1,6 @@
 """The commands ``sbnn cv`` and ``sbnn fit`` for tables of a user's own."""
 
+from sbnn.data.paired import groups_of
 from sbnn.evaluation.cautions import cautions
 from sbnn.evaluation.verdict import verdict
 from sbnn.explorer.explore import explore
@@ -18,7 +19,7 @@ def cv(options, data, folder):
     choices = {"groups": options.groups, "preselect": preselected(options, data), "n_genes": options.keep}
     records = compare(data, folder, everything=options.everything, **choices, **_how(options))
     print_table(report.accuracy_table(records), options.fast)
-    groups = None if options.groups is None else data.groups(options.groups)
+    groups = None if options.groups is None else groups_of(data, options.groups)
     scores = records["cv_default"]
     _tell(verdict(scores, data, records["cv_ridge"], groups=groups).sentence, cautions(data, scores, groups=groups))
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from sklearn.base import clone
 
+from sbnn.data.paired import groups_of
 from sbnn.data.preselection import with_preselected
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import grouped_folds, paper_folds
@@ -42,7 +43,7 @@ def folds_for(data, groups=None, fast=False):
     if groups is None:
         folds = paper_folds(data.n_cells, min(N_FOLDS, data.n_cells // 2))
     else:
-        of_cells = data.groups(groups)
+        of_cells = groups_of(data, groups)
         folds = grouped_folds(of_cells, min(N_FOLDS, len(set(of_cells))))
     return folds[: 2 if fast else None]
 

@@ -1,7 +1,6 @@
 """Options of the command line for a user's own tables, and the data that they ask for."""
 
 import argparse
-import dataclasses
 import re
 from pathlib import Path
 
@@ -109,7 +108,7 @@ def load(options):
     """
     try:
         data = _load(options)
-        data = dataclasses.replace(data, notes=[as_options(note) for note in data.notes])
+        data.uns["sbnn"]["notes"] = [as_options(note) for note in data.uns["sbnn"]["notes"]]
     except ValueError as error:
         raise ValueError(as_options(str(error))) from error
     column = getattr(options, "groups", None)
@@ -141,7 +140,8 @@ def _as_option(found):
 
 
 def _load(options):
-    from sbnn.data.paired import PairedData
+    from sbnn.data.paired import paired
+    from sbnn.data.readers.tables import read_tables
 
     workbooks = [name for name in TABLES if str(getattr(options, name)).lower().endswith(WORKBOOKS)]
     sheets = _by_table("--sheet", options.sheet, workbooks)
@@ -150,7 +150,7 @@ def _load(options):
     tables |= {name: (tables[name], sheet) for name, sheet in sheets.items()}
     if Path(options.expression).suffix.lower() in ANNDATA:
         tables |= _of_anndata(options)
-    return PairedData.from_tables(
+    taken = read_tables(
         *tables.values(),
         counts=options.counts,
         genes_in_rows=options.genes_in_rows,
@@ -167,6 +167,7 @@ def _load(options):
         name=options.dataset,
         source="the user's tables: " + ", ".join(Path(path).name for path in given.values() if path),
     )
+    return paired(**taken)
 
 
 def preselected(options, data):
@@ -198,23 +199,27 @@ def with_groups(data, column):
     """
     import warnings
 
+    import numpy as np
+
     from sbnn.data.checks import some
     from sbnn.data.labels import UNKNOWN
 
-    if column not in data.labels:
-        raise KeyError(f"groups: the labels have no column {column!r}; they have {', '.join(map(str, data.labels))}")
-    values = data.labels[column]
+    if column not in data.obs:
+        raise KeyError(f"groups: the labels have no column {column!r}; they have {', '.join(map(str, data.obs))}")
+    values = data.obs[column]
     unknown = (values.isna() | values.isin([UNKNOWN, ""])).to_numpy()
     if not unknown.any():
         return data
     if unknown.all():
         raise ValueError(f"groups: {column!r} is not known of any cell")
-    names = data.cell_names[unknown]
+    names = data.obs_names[unknown]
     warnings.warn(
-        f"{unknown.sum()} of {data.n_cells} cells have no {column!r} and are left out: {some(names)}", stacklevel=3
+        f"{unknown.sum()} of {data.n_obs} cells have no {column!r} and are left out: {some(names)}", stacklevel=3
     )
-    kept = data.subset(cells=~unknown, drop_constant=True)
-    return dataclasses.replace(kept, dropped=kept.dropped | {f"cells without {column}": list(names)})
+    kept = data[~unknown]
+    kept = kept[:, np.ptp(kept.X, axis=0) > 0].copy()
+    kept.uns["sbnn"]["dropped"] |= {f"cells without {column}": list(names)}
+    return kept
 
 
 def _of_anndata(options):
@@ -223,8 +228,8 @@ def _of_anndata(options):
 
     import anndata
 
+    from sbnn.data.inputs import entry, obsm_table
     from sbnn.data.labels import UNKNOWN
-    from sbnn.data.readers.anndata import entry, obsm_table
 
     path, outputs = options.expression, options.outputs
     with warnings.catch_warnings():

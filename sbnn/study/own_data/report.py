@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sbnn.data.paired import groups_of
 from sbnn.evaluation.cautions import cautions
 from sbnn.evaluation.stability import kept_genes_table, trust_sentence
 from sbnn.evaluation.verdict import outputs_table, verdict
@@ -49,7 +50,7 @@ def write_report(data, records, figures, folder, *, groups=None, preselect=None,
 def report_page(data, records, figures, *, groups=None, preselect=None, fast=False):
     """The content of the report; parameters as for `write_report`, gives a `Page`."""
     default, ridge = records["cv_default"], records["cv_ridge"]
-    of_cells = None if groups is None else data.groups(groups)
+    of_cells = None if groups is None else groups_of(data, groups)
     said = verdict(default, data, ridge, groups=of_cells)
     warned = [TRIAL] * fast + cautions(data, default, records["halves_default"], of_cells)
     pictures = [
@@ -64,7 +65,7 @@ def report_page(data, records, figures, *, groups=None, preselect=None, fast=Fal
         cautions=warned,
         tables=[_outputs(default, data, ridge), _genes(records)],
         pictures=pictures,
-        footer=f"sbnn {library_versions()['sbnn']}; {data.source}; fingerprint {data.sha256[:12]}",
+        footer=f"sbnn {library_versions()['sbnn']}; {data.about['source']}; fingerprint {data.sha256[:12]}",
     )
 
 
@@ -89,8 +90,8 @@ def _facts(data, record, groups, preselect):
         if preselect
         else f"all {data.n_genes}",
     }
-    facts |= {f"left out, {why}": _listed(names) for why, names in data.dropped.items()}
-    return facts | ({"as read": " ".join(data.notes)} if data.notes else {})
+    facts |= {f"left out, {why}": _listed(names) for why, names in data.about["dropped"].items()}
+    return facts | ({"as read": " ".join(data.about["notes"])} if data.about["notes"] else {})
 
 
 def _listed(names):

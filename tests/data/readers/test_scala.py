@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sbnn.data.paired import as_paired
 from sbnn.data.readers.scala import (
     EPHYS_FEATURES,
     EXCLUDED_CELLS,
@@ -76,7 +77,7 @@ class Published:
 
     def __init__(self, folder):
         rng = np.random.default_rng(1)
-        data = simulate_patchseq(n_cells=60, n_genes=80, n_outputs=1, n_true_genes=5, random_state=1)
+        data = as_paired(simulate_patchseq(n_cells=60, n_genes=80, n_outputs=1, n_true_genes=5, random_state=1))
         cells = [f"201809{i // 6 + 1:02d}_sample_{i % 6 + 1}" for i in range(59)] + ["20180315_sample_6"]
         self.counts = pd.DataFrame(data.counts.T, index=data.gene_names, columns=cells)
         self.metadata = metadata_table(cells, data.labels["family"].array, data.labels["type"].array)

@@ -15,6 +15,7 @@ from sbnn import (
     paper_folds,
     simulate_patchseq,
 )
+from sbnn.data.paired import as_paired
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.network import BottleneckNetwork
@@ -60,7 +61,7 @@ def test_scikit_learn_api(estimator, check):
 
 @pytest.fixture(scope="module")
 def simulated():
-    return simulate_patchseq(n_cells=400, n_genes=120, n_outputs=6, n_true_genes=10, random_state=1)
+    return as_paired(simulate_patchseq(n_cells=400, n_genes=120, n_outputs=6, n_true_genes=10, random_state=1))
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +149,7 @@ class TestShort:
 def test_known_genes_are_found_at_the_default_noise():
     found = []
     for seed in range(1, 5):
-        data = simulate_patchseq(random_state=seed)
+        data = as_paired(simulate_patchseq(random_state=seed))
         x, y = (torch.as_tensor((a - a.mean(0)) / a.std(0)) for a in (data.X, data.Y.astype(np.float32)))
         genes = distilled.choose_genes(x, y, 25, Run(DEFAULT, np.random.RandomState(0)))
         found.append(np.isin(data.gene_names[genes], data.truth["genes"]).mean())

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sbnn import DistilledSettings, LeaveOneOutRidge, SparseBottleneckRegressor, simulate_patchseq
+from sbnn.data.paired import as_paired
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck import training
 from sbnn.models.bottleneck.network import BottleneckNetwork
@@ -112,7 +113,7 @@ def test_its_choice_predicts_new_cells_better_than_that_for_many_cells():
     """Ridge on the chosen genes, so that nothing but the choice makes the difference."""
     gain = []
     for seed in range(3):
-        data = simulate_patchseq(n_cells=560, n_genes=300, n_outputs=8, n_true_genes=20, random_state=seed)
+        data = as_paired(simulate_patchseq(n_cells=560, n_genes=300, n_outputs=8, n_true_genes=20, random_state=seed))
         X, Y = (a[:60].astype(np.float64) for a in (data.X, data.Y))
         x, y = (torch.as_tensor(((a - a.mean(0)) / a.std(0)).astype(np.float32)) for a in (X, Y))
         scores = []
@@ -179,7 +180,7 @@ def test_it_keeps_up_with_ridge_on_all_genes(n_outputs):
     ahead = []
     for seed in range(2):
         size = {"n_cells": 560, "n_genes": 300, "n_outputs": n_outputs, "n_true_genes": 20}
-        data = simulate_patchseq(**size, random_state=seed)
+        data = as_paired(simulate_patchseq(**size, random_state=seed))
         X, Y = data.X[:60].astype(np.float64), data.Y[:60].astype(np.float64)
         new = np.clip(data.X[60:], X.min(0), X.max(0))
         ridge = LeaveOneOutRidge().fit((X - X.mean(0)) / X.std(0), Y / Y.std(0))
@@ -246,7 +247,7 @@ def test_no_teacher_sees_the_cells_that_it_is_judged_by(monkeypatch):
 
 
 def test_what_genes_say_nothing_of_is_predicted_timidly():
-    data = simulate_patchseq(50, 100, 6, n_true_genes=10, noise=0.3, random_state=0)
+    data = as_paired(simulate_patchseq(50, 100, 6, n_true_genes=10, noise=0.3, random_state=0))
     rng = np.random.default_rng(0)
     Y = np.hstack([data.Y, rng.normal(size=(50, 12)) * data.Y.std()])
     settings = {"n_teachers": 2, "n_trees": 10, "steps_of_teachers": 100, "steps_of_student": 300}

@@ -5,6 +5,7 @@ import pytest
 from sklearn.linear_model import MultiTaskElasticNet
 
 from sbnn import simulate_patchseq
+from sbnn.data.paired import as_paired
 from sbnn.models import sparse_linear as sparse
 from sbnn.models.sparse_linear import SparseReducedRankRegression, group_elastic_net
 
@@ -69,7 +70,7 @@ def test_a_penalty_that_no_gene_meets_and_outputs_that_are_zero():
 
 def test_a_path_of_many_genes_leaves_nothing_to_coordinate_descent(monkeypatch):
     """Which takes thousands of passes there: it returns the start that it is given."""
-    data = simulate_patchseq(n_cells=40, n_genes=600, n_outputs=20, n_true_genes=10, n_families=2, n_types=4)
+    data = as_paired(simulate_patchseq(n_cells=40, n_genes=600, n_outputs=20, n_true_genes=10, n_families=2, n_types=4))
     X, Y = data.X - data.X.mean(axis=0), (data.Y - data.Y.mean(axis=0)) / data.Y.std(axis=0)
     descend, moved = sparse.enet_path, []
 
