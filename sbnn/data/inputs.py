@@ -1,7 +1,6 @@
 """The adapter of the estimators: arrays, DataFrames, AnnData, MuData and streams become named matrices here."""
 
 import warnings
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,6 +8,17 @@ from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
 from sbnn.data.checks import some
+from sbnn.data.objects import (
+    dense,
+    in_memory,
+    is_anndata,
+    is_backed,
+    is_mudata,
+    is_stream,
+    modality,
+    obsm_table,
+    two_modalities,
+)
 from sbnn.data.plausible import check_given_once, check_outliers, warn_of_raw_counts
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes, size_of_library
 
@@ -16,103 +26,6 @@ COUNTS = "counts"  # layer of an AnnData
 LEAST_SHARE, HALF = 0.05, 0.5  # of the counts of the training cells, by which depth can be estimated at all, and well
 MOST_DENSE_VALUES = 2**25  # that a sparse matrix is made dense for, 128 MiB in single precision
 WRAP_COUNTS = "log-transform it, or hand it over as ExpressionStream(X, counts=True)"
-
-
-def is_mudata(data):
-    """Whether an object is a MuData or looks like one: several AnnData by name."""
-    return isinstance(getattr(data, "mod", None), Mapping)
-
-
-def is_anndata(data):
-    """Whether an object is an AnnData or looks like one."""
-    return hasattr(data, "var_names") and hasattr(data, "obsm") and not is_mudata(data)
-
-
-def is_backed(data):
-    """Whether an object is an AnnData whose expression stays in its file."""
-    return is_anndata(data) and bool(getattr(data, "isbacked", False))
-
-
-def is_stream(data):
-    """Whether an object is an `ExpressionStream`, without importing it."""
-    return hasattr(data, "as_fitted")
-
-
-def entry(mapping, key, where, others=()):
-    """Take an entry, or name those there are."""
-    if key not in mapping:
-        elsewhere = f", and the modalities are {sorted(others)}" if others else ""
-        raise KeyError(f"no {key!r} in {where}; it holds {sorted(map(str, mapping.keys()))}{elsewhere}")
-    return mapping[key]
-
-
-def modality(mdata, expression="rna"):
-    """The modality of a MuData with the genes."""
-    return entry(mdata.mod, expression, "mod")
-
-
-def obsm_table(adata, key, others=()):
-    """A table of ``obsm`` as a DataFrame.
-
-    Columns of an array are named by ``uns["<key>_names"]`` or, as scvi-tools has it, ``uns["<first word>_names"]``.
-    """
-    table = entry(adata.obsm, key, "adata.obsm", others)
-    if isinstance(table, pd.DataFrame):
-        return table
-    table = table.toarray() if sparse.issparse(table) else np.asarray(table)
-    table = table.reshape(len(table), -1)
-    found = next((name for name in (f"{key}_names", f"{key.split('_')[0]}_names") if name in adata.uns), None)
-    columns = [f"output_{i}" for i in range(table.shape[1])] if found is None else list(np.ravel(adata.uns[found]))
-    if len(columns) != table.shape[1]:
-        raise ValueError(f"adata.uns[{found!r}] holds {len(columns)} names for {table.shape[1]} columns of {key!r}")
-    return pd.DataFrame(table, index=adata.obs_names, columns=columns)
-
-
-def two_modalities(mdata, outputs="outputs", expression="rna"):
-    """Expression (AnnData) and outputs (DataFrame) of the cells that two modalities share, and who was left out.
-
-    Outputs may also be a key of ``obsm`` or columns of ``obs`` of the expression; where the default is none of these,
-    it stands for the only other modality.
-    """
-    adata = modality(mdata, expression)
-    others = [name for name in mdata.mod if name != expression]
-    if isinstance(outputs, str) and outputs == "outputs" and outputs not in {*others, *adata.obsm} and len(others) == 1:
-        outputs = others[0]
-    if not isinstance(outputs, str) or outputs not in mdata.mod:
-        if isinstance(outputs, list):
-            return adata, pd.DataFrame({c: entry(adata.obs, c, f"mod[{expression!r}].obs") for c in outputs}), {}
-        return adata, obsm_table(adata, outputs, mdata.mod) if isinstance(outputs, str) else outputs, {}
-    second = mdata.mod[outputs]
-    names = adata.obs_names[adata.obs_names.isin(second.obs_names)]
-    if not len(names):
-        raise ValueError(
-            f"modalities {expression!r} and {outputs!r} share no cell name: {some(adata.obs_names)} in the first, "
-            f"{some(second.obs_names)} in the second"
-        )
-    dropped = {}
-    for name, cells in ((expression, adata.obs_names), (outputs, second.obs_names)):
-        alone = cells.difference(names, sort=False)
-        if len(alone):
-            dropped[f"cells only in {name}"] = list(alone)
-            warnings.warn(
-                f"{len(alone)} of {len(cells)} cells are only in modality {name!r} and are left out: {some(alone)}",
-                stacklevel=4,
-            )
-    adata = adata if len(names) == adata.n_obs else adata[names]  # one in a file stays there
-    second = second[names].to_memory() if is_backed(second) else second[names]
-    return adata, pd.DataFrame(_dense(second.X), index=names, columns=second.var_names), dropped
-
-
-def in_memory(adata):
-    """Expression of an AnnData that is all in memory."""
-    if adata.X is None:
-        raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(adata.layers)}")
-    if is_backed(adata):
-        raise ValueError(
-            "X: the AnnData is open on disk, and this needs all cells in memory: adata.to_memory(), or, for what reads "
-            "block by block, ExpressionStream(adata)"
-        )
-    return adata.X
 
 
 def two_tables(X, Y=None):
@@ -150,9 +63,9 @@ def expression_table(X):
     if is_mudata(X):
         raise TypeError("X: a MuData holds several measurements, give one modality as X")
     if is_anndata(X):
-        X = _named(_dense(in_memory(X)), X.obs_names, X.var_names)
+        X = _named(dense(in_memory(X)), X.obs_names, X.var_names)
     elif sparse.issparse(X):
-        X = _dense(X)
+        X = dense(X)
     if isinstance(X, pd.DataFrame):
         _require_unique(X.columns)
     _warn_of_raw_counts(X)
@@ -242,7 +155,7 @@ def new_cells(model, X, genes=None, needed=None):
         if size is not None:
             _warn_of_raw_counts(X)
         X = validate_data(model, X, accept_sparse=("csr", "csc"), dtype=np.float64, reset=False)
-        return np.ascontiguousarray(_dense(X)) if genes is None else _dense(X[:, genes])
+        return np.ascontiguousarray(dense(X)) if genes is None else dense(X[:, genes])
     if found is None and X.shape[1] != model.n_features_in_:
         raise ValueError(f"X: expected {model.n_features_in_} genes, got {X.shape[1]}")
 
@@ -261,7 +174,7 @@ def new_cells(model, X, genes=None, needed=None):
             matrix = log2p1(normalize_library_size(matrix, size))
         elif size is not None:
             _warn_of_raw_counts(matrix)
-        values = _dense(matrix[:, wanted])
+        values = dense(matrix[:, wanted])
     values = values.astype(np.float64, copy=False)
     if genes is not None:
         return values
@@ -369,7 +282,3 @@ def _numbered(names):
 
 def _named(matrix, cells, genes):
     return matrix if genes is None else pd.DataFrame(matrix, index=cells, columns=genes)
-
-
-def _dense(matrix):
-    return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)

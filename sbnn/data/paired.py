@@ -18,8 +18,9 @@ from sbnn.data.checks import (
     some,
 )
 from sbnn.data.fingerprint import fingerprint_arrays
-from sbnn.data.inputs import entry, in_memory, is_anndata, is_mudata, obsm_table, output_table, two_modalities
+from sbnn.data.inputs import output_table
 from sbnn.data.labels import UNKNOWN
+from sbnn.data.objects import entry, in_memory, is_anndata, is_mudata, obsm_table, two_modalities
 from sbnn.data.plausible import check_given_once, check_outliers, warn_of_raw_counts
 
 

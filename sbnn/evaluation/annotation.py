@@ -7,7 +7,8 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
-from sbnn.data.inputs import is_anndata, is_mudata, modality, output_names
+from sbnn.data.inputs import output_names
+from sbnn.data.objects import is_anndata, is_mudata, modality
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.stability import gene_counts, selection_table

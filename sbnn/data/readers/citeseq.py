@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
-from sbnn.data.inputs import obsm_table
+from sbnn.data.objects import obsm_table
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 from sbnn.data.readers.counts import read_count_table

@@ -228,8 +228,8 @@ def _of_anndata(options):
 
     import anndata
 
-    from sbnn.data.inputs import entry, obsm_table
     from sbnn.data.labels import UNKNOWN
+    from sbnn.data.objects import entry, obsm_table
 
     path, outputs = options.expression, options.outputs
     with warnings.catch_warnings():
