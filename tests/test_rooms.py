@@ -13,7 +13,7 @@ import sbnn
 
 PACKAGE = Path(sbnn.__file__).parent
 PUBLIC = {
-    "sbnn": """DistilledSettings ExpressionStream LeaveOneOutRidge PairedData
+    "sbnn": """DistilledSettings ExpressionStream LeaveOneOutRidge paired
         Record ReducedRankRegression SparseBottleneckRegressor
         SparseReducedRankRegression annotate cautions cross_validate default_dataset epoch_curves explore fit_full
         gene_counts genes_curve genes_table grouped_folds interpret later_fold load_dataset
