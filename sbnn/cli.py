@@ -13,7 +13,7 @@ import sys
 import warnings
 
 from sbnn.data import datasets
-from sbnn.data.datasets import DATASETS, DYNAMICS, MECHANISM_SHIFT, names_of, require_study
+from sbnn.data.datasets import DATASETS, DYNAMICS, names_of, require_study
 from sbnn.study.own_data.options import add_options, as_options, at_least_one, is_asked_for
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
@@ -38,14 +38,6 @@ Perturbation screens: sbnn mechanism-shift --help
 Gene-regulatory dynamics: sbnn dynamics --help
 """
 
-MECHANISM_SHIFT_HELP = """Latents of single cells that perturbations move sparsely.
-
-  sbnn mechanism-shift run simulated_screen   all methods on screens with known truth; --configurations small
-  sbnn mechanism-shift run papalexi           what moves which latent, and what of it can be trusted
-  sbnn mechanism-shift figures papalexi       draw all figures from what is saved
-  sbnn mechanism-shift report papalexi        print all tables
-"""
-
 DYNAMICS_HELP = """Who regulates whom, from trajectories of expression and a prior network.
 
   sbnn dynamics run grn_350        all methods on simulated samples with known truth; --only dash,sparse
@@ -57,6 +49,7 @@ DYNAMICS_HELP = """Who regulates whom, from trajectories of expression and a pri
 #: Command -> room, whose ``study.STUDY`` has the commands.
 COMPANIONS = {
     "ephys-types": "ephys_types",
+    "mechanism-shift": "mechanism_shift",
 }
 
 
@@ -158,7 +151,6 @@ def _parser():
             command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
     _add_explore(commands)
     _add_map(commands)
-    _add_mechanism_shift(commands)
     _add_dynamics(commands)
     return parser
 
@@ -198,19 +190,6 @@ def _add_map(commands):
     way.add_argument("--cells-in-rows", dest="genes_in_rows", action="store_false")
     command.add_argument("--totals", help="column with the counts of each cell over all genes of the fit")
     command.add_argument("--sheet", help="of an Excel workbook")
-
-
-def _add_mechanism_shift(commands):
-    """Commands of perturbation screens."""
-    _, (run,) = _add_companion(
-        commands, "mechanism-shift", "perturbation screens: latents that perturbations move sparsely",
-        MECHANISM_SHIFT_HELP, _mechanism_shift, MECHANISM_SHIFT,
-        "papalexi where its files can be had, else simulated_screen", "one seed and few epochs",
-        {"run": "run the study of a data set"},
-    )  # fmt: skip
-    run.add_argument("--everything", action="store_true", help="of simulated screens also ablation and varied screens")
-    run.add_argument("--configurations", help="of simulated screens: some of small,script,library")
-    run.add_argument("--only", help="of simulated screens: names of methods, with commas between")
 
 
 def _add_dynamics(commands):
@@ -334,12 +313,6 @@ def _explore(options):
     from sbnn.explorer import commands
 
     commands.run(options)
-
-
-def _mechanism_shift(options):
-    from sbnn.mechanism_shift import commands
-
-    getattr(commands, options.step)(options)
 
 
 def _dynamics(options):
