@@ -39,7 +39,7 @@ def rows(dataset, n_genes, **wanted):
 
 def comparable(record):
     """Rows at the last epoch that were computed on as many folds and from as many genes as a cross-validation."""
-    return rows(record.dataset, len(record.gene_names), folds=len(record.folds), stage=LAST)
+    return rows(record.dataset, len(record.values.get("gene_names", ())), folds=len(record.folds), stage=LAST)
 
 
 def srrr_genes(dataset):

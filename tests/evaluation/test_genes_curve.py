@@ -106,7 +106,7 @@ def test_the_curve_its_table_and_its_figure(cells, tmp_path):
     [enough] = table.index[table.suffices]
     assert enough == smallest_sufficient(record.test_r2[:, :3], (2, 8, 20))
     assert table.behind[[2, 8, 20]].min() == 0
-    figure = plotting.genes_curve(record, ridge=0.3)
+    figure = plotting.genes_curve(record)
     text = " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
     assert f"{enough} genes suffice" in text and f"R² {table.test_r2['auto']:.3f}" in text
     again = genes_curve(cells, quick(), (2, 8, 20, 60), 3, results=path, verbose=False)

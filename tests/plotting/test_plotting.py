@@ -24,7 +24,6 @@ from matplotlib.tri import Triangulation
 from sbnn import plotting
 from sbnn.plotting import colors
 from sbnn.plotting.cells import draw_crowd
-from sbnn.plotting.labels import place_names
 from sbnn.plotting.maps import map_image, map_triangles
 
 # -- training curves ---------------------------------------------------------------------------------------------------
@@ -277,11 +276,6 @@ def test_overview_lists_the_genes_and_outputs_in_order_of_importance():
     assert_tidy(figure)
 
 
-@pytest.mark.parametrize("record", [fit_record(n=8, n_genes=2), fit_record(width=1), fit_record(16, norms=False)])
-def test_overview_of_any_record(record):
-    assert_tidy(plotting.overview(record))
-
-
 def test_a_map_shows_the_values_between_the_cells_in_few_colours():
     rng = np.random.default_rng(0)
     xy = np.vstack([[[0, 0], [0, 1], [1, 0], [1, 1]], rng.uniform(size=(400, 2))]) * [0.5, 1]
@@ -318,16 +312,6 @@ def test_map_has_the_outline_of_the_cloud():
     assert map_triangles(np.column_stack([np.arange(5.0), np.arange(5.0)])) is None
 
 
-def test_family_colors_follow_the_most_frequent_type():
-    record = fit_record()
-    record.values["labels"].loc[:20, "family"] = "A"
-    record.values["labels"].loc[:20, "type"] = "A2"
-    colors = plotting.family_colors(record)
-    assert list(colors)[0] == "A" and colors["A"] == "#BB3300"
-    record.values["labels"].loc[:20, "family"] = ""
-    assert list(plotting.family_colors(record))[-1] == "unknown"
-
-
 # -- gene selection ----------------------------------------------------------------------------------------------------
 
 
@@ -347,17 +331,6 @@ def test_gene_selection_curve():
     dots = [line for line in ax.lines if line.get_marker() == "."]
     assert sorted(len(line.get_xdata()) for line in dots) == sorted(np.bincount(record.selected[:-1]))
     assert all(line.get_rasterized() for line in dots)
-
-
-def test_names_in_a_crowd_do_not_overlap():
-    from sbnn.plotting.common import freeze_layout, new_figure
-
-    figure = new_figure(3)
-    ax = figure.subplots()
-    points = 0.5 + 0.03 * np.random.default_rng(0).normal(size=(30, 2))
-    ax.set(xlim=(0, 1), ylim=(0, 1))
-    place_names(ax, points, [f"name {i}" for i in range(30)], freeze_layout(figure), background=points)
-    assert_tidy(figure)
 
 
 # -- all figures -------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from made_up import assert_tidy, fit_record, words
 from matplotlib.colors import to_hex
 
 from sbnn import plotting
-from sbnn.data.labels import GREY, OKABE_ITO
-from sbnn.plotting.cells import MOST_GROUPS, looks
+from sbnn.data.labels import GREY
+from sbnn.plotting.cells import looks
 from sbnn.results import Record
 
 
@@ -159,22 +159,3 @@ def test_unknown_types_have_the_colour_of_their_legend_entry():
 
 
 # -- colours for any colour vision -------------------------------------------------------------------------------------
-
-
-def test_no_two_groups_look_alike_in_the_colorblind_palette():
-    record = with_labels(fit_record(n=400), [f"family {i % MOST_GROUPS}" for i in range(400)], "t")
-    table, colors, markers = looks(record, "colorblind")
-    assert len(set(zip(table["color"], table["marker"], strict=True))) == len(table) == MOST_GROUPS
-    assert set(table["color"]) == set(OKABE_ITO)
-    for family, row in table.iterrows():
-        own = (record.labels["family"] == family).to_numpy()
-        assert set(colors[own]) == {row["color"]} and set(markers[own]) == {row["marker"]}
-    with pytest.raises(ValueError, match=r"palette: expected one of \['published', 'colorblind'\], got 'viridis'"):
-        looks(record, "viridis")
-
-
-def test_unknown_cells_stay_grey_in_the_colorblind_palette():
-    record = fit_record()
-    record.values["labels"].loc[:19, "family"] = ""
-    table, colors, _ = looks(record, "colorblind")
-    assert table.index[-1] == "unknown" and set(colors[:20]) == {table.loc["unknown", "color"]} == {GREY}

@@ -10,7 +10,6 @@ from matplotlib.colors import to_hex
 
 from sbnn import plotting
 from sbnn.plotting import reading
-from sbnn.plotting.latent import family_centre
 from sbnn.results import Record
 
 PAPER = {"n_components": 2, "group_lasso": 0.1, "pretraining": True}
@@ -236,16 +235,6 @@ def test_the_overview_marks_trusted_genes_and_shows_the_test_r2_of_the_width_tha
     halves.sha256 = "another"
     with pytest.raises(ValueError, match="halves: expected a record of the same data"):
         plotting.overview(fit, halves)
-
-
-def test_a_family_is_named_where_it_is_dense_and_by_itself():
-    rng = np.random.default_rng(0)
-    mixed, alone = rng.normal(0, 0.05, (300, 2)), rng.normal(3, 0.1, (60, 2))
-    xy = np.concatenate([mixed, alone])
-    own = np.r_[np.arange(300) % 3 == 0, np.ones(60, bool)]  # a third of the denser crowd, and all of the other
-    assert np.linalg.norm(family_centre(xy, own) - 3) < 0.5
-    dense = np.concatenate([rng.normal(0, 0.05, (100, 2)), rng.normal(3, 0.5, (100, 2))])
-    assert np.linalg.norm(family_centre(dense, np.ones(200, bool))) < 0.3
 
 
 def test_models_are_named_by_protocol_and_width():

@@ -7,7 +7,7 @@ from made_up import changed
 
 from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression
 from sbnn.results import Record, save
-from sbnn.study import experiments, published
+from sbnn.study import experiments
 from sbnn.study.study import STUDY
 
 SAVED = Path(__file__).parents[2] / "saved_models"
@@ -29,11 +29,6 @@ def test_published_data_sets_are_scaled_as_published_too(data, name, ranks):
 
 def _lassos(grid):
     return [a for part in (grid if isinstance(grid, list) else [grid]) for a in part["group_lasso"]]
-
-
-def test_ranks_and_genes_are_the_published_ones():
-    assert published.srrr_genes("scala") == {2: [24], 16: [24, 33, 83]}
-    assert published.srrr_genes("mine") == {}
 
 
 def test_ion_channels_are_scaled_as_published_where_all_of_them_are_there(data):

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from crowded import own_records
 from made_up import fit_record, linear_record, network_record, ridge_record, selection_record
 
 from sbnn import cli, paper_folds, plotting, results, simulate_patchseq
@@ -18,55 +17,6 @@ def made_up_records():
     records = {"cv_network": network_record(), "cv_srrr": linear_record(), "cv_ridge": ridge_record()}
     fits = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)}
     return records | fits | {"gene_selection": selection_record()}
-
-
-def test_a_figure_that_fails_says_so_and_the_others_are_drawn(tmp_path):
-    records = made_up_records()
-    drawn = STUDY.figure_names(records)
-    assert drawn[:2] == ["figure1_training_curves", "figure2_r2_vs_genes"] and len(drawn) == 5
-    del records["cv_network"].values["gene_norms"]  # a refusal: one sentence
-    records["gene_selection"].values["slope"] = None  # a failure that nobody foresaw
-    records["fit_default_2d"] = linear_record()  # of another kind than its name says
-    records["fit_srrr_rank2"] = linear_record()
-    with pytest.warns(UserWarning) as warned:
-        paths = STUDY.save_figures(records, tmp_path)
-    assert [path.stem for path in paths] == drawn[1:-1] and all(path.exists() for path in paths)
-    assert [str(warning.message).split()[0] for warning in warned] == [
-        *("overview", "figure1_training_curves", "figure3_latent_default", "figure3_latent_srrr"),
-        "figure8_gene_selection",
-    ]
-    refused, failed = (str(warned[i].message) for i in (1, 4))
-    assert refused.startswith("figure1_training_curves could not be drawn: network: expected a cross-validation record")
-    assert failed.startswith("figure8_gene_selection could not be drawn: TypeError: ")
-    with pytest.warns(UserWarning):
-        assert [name for name, _ in plotting.gallery(records)] == drawn[1:-1]
-
-
-def test_few_records_as_of_data_of_ones_own_draw_the_figures_they_can():
-    records = own_records(16, 30, 5)
-    drawn = dict(plotting.gallery(records))
-    assert list(drawn) == [
-        *("overview", "figure3_latent_default", "figure7_tsne", "component_variance", "map_trust", "accuracy"),
-        *("stability_selection", "effects"),
-    ]
-    rows = [label.get_text().split(",")[0] for label in drawn["accuracy"].axes[0].get_yticklabels()]
-    assert rows == ["sBNN distilled", "ridge"]
-    assert "accuracy" not in STUDY.figure_names({name: records[name] for name in records if name != "cv_default"})
-    alone = dict(plotting.gallery({"cv_default": records["cv_default"]}))
-    assert list(alone) == ["accuracy"]
-
-
-def test_a_figure_whose_text_cannot_be_drawn_is_no_end_either(tmp_path):
-    records = {name: record for name, record in made_up_records().items() if not name.startswith("cv")}
-    records["fit_network_2d"].values["feature_names"][0] = r"$\no$"  # no formula
-    with pytest.warns(UserWarning, match="figure3_latent_network could not be drawn"):
-        assert "figure8_gene_selection" in [path.stem for path in STUDY.save_figures(records, tmp_path)]
-
-
-def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
-    (tmp_path / "taken").write_text("")
-    with pytest.raises(OSError, match="cannot write"):
-        STUDY.save_figures(made_up_records(), tmp_path / "taken")
 
 
 def test_the_command_names_the_figures_that_failed(tmp_path, monkeypatch, capsys):

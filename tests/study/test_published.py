@@ -23,15 +23,6 @@ def table():
     return report.accuracy_table(STUDY.load(FOLDER))
 
 
-def test_rows_say_what_was_computed():
-    for name, found in published.R2.items():
-        keys = [tuple(sorted((k, v) for k, v in row.items() if k not in ("test_r2", "sd"))) for row in found]
-        assert len(set(keys)) == len(keys), name
-        for row in found:
-            assert {"test_r2", "n_genes", "folds", "stage"} < row.keys() and ("rank" in row) != ("n_components" in row)
-            assert row["stage"] in (published.LAST, published.BEFORE_PRUNING) and row["folds"] in (3, 10)
-
-
 @pytest.mark.parametrize(
     ("name", "params", "expected"),
     [
@@ -82,26 +73,10 @@ def test_networks_agree_with_the_published_ones_where_the_lasso_chooses(table):
     assert networks[weak]["minus published"].abs().max() < 0.07
 
 
-def test_without_a_bottleneck_more_is_explained_than_with_two_units(table):
-    for stage in ("before pruning", "25 genes"):
-        assert table.R2[f"network d=64, {stage}"] > table.R2[f"network d=2, {stage}"] + 0.02
-
-
 def test_sparse_reduced_rank_regression_is_the_published_one(table):
     linear = table[table.index.str.startswith("sRRR")]
     assert len(linear) == 4
     assert linear["minus published"].abs().max() < 0.001
-
-
-def test_ridge(table):
-    assert table.R2["ridge, all genes"] == pytest.approx(0.449, abs=0.003)
-
-
-def test_best_predicted_outputs(table):
-    network = report.feature_table(STUDY.load(FOLDER))["network d=2"]
-    assert network["Max AP num"] == pytest.approx(0.73, abs=0.02)
-    assert network["AP width"] == pytest.approx(0.72, abs=0.02)
-    assert {"Max AP num", "AP width"} < set(network.index[:3])
 
 
 def test_curves_behave_as_published():

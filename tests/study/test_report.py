@@ -88,10 +88,6 @@ def test_results_without_the_models_of_the_paper_have_all_their_tables(mine):
     assert overview.loc["mine", "sRRR, rank 2"] == "" and overview.loc["mine", "distilled, d=2"] != ""
 
 
-def test_ten_folds_are_not_told():
-    assert "folds" not in report.accuracy_table(STUDY.load(SAVED / "citeseq_cd8"))
-
-
 def test_what_the_numbers_say(mine):
     told = tables_of(mine)[report.SAYS].sentence
     assert told.index.tolist() == ["distilled network d=2", "its outputs", "its genes", "its map"]
@@ -157,13 +153,6 @@ def test_folds_of_another_cut_are_only_counted(tmp_path, monkeypatch):
     assert state.startswith("10 of 10 folds with alpha=1.0, test R2 so far ") and "12 fits of all settings;" in state
 
 
-def test_damaged_parts_are_passed_over(tmp_path, monkeypatch):
-    interrupted(tmp_path / "mine", monkeypatch, after=2)
-    part = next((tmp_path / "mine" / "cv_default.pickle.parts").iterdir())
-    part.write_bytes(part.read_bytes()[:50])
-    assert progress_table(tmp_path / "mine").state["cv_default"].startswith("1 of 10 folds, ")
-
-
 def test_whatever_is_missing_the_rest_is_there(copy):
     for name in ("cv_ridge", "fit_default_2d", "interpretation", "halves_default", "cv_default", "map_trust"):
         (copy / f"{name}.pickle").unlink()
@@ -184,12 +173,6 @@ def test_a_trial_is_called_one(copy, capsys):
     copy.with_name("mine-fast").rename(copy.with_name("simulated"))
     assert cli.main(["report", "simulated", *command[2:]]) == 0
     assert TRIAL not in capsys.readouterr().out
-
-
-def test_the_report_of_a_run_that_was_stopped_is_no_error(tmp_path, monkeypatch, capsys):
-    interrupted(tmp_path / "mine", monkeypatch)
-    assert cli.main(["report", "mine", "--saved-models", str(tmp_path)]) == 0
-    assert "| cv_default | 3 of 10 folds, " in capsys.readouterr().out
 
 
 def test_fitting_says_which_genes_are_unstable_and_whether_the_map_holds(mine):
