@@ -187,6 +187,7 @@ def overlapping(figure):
     return [(a, b) for i, (a, one) in enumerate(boxes) for b, other in boxes[i + 1 :] if one.overlaps(other) and a != b]
 
 
+@pytest.mark.slow
 def test_all_figures_are_drawn_and_no_text_lies_on_another(records, tmp_path):
     records = records | {"transfer_curves": curves()}
     names = STUDY.figure_names(records)

@@ -1,4 +1,4 @@
-"""Recordings of simulated neurons, of which everything is known, come back as the families that they should give."""
+"""Recordings of a simulated neuron come back as the families that they should give; faults are named."""
 
 import numpy as np
 import pandas as pd
@@ -8,44 +8,54 @@ pytest.importorskip("ipfx", reason="reading recordings needs the extra 'traces'"
 
 from trace_cells import (
     FAMILIES,
-    NEURON,
+    ONSET,
     RATE,
     RHEOBASE,
     TRAINS,
+    Neuron,
+    Protocol,
     assert_same,
+    current_of,
     features_of,
-    features_of_file,
+    in_families,
+    read,
+    record,
     recorded,
-    whole_cell,
+    write_sweeps,
 )
 
-from sbnn.ephys_types.traces import SimulatedNeuron, read_traces, write_recording
-from sbnn.ephys_types.traces.layout import LEVELS, STEPS
-from sbnn.ephys_types.traces.recording import open_recording
-from sbnn.ephys_types.traces.simulate import Protocol, current_of, record, usual_protocols, write_sweeps
-from sbnn.ephys_types.traces.sweeps import sweeps_of
+from sbnn import read_ephys_table
+from sbnn.ephys_types.traces import reading, trace_families, trace_units, write_traces
+from sbnn.ephys_types.traces.reading import find_recordings
+from sbnn.ephys_types.traces.recording import _end_of_recording, check_scale, named_protocol, stimulus_of
+from sbnn.ephys_types.traces.vectors import LEVELS, STEPS
+
+NEURON = Neuron()
+RATES = (20_000, 50_000, 200_000)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Families of a whole recording."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_sweeps(folder / "sub-1_ses-2_icephys.nwb", recorded()[0])
+    cell = read(folder)
+    assert cell.shape == (1, 2607) and np.isfinite(cell.X).all()
+    assert list(cell.var_names) == sum(FAMILIES.values(), [])
+    assert cell.obs.loc["2", ["notes", "donor", "species"]].tolist() == ["", "1", "Mus musculus"]
+    assert cell.var["unit"]["spiking_width_0"] == "s" and cell.uns["sbnn"]["dropped"] == {}
+    return in_families(cell.X[0])
 
 
 def binned(values, width):
     return values[: len(values) // width * width].reshape(-1, width).mean(axis=1)
 
 
-def test_a_whole_recording_gives_every_family(tmp_path):
-    assert NEURON.rheobase(RATE) == RHEOBASE
-    write_sweeps(tmp_path / "sub-1_ses-2_icephys.nwb", recorded()[0])
-    cell = read_traces(tmp_path, cache=False, verbose=False)
-    assert cell.X.shape == (1, 2607) and np.isfinite(cell.X).all()
-    np.testing.assert_allclose(cell.X[0], np.concatenate(list(whole_cell().values())), rtol=0, atol=0)
-    assert list(cell.feature_names) == list(FAMILIES.feature_names)
-    assert cell.labels.loc["2", ["notes", "donor", "species"]].tolist() == ["", "800000001", "Mus musculus"]
-    assert cell.units["spiking_width_0"] == "s" and cell.dropped == {}
-
-
-def test_firing_is_that_of_the_simulation():
+def test_firing_is_that_of_the_simulation(whole):
     truth = recorded()[1]
-    family = whole_cell()
+    family = whole
     for k, level in enumerate(LEVELS):
-        (times,) = [sweep.spike_times for sweep in truth if sweep.protocol[2:] == (1.0, RHEOBASE + level)]
+        (times,) = [times for protocol, times in truth if protocol[2:] == (1.0, RHEOBASE + level)]
         psth, frequency = (family[name][50 * k : 50 * (k + 1)] for name in ("psth", "inst_freq"))
         counts = np.histogram(times, np.linspace(0, 1, 51))[0]
         assert psth.sum() * 0.02 == pytest.approx(counts.sum())
@@ -60,8 +70,8 @@ def test_firing_is_that_of_the_simulation():
     assert len(times) > 20
 
 
-def test_spikes_have_the_shape_of_the_simulation():
-    family = whole_cell()
+def test_spikes_have_the_shape_of_the_simulation(whole):
+    family = whole
     tolerance = 2 / RATE  # it is measured in whole samples
     np.testing.assert_allclose(family["spiking_threshold_v"], NEURON.threshold, atol=1.0)
     np.testing.assert_allclose(family["spiking_peak_v"], NEURON.peak, atol=0.1)
@@ -70,8 +80,8 @@ def test_spikes_have_the_shape_of_the_simulation():
     np.testing.assert_allclose(family["spiking_upstroke_downstroke_ratio"], NEURON.upstroke_downstroke_ratio, rtol=0.05)
 
 
-def test_the_first_spike_of_each_protocol_stands_in_its_block():
-    family = whole_cell()
+def test_the_first_spike_of_each_protocol_stands_in_its_block(whole):
+    family = whole
     shape = NEURON.spike(RATE)
     for v, dv in zip(family["first_ap_v"].reshape(3, 150), family["first_ap_dv"].reshape(3, 149), strict=True):
         shift = np.argmax(v) - np.argmax(shape)  # threshold is where the slope is 5 % of the steepest
@@ -80,58 +90,56 @@ def test_the_first_spike_of_each_protocol_stands_in_its_block():
         np.testing.assert_allclose(dv, np.diff(v), atol=1e-12)
 
 
-def test_the_course_between_spikes_is_that_of_the_membrane():
+def test_the_course_between_spikes_is_that_of_the_membrane(whole):
     sweeps, truth = recorded()
-    k = next(k for k, sweep in enumerate(truth) if sweep.protocol.amplitude == RHEOBASE + 40)
+    k = next(k for k, (protocol, _) in enumerate(truth) if protocol.amplitude == RHEOBASE + 40)
     voltage = sweeps[k][2]
-    starts = np.round((truth[k].spike_times + 0.3) * RATE).astype(int)
+    starts = np.round((truth[k][1] + 0.3) * RATE).astype(int)
     after = round((NEURON.rise + NEURON.fall) * RATE)
     courses = [
         np.interp((np.arange(100) + 0.5) / 100 * (b - a - after), np.arange(b - a - after), voltage[a + after : b])
         for a, b in zip(starts[:-1], starts[1:], strict=True)
     ]
-    shape = whole_cell()["isi_shape"]
+    shape = whole["isi_shape"]
     np.testing.assert_allclose(shape, np.mean(courses, axis=0) - NEURON.threshold, atol=0.4)
 
 
 @pytest.mark.parametrize(("resistance", "sag"), [(150.0, 0.25), (300.0, 0.05)])
-def test_steps_show_input_resistance_and_sag(resistance, sag):
-    neuron = SimulatedNeuron(resistance=resistance, sag=sag)
+def test_steps_show_input_resistance_and_sag(resistance, sag, tmp_path):
+    neuron = Neuron(resistance=resistance, sag=sag)
     protocols = [Protocol("X1PS_SubThresh_DA_0", "square", 1.0, step) for step in (-10, -110, *STEPS)]
-    family, notes = features_of(record(neuron, protocols)[0])
+    family, notes = features_of(tmp_path, record(neuron, protocols)[0])
     assert "no short square sweep" in notes and "no ramp sweep" in notes and "no long square evokes a spike" in notes
+    window = slice(round((ONSET - 0.2) * RATE), round((ONSET + 1.2) * RATE))
     for step, block in zip(STEPS, family["step_subthresh"].reshape(3, 140), strict=True):
-        current, onset = current_of(Protocol("", "square", 1.0, step), RATE)
-        response = neuron.respond(current, RATE)[0]
-        window = slice(onset - RATE // 5, onset + RATE + RATE // 5)
+        response = neuron.respond(current_of(Protocol("", "square", 1.0, step)), RATE)[0]
         np.testing.assert_allclose(block, binned(response[window], 500), atol=0.02)
         assert block[119] - block[:20].mean() == pytest.approx(step * resistance * 1e-3, rel=0.02)
         assert (block.min() - block[119] < -0.02 * abs(step)) == (sag > 0.1)
-    response = neuron.respond(current_of(protocols[1], RATE)[0], RATE)[0][window]
+    response = neuron.respond(current_of(protocols[1]), RATE)[0][window]
     norm = (binned(response, 500) - neuron.rest) / (neuron.rest - response.min())
     np.testing.assert_allclose(family["subthresh_norm"], norm, atol=0.01)
-    assert np.isnan(np.concatenate([family[name] for name in TRAINS + ["isi_shape", "first_ap_v"]])).all()
+    assert np.isnan(np.concatenate([family[name] for name in [*TRAINS, "isi_shape", "first_ap_v"]])).all()
 
 
-def test_first_spikes_are_of_rheobase_and_of_the_usual_short_square():
+def test_first_spikes_are_of_rheobase_and_of_the_usual_short_square(whole, tmp_path):
     """Other sweeps hold spikes of another neuron: taller ones."""
     sweeps, truth = recorded()
-    tall = record(SimulatedNeuron(peak=35.0), usual_protocols(RHEOBASE))[0]
+    tall = record(Neuron(peak=35.0))[0]
     mixed = [
-        other if known.protocol.amplitude > RHEOBASE and known.protocol[1:3] == ("square", 1.0) else own
-        for own, other, known in zip(sweeps, tall, truth, strict=True)
+        other if protocol.amplitude > RHEOBASE and protocol[1:3] == ("square", 1.0) else own
+        for own, other, (protocol, _) in zip(sweeps, tall, truth, strict=True)
     ]
-    rare = record(SimulatedNeuron(peak=35.0), [Protocol("X6SP_Rheo_DA_0", "square", 0.003, 1400)])[0]
+    rare = record(Neuron(peak=35.0), [Protocol("X6SP_Rheo_DA_0", "square", 0.003, 1400)])[0]
     rebound = [(sweeps[0][0], sweeps[0][1], tall[6][2])]  # spikes while the current is negative
-    family, _ = features_of(rebound + rare + mixed)
-    np.testing.assert_array_equal(family["first_ap_v"], whole_cell()["first_ap_v"])
+    family, _ = features_of(tmp_path, rebound + rare + mixed)
+    np.testing.assert_array_equal(family["first_ap_v"], whole["first_ap_v"])
     assert family["spiking_peak_v"].reshape(3, 50).mean(axis=1) == pytest.approx([20.0, 35.0, 35.0], abs=0.2)
 
 
-@pytest.mark.parametrize("rate", [20_000, 100_000, 48_828.125])
-def test_other_sampling_rates_give_nearly_the_same(rate):
-    family, notes = features_of(record(protocols=usual_protocols(RHEOBASE), rate=rate)[0], rate)
-    whole = whole_cell()
+@pytest.mark.parametrize("rate", [20_000, 48_828.125])
+def test_other_sampling_rates_give_nearly_the_same(rate, whole, tmp_path):
+    family, notes = features_of(tmp_path, record(rate=rate)[0], rate=rate)
     assert notes == ""
     tolerance = {"step_subthresh": 0.04, "subthresh_norm": 0.005, "isi_shape": 0.6, "spiking_width": 3e-5}
     for name, atol in tolerance.items():
@@ -142,57 +150,318 @@ def test_other_sampling_rates_give_nearly_the_same(rate):
     assert family["psth"].sum() == pytest.approx(whole["psth"].sum(), rel=0.05)
 
 
-@pytest.mark.parametrize("rate", [20_000, 48_828.125])
-def test_sweeps_are_cut_around_their_onset(rate, tmp_path):
-    path = tmp_path / "ses-1.nwb"
-    write_sweeps(path, record(protocols=[Protocol("", "square", 1.0, -90)], rate=rate)[0], rate=rate)
-    with open_recording(path) as recording:
-        (sweep,) = sweeps_of(recording)[0]["long_square"]
-    assert sweep.t[0] <= -0.2 and sweep.t[-1] >= 1.2 and len(sweep.t) == len(sweep.v) == len(sweep.i)
-    np.testing.assert_allclose(np.diff(sweep.t), 1 / RATE, rtol=1e-6)
-    np.testing.assert_allclose(sweep.v[sweep.t < 0], -70, atol=0.3)  # its edges too
-    assert sweep.v[np.searchsorted(sweep.t, 0.002)] < -71
-    assert (sweep.i[(sweep.t >= 0) & (sweep.t < 1)] == -90).all() and np.count_nonzero(sweep.i) == RATE
+def test_stimuli_without_names_and_pairs_in_a_table_are_read_alike(whole, tmp_path):
+    sweeps = [("", current, voltage) for _, current, voltage in recorded()[0]]
+    family, notes = features_of(tmp_path, sweeps, by_number=False)
+    assert notes == ""
+    assert_same(family, whole)
 
 
-def test_a_measured_current_does_for_a_command():
+# -- what a cell lacks, and faults -------------------------------------------------------------------------------------
+
+
+def test_what_a_cell_lacks_is_missing_and_never_zero(whole, tmp_path):
+    sweeps, truth = recorded()
+
+    def without(unwanted):
+        kept = [sweep for sweep, (protocol, _) in zip(sweeps, truth, strict=True) if not unwanted(protocol)]
+        return features_of(tmp_path, kept)
+
+    family, notes = without(lambda protocol: protocol.kind == "ramp" or protocol.length == 0.003)
+    assert "no short square sweep" in notes and "no ramp sweep" in notes
+    for name, size in (("first_ap_v", 150), ("first_ap_dv", 149)):
+        assert np.isnan(family[name].reshape(3, size)).all(axis=1).tolist() == [True, False, True]
+        np.testing.assert_array_equal(family[name][size : 2 * size], whole[name][size : 2 * size])
+    family, notes = without(lambda protocol: protocol.amplitude < 0)
+    assert "no hyperpolarising long square" in notes and np.isnan(family["step_subthresh"]).all()
+    np.testing.assert_array_equal(family["psth"], whole["psth"])
+    family, notes = without(lambda protocol: protocol.amplitude in [RHEOBASE + more for more in (40, 80)])
+    assert "spike features need sweeps at two of rheobase" in notes
+    assert all(np.isnan(family[name]).all() for name in TRAINS) and np.isfinite(family["isi_shape"]).all()
+    family, notes = without(lambda protocol: protocol.amplitude in (RHEOBASE + 40, -50))
+    assert "no sweep at rheobase +40 pA" in notes and "no step of -50 pA" in notes
+    levels = family["psth"].reshape(3, 50)
+    np.testing.assert_allclose(levels[1], (levels[0] + levels[2]) / 2)
+
+
+def test_spikes_that_are_cut_off_are_no_first_spikes(tmp_path):
+    sweeps, truth = recorded()
+    onset, spike = round(ONSET * RATE), NEURON.spike(RATE)
+    name, current, _ = sweeps[4]  # the current under rheobase, and a spike at its very end
+    late = NEURON.respond(current, RATE)[0]
+    late[onset + RATE - 20 : onset + RATE - 20 + len(spike)] = spike
+    ramp = [sweeps[-1][0], sweeps[-1][1], sweeps[-1][2].copy()]
+    ramp[2][onset + round(truth[-1][1][0] * RATE) + 100 :] = 0
+    family, notes = features_of(tmp_path, [(name, current, late), ramp, *sweeps[8:10]])
+    assert "no complete spike in a long square sweep" in notes and "no complete spike in a ramp sweep" in notes
+    assert np.isnan(family["first_ap_v"].reshape(3, 150)).all(axis=1).tolist() == [False, True, True]
+
+
+def test_sweeps_with_faults_are_left_out_and_told(whole, tmp_path):
+    sweeps = [(name, current.copy(), voltage.copy()) for name, current, voltage in recorded()[0]]
+    onset = round(ONSET * RATE)
+    stopped = [(name, current, voltage.copy()) for name, current, voltage in (sweeps[0], sweeps[7])]
+    for _, _, voltage in stopped:
+        voltage[onset + RATE // 2 :] = 0  # what a rig did not record
+    last = sweeps[-1]  # the ramp: a gap after the first spikes, as the rig restarts
+    last[2][onset + round(0.6 * RATE) : onset + round(0.63 * RATE)] = 0
+    last[1][onset + round(0.9 * RATE) :] = np.nan
+    lost = ("X3LP_Rheo_DA_0", sweeps[5][1], sweeps[5][2] + 65)
+    search = ("X2LP_Search_DA_0", *sweeps[6][1:])  # at a level that spike features take
+    wrong = ("X7Ramp_DA_0", *sweeps[0][1:])
+    family, notes = features_of(tmp_path, [*sweeps, *stopped, lost, search, wrong])
+    assert "is called 'X7Ramp_DA_0', but its current is: long_square of 1000 ms" in notes
+    assert "2 long square sweep(s): end less than 200 ms after the stimulus" in notes
+    assert "1 long square sweep(s): no resting voltage before the stimulus" in notes and "X2LP" not in notes
+    assert_same(family, whole)
+
+
+def test_a_sweep_that_ipfx_fails_on_is_left_out_and_named(monkeypatch, whole, tmp_path):
+    from ipfx.feature_extractor import SpikeFeatureExtractor
+
+    process, calls = SpikeFeatureExtractor.process, []
+
+    def failing(self, *trace):
+        calls.append(None)
+        if len(calls) == 4:  # after two short squares the second long one
+            raise IndexError("index 7 is out of bounds")
+        return process(self, *trace)
+
+    monkeypatch.setattr(SpikeFeatureExtractor, "process", failing)
+    family, notes = features_of(tmp_path, recorded()[0])
+    assert "sweep 2: IPFX finds no spikes in it (index 7 is out of bounds)" in notes and "no step of -90 pA" in notes
+    np.testing.assert_array_equal(family["psth"], whole["psth"])
+
+
+# -- stimuli -----------------------------------------------------------------------------------------------------------
+
+
+def square(rate, length, amplitude, onset=0.3, total=1.8, test_pulse=-50.0):
+    current = np.zeros(round(total * rate))
+    current[round(0.02 * rate) : round(0.03 * rate)] = test_pulse
+    current[round(onset * rate) : round((onset + length) * rate)] = amplitude
+    return current
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize(("length", "kind"), [(0.003, "short_square"), (1.0, "long_square"), (0.5, "square")])
+@pytest.mark.parametrize("amplitude", [-110.0, -10.0, 190.0, 1500.0])
+@pytest.mark.parametrize("unit", [1.0, 1e-12])
+def test_squares_are_recognised_at_any_rate_and_in_any_unit(rate, length, kind, amplitude, unit):
+    found = stimulus_of(square(rate, length, amplitude) * unit, rate)
+    assert found.kind == kind and found.onset == round(0.3 * rate)
+    assert found.length == pytest.approx(length) and found.amplitude == pytest.approx(amplitude * unit)
+
+
+@pytest.mark.parametrize("test_pulse", [0.0, 5.0, -50.0])
+def test_a_measured_current_with_noise_and_a_holding_current(test_pulse):
     rng = np.random.default_rng(0)
-    noisy = [("", current + rng.normal(0.3, 0.5, len(current)), voltage) for _, current, voltage in recorded()[0]]
-    family, notes = features_of([*noisy, noisy[5]])  # a repeat of the same amplitude, as far as that can be told
-    assert notes == ""
-    for name, atol in {"step_subthresh": 0.1, "psth": 51, "spiking_peak_v": 0.1, "first_ap_v": 1e-9}.items():
-        np.testing.assert_allclose(family[name], whole_cell()[name], atol=atol)
+    for length, amplitude, kind in ((1.0, -30.0, "long_square"), (0.003, 800.0, "short_square")):
+        current = square(50_000, length, amplitude, test_pulse=test_pulse) - 12.0
+        found = stimulus_of(current + rng.normal(0, 1.0, len(current)), 50_000)
+        assert found.kind == kind
+        assert abs(found.onset - 15_000) <= 5 and found.amplitude == pytest.approx(amplitude, abs=1.0)
 
 
-def test_stimuli_without_names_are_known_by_their_shape():
-    family, notes = features_of([("", current, voltage) for _, current, voltage in recorded()[0]])
-    assert notes == ""
-    assert_same(family, whole_cell())
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_a_ramp_begins_where_its_line_leaves_the_baseline(noise):
+    rate = 50_000
+    current = np.concatenate([np.zeros(20_000), 25 * np.arange(4 * rate) / rate, np.zeros(10_000)])
+    found = stimulus_of(current + np.random.default_rng(0).normal(0, noise, len(current)), rate)
+    assert found.kind == "ramp"
+    assert abs(found.onset - 20_000) <= 0.02 * rate and found.amplitude == pytest.approx(100, abs=3)
 
 
-def test_sweeps_and_stimuli_are_those_that_the_reader_of_ipfx_finds(tmp_path):
-    from ipfx.dataset.create import create_ephys_data_set
-
-    path = tmp_path / "sub-1_ses-2_icephys.nwb"
-    write_sweeps(path, recorded()[0])
-    theirs = create_ephys_data_set(str(path))
-    with open_recording(path) as ours:
-        assert [sweep.number for sweep in ours.sweeps] == list(range(1, 12))
-        for sweep in ours.sweeps:
-            other = theirs.sweep(sweep.number)
-            np.testing.assert_allclose(sweep.voltage(), other.v, rtol=1e-6)
-            np.testing.assert_allclose(sweep.current(), other.i, rtol=1e-6, atol=1e-6)
-            assert sweep.rate == other.sampling_rate
-
-
-def test_files_that_list_their_recordings_in_a_table_are_read_alike(tmp_path):
-    family, _ = features_of_file(tmp_path, recorded()[0], by_number=False)
-    assert_same(family, whole_cell())
+def trains():
+    rate = 50_000
+    t = np.arange(2 * rate) / rate
+    pulses = sum(square(rate, 0.003, 500.0, onset) for onset in (0.5, 0.51, 0.52))
+    pair = square(rate, 0.003, 500.0, 0.5, test_pulse=0) + square(rate, 0.003, 500.0, 0.1, test_pulse=0)
+    return {
+        "three short squares": pulses,
+        "the same short square twice, the first where test pulses are": pair,
+        "chirp": np.where(t > 0.5, 50 * np.sin(2 * np.pi * 20 * t**2), 0),
+        "noise": np.where(t > 0.5, np.random.default_rng(0).normal(0, 50, len(t)), 0),
+        "falling ramp": np.where((t > 0.5) & (t < 1.5), -100 * (t - 0.5), 0),
+        "staircase": square(rate, 0.5, 50.0, 0.5) + square(rate, 0.5, 150.0, 1.0, test_pulse=0),
+        "nothing": np.zeros(rate),
+        "one value": np.zeros(1),
+    }
 
 
-def test_a_recording_is_written_where_dandi_has_it(tmp_path):
-    protocols = [Protocol("X3LP_Rheo_DA_0", "square", 1.0, 200)]
-    path, truth = write_recording(tmp_path, protocols=protocols, session="7", donor="5")
-    assert path == tmp_path / "sub-5" / "sub-5_ses-7_icephys.nwb" and len(truth[0].spike_times) > 5
-    features = read_traces(tmp_path, cache=False, verbose=False, labels=pd.DataFrame({"type": ["Pvalb"]}, index=[7]))
-    assert features.labels.loc["7", ["type", "donor"]].tolist() == ["Pvalb", "5"]
+@pytest.mark.parametrize("name", trains())
+def test_other_stimuli_are_not_taken_for_one_of_the_three(name):
+    assert stimulus_of(trains()[name], 50_000).kind == "other"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("X1PS_SubThresh_DA_0", "long_square"),
+        ("X4PS_SupraThresh_DA_1", "long_square"),
+        ("C1LSFINEST150112_DA_0", "long_square"),
+        ("Long Square", "long_square"),
+        ("X6SP_Rheo_DA_0", "short_square"),
+        ("C1SSFINEST150112[3]", "short_square"),
+        ("X7Ramp_DA_0", "ramp"),
+        ("X2LP_Search_DA_0", "other"),
+        ("X5SP_Search_DA_0", "other"),
+        ("C2SSTRIPLE171103_DA_0", "other"),
+        ("C2CHIRP171129_DA_0", None),
+        ("my own steps", None),
+        ("", None),
+    ],
+)
+def test_names_of_stimuli(name, kind):
+    assert named_protocol(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("quantity", "good", "bad"),
+    [
+        ("voltage before the stimuli", -70.0, (-65_000.0, -0.065, 0.0, np.nan)),
+        ("largest square current", 10.0, (2e14, 0.2)),
+        ("sampling rate", 20_000.0, (50.0, 2e6)),
+    ],
+)
+def test_what_no_recording_can_have_is_refused(quantity, good, bad):
+    check_scale(quantity, good)
+    for value in bad:
+        with pytest.raises(ValueError, match=f"^{quantity}: "):
+            check_scale(quantity, value)
+
+
+@pytest.mark.parametrize(
+    ("missing", "end"),
+    [
+        ([0, 0, 0, 0], 4),
+        ([0, 0, 1, 1], 2),  # a tail
+        ([0, 0, 0, 1], 3),  # a tail of one
+        ([0, 1, 0, 0], 4),  # one zero is a voltage
+        ([0, 1, 1, 1, 0, 0], 1),  # a gap
+        ([1, 1], 0),
+    ],
+)
+def test_recording_ends_where_a_run_of_missing_values_begins(missing, end):
+    assert _end_of_recording(np.array(missing, dtype=bool), 3) == end
+
+
+def test_columns_are_those_of_the_twelve_families():
+    families = trace_families()
+    sizes = {name: len(columns) for name, columns in families.items()}
+    spikes = dict.fromkeys(("threshold_v", "peak_v", "width", "fast_trough_v", "upstroke_downstroke_ratio"), 150)
+    assert sizes == {
+        "first_ap_v": 450,
+        "first_ap_dv": 447,
+        "isi_shape": 100,
+        "inst_freq": 150,
+        **{f"spiking_{name}": size for name, size in spikes.items()},
+        "step_subthresh": 420,
+        "subthresh_norm": 140,
+        "psth": 150,
+    }
+    names = sum(families.values(), [])
+    assert names[0] == "first_ap_v_0" and names[-1] == "psth_149" and list(trace_units()) == names
+
+
+# -- folders of recordings ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three recordings of some of the usual sweeps, a truncated one and one that is no HDF5 at all."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for k in range(3):
+        levels = (("X1PS_SubThresh_DA_0", -90), ("X3LP_Rheo_DA_0", 150 + 10 * k), ("", 190 + 10 * k))
+        protocols = [Protocol(name, "square", 1.0, amplitude) for name, amplitude in levels]
+        path = folder / f"sub-{k}" / f"sub-9_ses-{k}_icephys.nwb"
+        write_sweeps(path, record(protocols=protocols, seed=k)[0], session=f"{k}", donor=f"9{k // 2}")
+    intact = path.read_bytes()
+    (folder / "sub-1_ses-3.nwb").write_bytes(intact[: len(intact) // 2])
+    (folder / "sub-1_ses-4.nwb").write_bytes(b"not a recording")
+    (folder / "notes.txt").write_text("not meant")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def features(folder):
+    return read(folder)
+
+
+def test_damaged_files_are_named_and_the_others_are_read(features):
+    assert features.obs_names.tolist() == ["0", "1", "2"]
+    dropped = features.uns["sbnn"]["dropped"]
+    assert sorted(sum(dropped.values(), [])) == ["sub-1_ses-3.nwb", "sub-1_ses-4.nwb"]
+    assert any("truncated" in why for why in dropped) and any("signature" in why for why in dropped)
+    assert features.obs["donor"].tolist() == ["90", "90", "91"]
+    assert features.obs["file"].tolist() == [f"sub-9_ses-{k}_icephys.nwb" for k in range(3)]
+    assert (features.X[0] != features.X[1]).any()
+
+
+@pytest.mark.slow
+def test_two_workers_give_what_one_gives(folder, features):
+    two = read(folder, n_jobs=2)
+    np.testing.assert_array_equal(two.X, features.X)
+    assert two.uns["sbnn"]["sha256"] == features.uns["sbnn"]["sha256"] and two.obs.equals(features.obs)
+
+
+def test_finished_recordings_are_not_computed_again(folder, features, tmp_path, monkeypatch):
+    computed, compute = [], reading.vectors_of
+    monkeypatch.setattr(reading, "vectors_of", lambda sweeps: computed.append(1) or compute(sweeps))
+    first, again = (read(folder, cache=tmp_path / "cache") for _ in range(2))
+    np.testing.assert_array_equal(first.X, features.X)
+    np.testing.assert_array_equal(again.X, first.X)
+    assert len(computed) == 3 and again.obs.equals(first.obs)
+    monkeypatch.setattr(reading, "settings_fingerprint", lambda: "f" * 64)  # another version of IPFX, say
+    other = read(folder, cache=tmp_path / "cache")
+    assert len(computed) == 6 and other.uns["sbnn"]["sha256"] != first.uns["sbnn"]["sha256"]
+    path = tmp_path / "ses-0.nwb"  # a name that was read before, with other content
+    path.write_bytes(next(folder.rglob("*ses-1_*")).read_bytes())
+    np.testing.assert_array_equal(read(path, cache=tmp_path / "cache").X[0], features.X[1])
+    assert len(computed) == 6, "the same content under another name"
+
+
+@pytest.mark.filterwarnings("ignore:.* are left out")  # features that are the same in all of three cells
+def test_labels_go_to_their_cells_and_tables_are_read_back(folder, tmp_path):
+    labels = pd.DataFrame({"type": ["Vip", "Sst", "Sst"], "donor": ["a", "b", "c"]}, index=[2, 0, 77])
+    features = read(folder, labels=labels)
+    assert features.obs["type"].tolist() == ["Sst", "unknown", "Vip"]
+    assert features.obs["donor"].tolist() == ["b", "unknown", "a"]
+    table, cells = write_traces(features, tmp_path / "new" / "features.csv")
+    with pytest.warns(UserWarning, match="usual spelling"):
+        back = read_ephys_table(table, families=trace_families())
+    same = features[["0", "2"], back.var_names]
+    assert back.n_vars > 1000 and back.var["family"].equals(same.var["family"])
+    np.testing.assert_allclose(back.X, same.X, rtol=1e-12, atol=1e-13)
+    told = pd.read_csv(cells, index_col="cell", dtype={"cell": str})
+    assert told["notes"].tolist() == features.obs["notes"].tolist() and "no ramp sweep" in told["notes"].iloc[0]
+    with pytest.raises(ValueError, match="^labels: "):
+        read(folder, labels=labels.set_axis(["x", "y", "z"]))
+
+
+def test_paths_that_hold_nothing(tmp_path):
+    for path in (tmp_path / "absent", tmp_path):
+        with pytest.raises(FileNotFoundError, match="^paths: "):
+            read(path)
+    for name in ("b/ses-1.nwb", "a/ses-2-x.nwb", "a/c/mine.nwb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert list(find_recordings(tmp_path)) == ["mine", "1", "2-x"]  # by the names of the files
+    assert list(find_recordings([tmp_path / "a", tmp_path / "b" / "ses-1.nwb"])) == ["mine", "1", "2-x"]
+    with pytest.raises(ValueError, match="none of the 3 .*OSError"):
+        read(tmp_path)
+    (tmp_path / "x_ses-1.nwb").write_bytes(b"")
+    with pytest.raises(ValueError, match="two files of cell '1'"):
+        read(tmp_path)
+
+
+def test_recordings_without_a_known_stimulus_say_what_they_hold(tmp_path):
+    sweeps = [("X2LP_Search_DA_0", np.zeros(50_000), np.full(50_000, -70.0))]
+    for name, held in (("ses-1.nwb", sweeps), ("ses-2.nwb", [])):
+        write_sweeps(tmp_path / name, held)
+    write_sweeps(tmp_path / "ses-3.nwb", recorded()[0][:4], conversion=1.0)  # millivolts as volts
+    with pytest.raises(ValueError) as error:
+        read(tmp_path)
+    assert "ses-1.nwb: no short square, long square or ramp was recognised" in str(error.value)
+    assert "ses-2.nwb: the file holds no sweep in current clamp" in str(error.value)
+    assert "ses-3.nwb: voltage before the stimuli: " in str(error.value)
