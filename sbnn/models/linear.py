@@ -77,19 +77,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return new_cells(self, X, needed=kept_genes(self)) @ self.coef_.T + self.intercept_
 
     def score(self, X, y=None):
-        """Pooled R2 of the prediction about the training means, see `sbnn.metrics.pooled_r2`.
-
-        Parameters
-        ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression.
-        y : array-like, shape (n, q) or (n,), or the name of a table in ``X.obsm``
-            Measured outputs.
-
-        Returns
-        -------
-        float
-        """
+        """Pooled R2 of the prediction about the training means, see `sbnn.metrics.pooled_r2`; X and y as for `fit`."""
         X, y = two_tables(X, y)
         return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
 
@@ -243,17 +231,7 @@ class LatentRegressor(LinearRegressor):
         return self
 
     def transform(self, X):
-        """Map cells into the latent space, with the mean of the training cells in the origin.
-
-        Parameters
-        ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, rank)
-        """
+        """Map cells into the latent space, shape (n, rank), with the mean of the training cells in the origin."""
         check_is_fitted(self)
         return (new_cells(self, X, needed=kept_genes(self)) - self.x_mean_) @ self.encoder_
 

@@ -63,10 +63,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         twenty times as long (`sbnn.genes_curve` shows what is gained by more genes).
     protocol : {"distilled", "paper"}, default="distilled"
         ``"distilled"``, the more accurate one: genes chosen by a Gaussian process, and a network that learns from a
-        mixture of trees and wider networks; it chooses everything but the numbers of genes and components itself
-        (`sbnn.models.bottleneck.protocols.distilled`).
-        ``"paper"``, the published protocol: pretraining on clusters of the outputs, regression with the first two
-        layers frozen, regression of all layers, pruning, fine-tuning (`sbnn.models.bottleneck.protocols.paper`).
+        mixture of trees and wider networks. ``"paper"``, the published protocol: pretraining on clusters of the
+        outputs, regression with the first two layers frozen, regression of all layers, pruning, fine-tuning.
     group_lasso : float, default=0.1
         Strength of the penalty on the gene norms ("paper" only).
     pretraining : bool, default=True
@@ -92,19 +90,16 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     n_clusters : int, default=20
         K-means clusters of the outputs, the labels of the pretraining.
     distillation : DistilledSettings or None, default=None
-        Everything else that ``protocol="distilled"`` could do otherwise; None takes the defaults of
-        `sbnn.DistilledSettings` ("distilled" only).
+        Other settings of the distilled protocol; None takes the defaults of `sbnn.DistilledSettings`.
     gene_prior : dict, Series, list or array, optional
         How credible genes are before any data: weights >= 0 by gene name (genes that are not named have 0), names of
         genes (each of weight 1), or one weight per gene in the order of `X`. Only their ratios matter.
     prior_influence : float, default=0.5
         How far the prior decides which genes are chosen, from 0 (not at all) to 1 (alone; the data decide between
         genes of equal weight). The score of a gene is ``(1 - prior_influence) * size + prior_influence * weight``,
-        both as shares of their sum over the genes that are compared, and the genes with the largest scores are kept.
-        "paper": the pruning compares all genes once, by their weight norms; the prior has no part in what comes before.
-        "distilled": genes are compared at every step of the forward selection, by what each explains, and every time
-        that the Gaussian process drops some, by its root mean squared gradient. There is no other use of the prior:
-        the network is trained on the chosen genes as on any others.
+        both as shares of their sum over the genes that are compared. "paper" compares all genes once, in the pruning,
+        by their weight norms; "distilled" at every step of the forward selection, by what each explains, and every
+        time that the Gaussian process drops some, by its root mean squared gradient.
     n_threads : int, default=1
         Threads of torch and BLAS. With 1 the result does not depend on the machine's number of cores.
     random_state : int, RandomState or None, default=None
@@ -121,13 +116,13 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     gene_norms_ : ndarray, shape (p,)
         Weight norm of every gene just before the pruning; distilled, of the kept genes at the end, zero for the others.
     history_ : DataFrame
-        One row per epoch (distilled: per 100 steps of the student): ``stage``, ``epoch`` (counted through all stages),
-        ``loss`` (mean squared error, or cross-entropy in the pretraining), ``penalty``, ``r2`` (over the training
-        cells, running in the paper protocol), ``eval_loss`` and ``eval_r2`` (on `eval_set`; in the pretraining on the
-        40 % of cells left out of it), ``genes_alive`` (genes whose weight norm is above a tenth of the largest).
+        One row per epoch (distilled: per 100 steps of the student): ``stage``, ``epoch``, ``loss`` (mean squared error,
+        or cross-entropy in the pretraining), ``penalty``, ``r2`` (training cells), ``eval_loss`` and ``eval_r2`` (on
+        `eval_set`; in the pretraining on the 40 % of cells left out of it), ``genes_alive`` (genes whose weight norm is
+        above a tenth of the largest).
     x_min_, x_max_ : ndarray, shape (p,)
-        Limits to which genes are clipped: those of the training cells, since beyond them the network knows nothing;
-        with few cells closer ones (`DistilledSettings.few_cells_limit`); infinite in the paper protocol.
+        Limits to which genes are clipped: those of the training cells, with few cells closer ones
+        (`DistilledSettings.few_cells_limit`); infinite in the paper protocol.
     number_curve_ : DataFrame
         With ``n_genes="auto"``: R2 of every number of genes that was tried (index) on each held-out part (columns).
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
@@ -197,20 +192,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         self.verbose = verbose
 
     def algorithm_version(self, n_cells):
-        """Version of the algorithm that the parameters ask for.
-
-        Raised whenever the same parameters give other numbers on the same data, so that what an older version has
-        computed is not taken for what this one would.
-
-        Parameters
-        ----------
-        n_cells : int
-            Training cells: some changes concern few of them only.
-
-        Returns
-        -------
-        int
-        """
+        """Version of the algorithm, raised when the same parameters give other numbers on so many training cells."""
         return self._protocol().algorithm_version(self, n_cells)
 
     def _protocol(self):
@@ -244,13 +226,12 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression, one row per cell; log-transformed counts as a rule. A stream reads cells that do not fit into
-            memory; it takes ``protocol="distilled"``, which reads an AnnData that is open on disk and a sparse matrix
-            of more than 2^25 cells times genes in the same way. Of a MuData the modality ``"rna"``.
+            Expression, log-transformed counts as a rule. A stream reads cells that do not fit into memory; it takes
+            ``protocol="distilled"``, which reads an AnnData that is open on disk and a large sparse matrix in the same
+            way. Of a MuData the modality ``"rna"``.
         y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
-            Outputs of the same cells in the same order. With an AnnData or a stream of one: a key of its ``obsm``
-            (default ``"outputs"``). With a MuData: another modality, by default the only one; cells that lack either
-            are left out. With a PairedData: its outputs by default.
+            Outputs of the same cells in the same order. With an AnnData: a key of its ``obsm`` (default ``"outputs"``).
+            With a MuData: another modality, by default the only one; cells that lack either are left out.
         eval_set : tuple (X, Y), optional
             Cells on which R2 is recorded after every epoch (``history_.eval_r2``). Nothing is chosen on them.
 
@@ -258,21 +239,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         -------
         self
 
-        Raises
-        ------
-        ValueError
-            If X or y holds NaN, infinite values or values beyond 1e15, rows do not match, gene names repeat, y holds
-            nothing but genes of X, or a parameter is out of range; a prior by names where X has none, or none of them.
-        KeyError
-            If a MuData has no modality ``"rna"``, or not the one that is asked for.
-        TypeError
-            If a parameter has the wrong type.
-
         Warns
         -----
         UserWarning
-            If X looks like raw counts, genes are constant, a value is out of all proportion to those of the other
-            cells, or genes of the prior are not in X, which are ignored.
+            If X looks like raw counts, genes are constant, a value is an outlier, genes of the prior are not in X, or
+            parameters do nothing.
         """
         X, y = two_tables(X, y)
         if self.n_genes == AUTO:
@@ -320,6 +291,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
                 f"protocol: a stream cannot be fitted by {self.protocol!r}, which needs all genes at once; read the "
                 "cells into memory, as with adata.to_memory()"
             )
+        if outputs is None:
+            raise ValueError("y: expected outputs of the cells of the stream, got None")
         check_mapped(outputs, "y")
         y = check_array(outputs, dtype=np.float32, ensure_2d=False, input_name="y")
         check_consistent_length(stream, y)
@@ -429,10 +402,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            What has names needs the kept genes only (`get_feature_names_out`), in any order and among others; what has
-            none all p genes that `fit` saw, in the same order. If `fit` got counts, counts in a stream, a PairedData or
-            ``layers["counts"]`` are normalised to `library_size_`, see `sbnn.data.inputs.new_cells` where some genes of
-            the fit are missing; matrices and tables are taken as normalised already.
+            If X has gene names, only the kept genes need to be there, in any order; else all p genes that `fit` saw. If
+            `fit` got counts, counts in a stream or ``layers["counts"]`` are normalised to `library_size_`.
 
         Returns
         -------
@@ -459,9 +430,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         check_is_fitted(self)
         return through_network(self, self.network_, lambda network, x: network.encode(x), X)
 
-    def fit_transform(self, X, y=None, **fit_params):
+    def fit_transform(self, X, y=None, eval_set=None):
         """Fit, then give the latent coordinates of the training cells, shape (n, n_components)."""
-        return self.fit(X, y, **fit_params).transform(X)
+        return self.fit(X, y, eval_set).transform(X)
 
     def reconstruct_genes(self, X):
         """Predict the expression of the kept genes from the latent space (the autoencoder head).
@@ -475,11 +446,6 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         -------
         ndarray of float64, shape (n, n_genes)
             In the units of `X`; columns as `get_feature_names_out`.
-
-        Raises
-        ------
-        AttributeError
-            If the model was fitted with ``reconstruct=False``.
         """
         check_is_fitted(self)
         if self._gene_network is None:
@@ -514,41 +480,13 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         return pooled_r2((Y - self.y_mean_) * scale, (predicted - self.y_mean_) * scale, 0.0)
 
     def save(self, path):
-        """Write the fitted model to one safetensors file: arrays and JSON, no code.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Returns
-        -------
-        pathlib.Path
-
-        Raises
-        ------
-        OSError, ValueError
-            If the file cannot be written, or the weights are not finite.
-        """
+        """Write the fitted model to one safetensors file, arrays and JSON without code; gives the path."""
         check_is_fitted(self)
         return save_model(self, path)
 
     @classmethod
     def load(cls, path):
-        """Read a model written by `save`; runs no code from the file.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Returns
-        -------
-        SparseBottleneckRegressor
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If there is no such file, or it is not a whole, unaltered model; the message names the file.
-        """
+        """Read a model written by `save`; a ValueError for anything else, or if the file was altered."""
         return load_model(cls, path)
 
     def _support_mask(self):

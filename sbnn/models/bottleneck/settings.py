@@ -20,84 +20,6 @@ class DistilledSettings:
     The defaults are meant to be left alone: they serve every data set, and nothing else is tuned. Fewer steps, trees
     and made cells make a quick run. Settings are part of what identifies a stored fit.
 
-    Parameters
-    ----------
-    screened_genes : int, default=120
-        Genes that forward selection hands to the Gaussian process, whose cost grows with them; twice the wanted number
-        if that is more. No more than half as many as there are cells, unless more are wanted.
-    fewest_relevant : int, default=10
-        Number of genes down to which the Gaussian process drops genes. Of fewer those are best that sum up others, and
-        not those that matter most themselves, so they are chosen by forward selection once more.
-    most_cells : int, default=2000
-        Cells that the genes are chosen on, drawn at random: the cost of the Gaussian process grows with their cube.
-    few_cells : int, default=250
-        Training cells up to which nothing is chosen by held-out cells, and genes and teacher are those of
-        `sbnn.models.bottleneck.protocols.few_cells`. 0 for never.
-    few_cells_limit : float, default=1.5
-        With few cells: SDs from its mean at which the training range of a gene is cut. Measured at 1, 1.5, 2, 3 and 4:
-        smaller limits are better for CITE-seq and worse for Patch-seq.
-    few_cells_of_a_gene : int, default=3
-        With few cells: like `fewest_cells_of_a_gene`, which leaves too little of CITE-seq.
-    few_cells_penalty : float, default=3.0
-        With few cells: penalty of the forward selection, times the number of cells. Of 0.3, 1, 3, 10, 30 and 100 the
-        best for 60 and 200 cells of mouse M1.
-    few_cells_noises : tuple of float, default=(1.2, 2.0)
-        With few cells: SDs of the input noise of the teacher's networks, `n_teachers` of each. The weaker one is best
-        with 200 cells, the stronger one with 30 and 60; the student gets the strongest.
-    few_cells_swapped : float, default=0.5
-        In place of `swapped` up to `fewest_cells`. More mixing smooths the student: R2 is higher by 0.01 to 0.02 with
-        30 cells, and lower by 0.002 and more with 200.
-    fewest_cells : int, default=100
-        Training cells up to which cells are mixed by `few_cells_swapped`; no more than `few_cells` count.
-    fewest_cells_of_a_gene : int, default=10
-        Cells that the variance of a gene must come from, or a sixth of the training cells if that is less: one of two
-        cells fits whatever was measured in them.
-    process_start : tuple of 3 float, default=(0.5, 0.1, 0.5)
-        Variances of the Gaussian process before the first step, for outputs of unit variance: of its radial part, its
-        linear part and the noise.
-    process_noise_floor : float, default=1e-3
-        Least noise variance of the Gaussian process: keeps Cholesky factors in single precision positive definite.
-    process_steps : tuple of 2 int, default=(12, 4)
-        Steps of Adam on the marginal likelihood with all genes, and after each time that some are dropped. Few are
-        enough to tell relevant genes from others, and stop before single cells are fitted.
-    share_kept : float, default=0.7
-        Share of the genes that is left each time; below 1, nearer to 1 is slower and more careful.
-    noises : tuple of float, default=(0.5, 0.8, 1.2, 2.0)
-        SDs of the input noise that are tried, rising, in SD of the genes.
-    usual_noise : float, default=0.8
-        The one of `noises` that is tried first.
-    n_teachers : int, default=5
-        Parts of the training cells, at least 2: as many networks and forests are trained, each without one part. With
-        few cells: networks of each noise, on all cells.
-    teacher_width : int, default=16
-        Bottleneck units of the teacher's networks, which need not be few since nobody looks at them.
-    steps_of_teachers : int, default=400
-        Optimiser steps of each of these networks.
-    rate_of_teachers : float, default=5e-3
-        Their learning rate at its peak.
-    n_trees : int, default=30
-        Trees in each forest.
-    most_cells_of_trees : int, default=10000
-        Training cells of each forest: a bound on its time and memory.
-    prior_cells : float, default=100.0
-        Cells that speak for equal weights of trees and networks, beside those that measure the weights.
-    n_augmented : int, default=24000
-        Made cells that the teacher labels for the student.
-    swapped : float, default=0.15
-        Share of the genes of a made cell that come from a second cell.
-    augmentation_noise : float, default=0.25
-        SD of the noise on top of made cells, in SD of the genes.
-    weight_of_measured : float, default=0.5
-        Weight of a measured cell in the student's loss, beside 1 of a labelled one.
-    steps_of_student : int, default=3000
-        Optimiser steps of the student.
-    rate_of_student : float, default=1e-2
-        Its learning rate at its peak.
-    recorded_every : int, default=100
-        Steps of the student from one row of the history to the next.
-    watched_cells : int, default=20000
-        Cells at most over which an error is taken: a bound on the time of large data.
-
     Examples
     --------
     >>> from sbnn import DistilledSettings, SparseBottleneckRegressor
@@ -105,37 +27,80 @@ class DistilledSettings:
     >>> model = SparseBottleneckRegressor(distillation=quick)
     """
 
+    #: Genes that forward selection hands to the Gaussian process, whose cost grows with them; twice the wanted number
+    #: if that is more. No more than half as many as there are cells, unless more are wanted.
     screened_genes: int = 120
+    #: Number of genes down to which the Gaussian process drops genes. Of fewer those are best that sum up others, and
+    #: not those that matter most themselves, so they are chosen by forward selection once more.
     fewest_relevant: int = 10
+    #: Cells that the genes are chosen on, drawn at random: the cost of the Gaussian process grows with their cube.
     most_cells: int = 2000
+    #: Training cells up to which nothing is chosen by held-out cells, and genes and teacher are those of
+    #: `sbnn.models.bottleneck.protocols.few_cells`. 0 for never.
     few_cells: int = 250
+    #: With few cells: SDs from its mean at which the training range of a gene is cut. Measured at 1, 1.5, 2, 3 and 4:
+    #: smaller limits are better for CITE-seq and worse for Patch-seq.
     few_cells_limit: float = 1.5
+    #: With few cells: like `fewest_cells_of_a_gene`, which leaves too little of CITE-seq.
     few_cells_of_a_gene: int = 3
+    #: With few cells: penalty of the forward selection, times the number of cells. Of 0.3, 1, 3, 10, 30 and 100 the
+    #: best for 60 and 200 cells of mouse M1.
     few_cells_penalty: float = 3.0
+    #: With few cells: SDs of the input noise of the teacher's networks, `n_teachers` of each. The weaker one is best
+    #: with 200 cells, the stronger one with 30 and 60; the student gets the strongest.
     few_cells_noises: tuple = (1.2, 2.0)
+    #: In place of `swapped` up to `fewest_cells`. More mixing smooths the student: R2 is higher by 0.01 to 0.02 with 30
+    #: cells, and lower by 0.002 and more with 200.
     few_cells_swapped: float = 0.5
+    #: Training cells up to which cells are mixed by `few_cells_swapped`; no more than `few_cells` count.
     fewest_cells: int = 100
+    #: Cells that the variance of a gene must come from, or a sixth of the training cells if that is less: one of two
+    #: cells fits whatever was measured in them.
     fewest_cells_of_a_gene: int = 10
+    #: Variances of the Gaussian process before the first step, for outputs of unit variance: of its radial part, its
+    #: linear part and the noise.
     process_start: tuple = (0.5, 0.1, 0.5)
+    #: Least noise variance of the Gaussian process: keeps Cholesky factors in single precision positive definite.
     process_noise_floor: float = 1e-3
+    #: Steps of Adam on the marginal likelihood with all genes, and after each time that some are dropped. Few are
+    #: enough to tell relevant genes from others, and stop before single cells are fitted.
     process_steps: tuple = (12, 4)
+    #: Share of the genes that is left each time; below 1, nearer to 1 is slower and more careful.
     share_kept: float = 0.7
+    #: SDs of the input noise that are tried, rising, in SD of the genes.
     noises: tuple = (0.5, 0.8, 1.2, 2.0)
+    #: The one of `noises` that is tried first.
     usual_noise: float = 0.8
+    #: Parts of the training cells, at least 2: as many networks and forests are trained, each without one part. With
+    #: few cells: networks of each noise, on all cells.
     n_teachers: int = 5
+    #: Bottleneck units of the teacher's networks, which need not be few since nobody looks at them.
     teacher_width: int = 16
+    #: Optimiser steps of each of these networks.
     steps_of_teachers: int = 400
+    #: Their learning rate at its peak.
     rate_of_teachers: float = 5e-3
+    #: Trees in each forest.
     n_trees: int = 30
+    #: Training cells of each forest: a bound on its time and memory.
     most_cells_of_trees: int = 10_000
+    #: Cells that speak for equal weights of trees and networks, beside those that measure the weights.
     prior_cells: float = 100.0
+    #: Made cells that the teacher labels for the student.
     n_augmented: int = 24_000
+    #: Share of the genes of a made cell that come from a second cell.
     swapped: float = 0.15
+    #: SD of the noise on top of made cells, in SD of the genes.
     augmentation_noise: float = 0.25
+    #: Weight of a measured cell in the student's loss, beside 1 of a labelled one.
     weight_of_measured: float = 0.5
+    #: Optimiser steps of the student.
     steps_of_student: int = 3000
+    #: Its learning rate at its peak.
     rate_of_student: float = 1e-2
+    #: Steps of the student from one row of the history to the next.
     recorded_every: int = 100
+    #: Cells at most over which an error is taken: a bound on the time of large data.
     watched_cells: int = 20_000
 
     def __post_init__(self):

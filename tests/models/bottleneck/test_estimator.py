@@ -40,15 +40,6 @@ def model(data):
     return SparseBottleneckRegressor(**QUICK, reconstruct=True).fit(data.X, data.Y)
 
 
-def test_shapes(model, data):
-    n, q = data.Y.shape
-    assert model.predict(data.X).shape == (n, q)
-    assert model.transform(data.X).shape == (n, 2)
-    assert model.reconstruct_genes(data.X).shape == (n, 5)
-    assert model.get_support().sum() == 5
-    assert model.gene_norms_.shape == (data.X.shape[1],)
-
-
 def test_prediction_goes_through_the_bottleneck(model, data):
     with torch.no_grad():
         latent = torch.as_tensor(model.transform(data.X), dtype=torch.float32)
@@ -85,16 +76,6 @@ def test_same_seed_same_bits(data, model):
     assert not np.array_equal(other.gene_norms_, model.gene_norms_)
 
 
-def test_threads_of_the_machine_do_not_change_the_bits(data, model):
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        again = clone(model).fit(data.X, data.Y)
-    finally:
-        torch.set_num_threads(threads)
-    assert torch.equal(again.network_.flat, model.network_.flat)
-
-
 def test_head_for_genes_does_not_change_the_predictions(data, model):
     plain = clone(model).set_params(reconstruct=False).fit(data.X, data.Y)
     assert torch.equal(plain.network_.flat, model.network_.flat)
@@ -120,25 +101,6 @@ def test_history_has_every_stage(model):
     assert pretraining.r2.isna().all() and pretraining.eval_loss.notna().all()
 
 
-def test_straight_and_wide_variants(data):
-    straight = SparseBottleneckRegressor(**QUICK, pretraining=False, n_components=11).fit(data.X, data.Y)
-    assert straight.history_.stage.unique().tolist() == ["unfrozen", "fine-tuning"]
-    assert straight.transform(data.X).shape[1] == 11
-
-
-def test_it_learns(data):
-    model = SparseBottleneckRegressor(
-        protocol="paper",
-        n_genes=20,
-        hidden_layers=(32, 16),
-        epochs=(10, 30, 60, 100),
-        learning_rate=3e-3,
-        group_lasso=0.01,
-        random_state=0,
-    )
-    assert model.fit(data.X, data.Y).score(data.X, data.Y) > 0.5
-
-
 def test_pandas_and_anndata_give_what_numpy_gives(data, model):
     frame = pd.DataFrame(data.X, data.cell_names, data.gene_names)
     outputs = pd.DataFrame(data.Y, data.cell_names, data.feature_names)
@@ -152,12 +114,6 @@ def test_pandas_and_anndata_give_what_numpy_gives(data, model):
     np.testing.assert_array_equal(clone(model).fit(adata, "outputs").transform(adata), model.transform(data.X))
     with pytest.raises(ValueError, match=r"no obsm\['ephys'\]; it has \['outputs'\]"):
         clone(model).fit(adata, "ephys")
-
-
-def test_gene_names_without_a_table(model, data):
-    names = model.get_feature_names_out()
-    assert names.tolist() == [f"x{i}" for i in model.get_support(indices=True)]
-    assert model.get_feature_names_out(data.gene_names).tolist() == data.gene_names[model.get_support()].tolist()
 
 
 @pytest.mark.parametrize("way", ["pickle", "copy"])
@@ -191,37 +147,10 @@ def test_bad_parameters(data, change, message):
         SparseBottleneckRegressor(**(QUICK | change)).fit(data.X, data.Y)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"n_genes": 2.5}, "n_genes must be a whole number, got 2.5"),
-        ({"n_genes": "5"}, "n_genes must be a whole number, got '5'"),
-        ({"n_genes": True}, "n_genes must be a whole number, got True"),
-        ({"n_components": 1.5}, "n_components .*got 1.5"),
-        ({"hidden_layers": (16, 8.5)}, "hidden_layers must be a whole number, got 8.5"),
-        ({"batch_size": None}, "batch_size must be a whole number, got None"),
-    ],
-)
-def test_parameters_of_another_type(data, change, message):
-    with pytest.raises(TypeError, match=message):
-        SparseBottleneckRegressor(**(QUICK | change)).fit(data.X, data.Y)
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_an_absent_gpu_is_named(data):
     with pytest.raises(ValueError, match="no CUDA device"):
         SparseBottleneckRegressor(**QUICK, device="cuda").fit(data.X, data.Y)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_missing_and_infinite_values(data, value):
-    X, Y = data.X.copy(), data.Y.copy()
-    X[3, 4] = value
-    with pytest.raises(ValueError, match="Input X contains"):
-        SparseBottleneckRegressor(**QUICK).fit(X, data.Y)
-    Y[3, 2] = value
-    with pytest.raises(ValueError, match="contains"):
-        SparseBottleneckRegressor(**QUICK).fit(data.X, Y)
 
 
 def test_rows_and_names_that_do_not_match(data):

@@ -109,36 +109,6 @@ def test_genes_are_chosen_for_the_denoised_outputs_with_the_penalty(data):
     np.testing.assert_array_equal(chosen, forward_selection(X, said - said.mean(0), 6, penalty=7.0 * 60))
 
 
-def test_its_choice_predicts_new_cells_better_than_that_for_many_cells():
-    """Ridge on the chosen genes, so that nothing but the choice makes the difference."""
-    gain = []
-    for seed in range(3):
-        data = as_paired(simulate_patchseq(n_cells=560, n_genes=300, n_outputs=8, n_true_genes=20, random_state=seed))
-        X, Y = (a[:60].astype(np.float64) for a in (data.X, data.Y))
-        x, y = (torch.as_tensor(((a - a.mean(0)) / a.std(0)).astype(np.float32)) for a in (X, Y))
-        scores = []
-        for limit in (60, 0):
-            settings = DistilledSettings(few_cells=limit)
-            genes = distilled.choose_genes(x, y, 25, Run(settings, np.random.RandomState(0)))
-            ridge = LeaveOneOutRidge().fit(X[:, genes], Y)
-            scores.append(pooled_r2(data.Y[60:], ridge.predict(data.X[60:, genes]), Y.mean(0)))
-        gain.append(scores[0] - scores[1])
-    assert np.mean(gain) > 0.05, gain
-
-
-def test_a_gene_of_one_cell_is_not_chosen(rng):
-    X = rng.normal(size=(60, 100))
-    Y = X[:, :3] @ rng.normal(size=(3, 2)) + 0.5 * rng.normal(size=(60, 2))
-    X[:, 50] = 0
-    X[0, 50], Y[0] = 5, 20
-    x, y = (torch.as_tensor(((a - a.mean(0)) / a.std(0)).astype(np.float32)) for a in (X, Y))
-    choose = partial(distilled.choose_genes, x, y, 5)
-    assert 50 not in choose(Run(DistilledSettings(), np.random.RandomState(0)))
-    assert 50 in choose(Run(DistilledSettings(few_cells_of_a_gene=0), np.random.RandomState(0))), (
-        "it would be otherwise"
-    )
-
-
 def test_the_teacher_is_the_mean_of_trees_and_networks_that_saw_all_cells(data, monkeypatch):
     x, y = (torch.as_tensor(a.astype(np.float32)) for a in scaled(data, slice(80)))
     generator = torch.Generator().manual_seed(0)
@@ -244,16 +214,6 @@ def test_no_teacher_sees_the_cells_that_it_is_judged_by(monkeypatch):
         assert len(cells) == 40 and len(held) == 10
         known, asked = set(np.round(cells[:, 0].numpy() - float(cells[0, 0]))), held[:, 0].numpy() - float(cells[0, 0])
         assert not known & set(np.round(asked))
-
-
-def test_what_genes_say_nothing_of_is_predicted_timidly():
-    data = as_paired(simulate_patchseq(50, 100, 6, n_true_genes=10, noise=0.3, random_state=0))
-    rng = np.random.default_rng(0)
-    Y = np.hstack([data.Y, rng.normal(size=(50, 12)) * data.Y.std()])
-    settings = {"n_teachers": 2, "n_trees": 10, "steps_of_teachers": 100, "steps_of_student": 300}
-    model = SparseBottleneckRegressor(n_genes=20, random_state=0, distillation=DistilledSettings(**settings))
-    spread = (model.fit(data.X, Y).predict(data.X) / Y.std(0)).std(0)
-    assert spread[6:].mean() < 0.4 * spread[:6].mean()
 
 
 def test_the_map_is_that_of_the_student(data, monkeypatch):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor, cross_validate, fit_full, paper_folds
+from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor, cross_validate, paper_folds
 from sbnn.evaluation.identity import described, fit_key
 from sbnn.models.bottleneck.gene_prior import GenePrior, most_important, prior_weights
 from sbnn.models.bottleneck.protocols import distilled
@@ -87,22 +87,6 @@ def test_genes_that_are_not_there_are_ignored_with_a_word():
         assert prior_weights(["Kcnc1", "Vip", "Kcnc2"], 4, NAMES).tolist() == [0, 1, 0, 0]
 
 
-def test_names_need_names(data):
-    with pytest.raises(ValueError, match="gene_prior: X has none"):
-        model("paper", gene_prior=["gene01"]).fit(data.X, data.Y)
-
-
-@pytest.mark.parametrize("influence", [-0.1, 1.1, np.nan])
-def test_the_influence_is_a_share(influence, data):
-    with pytest.raises(ValueError, match="prior_influence must be"):
-        model("paper", gene_prior=np.ones(40), prior_influence=influence).fit(data.X, data.Y)
-
-
-def test_a_wrong_prior_is_refused_whatever_its_influence(data):
-    with pytest.raises(ValueError, match="gene_prior: expected finite weights"):
-        model("paper", gene_prior=-np.ones(40), prior_influence=0.0).fit(data.X, data.Y)
-
-
 def test_a_prior_without_a_choice_is_warned_of(data):
     with pytest.warns(UserWarning, match="gene_prior does nothing with n_genes=None"):
         model("paper", n_genes=None, gene_prior=np.arange(40)).fit(data.X, data.Y)
@@ -152,17 +136,6 @@ def test_full_influence_leaves_the_choice_to_the_prior(kind, data, table):
     backwards = table[table.columns[::-1]]
     again = model(kind, gene_prior=list(unlikely), prior_influence=1).fit(backwards, data.Y)
     assert set(again.get_feature_names_out()) == set(unlikely), "genes go by name, not by place"
-
-
-@pytest.mark.parametrize("kind", MODELS)
-def test_more_influence_more_of_the_listed_genes(kind, data, table):
-    plain = model(kind).fit(table, data.Y).get_feature_names_out()
-    others = [str(gene) for gene in data.gene_names if gene not in set(plain)][:20]
-    kept = [
-        listed(model(kind, gene_prior=others, prior_influence=share).fit(table, data.Y), others)
-        for share in (0, 0.001, 0.05, 0.5)
-    ]
-    assert kept == sorted(kept) and kept[0] == 0 and kept[1] < kept[3] == 5
 
 
 def test_the_published_protocol_prunes_by_the_mix_and_by_nothing_before(data, rng):
@@ -264,12 +237,6 @@ def test_cross_validation_tells_the_names(data):
     assert [list(data.gene_names[kept]) for kept in record.selected[0]] == [first, second]
 
 
-def test_a_fit_of_all_cells_knows_the_prior(data):
-    genes = list(data.gene_names[:5])
-    record = fit_full(model("distilled", gene_prior=genes, prior_influence=1), data)
-    assert list(record.kept_genes) == genes
-
-
 def test_results_without_a_prior_are_named_as_before(data):
     fold = paper_folds(120)[0]
     plain = model("paper")
@@ -287,12 +254,3 @@ def test_results_without_a_prior_are_named_as_before(data):
     assert len(set(keys)) == 5
     settings = described(model("paper", gene_prior=pd.Series({"b": 1, "a": np.float32(0.5)})))["params"]
     assert settings["gene_prior"] == [["a", 0.5], ["b", 1.0]]
-
-
-@pytest.mark.parametrize("given", [["gene01", "gene02"], {"gene01": 1.5}, np.arange(40)])
-def test_a_saved_model_keeps_its_prior(given, table, data, tmp_path):
-    fitted = model("paper", gene_prior=given).fit(table, data.Y)
-    again = SparseBottleneckRegressor.load(fitted.save(tmp_path / "m.safetensors"))
-    names = fitted.feature_names_in_
-    np.testing.assert_array_equal(prior_weights(again.gene_prior, 40, names), prior_weights(given, 40, names))
-    np.testing.assert_array_equal(again.predict(data.X), fitted.predict(data.X))

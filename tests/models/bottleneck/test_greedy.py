@@ -50,16 +50,3 @@ def test_float32_and_more_genes_than_cells(rng):
     chosen = forward_selection(X, Y, 40)
     assert set(chosen[:2]) == {3, 50}
     assert len(set(chosen)) == len(chosen) <= 30
-
-
-def test_copies_of_a_gene_are_not_chosen_twice(rng):
-    X = rng.normal(size=(50, 3))
-    X = np.column_stack([X, X, X])
-    chosen = forward_selection(X - X.mean(0), X[:, :2] - X[:, :2].mean(0), 9)
-    assert sorted(chosen % 3) == [0, 1, 2]
-
-
-def test_constant_genes_are_never_chosen(rng):
-    X = rng.normal(size=(50, 4))
-    X[:, 1] = 0
-    assert 1 not in forward_selection(X, rng.normal(size=(50, 2)), 4)

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import pickle
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -222,14 +221,6 @@ def test_a_model_with_infinite_weights_is_not_written(small, tmp_path):
     with pytest.raises(ValueError, match="network: expected finite"):
         model.save(tmp_path / "m.safetensors")
     assert not list(tmp_path.iterdir())
-
-
-def test_no_warning_of_what_fit_has_warned_of(small, tmp_path):
-    model = pickle.loads(pickle.dumps(small)).set_params(protocol="distilled", group_lasso=3)
-    path = model.save(tmp_path / "m.safetensors")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        assert SparseBottleneckRegressor.load(path).group_lasso == 3
 
 
 def load_or_refuse(path, content):

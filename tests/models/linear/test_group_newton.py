@@ -61,13 +61,6 @@ def test_genes_that_are_alike_or_constant():
     np.testing.assert_allclose(X @ W, X[:, :50] @ single, atol=1e-5)
 
 
-def test_a_penalty_that_no_gene_meets_and_outputs_that_are_zero():
-    X, Z = problem(20, 50, 4)
-    start = np.ones((50, 4))
-    assert not group_elastic_net(X, Z, start, 1.01 * np.linalg.norm(X.T @ Z, axis=1).max() / 20, 0.0, 1e-6).any()
-    assert not group_elastic_net(X, 0 * Z, start, 0.1, 0.0, 1e-6).any()
-
-
 def test_a_path_of_many_genes_leaves_nothing_to_coordinate_descent(monkeypatch):
     """Which takes thousands of passes there: it returns the start that it is given."""
     data = as_paired(simulate_patchseq(n_cells=40, n_genes=600, n_outputs=20, n_true_genes=10, n_families=2, n_types=4))
