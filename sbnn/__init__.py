@@ -30,6 +30,7 @@ _HOME = {
     "paired": "data.paired",
     "preselect_genes": "data.preselection",
     "read_ephys_table": "data.ephys_tables",
+    "read_tables": "data.readers.tables",
     "repeat_fits": "evaluation.repeats",
     "selection_table": "evaluation.stability",
     "simulate_ephys_types": "data.simulate_ephys",

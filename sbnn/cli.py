@@ -13,8 +13,8 @@ import sys
 import warnings
 
 from sbnn.data import datasets
-from sbnn.data.datasets import DATASETS, DYNAMICS, names_of, require_study
-from sbnn.study.own_data.options import add_options, as_options, at_least_one, is_asked_for
+from sbnn.data.datasets import DATASETS, DYNAMICS, MECHANISM_SHIFT, names_of, require_study
+from sbnn.study.own_data.options import MODELS, OWN, as_options, at_least_one, is_asked_for
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
 
@@ -38,6 +38,14 @@ Perturbation screens: sbnn mechanism-shift --help
 Gene-regulatory dynamics: sbnn dynamics --help
 """
 
+MECHANISM_SHIFT_HELP = """Latents of single cells that perturbations move sparsely.
+
+  sbnn mechanism-shift run simulated_screen   all methods on screens with known truth; --configurations small
+  sbnn mechanism-shift run papalexi           what moves which latent, and what of it can be trusted
+  sbnn mechanism-shift figures papalexi       draw all figures from what is saved
+  sbnn mechanism-shift report papalexi        print all tables
+"""
+
 DYNAMICS_HELP = """Who regulates whom, from trajectories of expression and a prior network.
 
   sbnn dynamics run grn_350        all methods on simulated samples with known truth; --only dash,sparse
@@ -49,7 +57,6 @@ DYNAMICS_HELP = """Who regulates whom, from trajectories of expression and a pri
 #: Command -> room, whose ``study.STUDY`` has the commands.
 COMPANIONS = {
     "ephys-types": "ephys_types",
-    "mechanism-shift": "mechanism_shift",
 }
 
 
@@ -100,96 +107,106 @@ def _plainly(message, category, *_):
     return f"{'warning' if category is UserWarning else category.__name__}: {as_options(str(message))}\n"
 
 
+#: What the commands of the sBNN study take, and what argparse takes for it.
+ARGUMENTS = {
+    "dataset": {
+        "nargs": "?",
+        "default": "auto",
+        "help": f"one of {', '.join(names_of())}; a name of your own for your tables; auto (the default): scala where "
+        "its files can be had, else simulated",
+    },
+    "results": {"help": "name of a data set, folder of its results, or record of a fit"},
+    "model": {"help": "file that SparseBottleneckRegressor.save wrote"},
+    "cells": {"help": "table of expression (CSV, TSV or Excel) or .h5ad; the kept genes have to be there"},
+    "--saved-models": {"default": "saved_models", "help": "folder of the results (default: saved_models)"},
+    "--figures": {"default": "figures", "help": "folder of the figures (default: figures)"},
+    "--fast": {"action": "store_true", "help": "a quick run: small networks, few epochs and folds"},
+    "--fresh": {"action": "store_true", "help": "compute anew what is saved"},
+    "--jobs": {"type": at_least_one, "default": 1, "help": "worker processes; results do not depend on them"},
+    "--genes": {"action": "append", "help": "file with names of genes, one a line; may be given again"},
+    "--everything": {"action": "store_true", "help": "of your own tables also the published models"},
+    "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
+    "--cv": {"help": "record of the cross-validation; by default the one beside the fit, if any"},
+    "--out": {"help": "file to write (default: <data set>_explorer.html, or map.csv)"},
+    "--predictions": {"help": "table to write the predicted outputs to, in place of --out"},
+    "--totals": {"help": "column with the counts of each cell over all genes of the fit"},
+    "--sheet": {"help": "of an Excel workbook"},
+}
+_COMPUTING = "dataset --saved-models --fast --fresh --jobs"
+_EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
+
+
 def _parser():
+    #: Command -> what runs it, what it does, what it takes, and options of tables of one's own.
+    commands = {
+        "cv": (_step, "cross-validate every model on the folds of the paper", f"{_COMPUTING} --everything", OWN),
+        "fit": (_step, "fit all cells, and say which genes to trust and what they do", f"{_COMPUTING} --figures", OWN),
+        "genes": (
+            _step,
+            "ask how many genes are needed: test R2 of the default network with 5 to 200 of them",
+            _COMPUTING,
+            [option for option in OWN if option != "--keep"],
+        ),
+        "prior": (
+            _prior,
+            "cross-validate the network with lists of genes as prior knowledge",
+            f"{_COMPUTING} --genes",
+            [option for option in OWN if option not in MODELS],
+        ),
+        "figures": (_saved, "draw all figures from saved results", "dataset --saved-models --fast --figures", []),
+        "report": (_saved, "print all tables of saved results", "dataset --saved-models --fast --json", []),
+        "notebooks": (
+            _notebooks,
+            "run the notebooks top to bottom: all of the above",
+            "dataset --saved-models --figures --fast --fresh",
+            [],
+        ),
+        "explore": (
+            _explore,
+            "write one HTML file to explore a fitted model: its map, and what sets cells apart",
+            "results --out --cv --saved-models",
+            [],
+        ),
+        "map": (
+            _map,
+            "place new cells on the map of a saved model, and predict their outputs",
+            "model cells --out --predictions --totals --sheet",
+            _EXPRESSION,
+        ),
+    }
     parser = argparse.ArgumentParser(
         prog="sbnn", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(required=True, dest="command", metavar="command")
-    commands.add_parser("data", help="list, get or check data sets: see `sbnn data --help`")  # taken before
-    about = {
-        "cv": (_step, "cross-validate every model on the folds of the paper"),
-        "fit": (_step, "fit all cells, and say which genes to trust and what they do"),
-        "genes": (_step, "ask how many genes are needed: test R2 of the default network with 5 to 200 of them"),
-        "prior": (_prior, "cross-validate the network with lists of genes as prior knowledge"),
-        "figures": (_saved, "draw all figures from saved results"),
-        "report": (_saved, "print all tables of saved results"),
-        "notebooks": (_notebooks, "run the notebooks top to bottom: all of the above"),
-    }
-    for name, (run, help) in about.items():
-        command = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
+    added = parser.add_subparsers(required=True, dest="command", metavar="command")
+    added.add_parser("data", help="list, get or check data sets: see `sbnn data --help`")  # taken before
+    for name, (run, help, arguments, own) in commands.items():
+        command = added.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
         command.set_defaults(run=run)
-        command.add_argument(
-            "dataset",
-            nargs="?",
-            default="auto",
-            help=f"one of {', '.join(names_of())}; a name of your own for your tables; auto (the default): "
-            "scala where its files can be had, else simulated",
-        )
-        home = None if name == "notebooks" else "saved_models"
-        command.add_argument("--saved-models", default=home, help="folder of the results (default: saved_models)")
-        command.add_argument("--fast", action="store_true", help="a trial: small networks, few epochs and folds")
-        if name in ("cv", "fit", "genes", "prior", "notebooks"):
-            command.add_argument("--fresh", action="store_true", help="compute anew what is saved")
-        if name in ("cv", "fit", "genes", "prior"):
-            jobs = "worker processes; results do not depend on them"
-            command.add_argument("--jobs", type=at_least_one, default=1, help=jobs)
-            add_options(command, models=name != "prior", keep=name != "genes")
-        if name == "prior":
-            command.add_argument(
-                "--genes",
-                action="append",
-                help="file with names of genes, one a line; may be given again for another list",
-            )
-        if name == "cv":
-            command.add_argument(
-                "--everything", action="store_true", help="of your own tables also the published models"
-            )
-        if name in ("fit", "figures", "notebooks"):
-            home = None if name == "notebooks" else "figures"
-            command.add_argument("--figures", default=home, help="folder of the figures (default: figures)")
-        if name == "report":
-            command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
-    _add_explore(commands)
-    _add_map(commands)
-    _add_dynamics(commands)
+        for argument in arguments.split():
+            command.add_argument(argument, **ARGUMENTS[argument])
+        tables = command.add_argument_group("tables of your own, cells matched by name")
+        for option in own:
+            tables.add_argument(option, **OWN[option])
+        if name == "notebooks":  # which have folders of their own
+            command.set_defaults(saved_models=None, figures=None)
+        if name == "map":
+            command.set_defaults(out="map.csv")
+    _add_mechanism_shift(added)
+    _add_dynamics(added)
     return parser
 
 
-def _add_explore(commands):
-    """Command of the explorer."""
-    about = "write one HTML file to explore a fitted model: its map, and what sets cells apart"
-    command = commands.add_parser("explore", help=about, description=f"{about[0].upper()}{about[1:]}.")
-    command.set_defaults(run=_explore)
-    command.add_argument("results", help="name of a data set, folder of its results, or record of a fit")
-    command.add_argument("--out", help="file to write (default: <data set>_explorer.html)")
-    command.add_argument("--cv", help="record of the cross-validation; by default the one beside the fit, if any")
-    command.add_argument("--saved-models", default="saved_models", help="folder of the results (default: saved_models)")
-
-
-def _add_map(commands):
-    """Command that places new cells."""
-    about = "place new cells on the map of a saved model, and predict their outputs"
-    command = commands.add_parser("map", help=about, description=f"{about[0].upper()}{about[1:]}.")
-    command.set_defaults(run=_map)
-    command.add_argument("model", help="file that SparseBottleneckRegressor.save wrote")
-    command.add_argument(
-        "cells", help="table of expression (CSV, TSV or Excel) or .h5ad; the kept genes have to be there"
-    )
-    command.add_argument("--out", default="map.csv", help="table to write (default: map.csv)")
-    command.add_argument("--predictions", help="table to write the predicted outputs to, in place of --out")
-    kind = command.add_mutually_exclusive_group()
-    kind.add_argument("--counts", action="store_true", default=None, help="these are raw counts")
-    kind.add_argument(
-        "--log",
-        dest="counts",
-        action="store_false",
-        help="expression as it is (default: counts if they are whole numbers, as those that the model was fitted to)",
-    )
-    way = command.add_mutually_exclusive_group()
-    way.add_argument("--genes-in-rows", action="store_true", default=None, help="default: as genes are found")
-    way.add_argument("--cells-in-rows", dest="genes_in_rows", action="store_false")
-    command.add_argument("--totals", help="column with the counts of each cell over all genes of the fit")
-    command.add_argument("--sheet", help="of an Excel workbook")
+def _add_mechanism_shift(commands):
+    """Commands of perturbation screens."""
+    _, (run,) = _add_companion(
+        commands, "mechanism-shift", "perturbation screens: latents that perturbations move sparsely",
+        MECHANISM_SHIFT_HELP, _mechanism_shift, MECHANISM_SHIFT,
+        "papalexi where its files can be had, else simulated_screen", "one seed and few epochs",
+        {"run": "run the study of a data set"},
+    )  # fmt: skip
+    run.add_argument("--everything", action="store_true", help="of simulated screens also ablation and varied screens")
+    run.add_argument("--configurations", help="of simulated screens: some of small,script,library")
+    run.add_argument("--only", help="of simulated screens: names of methods, with commas between")
 
 
 def _add_dynamics(commands):
@@ -313,6 +330,12 @@ def _explore(options):
     from sbnn.explorer import commands
 
     commands.run(options)
+
+
+def _mechanism_shift(options):
+    from sbnn.mechanism_shift import commands
+
+    getattr(commands, options.step)(options)
 
 
 def _dynamics(options):

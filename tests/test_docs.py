@@ -56,7 +56,7 @@ def with_blocks(language):
 
 
 @pytest.fixture
-def files(data, tmp_path, monkeypatch):
+def files(adata, data, tmp_path, monkeypatch):
     """Files that the pages speak of, in the current folder, and the names that they take as given, by page."""
     tables = {
         "counts": pd.DataFrame(data.counts, data.cell_names, data.gene_names),
@@ -67,9 +67,9 @@ def files(data, tmp_path, monkeypatch):
         for name, table in tables.items():
             table.to_csv(tmp_path / f"{name}.csv")
             table.to_excel(workbook, sheet_name=name)
-    adata = data.to_anndata()
+    adata = adata.copy()
     adata.obsm["ephys"] = adata.obsm["outputs"]
-    adata.obs = adata.obs.assign(subclass=data.labels["type"], **{"AP width": data.Y[:, 0], "Rheobase": data.Y[:, 1]})
+    adata.obs = adata.obs.assign(**{"AP width": data.Y[:, 0], "Rheobase": data.Y[:, 1]})
     adata.write_h5ad(tmp_path / "mine.h5ad")
     (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
     monkeypatch.chdir(tmp_path)

@@ -17,9 +17,9 @@ PUBLIC = {
         Record ReducedRankRegression SparseBottleneckRegressor
         SparseReducedRankRegression annotate cautions cross_validate default_dataset epoch_curves explore fit_full
         gene_counts genes_curve genes_table grouped_folds interpret later_fold load_dataset
-        neighbour_accuracy paper_folds preselect_genes read_ephys_table repeat_fits selection_table simulate_ephys_types
-        simulate_patchseq simulate_perturbations stability_selection to_shared_features typed_cells verdict
-        linear metrics plotting preprocessing results""",
+        neighbour_accuracy paper_folds preselect_genes read_ephys_table read_tables repeat_fits selection_table
+        simulate_ephys_types simulate_patchseq simulate_perturbations stability_selection to_shared_features
+        typed_cells verdict linear metrics plotting preprocessing results""",
     "sbnn.plotting": """accuracy_comparison bottleneck_comparison draw_all effect_map family_colors family_zoom
         gallery gene_selection_curve genes_curve component_variance latent_panels map_trust noise_degradation
         overview prior_effects save_figure selection_frequencies stability_matrix style training_curves

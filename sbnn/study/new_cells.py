@@ -50,7 +50,7 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
         if not counts and kind_of_expression(table.to_numpy()).kind == "normalised":
             warnings.warn(
                 "cells: the values reach further than logarithms do, and are taken for normalised ones as by "
-                "PairedData.from_tables: log2(x + 1); --log takes them as they are",
+                "read_tables: log2(x + 1); --log takes them as they are",
                 stacklevel=2,
             )
             table = table.transform(log2p1)

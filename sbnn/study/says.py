@@ -15,7 +15,10 @@ MAP_HOLDS = {
 
 
 def numbers_say(records):
-    """What the results of a data set are worth, in sentences."""
+    """Sentences on the test R2 of the default network with two units, its outputs, its genes and its map, by `about`.
+
+    Only what there are records for; chance is that of the outputs in a fit of the same data, without one it is unknown.
+    """
     told = {}
     scores, ridge = records.get("cv_default"), records.get("cv_ridge")
     fit = next((one for one in records.values() if one.experiment == "fit" and "outputs" in one.values), None)

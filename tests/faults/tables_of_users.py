@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn import PairedData
+from sbnn import read_tables
 
 CELLS = ["zelle 1", "c2", "c3", "Ünit", "c5", "c6", "c7", "c8"]
 
@@ -70,62 +70,41 @@ def with_a_slip(folder, seed, times=40):
     return times
 
 
-def _swap_name_and_value(rows, rng):
-    for row in rows:
-        row[0], row[1] = row[1], row[0]
+def _swap(row, i, j):
+    row[i], row[j] = row[j], row[i]
 
 
-def _swap_in_one_row(rows, rng):
-    row = rng.choice(rows[1:])
-    row[0], row[1] = row[1], row[0]
+def _a_row(rows, rng):
+    return rng.choice(rows[1:])
 
 
-def _cell_twice(rows, rng):
-    rows.append(list(rng.choice(rows[1:])))
+def _unit(row, rng):
+    row[1] += rng.choice([" ms", " mV", "*", "e", "%"])
 
 
-def _swap_columns(rows, rng):
-    for row in rows:
-        row[1], row[2] = row[2], row[1]
+def _lose(row, rng):
+    row[rng.choice([1, 2])] = rng.choice(["", "NA", "#DIV/0!", "inf", "-"])
 
 
-def _header_shifted(rows, rng):
-    rows[0] = rows[0][1:] + [""]
-
-
-def _value_with_unit(rows, rng):
-    rng.choice(rows[1:])[1] += rng.choice([" ms", " mV", "*", "e", "%"])
-
-
-def _value_lost(rows, rng):
-    rng.choice(rows[1:])[rng.choice([1, 2])] = rng.choice(["", "NA", "#DIV/0!", "inf", "-"])
-
-
-def _value_too_many(rows, rng):
-    rng.choice(rows[1:]).insert(1, "7")
-
-
-def _value_too_few(rows, rng):
-    rng.choice(rows[1:]).pop()
-
-
-def _no_cell_in_common(rows, rng):
+def _other_cells(rows):
     for i, row in enumerate(rows[1:]):
         row[0] = f"other{i}"
 
 
-def _header_lost(rows, rng):
-    del rows[0]
-
-
-def _header_below(rows, rng):
-    rows.insert(rng.randint(1, 3), rows.pop(0))
-
-
 SLIPS = [
-    _swap_name_and_value, _swap_in_one_row, _cell_twice, _swap_columns, _header_shifted, _header_lost, _header_below,
-    _value_with_unit, _value_lost, _value_too_many, _value_too_few, _no_cell_in_common,
-]  # fmt: skip
+    lambda rows, rng: [_swap(row, 0, 1) for row in rows],  # names and values
+    lambda rows, rng: _swap(_a_row(rows, rng), 0, 1),
+    lambda rows, rng: [_swap(row, 1, 2) for row in rows],  # columns with their names
+    lambda rows, rng: rows.append(list(_a_row(rows, rng))),  # a cell twice
+    lambda rows, rng: rows.__setitem__(0, rows[0][1:] + [""]),  # names of columns shifted
+    lambda rows, rng: rows.pop(0),  # names of columns lost
+    lambda rows, rng: rows.insert(rng.randint(1, 3), rows.pop(0)),  # names of columns below cells
+    lambda rows, rng: _unit(_a_row(rows, rng), rng),
+    lambda rows, rng: _lose(_a_row(rows, rng), rng),
+    lambda rows, rng: _a_row(rows, rng).insert(1, "7"),
+    lambda rows, rng: _a_row(rows, rng).pop(),
+    lambda rows, rng: _other_cells(rows),
+]
 
 
 def right_or_refused(paths, X, Y, told):
@@ -133,15 +112,16 @@ def right_or_refused(paths, X, Y, told):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            data = PairedData.from_tables(**paths)
+            data = read_tables(**paths)
         except ValueError as error:
             named = any(what in str(error) for what in ("expression", "outputs", "Y holds"))  # the last with its cell
             assert named, f"{error} does not name the table: {told}"
             return
-    assert set(data.cell_names) <= set(X.index), told
-    assert set(data.gene_names) == set(X.columns) and set(data.feature_names) == set(Y.columns), told
-    left_out = {cell for cells in data.dropped.values() for cell in cells}
-    assert {*data.cell_names, *left_out} >= set(X.index), f"cells vanished: {told}"
-    cells = list(data.cell_names)
-    np.testing.assert_array_equal(data.X, X.loc[cells, list(data.gene_names)].astype(np.float32), str(told))
-    np.testing.assert_array_equal(data.Y, Y.loc[cells, list(data.feature_names)].astype(np.float32), str(told))
+    outputs = data.obsm["outputs"]
+    assert set(data.obs_names) <= set(X.index), told
+    assert set(data.var_names) == set(X.columns) and set(outputs) == set(Y.columns), told
+    left_out = {cell for cells in data.uns["sbnn"]["dropped"].values() for cell in cells}
+    assert {*data.obs_names, *left_out} >= set(X.index), f"cells vanished: {told}"
+    cells = list(data.obs_names)
+    np.testing.assert_array_equal(data.X, X.loc[cells, list(data.var_names)].astype(np.float32), str(told))
+    np.testing.assert_array_equal(outputs, Y.loc[cells, list(outputs)].astype(np.float32), str(told))

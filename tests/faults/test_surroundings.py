@@ -47,15 +47,15 @@ READ = """
 import locale, sys
 locale.setlocale(locale.LC_ALL, "")
 import numpy as np
-from sbnn import PairedData, results
+from sbnn import read_tables, results
 X = "cell;Gad1;Sst\\nc1;1.5;2\\nc2;3;4.25\\nc3;0;1\\n"
 Y = "cell,V µV\\nc1,-1.5\\nc3,1e-3\\nc2,7\\n"
 for name, text in (("x.csv", X), ("y.csv", Y)):
     with open(name, "w", encoding="utf-8") as table:
         table.write(text)
-data = PairedData.from_tables("x.csv", "y.csv")
-assert data.X.tolist() == [[1.5, 2], [3, 4.25], [0, 1]] and data.feature_names.tolist() == ["V µV"]
-assert np.array_equal(data.Y, np.array([[-1.5], [7], [1e-3]], np.float32))
+data = read_tables("x.csv", "y.csv")
+assert data.X.tolist() == [[1.5, 2], [3, 4.25], [0, 1]] and data.obsm["outputs"].columns.tolist() == ["V µV"]
+assert np.array_equal(data.obsm["outputs"], np.array([[-1.5], [7], [1e-3]], np.float32))
 path = "a b.pickle" if sys.getfilesystemencoding() == "ascii" else "ä b.pickle"
 results.save(results.Record("fit", "µ", "", [{"alpha": 0.5}], values={"half": 0.5}), path)
 assert results.load(path).half == 0.5 and results.load(path).dataset == "µ"
@@ -166,7 +166,7 @@ def test_a_published_table_with_swapped_columns_is_refused_and_a_shuffled_one_of
 ):
     import pandas as pd
 
-    from sbnn import PairedData
+    from sbnn import read_tables
     from sbnn.data.datasets import load_dataset
 
     folder, counts, ephys = small_scala
@@ -177,11 +177,9 @@ def test_a_published_table_with_swapped_columns_is_refused_and_a_shuffled_one_of
     with pytest.raises(DataIntegrityError, match="ephys_values.csv is altered"):
         load_dataset("scala", folder, verbose=False)
     counts.T.sample(frac=1, random_state=0).to_csv(tmp_path / "counts.csv")
-    mine = PairedData.from_tables(tmp_path / "counts.csv", given)
-    order = pd.Index(mine.cell_names).get_indexer(ephys.index)
-    for name, column in zip(mine.feature_names, mine.Y[order].T, strict=True):
-        np.testing.assert_array_equal(column, ephys[name].astype(np.float32))
-    assert set(mine.feature_names) == set(whole.feature_names)
+    mine = read_tables(tmp_path / "counts.csv", given).obsm["outputs"]
+    pd.testing.assert_frame_equal(mine.loc[ephys.index, ephys.columns], ephys.astype(np.float32), check_names=False)
+    assert set(mine) == set(whole.obsm["outputs"])
 
 
 @pytest.mark.parametrize("schema", [3, 99])

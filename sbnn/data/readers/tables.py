@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,38 +11,23 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import check_counts, some
+from sbnn.data.paired import paired
 from sbnn.data.plausible import check_given_once, kind_of_expression, warn_of_log_values
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers import table_checks as checks
 from sbnn.data.readers.table_checks import as_numbers
 from sbnn.data.readers.table_files import read_file
 
-__all__ = ["as_numbers", "leave_out", "read_table", "read_tables"]
+__all__ = ["as_numbers", "read_table", "read_tables"]
 
 _TABLES = ("expression", "outputs", "labels")
 
 
 def read_tables(
-    expression,
-    outputs,
-    labels=None,
-    *,
-    counts: bool | None = None,
-    genes_in_rows: bool | None = None,
-    missing: str = "error",
-    missing_marks: Iterable[str] = (),
-    decimal: str | Mapping[str, str] | None = None,
-    header: int | Mapping[str, int] | None = None,
-    cell_key: str | Mapping[str, str] | None = None,
-    match: str = "exact",
-    duplicates: str = "error",
-    spike_ins: str = "leave out",
-    family_key: str = "family",
-    type_key: str = "type",
-    colors: Mapping[str, str] | None = None,
-    name: str = "custom",
-    source: str | None = None,
-) -> dict[str, Any]:
+    expression, outputs, labels=None, *, counts=None, genes_in_rows=None, missing="error", missing_marks=(),
+    decimal=None, header=None, cell_key=None, match="exact", duplicates="error", spike_ins="leave out",
+    family_key="family", type_key="type", colors=None, name="custom", source=None,
+):  # fmt: skip
     """Build paired data from a table of expression and a table of outputs.
 
     Every table has the names of its columns in one row and of its rows in one column. Cells are matched by name and
@@ -96,8 +81,9 @@ def read_tables(
 
     Returns
     -------
-    dict
-        Arguments of `PairedData`. What was left out is in ``"dropped"``, what was detected in ``"notes"``.
+    AnnData
+        As of `sbnn.data.paired.paired`: what was left out is in ``uns["sbnn"]["dropped"]``, what was detected in
+        ``uns["sbnn"]["notes"]``.
 
     Raises
     ------
@@ -134,15 +120,13 @@ def read_tables(
         )
         for what, table in given.items()
     }
-    required = tables if isinstance(cell_key, str) else [what for what in tables if cell_keys[what]]
-    found = [what for what in required if cell_key and tables[what].index.name == cell_keys[what]]
-    if cell_key and (not found if isinstance(cell_key, str) else len(found) < len(required)):
-        columns = {what: some(tables[what].columns, 8) for what in required}
-        raise ValueError(f"cell_key: no column {cell_key!r}; there are {columns}")
+    without = {what: some(table, 8) for what, table in tables.items() if table.index.name != cell_keys[what]}
+    if cell_key and without and (len(without) == len(tables) or isinstance(cell_key, Mapping)):
+        raise ValueError(f"cell_key: no column {cell_key!r}; there are {without}")
 
     X, Y, only_X, only_Y = checks.same_cells(tables["expression"], tables["outputs"], genes_in_rows, match)
-    leave_out(dropped, "cells only in expression", only_X, len(only_X) + len(X), "cells")
-    leave_out(dropped, "cells only in outputs", only_Y, len(only_Y) + len(Y), "cells")
+    _leave_out(dropped, "cells only in expression", only_X, len(only_X) + len(X), "cells")
+    _leave_out(dropped, "cells only in outputs", only_Y, len(only_Y) + len(Y), "cells")
 
     Y = _numbers(Y, "outputs", decimal["outputs"], marks, dropped, notes)
     if missing == "error":
@@ -150,8 +134,8 @@ def read_tables(
             Y, "outputs", "complete them, or missing='cells', 'outputs' or 'fewest' leaves them out"
         )
     cells, features = checks.kept(Y.isna().to_numpy(), "cells" if missing == "error" else missing)
-    leave_out(dropped, "cells with missing outputs", Y.index[~cells], len(Y), "cells")
-    leave_out(dropped, "outputs with missing values", Y.columns[~features], Y.shape[1], "outputs")
+    _leave_out(dropped, "cells with missing outputs", Y.index[~cells], len(Y), "cells")
+    _leave_out(dropped, "outputs with missing values", Y.columns[~features], Y.shape[1], "outputs")
     if not cells.any() or not features.any():
         raise ValueError("outputs: nothing is left without a missing value")
     X, Y = X[cells], Y.loc[cells, features]
@@ -159,7 +143,7 @@ def read_tables(
     X = _numbers(X, "expression", decimal["expression"], marks, dropped, notes)
     if spike_ins != "keep":
         others = checks.no_genes(X.columns)
-        leave_out(dropped, "spike-ins and counters", X.columns[others], X.shape[1], "genes")
+        _leave_out(dropped, "spike-ins and counters", X.columns[others], X.shape[1], "genes")
         X = X.loc[:, ~others]
     if not X.shape[1]:
         raise ValueError("expression: no gene is left")
@@ -169,7 +153,7 @@ def read_tables(
     check_given_once(X.to_numpy(), Y.to_numpy())
     if kind != "log":
         seen = X.to_numpy().any(axis=1)
-        leave_out(dropped, "cells without counts", X.index[~seen], len(X), "cells")
+        _leave_out(dropped, "cells without counts", X.index[~seen], len(X), "cells")
         X, Y = X[seen], Y[seen]
     X = _varying(X, "genes", dropped)
     Y = _varying(Y, "outputs", dropped)
@@ -177,48 +161,20 @@ def read_tables(
     if counts:
         warn_of_log_values(raw, "expression")
     values = {"counts": lambda: log2p1(normalize_library_size(X)), "normalised": lambda: log2p1(X), "log": X.to_numpy}
-    return dict(
-        X=values[kind](),
-        Y=Y.to_numpy(),
-        gene_names=X.columns,
-        feature_names=Y.columns,
-        cell_names=X.index,
-        labels=_labels_of(X.index, tables.get("labels"), family_key, type_key, match, dropped),
-        colors=colors,
-        counts=raw,
-        dropped=dropped,
-        notes=tuple(notes),
-        name=name,
+    return paired(
+        values[kind](), Y.to_numpy(), X.columns, Y.columns, X.index,
+        _labels_of(X.index, tables.get("labels"), family_key, type_key, match, dropped),
+        colors, raw, name=name, dropped=dropped, notes=notes,
         source=source or "the user's tables: " + ", ".join(_called(given[what], what) for what in tables),
-    )
+    )  # fmt: skip
 
 
 def read_table(
     table, what: str, *, header: int | None = None, key: str | None = None, repeats: bool = False, notes=None
 ) -> pd.DataFrame:
-    """Read one table with names of type str; values stay as they are.
+    """One table, as `read_tables` takes it: names are text, values stay as they are, the index has the name `key`.
 
-    Parameters
-    ----------
-    table : path-like, (path-like, str) or DataFrame
-        See `read_tables`.
-    what : str
-        How messages call it, as in ``"outputs"``.
-    header, key
-        As `header` and `cell_key` of `read_tables`; the index has the name `key` if there is such a column.
-    repeats : bool
-        Whether names may repeat.
-    notes : list of str, optional
-        Collects messages; without it they are warnings.
-
-    Returns
-    -------
-    DataFrame
-
-    Raises
-    ------
-    FileNotFoundError, ImportError, ValueError
-        As for `read_tables`.
+    `what` is its name in messages; without a list of `notes` they are warnings. Raises FileNotFoundError, ValueError.
     """
     called, told = _called(table, what), []
     if isinstance(table, pd.DataFrame):
@@ -249,11 +205,11 @@ def read_table(
     return body
 
 
-def leave_out(dropped: dict[str, list[str]], why: str, names: pd.Index, total: int, kind: str) -> None:
+def _leave_out(dropped: dict[str, list[str]], why: str, names: pd.Index, total: int, kind: str) -> None:
     """Note in `dropped` what is left out of so many in total, and warn."""
     if len(names):
         dropped[why] = list(names)
-        warnings.warn(f"{len(names)} of {total} {kind} are left out ({why}): {some(names)}", stacklevel=4)
+        warnings.warn(f"{len(names)} of {total} {kind} are left out ({why}): {some(names)}", stacklevel=3)
 
 
 def _called(table, what: str) -> str:
@@ -278,7 +234,7 @@ def _numbers(table: pd.DataFrame, what: str, decimal, marks, dropped, notes) -> 
     numbers, text = checks.to_numbers(table, what, decimal, marks, notes)
     some_number = numbers.notna().any().to_numpy()
     kind = "genes" if what == "expression" else "outputs"
-    leave_out(dropped, f"{kind} without a number", table.columns[~some_number], table.shape[1], kind)
+    _leave_out(dropped, f"{kind} without a number", table.columns[~some_number], table.shape[1], kind)
     checks.require_numbers(table.loc[:, some_number], text[:, some_number], what)
     if not some_number.any():
         raise ValueError(f"{what}: none of {table.shape[1]} columns holds a number, first {str(table.iat[0, 0])!r}")
@@ -302,7 +258,7 @@ def _kind(values: np.ndarray, notes: list[str]) -> str:
 
 def _varying(table: pd.DataFrame, kind: str, dropped) -> pd.DataFrame:
     constant = np.ptp(table.to_numpy(), axis=0) == 0 if len(table) else np.ones(table.shape[1], bool)
-    leave_out(dropped, f"{kind} with one value in all cells", table.columns[constant], table.shape[1], kind)
+    _leave_out(dropped, f"{kind} with one value in all cells", table.columns[constant], table.shape[1], kind)
     if constant.all():
         what = "expression" if kind == "genes" else kind
         raise ValueError(
@@ -333,7 +289,7 @@ def _labels_of(cells, table, family_key, type_key, match, dropped) -> pd.DataFra
             f"match='loose' and cell_key may help"
         )
     strangers = table.index.difference([*cells, *sum(dropped.values(), [])], sort=False)
-    leave_out(dropped, "labels of cells that are not there", strangers, len(table), "labels")
+    _leave_out(dropped, "labels of cells that are not there", strangers, len(table), "labels")
     if len(without):
         warnings.warn(f"{len(without)} of {len(cells)} cells have no labels: {some(without)}", stacklevel=3)
     labels = table.astype(object).reindex(cells)

@@ -21,25 +21,7 @@ N_PAIRS = 25  # of halves of the cells
 
 
 def folds_for(data, groups=None, fast=False):
-    """Ten folds of the cells, or as many as there are groups, none of which is split.
-
-    Parameters
-    ----------
-    data : PairedData
-    groups : str, optional
-        Column of ``data.labels``, such as that of the donors.
-    fast : bool
-        The first two of them.
-
-    Returns
-    -------
-    list of (ndarray, ndarray)
-
-    Raises
-    ------
-    KeyError, ValueError
-        As `PairedData.groups`; fewer than two groups, or fewer than four cells.
-    """
+    """Ten folds of the cells, or as many as there are groups, none of which is split; the first two if `fast`."""
     if groups is None:
         folds = paper_folds(data.n_cells, min(N_FOLDS, data.n_cells // 2))
     else:
@@ -49,71 +31,33 @@ def folds_for(data, groups=None, fast=False):
 
 
 def compare(
-    data, folder, *, preselect=None, n_genes=None, groups=None, everything=False, fast=False, fresh=False, n_jobs=1,
-    verbose=True,
+    data, folder, *, preselect=None, n_genes=None, groups=None, everything=False, fast=False, fresh=False, n_jobs=1
 ):  # fmt: skip
-    """Cross-validate, or load, the default network and ridge on all genes that it is given.
-
-    Parameters
-    ----------
-    data, folder, preselect, n_genes, groups, fast, fresh, n_jobs, verbose
-        As for `run_own_data`.
-    everything : bool
-        Also the published network and sparse reduced-rank regression, over the grids of the paper.
-
-    Returns
-    -------
-    dict of str to Record
-        ``cv_ridge`` and ``cv_default``; with `everything` also ``cv_network`` and ``cv_srrr``.
-    """
+    """Cross-validate, or load, the default network and ridge, and if asked for `everything` the published models."""
     model = _default(data, preselect, n_genes, fast)
     models = {"cv_ridge": (LeaveOneOutRidge(), {}), "cv_default": (model, {"n_components": [2]})}
     if everything:
         published = cross_validations(with_preselected(data, preselect)[0], fast)
         models |= {name: (published[name].estimator, published[name].param_grid) for name in ("cv_network", "cv_srrr")}
     folds = folds_for(data, groups, fast)
-    how = {"n_jobs": n_jobs, "overwrite": fresh, "seed": SEED, "verbose": verbose, "preselect": preselect}
+    how = {"n_jobs": n_jobs, "overwrite": fresh, "seed": SEED, "preselect": preselect}
     return {
         name: cross_validate(estimator, data, folds, grid, results=Path(folder) / f"{name}.pickle", **how)
         for name, (estimator, grid) in models.items()
     }
 
 
-def run_own_data(
-    data, folder, *, preselect=None, n_genes=None, groups=None, fast=False, fresh=False, n_jobs=1, verbose=True
-):
-    """Compute, or load, everything that the report of a user's own cells tells.
+def run_own_data(data, folder, *, preselect=None, n_genes=None, groups=None, fast=False, fresh=False, n_jobs=1):
+    """Compute, or load, all records of the report, by experiment; the model of all cells goes to `MODEL` in the folder.
 
-    Parameters
-    ----------
-    data : PairedData
-    folder : str or path-like
-        Where the results are and go; the model of all cells goes to `MODEL` there.
-    preselect : int, optional
-        Genes that the models are given, chosen on the training cells of every fold by `sbnn.preselect_genes`; all by
-        default.
-    n_genes : int, optional
-        Genes that the network keeps, 25 by default.
-    groups : str, optional
-        Column of ``data.labels``: cells of one group, such as a donor, are never both trained on and tested.
-    fast : bool
-        Small networks, two folds, two pairs of halves.
-    fresh : bool
-        Compute anew what is saved.
-    n_jobs : int
-    verbose : bool
-
-    Returns
-    -------
-    dict of str to Record
-        By experiment: ``cv_default``, ``cv_ridge``, ``fit_default_2d``, ``halves_default``, ``interpretation``,
-        ``components``, ``tsne`` and ``map_trust``.
+    `preselect` genes are chosen on the training cells of every fold (None: all are given to the models), the network
+    keeps `n_genes`, and cells of one of the `groups`, such as a donor, are never both trained on and tested.
     """
     folder = Path(folder)
     model = _default(data, preselect, n_genes, fast)
-    how = {"preselect": preselect, "n_jobs": n_jobs, "verbose": verbose}
+    how = {"preselect": preselect, "n_jobs": n_jobs}
     sizes = {"preselect": preselect, "n_genes": n_genes, "fast": fast, "fresh": fresh}
-    records = compare(data, folder, groups=groups, n_jobs=n_jobs, verbose=verbose, **sizes)
+    records = compare(data, folder, groups=groups, n_jobs=n_jobs, **sizes)
     mapped = clone(model).set_params(reconstruct=True)
     saved = {"preselect": preselect, "overwrite": fresh}
     records["fit_default_2d"] = fit_full(
@@ -139,7 +83,7 @@ def _default(data, preselect, n_genes, fast):
 
 
 def _with_labels_of(data, record, path):
-    """Give a record the labels of today: they decide no result, so that it may have been saved with others."""
+    """Give a record the labels of the data: they decide no result, so that it may have been saved with others."""
     labels = data.labels[["family", "type"]]
     if not (record.labels.equals(labels) and record.colors == data.colors):
         record.values |= {"labels": labels, "colors": dict(data.colors)}

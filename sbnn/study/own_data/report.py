@@ -1,18 +1,22 @@
-"""What the page says of a user's own cells: how good, how sure, which genes, which outputs."""
+"""The report of a user's own cells, one HTML page: how good, how sure, which genes, which outputs."""
 
+import base64
+from html import escape
+from importlib.resources import files
 from pathlib import Path
+from string import Template
+
+import pandas as pd
 
 from sbnn.data.paired import groups_of
 from sbnn.evaluation.cautions import cautions
 from sbnn.evaluation.stability import kept_genes_table, trust_sentence
 from sbnn.evaluation.verdict import outputs_table, verdict
 from sbnn.results import library_versions, write_atomically
-from sbnn.study.own_data.html import to_html
-from sbnn.study.own_data.page import Page, Picture, Table
-from sbnn.study.own_data.pdf import to_pdf
 from sbnn.study.says import numbers_say
 from sbnn.tables import TRIAL
 
+#: Figure -> title, and what it shows in words.
 SHOWN = {
     "overview": ("From few genes through two units to the outputs", "Kept genes, the map of the cells and the outputs"),
     "figure3_latent_default": ("The map of the cells", "The two units of the network, with genes and outputs"),
@@ -22,55 +26,30 @@ NAMES_SHOWN = 3
 GAPS = "Gaps: not kept by the network of three quarters of the cells, by which effects are measured."
 
 
-def write_report(data, records, figures, folder, *, groups=None, preselect=None, fast=False):
-    """Write the report of a user's own cells as one HTML and one PDF page.
-
-    Parameters
-    ----------
-    data : PairedData
-    records : dict of str to Record
-        From `run_own_data`.
-    figures : path-like
-        Folder of their figures.
-    folder : path-like
-        For ``report.html`` and ``report.pdf``.
-    groups, preselect, fast
-        As for `run_own_data`.
-
-    Returns
-    -------
-    Page
-    """
-    page = report_page(data, records, figures, groups=groups, preselect=preselect, fast=fast)
-    write_atomically(to_html(page).encode(), Path(folder) / "report.html")
-    write_atomically(to_pdf(page), Path(folder) / "report.pdf")
-    return page
-
-
-def report_page(data, records, figures, *, groups=None, preselect=None, fast=False):
-    """The content of the report; parameters as for `write_report`, gives a `Page`."""
+def write_report(data, records, figures, path, *, groups=None, preselect=None, fast=False):
+    """Write the report of `run_own_data`, with the figures of a folder; gives the verdict and the cautions."""
     default, ridge = records["cv_default"], records["cv_ridge"]
     of_cells = None if groups is None else groups_of(data, groups)
-    said = verdict(default, data, ridge, groups=of_cells)
+    said = verdict(default, data, ridge, groups=of_cells).sentence
     warned = [TRIAL] * fast + cautions(data, default, records["halves_default"], of_cells)
-    pictures = [
-        Picture(title, path, text)
-        for name, (title, text) in SHOWN.items()
-        if (path := Path(figures) / f"{name}.png").exists()
-    ]
-    return Page(
-        title=f"{data.name}: {data.n_outputs} outputs from {_n_kept(records)} of {data.n_genes} genes",
-        verdict=said.sentence,
-        facts=_says(records) | _facts(data, default, groups, preselect),
-        cautions=warned,
-        tables=[_outputs(default, data, ridge), _genes(records)],
-        pictures=pictures,
-        footer=f"sbnn {library_versions()['sbnn']}; {data.about['source']}; fingerprint {data.sha256[:12]}",
+    n_kept = len(records["fit_default_2d"].kept_genes)
+    facts = _says(records) | _facts(data, default, groups, preselect)
+    listed = "".join(f"<li>{escape(text)}</li>" for text in warned)
+    page = Template((files("sbnn.study.own_data") / "report.html").read_text(encoding="utf-8")).substitute(
+        title=escape(f"{data.name}: {data.n_outputs} outputs from {n_kept} of {data.n_genes} genes"),
+        verdict=escape(said),
+        cautions=f'<ul class="cautions" aria-label="Cautions">{listed}</ul>' if warned else "",
+        facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items()),
+        pictures="".join(
+            _picture(figure, *about)
+            for name, about in SHOWN.items()
+            if (figure := Path(figures, f"{name}.png")).exists()
+        ),
+        tables=_outputs(default, data, ridge) + _genes(records),
+        footer=escape(f"sbnn {library_versions()['sbnn']}; {data.about['source']}; fingerprint {data.sha256[:12]}"),
     )
-
-
-def _n_kept(records):
-    return len(records["fit_default_2d"].kept_genes)
+    write_atomically(page.encode(), path)
+    return said, warned
 
 
 def _says(records):
@@ -80,23 +59,36 @@ def _says(records):
 
 
 def _facts(data, record, groups, preselect):
-    families = data.labels["type"].value_counts()
+    types = [f"{name} ({size})" for name, size in data.labels["type"].value_counts().items()]
     facts = {
         "cells": f"{data.n_cells}",
-        "types": ", ".join(f"{name} ({size})" for name, size in families.head(8).items())
-        + (f" and {len(families) - 8} more" if len(families) > 8 else ""),
+        "types": _listed(types, 8),
         "folds": f"{len(record.folds)}, " + ("at random" if groups is None else f"every {groups} in one of them"),
         "genes given to the models": f"{preselect}, chosen on the training cells of every fold"
         if preselect
         else f"all {data.n_genes}",
     }
-    facts |= {f"left out, {why}": _listed(names) for why, names in data.about["dropped"].items()}
-    return facts | ({"as read": " ".join(data.about["notes"])} if data.about["notes"] else {})
+    about = data.about
+    facts |= {
+        f"left out, {why}": f"{len(names)}: {_listed(names, NAMES_SHOWN)}" for why, names in about["dropped"].items()
+    }
+    return facts | ({"as read": " ".join(about["notes"])} if len(about["notes"]) else {})
 
 
-def _listed(names):
-    rest = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return f"{len(names)}: {', '.join(names[:NAMES_SHOWN])}{rest}"
+def _listed(names, most):
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _picture(path, title, alternative):
+    data = base64.b64encode(path.read_bytes()).decode()
+    image = f'<img src="data:image/png;base64,{data}" alt="{escape(alternative)}">'
+    return f"<h2>{escape(title)}</h2><figure>{image}</figure>"
+
+
+def _table(title, frame, note=""):
+    with pd.option_context("display.max_colwidth", None):
+        rows = frame.reset_index().to_html(index=False, border=0, na_rep="", float_format="{:.3f}".format)
+    return f'<h2>{escape(title)}</h2><div class="wide">{rows}</div><p class="note">{escape(note)}</p>'
 
 
 def _outputs(record, data, ridge):
@@ -104,7 +96,7 @@ def _outputs(record, data, ridge):
     table["better_than_chance"] = table.better_than_chance.map({True: "yes", False: "no"})
     table = table.drop(columns="p").sort_values("test_r2", ascending=False, kind="stable")
     table.columns = ["test R2", "permuted", "p, adjusted", "ridge", "better than chance"]
-    return Table("How well each output is predicted, in cells that were held out", table)
+    return _table("How well each output is predicted, in cells that were held out", table)
 
 
 def _genes(records):
@@ -115,5 +107,6 @@ def _genes(records):
     table.columns = ["kept by halves", "trust", "moves most", "by (SD)", "R2 lost without"]
     n = (table.trust == "trusted").sum()
     trusted = f"{n} of {len(table)} can be trusted, with one false one expected at most."
-    note = f"{trust_sentence(halves) or trusted} {GAPS}"
-    return Table("Genes that the network keeps", table.rename_axis("gene"), note)
+    return _table(
+        "Genes that the network keeps", table.rename_axis("gene"), f"{trust_sentence(halves) or trusted} {GAPS}"
+    )

@@ -1,0 +1,1 @@
+"""Figures of the study of perturbation screens, from saved records alone."""
