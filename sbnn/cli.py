@@ -256,8 +256,8 @@ def _name(options):
 
 def _load(options):
     """Data of the command, and the folder of its results."""
-    from sbnn.data.datasets import load_dataset
-    from sbnn.data.paired import as_paired, summary
+    from sbnn.data.datasets import load_dataset, summary
+    from sbnn.data.paired import as_paired
     from sbnn.results import results_folder
     from sbnn.study.own_data.options import load
 

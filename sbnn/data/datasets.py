@@ -29,6 +29,8 @@ _DEFAULTS = {
     MECHANISM_SHIFT: ("papalexi", "simulated_screen"),
     DYNAMICS: ("grn_350", "simulated_grn"),
 }
+#: Column of ``obs`` -> what the groups are called that it tells apart.
+_GROUPS = {"perturbation": "perturbations", "split": "split", "family": "families", "type": "types"}
 
 
 class Dataset(NamedTuple):
@@ -181,37 +183,17 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     Parameters
     ----------
     name : str
-        A key of `DATASETS`. In those with genes `X` is log2 of the library-size normalised counts plus one, where
-        nothing else is said, the outputs are in their own units, and neither is z-scored.
+        A key of `DATASETS`, of which ``sbnn data list`` prints what each is and data/README.md says more.
 
-        - ``"scala"``: mouse motor cortex, 1213 cells x 1000 genes -> 16 electrophysiological features.
-        - ``"scala_ion_channels"``: the same cells, ion channel genes only: the 423 of the complete counts, or, with a
-          warning, the 55 among the 1000 selected genes if the complete counts cannot be found or downloaded.
-        - ``"scala_34c_counts"``: complete raw counts of the 185 cells recorded at 33-34 degrees Celsius, no outputs.
-        - ``"gouwens"``: mouse visual cortex, 3395 cells x 1252 genes (log expression as released, no counts) -> 55
-          electrophysiological features and sparse principal components.
-        - ``"stoeckius"``: cord blood, 7652 cells x 1000 genes -> 13 proteins.
-        - ``"citeseq_cd8"``: blood cells sorted by CD8, 1774 cells x 1000 genes -> 5 proteins.
-        - ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``: 200 blood cells each, 1000 genes -> 29 and 14 proteins.
-        - ``"simulated"``: see `simulate_patchseq`.
-
-        Electrophysiology and the type of every cell:
-
-        - ``"gouwens_ephys"``: mouse visual cortex, 4215 cells, 45 features, four types.
-        - ``"lee_human"``: human cortex, 702 cells, 93 features, the same four types.
-        - ``"simulated_ephys"``: see `simulate_ephys_types`.
-
-        Counts of cells each under one perturbation:
-
-        - ``"papalexi"``: THP-1 cells, 16093 cells x 299 genes, 25 genes knocked out.
-        - ``"simulated_screen"``: see `simulate_perturbations`; 100 perturbations of 50 cells, 15 latents and 100 genes.
-
-        Expression over time, a prior and, where there is one, the truth:
-
-        - ``"grn_350"``, ``"grn_690"``: simulated networks; 150 training samples are simulated, 10 are published.
-        - ``"yeast_pramila"``: yeast cell cycle, 500 genes at 24 times, and its dye swap.
-        - ``"breast_desmedt"``: breast cancer along a pseudotime, 500 genes at 178 times, and 8 times held out.
-        - ``"simulated_grn"``: see `simulate_gene_dynamics`; a random network of 350 genes.
+        - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (of fewer genes, with a warning, if the complete
+          counts cannot be found or downloaded), ``"scala_34c_counts"`` (raw counts without outputs), ``"gouwens"``,
+          ``"stoeckius"``, ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``, ``"simulated"``. `X` is
+          log2 of the library-size normalised counts plus one (of ``"gouwens"`` as released), outputs are in their own
+          units, and neither is z-scored.
+        - Electrophysiology and types: ``"gouwens_ephys"``, ``"lee_human"``, ``"simulated_ephys"``.
+        - Counts, each cell under one perturbation: ``"papalexi"``, ``"simulated_screen"``.
+        - Expression over time, a prior and, where there is one, the truth: ``"grn_350"``, ``"grn_690"``,
+          ``"yeast_pramila"``, ``"breast_desmedt"``, ``"simulated_grn"``.
     path : path-like, optional
         Folder with the files. Otherwise they are taken from the first place that holds them: ``$SBNN_DATA``, ``data/``
         in the checkout, ``../shared/data`` beside it, the local cache, and at last their public source.
@@ -257,27 +239,23 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     data = read(*(file.path for file in found.values()), **options)
     if verbose:
         places = ", ".join(dict.fromkeys(file.place for file in found.values()))
-        print(_summary(data) + (f" [{places}]" if places else ""))
+        print(summary(data) + (f" [{places}]" if places else ""))
     return data
 
 
-def _summary(data):
-    """Name, shape, groups of cells with their sizes, source and notes."""
-    about = data.uns["sbnn"]
-    if "family" in data.obs:  # genes of paired cells
-        from sbnn.data.paired import summary
-
-        return summary(data)
-    if "perturbation" in data.obs:
-        shape = f"{data.n_obs} cells x {data.n_vars} genes, {data.obs['perturbation'].nunique()} perturbations"
-        return f"{about['name']}: {shape}; control: {about.get('control', 'none')}\n  source: {about['source']}"
-    if "split" in data.obs:
-        samples = data.obs.groupby("split", observed=True)["sample"].nunique().to_dict()
-        return f"{about['name']}: {data.n_vars} genes; samples: {samples}\n  source: {about['source']}"
-    types = ", ".join(f"{name} {size}" for name, size in data.obs["type"].value_counts().items())
-    families = data.var["family"].nunique()
-    shape = f"{data.n_obs} cells x {data.n_vars} features in {families} families"
-    return f"{about['name']}: {shape}; types: {types}\n  source: {about['source']}"
+def summary(data) -> str:
+    """Name, shape, groups with their sizes, source and notes."""
+    about, obs = data.uns["sbnn"], data.obs
+    column, groups = next((c, g) for c, g in _GROUPS.items() if c in obs)
+    sizes = obs[column].value_counts()
+    shape = f"{data.n_obs} {'times' if column == 'split' else 'cells'} x {data.n_vars} "
+    shape += "features" if "unit" in data.var else "genes"
+    if column == "family":
+        shape += f" -> {data.obsm['outputs'].shape[1]} outputs" if "outputs" in data.obsm else " -> no outputs"
+    listed = ", ".join(f"{name} {size}" for name, size in sizes[sizes > 0][:12].items())
+    listed += f" and {len(sizes) - 12} more" if len(sizes) > 12 else ""
+    notes = "".join(f"\n  note: {note}" for note in about.get("notes", ()))
+    return f"{about['name']}: {shape}; {groups}: {listed}\n  source: {about['source']}{notes}"
 
 
 def find_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True) -> dict[str, FoundFile]:

@@ -292,18 +292,6 @@ def groups_of(data, column):
     return values.to_numpy(dtype=str)
 
 
-def summary(adata):
-    """Describe paired cells in two lines (shape, families with their counts, source), then the notes."""
-    about, families = adata.uns["sbnn"], adata.obs["family"].value_counts()
-    outputs = f"{adata.obsm['outputs'].shape[1]} outputs" if "outputs" in adata.obsm else "no outputs"
-    return (
-        f"{about['name']}: {adata.n_obs} cells x {adata.n_vars} genes -> {outputs}; families: "
-        + ", ".join(f"{name} {size}" for name, size in families.items())
-        + f"\n  source: {about['source']}"
-        + "".join(f"\n  note: {note}" for note in about["notes"])
-    )
-
-
 def _arrays(adata):
     """The arrays of an AnnData in the layout of `paired`, checked unless `paired` has checked these very values."""
     X = check_matrix(in_memory(adata), "X")

@@ -13,16 +13,22 @@ from sbnn import cli
 from sbnn.data import datasets
 from sbnn.data.datasets import DATASETS, STUDIES, default_dataset, load_dataset, names_of, require_study
 from sbnn.data.fingerprint import fingerprint_files
+from sbnn.data.paired import as_paired
 from sbnn.data.readers.scala import type_colors
 from sbnn.data.registry import FILES, DataIntegrityError
 from sbnn.data.simulate_perturbations import simulate_perturbations
+
+
+def load(name, path=None, **options):
+    return as_paired(load_dataset(name, path, verbose=False, **options))
+
 
 FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
 
 
 def test_scala_is_read_from_its_layout(small_scala, capsys):
     folder, counts, ephys = small_scala
-    data = load_dataset("scala", folder)
+    data = as_paired(load_dataset("scala", folder))
     printed = capsys.readouterr().out
     assert printed.startswith("scala: 6 cells x 4 genes -> 2 outputs; families: PT 3, Sst 3\n")
     assert printed.endswith("[path]\n") and printed.count("\n") == 2
@@ -40,8 +46,8 @@ def test_scala_is_read_from_its_layout(small_scala, capsys):
     assert data.labels.loc["20180918sample3", "layer"] == "2/3"
     assert data.labels["soma_depth_um"].tolist() == [700.5] * 6
     assert data.colors["L5 PT_1"] == data.colors["L5 ET_1"] == "#0D5D7E"
-    assert data.files == {name: FILES[name].sha256 for name in DATASETS["scala"].files}
-    assert data.sha256 == fingerprint_files(data.files)
+    assert data.about["files"] == {name: FILES[name].sha256 for name in DATASETS["scala"].files}
+    assert data.sha256 == fingerprint_files(data.about["files"])
 
 
 @pytest.fixture
@@ -69,13 +75,16 @@ def small_ion_channels(small_scala, monkeypatch):
 
 def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(small_ion_channels, recwarn):
     folder, complete = small_ion_channels
-    data = load_dataset("scala_ion_channels", folder, verbose=False)
+    data = load("scala_ion_channels", folder)
     # Rare has six counts in the cells that are used and nine in all: too few in any case
     assert data.gene_names.tolist() == ["Sst", "Vip", "Kcna1"]
     np.testing.assert_array_equal(data.counts, complete.loc[data.gene_names, data.cell_names].T)
-    assert data.cell_names.tolist() == load_dataset("scala", folder, verbose=False).cell_names.tolist()
+    assert data.cell_names.tolist() == load("scala", folder).cell_names.tolist()
     assert data.labels["type"].tolist()[0] == "L5 PT_1" and data.colors["L5 PT_1"] == "#0D5D7E"
-    assert data.files.keys() == {*DATASETS["scala_ion_channels"].files} and "complete counts" in data.source
+    assert (
+        data.about["files"].keys() == {*DATASETS["scala_ion_channels"].files}
+        and "complete counts" in data.about["source"]
+    )
     assert not recwarn.list
 
 
@@ -88,15 +97,15 @@ def test_counts_of_cells_without_electrophysiology_make_an_ion_channel_gene_too(
         writer.writestr("counts.txt", content)
     published(monkeypatch, FULL_COUNTS, archive.getvalue())
     put(folder / "tiny" / FULL_COUNTS, archive.getvalue())
-    assert "Rare" in load_dataset("scala_ion_channels", folder, verbose=False).gene_names
+    assert "Rare" in load("scala_ion_channels", folder).gene_names
 
 
 def test_ion_channels_without_the_complete_counts(small_ion_channels, capsys):
     folder, _ = small_ion_channels
-    whole = load_dataset("scala_ion_channels", folder, verbose=False)
+    whole = load("scala_ion_channels", folder)
     (folder / "tiny" / FULL_COUNTS).unlink()
     with pytest.warns(UserWarning, match=f"gene_counts.csv replaces {FULL_COUNTS}"):
-        data = load_dataset("scala_ion_channels", folder, download=False)
+        data = as_paired(load_dataset("scala_ion_channels", folder, download=False))
     assert data.gene_names.tolist() == ["Sst", "Vip"] and data.sha256 != whole.sha256
     assert "among the 1000 selected genes only" in capsys.readouterr().out
     state = {dataset.name: dataset for dataset in datasets.list_datasets(folder)}["scala_ion_channels"]
@@ -126,7 +135,7 @@ def test_raw_counts_are_read_from_their_layout(alone, monkeypatch):
     }.items():
         published(monkeypatch, name, content)
         put(alone / "given" / name, content)
-    data = load_dataset("scala_34c_counts", alone / "given", verbose=False)
+    data = load("scala_34c_counts", alone / "given")
     np.testing.assert_array_equal(data.X, counts.T)
     assert sparse.issparse(data.counts) and data.n_outputs == 0
     assert data.cell_names.tolist() == ["20200403sample1", "20200403sample2"]
@@ -136,11 +145,8 @@ def test_raw_counts_are_read_from_their_layout(alone, monkeypatch):
 
 def test_simulated_takes_the_options_of_the_simulator(capsys):
     data = load_dataset("simulated", n_cells=50, n_genes=30, n_true_genes=5, random_state=1)
-    assert data.X.shape == (50, 30)
+    assert data.shape == (50, 30)
     assert "50 cells x 30 genes" in capsys.readouterr().out
-    again = load_dataset("simulated", n_cells=50, n_genes=30, n_true_genes=5, random_state=1, verbose=False)
-    assert data.sha256 == again.sha256
-    np.testing.assert_array_equal(data.X, again.X)
 
 
 def test_bad_requests_are_named():
@@ -263,14 +269,14 @@ def real(request):
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".* replaces .*")
-            return load_dataset(request.param, download=False, verbose=False)
+            return load(request.param, download=False)
     except FileNotFoundError:
         pytest.skip(f"the files of {request.param} are not on this machine")
 
 
 def test_real_data_is_what_was_published(real):
     shape, families, n_types = EXPECTED[real.name]
-    if real.name == "scala_ion_channels" and FULL_COUNTS in real.files:
+    if real.name == "scala_ion_channels" and FULL_COUNTS in real.about["files"]:
         shape = (1213, 423, 16)
     assert (real.n_cells, real.n_genes, real.n_outputs) == shape
     if families is not None:

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sbnn import PairedData, preselect_genes, simulate_patchseq
-from sbnn.data.paired import as_paired
+from sbnn import preselect_genes, simulate_patchseq
+from sbnn.data.paired import as_paired, paired
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import VERSION, settings_of
+
+
+def make(*arrays, **named):
+    return as_paired(paired(*arrays, **named))
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +26,11 @@ def molecules(reads):
     counts = np.random.default_rng(0).poisson(reads.counts / 150)
     counts[0] += counts.max(0) == 0
     counts[:, 0] += 1
-    return PairedData(np.log2(counts / counts.sum(1, keepdims=True) * 100 + 1), reads.Y, counts=counts)
+    return make(np.log2(counts / counts.sum(1, keepdims=True) * 100 + 1), reads.Y, counts=counts)
 
 
 def logs_only(data):
-    return PairedData(data.X, data.Y)
+    return make(data.X, data.Y)
 
 
 def test_counts_say_whether_they_are_reads_or_molecules(reads, molecules):
@@ -42,7 +46,7 @@ def test_the_other_cells_do_not_matter(reads):
     counts = reads.counts.copy()
     counts[:5], counts[65:] = counts[:5] * 100, 1
     X = np.log2(counts / counts.sum(1, keepdims=True) * 1e5 + 1)
-    other = PairedData(X, reads.Y, counts=sparse.csr_array(counts), cell_names=reads.cell_names)
+    other = make(X, reads.Y, counts=sparse.csr_array(counts), cell_names=reads.cell_names)
     expected = preselect_genes(reads, 20, cells)
     assert (expected != preselect_genes(reads, 20)).any()
     for chosen in (cells, reads.cell_names[cells], np.isin(np.arange(120), cells)):
@@ -53,7 +57,7 @@ def test_log_values_are_turned_back(molecules):
     turned_back = np.exp2(molecules.X.astype(float)) - 1
     expected = select_genes(turned_back, 20).selected
     np.testing.assert_array_equal(preselect_genes(logs_only(molecules), 20), expected)
-    shares = PairedData((turned_back * 10).astype(np.float32), molecules.Y)  # beyond what logarithms reach
+    shares = make((turned_back * 10).astype(np.float32), molecules.Y)  # beyond what logarithms reach
     assert (preselect_genes(shares, 20) & expected).sum() > 17, "they are taken as they are"
 
 
@@ -78,7 +82,7 @@ def test_few_cells_give_the_genes_there_are(reads):
     counts[:3, 31] = 1000
     X = np.log2(counts / counts.sum(1, keepdims=True) * 1e5 + 1)
     X[0, :] += 1e-3  # no gene is constant
-    data = PairedData(X, reads.Y[:40], counts=counts)
+    data = make(X, reads.Y[:40], counts=counts)
     chosen = preselect_genes(data, 79)
     assert chosen[:10].all() and not chosen[10:30].any() and chosen[30] and not chosen[31]
     n_seldom = chosen[31:].sum() + 1

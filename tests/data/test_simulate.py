@@ -8,13 +8,18 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import MultiTaskLasso, RidgeCV
 from sklearn.model_selection import KFold, cross_val_predict
 
+from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import Standardizer
 from sbnn.data.simulate import simulate_patchseq
 
 
+def simulate(*args, **parameters):
+    return as_paired(simulate_patchseq(*args, **parameters))
+
+
 @pytest.fixture(scope="module")
 def default():
-    return simulate_patchseq()
+    return simulate()
 
 
 def z_scored(values):
@@ -51,7 +56,7 @@ def group_lasso(X, Y, n_genes):
 
 
 def test_same_parameters_same_data():
-    one, other = simulate_patchseq(n_cells=50, n_genes=30), simulate_patchseq(n_cells=50, n_genes=30)
+    one, other = simulate(n_cells=50, n_genes=30), simulate(n_cells=50, n_genes=30)
     for name in ("X", "Y", "counts", "gene_names", "cell_names"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     assert one.labels.equals(other.labels) and one.truth["genes"] == other.truth["genes"]
@@ -59,12 +64,12 @@ def test_same_parameters_same_data():
 
 
 def test_fingerprint_names_the_parameters_and_not_their_types():
-    sha256 = simulate_patchseq(n_cells=50, n_genes=30, noise=1.0).sha256
-    assert simulate_patchseq(n_cells=np.int64(50), n_genes=30, noise=1, n_outputs=16).sha256 == sha256
+    sha256 = simulate(n_cells=50, n_genes=30, noise=1.0).sha256
+    assert simulate(n_cells=np.int64(50), n_genes=30, noise=1, n_outputs=16).sha256 == sha256
     for change in ({"random_state": 1}, {"n_cells": 51}, {"noise": 0.9}, {"n_types": 11}):
-        other = simulate_patchseq(**({"n_cells": 50, "n_genes": 30, "noise": 1.0} | change))
+        other = simulate(**({"n_cells": 50, "n_genes": 30, "noise": 1.0} | change))
         assert other.sha256 != sha256
-    assert len({simulate_patchseq(n_cells=50, n_genes=30, random_state=i).Y[0, 0] for i in range(5)}) == 5
+    assert len({simulate(n_cells=50, n_genes=30, random_state=i).Y[0, 0] for i in range(5)}) == 5
 
 
 def test_shapes_and_labels(data):
@@ -90,7 +95,7 @@ def test_truth_is_the_latent_and_what_noise_leaves(default):
 
 
 def test_without_noise_the_outputs_are_the_truth():
-    data = simulate_patchseq(n_cells=80, n_genes=40, noise=0)
+    data = simulate(n_cells=80, n_genes=40, noise=0)
     assert data.truth["r2"] == 1
     np.testing.assert_allclose(data.Y, data.truth["outputs"], rtol=1e-5)
 
@@ -98,7 +103,7 @@ def test_without_noise_the_outputs_are_the_truth():
 def test_true_genes_can_be_found_but_others_tempt():
     found, ranked = [], []
     for random_state in range(4):
-        data = simulate_patchseq(random_state=random_state)
+        data = simulate(random_state=random_state)
         X, Y, true = z_scored(data.X), z_scored(data.Y), is_true(data)
         found.append(true[group_lasso(X, Y, 25)].mean())
         ranked.append(true[np.argsort(-np.linalg.norm(X.T @ Y, axis=1))[:25]].mean())
@@ -166,7 +171,7 @@ def test_any_size(draw):
     families = draw.draw(st.integers(1, 12), "n_families")
     types = draw.draw(st.integers(families, 30), "n_types")
     seed = draw.draw(st.integers(0, 2**40), "random_state")
-    data = simulate_patchseq(n, p, q, d, k, 0.7, families, types, seed)
+    data = simulate(n, p, q, d, k, 0.7, families, types, seed)
     assert data.X.shape == (n, p) and data.Y.shape == (n, q) and data.truth["latent"].shape == (n, d)
     assert len(data.truth["genes"]) == k
     assert (data.counts.sum(axis=0) > 0).all() and (data.counts.sum(axis=1) > 0).all()
@@ -175,7 +180,7 @@ def test_any_size(draw):
 
 @pytest.mark.parametrize(("n_families", "n_types"), [(4, 12), (7, 7), (9, 77), (20, 40)])
 def test_types_of_a_family_share_a_hue_and_no_two_a_colour(n_families, n_types):
-    colors = simulate_patchseq(n_cells=40, n_genes=30, n_families=n_families, n_types=n_types).colors
+    colors = simulate(n_cells=40, n_genes=30, n_families=n_families, n_types=n_types).colors
     assert len(set(colors.values())) == len(colors) == n_types
     assert colors["type 1.1"] == "#0072B2"
 

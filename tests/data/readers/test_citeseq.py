@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 from sbnn.data.datasets import load_dataset
+from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.readers.citeseq import pair_counts, read_cd8, read_cord_blood, read_pbmc
 from sbnn.data.readers.counts import read_count_table
@@ -43,7 +44,7 @@ def write_cord_blood(folder, sample):
 
 def test_cord_blood_is_read_from_its_layout(tmp_path, sample):
     rna, proteins, clustering = sample
-    data = read_cord_blood(*write_cord_blood(tmp_path, sample), n_genes=12)
+    data = as_paired(read_cord_blood(*write_cord_blood(tmp_path, sample), n_genes=12))
     kept = clustering[clustering["type"].isin(["B", "NK"])]
     assert data.cell_names.tolist() == kept["cell_barcode"].tolist()  # in the order of the clustering
     assert data.labels["type"].tolist() == data.labels["family"].tolist() == kept["type"].tolist()
@@ -61,10 +62,11 @@ def test_cord_blood_is_read_from_its_layout(tmp_path, sample):
 def test_proteins_as_logarithms_are_other_data_of_the_same_files(tmp_path, sample):
     paths = write_cord_blood(tmp_path, sample)
     files = {"rna.zip": "ab" * 32}
-    both = [read_cord_blood(*paths, n_genes=12, log_proteins=log, files=files) for log in (False, True)]
-    np.testing.assert_allclose(both[1].Y, np.log2(1 + both[0].Y), rtol=1e-5)
-    assert both[0].sha256 != both[1].sha256 != read_cord_blood(*paths, n_genes=11, log_proteins=True).sha256
-    assert both[0].files == files and both[1].source.endswith("proteins as log2(1 + counts)")
+    options = [{"log_proteins": False}, {"log_proteins": True}, {"log_proteins": True, "n_genes": 11}]
+    read = [as_paired(read_cord_blood(*paths, **{"n_genes": 12, "files": files} | o)) for o in options]
+    np.testing.assert_allclose(read[1].Y, np.log2(1 + read[0].Y), rtol=1e-5)
+    assert len({data.sha256 for data in read}) == 3
+    assert read[0].about["files"] == files and read[1].about["source"].endswith("proteins as log2(1 + counts)")
 
 
 def test_cd8_is_read_from_its_layout(tmp_path, sample):
@@ -75,12 +77,13 @@ def test_cd8_is_read_from_its_layout(tmp_path, sample):
     paths = [tmp_path / "rna.csv.gz", tmp_path / "adt.csv.gz"]
     paths[0].write_bytes(gzip.compress(rna.to_csv(quoting=2).encode()))
     paths[1].write_bytes(gzip.compress(proteins[cells[::-1]].to_csv().encode()))
-    data = read_cd8(*paths, n_genes=12)
+    data = as_paired(read_cd8(*paths, n_genes=12))
     assert data.cell_names.tolist() == [cell for cell in cells if cell != cells[7]]
-    assert data.dropped == {"no counts in the selected genes": [cells[7]]}
+    assert data.about["dropped"] == {"no counts in the selected genes": [cells[7]]}
     assert data.labels["type"].tolist()[:4] == ["CD8 off", "CD8 low", "CD8 intermediate", "CD8 high"]
     np.testing.assert_allclose(data.Y, np.log2(1 + proteins[data.cell_names].T), rtol=1e-6)
-    np.testing.assert_array_equal(read_cd8(*paths, n_genes=12, log_proteins=False).Y, proteins[data.cell_names].T)
+    counted = as_paired(read_cd8(*paths, n_genes=12, log_proteins=False))
+    np.testing.assert_array_equal(counted.Y, proteins[data.cell_names].T)
 
 
 def test_pbmc_is_read_from_its_layout(tmp_path, sample):
@@ -91,7 +94,7 @@ def test_pbmc_is_read_from_its_layout(tmp_path, sample):
     adata.obsm["protein_expression"] = proteins.T.to_numpy()
     adata.uns["protein_names"] = np.array([f"{name}_TotalSeqB" for name in PROTEINS])
     adata.write_h5ad(tmp_path / "pbmc.h5ad")
-    data = read_pbmc(tmp_path / "pbmc.h5ad", "pbmc_5k_protein", n_genes=12)
+    data = as_paired(read_pbmc(tmp_path / "pbmc.h5ad", "pbmc_5k_protein", n_genes=12))
     assert (data.n_genes, data.name, data.feature_names.tolist()) == (12, "pbmc_5k_protein", PROTEINS)
     np.testing.assert_allclose(data.Y, np.log2(1 + proteins.T), rtol=1e-6)
     np.testing.assert_array_equal(data.counts, rna.loc[data.gene_names].T)
@@ -125,6 +128,6 @@ def test_all_genes_are_those_with_counts(rng):
     cells = [f"cell{i}" for i in range(12)]
     proteins = pd.DataFrame(rng.poisson(9.0, (12, 2)), index=cells, columns=["CD3", "CD8"])
     about = {"log_proteins": True, "name": "tiny", "source": "a test", "files": {}}
-    data = pair_counts(sparse.csr_array(counts), pd.Index(list("abcde")), proteins, n_genes=None, **about)
+    data = as_paired(pair_counts(sparse.csr_array(counts), pd.Index(list("abcde")), proteins, n_genes=None, **about))
     assert data.gene_names.tolist() == ["a", "b", "c", "e"]
     np.testing.assert_array_equal(data.counts, counts[:, [0, 1, 2, 4]])

@@ -5,6 +5,7 @@ import pytest
 from scipy.io import savemat
 
 from sbnn.data.datasets import load_dataset
+from sbnn.data.paired import as_paired
 from sbnn.data.readers.gouwens import EXCLUDED_FEATURES, read_gouwens
 from sbnn.data.registry import FILES, DataIntegrityError
 
@@ -54,7 +55,7 @@ def write(folder, release):
 
 
 def test_the_release_is_read_from_its_layout(tmp_path, release):
-    data = read_gouwens(*write(tmp_path, release), {})
+    data = as_paired(read_gouwens(*write(tmp_path, release), {}))
     fields, short = release
     complete = np.delete(np.arange(CELLS), [3, 11])
     np.testing.assert_array_equal(data.X, fields["T_dat"][complete].astype(np.float32))
@@ -70,7 +71,7 @@ def test_the_release_is_read_from_its_layout(tmp_path, release):
     assert set(data.labels["family"]) == {"Sst", "Vip", "Pvalb"}
     np.testing.assert_allclose(data.labels["type_confidence"], fields["map_conf"].ravel()[complete])
     assert data.colors == {"Sst Calb2 Pdlim5": "#AABBCC", "Vip Chat Htr1f": "#00ff00", "Pvalb Reln Tac1": "#102030"}
-    assert data.dropped == {"missing output": ["PS0810_E1-50_S3", "PS0810_E1-50_S11"]}
+    assert data.about["dropped"] == {"missing output": ["PS0810_E1-50_S3", "PS0810_E1-50_S11"]}
     assert data.counts is None and data.name == "gouwens"
 
 
