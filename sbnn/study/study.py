@@ -3,6 +3,7 @@
 from functools import partial
 
 from sbnn.data.datasets import load_dataset
+from sbnn.data.paired import as_paired
 from sbnn.engine import Step, Study
 from sbnn.evaluation.stability import priors_table
 from sbnn.study import experiments, report
@@ -68,7 +69,7 @@ STUDY = Study(
     tables=report.all_tables,
     figures=figures,
     note=report.note,
-    data=load_dataset,
+    data=lambda name: as_paired(load_dataset(name)),
     data_of=lambda record: None if record.experiment in OTHER_DATA else (record.dataset, record.sha256),
     overview=report.overview,
     progress=progress_table,
