@@ -111,13 +111,13 @@ def test_results_are_of_one_preselection(cells, folds, tmp_path):
     plain = cross_validate(Weigher(), cells, folds, grid, verbose=False)
     assert plain.settings["keys"][1][0] == fit_key(cells, Weigher(2), folds[0], "fold"), "older results keep their keys"
     assert "preselected" not in plain.values and "preselect" not in plain.settings
-    first = cross_validate(Weigher(), cells, folds, grid, preselect=N, results=path, n_jobs=2, verbose=False)
+    first = cross_validate(Weigher(), cells, folds, grid, preselect=N, results=path, verbose=False)
     keys = {key for record in (plain, first) for row in record.settings["keys"] for key in row}
     assert len(keys) == 12
     for other in (None, N + 1, {"n_genes": N, "threshold": 0}):
         with pytest.raises(ValueError, match="preselection or parameters, which would be lost"):
             cross_validate(Weigher(), cells, folds, grid, preselect=other, results=path, verbose=False)
-    # Other points of the grid are added to those that are there, and nothing depends on the number of workers.
+    # Other points of the grid are added to those that are there.
     more = {"n_genes": [1, 2, 3]}
     added = cross_validate(Weigher(), cells, folds, more, preselect=N, results=path, verbose=False)
     anew = cross_validate(Weigher(), cells, folds, more, preselect={"n_genes": N}, verbose=False)

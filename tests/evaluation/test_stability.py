@@ -196,7 +196,7 @@ def test_counts_are_sums_over_the_fits(repeats):
 
 def test_fits_resume_and_extend(data, repeats, tmp_path, monkeypatch):
     path, model = tmp_path / "repeats.pickle", SparseBottleneckRegressor(**QUICK)
-    repeat_fits(model, data, [0, 2], results=path, n_jobs=2, verbose=False)
+    repeat_fits(model, data, [0, 2], results=path, verbose=False)
     fit, seeds = SparseBottleneckRegressor.fit, []
 
     def fit_until_killed(self, *args, **kwargs):
