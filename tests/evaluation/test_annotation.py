@@ -68,7 +68,7 @@ def test_all_that_is_found_comes_back_from_a_file(data, model, cross_validated, 
     assert again.varm["sbnn_effects"].notna().any(axis=1).sum() == 6
     told = again.uns["sbnn"]
     assert told.keys() >= {"name", "model", "cross-validation", "stability selection", "interpretation"}
-    assert json.loads(told["model"]["params"])["n_genes"] == 6 and told["model"]["library_size"] == data.library_size
+    assert json.loads(told["model"]["params"])["n_genes"] == 6 and told["model"]["library_size"] == model.library_size_
     np.testing.assert_array_equal(told["cross-validation"]["test_r2"], cross_validated.test_r2[:, 0])
     assert told["cross-validation"]["sha256"] == data.sha256
 

@@ -224,8 +224,8 @@ def test_similar_rows_stand_side_by_side(rng):
     assert (np.diff(groups) != 0).sum() == 2
 
 
-def test_counts_of_new_cells_are_normalised_as_the_training_cells_were(data):
-    model = LeaveOneOutRidge().fit(data.X, data.Y)
+def test_counts_of_new_cells_are_normalised_as_the_training_cells_were(adata, data):
+    model = LeaveOneOutRidge().fit(adata)
     stream = ExpressionStream(3 * data.counts[:40], data.gene_names, counts=True)
     baseline = data.X.mean(0)
     shares = integrated_gradients(model, stream, baseline)
