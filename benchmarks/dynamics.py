@@ -15,10 +15,11 @@ import torch
 
 from sbnn.data.datasets import DYNAMICS, load_dataset, names_of
 from sbnn.data.gene_network import GeneNetwork
+from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
-from sbnn.dynamics import report, study
 from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.solver import advance, advance_exactly, step_factors
+from sbnn.dynamics.study import STUDY
 from sbnn.dynamics.training import Intervals
 from sbnn.results import results_folder
 from sbnn.tables import print_tables
@@ -37,8 +38,8 @@ def measure(saved_models, datasets, only=None, fast=False, fresh=False):
             print(f"{name} cannot be had: {error}")
             continue
         folder = results_folder(saved_models, name, fast)
-        study.run(name, folder, only=only, fast=fast, fresh=fresh)
-        tables |= {f"{name}: {title}": t for title, t in report.all_tables(study.load_records(folder)).items()}
+        STUDY.run(name, folder, only=only, fast=fast, fresh=fresh)
+        tables |= {f"{name}: {title}": t for title, t in STUDY.tables(STUDY.load(folder)).items()}
     return tables
 
 
@@ -52,7 +53,7 @@ def solvers(n_genes=350, n_hidden=40, n_samples=140, repeats=REPEATS):
     from torchdiffeq import odeint, odeint_adjoint
 
     trajectories = GeneNetwork.random(n_genes, random_state=0).simulate(n_samples, 0.025, 0)
-    samples = Intervals(trajectories, range(n_samples))
+    samples = Intervals(as_trajectories(trajectories), range(n_samples))
     network = Phoenix(n_genes, n_hidden, torch.Generator().manual_seed(0))
 
     class Rates(torch.nn.Module):
@@ -61,7 +62,7 @@ def solvers(n_genes=350, n_hidden=40, n_samples=140, repeats=REPEATS):
             self.network = network
 
         def forward(self, _, x):
-            return self.network(x)
+            return self.network.decay() * (self.network.targets(x) - x)
 
     def ours(n_steps):
         def ends(rows):
@@ -94,7 +95,13 @@ def solvers(n_genes=350, n_hidden=40, n_samples=140, repeats=REPEATS):
         length = samples.length[0].double()
         true = torch.stack(
             [
-                odeint(lambda _, x: exact(x), x, torch.tensor([0.0, float(t)]), rtol=1e-10, atol=1e-10)[-1]
+                odeint(
+                    lambda _, x: exact.decay() * (exact.targets(x) - x),
+                    x,
+                    torch.tensor([0.0, float(t)]),
+                    rtol=1e-10,
+                    atol=1e-10,
+                )[-1]
                 for x, t in zip(samples.before[0].double(), length, strict=True)
             ]
         )
@@ -131,7 +138,7 @@ def main(arguments=None):
     only = options.only.split(",") if options.only else None
     how = {"fast": options.fast, "fresh": options.fresh}
     print_tables(measure(options.saved_models, options.datasets.split(","), only, **how))
-    print(f"\n{report.NOTE}")
+    print(f"\n{STUDY.note}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sys
 import warnings
 
 from sbnn.data import datasets
-from sbnn.data.datasets import DATASETS, DYNAMICS, MECHANISM_SHIFT, names_of, require_study
+from sbnn.data.datasets import DATASETS, MECHANISM_SHIFT, names_of, require_study
 from sbnn.study.own_data.options import MODELS, OWN, as_options, at_least_one, is_asked_for
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
@@ -46,17 +46,10 @@ MECHANISM_SHIFT_HELP = """Latents of single cells that perturbations move sparse
   sbnn mechanism-shift report papalexi        print all tables
 """
 
-DYNAMICS_HELP = """Who regulates whom, from trajectories of expression and a prior network.
-
-  sbnn dynamics run grn_350        all methods on simulated samples with known truth; --only dash,sparse
-  sbnn dynamics run yeast_pramila  the same on real data
-  sbnn dynamics figures grn_350    draw all figures from what is saved
-  sbnn dynamics report grn_350     print all tables
-"""
-
 #: Command -> room, whose ``study.STUDY`` has the commands.
 COMPANIONS = {
     "ephys-types": "ephys_types",
+    "dynamics": "dynamics",
 }
 
 
@@ -192,7 +185,6 @@ def _parser():
         if name == "map":
             command.set_defaults(out="map.csv")
     _add_mechanism_shift(added)
-    _add_dynamics(added)
     return parser
 
 
@@ -207,16 +199,6 @@ def _add_mechanism_shift(commands):
     run.add_argument("--everything", action="store_true", help="of simulated screens also ablation and varied screens")
     run.add_argument("--configurations", help="of simulated screens: some of small,script,library")
     run.add_argument("--only", help="of simulated screens: names of methods, with commas between")
-
-
-def _add_dynamics(commands):
-    """Commands of gene-regulatory dynamics."""
-    _, (run,) = _add_companion(
-        commands, "dynamics", "gene-regulatory dynamics: who regulates whom", DYNAMICS_HELP, _dynamics, DYNAMICS,
-        "grn_350 where its files can be had, else simulated_grn", "one seed and few epochs",
-        {"run": "run the study of a data set"},
-    )  # fmt: skip
-    run.add_argument("--only", help="names of methods, with commas between")
 
 
 def _add_companion(commands, name, help, description, run, study, auto, trial, computing):
@@ -334,12 +316,6 @@ def _explore(options):
 
 def _mechanism_shift(options):
     from sbnn.mechanism_shift import commands
-
-    getattr(commands, options.step)(options)
-
-
-def _dynamics(options):
-    from sbnn.dynamics import commands
 
     getattr(commands, options.step)(options)
 

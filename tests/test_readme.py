@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sbnn.dynamics import report as dynamics
-from sbnn.dynamics import study as dynamics_study
+from sbnn.dynamics.study import STUDY as DYNAMICS
 from sbnn.ephys_types import report as types
 from sbnn.mechanism_shift import report as screens
 from sbnn.study import report
@@ -50,14 +50,14 @@ def test_the_table_of_screens_is_that_of_the_committed_results():
 
 
 def test_the_table_of_dynamics_is_that_of_the_committed_results():
-    records = dynamics_study.load_records(ROOT / "saved_models" / "grn_350")
+    records = DYNAMICS.load(ROOT / "saved_models" / "grn_350")
     assert to_markdown(dynamics.overview_table(records)).strip() in README
 
 
 def test_tables_of_the_page_of_dynamics_are_those_of_the_committed_results():
     page = (ROOT / "docs" / "dynamics.md").read_text()
     folders = ("grn_350", "simulated_grn", "yeast_pramila", "breast_desmedt")
-    records = {name: dynamics_study.load_records(ROOT / "saved_models" / name) for name in folders}
+    records = {name: DYNAMICS.load(ROOT / "saved_models" / name) for name in folders}
     tables = [dynamics.methods_table(records["grn_350"], condition) for condition in ("noise_5", "noise_10")]
     tables += [dynamics.methods_table(records[name], "real") for name in ("yeast_pramila", "breast_desmedt")]
     tables += [dynamics.sparsities_table(records["grn_350"]), dynamics.sizes_table(records["simulated_grn"])]

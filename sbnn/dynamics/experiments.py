@@ -1,23 +1,34 @@
 """The experiments of the study: every method on trajectories with known truth and on real ones, sparsities, sizes."""
 
 import time
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
 from sbnn.data.datasets import load_dataset
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.gene_dynamics import prior_of, truth_of
-from sbnn.data.trajectories import as_trajectories
+from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
-from sbnn.dynamics.methods import FAST, METHODS, SPARSITY
-from sbnn.dynamics.model import rollouts
+from sbnn.dynamics.model import PhoenixRegressor, rollouts
+from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
+from sbnn.dynamics.training import Recipe, Schedule
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 
+#: Name of a method -> its label in tables and figures, in their order.
+METHODS = {
+    "prior": "the prior alone", "none": "PHOENIX", "phoenix": "PHOENIX, prior in the loss", "c_node": "C-NODE",
+    "l0": "L0", "path_reg": "PathReg", "post_hoc": "post hoc", "imp": "IMP", "biological": "BioPruning",
+    "dash": "DASH", "sparse": "SparseRegulation",
+}  # fmt: skip
+SPARSITY = 0.955  # about that of the published results of DASH
+PRIOR_POINTS = 1000  # at which PHOENIX is compared with the prior: a tenth of the published number, and of its cost
 SEEDS = (0, 1, 2)
 #: Standard deviation of the noise of the data, and share of misplaced edges of the prior, by their published names.
 CONDITIONS = {"noise_0": (0.0, 0.0), "noise_5": (0.025, 0.05), "noise_10": (0.05, 0.1), "real": None}
@@ -28,107 +39,79 @@ SPARSITIES = (0.8, 0.9, 0.98)  # beside that of all methods
 SIZES = (50, 100, 200, 350, 700, 1400)
 SIZED = ("dash", "sparse")
 STRONGEST = 500  # edges that are kept
-TRIAL = {"n_samples": 12}  # of networks with known truth, in a trial
-TRIAL_GENES = 40
+#: A quick run: training, samples of networks with known truth, and their genes where the network is drawn.
+FAST = {"epochs": 8, "schedule": Schedule(first_epoch=1, every=1, share=0.5), "fine_tuning": 2, "n_prior_points": 100}
+FAST_DATA = {"n_samples": 12}
+FAST_GENES = 40
 
-_ALL = tuple(METHODS)
-_SOME = tuple(name for name in METHODS if METHODS[name].kind != "penalty" and name != "phoenix")
-_FEW = ("prior", "dash", "sparse")
+_SOME = ("prior", "none", "post_hoc", "imp", "biological", "dash", "sparse")
 
 
 class Setting(NamedTuple):
-    """How the methods are run on a data set.
+    """How the methods are run on a data set."""
 
-    Attributes
-    ----------
-    n_hidden : int
-        Of PHOENIX.
-    runs : dict of str to tuple of str
-        Condition -> methods.
-    swept : bool
-        Whether the sparsity is varied as well.
-    data_weight : float
-        Of PHOENIX with the prior in the loss; as published.
-    drawn : bool
-        Whether what figures need of single fits is kept.
-    """
-
-    n_hidden: int
-    runs: dict[str, tuple[str, ...]]
-    swept: bool = False
-    data_weight: float = 0.99
-    drawn: bool = True
+    n_hidden: int  # of PHOENIX
+    runs: dict[str, tuple[str, ...]]  # methods by condition
+    swept: bool = False  # whether sparsities are varied
+    data_weight: float = 0.99  # of PHOENIX with the prior in the loss; as published
+    drawn: bool = True  # whether what figures need of single fits is kept
 
 
 SETTINGS = {
-    "grn_350": Setting(40, {"noise_0": _SOME, "noise_5": _ALL, "noise_10": _SOME}, swept=True),
-    "grn_690": Setting(40, {"noise_5": _FEW}, drawn=False),
+    "grn_350": Setting(40, {"noise_0": _SOME, "noise_5": tuple(METHODS), "noise_10": _SOME}, swept=True),
+    "grn_690": Setting(40, {"noise_5": ("prior", "dash", "sparse")}, drawn=False),
     "simulated_grn": Setting(40, {"noise_5": _SOME}),
-    "yeast_pramila": Setting(120, {"real": _ALL}, data_weight=0.8),
-    "breast_desmedt": Setting(300, {"real": _ALL}, data_weight=0.999),
+    "yeast_pramila": Setting(120, {"real": tuple(METHODS)}, data_weight=0.8),
+    "breast_desmedt": Setting(300, {"real": tuple(METHODS)}, data_weight=0.999),
 }
 
 
-@lru_cache(maxsize=4)
-def load(name, condition, seed, fast=False):
-    """Data of a condition; what is simulated of it, and the prior, follow from the seed.
+class PriorAlone(BaseEstimator):
+    """What is had without any learning: the prior for the network, and samples that stay as they are."""
 
-    Parameters
-    ----------
-    name : str
-        A key of `SETTINGS`.
-    condition : str
-        A key of `CONDITIONS`.
-    seed : int
-    fast : bool
-        A trial: few samples, and few genes where the network is drawn.
+    def fit(self, trajectories, prior):
+        """Keep the prior."""
+        names = trajectories.var_names
+        self.edge_scores_ = pd.DataFrame(prior_matrix(prior, names), names, names)
+        self.sparsity_ = float((self.edge_scores_.to_numpy() == 0).mean())
+        return self
 
-    Returns
-    -------
-    GeneDynamics
-    """
-    options = {}
-    if CONDITIONS[condition] is not None:
-        noise, wrong = CONDITIONS[condition]
-        options = {"noise": noise, "wrong": wrong, "random_state": seed} | (TRIAL if fast else {})
-        if fast and name == "simulated_grn":
-            options["n_genes"] = TRIAL_GENES
-    return load_dataset(name, verbose=False, **options)
+    def predict(self, x0, times):
+        """Repeat the start; (samples, times, genes)."""
+        return np.repeat(np.asarray(x0, dtype=float)[:, None], np.shape(times)[-1], axis=1)
 
 
 def make(name, condition, method, seed, sparsity=SPARSITY, fast=False):
     """Estimator of a method for a data set; the prior counts less where there is no noise, as published."""
-    setting = SETTINGS[name]
-    influence = (0.05, 0.01) if condition == "noise_0" else (0.5, 0.05)
-    recipe = FAST if fast else {}
+    if method == "prior":
+        return PriorAlone()
+    if method == "sparse":
+        return SparseRegulationRegressor(1) if fast else SparseRegulationRegressor()
+    setting, recipe = SETTINGS[name], Recipe()
     if method == "phoenix":
-        recipe = recipe | {"data_weight": setting.data_weight}
-    return METHODS[method].make(
-        n_hidden=setting.n_hidden, influence=influence, sparsity=sparsity, random_state=seed, **recipe
+        recipe = replace(recipe, data_weight=setting.data_weight, n_prior_points=PRIOR_POINTS)
+    return PhoenixRegressor(
+        setting.n_hidden,
+        "none" if method == "phoenix" else method,
+        sparsity,
+        influence=(0.05, 0.01) if condition == "noise_0" else (0.5, 0.05),
+        recipe=replace(recipe, **FAST) if fast else recipe,
+        random_state=seed,
     )
 
 
-def score(model, data):
-    """Fit to the trajectories of a data set, and compare with its truth and its test trajectories.
+def _options(condition, seed, fast):
+    noise, wrong = CONDITIONS[condition]
+    return {"noise": noise, "wrong": wrong, "random_state": seed} | (FAST_DATA if fast else {})
 
-    Parameters
-    ----------
-    model : estimator
-    data : GeneDynamics
 
-    Returns
-    -------
-    dict of str to float
-        As of `edge_accuracy`, where there is a truth, and `path_errors`; ``sparsity`` and CPU ``seconds`` of the fit.
-    """
-    started = time.process_time()
-    model.fit(data[data.obs["split"] == "train"], prior_of(data))
-    row = {"seconds": time.process_time() - started, "sparsity": model.sparsity_}
-    with reproducible():
-        if (truth := truth_of(data)) is not None:
-            confidence = getattr(model, "edge_probabilities_", None)
-            row |= edge_accuracy(model.edge_scores_, truth, prior_of(data), confidence)
-        return row | path_errors(model, held_out(data))
+@lru_cache(maxsize=4)
+def load(name, condition, seed, fast=False):
+    """Data of a condition; what is simulated of it, and the prior, follow from the seed."""
+    options = {} if condition == "real" else _options(condition, seed, fast)
+    if fast and name == "simulated_grn":
+        options["n_genes"] = FAST_GENES
+    return load_dataset(name, verbose=False, **options)
 
 
 def held_out(data):
@@ -136,29 +119,29 @@ def held_out(data):
     return as_trajectories(data[data.obs["split"] == "test"])
 
 
-def run_method(name, condition, method, results=None, fresh=False, fast=False, seeds=None):
-    """Score a method under one condition.
+def score(model, data):
+    """Fit to a data set: `edge_accuracy` if there is a truth, `path_errors`, sparsity and CPU seconds of the fit."""
+    train, prior, truth = data[data.obs["split"] == "train"], prior_of(data), truth_of(data)
+    started = time.process_time()
+    model.fit(train, prior)
+    row = {"seconds": time.process_time() - started, "sparsity": model.sparsity_}
+    with reproducible():
+        if truth is not None:
+            row |= edge_accuracy(model.edge_scores_, truth, prior, getattr(model, "edge_probabilities_", None))
+        return row | path_errors(model, held_out(data))
 
-    Parameters
-    ----------
-    name, condition, method : str
-        Keys of `SETTINGS`, `CONDITIONS` and `METHODS`.
-    results : path-like, optional
-    fresh, fast : bool
-    seeds : sequence of int, optional
-        Of the method, and of what is simulated; by default `SEEDS`.
 
-    Returns
-    -------
-    Record
-        ``scores``: a row for each seed, as of `score`. ``out_degree``, shape (genes,): targets of each gene, first
-        seed. Where it is drawn, of methods of `SHOWN` also ``edges``, the strongest of them, and ``predicted``, shape
-        (samples, times, genes), the test trajectories followed from their start. Of the prior alone these themselves,
-        ``test`` with ``times`` and ``gene_names``, and ``true_out_degree`` where the truth is known.
+def run_method(name, condition, method, fast, path=None, fresh=False):
+    """Record of a method under one condition.
+
+    ``scores``: a row for each seed. ``out_degree``, (genes,): targets of each gene, first seed. Where it is drawn, of
+    methods of `SHOWN` also ``edges``, the strongest of them, and ``predicted``, (samples, times, genes), the test
+    trajectories followed from their start; of the prior alone these themselves, ``test`` with ``times`` and
+    ``gene_names``, and ``true_out_degree`` where the whole truth is known.
     """
-    seeds = _seeds(seeds, fast)
-    wanted = _wanted("dynamics methods", name, [(condition, seed) for seed in seeds], fast)
-    wanted.params, wanted.settings = [{"method": method}], {"condition": condition, "seeds": list(seeds), "version": 1}
+    seeds = SEEDS[:1] if fast else SEEDS
+    settings = {"condition": condition, "seeds": list(seeds), "version": 1}
+    wanted = _wanted("dynamics methods", name, condition, seeds, fast, {"method": method}, settings)
 
     def compute():
         rows, first = [], {}
@@ -169,30 +152,15 @@ def run_method(name, condition, method, results=None, fresh=False, fast=False, s
             first = first or _shown(model, data, method if drawn else None)
         return {"scores": pd.DataFrame(rows)} | first
 
-    example = make(name, condition, method, None, fast=fast)
-    return load_or_compute(wanted, compute, results, fresh, estimator=example)
+    return load_or_compute(wanted, compute, path, fresh, estimator=make(name, condition, method, None, fast=fast))
 
 
-def run_sparsities(name, results=None, fresh=False, fast=False, methods=SWEPT, sparsities=SPARSITIES, seeds=None):
-    """Score methods of pruning at several sparsities, with noise.
-
-    Parameters
-    ----------
-    name : str
-    results, fresh, fast, seeds
-        As for `run_method`.
-    methods : sequence of str
-    sparsities : sequence of float
-
-    Returns
-    -------
-    Record
-        ``scores``: a row for each method, ``asked`` sparsity and seed.
-    """
-    seeds, condition = _seeds(seeds, fast), "noise_5"
-    methods, sparsities = (methods[-1:], sparsities[-1:]) if fast else (methods, sparsities)
-    wanted = _wanted("dynamics sparsities", name, [(condition, seed) for seed in seeds], fast)
-    wanted.settings = {"seeds": list(seeds), "methods": list(methods), "sparsities": list(sparsities), "version": 1}
+def run_sparsities(name, fast, path=None, fresh=False):
+    """Record of ways of pruning at several sparsities, with noise: a row per method, ``asked`` sparsity and seed."""
+    seeds, condition = SEEDS[:1] if fast else SEEDS, "noise_5"
+    methods, sparsities = (SWEPT[-1:], SPARSITIES[-1:]) if fast else (SWEPT, SPARSITIES)
+    settings = {"seeds": list(seeds), "methods": list(methods), "sparsities": list(sparsities), "version": 1}
+    wanted = _wanted("dynamics sparsities", name, condition, seeds, fast, {}, settings)
 
     def compute():
         rows = []
@@ -204,56 +172,34 @@ def run_sparsities(name, results=None, fresh=False, fast=False, methods=SWEPT, s
                     rows.append({"method": method, "asked": sparsity, "seed": seed} | row)
         return {"scores": pd.DataFrame(rows)}
 
-    example = make(name, condition, methods[-1], None, fast=fast)
-    return load_or_compute(wanted, compute, results, fresh, estimator=example)
+    return load_or_compute(wanted, compute, path, fresh, estimator=make(name, condition, methods[-1], None, fast=fast))
 
 
-def run_sizes(results=None, fresh=False, fast=False, methods=SIZED, sizes=SIZES):
-    """Score methods on random networks of several sizes; what they cost.
-
-    Parameters
-    ----------
-    results, fresh, fast
-        As for `run_method`.
-    methods : sequence of str
-    sizes : sequence of int
-        Genes.
-
-    Returns
-    -------
-    Record
-        ``scores``: a row for each method and number of genes.
-    """
+def run_sizes(fast, path=None, fresh=False):
+    """Record of methods on random networks of several sizes, and of their cost: a row for each method and size."""
     name, condition, seed = "simulated_grn", "noise_5", 0
-    sizes = (20, TRIAL_GENES) if fast else sizes
-    noise, wrong = CONDITIONS[condition]
-    options = {"noise": noise, "wrong": wrong, "random_state": seed} | (TRIAL if fast else {})
-    wanted = Record("dynamics sizes", name, fingerprint_parameters(options), [{"methods": list(methods)}])
+    sizes, options = (20, FAST_GENES) if fast else SIZES, _options(condition, seed, fast)
+    wanted = Record("dynamics sizes", name, fingerprint_parameters(options), [{"methods": list(SIZED)}])
     wanted.settings = {"sizes": list(sizes), "version": 1}
 
     def compute():
         rows = []
         for n_genes in sizes:
             data = load_dataset(name, verbose=False, n_genes=n_genes, **options)
-            for method in methods:
+            for method in SIZED:
                 row = score(make(name, condition, method, seed, fast=fast), data)
                 rows.append({"method": method, "genes": n_genes} | row)
         return {"scores": pd.DataFrame(rows)}
 
-    example = make(name, condition, methods[0], None, fast=fast)
-    return load_or_compute(wanted, compute, results, fresh, estimator=example)
+    return load_or_compute(wanted, compute, path, fresh, estimator=make(name, condition, SIZED[0], None, fast=fast))
 
 
-def _seeds(seeds, fast):
-    if seeds is None:
-        return SEEDS[:1] if fast else SEEDS
-    return tuple(seeds)
-
-
-def _wanted(experiment, name, parts, fast):
-    """A record without values, of the data of all conditions and seeds."""
-    sha256 = [load(name, condition, seed, fast).uns["sbnn"]["sha256"] for condition, seed in parts]
-    return Record(experiment, name, fingerprint_parameters({"data": sha256}), [{}])
+def _wanted(experiment, name, condition, seeds, fast, params, settings):
+    """A record without values, of the data of all seeds."""
+    sha256 = [load(name, condition, seed, fast).uns["sbnn"]["sha256"] for seed in seeds]
+    record = Record(experiment, name, fingerprint_parameters({"data": sha256}), [params])
+    record.settings = settings
+    return record
 
 
 def _shown(model, data, method):
@@ -262,7 +208,7 @@ def _shown(model, data, method):
     shown = {"out_degree": np.count_nonzero(scores, axis=1).astype(np.int32)}
     if method == "prior":
         shown |= {"test": np.stack(test.values).astype(np.float32), "times": np.stack(test.times)}
-        shown |= {"gene_names": test.gene_names}
+        shown["gene_names"] = test.gene_names
         if truth is not None and len(truth) == data.n_vars:
             shown["true_out_degree"] = np.count_nonzero(truth, axis=1).astype(np.int32)
     if method in SHOWN:
@@ -273,7 +219,7 @@ def _shown(model, data, method):
 
 
 def _strongest(scores, data):
-    """The edges with the largest scores, and what prior and truth say of each; DataFrame."""
+    """The edges with the largest scores, and whether prior and truth have them; DataFrame."""
     names = data.var_names.to_numpy(str)
     order = np.argsort(-np.abs(scores), axis=None, kind="stable")[: min(STRONGEST, np.count_nonzero(scores))]
     regulator, target = np.unravel_index(order, scores.shape)

@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sbnn.dynamics.methods import METHODS, SPARSITY
-from sbnn.dynamics.study import conditions_of, of_condition
+from sbnn.dynamics.experiments import CONDITIONS, METHODS, SPARSITY
 from sbnn.evaluation.verdict import corrected_difference
 
 TITLES = {
@@ -18,7 +17,7 @@ COLUMNS = {
     "kept_wrong": "wrong edges kept", "mse_rollout": "MSE, followed", "mse_ahead": "MSE, one interval ahead",
     "seconds": "CPU s",
 }  # fmt: skip
-#: Two methods, and what of them is compared: where more is better, and where less is.
+#: Methods that are compared, one with the other.
 PAIRS = (("dash", "imp"), ("dash", "biological"), ("dash", "phoenix"), ("sparse", "dash"), ("sparse", "prior"))
 #: Published sparsity and balanced accuracy, 350 genes, 5 % noise: Hossain et al., arXiv 2403.04805, digitised from a
 #: figure to half a point.
@@ -34,59 +33,36 @@ NOTE = (
 )
 
 
+def by_condition(records):
+    """Condition -> method -> Record, of those of which there are results, in their order."""
+    of = {c: {m: records[f"{c}_{m}"] for m in METHODS if f"{c}_{m}" in records} for c in CONDITIONS}
+    return {condition: methods for condition, methods in of.items() if methods}
+
+
 def methods_table(records, condition):
-    """Scores of all methods under one condition, mean ± SD over seeds, as text.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-    condition : str
-        A key of `sbnn.dynamics.experiments.CONDITIONS`.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by method.
-    """
+    """Scores of all methods under one condition, mean ± SD over seeds, as text."""
     rows = {}
-    for name, record in of_condition(records, condition).items():
-        scores = record.scores
-        rows[METHODS[name].label] = {label: _spread(scores[c]) for c, label in COLUMNS.items() if c in scores}
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("method")
+    for name, record in by_condition(records)[condition].items():
+        rows[METHODS[name]] = {label: _spread(record.scores[c]) for c, label in COLUMNS.items() if c in record.scores}
+    return _table(rows, "method")
 
 
 def overview_table(records):
-    """Balanced accuracy under each condition and what was corrected of the prior, as text; indexed by method."""
-    rows = {}
-    for condition in conditions_of(records):
-        for name, record in of_condition(records, condition).items():
-            row, percent = rows.setdefault(name, {}), condition.removeprefix("noise_")
-            for column, label in (
-                ("balanced_accuracy", "BA"),
-                ("recall_missing", "missing found"),
-                ("kept_wrong", "wrong kept"),
-            ):
+    """Balanced accuracy under each condition and what was corrected of the prior, as text."""
+    rows, labels = {}, {"balanced_accuracy": "BA", "recall_missing": "missing found", "kept_wrong": "wrong kept"}
+    for condition, of in by_condition(records).items():
+        percent = condition.removeprefix("noise_")
+        for name, record in of.items():
+            for column, label in labels.items():
                 if record.scores[column].notna().all():
-                    row[f"{label}, {percent} %"] = _spread(record.scores[column])
-    table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
-    table = table.loc[[name for name in METHODS if name in rows]]
-    return table.set_axis([METHODS[name].label for name in table.index]).rename_axis("method")
+                    rows.setdefault(name, {})[f"{label}, {percent} %"] = _spread(record.scores[column])
+    table = _table(rows, "method")  # columns in the order of the conditions
+    return table.loc[[name for name in METHODS if name in rows]].rename(index=METHODS)
 
 
 def differences_table(records, condition):
-    """Scores of one method less those of another on the same seeds, with 95 % intervals, as text.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-    condition : str
-
-    Returns
-    -------
-    DataFrame
-        Indexed by pair of methods; empty where there are fewer than two seeds.
-    """
-    of, rows = of_condition(records, condition), {}
+    """Scores of one method less those of another on the same seeds, with 95 % intervals, as text."""
+    of, rows = by_condition(records)[condition], {}
     for one, other in ((a, b) for a, b in PAIRS if a in of and b in of):
         a, b = (of[name].scores.set_index("seed") for name in (one, other))
         row = {}
@@ -97,53 +73,41 @@ def differences_table(records, condition):
                     interval = corrected_difference(difference, 0)
                     row[COLUMNS[column]] = f"{interval.mean:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"
         if row:
-            rows[f"{METHODS[one].label} less {METHODS[other].label}"] = row
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("difference")
+            rows[f"{METHODS[one]} less {METHODS[other]}"] = row
+    return _table(rows, "difference")
 
 
 def by_sparsity(records):
-    """Scores of ways of pruning at all sparsities, that of the comparison with other methods among them.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-
-    Returns
-    -------
-    DataFrame
-        As ``scores`` of `sbnn.dynamics.experiments.run_sparsities`.
-    """
-    parts, of = [records["sparsities"].scores], of_condition(records, "noise_5")
+    """Scores of ways of pruning at all sparsities, that of the comparison with other methods among them."""
+    parts = [records["sparsities"].scores]
     for method in parts[0]["method"].unique():
-        if method in of:
-            parts.append(of[method].scores.assign(method=method, asked=SPARSITY))
+        if (record := records.get(f"noise_5_{method}")) is not None:
+            parts.append(record.scores.assign(method=method, asked=SPARSITY))
     return pd.concat(parts).sort_values(["asked", "seed"], kind="stable")
 
 
 def sparsities_table(records):
     """Balanced accuracy of ways of pruning by the sparsity asked for, as text; and what is published, at its own."""
-    scores = by_sparsity(records)
     rows = {}
-    for method, of_method in scores.groupby("method", sort=False):
+    for method, of_method in by_sparsity(records).groupby("method", sort=False):
         by_asked = of_method.groupby("asked")["balanced_accuracy"]
-        rows[METHODS[method].label] = {f"{asked:g}": _spread(values) for asked, values in by_asked}
+        rows[METHODS[method]] = {f"{asked:g}": _spread(values) for asked, values in by_asked}
         if method in PUBLISHED:
-            rows[METHODS[method].label]["published"] = "{1:.3f} at {0:.3f}".format(*PUBLISHED[method])
+            rows[METHODS[method]]["published"] = "{1:.3f} at {0:.3f}".format(*PUBLISHED[method])
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
 
 
 def sizes_table(records):
     """CPU seconds and balanced accuracy by number of genes."""
-    scores = records["sizes"].scores
-    scores = scores.assign(method=[METHODS[name].label for name in scores["method"]])
+    scores = records["sizes"].scores.replace({"method": METHODS})
     columns = ["genes", "method", "seconds", "balanced_accuracy", "sparsity"]
     return scores[columns].rename(columns={"seconds": "CPU s", "balanced_accuracy": "BA"}).set_index("genes")
 
 
 def all_tables(records):
-    """Tables of whatever results there are; dict of title to DataFrame."""
+    """Tables of whatever results there are, by title."""
     tables = {}
-    for condition in conditions_of(records):
+    for condition in by_condition(records):
         tables[f"Methods, {TITLES[condition]}"] = methods_table(records, condition)
         differences = differences_table(records, condition)
         if differences.size:
@@ -153,6 +117,10 @@ def all_tables(records):
     if "sizes" in records:
         tables["Cost by number of genes"] = sizes_table(records)
     return tables
+
+
+def _table(rows, index):
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis(index)
 
 
 def _spread(values):

@@ -6,7 +6,7 @@ import pytest
 
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
-from sbnn.dynamics.methods import PriorAlone
+from sbnn.dynamics.experiments import PriorAlone
 from sbnn.dynamics.solver import DivergenceError
 
 GENES = ["a", "b", "c"]

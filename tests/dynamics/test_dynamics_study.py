@@ -8,46 +8,41 @@ import pandas as pd
 import pytest
 
 from sbnn.cli import main
-from sbnn.data.datasets import load_dataset
-from sbnn.data.gene_dynamics import prior_of, truth_of
-from sbnn.dynamics import GeneNetwork, PhoenixRegressor, experiments, report, study
+from sbnn.data.gene_dynamics import prior_of, simulate_gene_dynamics, truth_of
+from sbnn.dynamics import GeneNetwork, experiments, report
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
-from sbnn.dynamics.figures.gallery import figure_names, gallery
-from sbnn.dynamics.methods import METHODS, SPARSITY, PriorAlone
-from sbnn.results import Record
+from sbnn.dynamics.experiments import METHODS, SPARSITY, PriorAlone, run_sparsities
+from sbnn.dynamics.study import STUDY
 
-NAME = study.SIMULATED
+NAME = "simulated_grn"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Folder of all results of simulated networks."""
-    place = tmp_path_factory.mktemp("dynamics") / NAME
+    place = tmp_path_factory.mktemp("dynamics") / f"{NAME}-fast"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        study.run(NAME, place, fast=True, verbose=False)
+        STUDY.run(NAME, place, fast=True, verbose=False)
     return place
 
 
 @pytest.fixture(scope="module")
 def records(folder):
-    return study.load_records(folder)
+    return STUDY.load(folder)
 
 
 def test_everything_is_run_once(folder, records, capsys):
     assert {f"noise_5_{name}" for name in experiments.SETTINGS[NAME].runs["noise_5"]} | {"sizes"} == set(records)
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    study.run(NAME, folder, fast=True)
+    STUDY.run(NAME, folder, fast=True)
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-    assert "noise_5 dash: balanced_accuracy" in capsys.readouterr().out
+    assert "noise_5_dash: balanced_accuracy" in capsys.readouterr().out
 
 
 def test_scores_are_those_of_the_method_on_the_data_of_the_seed(records):
     stored = records["noise_5_dash"].scores.iloc[0]
-    data = load_dataset(
-        NAME, verbose=False, n_genes=experiments.TRIAL_GENES, **experiments.TRIAL, noise=0.025, wrong=0.05,
-        random_state=int(stored["seed"]),
-    )  # fmt: skip
+    data = simulate_gene_dynamics(40, 12, noise=0.025, wrong=0.05, random_state=int(stored["seed"]))
     model = experiments.make(NAME, "noise_5", "dash", int(stored["seed"]), fast=True)
     model.fit(data[data.obs["split"] == "train"], prior_of(data))
     expected = edge_accuracy(model.edge_scores_, truth_of(data), prior_of(data))
@@ -56,7 +51,7 @@ def test_scores_are_those_of_the_method_on_the_data_of_the_seed(records):
     assert stored["sparsity"] == model.sparsity_
 
 
-def test_pairs_are_ranked_by_the_probabilities_of_a_method_that_has_them():
+def test_the_prior_alone_is_a_baseline_and_probabilities_rank_pairs():
     data = experiments.load(NAME, "noise_5", 0, fast=True)
 
     class Sure(PriorAlone):
@@ -64,22 +59,27 @@ def test_pairs_are_ranked_by_the_probabilities_of_a_method_that_has_them():
             self.edge_probabilities_ = abs(truth_of(data))
             return super().fit(trajectories, prior)
 
-    assert experiments.score(Sure(), data)["auroc"] == 1 > experiments.score(PriorAlone(), data)["auroc"]
+    alone = experiments.score(PriorAlone(), data)
+    assert experiments.score(Sure(), data)["auroc"] == 1 > alone["auroc"]
+    assert alone["recall_missing"] == 0 and alone["kept_wrong"] == 1
+    assert alone["sparsity"] == (prior_of(data) == 0).to_numpy().mean()
+    predicted = PriorAlone().predict(data.X[:2], [0, 1, 5])
+    assert predicted.shape == (2, 3, 40) and (predicted[:, 2] == data.X[:2]).all()
 
 
 def test_results_are_known_by_the_data_of_all_seeds(monkeypatch):
-    parts, seen = [("noise_5", 0), ("noise_5", 1)], []
+    seen = []
     for last in "ab":
         about = [SimpleNamespace(uns={"sbnn": {"sha256": sha256}}) for sha256 in ("same", last)]
         monkeypatch.setattr(experiments, "load", lambda name, c, seed, fast, about=about: about[seed])
-        seen.append(experiments._wanted("methods", NAME, parts, True).sha256)
+        seen.append(experiments._wanted("methods", NAME, "noise_5", (0, 1), True, {}, {}).sha256)
     assert seen[0] != seen[1]
 
 
-@pytest.mark.parametrize("condition", [c for c, given in experiments.CONDITIONS.items() if given])
+@pytest.mark.parametrize("condition", ["noise_0", "noise_5", "noise_10"])
 def test_conditions_are_those_of_their_names(condition):
     data = experiments.load(NAME, condition, 3, fast=True)
-    clean = GeneNetwork.random(experiments.TRIAL_GENES, random_state=3).simulate(12, random_state=3)
+    clean = GeneNetwork.random(40, random_state=3).simulate(12, random_state=3)
     noise, wrong = experiments.CONDITIONS[condition]
     assert (data[data.obs["split"] == "train"].X - clean.X).std() == pytest.approx(noise, rel=0.1)
     truth, prior = truth_of(data) != 0, prior_of(data) != 0
@@ -88,7 +88,7 @@ def test_conditions_are_those_of_their_names(condition):
 
 def test_methods_get_the_published_settings_of_their_data():
     made = experiments.make("grn_350", "noise_5", "dash", 7)
-    assert isinstance(made, PhoenixRegressor) and made.random_state == 7 and made.sparsity == SPARSITY
+    assert made.random_state == 7 and made.sparsity == SPARSITY
     assert made.n_hidden == 40 and made.influence == (0.5, 0.05)
     assert experiments.make("grn_350", "noise_0", "dash", 0).influence == (0.05, 0.01)
     assert experiments.make("yeast_pramila", "real", "phoenix", 0).recipe.data_weight == 0.8
@@ -101,7 +101,7 @@ def test_methods_get_the_published_settings_of_their_data():
 
 def test_records_hold_what_the_figures_need(records):
     prior, dash = records["noise_5_prior"], records["noise_5_dash"]
-    assert prior.test.shape == dash.predicted.shape == (10, 5, experiments.TRIAL_GENES)
+    assert prior.test.shape == dash.predicted.shape == (10, 5, 40)
     assert np.array_equal(prior.test[:, 0], dash.predicted[:, 0])  # both start alike
     edges = dash.edges
     assert (edges["score"].abs().diff().dropna() <= 0).all() and len(edges) == dash.scores["n_edges"].iloc[0]
@@ -113,51 +113,26 @@ def test_records_hold_what_the_figures_need(records):
     assert np.array_equal(prior.true_out_degree, np.count_nonzero(truth_of(data), axis=1))
 
 
-def test_results_of_other_seeds_or_networks_are_not_loaded(folder):
+def test_results_of_another_method_are_not_loaded(folder):
     path = folder / "dynamics_noise_5_prior.pickle"
-    with pytest.raises(ValueError, match="another .*seeds"):
-        experiments.run_method(NAME, "noise_5", "prior", path, fast=True, seeds=(5,))
     with pytest.raises(ValueError, match="give another path"):
-        experiments.run_method(NAME, "noise_5", "dash", path, fast=True)
-    with pytest.raises(ValueError, match="another .*data"):
-        experiments.run_method(NAME, "noise_5", "prior", path, seeds=(0,))
+        experiments.run_method(NAME, "noise_5", "dash", True, path)
 
 
-def test_sparsities_are_those_asked_for():
-    for sparsity in (0.5, 0.9):
-        record = experiments.run_sparsities(NAME, fast=True, methods=("imp",), sparsities=(sparsity,))
-        assert record.scores["sparsity"].tolist() == pytest.approx([sparsity], abs=0.01)
-
-
-def test_tables_hold_every_method_and_say_what_is_published(records):
-    tables = report.all_tables(records)
+def test_tables_hold_every_method_and_what_is_published(records):
+    swept = run_sparsities(NAME, fast=True)
+    assert swept.scores["sparsity"].tolist() == pytest.approx([0.98], abs=0.01)
+    records = records | {"sparsities": swept}
+    tables = STUDY.tables(records)
     methods = tables[f"Methods, {report.TITLES['noise_5']}"]
     run = experiments.SETTINGS[NAME].runs["noise_5"]
-    assert methods.index.tolist() == [METHODS[name].label for name in run]
+    assert methods.index.tolist() == [METHODS[name] for name in run]
     assert methods.loc["DASH", "BA"] == f"{records['noise_5_dash'].scores['balanced_accuracy'].iloc[0]:.3f}"
     assert tables["Cost by number of genes"].index.tolist() == [20, 20, 40, 40]
-    assert all(len(published) == 2 for published in report.PUBLISHED.values()) and report.PUBLISHED["dash"] == (
-        0.946,
-        0.906,
-    )
-
-
-def test_the_sparsity_of_the_comparison_is_one_of_those_swept(records):
-    swept = experiments.run_sparsities(NAME, fast=True)
-    scores = report.by_sparsity(records | {"sparsities": swept})
-    assert scores["asked"].tolist() == [SPARSITY, 0.98]
+    assert tables["Balanced accuracy by sparsity"].loc["DASH", "published"] == "0.906 at 0.946"
+    scores = report.by_sparsity(records)
+    assert scores["asked"].tolist() == [SPARSITY, 0.98], "that of the comparison is one of those swept"
     assert scores["balanced_accuracy"].iloc[0] == records["noise_5_dash"].scores["balanced_accuracy"].iloc[0]
-
-
-def test_differences_are_paired_by_seed():
-    def record(seeds, accuracies):
-        scores = pd.DataFrame({"seed": seeds, "balanced_accuracy": accuracies})
-        return Record("dynamics methods", NAME, "", [{}], values={"scores": scores})
-
-    # Rows go together by seed, not by place.
-    records = {"noise_5_dash": record([0, 1, 2], [0.3, 0.6, 0.5]), "noise_5_sparse": record([2, 1, 0], [0.6, 0.7, 0.4])}
-    table = report.differences_table(records, "noise_5")
-    assert table.loc["SparseRegulation less DASH", "BA"] == "+0.1 [+0.1, +0.1]"
 
 
 def test_spreads_are_written_with_the_digits_they_need():
@@ -166,42 +141,24 @@ def test_spreads_are_written_with_the_digits_they_need():
 
 
 def test_figures_of_all_that_is_there(records):
-    names = figure_names(records)
-    assert names == [
+    names = [
         "dynamics_noise_5_sparsity", "dynamics_corrected", "dynamics_paths", "dynamics_network", "dynamics_out_degree",
         "dynamics_cost",
     ]  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figures = dict(gallery(records))
-    assert list(figures) == names
-    shown = figures["dynamics_noise_5_sparsity"].axes[0]
+        drawn = dict(STUDY.draw(records))
+    assert list(drawn) == names == STUDY.figure_names(records)
+    shown = drawn["dynamics_noise_5_sparsity"].axes[0]
     assert "published" not in {line.get_label() for line in shown.lines}  # that is of another network
-    degrees = figures["dynamics_out_degree"].axes[0].lines
+    degrees = drawn["dynamics_out_degree"].axes[0].lines
     true = records["noise_5_prior"].true_out_degree
     assert degrees[0].get_ydata()[0] == (true >= degrees[0].get_xdata()[0]).mean()
 
 
-def test_commands(tmp_path, capsys):
-    options = ["--fast", "--saved-models", str(tmp_path / "saved")]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert main(["dynamics", "run", NAME, "--only", "prior,imp,dash,sparse", *options]) == 0
-    assert "DASH" in capsys.readouterr().out
+def test_commands(folder, tmp_path, capsys):
+    options = ["--fast", "--saved-models", str(folder.parent)]
+    assert main(["dynamics", "run", NAME, "--only", "prior,dash", *options]) == 0
     assert main(["dynamics", "report", NAME, *options]) == 0 and "the prior alone" in capsys.readouterr().out
-    assert main(["dynamics", "figures", NAME, "--figures", str(tmp_path / "figures"), *options]) == 0
-    assert (tmp_path / "figures" / f"{NAME}-fast" / "dynamics_corrected.png").exists()
-    assert main(["dynamics", "run", NAME, "--only", "dahs", *options]) == 1
-    assert "unknown methods dahs" in capsys.readouterr().err
-    assert main(["dynamics", "run", "papalexi", *options]) == 1
-
-
-def test_commands_name_what_is_not_there(tmp_path, capsys):
-    options = ["--fast", "--saved-models", str(tmp_path)]
-    for command in ("report", "figures"):
-        assert main(["dynamics", command, NAME, *options]) == 1
-        assert f"no results in {tmp_path / NAME}-fast: run `sbnn dynamics run` first" in capsys.readouterr().err
-    assert main(["dynamics", "run", "grn_349", *options]) == 1
-    assert "data set: expected one of grn_350, " in capsys.readouterr().err
-    assert main(["dynamics", "run", "grn_690", "--only", "imp", *options]) == 1
-    assert "only: imp is not run on 'grn_690'; there are prior, dash, sparse" in capsys.readouterr().err
+    assert main(["dynamics", "run", NAME, "--only", "dahs", *options]) == 1 and "dahs" in capsys.readouterr().err
+    assert main(["dynamics", "run", "grn_349", *options]) == 1 and "grn_349" in capsys.readouterr().err

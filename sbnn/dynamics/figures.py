@@ -1,0 +1,328 @@
+"""Figures of the study of gene-regulatory dynamics, from records alone."""
+
+from functools import partial
+
+import matplotlib.lines
+import networkx
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from sbnn.dynamics.experiments import DRAWN_CONDITIONS, METHODS, SHOWN
+from sbnn.dynamics.report import PUBLISHED, TITLES, by_condition, by_sparsity
+from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
+from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
+
+COLORS = {
+    "prior": "k", "none": "0.45", "phoenix": "0.7", "c_node": SKY, "l0": BLUE, "path_reg": PURPLE,
+    "post_hoc": "#8c6d31", "imp": ORANGE, "biological": "#882255", "dash": VERMILLION, "sparse": GREEN,
+}  # fmt: skip
+DRAWN = ("dash", "sparse")  # of which the network is drawn
+ROW = 0.2  # inches
+PANELS = {
+    "auroc": "AUROC of edges",
+    "balanced_accuracy": "balanced accuracy of edges",
+    "mse_ahead": "test MSE, one interval ahead",
+    "sparsity": "sparsity",
+}
+KINDS_OF_EDGES = {
+    "true, in the prior": ("0.55", "-"),
+    "true, missing in the prior": (GREEN, "-"),
+    "wrong, in the prior": (VERMILLION, "-"),
+    "wrong, not in the prior": (VERMILLION, ":"),
+    "in the prior, truth unknown": ("0.55", "-"),
+    "not in the prior, truth unknown": (BLUE, "-"),
+}
+ACTIVATION, REPRESSION = "->,head_width=.12,head_length=.2", "|-|,widthA=0,widthB=.12"
+STRONGEST = 150
+SPREAD, GAP = 1.3, 0.9  # of connected parts, and between them
+NAMED = 12  # regulators with the most targets are named
+SHOWN_GENES = 6
+
+
+def figures(records):
+    """Name of each figure, names of the records that it needs, and the function that draws it from these."""
+    of = by_condition(records)
+    for condition, methods in of.items():
+        if condition == "real":
+            yield "dynamics_scores", [], partial(scores_of_methods, methods, condition)
+        elif len(methods) > 3:
+            sweep = by_sparsity(records) if condition == "noise_5" and "sparsities" in records else None
+            # What is published is of the same network.
+            published = condition == "noise_5" and next(iter(methods.values())).dataset == "grn_350"
+            draw = partial(accuracy_by_sparsity, methods, condition, sweep, published)
+            yield f"dynamics_{condition}_sparsity", [], draw
+    corrected = {c: methods for c, methods in of.items() if c not in ("noise_0", "real") and len(methods) > 3}
+    if corrected:
+        yield "dynamics_corrected", [], partial(corrected_edges, corrected)
+    for condition in DRAWN_CONDITIONS:
+        methods = of.get(condition, {})
+        shown = {name: methods[name] for name in SHOWN if name in methods and "predicted" in methods[name].values}
+        if "prior" in methods and shown:
+            yield "dynamics_paths", [f"{condition}_prior"], partial(predicted_paths, records=shown)
+            if condition != "real":  # of real data too little is known to judge a network
+                drawn = {name: shown[name] for name in DRAWN if name in shown}
+                yield "dynamics_network", [], partial(strongest_edges, drawn)
+                yield "dynamics_out_degree", [], partial(out_degrees, methods)
+    yield "dynamics_cost", ["sizes"], cost_by_size
+
+
+@styled
+def scores_of_methods(records, condition):
+    """Edges, where a truth is known, predictions and sparsity: one dot for each seed, methods from top to bottom."""
+    panels = {column: name for column, name in PANELS.items() if any(column in r.scores for r in records.values())}
+    figure = new_figure(0.9 + ROW * len(records))
+    axes = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
+    for ax, (column, name_of_axis) in zip(axes, panels.items(), strict=True):
+        for y, (name, record) in enumerate(records.items()):
+            values = record.scores[column].to_numpy()
+            ax.plot(values, np.full(len(values), y), "o", color=COLORS[name], ms=3.5, mew=0, alpha=0.6)
+            ax.plot(values.mean(), y, "|", color=COLORS[name], ms=9, mew=1.4)
+        if column in ("auroc", "balanced_accuracy"):
+            ax.axvline(0.5, color="0.6", lw=0.8, ls="--")
+        ax.set(xlabel=name_of_axis, ylim=(len(records) - 0.5, -0.5))
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x", lw=0.4, color="0.9")
+        ax.set_axisbelow(True)
+    axes[0].set_yticks(range(len(records)), [METHODS[name] for name in records])
+    figure.suptitle(TITLES[condition][0].upper() + TITLES[condition][1:], fontsize=8)
+    return figure
+
+
+@styled
+def accuracy_by_sparsity(records, condition, sweep=None, published=False):
+    """Balanced accuracy against sparsity of all methods, and error of predictions against balanced accuracy.
+
+    Lines are a `sweep` of `by_sparsity`, hollow squares the published results: the main figure of the publication, with
+    the prior beside the methods.
+    """
+    figure = new_figure(3.3)
+    left, right = figure.subplots(1, 2)
+    note = {"xytext": (2, 2), "textcoords": "offset points", "fontsize": 6}
+    for name, record in records.items():
+        scores, color = record.scores, COLORS[name]
+        if name == "prior":
+            level, error = scores["balanced_accuracy"].mean(), scores["mse_ahead"].mean()
+            for line in (left.axhline, right.axvline):
+                line(level, color=color, lw=0.8, ls="--")
+            left.annotate("the prior itself", (0.0, level), color=color, **note)
+            right.axhline(error, color=color, lw=0.8, ls=":")
+            right.annotate("no change", (0.5, error), **note)
+            continue
+        style = {"fmt": "o", "color": color, "ms": 4, "lw": 0.8, "zorder": 3}
+        left.errorbar(*_points(scores, "sparsity", "balanced_accuracy"), label=METHODS[name], **style)
+        right.errorbar(*_points(scores, "balanced_accuracy", "mse_ahead"), **style)
+        if published and name in PUBLISHED:
+            left.plot(*PUBLISHED[name], "s", color=color, mfc="none", ms=4.5, mew=0.9)
+    if published:
+        left.plot([], [], "s", color="k", mfc="none", ms=4.5, mew=0.9, label="published")
+    if sweep is not None:
+        for name, of in sweep.groupby("method", sort=False):
+            means = of.groupby("asked")[["sparsity", "balanced_accuracy"]].mean()
+            left.plot(means["sparsity"], means["balanced_accuracy"], color=COLORS[name], lw=1, alpha=0.7)
+    left.set(
+        xlabel="sparsity of the weights", ylabel="balanced accuracy of edges", xlim=(-0.03, 1.03), ylim=(0.48, 1.02)
+    )
+    right.set(
+        xlabel="balanced accuracy of edges", ylabel="test MSE, one interval ahead", yscale="log", xlim=(0.48, 1.02)
+    )
+    figure.legend(loc="outside right upper", fontsize=6.5)
+    figure.suptitle(TITLES[condition][0].upper() + TITLES[condition][1:], fontsize=8)
+    freeze_layout(figure)
+    letter_panels(figure, [[left, right]])
+    return figure
+
+
+def _points(scores, x, y):
+    """Means and standard deviations of two columns, as `errorbar` takes them: x, y, yerr, xerr."""
+    sd = [np.nan_to_num(scores[column].std()) for column in (y, x)]
+    return scores[x].mean(), scores[y].mean(), *sd
+
+
+@styled
+def corrected_edges(by_condition):
+    """Share of missing edges found against share of wrong edges kept; one panel per condition, one dot per seed."""
+    figure = new_figure(3.2)
+    axes = np.atleast_1d(figure.subplots(1, len(by_condition), sharey=True))
+    for ax, (condition, records) in zip(axes, by_condition.items(), strict=True):
+        for name, record in records.items():
+            if name == "prior":
+                continue  # finds nothing and keeps everything, by definition
+            wrong, missing = record.scores["kept_wrong"], record.scores["recall_missing"]
+            label = METHODS[name] if ax is axes[0] else None
+            ax.plot(wrong, missing, "o", color=COLORS[name], ms=3, mew=0, alpha=0.5)
+            ax.plot(wrong.mean(), missing.mean(), "D", color=COLORS[name], ms=5, label=label)
+        ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
+        ax.annotate("edges at random", (0.5, 0.47), fontsize=6, color="0.4", rotation=45, ha="center", va="center")
+        ax.plot(1, 0, "kx", ms=5)
+        ax.annotate("prior", (1, 0), xytext=(-4, 4), textcoords="offset points", fontsize=6, ha="right")
+        ax.set(
+            xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal", title=TITLES[condition],
+            xlabel="wrong edges of the prior that are kept",
+        )  # fmt: skip
+    axes[0].set_ylabel("true edges missing in the prior that are found")
+    figure.legend(loc="outside right upper", fontsize=6.5)
+    return figure
+
+
+@styled
+def cost_by_size(record):
+    """CPU seconds and balanced accuracy against the number of genes of random networks."""
+    figure = new_figure(2.7)
+    left, right = figure.subplots(1, 2)
+    for name, of in record.scores.groupby("method", sort=False):
+        left.plot(of["genes"], of["seconds"], "o-", color=COLORS[name], ms=3.5, lw=1, label=METHODS[name])
+        right.plot(of["genes"], of["balanced_accuracy"], "o-", color=COLORS[name], ms=3.5, lw=1)
+    left.set(xscale="log", yscale="log", xlabel="genes", ylabel="CPU seconds of a fit, one thread")
+    right.set(xscale="log", xlabel="genes", ylabel="balanced accuracy of edges", ylim=(0.5, 1.02))
+    sizes = sorted(record.scores["genes"].unique())
+    for ax in (left, right):
+        ax.set_xticks(sizes, [f"{size}" for size in sizes])
+        ax.minorticks_off()
+        ax.grid(lw=0.4, color="0.9")
+    left.legend()
+    freeze_layout(figure)
+    letter_panels(figure, [[left, right]])
+    return figure
+
+
+@styled
+def out_degrees(records):
+    """Share of genes with at least so many targets, on logarithmic scales: true network, prior, and networks found."""
+    figure = new_figure(2.9)
+    ax, prior = figure.subplots(), records["prior"]
+    if "true_out_degree" in prior.values:
+        true = _at_least(prior.true_out_degree)
+        ax.plot(*true, color="k", lw=2.2, alpha=0.35, label="true network", zorder=4)
+    ax.plot(*_at_least(prior.out_degree), color="k", lw=0.9, ls="--", label="prior", zorder=4)
+    for name, record in records.items():
+        if name != "prior":
+            ax.plot(*_at_least(record.out_degree), color=COLORS[name], lw=1.1, label=METHODS[name])
+    ax.set(
+        xscale="log", yscale="log", xlabel="targets of a gene (out-degree), k", ylabel="share of genes with k or more"
+    )
+    figure.legend(loc="outside right upper", fontsize=6.5)
+    return figure
+
+
+def _at_least(degree):
+    """Out-degrees from 1 on, and the share of genes that have as many or more."""
+    k = np.unique(degree[degree > 0])
+    return k, [(degree >= value).mean() for value in k]
+
+
+@styled
+def predicted_paths(of_prior, records):
+    """Test trajectories of some genes with predictions from their start, and all values predicted against true."""
+    true, times, names = of_prior.test, of_prior.times, of_prior.gene_names
+    observed = "measured" if of_prior.settings["condition"] == "real" else "true, without noise"
+    figure = new_figure(4.6)
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    axes = top.subplots(2, SHOWN_GENES // 2, sharex=True)
+    for ax, gene in zip(axes.flat, _most_moving(true), strict=True):
+        ax.plot(times[0], true[0, :, gene], "o", color="k", ms=3.5, label=observed)
+        for name, record in records.items():
+            ax.plot(times[0], record.predicted[0, :, gene], ".-", color=COLORS[name], lw=1, ms=3, label=METHODS[name])
+        ax.set_title(names[gene], fontsize=7, pad=2)
+    for ax in axes[-1]:
+        ax.set_xlabel("time")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("expression")
+    top.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside right upper", fontsize=6.5)
+    squares = bottom.subplots(1, max(len(records), 3), sharex=True, sharey=True)
+    low, high = np.quantile(true[:, 1:], [0, 1])
+    for ax, (name, record) in zip(squares, records.items(), strict=False):
+        t, p = true[:, 1:].ravel(), record.predicted[:, 1:].ravel()
+        ax.plot(t, p, ".", color=COLORS[name], ms=1.2, alpha=0.4, rasterized=True)
+        ax.plot([low, high], [low, high], color="k", lw=0.6)
+        ax.set_title(f"{METHODS[name]}: MSE {((t - p) ** 2).mean():.2g}", fontsize=7)
+        ax.set(xlabel="true", aspect="equal", xlim=(low, high), ylim=(low, high))
+    for ax in squares[len(records) :]:
+        ax.set_visible(False)
+    squares[0].set_ylabel("predicted")
+    freeze_layout(figure)
+    letter_panels(figure, [[axes[0, 0]], [squares[0]]])
+    return figure
+
+
+def _most_moving(true):
+    """Genes that change most in the first sample, and as differently as possible."""
+    path = true[0] - true[0, 0]
+    order = np.argsort(-np.ptp(path, axis=0), kind="stable")[:60]
+    chosen = [order[0]]
+    while len(chosen) < min(SHOWN_GENES, true.shape[2]):
+        rest = [gene for gene in order if gene not in chosen]
+        distance = [min(np.abs(path[:, gene] - path[:, other]).max() for other in chosen) for gene in rest]
+        chosen.append(rest[int(np.argmax(distance))])
+    return chosen
+
+
+@styled
+def strongest_edges(records):
+    """The strongest edges of networks, side by side: which are true, and which the prior lacks."""
+    figure = new_figure(0.4 + 7.0 / len(records))
+    axes = np.atleast_1d(figure.subplots(1, len(records)))
+    used = set()
+    for ax, (name, record) in zip(axes, records.items(), strict=True):
+        edges = record.edges.iloc[:STRONGEST]
+        graph = networkx.DiGraph(edges[["regulator", "target"]].to_numpy().tolist())
+        place = _places(graph)
+        for row in edges.itertuples():
+            kind = _kind(row)
+            color, style = KINDS_OF_EDGES[kind]
+            used.add(kind)
+            plain = color == "0.55"
+            arrow = {"arrowstyle": ACTIVATION if row.score > 0 else REPRESSION, "color": color, "ls": style}
+            arrow |= {"lw": 0.5 if plain else 1.1, "shrinkA": 1, "shrinkB": 1.5}
+            ax.annotate("", place[row.target], place[row.regulator], zorder=1 if plain else 2, arrowprops=arrow)
+        points = np.array([place[gene] for gene in graph])
+        degree = np.array([graph.out_degree(gene) for gene in graph])
+        ax.scatter(*points.T, s=2 + 1.3 * degree, c="k", lw=0, zorder=3)
+        for gene in sorted(graph, key=graph.out_degree, reverse=True)[:NAMED]:
+            if graph.out_degree(gene) > 1:
+                ax.annotate(
+                    gene, place[gene], xytext=(0, 3), textcoords="offset points", fontsize=5.5, ha="center", zorder=4,
+                    bbox={"facecolor": "w", "alpha": 0.7, "lw": 0, "pad": 0.3},
+                )  # fmt: skip
+        wrong = sum(_kind(row).startswith("wrong") for row in edges.itertuples())
+        known = "true" in edges and edges["true"].notna().all()
+        ax.set_title(f"{METHODS[name]}: {len(edges)} strongest edges" + (f", {wrong} of them wrong" if known else ""))
+        ax.set(xticks=[], yticks=[], aspect="equal")
+        ax.axis("off")
+    handles = [
+        matplotlib.lines.Line2D([], [], color=color, ls=style, lw=1.2, label=kind)
+        for kind, (color, style) in KINDS_OF_EDGES.items() if kind in used
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=6.5)
+    return figure
+
+
+def _kind(row):
+    true = getattr(row, "true", np.nan)
+    if np.isnan(true):
+        return f"{'' if row.in_prior else 'not '}in the prior, truth unknown"
+    if true:
+        return "true, in the prior" if row.in_prior else "true, missing in the prior"
+    return "wrong, in the prior" if row.in_prior else "wrong, not in the prior"
+
+
+def _places(graph):
+    """Positions of genes: connected parts each by their own layout, packed in rows."""
+    whole = graph.to_undirected()
+    parts = sorted(networkx.connected_components(whole), key=lambda part: (-len(part), min(part)))
+    sizes = [SPREAD * np.sqrt(len(part)) for part in parts]
+    width = max(np.sqrt(sum((size + GAP) ** 2 for size in sizes)), sizes[0])
+    place, x, y, height = {}, 0.0, 0.0, 0.0
+    for part, size in zip(parts, sizes, strict=True):
+        ordered = networkx.Graph()  # nodes in the order of their names: the same drawing whatever the order of sets
+        ordered.add_nodes_from(sorted(part))
+        ordered.add_edges_from(sorted(map(sorted, whole.subgraph(part).edges)))
+        at = networkx.kamada_kawai_layout(ordered)
+        points = np.array(list(at.values()))
+        low, span = points.min(axis=0), np.ptp(points, axis=0).max() or 1.0
+        if x and x + size > width:
+            x, y, height = 0.0, y - height - GAP, 0.0
+        for gene, point in at.items():
+            place[gene] = np.array([x, y - size]) + (point - low) / span * size
+        x, height = x + size + GAP, max(height, size)
+    return place

@@ -1,1 +1,0 @@
-"""Figures of the study of gene-regulatory dynamics, from records alone."""
