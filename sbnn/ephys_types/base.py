@@ -110,3 +110,14 @@ def seen_columns(families, seen):
     """Columns of each family among the features that were seen: dict of family to ndarray of int."""
     place = np.cumsum(seen) - 1
     return {family: place[columns[seen[columns]]] for family, columns in families.items()}
+
+
+def lightgbm(random_state=None):
+    """Class-balanced boosted trees, which find a place for NaN themselves."""
+    from lightgbm import LGBMClassifier  # takes its time to load
+
+    return LGBMClassifier(
+        n_estimators=600, learning_rate=0.05, extra_trees=True, num_leaves=15, min_child_samples=10, subsample=0.8,
+        colsample_bytree=0.5, subsample_freq=1, class_weight="balanced", deterministic=True, force_row_wise=True,
+        random_state=random_state, n_jobs=1, verbose=-1,
+    )  # fmt: skip

@@ -7,8 +7,7 @@ from scipy.special import softmax
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
-from sbnn.ephys_types.base import LOST, TypeClassifier, check_known
-from sbnn.ephys_types.baselines import lightgbm
+from sbnn.ephys_types.base import LOST, TypeClassifier, check_known, lightgbm
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 

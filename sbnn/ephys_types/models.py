@@ -3,9 +3,15 @@
 from dataclasses import dataclass
 
 from sklearn.base import BaseEstimator, clone
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sbnn.ephys_types import baselines
 from sbnn.ephys_types.attention_bilstm import AttentionBiLSTMClassifier
+from sbnn.ephys_types.base import FeatureScaling, lightgbm
 from sbnn.ephys_types.classifier import EphysTypeClassifier
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.ephys_types.sparse_pca_forest import SparsePCAForest
@@ -33,12 +39,18 @@ class Model:
 FEW_TREES, FEW_EPOCHS = {"n_estimators": 20}, {"max_epochs": 2}
 PUBLISHED_FOREST = {"scaling": "standard", "keep_features": False, "forest": "random_forest"}
 
+# Class-balanced, with gaps filled by the median of the training cells.
+LOGISTIC = make_pipeline(
+    FeatureScaling(), SimpleImputer(strategy="median"), StandardScaler(),
+    LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000),
+)  # fmt: skip
+FOREST = make_pipeline(SimpleImputer(strategy="median"), RandomForestClassifier(300, class_weight="balanced_subsample"))
 # Name, which is that of the record too -> model.
 MODELS = {
-    "majority": Model("majority", baselines.majority(), "baseline", {}),
-    "logistic": Model("logistic regression", baselines.logistic(), "baseline", {}),
-    "forest": Model("balanced forest", baselines.forest(), "trees", {}),
-    "lightgbm": Model("LightGBM", baselines.lightgbm(), "trees", {}),
+    "majority": Model("majority", DummyClassifier(strategy="most_frequent"), "baseline", {}),
+    "logistic": Model("logistic regression", LOGISTIC, "baseline", {}),
+    "forest": Model("balanced forest", FOREST, "trees", {}),
+    "lightgbm": Model("LightGBM", lightgbm(), "trees", {}),
     "sparse_pca_forest_published": Model(
         "sparse PCA + forest, published", SparsePCAForest(**PUBLISHED_FOREST), "trees", FEW_TREES
     ),

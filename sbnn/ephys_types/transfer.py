@@ -13,8 +13,7 @@ from scipy.special import logsumexp, softmax
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from sbnn.ephys_types.base import TypeClassifier, check_known
-from sbnn.ephys_types.baselines import lightgbm
+from sbnn.ephys_types.base import TypeClassifier, check_known, lightgbm
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 
 ALIGNMENTS = ("shift", "own", "source")

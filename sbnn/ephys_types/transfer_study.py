@@ -6,7 +6,7 @@ from sklearn.base import clone
 
 from sbnn.data.ephys_features import to_shared_features
 from sbnn.data.typed_cells import as_typed
-from sbnn.ephys_types.baselines import lightgbm
+from sbnn.ephys_types.base import lightgbm
 from sbnn.ephys_types.family_attention import TransferAttentionClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.report import CONTROL, WITHOUT

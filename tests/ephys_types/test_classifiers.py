@@ -21,9 +21,9 @@ from sbnn.ephys_types import (
     KernelLogistic,
     SparsePCAForest,
     ZeroShotClassifier,
-    baselines,
 )
 from sbnn.ephys_types.base import FeatureScaling
+from sbnn.ephys_types.models import MODELS
 from sbnn.ephys_types.sparse_pca_forest import sparse_components
 
 QUICK = {"n_estimators": 20, "random_state": 0}
@@ -44,7 +44,7 @@ def test_scikit_learn_api(estimator, check):
 @pytest.mark.parametrize("name", ["majority", "logistic", "forest", "lightgbm"])
 def test_baselines_take_missing_values_and_learn(name, cells):
     X, y = pd.DataFrame(cells.X, columns=cells.feature_names), cells.y
-    model = getattr(baselines, name)()
+    model = clone(MODELS[name].estimator)
     if name == "lightgbm":
         model.set_params(random_state=0)
     elif name == "forest":
@@ -55,7 +55,7 @@ def test_baselines_take_missing_values_and_learn(name, cells):
     np.testing.assert_array_equal(clone(model).fit(X[:150], y[:150]).predict_proba(X[150:]), p)
 
 
-@pytest.mark.parametrize("model", [baselines.logistic(), baselines.lightgbm()])
+@pytest.mark.parametrize("model", [MODELS["logistic"].estimator, MODELS["lightgbm"].estimator])
 def test_classes_count_alike(model):
     """Nothing to learn, one class in ten: balanced, both are found about as likely."""
     rng = np.random.default_rng(0)
