@@ -1,9 +1,5 @@
-"""Data: `paired` (two measurements of the same cells), `datasets` (those with a name), `simulate`, `streams`.
+"""Data: AnnData with names and provenance, checked once at the border, and how it is prepared.
 
-Electrophysiology that tells the type of a cell: `typed_cells`, `ephys_tables` (a user's own), `ephys_features` (units,
-families and what mouse and human have in common), `simulate_ephys`.
-
-And what they are made with: `preprocessing`; `catalogue`, `registry`, `sources` and `inventory` (which files there are,
-where, and whether they are intact); `readers` (file formats and publications); `inputs` and `checks` (the border);
-`fingerprint`.
+`datasets` (those with a name), `registry` (where their files are) and `readers`; `paired`, `typed_cells`, `screens` and
+`trajectories` (builders and adapters of the four kinds); `streams`; simulators; `preprocessing` and `preselection`.
 """

@@ -121,18 +121,6 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
     return counts.astype(np.int64) if values.dtype.kind == "f" else counts
 
 
-def check_truth(given: Mapping[str, Any], cells: int, genes: np.ndarray) -> dict[str, Any]:
-    """Check that the ground truth of a simulation speaks of these cells and genes."""
-    truth = dict(given)
-    shape = np.shape(truth.get("latent", np.empty((cells, 0))))
-    if len(shape) != 2 or shape[0] != cells:
-        raise ValueError(f"truth['latent'] has shape {shape}, expected ({cells}, d)")
-    strangers = set(truth.get("genes", ())) - set(genes)
-    if strangers:
-        raise ValueError(f"truth['genes'] holds names that are not in gene_names: {some(sorted(strangers))}")
-    return truth
-
-
 def positions(chosen: Any, names: np.ndarray, argument: str) -> np.ndarray:
     """Convert a boolean mask, positions or names to positions in `names`; ``None`` takes all."""
     if chosen is None:

@@ -13,7 +13,6 @@ from sbnn.data.checks import (
     check_labels,
     check_matrix,
     check_names,
-    check_truth,
     check_varies,
     some,
 )
@@ -136,7 +135,7 @@ def paired(
     genes = check_names(gene_names, "gene_names", "gene", X.shape[1])
     labels = check_labels(labels, cells, ("family", "type"))
     colors = check_colors(colors, labels["type"])
-    truth = check_truth(truth or {}, len(X), genes)
+    truth = dict(truth or {})
     content = _fingerprint(X, Y, counts)
 
     import anndata  # takes longer to import than all the rest

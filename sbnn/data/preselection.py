@@ -43,7 +43,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     Returns
     -------
     ndarray of bool, shape (p,)
-        For ``data.subset(genes=...)``.
+        For ``adata[:, mask]``.
 
     Raises
     ------

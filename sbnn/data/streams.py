@@ -240,12 +240,3 @@ def _path_behind(source):
         return None if array.filename is None else os.path.abspath(array.filename)
     file = getattr(getattr(source, "group", source), "file", None)  # of h5py, or below the sparse matrix of an AnnData
     return os.path.abspath(file.filename) if getattr(file, "driver", None) == "sec2" else None
-
-
-def check_mapped(array, argument):
-    """Refuse a mapped array whose file became shorter: to read beyond its end would kill the process."""
-    array = mapped(array)
-    if array is not None:
-        needed = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY + len(array._mmap)
-        if array._mmap.size() < needed:
-            raise OSError(f"{argument}: the file {array.filename} was cut after it was opened")

@@ -151,8 +151,6 @@ def with_value(name, value):
         ({"counts": np.full((N, P), np.nan)}, ValueError, "counts must be whole numbers"),
         ({"counts": np.full((N, P), -1)}, ValueError, "counts must not be negative, got -1"),
         ({"counts": np.full((N, P), "a")}, TypeError, "counts must hold whole numbers"),
-        ({"truth": {"latent": np.zeros((N - 1, 2))}}, ValueError, r"truth\['latent'\] has shape \(11, 2\)"),
-        ({"truth": {"genes": ["Gene1", "Gad1"]}}, ValueError, r"truth\['genes'\] .*: Gad1"),
     ],
 )
 def test_bad_input_is_named(changes, error, message):

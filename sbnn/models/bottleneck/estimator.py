@@ -24,7 +24,7 @@ from sbnn.data.inputs import (
     stream_of_sparse,
     two_tables,
 )
-from sbnn.data.streams import ExpressionStream, check_mapped
+from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2, smallest_sufficient
 from sbnn.models.base import GeneSelectionMixin, check_number
@@ -293,7 +293,6 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             )
         if outputs is None:
             raise ValueError("y: expected outputs of the cells of the stream, got None")
-        check_mapped(outputs, "y")
         y = check_array(outputs, dtype=np.float32, ensure_2d=False, input_name="y")
         check_consistent_length(stream, y)
         self.n_features_in_ = stream.shape[1]
