@@ -7,7 +7,7 @@ by the best of all angles, judged by the likelihood of a mixture of moved and un
 estimated.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -33,38 +33,19 @@ EVEN = 0.5  # probability of an edge
 
 @dataclass
 class Unmixing:
-    """What `unmix` found: ``(latents - origin) @ matrix`` are the unmixed latents.
+    """What `unmix` found: ``(latents - origin) @ matrix`` are the unmixed latents."""
 
-    Attributes
-    ----------
-    matrix : ndarray, shape (d, d)
-    origin : ndarray, shape (d,)
-        Where cells lie that nothing moved.
-    shifts : DataFrame
-        Perturbations by latents: by how much each is moved, in standard deviations within a perturbation.
-    probabilities : DataFrame
-        That a latent is moved at all.
-    mixture : SpikeSlab
-    objective : float
-        Log likelihood of all shifts.
-    starts : ndarray
-        Objective of each start that was turned further; where they differ, the rotation depends on luck. Empty from
-        `describe`, which turns nothing.
-    unseparated : list of tuple of str
-        Pairs of latents that another turn would separate as well.
-    unmoved : list of str
-        Latents that no perturbation moves: they can be turned among themselves at will.
-    """
-
-    matrix: np.ndarray
-    origin: np.ndarray
-    shifts: pd.DataFrame
-    probabilities: pd.DataFrame
+    matrix: np.ndarray  # (d, d)
+    origin: np.ndarray  # (d,), where cells lie that nothing shifted
+    shifts: pd.DataFrame  # perturbations by latents, in standard deviations within a perturbation
+    probabilities: pd.DataFrame  # that a latent is shifted at all
     mixture: SpikeSlab
-    objective: float
-    starts: np.ndarray
-    unseparated: list = field(default_factory=list)
-    unmoved: list = field(default_factory=list)
+    objective: float  # log likelihood of all shifts
+    starts: (
+        np.ndarray
+    )  # objective of each start that was turned further; where they differ, the rotation depends on luck
+    unseparated: list  # pairs of latents that another turn would separate as well
+    unmoved: list  # latents that no perturbation shifts: they can be turned among themselves at will
 
     @property
     def edges(self):
@@ -95,6 +76,8 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
     Returns
     -------
     Unmixing
+        With ``transform(latents)``, ``matrix`` and ``origin``; ``shifts``, their ``probabilities`` and ``edges``,
+        DataFrames of perturbations by latents; ``unseparated`` pairs of latents, and those that are ``unmoved``.
         Latents are called ``latent_0`` and so on, in the order of the total of their shifts, with the sign by which
         the squares of positive shifts add up to more than those of negative ones.
 

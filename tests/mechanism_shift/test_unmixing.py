@@ -95,7 +95,7 @@ def test_a_latent_that_nothing_moves_is_named():
 
 
 def test_labels_that_mean_nothing_have_no_edges():
-    for seed in range(5):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         found = unmix(rng.standard_normal((3000, 5)), rng.integers(30, size=3000).astype(str), random_state=seed)
         assert not found.edges.to_numpy().any()
