@@ -1,11 +1,12 @@
 """Data as Python's own containers, numbers, text and bytes, and back; and pickles that hold nothing else.
 
-Nothing here can run code, and nothing trusts a file: a pickle is read by a loop over a dozen instructions none of which
-imports or calls, and arrays grow only to the size that their shape and the size of the file allow.
+Nothing here can run code, and nothing trusts a file: arrays grow only to the size that their shape and the size of the
+file allow, and no container may stand in two places, so that a walk takes as long as the file is large.
 """
 
 import io
 import math
+import pickle
 import pickletools
 import zlib
 
@@ -14,60 +15,25 @@ import pandas as pd
 
 MOST_NESTED = 64  # containers inside each other; deeper ones would exhaust Python's stack
 ZLIB_RATIO = 1032  # bytes that zlib can make of one: more than that from a file means that it uses a part twice
-
 MOST_AXES = 64  # of an array of numpy
 DTYPES = {"|b1", "|i1", "|u1", *(f"<{kind}{size}" for kind in "iuf" for size in (2, 4, 8))}
-
-LITERALS = {
-    *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"),
-    *("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"),
+SCALARS = (type(None), bool, int, float, str, bytes)
+# Instructions that protocol 4 needs for these; of the others some run code, and some take memory by the gigabyte.
+INSTRUCTIONS = {
+    *("PROTO", "FRAME", "MARK", "STOP", "MEMOIZE", "BINGET", "LONG_BINGET", "NONE", "NEWTRUE", "NEWFALSE"),
+    *("EMPTY_LIST", "EMPTY_DICT", "APPEND", "APPENDS", "SETITEM", "SETITEMS", "BININT", "BININT1", "BININT2"),
+    *("LONG1", "LONG4", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+    *("SHORT_BINBYTES", "BINBYTES", "BINBYTES8"),
 }
-CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-EMPTY = {"EMPTY_LIST": list, "EMPTY_DICT": dict}
-OTHERS = {
-    "PROTO",
-    "FRAME",
-    "MARK",
-    "APPEND",
-    "APPENDS",
-    "SETITEM",
-    "SETITEMS",
-    "MEMOIZE",
-    "BINGET",
-    "LONG_BINGET",
-    "STOP",
-}
-ALLOWED = LITERALS | CONSTANTS.keys() | EMPTY.keys() | OTHERS
-INSTRUCTIONS = {op.code.encode("latin-1"): op for op in pickletools.opcodes}
 
 
 def encode(value, where, depth=0):
-    """Spell a value out in Python's own types, which every version of numpy and pandas reads alike.
-
-    Parameters
-    ----------
-    value : array, DataFrame, number, text, bytes or None; or list, tuple or dict of them
-    where : str
-        Its name, for errors.
-    depth : int
-        Containers around it.
-
-    Returns
-    -------
-    None, bool, int, float, str, bytes, list or dict
-
-    Raises
-    ------
-    TypeError
-        If it is neither data nor a container of data.
-    ValueError
-        If it cannot be read back as it is: nested too deep, or a table with two columns of one name.
-    """
+    """Spell arrays, tables, numbers, text and containers out in types that every version of numpy and pandas reads."""
     if depth > MOST_NESTED:
         raise ValueError(f"{where}: expected at most {MOST_NESTED} containers inside each other")
     if isinstance(value, np.generic):
         value = value.item()
-    if type(value) in (type(None), bool, int, float, str, bytes):  # not isinstance: a pickle names the subclass
+    if type(value) in SCALARS:  # not isinstance: a pickle names the subclass
         return value
     if isinstance(value, pd.DataFrame):
         columns = [str(column) for column in value.columns]
@@ -120,45 +86,37 @@ def _is_key(key):
 
 
 def decode(value, size):
-    """Give back what `encode` has spelled out.
-
-    Parameters
-    ----------
-    value : None, bool, int, float, str, bytes, list or dict
-    size : int
-        Bytes of the file it comes from. Arrays take at most 1032 times as many, the most that zlib can make of them.
-
-    Returns
-    -------
-    object
-        Text arrays have dtype object.
-
-    Raises
-    ------
-    ValueError
-        If it is not what `encode` gives.
-    """
+    """Give back what `encode` has spelled out; text arrays have dtype object. `size` is that of the file in bytes."""
     return _Decoder(size)(value)
 
 
 class _Decoder:
     def __init__(self, size):
         self.left = ZLIB_RATIO * size  # bytes that arrays may still take
+        self.seen = set()
 
     def __call__(self, value, depth=0):
         if depth > MOST_NESTED:
             raise ValueError(f"more than {MOST_NESTED} containers inside each other")
-        if isinstance(value, list):
-            return [self(v, depth + 1) for v in value]
-        if not isinstance(value, dict):
+        if type(value) in SCALARS:
             return value
+        if type(value) is list:
+            return [self(v, depth + 1) for v in self.once(value, list)]
+        self.once(value, dict)
         if value.keys() == {"__dict__"}:
-            return dict(self.pair(item, depth + 1) for item in _expect(value["__dict__"], list))
+            return dict(self.pair(item, depth + 1) for item in self.once(value["__dict__"], list))
         if value.keys() == {"__tuple__"}:
-            return tuple(self(v, depth + 1) for v in _expect(value["__tuple__"], list))
+            return tuple(self(v, depth + 1) for v in self.once(value["__tuple__"], list))
         if value.keys() == {"__table__", "index"}:
             return self.table(value)
         return self.array(value)
+
+    def once(self, value, kind):
+        """A container that stands in this place alone: shared ones could multiply beyond all bounds."""
+        if id(_expect(value, kind)) in self.seen:
+            raise ValueError(f"a {kind.__name__} in two places")
+        self.seen.add(id(value))
+        return value
 
     def pair(self, item, depth):
         if len(_expect(item, list)) != 2 or not _is_key(item[0]):
@@ -167,7 +125,9 @@ class _Decoder:
 
     def table(self, value):
         index = self.array(value["index"])
-        columns = {name: self.array(column) for name, column in _expect(value["__table__"], dict).items()}
+        columns = {
+            _expect(name, str): self.array(column) for name, column in self.once(value["__table__"], dict).items()
+        }
         if index.ndim != 1 or any(column.shape != index.shape for column in columns.values()):
             raise ValueError("a table whose columns differ in length")
         return pd.DataFrame(columns, index=index)
@@ -175,7 +135,7 @@ class _Decoder:
     def array(self, value):
         keys = _expect(value, dict).keys()
         if keys == {"__text__", "shape"}:
-            text = _expect(value["__text__"], list)
+            text = self.once(value["__text__"], list)
             if not all(type(item) is str for item in text):
                 raise ValueError("an array of text with something else in it")
             return _shaped(np.array(text, dtype=object), value["shape"])
@@ -222,80 +182,19 @@ def _shaped(flat, shape):
     return flat.reshape(shape)
 
 
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        raise ValueError(f"it names {module}.{name}, and only data are read")
+
+
 def read_pickle(content):
-    """Read a pickle of dicts with text as keys, lists, numbers, text and bytes, without unpickling it.
-
-    Parameters
-    ----------
-    content : bytes
-
-    Returns
-    -------
-    object
-        A tree: no container is in two places, so that a walk through it takes as long as the file is large.
-
-    Raises
-    ------
-    ValueError
-        If it is no pickle, or truncated, or holds any other instruction. Those that could run code are among them.
-    """
-    stack, marks, memo = [], [], []
+    """Read a pickle of dicts, lists, numbers, text and bytes; anything else is a ValueError before it is read."""
     try:
-        for name, argument, at in _instructions(content):
-            if name in LITERALS:
-                stack.append(argument)
-            elif name in CONSTANTS:
-                stack.append(CONSTANTS[name])
-            elif name in EMPTY:
-                stack.append(EMPTY[name]())
-            elif name == "MARK":
-                marks.append(len(stack))
-            elif name == "APPEND":
-                _extend(stack, len(stack) - 1)
-            elif name == "APPENDS":
-                _extend(stack, marks.pop())
-            elif name == "SETITEM":
-                _update(stack, len(stack) - 2)
-            elif name == "SETITEMS":
-                _update(stack, marks.pop())
-            elif name == "MEMOIZE":
-                memo.append(stack[-1])
-            elif name in ("BINGET", "LONG_BINGET"):
-                if type(memo[argument]) not in (str, bytes):
-                    raise ValueError(f"it uses a {type(memo[argument]).__name__} twice (byte {at})")
-                stack.append(memo[argument])
-    except IndexError:
-        raise ValueError(f"its pickle instruction {name} (byte {at}) has nothing to work on") from None
-    if len(stack) != 1 or marks or at + 1 != len(content):
-        raise ValueError(f"it goes on after its end (byte {at})")
-    return stack[0]
-
-
-def _instructions(content):
-    """Names, arguments and places of the instructions of a pickle, up to the first STOP."""
-    reader, name = io.BytesIO(content), None
-    while name != "STOP":
-        at = reader.tell()
-        instruction = INSTRUCTIONS.get(reader.read(1))
-        if instruction is None:
-            raise ValueError(f"it is no pickle, or truncated (byte {at})")
-        name = instruction.name
-        if name not in ALLOWED:
-            raise ValueError(f"its pickle instruction {name} (byte {at}) could run code, or is not needed for data")
-        # The lengths of frames do not matter here; a length that is used is compared with what is left of the file.
-        yield name, instruction.arg and instruction.arg.reader(reader), at
-
-
-def _extend(stack, start):
-    items = stack[start:]
-    del stack[start:]
-    _expect(stack[-1], list).extend(items)
-
-
-def _update(stack, start):
-    items = stack[start:]
-    del stack[start:]
-    keys, values = items[::2], items[1::2]
-    if len(keys) != len(values) or not all(type(key) is str for key in keys):
-        raise ValueError("a dict whose keys are not text")
-    _expect(stack[-1], dict).update(zip(keys, values, strict=True))
+        for instruction, _, at in pickletools.genops(content):
+            if instruction.name not in INSTRUCTIONS:
+                raise ValueError(f"its pickle instruction {instruction.name} (byte {at}) is not needed for data")
+        if at + 1 != len(content):
+            raise ValueError(f"it goes on after its end (byte {at})")
+        return _PlainUnpickler(io.BytesIO(content)).load()
+    except (pickle.UnpicklingError, EOFError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"it is no pickle of data, or damaged: {error}") from None

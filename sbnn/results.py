@@ -32,13 +32,7 @@ BETWEEN, END = b"\x8c\x07content\x8e", b"u."
 
 
 def library_versions():
-    """Versions of Python and of the libraries the numbers depend on.
-
-    Returns
-    -------
-    dict of str to str
-        Where torch is in use, also the processor's ``"instructions"``, for which it chooses its arithmetic.
-    """
+    """Versions of Python and of the libraries the numbers depend on; with torch, also the instructions it uses."""
     versions = {"python": platform.python_version()}
     for name in ("sbnn", "numpy", "pandas", "scipy", "scikit-learn", "torch"):
         try:
@@ -61,7 +55,7 @@ class Record:
     dataset : str
         Name of the data set.
     sha256 : str
-        Fingerprint of the data (`PairedData.sha256`).
+        Fingerprint of the data.
     params : list of dict
         Parameters of every grid point; one entry for a single fit.
     seed : int or None
@@ -124,35 +118,12 @@ class Record:
         return rows
 
     def parameter(self, point, name, default=None):
-        """Parameter of a grid point, also where the estimator of the whole grid has it.
-
-        Parameters
-        ----------
-        point : int
-            Position in `params`.
-        name : str
-        default
-            Where neither has it.
-
-        Returns
-        -------
-        object
-        """
+        """Parameter of a grid point, also where the estimator of the whole grid has it."""
         shared = self.settings.get("estimator", {}).get("params", {})
         return self.params[point].get(name, shared.get(name, default))
 
     def points(self, **params):
-        """Positions of all grid points with these parameters.
-
-        Parameters
-        ----------
-        **params
-            Names and values, as `parameter` gives them; numbers are compared to 9 digits.
-
-        Returns
-        -------
-        list of int
-        """
+        """Positions of all grid points with these parameters; numbers are compared to 9 digits."""
         return [
             point
             for point in range(len(self.params))
@@ -185,22 +156,7 @@ class Record:
         """Position of the grid point with most selected genes of those that have at most `n_genes`.
 
         Their number is the mean over the folds, rounded, as tables and figures name it. Where all have more, the point
-        with the fewest.
-
-        Parameters
-        ----------
-        n_genes : int
-        **params
-            Of the grid points with these parameters, as for `points`; of equal ones the first is taken.
-
-        Returns
-        -------
-        int
-
-        Raises
-        ------
-        KeyError
-            If no grid point matches.
+        with the fewest; of equal ones the first.
         """
         hits = self.points(**params)
         if not hits:
@@ -218,25 +174,7 @@ def same_value(a, b):
 
 
 def results_path(path, argument="path"):
-    """Check the path of a file, and put the user's home in place of ``~``.
-
-    Parameters
-    ----------
-    path : str or path-like
-    argument : str
-        Its name, for errors.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    TypeError
-        If it is no path.
-    ValueError
-        If it is empty or a folder, or the home is not known.
-    """
+    """Check the path of a file, and put the user's home in place of ``~``."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"{argument}: expected the path of a file, got {path!r}")
     text = os.fspath(path)
@@ -250,18 +188,7 @@ def results_path(path, argument="path"):
 
 
 def results_folder(saved_models, dataset, fast=False):
-    """Folder of the results of a data set; trial runs have one of their own, so that they replace nothing.
-
-    Parameters
-    ----------
-    saved_models : str or path-like
-    dataset : str
-    fast : bool
-
-    Returns
-    -------
-    pathlib.Path
-    """
+    """Folder of the results of a data set; quick runs have one of their own, so that they replace nothing."""
     return Path(saved_models) / (f"{dataset}-fast" if fast else dataset)
 
 
@@ -301,20 +228,7 @@ def save(record, path):
 
 
 def write_atomically(content, path):
-    """Write bytes so that `path` holds either the old content or all of the new one.
-
-    Parameters
-    ----------
-    content : bytes
-    path : str or path-like
-
-    Raises
-    ------
-    OSError
-        If the folder is read-only, the disk is full, ...; the message names the file and the reason.
-    ValueError
-        If `path` is empty or a folder.
-    """
+    """Write bytes so that `path` holds either the old content or all of the new one."""
     path = results_path(path)
     temporary = None
     try:
@@ -338,12 +252,7 @@ def write_atomically(content, path):
 
 
 def drop_leftovers(path):
-    """Delete what a writer of a file that was killed has left beside it; for whom no other can be writing it.
-
-    Parameters
-    ----------
-    path : Path
-    """
+    """Delete what a killed writer of a file has left beside it, once no other can be writing it."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
         leftover.unlink(missing_ok=True)
 
@@ -405,15 +314,9 @@ def _content(whole):
         schema = content.pop("schema", None)
         if type(schema) is not int or schema == SCHEMA:  # the header of this version is known to the byte
             raise ValueError("its first bytes are altered")
-        if schema > SCHEMA:
-            raise ValueError(
-                f"it has schema version {schema}, a newer sbnn wrote it and this one reads versions 1 and {SCHEMA}: "
-                "install the newer sbnn, or compute anew into another file"
-            )
         if schema != 1:
             raise ValueError(
-                f"it has schema version {schema}, this sbnn reads versions 1 and {SCHEMA}: recompute it, or use the "
-                "sbnn that wrote it"
+                f"it has schema version {schema}; this sbnn reads 1 and {SCHEMA}, install the one it is of"
             )
     if type(content) is not dict:
         raise ValueError("its content is not a dict")
