@@ -62,17 +62,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
     def predict(self, X):
-        """Predict the outputs.
-
-        Parameters
-        ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression. If it has gene names, only the genes that the model uses need to be there, in any order.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, q) or (n,)
-        """
+        """Predicted outputs, shape (n, q) or (n,); X as for `SparseBottleneckRegressor.predict`."""
         check_is_fitted(self)
         return new_cells(self, X, needed=kept_genes(self)) @ self.coef_.T + self.intercept_
 
@@ -110,19 +100,7 @@ class LeaveOneOutRidge(LinearRegressor, RidgeCV):
         super().__init__(alphas=alphas, gcv_mode="svd")
 
     def fit(self, X, y=None):
-        """Choose the penalty and fit.
-
-        Parameters
-        ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression.
-        y : array-like, shape (n, q) or (n,), or the name of a table in ``X.obsm``
-            Outputs.
-
-        Returns
-        -------
-        self
-        """
+        """Choose the penalty and fit; X and y as for `SparseBottleneckRegressor.fit`."""
         X, y = two_tables(X, y)
         learn_library(self, X)
         table, y = expression_table(X), output_table(X, y)
@@ -171,19 +149,7 @@ class LatentRegressor(LinearRegressor):
         return X, Y
 
     def fit(self, X, y=None):
-        """Fit the model.
-
-        Parameters
-        ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression.
-        y : array-like, shape (n, q) or (n,), or the name of a table in ``X.obsm``
-            Outputs; the only other modality of a MuData by default.
-
-        Returns
-        -------
-        self
-        """
+        """Fit the model; X and y as for `SparseBottleneckRegressor.fit`."""
         X, Y = self._validate(X, y)
         [solution] = self._solve(X, Y, [self.alpha])
         return self._store(solution)

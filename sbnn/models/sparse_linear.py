@@ -412,19 +412,7 @@ class PerFeatureElasticNet(SparseCoefficients, LinearRegressor):
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        """Fit one elastic net per output.
-
-        Parameters
-        ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression.
-        y : array-like, shape (n, q) or (n,), or the name of a table in ``X.obsm``
-            Outputs.
-
-        Returns
-        -------
-        self
-        """
+        """Fit one elastic net per output; X and y as for `SparseBottleneckRegressor.fit`."""
         check_number("l1_ratio", self.l1_ratio, Real, 0, 1)
         if self.alpha is not None:
             check_number("alpha", self.alpha, Real, 0)
