@@ -113,7 +113,7 @@ def _types(data):
         if len(cells) > 1 and cells.iloc[0] > MOST_OF_ONE_TYPE * cells.sum():
             yield (
                 f"{cells.iloc[0] / cells.sum():.0%} of the cells are of one {kind}, {cells.index[0]!r}: R2 and genes "
-                "are mostly about it; look at it and at the others apart (data.subset)."
+                "are mostly about it; look at it and at the others apart (adata[cells])."
             )
             break  # its family is then as large
     types = sizes["type"]
