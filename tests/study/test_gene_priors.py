@@ -11,6 +11,7 @@ from pages import contradictions, rows
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from sbnn import cli, cross_validate, load_dataset, paper_folds, plotting
+from sbnn.data.paired import as_paired
 from sbnn.evaluation.repeats import compare_priors
 from sbnn.evaluation.stability import folds_kept, priors_table
 from sbnn.results import Record, load
@@ -112,7 +113,7 @@ def test_the_figure_says_what_comes_and_what_goes(record):
 
 
 def test_lists_are_what_they_are_called():
-    data = load_dataset("simulated", verbose=False)
+    data = as_paired(load_dataset("simulated", verbose=False))
     lists, true = gene_priors.gene_lists(data), set(data.truth["genes"])
     assert set(lists["true genes"]) == true
     assert len(true & set(lists["half right"])) == len(lists["half right"]) / 2 == 12
@@ -190,13 +191,13 @@ def assert_same_fits(data, model, title, influence, fold):
 
 
 def test_a_committed_fit_of_all_cells_comes_back():
-    assert_same_fits(load_dataset("simulated", verbose=False), gene_priors.ALL_CELLS, "half right", 0.5, 1)
+    assert_same_fits(as_paired(load_dataset("simulated", verbose=False)), gene_priors.ALL_CELLS, "half right", 0.5, 1)
 
 
 @pytest.mark.parametrize("model", [gene_priors.FEW_CELLS, gene_priors.PAPER])
 def test_committed_fits_of_real_cells_come_back(model, real_scala, real_file):
     real_file("go_ion_channel_term_summary.txt")
-    assert_same_fits(real_scala, model, "ion channels", 0.25, 0)
+    assert_same_fits(as_paired(real_scala), model, "ion channels", 0.25, 0)
 
 
 def test_the_page_shows_the_committed_numbers():

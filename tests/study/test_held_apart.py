@@ -7,6 +7,7 @@ import pytest
 from made_up import changed
 
 from sbnn import load_dataset
+from sbnn.data.paired import as_paired, groups_of
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import later_fold, split_and_scale
 from sbnn.results import Record, load
@@ -32,7 +33,7 @@ def test_whole_mice_and_the_last_dates_are_held_out(of_mice, tmp_path):
     assert set(records) == {
         f"apart_{label}_{name}" for label in report.APART for name in ("default", "network", "ridge")
     }
-    mice, dates = of_mice.groups("mouse"), of_mice.groups("date")
+    mice, dates = groups_of(of_mice, "mouse"), groups_of(of_mice, "date")
     for train, test in records["apart_mouse_default"].folds:
         assert set(mice[train]).isdisjoint(mice[test])
     [(train, test)] = records["apart_date_network"].folds
@@ -45,7 +46,7 @@ def test_whole_mice_and_the_last_dates_are_held_out(of_mice, tmp_path):
 
 def test_offsets_are_told_from_what_else_is_missing(of_mice):
     """Predictions that are right but for 2 SD in one output; and others that are the mean of the training cells."""
-    fold = later_fold(of_mice.groups("date"))
+    fold = later_fold(groups_of(of_mice, "date"))
     _, Y_train, _, Y_test = split_and_scale(of_mice, fold[0], "fold")
     moved = Y_test.copy()
     moved[:, 1] += 2
@@ -77,12 +78,12 @@ def test_random_folds_stand_in_the_first_row():
 
 def test_a_committed_fold_comes_out_the_same():
     try:
-        data = load_dataset("scala", download=False, verbose=False)
+        data = as_paired(load_dataset("scala", download=False, verbose=False))
     except FileNotFoundError:
         pytest.skip("the data are not here")
     for label, folds_of in experiments.APART.items():
         record = load(SAVED / "scala" / f"apart_{label}_default.pickle")
-        folds = folds_of(data.groups(label))
+        folds = folds_of(groups_of(data, label))
         np.testing.assert_array_equal(record.folds[0][1], folds[0][1])
         again = cross_validate(
             experiments.held_apart(data)["apart_mouse_default"].estimator,

@@ -29,7 +29,7 @@ SAVED_MODELS = Path(__file__).resolve().parents[2] / "saved_models"
 
 @pytest.fixture(scope="module")
 def simulated():
-    return load_dataset("simulated", verbose=False)
+    return as_paired(load_dataset("simulated", verbose=False))
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pages import contradictions, rows
 
 from sbnn import results
 from sbnn.data.datasets import load_dataset
+from sbnn.data.paired import as_paired
 from sbnn.data.registry import find_file
 from sbnn.study import published, report
 from sbnn.study.experiments import THREE_FOLDS
@@ -107,7 +108,7 @@ def test_committed_records_are_of_the_published_folds_and_files():
         find_file("gene_counts.csv", download=False)
     except FileNotFoundError:
         return
-    data = load_dataset("scala", download=False, verbose=False)
+    data = as_paired(load_dataset("scala", download=False, verbose=False))
     assert {results.load(path).sha256 for path in paths} == {data.sha256}
 
 
