@@ -358,21 +358,3 @@ def test_svg_and_png_show_what_is_seen(page):
 
 def rgb(color):
     return "rgb({},{},{})".format(*bytes.fromhex(color[1:]))
-
-
-@pytest.mark.parametrize(
-    ("shape", "axes"),
-    [
-        ({"n": 40, "width": 1, "n_outputs": 1, "n_genes": 1, "n_types": 1}, "latent 1 against output 0 (measured"),
-        ({"n": 150, "width": 64, "n_outputs": 100, "n_genes": 200, "n_types": 100}, "t-SNE 1 against t-SNE 2"),
-    ],
-)
-def test_small_and_large_models_can_be_explored(browser, tmp_path, shape, axes):
-    fit = fit_to_explore(**shape)
-    explore(fit, path=tmp_path / "page.html")
-    page = opened(browser, (tmp_path / "page.html").as_uri())
-    assert axes in text(page, "note")
-    choose(page, "color-by", f"Gene{shape['n_genes'] - 1}")
-    page.execute_script(MODEL + "model('cells').selected.indices = [0, 1, 2]")
-    assert len(rows(page, "features")) == shape["n_outputs"] + shape["n_genes"]
-    assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
