@@ -1,9 +1,9 @@
 """Perturbation screens: every method on simulated screens with known truth, a real screen, and memory; prints tables.
 
-    python benchmarks/mechanism_shift.py [--configurations small,script] [--everything] [--fresh] [--fast]
+    python benchmarks/mechanism_shift.py [--only 'small_*,ablation_*'] [--fresh] [--fast]
     python benchmarks/mechanism_shift.py --tune            K of the published penalty, on other seeds than reported
     python benchmarks/mechanism_shift.py --scvi            scVI with its own settings, then unmixed; needs scvi-tools
-    python benchmarks/mechanism_shift.py --bound           how near a regression comes that is told the true latents
+    python benchmarks/mechanism_shift.py --bound           how near a regression comes that is given the true latents
     python benchmarks/mechanism_shift.py --memory          100 000 cells x 2000 genes: seconds per epoch, memory
 
 Measures what is missing, one thread, and keeps it in saved_models; `--fresh` measures all anew.
@@ -12,7 +12,6 @@ Measures what is missing, one thread, and keeps it in saved_models; `--fresh` me
 import argparse
 import resource
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +22,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.datasets import load_dataset
-from sbnn.data.screens import as_screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.determinism import reproducible
-from sbnn.mechanism_shift import PUBLISHED, Recipe, SparseShiftVAE, report, study, unmix
+from sbnn.mechanism_shift import Recipe, SparseShiftVAE, unmix
+from sbnn.mechanism_shift.experiments import CONFIGURATIONS, SEEDS, score, split_screen
 from sbnn.mechanism_shift.matching import edge_scores, match_latents, mean_correlation
-from sbnn.mechanism_shift.methods import Method
-from sbnn.mechanism_shift.simulated_study import CONFIGURATIONS, SEEDS, score, split_screen
+from sbnn.mechanism_shift.methods import Method, network
+from sbnn.mechanism_shift.study import SIMULATED, STUDY
 from sbnn.results import results_folder
 from sbnn.tables import print_tables
 
@@ -39,35 +37,25 @@ TUNING_SEEDS = (100, 101)
 STRENGTHS = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)
 
 
-def measure(saved_models, configurations, only=None, everything=False, fast=False, fresh=False):
+def measure(saved_models, only=None, fast=False, fresh=False):
     """Run, or load, the whole study; dict of tables by title."""
-    folder, how = results_folder(saved_models, "simulated_screen", fast), {"fast": fast, "fresh": fresh}
-    study.run_simulated(folder, configurations, only=only, **how)
-    if everything:
-        study.run_ablation(folder, **how)
-        study.run_varied(folder, **how)
-    tables = {f"simulated: {title}": table for title, table in report.all_tables(study.load_records(folder)).items()}
-    try:
-        screen = load_dataset("papalexi")
-    except FileNotFoundError as error:
-        print(f"papalexi cannot be had: {error}")
-        return tables
-    folder = results_folder(saved_models, "papalexi", fast)
-    study.run_screen(as_screen(screen), folder, **how)
-    return tables | {f"papalexi: {title}": t for title, t in report.all_tables(study.load_records(folder)).items()}
+    tables = {}
+    for name in (SIMULATED, "papalexi"):
+        folder = results_folder(saved_models, name, fast)
+        try:
+            STUDY.run(name, folder, only=only if name == SIMULATED else None, fast=fast, fresh=fresh)
+        except FileNotFoundError as error:
+            print(f"{name} cannot be found or downloaded: {error}")
+            continue
+        tables |= {f"{name}: {title}": table for title, table in STUDY.tables(STUDY.load(folder)).items()}
+    return tables
 
 
 def tune(seeds=TUNING_SEEDS, strengths=STRENGTHS, **recipe):
     """Scores of the published recipe by K of its penalty, on the small configuration; DataFrame."""
     rows = []
     for strength in strengths:
-        method = Method(
-            "",
-            lambda n, seed, strength=strength, **more: SparseShiftVAE(
-                n, "svae+", strength, replace(PUBLISHED, **recipe, **more), seed
-            ),
-            "published",
-        )
+        method = Method("", network("svae+", strength, **recipe), "published")
         for seed in seeds:
             known, _ = split_screen(simulate_perturbations(**CONFIGURATIONS["small"], random_state=seed))
             rows.append({"K": strength, "seed": seed} | score(method, known, 15, seed)[0])
@@ -101,8 +89,8 @@ def scvi(seeds=SEEDS, configuration="small"):
 def bound(configurations=tuple(CONFIGURATIONS), seed=SEEDS[0]):
     """MCC of regressions from log counts to the true latents, on a tenth of the cells that is set aside; DataFrame."""
     models = {
-        "linear, told the truth": LinearRegression,
-        "network, told the truth": lambda: MLPRegressor(
+        "linear, given the truth": LinearRegression,
+        "network, given the truth": lambda: MLPRegressor(
             hidden_layer_sizes=(400, 400), alpha=1e-3, early_stopping=True, max_iter=100, random_state=seed
         ),
     }
@@ -138,9 +126,7 @@ def memory(n_cells=100_000, n_genes=2000, density=0.1):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--configurations", default=",".join(study.USUAL))
-    parser.add_argument("--everything", action="store_true", help="also the ablation and screens that vary")
-    parser.add_argument("--only", help="methods, with commas between")
+    parser.add_argument("--only", type=lambda text: text.split(","), help="experiments on simulated screens; * for all")
     parser.add_argument("--saved-models", default=ROOT / "saved_models", type=Path)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--fast", action="store_true")
@@ -155,11 +141,9 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     tables = {title: run() for other, (title, run) in others.items() if getattr(options, other)}
     if not tables:
-        only = options.only.split(",") if options.only else None
-        how = {"everything": options.everything, "fast": options.fast, "fresh": options.fresh}
-        tables = measure(options.saved_models, options.configurations.split(","), only, **how)
+        tables = measure(options.saved_models, options.only, fast=options.fast, fresh=options.fresh)
     print_tables(tables)
-    print(f"\n{report.NOTE}")
+    print(f"\n{STUDY.note}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sys
 import warnings
 
 from sbnn.data import datasets
-from sbnn.data.datasets import DATASETS, MECHANISM_SHIFT, names_of, require_study
+from sbnn.data.datasets import DATASETS, names_of, require_study
 from sbnn.study.own_data.options import MODELS, OWN, as_options, at_least_one, is_asked_for
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
@@ -38,17 +38,10 @@ Perturbation screens: sbnn mechanism-shift --help
 Gene-regulatory dynamics: sbnn dynamics --help
 """
 
-MECHANISM_SHIFT_HELP = """Latents of single cells that perturbations move sparsely.
-
-  sbnn mechanism-shift run simulated_screen   all methods on screens with known truth; --configurations small
-  sbnn mechanism-shift run papalexi           what moves which latent, and what of it can be trusted
-  sbnn mechanism-shift figures papalexi       draw all figures from what is saved
-  sbnn mechanism-shift report papalexi        print all tables
-"""
-
 #: Command -> room, whose ``study.STUDY`` has the commands.
 COMPANIONS = {
     "ephys-types": "ephys_types",
+    "mechanism-shift": "mechanism_shift",
     "dynamics": "dynamics",
 }
 
@@ -184,49 +177,7 @@ def _parser():
             command.set_defaults(saved_models=None, figures=None)
         if name == "map":
             command.set_defaults(out="map.csv")
-    _add_mechanism_shift(added)
     return parser
-
-
-def _add_mechanism_shift(commands):
-    """Commands of perturbation screens."""
-    _, (run,) = _add_companion(
-        commands, "mechanism-shift", "perturbation screens: latents that perturbations move sparsely",
-        MECHANISM_SHIFT_HELP, _mechanism_shift, MECHANISM_SHIFT,
-        "papalexi where its files can be had, else simulated_screen", "one seed and few epochs",
-        {"run": "run the study of a data set"},
-    )  # fmt: skip
-    run.add_argument("--everything", action="store_true", help="of simulated screens also ablation and varied screens")
-    run.add_argument("--configurations", help="of simulated screens: some of small,script,library")
-    run.add_argument("--only", help="of simulated screens: names of methods, with commas between")
-
-
-def _add_companion(commands, name, help, description, run, study, auto, trial, computing):
-    """Commands of a companion: those that compute, by name what they do, then `figures` and `report`.
-
-    Gives the sub-parsers, and the list of the parsers of those that compute.
-    """
-    parser = commands.add_parser(
-        name, help=help, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    steps, parsers = parser.add_subparsers(required=True, dest="step", metavar="step"), {}
-    drawing = {"figures": "draw all figures from saved results", "report": "print all tables of saved results"}
-    for step, about in (computing | drawing).items():
-        command = parsers[step] = steps.add_parser(step, help=about, description=f"{about[0].upper()}{about[1:]}.")
-        command.set_defaults(run=run)
-        command.add_argument(
-            "dataset",
-            nargs="?",
-            default="auto",
-            help=f"one of {', '.join(names_of(study))}; auto (the default): {auto}",
-        )
-        command.add_argument("--saved-models", default="saved_models", help="folder of the results")
-        command.add_argument("--fast", action="store_true", help=f"a trial: {trial}")
-        if step in computing:
-            command.add_argument("--fresh", action="store_true", help="compute anew what is saved")
-    parsers["figures"].add_argument("--figures", default="figures", help="folder of the figures")
-    parsers["report"].add_argument("--json", action="store_true", help="print JSON instead of Markdown")
-    return steps, [parsers[step] for step in computing]
 
 
 def _name(options):
@@ -312,12 +263,6 @@ def _explore(options):
     from sbnn.explorer import commands
 
     commands.run(options)
-
-
-def _mechanism_shift(options):
-    from sbnn.mechanism_shift import commands
-
-    getattr(commands, options.step)(options)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from sbnn.dynamics import report as dynamics
 from sbnn.dynamics.study import STUDY as DYNAMICS
 from sbnn.ephys_types import report as types
 from sbnn.mechanism_shift import report as screens
+from sbnn.mechanism_shift.study import STUDY as SCREENS
 from sbnn.study import report
 from sbnn.study.study import STUDY
 from sbnn.tables import to_markdown
@@ -46,7 +47,9 @@ def test_the_table_of_types_is_that_of_the_committed_results():
 
 
 def test_the_table_of_screens_is_that_of_the_committed_results():
-    assert to_markdown(screens.overview_table(ROOT / "saved_models")).strip() in README
+    assert (
+        to_markdown(screens.overview_table(SCREENS.load(ROOT / "saved_models" / "simulated_screen"))).strip() in README
+    )
 
 
 def test_the_table_of_dynamics_is_that_of_the_committed_results():

@@ -50,9 +50,3 @@ def largest_shifts(graph, n=2):
     shifts = wide(graph, "effect")
     ranks = rankdata(-np.abs(shifts.to_numpy()), axis=1, method="ordinal")
     return pd.DataFrame(ranks <= n, shifts.index, shifts.columns)
-
-
-def first_fit(record):
-    """Effects and edges, perturbations by latents, of the first seed of several fits."""
-    graph = record.graph[record.graph["seed"] == record.seed]
-    return wide(graph, "effect"), edges_of(graph)

@@ -15,28 +15,17 @@ FAST = {"epochs": 4, "least_updates": 0, "updates_per_pair": 0}
 
 
 class Method(NamedTuple):
-    """A method of the study.
-
-    Attributes
-    ----------
-    label : str
-    make : callable
-        ``make(n_latent, random_state, **recipe)`` gives an estimator; the recipe shortens its training.
-    kind : {"linear", "network", "published", "ours"}
-    unmixed : bool
-        Whether the latents are unmixed after the fit.
-    graph : {"probabilities", "largest"}
-        How edges are told: by the probabilities of the shift graph, or as the two largest shifts.
-    """
+    """A method of the study: ``make(n_latent, random_state, **recipe)`` gives an estimator."""
 
     label: str
     make: Callable
-    kind: str
-    unmixed: bool = False
-    graph: str = "probabilities"
+    kind: str  # linear, network, published or ours
+    unmixed: bool = False  # whether latents are unmixed after the fit
+    largest: bool = False  # whether edges are the two largest shifts, in place of the probable ones
 
 
-def _network(method, strength=None, base=None, **changes):
+def network(method, strength=None, base=None, **changes):
+    """Function that makes a network by a recipe, as a `Method` has it."""
     start = Recipe() if method == "staged" else PUBLISHED
     start = replace(start if base is None else base, **changes)
 
@@ -47,7 +36,7 @@ def _network(method, strength=None, base=None, **changes):
 
 
 def _staged(base=None, **changes):
-    return Method("", _network("staged", base=base, **changes), "ours")
+    return Method("", network("staged", base=base, **changes), "ours")
 
 
 def _linear(rotation):
@@ -55,16 +44,16 @@ def _linear(rotation):
 
 
 METHODS = {
-    "pca": Method("PCA", _linear("none"), "linear", graph="largest"),
-    "ica": Method("ICA", _linear("ica"), "linear", graph="largest"),
+    "pca": Method("PCA", _linear("none"), "linear", largest=True),
+    "ica": Method("ICA", _linear("ica"), "linear", largest=True),
     "linear": Method("PCA, unmixed", _linear("unmix"), "linear"),
-    "vae": Method("VAE", _network("vae"), "network", graph="largest"),
-    "ivae": Method("iVAE", _network("ivae"), "network", graph="largest"),
-    "ivae_unmixed": Method("iVAE, unmixed", _network("ivae"), "network", unmixed=True),
-    "svae": Method("sVAE", _network("svae"), "published"),
-    "svae+": Method("SVAE+", _network("svae+", TUNED_STRENGTH), "published"),
-    "svae+_unmixed": Method("SVAE+, unmixed", _network("svae+", TUNED_STRENGTH), "published", unmixed=True),
-    "staged": Method("staged", _network("staged"), "ours"),
+    "vae": Method("VAE", network("vae"), "network", largest=True),
+    "ivae": Method("iVAE", network("ivae"), "network", largest=True),
+    "ivae_unmixed": Method("iVAE, unmixed", network("ivae"), "network", unmixed=True),
+    "svae": Method("sVAE", network("svae"), "published"),
+    "svae+": Method("SVAE+", network("svae+", TUNED_STRENGTH), "published"),
+    "svae+_unmixed": Method("SVAE+, unmixed", network("svae+", TUNED_STRENGTH), "published", unmixed=True),
+    "staged": Method("staged", network("staged"), "ours"),
 }
 
 #: What each change over the published recipe gives: one more change from row to row.
@@ -86,26 +75,9 @@ ABLATION = {
 
 
 def read_out(method, model, counts, perturbation, control=None):
-    """Latents of cells, shift graph and edges of a fitted method.
-
-    Parameters
-    ----------
-    method : Method
-    model : estimator
-        Fitted to these cells.
-    counts : array of shape (n, p)
-    perturbation : ndarray of str, shape (n,)
-    control : str or None
-
-    Returns
-    -------
-    latents : ndarray, shape (n, d)
-    graph : DataFrame
-    edges : DataFrame of bool, perturbations by latents
-    """
+    """Latents of cells, shift graph and edges of a method that was fitted to these cells."""
     latents, graph = model.transform(counts), model.shift_graph_
     if method.unmixed:
         found = unmix(latents, perturbation, control, random_state=model.random_state or 0)
         latents, graph = found.transform(latents), graph_table(found.shifts, found.probabilities)
-    edges = largest_shifts(graph) if method.graph == "largest" else edges_of(graph)
-    return latents, graph, edges
+    return latents, graph, largest_shifts(graph) if method.largest else edges_of(graph)

@@ -6,8 +6,7 @@ import nbformat
 import pytest
 
 from sbnn.data.datasets import load_dataset
-from sbnn.mechanism_shift.figures.gallery import figure_names
-from sbnn.mechanism_shift.study import load_records
+from sbnn.mechanism_shift.study import STUDY
 from sbnn.study.notebooks import run_notebook
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "06_mechanism_shift.ipynb"
@@ -24,7 +23,7 @@ def test_it_computes_saves_and_shows_everything(dataset, tmp_path):
     run_notebook(NOTEBOOK, tmp_path / "run.ipynb", dataset=dataset, fast=True, **places)
     outputs = [output for cell in nbformat.read(tmp_path / "run.ipynb", 4).cells for output in cell.get("outputs", [])]
     shown = [output for output in outputs if "image/png" in output.get("data", {})]
-    records = load_records(tmp_path / "saved_models" / f"{dataset}-fast")
+    records = STUDY.load(tmp_path / "saved_models" / f"{dataset}-fast")
     drawn = {path.name for path in (tmp_path / "figures" / f"{dataset}-fast").iterdir()}
-    assert drawn == {f"{name}.{ending}" for name in figure_names(records) for ending in ("pdf", "png")}
-    assert len(shown) == len(figure_names(records)) > 2
+    assert drawn == {f"{name}.{ending}" for name in STUDY.figure_names(records) for ending in ("pdf", "png")}
+    assert len(shown) == len(STUDY.figure_names(records)) > 2

@@ -8,11 +8,11 @@ import pytest
 from short_recipes import TINY, TINY_SCREEN
 
 from sbnn.cli import main
-from sbnn.mechanism_shift import Recipe, SparseShiftVAE, commands, report, screen_study, simulated_study, study
-from sbnn.mechanism_shift.figures.gallery import figure_names, gallery
+from sbnn.mechanism_shift import SparseShiftVAE, experiments, report, simulate_perturbations
+from sbnn.mechanism_shift.experiments import held_out_bounds, run_method, run_varied, score, split_screen
 from sbnn.mechanism_shift.graph import edges_of, graph_table
-from sbnn.mechanism_shift.methods import METHODS, read_out
-from sbnn.mechanism_shift.simulated_study import run_method, run_varied, score, split_screen
+from sbnn.mechanism_shift.methods import ABLATION, METHODS, read_out
+from sbnn.mechanism_shift.study import STUDY
 from sbnn.results import Record
 
 
@@ -20,10 +20,9 @@ from sbnn.results import Record
 def small():
     """The small configuration, made tiny, and a tenth of the training."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(simulated_study.CONFIGURATIONS, "small", TINY_SCREEN)
-        patch.setattr(study, "FAST", TINY)
-        patch.setattr(study, "VARIED", {"n_cells_per": ((10, 20), 20), "latents_fitted": ((2, 3), 3)})
-        patch.setattr(report, "VARIED", study.VARIED)
+        patch.setitem(experiments.CONFIGURATIONS, "small", TINY_SCREEN)
+        patch.setattr(experiments, "FAST", TINY)
+        patch.setattr(experiments, "VARIED", {"n_cells_per": ((10, 20), 20), "latents_fitted": ((2, 3), 3)})
         yield
 
 
@@ -33,64 +32,89 @@ def simulated(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("simulated_screen")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        study.run("simulated_screen", folder, everything=True, fast=True, verbose=False)
+        STUDY.run("simulated_screen", folder, only=["small_*", "ablation_[18]", "varied_*"], fast=True, verbose=False)
     return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(small):
+    """A tiny staged model with its scores, the screen it was fitted to and that of other perturbations."""
+    known, new = split_screen(simulate_perturbations(**TINY_SCREEN, random_state=3))
+    return (*score(METHODS["staged"], known, 3, 3, **TINY), known, new)
 
 
 @pytest.fixture(scope="module")
 def of_screen(small, tmp_path_factory, screen):
     """Folder of the results of a screen."""
     folder = tmp_path_factory.mktemp("screen")
-    study.run_screen(screen, folder, fast=True, verbose=False)
+    STUDY.run(screen, folder, fast=True, verbose=False)
     return folder
 
 
-def test_everything_is_run_once(simulated, capsys):
-    records = study.load_records(simulated)
+def scores(**columns):
+    return Record("x", "y", "z", [], values={"scores": pd.DataFrame(columns)})
+
+
+def test_everything_is_planned_and_the_long_experiments_are_extra():
+    planned = experiments.experiments("simulated_screen", False, 1)
+    usual = STUDY._chosen(planned, None)
+    assert set(usual) == {f"small_{name}" for name in METHODS} | {f"script_{n}" for n in experiments.SOME["script"]}
+    others = {"library_linear", "library_staged"} | {f"ablation_{i}" for i in range(len(ABLATION))}
+    assert set(planned) - set(usual) == others | {f"varied_{name}" for name in experiments.VARIED}
+    assert list(experiments.experiments("simulated_screen", True, 1))[: len(METHODS)] == usual[: len(METHODS)]
+
+
+def test_everything_is_run_once(simulated):
+    records = STUDY.load(simulated)
     assert {f"small_{name}" for name in METHODS} <= set(records) and "varied_n_cells_per" in records
     before = {path: path.stat().st_mtime_ns for path in simulated.iterdir()}
-    study.run("simulated_screen", simulated, everything=True, fast=True)
+    STUDY.run("simulated_screen", simulated, only=["small_*", "varied_*"], fast=True)
     assert {path: path.stat().st_mtime_ns for path in simulated.iterdir()} == before
-    assert "small staged: MCC" in capsys.readouterr().out
-
-
-def test_records_hold_what_the_figures_need(simulated):
-    record = study.load_records(simulated)["small_staged"]
+    record = records["small_staged"]
     assert record.latents.shape == record.true_latents.shape == (200, 3)
     assert record.effects.shape == record.edges.shape == record.true_shifts.shape == (10, 3)
-    for i in range(3):
-        assert np.corrcoef(record.latents[:, i], record.true_latents[:, i])[0, 1] > 0  # signs are those of the truth
+    assert {"new_elbo", "new_iwelbo_before"} <= set(record.scores) and "latents" not in records["ablation_8"].values
+    assert set(records["varied_latents_fitted"].scores["value"]) == {2, 3}
 
 
-def test_scores_are_those_of_the_model_on_the_screen(small):
-    known, new = split_screen(simulated_study.simulate_perturbations(**TINY_SCREEN, random_state=3))
+def test_scores_are_those_of_the_model_on_the_screen(fitted):
+    row, (model, latents, graph, edges), known, new = fitted
     assert set(known.perturbation).isdisjoint(new.perturbation) and len(new.targets) == 20
-    row, (model, latents, _, edges) = score(METHODS["staged"], known, 3, 3, **TINY)
-    assert np.array_equal(latents, model.transform(known.counts))
+    assert np.array_equal(latents, model.transform(known.counts)) and graph is model.shift_graph_
     aside = model.validation_
     assert row["elbo"] == model.elbo(known.counts[aside], known.perturbation[aside])
     assert np.array_equal(edges, edges_of(model.shift_graph_))
-    bounds = simulated_study.held_out_bounds(model, new, 3, n_samples=20)
-    learn = np.random.default_rng(3).permutation(len(new.perturbation))[::2]
-    test = np.setdiff1d(np.arange(len(new.perturbation)), learn)
-    again = model.fit_new_perturbations(new.counts[learn], new.perturbation[learn])
-    expected = again.elbo(new.counts[test], new.perturbation[test], per_cell=True).mean()
-    assert bounds["new_elbo"] == pytest.approx(expected, abs=0.5)  # of the cells that the shifts were not learned from
 
 
-def test_edges_of_a_model_without_a_mask_are_its_two_largest_shifts(screen):
-    method = METHODS["pca"]
-    model = method.make(5, 0).fit(screen.counts, screen.perturbation, screen.control)
-    assert (read_out(method, model, screen.counts, screen.perturbation, screen.control)[2].sum(axis=1) == 2).all()
+def test_held_out_bounds_are_of_the_other_half_of_the_cells(fitted):
+    _, (model, *_), _, new = fitted
+    bounds = held_out_bounds(model, new, 3, n_samples=20)
+    order = np.random.default_rng(3).permutation(len(new.perturbation))
+    learn, test = order[::2], order[1::2][:500]
+    for end, learned in (("", True), ("_before", False)):
+        other = model.fit_new_perturbations(new.counts[learn], new.perturbation[learn], learn_shifts=learned)
+        assert bounds[f"new_elbo{end}"] == other.elbo(new.counts[test], new.perturbation[test])
+        assert bounds[f"new_iwelbo{end}"] == other.iwelbo(new.counts[test], new.perturbation[test], 20)
 
 
-def test_unmixing_afterwards_changes_the_latents(screen):
-    plain, unmixed = METHODS["ivae"], METHODS["ivae_unmixed"]
-    model = plain.make(5, 0, epochs=1, hidden=8).fit(screen.counts, screen.perturbation, screen.control)
-    first, second = (
-        read_out(m, model, screen.counts, screen.perturbation, screen.control)[0] for m in (plain, unmixed)
-    )
-    assert np.array_equal(first, model.transform(screen.counts)) and not np.allclose(first, second)
+def test_what_is_shown_is_in_the_order_and_with_the_signs_of_the_truth(fitted):
+    known = fitted[2]
+    true, order = known.truth["latents"], [2, 0, 1]
+    shifts = known.truth["shifts"].loc[known.targets]
+    found = pd.DataFrame(-shifts.to_numpy()[:, order], shifts.index, [f"latent_{i}" for i in range(3)])
+    shown = experiments._shown(known, -true[:, order], graph_table(found, found.abs()), found != 0)
+    np.testing.assert_allclose(shown["effects"], shown["true_shifts"])
+    np.testing.assert_allclose(shown["latents"], shown["true_latents"], rtol=1e-5)
+    assert np.array_equal(shown["edges"], shown["true_shifts"].to_numpy() != 0)
+
+
+def test_edges_and_latents_of_a_method_are_as_it_says(screen):
+    given = screen.counts, screen.perturbation, screen.control
+    model = METHODS["pca"].make(5, 0).fit(*given)
+    assert (read_out(METHODS["pca"], model, *given)[2].sum(axis=1) == 2).all()
+    model = METHODS["ivae"].make(5, 0, epochs=1, hidden=8).fit(*given)
+    plain, unmixed = (read_out(METHODS[name], model, *given)[0] for name in ("ivae", "ivae_unmixed"))
+    assert np.array_equal(plain, model.transform(screen.counts)) and not np.allclose(plain, unmixed)
 
 
 def test_results_of_other_settings_are_not_loaded(small, tmp_path):
@@ -107,91 +131,105 @@ def test_results_of_other_settings_are_not_loaded(small, tmp_path):
 
 
 def test_permuted_labels_belong_to_no_cell(screen):
-    labels = screen_study.permuted(screen, 0)
+    labels = experiments.permuted(screen, 0)
     assert sorted(labels) == sorted(screen.perturbation) and (labels == screen.perturbation).mean() < 0.1
 
 
 def test_a_bootstrap_keeps_the_size_of_every_perturbation(screen):
-    drawn = screen_study.bootstrap(screen, 0)
-    sizes = [
-        pd.Series(names).value_counts().sort_index() for names in (screen.perturbation, screen.perturbation[drawn])
-    ]
-    pd.testing.assert_series_equal(*sizes)
-    assert len(np.unique(drawn)) < len(drawn)
-
-
-def test_permuted_labels_have_no_edges(screen):
-    recipe = Recipe(hidden=64, epochs=60, least_updates=0, updates_per_pair=0)
-    labels = screen_study.permuted(screen, 1)
-    model = SparseShiftVAE(5, recipe=recipe, random_state=0).fit(screen.counts, labels, screen.control)
-    assert not edges_of(model.shift_graph_).to_numpy().any()
+    drawn = experiments.bootstrap(screen, 0)
+    sizes = [np.unique(names, return_counts=True)[1] for names in (screen.perturbation, screen.perturbation[drawn])]
+    assert np.array_equal(*sizes) and len(np.unique(drawn)) < len(drawn)
 
 
 def test_records_of_a_screen(of_screen, screen):
-    records = study.load_records(of_screen)
+    records = STUDY.load(of_screen)
     assert set(records) == {"fits", "permuted", "sizes", "bootstraps"}
     fits = records["fits"]
     assert set(fits.graph["perturbation"]) == set(screen.targets) and len(fits.latents) == 2000
+    again = SparseShiftVAE(10, recipe=experiments.Recipe(**TINY), random_state=0).fit(
+        screen.counts, screen.perturbation, screen.control
+    )
+    pd.testing.assert_frame_equal(again.shift_graph_, fits.graph.drop(columns="seed"))
+    cells = again.validation_
+    assert fits.elbo[0] == again.elbo(screen.counts[cells], screen.perturbation[cells])
     assert records["sizes"].sizes["n_latent"].tolist() == [2, 5]
-    assert len(records["permuted"].null) == 40 * screen_study.N_LATENT
-    assert records["bootstraps"].stability["share"].between(0, 1).all()
-
-
-def test_how_near_the_perturbations_of_a_group_are():
-    shifts = pd.DataFrame([[3.0, 0.0], [3.0, 0.5], [0.0, 0.0], [0.0, 2.0]], list("abcd"), ["x", "y"])
-    assert screen_study.nearest_others(graph_table(shifts, shifts), ["a", "b"]) == pytest.approx((0.5, 3.0))
+    assert len(records["permuted"].null) == 40 * experiments.N_LATENT
+    assert not np.allclose(records["permuted"].null, fits.graph["effect"].abs())
+    assert records["bootstraps"].stability["share"].isin([0, 1]).all()
 
 
 def test_tables_and_figures_are_made_of_what_is_there(simulated, of_screen):
     for folder in (simulated, of_screen):
-        records = study.load_records(folder)
-        tables = report.all_tables(records)
+        records = STUDY.load(folder)
+        tables = STUDY.tables(records)
         assert tables and all(len(table) for title, table in tables.items() if "come back" not in title)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            drawn = dict(gallery(records))
-        assert list(drawn) == figure_names(records)
+            drawn = dict(STUDY.draw(records))
+        assert list(drawn) == STUDY.figure_names(records)
         for figure in drawn.values():
             figure.canvas.draw()
-    assert list(gallery({})) == [] and report.all_tables({}) == {}
-
-
-def test_a_table_tells_the_means_over_seeds(simulated):
-    records = study.load_records(simulated)
-    table, scores = report.methods_table(records, "small"), records["small_staged"].scores
-    assert table.loc["staged", "MCC"] == scores["mcc"].mean() and table.loc["staged", "edge F1"] == scores["f1"].mean()
-    assert report.ablation_table(records).loc["svae+", "MCC"] == records["ablation_0"].scores["mcc"].mean()
+    assert list(STUDY.draw({})) == [] and report.all_tables({}) == {}
 
 
 def test_commands(simulated, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(commands, "results_folder", lambda place, name, fast: {"in": simulated, "out": tmp_path}[place])
-    assert main(["mechanism-shift", "run", "simulated_screen", "--saved-models", "in", "--fast"]) == 0
-    assert "From the published recipe to the staged one" in capsys.readouterr().out
-    assert main(["mechanism-shift", "figures", "simulated_screen", "--saved-models", "in", "--figures", "out"]) == 0
-    assert (tmp_path / "shift_small_accuracy.png").exists()
-    assert main(["mechanism-shift", "report", "simulated_screen", "--saved-models", "in", "--json"]) == 0
-    assert capsys.readouterr().out.rstrip().endswith("}")
+    folders = {"in": simulated, "out": tmp_path}
+    monkeypatch.setattr("sbnn.engine.results_folder", lambda place, name, fast: folders[place])
+    arguments = ["simulated_screen", "--saved-models", "in"]
+    assert main(["mechanism-shift", "run", *arguments, "--fast", "--only", "pca"]) == 0
+    told = capsys.readouterr().out
+    assert "small_pca: mcc 0." in told and "From the published recipe to the staged one" in told
+    assert main(["mechanism-shift", "figures", *arguments, "--figures", "out"]) == 0
+    assert (tmp_path / "shift_small_accuracy.png").exists() and (tmp_path / "shift_varied.pdf").exists()
+    assert main(["mechanism-shift", "report", *arguments]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("other work beside it.")
     assert main(["mechanism-shift", "run", "scala", "--saved-models", "in"]) != 0
-    assert "of the study" in capsys.readouterr().err
+
+
+def test_tables_hold_means_over_seeds():
+    columns = report.COLUMNS | {"new_iwelbo": "IWELBO, held out"}
+    record = scores(**{column: [i, i + 0.5] for i, column in enumerate(columns)})
+    means = {label: i + 0.25 for i, label in enumerate(columns.values())}
+    row = report.methods_table({"small_pca": record}, "small").loc["PCA"]
+    assert row.drop("SD").to_dict() == means and row["SD"] == pytest.approx(np.sqrt(0.125))
+    ablation = report.ablation_table({"ablation_1": record}).loc["mask open (iVAE)"].to_dict()
+    assert ablation == {label: means[label] for label in report.COLUMNS.values()}
+    overview = report.overview_table({"script_pca": record}).loc["PCA"].tolist()
+    assert overview == ["0.250 ± 0.354", "1.250 ± 0.354", "5"]
+    varied = scores(value=[0.1, 0.1, 0.2], method=["linear"] * 3, mcc=[0.2, 0.4, 0.6], f1=[0.5, 0.7, 0.9])
+    table = report.varied_table({"varied_density": varied})
+    np.testing.assert_allclose(table.loc[("density", "0.1", "PCA, unmixed")], [0.3, 0.6])
+
+
+def test_differences_are_paired_by_seed():
+    records = {
+        "small_staged": scores(seed=[0, 1, 2], mcc=[0.9, 0.8, 0.7]),
+        "small_pca": scores(seed=[2, 1, 0], mcc=[0.5, 0.6, 0.7]),
+    }
+    # By hand: 0.2 in each of three seeds, but for rounding; paired by place it would be 0.4, 0.2 and 0.0.
+    table = report.differences_table(records, "small")
+    assert table.loc["PCA", "MCC"] == "+0.200 [+0.200, +0.200]" and list(table.index) == ["PCA"]
+    records["small_pca"] = scores(seed=[0, 1, 2], mcc=[0.5, 0.6, 0.7])
+    assert report.differences_table(records, "small").loc["PCA", "MCC"] == "+0.200 [-0.297, +0.697]"
+    assert report.differences_table({"small_pca": records["small_pca"]}, "small").empty
+
+
+def test_the_tables_of_a_screen_hold_edges_and_distances_within_and_to_others():
+    effects = pd.DataFrame([[3.0, 0.0], [3.0, 0.5], [0.0, 0.0], [0.0, 2.0]], list("abcd"), ["latent_0", "latent_1"])
+    graph = graph_table(effects, (effects > 1).astype(float)).assign(seed=0)
+    null = Record("", "", "", [], values={"edges": pd.DataFrame({"seed": [0], "edges": [1]}), "null": np.zeros(8)})
+    records = {"fits": Record("", "", "", [], 0, values={"graph": graph}), "permuted": null}
+    assert report.trust_table(records, ["a", "b"]).loc["seed 0"].to_dict() == {
+        "edges": 3, "edges, permuted labels": 1, "false discovery rate": 0.0,
+        "latents that all of the pathway move": 1, "largest distance within": 0.5, "smallest to others": 3.0,
+    }  # fmt: skip
+    assert report.edges_table(records)["seed 0"].to_dict() == {"a": "0 (+3.00)", "b": "0 (+3.00)", "d": "1 (+2.00)"}
 
 
 def test_false_discovery_rate_counts_permuted_effects_as_large_as_the_smallest_edge():
     effects = pd.DataFrame([[4.0, 0.1], [0.2, -2.0], [0.0, 0.3]], list("abc"), ["x", "y"])
     graph = graph_table(effects, (effects.abs() > 1).astype(float))
     null = np.array([0.1] * 11 + [2.5])  # twelve pairs of two fits: half a false edge is expected of six
-    assert screen_study.false_discovery_rate(graph, null) == pytest.approx(0.5 / 2)
-    assert screen_study.false_discovery_rate(graph, np.zeros(5)) == 0
-    assert np.isnan(screen_study.false_discovery_rate(graph_table(effects, effects * 0), null))
-
-
-def test_differences_are_paired_by_seed():
-    def record(mcc, seeds):
-        return Record("x", "y", "z", [], values={"scores": pd.DataFrame({"seed": seeds, "mcc": mcc})})
-
-    records = {"small_staged": record([0.9, 0.8, 0.7], [0, 1, 2]), "small_pca": record([0.5, 0.6, 0.7], [2, 1, 0])}
-    # By hand: 0.2 in each of three seeds, but for rounding; paired by place it would be 0.4, 0.2 and 0.0.
-    table = report.differences_table(records, "small")
-    assert table.loc["PCA", "MCC"] == "+0.200 [+0.200, +0.200]" and list(table.index) == ["PCA"]
-    records["small_pca"] = record([0.5, 0.6, 0.7], [0, 1, 2])
-    assert report.differences_table(records, "small").loc["PCA", "MCC"] == "+0.200 [-0.297, +0.697]"
-    assert report.differences_table({"small_pca": records["small_pca"]}, "small").empty
+    assert report.false_discovery_rate(graph, null) == pytest.approx(0.5 / 2)
+    assert report.false_discovery_rate(graph, np.zeros(5)) == 0
+    assert np.isnan(report.false_discovery_rate(graph_table(effects, effects * 0), null))

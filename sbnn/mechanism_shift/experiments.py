@@ -1,0 +1,279 @@
+"""The experiments: methods on simulated screens, where the truth is known, and what can be trusted of a real screen."""
+
+import time
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.screens import as_screen
+from sbnn.data.simulate_perturbations import simulate_perturbations
+from sbnn.determinism import reproducible
+from sbnn.evaluation.runs import load_or_compute
+from sbnn.mechanism_shift.graph import edges_of, wide
+from sbnn.mechanism_shift.matching import edge_scores, linear_r2, match_latents, mean_correlation
+from sbnn.mechanism_shift.methods import ABLATION, FAST, METHODS, read_out
+from sbnn.mechanism_shift.model import SparseShiftVAE
+from sbnn.mechanism_shift.recipe import Recipe
+from sbnn.results import Record
+
+SEEDS = (0, 1, 2)
+HELD_OUT = 20  # perturbations, of a hundred
+SHOWN_CELLS = {"simulated": 500, "real": 2000}
+
+#: Sizes of simulated screens: those of the published script, a small one, and the defaults of the published library.
+CONFIGURATIONS = {
+    "small": {"n_cells_per": 50, "n_perturbations": 100, "n_latents": 15, "n_genes": 100},
+    "script": {"n_cells_per": 250, "n_perturbations": 100, "n_latents": 15, "n_genes": 100},
+    "library": {"n_cells_per": 500, "n_perturbations": 100, "n_latents": 30, "n_genes": 100},
+}
+#: Of the larger configurations, on which networks of the literature take long, these methods are run.
+SOME = {
+    "script": ("pca", "ica", "linear", "ivae", "ivae_unmixed", "svae+", "svae+_unmixed", "staged"),
+    "library": ("linear", "staged"),
+}
+#: What is varied, one at a time, from the small configuration: for each its values, and which is the usual one.
+VARIED = {
+    "shift": ((2.0, 3.0, 5.0, 8.0), 5.0),
+    "density": ((0.05, 0.1, 0.2, 0.3), None),
+    "n_cells_per": ((10, 20, 50, 100), 50),
+    "latents_fitted": ((8, 15, 30), 15),
+}
+#: Of a real screen.
+N_LATENT = 10
+SIZES = (2, 5, 10, 15, 20)  # numbers of latents tried
+N_BOOTSTRAPS = 5
+
+
+def experiments(data, fast, n_jobs):
+    """Experiments on simulated screens, or on a `Screen`, by name, as a `Study` takes them."""
+    if not isinstance(data, str):
+        how = {"recipe": Recipe(**FAST)} if fast else {}
+        few = {"seeds": (0,)}, {"seeds": (0,)}, {"sizes": (2, 5)}, {"n_bootstraps": 1}
+        runs = {"fits": run_fits, "permuted": run_permuted, "sizes": run_sizes, "bootstraps": run_bootstraps}
+        options = dict(zip(runs, few if fast else ({},) * 4, strict=True))
+        return {name: partial(run, data, **how, **options[name]) for name, run in runs.items()}
+    how = {"seeds": (0,), **FAST} if fast else {}
+    planned = {}
+    for configuration in CONFIGURATIONS if not fast else ("small",):
+        for name in SOME.get(configuration, METHODS):
+            planned[f"{configuration}_{name}"] = partial(run_method, configuration, name, **how)
+    for i, name in enumerate(ABLATION):
+        planned[f"ablation_{i}"] = partial(run_method, "small", name, methods=ABLATION, **how)
+    for quantity, (values, _) in VARIED.items():
+        planned[f"varied_{quantity}"] = partial(run_varied, quantity, values=values[:2] if fast else values, **how)
+    return planned
+
+
+def split_screen(adata, n_held_out=HELD_OUT):
+    """Screens of the first perturbations and of the last ones, which are held out."""
+    targets = as_screen(adata).targets
+    parts = targets[:-n_held_out], targets[-n_held_out:]
+    return tuple(as_screen(adata[adata.obs["perturbation"].isin(part)]) for part in parts)
+
+
+def score(method, screen, n_latent, seed, **recipe):
+    """Fit a method to a screen with known truth: a row of scores, and (model, latents, shift graph, edges).
+
+    The row holds ``mcc`` and ``mcc_rank`` (Pearson, Spearman), the ``least`` of the matched correlations, ``r2``,
+    ``precision``, ``recall`` and ``f1`` of edges, ``elbo`` of cells set aside, if there are any, and CPU ``seconds``.
+    """
+    with reproducible():  # correlations and projections too
+        started = time.process_time()
+        model = method.make(n_latent, seed, **recipe).fit(screen.counts, screen.perturbation, screen.control)
+        latents, graph, edges = read_out(method, model, screen.counts, screen.perturbation, screen.control)
+        seconds, true = time.process_time() - started, screen.truth["latents"]
+        correlation, of_true, of_found = match_latents(true, latents)
+        row = {
+            "mcc": float(np.abs(correlation).sum() / true.shape[1]),
+            "mcc_rank": mean_correlation(true, latents, rank=True),
+            "least": float(np.abs(correlation).min()) if len(correlation) == true.shape[1] else 0.0,
+            "r2": linear_r2(true, latents),
+        }
+        row |= edge_scores(screen.truth["shifts"], edges, of_true, of_found)
+        if hasattr(model, "elbo") and len(model.validation_):
+            row["elbo"] = _elbo_aside(model, screen)
+        return row | {"seconds": seconds}, (model, latents, graph, edges)
+
+
+def held_out_bounds(model, new, seed, n_samples=100, n_cells=500):
+    """Bounds on the likelihood of cells of new perturbations, before and after their shifts are learned.
+
+    Cells are halved at random: one half is for the shifts, and of the other up to `n_cells` are scored.
+    """
+    order, bounds = np.random.default_rng(seed).permutation(len(new.perturbation)), {}
+    learn, test = order[::2], order[1::2][:n_cells]
+    for name, learned in (("", True), ("_before", False)):
+        fitted = model.fit_new_perturbations(new.counts[learn], new.perturbation[learn], learned)
+        bounds[f"new_elbo{name}"] = fitted.elbo(new.counts[test], new.perturbation[test])
+        bounds[f"new_iwelbo{name}"] = fitted.iwelbo(new.counts[test], new.perturbation[test], n_samples)
+    return bounds
+
+
+def run_method(configuration, name, results=None, fresh=False, seeds=SEEDS, methods=METHODS, **recipe):
+    """Record of ``scores`` of a method on screens of one configuration, a row for each seed.
+
+    As of `score`, with `held_out_bounds` of networks. Of the staged method also what figures need of the first seed.
+    """
+    method, sizes = methods[name], CONFIGURATIONS[configuration]
+    wanted = Record("mechanism-shift methods", "simulated_screen", fingerprint_parameters(sizes), [{"method": name}])
+    wanted.settings = {"configuration": sizes, "seeds": list(seeds), "held_out": HELD_OUT, "version": 1}
+
+    def compute():
+        rows, shown = [], {}
+        for seed in seeds:
+            known, new = split_screen(simulate_perturbations(**sizes, random_state=seed))
+            row, (model, *found) = score(method, known, sizes["n_latents"], seed, **recipe)
+            if method.kind == "ours" and methods is METHODS and not shown:
+                shown = _shown(known, *found)
+            if hasattr(model, "fit_new_perturbations"):
+                row |= held_out_bounds(model, new, seed)
+            rows.append({"seed": seed} | row)
+        return {"scores": pd.DataFrame(rows)} | shown
+
+    return load_or_compute(wanted, compute, results, fresh, estimator=method.make(sizes["n_latents"], 0, **recipe))
+
+
+def _shown(screen, latents, graph, edges):
+    """Some cells and the shift graph, in the order and with the signs of the truth."""
+    cells = np.random.default_rng(0).permutation(len(latents))[: SHOWN_CELLS["simulated"]]
+    correlation, of_true, of_found = match_latents(screen.truth["latents"], latents)
+    signs, true = np.sign(correlation), screen.truth["shifts"].loc[edges.index]
+    effects = wide(graph, "effect").to_numpy()[:, of_found] * signs
+    return {
+        "latents": (latents[cells][:, of_found] * signs).astype(np.float32),
+        "true_latents": screen.truth["latents"][cells][:, of_true].astype(np.float32),
+        "effects": pd.DataFrame(effects, edges.index, true.columns[of_true]),
+        "edges": pd.DataFrame(edges.to_numpy()[:, of_found], edges.index, true.columns[of_true]),
+        "true_shifts": true.iloc[:, of_true],
+    }
+
+
+def run_varied(quantity, results=None, fresh=False, seeds=SEEDS, values=(), methods=("linear", "staged"), **recipe):
+    """Record of ``scores`` as one quantity of the small configuration varies; no setting of the methods changes."""
+    sizes = CONFIGURATIONS["small"]
+    wanted = Record("mechanism-shift varied", "simulated_screen", fingerprint_parameters(sizes), [{"of": quantity}])
+    wanted.settings = {"configuration": sizes, "seeds": list(seeds), "values": list(values), "methods": list(methods)}
+    wanted.settings |= {"recipe": recipe, "version": 1}
+
+    def compute():
+        rows = []
+        for value in values:
+            changed = sizes if quantity == "latents_fitted" else sizes | {quantity: value}
+            n_latent = value if quantity == "latents_fitted" else sizes["n_latents"]
+            for seed in seeds:
+                known, _ = split_screen(simulate_perturbations(**changed, random_state=seed))
+                for name in methods:
+                    row, _ = score(METHODS[name], known, n_latent, seed, **recipe)
+                    rows.append({"method": name, "value": value, "seed": seed} | row)
+        return {"scores": pd.DataFrame(rows)}
+
+    return load_or_compute(wanted, compute, results, fresh, estimator=METHODS["staged"].make(15, 0, **recipe))
+
+
+def permuted(screen, seed):
+    """Perturbations of the cells in random order, the control's among them: labels that mean nothing."""
+    return np.random.default_rng(seed).permutation(screen.perturbation)
+
+
+def bootstrap(screen, seed):
+    """Positions of cells drawn with replacement within each perturbation."""
+    rng = np.random.default_rng(seed)
+    groups = pd.Series(np.arange(len(screen.perturbation))).groupby(screen.perturbation).indices
+    return np.concatenate([rng.choice(groups[name], len(groups[name])) for name in sorted(groups)])
+
+
+def fit_model(screen, n_latent, seed, recipe=None):
+    """Staged model of a screen."""
+    model = SparseShiftVAE(n_latent, recipe=recipe, random_state=seed)
+    return model.fit(screen.counts, screen.perturbation, screen.control)
+
+
+def _elbo_aside(model, screen):
+    aside = model.validation_
+    return model.elbo(screen.counts[aside], screen.perturbation[aside])
+
+
+def _of_screen(kind, screen, seeds, compute, results, fresh, recipe, **settings):
+    wanted = Record(f"mechanism-shift {kind}", screen.name, screen.sha256, [{}], seeds[0])
+    wanted.settings = {"seeds": list(seeds), "version": 1} | settings
+    example = SparseShiftVAE(N_LATENT, recipe=recipe, random_state=seeds[0])
+    return load_or_compute(wanted, compute, results, fresh, estimator=example)
+
+
+def run_fits(screen, results=None, fresh=False, seeds=SEEDS, recipe=None):
+    """Record of shift graphs (``graph``, with column `seed`) and held-out ``elbo`` of the staged model, by seed.
+
+    Of the first seed also ``latents`` of some cells, their ``perturbation``, ``unseparated`` and ``unmoved``.
+    """
+
+    def compute():
+        graphs, elbo, first = [], [], {}
+        for seed in seeds:
+            model = fit_model(screen, N_LATENT, seed, recipe)
+            graphs.append(model.shift_graph_.assign(seed=seed))
+            elbo.append(_elbo_aside(model, screen))
+            if not first:
+                cells = np.random.default_rng(0).permutation(len(screen.perturbation))[: SHOWN_CELLS["real"]]
+                first = {
+                    "latents": model.transform(screen.counts[cells]).astype(np.float32),
+                    "perturbation": screen.perturbation[cells],
+                    "unseparated": [list(pair) for pair in model.unmixing_.unseparated],
+                    "unmoved": list(model.unmixing_.unmoved),
+                }
+        return {"graph": pd.concat(graphs, ignore_index=True), "elbo": np.array(elbo), **first}
+
+    return _of_screen("fits", screen, seeds, compute, results, fresh, recipe, n_latent=N_LATENT)
+
+
+def run_permuted(screen, results=None, fresh=False, seeds=SEEDS, recipe=None):
+    """Record of fits to permuted labels: the number of ``edges`` by seed, all false, and absolute effects, ``null``."""
+
+    def compute():
+        rows, null = [], []
+        for seed in seeds:
+            graph = fit_model(replace(screen, perturbation=permuted(screen, seed)), N_LATENT, seed, recipe).shift_graph_
+            rows.append({"seed": seed, "edges": int(edges_of(graph).to_numpy().sum())})
+            null.append(graph["effect"].abs().to_numpy())
+        return {"edges": pd.DataFrame(rows), "null": np.concatenate(null).astype(np.float32)}
+
+    return _of_screen("permuted", screen, seeds, compute, results, fresh, recipe, n_latent=N_LATENT)
+
+
+def run_sizes(screen, results=None, fresh=False, sizes=SIZES, seed=0, recipe=None):
+    """Record of ``sizes``: held-out ``elbo``, latents that are ``moved`` and ``edges`` by number of latents."""
+
+    def compute():
+        rows = []
+        for size in sizes:
+            model = fit_model(screen, size, seed, recipe)
+            edges, elbo = edges_of(model.shift_graph_).to_numpy(), _elbo_aside(model, screen)
+            rows.append({"n_latent": size, "elbo": elbo, "moved": int(edges.any(0).sum()), "edges": int(edges.sum())})
+        return {"sizes": pd.DataFrame(rows)}
+
+    return _of_screen("sizes", screen, (seed,), compute, results, fresh, recipe, sizes=list(sizes))
+
+
+def run_bootstraps(screen, results=None, fresh=False, n_bootstraps=N_BOOTSTRAPS, recipe=None):
+    """Record of ``stability``: edges of the fit to all cells, and others, with the share of bootstraps with them."""
+
+    def compute():
+        reference = fit_model(screen, N_LATENT, 0, recipe)
+        latents, found = reference.transform(screen.counts), edges_of(reference.shift_graph_)
+        shares = np.zeros(found.shape)
+        for i in range(n_bootstraps):
+            cells = bootstrap(screen, i)
+            drawn = replace(screen, counts=screen.counts[cells], perturbation=screen.perturbation[cells])
+            model = fit_model(drawn, N_LATENT, i, recipe)
+            _, of_reference, of_model = match_latents(latents, model.transform(screen.counts))
+            shares[:, of_reference] += edges_of(model.shift_graph_).to_numpy()[:, of_model] / n_bootstraps
+        effects = wide(reference.shift_graph_, "effect").to_numpy()
+        rows = [
+            (found.index[i], found.columns[j], effects[i, j], bool(found.iloc[i, j]), shares[i, j])
+            for i, j in np.argwhere(found.to_numpy() | (shares > 0))
+        ]
+        return {"stability": pd.DataFrame(rows, columns=["perturbation", "latent", "effect", "found", "share"])}
+
+    return _of_screen("bootstraps", screen, (0,), compute, results, fresh, recipe, n_bootstraps=n_bootstraps)
