@@ -6,15 +6,20 @@ READY := .venv/ready
 CHECK := import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and \
 	f"sbnn needs Python 3.11 to 3.13, $(PYTHON) is {v[0]}.{v[1]}; name another: make PYTHON=python3.13")
 
-.PHONY: reproduce test lint notebooks docs clean
+.PHONY: reproduce test check lint notebooks docs clean
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 # Runs the notebooks top to bottom and draws the figures from saved results; FRESH=1 computes everything anew.
 reproduce: $(READY)
 	$(BIN)/python -m sbnn.study.reproduce $(if $(FRESH),--fresh)
 
-# All tests, with the real data where they can be found and on simulated data otherwise.
+# Behaviour, in a few minutes: what to run before every commit.
 test: $(READY) lint
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST) --dist loadfile -m "not slow"
+
+# Everything: then also refits of committed results, notebooks, pipelines, a browser and fault loops.
+check: test
+	$(PYTEST) --dist worksteal -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import socket
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,10 @@ from sbnn.data.datasets import load_dataset
 from sbnn.data.paired import as_paired
 from sbnn.data.registry import find_file, search_places
 from sbnn.data.simulate import simulate_patchseq
+
+# One profile for all: the same examples everywhere, and no verdict on a machine that is busy.
+hypothesis.settings.register_profile("sbnn", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("sbnn")
 
 
 @pytest.fixture(scope="session")

@@ -395,7 +395,7 @@ def load_or_refuse(path, file):
         spelled_out(record)
 
 
-FUZZ = {"derandomize": True, "deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+FUZZ = {"suppress_health_check": list(HealthCheck)}
 SMALL = Record(
     "fit", "toy", "ab", [{"alpha": 0.1}], 3, {"a": (1, None)}, [(np.arange(3), np.arange(3, 5))],
     {"table": pd.DataFrame({"a": ["x", "y"]}), "x": np.arange(6.0).reshape(2, 3), "names": np.array(["a", "b"])},

@@ -8,7 +8,7 @@ from sklearn.model_selection import KFold
 
 from sbnn.evaluation.folds import check_folds, folds_of, grouped_folds, later_fold, paper_folds
 
-FEW = settings(deadline=None, derandomize=True, max_examples=40, database=None)
+FEW = settings(max_examples=40)
 
 
 class Cells:

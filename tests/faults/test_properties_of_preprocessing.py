@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 from sbnn.data.preprocessing import Standardizer, log2p1, normalize_library_size, select_genes, size_of_library
 from sbnn.metrics import feature_r2, pooled_r2
 
-FEW = settings(deadline=None, derandomize=True, max_examples=40, database=None)
+FEW = settings(max_examples=40)
 
 
 def counts(smallest=1, most_cells=12, most_genes=8):

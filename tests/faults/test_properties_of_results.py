@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from sbnn.results import Record, load, save
 
-FEW = settings(deadline=None, derandomize=True, max_examples=120, database=None)
+FEW = settings(max_examples=120)
 TEXT = st.text(max_size=5)
 PLAIN = st.none() | st.booleans() | st.integers(-(2**80), 2**80) | st.floats() | TEXT | st.binary(max_size=5)
 KEYS = TEXT | st.integers(-(2**63), 2**64 - 1) | st.booleans() | st.none() | st.binary(max_size=3)
