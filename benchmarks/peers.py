@@ -16,9 +16,8 @@ from sklearn.linear_model import enet_path
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.models.base import GeneSelectionMixin
 from sbnn.models.bottleneck.protocols.greedy import forward_selection
-from sbnn.models.linear import SparseReducedRankRegression
+from sbnn.models.linear import GeneSelectionMixin, SparseReducedRankRegression
 
 
 class GeneLimitedRegressor(GeneSelectionMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from sbnn.data.checks import some
+from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_features import known_features, unlikely_units
-from sbnn.data.labels import UNKNOWN
 from sbnn.data.readers.tables import read_table
 from sbnn.data.typed_cells import family_columns, typed_cells
 

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
-from sbnn.data.checks import some
+from sbnn.data.checks import check_given_once, check_outliers, some, warn_of_raw_counts
 from sbnn.data.objects import (
     dense,
     in_memory,
@@ -19,7 +19,6 @@ from sbnn.data.objects import (
     obsm_table,
     two_modalities,
 )
-from sbnn.data.plausible import check_given_once, check_outliers, warn_of_raw_counts
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes, size_of_library
 
 COUNTS = "counts"  # layer of an AnnData

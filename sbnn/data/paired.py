@@ -7,20 +7,22 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import (
+    UNKNOWN,
     check_colors,
     check_counts,
     check_finite,
+    check_given_once,
     check_labels,
     check_matrix,
     check_names,
+    check_outliers,
     check_varies,
     some,
+    warn_of_raw_counts,
 )
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import output_table
-from sbnn.data.labels import UNKNOWN
 from sbnn.data.objects import entry, in_memory, is_anndata, is_mudata, obsm_table, two_modalities
-from sbnn.data.plausible import check_given_once, check_outliers, warn_of_raw_counts
 
 
 @dataclass(frozen=True, eq=False)

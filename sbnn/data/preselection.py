@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from sbnn.data.checks import positions
+from sbnn.data.checks import LARGEST_LOG, positions
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import as_paired
-from sbnn.data.plausible import LARGEST_LOG
 from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of_curve
 
 VERSION = 1  # of the criterion: raised whenever the same settings choose other genes

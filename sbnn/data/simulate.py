@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
 
+from sbnn.data.checks import OKABE_ITO
 from sbnn.data.fingerprint import fingerprint_parameters
-from sbnn.data.labels import OKABE_ITO
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 

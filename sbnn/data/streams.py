@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import check_names
+from sbnn.data.checks import VALUES_LOOKED_AT, check_names, warn_of_log_values, warn_of_raw_counts
 from sbnn.data.objects import is_anndata, is_mudata
-from sbnn.data.plausible import VALUES_LOOKED_AT, warn_of_log_values, warn_of_raw_counts
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
 
 VALUES_AT_ONCE = 2**23  # of a block, 64 MB in double precision

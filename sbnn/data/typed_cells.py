@@ -7,9 +7,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import some
+from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
-from sbnn.data.labels import UNKNOWN
 
 ALL = "all"  # the one family if none is given
 

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import t as student
 
-from sbnn.data.labels import GREY
+from sbnn.data.checks import GREY
 from sbnn.ephys_types.models import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, MODELS, ZERO_SHOT, of_kind
 from sbnn.ephys_types.report import (
     ALL,

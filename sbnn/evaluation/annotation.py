@@ -12,7 +12,7 @@ from sbnn.data.objects import is_anndata, is_mudata, modality
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.stability import gene_counts, selection_table
-from sbnn.models.base import kept_genes
+from sbnn.models.linear import kept_genes
 from sbnn.results import Record, library_versions
 
 

@@ -11,8 +11,7 @@ import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from sbnn.data.checks import some
-from sbnn.data.labels import UNKNOWN
+from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.neighbours import NEIGHBOURS
 from sbnn.evaluation.stability import trust_sentence

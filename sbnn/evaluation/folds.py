@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.labels import UNKNOWN
+from sbnn.data.checks import UNKNOWN
 from sbnn.data.preprocessing import Standardizer, expression_pipeline, log2p1, normalize_library_size
 from sbnn.data.typed_cells import as_typed
 

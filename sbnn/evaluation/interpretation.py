@@ -12,7 +12,7 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, two_tables
 from sbnn.determinism import reproducible
 from sbnn.evaluation.identity import described
-from sbnn.models.base import kept_genes
+from sbnn.models.linear import kept_genes
 from sbnn.results import Record
 
 ROWS_AT_ONCE = 16_384  # points of the paths that go through the network together

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
-from sbnn.data.labels import UNKNOWN
+from sbnn.data.checks import UNKNOWN
 from sbnn.data.objects import entry, is_anndata, is_mudata, modality
 from sbnn.results import Record
 

@@ -12,8 +12,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from sbnn.data.checks import check_number
 from sbnn.data.inputs import (
     check_values,
     expression_table,
@@ -23,8 +24,6 @@ from sbnn.data.inputs import (
     output_table,
     two_tables,
 )
-from sbnn.metrics import pooled_r2
-from sbnn.models.base import GeneSelectionMixin, check_number, kept_genes
 
 
 def __getattr__(name):
@@ -32,6 +31,38 @@ def __getattr__(name):
     if name in ("PerFeatureElasticNet", "SparseReducedRankRegression"):
         return getattr(importlib.import_module("sbnn.models.sparse_linear"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def kept_genes(model):
+    """Positions of the genes that a fitted model uses, all of them if it does not select."""
+    check_is_fitted(model)
+    support = getattr(model, "get_support", None)
+    return np.arange(model.n_features_in_) if support is None else np.flatnonzero(support())
+
+
+class GeneSelectionMixin:
+    """Says which genes a fitted model uses; the model gives them as a mask in ``_support_mask()``."""
+
+    def get_support(self, indices=False):
+        """Genes the model uses: boolean mask, shape (p,), or with `indices` their sorted positions."""
+        check_is_fitted(self)
+        mask = self._support_mask()
+        return np.flatnonzero(mask) if indices else mask
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the genes the model uses, in the order of the columns of X.
+
+        Parameters
+        ----------
+        input_features : array-like of str, shape (p,), optional
+            Gene names where ``fit`` saw none; then ``x0``, ``x1``, ... by default.
+
+        Returns
+        -------
+        ndarray of str (object)
+        """
+        support = self.get_support()
+        return _check_feature_names_in(self, input_features)[support]
 
 
 class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -68,6 +99,8 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def score(self, X, y=None):
         """Pooled R2 of the prediction about the training means, see `sbnn.metrics.pooled_r2`; X and y as for `fit`."""
+        from sbnn.metrics import pooled_r2
+
         X, y = two_tables(X, y)
         return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
 

@@ -17,7 +17,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
-from sbnn.models.base import check_number
+from sbnn.data.checks import check_number
 from sbnn.models.linear import (
     LatentRegressor,
     LinearRegressor,

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
 
-from sbnn.data.labels import GREY, OKABE_ITO, UNKNOWN
+from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
 from sbnn.plotting.colors import families_of, family_table, type_colors, type_table, types_of, without_types
 from sbnn.plotting.common import WIDTH
 from sbnn.plotting.labels import shortened

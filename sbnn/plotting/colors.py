@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from scipy.cluster.vq import kmeans2
 
-from sbnn.data.labels import GREY, OKABE_ITO, UNKNOWN
+from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # of what is numbered

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
-from sbnn.data.labels import UNKNOWN
+from sbnn.data.checks import UNKNOWN
 from sbnn.plotting import reading
 from sbnn.plotting.cells import MOST_GROUPS, draw_crowd, draw_legend, draw_panel, legend_title, looks
 from sbnn.plotting.colors import families_of, family_table

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.data.labels import UNKNOWN
+from sbnn.data.checks import UNKNOWN
 from sbnn.plotting.cells import draw_cells, draw_legend, looks
 from sbnn.plotting.colors import families_of, family_table, types_of
 from sbnn.plotting.common import WIDTH, new_figure, styled

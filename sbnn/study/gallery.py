@@ -2,7 +2,7 @@
 
 import functools
 
-from sbnn.data.labels import OKABE_ITO, UNKNOWN
+from sbnn.data.checks import OKABE_ITO, UNKNOWN
 from sbnn.plotting.accuracy import accuracy_comparison
 from sbnn.plotting.colors import families_of, without_types
 from sbnn.plotting.comparison import bottleneck_comparison

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import some
+from sbnn.data.checks import kind_of_expression, some
 from sbnn.data.inputs import COUNTS, cells_of, new_cells
-from sbnn.data.plausible import kind_of_expression
 from sbnn.data.preprocessing import log2p1
 from sbnn.data.readers.tables import as_numbers, read_table
 from sbnn.data.streams import ExpressionStream

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sbnn.data.plausible import check_given_once, check_outliers, warn_of_log_values, warn_of_raw_counts
+from sbnn.data.checks import check_given_once, check_outliers, warn_of_log_values, warn_of_raw_counts
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from made_up import assert_tidy, drawn_texts, words
 from matplotlib.colors import to_hex
 
 from sbnn import plotting
-from sbnn.data.labels import GREY
+from sbnn.data.checks import GREY
 from sbnn.plotting.cells import MOST_GROUPS, legend_entries, looks
 from sbnn.plotting.labels import SMALLEST, fit_text, shortened
 from sbnn.plotting.maps import widened

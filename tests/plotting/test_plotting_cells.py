@@ -7,7 +7,7 @@ from made_up import assert_tidy, fit_record, words
 from matplotlib.colors import to_hex
 
 from sbnn import plotting
-from sbnn.data.labels import GREY
+from sbnn.data.checks import GREY
 from sbnn.plotting.cells import looks
 from sbnn.results import Record
 

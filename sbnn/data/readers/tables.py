@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import check_counts, some
+from sbnn.data.checks import check_counts, check_given_once, kind_of_expression, some, warn_of_log_values
 from sbnn.data.paired import paired
-from sbnn.data.plausible import check_given_once, kind_of_expression, warn_of_log_values
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers import table_checks as checks
 from sbnn.data.readers.table_checks import as_numbers

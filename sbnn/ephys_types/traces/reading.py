@@ -14,9 +14,8 @@ from joblib import Memory, Parallel, delayed
 from pynwb import NWBHDF5IO
 from tqdm.auto import tqdm
 
-from sbnn.data.checks import some
+from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
-from sbnn.data.labels import UNKNOWN
 from sbnn.data.registry import cache_folder
 from sbnn.data.typed_cells import typed_cells
 from sbnn.ephys_types.traces.recording import sweeps_of

@@ -14,6 +14,7 @@ from sklearn.utils import TransformerTags, _safe_indexing, check_array, check_co
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
+from sbnn.data.checks import check_number
 from sbnn.data.inputs import (
     check_values,
     expression_table,
@@ -27,13 +28,13 @@ from sbnn.data.inputs import (
 from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2, smallest_sufficient
-from sbnn.models.base import GeneSelectionMixin, check_number
 from sbnn.models.bottleneck.gene_prior import GenePrior, prior_weights, spelled_out
 from sbnn.models.bottleneck.persistence import load_model, save_model
 from sbnn.models.bottleneck.protocols import PROTOCOLS
 from sbnn.models.bottleneck.scales import learn_scales, scaled_inputs, scaled_outputs, through_network
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.bottleneck.training import Run, Stage, Trainer
+from sbnn.models.linear import GeneSelectionMixin
 
 AUTO = "auto"
 NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # of genes that "auto" compares

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from sbnn.models.base import check_number
+from sbnn.data.checks import check_number
 
 _LEAST = {"few_cells": 0, "few_cells_of_a_gene": 0, "fewest_cells": 0, "fewest_cells_of_a_gene": 0} | {
     "most_cells": 2, "n_teachers": 2,

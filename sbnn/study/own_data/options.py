@@ -135,8 +135,7 @@ def with_groups(adata, column):
     """Leave out the cells whose group is not known, with a warning."""
     import numpy as np
 
-    from sbnn.data.checks import some
-    from sbnn.data.labels import UNKNOWN
+    from sbnn.data.checks import UNKNOWN, some
 
     if column not in adata.obs:
         raise KeyError(f"groups: the labels have no column {column!r}; they have {', '.join(map(str, adata.obs))}")
@@ -159,7 +158,7 @@ def _of_anndata(options):
     """Tables of a file of AnnData or MuData, as far as they are not files of their own."""
     import anndata
 
-    from sbnn.data.labels import UNKNOWN
+    from sbnn.data.checks import UNKNOWN
     from sbnn.data.objects import entry, obsm_table
 
     path, outputs = options.expression, options.outputs
