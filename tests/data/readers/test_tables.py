@@ -174,7 +174,7 @@ def test_excel_names_that_became_dates_and_formulas_that_were_never_calculated(t
     ("name", "content", "message"),
     [
         ("table.doc", b"", "ending '.doc'"),
-        ("table.csv.gz", gzip.compress(b"x" * 99)[:30], "", mtime=0),
+        ("table.csv.gz", gzip.compress(b"x" * 99, mtime=0)[:30], ""),
         ("table.zip", b"PK\3\4 broken", ""),
         ("table.xlsx", b"PK\3\4 broken", ""),
         ("table.xlsx", b"text", "not an Excel workbook"),
