@@ -31,6 +31,7 @@ from scipy.stats import t as student
 from sklearn.ensemble import RandomForestRegressor
 
 from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, cross_validate, load_dataset, paper_folds
+from sbnn.data.paired import as_paired
 from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
 from sbnn.plotting.colors import PALETTE
@@ -127,7 +128,7 @@ def measure(name, model, data, folder, n_folds=None):
     name : str
         Of the record, ``accuracy_<name>.pickle``.
     model : Model
-    data : PairedData
+    data : Paired
     folder : str or path-like
     n_folds : int, optional
         Instead of the model's own number. Folds and numbers of genes that are in the record stay in any case.
@@ -365,7 +366,7 @@ def parse(arguments=None):
 
 def main(arguments=None):
     options = parse(arguments)
-    data = None if options.report_only else load_dataset("scala")
+    data = None if options.report_only else as_paired(load_dataset("scala"))
     for name in [] if options.report_only else options.models:
         if not installed(MODELS[name]):
             print(f"{MODELS[name].label}: {MODELS[name].package} is not installed", file=sys.stderr)

@@ -17,6 +17,7 @@ from sklearn.linear_model import enet_path
 from threadpoolctl import threadpool_limits
 
 from sbnn import load_dataset, paper_folds
+from sbnn.data.paired import as_paired
 from sbnn.models.linear import SparseReducedRankRegression
 
 ALPHAS = np.arange(19, 0, -1) / 10
@@ -83,6 +84,7 @@ def main():
         data = load_dataset("scala", download=False)
     except FileNotFoundError:
         data = load_dataset("simulated", n_cells=1213, n_genes=1000, n_outputs=16)
+    data = as_paired(data)
     X, Y = ((a - a.mean(axis=0)) / a.std(axis=0) for a in (data.X.astype(float), data.Y.astype(float)))
     train, _ = paper_folds(len(X))[0]
     X, Y = np.asfortranarray(X[train] - X[train].mean(axis=0)), Y[train] - Y[train].mean(axis=0)

@@ -79,7 +79,6 @@ def held_out_accuracy(model, data, folds, n_jobs=1, scaling="fold", k=NEIGHBOURS
 
     The map is fitted to the training cells of every fold; the test cells are placed on it afterwards.
     """
-    data = as_paired(data)
     jobs = (delayed(_accuracy_of_fold)(clone(model), data, fold, scaling, k) for fold in folds)
     return pd.DataFrame(Parallel(n_jobs=n_jobs)(jobs)).rename_axis("fold")
 
@@ -132,7 +131,7 @@ def main(arguments=None):
     options = parse(arguments)
     values = load(PATH).values if PATH.exists() else {}
     if not options.report_only:
-        data = load_dataset("scala")
+        data = as_paired(load_dataset("scala"))
         values |= measure(data, options.maps, options.jobs)
         values = {name: values[name] for name in MAPS if name in values}
         settings = {"scaling": {name: MAPS[name].scaling for name in values}}

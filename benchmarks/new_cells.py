@@ -23,27 +23,25 @@ N_DRAWS = 5  # of the genes that are there
 
 def main():
     data = load_dataset("citeseq_cd8", verbose=False)
-    order = np.random.default_rng(0).permutation(data.n_cells)
-    half = data.n_cells // 2
-    train, new = (
-        data.subset(cells=np.sort(order[part]), drop_constant=True) for part in (slice(half), slice(half, None))
-    )
-    new = data.subset(cells=new.cell_names, genes=train.gene_names)
+    order = np.random.default_rng(0).permutation(data.n_obs)
+    half = data.n_obs // 2
+    train, new = data[np.sort(order[:half])], data[np.sort(order[half:])]
+    varies = np.ptp(train.X, axis=0) > 0
+    train, new = train[:, varies].copy(), new[:, varies].copy()
     model = SparseBottleneckRegressor(random_state=0).fit(train)
-    counts = pd.DataFrame(np.asarray(new.counts.todense()) if hasattr(new.counts, "todense") else new.counts)
-    counts.columns = new.gene_names
+    counts, measured = new.to_df("counts"), new.obsm["outputs"].to_numpy()
     kept = list(model.get_feature_names_out())
-    others = np.setdiff1d(new.gene_names, kept)
+    others = np.setdiff1d(new.var_names, kept)
     everywhere = model.transform(stream(counts))
     size = np.sqrt(everywhere.var(0).sum())
 
     def judged(fitted, genes, **totals):
         cells = stream(counts[genes], **totals)
         moved = np.sqrt(np.square(fitted.transform(cells) - everywhere).sum(1).mean()) / size
-        scaled = [(Y - fitted.y_mean_) / fitted.y_scale_ for Y in (new.Y, fitted.predict(cells))]
+        scaled = [(Y - fitted.y_mean_) / fitted.y_scale_ for Y in (measured, fitted.predict(cells))]
         return pooled_r2(*scaled, 0.0), moved
 
-    rows = {f"all {len(new.gene_names)}": [*judged(model, list(new.gene_names))] * 2}
+    rows = {f"all {new.n_vars}": [*judged(model, list(new.var_names))] * 2}
     for name, share in SHARES.items():
         draws = [kept + list(drawn(others, share, seed)) for seed in range(N_DRAWS)]
         rows[f"{len(kept)} kept, {name} of the others"] = mean(judged, model, draws)
@@ -54,8 +52,8 @@ def main():
     print(
         to_markdown(pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("genes that are there"))
     )
-    share = model.count_share_[np.isin(train.gene_names, kept)].sum()
-    print(f"\n{half} cells to fit, {new.n_cells} new; the kept genes have {share:.0%} of the counts")
+    share = model.count_share_[np.isin(train.var_names, kept)].sum()
+    print(f"\n{half} cells to fit, {new.n_obs} new; the kept genes have {share:.0%} of the counts")
 
 
 def mean(judged, model, draws):

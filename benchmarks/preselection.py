@@ -15,7 +15,8 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from sbnn import LeaveOneOutRidge, PairedData, load_dataset, paper_folds, preselect_genes, simulate_patchseq
+from sbnn import LeaveOneOutRidge, load_dataset, paired, paper_folds, preselect_genes, simulate_patchseq
+from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.metrics import pooled_r2
 from sbnn.tables import to_markdown
@@ -27,20 +28,23 @@ TREND = 101  # genes of similar mean
 
 def physiological_cells():
     """The cells with counts of all genes; outputs are what is known of them."""
-    data = load_dataset("scala_34c_counts", verbose=False)
+    data = as_paired(load_dataset("scala_34c_counts", verbose=False))
     cre = pd.get_dummies(data.labels["cre"])
     outputs = (
         cre.loc[:, cre.sum() >= 10].astype(float).assign(depth=pd.to_numeric(data.labels["soma_depth_um"], "coerce"))
     )
     known = (outputs.depth.notna() & (data.labels["family"] != "unknown")).to_numpy()
-    counts = np.asarray(data.counts.todense() if hasattr(data.counts, "todense") else data.counts)[known]
-    return counts, outputs.to_numpy()[known]
+    return dense(data)[0][known], outputs.to_numpy()[known]
+
+
+def dense(data):
+    """Counts as an array, and outputs."""
+    return (data.counts.toarray() if hasattr(data.counts, "toarray") else data.counts), data.Y
 
 
 def counts_of(name, **options):
     """Counts of all genes, and outputs."""
-    data = load_dataset(name, verbose=False, **options)
-    return (data.counts.toarray() if hasattr(data.counts, "toarray") else data.counts), data.Y
+    return dense(as_paired(load_dataset(name, verbose=False, **options)))
 
 
 DATA = {
@@ -50,7 +54,7 @@ DATA = {
     "scala_34c_counts": (physiological_cells, 1000, (80, 185)),
     "scala": (lambda: counts_of("scala"), 200, (80, 300)),
     "simulated": (
-        lambda: (made := simulate_patchseq(1000, 5000, n_true_genes=40, random_state=1)) and (made.counts, made.Y),
+        lambda: dense(as_paired(simulate_patchseq(1000, 5000, n_true_genes=40, random_state=1))),
         500,
         (80, 300),
     ),
@@ -83,7 +87,7 @@ def measure(counts, Y, number, n_cells, seed):
     counts = counts[chosen]
     varies = np.ptp(counts, axis=0) > 0
     X = np.log2(1 + counts[:, varies] / (totals := counts.sum(1, keepdims=True)) * np.median(totals))
-    data = PairedData(X, Y[chosen], counts=counts[:, varies].astype(np.int64))
+    data = as_paired(paired(X, Y[chosen], counts=counts[:, varies].astype(np.int64)))
     rows = []
     for fold in paper_folds(data.n_cells, N_FOLDS, seed=seed):
         train = fold[0]

@@ -19,12 +19,12 @@ from peers import ClippedInputs
 
 from sbnn import (
     LeaveOneOutRidge,
-    PairedData,
     SparseBottleneckRegressor,
     cross_validate,
     load_dataset,
     simulate_patchseq,
 )
+from sbnn.data.paired import as_paired
 from sbnn.tables import to_markdown
 
 N_REPEATS = 3
@@ -36,7 +36,7 @@ RIDGE = ClippedInputs(LeaveOneOutRidge())
 def found(name):
     """A data set, or None where its files are not found."""
     try:
-        return load_dataset(name, download=False, verbose=False)
+        return as_paired(load_dataset(name, download=False, verbose=False))
     except FileNotFoundError:
         return None
 
@@ -44,7 +44,7 @@ def found(name):
 def simulated(seed, n, p, q, n_true, noise=0.5):
     """Simulated data of `n` training cells, and the test cells beside them; noise in SD of the noise-free outputs."""
     size = {"n_cells": n + N_TEST, "n_genes": p, "n_outputs": q, "n_true_genes": n_true}
-    return simulate_patchseq(**size, noise=noise, random_state=seed)
+    return as_paired(simulate_patchseq(**size, noise=noise, random_state=seed))
 
 
 def scattered(seed):
@@ -52,7 +52,7 @@ def scattered(seed):
     data = simulated(seed, 500, 300, 16, 10)
     rng = np.random.default_rng(seed)
     scale, shift = 10 ** rng.uniform(-3, 3, (2, data.n_outputs))
-    return PairedData(data.X, (data.Y - data.Y.mean(0)) / data.Y.std(0) * scale + shift)
+    return as_paired((data.X, (data.Y - data.Y.mean(0)) / data.Y.std(0) * scale + shift))
 
 
 def mostly_zero(seed):
@@ -62,7 +62,7 @@ def mostly_zero(seed):
     rare = np.zeros((data.n_cells, 2700), dtype=np.float32)
     for gene in rare.T:
         gene[rng.choice(data.n_cells, rng.integers(1, 6))] = rng.gamma(4, 1)
-    return PairedData(np.hstack([data.X, rare]), data.Y)
+    return as_paired((np.hstack([data.X, rare]), data.Y))
 
 
 SIMULATED = {
@@ -117,7 +117,7 @@ def compare(split, seed):
     data, fold = split
     model = SparseBottleneckRegressor(n_genes=min(25, data.n_genes), device="cpu", random_state=seed)
     network = cross_validate(model, data, [fold], verbose=False)
-    same = cross_validate(RIDGE, data.subset(genes=network.selected[0, 0]), [fold], verbose=False)
+    same = cross_validate(RIDGE, (data.X[:, network.selected[0, 0]], data.Y), [fold], verbose=False)
     every = cross_validate(RIDGE, data, [fold], verbose=False)
     scores = {"distilled": network, "ridge, same genes": same, "ridge, all genes": every}
     return {name: record.test_r2[0, 0] for name, record in scores.items()} | {"CPU s": network.seconds[0, 0]}

@@ -15,6 +15,7 @@ from accuracy import mean_sd, paired_difference
 from sklearn.base import clone
 
 from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, load_dataset, paper_folds
+from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import split_fold
@@ -80,7 +81,7 @@ def main():
     parser.add_argument("--data", choices=CITESEQ, default="citeseq_cd8")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     options = parser.parse_args()
-    data = load_dataset(options.data, n_genes=None)
+    data = as_paired(load_dataset(options.data, n_genes=None))
     folds = paper_folds(data.n_cells)
     chosen = [MODELS[name] for name in options.models]
     compared = {title: compare(model, data.counts, data.Y, folds) for title, model in chosen}

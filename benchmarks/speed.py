@@ -25,6 +25,7 @@ from plain import keras_fit, pytorch_fit
 from sklearn.base import clone
 
 from sbnn import default_dataset, load_dataset, paper_folds
+from sbnn.data.paired import as_paired
 from sbnn.metrics import pooled_r2
 
 
@@ -71,7 +72,8 @@ def prepare(name, path, seed):
 def write_fold(path):
     """Write the first fold, z-scored over all cells and centred on the training cells; returns a line about it."""
     name = default_dataset()
-    data = load_dataset(name) if name == "scala" else load_dataset(name, n_cells=1213, n_genes=1000)
+    options = {} if name == "scala" else {"n_cells": 1213, "n_genes": 1000}
+    data = as_paired(load_dataset(name, **options))
     train, test = paper_folds(data.n_cells)[0]
     X, Y = ((A - A.mean(0)) / A.std(0) for A in (data.X.astype(np.float64), data.Y.astype(np.float64)))
     X, Y = ((A - A[train].mean(0)).astype(np.float32) for A in (X, Y))

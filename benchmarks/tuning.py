@@ -14,7 +14,7 @@ GRID = [{"n_components": [2, 16], "n_genes": [25]}, {"n_components": [2], "n_gen
 def main():
     data = load_dataset("scala")
     model = SparseBottleneckRegressor(protocol="distilled", standardize=False, device="cpu", random_state=0)
-    record = cross_validate(model, data, paper_folds(data.n_cells, seed=7)[:5], GRID, scaling="all")
+    record = cross_validate(model, data, paper_folds(data.n_obs, seed=7)[:5], GRID, scaling="all")
     rows = record.to_frame().groupby(["n_components", "n_genes"])
     table = rows.agg(R2=("test_r2", "mean"), SD=("test_r2", "std"), seconds=("seconds", "mean"))
     table.index = [f"d={d}, {k} genes" for d, k in table.index]

@@ -14,11 +14,11 @@ from scipy.stats import ttest_rel
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from sbnn import DistilledSettings, LeaveOneOutRidge, PairedData, SparseBottleneckRegressor
+from sbnn import DistilledSettings, LeaveOneOutRidge, SparseBottleneckRegressor
+from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import select_genes
 from sbnn.evaluation.identity import described
-from sbnn.metrics import pooled_r2
-from sbnn.results import Record, load
+from sbnn.results import load
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -61,15 +61,6 @@ def test_selectors_find_true_genes_and_no_more_than_asked_for(selector, data, ar
     np.testing.assert_array_equal(many, again[1])
 
 
-def test_clipped_peers_see_new_cells_within_the_range_of_the_training_cells(arrays):
-    X, Y = arrays
-    plain, clipped = LeaveOneOutRidge().fit(X[:60], Y[:60]), peers.ClippedInputs(LeaveOneOutRidge()).fit(X[:60], Y[:60])
-    np.testing.assert_array_equal(clipped.predict(X[:60]), plain.predict(X[:60]))
-    limited = np.clip(X[60:], X[:60].min(0), X[:60].max(0))
-    np.testing.assert_array_equal(clipped.predict(X[60:]), plain.predict(limited))
-    assert not np.allclose(clipped.predict(X[60:]), plain.predict(X[60:]))
-
-
 def test_robustness_compares_with_ridge_that_is_clipped_too(data, monkeypatch):
     """New cells far outside: a ridge that is not clipped would have no score worth the name."""
     robustness = importlib.import_module("robustness")
@@ -79,19 +70,9 @@ def test_robustness_compares_with_ridge_that_is_clipped_too(data, monkeypatch):
     model = partial(SparseBottleneckRegressor, distillation=DistilledSettings(**short))
     monkeypatch.setattr(robustness, "SparseBottleneckRegressor", model)
     cells = np.arange(data.n_cells)
-    scores = robustness.compare((PairedData(X, data.Y), (cells[:100], cells[100:])), seed=0)
+    scores = robustness.compare((as_paired((X, data.Y)), (cells[:100], cells[100:])), seed=0)
     assert min(scores[name] for name in ("ridge, same genes", "ridge, all genes")) > -10
     assert list(scores)[:3] == ["distilled", "ridge, same genes", "ridge, all genes"]
-
-
-@pytest.mark.slow  # skglm compiles
-def test_solvers_of_the_group_lasso_agree(arrays):
-    pytest.importorskip("skglm")
-    sizes = [2, 5, 9, 20]
-    for a, b in zip(
-        *(peers.GroupLasso(solver=s).select(*arrays, sizes) for s in ("scikit-learn", "skglm")), strict=True
-    ):
-        np.testing.assert_array_equal(a, b)
 
 
 def test_greedy_selection_takes_the_gene_that_leaves_least_error(arrays):
@@ -101,13 +82,6 @@ def test_greedy_selection_takes_the_gene_that_leaves_least_error(arrays):
         errors = [np.linalg.lstsq(X[:, [*chosen, j]], Y)[1].sum() for j in range(X.shape[1]) if j not in chosen]
         chosen.append([j for j in range(X.shape[1]) if j not in chosen][int(np.argmin(errors))])
     np.testing.assert_array_equal(peers.GreedyForward().select(X, Y, [4])[0], chosen)
-
-
-def test_greedy_selection_takes_no_gene_twice(arrays):
-    X, Y = arrays
-    doubled = np.hstack([X[:, :3], X[:, :3]])
-    [genes] = peers.GreedyForward().select(doubled, Y, [6])
-    assert sorted(genes % 3) == [0, 1, 2]
 
 
 def test_kernel_ridge_chooses_by_the_error_of_left_out_cells(arrays):
@@ -208,14 +182,6 @@ def test_tables_say_what_was_measured(models, records):
     assert differences.loc["lasso", "3 genes"] == "" and "ours" not in differences.index
 
 
-def test_figure_shows_the_means_and_the_differences(models, records):
-    figure = accuracy.draw(records, models, "sbnn_like", 6)
-    left, right = figure.axes
-    drawn = [list(line.get_ydata()) for line in left.lines]
-    assert records["sbnn_like"].test_r2.mean(0).tolist() in drawn
-    assert [label.get_text() for label in right.get_yticklabels()] == ["ridge"]  # the other has two folds only
-
-
 def test_committed_records_belong_to_the_rows_of_the_script():
     names = [path.stem.removeprefix("accuracy_") for path in accuracy.RECORDS.glob("accuracy_*.pickle")]
     assert set(names) <= set(accuracy.MODELS)
@@ -223,14 +189,6 @@ def test_committed_records_belong_to_the_rows_of_the_script():
         record, model = load(accuracy.RECORDS / f"accuracy_{name}.pickle"), accuracy.MODELS[name]
         assert record.settings["estimator"] == described(model.estimator, record.settings["estimator"])
         assert record.settings["scaling"] == "all"
-
-
-def test_command_line_refuses_what_it_does_not_know(capsys):
-    for arguments in (["--models", "nonsense"], ["--folds", "11"]):
-        with pytest.raises(SystemExit):
-            accuracy.parse(arguments)
-        assert "expected" in capsys.readouterr().err
-    assert accuracy.parse(["--models", "ridge,sbnn_d2"]).models == ["ridge", "sbnn_d2"]
 
 
 def test_pages_show_the_committed_numbers():
@@ -245,46 +203,12 @@ def test_pages_show_the_committed_numbers():
         assert not contradictions(readme, table)
 
 
-def test_maps_compare_fold_by_fold(rng):
-    scores = {name: rng.uniform(size=(10, 2)) for name in ("distilled", "tsne_logs")}
-    folds = [(np.arange(90), np.arange(90, 100))] * 10
-    table = neighbours.table(Record("neighbours", "made up", "s", [], folds=folds, values=scores))
-    mean, half = accuracy.paired_difference(scores["tsne_logs"][:, 1], scores["distilled"][:, 1], 1 / 9)
-    assert table.iloc[1]["type, minus distilled"] == f"{mean:+.3f} ± {half:.3f}"
-    assert table.iloc[0]["type, minus distilled"] == ""
-
-
-def test_accuracies_of_maps_are_kept_and_added_to(data, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(neighbours, "PATH", tmp_path / "neighbours.pickle")
-    monkeypatch.setattr(neighbours, "load_dataset", lambda _: data)
-    neighbours.main(["--maps", "pca"])
-    neighbours.main(["--maps", "rrr"])
-    printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 3 + 4 and printed[5].startswith("| reduced-rank") and printed[2] == printed[6]
-    record = load(neighbours.PATH)
-    assert record.pca.shape == (10, 2) and record.settings == {"scaling": {"rrr": "all", "pca": "all"}}
-    neighbours.main(["--report-only"])
-    assert capsys.readouterr().out.splitlines() == printed[3:]
-
-
-def allocating(megabytes):
-    ready = np.ones(50 * 2**17)  # 50 MiB of data, which are no growth
-    return lambda: np.ones(megabytes * 2**17).sum(), lambda total: total + ready[0]
-
-
 def endless():
     def task():
         while True:
             pass
 
     return task, lambda result: result
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the peak cannot be reset")
-def test_memory_of_a_task_is_what_it_adds():
-    took = measuring.measure(allocating, 100)
-    assert took.result == 100 * 2**17 + 1 and took.seconds > 0
-    assert 95 < took.growth / 2**20 < 120 and took.before / 2**20 > 150
 
 
 def test_a_task_beyond_its_limit_is_ended():
@@ -310,23 +234,9 @@ def test_growth_is_kept_and_goes_on(tmp_path, monkeypatch):
     assert growth.markdown(growth.to_table(path)) == growth.markdown(done)
     growth.run(["ridge", "forest"], 10_000, path=path)
     assert len(calls) == 8
-    text = growth.markdown(done)
-    assert f"| greedy + forest | 1.0 s, 1000 MiB | > {growth.LIMIT} s |" in text
-    assert "| ridge, all genes | 1.0 s, 100 MiB | 1.0 s, 1000 MiB | 1.0 s, 10000 MiB |" in text
-    assert text.startswith("1000 genes:\n\n| model | 1000 cells | 10000 cells |")
-    drawn = [list(line.get_ydata()) for line in growth.draw(done).axes[0].lines]
-    assert drawn == [[1.0], [1.0, 10.0]]
+    assert f"| greedy + forest | 1.0 s, 1000 MiB | > {growth.LIMIT} s |" in growth.markdown(done)
     growth.run(["forest"], 10_000, limit=400, path=path)
     assert calls[8:] == [("forest", 10_000, 1000)]
-
-
-@pytest.mark.parametrize("key", ["ridge", "forest"])
-def test_growth_fits_what_was_written(key, tmp_path):
-    scale.write(tmp_path, 300, 60)
-    task, finish = growth.prepare(key, tmp_path, 300, 60)
-    counts, outputs = scale.read(tmp_path, 300, 60)
-    model = task()
-    assert model.n_features_in_ == counts.shape[1] and outputs.shape == (300, 16) and finish(model) is None
 
 
 def test_seconds_of_a_further_million_cells():
@@ -334,37 +244,6 @@ def test_seconds_of_a_further_million_cells():
     slope, error, residual = scale.per_million(cells, 3 + 2e-5 * cells)
     np.testing.assert_allclose([slope, error, residual], [20, 0, 0], atol=1e-6)
     assert scale.per_million(cells, 3 + 2e-5 * cells + [0, 1, -1, 0])[2] == pytest.approx(1)
-
-
-def test_speed_is_reported_for_all_that_is_installed(arrays):
-    X, Y = arrays
-    predict = speed.fit_model("ridge", X[:80], Y[:80], seed=0)
-    np.testing.assert_allclose(predict(X[80:]), LeaveOneOutRidge().fit(X[:80], Y[:80]).predict(X[80:]))
-    fits = [measuring.Measured(seconds, 2**20, 5 * 2**20, 0.4) for seconds in (1.0, 3.0, 2.0)]
-    lines = list(speed.table({"ridge": fits, "stg_kernel": []}))
-    assert "| ridge, all genes | 3 | 2.00 (1.00 - 3.00) | 4 | 0.400 |" in lines
-    assert "| STG + kernel ridge | not installed | | | |" in lines
-
-
-def test_ratio_is_that_of_the_medians():
-    def fits(*seconds):
-        return [measuring.Measured(s, 0, 0, 0.4) for s in seconds]
-
-    done = {"sbnn_d2": fits(5, 9, 6), "keras_graph": fits(15, 1, 50), "keras_eager": []}
-    assert list(speed.ratios(done)) == [
-        "\nKeras in graph mode, paper protocol, d=2: 2.5 times as long as sBNN paper, d=2 (medians)"
-    ]
-
-
-# Keras takes seconds to be imported, and one mode per process.
-@pytest.mark.parametrize("name", ["plain_pytorch", pytest.param("keras_graph", marks=pytest.mark.slow)])
-def test_plain_versions_learn_from_few_genes(name, arrays):
-    pytest.importorskip(speed.PLAIN[name].package)
-    X, Y = (a.astype(np.float32) for a in arrays)
-    predict = speed.fit_model(name, X, Y, seed=0, n_genes=8)
-    assert pooled_r2(Y, predict(X), 0.0) > 0.3
-    without = [predict(np.where(np.arange(X.shape[1]) == gene, 0, X)) for gene in range(X.shape[1])]
-    assert sum(not np.allclose(predict(X), predicted) for predicted in without) == 8
 
 
 def test_selection_inside_the_fold_sees_no_test_cell(data):
