@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import json
 import sys
 import warnings
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
-from sbnn.data.registry import (
-    FILES,
-    DataIntegrityError,
-    FoundFile,
-    check_file,
-    find_files,
-    locate_file,
-    search_places,
-)
+from sbnn.data.registry import FILES, DataIntegrityError, FoundFile, check_file, find_files, locate_file, search_places
 
-FULL_COUNTS = "final_patch_seq_allcells_exon_allreads.zip"
 #: What data sets are for: genes that predict a second measurement of the same cells, electrophysiology that predicts
 #: the type of a cell, perturbations that shift latents, or expression over time from which a gene network is learned.
 STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS = "sbnn", "ephys_types", "mechanism_shift", "dynamics"
@@ -36,131 +30,25 @@ _GROUPS = {"perturbation": "perturbations", "split": "split", "family": "familie
 class Dataset(NamedTuple):
     """A data set: the reader below `sbnn.data` takes the paths of its `files` (keys of `FILES`) in this order."""
 
+    study: str
     about: str
     reader: str
-    files: tuple[str, ...] = ()  # none for data that are simulated
-    study: str = SBNN
-    options: dict = {}  # that the reader always gets; those of the caller come before
-    instead: dict[str, str] = {}  # file that may be missing -> the one that replaces it
+    files: tuple[str, ...]  # none for data that are simulated
+    options: dict  # that the reader always gets; those of the caller come before (the screen of the paper is larger)
+    instead: dict[str, str]  # file that may be missing -> the one that replaces it
 
 
-def _grn(n_genes: int, n_edges: int, prior: str) -> Dataset:
-    tables = (f"{part}_{n_genes}.csv" for part in ("edges", "rate_equations", "gene_names"))
-    return Dataset(
-        f"simulated gene network with known truth: {n_genes} genes, {n_edges} edges, 10 test samples",
-        "readers.gene_dynamics.read_grn",
-        (*tables, f"test_{n_genes}_10_samples.csv", f"prior_{n_genes}_noise_{prior}.csv"),
-        DYNAMICS,
-        {"name": f"grn_{n_genes}"},
-    )
-
-
-def _pbmc(name: str, n_proteins: int) -> Dataset:
-    return Dataset(
-        f"CITE-seq of 200 blood cells: 1000 genes -> {n_proteins} proteins",
-        "readers.citeseq.read_pbmc",
-        (f"{name}_v3.h5ad",),
-        options={"name": name},
-    )
+def _read_datasets() -> dict[str, Dataset]:
+    with Path(__file__).with_name("datasets.csv").open(newline="") as table:
+        rows = {row.pop("name"): row for row in csv.DictReader(table)}
+    for row in rows.values():
+        row["files"] = tuple(row["files"].split())
+        row |= {key: json.loads(row[key] or "{}") for key in ("options", "instead")}
+    return {name: Dataset(**row) for name, row in rows.items()}
 
 
 #: Every data set that `load_dataset` knows.
-DATASETS: dict[str, Dataset] = {
-    "scala": Dataset(
-        "mouse motor cortex Patch-seq: 1213 cells x 1000 genes -> 16 electrophysiological features",
-        "readers.scala.read_scala",
-        ("gene_counts.csv", "ephys_values.csv", "mini-atlas-meta-data.csv"),
-    ),
-    "scala_ion_channels": Dataset(
-        "the same cells, ion channel genes only: 423, or 55 without the complete counts",
-        "readers.scala.read_scala_ion_channels",
-        (FULL_COUNTS, "ephys_values.csv", "mini-atlas-meta-data.csv", "go_ion_channel_term_summary.txt"),
-        instead={FULL_COUNTS: "gene_counts.csv"},
-    ),
-    "scala_34c_counts": Dataset(
-        "raw counts of 185 mouse motor cortex cells recorded at 33-34 C, 30749 genes",
-        "readers.scala.read_scala_34c_counts",
-        ("m1_patchseq_phys_temp_exon_counts.csv.gz", "m1_patchseq_phys_temp_meta_data.csv"),
-    ),
-    "gouwens": Dataset(
-        "mouse visual cortex Patch-seq: 3395 cells x 1252 genes -> 55 electrophysiological features",
-        "readers.gouwens.read_gouwens",
-        ("PS_v5_beta_0-4_pc_scaled_ipfx_eqTE.mat", "E_names.json"),
-    ),
-    "stoeckius": Dataset(
-        "cord blood CITE-seq: 7652 cells x 1000 genes -> 13 proteins",
-        "readers.citeseq.read_cord_blood",
-        ("GSE100866_CBMC_8K_13AB_10X-RNA_umi.zip", "GSE100866_CBMC_8K_13AB_10X-ADT_umi.csv", "CBMC_clustering.csv"),
-    ),
-    "citeseq_cd8": Dataset(
-        "CITE-seq of blood cells sorted by CD8: 1774 cells x 1000 genes -> 5 proteins",
-        "readers.citeseq.read_cd8",
-        ("GSE100866_CD8_merged-RNA_umi.csv.gz", "GSE100866_CD8_merged-ADT_umi.csv.gz"),
-    ),
-    "pbmc_5k_protein": _pbmc("pbmc_5k_protein", 29),
-    "pbmc_10k_protein": _pbmc("pbmc_10k_protein", 14),
-    "gouwens_ephys": Dataset(
-        "mouse visual cortex Patch-seq: 4215 cells, 45 electrophysiological features -> 4 transcriptomic types",
-        "readers.ephys_types.read_gouwens_ephys",
-        ("ipfx_features.csv", "20200711_patchseq_metadata_mouse.csv"),
-        EPHYS_TYPES,
-    ),
-    "lee_human": Dataset(
-        "human cortex Patch-seq: 702 cells, 93 electrophysiological features -> 4 transcriptomic types",
-        "readers.ephys_types.read_lee_human",
-        ("LeeDalley_ephys_fx.csv", "LeeDalley_manuscript_metadata.csv"),
-        EPHYS_TYPES,
-    ),
-    "simulated_ephys": Dataset(
-        "simulated electrophysiology of four types, human or mouse",
-        "simulate_ephys.simulate_ephys_types",
-        study=EPHYS_TYPES,
-    ),
-    "papalexi": Dataset(
-        "ECCITE-seq screen of THP-1 cells: 16093 cells x 299 genes, 25 genes knocked out",
-        "readers.papalexi.read_papalexi",
-        ("response_cells_x_genes.npz", "genes.txt", "cells.csv.gz"),
-        MECHANISM_SHIFT,
-    ),
-    "simulated_screen": Dataset(
-        "simulated perturbation screen with known latents and shifts",
-        "simulate_perturbations.simulate_perturbations",
-        study=MECHANISM_SHIFT,
-        # Every method is fitted to it in minutes; in the paper it has 250 cells of each perturbation.
-        options={"n_cells_per": 50, "n_perturbations": 100, "n_latents": 15, "n_genes": 100},
-    ),
-    "grn_350": _grn(350, 550, "0.025"),
-    "grn_690": _grn(690, 1082, "0.05"),
-    "yeast_pramila": Dataset(
-        "yeast cell cycle: 500 genes at 24 times, and its dye swap",
-        "readers.gene_dynamics.read_yeast",
-        (
-            "pramila_500genes_1sample_24T.csv",
-            "pramila_500genes_1VALsample_24T.csv",
-            "pramila500_gene_names.csv",
-            "edge_prior_matrix_pramila_500.csv",
-        ),
-        DYNAMICS,
-    ),
-    "breast_desmedt": Dataset(
-        "breast cancer along a pseudotime: 500 genes at 178 times, 8 held out",
-        "readers.gene_dynamics.read_breast",
-        (
-            "desmedt_500genes_1sample_178T.csv",
-            "desmedt_500genes_1TESTsample_8middleT.csv",
-            "desmedt_gene_names_500.csv",
-            "edge_prior_matrix_desmedt_500.csv",
-            "validation_network.csv",
-        ),
-        DYNAMICS,
-    ),
-    "simulated_grn": Dataset(
-        "simulated samples of a random gene network with known truth",
-        "gene_dynamics.simulate_gene_dynamics",
-        study=DYNAMICS,
-    ),
-    "simulated": Dataset("simulated Patch-seq with known ground truth", "simulate.simulate_patchseq"),
-}
+DATASETS = _read_datasets()
 
 
 def names_of(study: str = SBNN) -> tuple[str, ...]:

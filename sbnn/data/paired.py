@@ -63,23 +63,9 @@ class Paired:
 
 
 def paired(
-    X,
-    Y=None,
-    gene_names=None,
-    feature_names=None,
-    cell_names=None,
-    labels=None,
-    colors=None,
-    counts=None,
-    *,
-    name="custom",
-    source="the user's arrays",
-    sha256="",
-    files=None,
-    dropped=None,
-    truth=None,
-    notes=(),
-):
+    X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, *,
+    name="custom", source="the user's arrays", sha256="", files=None, dropped=None, truth=None, notes=(),
+):  # fmt: skip
     """Build an AnnData of paired cells, checked.
 
     Parameters
@@ -313,19 +299,11 @@ def _arrays(adata):
         truth["genes"] = [gene for gene in truth["genes"] if gene in adata.var_names]
     truth |= {key: adata.obsm[f"true_{key}"] for key in ("latent", "outputs") if f"true_{key}" in adata.obsm}
     sha256 = about.pop("sha256", "")
-    return Paired(
-        X,
-        Y,
-        check_names(adata.var_names, "var_names", "gene", X.shape[1]),
-        check_names(table.columns, "feature_names", "output", Y.shape[1]),
-        cells,
-        labels,
-        check_colors(colors, labels["type"]),
-        counts,
-        str(about.pop("name", "custom")),
-        str(sha256) if trusted else content,
-        about | {"truth": truth},
-    )
+    genes = check_names(adata.var_names, "var_names", "gene", X.shape[1])
+    features = check_names(table.columns, "feature_names", "output", Y.shape[1])
+    name, colors = str(about.pop("name", "custom")), check_colors(colors, labels["type"])
+    sha256, about = str(sha256) if trusted else content, about | {"truth": truth}
+    return Paired(X, Y, genes, features, cells, labels, colors, counts, name, sha256, about)
 
 
 def _check_values(X, Y, genes, outputs, cells):

@@ -35,20 +35,9 @@ class Screen:
 
 
 def screen(
-    counts,
-    perturbation,
-    control=None,
-    gene_names=None,
-    cell_names=None,
-    labels=None,
-    *,
-    name="custom",
-    source="the user's counts",
-    sha256="",
-    files=None,
-    dropped=None,
-    truth=None,
-):
+    counts, perturbation, control=None, gene_names=None, cell_names=None, labels=None, *,
+    name="custom", source="the user's counts", sha256="", files=None, dropped=None, truth=None,
+):  # fmt: skip
     """Build an AnnData of a perturbation screen, checked.
 
     Parameters

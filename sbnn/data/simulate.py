@@ -37,16 +37,9 @@ _FORMAT = 1  # to be raised whenever the same parameters come to give other data
 
 
 def simulate_patchseq(
-    n_cells: int = 600,
-    n_genes: int = 300,
-    n_outputs: int = 16,
-    n_latent: int = 2,
-    n_true_genes: int = 25,
-    noise: float = 0.5,
-    n_families: int = 4,
-    n_types: int = 12,
-    random_state: int = 0,
-):
+    n_cells=600, n_genes=300, n_outputs=16, n_latent=2, n_true_genes=25, noise=0.5, n_families=4, n_types=12,
+    random_state=0,
+):  # fmt: skip
     """Simulate paired counts and outputs whose genes, latent space and attainable accuracy are known.
 
     1. Cells belong to types of unequal size, types to families. `n_latent` gene programmes differ between families,
@@ -117,27 +110,16 @@ def simulate_patchseq(
     family_names = np.array(_numbered("family ", n_families))
     type_names = np.array([f"type {family + 1}.{i + 1}" for family, i in _within_family(family_of_type)])
     labels = pd.DataFrame({"family": family_names[family_of_type[types]], "type": type_names[types]}, index=cell_names)
+    made = {"generator": "simulate_patchseq", "format": _FORMAT, **parameters, "noise": float(noise)}
+    truth = {"genes": [name for name, true in zip(gene_names, is_true, strict=True) if true], "r2": float(r2)}
+    truth |= {"latent": latent, "outputs": offset + unit * clean}
+    colors = dict(zip(type_names.tolist(), _type_colors(family_of_type), strict=True))
+    X, Y, outputs = log2p1(normalize_library_size(counts)), offset + unit * noisy, _numbered("output", n_outputs)
+    source = f"simulated, {n_true_genes} of {n_genes} genes drive the outputs through {n_latent} latent dimensions"
     return paired(
-        X=log2p1(normalize_library_size(counts)),
-        Y=offset + unit * noisy,
-        gene_names=gene_names,
-        feature_names=_numbered("output", n_outputs),
-        cell_names=cell_names,
-        labels=labels,
-        colors=dict(zip(type_names.tolist(), _type_colors(family_of_type), strict=True)),
-        counts=counts,
-        name="simulated",
-        source=f"simulated, {n_true_genes} of {n_genes} genes drive the outputs through {n_latent} latent dimensions",
-        sha256=fingerprint_parameters(
-            {"generator": "simulate_patchseq", "format": _FORMAT, **parameters, "noise": float(noise)}
-        ),
-        truth={
-            "genes": [name for name, true in zip(gene_names, is_true, strict=True) if true],
-            "latent": latent,
-            "outputs": offset + unit * clean,
-            "r2": float(r2),
-        },
-    )
+        X, Y, gene_names, outputs, cell_names, labels, colors, counts,
+        name="simulated", source=source, sha256=fingerprint_parameters(made), truth=truth,
+    )  # fmt: skip
 
 
 def _check_sizes(n_cells, n_genes, n_outputs, n_latent, n_true_genes, n_families, n_types) -> None:

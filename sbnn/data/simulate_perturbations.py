@@ -16,17 +16,9 @@ FORMAT = 1  # to be raised whenever the same parameters come to give other data
 
 
 def simulate_perturbations(
-    n_cells_per=500,
-    n_perturbations=100,
-    n_latents=30,
-    n_genes=100,
-    shift=5.0,
-    shift_sd=0.5,
-    most_targets=3,
-    density=None,
-    n_control=0,
-    random_state=0,
-):
+    n_cells_per=500, n_perturbations=100, n_latents=30, n_genes=100, shift=5.0, shift_sd=0.5, most_targets=3,
+    density=None, n_control=0, random_state=0,
+):  # fmt: skip
     """Simulate a screen in which each perturbation shifts a few latents of the cells.
 
     1. A perturbation has 1 to `most_targets` target latents, drawn with replacement. Its cells have latents from
@@ -98,15 +90,9 @@ def simulate_perturbations(
     digits = len(str(n_perturbations - 1))
     names = np.array([f"perturbation_{i:0{digits}d}" for i in range(n_perturbations)] + ["control"])
     shifts = pd.DataFrame(shifts, names[:-1], [f"latent_{i}" for i in range(n_latents)])
-    return screen(
-        counts,
-        names[of_cell],
-        "control" if n_control else None,
-        name="simulated_screen",
-        source=SOURCE,
-        sha256=fingerprint_parameters({"generator": "simulate_perturbations", "format": FORMAT} | parameters),
-        truth={"latents": latents, "shifts": shifts},
-    )
+    sha256 = fingerprint_parameters({"generator": "simulate_perturbations", "format": FORMAT} | parameters)
+    about = {"name": "simulated_screen", "source": SOURCE, "truth": {"latents": latents, "shifts": shifts}}
+    return screen(counts, names[of_cell], "control" if n_control else None, sha256=sha256, **about)
 
 
 def _decoder(rng, n_latents, n_genes):

@@ -34,34 +34,20 @@ def read_cord_blood(rna_path, protein_path, clustering_path, *, n_genes=1000, lo
     labels = clustering[["type", "cluster"]].assign(family=clustering["type"])
     counts, cells, genes = read_count_table(rna_path)
     human = genes.str.startswith(_HUMAN)
-    return pair_counts(
-        counts[pd.Series(range(len(cells)), cells).loc[labels.index].to_numpy()][:, np.flatnonzero(human)],
-        genes[human].str.removeprefix(_HUMAN),
-        _read_proteins(protein_path).loc[labels.index],
-        labels,
-        n_genes=n_genes,
-        log_proteins=log_proteins,
-        name="stoeckius",
-        source=f"{SOURCE}; cells as selected in github.com/berenslab/sBNN",
-        files=files,
-    )
+    counts = counts[pd.Series(range(len(cells)), cells).loc[labels.index].to_numpy()][:, np.flatnonzero(human)]
+    genes, proteins = genes[human].str.removeprefix(_HUMAN), _read_proteins(protein_path).loc[labels.index]
+    about = {"name": "stoeckius", "source": f"{SOURCE}; cells as selected in github.com/berenslab/sBNN", "files": files}
+    return pair_counts(counts, genes, proteins, labels, n_genes=n_genes, log_proteins=log_proteins, **about)
 
 
 def read_cd8(rna_path, protein_path, *, n_genes=1000, log_proteins=True, files=None):
     """Read the blood cells sorted by their CD8 protein; the gate, from the name of the cell, is family and type."""
     counts, cells, genes = read_count_table(rna_path)
     gate = cells.str.rsplit("_", n=1).str[0].str.replace("_", " ")
-    return pair_counts(
-        counts,
-        genes,
-        _read_proteins(protein_path).loc[cells],
-        pd.DataFrame({"family": gate, "type": gate}, index=cells),
-        n_genes=n_genes,
-        log_proteins=log_proteins,
-        name="citeseq_cd8",
-        source=f"{SOURCE}, CD8 sample; tables of github.com/databio/bds_hackathon",
-        files=files,
-    )
+    labels, proteins = pd.DataFrame({"family": gate, "type": gate}, index=cells), _read_proteins(protein_path)
+    source = f"{SOURCE}, CD8 sample; tables of github.com/databio/bds_hackathon"
+    about = {"name": "citeseq_cd8", "source": source, "files": files}
+    return pair_counts(counts, genes, proteins.loc[cells], labels, n_genes=n_genes, log_proteins=log_proteins, **about)
 
 
 def read_pbmc(path, name, *, n_genes=1000, log_proteins=True, files=None):
@@ -73,16 +59,8 @@ def read_pbmc(path, name, *, n_genes=1000, log_proteins=True, files=None):
         adata = anndata.read_h5ad(path)
     proteins = obsm_table(adata, "protein_expression")
     proteins.columns = proteins.columns.str.removesuffix("_TotalSeqB")
-    return pair_counts(
-        sparse.csr_array(adata.X),
-        adata.var_names,
-        proteins,
-        n_genes=n_genes,
-        log_proteins=log_proteins,
-        name=name,
-        source=_SOURCE_10X,
-        files=files,
-    )
+    counts, about = sparse.csr_array(adata.X), {"name": name, "source": _SOURCE_10X, "files": files}
+    return pair_counts(counts, adata.var_names, proteins, n_genes=n_genes, log_proteins=log_proteins, **about)
 
 
 def pair_counts(counts, gene_names, proteins, labels=None, *, n_genes, log_proteins, name, source, files):
@@ -93,20 +71,15 @@ def pair_counts(counts, gene_names, proteins, labels=None, *, n_genes, log_prote
     chosen = pd.DataFrame(counts[:, columns].toarray(), index=proteins.index, columns=gene_names[columns])
     counted = (chosen.sum(axis=1) > 0).to_numpy()
     chosen, outputs = chosen[counted], proteins[counted].astype(np.float64)
+    outputs = np.log2(1 + outputs) if log_proteins else outputs
+    labels = None if labels is None else labels[counted]
+    sha256 = fingerprint_parameters(options | {"files": fingerprint_files(files)}) if files else ""
     return paired(
-        X=log2p1(normalize_library_size(chosen)),
-        Y=(np.log2(1 + outputs) if log_proteins else outputs).to_numpy(),
-        gene_names=chosen.columns,
-        feature_names=outputs.columns,
-        cell_names=chosen.index,
-        labels=None if labels is None else labels[counted],
-        counts=chosen.to_numpy(),
-        sha256=fingerprint_parameters(options | {"files": fingerprint_files(files)}) if files else "",
-        dropped={"no counts in the selected genes": list(proteins.index[~counted])},
-        name=name,
-        source=f"{source}; proteins as {'log2(1 + counts)' if log_proteins else 'counts'}",
-        files=files or {},
-    )
+        log2p1(normalize_library_size(chosen)), outputs.to_numpy(), chosen.columns, outputs.columns, chosen.index,
+        labels, None, chosen.to_numpy(),
+        name=name, source=f"{source}; proteins as {'log2(1 + counts)' if log_proteins else 'counts'}", sha256=sha256,
+        files=files, dropped={"no counts in the selected genes": list(proteins.index[~counted])},
+    )  # fmt: skip
 
 
 def _read_proteins(path) -> pd.DataFrame:

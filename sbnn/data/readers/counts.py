@@ -15,8 +15,6 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import some
-
 _GENES_AT_ONCE = 2000  # the complete tables are large
 _LETTERS_AT_ONCE = 2**20
 
@@ -70,9 +68,3 @@ def _open_bytes(path) -> IO[bytes]:
     if len(members) != 1:
         raise ValueError(f"expected one file in the archive, found {members}")
     return archive.open(members[0])
-
-
-def require_unique(names: pd.Index, what: str) -> None:
-    """Refuse names that repeat, naming some."""
-    if names.has_duplicates:
-        raise ValueError(f"{what} appear more than once: {some(names[names.duplicated()].unique())}")

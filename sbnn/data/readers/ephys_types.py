@@ -14,29 +14,15 @@ MOUSE_CLASSES = {"Lamp5": "LAMP5", "Pvalb": "PVALB", "Sst": "SST", "Vip": "VIP",
 #: Revised subclass of a human cell -> class.
 HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "VIP": "VIP"}
 _MOUSE_COLUMNS = {
-    "T-type Label": "t_type",
-    "MET-type Label": "met_type",
-    "donor_id": "donor",
-    "biological_sex": "sex",
-    "full_genotype": "genotype",
-    "cell_soma_normalized_depth": "soma_depth",
-    "transcriptomics_batch": "batch",
+    "T-type Label": "t_type", "MET-type Label": "met_type", "donor_id": "donor", "biological_sex": "sex",
+    "full_genotype": "genotype", "cell_soma_normalized_depth": "soma_depth", "transcriptomics_batch": "batch",
     "ephys_session_id": "session",
-}
+}  # fmt: skip
 _HUMAN_COLUMNS = {
-    "subclass_label": "subclass_unrevised",
-    "Transcriptomic_type": "t_type",
-    "Donor": "donor",
-    "condition": "condition",
-    "condition2": "condition2",
-    "Days_In_culture": "days_in_culture",
-    "Virus": "virus",
-    "Cortical_layer": "layer",
-    "structure": "area",
-    "lobe": "lobe",
-    "disease_category": "disease",
-    "Genes_Detected": "genes_detected",
-}
+    "subclass_label": "subclass_unrevised", "Transcriptomic_type": "t_type", "Donor": "donor", "condition": "condition",
+    "condition2": "condition2", "Days_In_culture": "days_in_culture", "Virus": "virus", "Cortical_layer": "layer",
+    "structure": "area", "lobe": "lobe", "disease_category": "disease", "Genes_Detected": "genes_detected",
+}  # fmt: skip
 
 
 def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False):

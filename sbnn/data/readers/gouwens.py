@@ -21,19 +21,9 @@ SOURCE = "Gouwens et al., Cell 183, 935 (2020); release of github.com/AllenInsti
 
 #: Features left out: one cell lies far outside of the others, or another feature says nearly the same.
 EXCLUDED_FEATURES = (
-    "spc0 spk. fast trough v",
-    "long sq. stim. amp.",
-    "spc1 step subthr.",
-    "spc1 subthr. norm",
-    "long sq. AP1 up-down ratio",
-    "long sq. AP1 peak v",
-    "long sq. AP1 threshold v",
-    "long sq. AP1 width",
-    "short sq. AP1 width",
-    "spc1 inst. freq.",
-    "spc3 inst. freq.",
-    "long sq. AP1 downstroke",
-    "spc2 inst. freq.",
+    *("spc0 spk. fast trough v", "long sq. stim. amp.", "spc1 step subthr.", "spc1 subthr. norm"),
+    *("long sq. AP1 up-down ratio", "long sq. AP1 peak v", "long sq. AP1 threshold v", "long sq. AP1 width"),
+    *("short sq. AP1 width", "spc1 inst. freq.", "spc3 inst. freq.", "long sq. AP1 downstroke", "spc2 inst. freq."),
 )
 
 
@@ -60,20 +50,13 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
     for field, label in (("map_conf", "type_confidence"), ("T_spec_id_label", "specimen")):
         if np.size(content.get(field)) == len(labels):
             labels[label] = np.ravel(content[field])
+    colors = dict(sorted(zip(types, _texts(content["cluster_color"]), strict=True)))
     return paired(
-        X=content["T_dat"][complete],
-        Y=outputs[complete].to_numpy(),
-        gene_names=_texts(content["gene_id"]),
-        feature_names=outputs.columns,
-        cell_names=outputs.index[complete],
-        labels=labels[complete],
-        colors=dict(sorted(zip(types, _texts(content["cluster_color"]), strict=True))),
-        dropped={"missing output": list(outputs.index[~complete])},
-        name="gouwens",
-        source=f"{SOURCE}; cells and features as selected in github.com/berenslab/sBNN",
-        sha256=fingerprint_files(files),
-        files=files,
-    )
+        content["T_dat"][complete], outputs[complete].to_numpy(), _texts(content["gene_id"]), outputs.columns,
+        outputs.index[complete], labels[complete], colors,
+        name="gouwens", source=f"{SOURCE}; cells and features as selected in github.com/berenslab/sBNN",
+        sha256=fingerprint_files(files), files=files, dropped={"missing output": list(outputs.index[~complete])},
+    )  # fmt: skip
 
 
 def _texts(values) -> list[str]:

@@ -23,15 +23,10 @@ def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, f
     cells.index = "cell_" + cells.index.astype(str)
     kept = cells["confident"].to_numpy() | (not confident_only)
     options = {"confident_only": confident_only}  # the same files give other data with others
+    counts, genes = sparse.csr_array(sparse.load_npz(counts_path))[kept], Path(genes_path).read_text().splitlines()
     return screen(
-        sparse.csr_array(sparse.load_npz(counts_path))[kept],
-        cells["target"][kept],
-        "non-targeting",
-        Path(genes_path).read_text().splitlines(),
-        labels=cells.loc[kept, LABELS],
-        name="papalexi",
-        source=SOURCE,
+        counts, cells["target"][kept], "non-targeting", genes, labels=cells.loc[kept, LABELS],
+        name="papalexi", source=SOURCE, files=files,
         sha256=fingerprint_parameters(options | {"files": fingerprint_files(files)}) if files else "",
-        files=files,
         dropped={"guide without 80 % of the guide counts": int((~kept).sum())},
-    )
+    )  # fmt: skip

@@ -22,37 +22,12 @@ _CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
 #: An ion channel gene with fewer counts in all cells together is left out.
 _MIN_COUNTS = 10
 
-_MISMATCH = "RNA and firing disagree"
 #: Cells left out whatever was measured, with the reason.
-EXCLUDED_CELLS = {
-    "20180315sample6": _MISMATCH,
-    "20180321sample4": _MISMATCH,
-    "20181116sample10": _MISMATCH,
-    "20190325sample2": _MISMATCH,
-    "20190611sample1": _MISMATCH,
-    "20190611sample11": _MISMATCH,
-    "20190704sample2": "outside of M1",
-}
+_MISMATCHED = "20180315sample6 20180321sample4 20181116sample10 20190325sample2 20190611sample1 20190611sample11"
+EXCLUDED_CELLS = dict.fromkeys(_MISMATCHED.split(), "RNA and firing disagree") | {"20190704sample2": "outside of M1"}
 
 #: Column of the raw ephys table -> short name of the feature, for the 16 features that are used, in order.
-EPHYS_FEATURES = {
-    "AP amplitude (mV)": "AP amp",
-    "AP amplitude adaptation index": "AP amp adapt",
-    "AP coefficient of variation": "AP amp CV",
-    "AP threshold (mV)": "AP thresh",
-    "AP width (ms)": "AP width",
-    "Afterhyperpolarization (mV)": "AHP",
-    "ISI adaptation index": "AI",
-    "ISI coefficient of variation": "ISI CV",
-    "Input resistance (MOhm)": "R_input",
-    "Max number of APs": "Max AP num",
-    "Membrane time constant (ms)": "Tau",
-    "Rebound (mV)": "Rebound",
-    "Resting membrane potential (mV)": "V_rest",
-    "Rheobase (pA)": "Rheobase",
-    "Sag ratio": "Sag",
-    "Upstroke-to-downstroke ratio": "UDR",
-}
+EPHYS_FEATURES = pd.read_csv(Path(__file__).parents[1] / "scala_ephys.csv", index_col="column")["name"].to_dict()
 #: Features with a long right tail, of which the natural logarithm is taken.
 LOG_FEATURES = ("AP amp CV", "AI", "ISI CV")
 
@@ -61,14 +36,9 @@ _LOW_QUALITY = "low quality"
 _LABEL_COLUMNS = {"RNA family": "family", "RNA type": "type"}
 _DEPTH = "Soma depth (µm)"
 _EXTRA_LABELS = {
-    "RNA type confidence": "type_confidence",
-    "Targeted layer": "layer",
-    "Cre": "cre",
-    "Mouse": "mouse",
-    "Date": "date",
-    "User": "user",
-    _DEPTH: "soma_depth_um",
-}
+    "RNA type confidence": "type_confidence", "Targeted layer": "layer", "Cre": "cre", "Mouse": "mouse", "Date": "date",
+    "User": "user", _DEPTH: "soma_depth_um",
+}  # fmt: skip
 
 
 class EphysSelection(NamedTuple):
@@ -94,16 +64,8 @@ def read_scala_ion_channels(counts_path, ephys_path, metadata_path, terms_path, 
     source = (
         f"{_CITATION}; ion channel genes of the Gene Ontology among the {which}, files of github.com/berenslab/sBNN"
     )
-    return _with_ephys(
-        counts[:, np.flatnonzero(channels)],
-        cells,
-        genes[channels],
-        ephys_path,
-        metadata_path,
-        files,
-        "scala_ion_channels",
-        source,
-    )
+    counts, genes = counts[:, np.flatnonzero(channels)], genes[channels]
+    return _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, "scala_ion_channels", source)
 
 
 def _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, name, source):
@@ -111,38 +73,22 @@ def _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, name, so
     ephys = pd.read_csv(ephys_path, index_col=0)
     counts = counts[cells.get_indexer(ephys.index)].toarray()
     labels = _read_labels(metadata_path).loc[ephys.index]
+    X, about = log2p1(normalize_library_size(counts)), {"name": name, "source": source, "files": files}
     return paired(
-        X=log2p1(normalize_library_size(counts)),
-        Y=ephys.to_numpy(),
-        gene_names=genes,
-        feature_names=ephys.columns,
-        cell_names=ephys.index,
-        labels=labels,
-        colors=type_colors(labels["type"]),
-        counts=counts,
-        name=name,
-        source=source,
-        sha256=fingerprint_files(files),
-        files=files,
-    )
+        X, ephys.to_numpy(), genes, ephys.columns, ephys.index, labels, type_colors(labels["type"]), counts,
+        sha256=fingerprint_files(files), **about,
+    )  # fmt: skip
 
 
 def read_scala_34c_counts(counts_path, metadata_path, files):
     """Read the complete raw counts of the cells at physiological temperature, without outputs."""
     counts, cells, genes = read_counts(counts_path)
     labels = _read_labels(metadata_path).loc[cells]
+    source = f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas"
     return paired(
-        X=counts,
-        gene_names=genes,
-        cell_names=cells,
-        labels=labels,
-        colors=type_colors(labels["type"]),
-        counts=counts,
-        name="scala_34c_counts",
-        source=f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas",
-        sha256=fingerprint_files(files),
-        files=files,
-    )
+        counts, None, genes, None, cells, labels, type_colors(labels["type"]), counts,
+        name="scala_34c_counts", source=source, sha256=fingerprint_files(files), files=files,
+    )  # fmt: skip
 
 
 def type_colors(types) -> dict[str, str]:
