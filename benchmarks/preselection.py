@@ -4,7 +4,7 @@
 
 1000 genes (of scala, whose genes were chosen before, 200; of simulated data 500), chosen on the training cells of ten
 folds: five of some of the cells, drawn and cut with two seeds that are not those of the reported folds. Beside all
-genes and those of `sbnn.preselect_genes` stand those of the largest variance of log values, of the largest variance
+genes and those of `sbnn.data.preselection` stand those of the largest variance of log values, of the largest variance
 beyond the trend with the mean, and of the closest correlation with the outputs. The outputs of scala_34c_counts are
 depth and Cre line. Data are used where their files are found. Prints Markdown.
 """
@@ -15,8 +15,9 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from sbnn import LeaveOneOutRidge, load_dataset, paired, paper_folds, preselect_genes, simulate_patchseq
+from sbnn import LeaveOneOutRidge, load_dataset, paired, paper_folds, simulate_patchseq
 from sbnn.data.paired import as_paired
+from sbnn.data.preselection import preselect_genes
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.metrics import pooled_r2
 from sbnn.tables import to_markdown

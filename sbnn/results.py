@@ -23,6 +23,8 @@ import pandas as pd
 
 from sbnn.plain import decode, encode, read_pickle
 
+__all__ = ["Record", "load", "results_folder", "save"]
+
 FORMAT = "sbnn-record"
 SCHEMA = 2
 # The pickle of {"format": FORMAT, "schema": SCHEMA, "sha256": <64 digits>, "content": <bytes>}, spelled out: only one

@@ -7,7 +7,6 @@ _HOME = {
     "AttentionBiLSTMClassifier": "attention_bilstm",
     "EphysTypeClassifier": "classifier",
     "FamilyAttentionClassifier": "family_attention",
-    "KernelLogistic": "kernel_logistic",
     "SourcePriorClassifier": "transfer",
     "SparsePCAForest": "sparse_pca_forest",
     "TransferAttentionClassifier": "family_attention",

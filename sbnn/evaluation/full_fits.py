@@ -27,7 +27,7 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
         With ``transform`` (latent space) and ``get_support`` (kept genes).
     data : AnnData, MuData or tuple (X, Y)
     preselect : int, optional
-        Fit so many genes, chosen by `sbnn.preselect_genes` on all cells; names and masks of the record are of these.
+        Fit so many genes, chosen on all cells by the published criterion; names and masks of the record are of these.
     results : str or path-like, optional
         File to save to. If it already holds this fit, it is loaded instead.
     model_file : str or path-like, optional

@@ -34,7 +34,7 @@ def interpret(
     gene_names, feature_names : sequence of str, optional
         By default those that the model or the tables know.
     stability : Series or DataFrame with the column ``frequency``, optional
-        By gene, how often it is kept, as from `sbnn.gene_counts` or `sbnn.selection_table`.
+        By gene, how often it is kept, as from `sbnn.selection_table`.
     baseline : array-like, shape (p,), optional
         What a gene is without information, in units of `X`: by default the training means, if the model has them.
     name : str

@@ -53,7 +53,7 @@ def selection_table(record, repeats=None, max_false=1.0):
     record : Record
         From `sbnn.stability_selection`.
     repeats : Record, optional
-        From `sbnn.repeat_fits`, of the same data.
+        From `repeat_fits`, of the same data.
     max_false : float
         Expected number of falsely selected genes that is tolerated.
 

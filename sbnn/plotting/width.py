@@ -26,7 +26,7 @@ def width_and_stability(widths, selection, models, n_genes=25, group_lasso=0.1):
         the nearest to `group_lasso` is drawn, of several numbers of genes the most up to `n_genes`, and the pretrained
         network where there is one.
     selection : Record
-        Repeated fits, from `sbnn.repeat_fits`; or any with ``selected`` (fits, p) and ``gene_names`` (p).
+        Repeated fits, of other cells or seeds; or any with ``selected`` (fits, p) and ``gene_names`` (p).
     models : dict of str to Record or (Record, dict)
         Whose ``test_feature_r2`` to compare, as for `accuracy_comparison`; the outputs are sorted by the first.
     n_genes : int

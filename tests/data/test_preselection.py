@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sbnn import preselect_genes, simulate_patchseq
+from sbnn import simulate_patchseq
 from sbnn.data.paired import as_paired, paired
 from sbnn.data.preprocessing import select_genes
-from sbnn.data.preselection import VERSION, settings_of
+from sbnn.data.preselection import VERSION, preselect_genes, settings_of
 
 
 def make(*arrays, **named):

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from stand_ins import MODELS  # noqa: E402
 
-from sbnn import simulate_ephys_types  # noqa: E402
+from sbnn.data.simulate_ephys import simulate_ephys_types  # noqa: E402
 from sbnn.data.typed_cells import as_typed  # noqa: E402
 from sbnn.ephys_types import figures, models, report, study, transfer_study  # noqa: E402
 

@@ -9,7 +9,8 @@ import pytest
 from stand_ins import MODELS, Attentive
 from test_transfer_tables import curves
 
-from sbnn import cli, results, simulate_ephys_types
+from sbnn import cli, results
+from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.ephys_types import report, study
 from sbnn.ephys_types.figures import (
     TYPE_COLORS,

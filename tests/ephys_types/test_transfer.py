@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from sbnn import simulate_ephys_types, to_shared_features
+from sbnn import to_shared_features
+from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import (
     FamilyAttentionClassifier,

@@ -8,7 +8,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from sklearn.tree import DecisionTreeClassifier
 
-from sbnn import results, simulate_ephys_types, typed_cells
+from sbnn import results, typed_cells
+from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 from sbnn.evaluation import folds as donors
 from sbnn.evaluation.classification import cross_validate_classifier, scores

@@ -6,7 +6,7 @@ from scipy import stats
 from scipy.stats import t as student
 from sklearn.tree import DecisionTreeClassifier
 
-from sbnn import simulate_ephys_types
+from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.evaluation.classification import cross_validate_classifier
 from sbnn.evaluation.folds import repeated_donor_folds
 from sbnn.evaluation.verdict import corrected_difference, paired_difference

@@ -11,13 +11,13 @@ from sbnn import (
     cross_validate,
     genes_curve,
     paper_folds,
-    preselect_genes,
     selection_table,
     simulate_patchseq,
     stability_selection,
 )
 from sbnn.data.paired import as_paired, paired
 from sbnn.data.preprocessing import select_genes
+from sbnn.data.preselection import preselect_genes
 from sbnn.evaluation.identity import fit_key
 from sbnn.evaluation.stability import expected_false, selection_threshold
 
