@@ -50,19 +50,8 @@ class GeneSelectionMixin:
         return np.flatnonzero(mask) if indices else mask
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the genes the model uses, in the order of the columns of X.
-
-        Parameters
-        ----------
-        input_features : array-like of str, shape (p,), optional
-            Gene names where ``fit`` saw none; then ``x0``, ``x1``, ... by default.
-
-        Returns
-        -------
-        ndarray of str (object)
-        """
-        support = self.get_support()
-        return _check_feature_names_in(self, input_features)[support]
+        """Names of the genes the model uses, in the order of X; `input_features` names all where ``fit`` saw none."""
+        return _check_feature_names_in(self, input_features)[self.get_support()]
 
 
 class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -108,8 +97,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 class LeaveOneOutRidge(LinearRegressor, RidgeCV):
     """Ridge regression on all genes, with a leave-one-out choice of one penalty for all outputs.
 
-    scikit-learn's ``RidgeCV`` with a grid suited to z-scored expression. The leave-one-out errors are exact and come
-    from one singular value decomposition.
+    scikit-learn's ``RidgeCV`` with a grid suited to z-scored expression.
 
     Parameters
     ----------
@@ -157,8 +145,8 @@ class SparseCoefficients(GeneSelectionMixin):
 class LatentRegressor(LinearRegressor):
     """Reduced-rank model Y = X W V' with encoder W (p, rank) and decoder V (q, rank), V'V = 1.
 
-    A subclass has the parameters ``rank`` and ``alpha`` and gives the generator ``_solve(X, Y, alphas, start)``: for
-    centred arrays and falling penalties it yields, for each, a dict of the learned attributes.
+    A subclass has ``rank`` and ``alpha``, and a generator ``_solve(X, Y, alphas, start)`` that yields the learned
+    attributes for each of the falling penalties.
     """
 
     # What `fit_path` varies; cross-validation asks for it, since a path costs much less than separate fits.
@@ -176,9 +164,8 @@ class LatentRegressor(LinearRegressor):
         check_number("rank", self.rank, Integral, 1)
         X, Y = super()._validate(X, y)
         if self.rank > min(X.shape[1], Y.shape[1]):
-            raise ValueError(
-                f"rank must not exceed the number of genes, {X.shape[1]}, or of outputs, {Y.shape[1]}; got {self.rank}"
-            )
+            most = f"the number of genes, {X.shape[1]}, or of outputs, {Y.shape[1]}"
+            raise ValueError(f"rank must not exceed {most}; got {self.rank}")
         return X, Y
 
     def fit(self, X, y=None):
@@ -188,25 +175,10 @@ class LatentRegressor(LinearRegressor):
         return self._store(solution)
 
     def fit_path(self, X, y, alphas, start=None):
-        """Fit one model per penalty, for little more than the cost of the hardest of them.
+        """Yield a fitted copy per penalty, in the order of `alphas`, for little more than the hardest of them costs.
 
-        Each model is solved when the iterator reaches it, so a path can show its progress and be interrupted.
-
-        Parameters
-        ----------
-        X, y
-            As for `fit`.
-        alphas : sequence of float
-            Penalties in any order; each model is ready at once if they fall.
-        start : dict, optional
-            The ``path_state_`` of the last model of an interrupted path: the rest then comes out to the bit as it
-            would have.
-
-        Returns
-        -------
-        iterator of estimators
-            One fitted copy of this estimator per penalty, in the order of `alphas`, each what `fit` gives with that
-            ``alpha`` up to the tolerance of the solver.
+        Each is solved when the iterator reaches it, and ready at once if the penalties fall. A path that was
+        interrupted goes on to the bit as it would have, with the ``path_state_`` of its last model as `start`.
         """
         alphas = list(alphas)
         for alpha in alphas:

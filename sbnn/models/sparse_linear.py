@@ -1,12 +1,10 @@
-"""Linear models that select genes: sparse reduced-rank regression, and an elastic net for every output.
+"""Linear models that select genes: sparse reduced-rank regression, and an elastic net for every output."""
 
-The W-step of sparse reduced-rank regression, given V, is a convex elastic net. For rows of W that vanish together
-scikit-learn's coordinate descent solves it (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). What
-makes it fast is to hand it little: a working set of genes, and of those the triangular factor, which has one row per
-gene instead of one per cell. With more genes in the set than cells, coordinate descent would take thousands of passes,
-and starts from the solution of Newton's method instead. For element-wise sparsity the columns of W separate, and glmnet
-solves each.
-"""
+# The W-step of sparse reduced-rank regression, given V, is a convex elastic net. For rows of W that vanish together
+# scikit-learn's coordinate descent solves it (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). What
+# makes it fast is to hand it little: a working set of genes, and of those the triangular factor, which has one row per
+# gene instead of one per cell. With more genes in the set than cells it would take thousands of passes, and starts from
+# the solution of Newton's method. For element-wise sparsity the columns of W separate, and glmnet solves each.
 
 import warnings
 from numbers import Integral, Real
@@ -37,11 +35,9 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     """Reduced-rank regression that selects genes by a lasso or elastic-net penalty on its encoder.
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the encoder
-    W (p, rank) and the orthonormal decoder V (q, rank), X and Y centred (Kobak et al. 2021). P is the
-    sum over the genes of the 2-norm of their row of W, or the sum of the absolute values of W. W and V are
-    found in turn: W by an elastic net on Y V, V from the singular value decomposition of Y'X W (Procrustes),
-    starting from the first right singular vectors of X'Y as the authors do. The result is a stationary point; each
-    half-step is solved exactly, so the objective never rises.
+    W (p, rank) and the orthonormal decoder V (q, rank), X and Y centred (Kobak et al. 2021). P is the sum over the
+    genes of the 2-norm of their row of W, or the sum of the absolute values of W. W and V are found in turn, from the
+    first right singular vectors of X'Y on, to a stationary point.
 
     Parameters
     ----------
@@ -59,8 +55,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     max_iter : int, default=1000
         Largest number of alternations.
     tol : float, default=1e-6
-        The alternation ends when the decoder moves by less than this (root mean square over its columns). The W-steps
-        are solved at least as exactly.
+        The alternation ends when the decoder moves by less than this (root mean square over its columns).
 
     Attributes
     ----------
@@ -79,13 +74,6 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         ``coef_ = decoder_ @ encoder_.T``.
     x_mean_, y_mean_ : ndarray, shape (p,) and (q,)
         Training means.
-
-    Warns
-    -----
-    UserWarning
-        If no gene is selected (along a path: for no penalty); the model then predicts the training means.
-    ConvergenceWarning
-        If ``max_iter`` alternations were not enough.
 
     References
     ----------
@@ -369,40 +357,10 @@ class _Point:
 
 
 class PerFeatureElasticNet(SparseCoefficients, LinearRegressor):
-    """Elastic net for every output on its own: what sparsity reaches when the outputs need not share genes.
+    """Elastic net for every output on its own (Friedman et al. 2010): what sparsity reaches without shared genes."""
 
-    For output y, divided by its SD, minimises
-    ``|y - X b|^2 / (2 n) + alpha (l1_ratio |b|_1 + (1 - l1_ratio) / 2 |b|^2)`` with glmnet (Friedman et al. 2010),
-    X and y centred. Dividing by the SD (ddof 0) gives one ``alpha`` the same meaning for all outputs.
-
-    Parameters
-    ----------
-    l1_ratio : float, default=0.5
-        Share of the lasso penalty, 0 .. 1.
-    alpha : float, optional
-        Strength of the penalty. By default the best of a path of 50, from the smallest that leaves no gene down to a
-        hundredth of it, is chosen for every output by five-fold cross-validation inside the training cells.
-    cut_point : float, default=0.0
-        Take the sparsest model whose inner R2 is within so many standard errors of the best. 0 is the best itself,
-        1 the "one standard error rule".
-    tol : float, default=1e-7
-        Convergence threshold of glmnet.
-    random_state : int, default=0
-        Seed of the inner folds.
-
-    Attributes
-    ----------
-    coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
-    alpha_ : ndarray, shape (q,)
-        Penalty of each output; NaN for an output that is constant in the training cells.
-    x_mean_, y_mean_ : ndarray, shape (p,) and (q,)
-        Training means.
-
-    References
-    ----------
-    Friedman, Hastie and Tibshirani, "Regularization paths for generalized linear models via coordinate descent",
-    J. Stat. Softw. 33, 2010.
-    """
+    # Outputs are divided by their SD (ddof 0), so that one `alpha` means the same for all. Without one, the best of a
+    # path is chosen for every output by cross-validation, or the sparsest within `cut_point` standard errors of it.
 
     def __init__(self, l1_ratio=0.5, alpha=None, cut_point=0.0, tol=1e-7, random_state=0):
         self.l1_ratio = l1_ratio
@@ -444,15 +402,8 @@ def glmnet_elastic_net(X, y, sparse, ridge, tol):
     # glmnet divides y by its size and then applies the penalty, in a way that leaves the lasso penalty what it was and
     # divides the ridge penalty by the size.
     strength = sparse + ridge * size
-    model = ElasticNet(
-        alpha=sparse / strength if strength else 1.0,
-        lambda_path=[strength],
-        standardize=False,
-        fit_intercept=False,
-        n_splits=0,
-        tol=tol,
-        max_iter=1_000_000,
-    ).fit(X, y)
+    options = {"standardize": False, "fit_intercept": False, "n_splits": 0, "tol": tol, "max_iter": 1_000_000}
+    model = ElasticNet(alpha=sparse / strength if strength else 1.0, lambda_path=[strength], **options).fit(X, y)
     if model.n_lambda_ == 0:
         raise RuntimeError(f"glmnet did not converge with the penalties sparse={sparse:.3g}, ridge={ridge:.3g}")
     return model.coef_path_[:, 0]

@@ -239,12 +239,6 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         Returns
         -------
         self
-
-        Warns
-        -----
-        UserWarning
-            If X looks like raw counts, genes are constant, a value is an outlier, genes of the prior are not in X, or
-            parameters do nothing.
         """
         X, y = two_tables(X, y)
         if self.n_genes == AUTO:
@@ -266,14 +260,10 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     def _fit_with_number_chosen(self, X, y, eval_set):
         """Choose the number of genes on held-out parts of the cells, then fit all of them with it."""
         if isinstance(X, ExpressionStream):
-            raise ValueError(
-                "n_genes: 'auto' needs cells in memory, got a stream; read those of an AnnData with adata.to_memory(), "
-                "or see sbnn.genes_curve on some of them"
-            )
+            raise ValueError("n_genes: 'auto' needs cells in memory, as after adata.to_memory()")
         clone(self).set_params(n_genes=1)._prepare(X, y, eval_set)  # names what is wrong, before the cells are parted
-        table, outputs = (
-            t if hasattr(t, "shape") else np.asarray(t) for t in (expression_table(X), output_table(X, y))
-        )
+        tables = expression_table(X), output_table(X, y)
+        table, outputs = (t if hasattr(t, "shape") else np.asarray(t) for t in tables)
         numbers, r2 = numbers_up_to(table.shape[1], NUMBERS), []
         for train, test in KFold(N_PARTS, shuffle=True, random_state=0).split(np.arange(table.shape[0])):
             models = [clone(self).set_params(n_genes=number, verbose=0) for number in numbers]
@@ -289,8 +279,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         self._check_params(stream.shape[1])
         if not hasattr(self._protocol(), "choose_genes"):
             raise ValueError(
-                f"protocol: a stream cannot be fitted by {self.protocol!r}, which needs all genes at once; read the "
-                "cells into memory, as with adata.to_memory()"
+                f"protocol: a stream cannot be fitted by {self.protocol!r}, what is in memory can: adata.to_memory()"
             )
         if outputs is None:
             raise ValueError("y: expected outputs of the cells of the stream, got None")
@@ -416,17 +405,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         return Y[:, 0] if self._flat_output else Y
 
     def transform(self, X):
-        """Latent coordinates of cells.
-
-        Parameters
-        ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            As for `predict`.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, n_components)
-        """
+        """Latent coordinates of cells, ndarray of float64, shape (n, n_components); X as for `predict`."""
         check_is_fitted(self)
         return through_network(self, self.network_, lambda network, x: network.encode(x), X)
 
@@ -435,18 +414,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         return self.fit(X, y, eval_set).transform(X)
 
     def reconstruct_genes(self, X):
-        """Predict the expression of the kept genes from the latent space (the autoencoder head).
-
-        Parameters
-        ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            As for `predict`.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, n_genes)
-            In the units of `X`; columns as `get_feature_names_out`.
-        """
+        """Predict the kept genes from the latent space, shape (n, n_genes), in the units of X; X as for `predict`."""
         check_is_fitted(self)
         if self._gene_network is None:
             raise AttributeError("reconstruct_genes needs a model fitted with reconstruct=True")
@@ -454,20 +422,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
     def score(self, X, y=None, sample_weight=None):
-        """R2 pooled over the outputs: 1 - SSE/SST with SST about the training mean.
+        """R2 pooled over the outputs: 1 - SSE/SST with SST about the training mean; X and y as for `fit`.
 
         With ``standardize=True`` every output is measured in units of its training SD, so that all count alike.
-
-        Parameters
-        ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-        y : array-like, shape (n, q) or (n,); or str
-            As for `fit`.
-        sample_weight : array-like, shape (n,), optional
-
-        Returns
-        -------
-        float
         """
         X, y = two_tables(X, y)
         Y = check_array(output_table(X, y), dtype=np.float64, ensure_2d=False, input_name="y")
@@ -495,10 +452,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
     def _torch_device(self):
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(self.device)
-        except RuntimeError:
-            raise ValueError(f'device: {self.device!r} is unknown; "auto", "cpu" or "cuda" are usual') from None
+        device = torch.device(self.device)
         if device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device: {self.device!r} was asked for, but torch sees no CUDA device")
         return device

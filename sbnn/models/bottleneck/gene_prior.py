@@ -1,7 +1,6 @@
 """A prior of the genes, mixed with how much each matters by the data where genes are chosen, as in DASH.
 
-The score of a gene is ``(1 - influence) * size + influence * prior``, each as a share of its sum over the genes
-compared. What the size is depends on the protocol.
+The score of a gene is ``(1 - influence) * size + influence * prior``, as shares of their sums over the genes compared.
 """
 
 import warnings
@@ -55,8 +54,7 @@ def prior_weights(gene_prior, n_genes, names=None):
         weights = np.array(given, dtype=float)
         if len(weights) != n_genes:
             raise ValueError(
-                f"gene_prior: expected one weight for each of the {n_genes} genes of X, got {len(weights)}; "
-                "weights of some genes are given by name, as a dict"
+                f"gene_prior: expected one weight for each of the {n_genes} genes of X, got {len(weights)}"
             )
     else:
         known = pd.Index([] if names is None else names)
@@ -75,8 +73,8 @@ def prior_weights(gene_prior, n_genes, names=None):
 def spelled_out(gene_prior):
     """A prior in Python's own types: a dict of weights by name, or a list of weights in the order of the genes."""
     if isinstance(gene_prior, pd.Series):
-        if not gene_prior.index.is_unique:
-            twice = gene_prior.index[gene_prior.index.duplicated()]
+        twice = gene_prior.index[gene_prior.index.duplicated()]
+        if len(twice):
             raise ValueError(f"gene_prior: these genes have several weights: {some(twice)}")
         gene_prior = gene_prior.to_dict()
     if not isinstance(gene_prior, Mapping):

@@ -1,7 +1,6 @@
 """Fitted networks as single safetensors files: arrays and JSON, so that opening one never runs code.
 
-The header holds a checksum of the whole file, and a file whose entries do not have the type, shape and range that those
-of a fitted model have is refused.
+The header holds a checksum; what is not of the type, shape and range of a fitted model is refused.
 """
 
 import dataclasses
@@ -212,13 +211,9 @@ def _check_tensors(tensors, shapes):
 def _network(shapes, activation, flat, device):
     """Build a network of these layer shapes with these weights."""
     n_hidden = (len(shapes) - 2) // 2
+    width, hidden_layers = shapes[n_hidden][1], tuple(shape[1] for shape in shapes[:n_hidden])
     network = BottleneckNetwork(
-        n_inputs=shapes[0][0],
-        n_outputs=shapes[-1][1],
-        n_components=shapes[n_hidden][1],
-        hidden_layers=tuple(shape[1] for shape in shapes[:n_hidden]),
-        activation=activation,
-        generator=torch.Generator(),
+        shapes[0][0], shapes[-1][1], width, hidden_layers, activation, generator=torch.Generator()
     )
     network.flat.copy_(flat)
     return network.to(device)

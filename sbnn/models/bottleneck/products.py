@@ -1,8 +1,7 @@
 """Matrix products of the networks, by the library that is fastest for their shape.
 
-On the CPU torch leaves products in single precision to MKL, which runs at half the rate of the machine on processors of
-AMD. oneDNN, which comes with torch too, does not, but takes longer to call and needs AVX-512. It is used for large
-products of short sums, which both libraries add up in the same order: the numbers do not depend on the choice.
+On the CPU torch takes MKL, which runs at half the rate of the machine on processors of AMD; oneDNN does not, but takes
+longer to call and needs AVX-512. It makes large products of short sums, which both add up in the same order.
 """
 
 from functools import cache

@@ -9,6 +9,7 @@ import torch
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
+from sbnn.data.checks import some
 from sbnn.data.inputs import library_of, new_cells
 from sbnn.determinism import reproducible
 from sbnn.models.bottleneck.protocols import PROTOCOLS
@@ -29,11 +30,8 @@ def learn_scales(model, X, Y, cells="the training cells"):
     constant = (X == X[0]).all(0)
     if constant.any():
         names = getattr(model, "feature_names_in_", np.array([f"x{i}" for i in range(X.shape[1])]))[constant]
-        warnings.warn(
-            f"{constant.sum()} gene(s) are constant over {cells} and cannot predict anything: "
-            f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}",
-            stacklevel=3,
-        )
+        told = f"{constant.sum()} gene(s) are constant over {cells} and cannot predict anything: {some(names)}"
+        warnings.warn(told, stacklevel=3)
     x_scale[constant] = 1
     y_scale[(Y == Y[0]).all(0)] = 1
     if not model.standardize:

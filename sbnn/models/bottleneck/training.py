@@ -39,7 +39,6 @@ class Adam:
     """Adam (Kingma and Ba, arXiv 1412.6980) on flat tensors, given as (values, gradient, weight decay)."""
 
     # The networks are so small that the book-keeping of an optimiser object takes as long as its arithmetic.
-
     def __init__(self, parts, epsilon=1e-8, betas=(0.9, 0.999)):
         self.parts = [
             ([values], [gradient], [torch.zeros_like(values)], [torch.zeros_like(values)], decay)

@@ -4,37 +4,20 @@ import numpy as np
 import pytest
 import torch
 from sklearn.dummy import DummyRegressor
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sbnn import (
-    DistilledSettings,
-    SparseBottleneckRegressor,
-    cross_validate,
-    paper_folds,
-    simulate_patchseq,
-)
+from sbnn import DistilledSettings, SparseBottleneckRegressor, cross_validate, paper_folds, simulate_patchseq
 from sbnn.data.paired import as_paired
 from sbnn.determinism import reproducible
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import distilled
 from sbnn.models.bottleneck.training import Run, _batches
 
-NAMES = {"check_transformer_get_feature_names_out": "it names the kept genes, not the latent coordinates"}
-
-
 DEFAULT = DistilledSettings()
 MANY = DistilledSettings(few_cells=0)  # whatever their number, treated as many
-MANY_OF_60 = DistilledSettings(few_cells=0, most_cells=60)
 SHORT = DistilledSettings(  # trains for a moment only
-    few_cells=0,
-    noises=(0.3, 1.0),
-    usual_noise=0.3,
-    n_teachers=2,
-    n_trees=10,
-    n_augmented=500,
-    steps_of_teachers=40,
+    few_cells=0, noises=(0.3, 1.0), usual_noise=0.3, n_teachers=2, n_trees=10, n_augmented=500, steps_of_teachers=40,
     steps_of_student=150,
-)
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -48,31 +31,17 @@ def short(**params):
     return SparseBottleneckRegressor(**{"n_genes": 5, "random_state": 0, "distillation": SHORT} | params)
 
 
-@parametrize_with_checks(
-    [short(n_genes=None)],
-    expected_failed_checks=lambda _: NAMES,
-)
-def test_scikit_learn_api(estimator, check):
-    check(estimator)
-
-
 @pytest.fixture(scope="module")
 def simulated():
     return as_paired(simulate_patchseq(n_cells=400, n_genes=120, n_outputs=6, n_true_genes=10, random_state=1))
 
 
-@pytest.fixture(scope="module")
-def record(simulated):
-    model = SparseBottleneckRegressor(protocol="distilled", n_genes=10, random_state=0)
-    return cross_validate(model, simulated, paper_folds(400)[:1], verbose=False)
-
-
-def test_it_finds_the_true_genes(simulated, record):
+@pytest.mark.slow
+def test_it_finds_the_true_genes(simulated):
+    model = SparseBottleneckRegressor(n_genes=10, random_state=0)
+    record = cross_validate(model, simulated, paper_folds(400)[:1], verbose=False)
     chosen = set(simulated.gene_names[record.selected[0, 0]])
     assert len(chosen & set(simulated.truth["genes"])) >= 9
-
-
-def test_history_and_norms(record):
     history = record.history[0][0]
     assert history.stage.unique().tolist() == ["student"]
     assert history.epoch.tolist() == list(range(1, DEFAULT.steps_of_student // DEFAULT.recorded_every + 1))
@@ -84,32 +53,25 @@ def fit(data, **params):
     return short(**params).fit(data.X, data.Y)
 
 
-class TestShort:
-    def test_same_seed_same_bits(self, data):
-        one, two, three = fit(data), fit(data), fit(data, random_state=1)
-        assert torch.equal(one.network_.flat, two.network_.flat)
-        assert not torch.equal(one.network_.flat, three.network_.flat)
+def test_the_seed_decides_and_watching_changes_nothing(data):
+    X, Y = data.X[:9] + 1, data.Y[:9]
+    model = short().fit(data.X, data.Y, eval_set=(X, Y))
+    assert torch.equal(model.network_.flat, fit(data).network_.flat)
+    assert not torch.equal(model.network_.flat, fit(data, random_state=1).network_.flat)
+    errors, outputs = (model.predict(X) - Y) / model.y_scale_, (Y - model.y_mean_) / model.y_scale_
+    last = model.history_.iloc[-1]
+    assert last.eval_loss == pytest.approx(np.square(errors).mean(), rel=1e-3)
+    assert last.eval_r2 == pytest.approx(1 - np.square(errors).sum() / np.square(outputs).sum(), abs=1e-3)
 
-    def test_watching_does_not_change_the_training(self, data):
-        watched = short().fit(data.X, data.Y, eval_set=(data.X[:9] + 1, data.Y[:9]))
-        assert torch.equal(watched.network_.flat, fit(data).network_.flat)
 
-    def test_watched_cells_are_scored_as_the_model_predicts_them(self, data):
-        X, Y = data.X[:9], data.Y[:9]
-        model = short().fit(data.X, data.Y, eval_set=(X, Y))
-        errors, outputs = (model.predict(X) - Y) / model.y_scale_, (Y - model.y_mean_) / model.y_scale_
-        last = model.history_.iloc[-1]
-        assert last.eval_loss == pytest.approx(np.square(errors).mean(), rel=1e-3)
-        assert last.eval_r2 == pytest.approx(1 - np.square(errors).sum() / np.square(outputs).sum(), abs=1e-3)
-
-    @pytest.mark.parametrize("shape", [(5, 30, 2), (12, 300, 1), (40, 30, 50), (3000, 12, 2)])
-    def test_other_shapes(self, shape, rng):
-        n, p, q = shape
-        X = rng.normal(size=(n, p))
-        Y = X[:, :1] + rng.normal(size=(n, q))
-        model = short(n_genes=10).fit(X, Y)
-        assert model.get_support().sum() == 10
-        assert np.isfinite(model.predict(X)).all() and model.predict(X).shape == (n, q)
+@pytest.mark.parametrize("shape", [(5, 30, 2), (12, 300, 1), (40, 30, 50)])
+def test_other_shapes(shape, rng):
+    n, p, q = shape
+    X = rng.normal(size=(n, p))
+    Y = X[:, :1] + rng.normal(size=(n, q))
+    model = short(n_genes=10).fit(X, Y)
+    assert model.get_support().sum() == 10
+    assert np.isfinite(model.predict(X)).all() and model.predict(X).shape == (n, q)
 
 
 def test_the_process_helps_the_choice():
@@ -209,7 +171,7 @@ def test_noises_are_tried_from_the_usual_one_outwards(monkeypatch):
 
 
 def test_new_cells_are_clipped_to_the_range_of_the_training_cells(simulated):
-    model = SparseBottleneckRegressor(n_genes=10, random_state=0).fit(simulated.X[:60], simulated.Y[:60])
+    model = short(n_genes=10).fit(simulated.X[:60], simulated.Y[:60])
     far, edge = simulated.X[60:70].copy(), simulated.X[60:70].copy()
     far[:, ::2] += 1000
     edge[:, ::2] = simulated.X[:60, ::2].max(0)
@@ -236,11 +198,11 @@ def teacher_and_cells(simulated):
     def new():
         return BottleneckNetwork(30, 6, 16, (64, 64, 64), "silu", generator=generator)
 
-    return distilled.Teacher(new, x[:300], y[:300], Run(DEFAULT, np.random.RandomState(0), generator)), x[300:], y[300:]
+    return distilled.Teacher(new, x[:300], y[:300], Run(SHORT, np.random.RandomState(0), generator)), x[300:]
 
 
 def test_the_teacher_mixes_by_its_weight(teacher_and_cells):
-    teacher, x, _ = teacher_and_cells
+    teacher, x = teacher_and_cells
     trees = np.mean([forest.predict(x.numpy()) for forest in teacher.forests], axis=0)
     with torch.no_grad():
         networks = np.mean([network(x).numpy() for network in teacher.networks], axis=0)

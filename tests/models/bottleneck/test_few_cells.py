@@ -144,6 +144,7 @@ def test_made_cells_are_mixed_more(few, fewest, swapped, data, monkeypatch):
     assert DistilledSettings().fewest_cells == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_outputs", [1, 8])
 def test_it_keeps_up_with_ridge_on_all_genes(n_outputs):
     """Ridge with inputs clipped to the training range, as the network's are; two draws of 60 cells."""

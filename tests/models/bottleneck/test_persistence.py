@@ -142,7 +142,7 @@ HUGE = [[40_000, 40_000], *[[40_000, 40_000]] * 4, [40_000, 2]]
         ("params", {"n_threads": 10**9}, "n_threads: expected at most"),
         ("params", {"protocol": "papyrus"}, "protocol: 'papyrus' is unknown"),
         ("params", {"device": "meta"}, "device: expected one of"),
-        ("params", {"device": "abacus"}, "device: 'abacus' is unknown"),
+        ("params", {"device": "abacus"}, "abacus"),
         ("params", {"epochs": None}, ""),
         ("params", {"distillation": {"n_tree": 1}}, "n_tree"),
         ("more", 1, "more"),

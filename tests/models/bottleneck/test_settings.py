@@ -50,12 +50,6 @@ def test_an_estimator_hands_its_settings_on(data, tmp_path):
     assert again.distillation == SHORT and again.get_params() == model.get_params()
 
 
-def test_the_defaults_are_those_of_none(data):
-    models = [SparseBottleneckRegressor(n_genes=5, random_state=0, distillation=d) for d in (None, DistilledSettings())]
-    one, two = (model.fit(data.X[:40], data.Y[:40]).predict(data.X) for model in models)
-    np.testing.assert_array_equal(one, two)
-
-
 def test_anything_else_is_refused(data):
     with pytest.raises(TypeError, match="distillation"):
         SparseBottleneckRegressor(n_genes=5, distillation={"n_trees": 5}).fit(data.X, data.Y)

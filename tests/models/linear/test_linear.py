@@ -22,7 +22,6 @@ MODELS = [
     SparseReducedRankRegression(rank=1, alpha=0.01),
     SparseReducedRankRegression(rank=1, alpha=0.01, l1_ratio=0.5, relaxed=False, penalty="element"),
     PerFeatureElasticNet(alpha=0.01),
-    PerFeatureElasticNet(),
 ]
 LATENT = [ReducedRankRegression(rank=2, alpha=0.1), SparseReducedRankRegression(rank=2, alpha=0.1)]
 

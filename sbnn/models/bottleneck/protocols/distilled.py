@@ -1,21 +1,12 @@
 """The distilled protocol: genes chosen by a Gaussian process, and a network that learns from a better predictor.
 
-The published protocol under-fits with 25 genes, while the same network trained plainly on them over-fits. What decides
-is the choice of the genes and smoothing, not the width of the bottleneck:
-
-1. *Genes.* Greedy forward selection of a generous set; a Gaussian process on it with one length scale per gene, from
-   which the genes that its predictions depend on least are dropped, a share at a time, until the wanted number is left
-   (or `fewest_relevant`, and then forward selection once more, for the outputs that a process of these has denoised).
-2. *Teacher.* A mixture of extremely randomised trees and of networks with a wide bottleneck, trained with Gaussian
-   noise on their inputs; the strength of the noise and the weights of both are chosen by cross-validation within the
-   training cells.
-3. *Student.* The network with the narrow bottleneck learns the teacher's predictions at cells in which some genes were
-   taken from another cell, and the measured outputs at cells with input noise.
-
-With up to `few_cells` cells genes and teacher are others, see `sbnn.models.bottleneck.protocols.few_cells`. Names in
-backticks are fields of `sbnn.DistilledSettings`. Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input
-noise as regularisation: Bishop, Neural Computation 7, 108 (1995).
+Forward selection and a Gaussian process choose the genes (1), trees and wide networks learn from them (2), and the
+network with the narrow bottleneck learns their predictions (3). With up to `few_cells` cells see `few_cells`.
 """
+
+# The published protocol under-fits with 25 genes, while the same network trained plainly on them over-fits. What
+# decides is the choice of the genes and smoothing, not the width of the bottleneck. Distillation: Hinton, Vinyals and
+# Dean, arXiv 1503.02531 (2015). Input noise as regularisation: Bishop, Neural Computation 7, 108 (1995).
 
 from functools import partial
 
@@ -121,13 +112,11 @@ def choose_genes(x, target, n_genes, run):
 
 
 class Teacher:
-    """Mixture of extremely randomised trees and of networks trained with input noise; `new` makes such a network.
+    """Mixture of extremely randomised trees and of networks trained with input noise; `new` makes such a network."""
 
-    The cells are cut into `n_teachers` parts, and every network and every forest is trained on all but one of them. The
-    strength of the noise is that with the least error on the first of the parts left out: from the usual strength on
-    weaker ones are tried as long as they are better, then stronger ones. No network is trained twice. Trees and
-    networks are weighted so that the error of the mixture on the parts left out is least.
-    """
+    # Every network and every forest is trained on all but one of the `n_teachers` parts of the cells. The strength of
+    # the noise is that with the least error on the first of the parts left out: from the usual one on weaker ones are
+    # tried as long as they are better, then stronger ones. Trees and networks are weighted for the least error there.
 
     def __init__(self, new, x, target, run):
         settings = run.settings

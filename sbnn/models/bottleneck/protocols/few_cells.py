@@ -1,19 +1,13 @@
 """The distilled protocol with few cells: nothing is chosen by held-out cells, and more is averaged.
 
-Genes that were chosen on all training cells predict the held-out ones of them far too well, the more so the fewer cells
-there are (with 30 cells an R2 of 0.5 where new cells give 0.1). So the strength of the noise and the weights of the
-teacher are fixed. Ridge regression on all genes is hard to beat there, since it averages over hundreds of noisy genes;
-it enters through the choice of the genes:
-
-1. *Inputs* are clipped to the middle of their range, so that single cells with extreme values count less.
-2. *Genes* are chosen by forward selection for outputs that were denoised with all genes, by ridge regression and trees.
-   A penalty on the coefficients favours genes that say much, even if others say the same, over those that fit what is
-   left.
-3. *Teacher* is the mean of trees and of networks with medium and strong input noise, all of them trained on all cells.
-
-The student is that of the protocol for many cells. Its predictions are shrunk according to the error on held-out cells,
-for which everything is repeated, the choice of the genes too.
+Inputs are clipped, genes are chosen for outputs that all genes have denoised, and the teacher sees all cells. The
+student is that of the protocol for many cells, its predictions shrunk by the error on held-out cells.
 """
+
+# Genes that were chosen on all training cells predict the held-out ones of them far too well, the more so the fewer
+# cells there are (with 30 cells an R2 of 0.5 where new cells give 0.1). So noises and weights of the teacher are fixed.
+# Ridge regression on all genes is hard to beat there, since it averages over hundreds of noisy genes; it enters through
+# the choice of the genes, by a penalty that favours those that say much, even if others say the same.
 
 from functools import partial
 

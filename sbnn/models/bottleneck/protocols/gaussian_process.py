@@ -1,8 +1,7 @@
 """A Gaussian process with one length scale per gene, to tell which genes the outputs depend on.
 
-The kernel is ``a exp(-|z - z'|^2 / 2) + b z'z'`` of scaled genes ``z_j = s_j x_j``, one for all outputs, so one
-Cholesky factor serves them all; the marginal likelihood and its gradient (Rasmussen and Williams 2006, section 5.4;
-automatic relevance determination) are a dozen products of n x n matrices.
+The kernel is ``a exp(-|z - z'|^2 / 2) + b z'z'`` of scaled genes ``z_j = s_j x_j``, one for all outputs, its
+marginal likelihood and gradient as in Rasmussen and Williams 2006, section 5.4.
 """
 
 import math

@@ -14,9 +14,7 @@ from sbnn.models.bottleneck.gene_prior import GenePrior, most_important
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.training import Stage, Trained, Trainer
 
-PARAMETERS = (
-    "group_lasso", "pretraining", "epochs", "learning_rate", "batch_size", "weight_decay", "n_clusters",
-)  # fmt: skip
+PARAMETERS = ("group_lasso", "pretraining", "epochs", "learning_rate", "batch_size", "weight_decay", "n_clusters")
 HIDDEN_LAYERS = (512, 128)
 TRAINING_FRACTION = 0.6  # of the training cells in the pretraining; the others watch its cross-entropy
 LEAST_CELLS = 10  # of a cluster; smaller ones are dropped
@@ -39,13 +37,10 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
     """Train a network on scaled expression (n, p) and outputs (n, q); `random` is for the clusters alone."""
     prior = GenePrior.of(model, x.shape[1])
     labels = pretraining_labels(model, target, random) if model.pretraining else None
-    network = BottleneckNetwork(
-        x.shape[1],
-        target.shape[1] if labels is None else int(labels.max()) + 1,
-        model.n_components,
-        HIDDEN_LAYERS if model.hidden_layers is None else tuple(model.hidden_layers),
-        generator=generator,
-    ).to(x.device)
+    n_first = target.shape[1] if labels is None else int(labels.max()) + 1
+    hidden_layers = HIDDEN_LAYERS if model.hidden_layers is None else tuple(model.hidden_layers)
+    network = BottleneckNetwork(x.shape[1], n_first, model.n_components, hidden_layers, generator=generator)
+    network = network.to(x.device)
     trainer = Trainer(network, generator, model.batch_size, model.weight_decay, progress)
     support = np.ones(x.shape[1], dtype=bool)
     *before, finetuning = paper_stages(model.group_lasso, labels is not None, model.epochs, model.learning_rate)
@@ -87,10 +82,8 @@ def pretraining_labels(model, target, random):
     """Cluster labels of the training cells, -1 for none; None with fewer than two clusters."""
     labels = cluster_outputs(target.cpu().numpy(), model.n_clusters, random_state=random)
     if labels.max() < 1:
-        warnings.warn(
-            f"fewer than two clusters of at least {LEAST_CELLS} cells among {len(labels)}: the pretraining is left out",
-            stacklevel=5,
-        )
+        told = f"fewer than two clusters of at least {LEAST_CELLS} cells among {len(labels)}"
+        warnings.warn(f"{told}: the pretraining is left out", stacklevel=5)
         return None
     return labels
 
