@@ -21,7 +21,3 @@ def __getattr__(name):
     if name in _HOME:
         return getattr(importlib.import_module(f"sbnn.ephys_types.{_HOME[name]}"), name)
     raise AttributeError(f"module 'sbnn.ephys_types' has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted(__all__)

@@ -13,17 +13,8 @@ from torch import nn
 
 from sbnn.data.checks import some
 from sbnn.determinism import reproducible
+from sbnn.ephys_types import training
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, check_known, seen_columns
-from sbnn.ephys_types.training import (
-    ARCFACE_SCALE,
-    add_angular_margin,
-    balanced_weights,
-    descend,
-    effective_number_weights,
-    focal,
-    oversample,
-    validation_part,
-)
 
 TOKEN_SIZE = 64
 CLIP, WEIGHT_DECAY = 2.0, 1e-4
@@ -31,23 +22,12 @@ PATIENCE = 7  # epochs without a better validation score after which training en
 NOISE, MOST_NOISE = 10.0, 0.5  # SD of the noise is NOISE / sqrt(cells): few cells need more of it
 CELLS_AT_ONCE = 4096  # that go through the network together, so that memory does not grow with the cells
 PUBLISHED = {
-    "missing": "zeros_as_data",
-    "scaling": "standard",
-    "hide": 0.0,
-    "noise": 0.0,
-    "learning_rate": 1e-3,
-    "schedule": "constant",
-    "max_epochs": 50,
-    "validation_share": 0.25,
-}
+    "missing": "zeros_as_data", "scaling": "standard", "hide": 0.0, "noise": 0.0, "learning_rate": 1e-3,
+    "schedule": "constant", "max_epochs": 50, "validation_share": 0.25,
+}  # fmt: skip
 # What stored results name as parameters besides those of today.
-FIXED = {
-    "class_weight": "balanced",
-    "patience": PATIENCE,
-    "prior": None,
-    "stop_on": "macro_f1",
-    "weight_decay": WEIGHT_DECAY,
-}
+FIXED = {"class_weight": "balanced", "patience": PATIENCE, "prior": None, "stop_on": "macro_f1"}
+FIXED["weight_decay"] = WEIGHT_DECAY
 
 
 class Tokens(NamedTuple):
@@ -112,9 +92,8 @@ class BiLSTM(nn.Module):
         self.norm_tokens = nn.LayerNorm(self.tokens.size)
         self.ahead = nn.LSTM(self.tokens.size, hidden, batch_first=True)
         self.back = nn.LSTM(self.tokens.size, hidden, batch_first=True)
-        self.score = (
-            nn.Sequential(nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)) if attention else None
-        )
+        of_state = (nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)) if attention else ()
+        self.score = nn.Sequential(*of_state) if attention else None
         self.norm_state = nn.LayerNorm(2 * hidden)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)
@@ -236,23 +215,10 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     """
 
     def __init__(
-        self,
-        attention=True,
-        hidden=128,
-        dropout=0.2,
-        loss="cross_entropy",
-        smote=False,
-        missing="masked",
-        scaling="normal_scores",
-        hide=0.2,
-        noise=None,
-        learning_rate=3e-3,
-        schedule="one_cycle",
-        batch_size=64,
-        max_epochs=20,
-        validation_share=0.0,
-        random_state=None,
-    ):
+        self, attention=True, hidden=128, dropout=0.2, loss="cross_entropy", smote=False, missing="masked",
+        scaling="normal_scores", hide=0.2, noise=None, learning_rate=3e-3, schedule="one_cycle", batch_size=64,
+        max_epochs=20, validation_share=0.0, random_state=None,
+    ):  # fmt: skip
         self.attention = attention
         self.hidden = hidden
         self.dropout = dropout
@@ -279,22 +245,9 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return self.get_params() | FIXED
 
     def fit(self, X, y, families=None, groups=None):
-        """Train the network.
+        """Train; X, y and `families` as for `EphysTypeClassifier.fit`.
 
-        Parameters
-        ----------
-        X : array-like or DataFrame, shape (n, p)
-            Features; NaN where one is missing.
-        y : array-like, shape (n,)
-            Types.
-        families : dict of family -> columns, sequence of str, or None
-            Columns of each family, or the family of each column; None makes one family of all.
-        groups : array-like, shape (n,), optional
-            Donor of each cell: those of one donor go to training or to validation together.
-
-        Returns
-        -------
-        self
+        `groups`, shape (n,), has the donor of each cell: those of one donor go to training or validation together.
         """
         check_known("loss", self.loss, ("cross_entropy", "arcface"))
         check_known("schedule", self.schedule, ("one_cycle", "constant"))
@@ -306,7 +259,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             raise ValueError(f"smote needs at least 2 cells of each class; there is only one of {some(rare)}")
         self.validation_ = np.zeros(len(X), dtype=bool)
         if self.validation_share:
-            self.validation_ = validation_part(labels, self.validation_share, groups, keep, random)
+            self.validation_ = training.validation_part(labels, self.validation_share, groups, keep, random)
         train_on, watch = ~self.validation_, torch.from_numpy(np.flatnonzero(self.validation_))
         self._seen = self._measured(X[train_on])
         kept = list(seen_columns(self.families_, self._seen).values())
@@ -316,10 +269,10 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         scaled, trained = self._scaling.transform(self._read(X)), labels[train_on]
         counts = torch.from_numpy(np.bincount(trained, minlength=len(self.classes_)))
         arcface = self.loss == "arcface"
-        weights = (effective_number_weights if arcface else balanced_weights)(counts).float()
+        weights = (training.effective_number_weights if arcface else training.balanced_weights)(counts).float()
         cells = scaled[train_on]
         if self.smote:
-            cells, trained = oversample(cells, trained, random.randint(2**31 - 1))
+            cells, trained = training.oversample(cells, trained, random.randint(2**31 - 1))
         noise = min(MOST_NOISE, NOISE / np.sqrt(len(X))) if self.noise is None else self.noise
         seed = random.randint(2**31 - 1)
         with reproducible(), torch.random.fork_rng(devices=[]):
@@ -328,16 +281,11 @@ class AttentionBiLSTMClassifier(TypeClassifier):
                 torch.from_numpy(self._columns >= 0), len(self.classes_), self.hidden, self.dropout, self.attention,
                 masked=self.missing == "masked", token_size=TOKEN_SIZE, cosine=arcface,
             )  # fmt: skip
-            losses = self._losses(
-                make_tokens(cells, self._columns),
-                torch.from_numpy(trained),
-                weights,
-                noise,
-                (make_tokens(scaled, self._columns).of(watch), torch.from_numpy(labels)[watch]),
-                torch.Generator().manual_seed(seed),
-            )
+            tokens, generator = make_tokens(cells, self._columns), torch.Generator().manual_seed(seed)
+            watched = make_tokens(scaled, self._columns).of(watch), torch.from_numpy(labels)[watch]
+            losses = self._losses(tokens, torch.from_numpy(trained), weights, noise, watched, generator)
             n_steps = self.max_epochs * -(-len(trained) // self.batch_size) if self.schedule == "one_cycle" else None
-            descend(self.network_, losses, self.learning_rate, WEIGHT_DECAY, n_steps, CLIP)
+            training.descend(self.network_, losses, self.learning_rate, WEIGHT_DECAY, n_steps, CLIP)
         return self
 
     def _read(self, X):
@@ -358,11 +306,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
                 if self.hide:
                     missing = missing | (torch.rand(missing.shape, generator=generator) < self.hide)
                 output = self.network_(Tokens(values, missing, present))
-                if self.loss == "arcface":
-                    loss = focal(add_angular_margin(output, labels[cells]), labels[cells], weights)
-                else:
-                    loss = F.cross_entropy(output, labels[cells], weights)
-                yield loss
+                yield (loss := self._loss(output, labels[cells], weights, training.ARCFACE_MARGIN))
                 total += float(loss.detach()) * len(cells)
             history.append({"epoch": epoch, "loss": total / n})
             if not len(watched[1]):
@@ -373,23 +317,23 @@ class AttentionBiLSTMClassifier(TypeClassifier):
                 best, waited = rank, 0
                 best_state = {name: value.clone() for name, value in self.network_.state_dict().items()}
             else:
-                waited += 1
-                if waited >= PATIENCE:
+                if (waited := waited + 1) >= PATIENCE:
                     break
         if best_state is not None:
             self.network_.load_state_dict(best_state)
         self.history_ = pd.DataFrame(history)
+
+    def _loss(self, output, labels, weights, margin):
+        if self.loss == "arcface":
+            return training.focal(training.add_angular_margin(output, labels, margin=margin), labels, weights)
+        return F.cross_entropy(output, labels, weights)
 
     @torch.no_grad()
     def _score(self, tokens, labels, weights):
         """Validation scores; the margin of ArcFace and dropout are for training only."""
         self.network_.eval()
         output = self.network_(tokens)
-        if self.loss == "arcface":
-            loss = focal(ARCFACE_SCALE * output, labels, weights)
-        else:
-            loss = F.cross_entropy(output, labels, weights)
-        found = output.argmax(1)
+        loss, found = self._loss(output, labels, weights, margin=0.0), output.argmax(1)
         f1 = f1_score(labels.numpy(), found.numpy(), average="macro", labels=np.unique(labels), zero_division=0)
         accuracy = float((found == labels).float().mean())
         return {"validation_loss": float(loss), "validation_accuracy": accuracy, "validation_macro_f1": float(f1)}
@@ -406,7 +350,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def predict_proba(self, X):
         """Probabilities of the types, ndarray of shape (n, n_classes), if all classes were as frequent."""
         logits = torch.from_numpy(self._through(X, lambda tokens: self.network_(tokens)))
-        return (ARCFACE_SCALE * logits if self.loss == "arcface" else logits).softmax(1).numpy()
+        return (training.ARCFACE_SCALE * logits if self.loss == "arcface" else logits).softmax(1).numpy()
 
     @available_if(lambda self: self.attention)
     def attention_weights(self, X):

@@ -20,15 +20,9 @@ ABSENT = -1e4  # score of a family that was not measured: its weight is zero to 
 CELLS_AT_ONCE = 4096
 # What stored results name as parameters besides those of today.
 FIXED = {
-    "batch_size": "auto",
-    "dropout": "auto",
-    "feature_dropout": FEATURE_DROPOUT,
-    "hidden": HIDDEN,
-    "learning_rate": LEARNING_RATE,
-    "noise": "auto",
-    "weight_decay": WEIGHT_DECAY,
-    "width": WIDTH,
-}
+    "batch_size": "auto", "dropout": "auto", "feature_dropout": FEATURE_DROPOUT, "hidden": HIDDEN, "noise": "auto",
+    "learning_rate": LEARNING_RATE, "weight_decay": WEIGHT_DECAY, "width": WIDTH,
+}  # fmt: skip
 
 
 class FamilyAttentionNetwork(nn.Module):
@@ -126,21 +120,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         return self.get_params() | FIXED
 
     def fit(self, X, y, families=None):
-        """Train.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame, shape (n, p)
-            Features, NaN where missing.
-        y : array-like, shape (n,)
-            Type of each cell.
-        families : dict of family -> columns, sequence of str, or None
-            Columns of each family, or the family of each column; None makes one family of all.
-
-        Returns
-        -------
-        self
-        """
+        """Train; arguments as for `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)
         self._seen = self._measured(X)
         self._scaling = FeatureScaling().fit(X[:, self._seen])
@@ -180,9 +160,8 @@ class FamilyAttentionClassifier(TypeClassifier):
 
         def losses():
             for _ in range(n_steps):
-                drawn = torch.multinomial(chance, shape[0] * shape[1], replacement=True, generator=generator).view(
-                    shape
-                )
+                drawn = torch.multinomial(chance, shape[0] * shape[1], replacement=True, generator=generator)
+                drawn = drawn.view(shape)
                 disturbance = torch.randn(*shape, x.shape[1], generator=generator)
                 left_in = torch.rand(*shape, x.shape[1], generator=generator) >= FEATURE_DROPOUT
                 logits, _ = self.network_(x[drawn].add_(disturbance, alpha=noise), known[drawn] * left_in)

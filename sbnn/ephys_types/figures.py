@@ -9,21 +9,8 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import t as student
 
 from sbnn.data.checks import GREY
+from sbnn.ephys_types import report
 from sbnn.ephys_types.models import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, MODELS, ZERO_SHOT, of_kind
-from sbnn.ephys_types.report import (
-    ALL,
-    CLASSES_OF,
-    CONTROL,
-    FEWEST,
-    GROUPS,
-    WITHOUT,
-    by_size,
-    gain,
-    methods_of,
-    published,
-    sizes_of,
-    zero_shot_table,
-)
 from sbnn.evaluation.classification import calibration, confusion_counts, repeat_means, scores_within
 from sbnn.evaluation.family_importance import agreement_table, importance_table
 from sbnn.plotting.accuracy import AROUND
@@ -42,9 +29,9 @@ SHOWN = ("lightgbm", "sparse_pca_forest", "bilstm_published", "bilstm", "bilstm_
 CHANCE = "majority"  # far below all others: told, not drawn to scale
 COLUMNS, SIDE = 4, 1.75  # of panels, and inches of one with its labels
 RAREST = 0.005  # share of the predictions that a dot is of
-MARKERS = {"transfer": "o", "pretrained": "^", "joint": "s", CONTROL: "D"}
-OVER = {WITHOUT: "over human only", CONTROL: "over two experts"}
-DASHES = {WITHOUT: (3, 1.5), CONTROL: (1, 1)}
+MARKERS = {"transfer": "o", "pretrained": "^", "joint": "s", report.CONTROL: "D"}
+OVER = {report.WITHOUT: "over human only", report.CONTROL: "over two experts"}
+DASHES = {report.WITHOUT: (3, 1.5), report.CONTROL: (1, 1)}
 ALIGNED = {  # what was done to the scales of the two species
     "shift": "shift estimated with\nthe shares of the types",
     "own": "each on its own scale",
@@ -68,10 +55,10 @@ def figures(records):
     for name in (name for name in INTERPRETED if name in MODELS):
         yield f"{FAMILIES}_{name}", [f"{FAMILIES}_{name}"], partial(family_map, label=MODELS[name].label)
     shown = [name for name in SHOWN if f"types_{name}" in records]
-    for column in GROUPS:
+    for column in report.GROUPS:
         if CELLS in records and shown and column in records[CELLS].labels:
             labels = records[CELLS].labels
-            if (labels[column].value_counts() >= FEWEST).sum() > 1:
+            if (labels[column].value_counts() >= report.FEWEST).sum() > 1:
                 draw = partial(within_conditions, labels=labels, column=column)
                 yield f"types_within_{column}", [f"types_{name}" for name in shown], partial(_by_model, draw, shown)
     yield ZERO_SHOT, [ZERO_SHOT], zero_shot
@@ -85,7 +72,7 @@ def _by_model(draw, names, *records):
 def _accuracy(kind, names, *records):
     dataset = records[0].dataset
     models = dict(zip(names, records, strict=True))
-    return accuracy_of_models(models, published(dataset, kind), f"{dataset}, {CLASSES_OF[kind]}")
+    return accuracy_of_models(models, report.published(dataset, kind), f"{dataset}, {report.CLASSES_OF[kind]}")
 
 
 def type_color(name):
@@ -117,14 +104,11 @@ def accuracy_of_models(models, known, title=None):
         margin = 0.06 * max(high - low, 0.02)
         ax.set_xlim(low - margin, high + margin)
         for y, _ in floor:
-            ax.plot(
-                0.012, y, "<", transform=ax.get_yaxis_transform(), color=KIND_COLORS["baseline"], ms=3, clip_on=False
-            )
-        ax.set(ylim=(len(models) - 0.5, -0.5), xlabel=heading)
-        ax.tick_params(axis="y", length=0)
-        ax.grid(axis="x", lw=0.4, color="0.9")
-        ax.set_axisbelow(True)
-    axes[0].set_yticks(range(len(models)), [MODELS[name].label for name in models])
+            left = {"transform": ax.get_yaxis_transform(), "color": KIND_COLORS["baseline"], "clip_on": False}
+            ax.plot(0.012, y, "<", ms=3, **left)
+        ax.set_xlabel(heading)
+        _name_rows(ax, [MODELS[name].label for name in models])
+        _grid(ax, "x")
     n = len(next(iter(models.values())).repeats)
     dot = {"ls": "", "color": "0.3"}
     entries = [
@@ -142,10 +126,7 @@ def accuracy_of_models(models, known, title=None):
 @styled
 def confusion_matrices(models):
     """Confusion matrices: rows are true classes and sum to one, with the mean number of cells in each entry."""
-    n_rows = -(-len(models) // COLUMNS)
-    figure = new_figure(SIDE * n_rows + 0.25)
-    axes = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()
-    image = None
+    figure, axes = _panels(models, 0.25)
     for i, (ax, (name, record)) in enumerate(zip(axes, models.items(), strict=False)):
         counts, classes = confusion_counts(record), record.classes
         shares = counts / counts.sum(axis=1, keepdims=True)
@@ -164,8 +145,6 @@ def confusion_matrices(models):
             ax.set_ylabel("true")
         if i + COLUMNS >= len(models):
             ax.set_xlabel("predicted")
-    for ax in axes[len(models) :]:
-        ax.set_visible(False)
     bar = figure.colorbar(image, ax=axes.tolist(), fraction=0.02, pad=0.015, aspect=25)
     bar.set_label("share of the true class\n(below it: cells, mean of repeats)")
     bar.outline.set_linewidth(0.4)
@@ -179,24 +158,15 @@ def calibration_curves(models):
     The area of a dot is the share of the predictions; bins of fewer than 0.5 % of them are not drawn. The number is the
     expected calibration error.
     """
-    n_rows = -(-len(models) // COLUMNS)
-    figure = new_figure(SIDE * n_rows + 0.2)
-    axes = figure.subplots(n_rows, COLUMNS, squeeze=False, sharex=True, sharey=True)
-    for i, (ax, (name, record)) in enumerate(zip(axes.ravel(), models.items(), strict=False)):
+    figure, axes = _panels(models, 0.2, sharex=True, sharey=True)
+    for i, (ax, (name, record)) in enumerate(zip(axes, models.items(), strict=False)):
         table, error = calibration(record)
         table = table[table["share"] >= RAREST]
         color = KIND_COLORS[MODELS[name].kind]
         ax.plot([0, 1], [0, 1], color="0.7", lw=0.6, dashes=(3, 2))
         ax.plot(table["confidence"], table["accuracy"], color=color, lw=1)
-        ax.scatter(
-            table["confidence"],
-            table["accuracy"],
-            s=3 + 90 * table["share"],
-            color=color,
-            lw=0,
-            zorder=3,
-            clip_on=False,
-        )
+        dots = {"s": 3 + 90 * table["share"], "color": color, "lw": 0, "zorder": 3, "clip_on": False}
+        ax.scatter(table["confidence"], table["accuracy"], **dots)
         ax.set_title(MODELS[name].label)
         ax.text(0.97, 0.05, f"error {error:.3f}", transform=ax.transAxes, ha="right", color="0.2")
         ax.set(xlim=(0.15, 1.03), ylim=(-0.03, 1.05), aspect="equal")
@@ -205,9 +175,29 @@ def calibration_curves(models):
         if i + COLUMNS >= len(models):
             ax.set_xlabel("probability of the answer")
             ax.tick_params(labelbottom=True)
-    for ax in axes.ravel()[len(models) :]:
-        ax.set_visible(False)
     return figure
+
+
+def _panels(models, margin, **options):
+    """Figure and axes for a panel per model."""
+    n_rows = -(-len(models) // COLUMNS)
+    figure = new_figure(SIDE * n_rows + margin)
+    axes = figure.subplots(n_rows, COLUMNS, squeeze=False, **options).ravel()
+    for ax in axes[len(models) :]:
+        ax.set_visible(False)
+    return figure, axes
+
+
+def _name_rows(ax, names):
+    """Name the rows of a chart from top to bottom."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+
+
+def _grid(ax, axis):
+    ax.grid(axis=axis, lw=0.4, color="0.9")
+    ax.set_axisbelow(True)
 
 
 @styled
@@ -233,10 +223,9 @@ def cells_by_type(record):
     axes[0].set(xlabel=labels[0], ylabel=labels[-1], title="sparse principal components (SD)")
     axes[1].set(title=f"t-SNE of all {record.components.shape[1]} sparse components", xticks=[], yticks=[])
     axes[1].spines[:].set_visible(False)
-    entries = [
-        Line2D([], [], marker="o", ms=4, ls="", color=type_color(name), label=f"{name} ({count})")
-        for name, count in zip(names, counts, strict=True)
-    ]
+    look = {"marker": "o", "ms": 4, "ls": ""}
+    named = {name: f"{name} ({count})" for name, count in zip(names, counts, strict=True)}
+    entries = [Line2D([], [], color=type_color(name), label=label, **look) for name, label in named.items()]
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), handletextpad=0.1)
     freeze_layout(figure)
     letter_panels(figure, [list(axes)])
@@ -276,7 +265,7 @@ def _between(values, types):
 def within_conditions(models, labels, column):
     """Composition of groups of at least 50 cells, and macro-F1 of every model within each; bars are SD over repeats."""
     sizes = labels[column].value_counts()
-    groups = list(sizes.index[sizes >= FEWEST])
+    groups = list(sizes.index[sizes >= report.FEWEST])
     figure = new_figure(max(0.85 + 0.24 * len(models), 1.2 + 0.2 * len(groups)))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.5))
     types = sorted(labels["type"].unique())
@@ -286,9 +275,8 @@ def within_conditions(models, labels, column):
         share = (counts[name] / counts.sum(axis=1)).to_numpy()
         left.barh(range(len(groups)), share, left=start, color=type_color(name), label=name, height=0.6)
         start += share
-    left.set_yticks(range(len(groups)), [f"{group} ({sizes[group]})" for group in groups])
-    left.set(ylim=(len(groups) - 0.5, -0.5), xlim=(0, 1), xlabel="share of the cells")
-    left.tick_params(axis="y", length=0)
+    _name_rows(left, [f"{group} ({sizes[group]})" for group in groups])
+    left.set(xlim=(0, 1), xlabel="share of the cells")
     left.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=len(types), columnspacing=0.8, handlelength=1)
     everything = {"all": np.full(len(labels), "all"), column: labels[column]}
     for y, record in enumerate(models.values()):
@@ -296,22 +284,18 @@ def within_conditions(models, labels, column):
             right.axhline(y - 0.5, lw=0.4, color="0.8", zorder=0)  # whose dots are whose
         for of in everything.values():
             table = scores_within(record, of)
-            for group, row in table[table["cells"] >= FEWEST].iterrows():
+            for group, row in table[table["cells"] >= report.FEWEST].iterrows():
                 place = 0 if group == "all" else 1 + groups.index(group)
                 shift = (place - len(groups) / 2) * 0.6 / max(len(groups), 1)
                 spread = None if np.isnan(row["macro_f1_sd"]) else row["macro_f1_sd"]
                 right.errorbar(row["macro_f1"], y + shift, xerr=spread, fmt="o", ms=3, lw=0.9, color=SERIES[place % 7])
-    right.set_yticks(range(len(models)), [MODELS[name].label for name in models])
-    right.set(ylim=(len(models) - 0.5, -0.5), xlabel="macro-F1 of the classes that the group has")
-    right.tick_params(axis="y", length=0)
-    right.grid(axis="x", lw=0.4, color="0.9")
-    right.set_axisbelow(True)
-    entries = [
-        Line2D([], [], marker="o", ms=3, ls="", color=SERIES[i % 7], label=group)
-        for i, group in enumerate(["all cells", *groups])
-    ]
-    columns = min(len(entries), 4)
-    right.legend(handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, columnspacing=1)
+    _name_rows(right, [MODELS[name].label for name in models])
+    right.set_xlabel("macro-F1 of the classes that the group has")
+    _grid(right, "x")
+    look, shown = {"marker": "o", "ms": 3, "ls": ""}, ["all cells", *groups]
+    entries = [Line2D([], [], color=SERIES[i % 7], label=group, **look) for i, group in enumerate(shown)]
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "ncols": min(len(entries), 4), "columnspacing": 1}
+    right.legend(handles=entries, **place)
     freeze_layout(figure)
     letter_panels(figure, [[left, right]])
     return figure
@@ -362,13 +346,13 @@ def learning_curves(record):
     Bands are 95 % intervals of the mean over the sets of folds where there are several, which share cells, so that they
     are too narrow; the bars of the gains are corrected for that.
     """
-    scores = by_size(record)
-    sizes = sizes_of(scores)
+    scores = report.by_size(record)
+    sizes = report.sizes_of(scores)
     figure = new_figure(3.3)
     left, alone, two = figure.subplots(1, 3, width_ratios=(1.25, 1, 0.75))
     two.sharey(alone)
-    pairs = methods_of(scores)
-    helped = [pair for pair in pairs if pair[1] != WITHOUT and (pair[0], WITHOUT) in pairs]
+    pairs = report.methods_of(scores)
+    helped = [pair for pair in pairs if pair[1] != report.WITHOUT and (pair[0], report.WITHOUT) in pairs]
     models = list(dict.fromkeys(model for model, _ in helped))
     colors = {model: SERIES[1 + i % 6] for i, model in enumerate(models)}
     for model, method in pairs:
@@ -379,13 +363,13 @@ def learning_curves(record):
         dashes = DASHES.get(method, (None, None))
         label = f"{model}, {method}" if model in models else f"{model} alone"
         x = np.arange(len(sizes))
-        left.plot(x, mean, dashes=dashes, label=label, mfc="w" if method == WITHOUT else None, **look)
+        left.plot(x, mean, dashes=dashes, label=label, mfc="w" if method == report.WITHOUT else None, **look)
         if n > 1:
             half = student.ppf(0.975, n - 1) * seeds.std(ddof=1).to_numpy() / np.sqrt(n)
             left.fill_between(x, mean - half, mean + half, color=look["color"], alpha=0.12, lw=0)
     left.set(ylabel="macro-F1")
     for ax, (over, title) in zip((alone, two), OVER.items(), strict=True):
-        found = {(pair, size): gain(scores, *pair, size, over=over) for pair in helped for size in sizes}
+        found = {(pair, size): report.gain(scores, *pair, size, over=over) for pair in helped for size in sizes}
         shown = [pair for pair in helped if any(found[pair, size] for size in sizes)]
         for (pair, size), its in found.items():
             if its is None:
@@ -397,13 +381,12 @@ def learning_curves(record):
         ax.set(title=title, xlim=(-0.5, len(sizes) - 0.5))
     alone.set(ylabel="gain in macro-F1 (95 %)")
     two.tick_params(labelleft=False)
-    total = int(round(scores.loc[scores["size"] == ALL, "n_cells"].mean())) if ALL in sizes else 0
-    names = [f"all\n(≈{total})" if size == ALL else str(size) for size in sizes]
+    total = int(round(scores.loc[scores["size"] == report.ALL, "n_cells"].mean())) if report.ALL in sizes else 0
+    names = [f"all\n(≈{total})" if size == report.ALL else str(size) for size in sizes]
     for ax in (left, alone, two):
         ax.set_xticks(range(len(sizes)), names)
         ax.set_xlabel("labelled human cells")
-        ax.grid(axis="y", lw=0.4, color="0.9")
-        ax.set_axisbelow(True)
+        _grid(ax, "y")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=2.2)
     freeze_layout(figure)
     letter_panels(figure, [[left, alone, two]])
@@ -413,7 +396,7 @@ def learning_curves(record):
 @styled
 def zero_shot(record):
     """Macro-F1 without any label of the target species, by method, in both directions; dots are seeds."""
-    table = zero_shot_table(record)
+    table = report.zero_shot_table(record)
     ways = list(dict.fromkeys(table.index.get_level_values("way")))
     methods = list(dict.fromkeys(table.index.get_level_values("method")))
     figure = new_figure(0.75 + 0.26 * len(methods))
@@ -425,7 +408,6 @@ def zero_shot(record):
             ax.barh(y, mean, height=0.65, color=SERIES[1 + y % 6], alpha=0.5)
             ax.plot(chosen["macro_f1"], [y] * len(chosen), ".", ms=3, color="0.2")
             ax.text(mean + 0.025, y, f"{mean:.3f}", va="center")
-        ax.set(xlim=(0, 1), ylim=(len(methods) - 0.5, -0.5), xlabel="macro-F1", title=way.replace("->", "→"))
-        ax.tick_params(axis="y", length=0)
-    axes[0].set_yticks(range(len(methods)), [ALIGNED.get(method, method) for method in methods])
+        ax.set(xlim=(0, 1), xlabel="macro-F1", title=way.replace("->", "→"))
+        _name_rows(ax, [ALIGNED.get(method, method) for method in methods])
     return figure

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.ephys_types.attention_bilstm import AttentionBiLSTMClassifier
+from sbnn.ephys_types.attention_bilstm import AttentionBiLSTMClassifier as BiLSTM
 from sbnn.ephys_types.base import FeatureScaling, lightgbm
 from sbnn.ephys_types.classifier import EphysTypeClassifier
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
@@ -55,17 +55,11 @@ MODELS = {
         "sparse PCA + forest, published", SparsePCAForest(**PUBLISHED_FOREST), "trees", FEW_TREES
     ),
     "sparse_pca_forest": Model("sparse PCA + forest", SparsePCAForest(), "trees", FEW_TREES),
-    "bilstm_published": Model(
-        "BiLSTM + attention, published", AttentionBiLSTMClassifier.published(), "sequence", FEW_EPOCHS
-    ),
-    "bilstm_no_attention": Model(
-        "BiLSTM without attention", AttentionBiLSTMClassifier(attention=False), "sequence", FEW_EPOCHS
-    ),
-    "bilstm": Model("BiLSTM + attention", AttentionBiLSTMClassifier(), "sequence", FEW_EPOCHS),
-    "bilstm_smote": Model("BiLSTM + attention, SMOTE", AttentionBiLSTMClassifier(smote=True), "sequence", FEW_EPOCHS),
-    "bilstm_arcface": Model(
-        "BiLSTM + attention, ArcFace", AttentionBiLSTMClassifier(loss="arcface"), "sequence", FEW_EPOCHS
-    ),
+    "bilstm_published": Model("BiLSTM + attention, published", BiLSTM.published(), "sequence", FEW_EPOCHS),
+    "bilstm_no_attention": Model("BiLSTM without attention", BiLSTM(attention=False), "sequence", FEW_EPOCHS),
+    "bilstm": Model("BiLSTM + attention", BiLSTM(), "sequence", FEW_EPOCHS),
+    "bilstm_smote": Model("BiLSTM + attention, SMOTE", BiLSTM(smote=True), "sequence", FEW_EPOCHS),
+    "bilstm_arcface": Model("BiLSTM + attention, ArcFace", BiLSTM(loss="arcface"), "sequence", FEW_EPOCHS),
     "family_attention": Model("attention over families", FamilyAttentionClassifier(), "ours", {"n_steps": 10}),
     "ephys_type": Model("EphysTypeClassifier", EphysTypeClassifier(), "ours", {"n_steps": 10}),
 }

@@ -16,19 +16,10 @@ LEAST_ALPHA = 1e-6  # below, coordinate descent does not converge, and no loadin
 LEAST_SHARE = 1e-10  # of the variance: a component below is rounding
 #: Components of each family of time series, as published (Gouwens et al. 2020, Schwider and Ramezani 2026).
 PUBLISHED_COMPONENTS = {
-    "first_ap_v": 7,
-    "first_ap_dv": 9,
-    "isi_shape": 4,
-    "step_subthresh": 3,
-    "subthresh_norm": 6,
-    "inst_freq": 6,
-    "inst_freq_norm": 7,
-    "spiking_upstroke_downstroke_ratio": 3,
-    "spiking_peak_v": 3,
-    "spiking_fast_trough_v": 3,
-    "spiking_threshold_v": 5,
-    "spiking_width": 3,
-}
+    "first_ap_v": 7, "first_ap_dv": 9, "isi_shape": 4, "step_subthresh": 3, "subthresh_norm": 6, "inst_freq": 6,
+    "inst_freq_norm": 7, "spiking_upstroke_downstroke_ratio": 3, "spiking_peak_v": 3, "spiking_fast_trough_v": 3,
+    "spiking_threshold_v": 5, "spiking_width": 3,
+}  # fmt: skip
 FORESTS = {
     "extra_trees": (ExtraTreesClassifier, {"class_weight": "balanced", "max_features": 0.5, "min_samples_leaf": 2}),
     "random_forest": (RandomForestClassifier, {"class_weight": "balanced_subsample"}),
@@ -131,16 +122,9 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     """
 
     def __init__(
-        self,
-        alpha=0.03,
-        least_variance=0.01,
-        scaling="normal_scores",
-        keep_features=True,
-        forest="extra_trees",
-        n_estimators=300,
-        random_state=None,
-        n_jobs=None,
-    ):
+        self, alpha=0.03, least_variance=0.01, scaling="normal_scores", keep_features=True, forest="extra_trees",
+        n_estimators=300, random_state=None, n_jobs=None,
+    ):  # fmt: skip
         self.alpha = alpha
         self.least_variance = least_variance
         self.scaling = scaling
@@ -160,21 +144,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         return self.get_params() | {"balanced": True, "n_components": None}
 
     def fit(self, X, y, families=None):
-        """Fit the components of each family and the forest.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame, shape (n, p)
-            Features; NaN where one is missing.
-        y : array-like, shape (n,)
-            Types.
-        families : dict of family -> columns, sequence of str, or None
-            Columns of each family, or the family of each column; None makes one family of all.
-
-        Returns
-        -------
-        self
-        """
+        """Fit the components of each family and the forest; arguments as for `EphysTypeClassifier.fit`."""
         check_known("forest", self.forest, tuple(FORESTS))
         X, labels = self._checked_training(X, y, families)
         seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)

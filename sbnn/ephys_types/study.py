@@ -12,20 +12,9 @@ from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 from sbnn.determinism import reproducible
 from sbnn.engine import Step, Study
+from sbnn.ephys_types import models
 from sbnn.ephys_types.family_attention import TransferAttentionClassifier
 from sbnn.ephys_types.figures import figures
-from sbnn.ephys_types.models import (
-    CELLS,
-    CURVES,
-    FAMILIES,
-    INTERPRETED,
-    KINDS,
-    MODELS,
-    MOST_CELLS,
-    VARIANTS,
-    ZERO_SHOT,
-    estimator,
-)
 from sbnn.ephys_types.report import NOTE, all_tables, overview_table
 from sbnn.ephys_types.sparse_pca_forest import SparsePCAForest
 from sbnn.ephys_types.transfer_study import run_learning_curves, run_zero_shot
@@ -64,7 +53,7 @@ def load_source(name, fast=False, **options):
 def _cross_validations(data, fast, n_jobs):
     """Every model on the same folds for every kind of types, the cells on maps, and what families are worth."""
     planned, cells = {}, as_typed(data)
-    for kind, target in KINDS.items():
+    for kind, target in models.KINDS.items():
         if target not in cells.labels:
             continue
         if fast:
@@ -73,15 +62,17 @@ def _cross_validations(data, fast, n_jobs):
             folds = repeated_donor_folds(cells, N_FOLDS, SEEDS, target=target)
         if kind == "types":
             first = folds[SEED]
-        for name in MODELS:
-            if cells.n_cells <= MOST_CELLS or name not in VARIANTS:
-                run = partial(cross_validate_classifier, estimator(MODELS[name], fast), cells, folds, n_jobs)
+        for name in models.MODELS:
+            if cells.n_cells <= models.MOST_CELLS or name not in models.VARIANTS:
+                run = partial(
+                    cross_validate_classifier, models.estimator(models.MODELS[name], fast), cells, folds, n_jobs
+                )
                 planned[f"{kind}_{name}"] = partial(_saved, partial(run, target=target))
-    planned[CELLS] = partial(run_cells, cells)
-    for name in (name for name in INTERPRETED if name in MODELS):
+    planned[models.CELLS] = partial(run_cells, cells)
+    for name in (name for name in models.INTERPRETED if name in models.MODELS):
         shuffles = {"n_shuffles": 1 if fast else N_SHUFFLES, "seed": SEED}
-        run = partial(family_importance, estimator(MODELS[name], fast), cells, first, n_jobs, **shuffles)
-        planned[f"{FAMILIES}_{name}"] = partial(_saved, run)
+        run = partial(family_importance, models.estimator(models.MODELS[name], fast), cells, first, n_jobs, **shuffles)
+        planned[f"{models.FAMILIES}_{name}"] = partial(_saved, run)
     return planned
 
 
@@ -125,8 +116,8 @@ def _transfer(data, fast, n_jobs):
     curves = partial(run_learning_curves, source, data, **few if fast or name == SIMULATED else {})
     zero_shot = partial(run_zero_shot, source, data, **{"seeds": (SEED,)} if fast else {})
     return {
-        ZERO_SHOT: lambda path, fresh: zero_shot(results=path, fresh=fresh),
-        CURVES: lambda path, fresh: curves(results=path, fresh=fresh),
+        models.ZERO_SHOT: lambda path, fresh: zero_shot(results=path, fresh=fresh),
+        models.CURVES: lambda path, fresh: curves(results=path, fresh=fresh),
     }
 
 
@@ -154,9 +145,7 @@ def _write_traces(options):
 STUDY = Study(
     EPHYS_TYPES,
     steps={
-        "cv": Step(
-            "cross-validate every classifier; which families of features they need", _cross_validations, parallel=True
-        ),
+        "cv": Step("cross-validate every classifier; families that they need", _cross_validations, parallel=True),
         "transfer": Step("types of human cells from those of mouse cells, with no labels and with few", _transfer),
     },
     tables=all_tables,

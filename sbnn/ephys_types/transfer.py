@@ -187,24 +187,19 @@ class SourcePriorClassifier(TypeClassifier):
 
     Parameters
     ----------
-    estimator : classifier, optional
-        Of the target's cells; `KernelLogistic` by default.
-    prior : classifier, optional
-        Of the source's cells; `KernelLogistic` with 200 landmarks by default.
     weight : float, default=10.0
         In labelled cells.
 
     Attributes
     ----------
     classes_ : ndarray
-    estimator_, prior_ : classifier
+    estimator_, prior_ : KernelLogistic
+        Of the target's cells, and of the source's with 200 landmarks.
     power_ : float
         Of the prior's probabilities.
     """
 
-    def __init__(self, estimator=None, prior=None, weight=10.0):
-        self.estimator = estimator
-        self.prior = prior
+    def __init__(self, weight=10.0):
         self.weight = weight
 
     def fit(self, X, y, source, unlabelled=None):
@@ -233,12 +228,11 @@ class SourcePriorClassifier(TypeClassifier):
         source_X, source_codes = source_X[of_known], np.searchsorted(self.classes_, source_y[of_known])
         cells = X if unlabelled is None or not len(unlabelled) else np.vstack([X, self._checked_cells(unlabelled)])
         self._seen = self._measured(cells, source_X)
-        self.estimator_ = (KernelLogistic() if self.estimator is None else clone(self.estimator)).fit(X, codes)
+        self.estimator_ = KernelLogistic().fit(X, codes)
         self.power_ = self.weight / len(X)
         self._reference = cells[:, self._seen]
         moved = _moved(own_scale(source_X[:, self._seen]), source_codes, own_scale(self._reference), codes)
-        self.prior_ = KernelLogistic(n_landmarks=200, random_state=0) if self.prior is None else clone(self.prior)
-        self.prior_.fit(moved, source_codes)
+        self.prior_ = KernelLogistic(n_landmarks=200, random_state=0).fit(moved, source_codes)
         return self
 
     def prior_features(self, X):

@@ -155,16 +155,6 @@ def test_gates_are_drawn_in_training_alone_once_for_a_step(gated):
     assert all(torch.equal(a, b) for a, b in zip(settled, layers(), strict=True))
 
 
-def test_gradients_reach_weights_and_gates(gated):
-    with torch.no_grad():
-        for name in gated.LAYERS:
-            getattr(gated, name).uniform_(0.1, 0.2)
-    gated.draw(generator(3))
-    gated.targets(torch.rand((4, 12), generator=generator(2))).square().sum().backward()
-    for name in gated.LAYERS:
-        assert getattr(gated, name).grad.any() and gated.locations[name].grad.any()
-
-
 def test_open_weights_are_counted_behind_their_gates(half_open):
     assert open_weights(half_open).item() == pytest.approx(0.5)
     with torch.no_grad():

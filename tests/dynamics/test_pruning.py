@@ -8,7 +8,6 @@ from sbnn.dynamics import pruning as scores
 from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.training import Schedule
-from sbnn.models.pruning_scores import keep_largest
 
 
 @pytest.fixture
@@ -139,16 +138,6 @@ def test_scores_are_carried_on_from_one_pruning_to_the_next(generator):
     for old, weights, new in zip(at_first, size, pruner.scores, strict=True):
         expected = 0.5 * scores.prior_of_inputs(old, scores.partners(prior)) + 0.5 * weights
         torch.testing.assert_close(new, expected.detach())
-
-
-def test_output_weights_are_scored_by_the_input_scores_of_their_own_units(generator):
-    network = Phoenix(20, 5, generator)
-    prior = torch.randint(-1, 2, (20, 20), generator=generator)
-    pruner = Pruner(network, INFLUENCE["biological"], prior, generator=generator)
-    pruner.prune(0.2)
-    for name, into in zip(("sum_out", "product_out"), pruner.scores, strict=True):
-        expected = keep_largest(scores.prior_of_outputs(into, prior), torch.ones(20, 5, dtype=torch.bool), 20)
-        assert torch.equal(pruner.masks[name], expected)
 
 
 def test_output_weights_are_scored_by_prior_and_size_together(generator):

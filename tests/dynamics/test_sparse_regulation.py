@@ -11,7 +11,6 @@ from sklearn.base import clone
 from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics import GeneNetwork, SparseRegulationRegressor
-from sbnn.dynamics.beliefs import first_beliefs
 from sbnn.dynamics.paths import relaxation
 from sbnn.dynamics.regulation import RegulatedNetwork, Target
 from sbnn.dynamics.sparse_regulation import _Search
@@ -38,11 +37,6 @@ def test_the_network_is_more_right_than_the_prior(fitted, network, prior):
     assert found[truth & given].mean() > 0.95 and (found & ~truth).sum() <= 2
     right = np.sign(fitted.edge_scores_.to_numpy())[truth & found]
     np.testing.assert_array_equal(right, network.graph.to_numpy()[truth & found])
-
-
-def test_without_a_prior_most_edges_are_found(many, network):
-    truth, found = network.graph.to_numpy() != 0, edges(SparseRegulationRegressor().fit(many))
-    assert found[truth].mean() > 0.8 and (found & ~truth).sum() <= 3
 
 
 def test_it_predicts_what_was_not_seen(fitted, network, blocks):
@@ -73,12 +67,8 @@ def test_rates_and_scores_are_in_the_unit_of_the_times(fitted, many, prior):
 
 def test_edges_are_slopes_of_the_rates_of_change(fitted):
     network = fitted.network_
-    jacobian = (
-        torch.autograd.functional.jacobian(lambda x: network.decay() * (network.targets(x) - x), network.means[None])
-        .squeeze()
-        .numpy()
-        .T
-    )
+    rates = lambda x: network.decay() * (network.targets(x) - x)  # noqa: E731
+    jacobian = torch.autograd.functional.jacobian(rates, network.means[None]).squeeze().numpy().T
     jacobian[np.diag_indices(30)] = 0
     np.testing.assert_allclose(fitted.edge_scores_, jacobian, atol=1e-12)
 
@@ -89,17 +79,6 @@ def test_probabilities_agree_with_the_edges(fitted, network):
     assert (p[~found] > 0.5).mean() < 0.01
     assert not p[:, network.is_input].any(), "what does not change has no regulators"
     assert fitted.sparsity_ == pytest.approx(1 - found.mean())
-
-
-def test_beliefs_come_from_the_data(fitted, many, prior, network):
-    first = first_beliefs()
-    assert (fitted.beliefs_.log_odds != first.log_odds).all()
-    np.testing.assert_array_equal(SparseRegulationRegressor(1).fit(many, prior).beliefs_.log_odds, first.log_odds)
-    worse = SparseRegulationRegressor().fit(many, network.misplaced_prior(0.6, 1)).beliefs_.log_odds
-    assert (
-        worse[3:].sum() < fitted.beliefs_.log_odds[3:].sum() - 1
-        and worse[:3].sum() > fitted.beliefs_.log_odds[:3].sum()
-    )
 
 
 def test_paths_follow_the_model_and_start_where_they_fit_best(many, prior, network, blocks):

@@ -18,7 +18,7 @@ from sbnn.ephys_types import figures, models, report, study, transfer_study  # n
 def quick():
     """Put quick models in the places of the real ones, for the tests of one file."""
     with pytest.MonkeyPatch.context() as changed:
-        for module in (models, report, study, figures):
+        for module in (models, report, figures):
             changed.setattr(module, "MODELS", MODELS)
         changed.setattr(transfer_study, "learners", lambda: {"kernel": transfer_study.KernelLogistic()})
         changed.setattr(study, "N_SHUFFLES", 1)

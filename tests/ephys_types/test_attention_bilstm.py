@@ -1,7 +1,6 @@
 """The BiLSTM over families: its parts by hand, what is missing is not read, validation cells teach nothing."""
 
 import math
-import pickle
 
 import numpy as np
 import pytest
@@ -128,16 +127,11 @@ def test_a_cell_is_what_a_network_of_its_families_alone_makes_of_it(X):
         torch.testing.assert_close(net(tokens)[cell], net.head(state), rtol=1e-4, atol=1e-5)
 
 
-def test_tokens_have_weights_of_their_own_and_a_norm(X):
+def test_tokens_have_weights_of_their_own(X):
     net, tokens = network(), tokens_of(X)
-    linear, size = net.tokens, 3
+    linear = net.tokens
     entries = torch.cat([tokens.values[0, 2], torch.tensor([0.0, 0.0, 0.0])])
     torch.testing.assert_close(linear(tokens)[0, 2], entries @ linear.weight[2] + linear.bias[2, 0])
-    normed = net.norm_tokens(linear(tokens))
-    torch.testing.assert_close(normed.mean(-1), torch.zeros(12, size), atol=1e-5, rtol=0)
-    state = net.encode(tokens)[0]
-    torch.testing.assert_close(state.mean(1), torch.zeros(12), atol=1e-5, rtol=0)
-    torch.testing.assert_close(state[:11].std(1, unbiased=False), torch.ones(11), atol=0.1, rtol=0)
 
 
 def test_published_treatment_reads_zeros_of_all_families():
@@ -157,13 +151,6 @@ def test_cosines_do_not_depend_on_lengths(X):
     assert (cosines.abs() <= 1 + 1e-6).all()
     net.head.weight.data *= 7
     torch.testing.assert_close(net(tokens), cosines)
-
-
-def test_dropout_is_for_training_only(X):
-    net, tokens = network(dropout=0.5), tokens_of(X)
-    assert torch.equal(net(tokens), net(tokens))
-    net.train()
-    assert not torch.equal(net(tokens), net(tokens))
 
 
 # -- losses and weights ------------------------------------------------------------------------------------------------
@@ -261,12 +248,9 @@ def test_new_cells_lie_between_two_of_their_class(rng):
     rare = values[20:]
     for cell in made[24:]:
         # Distances to the two parents add up to the distance between them.
-        gaps = [
-            np.linalg.norm(cell - a) + np.linalg.norm(cell - b) - np.linalg.norm(a - b)
-            for i, a in enumerate(rare)
-            for b in rare[i + 1 :]
-        ]
-        assert min(gaps) < 1e-9
+        way = np.linalg.norm(cell - rare, axis=1)
+        gaps = way[:, None] + way - np.linalg.norm(rare[:, None] - rare, axis=2)
+        assert gaps[~np.eye(4, dtype=bool)].min() < 1e-9
 
 
 def test_validation_part_of_each_class():
@@ -337,11 +321,6 @@ def test_same_seed_same_bits(model, cells):
     assert torch.equal(weights_of(again), weights_of(model))
     np.testing.assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
     assert not torch.equal(weights_of(fitted(cells, random_state=1)), weights_of(model))
-
-
-def test_a_copy_from_a_pickle_predicts_the_same(model, cells):
-    again = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
 
 
 def test_blocks_do_not_change_what_cells_are_given(model, cells, monkeypatch):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 from sklearn.base import clone
-from sklearn.decomposition import PCA, SparsePCA
+from sklearn.decomposition import SparsePCA
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
@@ -85,12 +85,9 @@ def test_it_is_balanced_logistic_regression_in_the_space_of_the_kernel(cells):
     wanted = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000).fit(inside, cells.y)
     model = KernelLogistic().fit(cells.X, cells.y)
     np.testing.assert_allclose(model.predict_proba(cells.X), wanted.predict_proba(inside), atol=2e-3)
-
-
-def test_fewer_landmarks_come_close(cells):
-    every, some = (KernelLogistic(n_landmarks=n, random_state=0).fit(cells.X, cells.y) for n in (1000, 120))
-    assert some._landmarks.shape[0] == 120
-    assert np.abs(every.predict_proba(cells.X) - some.predict_proba(cells.X)).mean() < 0.03
+    fewer = KernelLogistic(n_landmarks=120, random_state=0).fit(cells.X, cells.y)
+    assert fewer._landmarks.shape[0] == 120
+    assert np.abs(fewer.predict_proba(cells.X) - model.predict_proba(cells.X)).mean() < 0.03
 
 
 def test_missing_values_are_those_of_the_training_median(cells):
@@ -149,13 +146,6 @@ def test_components_are_those_of_scikit_learn(X):
     assert (loadings == 0).any()
 
 
-def test_without_a_penalty_adjusted_variance_is_that_of_pca(X):
-    pca = PCA(8).fit(X)
-    # Components of no penalty span the principal subspace; the adjusted variance of all counts none twice.
-    explained = sparse_components(X, 3, alpha=0.0, least_variance=0.0)[2]
-    assert explained.sum() == pytest.approx(pca.explained_variance_ratio_[:3].sum(), rel=0.05)
-
-
 def test_variance_that_a_component_adds(X):
     """What is left of its scores once the components before it have explained what they can."""
     L, _, explained = sparse_components(X, 3, alpha=0.2, least_variance=0.0)
@@ -166,15 +156,6 @@ def test_variance_that_a_component_adds(X):
     assert np.square(scores).sum() / np.square(X).sum() > 1.01 * explained.sum()  # some would count twice
 
 
-def test_a_component_that_repeats_others_is_not_kept(rng):
-    """Zou's adjustment: two features that are the same make one component, though each has half of the variance."""
-    x = rng.normal(size=200)
-    X = np.column_stack([x, x, 0.3 * rng.normal(size=200)])
-    X -= X.mean(0)
-    explained = sparse_components(X, 3, alpha=0.01, least_variance=0.01)[2]
-    assert len(explained) == 2 and (np.diff(explained) <= 0).all()
-
-
 def test_components_below_the_least_variance_are_left_out(rng):
     X = rng.normal(size=(400, 4)) * [10, 5, 0.5, 0.1]
     X -= X.mean(0)
@@ -182,12 +163,6 @@ def test_components_below_the_least_variance_are_left_out(rng):
     assert len(sparse_components(X, None, 0.0, least_variance=0.001)[2]) == 3
     loadings, projection, _ = sparse_components(np.zeros((5, 2)), 2, 0.1)
     assert loadings.shape == (0, 2) and projection.shape == (2, 0)
-
-
-def test_penalty_does_not_depend_on_the_number_of_cells(X):
-    once, twice = sparse_components(X, 3, 0.2)[0], sparse_components(np.vstack([X, X]), 3, 0.2)[0]
-    np.testing.assert_array_equal(once == 0, twice == 0)
-    np.testing.assert_allclose(np.abs(once), np.abs(twice), atol=1e-3)
 
 
 def test_transform_gives_z_scores_of_each_family(model, cells):
@@ -259,12 +234,6 @@ def test_it_learns_and_repeats(model, cells):
     np.testing.assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
     other = clone(model).set_params(random_state=1).fit(cells.X, cells.y, cells.families)
     assert not np.array_equal(other.predict_proba(cells.X), model.predict_proba(cells.X))
-
-
-def test_new_cells_change_nothing(model, cells):
-    """What is learned is learned from training cells alone."""
-    shifted = np.vstack([cells.X[:10], cells.X[10:] + 1e3])
-    np.testing.assert_array_equal(model.transform(shifted)[:10], model.transform(cells.X)[:10])
 
 
 def test_a_feature_without_values_is_left_out_and_named(cells):

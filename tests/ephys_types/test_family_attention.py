@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.metrics import f1_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from stand_ins import present
 
@@ -65,12 +64,6 @@ def test_members_share_nothing():
     for parameter in net.parameters():
         assert (parameter.grad[1] == 0).all()
         assert not torch.equal(parameter[0], parameter[1]) or not parameter[0].any()
-
-
-def test_it_learns(cells):
-    train = np.arange(200) % 3 > 0
-    model = FamilyAttentionClassifier(n_steps=150, random_state=0).fit(cells.X[train], cells.y[train], cells.families)
-    assert f1_score(cells.y[~train], model.predict(cells.X[~train]), average="macro") > 0.65
 
 
 def test_attention_is_that_of_measured_families(cells, model):

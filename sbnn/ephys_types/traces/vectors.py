@@ -38,15 +38,8 @@ FORMAT = 1
 
 PROTOCOLS = ("short_square", "long_square", "ramp")
 #: Family of a spike feature -> its name in IPFX.
-SPIKE_FEATURES = {
-    "spiking_threshold_v": "threshold_v",
-    "spiking_peak_v": "peak_v",
-    "spiking_width": "width",
-    "spiking_fast_trough_v": "fast_trough_v",
-    "spiking_upstroke_downstroke_ratio": "upstroke_downstroke_ratio",
-}
-
-
+_MEASURED = ("threshold_v", "peak_v", "width", "fast_trough_v", "upstroke_downstroke_ratio")
+SPIKE_FEATURES = {f"spiking_{name}": name for name in _MEASURED}
 _AP = round(AP_WINDOW * RATE)
 _BINS = 1000 // BIN_MS
 _STEP = round((1 + 2 * STEP_MARGIN) / STEP_BIN)
@@ -90,17 +83,11 @@ def joined(vectors):
 
 def settings_fingerprint():
     """Name what decides the vectors besides the recording: these numbers and the version of IPFX."""
-    return fingerprint_parameters(
-        {
-            "format": FORMAT,
-            "ipfx": version("ipfx"),
-            "vectors": VECTORS,
-            "rate": RATE,
-            "stimuli": [SHORT_SQUARE, LONG_SQUARE, RAMP],
-            "levels": [LEVELS, LEVEL_TOLERANCE, STEPS, STEP_TOLERANCE, NORM_STEP],
-            "bins": [AP_WINDOW, BIN_MS, STEP_BIN, STEP_MARGIN, ISI_POINTS, MIN_PEAK],
-        }
-    )
+    settings = {"format": FORMAT, "ipfx": version("ipfx"), "vectors": VECTORS, "rate": RATE}
+    settings["stimuli"] = [SHORT_SQUARE, LONG_SQUARE, RAMP]
+    settings["levels"] = [LEVELS, LEVEL_TOLERANCE, STEPS, STEP_TOLERANCE, NORM_STEP]
+    settings["bins"] = [AP_WINDOW, BIN_MS, STEP_BIN, STEP_MARGIN, ISI_POINTS, MIN_PEAK]
+    return fingerprint_parameters(settings)
 
 
 class Analysed(NamedTuple):
@@ -164,11 +151,11 @@ def _first_spikes(analysed, notes):
     blocks_v, blocks_dv = [], []
     for kind in PROTOCOLS:
         sweeps, spikes, table = analysed[kind]
-        chosen = [
-            k
-            for k in _sweeps_for_first_spike(kind, table)
-            if spikes[k]["threshold_index"].iloc[0] + _AP <= len(sweeps[k].v) and not spikes[k]["clipped"].iloc[0]
-        ]
+        chosen = []
+        for k in _sweeps_for_first_spike(kind, table):
+            first = spikes[k].iloc[0]
+            if first["threshold_index"] + _AP <= len(sweeps[k].v) and not first["clipped"]:
+                chosen.append(k)
         v, dv = np.full(_AP, np.nan), np.full(_AP - 1, np.nan)
         if chosen:
             v, dv = fv.first_ap_vectors([sweeps[k] for k in chosen], [spikes[k] for k in chosen], RATE, AP_WINDOW)
@@ -201,11 +188,10 @@ def _of_spike_trains(squares, notes):
     features = {"sweeps": table, "spikes_set": squares.spikes, "spiking_sweeps": spiking}
     features["rheobase_i"] = spiking["stim_amp"].min()
     vectors = {}
-    sweep_set = SweepSet(squares.sweeps)
 
     def isi_shape():
-        sweep, spikes = fv.identify_sweep_for_isi_shape(sweep_set, features, _END)
-        return fv.isi_shape(sweep, spikes, _END, n_points=ISI_POINTS)
+        chosen = fv.identify_sweep_for_isi_shape(SweepSet(squares.sweeps), features, _END)
+        return fv.isi_shape(*chosen, _END, n_points=ISI_POINTS)
 
     _keep(vectors, notes, "isi_shape", isi_shape)
     try:
