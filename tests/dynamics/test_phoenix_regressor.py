@@ -67,6 +67,7 @@ def test_every_way_of_pruning_reaches_the_sparsity(samples, prior, pruning):
         np.testing.assert_array_equal(without.edge_scores_, model.edge_scores_, "it ignores the prior")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruning", ["l0", "c_node", "path_reg"])
 def test_the_penalty_decides_how_sparse_a_network_is(samples, pruning):
     models = []
