@@ -1,24 +1,7 @@
 """One engine for all studies: experiments on data sets, and the tables, figures and commands made of their records.
 
-A companion says what is its own, and has everything else from here::
-
-    STUDY = Study(
-        "dynamics",                                    # as the catalogue of data sets names it
-        steps={"run": Step("run the study of a data set", experiments)},
-        tables=tables,                                 # tables(records) -> {title: DataFrame}
-        figures=figures,                               # figures(records) -> (name, needed records, draw(*needed)), ...
-        prefix="dynamics_",                            # of the files of its records
-        note=NOTE,
-        shown=("balanced_accuracy", "auroc"),          # columns of record.scores, printed as experiments finish
-    )
-
-    def experiments(dataset, fast, n_jobs):            # dataset: its name, or what Study(data=...) makes of the name
-        return {f"real_{m}": partial(run_method, dataset, m, fast=fast) for m in METHODS}  # name -> call(path, fresh)
-
 Each experiment is a call ``(path, fresh)`` that loads its record from `path` or computes and saves it; they are run in
-their order, so that one may read the records of those before it. In a notebook: ``records = STUDY.run(dataset, folder,
-fast=fast, fresh=fresh)``, ``STUDY.tables(records)``, ``STUDY.draw(records)``. The commands ``sbnn dynamics
-run|figures|report`` are ``STUDY.main``, which `sbnn.cli` calls.
+their order, so that one may read the records of those before it. The studies of the companions show the use.
 """
 
 import argparse
@@ -36,18 +19,9 @@ from sbnn.tables import print_tables
 
 
 class Step(NamedTuple):
-    """One command of a study that computes.
+    """A command that computes: ``experiments(data, fast, n_jobs)`` gives a dict of name to ``call(path, fresh)``.
 
-    Attributes
-    ----------
-    about : str
-        For its help.
-    experiments : callable
-        ``experiments(data, fast, n_jobs)`` gives a dict of name to ``call(path, fresh)``, which returns a Record.
-    tables : callable, optional
-        Of the records of the folder, what is printed when all is done; by default every table of the study.
-    parallel : bool
-        Whether the command offers ``--jobs``.
+    `tables` of the records are printed when all is done, by default every table of the study; `parallel` offers --jobs.
     """
 
     about: str
@@ -68,8 +42,7 @@ class Study:
     tables : callable
         ``tables(records)`` gives a dict of title to DataFrame.
     figures : callable
-        ``figures(records)`` gives for each figure its name, the names of the records that it needs, and the function
-        that draws it from these.
+        ``figures(records)`` gives each figure's name, the names of the records it needs, and what draws it from these.
     prefix : str
         Of the files of its records, which are named without it.
     note : str or callable
@@ -82,10 +55,8 @@ class Study:
         What experiments are given for the name of a data set; by default the name itself.
     data_of : callable
         What all records of a folder have in common, None of those that do not matter; by default the data set.
-    overview : callable, optional
-        ``overview(saved_models)`` gives the tables of ``report all``.
-    progress : callable, optional
-        ``progress(folder)`` gives a table of what is missing or half done, under the title `UNFINISHED`.
+    overview, progress : callable, optional
+        ``overview(saved_models)`` gives the tables of ``report all``, ``progress(folder)`` a table of what is missing.
     help : str
         Description of the commands of a companion.
     others : callable, optional
@@ -113,7 +84,7 @@ class Study:
         return "sbnn" if self.name == "sbnn" else f"sbnn {self.name.replace('_', '-')}"
 
     def run(self, data, folder, step=None, *, only=None, fast=False, fresh=False, n_jobs=1, verbose=True):
-        """Compute or load the experiments of a step.
+        """Compute or load the experiments of a step, by default the first.
 
         Parameters
         ----------
@@ -122,26 +93,14 @@ class Study:
         folder : path-like
             Of its records.
         step : str, optional
-            By default the first.
         only : iterable of str, optional
-            Names of experiments or patterns of them, such as ``small_*``; their beginning may be left out up to an
-            underscore.
-        fast : bool
-            A quick run, to see that everything works.
-        fresh : bool
-            Recompute saved results.
-        n_jobs : int
-        verbose : bool
-            Print the means of the scores of each experiment.
+            Names of experiments or patterns such as ``small_*``; their beginning may be left out up to an underscore.
+        fast, fresh, n_jobs, verbose : bool, bool, int, bool
+            A quick run; recompute saved results; worker processes; print the means of the scores.
 
         Returns
         -------
         dict of str to Record
-
-        Raises
-        ------
-        ValueError
-            Data of another study, or an entry of `only` that matches no experiment.
         """
         if isinstance(data, str):
             require_study(data, self.name)
@@ -169,24 +128,7 @@ class Study:
         return list(dict.fromkeys(chosen))
 
     def load(self, folder):
-        """All saved records of a folder.
-
-        Parameters
-        ----------
-        folder : path-like
-
-        Returns
-        -------
-        dict of str to Record
-            By name, without the prefix.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is none.
-        ValueError
-            If they are of different data.
-        """
+        """All saved records of a folder by name, without the prefix; an error if there is none, or of different data."""
         paths = sorted(Path(folder).glob(f"{self.prefix}*.pickle"))
         records = {path.stem.removeprefix(self.prefix): load(path) for path in paths}
         if not records:
@@ -214,24 +156,7 @@ class Study:
         return [name for name, *_ in self._drawable(records)]
 
     def draw(self, records):
-        """Draw the figures one after the other.
-
-        Parameters
-        ----------
-        records : dict of str to Record
-            A figure is drawn if its results are there.
-
-        Yields
-        ------
-        name : str
-            Of the file, without ending.
-        figure : matplotlib.figure.Figure
-
-        Warns
-        -----
-        UserWarning
-            If a figure cannot be drawn, with its name and the reason; the others are.
-        """
+        """Draw the figures whose results are there, as (name, figure); one that fails is a warning."""
         for name, needed, draw in self._drawable(records):
             try:
                 figure = draw(*(records[record] for record in needed))
@@ -241,28 +166,7 @@ class Study:
             yield name, figure
 
     def save_figures(self, records, folder):
-        """Draw all figures and save them as PDF and PNG.
-
-        Parameters
-        ----------
-        records : dict of str to Record
-        folder : path-like
-
-        Returns
-        -------
-        list of Path
-            Of the PNG files.
-
-        Raises
-        ------
-        OSError
-            If a file cannot be written.
-
-        Warns
-        -----
-        UserWarning
-            As in `draw`.
-        """
+        """Draw all figures and save them as PDF and PNG; returns the paths of the PNG files."""
         paths = []
         for name, figure in self.draw(records):
             try:

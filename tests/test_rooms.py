@@ -25,7 +25,7 @@ PUBLIC = {
         trajectories""",
     "sbnn.plotting": """accuracy_comparison bottleneck_comparison draw_all effect_map family_colors family_zoom
         gallery gene_selection_curve genes_curve component_variance latent_panels map_trust noise_degradation
-        overview prior_effects save_figure selection_frequencies stability_matrix style training_curves
+        overview prior_effects save_figure selection_frequencies style training_curves
         tsne_pair width_and_stability""",
     "sbnn.results": "Record load results_folder save",
     "sbnn.metrics": "feature_r2 pooled_r2 smallest_sufficient",

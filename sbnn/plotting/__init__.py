@@ -19,7 +19,6 @@ _HOME = {
     "prior_effects": "plotting.priors",
     "save_figure": "plotting.common",
     "selection_frequencies": "plotting.stability",
-    "stability_matrix": "plotting.stability",
     "style": "plotting.common",
     "training_curves": "plotting.curves",
     "tsne_pair": "plotting.tsne",

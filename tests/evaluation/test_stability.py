@@ -14,7 +14,7 @@ from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.repeats import complementary_pairs, repeat_fits, stability_selection
 from sbnn.evaluation.stability import concave_tail, expected_false, gene_counts, selection_table, selection_threshold
 from sbnn.models.bottleneck.protocols.greedy import forward_selection
-from sbnn.plotting.stability import selection_frequencies, stability_matrix
+from sbnn.plotting.stability import selection_frequencies
 from sbnn.results import Record
 
 QUICK = {"protocol": "paper", "hidden_layers": (8, 4), "epochs": (1, 1, 1, 1), "n_genes": 5, "standardize": False}
@@ -267,21 +267,6 @@ def made_up(n_fits, n_genes, pairs=False, seed=0):
     folds = complementary_pairs(20, n_fits // 2) if pairs else []
     points = [{}] if pairs else [{"random_state": i} for i in range(n_fits)]
     return Record("made up", "made up", "s", points, values=values, folds=folds)
-
-
-@pytest.mark.parametrize(("n_fits", "n_genes"), [(1, 3), (10, 40), (40, 150)])
-def test_matrix_shows_who_kept_what(n_fits, n_genes):
-    record = made_up(n_fits, n_genes)
-    figure = stability_matrix(record)
-    assert_tidy(figure)
-    bars, matrix = figure.axes
-    counts = gene_counts(record)["count"]
-    shown = [label.get_text() for label in matrix.get_xticklabels()]
-    assert shown == counts.index[counts > 0][:60].tolist()
-    assert [patch.get_height() for patch in bars.patches] == counts[shown].tolist()
-    drawn = np.asarray(matrix.collections[0].get_array()).reshape(n_fits, -1)
-    np.testing.assert_array_equal(drawn.sum(0), counts[shown])
-    assert ("not shown" in bars.get_title(loc="left")) == ((counts > 0).sum() > 60)
 
 
 def test_frequencies_are_drawn_with_their_threshold():

@@ -30,7 +30,6 @@ FIGURES = {
     "accuracy": lambda r: plotting.accuracy_comparison(models(r)),
     "effects": lambda r: plotting.effect_map(r["interpretation"]),
     "selection": lambda r: plotting.selection_frequencies(r["halves_default"]),
-    "matrix": lambda r: plotting.stability_matrix(repeated_fits(r)),
     "trust": lambda r: plotting.map_trust(r["map_trust"], r["fit_default_2d"]),
     "t-SNE": lambda r: plotting.tsne_pair(r["tsne"]),
     "components": lambda r: plotting.component_variance(r["components"]),
