@@ -128,7 +128,7 @@ class Study:
         return list(dict.fromkeys(chosen))
 
     def load(self, folder):
-        """All saved records of a folder by name, without the prefix; an error if there is none, or of different data."""
+        """All saved records of a folder by name; an error if there are none, or of different data."""
         paths = sorted(Path(folder).glob(f"{self.prefix}*.pickle"))
         records = {path.stem.removeprefix(self.prefix): load(path) for path in paths}
         if not records:

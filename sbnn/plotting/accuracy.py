@@ -20,8 +20,8 @@ def accuracy_comparison(models, n_genes=25):
     Parameters
     ----------
     models : dict of str to Record or (Record, dict)
-        Cross-validations by the name to write, from top to bottom, with the parameters of the grid point where there
-        are several. Of the points that these leave, the one with most genes, but at most `n_genes`, is drawn.
+        Cross-validations by name, from top to bottom, with the parameters of the grid point if there are several; of
+        the points that these leave, the one with most genes, but at most `n_genes`, is drawn.
     n_genes : int
 
     Returns
@@ -31,9 +31,7 @@ def accuracy_comparison(models, n_genes=25):
     chosen = choose_models(models, n_genes)
     figure = new_figure(0.85 + ROW * len(chosen))
     ax = figure.subplots()
-    values = []
-    for y, (record, point) in enumerate(chosen.values()):
-        values.append(_draw_row(ax, y, record, point))
+    values = [_draw_row(ax, y, record, point) for y, (record, point) in enumerate(chosen.values())]
     records = {name: record for name, (record, _) in chosen.items()}
     scaling, own = reading.scaling_texts(records)
     names = [f"{name}, {_genes(record, point)}{own[name]}" for name, (record, point) in chosen.items()]
@@ -62,8 +60,6 @@ def accuracy_comparison(models, n_genes=25):
 
 def choose_models(models, n_genes):
     """Look up the grid point of every model, and check that all of them are of the same data."""
-    if not isinstance(models, dict) or not models:
-        raise TypeError(f"models: expected a dict of name to cross-validation record, got {models!r}")
     chosen = {name: reading.model(entry, f"models[{name!r}]", n_genes) for name, entry in models.items()}
     first = next(iter(chosen.values()))[0]
     for name, (record, _) in chosen.items():
@@ -83,7 +79,7 @@ def _draw_row(ax, y, record, point):
     """Draw a model; returns what must be visible."""
     folds, color = record.test_r2[:, point].astype(float), model_color(record, point)
     mean, spread = reading.mean_sd(folds)
-    text = f"{mean:.3f}" + (f" ± {spread:.3f}" if spread else "")
+    text = reading.mean_text(mean, spread)
     folds, mean = folds.clip(min=reading.WORST), max(mean, reading.WORST)
     # Side by side in the order of the folds, so that a hard fold is seen in every row.
     ax.plot(folds, y + np.linspace(-0.28, 0.28, len(folds)), "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)

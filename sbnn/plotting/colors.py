@@ -62,18 +62,7 @@ def type_table(record):
 
 
 def family_colors(record):
-    """Colour of every family: that of its most frequent type.
-
-    Parameters
-    ----------
-    record : Record
-        With ``labels`` and ``colors``, as from `sbnn.fit_full`.
-
-    Returns
-    -------
-    dict of str to str
-        Family -> "#RRGGBB", the most frequent family first.
-    """
+    """Colour of every family, that of its most frequent type: a dict of family to "#RRGGBB", most frequent first."""
     return family_table(record)["color"].to_dict()
 
 

@@ -1,6 +1,5 @@
 """What all figures share: the style, the size, panel letters, and saving."""
 
-import functools
 import io
 from pathlib import Path
 
@@ -26,15 +25,8 @@ def style():
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
-def styled(function):
-    """Decorate a function that draws, so that it does so in `style` and leaves the user's settings alone."""
-
-    @functools.wraps(function)
-    def wrapper(*args, **kwargs):
-        with style():
-            return function(*args, **kwargs)
-
-    return wrapper
+#: Decorates a function that draws, so that it does so in `style` and leaves the user's settings alone.
+styled = style()
 
 
 def save_figure(figure, path_stem):
@@ -50,11 +42,6 @@ def save_figure(figure, path_stem):
     -------
     list of pathlib.Path
         The PDF and the PNG.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be written; whatever was there before is then unchanged.
     """
     contents = {}
     with style():

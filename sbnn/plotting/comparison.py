@@ -9,13 +9,14 @@ from sbnn.plotting import reading
 from sbnn.plotting.colors import MODELS, model_color, paler
 from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
 from sbnn.plotting.curves import (
+    CURVES,
+    HISTORY,
     PUBLISHED,
     draw_epochs,
     extreme_ranks,
     limit_r2,
     mark_stages,
     require_linear,
-    require_network,
     srrr_levels,
 )
 from sbnn.plotting.labels import name_level, name_line, settle_labels
@@ -33,34 +34,30 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
 
     Parameters
     ----------
-    network : Record
-        Cross-validation of `SparseBottleneckRegressor` over any of ``n_components`` and ``pretraining``.
-    srrr : Record
-        Cross-validation of sparse reduced-rank regression over ``rank`` and ``alpha``; the smallest and the largest
-        rank are drawn.
-    ridge : Record
-        Cross-validation of a model of all genes with a single grid point; drawn as a level.
+    network, srrr, ridge : Record
+        Cross-validations: of `SparseBottleneckRegressor` over any of ``n_components`` and ``pretraining``; of sparse
+        reduced-rank regression over ``rank`` and ``alpha``, of which the smallest and the largest rank are drawn; and
+        of a model of all genes, drawn as a level.
     published : list of dict, optional
-        Published results: ``{"n_components": 2, "group_lasso": 0.1, "n_genes": 25, "test_r2": 0.397}`` and
-        ``{"rank": 2, "n_genes": 24, "test_r2": 0.350}``; drawn as hollow
-        diamonds and circles.
+        ``{"n_components": 2, "group_lasso": 0.1, "n_genes": 25, "test_r2": 0.397}`` and ``{"rank": 2, "n_genes": 24,
+        "test_r2": 0.350}``; drawn as hollow diamonds and circles.
     group_lasso : float
-        Strength of the networks drawn; the nearest one in the record is taken.
+        The nearest strength in the record is drawn.
     n_components : sequence of int, optional
-        Widths of the networks drawn; by default all in the record.
+        Widths drawn; by default all in the record.
 
     Returns
     -------
     matplotlib.figure.Figure
         Bands and bars are the sample SD over folds. Without any pretrained network there is no middle panel.
     """
-    require_network(network, "network")
-    require_linear(srrr, "srrr", network)
+    reading.require(network, "network", CURVES, HISTORY)
+    require_linear(srrr, network)
     reading.require(ridge, "ridge", "a cross-validation record of ridge regression", ["test_r2"])
     reading.require_same_data(ridge, "ridge", network)
     strength = reading.nearest(reading.levels(network, "group_lasso"), group_lasso)
     known = reading.levels(network, "n_components")
-    wanted = known if n_components is None else [width for width in known if width in n_components]
+    wanted = [width for width in known if n_components is None or width in n_components]
     if not wanted:
         raise ValueError(f"n_components: the record has no network of the widths {n_components}, only {known}")
     chosen = [g for width in wanted for g in network.points(group_lasso=strength, n_components=width)]
@@ -100,9 +97,7 @@ def _draw_genes(ax, network, widths, looks, srrr, ridge, published, strength):
         ax.errorbar(
             n_genes * DODGE**place, mean, spread or None, fmt=marker, color=color, ms=3.5, lw=1, capsize=1.5, zorder=5
         )
-        label = f"sBNN, d = {width}, λ = {reading.number(strength)}: {mean:.3f}" + (
-            f" ± {spread:.3f}" if spread else ""
-        )
+        label = f"sBNN, d = {width}, λ = {reading.number(strength)}: {reading.mean_text(mean, spread)}"
         for row in reading.published_rows(published, "n_components", width, pretraining=True, group_lasso=strength):
             further = DODGE ** (place + (2 if place > 0 else -2))
             ax.plot(row.get("n_genes", n_genes) * further, row["test_r2"], color=color, zorder=4, **PUBLISHED)
@@ -118,15 +113,16 @@ def _draw_genes(ax, network, widths, looks, srrr, ridge, published, strength):
         mean, spread = reading.mean_sd(srrr.test_r2[:, among])
         ax.plot(n_genes, mean, color=shade, ls=line, marker="." if len(among) < 8 else None)
         ax.fill_between(n_genes, mean - spread, mean + spread, color=shade, alpha=0.13, lw=0)
-        for row in reading.published_rows(published, "rank", rank):
-            if "n_genes" in row:
-                ax.plot(row["n_genes"], row["test_r2"], color=shade, zorder=4, **{**PUBLISHED, "marker": "o"})
-                shown.append(row["test_r2"])
+        known = [row for row in reading.published_rows(published, "rank", rank) if "n_genes" in row]
+        for row in known:
+            ax.plot(row["n_genes"], row["test_r2"], color=shade, zorder=4, **{**PUBLISHED, "marker": "o"})
+            shown.append(row["test_r2"])
         point = srrr.within_genes(reading.gene_target(network), rank=rank)
         size, value = srrr.n_selected[:, point].mean(), srrr.test_r2[:, point].mean()
         label = f"sRRR, rank {rank}, {size:.0f} genes: {value:.3f}"
-        known = reading.published_value(published, srrr, point)
-        label += "" if known is None else f" (published {known:.3f})"
+        near = min(known, key=lambda row: abs(row["n_genes"] - size), default=None)
+        if near and abs(near["n_genes"] - size) <= 2:
+            label += f" (published {near['test_r2']:.3f})"
         entries.append(Line2D([], [], color=shade, ls=line, label=label))
         genes.extend(n_genes)
     value = ridge.test_r2.mean()

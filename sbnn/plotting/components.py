@@ -19,7 +19,6 @@ def component_variance(record, titles=("transcriptome", "outputs")):
     record : Record
         From `sbnn.study.maps.principal_components`.
     titles : pair of str
-        What the genes and the outputs are.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from sbnn.results import same_value
 TRANSITIONS = {"unfrozen": "unfreezing", "fine-tuning": "pruning"}
 CURVES = "a cross-validation record of a network, with its history of test R²"
 PUBLISHED = {"marker": "D", "markersize": 4.5, "markerfacecolor": "white", "markeredgewidth": 0.9, "ls": ""}
+HISTORY = ("history", "test_r2", "n_selected")
 LINEAR = "a cross-validation record of sparse reduced-rank regression"
 
 
@@ -23,28 +24,26 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
     Parameters
     ----------
     network : Record
-        Cross-validation of `SparseBottleneckRegressor` over ``group_lasso`` (any number of strengths). Bands are the
-        sample SD over folds. The pretrained networks are drawn.
+        Cross-validation of `SparseBottleneckRegressor` over ``group_lasso``; the pretrained networks are drawn. Bands
+        are the sample SD over folds.
     srrr : Record, optional
-        Cross-validation of sparse reduced-rank regression over ``rank`` and ``alpha``; drawn as levels, for the
-        smallest and the largest rank, with most genes, but at most as many as the network.
+        Cross-validation of sparse reduced-rank regression; its smallest and largest rank are drawn as levels, with at
+        most as many genes as the network.
     n_components : sequence of int
         Bottleneck widths, one row of panels each.
     published : list of dict, optional
-        Published results, for example ``{"n_components": 2, "group_lasso": 0.1, "test_r2": 0.397}``; drawn as
-        hollow diamonds at the end of the curves.
+        ``{"n_components": 2, "group_lasso": 0.1, "test_r2": 0.397}``; drawn as hollow diamonds after the last epoch.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    require_network(network, "network", ["gene_norms"])
+    reading.require(network, "network", CURVES, [*HISTORY, "gene_norms"])
     if srrr is not None:
-        require_linear(srrr, "srrr", network)
+        require_linear(srrr, network)
     rows = []
     for width in n_components:
-        among = network.points(n_components=width, pretraining=True)
-        if not among:
+        if not (among := network.points(n_components=width, pretraining=True)):
             known = reading.levels(network, "n_components")
             raise ValueError(f"n_components: the record has no pretrained network with {width} units, only {known}")
         rows.append(sorted(among, key=lambda g: network.parameter(g, "group_lasso")))
@@ -54,21 +53,11 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
     for (left, right), among, width in zip(panels, rows, n_components, strict=True):
         of_lasso = dict(zip(among, shades(model_color(network, among[0]), len(among)), strict=True))
         found = reading.published_rows(published, "n_components", width, pretraining=True)
-        _draw_curves(left, network, of_lasso, found, srrr, f"{_name(network, among[0])}, d = {width}")
+        _draw_curves(left, network, of_lasso, found, srrr, reading.network_name(network, among[0]))
         _draw_norms(right, network, of_lasso)
     settle_labels(figure, freeze_layout(figure))
     letter_panels(figure, panels)
     return figure
-
-
-def require_network(network, argument, names=()):
-    """Check a cross-validation record of networks."""
-    reading.require(network, argument, CURVES, ["history", "test_r2", "n_selected", *names])
-    absent = [name for name in ("n_components", "group_lasso", "pretraining") if not reading.levels(network, name)]
-    if absent:
-        raise ValueError(f"{argument}: expected {CURVES}, got one without the parameters {absent}")
-    if not np.isfinite(reading.curve(network, 0, "eval_r2")).any():
-        raise ValueError(f"{argument}: expected {CURVES}, but the history holds no test R²")
 
 
 def srrr_levels(srrr, n_genes):
@@ -120,17 +109,10 @@ def limit_r2(ax, curves, others=()):
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
 
 
-def require_linear(srrr, argument, network):
+def require_linear(srrr, network):
     """Check a record of sparse reduced-rank regression that is drawn beside networks."""
-    reading.require(srrr, argument, LINEAR, ["test_r2", "n_selected"])
-    if not reading.levels(srrr, "rank"):
-        raise ValueError(f"{argument}: expected {LINEAR}, got one without the parameter 'rank'")
-    reading.require_same_data(srrr, argument, network)
-
-
-def _name(network, point):
-    protocol = network.parameter(point, "protocol", "paper")
-    return f"sBNN, {reading.PROTOCOLS.get(protocol, protocol)}"
+    reading.require(srrr, "srrr", LINEAR, ["test_r2", "n_selected"])
+    reading.require_same_data(srrr, "srrr", network)
 
 
 def _draw_curves(ax, network, colors, published, srrr, title):
@@ -138,8 +120,7 @@ def _draw_curves(ax, network, colors, published, srrr, title):
     for point, shade in colors.items():
         bands.append(draw_epochs(ax, reading.curve(network, point, "eval_r2"), shade))
         strength = network.parameter(point, "group_lasso")
-        mean, spread = reading.mean_sd(network.test_r2[:, point])
-        text = f"λ = {reading.number(strength)}:  {mean:.3f}" + (f" ± {spread:.3f}" if spread else "")
+        text = f"λ = {reading.number(strength)}:  {reading.mean_text(*reading.mean_sd(network.test_r2[:, point]))}"
         rows = [row for row in published if same_value(row.get("group_lasso", strength), strength)]
         for row in rows[:1]:
             text += f"  (published {row['test_r2']:.3f})"

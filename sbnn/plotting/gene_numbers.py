@@ -49,8 +49,6 @@ def genes_curve(record):
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.legend(loc="upper left")
-    protocol = record.parameter(0, "protocol", "paper")
-    name = f"sBNN, {reading.PROTOCOLS.get(protocol, protocol)}, d = {record.parameter(0, 'n_components')}"
-    ax.set_title(f"{name}; {reading.folds_text(record)}", loc="left")
+    ax.set_title(f"{reading.network_name(record, 0)}; {reading.folds_text(record)}", loc="left")
     settle_labels(figure, freeze_layout(figure))
     return figure

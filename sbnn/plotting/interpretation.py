@@ -20,8 +20,6 @@ TIMES = 3  # an output with effects so many times those of the usual one does no
 def effect_map(record):
     """Effect of every gene on every output as a heat map, similar genes and similar outputs side by side.
 
-    Genes are rows; where there are more than 60 outputs, these are.
-
     Parameters
     ----------
     record : Record
@@ -30,10 +28,10 @@ def effect_map(record):
     Returns
     -------
     matplotlib.figure.Figure
-        Effects are slopes of the integrated gradients, in SD of the output for one SD of the gene. Rows and columns are
-        ordered by hierarchical clustering (average linkage of Euclidean distances). Of more than 60 genes, or 100
-        outputs, those with the largest effects are drawn. The colours go as far as the largest effect, but at most
-        to three times the largest one on the median output; the label of their bar says how far effects go.
+        Effects are in SD of the output for one SD of the gene. Rows and columns are ordered by hierarchical clustering
+        (average linkage of Euclidean distances). At most 60 genes and 100 outputs, those with the largest effects, are
+        drawn; more than 60 outputs are rows. The colours go to the largest effect, but at most to three times that on
+        the median output.
     """
     reading.require(record, "record", INTERPRETATION, ("effects", "kept_genes", "feature_names"))
     names, outputs = (np.asarray(record.values[name]) for name in ("kept_genes", "feature_names"))

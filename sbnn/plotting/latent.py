@@ -27,58 +27,50 @@ MAP, GAP, TITLE, MARGIN, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 0.06, 2.72, 1
 
 
 @styled
-def latent_panels(top, bottom=None, genes=None, features=None, palette="published", scores=None, true_genes=None):
+def latent_panels(top, bottom=None, features=None, palette="published", scores=None, true_genes=None):
     """Latent space of one or two models: cells by type, between maps of predicted genes and predicted features.
 
     Parameters
     ----------
     top, bottom : Record
         From `sbnn.fit_full`, of the same data. The panel shows ``embedding``.
-    genes : sequence of str, optional
-        Kept genes to map, at most nine. By default those with the largest weight norm
-        or, where the model has none, those whose expression the latent space predicts best.
     features : sequence of str, optional
-        Outputs to map, at most nine. By default those of the published figure, as far as there are any; the best
-        predicted ones fill up.
+        Outputs to map, at most nine; by default those of the published figure, then the best predicted ones.
     palette : {"published", "colorblind"}
         Cells in the colours of their types, or families in colours and shapes that any colour vision tells apart.
     scores : sequence of Record, (Record, dict) or None, optional
-        For each model its cross-validation, with the parameters of the grid point where there are several. The mean
-        test R2 of an output is then written beside its name: a clear map of an output can be predicted badly.
+        For each model its cross-validation, with the parameters of the grid point if there are several: the mean test
+        R2 of an output is written beside its name.
     true_genes : sequence of str, optional
         Of simulated data, the genes that drive the outputs: they are marked.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Where cells of several families crowd, that place is drawn once more, larger, in an empty corner. Maps show the
-        prediction in z-scores, linearly interpolated between neighbouring cells, blank where there are none. Their
-        outline fills the panels; a note below says how many stray cells are drawn at the border instead of beyond it,
-        and whether islands of a t-SNE were moved nearer.
+        Maps show the prediction in z-scores, linearly interpolated between neighbouring cells. A crowded place is drawn
+        once more, larger, in an empty corner; stray cells are drawn at the border, and gaps of a t-SNE compressed.
     """
     records = [top] if bottom is None else [top, bottom]
-    halves = choose_maps(records, genes, features, scores)
+    halves = choose_maps(records, features, scores)
 
     figure = new_figure(1)
     figure.set_layout_engine("none")
     strip = families_legend(figure, top, palette)[1]
     figure.set_size_inches(WIDTH, len(halves) * HALF + strip)
     draw_prediction_bar(figure, 0)
-    letters = "ab" if len(halves) > 1 else [""]
-    draw_halves(figure, halves, len(halves) * HALF + strip, palette, letters, true_genes)
+    draw_halves(figure, halves, len(halves) * HALF + strip, palette, "ab" if bottom is not None else " ", true_genes)
     return figure
 
 
-def choose_maps(records, genes=None, features=None, scores=None):
+def choose_maps(records, features=None, scores=None):
     """Check the records of `latent_panels` and choose what their maps show."""
     for record, argument in zip(records, ("top", "bottom"), strict=False):
         reading.require(record, argument, FIT, NEEDED)
         reading.require_same_data(record, argument, records[0])
     scores = [None] * len(records) if scores is None else scores
-    titles = [reading.model_title(record) for record in records]
     return [
-        (record, _genes(record, genes), _features(record, features), title, _test_r2(record, score))
-        for record, title, score in zip(records, titles, scores, strict=True)
+        (record, rank_genes(record)[:N_MAPS], _features(record, features), _test_r2(record, score))
+        for record, score in zip(records, scores, strict=True)
     ]
 
 
@@ -118,16 +110,12 @@ def rank_genes(record):
     return np.argsort(-merit, kind="stable")
 
 
-def _genes(record, wanted):
-    if wanted is not None:
-        return _wanted(wanted, np.asarray(record.kept_genes), "genes", "kept genes")
-    return rank_genes(record)[:N_MAPS].tolist()
-
-
 def _features(record, wanted):
     names = np.asarray(record.feature_names)
     if wanted is not None:
-        return _wanted(wanted, names, "features", "outputs")
+        if len(wanted) > N_MAPS or not set(wanted) <= set(names):
+            raise ValueError(f"features: expected at most {N_MAPS} of the outputs {', '.join(names)}, got {wanted}")
+        return [int(np.flatnonzero(names == name)[0]) for name in wanted]
     known = [int(np.flatnonzero(names == name)[0]) for name in FEATURES if name in names]
     best = np.argsort(-record.train_feature_r2, kind="stable").tolist()
     return (known + [i for i in best if i not in known])[:N_MAPS]
@@ -142,16 +130,6 @@ def _test_r2(record, score):
     return np.asarray(folds.test_feature_r2[:, point].mean(axis=0))
 
 
-def _wanted(wanted, names, argument, kind):
-    missing = [name for name in wanted if name not in names]
-    if missing or not 1 <= len(wanted) <= N_MAPS:
-        raise ValueError(
-            f"{argument}: expected 1 to {N_MAPS} of the {kind} {list(map(str, names))}, got {len(wanted)}"
-            + (f", unknown: {missing}" if missing else "")
-        )
-    return [int(np.flatnonzero(names == name)[0]) for name in wanted]
-
-
 def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
     """Axes at a place in inches, without ticks and frame."""
     inches = figure.get_size_inches()
@@ -161,7 +139,7 @@ def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
     return ax
 
 
-def _draw_half(figure, bottom, record, genes, features, title, r2, letter, palette, true_genes):
+def _draw_half(figure, bottom, record, genes, features, r2, letter, palette, true_genes):
     """One model, from a height in inches upwards; returns the axes of the cells, and where these are."""
 
     def write(x, y, text, **options):
@@ -200,7 +178,7 @@ def _draw_half(figure, bottom, record, genes, features, title, r2, letter, palet
     ax = place_panel(figure, (WIDTH - side) / 2, bottom + BASE, side, side)
     draw_panel(ax, xy, note, *looks(record, palette)[1:], size=np.clip(6000 / len(xy), 1, 12))
     draw_crowd(ax, xy, families_of(record), *looks(record, palette)[1:])
-    write(WIDTH / 2, side + 0.3, title, fontweight="bold", fontsize=7.5)
+    write(WIDTH / 2, side + 0.3, reading.model_title(record), fontweight="bold", fontsize=7.5)
     write(0.03, side + 0.3, letter, fontweight="bold", fontsize=9, ha="left")
     return ax, xy
 

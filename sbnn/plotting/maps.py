@@ -113,7 +113,9 @@ def _small_parts(triangles, hidden, state, size):
 def draw_map(ax, corner, side, xy, triangles, values, limits=(-LIMIT, LIMIT)):
     """Draw a prediction over the map, in a square of axes in inches."""
     if triangles is None:
-        draw_values(ax, corner, side, xy, values, limits)
+        low, high = limits
+        dots = ax.scatter(*(corner + xy * side).T, c=values, s=3 * max(side, 1) ** 2, lw=0, vmin=low, vmax=high)
+        dots.set_clip_path(Rectangle(corner, side, side, transform=ax.transData))
         return
     (left, low), image = corner, map_image(triangles, values, round(side * RASTER_DPI), limits)
     ax.imshow(image, extent=(left, left + side, low, low + side), aspect="auto", interpolation="none")
@@ -130,12 +132,6 @@ def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
     colors = colormaps[rcParams["image.cmap"]].resampled(STEPS)(Normalize(*limits, clip=True)(mean))[..., :3]
     opacity = np.ceil(EDGE * covered / FINER**2)[..., None] / EDGE
     return np.round(255 * (opacity * colors + 1 - opacity)).astype(np.uint8)
-
-
-def draw_values(ax, corner, side, xy, values, limits=(-LIMIT, LIMIT)):
-    """Draw a value of each cell as a dot; parameters are those of `draw_map`."""
-    dots = ax.scatter(*(corner + xy * side).T, c=values, s=3 * max(side, 1) ** 2, lw=0, vmin=limits[0], vmax=limits[1])
-    dots.set_clip_path(Rectangle(corner, side, side, transform=ax.transData))
 
 
 def draw_colorbar(figure, x, y, width, label, limits=(-LIMIT, LIMIT), ticks=None):

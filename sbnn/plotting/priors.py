@@ -25,7 +25,7 @@ MEASURES = {
 
 @styled
 def prior_effects(record):
-    """Test R2 and kept genes against the influence of each prior, and what one influence brings in and drives out.
+    """Test R2 and kept genes against the influence of each prior, and which genes one influence adds and removes.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def prior_effects(record):
     Returns
     -------
     matplotlib.figure.Figure
-        Lines are means over folds, bars of R2 the standard errors of its change by the prior in the same fold. Of the
-        kept genes only those of the first model are shown.
+        Lines are means over folds, bars of R2 the standard errors of its change by the prior in the same fold. The
+        kept genes are those of the first model.
     """
     if not isinstance(record, Record) or record.experiment != "gene prior":
         raise ValueError(f"record: expected one of a gene prior, got {getattr(record, 'experiment', record)!r}")

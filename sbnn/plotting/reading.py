@@ -50,8 +50,7 @@ def model_title(record):
 
 def levels(record, name, among=None):
     """Values that a parameter takes in the grid, sorted; empty if the estimator has no such parameter."""
-    among = range(len(record.params)) if among is None else among
-    return sorted({record.parameter(g, name) for g in among} - {None})
+    return sorted({record.parameter(g, name) for g in (range(len(record.params)) if among is None else among)} - {None})
 
 
 def nearest(values, wanted):
@@ -66,6 +65,17 @@ def mean_sd(values):
     values = np.asarray(values, float)
     spread = values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1:])
     return values.mean(0), spread
+
+
+def mean_text(mean, spread):
+    """A mean with its SD, if there is one."""
+    return f"{mean:.3f}" + (f" ± {spread:.3f}" if spread else "")
+
+
+def network_name(record, point):
+    """Name of a network by its protocol and its width."""
+    protocol = record.parameter(point, "protocol", "paper")
+    return f"sBNN, {PROTOCOLS.get(protocol, protocol)}, d = {record.parameter(point, 'n_components')}"
 
 
 def far_below(*values):
@@ -152,30 +162,13 @@ def model(entry, argument, n_genes):
     return record, among[0]
 
 
-def published_value(published, record, point):
-    """Published test R2 of the model of a grid point, None if there is none."""
-    name = "n_components" if record.parameter(point, "n_components") is not None else "rank"
-    value = record.parameter(point, name)
-    if value is None or record.parameter(point, "protocol", "paper") != "paper":
-        return None
-    others = {"group_lasso": record.parameter(point, "group_lasso")} if name == "n_components" else {}
-    if name == "n_components":
-        others["pretraining"] = bool(record.parameter(point, "pretraining", True))
-    genes = record.n_selected[:, point].mean()
-    rows = published_rows(published, name, value, **others)
-    rows = sorted(rows, key=lambda row: abs(row.get("n_genes", genes) - genes))
-    return rows[0]["test_r2"] if rows and abs(rows[0].get("n_genes", genes) - genes) <= 2 else None
-
-
 def published_rows(published, name, value, **others):
     """Published results of a kind of model."""
     return [
-        row
-        for row in published or []
-        if name in row
-        and same_value(row[name], value)
+        row for row in published or []
+        if name in row and same_value(row[name], value)
         and all(same_value(row.get(k, True if k == "pretraining" else v), v) for k, v in others.items())
-    ]
+    ]  # fmt: skip
 
 
 def number(value):
@@ -195,6 +188,4 @@ def folds_text(*records):
 def scaling_texts(records):
     """How the data of cross-validations were scaled, which their scores depend on."""
     texts = {name: SCALED.get(record.settings.get("scaling"), "") for name, record in records.items()}
-    if len(set(texts.values())) == 1:
-        return next(iter(texts.values())), dict.fromkeys(texts, "")
-    return "", texts
+    return ("", texts) if len(set(texts.values())) > 1 else (next(iter(texts.values())), dict.fromkeys(texts, ""))

@@ -25,14 +25,12 @@ def gene_selection_curve(record, title=None):
     Parameters
     ----------
     record : Record
-        ``values`` has, per gene, ``gene_names``, ``mean_log2``, ``near_zero_frequency`` and ``selected``, and the
-        numbers ``slope``, ``b``, ``offset`` and ``threshold`` of the curve, as in `GeneSelection`.
+        With the values of `GeneSelection`. Genes without any count above the threshold have no mean and are not drawn.
     title : str, optional
 
     Returns
     -------
     matplotlib.figure.Figure
-        Genes without any count above the threshold have no mean and are not drawn.
     """
     reading.require(record, "record", SELECTION, NEEDED)
     x, y, selected = (np.asarray(record.values[name]) for name in ("mean_log2", "near_zero_frequency", "selected"))

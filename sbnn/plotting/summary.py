@@ -9,7 +9,7 @@ from sbnn.plotting.cells import draw_panel, looks
 from sbnn.plotting.colors import GREEN, SKY
 from sbnn.plotting.common import MANY, WIDTH, new_figure, styled
 from sbnn.plotting.labels import counted, fit_text
-from sbnn.plotting.latent import FIT, NEEDED, TRUE, mark_true, name_families, rank_genes
+from sbnn.plotting.latent import FIT, NEEDED, TRUE, mark_true, name_families, place_panel, rank_genes
 from sbnn.plotting.maps import map_coordinates
 
 HEIGHT, FLOOR = 2.75, 0.12  # inches, of the figure and below the map
@@ -19,7 +19,7 @@ NAMES, MORE = 0.94, 0.4  # inches: of a column of names, and what the wedge besi
 
 
 @styled
-def overview(record, halves=None, folds=None, palette="published", true_genes=None):
+def overview(record, halves=None, folds=None, true_genes=None):
     """Kept genes, the map of the cells and the outputs, in the order in which a prediction passes through them.
 
     Parameters
@@ -29,10 +29,8 @@ def overview(record, halves=None, folds=None, palette="published", true_genes=No
     halves : Record, optional
         From `sbnn.stability_selection` of the same model: genes to trust are bold.
     folds : Record, optional
-        From `sbnn.cross_validate` of the same model: test R2 of every output, mean over the folds, as bars. By default
+        From `sbnn.cross_validate` of the same model: test R2 of every output, mean over the folds, as bars; by default
         outputs are in the order of their R2 in the fit, without numbers.
-    palette : {"published", "colorblind"}
-        As in `latent_panels`.
     true_genes : sequence of str, optional
         Of simulated data, the genes that drive the outputs: they are marked.
 
@@ -46,9 +44,7 @@ def overview(record, halves=None, folds=None, palette="published", true_genes=No
             reading.require_same_data(other, argument, record)
     figure = new_figure(HEIGHT)
     figure.set_layout_engine("none")
-    canvas = figure.add_axes((0, 0, 1, 1))
-    canvas.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
-    canvas.set_axis_off()
+    canvas = place_panel(figure, 0, 0, WIDTH, HEIGHT, ((0, WIDTH), (0, HEIGHT)))
 
     side = 2.25  # of the map, inches
     left, right = (WIDTH - side) / 2, (WIDTH + side) / 2
@@ -92,11 +88,9 @@ def overview(record, halves=None, folds=None, palette="published", true_genes=No
 
     canvas.text(WIDTH / 2, top - 0.13, f"{len(record.latent)} cells", ha="center", **below)
 
-    ax = figure.add_axes((left / WIDTH, FLOOR / HEIGHT, side / WIDTH, side / HEIGHT))
-    ax.set(xlim=(0, 1), ylim=(0, 1))
-    ax.set_axis_off()
+    ax = place_panel(figure, left, FLOOR, side, side)
     xy, note = map_coordinates(record)
-    draw_panel(ax, xy, note, *looks(record, palette)[1:], size=np.clip(5000 / len(xy), 1, 10))
+    draw_panel(ax, xy, note, *looks(record)[1:], size=np.clip(5000 / len(xy), 1, 10))
     name_families(ax, record, xy)
     return figure
 

@@ -28,7 +28,6 @@ def map_trust(record, fit=None):
     Returns
     -------
     matplotlib.figure.Figure
-        With ``true_latent`` two more panels: each coordinate of the true map against the recovered one.
     """
     reading.require(record, "record", "a record of how far a map can be trusted", NEEDED)
     if fit is not None:

@@ -22,7 +22,6 @@ def tsne_pair(record, titles=("transcriptome", "outputs")):
     record : Record
         From `sbnn.study.maps.tsne_maps`.
     titles : pair of str
-        What the genes and the outputs are.
 
     Returns
     -------

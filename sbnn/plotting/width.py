@@ -22,9 +22,8 @@ def width_and_stability(widths, selection, models, n_genes=25, group_lasso=0.1):
     Parameters
     ----------
     widths : dict of str to Record
-        Cross-validations over ``n_components``, by the name of the protocol. Of several strengths of the group lasso
-        the nearest to `group_lasso` is drawn, of several numbers of genes the most up to `n_genes`, and the pretrained
-        network where there is one.
+        Cross-validations over ``n_components``, by the name of the protocol; the strength of the group lasso nearest to
+        `group_lasso`, most genes up to `n_genes`, and the pretrained network if there is one, are drawn.
     selection : Record
         Repeated fits, of other cells or seeds; or any with ``selected`` (fits, p) and ``gene_names`` (p).
     models : dict of str to Record or (Record, dict)

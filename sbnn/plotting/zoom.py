@@ -30,20 +30,19 @@ SPARE = 0.12  # around the family, of its size
 
 @styled
 def family_zoom(top, bottom=None, family=None, scores=None):
-    """Latent space of one or two models, and below it one family of cells from near, in the lower of them.
+    """Latent space of one or two models, and below it one family of cells enlarged, in the lower of them.
 
     The large panels show the marker gene of the family (that of its name, else the kept gene that sets it apart most),
-    its cells by type, and two outputs (those of the published figure, else those whose predictions differ most among
-    its cells), over the square of the central 95 % of its cells, which a dashed frame marks in the map of all cells.
+    its cells by type, and two outputs (those of the published figure, else those that differ most among its cells).
 
     Parameters
     ----------
     top, bottom : Record
         From `sbnn.fit_full`, of the same data; published are 64 units above 2.
     family : str, optional
-        By default "Vip" where there is one, else the most frequent of those that have several types: see `zoomable`.
+        By default "Vip" if there is one, else the most frequent of those that have several types.
     scores : sequence of Record, (Record, dict) or None, optional
-        As in `latent_panels`: test R2 stands beside every output, in the zoom as well.
+        As in `latent_panels`.
 
     Returns
     -------
@@ -91,10 +90,7 @@ def zoomable(record):
 
 def _family(record, wanted):
     known = zoomable(record)
-    if not known:
-        raise ValueError("family: no family of these cells has more than one type, so that there is nothing to zoom at")
-    if wanted is None:
-        return "Vip" if "Vip" in known else known[0]
+    wanted = wanted or ("Vip" if "Vip" in known else next(iter(known), None))
     if wanted not in known:
         raise ValueError(f"family: expected one with several types, of {known}, got {wanted!r}")
     return wanted

@@ -74,8 +74,7 @@ def figures(records):
     yield "stability_selection", ["halves_default"], selection_frequencies
     yield "effects", ["interpretation"], effect_map
     yield "genes_curve", ["genes_curve"], genes_curve
-    with_truth = "map_trust" in records and "true_latent" in records["map_trust"].values
-    yield "noise", ["noise", *(["map_trust"] if with_truth else [])], noise_degradation
+    yield "noise", ["noise", "map_trust"], noise_degradation
     yield "gene_prior", ["gene_prior"], prior_effects
 
 

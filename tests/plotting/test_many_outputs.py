@@ -22,7 +22,6 @@ CASES = {  # outputs, types, families
 }
 FIGURES = {
     "overview": lambda r: plotting.overview(r["fit_default_2d"], r["halves_default"], r["cv_default"]),
-    "overview without R2": lambda r: plotting.overview(r["fit_default_2d"]),
     "maps": lambda r: plotting.latent_panels(r["fit_default_2d"], scores=[r["cv_default"]]),
     "maps, two": lambda r: plotting.latent_panels(r["fit_default_2d"], r["fit_default_2d"], palette="colorblind"),
     "zoom": lambda r: plotting.family_zoom(r["fit_default_2d"], scores=[r["cv_default"]]),

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import PUBLISHED, assert_tidy, fit_record, linear_record, network_record
+from made_up import assert_tidy, fit_record, linear_record, network_record
 from made_up import ridge_record as bare_ridge_record
 from made_up import words as figure_words
 from matplotlib.colors import to_hex
@@ -56,25 +56,20 @@ def models(n_outputs=16):
     }
 
 
-def simulations(models=("distilled", "paper"), repeats=3):
+def simulations(repeats=3):
     rng = np.random.default_rng(0)
     rows = [
-        {"model": name, "noise": noise, "precision": rng.uniform(), "recall": rng.uniform()}
-        | {"test_r2": rng.uniform(-1, 1)}
-        for name in models
+        {"model": name, "noise": noise, "recall": rng.uniform(), "chance": 0.1}
+        for name in ("distilled", "paper")
         for noise in (0, 0.5, 1, 2)
         for _ in range(repeats)
-    ]  # fmt: skip
-    table = pd.DataFrame(rows)
-    return table.assign(best_r2=1 / (1 + table.noise**2), chance=0.1)
+    ]
+    return pd.DataFrame(rows)
 
 
 def joined(ax):
     """Lines that join points: neither caps of error bars nor published values."""
     return [line for line in ax.lines if line.get_linestyle() == "-"]
-
-
-# -- accuracy ----------------------------------------------------------------------------------------------------------
 
 
 def test_accuracy_comparison_shows_folds_and_mean():
@@ -107,23 +102,6 @@ def test_accuracy_comparison_names_the_scaling():
     assert "made up, scaled" not in text
 
 
-def test_published_value_is_that_of_the_same_model_only():
-    record = network_record()
-    assert reading.published_value(PUBLISHED, record, record.find(**PAPER)) == 0.397
-    assert reading.published_value(PUBLISHED, record, record.find(**PAPER | {"pretraining": False})) == 0.374
-    assert reading.published_value(PUBLISHED, record, record.find(**PAPER | {"group_lasso": 1.0})) is None
-    assert reading.published_value(PUBLISHED, record, record.find(**PAPER | {"n_components": 64})) is None
-    assert reading.published_value(PUBLISHED, distilled_record(), 1) is None
-    far = linear_record()
-    assert [reading.published_value(PUBLISHED, far, g) for g in (2, 4, 5)] == [None, 0.350, None]  # 14, 6 and 3 genes
-    assert (
-        reading.published_value(None, far, 4) is None and reading.published_value(PUBLISHED, ridge_record(), 0) is None
-    )
-
-
-# -- width and stability -----------------------------------------------------------------------------------------------
-
-
 def test_width_and_stability_shows_means_counts_and_outputs():
     paper, distilled, selection, compared = network_record(), distilled_record(), selection_record(), models()
     figure = plotting.width_and_stability({"distilled": distilled, "paper": paper}, selection, compared, n_genes=5)
@@ -152,51 +130,28 @@ def test_width_and_stability_shows_means_counts_and_outputs():
     assert bold == ["a", "c", "b"]  # the stability is below the widths, the outputs beside both
 
 
-# -- growing noise -----------------------------------------------------------------------------------------------------
-
-
-def test_noise_degradation_shows_mean_band_and_ceiling():
-    table = simulations()
-    figure = plotting.noise_degradation(Record("noise", "simulated", "s", [{}], values={"table": table}))
-    assert_tidy(figure)
-    for ax, measure in zip(figure.axes, ("precision", "recall", "test_r2"), strict=True):
-        levels = table[table.model == "paper"].groupby("noise")[measure]
-        line = next(line for line in ax.lines if to_hex(line.get_color()) == "#d55e00")
-        np.testing.assert_allclose(line.get_ydata(), levels.mean())
-        assert len(ax.collections) == 2  # a band for each model, all of it inside the axes
-        assert ax.get_ylim()[0] <= min(band.get_paths()[0].vertices[:, 1].min() for band in ax.collections)
-    ceiling = next(line for line in figure.axes[2].lines if line.get_linestyle() == "--")
-    np.testing.assert_allclose(ceiling.get_ydata(), [1, 0.8, 0.5, 0.2])
-    chance = [[line for line in ax.lines if np.allclose(line.get_ydata(), 0.1)] for ax in figure.axes]
-    assert [len(lines) for lines in chance] == [1, 0, 0]
-    low, high = (levels.mean() + sign * levels.std() for sign in (-1, 1))
-    band = figure.axes[2].collections[1].get_paths()[0].vertices[:, 1]
-    assert band.min() == pytest.approx(low.min()) and band.max() == pytest.approx(high.max())
-    text = figure_words(figure)
-    for part in ("distilled", "paper", "noise-free outputs", "genes at random", "mean ± SD over 3 simulations"):
-        assert part in text
-
-
-# -- all of them -------------------------------------------------------------------------------------------------------
-
-
-def test_the_noise_figure_shows_the_true_map_instead_of_a_second_curve():
-    table = simulations()
-    rng = np.random.default_rng(0)
+def test_the_noise_figure_shows_the_genes_found_and_the_true_map():
+    table, rng = simulations(), np.random.default_rng(0)
     true = rng.normal(size=(50, 2))
     values = {"latent": true + 0.1, "true_latent": true, "truth_agreement": 0.87}
     trust = Record("map trust", "simulated", "s", [{}], 0, values=values)
     noise = Record("noise", "simulated", "s", [{}], values={"table": table})
     figure = plotting.noise_degradation(noise, trust)
     assert_tidy(figure)
-    *curves, places = figure.axes
+    found, places = figure.axes
+    levels = table[table.model == "paper"].groupby("noise").recall
+    line = next(line for line in found.lines if to_hex(line.get_color()) == "#d55e00")
+    np.testing.assert_allclose(line.get_ydata(), levels.mean())
+    low, high = (levels.mean() + sign * levels.std() for sign in (-1, 1))
+    band = found.collections[1].get_paths()[0].vertices[:, 1]
+    assert band.min() == pytest.approx(low.min()) and band.max() == pytest.approx(high.max())
+    assert found.get_ylim()[0] <= band.min()
+    assert len([line for line in found.lines if np.allclose(line.get_ydata(), 0.1)]) == 1
     text = figure_words(figure)
-    assert (
-        "R² 0.87" in text and "genes at random" in text and "noise-free outputs" not in text and "test R²" not in text
-    )
+    for part in ("distilled", "paper", "genes at random", "mean ± SD over 3 simulations", "R² 0.87"):
+        assert part in text
     drawn = np.stack([dots.get_offsets() for dots in places.collections])
     np.testing.assert_allclose(drawn, np.stack([true.T, true.T + 0.1], 2))
-    assert all("noise" in ax.get_xlabel() for ax in curves)
     del values["true_latent"]
     with pytest.raises(ValueError, match="trust: expected a record with a true map"):
         plotting.noise_degradation(noise, trust)
@@ -229,9 +184,6 @@ def test_the_overview_marks_trusted_genes_and_shows_the_test_r2_of_the_width_tha
         shown = {t.get_text(): t.get_fontweight() for t in texts if t.get_fontstyle() == "italic"}
         assert {name for name in shown if "✓" in name} == {"Gene5 ✓", "Gene7 ✓"}
         assert "✓ true" in " ".join(t.get_text() for t in texts)
-    figure = plotting.overview(fit, halves, true_genes=true)
-    bold = {t.get_text() for t in figure.axes[0].texts if t.get_fontstyle() == "italic" and t.get_weight() == "bold"}
-    assert bold == {"Gene1", "Gene5 ✓"} and "✓ true: 2 of 3" in figure_words(figure)
     halves.sha256 = "another"
     with pytest.raises(ValueError, match="halves: expected a record of the same data"):
         plotting.overview(fit, halves)
