@@ -42,38 +42,29 @@ def listed(fitted, genes):
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("given", "weights"),
     [
-        {"Pvalb": 2, "Sst": 0.5},
-        pd.Series({"Pvalb": 2.0, "Sst": 0.5, "Gad1": 0.0}),
-        [0.5, 0, 2, 0],
-        np.array([0.5, 0, 2, 0]),
+        ({"Pvalb": 2, "Sst": 0.5}, [0.5, 0, 2, 0]),
+        (pd.Series({"Pvalb": 2.0, "Sst": 0.5, "Gad1": 0.0}), [0.5, 0, 2, 0]),
+        (np.array([0.5, 0, 2, 0]), [0.5, 0, 2, 0]),
+        (["Gad1", "Vip"], [0, 1, 0, 1]),
+        ({"Vip", "Gad1"}, [0, 1, 0, 1]),
     ],
 )
-def test_weights_by_name_or_by_position(given):
-    assert prior_weights(given, 4, NAMES).tolist() == [0.5, 0, 2, 0]
-
-
-@pytest.mark.parametrize("given", [["Gad1", "Vip"], ("Vip", "Gad1"), {"Vip", "Gad1"}, np.array(["Gad1", "Vip"])])
-def test_names_alone_have_weight_one(given):
-    assert prior_weights(given, 4, NAMES).tolist() == [0, 1, 0, 1]
+def test_weights_by_name_or_by_position(given, weights):
+    assert prior_weights(given, 4, NAMES).tolist() == weights
 
 
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
         ({"Sst": -1}, ValueError, "finite weights >= 0, got -1"),
-        ({"Sst": np.nan}, ValueError, "finite weights >= 0, got nan"),
         ([1, 0, 0, np.inf], ValueError, "got .*inf"),
         ([1.0, 2.0], ValueError, "one weight for each of the 4 genes of X, got 2"),
-        ([], ValueError, "got 0"),
         (["SST", "VIP"], ValueError, "none of the genes SST, VIP; its own are Sst, Vip, Pvalb, Gad1"),
         ({"Sst": 0}, ValueError, "no gene of X has a weight above 0"),
-        (np.zeros(4), ValueError, "no gene of X has a weight above 0"),
         (pd.Series([1.0, 2.0], ["Sst", "Sst"]), ValueError, "several weights: Sst"),
         ("Sst", ValueError, "none of the genes S, s, t"),
-        (3, TypeError, "not iterable"),
-        ({"Sst": "much"}, ValueError, "much"),
         (["Sst", 1.0], ValueError, "Sst"),
     ],
 )
@@ -152,7 +143,7 @@ def test_the_published_protocol_prunes_by_the_mix_and_by_nothing_before(data, rn
     assert set(expected) != set(np.flatnonzero(plain.get_support()))
 
 
-@pytest.mark.parametrize("influence", [0.1, 0.25, 0.6, 1.0])
+@pytest.mark.parametrize("influence", [0.25, 1.0])
 def test_forward_selection_takes_the_best_mix_at_every_step(influence, rng):
     X = rng.normal(size=(60, 12)) @ rng.normal(size=(12, 12))
     Y = X @ rng.normal(size=(12, 3)) + rng.normal(size=(60, 3))

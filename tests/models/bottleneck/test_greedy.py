@@ -16,7 +16,7 @@ def by_least_squares(X, Y, n_genes):
     return chosen
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_it_is_what_the_definition_says(seed):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(60, 12)) @ rng.normal(size=(12, 12))
@@ -25,7 +25,7 @@ def test_it_is_what_the_definition_says(seed):
     assert forward_selection(X, Y, 8).tolist() == by_least_squares(X, Y, 8)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_with_a_penalty_it_is_what_the_definition_says(seed):
     """Ridge regression is least squares with a cell more for every gene."""
     rng = np.random.default_rng(seed)

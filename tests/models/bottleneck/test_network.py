@@ -1,6 +1,5 @@
 import copy
 import io
-import pickle
 
 import numpy as np
 import pytest
@@ -62,14 +61,12 @@ def assert_flat_is_shared(network):
     assert start == network.flat.numel()
 
 
-@pytest.mark.parametrize("change", ["none", "copy", "pickle", "torch", "dtype", "head", "cut"])
+@pytest.mark.parametrize("change", ["copy", "torch", "dtype", "head", "cut"])
 def test_parameters_stay_views_of_the_flat_vector(network, change):
     x = torch.randn(4, 7)
     before = network(x)
     if change == "copy":
         network = copy.deepcopy(network)
-    elif change == "pickle":
-        network = pickle.loads(pickle.dumps(network))
     elif change == "torch":
         file = io.BytesIO()
         torch.save(network.state_dict(), file)

@@ -17,14 +17,8 @@ from sbnn import SparseBottleneckRegressor
 from sbnn.models.bottleneck import persistence
 
 REFUSED = "m.safetensors is not a model of sbnn"
-QUICK = {
-    "protocol": "paper",
-    "hidden_layers": (4, 3),
-    "epochs": (1, 1, 1, 1),
-    "pretraining": False,
-    "n_genes": 4,
-    "random_state": 0,
-}
+PAPER = {"protocol": "paper", "hidden_layers": (4, 3), "epochs": (1, 1, 1, 1), "pretraining": False}
+QUICK = PAPER | {"n_genes": 4, "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +85,7 @@ def test_a_flipped_bit_anywhere_is_noticed(small, tmp_path):
     path = small.save(tmp_path / "m.safetensors")
     whole = path.read_bytes()
     header = 8 + int.from_bytes(whole[:8], "little")
-    for byte in [*range(0, header, 3), *range(header, len(whole), 7)]:
+    for byte in [*range(0, header, 9), *range(header, len(whole), 21)]:
         flipped = bytearray(whole)
         flipped[byte] ^= 1 << byte % 8
         with pytest.raises(ValueError, match=REFUSED):
@@ -234,7 +228,7 @@ def load_or_refuse(path, content):
         assert model.predict(np.zeros((1, model.n_features_in_))).reshape(1, -1).shape == (1, len(model.output_names_))
 
 
-FUZZ = {"derandomize": True, "database": None, "suppress_health_check": list(HealthCheck)}
+FUZZ = {"suppress_health_check": list(HealthCheck)}
 PLAIN = st.sampled_from(
     [None, True, False, -1, 0, 1, 2, 3, 9, 2**31, 10**400, 0.5, float("nan"), 1e308, "", "a", "cpu"]
 )
@@ -243,7 +237,7 @@ TREES = (
 )
 
 
-@settings(max_examples=300, deadline=None, **FUZZ)
+@settings(max_examples=100, **FUZZ)
 @given(st.integers(0, 9999), TREES)
 def test_fuzzed_headers(parts, tmp_path_factory, place, odd):
     header = json.loads(json.dumps(parts[0]))
@@ -253,7 +247,7 @@ def test_fuzzed_headers(parts, tmp_path_factory, place, odd):
     load_or_refuse(tmp_path_factory.getbasetemp() / "m.safetensors", sealed(header, parts[1]))
 
 
-@settings(max_examples=300, deadline=None, **FUZZ)
+@settings(max_examples=100, **FUZZ)
 @given(edits(b'{}[]",:0123456789-.eNaIF\\'))
 def test_fuzzed_bytes_of_the_header(parts, tmp_path_factory, changes):
     content = sealed(*parts)

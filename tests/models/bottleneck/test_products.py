@@ -5,7 +5,7 @@ import torch
 
 from sbnn.models.bottleneck import products
 
-SHAPES = [(32, 1000, 512), (32, 512, 16), (5, 7, 3), (384, 64, 64), (512, 128, 200)]
+SHAPES = [(32, 1000, 512), (5, 7, 3), (512, 128, 200)]
 
 
 def tensors(n, p, q):

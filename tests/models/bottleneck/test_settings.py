@@ -16,11 +16,10 @@ SHORT = DistilledSettings(n_trees=5, n_augmented=300, steps_of_teachers=5, steps
 @pytest.mark.parametrize(
     "settings",
     [
-        {"n_trees": 0}, {"n_trees": 2.5}, {"n_trees": True}, {"n_trees": "5"}, {"n_teachers": 1}, {"most_cells": 1},
-        {"few_cells": -1}, {"share_kept": 1}, {"swapped": 1.1}, {"few_cells_swapped": 1.1}, {"rate_of_student": -1.0},
-        {"rate_of_student": float("nan")}, {"rate_of_student": float("inf")}, {"rate_of_student": None},
+        {"n_trees": 0}, {"n_trees": 2.5}, {"n_trees": True}, {"n_teachers": 1}, {"most_cells": 1}, {"few_cells": -1},
+        {"share_kept": 1}, {"swapped": 1.1}, {"few_cells_swapped": 1.1}, {"rate_of_student": float("nan")},
         {"process_steps": 12}, {"process_start": (0.5, -0.1, 0.5)}, {"noises": ()}, {"noises": (0.8, 0.5)},
-        {"noises": (0.8, 0.8)}, {"noises": 0.8}, {"few_cells_noises": (0.5, -0.1)},
+        {"noises": (0.8, 0.8)}, {"few_cells_noises": (0.5, -0.1)},
     ],
 )  # fmt: skip
 def test_what_is_out_of_range_is_named(settings):
@@ -55,9 +54,7 @@ def test_anything_else_is_refused(data):
         SparseBottleneckRegressor(n_genes=5, distillation={"n_trees": 5}).fit(data.X, data.Y)
 
 
-@pytest.mark.parametrize("noises", [(0.5,), (0.5, 1.0)])
-@pytest.mark.parametrize("n", [6, 40])
-@pytest.mark.parametrize("few_cells", [0, 40])
+@pytest.mark.parametrize(("noises", "n", "few_cells"), [((0.5,), 6, 0), ((0.5, 1.0), 40, 0), ((0.5, 1.0), 40, 40)])
 def test_extreme_settings_train(noises, n, few_cells, data):
     settings = DistilledSettings(
         noises=noises, usual_noise=0.5, n_teachers=2, n_trees=1, n_augmented=1, steps_of_teachers=1, steps_of_student=1,

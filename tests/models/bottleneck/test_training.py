@@ -18,10 +18,9 @@ def make(seed=0, p=12, n=60, q=3):
 
 
 def test_paper_stages_follow_the_publication():
-    names = [stage.name for stage in paper_stages()]
-    assert names == ["pretraining", "frozen", "unfrozen", "fine-tuning"]
     pretraining, frozen, unfrozen, finetuning = paper_stages(group_lasso=0.1)
-    assert [s.epochs for s in paper_stages()] == [50, 50, 50, 100]
+    told = [(stage.name, stage.epochs) for stage in paper_stages()]
+    assert told == [("pretraining", 50), ("frozen", 50), ("unfrozen", 50), ("fine-tuning", 100)]
     assert pretraining.classify and pretraining.group_lasso == 0.1
     assert frozen.frozen == 2 and frozen.learning_rate == 1e-4 and frozen.group_lasso == 0
     assert unfrozen.frozen == 0 and unfrozen.learning_rate == 5e-5 and unfrozen.group_lasso == 0.1
@@ -82,14 +81,6 @@ def test_a_stage_equals_plain_autograd(stage, weight_decay):
     trainer.run(stage, x, target)
     reference_training(other, other_trainer.generator, x, target, stage, weight_decay=weight_decay)
     torch.testing.assert_close(network.flat, other.flat, rtol=2e-4, atol=2e-5)
-
-
-def test_frozen_layers_do_not_move():
-    network, trainer, x, y = make()
-    before = [w.detach().clone() for w in network.weights]
-    trainer.run(Stage("frozen", 2, 1e-2, frozen=2), x, y)
-    assert all(torch.equal(a, b) for a, b in zip(before[:2], network.weights[:2], strict=True))
-    assert all(not torch.equal(a, b) for a, b in zip(before[2:], network.weights[2:], strict=True))
 
 
 def test_history_records_what_was_trained():

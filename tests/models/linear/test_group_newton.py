@@ -28,8 +28,8 @@ def largest_violation(X, Z, W, penalty, ridge):
     return max(np.abs(wrong).max(initial=0), entering.max(initial=0)) / penalty
 
 
-@pytest.mark.parametrize("shape", [(20, 60, 3), (30, 31, 1), (25, 200, 40), (12, 300, 12)])
-@pytest.mark.parametrize("share", [0.5, 0.1, 0.01])
+@pytest.mark.parametrize("shape", [(20, 60, 3), (30, 31, 1), (12, 300, 12)])
+@pytest.mark.parametrize("share", [0.5, 0.01])
 @pytest.mark.parametrize("ridge", [0.0, 0.2])
 @pytest.mark.parametrize("is_warm", [False, True])
 def test_the_optimality_conditions_hold(shape, share, ridge, is_warm):

@@ -12,7 +12,7 @@ from sbnn.models.linear import ReducedRankRegression, SparseReducedRankRegressio
 
 GRID = [
     {"penalty": penalty, "l1_ratio": l1_ratio, "rank": rank}
-    for penalty, l1_ratio, rank in itertools.product(["group", "element"], [1.0, 0.7, 0.2], [1, 2, 4])
+    for penalty, l1_ratio, rank in itertools.product(["group", "element"], [1.0, 0.2], [1, 2])
 ]
 
 
@@ -37,7 +37,7 @@ def ridge_objective(X, Y, coef, alpha):
 # --- reduced-rank regression
 
 
-@pytest.mark.parametrize("rank", [1, 2, 3, 4])
+@pytest.mark.parametrize("rank", [1, 3])
 def test_rrr_is_the_textbook_closed_form(pair, rank):
     Xc, Yc = centred(*pair)
     ols = np.linalg.solve(Xc.T @ Xc, Xc.T @ Yc)
@@ -48,7 +48,7 @@ def test_rrr_is_the_textbook_closed_form(pair, rank):
     np.testing.assert_allclose(model.intercept_, pair[1].mean(axis=0) - model.coef_ @ pair[0].mean(axis=0))
 
 
-@pytest.mark.parametrize(("rank", "alpha"), [(1, 0.0), (2, 0.5), (3, 5.0)])
+@pytest.mark.parametrize(("rank", "alpha"), [(1, 0.0), (2, 0.5)])
 def test_rrr_finds_the_minimum_that_a_general_optimiser_finds(pair, rank, alpha):
     Xc, Yc = centred(*pair)
 
@@ -101,7 +101,7 @@ def kkt_violation(X, Y, model):
 
 
 @pytest.mark.parametrize("params", GRID, ids=str)
-@pytest.mark.parametrize("alpha", [1.5, 0.3, 0.02])
+@pytest.mark.parametrize("alpha", [1.5, 0.1])
 def test_solutions_are_stationary(pair, params, alpha):
     model = SparseReducedRankRegression(alpha=alpha, relaxed=False, max_iter=20_000, **params).fit(*pair)
     assert model.get_support().any()
@@ -135,7 +135,7 @@ def test_group_penalty_at_full_rank_is_the_multi_response_elastic_net(pair, l1_r
     np.testing.assert_array_equal(model.get_support(), reference.coef_.any(axis=0))
 
 
-@pytest.mark.parametrize(("penalty", "rank"), [("group", 1), ("group", 2), ("group", 4), ("element", 2)])
+@pytest.mark.parametrize(("penalty", "rank"), [("group", 1), ("group", 2), ("element", 2)])
 def test_without_penalty_it_is_rrr_and_close_to_it_with_little(pair, penalty, rank):
     reference = ReducedRankRegression(rank).fit(*pair)
     model = SparseReducedRankRegression(rank, alpha=0, penalty=penalty).fit(*pair)
@@ -167,7 +167,7 @@ def test_relaxed_is_ridge_rrr_on_the_selected_genes(pair, penalty):
 @pytest.mark.parametrize("penalty", ["group", "element"])
 @pytest.mark.parametrize("relaxed", [True, False])
 def test_path_is_what_single_fits_give_in_the_order_asked(pair, penalty, relaxed):
-    alphas = [0.3, 2.0, 0.05, 1.0, 0.3]
+    alphas = [0.3, 2.0, 0.3]
     template = SparseReducedRankRegression(alpha=9.0, penalty=penalty, relaxed=relaxed, l1_ratio=0.9)
     models = list(template.fit_path(*pair, alphas))
     assert [model.alpha for model in models] == alphas
@@ -200,7 +200,7 @@ def test_group_latent_variables_are_uncorrelated_and_sorted(pair):
     assert (np.diff(np.diag(covariance)) < 0).all()
 
 
-@pytest.mark.parametrize("rank", [2, 3, 4])
+@pytest.mark.parametrize("rank", [2, 4])
 def test_fewer_genes_than_the_rank(pair, rank):
     X, Y = pair
     path = list(SparseReducedRankRegression(rank=rank).fit_path(X, Y, np.linspace(20, 2, 19)))
