@@ -18,11 +18,11 @@ from sbnn.data.typed_cells import family_columns
 from sbnn.ephys_types import (
     EphysTypeClassifier,
     FamilyAttentionClassifier,
-    KernelLogistic,
     SparsePCAForest,
     ZeroShotClassifier,
 )
 from sbnn.ephys_types.base import FeatureScaling
+from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.models import MODELS
 from sbnn.ephys_types.sparse_pca_forest import sparse_components
 

@@ -11,13 +11,13 @@ from sbnn import to_shared_features
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import (
-    KernelLogistic,
     SourcePriorClassifier,
     TransferAttentionClassifier,
     ZeroShotClassifier,
     transfer_study,
 )
 from sbnn.ephys_types.family_attention import LEARNING_RATE
+from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.report import CONTROL
 from sbnn.ephys_types.transfer import _moved, align, own_scale, physiological_scale, two_experts
 from sbnn.ephys_types.transfer_study import _drawn, run_learning_curves, run_zero_shot
