@@ -36,11 +36,6 @@ def test_ion_channels_are_scaled_as_published_where_all_of_them_are_there(data):
     assert not [name for name in few if name.endswith(experiments.LEAK)]
 
 
-def test_penalties_fall_so_that_each_starts_from_the_one_before():
-    for path in (experiments.PENALTIES, *experiments.ALPHAS.values()):
-        assert path == sorted(path, reverse=True) and path[0] / path[-1] > 10
-
-
 @pytest.fixture
 def folder(tmp_path):
     """Results of one data set, as small as they can be."""
@@ -52,12 +47,6 @@ def folder(tmp_path):
     ]:
         save(Record(experiment, "mine", sha256, [{}]), tmp_path / f"{name}.pickle")
     return tmp_path
-
-
-def test_results_of_one_data_set_are_loaded_together(folder):
-    assert list(STUDY.load(folder)) == ["cv_ridge", "fit", "gene_selection", "noise"]
-    with pytest.raises(FileNotFoundError, match="no results in"):
-        STUDY.load(folder / "none")
 
 
 @pytest.mark.parametrize(("name", "dataset", "sha256"), [("cv_srrr", "other", "ab"), ("interpretation", "mine", "cd")])

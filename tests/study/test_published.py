@@ -121,8 +121,3 @@ def test_page_of_the_paper_shows_the_committed_numbers(table):
 def test_readme_shows_no_other_numbers(table):
     for shown in (table, OVERVIEW):
         assert not contradictions((ROOT / "README.md").read_text(), shown)
-
-
-def test_paths_of_penalties_are_kept_without_details_of_cells():
-    for path in (ROOT / "saved_models").glob("*/cv_srrr*.pickle"):
-        assert not results.load(path).values.keys() & {"test_predictions", "test_latent"}, path
