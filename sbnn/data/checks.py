@@ -71,37 +71,28 @@ def check_finite(values: np.ndarray, argument: str, rows: np.ndarray, columns: n
     bad = ~np.isfinite(values)
     if bad.any():
         i, j = np.argwhere(bad)[0]
-        raise ValueError(
-            f"{argument}: expected finite float32 numbers, got {bad.sum()} NaN or infinite value(s), the first "
-            f"({values[i, j]}) for cell {str(rows[i])!r} in column {str(columns[j])!r}"
-        )
+        place = f"the first for cell {str(rows[i])!r} in column {str(columns[j])!r}"
+        raise ValueError(f"{argument}: expected finite numbers, got {bad.sum()} NaN or infinite value(s), {place}")
 
 
 def check_varies(values: np.ndarray, argument: str, kind: str, columns: np.ndarray) -> None:
     """Refuse columns with one value in all cells, naming some."""
     constant = np.ptp(values, axis=0) == 0
     if constant.any():
-        raise ValueError(
-            f"{constant.sum()} {kind}(s) of {argument} have one constant value in all {len(values)} cells: "
-            f"{some(columns[constant])}; leave them out, nothing can be learned from them"
-        )
+        told = f"{constant.sum()} {kind}(s) of {argument} have one constant value in all {len(values)} cells"
+        raise ValueError(f"{told}: {some(columns[constant])}; leave them out")
 
 
 def check_labels(
     given: pd.DataFrame | None, cells: np.ndarray, always: Iterable[str], if_given: Iterable[str] = ()
 ) -> pd.DataFrame:
     """Align labels with the cells; some columns exist `always` afterwards, as text, and others are text `if_given`."""
-    if given is None:
-        given = pd.DataFrame(index=pd.Index(cells, dtype=object))
-    if not isinstance(given, pd.DataFrame):
-        raise TypeError(f"labels: expected a pandas DataFrame, got {type(given).__name__}")
+    given = pd.DataFrame(index=pd.Index(cells, dtype=object)) if given is None else given
     labels = given.set_axis(given.index.astype(str), axis=0)
     alone = labels.index.symmetric_difference(cells)
     if len(alone) or labels.index.has_duplicates:
-        raise ValueError(
-            f"labels: expected exactly the cells of the data as its index, each once, but {len(alone)} names are only "
-            f"in one of the two: {some(alone)}; repeated: {some(labels.index[labels.index.duplicated()])}"
-        )
+        repeated = some(labels.index[labels.index.duplicated()])
+        raise ValueError(f"labels: expected every cell once; in one of the two: {some(alone)}; repeated: {repeated}")
     labels = labels.loc[cells]
     for column in (*always, *(column for column in if_given if column in labels)):
         text = labels[column].astype(object) if column in labels else pd.Series(UNKNOWN, labels.index)
@@ -138,11 +129,9 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
     values = counts.data if sparse.issparse(counts) else counts
     numbers = values.dtype.kind in "iuf"
     if counts.shape != shape or not numbers or not (np.isfinite(values) & (values % 1 == 0) & (values >= 0)).all():
-        raise ValueError(
-            f"counts: expected whole numbers of 0 or more, one for each of the {shape[0]} x {shape[1]} values of X, "
-            f"got {values.dtype} of shape {counts.shape}"
-            + (f" from {values.min()} to {values.max()}" if numbers and values.size else "")
-        )
+        reach = f" from {values.min()} to {values.max()}" if numbers and values.size else ""
+        told = f"got {values.dtype} of shape {counts.shape}{reach}"
+        raise ValueError(f"counts: expected whole numbers of 0 or more, of the shape {shape} of X, {told}")
     return counts.astype(np.int64) if values.dtype.kind == "f" else counts
 
 
@@ -259,10 +248,8 @@ def check_outliers(values, argument, cells=None, columns=None):
         j = int(np.maximum(-low, high).argmax())
         if max(-low[j], high[j]) > LARGEST:
             i = int(np.abs(part[:, j]).argmax())
-            raise ValueError(
-                f"{argument}: {part[i, j]:g} of {place(i, first + j)} is beyond {LARGEST:g}, too large to compute "
-                f"with; correct it, leave the cell out, or take another unit"
-            )
+            told = f"{argument}: {part[i, j]:g} of {place(i, first + j)}"
+            raise ValueError(f"{told} is beyond {LARGEST:g}, too large to compute with; correct it or leave it out")
         mean, sd = part.mean(0, dtype=np.float64), part.std(0, dtype=np.float64)
         # A cell that is alone far out has nearly the largest z-score that there can be, the root of n - 1.
         alone = np.maximum(high - mean, mean - low) > 0.999 * np.sqrt(max(0, len(part) - 1)) * sd
@@ -281,10 +268,7 @@ def check_given_once(X, Y):
     """Refuse several outputs of which each has in all cells the values of a gene: expression given again as outputs."""
     outputs = [y for y in np.asarray(Y).T if np.ptp(y) > 0]
     if len(outputs) > 1 and all(_among(X, y.astype(X.dtype)) for y in outputs):
-        raise ValueError(
-            f"Y: all {len(outputs)} outputs are columns of X too, so the expression seems to have been given again as "
-            f"outputs; expected another measurement of the same cells"
-        )
+        raise ValueError(f"Y: all {len(outputs)} outputs are columns of X; was expression given again as outputs?")
 
 
 def _among(X, y):

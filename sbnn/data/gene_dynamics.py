@@ -43,24 +43,9 @@ def truth_of(data):
 
 
 def simulate_gene_dynamics(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test=10, random_state=0):
-    """Simulate a random network, samples of it, and a prior that is partly wrong.
+    """Simulate a random network, samples of it, and a prior that has a share `wrong` of the edges in other places.
 
-    Parameters
-    ----------
-    n_genes : int
-    n_samples, n_test : int
-        To train on, with noise, and to test on, without.
-    noise : float
-        Standard deviation, see `GeneNetwork.simulate`.
-    wrong : float
-        Share of the edges that the prior has in other places.
-    random_state : int
-        ``GeneNetwork.random(n_genes, random_state)`` is the network.
-
-    Returns
-    -------
-    AnnData
-        A row per sample and time; ``obs["split"]``, ``varp["prior"]`` and ``varp["truth"]``, [regulator, target].
+    Samples to train on have `noise` (see `GeneNetwork.simulate`), those to test on none.
     """
     network = GeneNetwork.random(n_genes, random_state=random_state)
     prior = network.misplaced_prior(wrong, random_state)

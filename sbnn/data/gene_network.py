@@ -106,26 +106,21 @@ class GeneNetwork:
 
     @classmethod
     def from_tables(cls, edges, equations, names, name="network"):
-        """Read a network.
+        """Read a network from tables in CSV; refuses tables of different genes or edges.
 
         Parameters
         ----------
         edges : path-like
-            Table with the columns ``from``, ``to``, ``activation`` (bool), ``EC50`` and ``n``.
+            Columns ``from``, ``to``, ``activation`` (bool), ``EC50`` and ``n``.
         equations : path-like
-            Table with the columns ``node`` and ``eqn``, see `sbnn.data.rate_equations`.
+            Columns ``node`` and ``eqn``, see `sbnn.data.rate_equations`.
         names : path-like
-            Table with the genes in their order in its first column. The suffix ``_input`` is left out.
+            Genes in their order in the first column. The suffix ``_input`` is left out.
         name : str
 
         Returns
         -------
         GeneNetwork
-
-        Raises
-        ------
-        ValueError
-            Tables of different genes or edges, an equation of another form.
         """
         genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
         texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"]
@@ -162,8 +157,6 @@ class GeneNetwork:
         -------
         GeneNetwork
         """
-        if n_genes < 3:
-            raise ValueError(f"n_genes: expected 3 or more, got {n_genes}")
         rng = np.random.default_rng(random_state)
         n_inputs = max(round(0.2 * n_genes), 1)
         names = np.array([f"gene_{i:0{len(str(n_genes - 1))}d}" for i in range(n_genes)])
@@ -206,18 +199,7 @@ class GeneNetwork:
         return rates
 
     def solve(self, start, times):
-        """Follow samples over time, without noise.
-
-        Parameters
-        ----------
-        start : ndarray, shape (samples, genes)
-        times : array-like, shape (times,)
-            Increasing; the first is that of the start.
-
-        Returns
-        -------
-        ndarray of float64, shape (samples, times, genes)
-        """
+        """Follow samples from their `start`, (samples, genes), over `times`, without noise; (samples, times, genes)."""
         times = np.asarray(times, dtype=np.float64)
         paths = []
         for sample in start:  # one by one: each has steps, and a stiff method, of its own
@@ -259,18 +241,9 @@ class GeneNetwork:
         )  # fmt: skip
 
     def starting_like(self, data):
-        """Take over how two or more samples of the same genes start; of these only the first values are used.
+        """Take over how two or more samples of the same genes start; later values are not used.
 
         The published training samples are not available; how they started is known from the test samples alone.
-
-        Parameters
-        ----------
-        data : AnnData
-            As of `sbnn.dynamics.trajectories`.
-
-        Returns
-        -------
-        GeneNetwork
         """
         samples = as_trajectories(data)
         if samples.gene_names.tolist() != self.gene_names.tolist():

@@ -222,10 +222,8 @@ def _found(names, model, needed):
     missing = seen[needed[found[needed] < 0]]
     if len(missing):
         which = "the fit" if len(needed) == len(seen) else "the model"
-        raise ValueError(
-            f"X: {len(missing)} of the {len(needed)} genes of {which} are missing: {some(missing, 10)} (X has "
-            f"{some(names, 3)}); rename those that are there under another name, and give 0 for genes without counts"
-        )
+        told = f"X: {len(missing)} of the {len(needed)} genes of {which} are missing: {some(missing, 10)}"
+        raise ValueError(f"{told} (X has {some(names, 3)}); genes without counts are given as 0")
     return found
 
 

@@ -77,10 +77,8 @@ def two_modalities(mdata, outputs="outputs", expression="rna"):
     second = mdata.mod[outputs]
     names = adata.obs_names[adata.obs_names.isin(second.obs_names)]
     if not len(names):
-        raise ValueError(
-            f"modalities {expression!r} and {outputs!r} share no cell name: {some(adata.obs_names)} in the first, "
-            f"{some(second.obs_names)} in the second"
-        )
+        names = f"{some(adata.obs_names)}; {some(second.obs_names)}"
+        raise ValueError(f"modalities {expression!r} and {outputs!r} share no cell name: {names}")
     dropped = {}
     for name, cells in ((expression, adata.obs_names), (outputs, second.obs_names)):
         alone = cells.difference(names, sort=False)
@@ -100,10 +98,7 @@ def in_memory(adata):
     if adata.X is None:
         raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(adata.layers)}")
     if is_backed(adata):
-        raise ValueError(
-            "X: the AnnData is open on disk, and this needs all cells in memory: adata.to_memory(), or, for what reads "
-            "block by block, ExpressionStream(adata)"
-        )
+        raise ValueError("X: the AnnData is open on disk, and this needs all cells in memory: adata.to_memory()")
     return adata.X
 
 

@@ -152,34 +152,13 @@ def paired(
 
 
 def as_paired(data):
-    """Take the arrays of two measurements of the same cells, in any of the usual forms.
-
-    Parameters
-    ----------
-    data : AnnData, MuData or tuple (X, Y)
-        Outputs of an AnnData are in ``obsm["outputs"]``, those of a MuData in its only modality beside ``"rna"``. Of a
-        pair, X is an array, DataFrame, AnnData or MuData; Y an array, DataFrame or Series or, for the latter two, the
-        name of a modality or of a table in ``obsm``, or a list of columns of ``obs``.
-
-    Returns
-    -------
-    Paired
-
-    Raises
-    ------
-    TypeError
-        Something else; a stream too, which cannot be cut into folds.
-    ValueError, KeyError
-        As for `paired`; outputs that the object does not hold; an AnnData that is open on disk.
-    """
+    """Take the `Paired` arrays of an AnnData, a MuData or a pair (X, Y), whose Y may also be a name in X."""
     if isinstance(data, Paired):  # one public function hands it to another
         return data
     if is_anndata(data) or is_mudata(data):
         return _arrays(data if is_anndata(data) else from_anndata(data))
     if not (isinstance(data, tuple | list) and len(data) == 2):
-        raise TypeError(
-            f"data: expected an AnnData, a MuData or a pair (X, Y), all in memory, got {type(data).__name__}"
-        )
+        raise TypeError(f"data: expected an AnnData, a MuData or a pair (X, Y), got {type(data).__name__}")
     X, Y = data
     if is_anndata(X) or is_mudata(X):
         named = isinstance(Y, str) or (isinstance(Y, list) and all(isinstance(name, str) for name in Y))
@@ -249,33 +228,13 @@ def from_anndata(
 
 
 def groups_of(data, column):
-    """Group of every cell, such as its donor, batch or date of recording, by which folds can be made.
-
-    Parameters
-    ----------
-    data : AnnData
-    column : str
-        Of ``obs``.
-
-    Returns
-    -------
-    ndarray of str, shape (n_cells,)
-
-    Raises
-    ------
-    KeyError
-        No such column.
-    ValueError
-        Cells of which it is not known: they would count as one group.
-    """
+    """Group of every cell, such as its donor, by a column of ``obs``; cells of unknown group are refused."""
     labels = data.labels if isinstance(data, Paired) else data.obs
     values = entry(labels, column, "obs").astype(object)
     lacking = values.isna() | values.isin([UNKNOWN, ""])
     if lacking.any():
-        raise ValueError(
-            f"{column!r} of {lacking.sum()} cells is not known, {some(values.index[lacking])}; leave them out, as in "
-            f"adata[adata.obs[{column!r}].notna()], or name one for each"
-        )
+        names = some(values.index[lacking])
+        raise ValueError(f"{column!r} of {lacking.sum()} cells is not known; leave them out: {names}")
     return values.to_numpy(dtype=str)
 
 

@@ -82,26 +82,15 @@ def select_genes(counts, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, m
     )
     n_candidates = np.isfinite(position).sum()
     if not 1 <= n_genes <= n_candidates:
-        raise ValueError(
-            f"n_genes={n_genes} but only {n_candidates} of {len(position)} genes can be selected: counts above "
-            f"{threshold} in at least {min_cells} cells ({eligible.sum()} genes) and at most {threshold} in more than "
-            f"{offset:.0%} of the {np.shape(counts)[0]} cells"
-        )
+        limits = f"above {threshold} in at least {min_cells} cells and not in more than {offset:.0%} of them"
+        raise ValueError(f"n_genes={n_genes} but only {n_candidates} of {len(position)} genes have counts {limits}")
     order = np.argsort(-position, kind="stable")
     selected = np.zeros(len(position), bool)
     selected[order[:n_genes]] = True
     last_kept = position[order[n_genes - 1]]
     first_left = position[order[n_genes]] if n_genes < n_candidates else last_kept - 2 * 10.0**-_DECIMALS
-    return GeneSelection(
-        selected=selected,
-        mean_log2=mean_log2,
-        near_zero_frequency=frequency,
-        eligible=eligible,
-        b=float((last_kept + first_left) / 2),
-        slope=slope,
-        offset=offset,
-        threshold=threshold,
-    )
+    b = float((last_kept + first_left) / 2)
+    return GeneSelection(selected, mean_log2, frequency, eligible, b, slope, offset, threshold)
 
 
 def positions_of_curve(counts, threshold=0, *, slope=1.5, offset=0.02, min_cells=10):
@@ -246,16 +235,12 @@ class Standardizer(_Transformer):
 
     def fit(self, X, y=None):
         """Learn mean and SD of `X`, shape (n_cells, n_features), dense or sparse; `y` is ignored."""
-        if self.constant not in ("error", "zero"):
-            raise ValueError(f"constant must be 'error' or 'zero', got {self.constant!r}")
         X = self._dense(X, reset=True)
         self.constant_ = np.ptp(X, axis=0) == 0
         if self.constant == "error" and self.constant_.any() and len(X) > 1:
             names = getattr(self, "feature_names_in_", np.arange(X.shape[1]))[self.constant_]
-            raise ValueError(
-                f"{len(names)} of {X.shape[1]} columns have the same value in all {len(X)} cells and cannot be "
-                f"z-scored: {some(names)}. Leave them out, or set constant='zero'"
-            )
+            told = f"{len(names)} of {X.shape[1]} columns have one value in all {len(X)} cells: {some(names)}"
+            raise ValueError(f"{told}. Leave them out, or set constant='zero'")
         self.scaler_ = StandardScaler().fit(X)
         return self
 
@@ -328,7 +313,5 @@ def _checked_totals(counts, given=None):
     empty = np.flatnonzero(totals == 0)
     if len(empty):
         names = empty if cells is None else cells[empty]
-        raise ValueError(
-            f"{len(empty)} of {len(totals)} cells have no counts and cannot be normalised; leave out: {some(names)}"
-        )
+        raise ValueError(f"{len(empty)} of {len(totals)} cells have no counts; leave out: {some(names)}")
     return values, totals

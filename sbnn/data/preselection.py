@@ -73,9 +73,7 @@ def settings_of(preselect):
     n_genes, threshold = given["n_genes"], given["threshold"]
     whole = isinstance(n_genes, int | np.integer) and not isinstance(n_genes, bool)
     if len(given) > 2 or not whole or n_genes < 1 or (threshold is not None and threshold < 0):
-        raise ValueError(
-            f"preselect: expected a number of genes, or n_genes from 1 on and threshold from 0 on, got {preselect!r}"
-        )
+        raise ValueError(f"preselect: expected a number of genes, or n_genes and threshold, got {preselect!r}")
     return {"n_genes": int(n_genes), "threshold": None if threshold is None else float(threshold), "version": VERSION}
 
 
@@ -91,8 +89,7 @@ def _best_first(data, cells, threshold, n_genes):
         # Genes of log values that may be negative, of which none is a zero
         if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
             raise ValueError(
-                "preselect: every gene of X has an SD of 1, so that none stands out; give log values that are not "
-                "z-scored, or the raw counts"
+                "preselect: every gene of X has an SD of 1; give log values that are not z-scored, or counts"
             )
         return np.argsort(-data.X[cells].var(axis=0, dtype=np.float64), kind="stable")
     else:
@@ -108,10 +105,8 @@ def _best_first(data, cells, threshold, n_genes):
         always = np.flatnonzero(eligible & ~np.isfinite(position) & (spread > 0))
         order = np.concatenate([order, always[np.argsort(-spread[always], kind="stable")]])
     if not len(order):
-        raise ValueError(
-            f"preselect: none of {data.n_genes} genes varies and is above {threshold or 0:g} in at least {least} of "
-            f"{len(cells)} cells; give another threshold, or more cells"
-        )
+        limits = f"above {threshold or 0:g} in at least {least} of {len(cells)} cells"
+        raise ValueError(f"preselect: none of {data.n_genes} genes varies and is {limits}")
     return order
 
 

@@ -155,11 +155,9 @@ def check_screen_counts(given):
         }
     for kind, where in wrong.items():
         if where.any():
-            raise ValueError(
-                f"counts: expected whole numbers >= 0, got {where.sum()} {kind} values "
-                f"({100 * where.sum() / np.prod(counts.shape, dtype=float):.3g} % of all), the first "
-                f"{values[where.argmax()]}; give raw counts, not normalised or logarithmic ones"
-            )
+            share = f"({100 * where.sum() / np.prod(counts.shape, dtype=float):.3g} % of all)"
+            told = f"got {where.sum()} {kind} values {share}, the first {values[where.argmax()]}"
+            raise ValueError(f"counts: expected raw counts, whole numbers >= 0, {told}")
     return counts
 
 
@@ -170,10 +168,8 @@ def check_perturbation(given, n_cells):
         raise ValueError(f"perturbation: expected {n_cells} names, one of each cell, got shape {names.shape}")
     empty = pd.isna(names) | (names == "")
     if empty.any():
-        raise ValueError(
-            f"perturbation: {empty.sum()} cells have none (NaN or empty), the first at position {empty.argmax()}; "
-            "leave them out, or give the control a name"
-        )
+        place = f"the first at position {empty.argmax()}"
+        raise ValueError(f"perturbation: {empty.sum()} cells have none, {place}; leave them out, or name the control")
     return names.astype(str)
 
 

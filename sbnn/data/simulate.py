@@ -83,7 +83,13 @@ def simulate_patchseq(
         Sizes out of range.
     """
     parameters = dict(locals())
-    _check_sizes(n_cells, n_genes, n_outputs, n_latent, n_true_genes, n_families, n_types)
+    ascending = 1 <= n_latent <= n_true_genes <= n_genes and 1 <= n_families <= n_types
+    # With fewer cells, a linear map of the latent fits everything.
+    if not ascending or n_genes < 2 or n_outputs < 1 or n_cells < n_latent + 3:
+        raise ValueError(
+            "expected 1 <= n_latent <= n_true_genes <= n_genes, 1 <= n_families <= n_types, 2 <= n_genes, "
+            f"1 <= n_outputs and n_latent + 3 <= n_cells, got {parameters}"
+        )
     rng = np.random.default_rng(int(random_state))
 
     family_of_type = np.sort(np.arange(n_types) % n_families)
@@ -120,16 +126,6 @@ def simulate_patchseq(
         X, Y, gene_names, outputs, cell_names, labels, colors, counts,
         name="simulated", source=source, sha256=fingerprint_parameters(made), truth=truth,
     )  # fmt: skip
-
-
-def _check_sizes(n_cells, n_genes, n_outputs, n_latent, n_true_genes, n_families, n_types) -> None:
-    ascending = 1 <= n_latent <= n_true_genes <= n_genes and 1 <= n_families <= n_types
-    # With fewer cells, a linear map of the latent fits everything.
-    if not ascending or n_genes < 2 or n_outputs < 1 or n_cells < n_latent + 3:
-        raise ValueError(
-            "expected 1 <= n_latent <= n_true_genes <= n_genes, 1 <= n_families <= n_types, 2 <= n_genes, "
-            f"1 <= n_outputs and n_latent + 3 <= n_cells, got {locals()}"
-        )
 
 
 def _programmes(family_of_type, types, n_latent, rng) -> tuple[np.ndarray, np.ndarray]:

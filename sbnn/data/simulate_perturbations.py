@@ -56,9 +56,8 @@ def simulate_perturbations(
         Numbers out of range.
     """
     if not 1 <= n_latents <= HIDDEN[0] or n_genes < HIDDEN[-1]:
-        raise ValueError(
-            f"n_latents must be 1 to {HIDDEN[0]} and n_genes at least {HIDDEN[-1]}, got {n_latents} and {n_genes}"
-        )
+        limits = f"n_latents must be 1 to {HIDDEN[0]} and n_genes at least {HIDDEN[-1]}"
+        raise ValueError(f"{limits}, got {n_latents} and {n_genes}")
     if density is not None and not 0 < density <= 1:
         raise ValueError(f"density must be in (0, 1], got {density}")
     parameters = {

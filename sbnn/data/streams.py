@@ -81,15 +81,10 @@ class ExpressionStream:
             cell_names = source.index if cell_names is None else cell_names
             source = source.to_numpy()
         if not hasattr(source, "shape") or is_mudata(source):
-            raise TypeError(
-                f"source: expected a matrix of cells x genes that is in memory or open, got {type(source).__name__}"
-            )
+            raise TypeError(f"source: expected an open matrix of cells x genes, got {type(source).__name__}")
         source = source.tocsr() if sparse.issparse(source) else source
         if getattr(source, "format", "csr") != "csr":
-            raise ValueError(
-                f"source: expected cells stored one after the other (CSR), got {source.format!r}; store it as CSR, or "
-                "read it into memory (adata.to_memory())"
-            )
+            raise ValueError(f"source: expected CSR, got {source.format!r}; store it as CSR, or use adata.to_memory()")
         if len(source.shape) != 2 or min(source.shape) == 0:
             raise ValueError(f"source: expected at least one cell and one gene, got shape {tuple(source.shape)}")
         self.source, self.counts, self.shape = source, counts, tuple(int(size) for size in source.shape)
@@ -142,10 +137,7 @@ class ExpressionStream:
     def as_fitted(self, genes, library_size):
         """The same cells with the genes of a model (positions, or None for all), normalised as its training cells."""
         if self.counts and library_size is None:
-            raise ValueError(
-                "X: this is a stream of counts, but the model was not fitted to counts and has no library size of its "
-                "training cells; give expression that is normalised as theirs was"
-            )
+            raise ValueError("X: a stream of counts, but the model was not fitted to counts and has no library size")
         other = copy.copy(self)
         if genes is not None:
             other._genes = genes if self._genes is None else self._genes[genes]
@@ -213,9 +205,7 @@ class ExpressionStream:
     def _check_file(self):
         """Refuse another or a changed file: to read beyond the end of a mapped one would kill the process."""
         if self._file_state() != self._state:
-            raise OSError(
-                f"source: the file {self._path} was removed, replaced or written to since the stream was made"
-            )
+            raise OSError(f"source: the file {self._path} was removed, replaced or written to since it was opened")
 
     def _file_state(self):
         """What changes when a file is removed, replaced, cut or written to."""

@@ -91,10 +91,7 @@ def trajectories(
 def as_trajectories(data):
     """Arrays of an AnnData as `trajectories` makes it, checked: `Samples` in the order in which samples appear."""
     if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs}:
-        raise TypeError(
-            "trajectories: expected an AnnData with obs['sample'] and obs['time'], such as "
-            f"sbnn.dynamics.trajectories(values, times) makes, got {type(data).__name__}"
-        )
+        raise TypeError(f"trajectories: expected an AnnData with obs['sample'], obs['time'], got {type(data).__name__}")
     X = np.asarray(data.X.toarray() if sparse.issparse(data.X) else data.X, dtype=np.float64)
     codes, labels = pd.factorize(data.obs["sample"])
     rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
@@ -105,9 +102,9 @@ def as_trajectories(data):
         raise ValueError("trajectories: names of genes repeat")
     if not np.isfinite(X).all():
         row, gene = np.argwhere(~np.isfinite(X))[0]
+        place = f"{data.var_names[gene]!r} at time {time[row]:g} of sample {data.obs['sample'].iloc[row]!r}"
         raise ValueError(
-            f"trajectories: {(~np.isfinite(X)).sum()} values are NaN or infinite, the first of gene "
-            f"{data.var_names[gene]!r} at time {time[row]:g} of sample {data.obs['sample'].iloc[row]!r}"
+            f"trajectories: {(~np.isfinite(X)).sum()} values are NaN or infinite, the first of gene {place}"
         )
     for label, of_sample in zip(labels, samples.times, strict=True):
         if len(of_sample) < 2 or not (np.diff(of_sample) > 0).all():

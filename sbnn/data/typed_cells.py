@@ -15,28 +15,13 @@ ALL = "all"  # the one family if none is given
 
 @dataclass(frozen=True, eq=False)
 class TypedCells:
-    """Typed neurons as arrays.
+    """The arrays of typed neurons, as all code below the border takes them; `as_typed` makes it."""
 
-    Attributes
-    ----------
-    X : ndarray of float64, shape (n, p)
-        NaN where not recorded.
-    y : ndarray of str, shape (n,)
-        Types, ``"unknown"`` where not known.
-    feature_names, families, units : ndarray of str, shape (p,)
-        Name, family and unit (``""`` without) of each column.
-    labels : DataFrame
-        What is known of each cell, indexed by name.
-    cell_names : ndarray of str, shape (n,)
-    name, sha256 : str
-        Name and fingerprint of the data.
-    """
-
-    X: np.ndarray
-    y: np.ndarray
+    X: np.ndarray  # float64, (n, p), NaN where not recorded
+    y: np.ndarray  # types, "unknown" where not known
     feature_names: np.ndarray
     families: np.ndarray
-    units: np.ndarray
+    units: np.ndarray  # "" without
     labels: pd.DataFrame
     cell_names: np.ndarray
     name: str
@@ -120,17 +105,10 @@ def as_typed(data):
         data = typed_cells(data.to_df(), data.obs, data.var.get("family"), units)
     about, X = data.uns["sbnn"], np.ascontiguousarray(data.X, dtype=np.float64)
     content = _fingerprint(X, data.obs_names, data.var_names, data.obs["type"])
-    return TypedCells(
-        X=X,
-        y=data.obs["type"].to_numpy(dtype=str),
-        feature_names=data.var_names.to_numpy(dtype=str),
-        families=data.var["family"].to_numpy(dtype=str),
-        units=data.var["unit"].to_numpy(dtype=str),
-        labels=data.obs,
-        cell_names=data.obs_names.to_numpy(dtype=str),
-        name=about["name"],
-        sha256=about["sha256"] if content == about["content_sha256"] else content,
-    )
+    columns = (data.obs["type"], data.var_names, data.var["family"], data.var["unit"])
+    y, features, families, units = (names.to_numpy(dtype=str) for names in columns)
+    sha256 = about["sha256"] if content == about["content_sha256"] else content
+    return TypedCells(X, y, features, families, units, data.obs, data.obs_names.to_numpy(str), about["name"], sha256)
 
 
 def family_columns(families, names):

@@ -217,5 +217,3 @@ def test_wrong_networks_and_parameters_are_refused(network):
             GeneNetwork(["A", "B"], {"B": rule})
     with pytest.raises(ValueError, match="share"):
         network.misplaced_prior(2)
-    with pytest.raises(ValueError, match="n_genes"):
-        GeneNetwork.random(2)

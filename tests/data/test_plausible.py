@@ -84,9 +84,7 @@ def test_rare_genes_and_great_units_are_no_outliers(rng):
 def test_expression_given_again_as_outputs_is_refused(rng):
     X = rng.normal(size=(40, 6)).astype("f4")
     for Y in (X, X[:, [4, 1]], X.astype(float), np.column_stack([X[:, :2], np.ones(40)])):
-        with pytest.raises(
-            ValueError, match="outputs are columns of X too, so the expression seems to have been given"
-        ):
+        with pytest.raises(ValueError, match="outputs are columns of X"):
             check_given_once(X, Y)
     other = X[:, :2].copy()
     other[-1, 1] += 1

@@ -98,7 +98,7 @@ def test_an_anndata_of_another_layout():
 def test_values_that_are_no_counts_are_named_with_their_share(value, message, form):
     wrong = counts().astype(float)
     wrong[1, 1] = wrong[4, 0] = value
-    with pytest.raises(ValueError, match="counts: expected whole numbers >= 0, " + message):
+    with pytest.raises(ValueError, match="counts: .* " + message):
         build(counts=form(wrong))
 
 
@@ -110,8 +110,8 @@ def test_values_that_are_no_counts_are_named_with_their_share(value, message, fo
         ({"counts": np.zeros((0, 3))}, ValueError, r"counts: .* got shape \(0, 3\)"),
         ({"control": "None"}, ValueError, "control: no cell is 'None'"),
         ({"perturbation": PERTURBATION[1:]}, ValueError, r"perturbation: expected 6 names, .* got shape \(5,\)"),
-        ({"perturbation": [*PERTURBATION[:4], None, np.nan]}, ValueError, "2 cells have none .* at position 4"),
-        ({"perturbation": ["b", "", *PERTURBATION[2:]]}, ValueError, "1 cells have none .* at position 1"),
+        ({"perturbation": [*PERTURBATION[:4], None, np.nan]}, ValueError, "2 cells have none.* at position 4"),
+        ({"perturbation": ["b", "", *PERTURBATION[2:]]}, ValueError, "1 cells have none.* at position 1"),
         ({"cell_names": ["c0"] * 6}, ValueError, "cell_names"),
         ({"gene_names": GENES[:2]}, ValueError, "gene_names"),
         ({"labels": pd.DataFrame(index=CELLS[1:])}, ValueError, "labels"),

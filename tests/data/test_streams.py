@@ -154,7 +154,7 @@ def test_counts_and_log_values_are_not_taken_for_each_other(data):
 def test_bad_streams(data, adata):
     mudata = pytest.importorskip("mudata")
     for source, kind in (("counts.bin", "str"), (mudata.MuData({"rna": adata}), "MuData")):
-        with pytest.raises(TypeError, match=f"source: expected a matrix of cells x genes .* got {kind}"):
+        with pytest.raises(TypeError, match=f"source: expected .* got {kind}"):
             ExpressionStream(source)
     with pytest.raises(ValueError, match="source: expected at least one cell"):
         ExpressionStream(np.zeros((0, 5)))
@@ -182,7 +182,7 @@ def test_bad_streams(data, adata):
 
 def test_genes_stored_one_after_the_other_on_disk_are_refused(data, tmp_path):
     anndata.AnnData(sparse.csc_matrix(data.counts)).write_h5ad(tmp_path / "csc.h5ad")
-    with pytest.raises(ValueError, match="source: expected cells stored one after the other .CSR., got 'csc'"):
+    with pytest.raises(ValueError, match="source: .* got 'csc'"):
         ExpressionStream(anndata.read_h5ad(tmp_path / "csc.h5ad", backed="r"))
 
 
