@@ -279,3 +279,59 @@ def _among(X, y):
         if not len(columns):
             return False
     return True
+
+
+def check_paired(
+    X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, about=None
+):
+    """Fields of `sbnn.data.paired.Paired` from what users give, which is looked at unless it was checked before.
+
+    ``about["content_sha256"]`` is the fingerprint of the arrays that were; only for these ``about["sha256"]`` holds.
+    """
+    from sbnn.data.fingerprint import fingerprint_arrays
+
+    frames = [table for table in (X, Y) if isinstance(table, pd.DataFrame)]
+    if len(frames) == 2 and not frames[0].index.equals(frames[1].index):
+        raise ValueError("X and Y: the DataFrames must have the same index, the same cells in the same order")
+    gene_names = getattr(X, "columns", None) if gene_names is None else gene_names
+    feature_names = getattr(Y, "columns", None) if feature_names is None else feature_names
+    cell_names = frames[0].index if cell_names is None and frames else cell_names
+    X = check_matrix(X, "X")
+    Y = np.zeros((len(X), 0), np.float32) if Y is None else check_matrix(Y, "Y")
+    counts = check_counts(counts, X.shape)
+    if not X.size or len(Y) != len(X):
+        raise ValueError(
+            f"X has shape {X.shape} and Y {Y.shape}, expected one or more genes, and the same cells in both"
+        )
+    genes = check_names(gene_names, "gene_names", "gene", X.shape[1])
+    outputs = check_names(feature_names, "feature_names", "output", Y.shape[1])
+    cells = check_names(cell_names, "cell_names", "cell", len(X))
+    labels = check_labels(labels, cells, ("family", "type"))
+    content = fingerprint_arrays(X, Y) if counts is None else fingerprint_arrays(X, Y, counts)
+    about = {"name": "custom", "source": "the user's arrays", "sha256": "", "files": {}, "dropped": {}, "notes": []} | (
+        about or {}
+    )
+    if about.get("content_sha256") != content:
+        for values, argument, kind, columns in ((X, "X", "gene", genes), (Y, "Y", "output", outputs)):
+            check_finite(values, argument, cells, columns)
+            if Y.shape[1]:  # raw counts without outputs may hold genes that no cell expresses
+                check_varies(values, argument, kind, columns)
+                check_outliers(values, argument, cells, columns)
+        if Y.shape[1]:
+            check_given_once(X, Y)
+            warn_of_raw_counts(X, "X", "log-transform it, or keep counts in layers['counts']")
+        given = "" if "content_sha256" in about else about["sha256"]
+        about |= {"sha256": given or content, "content_sha256": content}
+    return {
+        "X": X,
+        "Y": Y,
+        "gene_names": genes,
+        "feature_names": outputs,
+        "cell_names": cells,
+        "labels": labels,
+        "colors": check_colors(colors, labels["type"]),
+        "counts": counts,
+        "name": str(about["name"]),
+        "sha256": str(about["sha256"]),
+        "about": about,
+    }

@@ -105,3 +105,56 @@ def in_memory(adata):
 def dense(matrix):
     """A matrix as a dense array."""
     return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)
+
+
+def parts_of(adata, outputs, expression="rna", layer=None, counts="counts", family_key="family", type_key="type"):
+    """What `check_paired` takes, out of an AnnData or MuData; arguments as those of `from_anndata`."""
+    everything, dropped, Y = adata, {}, outputs
+    if is_mudata(adata):
+        adata, Y, dropped = two_modalities(adata, outputs, expression)
+    elif isinstance(outputs, str):
+        Y = obsm_table(adata, outputs)
+    elif isinstance(outputs, list):
+        Y = pd.DataFrame({column: entry(adata.obs, column, "adata.obs") for column in outputs})
+    labels = adata.obs.copy()
+    if everything is not adata:  # what is said of all modalities fills in what this one does not say
+        shared = everything.obs.reindex(labels.index)
+        labels = labels.join(shared[shared.columns.difference(labels.columns, sort=False)])
+    colors = palette_of(labels.get(type_key), (adata.uns, everything.uns), type_key)
+    labels = labels.assign(**{name: labels[name].astype(object) for name in labels.select_dtypes("category")})
+    for column, key in (("family", family_key), ("type", type_key)):
+        if key in labels:
+            labels[column] = labels[key]
+    if isinstance(outputs, list):
+        labels = labels.drop(columns=outputs)
+    about = {"source": "an AnnData object", **adata.uns.get("sbnn", {})}
+    truth = dict(about.get("truth", {}))
+    if "genes" in truth:
+        truth["genes"] = [gene for gene in truth["genes"] if gene in adata.var_names]
+    truth |= {key: adata.obsm[f"true_{key}"] for key in ("latent", "outputs") if f"true_{key}" in adata.obsm}
+    return {
+        "X": in_memory(adata) if layer is None else entry(adata.layers, layer, "adata.layers"),
+        "Y": Y,
+        "gene_names": adata.var_names,
+        "feature_names": None,
+        "cell_names": adata.obs_names,
+        "labels": labels,
+        "colors": colors,
+        "counts": adata.layers.get(counts),
+        "about": about | {"truth": truth, "dropped": dict(about.get("dropped", {})) | dropped},
+    }
+
+
+def palette_of(types, places, key):
+    """Colours in scanpy's convention, in the order of the categories, or given as type -> colour."""
+    palette = next((uns[f"{key}_colors"] for uns in places if f"{key}_colors" in uns), None)
+    if types is None or palette is None:
+        return {}
+    if not isinstance(palette, Mapping):
+        categories = types.astype("category").cat.categories
+        if len(palette) < len(categories):  # scanpy takes such a palette for one of other types, and makes a new one
+            return {}
+        palette = dict(zip(categories, palette, strict=False))
+    from matplotlib.colors import to_hex  # slow to import, and needed here alone
+
+    return {str(n): c if isinstance(c, str) and len(c) == 7 else to_hex(c).upper() for n, c in palette.items()}

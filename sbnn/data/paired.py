@@ -1,28 +1,13 @@
 """Two measurements of the same cells: AnnData outside, checked once at the border, a few named arrays inside."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import (
-    UNKNOWN,
-    check_colors,
-    check_counts,
-    check_finite,
-    check_given_once,
-    check_labels,
-    check_matrix,
-    check_names,
-    check_outliers,
-    check_varies,
-    some,
-    warn_of_raw_counts,
-)
-from sbnn.data.fingerprint import fingerprint_arrays
+from sbnn.data.checks import UNKNOWN, check_paired, some
 from sbnn.data.inputs import output_table
-from sbnn.data.objects import entry, in_memory, is_anndata, is_mudata, obsm_table, two_modalities
+from sbnn.data.objects import entry, is_anndata, is_mudata, parts_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +21,10 @@ class Paired:
     cell_names: np.ndarray
     labels: pd.DataFrame  # with the columns "family" and "type"
     colors: dict  # type -> "#RRGGBB"
-    counts: object = None  # raw counts behind X, array or CSR of the same shape
-    name: str = "custom"
-    sha256: str = ""
-    about: dict = field(default_factory=dict)  # what `uns["sbnn"]` holds besides, such as "source" and "truth"
+    counts: object  # raw counts behind X, array or CSR of the same shape; None where there are none
+    name: str
+    sha256: str
+    about: dict  # all of `uns["sbnn"]`; the truth of a simulation with that of the cells
 
     @property
     def n_cells(self):
@@ -63,9 +48,23 @@ class Paired:
 
 
 def paired(
-    X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, *,
-    name="custom", source="the user's arrays", sha256="", files=None, dropped=None, truth=None, notes=(),
-):  # fmt: skip
+    X,
+    Y=None,
+    gene_names=None,
+    feature_names=None,
+    cell_names=None,
+    labels=None,
+    colors=None,
+    counts=None,
+    *,
+    name="custom",
+    source="the user's arrays",
+    sha256="",
+    files=None,
+    dropped=None,
+    truth=None,
+    notes=(),
+):
     """Build an AnnData of paired cells, checked.
 
     Parameters
@@ -109,46 +108,12 @@ def paired(
     TypeError
         No numbers.
     """
-    frames = [table for table in (X, Y) if isinstance(table, pd.DataFrame)]
-    if len(frames) == 2 and not frames[0].index.equals(frames[1].index):
-        raise ValueError("X and Y: the DataFrames must have the same index, the same cells in the same order")
-    gene_names = getattr(X, "columns", None) if gene_names is None else gene_names
-    feature_names = getattr(Y, "columns", None) if feature_names is None else feature_names
-    cell_names = frames[0].index if cell_names is None and frames else cell_names
-    X = check_matrix(X, "X")
-    Y = np.zeros((len(X), 0), np.float32) if Y is None else check_matrix(Y, "Y")
-    counts = check_counts(counts, X.shape)
-    _check_values(X, Y, gene_names, feature_names, cell_names)
-    cells = check_names(cell_names, "cell_names", "cell", len(X))
-    genes = check_names(gene_names, "gene_names", "gene", X.shape[1])
-    labels = check_labels(labels, cells, ("family", "type"))
-    colors = check_colors(colors, labels["type"])
-    truth = dict(truth or {})
-    content = _fingerprint(X, Y, counts)
-
-    import anndata  # takes longer to import than all the rest
-
-    obs = labels.assign(type=pd.Categorical(labels["type"], categories=list(colors)))
-    adata = anndata.AnnData(X, obs, pd.DataFrame(index=genes))
-    if Y.shape[1]:
-        outputs = check_names(feature_names, "feature_names", "output", Y.shape[1])
-        adata.obsm["outputs"] = pd.DataFrame(Y, obs.index, outputs)
-    if counts is not None:
-        adata.layers["counts"] = counts
-    adata.uns["type_colors"] = list(colors.values())
-    adata.uns["sbnn"] = {
-        "name": name,
-        "source": source,
-        "sha256": sha256 or content,
-        "content_sha256": content,
-        "files": dict(files or {}),
-        "dropped": {why: [str(n) for n in names] for why, names in (dropped or {}).items() if len(names)},
-        "truth": {key: value for key, value in truth.items() if key not in ("latent", "outputs")},
-        "notes": [str(note) for note in notes],
-    }
-    for key in truth.keys() & {"latent", "outputs"}:  # they follow a subset of the cells
-        adata.obsm[f"true_{key}"] = np.asarray(truth[key])
-    return adata
+    about = {"source": source, "files": dict(files or {}), "truth": dict(truth or {}), "notes": [str(n) for n in notes]}
+    about["dropped"] = {why: [str(n) for n in names] for why, names in (dropped or {}).items() if len(names)}
+    about |= {"name": name, "sha256": sha256}
+    return _as_anndata(
+        Paired(**check_paired(X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about))
+    )
 
 
 def as_paired(data):
@@ -156,14 +121,14 @@ def as_paired(data):
     if isinstance(data, Paired):  # one public function hands it to another
         return data
     if is_anndata(data) or is_mudata(data):
-        return _arrays(data if is_anndata(data) else from_anndata(data))
+        data = data, "outputs" if is_mudata(data) or "outputs" in data.obsm else None
     if not (isinstance(data, tuple | list) and len(data) == 2):
         raise TypeError(f"data: expected an AnnData, a MuData or a pair (X, Y), got {type(data).__name__}")
     X, Y = data
-    if is_anndata(X) or is_mudata(X):
-        named = isinstance(Y, str) or (isinstance(Y, list) and all(isinstance(name, str) for name in Y))
-        return _arrays(from_anndata(X, Y if named else _as_table(output_table(X, Y))))
-    return _arrays(paired(X, _as_table(Y)))
+    named = Y is None or isinstance(Y, str) or (isinstance(Y, list) and all(isinstance(name, str) for name in Y))
+    Y = Y if named else _as_table(output_table(X, Y))
+    parts = parts_of(X, Y) if is_anndata(X) or is_mudata(X) else {"X": X, "Y": Y}
+    return Paired(**check_paired(**parts))
 
 
 def from_anndata(
@@ -199,32 +164,9 @@ def from_anndata(
         Parts that the object does not hold (the message lists those it does); an AnnData that is open on disk; as for
         `paired`.
     """
-    everything, dropped, Y = adata, {}, outputs
-    if is_mudata(adata):
-        adata, Y, dropped = two_modalities(adata, outputs, expression)
-    elif isinstance(outputs, str):
-        Y = obsm_table(adata, outputs)
-    elif isinstance(outputs, list):
-        Y = pd.DataFrame({column: entry(adata.obs, column, "adata.obs") for column in outputs})
-    X = in_memory(adata) if layer is None else entry(adata.layers, layer, "adata.layers")
-    labels = adata.obs.copy()
-    if everything is not adata:  # what is said of all modalities fills in what this one does not say
-        shared = everything.obs.reindex(labels.index)
-        labels = labels.join(shared[shared.columns.difference(labels.columns, sort=False)])
-    colors = _palette(labels.get(type_key), (adata.uns, everything.uns), type_key)
-    labels = _plain(labels)
-    for column, key in (("family", family_key), ("type", type_key)):
-        if key in labels:
-            labels[column] = labels[key]
-    if isinstance(outputs, list):
-        labels = labels.drop(columns=outputs)
-    about = adata.uns.get("sbnn", {})
-    return paired(
-        X, Y, adata.var_names, None, adata.obs_names, labels, colors,
-        adata.layers.get(counts),
-        name=name or about.get("name", "custom"), source=source or about.get("source", "an AnnData object"),
-        dropped=dropped,
-    )  # fmt: skip
+    parts = parts_of(adata, outputs, expression, layer, counts, family_key, type_key)
+    parts["about"] |= {key: value for key, value in (("name", name), ("source", source)) if value}
+    return _as_anndata(Paired(**check_paired(**parts)))
 
 
 def groups_of(data, column):
@@ -238,53 +180,22 @@ def groups_of(data, column):
     return values.to_numpy(dtype=str)
 
 
-def _arrays(adata):
-    """The arrays of an AnnData in the layout of `paired`, checked unless `paired` has checked these very values."""
-    X = check_matrix(in_memory(adata), "X")
-    table = obsm_table(adata, "outputs") if "outputs" in adata.obsm else pd.DataFrame(index=adata.obs_names)
-    Y = check_matrix(table, "Y") if table.shape[1] else np.zeros((len(X), 0), np.float32)
-    counts = check_counts(adata.layers.get("counts"), X.shape)
-    about = dict(adata.uns.get("sbnn", {}))
-    content = _fingerprint(X, Y, counts)
-    trusted = about.pop("content_sha256", "") == content
-    if not trusted:
-        _check_values(X, Y, adata.var_names, table.columns, adata.obs_names)
-    cells = check_names(adata.obs_names, "obs_names", "cell", len(X))
-    types = adata.obs.get("type")
-    colors = _palette(types, (adata.uns,), "type")
-    labels = check_labels(_plain(adata.obs), cells, ("family", "type"))
-    truth = dict(about.get("truth", {}))
-    if "genes" in truth:
-        truth["genes"] = [gene for gene in truth["genes"] if gene in adata.var_names]
-    truth |= {key: adata.obsm[f"true_{key}"] for key in ("latent", "outputs") if f"true_{key}" in adata.obsm}
-    sha256 = about.pop("sha256", "")
-    genes = check_names(adata.var_names, "var_names", "gene", X.shape[1])
-    features = check_names(table.columns, "feature_names", "output", Y.shape[1])
-    name, colors = str(about.pop("name", "custom")), check_colors(colors, labels["type"])
-    sha256, about = str(sha256) if trusted else content, about | {"truth": truth}
-    return Paired(X, Y, genes, features, cells, labels, colors, counts, name, sha256, about)
+def _as_anndata(data):
+    """Lay arrays out as `paired` describes it."""
+    import anndata  # takes longer to import than all the rest
 
-
-def _check_values(X, Y, genes, outputs, cells):
-    """Refuse what cannot be meant, and warn of what is unlikely, naming cells and columns."""
-    if not X.size:
-        raise ValueError(f"X has shape {X.shape}, expected at least one cell and one gene")
-    if len(Y) != len(X):
-        raise ValueError(f"X has {len(X)} rows and Y has {len(Y)}, expected the same cells in both")
-    cells = check_names(cells, "cell_names", "cell", len(X))
-    for values, argument, kind, given in ((X, "X", "gene", genes), (Y, "Y", "output", outputs)):
-        columns = check_names(given, f"{kind}_names" if kind == "gene" else "feature_names", kind, values.shape[1])
-        check_finite(values, argument, cells, columns)
-        if Y.shape[1]:  # raw counts without outputs may hold genes that no cell expresses
-            check_varies(values, argument, kind, columns)
-            check_outliers(values, argument, cells, columns)
-    if Y.shape[1]:
-        check_given_once(X, Y)
-        warn_of_raw_counts(X, "X", "log-transform it, or keep counts in layers['counts']")
-
-
-def _fingerprint(X, Y, counts):
-    return fingerprint_arrays(X, Y) if counts is None else fingerprint_arrays(X, Y, counts)
+    obs = data.labels.assign(type=pd.Categorical(data.labels["type"], categories=list(data.colors)))
+    adata = anndata.AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
+    if data.n_outputs:
+        adata.obsm["outputs"] = pd.DataFrame(data.Y, obs.index, data.feature_names)
+    if data.counts is not None:
+        adata.layers["counts"] = data.counts
+    adata.uns["type_colors"] = list(data.colors.values())
+    truth = dict(data.truth)
+    for key in truth.keys() & {"latent", "outputs"}:  # they follow a subset of the cells
+        adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))
+    adata.uns["sbnn"] = data.about | {"truth": truth}
+    return adata
 
 
 def _as_table(Y):
@@ -292,23 +203,3 @@ def _as_table(Y):
     if isinstance(Y, pd.Series):
         return Y.to_frame(Y.name or "output_0")
     return np.reshape(Y, (-1, 1)) if isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1 else Y
-
-
-def _plain(labels):
-    """Labels without categories."""
-    return labels.assign(**{name: labels[name].astype(object) for name in labels.select_dtypes("category")})
-
-
-def _palette(types, places, key):
-    """Colours in scanpy's convention, in the order of the categories, or given as type -> colour."""
-    palette = next((uns[f"{key}_colors"] for uns in places if f"{key}_colors" in uns), None)
-    if types is None or palette is None:
-        return {}
-    if not isinstance(palette, Mapping):
-        categories = types.astype("category").cat.categories
-        if len(palette) < len(categories):  # scanpy takes such a palette for one of other types, and makes a new one
-            return {}
-        palette = dict(zip(categories, palette, strict=False))
-    from matplotlib.colors import to_hex  # slow to import, and needed here alone
-
-    return {str(n): c if isinstance(c, str) and len(c) == 7 else to_hex(c).upper() for n, c in palette.items()}
