@@ -108,7 +108,7 @@ def constant(name, column):
         ({"Y": arguments()["X"], "feature_names": None}, "Y: all 5 outputs are columns of X"),
         ({"X": np.zeros(N)}, "X: "),
         ({"X": np.zeros((0, P)), "counts": None}, "X has "),
-        ({"Y": np.zeros((N - 1, Q))}, "X has 12 rows and Y has 11"),
+        ({"Y": np.zeros((N - 1, Q))}, "Y \\(11, 3\\)"),
         ({"gene_names": ["a", "b", "a", "c", "c"]}, "gene_names: a, c"),
         ({"cell_names": ["c0"] * N}, "cell_names: c0"),
         ({"feature_names": ["a", "a", "b"]}, "feature_names: a"),
@@ -154,7 +154,7 @@ def test_all_forms_give_the_same_arrays(adata):
     adata.obs["depth"] = np.arange(float(N))
     assert as_paired((adata, ["depth"])).Y[:, 0].tolist() == list(range(N))
     assert as_paired(data) is data
-    with pytest.raises(ValueError, match="same cells in the same order"):
+    with pytest.raises(ValueError, match="Y: .* another order"):
         as_paired((X, Y[::-1]))
     with pytest.raises(ValueError, match="Y: .* another order"):
         as_paired((anndata.AnnData(X), Y[::-1]))
