@@ -1,7 +1,6 @@
 """Linear peers of the network: ridge and (sparse) reduced-rank regression, and an elastic net for every output.
 
-All centre X and Y by their training means and work in float64. None scales its input: the penalties treat all genes
-and all outputs alike, so z-score both beforehand.
+All centre X and Y and work in float64. None scales its input: z-score genes and outputs beforehand.
 """
 
 import copy
@@ -153,8 +152,7 @@ class LatentRegressor(LinearRegressor):
     path_parameter = "alpha"
 
     def __sklearn_tags__(self):
-        # Not a TransformerMixin: that would call the columns of `transform` what `get_feature_names_out` gives, the
-        # names of genes.
+        # Not a TransformerMixin: that would give the columns of `transform` the names of genes.
         tags = super().__sklearn_tags__()
         tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
@@ -207,7 +205,7 @@ class LatentRegressor(LinearRegressor):
         return (new_cells(self, X, needed=kept_genes(self)) - self.x_mean_) @ self.encoder_
 
     def fit_transform(self, X, y=None):
-        """Fit, then map the training cells into the latent space, shape (n, rank)."""
+        """Fit, then map the training cells."""
         return self.fit(X, y).transform(X)
 
 

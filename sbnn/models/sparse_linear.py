@@ -60,16 +60,13 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     Attributes
     ----------
     encoder_ : ndarray, shape (p, rank)
-        W, zero rows for genes that were not selected. With the group penalty the latent variables ``X W`` are
-        uncorrelated if not relaxed; their order is by falling variance.
+        W, zero rows for genes that were not selected; latent variables by falling variance.
     decoder_ : ndarray, shape (q, rank)
         V, orthonormal columns; the entry of largest magnitude in each is positive.
     objective_ : ndarray, shape (iterations,)
         Objective after every W-step, before the relaxed refit.
     n_iter_ : int
         Number of alternations; 1 for a closed form.
-    path_state_ : dict
-        What the next penalty of a path starts from, see `fit_path`.
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
         ``coef_ = decoder_ @ encoder_.T``.
     x_mean_, y_mean_ : ndarray, shape (p,) and (q,)
@@ -124,11 +121,8 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             }
         if alphas[-1] * self.l1_ratio > 0 and not encoder.any():
             bound = step.slopes(Y @ first).max() / self.l1_ratio
-            warnings.warn(
-                f"no gene is selected with alpha={alphas[-1]:.4g}, so that the prediction is the training mean; "
-                f"genes are selected with alpha below {bound:.4g}",
-                stacklevel=3,
-            )
+            told = f"no gene is selected with alpha={alphas[-1]:.4g}, but with alpha below {bound:.4g}"
+            warnings.warn(f"{told}; the prediction is the training mean", stacklevel=3)
 
     def _alternate(self, step, Y, encoder, decoder, alpha):
         """Encoder, the decoder it is optimal for, and the objective after every W-step."""
@@ -143,11 +137,8 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             last, decoder = decoder, left @ right
             if np.linalg.norm(decoder - last) <= self.tol * np.sqrt(self.rank):
                 return encoder, last, objective
-        warnings.warn(
-            f"the decoder still moves after max_iter={self.max_iter} alternations with alpha={alpha:.4g}",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
+        told = f"the decoder still moves after max_iter={self.max_iter} alternations with alpha={alpha:.4g}"
+        warnings.warn(told, ConvergenceWarning, stacklevel=4)
         return encoder, last, objective
 
     def _finished(self, X, Y, encoder, decoder, alpha):
@@ -237,16 +228,10 @@ class _RowPenalty:
         Z = orthogonal.T @ Z
         if triangular.shape[0] < triangular.shape[1]:  # more genes than cells: what is left for below is to confirm it
             start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
-        _, coef, _ = enet_path(
-            triangular,
-            np.asfortranarray(Z),
-            l1_ratio=sparse / (sparse + ridge),
-            alphas=[sparse + ridge],
-            coef_init=np.asfortranarray(start.T),
-            tol=tol**2,  # a duality gap, quadratic in the error of W
-            max_iter=100_000,
-            check_input=False,
-        )
+        start, Z = np.asfortranarray(start.T), np.asfortranarray(Z)
+        # The tolerance is of a duality gap, quadratic in the error of W.
+        options = {"coef_init": start, "tol": tol**2, "max_iter": 100_000, "check_input": False}
+        _, coef, _ = enet_path(triangular, Z, l1_ratio=sparse / (sparse + ridge), alphas=[sparse + ridge], **options)
         return coef[:, :, 0].T
 
 

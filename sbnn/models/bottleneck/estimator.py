@@ -359,7 +359,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             check_number(name, getattr(self, name), Real, 0)
         for number in self.epochs:
             check_number("epochs", number, Integral, 0)
-        # A penalty that is set and does nothing would be taken for one that makes no difference.
+        # A penalty that does nothing would be taken for one that makes no difference.
         used = {*protocol.PARAMETERS, *(TRAIN_HEAD if self.reconstruct else ())}
         others = {name for one in PROTOCOLS.values() for name in one.PARAMETERS} - used
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
@@ -386,18 +386,13 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         self.history_.insert(min(1, self.history_.shape[1]), "epoch", np.arange(1, len(self.history_) + 1))
 
     def predict(self, X):
-        """Outputs of cells, through the bottleneck.
+        """Outputs of cells, float64 of shape (n, q), or (n,) if `fit` got a vector, in the units of `Y`.
 
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
             If X has gene names, only the kept genes need to be there, in any order; else all p genes that `fit` saw. If
             `fit` got counts, counts in a stream or ``layers["counts"]`` are normalised to `library_size_`.
-
-        Returns
-        -------
-        ndarray of float64, shape (n, q), or (n,) if `fit` got a vector
-            In the units of the training outputs.
         """
         check_is_fitted(self)
         scaled = through_network(self, self.network_, lambda network, x: network(x), X)

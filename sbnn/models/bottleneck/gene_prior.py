@@ -1,7 +1,4 @@
-"""A prior of the genes, mixed with how much each matters by the data where genes are chosen, as in DASH.
-
-The score of a gene is ``(1 - influence) * size + influence * prior``, as shares of their sums over the genes compared.
-"""
+"""A prior of the genes, mixed with how much each matters by the data where genes are chosen, as in DASH."""
 
 import warnings
 from collections.abc import Mapping

@@ -1,7 +1,4 @@
-"""Fitted networks as single safetensors files: arrays and JSON, so that opening one never runs code.
-
-The header holds a checksum; what is not of the type, shape and range of a fitted model is refused.
-"""
+"""Fitted networks as single safetensors files with a checksum: arrays and JSON, so that opening one runs no code."""
 
 import dataclasses
 import hashlib
@@ -35,13 +32,13 @@ CHECKSUM = re.compile(rb'(?<=\\"sha256\\": \\")[0-9a-f]{64}(?=\\")')  # in the h
 
 
 def save_model(model, path):
-    """Write a fitted `SparseBottleneckRegressor`, see its method `save`."""
+    """Write a fitted `SparseBottleneckRegressor`."""
     params = model.get_params()
     if not (params["random_state"] is None or isinstance(params["random_state"], int | np.integer)):
         params["random_state"] = None  # the state of a generator is not part of a trained model
     if params["gene_prior"] is not None:
         params["gene_prior"] = spelled_out(params["gene_prior"])
-    size = getattr(model, "library_size_", None)
+    size, shares = (getattr(model, name, None) for name in ("library_size_", "count_share_"))
     header = {
         "format": FORMAT,
         "sha256": UNSET,
@@ -59,8 +56,8 @@ def save_model(model, path):
     tensors["network"] = model.network_.flat
     if model._gene_network is not None:
         tensors["gene_network"] = model._gene_network.flat
-    if getattr(model, "count_share_", None) is not None:
-        tensors["count_share_"] = torch.as_tensor(model.count_share_)
+    if shares is not None:
+        tensors["count_share_"] = torch.as_tensor(shares)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     _check_tensors(tensors, header["shapes"])
     content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
@@ -147,9 +144,9 @@ def _model(cls, header, tensors):
     model.library_size_ = size
     model.count_share_ = tensors["count_share_"].numpy() if "count_share_" in tensors else None
     model._flat_output = header["flat_output"]
+    entries = (value for column in header["history"].values() for value in column)
     _require(
-        all(isinstance(value, float | int | str | None) for column in header["history"].values() for value in column),
-        "history: expected numbers and text",
+        all(isinstance(value, float | int | str | None) for value in entries), "history: expected numbers and text"
     )
     model.history_ = pd.DataFrame(header["history"])
     device = model._torch_device()
@@ -167,11 +164,9 @@ def _check_layers(shapes):
     _require(all(type(n) is int and 0 < n < 2**31 for n in numbers), "shapes: expected whole numbers")
     widths = [shapes[0][0], *(outputs for _, outputs in shapes)]
     inner = widths[1:-1]
-    _require(
-        len(shapes) >= 4 and len(shapes) % 2 == 0 and inner == inner[::-1]
-        and [inputs for inputs, _ in shapes] == widths[:-1],
-        f"shapes: expected layers that fit together, the decoder mirroring the encoder, got widths {widths[:20]}",
-    )  # fmt: skip
+    fits = len(shapes) >= 4 and len(shapes) % 2 == 0 and inner == inner[::-1]
+    fits = fits and [inputs for inputs, _ in shapes] == widths[:-1]
+    _require(fits, f"shapes: expected layers that fit together, the decoder mirroring the encoder, got {widths[:20]}")
 
 
 def _head_for_genes(shapes):

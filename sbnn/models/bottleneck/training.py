@@ -61,11 +61,9 @@ class Adam:
 
 
 def descend(network, batches, first=0, group_lasso=0.0, weight_decay=0.0, epsilon=1e-8):
-    """The training loop: one step of Adam for every (inputs, slope of the loss by the output, learning rate).
-
-    `weight_decay` is the strength of the squared penalty on all that is not under the group lasso on the genes; layers
-    before `first` are frozen, and the inputs are what enters that layer.
-    """
+    """The training loop: one step of Adam for every (inputs, slope of the loss by the output, learning rate)."""
+    # The weight decay is on all that is not under the group lasso. Layers before `first`, which the inputs enter, are
+    # frozen.
     gradient = Gradient(network, first)
     genes, slope_of_genes = gradient.network_weights[0], gradient.weights[0]
     lasso = group_lasso if first == 0 else 0.0
@@ -175,11 +173,8 @@ def train_with_noise(
     network, x, target, noise, run, *, n_steps, learning_rate, batch_size=128, members=None, labelled=None,
     eval_set=None, progress=None,
 ):  # fmt: skip
-    """Train on measured cells with input noise and, for a student, on twice as many that a teacher labelled.
-
-    An `Ensemble` takes the positions of the cells of its `members`. The history of a student has a row for every
-    `recorded_every` steps and one for those that are left.
-    """
+    """Train on measured cells with input noise and, for a student, on twice as many that a teacher labelled."""
+    # An `Ensemble` takes the positions of the cells of its `members`. Only a student has a history.
     settings, generator, history = run.settings, run.generator, []
     size = min(batch_size, *map(len, [x] if members is None else members))
     measured = _batches(len(x), size, generator) if members is None else _batches_of(members, size, generator)

@@ -1,7 +1,7 @@
 """The distilled protocol: genes chosen by a Gaussian process, and a network that learns from a better predictor.
 
-Forward selection and a Gaussian process choose the genes (1), trees and wide networks learn from them (2), and the
-network with the narrow bottleneck learns their predictions (3). With up to `few_cells` cells see `few_cells`.
+Forward selection and a Gaussian process choose the genes, a teacher of trees and wide networks learns from them, and
+the student, with the narrow bottleneck, learns its predictions at made cells. With few cells see `few_cells`.
 """
 
 # The published protocol under-fits with 25 genes, while the same network trained plainly on them over-fits. What
