@@ -235,6 +235,8 @@ class Standardizer(_Transformer):
 
     def fit(self, X, y=None):
         """Learn mean and SD of `X`, shape (n_cells, n_features), dense or sparse; `y` is ignored."""
+        if self.constant not in ("error", "zero"):
+            raise ValueError(f"constant must be 'error' or 'zero', got {self.constant!r}")
         X = self._dense(X, reset=True)
         self.constant_ = np.ptp(X, axis=0) == 0
         if self.constant == "error" and self.constant_.any() and len(X) > 1:
