@@ -47,6 +47,19 @@ def methods_table(records, condition):
     return _table(rows, "method")
 
 
+def overview_table(records):
+    """The table of the README: balanced accuracy and what was corrected of the prior, by condition, as text."""
+    rows, labels = {}, {"balanced_accuracy": "BA", "recall_missing": "missing found", "kept_wrong": "wrong kept"}
+    for condition, of in by_condition(records).items():
+        percent = condition.removeprefix("noise_")
+        for name, record in of.items():
+            for column, label in labels.items():
+                if record.scores[column].notna().all():
+                    rows.setdefault(name, {})[f"{label}, {percent} %"] = _spread(record.scores[column])
+    table = _table(rows, "method")  # columns in the order of the conditions
+    return table.loc[[name for name in METHODS if name in rows]].rename(index=METHODS)
+
+
 def differences_table(records, condition):
     """Scores of one method less those of another on the same seeds, with 95 % intervals, as text."""
     of, rows = by_condition(records)[condition], {}
