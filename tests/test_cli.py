@@ -125,7 +125,7 @@ def test_help_names_every_step(capsys):
     text = capsys.readouterr().out
     assert stop.value.code == 0
     for step in ("data", "cv", "fit", "genes", "prior", "figures", "report", "notebooks", "explore", "map"):
-        assert f"\n    {step} " in text, step
+        assert f"\n    {step}" in text, step
 
 
 def loaded_by(*arguments):

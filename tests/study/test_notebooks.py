@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = [ROOT / "notebooks" / name for name in reproduce.NOTEBOOKS["sbnn"]]  # others: tests of their studies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["simulated", "scala"])
 def test_all_notebooks_run_top_to_bottom(dataset, tmp_path, request):
     if dataset == "scala":
