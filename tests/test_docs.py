@@ -210,6 +210,7 @@ def test_tables_of_the_guide_are_those_of_the_committed_results():
     assert to_markdown(report.all_tables(STUDY.load(saved / "scala"))["Test R2 on cells held apart"]).strip() in leaks
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("myst_nb") is None, reason="the extra `docs` is not installed")
 def test_the_site_builds_without_a_warning_and_loads_nothing_from_the_network(tmp_path):
     [arguments] = re.findall(r"-m sphinx (.*)", (ROOT / "Makefile").read_text())

@@ -25,6 +25,7 @@ def kill_after(process, log, started):
     os.kill(process, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_killed_worker_costs_its_own_fold_only(data, tmp_path):
     (tmp_path / "log").mkdir()

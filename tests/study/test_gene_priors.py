@@ -190,10 +190,12 @@ def assert_same_fits(data, model, title, influence, fold):
     assert len(same) >= 0.8 * len(record.kept[at])
 
 
+@pytest.mark.slow
 def test_a_committed_fit_of_all_cells_comes_back():
     assert_same_fits(as_paired(load_dataset("simulated", verbose=False)), gene_priors.ALL_CELLS, "half right", 0.5, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [gene_priors.FEW_CELLS, gene_priors.PAPER])
 def test_committed_fits_of_real_cells_come_back(model, real_scala, real_file):
     real_file("go_ion_channel_term_summary.txt")

@@ -76,6 +76,7 @@ def test_random_folds_stand_in_the_first_row():
     assert row.ne("").all()
 
 
+@pytest.mark.slow
 def test_a_committed_fold_comes_out_the_same():
     try:
         data = as_paired(load_dataset("scala", download=False, verbose=False))

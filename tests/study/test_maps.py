@@ -57,6 +57,7 @@ def test_maps_of_other_seeds_lie_on_the_first(trust):
     assert (trust.agreement > 0.9).all() and len(np.unique(trust.latents[:, 0, 0])) == 5
 
 
+@pytest.mark.slow
 def test_a_committed_verdict_comes_out_the_same(simulated, trust, tmp_path):
     for name in ("cv_default", "fit_default_2d"):
         (tmp_path / f"{name}.pickle").symlink_to(SAVED_MODELS / "simulated" / f"{name}.pickle")
