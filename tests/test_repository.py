@@ -103,4 +103,3 @@ def test_readme_shows_every_notebook_and_its_page_every_figure():
         assert path.stem in readme
     for path in (ROOT / "figures" / "scala").glob("*.png"):
         assert path.stem in page
-        assert path.with_suffix(".pdf").exists()
