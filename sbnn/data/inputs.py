@@ -33,10 +33,8 @@ def two_tables(X, Y=None):
     Of a MuData the modality "rna" is taken, with the cells that have outputs; an AnnData open on disk, or one with a
     sparse matrix too large to be made dense, becomes a stream.
     """
-    if is_mudata(X) and (Y is None or isinstance(Y, str)):
+    if is_mudata(X):
         X, Y, _ = two_modalities(X, "outputs" if Y is None else Y)
-    elif is_mudata(X):
-        X = modality(X)
     return _stream(X) if is_backed(X) and X.X is not None else X, Y
 
 
@@ -59,8 +57,6 @@ def expression_table(X):
         X = _stream(X)
     if is_stream(X):
         return _named(X.rows(slice(0, len(X))), X.cell_names, X.gene_names)
-    if is_mudata(X):
-        raise TypeError("X: a MuData holds several measurements, give one modality as X")
     if is_anndata(X):
         X = _named(dense(in_memory(X)), X.obs_names, X.var_names)
     elif sparse.issparse(X):
@@ -75,15 +71,9 @@ def output_table(X, Y):
     """Outputs that go with `X`: given as they are, or by the name of a table in ``X.obsm`` ("outputs" for None)."""
     holder = X.adata if is_stream(X) else X
     if is_anndata(holder) and (Y is None or isinstance(Y, str)):
-        key = "outputs" if Y is None else Y
-        if key not in holder.obsm:
-            hint = "; a column of obs is given as Y=adata.obs[...]" if key in holder.obs else ""
-            raise ValueError(f"Y: the AnnData has no obsm[{key!r}]; it has {list(holder.obsm)}{hint}")
-        return obsm_table(holder, key)
-    if isinstance(Y, str):
-        raise ValueError(f"Y: a name ({Y!r}) needs an AnnData as X, got {type(X).__name__}")
-    if is_anndata(Y) or is_mudata(Y) or is_stream(Y):
-        raise TypeError(f"Y: expected a table of outputs, got {type(Y).__name__}; give the table that it holds")
+        return obsm_table(holder, "outputs" if Y is None else Y)
+    if isinstance(Y, str) or is_anndata(Y) or is_mudata(Y) or is_stream(Y):
+        raise TypeError(f"Y: expected a table, or its name in an AnnData given as X, got {type(Y).__name__}")
     _check_same_cells(cells_of(X), getattr(Y, "index", None) if isinstance(Y, pd.DataFrame | pd.Series) else None)
     return Y
 
@@ -266,10 +256,10 @@ def _check_same_cells(cells, rows):
     """Refuse outputs whose row names show that they are other cells, or the same in another order."""
     if cells is None or rows is None or len(cells) != len(rows) or cells.equals(rows):
         return
-    if set(cells) == set(rows):
-        raise ValueError("Y: the rows are the same cells as those of X in another order; use Y = Y.loc[X.index]")
-    if not _numbered(cells) and not _numbered(rows):
-        raise ValueError(f"Y: row names differ from those of X, first {rows[0]!r} against {cells[0]!r}")
+    moved = set(cells) == set(rows)
+    if moved or not (_numbered(cells) or _numbered(rows)):
+        told = "are in another order; use Y = Y.loc[X.index]" if moved else f"differ, {rows[0]!r} against {cells[0]!r}"
+        raise ValueError(f"Y: the cells of its rows and those of X {told}")
 
 
 def _numbered(names):

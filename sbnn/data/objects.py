@@ -38,9 +38,9 @@ def entry(mapping, key, where, others=()):
     return mapping[key]
 
 
-def modality(mdata, expression="rna"):
+def modality(mdata):
     """The modality of a MuData with the genes."""
-    return entry(mdata.mod, expression, "mod")
+    return entry(mdata.mod, "rna", "mod")
 
 
 def obsm_table(adata, key, others=()):
@@ -60,27 +60,27 @@ def obsm_table(adata, key, others=()):
     return pd.DataFrame(table, index=adata.obs_names, columns=columns)
 
 
-def two_modalities(mdata, outputs="outputs", expression="rna"):
+def two_modalities(mdata, outputs="outputs"):
     """Expression (AnnData) and outputs (DataFrame) of the cells that two modalities share, and who was left out.
 
     Outputs may also be a key of ``obsm`` or columns of ``obs`` of the expression; where the default is none of these,
     it stands for the only other modality.
     """
-    adata = modality(mdata, expression)
-    others = [name for name in mdata.mod if name != expression]
+    adata = modality(mdata)
+    others = [name for name in mdata.mod if name != "rna"]
     if isinstance(outputs, str) and outputs == "outputs" and outputs not in {*others, *adata.obsm} and len(others) == 1:
         outputs = others[0]
     if not isinstance(outputs, str) or outputs not in mdata.mod:
         if isinstance(outputs, list):
-            return adata, pd.DataFrame({c: entry(adata.obs, c, f"mod[{expression!r}].obs") for c in outputs}), {}
+            return adata, pd.DataFrame({c: entry(adata.obs, c, "mod['rna'].obs") for c in outputs}), {}
         return adata, obsm_table(adata, outputs, mdata.mod) if isinstance(outputs, str) else outputs, {}
     second = mdata.mod[outputs]
     names = adata.obs_names[adata.obs_names.isin(second.obs_names)]
     if not len(names):
         names = f"{some(adata.obs_names)}; {some(second.obs_names)}"
-        raise ValueError(f"modalities {expression!r} and {outputs!r} share no cell name: {names}")
+        raise ValueError(f"modalities 'rna' and {outputs!r} share no cell name: {names}")
     dropped = {}
-    for name, cells in ((expression, adata.obs_names), (outputs, second.obs_names)):
+    for name, cells in (("rna", adata.obs_names), (outputs, second.obs_names)):
         alone = cells.difference(names, sort=False)
         if len(alone):
             dropped[f"cells only in {name}"] = list(alone)
@@ -107,11 +107,11 @@ def dense(matrix):
     return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)
 
 
-def parts_of(adata, outputs, expression="rna", layer=None, counts="counts", family_key="family", type_key="type"):
-    """What `check_paired` takes, out of an AnnData or MuData; arguments as those of `from_anndata`."""
+def parts_of(adata, outputs):
+    """What `check_paired` takes, out of an AnnData or MuData and the name of its outputs, or the outputs."""
     everything, dropped, Y = adata, {}, outputs
     if is_mudata(adata):
-        adata, Y, dropped = two_modalities(adata, outputs, expression)
+        adata, Y, dropped = two_modalities(adata, outputs)
     elif isinstance(outputs, str):
         Y = obsm_table(adata, outputs)
     elif isinstance(outputs, list):
@@ -120,11 +120,8 @@ def parts_of(adata, outputs, expression="rna", layer=None, counts="counts", fami
     if everything is not adata:  # what is said of all modalities fills in what this one does not say
         shared = everything.obs.reindex(labels.index)
         labels = labels.join(shared[shared.columns.difference(labels.columns, sort=False)])
-    colors = palette_of(labels.get(type_key), (adata.uns, everything.uns), type_key)
+    colors = palette_of(labels.get("type"), (adata.uns, everything.uns))
     labels = labels.assign(**{name: labels[name].astype(object) for name in labels.select_dtypes("category")})
-    for column, key in (("family", family_key), ("type", type_key)):
-        if key in labels:
-            labels[column] = labels[key]
     if isinstance(outputs, list):
         labels = labels.drop(columns=outputs)
     about = {"source": "an AnnData object", **adata.uns.get("sbnn", {})}
@@ -133,21 +130,21 @@ def parts_of(adata, outputs, expression="rna", layer=None, counts="counts", fami
         truth["genes"] = [gene for gene in truth["genes"] if gene in adata.var_names]
     truth |= {key: adata.obsm[f"true_{key}"] for key in ("latent", "outputs") if f"true_{key}" in adata.obsm}
     return {
-        "X": in_memory(adata) if layer is None else entry(adata.layers, layer, "adata.layers"),
+        "X": in_memory(adata),
         "Y": Y,
         "gene_names": adata.var_names,
         "feature_names": None,
         "cell_names": adata.obs_names,
         "labels": labels,
         "colors": colors,
-        "counts": adata.layers.get(counts),
+        "counts": adata.layers.get("counts"),
         "about": about | {"truth": truth, "dropped": dict(about.get("dropped", {})) | dropped},
     }
 
 
-def palette_of(types, places, key):
+def palette_of(types, places):
     """Colours in scanpy's convention, in the order of the categories, or given as type -> colour."""
-    palette = next((uns[f"{key}_colors"] for uns in places if f"{key}_colors" in uns), None)
+    palette = next((uns["type_colors"] for uns in places if "type_colors" in uns), None)
     if types is None or palette is None:
         return {}
     if not isinstance(palette, Mapping):

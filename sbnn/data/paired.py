@@ -131,44 +131,6 @@ def as_paired(data):
     return Paired(**check_paired(**parts))
 
 
-def from_anndata(
-    adata, outputs="outputs", *, expression="rna", layer=None, counts="counts", family_key="family", type_key="type",
-    name=None, source=None,
-):  # fmt: skip
-    """Bring an AnnData or MuData of another layout into the layout of `paired`.
-
-    Parameters
-    ----------
-    adata : AnnData or MuData
-    outputs : str, list of str, DataFrame or None
-        A modality of a MuData, by default the only one beside `expression`; a key of ``obsm``; columns of ``obs``; the
-        outputs themselves; or None for none.
-    expression : str
-        Modality with the genes.
-    layer : str, optional
-        Where the log expression is; ``X`` by default.
-    counts : str or None
-        Layer with the raw counts, taken if it is there.
-    family_key, type_key : str
-        Columns of ``obs`` with the coarse and the fine label; colours are those of ``uns["<type_key>_colors"]``.
-    name, source : str, optional
-
-    Returns
-    -------
-    AnnData
-        Cells that only one modality holds are left out, with a warning, and named in ``uns["sbnn"]["dropped"]``.
-
-    Raises
-    ------
-    KeyError, ValueError
-        Parts that the object does not hold (the message lists those it does); an AnnData that is open on disk; as for
-        `paired`.
-    """
-    parts = parts_of(adata, outputs, expression, layer, counts, family_key, type_key)
-    parts["about"] |= {key: value for key, value in (("name", name), ("source", source)) if value}
-    return _as_anndata(Paired(**check_paired(**parts)))
-
-
 def groups_of(data, column):
     """Group of every cell, such as its donor, by a column of ``obs``; cells of unknown group are refused."""
     labels = data.labels if isinstance(data, Paired) else data.obs

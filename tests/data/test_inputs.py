@@ -131,10 +131,9 @@ def test_objects_that_are_no_table_are_named(adata, data):
             action()
     with pytest.raises(TypeError, match="Y: .* got AnnData"):
         model.fit(data.X, adata)
-    with pytest.raises(ValueError, match=r"Y: the AnnData has no obsm\['type'\]; .*obs"):
-        model.fit(adata, "type")
-    with pytest.raises(ValueError, match="Y: "):
-        model.fit(paired(data.X))
+    for given, names in (((adata, "type"), "'type'"), ((paired(data.X),), "'outputs'")):
+        with pytest.raises(KeyError, match=f"no {names} in adata.obsm"):
+            model.fit(*given)
 
 
 # --- names
