@@ -64,16 +64,6 @@ def test_the_seed_decides_and_watching_changes_nothing(data):
     assert last.eval_r2 == pytest.approx(1 - np.square(errors).sum() / np.square(outputs).sum(), abs=1e-3)
 
 
-@pytest.mark.parametrize("shape", [(5, 30, 2), (12, 300, 1), (40, 30, 50)])
-def test_other_shapes(shape, rng):
-    n, p, q = shape
-    X = rng.normal(size=(n, p))
-    Y = X[:, :1] + rng.normal(size=(n, q))
-    model = short(n_genes=10).fit(X, Y)
-    assert model.get_support().sum() == 10
-    assert np.isfinite(model.predict(X)).all() and model.predict(X).shape == (n, q)
-
-
 def test_the_process_helps_the_choice():
     """Forward selection alone sees hardly anything of outputs that depend on genes non-linearly."""
     rng = np.random.default_rng(0)

@@ -1,5 +1,3 @@
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,12 +39,6 @@ def test_only_kept_genes_matter(model, data):
     changed = data.X.copy()
     changed[:, ~model.get_support()] += 100
     np.testing.assert_array_equal(model.predict(changed), model.predict(data.X))
-
-
-def test_kept_genes_are_those_of_largest_norm(model):
-    smallest = model.gene_norms_[model.get_support()].min()
-    assert smallest >= model.gene_norms_[~model.get_support()].max()
-    np.testing.assert_array_equal(model.get_support(indices=True), np.flatnonzero(model.get_support()))
 
 
 def test_score_is_pooled_r2_about_the_training_mean(model, data):
@@ -105,15 +97,10 @@ def test_pandas_and_anndata_give_what_numpy_gives(data, adata, model):
         clone(model).fit(adata, "ephys")
 
 
-def test_a_pickle_predicts_the_same(model, data):
-    again = pickle.loads(pickle.dumps(model))
-    for method in ("predict", "transform", "reconstruct_genes"):
-        np.testing.assert_array_equal(getattr(again, method)(data.X), getattr(model, method)(data.X))
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"distillation": {"n_trees": 5}}, "distillation"),
         ({"n_genes": 0}, r"n_genes must be a finite number in \[1, 40\]"),
         ({"protocol": "papyrus"}, r"protocol: 'papyrus' is unknown, expected one of \['distilled', 'paper'\]"),
         ({"n_components": 0}, r"n_components .* \[1, 10000\], got 0"),
@@ -126,7 +113,7 @@ def test_a_pickle_predicts_the_same(model, data):
     ],
 )
 def test_bad_parameters(data, change, message):
-    with pytest.raises((ValueError, RuntimeError), match=message):
+    with pytest.raises((ValueError, TypeError, RuntimeError), match=message):
         SparseBottleneckRegressor(**(QUICK | change)).fit(data.X, data.Y)
 
 

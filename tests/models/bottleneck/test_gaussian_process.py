@@ -46,18 +46,6 @@ def test_gradient_equals_finite_differences():
         assert abs(gradient[i] - (values[0] - values[1]) / 2e-5) < 1e-5 * max(1, abs(gradient[i]))
 
 
-def test_irrelevant_genes_lose_their_scale():
-    X, Y = make(n=80, p=8, dtype=torch.float32)
-    process = RelevanceProcess(X, Y, SETTINGS)
-    before = process.gradient()[0]
-    process.fit(n_steps=60)
-    assert process.loss < before
-    scales = process.theta[:-3].exp()
-    assert scales[:2].min() > 2 * scales[2:].max()
-    truth = torch.stack([torch.sin(2 * X[:, 0]), X[:, 1] + 0.5 * X[:, 0]], dim=1)
-    assert (process.predict(X) - truth).square().mean() < (Y - truth).square().mean()
-
-
 def test_relevance_is_the_mean_squared_gradient_of_the_posterior_mean():
     X, Y = make()
     process = RelevanceProcess(X, Y, SETTINGS).fit(n_steps=5)

@@ -49,11 +49,6 @@ def test_an_estimator_hands_its_settings_on(data, tmp_path):
     assert again.distillation == SHORT and again.get_params() == model.get_params()
 
 
-def test_anything_else_is_refused(data):
-    with pytest.raises(TypeError, match="distillation"):
-        SparseBottleneckRegressor(n_genes=5, distillation={"n_trees": 5}).fit(data.X, data.Y)
-
-
 @pytest.mark.parametrize(("noises", "n", "few_cells"), [((0.5,), 6, 0), ((0.5, 1.0), 40, 0), ((0.5, 1.0), 40, 40)])
 def test_extreme_settings_train(noises, n, few_cells, data):
     settings = DistilledSettings(

@@ -3,7 +3,6 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import MultiTaskElasticNet, Ridge
@@ -30,10 +29,6 @@ def centred(X, Y):
     return X - X.mean(axis=0), Y - Y.mean(axis=0)
 
 
-def ridge_objective(X, Y, coef, alpha):
-    return ((Y - X @ coef) ** 2).sum() / (2 * len(X)) + alpha / 2 * (coef**2).sum()
-
-
 # --- reduced-rank regression
 
 
@@ -46,23 +41,6 @@ def test_rrr_is_the_textbook_closed_form(pair, rank):
     model = ReducedRankRegression(rank).fit(*pair)
     np.testing.assert_allclose(model.coef_.T, ols @ top @ top.T, atol=1e-10)
     np.testing.assert_allclose(model.intercept_, pair[1].mean(axis=0) - model.coef_ @ pair[0].mean(axis=0))
-
-
-@pytest.mark.parametrize(("rank", "alpha"), [(1, 0.0), (2, 0.5)])
-def test_rrr_finds_the_minimum_that_a_general_optimiser_finds(pair, rank, alpha):
-    Xc, Yc = centred(*pair)
-
-    def loss(flat):
-        left, right = flat[: 30 * rank].reshape(30, rank), flat[30 * rank :].reshape(4, rank)
-        slope = -Xc.T @ (Yc - Xc @ left @ right.T) / len(Xc) + alpha * left @ right.T
-        value = ridge_objective(Xc, Yc, left @ right.T, alpha)
-        return value, np.concatenate([(slope @ right).ravel(), (slope.T @ left).ravel()])
-
-    rng = np.random.default_rng(0)
-    starts = rng.normal(size=(5, 34 * rank))
-    best = min(minimize(loss, x, jac=True, options={"maxiter": 5000, "gtol": 1e-9}).fun for x in starts)
-    coef = ReducedRankRegression(rank, alpha).fit(*pair).coef_.T
-    assert ridge_objective(Xc, Yc, coef, alpha) == pytest.approx(best, rel=1e-8)
 
 
 @pytest.mark.parametrize("n_cells", [80, 12])
