@@ -290,12 +290,16 @@ def check_paired(
     """
     from sbnn.data.fingerprint import fingerprint_arrays
 
-    frames = [table for table in (X, Y) if isinstance(table, pd.DataFrame)]
-    if len(frames) == 2 and not frames[0].index.equals(frames[1].index):
-        raise ValueError("X and Y: the DataFrames must have the same index, the same cells in the same order")
+    if isinstance(Y, pd.Series):
+        Y = Y.to_frame(Y.name or "output_0")
+    elif isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1:
+        Y = np.reshape(Y, (-1, 1))
+    rows = [table.index for table in (X, Y) if isinstance(table, pd.DataFrame)]
+    cell_names = rows[0] if cell_names is None and rows else cell_names
+    if cell_names is not None and not all(_same_cells(pd.Index(cell_names), index, len(rows) == 2) for index in rows):
+        raise ValueError("Y: its rows are other cells than those of X, or these in another order; use Y.loc[X.index]")
     gene_names = getattr(X, "columns", None) if gene_names is None else gene_names
     feature_names = getattr(Y, "columns", None) if feature_names is None else feature_names
-    cell_names = frames[0].index if cell_names is None and frames else cell_names
     X = check_matrix(X, "X")
     Y = np.zeros((len(X), 0), np.float32) if Y is None else check_matrix(Y, "Y")
     counts = check_counts(counts, X.shape)
@@ -335,3 +339,10 @@ def check_paired(
         "sha256": str(about["sha256"]),
         "about": about,
     }
+
+
+def _same_cells(names, rows, strict):
+    """Whether rows are the named cells; unless it is `strict`, those that pandas or anndata numbered may be any."""
+    numbers = pd.RangeIndex(len(names)).astype(str)
+    numbered = not strict and (rows.astype(str).equals(numbers) or names.astype(str).equals(numbers))
+    return numbered or rows.equals(names)

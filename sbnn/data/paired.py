@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import UNKNOWN, check_paired, some
-from sbnn.data.inputs import output_table
 from sbnn.data.objects import entry, is_anndata, is_mudata, parts_of
 
 
@@ -125,8 +124,6 @@ def as_paired(data):
     if not (isinstance(data, tuple | list) and len(data) == 2):
         raise TypeError(f"data: expected an AnnData, a MuData or a pair (X, Y), got {type(data).__name__}")
     X, Y = data
-    named = Y is None or isinstance(Y, str) or (isinstance(Y, list) and all(isinstance(name, str) for name in Y))
-    Y = Y if named else _as_table(output_table(X, Y))
     parts = parts_of(X, Y) if is_anndata(X) or is_mudata(X) else {"X": X, "Y": Y}
     return Paired(**check_paired(**parts))
 
@@ -158,10 +155,3 @@ def _as_anndata(data):
         adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))
     adata.uns["sbnn"] = data.about | {"truth": truth}
     return adata
-
-
-def _as_table(Y):
-    """One output as a table of one column."""
-    if isinstance(Y, pd.Series):
-        return Y.to_frame(Y.name or "output_0")
-    return np.reshape(Y, (-1, 1)) if isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1 else Y
