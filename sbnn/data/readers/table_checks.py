@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from numbers import Number
 
@@ -17,8 +18,8 @@ MARKS = frozenset(
     + ["nd", "n.d.", "n.d", "n/d", "not measured", "not determined", "not available", "not applicable"]
     + ["#na", "#n/a", "#n/a!", "#div/0!", "#value!", "#num!", "#ref!", "#name?", "#null!"]
 )
-WAYS = ("cells", "outputs", "fewest")
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d 00:00:00")
 _MEASURED = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 _PLAIN = str.maketrans({"−": "-", "’": "'"})
 # Decimal mark -> numbers, in which the other mark, a blank or an apostrophe may stand between groups of three digits.
@@ -39,27 +40,19 @@ _NO_GENE = re.compile(
 _BARCODE = re.compile(r"([acgt]{12,})\.1$")  # a suffix that 10x gives to all barcodes of a sample
 
 
-def named(names: list, body: pd.DataFrame, key: str | None, called: str, notes: list[str]) -> pd.DataFrame:
+def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame:
     """Set the names of columns and rows; rows and columns without name and values are left out."""
+    body = body.set_axis(texts(names), axis=1)
     at = names.index(key) if key in names else 0
-    if at and not names[0]:  # where programs write numbers of rows
-        names, body, at = names[1:], body.iloc[:, 1:], at - 1
-    columns, rows = [*names[:at], *names[at + 1 :]], body.iloc[:, at]
-    dates = [name for name in [*columns, *rows] if hasattr(name, "year") and not pd.isna(name)]
-    if dates:  # SEPT2 and MARCH1 in Excel
-        raise ValueError(f"{called}: {len(dates)} name(s) are dates, the first {dates[0]:%Y-%m-%d}; type them as text")
-    table = body.drop(columns=body.columns[at]).set_axis(texts(columns), axis=1).set_axis(texts(rows), axis=0)
-    unnamed = table.columns == ""
-    if unnamed.any():
-        table = table.loc[:, ~unnamed | table.notna().any().to_numpy()]
-    unnamed = np.flatnonzero(table.index == "")
-    if len(unnamed):
-        units = [i for i in unnamed if not any(map(_is_number, table.iloc[i]))]
-        told = [str(value) for value in table.iloc[units].to_numpy().ravel() if not pd.isna(value)]
-        if told:
-            notes.append(f"{called}: row(s) without a name and without a number are left out: {some(told)}")
-        table = table.iloc[np.setdiff1d(np.arange(len(table)), units)]
-    return table.rename_axis(index=names[at] if key in names else None)
+    columns = [j for j, name in enumerate(names) if j != at and (j or name)]  # programs write numbers of rows first
+    table = body.iloc[:, columns].set_axis(texts(body.iloc[:, at]), axis=0)
+    table = table.loc[:, (table.columns != "") | table.notna().any().to_numpy()]
+    units = [i for i in np.flatnonzero(table.index == "") if not any(map(_is_number, table.iloc[i]))]
+    told = [str(value) for value in table.iloc[units].to_numpy().ravel() if not pd.isna(value)]
+    if told:
+        warnings.warn(f"row(s) without a name and without a number are left out: {some(told)}", stacklevel=4)
+    table = table.iloc[np.setdiff1d(np.arange(len(table)), units)]
+    return table.rename_axis(index=key if key in names else None)
 
 
 def _is_number(value) -> bool:
@@ -71,25 +64,23 @@ def texts(values: Iterable) -> pd.Index:
     return pd.Index(["" if pd.isna(value) else str(value).strip() for value in values], dtype=object)
 
 
-def require_names(table: pd.DataFrame, called: str, repeats: bool) -> None:
-    """Refuse an empty table, rows and columns without a name, and names given twice."""
+def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -> list[str]:
+    """What is wrong with names; those of columns may be given twice (`repeats`) or all be measured `values`."""
     if not table.size:
-        raise ValueError(f"{called}: it holds no values, {table.shape[0]} rows x {table.shape[1]} columns")
+        return [f"it holds no values, {table.shape[0]} rows x {table.shape[1]} columns"]
+    problems = []
     for axis, names in (("column", table.columns), ("row", table.index)):
+        dates = [name for name in names if _DATE.fullmatch(name)]  # SEPT2 and MARCH1 in Excel
+        if dates:
+            problems.append(f"{len(dates)} {axis} name(s) are dates, the first {dates[0][:10]}; type them as text")
         if (names == "").any():
-            raise ValueError(
-                f"{called}: {axis} {np.flatnonzero(names == '')[0] + 1} of {len(names)} has values and no name; "
-                f"header=<number from 1> says which row has the names of columns, cell_key which column those of rows"
-            )
-        if names.has_duplicates and not repeats:
-            twice = some(names[names.duplicated()].unique())
-            raise ValueError(f"{called}: {axis} names appear more than once: {twice}; see cell_key and header")
-
-
-def require_no_values(names: pd.Index, called: str) -> None:
-    """Refuse names that are measured values, as where the row of names is lost."""
-    if len(names) and all(map(_MEASURED.fullmatch, names)):
-        raise ValueError(f"{called}: the first row holds numbers instead of names: {some(names, 3)}; see header")
+            first = np.flatnonzero(names == "")[0] + 1
+            problems.append(f"{axis} {first} of {len(names)} has values and no name")
+        elif names.has_duplicates and not repeats:
+            problems.append(f"{axis} names appear more than once: {some(names[names.duplicated()].unique())}")
+    if not values and all(map(_MEASURED.fullmatch, table.columns)):
+        problems.append(f"the first row holds numbers instead of names: {some(table.columns, 3)}")
+    return problems
 
 
 def has_decimal_commas(table: pd.DataFrame) -> bool:
@@ -103,7 +94,7 @@ def has_decimal_commas(table: pd.DataFrame) -> bool:
     )
 
 
-def to_numbers(table: pd.DataFrame, what: str, decimal=None, marks=(), notes=None) -> tuple[pd.DataFrame, np.ndarray]:
+def to_numbers(table: pd.DataFrame, what: str, decimal, marks, notes: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
     """Table of float64, NaN where there is no number, and a mask of the values that are neither number nor missing."""
     marks = {str(mark).strip().casefold() for mark in marks}
     plain = np.array([isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in table.dtypes], dtype=bool)
@@ -112,10 +103,8 @@ def to_numbers(table: pd.DataFrame, what: str, decimal=None, marks=(), notes=Non
     given = table.iloc[:, ~plain].to_numpy(object)
     codes, distinct = pd.factorize(given.ravel())
     converted = np.array([value if isinstance(value, Number) else np.nan for value in distinct], dtype=np.float64)
-    strings = {
-        i: str(value).strip().translate(_PLAIN) for i, value in enumerate(distinct) if not isinstance(value, Number)
-    }
-    decimal = decimal or _decimal_mark(strings.values(), what)
+    strings = {i: str(v).strip().translate(_PLAIN) for i, v in enumerate(distinct) if not isinstance(v, Number)}
+    decimal = _decimal_mark(decimal, strings.values(), what)
     is_text = np.zeros(len(distinct), bool)
     for i, string in strings.items():
         if _NUMBER[decimal].fullmatch(string):
@@ -123,57 +112,47 @@ def to_numbers(table: pd.DataFrame, what: str, decimal=None, marks=(), notes=Non
             converted[i] = float(re.sub(grouping, "", string).replace(",", "."))
         else:
             is_text[i] = string.casefold() not in MARKS | marks
-    if decimal == "," and notes is not None and any("," in string for string in strings.values()):
+    if decimal == "," and any("," in string for string in strings.values()):
         notes.append(f"{what}: decimal commas are read as points")
     codes = codes.reshape(given.shape)
     values[:, ~plain] = np.append(converted, np.nan)[codes]  # missing values have the code -1
     text[:, ~plain] = np.append(is_text, False)[codes]
     values[np.isin(values, [float(mark) for mark in marks if _NUMBER["."].fullmatch(mark)])] = np.nan  # such as -999
-    text |= np.isinf(values)
-    return pd.DataFrame(values, table.index, table.columns), text
+    return pd.DataFrame(values, table.index, table.columns), text | np.isinf(values)
 
 
-def _decimal_mark(strings: Iterable[str], what: str) -> str:
+def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
+    """The mark that is given, else the one by which all can be read."""
     spelled = [string for string in strings if "," in string or "." in string]
-    readings = {mark: [string for string in spelled if _NUMBER[mark].fullmatch(string)] for mark in ".,"}
-    certain = {mark: set(readings[mark]) - set(readings[other]) for mark, other in (".,", ",.")}
-    if certain["."] and certain[","]:
-        first = " and ".join(repr(next(string for string in spelled if string in certain[mark])) for mark in ".,")
-        raise ValueError(
-            f"{what}: {first} have different decimal marks; decimal=',' or decimal='.' says which is right"
-        )
-    either = next((string for string in readings["."] if "," in string), None)
-    if either and not certain["."] and not certain[","]:
-        raise ValueError(f"{what}: {either!r} can be read in two ways; decimal=',' or decimal='.' says which is right")
-    return "," if certain[","] else "."
+    point, comma = ([string for string in spelled if _NUMBER[mark].fullmatch(string)] for mark in ".,")
+    certain = [string for string in point if string not in comma][:1], [s for s in comma if s not in point][:1]
+    doubtful = [string for string in point if "," in string][:1]
+    if given is None and (all(certain) or (doubtful and not any(certain))) or given not in (None, ".", ","):
+        which = " and ".join(map(repr, sum(certain, []) or doubtful))
+        raise ValueError(f"{what}: {which} can be read in two ways; decimal=',' or decimal='.' says which is right")
+    return given or ("," if certain[1] else ".")
+
+
+def require_none(wrong: np.ndarray, table: pd.DataFrame, what: str, problem: str, advice: str) -> None:
+    """Refuse a table in which values are marked as wrong, naming the columns, with their number, and the first."""
+    if wrong.any():
+        j, i = np.argwhere(wrong.T)[0]
+        listed = some(f"{name} ({n})" for name, n in zip(table.columns, wrong.sum(axis=0), strict=True) if n)
+        place = f"the first {str(table.iat[i, j])!r} for cell {table.index[i]!r}"
+        raise ValueError(f"{what}: {problem} in {wrong.any(axis=0).sum()} column(s), {listed}, {place}; {advice}")
 
 
 def require_numbers(table: pd.DataFrame, text: np.ndarray, what: str) -> None:
-    """Refuse text where numbers are expected, naming the first of it."""
-    if text.any():
-        j = int(text.any(axis=0).argmax())
-        i = int(text[:, j].argmax())
-        raise ValueError(
-            f"{what}: column {table.columns[j]!r} holds {text[:, j].sum()} value(s) that are not numbers, the first "
-            f"{str(table.iat[i, j])!r} for cell {table.index[i]!r}; if it means that the value is missing, add it to "
-            f"missing_marks"
-        )
+    """Refuse text where numbers are expected."""
+    advice = "if it means that the value is missing, add it to missing_marks"
+    require_none(text, table, what, "values that are not numbers", advice)
 
 
 def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    """Convert all columns to float64, NaN where a value is missing, or name the first value that is no number."""
-    numbers, text = to_numbers(table, what)
+    """Convert all columns to float64, NaN where a value is missing; text is refused."""
+    numbers, text = to_numbers(table, what, None, (), [])
     require_numbers(table, text, what)
     return numbers
-
-
-def require_complete(table: pd.DataFrame, what: str, advice: str) -> None:
-    """Refuse missing values, naming the columns."""
-    gaps = table.isna().sum()
-    gaps = gaps[gaps > 0]
-    if len(gaps):
-        listed = some(f"{column} ({count})" for column, count in gaps.items())
-        raise ValueError(f"{what}: missing values in {len(gaps)} column(s), in cells: {listed}; {advice}")
 
 
 def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
@@ -223,26 +202,30 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
     """Turn both tables so that they share most cells, take these in the order of X; and names that only one has."""
     x_axes = (0, 1) if genes_in_rows is None else (int(genes_in_rows),)
 
-    def ways(alike):
-        keys = {(what, axis): alike(table.axes[axis]) for what, table in (("X", X), ("Y", Y)) for axis in (0, 1)}
-        found = [(keys["X", x].isin(keys["Y", y]).sum(), -x, -y) for x in x_axes for y in (0, 1)]
-        return *max(found), keys
+    def best(alike):
+        """Number of cells shared and the axes that they are on; by default cells are in rows."""
+        ways = [(alike(X.axes[x]).isin(alike(Y.axes[y])).sum(), -x, -y) for x in x_axes for y in (0, 1)]
+        shared, x, y = max(ways)
+        return shared, -x, -y
 
-    shared, x_axis, y_axis, keys = ways(loosened if match == "loose" else pd.Index)
+    alike = loosened if match == "loose" else pd.Index
+    shared, x_axis, y_axis = best(alike)
+    x_names, y_names = X.axes[x_axis], Y.axes[y_axis]
+    x_keys, y_keys = alike(x_names), alike(y_names)
+    problems = []
     if not shared:
-        loose = ways(loosened)[0]
-        raise ValueError(
+        loose = best(loosened)[0]
+        problems.append(
             f"expression and outputs share no cell name: expression has the rows {some(X.index, 3)} and the columns "
             f"{some(X.columns, 3)}, outputs has the rows {some(Y.index, 3)} and the columns {some(Y.columns, 3)}; "
             + (f"{loose} match with match='loose'" if loose else "cell_key says which column has the cells")
         )
-    x_axis, y_axis = -x_axis, -y_axis
-    x_names, y_names, x_keys, y_keys = X.axes[x_axis], Y.axes[y_axis], keys["X", x_axis], keys["Y", y_axis]
-    for what, names, own, others in (("expression", x_names, x_keys, y_keys), ("outputs", y_names, y_keys, x_keys)):
-        twice = names[own.duplicated(keep=False) & own.isin(others)]
-        if len(twice) or names.has_duplicates:
-            twice = twice if len(twice) else names[names.duplicated()]
-            raise ValueError(f"{what}: cells appear more than once: {some(twice)}")
+    for what, names, keys in (("expression", x_names, x_keys), ("outputs", y_names, y_keys)):
+        twice = names[names.duplicated() | (keys.duplicated(keep=False) & keys.isin(x_keys) & keys.isin(y_keys))]
+        if shared and len(twice):
+            problems.append(f"{what}: cells appear more than once: {some(twice)}")
+    if problems:
+        raise ValueError("; ".join(problems))
     rows, others = np.flatnonzero(x_keys.isin(y_keys)), np.flatnonzero(y_keys.isin(x_keys))
     Y_rows = others[y_keys[others].get_indexer(x_keys[rows])]
     return (

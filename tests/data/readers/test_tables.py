@@ -12,9 +12,8 @@ import pytest
 
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.table_checks import MARKS, kept, no_genes, to_numbers
-from sbnn.data.readers.tables import read_table, read_tables
+from sbnn.data.readers.tables import read_tables
 
-BARCODE = "{}-1".format
 CELLS = [f"c{i}" for i in range(8)]
 GENES = ["Gad1", "Sst", "NA", "Vip", "Ercc1"]
 
@@ -50,8 +49,7 @@ def read(expression, outputs, labels=None, **options):
         dropped=about["dropped"],
         notes=" ".join(about["notes"]),
         warned=" ".join(str(one.message) for one in caught),
-        name=about["name"],
-        source=about["source"],
+        about=about,
     )
 
 
@@ -96,9 +94,9 @@ def test_every_form_gives_the_same_data(tmp_path, counts, ephys, labels, form, f
     data = read(*paths, write(tmp_path, "comma.csv", labels.sample(frac=1)), name="mine")
     assert_read(data, counts, ephys)
     assert data.labels[["family", "type"]].equals(labels)
-    assert (data.name, data.dropped, data.warned) == ("mine", {}, "")
+    assert (data.about["name"], data.dropped, data.warned) == ("mine", {}, "")
     if form != "frame":
-        assert data.source == f"the user's tables: expression ({form}), outputs ({form}), labels (comma.csv)"
+        assert data.about["source"] == f"the user's tables: expression ({form}), outputs ({form}), labels (comma.csv)"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252", "latin-1"])
@@ -152,10 +150,11 @@ def test_workbooks_old_and_new_and_text_that_is_called_one(tmp_path, counts, eph
     path = workbook(tmp_path, counts=rows_of(counts.T), ephys=rows_of(ephys), cells=rows_of(labels))
     data = read((path, "counts"), (path, "ephys"), (path, "cells"))
     assert_read(data, counts, ephys)
-    assert data.labels[["family", "type"]].equals(labels) and "expression (book.xlsx, sheet counts)" in data.source
+    assert data.labels[["family", "type"]].equals(labels)
+    assert "expression (book.xlsx, sheet counts)" in data.about["source"]
     with pytest.raises(ValueError, match=r"outputs .*sheets \['counts', 'ephys', 'cells'\].*--sheet"):
         read(counts, path)
-    with pytest.raises(ValueError, match="outputs .*'Ephys'.*'ephys'"):
+    with pytest.raises(ValueError, match="outputs .*'Ephys'"):
         read(counts, (path, "Ephys"))
 
 
@@ -173,21 +172,20 @@ def test_excel_names_that_became_dates_and_formulas_that_were_never_calculated(t
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("table.doc", b"", "ending '.doc'"),
         ("table.csv.gz", gzip.compress(b"x" * 99, mtime=0)[:30], ""),
         ("table.zip", b"PK\3\4 broken", ""),
         ("table.xlsx", b"PK\3\4 broken", ""),
-        ("table.xlsx", b"text", "not an Excel workbook"),
-        ("table.xls", b"", "no values"),
-        ("table.csv", b"\n\n", "no values"),
+        ("table.doc", b"\xd0\xcf\x11\xe0 broken", ""),
+        ("table.csv", b"\n\n", "No columns"),
         ("table.csv", b",Tau,Sag\n", ""),
+        ("table.csv", b"c0\nc1\n", "no values"),
         ("table.csv", b",Tau,\nc0,1,2\n", "column 2 of 2 has values and no name"),
-        ("table.csv", b"Features,,\n,11,12\nc0,1,2\n", "column 1 of 2 has values and no name.*header="),
+        ("table.csv", b"Features,,\n,11,12\nc0,1,2\n", "column 1 of 2 has values and no name.*row 1 of 2.*header="),
         ("table.csv", b",Tau,Sag\nc0,1,2\n,3,4\n", "row 2 of 2 has values and no name.*cell_key"),
         ("table.csv", b",Tau,Tau\nc0,1,2\n", "column names appear more than once: Tau"),
         ("table.csv", b",Tau,Sag\nc0,1,2\nc0,3,4\n", "row names appear more than once: c0"),
         ("table.csv", b",Tau,Sag\nc0,1,2,3,4\n", "column 3 of 4"),
-        ("table.csv", b",Tau,Sag,Rin,Vm\nc0,1,2\n", "5 names of columns, but the rows below have 3"),
+        ("table.csv", b",Tau,Sag,Rin,Vm\nc0,1,2\n", "3 elements, new values have 5"),
         ("table.csv", b",Tau,Sag\nc0,1,2\nc1,1,2,3\n", "line 3|saw 4"),
         ("table.csv", b"c0,1.5,-2.5\nc1,1.5,2.5\n", "first row holds numbers instead of names: 1.5, -2.5"),
     ],
@@ -198,16 +196,14 @@ def test_what_is_no_table_is_refused_by_name(tmp_path, counts, name, content, me
         read(counts, tmp_path / name)
 
 
-def test_files_that_are_not_there_and_archives_of_several_are_named(tmp_path, counts, ephys):
-    with pytest.raises(FileNotFoundError, match="outputs: no file '.*nowhere.csv'"):
+def test_files_that_are_not_there_and_archives_of_several_are_named(tmp_path, counts):
+    with pytest.raises(FileNotFoundError, match="nowhere.csv"):
         read(counts, tmp_path / "nowhere.csv")
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         archive.writestr("a.csv", "")
         archive.writestr("b.csv", "")
     with pytest.raises(ValueError, match=r"outputs .*\['a.csv', 'b.csv'\]"):
         read(counts, tmp_path / "two.zip")
-    with pytest.raises(ValueError, match="outputs .*sheets"):
-        read(counts, (written(tmp_path, ephys.to_csv()), "Sheet1"))
 
 
 # --- names
@@ -218,9 +214,8 @@ def test_empty_rows_and_columns_and_units_are_no_data(tmp_path, counts, ephys):
     lines = [f"{line},," for line in (names, ",(ms),ms,-", *rows, ",,,")]  # as spreadsheets leave them
     data = read(counts, written(tmp_path, "\n".join(lines) + "\n"))
     assert_read(data, counts, ephys)
-    assert "without a number are left out: (ms), ms" in data.notes
-    lines = [names, "Units,ms,ms,%", *rows]
-    data = read(counts, written(tmp_path, "\n".join(lines) + "\n"))
+    assert "without a number are left out: (ms), ms" in data.warned
+    data = read(counts, written(tmp_path, "\n".join([names, "Units,ms,ms,%", *rows]) + "\n"))
     assert_read(data, counts, ephys)
     assert data.dropped == {"cells only in outputs": ["Units"]}
 
@@ -228,20 +223,16 @@ def test_empty_rows_and_columns_and_units_are_no_data(tmp_path, counts, ephys):
 def test_titles_are_above_the_row_that_is_named(tmp_path, counts, ephys):
     numbered = ephys.set_axis(["11", "12", "1.5"], axis=1)
     path = written(tmp_path, "Table S2. Cells, of mice\n\n# made by hand\n" + numbered.to_csv())
-    with pytest.raises(ValueError, match="outputs .*header="):
-        read(counts, path)
+    for header in (None, {"outputs": 13}):
+        with pytest.raises(ValueError, match=r"outputs \(ephys.csv\).*header="):
+            read(counts, path, header=header)
     assert_read(read(counts, path, header={"outputs": 4}), counts, numbered)
-    for row in (0, 13):
-        with pytest.raises(ValueError, match=rf"outputs \(ephys.csv\).*header.* 1 to 12, got {row}"):
-            read(counts, path, header={"outputs": row})
-    with pytest.raises(ValueError, match=r"header is given for \['ephys'\]"):
-        read(counts, path, header={"ephys": 4})
 
 
 def test_the_column_of_the_cells_can_be_named(tmp_path, counts, ephys, labels):
     table = ephys.reset_index(names="cell").set_axis([3, 3, 3, 1, 2, 3, 4, 5], axis=0).rename_axis("row")
     path = written(tmp_path, table.to_csv())
-    with pytest.raises(ValueError, match="outputs .*row names appear more than once: 3; see cell_key"):
+    with pytest.raises(ValueError, match="outputs .*row names appear more than once: 3.*cell_key"):
         read(counts, path)
     with pytest.raises(ValueError, match="share no cell name.*cell_key"):
         read(counts, table.set_axis(range(8)))
@@ -268,18 +259,12 @@ def test_orientation_is_that_of_the_shared_names_or_given(counts, ephys):
 
 @pytest.mark.parametrize(
     "change",
-    [
-        str.upper,
-        lambda name: f" {name}",
-        lambda name: name.replace("-", "."),
-        lambda name: f"X{name}".replace("-", "_"),
-        BARCODE,
-    ],
+    [str.upper, " {}".format, lambda n: n.replace("-", "."), lambda n: f"X{n}".replace("-", "_"), "{}-1".format],
     ids=["case", "blanks", "punctuation", "R", "barcodes"],
 )
-def test_names_that_differ_a_little_match_if_it_is_said(counts, ephys, labels, change):
+def test_names_that_differ_a_little_match_if_it_is_said(counts, ephys, labels, change, request):
     names = [f"2020-{cell}" for cell in CELLS]
-    if change is BARCODE:
+    if "barcodes" in request.node.name:
         names = [10 * "ACGT" + first + second for first in "ACGT" for second in "AC"]
     changed = [change(name) for name in names]
     counts, ephys, labels = counts.set_axis(names), ephys.set_axis(changed), labels.set_axis(changed)
@@ -304,28 +289,29 @@ def test_cells_of_one_table_alone_are_listed(counts, ephys, labels):
         "labels of cells that are not there": ["c99"],
     }
     assert data.labels["type"].tolist() == ["Sst 2", "Vip 2", "unknown", "Sst 2", "unknown"]
-    for said in ("2 of 7 cells are left out (cells only in expression): c0, c5", "2 of 5 cells have no labels: c4, c7"):
+    for said in ("2 of 7 are left out, cells only in expression: c0, c5", "2 of 5 cells have no labels: c4, c7"):
         assert said in data.warned
     for wrong, what in ((counts.rename({"c1": "c0"}), "expression"), (ephys.rename({"c1": "c0"}), "outputs")):
-        given = (wrong, ephys) if what == "expression" else (counts, wrong)
         with pytest.raises(ValueError, match=f"{what}.*more than once: c0"):
-            read(*given)
+            read(*((wrong, ephys) if what == "expression" else (counts, wrong)))
 
 
 # --- numbers
 
 
-@pytest.mark.parametrize("mark", sorted(MARKS - {""}) + ["NA", "N/A", "NaN", "Not measured"])
-def test_marks_of_missing_values_are_gaps(mark):
-    numbers, text = to_numbers(pd.DataFrame({"Tau": ["1.5", f" {mark} ", 2, None]}), "outputs")
-    assert numbers["Tau"].isna().tolist() == [False, True, False, True] and not text.any()
-
-
-def test_more_marks_can_be_named_and_may_be_numbers():
+def test_marks_of_missing_values_are_gaps():
+    for mark in [*MARKS - {""}, "NA", "N/A", "NaN", "Not measured"]:
+        numbers, text = numbers_of(["1.5", f" {mark} ", 2, None])
+        assert numbers["a"].isna().tolist() == [False, True, False, True] and not text.any(), mark
     table = pd.DataFrame({"a": ["1", "Failed", "-999"], "b": [1, -999, 3]})
-    numbers, text = to_numbers(table, "outputs", marks=["failed", "-999"])
+    numbers, text = numbers_of(table, marks=["failed", "-999"])
     np.testing.assert_array_equal(numbers, [[1, 1], [np.nan, np.nan], [np.nan, 3]])
     assert not text.any()
+
+
+def numbers_of(values, decimal=None, marks=(), notes=None):
+    table = values if isinstance(values, pd.DataFrame) else pd.DataFrame({"a": values})
+    return to_numbers(table, "outputs", decimal, marks, [] if notes is None else notes)
 
 
 @pytest.mark.parametrize(
@@ -342,19 +328,19 @@ def test_more_marks_can_be_named_and_may_be_numbers():
 )
 def test_decimal_commas_and_thousands_are_detected(texts, expected, commas):
     notes = []
-    numbers, text = to_numbers(pd.DataFrame({"a": texts}), "outputs", notes=notes)
+    numbers, text = numbers_of(texts, notes=notes)
     assert numbers["a"].tolist() == expected and not text.any()
     assert notes == ["outputs: decimal commas are read as points"] * commas
 
 
 @pytest.mark.parametrize("texts", [["1,234", "7"], ["0,5", "12.5"]])
 def test_numbers_that_can_be_read_in_two_ways_are_refused(texts):
-    table = pd.DataFrame({"a": texts})
-    with pytest.raises(ValueError, match=f"outputs: .*'{texts[0]}'.*decimal=',' or decimal='.'"):
-        to_numbers(table, "outputs")
-    assert to_numbers(table, "outputs", ",")[0].iat[0, 0] == float(texts[0].replace(",", "."))
-    assert to_numbers(pd.DataFrame({"a": ["0,5", "12.5"]}), "outputs", ",")[1].ravel().tolist() == [False, True]
-    assert to_numbers(pd.DataFrame({"a": ["1,234", "0,5"]}), "outputs", ".")[1].ravel().tolist() == [False, True]
+    for decimal in (None, ";"):
+        with pytest.raises(ValueError, match="outputs: .*decimal=',' or decimal='.'"):
+            numbers_of(texts, decimal)
+    assert numbers_of(texts, ",")[0].iat[0, 0] == float(texts[0].replace(",", "."))
+    assert numbers_of(["0,5", "12.5"], ",")[1].ravel().tolist() == [False, True]
+    assert numbers_of(["1,234", "0,5"], ".")[1].ravel().tolist() == [False, True]
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
@@ -368,18 +354,15 @@ def test_a_point_is_no_decimal_mark_in_a_file_with_commas(tmp_path, counts, ephy
     data = read(counts, path, decimal={"outputs": "."})
     assert_read(data, counts, ephys[["Sag"]] / 1000)
     assert data.dropped == {"outputs without a number": ["Tau", "AP width"]}
-    with pytest.raises(ValueError, match="decimal must be '.' or ',', got ';'"):
-        read(counts, path, decimal=";")
 
 
 @pytest.mark.parametrize("value", ["broken", "inf", np.inf, pd.Timestamp("2024-03-01"), "1.5 mV", "0x1", "1_0"])
 def test_text_among_numbers_is_named(counts, ephys, value):
     ephys = ephys.astype(object)
     ephys.loc["c2", "AP width"] = value
-    with pytest.raises(ValueError, match="outputs: column 'AP width' holds 1 .* for cell 'c2'.*missing_marks"):
-        read(counts, ephys)
-    with pytest.raises(ValueError, match="expression: column 'AP width' holds 1 .* for cell 'c2'"):
-        read(ephys, counts)
+    for what, given in {"outputs": (counts, ephys), "expression": (ephys, counts)}.items():
+        with pytest.raises(ValueError, match=rf"{what}: .* not numbers .*AP width \(1\).* cell 'c2'.*missing_marks"):
+            read(*given)
     if value == "broken":
         with pytest.raises(ValueError, match="outputs: missing"):
             read(counts, ephys, missing_marks="Broken")
@@ -390,7 +373,7 @@ def test_columns_without_a_number_are_left_out(counts, ephys, value):
     data = read(counts.assign(Length=value), ephys.assign(Cre=value))
     assert_read(data, counts, ephys)
     assert data.dropped == {"outputs without a number": ["Cre"], "genes without a number": ["Length"]}
-    with pytest.raises(ValueError, match="outputs: none of 1 columns holds a number"):
+    with pytest.raises(ValueError, match="outputs: nothing is left of 1"):
         read(counts, ephys[[]].assign(Cre=value))
 
 
@@ -408,7 +391,7 @@ def test_columns_without_a_number_are_left_out(counts, ephys, value):
 def test_gaps_are_left_out_as_is_said(counts, ephys, labels, missing, cells, outputs):
     ephys.loc[CELLS[4:], "Tau"] = np.nan
     ephys.loc["c1", "Sag"] = np.nan
-    with pytest.raises(ValueError, match=r"outputs: missing values in 2 column.*Tau \(4\), Sag \(1\).*missing="):
+    with pytest.raises(ValueError, match=r"outputs: missing in 2 column.*Tau \(4\), Sag \(1\).*missing="):
         read(counts, ephys)
     data = read(counts, ephys, labels, missing=missing)
     assert_read(data, counts.loc[cells], ephys.loc[cells, outputs])
@@ -419,11 +402,11 @@ def test_gaps_are_left_out_as_is_said(counts, ephys, labels, missing, cells, out
 
 def test_gaps_everywhere_and_gaps_of_expression_are_errors(counts, ephys):
     gaps = pd.DataFrame({"Tau": [1.0] + 7 * [np.nan], "AP width": [np.nan] + 7 * [1.0]}, CELLS)
-    with pytest.raises(ValueError, match="outputs: nothing is left without a missing value"):
+    with pytest.raises(ValueError, match="outputs: nothing is left of 8"):
         read(counts, gaps, missing="cells")
-    with pytest.raises(ValueError, match=r"expression: missing values in 1 column.*Sst \(1\); .* the value 0"):
-        counts = counts.astype(float)
-        counts.loc["c4", "Sst"] = np.nan
+    counts = counts.astype(float)
+    counts.loc["c4", "Sst"] = np.nan
+    with pytest.raises(ValueError, match=r"expression: missing in 1 column.*Sst \(1\).* cell 'c4'; .* the value 0"):
         read(counts, ephys, missing="cells")
 
 
@@ -459,17 +442,9 @@ def test_what_expression_is_taken_for_is_detected_and_noted(counts, ephys):
         assert data.counts is None and "taken for log values" in data.notes
     for values, doubt in (((0.1 * counts).round(), "small whole numbers may be counts"), (0.4 * counts, "reach far")):
         assert doubt in read(values, ephys).warned
-    for given in ("counts", 1.5):
-        with pytest.raises(ValueError, match=f"counts must be True or False or None, got {given!r}"):
-            read(counts, ephys, counts=given)
-
-
-@pytest.mark.parametrize("value", [0.5, -1])
-def test_counts_that_are_none_are_refused(counts, ephys, value):
-    counts = counts.astype(float)
-    counts.iloc[2, 1] = value
-    with pytest.raises(ValueError, match="counts"):
-        read(counts, ephys, counts=True)
+    for value in (0.5, -1):
+        with pytest.raises(ValueError, match="counts"):
+            read(counts.astype(float).where(counts != counts.iloc[2, 1], value), ephys, counts=True)
 
 
 def test_cells_genes_and_outputs_that_say_nothing_are_left_out(counts, ephys):
@@ -483,9 +458,9 @@ def test_cells_genes_and_outputs_that_say_nothing_are_left_out(counts, ephys):
         "outputs with one value in all cells": ["Rin"],
     }
     assert "c3" in read(counts, ephys, counts=False).X.index, "of log values zeros are nothing special"
-    with pytest.raises(ValueError, match="outputs: none of 3 outputs is left"):
+    with pytest.raises(ValueError, match="outputs: nothing is left of 3"):
         read(counts, ephys * 0)
-    with pytest.raises(ValueError, match="expression: none of 1 genes is left"):
+    with pytest.raises(ValueError, match="expression: nothing is left of 1"):
         read(counts[["Vip"]], ephys)
     with pytest.raises(ValueError, match="given again as outputs"):
         read(counts, counts)
@@ -496,7 +471,7 @@ def test_spike_ins_and_counters_are_not_part_of_the_library(counts, ephys):
     raw = counts.assign(**{name: 1000 * i + np.arange(8) for i, name in enumerate(added, 1)})
     data = read(raw.T, ephys)
     assert_read(data, counts, ephys)
-    assert data.dropped == {"spike-ins and counters": added} and "7 of 12 genes are left out" in data.warned
+    assert data.dropped == {"spike-ins and counters": added} and "7 of 12 are left out" in data.warned
     np.testing.assert_array_equal(data.X, read(counts, ephys).X)
     assert_read(read(raw, ephys, spike_ins="keep"), raw, ephys)
     genes = ["ERCC1", "Ercc6l2", "ERCC6-PGBD3", "Ercc8", "Spag1", "N_gene", "Nfix", "Spink1", "ambiguousA"]
@@ -505,15 +480,14 @@ def test_spike_ins_and_counters_are_not_part_of_the_library(counts, ephys):
 
 def test_genes_of_one_name_are_added_up_or_the_first_is_taken(counts, ephys):
     raw = counts.set_axis(["Gad1", "Sst", "NA", "Sst", "NA"], axis=1)
-    with pytest.raises(ValueError, match="2 gene names appear more than once: Sst, NA; duplicates='first'"):
-        read(raw.T, ephys)
     added = {"Gad1": counts["Gad1"], "Sst": counts["Sst"] + counts["Vip"], "NA": counts["NA"] + counts["Ercc1"]}
     assert_read(read(raw.T, ephys, duplicates="sum"), pd.DataFrame(added), ephys)
     data = read(raw.T, ephys, duplicates="first")
     assert_read(data, counts[["Gad1", "Sst", "NA"]], ephys)
     assert "2 gene names appear more than once" in data.notes
-    with pytest.raises(ValueError, match="duplicates='first'"):
-        read(np.log2(raw + 1), ephys, duplicates="sum")
+    for table, duplicates in ((raw.T, "error"), (np.log2(raw + 1), "sum")):
+        with pytest.raises(ValueError, match="2 gene names appear more than once: Sst, NA; duplicates='first'"):
+            read(table, ephys, duplicates=duplicates)
 
 
 # --- labels
@@ -524,26 +498,18 @@ def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
     keys, colors = {"family_key": "subclass", "type_key": "t-type"}, {"Sst 1": "#102030"}
     data = read(counts, ephys, renamed, **keys, colors=colors, source="our rig")
     assert data.labels[["family", "type"]].equals(labels) and data.labels["layer"].tolist() == [5] * 8
-    assert data.colors["Sst 1"] == "#102030" and data.source == "our rig"
+    assert data.colors["Sst 1"] == "#102030" and data.about["source"] == "our rig"
     for one in (labels[["family"]], renamed[["subclass"]]):
         data = read(counts, ephys, one)
         assert data.labels["type"].tolist() == data.labels["family"].tolist() == ["Sst", "Vip"] * 4
-    with pytest.raises(ValueError, match=r"labels: no column 'type' or 'family'.*\['subclass', 't-type', 'layer'\]"):
-        read(counts, ephys, renamed)
-    with pytest.raises(ValueError, match="labels: no column 'cluster'"):
-        read(counts, ephys, labels, type_key="cluster")
-    with pytest.raises(ValueError, match="labels: of no cell; the cells are c0, .*rows xc0"):
+    for table, key in ((renamed, "type"), (labels, "cluster")):
+        with pytest.raises(ValueError, match=f"labels: type_key .*'{key}'"):
+            read(counts, ephys, table, type_key=key)
+    with pytest.raises(ValueError, match="labels: nothing is left of 8, .*: xc0"):
         read(counts, ephys, labels.add_prefix("x", axis=0))
 
 
-@pytest.mark.parametrize("option", ["missing", "match", "duplicates", "spike_ins"])
+@pytest.mark.parametrize("option", ["counts", "missing", "match", "duplicates", "spike_ins"])
 def test_other_values_of_options_are_refused(counts, ephys, option):
-    with pytest.raises(ValueError, match=f"{option} must be .* or .*, got 'other'"):
+    with pytest.raises(ValueError, match=f"'{option}' parameter .* Got 'other'"):
         read(counts, ephys, **{option: "other"})
-
-
-def test_one_table_alone_warns_of_what_it_left_out(tmp_path):
-    path = written(tmp_path, "cell,Tau,Sag\n,ms,mV\na,1,2\n")
-    with pytest.warns(UserWarning, match="ms, mV"):
-        table = read_table(path, "features")
-    assert table.index.tolist() == ["a"] and table.columns.tolist() == ["Tau", "Sag"]
