@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import re
 import warnings
 
 import numpy as np
@@ -28,7 +27,6 @@ ENTRIES = {
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch knows others, some of which hold no numbers
 MOST_THREADS = 1024
 UNSET = "0" * 64  # the checksum while it is computed
-CHECKSUM = re.compile(rb'(?<=\\"sha256\\": \\")[0-9a-f]{64}(?=\\")')  # in the header, JSON within a text of JSON
 
 
 def save_model(model, path):
@@ -61,7 +59,7 @@ def save_model(model, path):
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     _check_tensors(tensors, header["shapes"])
     content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
-    write_atomically(_with_checksum(content, _checksum(content)), path)
+    write_atomically(_sealed(content), path)
     return results_path(path)
 
 
@@ -83,11 +81,12 @@ def load_model(cls, path):
 def _parts(content):
     """Header and tensors of a file, the header with entries of the right type."""
     tensors = load(content)
-    header = json.loads(json.loads(content[slice(*_header_range(content))])["__metadata__"]["sbnn"])
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(json.loads(content[8:end])["__metadata__"]["sbnn"])
     _require(isinstance(header, dict) and header.get("format") == FORMAT, f"expected the format {FORMAT}")
     wrong = header.keys() ^ ENTRIES.keys() or {name for name in ENTRIES if type(header[name]) not in ENTRIES[name]}
     _require(not wrong, f"entries are missing, unknown or of another type: {sorted(wrong)[:20]}")
-    _require(header["sha256"] == _checksum(content), "its checksum is not that of its content")
+    _require(content == _sealed(content, header["sha256"]), "its checksum is not that of its content")
     return header, tensors
 
 
@@ -96,21 +95,10 @@ def _require(condition, message):
         raise ValueError(message)
 
 
-def _header_range(content):
-    """Bytes of a safetensors file in which its header is."""
-    return 8, min(8 + int.from_bytes(content[:8], "little"), len(content))
-
-
-def _with_checksum(content, checksum):
-    """A file with another checksum in its header."""
-    found = CHECKSUM.search(content, *_header_range(content))
-    _require(found is not None, "its header has no checksum")
-    return content[: found.start()] + checksum.encode() + content[found.end() :]
-
-
-def _checksum(content):
-    """SHA-256 of a file with zeros in the place of the checksum."""
-    return hashlib.sha256(_with_checksum(content, UNSET)).hexdigest()
+def _sealed(content, old=UNSET):
+    """A file with its SHA-256 in the header, taken with zeros in that place, where the checksum `old` is now."""
+    blank = content.replace(old.encode(), UNSET.encode(), 1)
+    return content.replace(old.encode(), hashlib.sha256(blank).hexdigest().encode(), 1)
 
 
 def _model(cls, header, tensors):
