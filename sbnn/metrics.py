@@ -7,25 +7,15 @@ __all__ = ["feature_r2", "pooled_r2", "smallest_sufficient"]
 
 def _sums_of_squares(Y_true, Y_pred, Y_mean):
     """Residual and total sum of squares of every output, two float64 arrays of shape (q,)."""
-    Y_true, Y_pred = np.asarray(Y_true, dtype=np.float64), np.asarray(Y_pred, dtype=np.float64)
-    if Y_true.ndim not in (1, 2) or Y_true.shape != Y_pred.shape:
+    Y_true, Y_pred, Y_mean = (np.asarray(values, dtype=np.float64) for values in (Y_true, Y_pred, Y_mean))
+    q = Y_true.shape[1] if Y_true.ndim == 2 else 1
+    fit = Y_true.ndim in (1, 2) and Y_pred.shape == Y_true.shape and Y_mean.shape in ((), (q,))
+    if not (fit and len(Y_true)) or not all(np.isfinite(values).all() for values in (Y_true, Y_pred, Y_mean)):
         raise ValueError(
-            "Y_true and Y_pred must have one shape, (n,) or (n, q); "
-            f"got Y_true {Y_true.shape} and Y_pred {Y_pred.shape}."
+            "Y_true, Y_pred and Y_mean: expected finite values of a cell or more, of one shape, (n,) or (n, q), and a "
+            f"mean of each output or one for all; got the shapes {Y_true.shape}, {Y_pred.shape} and {Y_mean.shape}"
         )
-    if len(Y_true) == 0:
-        raise ValueError("Y_true has no cells, at least one is needed to compute R2.")
-    n_outputs = 1 if Y_true.ndim == 1 else Y_true.shape[1]
-    Y_mean = np.asarray(Y_mean, dtype=np.float64)
-    if Y_mean.shape not in ((), (n_outputs,)):
-        raise ValueError(
-            f"Y_mean must hold one training mean per output, shape ({n_outputs},), or one for all; "
-            f"got shape {Y_mean.shape}."
-        )
-    for name, values in (("Y_true", Y_true), ("Y_pred", Y_pred), ("Y_mean", Y_mean)):
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} contains NaN or infinity.")
-    Y_true, Y_pred = Y_true.reshape(-1, n_outputs), Y_pred.reshape(-1, n_outputs)
+    Y_true, Y_pred = Y_true.reshape(-1, q), Y_pred.reshape(-1, q)
     return ((Y_true - Y_pred) ** 2).sum(axis=0), ((Y_true - Y_mean) ** 2).sum(axis=0)
 
 
@@ -96,13 +86,13 @@ def smallest_sufficient(r2, numbers):
     ValueError
         If there is one fold, an R2 is missing, or the numbers do not ascend.
     """
-    r2 = np.asarray(r2, float)
-    if r2.ndim != 2 or r2.shape[1] != len(numbers) or not np.isfinite(r2).all():
-        raise ValueError(f"r2: expected finite values of shape (n_folds, {len(numbers)}), got shape {r2.shape}")
-    if not len(numbers) or list(numbers) != sorted(set(numbers)):
-        raise ValueError(f"numbers: expected numbers of genes that ascend, got {list(numbers)}")
-    if len(r2) < 2:
-        raise ValueError(f"r2: expected two folds or more, got {len(r2)}")
+    r2, numbers = np.asarray(r2, float), np.asarray(numbers)
+    fit = r2.shape == (len(r2), len(numbers)) and len(r2) > 1 and (np.diff(numbers) > 0).all()
+    if not fit or np.isnan(r2).any():
+        raise ValueError(
+            f"r2: expected values of two folds or more for numbers of genes that ascend, got shape {r2.shape} for "
+            f"{numbers.tolist()}"
+        )
     behind = r2[:, [r2.mean(0).argmax()]] - r2
     error = behind.std(0, ddof=1) / np.sqrt(len(r2))
-    return int(np.asarray(numbers)[(behind.mean(0) <= error).argmax()])
+    return int(numbers[(behind.mean(0) <= error).argmax()])

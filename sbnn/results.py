@@ -1,9 +1,8 @@
 """The one record every experiment leaves behind: saved atomically, loaded without running any code.
 
-A record is a pickle, of a dict with its format, its schema, a checksum, and the content. The content is the pickle of
-nothing but Python's own containers, numbers, strings and bytes (`sbnn.plain`). So a file written today loads under
-another version of numpy, pandas or torch; `load` does not unpickle at all, which is what makes it safe to open a file
-from somebody else; and a file with a flipped bit is refused. Records of the first schema, without a checksum, load too.
+A record is the pickle of a dict with its format, its schema, a checksum and the content, which is the pickle of nothing
+but Python's own containers, numbers, strings and bytes (`sbnn.plain`). So a file written today loads under another
+version of numpy, pandas or torch, a file from somebody else is safe to open, and one with a flipped bit is refused.
 """
 
 import glob
@@ -161,8 +160,6 @@ class Record:
         with the fewest; of equal ones the first.
         """
         hits = self.points(**params)
-        if not hits:
-            raise KeyError(f"no grid point matches {params}; they are {self.params}")
         genes = self.n_selected[:, hits].mean(0)
         within = genes.round() <= n_genes
         return hits[np.argmax(np.where(within, genes, -np.inf)) if within.any() else np.argmin(genes)]
@@ -176,17 +173,11 @@ def same_value(a, b):
 
 
 def results_path(path, argument="path"):
-    """Check the path of a file, and put the user's home in place of ``~``."""
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"{argument}: expected the path of a file, got {path!r}")
-    text = os.fspath(path)
-    try:
-        expanded = Path(path).expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"{argument}: expected the path of a file, got {text!r}: {error}") from None
-    if not text or text.endswith(os.sep) or expanded.is_dir():
-        raise ValueError(f"{argument}: expected the path of a file, got {f'the folder {text}' if text else 'no name'}")
-    return expanded
+    """Path of a file, with the user's home in place of ``~``; an error if that is unknown, or a folder or nothing."""
+    text = os.path.expanduser(path)
+    if not text or text.startswith("~") or text.endswith(os.sep) or os.path.isdir(text):
+        raise ValueError(f"{argument}: expected the path of a file, got {str(path)!r}")
+    return Path(text)
 
 
 def results_folder(saved_models, dataset, fast=False):
@@ -219,11 +210,7 @@ def save(record, path):
     ValueError
         If `path` is empty or a folder, or the record could not be read back as it is.
     """
-    if not isinstance(record, Record):
-        raise TypeError(f"save writes a Record, got {type(record).__name__}")
-    wrong = _wrong_part(record)
-    if wrong:
-        raise TypeError(wrong)
+    _check(record)
     content = {part.name: encode(getattr(record, part.name), part.name) for part in fields(Record)}
     write_atomically(_seal(pickle.dumps(content, protocol=4)), path)
     return results_path(path)
@@ -279,19 +266,12 @@ def load(path):
         else, for example of what could run code. The message names the file.
     """
     path = results_path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no results at {path}; the notebooks and README say which command computes them")
     whole = path.read_bytes()
     try:
-        content = _content(whole)
-        names = {part.name for part in fields(Record)}
-        if content.keys() != names:
-            raise ValueError(f"it should have the entries {sorted(names)}, but has {sorted(content)[:20]}")
-        record = Record(**{name: decode(value, len(whole)) for name, value in content.items()})
-        wrong = _wrong_part(record)
-        if wrong:
-            raise ValueError(wrong)
-    except (ValueError, MemoryError) as error:
+        entries = read_pickle(_content(whole))
+        record = Record(**{name: decode(value, len(whole)) for name, value in entries.items()})
+        _check(record)
+    except Exception as error:  # whatever a damaged or hostile file brings about
         raise ValueError(f"{path} is not a record of sbnn that can be read: {error or 'out of memory'}") from error
     return record
 
@@ -303,47 +283,26 @@ def _seal(content):
 
 
 def _content(whole):
-    """Entries of a record in a file, still spelled out, as a dict."""
-    if whole.startswith(HEADER):
-        content = whole[len(HEADER) + 64 + len(BETWEEN) + 8 : -len(END)]
-        if _seal(content) != whole:
-            raise ValueError("it is truncated or altered, its checksum is not that of its content")
-        content = read_pickle(content)
-    else:
-        content = read_pickle(whole)
-        if type(content) is not dict or content.pop("format", None) != FORMAT:
-            raise ValueError("it is a pickle of something else")
-        schema = content.pop("schema", None)
-        if type(schema) is not int or schema == SCHEMA:  # the header of this version is known to the byte
-            raise ValueError("its first bytes are altered")
-        if schema != 1:
-            raise ValueError(
-                f"it has schema version {schema}; this sbnn reads 1 and {SCHEMA}, install the one it is of"
-            )
-    if type(content) is not dict:
-        raise ValueError("its content is not a dict")
+    """The content of a file, a pickle, if its checksum is right."""
+    content = whole[len(HEADER) + 64 + len(BETWEEN) + 8 : -len(END)]
+    if _seal(content) != whole:
+        raise ValueError(f"it is truncated, altered, of another version than schema {SCHEMA}, or something else")
     return content
 
 
-def _wrong_part(record):
-    """What is wrong with the parts of a record, in words; None if each is of its kind."""
-    for name in ("experiment", "dataset", "sha256"):
-        if not isinstance(getattr(record, name), str):
-            return f"{name}: expected text, got {type(getattr(record, name)).__name__}"
-    if record.seed is not None and (isinstance(record.seed, bool) or not isinstance(record.seed, numbers.Integral)):
-        return f"seed: expected a whole number or None, got {type(record.seed).__name__}"
-    if not isinstance(record.params, list) or not all(map(_is_named, record.params)):
-        return "params: expected a list of dicts with text as keys"
-    for name in ("settings", "values", "versions"):
-        if not _is_named(getattr(record, name)):
-            return f"{name}: expected a dict with text as keys"
-    if not isinstance(record.folds, list) or not all(map(_is_fold, record.folds)):
-        return "folds: expected a list of pairs of positions"
-    return None
+def _check(record):
+    """Refuse a record one of whose parts is of another kind."""
+    for name, (is_right, expected) in _KINDS.items():
+        if not is_right(getattr(record, name)):
+            raise TypeError(f"{name}: expected {expected}, got {type(getattr(record, name)).__name__}")
+
+
+def _is_text(value):
+    return isinstance(value, str)
 
 
 def _is_named(value):
-    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+    return isinstance(value, dict) and all(map(_is_text, value))
 
 
 def _is_fold(fold):
@@ -352,3 +311,13 @@ def _is_fold(fold):
 
 def _are_positions(cells):
     return isinstance(cells, np.ndarray) and cells.ndim == 1 and cells.dtype.kind in "iu"
+
+
+#: Part of a record -> whether a value may be it, and what is expected.
+_KINDS = dict.fromkeys(("experiment", "dataset", "sha256"), (_is_text, "text"))
+_KINDS |= dict.fromkeys(("settings", "values", "versions"), (_is_named, "a dict with text as keys"))
+_KINDS |= {
+    "seed": (lambda seed: seed is None or isinstance(seed, numbers.Integral), "a whole number or None"),
+    "params": (lambda points: isinstance(points, list) and all(map(_is_named, points)), "a list of dicts with text"),
+    "folds": (lambda folds: isinstance(folds, list) and all(map(_is_fold, folds)), "a list of pairs of positions"),
+}

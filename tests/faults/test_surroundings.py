@@ -182,15 +182,6 @@ def test_a_published_table_with_swapped_columns_is_refused_and_a_shuffled_one_of
     assert set(mine) == set(whole.obsm["outputs"])
 
 
-@pytest.mark.parametrize("schema", [3, 99])
-def test_a_record_of_a_newer_version_says_what_to_do(tmp_path, schema):
-    import pickle
-
-    (tmp_path / "r.pickle").write_bytes(pickle.dumps({"format": "sbnn-record", "schema": schema, "new": 1}, 4))
-    with pytest.raises(ValueError, match=f"r.pickle.* schema version {schema}"):
-        load(tmp_path / "r.pickle")
-
-
 def test_a_path_that_is_a_folder_is_named_and_left_alone(tmp_path):
     (tmp_path / "r.pickle").mkdir()
     with pytest.raises(ValueError, match="r.pickle"):
