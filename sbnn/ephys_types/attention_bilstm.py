@@ -1,45 +1,36 @@
 """Families of features read one after the other by a bidirectional LSTM with attention (Schwider and Ramezani)."""
 
-from typing import NamedTuple
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch import nn
 
-from sbnn.data.checks import some
 from sbnn.determinism import reproducible
 from sbnn.ephys_types import training
-from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, check_known, seen_columns
+from sbnn.ephys_types.base import SCALINGS, FeatureScaling, TypeClassifier, seen_columns
 
-TOKEN_SIZE = 64
+TOKEN_SIZE, DROPOUT, BATCH_SIZE = 64, 0.2, 64
 CLIP, WEIGHT_DECAY = 2.0, 1e-4
 PATIENCE = 7  # epochs without a better validation score after which training ends
 NOISE, MOST_NOISE = 10.0, 0.5  # SD of the noise is NOISE / sqrt(cells): few cells need more of it
-CELLS_AT_ONCE = 4096  # that go through the network together, so that memory does not grow with the cells
 PUBLISHED = {
     "missing": "zeros_as_data", "scaling": "standard", "hide": 0.0, "noise": 0.0, "learning_rate": 1e-3,
     "schedule": "constant", "max_epochs": 50, "validation_share": 0.25,
 }  # fmt: skip
 # What stored results name as parameters besides those of today.
-FIXED = {"class_weight": "balanced", "patience": PATIENCE, "prior": None, "stop_on": "macro_f1"}
-FIXED["weight_decay"] = WEIGHT_DECAY
-
-
-class Tokens(NamedTuple):
-    """Cells as families of features, each padded to the widest: (n, families, width), and (n, families) of bool."""
-
-    values: torch.Tensor  # scaled, 0 where missing
-    missing: torch.Tensor
-    present: torch.Tensor  # where some feature of the family was measured
-
-    def of(self, cells):
-        """Take some cells: tensor of int."""
-        return Tokens(*(part[cells] for part in self))
+FIXED = {
+    "batch_size": BATCH_SIZE, "class_weight": "balanced", "dropout": DROPOUT, "patience": PATIENCE, "prior": None,
+    "stop_on": "macro_f1", "weight_decay": WEIGHT_DECAY,
+}  # fmt: skip
 
 
 class OwnWeights(nn.Module):
@@ -55,11 +46,10 @@ class OwnWeights(nn.Module):
         self.weight = nn.Parameter((2 * torch.rand(families, 2 * width, size) - 1) * bound)
         self.bias = nn.Parameter((2 * torch.rand(families, 1, size) - 1) * bound)
 
-    def forward(self, tokens):
+    def forward(self, values):
         """Tokens of shape (n, families, size)."""
-        seen = self.real & ~tokens.missing
-        values = torch.where(seen, tokens.values, 0.0)
-        entries = torch.cat([values, (self.real & tokens.missing).to(values.dtype)], dim=-1)
+        lacking = (self.real & values.isnan()).to(values.dtype)
+        entries = torch.cat([values.nan_to_num(), lacking], dim=-1)
         return torch.baddbmm(self.bias, entries.transpose(0, 1), self.weight).transpose(0, 1)
 
 
@@ -70,42 +60,40 @@ class SharedWeights(nn.Module):
         super().__init__()
         self.size = real.shape[1]
 
-    def forward(self, tokens):
-        """Tokens of shape (n, families, width): zeros where nothing was measured, read as data."""
-        return torch.where(tokens.missing, 0.0, tokens.values)
+    def forward(self, values):
+        """Tokens of shape (n, families, width)."""
+        return values.nan_to_num()
 
 
 class BiLSTM(nn.Module):
     """LayerNorm, bidirectional LSTM over families, additive attention, LayerNorm, dropout, linear head.
 
-    `real` (families, width) tells columns from padding. Without `attention` the output of the LSTM at the last family
-    takes the place of the weighted mean; not `masked`, zeros are read as data in every family, measured or not; a head
-    of a `cosine` gives those between cell and class (ArcFace).
+    Cells are `values` (n, families, width), NaN where missing and in the padding, which `real` (families, width) tells
+    from columns, and `present` (n, families), the families to be read. Without `attention` the output of the LSTM at
+    the last family takes the place of the weighted mean; a head of a `cosine` gives those between cell and class.
     """
 
-    def __init__(
-        self, real, n_classes, hidden=128, dropout=0.2, attention=True, masked=True, token_size=32, cosine=False
-    ):
+    def __init__(self, real, n_classes, hidden, attention=True, own_weights=True, cosine=False):
         super().__init__()
-        self.masked, self.cosine = masked, cosine
-        self.tokens = OwnWeights(real, token_size) if masked else SharedWeights(real)
+        self.cosine = cosine
+        self.tokens = OwnWeights(real, TOKEN_SIZE) if own_weights else SharedWeights(real)
         self.norm_tokens = nn.LayerNorm(self.tokens.size)
         self.ahead = nn.LSTM(self.tokens.size, hidden, batch_first=True)
         self.back = nn.LSTM(self.tokens.size, hidden, batch_first=True)
-        of_state = (nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)) if attention else ()
-        self.score = nn.Sequential(*of_state) if attention else None
+        self.score = (
+            nn.Sequential(nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)) if attention else None
+        )
         self.norm_state = nn.LayerNorm(2 * hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(DROPOUT)
         self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)
 
-    def encode(self, tokens):
+    def encode(self, values, present):
         """State of each cell (n, 2 * hidden), and weights of its families (n, families): 0 if not present, sum 1."""
-        present = tokens.present if self.masked else torch.ones_like(tokens.present)
-        x = self.norm_tokens(self.tokens(tokens))
+        x = self.norm_tokens(self.tokens(values))
         # Present families first, in their order; what comes after them is computed and never looked at.
         order = torch.argsort(present, dim=1, descending=True, stable=True)
         length = present.sum(1, keepdim=True)
-        place = torch.arange(present.shape[1], device=x.device).expand_as(order)
+        place = torch.arange(present.shape[1]).expand_as(order)
         inside = place < length
         mirror = torch.where(inside, length - 1 - place, place)
         ahead, _ = self.ahead(_rows(x, order))
@@ -119,9 +107,9 @@ class BiLSTM(nn.Module):
         state = self.norm_state(torch.bmm(weights[:, None], states)[:, 0])
         return state, torch.zeros_like(weights).scatter(1, order, weights)
 
-    def forward(self, tokens):
+    def forward(self, values, present):
         """Logits, or cosines, of shape (n, n_classes)."""
-        state = self.dropout(self.encode(tokens)[0])
+        state = self.dropout(self.encode(values, present)[0])
         if self.cosine:
             return F.linear(F.normalize(state), F.normalize(self.head.weight))
         return self.head(state)
@@ -130,17 +118,6 @@ class BiLSTM(nn.Module):
 def _rows(x, order):
     """Entries of x (n, families, size) along its second axis, in the order of each cell (n, families)."""
     return x.gather(1, order[..., None].expand(-1, -1, x.shape[-1]))
-
-
-def make_tokens(X, columns):
-    """Tokens of scaled features (n, p), NaN where missing; `columns` (families, width) with -1 for padding."""
-    values = np.where(columns >= 0, X[:, columns], np.nan)
-    missing = np.isnan(values)
-    return Tokens(
-        torch.from_numpy(np.where(missing, 0, values).astype(np.float32)),
-        torch.from_numpy(missing),
-        torch.from_numpy(~missing.all(axis=2)),
-    )
 
 
 class AttentionBiLSTMClassifier(TypeClassifier):
@@ -156,8 +133,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         False takes the state of the LSTM at the last family in place of a weighted mean over the families.
     hidden : int, default=128
         Units of the LSTM in each direction.
-    dropout : float, default=0.2
-        Before the linear layer.
     loss : {"cross_entropy", "arcface"}, default="cross_entropy"
         ``"arcface"``: focal (gamma 2) with an angular margin of 0.35, scale 30 and weights of the effective number of
         cells (beta 0.999).
@@ -177,27 +152,23 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         Of AdamW; the largest one where it follows a schedule.
     schedule : {"one_cycle", "constant"}, default="one_cycle"
         Whether the learning rate rises, and falls to nothing within `max_epochs`.
-    batch_size : int, default=64
     max_epochs : int, default=20
     validation_share : float, default=0.0
         Part of the training cells that decides by macro-F1 which epoch was best, and is not trained on; training ends
         after seven epochs without a better one. With 0 all cells are trained on for `max_epochs`, which under the
         schedule does better.
     random_state : int, RandomState or None, default=None
-        Seed of weights, dropout, order of the cells, noise, validation part and SMOTE.
 
     Attributes
     ----------
     history_ : DataFrame
-        One row per epoch: ``epoch``, ``loss``, and of the validation part ``validation_loss``,
-        ``validation_accuracy`` and ``validation_macro_f1``.
+        One row per epoch: ``loss``, and of the validation part ``validation_loss`` and ``validation_macro_f1``.
     validation_ : ndarray of bool, shape (n,)
         Training cells that were set aside.
     network_ : BiLSTM
     families_ : dict of family to ndarray of int
         Columns of each.
     classes_ : ndarray
-    n_features_in_, feature_names_in_ : number and names of the features seen by `fit`.
 
     References
     ----------
@@ -214,14 +185,18 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     (300, 11)
     """
 
+    _parameter_constraints: dict = {
+        "loss": [StrOptions({"cross_entropy", "arcface"})], "missing": [StrOptions({"masked", "zeros_as_data"})],
+        "scaling": [SCALINGS], "schedule": [StrOptions({"one_cycle", "constant"})],
+    }  # fmt: skip
+
     def __init__(
-        self, attention=True, hidden=128, dropout=0.2, loss="cross_entropy", smote=False, missing="masked",
-        scaling="normal_scores", hide=0.2, noise=None, learning_rate=3e-3, schedule="one_cycle", batch_size=64,
-        max_epochs=20, validation_share=0.0, random_state=None,
+        self, attention=True, hidden=128, loss="cross_entropy", smote=False, missing="masked", scaling="normal_scores",
+        hide=0.2, noise=None, learning_rate=3e-3, schedule="one_cycle", max_epochs=20, validation_share=0.0,
+        random_state=None,
     ):  # fmt: skip
         self.attention = attention
         self.hidden = hidden
-        self.dropout = dropout
         self.loss = loss
         self.smote = smote
         self.missing = missing
@@ -230,7 +205,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self.noise = noise
         self.learning_rate = learning_rate
         self.schedule = schedule
-        self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.validation_share = validation_share
         self.random_state = random_state
@@ -249,113 +223,100 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
         `groups`, shape (n,), has the donor of each cell: those of one donor go to training or validation together.
         """
-        check_known("loss", self.loss, ("cross_entropy", "arcface"))
-        check_known("schedule", self.schedule, ("one_cycle", "constant"))
-        check_known("missing", self.missing, ("masked", "zeros_as_data"))
         X, labels = self._checked_training(X, y, families)
-        random, keep = check_random_state(self.random_state), 2 if self.smote else 1
-        rare = self.classes_[np.bincount(labels) < keep]
-        if len(rare):
-            raise ValueError(f"smote needs at least 2 cells of each class; there is only one of {some(rare)}")
+        random = check_random_state(self.random_state)
         self.validation_ = np.zeros(len(X), dtype=bool)
         if self.validation_share:
+            keep = 2 if self.smote else 1
             self.validation_ = training.validation_part(labels, self.validation_share, groups, keep, random)
-        train_on, watch = ~self.validation_, torch.from_numpy(np.flatnonzero(self.validation_))
-        self._seen = self._measured(X[train_on])
-        kept = list(seen_columns(self.families_, self._seen).values())
-        width = max(map(len, kept))
-        self._columns = np.array([np.pad(its, (0, width - len(its)), constant_values=-1) for its in kept])
-        self._scaling = FeatureScaling(self.scaling).fit(self._read(X[train_on]))
-        scaled, trained = self._scaling.transform(self._read(X)), labels[train_on]
+        scaling = FeatureScaling(self.scaling)
+        if self.missing == "zeros_as_data":
+            scaling = make_pipeline(FunctionTransformer(np.nan_to_num), scaling)
+        cells, trained = self._learn_scale(X[~self.validation_], scaling), labels[~self.validation_]
+        columns = list(seen_columns(self.families_, self._seen).values())
+        width = max(map(len, columns))
+        self._columns = np.array([np.pad(its, (0, width - len(its)), constant_values=-1) for its in columns])
         counts = torch.from_numpy(np.bincount(trained, minlength=len(self.classes_)))
         arcface = self.loss == "arcface"
         weights = (training.effective_number_weights if arcface else training.balanced_weights)(counts).float()
-        cells = scaled[train_on]
         if self.smote:
             cells, trained = training.oversample(cells, trained, random.randint(2**31 - 1))
         noise = min(MOST_NOISE, NOISE / np.sqrt(len(X))) if self.noise is None else self.noise
         seed = random.randint(2**31 - 1)
         with reproducible(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # initial weights and dropout
-            self.network_ = BiLSTM(
-                torch.from_numpy(self._columns >= 0), len(self.classes_), self.hidden, self.dropout, self.attention,
-                masked=self.missing == "masked", token_size=TOKEN_SIZE, cosine=arcface,
-            )  # fmt: skip
-            tokens, generator = make_tokens(cells, self._columns), torch.Generator().manual_seed(seed)
-            watched = make_tokens(scaled, self._columns).of(watch), torch.from_numpy(labels)[watch]
-            losses = self._losses(tokens, torch.from_numpy(trained), weights, noise, watched, generator)
-            n_steps = self.max_epochs * -(-len(trained) // self.batch_size) if self.schedule == "one_cycle" else None
+            real, masked = torch.from_numpy(self._columns >= 0), self.missing == "masked"
+            self.network_ = BiLSTM(real, len(self.classes_), self.hidden, self.attention, masked, arcface)
+            learned = *self._tokens(cells), torch.from_numpy(trained)
+            every = *self._tokens(self._scaled(X)), torch.from_numpy(labels)
+            watched = [part[torch.from_numpy(self.validation_)] for part in every]
+            losses = self._losses(learned, watched, weights, noise, torch.Generator().manual_seed(seed))
+            n_steps = self.max_epochs * -(-len(trained) // BATCH_SIZE) if self.schedule == "one_cycle" else None
             training.descend(self.network_, losses, self.learning_rate, WEIGHT_DECAY, n_steps, CLIP)
         return self
 
-    def _read(self, X):
-        """Features that are read; the published treatment takes missing ones for zeros."""
-        X = X[:, self._seen]
-        return np.nan_to_num(X) if self.missing == "zeros_as_data" else X
+    def _tokens(self, scaled):
+        """Values (n, families, width), NaN where missing and in the padding, and which families are to be read."""
+        values = torch.from_numpy(np.where(self._columns >= 0, scaled[:, self._columns], np.nan).astype(np.float32))
+        present = ~values.isnan().all(2)
+        return values, present | (self.missing == "zeros_as_data")
 
-    def _losses(self, tokens, labels, weights, noise, watched, generator):
+    def _losses(self, cells, watched, weights, noise, generator):
         """Loss of each batch of each epoch; the network is left with the weights of the best epoch."""
-        n, history, best, best_state, waited = len(labels), [], None, None, 0
-        for epoch in range(1, self.max_epochs + 1):
+        history = []
+        for epoch in range(self.max_epochs):
             self.network_.train()
-            order, total = torch.randperm(n, generator=generator), 0.0
-            for cells in order.split(self.batch_size):
-                values, missing, present = tokens.of(cells)
+            order, total = torch.randperm(len(cells[2]), generator=generator), 0.0
+            for drawn in order.split(BATCH_SIZE):
+                values, present, labels = (part[drawn] for part in cells)
                 if noise:
                     values = values + noise * torch.randn(values.shape, generator=generator)
                 if self.hide:
-                    missing = missing | (torch.rand(missing.shape, generator=generator) < self.hide)
-                output = self.network_(Tokens(values, missing, present))
-                yield (loss := self._loss(output, labels[cells], weights, training.ARCFACE_MARGIN))
-                total += float(loss.detach()) * len(cells)
-            history.append({"epoch": epoch, "loss": total / n})
-            if not len(watched[1]):
+                    values = values.masked_fill(torch.rand(values.shape, generator=generator) < self.hide, torch.nan)
+                yield (loss := self._loss(self.network_(values, present), labels, weights, training.ARCFACE_MARGIN))
+                total += float(loss.detach()) * len(drawn)
+            history.append({"loss": total / len(order)})
+            if not self.validation_.any():
                 continue
             history[-1] |= self._score(*watched, weights)
-            rank = history[-1]["validation_macro_f1"], -history[-1]["validation_loss"]
-            if best is None or rank > best:
-                best, waited = rank, 0
-                best_state = {name: value.clone() for name, value in self.network_.state_dict().items()}
-            else:
-                if (waited := waited + 1) >= PATIENCE:
-                    break
-        if best_state is not None:
-            self.network_.load_state_dict(best_state)
+            ranks = [(row["validation_macro_f1"], -row["validation_loss"]) for row in history]
+            best = ranks.index(max(ranks))
+            if best == epoch:
+                best_weights = deepcopy(self.network_.state_dict())
+            elif epoch - best >= PATIENCE:
+                break
+        if self.validation_.any():
+            self.network_.load_state_dict(best_weights)
         self.history_ = pd.DataFrame(history)
 
     def _loss(self, output, labels, weights, margin):
         if self.loss == "arcface":
-            return training.focal(training.add_angular_margin(output, labels, margin=margin), labels, weights)
+            return training.focal(training.add_angular_margin(output, labels, margin), labels, weights)
         return F.cross_entropy(output, labels, weights)
 
     @torch.no_grad()
-    def _score(self, tokens, labels, weights):
+    def _score(self, values, present, labels, weights):
         """Validation scores; the margin of ArcFace and dropout are for training only."""
         self.network_.eval()
-        output = self.network_(tokens)
-        loss, found = self._loss(output, labels, weights, margin=0.0), output.argmax(1)
-        f1 = f1_score(labels.numpy(), found.numpy(), average="macro", labels=np.unique(labels), zero_division=0)
-        accuracy = float((found == labels).float().mean())
-        return {"validation_loss": float(loss), "validation_accuracy": accuracy, "validation_macro_f1": float(f1)}
+        output = self.network_(values, present)
+        f1 = f1_score(labels, output.argmax(1), average="macro", labels=np.unique(labels), zero_division=0)
+        return {"validation_loss": float(self._loss(output, labels, weights, margin=0.0)), "validation_macro_f1": f1}
 
     @torch.no_grad()
-    def _through(self, X, function):
-        """What the network makes of cells, in blocks, as float64."""
-        X = self._checked_cells(X)
-        tokens = make_tokens(self._scaling.transform(self._read(X)), self._columns)
-        with reproducible():
-            blocks = torch.arange(len(tokens.present)).split(CELLS_AT_ONCE)
-            return torch.cat([function(tokens.of(cells)) for cells in blocks]).double().numpy()
-
     def predict_proba(self, X):
         """Probabilities of the types, ndarray of shape (n, n_classes), if all classes were as frequent."""
-        logits = torch.from_numpy(self._through(X, lambda tokens: self.network_(tokens)))
+        tokens = self._tokens(self._scaled(self._checked_cells(X)))
+        with reproducible():
+            logits = self.network_(*tokens).double()
         return (training.ARCFACE_SCALE * logits if self.loss == "arcface" else logits).softmax(1).numpy()
 
     @available_if(lambda self: self.attention)
+    @torch.no_grad()
     def attention_weights(self, X):
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
         Rows sum to 1; 0 for a family that was not measured. All are 0 for a cell in which nothing was.
         """
-        return self._through(X, lambda tokens: self.network_.encode(tokens)[1])
+        tokens = self._tokens(self._scaled(self._checked_cells(X)))
+        with reproducible():
+            return self.network_.encode(*tokens)[1].double().numpy()

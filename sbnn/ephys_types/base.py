@@ -5,13 +5,14 @@ import warnings
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import some
 from sbnn.data.typed_cells import family_columns
 
-SCALINGS = ("normal_scores", "standard")
+SCALINGS = StrOptions({"normal_scores", "standard"})
 N_QUANTILES = 100
 FARTHEST = 2.5  # SD to which normal scores are clipped: beyond, they tell the few outermost cells apart by chance
 LOST = "features without a value"  # a warning begins so
@@ -29,6 +30,8 @@ class MissingAllowed(BaseEstimator):
 class TypeClassifier(ClassifierMixin, MissingAllowed):
     """A classifier with `predict_proba` and `classes_`."""
 
+    _parameter_constraints: dict = {}
+
     def predict(self, X):
         """Most probable type of each cell, ndarray of shape (n,)."""
         codes = self.predict_proba(X).argmax(axis=1)  # first, so that an unfitted model says that it is
@@ -36,6 +39,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
     def _checked_training(self, X, y, families=None):
         """Cells (float64, NaN where missing) and positions in ``classes_``; sets what `fit` learns of the names."""
+        self._validate_params()
         columns = getattr(X, "columns", None)
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         check_classification_targets(y)
@@ -61,6 +65,15 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
             warnings.warn(f"{LOST} in training are left out: {lost}", stacklevel=3)
         return seen
 
+    def _learn_scale(self, X, scaling):
+        """Choose the features that have a value, and learn their scale; the cells on it."""
+        self._seen = self._measured(X)
+        self._scaling = scaling.fit(X[:, self._seen])
+        return self._scaled(X)
+
+    def _scaled(self, X):
+        return self._scaling.transform(X[:, self._seen])
+
 
 class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
     """Z-scores of features (``how="standard"``) or of their normal scores; NaN is left out of all sums and stays NaN.
@@ -69,12 +82,14 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
     hide the rest.
     """
 
+    _parameter_constraints: dict = {"how": [SCALINGS]}
+
     def __init__(self, how="normal_scores"):
         self.how = how
 
     def fit(self, X, y=None):
         """Learn the scale of cells, shape (n, p)."""
-        check_known("scaling", self.how, SCALINGS)
+        self._validate_params()
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         self.quantiles_ = None
         if self.how == "normal_scores":
@@ -98,12 +113,6 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
 
     def _scores(self, X):
         return X if self.quantiles_ is None else np.clip(self.quantiles_.transform(X), -FARTHEST, FARTHEST)
-
-
-def check_known(name, value, known):
-    """Refuse a setting that is not among those known, naming it."""
-    if value not in known:
-        raise ValueError(f"{name} must be one of {known}, got {value!r}")
 
 
 def seen_columns(families, seen):

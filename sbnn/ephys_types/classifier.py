@@ -5,13 +5,11 @@ import warnings
 import numpy as np
 from scipy.special import softmax
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 
-from sbnn.ephys_types.base import LOST, TypeClassifier, check_known, lightgbm
+from sbnn.ephys_types.base import LOST, TypeClassifier, lightgbm
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 
-MEMBERS = ("trees", "kernel", "attention")
 LEAST_PROBABILITY = 1e-6  # of a member: none rules out a class by itself
 
 
@@ -23,8 +21,6 @@ class EphysTypeClassifier(TypeClassifier):
 
     Parameters
     ----------
-    members : tuple of str, default=("trees", "kernel", "attention")
-        Which learners.
     n_steps : int or "auto", default="auto"
         Of the network, see `FamilyAttentionClassifier`; fewer for a quick run.
     random_state : int, RandomState or None, default=None
@@ -32,10 +28,10 @@ class EphysTypeClassifier(TypeClassifier):
     Attributes
     ----------
     classes_ : ndarray
-    n_features_in_ : int
     families_ : dict of family to ndarray of int
         Columns of each.
     members_ : dict of str to classifier
+        ``"trees"``, ``"kernel"`` and ``"attention"``.
 
     Examples
     --------
@@ -47,10 +43,13 @@ class EphysTypeClassifier(TypeClassifier):
     (300, 4)
     """
 
-    def __init__(self, members=MEMBERS, n_steps="auto", random_state=None):
-        self.members = members
+    def __init__(self, n_steps="auto", random_state=None):
         self.n_steps = n_steps
         self.random_state = random_state
+
+    def decisive_params(self):
+        """Parameters that stored results are recognised by."""
+        return self.get_params() | {"members": ["trees", "kernel", "attention"]}
 
     def fit(self, X, y, families=None):
         """Fit all members.
@@ -68,22 +67,17 @@ class EphysTypeClassifier(TypeClassifier):
         -------
         self
         """
-        for member in self.members:
-            check_known("members", member, MEMBERS)
         X, codes = self._checked_training(X, y, families)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._measured(X)
-        self.members_ = {}
         with warnings.catch_warnings():  # each member would say again what this has said
             warnings.filterwarnings("ignore", LOST)
-            for name in self.members:
-                if name == "trees":
-                    self.members_[name] = lightgbm(random_state=seed).fit(X, codes)
-                elif name == "kernel":
-                    self.members_[name] = KernelLogistic(random_state=seed).fit(X, codes)
-                else:
-                    model = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed)
-                    self.members_[name] = model.fit(X, codes, self.families_)
+            self.members_ = {
+                "trees": lightgbm(random_state=seed).fit(X, codes),
+                "kernel": KernelLogistic(random_state=seed).fit(X, codes),
+                "attention": FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed),
+            }
+            self.members_["attention"].fit(X, codes, self.families_)
         return self
 
     def predict_proba(self, X):
@@ -92,7 +86,6 @@ class EphysTypeClassifier(TypeClassifier):
         logs = [np.log(np.maximum(model.predict_proba(X), LEAST_PROBABILITY)) for model in self.members_.values()]
         return softmax(np.mean(logs, axis=0), axis=1)
 
-    @available_if(lambda self: "attention" in self.members)
     def attention_weights(self, X):
         """Weight of each family in each cell for the member with attention, ndarray of shape (n, n_families)."""
         X = self._checked_cells(X)

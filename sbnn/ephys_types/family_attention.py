@@ -1,14 +1,17 @@
 """The attention model of the project: an ensemble of small networks over families of features, trained with noise."""
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_consistent_length
 from torch import nn
 from torch.nn import functional
 
 from sbnn.determinism import reproducible
-from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, check_known, seen_columns
+from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, seen_columns
 from sbnn.ephys_types.training import descend
 
 FEW, MANY = 500, 5000  # training cells between which settings go from those for few to those for many, by logarithm
@@ -17,7 +20,6 @@ WIDTH, HIDDEN = 16, 64  # numbers of a token, units of the layer after the atten
 FEATURE_DROPOUT = 0.1  # share of the measured features that are left out at a step
 LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1e-2
 ABSENT = -1e4  # score of a family that was not measured: its weight is zero to the last bit
-CELLS_AT_ONCE = 4096
 # What stored results name as parameters besides those of today.
 FIXED = {
     "batch_size": "auto", "dropout": "auto", "feature_dropout": FEATURE_DROPOUT, "hidden": HIDDEN, "noise": "auto",
@@ -97,7 +99,6 @@ class FamilyAttentionClassifier(TypeClassifier):
     classes_ : ndarray
     families_ : dict of family to ndarray of int
         Columns of each.
-    n_features_in_ : int
     network_ : FamilyAttentionNetwork
 
     Examples
@@ -122,41 +123,37 @@ class FamilyAttentionClassifier(TypeClassifier):
     def fit(self, X, y, families=None):
         """Train; arguments as for `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)
-        self._seen = self._measured(X)
-        self._scaling = FeatureScaling().fit(X[:, self._seen])
+        self._learn_scale(X, FeatureScaling())
         with reproducible():
-            self._train_alone(self._tensors(X, codes), self._generator())
+            generator = self._generator()
+            cells = self._tensors(X, codes)
+            self._build(len(self.classes_), len(X), generator)
+            self._train(*cells, generator)
         return self
 
     def _generator(self):
         return torch.Generator().manual_seed(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _tensors(self, X, codes=None):
+    def _tensors(self, X, *codes):
         """Scaled features, where they were measured, and, of training cells, their types."""
-        scaled = self._scaling.transform(X[:, self._seen])
-        known = np.isfinite(scaled)
-        parts = [torch.as_tensor(part.astype(np.float32)) for part in (np.where(known, scaled, 0), known)]
-        return parts if codes is None else [*parts, torch.as_tensor(codes)]
+        scaled = torch.from_numpy(self._scaled(X).astype(np.float32))
+        return scaled.nan_to_num(), (~scaled.isnan()).float(), *map(torch.as_tensor, codes)
 
     def _build(self, n_outputs, n_cells, generator):
-        """Make the network, and give the settings for so many training cells."""
+        """Make the network, and the settings for so many training cells."""
         many = min(max(np.log(n_cells / FEW) / np.log(MANY / FEW), 0), 1)
-        settings = {name: few + many * (most - few) for name, (few, most) in SETTINGS.items()}
+        self._settings = {name: few + many * (most - few) for name, (few, most) in SETTINGS.items()}
         if self.n_steps != "auto":
-            settings["n_steps"] = self.n_steps
+            self._settings["n_steps"] = self.n_steps
         columns = [its for its in seen_columns(self.families_, self._seen).values() if len(its)]
-        dropout = float(settings["dropout"])
+        dropout = float(self._settings["dropout"])
         self.network_ = FamilyAttentionNetwork(columns, n_outputs, self.n_members, WIDTH, HIDDEN, dropout, generator)
-        return settings
 
-    def _train_alone(self, cells, generator, n_outputs=None):
-        settings = self._build(n_outputs or len(self.classes_), len(cells[2]), generator)
-        self._train(*cells, _chance(cells[2]), generator, settings)
-
-    def _train(self, x, known, target, chance, generator, settings, heads=None, learning_rate=LEARNING_RATE):
+    def _train(self, x, known, target, generator, chance=None, heads=None, learning_rate=LEARNING_RATE):
         """Train the network on cells drawn by chance; of several heads, each cell trains its own."""
-        n_steps, noise = int(settings["n_steps"]), float(settings["noise"])
-        shape = self.n_members, int(settings["batch_size"])
+        chance = _chance(target) if chance is None else chance
+        n_steps, noise = int(self._settings["n_steps"]), float(self._settings["noise"])
+        shape = self.n_members, int(self._settings["batch_size"])
 
         def losses():
             for _ in range(n_steps):
@@ -179,21 +176,12 @@ class FamilyAttentionClassifier(TypeClassifier):
     @torch.no_grad()
     def _through(self, X):
         """Mean probabilities and mean attention of the members, over cells X."""
-        X = self._checked_cells(X)
-        probabilities, weights = [], []
+        # In double precision, so that the cells beside a cell do not change its last digits.
+        x, known = (part.double() for part in self._tensors(self._checked_cells(X)))
+        members = (self.n_members, *x.shape)
         with reproducible():
-            # In double precision, so that the cells beside a cell do not change its last digits.
-            network = self.network_.double()
-            try:
-                for start in range(0, len(X), CELLS_AT_ONCE):
-                    x, known = (part.double() for part in self._tensors(X[start : start + CELLS_AT_ONCE]))
-                    members = (self.n_members, *x.shape)
-                    logits, attention = network(x.expand(members), known.expand(members))
-                    probabilities.append(logits.softmax(-1).mean(0).numpy())
-                    weights.append(attention.mean(0).numpy())
-            finally:
-                self.network_.float()
-        return np.concatenate(probabilities), np.concatenate(weights)
+            logits, attention = deepcopy(self.network_).double()(x.expand(members), known.expand(members))
+            return logits.softmax(-1).mean(0).numpy(), attention.mean(0).numpy()
 
     def predict_proba(self, X):
         """Probabilities of the types, ndarray of shape (n, n_classes), if all classes were as frequent."""
@@ -227,6 +215,8 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         As for `FamilyAttentionClassifier`.
     """
 
+    _parameter_constraints: dict = {"way": [StrOptions({"pretrained", "joint"})]}
+
     def __init__(self, way="pretrained", source_weight=0.5, n_members=4, n_steps="auto", random_state=None):
         super().__init__(n_members, n_steps, random_state)
         self.way = way
@@ -249,15 +239,14 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         -------
         self
         """
-        check_known("way", self.way, ("pretrained", "joint"))
         X, codes = self._checked_training(X, y, families)
         cells = X if unlabelled is None else np.vstack([X, self._checked_cells(unlabelled)])
-        if source is None:
-            self._seen = self._measured(X)
-        else:
+        k, tables = len(self.classes_), [X]
+        if source is not None:
             source_X, (types, source_codes) = self._checked_cells(source[0]), np.unique(source[1], return_inverse=True)
             check_consistent_length(source_X, source_codes)
-            self._seen = self._measured(X, source_X)
+            tables.append(source_X)
+        self._seen = self._measured(*tables)
         with reproducible():
             generator = self._generator()
             if source is not None:
@@ -265,37 +254,35 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
                 of_source = self._tensors(source_X, source_codes)
             self._scaling = FeatureScaling().fit(cells[:, self._seen])
             of_target = self._tensors(X, codes)
+            if source is not None and self.way == "joint":
+                self._build(k + len(types), len(X), generator)
+                self._train_jointly(of_source, of_target, generator)
+                return self
+            if source is not None:
+                self._build(len(types), len(source_X), generator)
+                self._train(*of_source, generator)
+                learned = self.network_
+            self._build(k, len(X), generator)
             if source is None:
-                self._train_alone(of_target, generator)
-            elif self.way == "pretrained":
-                self._train_alone(of_source, generator, len(types))
-                self._go_on(of_target, np.array_equal(types, self.classes_), generator)
-            else:
-                self._train_jointly(of_source, of_target, len(types), generator)
+                self._train(*of_target, generator)
+                return self
+            with torch.no_grad():
+                for (name, new), old in zip(self.network_.named_parameters(), learned.parameters(), strict=True):
+                    if np.array_equal(types, self.classes_) or not name.startswith("head"):
+                        new.copy_(old)
+            self._train(*of_target, generator, learning_rate=LEARNING_RATE / 5)
         return self
 
-    def _go_on(self, of_target, same_types, generator):
-        """Train on the target, from the weights that the source has given."""
-        learned = self.network_
-        settings = self._build(len(self.classes_), len(of_target[2]), generator)
-        with torch.no_grad():
-            for (name, new), old in zip(self.network_.named_parameters(), learned.parameters(), strict=True):
-                if same_types or not name.startswith("head"):
-                    new.copy_(old)
-        rate = LEARNING_RATE / 5
-        self._train(*of_target, _chance(of_target[2]), generator, settings, learning_rate=rate)
-
-    def _train_jointly(self, of_source, of_target, n_types, generator):
-        n_classes = len(self.classes_)
-        settings = self._build(n_classes + n_types, len(of_target[2]), generator)
-        x, known = (torch.cat([a, b]) for a, b in zip(of_target[:2], of_source[:2], strict=True))
-        target = torch.cat([of_target[2], of_source[2] + n_classes])
-        chance = [_chance(of_target[2]) / n_classes, self.source_weight * _chance(of_source[2]) / n_types]
-        heads = torch.arange(n_classes + n_types) < n_classes
-        heads = torch.where(target[:, None] < n_classes, heads, ~heads)
-        self._train(x, known, target, torch.cat(chance), generator, settings, heads)
+    def _train_jointly(self, of_source, of_target, generator):
+        """Train on both, each with its own outputs, and keep those of the target."""
+        k, own = len(self.classes_), of_target[2]
+        x, known, _ = map(torch.cat, zip(of_target, of_source, strict=True))
+        target = torch.cat([own, of_source[2] + k])
+        chance = [_chance(own) / k, self.source_weight * _chance(of_source[2]) / (of_source[2].max() + 1)]
+        heads = (torch.arange(int(target.max()) + 1) < k) == (target < k)[:, None]
+        self._train(x, known, target, generator, torch.cat(chance), heads)
         for name in ("head", "head_bias"):
-            setattr(self.network_, name, nn.Parameter(getattr(self.network_, name)[..., :n_classes].detach().clone()))
+            setattr(self.network_, name, nn.Parameter(getattr(self.network_, name)[..., :k].detach().clone()))
 
 
 def _chance(target):

@@ -1,8 +1,10 @@
 """Logistic regression on a Gaussian kernel of normal scores: smooth, and strong with few cells."""
 
 import numpy as np
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 
 from sbnn.determinism import reproducible
@@ -17,20 +19,7 @@ class KernelLogistic(TypeClassifier):
     Missing values are set to the training median. With more than `n_landmarks` training cells the kernel is that of
     Nystroem (Williams and Seeger, NeurIPS 2000), on landmarks drawn at random.
 
-    Parameters
-    ----------
-    C : float, default=3.0
-        Inverse strength of the penalty.
-    gamma : float, default=0.3
-        Of the kernel, divided by the number of features.
-    n_landmarks : int, default=1000
-    random_state : int, RandomState or None, default=None
-        Draws the landmarks.
-
-    Attributes
-    ----------
-    classes_ : ndarray
-    n_features_in_ : int
+    `C` is the inverse strength of the penalty; `gamma`, of the kernel, is divided by the number of features.
     """
 
     def __init__(self, C=3.0, gamma=0.3, n_landmarks=1000, random_state=None):
@@ -42,11 +31,8 @@ class KernelLogistic(TypeClassifier):
     def fit(self, X, y):
         """Fit to cells, shape (n, p), NaN where missing, and their types, shape (n,)."""
         X, codes = self._checked_training(X, y)
-        self._seen = self._measured(X)
-        self._scaling = FeatureScaling().fit(X[:, self._seen])
-        scaled = self._scaling.transform(X[:, self._seen])
-        self._filler = np.nanmedian(scaled, axis=0)
-        x = self._landmarks = np.where(np.isfinite(scaled), scaled, self._filler)
+        x = self._learn_scale(X, make_pipeline(FeatureScaling(), SimpleImputer(strategy="median")))
+        self._landmarks = x
         if len(x) > self.n_landmarks:
             random = check_random_state(self.random_state)
             self._landmarks = x[np.sort(random.choice(len(x), self.n_landmarks, replace=False))]
@@ -64,8 +50,6 @@ class KernelLogistic(TypeClassifier):
 
     def predict_proba(self, X):
         """Probabilities of the types, ndarray of shape (n, n_classes), if all classes were as frequent."""
-        X = self._checked_cells(X)
-        scaled = self._scaling.transform(X[:, self._seen])
+        x = self._scaled(self._checked_cells(X))
         with reproducible():
-            kernel = self._kernel(np.where(np.isfinite(scaled), scaled, self._filler))
-            return self._regression.predict_proba(kernel @ self._basis)
+            return self._regression.predict_proba(self._kernel(x) @ self._basis)

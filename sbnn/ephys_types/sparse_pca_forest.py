@@ -5,11 +5,16 @@ from scipy.linalg import qr
 from sklearn.base import TransformerMixin
 from sklearn.decomposition import SparsePCA
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, check_known, seen_columns
+from sbnn.ephys_types.base import SCALINGS, FeatureScaling, TypeClassifier, seen_columns
 
+ALPHA = 0.03  # of the l1 penalty on the loadings, in units of a correlation: whatever the number of cells
+LEAST_VARIANCE = 0.01  # share of the variance of a family that a component adds at least
 RIDGE = 0.01  # of the projection on the loadings, which need not be orthogonal; scikit-learn's default
 TOLERANCE = 1e-4  # relative change of the objective at which the search ends
 LEAST_ALPHA = 1e-6  # below, coordinate descent does not converge, and no loading is zero anyway
@@ -26,12 +31,11 @@ FORESTS = {
 }
 
 
-def sparse_components(X, n_components, alpha, least_variance=0.01, random_state=0):
+def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANCE, random_state=0):
     """Sparse principal components of centred data (n, p), of which each adds to the variance explained.
 
     `n_components` None looks for as many as there are principal components with more than `least_variance` of the
-    variance. A loading is zero about where the feature's covariance with the component is below `alpha`, in units of a
-    correlation. Components are kept whose adjusted share of the variance is larger than `least_variance`.
+    variance. A loading is zero about where the feature's covariance with the component is below `alpha`.
 
     Components that are not orthogonal explain some of the variance twice. Adjusted as by Zou, Hastie and Tibshirani
     (J. Comput. Graph. Stat. 15, 2006, section 3.4) each counts with what the ones before it leave over: with the scores
@@ -68,24 +72,14 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     Parameters
     ----------
-    alpha : float, default=0.03
-        Strength of the l1 penalty on the loadings, in units of a correlation: independent of the number of cells.
-    least_variance : float, default=0.01
-        Components are kept that explain a larger share of the variance of their family, adjusted for what the others
-        explain. At first the published number is looked for in the families of the paper (`PUBLISHED_COMPONENTS`), in
-        others that of ordinary principal components with more than this share.
     scaling : {"normal_scores", "standard"}, default="normal_scores"
         Whether features are mapped to a normal distribution by their quantiles before they are z-scored.
     keep_features : bool, default=True
-        Give the forest the scaled features along with the components. The components of engineered features leave
-        out what is peculiar to one feature, such as a short lag between long times.
+        Give the forest the scaled features along with the components, which leave out what is peculiar to one.
     forest : {"extra_trees", "random_forest"}, default="extra_trees"
     n_estimators : int, default=300
         Trees.
     random_state : int, RandomState or None, default=None
-        Seed of the sparse PCA and of the forest.
-    n_jobs : int or None, default=None
-        Processors that grow the trees; the result does not depend on it.
 
     Attributes
     ----------
@@ -97,12 +91,13 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     families_ : dict of family to ndarray of int
         Columns of each.
     classes_ : ndarray
-    n_features_in_, feature_names_in_ : number and names of the features seen by `fit`.
 
     Notes
     -----
-    What is missing is set to the median of the training cells. So that the forest can tell it from a measured median
-    it is also given, for each family, the share of the features that are missing.
+    Each family of the paper is asked for the published number of components, others for that of ordinary principal
+    components with more than 1 % of the variance; those are kept that add as much. What is missing is set to the median
+    of the training cells. So that the forest can tell it from a measured median it is also given, for each family, the
+    share of the features that are missing.
 
     The published pipeline is ``SparsePCAForest(scaling="standard", keep_features=False, forest="random_forest")``.
 
@@ -121,18 +116,16 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     True
     """
 
+    _parameter_constraints: dict = {"forest": [StrOptions(set(FORESTS))], "scaling": [SCALINGS]}
+
     def __init__(
-        self, alpha=0.03, least_variance=0.01, scaling="normal_scores", keep_features=True, forest="extra_trees",
-        n_estimators=300, random_state=None, n_jobs=None,
-    ):  # fmt: skip
-        self.alpha = alpha
-        self.least_variance = least_variance
+        self, scaling="normal_scores", keep_features=True, forest="extra_trees", n_estimators=300, random_state=None
+    ):
         self.scaling = scaling
         self.keep_features = keep_features
         self.forest = forest
         self.n_estimators = n_estimators
         self.random_state = random_state
-        self.n_jobs = n_jobs
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -141,31 +134,26 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     def decisive_params(self):
         """Parameters that stored results are recognised by."""
-        return self.get_params() | {"balanced": True, "n_components": None}
+        fixed = {"alpha": ALPHA, "balanced": True, "least_variance": LEAST_VARIANCE, "n_components": None}
+        return self.get_params() | fixed
 
     def fit(self, X, y, families=None):
         """Fit the components of each family and the forest; arguments as for `EphysTypeClassifier.fit`."""
-        check_known("forest", self.forest, tuple(FORESTS))
         X, labels = self._checked_training(X, y, families)
         seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)
-        self._seen = self._measured(X)
-        self._scaling = FeatureScaling(self.scaling).fit(X[:, self._seen])
-        scaled = self._scaling.transform(X[:, self._seen])
-        self._median = np.nanmedian(scaled, axis=0)
-        filled = np.where(np.isnan(scaled), self._median, scaled)
+        filled = self._learn_scale(X, make_pipeline(FeatureScaling(self.scaling), SimpleImputer(strategy="median")))
         self._mean = filled.mean(axis=0)
         self._fit_components(filled - self._mean, int(seed))
         kind, settings = FORESTS[self.forest]
-        self.forest_ = kind(self.n_estimators, **settings, random_state=int(tree_seed), n_jobs=self.n_jobs)
+        self.forest_ = kind(self.n_estimators, **settings, random_state=int(tree_seed))
         self.forest_.fit(self._forest_input(X), self.classes_[labels])
-        self.forest_.n_jobs = None  # several threads add up what the trees say in any order, and round otherwise
         return self
 
     def _fit_components(self, X, seed):
         self.loadings_, self.explained_variance_ratio_, projections = {}, {}, []
         for family, inside in seen_columns(self.families_, self._seen).items():
             wanted, columns = PUBLISHED_COMPONENTS.get(family), self.families_[family]
-            loadings, part, explained = sparse_components(X[:, inside], wanted, self.alpha, self.least_variance, seed)
+            loadings, part, explained = sparse_components(X[:, inside], wanted, random_state=seed)
             self.loadings_[family] = np.zeros((len(loadings), len(columns)))
             self.loadings_[family][:, self._seen[columns]] = loadings
             self.explained_variance_ratio_[family] = explained
@@ -174,12 +162,8 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
             projections.append(projection)
         self._projection = np.hstack(projections)
 
-    def _filled(self, X):
-        scaled = self._scaling.transform(X[:, self._seen])
-        return np.where(np.isnan(scaled), self._median, scaled)
-
     def _forest_input(self, X):
-        filled, missing = self._filled(X), np.isnan(X)
+        filled, missing = self._scaled(X), np.isnan(X)
         shares = [missing[:, columns].mean(axis=1) for columns in self.families_.values()]
         parts = [(filled - self._mean) @ self._projection, np.column_stack(shares)]
         return np.hstack([*parts, filled] if self.keep_features else parts)
@@ -187,7 +171,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     def transform(self, X):
         """Z-scored sparse principal components of cells, ndarray of shape (n, components of all families)."""
         X = self._checked_cells(X)
-        return (self._filled(X) - self._mean) @ self._projection
+        return (self._scaled(X) - self._mean) @ self._projection
 
     def get_feature_names_out(self, input_features=None):
         """Names of the components: the family and a number, as in ``"AP ramp sPC1"``."""

@@ -56,8 +56,8 @@ def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
     return (weights * losses).sum() / weights.sum()
 
 
-def add_angular_margin(cosines, labels, scale=ARCFACE_SCALE, margin=ARCFACE_MARGIN):
-    """Logits of ArcFace (Deng et al. 2019): scale * cos(angle + margin) for the own class, scale * cosine for others.
+def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
+    """Logits of ArcFace (Deng et al. 2019): of cos(angle + margin) for the own class, of the cosine for others.
 
     Where angle + margin would pass pi, and the cosine would rise again, it goes on falling linearly.
     """
@@ -66,7 +66,7 @@ def add_angular_margin(cosines, labels, scale=ARCFACE_SCALE, margin=ARCFACE_MARG
     moved = own * math.cos(margin) - sine * math.sin(margin)
     beyond = own <= math.cos(math.pi - margin)
     moved = torch.where(beyond, own - margin * math.sin(margin), moved)
-    return scale * cosines.scatter(1, labels[:, None], moved)
+    return ARCFACE_SCALE * cosines.scatter(1, labels[:, None], moved)
 
 
 def validation_part(labels, share, groups, keep, random_state):

@@ -12,8 +12,9 @@ import numpy as np
 from scipy.special import logsumexp, softmax
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.utils._param_validation import StrOptions
 
-from sbnn.ephys_types.base import TypeClassifier, check_known, lightgbm
+from sbnn.ephys_types.base import TypeClassifier, lightgbm
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 
 ALIGNMENTS = ("shift", "own", "source")
@@ -136,6 +137,8 @@ class ZeroShotClassifier(TypeClassifier):
     worse than none, so look at `shares_`.
     """
 
+    _parameter_constraints: dict = {"alignment": [StrOptions(set(ALIGNMENTS))]}
+
     def __init__(self, classifier=None, alignment="shift", random_state=None):
         self.classifier = classifier
         self.alignment = alignment
@@ -157,7 +160,6 @@ class ZeroShotClassifier(TypeClassifier):
         -------
         self
         """
-        check_known("alignment", self.alignment, ALIGNMENTS)
         X, codes = self._checked_training(X, y)
         target = X if target is None else self._checked_cells(target)
         self._seen = self._measured(X, target)

@@ -1,10 +1,11 @@
-"""The other classifiers: baselines, kernel logistic regression, the geometric mean, sparse PCA with a forest."""
+"""What all classifiers share, and the simple ones: kernel logistic regression, the geometric mean, sparse PCA."""
 
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.decomposition import SparsePCA
@@ -13,12 +14,15 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from stand_ins import present
 
 from sbnn.data.typed_cells import family_columns
 from sbnn.ephys_types import (
+    AttentionBiLSTMClassifier,
     EphysTypeClassifier,
     FamilyAttentionClassifier,
     SparsePCAForest,
+    TransferAttentionClassifier,
     ZeroShotClassifier,
 )
 from sbnn.ephys_types.base import FeatureScaling
@@ -27,17 +31,28 @@ from sbnn.ephys_types.models import MODELS
 from sbnn.ephys_types.sparse_pca_forest import sparse_components
 
 QUICK = {"n_estimators": 20, "random_state": 0}
+NETWORKS = {
+    "bilstm": AttentionBiLSTMClassifier(hidden=8, max_epochs=3, random_state=0),
+    "families": FamilyAttentionClassifier(n_steps=20, n_members=2, random_state=0),
+}
 
 
 @parametrize_with_checks(
-    [
-        KernelLogistic(random_state=0),
-        SparsePCAForest(**QUICK),
-        ZeroShotClassifier(KernelLogistic(), "own"),
-        EphysTypeClassifier(("kernel", "attention"), n_steps=5, random_state=0),
-    ]
+    [KernelLogistic(random_state=0), SparsePCAForest(**QUICK), ZeroShotClassifier(KernelLogistic(), "own")]
 )
 def test_scikit_learn_api(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [
+        EphysTypeClassifier(n_steps=5, random_state=0),
+        AttentionBiLSTMClassifier(hidden=8, max_epochs=15, random_state=0),
+        FamilyAttentionClassifier(n_steps=100, n_members=2, random_state=0),
+    ]
+)
+def test_scikit_learn_api_of_networks(estimator, check):
     check(estimator)
 
 
@@ -55,11 +70,12 @@ def test_baselines_take_missing_values_and_learn(name, cells):
     np.testing.assert_array_equal(clone(model).fit(X[:150], y[:150]).predict_proba(X[150:]), p)
 
 
-@pytest.mark.parametrize("model", [MODELS["logistic"].estimator, MODELS["lightgbm"].estimator])
-def test_classes_count_alike(model):
+@pytest.mark.parametrize("name", ["logistic", "lightgbm", "families"])
+def test_classes_count_alike(name):
     """Nothing to learn, one class in ten: balanced, both are found about as likely."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(600, 2)), (np.arange(600) % 10 == 0).astype(int)
+    model = clone(NETWORKS[name]).set_params(n_steps=100) if name in NETWORKS else MODELS[name].estimator
     assert model.fit(X, y).predict_proba(rng.normal(size=(300, 2)))[:, 1].mean() > 0.16
 
 
@@ -73,6 +89,64 @@ def test_a_lost_feature_is_told_once(rng):
     assert len(told) == 1 and "feature_1" in str(told[0].message) and told[0].filename == __file__
     with pytest.raises(ValueError, match="X has no value"):
         KernelLogistic().fit(np.full((4, 2), np.nan), [0, 0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        (AttentionBiLSTMClassifier, ("loss", "missing", "schedule", "scaling")),
+        (SparsePCAForest, ("forest", "scaling")),
+        (TransferAttentionClassifier, ("way",)),
+        (ZeroShotClassifier, ("alignment",)),
+    ],
+)
+def test_settings_that_do_not_exist_are_named(model, names, cells):
+    for name in names:
+        with pytest.raises(ValueError, match=f"'{name}' parameter"):
+            model(**{name: "none"}).fit(cells.X, cells.y)
+    with pytest.raises(ValueError, match="one class"):
+        model().fit(cells.X, np.full(200, "SST"))
+
+
+# -- what both networks share ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def network(request, cells):
+    return clone(NETWORKS[request.param]).fit(cells.X, cells.y, cells.families)
+
+
+def test_attention_is_that_of_measured_families(cells, network):
+    weights = network.attention_weights(cells.X)
+    np.testing.assert_allclose(weights.sum(1), 1, atol=1e-6)
+    assert (weights[~present(cells)] == 0).all() and (weights[present(cells)] > 0).all()
+    np.testing.assert_allclose(network.predict_proba(cells.X[:1]), network.predict_proba(cells.X)[:1], atol=1e-6)
+
+
+def test_same_seed_same_bits(cells, network):
+    """Whatever was drawn before, and however many threads there are; the caller's generator is left alone."""
+    threads = torch.get_num_threads()
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    try:
+        torch.set_num_threads(2)
+        again = clone(network).fit(cells.X, cells.y, cells.families)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(again.predict_proba(cells.X), network.predict_proba(cells.X))
+    other = clone(network).set_params(random_state=1).fit(cells.X, cells.y, cells.families)
+    assert not np.array_equal(other.predict_proba(cells.X), network.predict_proba(cells.X))
+
+
+def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
+    X, passive = cells.X.copy(), cells.families == "passive"
+    X[:, passive] = np.nan
+    with pytest.warns(UserWarning, match="feature_2"):
+        model = clone(network).fit(X, cells.y, cells.families)
+    weights = model.attention_weights(cells.X)
+    assert weights.shape == (200, 11) and not weights[:, list(model.families_).index("passive")].any()
+    np.testing.assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
 
 
 # -- kernel logistic regression and the mean ---------------------------------------------------------------------------
@@ -90,15 +164,6 @@ def test_it_is_balanced_logistic_regression_in_the_space_of_the_kernel(cells):
     assert np.abs(fewer.predict_proba(cells.X) - model.predict_proba(cells.X)).mean() < 0.03
 
 
-def test_missing_values_are_those_of_the_training_median(cells):
-    model = KernelLogistic().fit(cells.X, cells.y)
-    X = cells.X.copy()
-    X[:, 0] = np.nan
-    filled = X.copy()
-    filled[:, 0] = np.nanmedian(cells.X[:, 0])
-    np.testing.assert_allclose(model.predict_proba(X), model.predict_proba(filled), atol=0.02)
-
-
 def test_the_best_default_is_the_geometric_mean_of_its_members(cells):
     model = EphysTypeClassifier(n_steps=20, random_state=3).fit(cells.X, cells.y, cells.families)
     assert list(model.members_) == ["trees", "kernel", "attention"]
@@ -111,16 +176,6 @@ def test_the_best_default_is_the_geometric_mean_of_its_members(cells):
     np.testing.assert_array_equal(model.attention_weights(cells.X), network.attention_weights(cells.X))
 
 
-def test_members_may_be_chosen(cells):
-    one = EphysTypeClassifier(members=("kernel",)).fit(cells.X, cells.y)
-    np.testing.assert_allclose(
-        one.predict_proba(cells.X), KernelLogistic().fit(cells.X, cells.y).predict_proba(cells.X)
-    )
-    assert not hasattr(one, "attention_weights")
-    with pytest.raises(ValueError, match="^members "):
-        EphysTypeClassifier(members=("forest",)).fit(cells.X, cells.y)
-
-
 # -- sparse PCA and a forest -------------------------------------------------------------------------------------------
 
 
@@ -129,25 +184,16 @@ def model(cells):
     return SparsePCAForest(**QUICK).fit(cells.X, cells.y, cells.families)
 
 
-@pytest.fixture
-def X(rng):
-    """Centred: 300 cells x 8 features out of 3 factors."""
+def test_components_are_those_of_scikit_learn_with_the_variance_that_each_adds(rng):
+    """Found on a small matrix in place of X: 300 cells x 8 features out of 3 factors."""
     X = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 8)) + 0.3 * rng.normal(size=(300, 8))
-    return (X - X.mean(0)) / X.std(0)
-
-
-def test_components_are_those_of_scikit_learn(X):
-    """Found on a small matrix in place of X."""
+    X = (X - X.mean(0)) / X.std(0)
     loadings, projection, _ = sparse_components(X, 3, alpha=0.1, least_variance=0.0)
     peer = SparsePCA(3, alpha=0.1 * np.sqrt(300), tol=1e-8, max_iter=2000, random_state=0).fit(X)
-    scores = peer.transform(X)
-    agreement = np.abs(np.corrcoef(scores.T, (X @ projection).T)[:3, 3:])
+    agreement = np.abs(np.corrcoef(peer.transform(X).T, (X @ projection).T)[:3, 3:])
     np.testing.assert_allclose(np.sort(agreement.max(0)), 1, atol=1e-3)
     assert (loadings == 0).any()
-
-
-def test_variance_that_a_component_adds(X):
-    """What is left of its scores once the components before it have explained what they can."""
+    # What is left of the scores once the components before have explained what they can.
     L, _, explained = sparse_components(X, 3, alpha=0.2, least_variance=0.0)
     scores = X @ np.linalg.solve(L @ L.T + 0.01 * np.eye(3), L).T
     for j in range(3):
@@ -184,7 +230,7 @@ def test_transform_gives_z_scores_of_each_family(model, cells):
         start += len(loadings)
 
 
-def test_numbers_of_components():
+def test_published_numbers_of_components():
     X = np.random.default_rng(0).normal(size=(120, 12))
     model = SparsePCAForest(**QUICK).fit(X, np.arange(120) % 2, {"first_ap_v": range(10), "b": [10, 11]})
     assert [len(loadings) for loadings in model.loadings_.values()] == [7, 2]
@@ -200,37 +246,22 @@ def test_the_forest_is_told_what_is_missing(rng):
     assert model.score(X[100:], y[100:]) > 0.95
 
 
-def test_variants(cells):
+def test_variants(cells, model):
     make = SparsePCAForest(**QUICK, forest="random_forest", keep_features=False, scaling="standard")
-    model = make.fit(cells.X, cells.y, cells.families)
-    assert isinstance(model.forest_, RandomForestClassifier)
-    assert model.forest_.n_features_in_ == model.transform(cells.X).shape[1] + 11
+    published = make.fit(cells.X, cells.y, cells.families)
+    assert published.forest_.n_features_in_ == published.transform(cells.X).shape[1] + 11
     x = cells.X[:, 0]
-    z = (x - np.nanmean(x)) / np.nanstd(x)
-    np.testing.assert_allclose(model._scaling.transform(cells.X)[:, 0], z)
-    balanced = {"random_forest": "balanced_subsample", "extra_trees": "balanced"}
-    with pytest.raises(ValueError, match="^forest "):
-        SparsePCAForest(forest="pine").fit(cells.X, cells.y)
-    with_features = clone(make).set_params(keep_features=True, forest="extra_trees")
-    with_features.fit(cells.X, cells.y, cells.families)
-    assert isinstance(with_features.forest_, ExtraTreesClassifier)
-    for one in (model, with_features):
-        assert one.forest_.class_weight == balanced[one.forest]
-    assert with_features.forest_.n_features_in_ == model.forest_.n_features_in_ + cells.X.shape[1]
-
-
-def test_penalty_and_least_variance_count(model, cells):
-    sparser = SparsePCAForest(**QUICK, alpha=0.5).fit(cells.X, cells.y, cells.families)
-    fewer = SparsePCAForest(**QUICK, least_variance=0.2).fit(cells.X, cells.y, cells.families)
-    zeros = [np.mean([np.mean(rows == 0) for rows in m.loadings_.values()]) for m in (model, sparser)]
-    assert zeros[0] < zeros[1]
-    assert fewer.transform(cells.X).shape[1] < model.transform(cells.X).shape[1]
-    assert all((shares > 0.2).all() for shares in fewer.explained_variance_ratio_.values())
+    filled = np.where(np.isnan(x), np.nanmedian(x), x)
+    np.testing.assert_allclose(published._scaled(cells.X)[:, 0], (filled - np.nanmean(x)) / np.nanstd(x))
+    with_features = clone(make).set_params(keep_features=True).fit(cells.X, cells.y, cells.families)
+    assert with_features.forest_.n_features_in_ == published.forest_.n_features_in_ + cells.X.shape[1]
+    assert isinstance(published.forest_, RandomForestClassifier) and isinstance(model.forest_, ExtraTreesClassifier)
+    assert published.forest_.class_weight == "balanced_subsample" and model.forest_.class_weight == "balanced"
 
 
 def test_it_learns_and_repeats(model, cells):
     assert model.score(cells.X, cells.y) > 0.9
-    again = clone(model).set_params(n_jobs=2).fit(cells.X, cells.y, cells.families)
+    again = clone(model).fit(cells.X, cells.y, cells.families)
     np.testing.assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
     other = clone(model).set_params(random_state=1).fit(cells.X, cells.y, cells.families)
     assert not np.array_equal(other.predict_proba(cells.X), model.predict_proba(cells.X))
@@ -252,8 +283,6 @@ def test_scaling(rng):
     X = np.exp(rng.normal(size=(300, 3)))
     X[rng.random((300, 3)) < 0.1] = np.nan
     X[:, 2] = 7.0
-    with pytest.raises(ValueError, match="^scaling "):
-        FeatureScaling("none").fit(X)
     for how in ("normal_scores", "standard"):
         scaling = FeatureScaling(how).fit(X)
         scaled = scaling.transform(X)

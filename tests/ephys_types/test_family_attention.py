@@ -1,27 +1,15 @@
-"""Attention over families: what is missing says nothing, members are networks of their own, the seed decides all."""
-
-from copy import copy
+"""Attention over families: what is missing says nothing, members are networks of their own."""
 
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
-from sklearn.utils.estimator_checks import parametrize_with_checks
-from stand_ins import present
 
-from sbnn.ephys_types import FamilyAttentionClassifier, family_attention
+from sbnn.ephys_types import FamilyAttentionClassifier
 from sbnn.ephys_types.family_attention import FamilyAttentionNetwork
 
-SHORT = {"n_steps": 20, "n_members": 2, "random_state": 0}
 
-
-@pytest.fixture(scope="module")
-def model(cells):
-    return FamilyAttentionClassifier(**SHORT).fit(cells.X, cells.y, cells.families)
-
-
-def network(n_members=1, dropout=0.0, seed=0):
-    generator = torch.Generator().manual_seed(seed)
+def network(n_members=1, dropout=0.0):
+    generator = torch.Generator().manual_seed(0)
     return FamilyAttentionNetwork([np.array([0, 2]), np.array([1])], 3, n_members, 4, 5, dropout, generator).double()
 
 
@@ -57,85 +45,27 @@ def test_fillers_of_missing_values_are_not_read():
     torch.testing.assert_close(attention.sum(1), torch.ones(6).double())
 
 
-def test_members_share_nothing():
+def test_members_share_nothing_and_drop_out():
     net, x = network(n_members=2), torch.randn(2, 4, 3).double()
     logits, _ = net(x, torch.ones_like(x))
     logits[0].sum().backward()
     for parameter in net.parameters():
         assert (parameter.grad[1] == 0).all()
         assert not torch.equal(parameter[0], parameter[1]) or not parameter[0].any()
+    dropping = network(dropout=0.5)
+    assert not torch.equal(*(dropping(x[:1], torch.ones_like(x[:1]))[0] for _ in range(2)))
+    assert torch.equal(*(dropping.eval()(x[:1], torch.ones_like(x[:1]))[0] for _ in range(2)))
 
 
-def test_attention_is_that_of_measured_families(cells, model):
-    weights = model.attention_weights(cells.X)
-    np.testing.assert_allclose(weights.sum(1), 1, atol=1e-9)
-    assert (weights[~present(cells)] == 0).all()
-    assert (weights[present(cells)] > 0).all()
+def test_settings_follow_the_number_of_cells(cells):
+    model = FamilyAttentionClassifier(n_steps=1, n_members=1).fit(cells.X, cells.y, cells.families)
 
+    def of(n, n_steps="auto"):
+        model.n_steps = n_steps
+        model._build(2, n, torch.Generator())
+        return model._settings
 
-def test_every_class_counts_alike(monkeypatch):
-    """With labels that features say nothing of, rare classes are predicted as probable as frequent ones."""
-    monkeypatch.setitem(family_attention.SETTINGS, "noise", (2.0, 2.0))
-    rng = np.random.default_rng(0)
-    y = rng.choice(["a", "b"], 400, p=[0.9, 0.1])
-    X = rng.normal(size=(400, 6))
-    model = FamilyAttentionClassifier(n_steps=100, n_members=2, random_state=0).fit(X, y)
-    assert abs(model.predict_proba(X).mean(0)[1] - 0.5) < 0.1
-
-
-def test_the_seed_decides_whatever_torch_drew_before(cells, model):
-    torch.manual_seed(99)
-    again = clone(model).fit(cells.X, cells.y, cells.families)
-    np.testing.assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
-    other = clone(model).set_params(random_state=1).fit(cells.X, cells.y, cells.families)
-    assert not np.array_equal(other.predict_proba(cells.X), model.predict_proba(cells.X))
-
-
-def test_a_fit_leaves_the_random_numbers_of_others_alone(cells, model):
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    clone(model).fit(cells.X, cells.y, cells.families)
-    assert torch.equal(torch.rand(3), expected)
-
-
-def test_a_cell_is_predicted_alone_as_among_others(cells, model):
-    np.testing.assert_allclose(model.predict_proba(cells.X[:1]), model.predict_proba(cells.X)[:1], atol=1e-12)
-
-
-def test_settings_follow_the_number_of_cells(model):
-    def of(n, **changes):
-        other = copy(model)
-        for name, value in changes.items():
-            setattr(other, name, value)
-        return other._build(2, n, torch.Generator())
-
-    few, many = of(100, n_steps="auto"), of(10**6, n_steps="auto")
+    few, many = of(100), of(10**6)
     assert few == pytest.approx({"noise": 0.7, "dropout": 0.3, "n_steps": 400, "batch_size": 128})
     assert many == pytest.approx({"noise": 0.15, "dropout": 0.1, "n_steps": 1200, "batch_size": 256})
-    assert 0.4 < of(1581)["noise"] < 0.45 and of(100)["n_steps"] == 20
-
-
-def test_a_feature_without_values_is_left_out_with_a_warning(cells):
-    X = cells.X.copy()
-    passive = cells.families == "passive"
-    X[:, passive] = np.nan
-    with pytest.warns(UserWarning, match="feature_2"):
-        model = FamilyAttentionClassifier(**SHORT).fit(X, cells.y, cells.families)
-    weights = model.attention_weights(X)
-    assert weights.shape == (200, 11) and (weights[:, list(model.families_).index("passive")] == 0).all()
-
-
-def test_wrong_input_is_named(cells, model):
-    with pytest.raises(ValueError, match="one class"):
-        FamilyAttentionClassifier(**SHORT).fit(cells.X, np.full(200, "SST"))
-    with pytest.raises(ValueError, match="inf"):
-        FamilyAttentionClassifier(**SHORT).fit(np.where(np.isnan(cells.X), np.inf, cells.X), cells.y)
-    with pytest.raises(ValueError, match="features"):
-        model.predict(cells.X[:, :5])
-
-
-@pytest.mark.slow
-@parametrize_with_checks([FamilyAttentionClassifier(n_steps=100, n_members=2, random_state=0)])
-def test_scikit_learn_api(estimator, check):
-    check(estimator)
+    assert 0.4 < of(1581)["noise"] < 0.45 and of(100, 20)["n_steps"] == 20

@@ -90,8 +90,6 @@ def test_a_target_of_other_shares_is_told_better_with_the_shift():
         found[alignment] = f1_score(types, model.predict(target), average="macro")
     assert found["shift"] > max(found["own"], found["source"]) + 0.03
     assert ZeroShotClassifier(KernelLogistic()).fit(source, codes).predict(source[:5]).shape == (5,)
-    with pytest.raises(ValueError, match="alignment"):
-        ZeroShotClassifier(alignment="none").fit(source, codes, target)
     with pytest.raises(ValueError, match="features"):
         ZeroShotClassifier().fit(source, codes, target[:, :3])
 
@@ -143,8 +141,6 @@ def test_sources_that_cannot_be_used_are_named():
         for bad in (source[:, :4], np.where(source > 1, np.inf, source)):
             with pytest.raises(ValueError, match="features|infinity"):
                 model.fit(source, codes, source=(bad, codes))
-    with pytest.raises(ValueError, match="way"):
-        TransferAttentionClassifier("both").fit(source, codes)
     with pytest.raises(ValueError, match="inconsistent"):
         TransferAttentionClassifier().fit(source, codes, source=(source[:50], codes))
     with pytest.raises(ValueError, match="^source: .* types 2"):
@@ -273,7 +269,7 @@ def test_cells_of_the_source_count_by_their_weight_and_only_in_their_head(monkey
     target, types = drawn([0.4, 0.3, 0.3], 40, 1)
     given = {}
 
-    def watched(self, x, known, codes, chance, generator, settings, heads=None):
+    def watched(self, x, known, codes, generator, chance, heads):
         given.update(chance=chance, heads=heads, codes=codes, head=self.network_.head.detach().clone())
 
     monkeypatch.setattr(TransferAttentionClassifier, "_train", watched)
