@@ -12,6 +12,7 @@ Measures what is missing, one thread, and keeps it in saved_models; `--fresh` me
 import argparse
 import resource
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,10 @@ from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.determinism import reproducible
-from sbnn.mechanism_shift import Recipe, SparseShiftVAE, unmix
+from sbnn.mechanism_shift import PUBLISHED, Recipe, SparseShiftVAE, unmix
 from sbnn.mechanism_shift.experiments import CONFIGURATIONS, SEEDS, score, split_screen
 from sbnn.mechanism_shift.matching import edge_scores, match_latents, mean_correlation
-from sbnn.mechanism_shift.methods import Method, network
+from sbnn.mechanism_shift.methods import Method
 from sbnn.mechanism_shift.study import SIMULATED, STUDY
 from sbnn.results import results_folder
 from sbnn.tables import print_tables
@@ -55,10 +56,10 @@ def tune(seeds=TUNING_SEEDS, strengths=STRENGTHS, **recipe):
     """Scores of the published recipe by K of its penalty, on the small configuration; DataFrame."""
     rows = []
     for strength in strengths:
-        method = Method("", network("svae+", strength, **recipe), "published")
+        model = SparseShiftVAE(method="svae+", strength=strength, recipe=replace(PUBLISHED, **recipe))
         for seed in seeds:
             known, _ = split_screen(simulate_perturbations(**CONFIGURATIONS["small"], random_state=seed))
-            rows.append({"K": strength, "seed": seed} | score(method, known, 15, seed)[0])
+            rows.append({"K": strength, "seed": seed} | score(Method("", model, "published"), known, 15, seed)[0])
     return pd.DataFrame(rows).groupby("K")[["mcc", "f1", "precision", "recall", "elbo", "seconds"]].mean()
 
 

@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 from sklearn.decomposition import PCA, FastICA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import StrOptions
 
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.cells import ScreenModel
-from sbnn.mechanism_shift.graph import graph_table, open_graph
+from sbnn.mechanism_shift.graph import open_graph
 from sbnn.mechanism_shift.unmixing import unmix
 
 
@@ -18,6 +19,8 @@ class LinearShift(ScreenModel):
     Parameters and attributes are those of `SparseShiftVAE`; without unmixing all probabilities are 1.
     """
 
+    _parameter_constraints = {"rotation": [StrOptions({"none", "ica", "unmix"})]}
+
     def __init__(self, n_latent=15, rotation="unmix", random_state=None):
         self.n_latent = n_latent
         self.rotation = rotation
@@ -26,8 +29,6 @@ class LinearShift(ScreenModel):
     @reproducible()
     def fit(self, counts, perturbation=None, control=None):
         """Fit the components; parameters, errors and warnings as of `SparseShiftVAE.fit`."""
-        if self.rotation not in ("none", "ica", "unmix"):
-            raise ValueError(f"rotation: expected none, ica or unmix, got {self.rotation!r}")
         counts, names, codes = self._training_cells(counts, perturbation, control)
         logs = _logs(counts)
         self._mean, sd = logs.mean(axis=0), logs.std(axis=0)
@@ -41,15 +42,15 @@ class LinearShift(ScreenModel):
         latents, self.unmixing_ = self._projected(counts), None
         if self.rotation == "unmix":
             self.unmixing_ = unmix(latents, names[codes], self.control_, random_state=self.random_state or 0)
-            self.shift_graph_ = graph_table(self.unmixing_.shifts, self.unmixing_.probabilities)
+            self.shift_graph_ = self.unmixing_.graph
         else:
-            self.shift_graph_ = open_graph(latents, names[codes], self.control_)
+            self.shift_graph_ = open_graph(latents, names, codes, self.control_)
         return self
 
     @reproducible()
     def transform(self, counts):
         """Latents of cells, ndarray of shape (n, n_latent)."""
-        latents = self._projected(self._more_cells(counts))
+        latents = self._projected(self._checked(counts))
         return latents if self.unmixing_ is None else self.unmixing_.transform(latents)
 
     def _projected(self, counts):

@@ -20,6 +20,7 @@ class ScreenModel(TransformerMixin, BaseEstimator):
 
     def _training_cells(self, counts, perturbation, control):
         """Counts (CSR), names of the perturbations, and the position of each cell's among them."""
+        self._validate_params()
         if perturbation is None:
             screen = as_screen(counts)
             perturbation, control = screen.perturbation, screen.control
@@ -40,12 +41,10 @@ class ScreenModel(TransformerMixin, BaseEstimator):
             warnings.warn(f"{some(likely)} looks like a control; name it by control={str(likely[0])!r}", stacklevel=3)
         return checked, names, codes
 
-    def _more_cells(self, counts):
-        """Counts (CSR) of cells with the genes that the model was fitted to."""
-        check_is_fitted(self)
-        return self._checked(counts, reset=False)
-
-    def _checked(self, counts, reset):
+    def _checked(self, counts, reset=False):
+        """Counts (CSR) of cells with the genes that the model was fitted to, or with `reset` will be."""
+        if not reset:
+            check_is_fitted(self)
         table = counts
         if hasattr(counts, "obs"):  # AnnData: scikit-learn compares the names of a DataFrame
             counts, table = counts.X, pd.DataFrame(columns=counts.var_names)

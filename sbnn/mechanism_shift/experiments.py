@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -50,20 +51,34 @@ N_BOOTSTRAPS = 5
 def experiments(data, fast, n_jobs):
     """Experiments on simulated screens, or on a `Screen`, by name, as a `Study` takes them."""
     if not isinstance(data, str):
-        how = {"recipe": Recipe(**FAST)} if fast else {}
-        few = {"seeds": (0,)}, {"seeds": (0,)}, {"sizes": (2, 5)}, {"n_bootstraps": 1}
-        runs = {"fits": run_fits, "permuted": run_permuted, "sizes": run_sizes, "bootstraps": run_bootstraps}
-        options = dict(zip(runs, few if fast else ({},) * 4, strict=True))
-        return {name: partial(run, data, **how, **options[name]) for name, run in runs.items()}
+        return of_screen(data, fast)
     how = {"seeds": (0,), **FAST} if fast else {}
     planned = {}
-    for configuration in CONFIGURATIONS if not fast else ("small",):
+    for configuration in ("small",) if fast else CONFIGURATIONS:
         for name in SOME.get(configuration, METHODS):
-            planned[f"{configuration}_{name}"] = partial(run_method, configuration, name, **how)
+            planned[f"{configuration}_{name}"] = partial(run_method, configuration, name, METHODS, **how)
     for i, name in enumerate(ABLATION):
-        planned[f"ablation_{i}"] = partial(run_method, "small", name, methods=ABLATION, **how)
+        planned[f"ablation_{i}"] = partial(run_method, "small", name, ABLATION, **how)
     for quantity, (values, _) in VARIED.items():
-        planned[f"varied_{quantity}"] = partial(run_varied, quantity, values=values[:2] if fast else values, **how)
+        planned[f"varied_{quantity}"] = partial(run_varied, quantity, values[:2] if fast else values, **how)
+    return planned
+
+
+def of_screen(screen, fast):
+    """Experiments on a real screen, by name: what the staged model finds, and what speaks for it."""
+    recipe = Recipe(**FAST) if fast else None
+    seeds, sizes, n_bootstraps = ((0,), (2, 5), 1) if fast else (SEEDS, SIZES, N_BOOTSTRAPS)
+    fit = partial(fit_model, recipe=recipe)
+    plan = {
+        "fits": (partial(fits, screen, fit, seeds), {"seeds": list(seeds), "n_latent": N_LATENT}),
+        "permuted": (partial(permuted, screen, fit, seeds), {"seeds": list(seeds), "n_latent": N_LATENT}),
+        "sizes": (partial(by_size, screen, fit, sizes), {"seeds": [0], "sizes": list(sizes)}),
+        "bootstraps": (partial(stability, screen, fit, n_bootstraps), {"seeds": [0], "n_bootstraps": n_bootstraps}),
+    }
+    planned, model = {}, SparseShiftVAE(N_LATENT, recipe=recipe, random_state=0)
+    for name, (compute, settings) in plan.items():
+        wanted = Record(f"mechanism-shift {name}", screen.name, screen.sha256, [{}], 0, settings | {"version": 1})
+        planned[name] = partial(load_or_compute, wanted, compute, estimator=model)
     return planned
 
 
@@ -77,8 +92,8 @@ def split_screen(adata, n_held_out=HELD_OUT):
 def score(method, screen, n_latent, seed, **recipe):
     """Fit a method to a screen with known truth: a row of scores, and (model, latents, shift graph, edges).
 
-    The row holds ``mcc`` and ``mcc_rank`` (Pearson, Spearman), the ``least`` of the matched correlations, ``r2``,
-    ``precision``, ``recall`` and ``f1`` of edges, ``elbo`` of cells set aside, if there are any, and CPU ``seconds``.
+    The row holds ``mcc`` and ``mcc_rank`` (Pearson, Spearman), ``r2``, ``precision``, ``recall`` and ``f1`` of edges,
+    ``elbo`` of cells set aside, if there are any, and CPU ``seconds``.
     """
     with reproducible():  # correlations and projections too
         started = time.process_time()
@@ -89,12 +104,11 @@ def score(method, screen, n_latent, seed, **recipe):
         row = {
             "mcc": float(np.abs(correlation).sum() / true.shape[1]),
             "mcc_rank": mean_correlation(true, latents, rank=True),
-            "least": float(np.abs(correlation).min()) if len(correlation) == true.shape[1] else 0.0,
             "r2": linear_r2(true, latents),
         }
         row |= edge_scores(screen.truth["shifts"], edges, of_true, of_found)
         if hasattr(model, "elbo") and len(model.validation_):
-            row["elbo"] = _elbo_aside(model, screen)
+            row["elbo"] = elbo_aside(model, screen)
         return row | {"seconds": seconds}, (model, latents, graph, edges)
 
 
@@ -112,7 +126,7 @@ def held_out_bounds(model, new, seed, n_samples=100, n_cells=500):
     return bounds
 
 
-def run_method(configuration, name, results=None, fresh=False, seeds=SEEDS, methods=METHODS, **recipe):
+def run_method(configuration, name, methods, results, fresh=False, seeds=SEEDS, **recipe):
     """Record of ``scores`` of a method on screens of one configuration, a row for each seed.
 
     As of `score`, with `held_out_bounds` of networks. Of the staged method also what figures need of the first seed.
@@ -151,31 +165,77 @@ def _shown(screen, latents, graph, edges):
     }
 
 
-def run_varied(quantity, results=None, fresh=False, seeds=SEEDS, values=(), methods=("linear", "staged"), **recipe):
+def run_varied(quantity, values, results, fresh=False, seeds=SEEDS, **recipe):
     """Record of ``scores`` as one quantity of the small configuration varies; no setting of the methods changes."""
-    sizes = CONFIGURATIONS["small"]
+    sizes, methods = CONFIGURATIONS["small"], ["linear", "staged"]
     wanted = Record("mechanism-shift varied", "simulated_screen", fingerprint_parameters(sizes), [{"of": quantity}])
-    wanted.settings = {"configuration": sizes, "seeds": list(seeds), "values": list(values), "methods": list(methods)}
+    wanted.settings = {"configuration": sizes, "seeds": list(seeds), "values": list(values), "methods": methods}
     wanted.settings |= {"recipe": recipe, "version": 1}
 
     def compute():
         rows = []
-        for value in values:
-            changed = sizes if quantity == "latents_fitted" else sizes | {quantity: value}
-            n_latent = value if quantity == "latents_fitted" else sizes["n_latents"]
-            for seed in seeds:
-                known, _ = split_screen(simulate_perturbations(**changed, random_state=seed))
-                for name in methods:
-                    row, _ = score(METHODS[name], known, n_latent, seed, **recipe)
-                    rows.append({"method": name, "value": value, "seed": seed} | row)
+        for value, seed in product(values, seeds):
+            n_latent, changed = sizes["n_latents"], sizes | {quantity: value}
+            if quantity == "latents_fitted":
+                n_latent, changed = value, sizes
+            known, _ = split_screen(simulate_perturbations(**changed, random_state=seed))
+            for name in methods:
+                row, _ = score(METHODS[name], known, n_latent, seed, **recipe)
+                rows.append({"method": name, "value": value, "seed": seed} | row)
         return {"scores": pd.DataFrame(rows)}
 
     return load_or_compute(wanted, compute, results, fresh, estimator=METHODS["staged"].make(15, 0, **recipe))
 
 
-def permuted(screen, seed):
-    """Perturbations of the cells in random order, the control's among them: labels that mean nothing."""
-    return np.random.default_rng(seed).permutation(screen.perturbation)
+def fit_model(screen, n_latent, seed, recipe=None):
+    """Staged model of a screen."""
+    model = SparseShiftVAE(n_latent, recipe=recipe, random_state=seed)
+    return model.fit(screen.counts, screen.perturbation, screen.control)
+
+
+def elbo_aside(model, screen):
+    """Mean bound of the cells that a model set aside."""
+    return model.elbo(screen.counts[model.validation_], screen.perturbation[model.validation_])
+
+
+def fits(screen, fit, seeds):
+    """Shift graphs (``graph``, with column `seed`) and held-out ``elbo`` by seed.
+
+    Of the first seed also ``latents`` of some cells, their ``perturbation``, ``unseparated`` and ``unmoved``.
+    """
+    models = [fit(screen, N_LATENT, seed) for seed in seeds]
+    graphs = [model.shift_graph_.assign(seed=seed) for model, seed in zip(models, seeds, strict=True)]
+    cells = np.random.default_rng(0).permutation(len(screen.perturbation))[: SHOWN_CELLS["real"]]
+    return {
+        "graph": pd.concat(graphs, ignore_index=True),
+        "elbo": np.array([elbo_aside(model, screen) for model in models]),
+        "latents": models[0].transform(screen.counts[cells]).astype(np.float32),
+        "perturbation": screen.perturbation[cells],
+        "unseparated": [list(pair) for pair in models[0].unmixing_.unseparated],
+        "unmoved": models[0].unmixing_.unmoved,
+    }
+
+
+def permuted(screen, fit, seeds):
+    """Number of ``edges`` by seed where perturbations are given to cells at random, and absolute effects, ``null``."""
+    rows, null = [], []
+    for seed in seeds:
+        labels = np.random.default_rng(seed).permutation(screen.perturbation)  # the control's among them
+        graph = fit(replace(screen, perturbation=labels), N_LATENT, seed).shift_graph_
+        rows.append({"seed": seed, "edges": int(edges_of(graph).to_numpy().sum())})
+        null.append(graph["effect"].abs().to_numpy())
+    return {"edges": pd.DataFrame(rows), "null": np.concatenate(null).astype(np.float32)}
+
+
+def by_size(screen, fit, sizes):
+    """Held-out ``elbo``, latents that are ``moved`` and ``edges`` by number of latents, in ``sizes``."""
+    rows = []
+    for size in sizes:
+        model = fit(screen, size, 0)
+        edges = edges_of(model.shift_graph_).to_numpy()
+        counts = {"moved": int(edges.any(axis=0).sum()), "edges": int(edges.sum())}
+        rows.append({"n_latent": size, "elbo": elbo_aside(model, screen)} | counts)
+    return {"sizes": pd.DataFrame(rows)}
 
 
 def bootstrap(screen, seed):
@@ -185,95 +245,18 @@ def bootstrap(screen, seed):
     return np.concatenate([rng.choice(groups[name], len(groups[name])) for name in sorted(groups)])
 
 
-def fit_model(screen, n_latent, seed, recipe=None):
-    """Staged model of a screen."""
-    model = SparseShiftVAE(n_latent, recipe=recipe, random_state=seed)
-    return model.fit(screen.counts, screen.perturbation, screen.control)
-
-
-def _elbo_aside(model, screen):
-    aside = model.validation_
-    return model.elbo(screen.counts[aside], screen.perturbation[aside])
-
-
-def _of_screen(kind, screen, seeds, compute, results, fresh, recipe, **settings):
-    wanted = Record(f"mechanism-shift {kind}", screen.name, screen.sha256, [{}], seeds[0])
-    wanted.settings = {"seeds": list(seeds), "version": 1} | settings
-    example = SparseShiftVAE(N_LATENT, recipe=recipe, random_state=seeds[0])
-    return load_or_compute(wanted, compute, results, fresh, estimator=example)
-
-
-def run_fits(screen, results=None, fresh=False, seeds=SEEDS, recipe=None):
-    """Record of shift graphs (``graph``, with column `seed`) and held-out ``elbo`` of the staged model, by seed.
-
-    Of the first seed also ``latents`` of some cells, their ``perturbation``, ``unseparated`` and ``unmoved``.
-    """
-
-    def compute():
-        graphs, elbo, first = [], [], {}
-        for seed in seeds:
-            model = fit_model(screen, N_LATENT, seed, recipe)
-            graphs.append(model.shift_graph_.assign(seed=seed))
-            elbo.append(_elbo_aside(model, screen))
-            if not first:
-                cells = np.random.default_rng(0).permutation(len(screen.perturbation))[: SHOWN_CELLS["real"]]
-                first = {
-                    "latents": model.transform(screen.counts[cells]).astype(np.float32),
-                    "perturbation": screen.perturbation[cells],
-                    "unseparated": [list(pair) for pair in model.unmixing_.unseparated],
-                    "unmoved": list(model.unmixing_.unmoved),
-                }
-        return {"graph": pd.concat(graphs, ignore_index=True), "elbo": np.array(elbo), **first}
-
-    return _of_screen("fits", screen, seeds, compute, results, fresh, recipe, n_latent=N_LATENT)
-
-
-def run_permuted(screen, results=None, fresh=False, seeds=SEEDS, recipe=None):
-    """Record of fits to permuted labels: the number of ``edges`` by seed, all false, and absolute effects, ``null``."""
-
-    def compute():
-        rows, null = [], []
-        for seed in seeds:
-            graph = fit_model(replace(screen, perturbation=permuted(screen, seed)), N_LATENT, seed, recipe).shift_graph_
-            rows.append({"seed": seed, "edges": int(edges_of(graph).to_numpy().sum())})
-            null.append(graph["effect"].abs().to_numpy())
-        return {"edges": pd.DataFrame(rows), "null": np.concatenate(null).astype(np.float32)}
-
-    return _of_screen("permuted", screen, seeds, compute, results, fresh, recipe, n_latent=N_LATENT)
-
-
-def run_sizes(screen, results=None, fresh=False, sizes=SIZES, seed=0, recipe=None):
-    """Record of ``sizes``: held-out ``elbo``, latents that are ``moved`` and ``edges`` by number of latents."""
-
-    def compute():
-        rows = []
-        for size in sizes:
-            model = fit_model(screen, size, seed, recipe)
-            edges, elbo = edges_of(model.shift_graph_).to_numpy(), _elbo_aside(model, screen)
-            rows.append({"n_latent": size, "elbo": elbo, "moved": int(edges.any(0).sum()), "edges": int(edges.sum())})
-        return {"sizes": pd.DataFrame(rows)}
-
-    return _of_screen("sizes", screen, (seed,), compute, results, fresh, recipe, sizes=list(sizes))
-
-
-def run_bootstraps(screen, results=None, fresh=False, n_bootstraps=N_BOOTSTRAPS, recipe=None):
-    """Record of ``stability``: edges of the fit to all cells, and others, with the share of bootstraps with them."""
-
-    def compute():
-        reference = fit_model(screen, N_LATENT, 0, recipe)
-        latents, found = reference.transform(screen.counts), edges_of(reference.shift_graph_)
-        shares = np.zeros(found.shape)
-        for i in range(n_bootstraps):
-            cells = bootstrap(screen, i)
-            drawn = replace(screen, counts=screen.counts[cells], perturbation=screen.perturbation[cells])
-            model = fit_model(drawn, N_LATENT, i, recipe)
-            _, of_reference, of_model = match_latents(latents, model.transform(screen.counts))
-            shares[:, of_reference] += edges_of(model.shift_graph_).to_numpy()[:, of_model] / n_bootstraps
-        effects = wide(reference.shift_graph_, "effect").to_numpy()
-        rows = [
-            (found.index[i], found.columns[j], effects[i, j], bool(found.iloc[i, j]), shares[i, j])
-            for i, j in np.argwhere(found.to_numpy() | (shares > 0))
-        ]
-        return {"stability": pd.DataFrame(rows, columns=["perturbation", "latent", "effect", "found", "share"])}
-
-    return _of_screen("bootstraps", screen, (0,), compute, results, fresh, recipe, n_bootstraps=n_bootstraps)
+def stability(screen, fit, n_bootstraps):
+    """Edges of the fit to all cells, and others, with the share of bootstraps with them, in ``stability``."""
+    reference = fit(screen, N_LATENT, 0)
+    latents, found = reference.transform(screen.counts), edges_of(reference.shift_graph_)
+    shares = np.zeros(found.shape)
+    for i in range(n_bootstraps):
+        cells = bootstrap(screen, i)
+        drawn = replace(screen, counts=screen.counts[cells], perturbation=screen.perturbation[cells])
+        model = fit(drawn, N_LATENT, i)
+        _, of_reference, of_model = match_latents(latents, model.transform(screen.counts))
+        shares[:, of_reference] += edges_of(model.shift_graph_).to_numpy()[:, of_model] / n_bootstraps
+    # The graph has its rows in the same order.
+    table = reference.shift_graph_[["perturbation", "latent", "effect"]]
+    table = table.assign(found=found.to_numpy().ravel(), share=shares.ravel())
+    return {"stability": table[table["found"] | (table["share"] > 0)].reset_index(drop=True)}

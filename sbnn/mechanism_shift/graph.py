@@ -2,22 +2,20 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
-from sbnn.mechanism_shift.unmixing import EVEN, class_means
+EVEN = 0.5  # probability of an edge
 
 
-def graph_table(shifts, probabilities):
-    """One row for each perturbation and latent, from two DataFrames of perturbations by latents."""
-    n, d = shifts.shape
-    return pd.DataFrame(
-        {
-            "perturbation": np.repeat(shifts.index.to_numpy(), d),
-            "latent": np.tile(shifts.columns.to_numpy(), n),
-            "probability": probabilities.to_numpy(dtype=float).ravel(),
-            "effect": shifts.to_numpy(dtype=float).ravel(),
-        }
-    )
+def latent_names(n_latents):
+    """Names of latents in all tables."""
+    return [f"latent_{i}" for i in range(n_latents)]
+
+
+def graph_table(names, effects, probabilities):
+    """One row for each perturbation and latent, from the names of perturbations and tables of these by latents."""
+    pairs = pd.MultiIndex.from_product([names, latent_names(np.shape(effects)[1])], names=["perturbation", "latent"])
+    values = {"probability": probabilities, "effect": effects}
+    return pd.DataFrame({name: np.asarray(v, float).ravel() for name, v in values.items()}, pairs).reset_index()
 
 
 def wide(graph, column):
@@ -31,22 +29,25 @@ def edges_of(graph):
     return wide(graph, "probability") > EVEN
 
 
-def open_graph(latents, perturbation, control=None):
+def class_means(values, codes, n_classes):
+    """Mean over the rows of each class, ndarray of shape (n_classes, d)."""
+    sums = np.zeros((n_classes, values.shape[1]))
+    np.add.at(sums, codes, values)
+    return sums / np.bincount(codes, minlength=n_classes)[:, None]
+
+
+def open_graph(latents, names, codes, control):
     """Shift graph of a model without a mask: means of the latents, less those of the control or of all cells.
 
     In standard deviations within a perturbation; all probabilities are 1.
     """
-    names, codes = np.unique(perturbation, return_inverse=True)
-    means = class_means(latents, codes, len(names))
+    means, moved = class_means(latents, codes, len(names)), names != control
     sd = np.sqrt(((latents - means[codes]) ** 2).mean(axis=0))
-    origin = latents.mean(axis=0) if control is None else means[names == control][0]
-    columns = [f"latent_{i}" for i in range(latents.shape[1])]
-    shifts = pd.DataFrame((means - origin) / sd, names, columns)[names != control]
-    return graph_table(shifts, shifts * 0 + 1)
+    shifts = (means - (latents.mean(axis=0) if control is None else means[~moved][0])) / sd
+    return graph_table(names[moved], shifts[moved], np.ones_like(shifts[moved]))
 
 
 def largest_shifts(graph, n=2):
     """The `n` largest absolute shifts of each perturbation, DataFrame of bool: edges of a model without a mask."""
     shifts = wide(graph, "effect")
-    ranks = rankdata(-np.abs(shifts.to_numpy()), axis=1, method="ordinal")
-    return pd.DataFrame(ranks <= n, shifts.index, shifts.columns)
+    return shifts.abs().rank(axis=1, method="first", ascending=False) <= n

@@ -1,12 +1,14 @@
 """A variational autoencoder of a perturbation screen whose latents are shifted sparsely."""
 
+from copy import copy
 from dataclasses import asdict
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
@@ -15,7 +17,7 @@ from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.cells import Cells, ScreenModel
 from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.network import ShiftNetwork, elbo_of_cells, encoded, iwelbo_of_cells
-from sbnn.mechanism_shift.priors import FixedMeans, FreeMeans, MaskedMeans, Prior
+from sbnn.mechanism_shift.priors import MaskedMeans, Prior
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
 from sbnn.mechanism_shift.spike_slab import SpikeSlab
 from sbnn.mechanism_shift.training import Training, means_of
@@ -23,10 +25,12 @@ from sbnn.mechanism_shift.unmixing import Unmixing
 from sbnn.results import Record, load, save
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
-PRIORS = {"staged": FixedMeans, "ivae": FreeMeans, "vae": Prior}
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
 FILE = "sparse-shift model"
-STORED = ("perturbations_", "control_", "n_features_in_", "validation_", "shift_graph_", "history_")
+#: What is stored as it is.
+STORED = {
+    "perturbations_", "control_", "n_features_in_", "feature_names_in_", "validation_", "shift_graph_", "history_",
+}  # fmt: skip
 
 
 class SparseShiftVAE(ScreenModel):
@@ -90,6 +94,12 @@ class SparseShiftVAE(ScreenModel):
     (600, 4)
     """
 
+    _parameter_constraints = {
+        "n_latent": [Interval(Integral, 1, None, closed="left")],
+        "method": [StrOptions({*METHODS})],
+        "strength": [Interval(Real, 0, None, closed="neither"), None],
+    }
+
     def __init__(self, n_latent=15, method="staged", strength=None, recipe=None, random_state=None):
         self.n_latent = n_latent
         self.method = method
@@ -127,15 +137,8 @@ class SparseShiftVAE(ScreenModel):
         UserWarning
             Genes without any count, more latents than perturbations, cells that look like a control that is not named.
         """
-        if self.method not in METHODS:
-            raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {self.method!r}")
-        if not isinstance(self.n_latent, Integral) or self.n_latent < 1:
-            raise ValueError(f"n_latent: expected an integer of 1 or more, got {self.n_latent!r}")
-        if self.strength is not None and not self.strength > 0:
-            raise ValueError(f"strength: expected a number > 0, got {self.strength!r}")
-        recipe = self.recipe or (Recipe() if self.method == "staged" else PUBLISHED)
         counts, names, codes = self._training_cells(counts, perturbation, control)
-        self.perturbations_ = names
+        recipe = self.recipe or (Recipe() if self.method == "staged" else PUBLISHED)
         random = check_random_state(self.random_state)
         seed = random.randint(2**31 - 1)
         train, self.validation_ = split = _split(codes, recipe.validation_share, random)
@@ -148,25 +151,23 @@ class SparseShiftVAE(ScreenModel):
             if recipe.standardize:
                 self.network_.input_mean, self.network_.input_sd = cells.log_moments(train)
             if self.method in STRENGTH:
-                strength = STRENGTH[self.method] if self.strength is None else self.strength
-                self.prior_ = MaskedMeans(len(names), self.n_latent, strength, beta=self.method == "svae+")
+                strength = self.strength or STRENGTH[self.method]
+                self.prior_ = MaskedMeans(len(names), self.n_latent, strength, summed=self.method == "svae+")
             else:
-                self.prior_ = PRIORS[self.method](len(names), self.n_latent)
+                open_mask, trained = float(self.method != "vae"), self.method == "ivae"
+                self.prior_ = Prior(len(names), self.n_latent, trained, open_mask)
             training = Training(self.network_, self.prior_, cells, codes, split, recipe, seed)
-            self.unmixing_ = None
             if self.method == "staged":
                 self.unmixing_ = training.run_staged(names, self.control_)
             else:
-                training.run(recipe.epochs_for(training.n_batches, self.n_latent), recipe.warm_up)
-        self.history_ = pd.DataFrame(training.history)
-        self._fitted_recipe = recipe
+                self.unmixing_ = training.run(training.epochs, recipe.warm_up)
+        self.perturbations_, self.recipe_, self.history_ = names, recipe, pd.DataFrame(training.history)
         if self.unmixing_ is not None:
-            self.shift_graph_ = graph_table(self.unmixing_.shifts, self.unmixing_.probabilities)
+            self.shift_graph_ = self.unmixing_.graph
         else:
-            moved = names != self.control_
-            self.shift_graph_ = self._graph(
-                names[moved], self._effects(self.prior_.means())[moved], self.prior_.probabilities()[moved]
-            )
+            moved, probabilities = names != self.control_, self.prior_.probabilities().detach()
+            effects = self._effects(self.prior_.means().detach())
+            self.shift_graph_ = graph_table(names[moved], effects[moved], probabilities[moved])
         return self
 
     def transform(self, counts):
@@ -180,9 +181,9 @@ class SparseShiftVAE(ScreenModel):
         -------
         ndarray of float64, shape (n, n_latent)
         """
-        return self._encoded(self._more_cells(counts)).double().numpy()
+        return self._encoded(self._checked(counts)).double().numpy()
 
-    def elbo(self, counts, perturbation, n_samples=10, per_cell=False):
+    def elbo(self, counts, perturbation, n_samples=10):
         """Evidence lower bound of cells under their perturbations, in nats, by the same function for all methods.
 
         Parameters
@@ -192,23 +193,22 @@ class SparseShiftVAE(ScreenModel):
             Known ones.
         n_samples : int
             Draws of the latents of each cell.
-        per_cell : bool
 
         Returns
         -------
-        float or ndarray of shape (n,)
-            Mean over the cells, or each one's.
+        float
+            Mean over the cells.
 
         Raises
         ------
         ValueError
             A perturbation that the model does not know; see `fit_new_perturbations`.
         """
-        return self._bound(elbo_of_cells, counts, perturbation, n_samples, per_cell)
+        return self._bound(elbo_of_cells, counts, perturbation, n_samples)
 
-    def iwelbo(self, counts, perturbation, n_samples=1000, per_cell=False):
+    def iwelbo(self, counts, perturbation, n_samples=1000):
         """Importance-weighted bound (Burda et al. 2016), nearer to the likelihood the more draws; as `elbo`."""
-        return self._bound(iwelbo_of_cells, counts, perturbation, n_samples, per_cell)
+        return self._bound(iwelbo_of_cells, counts, perturbation, n_samples)
 
     def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
         """Estimate the shifts of perturbations that were not among the training cells; the network stays.
@@ -235,7 +235,7 @@ class SparseShiftVAE(ScreenModel):
         ValueError
             A perturbation that the model knows; counts as in `fit`.
         """
-        counts = self._more_cells(counts)
+        counts = self._checked(counts)
         given = check_perturbation(perturbation, counts.shape[0])
         known = sorted(set(given) & set(self.perturbations_))
         if known:
@@ -243,14 +243,13 @@ class SparseShiftVAE(ScreenModel):
         names, codes = np.unique(given, return_inverse=True)
         learned = float(learn_shifts and self.method != "vae")
         shifts = means_of(self._encoded(counts), torch.from_numpy(codes), len(names)) * learned
-        other = SparseShiftVAE(**self.get_params())
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         other.perturbations_ = np.concatenate([self.perturbations_, names])
-        other.prior_ = FixedMeans(len(other.perturbations_), self.n_latent)
+        other.prior_ = Prior(len(other.perturbations_), self.n_latent)
         old = self.prior_.probabilities().detach()
         other.prior_.mask = torch.cat([(old > 0.5).float(), torch.ones_like(shifts)])
         other.prior_.set_means(torch.cat([self.prior_.means().detach(), shifts]))
-        new = self._graph(names, self._effects(shifts) * learned, torch.full(shifts.shape, learned))
+        new = graph_table(names, self._effects(shifts) * learned, torch.full(shifts.shape, learned))
         other.shift_graph_ = pd.concat([self.shift_graph_, new], ignore_index=True)
         return other
 
@@ -262,15 +261,13 @@ class SparseShiftVAE(ScreenModel):
         path : path-like
         """
         check_is_fitted(self)
-        params = self.get_params() | {"recipe": asdict(self._fitted_recipe)}
+        params = self.get_params() | {"recipe": asdict(self.recipe_)}
         if not isinstance(params["random_state"], int | np.integer | None):
             params["random_state"] = None  # the state of a generator is not part of a fitted model
-        values = {name: getattr(self, name) for name in STORED}
-        values["network"] = {name: value.numpy() for name, value in self.network_.state_dict().items()}
-        prior = {"table": self.prior_.means(), "mask": self.prior_.probabilities()}  # as of `FixedMeans`
-        values["prior"] = {name: value.detach().numpy() for name, value in prior.items()}
-        values["gene_names"] = getattr(self, "feature_names_in_", None)
-        values["unmixing"] = None
+        values = {name: getattr(self, name) for name in STORED if hasattr(self, name)}
+        prior = {"table": self.prior_.means(), "mask": self.prior_.probabilities()}  # as of `Prior`
+        for part, state in (("network", self.network_.state_dict()), ("prior", prior)):
+            values[part] = {name: value.detach().numpy() for name, value in state.items()}
         if self.unmixing_ is not None:
             values["unmixing"] = vars(self.unmixing_) | {"mixture": [float(value) for value in self.unmixing_.mixture]}
         save(Record(FILE, "", "", [params], values=values), path)
@@ -297,51 +294,40 @@ class SparseShiftVAE(ScreenModel):
         if record.experiment != FILE:
             raise ValueError(f"{path} holds {record.experiment!r}, expected a {FILE!r}")
         params, values = record.params[0], record.values
-        try:
-            model = cls(**params | {"recipe": Recipe(**params["recipe"])})
-            model._fitted_recipe = model.recipe
-            for name in STORED:
-                setattr(model, name, values[name])
-            if values["gene_names"] is not None:
-                model.feature_names_in_ = values["gene_names"]
-            model.network_ = ShiftNetwork(model.n_features_in_, model.n_latent, model.recipe).eval()
-            model.network_.load_state_dict({n: torch.as_tensor(np.array(v)) for n, v in values["network"].items()})
-            model.prior_ = FixedMeans(len(model.perturbations_), model.n_latent)
-            model.prior_.load_state_dict({n: torch.as_tensor(np.array(v)) for n, v in values["prior"].items()})
-            model.unmixing_ = None
-            if (parts := values["unmixing"]) is not None:
-                model.unmixing_ = Unmixing(**parts | {"mixture": SpikeSlab(*parts["mixture"])})
-        except (IndexError, KeyError, TypeError, RuntimeError, AttributeError, ValueError) as error:
-            raise ValueError(f"{path} is not a whole {FILE}: {error}") from error
+        model = cls(**params | {"recipe": Recipe(**params["recipe"])})
+        for name in values.keys() & STORED:
+            setattr(model, name, values[name])
+        model.recipe_, model.unmixing_ = model.recipe, None
+        model.network_ = ShiftNetwork(model.n_features_in_, model.n_latent, model.recipe).eval()
+        model.prior_ = Prior(len(model.perturbations_), model.n_latent)
+        for part, state in ((model.network_, values["network"]), (model.prior_, values["prior"])):
+            part.load_state_dict({name: torch.as_tensor(np.array(value)) for name, value in state.items()})
+        if "unmixing" in values:
+            parts = values["unmixing"]
+            model.unmixing_ = Unmixing(**parts | {"mixture": SpikeSlab(*parts["mixture"])})
         return model
 
     def _encoded(self, counts):
         with reproducible():
             return encoded(self.network_, Cells(counts), np.arange(counts.shape[0]))[0]
 
-    def _bound(self, function, counts, perturbation, n_samples, per_cell):
-        cells = Cells(self._more_cells(counts))
+    def _bound(self, function, counts, perturbation, n_samples):
+        cells = Cells(self._checked(counts))
         names = check_perturbation(perturbation, cells.shape[0])
         codes = pd.Index(self.perturbations_).get_indexer(names)
         if (codes < 0).any():
             unknown = some(np.unique(names[codes < 0]))
             raise ValueError(f"perturbation: the model does not know {unknown}; see fit_new_perturbations")
-        centres = self.prior_.means().detach()[torch.from_numpy(codes)]
+        centres = self.prior_.means().detach()[codes]
         with reproducible():
-            values = function(self.network_, cells, np.arange(len(codes)), centres, n_samples).double()
-        return values.numpy() if per_cell else float(values.mean())
+            return float(function(self.network_, cells, np.arange(len(codes)), centres, n_samples).double().mean())
 
     def _effects(self, means):
         """Means of perturbations, (m, d), against those of the control, in standard deviations within one."""
         if self.unmixing_ is not None:
             return torch.from_numpy(self.unmixing_.transform(means.double().numpy()))
         control = self.perturbations_ == self.control_
-        return means - self.prior_.means()[torch.from_numpy(control)].sum(0)  # without a control that of zero
-
-    def _graph(self, names, effects, probabilities):
-        latents = [f"latent_{i}" for i in range(self.n_latent)]
-        tables = (pd.DataFrame(part.detach().double().numpy(), names, latents) for part in (effects, probabilities))
-        return graph_table(*tables)
+        return means - self.prior_.means().detach()[control].sum(0)  # without a control that of zero
 
 
 def _split(codes, share, random):

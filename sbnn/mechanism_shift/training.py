@@ -1,10 +1,13 @@
 """The one training loop, and the staged procedure that is made of it."""
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 
+from sbnn.mechanism_shift.graph import EVEN
 from sbnn.mechanism_shift.network import divergence, elbo_of_cells, encoded, log_likelihood
-from sbnn.mechanism_shift.unmixing import EVEN, describe, unmix
+from sbnn.mechanism_shift.unmixing import describe, unmix
 
 IN_DOUBT = 0.05  # probability above which a shift stays free, but for the last time: what is held at 0 hardly returns
 FEWEST_STEPS = 10  # of a cycle of the learning rate
@@ -19,6 +22,7 @@ class Training:
         self.train, self.validation = split  # positions
         self.history = []
         self.n_batches = max(len(self.train) // recipe.batch_size, 1)
+        self.epochs = recipe.epochs_for(self.n_batches, prior.table.shape[1])
 
     def run(self, epochs, warm_up=0, follow=False):
         """Train for some epochs; the weight of the divergence rises over `warm_up` of them.
@@ -26,45 +30,41 @@ class Training:
         With `follow`, the means of the prior are set to those of the encoder before every epoch but the first one.
         """
         recipe, step, n_batches = self.recipe, 0, self.n_batches
+        rate, decay = recipe.learning_rate, recipe.weight_decay + recipe.weight_precision / len(self.train)
         parameters = [*self.network.parameters(), *self.prior.parameters()]
-        decay = recipe.weight_decay + recipe.weight_precision / len(self.train)
-        optimizer = torch.optim.Adam(
-            parameters, recipe.learning_rate, eps=recipe.epsilon, weight_decay=decay, fused=True
-        )
+        optimizer = torch.optim.Adam(parameters, rate, eps=recipe.epsilon, weight_decay=decay, fused=True)
         schedule, n_steps = None, epochs * n_batches
         if recipe.one_cycle and n_steps >= FEWEST_STEPS:
-            schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, recipe.learning_rate, total_steps=n_steps, pct_start=0.2
-            )
-        best, waited = (-np.inf, None), 0
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=n_steps, pct_start=0.2)
+        best, weights, waited = -np.inf, None, 0
         for epoch in range(epochs):
             if follow and epoch:
                 self.follow_encoder()
             order = self.train[torch.randperm(len(self.train), generator=self.generator).numpy()]
             losses = []
             for batch in np.array_split(order[: n_batches * recipe.batch_size], n_batches):
-                weight = min(1.0, (step + 1) / (warm_up * n_batches)) if warm_up else 1.0
+                step += 1
                 optimizer.zero_grad(set_to_none=True)
-                loss = self.loss(batch, weight)
+                loss = self.loss(batch, min(1.0, step / (warm_up * n_batches)) if warm_up else 1.0)
                 (loss * len(self.train) if self.prior.summed else loss).backward()
                 optimizer.step()
                 if schedule is not None:
                     schedule.step()
-                step += 1
                 losses.append(loss.item())
             self.history.append({"epoch": len(self.history) + 1, "loss": float(np.mean(losses))})
             if recipe.patience is not None and len(self.validation):
                 score = self.history[-1]["validation_elbo"] = self.validation_elbo()
                 # The objective changes while the weight rises: scores are compared from then on.
-                if score > best[0] or epoch < warm_up:
-                    best, waited = (score, self._state()), 0
+                if score > best or epoch < warm_up:
+                    best, waited = score, 0
+                    weights = deepcopy((self.network.state_dict(), self.prior.state_dict()))
                 else:
                     waited += 1
                 if waited >= recipe.patience:
                     break
-        if best[1] is not None:
-            self.network.load_state_dict(best[1][0])
-            self.prior.load_state_dict(best[1][1])
+        if weights is not None:
+            self.network.load_state_dict(weights[0])
+            self.prior.load_state_dict(weights[1])
 
     def loss(self, batch, weight=1.0):
         """Mean negative evidence lower bound of cells, and their part of the penalty of the prior."""
@@ -74,29 +74,24 @@ class Training:
         noise = torch.randn(mean.shape, generator=self.generator)
         log_shares = self.network.decode(mean + noise * (0.5 * log_variance).exp())
         fit = log_likelihood(counts, totals, log_shares, self.network.dispersion)
-        kl = divergence(mean, log_variance, self.prior(self.codes[torch.from_numpy(batch)], self.generator))
+        kl = divergence(mean, log_variance, self.prior(self.codes[batch], self.generator))
         return (weight * kl - fit).mean() + weight * self.prior.penalty() / len(self.train)
 
     def follow_encoder(self):
         """Set the means of the prior to those that the encoder gives to the cells of each perturbation."""
         mean, _ = encoded(self.network, self.cells, self.train)
-        self.prior.set_means(means_of(mean, self.codes[torch.from_numpy(self.train)], len(self.prior.means())))
+        self.prior.set_means(means_of(mean, self.codes[self.train], len(self.prior.table)))
 
     def validation_elbo(self):
         """Mean bound of the cells set aside, with the same draws in every epoch."""
-        centres = self.prior.means()[self.codes[torch.from_numpy(self.validation)]]
+        centres = self.prior.means()[self.codes[self.validation]]
         return float(elbo_of_cells(self.network, self.cells, self.validation, centres).mean())
-
-    def _state(self):
-        return tuple({k: v.clone() for k, v in part.state_dict().items()} for part in (self.network, self.prior))
 
     def run_staged(self, names, control):
         """Train freely, unmix, and train on with what each perturbation leaves alone held at zero; the Unmixing."""
-        recipe = self.recipe
-        epochs = recipe.epochs_for(self.n_batches, self.prior.shape[1])
-        first = max(round(recipe.first_share * epochs), 1)
-        rest = np.diff(np.linspace(0, epochs - first, recipe.unmixings + 1).round().astype(int))
-        self.run(first, recipe.warm_up, follow=True)
+        first = max(round(self.recipe.first_share * self.epochs), 1)
+        rest = np.diff(np.linspace(0, self.epochs - first, self.recipe.unmixings + 1).round().astype(int))
+        self.run(first, self.recipe.warm_up, follow=True)
         for i, epochs in enumerate(rest):
             found = unmix(*self._latents(names, control), random_state=self.seed)
             self.network.change_latents(*(torch.from_numpy(part).float() for part in (found.matrix, found.origin)))
@@ -104,14 +99,13 @@ class Training:
             free = (found.probabilities > least).reindex(names, fill_value=False)  # of the control nothing is
             self.prior.mask = torch.from_numpy(free.to_numpy(dtype=np.float32))
             self.follow_encoder()
-            if epochs:
-                self.run(int(epochs), follow=True)
+            self.run(int(epochs), follow=True)
         return describe(*self._latents(names, control))
 
     def _latents(self, names, control):
         """Latents of the training cells, as `unmix` takes them."""
         mean, variance = encoded(self.network, self.cells, self.train)
-        return mean.numpy(), names[self.codes.numpy()[self.train]], control, variance.numpy()
+        return mean.numpy(), names[self.codes[self.train]], control, variance.numpy()
 
 
 def means_of(values, codes, n_classes):

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import false_discovery_control, norm
 
 from sbnn.data.screens import codes_of
 from sbnn.determinism import reproducible
+from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names
 from sbnn.mechanism_shift.spike_slab import SpikeSlab, fit_spike_slab
 
 SMOOTH = np.geomspace(4.0, 0.05, 25)  # what counts as zero in the sum of absolute shifts, ever less
@@ -28,7 +29,6 @@ FAR = np.deg2rad(15)  # of a turn that makes other latents
 CLOSE = 3.0  # difference of log likelihood, below which another turn of a pair is as good: a factor of 20 ...
 BY_CHANCE = 2.0  # ... and standard deviations of what sampling adds to it
 FALSE_EDGES = 0.01  # expected share, as far as sampling error goes
-EVEN = 0.5  # probability of an edge
 
 
 @dataclass
@@ -40,10 +40,6 @@ class Unmixing:
     shifts: pd.DataFrame  # perturbations by latents, in standard deviations within a perturbation
     probabilities: pd.DataFrame  # that a latent is shifted at all
     mixture: SpikeSlab
-    objective: float  # log likelihood of all shifts
-    starts: (
-        np.ndarray
-    )  # objective of each start that was turned further; where they differ, the rotation depends on luck
     unseparated: list  # pairs of latents that another turn would separate as well
     unmoved: list  # latents that no perturbation shifts: they can be turned among themselves at will
 
@@ -51,6 +47,11 @@ class Unmixing:
     def edges(self):
         """Which latents each perturbation moves: DataFrame of bool, perturbations by latents."""
         return self.probabilities > EVEN
+
+    @property
+    def graph(self):
+        """Shifts and their probabilities as one table."""
+        return graph_table(self.shifts.index, self.shifts, self.probabilities)
 
     def transform(self, latents):
         """Unmix other cells of the same model, ndarray of shape (n, d)."""
@@ -88,19 +89,17 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
         cells, a control that is not there, latents that do not vary within perturbations.
     """
     screen = _Moments(latents, perturbation, control, variances)
-    root = screen.root()
-    centres, origin = screen.centres @ root, None if control is None else screen.control @ root
+    centres, origin = screen.centres @ screen.root, None if control is None else screen.control @ screen.root
     rng = np.random.default_rng(random_state)
     zero = np.median(centres, axis=0) if origin is None else origin
     turns = [_sparse_in_sum(centres - zero, rng) for _ in range(n_starts)]
     turns = sorted(turns, key=lambda turn: np.abs((centres - zero) @ turn).sum())[:FINALISTS]
     found = [_turned(centres, origin, turn, screen.error) for turn in turns]
-    starts = np.array([objective for objective, *_ in found])
-    _, turn, zero, mixture = found[starts.argmax()]
+    _, turn, zero, mixture = max(found, key=lambda one: one[0])
     shifts = centres @ turn - zero
     order = np.argsort(-np.abs(shifts).sum(axis=0), kind="stable")
     signs = np.where((shifts * np.abs(shifts)).sum(axis=0) < 0, -1.0, 1.0)[order]
-    return screen.described(root @ turn[:, order] * signs, zero[order] * signs, mixture, starts)
+    return screen.described(screen.root @ turn[:, order] * signs, zero[order] * signs, mixture)
 
 
 @reproducible()
@@ -111,7 +110,7 @@ def describe(latents, perturbation, control=None, variances=None):
     centres = screen.centres @ scale
     zero = _mode(centres) if control is None else screen.control @ scale
     mixture = fit_spike_slab(centres - zero, screen.error)
-    return screen.described(scale, zero, mixture, np.zeros(0))
+    return screen.described(scale, zero, mixture)
 
 
 class _Moments:
@@ -128,45 +127,25 @@ class _Moments:
         self.within = residuals.T @ residuals / len(residuals)
         if variances is not None:
             self.within += np.diag(np.mean(variances, axis=0, dtype=float))
-        values = np.linalg.eigvalsh(self.within)
+        values, vectors = np.linalg.eigh(self.within)
         if values[0] <= 1e-9 * values[-1]:
             raise ValueError("latents: some do not vary within perturbations, or repeat others; use fewer of them")
-        moved = np.full(len(names), True) if control is None else names != control
+        self.root = vectors / np.sqrt(values) @ vectors.T  # gives unit variance within perturbations
+        moved = names != control
         self.names, self.centres = names[moved], means[moved]
         # Of the means against the origin, in standard deviations within.
         self.errors = np.sqrt(1 / sizes[moved] + (0 if control is None else 1 / sizes[~moved]))
         self.error = float(np.median(self.errors))
         self.control = None if control is None else means[~moved][0]
 
-    def root(self):
-        """Matrix (d, d) that gives latents unit variance within perturbations."""
-        values, vectors = np.linalg.eigh(self.within)
-        return vectors / np.sqrt(values) @ vectors.T
-
-    def described(self, matrix, zero, mixture, starts):
+    def described(self, matrix, zero, mixture):
         """The result: what latents ``latents @ matrix - zero`` say."""
-        shifts = self.centres @ matrix - zero
-        latents = [f"latent_{i}" for i in range(len(matrix))]
+        shifts, latents = self.centres @ matrix - zero, latent_names(len(matrix))
         probabilities = mixture.probability(shifts) * _beyond_error(shifts, self.errors)
-        moved = (probabilities > EVEN).any(axis=0)
-        return Unmixing(
-            matrix,
-            np.linalg.solve(matrix.T, zero),
-            pd.DataFrame(shifts, self.names, latents),
-            pd.DataFrame(probabilities, self.names, latents),
-            mixture,
-            float(mixture.log_density(shifts).sum()),
-            starts,
-            _unseparated(shifts, mixture, latents),
-            [name for name, moves in zip(latents, moved, strict=True) if not moves],
-        )
-
-
-def class_means(values, codes, n_classes):
-    """Mean over the rows of each class, ndarray of shape (n_classes, d)."""
-    sums = np.zeros((n_classes, values.shape[1]))
-    np.add.at(sums, codes, values)
-    return sums / np.bincount(codes, minlength=n_classes)[:, None]
+        tables = (pd.DataFrame(values, self.names, latents) for values in (shifts, probabilities))
+        unmoved = [name for name, moved in zip(latents, (probabilities > EVEN).any(axis=0), strict=True) if not moved]
+        origin = np.linalg.solve(matrix.T, zero)
+        return Unmixing(matrix, origin, *tables, mixture, _unseparated(shifts, mixture, latents), unmoved)
 
 
 def _turned(centres, origin, turn, error):
@@ -239,9 +218,7 @@ def _mode(shifts):
 def _beyond_error(shifts, errors):
     """Whether shifts are beyond what sampling of cells gives, at a false discovery rate (Benjamini, Hochberg 1995)."""
     p = 2 * norm.sf(np.abs(shifts) / errors[:, None])
-    ordered = np.sort(p, axis=None)
-    passing = np.flatnonzero(ordered <= FALSE_EDGES * np.arange(1, p.size + 1) / p.size)
-    return p <= (ordered[passing[-1]] if len(passing) else -1.0)
+    return false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EDGES
 
 
 def _unseparated(shifts, mixture, names):

@@ -48,7 +48,7 @@ def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
 
 def test_committed_results_are_those_of_the_study(monkeypatch):
     for name in ("simulate_perturbations", "fit_model"):
-        monkeypatch.setattr(experiments, name, None)  # nothing is computed again
+        monkeypatch.setattr(experiments, name, pytest.fail)  # nothing is computed again
     records = STUDY.run(SIMULATED, SAVED / SIMULATED, only=["*"], verbose=False)
     assert len(records) == len(STUDY.load(SAVED / SIMULATED)) == 35
     try:

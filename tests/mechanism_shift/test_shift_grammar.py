@@ -10,25 +10,21 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sbnn.mechanism_shift import Recipe, SparseShiftVAE
 from sbnn.mechanism_shift.baselines import LinearShift
 
-RECIPE = Recipe(**TINY)
-
 
 def as_counts(X):
     """Whole positive numbers in the order of these; what is no table of finite numbers is left as it is."""
     values = X.data if sparse.issparse(X) else np.asarray(X)
-    if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
-        return X
-    if not sparse.issparse(X) and values.ndim != 2:
+    if values.dtype.kind not in "fiu" or not np.isfinite(values).all() or np.ndim(values) != 2 - sparse.issparse(X):
         return X
     counts = np.rint(np.abs(values) * 10) + 1
-    if not sparse.issparse(X):
-        return counts if not isinstance(X, pd.DataFrame) else pd.DataFrame(counts, columns=X.columns)
-    X = X.astype(float)
-    X.data = counts.astype(float)
-    return X
+    if sparse.issparse(X):
+        X = X.astype(float)
+        X.data = counts
+        return X
+    return counts if not isinstance(X, pd.DataFrame) else pd.DataFrame(counts, columns=X.columns)
 
 
-class CountedLinearShift(LinearShift):
+class Counted:
     def fit(self, X, y=None, control=None):
         return super().fit(as_counts(X), y, control)
 
@@ -36,33 +32,24 @@ class CountedLinearShift(LinearShift):
         return super().transform(as_counts(X))
 
 
-class CountedVAE(SparseShiftVAE):
-    def fit(self, X, y=None, control=None):
-        return super().fit(as_counts(X), y, control)
+class CountedLinearShift(Counted, LinearShift):
+    pass
 
-    def transform(self, X):
-        return super().transform(as_counts(X))
+
+class CountedVAE(Counted, SparseShiftVAE):
+    pass
 
 
 NOT_COUNTS = "counts are checked by ourselves, and the message speaks of counts, cells and perturbations"
 SILENT = "cells without any count are refused, and this check draws some"
-EXEMPT = {
-    "check_complex_data": NOT_COUNTS,
-    "check_dtype_object": NOT_COUNTS,
-    "check_estimators_empty_data_messages": NOT_COUNTS,
-    "check_fit2d_1sample": NOT_COUNTS,
-    "check_fit2d_1feature": NOT_COUNTS,
-    "check_fit2d_predict1d": NOT_COUNTS,
-    "check_requires_y_none": NOT_COUNTS,
-    "check_positive_only_tag_during_fit": "negative numbers were made counts before",
-    "check_estimator_sparse_tag": SILENT,
-    "check_estimator_sparse_array": SILENT,
-    "check_estimator_sparse_matrix": SILENT,
-}
+OURS = "complex_data dtype_object estimators_empty_data_messages fit2d_1sample fit2d_1feature fit2d_predict1d"
+EXEMPT = {f"check_{name}": NOT_COUNTS for name in f"{OURS} requires_y_none".split()}
+EXEMPT |= {f"check_estimator_sparse_{kind}": SILENT for kind in ("tag", "array", "matrix")}
+EXEMPT["check_positive_only_tag_during_fit"] = "negative numbers were made counts before"
 
 
 @parametrize_with_checks(
-    [CountedLinearShift(2, random_state=0), CountedVAE(2, recipe=RECIPE, random_state=0)],
+    [CountedLinearShift(2, random_state=0), CountedVAE(2, recipe=Recipe(**TINY), random_state=0)],
     expected_failed_checks=lambda estimator: EXEMPT,
 )
 @pytest.mark.filterwarnings("ignore")

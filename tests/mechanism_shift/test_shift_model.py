@@ -15,7 +15,7 @@ from sbnn.mechanism_shift import Recipe, SparseShiftVAE
 from sbnn.mechanism_shift.baselines import LinearShift
 from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.mechanism_shift.matching import edge_scores, match_latents, mean_correlation
-from sbnn.mechanism_shift.model import METHODS
+from sbnn.mechanism_shift.model import METHODS, STRENGTH
 from sbnn.results import Record, save
 
 TINY_RECIPE = Recipe(**TINY)
@@ -37,11 +37,7 @@ def test_latents_and_graph_of_a_simulated_screen_are_found(screen, staged):
     true = screen.truth["shifts"].to_numpy()[:, of_true]
     assert np.corrcoef(effects[true != 0], true[true != 0])[0, 1] > 0.97
     assert screen.control not in set(staged.shift_graph_["perturbation"])
-
-
-def test_the_control_lies_at_zero(screen, staged):
-    latents = staged.transform(screen.counts[screen.perturbation == screen.control])
-    assert np.abs(latents.mean(axis=0)).max() < 0.4
+    assert np.abs(latents[screen.perturbation == screen.control].mean(axis=0)).max() < 0.4
     assert not staged.prior_.means()[torch.from_numpy(staged.perturbations_ == screen.control)].any()
 
 
@@ -51,19 +47,20 @@ def test_every_method_fits_transforms_scores_and_is_the_same_after_a_file(screen
     part = of(screen, [*screen.targets[:4], screen.control])
     table = pd.DataFrame(part[0].toarray()).add_prefix("g")
     model = SparseShiftVAE(3, method, recipe=recipe, random_state=0).fit(table, *part[1:])
-    latents, graph = model.transform(table), model.shift_graph_
+    latents, graph, params = model.transform(table), model.shift_graph_, model.get_params()
     assert latents.shape == (len(table), 3) and len(graph) == 4 * 3
     assert graph["probability"].between(0, 1).all() and np.isfinite(graph["effect"]).all()
     assert method != "vae" or not graph["probability"].any()
+    assert method not in STRENGTH or model.prior_.strength == {"svae+": 10, "svae": 100}[method]
     cells, names = table[:20], part[1][:20]
-    elbo = model.elbo(cells, names, n_samples=50, per_cell=True)
-    iwelbo = model.iwelbo(cells, names, n_samples=200, per_cell=True)
-    assert elbo.shape == iwelbo.shape == (20,) and (iwelbo > elbo - 1).all() and iwelbo.mean() > elbo.mean()
+    elbo = model.elbo(cells, names)
+    assert elbo < model.iwelbo(cells, names, n_samples=200) < elbo + 30
+    model.set_params(recipe=replace(recipe, standardize=False, hidden=8))  # has no effect on what is fitted
     model.save(tmp_path / "model.pickle")
     again = SparseShiftVAE.load(tmp_path / "model.pickle")
-    assert np.array_equal(again.transform(table), latents) and again.elbo(cells, names) == model.elbo(cells, names)
+    assert np.array_equal(again.transform(table), latents) and again.elbo(cells, names) == elbo
     pd.testing.assert_frame_equal(again.shift_graph_, graph)
-    assert again.get_params() == model.get_params() and list(again.feature_names_in_) == list(table.columns)
+    assert again.get_params() == params and list(again.feature_names_in_) == list(table.columns)
     new, other = (m.fit_new_perturbations(cells, np.repeat("new", 20)).shift_graph_ for m in (model, again))
     pd.testing.assert_frame_equal(new, other)
     if method == "staged":
@@ -71,11 +68,10 @@ def test_every_method_fits_transforms_scores_and_is_the_same_after_a_file(screen
         assert again.unmixing_.unseparated == model.unmixing_.unseparated
 
 
-def test_a_file_of_something_else_or_a_part_of_one_is_named(tmp_path):
-    for experiment, message in (("fit", "holds 'fit'"), ("sparse-shift model", "not a whole sparse-shift model")):
-        save(Record(experiment, "", "", [{}]), tmp_path / "fit.pickle")
-        with pytest.raises(ValueError, match=message):
-            SparseShiftVAE.load(tmp_path / "fit.pickle")
+def test_a_file_of_something_else_is_named(tmp_path):
+    save(Record("fit", "", "", [{}]), tmp_path / "fit.pickle")
+    with pytest.raises(ValueError, match="holds 'fit'"):
+        SparseShiftVAE.load(tmp_path / "fit.pickle")
 
 
 @pytest.mark.parametrize("method", ["staged", "svae+"])
@@ -96,7 +92,7 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_threads_and_the_global_s
 def test_dense_sparse_table_and_anndata_are_the_same_cells(screen, adata, staged):
     dense = screen.counts.toarray()[:50]
     expected = staged.transform(screen.counts[:50])
-    for given in (dense, dense.astype(float), pd.DataFrame(dense), sparse.csc_matrix(dense), adata[:50]):
+    for given in (dense.astype(float), pd.DataFrame(dense), sparse.csc_matrix(dense), adata[:50]):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the model was fitted without names of genes
             assert np.array_equal(staged.transform(given), expected)
@@ -110,11 +106,8 @@ def test_an_anndata_says_perturbations_control_and_genes(screen, adata, model):
     found = clone(model).fit(adata)
     assert found.control_ == "control" and list(found.feature_names_in_) == list(adata.var_names)
     pd.testing.assert_frame_equal(found.shift_graph_, expected.shift_graph_)
-    assert np.array_equal(found.transform(adata), expected.transform(screen.counts))
     with pytest.raises(ValueError, match="same order"):
         found.transform(adata[:, ::-1])
-    with pytest.raises(ValueError, match="X has 59 features"):
-        expected.transform(screen.counts[:, :59])
 
 
 def test_cells_kept_sparse_give_the_same_fit(screen, monkeypatch):
@@ -134,15 +127,6 @@ def test_cells_set_aside_are_not_trained_on(screen):
     second = clone(model).fit(counts, screen.perturbation, screen.control)
     assert len(first.validation_) == pytest.approx(0.1 * len(counts), rel=0.1)
     assert np.array_equal(first.transform(screen.counts), second.transform(screen.counts))
-
-
-def test_a_fitted_model_keeps_the_recipe_it_was_fitted_with(screen, tmp_path):
-    model = SparseShiftVAE(3, recipe=TINY_RECIPE, random_state=0)
-    expected = model.fit(screen.counts, screen.perturbation, screen.control).transform(screen.counts[:20])
-    model.set_params(recipe=replace(TINY_RECIPE, standardize=False, hidden=8))
-    assert np.array_equal(model.transform(screen.counts[:20]), expected)
-    model.save(tmp_path / "model.pickle")
-    assert np.array_equal(SparseShiftVAE.load(tmp_path / "model.pickle").transform(screen.counts[:20]), expected)
 
 
 @pytest.mark.parametrize("method", ["ivae", "svae+"])
@@ -165,24 +149,15 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen):
     assert all(torch.equal(value, weights[name]) for name, value in wider.network_.state_dict().items())
     assert wider.elbo(counts, names) > started.elbo(counts, names) + 1
     assert wider.elbo(*known[:2]) == model.elbo(*known[:2])
-    assert set(wider.shift_graph_["perturbation"]) == set(screen.targets)
+    graph = wider.shift_graph_.set_index("perturbation")
+    assert set(graph.index) == set(screen.targets)
     assert set(model.shift_graph_["perturbation"]) == set(screen.targets[:30])
     latents = model.unmixing_.transform(model.transform(counts[names == names[0]]))
-    graph = wider.shift_graph_
-    effects = graph.loc[graph["perturbation"] == names[0], "effect"]
-    np.testing.assert_allclose(effects, latents.mean(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(graph.loc[names[0], "effect"], latents.mean(axis=0), rtol=1e-4, atol=1e-5)
+    rows = started.shift_graph_.set_index("perturbation").loc[names[0]]
+    assert not rows[["effect", "probability"]].to_numpy().any() and (graph.loc[names[0], "probability"] == 1).all()
     with pytest.raises(ValueError, match="were among the training cells"):
         model.fit_new_perturbations(*known[:2])
-
-
-def test_effects_of_new_perturbations_are_on_the_scale_of_the_others(screen, staged):
-    cells = screen.perturbation == screen.targets[0]
-    again = staged.fit_new_perturbations(screen.counts[cells], np.repeat("new", cells.sum())).shift_graph_
-    old, new = (wide(again, "effect").loc[name] for name in (screen.targets[0], "new"))
-    np.testing.assert_allclose(new, old, atol=0.2)  # the old ones are of the cells that were trained on, nine of ten
-    still = staged.fit_new_perturbations(screen.counts[cells], np.repeat("new", cells.sum()), learn_shifts=False)
-    rows = still.shift_graph_[still.shift_graph_["perturbation"] == "new"]
-    assert not rows[["effect", "probability"]].to_numpy().any()
 
 
 def test_a_control_may_be_a_number(screen):
@@ -191,15 +166,13 @@ def test_a_control_may_be_a_number(screen):
     assert model.control_ == "0" and "0" not in set(model.shift_graph_["perturbation"])
 
 
-@pytest.mark.parametrize("rotation", ["none", "ica", "unmix"])
-def test_linear_latents(screen, rotation):
-    model = LinearShift(5, rotation, random_state=0).fit(screen.counts, screen.perturbation, screen.control)
-    latents = model.transform(screen.counts)
-    assert latents.shape == (len(screen.perturbation), 5) and len(model.shift_graph_) == 40 * 5
-    if rotation == "unmix":
-        plain = LinearShift(5, "none", random_state=0).fit(screen.counts, screen.perturbation, screen.control)
-        score = mean_correlation(screen.truth["latents"], plain.transform(screen.counts))
-        assert mean_correlation(screen.truth["latents"], latents) > score + 0.1
+def test_linear_latents(screen):
+    scores, given = {}, (screen.counts, screen.perturbation, screen.control)
+    for rotation in ("none", "ica", "unmix"):
+        model = LinearShift(5, rotation, random_state=0).fit(*given)
+        assert len(model.shift_graph_) == 40 * 5
+        scores[rotation] = mean_correlation(screen.truth["latents"], model.transform(screen.counts))
+    assert scores["unmix"] > scores["none"] + 0.1 and scores["ica"] != pytest.approx(scores["none"], abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +181,6 @@ def test_linear_latents(screen, rotation):
         (lambda v: v["counts"].__setitem__((0, 0), -3), "1 negative values"),
         (lambda v: v["counts"].__setitem__(4, 0), "counts: 1 cells have no count, at the positions 4"),
         (lambda v: v["perturbation"].__setitem__(0, "alone"), "perturbation: alone has one cell"),
-        (lambda v: v.update(perturbation=v["perturbation"][:-1]), "perturbation"),
         (lambda v: v.update(control="nobody"), "control: no cell is 'nobody'"),
         (lambda v: v.update(perturbation=None), "data: expected an AnnData"),
     ],
@@ -220,12 +192,10 @@ def test_bad_screens_are_named(screen, change, message):
         SparseShiftVAE(3, recipe=TINY_RECIPE).fit(**values)
 
 
-@pytest.mark.parametrize(
-    "parameters", [{"method": "magic"}, {"n_latent": 0}, {"n_latent": 2.5}, {"strength": -1.0}], ids=str
-)
-def test_bad_parameters_are_named(screen, parameters):
-    with pytest.raises(ValueError, match=f"{next(iter(parameters))}: expected"):
-        SparseShiftVAE(**parameters).fit(screen.counts, screen.perturbation)
+@pytest.mark.parametrize("model", [{"method": "magic"}, {"n_latent": 0}, {"n_latent": 2.5}, {"strength": 0}], ids=str)
+def test_bad_parameters_are_named(screen, model):
+    with pytest.raises(ValueError, match=f"'{next(iter(model))}' parameter"):
+        SparseShiftVAE(**model).fit(screen.counts, screen.perturbation)
 
 
 def test_what_is_doubtful_is_warned_of(screen):

@@ -1,6 +1,7 @@
 """The study: its records, tables, figures and commands, on screens that take seconds."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -102,7 +103,7 @@ def test_what_is_shown_is_in_the_order_and_with_the_signs_of_the_truth(fitted):
     true, order = known.truth["latents"], [2, 0, 1]
     shifts = known.truth["shifts"].loc[known.targets]
     found = pd.DataFrame(-shifts.to_numpy()[:, order], shifts.index, [f"latent_{i}" for i in range(3)])
-    shown = experiments._shown(known, -true[:, order], graph_table(found, found.abs()), found != 0)
+    shown = experiments._shown(known, -true[:, order], graph_table(found.index, found, found.abs()), found != 0)
     np.testing.assert_allclose(shown["effects"], shown["true_shifts"])
     np.testing.assert_allclose(shown["latents"], shown["true_latents"], rtol=1e-5)
     assert np.array_equal(shown["edges"], shown["true_shifts"].to_numpy() != 0)
@@ -119,20 +120,28 @@ def test_edges_and_latents_of_a_method_are_as_it_says(screen):
 
 def test_results_of_other_settings_are_not_loaded(small, tmp_path):
     path = tmp_path / "shift.pickle"
-    run_method("small", "pca", path, seeds=(0,))
+    run_method("small", "pca", METHODS, path, seeds=(0,))
     with pytest.raises(ValueError, match="another seeds"):
-        run_method("small", "pca", path, seeds=(1,))
+        run_method("small", "pca", METHODS, path, seeds=(1,))
     with pytest.raises(ValueError, match="give another path"):
-        run_method("small", "ica", path, seeds=(0,))
+        run_method("small", "ica", METHODS, path, seeds=(0,))
     varied = tmp_path / "varied.pickle"
-    run_varied("n_cells_per", varied, seeds=(0,), values=(10,), methods=("linear",))
+    run_varied("n_cells_per", (10,), varied, seeds=(0,), **TINY)
     with pytest.raises(ValueError, match="another values"):
-        run_varied("n_cells_per", varied, seeds=(0,), values=(20,), methods=("linear",))
+        run_varied("n_cells_per", (20,), varied, seeds=(0,), **TINY)
 
 
 def test_permuted_labels_belong_to_no_cell(screen):
-    labels = experiments.permuted(screen, 0)
-    assert sorted(labels) == sorted(screen.perturbation) and (labels == screen.perturbation).mean() < 0.1
+    seen, graph = [], graph_table(["a", "b"], [[3.0, -0.5], [0.0, 1.0]], [[1, 0], [0, 0.6]])
+
+    def fit(given, n_latent, seed):
+        seen.append(given.perturbation)
+        return SimpleNamespace(shift_graph_=graph)
+
+    values = experiments.permuted(screen, fit, (0, 1))
+    assert sorted(seen[0]) == sorted(screen.perturbation) and (seen[0] == screen.perturbation).mean() < 0.1
+    assert not np.array_equal(*seen) and values["edges"].to_numpy().tolist() == [[0, 2], [1, 2]]
+    assert values["null"].tolist() == [3.0, 0.5, 0.0, 1.0] * 2
 
 
 def test_a_bootstrap_keeps_the_size_of_every_perturbation(screen):
@@ -216,7 +225,7 @@ def test_differences_are_paired_by_seed():
 
 def test_the_tables_of_a_screen_hold_edges_and_distances_within_and_to_others():
     effects = pd.DataFrame([[3.0, 0.0], [3.0, 0.5], [0.0, 0.0], [0.0, 2.0]], list("abcd"), ["latent_0", "latent_1"])
-    graph = graph_table(effects, (effects > 1).astype(float)).assign(seed=0)
+    graph = graph_table(effects.index, effects, (effects > 1).astype(float)).assign(seed=0)
     null = Record("", "", "", [], values={"edges": pd.DataFrame({"seed": [0], "edges": [1]}), "null": np.zeros(8)})
     records = {"fits": Record("", "", "", [], 0, values={"graph": graph}), "permuted": null}
     assert report.trust_table(records, ["a", "b"]).loc["seed 0"].to_dict() == {
@@ -228,8 +237,8 @@ def test_the_tables_of_a_screen_hold_edges_and_distances_within_and_to_others():
 
 def test_false_discovery_rate_counts_permuted_effects_as_large_as_the_smallest_edge():
     effects = pd.DataFrame([[4.0, 0.1], [0.2, -2.0], [0.0, 0.3]], list("abc"), ["x", "y"])
-    graph = graph_table(effects, (effects.abs() > 1).astype(float))
+    graph = graph_table(effects.index, effects, (effects.abs() > 1).astype(float))
     null = np.array([0.1] * 11 + [2.5])  # twelve pairs of two fits: half a false edge is expected of six
     assert report.false_discovery_rate(graph, null) == pytest.approx(0.5 / 2)
     assert report.false_discovery_rate(graph, np.zeros(5)) == 0
-    assert np.isnan(report.false_discovery_rate(graph_table(effects, effects * 0), null))
+    assert np.isnan(report.false_discovery_rate(graph_table(effects.index, effects, effects * 0), null))
