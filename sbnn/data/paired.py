@@ -7,6 +7,7 @@ import pandas as pd
 
 from sbnn.data.checks import UNKNOWN, check_paired, some
 from sbnn.data.objects import entry, is_anndata, is_mudata, parts_of
+from sbnn.data.preprocessing import size_of_library
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,17 @@ class Paired:
     def n_outputs(self):
         """Number of outputs, 0 where only genes were measured."""
         return self.Y.shape[1]
+
+    @property
+    def names(self):
+        """Names of genes, outputs and cells, as records keep them."""
+        return {kind: getattr(self, kind) for kind in ("gene_names", "feature_names", "cell_names")}
+
+    @property
+    def counts_behind_x(self):
+        """The counts, if `X` is what `expression_pipeline` makes of them; None for some genes of a larger set."""
+        usual = None if self.counts is None else np.median(np.asarray(self.counts.sum(axis=1)))
+        return None if usual is None or size_of_library(self.X, self.counts) != usual else self.counts
 
     @property
     def truth(self):

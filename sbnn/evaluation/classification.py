@@ -48,16 +48,17 @@ def cross_validate_classifier(
     besides = {"target": target, "labels": fingerprint_arrays(y)} | {
         name: fingerprint_arrays(np.asarray(value, dtype=str)) for name, value in extra.items()
     }
-    wanted = Record("classification", data.name, data.sha256, [{}], seed, {"target": target}, folds)
+    families = [str(name) for name in dict.fromkeys(data.families)]
+    names = {"feature_names": data.feature_names, "cell_names": data.cell_names}
+    names |= {"classes": classes, "true": y, "repeats": np.array(repeats), "family_names": families}
+    wanted = Record("classification", data.name, data.sha256, [{}], seed, {"target": target}, folds, names)
 
     def plan(done, part):
         left = [f for f in range(len(folds)) if (0, f) not in done]
-        families = [str(name) for name in dict.fromkeys(data.families)]
-        about = {"classes": classes, "true": y, "repeats": np.array(repeats), "family_names": families}
-        return [delayed(_fit_and_score)(f, models[f], data.X, y, classes, folds[f], extra) for f in left], about
+        return [delayed(_fit_and_score)(f, models[f], data.X, y, classes, folds[f], extra) for f in left]
 
     return fit_all(
-        wanted, data, [models], folds, plan, scaling="none", estimator=estimator, results=results, overwrite=overwrite,
+        wanted, [models], plan, scaling="none", estimator=estimator, results=results, overwrite=overwrite,
         n_jobs=n_jobs, verbose=verbose, besides=besides,
     )  # fmt: skip
 

@@ -1,26 +1,29 @@
 """Cross-validation of any scikit-learn-style estimator: parallel, resumable, and blind to the test fold."""
 
 import inspect
-import json
+import math
 import time
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from joblib import delayed
 from sklearn.model_selection import ParameterGrid
+from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import folds_of, source_arrays, split_fold
 from sbnn.evaluation.identity import configured
-from sbnn.evaluation.runs import STATE, fit_all
-from sbnn.evaluation.verdict import warn_of_chance
+from sbnn.evaluation.runs import STATE, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, save
 
 WIDEST_KEPT = 16  # columns of a latent space that is kept: wider ones are most of a record, and nobody looks at them
+LEVEL = 0.05
+N_PERMUTATIONS = 199
 
 
 def cross_validate(
@@ -96,21 +99,26 @@ def cross_validate(
     Warns
     -----
     UserWarning
-        If held-out cells are not predicted better than by chance, see `sbnn.evaluation.verdict.chance_table`.
+        If held-out cells are not predicted better than by chance, see `chance_table`.
     """
     data, preselect = as_paired(data), settings_of(preselect)
-    if data.Y.shape[1] == 0:
+    if not data.n_outputs:
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
-    folds = folds_of(folds, data)
-    points = list(ParameterGrid({} if param_grid is None else param_grid))
-    models = [configured(estimator, point, seed, data.gene_names) for point in points]
+    folds = folds_of(folds, data.n_cells)
+    points = list(ParameterGrid(param_grid or {}))
+    models = [configured(estimator, point, seed) for point in points]
+    if hasattr(estimator, "for_genes"):
+        models = [model.for_genes(data.gene_names) for model in models]
     chosen = {} if preselect is None else {"preselect": preselect}
-    wanted = Record("cross-validation", data.name, data.sha256, points, seed, chosen, folds)
+    wanted = Record("cross-validation", data.name, data.sha256, points, seed, chosen, folds, data.names)
 
     def plan(done, part):
         arrays, genes = source_arrays(data, scaling), [None] * len(folds)
         if preselect is not None:
-            genes = [preselect_genes(data, preselect["n_genes"], i, threshold=preselect["threshold"]) for i, _ in folds]
+            how = {name: preselect[name] for name in ("n_genes", "threshold")}
+            choices = [delayed(preselect_genes)(data, cells=train, **how) for train, _ in folds]
+            genes = list(in_workers(choices, n_jobs, "generator"))
+            wanted.values = wanted.values | {"preselected": np.array(genes)}
         jobs = []
         for path in _paths(estimator, points):
             for f, fold in enumerate(folds):
@@ -118,26 +126,25 @@ def cross_validate(
                 shown = [models[g] for g in left]
                 if genes[f] is not None and hasattr(estimator, "for_genes"):
                     shown = [model.for_genes(data.gene_names, genes[f]) for model in shown]
-                places = {(g, f): part(g, f) for g in left}
                 if left:
+                    places = {(g, f): part(g, f) for g in left}
                     jobs.append(delayed(_fit_and_score)(shown, arrays, fold, scaling, genes[f], places, start))
-        return jobs, {} if preselect is None else {"preselected": np.array(genes)}
+        return jobs
 
     record = fit_all(
-        wanted, data, [[model] * len(folds) for model in models], folds, plan, scaling=scaling, estimator=estimator,
+        wanted, [[model] * len(folds) for model in models], plan, scaling=scaling, estimator=estimator,
         results=results, overwrite=overwrite, n_jobs=n_jobs, verbose=verbose, besides=chosen,
     )  # fmt: skip
-    warn_of_chance(record, data)
+    _warn_of_chance(record, data.Y)
     return record
 
 
 def _paths(estimator, points):
     """Group the grid points that differ in the path parameter only."""
-    groups = {}
+    along, groups = getattr(estimator, "path_parameter", None), {}
     for g, point in enumerate(points):
-        rest = {k: repr(v) for k, v in point.items() if k != getattr(estimator, "path_parameter", None)}
-        alone = {} if hasattr(estimator, "path_parameter") else {"": g}
-        groups.setdefault(json.dumps(rest | alone, sort_keys=True), []).append(g)
+        rest = g if along is None else repr(sorted((k, repr(v)) for k, v in point.items() if k != along))
+        groups.setdefault(rest, []).append(g)
     return list(groups.values())
 
 
@@ -233,6 +240,77 @@ def epoch_curves(record, **params):
         The columns of ``history_`` and ``fold``.
     """
     tables = record.history[record.find(**params)]
-    if any(table is None for table in tables):
-        raise ValueError(f"record: the curves of {params} were left out of it (`drop_details`)")
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)
+
+
+def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None):
+    """Test R2 of every grid point, and what is left of it when the outputs of the test cells change places.
+
+    The predictions stay, and the outputs `Y` (n, q) of the test cells of each fold are permuted. By position in the
+    grid, of those `points` that have predictions: ``test_r2``, ``permuted_r2`` (means over folds) and ``p``, the share
+    of permutations that are at least as good, the measured one among them.
+    """
+    points = [g for g in predicted_points(record) if points is None or g in points]
+    r2 = permuted_r2(record, Y, points, n_permutations, seed, pooled=True)[:, :, 0]
+    return beside_permuted(r2, pd.Index(points))
+
+
+def permuted_r2(record, Y, points, n_permutations, seed, pooled):
+    """Mean test R2 over the folds as measured and with permuted outputs, (1 + permutations, points, 1 or q)."""
+    r2 = np.zeros((1 + n_permutations, len(points), 1 if pooled else Y.shape[1]))
+    for f, fold in enumerate(record.folds if points else ()):
+        outputs, middle = _held_out_outputs(Y, fold, record.settings.get("scaling", "fold"))
+        total = np.square(outputs).sum(None if pooled else 0)
+        total = np.where(total > 0, total, np.nan)
+        random = np.random.default_rng((seed, f))  # the same places for all grid points
+        orders = [slice(None), *(random.permutation(len(outputs)) for _ in range(n_permutations))]
+        for i, g in enumerate(points):
+            predicted = np.asarray(record.test_predictions[g][f], dtype=np.float64).reshape(outputs.shape) - middle
+            size = np.square(predicted).sum(None if pooled else 0)
+            for k, order in enumerate(orders):
+                shared = np.vdot(predicted, outputs[order]) if pooled else (predicted * outputs[order]).sum(0)
+                r2[k, i] += (2 * shared - size) / total / len(record.folds)
+    return r2
+
+
+def beside_permuted(r2, index):
+    """Measured R2, the mean with permuted outputs and p, the share of permutations that are at least as good."""
+    p = (r2 >= r2[0] - 1e-12).mean(0)  # the measured one is among them
+    columns = {"test_r2": r2[0], "permuted_r2": r2[1:].mean(0), "p": np.where(np.isfinite(r2[0]), p, np.nan)}
+    return pd.DataFrame(columns, index)
+
+
+def least_p(record, n_permutations=N_PERMUTATIONS):
+    """Smallest p that permutations of the test cells can give: 1 where every fold tests a single cell."""
+    orders = sum(math.lgamma(1 + len(test)) for _, test in record.folds)  # logarithm of how many there are
+    return max(1 / (1 + n_permutations), math.exp(-orders))
+
+
+def _warn_of_chance(record, Y):
+    """Warn if grid points of a cross-validation predict held-out cells no better than permuted outputs would be."""
+    table = chance_table(record, Y)
+    chance = table[table.p > LEVEL]
+    if len(chance) and least_p(record) <= LEVEL:
+        best = chance.loc[chance.test_r2.idxmax()]
+        some = "" if len(record.params) == 1 else f"{len(chance)} of {len(record.params)} grid points: "
+        warnings.warn(
+            f"{some}held-out cells of {record.dataset!r} are not predicted better than by chance (test R2 "
+            f"{best.test_r2:.3f}, with permuted outputs {best.permuted_r2:.3f}, p = {best.p:.2f})",
+            stacklevel=3,
+        )
+
+
+def predicted_points(record):
+    """Positions of the grid points whose predictions a record holds."""
+    kept = record.values.get("test_predictions", [])
+    return [g for g, predicted in enumerate(kept) if all(one is not None for one in predicted)]
+
+
+def _held_out_outputs(Y, fold, scaling):
+    """Scaled outputs of the test cells of a fold, about the means of its training cells; and these means."""
+    if scaling == "all":
+        Y = StandardScaler().fit_transform(Y.astype(np.float64)).astype(np.float32)
+    no_genes = np.zeros((len(Y), 1), np.float32)
+    _, Y_train, _, Y_test = split_fold((no_genes, Y, None), fold, scaling)
+    middle = Y_train.mean(axis=0, dtype=np.float64)
+    return Y_test - middle, middle

@@ -5,12 +5,11 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.checks import UNKNOWN
-from sbnn.data.preprocessing import Standardizer, expression_pipeline, log2p1, normalize_library_size
+from sbnn.data.preprocessing import Standardizer, expression_pipeline
 from sbnn.data.typed_cells import as_typed
 
 SCALINGS = ("fold", "all", "none")
@@ -56,13 +55,8 @@ def grouped_folds(groups, n_folds=10, seed=42):
     list of (ndarray, ndarray)
         Training and test positions; every cell is tested once. Folds have as many groups, to one, not as many cells.
     """
-    different, codes = _different(groups, "groups")
-    if len(different) == 1:
-        raise ValueError(f"groups: all cells are of {different[0]!r}, and folds need two groups or more")
-    if n_folds < 2 or len(different) < n_folds:
-        raise ValueError(f"n_folds: {n_folds} folds of {len(different)} groups leave a fold without a group")
-    split = GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes)
-    return [(train, test) for train, test in split]
+    codes = _codes(groups, "groups")
+    return list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes))
 
 
 def later_fold(times, share=0.8):
@@ -80,27 +74,17 @@ def later_fold(times, share=0.8):
     list of (ndarray, ndarray)
         Training and test positions, one pair. Cells of one time are never in both.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"share: expected a number in (0, 1), got {share!r}")
-    different, codes = _different(times, "times")
-    if len(different) < 2:
-        raise ValueError(f"times: all cells have the same, {different[0]}; there is no later one to test on")
-    n_train = min(max(round(share * len(different)), 1), len(different) - 1)
-    return [(np.flatnonzero(codes < n_train), np.flatnonzero(codes >= n_train))]
+    codes = _codes(times, "times")
+    n_train = min(max(round(share * (codes.max() + 1)), 1), codes.max())
+    return check_folds([(np.flatnonzero(codes < n_train), np.flatnonzero(codes >= n_train))], len(codes))
 
 
-def _different(labels, name):
-    """Different labels of the cells, sorted, and the position there of that of each cell."""
+def _codes(labels, name):
+    """Position of the label of each cell among the different ones, sorted."""
     missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text they would be groups of their own
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or not len(labels) or missing.size:
-        which = f"; {missing.size} cell(s) have none, the first is cell {missing[0]}" if missing.size else ""
-        raise ValueError(f"{name}: expected one for each cell, got an array of shape {labels.shape}{which}")
-    try:
-        return np.unique(labels, return_inverse=True)
-    except TypeError:
-        kinds = sorted({type(label).__name__ for label in labels})
-        raise ValueError(f"{name}: expected labels of one kind, which can be sorted, got {', '.join(kinds)}") from None
+    if missing.size:
+        raise ValueError(f"{name}: {missing.size} cell(s) have none, the first is cell {missing[0]}")
+    return np.unique(np.asarray(labels), return_inverse=True)[1]
 
 
 def donor_folds(data, n_folds=5, seed=0, *, target="type"):
@@ -110,30 +94,20 @@ def donor_folds(data, n_folds=5, seed=0, *, target="type"):
     # another seed in 0.45 of the cases, 0.2 by chance); intervals must not take them for independent.
     data = as_typed(data)
     y = labels_of(data, target)
-    donors = data.labels["donor"].to_numpy(dtype=str) if "donor" in data.labels else None
     counts = {"cells": pd.Series(y).value_counts()}
-    if donors is None:
-        warnings.warn(f"{data.name}: no donors in the labels; folds may share donors", stacklevel=2)
-        split = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y)
-    else:
-        if (donors == UNKNOWN).any() and len(set(donors)) > 1:
-            raise ValueError(
-                f"{data.name}: {(donors == UNKNOWN).sum()} cells have no 'donor', and would count as one; leave them "
-                "out, or name a donor for each"
-            )
-        if len(set(donors)) < 2:
-            raise ValueError(
-                f"{data.name}: all cells are of one donor, {str(donors[0])!r}; no donor is left to test on"
-            )
+    if "donor" in data.labels:
+        donors, splitter = labels_of(data, "donor"), StratifiedGroupKFold
         counts["donors"] = pd.Series(donors).groupby(y).nunique()
-        split = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, donors)
-    for kind, sizes in counts.items():
-        if len(few := sizes[sizes < n_folds]):
-            raise ValueError(
-                f"n_folds: {n_folds} folds need as many {kind} of each class of {target!r}; "
-                f"{', '.join(f'{name} has {size}' for name, size in few.items())}; take fewer folds, or leave them out"
-            )
-    folds = [(np.asarray(train), np.asarray(test)) for train, test in split]
+    else:
+        donors, splitter = None, StratifiedKFold
+        warnings.warn(f"{data.name}: no donors in the labels; folds may share donors", stacklevel=2)
+    few = [f"{n} {kind} of {name}" for kind, sizes in counts.items() for name, n in sizes[sizes < n_folds].items()]
+    if few:
+        raise ValueError(
+            f"n_folds: {n_folds} folds need as many cells, and donors, of each class of {target!r}; there are "
+            f"{', '.join(few)}; take fewer folds, or leave them out"
+        )
+    folds = list(splitter(n_folds, shuffle=True, random_state=seed).split(y, y, donors))
     for i, (train, test) in enumerate(folds):
         if absent := sorted(set(y) - (set(y[train]) & set(y[test]))):
             warnings.warn(f"{data.name}: fold {i} lacks {', '.join(absent)} in training or in test", stacklevel=2)
@@ -146,55 +120,40 @@ def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
 
 
 def labels_of(data, target):
-    """What is to be predicted of every cell, shape (n,) of str; at least two classes."""
-    if target not in data.labels:
-        raise ValueError(f"target: expected one of the labels, {', '.join(data.labels)}; got {target!r}")
-    values = data.labels[target]
-    lacking = values.isna() | (values == UNKNOWN)
-    if lacking.any():
-        raise ValueError(f"target: {lacking.sum()} cells have no {target!r}; leave them out")
-    y = values.to_numpy(dtype=str)
-    if len(set(y)) < 2:
-        raise ValueError(f"{data.name}: all cells are {str(y[0])!r}; expected at least two classes of {target!r}")
-    return y
+    """A label of every cell, shape (n,) of str; at least two different ones."""
+    values = data.labels.get(target, pd.Series(dtype=object))
+    lacking = (values.isna() | (values == UNKNOWN)).sum()
+    if lacking or values.nunique() < 2:
+        raise ValueError(
+            f"{data.name}: expected a label of every cell, of two classes or more, got {values.nunique()} of "
+            f"{target!r} and {lacking} cells without one; leave these out, or take another of {', '.join(data.labels)}"
+        )
+    return values.to_numpy(dtype=str)
 
 
-def folds_of(folds, data):
+def folds_of(folds, n):
     """Folds as checked pairs of positions, from pairs, a number (None: 10; both cut as `paper_folds`) or a splitter."""
-    n = len(data.X)
-    if folds is None or (isinstance(folds, Integral) and not isinstance(folds, bool)):
-        folds = paper_folds(n, 10 if folds is None else int(folds))
-    elif hasattr(folds, "get_n_splits") and not isinstance(folds, type):
-        folds = list(folds.split(data.X, data.Y))
-    else:
-        try:
-            folds = [(train, test) for train, test in folds]
-        except (TypeError, ValueError):
-            raise TypeError(
-                "folds: expected pairs (training cells, test cells), a number of folds or a scikit-learn splitter, "
-                f"got {folds!r}"
-            ) from None
+    if folds is None or isinstance(folds, Integral):
+        folds = paper_folds(n, 10 if folds is None else folds)
+    elif hasattr(folds, "get_n_splits"):
+        folds = folds.split(np.zeros((n, 1)))
     return check_folds(folds, n)
 
 
 def check_folds(folds, n):
     """Folds as pairs of arrays; an error if one is empty, leaves the data or tests a training cell."""
-    checked = []
-    for i, (train, test) in enumerate(folds):
-        train, test = np.asarray(train), np.asarray(test)
-        for name, cells in (("training", train), ("test", test)):
-            if cells.size == 0:
-                raise ValueError(f"folds: fold {i} has no {name} cell")
-            if cells.dtype.kind not in "iu" or cells.min() < 0 or cells.max() >= n:
-                raise ValueError(f"folds: the {name} cells of fold {i} must be positions from 0 to {n - 1}")
-        shared = np.intersect1d(train, test)
-        if shared.size:
-            raise ValueError(
-                f"folds: fold {i} has {shared.size} cell(s) both in training and in test, e.g. {shared[0]}"
-            )
-        checked.append((train, test))
-    if not checked:
-        raise ValueError("folds: there is none")
+    checked = [(np.asarray(train), np.asarray(test)) for train, test in folds]
+    wrong = [] if checked else ["there is none"]
+    for i, fold in enumerate(checked):
+        cells = np.concatenate(fold)
+        for name, its in zip(("training", "test"), fold, strict=True):
+            wrong += [] if its.size else [f"fold {i} has no {name} cell"]
+        if cells.dtype.kind not in "iu" or (cells < 0).any() or (cells >= n).any():
+            wrong.append(f"the cells of fold {i} must be positions from 0 to {n - 1}")
+        if shared := np.intersect1d(*fold).tolist():
+            wrong.append(f"fold {i} has {len(shared)} cell(s) both in training and in test, e.g. {shared[0]}")
+    if wrong:
+        raise ValueError(f"folds: {'; '.join(wrong[:3])}")
     return checked
 
 
@@ -204,41 +163,27 @@ def zscored(data):
     return X.astype(np.float32), Y.astype(np.float32), None
 
 
-def _counts_behind(data):
-    """The raw counts, if X is what `expression_pipeline` makes of them; else None: X was normalised in another way.
-
-    So it is for some of the genes of a larger set, whose sum is not the library size of a cell.
-    """
-    counts = data.counts
-    if counts is None or (np.asarray(counts.sum(axis=1)) == 0).any():
-        return None
-    expected = log2p1(normalize_library_size(counts))
-    expected = expected.toarray() if sparse.issparse(expected) else expected
-    return counts if np.allclose(expected, data.X, rtol=1e-4, atol=1e-4) else None
-
-
 def source_arrays(data, scaling):
     """What folds are cut from: genes, outputs and, where genes can be normalised anew in every fold, counts or None."""
     if scaling not in SCALINGS:
         raise ValueError(f"scaling: {scaling!r} is unknown, expected one of {SCALINGS}")
-    return zscored(data) if scaling == "all" else (data.X, data.Y, _counts_behind(data))
+    return zscored(data) if scaling == "all" else (data.X, data.Y, data.counts_behind_x)
 
 
-def split_fold(data, fold, scaling, genes=None):
+def split_fold(arrays, fold, scaling, genes=None):
     """Training and test arrays of a fold, scaled without a look at the test cells (but for "all").
 
     Of `genes`, a mask, only those are given; the library size of a cell is that of all.
     """
-    X, Y, counts = data
+    X, Y, counts = arrays
     train, test = fold
+    genes = slice(None) if genes is None else genes
     if scaling == "fold" and counts is not None:
         normalise = expression_pipeline(scale=False)
         X_train, X_test = normalise.fit_transform(counts[train]), normalise.transform(counts[test])
     else:
         X_train, X_test = X[train], X[test]
-    Y_train, Y_test = Y[train], Y[test]
-    if genes is not None:
-        X_train, X_test = X_train[:, genes], X_test[:, genes]
+    X_train, X_test, Y_train, Y_test = X_train[:, genes], X_test[:, genes], Y[train], Y[test]
     if scaling == "fold":
         scaler = Standardizer(constant="zero")
         X_train, X_test = scaler.fit_transform(X_train), scaler.transform(X_test)
@@ -250,22 +195,17 @@ def split_fold(data, fold, scaling, genes=None):
     return tuple(np.ascontiguousarray(a, dtype=np.float32) for a in (X_train, Y_train, X_test, Y_test))
 
 
-def in_units(predictions, Y, fold, scaling):
-    """Predictions of the test cells of a fold, turned back from its scale into the units of the outputs `Y`."""
-    if scaling == "none":
-        return predictions
-    Y = Y.astype(np.float64)
-    scaler = StandardScaler().fit(Y if scaling == "all" else Y[fold[0]])
-    middle = scaler.transform(Y)[fold[0]].mean(axis=0) if scaling == "all" else 0.0
-    return scaler.inverse_transform(predictions + middle)
-
-
 def held_out_means(record, Y, point):
     """Mean prediction (n, q) of every cell by the folds that held it out, in the units of `Y`; NaN where none did."""
-    total, times = np.zeros(np.shape(Y)), np.zeros((len(Y), 1))
-    for fold, predicted in zip(record.folds, record.test_predictions[point], strict=True):
-        total[fold[1]] += in_units(np.asarray(predicted), Y, fold, record.settings["scaling"])
-        times[fold[1]] += 1
+    Y, scaling = np.asarray(Y, dtype=np.float64), record.settings["scaling"]
+    total, times = np.zeros(Y.shape), np.zeros((len(Y), 1))
+    for (train, test), predicted in zip(record.folds, record.test_predictions[point], strict=True):
+        if scaling != "none":
+            scaler = StandardScaler().fit(Y if scaling == "all" else Y[train])
+            middle = scaler.transform(Y)[train].mean(axis=0) if scaling == "all" else 0.0
+            predicted = scaler.inverse_transform(predicted + middle)
+        total[test] += predicted
+        times[test] += 1
     return np.divide(total, times, out=np.full(total.shape, np.nan), where=times > 0)
 
 

@@ -53,7 +53,8 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
             f"model_file: a {type(estimator).__name__} cannot be saved; only a SparseBottleneckRegressor can"
         )
     chosen, said = with_preselected(data, preselect)
-    model = configured(estimator, {}, seed, chosen.gene_names)
+    model = configured(estimator, {}, seed)
+    model = model.for_genes(chosen.gene_names) if hasattr(model, "for_genes") else model
     wanted = Record("fit", data.name, data.sha256, [described(model)["params"]], seed, {"scaling": "all"} | said)
 
     def compute():

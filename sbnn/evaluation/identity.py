@@ -11,15 +11,11 @@ from sklearn.base import clone
 NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
 
 
-def configured(estimator, point, seed, gene_names=None):
-    """Clone an estimator with the parameters of a grid point, and with a seed where it or a step of it has none.
-
-    One that knows of genes by their names, and so has a method ``for_genes``, is told those of the arrays it will get.
-    """
+def configured(estimator, point, seed):
+    """Clone an estimator with the parameters of a grid point, and with a seed where it or a step of it has none."""
     model = clone(estimator).set_params(**point)
     unseeded = [n for n, value in model.get_params().items() if n.split("__")[-1] == "random_state" and value is None]
-    model = model.set_params(**dict.fromkeys(unseeded, seed))
-    return model if gene_names is None or not hasattr(model, "for_genes") else model.for_genes(gene_names)
+    return model.set_params(**dict.fromkeys(unseeded, seed))
 
 
 def described(model, known=None):
@@ -44,8 +40,11 @@ def version_of(model, n_cells):
 
 
 def fit_key(data, model, fold, scaling, known=None, **besides):
-    """Name one fit by all that decides its result, in 32 hexadecimal digits; `besides` is plain data."""
-    decisive = [data.name, data.sha256, list(data.X.shape), scaling, described(model, known)]
+    """Name one fit by all that decides its result, in 32 hexadecimal digits.
+
+    `data` is their name, fingerprint and shape (cells, features); `besides` is plain data, too.
+    """
+    decisive = [*data, scaling, described(model, known)]
     if (version := version_of(model, len(fold[0]))) > 1:
         decisive.append({"version": version})
     if besides:

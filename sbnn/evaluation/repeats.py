@@ -6,7 +6,6 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 from joblib import delayed
-from sklearn.base import clone
 
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of
@@ -43,22 +42,19 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
     """
     _require_selection(estimator)
     data = as_paired(data)
-    if "random_state" not in estimator.get_params():
-        raise ValueError(f"estimator: {type(estimator).__name__} has no random_state, all its fits would be the same")
-    seeds = list(range(seeds)) if isinstance(seeds, Integral) else [int(seed) for seed in seeds]
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds: expected at least one, each once, got {seeds}")
-    points = [{"random_state": seed} for seed in seeds]
-    models = [configured(estimator, point, None, data.gene_names) for point in points]
-    everything = np.arange(len(data.X)), np.zeros(0, int)
+    points = [{"random_state": int(seed)} for seed in (range(seeds) if isinstance(seeds, Integral) else seeds)]
+    models = [configured(estimator, point, None) for point in points]
+    if hasattr(estimator, "for_genes"):
+        models = [model.for_genes(data.gene_names) for model in models]
+    wanted = Record("repeated fits", data.name, data.sha256, points, values=data.names)
 
     def plan(done, part):
         X, Y, _ = zscored(data)
-        return [delayed(_fit_once)(models[g], X, Y, (g, 0)) for g in range(len(models)) if (g, 0) not in done], {}
+        return [delayed(_fit_once)(models[g], X, Y, (g, 0)) for g in range(len(models)) if (g, 0) not in done]
 
     return fit_all(
-        Record("repeated fits", data.name, data.sha256, points), data, [[model] for model in models], [everything],
-        plan, scaling="all", estimator=estimator, results=results, overwrite=overwrite, n_jobs=n_jobs, verbose=verbose,
+        wanted, [[model] for model in models], plan, scaling="all", estimator=estimator, results=results,
+        overwrite=overwrite, n_jobs=n_jobs, verbose=verbose,
     )  # fmt: skip
 
 
@@ -90,8 +86,6 @@ def _require_selection(estimator):
 
 def complementary_pairs(n, n_pairs=50, seed=0):
     """Halves of the cells, each followed by the other half: 2 B folds; the first pairs are the same for any number."""
-    if n < 4 or n_pairs < 1:
-        raise ValueError(f"n, n_pairs: expected at least 4 cells and 1 pair, got {n} and {n_pairs}")
     rng = np.random.default_rng(seed)
     folds = []
     for _ in range(n_pairs):
@@ -128,7 +122,7 @@ def stability_selection(
     _require_selection(estimator)
     data = as_paired(data)
     record = cross_validate(
-        estimator, data, complementary_pairs(len(data.X), n_pairs, seed), n_jobs=n_jobs, scaling=scaling,
+        estimator, data, complementary_pairs(data.n_cells, n_pairs, seed), n_jobs=n_jobs, scaling=scaling,
         results=results, overwrite=overwrite, seed=seed, preselect=preselect, verbose=verbose,
     )  # fmt: skip
     return drop_details(record, results)
@@ -161,13 +155,9 @@ def genes_curve(
         `sbnn.plotting.genes_curve` draws it.
     """
     data = as_paired(data)
-    listed = np.asarray(numbers)
-    if listed.ndim != 1 or listed.dtype.kind not in "iu" or (np.diff(listed, prepend=0) < 1).any():
-        raise ValueError(f"numbers: expected numbers of genes that ascend from 1 or more, got {numbers!r}")
-    numbers = listed.tolist()
-    estimator = SparseBottleneckRegressor() if estimator is None else clone(estimator)
-    shown = data.X.shape[1] if preselect is None else min(data.X.shape[1], settings_of(preselect)["n_genes"])
-    points = [*numbers_up_to(shown, numbers), *([AUTO] if nested else [])]
+    shown = data.n_genes if preselect is None else min(data.n_genes, settings_of(preselect)["n_genes"])
+    points = [*numbers_up_to(shown, sorted(numbers)), *([AUTO] if nested else [])]
+    estimator = SparseBottleneckRegressor() if estimator is None else estimator
     record = cross_validate(
         estimator, data, folds, {"n_genes": points}, n_jobs=n_jobs, results=results, overwrite=overwrite, seed=seed,
         preselect=preselect, verbose=verbose,

@@ -23,7 +23,7 @@ NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names", "cell_names")  # of the data, where it has them
 # Values of a whole record, not of single fits.
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
-PART = re.compile(r"[0-9a-f]{32}")  # names of files of finished fits
+PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # files of finished fits, and what a killed writer leaves
 STATE = "path_state"  # of a part that the next fit of a path starts from; no record keeps it
 
 
@@ -34,12 +34,13 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
     decide, and the class, parameters and version of the `estimator`, if it is given (fitted to `n_cells`). `compute`
     gives the values. If the file holds something else and `overwrite` is False, an error names what differs.
     """
+    path = _absolute(results)
     if estimator is not None:
         wanted.settings = {"estimator": described(estimator)} | wanted.settings
         if (version := version_of(estimator, n_cells)) > 1:
             wanted.settings["version"] = version
 
-    def answer(stored, path):
+    def answer(stored):
         params, settings = wanted.params, dict(wanted.settings)
         if estimator is not None and "estimator" in stored.settings:
             settings["estimator"] = described(estimator, stored.settings["estimator"])
@@ -56,55 +57,56 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
             )
         return stored
 
-    return _once(_absolute(results), overwrite, answer, lambda: replace(wanted, values=compute()))
+    return _once(path, overwrite, answer, lambda: replace(wanted, values=compute()))
 
 
-def fit_all(
-    wanted, data, models, folds, plan, *, scaling, estimator, results, overwrite, n_jobs, verbose, besides=None
-):
+def fit_all(wanted, models, plan, *, scaling, estimator, results, overwrite, n_jobs, verbose, besides=None):
     """Record of fits over (folds, grid points), each of which is on disk, beside the record, when it is finished.
 
-    `models` is indexed [grid point][fold]; `besides` names what else decides a fit, for its key, and what of that goes
-    into the settings stands in ``wanted.settings``. ``plan(done, part)`` gives the jobs of joblib that remain, each of
-    which returns [((grid point, fold), outcome), ...], and values of the whole record; `done` holds the outcomes that
-    are there, and ``part(grid point, fold)`` gives the file of one (or None) and a record to write it in.
+    `wanted` has the names of the data and what else is known of the whole record. `models` is indexed [grid point]
+    [fold]; `besides` names what else decides a fit. ``plan(done, part)`` gives the jobs of joblib that remain, each of
+    which returns [((grid point, fold), outcome), ...], and may add values of the whole record to `wanted`; `done` holds
+    the outcomes that are there, ``part(grid point, fold)`` gives the file of one (or None) and a record to write in it.
     """
     path = _absolute(results)
     parts = None if path is None else Path(f"{path}.parts")
+    features = wanted.values.get("gene_names", wanted.values["feature_names"])
+    n_cells = len(wanted.values["cell_names"])
+    data = [wanted.dataset, wanted.sha256, [n_cells, len(features)]]
+    folds = wanted.folds or [(np.arange(n_cells), np.zeros(0, int))]  # all cells, where none is tested
+    places = [[(g, f) for f in range(len(folds))] for g in range(len(models))]
     known, keys, done = None, {}, {}
 
     def name_fits():
-        for g, row in enumerate(models):
-            for f, (model, fold) in enumerate(zip(row, folds, strict=True)):
-                keys[g, f] = fit_key(data, model, fold, scaling, known, **(besides or {}))
+        for g, f in sum(places, []):
+            keys[g, f] = fit_key(data, models[g][f], folds[f], scaling, known, **(besides or {}))
 
-    def answer(stored, _):
+    def answer(stored):
         nonlocal known
         known, old = stored.settings.get("estimator"), _outcomes(stored)
         name_fits()
-        done.clear()
-        if not old or not old.keys() <= set(keys.values()):
+        of_data = [kind for kind in NAMES if kind in stored.values]
+        differing = [k for k in of_data if not np.array_equal(stored.values[k].astype(str), wanted.values[k])]
+        if differing or not old or not old.keys() <= set(keys.values()):
             raise ValueError(
-                f"results: {path} holds {stored.experiment} results for {stored.dataset!r} with other data, folds, "
-                "scaling, preselection or parameters, which would be lost; give another path, or overwrite=True to "
-                "compute anew"
+                f"results: {path} holds {stored.experiment} results for {stored.dataset!r} with other "
+                f"{', '.join(differing) or 'data, folds, scaling, preselection or parameters'}, which would be lost; "
+                "give another path, or overwrite=True to compute anew"
             )
-        for kind in NAMES:
-            if kind in stored.values and not np.array_equal(stored.values[kind].astype(str), getattr(data, kind)):
-                raise ValueError(f"results: {path} holds results with other {kind} than the data has")
+        done.clear()
         done.update({place: old[key] for place, key in keys.items() if key in old})
         return stored if len(done) == len(keys) else None
 
     def part(g, f):
-        record = replace(wanted, params=[wanted.params[g]], folds=wanted.folds[f : f + 1], settings={})
+        record = replace(wanted, params=[wanted.params[g]], folds=wanted.folds[f : f + 1], settings={}, values={})
         return None if parts is None else parts / f"{keys[g, f]}.pickle", record
 
     def compute():
         name_fits()
         if parts is not None:
             done.update(_finished(parts, keys, overwrite))
-        jobs, about = plan(done, part)
-        with tqdm(total=len(jobs), desc=f"{data.name}: fits", disable=not verbose) as bar:
+        jobs = plan(done, part)
+        with tqdm(total=len(jobs), desc=f"{wanted.dataset}: fits", disable=not verbose) as bar:
             for outcomes in in_workers(jobs, n_jobs):
                 for place, outcome in outcomes:
                     done[place] = outcome
@@ -112,34 +114,30 @@ def fit_all(
                     if file is not None:
                         save(replace(record, values=outcome), file)
                 bar.update()
-        rows = [[(g, f) for f in range(len(folds))] for g in range(len(models))]
         settings = {"estimator": described(estimator, known), "scaling": scaling}
-        settings["keys"] = [[keys[place] for place in row] for row in rows]
-        names = {kind: getattr(data, kind) for kind in NAMES if hasattr(data, kind)}
-        values = _gathered(names | about, [[done[place] for place in row] for row in rows], path)
+        settings["keys"] = [[keys[place] for place in row] for row in places]
+        values = wanted.values | _gathered([[done[place] for place in row] for row in places])
         return replace(wanted, settings=settings | wanted.settings, values=values, versions=library_versions())
 
-    return _once(path, overwrite, answer, compute, parts, keys)
+    found = _once(path, overwrite, answer, compute)
+    if parts is not None and parts.is_dir():
+        with suppress(Timeout, OSError), _locked(path, wait=False):  # else another run goes on in them
+            _drop_parts(parts, keys)
+    return found
 
 
-def _once(path, overwrite, answer, compute, parts=None, keys=None):
+def _once(path, overwrite, answer, compute):
     """The record of a file if it is the answer, else what is computed, and saved; by one process at a time."""
 
     def look():
-        return None if path is None or overwrite or not path.exists() else answer(load(path), path)
+        return None if path is None or overwrite or not path.exists() else answer(load(path))
 
-    if (found := look()) is not None:
-        if parts is not None and parts.is_dir():  # of a run that was killed once it had saved the record
-            with suppress(Timeout, OSError), _locked(path, wait=False):
-                _drop_parts(parts, keys)
-        return found
+    if (found := look()) is not None or path is None:
+        return found or compute()
     with _locked(path):
         if (found := look()) is None:  # else of a run that was waited for
             found = compute()
-            if path is not None:
-                save(found, path)
-        if parts is not None:
-            _drop_parts(parts, None if overwrite else keys)
+            save(found, path)
     return found
 
 
@@ -151,9 +149,6 @@ def _absolute(results):
 @contextmanager
 def _locked(path, wait=True):
     """Hold a results file, so that two runs do not write it at once; the second waits and says so."""
-    if path is None:
-        yield
-        return
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,9 +169,9 @@ def _locked(path, wait=True):
         lock.release()
 
 
-def in_workers(jobs, n_jobs):
+def in_workers(jobs, n_jobs, return_as="generator_unordered"):
     """Results of joblib's delayed calls as they finish; workers end with the process that started them."""
-    return Parallel(n_jobs=n_jobs, return_as="generator_unordered", initializer=_end_with_parent)(jobs)
+    return Parallel(n_jobs=n_jobs, return_as=return_as, initializer=_end_with_parent)(jobs)
 
 
 def _end_with_parent():
@@ -196,7 +191,7 @@ def unfinished(folder):
     """Finished fits of interrupted runs, {name of the results without ending: one Record per fit}."""
     found = {}
     for parts in sorted(Path(folder).glob("*.pickle.parts")):
-        for path in sorted(path for path in parts.glob("*.pickle") if PART.fullmatch(path.stem)):
+        for path in _files_of(parts):
             with suppress(OSError, ValueError):  # damaged, or put into the results by a run that goes on meanwhile
                 found.setdefault(parts.name.removesuffix(".pickle.parts"), []).append(load(path))
     return found
@@ -221,15 +216,22 @@ def drop_details(record, path=None, names=NESTED, points=None):
     return record
 
 
+def _files_of(parts):
+    """Files of finished fits."""
+    return sorted(path for path in parts.glob("*.pickle") if PART.fullmatch(path.name))
+
+
 def _finished(parts, keys, overwrite):
     """Outcomes of an interrupted run; an error if they are of another one and would be lost."""
-    others = {path.stem for path in parts.glob("*.pickle") if PART.fullmatch(path.stem)} - set(keys.values())
+    others = [path for path in _files_of(parts) if path.stem not in keys.values()]
     if others and not overwrite:
         raise ValueError(
             f"results: {parts} holds {len(others)} finished fit(s) of an unfinished run with other data, folds, "
             "scaling, preselection or parameters, which would be lost; finish that run, give another path, or "
             "overwrite=True to drop them"
         )
+    for path in others:
+        path.unlink()
     done = {}
     for place, key in keys.items():
         path = parts / f"{key}.pickle"
@@ -242,24 +244,23 @@ def _finished(parts, keys, overwrite):
 
 
 def _drop_parts(folder, keys):
-    """Delete the parts with these keys (None: all), and their folder unless it holds files of somebody else."""
+    """Delete the parts with these keys, and their folder unless it holds other files."""
     for path in folder.glob("*"):
-        dropped = PART.fullmatch(path.stem) and (keys is None or path.stem in keys.values())
-        if dropped or re.fullmatch(rf"\.{PART.pattern}\.pickle\..{{8}}\.tmp", path.name):  # of a killed process
+        name = PART.fullmatch(path.name)
+        if name and (name[2] or name[1] in keys.values()):
             path.unlink()
     with suppress(OSError):
         folder.rmdir()
 
 
-def _gathered(about, outcomes, path):
+def _gathered(outcomes):
     """Values of all fits: arrays over (folds, grid points, ...), or lists [grid point][fold] with None for dropped."""
-    values = dict(about)
-    everything = [outcome for row in outcomes for outcome in row]
-    for name in dict.fromkeys(name for outcome in everything for name in outcome if name != STATE):
-        rows = [[outcome.get(name) for outcome in row] for row in outcomes]
-        if name not in NESTED and any(name not in outcome for outcome in everything):
-            raise ValueError(f"results: some of the fits in {path} lack {name}; overwrite=True computes them anew")
-        values[name] = rows if name in NESTED else np.array(rows).swapaxes(0, 1)
+    values = {}
+    for name in dict.fromkeys(name for row in outcomes for outcome in row for name in outcome if name != STATE):
+        if name in NESTED:
+            values[name] = [[outcome.get(name) for outcome in row] for row in outcomes]
+        else:
+            values[name] = np.array([[outcome[name] for outcome in row] for row in outcomes]).swapaxes(0, 1)
     return values
 
 

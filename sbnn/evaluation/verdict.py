@@ -1,22 +1,25 @@
 """What a test R2 is worth: beside permuted outputs, beside ridge, and beside another model on the same folds."""
 
-import math
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 from scipy.stats import t as student
-from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.paired import as_paired
-from sbnn.evaluation.folds import split_fold
+from sbnn.evaluation.crossval import (
+    LEVEL,
+    N_PERMUTATIONS,
+    beside_permuted,
+    chance_table,
+    least_p,
+    permuted_r2,
+    predicted_points,
+)
 from sbnn.results import Record
 
-LEVEL = 0.05
 LEVEL_WITH = 0.05  # a difference of R2 whose whole interval is smaller is none to speak of
-N_PERMUTATIONS = 199
 N_PERMUTATIONS_OF_OUTPUTS = 999, 4999  # more, since p is corrected for the number of outputs
 
 
@@ -53,48 +56,22 @@ class Verdict(NamedTuple):
         return None if np.isnan(self.p) else bool(self.p <= LEVEL and self.test_r2 > 0)
 
 
-def chance_table(record, data, n_permutations=N_PERMUTATIONS, seed=0, points=None):
-    """Test R2 of every grid point, and what is left of it when the outputs of the test cells change places.
-
-    The predictions stay, and the outputs of the test cells of each fold are permuted.
-
-    Parameters
-    ----------
-    record : Record
-        From `sbnn.cross_validate`, with its predictions.
-    data : AnnData, MuData, tuple (X, Y) or Record
-        What was cross-validated, or a fit of it (`sbnn.fit_full`), which holds its outputs.
-    n_permutations, seed : int
-    points : sequence of int, optional
-        Only these positions in the grid.
-
-    Returns
-    -------
-    DataFrame
-        By position in the grid, of the points with predictions: ``test_r2``, ``permuted_r2`` (means over folds) and
-        ``p``, the share of permutations that are at least as good, the measured one among them.
-    """
-    Y, _ = _outputs_of(record, data)
-    points = [g for g in _predicted_points(record) if points is None or g in points]
-    r2 = _permuted_r2(record, Y, points, n_permutations, seed, pooled=True)[:, :, 0]
-    return _beside_permuted(r2, pd.Index(points))
-
-
 def outputs_table(record, data, ridge=None, point=0, n_permutations=None, seed=0):
     """Which outputs are predicted better than by chance (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289, 1995).
 
     NaN of an output that is constant in the test cells of a fold. There are 999 permutations, and more for more than
     24 outputs: p of one output has to be small enough for all.
     """
-    Y, names = _outputs_of(record, data)
-    if point not in _predicted_points(record):
-        raise ValueError(f"point: the record holds no predictions of grid point {point}; cross-validate it anew")
+    Y, names = outputs_of(record, data)
     if n_permutations is None:
         n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
-    if least_p(record, n_permutations) > LEVEL:
-        raise ValueError("record: the folds test too few cells, or n_permutations is too small, to tell chance")
-    r2 = _permuted_r2(record, Y, [point], n_permutations, seed, pooled=False)[:, 0]
-    table = _beside_permuted(r2, pd.Index(names, name="output"))
+    if point not in predicted_points(record) or least_p(record, n_permutations) > LEVEL:
+        raise ValueError(
+            f"record: to tell chance it needs predictions of grid point {point}, of several test cells, and more "
+            f"permutations than {n_permutations}, or cross-validate it anew"
+        )
+    r2 = permuted_r2(record, Y, [point], n_permutations, seed, pooled=False)[:, 0]
+    table = beside_permuted(r2, pd.Index(names, name="output"))
     known = table.p.notna()
     table["adjusted_p"] = np.nan
     if known.any():
@@ -105,77 +82,17 @@ def outputs_table(record, data, ridge=None, point=0, n_permutations=None, seed=0
     return table
 
 
-def _permuted_r2(record, Y, points, n_permutations, seed, pooled):
-    """Mean test R2 over the folds as measured and with permuted outputs, (1 + permutations, points, 1 or q)."""
-    r2 = np.zeros((1 + n_permutations, len(points), 1 if pooled else Y.shape[1]))
-    for f, fold in enumerate(record.folds if points else ()):
-        outputs, middle = _held_out_outputs(Y, fold, record.settings.get("scaling", "fold"))
-        total = np.square(outputs).sum(None if pooled else 0)
-        total = np.where(total > 0, total, np.nan)
-        random = np.random.default_rng((seed, f))  # the same places for all grid points
-        orders = [slice(None), *(random.permutation(len(outputs)) for _ in range(n_permutations))]
-        for i, g in enumerate(points):
-            predicted = np.asarray(record.test_predictions[g][f], dtype=np.float64).reshape(outputs.shape) - middle
-            size = np.square(predicted).sum(None if pooled else 0)
-            for k, order in enumerate(orders):
-                shared = np.vdot(predicted, outputs[order]) if pooled else (predicted * outputs[order]).sum(0)
-                r2[k, i] += (2 * shared - size) / total / len(record.folds)
-    return r2
-
-
-def _beside_permuted(r2, index):
-    """Measured R2, the mean with permuted outputs and p, the share of permutations that are at least as good."""
-    p = (r2 >= r2[0] - 1e-12).mean(0)  # the measured one is among them
-    columns = {"test_r2": r2[0], "permuted_r2": r2[1:].mean(0), "p": np.where(np.isfinite(r2[0]), p, np.nan)}
-    return pd.DataFrame(columns, index)
-
-
-def least_p(record, n_permutations=N_PERMUTATIONS):
-    """Smallest p that permutations of the test cells can give: 1 where every fold tests a single cell."""
-    orders = sum(math.lgamma(1 + len(test)) for _, test in record.folds)  # logarithm of how many there are
-    return max(1 / (1 + n_permutations), math.exp(-orders))
-
-
-def warn_of_chance(record, data):
-    """Warn if grid points of a cross-validation predict held-out cells no better than permuted outputs would be."""
-    table = chance_table(record, data)
-    chance = table[table.p > LEVEL]
-    if len(chance) and least_p(record) <= LEVEL:
-        best = chance.loc[chance.test_r2.idxmax()]
-        some = "" if len(record.params) == 1 else f"{len(chance)} of {len(record.params)} grid points: "
-        warnings.warn(
-            f"{some}held-out cells of {record.dataset!r} are not predicted better than by chance (test R2 "
-            f"{best.test_r2:.3f}, with permuted outputs {best.permuted_r2:.3f}, p = {best.p:.2f})",
-            stacklevel=3,
-        )
-
-
-def _outputs_of(record, data):
+def outputs_of(record, data):
     """Outputs that a record predicts and their names, from the data or a fit; an error if it is of other data."""
     fitted = isinstance(data, Record)
     data = data if fitted else as_paired(data)
     name = data.dataset if fitted else data.name
-    if (record.dataset, record.sha256) != (name, data.sha256):
-        raise ValueError(f"record: it is of other data than the {name!r} that is given")
-    if fitted and record.settings.get("scaling") == "none":
-        raise ValueError("data: a fit holds z-scored outputs, and the record is of outputs as they are; give the data")
+    if (record.dataset, record.sha256) != (name, data.sha256) or (fitted and record.settings["scaling"] == "none"):
+        raise ValueError(
+            f"record: it is of other data than the {name!r} that is given, or of outputs that were not z-scored as "
+            "those of a fit; give what was cross-validated"
+        )
     return (data.outputs if fitted else data.Y), np.asarray(data.feature_names).astype(str)
-
-
-def _predicted_points(record):
-    """Positions of the grid points whose predictions a record holds."""
-    kept = record.values.get("test_predictions", [])
-    return [g for g, predicted in enumerate(kept) if all(one is not None for one in predicted)]
-
-
-def _held_out_outputs(Y, fold, scaling):
-    """Scaled outputs of the test cells of a fold, about the means of its training cells; and these means."""
-    if scaling == "all":
-        Y = StandardScaler().fit_transform(Y.astype(np.float64)).astype(np.float32)
-    no_genes = np.zeros((len(Y), 1), np.float32)
-    _, Y_train, _, Y_test = split_fold((no_genes, Y, None), fold, scaling)
-    middle = Y_train.mean(axis=0, dtype=np.float64)
-    return Y_test - middle, middle
 
 
 def corrected_difference(differences, test_share, confidence=0.95):
@@ -189,8 +106,6 @@ def corrected_difference(differences, test_share, confidence=0.95):
     """
     differences = np.asarray(differences, dtype=np.float64).ravel()
     n = len(differences)
-    if n < 2 or not np.isfinite(differences).all():
-        raise ValueError(f"differences: expected at least two finite numbers, got {differences}")
     mean = float(differences.mean())
     se = float(np.sqrt((1 / n + test_share) * differences.var(ddof=1)))
     half = float(student.ppf((1 + confidence) / 2, n - 1)) * se
@@ -207,24 +122,17 @@ def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
 
 def require_same_folds(a, b):
     """Refuse two records whose folds cannot be paired."""
-    for part in ("dataset", "sha256"):
-        if getattr(a, part) != getattr(b, part):
-            raise ValueError(
-                f"a and b are of different data: {part} {getattr(a, part)[:20]!r}, {getattr(b, part)[:20]!r}"
-            )
+    differing = [part for part in ("dataset", "sha256") if getattr(a, part) != getattr(b, part)]
     if "true" in a.values and not np.array_equal(a.values["true"], b.values.get("true")):
-        raise ValueError("a and b predict different labels")
-    if not have_same_folds(a, b):
-        raise ValueError(f"a and b have different folds ({len(a.folds)} and {len(b.folds)})")
+        differing.append("labels")
+    if differing or not have_same_folds(a, b):
+        raise ValueError(f"a and b have different {', '.join(differing) or 'folds'} ({a.dataset!r}, {b.dataset!r})")
 
 
 def have_same_folds(a, b):
     """Whether two records train on and test the same cells, fold by fold."""
-    return len(a.folds) == len(b.folds) and all(
-        np.array_equal(one, other)
-        for fold, its in zip(a.folds, b.folds, strict=True)
-        for one, other in zip(fold, its, strict=True)
-    )
+    cells, others = ([its for fold in record.folds for its in fold] for record in (a, b))
+    return len(cells) == len(others) and all(map(np.array_equal, cells, others))
 
 
 def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutations=N_PERMUTATIONS, seed=0):
@@ -244,7 +152,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
         Donor, batch or date of each cell. The sentence says so if folds split them: what cells of one donor share
         beside their genes then looks like prediction, which permuting does not show.
     n_permutations, seed : int
-        As for `chance_table`.
+        Permutations of the outputs, at least 19.
 
     Returns
     -------
@@ -276,7 +184,7 @@ def _chance(record, data, point, n_permutations, seed):
         return np.nan, np.nan, "the outputs are not at hand"
     if least_p(record, n_permutations) > LEVEL:
         return np.nan, np.nan, "the folds test too few cells to permute"
-    table = chance_table(record, data, n_permutations, seed, [point])
+    table = chance_table(record, outputs_of(record, data)[0], n_permutations, seed, [point])
     if table.empty:
         return np.nan, np.nan, "the record holds no predictions of single cells"
     return float(table.permuted_r2[point]), float(table.p[point]), ""
@@ -321,9 +229,6 @@ def _split_groups(record, groups):
     if groups is None:
         return ""
     groups = np.asarray(groups).astype(str)
-    n = max(int(np.max(cells)) for fold in record.folds for cells in fold) + 1
-    if groups.ndim != 1 or len(groups) < n:
-        raise ValueError(f"groups: expected one for each of at least {n} cells, got an array of shape {groups.shape}")
     split = {group for train, test in record.folds for group in np.intersect1d(groups[train], groups[test])}
     if not split:
         return ""

@@ -35,9 +35,6 @@ def test_independent_differences_have_the_usual_interval_of_their_mean():
 def test_equal_differences_and_bad_ones():
     assert corrected_difference([0, 0, 0], 0.25)[:5] == (0, 0, 0, 0, 1)
     assert corrected_difference([0.5, 0.5], 0.25).p == 0
-    for bad in ([0.1], [0.1, np.nan]):
-        with pytest.raises(ValueError, match="at least two finite"):
-            corrected_difference(bad, 0.25)
 
 
 def test_records_are_paired_fold_by_fold():
@@ -60,7 +57,7 @@ def test_records_are_paired_fold_by_fold():
     with pytest.raises(ValueError, match="different folds"):
         paired_difference(deep, cross_validate_classifier(DecisionTreeClassifier(), data, folds[0], verbose=False))
     again = simulate_ephys_types(120, random_state=1)
-    with pytest.raises(ValueError, match="different data"):
+    with pytest.raises(ValueError, match="different sha256"):
         paired_difference(deep, cross_validate_classifier(DecisionTreeClassifier(), again, folds, verbose=False))
     coarse = cross_validate_classifier(DecisionTreeClassifier(), data, folds, target="condition", verbose=False)
     with pytest.raises(ValueError, match="different labels"):

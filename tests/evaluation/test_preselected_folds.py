@@ -109,7 +109,9 @@ def test_nothing_of_the_test_cells_reaches_the_training(cells, folds):
 def test_results_are_of_one_preselection(cells, folds, tmp_path):
     path, grid = tmp_path / "cv.pickle", {"n_genes": [1, 2]}
     plain = cross_validate(Weigher(), cells, folds, grid, verbose=False)
-    assert plain.settings["keys"][1][0] == fit_key(cells, Weigher(2), folds[0], "fold"), "older results keep their keys"
+    assert plain.settings["keys"][1][0] == fit_key(
+        [cells.name, cells.sha256, [90, 60]], Weigher(2), folds[0], "fold"
+    ), "older results keep their keys"
     assert "preselected" not in plain.values and "preselect" not in plain.settings
     first = cross_validate(Weigher(), cells, folds, grid, preselect=N, results=path, verbose=False)
     keys = {key for record in (plain, first) for row in record.settings["keys"] for key in row}

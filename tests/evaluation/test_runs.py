@@ -82,7 +82,7 @@ def test_new_data_do_not_get_old_results(data, tmp_path):
         with pytest.raises(ValueError, match="with other data"):
             cross_validate(Ridge(), changed(data, **{name: values}), 3, results=path, verbose=False)
     renamed = dataclasses.replace(data, gene_names=data.gene_names[::-1])
-    with pytest.raises(ValueError, match="holds results with other gene_names"):
+    with pytest.raises(ValueError, match="with other gene_names"):
         cross_validate(Ridge(), renamed, 3, results=path, verbose=False)
 
 
@@ -144,12 +144,6 @@ def test_an_interrupted_path_goes_on_where_it_stopped(data, tmp_path, monkeypatc
     for name in ("test_r2", "selected", "train_feature_r2"):
         np.testing.assert_array_equal(resumed.values[name], whole.values[name])
     assert "path_state" not in resumed.values
-
-
-@pytest.mark.parametrize("bad", [3.5, "five", True, [1, 2]])
-def test_folds_of_no_known_form_are_named(data, bad):
-    with pytest.raises(TypeError, match="folds: expected pairs"):
-        cross_validate(Ridge(), data, bad, verbose=False)
 
 
 @pytest.mark.parametrize("many", [True, False])

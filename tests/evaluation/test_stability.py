@@ -123,8 +123,6 @@ def test_pairs_are_complementary():
         assert len(a) == len(b) == 5 and len({*a, *b}) == 10
     assert all(np.array_equal(x[0], y[0]) for x, y in zip(folds, complementary_pairs(11, 5), strict=False))
     assert not np.array_equal(folds[0][0], complementary_pairs(11, 3, seed=1)[0][0])
-    with pytest.raises(ValueError, match="at least 4 cells and 1 pair, got 3 and 2"):
-        complementary_pairs(3, 2)
 
 
 @pytest.fixture(scope="module")
@@ -235,11 +233,8 @@ def test_what_cannot_be_repeated_is_named(data):
         repeat_fits(LeaveOneOutRidge(), data)
     with pytest.raises(TypeError, match="LeaveOneOutRidge has no get_support"):
         stability_selection(LeaveOneOutRidge(), data)
-    with pytest.raises(ValueError, match="SparseReducedRankRegression has no random_state"):
+    with pytest.raises(ValueError, match="random_state"):
         repeat_fits(SparseReducedRankRegression(), data)
-    for seeds in ([], [1, 1]):
-        with pytest.raises(ValueError, match="seeds: expected at least one, each once"):
-            repeat_fits(SparseBottleneckRegressor(), data, seeds)
 
 
 def test_records_of_other_experiments_are_refused(data, repeats):

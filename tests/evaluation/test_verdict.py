@@ -12,8 +12,9 @@ from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, fit_full, paper_folds, simulate_patchseq
 from sbnn.data.paired import as_paired
+from sbnn.evaluation.crossval import least_p
 from sbnn.evaluation.runs import drop_details
-from sbnn.evaluation.verdict import least_p, outputs_table, verdict
+from sbnn.evaluation.verdict import outputs_table, verdict
 from sbnn.models.linear import SparseReducedRankRegression
 
 
@@ -122,7 +123,7 @@ def test_what_is_unknown_is_said(data):
     alone = scored(small, folds=[(np.delete(np.arange(20), i), np.array([i])) for i in range(20)])
     assert least_p(alone) == 1
     assert "is unknown: the folds test too few cells to permute." in verdict(alone, small).sentence
-    with pytest.raises(ValueError, match="record: the folds test too few cells"):
+    with pytest.raises(ValueError, match="record: to tell chance"):
         outputs_table(alone, small)
     with pytest.raises(ValueError, match="n_permutations: 18 cannot tell"):
         verdict(record, data, n_permutations=18)
@@ -143,8 +144,6 @@ def test_folds_that_split_donors_are_named(data):
     assert "3 of 3 groups have cells in training and in test at once" in verdict(record, data, groups=donors).sentence
     apart = scored(data, folds=[(np.flatnonzero(donors != d), np.flatnonzero(donors == d)) for d in range(3)])
     assert "groups" not in verdict(apart, data, groups=donors).sentence
-    with pytest.raises(ValueError, match="groups: expected one for each"):
-        verdict(record, data, groups=donors[:5])
 
 
 def test_a_fit_of_the_same_data_stands_in_for_them(data):
@@ -158,7 +157,7 @@ def test_a_fit_of_the_same_data_stands_in_for_them(data):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         raw = cross_validate(Ridge(), data, 3, scaling="none", verbose=False)
-    with pytest.raises(ValueError, match="give the data"):
+    with pytest.raises(ValueError, match="give what was cross-validated"):
         verdict(raw, fit)
 
 
@@ -176,5 +175,5 @@ def test_outputs_are_told_one_by_one(data):
         mixed, Y=np.column_stack([data.Y[:, :1], Y[:, 5:]]), feature_names=[f"o{i}" for i in range(13)]
     )
     assert outputs_table(scored(only), only).better_than_chance.iloc[0]
-    with pytest.raises(ValueError, match="point: the record holds no predictions"):
+    with pytest.raises(ValueError, match="predictions of grid point 0"):
         outputs_table(drop_details(record), mixed)

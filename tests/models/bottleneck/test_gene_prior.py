@@ -233,7 +233,7 @@ def test_results_without_a_prior_are_named_as_before(data):
     plain = model("paper")
     assert not {"gene_prior", "prior_influence"} & described(plain)["params"].keys()
     keys = [
-        fit_key(data, one.for_genes(data.gene_names), fold, "fold")
+        fit_key(["a", "b", [9, 9]], one.for_genes(data.gene_names), fold, "fold")
         for one in (
             plain,
             model("paper", gene_prior=["gene01"]),
