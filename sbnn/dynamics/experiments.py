@@ -2,7 +2,8 @@
 
 import time
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -90,28 +91,42 @@ def make(name, condition, method, seed, sparsity=SPARSITY, fast=False):
     setting, recipe = SETTINGS[name], Recipe()
     if method == "phoenix":
         recipe = replace(recipe, data_weight=setting.data_weight, n_prior_points=PRIOR_POINTS)
-    return PhoenixRegressor(
-        setting.n_hidden,
-        "none" if method == "phoenix" else method,
-        sparsity,
-        influence=(0.05, 0.01) if condition == "noise_0" else (0.5, 0.05),
-        recipe=replace(recipe, **FAST) if fast else recipe,
-        random_state=seed,
-    )
+    if fast:
+        recipe = replace(recipe, **FAST)
+    influence = (0.05, 0.01) if condition == "noise_0" else (0.5, 0.05)
+    pruning = "none" if method == "phoenix" else method
+    return PhoenixRegressor(setting.n_hidden, pruning, sparsity, influence, recipe, random_state=seed)
 
 
-def _options(condition, seed, fast):
-    noise, wrong = CONDITIONS[condition]
-    return {"noise": noise, "wrong": wrong, "random_state": seed} | (FAST_DATA if fast else {})
+def experiments(dataset, fast, n_jobs):
+    """Record name -> ``call(path, fresh)``, of a data set of `SETTINGS`."""
+    setting = SETTINGS[dataset]
+    planned = {
+        f"{condition}_{method}": partial(run_method, dataset, condition, method, fast)
+        for condition, methods in setting.runs.items()
+        for method in methods
+    }
+    if setting.swept:
+        planned["sparsities"] = partial(run_sparsities, dataset, fast)
+    if dataset == "simulated_grn":
+        planned["sizes"] = partial(run_sizes, fast)
+    return planned
 
 
 @lru_cache(maxsize=4)
-def load(name, condition, seed, fast=False):
+def load(name, condition, seed, fast=False, n_genes=None):
     """Data of a condition; what is simulated of it, and the prior, follow from the seed."""
-    options = {} if condition == "real" else _options(condition, seed, fast)
     if fast and name == "simulated_grn":
-        options["n_genes"] = FAST_GENES
-    return load_dataset(name, verbose=False, **options)
+        n_genes = n_genes or FAST_GENES
+    size = {} if n_genes is None else {"n_genes": n_genes}
+    return load_dataset(name, verbose=False, **_options(condition, seed, fast), **size)
+
+
+def _options(condition, seed, fast):
+    if condition == "real":
+        return {}
+    noise, wrong = CONDITIONS[condition]
+    return {"noise": noise, "wrong": wrong, "random_state": seed} | (FAST_DATA if fast else {})
 
 
 def held_out(data):
@@ -140,15 +155,15 @@ def run_method(name, condition, method, fast, path=None, fresh=False):
     ``gene_names``, and ``true_out_degree`` where the whole truth is known.
     """
     seeds = SEEDS[:1] if fast else SEEDS
-    settings = {"condition": condition, "seeds": list(seeds), "version": 1}
-    wanted = _wanted("dynamics methods", name, condition, seeds, fast, {"method": method}, settings)
+    drawn = SETTINGS[name].drawn and condition in DRAWN_CONDITIONS
+    wanted = _wanted("methods", name, data_of(name, condition, seeds, fast), {"method": method})
+    wanted.settings |= {"condition": condition, "seeds": list(seeds)}
 
     def compute():
         rows, first = [], {}
         for seed in seeds:
             data, model = load(name, condition, seed, fast), make(name, condition, method, seed, fast=fast)
             rows.append({"seed": seed} | score(model, data))
-            drawn = SETTINGS[name].drawn and condition in DRAWN_CONDITIONS
             first = first or _shown(model, data, method if drawn else None)
         return {"scores": pd.DataFrame(rows)} | first
 
@@ -159,17 +174,14 @@ def run_sparsities(name, fast, path=None, fresh=False):
     """Record of ways of pruning at several sparsities, with noise: a row per method, ``asked`` sparsity and seed."""
     seeds, condition = SEEDS[:1] if fast else SEEDS, "noise_5"
     methods, sparsities = (SWEPT[-1:], SPARSITIES[-1:]) if fast else (SWEPT, SPARSITIES)
-    settings = {"seeds": list(seeds), "methods": list(methods), "sparsities": list(sparsities), "version": 1}
-    wanted = _wanted("dynamics sparsities", name, condition, seeds, fast, {}, settings)
+    wanted = _wanted("sparsities", name, data_of(name, condition, seeds, fast), {})
+    wanted.settings |= {"seeds": list(seeds), "methods": list(methods), "sparsities": list(sparsities)}
 
     def compute():
         rows = []
-        for method in methods:
-            for sparsity in sparsities:
-                for seed in seeds:
-                    model = make(name, condition, method, seed, sparsity, fast)
-                    row = score(model, load(name, condition, seed, fast))
-                    rows.append({"method": method, "asked": sparsity, "seed": seed} | row)
+        for method, sparsity, seed in product(methods, sparsities, seeds):
+            row = score(make(name, condition, method, seed, sparsity, fast), load(name, condition, seed, fast))
+            rows.append({"method": method, "asked": sparsity, "seed": seed} | row)
         return {"scores": pd.DataFrame(rows)}
 
     return load_or_compute(wanted, compute, path, fresh, estimator=make(name, condition, methods[-1], None, fast=fast))
@@ -178,28 +190,28 @@ def run_sparsities(name, fast, path=None, fresh=False):
 def run_sizes(fast, path=None, fresh=False):
     """Record of methods on random networks of several sizes, and of their cost: a row for each method and size."""
     name, condition, seed = "simulated_grn", "noise_5", 0
-    sizes, options = (20, FAST_GENES) if fast else SIZES, _options(condition, seed, fast)
-    wanted = Record("dynamics sizes", name, fingerprint_parameters(options), [{"methods": list(SIZED)}])
-    wanted.settings = {"sizes": list(sizes), "version": 1}
+    sizes = (20, FAST_GENES) if fast else SIZES
+    wanted = _wanted("sizes", name, _options(condition, seed, fast), {"methods": list(SIZED)})
+    wanted.settings |= {"sizes": list(sizes)}
 
     def compute():
         rows = []
-        for n_genes in sizes:
-            data = load_dataset(name, verbose=False, n_genes=n_genes, **options)
-            for method in SIZED:
-                row = score(make(name, condition, method, seed, fast=fast), data)
-                rows.append({"method": method, "genes": n_genes} | row)
+        for n_genes, method in product(sizes, SIZED):
+            row = score(make(name, condition, method, seed, fast=fast), load(name, condition, seed, fast, n_genes))
+            rows.append({"method": method, "genes": n_genes} | row)
         return {"scores": pd.DataFrame(rows)}
 
     return load_or_compute(wanted, compute, path, fresh, estimator=make(name, condition, SIZED[0], None, fast=fast))
 
 
-def _wanted(experiment, name, condition, seeds, fast, params, settings):
-    """A record without values, of the data of all seeds."""
-    sha256 = [load(name, condition, seed, fast).uns["sbnn"]["sha256"] for seed in seeds]
-    record = Record(experiment, name, fingerprint_parameters({"data": sha256}), [params])
-    record.settings = settings
-    return record
+def data_of(name, condition, seeds, fast):
+    """Fingerprints of the data of all seeds."""
+    return {"data": [load(name, condition, seed, fast).uns["sbnn"]["sha256"] for seed in seeds]}
+
+
+def _wanted(kind, name, data, params):
+    """A record without values, known by what decides the data."""
+    return Record(f"dynamics {kind}", name, fingerprint_parameters(data), [params], settings={"version": 1})
 
 
 def _shown(model, data, method):
@@ -214,18 +226,16 @@ def _shown(model, data, method):
     if method in SHOWN:
         with reproducible():
             predicted = np.stack(rollouts(model, test.values, test.times))
-        shown |= {"edges": _strongest(scores, data), "predicted": predicted.astype(np.float32)}
+        shown |= {"edges": strongest(model.edge_scores_, data), "predicted": predicted.astype(np.float32)}
     return shown
 
 
-def _strongest(scores, data):
+def strongest(edge_scores, data):
     """The edges with the largest scores, and whether prior and truth have them; DataFrame."""
-    names = data.var_names.to_numpy(str)
-    order = np.argsort(-np.abs(scores), axis=None, kind="stable")[: min(STRONGEST, np.count_nonzero(scores))]
-    regulator, target = np.unravel_index(order, scores.shape)
-    table = {"regulator": names[regulator], "target": names[target], "score": scores[regulator, target]}
-    table["in_prior"] = data.varp["prior"][regulator, target] != 0
+    table = edge_scores.rename_axis(index="regulator", columns="target").stack().rename("score").reset_index()
+    table["in_prior"] = data.varp["prior"].ravel() != 0
     if "truth" in data.varp:
-        truth = data.varp["truth"]  # NaN of genes of which nothing is known
-        table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)[regulator, target]
-    return pd.DataFrame(table)
+        truth = data.varp["truth"].ravel()  # NaN of genes of which nothing is known
+        table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)
+    found = table[table["score"] != 0]
+    return found.sort_values("score", key=lambda score: -score.abs(), kind="stable")[:STRONGEST].reset_index(drop=True)

@@ -2,9 +2,9 @@
 
 from functools import partial
 
-import matplotlib.lines
 import networkx
 import numpy as np
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from sbnn.dynamics.experiments import DRAWN_CONDITIONS, METHODS, SHOWN
@@ -24,13 +24,11 @@ PANELS = {
     "mse_ahead": "test MSE, one interval ahead",
     "sparsity": "sparsity",
 }
-KINDS_OF_EDGES = {
-    "true, in the prior": ("0.55", "-"),
-    "true, missing in the prior": (GREEN, "-"),
-    "wrong, in the prior": (VERMILLION, "-"),
-    "wrong, not in the prior": (VERMILLION, ":"),
-    "in the prior, truth unknown": ("0.55", "-"),
-    "not in the prior, truth unknown": (BLUE, "-"),
+KINDS_OF_EDGES = {  # by whether they are true, and whether the prior has them
+    (True, True): ("true, in the prior", "0.55", "-"),
+    (True, False): ("true, missing in the prior", GREEN, "-"),
+    (False, True): ("wrong, in the prior", VERMILLION, "-"),
+    (False, False): ("wrong, not in the prior", VERMILLION, ":"),
 }
 ACTIVATION, REPRESSION = "->,head_width=.12,head_length=.2", "|-|,widthA=0,widthB=.12"
 STRONGEST = 150
@@ -41,24 +39,22 @@ SHOWN_GENES = 6
 
 def figures(records):
     """Name of each figure, names of the records that it needs, and the function that draws it from these."""
-    of = by_condition(records)
+    of, corrected = by_condition(records), {}
     for condition, methods in of.items():
         if condition == "real":
-            yield "dynamics_scores", [], partial(scores_of_methods, methods, condition)
+            yield "dynamics_scores", [], partial(scores_of_methods, methods)
         elif len(methods) > 3:
             sweep = by_sparsity(records) if condition == "noise_5" and "sparsities" in records else None
-            # What is published is of the same network.
-            published = condition == "noise_5" and next(iter(methods.values())).dataset == "grn_350"
-            draw = partial(accuracy_by_sparsity, methods, condition, sweep, published)
-            yield f"dynamics_{condition}_sparsity", [], draw
-    corrected = {c: methods for c, methods in of.items() if c not in ("noise_0", "real") and len(methods) > 3}
+            yield f"dynamics_{condition}_sparsity", [], partial(accuracy_by_sparsity, methods, condition, sweep)
+            if condition != "noise_0":
+                corrected[condition] = methods
     if corrected:
         yield "dynamics_corrected", [], partial(corrected_edges, corrected)
     for condition in DRAWN_CONDITIONS:
         methods = of.get(condition, {})
         shown = {name: methods[name] for name in SHOWN if name in methods and "predicted" in methods[name].values}
         if "prior" in methods and shown:
-            yield "dynamics_paths", [f"{condition}_prior"], partial(predicted_paths, records=shown)
+            yield "dynamics_paths", [], partial(predicted_paths, methods["prior"], shown)
             if condition != "real":  # of real data too little is known to judge a network
                 drawn = {name: shown[name] for name in DRAWN if name in shown}
                 yield "dynamics_network", [], partial(strongest_edges, drawn)
@@ -66,8 +62,16 @@ def figures(records):
     yield "dynamics_cost", ["sizes"], cost_by_size
 
 
+def _title(figure, condition):
+    figure.suptitle(TITLES[condition][0].upper() + TITLES[condition][1:], fontsize=8)
+
+
+def _legend(figure):
+    figure.legend(loc="outside right upper", fontsize=6.5)
+
+
 @styled
-def scores_of_methods(records, condition):
+def scores_of_methods(records):
     """Edges, where a truth is known, predictions and sparsity: one dot for each seed, methods from top to bottom."""
     panels = {column: name for column, name in PANELS.items() if any(column in r.scores for r in records.values())}
     figure = new_figure(0.9 + ROW * len(records))
@@ -85,26 +89,27 @@ def scores_of_methods(records, condition):
         ax.grid(axis="x", lw=0.4, color="0.9")
         ax.set_axisbelow(True)
     axes[0].set_yticks(range(len(records)), [METHODS[name] for name in records])
-    figure.suptitle(TITLES[condition][0].upper() + TITLES[condition][1:], fontsize=8)
+    _title(figure, "real")
     return figure
 
 
 @styled
-def accuracy_by_sparsity(records, condition, sweep=None, published=False):
+def accuracy_by_sparsity(records, condition, sweep=None):
     """Balanced accuracy against sparsity of all methods, and error of predictions against balanced accuracy.
 
     Lines are a `sweep` of `by_sparsity`, hollow squares the published results: the main figure of the publication, with
     the prior beside the methods.
     """
+    published = condition == "noise_5" and next(iter(records.values())).dataset == "grn_350"  # the same network
     figure = new_figure(3.3)
     left, right = figure.subplots(1, 2)
     note = {"xytext": (2, 2), "textcoords": "offset points", "fontsize": 6}
     for name, record in records.items():
         scores, color = record.scores, COLORS[name]
         if name == "prior":
-            level, error = scores["balanced_accuracy"].mean(), scores["mse_ahead"].mean()
-            for line in (left.axhline, right.axvline):
-                line(level, color=color, lw=0.8, ls="--")
+            level, error = scores[["balanced_accuracy", "mse_ahead"]].mean()
+            left.axhline(level, color=color, lw=0.8, ls="--")
+            right.axvline(level, color=color, lw=0.8, ls="--")
             left.annotate("the prior itself", (0.0, level), color=color, **note)
             right.axhline(error, color=color, lw=0.8, ls=":")
             right.annotate("no change", (0.5, error), **note)
@@ -120,14 +125,11 @@ def accuracy_by_sparsity(records, condition, sweep=None, published=False):
         for name, of in sweep.groupby("method", sort=False):
             means = of.groupby("asked")[["sparsity", "balanced_accuracy"]].mean()
             left.plot(means["sparsity"], means["balanced_accuracy"], color=COLORS[name], lw=1, alpha=0.7)
-    left.set(
-        xlabel="sparsity of the weights", ylabel="balanced accuracy of edges", xlim=(-0.03, 1.03), ylim=(0.48, 1.02)
-    )
-    right.set(
-        xlabel="balanced accuracy of edges", ylabel="test MSE, one interval ahead", yscale="log", xlim=(0.48, 1.02)
-    )
-    figure.legend(loc="outside right upper", fontsize=6.5)
-    figure.suptitle(TITLES[condition][0].upper() + TITLES[condition][1:], fontsize=8)
+    accuracy, error = "balanced accuracy of edges", "test MSE, one interval ahead"
+    left.set(xlabel="sparsity of the weights", ylabel=accuracy, xlim=(-0.03, 1.03), ylim=(0.48, 1.02))
+    right.set(xlabel=accuracy, ylabel=error, yscale="log", xlim=(0.48, 1.02))
+    _legend(figure)
+    _title(figure, condition)
     freeze_layout(figure)
     letter_panels(figure, [[left, right]])
     return figure
@@ -161,7 +163,7 @@ def corrected_edges(by_condition):
             xlabel="wrong edges of the prior that are kept",
         )  # fmt: skip
     axes[0].set_ylabel("true edges missing in the prior that are found")
-    figure.legend(loc="outside right upper", fontsize=6.5)
+    _legend(figure)
     return figure
 
 
@@ -198,10 +200,9 @@ def out_degrees(records):
     for name, record in records.items():
         if name != "prior":
             ax.plot(*_at_least(record.out_degree), color=COLORS[name], lw=1.1, label=METHODS[name])
-    ax.set(
-        xscale="log", yscale="log", xlabel="targets of a gene (out-degree), k", ylabel="share of genes with k or more"
-    )
-    figure.legend(loc="outside right upper", fontsize=6.5)
+    ax.set(xscale="log", yscale="log")
+    ax.set(xlabel="targets of a gene (out-degree), k", ylabel="share of genes with k or more")
+    _legend(figure)
     return figure
 
 
@@ -264,46 +265,32 @@ def strongest_edges(records):
     axes = np.atleast_1d(figure.subplots(1, len(records)))
     used = set()
     for ax, (name, record) in zip(axes, records.items(), strict=True):
-        edges = record.edges.iloc[:STRONGEST]
+        edges = record.edges.iloc[:STRONGEST].astype({"true": bool})
         graph = networkx.DiGraph(edges[["regulator", "target"]].to_numpy().tolist())
         place = _places(graph)
         for row in edges.itertuples():
-            kind = _kind(row)
-            color, style = KINDS_OF_EDGES[kind]
+            kind = row.true, row.in_prior
             used.add(kind)
-            plain = color == "0.55"
+            _, color, style = KINDS_OF_EDGES[kind]
             arrow = {"arrowstyle": ACTIVATION if row.score > 0 else REPRESSION, "color": color, "ls": style}
-            arrow |= {"lw": 0.5 if plain else 1.1, "shrinkA": 1, "shrinkB": 1.5}
-            ax.annotate("", place[row.target], place[row.regulator], zorder=1 if plain else 2, arrowprops=arrow)
+            arrow |= {"lw": 0.5 if all(kind) else 1.1, "shrinkA": 1, "shrinkB": 1.5}
+            ax.annotate("", place[row.target], place[row.regulator], zorder=1 if all(kind) else 2, arrowprops=arrow)
+        degree = dict(graph.out_degree)
         points = np.array([place[gene] for gene in graph])
-        degree = np.array([graph.out_degree(gene) for gene in graph])
-        ax.scatter(*points.T, s=2 + 1.3 * degree, c="k", lw=0, zorder=3)
-        for gene in sorted(graph, key=graph.out_degree, reverse=True)[:NAMED]:
-            if graph.out_degree(gene) > 1:
-                ax.annotate(
-                    gene, place[gene], xytext=(0, 3), textcoords="offset points", fontsize=5.5, ha="center", zorder=4,
-                    bbox={"facecolor": "w", "alpha": 0.7, "lw": 0, "pad": 0.3},
-                )  # fmt: skip
-        wrong = sum(_kind(row).startswith("wrong") for row in edges.itertuples())
-        known = "true" in edges and edges["true"].notna().all()
-        ax.set_title(f"{METHODS[name]}: {len(edges)} strongest edges" + (f", {wrong} of them wrong" if known else ""))
+        ax.scatter(*points.T, s=2 + 1.3 * np.array(list(degree.values())), c="k", lw=0, zorder=3)
+        style = {"xytext": (0, 3), "textcoords": "offset points", "fontsize": 5.5, "ha": "center", "zorder": 4}
+        style["bbox"] = {"facecolor": "w", "alpha": 0.7, "lw": 0, "pad": 0.3}
+        for gene in sorted(graph, key=degree.get, reverse=True)[:NAMED]:
+            if degree[gene] > 1:
+                ax.annotate(gene, place[gene], **style)
+        wrong = (~edges["true"]).sum()
+        ax.set_title(f"{METHODS[name]}: {len(edges)} strongest edges, {wrong} of them wrong")
         ax.set(xticks=[], yticks=[], aspect="equal")
         ax.axis("off")
-    handles = [
-        matplotlib.lines.Line2D([], [], color=color, ls=style, lw=1.2, label=kind)
-        for kind, (color, style) in KINDS_OF_EDGES.items() if kind in used
-    ]  # fmt: skip
+    kinds = [about for kind, about in KINDS_OF_EDGES.items() if kind in used]
+    handles = [Line2D([], [], color=color, ls=style, lw=1.2, label=label) for label, color, style in kinds]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=6.5)
     return figure
-
-
-def _kind(row):
-    true = getattr(row, "true", np.nan)
-    if np.isnan(true):
-        return f"{'' if row.in_prior else 'not '}in the prior, truth unknown"
-    if true:
-        return "true, in the prior" if row.in_prior else "true, missing in the prior"
-    return "wrong, in the prior" if row.in_prior else "wrong, not in the prior"
 
 
 def _places(graph):

@@ -1,6 +1,5 @@
 """Tables of the study of gene-regulatory dynamics, from saved records alone."""
 
-import numpy as np
 import pandas as pd
 
 from sbnn.dynamics.experiments import CONDITIONS, METHODS, SPARSITY
@@ -41,40 +40,37 @@ def by_condition(records):
 
 def methods_table(records, condition):
     """Scores of all methods under one condition, mean ± SD over seeds, as text."""
-    rows = {}
-    for name, record in by_condition(records)[condition].items():
-        rows[METHODS[name]] = {label: _spread(record.scores[c]) for c, label in COLUMNS.items() if c in record.scores}
-    return _table(rows, "method")
+    scores = {METHODS[name]: record.scores for name, record in by_condition(records)[condition].items()}
+    scores = pd.concat(scores, names=["method"]).rename(columns=COLUMNS)
+    shown = [column for column in COLUMNS.values() if column in scores]
+    return scores.groupby(level="method", sort=False)[shown].agg(_spread)
 
 
 def overview_table(records):
     """The table of the README: balanced accuracy and what was corrected of the prior, by condition, as text."""
-    rows, labels = {}, {"balanced_accuracy": "BA", "recall_missing": "missing found", "kept_wrong": "wrong kept"}
-    for condition, of in by_condition(records).items():
+    labels = {"BA": "BA", "missing edges found": "missing found", "wrong edges kept": "wrong kept"}
+    parts = []
+    for condition in by_condition(records):
         percent = condition.removeprefix("noise_")
-        for name, record in of.items():
-            for column, label in labels.items():
-                if record.scores[column].notna().all():
-                    rows.setdefault(name, {})[f"{label}, {percent} %"] = _spread(record.scores[column])
-    table = _table(rows, "method")  # columns in the order of the conditions
-    return table.loc[[name for name in METHODS if name in rows]].rename(index=METHODS)
+        parts.append(methods_table(records, condition)[list(labels)])
+        parts[-1].columns = [f"{label}, {percent} %" for label in labels.values()]
+    table = pd.concat(parts, axis=1).fillna("").rename_axis("method")
+    known = [name for name in METHODS.values() if name in table.index]
+    return table.loc[known, (table != "").any()]  # without noise there is nothing to correct
 
 
 def differences_table(records, condition):
     """Scores of one method less those of another on the same seeds, with 95 % intervals, as text."""
-    of, rows = by_condition(records)[condition], {}
-    for one, other in ((a, b) for a, b in PAIRS if a in of and b in of):
-        a, b = (of[name].scores.set_index("seed") for name in (one, other))
-        row = {}
-        for column in ("balanced_accuracy", "auroc", "recall_missing", "kept_wrong", "mse_ahead"):
-            if column in a and column in b:
-                difference = (a[column] - b[column]).dropna()
-                if len(difference) > 1:
-                    interval = corrected_difference(difference, 0)
-                    row[COLUMNS[column]] = f"{interval.mean:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"
-        if row:
-            rows[f"{METHODS[one]} less {METHODS[other]}"] = row
-    return _table(rows, "difference")
+    of = by_condition(records)[condition]
+    scores = {name: record.scores.set_index("seed") for name, record in of.items()}
+    compared = ["balanced_accuracy", "auroc", "recall_missing", "kept_wrong", "mse_ahead"]
+    rows = {}
+    for one, other in PAIRS:
+        if one in of and other in of:
+            differences = (scores[one] - scores[other]).reindex(columns=compared).dropna(axis=1)
+            if len(differences) > 1:
+                rows[f"{METHODS[one]} less {METHODS[other]}"] = differences.rename(columns=COLUMNS).agg(_interval)
+    return pd.DataFrame(rows).T.rename_axis("difference")
 
 
 def by_sparsity(records):
@@ -88,20 +84,17 @@ def by_sparsity(records):
 
 def sparsities_table(records):
     """Balanced accuracy of ways of pruning by the sparsity asked for, as text; and what is published, at its own."""
-    rows = {}
-    for method, of_method in by_sparsity(records).groupby("method", sort=False):
-        by_asked = of_method.groupby("asked")["balanced_accuracy"]
-        rows[METHODS[method]] = {f"{asked:g}": _spread(values) for asked, values in by_asked}
-        if method in PUBLISHED:
-            rows[METHODS[method]]["published"] = "{1:.3f} at {0:.3f}".format(*PUBLISHED[method])
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+    cells = by_sparsity(records).groupby(["method", "asked"], sort=False)["balanced_accuracy"].agg(_spread)
+    table = cells.unstack().rename(columns="{:g}".format).rename_axis(columns=None)
+    table["published"] = ["{1:.3f} at {0:.3f}".format(*PUBLISHED[method]) for method in table.index]
+    return table.rename(index=METHODS)
 
 
 def sizes_table(records):
     """CPU seconds and balanced accuracy by number of genes."""
     scores = records["sizes"].scores.replace({"method": METHODS})
     columns = ["genes", "method", "seconds", "balanced_accuracy", "sparsity"]
-    return scores[columns].rename(columns={"seconds": "CPU s", "balanced_accuracy": "BA"}).set_index("genes")
+    return scores[columns].rename(columns=COLUMNS).set_index("genes")
 
 
 def all_tables(records):
@@ -119,17 +112,16 @@ def all_tables(records):
     return tables
 
 
-def _table(rows, index):
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis(index)
-
-
 def _spread(values):
     """Mean ± SD, both with the digits of small numbers where they are small; empty of nothing."""
-    values = values.dropna().to_numpy(dtype=float)
-    if not len(values):
+    if values.isna().all():
         return ""
-    mean, sd = values.mean(), values.std(ddof=1) if len(values) > 1 else np.nan
-    if 0 < abs(mean) < 0.01:
-        return f"{mean:.1e}" if np.isnan(sd) else f"{mean:.1e} ± {sd:.0e}"
-    form = ".0f" if abs(mean) >= 10 else ".3f"
-    return f"{mean:{form}}" if np.isnan(sd) else f"{mean:{form}} ± {sd:{form}}"
+    mean, sd = values.mean(), values.std()
+    digits = (".1e", ".0e") if 0 < abs(mean) < 0.01 else (".0f", ".0f") if abs(mean) >= 10 else (".3f", ".3f")
+    return format(mean, digits[0]) + (f" ± {sd:{digits[1]}}" if values.count() > 1 else "")
+
+
+def _interval(differences):
+    """Mean and 95 % interval."""
+    interval = corrected_difference(differences, 0)
+    return f"{interval.mean:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"
