@@ -2,22 +2,22 @@
 
 import copy
 import warnings
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.phoenix import PENALTIES, GatedPhoenix, Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.solver import follow
-from sbnn.dynamics.training import Intervals, PriorLoss, Recipe, Training
-
-PRUNINGS = ("none", *INFLUENCE, *PENALTIES)
+from sbnn.dynamics.training import COUNT, Intervals, PriorLoss, Recipe, Training
 
 
 class DynamicsRegressor(BaseEstimator):
@@ -46,12 +46,8 @@ class DynamicsRegressor(BaseEstimator):
         """
         check_is_fitted(self)
         if isinstance(x0, pd.DataFrame):
-            x0 = x0.rename(columns=str)[list(self.gene_names_)]
-        start = np.array(x0, dtype=np.float64)
-        if start.ndim != 2 or start.shape[1] != self.n_features_in_ or not np.isfinite(start).all():
-            raise ValueError(
-                f"x0: expected finite numbers of shape (samples, {self.n_features_in_}), got shape {start.shape}"
-            )
+            x0 = x0.rename(columns=str)[list(self.gene_names_)].to_numpy()
+        start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
         times = np.array(np.broadcast_to(times, (len(start), np.shape(times)[-1])), dtype=np.float64)
         if not (np.diff(times, axis=1) > 0).all():
             raise ValueError(f"times: must increase, got {times[0]}")
@@ -168,6 +164,12 @@ class PhoenixRegressor(DynamicsRegressor):
     (3, 3, 30)
     """
 
+    _parameter_constraints = {
+        "n_hidden": COUNT,
+        "pruning": [StrOptions({"none", *INFLUENCE, *PENALTIES})],
+        "sparsity": [Interval(Real, 0, 1, closed="neither")],
+    }
+
     def __init__(
         self, n_hidden=40, pruning="dash", sparsity=0.955, influence=(0.5, 0.05), recipe=None, random_state=None
     ):
@@ -204,14 +206,10 @@ class PhoenixRegressor(DynamicsRegressor):
         UserWarning
             Genes that never change, schedules with too few epochs for the sparsity, a sparsity that leaves no edge.
         """
-        recipe = self.recipe or Recipe()
-        if self.pruning not in PRUNINGS:
-            raise ValueError(f"pruning: expected one of {', '.join(PRUNINGS)}, got {self.pruning!r}")
-        if not 0 < self.sparsity < 1:
-            raise ValueError(f"sparsity: expected a number in (0, 1), got {self.sparsity!r}")
-        samples = self._check_samples(trajectories)
-        influence = INFLUENCE.get(self.pruning, (0.0, 0.0)) or tuple(self.influence)
-        if len(influence) != 2 or not all(0 <= part <= 1 for part in influence):
+        self._validate_params()
+        recipe, samples = self.recipe or Recipe(), self._check_samples(trajectories)
+        influence = INFLUENCE.get(self.pruning, (0, 0)) or self.influence
+        if not all(0 <= part <= 1 for part in influence):
             raise ValueError(f"influence: expected two numbers in [0, 1], got {self.influence!r}")
         if prior is not None:
             prior = torch.from_numpy(prior_matrix(prior, samples.gene_names))
@@ -221,40 +219,41 @@ class PhoenixRegressor(DynamicsRegressor):
         generator = torch.Generator().manual_seed(random.randint(2**31 - 1))
         train, self.validation_ = split(len(samples.values), recipe.validation_share, random)
         self._training_mean = np.concatenate([samples.values[i] for i in train]).mean(axis=0)
-        penalty, penalty_weight = None, None
+        size_of, gated, weight = PENALTIES.get(self.pruning, (None, False, None))
+        weight = weight if recipe.penalty is None else recipe.penalty
+        size = self.n_features_in_, self.n_hidden
         with reproducible():
-            size = self.n_features_in_, self.n_hidden
-            if self.pruning in PENALTIES:
-                size_of, gated, usual = PENALTIES[self.pruning]
-                penalty_weight = usual if recipe.penalty is None else recipe.penalty
-                penalty = lambda network: penalty_weight * size_of(network)  # noqa: E731
-            if penalty is not None and gated:
-                network = GatedPhoenix(*size, recipe.drop_rates, generator)
-            else:
-                network = Phoenix(*size, generator)
+            gates = (recipe.drop_rates,) if gated else ()
+            network = (GatedPhoenix if gated else Phoenix)(*size, *gates, generator)
             pruner = Pruner(network, influence, prior, generator) if self.pruning in INFLUENCE else None
-            prior_loss = PriorLoss(prior, recipe.n_prior_points, generator) if recipe.data_weight < 1 else None
-            validation = Intervals(samples, self.validation_) if len(self.validation_) else None
             training = Training(
-                network, Intervals(samples, train), validation, recipe, generator, prior_loss, pruner, penalty
+                network,
+                Intervals(samples, train),
+                Intervals(samples, self.validation_) if len(self.validation_) else None,
+                recipe,
+                generator,
+                PriorLoss(prior, recipe.n_prior_points, generator) if recipe.data_weight < 1 else None,
+                pruner,
+                size_of and (lambda network: weight * size_of(network)),
             )
             self._run(training, recipe)
             self.network_ = network.settled()
             self.edge_scores_ = pd.DataFrame(self.network_.edges().numpy(), self.gene_names_, self.gene_names_)
         if not self.edge_scores_.to_numpy().any():
-            lower = f"sparsity {self.sparsity}" if penalty is None else f"Recipe.penalty {penalty_weight:g}"
+            lower = f"Recipe.penalty {weight:g}" if size_of else f"sparsity {self.sparsity}"
             warnings.warn(f"no edge is left at {lower}; a lower one would leave some", stacklevel=2)
         self.sparsity_ = self.network_.sparsity()
         self.history_ = pd.DataFrame(training.history)
         return self
 
     def _run(self, training, recipe):
-        on_the_way = self.pruning in INFLUENCE and self.pruning != "post_hoc"
-        training.run(recipe.epochs, self.sparsity if on_the_way else None)
+        on_the_way = training.pruner is not None and self.pruning != "post_hoc"
+        prunings = recipe.schedule.prunings(self.sparsity) if on_the_way else {}
+        training.run(recipe.epochs, prunings)
         if self.pruning == "post_hoc":
             training.pruner.prune(1 - self.sparsity)
             training.run(recipe.fine_tuning)
-        elif on_the_way and (last := recipe.schedule.last_epoch(self.sparsity)) >= recipe.epochs:
+        elif (last := max(prunings, default=0)) >= recipe.epochs:
             warnings.warn(
                 f"sparsity {self.sparsity} is reached in epoch {last} of the schedule, but there are {recipe.epochs} "
                 "epochs: what is left is pruned at once after them, without training",

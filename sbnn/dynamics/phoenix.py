@@ -85,13 +85,10 @@ class GatedPhoenix(Phoenix):
 
     def __init__(self, n_genes, n_hidden, drop_rates, generator):
         super().__init__(n_genes, n_hidden, generator)
-        rates = (drop_rates[0], drop_rates[0], drop_rates[1], drop_rates[1])
-        self.locations = nn.ParameterDict(
-            {
-                name: torch.full(getattr(self, name).shape[1:], math.log((1 - rate) / rate))
-                for name, rate in zip(self.LAYERS, rates, strict=True)
-            }
-        )
+        starts = [math.log((1 - rate) / rate) for rate in drop_rates]
+        sizes = {name: getattr(self, name).shape[1:] for name in self.LAYERS}
+        locations = {name: torch.full(size, starts[name.endswith("_out")]) for name, size in sizes.items()}
+        self.locations = nn.ParameterDict(locations)
         self.draw(generator)
 
     def layers(self):
@@ -100,12 +97,7 @@ class GatedPhoenix(Phoenix):
 
     def draw(self, generator):
         """Draw all gates anew, one for a gene or unit in all samples."""
-        tiny = torch.finfo(torch.float32).eps
-        self._drawn = self._gated(
-            lambda location: hard_concrete(
-                torch.rand(len(location), generator=generator).clamp(tiny, 1 - tiny), location
-            )
-        )
+        self._drawn = self._gated(lambda a: hard_concrete(torch.rand(len(a), generator=generator), a))
 
     @torch.no_grad()
     def settled(self):
@@ -124,13 +116,17 @@ class GatedPhoenix(Phoenix):
 
 def hard_concrete(uniform, location):
     """Gates in [0, 1] with mass at both ends, from uniform numbers and log alpha (equations 10 and 11)."""
-    concrete = torch.sigmoid((torch.logit(uniform) + location) / TEMPERATURE)
-    return (concrete * (HIGHEST - LOWEST) + LOWEST).clamp(0, 1)
+    logit = torch.logit(uniform, eps=torch.finfo(torch.float32).eps)
+    return _stretched(torch.sigmoid((logit + location) / TEMPERATURE))
 
 
 def settled_gates(location):
     """Gates without chance, as they are used after training (equation 13)."""
-    return (torch.sigmoid(location) * (HIGHEST - LOWEST) + LOWEST).clamp(0, 1)
+    return _stretched(torch.sigmoid(location))
+
+
+def _stretched(share):
+    return (share * (HIGHEST - LOWEST) + LOWEST).clamp(0, 1)
 
 
 def open_probability(location):

@@ -46,15 +46,10 @@ class Pruner:
         into = [shared(network.sum_in.double().abs()), shared(network.product_in.double().exp())]
         out = [shared(layer.double().abs() * decay) for layer in (network.sum_out, network.product_out)]
         if any(self.influence):
-            into = [
-                mixed(prior_of_inputs(scores, self.together), size, of_inputs)
-                for scores, size in zip(self.scores, into, strict=True)
-            ]
-            self.scores = into
-            out = [
-                mixed(prior_of_outputs(scores, self.prior), size, of_outputs)
-                for scores, size in zip(into, out, strict=True)
-            ]
+            by_prior = [prior_of_inputs(scores, self.together) for scores in self.scores]
+            self.scores = into = [mixed(*both, of_inputs) for both in zip(by_prior, into, strict=True)]
+            by_prior = [prior_of_outputs(scores, self.prior) for scores in into]
+            out = [mixed(*both, of_outputs) for both in zip(by_prior, out, strict=True)]
         return dict(zip(network.LAYERS, into + out, strict=True))
 
 

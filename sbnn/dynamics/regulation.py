@@ -43,13 +43,17 @@ class Fit:
         one, other = products_of(k)
         return np.arange(1, k + 1), 1 + k + np.flatnonzero(one != other), 1 + k + np.flatnonzero(one == other)
 
+    def target(self, deviations):
+        """To what the gene is drawn, (...), at deviations of the regulators, (..., k)."""
+        one, other = products_of(len(self.regulators))
+        _, slopes, products = np.split(self.weights, [1, 1 + len(self.regulators)])
+        return self.weights[0] + deviations @ slopes + (deviations[..., one] * deviations[..., other]) @ products
+
     def slopes(self, deviations):
         """Derivatives of the target value, (..., k), at deviations of the regulators, (..., k)."""
         k = len(self.regulators)
-        one, other = products_of(k)
         of_products = np.zeros((k, k))
-        if len(one):
-            of_products[one, other] = self.weights[1 + k :]
+        of_products[products_of(k)] = self.weights[1 + k :]
         return self.weights[1 : 1 + k] + deviations @ (of_products + of_products.T)
 
     def variances(self):
@@ -181,20 +185,17 @@ class RegulatedNetwork(nn.Module):
 
     def __init__(self, decay, means, lowest, highest, fits):
         super().__init__()
-        n = len(decay)
-        constant, places, weights = np.zeros(n), [np.zeros((3, 0), dtype=int)], [np.zeros(0)]
+        constant, places, weights = np.zeros(len(decay)), [], []
         for gene, fit in fits.items():
-            chosen = np.array(fit.regulators, dtype=int)
-            one, other = products_of(len(chosen))
-            constant[gene] = fit.weights[0]
-            # A factor of 1 stands at position n.
-            firsts, seconds = np.append(chosen, chosen[one]), np.append(np.full(len(chosen), n), chosen[other])
-            places += [np.stack([np.full(len(firsts), gene), firsts, seconds])]
-            weights += [fit.weights[1:]]
-        self.register_buffer("places", torch.from_numpy(np.concatenate(places, axis=1)))
+            constant[gene], k = fit.weights[0], len(fit.regulators)
+            chosen = np.array([*fit.regulators, len(decay)])  # the place of a factor of 1
+            pairs = np.concatenate([[range(k), [k] * k], products_of(k)], axis=1).astype(int)
+            places += [(gene, chosen[one], chosen[other]) for one, other in pairs.T]
+            weights += [*fit.weights[1:]]
+        self.register_buffer("places", torch.tensor(np.reshape(places, (-1, 3)).T, dtype=torch.int64))
         buffers = {"rate": decay, "means": means, "lowest": lowest, "highest": highest, "constant": constant}
-        for name, value in (buffers | {"weights": np.concatenate(weights)}).items():
-            self.register_buffer(name, torch.from_numpy(np.asarray(value, dtype=np.float64)))
+        for name, value in (buffers | {"weights": weights}).items():
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
 
     def decay(self):
         """Rates, (genes,)."""

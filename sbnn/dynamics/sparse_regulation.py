@@ -8,11 +8,13 @@ from sbnn.determinism import reproducible
 from sbnn.dynamics.beliefs import first_beliefs, kinds_of_edges, learned_beliefs
 from sbnn.dynamics.model import DynamicsRegressor
 from sbnn.dynamics.paths import LEAST_NOISE, N_BETWEEN, Clock, relaxation
-from sbnn.dynamics.regulation import RegulatedNetwork, Target, products_of
+from sbnn.dynamics.regulation import RegulatedNetwork, Target
+from sbnn.dynamics.training import COUNT
 
 RATE_STEPS = (0.2, 0.1, 0.05)  # by which rates of decay are varied, relative, one after the other
 BEYOND = 1.0  # the observed range of a regulator, in widths of it, over which its effect goes on
 LEAST_RATE_SPREAD = 0.1  # of the logarithms of the rates
+FAR_RATE = 1.0  # from the middle one, of the logarithms
 
 
 class SparseRegulationRegressor(DynamicsRegressor):
@@ -67,6 +69,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
     (30, 30)
     """
 
+    _parameter_constraints = {"n_passes": COUNT}
+
     def __init__(self, n_passes=5):
         self.n_passes = n_passes
 
@@ -95,15 +99,14 @@ class SparseRegulationRegressor(DynamicsRegressor):
         UserWarning
             Genes that never change.
         """
-        if self.n_passes < 1:
-            raise ValueError(f"n_passes: expected 1 or more, got {self.n_passes!r}")
+        self._validate_params()
         samples = self._check_samples(trajectories)
         names, n = self.gene_names_, self.n_features_in_
         prior = np.zeros((n, n)) if prior is None else prior_matrix(prior, names)
         with reproducible():
             search = _Search(samples, prior)
             for i in range(self.n_passes):
-                if i:
+                if i and search.fits:
                     search.learn()
                     search.vary_rates(RATE_STEPS[min(i, len(RATE_STEPS)) - 1])
                     search.learn_levels()
@@ -137,7 +140,10 @@ class _Search:
         self.seen = self.clock.seen
         self.paths, self.rates, self.noise = relaxation(self.values, self.clock)
         self.changing = self.rates > 0
-        self._calm_rates(1.0)
+        if self.changing.any():  # of a gene that hardly moves the rate is unknown: far from the others', it is theirs
+            moving = self.rates[self.changing]
+            far = np.abs(np.log(moving / np.median(moving))) >= FAR_RATE
+            self.rates[self.changing] = np.where(far, np.median(moving), moving)
         self.beliefs = first_beliefs()
         self.kinds = kinds_of_edges(prior, self.changing)
         self.possible = np.broadcast_to(self.changing, prior.shape) & ~np.eye(len(prior), dtype=bool)
@@ -145,7 +151,8 @@ class _Search:
 
     def find_regulators(self):
         """Search the regulators of every gene that changes."""
-        self.means = self._mean_of_paths()
+        going_on = np.insert(np.repeat(self.seen[:, 1:], N_BETWEEN, axis=1) > 0, 0, True, axis=1)
+        self.means = self.paths[going_on].mean(axis=0)
         self._deviations = self.paths - self.means
         for gene in np.flatnonzero(self.changing):
             target = self._target(gene, self.rates[gene])
@@ -158,30 +165,19 @@ class _Search:
             squares = np.square(errors).sum(axis=1) / self.seen[:, 1:].sum()
             self.noise = max(float(np.sqrt(np.median(squares))), LEAST_NOISE)
 
-    def _mean_of_paths(self):
-        ended = np.repeat(self.seen[:, 1:], N_BETWEEN, axis=1) == 0
-        if not ended.any():
-            return self.paths.mean(axis=(0, 1))
-        return self.paths[~np.insert(ended, 0, False, axis=1)].mean(axis=0)
-
     def learn(self):
         """Learn what effects are like and how credible the prior is."""
         self.beliefs = learned_beliefs(self.fits.values(), self.probabilities, self.kinds, self.possible)
 
     def vary_rates(self, step):
         """Try other rates of decay with the same regulators."""
-        if not self.fits:
-            return
         logs = np.log(self.rates[self.changing])
         middle, spread = np.median(logs), max(logs.std(), LEAST_RATE_SPREAD)
         for gene, fit in self.fits.items():
             tried = self.rates[gene] * np.exp([-step, 0, step])
             fits = [self._target(gene, rate, fit).fit(frozenset(fit.regulators)) for rate in tried]
-            scores = [
-                other.log_evidence - ((np.log(rate) - middle) / spread) ** 2 / 2
-                for other, rate in zip(fits, tried, strict=True)
-            ]
-            best = int(np.argmax(scores))
+            evidence = np.array([other.log_evidence for other in fits])
+            best = int(np.argmax(evidence - ((np.log(tried) - middle) / spread) ** 2 / 2))
             self.rates[gene], self.fits[gene] = tried[best], fits[best]
 
     def follow_model(self):
@@ -189,11 +185,7 @@ class _Search:
         observed, paths = self.clock.observed, self.paths.copy()
         self._deviations = self.paths - self.means
         for gene, fit in self.fits.items():
-            chosen = list(fit.regulators)
-            one, other = products_of(len(chosen))
-            deviations = self._deviations[:, :, chosen]
-            drawn_to = fit.weights[0] + deviations @ fit.weights[1 : 1 + len(chosen)]
-            drawn_to += (deviations[:, :, one] * deviations[:, :, other]) @ fit.weights[1 + len(chosen) :]
+            drawn_to = fit.target(self._deviations[:, :, list(fit.regulators)])
             come = (self.clock.memory(self.rates[gene]) @ drawn_to[..., None])[..., 0]
             left = self.clock.left(self.rates[gene])
             rest, weight = self.values[:, :, gene] - come[:, observed], left[:, observed] * self.seen
@@ -247,10 +239,3 @@ class _Search:
         """Later values without what is left of the first one, (samples, times - 1); 0 where a sample has ended."""
         left = self.clock.left(rate)[:, self.clock.observed[1:]] * self.paths[:, :1, gene]
         return (self.values[:, 1:, gene] - left) * self.seen[:, 1:]
-
-    def _calm_rates(self, spread):
-        """Draw rates that are far from the others' to a middle one: of a gene that hardly moves they are unknown."""
-        if self.changing.any():
-            middle = np.median(self.rates[self.changing])
-            near = np.abs(np.log(self.rates[self.changing] / middle)) < spread
-            self.rates[self.changing] = np.where(near, self.rates[self.changing], middle)

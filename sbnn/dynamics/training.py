@@ -2,14 +2,32 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import torch
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from sbnn.dynamics.solver import DivergenceError, advance, step_factors
 
+COUNT = [Interval(Integral, 1, None, closed="left")]
+_COUNTS = ("epochs", "batch_size", "patience", "n_steps", "n_prior_points", "first_epoch", "every")
+_ALLOWED = dict.fromkeys(_COUNTS, COUNT) | {
+    "validation_share": [Interval(Real, 0, 1, closed="left")],
+    "data_weight": [Interval(Real, 0, 1, closed="right")],
+    "penalty": [Interval(Real, 0, None, closed="left"), None],
+    "first_share": [Interval(Real, 0, 1, closed="both")],
+    "share": [Interval(Real, 0, 1, closed="right")],
+}
+
+
+class _Settings:
+    def __post_init__(self):
+        """Refuse what would train on nothing, away from the aim, or never reach a sparsity."""
+        validate_parameter_constraints(_ALLOWED, vars(self), type(self).__name__)
+
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(_Settings):
     """Pruning on the way: `first_share` of the weights goes at `first_epoch`, `share` of the rest `every` epochs."""
 
     first_epoch: int = 3
@@ -17,33 +35,19 @@ class Schedule:
     every: int = 10
     share: float = 0.1
 
-    def __post_init__(self):
-        """Refuse what would never reach a sparsity."""
-        if not (self.first_epoch >= 1 and self.every >= 1 and 0 <= self.first_share <= 1 and 0 < self.share <= 1):
-            raise ValueError(f"schedule: expected epochs of 1 or more and shares in (0, 1], got {self}")
-
-    def left(self, epoch, sparsity):
-        """Share of the weights that the pruning after an epoch leaves, None where there is none (any more)."""
-        if epoch == self.first_epoch:
-            return max(1 - self.first_share, 1 - sparsity)
-        if epoch < self.first_epoch or epoch % self.every:
-            return None
-        n = epoch // self.every - self.first_epoch // self.every
-        before, after = ((1 - self.first_share) * (1 - self.share) ** k for k in (n - 1, n))
-        return max(after, 1 - sparsity) if before > 1 - sparsity else None
-
-    def last_epoch(self, sparsity):
-        """Epoch of the pruning that reaches a sparsity."""
-        epoch = last = self.first_epoch
-        while epoch <= last + self.every:
-            epoch += 1
-            if self.left(epoch, sparsity) is not None:
-                last = epoch
-        return last
+    def prunings(self, sparsity):
+        """Epoch -> share of the weights that pruning after it leaves, until the sparsity is reached."""
+        shares, epoch, left = {}, self.first_epoch, 1 - self.first_share
+        while left > 1 - sparsity:
+            shares[epoch] = left
+            epoch += self.every - epoch % self.every
+            n = epoch // self.every - self.first_epoch // self.every
+            left = (1 - self.first_share) * (1 - self.share) ** n
+        return shares | {epoch: 1 - sparsity}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(_Settings):
     """Training of a `PhoenixRegressor`.
 
     Parameters
@@ -98,18 +102,6 @@ class Recipe:
     penalty: float | None = None
     drop_rates: tuple = (0.2, 0.5)
 
-    def __post_init__(self):
-        """Refuse what would train on nothing, or away from the aim."""
-        for name in ("epochs", "batch_size", "patience", "n_steps", "n_prior_points"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected 1 or more, got {getattr(self, name)}")
-        shares = (0 <= self.validation_share < 1, 0 < self.data_weight <= 1, (self.penalty or 0) >= 0)
-        if not all(shares):
-            raise ValueError(
-                "expected validation_share in [0, 1), data_weight in (0, 1] and a penalty of 0 or more, got "
-                f"{self.validation_share}, {self.data_weight} and {self.penalty}"
-            )
-
 
 class Intervals:
     """Every step from one time to the next of some samples: before, after (samples, intervals, genes) and their length.
@@ -158,28 +150,36 @@ class Training:
         self.generator, self.prior_loss, self.pruner, self.penalty = generator, prior_loss, pruner, penalty
         self.history = []
 
-    def run(self, epochs, sparsity=None):
-        """Train, pruned on the way to a sparsity if one is given; keep the best epoch after the last pruning."""
-        schedule, patience = self.recipe.schedule, self.recipe.patience
-        last_pruning = 0 if sparsity is None else schedule.last_epoch(sparsity)
-        optimizer, plateau = self._optimizer()
-        best, waited = (math.inf, self._state()), 0
-        for epoch in range(1, epochs + 1):
+    def run(self, epochs, prunings=None):
+        """Train, pruned after some epochs to the shares of `Schedule.prunings`; keep the best epoch after the last."""
+        done, prunings = 0, prunings or {}
+        for epoch in sorted(prunings):
+            if epoch <= epochs:
+                self._descend(epoch - done)
+                self.pruner.prune(prunings[epoch])
+                done = epoch
+        patience = self.recipe.patience if max(prunings, default=0) <= epochs else math.inf
+        self.network.load_state_dict(self._descend(epochs - done, patience))
+
+    def _descend(self, n_epochs, patience=math.inf):
+        """Train with a learning rate that falls anew; state of the epoch with the lowest loss that is watched."""
+        recipe, network = self.recipe, self.network
+        others = [value for name, value in network.named_parameters() if name != "multiplier"]
+        fast = {"params": [network.multiplier], "lr": recipe.learning_rate * recipe.multiplier_speed}
+        optimizer = torch.optim.Adam([{"params": others}, fast], lr=recipe.learning_rate, fused=True)
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=recipe.rate_factor, patience=recipe.rate_patience, min_lr=recipe.lowest_rate
+        )
+        lowest, waited, best = math.inf, 0, self._state()
+        for _ in range(n_epochs):
             watched = self._epoch(optimizer)
-            left = None if sparsity is None else schedule.left(epoch, sparsity)
-            if left is not None:
-                self.pruner.prune(left)
-                optimizer, plateau = self._optimizer()
-                best, waited = (math.inf, self._state()), 0  # what was better had more weights
-                continue
             plateau.step(watched)
-            if watched < best[0]:
-                best, waited = (watched, self._state()), 0
-            elif epoch > last_pruning:
-                waited += 1
-                if waited >= patience:
-                    break
-        self.network.load_state_dict(best[1])
+            waited += 1
+            if watched < lowest:
+                lowest, waited, best = watched, 0, self._state()
+            elif waited >= patience:
+                break
+        return best
 
     def _epoch(self, optimizer):
         """One pass over the samples; the loss that is watched."""
@@ -216,18 +216,6 @@ class Training:
                 "(Recipe.learning_rate) or data on a scale from 0 to 1 may help"
             )
         return watched
-
-    def _optimizer(self):
-        recipe, network = self.recipe, self.network
-        others = [value for name, value in network.named_parameters() if name != "multiplier"]
-        speeds = recipe.learning_rate, recipe.learning_rate * recipe.multiplier_speed
-        optimizer = torch.optim.Adam(
-            [{"params": others}, {"params": [network.multiplier], "lr": speeds[1]}], lr=speeds[0], fused=True
-        )
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, factor=recipe.rate_factor, patience=recipe.rate_patience, min_lr=recipe.lowest_rate
-        )
-        return optimizer, plateau
 
     def _state(self):
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}

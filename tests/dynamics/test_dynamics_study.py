@@ -72,7 +72,7 @@ def test_results_are_known_by_the_data_of_all_seeds(monkeypatch):
     for last in "ab":
         about = [SimpleNamespace(uns={"sbnn": {"sha256": sha256}}) for sha256 in ("same", last)]
         monkeypatch.setattr(experiments, "load", lambda name, c, seed, fast, about=about: about[seed])
-        seen.append(experiments._wanted("methods", NAME, "noise_5", (0, 1), True, {}, {}).sha256)
+        seen.append(experiments.data_of(NAME, "noise_5", (0, 1), True))
     assert seen[0] != seen[1]
 
 

@@ -219,32 +219,25 @@ def test_multipliers_learn_faster(samples):
 
 
 def test_patience_begins_after_the_last_pruning(samples):
-    schedule = Schedule(first_epoch=2, every=4)
-    training = training_of(samples, Recipe(learning_rate=0, patience=2, schedule=schedule), "imp")
-    training.run(60, 0.8)
-    # One epoch that is better than none, and two that are not.
-    assert len(training.history) == schedule.last_epoch(0.8) + 3 < 60
+    training = training_of(samples, Recipe(learning_rate=0, patience=2), "imp")
+    training.run(60, {2: 0.3, 16: 0.2})
+    assert len(training.history) == 16 + 3  # one epoch that is better than none, and two that are not
 
 
 def test_the_learning_rate_falls_after_its_own_patience_and_starts_anew_at_each_pruning(samples):
-    schedule = Schedule(first_epoch=12, every=4)
-    recipe = Recipe(learning_rate=1e-2, rate_factor=0.1, rate_patience=2, lowest_rate=5e-4, schedule=schedule)
-    training, made, rates = training_of(samples, recipe, "imp"), [], []
-    of_class, epoch = training._optimizer, training._epoch
-
-    def optimizer():
-        made.append(len(training.history))
-        return of_class()
+    recipe = Recipe(learning_rate=1e-2, rate_factor=0.1, rate_patience=2, lowest_rate=5e-4)
+    training, rates = training_of(samples, recipe, "imp"), []
+    epoch = training._epoch
 
     def same_loss_each_time(optimizer):
         rates.append(optimizer.param_groups[0]["lr"])
         epoch(optimizer)
         return 1.0
 
-    training._optimizer, training._epoch = optimizer, same_loss_each_time
-    training.run(13, 0.7)
+    training._epoch = same_loss_each_time
+    training.run(13, {12: 0.3})
     # The first epoch is better than none; of the others every third is one too many.
-    assert rates == pytest.approx([1e-2] * 4 + [1e-3] * 3 + [5e-4] * 5 + [1e-2]) and made == [0, 12]
+    assert rates == pytest.approx([1e-2] * 4 + [1e-3] * 3 + [5e-4] * 5 + [1e-2])
 
 
 def test_what_is_pruned_at_once_is_trained_again(samples):
@@ -308,7 +301,7 @@ def test_wrong_input_is_named(samples, prior, fitted, blocks):
         with pytest.raises(ValueError, match="prior"):
             PhoenixRegressor(4, recipe=SHORT).fit(samples, wrong)
     for x0 in (np.zeros((2, 29)), np.full((1, 30), np.nan), np.zeros(30)):
-        with pytest.raises(ValueError, match="x0"):
+        with pytest.raises(ValueError, match="X has 29|X contains NaN|2D array"):
             fitted.predict(x0, [0, 1])
     with pytest.raises(ValueError, match="times"):
         fitted.predict(np.zeros((1, 30)), [0, 0])
