@@ -7,8 +7,8 @@ import pandas as pd
 
 from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_features import known_features, unlikely_units
-from sbnn.data.readers.tables import read_table
-from sbnn.data.typed_cells import family_columns, typed_cells
+from sbnn.data.readers.tables import as_numbers, read_table
+from sbnn.data.typed_cells import families_of, typed_cells
 
 OTHER = "other"  # family of features without a published name, where others have one
 _LABELS = ("type", "donor", "condition")
@@ -43,7 +43,7 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     ------
     FileNotFoundError
     ValueError
-        No cell in common, text among the numbers, and what `typed_cells` raises.
+        No cell in common, text among the numbers, nothing left, and what `typed_cells` raises.
 
     Warns
     -----
@@ -62,8 +62,6 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
         labels = read_table(labels, "labels").astype(object)
     dropped = {}
     cells = table.index[table.index.isin(labels.index)]
-    if not len(cells):
-        raise ValueError(f"features and labels share no cell name: {some(table.index, 3)}; {some(labels.index, 3)}")
     _leave_out(dropped, "cells without labels", table.index.difference(cells, sort=False))
     _leave_out(dropped, "labels of cells without features", labels.index.difference(cells, sort=False))
     table, labels = table.loc[cells], labels.loc[cells]
@@ -72,25 +70,21 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
         typed = labels["type"].notna()
         _leave_out(dropped, "cells without a type", cells[~typed])
         table, labels = table[typed], labels[typed]
-    numbers = table.apply(pd.to_numeric, errors="coerce")
-    text = numbers.isna() & table.notna() & (table.astype(str).apply(lambda column: column.str.strip()) != "")
-    if text.any(axis=None):
-        raise ValueError(f"features: text among the numbers of {some(text.columns[text.any()])}")
-    if families is None:
-        known = known_features(table.columns)["family"]
-        families = known.reindex(table.columns).fillna(OTHER) if len(known) else None
-    columns = family_columns(families, table.columns)
-    family_of = pd.Series({table.columns[j]: family for family, its in columns.items() for j in its})
+    known = known_features(table.columns)
+    if families is None and len(known):
+        families = known["family"].reindex(table.columns).fillna(OTHER)
+    family_of = pd.Series(families_of(families, table.columns), table.columns)
+    numbers = as_numbers(table, "features")
     empty = numbers.isna().all(axis=1)
     _leave_out(dropped, "cells without a single value", numbers.index[empty])
     numbers = numbers[~empty]
-    varying = numbers.nunique() > 1
-    _leave_out(dropped, "features without two different values", numbers.columns[~varying])
-    numbers, labels = numbers.loc[:, varying], labels.loc[numbers.index]
+    constant = numbers.columns[numbers.nunique() < 2]
+    _leave_out(dropped, "features without two different values", constant)
+    numbers, labels = numbers.drop(columns=constant), labels.loc[numbers.index]
     if not numbers.size:
         raise ValueError("features: no value is left of cells with a type and of features that vary")
-    units = known_features(table.columns)["unit"].to_dict() | dict(units or {})
-    units = {feature: unit for feature, unit in units.items() if varying.get(feature, True)}
+    units = known["unit"].to_dict() | dict(units or {})
+    units = {feature: unit for feature, unit in units.items() if feature not in constant}
     doubts = unlikely_units(numbers, units)
     if doubts:
         warnings.warn(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import UNKNOWN, check_paired, some
+from sbnn.data.containers import about_data, with_about
 from sbnn.data.objects import entry, is_anndata, is_mudata, parts_of
 from sbnn.data.preprocessing import size_of_library
 
@@ -59,22 +60,7 @@ class Paired:
 
 
 def paired(
-    X,
-    Y=None,
-    gene_names=None,
-    feature_names=None,
-    cell_names=None,
-    labels=None,
-    colors=None,
-    counts=None,
-    *,
-    name="custom",
-    source="the user's arrays",
-    sha256="",
-    files=None,
-    dropped=None,
-    truth=None,
-    notes=(),
+    X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, **about
 ):
     """Build an AnnData of paired cells, checked.
 
@@ -92,18 +78,12 @@ def paired(
         Type -> ``"#RRGGBB"``.
     counts : array or sparse matrix, shape (n_cells, n_genes), optional
         Raw counts behind `X`.
-    name, source : str
-        Short name, and citation with the place the data came from.
-    sha256 : str, optional
-        Fingerprint by which stored results know the data, such as that of its files; by default that of the arrays.
-    files : dict of str to str, optional
-        Name -> sha256 of the files.
-    dropped : dict of str to list of str, optional
-        Why -> names of the cells or genes that were left out.
-    truth : dict, optional
-        Of simulated data: ``"genes"`` that drive `Y`, ``"latent"`` (n_cells, d), noise-free ``"outputs"``, and others.
-    notes : sequence of str, optional
-        What a reader did, a sentence each.
+    **about
+        Entries of ``uns["sbnn"]``: ``name``, short; ``source``, citation with the place the data came from; ``sha256``,
+        fingerprint by which stored results know the data, such as that of its files, by default that of the arrays;
+        ``files``, name -> sha256; ``dropped``, why -> names of the cells or genes that were left out, or their number;
+        ``notes``, what a reader did, a sentence each; ``truth``, of simulated data: ``"genes"`` that drive `Y`,
+        ``"latent"`` (n_cells, d), noise-free ``"outputs"``, and others.
 
     Returns
     -------
@@ -119,12 +99,18 @@ def paired(
     TypeError
         No numbers.
     """
-    about = {"source": source, "files": dict(files or {}), "truth": dict(truth or {}), "notes": [str(n) for n in notes]}
-    about["dropped"] = {why: [str(n) for n in names] for why, names in (dropped or {}).items() if len(names)}
-    about |= {"name": name, "sha256": sha256}
-    return _as_anndata(
-        Paired(**check_paired(X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about))
-    )
+    import anndata  # takes longer to import than all the rest
+
+    about = about_data(**about)
+    data = Paired(**check_paired(X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about))
+    obs = data.labels.assign(type=pd.Categorical(data.labels["type"], categories=list(data.colors)))
+    adata = anndata.AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
+    if data.n_outputs:
+        adata.obsm["outputs"] = pd.DataFrame(data.Y, obs.index, data.feature_names)
+    if data.counts is not None:
+        adata.layers["counts"] = data.counts
+    adata.uns["type_colors"] = list(data.colors.values())
+    return with_about(adata, data.about, data.about["content_sha256"])
 
 
 def as_paired(data):
@@ -149,21 +135,3 @@ def groups_of(data, column):
         names = some(values.index[lacking])
         raise ValueError(f"{column!r} of {lacking.sum()} cells is not known; leave them out: {names}")
     return values.to_numpy(dtype=str)
-
-
-def _as_anndata(data):
-    """Lay arrays out as `paired` describes it."""
-    import anndata  # takes longer to import than all the rest
-
-    obs = data.labels.assign(type=pd.Categorical(data.labels["type"], categories=list(data.colors)))
-    adata = anndata.AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
-    if data.n_outputs:
-        adata.obsm["outputs"] = pd.DataFrame(data.Y, obs.index, data.feature_names)
-    if data.counts is not None:
-        adata.layers["counts"] = data.counts
-    adata.uns["type_colors"] = list(data.colors.values())
-    truth = dict(data.truth)
-    for key in truth.keys() & {"latent", "outputs"}:  # they follow a subset of the cells
-        adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))
-    adata.uns["sbnn"] = data.about | {"truth": truth}
-    return adata

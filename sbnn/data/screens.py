@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import check_labels, check_names, some
+from sbnn.data.containers import about_data, name_and_sha256, require_anndata, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 
 KEY = "perturbation"
@@ -34,10 +36,7 @@ class Screen:
         return names[names != self.control] if self.control is not None else names
 
 
-def screen(
-    counts, perturbation, control=None, gene_names=None, cell_names=None, labels=None, *,
-    name="custom", source="the user's counts", sha256="", files=None, dropped=None, truth=None,
-):  # fmt: skip
+def screen(counts, perturbation, control=None, gene_names=None, cell_names=None, labels=None, **about):
     """Build an AnnData of a perturbation screen, checked.
 
     Parameters
@@ -53,16 +52,9 @@ def screen(
         Unique; by default those of the AnnData, DataFrame or Series, else ``gene_0``, ``cell_0`` and so on.
     labels : DataFrame, optional
         What else is known of the cells, such as the replicate, by cell name in any order.
-    name, source : str
-        Short name, and citation with the place the data came from.
-    sha256 : str, optional
-        Fingerprint by which stored results know the data, such as that of its files; by default that of the content.
-    files : dict of str to str, optional
-        Name -> sha256 of the files.
-    dropped : dict of str to int, optional
-        Why -> number of cells that were left out.
-    truth : dict, optional
-        Of simulations: ``"latents"``, shape (n_cells, d), and ``"shifts"``, a DataFrame of perturbations by latents.
+    **about
+        ``name``, ``source`` and other entries of ``uns["sbnn"]``, as for `sbnn.paired`. The ``truth`` of a simulation
+        holds ``"latents"``, shape (n_cells, d), and ``"shifts"``, a DataFrame of perturbations by latents.
 
     Returns
     -------
@@ -73,10 +65,8 @@ def screen(
     Raises
     ------
     ValueError
-        Counts that are negative, fractional or NaN (with their share), cells without a perturbation, a control that no
-        cell has, names that repeat or do not fit.
-    TypeError
-        Counts that are not numbers.
+        Counts that are negative, fractional or NaN, cells without a perturbation, a control that no cell has, names
+        that repeat or do not fit.
     """
     from anndata import AnnData  # takes longer to import than all the rest
 
@@ -95,93 +85,67 @@ def screen(
     cells = check_names(cell_names, "cell_names", "cell", counts.shape[0])
     if named:
         perturbation = perturbation.set_axis(perturbation.index.astype(str)).reindex(cells)
-    perturbation = check_perturbation(perturbation, len(cells))
     control = None if control is None else str(control)
-    if control is not None and control not in perturbation:
-        raise ValueError(f"control: no cell is {control!r}; the perturbations are {some(np.unique(perturbation))}")
+    perturbation = check_perturbation(perturbation, len(cells), control)
     obs = check_labels(labels, cells, ()).assign(**{KEY: pd.Categorical(perturbation)})
-    content, truth = _fingerprint(counts, perturbation, control, genes, cells), dict(truth or {})
-    obsm = {"true_latents": np.asarray(truth.pop("latents"))} if "latents" in truth else {}
-    about = {
-        "name": name, "source": source, "sha256": sha256 or content, "content_sha256": content, "files": files or {},
-        "dropped": {why: n_cells for why, n_cells in (dropped or {}).items() if n_cells}, "truth": truth, "notes": [],
-    }  # fmt: skip
-    if control is not None:
-        about["control"] = control
-    return AnnData(counts, obs, pd.DataFrame(index=genes), uns={"sbnn": about}, obsm=obsm)
+    about = about_data(**about) | ({} if control is None else {"control": control})
+    content = _fingerprint(counts, perturbation, control, genes, cells)
+    return with_about(AnnData(counts, obs, pd.DataFrame(index=genes)), about, content)
 
 
 def as_screen(data):
     """The arrays of an AnnData in the layout of `screen`; one that lost the control's cells has no control."""
     if isinstance(data, Screen):  # one public function hands it to another
         return data
-    if not hasattr(data, "obs") or KEY not in data.obs:
-        raise ValueError(f"data: expected an AnnData with obs[{KEY!r}]; sbnn.data.screens.screen builds one")
-    counts = check_screen_counts(data.X).astype(np.int32)
+    require_anndata(data, KEY)
+    counts, about = check_screen_counts(data.X).astype(np.int32), data.uns.get("sbnn", {})
     perturbation = check_perturbation(data.obs[KEY], counts.shape[0])
     genes, cells = (np.asarray(names, dtype=str) for names in (data.var_names, data.obs_names))
-    about = data.uns.get("sbnn", {})
     control = about.get("control")
     control = control if control in perturbation else None
-    content = _fingerprint(counts, perturbation, control, genes, cells)
-    sha256 = about["sha256"] if about.get("content_sha256") == content else content
+    name, sha256 = name_and_sha256(data, _fingerprint(counts, perturbation, control, genes, cells))
     truth = dict(about.get("truth", {}))
     if "true_latents" in data.obsm:
         truth["latents"] = np.asarray(data.obsm["true_latents"])
-    labels, name = data.obs.drop(columns=KEY), about.get("name", "custom")
-    return Screen(counts, perturbation, control, genes, cells, labels, name, sha256, truth)
+    return Screen(counts, perturbation, control, genes, cells, data.obs.drop(columns=KEY), name, sha256, truth)
 
 
 def check_screen_counts(given):
     """Counts as a CSR matrix of the dtype given, each stored in one way, or an error with the share of what is none."""
-    given = given.to_numpy() if isinstance(given, pd.DataFrame) else given
-    given = given if sparse.issparse(given) else np.asarray(given)
-    if given.ndim != 2 or min(given.shape) == 0:
-        raise ValueError(f"counts: expected cells x genes, got shape {given.shape}")
-    if given.dtype.kind not in "biuf":
-        raise TypeError(f"counts: expected counts, got values of type {given.dtype}")
-    counts = sparse.csr_array(given)
+    counts = sparse.csr_array(check_array(given, accept_sparse="csr", input_name="counts"))
     if not counts.has_canonical_format or not counts.data.all():
         counts = counts.copy()  # what follows works in place, on what may be memory of the caller
         counts.sum_duplicates()
         counts.eliminate_zeros()
-    values, finite = counts.data, np.isfinite(counts.data)
-    with np.errstate(invalid="ignore"):  # NaN and infinity are counted first
-        wrong = {
-            "NaN or infinite": ~finite,
-            "negative": values < 0,
-            "fractional": finite & (values % 1 != 0),
-            f"larger (than {LARGEST})": values > LARGEST,
-        }
-    for kind, where in wrong.items():
-        if where.any():
-            share = f"({100 * where.sum() / np.prod(counts.shape, dtype=float):.3g} % of all)"
-            told = f"got {where.sum()} {kind} values {share}, the first {values[where.argmax()]}"
-            raise ValueError(f"counts: expected raw counts, whole numbers >= 0, {told}")
+    values = counts.data
+    wrong = (values < 0) | (values % 1 != 0) | (values > LARGEST)
+    if wrong.any():
+        share = f"{100 * wrong.sum() / np.prod(counts.shape, dtype=float):.3g} %"
+        told = f"{share} of the values are not, the first {values[wrong.argmax()]}"
+        raise ValueError(f"counts: expected raw counts, whole numbers from 0 to {LARGEST}, {told}")
     return counts
 
 
-def check_perturbation(given, n_cells):
-    """Names of perturbations as an array of str, one of each cell."""
+def check_perturbation(given, n_cells, control=None):
+    """Names of perturbations as an array of str, one of each cell, with those of the control among them."""
     names = np.asarray(given, dtype=object)
-    if names.shape != (n_cells,):
-        raise ValueError(f"perturbation: expected {n_cells} names, one of each cell, got shape {names.shape}")
     empty = pd.isna(names) | (names == "")
-    if empty.any():
-        place = f"the first at position {empty.argmax()}"
-        raise ValueError(f"perturbation: {empty.sum()} cells have none, {place}; leave them out, or name the control")
-    return names.astype(str)
+    if names.shape != (n_cells,) or empty.any():
+        told = f"got shape {names.shape}, {empty.sum()} of them empty"
+        raise ValueError(f"perturbation: expected one of each of {n_cells} cells, the control's too, {told}")
+    names = names.astype(str)
+    if control is not None and str(control) not in names:
+        raise ValueError(f"control: no cell is {control!r}; the perturbations are {some(np.unique(names))}")
+    return names
 
 
 def codes_of(perturbation, n_cells, control):
     """Sorted names of the perturbations, the position of each cell's among them, and their numbers of cells."""
-    names, codes, sizes = np.unique(check_perturbation(perturbation, n_cells), return_inverse=True, return_counts=True)
-    if control is not None and str(control) not in names:
-        raise ValueError(f"control: no cell is {control!r}; the perturbations are {some(names)}")
-    if sizes.min() < 2:
-        raise ValueError(f"perturbation: {some(names[sizes < 2])} has one cell alone; each needs two or more")
-    if len(names) < 2 + (control is not None):
-        raise ValueError(f"perturbation: expected two or more besides the control, got {some(names)}")
+    perturbation = check_perturbation(perturbation, n_cells, control)
+    names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
+    if sizes.min() < 2 or len(names) < 2 + (control is not None):
+        told = f"got {some(names)}; of one cell: {some(names[sizes < 2])}"
+        raise ValueError(f"perturbation: expected two or more besides the control, of two or more cells each, {told}")
     return names, codes, sizes
 
 

@@ -86,7 +86,7 @@ def test_other_units_and_missing_columns_are_named(mouse):
     for units in (None, {"tau": "s"}):
         with pytest.raises(ValueError, match="custom: .*unit.* tau "):
             to_shared_features(typed_cells(table, units=units))
-    with pytest.raises(ValueError, match="fast_trough_v_ramp, ri of the mouse release"):
+    with pytest.raises(KeyError, match="'ri', 'fast_trough_v_ramp'"):
         to_shared_features(mouse[:, ~mouse.var_names.isin(["ri", "fast_trough_v_ramp"])].copy())
 
 

@@ -95,7 +95,7 @@ def test_a_unit_mixed_up_is_told(simulated, table):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": pd.Series("SST", index=["a", "b"])}, "share no cell name"),
+        ({"labels": pd.Series("SST", index=["a", "b"])}, "features: no value is left"),
         ({"units": {"ri": "MOhm"}}, "units: .* ri"),
         ({"families": {"a": ["tau"]}}, "families: "),
         ({"labels": pd.Series(None, index=["human_01"], dtype=object)}, "features: no value is left"),
@@ -110,5 +110,5 @@ def test_what_does_not_fit_is_named(simulated, table, changes, message):
 def test_text_is_no_feature(simulated, table):
     table = table.astype(object)
     table.iloc[2, 4] = "lost"
-    with pytest.raises(ValueError, match="features: text .* vm_for_sag"):
+    with pytest.raises(ValueError, match="features: .*'vm_for_sag' .*'lost'"):
         read_ephys_table(table, simulated.obs)

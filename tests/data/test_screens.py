@@ -69,7 +69,7 @@ def test_perturbations_and_labels_go_by_the_names_of_their_cells():
     assert arrays.perturbation.tolist() == PERTURBATION and arrays.labels["replicate"].tolist() == list("xyxyxy")
     assert as_screen(build(perturbation=pd.Series(PERTURBATION))).perturbation.tolist() == PERTURBATION
     assert screen(counts()[order], named).obs_names.tolist() == named.index.tolist()
-    with pytest.raises(ValueError, match="perturbation: 1 cells have none"):
+    with pytest.raises(ValueError, match="perturbation: .* 1 of them empty"):
         build(perturbation=pd.Series(PERTURBATION, [*CELLS[:5], "x"]))
 
 
@@ -80,73 +80,53 @@ def test_an_anndata_of_another_layout():
     assert arrays.perturbation.tolist() == ["a", "b", "NT", "a"] and arrays.control == "NT" and arrays.name == "theirs"
     assert arrays.gene_names.tolist() == GENES and list(arrays.labels) == ["guide"]
     for given in (theirs, counts()):
-        with pytest.raises(ValueError, match="data: expected an AnnData with obs"):
+        with pytest.raises(TypeError, match="data: expected an AnnData with perturbation in obs"):
             as_screen(given)
 
 
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        (-1, r"got 2 negative values \(11.1 % of all\), the first -1"),
-        (0.5, r"got 2 fractional values \(11.1 % of all\), the first 0.5"),
-        (np.nan, r"got 2 NaN or infinite values \(11.1 % of all\)"),
-        (-np.inf, r"got 2 NaN or infinite values \(11.1 % of all\), the first -inf"),
-        (2.0**31, r"got 2 larger \(than 2147483647\) values \(11.1 % of all\)"),
-    ],
-)
+@pytest.mark.parametrize("value", [-1, 0.5, np.nan, -np.inf, 2.0**31])
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
-def test_values_that_are_no_counts_are_named_with_their_share(value, message, form):
+def test_values_that_are_no_counts_are_refused(value, form):
     wrong = counts().astype(float)
     wrong[1, 1] = wrong[4, 0] = value
-    with pytest.raises(ValueError, match="counts: .* " + message):
+    with pytest.raises(ValueError, match=f"counts: .* 11.1 % .* first {value}" if np.isfinite(value) else "counts"):
         build(counts=form(wrong))
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "message"),
+    ("changes", "message"),
     [
-        ({"counts": counts().astype(str)}, TypeError, "counts"),
-        ({"counts": counts()[0]}, ValueError, r"counts: .* got shape \(3,\)"),
-        ({"counts": np.zeros((0, 3))}, ValueError, r"counts: .* got shape \(0, 3\)"),
-        ({"control": "None"}, ValueError, "control: no cell is 'None'"),
-        ({"perturbation": PERTURBATION[1:]}, ValueError, r"perturbation: expected 6 names, .* got shape \(5,\)"),
-        ({"perturbation": [*PERTURBATION[:4], None, np.nan]}, ValueError, "2 cells have none.* at position 4"),
-        ({"perturbation": ["b", "", *PERTURBATION[2:]]}, ValueError, "1 cells have none.* at position 1"),
-        ({"cell_names": ["c0"] * 6}, ValueError, "cell_names"),
-        ({"gene_names": GENES[:2]}, ValueError, "gene_names"),
-        ({"labels": pd.DataFrame(index=CELLS[1:])}, ValueError, "labels"),
+        ({"control": "None"}, "control: no cell is 'None'"),
+        ({"perturbation": PERTURBATION[1:]}, r"perturbation: .* 6 cells.* got shape \(5,\)"),
+        ({"perturbation": [*PERTURBATION[:4], None, np.nan]}, "perturbation: .* 2 of them empty"),
+        ({"perturbation": ["b", "", *PERTURBATION[2:]]}, "perturbation: .* 1 of them empty"),
+        ({"cell_names": ["c0"] * 6}, "cell_names"),
+        ({"gene_names": GENES[:2]}, "gene_names"),
+        ({"labels": pd.DataFrame(index=CELLS[1:])}, "labels"),
     ],
 )
-def test_wrong_arguments_are_named(changes, error, message):
-    with pytest.raises(error, match=message):
+def test_wrong_arguments_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
         build(**changes)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
+def test_the_fingerprint_is_of_the_content_or_given_for_it():
+    known = as_screen(build()).sha256
+    assert known == "539336ea50a68fd2517402675cc8515fe3c94026fb2a7324af4376613fb8560b", "that of earlier records"
+    for changes in (
         {"counts": counts() + 1},
         {"counts": counts()[:, ::-1]},
         {"perturbation": ["c", *PERTURBATION[1:]]},
         {"control": "a"},
         {"gene_names": ["x", "y", "z"]},
         {"cell_names": list("uvwxyz"), "labels": None},
-    ],
-)
-def test_the_fingerprint_names_the_content(changes):
-    assert as_screen(build(**changes)).sha256 != as_screen(build()).sha256
-
-
-def test_a_given_fingerprint_holds_for_its_content_alone():
+    ):
+        assert as_screen(build(**changes)).sha256 != known
     adata = build(sha256="of the files")
     assert as_screen(adata).sha256 == as_screen(adata.copy()).sha256 == "of the files"
     part = adata[[0, 1, 2]]
     assert as_screen(part).sha256 == as_screen(build()[[0, 1, 2]]).sha256 != as_screen(adata[[1, 0, 2]]).sha256
     assert as_screen(adata[:, ::-1]).sha256 != "of the files"
-
-
-def test_fingerprints_are_those_of_earlier_records():
-    assert as_screen(build()).sha256 == "539336ea50a68fd2517402675cc8515fe3c94026fb2a7324af4376613fb8560b"
 
 
 def test_a_subset_takes_truth_and_labels_along_and_has_a_control_while_its_cells_are_there():
@@ -179,9 +159,8 @@ def test_codes_of_perturbations():
     assert names.tolist() == ["a", "b"] and codes.tolist() == [1, 0, 1, 0, 1] and sizes.tolist() == [2, 3]
     for perturbation, control, message in (
         (["a", "a", "b", "b"], "c", "control: no cell is 'c'"),
-        (["a", "a", "b"], None, "perturbation: b has one cell"),
+        (["a", "a", "b"], None, "perturbation: .*: b$"),
         (["a", "a", "b", "b"], "b", "perturbation: expected two or more besides the control"),
-        (["a", "a"], None, "perturbation: expected two or more"),
     ):
         with pytest.raises(ValueError, match=message):
             codes_of(perturbation, len(perturbation), control)

@@ -79,9 +79,9 @@ def test_times_must_fit_and_increase(values, times):
 
 def test_values_must_be_there(values):
     values[1, 2, 0] = np.nan
-    with pytest.raises(ValueError, match="1 values .* gene 'A' at time 3 of sample '1'"):
+    with pytest.raises(ValueError, match="1 NaN .* cell '1_2' in column 'A'"):
         trajectories(values, TIMES, ["A", "B"])
-    for wrong in (values[:, :, 0], values[:0], [values[0], values[1, :, :1]]):
+    for wrong in (values[:, :, 0], values[:0], [values[0], values[2, :, :1]]):
         with pytest.raises(ValueError, match="values"):
             trajectories(wrong, TIMES)
     with pytest.raises(ValueError, match="times"):
@@ -89,16 +89,16 @@ def test_values_must_be_there(values):
 
 
 def test_nothing_is_given_twice(values):
-    with pytest.raises(ValueError, match="identical"):
+    with pytest.raises(ValueError, match="trajectories: .*: 2$"):
         trajectories(values[[0, 1, 0]], TIMES)
     assert trajectories(values[[0, 0]], [[0, 1, 2], [0, 1, 3]]).n_obs == 6, "at other times"
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="repeat"):
+    with pytest.raises(ValueError, match="gene_names: A"):
         trajectories(values, TIMES, ["A", "A"])
 
 
 def test_other_data_are_refused(values):
     for wrong in (values, ad.AnnData(values[0])):
-        with pytest.raises(TypeError, match="trajectories"):
+        with pytest.raises(TypeError, match="data: .* sample, time"):
             as_trajectories(wrong)
 
 

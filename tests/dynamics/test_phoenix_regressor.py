@@ -295,7 +295,7 @@ def test_wrong_input_is_named(samples, prior, fitted, blocks):
     for options in ({"epochs": 0}, {"validation_share": 1}, {"data_weight": 0}, {"penalty": -1}):
         with pytest.raises(ValueError, match=next(iter(options))):
             Recipe(**options)
-    with pytest.raises(TypeError, match="trajectories"):
+    with pytest.raises(TypeError, match="data"):
         fitted.fit(blocks(samples)[0], prior)
     for wrong in (None, prior * 0, prior.to_numpy()[1:], prior.rename(columns={"gene_03": "other"})):
         with pytest.raises(ValueError, match="prior"):

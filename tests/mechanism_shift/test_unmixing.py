@@ -146,9 +146,9 @@ def test_sampling_error_of_a_shift_is_that_of_both_means():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x, y: (x[:-1], y), r"perturbation: expected \d+ names, one of each cell"),
+        (lambda x, y: (x[:-1], y), "perturbation: .* cells, .* shape"),
         (lambda x, y: (np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), y), "latents: 1 values"),
-        (lambda x, y: (x, np.where(np.arange(len(y)) == 0, "alone", y)), "perturbation: alone has one cell"),
+        (lambda x, y: (x, np.where(np.arange(len(y)) == 0, "alone", y)), "perturbation: .*: alone"),
         (lambda x, y: (np.column_stack([x, x[:, 0]]), y), "latents: .* repeat others"),
         (lambda x, y: (x, y, "nobody"), "control: no cell is 'nobody'"),
     ],

@@ -57,7 +57,7 @@ def test_files_that_do_not_go_together_are_refused(paths):
     with pytest.raises(ValueError, match="gene_names"):
         read_papalexi(*paths)
     sparse.save_npz(paths[0], sparse.csr_matrix(COUNTS / 2))
-    with pytest.raises(ValueError, match="fractional values"):
+    with pytest.raises(ValueError, match="counts: .* 0.5"):
         read_papalexi(*paths)
 
 

@@ -1,0 +1,38 @@
+"""What the builders and adapters of all kinds of data share: ``uns["sbnn"]`` of an AnnData says what it holds."""
+
+import numpy as np
+
+from sbnn.data.objects import is_anndata
+
+OF_CELLS = {"latent", "latents", "outputs"}  # of a truth: true values that follow a subset of the cells
+
+
+def about_data(*, name="custom", source="the user's data", sha256="", files=None, dropped=None, truth=None, notes=()):
+    """Entries of ``uns["sbnn"]``; see `sbnn.paired`, of which the builders of other kinds take the same ones."""
+    about = {"name": name, "source": source, "sha256": sha256 or "", "files": dict(files or {})}
+    left_out = {w: int(what) if np.ndim(what) == 0 else [str(n) for n in what] for w, what in (dropped or {}).items()}
+    about["dropped"] = {why: what for why, what in left_out.items() if what}
+    return about | {"truth": dict(truth or {}), "notes": [str(note) for note in notes]}
+
+
+def with_about(adata, about, content):
+    """Keep in `adata` what it holds, and of which content its fingerprint is; true values of cells go into ``obsm``."""
+    truth = dict(about["truth"])
+    for key in truth.keys() & OF_CELLS:
+        adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))
+    adata.uns["sbnn"] = about | {"truth": truth, "sha256": about["sha256"] or content, "content_sha256": content}
+    return adata
+
+
+def name_and_sha256(adata, content):
+    """Name, and the fingerprint that was given for this content, else that of the content, as of a subset."""
+    about = adata.uns.get("sbnn", {})
+    known = about.get("content_sha256") == content
+    return about.get("name", "custom"), about["sha256"] if known else content
+
+
+def require_anndata(data, *columns):
+    """Refuse what is no AnnData with these columns of ``obs``."""
+    if not is_anndata(data) or not {*columns} <= {*data.obs}:
+        expected = f" with {', '.join(columns)} in obs" if columns else ""
+        raise TypeError(f"data: expected an AnnData{expected}, got {type(data).__name__}; sbnn.data has builders")
