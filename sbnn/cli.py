@@ -13,7 +13,7 @@ import sys
 import warnings
 
 from sbnn.data import datasets
-from sbnn.data.datasets import DATASETS, names_of, require_study
+from sbnn.data.datasets import DATASETS, SBNN, STUDIES, default_dataset, names_of, require_study
 from sbnn.study.own_data.options import MODELS, OWN, as_options, at_least_one, is_asked_for
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
@@ -39,37 +39,23 @@ Gene-regulatory dynamics: sbnn dynamics --help
 """
 
 #: Command -> room, whose ``study.STUDY`` has the commands.
-COMPANIONS = {
-    "ephys-types": "ephys_types",
-    "mechanism-shift": "mechanism_shift",
-    "dynamics": "dynamics",
-}
+COMPANIONS = {study.replace("_", "-"): study for study in STUDIES if study != SBNN}
 
 
 def main(arguments=None):
-    """Run a command.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        By default those of the command line.
-
-    Returns
-    -------
-    int
-        Exit status.
-    """
+    """Run a command, by default that of the command line; its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if hasattr(sys.stdout, "reconfigure"):  # a terminal that knows no "±" still gets the numbers
         sys.stdout.reconfigure(errors="replace")
     usual, warnings.formatwarning = warnings.formatwarning, _plainly
+    status, command = 0, (arguments or [""])[0]
     try:
-        if arguments[:1] == ["data"]:
+        if command == "data":
             status = datasets.main(arguments[1:], prog="sbnn data")
-            sys.stdout.flush()
-            return status
-        if arguments[:1] and arguments[0] in COMPANIONS:
-            importlib.import_module(f"sbnn.{COMPANIONS[arguments[0]]}.study").STUDY.main(arguments[1:])
+        elif command in COMPANIONS:
+            study = importlib.import_module(f"sbnn.{COMPANIONS[command]}.study").STUDY
+            options = study.parser().parse_args(arguments[1:])
+            options.run(options)
         else:
             options = _parser().parse_args(arguments)
             options.run(options)
@@ -81,11 +67,11 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ImportError, OSError, ValueError, KeyError) as error:
         said = error.args[0] if isinstance(error, KeyError) and error.args else error  # which quotes its message
-        print(f"sbnn {arguments[0]}: {as_options(str(said))}", file=sys.stderr)
+        print(f"sbnn {command}: {as_options(str(said))}", file=sys.stderr)
         return 1
     finally:
         warnings.formatwarning = usual
-    return 0
+    return status
 
 
 def _plainly(message, category, *_):
@@ -110,6 +96,7 @@ ARGUMENTS = {
     "--fresh": {"action": "store_true", "help": "compute anew what is saved"},
     "--jobs": {"type": at_least_one, "default": 1, "help": "worker processes; results do not depend on them"},
     "--genes": {"action": "append", "help": "file with names of genes, one a line; may be given again"},
+    "--in-place": {"action": "store_true", "help": "execute the notebooks in notebooks/ themselves"},
     "--everything": {"action": "store_true", "help": "of your own tables also the published models"},
     "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
     "--cv": {"help": "record of the cross-validation; by default the one beside the fit, if any"},
@@ -122,69 +109,45 @@ _COMPUTING = "dataset --saved-models --fast --fresh --jobs"
 _EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
 
 
-def _parser():
-    #: Command -> what runs it, what it does, what it takes, and options of tables of one's own.
-    commands = {
+def _commands():
+    """Command -> what runs it, what it does, what it takes, and options of tables of one's own."""
+    without_keep = [option for option in OWN if option != "--keep"]
+    tables = [option for option in OWN if option not in MODELS]
+    return {
         "cv": (_step, "cross-validate every model on the folds of the paper", f"{_COMPUTING} --everything", OWN),
         "fit": (_step, "fit all cells, and say which genes to trust and what they do", f"{_COMPUTING} --figures", OWN),
-        "genes": (
-            _step,
-            "ask how many genes are needed: test R2 of the default network with 5 to 200 of them",
-            _COMPUTING,
-            [option for option in OWN if option != "--keep"],
-        ),
-        "prior": (
-            _prior,
-            "cross-validate the network with lists of genes as prior knowledge",
-            f"{_COMPUTING} --genes",
-            [option for option in OWN if option not in MODELS],
-        ),
-        "figures": (_saved, "draw all figures from saved results", "dataset --saved-models --fast --figures", []),
-        "report": (_saved, "print all tables of saved results", "dataset --saved-models --fast --json", []),
-        "notebooks": (
-            _notebooks,
-            "run the notebooks top to bottom: all of the above",
-            "dataset --saved-models --figures --fast --fresh",
-            [],
-        ),
-        "explore": (
-            _explore,
-            "write one HTML file to explore a fitted model: its map, and what sets cells apart",
-            "results --out --cv --saved-models",
-            [],
-        ),
-        "map": (
-            _map,
-            "place new cells on the map of a saved model, and predict their outputs",
-            "model cells --out --predictions --totals --sheet",
-            _EXPRESSION,
-        ),
-    }
+        "genes": (_step, "ask how many genes are needed: test R2 of the default network with 5 to 200 of them",
+                  _COMPUTING, without_keep),
+        "prior": (_prior, "cross-validate the network with lists of genes as prior knowledge",
+                  f"{_COMPUTING} --genes", tables),
+        "figures": (_saved, "draw all figures from saved results", "dataset --saved-models --fast --figures", ()),
+        "report": (_saved, "print all tables of saved results", "dataset --saved-models --fast --json", ()),
+        "notebooks": (_notebooks, "run the notebooks top to bottom: all of the above",
+                      "dataset --saved-models --figures --fast --fresh --in-place", ()),
+        "explore": (_explore, "write one HTML file to explore a fitted model: its map, and what sets cells apart",
+                    "results --out --cv --saved-models", ()),
+        "map": (_map, "place new cells on the map of a saved model, and predict their outputs",
+                "model cells --out --predictions --totals --sheet", _EXPRESSION),
+    }  # fmt: skip
+
+
+def _parser():
     parser = argparse.ArgumentParser(
         prog="sbnn", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    added = parser.add_subparsers(required=True, dest="command", metavar="command")
+    added = parser.add_subparsers(required=True, dest="step", metavar="command")
     added.add_parser("data", help="list, get or check data sets: see `sbnn data --help`")  # taken before
-    for name, (run, help, arguments, own) in commands.items():
-        command = added.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
-        command.set_defaults(run=run)
+    for name, (run, about, arguments, own) in _commands().items():
+        command = added.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         for argument in arguments.split():
             command.add_argument(argument, **ARGUMENTS[argument])
         tables = command.add_argument_group("tables of your own, cells matched by name")
         for option in own:
             tables.add_argument(option, **OWN[option])
-        if name == "notebooks":  # which have folders of their own
-            command.set_defaults(saved_models=None, figures=None)
-        if name == "map":
-            command.set_defaults(out="map.csv")
+        # Notebooks have folders of their own.
+        usual = {"notebooks": {"saved_models": None, "figures": None}, "map": {"out": "map.csv"}}
+        command.set_defaults(run=run, **usual.get(name, {}))
     return parser
-
-
-def _name(options):
-    from sbnn.data.datasets import default_dataset
-
-    require_study(options.dataset)
-    return default_dataset() if options.dataset == "auto" else options.dataset
 
 
 def _load(options):
@@ -194,13 +157,13 @@ def _load(options):
     from sbnn.results import results_folder
     from sbnn.study.own_data.options import load
 
+    name = options.dataset
     if not is_asked_for(options):
-        data = as_paired(load_dataset(_name(options)))
+        require_study(name)
+        data = as_paired(load_dataset(default_dataset() if name == "auto" else name))
+    elif name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
+        raise ValueError(f"dataset: expected a name of your own for your tables, which a folder can have, got {name!r}")
     else:
-        if options.dataset in ("auto", *DATASETS):
-            raise ValueError(f"dataset: give your tables a name of their own, {options.dataset!r} is taken")
-        if not options.dataset or options.dataset.startswith(".") or set(options.dataset) & set("/\\"):
-            raise ValueError(f"dataset: expected a name for a folder, without / and \\, got {options.dataset!r}")
         adata = load(options)
         print(summary(adata))
         data = as_paired(adata)
@@ -214,9 +177,9 @@ def _step(options):
 
     data, folder = _load(options)
     if options.expression is not None:
-        getattr(own_data, options.command)(options, data, folder)
+        getattr(own_data, options.step)(options, data, folder)
     else:
-        STUDY.compute(options.command, data, folder, options)
+        STUDY.compute(data, folder, options)
 
 
 def _prior(options):
@@ -227,12 +190,9 @@ def _prior(options):
     from sbnn.tables import print_table
 
     data, folder = _load(options)
-    lists = {
-        Path(path).stem: Path(path).read_text(encoding="utf-8-sig").split() for path in options.genes or ()
-    } or None
-    record = gene_priors.run_gene_priors(
-        data, folder / "gene_prior.pickle", lists, fast=options.fast, fresh=options.fresh, n_jobs=options.jobs
-    )
+    lists = {Path(path).stem: Path(path).read_text(encoding="utf-8-sig").split() for path in options.genes or ()}
+    how = {"fast": options.fast, "fresh": options.fresh, "n_jobs": options.jobs}
+    record = gene_priors.run_gene_priors(data, folder / "gene_prior.pickle", lists or None, **how)
     print_table(priors_table(record).reset_index().set_index("model"), options.fast)
 
 
@@ -249,14 +209,14 @@ def _map(options):
 def _saved(options):
     from sbnn.study.study import STUDY
 
-    STUDY.do(options.command, options)
+    STUDY.do(options)
 
 
 def _notebooks(options):
     from sbnn.study.reproduce import reproduce
 
     folders = {"saved_models": options.saved_models, "figures": options.figures}
-    reproduce(options.dataset, fresh=options.fresh, fast=options.fast, **folders)
+    reproduce(options.dataset, fresh=options.fresh, fast=options.fast, in_place=options.in_place, **folders)
 
 
 def _explore(options):

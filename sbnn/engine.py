@@ -32,51 +32,22 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """A study, from data sets to figures.
+    """A study, from data sets to figures."""
 
-    Parameters
-    ----------
-    name : str
-        Of the study in `sbnn.data.datasets`; its commands are ``sbnn <name, with hyphens> <step>``.
-    steps : dict of str to Step
-    tables : callable
-        ``tables(records)`` gives a dict of title to DataFrame.
-    figures : callable
-        ``figures(records)`` gives each figure's name, the names of the records it needs, and what draws it from these.
-    prefix : str
-        Of the files of its records, which are named without it.
-    note : str or callable
-        Printed below all tables; a callable makes it of the records.
-    shown : tuple of str
-        Columns of ``record.scores`` whose means are printed when an experiment is done.
-    extra : tuple of str
-        Patterns of experiments that are run only if ``only`` asks for them.
-    data : callable
-        What experiments are given for the name of a data set; by default the name itself.
-    data_of : callable
-        What all records of a folder have in common, None of those that do not matter; by default the data set.
-    overview, progress : callable, optional
-        ``overview(saved_models)`` gives the tables of ``report all``, ``progress(folder)`` a table of what is missing.
-    help : str
-        Description of the commands of a companion.
-    others : callable, optional
-        Adds further commands to the sub-parsers of a companion; each sets ``run``, a function of the options.
-    """
-
-    name: str
-    steps: dict
-    tables: Callable
-    figures: Callable
-    prefix: str = ""
-    note: str | Callable = ""
-    shown: tuple = ()
-    extra: tuple = ()
-    data: Callable = str
-    data_of: Callable = field(default=lambda record: record.dataset)
-    overview: Callable | None = None
-    progress: Callable | None = None
-    help: str = ""
-    others: Callable | None = None
+    name: str  # in `sbnn.data.datasets`; its commands are ``sbnn <name, with hyphens> <step>``
+    steps: dict  # name -> Step
+    tables: Callable  # ``tables(records)`` gives a dict of title to DataFrame
+    figures: Callable  # of the records: name of each figure, names of the records it needs, and what draws it of these
+    prefix: str = ""  # of the files of its records, which are named without it
+    note: str | Callable = ""  # printed below all tables; a callable makes it of the records
+    shown: tuple = ()  # columns of ``record.scores`` whose means are printed when an experiment is done
+    extra: tuple = ()  # patterns of experiments that are run only if ``only`` asks for them
+    data: Callable = str  # what experiments are given for the name of a data set
+    data_of: Callable = field(default=lambda record: record.dataset)  # the same for all records of a folder, or None
+    overview: Callable | None = None  # ``overview(saved_models)`` gives the tables of ``report all``
+    progress: Callable | None = None  # ``progress(folder)`` gives a table of what is missing
+    help: str = ""  # description of the commands of a companion
+    others: Callable | None = None  # adds commands to the sub-parsers; each sets ``run``, a function of the options
 
     @property
     def command(self):
@@ -84,23 +55,10 @@ class Study:
         return "sbnn" if self.name == "sbnn" else f"sbnn {self.name.replace('_', '-')}"
 
     def run(self, data, folder, step=None, *, only=None, fast=False, fresh=False, n_jobs=1, verbose=True):
-        """Compute or load the experiments of a step, by default the first.
+        """Compute or load the experiments of a step, by default the first; a dict of name to Record.
 
-        Parameters
-        ----------
-        data : str or data set
-            Its name, or what the experiments take.
-        folder : path-like
-            Of its records.
-        step : str, optional
-        only : iterable of str, optional
-            Names of experiments or patterns such as ``small_*``; their beginning may be left out up to an underscore.
-        fast, fresh, n_jobs, verbose : bool, bool, int, bool
-            A quick run; recompute saved results; worker processes; print the means of the scores.
-
-        Returns
-        -------
-        dict of str to Record
+        `data` is a name, or what the experiments take; `only` lists names of experiments or patterns such as
+        ``small_*``, whose beginning may be left out up to an underscore.
         """
         if isinstance(data, str):
             require_study(data, self.name)
@@ -135,21 +93,21 @@ class Study:
             trial = "; those of a quick run are there: --fast" if Path(f"{folder}-fast").is_dir() else ""
             commands = " and ".join(f"`{self.command} {step}`" for step in list(self.steps)[:2])
             raise FileNotFoundError(f"no results in {folder}: {commands} compute them{trial}")
-        of = {}
-        for name, record in records.items():
-            if (data := self.data_of(record)) is not None:
-                of.setdefault(data, f"{name}.pickle of {record.dataset!r} ({record.sha256[:12]})")
+        of = {
+            self.data_of(one): f"{name}.pickle of {one.dataset!r} ({one.sha256[:12]})" for name, one in records.items()
+        }
+        of.pop(None, None)
         if len(of) > 1:  # a table or a figure would set their numbers side by side
             raise ValueError(f"results in {folder} are of different data: {', '.join(of.values())}; move some away")
         return records
 
     def report(self, folder):
-        """All tables of a folder, and the note below them; that of what is not finished first."""
-        unfinished = {} if self.progress is None else {UNFINISHED: self.progress(Path(folder))}
-        unfinished = {title: table for title, table in unfinished.items() if len(table)}
-        nothing_yet = unfinished and not any(Path(folder).glob(f"{self.prefix}*.pickle"))
-        records = {} if nothing_yet else self.load(folder)
-        return unfinished | self.tables(records), self.note if isinstance(self.note, str) else self.note(records)
+        """All tables of a folder, that of what is not finished first, and the note below them."""
+        unfinished = () if self.progress is None else self.progress(Path(folder))
+        tables = {UNFINISHED: unfinished} if len(unfinished) else {}
+        some = any(Path(folder).glob(f"{self.prefix}*.pickle"))
+        records = self.load(folder) if some or not tables else {}
+        return tables | self.tables(records), self.note if isinstance(self.note, str) else self.note(records)
 
     def figure_names(self, records):
         """Names of the figures whose records are there, in their order."""
@@ -182,30 +140,29 @@ class Study:
     def _drawable(self, records):
         return [entry for entry in self.figures(records) if all(record in records for record in entry[1])]
 
-    def do(self, step, options):
-        """Run a command with the options of the command line."""
-        if step == "report" and options.dataset == "all" and self.overview is not None:
+    def do(self, options):
+        """Run the step of a command line."""
+        if options.step == "report" and options.dataset == "all" and self.overview is not None:
             print_tables(self.overview(options.saved_models), options.json)
             return
         require_study(options.dataset, self.name)
         name = default_dataset(study=self.name) if options.dataset == "auto" else options.dataset
         folder = results_folder(options.saved_models, name, options.fast)
-        if step == "figures":
+        if options.step == "figures":
             self._save_and_print(self.load(folder), results_folder(options.figures, name, options.fast))
-        elif step == "report":
+        elif options.step == "report":
             tables, note = self.report(folder)
             print_tables(tables, options.json, options.fast)
             if note and not options.json:
                 print(f"\n{note}")
         else:
-            self.compute(step, name, folder, options)
+            self.compute(name, folder, options)
 
-    def compute(self, step, data, folder, options):
+    def compute(self, data, folder, options):
         """Run the experiments of a step and print its tables."""
-        how = {name: getattr(options, name) for name in ("fast", "fresh")}
-        how |= {"n_jobs": getattr(options, "jobs", 1), "only": getattr(options, "only", None)}
-        self.run(data, folder, step, **how)
-        tables = self.steps[step].tables or self.tables
+        how = {"fast": options.fast, "fresh": options.fresh, "only": getattr(options, "only", None)}
+        self.run(data, folder, options.step, n_jobs=getattr(options, "jobs", 1), **how)
+        tables = self.steps[options.step].tables or self.tables
         print_tables(tables(self.load(folder)), trial=options.fast)
 
     def _save_and_print(self, records, folder):
@@ -216,37 +173,29 @@ class Study:
         if failed:
             raise ValueError(f"could not draw {', '.join(failed)}; the warnings say why")
 
-    def main(self, arguments):
-        """Run a command line of a companion."""
-        options = self.parser().parse_args(arguments)
-        options.run(options)
-
     def parser(self):
-        """Parser of the commands of a companion."""
+        """Parser of the commands of a companion; each sets ``run``, a function of the options."""
         parser = argparse.ArgumentParser(
             prog=self.command, description=self.help, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         commands = parser.add_subparsers(required=True, dest="step", metavar="step")
-        drawing = {"figures": "draw all figures from saved results", "report": "print all tables of saved results"}
-        for step, about in {step: self.steps[step].about for step in self.steps}.items() | drawing.items():
+        computed = {name: step.about for name, step in self.steps.items()}
+        saved = {"figures": "draw all figures from saved results", "report": "print all tables of saved results"}
+        for step, about in (computed | saved).items():
             command = commands.add_parser(step, help=about, description=f"{about[0].upper()}{about[1:]}.")
-            command.set_defaults(run=lambda options: self.do(options.step, options))
-            command.add_argument(
-                "dataset", nargs="?", default="auto",
-                help=f"one of {', '.join(names_of(self.name))}; auto (the default): the first whose files can be had",
-            )  # fmt: skip
+            command.set_defaults(run=self.do)
+            known = f"one of {', '.join(names_of(self.name))}; auto (the default): the first whose files can be had"
+            command.add_argument("dataset", nargs="?", default="auto", help=known)
             command.add_argument("--saved-models", default="saved_models", help="folder of the results")
             command.add_argument("--fast", action="store_true", help="a quick run: small models, few steps and folds")
             if step in self.steps:
                 command.add_argument("--fresh", action="store_true", help="recompute saved results")
-                command.add_argument(
-                    "--only", type=lambda text: text.split(","), help="experiments, separated by commas"
-                )
+                command.add_argument("--only", type=_split, help="experiments, separated by commas")
                 if self.steps[step].parallel:
                     command.add_argument("--jobs", type=int, default=1, help="worker processes")
-            if step == "figures":
+            elif step == "figures":
                 command.add_argument("--figures", default="figures", help="folder of the figures")
-            if step == "report":
+            else:
                 command.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
         if self.others is not None:
             self.others(commands)
@@ -254,6 +203,10 @@ class Study:
 
 
 UNFINISHED = "What is not finished"
+
+
+def _split(text):
+    return text.split(",")
 
 
 def _warn(name, error):

@@ -24,9 +24,7 @@ from sbnn.plain import decode, encode, read_pickle
 
 __all__ = ["Record", "load", "results_folder", "save"]
 
-FORMAT = "sbnn-record"
-SCHEMA = 2
-# The pickle of {"format": FORMAT, "schema": SCHEMA, "sha256": <64 digits>, "content": <bytes>}, spelled out: only one
+# The pickle of {"format": "sbnn-record", "schema": 2, "sha256": <64 digits>, "content": <bytes>}, spelled out: only one
 # file has a certain content, so that a changed bit shows wherever it is.
 HEADER = b"\x80\x04}(\x8c\x06format\x8c\x0bsbnn-record\x8c\x06schemaK\x02\x8c\x06sha256\x8c\x40"
 BETWEEN, END = b"\x8c\x07content\x8e", b"u."
@@ -101,16 +99,7 @@ class Record:
         )
 
     def to_frame(self):
-        """One tidy row per fold and grid point.
-
-        Every value with leading dimensions (folds, grid points) and no further ones becomes a column, beside the
-        fold number and the parameters.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns ``fold``, the parameters, then the values; for a record without folds one row per grid point.
-        """
+        """One tidy row per fold and grid point: ``fold``, the parameters, and every value that has these dimensions."""
         n_folds, n_points = max(len(self.folds), 1), len(self.params)
         rows = pd.DataFrame([{"fold": fold, **point} for point in self.params for fold in range(n_folds)])
         for name, value in self.values.items():
@@ -132,22 +121,7 @@ class Record:
         ]
 
     def find(self, **params):
-        """Position of the one grid point with these parameters.
-
-        Parameters
-        ----------
-        **params
-            As for `points`.
-
-        Returns
-        -------
-        int
-
-        Raises
-        ------
-        KeyError
-            If no grid point matches, or more than one.
-        """
+        """Position of the one grid point with these parameters; a KeyError if there is none, or several."""
         hits = self.points(**params)
         if len(hits) != 1:
             raise KeyError(f"{len(hits)} of {len(self.params)} grid points match {params}; they are {self.params}")
@@ -286,7 +260,7 @@ def _content(whole):
     """The content of a file, a pickle, if its checksum is right."""
     content = whole[len(HEADER) + 64 + len(BETWEEN) + 8 : -len(END)]
     if _seal(content) != whole:
-        raise ValueError(f"it is truncated, altered, of another version than schema {SCHEMA}, or something else")
+        raise ValueError("it is truncated, altered, of another version, or something else")
     return content
 
 

@@ -53,43 +53,40 @@ def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, cap
     assert "| mine | 30 -> 3 |" in capsys.readouterr().out
 
 
-def test_errors_are_messages_and_a_status(tables, capsys):
-    assert cli.main(["report", "scala"]) == 1
-    assert "sbnn report:" in capsys.readouterr().err
-    assert cli.main(["cv", "mine", "--expression", "counts.csv"]) == 1
-    assert "--outputs is missing" in capsys.readouterr().err
-    assert cli.main(["fit", "mine", "--outputs", "ephys.tsv"]) == 1
-    assert "--expression is missing" in capsys.readouterr().err
-    assert cli.main(["cv", "simulated", *tables[1:]]) == 1
-    assert "'simulated' is taken" in capsys.readouterr().err
-    assert cli.main(["cv", "nonsense"]) == 1
-    assert "nonsense" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["nonsense"])
-    assert stop.value.code == 2
-
-
-@pytest.mark.parametrize("command", ["cv", "fit", "figures", "report"])
-def test_data_sets_of_another_study_are_refused_by_name(command, capsys):
-    assert cli.main([command, "lee_human"]) == 1
-    assert "'lee_human' is of the study 'ephys_types'; those of 'sbnn' are scala, " in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("report scala", "sbnn report: no results in"),
+        ("cv mine --expression counts.csv", "--outputs is missing"),
+        ("fit mine --outputs ephys.tsv", "--expression is missing"),
+        ("cv simulated --expression counts.csv --outputs ephys.tsv", "dataset: expected a name of your own"),
+        ("cv ../x --expression counts.csv --outputs ephys.tsv", "dataset: expected a name of your own"),
+        ("cv mine --groups donor", "--groups: it goes with tables of your own"),
+        ("cv nonsense", "nonsense"),
+        *[(f"{step} lee_human", "'lee_human' is of the study 'ephys_types'") for step in ("cv", "figures", "report")],
+        ("notebooks nonsense", "dataset: 'nonsense' is unknown"),
+    ],
+)
+def test_errors_are_messages_and_a_status(command, message, capsys):
+    assert cli.main(command.split()) == 1
+    assert message in capsys.readouterr().err
 
 
 def test_notebooks_are_run_on_the_data_sets_of_their_study(tmp_path, monkeypatch):
-    made = {"sbnn": "simulated", "ephys_types": "simulated_ephys", "mechanism_shift": "simulated_screen"}
-    made["dynamics"] = "simulated_grn"
-    for name in ("cv_network", "types_lightgbm", "shift_small_pca", "dynamics_noise_5_dash"):
-        folder = tmp_path / list(made.values())[len(list(tmp_path.iterdir()))]
-        folder.mkdir()
-        (folder / f"{name}.pickle").touch()
-    (tmp_path / "gouwens_ephys").mkdir()
-    (tmp_path / "gouwens_ephys" / "types_lightgbm.pickle").touch()
+    made = dict(zip(STUDIES, ("simulated", "simulated_ephys", "simulated_screen", "simulated_grn"), strict=True))
+    names = ("cv_network", "types_lightgbm", "shift_small_pca", "dynamics_noise_5_dash")
+    for dataset, name in [*zip(made.values(), names, strict=True), ("gouwens_ephys", "types_lightgbm")]:
+        (tmp_path / dataset).mkdir()
+        (tmp_path / dataset / f"{name}.pickle").touch()
+    (tmp_path / "gouwens").mkdir()
+    (tmp_path / "gouwens" / "cv_network.pickle").touch()
     monkeypatch.setattr(reproduce, "list_datasets", lambda: [])
     monkeypatch.setattr(reproduce, "default_dataset", lambda study: made[study])
     jobs = [(path.stem[:2], name) for path, name in reproduce._jobs("all", tmp_path)]
     of_others = [("05", "simulated_ephys"), ("06", "simulated_screen"), ("07", "simulated_grn")]
-    assert jobs == [*((number, "simulated") for number in ("01", "02", "03", "08", "04")), *of_others]
-    assert [(path.stem[:2], name) for path, name in reproduce._jobs("auto", tmp_path)] == jobs
+    simulated = [(number, "simulated") for number in ("01", "02", "03", "08", "04")]
+    assert jobs == [("04", "gouwens"), *simulated, *of_others], "figures of what is not here"
+    assert [(path.stem[:2], name) for path, name in reproduce._jobs("auto", tmp_path)] == simulated + of_others
     assert [(path.stem[:2], name) for path, name in reproduce._jobs("lee_human", tmp_path)] == [("05", "lee_human")]
     numbers = [path.stem[:2] for path, _ in reproduce._jobs("stoeckius", tmp_path)]
     assert numbers == ["01", "02", "03", "04"], "no list of genes to believe in is known for it"
@@ -98,7 +95,6 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(tmp_path, monkeypatch
 def test_every_notebook_is_of_one_study():
     there = [path.name for path in sorted((reproduce.ROOT / "notebooks").glob("*.ipynb"))]
     assert sorted(name for names in reproduce.NOTEBOOKS.values() for name in names) == there
-    assert reproduce.NOTEBOOKS.keys() == reproduce.SAVED.keys() == set(STUDIES)
 
 
 def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):
@@ -113,70 +109,49 @@ def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):
 def test_a_reader_that_has_seen_enough_is_no_error():
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "sbnn.cli", "report", "scala", "--saved-models", SAVED]
-    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "sbnn.cli", "data", "list"]
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=SAVED.parent)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_help_names_every_step(capsys):
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["--help"])
+    for command, status in (("--help", 0), ("nonsense", 2)):
+        with pytest.raises(SystemExit) as stop:
+            cli.main([command])
+        assert stop.value.code == status
     text = capsys.readouterr().out
-    assert stop.value.code == 0
     for step in ("data", "cv", "fit", "genes", "prior", "figures", "report", "notebooks", "explore", "map"):
         assert f"\n    {step}" in text, step
 
 
-def loaded_by(*arguments):
-    """Top-level modules that a command has loaded when it ends, in a process of its own."""
-    code = "import atexit, sys; from sbnn import cli; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
-    ended = subprocess.run(
-        [sys.executable, "-c", code + f"sys.exit(cli.main({list(arguments)}))"],
-        capture_output=True,
-        text=True,
-        cwd=SAVED.parent,  # this package, wherever an installed one may be
-    )
-    assert ended.returncode == 0, ended.stderr
-    return {module.partition(".")[0] for module in ended.stderr.split()}
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["--help"], ["cv", "--help"], ["data", "--help"], ["data", "list"]],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("arguments", ["cv --help", "data list"])
 def test_what_needs_no_arithmetic_loads_none(arguments):
+    code = "import atexit, sys; from sbnn import cli; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
+    code += f"sys.exit(cli.main({arguments.split()}))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=SAVED.parent)
+    loaded = {module.partition(".")[0] for module in ended.stderr.split()}
     slow = {"anndata", "matplotlib", "numpy", "pandas", "papermill", "scipy", "sklearn", "torch"}
-    loaded = loaded_by(*arguments)
-    assert "sbnn" in loaded and not slow & loaded
+    assert ended.returncode == 0 and "sbnn" in loaded and not slow & loaded
 
 
-def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch):
+def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch, capsys):
     ran = []
-    monkeypatch.setattr(notebooks, "run_notebook", lambda source, target, **given: ran.append((source.stem, given)))
+    monkeypatch.setattr(
+        notebooks, "run_notebook", lambda source, target, **given: ran.append((source.stem, target, given))
+    )
     assert cli.main(["notebooks", "simulated", "--saved-models", "here", "--figures", "there", "--fast"]) == 0
-    assert [name[:2] for name, _ in ran] == ["01", "02", "03", "08", "04"]
-    for _, given in ran:  # absolute, since a notebook runs in its own folder
-        assert given == {
-            "dataset": "simulated",
-            "fresh": False,
-            "fast": True,
-            "saved_models": str(tmp_path / "here"),
-            "figures": str(tmp_path / "there"),
-        }
+    assert [name[:2] for name, *_ in ran] == ["01", "02", "03", "08", "04"]
+    folders = {"saved_models": str(tmp_path / "here"), "figures": str(tmp_path / "there")}  # not relative to a notebook
+    assert all(given == folders | {"dataset": "simulated", "fresh": False, "fast": True} for *_, given in ran)
+    assert ran[0][1] == reproduce.ROOT / "build" / "notebooks" / "simulated" / "01_preprocess.ipynb"
     ran.clear()
     assert cli.main(["notebooks", "simulated"]) == 0
-    assert "saved_models" not in ran[0][1], "by default the folders that stand in the notebooks"
-
-
-def test_notebooks_that_cannot_run_say_why(tmp_path, monkeypatch, capsys):
-    assert cli.main(["notebooks", "nonsense"]) == 1
-    assert "dataset: 'nonsense' is unknown" in capsys.readouterr().err
-    with monkeypatch.context() as plain:
-        plain.setitem(sys.modules, "papermill", None)
-        assert cli.main(["notebooks", "simulated"]) == 1
-    assert capsys.readouterr().err.startswith("sbnn notebooks: the notebooks need papermill: run `pip install")
+    assert "saved_models" not in ran[0][2], "by default the folders that stand in the notebooks"
+    ran.clear()
+    monkeypatch.setattr(reproduce, "_jobs", lambda dataset, _: [(reproduce.ROOT / "a.ipynb", dataset)])
+    assert cli.main(["notebooks", "--in-place"]) == 0
+    assert ran == [("a", reproduce.ROOT / "a.ipynb", {})]
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)  # as in an installed copy: no notebooks beside the package
     assert cli.main(["notebooks"]) == 1
-    assert "the notebooks are in the checkout" in capsys.readouterr().err
+    assert "notebooks run in a checkout" in capsys.readouterr().err

@@ -114,17 +114,18 @@ def test_a_figure_that_fails_leaves_the_others_alone(study, tmp_path):
 @pytest.mark.filterwarnings("ignore:.*could not be drawn")
 def test_commands(study, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    study.main(["run", "simulated_screen", "--only", "small_a,b"])
-    assert capsys.readouterr().out.endswith(
-        "| index | f1 | other |\n|---|---|---|\n| 0 | 0.250 | 1 |\n| 1 | 0.750 | 1 |\n"
-    )
-    study.main(["report", "simulated_screen"])
-    assert capsys.readouterr().out.endswith("\na note\n")
-    study.main(["report", "simulated_screen", "--json"])
-    assert json.loads(capsys.readouterr().out)["small_a"]["data"][1]["f1"] == 0.75
+
+    def printed(words):
+        options = study.parser().parse_args(words.split())
+        options.run(options)
+        return capsys.readouterr().out
+
+    table = "| index | f1 | other |\n|---|---|---|\n| 0 | 0.250 | 1 |\n| 1 | 0.750 | 1 |\n"
+    assert printed("run simulated_screen --only small_a,b").endswith(table)
+    assert printed("report simulated_screen").endswith("\na note\n")
+    assert json.loads(printed("report simulated_screen --json"))["small_a"]["data"][1]["f1"] == 0.75
     with pytest.raises(ValueError, match="could not draw broken, unreadable"):
-        study.main(["figures", "simulated_screen"])
+        printed("figures simulated_screen")
     assert capsys.readouterr().out == "figures/simulated_screen/shown.png\n"
-    study.main(["run", "simulated_screen", "--fast", "--only", "a"])
+    assert "A trial" in printed("run simulated_screen --fast --only a")
     assert (tmp_path / "saved_models" / "simulated_screen-fast" / "toy_long_a.pickle").exists()
-    assert "A trial" in capsys.readouterr().out

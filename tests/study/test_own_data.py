@@ -236,17 +236,6 @@ def test_advice_of_the_reader_is_given_as_options():
     assert options.as_options("give another path, or overwrite=True") == "give another path, or --fresh"
 
 
-def test_options_that_cannot_be_meant_are_refused(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="--groups: it goes with tables of your own"):
-        options.is_asked_for(parsed("--groups", "donor"))
-    assert not options.is_asked_for(parsed())
-    tables = ["--expression", "a.csv", "--outputs", "b.csv"]
-    for name in ("../x", ".", ""):
-        assert cli.main(["cv", name, *tables]) == 1
-        assert "expected a name for a folder" in capsys.readouterr().err
-
-
 def test_cells_of_unknown_group_are_left_out_and_named(adata):
     with pytest.warns(UserWarning, match="1 of 90 cells have no 'donor'"):
         kept = options.with_groups(adata, "donor")
