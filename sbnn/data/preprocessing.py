@@ -16,14 +16,16 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_array, check_is_fitted, check_non_negative, validate_data
 
 from sbnn.data.checks import some
+from sbnn.data.objects import dense
 
 __all__ = ["Standardizer", "expression_pipeline", "log2p1", "normalize_library_size", "select_genes"]
+
+SLOPE, OFFSET = 1.5, 0.02  # of the selection curve, per log2 unit and as a frequency
 
 _SPARSE = ("csr", "csc")
 # Near-equal positions on the selection curve differ by rounding only; beyond this many decimals they are one.
 _DECIMALS = 9
 _CELLS_LOOKED_AT = 1000  # to find out how expression was normalised
-_BLOCK = 2**20  # entries of a dense count matrix looked at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +42,13 @@ class GeneSelection:
     threshold: float
 
 
-def select_genes(counts, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, min_cells=10) -> GeneSelection:
+def select_genes(counts, n_genes=1000, threshold=0, min_cells=10) -> GeneSelection:
     """Choose the genes with more near-zero counts than their expression level explains.
 
     A gene with mean log2 expression m (over the cells above the threshold) is kept when its near-zero frequency
-    exceeds ``exp(-slope (m - b)) + offset``; b is the one position of the curve that keeps `n_genes`. Solved for b,
-    the rule says that a gene is kept as long as b is below ``m + log(frequency - offset) / slope``. The `n_genes`
-    largest of these positions are therefore what a bisection over b converges to, found without iterating.
+    exceeds ``exp(-1.5 (m - b)) + 0.02``; b is the one position of the curve that keeps `n_genes`. Solved for b, the
+    rule says that a gene is kept as long as b is below ``m + log(frequency - 0.02) / 1.5``. The `n_genes` largest of
+    these positions are therefore what a bisection over b converges to, found without iterating.
 
     Parameters
     ----------
@@ -57,8 +59,6 @@ def select_genes(counts, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, m
         the first in column order are taken.
     threshold : float
         A count of at most this is near zero: 0 for molecules (UMI), about 30 for full-length reads.
-    slope, offset : float
-        Shape of the curve, per log2 unit and as a frequency.
     min_cells : int
         Genes above the threshold in fewer cells are never kept.
 
@@ -77,12 +77,10 @@ def select_genes(counts, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, m
     ----------
     Andrews & Hemberg, Bioinformatics 35, 2865 (2019); Kobak & Berens, Nature Communications 10, 5416 (2019), Methods.
     """
-    mean_log2, frequency, eligible, position = positions_of_curve(
-        counts, threshold, slope=slope, offset=offset, min_cells=min_cells
-    )
+    mean_log2, frequency, eligible, position = positions_of_curve(counts, threshold, min_cells)
     n_candidates = np.isfinite(position).sum()
     if not 1 <= n_genes <= n_candidates:
-        limits = f"above {threshold} in at least {min_cells} cells and not in more than {offset:.0%} of them"
+        limits = f"above {threshold} in at least {min_cells} cells and not in more than {OFFSET:.0%} of them"
         raise ValueError(f"n_genes={n_genes} but only {n_candidates} of {len(position)} genes have counts {limits}")
     order = np.argsort(-position, kind="stable")
     selected = np.zeros(len(position), bool)
@@ -90,23 +88,28 @@ def select_genes(counts, n_genes=1000, threshold=0, *, slope=1.5, offset=0.02, m
     last_kept = position[order[n_genes - 1]]
     first_left = position[order[n_genes]] if n_genes < n_candidates else last_kept - 2 * 10.0**-_DECIMALS
     b = float((last_kept + first_left) / 2)
-    return GeneSelection(selected, mean_log2, frequency, eligible, b, slope, offset, threshold)
+    return GeneSelection(selected, mean_log2, frequency, eligible, b, SLOPE, OFFSET, threshold)
 
 
-def positions_of_curve(counts, threshold=0, *, slope=1.5, offset=0.02, min_cells=10):
+def positions_of_curve(counts, threshold, min_cells):
     """Where the curve would have to be for each gene to lie on it, -inf for one that no curve can keep.
 
     Gives `mean_log2`, `near_zero_frequency` and `eligible` as in `GeneSelection`, and these positions.
     """
-    counts = check_array(counts, accept_sparse=_SPARSE, ensure_min_samples=1, input_name="counts")
+    counts = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
     check_non_negative(counts, "select_genes (raw counts expected)")
-    n_above, log_sum = _cells_above(counts, threshold)
-    mean_log2, position = np.full(len(n_above), np.nan), np.full(len(n_above), -np.inf)
+    n_cells, n_genes = counts.shape
+    counts = sparse.csr_array(counts)
+    above = counts.data > threshold
+    genes = counts.indices[above]
+    n_above = np.bincount(genes, minlength=n_genes)
+    log_sum = np.bincount(genes, weights=np.log2(counts.data[above]), minlength=n_genes)
+    mean_log2, position = np.full(n_genes, np.nan), np.full(n_genes, -np.inf)
     np.divide(log_sum, n_above, out=mean_log2, where=n_above > 0)
-    frequency = 1 - n_above / counts.shape[0]
+    frequency = 1 - n_above / n_cells
     eligible = n_above >= min_cells
-    on_curve = eligible & (frequency > offset)
-    position[on_curve] = mean_log2[on_curve] + np.log(frequency[on_curve] - offset) / slope
+    on_curve = eligible & (frequency > OFFSET)
+    position[on_curve] = mean_log2[on_curve] + np.log(frequency[on_curve] - OFFSET) / SLOPE
     return mean_log2, frequency, eligible, np.round(position, _DECIMALS)
 
 
@@ -142,8 +145,7 @@ def normalize_library_size(counts, target=None, totals=None):
 def size_of_library(X, counts):
     """Total that cells were normalised to if X is log2(x + 1) of normalised counts, else None (as for some genes)."""
     cells = np.unique(np.linspace(0, X.shape[0] - 1, _CELLS_LOOKED_AT).astype(int))
-    some, X = counts[cells], X[cells]
-    X = X.toarray() if sparse.issparse(X) else X
+    some, X = counts[cells], dense(X[cells])
     totals = np.asarray(counts.sum(axis=1)).ravel()
     with np.errstate(over="ignore"):
         size = np.median((np.exp2(X, dtype=np.float64) - 1).sum(axis=1))
@@ -151,8 +153,7 @@ def size_of_library(X, counts):
         return None
     if np.isclose(size, np.median(totals), rtol=1e-5, atol=0):
         size = np.median(totals)  # without the rounding of X
-    expected = log2p1(normalize_library_size(some, size))
-    expected = expected.toarray() if sparse.issparse(expected) else expected
+    expected = dense(log2p1(normalize_library_size(some, size)))
     return float(size) if np.allclose(X, expected, rtol=1e-4, atol=1e-4) else None
 
 
@@ -173,10 +174,7 @@ def log2p1(x):
         logged = x.astype(np.float32)  # always a copy
         logged.data = log2p1(x.data)
         return logged
-    values = np.asarray(x, dtype=np.float32)
-    if values.size and not values.min() > -1:
-        raise ValueError(f"x: expected values above -1, got {values.min()}")
-    return np.log2(values + 1)
+    return np.log2(np.asarray(x, dtype=np.float32) + 1)
 
 
 class _Transformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -212,13 +210,8 @@ class LibrarySizeNormalizer(_Transformer):
 class Standardizer(_Transformer):
     """Z-score with the mean and population SD (ddof 0) of the training cells; gives dense float32.
 
-    Parameters
-    ----------
-    constant : {"error", "zero"}
-        What to do with a column that never varies in the training cells. ``"error"`` names it: right for whole
-        data sets, where such a column is a mistake. ``"zero"`` sets it to 0 in all cells, also in later cells that
-        differ: right within cross-validation, where a gene that varies in the whole data may not vary in a
-        training fold, and a model can have learned nothing about it.
+    A gene that never varies in the training cells, of which a model can have learned nothing, is 0 in all cells, also
+    in later ones that differ.
 
     Attributes
     ----------
@@ -230,19 +223,10 @@ class Standardizer(_Transformer):
         Names, where a DataFrame was given.
     """
 
-    def __init__(self, constant="error"):
-        self.constant = constant
-
     def fit(self, X, y=None):
         """Learn mean and SD of `X`, shape (n_cells, n_features), dense or sparse; `y` is ignored."""
-        if self.constant not in ("error", "zero"):
-            raise ValueError(f"constant must be 'error' or 'zero', got {self.constant!r}")
         X = self._dense(X, reset=True)
         self.constant_ = np.ptp(X, axis=0) == 0
-        if self.constant == "error" and self.constant_.any() and len(X) > 1:
-            names = getattr(self, "feature_names_in_", np.arange(X.shape[1]))[self.constant_]
-            told = f"{len(names)} of {X.shape[1]} columns have one value in all {len(X)} cells: {some(names)}"
-            raise ValueError(f"{told}. Leave them out, or set constant='zero'")
         self.scaler_ = StandardScaler().fit(X)
         return self
 
@@ -254,8 +238,7 @@ class Standardizer(_Transformer):
         return Z
 
     def _dense(self, X, reset):
-        X = validate_data(self, X, accept_sparse=_SPARSE, reset=reset, dtype=np.float64)
-        return X.toarray() if sparse.issparse(X) else X
+        return dense(validate_data(self, X, accept_sparse=_SPARSE, reset=reset, dtype=np.float64))
 
 
 def expression_pipeline(scale=True) -> Pipeline:
@@ -272,28 +255,7 @@ def expression_pipeline(scale=True) -> Pipeline:
         Takes counts (n_cells, n_genes), dense or sparse; gives float32, dense when scaled and else as it came in.
     """
     log = FunctionTransformer(log2p1, accept_sparse=True, feature_names_out="one-to-one")
-    return make_pipeline(LibrarySizeNormalizer(), log, *([Standardizer(constant="zero")] if scale else []))
-
-
-def _cells_above(counts, threshold) -> tuple[np.ndarray, np.ndarray]:
-    """For each gene, the number of cells above the threshold and the sum of log2(count) over them."""
-    n_genes = counts.shape[1]
-    if sparse.issparse(counts):
-        counts = counts.tocsr()
-        above = counts.data > threshold
-        genes = counts.indices[above]
-        n_above = np.bincount(genes, minlength=n_genes)
-        return n_above, np.bincount(genes, weights=np.log2(counts.data[above]), minlength=n_genes)
-
-    n_above, log_sum = np.zeros(n_genes, np.int64), np.zeros(n_genes)
-    width = max(1, _BLOCK // counts.shape[0])
-    for start in range(0, n_genes, width):
-        block = counts[:, start : start + width]
-        above = block > threshold
-        n_above[start : start + width] = above.sum(axis=0)
-        logs = np.log2(block, where=above, out=np.zeros(block.shape))
-        log_sum[start : start + width] = logs.sum(axis=0)
-    return n_above, log_sum
+    return make_pipeline(LibrarySizeNormalizer(), log, *([Standardizer()] if scale else []))
 
 
 def shares_of_genes(counts):
@@ -306,14 +268,13 @@ def _checked_totals(counts, given=None):
     cells = counts.index if isinstance(counts, pd.DataFrame) else None
     values = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
     check_non_negative(values, "library-size normalisation (counts expected)")
-    totals = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
-    if given is not None:
-        few = np.flatnonzero(~(np.asarray(given) >= totals))
-        if len(few):
-            raise ValueError(f"totals: {len(few)} cells have more counts: {some(few if cells is None else cells[few])}")
-        totals = np.asarray(given, dtype=np.float64)
-    empty = np.flatnonzero(totals == 0)
-    if len(empty):
-        names = empty if cells is None else cells[empty]
-        raise ValueError(f"{len(empty)} of {len(totals)} cells have no counts; leave out: {some(names)}")
+    counted = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
+    totals = counted if given is None else np.asarray(given, dtype=np.float64)
+    wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
+    if len(wrong):
+        told = "have no counts" if given is None else "have more counts, or none"
+        names = some(wrong if cells is None else cells[wrong])
+        raise ValueError(
+            f"{'counts' if given is None else 'totals'}: {len(wrong)} of {len(totals)} cells {told}: {names}"
+        )
     return values, totals

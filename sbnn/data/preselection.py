@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 
-from sbnn.data.checks import LARGEST_LOG, positions
+from sbnn.data.checks import LARGEST_LOG, check_number, positions
 from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.objects import dense
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of_curve
 
@@ -19,61 +21,36 @@ LEAST_CELLS = 2
 
 
 def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
-    """Choose the genes with more zeros than their expression explains, on some of the cells.
+    """Mask of the genes with more zeros than their expression explains, on some of the cells.
 
-    The criterion of `sbnn.data.preprocessing.select_genes`, which looks at no output, for data of any kind. With raw
-    counts it is asked of them. Log values are turned back to ``2 ** X - 1`` first. Genes that are seen in (nearly) all
-    cells, of which it says nothing, come after the others, by the variance of their log values; they alone decide
-    where nothing is zero.
+    The criterion of `sbnn.data.preprocessing.select_genes`, which looks at no output, for data of any kind: of raw
+    counts, else of log values turned back to ``2 ** X - 1``. Genes that are seen in (nearly) all cells, of which it
+    says nothing, come after the others, by the variance of their log values; they alone decide where nothing is zero.
 
-    Parameters
-    ----------
-    data : AnnData, MuData or tuple (X, Y)
-    n_genes : int
-        How many to choose. All p where there are no more, and fewer where fewer are seen in enough cells: 10, or a
-        tenth of the cells where that is fewer.
-    cells : sequence of str, sequence of int or boolean mask, optional
-        Names, positions or a mask of the cells to choose by; all by default. To say how good a model is, these must be
-        its training cells, as `sbnn.cross_validate` and `sbnn.stability_selection` choose with ``preselect=n_genes``.
-    threshold : float, optional
-        A count of at most this is near zero. By default 30 where the median count of `cells`, without zeros, is 10 or
-        more, as of full-length reads, and 0 for molecules (UMI) and log values.
-
-    Returns
-    -------
-    ndarray of bool, shape (p,)
-        For ``adata[:, mask]``.
-
-    Raises
-    ------
-    ValueError
-        If expression is z-scored already, which leaves nothing to choose by; if no gene is seen in enough cells.
-
-    Notes
-    -----
-    ``benchmarks/preselection.py`` compares it with other criteria on six data sets: no other one is as good everywhere
-    without a look at the outputs. Ridge gains by it where counts of all genes are given (0.291 to 0.368 with 80 cells
-    of pbmc_5k_protein, 0.447 to 0.571 with 185 of scala_34c_counts); the network chooses among the genes itself.
+    `cells` (names, positions or a mask) are the cells to choose by: to say how good a model is, its training cells. All
+    genes are chosen where there are no more than `n_genes`, and fewer where fewer are seen in enough cells. A count of
+    at most `threshold` is near zero: by default 30 where the median count without zeros is 10 or more, as of
+    full-length reads, else 0. ``benchmarks/preselection.py`` compares other criteria on six data sets: none is as good
+    everywhere without a look at the outputs.
     """
     data = as_paired(data)
-    settings = settings_of({"n_genes": n_genes, "threshold": threshold})
-    rows = positions(cells, data.cell_names, "cells")
-    if settings["n_genes"] >= data.n_genes:
+    if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)
-    order = _best_first(data, rows, settings["threshold"], settings["n_genes"])
-    return np.isin(np.arange(data.n_genes), order[: settings["n_genes"]])
+    order = _best_first(data, positions(cells, data.cell_names, "cells"), threshold, n_genes)
+    return np.isin(np.arange(data.n_genes), order[:n_genes])
 
 
 def settings_of(preselect):
     """Settings that identify a preselection: of a number of genes, of ``n_genes`` and ``threshold``, or of None."""
     if preselect is None:
         return None
-    given = {"n_genes": 1000, "threshold": None}
-    given |= preselect if isinstance(preselect, Mapping) else {"n_genes": preselect}
-    n_genes, threshold = given["n_genes"], given["threshold"]
-    whole = isinstance(n_genes, int | np.integer) and not isinstance(n_genes, bool)
-    if len(given) > 2 or not whole or n_genes < 1 or (threshold is not None and threshold < 0):
-        raise ValueError(f"preselect: expected a number of genes, or n_genes and threshold, got {preselect!r}")
+    return _settings(**preselect) if isinstance(preselect, Mapping) else _settings(preselect)
+
+
+def _settings(n_genes=1000, threshold=None):
+    check_number("preselect: n_genes", n_genes, Integral, 1)
+    if threshold is not None:
+        check_number("preselect: threshold", threshold, Real, 0)
     return {"n_genes": int(n_genes), "threshold": None if threshold is None else float(threshold), "version": VERSION}
 
 
@@ -88,20 +65,17 @@ def _best_first(data, cells, threshold, n_genes):
     elif data.X.min() < 0:
         # Genes of log values that may be negative, of which none is a zero
         if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
-            raise ValueError(
-                "preselect: every gene of X has an SD of 1; give log values that are not z-scored, or counts"
-            )
+            raise ValueError("preselect: every gene of X has an SD of 1; give counts, or values that are not z-scored")
         return np.argsort(-data.X[cells].var(axis=0, dtype=np.float64), kind="stable")
     else:
         counts = data.X[cells].astype(np.float64)
         counts = np.exp2(counts) - 1 if counts.max() <= LARGEST_LOG else counts
     least = max(LEAST_CELLS, min(MIN_CELLS, len(cells) // 10))
-    _, _, eligible, position = positions_of_curve(counts, threshold or 0, min_cells=least)
+    _, _, eligible, position = positions_of_curve(counts, threshold or 0, least)
     order = np.argsort(-position, kind="stable")[: np.isfinite(position).sum()]
     if len(order) < n_genes:
         counted = np.asarray(counts.sum(axis=1)).ravel() > 0
-        logs = log2p1(normalize_library_size(counts[counted]))
-        spread = (logs.toarray() if sparse.issparse(logs) else logs).var(axis=0, dtype=np.float64)
+        spread = dense(log2p1(normalize_library_size(counts[counted]))).var(axis=0, dtype=np.float64)
         always = np.flatnonzero(eligible & ~np.isfinite(position) & (spread > 0))
         order = np.concatenate([order, always[np.argsort(-spread[always], kind="stable")]])
     if not len(order):
@@ -117,11 +91,7 @@ def with_preselected(data, preselect, cells=None):
         return data, {}
     genes = preselect_genes(data, settings["n_genes"], cells, threshold=settings["threshold"])
     names = {"cells": data.cell_names, "genes": data.gene_names[genes]}
-    chosen = replace(
-        data,
-        X=data.X[:, genes],
-        gene_names=names["genes"],
-        counts=None if data.counts is None else data.counts[:, genes],
-        sha256=data.sha256 if genes.all() else fingerprint_parameters({"subset of": data.sha256, **names}),
-    )
+    counts = None if data.counts is None else data.counts[:, genes]
+    sha256 = data.sha256 if genes.all() else fingerprint_parameters({"subset of": data.sha256, **names})
+    chosen = replace(data, X=data.X[:, genes], gene_names=names["genes"], counts=counts, sha256=sha256)
     return chosen, {"preselect": settings}

@@ -185,7 +185,7 @@ def split_fold(arrays, fold, scaling, genes=None):
         X_train, X_test = X[train], X[test]
     X_train, X_test, Y_train, Y_test = X_train[:, genes], X_test[:, genes], Y[train], Y[test]
     if scaling == "fold":
-        scaler = Standardizer(constant="zero")
+        scaler = Standardizer()
         X_train, X_test = scaler.fit_transform(X_train), scaler.transform(X_test)
         scaler = StandardScaler().fit(Y_train.astype(np.float64))
         Y_train, Y_test = (scaler.transform(a.astype(np.float64)) for a in (Y_train, Y_test))
