@@ -1,6 +1,7 @@
 """The figures of electrophysiology -> type: every function takes records and returns a matplotlib Figure."""
 
 from functools import partial
+from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from scipy.stats import t as student
 from sbnn.data.checks import GREY
 from sbnn.ephys_types import report
 from sbnn.ephys_types.models import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, MODELS, ZERO_SHOT, of_kind
-from sbnn.evaluation.classification import calibration, confusion_counts, repeat_means, scores_within
+from sbnn.evaluation.classification import calibration, confusion_counts, repeat_means
 from sbnn.evaluation.family_importance import agreement_table, importance_table
 from sbnn.plotting.accuracy import AROUND
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
@@ -30,7 +31,7 @@ CHANCE = "majority"  # far below all others: told, not drawn to scale
 COLUMNS, SIDE = 4, 1.75  # of panels, and inches of one with its labels
 RAREST = 0.005  # share of the predictions that a dot is of
 MARKERS = {"transfer": "o", "pretrained": "^", "joint": "s", report.CONTROL: "D"}
-OVER = {report.WITHOUT: "over human only", report.CONTROL: "over two experts"}
+OVER = {"": "over human only", " over two": "over two experts"}  # ending of the columns -> title
 DASHES = {report.WITHOUT: (3, 1.5), report.CONTROL: (1, 1)}
 ALIGNED = {  # what was done to the scales of the two species
     "shift": "shift estimated with\nthe shares of the types",
@@ -43,77 +44,54 @@ def figures(records):
     """Name of each figure, names of the records that it needs, and the function that draws it from these."""
     for kind in KINDS:
         models = of_kind(records, kind)
-        if not models:
-            continue
-        yield f"{kind}_accuracy", [f"{kind}_{name}" for name in models], partial(_accuracy, kind, tuple(models))
-        shown = [name for name in SHOWN if name in models]
-        needed = [f"{kind}_{name}" for name in shown]
+        shown = {name: models[name] for name in SHOWN if name in models}
+        if models:
+            yield f"{kind}_accuracy", [], partial(accuracy_of_models, models, kind)
         if shown:
-            yield f"{kind}_confusion", needed, partial(_by_model, confusion_matrices, shown)
-            yield f"{kind}_calibration", needed, partial(_by_model, calibration_curves, shown)
+            yield f"{kind}_confusion", [], partial(confusion_matrices, shown)
+            yield f"{kind}_calibration", [], partial(calibration_curves, shown)
     yield CELLS, [CELLS], cells_by_type
     for name in (name for name in INTERPRETED if name in MODELS):
         yield f"{FAMILIES}_{name}", [f"{FAMILIES}_{name}"], partial(family_map, label=MODELS[name].label)
-    shown = [name for name in SHOWN if f"types_{name}" in records]
     for column in report.GROUPS:
-        if CELLS in records and shown and column in records[CELLS].labels:
-            labels = records[CELLS].labels
-            if (labels[column].value_counts() >= report.FEWEST).sum() > 1:
-                draw = partial(within_conditions, labels=labels, column=column)
-                yield f"types_within_{column}", [f"types_{name}" for name in shown], partial(_by_model, draw, shown)
+        if CELLS in records and column in records[CELLS].labels and of_kind(records, "types"):
+            yield f"types_within_{column}", [], partial(within_groups, records, column)
     yield ZERO_SHOT, [ZERO_SHOT], zero_shot
     yield CURVES, [CURVES], learning_curves
 
 
-def _by_model(draw, names, *records):
-    return draw(dict(zip(names, records, strict=True)))
-
-
-def _accuracy(kind, names, *records):
-    dataset = records[0].dataset
-    models = dict(zip(names, records, strict=True))
-    return accuracy_of_models(models, report.published(dataset, kind), f"{dataset}, {report.CLASSES_OF[kind]}")
-
-
-def type_color(name):
-    """Colour of a type; grey for one that has none."""
-    return TYPE_COLORS.get(name, GREY)
-
-
 @styled
-def accuracy_of_models(models, known, title=None):
+def accuracy_of_models(models, kind):
     """Macro-F1 and accuracy of models (name -> cross-validation on the same folds), and published numbers."""
+    first = next(iter(models.values()))
+    known, title = report.published(first.dataset, kind), f"{first.dataset}, {report.CLASSES_OF[kind]}"
     figure = new_figure(0.75 + 0.21 * len(models))
     axes = figure.subplots(1, 2, sharey=True)
-    for ax, metric, heading in zip(axes, ("macro_f1", "accuracy"), ("macro-F1", "accuracy"), strict=True):
-        seen, floor = [], []
+    for i, (ax, metric) in enumerate(zip(axes, ("macro_f1", "accuracy"), strict=True)):
+        seen = []
         for y, (name, record) in enumerate(models.items()):
             values, color = repeat_means(record, metric), KIND_COLORS[MODELS[name].kind]
-            number = getattr(known.get(name), metric, None)
-            text = f"{values.mean():.3f}" + (f" ({number:.3f})" if number is not None else "")
-            ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", color=color)
+            text = f"{values.mean():.3f}" + (f" ({known[name][i]:.3f})" if name in known else "")
+            across = {"transform": ax.get_yaxis_transform(), "color": color}
+            ax.text(1.02, y, text, va="center", **across)
             if name == CHANCE and len(models) > 1:
-                floor.append((y, values.mean()))
+                ax.plot(0.012, y, "<", ms=3, clip_on=False, **across)
                 continue
             ax.plot(values, np.full(len(values), y), "o", color=color, ms=3, mew=0, alpha=0.5, zorder=3)
             ax.plot(values.mean(), y, "|", color=color, ms=9, mew=1.4, zorder=4)
-            if number is not None:  # below the dots, which it would cover
-                ax.plot(number, y, color=color, zorder=2, **AROUND)
-            seen += [*values, *([] if number is None else [number])]
-        low, high = min(seen), max(seen)
-        margin = 0.06 * max(high - low, 0.02)
-        ax.set_xlim(low - margin, high + margin)
-        for y, _ in floor:
-            left = {"transform": ax.get_yaxis_transform(), "color": KIND_COLORS["baseline"], "clip_on": False}
-            ax.plot(0.012, y, "<", ms=3, **left)
-        ax.set_xlabel(heading)
+            seen += values.tolist()
+            if name in known:  # below the dots, which it would cover
+                ax.plot(known[name][i], y, color=color, zorder=2, **AROUND)
+                seen.append(known[name][i])
+        margin = 0.06 * max(max(seen) - min(seen), 0.02)
+        ax.set_xlim(min(seen) - margin, max(seen) + margin)
+        ax.set_xlabel(metric.replace("_f", "-F"))
         _name_rows(ax, [MODELS[name].label for name in models])
         _grid(ax, "x")
-    n = len(next(iter(models.values())).repeats)
     dot = {"ls": "", "color": "0.3"}
     entries = [
         Line2D([], [], marker="o", ms=3, mew=0, alpha=0.5, label="one set of folds", **dot),
-        Line2D([], [], marker="|", ms=8, mew=1.4, label=f"mean of {n} folds", **dot),
+        Line2D([], [], marker="|", ms=8, mew=1.4, label=f"mean of {len(first.repeats)} folds", **dot),
     ]
     if any(name in known for name in models):
         entries.append(Line2D([], [], color="0.3", label="published (in brackets): other cells and features", **AROUND))
@@ -126,25 +104,17 @@ def accuracy_of_models(models, known, title=None):
 @styled
 def confusion_matrices(models):
     """Confusion matrices: rows are true classes and sum to one, with the mean number of cells in each entry."""
-    figure, axes = _panels(models, 0.25)
-    for i, (ax, (name, record)) in enumerate(zip(axes, models.items(), strict=False)):
+    figure, axes = _panels(models, 0.25, "predicted", "true")
+    for ax, record in zip(axes, models.values(), strict=False):
         counts, classes = confusion_counts(record), record.classes
         shares = counts / counts.sum(axis=1, keepdims=True)
-        image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        image = _image(ax, shares, "Blues", vmax=1)
         for row, column in np.ndindex(counts.shape):
-            dark = shares[row, column] > 0.55
+            color = "w" if shares[row, column] > 0.55 else "0.2"
             text = f"{shares[row, column]:.2f}\n{counts[row, column]:.0f}"
-            size = 5 if len(classes) < 5 else 4
-            ax.text(column, row, text, ha="center", va="center", fontsize=size, color="w" if dark else "0.2")
-        ax.set_title(MODELS[name].label)
+            ax.text(column, row, text, ha="center", va="center", fontsize=5 if len(classes) < 5 else 4, color=color)
         ax.set_xticks(range(len(classes)), classes, rotation=90)
-        ax.set_yticks(range(len(classes)), classes if i % COLUMNS == 0 else [])
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-        if i % COLUMNS == 0:
-            ax.set_ylabel("true")
-        if i + COLUMNS >= len(models):
-            ax.set_xlabel("predicted")
+        ax.set_yticks(range(len(classes)), classes if ax.get_subplotspec().is_first_col() else [])
     bar = figure.colorbar(image, ax=axes.tolist(), fraction=0.02, pad=0.015, aspect=25)
     bar.set_label("share of the true class\n(below it: cells, mean of repeats)")
     bar.outline.set_linewidth(0.4)
@@ -158,8 +128,8 @@ def calibration_curves(models):
     The area of a dot is the share of the predictions; bins of fewer than 0.5 % of them are not drawn. The number is the
     expected calibration error.
     """
-    figure, axes = _panels(models, 0.2, sharex=True, sharey=True)
-    for i, (ax, (name, record)) in enumerate(zip(axes, models.items(), strict=False)):
+    figure, axes = _panels(models, 0.2, "probability of the answer", "share that is right", sharex=True, sharey=True)
+    for ax, (name, record) in zip(axes, models.items(), strict=False):
         table, error = calibration(record)
         table = table[table["share"] >= RAREST]
         color = KIND_COLORS[MODELS[name].kind]
@@ -167,25 +137,32 @@ def calibration_curves(models):
         ax.plot(table["confidence"], table["accuracy"], color=color, lw=1)
         dots = {"s": 3 + 90 * table["share"], "color": color, "lw": 0, "zorder": 3, "clip_on": False}
         ax.scatter(table["confidence"], table["accuracy"], **dots)
-        ax.set_title(MODELS[name].label)
         ax.text(0.97, 0.05, f"error {error:.3f}", transform=ax.transAxes, ha="right", color="0.2")
         ax.set(xlim=(0.15, 1.03), ylim=(-0.03, 1.05), aspect="equal")
-        if i % COLUMNS == 0:
-            ax.set_ylabel("share that is right")
-        if i + COLUMNS >= len(models):
-            ax.set_xlabel("probability of the answer")
-            ax.tick_params(labelbottom=True)
+        ax.tick_params(labelbottom=bool(ax.get_xlabel()))
     return figure
 
 
-def _panels(models, margin, **options):
+def _panels(models, margin, xlabel, ylabel, **options):
     """Figure and axes for a panel per model."""
     n_rows = -(-len(models) // COLUMNS)
     figure = new_figure(SIDE * n_rows + margin)
     axes = figure.subplots(n_rows, COLUMNS, squeeze=False, **options).ravel()
-    for ax in axes[len(models) :]:
-        ax.set_visible(False)
+    for i, (ax, name) in enumerate(zip_longest(axes, models)):
+        if name is None:
+            ax.set_visible(False)
+            continue
+        ax.set_title(MODELS[name].label)
+        ax.set_ylabel("" if i % COLUMNS else ylabel)
+        ax.set_xlabel(xlabel if i + COLUMNS >= len(models) else "")
     return figure, axes
+
+
+def _image(ax, values, colors, **options):
+    """Draw a matrix without ticks and frame."""
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return ax.imshow(values, cmap=colors, vmin=0, **options)
 
 
 def _name_rows(ax, names):
@@ -203,29 +180,27 @@ def _grid(ax, axis):
 @styled
 def cells_by_type(record):
     """Two sparse components, one family each, that discriminate the types best, and the t-SNE of all components."""
-    types = record.labels["type"].to_numpy(str)
-    if "type5" in record.labels:
-        types = record.labels["type5"].to_numpy(str)
+    types = record.labels["type5" if "type5" in record.labels else "type"].to_numpy(str)
     names, counts = np.unique(types, return_counts=True)
     places = discriminating_components(record.components, types, record.component_names)
     figure = new_figure(2.75)
     axes = figure.subplots(1, 2)
-    drawn = (record.components[:, places] if len(places) == 2 else record.components[:, [0, 0]], record.tsne)
     order = np.random.default_rng(0).permutation(len(types))
-    colors = np.array([type_color(name) for name in types])
-    for ax, xy in zip(axes, drawn, strict=True):
-        size = np.clip(6000 / len(xy), 1.5, 12)
-        ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, alpha=0.8, rasterized=len(xy) > 5000)
-    low, high = np.percentile(drawn[0], [0.3, 99.7], axis=0)
+    colors = np.array([TYPE_COLORS.get(name, GREY) for name in types])[order]
+    size = np.clip(6000 / len(types), 1.5, 12)
+    for ax, xy in zip(axes, (record.components[:, places], record.tsne), strict=True):
+        ax.scatter(*xy[order].T, s=size, c=colors, lw=0, alpha=0.8, rasterized=len(xy) > 5000)
+    low, high = np.percentile(record.components[:, places], [0.3, 99.7], axis=0)
     pad = 0.08 * (high - low)
     axes[0].set(xlim=(low[0] - pad[0], high[0] + pad[0]), ylim=(low[1] - pad[1], high[1] + pad[1]))
-    labels = [record.component_names[i] for i in places] or [record.component_names[0]] * 2
-    axes[0].set(xlabel=labels[0], ylabel=labels[-1], title="sparse principal components (SD)")
+    xlabel, ylabel = (record.component_names[i] for i in places)
+    axes[0].set(xlabel=xlabel, ylabel=ylabel, title="sparse principal components (SD)")
     axes[1].set(title=f"t-SNE of all {record.components.shape[1]} sparse components", xticks=[], yticks=[])
     axes[1].spines[:].set_visible(False)
-    look = {"marker": "o", "ms": 4, "ls": ""}
-    named = {name: f"{name} ({count})" for name, count in zip(names, counts, strict=True)}
-    entries = [Line2D([], [], color=type_color(name), label=label, **look) for name, label in named.items()]
+    entries = [
+        Line2D([], [], color=TYPE_COLORS.get(name, GREY), label=f"{name} ({count})", marker="o", ms=4, ls="")
+        for name, count in zip(names, counts, strict=True)
+    ]
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), handletextpad=0.1)
     freeze_layout(figure)
     letter_panels(figure, [list(axes)])
@@ -240,16 +215,11 @@ def discriminating_components(components, types, names):
     first = int(np.argmax(_between(components, types)))
     families = [name.rpartition(" ")[0] for name in names]
     others = [i for i, family in enumerate(families) if family != families[first]]
-    others = others or [i for i in range(len(names)) if i != first]
-    if not others:
-        return [first]
     x = components[:, first] - components[:, first].mean()
     rest = components - components.mean(axis=0)
-    slopes = x @ rest / (x @ x or 1)
+    left = rest - np.outer(x, x @ rest / (x @ x))
     # Shares of the whole variance, so that a remainder of next to nothing does not win.
-    total = (rest**2).sum(axis=0)
-    left = rest - np.outer(x, slopes)
-    share = _between(left, types) * (left**2).sum(axis=0) / np.where(total == 0, 1, total)
+    share = _between(left, types) * (left**2).sum(axis=0) / (rest**2).sum(axis=0)
     return [first, others[int(np.argmax(share[others]))]]
 
 
@@ -262,33 +232,29 @@ def _between(values, types):
 
 
 @styled
-def within_conditions(models, labels, column):
-    """Composition of groups of at least 50 cells, and macro-F1 of every model within each; bars are SD over repeats."""
+def within_groups(records, column):
+    """Composition of groups of at least 50 cells, and macro-F1 of models within each; bars are SD over repeats."""
+    labels, models = records[CELLS].labels, [name for name in SHOWN if f"types_{name}" in records]
     sizes = labels[column].value_counts()
     groups = list(sizes.index[sizes >= report.FEWEST])
     figure = new_figure(max(0.85 + 0.24 * len(models), 1.2 + 0.2 * len(groups)))
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.5))
-    types = sorted(labels["type"].unique())
-    counts = pd.crosstab(labels[column], labels["type"]).loc[groups, types]
-    start = np.zeros(len(groups))
-    for name in types:
-        share = (counts[name] / counts.sum(axis=1)).to_numpy()
-        left.barh(range(len(groups)), share, left=start, color=type_color(name), label=name, height=0.6)
-        start += share
+    shares = pd.crosstab(labels[column], labels["type"], normalize="index").loc[groups]
+    starts = shares.cumsum(axis=1) - shares
+    for name in shares:
+        color = TYPE_COLORS.get(name, GREY)
+        left.barh(range(len(groups)), shares[name], left=starts[name], color=color, label=name, height=0.6)
     _name_rows(left, [f"{group} ({sizes[group]})" for group in groups])
     left.set(xlim=(0, 1), xlabel="share of the cells")
-    left.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=len(types), columnspacing=0.8, handlelength=1)
-    everything = {"all": np.full(len(labels), "all"), column: labels[column]}
-    for y, record in enumerate(models.values()):
+    left.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=len(shares.T), columnspacing=0.8, handlelength=1)
+    scores = report.group_table(records, column)
+    for y, name in enumerate(models):
         if y:
             right.axhline(y - 0.5, lw=0.4, color="0.8", zorder=0)  # whose dots are whose
-        for of in everything.values():
-            table = scores_within(record, of)
-            for group, row in table[table["cells"] >= report.FEWEST].iterrows():
-                place = 0 if group == "all" else 1 + groups.index(group)
-                shift = (place - len(groups) / 2) * 0.6 / max(len(groups), 1)
-                spread = None if np.isnan(row["macro_f1_sd"]) else row["macro_f1_sd"]
-                right.errorbar(row["macro_f1"], y + shift, xerr=spread, fmt="o", ms=3, lw=0.9, color=SERIES[place % 7])
+        for i, (_, row) in enumerate(scores.loc[MODELS[name].label].iterrows()):
+            shift = (i - len(groups) / 2) * 0.6 / len(groups)
+            look = {"fmt": "o", "ms": 3, "lw": 0.9, "color": SERIES[i % 7]}
+            right.errorbar(row["macro_f1"], y + shift, xerr=row["macro_f1_sd"], **look)
     _name_rows(right, [MODELS[name].label for name in models])
     right.set_xlabel("macro-F1 of the classes that the group has")
     _grid(right, "x")
@@ -304,37 +270,29 @@ def within_conditions(models, labels, column):
 @styled
 def family_map(record, label):
     """Attention per class, and importance per family by shuffling and leaving out; dots are folds, rho Spearman's."""
-    table = importance_table(record)
+    table, rho = importance_table(record), agreement_table(record)
     order = np.argsort(-table["shuffled"].to_numpy(), kind="stable")
-    names = table.index[order]
-    attention = record.values.get("attention")
+    names, attends = table.index[order], "attention" in table
     figure = new_figure(1.05 + 0.2 * len(names))
-    widths = ([0.55] if attention is not None else []) + [1, 1]
-    axes = list(np.atleast_1d(figure.subplots(1, len(widths), sharey=True, width_ratios=widths)))
-    axes[0].set_yticks(range(len(names)), names)
-    if attention is not None:
-        ax = axes.pop(0)
-        image = ax.imshow(attention[:, order].T, cmap="Greens", aspect="auto", vmin=0)
+    *first, shuffled, left_out = figure.subplots(1, 2 + attends, sharey=True, width_ratios=[0.55] * attends + [1, 1])
+    for ax in first:
+        image = _image(ax, record.attention[:, order].T, "Greens", aspect="auto")
         ax.set_xticks(range(len(record.classes)), record.classes, rotation=90)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
         ax.set_title("attention\nby true class")
         bar = figure.colorbar(image, ax=ax, fraction=0.08, pad=0.03)
         bar.outline.set_linewidth(0.4)
-    rho = agreement_table(record)
-    panels = (("shuffled", "shuffled_log_loss", BLUE), ("left out", "left_out_log_loss", VERMILLION))
-    for ax, (way, values, color) in zip(axes, panels, strict=True):
+    for ax, way, color in ((shuffled, "shuffled", BLUE), (left_out, "left out", VERMILLION)):
         ax.barh(range(len(names)), table[way].iloc[order], color=color, alpha=0.35, height=0.7)
-        for fold in record.values[values][:, order]:
+        for fold in record.values[f"{way.replace(' ', '_')}_log_loss"][:, order]:
             ax.plot(fold, range(len(names)), ".", ms=3, mew=0, color=color)
         ax.axvline(0, color="0.5", lw=0.6)
-        ax.tick_params(axis="y", length=0)
         ax.xaxis.set_major_locator(MaxNLocator(4))
-        pairs = [other for other in rho if other != way and not (way == "left out" and other == "shuffled")]
-        told = ", ".join(f"{rho.loc[way, other]:.2f} with {other}" for other in pairs)
+        others = [other for other in rho if other not in (way, "shuffled")]
+        told = ", ".join(f"{rho.loc[way, other]:.2f} with {other}" for other in others)
         ax.set_title(f"{way}\nrho {told}" if told else f"{way}\n")
         ax.set_xlabel("rise of the log loss (nats)")
-    axes[0].set_ylim(len(names) - 0.5, -0.5)
+        ax.tick_params(axis="y", length=0)
+    _name_rows([*first, shuffled][0], names)
     figure.suptitle(label, x=0.01, ha="left", fontsize=7.5)
     return figure
 
@@ -346,45 +304,37 @@ def learning_curves(record):
     Bands are 95 % intervals of the mean over the sets of folds where there are several, which share cells, so that they
     are too narrow; the bars of the gains are corrected for that.
     """
-    scores = report.by_size(record)
-    sizes = report.sizes_of(scores)
+    scores, table = report.by_size(record), report.curves_table(record)
+    sizes, n = list(table.index.unique("cells")), len(scores.index.unique("seed"))
+    curves = {pair: table.xs(pair, level=(1, 2)) for pair in table.index.droplevel("cells").unique()}
+    x = np.arange(len(sizes))
     figure = new_figure(3.3)
     left, alone, two = figure.subplots(1, 3, width_ratios=(1.25, 1, 0.75))
     two.sharey(alone)
-    pairs = report.methods_of(scores)
-    helped = [pair for pair in pairs if pair[1] != report.WITHOUT and (pair[0], report.WITHOUT) in pairs]
-    models = list(dict.fromkeys(model for model, _ in helped))
-    colors = {model: SERIES[1 + i % 6] for i, model in enumerate(models)}
-    for model, method in pairs:
-        rows = scores[(scores["model"] == model) & (scores["method"] == method)]
-        seeds = rows.pivot_table(index="seed", columns="size", values="macro_f1").reindex(columns=sizes)
-        mean, n = seeds.mean().to_numpy(), len(seeds)
+    helped = dict.fromkeys(model for (model, _), rows in curves.items() if rows["gain"].notna().any())
+    colors = dict(zip(helped, SERIES[1:], strict=False))
+    for (model, method), rows in curves.items():
         look = {"color": colors.get(model, SERIES[0]), "marker": MARKERS.get(method, "o"), "ms": 3}
-        dashes = DASHES.get(method, (None, None))
-        label = f"{model}, {method}" if model in models else f"{model} alone"
-        x = np.arange(len(sizes))
-        left.plot(x, mean, dashes=dashes, label=label, mfc="w" if method == report.WITHOUT else None, **look)
-        if n > 1:
-            half = student.ppf(0.975, n - 1) * seeds.std(ddof=1).to_numpy() / np.sqrt(n)
-            left.fill_between(x, mean - half, mean + half, color=look["color"], alpha=0.12, lw=0)
+        look |= {"dashes": DASHES.get(method, (None, None)), "mfc": "w" if method == report.WITHOUT else None}
+        left.plot(x, rows["macro_f1"], label=f"{model}, {method}" if model in helped else f"{model} alone", **look)
+        half = student.ppf(0.975, n - 1) * rows["sd"] / np.sqrt(n)
+        band = {"color": look["color"], "alpha": 0.12, "lw": 0}
+        left.fill_between(x, rows["macro_f1"] - half, rows["macro_f1"] + half, **band)
     left.set(ylabel="macro-F1")
-    for ax, (over, title) in zip((alone, two), OVER.items(), strict=True):
-        found = {(pair, size): report.gain(scores, *pair, size, over=over) for pair in helped for size in sizes}
-        shown = [pair for pair in helped if any(found[pair, size] for size in sizes)]
-        for (pair, size), its in found.items():
-            if its is None:
-                continue
-            x = sizes.index(size) + 0.14 * (shown.index(pair) - (len(shown) - 1) / 2)
-            look = {"fmt": MARKERS.get(pair[1], "o"), "color": colors[pair[0]], "ms": 3, "lw": 1, "capsize": 2}
-            ax.errorbar(x, its.mean, yerr=[[its.mean - its.low], [its.high - its.mean]], **look)
+    for ax, (ending, title) in zip((alone, two), OVER.items(), strict=True):
+        shown = {pair: rows for pair, rows in curves.items() if rows[f"gain{ending}"].notna().any()}
+        for i, ((model, method), rows) in enumerate(shown.items()):
+            mean, low, high = (rows[f"{name}{ending}"] for name in ("gain", "low", "high"))
+            look = {"fmt": MARKERS.get(method, "o"), "color": colors[model], "ms": 3, "lw": 1, "capsize": 2}
+            ax.errorbar(x + 0.14 * (i - (len(shown) - 1) / 2), mean, yerr=[mean - low, high - mean], **look)
         ax.axhline(0, color="0.5", lw=0.6)
         ax.set(title=title, xlim=(-0.5, len(sizes) - 0.5))
     alone.set(ylabel="gain in macro-F1 (95 %)")
     two.tick_params(labelleft=False)
-    total = int(round(scores.loc[scores["size"] == report.ALL, "n_cells"].mean())) if report.ALL in sizes else 0
-    names = [f"all\n(≈{total})" if size == report.ALL else str(size) for size in sizes]
+    cells = scores["n_cells"].groupby("cells").mean()
+    names = [f"all\n(≈{cells['all']:.0f})" if size == "all" else size for size in sizes]
     for ax in (left, alone, two):
-        ax.set_xticks(range(len(sizes)), names)
+        ax.set_xticks(x, names)
         ax.set_xlabel("labelled human cells")
         _grid(ax, "y")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=2.2)
@@ -396,18 +346,15 @@ def learning_curves(record):
 @styled
 def zero_shot(record):
     """Macro-F1 without any label of the target species, by method, in both directions; dots are seeds."""
-    table = report.zero_shot_table(record)
-    ways = list(dict.fromkeys(table.index.get_level_values("way")))
-    methods = list(dict.fromkeys(table.index.get_level_values("method")))
+    by = record.scores.groupby(["way", "method"], sort=False)["macro_f1"]
+    ways, methods = (record.scores[column].unique() for column in ("way", "method"))
     figure = new_figure(0.75 + 0.26 * len(methods))
-    axes = np.atleast_1d(figure.subplots(1, len(ways), sharey=True))
-    for ax, way in zip(axes, ways, strict=True):
+    for ax, way in zip(figure.subplots(1, len(ways), sharey=True), ways, strict=True):
         for y, method in enumerate(methods):
-            chosen = record.scores[(record.scores["way"] == way) & (record.scores["method"] == method)]
-            mean = chosen["macro_f1"].mean()
-            ax.barh(y, mean, height=0.65, color=SERIES[1 + y % 6], alpha=0.5)
-            ax.plot(chosen["macro_f1"], [y] * len(chosen), ".", ms=3, color="0.2")
-            ax.text(mean + 0.025, y, f"{mean:.3f}", va="center")
+            f1 = by.get_group((way, method))
+            ax.barh(y, f1.mean(), height=0.65, color=SERIES[1 + y % 6], alpha=0.5)
+            ax.plot(f1, [y] * len(f1), ".", ms=3, color="0.2")
+            ax.text(f1.mean() + 0.025, y, f"{f1.mean():.3f}", va="center")
         ax.set(xlim=(0, 1), xlabel="macro-F1", title=way.replace("->", "→"))
         _name_rows(ax, [ALIGNED.get(method, method) for method in methods])
     return figure

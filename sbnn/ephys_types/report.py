@@ -1,7 +1,7 @@
 """Tables of electrophysiology -> type, from saved records alone: what ``sbnn ephys-types report`` prints."""
 
+from itertools import combinations, product
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,35 +32,23 @@ ALL = "all"
 TEST_SHARE = 0.25  # test cells per training cell of five folds, labelled or not
 
 
-class Published(NamedTuple):
-    """Macro-F1 and accuracy."""
-
-    macro_f1: float
-    accuracy: float
-
-
 # Schwider and Ramezani, arXiv 2603.11000 (2026): recordings, in twelve IPFX families, of 3699 mouse cells (DANDI
 # 000020; stratified 60/20/20, 10 seeds) and of 506 human cells (DANDI 000636; 5 folds, 10 runs, donors not kept
 # together); ours are of engineered features of the same studies, of more cells, donors kept together. They are no
-# target that is hit or missed by a digit: other cells, other features, other folds.
+# target that is hit or missed by a digit: other cells, other features, other folds. Macro-F1 and accuracy.
 PUBLISHED = {
     ("gouwens_ephys", "types5"): {
-        "sparse_pca_forest_published": Published(0.873, 0.907),
-        "bilstm_no_attention": Published(0.860, 0.906),
-        "bilstm_published": Published(0.874, 0.915),
-        "bilstm_smote": Published(0.886, 0.919),
-        "bilstm_arcface": Published(0.887, 0.921),
+        "sparse_pca_forest_published": (0.873, 0.907), "bilstm_no_attention": (0.860, 0.906),
+        "bilstm_published": (0.874, 0.915), "bilstm_smote": (0.886, 0.919), "bilstm_arcface": (0.887, 0.921),
     },
     ("lee_human", "types"): {
-        "bilstm_published": Published(0.669, 0.780),
-        "bilstm_smote": Published(0.675, 0.782),
-        "bilstm_arcface": Published(0.673, 0.782),
+        "bilstm_published": (0.669, 0.780), "bilstm_smote": (0.675, 0.782), "bilstm_arcface": (0.673, 0.782),
     },
-}
+}  # fmt: skip
 
 
 def published(dataset, kind):
-    """Published numbers by model; spikes measured from their threshold are the same cells."""
+    """Published macro-F1 and accuracy by model; spikes measured from their threshold are the same cells."""
     return PUBLISHED.get((dataset.removesuffix("_relative"), kind), {})
 
 
@@ -70,46 +58,37 @@ def accuracy_table(records, kind="types"):
     ``minus LightGBM`` is the paired difference, with the ends of its 95 % interval, ``low`` and ``high``; ``seconds``
     are CPU per fit, ``SD`` is over the repeats.
     """
-    of_models = of_kind(records, kind)
-    rows = {}
+    of_models, rows = of_kind(records, kind), {}
     for name, record in of_models.items():
-        f1 = repeat_means(record)
-        row = {"macro-F1": f1.mean(), "SD": f1.std(ddof=1) if len(f1) > 1 else np.nan}
+        f1 = pd.Series(repeat_means(record))
+        row = {"macro-F1": f1.mean(), "SD": f1.std()}
         for metric in ("accuracy", "balanced_accuracy", "log_loss"):
             row[metric.replace("_", " ")] = record.values[metric].mean()
-        row["calibration error"] = calibration(record)[1]
-        row["seconds"] = record.seconds.mean()
-        known = published(record.dataset, kind).get(name)
-        row["published macro-F1"], row["published accuracy"] = (known[:2]) if known else (np.nan, np.nan)
+        row |= {"calibration error": calibration(record)[1], "seconds": record.seconds.mean()}
+        known = published(record.dataset, kind).get(name, (np.nan, np.nan))
+        row["published macro-F1"], row["published accuracy"] = known
         if name != REFERENCE and REFERENCE in of_models:
             found = paired_difference(record, of_models[REFERENCE])
             row |= {"minus LightGBM": found.mean, "low": found.low, "high": found.high}
         rows[MODELS[name].label] = row
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
-    empty = [column for column in table if column.startswith("published") and table[column].isna().all()]
-    return table.drop(columns=empty)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model").dropna(axis=1, how="all")
 
 
 def class_table(records, kind="types"):
     """F1 of every class by model, mean over the folds; DataFrame."""
-    return pd.DataFrame(
-        {
-            MODELS[name].label: dict(zip(record.classes, np.nanmean(record.f1[:, 0], axis=0), strict=True))
-            for name, record in of_kind(records, kind).items()
-        }
-    ).T.rename_axis("model")
+    models = of_kind(records, kind)
+    rows = {MODELS[name].label: pd.Series(np.nanmean(r.f1[:, 0], axis=0), r.classes) for name, r in models.items()}
+    return pd.DataFrame(rows).T.rename_axis("model")
 
 
 def group_table(records, column, kind="types"):
     """Macro-F1 within groups of cells, which a model can then not recognise: rows (model, group), ``all`` first."""
     labels = records[CELLS].labels
-    tables = []
+    tables = {}
     for name, record in of_kind(records, kind).items():
-        whole = scores_within(record, np.full(len(labels), "all"))
-        parts = scores_within(record, labels[column])
-        table = pd.concat([whole, parts[parts["cells"] >= FEWEST]])
-        tables.append(table.assign(model=MODELS[name].label).reset_index())
-    return pd.concat(tables).set_index(["model", "group"])
+        whole, parts = (scores_within(record, groups) for groups in (np.full(len(labels), "all"), labels[column]))
+        tables[MODELS[name].label] = pd.concat([whole, parts[parts["cells"] >= FEWEST]])
+    return pd.concat(tables, names=["model"])
 
 
 def confounding_table(records, column):
@@ -120,98 +99,65 @@ def confounding_table(records, column):
 
 def families_tables(records):
     """Families by (model, way of asking), and Spearman's rho of each pair of ways by model."""
+    asked = {MODELS[name].label: records.get(f"{FAMILIES}_{name}") for name in INTERPRETED if name in MODELS}
     importance, agreement = {}, {}
-    for name in INTERPRETED:
-        if f"{FAMILIES}_{name}" in records:
-            record = records[f"{FAMILIES}_{name}"]
-            importance[MODELS[name].label] = importance_table(record)
-            rho = agreement_table(record)
-            pairs = [(a, b) for i, a in enumerate(rho) for b in rho.columns[i + 1 :]]
-            agreement[MODELS[name].label] = {f"{a} - {b}": rho.loc[a, b] for a, b in pairs}
+    for label, record in asked.items():
+        if record is not None:
+            importance[label], rho = importance_table(record), agreement_table(record)
+            agreement[label] = {f"{a} - {b}": rho.loc[a, b] for a, b in combinations(rho, 2)}
     return pd.concat(importance, axis=1), pd.DataFrame(agreement).T.rename_axis("model")
 
 
 def overview_table(saved_models):
     """Macro-F1 (mean ± SD over the repeats) of the main models on every data set, and the best that was published."""
     rows = {}
-    for dataset, title in TITLES.items():
-        for kind in KINDS:
-            paths = {
-                name: Path(saved_models) / dataset / f"{kind}_{name}.pickle" for name in OVERVIEW if name in MODELS
-            }
-            if not paths[REFERENCE].exists():
-                continue
-            records = {name: load(path) for name, path in paths.items() if path.exists()}
+    for (dataset, title), kind in product(TITLES.items(), KINDS):
+        paths = {name: Path(saved_models, dataset, f"{kind}_{name}.pickle") for name in OVERVIEW}
+        records = {name: load(path) for name, path in paths.items() if path.exists()}
+        if REFERENCE in records:
             row = {"cells": str(len(records[REFERENCE].true))}
-            for name in paths:
-                f1 = repeat_means(records[name]) if name in records else np.array([])
-                spread = f" ± {f1.std(ddof=1):.3f}" if len(f1) > 1 else ""
-                row[MODELS[name].label] = f"{f1.mean():.3f}{spread}" if len(f1) else ""
-            known = published(records[REFERENCE].dataset, kind).values()
-            row["best published"] = f"{max(one.macro_f1 for one in known):.3f}" if known else ""
-            rows[f"{title}, {CLASSES_OF[kind]}"] = row
+            for name, record in records.items():
+                f1 = repeat_means(record)
+                row[MODELS[name].label] = f"{f1.mean():.3f} ± {f1.std(ddof=1):.3f}"
+            known = [f"{macro_f1:.3f}" for macro_f1, _ in published(records[REFERENCE].dataset, kind).values()]
+            rows[f"{title}, {CLASSES_OF[kind]}"] = row | {"best published": max(known, default="")}
     if not rows:
         raise FileNotFoundError(f"no results in {saved_models}: `sbnn ephys-types cv` computes them")
-    return pd.DataFrame(rows).T.rename_axis("data")
+    return pd.DataFrame(rows).T.rename_axis("data").fillna("")
 
 
 def by_size(record):
-    """Scores of learning curves, mean over the draws, with the column ``size``: labelled cells, or ``"all"``.
+    """Scores of learning curves, mean over the draws, by ``cells``: how many are labelled, or ``"all"`` of a fold.
 
     The folds are not equally large, so that all their training cells are not a fixed number of them.
     """
     scores = record.scores
-    fixed = [size for size in record.settings["sizes"] if size is not None]
-    size = scores["n_cells"].astype(object).where(scores["n_cells"].isin(fixed), ALL)
-    keys = ["model", "method", "size", "seed", "fold"]
-    means = scores.assign(size=size).groupby(keys, sort=False)[["n_cells", "macro_f1", "accuracy"]].mean()
-    return means.reset_index()
+    fixed = scores["n_cells"].isin([size for size in record.settings["sizes"] if size is not None])
+    cells = scores["n_cells"].astype(str).where(fixed, ALL)
+    keys = ["cells", "model", "method", "seed", "fold"]
+    return scores.assign(cells=cells).groupby(keys, sort=False)[["n_cells", "macro_f1", "accuracy"]].mean()
 
 
-def sizes_of(scores):
-    """Sizes in ascending order, ``"all"`` last."""
-    sizes = scores["size"].unique()
-    return sorted((size for size in sizes if size != ALL), key=int) + [ALL] * (ALL in sizes)
+def gains(scores, over):
+    """By how much models are better with a method than `over` another, (95 %), on the same folds and cells; DataFrame.
 
-
-def gain(scores, model, method, size, metric="macro_f1", over=WITHOUT):
-    """By how much a model is better with a method of transfer than `over` another, on the same folds and cells.
-
-    None where the model has no counterpart. The interval takes `TEST_SHARE` at every size, since what it corrects for
-    is that two splits share test cells, which are a fifth of all cells however few of the others are labelled.
+    The interval takes `TEST_SHARE` at every size, since what it corrects for is that two splits share test cells, which
+    are a fifth of all cells however few of the others are labelled.
     """
-    chosen = scores[(scores["model"] == model) & (scores["size"] == size)]
-    wide = chosen.pivot(index=["seed", "fold"], columns="method", values=metric)
-    if method in (WITHOUT, over) or not {method, over} <= set(wide) or len(wide) < 2:
-        return None
-    if wide[[method, over]].isna().any(axis=None):
-        raise ValueError(f"scores: the folds of {model!r}, {method!r} and {over!r} at {size} cells are not the same")
-    return corrected_difference(wide[method] - wide[over], TEST_SHARE)
-
-
-def methods_of(scores):
-    """Pairs of model and method in the order of the models, what uses no source first."""
-    pairs = list(dict.fromkeys(zip(scores["model"], scores["method"], strict=True)))
-    models = list(dict.fromkeys(model for model, _ in pairs))
-    return sorted(pairs, key=lambda pair: (models.index(pair[0]), pair[1] != WITHOUT))
+    wide, keys = scores["macro_f1"].unstack("method"), ["cells", "model", "method"]
+    differences = wide.drop(columns=list({WITHOUT, over})).sub(wide[over], axis=0).stack().dropna()
+    rows = {key: corrected_difference(its, TEST_SHARE)[:3] for key, its in differences.groupby(keys)}
+    return pd.DataFrame(rows, index=["gain", "low", "high"]).T.rename_axis(keys)
 
 
 def curves_table(record):
     """Scores by number of labelled cells, model and method, and gains (95 %) over the model alone and two experts."""
-    scores, rows = by_size(record), {}
-    for size in sizes_of(scores):
-        of_size = scores[scores["size"] == size]
-        for model, method in methods_of(of_size):
-            chosen = of_size[(of_size["model"] == model) & (of_size["method"] == method)]
-            seeds = chosen.groupby("seed")[["macro_f1", "accuracy"]].mean()
-            row = {"macro_f1": seeds["macro_f1"].mean(), "sd": seeds["macro_f1"].std()}
-            row["accuracy"] = seeds["accuracy"].mean()
-            for over, ending in ((WITHOUT, ""), (CONTROL, " over two")):
-                found = gain(scores, model, method, size, over=over)
-                ends = found[:3] if found else [np.nan] * 3
-                row |= {f"{name}{ending}": end for name, end in zip(("gain", "low", "high"), ends, strict=True)}
-            rows[str(size), model, method] = row
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["cells", "model", "method"])
+    scores = by_size(record)
+    seeds = scores[["macro_f1", "accuracy"]].groupby(level=[0, 1, 2, 3], sort=False).mean()
+    by = seeds.groupby(level=[0, 1, 2], sort=False)
+    table = by.mean()
+    table.insert(1, "sd", by["macro_f1"].std())
+    return table.join(gains(scores, WITHOUT)).join(gains(scores, CONTROL).add_suffix(" over two"))
 
 
 def zero_shot_table(record):
@@ -232,10 +178,7 @@ def all_tables(records):
     for column in GROUPS:
         if CELLS in records and column in records[CELLS].labels and of_kind(records, "types"):
             tables[f"Cells by class and {column}"] = confounding_table(records, column)
-            groups = group_table(records, column)["macro_f1"]
-            tables[f"Macro-F1 within {column}"] = groups.unstack()[groups.index.unique("group")].reindex(
-                groups.index.unique("model")
-            )
+            tables[f"Macro-F1 within {column}"] = group_table(records, column)["macro_f1"].unstack(sort=False)
     if any(name.startswith(FAMILIES) for name in records):
         importance, agreement = families_tables(records)
         importance.columns = [f"{model}: {way}" for model, way in importance.columns]
