@@ -24,6 +24,7 @@ FARTHEST = 4.0  # spreads from the median at which a feature is cut
 NORMAL_QUARTILES = 1.349  # distance of the quartiles of a normal distribution, in SD
 STARTS = (0.1, 0.25, 0.4, 0.55, 0.7)  # shares that the estimation starts from, in all combinations that sum to 1
 STEPS = 100
+WEIGHT = 10.0  # of the source, in labelled cells
 PSEUDO_SHARE = 0.1  # cells that speak for each type beside those measured, as a share of them
 FLOOR = 0.05  # added to the variances of a type, in the discriminants' own units
 #: Positive quantities that spread over decades, with the least value that is told from smaller ones.
@@ -54,16 +55,15 @@ def physiological_scale(X, feature_names):
     return X
 
 
-def own_scale(X, reference=None):
-    """Cells (n, p) in spreads from the median of their species, or of `reference`; missing ones at the median."""
-    reference = X if reference is None else reference
+def own_scale(X, reference):
+    """Cells (n, p) in spreads from the median of their species, `reference`; missing values at the median."""
     low, middle, high = np.nanpercentile(reference, (25, 50, 75), axis=0)
     spread = (high - low) / NORMAL_QUARTILES
     scaled = (X - middle) / np.where(spread > 0, spread, 1)
     return np.nan_to_num(np.clip(scaled, -FARTHEST, FARTHEST), nan=0.0)
 
 
-def align(source, codes, target, known=None):
+def align(source, codes, target, known):
     """Shift to be taken from the target (p,), shares of the types in it (k,), and its memberships (m, k).
 
     `source` (n, p) with types `codes`, and `target` (m, p), are on the scales of their species; `known` (m,) has the
@@ -72,7 +72,6 @@ def align(source, codes, target, known=None):
     may be mistaken for another as a whole; the most probable solution is taken, with `PSEUDO_SHARE` as many cells
     beside those measured for each type, which rules out that types are all but absent.
     """
-    known = np.full(len(target), -1) if known is None else known
     n_classes = codes.max() + 1
     if np.bincount(codes).min() < 2:
         raise ValueError("y: the alignment needs two cells or more of each type of the source")
@@ -83,8 +82,9 @@ def align(source, codes, target, known=None):
     types = [a[codes == k] for k in range(n_classes)]
     means = np.stack([cells.mean(0) for cells in types])
     covariances = np.stack([np.cov(cells.T).reshape(n_axes, n_axes) for cells in types]) + FLOOR * np.eye(n_axes)
-    starts = [np.array(shares) for shares in product(STARTS, repeat=n_classes) if abs(sum(shares) - 1) < 0.11]
-    starts = starts or [np.ones(n_classes)]
+    # Of more than ten types no combination sums to 1, and all start alike.
+    starts = [shares for shares in product(STARTS, repeat=n_classes) if abs(sum(shares) - 1) < 0.11]
+    starts = np.array(starts or [np.ones(n_classes)])
     fits = [_maximise(b, means, covariances, start / start.sum(), known) for start in starts]
     _, shares, memberships = max(fits, key=lambda fit: fit[0])
     centres = np.stack([source[codes == k].mean(0) for k in range(n_classes)])
@@ -164,11 +164,12 @@ class ZeroShotClassifier(TypeClassifier):
         target = X if target is None else self._checked_cells(target)
         self._seen = self._measured(X, target)
         X, target = X[:, self._seen], target[:, self._seen]
-        scaled = own_scale(X)
+        scaled = own_scale(X, X)
         self._reference = X if self.alignment == "source" else target
         self.shift_, self.shares_ = np.zeros(len(self._seen)), None
         if self.alignment == "shift":
-            self.shift_[self._seen], self.shares_, _ = align(scaled, codes, own_scale(target))
+            nothing = np.full(len(target), -1)
+            self.shift_[self._seen], self.shares_, _ = align(scaled, codes, own_scale(target, target), nothing)
         model = lightgbm(random_state=self.random_state) if self.classifier is None else clone(self.classifier)
         self.classifier_ = model.fit(scaled, codes)
         return self
@@ -184,13 +185,8 @@ class SourcePriorClassifier(TypeClassifier):
 
     The prior is trained on the cells of the source, which are moved onto the target: by one shift, estimated from all
     training cells of the target, with types and without, and for each type by what its labelled cells say beyond that.
-    Probabilities are multiplied, those of the prior to the power of ``weight / n``: the more labelled cells the target
-    has, the less the source says.
-
-    Parameters
-    ----------
-    weight : float, default=10.0
-        In labelled cells.
+    Probabilities are multiplied, those of the prior to the power of 10 / n: the more labelled cells the target has, the
+    less the source says.
 
     Attributes
     ----------
@@ -200,9 +196,6 @@ class SourcePriorClassifier(TypeClassifier):
     power_ : float
         Of the prior's probabilities.
     """
-
-    def __init__(self, weight=10.0):
-        self.weight = weight
 
     def fit(self, X, y, source, unlabelled=None):
         """Fit both experts.
@@ -228,12 +221,13 @@ class SourcePriorClassifier(TypeClassifier):
             raise ValueError(f"source: has no cells of the types {', '.join(map(str, lacking))}")
         of_known = np.isin(source_y, self.classes_)
         source_X, source_codes = source_X[of_known], np.searchsorted(self.classes_, source_y[of_known])
-        cells = X if unlabelled is None or not len(unlabelled) else np.vstack([X, self._checked_cells(unlabelled)])
+        cells = X if unlabelled is None else np.vstack([X, self._checked_cells(unlabelled)])
         self._seen = self._measured(cells, source_X)
         self.estimator_ = KernelLogistic().fit(X, codes)
-        self.power_ = self.weight / len(X)
-        self._reference = cells[:, self._seen]
-        moved = _moved(own_scale(source_X[:, self._seen]), source_codes, own_scale(self._reference), codes)
+        self.power_ = WEIGHT / len(X)
+        self._reference, source_X = cells[:, self._seen], source_X[:, self._seen]
+        target = own_scale(self._reference, self._reference)
+        moved = _moved(own_scale(source_X, source_X), source_codes, target, codes)
         self.prior_ = KernelLogistic(n_landmarks=200, random_state=0).fit(moved, source_codes)
         return self
 
@@ -241,13 +235,10 @@ class SourcePriorClassifier(TypeClassifier):
         """What the prior is shown of cells: features on the scale of the target, ndarray of shape (n, s)."""
         return own_scale(self._checked_cells(X)[:, self._seen], self._reference)
 
-    def prior_proba(self, X):
-        """What the source says of each class, ndarray of shape (n, n_classes)."""
-        return self.prior_.predict_proba(self.prior_features(X))
-
     def predict_proba(self, X):
         """Probability of each class, ndarray of shape (n, n_classes)."""
-        return two_experts(self.estimator_.predict_proba(self._checked_cells(X)), self.prior_proba(X), self.power_)
+        own = self.estimator_.predict_proba(self._checked_cells(X))
+        return two_experts(own, self.prior_.predict_proba(self.prior_features(X)), self.power_)
 
 
 def two_experts(own, prior, power):

@@ -37,18 +37,22 @@ def run_zero_shot(source, target, results=None, fresh=False, seeds=SEEDS):
     alignment, pseudo cells), so they are what can be had at best, and not what a first look would give; see
     ``benchmarks/ephys_types_tries.md``.
     """
-    data, (source, target) = (source, target), map(as_typed, (source, target))
-    wanted = Record("zero-shot", target.name, target.sha256, [{}], seeds[0])
-    wanted.settings = {"source": source.name, "source_sha256": source.sha256, "seeds": list(seeds), "version": VERSION}
-    return load_or_compute(wanted, lambda: _zero_shot(*data, seeds), results, fresh)
+    wanted = _question("zero-shot", source, target, [{}], seeds)
+    return load_or_compute(wanted, lambda: _zero_shot(source, target, seeds), results, fresh)
+
+
+def _question(experiment, source, target, params, seeds, **settings):
+    source, target = as_typed(source), as_typed(target)
+    of_source = {"source": source.name, "source_sha256": source.sha256, "seeds": list(seeds), "version": VERSION}
+    return Record(experiment, target.name, target.sha256, params, seeds[0], of_source | settings)
 
 
 def _zero_shot(source, target, seeds):
-    species = [as_typed(to_shared_features(data)) for data in (source, target)]
-    source, target = as_typed(source), as_typed(target)
-    cells = [(physiological_scale(data.X, data.feature_names), data.y) for data in species]
+    shared = [as_typed(to_shared_features(data)) for data in (source, target)]
+    cells = [(physiological_scale(its.X, its.feature_names), its.y) for its in shared]
+    source, target = as_typed(source).name, as_typed(target).name
     rows, kept, classes = [], {}, np.union1d(*(types for _, types in cells)).astype(str)
-    ways = {f"{source.name} -> {target.name}": cells, f"{target.name} -> {source.name}": cells[::-1]}
+    ways = {f"{source} -> {target}": cells, f"{target} -> {source}": cells[::-1]}
     for way, ((X, y), (target_X, types)) in ways.items():
         for alignment in ALIGNMENTS:
             for seed in seeds:
@@ -84,14 +88,12 @@ def run_learning_curves(
     """
     models = learners() if models is None else models
     network = TransferAttentionClassifier() if network is None else network
-    data, (source, target) = (source, target), map(as_typed, (source, target))
-    wanted = Record("learning-curves", target.name, target.sha256, [{"model": name} for name in models], seeds[0])
-    wanted.settings = {
-        "source": source.name, "source_sha256": source.sha256, "sizes": list(sizes), "seeds": list(seeds),
-        "draws": draws, "version": VERSION,
-        "models": {name: described(model) for name, model in models.items()}, "network": described(network),
-    }  # fmt: skip
-    return load_or_compute(wanted, lambda: _curves(*data, sizes, seeds, draws, models, network), results, fresh)
+    of_models = {"models": {name: described(model) for name, model in models.items()}, "network": described(network)}
+    params = [{"model": name} for name in models]
+    wanted = _question("learning-curves", source, target, params, seeds, sizes=list(sizes), draws=draws, **of_models)
+    return load_or_compute(
+        wanted, lambda: _curves(source, target, sizes, seeds, draws, models, network), results, fresh
+    )
 
 
 def learners():
@@ -100,46 +102,50 @@ def learners():
 
 
 def _curves(source, target, sizes, seeds, draws, models, network):
-    source_shared, target_shared = (as_typed(to_shared_features(data)) for data in (source, target))
-    target = as_typed(target)
-    shared_cells = source_shared, target_shared
-    source_cells = physiological_scale(source_shared.X, source_shared.feature_names), source_shared.y
-    shared = physiological_scale(target_shared.X, target_shared.feature_names)
-    types, classes, rows = target.y, np.unique(target.y), []
-    for seed in seeds:
-        for fold, (train, test) in enumerate(donor_folds(target, N_FOLDS, seed)):
-            for size, draw in ((n, draw) for n in sizes for draw in range(draws if n else 1)):
-                known, others = _drawn(train, types, size, np.random.default_rng([seed, fold, size or 0, draw]))
-                helper = SourcePriorClassifier().fit(
-                    shared[known], types[known], source=source_cells, unlabelled=shared[others] if len(others) else None
-                )
-                prior = helper.prior_proba(shared[test])
-                # A second expert of the settings of the prior, of the target's own labelled cells.
-                control = clone(helper.prior_).fit(helper.prior_features(shared[known]), types[known])
-                second = control.predict_proba(helper.prior_features(shared[test]))
-                key = {"n_cells": len(known), "seed": seed, "fold": fold, "draw": draw}
-                said = {("source", "transfer"): prior}
-                for name, model in models.items():
-                    own = clone(model).fit(target.X[known], types[known]).predict_proba(target.X[test])
-                    said[name, WITHOUT] = own
-                    said[name, CONTROL] = two_experts(own, second, helper.power_)
-                    said[name, "transfer"] = two_experts(own, prior, helper.power_)
-                if draw == 0:
-                    said |= _by_networks(network, shared_cells, known, others, test, types, seed)
-                for (name, method), probabilities in said.items():
-                    predicted = helper.classes_[probabilities.argmax(1)]
-                    rows.append({"model": name, "method": method} | key | _scores(types[test], predicted, classes))
+    of_source, of_target = (as_typed(to_shared_features(data)) for data in (source, target))
+    mouse, shared = (physiological_scale(its.X, its.feature_names) for its in (of_source, of_target))
+    target, rows = as_typed(target), []
+    types, classes = target.y, np.unique(target.y)
+    plan = [
+        (seed, fold, *cells, size, draw)
+        for seed in seeds
+        for fold, cells in enumerate(donor_folds(target, N_FOLDS, seed))
+        for size in sizes
+        for draw in range(draws if size else 1)
+    ]
+    for seed, fold, train, test, size, draw in plan:
+        known, others = _drawn(train, types, size, np.random.default_rng([seed, fold, size or 0, draw]))
+        helper = SourcePriorClassifier().fit(
+            shared[known], types[known], (mouse, of_source.y), shared[others] if len(others) else None
+        )
+        first, tested = helper.prior_features(shared[known]), helper.prior_features(shared[test])
+        prior = helper.prior_.predict_proba(tested)
+        # A second expert of the settings of the prior, of the target's own labelled cells.
+        second = clone(helper.prior_).fit(first, types[known]).predict_proba(tested)
+        said = {("source", "transfer"): prior}
+        for name, model in models.items():
+            own = clone(model).fit(target.X[known], types[known]).predict_proba(target.X[test])
+            said[name, WITHOUT] = own
+            said[name, CONTROL] = two_experts(own, second, helper.power_)
+            said[name, "transfer"] = two_experts(own, prior, helper.power_)
+        if draw == 0:
+            said |= _by_networks(
+                clone(network).set_params(random_state=seed), of_source, of_target, known, others, test
+            )
+        key = {"n_cells": len(known), "seed": seed, "fold": fold, "draw": draw}
+        for (name, method), probabilities in said.items():
+            scores = _scores(types[test], helper.classes_[probabilities.argmax(1)], classes)
+            rows.append({"model": name, "method": method} | key | scores)
     return {"scores": pd.DataFrame(rows)}
 
 
-def _by_networks(network, shared_cells, known, others, test, types, seed):
+def _by_networks(network, source, target, known, others, test):
     """Probabilities of networks on the shared features: of the target alone, and helped by the source in two ways."""
-    source, target = shared_cells
-    said, unlabelled = {}, {"unlabelled": target.X[others]} if len(others) else {}
+    said, unlabelled = {}, target.X[others] if len(others) else None
     for method, way in ((WITHOUT, "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
-        model = clone(network).set_params(way=way, random_state=seed)
-        help = {} if method == WITHOUT else {"source": (source.X, source.y)}
-        model.fit(target.X[known], types[known], target.families, **help, **unlabelled)
+        help = None if method == WITHOUT else (source.X, source.y)
+        model = clone(network).set_params(way=way)
+        model.fit(target.X[known], target.y[known], target.families, help, unlabelled)
         said["attention, shared features", method] = model.predict_proba(target.X[test])
     return said
 
@@ -156,6 +162,6 @@ def _drawn(train, types, size, random):
         )
     while True:
         order = random.permutation(train)
-        found, counts = np.unique(types[order[:size]], return_counts=True)
-        if len(found) == len(np.unique(types[train])) and counts.min() >= FEWEST_OF_A_TYPE:
+        drawn = types[order[:size]]
+        if all((drawn == name).sum() >= FEWEST_OF_A_TYPE for name in names):
             return order[:size], order[size:]
