@@ -10,11 +10,12 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.utils._param_validation import InvalidParameterError
 
 UNKNOWN = "unknown"  # cells without a known group
 GREY = "#808080"  # of unknown cells
@@ -28,27 +29,22 @@ LARGEST = 1e15  # beyond, sums of squares leave single precision
 GENES_AT_ONCE = 64  # so that deviations in double precision stay small
 
 
-def check_number(name, value, kind, low=-np.inf, high=np.inf, closed="both"):
+def check_number(name, value, kind, low=-np.inf, high=np.inf):
     """Refuse a parameter that is not a finite number of this kind within bounds, naming it."""
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a {'whole number' if kind is Integral else 'number'}, got {value!r}")
-    above = value > low if closed == "neither" else value >= low
-    below = value <= high if closed == "both" else value < high
-    if not (above and below and np.isfinite(value)):
-        brackets = "(" if closed == "neither" else "[", "]" if closed == "both" else ")"
-        raise ValueError(f"{name} must be a finite number in {brackets[0]}{low}, {high}{brackets[1]}, got {value}")
+    if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high or not np.isfinite(value):
+        bounds = f"{name} must be a finite number in [{low}, {high}]"
+        raise InvalidParameterError(f"{bounds}{', a whole one' if kind is Integral else ''}, got {value!r}")
 
 
 def check_matrix(values: Any, argument: str) -> np.ndarray:
     """Convert an array, a sparse matrix or a DataFrame to dense, C-contiguous float32 of two dimensions."""
     try:
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which check_finite reports
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which check_outliers reports
             numbers = np.asarray(values.toarray() if sparse.issparse(values) else values, dtype=np.float32, order="C")
+        _, _ = numbers.shape
     except (TypeError, ValueError) as error:
-        kind = type(values).__name__
-        raise TypeError(f"{argument} must be an array, a sparse matrix or a DataFrame, got {kind}: {error}") from None
-    if numbers.ndim != 2:
-        raise ValueError(f"{argument}: expected numbers of shape (cells, columns), got shape {numbers.shape}")
+        told = f"{argument}: expected numbers of shape (cells, columns), got {type(values).__name__}: {error}"
+        raise InvalidParameterError(told) from None
     return numbers
 
 
@@ -56,31 +52,12 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
     """Convert names to a 1-D array of str, unique and not empty; ``None`` numbers them."""
     if given is None:
         return np.array([f"{kind}_{i}" for i in range(size)], dtype=str)
-    names = np.asarray(given, dtype=object)
-    if names.shape != (size,) or pd.isna(names).any() or (names == "").any():
-        raise ValueError(f"{argument}: expected {size} names, none empty, got {some(names)} (shape {names.shape})")
-    names = names.astype(str)
-    unique, repeats = np.unique(names, return_counts=True)
-    if len(unique) < size:
-        raise ValueError(f"duplicate {kind} names in {argument}: {some(unique[repeats > 1])}")
-    return names
-
-
-def check_finite(values: np.ndarray, argument: str, rows: np.ndarray, columns: np.ndarray) -> None:
-    """Refuse NaN and infinite values, naming the first."""
-    bad = ~np.isfinite(values)
-    if bad.any():
-        i, j = np.argwhere(bad)[0]
-        place = f"the first for cell {str(rows[i])!r} in column {str(columns[j])!r}"
-        raise ValueError(f"{argument}: expected finite numbers, got {bad.sum()} NaN or infinite value(s), {place}")
-
-
-def check_varies(values: np.ndarray, argument: str, kind: str, columns: np.ndarray) -> None:
-    """Refuse columns with one value in all cells, naming some."""
-    constant = np.ptp(values, axis=0) == 0
-    if constant.any():
-        told = f"{constant.sum()} {kind}(s) of {argument} have one constant value in all {len(values)} cells"
-        raise ValueError(f"{told}: {some(columns[constant])}; leave them out")
+    names = pd.Series(np.ravel(np.asarray(given, dtype=object)))
+    wrong = names[names.isna() | (names == "") | names.astype(str).duplicated()].unique()
+    if len(names) != size or len(wrong):
+        told = f"got {len(names)}, missing or repeated: {some(wrong)}"
+        raise ValueError(f"{argument}: expected {size} different {kind} names, {told}")
+    return names.to_numpy().astype(str)
 
 
 def check_labels(
@@ -100,17 +77,22 @@ def check_labels(
     return labels
 
 
-def check_colors(given: Mapping[str, str] | None, types: Iterable[str]) -> dict[str, str]:
-    """Give every type a ``"#RRGGBB"``: the one given, else one of a palette, grey for the unknown type."""
-    colors = {str(key): str(color) for key, color in (given or {}).items()}
-    malformed = {key: color for key, color in colors.items() if not re.fullmatch(r"#[0-9A-Fa-f]{6}", color)}
-    if malformed:
-        raise ValueError(f"colors: expected '#RRGGBB', got {malformed}")
+def check_colors(given: Mapping[str, Any] | None, types: Iterable[str]) -> dict[str, str]:
+    """Give every type a ``"#RRGGBB"``: the colour given, else one of a palette, grey for the unknown type."""
+    colors = {str(key): _as_hex(color) for key, color in (given or {}).items()}
     missing = sorted(set(types) - colors.keys() - {UNKNOWN})
     colors.update(zip(missing, _palette(len(missing)), strict=True))
     if UNKNOWN in set(types):
         colors.setdefault(UNKNOWN, GREY)
     return colors
+
+
+def _as_hex(color: Any) -> str:
+    if isinstance(color, str) and re.fullmatch(r"#[0-9A-Fa-f]{6}", color):
+        return color
+    from matplotlib.colors import to_hex  # slow to import, and needed here alone
+
+    return to_hex(color).upper()
 
 
 def _palette(size: int) -> list[str]:
@@ -133,21 +115,6 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
         told = f"got {values.dtype} of shape {counts.shape}{reach}"
         raise ValueError(f"counts: expected whole numbers of 0 or more, of the shape {shape} of X, {told}")
     return counts.astype(np.int64) if values.dtype.kind == "f" else counts
-
-
-def positions(chosen: Any, names: np.ndarray, argument: str) -> np.ndarray:
-    """Convert a boolean mask, positions or names to positions in `names`; ``None`` takes all."""
-    if chosen is None:
-        return np.arange(len(names))
-    chosen = np.atleast_1d(np.asarray(chosen))
-    if chosen.size == 0:
-        raise ValueError(f"{argument} is empty; choose at least one")
-    if chosen.dtype.kind in "biu":
-        return np.arange(len(names))[chosen]
-    found = pd.Index(names).get_indexer(chosen.astype(str))
-    if (found < 0).any():
-        raise KeyError(f"{argument} holds names that are not in the data: {some(chosen[found < 0])}")
-    return found
 
 
 def some(names: Iterable[Any], limit: int = 5) -> str:
@@ -179,19 +146,11 @@ def warn_of_log_values(values, argument):
         )
 
 
-class ExpressionKind(NamedTuple):
-    """What a table of expression holds."""
+def kind_of_expression(values) -> tuple[str, str, str]:
+    """Tell "counts", "normalised" (CPM, TPM) and "log" values of an array apart, with their range and what is doubtful.
 
-    kind: str  # "counts", "normalised" (not logged, such as CPM or TPM) or "log": to be taken as they are
-    told: str  # range and share of whole numbers
-    doubt: str  # why it may be something else; mostly empty
-
-
-def kind_of_expression(values) -> ExpressionKind:
-    """Tell raw counts, normalised and log values of an array apart; one fraction and it is no table of counts.
-
-    Some counts reach beyond what log values do, or most that are not zero are 1. Normalised values are not whole and
-    reach far beyond. Logarithms to different bases are not told apart.
+    Some counts reach beyond what log values do, or most that are not zero are 1; one fraction and it is no table of
+    counts. Normalised values are not whole and reach far beyond. Logarithms to different bases are not told apart.
     """
     usual = _looked_at(values)[3]
     low, high, fractions, expressed = values.min(), values.max(), 0, 0
@@ -200,17 +159,15 @@ def kind_of_expression(values) -> ExpressionKind:
         block = values[first : first + step]
         expressed += np.count_nonzero(block)
         fractions += np.count_nonzero(block != np.rint(block))
-    about = _range(low, high, 1 - fractions / values.size)
-    if low < 0:
-        return ExpressionKind("log", about, "")
-    if not fractions:
-        if high > LARGEST_LOG or (high > 2 and usual == 1):
-            return ExpressionKind("counts", about, "")
-        return ExpressionKind("log", about, "small whole numbers may be counts too")
-    if high > BEYOND_LOG:
-        estimated = expressed > 2 * fractions
-        return ExpressionKind("normalised", about, "they may be estimated counts, to be rounded" if estimated else "")
-    return ExpressionKind("log", about, "they reach far for log values" if high > LARGEST_LOG else "")
+    kind, doubt = "log", ""
+    if low >= 0 and not fractions:
+        counted = high > LARGEST_LOG or (high > 2 and usual == 1)
+        kind, doubt = ("counts", "") if counted else ("log", "small whole numbers may be counts too")
+    elif low >= 0 and high > BEYOND_LOG:
+        kind, doubt = "normalised", "they may be estimated counts, to be rounded" * (expressed > 2 * fractions)
+    elif low >= 0 and high > LARGEST_LOG:
+        doubt = "they reach far for log values"
+    return kind, _range(low, high, 1 - fractions / values.size), doubt
 
 
 def _looked_at(values):
@@ -233,23 +190,25 @@ def _range(low, high, whole):
 
 
 def check_outliers(values, argument, cells=None, columns=None):
-    """Refuse finite values beyond 1e15, and warn of a cell more than a million SD of the others away from them.
+    """Refuse values that are not finite or beyond 1e15, and warn of a cell more than a million SD of the others away.
 
     One typing error makes the SD of its column so large that all other cells become one and the same.
     """
 
-    def place(i, j):
+    def told(i, j):
         cell = f"the cell at position {i}" if cells is None else f"cell {str(cells[i])!r}"
-        return f"{cell}, column {j if columns is None else repr(str(columns[j]))}"
+        return f"{argument}: {values[i, j]:g} of {cell}, column {j if columns is None else repr(str(columns[j]))}"
 
     for first in range(0, values.shape[1], GENES_AT_ONCE):
         part = values[:, first : first + GENES_AT_ONCE]
         low, high = part.min(0).astype(np.float64), part.max(0).astype(np.float64)
-        j = int(np.maximum(-low, high).argmax())
-        if max(-low[j], high[j]) > LARGEST:
-            i = int(np.abs(part[:, j]).argmax())
-            told = f"{argument}: {part[i, j]:g} of {place(i, first + j)}"
-            raise ValueError(f"{told} is beyond {LARGEST:g}, too large to compute with; correct it or leave it out")
+        beyond = ~(np.maximum(-low, high) <= LARGEST)  # NaN is too
+        if beyond.any():
+            j = int(beyond.argmax())
+            i = int((~(np.abs(part[:, j]) <= LARGEST)).argmax())
+            raise ValueError(
+                f"{told(i, first + j)}: expected finite numbers up to {LARGEST:g}; correct it or leave it out"
+            )
         mean, sd = part.mean(0, dtype=np.float64), part.std(0, dtype=np.float64)
         # A cell that is alone far out has nearly the largest z-score that there can be, the root of n - 1.
         alone = np.maximum(high - mean, mean - low) > 0.999 * np.sqrt(max(0, len(part) - 1)) * sd
@@ -258,8 +217,8 @@ def check_outliers(values, argument, cells=None, columns=None):
             others = np.delete(part[:, j], i).astype(np.float64)
             if np.ptp(others) > 0 and abs(part[i, j] - others.mean()) > FAR_OUT * others.std():
                 warnings.warn(
-                    f"{argument}: {part[i, j]:g} of {place(i, first + j)} is more than {FAR_OUT:g} SD away from the "
-                    f"other cells; if it is a mistake, correct it or leave the cell out",
+                    f"{told(i, first + j)} is more than {FAR_OUT:g} SD away from the other cells; if it is a mistake, "
+                    f"correct it or leave the cell out",
                     stacklevel=5,
                 )
 
@@ -312,15 +271,15 @@ def check_paired(
     cells = check_names(cell_names, "cell_names", "cell", len(X))
     labels = check_labels(labels, cells, ("family", "type"))
     content = fingerprint_arrays(X, Y) if counts is None else fingerprint_arrays(X, Y, counts)
-    about = {"name": "custom", "source": "the user's arrays", "sha256": "", "files": {}, "dropped": {}, "notes": []} | (
-        about or {}
-    )
+    usual = {"name": "custom", "source": "the user's arrays", "sha256": "", "files": {}, "dropped": {}, "notes": []}
+    about = usual | (about or {})
     if about.get("content_sha256") != content:
-        for values, argument, kind, columns in ((X, "X", "gene", genes), (Y, "Y", "output", outputs)):
-            check_finite(values, argument, cells, columns)
-            if Y.shape[1]:  # raw counts without outputs may hold genes that no cell expresses
-                check_varies(values, argument, kind, columns)
-                check_outliers(values, argument, cells, columns)
+        for values, argument, columns in ((X, "X", genes), (Y, "Y", outputs)):
+            check_outliers(values, argument, cells, columns)
+            constant = np.ptp(values, axis=0) == 0
+            if Y.shape[1] and constant.any():  # raw counts without outputs may hold genes that no cell expresses
+                told = f"{constant.sum()} column(s) of {argument} have one constant value in all {len(values)} cells"
+                raise ValueError(f"{told}: {some(columns[constant])}; leave them out")
         if Y.shape[1]:
             check_given_once(X, Y)
             warn_of_raw_counts(X, "X", "log-transform it, or keep counts in layers['counts']")

@@ -19,13 +19,7 @@ def fingerprint_files(files: Mapping[str, str]) -> str:
 
 def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
     """Fingerprint simulations and subsets by the canonical JSON text of the parameters that made them."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, np.generic | np.ndarray):
-            return value.tolist()
-        raise TypeError(f"a {type(value).__name__} has no canonical JSON form; pass numbers, text or lists")
-
-    text = json.dumps(dict(parameters), sort_keys=True, separators=(",", ":"), default=plain)
+    text = json.dumps(dict(parameters), sort_keys=True, separators=(",", ":"), default=lambda array: array.tolist())
     return hashlib.sha256(text.encode()).hexdigest()
 
 

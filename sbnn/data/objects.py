@@ -51,13 +51,17 @@ def obsm_table(adata, key, others=()):
     table = entry(adata.obsm, key, "adata.obsm", others)
     if isinstance(table, pd.DataFrame):
         return table
-    table = table.toarray() if sparse.issparse(table) else np.asarray(table)
-    table = table.reshape(len(table), -1)
+    table = dense(table).reshape(adata.n_obs, -1)
     found = next((name for name in (f"{key}_names", f"{key.split('_')[0]}_names") if name in adata.uns), None)
     columns = [f"output_{i}" for i in range(table.shape[1])] if found is None else list(np.ravel(adata.uns[found]))
-    if len(columns) != table.shape[1]:
-        raise ValueError(f"adata.uns[{found!r}] holds {len(columns)} names for {table.shape[1]} columns of {key!r}")
     return pd.DataFrame(table, index=adata.obs_names, columns=columns)
+
+
+def _outputs_of(adata, outputs, others=()):
+    """Outputs by their key in ``obsm``, as columns of ``obs``, or as they are."""
+    if isinstance(outputs, str):
+        return obsm_table(adata, outputs, others)
+    return adata.obs[outputs] if isinstance(outputs, list) else outputs
 
 
 def two_modalities(mdata, outputs="outputs"):
@@ -71,14 +75,9 @@ def two_modalities(mdata, outputs="outputs"):
     if isinstance(outputs, str) and outputs == "outputs" and outputs not in {*others, *adata.obsm} and len(others) == 1:
         outputs = others[0]
     if not isinstance(outputs, str) or outputs not in mdata.mod:
-        if isinstance(outputs, list):
-            return adata, pd.DataFrame({c: entry(adata.obs, c, "mod['rna'].obs") for c in outputs}), {}
-        return adata, obsm_table(adata, outputs, mdata.mod) if isinstance(outputs, str) else outputs, {}
+        return adata, _outputs_of(adata, outputs, mdata.mod), {}
     second = mdata.mod[outputs]
     names = adata.obs_names[adata.obs_names.isin(second.obs_names)]
-    if not len(names):
-        names = f"{some(adata.obs_names)}; {some(second.obs_names)}"
-        raise ValueError(f"modalities 'rna' and {outputs!r} share no cell name: {names}")
     dropped = {}
     for name, cells in (("rna", adata.obs_names), (outputs, second.obs_names)):
         alone = cells.difference(names, sort=False)
@@ -95,10 +94,9 @@ def two_modalities(mdata, outputs="outputs"):
 
 def in_memory(adata):
     """Expression of an AnnData that is all in memory."""
-    if adata.X is None:
-        raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(adata.layers)}")
-    if is_backed(adata):
-        raise ValueError("X: the AnnData is open on disk, and this needs all cells in memory: adata.to_memory()")
+    if adata.X is None or is_backed(adata):
+        problem = "has no X; set it to one of the layers," if adata.X is None else "is open on disk: adata.to_memory();"
+        raise ValueError(f"X: the AnnData {problem} {sorted(adata.layers)}")
     return adata.X
 
 
@@ -109,13 +107,11 @@ def dense(matrix):
 
 def parts_of(adata, outputs):
     """What `check_paired` takes, out of an AnnData or MuData and the name of its outputs, or the outputs."""
-    everything, dropped, Y = adata, {}, outputs
+    everything, dropped = adata, {}
     if is_mudata(adata):
         adata, Y, dropped = two_modalities(adata, outputs)
-    elif isinstance(outputs, str):
-        Y = obsm_table(adata, outputs)
-    elif isinstance(outputs, list):
-        Y = pd.DataFrame({column: entry(adata.obs, column, "adata.obs") for column in outputs})
+    else:
+        Y = _outputs_of(adata, outputs)
     labels = adata.obs.copy()
     if everything is not adata:  # what is said of all modalities fills in what this one does not say
         shared = everything.obs.reindex(labels.index)
@@ -133,7 +129,6 @@ def parts_of(adata, outputs):
         "X": in_memory(adata),
         "Y": Y,
         "gene_names": adata.var_names,
-        "feature_names": None,
         "cell_names": adata.obs_names,
         "labels": labels,
         "colors": colors,
@@ -152,6 +147,4 @@ def palette_of(types, places):
         if len(palette) < len(categories):  # scanpy takes such a palette for one of other types, and makes a new one
             return {}
         palette = dict(zip(categories, palette, strict=False))
-    from matplotlib.colors import to_hex  # slow to import, and needed here alone
-
-    return {str(n): c if isinstance(c, str) and len(c) == 7 else to_hex(c).upper() for n, c in palette.items()}
+    return palette

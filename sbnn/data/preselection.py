@@ -5,9 +5,10 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import LARGEST_LOG, check_number, positions
+from sbnn.data.checks import LARGEST_LOG, check_number
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.objects import dense
 from sbnn.data.paired import as_paired
@@ -36,7 +37,11 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     data = as_paired(data)
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)
-    order = _best_first(data, positions(cells, data.cell_names, "cells"), threshold, n_genes)
+    everything = pd.Series(np.arange(data.n_cells), data.cell_names)
+    cells = slice(None) if cells is None else np.asarray(cells)
+    named = isinstance(cells, np.ndarray) and cells.dtype.kind not in "biu"
+    rows = (everything.loc[cells] if named else everything.iloc[cells]).to_numpy()
+    order = _best_first(data, rows, threshold, n_genes)
     return np.isin(np.arange(data.n_genes), order[:n_genes])
 
 

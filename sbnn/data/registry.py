@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
@@ -101,12 +101,9 @@ def find_files(names, path=None, *, download=True, verbose=True, hint="") -> dic
 
 def search_places(path=None) -> dict[str, Path | None]:
     """List the local places in the order they are searched; ``None`` for one that is not set."""
+    own, checkout = os.environ.get("SBNN_DATA"), checkout_folder()
     places = {} if path is None else {"path": Path(path).expanduser()}
-    if path is not None and not places["path"].exists():
-        raise FileNotFoundError(f"path: there is no folder or file {str(path)!r}")
-    own = os.environ.get("SBNN_DATA")
     places["$SBNN_DATA"] = Path(own).expanduser() if own else None
-    checkout = checkout_folder()
     if checkout is not None:
         places |= {"data/": checkout / "data", "../shared/data": checkout.parent / "shared" / "data"}
     return places | {"cache": cache_folder()}
@@ -168,15 +165,15 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
             if not target.is_file() and verbose:
                 print(f"downloading {file.name} from {urlsplit(file.url).netloc} to {target.parent}")
             while not target.is_file():  # else another process has got it meanwhile
-                resumed = _size(part) > 0
+                # Two pieces that do not fit together are fetched anew.
+                wrong = suppress(DataIntegrityError) if _size(part) else nullcontext()
                 _fetch(file.url, part, verbose)
-                try:
-                    check_file(file, part, where=f"the download from {file.url}")
-                    part.replace(target)
-                except DataIntegrityError:
-                    part.unlink()
-                    if not resumed:  # else the two pieces do not fit together: anew
-                        raise
+                with wrong:
+                    try:
+                        check_file(file, part, where=f"the download from {file.url}")
+                        part.replace(target)
+                    finally:
+                        part.unlink(missing_ok=True)
         finally:
             if part.is_file() and not _size(part):
                 part.unlink()
@@ -212,7 +209,7 @@ def _fetch(url: str, output: Path, progressbar: bool) -> None:
             options = {"headers": _HEADERS | rest, "hooks": {"response": discard_beginning}}
             try:
                 pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar, **options)(url, sink, None)
-            except Exception as error:  # handed to the waiting thread, which raises it
+            except Exception as error:
                 if getattr(getattr(error, "response", None), "status_code", None) != 416:  # there is no more to send
                     errors.append(error)
 
@@ -223,6 +220,8 @@ def _fetch(url: str, output: Path, progressbar: bool) -> None:
             written = sink.tell()
             worker.join(TIMEOUT)
         if worker.is_alive():
-            raise TimeoutError(f"nothing came from {urlsplit(url).netloc} for {TIMEOUT:g} s; is there a network?")
+            errors.append(
+                TimeoutError(f"nothing came from {urlsplit(url).netloc} for {TIMEOUT:g} s; is there a network?")
+            )
     if errors:
         raise errors[0]

@@ -55,10 +55,8 @@ class ExpressionStream:
     Raises
     ------
     ValueError
-        If there are no cells or genes, names do not match or repeat, or, on reading, a value is not finite or a cell of
-        counts is empty; the message names the cells.
-    TypeError
-        If `source` is no matrix, such as the name of a file or a MuData.
+        If `source` is no matrix, there are no cells or genes, names do not match or repeat, or, on reading, a value is
+        not finite or a cell of counts is empty; the message names the cells.
     OSError
         If the file cannot be read, or was removed, replaced, cut or written to since the stream was made.
 
@@ -80,20 +78,20 @@ class ExpressionStream:
             gene_names = source.columns if gene_names is None else gene_names
             cell_names = source.index if cell_names is None else cell_names
             source = source.to_numpy()
-        if not hasattr(source, "shape") or is_mudata(source):
-            raise TypeError(f"source: expected an open matrix of cells x genes, got {type(source).__name__}")
         source = source.tocsr() if sparse.issparse(source) else source
-        if getattr(source, "format", "csr") != "csr":
-            raise ValueError(f"source: expected CSR, got {source.format!r}; store it as CSR, or use adata.to_memory()")
-        if len(source.shape) != 2 or min(source.shape) == 0:
-            raise ValueError(f"source: expected at least one cell and one gene, got shape {tuple(source.shape)}")
-        self.source, self.counts, self.shape = source, counts, tuple(int(size) for size in source.shape)
+        shape, layout = getattr(source, "shape", ()), getattr(source, "format", "csr")
+        if is_mudata(source) or len(shape) != 2 or min(shape) == 0 or layout != "csr":
+            told = f"{type(source).__name__} ({layout!r}) of shape {tuple(shape)}"
+            raise ValueError(
+                f"source: expected an open matrix of cells x genes, CSR if it is sparse, got {told}; "
+                "adata.to_memory() brings another layout into memory"
+            )
+        self.source, self.counts, self.shape = source, counts, tuple(int(size) for size in shape)
         self.block_size = block_size or max(1, VALUES_AT_ONCE // self.shape[1])
-        self.gene_names, self.cell_names = None, None
+        self.gene_names = None
         if gene_names is not None:
             self.gene_names = check_names(gene_names, "gene_names", "gene", self.shape[1]).astype(object)
-        if cell_names is not None:
-            self.cell_names = pd.Index(cell_names)
+        self.cell_names = None if cell_names is None else pd.Index(cell_names)
         self.totals = None if totals is None else np.asarray(totals, dtype=np.float64)
         for name, given in (("cell_names", self.cell_names), ("totals", self.totals)):
             if given is not None and given.shape != self.shape[:1]:
@@ -146,19 +144,8 @@ class ExpressionStream:
         other._library_size = library_size
         return other
 
-    def rows(self, cells):
-        """All genes of some cells, a slice or sorted positions; float32 of shape (len(cells), p)."""
-        return self._block(cells)
-
-    def columns(self, genes):
-        """Some genes, by position, of all cells, in one pass; float32 of shape (n, len(genes))."""
-        values = np.empty((self.shape[0], len(genes)), dtype=np.float32)
-        for block in self._blocks():
-            values[block] = self._block(block, genes)
-        return values
-
-    def _block(self, cells, genes=None):
-        """Normalised expression of some cells; what is sparse becomes dense when the genes have been taken."""
+    def rows(self, cells, genes=None):
+        """All genes (or some, by position) of some cells, a slice or sorted positions; float32 of shape (cells, p)."""
         block = self._read(cells)
         if self.counts:
             totals = None if self.totals is None else self.totals[cells]
@@ -170,7 +157,14 @@ class ExpressionStream:
             names = np.arange(self.shape[0])[cells][bad][:5]
             raise ValueError(f"{len(bad)} cell(s) hold NaN or infinite values, first at the positions {names.tolist()}")
         block = block if genes is None else block[:, genes]
-        return block.toarray() if sparse.issparse(block) else block
+        return block.toarray() if sparse.issparse(block) else block  # dense once the genes have been taken
+
+    def columns(self, genes):
+        """Some genes, by position, of all cells, in one pass; float32 of shape (n, len(genes))."""
+        values = np.empty((self.shape[0], len(genes)), dtype=np.float32)
+        for block in self._blocks():
+            values[block] = self.rows(block, genes)
+        return values
 
     def _blocks(self):
         for start in range(0, self.shape[0], self.block_size):
@@ -184,7 +178,7 @@ class ExpressionStream:
         if isinstance(cells, slice) or mapped(self.source) is None:
             try:
                 block = self.source[cells]
-            except (OSError, RuntimeError, ValueError, KeyError) as error:  # h5py and zarr raise all of these
+            except (OSError, RuntimeError, ValueError, KeyError) as error:  # of h5py and zarr
                 name = self._path or f"a {type(self.source).__name__}"
                 raise OSError(f"source: cannot read {name}, is its file open and complete? {error}") from error
             block = block.tocsr() if sparse.issparse(block) else np.asarray(block)

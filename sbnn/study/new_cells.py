@@ -46,7 +46,7 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
         )
     if counts is None:
         counts = known and _are_whole(table.to_numpy())
-        if not counts and kind_of_expression(table.to_numpy()).kind == "normalised":
+        if not counts and kind_of_expression(table.to_numpy())[0] == "normalised":
             warnings.warn(
                 "cells: the values reach further than logarithms do, and are taken for normalised ones as by "
                 "read_tables: log2(x + 1); --log takes them as they are",

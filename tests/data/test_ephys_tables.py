@@ -110,5 +110,5 @@ def test_what_does_not_fit_is_named(simulated, table, changes, message):
 def test_text_is_no_feature(simulated, table):
     table = table.astype(object)
     table.iloc[2, 4] = "lost"
-    with pytest.raises(ValueError, match="features: .*'vm_for_sag' .*'lost'"):
+    with pytest.raises(ValueError, match="features: .*vm_for_sag .*'lost'"):
         read_ephys_table(table, simulated.obs)

@@ -160,7 +160,7 @@ def test_bad_streams(data, adata):
         ExpressionStream(np.zeros((0, 5)))
     with pytest.raises(ValueError, match="gene_names: expected 40"):
         ExpressionStream(data.X, ["a", "b"])
-    with pytest.raises(ValueError, match="duplicate gene names in gene_names: a"):
+    with pytest.raises(ValueError, match="gene_names: .*: a"):
         ExpressionStream(data.X[:, :3], ["a", "b", "a"])
     X = data.X.copy()
     X[[3, 77], 2] = np.nan
