@@ -189,26 +189,29 @@ def _range(low, high, whole):
     return f"values from {low:g} to {high:g}, {np.floor(1000 * whole) / 10:g} % of them whole numbers"
 
 
+def check_finite(values: np.ndarray, argument: str, rows, columns) -> None:
+    """Refuse NaN and values beyond 1e15, naming the first."""
+    wrong = ~(np.abs(values) <= LARGEST)
+    if wrong.any():
+        told = _told(values, *np.argwhere(wrong)[0], argument, rows, columns)
+        raise ValueError(f"{told}: expected finite numbers up to {LARGEST:g}; correct it or leave it out")
+
+
+def _told(values, i, j, argument, rows, columns):
+    row = f"at position {i}" if rows is None else repr(str(rows[i]))
+    return f"{argument}: {values[i, j]:g} of cell {row}, column {str(columns[j])!r}"
+
+
 def check_outliers(values, argument, cells=None, columns=None):
-    """Refuse values that are not finite or beyond 1e15, and warn of a cell more than a million SD of the others away.
+    """Check that all is finite, and warn of a cell more than a million SD of the others away from them.
 
     One typing error makes the SD of its column so large that all other cells become one and the same.
     """
-
-    def told(i, j):
-        cell = f"the cell at position {i}" if cells is None else f"cell {str(cells[i])!r}"
-        return f"{argument}: {values[i, j]:g} of {cell}, column {j if columns is None else repr(str(columns[j]))}"
-
     for first in range(0, values.shape[1], GENES_AT_ONCE):
         part = values[:, first : first + GENES_AT_ONCE]
+        names = (range(values.shape[1]) if columns is None else columns)[first : first + GENES_AT_ONCE]
+        check_finite(part, argument, cells, names)
         low, high = part.min(0).astype(np.float64), part.max(0).astype(np.float64)
-        beyond = ~(np.maximum(-low, high) <= LARGEST)  # NaN is too
-        if beyond.any():
-            j = int(beyond.argmax())
-            i = int((~(np.abs(part[:, j]) <= LARGEST)).argmax())
-            raise ValueError(
-                f"{told(i, first + j)}: expected finite numbers up to {LARGEST:g}; correct it or leave it out"
-            )
         mean, sd = part.mean(0, dtype=np.float64), part.std(0, dtype=np.float64)
         # A cell that is alone far out has nearly the largest z-score that there can be, the root of n - 1.
         alone = np.maximum(high - mean, mean - low) > 0.999 * np.sqrt(max(0, len(part) - 1)) * sd
@@ -216,11 +219,8 @@ def check_outliers(values, argument, cells=None, columns=None):
             i = int(np.abs(part[:, j] - mean[j]).argmax())
             others = np.delete(part[:, j], i).astype(np.float64)
             if np.ptp(others) > 0 and abs(part[i, j] - others.mean()) > FAR_OUT * others.std():
-                warnings.warn(
-                    f"{told(i, first + j)} is more than {FAR_OUT:g} SD away from the other cells; if it is a mistake, "
-                    f"correct it or leave the cell out",
-                    stacklevel=5,
-                )
+                told = f"{_told(part, i, j, argument, cells, names)} is more than {FAR_OUT:g} SD away from the others"
+                warnings.warn(f"{told}; if it is a mistake, correct it or leave the cell out", stacklevel=5)
 
 
 def check_given_once(X, Y):

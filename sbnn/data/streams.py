@@ -81,11 +81,8 @@ class ExpressionStream:
         source = source.tocsr() if sparse.issparse(source) else source
         shape, layout = getattr(source, "shape", ()), getattr(source, "format", "csr")
         if is_mudata(source) or len(shape) != 2 or min(shape) == 0 or layout != "csr":
-            told = f"{type(source).__name__} ({layout!r}) of shape {tuple(shape)}"
-            raise ValueError(
-                f"source: expected an open matrix of cells x genes, CSR if it is sparse, got {told}; "
-                "adata.to_memory() brings another layout into memory"
-            )
+            told = f"source: expected an open matrix of cells x genes, CSR if it is sparse, got {type(source).__name__}"
+            raise ValueError(f"{told} of shape {tuple(shape)}; adata.to_memory() brings another layout into memory")
         self.source, self.counts, self.shape = source, counts, tuple(int(size) for size in shape)
         self.block_size = block_size or max(1, VALUES_AT_ONCE // self.shape[1])
         self.gene_names = None

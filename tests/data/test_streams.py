@@ -57,69 +57,49 @@ def test_blocks_are_normalised_like_the_whole(source, data):
 
 
 def test_an_anndata_brings_its_gene_names(data, tmp_path):
-    anndata.AnnData(data.counts.astype(float), var={"gene": data.gene_names}).write_h5ad(tmp_path / "a.h5ad")
+    anndata.AnnData(data.counts.astype(float)).write_h5ad(tmp_path / "a.h5ad")
     backed = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r")
-    assert list(ExpressionStream(backed).gene_names) == [str(i) for i in range(40)]
     backed.var_names = data.gene_names
     np.testing.assert_array_equal(ExpressionStream(backed).gene_names, data.gene_names)
-    np.testing.assert_array_equal(ExpressionStream(backed.X).gene_names, None)
+    assert ExpressionStream(backed.X).gene_names is None
 
 
 @pytest.mark.parametrize("kind", ["memmap", "csr", "backed csr"])
 def test_a_model_of_a_stream_is_one_of_the_whole(kind, data, tmp_path):
     stream = ExpressionStream(open_as(kind, data.counts, tmp_path), data.gene_names, counts=True, block_size=50)
     model = short().fit(stream, data.Y)
-    X = log2p1(normalize_library_size(data.counts))
-    whole = short().fit(X, data.Y)
-    np.testing.assert_array_equal(model.get_support(), whole.get_support())
+    X = pd.DataFrame(log2p1(normalize_library_size(data.counts)), data.cell_names, data.gene_names)
+    np.testing.assert_array_equal(model.get_support(), short().fit(X.to_numpy(), data.Y).get_support())
     assert set(model.get_feature_names_out()) <= set(data.gene_names)
     assert model.gene_norms_.shape == (40,)
-    np.testing.assert_allclose(model.predict(stream), model.predict(_named(X, data)), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(model.transform(stream), model.transform(_named(X, data)), rtol=1e-4, atol=1e-4)
-    assert model.score(stream, data.Y) == pytest.approx(model.score(_named(X, data), data.Y), abs=1e-4)
+    for predict in (model.predict, model.transform, lambda cells: model.score(cells, data.Y)):
+        np.testing.assert_allclose(predict(stream), predict(X), rtol=1e-4, atol=1e-4)
 
 
-def _named(X, data):
-    return pd.DataFrame(X, data.cell_names, data.gene_names)
-
-
-@pytest.mark.parametrize("form", ["counts", "deeper counts", "in parts"])
-def test_a_prediction_does_not_depend_on_the_other_cells_of_the_stream(data, form):
+def test_a_prediction_does_not_depend_on_the_other_cells_of_the_stream(data):
     training, deep = data.counts[:90], data.counts.sum(1) > np.median(data.counts.sum(1))
     model = short(n_genes=8).fit(ExpressionStream(training, counts=True), data.Y[:90])
     assert model.library_size_ == np.median(training.sum(1))
-    X = log2p1(normalize_library_size(data.counts, model.library_size_))
-    if form == "in parts":
-        predicted = np.empty_like(data.Y)
-        for cells in (deep, ~deep):
-            predicted[cells] = model.predict(ExpressionStream(data.counts[cells], counts=True))
-    else:
-        counts = data.counts * (3 if form == "deeper counts" else 1)
-        predicted = model.predict(ExpressionStream(counts, counts=True))
-    np.testing.assert_allclose(predicted, model.predict(X), rtol=1e-4, atol=1e-4)
+    expected = model.predict(log2p1(normalize_library_size(data.counts, model.library_size_)))
+    for counts, cells in ((data.counts, deep), (data.counts, ~deep), (data.counts * 3, deep | True)):
+        predicted = model.predict(ExpressionStream(counts[cells], counts=True))
+        np.testing.assert_allclose(predicted, expected[cells], rtol=1e-4, atol=1e-4)
 
 
-def test_new_cells_are_read_once(data, monkeypatch):
+def test_genes_of_new_cells_are_found_by_name_in_one_pass(data, monkeypatch):
     """The library size of new cells is not asked for, so there is no pass to find it."""
-    model = short(n_genes=4).fit(ExpressionStream(data.counts, counts=True), data.Y)
-    new = ExpressionStream(data.counts, counts=True, block_size=10)
-    blocks, read = [], ExpressionStream._read
-    monkeypatch.setattr(ExpressionStream, "_read", lambda self, cells: blocks.append(cells) or read(self, cells))
-    model.predict(new)
-    assert len(blocks) == 12
-
-
-def test_genes_of_new_cells_are_found_by_name(data):
     stream = ExpressionStream(data.counts, data.gene_names, counts=True)
     model = short(n_genes=8).fit(stream, data.Y)
     order = np.random.default_rng(0).permutation(40)
-    counts = np.column_stack([data.counts[:, order], np.full(120, 9)])
-    others = ExpressionStream(counts, [*data.gene_names[order], "Malat1"], counts=True)
-    np.testing.assert_array_equal(model.predict(others), model.predict(stream))
+    counts = pd.DataFrame(data.counts, columns=data.gene_names).iloc[:, order].assign(Malat1=9)
+    new = ExpressionStream(counts, counts=True, block_size=10)
+    blocks, read = [], ExpressionStream._read
+    monkeypatch.setattr(ExpressionStream, "_read", lambda self, cells: blocks.append(cells) or read(self, cells))
+    np.testing.assert_array_equal(model.predict(new), model.predict(stream))
+    assert len(blocks) == 12 + 1
     kept = model.get_feature_names_out()[0]
-    lacking = pd.DataFrame(counts, columns=[*data.gene_names[order], "Malat1"]).drop(columns=kept)
     with pytest.raises(ValueError, match=f"1 of the 8 genes of the model are missing: {kept}"):
-        model.predict(ExpressionStream(lacking, counts=True))
+        model.predict(ExpressionStream(counts.drop(columns=kept), counts=True))
 
 
 def test_outputs_of_a_stream_have_their_names_and_their_cells(data, adata):
@@ -129,9 +109,7 @@ def test_outputs_of_a_stream_have_their_names_and_their_cells(data, adata):
     assert named.output_names_.tolist() == data.feature_names.tolist()
     assert model.fit(ExpressionStream(adata), "outputs").output_names_.tolist() == data.feature_names.tolist()
     with pytest.raises(ValueError, match="another order"):
-        model.fit(ExpressionStream(_named(data.X, data)), outputs.iloc[::-1])
-    with pytest.raises(ValueError, match="cell_names: expected one for each of 120 cells"):
-        ExpressionStream(data.X, cell_names=["a", "b"])
+        model.fit(ExpressionStream(pd.DataFrame(data.X, data.cell_names)), outputs.iloc[::-1])
 
 
 def test_cells_beside_a_stream_are_watched(data):
@@ -143,25 +121,27 @@ def test_cells_beside_a_stream_are_watched(data):
 
 
 def test_counts_and_log_values_are_not_taken_for_each_other(data):
-    with pytest.warns(UserWarning, match="source is said to be raw counts and looks like log values .values from 0 to"):
+    with pytest.warns(UserWarning, match="source is said to be raw counts and looks like log values"):
         ExpressionStream(data.X, counts=True)
-    with pytest.warns(
-        UserWarning, match="source looks like raw counts .values from 0 to .* 100 % of them whole numbers"
-    ):
+    with pytest.warns(UserWarning, match="source looks like raw counts"):
         ExpressionStream(data.counts)
 
 
-def test_bad_streams(data, adata):
+def test_bad_streams(data, adata, tmp_path):
     mudata = pytest.importorskip("mudata")
-    for source, kind in (("counts.bin", "str"), (mudata.MuData({"rna": adata}), "MuData")):
-        with pytest.raises(TypeError, match=f"source: expected .* got {kind}"):
+    anndata.AnnData(sparse.csc_matrix(data.counts)).write_h5ad(tmp_path / "csc.h5ad")
+    csc = anndata.read_h5ad(tmp_path / "csc.h5ad", backed="r")
+    for source in ("counts.bin", mudata.MuData({"rna": adata}), np.zeros((0, 5)), np.zeros(5), csc):
+        with pytest.raises(ValueError, match="source: expected"):
             ExpressionStream(source)
-    with pytest.raises(ValueError, match="source: expected at least one cell"):
-        ExpressionStream(np.zeros((0, 5)))
-    with pytest.raises(ValueError, match="gene_names: expected 40"):
-        ExpressionStream(data.X, ["a", "b"])
-    with pytest.raises(ValueError, match="gene_names: .*: a"):
-        ExpressionStream(data.X[:, :3], ["a", "b", "a"])
+    for options, name in (
+        ({"gene_names": ["a", "b"]}, "gene_names"),
+        ({"gene_names": ["a"] * 40}, "gene_names"),
+        ({"cell_names": ["a", "b"]}, "cell_names"),
+        ({"totals": [1.0]}, "totals"),
+    ):
+        with pytest.raises(ValueError, match=f"{name}: expected"):
+            ExpressionStream(data.X, **options)
     X = data.X.copy()
     X[[3, 77], 2] = np.nan
     with pytest.raises(ValueError, match=r"2 cell.s. hold NaN or infinite values, first at the positions \[3, 77\]"):
@@ -170,33 +150,15 @@ def test_bad_streams(data, adata):
     counts[5] = 0
     with pytest.raises(ValueError, match="cells have no counts"):
         ExpressionStream(counts, counts=True).columns(np.array([1]))
-    model = short(n_genes=4)
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        model.fit(ExpressionStream(data.X), data.Y[:-1])
+    model = short(n_genes=4).fit(ExpressionStream(data.X), data.Y)
+    for stream in (ExpressionStream(data.X[:, 1:]), ExpressionStream(data.counts, counts=True)):
+        with pytest.raises(ValueError, match="X: expected 40 genes, got 39|no library size"):
+            model.predict(stream)
     with pytest.raises(ValueError, match="a stream cannot be fitted by 'paper'"):
         SparseBottleneckRegressor(protocol="paper", n_genes=4).fit(ExpressionStream(data.X), data.Y)
-    model.fit(ExpressionStream(data.X), data.Y)
-    with pytest.raises(ValueError, match="X: expected 40 genes, got 39"):
-        model.predict(ExpressionStream(data.X[:, 1:]))
 
 
-def test_genes_stored_one_after_the_other_on_disk_are_refused(data, tmp_path):
-    anndata.AnnData(sparse.csc_matrix(data.counts)).write_h5ad(tmp_path / "csc.h5ad")
-    with pytest.raises(ValueError, match="source: .* got 'csc'"):
-        ExpressionStream(anndata.read_h5ad(tmp_path / "csc.h5ad", backed="r"))
-
-
-FILES = {
-    "memmap": "counts.bin",
-    "npy": "counts.npy",
-    "backed csr": "counts.h5ad",
-    "backed dense": "counts.h5ad",
-    "h5py": "counts.h5",
-}
-
-
-def remove(path):
-    path.unlink()
+FILES = {"memmap": "counts.bin", "backed csr": "counts.h5ad", "backed dense": "counts.h5ad", "h5py": "counts.h5"}
 
 
 def cut(path):
@@ -215,7 +177,7 @@ def write_into(path):
         file.write(b"\xff" * 4)
 
 
-@pytest.mark.parametrize("harm", [remove, cut, replace, write_into])
+@pytest.mark.parametrize("harm", [os.unlink, cut, replace, write_into])
 @pytest.mark.parametrize("kind", FILES)
 def test_a_file_that_is_not_what_it_was_is_named(kind, harm, data, tmp_path):
     stream = ExpressionStream(open_as(kind, data.counts, tmp_path), counts=True, block_size=50)
@@ -248,7 +210,7 @@ def test_a_damaged_chunk_is_an_error_of_the_source(data, tmp_path):
     for chunk in (tmp_path / "counts.zarr" / "c").rglob("[0-9]"):
         if chunk.is_file():
             os.truncate(chunk, 20)
-    with pytest.raises(OSError, match="source: cannot read a Array, is its file open and complete"):
+    with pytest.raises(OSError, match="source: cannot read"):
         ExpressionStream(source, counts=True)
 
 

@@ -68,8 +68,8 @@ def test_an_anndata_of_another_maker_and_one_from_a_file(adata, tmp_path):
     ("changes", "argument"),
     [
         ({"X": TABLE.replace(1, np.inf)}, "X: .*'c1'.*'tau'"),
-        ({"X": TABLE.set_axis(["a", "b", "c", "a"], axis=0)}, "duplicate cell names in X: a"),
-        ({"X": TABLE.set_axis(["a", "b", "a"], axis=1)}, "duplicate feature names in X: a"),
+        ({"X": TABLE.set_axis(["a", "b", "c", "a"], axis=0)}, "X: .* cell names, .*: a"),
+        ({"X": TABLE.set_axis(["a", "b", "a"], axis=1)}, "X: .* feature names, .*: a"),
         ({"labels": LABELS.iloc[1:]}, "labels: .* c4"),
         ({"units": {"ri": "MOhm"}}, "units: .* ri"),
         ({"families": {"a": ["sag", "tau"]}}, "families: .*vrest"),
