@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.utils._param_validation import InvalidParameterError
 
 UNKNOWN = "unknown"  # cells without a known group
 GREY = "#808080"  # of unknown cells
@@ -31,9 +30,10 @@ GENES_AT_ONCE = 64  # so that deviations in double precision stay small
 
 def check_number(name, value, kind, low=-np.inf, high=np.inf):
     """Refuse a parameter that is not a finite number of this kind within bounds, naming it."""
-    if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high or not np.isfinite(value):
-        bounds = f"{name} must be a finite number in [{low}, {high}]"
-        raise InvalidParameterError(f"{bounds}{', a whole one' if kind is Integral else ''}, got {value!r}")
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high or not np.isfinite(value):
+        told = f"{name} must be a finite number in [{low}, {high}]{', a whole one' if kind is Integral else ''}"
+        raise (ValueError if is_number else TypeError)(f"{told}, got {value!r}")
 
 
 def check_matrix(values: Any, argument: str) -> np.ndarray:
@@ -44,7 +44,7 @@ def check_matrix(values: Any, argument: str) -> np.ndarray:
         _, _ = numbers.shape
     except (TypeError, ValueError) as error:
         told = f"{argument}: expected numbers of shape (cells, columns), got {type(values).__name__}: {error}"
-        raise InvalidParameterError(told) from None
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(told) from None
     return numbers
 
 
