@@ -1,11 +1,15 @@
 """Gene networks with a known truth: who regulates whom, by what logic, and what follows from it over time."""
 
+import itertools
+from collections import Counter
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 from scipy.integrate import solve_ivp
 
+from sbnn.data.checks import check_names, check_number, some
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.rate_equations import And, Or, Regulation, parse_rate_equation, regulations
 from sbnn.data.trajectories import as_trajectories, trajectories
@@ -87,16 +91,15 @@ class GeneNetwork:
 
     def __post_init__(self):
         """Validate, and arrange the logic for evaluation."""
-        names = np.array([str(name) for name in self.gene_names])
+        names = check_names(self.gene_names, "gene_names", "gene", len(self.gene_names))
         edges = [(edge, gene) for gene, rule in self.logic.items() for edge in regulations(rule)]
-        unknown = sorted({*self.logic, *(edge.regulator for edge, _ in edges)} - {*names})
-        if unknown or len(set(names)) < len(names):
-            raise ValueError(f"gene_names: expected each gene once; not among them: {', '.join(unknown[:5])}")
-        if len({(edge.regulator, gene) for edge, gene in edges}) < len(edges):
-            raise ValueError("logic: a regulator acts twice on one gene")
-        for edge, gene in edges:
-            if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf):
-                raise ValueError(f"logic of {gene}: expected an EC50 in (0, 1) and an exponent above 0, got {edge}")
+        acting = [(edge.regulator, gene) for edge, gene in edges]
+        wrong = [edge for edge, _ in edges if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf)]
+        wrong += [f"{edge} twice" for edge, times in Counter(acting).items() if times > 1]
+        wrong += sorted({gene for edge in acting for gene in edge} - {*names})
+        if wrong:
+            told = "genes of gene_names, of which none acts twice on another, an EC50 in (0, 1), an exponent above 0"
+            raise ValueError(f"logic: expected {told}; got {some(wrong)}")
         logic = {gene: self.logic[gene] for gene in names if gene in self.logic}
         is_input = np.array([gene not in logic for gene in names])
         starts = Starts.random(is_input, np.random.default_rng(0)) if self.starts is None else self.starts
@@ -123,9 +126,7 @@ class GeneNetwork:
         GeneNetwork
         """
         genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
-        texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"]
-        if {*texts.index} != {*genes}:
-            raise ValueError(f"equations: other genes than in {names}: {sorted({*texts.index} ^ {*genes})[:5]}")
+        texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"][genes]
         rules = {gene: parse_rate_equation(text, gene) for gene, text in texts.items()}
         network = cls(genes, {gene: rule for gene, rule in rules.items() if rule is not None}, name=name)
         parts = [(e.regulator, gene, e.activation, e.ec50, e.exponent) for gene, rule in network.logic.items()
@@ -200,16 +201,12 @@ class GeneNetwork:
 
     def solve(self, start, times):
         """Follow samples from their `start`, (samples, genes), over `times`, without noise; (samples, times, genes)."""
-        times = np.asarray(times, dtype=np.float64)
-        paths = []
-        for sample in start:  # one by one: each has steps, and a stiff method, of its own
-            solution = solve_ivp(
-                lambda _, x: self.rates(x), times[[0, -1]], sample, "LSODA", times, rtol=_TOLERANCE, atol=_TOLERANCE
-            )
-            if not solution.success:
-                raise RuntimeError(f"the solver stopped: {solution.message}")
-            paths.append(solution.y.T)
-        return np.stack(paths)
+        times, close = np.asarray(times, dtype=np.float64), {"rtol": _TOLERANCE, "atol": _TOLERANCE}
+
+        def path(sample):  # one by one: each has steps, and a stiff method, of its own
+            return solve_ivp(lambda _, x: self.rates(x), times[[0, -1]], sample, "LSODA", times, **close).y.T
+
+        return np.stack([path(sample) for sample in start])
 
     def simulate(self, n, noise=0.0, random_state=0, times=TIMES):
         """Draw samples and follow them over time.
@@ -245,10 +242,7 @@ class GeneNetwork:
 
         The published training samples are not available; how they started is known from the test samples alone.
         """
-        samples = as_trajectories(data)
-        if samples.gene_names.tolist() != self.gene_names.tolist():
-            raise ValueError("trajectories: expected the genes of the network, in its order")
-        first = np.stack([of_sample[0] for of_sample in samples.values])
+        first = np.stack([of_sample[0] for of_sample in as_trajectories(data[:, self.gene_names]).values])
         mean, sd = first.mean(axis=0), np.maximum(first.std(axis=0, ddof=1), 0.01)
         offset = np.clip(mean - 0.5, -_LARGEST_OFFSET, _LARGEST_OFFSET)
         return replace(self, starts=Starts.of(self.is_input, mean, sd, offset))
@@ -267,8 +261,7 @@ class GeneNetwork:
         DataFrame of int8
             As `graph`. No misplaced edge is a true one or acts on its own regulator.
         """
-        if not 0 <= share <= 1:
-            raise ValueError(f"share: expected a number in [0, 1], got {share}")
+        check_number("share", share, Real, 0, 1)
         rng = np.random.default_rng(random_state)
         truth = self.graph.to_numpy()
         edges = np.argwhere(truth)
@@ -282,7 +275,7 @@ class GeneNetwork:
 
 
 class _Rules:
-    """The logic of all genes as arrays: the regulations first, then what joins two earlier ones, level by level."""
+    """The logic of all genes as arrays: the regulations first, then what joins two earlier nodes, level by level."""
 
     def __init__(self, names, logic):
         edges = [edge for rule in logic.values() for edge in regulations(rule)]
@@ -290,39 +283,32 @@ class _Rules:
         self.exponent = np.array([edge.exponent for edge in edges])
         self.half = np.array([edge.ec50 for edge in edges]) ** self.exponent
         self.represses = np.array([not edge.activation for edge in edges], dtype=bool)
-        position, levels = iter(range(len(edges))), {0: edges}
+        position, joins = itertools.count(), []
 
         def place(rule):
-            """Level of a rule and its position there."""
+            """Node of a rule and its level."""
             if isinstance(rule, Regulation):
-                return 0, next(position)
-            one, other = place(rule.one), place(rule.other)
-            joined = levels.setdefault(1 + max(one[0], other[0]), [])
-            joined.append((one, other, isinstance(rule, Or)))
-            return 1 + max(one[0], other[0]), len(joined) - 1
+                return next(position), 0
+            (one, level), (other, other_level) = place(rule.one), place(rule.other)
+            joins.append((len(edges) + len(joins), 1 + max(level, other_level), one, other, isinstance(rule, Or)))
+            return joins[-1][:2]
 
-        tops = [place(rule) for rule in logic.values()]
-        first = np.cumsum([0, *(len(levels[i]) for i in range(len(levels)))])
-        self.n_nodes = first[-1]
-        self.tops = np.array([first[level] + i for level, i in tops], dtype=int)
-        self.levels = [
-            tuple(np.array(part) for part in zip(
-                *((first[a] + i, first[b] + j, is_or) for (a, i), (b, j), is_or in levels[level]), strict=True))
-            for level in range(1, len(levels))
-        ]  # fmt: skip
+        self.tops = np.array([place(rule)[0] for rule in logic.values()], dtype=int)
+        self.n_nodes = len(edges) + len(joins)
+        table = pd.DataFrame(joins, columns=["node", "level", "one", "other", "is_or"])
+        parts = (part.drop(columns="level").items() for _, part in table.groupby("level"))
+        self.levels = [[column.to_numpy() for _, column in columns] for columns in parts]
 
     def __call__(self, values):
         """Results of the rules, (targets, ...), for values of all genes, (genes, ...)."""
         wide = (slice(None), *(None,) * (values.ndim - 1))
         powers = np.maximum(values[self.regulator], 0) ** self.exponent[wide]
         nodes = np.empty((self.n_nodes, *values.shape[1:]))
-        done = len(powers)
-        half = self.half[wide]
-        nodes[:done] = (1 - half) * powers / (half + (1 - 2 * half) * powers)  # B and K of the paper, without a pole
-        nodes[:done][self.represses] = 1 - nodes[:done][self.represses]
-        for one, other, is_or in self.levels:
+        first, half = nodes[: len(powers)], self.half[wide]
+        first[:] = (1 - half) * powers / (half + (1 - 2 * half) * powers)  # B and K of the paper, without a pole
+        first[self.represses] = 1 - first[self.represses]
+        for node, one, other, is_or in self.levels:
             a, b = nodes[one], nodes[other]
             both = a * b
-            nodes[done : done + len(one)] = np.where(is_or[wide], a + b - both, both)
-            done += len(one)
+            nodes[node] = np.where(is_or[wide], a + b - both, both)
         return nodes[self.tops]

@@ -53,11 +53,12 @@ def parse_rate_equation(text, gene):
         return None
     try:
         match _tree(ast.parse(text.strip(), mode="eval").body):
-            case ("-", logic, name) if name == gene:
-                return _logic(logic)
-        raise ValueError(f"expected 'input gene' or '(logic * 1 - 1 * {gene}) / 1'")
-    except (ValueError, SyntaxError) as error:
-        raise ValueError(f"rate equation of {gene}: {error}, in {text[:80]!r}") from None
+            case ("-", tree, name) if name == gene and (logic := _logic(tree)) is not None:
+                return logic
+    except SyntaxError:
+        pass
+    expected = f"'input gene' or '(logic * 1 - 1 * {gene}) / 1', of regulations, 'a * b' and 'a + b - a * b'"
+    raise ValueError(f"rate equation of {gene}: expected {expected}, got {text[:80]!r}")
 
 
 def _tree(node):
@@ -75,17 +76,21 @@ def _tree(node):
                 case ("*", 1.0, part) | ("*" | "/", part, 1.0):
                     return part
             return tree
-    raise ValueError(f"cannot read {ast.unparse(node)!r}")
+    return None
 
 
 def _logic(tree):
+    """Logic of a tree; None for another one."""
     match tree:
         case Regulation():
             return tree
-        case ("*", one, other):
-            return And(_logic(one), _logic(other))
         case ("-", 1.0, Regulation(activation=True) as part):
             return replace(part, activation=False)
         case ("-", ("+", one, other), ("*", same, again)) if (one, other) == (same, again):
-            return Or(_logic(one), _logic(other))
-    raise ValueError("expected regulations joined by 'a * b' or 'a + b - a * b'")
+            join = Or
+        case ("*", one, other):
+            join = And
+        case _:
+            return None
+    one, other = _logic(one), _logic(other)
+    return None if one is None or other is None else join(one, other)
