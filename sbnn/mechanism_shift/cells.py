@@ -20,23 +20,17 @@ class ScreenModel(TransformerMixin, BaseEstimator):
 
     def _training_cells(self, counts, perturbation, control):
         """Counts (CSR), names of the perturbations, and the position of each cell's among them."""
-        self._validate_params()
         if perturbation is None:
             screen = as_screen(counts)
             perturbation, control = screen.perturbation, screen.control
         self.control_ = None if control is None else str(control)
         checked = self._checked(counts, reset=True)
         names, codes, _ = codes_of(perturbation, checked.shape[0], self.control_)
-        silent = np.flatnonzero(np.asarray(checked.sum(axis=0)) == 0)
         n_perturbations = len(names) - (control is not None)
         likely = [name for name in names if name.lower() in CONTROLS]
-        if len(silent):
-            warnings.warn(f"counts: {len(silent)} genes have no count in any cell, at {some(silent)}", stacklevel=3)
         if self.n_latent > n_perturbations:
-            warnings.warn(
-                f"n_latent: {self.n_latent} latents, but only {n_perturbations} perturbations to separate them",
-                stacklevel=3,
-            )
+            doubt = f"n_latent: {self.n_latent} latents, but only {n_perturbations} perturbations to separate them"
+            warnings.warn(doubt, stacklevel=3)
         if control is None and likely:
             warnings.warn(f"{some(likely)} looks like a control; name it by control={str(likely[0])!r}", stacklevel=3)
         return checked, names, codes
@@ -51,9 +45,7 @@ class ScreenModel(TransformerMixin, BaseEstimator):
         checked = check_screen_counts(counts).astype(np.float32)
         empty = np.flatnonzero(np.asarray(checked.sum(axis=1)) == 0)
         if len(empty):
-            raise ValueError(
-                f"counts: {len(empty)} cells have no count, at the positions {some(empty)}; leave them out"
-            )
+            raise ValueError(f"counts: {len(empty)} cells have no count, at positions {some(empty)}; leave them out")
         validate_data(self, table, skip_check_array=True, reset=reset)
         return checked
 

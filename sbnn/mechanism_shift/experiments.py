@@ -14,7 +14,7 @@ from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.determinism import reproducible
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.mechanism_shift.graph import edges_of, wide
-from sbnn.mechanism_shift.matching import edge_scores, linear_r2, match_latents, mean_correlation
+from sbnn.mechanism_shift.matching import edge_scores, match_latents, mean_correlation
 from sbnn.mechanism_shift.methods import ABLATION, FAST, METHODS, read_out
 from sbnn.mechanism_shift.model import SparseShiftVAE
 from sbnn.mechanism_shift.recipe import Recipe
@@ -92,7 +92,7 @@ def split_screen(adata, n_held_out=HELD_OUT):
 def score(method, screen, n_latent, seed, **recipe):
     """Fit a method to a screen with known truth: a row of scores, and (model, latents, shift graph, edges).
 
-    The row holds ``mcc`` and ``mcc_rank`` (Pearson, Spearman), ``r2``, ``precision``, ``recall`` and ``f1`` of edges,
+    The row holds ``mcc`` and ``mcc_rank`` (Pearson, Spearman), ``precision``, ``recall`` and ``f1`` of edges, the
     ``elbo`` of cells set aside, if there are any, and CPU ``seconds``.
     """
     with reproducible():  # correlations and projections too
@@ -100,12 +100,8 @@ def score(method, screen, n_latent, seed, **recipe):
         model = method.make(n_latent, seed, **recipe).fit(screen.counts, screen.perturbation, screen.control)
         latents, graph, edges = read_out(method, model, screen.counts, screen.perturbation, screen.control)
         seconds, true = time.process_time() - started, screen.truth["latents"]
-        correlation, of_true, of_found = match_latents(true, latents)
-        row = {
-            "mcc": float(np.abs(correlation).sum() / true.shape[1]),
-            "mcc_rank": mean_correlation(true, latents, rank=True),
-            "r2": linear_r2(true, latents),
-        }
+        _, of_true, of_found = match_latents(true, latents)
+        row = {"mcc": mean_correlation(true, latents), "mcc_rank": mean_correlation(true, latents, rank=True)}
         row |= edge_scores(screen.truth["shifts"], edges, of_true, of_found)
         if hasattr(model, "elbo") and len(model.validation_):
             row["elbo"] = elbo_aside(model, screen)
@@ -126,14 +122,19 @@ def held_out_bounds(model, new, seed, n_samples=100, n_cells=500):
     return bounds
 
 
+def _simulated(kind, params, settings):
+    sha256 = fingerprint_parameters(settings["configuration"])
+    return Record(f"mechanism-shift {kind}", "simulated_screen", sha256, [params], None, settings | {"version": 1})
+
+
 def run_method(configuration, name, methods, results, fresh=False, seeds=SEEDS, **recipe):
     """Record of ``scores`` of a method on screens of one configuration, a row for each seed.
 
     As of `score`, with `held_out_bounds` of networks. Of the staged method also what figures need of the first seed.
     """
     method, sizes = methods[name], CONFIGURATIONS[configuration]
-    wanted = Record("mechanism-shift methods", "simulated_screen", fingerprint_parameters(sizes), [{"method": name}])
-    wanted.settings = {"configuration": sizes, "seeds": list(seeds), "held_out": HELD_OUT, "version": 1}
+    settings = {"configuration": sizes, "seeds": list(seeds), "held_out": HELD_OUT}
+    wanted = _simulated("methods", {"method": name}, settings)
 
     def compute():
         rows, shown = [], {}
@@ -168,9 +169,8 @@ def _shown(screen, latents, graph, edges):
 def run_varied(quantity, values, results, fresh=False, seeds=SEEDS, **recipe):
     """Record of ``scores`` as one quantity of the small configuration varies; no setting of the methods changes."""
     sizes, methods = CONFIGURATIONS["small"], ["linear", "staged"]
-    wanted = Record("mechanism-shift varied", "simulated_screen", fingerprint_parameters(sizes), [{"of": quantity}])
-    wanted.settings = {"configuration": sizes, "seeds": list(seeds), "values": list(values), "methods": methods}
-    wanted.settings |= {"recipe": recipe, "version": 1}
+    settings = {"configuration": sizes, "seeds": list(seeds), "values": list(values), "methods": methods}
+    wanted = _simulated("varied", {"of": quantity}, settings | {"recipe": recipe})
 
     def compute():
         rows = []
@@ -201,7 +201,7 @@ def elbo_aside(model, screen):
 def fits(screen, fit, seeds):
     """Shift graphs (``graph``, with column `seed`) and held-out ``elbo`` by seed.
 
-    Of the first seed also ``latents`` of some cells, their ``perturbation``, ``unseparated`` and ``unmoved``.
+    Of the first seed also ``latents`` of some cells and their ``perturbation``.
     """
     models = [fit(screen, N_LATENT, seed) for seed in seeds]
     graphs = [model.shift_graph_.assign(seed=seed) for model, seed in zip(models, seeds, strict=True)]
@@ -211,8 +211,6 @@ def fits(screen, fit, seeds):
         "elbo": np.array([elbo_aside(model, screen) for model in models]),
         "latents": models[0].transform(screen.counts[cells]).astype(np.float32),
         "perturbation": screen.perturbation[cells],
-        "unseparated": [list(pair) for pair in models[0].unmixing_.unseparated],
-        "unmoved": models[0].unmixing_.unmoved,
     }
 
 

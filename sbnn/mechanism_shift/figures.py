@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from sbnn.mechanism_shift.experiments import CONFIGURATIONS, VARIED
+from sbnn.mechanism_shift.experiments import VARIED
 from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.mechanism_shift.methods import METHODS
 from sbnn.mechanism_shift.report import TITLES, of_configuration
@@ -15,12 +15,12 @@ from sbnn.plotting.common import new_figure, styled
 KIND_COLORS = {"linear": "0.45", "network": BLUE, "published": VERMILLION, "ours": GREEN}  # see `Method`
 EFFECTS = "PuOr_r"
 COLUMNS = 5  # of panels of latents
-PANELS = (
-    ("mcc", "correlation with true latents (MCC)", "linear"),
-    ("f1", "shift graph, F1", "linear"),
-    ("elbo", "held-out ELBO per cell (nats)", "linear"),
-    ("seconds", "CPU seconds", "log"),
-)
+PANELS = {
+    "mcc": ("correlation with true latents (MCC)", "linear"),
+    "f1": ("shift graph, F1", "linear"),
+    "elbo": ("held-out ELBO per cell (nats)", "linear"),
+    "seconds": ("CPU seconds", "log"),
+}
 LABELS = {
     "shift": "size of the shifts (SD)",
     "density": "share of latents moved",
@@ -31,70 +31,67 @@ LABELS = {
 
 def figures(records):
     """All figures, by name, with the records that each needs, as a `Study` takes them."""
-    for configuration in CONFIGURATIONS:
-        methods, title = of_configuration(records, configuration), TITLES[configuration]
+    for configuration, title in TITLES.items():
+        methods = list(of_configuration(records, configuration))
         networks = [name for name in methods if METHODS[name].kind != "linear" and not METHODS[name].unmixed]
-        for figure, draw, names in (
-            ("accuracy", accuracy_of_methods, list(methods)), ("held_out", held_out_likelihood, networks)
-        ):  # fmt: skip
+        drawings = {"accuracy": (accuracy_of_methods, methods), "held_out": (held_out_likelihood, networks)}
+        for figure, (draw, names) in drawings.items():
             if names:
                 needed = [f"{configuration}_{name}" for name in names]
-                yield f"shift_{configuration}_{figure}", needed, partial(_by_name, draw, names, title=title)
+                yield f"shift_{configuration}_{figure}", needed, partial(draw, title, names)
         yield f"shift_{configuration}_latents", [f"{configuration}_staged"], true_and_found
         yield f"shift_{configuration}_graph", [f"{configuration}_staged"], found_and_true
     varied = [name for name in VARIED if f"varied_{name}" in records]
     if varied:
-        needed = [f"varied_{name}" for name in varied]
-        yield "shift_varied", needed, partial(_by_name, accuracy_as_varied, varied)
+        yield "shift_varied", [f"varied_{name}" for name in varied], partial(accuracy_as_varied, varied)
     yield "shift_graph", ["fits"], graph_of_screen
     yield "shift_cells", ["fits"], cells_by_perturbation
     yield "shift_trust", ["sizes", "bootstraps", "permuted", "fits"], trust
-
-
-def _by_name(draw, names, *records, **options):
-    return draw(dict(zip(names, records, strict=True)), **options)
 
 
 def _color(method):
     return KIND_COLORS[METHODS[method].kind]
 
 
+def _rows_of(ax, methods):
+    """One row for each method, from the top."""
+    ax.set_yticks(range(len(methods)), [METHODS[name].label for name in methods])
+    ax.set_ylim(len(methods) - 0.5, -0.5)
+    ax.grid(axis="x", lw=0.4, color="0.9")
+    ax.set_axisbelow(True)
+
+
 def _first_fit(record):
-    """Effects and edges, perturbations by latents, of the first seed of several fits."""
+    """Effects of the first of several fits, perturbations by latents, and their sizes, 0 where there is no edge."""
     graph = record.graph[record.graph["seed"] == record.seed]
-    return wide(graph, "effect"), edges_of(graph)
+    effects = wide(graph, "effect")
+    return effects, np.abs(effects.to_numpy()) * edges_of(graph).to_numpy()
 
 
 @styled
-def accuracy_of_methods(records, title=None):
+def accuracy_of_methods(title, methods, *records):
     """Scores of methods: latents, shift graph, likelihood and time, one dot for each seed."""
-    figure = new_figure(0.8 + 0.2 * len(records))
+    figure = new_figure(0.8 + 0.2 * len(methods))
     axes = figure.subplots(1, len(PANELS), sharey=True)
-    for ax, (column, label, scale) in zip(axes, PANELS, strict=True):
-        for y, (name, record) in enumerate(records.items()):
-            if column not in record.scores:
-                continue
-            values, color = record.scores[column].to_numpy(), _color(name)
-            ax.plot(values, np.full(len(values), y), "o", color=color, ms=3.5, mew=0, alpha=0.6)
-            ax.plot(values.mean(), y, "|", color=color, ms=9, mew=1.4)
-        ax.set(xscale=scale, xlabel=label, ylim=(len(records) - 0.5, -0.5))
+    for ax, (column, (label, scale)) in zip(axes, PANELS.items(), strict=True):
+        for y, (name, record) in enumerate(zip(methods, records, strict=True)):
+            if column in record.scores:
+                values, color = record.scores[column].to_numpy(), _color(name)
+                ax.plot(values, np.full(len(values), y), "o", color=color, ms=3.5, mew=0, alpha=0.6)
+                ax.plot(values.mean(), y, "|", color=color, ms=9, mew=1.4)
+        _rows_of(ax, methods)
+        ax.set(xscale=scale, xlabel=label, xlim=(0, 1.02) if column in ("mcc", "f1") else None)
         ax.tick_params(axis="y", length=0)
-        ax.grid(axis="x", lw=0.4, color="0.9")
-        ax.set_axisbelow(True)
-    for ax in axes[:2]:
-        ax.set_xlim(0, 1.02)
-    axes[0].set_yticks(range(len(records)), [METHODS[name].label for name in records])
     figure.suptitle(title)
     return figure
 
 
 @styled
-def held_out_likelihood(records, title=None):
+def held_out_likelihood(title, methods, *records):
     """Importance-weighted bound on held-out perturbations before and after their shifts are learned, by seed."""
-    records = {name: record for name, record in records.items() if "new_iwelbo" in record.scores}
-    figure = new_figure(0.9 + 0.22 * len(records))
+    figure = new_figure(0.9 + 0.22 * len(methods))
     ax = figure.subplots()
-    for y, (name, record) in enumerate(records.items()):
+    for y, (name, record) in enumerate(zip(methods, records, strict=True)):
         before, after = record.scores["new_iwelbo_before"], record.scores["new_iwelbo"]
         color, rows = _color(name), np.full(len(after), y)
         ax.plot([before, after], [rows, rows], "-", color=color, lw=0.6, alpha=0.6)
@@ -102,10 +99,8 @@ def held_out_likelihood(records, title=None):
         ax.plot(after, rows, "o", color=color, ms=4, mew=0)
     ax.plot([], [], "o", mfc="none", color="0.3", ms=4, label="shifts at zero")
     ax.plot([], [], "o", color="0.3", ms=4, mew=0, label="shifts learned from other cells")
-    ax.set_yticks(range(len(records)), [METHODS[name].label for name in records])
-    ax.set(ylim=(len(records) - 0.5, -0.5), xlabel="IWELBO per cell of held-out perturbations (nats)", title=title)
-    ax.grid(axis="x", lw=0.4, color="0.9")
-    ax.set_axisbelow(True)
+    _rows_of(ax, methods)
+    ax.set(xlabel="IWELBO per cell of held-out perturbations (nats)", title=title)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -114,13 +109,11 @@ def held_out_likelihood(records, title=None):
 def true_and_found(record):
     """Scatter of each true latent and the one matched to it; cells of the first seed of the staged method."""
     true, found = record.true_latents, record.latents
-    n_rows = -(-true.shape[1] // COLUMNS)
+    n_columns = min(COLUMNS, true.shape[1])
+    n_rows = -(-true.shape[1] // n_columns)
     figure = new_figure(1.35 * n_rows + 0.3)
-    axes = figure.subplots(n_rows, COLUMNS, squeeze=False)
-    for i, ax in enumerate(axes.flat):
-        if i >= true.shape[1]:
-            ax.set_axis_off()
-            continue
+    axes = figure.subplots(n_rows, n_columns, squeeze=False)
+    for i, ax in enumerate(axes.flat[: true.shape[1]]):
         ax.plot(true[:, i], found[:, i], ".", color=GREEN, ms=2, mew=0, alpha=0.6, rasterized=True)
         ax.set_title(f"latent {i}: r = {np.corrcoef(true[:, i], found[:, i])[0, 1]:.3f}")
     figure.supxlabel("true latent", fontsize="medium")
@@ -148,18 +141,17 @@ def found_and_true(record):
 
 
 @styled
-def accuracy_as_varied(records):
+def accuracy_as_varied(quantities, *records):
     """MCC and F1 against each quantity; a thin line for each seed, a thick one for the mean."""
     figure = new_figure(3.6)
     axes = figure.subplots(2, len(records), sharey="row", sharex="col", squeeze=False)
-    for (quantity, record), column in zip(records.items(), axes.T, strict=True):
-        usual = VARIED[quantity][1]
+    for quantity, record, column in zip(quantities, records, axes.T, strict=True):
         for metric, ax in zip(("mcc", "f1"), column, strict=True):
             for method, scores in record.scores.groupby("method", sort=False):
                 table, color = scores.pivot(index="value", columns="seed", values=metric), _color(method)
                 ax.plot(table.index, table, color=color, lw=0.5, alpha=0.5)
                 ax.plot(table.index, table.mean(axis=1), "o-", ms=3, color=color, label=METHODS[method].label)
-            if usual is not None:
+            if (usual := VARIED[quantity][1]) is not None:
                 ax.axvline(usual, color="0.8", lw=0.8, zorder=0)
             ax.set_ylim(0, 1.03)
         column[1].set_xlabel(LABELS[quantity])
@@ -172,16 +164,15 @@ def accuracy_as_varied(records):
 @styled
 def graph_of_screen(record):
     """Shift graph of a real screen, of the first seed: perturbations that shift the same latents stand together."""
-    effects, edges = _first_fit(record)
-    strength = np.abs(effects.to_numpy()) * edges.to_numpy()
+    effects, strength = _first_fit(record)
     order = leaves_list(linkage(effects.to_numpy(), "average", optimal_ordering=True))
     order = sorted(order, key=lambda i: -strength[i].max())  # stable: of equal strength the tree decides
-    effects, edges = effects.iloc[order], edges.iloc[order].to_numpy()
+    effects = effects.iloc[order]
     figure = new_figure(0.8 + 0.16 * len(effects))
     ax = figure.subplots()
     most = float(np.abs(effects.to_numpy()).max())
     image = ax.imshow(effects, cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto")
-    y, x = np.nonzero(edges)
+    y, x = np.nonzero(strength[order])
     ax.plot(x, y, "o", color="k", ms=3, label="edge")
     ax.set_xticks(range(effects.shape[1]), [name.removeprefix("latent_") for name in effects.columns])
     ax.set_yticks(range(len(effects)), effects.index)
@@ -194,29 +185,25 @@ def graph_of_screen(record):
 @styled
 def cells_by_perturbation(record):
     """Cells of a real screen in the two latents that are shifted most, and the means of all perturbations."""
-    effects, edges = _first_fit(record)
-    strength = np.abs(effects.to_numpy()) * edges.to_numpy()
+    effects, strength = _first_fit(record)
     axes_of = np.sort(np.argsort(-strength.sum(axis=0), kind="stable")[:2])
-    named = effects.index[np.argsort(-strength.max(axis=1), kind="stable")[: len(PALETTE)]]
+    moved = np.argsort(-strength.max(axis=1), kind="stable")[: strength.any(axis=1).sum()]
     figure = new_figure(3.2)
     cells, means = figure.subplots(1, 2)
     x, y = record.latents[:, axes_of].T
     cells.plot(x, y, ".", color="0.8", ms=2, mew=0, rasterized=True)
     means.plot(*effects.to_numpy()[:, axes_of].T, "o", color="0.7", ms=3)
     means.plot(0, 0, "+", color="k", ms=8)
-    for name, color in zip(named, PALETTE, strict=False):
-        if strength[effects.index.get_loc(name)].max() == 0:
-            continue
-        of = record.perturbation == name
-        cells.plot(x[of], y[of], ".", color=color, ms=3, mew=0, rasterized=True, label=name)
-        means.plot(*effects.loc[name].to_numpy()[axes_of], "o", color=color, ms=4)
-    rest = effects[strength.max(axis=1) > 0].drop(index=named, errors="ignore").iloc[:, axes_of]  # have no colour
-    for name, place in zip(rest.index, rest.to_numpy(), strict=True):
-        means.annotate(name, place, xytext=(3, 3), textcoords="offset points", fontsize="small")
-    cells.set_title("cells; grey: all other perturbations and the control")
-    means.set_title("shifts of all perturbations; +: control")
-    for ax in (cells, means):
-        ax.set(xlabel=effects.columns[axes_of[0]], ylabel=effects.columns[axes_of[1]])
+    for i, color in zip(moved, PALETTE, strict=False):
+        of = record.perturbation == effects.index[i]
+        cells.plot(x[of], y[of], ".", color=color, ms=3, mew=0, rasterized=True, label=effects.index[i])
+        means.plot(*effects.iloc[i, axes_of], "o", color=color, ms=4)
+    for i in moved[len(PALETTE) :]:  # no colour is left
+        place = tuple(effects.iloc[i, axes_of])
+        means.annotate(effects.index[i], place, xytext=(3, 3), textcoords="offset points", fontsize="small")
+    titles = "cells; grey: all other perturbations and the control", "shifts of all perturbations; +: control"
+    for ax, title in zip((cells, means), titles, strict=True):
+        ax.set(title=title, xlabel=effects.columns[axes_of[0]], ylabel=effects.columns[axes_of[1]])
     cells.legend(markerscale=3)
     return figure
 
@@ -231,20 +218,17 @@ def trust(sizes, bootstraps, permuted, fits):
     left.set(xlabel="latents of the model", ylabel="held-out ELBO per cell (nats)")
     moved = left.twinx()
     moved.plot(table["n_latent"], table["moved"], "s--", color=GREEN, ms=3)
-    moved.set_ylabel("latents that are moved", color=GREEN)
     moved.set_ylim(0, None)
+    moved.set_ylabel("latents that are moved", color=GREEN)
     found = bootstraps.stability.sort_values(["found", "share"], ascending=False)
-    names = [f"{row.perturbation} {row.latent.removeprefix('latent_')}" for row in found.itertuples()]
-    colors = [GREEN if there else "0.7" for there in found["found"]]
-    middle.barh(np.arange(len(found)), found["share"], color=colors)
+    middle.barh(np.arange(len(found)), found["share"], color=np.where(found["found"], GREEN, "0.7"))
+    names = found["perturbation"] + " " + found["latent"].str.removeprefix("latent_")
     middle.set_yticks(np.arange(len(found)), names, fontsize="small")
     middle.invert_yaxis()
     middle.set(xlim=(0, 1), xlabel="share of bootstraps with the edge", title="green: in the fit to all cells")
-    effects = np.sort(np.abs(_first_fit(fits)[0].to_numpy()).ravel())[::-1]
-    for values, color, label in (
-        (effects, GREEN, "true labels"), (np.sort(permuted.null)[::-1], VERMILLION, "permuted labels")
-    ):  # fmt: skip
-        right.plot(np.arange(1, len(values) + 1) / len(values), values, color=color, label=label)
+    effects = np.abs(_first_fit(fits)[0].to_numpy()).ravel()
+    for values, color, label in ((effects, GREEN, "true labels"), (permuted.null, VERMILLION, "permuted labels")):
+        right.plot(np.arange(1, len(values) + 1) / len(values), np.sort(values)[::-1], color=color, label=label)
     right.set(xscale="log", yscale="log", xlabel="share of effects that are larger", ylabel="|effect| (SD)")
     right.set_ylim(1e-3, None)
     right.legend()

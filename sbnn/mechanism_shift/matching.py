@@ -3,7 +3,6 @@
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
-from sklearn.linear_model import LinearRegression
 
 
 def match_latents(true, found, rank=False):
@@ -21,11 +20,6 @@ def match_latents(true, found, rank=False):
 def mean_correlation(true, found, rank=False):
     """Mean absolute correlation of matched latents (MCC); true latents without a partner count as 0."""
     return float(np.abs(match_latents(true, found, rank)[0]).sum() / np.shape(true)[1])
-
-
-def linear_r2(true, found):
-    """R2 of a linear regression of the true latents on those found, mean over latents."""
-    return float(LinearRegression().fit(found, true).score(found, true))
 
 
 def edge_scores(true_shifts, edges, of_true, of_found):

@@ -1,7 +1,6 @@
 """A variational autoencoder of a perturbation screen whose latents are shifted sparsely."""
 
 from copy import copy
-from dataclasses import asdict
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,7 +8,6 @@ import pandas as pd
 import torch
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
 from sbnn.data.screens import check_perturbation
@@ -19,18 +17,10 @@ from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.network import ShiftNetwork, elbo_of_cells, encoded, iwelbo_of_cells
 from sbnn.mechanism_shift.priors import MaskedMeans, Prior
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
-from sbnn.mechanism_shift.spike_slab import SpikeSlab
 from sbnn.mechanism_shift.training import Training, means_of
-from sbnn.mechanism_shift.unmixing import Unmixing
-from sbnn.results import Record, load, save
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
-FILE = "sparse-shift model"
-#: What is stored as it is.
-STORED = {
-    "perturbations_", "control_", "n_features_in_", "feature_names_in_", "validation_", "shift_graph_", "history_",
-}  # fmt: skip
 
 
 class SparseShiftVAE(ScreenModel):
@@ -137,6 +127,7 @@ class SparseShiftVAE(ScreenModel):
         UserWarning
             Genes without any count, more latents than perturbations, cells that look like a control that is not named.
         """
+        self._validate_params()
         counts, names, codes = self._training_cells(counts, perturbation, control)
         recipe = self.recipe or (Recipe() if self.method == "staged" else PUBLISHED)
         random = check_random_state(self.random_state)
@@ -161,7 +152,7 @@ class SparseShiftVAE(ScreenModel):
                 self.unmixing_ = training.run_staged(names, self.control_)
             else:
                 self.unmixing_ = training.run(training.epochs, recipe.warm_up)
-        self.perturbations_, self.recipe_, self.history_ = names, recipe, pd.DataFrame(training.history)
+        self.perturbations_, self.history_ = names, pd.DataFrame(training.history)
         if self.unmixing_ is not None:
             self.shift_graph_ = self.unmixing_.graph
         else:
@@ -252,60 +243,6 @@ class SparseShiftVAE(ScreenModel):
         new = graph_table(names, self._effects(shifts) * learned, torch.full(shifts.shape, learned))
         other.shift_graph_ = pd.concat([self.shift_graph_, new], ignore_index=True)
         return other
-
-    def save(self, path):
-        """Write the fitted model to a file that `load` reads, and that runs no code.
-
-        Parameters
-        ----------
-        path : path-like
-        """
-        check_is_fitted(self)
-        params = self.get_params() | {"recipe": asdict(self.recipe_)}
-        if not isinstance(params["random_state"], int | np.integer | None):
-            params["random_state"] = None  # the state of a generator is not part of a fitted model
-        values = {name: getattr(self, name) for name in STORED if hasattr(self, name)}
-        prior = {"table": self.prior_.means(), "mask": self.prior_.probabilities()}  # as of `Prior`
-        for part, state in (("network", self.network_.state_dict()), ("prior", prior)):
-            values[part] = {name: value.detach().numpy() for name, value in state.items()}
-        if self.unmixing_ is not None:
-            values["unmixing"] = vars(self.unmixing_) | {"mixture": [float(value) for value in self.unmixing_.mixture]}
-        save(Record(FILE, "", "", [params], values=values), path)
-
-    @classmethod
-    def load(cls, path):
-        """Read a model that `save` wrote.
-
-        Parameters
-        ----------
-        path : path-like
-
-        Returns
-        -------
-        SparseShiftVAE
-
-        Raises
-        ------
-        FileNotFoundError
-        ValueError
-            A file that is damaged, or holds something else.
-        """
-        record = load(path)
-        if record.experiment != FILE:
-            raise ValueError(f"{path} holds {record.experiment!r}, expected a {FILE!r}")
-        params, values = record.params[0], record.values
-        model = cls(**params | {"recipe": Recipe(**params["recipe"])})
-        for name in values.keys() & STORED:
-            setattr(model, name, values[name])
-        model.recipe_, model.unmixing_ = model.recipe, None
-        model.network_ = ShiftNetwork(model.n_features_in_, model.n_latent, model.recipe).eval()
-        model.prior_ = Prior(len(model.perturbations_), model.n_latent)
-        for part, state in ((model.network_, values["network"]), (model.prior_, values["prior"])):
-            part.load_state_dict({name: torch.as_tensor(np.array(value)) for name, value in state.items()})
-        if "unmixing" in values:
-            parts = values["unmixing"]
-            model.unmixing_ = Unmixing(**parts | {"mixture": SpikeSlab(*parts["mixture"])})
-        return model
 
     def _encoded(self, counts):
         with reproducible():

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from sbnn.evaluation.verdict import corrected_difference
-from sbnn.mechanism_shift.experiments import CONFIGURATIONS, VARIED
-from sbnn.mechanism_shift.graph import edges_of, wide
+from sbnn.mechanism_shift.experiments import VARIED
+from sbnn.mechanism_shift.graph import EVEN, edges_of, wide
 from sbnn.mechanism_shift.methods import ABLATION, METHODS
 
 TITLES = {
@@ -14,9 +14,11 @@ TITLES = {
     "library": "500 cells x 100 perturbations, 30 latents, 100 genes",
 }
 COLUMNS = {
-    "mcc": "MCC", "f1": "edge F1", "precision": "precision", "recall": "recall", "elbo": "ELBO", "seconds": "CPU s",
+    "mcc": "MCC", "sd": "SD", "f1": "edge F1", "precision": "precision", "recall": "recall", "seconds": "CPU s",
+    "elbo": "ELBO", "new_iwelbo": "IWELBO, held out",
 }  # fmt: skip
-PAIRED = {"mcc": "MCC", "f1": "edge F1", "elbo": "ELBO", "new_iwelbo": "IWELBO, held out"}
+PAIRED = ("mcc", "f1", "elbo", "new_iwelbo")
+IN_ABLATION = ("mcc", "f1", "precision", "recall", "elbo", "seconds")
 #: Targets of Papalexi et al. that take part in the response to interferon gamma, which the cells were stimulated with.
 PATHWAY = ("IFNGR1", "IFNGR2", "JAK2", "STAT1")
 NOTE = (
@@ -33,76 +35,63 @@ def of_configuration(records, configuration):
     return {name: records[f"{configuration}_{name}"] for name in METHODS if f"{configuration}_{name}" in records}
 
 
-def _means(scores):
-    return {label: scores[column].mean() for column, label in COLUMNS.items() if column in scores}
+def _means(records, columns):
+    """Means over seeds of some columns of the scores of records, a row for each, and the SD of MCC as `sd`."""
+    rows = {name: record.scores.mean() for name, record in records.items()}
+    table = pd.DataFrame(rows).T.assign(sd=[record.scores["mcc"].std() for record in records.values()])
+    return table[[column for column in columns if column in table]].rename(columns=COLUMNS)
 
 
 def methods_table(records, configuration):
     """Scores of all methods on one configuration: means over seeds, and the SD of MCC."""
-    rows = {}
-    for name, record in of_configuration(records, configuration).items():
-        scores = record.scores
-        row = {"MCC": scores["mcc"].mean(), "SD": scores["mcc"].std()} | _means(scores)
-        if "new_iwelbo" in scores:
-            row["IWELBO, held out"] = scores["new_iwelbo"].mean()
-        rows[METHODS[name].label] = row
-    return _table(rows, "method")
+    table = _means(of_configuration(records, configuration), COLUMNS)
+    return table.rename(index=lambda name: METHODS[name].label).rename_axis("method")
 
 
 def differences_table(records, configuration):
     """Scores of the default less those of every other method on the same screens, with 95 % intervals, as text."""
-    records = of_configuration(records, configuration)
-    if "staged" not in records:
-        return pd.DataFrame()
-    mine, rows = records.pop("staged").scores.set_index("seed"), {}
+    records, rows = of_configuration(records, configuration), {}
+    mine = records.pop("staged").scores.set_index("seed")
     for name, record in records.items():
-        theirs, row = record.scores.set_index("seed"), {}
-        for column, label in PAIRED.items():
-            difference = (mine[column] - theirs[column]).dropna() if column in theirs else ()
-            if len(difference) > 1:
-                row[label] = str(corrected_difference(difference, 0))
-        rows[METHODS[name].label] = row
+        less = (mine - record.scores.set_index("seed")).dropna(axis=1)
+        columns = [column for column in PAIRED if column in less and len(less) > 1]
+        rows[METHODS[name].label] = {COLUMNS[c]: str(corrected_difference(less[c], 0)) for c in columns}
     return _table(rows, "staged less").fillna("")
 
 
 def overview_table(records):
     """MCC and edge F1 of all methods on all configurations, mean ± SD over seeds, as text."""
-    rows = {method.label: {} for method in METHODS.values()}
-    for configuration in CONFIGURATIONS:
+    rows = {}
+    for configuration in TITLES:
         for name, record in of_configuration(records, configuration).items():
-            row = rows[METHODS[name].label]
+            row = rows.setdefault(METHODS[name].label, {})
             for column, label in (("mcc", "MCC"), ("f1", "F1")):
                 values = record.scores[column]
                 row[f"{label}, {configuration}"] = f"{values.mean():.3f} ± {values.std():.3f}"
             row[f"CPU s, {configuration}"] = f"{record.scores['seconds'].mean():.0f}"
-    return _table({label: row for label, row in rows.items() if row}, "method").fillna("")
+    return _table(rows, "method").fillna("")
 
 
 def ablation_table(records):
     """What each change over the published recipe gives; means over seeds, small configuration."""
-    there = {name: f"ablation_{i}" for i, name in enumerate(ABLATION) if f"ablation_{i}" in records}
-    return _table({name: _means(records[record].scores) for name, record in there.items()}, "recipe")
+    there = {name: records[f"ablation_{i}"] for i, name in enumerate(ABLATION) if f"ablation_{i}" in records}
+    return _means(there, IN_ABLATION).rename_axis("recipe")
 
 
 def varied_table(records):
     """Accuracy of the staged method as one quantity varies; means over seeds."""
-    rows = {}
-    for quantity in (name for name in VARIED if f"varied_{name}" in records):
-        scores = records[f"varied_{quantity}"].scores
-        for (value, method), of in scores.groupby(["value", "method"], sort=False):
-            rows[quantity, f"{value:g}", METHODS[method].label] = {"MCC": of["mcc"].mean(), "edge F1": of["f1"].mean()}
-    return _table(rows, ["varied", "value", "method"])
+    scores = {name: records[f"varied_{name}"].scores for name in VARIED if f"varied_{name}" in records}
+    means = {name: of.groupby(["value", "method"], sort=False)[["mcc", "f1"]].mean() for name, of in scores.items()}
+    table = pd.concat(means, names=["varied"]).rename(columns=COLUMNS).rename("{:g}".format, level="value")
+    return table.rename(lambda name: METHODS[name].label, level="method")
 
 
 def edges_table(records):
     """Edges of a screen by seed: which latents each perturbation shifts, and by how much."""
-    rows = {}
-    for seed, of_seed in records["fits"].graph.groupby("seed"):
-        effects, edges = wide(of_seed, "effect"), edges_of(of_seed)
-        for name in effects.index[edges.any(axis=1)]:
-            moved = [f"{k.removeprefix('latent_')} ({effects.loc[name, k]:+.2f})" for k in edges if edges.loc[name, k]]
-            rows.setdefault(name, {})[f"seed {seed}"] = ", ".join(moved)
-    return _table(rows, "perturbation").fillna("")
+    found = records["fits"].graph[records["fits"].graph["probability"] > EVEN]
+    names, effects = found["latent"].str.removeprefix("latent_"), found["effect"].map(" ({:+.2f})".format)
+    table = found.assign(text=names + effects).pivot_table("text", "perturbation", "seed", ", ".join, fill_value="")
+    return table.rename(columns="seed {}".format).rename_axis(columns=None)
 
 
 def trust_table(records, group=PATHWAY):
@@ -126,12 +115,9 @@ def false_discovery_rate(graph, null):
 
     `null` holds the absolute effects of fits to permuted labels.
     """
-    edges = edges_of(graph).to_numpy()
-    if not edges.any():
-        return float("nan")
-    least = np.abs(wide(graph, "effect").to_numpy()[edges]).min()
+    sizes = graph.loc[graph["probability"] > EVEN, "effect"].abs()
     # As many false effects are expected of as many pairs.
-    return float(min((null >= least).mean() * edges.size / edges.sum(), 1.0))
+    return min((null >= sizes.min()).mean() * len(graph) / len(sizes), 1.0) if len(sizes) else float("nan")
 
 
 def nearest_others(graph, group):
@@ -146,11 +132,16 @@ def all_tables(records):
     """Tables of whatever results there are; dict of title to DataFrame."""
     tables = {}
     for configuration, title in TITLES.items():
-        tables[f"Simulated screens, {title}"] = methods_table(records, configuration)
-        tables[f"Staged less the others, {title}"] = differences_table(records, configuration)
-    tables["From the published recipe to the staged one"] = ablation_table(records)
-    tables["As screens vary, no setting changed"] = varied_table(records)
-    tables = {title: table for title, table in tables.items() if table.size}
+        there = of_configuration(records, configuration)
+        if there:
+            tables[f"Simulated screens, {title}"] = methods_table(records, configuration)
+        if "staged" in there:
+            tables[f"Staged less the others, {title}"] = differences_table(records, configuration)
+    if any(name.startswith("ablation_") for name in records):
+        tables["From the published recipe to the staged one"] = ablation_table(records)
+    if any(name.startswith("varied_") for name in records):
+        tables["As screens vary, no setting changed"] = varied_table(records)
+    tables = {title: table for title, table in tables.items() if table.size}  # one seed has no interval
     if "fits" in records:
         tables["Latents that are moved"] = edges_table(records)
         tables[f"What can be trusted ({', '.join(PATHWAY)})"] = trust_table(records)
@@ -163,4 +154,4 @@ def all_tables(records):
 
 
 def _table(rows, index):
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index) if rows else pd.DataFrame()
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index)

@@ -8,7 +8,7 @@ from short_recipes import TINY
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn.mechanism_shift import Recipe, SparseShiftVAE
-from sbnn.mechanism_shift.baselines import LinearShift
+from sbnn.mechanism_shift.methods import LinearShift
 
 
 def as_counts(X):

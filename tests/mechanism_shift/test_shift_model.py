@@ -12,11 +12,10 @@ from short_recipes import SHORT, SHORT_PUBLISHED, TINY
 from sklearn.base import clone
 
 from sbnn.mechanism_shift import Recipe, SparseShiftVAE
-from sbnn.mechanism_shift.baselines import LinearShift
 from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.mechanism_shift.matching import edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift.methods import LinearShift
 from sbnn.mechanism_shift.model import METHODS, STRENGTH
-from sbnn.results import Record, save
 
 TINY_RECIPE = Recipe(**TINY)
 
@@ -42,36 +41,19 @@ def test_latents_and_graph_of_a_simulated_screen_are_found(screen, staged):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_fits_transforms_scores_and_is_the_same_after_a_file(screen, method, tmp_path):
+def test_every_method_fits_transforms_and_scores(screen, method):
     recipe = replace(SHORT if method == "staged" else SHORT_PUBLISHED, epochs=2, hidden=16)
-    part = of(screen, [*screen.targets[:4], screen.control])
-    table = pd.DataFrame(part[0].toarray()).add_prefix("g")
-    model = SparseShiftVAE(3, method, recipe=recipe, random_state=0).fit(table, *part[1:])
-    latents, graph, params = model.transform(table), model.shift_graph_, model.get_params()
-    assert latents.shape == (len(table), 3) and len(graph) == 4 * 3
+    counts, names, control = of(screen, [*screen.targets[:4], screen.control])
+    model = SparseShiftVAE(3, method, recipe=recipe, random_state=0).fit(counts, names, control)
+    latents, graph = model.transform(counts), model.shift_graph_
+    assert latents.shape == (len(names), 3) and len(graph) == 4 * 3
     assert graph["probability"].between(0, 1).all() and np.isfinite(graph["effect"]).all()
     assert method != "vae" or not graph["probability"].any()
     assert method not in STRENGTH or model.prior_.strength == {"svae+": 10, "svae": 100}[method]
-    cells, names = table[:20], part[1][:20]
-    elbo = model.elbo(cells, names)
-    assert elbo < model.iwelbo(cells, names, n_samples=200) < elbo + 30
+    elbo = model.elbo(counts[:20], names[:20])
+    assert elbo < model.iwelbo(counts[:20], names[:20], n_samples=200) < elbo + 30
     model.set_params(recipe=replace(recipe, standardize=False, hidden=8))  # has no effect on what is fitted
-    model.save(tmp_path / "model.pickle")
-    again = SparseShiftVAE.load(tmp_path / "model.pickle")
-    assert np.array_equal(again.transform(table), latents) and again.elbo(cells, names) == elbo
-    pd.testing.assert_frame_equal(again.shift_graph_, graph)
-    assert again.get_params() == params and list(again.feature_names_in_) == list(table.columns)
-    new, other = (m.fit_new_perturbations(cells, np.repeat("new", 20)).shift_graph_ for m in (model, again))
-    pd.testing.assert_frame_equal(new, other)
-    if method == "staged":
-        assert again.unmixing_.mixture == model.unmixing_.mixture
-        assert again.unmixing_.unseparated == model.unmixing_.unseparated
-
-
-def test_a_file_of_something_else_is_named(tmp_path):
-    save(Record("fit", "", "", [{}]), tmp_path / "fit.pickle")
-    with pytest.raises(ValueError, match="holds 'fit'"):
-        SparseShiftVAE.load(tmp_path / "fit.pickle")
+    assert np.array_equal(model.transform(counts), latents)
 
 
 @pytest.mark.parametrize("method", ["staged", "svae+"])
@@ -179,7 +161,7 @@ def test_linear_latents(screen):
     ("change", "message"),
     [
         (lambda v: v["counts"].__setitem__((0, 0), -3), "counts: .* first -3"),
-        (lambda v: v["counts"].__setitem__(4, 0), "counts: 1 cells have no count, at the positions 4"),
+        (lambda v: v["counts"].__setitem__(4, 0), "counts: 1 cells have no count, at positions 4"),
         (lambda v: v["perturbation"].__setitem__(0, "alone"), "perturbation: .*: alone"),
         (lambda v: v.update(control="nobody"), "control: no cell is 'nobody'"),
         (lambda v: v.update(perturbation=None), "data: expected an AnnData"),
@@ -200,10 +182,6 @@ def test_bad_parameters_are_named(screen, model):
 
 def test_what_is_doubtful_is_warned_of(screen):
     recipe = replace(TINY_RECIPE, epochs=1)
-    counts = screen.counts.toarray()
-    counts[:, 7] = 0
-    with pytest.warns(UserWarning, match="1 genes have no count in any cell, at 7"):
-        SparseShiftVAE(2, "ivae", recipe=recipe).fit(counts, screen.perturbation, screen.control)
     few = of(screen, [*screen.targets[:3], "control"])
     with pytest.warns(UserWarning, match="4 latents, but only 3 perturbations"):
         SparseShiftVAE(4, "ivae", recipe=recipe).fit(*few)
