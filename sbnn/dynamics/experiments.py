@@ -16,7 +16,7 @@ from sbnn.data.gene_dynamics import prior_of, truth_of
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
-from sbnn.dynamics.model import PhoenixRegressor, rollouts
+from sbnn.dynamics.model import PhoenixRegressor
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
 from sbnn.dynamics.training import Recipe, Schedule
 from sbnn.evaluation.runs import load_or_compute
@@ -130,8 +130,9 @@ def _options(condition, seed, fast):
 
 
 def held_out(data):
-    """`Samples` to test on."""
-    return as_trajectories(data[data.obs["split"] == "test"])
+    """Values (samples, times, genes) and times (samples, times) to test on."""
+    samples = as_trajectories(data[data.obs["split"] == "test"])
+    return np.stack(samples.values), np.stack(samples.times)
 
 
 def score(model, data):
@@ -143,7 +144,7 @@ def score(model, data):
     with reproducible():
         if truth is not None:
             row |= edge_accuracy(model.edge_scores_, truth, prior, getattr(model, "edge_probabilities_", None))
-        return row | path_errors(model, held_out(data))
+        return row | path_errors(model, *held_out(data))
 
 
 def run_method(name, condition, method, fast, path=None, fresh=False):
@@ -176,32 +177,31 @@ def run_sparsities(name, fast, path=None, fresh=False):
     methods, sparsities = (SWEPT[-1:], SPARSITIES[-1:]) if fast else (SWEPT, SPARSITIES)
     wanted = _wanted("sparsities", name, data_of(name, condition, seeds, fast), {})
     wanted.settings |= {"seeds": list(seeds), "methods": list(methods), "sparsities": list(sparsities)}
-
-    def compute():
-        rows = []
-        for method, sparsity, seed in product(methods, sparsities, seeds):
-            row = score(make(name, condition, method, seed, sparsity, fast), load(name, condition, seed, fast))
-            rows.append({"method": method, "asked": sparsity, "seed": seed} | row)
-        return {"scores": pd.DataFrame(rows)}
-
-    return load_or_compute(wanted, compute, path, fresh, estimator=make(name, condition, methods[-1], None, fast=fast))
+    fits = [{"method": m, "asked": asked, "seed": seed} for m, asked, seed in product(methods, sparsities, seeds)]
+    compute, example = (
+        partial(_scores, name, condition, fast, fits),
+        make(name, condition, methods[-1], None, fast=fast),
+    )
+    return load_or_compute(wanted, compute, path, fresh, estimator=example)
 
 
 def run_sizes(fast, path=None, fresh=False):
     """Record of methods on random networks of several sizes, and of their cost: a row for each method and size."""
-    name, condition, seed = "simulated_grn", "noise_5", 0
-    sizes = (20, FAST_GENES) if fast else SIZES
-    wanted = _wanted("sizes", name, _options(condition, seed, fast), {"methods": list(SIZED)})
+    name, condition, sizes = "simulated_grn", "noise_5", (20, FAST_GENES) if fast else SIZES
+    wanted = _wanted("sizes", name, _options(condition, 0, fast), {"methods": list(SIZED)})
     wanted.settings |= {"sizes": list(sizes)}
+    fits = [{"method": method, "genes": genes} for genes, method in product(sizes, SIZED)]
+    compute, example = partial(_scores, name, condition, fast, fits), make(name, condition, SIZED[0], None, fast=fast)
+    return load_or_compute(wanted, compute, path, fresh, estimator=example)
 
-    def compute():
-        rows = []
-        for n_genes, method in product(sizes, SIZED):
-            row = score(make(name, condition, method, seed, fast=fast), load(name, condition, seed, fast, n_genes))
-            rows.append({"method": method, "genes": n_genes} | row)
-        return {"scores": pd.DataFrame(rows)}
 
-    return load_or_compute(wanted, compute, path, fresh, estimator=make(name, condition, SIZED[0], None, fast=fast))
+def _scores(name, condition, fast, fits):
+    rows = []
+    for fit in fits:
+        seed = fit.get("seed", 0)
+        model = make(name, condition, fit["method"], seed, fit.get("asked", SPARSITY), fast)
+        rows.append(fit | score(model, load(name, condition, seed, fast, fit.get("genes"))))
+    return {"scores": pd.DataFrame(rows)}
 
 
 def data_of(name, condition, seeds, fast):
@@ -216,17 +216,15 @@ def _wanted(kind, name, data, params):
 
 def _shown(model, data, method):
     """What figures need of one fit."""
-    scores, test, truth = model.edge_scores_.to_numpy(), held_out(data), truth_of(data)
-    shown = {"out_degree": np.count_nonzero(scores, axis=1).astype(np.int32)}
+    (values, times), truth = held_out(data), truth_of(data)
+    shown = {"out_degree": np.count_nonzero(model.edge_scores_, axis=1).astype(np.int32)}
     if method == "prior":
-        shown |= {"test": np.stack(test.values).astype(np.float32), "times": np.stack(test.times)}
-        shown["gene_names"] = test.gene_names
+        shown |= {"test": values.astype(np.float32), "times": times, "gene_names": data.var_names.to_numpy(str)}
         if truth is not None and len(truth) == data.n_vars:
             shown["true_out_degree"] = np.count_nonzero(truth, axis=1).astype(np.int32)
     if method in SHOWN:
-        with reproducible():
-            predicted = np.stack(rollouts(model, test.values, test.times))
-        shown |= {"edges": strongest(model.edge_scores_, data), "predicted": predicted.astype(np.float32)}
+        predicted = model.predict(values[:, 0], times).astype(np.float32)
+        shown |= {"edges": strongest(model.edge_scores_, data), "predicted": predicted}
     return shown
 
 

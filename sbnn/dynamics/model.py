@@ -17,7 +17,7 @@ from sbnn.determinism import reproducible
 from sbnn.dynamics.phoenix import PENALTIES, GatedPhoenix, Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.solver import follow
-from sbnn.dynamics.training import COUNT, Intervals, PriorLoss, Recipe, Training
+from sbnn.dynamics.training import COUNT, Recipe, Training
 
 
 class DynamicsRegressor(BaseEstimator):
@@ -72,33 +72,23 @@ class DynamicsRegressor(BaseEstimator):
         samples = as_trajectories(trajectories)
         if samples.gene_names.tolist() != self.gene_names_.tolist():
             raise ValueError("trajectories: expected the genes of the training, in the same order")
-        predicted = np.concatenate([of_sample[1:] for of_sample in rollouts(self, samples.values, samples.times)])
-        true = np.concatenate([of_sample[1:] for of_sample in samples.values])
-        return float(1 - ((true - predicted) ** 2).sum() / ((true - self._training_mean) ** 2).sum())
+        lengths, errors, around = np.array([len(of_sample) for of_sample in samples.times]), 0.0, 0.0
+        for length in np.unique(lengths):  # samples of one length are followed at once
+            rows = np.flatnonzero(lengths == length)
+            values, times = (np.stack([of[i] for i in rows]) for of in (samples.values, samples.times))
+            errors += ((values - self.predict(values[:, 0], times))[:, 1:] ** 2).sum()
+            around += ((values[:, 1:] - self._training_mean) ** 2).sum()
+        return float(1 - errors / around)
 
     def _check_samples(self, trajectories):
         """Samples to learn from; remembers their genes and warns of genes that never change."""
         samples = as_trajectories(trajectories)
-        still = np.ptp(np.concatenate(samples.values), axis=0) == 0
-        if still.any():
-            warnings.warn(
-                f"{still.sum()} gene(s) have one value in all samples and times, such as "
-                f"{samples.gene_names[still][0]}; nothing can be learned about their regulators and targets",
-                stacklevel=3,
-            )
+        still = samples.gene_names[np.ptp(np.concatenate(samples.values), axis=0) == 0]
+        if len(still):
+            same = f"{len(still)} gene(s) have one value in all samples and times, such as {still[0]}"
+            warnings.warn(f"{same}; nothing can be learned about their regulators and targets", stacklevel=3)
         self.gene_names_, self.n_features_in_ = samples.gene_names, len(samples.gene_names)
         return samples
-
-
-def rollouts(model, values, times):
-    """Predictions of samples from their first values, (times, genes) each; those of one length are followed at once."""
-    lengths, predicted = np.array([len(of_sample) for of_sample in times]), [None] * len(times)
-    for length in np.unique(lengths):
-        rows = np.flatnonzero(lengths == length)
-        block = model.predict(np.stack([values[i][0] for i in rows]), np.stack([times[i] for i in rows]))
-        for i, of_sample in zip(rows, block, strict=True):
-            predicted[i] = of_sample
-    return predicted
 
 
 def split(n, share, random):
@@ -221,21 +211,13 @@ class PhoenixRegressor(DynamicsRegressor):
         self._training_mean = np.concatenate([samples.values[i] for i in train]).mean(axis=0)
         size_of, gated, weight = PENALTIES.get(self.pruning, (None, False, None))
         weight = weight if recipe.penalty is None else recipe.penalty
+        penalty = size_of and (lambda network: weight * size_of(network))
         size = self.n_features_in_, self.n_hidden
         with reproducible():
-            gates = (recipe.drop_rates,) if gated else ()
-            network = (GatedPhoenix if gated else Phoenix)(*size, *gates, generator)
+            network = GatedPhoenix(*size, recipe.drop_rates, generator) if gated else Phoenix(*size, generator)
             pruner = Pruner(network, influence, prior, generator) if self.pruning in INFLUENCE else None
-            training = Training(
-                network,
-                Intervals(samples, train),
-                Intervals(samples, self.validation_) if len(self.validation_) else None,
-                recipe,
-                generator,
-                PriorLoss(prior, recipe.n_prior_points, generator) if recipe.data_weight < 1 else None,
-                pruner,
-                size_of and (lambda network: weight * size_of(network)),
-            )
+            parts = train, self.validation_
+            training = Training(network, samples, parts, recipe, generator, prior, pruner, penalty)
             self._run(training, recipe)
             self.network_ = network.settled()
             self.edge_scores_ = pd.DataFrame(self.network_.edges().numpy(), self.gene_names_, self.gene_names_)
@@ -254,9 +236,6 @@ class PhoenixRegressor(DynamicsRegressor):
             training.pruner.prune(1 - self.sparsity)
             training.run(recipe.fine_tuning)
         elif (last := max(prunings, default=0)) >= recipe.epochs:
-            warnings.warn(
-                f"sparsity {self.sparsity} is reached in epoch {last} of the schedule, but there are {recipe.epochs} "
-                "epochs: what is left is pruned at once after them, without training",
-                stacklevel=3,
-            )
+            late = f"sparsity {self.sparsity} is reached in epoch {last} of the schedule of {recipe.epochs} epochs"
+            warnings.warn(f"{late}: what is left is pruned at once after them, without training", stacklevel=3)
             training.pruner.prune(1 - self.sparsity)

@@ -9,20 +9,16 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 
 from sbnn.dynamics.solver import DivergenceError, advance, step_factors
 
-COUNT = [Interval(Integral, 1, None, closed="left")]
-_COUNTS = ("epochs", "batch_size", "patience", "n_steps", "n_prior_points", "first_epoch", "every")
-_ALLOWED = dict.fromkeys(_COUNTS, COUNT) | {
-    "validation_share": [Interval(Real, 0, 1, closed="left")],
-    "data_weight": [Interval(Real, 0, 1, closed="right")],
+COUNT, SHARE = [Interval(Integral, 1, None, closed="left")], [Interval(Real, 0, 1, closed="right")]
+_ALLOWED = {
+    "epochs": COUNT, "n_steps": COUNT, "every": COUNT, "share": SHARE, "data_weight": SHARE,
     "penalty": [Interval(Real, 0, None, closed="left"), None],
-    "first_share": [Interval(Real, 0, 1, closed="both")],
-    "share": [Interval(Real, 0, 1, closed="right")],
-}
+}  # fmt: skip
 
 
 class _Settings:
     def __post_init__(self):
-        """Refuse what would train on nothing, away from the aim, or never reach a sparsity."""
+        """Refuse what would train on nothing, away from the aim, or without end."""
         validate_parameter_constraints(_ALLOWED, vars(self), type(self).__name__)
 
 
@@ -127,28 +123,23 @@ class Intervals:
         return torch.nn.functional.mse_loss(advance(network.targets, before, factors, n_steps), after)
 
 
-class PriorLoss:
-    """How far the targets J are from the prior P: mean of ``(J(z) - z P)^2`` over fixed z, uniform in [-1/2, 1/2]."""
-
-    def __init__(self, prior, n_points, generator):
-        self.points = torch.rand((n_points, len(prior)), generator=generator) - 0.5
-        self.expected = self.points @ prior.float()
-
-    def __call__(self, network):
-        """Loss, a scalar Tensor."""
-        return torch.nn.functional.mse_loss(network.targets(self.points), self.expected)
-
-
 class Training:
-    """A network and the `Intervals` it is trained on and validated with (None: the training loss is watched).
+    """A network, and how it is trained on some samples and validated on others (none: the training loss is watched).
 
     ``penalty(network)`` is added to the loss, and to the loss that is watched. ``history`` has an entry per epoch.
     """
 
-    def __init__(self, network, train, validation, recipe, generator, prior_loss=None, pruner=None, penalty=None):
-        self.network, self.train, self.validation, self.recipe = network, train, validation, recipe
-        self.generator, self.prior_loss, self.pruner, self.penalty = generator, prior_loss, pruner, penalty
-        self.history = []
+    def __init__(self, network, samples, parts, recipe, generator, prior=None, pruner=None, penalty=None):
+        self.network, self.recipe, self.generator = network, recipe, generator
+        self.train, self.validation = (Intervals(samples, part) if len(part) else None for part in parts)
+        self.pruner, self.penalty, self.history = pruner, penalty, []
+        if recipe.data_weight < 1:
+            self.points = torch.rand((recipe.n_prior_points, len(prior)), generator=generator) - 0.5
+            self.expected = self.points @ prior.float()
+
+    def prior_loss(self):
+        """How far the targets J are from the prior P: mean of ``(J(z) - z P)^2`` over z, uniform in [-1/2, 1/2]."""
+        return torch.nn.functional.mse_loss(self.network.targets(self.points), self.expected)
 
     def run(self, epochs, prunings=None):
         """Train, pruned after some epochs to the shares of `Schedule.prunings`; keep the best epoch after the last."""
@@ -191,8 +182,8 @@ class Training:
             network.draw(self.generator)
             loss = train.loss(network, recipe.n_steps, batch)
             losses.append(loss.item() * (train.n[batch].sum() / (train.n.sum() / n_samples)).item())
-            if self.prior_loss is not None:
-                loss = recipe.data_weight * loss + (1 - recipe.data_weight) * self.prior_loss(network)
+            if recipe.data_weight < 1:
+                loss = recipe.data_weight * loss + (1 - recipe.data_weight) * self.prior_loss()
             if self.penalty is not None:
                 loss = loss + self.penalty(network)
             loss.backward()
