@@ -14,11 +14,6 @@ from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
 from sbnn.dynamics.training import Recipe, Schedule
 
 __all__ = [
-    "GeneNetwork",
-    "PhoenixRegressor",
-    "Recipe",
-    "Schedule",
-    "SparseRegulationRegressor",
-    "read_trajectories",
+    "GeneNetwork", "PhoenixRegressor", "Recipe", "Schedule", "SparseRegulationRegressor", "read_trajectories",
     "trajectories",
-]
+]  # fmt: skip

@@ -1,7 +1,6 @@
 """Evidence for a set of regulators of one gene, the search for the best set, and the rates of change that follow."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -80,6 +79,7 @@ class Target:
         self.signs, self.free = signs.astype(float), signs == 0
         self._open = self.free.copy()  # signs that are free and not yet chosen
         self._fits, self._products = {}, {}
+        self._constant = np.broadcast_to(memory.sum(axis=2), (len(deviations), memory.shape[1])).ravel()
 
     def fit(self, regulators):
         """`Fit` of a frozenset of regulators."""
@@ -131,9 +131,8 @@ class Target:
     def _gains(self, regulators):
         """How much more probable a further regulator makes a set, by its linear effect, (genes,)."""
         fit = self.fit(regulators)
-        projection = np.linalg.solve(
-            fit.features.T @ fit.features + 1e-6 * np.eye(len(fit.weights)), fit.features.T @ self.linear
-        )
+        square = fit.features.T @ fit.features + 1e-6 * np.eye(len(fit.weights))
+        projection = np.linalg.solve(square, fit.features.T @ self.linear)
         rest = self.linear - fit.features @ projection
         along = rest.T @ (self.values - fit.features @ fit.weights)
         size = (rest**2).sum(axis=0) + (self.noise / _SCREENING_SD) ** 2
@@ -143,7 +142,7 @@ class Target:
 
     def _regress(self, regulators):
         k, chosen = len(regulators), list(regulators)
-        signs, at = self.signs[chosen], min(len(regulators), MOST)
+        signs, at = self.signs[chosen], min(k, MOST)
         one, other = products_of(k)
         columns = [self._constant, *self.linear[:, chosen].T]
         columns += [self._product(chosen[i], chosen[j]) for i, j in zip(one, other, strict=True)]
@@ -162,11 +161,6 @@ class Target:
             - len(rest) * np.log(2 * np.pi * self.noise**2) / 2
         )
         return Fit(regulators, signs, float(log_evidence), mean + change, features, precision)
-
-    @cached_property
-    def _constant(self):
-        shape = (len(self.deviations), self.memory.shape[1])
-        return np.broadcast_to(self.memory.sum(axis=2), shape).ravel()
 
     def _product(self, one, other):
         """What the gene remembers of the product of two deviations, (observations,)."""

@@ -107,8 +107,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
             search = _Search(samples, prior)
             for i in range(self.n_passes):
                 if i and search.fits:
-                    search.learn()
-                    search.vary_rates(RATE_STEPS[min(i, len(RATE_STEPS)) - 1])
+                    search.learn(RATE_STEPS[min(i, len(RATE_STEPS)) - 1])
                     search.learn_levels()
                     search.follow_model()
                 search.find_regulators()
@@ -165,12 +164,9 @@ class _Search:
             squares = np.square(errors).sum(axis=1) / self.seen[:, 1:].sum()
             self.noise = max(float(np.sqrt(np.median(squares))), LEAST_NOISE)
 
-    def learn(self):
-        """Learn what effects are like and how credible the prior is."""
+    def learn(self, step):
+        """Learn what effects are like and how credible the prior is, and try other rates with the same regulators."""
         self.beliefs = learned_beliefs(self.fits.values(), self.probabilities, self.kinds, self.possible)
-
-    def vary_rates(self, step):
-        """Try other rates of decay with the same regulators."""
         logs = np.log(self.rates[self.changing])
         middle, spread = np.median(logs), max(logs.std(), LEAST_RATE_SPREAD)
         for gene, fit in self.fits.items():
@@ -225,10 +221,9 @@ class _Search:
         linear = np.zeros((*values.shape, len(self.prior)))
         linear[:, :, genes] = memory @ self._deviations[:, :, genes]
         log_odds = np.where(self.possible[:, gene], self.beliefs.log_odds[self.kinds[:, gene]], -np.inf)
-        return Target(
-            values.ravel(), linear.reshape(values.size, -1), self._deviations, memory, self.noise, self.beliefs,
-            log_odds, signs,
-        )  # fmt: skip
+        linear = linear.reshape(values.size, -1)
+        known = self.noise, self.beliefs, log_odds, signs
+        return Target(values.ravel(), linear, self._deviations, memory, *known)
 
     def _errors(self, gene):
         """What a fit leaves of the later values, (observations,)."""
