@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import as_trajectories
@@ -31,3 +32,8 @@ def blocks():
         return np.stack(arrays.values), np.stack(arrays.times)
 
     return of
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
