@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
 from sbnn.data.inputs import output_names
-from sbnn.data.objects import is_anndata, is_mudata, modality
+from sbnn.data.objects import is_mudata, modality
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.stability import gene_counts, selection_table
@@ -50,11 +50,9 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
 
     Raises
     ------
-    TypeError
-        If `adata` or one of `found` is something else.
     ValueError
-        If no cell or no gene of a result is in `adata`, names repeat, a record is of other data than `data`, or has
-        several grid points and `point` is not given.
+        If no cell or no gene of a result is in `adata`, a record is of other data than `data`, or has several grid
+        points and `point` is not given.
 
     Examples
     --------
@@ -62,30 +60,18 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
     >>> scanpy.pl.embedding(adata, "X_sbnn", color="family")  # doctest: +SKIP
     """
     whole, adata = adata, modality(adata) if is_mudata(adata) else adata
-    if not is_anndata(adata):
-        raise TypeError(f"adata: expected an AnnData or a MuData, got {type(adata).__name__}")
-    for names, kind in ((adata.obs_names, "cell"), (adata.var_names, "gene")):
-        if not names.is_unique:
-            raise ValueError(f"adata: {kind} names repeat: {some(names[names.duplicated()].unique())}")
     for result in found:
-        if isinstance(result, pd.DataFrame) and "frequency" in result:
+        if isinstance(result, pd.DataFrame):
             _of_genes(adata, key, result)
             continue
         if isinstance(result, Record):
             kind, about = _write_record(adata, key, result, whole if data is None else data, point)
             about["params"] = result.settings["estimator"] | about.get("params", {})
             about |= {"dataset": result.dataset, "sha256": result.sha256, "versions": dict(result.versions)}
-        elif hasattr(result, "predict"):
-            kind, about = "model", _write_model(adata, key, result)
         else:
-            raise TypeError(f"found: expected fitted models, records and tables of genes, got {type(result).__name__}")
-        about["params"] = json.dumps(about["params"], default=_plain)
+            kind, about = "model", _write_model(adata, key, result)
+        about["params"] = json.dumps(about["params"], default=lambda v: v.tolist() if hasattr(v, "tolist") else repr(v))
         adata.uns[key] = {**adata.uns.get(key, {}), kind: about}
-
-
-def _plain(value):
-    """What JSON does not know."""
-    return value.tolist() if hasattr(value, "tolist") else repr(value)
 
 
 def _write_model(adata, key, model):
@@ -116,20 +102,28 @@ def _write_record(adata, key, record, data, point):
     if kind == "fit":
         norms = {"norm": record.gene_norms} if "gene_norms" in values else {}
         _of_genes(adata, key, {"kept": record.selected} | norms, record.gene_names)
-        _of_cells(adata, f"X_{key}", record.cell_names, record.latent)
+        adata.obsm[f"X_{key}"] = _of_cells(adata, record.cell_names, record.latent).to_numpy()
         return kind, {"train_r2": float(record.train_r2)}
     if kind == "repeated fits":
         _of_genes(adata, key, gene_counts(record)[["frequency"]].set_axis(["kept_by_seeds"], axis=1))
         return kind, {"train_r2": record.train_r2[0]}
-    if kind != "cross-validation":
-        raise ValueError(f"found: a record of the kind {kind!r} says nothing of single cells or genes")
     if "test_predictions" not in values:
         _of_genes(adata, key, selection_table(record))
         return "stability selection", {"test_r2": record.test_r2[:, 0]}
-    if point is None and len(record.params) > 1:
-        raise ValueError(f"point: the record has {len(record.params)} grid points, choose one: record.find(...)")
+    data = as_paired(data)
+    if data.sha256 != record.sha256 or (point is None and len(record.params) > 1):
+        raise ValueError(
+            f"data, point: the record is of {len(record.params)} grid points, of which one has to be chosen "
+            f"(record.find), and of {record.dataset!r}: if adata has other values, cells or outputs, give what was "
+            "cross-validated as data="
+        )
     point = 0 if point is None else point
-    _write_held_out(adata, key, record, data, point)
+    names = record.feature_names.astype(str)
+    adata.obsm[f"{key}_held_out"] = _of_cells(adata, data.cell_names, held_out_means(record, data.Y, point), names)
+    fold = pd.Series(pd.NA, data.cell_names, dtype="Int64")
+    for f, (_, test) in reversed(list(enumerate(record.folds))):
+        fold.iloc[test] = f
+    adata.obs[f"{key}_fold"] = fold.reindex(adata.obs_names)
     if "selected" in values:
         _of_genes(adata, key, {"kept_in_folds": record.selected[:, point].mean(axis=0)}, record.gene_names)
     return kind, {
@@ -141,48 +135,24 @@ def _write_record(adata, key, record, data, point):
     }
 
 
-def _write_held_out(adata, key, record, data, point):
-    """Write the predictions of cells by the folds that held them out."""
-    data = as_paired(data)
-    if data.sha256 != record.sha256:
-        raise ValueError(
-            f"data: the record is of {record.dataset!r} with other values, cells or outputs; give what was "
-            "cross-validated as data="
-        )
-    if any(predicted is None for predicted in record.test_predictions[point]):
-        raise ValueError("found: the predictions were left out of this cross-validation (`drop_details`)")
-    cells = data.cell_names
-    table = pd.DataFrame(held_out_means(record, data.Y, point), columns=record.feature_names.astype(str))
-    _of_cells(adata, f"{key}_held_out", cells, table)
-    first = np.full(len(cells), -1)
-    for f, (_, test) in reversed(list(enumerate(record.folds))):
-        first[test] = f
-    folds = pd.Series(first, index=np.asarray(cells)).reindex(adata.obs_names, fill_value=-1)
-    adata.obs[f"{key}_fold"] = folds.astype("Int64").mask(folds < 0)
-
-
-def _of_cells(adata, name, cells, values):
-    """Write rows of a table or an array to ``obsm``, by the names of the cells."""
-    found = pd.Index(np.asarray(cells)).get_indexer(adata.obs_names)
-    if (found < 0).all():
-        raise ValueError(
-            f"adata: it has other cells than the result: {some(adata.obs_names, 3)}, the result {some(cells, 3)}"
-        )
-    rows = np.asarray(values, dtype=np.float64)[found]
-    rows[found < 0] = np.nan
-    table = isinstance(values, pd.DataFrame)
-    adata.obsm[name] = pd.DataFrame(rows, adata.obs_names, values.columns) if table else rows
+def _of_cells(adata, cells, values, columns=None):
+    """Rows by the names of the cells, as a table of those of `adata`."""
+    table = pd.DataFrame(np.asarray(values, dtype=np.float64), np.asarray(cells).astype(str), columns)
+    return _aligned(table, adata.obs_names, "cells")
 
 
 def _of_genes(adata, key, table, genes=None):
     """Write columns to ``var``, by the names of the genes."""
     table = pd.DataFrame(table) if genes is None else pd.DataFrame(table, pd.Index(genes))
-    names = table.index.astype(str)
-    if not names.isin(adata.var_names).any():
-        raise ValueError(
-            f"adata: it has other genes than the result: {some(adata.var_names, 3)}, the result {some(names, 3)}"
-        )
-    aligned = table.set_axis(names, axis=0).reindex(adata.var_names)
-    for name, column in aligned.items():
+    table.index = table.index.astype(str)
+    for name, column in _aligned(table, adata.var_names, "genes").items():
         truth = table[name].dtype == bool
         adata.var[f"{key}_{name}"] = column.eq(True).to_numpy() if truth else column.to_numpy(dtype=np.float64)
+
+
+def _aligned(table, names, kind):
+    """Rows of a table by these names, NaN where it has none."""
+    if not table.index.isin(names).any():
+        told = f"adata: it has other {kind} than the result: {some(names, 3)}"
+        raise ValueError(f"{told}, the result {some(table.index, 3)}")
+    return table.reindex(names)

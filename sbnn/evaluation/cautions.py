@@ -15,6 +15,7 @@ from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.neighbours import NEIGHBOURS
 from sbnn.evaluation.stability import trust_sentence
+from sbnn.evaluation.verdict import outputs_of, split_groups
 
 FEW_CELLS = 100
 FEW_CELLS_OF_TYPE = 5
@@ -39,40 +40,33 @@ OF_ONE_CELL, FAR = 0.2, 10.0  # share of an output's variance, and robust SDs fr
 
 
 def cautions(data, record=None, stability=None, groups=None):
-    """Say what to be careful of with these data.
+    """Say what to be careful of with these data: a sentence each, none where nothing applies.
 
-    Parameters
-    ----------
-    data : AnnData, MuData or tuple (X, Y)
-    record : Record, optional
-        Cross-validation of them. If its folds hold the cells of a batch together, its batches need no caution.
-    stability : Record, optional
-        From `sbnn.stability_selection`.
-    groups : array-like of shape (n,), optional
-        Donor, batch or date of each cell. Labels whose names look like it ("mouse", "recording_date", ...) are
-        examined anyway.
-
-    Returns
-    -------
-    list of str
-        A sentence each; empty where nothing applies.
+    Batches are the `groups` (n,) and labels whose names look like it ("mouse", "recording_date", ...), unless the folds
+    of `record`, a cross-validation of the data, hold their cells together. `stability` is from stability selection.
     """
     data = as_paired(data)
-    if record is not None and (record.dataset, record.sha256) != (data.name, data.sha256):
-        raise ValueError(f"record: it is of other data than the {data.name!r} that is given")
+    if record is not None:
+        outputs_of(record, data)  # which refuses other data
     found = []
-    if len(data.X) < FEW_CELLS:
+    if data.n_cells < FEW_CELLS:
         found.append(
-            f"{len(data.X)} cells are few: of mouse M1, 30 training cells gave a test R2 of 0.24, 60 of 0.33, 120 of "
+            f"{data.n_cells} cells are few: of mouse M1, 30 training cells gave a test R2 of 0.24, 60 of 0.33, 120 of "
             "0.38 and 1092 of 0.46, and with few cells other cells give other genes; trust intervals more than means, "
             "and measure more cells if you can."
         )
-    found += [*_types(data), *_outputs(data), *_counts(data), *_outliers(data)]
-    for name, labels in _batches(data, groups).items():
-        found += _batch(data, name, labels, record)
-    if stability is not None and (sentence := trust_sentence(stability)):
-        found.append(sentence)
-    return found
+    found += [*_types(data), *_outputs(data), *_counts(data)]
+    names = [name for name in data.labels if BATCHES.search(str(name).lower())]
+    batches = data.labels[names].astype(object).fillna(UNKNOWN)
+    if groups is not None:  # under the name of their column, if they have one
+        groups = np.asarray(groups).astype(str)
+        columns = [name for name in data.labels if np.array_equal(data.labels[name].astype(str), groups)]
+        batches[[*columns, "groups"][0]] = groups
+    for name, labels in batches.astype(str).items():
+        if record is None or split_groups(record, labels.to_numpy()):
+            found += _batch(data, name, labels.to_numpy())
+    sentence = "" if stability is None else trust_sentence(stability)
+    return [*found, sentence] if sentence else found
 
 
 def batch_index(X, batches, types=None, seed=0):
@@ -81,13 +75,11 @@ def batch_index(X, batches, types=None, seed=0):
     The index is 0 for no more often and 1 for as often as the sizes of the batches allow; the second number is the same
     in SD of batches that are permuted.
     """
-    batches = np.unique(np.asarray(batches).astype(str), return_inverse=True)[1]
     n, random = len(batches), np.random.default_rng(seed)
-    types = np.zeros(n, int) if types is None else np.unique(np.asarray(types).astype(str), return_inverse=True)[1]
+    types = np.zeros(n) if types is None else types
+    batches, types = (np.unique(np.asarray(labels).astype(str), return_inverse=True)[1] for labels in (batches, types))
     k = min(NEIGHBOURS, n - 1)
-    scale = X.std(0)
-    scaled = (X - X.mean(0)) / np.where(scale > 0, scale, 1)
-    places = PCA(min(N_COMPONENTS, n - 1, X.shape[1]), random_state=0).fit_transform(scaled)
+    places = PCA(min(N_COMPONENTS, n - 1, X.shape[1]), random_state=0).fit_transform(_scaled(X))
     nearest = NearestNeighbors(n_neighbors=k).fit(places).kneighbors(return_distance=False)
 
     def shared(labels):
@@ -99,10 +91,15 @@ def batch_index(X, batches, types=None, seed=0):
         labels = np.empty_like(batches)
         labels[of_types] = batches[np.lexsort((random.random(n), types))]
         dealt[i] = shared(labels)
-    most = np.minimum(np.bincount(batches)[batches] - 1, k).mean() / k
     above = measured - dealt.mean()
-    room, sd = most - dealt.mean(), dealt.std()
-    return (float(above / room) if room > 0 else 0.0), (float(above / sd) if sd > 0 else 0.0)
+    room = (np.minimum(np.bincount(batches)[batches] - 1, k).mean() / k) - dealt.mean()
+    return tuple(float(above / most) if most > 0 else 0.0 for most in (room, dealt.std()))
+
+
+def _scaled(X):
+    """Genes z-scored, constant ones 0."""
+    scale = X.std(0)
+    return (X - X.mean(0)) / np.where(scale > 0, scale, 1)
 
 
 def _types(data):
@@ -125,28 +122,36 @@ def _types(data):
 
 
 def _outputs(data):
-    """Outputs that say little, or the same twice."""
-    counts = {name: np.unique(y, return_counts=True)[1] for name, y in zip(data.feature_names, data.Y.T, strict=True)}
-    few = [name for name, times in counts.items() if len(times) <= FEW_VALUES]
-    if few:
+    """Outputs that say little, or the same twice, and single cells that decide the R2 of one."""
+    Y, names = data.Y.astype(np.float64), data.feature_names.astype(object)
+    times = [np.unique(y, return_counts=True)[1] for y in data.Y.T]
+    few = np.array([len(its) <= FEW_VALUES for its in times], dtype=bool)
+    constant = np.array([its.max() > NEARLY_ALL * len(Y) for its in times], dtype=bool) & ~few
+    if few.any():
         yield (
-            f"outputs with at most {FEW_VALUES} different values: {some(few, 3)}; R2 is a poor measure of them, give "
-            "them as labels if they are kinds of cells."
+            f"outputs with at most {FEW_VALUES} different values: {some(names[few], 3)}; R2 is a poor measure of them, "
+            "give them as labels if they are kinds of cells."
         )
-    most = [name for name, times in counts.items() if times.max() > NEARLY_ALL * len(data.Y)]
-    if constant := [name for name in most if name not in few]:
+    if constant.any():
         yield (
-            f"outputs with one and the same value in more than {NEARLY_ALL:.0%} of the cells: {some(constant, 3)}; the "
-            "few other cells decide their R2, look at these, or leave such outputs out."
+            f"outputs with one and the same value in more than {NEARLY_ALL:.0%} of the cells: "
+            f"{some(names[constant], 3)}; the few others decide their R2, look at these, or leave such outputs out."
         )
-    if data.Y.shape[1] > 1:
-        same = np.argwhere(np.triu(np.abs(np.corrcoef(data.Y.T.astype(np.float64))), 1) > SAME)
-        if len(same):
-            pairs = some([f"{data.feature_names[i]} and {data.feature_names[j]}" for i, j in same], 3)
-            yield (
-                f"outputs that are copies of each other (|r| > {SAME}): {pairs}; they count twice in R2, leave one of "
-                "each pair out."
-            )
+    same = np.argwhere(np.triu(np.abs(np.corrcoef(Y.T)), 1) > SAME) if Y.shape[1] > 1 else []
+    if len(same):
+        yield (
+            f"outputs that are copies of each other (|r| > {SAME}): {some([' and '.join(names[i]) for i in same], 3)}; "
+            "they count twice in R2, leave one of each pair out."
+        )
+    shares = np.square(Y - Y.mean(0)) / np.square(Y - Y.mean(0)).sum(0)
+    spread = np.abs(Y - np.median(Y, axis=0))
+    far = spread > FAR * 1.4826 * np.median(spread, axis=0)
+    for j in np.flatnonzero(((shares > OF_ONE_CELL) & far).any(0)):
+        i = shares[:, j].argmax()
+        yield (
+            f"cell {str(data.cell_names[i])!r} alone has {shares[i, j]:.0%} of the variance of {str(names[j])!r} "
+            f"({Y[i, j]:.4g}, median {np.median(Y[:, j]):.4g}): it decides R2; check this value, or leave it out."
+        )
 
 
 def _counts(data):
@@ -159,59 +164,23 @@ def _counts(data):
             f"the median cell has {np.median(library):.0f} counts in these genes: noise of counting hides most of what "
             "genes say; take genes with more counts, or deeper sequencing."
         )
-    if np.ptp(library) > 0:
-        size = np.log(library + 1)
-        size = (size - size.mean()) / size.std()
-        scaled = (data.X - data.X.mean(0)) / np.where(data.X.std(0) > 0, data.X.std(0), 1)
-        follow = np.abs(scaled.T.astype(np.float64) @ size) / len(size) > FOLLOWS
-        if follow.mean() > MANY_GENES:
-            yield (
-                f"{follow.mean():.0%} of the genes follow the library size of the cells (|r| > {FOLLOWS}): they tell "
-                "how deeply a cell was sequenced; hand raw counts over to be normalised (counts=True, --counts)."
-            )
-
-
-def _outliers(data):
-    """Single cells that decide the R2 of an output."""
-    Y = data.Y.astype(np.float64)
-    shares = np.square(Y - Y.mean(0)) / np.square(Y - Y.mean(0)).sum(0)
-    spread = np.abs(Y - np.median(Y, axis=0))
-    far = spread > FAR * 1.4826 * np.median(spread, axis=0)
-    for j in np.flatnonzero(((shares > OF_ONE_CELL) & far).any(0)):
-        i = shares[:, j].argmax()
-        cell, output = str(data.cell_names[i]), str(data.feature_names[j])
+    size = _scaled(np.log(library + 1))
+    follow = np.abs(_scaled(data.X).T.astype(np.float64) @ size) / len(size) > FOLLOWS
+    if follow.mean() > MANY_GENES:
         yield (
-            f"cell {cell!r} alone has {shares[i, j]:.0%} of the variance of {output!r} ({data.Y[i, j]:.4g}, median "
-            f"{np.median(Y[:, j]):.4g}): it decides R2; check this value, or leave it out."
+            f"{follow.mean():.0%} of the genes follow the library size of the cells (|r| > {FOLLOWS}): they tell how "
+            "deeply a cell was sequenced; hand raw counts over to be normalised (counts=True, --counts)."
         )
 
 
-def _batches(data, groups):
-    """Name -> label of every cell, of what looks like a batch; those that are given under the name of their column."""
-    names = [name for name in data.labels if BATCHES.search(str(name).lower())]
-    found = {name: data.labels[name].astype(object).fillna(UNKNOWN).to_numpy(dtype=str) for name in names}
-    if groups is not None:
-        groups = np.asarray(groups).astype(str)
-        if groups.shape != (len(data.X),):
-            raise ValueError(f"groups: expected one for each of {len(data.X)} cells, got shape {groups.shape}")
-        columns = [name for name in data.labels if np.array_equal(data.labels[name].astype(str), groups)]
-        found[columns[0] if columns else "groups"] = groups
-    return found
-
-
-def _batch(data, name, labels, record):
+def _batch(data, name, labels):
     """Cautions of one kind of batch."""
-    if record is not None and not any(
-        np.intersect1d(labels[train], labels[test]).size for train, test in record.folds
-    ):  # already held apart
-        return
     cells = np.flatnonzero(~np.isin(labels, [UNKNOWN, ""]))
     if len(cells) > MOST_CELLS:
         cells = np.sort(np.random.default_rng(0).choice(cells, MOST_CELLS, replace=False))
     if len(cells) < 20 or len(np.unique(labels[cells])) < 2:
         return
-    labels_of_types = (data.labels[kind].to_numpy(dtype=str) for kind in ("type", "family"))
-    types = next((its for its in labels_of_types if len(np.unique(its)) > 1), np.full(len(data.X), UNKNOWN))
+    types = data.labels["type" if data.labels["type"].nunique() > 1 else "family"].to_numpy(dtype=str)
     what, option = ("the groups", "") if name == "groups" else (repr(name), f", `--groups {name}`")
     advice = f"hold {what} apart in the folds (grouped_folds{option}) to see what is left on new ones."
     unsure = "" if len(np.unique(types)) > 1 else ", though types are not known and may be the reason"
@@ -221,13 +190,13 @@ def _batch(data, name, labels, record):
             f"cells of the same {name!r} are alike beyond their types (batch index {index:.2f} of 1, {deviations:.0f} "
             f"SD above chance{unsure}): what they share counts as prediction where folds split them; {advice}"
         )
-    shares = _explained(data.Y[cells].astype(np.float64), labels[cells], types[cells])
-    high = np.flatnonzero(shares > SHARE_OF_BATCH)
+    shares = pd.Series(_explained(data.Y[cells].astype(np.float64), labels[cells], types[cells]), data.feature_names)
+    high = shares[shares > SHARE_OF_BATCH].sort_values(ascending=False)
     if len(high):
-        told = [f"{data.feature_names[j]} {shares[j]:.0%}" for j in high[np.argsort(-shares[high])]]
         yield (
-            f"{name!r} explains most of what types leave of some outputs ({some(told, 3)}{unsure}): genes may predict "
-            f"the batch and not the cell; {advice}"
+            f"{name!r} explains most of what types leave of some outputs "
+            f"({some([f'{output} {share:.0%}' for output, share in high.items()], 3)}{unsure}): genes may predict the "
+            f"batch and not the cell; {advice}"
         )
 
 

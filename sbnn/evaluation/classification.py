@@ -3,12 +3,11 @@
 import inspect
 import time
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from joblib import delayed
-from sklearn.metrics import f1_score
+from sklearn.metrics import confusion_matrix, f1_score
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed
@@ -97,11 +96,8 @@ def _fit_and_score(f, model, X, y, classes, fold, extra):
 
 def class_probabilities(model, X, classes):
     """Probabilities in the order of `classes`, shape (n, n_classes); 0 for one that was not in the training cells."""
-    given = np.asarray(model.predict_proba(X), dtype=np.float64)
-    if not np.isfinite(given).all():
-        raise ValueError(f"{type(model).__name__} gives probabilities that are not finite")
-    probabilities = np.zeros((len(given), len(classes)))
-    probabilities[:, np.searchsorted(classes, np.asarray(model.classes_, dtype=str))] = given
+    probabilities = np.zeros((len(X), len(classes)))
+    probabilities[:, np.searchsorted(classes, np.asarray(model.classes_, dtype=str))] = model.predict_proba(X)
     return probabilities
 
 
@@ -127,41 +123,28 @@ def label_scores(true, predicted, classes):
     }
 
 
-class Repeat(NamedTuple):
-    """Predictions of one set of folds: positions of the cells (n), labels (n), probabilities (n, n_classes)."""
-
-    cells: np.ndarray
-    true: np.ndarray
-    predicted: np.ndarray
-    probabilities: np.ndarray
-
-
 def repeats_of(record):
-    """Predictions of a record, one `Repeat` for each set of folds."""
+    """Cells (positions), their true and predicted labels and probabilities (n, n_classes) for each set of folds."""
     found = []
     for seed in dict.fromkeys(record.repeats.tolist()):
         folds = np.flatnonzero(record.repeats == seed)
         cells = np.concatenate([record.folds[f][1] for f in folds])
         predicted = np.concatenate([record.test_predictions[0][f] for f in folds])
         probabilities = np.concatenate([record.test_probabilities[0][f] for f in folds]).astype(np.float64)
-        found.append(Repeat(cells, record.true[cells], record.classes[predicted], probabilities))
+        found.append((cells, record.true[cells], record.classes[predicted], probabilities))
     return found
 
 
 def repeat_means(record, metric="macro_f1"):
     """Mean of a metric over the folds of each repeat, shape (repeats,)."""
-    values = record.values[metric][:, 0]
-    return np.array([values[record.repeats == seed].mean() for seed in dict.fromkeys(record.repeats.tolist())])
+    return pd.Series(record.values[metric][:, 0]).groupby(record.repeats, sort=False).mean().to_numpy()
 
 
 def confusion_counts(record):
     """Cells by true (rows) and predicted class (columns), mean over the repeats; shape (n_classes, n_classes)."""
-    counts = np.zeros((len(record.classes),) * 2)
     repeats = repeats_of(record)
-    for repeat in repeats:
-        places = (np.searchsorted(record.classes, repeat.true), np.searchsorted(record.classes, repeat.predicted))
-        np.add.at(counts, places, 1 / len(repeats))
-    return counts
+    tables = [confusion_matrix(true, predicted, labels=record.classes) for _, true, predicted, _ in repeats]
+    return np.mean(tables, axis=0)
 
 
 def calibration(record, n_bins=10):
@@ -169,9 +152,7 @@ def calibration(record, n_bins=10):
 
     The error is the mean of |accuracy - confidence| weighted by the share (Guo, Pleiss, Sun and Weinberger, ICML 2017).
     """
-    repeats = repeats_of(record)
-    probabilities = np.concatenate([repeat.probabilities for repeat in repeats])
-    true = np.concatenate([repeat.true for repeat in repeats])
+    _, true, _, probabilities = map(np.concatenate, zip(*repeats_of(record), strict=True))
     confidence = probabilities.max(axis=1)
     hit = record.classes[probabilities.argmax(axis=1)] == true
     bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
@@ -186,23 +167,17 @@ def scores_within(record, groups):
     Computed over all test cells of a repeat together: mean and SD over the repeats. Classes that are not in a group do
     not count; ``classes`` says how many are, and ``smallest``, how many cells its smallest class has.
     """
-    groups = np.asarray(groups, dtype=str)
-    if groups.shape != record.true.shape:
-        raise ValueError(f"groups: expected one for each of {len(record.true)} cells, got shape {groups.shape}")
-    rows = {}
-    repeats = repeats_of(record)
-    for group, size in pd.Series(groups).value_counts(sort=False).items():
-        values = []
-        for repeat in repeats:
-            inside = groups[repeat.cells] == group
-            if inside.any():
-                found = scores(*(part[inside] for part in repeat[1:]), record.classes)
-                there = np.isin(record.classes, repeat.true[inside])
-                values.append((found["f1"][there].mean(), found["accuracy"]))
-        mean = np.mean(values, axis=0) if values else np.full(2, np.nan)
-        sd = np.std(values, axis=0, ddof=1) if len(values) > 1 else np.full(2, np.nan)
-        of_class = np.unique(record.true[groups == group], return_counts=True)[1]
-        rows[group] = (size, mean[0], sd[0], mean[1], sd[1], len(of_class), of_class.min())
+    groups, rows = np.asarray(groups, dtype=str), []
+    for cells, true, predicted, _ in repeats_of(record):
+        for group in np.unique(groups[cells]):
+            inside = groups[cells] == group
+            found = label_scores(true[inside], predicted[inside], record.classes)
+            f1 = found["f1"][np.isin(record.classes, true[inside])].mean()
+            rows.append({"group": group, "macro_f1": f1, "accuracy": found["accuracy"]})
+    of_repeats = pd.DataFrame(rows).groupby("group")
+    sizes = pd.Series(record.true).groupby(groups).value_counts()  # by group and class
+    table = of_repeats.mean().join(of_repeats.std().add_suffix("_sd"))
+    of_groups = sizes.groupby(level=0).agg(cells="sum", classes="count", smallest="min")
     columns = ["cells", "macro_f1", "macro_f1_sd", "accuracy", "accuracy_sd", "classes", "smallest"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("group")
-    return table.sort_values("cells", ascending=False, kind="stable")
+    order = pd.Index(pd.unique(groups), name="group")  # of groups of one size
+    return of_groups.join(table).reindex(order)[columns].sort_values("cells", ascending=False, kind="stable")

@@ -81,12 +81,12 @@ def cross_validate(
     Returns
     -------
     Record
-        ``experiment="cross-validation"``; ``values`` has, over (folds, grid points): ``test_r2``, ``train_r2``,
-        ``seconds`` (CPU), ``n_selected``; over (folds, grid points, outputs): ``test_feature_r2``,
-        ``train_feature_r2``; over (folds, grid points, genes): ``selected`` (bool) and ``gene_norms``, False and 0 for
-        genes that were not shown; lists indexed [grid point][fold]: ``test_predictions`` and, of up to `WIDEST_KEPT`
-        columns, ``test_latent`` (arrays over the test cells, in units of the scaled data) and ``history`` (tables); the
-        names of the data; with `preselect` ``preselected`` (folds, genes; bool).
+        ``values`` has, over (folds, grid points): ``test_r2``, ``train_r2``, ``seconds`` (CPU), ``n_selected``; over
+        (folds, grid points, outputs): ``test_feature_r2``, ``train_feature_r2``; over (folds, grid points, genes):
+        ``selected`` (bool) and ``gene_norms``, False and 0 for genes that were not shown; lists indexed
+        [grid point][fold]: ``test_predictions`` and, of up to 16 columns, ``test_latent`` (over the test cells, in
+        units of the scaled data) and ``history`` (tables); the names of the data; with `preselect` ``preselected``
+        (folds, genes; bool).
 
     Raises
     ------
@@ -196,10 +196,8 @@ def _score(model, X_train, Y_train, X_test, Y_test, genes):
     """What is kept of a fitted model; of `genes` that it was shown, among all."""
 
     def over_all(values):
-        if genes is None:
-            return values
-        spread = np.zeros(len(genes), values.dtype)
-        spread[genes] = values
+        spread = np.zeros(len(genes) if genes is not None else values.shape, values.dtype)
+        spread[slice(None) if genes is None else genes] = values
         return spread
 
     mean = Y_train.mean(0, dtype=np.float64)
@@ -220,7 +218,7 @@ def _score(model, X_train, Y_train, X_test, Y_test, genes):
         if latent.shape[1] <= WIDEST_KEPT:
             outcome["test_latent"] = latent.astype(np.float32)
     if hasattr(model, "history_"):
-        outcome["history"] = model.history_.astype({c: "float32" for c in model.history_.select_dtypes("float64")})
+        outcome["history"] = model.history_.astype(dict.fromkeys(model.history_.select_dtypes("float64"), "float32"))
     return outcome
 
 

@@ -48,10 +48,6 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
         ``history`` (table) where the estimator has them.
     """
     data = as_paired(data)
-    if model_file is not None and not hasattr(estimator, "save"):
-        raise TypeError(
-            f"model_file: a {type(estimator).__name__} cannot be saved; only a SparseBottleneckRegressor can"
-        )
     chosen, said = with_preselected(data, preselect)
     model = configured(estimator, {}, seed)
     model = model.for_genes(chosen.gene_names) if hasattr(model, "for_genes") else model

@@ -28,9 +28,14 @@ def described(model, known=None):
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
     values = {name: value for name, value in values.items() if name.split("__")[-1] not in NOT_DECISIVE}
     params = {name: _plain(value) for name, value in sorted(values.items())}
+    # A result must not depend on the file in which the class stands, as older names do.
+    package, name = type(model).__module__.partition(".")[0], type(model).__qualname__
+    described_as = f"{package}.{name}"
     if known:
         params = _as_known(params, _defaults(type(model), values), known["params"])
-    return {"class": _class_name(type(model), known), "params": params}
+        same = known["class"].startswith(f"{package}.") and known["class"].endswith(f".{name}")
+        described_as = known["class"] if same else described_as
+    return {"class": described_as, "params": params}
 
 
 def version_of(model, n_cells):
@@ -61,9 +66,7 @@ def _plain(value):
         return type(value).__name__  # its own parameters stand beside it
     if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, tuple | list):
         return [_plain(v) for v in value]
@@ -89,11 +92,3 @@ def _as_known(params, defaults, known):
             value = _as_known(value, defaults.get(name) or {}, known[name])
         kept[name] = value
     return kept
-
-
-def _class_name(cls, known):
-    """Package and class: a result must not depend on the file in which the class stands, as older names do."""
-    package, name = cls.__module__.partition(".")[0], cls.__qualname__
-    if known and known["class"].startswith(f"{package}.") and known["class"].endswith(f".{name}"):
-        return known["class"]
-    return f"{package}.{name}"

@@ -5,8 +5,8 @@ import copy
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.validation import _check_n_features, check_is_fitted
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, two_tables
@@ -45,17 +45,15 @@ def interpret(
     Returns
     -------
     Record
-        ``experiment="interpretation"``; ``values`` has ``kept_genes`` (k) and ``feature_names`` (q); over (genes,
-        outputs), in the units of the outputs: ``share_mean`` and ``share_absolute``, mean and mean absolute
-        integrated gradient over the cells, and ``steps``, the mean change of the output when the gene of a cell rises
-        by one SD; ``effects`` (k, q), the slope of the integrated gradients on the expression, in SD of the measured
-        output per SD of the gene; ``latent_steps`` (k, d), mean move of the points on the map when the gene rises by
-        one SD, and ``latent_lengths`` (k), mean length of the moves; ``gene_sd`` (k) and ``output_sd`` (q) over these
-        cells; ``gap``, the largest error of the sum of the shares, in SD of the output; ``gene_norms`` (k);
-        ``r2_drops`` (k), R2 minus R2 with the gene at its baseline; ``r2``, the score with all genes; ``table``, a row
-        per gene, the largest drop of R2 first: ``norm``, ``stability`` (if given; 0 for a gene it does not name),
-        ``output`` with the largest ``effect`` (signed), ``shift`` (mean length of the move, if there is a map), and
-        ``r2_drop``.
+        ``values`` has, over (genes, outputs), in the units of the outputs: ``share_mean`` and ``share_absolute``, mean
+        and mean absolute integrated gradient over the cells, ``steps``, the mean change of the output when the gene of
+        a cell rises by one SD, and ``effects``, the slope of the integrated gradients on the expression, in SD of the
+        measured output per SD of the gene; ``latent_steps`` (k, d), mean move of the points on the map when the gene
+        rises by one SD, and ``latent_lengths`` (k), mean length of the moves; ``kept_genes``, ``gene_sd``,
+        ``gene_norms`` and ``r2_drops`` (k), R2 minus R2 with the gene at its baseline; ``feature_names`` and
+        ``output_sd`` (q); ``gap``, the largest error of the sum of the shares, in SD of the output; ``r2`` with all
+        genes; ``table``, a row per gene, the largest drop of R2 first: ``norm``, ``stability`` (if given; 0 for a gene
+        it does not name), ``output`` with the largest ``effect``, ``shift`` (length of the move) and ``r2_drop``.
 
     Notes
     -----
@@ -67,23 +65,17 @@ def interpret(
     X, Y = two_tables(X, Y)
     table = output_table(X, Y)
     values, outputs = expression_of(model, X), check_array(table, dtype=np.float64, ensure_2d=False, input_name="Y")
-    if len(outputs) != len(values):
-        raise ValueError(f"Y: expected {len(values)} rows, one for each cell of X, got {len(outputs)}")
+    check_consistent_length(values, outputs)
     outputs = outputs.reshape(len(outputs), -1)
     kept = kept_genes(model)
     if gene_names is None:
         gene_names = getattr(model, "feature_names_in_", [f"x{j}" for j in range(values.shape[1])])
     if feature_names is None:
         feature_names = output_names(table, outputs.shape[1])
-        feature_names = (
-            feature_names if isinstance(table, pd.DataFrame) else getattr(model, "output_names_", feature_names)
-        )
-    for argument, names, size in (
-        ("gene_names", gene_names, values.shape[1]),
-        ("feature_names", feature_names, outputs.shape[1]),
-    ):
-        if len(names) != size:
-            raise ValueError(f"{argument}: expected {size}, got {len(names)}")
+        if not isinstance(table, pd.DataFrame):
+            feature_names = getattr(model, "output_names_", feature_names)
+    if (len(gene_names), len(feature_names)) != (values.shape[1], outputs.shape[1]):
+        raise ValueError(f"gene_names, feature_names: expected {values.shape[1]} and {outputs.shape[1]} names")
 
     baseline = baseline_of(model, values, baseline)
     shares = integrated_gradients(model, values, baseline)
@@ -138,18 +130,18 @@ def expression_of(model, X):
     if named or (isinstance(X, pd.DataFrame) and hasattr(model, "feature_names_in_")):
         return new_cells(model, X, needed=kept_genes(model))
     X = check_array(X, dtype=np.float64, input_name="X")  # without a warning that model or X has no names
-    if X.shape[1] != model.n_features_in_:
-        raise ValueError(f"X: expected {model.n_features_in_} genes, as in the fit, got {X.shape[1]}")
+    _check_n_features(model, X, reset=False)
     return X
 
 
 def baseline_of(model, X, baseline=None):
     """The given baseline, or the training means of the model."""
-    if baseline is None and not hasattr(model, "x_mean_"):
-        raise ValueError(f"baseline: {type(model).__name__} does not keep the training means, give them")
-    baseline = np.asarray(model.x_mean_ if baseline is None else baseline, dtype=np.float64)
-    if baseline.shape != X.shape[1:] or not np.isfinite(baseline).all():
-        raise ValueError(f"baseline: expected {X.shape[1]} finite numbers, one per gene, got shape {baseline.shape}")
+    baseline = np.asarray(getattr(model, "x_mean_", None) if baseline is None else baseline, dtype=np.float64)
+    if baseline.shape != X.shape[1:]:
+        raise ValueError(
+            f"baseline: expected {X.shape[1]} numbers, one per gene, got shape {baseline.shape}; a "
+            f"{type(model).__name__} may not keep the training means"
+        )
     return baseline
 
 
@@ -167,9 +159,7 @@ def integrated_gradients(model, X, baseline, n_steps=32):
         start, end = ((np.clip(values, *limits) - mean) / scale for values in (baseline[kept], X[:, kept]))
         with reproducible(model.n_threads):
             return _along_lines(model.network_, start, end - start, n_steps) * model.y_scale_
-    if hasattr(model, "coef_"):
-        return (X[:, kept] - baseline[kept])[:, :, np.newaxis] * np.atleast_2d(model.coef_).T[kept]
-    raise TypeError(f"model: expected a sparse bottleneck network or a linear model, got {type(model).__name__}")
+    return (X[:, kept] - baseline[kept])[:, :, np.newaxis] * np.atleast_2d(model.coef_).T[kept]
 
 
 def _along_lines(network, start, way, n_steps):
@@ -194,25 +184,21 @@ def _along_lines(network, start, way, n_steps):
 
 def completeness_gap(model, X, shares, baseline):
     """How far the shares of a cell are from the prediction minus that of the baseline, (n, q)."""
-    predicted, origin = _predict(model, X), _predict(model, baseline[np.newaxis])
+    predicted, origin = (_asked(model.predict, model, cells) for cells in (X, baseline[np.newaxis]))
     return shares.sum(1) - (predicted - origin)
 
 
 def finite_differences(model, X):
     """Change of the map (n, k, d; None without one) and of the prediction (n, k, q) if one gene rises by its SD."""
-    kept = kept_genes(model)
-    ask = [model.transform, model.predict] if hasattr(model, "transform") else [model.predict]
-
-    def asked(X):
-        return [np.asarray(of(_as_fitted(model, X))).reshape(len(X), -1) for of in ask]
-
-    before, changes = asked(X), []
-    for gene, sd in zip(kept, X[:, kept].std(0), strict=True):
-        raised = X.copy()
-        raised[:, gene] += sd
-        changes.append([after - was for after, was in zip(asked(raised), before, strict=True)])
-    *latent, outputs = (np.stack(change, 1) for change in zip(*changes, strict=True))
-    return latent[0] if latent else None, outputs
+    changes = []
+    for ask in (getattr(model, "transform", None), model.predict):
+        before, after = _asked(ask, model, X), []
+        for gene, sd in zip(kept_genes(model), X[:, kept_genes(model)].std(0), strict=True):
+            raised = X.copy()
+            raised[:, gene] += sd
+            after.append(_asked(ask, model, raised))
+        changes.append(None if ask is None else np.stack(after, 1) - before[:, np.newaxis])
+    return changes
 
 
 def r2_drops(model, X, Y, baseline):
@@ -231,9 +217,9 @@ def _as_fitted(model, X):
     return pd.DataFrame(X, columns=model.feature_names_in_) if hasattr(model, "feature_names_in_") else X
 
 
-def _predict(model, X):
-    """Predictions, shape (n, q)."""
-    return np.asarray(model.predict(_as_fitted(model, X))).reshape(len(X), -1)
+def _asked(ask, model, X):
+    """Latent points or predictions of cells, two-dimensional; None of a model without them."""
+    return None if ask is None else np.asarray(ask(_as_fitted(model, X))).reshape(len(X), -1)
 
 
 def _slopes(way, shares, output_sd):

@@ -43,12 +43,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
             labels = labels.where(labels.notna(), UNKNOWN)
     if isinstance(labels, pd.DataFrame):
         return pd.Series({kind: neighbour_accuracy(latent, labels[kind].to_numpy(), k) for kind in labels})
-    latent, labels = np.asarray(latent), np.asarray(labels, dtype=object).astype(str)
-    if labels.shape != (len(latent),):
-        raise ValueError(f"labels: expected {len(latent)}, one per cell, got shape {labels.shape}")
-    if not 1 <= k < len(latent):
-        raise ValueError(f"k: expected 1 to {len(latent) - 1}, fewer than the cells, got {k}")
-    return vote(latent, labels, k)
+    return vote(np.asarray(latent), np.asarray(labels, dtype=object).astype(str), k)
 
 
 def vote(places, labels, k, new_places=None, new_labels=None):

@@ -13,22 +13,11 @@ from scipy.optimize import brentq
 
 from sbnn.metrics import smallest_sufficient
 
-_SHAPES = 200  # shapes tried between two that are known to be extreme
+SHAPES = 200  # tried between two that are known to be extreme
 
 
 def gene_counts(record):
-    """In how many fits each gene was kept.
-
-    Parameters
-    ----------
-    record : Record
-        From `repeat_fits`, `stability_selection`, or `cross_validate` with a single grid point.
-
-    Returns
-    -------
-    DataFrame
-        ``count`` and ``frequency`` by gene, the most frequent first (equal ones in the order of the data).
-    """
+    """In how many fits each gene was kept: ``count`` and ``frequency``, the most frequent first."""
     selected = selections(record)
     counts = selected.sum(0)
     index = pd.Index(np.asarray(record.gene_names), name="gene")
@@ -37,9 +26,7 @@ def gene_counts(record):
 
 
 def selections(record):
-    """Genes kept by each fit of a record as for `gene_counts`, bool, shape (fits, p)."""
-    if "selected" not in record.values:
-        raise ValueError(f"record: this {record.experiment!r} record of {record.dataset!r} has no selected genes")
+    """Genes kept by each fit of a record that has one grid point but for seeds, bool, shape (fits, p)."""
     if len(record.params) > 1 and any(point.keys() != {"random_state"} for point in record.params):
         raise ValueError(f"record: expected one grid point, got {len(record.params)}: {record.params[:3]} ...")
     return record.selected.reshape(-1, record.selected.shape[-1])
@@ -65,14 +52,11 @@ def selection_table(record, repeats=None, max_false=1.0):
         its frequency are selected, and ``trusted``, whether that is at most `max_false`.
     """
     bound = _bound_of(record)
-    table = gene_counts(record)
+    table = gene_counts(record).drop(columns="count")
     table["expected_false"] = bound(table["frequency"].to_numpy())
     table["trusted"] = table["expected_false"] <= max_false
-    del table["count"]
     if repeats is not None:
-        if repeats.sha256 != record.sha256:
-            raise ValueError(f"repeats: expected fits of the same data, {record.dataset!r}, got {repeats.dataset!r}")
-        table.insert(1, "count", gene_counts(repeats)["count"].reindex(table.index))
+        table.insert(1, "count", gene_counts(repeats)["count"].loc[table.index])
     return table
 
 
@@ -87,10 +71,9 @@ def selection_threshold(record, max_false=1.0):
 def _bound_of(record):
     """`expected_false` of thresholds, for the halves of a record."""
     folds = record.folds
-    paired = len(folds) > 1 and len(folds) % 2 == 0 and "selected" in record.values and len(record.params) == 1
-    for (first, other), (again, back) in zip(folds[::2], folds[1::2], strict=False):
-        paired = paired and np.array_equal(first, back) and np.array_equal(other, again) and len(first) == len(other)
-    if not paired:
+    pairs = list(zip(folds[::2], folds[1::2], strict=False))
+    swapped = all(np.array_equal(a, d) and np.array_equal(b, c) for (a, b), (c, d) in pairs)
+    if "selected" not in record.values or not pairs or len(folds) % 2 or not swapped:
         raise ValueError(
             f"record: expected complementary pairs, as from stability_selection, got {record.experiment!r} of "
             f"{record.dataset!r} with {len(folds)} fold(s)"
@@ -98,7 +81,7 @@ def _bound_of(record):
     shown = record.values.get("preselected")  # where a half preselected genes, a gene at random is one of those
     n_genes = record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
     n_selected = float(np.mean(record.n_selected))
-    return lambda thresholds: expected_false(thresholds, n_genes, n_selected, len(folds) // 2)
+    return lambda thresholds: expected_false(thresholds, n_genes, n_selected, len(pairs))
 
 
 def kept_genes_table(record, genes):
@@ -173,7 +156,7 @@ def concave_tail(mean, n, r):
     widest = 25.0  # as good as uniform
     ends = {k: brentq(excess, -25.0, widest, (k,)) if excess(widest, k) > 0 else widest for k in range(first, n + 1)}
     for k in range(first, n):
-        weights = shapes(np.linspace(ends[k + 1], ends[k], _SHAPES), k)
+        weights = shapes(np.linspace(ends[k + 1], ends[k], SHAPES), k)
         last = weights @ (target - np.arange(k + 1)) / (k + 1 - target)
         weights = np.column_stack([weights, np.maximum(last, 0)])
         reached = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1] / weights.sum(1, keepdims=True)
@@ -196,21 +179,13 @@ def genes_table(record):
         ``genes`` (mean number kept), and ``suffices``, true of the smallest number within one standard error of the
         best one.
     """
-    if any("n_genes" not in point for point in record.params):
-        raise ValueError("record: expected a cross-validation over n_genes, as from genes_curve")
-    points = [g for g, point in enumerate(record.params) if isinstance(point["n_genes"], int)]
-    enough = smallest_sufficient(record.test_r2[:, points], [record.params[g]["n_genes"] for g in points])
-    best = record.test_r2[:, points].mean(0).max()
-    rows = pd.DataFrame(
-        {
-            "test_r2": record.test_r2.mean(0),
-            "sd": record.test_r2.std(0, ddof=1),
-            "behind": best - record.test_r2.mean(0),
-            "genes": record.n_selected.mean(0),
-        },
-        index=pd.Index([point["n_genes"] for point in record.params], name="n_genes"),
-    )
-    return rows.assign(suffices=[index == enough for index in rows.index])
+    numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
+    points = [g for g, number in enumerate(numbers) if isinstance(number, int)]
+    enough = smallest_sufficient(record.test_r2[:, points], numbers[points].to_list())
+    r2 = record.test_r2.mean(0)
+    table = pd.DataFrame({"test_r2": r2, "sd": record.test_r2.std(0, ddof=1)}, numbers)
+    table["behind"] = r2[points].max() - r2
+    return table.assign(genes=record.n_selected.mean(0), suffices=[number == enough for number in numbers])
 
 
 def priors_table(record):

@@ -72,10 +72,8 @@ def outputs_table(record, data, ridge=None, point=0, n_permutations=None, seed=0
         )
     r2 = permuted_r2(record, Y, [point], n_permutations, seed, pooled=False)[:, 0]
     table = beside_permuted(r2, pd.Index(names, name="output"))
-    known = table.p.notna()
-    table["adjusted_p"] = np.nan
-    if known.any():
-        table.loc[known, "adjusted_p"] = false_discovery_control(table.p[known])
+    p = table.p.dropna()
+    table["adjusted_p"] = pd.Series(false_discovery_control(p) if len(p) else p, p.index)
     if ridge is not None:
         table["ridge_r2"] = ridge.test_feature_r2[:, 0].mean(0)
     table["better_than_chance"] = (table.adjusted_p <= LEVEL) & (table.test_r2 > 0)
@@ -163,19 +161,35 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     if n_permutations < 1 / LEVEL - 1:
         raise ValueError(f"n_permutations: {n_permutations} cannot tell p <= {LEVEL}, expected at least 19")
     r2 = record.test_r2[:, point]
-    mean, sd = float(r2.mean()), float(r2.std(ddof=1)) if len(r2) > 1 else np.nan
+    mean, several = float(r2.mean()), len(r2) > 1
+    sd = float(r2.std(ddof=1)) if several else np.nan
     permuted, p, unknown = _chance(record, data, point, n_permutations, seed)
+    found = Verdict(mean, sd, permuted, p, None, "")
+    sentence = f"Test R2 {mean:.3f} {f'± {sd:.3f} ({len(r2)} folds)' if several else '(one fold)'}, "
+    numbers = f"({permuted:.3f} with permuted outputs, p = {p:.3f})"
+    if unknown:
+        sentence += f"whether better than chance is unknown: {unknown}"
+    elif found.better_than_chance:
+        sentence += f"better than chance {numbers}"
+    elif p <= LEVEL:  # and R2 is not above 0
+        sentence += f"no better than the mean of the training cells, though better than with other outputs {numbers}"
+    else:
+        sentence += f"not distinguishable from chance {numbers}"
     if ridge is not None:
         require_same_folds(record, ridge)
-    several = ridge is not None and len(r2) > 1
-    difference = paired_difference(record, ridge, "test_r2", (point, 0)) if several else None
-    found = Verdict(mean, sd, permuted, p, difference, "")
-
-    folds = f"± {sd:.3f} ({len(r2)} folds)" if len(r2) > 1 else "(one fold)"
-    parts = [f"Test R2 {mean:.3f} {folds}, {_beside_chance(found, unknown)}"]
-    if ridge is not None:
-        parts += [_beside_ridge(found, ridge, data, n_permutations, seed)]
-    return found._replace(sentence="; ".join(parts) + "." + _split_groups(record, groups))
+        if several:
+            found = found._replace(difference=paired_difference(record, ridge, "test_r2", (point, 0)))
+        its_p = np.nan if unknown else _chance(ridge, data, 0, n_permutations, seed)[1]
+        sentence += f"; {_beside_ridge(found, float(ridge.test_r2[:, 0].mean()), its_p)}"
+    sentence += "."
+    groups = None if groups is None else np.asarray(groups).astype(str)
+    if groups is not None and (split := split_groups(record, groups)):
+        sentence += (
+            f" {len(split)} of {len(np.unique(groups))} groups have cells in training and in test at once: what cells "
+            "of a group share counts as prediction here, and the numbers may be too high; hold groups apart "
+            "(grouped_folds)."
+        )
+    return found._replace(sentence=sentence)
 
 
 def _chance(record, data, point, n_permutations, seed):
@@ -190,22 +204,8 @@ def _chance(record, data, point, n_permutations, seed):
     return float(table.permuted_r2[point]), float(table.p[point]), ""
 
 
-def _beside_chance(found, unknown):
-    """How the model stands to permuted outputs."""
-    if unknown:
-        return f"whether better than chance is unknown: {unknown}"
-    numbers = f"({found.permuted_r2:.3f} with permuted outputs, p = {found.p:.3f})"
-    if found.better_than_chance:
-        return f"better than chance {numbers}"
-    if found.p <= LEVEL:  # and R2 is not above 0
-        return f"no better than the mean of the training cells, though better than with other outputs {numbers}"
-    return f"not distinguishable from chance {numbers}"
-
-
-def _beside_ridge(found, ridge, data, n_permutations, seed):
+def _beside_ridge(found, its_r2, its_p):
     """How the model stands to ridge; of two models at chance it is no use to say which is better."""
-    its_p = _chance(ridge, data, 0, n_permutations, seed)[1] if found.better_than_chance is not None else np.nan
-    its_r2 = float(ridge.test_r2[:, 0].mean())
     if found.better_than_chance is False and (its_p > LEVEL or its_r2 <= 0):
         return f"ridge ({its_r2:.3f}) is no better than chance either"
     side = f"{abs(found.test_r2 - its_r2):.3f} {'above' if found.test_r2 >= its_r2 else 'below'} ridge"
@@ -224,15 +224,6 @@ def _beside_ridge(found, ridge, data, n_permutations, seed):
     return f"{side} [{low:+.3f}, {high:+.3f}]: {standing}{at_chance}"
 
 
-def _split_groups(record, groups):
-    """A warning if folds train on some cells of a group and test others; else nothing."""
-    if groups is None:
-        return ""
-    groups = np.asarray(groups).astype(str)
-    split = {group for train, test in record.folds for group in np.intersect1d(groups[train], groups[test])}
-    if not split:
-        return ""
-    return (
-        f" {len(split)} of {len(np.unique(groups))} groups have cells in training and in test at once: what cells of a "
-        "group share counts as prediction here, and the numbers may be too high; hold groups apart (grouped_folds)."
-    )
+def split_groups(record, groups):
+    """Groups of which folds train on some cells and test others."""
+    return {group for train, test in record.folds for group in np.intersect1d(groups[train], groups[test])}

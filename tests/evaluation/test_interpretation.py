@@ -121,7 +121,7 @@ def test_a_gene_that_no_cell_moves_has_no_effect(linear, halves):
 def test_a_model_of_all_genes_without_a_map(halves):
     X, Y, X_new, Y_new = halves
     model = LeaveOneOutRidge().fit(X, Y)
-    with pytest.raises(ValueError, match="baseline: LeaveOneOutRidge does not keep the training means"):
+    with pytest.raises(ValueError, match="baseline: .* LeaveOneOutRidge"):
         interpret(model, X_new, Y_new)
     record = interpret(model, X_new, Y_new, baseline=X.mean(0))
     assert record.effects.shape == (X.shape[1], Y.shape[1])
@@ -192,14 +192,13 @@ def test_tables_with_names_are_taken_and_other_names_refused(data):
 
 def test_wrong_input_is_named(linear, halves):
     _, _, X, Y = halves
-    with pytest.raises(ValueError, match="X: expected 40 genes, as in the fit, got 3"):
+    with pytest.raises(ValueError, match="X has 3 features"):
         integrated_gradients(linear, X[:, :3])
-    with pytest.raises(ValueError, match="baseline: expected 40 finite numbers"):
+    with pytest.raises(ValueError, match="baseline: expected 40 numbers"):
         integrated_gradients(linear, X, baseline=[0.0])
-    with pytest.raises(ValueError, match="gene_names: expected 40"):
-        interpret(linear, X, Y, gene_names=["a"])
-    with pytest.raises(ValueError, match="feature_names: expected 5"):
-        interpret(linear, X, Y, feature_names=["a"])
+    for names in ({"gene_names": ["a"]}, {"feature_names": ["a"]}):
+        with pytest.raises(ValueError, match="gene_names, feature_names: expected 40 and 5"):
+            interpret(linear, X, Y, **names)
 
 
 def test_heat_map_shows_the_effects_around_zero(record, tmp_path):

@@ -54,11 +54,3 @@ def test_both_ways_of_asking_agree_on_ties_and_unknown_cells(rng):
         rest = np.arange(40) != cell
         told.append(vote(points[rest], labels[rest], 4, points[[cell]], labels[[cell]]))
     assert neighbour_accuracy(points, labels, k=4) == np.mean(told)
-
-
-def test_wrong_input_is_named(groups):
-    X, _, labels = groups
-    with pytest.raises(ValueError, match="labels: expected 120, one per cell"):
-        neighbour_accuracy(X, labels[:5])
-    with pytest.raises(ValueError, match="k: expected 1 to 119"):
-        neighbour_accuracy(X, labels, k=120)

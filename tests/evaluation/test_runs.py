@@ -86,17 +86,25 @@ def test_new_data_do_not_get_old_results(data, tmp_path):
         cross_validate(Ridge(), renamed, 3, results=path, verbose=False)
 
 
-def test_more_grid_points_join_a_record_without_details(data, tmp_path):
-    path = tmp_path / "cv.pickle"
-    first = cross_validate(Ridge(), data, 3, {"alpha": [1.0]}, results=path, verbose=False)
+def test_more_grid_points_join_a_record_without_details(data, tmp_path, monkeypatch):
+    path, fits = tmp_path / "cv.pickle", []
+    monkeypatch.setattr(Ridge, "fit", lambda self, *a: fits.append(self.alpha) or FIT(self, *a))
+
+    def run(*alphas, **more):
+        return cross_validate(Ridge(), data, 3, {"alpha": alphas}, results=path, verbose=False, **more)
+
+    first = run(1.0)
     drop_details(results.load(path), path)
-    both = cross_validate(Ridge(), data, 3, {"alpha": [1.0, 9.0]}, results=path, verbose=False)
+    both = run(1.0, 9.0)
     np.testing.assert_array_equal(both.test_r2[:, 0], first.test_r2[:, 0])
     assert both.test_predictions[0] == [None] * 3, "what was dropped stays away"
     assert all(predicted.shape == (40, 5) for predicted in both.test_predictions[1])
-    assert cross_validate(Ridge(), data, 3, {"alpha": [1.0, 9.0]}, results=path, verbose=False).params == both.params
-    three = cross_validate(Ridge(), data, 3, {"alpha": [1.0, 9.0, 5.0]}, results=path, verbose=False)
+    three = run(1.0, 9.0, 5.0)
     np.testing.assert_array_equal(three.test_predictions[1][2], both.test_predictions[1][2])
+    assert run(1.0, 9.0, 5.0).params == three.params and fits == [1.0] * 3 + [9.0] * 3 + [5.0] * 3
+    with pytest.raises(ValueError, match="which would be lost"):
+        run(9.0)
+    assert run(9.0, overwrite=True).test_r2.shape == results.load(path).test_r2.shape == (3, 1)
 
 
 def test_details_of_some_grid_points_are_dropped(data, tmp_path):

@@ -1,4 +1,4 @@
-"""What a test R2 is worth is said in one sentence, in all the ways that it may come out."""
+"""What a test R2 is worth: against permuted outputs, ridge and other models, and said in one sentence."""
 
 import dataclasses
 import functools
@@ -8,20 +8,25 @@ import warnings
 import numpy as np
 import pytest
 from made_up import changed
+from scipy import stats
 from sklearn.linear_model import Ridge
+from sklearn.tree import DecisionTreeClassifier
 
 from sbnn import cross_validate, fit_full, paper_folds, simulate_patchseq
 from sbnn.data.paired import as_paired
-from sbnn.evaluation.crossval import least_p
+from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.evaluation.classification import cross_validate_classifier
+from sbnn.evaluation.crossval import chance_table, least_p
+from sbnn.evaluation.folds import repeated_donor_folds
 from sbnn.evaluation.runs import drop_details
-from sbnn.evaluation.verdict import outputs_table, verdict
+from sbnn.evaluation.verdict import corrected_difference, outputs_table, paired_difference, verdict
 from sbnn.models.linear import SparseReducedRankRegression
 
 
-def scored(data, alpha=30.0, folds=5):
+def scored(data, alpha=30.0, folds=5, grid=None, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return cross_validate(Ridge(alpha), data, folds, verbose=False)
+        return cross_validate(Ridge(alpha), data, folds, grid, verbose=False, **options)
 
 
 @functools.cache
@@ -31,8 +36,12 @@ def cells(n):
 
 def noisy(seed, n=60):
     """Cells whose outputs are noise."""
-    data = cells(n)
-    return changed(data, Y=np.random.default_rng(seed).normal(size=data.Y.shape).astype(np.float32))
+    return changed(cells(n), Y=np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def record(data):
+    return scored(data)
 
 
 def moved(record, by):
@@ -41,12 +50,108 @@ def moved(record, by):
     return dataclasses.replace(record, values=values)
 
 
-def test_signal_is_better_than_chance_and_beside_ridge(data):
-    record = scored(data)
+# --- chance ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scaling", ["fold", "all", "none"])
+def test_the_measured_r2_is_that_of_the_record(data, scaling):
+    shifted = changed(data, Y=data.Y + 10)  # R2 is about the mean of the training cells
+    record = scored(shifted, folds=3, grid={"alpha": [1.0, 30.0]}, scaling=scaling)
+    table = chance_table(record, shifted.Y)
+    np.testing.assert_allclose(table.test_r2, record.test_r2.mean(0), atol=1e-5)
+    assert (table.p == 1 / 200).all() and (table.permuted_r2 < 0).all()
+    drop_details(record, points=[0])
+    assert chance_table(record, shifted.Y).index.tolist() == [1]
+
+
+def test_permuted_outputs_are_those_of_the_same_fold(data):
+    """The mean over all permutations is known: sums of outputs meet sums of predictions."""
+    folds = paper_folds(data.n_cells, 2)
+    record = scored(data, folds=folds)
+    expected = []
+    for f, (train, test) in enumerate(folds):
+        Y = (data.Y[test] - data.Y[train].mean(0)) / data.Y[train].std(0)
+        P = record.test_predictions[0][f]
+        expected.append((2 * (P.sum(0) * Y.sum(0)).sum() / len(test) - (P**2).sum()) / (Y**2).sum())
+    assert chance_table(record, data.Y, 2000).permuted_r2[0] == pytest.approx(np.mean(expected), abs=5e-3)
+
+
+def test_outputs_of_other_cells_are_chance_and_warned_of(data):
+    shuffled = changed(data, Y=data.Y[np.random.default_rng(1).permutation(data.n_cells)])
+    with pytest.warns(UserWarning, match=r"2 of 2 grid points: .* \(test R2 -.*permuted outputs -"):
+        record = cross_validate(Ridge(), shuffled, 5, {"alpha": [1.0, 30.0]}, verbose=False)
+    assert (chance_table(record, shuffled.Y).p > 0.05).all()
+    alone = [(np.delete(np.arange(20), i), np.array([i])) for i in range(20)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cross_validate(Ridge(30.0), data, 5, verbose=False)  # no reason to warn: there is signal
+        record = cross_validate(Ridge(), noisy(0, 20), alone, verbose=False)  # nor if nothing can be told
+    assert least_p(record) == 1 and verdict(record, noisy(0, 20)).better_than_chance is None
+
+
+def test_outputs_are_told_one_by_one(data, rng):
+    Y = np.column_stack([data.Y, rng.normal(size=(data.n_cells, 12))]).astype(np.float32)
+    mixed = changed(data, Y=Y, feature_names=[f"o{i}" for i in range(17)])
+    record = scored(mixed)
+    table = outputs_table(record, mixed, scored(mixed, 100.0))
+    np.testing.assert_allclose(table.test_r2, record.test_feature_r2[:, 0].mean(0), atol=1e-5)
+    np.testing.assert_allclose(table.ridge_r2, scored(mixed, 100.0).test_feature_r2[:, 0].mean(0))
+    assert table.better_than_chance[:5].all() and table.better_than_chance[5:].sum() <= 1
+    np.testing.assert_allclose(table.adjusted_p, stats.false_discovery_control(table.p))
+    assert (table.adjusted_p > table.p)[:5].all()
+    with pytest.raises(ValueError, match="predictions of grid point 0"):
+        outputs_table(drop_details(record), mixed)
+
+
+# --- differences -----------------------------------------------------------------------------------------------------
+
+
+def test_the_interval_is_that_of_nadeau_and_bengio():
+    d = np.array([0.01, 0.03, -0.02, 0.05, 0.04])
+    found = corrected_difference(d, 0.25)
+    se = np.sqrt(d.var(ddof=1) * (1 / 5 + 0.25))
+    assert found.mean == pytest.approx(0.022) and found.n == 5 and found.se == pytest.approx(se)
+    assert found.high - found.mean == pytest.approx(2.7764451 * se, rel=1e-6)
+    assert found.mean - found.low == pytest.approx(found.high - found.mean)
+    assert str(found) == f"+0.022 [{found.low:+.3f}, {found.high:+.3f}]"
+    expected, usual = stats.ttest_1samp(d, 0), corrected_difference(d, 0)
+    assert (usual.low, usual.high) == pytest.approx(tuple(expected.confidence_interval()))
+    assert usual.p == pytest.approx(expected.pvalue)
+    assert (
+        corrected_difference([0, 0, 0], 0.25)[:5] == (0, 0, 0, 0, 1) and corrected_difference([0.5, 0.5], 0.25).p == 0
+    )
+
+
+def test_records_are_paired_fold_by_fold():
+    cells = {seed: simulate_ephys_types(120, random_state=seed) for seed in (0, 1)}
+    folds = repeated_donor_folds(cells[0], 3, (0, 1))
+
+    def tree(depth=4, data=cells[0], folds=folds, target="type"):
+        model = DecisionTreeClassifier(max_depth=depth)
+        return cross_validate_classifier(model, data, folds, target=target, verbose=False)
+
+    deep, flat = tree(), tree(1)
+    found = paired_difference(deep, flat)
+    share = np.mean([len(test) / len(train) for train, test in deep.folds])
+    assert found == corrected_difference((deep.macro_f1 - flat.macro_f1)[:, 0], share)
+    assert found.mean > 0 and paired_difference(deep, flat, "log_loss").mean != found.mean
+    for other, part in (
+        (tree(folds=repeated_donor_folds(cells[0], 3, (0, 2))), "folds"),
+        (tree(folds=folds[0]), "folds"),
+        (tree(data=cells[1]), "sha256"),
+        (tree(target="condition"), "labels"),
+    ):
+        with pytest.raises(ValueError, match=f"different .*{part}"):
+            paired_difference(deep, other)
+
+
+# --- the sentence ----------------------------------------------------------------------------------------------------
+
+
+def test_signal_is_better_than_chance_and_beside_ridge(data, record):
     told = verdict(record, data, scored(data, 100.0))
     r2, sd = record.test_r2.mean(), record.test_r2.std(ddof=1)
-    assert told.better_than_chance and told.p == 1 / 200
-    assert told.difference.n == 5 and told.difference.se > 0
+    assert told.better_than_chance and told.p == 1 / 200 and (told.test_r2, told.sd) == (r2, sd)
     assert str(told).startswith(
         f"Test R2 {r2:.3f} ± {sd:.3f} (5 folds), better than chance ({told.permuted_r2:.3f} with "
     )
@@ -63,39 +168,29 @@ def test_signal_is_better_than_chance_and_beside_ridge(data):
         ([0.1, -0.1, 0.1, -0.1, -0.01], "below ridge .*: no better than ridge"),
     ],
 )
-def test_ridge_is_better_worse_or_level(data, by, standing):
-    ridge = scored(data)
-    assert re.search(standing, verdict(moved(ridge, by), data, ridge).sentence)
-
-
-def test_the_interval_allows_for_training_cells_that_folds_share(data):
-    ridge = scored(data)
-    by = np.array([0.1, -0.1, 0.1, -0.1, 0.05])
-    assert verdict(moved(ridge, by), None, ridge).difference.se == pytest.approx(
-        np.sqrt((1 / 5 + 1 / 4) * by.var(ddof=1))
-    )
+def test_ridge_is_better_worse_or_level(data, record, by, standing):
+    told = verdict(moved(record, by), data, record)
+    assert re.search(standing, told.sentence)
+    assert told.difference.se == pytest.approx(np.sqrt((1 / 5 + 1 / 4) * np.var(by, ddof=1)))
 
 
 def test_noise_is_not_told_from_chance_and_then_ridge_does_not_matter():
     draws = [noisy(seed) for seed in range(20)]
-    records = [scored(data, 300.0, 3) for data in draws]
-    told = [verdict(record, data, record) for record, data in zip(records, draws, strict=True)]
+    records = [scored(one, 300.0, 3) for one in draws]
+    told = [verdict(record, one, record) for record, one in zip(records, draws, strict=True)]
     assert sum(one.better_than_chance for one in told) <= 2
     assert sum("not distinguishable from chance (" in one.sentence for one in told) >= 17
     assert any(one.sentence.endswith("is no better than chance either.") for one in told)
 
 
-def test_a_model_at_chance_is_still_compared_with_a_ridge_that_is_not(data):
-    good = scored(data)
-    bad = scored(changed(data, Y=data.Y[::-1].copy()))
-    at_chance = dataclasses.replace(good, values=bad.values)
-    assert "not distinguishable from chance (" in verdict(at_chance, data, good).sentence
-    assert verdict(at_chance, data, good).sentence.endswith(": worse than ridge.")
-    assert verdict(good, data, at_chance).sentence.endswith("; ridge itself is not distinguishable from chance.")
+def test_a_model_at_chance_is_still_compared_with_a_ridge_that_is_not(data, record):
+    at_chance = dataclasses.replace(record, values=scored(changed(data, Y=data.Y[::-1].copy())).values)
+    told = verdict(at_chance, data, record).sentence
+    assert "not distinguishable from chance (" in told and told.endswith(": worse than ridge.")
+    assert verdict(record, data, at_chance).sentence.endswith("; ridge itself is not distinguishable from chance.")
 
 
-def test_below_the_mean_is_no_success_however_small_p(data):
-    record = scored(data)
+def test_below_the_mean_is_no_success_however_small_p(data, record):
     bold = [[50 * predicted for predicted in record.test_predictions[0]]]
     values = record.values | {"test_predictions": bold, "test_r2": record.test_r2 - 30}
     told = verdict(dataclasses.replace(record, values=values), data)
@@ -103,77 +198,32 @@ def test_below_the_mean_is_no_success_however_small_p(data):
     assert "no better than the mean of the training cells, though better than with other outputs" in told.sentence
 
 
-def test_one_fold_has_no_interval(data):
-    record = scored(data, folds=paper_folds(data.n_cells, 4)[:1])
-    told = verdict(record, data, record)
-    assert told.difference is None and np.isnan(told.sd)
-    assert f"Test R2 {told.test_r2:.3f} (one fold), better" in told.sentence
-    assert told.sentence.endswith("above ridge (one fold: no interval).")
-
-
-def test_what_is_unknown_is_said(data):
-    record = scored(data)
+def test_what_is_unknown_is_said(data, record):
     assert verdict(record).better_than_chance is None
     assert "is unknown: the outputs are not at hand." in verdict(record).sentence
-    drop_details(record)
-    assert "is unknown: the record holds no predictions of single cells; 0.000 above" in str(
-        verdict(record, data, record)
-    )
-    small = noisy(0, 20)
-    alone = scored(small, folds=[(np.delete(np.arange(20), i), np.array([i])) for i in range(20)])
-    assert least_p(alone) == 1
-    assert "is unknown: the folds test too few cells to permute." in verdict(alone, small).sentence
-    with pytest.raises(ValueError, match="record: to tell chance"):
-        outputs_table(alone, small)
     with pytest.raises(ValueError, match="n_permutations: 18 cannot tell"):
         verdict(record, data, n_permutations=18)
+    one = scored(data, folds=paper_folds(data.n_cells, 4)[:1])
+    told = verdict(one, data, one)
+    assert told.difference is None and np.isnan(told.sd)
+    assert f"Test R2 {told.test_r2:.3f} (one fold), better" in told.sentence
+    assert told.sentence.endswith("0.000 above ridge (one fold: no interval).")
+    assert "the record holds no predictions of single cells; 0.000 above" in str(verdict(drop_details(one), data, one))
 
 
-def test_leaving_one_out_is_no_reason_to_warn():
-    small = noisy(0, 20)
-    folds = [(np.delete(np.arange(20), i), np.array([i])) for i in range(20)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        record = cross_validate(Ridge(), small, folds, verbose=False)
-    assert least_p(record) == 1 and verdict(record, small).better_than_chance is None
-
-
-def test_folds_that_split_donors_are_named(data):
-    record = scored(data)
+def test_folds_that_split_donors_are_named(data, record):
     donors = np.arange(data.n_cells) // 40
     assert "3 of 3 groups have cells in training and in test at once" in verdict(record, data, groups=donors).sentence
     apart = scored(data, folds=[(np.flatnonzero(donors != d), np.flatnonzero(donors == d)) for d in range(3)])
     assert "groups" not in verdict(apart, data, groups=donors).sentence
 
 
-def test_a_fit_of_the_same_data_stands_in_for_them(data):
-    record = scored(data)
+def test_a_fit_of_the_same_data_stands_in_for_them(data, record):
     fit = fit_full(SparseReducedRankRegression(rank=2, alpha=0.2), data)
     told, by_fit = verdict(record, data), verdict(record, fit)
     assert by_fit.sentence == told.sentence
     assert by_fit.permuted_r2 == pytest.approx(told.permuted_r2, abs=1e-5)
     with pytest.raises(ValueError, match="record: it is of other data"):
         verdict(record, dataclasses.replace(fit, sha256="other"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        raw = cross_validate(Ridge(), data, 3, scaling="none", verbose=False)
-    with pytest.raises(ValueError, match="give what was cross-validated"):
-        verdict(raw, fit)
-
-
-def test_outputs_are_told_one_by_one(data):
-    rng = np.random.default_rng(0)
-    Y = np.column_stack([data.Y, rng.normal(size=(data.n_cells, 12))]).astype(np.float32)
-    mixed = changed(data, Y=Y, feature_names=[f"o{i}" for i in range(17)])
-    record = scored(mixed)
-    table = outputs_table(record, mixed, scored(mixed, 100.0))
-    np.testing.assert_allclose(table.test_r2, record.test_feature_r2[:, 0].mean(0), atol=1e-5)
-    assert table.better_than_chance[:5].all(), "even one of many, p is small enough"
-    assert table.better_than_chance[5:].sum() <= 1
-    assert (table.adjusted_p >= table.p).all() and (table.adjusted_p > table.p)[:5].all()
-    only = dataclasses.replace(
-        mixed, Y=np.column_stack([data.Y[:, :1], Y[:, 5:]]), feature_names=[f"o{i}" for i in range(13)]
-    )
-    assert outputs_table(scored(only), only).better_than_chance.iloc[0]
-    with pytest.raises(ValueError, match="predictions of grid point 0"):
-        outputs_table(drop_details(record), mixed)
+    with pytest.raises(ValueError, match="outputs that were not z-scored"):
+        verdict(scored(data, scaling="none"), fit)
