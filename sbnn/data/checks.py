@@ -255,8 +255,8 @@ def check_paired(
         Y = np.reshape(Y, (-1, 1))
     rows = [table.index for table in (X, Y) if isinstance(table, pd.DataFrame)]
     cell_names = rows[0] if cell_names is None and rows else cell_names
-    if cell_names is not None and not all(_same_cells(pd.Index(cell_names), index, len(rows) == 2) for index in rows):
-        raise ValueError("Y: its rows are other cells than those of X, or these in another order; use Y.loc[X.index]")
+    for index in rows:
+        check_same_cells(pd.Index(cell_names), index, strict=len(rows) == 2)
     gene_names = getattr(X, "columns", None) if gene_names is None else gene_names
     feature_names = getattr(Y, "columns", None) if feature_names is None else feature_names
     X = check_matrix(X, "X")
@@ -300,8 +300,11 @@ def check_paired(
     }
 
 
-def _same_cells(names, rows, strict):
-    """Whether rows are the named cells; unless it is `strict`, those that pandas or anndata numbered may be any."""
-    numbers = pd.RangeIndex(len(names)).astype(str)
-    numbered = not strict and (rows.astype(str).equals(numbers) or names.astype(str).equals(numbers))
-    return numbered or rows.equals(names)
+def check_same_cells(cells, rows, strict=False):
+    """Refuse rows of Y that are other cells, or these in another order; numbers of pandas and anndata are no names."""
+    cells, rows = cells.astype(str), rows.astype(str)
+    numbers = pd.RangeIndex(len(cells)).astype(str)
+    named = strict or not (rows.equals(numbers) or cells.equals(numbers)) or set(cells) == set(rows)
+    if named and len(cells) == len(rows) and not cells.equals(rows):
+        first = f"({some(rows, 2)}) are not those of X ({some(cells, 2)})"
+        raise ValueError(f"Y: the cells of its rows {first}, or in another order; use Y = Y.loc[X.index]")

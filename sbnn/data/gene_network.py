@@ -92,9 +92,8 @@ class GeneNetwork:
     def __post_init__(self):
         """Validate, and arrange the logic for evaluation."""
         names = check_names(self.gene_names, "gene_names", "gene", len(self.gene_names))
-        edges = [(edge, gene) for gene, rule in self.logic.items() for edge in regulations(rule)]
-        acting = [(edge.regulator, gene) for edge, gene in edges]
-        wrong = [edge for edge, _ in edges if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf)]
+        acting = [(edge.regulator, gene) for edge, gene in self.edges]
+        wrong = [edge for edge, _ in self.edges if not (0 < edge.ec50 < 1 and 0 < edge.exponent < np.inf)]
         wrong += [f"{edge} twice" for edge, times in Counter(acting).items() if times > 1]
         wrong += sorted({gene for edge in acting for gene in edge} - {*names})
         if wrong:
@@ -109,33 +108,15 @@ class GeneNetwork:
 
     @classmethod
     def from_tables(cls, edges, equations, names, name="network"):
-        """Read a network from tables in CSV; refuses tables of different genes or edges.
-
-        Parameters
-        ----------
-        edges : path-like
-            Columns ``from``, ``to``, ``activation`` (bool), ``EC50`` and ``n``.
-        equations : path-like
-            Columns ``node`` and ``eqn``, see `sbnn.data.rate_equations`.
-        names : path-like
-            Genes in their order in the first column. The suffix ``_input`` is left out.
-        name : str
-
-        Returns
-        -------
-        GeneNetwork
-        """
+        """Read a network from CSV: its edges, its rate equations, which must agree, and its genes in their order."""
         genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
         texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"][genes]
         rules = {gene: parse_rate_equation(text, gene) for gene, text in texts.items()}
         network = cls(genes, {gene: rule for gene, rule in rules.items() if rule is not None}, name=name)
-        parts = [(e.regulator, gene, e.activation, e.ec50, e.exponent) for gene, rule in network.logic.items()
-                 for e in regulations(rule)]  # fmt: skip
         columns = ["from", "to", "activation", "EC50", "n"]
-        ours, given = (
-            table.set_index(["from", "to"]).sort_index().astype(float)
-            for table in (pd.DataFrame(parts, columns=columns), pd.read_csv(edges)[columns])
-        )
+        parts = [(e.regulator, gene, e.activation, e.ec50, e.exponent) for e, gene in network.edges]
+        tables = pd.DataFrame(parts, columns=columns), pd.read_csv(edges)[columns]
+        ours, given = (table.set_index(["from", "to"]).sort_index().astype(float) for table in tables)
         if not ours.index.equals(given.index) or not np.allclose(ours, given, rtol=0, atol=_SAME):
             raise ValueError(f"edges: those of {edges} are not those of the equations in {equations}")
         return network
@@ -178,12 +159,16 @@ class GeneNetwork:
         return cls(names, logic, starts, name=f"random_{n_genes}")
 
     @property
+    def edges(self):
+        """Regulations and the genes that they act on."""
+        return [(edge, gene) for gene, rule in self.logic.items() for edge in regulations(rule)]
+
+    @property
     def graph(self):
         """Regulators by targets: 1 an activation, -1 a repression, 0 no edge; DataFrame of int8."""
         table = pd.DataFrame(0, self.gene_names, self.gene_names, dtype=np.int8)
-        for gene, rule in self.logic.items():
-            for edge in regulations(rule):
-                table.loc[edge.regulator, gene] = 1 if edge.activation else -1
+        for edge, gene in self.edges:
+            table.loc[edge.regulator, gene] = 1 if edge.activation else -1
         return table
 
     @property
@@ -232,16 +217,12 @@ class GeneNetwork:
         values = values + noise * of_noise.standard_normal(values.shape)
         made = {"generator": "GeneNetwork.simulate", "format": _FORMAT, "n": int(n), "noise": float(noise)}
         made |= {"random_state": int(random_state), "times": np.asarray(times, dtype=float), "network": self.sha256}
-        return trajectories(
-            values, times, self.gene_names, name=f"simulated_{self.name}", source=SOURCE,
-            sha256=fingerprint_parameters(made),
-        )  # fmt: skip
+        about = {"name": f"simulated_{self.name}", "source": SOURCE, "sha256": fingerprint_parameters(made)}
+        return trajectories(values, times, self.gene_names, **about)
 
     def starting_like(self, data):
-        """Take over how two or more samples of the same genes start; later values are not used.
-
-        The published training samples are not available; how they started is known from the test samples alone.
-        """
+        """Take over how two or more samples of the same genes start; later values are not used."""
+        # The published training samples are not available; how they started is known from the test samples alone.
         first = np.stack([of_sample[0] for of_sample in as_trajectories(data[:, self.gene_names]).values])
         mean, sd = first.mean(axis=0), np.maximum(first.std(axis=0, ddof=1), 0.01)
         offset = np.clip(mean - 0.5, -_LARGEST_OFFSET, _LARGEST_OFFSET)
@@ -265,12 +246,12 @@ class GeneNetwork:
         rng = np.random.default_rng(random_state)
         truth = self.graph.to_numpy()
         edges = np.argwhere(truth)
-        moved = edges[rng.permutation(len(edges))[: int(share * len(edges) + 1e-9)]]
+        moved = tuple(edges[rng.permutation(len(edges))[: int(share * len(edges) + 1e-9)]].T)
         free = np.argwhere((truth == 0) & ~np.eye(len(truth), dtype=bool))
-        places = free[rng.permutation(len(free))[: len(moved)]]
+        places = tuple(free[rng.permutation(len(free))[: len(moved[0])]].T)
         prior = truth.copy()
-        prior[tuple(moved.T)] = 0
-        prior[tuple(places.T)] = truth[tuple(moved.T)][: len(places)]
+        prior[moved] = 0
+        prior[places] = truth[moved][: len(places[0])]
         return pd.DataFrame(prior, self.gene_names, self.gene_names)
 
 

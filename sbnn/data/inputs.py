@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
-from sbnn.data.checks import check_given_once, check_outliers, some, warn_of_raw_counts
+from sbnn.data.checks import check_given_once, check_outliers, check_same_cells, some, warn_of_raw_counts
 from sbnn.data.objects import (
     dense,
     in_memory,
@@ -28,10 +28,9 @@ WRAP_COUNTS = "log-transform it, or hand it over as ExpressionStream(X, counts=T
 
 
 def two_tables(X, Y=None):
-    """First step of every fit: tell expression and outputs apart where one object holds both.
+    """First step of every fit: expression and outputs, told apart where one object holds both.
 
-    Of a MuData the modality "rna" is taken, with the cells that have outputs; an AnnData open on disk, or one with a
-    sparse matrix too large to be made dense, becomes a stream.
+    A MuData is its modality "rna" and the cells that have outputs; an AnnData open on disk becomes a stream.
     """
     if is_mudata(X):
         X, Y, _ = two_modalities(X, "outputs" if Y is None else Y)
@@ -74,7 +73,9 @@ def output_table(X, Y):
         return obsm_table(holder, "outputs" if Y is None else Y)
     if isinstance(Y, str) or is_anndata(Y) or is_mudata(Y) or is_stream(Y):
         raise TypeError(f"Y: expected a table, or its name in an AnnData given as X, got {type(Y).__name__}")
-    _check_same_cells(cells_of(X), getattr(Y, "index", None) if isinstance(Y, pd.DataFrame | pd.Series) else None)
+    cells = cells_of(X)
+    if cells is not None and isinstance(Y, pd.DataFrame | pd.Series):
+        check_same_cells(cells, Y.index)
     return Y
 
 
@@ -95,17 +96,12 @@ def check_values(X, Y, table, outputs):
 
 
 def learn_library(model, X):
-    """Keep what it takes to normalise the counts of new cells as those of the training cells were.
-
-    ``library_size_`` is the counts per cell to which `X` is normalised, ``count_share_``, shape (p,), the mean share of
-    every gene in the counts of a cell; both None where X was not made of counts.
-    """
-    stream = X if is_stream(X) else None
-    adata = stream.adata if stream is not None else X
-    if stream is not None and stream.counts:
-        if stream.totals is not None:
+    """Keep to which total counts were normalised to give `X`, and the share of every gene; None without counts."""
+    adata = X.adata if is_stream(X) else X
+    if is_stream(X) and X.counts:
+        if X.totals is not None:
             raise ValueError("X: totals are for new cells that lack genes; fit to counts of all genes, without totals")
-        model.library_size_, model.count_share_ = stream.library_size, stream.count_share
+        model.library_size_, model.count_share_ = X.library_size, X.count_share
         return
     counted = is_anndata(adata) and COUNTS in adata.layers and adata.X is not None
     model.library_size_, model.count_share_ = library_of(adata.X, adata.layers[COUNTS]) if counted else (None, None)
@@ -122,14 +118,8 @@ def new_cells(model, X, genes=None, needed=None):
 
     Genes are found by name, in any order and among others; `genes` are the positions wanted (all by default) and
     `needed` those that have to be there (by default those wanted); others that are missing are 0. What has no names
-    holds the genes of the fit in their order.
-
-    Counts are those of a stream of counts and, if the model was fitted to counts, of ``layers["counts"]``. Where genes
-    of the fit are missing, the total of a cell is estimated by its counts over the genes that are there, divided by the
-    share that these have in the training cells (``count_share_``). Learned on half of the cells and measured on the
-    others, the SD of the log2 of such totals is 0.08 to 0.15 with a random half of the genes, 0.1 to 0.4 with a tenth,
-    and 1.1 with 25 of 30,000; benchmarks/new_cells.py measures what that does to the map. ``totals`` of a stream avoid
-    it.
+    holds the genes of the fit in their order. Counts are those of a stream of counts and, if the model was fitted to
+    counts, of ``layers["counts"]``.
     """
     size = getattr(model, "library_size_", None)
     X = modality(X) if is_mudata(X) else X
@@ -178,21 +168,16 @@ def cells_of(X):
     """Names of the cells of X; None where it has none."""
     if isinstance(X, pd.DataFrame):
         return X.index
-    if is_stream(X):
-        return None if X.cell_names is None else pd.Index(X.cell_names)
-    return X.obs_names if is_anndata(X) else None
+    names = X.cell_names if is_stream(X) else getattr(X, "obs_names", None)
+    return None if names is None else pd.Index(names)
 
 
 def _names_of(X):
     """Names of the genes of X; None where it has none."""
-    if is_stream(X):
-        return X.gene_names
-    if is_anndata(X):
-        return X.var_names
-    if not isinstance(X, pd.DataFrame):
-        return None
-    _require_unique(X.columns)
-    return X.columns if all(isinstance(name, str) for name in X.columns) else None
+    if isinstance(X, pd.DataFrame):
+        _require_unique(X.columns)
+        return X.columns if all(isinstance(name, str) for name in X.columns) else None
+    return X.gene_names if is_stream(X) else getattr(X, "var_names", None)
 
 
 def _require_unique(names):
@@ -219,17 +204,19 @@ def _found(names, model, needed):
 
 def _share_of_counts(model, here):
     """Share that some genes of the fit have in the counts of the training cells, if it is enough to go by."""
-    n_missing = model.n_features_in_ - len(here)
-    share = float(model.count_share_[here].sum())
-    about = (
-        f"X: counts of {n_missing} of the {model.n_features_in_} genes of the fit are missing; the others have "
-        f"{share:.1%} of the counts of the training cells"
+    # The total of a cell is estimated by its counts over these genes, divided by their share. Learned on half of the
+    # cells and measured on the others, the SD of the log2 of such totals is 0.08 to 0.15 with a random half of the
+    # genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000; benchmarks/new_cells.py measures what that does.
+    n, share = model.n_features_in_, float(model.count_share_[here].sum())
+    told = (
+        f"X: counts of {n - len(here)} of the {n} genes of the fit are missing; sequencing depth is estimated from the "
+        f"others, with {share:.1%} of the counts of the training cells; give the counts of all, or the total of each "
+        "cell (ExpressionStream(..., totals=...), --totals COLUMN)"
     )
-    advice = "give the counts of all, or the total of each cell (ExpressionStream(..., totals=...), --totals COLUMN)"
     if share < LEAST_SHARE:
-        raise ValueError(f"{about}, too few to estimate how deeply a cell was sequenced; {advice}")
+        raise ValueError(f"{told}: it is too little")
     if share < HALF:
-        warnings.warn(f"{about}, from which sequencing depth is estimated; {advice}", stacklevel=4)
+        warnings.warn(told, stacklevel=4)
     return share
 
 
@@ -243,28 +230,9 @@ def _columns(matrix, positions):
 
 
 def _warn_of_raw_counts(X):
-    if sparse.issparse(X):
-        X = X.tocsr()
-    elif not hasattr(X, "shape"):
-        return
-    values = X.to_numpy() if isinstance(X, pd.DataFrame) else X
-    if len(values.shape) == 2 and min(values.shape) > 0 and values.dtype.kind in "iuf":
+    values = X.tocsr() if sparse.issparse(X) else np.asarray(X)
+    if values.ndim == 2 and min(values.shape) > 0 and values.dtype.kind in "iuf":
         warn_of_raw_counts(values, "X", WRAP_COUNTS)
-
-
-def _check_same_cells(cells, rows):
-    """Refuse outputs whose row names show that they are other cells, or the same in another order."""
-    if cells is None or rows is None or len(cells) != len(rows) or cells.equals(rows):
-        return
-    moved = set(cells) == set(rows)
-    if moved or not (_numbered(cells) or _numbered(rows)):
-        told = "are in another order; use Y = Y.loc[X.index]" if moved else f"differ, {rows[0]!r} against {cells[0]!r}"
-        raise ValueError(f"Y: the cells of its rows and those of X {told}")
-
-
-def _numbered(names):
-    """Whether names are nothing but the numbers that pandas and anndata give."""
-    return isinstance(names, pd.RangeIndex) or list(names) == [str(i) for i in range(len(names))]
 
 
 def _named(matrix, cells, genes):

@@ -82,13 +82,13 @@ def simulate_patchseq(
     ValueError
         Sizes out of range.
     """
-    parameters = dict(locals())
+    made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals() | {"noise": float(noise)}
     ascending = 1 <= n_latent <= n_true_genes <= n_genes and 1 <= n_families <= n_types
     # With fewer cells, a linear map of the latent fits everything.
     if not ascending or n_genes < 2 or n_outputs < 1 or n_cells < n_latent + 3:
         raise ValueError(
             "expected 1 <= n_latent <= n_true_genes <= n_genes, 1 <= n_families <= n_types, 2 <= n_genes, "
-            f"1 <= n_outputs and n_latent + 3 <= n_cells, got {parameters}"
+            f"1 <= n_outputs and n_latent + 3 <= n_cells, got {made}"
         )
     rng = np.random.default_rng(int(random_state))
 
@@ -111,20 +111,15 @@ def simulate_patchseq(
     offset, unit = rng.uniform(-100, 100, n_outputs), 10 ** rng.uniform(-1, 2, n_outputs)
 
     counts = _counts(activity, rng)
-    gene_names = _numbered("gene", n_genes)
-    cell_names = _numbered("cell", n_cells)
-    family_names = np.array(_numbered("family ", n_families))
-    type_names = np.array([f"type {family + 1}.{i + 1}" for family, i in _within_family(family_of_type)])
-    labels = pd.DataFrame({"family": family_names[family_of_type[types]], "type": type_names[types]}, index=cell_names)
-    made = {"generator": "simulate_patchseq", "format": _FORMAT, **parameters, "noise": float(noise)}
-    truth = {"genes": [name for name, true in zip(gene_names, is_true, strict=True) if true], "r2": float(r2)}
-    truth |= {"latent": latent, "outputs": offset + unit * clean}
-    colors = dict(zip(type_names.tolist(), _type_colors(family_of_type), strict=True))
-    X, Y, outputs = log2p1(normalize_library_size(counts)), offset + unit * noisy, _numbered("output", n_outputs)
-    source = f"simulated, {n_true_genes} of {n_genes} genes drive the outputs through {n_latent} latent dimensions"
+    genes, cells, families = _numbered("gene", n_genes), _numbered("cell", n_cells), _numbered("family ", n_families)
+    colors = _type_colors(family_of_type)
+    labels = {"family": families[family_of_type[types]], "type": np.array(list(colors))[types]}
+    truth = {"genes": genes[is_true].tolist(), "r2": float(r2), "latent": latent, "outputs": offset + unit * clean}
+    X, Y = log2p1(normalize_library_size(counts)), offset + unit * noisy
     return paired(
-        X, Y, gene_names, outputs, cell_names, labels, colors, counts,
-        name="simulated", source=source, sha256=fingerprint_parameters(made), truth=truth,
+        X, Y, genes, _numbered("output", n_outputs), cells, pd.DataFrame(labels, index=cells), colors, counts,
+        name="simulated", sha256=fingerprint_parameters(made), truth=truth,
+        source=f"simulated, {n_true_genes} of {n_genes} genes drive the outputs through {n_latent} latent dimensions",
     )  # fmt: skip
 
 
@@ -178,26 +173,20 @@ def _counts(activity, rng) -> np.ndarray:
     return counts
 
 
-def _type_colors(family_of_type) -> list[str]:
+def _type_colors(family_of_type) -> dict[str, str]:
     """One hue of a colour-blind-safe palette for each family, lighter from type to type, darker once hues run out."""
-    n_types = np.bincount(family_of_type)
-    colors = []
-    for family, i in _within_family(family_of_type):
+    colors = {}
+    for family, n_types in enumerate(np.bincount(family_of_type)):
         rounds, hue = divmod(family, len(_HUES))
-        rgb = np.array([int(_HUES[hue][j : j + 2], 16) for j in (1, 3, 5)]) * 0.6**rounds
-        rgb += (255 - rgb) * 0.65 * i / n_types[family]
-        colors.append("#" + "".join(f"{round(level):02X}" for level in rgb))
+        darkest = np.array([int(_HUES[hue][j : j + 2], 16) for j in (1, 3, 5)]) * 0.6**rounds
+        for i in range(n_types):
+            rgb = darkest + (255 - darkest) * 0.65 * i / n_types
+            colors[f"type {family + 1}.{i + 1}"] = "#" + "".join(f"{round(level):02X}" for level in rgb)
     return colors
 
 
-def _within_family(family_of_type) -> list[tuple[int, int]]:
-    """(family, position within the family) of each type."""
-    first = np.searchsorted(family_of_type, family_of_type)
-    return [(int(family), int(i)) for family, i in zip(family_of_type, np.arange(len(first)) - first, strict=True)]
-
-
-def _numbered(kind, size) -> list[str]:
-    return [f"{kind}{i:0{len(str(size))}d}" for i in range(1, size + 1)]
+def _numbered(kind, size):
+    return np.array([f"{kind}{i:0{len(str(size))}d}" for i in range(1, size + 1)])
 
 
 def _standardize(x) -> np.ndarray:

@@ -13,19 +13,12 @@ from sbnn.data.typed_cells import typed_cells
 
 SPECIES = ("human", "mouse")
 
-#: Features of each species beside the shared ones, under their published names.
-EXTRA_FEATURES = {
-    "human": (
-        *("width_rheo", "upstroke_rheo"),
-        *("upstroke_downstroke_ratio_hero", "threshold_v_hero", "width_hero", "peak_deltav_hero"),
-        *("isi_cv_mean", "adapt_mean", "first_isi_inv_hero"),
-        *("isi_adapt_ratio", "width_adapt_ratio", "ahp_delay_ratio_5spike"),
-        *("peak_freq_chirp", "3db_freq_chirp", "peak_impedance_chirp", "phase_peak_chirp"),
-    ),
-    "mouse": (
-        *("slow_trough_v_long_square", "slow_trough_v_ramp"),
-        *("trough_v_short_square", "threshold_i_short_square"),
-    ),
+# Features of each species beside the shared ones, under their published names.
+_OTHER_FEATURES = {
+    "human": "width_rheo upstroke_rheo upstroke_downstroke_ratio_hero threshold_v_hero width_hero peak_deltav_hero "
+    "isi_cv_mean adapt_mean first_isi_inv_hero isi_adapt_ratio width_adapt_ratio ahp_delay_ratio_5spike "
+    "peak_freq_chirp 3db_freq_chirp peak_impedance_chirp phase_peak_chirp",
+    "mouse": "slow_trough_v_long_square slow_trough_v_ramp trough_v_short_square threshold_i_short_square",
 }
 
 # Where the types lie in a space of four axes: fast spiking, excitable, sagging, adapting.
@@ -66,41 +59,23 @@ _FORMAT = 1  # to be raised whenever the same parameters come to give other data
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
-    """Simulate features of cells of four types, in families, with donors, imbalance and missing families.
+    """AnnData of typed cells of a species: types in families of features, donors, imbalance and missing families.
 
     Types lie apart in four dimensions, and cells scatter around them and their donors. A feature mixes the dimensions,
     something its family has in common and noise, with the median and spread that it has in the release of its species.
-    Mouse and human differ a little in where the types lie and in how features depend on the dimensions. Protocols, and
-    with them all features of their families, go missing, the chirp of human cells in more than half. Culture of human
-    cells shifts their features, and is more frequent in some types.
-
-    Parameters
-    ----------
-    n_cells : int
-        At least 20. The shares of the types follow the release, with at least n/20 cells of each.
-    random_state : int
-        Seed. The same parameters give the same data.
-    species : {"human", "mouse"}
-        Human: 43 features in 11 families; mouse: 31 in 7. The 27 shared ones come first, with names and units of
-        `to_shared_features`.
-
-    Returns
-    -------
-    AnnData
-        As of `typed_cells`; ``obs`` has ``type``, ``donor``; human ``condition`` and ``days_in_culture``; mouse
-        ``type5``, with SNCG apart from VIP.
+    The 27 shared features come first, of 43 in 11 families (human) or 31 in 7 (mouse). Protocols go missing, and with
+    them all features of their families. Culture shifts human cells, and is more frequent in some types.
     """
-    about = _about(species)
     rng = np.random.default_rng([random_state, SPECIES.index(species)])
     types = rng.permutation(_types(n_cells, _SHARES[species]))
     n_donors = max(4, n_cells // _CELLS_PER_DONOR[species])
     donors = rng.choice(n_donors, size=n_cells, p=rng.dirichlet(np.full(n_donors, 2.0)))
-    labels = {
-        "type": np.where(types == "SNCG", "VIP", types),
-        "donor": [f"{species[0].upper()}{i:03d}" for i in donors],
-    }
-    centres, loadings = _biology(species, about)
-    place = np.array([centres[name] for name in types])
+    cells = [f"{species}_{i:0{len(str(n_cells))}d}" for i in range(1, n_cells + 1)]
+    labels = pd.DataFrame({"type": np.where(types == "SNCG", "VIP", types)}, index=cells)
+    labels["donor"] = [f"{species[0].upper()}{i:03d}" for i in donors]
+    about = _about(species)
+    centres, loadings = _biology(species, len(about))
+    place = centres.loc[types].to_numpy()
     place += _DONOR_SD * rng.standard_normal((n_donors, 4))[donors]
     place += _CELL_SD[species] * rng.standard_normal((n_cells, 4))
     if species == "human":
@@ -111,32 +86,28 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     else:
         labels["type5"] = types
 
-    families = list(dict.fromkeys(about["family"]))
-    in_common = rng.standard_normal((n_cells, len(families)))[:, [families.index(name) for name in about["family"]]]
+    family = pd.factorize(about["family"])[0]
+    in_common = rng.standard_normal((n_cells, family.max() + 1))[:, family]
     own = rng.standard_normal((n_cells, len(about)))
     z = place @ loadings + np.sqrt(_FAMILY) * in_common + np.sqrt(1 - _LOADED - _FAMILY) * own
     values = _in_units(z, about)
     values[_lost(species, about, n_cells, rng)] = np.nan
-    cells = [f"{species}_{i:0{len(str(n_cells))}d}" for i in range(1, n_cells + 1)]
-    parameters = {"n_cells": n_cells, "random_state": random_state, "species": species}
+    made = {"generator": "simulate_ephys_types", "format": _FORMAT, "n_cells": n_cells, "species": species}
     return typed_cells(
-        pd.DataFrame(values, cells, about.index),
-        pd.DataFrame(labels, index=cells),
-        about["family"],
-        about["unit"].to_dict(),
+        pd.DataFrame(values, cells, about.index), labels, about["family"], about["unit"].to_dict(),
         name="simulated_ephys" if species == "human" else "simulated_ephys_mouse",
         source=f"simulated {species} neurons of four types, with medians and spreads of published features",
-        sha256=fingerprint_parameters({"generator": "simulate_ephys_types", "format": _FORMAT} | parameters),
-    )
+        sha256=fingerprint_parameters(made | {"random_state": random_state}),
+    )  # fmt: skip
 
 
 def _about(species):
     """Family, unit, sign, median and spread of each feature: the shared ones, then those of the species alone."""
-    human, shared, extras = feature_table(HUMAN), shared_feature_table(), list(EXTRA_FEATURES[species])
+    human, shared, others = feature_table(HUMAN), shared_feature_table(), _OTHER_FEATURES[species].split()
     if species == "human":
-        return human.loc[[*shared.index, *extras]]
+        return human.loc[[*shared.index, *others]]
     about = human.loc[shared.index].assign(median=shared["mouse_median"], spread=shared["mouse_spread"])
-    return pd.concat([about, feature_table(MOUSE).loc[extras]])
+    return pd.concat([about, feature_table(MOUSE).loc[others]])
 
 
 def _types(n_cells, shares):
@@ -146,38 +117,35 @@ def _types(n_cells, shares):
     return np.repeat(list(sizes), list(sizes.values()))
 
 
-def _biology(species, about):
-    """Centres of the types, and loadings of the features on the axes (4, p)."""
+def _biology(species, n_features):
+    """Centres of the types (DataFrame), and loadings of the features on the axes (4, p)."""
     rng = np.random.default_rng(_BIOLOGY)
-    shift = {name: _SPECIES_SD * rng.standard_normal(4) for name in _CENTRES}
+    centres = pd.DataFrame(_CENTRES).T
+    shift = _SPECIES_SD * rng.standard_normal(centres.shape)
     loadings = rng.standard_normal((4, 27))  # of the shared features, the same in both species
     change = _SPECIES_SD * rng.standard_normal((4, 27))
     if species == "mouse":
-        loadings = loadings + change
-    loadings = np.hstack([loadings, rng.standard_normal((4, len(about) - 27))])
+        centres, loadings = centres + shift, loadings + change
+    loadings = np.hstack([loadings, rng.standard_normal((4, n_features - 27))])
     # Cells of all types together have about unit variance on each axis.
-    loadings *= np.sqrt(_LOADED) / np.linalg.norm(loadings, axis=0)
-    moved = species == "mouse"
-    return {name: np.array(centre) + (shift[name] if moved else 0) for name, centre in _CENTRES.items()}, loadings
+    return centres, loadings * (np.sqrt(_LOADED) / np.linalg.norm(loadings, axis=0))
 
 
 def _in_units(z, about):
     """Features in their units; those of one sign are skewed and keep it."""
     median, spread = about["median"].to_numpy(), about["spread"].to_numpy()
-    one_sign = about["low"].notna().to_numpy()
     with np.errstate(divide="ignore"):
-        skew = np.minimum(np.where(median != 0, spread / np.abs(median), 0), _MOST_SKEWED)
-    return np.where(one_sign, median * np.exp(np.where(one_sign, skew, 0) * z), median + spread * z)
+        skew = np.minimum(spread / np.abs(median), _MOST_SKEWED)
+    return np.where(about["low"].notna(), median * np.exp(skew * z), median + spread * z)
 
 
 def _lost(species, about, n_cells, rng):
     """Mask (n_cells, p) of what is missing; no cell misses everything."""
-    chances = _LOST_PROTOCOLS[species]
-    lost = rng.random((n_cells, len(chances))) < list(chances.values())
-    lost[lost.all(axis=1), list(chances).index("short square")] = False
-    of_protocol = {name: lost[:, i] for i, name in enumerate(chances)}
-    of_protocol["train"] = of_protocol["train"] | of_protocol["long square"]  # trains are long squares
-    mask = np.column_stack([of_protocol[_PROTOCOL_OF.get(family, "long square")] for family in about["family"]])
+    chances = pd.Series(_LOST_PROTOCOLS[species])
+    lost = pd.DataFrame(rng.random((n_cells, len(chances))) < chances.to_numpy(), columns=chances.index)
+    lost.loc[lost.all(axis=1), "short square"] = False
+    lost["train"] |= lost["long square"]  # trains are long squares
+    mask = lost[about["family"].map(_PROTOCOL_OF).fillna("long square")].to_numpy()
     mask |= rng.random(mask.shape) < _LOST_VALUES
     mask[mask.all(axis=1), 0] = False
     return mask

@@ -55,17 +55,11 @@ def simulate_perturbations(
     ValueError
         Numbers out of range.
     """
+    made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
+    made |= {"shift": float(shift), "shift_sd": float(shift_sd), "density": density and float(density)}
     if not 1 <= n_latents <= HIDDEN[0] or n_genes < HIDDEN[-1]:
         limits = f"n_latents must be 1 to {HIDDEN[0]} and n_genes at least {HIDDEN[-1]}"
         raise ValueError(f"{limits}, got {n_latents} and {n_genes}")
-    if density is not None and not 0 < density <= 1:
-        raise ValueError(f"density must be in (0, 1], got {density}")
-    parameters = {
-        "n_cells_per": int(n_cells_per), "n_perturbations": int(n_perturbations), "n_latents": int(n_latents),
-        "n_genes": int(n_genes), "most_targets": int(most_targets), "n_control": int(n_control),
-        "random_state": int(random_state), "shift": float(shift), "shift_sd": float(shift_sd),
-        "density": None if density is None else float(density),
-    }  # fmt: skip
     rng = np.random.default_rng(random_state)
 
     shifts = np.zeros((n_perturbations, n_latents))
@@ -89,16 +83,14 @@ def simulate_perturbations(
     digits = len(str(n_perturbations - 1))
     names = np.array([f"perturbation_{i:0{digits}d}" for i in range(n_perturbations)] + ["control"])
     shifts = pd.DataFrame(shifts, names[:-1], [f"latent_{i}" for i in range(n_latents)])
-    sha256 = fingerprint_parameters({"generator": "simulate_perturbations", "format": FORMAT} | parameters)
     about = {"name": "simulated_screen", "source": SOURCE, "truth": {"latents": latents, "shifts": shifts}}
-    return screen(counts, names[of_cell], "control" if n_control else None, sha256=sha256, **about)
+    control = "control" if n_control else None
+    return screen(counts, names[of_cell], control, sha256=fingerprint_parameters(made), **about)
 
 
 def _decoder(rng, n_latents, n_genes):
-    """Linear maps from latents to genes, each of shape (size_in, size_out) with orthonormal rows.
-
-    The published scale of the maps is left out: rectifiers keep factors, and logits are divided by their spread.
-    """
+    """Linear maps from latents to genes, each of shape (size_in, size_out) with orthonormal rows."""
+    # The published scale of the maps is left out: rectifiers keep factors, and logits are divided by their spread.
     sizes = [n_latents, *HIDDEN, n_genes]
     maps = []
     for size_in, size_out in zip(sizes, sizes[1:], strict=False):

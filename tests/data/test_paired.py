@@ -144,7 +144,7 @@ def test_all_forms_give_the_same_arrays(adata):
         as_paired((X, Y[::-1]))
     with pytest.raises(ValueError, match="Y: .* another order"):
         as_paired((anndata.AnnData(X), Y[::-1]))
-    with pytest.raises(TypeError, match="Y"):
+    with pytest.raises(ValueError, match="Y"):
         as_paired((X, adata))
     with pytest.raises(TypeError, match="data: .* got ExpressionStream"):
         as_paired(ExpressionStream(X))
