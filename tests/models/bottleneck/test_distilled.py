@@ -74,21 +74,6 @@ def test_the_process_helps_the_choice():
     assert {0, 2} <= set(distilled.choose_genes(x, y, 3, Run(DEFAULT, np.random.RandomState(0))))
 
 
-def test_noises_are_compared_on_some_parts_and_no_network_is_trained_twice():
-    trained = []
-
-    def fit(noise, left_out):
-        trained.extend((noise, part) for part in left_out)
-        return [(f"{noise} without {part}", torch.tensor([noise + 10.0 * (part >= 3)])) for part in left_out]
-
-    tried = distilled._Tried(fit, 5)
-    assert tried.error(2.0) == 12.0 and tried.error(1.0) == 3.0, "squares on three parts, not on the other two"
-    assert [name for name, _ in tried.of(1.0, 5)] == [f"1.0 without {part}" for part in range(5)]
-    tried.error(1.0)
-    assert sorted(trained) == [(1.0, part) for part in range(5)] + [(2.0, part) for part in range(3)]
-    assert distilled._Tried(fit, 2).error(1.0) == 2.0
-
-
 def test_a_gene_of_two_cells_is_not_chosen(rng):
     """On 60 cells it explains what happens to be measured in the two."""
     X = rng.normal(size=(60, 100)).astype(np.float32)
@@ -99,29 +84,6 @@ def test_a_gene_of_two_cells_is_not_chosen(rng):
     assert distilled.cells_behind(torch.as_tensor(X))[50] == pytest.approx(2, rel=0.1)
     X, Y = torch.as_tensor(X), torch.as_tensor(Y)
     assert 50 not in distilled.choose_genes(X, Y, 5, Run(MANY, np.random.RandomState(0)))
-
-
-@pytest.fixture
-def asked(monkeypatch):
-    """What every forward selection was asked for: genes, outputs and a number."""
-    calls, select = [], distilled.forward_selection
-
-    def watched(X, Y, n_genes, **options):
-        calls.append((X, Y, n_genes))
-        return select(X, Y, n_genes, **options)
-
-    monkeypatch.setattr(distilled, "forward_selection", watched)
-    return calls
-
-
-def test_fewer_than_ten_genes_are_chosen_for_denoised_outputs(asked):
-    x = cells(200, 20)
-    y = x[:, :1] + 2 * torch.randn(200, 1, generator=torch.Generator().manual_seed(2))
-    distilled.choose_genes(x, y - y.mean(0), 3, Run(MANY, np.random.RandomState(0)))
-    (_, measured, _), (_, denoised, n_genes) = asked
-    assert n_genes == 3
-    noisy, clean = (np.corrcoef(x[:, 0], values[:, 0])[0, 1] for values in (measured, denoised))
-    assert clean > noisy + 0.15
 
 
 def test_of_thirty_cells_five_are_enough_for_a_gene():
@@ -177,28 +139,6 @@ def test_augmented_cells_mix_two_cells():
     mixed = (sources != sources[:, :1]).any(1).float().mean()
     assert 0.2 < mixed < 0.5
     assert abs((made - x[sources.long(), torch.arange(4)]).std() - DEFAULT.augmentation_noise) < 0.01
-
-
-@pytest.fixture(scope="module")
-def teacher_and_cells(simulated):
-    x, y = ((a - a.mean(0)) / a.std(0) for a in (simulated.X[:, :30].astype(float), simulated.Y.astype(float)))
-    x, y = (torch.as_tensor(a.astype(np.float32)) for a in (x, y))
-    generator = torch.Generator().manual_seed(0)
-
-    def new():
-        return BottleneckNetwork(30, 6, 16, (64, 64, 64), "silu", generator=generator)
-
-    return distilled.Teacher(new, x[:300], y[:300], Run(SHORT, np.random.RandomState(0), generator)), x[300:]
-
-
-def test_the_teacher_mixes_by_its_weight(teacher_and_cells):
-    teacher, x = teacher_and_cells
-    trees = np.mean([forest.predict(x.numpy()) for forest in teacher.forests], axis=0)
-    with torch.no_grad():
-        networks = np.mean([network(x).numpy() for network in teacher.networks], axis=0)
-    mixed = (1 - teacher.weight) * networks + teacher.weight * trees
-    np.testing.assert_allclose(teacher.predict(x), mixed, atol=1e-5)
-    assert 0 < teacher.weight < 1
 
 
 def test_the_weight_is_that_of_the_least_error_but_for_few_cells(rng):
@@ -277,45 +217,6 @@ def test_every_cell_is_seen_once_before_any_is_seen_again(n, whole):
     first, second = (torch.cat([next(batches) for _ in range(whole // 5)]) for _ in range(2))
     assert len(first.unique()) == len(second.unique()) == whole
     assert n == 12 or not torch.equal(first, second), "in another order"
-
-
-def test_the_student_gets_the_measured_cells_and_the_noise_of_its_teacher(data, monkeypatch):
-    calls, teachers = [], []
-    train, init = distilled.train_with_noise, distilled.Teacher.__init__
-
-    def watched(network, x, target, noise, run, **options):
-        if "labelled" in options:
-            calls.append((x, target, noise, options["labelled"]))
-            assert options["batch_size"] == 64
-        return train(network, x, target, noise, run, **options)
-
-    def kept(teacher, *arguments):
-        teachers.append(teacher)
-        init(teacher, *arguments)
-
-    monkeypatch.setattr(distilled, "train_with_noise", watched)
-    monkeypatch.setattr(distilled.Teacher, "__init__", kept)
-    model = fit(data)
-    ([(x, target, noise, (made, labels))], [teacher]) = calls, teachers
-    assert noise == teacher.noise > 0
-    scaled = (data.X - model.x_mean_) / model.x_scale_
-    np.testing.assert_allclose(x, scaled[:, model.get_support()], atol=1e-5)
-    np.testing.assert_allclose(target, (data.Y - model.y_mean_) / model.y_scale_, atol=1e-5)
-    assert len(made) == SHORT.n_augmented
-    assert torch.equal(labels, teacher.predict(made))
-
-
-def test_the_last_row_of_the_history_is_of_the_steps_that_are_left():
-    x = cells(p=3)
-    labelled = (x, x[:, :1])
-    rows = {
-        every: student(x, x[:, :1], 0.5, labelled, DistilledSettings(recorded_every=every), 250)[1]
-        for every in (50, 100, 250, 300)
-    }
-    assert [len(rows[every]) for every in rows] == [5, 3, 1, 1]
-    assert rows[100][-1] == rows[50][-1], "50 steps are left of 250"
-    assert rows[100][0]["loss"] == pytest.approx((rows[50][0]["loss"] + rows[50][1]["loss"]) / 2)
-    assert rows[250] == rows[300]
 
 
 def test_of_few_genes_those_are_kept_that_sum_up_others():

@@ -56,20 +56,17 @@ def test_weights_by_name_or_by_position(given, weights):
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "message"),
+    ("given", "message"),
     [
-        ({"Sst": -1}, ValueError, "finite weights >= 0, got -1"),
-        ([1, 0, 0, np.inf], ValueError, "got .*inf"),
-        ([1.0, 2.0], ValueError, "one weight for each of the 4 genes of X, got 2"),
-        (["SST", "VIP"], ValueError, "none of the genes SST, VIP; its own are Sst, Vip, Pvalb, Gad1"),
-        ({"Sst": 0}, ValueError, "no gene of X has a weight above 0"),
-        (pd.Series([1.0, 2.0], ["Sst", "Sst"]), ValueError, "several weights: Sst"),
-        ("Sst", ValueError, "none of the genes S, s, t"),
-        (["Sst", 1.0], ValueError, "Sst"),
+        ({"Sst": -1}, "finite weights >= 0, got -1"),
+        ([1.0, 2.0], "one weight for each of the 4 genes of X, got 2"),
+        (["SST", "VIP"], "none of the genes SST, VIP; its own are Sst, Vip, Pvalb, Gad1"),
+        ({"Sst": 0}, "no gene of X has a weight above 0"),
+        (pd.Series([1.0, 2.0], ["Sst", "Sst"]), "several weights: Sst"),
     ],
 )
-def test_what_is_no_prior_is_refused(given, error, message):
-    with pytest.raises(error, match=message):
+def test_what_is_no_prior_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
         prior_weights(given, 4, NAMES)
 
 
@@ -143,8 +140,7 @@ def test_the_published_protocol_prunes_by_the_mix_and_by_nothing_before(data, rn
     assert set(expected) != set(np.flatnonzero(plain.get_support()))
 
 
-@pytest.mark.parametrize("influence", [0.25, 1.0])
-def test_forward_selection_takes_the_best_mix_at_every_step(influence, rng):
+def test_forward_selection_takes_the_best_mix_at_every_step(rng):
     X = rng.normal(size=(60, 12)) @ rng.normal(size=(12, 12))
     Y = X @ rng.normal(size=(12, 3)) + rng.normal(size=(60, 3))
     X, Y = X - X.mean(0), Y - Y.mean(0)
@@ -154,14 +150,11 @@ def test_forward_selection_takes_the_best_mix_at_every_step(influence, rng):
         left = [gene for gene in range(12) if gene not in chosen]
         explained = np.array([_error(X, Y, chosen) - _error(X, Y, [*chosen, gene]) for gene in left]) ** 0.5
         known = weights[left] / max(weights[left].sum(), 1e-300)
-        chosen.append(left[int(np.argmax((1 - influence) * explained / explained.sum() + influence * known))])
-        if influence == 1 and not weights[left].any():
-            chosen[-1] = left[int(np.argmax(explained))]
-    prior = GenePrior(weights, influence)
-    known = [10, 9] if influence == 1 else chosen[:2]  # 8 and 11 weigh the same: what they explain decides
-    picked = forward_selection(X, Y, 6, prior=prior).tolist()
-    assert picked[:2] == known and set(picked[:4]) == ({8, 9, 10, 11} if influence == 1 else set(chosen[:4]))
-    assert influence == 1 or picked == chosen
+        chosen.append(left[int(np.argmax(0.25 * known + 0.75 * explained / explained.sum()))])
+    assert forward_selection(X, Y, 6, prior=GenePrior(weights, 0.25)).tolist() == chosen
+    # 8 and 11 weigh the same: what they explain decides.
+    alone = forward_selection(X, Y, 6, prior=GenePrior(weights, 1.0)).tolist()
+    assert alone[:2] == [10, 9] and set(alone[:4]) == {8, 9, 10, 11}
 
 
 def _error(X, Y, genes):

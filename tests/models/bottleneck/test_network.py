@@ -1,5 +1,4 @@
 import copy
-import io
 
 import numpy as np
 import pytest
@@ -61,26 +60,14 @@ def assert_flat_is_shared(network):
     assert start == network.flat.numel()
 
 
-@pytest.mark.parametrize("change", ["copy", "torch", "dtype", "head", "cut"])
-def test_parameters_stay_views_of_the_flat_vector(network, change):
+def test_parameters_stay_views_of_the_flat_vector(network):
     x = torch.randn(4, 7)
     before = network(x)
-    if change == "copy":
-        network = copy.deepcopy(network)
-    elif change == "torch":
-        file = io.BytesIO()
-        torch.save(network.state_dict(), file)
-        file.seek(0)
-        network.load_state_dict(torch.load(file))
-    elif change == "dtype":
-        network = network.double()
-        x = x.double()
-    elif change == "head":
-        network.replace_head(3, torch.Generator())
-    elif change == "cut":
-        network.keep_inputs(torch.tensor([0, 3, 6]))
-    if change not in ("head", "cut"):
-        torch.testing.assert_close(network(x), before, check_dtype=False)
+    for again in (copy.deepcopy(network), copy.deepcopy(network).double()):
+        torch.testing.assert_close(again(x.to(again.flat.dtype)), before, check_dtype=False)
+        assert_flat_is_shared(again)
+    network.replace_head(3, torch.Generator())
+    network.keep_inputs(torch.tensor([0, 3, 6]))
     assert_flat_is_shared(network)
 
 

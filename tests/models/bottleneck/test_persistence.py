@@ -121,21 +121,16 @@ HUGE = [[40_000, 40_000], *[[40_000, 40_000]] * 4, [40_000, 2]]
         ("shapes", [[4.0, 4], [4, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected"),
         ("activation", "relu", "activation: expected one of"),
         ("flat_output", True, "flat_output: there are 2 outputs"),
-        ("flat_output", 0, "flat_output"),
         ("library_size", -1.0, "library_size"),
         ("output_names", ["a"], "names: expected"),
-        ("output_names", ["a", 1], "names: expected"),
         ("feature_names_in", ["a"], "names: expected"),
         ("history", {"loss": [1], "stage": []}, ""),
         ("history", {"loss": [[1]]}, "history: expected numbers and text"),
         ("params", {"n_gene": 3}, "n_gene"),
-        ("params", {"n_genes": "3"}, "n_genes"),
         ("params", {"n_genes": 10}, "n_genes"),
         ("params", {"n_threads": 10**9}, "n_threads: expected at most"),
         ("params", {"protocol": "papyrus"}, "protocol: 'papyrus' is unknown"),
         ("params", {"device": "meta"}, "device: expected one of"),
-        ("params", {"device": "abacus"}, "abacus"),
-        ("params", {"epochs": None}, ""),
         ("params", {"distillation": {"n_tree": 1}}, "n_tree"),
         ("more", 1, "more"),
     ],
@@ -159,17 +154,11 @@ def test_a_header_without_an_entry_is_refused(parts, tmp_path, entry):
     ("name", "change", "message"),
     [
         ("network", lambda t: t[:1], "expected 78 numbers"),  # broadcasts over all weights
-        ("network", lambda t: t.double(), "expected 78 numbers"),
         ("network", lambda t: t * np.nan, "expected finite"),
-        ("gene_network", lambda t: t[:-1], "expected"),
         ("support_", lambda t: t.to(torch.uint8), "expected 9 numbers"),
-        ("support_", lambda t: t[:, None], "expected 9 numbers"),
         ("support_", lambda t: ~t, "expected 4 genes, got 5"),
         ("support_", lambda t: (2 * t.to(torch.uint8)).view(torch.bool), "expected truth values"),
-        ("x_mean_", lambda t: t[:-1], "expected 9 numbers"),
-        ("x_mean_", lambda t: t.to(torch.int64), "expected 9 numbers"),
         ("x_mean_", lambda t: t / 0, "expected finite"),
-        ("x_scale_", lambda t: -t, "expected positive"),
         ("x_scale_", lambda t: 0 * t, "expected positive"),
         ("y_scale_", lambda t: 0 * t, "expected positive"),
         ("y_mean_", lambda t: t[:1], "expected 2 numbers"),
@@ -204,15 +193,6 @@ def test_a_file_without_a_tensor_or_with_one_more_is_refused(parts, tmp_path):
     for changed in ({k: v for k, v in tensors.items() if k != "x_mean_"}, tensors | {"more": torch.zeros(1)}):
         with pytest.raises(ValueError, match=f"{REFUSED}.*expected the tensors"):
             read(tmp_path / "m.safetensors", sealed(header, changed))
-
-
-def test_a_model_with_infinite_weights_is_not_written(small, tmp_path):
-    model = pickle.loads(pickle.dumps(small))
-    with torch.no_grad():
-        model.network_.flat[0] = np.inf
-    with pytest.raises(ValueError, match="network: expected finite"):
-        model.save(tmp_path / "m.safetensors")
-    assert not list(tmp_path.iterdir())
 
 
 def load_or_refuse(path, content):
