@@ -191,8 +191,8 @@ def _prior(options):
 
     data, folder = _load(options)
     lists = {Path(path).stem: Path(path).read_text(encoding="utf-8-sig").split() for path in options.genes or ()}
-    how = {"fast": options.fast, "fresh": options.fresh, "n_jobs": options.jobs}
-    record = gene_priors.run_gene_priors(data, folder / "gene_prior.pickle", lists or None, **how)
+    how = {"lists": lists, "fast": options.fast, "n_jobs": options.jobs}
+    record = gene_priors.run_gene_priors(data, folder / "gene_prior.pickle", options.fresh, **how)
     print_table(priors_table(record).reset_index().set_index("model"), options.fast)
 
 

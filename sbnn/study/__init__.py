@@ -1,5 +1,5 @@
 """The study of sparse bottleneck networks.
 
 `experiments`, `gene_priors` (what prior knowledge does to the chosen genes), `published` numbers, `report` (tables),
-`gallery` (figures), `tsne_maps`, `notebooks` (running one) and `reproduce` (running all).
+`gallery` (figures), `maps`, `own_data`, `notebooks` (running one) and `reproduce` (running all).
 """

@@ -5,6 +5,7 @@ time. Results go to ``<saved_models>/<data set>/<experiment>.pickle``.
 """
 
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ SEED = 42
 N_GENES = 25
 NOISES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)  # SD of simulated noise in SD of the noise-free output
 LASSO = 0.1  # the strength of the group lasso that the paper settled on
+STANDARD = {"pretraining": True, "group_lasso": LASSO}  # of the published network, where it varies
 WIDTHS = (1, 2, 4, 6, 8, 10, 64)  # of the bottleneck
 PENALTIES = [float(f"{2 * 0.9**k:.3g}") for k in range(36)]  # of sRRR, dense enough to meet any number of genes
 ALPHAS = {"scala": [round(0.1 * k, 1) for k in range(19, 0, -1)]}  # the published ones
@@ -47,9 +49,7 @@ THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # where published numbers are th
 FAST = {"hidden_layers": (32, 16), "epochs": (2, 3, 3, 4)}  # enough to see that everything runs
 FAST_DISTILLATION = DistilledSettings(steps_of_teachers=50, steps_of_student=100)
 APART = {"mouse": grouped_folds, "date": later_fold}  # label of the cells -> folds that hold whole groups of it out
-COUNTS_OF = {
-    "scala": "scala_34c_counts"
-}  # data set -> that with the counts its genes are selected on, see `all_counts`
+COUNTS_OF = {"scala": "scala_34c_counts"}  # data set -> that with the counts its genes are selected on
 CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
 SELECTION_THRESHOLDS = {"scala_34c_counts": 30, "simulated": 0}  # counts up to this are near zero
 
@@ -74,12 +74,8 @@ def load_for(data, path):
 def network(data, fast=False, n_genes=None, **params):
     """The network for z-scored data, trained by the published protocol unless `params` name another."""
     # The data arrive z-scored from the cross-validation, and a GPU would change the last bits.
-    fixed = {
-        "n_genes": min(n_genes or N_GENES, data.n_genes),
-        "standardize": False,
-        "device": "cpu",
-        "random_state": SEED,
-    }
+    fixed = {"standardize": False, "device": "cpu", "random_state": SEED}
+    fixed["n_genes"] = min(n_genes or N_GENES, data.n_genes)
     if params.get("protocol", "paper") == "paper":
         fixed |= {"protocol": "paper", "hidden_layers": (512, 128)} | (FAST if fast else {})
     elif fast:
@@ -107,10 +103,8 @@ def cross_validations(data, fast=False):
     if not (known := published.rows(data.name, data.n_genes)):
         # The curves of the figures need every strength of the group lasso once.
         usual.append({"n_components": [2, 64], "pretraining": [True], "group_lasso": [a for a in lassos if a != LASSO]})
-    ridge, srrr = (
-        (LeaveOneOutRidge(), {}),
-        (SparseReducedRankRegression(relaxed=True), {"rank": ranks(data), "alpha": alphas}),
-    )
+    ridge = LeaveOneOutRidge(), {}
+    srrr = SparseReducedRankRegression(relaxed=True), {"rank": ranks(data), "alpha": alphas}
     few = 2 if fast else None
     folds = paper_folds(data.n_cells)[:few]
     specs = {
@@ -152,10 +146,8 @@ def cv(data, fast, n_jobs):
 
 
 def _cross_validated(data, name, spec, n_jobs, path, fresh):
-    record = cross_validate(
-        spec.estimator, data, spec.folds, spec.param_grid, scaling=spec.scaling, n_jobs=n_jobs,
-        results=path, overwrite=fresh, seed=SEED,
-    )  # fmt: skip
+    how = {"scaling": spec.scaling, "n_jobs": n_jobs, "overwrite": fresh, "seed": SEED}
+    record = cross_validate(spec.estimator, data, spec.folds, spec.param_grid, results=path, **how)
     if name.startswith("cv_srrr"):  # many penalties, of which only the accuracy is looked at
         drop_details(record, path)
     elif name.startswith("cv_network"):  # many points of which curves are drawn, never cells
@@ -166,62 +158,48 @@ def _cross_validated(data, name, spec, n_jobs, path, fresh):
     return record
 
 
+def saved(run, path, fresh):
+    """An experiment of a function of `sbnn.evaluation`."""
+    return run(results=path, overwrite=fresh)
+
+
 def fits(data, fast, n_jobs):
-    """The models of all cells that the maps show; after `cv`."""
-
-    def fit(model, path, fresh):
-        return fit_full(model, data, results=path, overwrite=fresh, seed=SEED)
-
-    def srrr(rank, path, fresh):
-        # The penalty that kept about as many genes as the network in the cross-validation.
-        record = load_for(data, path.with_name("cv_srrr.pickle"))
-        point = record.params[record.within_genes(N_GENES, rank=rank)]
-        return fit(SparseReducedRankRegression(**point), path, fresh)
-
-    networks = {"network": {}, "default": {"protocol": "distilled"}}
-    planned = {
-        f"fit_{name}_{d}d": partial(fit, network(data, fast, **params, n_components=d, reconstruct=True))
-        for name, params in networks.items()
-        for d in MAPS
-    }
-    return planned | {f"fit_srrr_rank{rank}": partial(srrr, rank) for rank in ranks(data)}
-
-
-def stability(data, fast, n_jobs):
-    """Fits again and again: the published network with other seeds, the default one to halves of the cells."""
+    """The models of all cells that the maps show, and fits again with other seeds and to halves of them; after `cv`."""
     model, default = network(data, fast), network(data, fast, protocol="distilled")
+    planned = {}
+    for (name, estimator), d in product({"network": model, "default": default}.items(), MAPS):
+        wide = clone(estimator).set_params(n_components=d, reconstruct=True)
+        planned[f"fit_{name}_{d}d"] = partial(saved, partial(fit_full, wide, data, seed=SEED))
+    planned |= {f"fit_srrr_rank{rank}": partial(_fit_srrr, data, rank) for rank in ranks(data)}
+    n_repeats, n_pairs = (3, 2) if fast else (10, 25)
+    repeats = partial(repeat_fits, model, data, n_repeats, n_jobs=n_jobs)
+    halves = partial(stability_selection, default, data, n_pairs, n_jobs=n_jobs, seed=SEED)
+    return planned | {"repeats_network": partial(saved, repeats), "halves_default": partial(saved, halves)}
 
-    def repeats(path, fresh):
-        return repeat_fits(model, data, 3 if fast else 10, results=path, overwrite=fresh, n_jobs=n_jobs)
 
-    def halves(path, fresh):
-        n_pairs = 2 if fast else 25
-        return stability_selection(default, data, n_pairs, results=path, overwrite=fresh, n_jobs=n_jobs, seed=SEED)
-
-    return {"repeats_network": repeats, "halves_default": halves}
+def _fit_srrr(data, rank, path, fresh):
+    # The penalty that kept about as many genes as the network in the cross-validation.
+    record = load_for(data, path.with_name("cv_srrr.pickle"))
+    model = SparseReducedRankRegression(**record.params[record.within_genes(N_GENES, rank=rank)])
+    return fit_full(model, data, results=path, overwrite=fresh, seed=SEED)
 
 
-def run_genes_curve(data, folder, folds=None, *, preselect=None, fast=False, fresh=False, n_jobs=1, verbose=True):
+def run_genes_curve(data, path, fresh=False, *, folds=None, preselect=None, fast=False, n_jobs=1):
     """Test R2 of the default network with few to many genes, and with a number that it chooses itself; or load it."""
     model = network(data, fast, protocol="distilled", n_components=2)
-    path, numbers = Path(folder) / "genes_curve.pickle", (2, 5) if fast else NUMBERS
-    how = {"nested": not fast, "n_jobs": n_jobs, "overwrite": fresh, "verbose": verbose, "preselect": preselect}
-    return genes_curve(data, model, numbers, folds or (2 if fast else 5), results=path, seed=SEED, **how)
+    numbers, folds = (2, 5) if fast else NUMBERS, folds or (2 if fast else 5)
+    how = {"nested": not fast, "n_jobs": n_jobs, "overwrite": fresh, "preselect": preselect, "seed": SEED}
+    return genes_curve(data, model, numbers, folds, results=path, **how)
 
 
-def run_interpretation(data, folder, *, preselect=None, n_genes=None, fast=False, fresh=False):
+def run_interpretation(data, path, fresh=False, *, preselect=None, n_genes=None, fast=False):
     """What every kept gene of the default network does, on a quarter of the cells that it has not seen; or load it."""
-    stability = selection_table(load_for(data, Path(folder) / "halves_default.pickle"))
+    stability = selection_table(load_for(data, Path(path).with_name("halves_default.pickle")))
     fold = paper_folds(data.n_cells, 4)[0]
     chosen, said = with_preselected(data, preselect, fold[0])
     model = network(chosen, fast, n_genes, protocol="distilled")
-    wanted = Record("interpretation", data.name, data.sha256, [{}], SEED)
-    wanted.settings = {
-        "scaling": "fold",
-        "held out": "a quarter",
-        "stability": fingerprint_arrays(stability.index.to_numpy(str), stability["frequency"].to_numpy()),
-    }
-    wanted.settings |= said
+    frequencies = fingerprint_arrays(stability.index.to_numpy(str), stability["frequency"].to_numpy())
+    settings = {"scaling": "fold", "held out": "a quarter", "stability": frequencies} | said
 
     def compute():
         X_train, Y_train, X_test, Y_test = split_and_scale(chosen, fold)
@@ -229,23 +207,28 @@ def run_interpretation(data, folder, *, preselect=None, n_genes=None, fast=False
         model.fit(X_train, Y_train)
         return interpret(model, X_test, Y_test, stability=stability, random_state=SEED, **names).values
 
-    path = Path(folder) / "interpretation.pickle"
+    wanted = Record("interpretation", data.name, data.sha256, [{}], SEED, settings)
     return load_or_compute(wanted, compute, path, fresh, estimator=model, n_cells=len(fold[0]))
 
 
-def run_noise(path, *, fast=False, fresh=False):
+def run_noise(path, fresh=False, *, fast=False):
     """How well known genes are found as the noise of simulated outputs grows; or load it."""
     noises, n_repeats = ((0.5, 2.0), 1) if fast else (NOISES, 3)
     params = [{"noise": noise, "seed": seed} for noise in noises for seed in range(n_repeats)]
     draws = [as_paired(simulate_patchseq(noise=point["noise"], random_state=point["seed"])) for point in params]
     models = {name: network(draws[0], fast, protocol=name) for name in ("distilled", "paper")}
     wanted = Record("noise", "simulated", fingerprint_parameters({"draws": [data.sha256 for data in draws]}), params)
+    wanted.settings = settings_of(models, dict.fromkeys(models, draws[0].n_cells * 4 // 5), path, fresh)
+    return load_or_compute(wanted, lambda: {"table": _known_genes(draws, params, models)}, path, fresh)
+
+
+def settings_of(models, n_cells, path, fresh):
+    """Description and version of each model, in its own number of training cells, as a record at `path` has them."""
     known = load(path).settings if Path(path).exists() and not fresh else {}  # what was added since has its default
-    wanted.settings = {
-        name: described(model, known.get(name)) | {"version": version_of(model, draws[0].n_cells * 4 // 5)}
+    return {
+        name: described(model, known.get(name)) | {"version": version_of(model, n_cells[name])}
         for name, model in models.items()
     }
-    return load_or_compute(wanted, lambda: {"table": _known_genes(draws, params, models)}, path, fresh)
 
 
 def _known_genes(draws, params, models):
@@ -256,13 +239,10 @@ def _known_genes(draws, params, models):
         X_train, Y_train, X_test, Y_test = split_and_scale(data, paper_folds(data.n_cells, 5)[0])
         for name, model in models.items():
             fitted = clone(model).set_params(n_genes=int(true.sum())).fit(X_train, Y_train)
-            hits = true[fitted.get_support()].sum()
-            rows.append(
-                point
-                | {"model": name, "precision": hits / fitted.get_support().sum(), "recall": hits / true.sum()}
-                | {"test_r2": fitted.score(X_test, Y_test), "best_r2": 1 / (1 + point["noise"] ** 2)}
-                | {"chance": true.mean()}
-            )
+            kept = fitted.get_support()
+            row = {"model": name, "precision": true[kept].mean(), "recall": kept[true].mean()}
+            row |= {"test_r2": fitted.score(X_test, Y_test), "best_r2": 1 / (1 + point["noise"] ** 2)}
+            rows.append(point | row | {"chance": true.mean()})
     return pd.DataFrame(rows)
 
 
@@ -290,9 +270,9 @@ def all_counts(data):
 
 def run_gene_selection(data, path, *, n_genes=1000, fresh=False):
     """Select genes on raw counts, or load the selection, with the curve that its figure shows."""
-    n_genes = min(n_genes, data.n_genes // 2)
-    params = {"n_genes": n_genes, "threshold": SELECTION_THRESHOLDS.get(data.name, 0)}
-    wanted = Record("gene-selection", data.name, data.sha256, [params])
-    return load_or_compute(
-        wanted, lambda: {**vars(select_genes(data.counts, **params)), "gene_names": data.gene_names}, path, fresh
-    )
+    params = {"n_genes": min(n_genes, data.n_genes // 2), "threshold": SELECTION_THRESHOLDS.get(data.name, 0)}
+
+    def compute():
+        return {**vars(select_genes(data.counts, **params)), "gene_names": data.gene_names}
+
+    return load_or_compute(Record("gene-selection", data.name, data.sha256, [params]), compute, path, fresh)

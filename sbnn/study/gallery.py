@@ -1,6 +1,6 @@
 """All figures of a data set, by name, from whatever results there are: what the notebook and the command line draw."""
 
-import functools
+from functools import partial
 
 from sbnn.data.checks import OKABE_ITO, UNKNOWN
 from sbnn.plotting.accuracy import accuracy_comparison
@@ -21,7 +21,7 @@ from sbnn.plotting.tsne import tsne_pair
 from sbnn.plotting.width import width_and_stability
 from sbnn.plotting.zoom import family_zoom, zoomable
 from sbnn.study import published
-from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES
+from sbnn.study.experiments import CITESEQ, LASSO, LEAK, MAPS, N_GENES, STANDARD
 from sbnn.study.gene_priors import TRUE_GENES
 
 #: Where genes are not selected on the cells of the data set itself.
@@ -37,50 +37,34 @@ def figures(records):
     """Name, results that are needed, and the function that draws them, of every figure."""
     suffix = f"_{LEAK}" if f"cv_network_{LEAK}" in records else ""  # published numbers compare with that scaling
     network, srrr, ridge = (f"cv_{name}{suffix}" for name in ("network", "srrr", "ridge"))
-    dataset = next(iter(records.values())).dataset
     known = published.comparable(records[network]) if network in records else None
-    beside = [name for name in COMPARED[1:] if name in records]  # the default, data of one's own have few
-    ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda name: (len(name), name))
-    argued = [name for name in ("halves_default", "cv_default") if name in records]
-    true_genes = _true_genes(records)
-    yield "overview", ["fit_default_2d", *argued], functools.partial(_overview, argued, true_genes=true_genes)
-    yield (
-        "figure1_training_curves",
-        [network, srrr],
-        lambda *r: training_curves(*r, n_components=(2, 64), published=known),
-    )
-    yield (
-        "figure2_r2_vs_genes",
-        [network, srrr, ridge],
-        lambda *r: bottleneck_comparison(*r, published=known, group_lasso=LASSO, n_components=(2, 64)),
-    )
-    yield "figure3_latent_network", ["fit_network_2d", "fit_network_64d"], functools.partial(_latent, records)
+    shown = {"n_components": MAPS, "published": known}
+    latent = partial(_latent, records)
+    argued = {"halves": records.get("halves_default"), "folds": records.get("cv_default")}
+    yield "overview", ["fit_default_2d"], partial(overview, **argued, true_genes=_true_genes(records))
+    yield "figure1_training_curves", [network, srrr], partial(training_curves, **shown)
+    yield "figure2_r2_vs_genes", [network, srrr, ridge], partial(bottleneck_comparison, group_lasso=LASSO, **shown)
+    yield "figure3_latent_network", ["fit_network_2d", "fit_network_64d"], latent
     maps = ["fit_default_2d", *(["fit_default_64d"] if "fit_default_64d" in records else [])]
-    yield "figure3_latent_default", maps, functools.partial(_latent, records)
+    yield "figure3_latent_default", maps, latent
     if len(_families(records)) > len(OKABE_ITO):  # up to so many can be told apart in the usual colours
-        safe = functools.partial(_latent, records, palette="colorblind")
-        yield "figure3_latent_default_colorblind", maps, safe
-    yield "figure3_latent_srrr", ranks or ["fit_srrr"], functools.partial(_latent, records)
+        yield "figure3_latent_default_colorblind", maps, partial(latent, palette="colorblind")
+    ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda name: (len(name), name))
+    yield "figure3_latent_srrr", ranks or ["fit_srrr"], latent
     if "fit_network_2d" in records and zoomable(records["fit_network_2d"]):
-        yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], functools.partial(_zoom, records)
+        yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], partial(_zoom, records)
     yield "figure6_width_and_stability", [*COMPARED, "repeats_network"], lambda *_: _figure6(records)
-    tsne = functools.partial(tsne_pair, titles=("transcriptome", _second_measurement(dataset)))
-    yield "figure7_tsne", ["tsne"], tsne
-    components = functools.partial(component_variance, titles=("transcriptome", _second_measurement(dataset)))
-    yield "component_variance", ["components"], components
+    titles = "transcriptome", _second_measurement(next(iter(records.values())).dataset)
+    yield "figure7_tsne", ["tsne"], partial(tsne_pair, titles=titles)
+    yield "component_variance", ["components"], partial(component_variance, titles=titles)
     yield "map_trust", ["map_trust", "fit_default_2d"], map_trust
     yield "figure8_gene_selection", ["gene_selection"], _figure8
-    yield "accuracy", ["cv_default", *beside], lambda *_: accuracy_comparison(_models(records), n_genes=N_GENES)
+    yield "accuracy", ["cv_default"], lambda _: accuracy_comparison(_models(records), n_genes=N_GENES)
     yield "stability_selection", ["halves_default"], selection_frequencies
     yield "effects", ["interpretation"], effect_map
     yield "genes_curve", ["genes_curve"], genes_curve
     yield "noise", ["noise", "map_trust"], noise_degradation
     yield "gene_prior", ["gene_prior"], prior_effects
-
-
-def _overview(names, fit, *others, **options):
-    argued = dict(zip(names, others, strict=True))
-    return overview(fit, argued.get("halves_default"), argued.get("cv_default"), **options)
 
 
 def _latent(records, *fits, **options):
@@ -100,12 +84,13 @@ def _true_genes(records):
 def _scores(records, fit):
     """The cross-validation of the model of a fit, with the parameters of its grid point; None where there is none."""
     params = fit.settings.get("estimator", {}).get("params", {})
+    wide = {"n_components": params.get("n_components", 2)}
     if "rank" in params:
         name, wanted = "cv_srrr", {"rank": params["rank"]}
+    elif params.get("protocol", "paper") == "paper":
+        name, wanted = "cv_network", wide | STANDARD
     else:
-        name, wanted = "cv_default", {"n_components": params.get("n_components", 2)}
-        if params.get("protocol", "paper") == "paper":
-            name, wanted = "cv_network", wanted | {"group_lasso": LASSO, "pretraining": True}
+        name, wanted = "cv_default", wide
     known = name in records and "test_feature_r2" in records[name].values and records[name].points(**wanted)
     return (records[name], wanted) if known else None
 
@@ -130,11 +115,10 @@ def _families(records):
 
 def _models(records):
     """Rows of the comparisons: the models at about as many genes, all scaled inside the training folds."""
-    usual = {"group_lasso": LASSO, "pretraining": True}
     ranks = sorted({point["rank"] for point in records["cv_srrr"].params}) if "cv_srrr" in records else []
     rows = {
         "sBNN distilled, d = 2": ("cv_default", {"n_components": 2}),
-        "sBNN paper, d = 2": ("cv_network", {"n_components": 2, **usual}),
+        "sBNN paper, d = 2": ("cv_network", {"n_components": 2, **STANDARD}),
         **{f"sRRR, rank {rank}": ("cv_srrr", {"rank": rank}) for rank in ranks},
         "ridge": ("cv_ridge", {}),
     }

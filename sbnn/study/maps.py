@@ -21,36 +21,34 @@ N_SEEDS = 5
 VARIANCE = 0.8  # share of it in the components that t-SNE is given, as in supplementary figures of arXiv 2006.10411
 
 
-def tsne_maps(data, *, preselect=None, results=None, overwrite=False, seed=SEED):
+def tsne_maps(data, path=None, fresh=False, *, preselect=None):
     """Map the cells by t-SNE of the main components of their genes, and of their outputs; or load the maps."""
     chosen, said = with_preselected(data, preselect)
-    wanted = Record("t-SNE", data.name, data.sha256, [{"variance": VARIANCE}], seed, said)
 
     def compute():
         values = {"cell_names": data.cell_names, "labels": data.labels[["family", "type"]], "colors": dict(data.colors)}
         for name, matrix in (("transcriptome", chosen.X), ("outputs", data.Y)):
             with reproducible():
                 scaled, pca = _principal(matrix, VARIANCE)
-                values[name] = embed(pca.transform(scaled), seed).astype(np.float32)
+                values[name] = embed(pca.transform(scaled), SEED).astype(np.float32)
             values[f"n_{name}"] = int(pca.n_components_)
         return values
 
-    return load_or_compute(wanted, compute, results, overwrite)
+    wanted = Record("t-SNE", data.name, data.sha256, [{"variance": VARIANCE}], SEED, said)
+    return load_or_compute(wanted, compute, path, fresh)
 
 
-def principal_components(data, *, preselect=None, results=None, overwrite=False):
+def principal_components(data, path=None, fresh=False, *, preselect=None):
     """Share of the variance that every principal component of the genes and of the outputs holds; or load it."""
     chosen, said = with_preselected(data, preselect)
-    wanted = Record("principal components", data.name, data.sha256, [{}], settings=said)
 
     def compute():
-        values = {}
-        for name, matrix in (("transcriptome", chosen.X), ("outputs", data.Y)):
-            with reproducible():
-                values[name] = _principal(matrix)[1].explained_variance_ratio_
-        return values
+        with reproducible():
+            matrices = {"transcriptome": chosen.X, "outputs": data.Y}
+            return {name: _principal(matrix)[1].explained_variance_ratio_ for name, matrix in matrices.items()}
 
-    return load_or_compute(wanted, compute, results, overwrite)
+    wanted = Record("principal components", data.name, data.sha256, [{}], settings=said)
+    return load_or_compute(wanted, compute, path, fresh)
 
 
 def _principal(matrix, variance=None):
@@ -58,17 +56,15 @@ def _principal(matrix, variance=None):
     return scaled, PCA(variance, svd_solver="full").fit(scaled)
 
 
-def run_map_trust(data, folder, *, preselect=None, n_genes=None, fast=False, fresh=False):
+def run_map_trust(data, path, fresh=False, *, preselect=None, n_genes=None, fast=False):
     """Judge the map of the default network with two units, or load the verdict."""
-    folder = Path(folder)
-    folds, fit = (load_for(data, folder / f"{name}.pickle") for name in ("cv_default", "fit_default_2d"))
+    folds, fit = (load_for(data, Path(path).with_name(f"{name}.pickle")) for name in ("cv_default", "fit_default_2d"))
     seeds = list(range(1, 2 if fast else 1 + N_SEEDS))
     point = folds.find(n_components=2)
     chosen, said = with_preselected(data, preselect)
     model = network(chosen, fast, n_genes, protocol="distilled", n_components=2)
-    wanted = Record("map trust", data.name, data.sha256, [{}], SEED)
     judged = fingerprint_arrays(fit.latent, *folds.test_predictions[point])
-    wanted.settings = {"seeds": seeds, "judged": judged, "scaling": folds.settings["scaling"]} | said
+    settings = {"seeds": seeds, "judged": judged, "scaling": folds.settings["scaling"]} | said
 
     def compute():
         latent = np.asarray(fit.latent, np.float64)
@@ -89,7 +85,8 @@ def run_map_trust(data, folder, *, preselect=None, n_genes=None, fast=False, fre
             values["true_latent"], values["truth_agreement"] = _onto(truth, latent)
         return values
 
-    return load_or_compute(wanted, compute, folder / "map_trust.pickle", fresh, estimator=model, n_cells=data.n_cells)
+    wanted = Record("map trust", data.name, data.sha256, [{}], SEED, settings)
+    return load_or_compute(wanted, compute, path, fresh, estimator=model, n_cells=data.n_cells)
 
 
 def held_out_errors(data, folds, point):

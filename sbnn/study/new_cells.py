@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from sbnn.data.checks import kind_of_expression, some
 from sbnn.data.inputs import COUNTS, cells_of, new_cells
+from sbnn.data.objects import entry
 from sbnn.data.preprocessing import log2p1
 from sbnn.data.readers.tables import as_numbers, read_table
 from sbnn.data.streams import ExpressionStream
@@ -29,47 +31,41 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
     if genes_in_rows is None:
         genes_in_rows = table.index.isin(genes).sum() > table.columns.isin(genes).sum()
     table = table.T if genes_in_rows else table
-    if totals is not None and totals not in table:
-        raise KeyError(f"totals: the table has no {totals!r}; it has {some(table.columns)}")
-    of_cells = None if totals is None else as_numbers(table[[totals]], "totals")[totals].to_numpy()
-    there = table.columns.isin(genes)
-    if not there.any():
+    of_cells = None if totals is None else as_numbers(entry(table, totals, "the table").to_frame(), "totals")[totals]
+    there = as_numbers(table.loc[:, table.columns.isin(genes)], "cells")
+    if there.empty:
         raise ValueError(
             f"cells: no gene of the model is there; it has {some(genes, 3)}, the table {some(table.columns, 3)} in one "
             f"direction and {some(table.index, 3)} in the other"
         )
-    table = as_numbers(table.loc[:, there], "cells")
-    gaps = table.columns[table.isna().any()]
+    gaps = there.columns[there.isna().any()]
     if len(gaps):
-        raise ValueError(
-            f"cells: {len(gaps)} gene(s) have missing values: {some(gaps)}; one that was not seen has the value 0"
-        )
+        raise ValueError(f"cells: missing values of {some(gaps)}; a gene that was not seen has the value 0")
     if counts is None:
-        counts = known and _are_whole(table.to_numpy())
-        if not counts and kind_of_expression(table.to_numpy())[0] == "normalised":
+        counts = known and _are_whole(there.to_numpy())
+        if not counts and kind_of_expression(there.to_numpy())[0] == "normalised":
             warnings.warn(
                 "cells: the values reach further than logarithms do, and are taken for normalised ones as by "
                 "read_tables: log2(x + 1); --log takes them as they are",
                 stacklevel=2,
             )
-            table = table.transform(log2p1)
-    return ExpressionStream(table, counts=counts, totals=of_cells)
+            there = there.transform(log2p1)
+    return ExpressionStream(there, counts=counts, totals=of_cells)
 
 
 def _of_anndata(path, known, counts, totals):
     import anndata  # takes longer to import than all the rest
 
     adata = anndata.read_h5ad(path, backed="r")
-    if totals is not None and totals not in adata.obs:
-        raise KeyError(f"totals: adata.obs has no {totals!r}; it has {some(adata.obs)}")
+    totals = None if totals is None else entry(adata.obs, totals, "adata.obs")
     if counts is not False and COUNTS in adata.layers and known:
         if totals is None:
             return adata
         adata, counts = anndata.AnnData(adata.layers[COUNTS], adata.obs, adata.var), True
     if counts is None:
         first = adata.X[: min(100, adata.n_obs)]
-        counts = known and _are_whole(getattr(first, "data", first) if hasattr(first, "tocsr") else first)
-    return ExpressionStream(adata, counts=counts, totals=None if totals is None else adata.obs[totals])
+        counts = known and _are_whole(first.toarray() if sparse.issparse(first) else first)
+    return ExpressionStream(adata, counts=counts, totals=totals)
 
 
 def _are_whole(values):
@@ -78,7 +74,7 @@ def _are_whole(values):
 
 
 def place(model, X):
-    """Put cells on the map of a model."""
+    """Put cells on the map of a model: their places, with the share of genes that are clipped, and their outputs."""
     kept = model.get_support(indices=True)
     values = new_cells(model, X, kept)
     cells = cells_of(X)
@@ -94,8 +90,7 @@ def place(model, X):
             stacklevel=2,
         )
     latent = model.transform(X)
-    places = pd.DataFrame(latent, cells, [f"sbnn_{i + 1}" for i in range(latent.shape[1])])
-    places["clipped"] = clipped
+    places = pd.DataFrame(latent, cells, [f"sbnn_{i + 1}" for i in range(latent.shape[1])]).assign(clipped=clipped)
     predicted = np.asarray(model.predict(X)).reshape(len(cells), -1)
     return places, pd.DataFrame(predicted, cells, [str(name) for name in model.output_names_])
 
@@ -104,8 +99,7 @@ def write_map(model, X, out, predictions=None):
     """Put cells on the map of a model, and write where they are as CSV."""
     places, predicted = place(model, X)
     if predictions is None:
-        clipped = places.pop("clipped")
-        places = pd.concat([places, predicted, clipped], axis=1)
+        places = pd.concat([places.drop(columns="clipped"), predicted, places["clipped"]], axis=1)
     else:
         write_atomically(predicted.to_csv().encode(), predictions)
     write_atomically(places.to_csv().encode(), out)

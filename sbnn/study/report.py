@@ -19,13 +19,14 @@ from sbnn.evaluation.stability import (
 from sbnn.metrics import pooled_r2
 from sbnn.results import load
 from sbnn.study import published
-from sbnn.study.experiments import CITESEQ, LASSO, LEAK, N_GENES, THREE_FOLDS
+from sbnn.study.experiments import CITESEQ, LASSO, LEAK, MAPS, N_GENES, STANDARD, THREE_FOLDS
 from sbnn.study.says import numbers_say
 
 SAYS = "What the numbers say"
 ACCURACY = "Test R2, mean over the folds"
 EFFECTS = "What the kept genes of the distilled network do, on cells it has not seen"
 NUMBERS = "Test R2 by the number of genes, which of them suffice"
+SCALED = "R2, scaled per fold", "SD, scaled per fold"
 USUAL_FOLDS = 10
 PRIORS = "What a prior of the genes does, mean over the folds"
 APART = {
@@ -33,7 +34,6 @@ APART = {
     "date": "trained on the first four fifths of the recording dates, tested on the last",
 }
 APART_MODELS = {"default": "distilled, d=2", "network": "paper, d=2", "ridge": "ridge, all genes"}
-STANDARD = {"pretraining": True, "group_lasso": LASSO}  # of the published network, where it varies
 THIRDS = ", three folds"  # ending of rows of folds of a third of the cells each
 SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR, the first for the low rank, where none was published
 SELECTED = ("scala", *CITESEQ)  # their genes were selected by their counts in all cells, test cells included
@@ -43,44 +43,42 @@ SELECTION_NOTE = (
 )
 
 
-def r2_before_pruning(record, **params):
-    """Test R2 of every fold at the end of the last stage with all genes."""
-    curves = epoch_curves(record, **params)
-    return curves[curves.stage == "unfrozen"].groupby("fold").eval_r2.last().to_numpy()
-
-
 def accuracy_table(records, everything=False):
     """Test R2 of all models with results on a data set, for both ways of scaling where there are published numbers."""
     records = {name: record for name, record in records.items() if name.startswith("cv_")}
-    leaky, clean = ({}, {})
-    for rows, suffix in ((leaky, f"_{LEAK}"), (clean, "")):
-        for name, rows_of in (("network", _network_rows), ("srrr", _srrr_rows), ("ridge", _ridge_rows)):
-            if (record := records.get(f"cv_{name}{suffix}")) is not None:
-                rows |= rows_of(record)
+    leaky, clean = _rows(records, f"_{LEAK}"), _rows(records, "")
     if THREE_FOLDS in records:
         leaky |= _network_rows(records[THREE_FOLDS], THIRDS)
     if "cv_default" in records:
         clean = _default_rows(records["cv_default"]) | clean
-    table = pd.DataFrame(index=pd.Index(list(dict.fromkeys([*clean, *leaky])), name="model"))
-    table["genes"] = [(clean | leaky)[model][0] for model in table.index]
-    folds = [len((leaky | clean)[model][1]) for model in table.index]
+    rows = clean | leaky
+    table = pd.DataFrame({"genes": [n_genes for n_genes, _ in rows.values()]}, pd.Index(rows, name="model"))
+    folds = [len(r2) for _, r2 in rows.values()]
     if leaky or set(folds) != {USUAL_FOLDS}:
         table["folds"] = folds
     if leaky:
-        known = _published_rows(next(iter(records.values())))
-        table["R2"], table["SD"] = _mean_and_sd(leaky, table.index)
-        table["published"] = [known[model]["test_r2"] if model in known else np.nan for model in table.index]
-        table["published SD"] = [known.get(model, {}).get("sd", np.nan) for model in table.index]
+        known = pd.DataFrame(_published_rows(next(iter(records.values()))), ["test_r2", "sd"]).T.reindex(table.index)
+        table["R2"], table["SD"] = _mean_and_sd(leaky, rows)
+        table["published"], table["published SD"] = known["test_r2"].astype(float), known["sd"].astype(float)
         table["minus published"] = table["R2"] - table["published"]
         # Of our mean alone: published numbers of single folds are not known, so that nothing can be paired.
         table["SE"] = (table["SD"] / np.sqrt(table["folds"])).where(table["published"].notna())
-    table["R2, scaled per fold"], table["SD, scaled per fold"] = _mean_and_sd(clean, table.index)
-    return table if everything or not leaky else table.dropna(subset=["published", "R2, scaled per fold"], how="all")
+    table[SCALED[0]], table[SCALED[1]] = _mean_and_sd(clean, rows)
+    return table if everything or not leaky else table.dropna(subset=["published", SCALED[0]], how="all")
 
 
-def _mean_and_sd(rows, models):
-    scores = [rows[model][1] if model in rows else np.array([np.nan, np.nan]) for model in models]
-    return [r2.mean() for r2 in scores], [r2.std(ddof=1) for r2 in scores]
+def _rows(records, suffix):
+    """Name -> (genes, R2 per fold) of the models of the paper, from records with this ending."""
+    rows = {}
+    for name, rows_of in (("network", _network_rows), ("srrr", _srrr_rows), ("ridge", _ridge_rows)):
+        if f"cv_{name}{suffix}" in records:
+            rows |= rows_of(records[f"cv_{name}{suffix}"])
+    return rows
+
+
+def _mean_and_sd(scores, models):
+    r2 = [scores[model][1] if model in scores else np.full(2, np.nan) for model in models]
+    return [one.mean() for one in r2], [one.std(ddof=1) for one in r2]
 
 
 def _default_rows(record):
@@ -101,15 +99,16 @@ def _ridge_rows(record):
 
 
 def _network_name(n_components, n_genes, group_lasso, pretraining):
-    name = f"network d={n_components}, {n_genes} genes"
-    if not pretraining:
-        name += ", straight"
-    return name if group_lasso == LASSO else f"{name}, group lasso {group_lasso:g}"
+    name = f"network d={n_components}, {n_genes} genes" + ("" if pretraining else ", straight")
+    return name + _lasso(group_lasso)
 
 
 def _before_pruning_name(n_components, group_lasso):
-    name = f"network d={n_components}, before pruning"
-    return name if group_lasso == LASSO else f"{name}, group lasso {group_lasso:g}"
+    return f"network d={n_components}, before pruning" + _lasso(group_lasso)
+
+
+def _lasso(strength):
+    return "" if strength == LASSO else f", group lasso {strength:g}"
 
 
 def _srrr_name(rank, n_genes):
@@ -124,7 +123,9 @@ def _network_rows(record, ending=""):
         rows[_network_name(n_genes=n_genes, **point) + ending] = (n_genes, record.test_r2[:, g])
         if point["pretraining"] and (point["group_lasso"] == LASSO or record.settings["scaling"] == "all"):
             name = _before_pruning_name(point["n_components"], point["group_lasso"])
-            rows[name + ending] = (len(record.gene_names), r2_before_pruning(record, **point))
+            curves = epoch_curves(record, **point)
+            last = curves[curves.stage == "unfrozen"].groupby("fold").eval_r2.last().to_numpy()
+            rows[name + ending] = (len(record.gene_names), last)
     return dict(sorted(rows.items(), key=lambda row: ("lasso" in row[0], "straight" in row[0], _natural(row[0]))))
 
 
@@ -165,8 +166,8 @@ def overview(saved_models):
         if path.parent.name.endswith("-fast"):
             continue
         records = {part.stem: load(part) for part in sorted(path.parent.glob("cv_*.pickle"))}
-        default = records["cv_default"]
-        n_genes, srrr = default.n_selected[0, 0], list(_srrr_rows(records["cv_srrr"])) if "cv_srrr" in records else []
+        table, default = accuracy_table(records), records["cv_default"]
+        n_genes, srrr = default.n_selected[0, 0], [name for name in table.index if name.startswith("sRRR")]
         models = {
             "distilled, d=2": f"distilled network d=2, {n_genes} genes",
             "distilled, d=64": f"distilled network d=64, {n_genes} genes",
@@ -176,11 +177,12 @@ def overview(saved_models):
             "sRRR, full rank": next((name for name in srrr if name.split(",")[0] == srrr[-1].split(",")[0]), None),
             "ridge, all genes": "ridge, all genes",
         }
-        table = accuracy_table(records)
-        mean, sd = table["R2, scaled per fold"], table["SD, scaled per fold"]
-        rows[path.parent.name] = {"genes -> outputs": f"{len(default.gene_names)} -> {len(default.feature_names)}"} | {
-            title: f"{mean[name]:.3f} ± {sd[name]:.3f}" if name in table.index else "" for title, name in models.items()
+        row = rows[path.parent.name] = {
+            "genes -> outputs": f"{len(default.gene_names)} -> {len(default.feature_names)}"
         }
+        for title, name in models.items():
+            mean, sd = table.loc[name, list(SCALED)] if name in table.index else (np.nan, np.nan)
+            row[title] = "" if np.isnan(mean) else f"{mean:.3f} ± {sd:.3f}"
     if not rows:
         raise FileNotFoundError(f"no results in {saved_models}: run `sbnn cv` first")
     table = pd.DataFrame(rows).T.rename_axis("data")
@@ -190,20 +192,20 @@ def overview(saved_models):
 
 def feature_table(records):
     """Test R2 of every output, mean over the folds scaled per fold, by model; those there are, best predicted first."""
-    records, columns = {name: record for name, record in records.items() if name.startswith("cv_")}, {}
-    for title, name, known in (
-        ("distilled network d=2", "cv_default", {"n_components": 2}),
-        *((f"network d={d}", "cv_network", {"n_components": d, **STANDARD}) for d in (2, 64)),
-    ):
+    shown = {
+        "distilled network d=2": ("cv_default", {"n_components": 2}),
+        **{f"network d={d}": ("cv_network", {"n_components": d, **STANDARD}) for d in MAPS},
+    }
+    columns = {}
+    for title, (name, known) in shown.items():
         for point in records[name].points(**known) if name in records else ():
             columns[title] = records[name].test_feature_r2[:, point]
-    if "cv_srrr" in records:
-        srrr = records["cv_srrr"]
+    if (srrr := records.get("cv_srrr")) is not None:
         for rank in sorted({point["rank"] for point in srrr.params}):
             columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, srrr.within_genes(N_GENES, rank=rank)]
     if "cv_ridge" in records:
         columns["ridge"] = records["cv_ridge"].test_feature_r2[:, 0]
-    names = next(iter(records.values())).feature_names
+    names = next(record.feature_names for name, record in records.items() if name.startswith("cv_"))
     table = pd.DataFrame({name: values.mean(0) for name, values in columns.items()}, index=names)
     return table.sort_values(next(iter(columns)), ascending=False) if columns else table
 
@@ -278,18 +280,15 @@ def note(records):
 
 def held_apart_table(records):
     """Test R2 on cells held apart, beside that on random folds."""
-    rows = {}
+    columns = {title: {} for title in APART_MODELS.values()}
+    usual = {"default": {"n_components": 2}, "network": {"n_components": 2, **STANDARD}, "ridge": {}}
     for name, title in APART_MODELS.items():
-        row = rows.setdefault("random folds", {})
-        record = records.get(f"cv_{name}")
-        if record is not None:
-            known = {} if name == "ridge" else {"n_components": 2}
-            known |= {"pretraining": True, "group_lasso": 0.1} if name == "network" else {}
-            row[title] = _spread(record.test_r2[:, record.find(**known)])
+        if (record := records.get(f"cv_{name}")) is not None:
+            columns[title]["random folds"] = _spread(record.test_r2[:, record.find(**usual[name])])
         for label, held in APART.items():
-            if f"apart_{label}_{name}" in records:
-                rows.setdefault(held, {})[title] = _spread(records[f"apart_{label}_{name}"].test_r2[:, 0])
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis("tested on")
+            if (record := records.get(f"apart_{label}_{name}")) is not None:
+                columns[title][held] = _spread(record.test_r2[:, 0])
+    return pd.DataFrame(columns).fillna("").rename_axis("tested on")
 
 
 def offsets_table(data, records):

@@ -1,47 +1,68 @@
-"""The sBNN study: its steps, tables and figures."""
+"""The sBNN study: its steps, tables and figures, and what of its results is missing."""
 
 from functools import partial
 
-from sbnn.data.datasets import load_dataset
+import pandas as pd
+
+from sbnn.data.datasets import DATASETS, load_dataset
 from sbnn.data.paired import as_paired
 from sbnn.engine import Step, Study
+from sbnn.evaluation.runs import unfinished
 from sbnn.evaluation.stability import priors_table
 from sbnn.study import experiments, report
 from sbnn.study.gallery import figures
 from sbnn.study.gene_priors import run_gene_priors
 from sbnn.study.maps import principal_components, run_map_trust, tsne_maps
-from sbnn.study.progress import progress_table
 
 #: Experiments on other genes or noise than those of the data set.
 OTHER_DATA = ("gene-selection", "noise")
+#: What the tables of a data set are made of, whatever else there is.
+NEEDED = ("cv_default", "cv_ridge", "fit_default_2d", "halves_default", "interpretation", "map_trust")
+FAST = "-fast"  # ending of folders of trials
 
 
 def _fit(data, fast, n_jobs):
-    planned = experiments.fits(data, fast, n_jobs)
-    planned["tsne"] = lambda path, fresh: tsne_maps(data, results=path, overwrite=fresh)
-    planned |= experiments.stability(data, fast, n_jobs) | {
-        "interpretation": lambda path, fresh: experiments.run_interpretation(data, path.parent, fast=fast, fresh=fresh),
-        "components": lambda path, fresh: principal_components(data, results=path, overwrite=fresh),
-        "map_trust": lambda path, fresh: run_map_trust(data, path.parent, fast=fast, fresh=fresh),
+    planned = experiments.fits(data, fast, n_jobs) | {
+        "tsne": partial(tsne_maps, data),
+        "interpretation": partial(experiments.run_interpretation, data, fast=fast),
+        "components": partial(principal_components, data),
+        "map_trust": partial(run_map_trust, data, fast=fast),
     }
-    if data.name == "simulated":
-        planned["noise"] = lambda path, fresh: experiments.run_noise(path, fast=fast, fresh=fresh)
-    return planned
+    return planned | ({"noise": partial(experiments.run_noise, fast=fast)} if data.name == "simulated" else {})
 
 
 def _genes(data, fast, n_jobs):
-    run = partial(experiments.run_genes_curve, data, fast=fast, n_jobs=n_jobs)
-    return {"genes_curve": lambda path, fresh: run(path.parent, fresh=fresh)}
+    return {"genes_curve": partial(experiments.run_genes_curve, data, fast=fast, n_jobs=n_jobs)}
 
 
 def _prior(data, fast, n_jobs):
-    run = partial(run_gene_priors, data, fast=fast, n_jobs=n_jobs)
-    return {"gene_prior": lambda path, fresh: run(path, fresh=fresh)}
+    return {"gene_prior": partial(run_gene_priors, data, fast=fast, n_jobs=n_jobs)}
 
 
 def _fit_tables(records):
     tables = report.all_tables(records)
     return {title: tables[title] for title in (report.EFFECTS, report.SAYS)}
+
+
+def progress_table(folder):
+    """Which results are missing, how far those have come that were interrupted, and which command goes on."""
+    parts, there = unfinished(folder), {path.stem for path in folder.glob("*.pickle")}
+    states = {
+        name: f"{len(records)} fits finished; {_command(name, folder)} goes on" for name, records in parts.items()
+    }
+    if parts or there:
+        missing = [name for name in NEEDED if name not in there | parts.keys()]
+        states |= {name: f"not there; {_command(name, folder)} makes it" for name in missing}
+    return pd.DataFrame({"state": states.values()}, pd.Index(states, name="result"))
+
+
+def _command(name, folder):
+    """The command that makes a result; "..." are the tables of the user, of which `sbnn fit` makes all."""
+    dataset = folder.name.removesuffix(FAST)
+    steps = {"cv": "cv", "apart": "cv", "genes_curve": "genes", "gene_prior": "prior"}
+    step = steps.get(name) or (steps.get(name.split("_")[0], "fit") if dataset in DATASETS else "fit")
+    of_user = "" if dataset in DATASETS else " ..."
+    return f"`sbnn {step} {dataset}{of_user}{' --fast' if folder.name.endswith(FAST) else ''}`"
 
 
 STUDY = Study(
@@ -61,9 +82,7 @@ STUDY = Study(
         "prior": Step(
             "cross-validate the network with lists of genes as prior knowledge",
             _prior,
-            lambda records: {
-                report.PRIORS: priors_table(records["gene_prior"]).reset_index().set_index("model"),
-            },
+            lambda records: {report.PRIORS: priors_table(records["gene_prior"]).reset_index().set_index("model")},
         ),
     },
     tables=report.all_tables,

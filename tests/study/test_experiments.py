@@ -1,4 +1,4 @@
-"""Which models are run on a data set: the published ones, and what there is to compare them with."""
+"""Which models are run on a data set, and which saved results answer the question that a step asks."""
 
 from pathlib import Path
 
@@ -13,47 +13,36 @@ from sbnn.study.study import STUDY
 SAVED = Path(__file__).parents[2] / "saved_models"
 
 
-@pytest.mark.parametrize(("name", "ranks"), [("gouwens", [2, 5]), ("simulated", [2, 5]), ("scala", [2, 5])])
-def test_published_data_sets_are_scaled_as_published_too(data, name, ranks):
+@pytest.mark.parametrize(
+    ("name", "n_leaky", "n_of_thirds"),
+    [("gouwens", 3, 0), ("simulated", 0, 0), ("scala", 4, 1), ("scala_ion_channels", 0, 0)],
+)
+def test_published_data_sets_are_scaled_as_published_too(data, name, n_leaky, n_of_thirds):
+    """Those of ion channels with as many genes alone."""
     specs = experiments.cross_validations(changed(data, name=name))
     leaky = [spec for spec in specs if spec.endswith(experiments.LEAK)]
-    assert len(leaky) == {"scala": 4, "gouwens": 3}.get(name, 0)
-    assert [spec for spec in specs if len(specs[spec].folds) == 3] == (
-        [experiments.THREE_FOLDS] if name == "scala" else []
-    )
+    thirds = [spec for spec in specs if len(specs[spec].folds) == 3]
+    assert len(leaky) == n_leaky and thirds == [experiments.THREE_FOLDS] * n_of_thirds
     assert all((specs[spec].scaling == "all") == (spec in leaky) for spec in specs)
-    assert specs["cv_srrr"].param_grid["rank"] == ranks  # of five outputs
-    lassos = {a for spec in specs if "network" in spec for a in _lassos(specs[spec].param_grid)}
-    assert lassos == {1e-4, 1e-2, 1e-1, 1.0}
-
-
-def _lassos(grid):
-    return [a for part in (grid if isinstance(grid, list) else [grid]) for a in part["group_lasso"]]
-
-
-def test_ion_channels_are_scaled_as_published_where_all_of_them_are_there(data):
-    few = experiments.cross_validations(changed(data, name="scala_ion_channels"))
-    assert not [name for name in few if name.endswith(experiments.LEAK)]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Results of one data set, as small as they can be."""
-    for name, experiment, sha256 in [
-        ("cv_ridge", "cross-validation", "ab"),
-        ("fit", "fit", "ab"),
-        ("gene_selection", "gene-selection", "counts"),
-        ("noise", "noise", ""),
-    ]:
-        save(Record(experiment, "mine", sha256, [{}]), tmp_path / f"{name}.pickle")
-    return tmp_path
+    assert specs["cv_srrr"].param_grid["rank"] == [2, 5]  # of five outputs
+    grids = [grid for spec in specs if "network" in spec for grid in [specs[spec].param_grid]]
+    parts = [part for grid in grids for part in (grid if isinstance(grid, list) else [grid])]
+    assert {strength for part in parts for strength in part["group_lasso"]} == {1e-4, 1e-2, 1e-1, 1.0}
 
 
 @pytest.mark.parametrize(("name", "dataset", "sha256"), [("cv_srrr", "other", "ab"), ("interpretation", "mine", "cd")])
-def test_results_of_other_data_in_the_folder_are_refused(folder, name, dataset, sha256):
-    save(Record("any", dataset, sha256, [{}]), folder / f"{name}.pickle")
+def test_results_of_other_data_in_the_folder_are_refused(tmp_path, name, dataset, sha256):
+    known = [
+        ("cv_ridge", "cross-validation", "ab"),
+        ("gene_selection", "gene-selection", "counts"),
+        ("noise", "noise", ""),
+    ]
+    for file, experiment, its in known:
+        save(Record(experiment, "mine", its, [{}]), tmp_path / f"{file}.pickle")
+    assert len(STUDY.load(tmp_path)) == 3
+    save(Record("any", dataset, sha256, [{}]), tmp_path / f"{name}.pickle")
     with pytest.raises(ValueError, match=rf"{name}.pickle of '{dataset}' \({sha256}\)"):
-        STUDY.load(folder)
+        STUDY.load(tmp_path)
 
 
 @pytest.mark.parametrize("path", sorted(SAVED.glob("*/cv_default.pickle")), ids=lambda path: path.parent.name)

@@ -9,19 +9,14 @@ from sbnn import cli, paper_folds, plotting, results, simulate_patchseq
 from sbnn.data.paired import as_paired, paired
 from sbnn.plotting import reading
 from sbnn.results import Record
-from sbnn.study import experiments
+from sbnn.study import experiments, gallery
 from sbnn.study.study import STUDY
-
-
-def made_up_records():
-    records = {"cv_network": network_record(), "cv_srrr": linear_record(), "cv_ridge": ridge_record()}
-    fits = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)}
-    return records | fits | {"gene_selection": selection_record()}
 
 
 def test_the_command_names_the_figures_that_failed(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    records = made_up_records()
+    records = {"cv_network": network_record(), "cv_srrr": linear_record(), "cv_ridge": ridge_record()}
+    records |= {"fit_network_2d": fit_record(width=2), "gene_selection": selection_record()}
     del records["cv_network"].values["gene_norms"]
     for name, record in records.items():
         record.dataset, record.sha256 = "mine", "s"
@@ -35,26 +30,36 @@ def test_the_command_names_the_figures_that_failed(tmp_path, monkeypatch, capsys
 
 @pytest.mark.filterwarnings("ignore:gene_prior could not be drawn")
 def test_true_genes_are_marked_where_a_list_of_them_was_a_prior():
-    lists = {"true genes": ["Gene3"]}
-    prior = Record("gene prior", "made up", "s", [{}], 0, values={"lists": lists})
-    records = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)} | {"gene_prior": prior}
-    drawn = dict(plotting.gallery(records))["figure3_latent_network"]
-    assert "Gene3 ✓" in [text.get_text() for text in drawn.texts]
-    lists["true genes of another kind"] = lists.pop("true genes")
-    drawn = dict(plotting.gallery(records))["figure3_latent_network"]
-    assert not any("✓" in text.get_text() for text in drawn.texts)
+    fits = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)}
+    for title, marked in (("true genes", True), ("true genes of another kind", False)):
+        prior = Record("gene prior", "made up", "s", [{}], 0, values={"lists": {title: ["Gene3"]}})
+        drawn = dict(plotting.gallery(fits | {"gene_prior": prior}))["figure3_latent_network"]
+        assert ("Gene3 ✓" in [text.get_text() for text in drawn.texts]) == marked
 
 
 def test_a_family_is_shown_from_near_only_where_there_are_some():
     records = {f"fit_network_{d}d": fit_record(width=d) for d in (2, 64)}
     assert "figure4_family_zoom" in STUDY.figure_names(records)
     families = records["fit_network_2d"].labels["family"].copy()
-    for record in records.values():
-        record.labels["type"] = families  # one type each
-    assert "figure4_family_zoom" not in STUDY.figure_names(records)
-    for record in records.values():
-        record.labels[:] = "unknown"
-    assert "figure4_family_zoom" not in STUDY.figure_names(records)
+    for types in (families, "unknown"):  # one type each, and none
+        for record in records.values():
+            record.labels["type"] = types
+        assert "figure4_family_zoom" not in STUDY.figure_names(records)
+
+
+def test_scores_are_of_the_model_that_is_fitted():
+    params = [{"n_components": d, **experiments.STANDARD, "rank": d} for d in (2, 64)]
+    values = {"test_feature_r2": np.zeros((1, 2, 1))}
+    records = {name: Record("cross-validation", "a", "s", params, values=values) for name in gallery.COMPARED}
+    for given, name, wanted in (
+        ({"n_components": 64, "protocol": "distilled"}, "cv_default", {"n_components": 64}),
+        ({"n_components": 2}, "cv_network", {"n_components": 2, "pretraining": True, "group_lasso": 0.1}),
+        ({"rank": 64}, "cv_srrr", {"rank": 64}),
+    ):
+        fit = Record("fit", "a", "s", [{}], settings={"estimator": {"params": given}})
+        record, params = gallery._scores(records, fit)
+        assert record is records[name] and params == wanted
+        assert gallery._scores({}, fit) is None
 
 
 @pytest.mark.parametrize(("n_families", "copied"), [(7, False), (8, True)])
@@ -90,9 +95,8 @@ def twelve_cells():
 
 
 def one_gene():
-    return as_paired(
-        simulate_patchseq(80, 20, 3, n_true_genes=4, n_families=2, n_types=4, random_state=0)[:, :1].copy()
-    )
+    adata = simulate_patchseq(80, 20, 3, n_true_genes=4, n_families=2, n_types=4, random_state=0)
+    return as_paired(adata[:, :1].copy())
 
 
 @pytest.mark.slow

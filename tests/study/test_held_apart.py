@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from made_up import changed
 
-from sbnn import load_dataset
-from sbnn.data.paired import as_paired, groups_of
+from sbnn.data.paired import groups_of
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import later_fold, split_and_scale
 from sbnn.results import Record, load
@@ -57,8 +56,7 @@ def test_offsets_are_told_from_what_else_is_missing(of_mice):
         record = Record("cross-validation", of_mice.name, of_mice.sha256, [{}], 0, folds=fold)
         record.settings, record.values = {"scaling": "fold"}, {"test_predictions": [[values]]}
         records[f"apart_date_{name}"] = record
-    table = report.offsets_table(of_mice, records)
-    first, second, third = (table.iloc[i] for i in range(3))
+    first, second, third = (row for _, row in report.offsets_table(of_mice, records).iterrows())
     assert first.output == of_mice.feature_names[1] and first.offset == pytest.approx(-2, abs=1e-5)
     assert first.test_r2 < 0.9 and first.without_offsets == pytest.approx(1, abs=1e-6)
     assert second.test_r2 == pytest.approx(0, abs=1e-6)
@@ -77,20 +75,10 @@ def test_random_folds_stand_in_the_first_row():
 
 
 @pytest.mark.slow
-def test_a_committed_fold_comes_out_the_same():
-    try:
-        data = as_paired(load_dataset("scala", download=False, verbose=False))
-    except FileNotFoundError:
-        pytest.skip("the data are not here")
+def test_a_committed_fold_comes_out_the_same(real_scala):
     for label, folds_of in experiments.APART.items():
         record = load(SAVED / "scala" / f"apart_{label}_default.pickle")
-        folds = folds_of(groups_of(data, label))
-        np.testing.assert_array_equal(record.folds[0][1], folds[0][1])
-        again = cross_validate(
-            experiments.held_apart(data)["apart_mouse_default"].estimator,
-            data,
-            folds[:1],
-            seed=experiments.SEED,
-            verbose=False,
-        )
+        spec = experiments.held_apart(real_scala)[f"apart_{label}_default"]
+        np.testing.assert_array_equal(record.folds[0][1], folds_of(groups_of(real_scala, label))[0][1])
+        again = cross_validate(spec.estimator, real_scala, spec.folds[:1], seed=experiments.SEED, verbose=False)
         assert again.test_r2[0] == pytest.approx(record.test_r2[0], abs=0.01)  # processors differ in the last bits

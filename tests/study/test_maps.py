@@ -9,16 +9,9 @@ from matplotlib.colors import to_hex
 from sklearn.base import clone
 from sklearn.manifold import trustworthiness
 
-from sbnn import (
-    DistilledSettings,
-    SparseBottleneckRegressor,
-    cross_validate,
-    load_dataset,
-    plotting,
-    results,
-    simulate_patchseq,
-)
+from sbnn import DistilledSettings, SparseBottleneckRegressor, cross_validate, load_dataset, plotting, results
 from sbnn.data.paired import as_paired
+from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.plotting.maps import panel_coordinates
 from sbnn.study import maps as cell_maps
@@ -34,7 +27,7 @@ def simulated():
 
 @pytest.fixture(scope="module")
 def trust(simulated):
-    return run_map_trust(simulated, SAVED_MODELS / "simulated")
+    return run_map_trust(simulated, SAVED_MODELS / "simulated" / "map_trust.pickle")
 
 
 def test_errors_are_those_of_held_out_cells(simulated, trust):
@@ -61,7 +54,7 @@ def test_maps_of_other_seeds_lie_on_the_first(trust):
 def test_a_committed_verdict_comes_out_the_same(simulated, trust, tmp_path):
     for name in ("cv_default", "fit_default_2d"):
         (tmp_path / f"{name}.pickle").symlink_to(SAVED_MODELS / "simulated" / f"{name}.pickle")
-    again = run_map_trust(simulated, tmp_path, fast=False)
+    again = run_map_trust(simulated, tmp_path / "map_trust.pickle")
     np.testing.assert_allclose(again.latents, trust.latents, atol=0.05)  # processors differ in the last bits
 
 
@@ -72,7 +65,7 @@ def test_another_map_is_another_verdict(simulated, tmp_path):
             record.values["latent"] = record.latent + 1
         results.save(record, tmp_path / f"{name}.pickle")
     with pytest.raises(ValueError, match="judged"):
-        run_map_trust(simulated, tmp_path)
+        run_map_trust(simulated, tmp_path / "map_trust.pickle")
 
 
 def test_the_verdict_is_what_it_says(tmp_path, monkeypatch):
@@ -85,7 +78,7 @@ def test_the_verdict_is_what_it_says(tmp_path, monkeypatch):
     judged = np.random.default_rng(0).normal(3, [1, 2], size=(80, 2))
     fit = results.Record("fit", data.name, data.sha256, [{}], values={"latent": judged})
     results.save(fit, tmp_path / "fit_default_2d.pickle")
-    record = run_map_trust(data, tmp_path)
+    record = run_map_trust(data, tmp_path / "map_trust.pickle")
 
     X, Y = ((a - a.mean(0)) / a.std(0) for a in (data.X.astype(float), data.Y.astype(float)))
     X, Y = X.astype(np.float32), Y.astype(np.float32)
@@ -129,35 +122,25 @@ def test_cells_keep_their_values_and_colours():
         assert colors == [fit.colors[kind].lower() for kind in fit.labels["type"]]
 
 
-def test_shares_of_variance(simulated, tmp_path):
-    record = principal_components(simulated, results=tmp_path / "components.pickle")
+def test_shares_of_variance(simulated):
+    record = principal_components(simulated)
     spread = (simulated.Y - simulated.Y.mean(0)) / simulated.Y.std(0)
     expected = np.linalg.svd(spread.astype(np.float64), compute_uv=False) ** 2
     np.testing.assert_allclose(record.outputs, expected / expected.sum(), atol=1e-6)
     assert record.transcriptome.sum() == pytest.approx(1) and len(record.transcriptome) == simulated.n_genes
     committed = results.load(SAVED_MODELS / "simulated" / "components.pickle")
     np.testing.assert_allclose(committed.transcriptome, record.transcriptome, atol=1e-9)
-
-
-def test_the_figure_of_the_components():
-    record = results.load(SAVED_MODELS / "simulated" / "components.pickle")
-    figure = plotting.component_variance(record, ("genes", "outputs"))
-    total = record.outputs.cumsum()
+    figure = plotting.component_variance(committed, ("genes", "outputs"))
     together, each = (line.get_ydata() for line in figure.axes[1].lines[:2])
-    np.testing.assert_allclose((together, each), (total, record.outputs))
-    text = " ".join(text.get_text() for text in figure.axes[1].texts)
-    assert f"90%: {(total < 0.9).sum() + 1}" in text
-
-
-def zscored(matrix):
-    matrix = matrix.astype(float)
-    return (matrix - matrix.mean(0)) / matrix.std(0)
+    np.testing.assert_allclose((together, each), (committed.outputs.cumsum(), committed.outputs))
+    n_needed = (committed.outputs.cumsum() < 0.9).sum() + 1
+    assert f"90%: {n_needed}" in " ".join(text.get_text() for text in figure.axes[1].texts)
 
 
 def test_maps_keep_the_neighbours_and_say_how_many_components_they_show(data):
     record = tsne_maps(data)
     for name, matrix in (("transcriptome", data.X), ("outputs", data.Y)):
-        z = zscored(matrix)
+        z = (matrix - matrix.mean(0, dtype=float)) / matrix.std(0, dtype=float)
         variances = np.linalg.svd(z, compute_uv=False) ** 2
         shares = np.cumsum(variances) / variances.sum()
         assert record.values[f"n_{name}"] == np.searchsorted(shares, 0.8, side="right") + 1

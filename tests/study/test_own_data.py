@@ -1,7 +1,6 @@
 """One command takes a user's raw tables to results, a model, figures and a page."""
 
 import inspect
-import io
 import re
 import warnings
 from types import SimpleNamespace
@@ -16,9 +15,8 @@ from sbnn.data.readers import tables as reader
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.study.experiments import network
 from sbnn.study.new_cells import place, read_cells
-from sbnn.study.own_data import experiments, options
+from sbnn.study.own_data import commands, options
 from sbnn.study.own_data import report as report_of
-from sbnn.study.own_data.experiments import folds_for
 
 FEW = DistilledSettings(steps_of_teachers=20, steps_of_student=20)
 
@@ -40,43 +38,34 @@ def outputs_of(cells):
     return pd.DataFrame(cells.Y, cells.cell_names, cells.feature_names)
 
 
-@pytest.fixture(scope="module")
-def fitted(cells, tmp_path_factory):
-    """What the one command leaves and prints, of raw tables as a spreadsheet of another country saves them."""
-    folder = tmp_path_factory.mktemp("own")
-    counts = pd.DataFrame(cells.counts, cells.cell_names, cells.gene_names).T
-    counts.loc["ERCC-00002"] = 1000
-    ephys = outputs_of(cells).iloc[::-1].map(lambda value: f"{value:.4f}".replace(".", ","))
-    ephys.iloc[3, 1] = "-"
-    for name, table, separator in (("counts", counts, ","), ("ephys", ephys, ";"), ("types", cells.labels, ",")):
-        (folder / f"{name}.csv").write_text("\ufeff" + table.to_csv(sep=separator, lineterminator="\r\n"), "utf-8")
-    command = ["fit", "mine", "--expression", "counts.csv", "--outputs", "ephys.csv", "--labels", "types.csv"]
-    command += ["--missing", "cells", "--groups", "donor", "--n-genes", "40", "--keep", "8", "--fast"]
-    printed = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        patch.chdir(folder)
-        patch.setattr("sys.stdout", printed)
-        assert cli.main(command) == 0
-    return folder, printed.getvalue()
+def parsed(*arguments, step="fit"):
+    return cli._parser().parse_args([step, "mine", *arguments])
 
 
 def tables_of(page):
     """Tables of an HTML page, of text, by their first column."""
     for table in re.findall("<table[^>]*>(.*?)</table>", page, re.S):
-        rows = [
-            re.findall("<t[dh][^>]*>(.*?)</t[dh]>", row, re.S) for row in re.findall("<tr[^>]*>(.*?)</tr>", table, re.S)
-        ]
+        rows = re.findall("<tr[^>]*>(.*?)</tr>", table, re.S)
+        rows = [re.findall("<t[dh][^>]*>(.*?)</t[dh]>", row, re.S) for row in rows]
         yield pd.DataFrame(rows[1:], columns=rows[0]).set_index(rows[0][0])
 
 
 @pytest.mark.slow
-def test_one_command_leaves_results_figures_model_and_page(fitted, adata, cells):
-    folder, printed = fitted
-    saved = folder / "saved_models" / "mine-fast"
-    for name in ("model.safetensors", "report.html", "explorer.html"):
-        assert (saved / name).stat().st_size > 0, name
-    drawn = {path.stem for path in (folder / "figures" / "mine-fast").glob("*.png")}
+@pytest.mark.filterwarnings("ignore")
+def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_path, monkeypatch, capsys):
+    """Of raw tables as a spreadsheet of another country saves them."""
+    monkeypatch.chdir(tmp_path)
+    counts = pd.DataFrame(cells.counts, cells.cell_names, cells.gene_names).T
+    counts.loc["ERCC-00002"] = 1000
+    ephys = outputs_of(cells).iloc[::-1].map(lambda value: f"{value:.4f}".replace(".", ","))
+    ephys.iloc[3, 1] = "-"
+    for name, table, separator in (("counts", counts, ","), ("ephys", ephys, ";"), ("types", cells.labels, ",")):
+        (tmp_path / f"{name}.csv").write_text("\ufeff" + table.to_csv(sep=separator, lineterminator="\r\n"), "utf-8")
+    command = "fit mine --expression counts.csv --outputs ephys.csv --labels types.csv --missing cells --groups donor"
+    assert cli.main(f"{command} --n-genes 40 --keep 8 --fast".split()) == 0
+    printed, saved = capsys.readouterr().out, tmp_path / "saved_models" / "mine-fast"
+    assert (saved / "explorer.html").stat().st_size > 0
+    drawn = {path.stem for path in (tmp_path / "figures" / "mine-fast").glob("*.png")}
     assert drawn >= {"overview", "figure3_latent_default", "accuracy", "stability_selection", "effects", "map_trust"}
     page = (saved / "report.html").read_text()
     [verdict] = re.findall(r'<p class="verdict">(.*?)</p>', page)
@@ -109,81 +98,77 @@ def test_one_command_leaves_results_figures_model_and_page(fitted, adata, cells)
 @pytest.mark.parametrize("fast", [False, True])
 def test_every_experiment_is_given_the_options_that_concern_it(cells, tmp_path, monkeypatch, fast):
     given = {}
-    names = (
-        "cross_validate",
-        "fit_full",
-        "stability_selection",
-        "run_interpretation",
-        "principal_components",
-        "tsne_maps",
-        "run_map_trust",
-    )
+    names = ["cross_validate", "fit_full", "stability_selection", "run_interpretation", "principal_components"]
+    names += ["tsne_maps", "run_map_trust", "run_genes_curve"]
     for name in names:
 
         def record(*positional, of=name, **keywords):
             given.setdefault(of, []).append((positional, keywords))
             return SimpleNamespace(labels=cells.labels[["family", "type"]], colors=cells.colors)
 
-        monkeypatch.setattr(experiments, name, record)
-    experiments.run_own_data(cells, tmp_path, preselect=40, n_genes=8, fast=fast, fresh=True, n_jobs=2)
+        monkeypatch.setattr(commands, name, record)
+    monkeypatch.setattr(commands, "print_table", lambda *_: None)
+    monkeypatch.setattr(commands.report, "numbers_table", lambda _: None)
+    chosen = parsed("--n-genes", "40", "--keep", "8", "--fresh", "--jobs", "2", *["--fast"] * fast)
+    commands.run_all(chosen, cells, tmp_path)
+    commands.genes(chosen, cells, tmp_path)
     assert set(given) == set(names)
     for name, calls in given.items():
-        for _, keywords in calls:
+        for positional, keywords in calls:
             assert keywords["preselect"] == 40, name
-            assert keywords.get("overwrite", keywords.get("fresh")) is True, name
-            assert name not in ("cross_validate", "stability_selection") or keywords["n_jobs"] == 2, name
-            assert not name.startswith("run_") or (keywords["n_genes"], keywords["fast"]) == (8, fast), name
+            assert keywords.get("overwrite") or positional[2] is True, name
+            parallel = name in ("cross_validate", "stability_selection", "run_genes_curve")
+            assert not parallel or keywords["n_jobs"] == 2, name
+            assert not name.startswith("run_") or keywords["fast"] == fast, name
+            assert keywords.get("n_genes", 8) == 8
+    [((_, path, _), keywords)] = given["run_map_trust"]
+    assert path == tmp_path / "map_trust.pickle" and keywords["n_genes"] == given["run_interpretation"][0][1]["n_genes"]
     [((model, _, n_pairs), _)] = given["stability_selection"]
-    assert n_pairs == (2 if fast else 25) and model.get_params()["n_components"] == 2
+    assert n_pairs == (2 if fast else 25) and (model.n_components, model.n_genes) == (2, 8)
     [((mapped, _), keywords)] = given["fit_full"]
     assert mapped.reconstruct and keywords["model_file"] == tmp_path / "model.safetensors"
+    ridge, default = (positional for positional, _ in given["cross_validate"])
+    assert type(ridge[0]).__name__ == "LeaveOneOutRidge" and default[3] == {"n_components": [2]}
+    assert len(ridge[2]) == len(default[2]) == (2 if fast else 10)
 
 
 def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
     model = network(cells, n_genes=8, protocol="distilled", distillation=FEW, n_components=2)
-    record = fit_full(model, cells, preselect=30, model_file=tmp_path / "model.safetensors")
-    loaded = SparseBottleneckRegressor.load(tmp_path / "model.safetensors")
+    how = {"preselect": 30, "results": tmp_path / "fit.pickle", "model_file": tmp_path / "model.safetensors"}
+    record = fit_full(model, cells, **how)
+    loaded = SparseBottleneckRegressor.load(how["model_file"])
     assert list(loaded.get_feature_names_out()) == list(record.kept_genes)
     assert loaded.n_features_in_ == cells.n_genes and loaded.library_size_ > 0
     np.testing.assert_allclose(loaded.transform(adata), record.latent, atol=1e-4)
     mean, sd = cells.Y.mean(0, dtype=float), cells.Y.std(0, dtype=float)
     np.testing.assert_allclose((loaded.predict(adata) - mean) / sd, record.predictions, atol=1e-4)
     assert loaded.score(adata) == pytest.approx(record.train_r2, abs=1e-4)
-
-
-def test_a_saved_fit_without_its_model_is_fitted_anew_and_has_the_labels_of_the_data(adata, cells, tmp_path):
-    model = network(cells, n_genes=8, protocol="distilled", distillation=FEW, n_components=2)
-    paths = {"results": tmp_path / "fit.pickle", "model_file": tmp_path / "model.safetensors"}
-    first = fit_full(model, cells, **paths)
-    content = paths["model_file"].read_bytes()
-    paths["model_file"].unlink()
-    assert np.array_equal(fit_full(model, cells, **paths).latent, first.latent)
-    assert paths["model_file"].read_bytes() == content
+    content = how["model_file"].read_bytes()
+    how["model_file"].unlink()
+    assert np.array_equal(fit_full(model, cells, **how).latent, record.latent), "without its model it is fitted anew"
+    assert how["model_file"].read_bytes() == content
     relabelled = adata.copy()
     relabelled.obs["type"] = "one"
     relabelled.uns["type_colors"] = ["#102030"]
-    experiments._with_labels_of(as_paired(relabelled), first, paths["results"])
-    again = results.load(paths["results"])
+    commands._with_labels_of(as_paired(relabelled), record, how["results"])
+    again = results.load(how["results"])
     assert set(again.labels["type"]) == {"one"} and again.colors == {"one": "#102030"}
     with pytest.raises(TypeError, match="model_file: a SparseReducedRankRegression cannot be saved"):
-        fit_full(SparseReducedRankRegression(), cells, model_file=paths["model_file"])
+        fit_full(SparseReducedRankRegression(), cells, model_file=how["model_file"])
 
 
 def test_folds_are_ten_or_as_many_as_there_are_groups(adata):
     known = adata[adata.obs["donor"] != ""].copy()
-    assert len(folds_for(as_paired(known))) == 10 and len(folds_for(as_paired(known), "donor")) == 6
-    assert len(folds_for(as_paired(known), fast=True)) == 2
     few = known[:8]
-    assert len(folds_for(as_paired(few[:, np.ptp(few.X, axis=0) > 0].copy()))) == 4
-    with pytest.raises(KeyError, match="mouse"):
-        folds_for(as_paired(known), "mouse")
+    few = few[:, np.ptp(few.X, axis=0) > 0].copy()
+    for cells, asked, n_folds in ((known, "", 10), (known, "--groups donor", 6), (known, "--fast", 2), (few, "", 4)):
+        assert len(commands.folds_for(parsed(*asked.split()), as_paired(cells))) == n_folds
+    donors = known.obs["donor"].to_numpy()
+    for train, test in commands.folds_for(parsed("--groups", "donor"), as_paired(known)):
+        assert not set(donors[train]) & set(donors[test])
 
 
-# --- options
-
-
-def parsed(*arguments):
-    return cli._parser().parse_args(["fit", "mine", *arguments])
+# -- options -----------------------------------------------------------------------------------------------------------
 
 
 def test_many_genes_are_preselected_and_few_are_not():
@@ -241,7 +226,7 @@ def test_cells_of_unknown_group_are_left_out_and_named(adata):
         kept = options.with_groups(adata, "donor")
     assert kept.n_obs == 89 and kept.uns["sbnn"]["dropped"]["cells without donor"] == [adata.obs_names[0]]
     assert options.with_groups(kept, "donor") is kept
-    with pytest.raises(KeyError, match="no column 'mouse'; they have .*donor"):
+    with pytest.raises(KeyError, match="no 'mouse' in the labels; it holds .*donor"):
         options.with_groups(adata, "mouse")
     with pytest.raises(ValueError, match="'donor' is not known of any cell"):
         options.with_groups(adata[[0]], "donor")
@@ -272,7 +257,7 @@ def test_files_of_anndata_and_mudata_are_taken(adata, cells, suffix, tmp_path):
         options.load(asked)
 
 
-# --- the page
+# -- the page ----------------------------------------------------------------------------------------------------------
 
 
 def test_no_name_is_markup_on_the_page(cells, tmp_path, monkeypatch):
@@ -300,7 +285,7 @@ def test_no_name_is_markup_on_the_page(cells, tmp_path, monkeypatch):
         paired(cells.X, cells.Y, labels=None, name=name, source=name, dropped={name: [name] * 5}, notes=[name])
     )
     (tmp_path / "overview.png").write_bytes(b"PNG")
-    said, warned = report_of.write_report(data, records, tmp_path, tmp_path / "report.html", fast=True)
+    said, warned = report_of.write_report(parsed("--fast"), data, records, tmp_path, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert said == name and len(warned) == 2
     assert "<script" not in page and page.count("&lt;script&gt;") > 20 and page.count("data:image/png") == 1

@@ -7,9 +7,6 @@ import pytest
 from pages import contradictions, rows
 
 from sbnn import results
-from sbnn.data.datasets import load_dataset
-from sbnn.data.paired import as_paired
-from sbnn.data.registry import find_file
 from sbnn.study import published, report
 from sbnn.study.experiments import THREE_FOLDS
 from sbnn.study.study import STUDY
@@ -40,17 +37,13 @@ def test_numbers_stand_at_their_folds_lasso_and_stage(name, params, expected):
     assert [row["test_r2"] for row in published.rows(name, 1000, **params)] == expected
 
 
-def test_ion_channels_compare_with_as_many_genes_only():
+def test_only_the_same_folds_and_as_many_genes_compare():
     assert not published.rows("scala_ion_channels", 55)
     assert len(published.rows("scala_ion_channels", 423, stage=published.LAST)) == 4
-
-
-def test_only_the_same_folds_compare():
     ten, three = (results.load(FOLDER / f"{name}.pickle") for name in ("cv_network_scaled_over_all_cells", THREE_FOLDS))
     assert {row.get("n_components") for row in published.comparable(ten)} == {2, None}
     assert {row.get("n_components") for row in published.comparable(three)} == {64}
-    for row in published.comparable(ten) + published.comparable(three):
-        assert row["stage"] == published.LAST
+    assert {row["stage"] for row in published.comparable(ten) + published.comparable(three)} == {published.LAST}
 
 
 def test_difference_is_that_of_the_means_with_the_error_of_ours(table):
@@ -63,7 +56,7 @@ def test_difference_is_that_of_the_means_with_the_error_of_ours(table):
     assert np.isnan(table.loc["network d=64, 25 genes", "published"])
 
 
-def test_networks_agree_with_the_published_ones_where_the_lasso_chooses(table):
+def test_models_agree_with_the_published_ones_where_the_lasso_chooses(table):
     """At 0.1 and 1, and before the pruning; with less lasso the genes, and so R2, are left to chance."""
     networks = table[table.index.str.startswith("network") & table.published.notna()]
     weak = networks.index.str.contains("0.0001|0.01") & ~networks.index.str.contains("before pruning")
@@ -72,12 +65,8 @@ def test_networks_agree_with_the_published_ones_where_the_lasso_chooses(table):
     assert networks[~weak & ~straight]["minus published"].abs().max() < 0.01
     assert networks[straight]["minus published"].between(0.01, 0.015).all(), "paper.md says by how much it is above"
     assert networks[weak]["minus published"].abs().max() < 0.07
-
-
-def test_sparse_reduced_rank_regression_is_the_published_one(table):
     linear = table[table.index.str.startswith("sRRR")]
-    assert len(linear) == 4
-    assert linear["minus published"].abs().max() < 0.001
+    assert len(linear) == 4 and linear["minus published"].abs().max() < 0.001
 
 
 def test_curves_behave_as_published():
@@ -96,28 +85,18 @@ def test_curves_behave_as_published():
     assert usual[199] > curve(1e-2)[199] > weak[199]
 
 
-def test_committed_records_are_of_the_published_folds_and_files():
-    paths = sorted(FOLDER.glob("cv_*.pickle"))
-    assert len(paths) == 8
-    for path in paths:
-        record = results.load(path)
-        assert len(record.folds) == (3 if path.stem == THREE_FOLDS else 10)
+def test_committed_records_are_of_the_published_folds_and_files(request):
+    records = {path.stem: results.load(path) for path in sorted(FOLDER.glob("cv_*.pickle"))}
+    assert len(records) == 8
+    for name, record in records.items():
+        assert len(record.folds) == (3 if name == THREE_FOLDS else 10)
         assert record.folds[0][1][:5].tolist() == [382, 787, 43, 155, 493]
         assert np.isfinite(record.test_r2).all()
-    try:
-        find_file("gene_counts.csv", download=False)
-    except FileNotFoundError:
-        return
-    data = as_paired(load_dataset("scala", download=False, verbose=False))
-    assert {results.load(path).sha256 for path in paths} == {data.sha256}
+    data = request.getfixturevalue("real_scala")
+    assert {record.sha256 for record in records.values()} == {data.sha256}
 
 
-def test_page_of_the_paper_shows_the_committed_numbers(table):
-    page = (ROOT / "benchmarks" / "paper.md").read_text()
-    for row in [*rows(table), *rows(OVERVIEW), report.SELECTION_NOTE]:
-        assert row in page
-
-
-def test_readme_shows_no_other_numbers(table):
-    for shown in (table, OVERVIEW):
-        assert not contradictions((ROOT / "README.md").read_text(), shown)
+def test_pages_show_the_committed_numbers_and_no_others(table):
+    page, readme = ((ROOT / name).read_text() for name in ("benchmarks/paper.md", "README.md"))
+    assert all(row in page for row in [*rows(table), *rows(OVERVIEW), report.SELECTION_NOTE])
+    assert not contradictions(readme, table) and not contradictions(readme, OVERVIEW)

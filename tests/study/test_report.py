@@ -17,15 +17,14 @@ from sbnn.evaluation import crossval
 from sbnn.evaluation.stability import kept_genes_table, selection_table, trust_sentence
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.results import Record, load, save
-from sbnn.study import experiments, progress, report
+from sbnn.study import experiments, report
 from sbnn.study.says import numbers_say
-from sbnn.study.study import STUDY
+from sbnn.study.study import STUDY, _command
 from sbnn.tables import TRIAL, print_tables
 
 SAVED = Path(__file__).parents[2] / "saved_models"
-ACCURACY = "Test R2, mean over the folds"
+ACCURACY, EFFECTS = report.ACCURACY, report.EFFECTS
 OUTPUTS = "Test R2 of every output, scaled per fold"
-EFFECTS = "What the kept genes of the distilled network do, on cells it has not seen"
 
 
 @pytest.fixture(scope="module")
@@ -57,22 +56,6 @@ def tables_of(folder):
 @pytest.fixture
 def copy(mine, tmp_path):
     return Path(shutil.copytree(mine, tmp_path / "saved_models" / "mine"))
-
-
-def interrupted(folder, monkeypatch, name="cv_default", after=3, **options):
-    """A cross-validation that is stopped after so many fits."""
-    data = as_paired(simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0))
-    fit, fitted = crossval._fit_and_score, []
-
-    def stopped(*arguments):
-        if len(fitted) == after:
-            raise KeyboardInterrupt
-        fitted.append(1)
-        return fit(*arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(crossval, "_fit_and_score", stopped)
-        cross_validate(Ridge(9.0), data, results=folder / f"{name}.pickle", verbose=False, **options)
 
 
 def test_results_without_the_models_of_the_paper_have_all_their_tables(mine):
@@ -129,14 +112,28 @@ def test_no_gene_to_trust_is_said_and_not_an_empty_table(mine, capsys):
     assert trust_sentence(load(SAVED / "scala" / "halves_default.pickle")) == ""
 
 
-def test_an_interrupted_run_says_how_far_it_came(tmp_path, monkeypatch):
-    folder = tmp_path / "mine"
-    interrupted(folder, monkeypatch, after=7)
-    states = tables_of(folder)[UNFINISHED].state
-    assert states["cv_default"] == "7 fits finished; `sbnn fit mine ...` goes on"
-    assert states["cv_ridge"] == "not there; `sbnn fit mine ...` makes it"
-    assert states["map_trust"] == "not there; `sbnn fit mine ...` makes it"
-    assert progress._command("cv_ridge", Path("scala-fast")) == "`sbnn cv scala --fast`"
+def test_an_interrupted_run_says_how_far_it_came(copy, monkeypatch):
+    (copy / "cv_default.pickle").unlink()
+    data = as_paired(simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0))
+    fit, fitted = crossval._fit_and_score, []
+
+    def stopped(*arguments):
+        if len(fitted) == 7:
+            raise KeyboardInterrupt
+        fitted.append(1)
+        return fit(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(crossval, "_fit_and_score", stopped)
+        cross_validate(Ridge(9.0), data, results=copy / "cv_default.pickle", verbose=False)
+    (copy / "map_trust.pickle").unlink()
+    assert tables_of(copy)[UNFINISHED].state.to_dict() == {
+        "cv_default": "7 fits finished; `sbnn fit mine ...` goes on",
+        "map_trust": "not there; `sbnn fit mine ...` makes it",
+    }
+    for name, step in (("cv_ridge", "cv"), ("apart_date_ridge", "cv"), ("genes_curve", "genes"), ("noise", "fit")):
+        assert _command(name, Path("scala-fast")) == f"`sbnn {step} scala --fast`"
+    assert _command("gene_prior", Path("mine")) == "`sbnn prior mine ...`"
 
 
 def test_whatever_is_missing_the_rest_is_there(copy):

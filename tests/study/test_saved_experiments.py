@@ -3,7 +3,6 @@
 import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
 from made_up import changed
 from sklearn.preprocessing import StandardScaler
@@ -32,8 +31,12 @@ def held_out(data, n_folds):
     ]
 
 
+def interpreted(data, folder):
+    return experiments.run_interpretation(data, folder / "interpretation.pickle", fast=True)
+
+
 def test_an_interpretation_is_of_cells_that_were_not_fitted(data, folder):
-    record = experiments.run_interpretation(data, folder, fast=True)
+    record = interpreted(data, folder)
     X_train, Y_train, X_test, Y_test = held_out(data, 4)
     model = experiments.network(data, True, protocol="distilled").fit(X_train, Y_train)
     assert record.r2 == pytest.approx(model.score(X_test, Y_test), abs=0.02)
@@ -41,54 +44,41 @@ def test_an_interpretation_is_of_cells_that_were_not_fitted(data, folder):
 
 
 def test_an_interpretation_of_other_data_is_not_taken(data, folder, monkeypatch):
-    experiments.run_interpretation(data, folder, fast=True)
+    interpreted(data, folder)
     monkeypatch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
-    experiments.run_interpretation(data, folder, fast=True)
+    interpreted(data, folder)
     other = changed(data, Y=data.Y[::-1].copy())
     with pytest.raises(ValueError, match="halves_default.pickle is of other data"):
-        experiments.run_interpretation(other, folder, fast=True)
-    of_others = folder / "of others"
-    of_others.mkdir()
-    stability_selection(
-        SparseReducedRankRegression(rank=2, alpha=0.2),
-        other,
-        2,
-        results=of_others / "halves_default.pickle",
-        verbose=False,
-    )
-    shutil.copy(folder / "interpretation.pickle", of_others)
-    with pytest.raises(ValueError, match="interpretation.pickle holds another interpretation .* another data"):
-        experiments.run_interpretation(other, of_others, fast=True)
-    stability_selection(
-        SparseReducedRankRegression(rank=2, alpha=0.2), data, 3, results=folder / "halves_default.pickle", verbose=False
-    )
-    with pytest.raises(ValueError, match="another stability; give"):
-        experiments.run_interpretation(data, folder, fast=True)
+        interpreted(other, folder)
+    model, how = SparseReducedRankRegression(rank=2, alpha=0.2), {"verbose": False}
+    for cells, n_pairs, place, message in (
+        (other, 2, folder / "of others", "another data"),
+        (data, 3, folder, "another stability"),
+    ):
+        stability_selection(model, cells, n_pairs, results=place / "halves_default.pickle", overwrite=True, **how)
+        if place != folder:
+            shutil.copy(folder / "interpretation.pickle", place)
+        with pytest.raises(ValueError, match=f"holds another interpretation .* {message}"):
+            interpreted(cells, place)
 
 
 def test_noise_is_told_by_held_out_cells_and_true_genes(monkeypatch, tmp_path, data):
+    path = tmp_path / "noise.pickle"
     monkeypatch.setattr(experiments, "simulate_patchseq", lambda noise, random_state: data)
     model = experiments.network(data, True, n_genes=8)
-    record = experiments.run_noise(tmp_path / "noise.pickle", fast=True)
-    row = record.table[record.table.model == "paper"].iloc[0]
+    table = experiments.run_noise(path, fast=True).table
+    row = table[table.model == "paper"].iloc[0]
     X_train, Y_train, X_test, Y_test = held_out(data, 5)
     model.fit(X_train, Y_train)
     assert row.test_r2 == pytest.approx(model.score(X_test, Y_test), abs=0.02)
     found = set(data.gene_names[model.get_support()]) & set(data.truth["genes"])
-    assert row.precision == row.recall == pytest.approx(len(found) / 8)
+    assert row.precision == row.recall == pytest.approx(len(found) / 8) and row.best_r2 == 1 / (1 + row.noise**2)
 
-
-def test_noise_records_of_other_models_or_draws_are_not_taken(monkeypatch, tmp_path, data):
-    path = tmp_path / "noise.pickle"
-    monkeypatch.setattr(experiments, "simulate_patchseq", lambda noise, random_state: data)
-    monkeypatch.setattr(experiments, "_known_genes", lambda *_: pd.DataFrame({"precision": [1.0]}))
-    experiments.run_noise(path, fast=True)
     monkeypatch.setattr(experiments, "_known_genes", lambda *_: pytest.fail("computed again"))
     experiments.run_noise(path, fast=True)
     with monkeypatch.context() as patched, pytest.raises(ValueError, match="another paper; give"):
         patched.setitem(experiments.FAST, "epochs", (1, 1, 1, 1))
         experiments.run_noise(path, fast=True)
-    other = changed(data, X=data.X + 1)
-    with monkeypatch.context() as patched, pytest.raises(ValueError, match="another data; give"):
-        patched.setattr(experiments, "simulate_patchseq", lambda **_: other)
+    monkeypatch.setattr(experiments, "simulate_patchseq", lambda **_: changed(data, X=data.X + 1))
+    with pytest.raises(ValueError, match="another data; give"):
         experiments.run_noise(path, fast=True)

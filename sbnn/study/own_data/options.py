@@ -63,13 +63,10 @@ MODELS = {
     "--keep": {"type": at_least_one, "metavar": "N", "help": "genes that the network keeps (default: 25)"},
 }  # fmt: skip
 OWN = READER | {"--sheet": {**_EACH, "metavar": "[TABLE=]NAME", "help": "sheet of a workbook"}} | MODELS
-_AS_OPTION = {
-    "counts=True": "--counts",
-    "counts=False": "--log",
-    "genes_in_rows=True": "--genes-in-rows",
-    "genes_in_rows=False": "--cells-in-rows",
-    "overwrite=True": "--fresh",
-}
+_AS_OPTION = {"overwrite=True": "--fresh"} | {
+    f"{about.get('dest', option[2:].replace('-', '_'))}={about['const']}": option
+    for option, about in READER.items() if "const" in about
+}  # fmt: skip
 
 
 def as_options(text):
@@ -86,15 +83,15 @@ def as_options(text):
 
 def is_asked_for(options):
     """Whether a command is given tables of the user's own; an error if one of those that it takes is missing."""
-    given = [f"--{name}" for name in TABLES if getattr(options, name) is not None]
-    chosen = [option for option in MODELS if getattr(options, option[2:].replace("-", "_"), None) is not None]
-    if chosen and not given:
-        raise ValueError(f"{chosen[0]}: it goes with tables of your own, --expression and --outputs")
-    if given and options.expression is None:
-        raise ValueError(f"{given[0]}: --expression is missing, the table of the genes of the cells")
-    if given and options.outputs is None and Path(options.expression).suffix not in ANNDATA:
-        raise ValueError("--expression: --outputs is missing, the table of the second measurement of the cells")
-    return bool(given)
+    names = [*TABLES, *(option[2:].replace("-", "_") for option in MODELS)]
+    given = [name for name in names if getattr(options, name, None) is not None]
+    if not given:
+        return False
+    missing = "expression" if options.expression is None else "outputs" if options.outputs is None else None
+    if missing and not (missing == "outputs" and Path(options.expression).suffix in ANNDATA):
+        option = given[0].replace("_", "-")
+        raise ValueError(f"--{option}: it goes with tables of your own, of which --{missing} is missing")
+    return True
 
 
 def load(options):
@@ -103,7 +100,10 @@ def load(options):
 
     keywords = {name: value for name, value in vars(options).items() if f"--{name.replace('_', '-')}" in READER}
     files = {name: keywords[name] for name in TABLES if keywords[name]}
-    keywords |= {name: _by_table(keywords[name]) for name in ("decimal", "header", "cell_key")}
+    for name in ("decimal", "header", "cell_key"):  # one value for all tables, or table -> value
+        values = dict(keywords[name])
+        common = values.pop(None, None)
+        keywords[name] = {**dict.fromkeys(TABLES, common), **values} if values else common
     sheets = dict(options.sheet)
     for name, file in files.items():
         sheet = sheets.get(name, sheets.get(None) if file.lower().endswith(WORKBOOKS) else None)
@@ -115,13 +115,6 @@ def load(options):
     about = adata.uns["sbnn"]
     about["notes"] = [as_options(note) for note in about["notes"]]
     return adata if getattr(options, "groups", None) is None else with_groups(adata, options.groups)
-
-
-def _by_table(given):
-    """One value for all tables, or table -> value; None for no value."""
-    values = dict(given)
-    common = values.pop(None, None)
-    return {**dict.fromkeys(TABLES, common), **values} if values else common
 
 
 def preselected(options, n_genes):
@@ -136,10 +129,10 @@ def with_groups(adata, column):
     import numpy as np
 
     from sbnn.data.checks import UNKNOWN, some
+    from sbnn.data.objects import entry
 
-    if column not in adata.obs:
-        raise KeyError(f"groups: the labels have no column {column!r}; they have {', '.join(map(str, adata.obs))}")
-    unknown = (adata.obs[column].isna() | adata.obs[column].isin([UNKNOWN, ""])).to_numpy()
+    groups = entry(adata.obs, column, "the labels")
+    unknown = (groups.isna() | groups.isin([UNKNOWN, ""])).to_numpy()
     if not unknown.any():
         return adata
     names = list(adata.obs_names[unknown])
@@ -159,18 +152,18 @@ def _of_anndata(options):
     import anndata
 
     from sbnn.data.checks import UNKNOWN
-    from sbnn.data.objects import entry, obsm_table
+    from sbnn.data.objects import modality, obsm_table
 
-    path, outputs = options.expression, options.outputs
+    path, outputs, modalities = options.expression, options.outputs, {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about files that older versions have written
         if path.endswith(".h5mu"):
             import mudata
 
-            modalities = mudata.read_h5mu(path).mod
-            adata = entry(modalities, "rna", f"the modalities of {path}")
+            mdata = mudata.read_h5mu(path)
+            modalities, adata = mdata.mod, modality(mdata)
         else:
-            modalities, adata = {}, anndata.read_h5ad(path)
+            adata = anndata.read_h5ad(path)
     tables = {"expression": adata.to_df("counts" if "counts" in adata.layers else None)}
     if outputs in modalities:
         tables["outputs"] = modalities[outputs].to_df()

@@ -8,11 +8,13 @@ from string import Template
 
 import pandas as pd
 
+from sbnn.data.checks import some
 from sbnn.data.paired import groups_of
 from sbnn.evaluation.cautions import cautions
 from sbnn.evaluation.stability import kept_genes_table, trust_sentence
 from sbnn.evaluation.verdict import outputs_table, verdict
 from sbnn.results import library_versions, write_atomically
+from sbnn.study.own_data.options import preselected
 from sbnn.study.says import numbers_say
 from sbnn.tables import TRIAL
 
@@ -26,25 +28,22 @@ NAMES_SHOWN = 3
 GAPS = "Gaps: not kept by the network of three quarters of the cells, by which effects are measured."
 
 
-def write_report(data, records, figures, path, *, groups=None, preselect=None, fast=False):
-    """Write the report of `run_own_data`, with the figures of a folder; gives the verdict and the cautions."""
+def write_report(options, data, records, figures, path):
+    """Write the report of the records, with the figures of a folder; gives the verdict and the cautions."""
     default, ridge = records["cv_default"], records["cv_ridge"]
-    of_cells = None if groups is None else groups_of(data, groups)
-    said = verdict(default, data, ridge, groups=of_cells).sentence
-    warned = [TRIAL] * fast + cautions(data, default, records["halves_default"], of_cells)
+    groups = None if options.groups is None else groups_of(data, options.groups)
+    said = verdict(default, data, ridge, groups=groups).sentence
+    warned = [TRIAL] * options.fast + cautions(data, default, records["halves_default"], groups)
     n_kept = len(records["fit_default_2d"].kept_genes)
-    facts = _says(records) | _facts(data, default, groups, preselect)
+    facts = _says(records) | _facts(options, data, default)
     listed = "".join(f"<li>{escape(text)}</li>" for text in warned)
+    drawn = [figure for name in SHOWN if (figure := Path(figures, f"{name}.png")).exists()]
     page = Template((files("sbnn.study.own_data") / "report.html").read_text(encoding="utf-8")).substitute(
         title=escape(f"{data.name}: {data.n_outputs} outputs from {n_kept} of {data.n_genes} genes"),
         verdict=escape(said),
         cautions=f'<ul class="cautions" aria-label="Cautions">{listed}</ul>' if warned else "",
         facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items()),
-        pictures="".join(
-            _picture(figure, *about)
-            for name, about in SHOWN.items()
-            if (figure := Path(figures, f"{name}.png")).exists()
-        ),
+        pictures="".join(_picture(figure, *SHOWN[figure.stem]) for figure in drawn),
         tables=_outputs(default, data, ridge) + _genes(records),
         footer=escape(f"sbnn {library_versions()['sbnn']}; {data.about['source']}; fingerprint {data.sha256[:12]}"),
     )
@@ -58,25 +57,17 @@ def _says(records):
     return {about.removeprefix("its "): said[about] for about in said.index if about.startswith("its ")}
 
 
-def _facts(data, record, groups, preselect):
+def _facts(options, data, record):
     types = [f"{name} ({size})" for name, size in data.labels["type"].value_counts().items()]
-    facts = {
-        "cells": f"{data.n_cells}",
-        "types": _listed(types, 8),
-        "folds": f"{len(record.folds)}, " + ("at random" if groups is None else f"every {groups} in one of them"),
-        "genes given to the models": f"{preselect}, chosen on the training cells of every fold"
-        if preselect
-        else f"all {data.n_genes}",
-    }
-    about = data.about
-    facts |= {
-        f"left out, {why}": f"{len(names)}: {_listed(names, NAMES_SHOWN)}" for why, names in about["dropped"].items()
-    }
-    return facts | ({"as read": " ".join(about["notes"])} if len(about["notes"]) else {})
-
-
-def _listed(names, most):
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    how = "at random" if options.groups is None else f"every {options.groups} in one of them"
+    chosen = preselected(options, data.n_genes)
+    given = f"{chosen}, chosen on the training cells of every fold" if chosen else f"all {data.n_genes}"
+    facts = {"cells": f"{data.n_cells}", "types": some(types, 8), "folds": f"{len(record.folds)}, {how}"}
+    facts["genes given to the models"] = given
+    for why, names in data.about["dropped"].items():
+        facts[f"left out, {why}"] = f"{len(names)}: {some(names, NAMES_SHOWN)}"
+    notes = " ".join(data.about["notes"])
+    return facts | ({"as read": notes} if notes else {})
 
 
 def _picture(path, title, alternative):
