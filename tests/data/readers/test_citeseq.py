@@ -1,17 +1,16 @@
 import gzip
 import zipfile
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.datasets import load_dataset
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.readers.citeseq import pair_counts, read_cd8, read_cord_blood, read_pbmc
 from sbnn.data.readers.counts import read_count_table
-from sbnn.data.registry import FILES, DataIntegrityError
 
 HUMAN = [f"HUMAN_G{i}" for i in range(30)]
 PROTEINS = ["CD3", "CD4", "CD19"]
@@ -32,19 +31,15 @@ def sample():
     return rna, proteins, clustering
 
 
-def write_cord_blood(folder, sample):
-    rna, proteins, clustering = sample
-    with zipfile.ZipFile(folder / "rna.zip", "w") as archive:
-        archive.writestr("GSE100866_CBMC_8K_13AB_10X-RNA_umi.csv", rna.to_csv())
-        archive.writestr("__MACOSX/._GSE100866_CBMC_8K_13AB_10X-RNA_umi.csv", b"\0\5")
-    proteins.to_csv(folder / "adt.csv")
-    clustering.to_csv(folder / "clustering.csv", index=False, quoting=2, na_rep="NA")
-    return folder / "rna.zip", folder / "adt.csv", folder / "clustering.csv"
-
-
 def test_cord_blood_is_read_from_its_layout(tmp_path, sample):
     rna, proteins, clustering = sample
-    data = as_paired(read_cord_blood(*write_cord_blood(tmp_path, sample), n_genes=12))
+    paths = [tmp_path / name for name in ("rna.zip", "adt.csv", "clustering.csv")]
+    with zipfile.ZipFile(paths[0], "w") as archive:
+        archive.writestr("GSE100866_CBMC_8K_13AB_10X-RNA_umi.csv", rna.to_csv())
+        archive.writestr("__MACOSX/._GSE100866_CBMC_8K_13AB_10X-RNA_umi.csv", b"\0\5")
+    proteins.to_csv(paths[1])
+    clustering.to_csv(paths[2], index=False, quoting=2, na_rep="NA")
+    data = as_paired(read_cord_blood(*paths, n_genes=12))
     kept = clustering[clustering["type"].isin(["B", "NK"])]
     assert data.cell_names.tolist() == kept["cell_barcode"].tolist()  # in the order of the clustering
     assert data.labels["type"].tolist() == data.labels["family"].tolist() == kept["type"].tolist()
@@ -58,15 +53,11 @@ def test_cord_blood_is_read_from_its_layout(tmp_path, sample):
     library = data.counts.sum(1, keepdims=True)
     np.testing.assert_allclose(data.X, np.log2(data.counts / library * np.median(library) + 1), rtol=1e-5)
 
-
-def test_proteins_as_logarithms_are_other_data_of_the_same_files(tmp_path, sample):
-    paths = write_cord_blood(tmp_path, sample)
     files = {"rna.zip": "ab" * 32}
     options = [{"log_proteins": False}, {"log_proteins": True}, {"log_proteins": True, "n_genes": 11}]
     read = [as_paired(read_cord_blood(*paths, **{"n_genes": 12, "files": files} | o)) for o in options]
     np.testing.assert_allclose(read[1].Y, np.log2(1 + read[0].Y), rtol=1e-5)
-    assert len({data.sha256 for data in read}) == 3
-    assert read[0].about["files"] == files and read[1].about["source"].endswith("proteins as log2(1 + counts)")
+    assert len({data.sha256 for data in read}) == 3 and read[0].about["files"] == files
 
 
 def test_cd8_is_read_from_its_layout(tmp_path, sample):
@@ -82,13 +73,9 @@ def test_cd8_is_read_from_its_layout(tmp_path, sample):
     assert data.about["dropped"] == {"no counts in the selected genes": [cells[7]]}
     assert data.labels["type"].tolist()[:4] == ["CD8 off", "CD8 low", "CD8 intermediate", "CD8 high"]
     np.testing.assert_allclose(data.Y, np.log2(1 + proteins[data.cell_names].T), rtol=1e-6)
-    counted = as_paired(read_cd8(*paths, n_genes=12, log_proteins=False))
-    np.testing.assert_array_equal(counted.Y, proteins[data.cell_names].T)
 
 
 def test_pbmc_is_read_from_its_layout(tmp_path, sample):
-    import anndata
-
     rna, proteins, _ = sample
     adata = anndata.AnnData(rna.T.astype(np.float32))
     adata.obsm["protein_expression"] = proteins.T.to_numpy()
@@ -100,33 +87,16 @@ def test_pbmc_is_read_from_its_layout(tmp_path, sample):
     np.testing.assert_array_equal(data.counts, rna.loc[data.gene_names].T)
 
 
-def test_the_loader_refuses_another_file_of_that_name(tmp_path, sample):
-    name = "GSE100866_CBMC_8K_13AB_10X-RNA_umi.zip"
-    rna, *_ = write_cord_blood(tmp_path, sample)
-    rna.rename(tmp_path / name)
-    with pytest.raises(DataIntegrityError, match=f"{name} is altered: expected git blob sha1 {FILES[name].git_sha1}"):
-        load_dataset("stoeckius", tmp_path, download=False)
-
-
 def test_the_published_selection_of_cd8_genes(real_file):
     counts, _, _ = read_count_table(real_file("GSE100866_CD8_merged-RNA_umi.csv.gz"))
     assert counts.shape == (1774, 11757)
     assert select_genes(counts, 1000).b == pytest.approx(0.147, abs=5e-4)
 
 
-def test_the_clustering_leaves_the_published_cells(real_file):
-    clustering = pd.read_csv(real_file("CBMC_clustering.csv"))
-    kept = clustering[clustering["type"].notna() & (clustering["type"] != "Ery")]
-    proteins, cells, names = read_count_table(real_file("GSE100866_CBMC_8K_13AB_10X-ADT_umi.csv"))
-    assert len(kept) == 7652 and kept["type"].nunique() == 8
-    assert set(kept["cell_barcode"]) <= set(cells) and len(names) == 13 and proteins.shape == (8617, 13)
-
-
 def test_all_genes_are_those_with_counts(rng):
     counts = rng.poisson(2.0, (12, 5)) + np.eye(12, 5, dtype=int)
     counts[:, 3] = 0
-    cells = [f"cell{i}" for i in range(12)]
-    proteins = pd.DataFrame(rng.poisson(9.0, (12, 2)), index=cells, columns=["CD3", "CD8"])
+    proteins = pd.DataFrame(rng.poisson(9.0, (12, 2)), [f"cell{i}" for i in range(12)], ["CD3", "CD8"])
     about = {"log_proteins": True, "name": "tiny", "source": "a test", "files": {}}
     data = as_paired(pair_counts(sparse.csr_array(counts), pd.Index(list("abcde")), proteins, n_genes=None, **about))
     assert data.gene_names.tolist() == ["a", "b", "c", "e"]

@@ -46,13 +46,10 @@ def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
     np.testing.assert_array_equal(arrays.values[1], [[4, 7], [5, 8]])
     assert [times.tolist() for times in arrays.times] == [[0, 2, 5], [0, 2]]
     assert data.var_names.tolist() == ["A", "B"] and data.uns["sbnn"]["name"] == "two"
-
-
-@pytest.mark.parametrize("change", [("2,2,", "genes"), ("2,2,", "2,3,"), ("7,8\n", "7\n"), ("7,8", "7,x")])
-def test_other_layouts_are_refused(tmp_path, change):
-    (tmp_path / "two.csv").write_text(FILE.replace(*change))
-    with pytest.raises(ValueError, match=r"two\.csv"):
-        read_trajectories(tmp_path / "two.csv")
+    for change in (("2,2,", "genes"), ("2,2,", "2,3,"), ("7,8\n", "7\n"), ("7,8", "7,x")):
+        path.write_text(FILE.replace(*change))
+        with pytest.raises(ValueError, match=r"two\.csv"):
+            read_trajectories(path)
 
 
 def test_yeast_is_read_from_its_layout(parts):
@@ -127,24 +124,10 @@ def test_the_fingerprint_is_of_all_parts():
 @pytest.mark.parametrize(
     ("name", "sha256", "genes", "samples", "prior", "truth"),
     [
-        (
-            "grn_350",
-            "1e63a635761b0a6901d2b79b7bde5f75381c185ea8679e51ae543ab278a8ae00",
-            350,
-            (150, 10),
-            550,
-            (350, 550),
-        ),
-        (
-            "grn_690",
-            "2e6945fdc58596808958c29eeac39778969e8b565cf02da2ec0f033c3dc4d70c",
-            690,
-            (150, 10),
-            1082,
-            (690, 1082),
-        ),
-        ("yeast_pramila", "0d93aecdb4afb61441a74742698869431cb20416c7b1070124124829edfb74a3", 500, (1, 1), 1146, None),
-        ("breast_desmedt", "20fa6a2552f32bc6aae02637113b24e138588e8c685d9991ac501a3b2c264d9e", 500, (1, 1), None, None),
+        ("grn_350", "1e63a635761b0a69", 350, (150, 10), 550, (350, 550)),
+        ("grn_690", "2e6945fdc5859680", 690, (150, 10), 1082, (690, 1082)),
+        ("yeast_pramila", "0d93aecdb4afb614", 500, (1, 1), 1146, None),
+        ("breast_desmedt", "20fa6a2552f32bc6", 500, (1, 1), None, None),
     ],
 )
 def test_the_published_data(name, sha256, genes, samples, prior, truth):
@@ -152,7 +135,9 @@ def test_the_published_data(name, sha256, genes, samples, prior, truth):
         data = load_dataset(name, download=False, verbose=False)
     except FileNotFoundError:
         pytest.skip(f"the data of {name} are not on this machine")
-    assert data.uns["sbnn"]["name"] == name and data.uns["sbnn"]["sha256"] == sha256 and data.uns["sbnn"]["files"]
+    assert (
+        data.uns["sbnn"]["name"] == name and data.uns["sbnn"]["sha256"].startswith(sha256) and data.uns["sbnn"]["files"]
+    )
     assert data.n_vars == genes and (len(part(data, "train").values), len(part(data, "test").values)) == samples
     assert prior is None or np.count_nonzero(data.varp["prior"]) == prior
     assert truth is None or (len(truth_of(data)), np.count_nonzero(truth_of(data))) == truth
