@@ -10,75 +10,51 @@ from sbnn.data.ephys_features import feature_table
 from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.registry import FILES
 
-MOUSE_TYPES = [
-    "Sst Calb2 Pdlim5",
-    "Pvalb Vipr2",
-    "Vip Gpc3 Slc18a3",
-    "Lamp5 Lsp1",
-    "Sncg Vip Itih5",
-    None,
-    "L2/3 x",
-    "Sst x",
-]
+MOUSE_TYPES = ["Sst Calb2 Pdlim5", "Pvalb Vipr2", "Vip Gpc3 Slc18a3", "Lamp5 Lsp1", "Sncg Vip Itih5"]
+MOUSE_TYPES += [None, "L2/3 x", "Sst x"]
 
 
-@pytest.fixture
 def mouse_tables():
     """Eight recordings: six of the classes (one without features), one without a type, one of another subclass."""
-    rng = np.random.default_rng(0)
-    about = feature_table("gouwens_2020")
-    features = pd.DataFrame(rng.normal(size=(8, 45)), columns=about.index)
+    features = pd.DataFrame(np.random.default_rng(0).normal(size=(8, 45)), columns=feature_table("gouwens_2020").index)
     features.iloc[7] = np.nan
     features.insert(0, "rheobase_sweep_num", 50)
     features["thumbnail_sweep_num"] = 53
     sessions = [100 + i for i in range(8)]
     features["ID"] = [f"sub-{i}_ses-{session}_icephys.nwb" for i, session in enumerate(sessions)]
-    metadata = pd.DataFrame(
-        {
-            "cell_specimen_id": [200 + i for i in range(8)],
-            "structure": ["VISp2/3", "VISp5", "VISpm6a", "VISl1", "VISp4", "VISp5", "VISp5", "VISp"],
-            "donor_id": [7, 7, 8, 8, 8, 9, 9, 9],
-            "biological_sex": "F",
-            "age": ["P55"] * 7 + [None],
-            "full_genotype": ["Sst-IRES-Cre/wt;Ai14(RCL-tdT)/wt"] * 6
-            + ["Cck-IRES-Cre/wt;Vip-IRES-FlpO/wt;Ai65(RCFL-tdT)/wt", None],
-            "cell_soma_normalized_depth": 0.5,
-            "transcriptomics_batch": "BT035",
-            "ephys_session_id": sessions,
-            "T-type Label": MOUSE_TYPES,
-            "MET-type Label": ["Sst-MET-3", "NULL"] + [None] * 6,
-        }
-    )
-    return features, metadata.iloc[::-1]
+    genotypes = ["Sst-IRES-Cre/wt;Ai14(RCL-tdT)/wt"] * 6 + ["Cck-IRES-Cre/wt;Vip-IRES-FlpO/wt;Ai65(RCFL-tdT)/wt", None]
+    metadata = {
+        "cell_specimen_id": [200 + i for i in range(8)],
+        "structure": ["VISp2/3", "VISp5", "VISpm6a", "VISl1", "VISp4", "VISp5", "VISp5", "VISp"],
+        "donor_id": [7, 7, 8, 8, 8, 9, 9, 9],
+        "age": ["P55"] * 7 + [None],
+        "full_genotype": genotypes,
+        "ephys_session_id": sessions,
+        "T-type Label": MOUSE_TYPES,
+        "MET-type Label": ["Sst-MET-3", "NULL"] + [None] * 6,
+    }
+    same = {"biological_sex": "F", "cell_soma_normalized_depth": 0.5, "transcriptomics_batch": "BT035"}
+    return features, pd.DataFrame(metadata | same).iloc[::-1]
 
 
-@pytest.fixture
 def human_tables():
     """Six cells of which one has no features, with subclasses revised for one; and a seventh in the metadata alone."""
-    rng = np.random.default_rng(0)
-    features = pd.DataFrame(rng.normal(size=(6, 93)), columns=feature_table("lee_2023").index)
+    features = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 93)), columns=feature_table("lee_2023").index)
     features.iloc[5] = np.nan
     features.insert(0, "specimen_id", range(10, 16))
-    metadata = pd.DataFrame(
-        {
-            "specimen_id": range(10, 17),
-            "cell_name": "x",
-            "Donor": ["H1", "H1", "H2", "H2", "H3", "H3", "H4"],
-            "structure": "MTG",
-            "lobe": "TemL",
-            "disease_category": "epilepsy",
-            "Transcriptomic_type ": "Inh L2-4 SST FRZB",
-            "condition": ["acute", "culture"] * 3 + ["acute"],
-            "condition2": "acute_microglial",
-            "Days_In_culture": [0, 6] * 3 + [0],
-            "Cortical_layer": ["3", "5_6", None, "2", "2", "2", "2"],
-            "subclass_label": ["PVALB", "SST", "SST", "VIP", "LAMP5/PAX6/Other", "SST", "SST"],
-            "Revised_subclass_label": ["PVALB", "PVALB", "SST", "VIP", "LAMP5/PAX6/Other", "SST", "SST"],
-            "Virus": [None, "CN1390"] * 3 + [None],
-            "Genes_Detected": 5000,
-        }
-    )
-    return features, metadata
+    metadata = {
+        "specimen_id": range(10, 17),
+        "Donor": ["H1", "H1", "H2", "H2", "H3", "H3", "H4"],
+        "condition": ["acute", "culture"] * 3 + ["acute"],
+        "Days_In_culture": [0, 6] * 3 + [0],
+        "Cortical_layer": ["3", "5_6", None, "2", "2", "2", "2"],
+        "subclass_label": ["PVALB", "SST", "SST", "VIP", "LAMP5/PAX6/Other", "SST", "SST"],
+        "Revised_subclass_label": ["PVALB", "PVALB", "SST", "VIP", "LAMP5/PAX6/Other", "SST", "SST"],
+        "Virus": [None, "CN1390"] * 3 + [None],
+    }
+    same = {"structure": "MTG", "lobe": "TemL", "disease_category": "epilepsy", "condition2": "acute_microglial"}
+    same |= {"Transcriptomic_type ": "Inh L2-4 SST FRZB", "Genes_Detected": 5000}
+    return features, pd.DataFrame(metadata | same)
 
 
 @pytest.fixture
@@ -99,12 +75,13 @@ MOUSE_FILES = ("ipfx_features.csv", "20200711_patchseq_metadata_mouse.csv")
 HUMAN_FILES = ("LeeDalley_ephys_fx.csv", "LeeDalley_manuscript_metadata.csv")
 
 
-def test_mouse_cells_are_joined_by_session(load, mouse_tables):
-    data = load("gouwens_ephys", MOUSE_FILES, mouse_tables)
+def test_mouse_cells_are_joined_by_session(load):
+    tables = mouse_tables()
+    data = load("gouwens_ephys", MOUSE_FILES, tables)
     assert data.obs_names.tolist() == ["200", "201", "202", "203", "204"], "those with a class and a feature"
     assert data.obs["type"].tolist() == ["SST", "PVALB", "VIP", "LAMP5", "VIP"]
     assert data.obs["type5"].tolist() == ["SST", "PVALB", "VIP", "LAMP5", "SNCG"]
-    features = mouse_tables[0]
+    features = tables[0]
     assert not [name for name in data.var_names if name.endswith("_sweep_num")] and data.n_vars == 45
     np.testing.assert_allclose(data.X, features[data.var_names].iloc[:5])
     assert data.uns["sbnn"]["dropped"] == {
@@ -122,17 +99,18 @@ def test_mouse_cells_are_joined_by_session(load, mouse_tables):
     about = data.uns["sbnn"]
     assert about["files"] == {name: FILES[name].sha256 for name in MOUSE_FILES}
     assert about["sha256"] == fingerprint_files(about["files"]) and about["name"] == "gouwens_ephys"
-    relative = load("gouwens_ephys", MOUSE_FILES, mouse_tables, relative=True)
+    relative = load("gouwens_ephys", MOUSE_FILES, tables, relative=True)
     assert "peak_lag_ramp" in relative.var_names and relative.uns["sbnn"]["name"] == "gouwens_ephys_relative"
 
 
-def test_human_cells_have_the_revised_subclass(load, human_tables, capsys):
-    data = load("lee_human", HUMAN_FILES, human_tables)
+def test_human_cells_have_the_revised_subclass(load):
+    tables = human_tables()
+    data = load("lee_human", HUMAN_FILES, tables)
     assert data.obs_names.tolist() == ["10", "11", "12", "13", "14"]
     assert data.obs["type"].tolist() == ["PVALB", "PVALB", "SST", "VIP", "LAMP5"]
     assert data.obs["subclass_unrevised"].tolist()[1] == "SST"
     assert data.uns["sbnn"]["dropped"] == {"no measured feature": ["15"]}
-    np.testing.assert_allclose(data.X, human_tables[0].iloc[:5, 1:])
+    np.testing.assert_allclose(data.X, tables[0].iloc[:5, 1:])
     labels = data.obs
     assert labels["donor"].tolist() == ["H1", "H1", "H2", "H2", "H3"]
     assert labels["condition"].tolist() == ["acute", "culture"] * 2 + ["acute"]
