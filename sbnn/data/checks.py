@@ -164,7 +164,8 @@ def kind_of_expression(values) -> tuple[str, str, str]:
         counted = high > LARGEST_LOG or (high > 2 and usual == 1)
         kind, doubt = ("counts", "") if counted else ("log", "small whole numbers may be counts too")
     elif low >= 0 and high > BEYOND_LOG:
-        kind, doubt = "normalised", "they may be estimated counts, to be rounded" * (expressed > 2 * fractions)
+        estimated = expressed > 2 * fractions
+        kind, doubt = "normalised", "they may be estimated counts, to be rounded" if estimated else ""
     elif low >= 0 and high > LARGEST_LOG:
         doubt = "they reach far for log values"
     return kind, _range(low, high, 1 - fractions / values.size), doubt
@@ -263,9 +264,7 @@ def check_paired(
     Y = np.zeros((len(X), 0), np.float32) if Y is None else check_matrix(Y, "Y")
     counts = check_counts(counts, X.shape)
     if not X.size or len(Y) != len(X):
-        raise ValueError(
-            f"X has shape {X.shape} and Y {Y.shape}, expected one or more genes, and the same cells in both"
-        )
+        raise ValueError(f"X has shape {X.shape} and Y {Y.shape}, expected a gene or more, and the same cells in both")
     genes = check_names(gene_names, "gene_names", "gene", X.shape[1])
     outputs = check_names(feature_names, "feature_names", "output", Y.shape[1])
     cells = check_names(cell_names, "cell_names", "cell", len(X))

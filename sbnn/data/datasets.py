@@ -38,17 +38,12 @@ class Dataset(NamedTuple):
     instead: dict[str, str]  # file that may be missing -> the one that replaces it
 
 
-def _read_datasets() -> dict[str, Dataset]:
-    with Path(__file__).with_name("datasets.csv").open(newline="") as table:
-        rows = {row.pop("name"): row for row in csv.DictReader(table)}
-    for row in rows.values():
-        row["files"] = tuple(row["files"].split())
-        row |= {key: json.loads(row[key] or "{}") for key in ("options", "instead")}
-    return {name: Dataset(**row) for name, row in rows.items()}
-
-
+with Path(__file__).with_name("datasets.csv").open(newline="") as _table:
+    _rows = {row.pop("name"): row for row in csv.DictReader(_table)}
+for _row in _rows.values():
+    _row |= {key: json.loads(_row[key] or "{}") for key in ("options", "instead")}
 #: Every data set that `load_dataset` knows.
-DATASETS = _read_datasets()
+DATASETS = {name: Dataset(**row | {"files": tuple(row["files"].split())}) for name, row in _rows.items()}
 
 
 def names_of(study: str = SBNN) -> tuple[str, ...]:
@@ -56,13 +51,12 @@ def names_of(study: str = SBNN) -> tuple[str, ...]:
     return tuple(name for name, dataset in DATASETS.items() if dataset.study == study)
 
 
-def require_study(name: str, study: str = SBNN) -> None:
-    """Refuse a known data set that is of another study."""
-    if name in DATASETS and DATASETS[name].study != study:
-        raise ValueError(
-            f"data set {name!r} is of the study {DATASETS[name].study!r}; those of {study!r} are "
-            f"{', '.join(names_of(study))}"
-        )
+def require_study(name: str, study: str | None = SBNN) -> None:
+    """Refuse a data set of another study; a name of one's own is none, and an unknown name if no study is given."""
+    known = tuple(DATASETS) if study is None else names_of(study)
+    if name not in known and (study is None or name in DATASETS):
+        problem = f"is of the study {DATASETS[name].study!r}" if name in DATASETS else "is unknown"
+        raise ValueError(f"data set {name!r} {problem}; there are {', '.join(known)}")
 
 
 def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True, **options):
@@ -102,22 +96,14 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
 
     Raises
     ------
-    ValueError
-        An unknown name.
-    TypeError
-        Options that the data set does not have.
+    ValueError, TypeError
+        An unknown name, or options that the data set does not have.
     FileNotFoundError
         A missing file that cannot be downloaded; the message says what to do.
     DataIntegrityError
         A file that is truncated or altered.
-
-    Warns
-    -----
-    UserWarning
-        If another file replaces one that cannot be found or downloaded.
     """
-    if name not in DATASETS:
-        raise ValueError(f"unknown data set {name!r}; the known ones are {', '.join(DATASETS)}")
+    require_study(name, None)
     dataset = DATASETS[name]
     module, function = dataset.reader.rsplit(".", 1)
     read, options = getattr(import_module(f"sbnn.data.{module}"), function), dataset.options | options
@@ -216,12 +202,10 @@ def list_datasets(path=None) -> list[DatasetState]:
     for name, dataset in DATASETS.items():
         missing = tuple(file for file in dataset.files if file in absent)
         needed = {dataset.instead.get(file, file) for file in missing} & absent
-        if not dataset.files:
-            state = "made here"
-        elif not needed:
-            state = "here in part" if missing else "here"
-        else:
+        if needed:
             state = "downloadable" if all(FILES[file].url for file in needed) else "to be fetched by hand"
+        else:
+            state = "here in part" if missing else "here" if dataset.files else "made here"
         states.append(DatasetState(name, dataset.about, state, missing))
     return states
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+from concurrent.futures import Future, wait
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from threading import Thread
@@ -44,14 +45,10 @@ class DataIntegrityError(ValueError):
     """A file is truncated or altered: its checksum is not that of the published file."""
 
 
-def _read_sources() -> dict[str, DataFile]:
-    with Path(__file__).with_name("sources.csv").open(newline="") as table:
-        rows = [{key: value or None for key, value in row.items()} for row in csv.DictReader(table)]
-    return {row["name"]: DataFile(**row | {"size": row["size"] and int(row["size"])}) for row in rows}
-
-
+with Path(__file__).with_name("sources.csv").open(newline="") as _table:
+    _rows = [{key: value or None for key, value in row.items()} for row in csv.DictReader(_table)]
 #: Every file that can be found by name.
-FILES = _read_sources()
+FILES = {row["name"]: DataFile(**row | {"size": row["size"] and int(row["size"])}) for row in _rows}
 
 
 def find_file(name: str, path=None, *, download: bool = True, verbose: bool = True) -> Path:
@@ -65,10 +62,9 @@ def find_files(names, path=None, *, download=True, verbose=True, hint="") -> dic
     A file of the right name with other content is an error in every place, no reason to look further: whoever put it
     there believes that it is used. `hint` is what the message tells to give to ``sbnn data get``.
     """
-    names, places, found = list(names), search_places(path), {}
-    for name in names:
-        if located := locate_file(FILES[name], places):
-            found[name] = FoundFile(located[0], check_file(FILES[name], located[0]), located[1])
+    names, places = list(names), search_places(path)
+    located = {name: locate_file(FILES[name], places) for name in names}
+    found = {name: FoundFile(at[0], check_file(FILES[name], at[0]), at[1]) for name, at in located.items() if at}
     missing = [FILES[name] for name in names if name not in found]
     without_address = [f"{file.folder}/{file.name}" for file in missing if file.url is None]
     reason = "" if download else "downloading was switched off (download=False)"
@@ -82,7 +78,8 @@ def find_files(names, path=None, *, download=True, verbose=True, hint="") -> dic
             found[file.name] = download_file(file, target, verbose=verbose)
         except OSError as error:
             cause = getattr(error.args[0] if error.args else None, "reason", error)  # requests wraps it
-            reason = f"downloading {file.name} from {urlsplit(file.url).netloc} failed: {cause}"
+            told = str(cause) or f"nothing came for {TIMEOUT:g} s; is there a network?"
+            reason = f"downloading {file.name} from {urlsplit(file.url).netloc} failed: {told}"
             if kept := _size(_part_of(target)):
                 reason += f"; its first {kept} bytes are kept, the same command resumes"
         else:
@@ -191,12 +188,12 @@ def _size(path: Path) -> int:
 
 
 def _fetch(url: str, output: Path, progressbar: bool) -> None:
-    """Stream an address into a file, from where the file ends, and give up when no byte arrives for `TIMEOUT` seconds.
+    """Stream an address into a file, from where the file ends; TimeoutError when no byte arrives for `TIMEOUT` seconds.
 
     The timeouts of sockets do not cover the look-up of a name and hold for each address of a host, so a network that
     swallows packets costs minutes. A thread that can be abandoned bounds the whole.
     """
-    errors: list[Exception] = []
+    done: Future = Future()
     with open(output, "ab", buffering=0) as sink:
         there = sink.tell()
         rest = {"Range": f"bytes={there}-", "Accept-Encoding": "identity"} if there else {}
@@ -211,17 +208,13 @@ def _fetch(url: str, output: Path, progressbar: bool) -> None:
                 pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar, **options)(url, sink, None)
             except Exception as error:
                 if getattr(getattr(error, "response", None), "status_code", None) != 416:  # there is no more to send
-                    errors.append(error)
+                    done.set_exception(error)
+            if not done.done():
+                done.set_result(None)
 
-        worker = Thread(target=work, daemon=True)
-        worker.start()
+        Thread(target=work, daemon=True).start()
         written = -1
-        while worker.is_alive() and sink.tell() != written:
+        while not done.done() and sink.tell() != written:
             written = sink.tell()
-            worker.join(TIMEOUT)
-        if worker.is_alive():
-            errors.append(
-                TimeoutError(f"nothing came from {urlsplit(url).netloc} for {TIMEOUT:g} s; is there a network?")
-            )
-    if errors:
-        raise errors[0]
+            wait([done], TIMEOUT)
+    done.result(timeout=0)

@@ -80,9 +80,15 @@ class ExpressionStream:
             source = source.to_numpy()
         source = source.tocsr() if sparse.issparse(source) else source
         shape, layout = getattr(source, "shape", ()), getattr(source, "format", "csr")
+        problems = []
         if is_mudata(source) or len(shape) != 2 or min(shape) == 0 or layout != "csr":
             told = f"source: expected an open matrix of cells x genes, CSR if it is sparse, got {type(source).__name__}"
-            raise ValueError(f"{told} of shape {tuple(shape)}; adata.to_memory() brings another layout into memory")
+            problems.append(f"{told} of shape {tuple(shape)}; adata.to_memory() brings another layout into memory")
+        for name, given in (("cell_names", cell_names), ("totals", totals)):
+            if given is not None and np.shape(given) != tuple(shape[:1]):
+                problems.append(f"{name}: expected one for each cell of {tuple(shape)}, got shape {np.shape(given)}")
+        if problems:
+            raise ValueError("; ".join(problems))
         self.source, self.counts, self.shape = source, counts, tuple(int(size) for size in shape)
         self.block_size = block_size or max(1, VALUES_AT_ONCE // self.shape[1])
         self.gene_names = None
@@ -90,9 +96,6 @@ class ExpressionStream:
             self.gene_names = check_names(gene_names, "gene_names", "gene", self.shape[1]).astype(object)
         self.cell_names = None if cell_names is None else pd.Index(cell_names)
         self.totals = None if totals is None else np.asarray(totals, dtype=np.float64)
-        for name, given in (("cell_names", self.cell_names), ("totals", self.totals)):
-            if given is not None and given.shape != self.shape[:1]:
-                raise ValueError(f"{name}: expected one for each of {len(self)} cells, got shape {given.shape}")
         self._genes, self._library_size, self._count_share = None, None, None
         self._path = _path_behind(source)
         self._state = self._file_state()

@@ -50,59 +50,37 @@ def test_scala_is_read_from_its_layout(small_scala, capsys):
     assert data.sha256 == fingerprint_files(data.about["files"])
 
 
-@pytest.fixture
-def small_ion_channels(small_scala, monkeypatch):
-    """The Scala files, a term list with the published tab too many, and complete counts of two cells more."""
+def put_counts(monkeypatch, folder, complete):
+    """The complete counts as published: named in another way, in a zip."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as writer:
+        table = complete.rename(columns=lambda cell: cell.replace("sample", "_sample_"))
+        writer.writestr("counts.txt", table.to_csv(sep="\t", index_label="gene"))
+    published(monkeypatch, FULL_COUNTS, archive.getvalue())
+    put(folder / "tiny" / FULL_COUNTS, archive.getvalue())
+
+
+def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(small_scala, monkeypatch, capsys):
     folder, counts, _ = small_scala
     lines = ["MGI Gene/Marker ID\tSymbol\tName", "MGI:1\tSst\tsomatostatin\t", "MGI:1\tSst\tsomatostatin\t"]
     lines += [f"MGI:{i}\t{gene}\tchannel\t" for i, gene in enumerate(["Kcna1", "Vip", "Rare", "Absent"])] + [""]
-    rest = pd.DataFrame(
-        [[5] * 6, [0, 1, 2, 0, 0, 3], [9] * 6], index=["Kcna1", "Rare", "Cacna1a"], columns=counts.columns
-    )
+    terms = "\r\n".join(lines).encode()  # with the published tab too many
+    published(monkeypatch, "go_ion_channel_term_summary.txt", terms)
+    put(folder / "tiny" / "go_ion_channel_term_summary.txt", terms)
+    rest = pd.DataFrame([[5] * 6, [0, 1, 2, 0, 0, 3], [9] * 6], ["Kcna1", "Rare", "Cacna1a"], counts.columns)
     complete = pd.concat([counts, rest]).assign(extra=[0, 0, 0, 0, 0, 3, 0], other=0)
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as writer:
-        text = complete.rename(columns=lambda cell: cell.replace("sample", "_sample_")).to_csv(
-            sep="\t", index_label="gene"
-        )
-        writer.writestr("final_patch_seq_allcells_exon_allreads.txt", text)
-    contents = {"go_ion_channel_term_summary.txt": "\r\n".join(lines).encode(), FULL_COUNTS: archive.getvalue()}
-    for name, content in contents.items():
-        published(monkeypatch, name, content)
-        put(folder / "tiny" / name, content)
-    return folder, complete
-
-
-def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(small_ion_channels, recwarn):
-    folder, complete = small_ion_channels
-    data = load("scala_ion_channels", folder)
+    put_counts(monkeypatch, folder, complete)
+    whole = load("scala_ion_channels", folder)
     # Rare has six counts in the cells that are used and nine in all: too few in any case
-    assert data.gene_names.tolist() == ["Sst", "Vip", "Kcna1"]
-    np.testing.assert_array_equal(data.counts, complete.loc[data.gene_names, data.cell_names].T)
-    assert data.cell_names.tolist() == load("scala", folder).cell_names.tolist()
-    assert data.labels["type"].tolist()[0] == "L5 PT_1" and data.colors["L5 PT_1"] == "#0D5D7E"
-    assert (
-        data.about["files"].keys() == {*DATASETS["scala_ion_channels"].files}
-        and "complete counts" in data.about["source"]
-    )
-    assert not recwarn.list
-
-
-def test_counts_of_cells_without_electrophysiology_make_an_ion_channel_gene_too(small_ion_channels, monkeypatch):
-    folder, complete = small_ion_channels
-    complete.loc["Rare", "extra"] = 4  # ten now
-    content = complete.to_csv(sep="\t").encode()
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as writer:
-        writer.writestr("counts.txt", content)
-    published(monkeypatch, FULL_COUNTS, archive.getvalue())
-    put(folder / "tiny" / FULL_COUNTS, archive.getvalue())
+    assert whole.gene_names.tolist() == ["Sst", "Vip", "Kcna1"]
+    np.testing.assert_array_equal(whole.counts, complete.loc[whole.gene_names, whole.cell_names].T)
+    assert whole.cell_names.tolist() == load("scala", folder).cell_names.tolist()
+    assert whole.labels["type"].tolist()[0] == "L5 PT_1" and whole.colors["L5 PT_1"] == "#0D5D7E"
+    assert whole.about["files"].keys() == {*DATASETS["scala_ion_channels"].files}
+    complete.loc["Rare", "extra"] = 4  # ten with the counts of a cell without electrophysiology
+    put_counts(monkeypatch, folder, complete)
     assert "Rare" in load("scala_ion_channels", folder).gene_names
 
-
-def test_ion_channels_without_the_complete_counts(small_ion_channels, capsys):
-    folder, _ = small_ion_channels
-    whole = load("scala_ion_channels", folder)
     (folder / "tiny" / FULL_COUNTS).unlink()
     with pytest.warns(UserWarning, match=f"gene_counts.csv replaces {FULL_COUNTS}"):
         data = as_paired(load_dataset("scala_ion_channels", folder, download=False))
@@ -118,17 +96,8 @@ def test_ion_channels_without_the_complete_counts(small_ion_channels, capsys):
 def test_raw_counts_are_read_from_their_layout(alone, monkeypatch):
     counts = pd.DataFrame([[0, 0], [3, 40], [0, 7]], index=["Zero", "Gad1", "Sst"])
     counts.columns = ["20200403_sample_1", "20200403_sample_2"]
-    metadata = pd.DataFrame(
-        {
-            "Cell": counts.columns,
-            "Mouse": "mouse_A",
-            "Targeted layer": 5,
-            "Cre": "SST+",
-            "RNA family": ["ET", "low quality"],
-            "RNA type": ["L5 ET_1", None],
-            "Soma depth (µm)": [700, 701],
-        }
-    )
+    metadata = pd.DataFrame({"Cell": counts.columns, "Targeted layer": 5, "Cre": "SST+"})
+    metadata["RNA family"], metadata["RNA type"] = ["ET", "low quality"], ["L5 ET_1", None]
     for name, content in {
         "m1_patchseq_phys_temp_exon_counts.csv.gz": gzip.compress(counts.to_csv().encode()),
         "m1_patchseq_phys_temp_meta_data.csv": metadata.to_csv(sep="\t", index=False).encode(),
@@ -143,22 +112,29 @@ def test_raw_counts_are_read_from_their_layout(alone, monkeypatch):
     assert data.colors == {"L5 ET_1": "#0D5D7E", "unknown": "#808080"}
 
 
-def test_simulated_takes_the_options_of_the_simulator(capsys):
-    data = load_dataset("simulated", n_cells=50, n_genes=30, n_true_genes=5, random_state=1)
-    assert data.shape == (50, 30)
+def test_simulated_data_take_the_options_of_the_simulator(capsys):
+    assert load_dataset("simulated", n_cells=50, n_genes=30, n_true_genes=5, random_state=1).shape == (50, 30)
     assert "50 cells x 30 genes" in capsys.readouterr().out
+    screen = load_dataset("simulated_screen", n_perturbations=4, n_control=7, random_state=1, verbose=False)
+    assert screen.shape == (4 * 50 + 7, 100)
+    whole = load_dataset("simulated_screen", verbose=False)
+    assert whole.uns["sbnn"]["sha256"] == simulate_perturbations(50, 100, 15, 100).uns["sbnn"]["sha256"]
 
 
 def test_bad_requests_are_named():
-    with pytest.raises(ValueError, match="'scalla'.* scala, scala_ion_channels, "):
+    with pytest.raises(ValueError, match="'scalla'.* scala, scala_ion_channels, .*simulated_grn"):
         load_dataset("scalla")
     with pytest.raises(TypeError, match="n_cells"):
         load_dataset("scala", n_cells=10, download=False)
 
 
 def test_default_dataset_is_the_real_one_where_it_can_be_had(small_scala, capsys):
-    assert default_dataset(small_scala[0]) == "scala"
+    folder = small_scala[0]
+    assert default_dataset(folder) == "scala"
     assert capsys.readouterr().out == "data set: scala, because its files are in path\n"
+    put(folder / "tiny" / "gene_counts.csv", b"broken")
+    with pytest.raises(DataIntegrityError, match="gene_counts.csv is truncated"):
+        default_dataset(folder)
 
 
 def test_default_dataset_is_simulated_elsewhere_and_says_why(alone, capsys):
@@ -175,27 +151,13 @@ def test_default_dataset_is_simulated_elsewhere_and_says_why(alone, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_default_dataset_does_not_pass_over_a_broken_file(small_scala):
-    folder = small_scala[0]
-    put(folder / "tiny" / "gene_counts.csv", b"broken")
-    with pytest.raises(DataIntegrityError, match="gene_counts.csv is truncated"):
-        default_dataset(folder)
-
-
 def test_each_study_has_data_sets_of_its_own():
     assert sorted(name for study in STUDIES for name in names_of(study)) == sorted(DATASETS)
     assert names_of("ephys_types") == ("gouwens_ephys", "lee_human", "simulated_ephys") and "scala" in names_of()
     require_study("a name of one's own")
     require_study("lee_human", "ephys_types")
-    with pytest.raises(ValueError, match="'lee_human' is of the study 'ephys_types'; those of 'sbnn' are scala, "):
+    with pytest.raises(ValueError, match="'lee_human' is of the study 'ephys_types'; there are scala, "):
         require_study("lee_human")
-
-
-def test_simulated_screen_takes_the_options_of_the_simulator():
-    data = load_dataset("simulated_screen", n_perturbations=4, n_control=7, random_state=1, verbose=False)
-    assert data.shape == (4 * 50 + 7, 100)
-    whole = load_dataset("simulated_screen", verbose=False)
-    assert whole.uns["sbnn"]["sha256"] == simulate_perturbations(50, 100, 15, 100).uns["sbnn"]["sha256"]
 
 
 # --- sbnn data
@@ -246,16 +208,13 @@ def test_states_of_data_sets(small_scala):
 # --- the real data
 
 SCALA = {"Pvalb": 286, "Sst": 271, "IT": 244, "Vip": 152, "CT": 102, "Lamp5": 92, "PT": 48, "Sncg": 13, "NP": 5}
+WARM = {"Sst": 110, "IT": 43, "ET": 12, "Pvalb": 10, "low quality": 8, "NP": 2}
 CD8 = {"CD8 off": 522, "CD8 intermediate": 522, "CD8 high": 442, "CD8 low": 288}
 #: shape (cells, genes, outputs), families, number of types
 EXPECTED = {
     "scala": ((1213, 1000, 16), SCALA, 77),
     "scala_ion_channels": ((1213, 55, 16), SCALA, 77),
-    "scala_34c_counts": (
-        (185, 30749, 0),
-        {"Sst": 110, "IT": 43, "ET": 12, "Pvalb": 10, "low quality": 8, "NP": 2},
-        30,
-    ),
+    "scala_34c_counts": ((185, 30749, 0), WARM, 30),
     "gouwens": ((3395, 1252, 55), None, None),
     "stoeckius": ((7652, 1000, 13), None, 8),
     "citeseq_cd8": ((1774, 1000, 5), CD8, 4),

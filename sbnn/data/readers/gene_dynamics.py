@@ -46,17 +46,15 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
     lines = [line for line in path.read_text().splitlines() if line.strip(", \t")]
     try:
         n_genes, n_samples = (int(part) for part in lines[0].replace('"', "").split(",")[:2])
-        rows = [[float(part) for part in line.split(",")] for line in lines[1:]]
-        if len(rows) != n_samples * (n_genes + 1):
-            raise ValueError(f"got {len(rows)} lines after the first")
+        expected = range(n_samples * (n_genes + 1))
+        rows = [[float(part) for part in line.split(",")] for _, line in zip(expected, lines[1:], strict=True)]
         blocks = [np.array(rows[i : i + n_genes + 1]) for i in range(0, len(rows), n_genes + 1)]
     except (ValueError, IndexError) as error:
         raise ValueError(
             f"{path}: expected the numbers of genes and samples in the first line, and for each sample a line of "
             f"values per gene and a line of times, all of one length; {error}"
         ) from None
-    if gene_names is not None and isinstance(gene_names, str | Path):
-        gene_names = pd.read_csv(gene_names).iloc[:, 0]
+    gene_names = pd.read_csv(gene_names).iloc[:, 0] if isinstance(gene_names, str | Path) else gene_names
     if gene_names is not None:
         gene_names = [str(gene).removesuffix("_input") for gene in gene_names]
     data = trajectories(

@@ -166,6 +166,7 @@ def read_tables(
 
 def read_table(table, what: str, *, header: int | None = None, key: str | None = None, repeats=False) -> pd.DataFrame:
     """One table, as `read_tables` takes it: names are text, values stay as they are, the index has the name `key`."""
+    cause = None
     if isinstance(table, pd.DataFrame):
         body = table.set_axis(checks.texts(table.columns), axis=1).set_axis(checks.texts(table.index), axis=0)
         if key in body:
@@ -177,13 +178,12 @@ def read_table(table, what: str, *, header: int | None = None, key: str | None =
         path.stat()  # a missing file is an error of its own
         try:
             body = checks.named(*read_file(path, sheet, header, key), key)
+            problems = checks.problems_of_names(body, repeats, values=header is not None or what == "labels")
         except Exception as error:  # zip, gzip, XML, pandas, openpyxl and xlrd each have errors of their own
-            hint = "header=<number from 1> says which row has the names of columns"
-            raise ValueError(f"{_called(table, what)}: no table can be read, {str(error).strip()}; {hint}") from error
-        problems = checks.problems_of_names(body, repeats, values=header is not None or what == "labels")
+            problems, cause = [f"no table can be read, {str(error).strip()}"], error
     if problems:
         hint = "header=<number from 1> says which row has the names of columns, cell_key which column those of rows"
-        raise ValueError(f"{_called(table, what)}: {'; '.join(problems)}; {hint}")
+        raise ValueError(f"{_called(table, what)}: {'; '.join(problems)}; {hint}") from cause
     return body
 
 
