@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from same import assert_same
 from sklearn.base import clone
 
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics import PhoenixRegressor, Recipe, Schedule
 from sbnn.dynamics.model import split
-from sbnn.dynamics.phoenix import Phoenix, path_sizes
+from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.solver import DivergenceError
 from sbnn.dynamics.training import Intervals, Training
@@ -40,15 +41,15 @@ def test_it_learns_and_is_as_sparse_as_asked_for(fitted, samples, network, block
     assert list(fitted.history_) == ["epoch", "loss", "validation_loss", "sparsity"]
 
 
-def test_the_score_is_r2_of_what_comes_after_the_start(fitted, samples, network, blocks):
-    new = network.simulate(20, 0, 7)
-    values, times = blocks(new)
+def test_the_score_is_r2_of_what_comes_after_the_start_of_samples_of_any_length(fitted, samples, blocks):
     train = np.setdiff1d(np.arange(24), fitted.validation_)
-    mean = blocks(samples)[0][train].mean(axis=(0, 1))
-    parts = [((values[:, 1:] - other) ** 2).sum() for other in (fitted.predict(values[:, 0], times)[:, 1:], mean)]
-    assert fitted.score(new) == pytest.approx(1 - parts[0] / parts[1])
+    mean, arrays = blocks(samples)[0][train].mean(axis=(0, 1)), as_trajectories(cut(samples))
+    errors = [fitted.predict(v[:1], t)[0, 1:] - v[1:] for v, t in zip(arrays.values, arrays.times, strict=True)]
+    around = [v[1:] - mean for v in arrays.values]
+    parts = [np.square(np.concatenate(part)).sum() for part in (errors, around)]
+    assert fitted.score(cut(samples)) == pytest.approx(1 - parts[0] / parts[1], rel=1e-6)
     with pytest.raises(ValueError, match="trajectories"):
-        fitted.score(new[:, ::-1])
+        fitted.score(samples[:, ::-1])
 
 
 def test_the_same_seed_gives_the_same_bits_and_priors_are_matched_by_name(fitted, samples, prior):
@@ -60,36 +61,27 @@ def test_the_same_seed_gives_the_same_bits_and_priors_are_matched_by_name(fitted
     assert torch.equal(torch.get_rng_state(), state), "the global one is neither used nor changed"
 
 
-@pytest.mark.parametrize("pruning", ["imp", "post_hoc", "biological"])
-def test_every_way_of_pruning_reaches_the_sparsity(samples, prior, pruning):
-    recipe = short(epochs=20, fine_tuning=3)
-    model = PhoenixRegressor(8, pruning, 0.8, recipe=recipe, random_state=0).fit(samples, prior)
-    assert model.sparsity_ == pytest.approx(0.8, abs=0.02)
+@pytest.mark.parametrize(
+    ("pruning", "weight", "expected"),
+    [
+        ("none", 0.9, [35.3722, 0.491885, 0.15, -0.708672]),
+        ("imp", 1.0, [21.5528, 0.491135, 0.60625, -0.851448]),
+        ("dash", 1.0, [13.5528, 0.490931, 0.63125, -1.30065]),
+        ("biological", 1.0, [9.6796, 0.486826, 0.638542, -1.3239]),
+        ("post_hoc", 1.0, [21.8071, 0.480669, 0.6, -0.640869]),
+        ("l0", 1.0, [3.32966, 0.487196, 0.283333, -4.13262]),
+        ("c_node", 1.0, [22.3268, 0.487462, 0.15, -0.696629]),
+    ],
+)
+def test_numbers_stay_as_they_are(samples, prior, pruning, weight, expected):
+    """Sizes of edges, predictions, sparsity and score of short fits."""
+    options = {"schedule": Schedule(2, 0.5, 3, 0.2), "fine_tuning": 3, "data_weight": weight, "n_prior_points": 100}
+    model = PhoenixRegressor(8, pruning, 0.6, recipe=short(epochs=12, **options), random_state=0).fit(samples, prior)
+    predicted = model.predict(samples.X[:5], [0, 1, 4]).mean()
+    found = [model.edge_scores_.abs().to_numpy().sum(), predicted, model.sparsity_, model.score(samples)]
+    assert_same(found, expected)
     if pruning == "post_hoc":
-        assert (model.history_["sparsity"] > 0.78).tolist() == [False] * 20 + [True] * 3
-    if pruning == "imp":
-        without = clone(model).fit(samples)
-        np.testing.assert_array_equal(without.edge_scores_, model.edge_scores_, "it ignores the prior")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("pruning", ["l0", "c_node", "path_reg"])
-def test_the_penalty_decides_how_sparse_a_network_is(samples, pruning):
-    models = []
-    for weight in (0, 10 if pruning == "l0" else 1):
-        model = PhoenixRegressor(8, pruning, recipe=short(penalty=weight), random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that nothing is left
-            models.append(model.fit(samples))
-    weak, strong = models
-    assert type(strong.network_) is Phoenix and (weak.history_["penalty"] == 0).all()
-    assert strong.sparsity_ == strong.network_.sparsity() == pytest.approx(strong.history_["sparsity"].max(), abs=0.1)
-    if pruning == "c_node":
-        assert path_sizes(strong.network_) < path_sizes(weak.network_) / 3
-    else:
-        assert strong.sparsity_ > weak.sparsity_ + 0.2
-        columns = torch.stack([(layer != 0).any(dim=0).float().mean() for layer in strong.network_.layers()])
-        assert (columns < 1).any(), "whole inputs are cut"
+        assert (model.history_["sparsity"] > 0.58).tolist() == [False] * 12 + [True] * 3
 
 
 def training_of(data, recipe, pruning=None, penalty=None, prior=None, validated=(22, 23)):
@@ -161,26 +153,9 @@ def test_the_same_intervals_in_samples_of_other_lengths_train_alike(samples):
         training.run(5)
     histories = [[entry["loss"] for entry in training.history] for training in trainings]
     np.testing.assert_allclose(*histories, rtol=1e-5)
-    assert histories[0][4] < histories[0][0]
-
-
-def test_samples_of_different_lengths_are_fitted_and_scored(samples, prior, fitted):
-    ragged = cut(samples)
-    loss = PhoenixRegressor(8, "none", recipe=short(epochs=9), random_state=0).fit(ragged, prior).history_["loss"]
-    assert loss.iloc[-1] < loss[0] / 2
-    # R2 over the samples, of whatever length.
-    arrays = as_trajectories(ragged)
-    errors = [fitted.predict(v[:1], t)[0, 1:] - v[1:] for v, t in zip(arrays.values, arrays.times, strict=True)]
-    around = [v[1:] - fitted._training_mean for v in arrays.values]
-    parts = [np.square(np.concatenate(part)).sum() for part in (errors, around)]
-    assert fitted.score(ragged) == pytest.approx(1 - parts[0] / parts[1], rel=1e-6)
-
-
-def test_losses_of_batches_count_by_their_intervals(samples):
-    training = training_of(cut(samples), Recipe(batch_size=5, learning_rate=0), validated=())
-    training.run(1)
-    with torch.no_grad():
-        assert training.history[0]["loss"] == pytest.approx(training.train.loss(training.network, 3).item(), rel=1e-5)
+    in_batches = training_of(cut(samples), Recipe(batch_size=5, learning_rate=0), validated=())
+    in_batches.run(1)
+    assert in_batches.history[0]["loss"] == pytest.approx(histories[0][0], rel=1e-5), "which count by their intervals"
 
 
 def test_the_prior_enters_the_loss_by_the_weight_that_the_data_leave(samples, network):
@@ -197,16 +172,6 @@ def test_the_prior_enters_the_loss_by_the_weight_that_the_data_leave(samples, ne
     of_data, of_prior = (torch.autograd.grad(loss, weights)[0] for loss in losses)
     training._epoch(torch.optim.SGD([weights], lr=1.0))
     torch.testing.assert_close(before - weights.detach(), 0.9 * of_data + 0.1 * of_prior, rtol=1e-3, atol=1e-7)
-
-
-def test_multipliers_learn_faster(samples):
-    """The first step of Adam is as long as the learning rate."""
-    training = training_of(samples, Recipe(batch_size=24, learning_rate=1e-3, multiplier_speed=3))
-    before = {name: value.detach().clone() for name, value in training.network.named_parameters()}
-    training.run(1)
-    for name, value in training.network.named_parameters():
-        longest = (value - before[name]).abs().max().item()
-        assert longest == pytest.approx(3e-3 if name == "multiplier" else 1e-3, rel=1e-2)
 
 
 def test_patience_begins_after_the_last_pruning(samples):
@@ -226,13 +191,10 @@ def test_the_learning_rate_falls_after_its_own_patience_and_starts_anew_at_each_
     assert rates == pytest.approx([1e-2] * 4 + [1e-3] * 3 + [5e-4] * 5 + [1e-2])
 
 
-@pytest.mark.parametrize(("n", "share", "aside"), [(150, 0.07, 11), (5, 0.07, 1), (2, 0.9, 1), (1, 0.5, 0), (9, 0, 0)])
-def test_one_sample_of_two_or_more_is_set_aside(n, share, aside):
-    train, validation = split(n, share, np.random.RandomState(0))
-    assert len(validation) == aside and sorted([*train, *validation]) == list(range(n))
-
-
-def test_one_sample_is_validated_by_its_own_loss():
+def test_one_sample_of_two_or_more_is_set_aside_and_a_single_one_validated_by_its_own_loss():
+    for n, share, aside in [(150, 0.07, 11), (5, 0.07, 1), (2, 0.9, 1), (1, 0.5, 0), (9, 0, 0)]:
+        train, validation = split(n, share, np.random.RandomState(0))
+        assert len(validation) == aside and sorted([*train, *validation]) == list(range(n))
     times = np.array([0, 0.5, 2, 2.5, 4, 5])
     values = 0.5 + 0.3 * np.sin(times[:, None] + np.arange(6))
     model = PhoenixRegressor(3, "none", recipe=SHORT, random_state=0).fit(trajectories([values], times))

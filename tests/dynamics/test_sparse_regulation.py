@@ -7,7 +7,6 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics import GeneNetwork, SparseRegulationRegressor
 from sbnn.dynamics.paths import relaxation
@@ -130,19 +129,6 @@ def test_every_pass_learns_all_and_searches_from_the_prior(samples, prior, monke
     assert all(start in given for start in starts)
 
 
-def test_rates_of_their_own_are_found(rng):
-    """Genes of the same rule that differ in how fast they are."""
-    decay = np.array([0, 0.4, 1.5])
-    start = np.stack([rng.uniform(0.2, 0.8, 80), rng.random(80), rng.random(80)], axis=1)
-    times = np.array([0.0, 1, 2, 4, 7])
-    drawn_to = start[:, :1] * np.array([0, 1, 1]) + start[:, :1] ** 2 * np.array([0, 0.2, -0.3])
-    values = drawn_to[:, None] + (start - drawn_to)[:, None] * np.exp(-decay * times[:, None])
-    noisy = values + 0.01 * rng.standard_normal(values.shape)
-    model = SparseRegulationRegressor().fit(trajectories(noisy, times, list("ABC")))
-    assert np.argwhere(edges(model)).tolist() == [[0, 1], [0, 2]]
-    assert model.rates_.tolist() == pytest.approx(decay.tolist(), rel=0.07)
-
-
 def ragged_of(parts):
     """One set of several, whose samples may differ in times and length."""
     arrays = [as_trajectories(part) for part in parts]
@@ -199,18 +185,3 @@ def test_data_without_change_are_taken():
     np.testing.assert_allclose(model.predict(still.X[::3], [0, 1, 2]).reshape(-1, 4), still.X)
     with pytest.raises(ValueError, match="n_passes"):
         SparseRegulationRegressor(0).fit(still)
-
-
-@pytest.mark.slow
-def test_the_published_network_of_350_genes(real_file, blocks):
-    """The numbers that are promised, on the published test samples and a prior of 5 % misplaced edges."""
-    paths = [real_file(f"{part}_350.csv", "grn_simulated") for part in ("edges", "rate_equations", "gene_names")]
-    test = read_trajectories(real_file("test_350_10_samples.csv", "grn_simulated"), paths[2])
-    network = GeneNetwork.from_tables(*paths).starting_like(test)
-    prior = network.misplaced_prior(0.05, 100)
-    model = SparseRegulationRegressor().fit(network.simulate(150, 0.025, 100), prior)
-    truth, given, found = network.graph.to_numpy() != 0, prior.to_numpy() != 0, edges(model)
-    assert (found[truth].mean() + (~found[~truth]).mean()) / 2 > 0.98
-    assert found[truth & ~given].mean() >= 0.8 and found[given & ~truth].mean() <= 0.15
-    values, times = blocks(test)
-    assert ((model.predict(values[:, 0], times) - values) ** 2).mean() < 2e-5
