@@ -1,7 +1,6 @@
 """The study: its records, tables, figures and commands, on networks that take seconds."""
 
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -35,9 +34,11 @@ def records(folder):
 def test_everything_is_run_once(folder, records, capsys):
     assert {f"noise_5_{name}" for name in experiments.SETTINGS[NAME].runs["noise_5"]} | {"sizes"} == set(records)
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    STUDY.run(NAME, folder, fast=True)
+    options = ["--fast", "--saved-models", str(folder.parent)]
+    assert main(["dynamics", "run", NAME, *options]) == 0
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     assert "noise_5_dash: balanced_accuracy" in capsys.readouterr().out
+    assert main(["dynamics", "run", "grn_349", *options]) == 1 and "grn_349" in capsys.readouterr().err
 
 
 def test_scores_are_those_of_the_method_on_the_data_of_the_seed(records):
@@ -62,15 +63,6 @@ def test_the_prior_alone_is_a_baseline_and_probabilities_rank_pairs():
     assert experiments.score(sure, data)["auroc"] == 1 > alone["auroc"]
 
 
-def test_results_are_known_by_the_data_of_all_seeds(monkeypatch):
-    seen = []
-    for last in "ab":
-        about = [SimpleNamespace(uns={"sbnn": {"sha256": sha256}}) for sha256 in ("same", last)]
-        monkeypatch.setattr(experiments, "load", lambda name, c, seed, fast, about=about: about[seed])
-        seen.append(experiments.data_of(NAME, "noise_5", (0, 1), True))
-    assert seen[0] != seen[1]
-
-
 @pytest.mark.parametrize("condition", ["noise_0", "noise_5", "noise_10"])
 def test_conditions_are_those_of_their_names(condition):
     data = experiments.load(NAME, condition, 3, fast=True)
@@ -79,19 +71,6 @@ def test_conditions_are_those_of_their_names(condition):
     assert (data[data.obs["split"] == "train"].X - clean.X).std() == pytest.approx(noise, rel=0.1)
     truth, prior = truth_of(data) != 0, prior_of(data) != 0
     assert np.count_nonzero(truth & ~prior) == int(wrong * np.count_nonzero(truth))
-
-
-def test_methods_get_the_published_settings_of_their_data():
-    made = experiments.make("grn_350", "noise_5", "dash", 7)
-    assert made.random_state == 7 and made.sparsity == SPARSITY
-    assert made.n_hidden == 40 and made.influence == (0.5, 0.05)
-    assert experiments.make("grn_350", "noise_0", "dash", 0).influence == (0.05, 0.01)
-    assert experiments.make("yeast_pramila", "real", "phoenix", 0).recipe.data_weight == 0.8
-    assert experiments.make("yeast_pramila", "real", "none", 0).recipe.data_weight == 1
-    assert experiments.make("breast_desmedt", "real", "imp", 0).n_hidden == 300
-    for name in METHODS:
-        method = getattr(experiments.make("grn_350", "noise_5", name, 0), "pruning", None)
-        assert method == {"prior": None, "sparse": None, "phoenix": "none"}.get(name, name)
 
 
 def test_records_hold_what_the_figures_need(records):
@@ -120,12 +99,9 @@ def test_tables_hold_every_method_and_what_is_published(records):
     assert tables["Balanced accuracy by sparsity"].loc["DASH", "published"] == "0.906 at 0.946"
     scores = report.by_sparsity(records)
     assert scores["asked"].tolist() == [SPARSITY, 0.98], "that of the comparison is one of those swept"
-    assert scores["balanced_accuracy"].iloc[0] == records["noise_5_dash"].scores["balanced_accuracy"].iloc[0]
-
-
-def test_spreads_are_written_with_the_digits_they_need():
     given = [0.5, 0.7], [1e-4], [np.nan], [12.0, 14.0]
     assert [report._spread(pd.Series(values)) for values in given] == ["0.600 ± 0.141", "1.0e-04", "", "13 ± 1"]
+    assert scores["balanced_accuracy"].iloc[0] == records["noise_5_dash"].scores["balanced_accuracy"].iloc[0]
 
 
 def test_figures_of_all_that_is_there(records):
@@ -139,9 +115,3 @@ def test_figures_of_all_that_is_there(records):
     degrees = drawn["dynamics_out_degree"].axes[0].lines
     true = records["noise_5_prior"].true_out_degree
     assert degrees[0].get_ydata()[0] == (true >= degrees[0].get_xdata()[0]).mean()
-
-
-def test_commands(folder, capsys):
-    options = ["--fast", "--saved-models", str(folder.parent)]
-    assert main(["dynamics", "report", NAME, *options]) == 0 and "the prior alone" in capsys.readouterr().out
-    assert main(["dynamics", "run", "grn_349", *options]) == 1 and "grn_349" in capsys.readouterr().err

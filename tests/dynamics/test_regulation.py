@@ -13,9 +13,8 @@ def made(rng):
     clock = Clock(np.tile([0.0, 1, 2, 4], (40, 1)))
     deviations = 0.2 * rng.standard_normal((40, 1, 8)) + 0.1 * rng.standard_normal((40, clock.grid.shape[1], 8))
     memory = clock.memory(1.0)[:, clock.observed[1:]]
-    drawn_to = (
-        0.5 + 0.8 * deviations[:, :, 0] - 0.5 * deviations[:, :, 2] + 2 * deviations[:, :, 0] * deviations[:, :, 2]
-    )
+    one, other = deviations[:, :, 0], deviations[:, :, 2]
+    drawn_to = 0.5 + 0.8 * one - 0.5 * other + 2 * one * other
     values = (memory @ drawn_to[..., None])[..., 0].ravel() + 0.02 * rng.standard_normal(120)
     linear = (memory @ deviations).reshape(120, 8)
     signs = np.array([0, 0, 0, 1, -1, 0, 0, 0])
@@ -44,9 +43,9 @@ def test_features_are_what_a_gene_remembers_of_products(made):
     fit = made.fit(frozenset((2, 0)))
     assert fit.regulators == (0, 2)
     d = made.deviations
-    for column, factor in enumerate([np.ones_like(d[:, :, 0]), d[:, :, 0], d[:, :, 2], d[:, :, 0] ** 2,
-                                     d[:, :, 0] * d[:, :, 2], d[:, :, 2] ** 2]):  # fmt: skip
-        np.testing.assert_allclose(fit.features[:, column], (factor @ made.memory[0].T).ravel(), atol=1e-12)
+    a, b = d[:, :, 0], d[:, :, 2]
+    for column, factor in zip(fit.features.T, [np.ones_like(a), a, b, a**2, a * b, b**2], strict=True):
+        np.testing.assert_allclose(column, (factor @ made.memory[0].T).ravel(), atol=1e-12)
     slopes, pairs, squares = fit.parts()
     assert slopes.tolist() == [1, 2] and pairs.tolist() == [4] and squares.tolist() == [3, 5]
     assert fit.weights[[0, 1, 2, 4]] == pytest.approx([0.5, 0.8, -0.5, 2], abs=0.25)
@@ -56,11 +55,10 @@ def test_slopes_are_derivatives(made):
     fit = made.fit(frozenset((0, 2, 4)))
     one, other = np.triu_indices(3)
 
-    def drawn_to(d):
-        return fit.weights[0] + d @ fit.weights[1:4] + (d[one] * d[other]) @ fit.weights[4:]
-
     at, step = np.array([0.1, -0.2, 0.3]), 1e-6
-    expected = [(drawn_to(at + e) - drawn_to(at - e)) / (2 * step) for e in step * np.eye(3)]
+    by_hand = fit.weights[0] + at @ fit.weights[1:4] + (at[one] * at[other]) @ fit.weights[4:]
+    assert fit.target(at) == pytest.approx(by_hand)
+    expected = [(fit.target(at + e) - fit.target(at - e)) / (2 * step) for e in step * np.eye(3)]
     np.testing.assert_allclose(fit.slopes(at), expected, rtol=1e-6)
     assert fit.slopes(np.zeros((5, 7, 3))).shape == (5, 7, 3)
 
@@ -71,23 +69,17 @@ def test_the_search_finds_the_regulators_and_drops_those_of_a_wrong_prior(made):
         assert fit.regulators == (0, 2) and fit.signs.tolist() == [1, -1]
 
 
-def test_odds_and_free_signs_enter_the_score(made):
-    assert made.score(frozenset((3,))) == pytest.approx(made.fit(frozenset((3,))).log_evidence + 2)
-    assert made.score(frozenset((5,))) == pytest.approx(made.fit(frozenset((5,))).log_evidence - 4 - np.log(2))
-
-
 def test_probabilities_are_those_of_leaving_out_one_edge(made):
     found = frozenset(made.search(()).regulators)
     p = made.probabilities(found)
     assert p.shape == (8,) and (p[[0, 2]] > 0.99).all() and (np.delete(p, [0, 2]) < 0.2).all()
     change = made.score(found | {3}) - made.score(found)
     assert p[3] == pytest.approx(1 / (1 + np.exp(-change)))
-
-
-def test_an_edge_that_cannot_be_is_never_found(made):
-    made.log_odds[0] = -np.inf
-    assert 0 not in made.search(()).regulators
-    assert made.probabilities(frozenset())[0] == 0
+    # Odds and free signs enter the score.
+    assert made.score(frozenset((3,))) == pytest.approx(made.fit(frozenset((3,))).log_evidence + 2)
+    assert made.score(frozenset((5,))) == pytest.approx(made.fit(frozenset((5,))).log_evidence - 4 - np.log(2))
+    made.log_odds[0] = -np.inf  # an edge that cannot be
+    assert 0 not in made.search(()).regulators and made.probabilities(frozenset())[0] == 0
 
 
 def test_kinds_tell_whether_the_prior_knows_the_edge_and_its_regulator():
