@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import DistilledSettings, SparseBottleneckRegressor, SparseReducedRankRegression, cli, fit_full, results
+from sbnn import DistilledSettings, SparseBottleneckRegressor, cli, fit_full, results
 from sbnn.data.paired import as_paired, paired
 from sbnn.data.readers import tables as reader
 from sbnn.data.simulate import simulate_patchseq
@@ -153,8 +153,6 @@ def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
     commands._with_labels_of(as_paired(relabelled), record, how["results"])
     again = results.load(how["results"])
     assert set(again.labels["type"]) == {"one"} and again.colors == {"one": "#102030"}
-    with pytest.raises(TypeError, match="model_file: a SparseReducedRankRegression cannot be saved"):
-        fit_full(SparseReducedRankRegression(), cells, model_file=how["model_file"])
 
 
 def test_folds_are_ten_or_as_many_as_there_are_groups(adata):
