@@ -35,7 +35,7 @@ class CellVectors(NamedTuple):
     sha256: str
 
 
-def read_traces(paths, *, labels=None, n_jobs=1, cache=None, name="traces", verbose=True):
+def read_traces(paths, *, labels=None, n_jobs=1, cache=None, verbose=True):
     """Compute the twelve IPFX families of every recording in a folder.
 
     Parameters
@@ -51,8 +51,6 @@ def read_traces(paths, *, labels=None, n_jobs=1, cache=None, name="traces", verb
     cache : path-like or False, optional
         Folder of finished recordings, by default one for this package: a file that is the same, bit for bit, is not
         computed again. False keeps nothing.
-    name : str
-        Of the data.
     verbose : bool
         Whether to show progress.
 
@@ -79,14 +77,13 @@ def read_traces(paths, *, labels=None, n_jobs=1, cache=None, name="traces", verb
         cache = home / "traces"
     settings = settings_fingerprint()
     jobs = (delayed(_vectors_or_reason)(path, cache or None, settings) for path in files.values())
-    cells, dropped = {}, {}
     finished = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
-    bar = tqdm(finished, total=len(files), desc=f"{name}: recordings", disable=not verbose)
-    for cell, outcome in zip(files, bar, strict=True):
-        if isinstance(outcome, CellVectors):
-            cells[cell] = outcome
-        else:
-            dropped.setdefault(outcome, []).append(files[cell].name)
+    bar = tqdm(finished, total=len(files), desc="recordings", disable=not verbose)
+    outcomes = dict(zip(files, bar, strict=True))
+    cells = {cell: its for cell, its in outcomes.items() if isinstance(its, CellVectors)}
+    dropped = {}
+    for cell in (cell for cell in files if cell not in cells):
+        dropped.setdefault(outcomes[cell], []).append(files[cell].name)
     if not cells:
         reasons = "; ".join(f"{some(names)}: {reason}" for reason, names in dropped.items())
         raise ValueError(f"none of the {len(files)} file(s) gives a cell: {reasons}")
@@ -95,11 +92,11 @@ def read_traces(paths, *, labels=None, n_jobs=1, cache=None, name="traces", verb
     if labels is not None:
         labels = labels.reindex(told.index)
         told = pd.concat([labels, told[[column for column in told if column not in labels]]], axis=1)
-    checksums = {files[cell].name: outcome.sha256 for cell, outcome in cells.items()}
+    checksums = {files[cell].name: its.sha256 for cell, its in cells.items()}
     units = trace_units()
     sha256 = fingerprint_parameters({"files": fingerprint_files(checksums), "settings": settings})
-    facts = {"name": name, "source": SOURCE, "sha256": sha256, "files": checksums, "dropped": dropped}
-    table = pd.DataFrame(np.stack([outcome.values for outcome in cells.values()]), list(cells), list(units))
+    facts = {"name": "traces", "source": SOURCE, "sha256": sha256, "files": checksums, "dropped": dropped}
+    table = pd.DataFrame(np.stack([its.values for its in cells.values()]), list(cells), list(units))
     return typed_cells(table, told, trace_families(), units, **facts)
 
 

@@ -83,55 +83,37 @@ def stored_sweeps(nwb):
     responses = [series for series in responses if not isinstance(series, IZeroClampSeries)]
     if not responses:
         raise ValueError("the file holds no sweep in current clamp")
-    stimuli = [series for series in nwb.stimulus.values() if isinstance(series, CurrentClampStimulusSeries)]
-    partners = _partners(nwb, stimuli)
-    sweeps, notes = [], []
+    stimuli, sweeps, notes = _stimuli(nwb, responses), [], []
     for place, response in enumerate(responses):
-        stimulus = partners(response)
+        stimulus = stimuli.get(response.object_id)
         if stimulus is None:
             notes.append(f"sweep {response.name}: no stimulus belongs to it")
-            continue
-        rate = _rate(response)
-        check_scale("sampling rate", rate)
-        if not np.isclose(_rate(stimulus), rate, rtol=1e-6):
-            notes.append(f"sweep {response.name}: {rate:g} Hz, but its stimulus has {_rate(stimulus):g} Hz")
-            continue
-        number = place if response.sweep_number is None else int(response.sweep_number)
-        name = str(response.stimulus_description or stimulus.stimulus_description or "")
-        sweeps.append(StoredSweep(number, name, rate, response, stimulus))
+        elif not response.rate or not stimulus.rate or not np.isclose(response.rate, stimulus.rate, rtol=1e-6):
+            notes.append(f"sweep {response.name}: {response.rate} Hz, but its stimulus has {stimulus.rate} Hz")
+        else:
+            check_scale("sampling rate", response.rate)
+            number = place if response.sweep_number is None else int(response.sweep_number)
+            name = str(response.stimulus_description or stimulus.stimulus_description or "")
+            sweeps.append(StoredSweep(number, name, float(response.rate), response, stimulus))
     return sorted(sweeps, key=lambda sweep: sweep.number), notes
 
 
-def _partners(nwb, stimuli):
-    """Function: response -> its stimulus, by sweep number and electrode or by the table of recordings, or None."""
-    by_number, by_table, table = {}, {}, nwb.intracellular_recordings
-    for stimulus in stimuli:
-        if stimulus.sweep_number is not None:
-            by_number.setdefault((int(stimulus.sweep_number), stimulus.electrode.name), []).append(stimulus)
+def _stimuli(nwb, responses):
+    """Identifier of each response -> its stimulus, by sweep number and electrode, else by the table of recordings."""
+    stimuli, by_number, table = {}, {}, nwb.intracellular_recordings
     for row in range(0 if table is None else len(table)):
         response, stimulus = table["responses"]["response"][row], table["stimuli"]["stimulus"][row]
         if min(response.idx_start, stimulus.idx_start) >= 0:  # else one is missing, and stands for both
-            by_table[response.timeseries.object_id] = stimulus.timeseries
-
-    def partner(response):
-        if response.sweep_number is not None:
-            found = by_number.get((int(response.sweep_number), response.electrode.name), [])
-            if len(found) == 1:
-                return found[0]
-        return by_table.get(response.object_id)
-
-    return partner
-
-
-def _rate(series):
-    """Samples per second; from the times where a file lists them."""
-    if series.rate is not None:
-        return float(series.rate)
-    times = np.asarray(series.timestamps[:], dtype=np.float64)
-    steps = np.diff(times)
-    if len(steps) == 0 or not np.allclose(steps, steps.mean(), rtol=1e-3, atol=0) or steps.mean() <= 0:
-        raise ValueError(f"the times of {series.name} do not rise in equal steps")
-    return float(1 / steps.mean())
+            stimuli[response.timeseries.object_id] = stimulus.timeseries
+    for stimulus in nwb.stimulus.values():
+        if isinstance(stimulus, CurrentClampStimulusSeries) and stimulus.sweep_number is not None:
+            by_number.setdefault((int(stimulus.sweep_number), stimulus.electrode.name), []).append(stimulus)
+    for response in responses:
+        number = -1 if response.sweep_number is None else int(response.sweep_number)
+        found = by_number.get((number, response.electrode.name), [])
+        if len(found) == 1:
+            stimuli[response.object_id] = found[0]
+    return stimuli
 
 
 def _values(series, raw=None):
@@ -141,12 +123,16 @@ def _values(series, raw=None):
     return np.asarray(raw, dtype=np.float64) * float(series.conversion) + float(series.offset)
 
 
+def _stretches(mask):
+    """First sample and end of each stretch that is True, (k, 2)."""
+    return np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))).reshape(-1, 2)
+
+
 def _end_of_recording(missing, least):
     """Where the first run of at least `least` missing values begins; trailing ones count whatever their number."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], missing.astype(np.int8), [0]])))
-    starts, ends = edges[::2], edges[1::2]
-    runs = starts[(ends - starts >= least) | (ends == len(missing))]
-    return int(runs[0]) if len(runs) else len(missing)
+    runs = _stretches(missing)
+    starts = runs[(np.ptp(runs, axis=1) >= least) | (runs[:, 1] == len(missing)), 0]
+    return int(starts[0]) if len(starts) else len(missing)
 
 
 def check_scale(quantity, value):
@@ -210,14 +196,12 @@ def _square(length):
 
 
 def _runs(active, rate):
-    """First sample and end of each stretch of current."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(np.int8), [0]])))
+    """First sample and end of each stretch of current, across gaps and without blips."""
     runs = []
-    for start, end in edges.reshape(-1, 2).tolist():
+    for start, end in _stretches(active).tolist():
         if runs and start - runs[-1][1] < _GAP * rate:
-            runs[-1] = (runs[-1][0], end)
-        else:
-            runs.append((start, end))
+            start = runs.pop()[0]
+        runs.append((start, end))
     return [(start, end) for start, end in runs if end - start >= _BLIP * rate]
 
 
@@ -249,7 +233,7 @@ def sweeps_of(nwb):
             notes.append(f"sweep {stored.number} is called {stored.stimulus_name!r}, but its current is: {shape}")
         elif stimulus.kind in PROTOCOLS:
             found.append((stored, stimulus, stored.voltage()))
-    rest = [_at_rest(voltage, stimulus, stored.rate) for stored, stimulus, voltage in found]
+    rest = [_at_rest(*sweep) for sweep in found]
     if not np.isnan(rest).all():
         check_scale("voltage before the stimuli", float(np.nanmedian(rest)))
     squares = [abs(stimulus.amplitude) for _, stimulus, _ in found if stimulus.kind != "ramp"]
@@ -257,42 +241,37 @@ def sweeps_of(nwb):
         check_scale("largest square current", max(squares))
     sweeps, faults = {kind: [] for kind in PROTOCOLS}, Counter()
     for stored, stimulus, voltage in found:
-        fault, cut = _cut(stored, stimulus, voltage)
-        if fault:
-            faults[f"{stimulus.kind.replace('_', ' ')} sweep(s): {fault}"] += 1
-        else:
+        cut = _cut(stored, stimulus, voltage)
+        if isinstance(cut, CutSweep):
             sweeps[stimulus.kind].append(cut)
+        else:
+            faults[f"{stimulus.kind.replace('_', ' ')} sweep(s): {cut}"] += 1
     return sweeps, notes + [f"{count} {fault}" for fault, count in sorted(faults.items())]
 
 
-def _at_rest(voltage, stimulus, rate):
+def _at_rest(stored, stimulus, voltage):
     """Voltage just before a stimulus; NaN if nothing was recorded there."""
-    before = voltage[max(stimulus.onset - round(_REST * rate), 0) : stimulus.onset]
+    before = voltage[max(stimulus.onset - round(_REST * stored.rate), 0) : stimulus.onset]
     return float(np.median(before)) if len(before) else np.nan
 
 
 def _cut(stored, stimulus, voltage):
-    """What is wrong with a sweep (empty if nothing is), and the sweep around its stimulus."""
-    ratio = Fraction(RATE / stored.rate).limit_denominator(1000)
-    if abs(float(ratio) * stored.rate / RATE - 1) > 1e-6:
-        return f"{stored.rate:g} Hz has no simple ratio to {RATE} Hz", None
-    at_rest = _at_rest(voltage, stimulus, stored.rate)
+    """The sweep around its stimulus, or what is wrong with it."""
+    kind, rate, ratio = stimulus.kind, stored.rate, Fraction(RATE / stored.rate).limit_denominator(1000)
+    if abs(float(ratio) * rate / RATE - 1) > 1e-6:
+        return f"{rate:g} Hz has no simple ratio to {RATE} Hz"
     low, high, _ = PLAUSIBLE["voltage before the stimuli"]
-    if not low <= at_rest <= high:
-        return "no resting voltage before the stimulus", None
-    kind = stimulus.kind
-    end = stimulus.onset + round(_LENGTH.get(kind, 0) * stored.rate)
-    least_before, before = _BEFORE[kind]
-    least_after, after = _AFTER[kind]
+    if not low <= _at_rest(stored, stimulus, voltage) <= high:
+        return "no resting voltage before the stimulus"
+    end = stimulus.onset + round(_LENGTH.get(kind, 0) * rate)
+    (least_before, before), (least_after, after) = _BEFORE[kind], _AFTER[kind]
     # The onset falls on a sample of the new rate: old samples k * denominator are new samples k * numerator.
-    steps = min(ceil(before * stored.rate / ratio.denominator - 1e-6), stimulus.onset // ratio.denominator)
+    steps = min(ceil(before * rate / ratio.denominator - 1e-6), stimulus.onset // ratio.denominator)
     if steps * ratio.numerator < least_before * RATE:
-        return f"less than {1000 * least_before:g} ms before the stimulus", None
-    if least_after is not None and len(voltage) - end < least_after * stored.rate:
-        return f"end less than {1000 * least_after:g} ms after the stimulus", None
-    first = stimulus.onset - steps * ratio.denominator
-    last = None if after is None else end + round(after * stored.rate)
-    v = voltage[first:last]
+        return f"less than {1000 * least_before:g} ms before the stimulus"
+    if kind != "ramp" and len(voltage) - end < least_after * rate:
+        return f"end less than {1000 * least_after:g} ms after the stimulus"
+    v = voltage[stimulus.onset - steps * ratio.denominator : None if kind == "ramp" else end + round(after * rate)]
     v = v if ratio == 1 else resample_poly(v, ratio.numerator, ratio.denominator, padtype="line")
     t = (np.arange(len(v)) - steps * ratio.numerator) / RATE
     if kind == "ramp":
@@ -301,4 +280,4 @@ def _cut(stored, stimulus, voltage):
     else:
         amplitude = float(np.rint(stimulus.amplitude))
         i = np.where((t >= 0) & (t < _LENGTH[kind]), amplitude, 0.0)
-    return "", CutSweep(stored.number, amplitude, t, np.ascontiguousarray(v), i)
+    return CutSweep(stored.number, amplitude, t, np.ascontiguousarray(v), i)

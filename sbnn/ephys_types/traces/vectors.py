@@ -101,15 +101,25 @@ class Analysed(NamedTuple):
 def vectors_of(sweeps):
     """Twelve vectors of a cell from its cut sweeps by protocol, and notes of what is missing or filled in, and why.
 
-    A family that cannot be computed is left out; the part of ``first_ap_v`` and ``first_ap_dv`` that belongs to a
-    protocol without a spike is NaN.
+    A family that cannot be computed is left out, as is one that is not finite and of the right size; the part of
+    ``first_ap_v`` and ``first_ap_dv`` that belongs to a protocol without a spike is NaN.
     """
     notes = []
     analysed = {kind: _analyse(kind, sweeps[kind], notes) for kind in PROTOCOLS}
-    vectors = _first_spikes(analysed, notes)
+    vectors, ways = _first_spikes(analysed, notes), {}
     if len(analysed["long_square"].sweeps):
-        vectors |= _of_spike_trains(analysed["long_square"], notes)
-        vectors |= _of_steps(analysed["long_square"], notes)
+        ways = _of_spike_trains(analysed["long_square"], notes) | _of_steps(analysed["long_square"], notes)
+    for family, size, _ in VECTORS:
+        if family in ways:
+            try:
+                vector = np.asarray(ways[family](), dtype=np.float64)
+            except _FAULTS as error:
+                notes.append(f"{family}: {_reason(error)}")
+                continue
+            if vector.shape == (size,) and np.isfinite(vector).all():
+                vectors[family] = vector
+            else:
+                notes.append(f"{family}: IPFX gives {np.isfinite(vector).sum()} finite values, expected {size}")
     return vectors, notes
 
 
@@ -148,7 +158,7 @@ def _analyse(kind, cut, notes):
 
 def _first_spikes(analysed, notes):
     """Voltage of the first action potential of each protocol, and its differences."""
-    blocks_v, blocks_dv = [], []
+    blocks = []
     for kind in PROTOCOLS:
         sweeps, spikes, table = analysed[kind]
         chosen = []
@@ -156,16 +166,13 @@ def _first_spikes(analysed, notes):
             first = spikes[k].iloc[0]
             if first["threshold_index"] + _AP <= len(sweeps[k].v) and not first["clipped"]:
                 chosen.append(k)
-        v, dv = np.full(_AP, np.nan), np.full(_AP - 1, np.nan)
+        blocks.append((np.full(_AP, np.nan), np.full(_AP - 1, np.nan)))
         if chosen:
-            v, dv = fv.first_ap_vectors([sweeps[k] for k in chosen], [spikes[k] for k in chosen], RATE, AP_WINDOW)
+            blocks[-1] = fv.first_ap_vectors([sweeps[k] for k in chosen], [spikes[k] for k in chosen], RATE, AP_WINDOW)
         elif len(sweeps):
             notes.append(f"no complete spike in a {kind.replace('_', ' ')} sweep")
-        blocks_v.append(v)
-        blocks_dv.append(dv)
-    if all(np.isnan(block).all() for block in blocks_v):
-        return {}
-    return {"first_ap_v": np.concatenate(blocks_v), "first_ap_dv": np.concatenate(blocks_dv)}
+    v, dv = map(np.concatenate, zip(*blocks, strict=True))
+    return {} if np.isnan(v).all() else {"first_ap_v": v, "first_ap_dv": dv}
 
 
 def _sweeps_for_first_spike(kind, table):
@@ -180,6 +187,7 @@ def _sweeps_for_first_spike(kind, table):
 
 
 def _of_spike_trains(squares, notes):
+    """How the families of spike trains are computed: dict of family to function."""
     table = squares.table
     spiking = table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
     if spiking.empty:
@@ -187,61 +195,43 @@ def _of_spike_trains(squares, notes):
         return {}
     features = {"sweeps": table, "spikes_set": squares.spikes, "spiking_sweeps": spiking}
     features["rheobase_i"] = spiking["stim_amp"].min()
-    vectors = {}
 
     def isi_shape():
         chosen = fv.identify_sweep_for_isi_shape(SweepSet(squares.sweeps), features, _END)
         return fv.isi_shape(*chosen, _END, n_points=ISI_POINTS)
 
-    _keep(vectors, notes, "isi_shape", isi_shape)
+    ways = {"isi_shape": isi_shape}
     try:
         levels = fv.identify_suprathreshold_spike_info(features, np.array(LEVELS), amp_tolerance=LEVEL_TOLERANCE)
     except _FAULTS as error:
         listed = ", ".join(f"+{level}" for level in LEVELS)
         notes.append(f"spike features need sweeps at two of rheobase {listed} pA ({_reason(error)})")
-        return vectors
+        return ways
     missing = [f"+{level} pA" for level, spikes in zip(LEVELS, levels, strict=True) if spikes is None]
     if missing:
         notes.append(f"no sweep at rheobase {', '.join(missing)}: filled in by IPFX from its neighbours")
-    _keep(vectors, notes, "inst_freq", lambda: fv.inst_freq_vector(levels, 0.0, _END, width=BIN_MS))
     for family, feature in SPIKE_FEATURES.items():
-        compute = partial(fv.spike_feature_vector, feature, levels, 0.0, _END, width=BIN_MS)
-        _keep(vectors, notes, family, compute)
-    _keep(vectors, notes, "psth", lambda: fv.psth_vector(levels, 0.0, _END, width=BIN_MS))
-    return vectors
+        ways[family] = partial(fv.spike_feature_vector, feature, levels, 0.0, _END, width=BIN_MS)
+    for family, compute in (("inst_freq", fv.inst_freq_vector), ("psth", fv.psth_vector)):
+        ways[family] = partial(compute, levels, 0.0, _END, width=BIN_MS)
+    return ways
 
 
 def _of_steps(squares, notes):
+    """How the families of hyperpolarising steps are computed: dict of family to function."""
     table = squares.table
     features = {"subthreshold_sweeps": table[table["avg_rate"] == 0]}
     steps, deflections = fv.identify_subthreshold_hyperpol_with_amplitudes(features, SweepSet(squares.sweeps))
     if not steps:
         notes.append("no hyperpolarising long square")
         return {}
-    vectors = {}
     missing = [f"{step} pA" for step in STEPS if min(abs(amp - step) for amp in steps) > STEP_TOLERANCE]
     if missing:
         notes.append(f"no step of {', '.join(missing)}: scaled by IPFX from its neighbours")
     bins = {"extend_duration": STEP_MARGIN, "subsample_interval": STEP_BIN}
     subthresh = partial(fv.step_subthreshold, steps, STEPS, 0.0, _END, amp_tolerance=STEP_TOLERANCE, **bins)
-    _keep(vectors, notes, "step_subthresh", subthresh)
     norm = partial(fv.subthresh_norm, steps, deflections, 0.0, _END, target_amp=NORM_STEP, **bins)
-    _keep(vectors, notes, "subthresh_norm", norm)
-    return vectors
-
-
-def _keep(vectors, notes, family, compute):
-    """Compute a family; one that IPFX fails on, or that is not finite and of the right size, is left out."""
-    try:
-        vector = np.asarray(compute(), dtype=np.float64)
-    except _FAULTS as error:
-        notes.append(f"{family}: {_reason(error)}")
-        return
-    size = next(size for name, size, _ in VECTORS if name == family)
-    if vector.shape != (size,) or not np.isfinite(vector).all():
-        notes.append(f"{family}: IPFX gives {np.isfinite(vector).sum()} finite values, expected {size}")
-        return
-    vectors[family] = vector
+    return {"step_subthresh": subthresh, "subthresh_norm": norm}
 
 
 def _reason(error):
