@@ -16,17 +16,26 @@ from torch import nn
 
 from sbnn.determinism import reproducible
 from sbnn.ephys_types import training
-from sbnn.ephys_types.base import SCALINGS, FeatureScaling, TypeClassifier, seen_columns
+from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, seen_columns
 
 TOKEN_SIZE, DROPOUT, BATCH_SIZE = 64, 0.2, 64
 CLIP, WEIGHT_DECAY = 2.0, 1e-4
 PATIENCE = 7  # epochs without a better validation score after which training ends
 NOISE, MOST_NOISE = 10.0, 0.5  # SD of the noise is NOISE / sqrt(cells): few cells need more of it
+# The treatment of this package and the published one. Missing values are masked, or zeros stand in their place before
+# scaling, and input weights are shared, by which the padding of a narrow family is read as the columns of a wide one.
+# `hide`: share of the features that are hidden from each cell in each epoch. `noise`: SD added to scaled features, None
+# by the number of cells. The learning rate is constant or rises and falls to nothing in one cycle. `validation_share`:
+# part of the training cells that decides by macro-F1 which epoch was best; without, all are trained on for all epochs.
+OURS = {
+    "missing": "masked", "scaling": "normal_scores", "hide": 0.2, "noise": None, "learning_rate": 3e-3,
+    "schedule": "one_cycle", "max_epochs": 20, "validation_share": 0.0,
+}  # fmt: skip
 PUBLISHED = {
     "missing": "zeros_as_data", "scaling": "standard", "hide": 0.0, "noise": 0.0, "learning_rate": 1e-3,
     "schedule": "constant", "max_epochs": 50, "validation_share": 0.25,
 }  # fmt: skip
-# What stored results name as parameters besides those of today.
+# What stored results name as parameters besides.
 FIXED = {
     "batch_size": BATCH_SIZE, "class_weight": "balanced", "dropout": DROPOUT, "patience": PATIENCE, "prior": None,
     "stop_on": "macro_f1", "weight_decay": WEIGHT_DECAY,
@@ -39,7 +48,6 @@ class OwnWeights(nn.Module):
     def __init__(self, real, size):
         super().__init__()
         self.register_buffer("real", real)  # (families, width): columns that are no padding
-        self.size = size
         families, width = real.shape
         # Each feature comes with an indicator of being missing; uniform as in nn.Linear of as many inputs as are real.
         bound = real.sum(1).clamp_min(1).float().rsqrt()[:, None, None]
@@ -53,33 +61,23 @@ class OwnWeights(nn.Module):
         return torch.baddbmm(self.bias, entries.transpose(0, 1), self.weight).transpose(0, 1)
 
 
-class SharedWeights(nn.Module):
-    """The published tokens: the padded values themselves, so that all families share the weights of the LSTM."""
-
-    def __init__(self, real):
-        super().__init__()
-        self.size = real.shape[1]
-
-    def forward(self, values):
-        """Tokens of shape (n, families, width)."""
-        return values.nan_to_num()
-
-
 class BiLSTM(nn.Module):
     """LayerNorm, bidirectional LSTM over families, additive attention, LayerNorm, dropout, linear head.
 
     Cells are `values` (n, families, width), NaN where missing and in the padding, which `real` (families, width) tells
     from columns, and `present` (n, families), the families to be read. Without `attention` the output of the LSTM at
-    the last family takes the place of the weighted mean; a head of a `cosine` gives those between cell and class.
+    the last family takes the place of the weighted mean; without `own_weights` a token is the values themselves, zeros
+    where missing, as published; a head of a `cosine` gives those between cell and class.
     """
 
     def __init__(self, real, n_classes, hidden, attention=True, own_weights=True, cosine=False):
         super().__init__()
         self.cosine = cosine
-        self.tokens = OwnWeights(real, TOKEN_SIZE) if own_weights else SharedWeights(real)
-        self.norm_tokens = nn.LayerNorm(self.tokens.size)
-        self.ahead = nn.LSTM(self.tokens.size, hidden, batch_first=True)
-        self.back = nn.LSTM(self.tokens.size, hidden, batch_first=True)
+        self.tokens = OwnWeights(real, TOKEN_SIZE) if own_weights else torch.nan_to_num
+        size = TOKEN_SIZE if own_weights else real.shape[1]
+        self.norm_tokens = nn.LayerNorm(size)
+        self.ahead = nn.LSTM(size, hidden, batch_first=True)
+        self.back = nn.LSTM(size, hidden, batch_first=True)
         self.score = (
             nn.Sequential(nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)) if attention else None
         )
@@ -138,25 +136,12 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         cells (beta 0.999).
     smote : bool, default=False
         Fill up the small classes with cells between neighbours, in the training part only.
-    missing : {"masked", "zeros_as_data"}, default="masked"
-        ``"zeros_as_data"`` is the published treatment: zeros in place of missing values before scaling, and shared
-        input weights, by which the padding of a narrow family is read as the columns of a wide one.
-    scaling : {"normal_scores", "standard"}, default="normal_scores"
-        Whether features are mapped to a normal distribution by their quantiles before they are z-scored.
-    hide : float, default=0.2
-        Share of the features that are hidden from each cell in each epoch, as if they were missing.
-    noise : float or None, default=None
-        SD of the noise added to the scaled features in each epoch; None stands for ``10 / sqrt(n)`` with n training
-        cells, at most 0.5.
-    learning_rate : float, default=3e-3
-        Of AdamW; the largest one where it follows a schedule.
-    schedule : {"one_cycle", "constant"}, default="one_cycle"
-        Whether the learning rate rises, and falls to nothing within `max_epochs`.
-    max_epochs : int, default=20
-    validation_share : float, default=0.0
-        Part of the training cells that decides by macro-F1 which epoch was best, and is not trained on; training ends
-        after seven epochs without a better one. With 0 all cells are trained on for `max_epochs`, which under the
-        schedule does better.
+    published : bool, default=False
+        The published treatment: zeros in place of missing values, z-scores, no noise, a constant learning rate, and a
+        quarter of the training cells set aside to stop early. By default normal scores are disturbed by noise, a fifth
+        of the features is hidden in each epoch, and all cells are trained on for all epochs.
+    max_epochs : int, optional
+        By default 20, and 50 of the published treatment.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -185,38 +170,28 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     (300, 11)
     """
 
-    _parameter_constraints: dict = {
-        "loss": [StrOptions({"cross_entropy", "arcface"})], "missing": [StrOptions({"masked", "zeros_as_data"})],
-        "scaling": [SCALINGS], "schedule": [StrOptions({"one_cycle", "constant"})],
-    }  # fmt: skip
+    _parameter_constraints: dict = {"loss": [StrOptions({"cross_entropy", "arcface"})]}
 
     def __init__(
-        self, attention=True, hidden=128, loss="cross_entropy", smote=False, missing="masked", scaling="normal_scores",
-        hide=0.2, noise=None, learning_rate=3e-3, schedule="one_cycle", max_epochs=20, validation_share=0.0,
+        self, attention=True, hidden=128, loss="cross_entropy", smote=False, published=False, max_epochs=None,
         random_state=None,
     ):  # fmt: skip
         self.attention = attention
         self.hidden = hidden
         self.loss = loss
         self.smote = smote
-        self.missing = missing
-        self.scaling = scaling
-        self.hide = hide
-        self.noise = noise
-        self.learning_rate = learning_rate
-        self.schedule = schedule
+        self.published = published
         self.max_epochs = max_epochs
-        self.validation_share = validation_share
         self.random_state = random_state
-
-    @classmethod
-    def published(cls, **changes):
-        """Make the published classifier: zeros read as data, constant learning rate, stopped by a validation part."""
-        return cls(**(PUBLISHED | changes))
 
     def decisive_params(self):
         """Parameters that stored results are recognised by."""
-        return self.get_params() | FIXED
+        named = {name: value for name, value in self.get_params().items() if name != "published"}
+        return named | self._treatment() | FIXED
+
+    def _treatment(self):
+        how = PUBLISHED if self.published else OURS
+        return how | ({} if self.max_epochs is None else {"max_epochs": self.max_epochs})
 
     def fit(self, X, y, families=None, groups=None):
         """Train; X, y and `families` as for `EphysTypeClassifier.fit`.
@@ -224,55 +199,56 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         `groups`, shape (n,), has the donor of each cell: those of one donor go to training or validation together.
         """
         X, labels = self._checked_training(X, y, families)
-        random = check_random_state(self.random_state)
+        random, self._how = check_random_state(self.random_state), self._treatment()
+        masked, arcface = self._how["missing"] == "masked", self.loss == "arcface"
         self.validation_ = np.zeros(len(X), dtype=bool)
-        if self.validation_share:
+        if share := self._how["validation_share"]:
             keep = 2 if self.smote else 1
-            self.validation_ = training.validation_part(labels, self.validation_share, groups, keep, random)
-        scaling = FeatureScaling(self.scaling)
-        if self.missing == "zeros_as_data":
+            self.validation_ = training.validation_part(labels, share, groups, keep, random)
+        scaling = FeatureScaling(self._how["scaling"])
+        if not masked:
             scaling = make_pipeline(FunctionTransformer(np.nan_to_num), scaling)
         cells, trained = self._learn_scale(X[~self.validation_], scaling), labels[~self.validation_]
         columns = list(seen_columns(self.families_, self._seen).values())
         width = max(map(len, columns))
         self._columns = np.array([np.pad(its, (0, width - len(its)), constant_values=-1) for its in columns])
         counts = torch.from_numpy(np.bincount(trained, minlength=len(self.classes_)))
-        arcface = self.loss == "arcface"
         weights = (training.effective_number_weights if arcface else training.balanced_weights)(counts).float()
         if self.smote:
             cells, trained = training.oversample(cells, trained, random.randint(2**31 - 1))
-        noise = min(MOST_NOISE, NOISE / np.sqrt(len(X))) if self.noise is None else self.noise
+        if self._how["noise"] is None:
+            self._how["noise"] = min(MOST_NOISE, NOISE / np.sqrt(len(X)))
         seed = random.randint(2**31 - 1)
         with reproducible(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # initial weights and dropout
-            real, masked = torch.from_numpy(self._columns >= 0), self.missing == "masked"
+            real = torch.from_numpy(self._columns >= 0)
             self.network_ = BiLSTM(real, len(self.classes_), self.hidden, self.attention, masked, arcface)
             learned = *self._tokens(cells), torch.from_numpy(trained)
             every = *self._tokens(self._scaled(X)), torch.from_numpy(labels)
             watched = [part[torch.from_numpy(self.validation_)] for part in every]
-            losses = self._losses(learned, watched, weights, noise, torch.Generator().manual_seed(seed))
-            n_steps = self.max_epochs * -(-len(trained) // BATCH_SIZE) if self.schedule == "one_cycle" else None
-            training.descend(self.network_, losses, self.learning_rate, WEIGHT_DECAY, n_steps, CLIP)
+            losses = self._losses(learned, watched, weights, torch.Generator().manual_seed(seed))
+            n_steps = self._how["max_epochs"] * -(-len(trained) // BATCH_SIZE)
+            cycle = n_steps if self._how["schedule"] == "one_cycle" else None
+            training.descend(self.network_, losses, self._how["learning_rate"], WEIGHT_DECAY, cycle, CLIP)
         return self
 
     def _tokens(self, scaled):
         """Values (n, families, width), NaN where missing and in the padding, and which families are to be read."""
         values = torch.from_numpy(np.where(self._columns >= 0, scaled[:, self._columns], np.nan).astype(np.float32))
-        present = ~values.isnan().all(2)
-        return values, present | (self.missing == "zeros_as_data")
+        return values, ~values.isnan().all(2) | (self._how["missing"] == "zeros_as_data")
 
-    def _losses(self, cells, watched, weights, noise, generator):
+    def _losses(self, cells, watched, weights, generator):
         """Loss of each batch of each epoch; the network is left with the weights of the best epoch."""
-        history = []
-        for epoch in range(self.max_epochs):
+        history, noise, hide = [], self._how["noise"], self._how["hide"]
+        for epoch in range(self._how["max_epochs"]):
             self.network_.train()
             order, total = torch.randperm(len(cells[2]), generator=generator), 0.0
             for drawn in order.split(BATCH_SIZE):
                 values, present, labels = (part[drawn] for part in cells)
                 if noise:
                     values = values + noise * torch.randn(values.shape, generator=generator)
-                if self.hide:
-                    values = values.masked_fill(torch.rand(values.shape, generator=generator) < self.hide, torch.nan)
+                if hide:
+                    values = values.masked_fill(torch.rand(values.shape, generator=generator) < hide, torch.nan)
                 yield (loss := self._loss(self.network_(values, present), labels, weights, training.ARCFACE_MARGIN))
                 total += float(loss.detach()) * len(drawn)
             history.append({"loss": total / len(order)})

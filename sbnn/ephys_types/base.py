@@ -5,14 +5,12 @@ import warnings
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import some
 from sbnn.data.typed_cells import family_columns
 
-SCALINGS = StrOptions({"normal_scores", "standard"})
 N_QUANTILES = 100
 FARTHEST = 2.5  # SD to which normal scores are clipped: beyond, they tell the few outermost cells apart by chance
 LOST = "features without a value"  # a warning begins so
@@ -82,14 +80,11 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
     hide the rest.
     """
 
-    _parameter_constraints: dict = {"how": [SCALINGS]}
-
     def __init__(self, how="normal_scores"):
         self.how = how
 
     def fit(self, X, y=None):
         """Learn the scale of cells, shape (n, p)."""
-        self._validate_params()
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         self.quantiles_ = None
         if self.how == "normal_scores":

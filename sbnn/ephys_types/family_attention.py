@@ -19,6 +19,7 @@ SETTINGS = {"noise": (0.7, 0.15), "dropout": (0.3, 0.1), "n_steps": (400, 1200),
 WIDTH, HIDDEN = 16, 64  # numbers of a token, units of the layer after the attention
 FEATURE_DROPOUT = 0.1  # share of the measured features that are left out at a step
 LEARNING_RATE, WEIGHT_DECAY = 5e-3, 1e-2
+SOURCE_WEIGHT = 0.5  # of cells of the source in the joint training, 1 being that of the target's
 ABSENT = -1e4  # score of a family that was not measured: its weight is zero to the last bit
 # What stored results name as parameters besides those of today.
 FIXED = {
@@ -208,19 +209,21 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
     ----------
     way : {"pretrained", "joint"}, default="pretrained"
         ``"pretrained"`` trains on the source first, and goes on from there with a fifth of the learning rate; the head
-        too where the types are the same. ``"joint"`` trains one network with a head for each species on both.
-    source_weight : float, default=0.5
-        Of cells of the source in the joint training, 1 being that of the target's.
+        too where the types are the same. ``"joint"`` trains one network with a head for each species on both, in which
+        cells of the source count half.
     n_members, n_steps, random_state
         As for `FamilyAttentionClassifier`.
     """
 
     _parameter_constraints: dict = {"way": [StrOptions({"pretrained", "joint"})]}
 
-    def __init__(self, way="pretrained", source_weight=0.5, n_members=4, n_steps="auto", random_state=None):
+    def __init__(self, way="pretrained", n_members=4, n_steps="auto", random_state=None):
         super().__init__(n_members, n_steps, random_state)
         self.way = way
-        self.source_weight = source_weight
+
+    def decisive_params(self):
+        """Parameters that stored results are recognised by."""
+        return super().decisive_params() | {"source_weight": SOURCE_WEIGHT}
 
     def fit(self, X, y, families=None, source=None, unlabelled=None):
         """Train.
@@ -254,23 +257,21 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
                 of_source = self._tensors(source_X, source_codes)
             self._scaling = FeatureScaling().fit(cells[:, self._seen])
             of_target = self._tensors(X, codes)
-            if source is not None and self.way == "joint":
+            if source is None:
+                self._build(k, len(X), generator)
+                self._train(*of_target, generator)
+            elif self.way == "joint":
                 self._build(k + len(types), len(X), generator)
                 self._train_jointly(of_source, of_target, generator)
-                return self
-            if source is not None:
+            else:
                 self._build(len(types), len(source_X), generator)
                 self._train(*of_source, generator)
                 learned = self.network_
-            self._build(k, len(X), generator)
-            if source is None:
-                self._train(*of_target, generator)
-                return self
-            with torch.no_grad():
-                for (name, new), old in zip(self.network_.named_parameters(), learned.parameters(), strict=True):
-                    if np.array_equal(types, self.classes_) or not name.startswith("head"):
-                        new.copy_(old)
-            self._train(*of_target, generator, learning_rate=LEARNING_RATE / 5)
+                self._build(k, len(X), generator)
+                head = () if np.array_equal(types, self.classes_) else ("head", "head_bias")
+                kept = {name: value for name, value in learned.state_dict().items() if name not in head}
+                self.network_.load_state_dict(kept, strict=False)
+                self._train(*of_target, generator, learning_rate=LEARNING_RATE / 5)
         return self
 
     def _train_jointly(self, of_source, of_target, generator):
@@ -278,7 +279,7 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         k, own = len(self.classes_), of_target[2]
         x, known, _ = map(torch.cat, zip(of_target, of_source, strict=True))
         target = torch.cat([own, of_source[2] + k])
-        chance = [_chance(own) / k, self.source_weight * _chance(of_source[2]) / (of_source[2].max() + 1)]
+        chance = [_chance(own) / k, SOURCE_WEIGHT * _chance(of_source[2]) / (of_source[2].max() + 1)]
         heads = (torch.arange(int(target.max()) + 1) < k) == (target < k)[:, None]
         self._train(x, known, target, generator, torch.cat(chance), heads)
         for name in ("head", "head_bias"):

@@ -37,7 +37,6 @@ class Model:
 
 
 FEW_TREES, FEW_EPOCHS = {"n_estimators": 20}, {"max_epochs": 2}
-PUBLISHED_FOREST = {"scaling": "standard", "keep_features": False, "forest": "random_forest"}
 
 # Class-balanced, with gaps filled by the median of the training cells.
 LOGISTIC = make_pipeline(
@@ -52,10 +51,10 @@ MODELS = {
     "forest": Model("balanced forest", FOREST, "trees", {}),
     "lightgbm": Model("LightGBM", lightgbm(), "trees", {}),
     "sparse_pca_forest_published": Model(
-        "sparse PCA + forest, published", SparsePCAForest(**PUBLISHED_FOREST), "trees", FEW_TREES
+        "sparse PCA + forest, published", SparsePCAForest(published=True), "trees", FEW_TREES
     ),
     "sparse_pca_forest": Model("sparse PCA + forest", SparsePCAForest(), "trees", FEW_TREES),
-    "bilstm_published": Model("BiLSTM + attention, published", BiLSTM.published(), "sequence", FEW_EPOCHS),
+    "bilstm_published": Model("BiLSTM + attention, published", BiLSTM(published=True), "sequence", FEW_EPOCHS),
     "bilstm_no_attention": Model("BiLSTM without attention", BiLSTM(attention=False), "sequence", FEW_EPOCHS),
     "bilstm": Model("BiLSTM + attention", BiLSTM(), "sequence", FEW_EPOCHS),
     "bilstm_smote": Model("BiLSTM + attention, SMOTE", BiLSTM(smote=True), "sequence", FEW_EPOCHS),

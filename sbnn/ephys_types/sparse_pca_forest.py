@@ -8,10 +8,9 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.ephys_types.base import SCALINGS, FeatureScaling, TypeClassifier, seen_columns
+from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, seen_columns
 
 ALPHA = 0.03  # of the l1 penalty on the loadings, in units of a correlation: whatever the number of cells
 LEAST_VARIANCE = 0.01  # share of the variance of a family that a component adds at least
@@ -25,10 +24,10 @@ PUBLISHED_COMPONENTS = {
     "inst_freq_norm": 7, "spiking_upstroke_downstroke_ratio": 3, "spiking_peak_v": 3, "spiking_fast_trough_v": 3,
     "spiking_threshold_v": 5, "spiking_width": 3,
 }  # fmt: skip
-FORESTS = {
-    "extra_trees": (ExtraTreesClassifier, {"class_weight": "balanced", "max_features": 0.5, "min_samples_leaf": 2}),
-    "random_forest": (RandomForestClassifier, {"class_weight": "balanced_subsample"}),
-}
+# What stored results name as parameters besides, for the published pipeline and for that of this package.
+PUBLISHED = {"forest": "random_forest", "keep_features": False, "scaling": "standard"}
+OURS = {"forest": "extra_trees", "keep_features": True, "scaling": "normal_scores"}
+FIXED = {"alpha": ALPHA, "balanced": True, "least_variance": LEAST_VARIANCE, "n_components": None}
 
 
 def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANCE, random_state=0):
@@ -72,11 +71,10 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     Parameters
     ----------
-    scaling : {"normal_scores", "standard"}, default="normal_scores"
-        Whether features are mapped to a normal distribution by their quantiles before they are z-scored.
-    keep_features : bool, default=True
-        Give the forest the scaled features along with the components, which leave out what is peculiar to one.
-    forest : {"extra_trees", "random_forest"}, default="extra_trees"
+    published : bool, default=False
+        The published pipeline: z-scores, and a random forest on the components alone. By default features are mapped to
+        a normal distribution by their quantiles, and extremely randomised trees are given them along with the
+        components, which leave out what is peculiar to one.
     n_estimators : int, default=300
         Trees.
     random_state : int, RandomState or None, default=None
@@ -99,8 +97,6 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     of the training cells. So that the forest can tell it from a measured median it is also given, for each family, the
     share of the features that are missing.
 
-    The published pipeline is ``SparsePCAForest(scaling="standard", keep_features=False, forest="random_forest")``.
-
     References
     ----------
     Gouwens et al., "Integrated morphoelectric and transcriptomic classification of cortical GABAergic cells", Cell 183,
@@ -116,14 +112,8 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     True
     """
 
-    _parameter_constraints: dict = {"forest": [StrOptions(set(FORESTS))], "scaling": [SCALINGS]}
-
-    def __init__(
-        self, scaling="normal_scores", keep_features=True, forest="extra_trees", n_estimators=300, random_state=None
-    ):
-        self.scaling = scaling
-        self.keep_features = keep_features
-        self.forest = forest
+    def __init__(self, published=False, n_estimators=300, random_state=None):
+        self.published = published
         self.n_estimators = n_estimators
         self.random_state = random_state
 
@@ -134,18 +124,22 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     def decisive_params(self):
         """Parameters that stored results are recognised by."""
-        fixed = {"alpha": ALPHA, "balanced": True, "least_variance": LEAST_VARIANCE, "n_components": None}
-        return self.get_params() | fixed
+        named = {"n_estimators": self.n_estimators, "random_state": self.random_state}
+        return named | FIXED | (PUBLISHED if self.published else OURS)
 
     def fit(self, X, y, families=None):
         """Fit the components of each family and the forest; arguments as for `EphysTypeClassifier.fit`."""
         X, labels = self._checked_training(X, y, families)
         seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)
-        filled = self._learn_scale(X, make_pipeline(FeatureScaling(self.scaling), SimpleImputer(strategy="median")))
+        scaling = FeatureScaling("standard" if self.published else "normal_scores")
+        filled = self._learn_scale(X, make_pipeline(scaling, SimpleImputer(strategy="median")))
         self._mean = filled.mean(axis=0)
         self._fit_components(filled - self._mean, int(seed))
-        kind, settings = FORESTS[self.forest]
-        self.forest_ = kind(self.n_estimators, **settings, random_state=int(tree_seed))
+        if self.published:
+            forest = RandomForestClassifier(class_weight="balanced_subsample")
+        else:
+            forest = ExtraTreesClassifier(class_weight="balanced", max_features=0.5, min_samples_leaf=2)
+        self.forest_ = forest.set_params(n_estimators=self.n_estimators, random_state=int(tree_seed))
         self.forest_.fit(self._forest_input(X), self.classes_[labels])
         return self
 
@@ -166,7 +160,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         filled, missing = self._scaled(X), np.isnan(X)
         shares = [missing[:, columns].mean(axis=1) for columns in self.families_.values()]
         parts = [(filled - self._mean) @ self._projection, np.column_stack(shares)]
-        return np.hstack([*parts, filled] if self.keep_features else parts)
+        return np.hstack(parts if self.published else [*parts, filled])
 
     def transform(self, X):
         """Z-scored sparse principal components of cells, ndarray of shape (n, components of all families)."""

@@ -106,15 +106,7 @@ def _curves(source, target, sizes, seeds, draws, models, network):
     mouse, shared = (physiological_scale(its.X, its.feature_names) for its in (of_source, of_target))
     target, rows = as_typed(target), []
     types, classes = target.y, np.unique(target.y)
-    plan = [
-        (seed, fold, *cells, size, draw)
-        for seed in seeds
-        for fold, cells in enumerate(donor_folds(target, N_FOLDS, seed))
-        for size in sizes
-        for draw in range(draws if size else 1)
-    ]
-    for seed, fold, train, test, size, draw in plan:
-        known, others = _drawn(train, types, size, np.random.default_rng([seed, fold, size or 0, draw]))
+    for seed, fold, draw, known, others, test in _draws(target, sizes, seeds, draws):
         helper = SourcePriorClassifier().fit(
             shared[known], types[known], (mouse, of_source.y), shared[others] if len(others) else None
         )
@@ -145,9 +137,19 @@ def _by_networks(network, source, target, known, others, test):
     for method, way in ((WITHOUT, "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
         help = None if method == WITHOUT else (source.X, source.y)
         model = clone(network).set_params(way=way)
-        model.fit(target.X[known], target.y[known], target.families, help, unlabelled)
+        model.fit(target.X[known], target.y[known], target.families, source=help, unlabelled=unlabelled)
         said["attention, shared features", method] = model.predict_proba(target.X[test])
     return said
+
+
+def _draws(target, sizes, seeds, draws):
+    """Seed, fold and draw; labelled cells and the others of the training cells, and the test cells."""
+    for seed in seeds:
+        for fold, (train, test) in enumerate(donor_folds(target, N_FOLDS, seed)):
+            for size in sizes:
+                for draw in range(draws if size else 1):
+                    random = np.random.default_rng([seed, fold, size or 0, draw])
+                    yield seed, fold, draw, *_drawn(train, target.y, size, random), test
 
 
 def _drawn(train, types, size, random):
@@ -156,10 +158,7 @@ def _drawn(train, types, size, random):
         return train, train[:0]
     names, counts = np.unique(types[train], return_counts=True)
     if size < FEWEST_OF_A_TYPE * len(names) or counts.min() < FEWEST_OF_A_TYPE:
-        raise ValueError(
-            f"sizes: {size} labelled cells cannot hold {FEWEST_OF_A_TYPE} of each type; of the training cells "
-            f"{', '.join(f'{n} are {name}' for name, n in zip(names, counts, strict=True))}"
-        )
+        raise ValueError(f"sizes: {size} labelled cells cannot hold {FEWEST_OF_A_TYPE} of each of {', '.join(names)}")
     while True:
         order = random.permutation(train)
         drawn = types[order[:size]]

@@ -34,8 +34,14 @@ def model(cells):
     return fitted(cells)
 
 
-def fitted(cells, groups=None, **changes):
-    return AttentionBiLSTMClassifier(**(QUICK | changes)).fit(cells.X, cells.y, cells.families, groups)
+def fitted(cells, groups=None, X=None, **changes):
+    """A quick model, with changes of its parameters or of its treatment."""
+    model = AttentionBiLSTMClassifier(**QUICK)
+    named = {name: value for name, value in changes.items() if name in model.get_params()}
+    with pytest.MonkeyPatch.context() as changed:
+        for name in changes.keys() - named.keys():
+            changed.setitem(attention_bilstm.OURS, name, changes[name])
+        return model.set_params(**named).fit(cells.X if X is None else X, cells.y, cells.families, groups)
 
 
 def weights_of(model):
@@ -64,8 +70,8 @@ def network(**changes):
 
 
 def tokens_of(X, missing="masked"):
-    model = AttentionBiLSTMClassifier(missing=missing)
-    model._columns = COLUMNS
+    model = AttentionBiLSTMClassifier()
+    model._columns, model._how = COLUMNS, {"missing": missing}
     return model._tokens(X)
 
 
@@ -238,18 +244,18 @@ def test_every_parameter_of_the_training_counts(cells, model, changes):
 
 
 def test_noise_falls_with_the_number_of_cells(cells, model):
-    np.testing.assert_array_equal(fitted(cells, noise=0.5).predict_proba(cells.X), model.predict_proba(cells.X))
-    X, y, few = np.tile(cells.X, (4, 1)), np.tile(cells.y, 4), QUICK | {"max_epochs": 1}
-    default, given = (AttentionBiLSTMClassifier(**few, noise=n).fit(X, y) for n in (None, 10 / math.sqrt(800)))
-    assert torch.equal(weights_of(default), weights_of(given))
+    assert model._how["noise"] == 0.5
+    X, y = np.tile(cells.X, (4, 1)), np.tile(cells.y, 4)
+    few = AttentionBiLSTMClassifier(**QUICK | {"max_epochs": 1}).fit(X, y)
+    assert few._how["noise"] == pytest.approx(10 / math.sqrt(800))
 
 
 def test_smote_makes_training_cells_only(cells, monkeypatch):
     given, losses = {}, AttentionBiLSTMClassifier._losses
 
-    def look(self, learned, watched, weights, noise, generator):
+    def look(self, learned, watched, weights, generator):
         given.update(learned=learned, weights=weights, watched=watched)
-        return losses(self, learned, watched, weights, noise, generator)
+        return losses(self, learned, watched, weights, generator)
 
     monkeypatch.setattr(AttentionBiLSTMClassifier, "_losses", look)
     for loss, rule in (("cross_entropy", balanced_weights), ("arcface", effective_number_weights)):
@@ -274,7 +280,7 @@ def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells):
     assert not set(donors[model.validation_]) & set(donors[~model.validation_])
     changed = cells.X.copy()
     changed[model.validation_] = 100.0
-    other = AttentionBiLSTMClassifier(**(QUICK | settings)).fit(changed, cells.y, cells.families, donors)
+    other = fitted(cells, donors, changed, **settings)
     np.testing.assert_array_equal(other.validation_, model.validation_)
     assert torch.equal(weights_of(other), weights_of(model))
 
@@ -313,8 +319,8 @@ def test_arcface_gives_the_scaled_cosines(cells):
 
 
 def test_published_treatment_by_its_name(cells):
-    model = AttentionBiLSTMClassifier.published(**QUICK, smote=True).fit(cells.X, cells.y, cells.families)
-    assert model.missing == "zeros_as_data" and model.schedule == "constant" and model.validation_share == 0.25
+    model = fitted(cells, published=True, smote=True)
+    assert 0 < model.validation_.mean() < 0.3 and len(model.history_) == 3
     zeros = np.nan_to_num(cells.X)
     np.testing.assert_array_equal(model.predict_proba(zeros), model.predict_proba(cells.X))
     masked = fitted(cells)
@@ -325,13 +331,13 @@ def test_published_treatment_by_its_name(cells):
 
 
 def test_noise_and_hidden_features_are_as_large_as_given(monkeypatch):
-    seen, model = [], AttentionBiLSTMClassifier(hide=0.3, noise=0.5, max_epochs=1, random_state=0)
+    seen, model = [], AttentionBiLSTMClassifier(max_epochs=1, random_state=0)
     forward = BiLSTM.forward
     monkeypatch.setattr(BiLSTM, "forward", lambda self, *tokens: seen.append(tokens[0]) or forward(self, *tokens))
     model.fit(np.tile(np.arange(400.0) % 2, (3, 1)).T, np.arange(400) % 2)
     values = torch.cat(seen)
     assert [len(part) for part in seen] == [64] * 6 + [16]
-    assert float(values.isnan().float().mean()) == pytest.approx(0.3, abs=0.03)
+    assert float(values.isnan().float().mean()) == pytest.approx(0.2, abs=0.03)
     assert float((values[~values.isnan()].abs() - 1).std()) == pytest.approx(0.5, abs=0.05)
 
 

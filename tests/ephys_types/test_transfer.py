@@ -10,17 +10,12 @@ from sklearn.metrics import f1_score
 from sbnn import to_shared_features
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
-from sbnn.ephys_types import (
-    SourcePriorClassifier,
-    TransferAttentionClassifier,
-    ZeroShotClassifier,
-    transfer_study,
-)
+from sbnn.ephys_types import SourcePriorClassifier, TransferAttentionClassifier, ZeroShotClassifier
 from sbnn.ephys_types.family_attention import LEARNING_RATE
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.report import CONTROL
 from sbnn.ephys_types.transfer import _moved, align, own_scale, physiological_scale, two_experts
-from sbnn.ephys_types.transfer_study import _drawn, run_learning_curves, run_zero_shot
+from sbnn.ephys_types.transfer_study import _drawn, _draws, run_learning_curves, run_zero_shot
 from sbnn.evaluation.folds import donor_folds
 
 SHIFT = np.array([0.8, -1.0, 0.5, 0.0, 0.6])
@@ -39,7 +34,7 @@ def species():
 
 
 def test_shift_and_shares_are_recovered_without_types():
-    source, codes = drawn([0.2, 0.3, 0.5], 1500, 0)
+    source, codes = drawn([0.2, 0.3, 0.5], 900, 0)
     target, types = drawn([0.6, 0.3, 0.1], 800, 1, SHIFT)
     shift, shares, memberships = align(source, codes, target, np.full(800, -1))
     np.testing.assert_allclose(shift, SHIFT, atol=0.15)
@@ -72,67 +67,40 @@ def test_scales():
     scaled = physiological_scale(X, names)
     np.testing.assert_allclose(scaled[0], [np.log(0.02), np.log(0.12), 0.5, -0.2, 5.0])
     np.testing.assert_allclose(scaled[1], [np.log(1e-3), np.log(0.025), 0, np.nan, np.nan])
-    np.testing.assert_allclose(own_scale(*[np.array([[0.0], [1], [2], [3], [np.nan]])] * 2).ravel()[-1], 0)
-    rng = np.random.default_rng(0)
-    x = rng.normal(3, 7, size=(10_000, 1))
+    few = np.array([[0.0], [1], [2], [3], [np.nan]])
+    assert own_scale(few, few)[-1] == 0
+    x = np.random.default_rng(0).normal(3, 7, size=(10_000, 1))
     assert abs(own_scale(x, x).std() - 1) < 0.03
     np.testing.assert_array_equal(own_scale(x + 100, x), 4.0)
 
 
 def test_a_target_of_other_shares_is_told_better_with_the_shift():
-    source, codes = drawn([0.2, 0.3, 0.5], 600, 0)
-    target, types = drawn([0.7, 0.2, 0.1], 400, 1, 4 * SHIFT)
+    source, codes = drawn([0.2, 0.3, 0.5], 400, 0)
+    target, types = drawn([0.7, 0.2, 0.1], 300, 1, 4 * SHIFT)
     found = {}
-    for alignment in ("shift", "own", "source"):
-        model = ZeroShotClassifier(KernelLogistic(n_landmarks=100, random_state=0), alignment).fit(
-            source, codes, target
-        )
+    for alignment, reference in (("shift", target), ("own", target), ("source", source)):
+        model = ZeroShotClassifier(KernelLogistic(), alignment).fit(source, codes, target)
         found[alignment] = f1_score(types, model.predict(target), average="macro")
+        scaled = own_scale(target, reference) - model.shift_
+        expected = KernelLogistic().fit(own_scale(source, source), codes).predict_proba(scaled)
+        np.testing.assert_allclose(model.predict_proba(target), expected, atol=1e-12)
+        assert (model.shares_ is None) == (not model.shift_.any()) == (alignment != "shift")
     assert found["shift"] > max(found["own"], found["source"]) + 0.03
     assert ZeroShotClassifier(KernelLogistic()).fit(source, codes).predict(source[:5]).shape == (5,)
-    with pytest.raises(ValueError, match="features"):
-        ZeroShotClassifier().fit(source, codes, target[:, :3])
 
 
 def test_the_prior_is_multiplied_in_and_fades_with_labelled_cells():
-    own, prior = np.array([[0.5, 0.5]]), np.array([[0.8, 0.2]])
-    np.testing.assert_allclose(two_experts(own, prior, 0.5), np.array([[2, 1]]) / 3)
+    np.testing.assert_allclose(two_experts(np.array([[0.5, 0.5]]), np.array([[0.8, 0.2]]), 0.5), [[2 / 3, 1 / 3]])
+    # None of them has a veto.
+    np.testing.assert_allclose(two_experts(np.array([[1.0, 0]]), np.array([[0, 1.0]]), 1.0), [[0.5, 0.5]])
     source, codes = drawn([0.2, 0.3, 0.5], 600, 0)
     target, types = drawn([0.4, 0.3, 0.3], 80, 1, SHIFT)
     model = SourcePriorClassifier().fit(target, types, source=(source, codes), unlabelled=target[:40])
     assert model.power_ == 10 / 80
     scaled = own_scale(target, np.vstack([target, target[:40]]))
-    prior = model.prior_.predict_proba(scaled)
-    expected = two_experts(model.estimator_.predict_proba(target), prior, 0.125)
-    np.testing.assert_array_equal(model.predict_proba(target), expected)
     np.testing.assert_array_equal(model.prior_features(target), scaled)
-
-
-@pytest.mark.slow
-def test_zero_shot_runs_both_ways_and_is_loaded_again(species, tmp_path):
-    path = tmp_path / "zero_shot.pickle"
-    record = run_zero_shot(*species, results=path, seeds=(0,))
-    table = record.scores
-    assert sorted(set(table.method)) == ["own", "shift", "source"]
-    assert table.way.nunique() == 2
-    best = table[table.way == table.way.iloc[0]].set_index("method")
-    assert best.macro_f1["shift"] == pytest.approx(
-        f1_score(record.types, record.classes[record.test_probabilities.argmax(1)], average="macro")
-    )
-    cells = []
-    for data in species:
-        shared = as_typed(to_shared_features(data))
-        cells.append((physiological_scale(shared.X, shared.feature_names), shared.y))
-    (mouse, of_mouse), (human, of_human) = cells
-    there = ZeroShotClassifier(random_state=0).fit(mouse, of_mouse, human)
-    np.testing.assert_array_equal(record.test_probabilities, there.predict_proba(human))
-    back = ZeroShotClassifier(alignment="own", random_state=0).fit(human, of_human, mouse).predict(mouse)
-    row = table[(table.way != table.way.iloc[0]) & (table.method == "own")]
-    assert row.macro_f1.tolist() == [pytest.approx(f1_score(of_mouse, back, average="macro"))]
-    again = run_zero_shot(*species, results=path, seeds=(0,))
-    assert again.scores.equals(table)
-    with pytest.raises(ValueError, match="source"):
-        run_zero_shot(species[0][:100].copy(), species[1], results=path, seeds=(0,))
+    expected = two_experts(model.estimator_.predict_proba(target), model.prior_.predict_proba(scaled), 0.125)
+    np.testing.assert_array_equal(model.predict_proba(target), expected)
 
 
 def test_sources_that_cannot_be_used_are_named():
@@ -149,30 +117,148 @@ def test_sources_that_cannot_be_used_are_named():
         ZeroShotClassifier().fit(source[:4], [0, 0, 1, 2], source)
 
 
-def test_a_size_that_cannot_hold_every_type_is_an_error():
-    with pytest.raises(ValueError, match="sizes: 4 labelled"):
-        _drawn(np.arange(90), drawn([0.3, 0.3, 0.4], 90, 0)[1], 4, np.random.default_rng(0))
-    known, others = _drawn(np.arange(90), drawn([0.3, 0.3, 0.4], 90, 0)[1], 9, np.random.default_rng(0))
-    assert sorted([*known, *others]) == list(range(90)) and len(known) == 9
-    types = np.repeat([0, 1], [80, 3])
+def test_labelled_cells_hold_every_type():
+    types = np.repeat(["a", "b"], [80, 3])
     for seed in range(20):
-        known, _ = _drawn(np.arange(83), types, 9, np.random.default_rng(seed))
-        assert (types[known] == 1).sum() >= 2
+        known, others = _drawn(np.arange(83), types, 9, np.random.default_rng(seed))
+        assert (types[known] == "b").sum() >= 2 and len(known) == 9
+        assert sorted([*known, *others]) == list(range(83))
+    assert [len(part) for part in _drawn(np.arange(83), types, None, None)] == [83, 0]
+    with pytest.raises(ValueError, match="sizes: 3 labelled"):
+        _drawn(np.arange(83), types, 3, np.random.default_rng(0))
+
+
+def test_a_type_is_moved_half_of_its_own_way_at_ten_labelled_cells():
+    source, codes = drawn([0.3, 0.3, 0.4], 300, 0)
+    target, types = drawn([0.3, 0.3, 0.4], 200, 1, SHIFT)
+    target[types == 1] += 0.7
+    known = np.concatenate([np.flatnonzero(types == k)[:n] for k, n in enumerate((10, 30, 10))])
+    others = np.setdiff1d(np.arange(200), known)
+    cells, given = target[np.append(known, others)], np.append(types[known], np.full(len(others), -1))
+    shift = align(source, codes, cells, given)[0]
+    moved = _moved(source, codes, cells, types[known])
+    for k, share in enumerate((0.5, 0.75, 0.5)):
+        own_way = target[known][types[known] == k].mean(0) - source[codes == k].mean(0)
+        expected = [(1 - share) * shift + share * own_way] * (codes == k).sum()
+        np.testing.assert_allclose((moved - source)[codes == k], expected)
+
+
+def lacking(X, *columns):
+    X = X.copy()
+    X[:, list(columns)] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("alignment", ["shift", "source"])
+def test_features_that_one_species_lacks_are_named_and_left_out(alignment):
+    source, codes = drawn([0.3, 0.3, 0.4], 300, 0)
+    target = drawn([0.3, 0.3, 0.4], 100, 1, SHIFT)[0]
+    given = pd.DataFrame(lacking(source, 1), columns=list("abcde"))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model = ZeroShotClassifier(KernelLogistic(), alignment).fit(given, codes, lacking(target, 3))
+        found = model.predict_proba(lacking(target, 3))
+    said = [str(one.message) for one in said if "feature names" not in str(one.message)]
+    assert said == ["features without a value in training are left out: b, d"]
+    kept = [0, 2, 4]
+    fewer = ZeroShotClassifier(KernelLogistic(), alignment).fit(source[:, kept], codes, target[:, kept])
+    np.testing.assert_allclose(found, fewer.predict_proba(target[:, kept]), atol=1e-12)
+    assert model.shift_.shape == (5,) and not model.shift_[[1, 3]].any()
+
+
+def test_features_that_one_species_lacks_are_no_part_of_prior_and_network():
+    source, codes = drawn([0.3, 0.3, 0.4], 300, 0)
+    target, types = drawn([0.3, 0.3, 0.4], 60, 1, SHIFT)
+    with pytest.warns(UserWarning, match="left out: feature_4$"):
+        model = SourcePriorClassifier().fit(target, types, source=(lacking(source, 4), codes))
+    fewer = SourcePriorClassifier().fit(target[:, :4], types, source=(source[:, :4], codes))
+    models = ((model, target), (fewer, target[:, :4]))
+    prior, expected = (its.prior_.predict_proba(its.prior_features(X)) for its, X in models)
+    np.testing.assert_allclose(prior, expected, atol=1e-12)
+    with pytest.raises(ValueError, match="no value of any feature that the source has too"):
+        SourcePriorClassifier().fit(target, types, source=(lacking(source, 0, 1, 2, 3, 4), codes))
+    network = TransferAttentionClassifier(n_steps=2, n_members=1)
+    with pytest.warns(UserWarning, match="left out: feature_0, feature_2$"):
+        network.fit(lacking(source, 0), codes, source=(lacking(source, 0, 2), codes))
+
+
+# -- networks ----------------------------------------------------------------------------------------------------------
+
+
+def test_cells_of_the_source_count_half_and_only_in_their_head(monkeypatch):
+    source, codes = drawn([0.2, 0.2, 0.6], 90, 0)
+    target, types = drawn([0.4, 0.3, 0.3], 40, 1)
+    given = {}
+
+    def watched(self, x, known, codes, generator, chance, heads):
+        given.update(chance=chance, heads=heads, codes=codes, head=self.network_.head.detach().clone())
+
+    monkeypatch.setattr(TransferAttentionClassifier, "_train", watched)
+    model = TransferAttentionClassifier("joint", n_members=1, n_steps=1).fit(target, types, source=(source, codes))
+    chance, all_codes = given["chance"].numpy(), given["codes"].numpy()
+    by_type = np.bincount(all_codes, chance)
+    np.testing.assert_allclose(by_type, [1 / 3] * 3 + [0.5 / 3] * 3, rtol=1e-5)  # of the target, then of the source
+    np.testing.assert_array_equal(all_codes, np.append(types, codes + 3))
+    np.testing.assert_array_equal(given["heads"].numpy(), (np.arange(6) < 3) == (np.arange(130) < 40)[:, None])
+    np.testing.assert_array_equal(model.network_.head.detach().numpy(), given["head"][..., :3].numpy())
+
+
+@pytest.mark.parametrize("same_types", [True, False])
+def test_pretraining_leaves_its_weights_and_goes_on_slowly(monkeypatch, same_types):
+    source, codes = drawn([0.3, 0.3, 0.4], 90, 0)
+    target, types = drawn([0.4, 0.3, 0.3], 40, 1)
+    seen, train = [], TransferAttentionClassifier._train
+
+    def watched(self, x, *arguments, learning_rate=LEARNING_RATE, **options):
+        before = {name: value.detach().clone() for name, value in self.network_.named_parameters()}
+        train(self, x, *arguments, learning_rate=learning_rate, **options)
+        after = {name: value.detach().clone() for name, value in self.network_.named_parameters()}
+        seen.append((len(x), learning_rate, before, after))
+
+    monkeypatch.setattr(TransferAttentionClassifier, "_train", watched)
+    model = TransferAttentionClassifier(n_members=1, n_steps=3, random_state=0)
+    model.fit(target, types, source=(source, codes if same_types else codes + 1))
+    (n_first, rate, _, learned), (n_second, slow, started, _) = seen
+    assert (n_first, n_second) == (90, 40) and slow == rate / 5
+    for name, value in started.items():
+        assert bool((value == learned[name]).all()) == (same_types or not name.startswith("head")), name
+
+
+# -- the experiments ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_zero_shot_runs_both_ways_and_is_loaded_again(species, tmp_path):
+    path = tmp_path / "zero_shot.pickle"
+    record = run_zero_shot(*species, results=path, seeds=(0,))
+    cells = []
+    for data in species:
+        shared = as_typed(to_shared_features(data))
+        cells.append((physiological_scale(shared.X, shared.feature_names), shared.y))
+    (mouse, of_mouse), (human, of_human) = cells
+    there = ZeroShotClassifier(random_state=0).fit(mouse, of_mouse, human)
+    np.testing.assert_array_equal(record.test_probabilities, there.predict_proba(human))
+    back = ZeroShotClassifier(alignment="own", random_state=0).fit(human, of_human, mouse).predict(mouse)
+    table = record.scores.set_index(["way", "method"])["macro_f1"]
+    first, second = record.scores["way"].unique()
+    assert table[first, "shift"] == pytest.approx(f1_score(of_human, there.predict(human), average="macro"))
+    assert table[second, "own"] == pytest.approx(f1_score(of_mouse, back, average="macro"))
+    assert run_zero_shot(*species, results=path, seeds=(0,)).scores.equals(record.scores)
+    with pytest.raises(ValueError, match="source"):
+        run_zero_shot(species[0][:100].copy(), species[1], results=path, seeds=(0,))
 
 
 @pytest.fixture(scope="module")
 def forty(species):
     """Learning curves of 40 labelled cells, the cells that every model was fitted to, and who helped the networks."""
-    mouse, human = species
     used, helped, fits = [], [], {cls: cls.fit for cls in (TransferAttentionClassifier, KernelLogistic)}
 
     def watched(cls):
         def fit(self, X, y, *arguments, **options):
             if len(np.asarray(X)) == 40:  # not the cells of the source
-                cells = [np.asarray(X), np.asarray(options.get("unlabelled", np.asarray(X)[:0]))]
-                used.append((len(cells[0]), np.vstack(cells)))
+                used.append((40, np.vstack([X, X[:0] if options.get("unlabelled") is None else options["unlabelled"]])))
                 if cls is TransferAttentionClassifier:
-                    helped.append((self.way, "source" in options))
+                    helped.append((self.way, options["source"] is not None))
             return fits[cls](self, X, y, *arguments, **options)
 
         return fit
@@ -182,7 +268,7 @@ def forty(species):
     with pytest.MonkeyPatch.context() as changed:
         for cls in fits:
             changed.setattr(cls, "fit", watched(cls))
-        record = run_learning_curves(mouse, human, sizes=(40,), seeds=(0,), draws=1, models=models, network=network)
+        record = run_learning_curves(*species, sizes=(40,), seeds=(0,), draws=1, models=models, network=network)
     return record, used, helped
 
 
@@ -202,6 +288,11 @@ def test_networks_and_models_see_no_cell_of_test_donors(species, forty):
         assert _among(cells, table).all()
         if len(cells) > n_labelled:  # with those without types: all cells of the training fold, and of no other donor
             assert not set(donors[inside]) & set(donors[~inside])
+
+
+def _among(rows, others):
+    known = {tuple(np.nan_to_num(row, nan=-1)) for row in others}
+    return np.array([tuple(np.nan_to_num(row, nan=-1)) in known for row in rows])
 
 
 @pytest.mark.slow
@@ -234,141 +325,15 @@ def test_every_method_is_scored_by_what_it_says_of_the_test_cells(species, forty
         assert table.loc[[key], "macro_f1"].tolist() == pytest.approx(expected), key
 
 
-def test_a_type_is_moved_half_of_its_own_way_at_ten_labelled_cells():
-    source, codes = drawn([0.3, 0.3, 0.4], 900, 0)
-    target, types = drawn([0.3, 0.3, 0.4], 400, 1, SHIFT)
-    target[types == 1] += 0.7
-    known = np.concatenate([np.flatnonzero(types == k)[:n] for k, n in enumerate((10, 30, 10))])
-    others = np.setdiff1d(np.arange(400), known)
-    cells, given = target[np.append(known, others)], np.append(types[known], np.full(len(others), -1))
-    shift = align(source, codes, cells, given)[0]
-    moved = _moved(source, codes, cells, types[known])
-    for k, share in enumerate((0.5, 0.75, 0.5)):
-        own_way = target[known][types[known] == k].mean(0) - source[codes == k].mean(0)
-        np.testing.assert_allclose(
-            (moved - source)[codes == k], [(1 - share) * shift + share * own_way] * (codes == k).sum()
-        )
-
-
-def test_no_expert_has_a_veto():
-    np.testing.assert_allclose(two_experts(np.array([[1.0, 0]]), np.array([[0, 1.0]]), 1.0), [[0.5, 0.5]])
-    np.testing.assert_allclose(two_experts(np.array([[0.0, 1]]), np.array([[0.5, 0.5]]), 1.0), [[1e-6, 1]], rtol=1e-5)
-
-
-def test_each_alignment_takes_its_scale_from_its_species():
-    source, codes = drawn([0.3, 0.3, 0.4], 300, 0)
-    target = drawn([0.3, 0.3, 0.4], 200, 1)[0] + 2
-    for alignment, reference in (("own", target), ("source", source)):
-        model = ZeroShotClassifier(KernelLogistic(), alignment).fit(source, codes, target)
-        expected = KernelLogistic().fit(own_scale(source, source), codes).predict_proba(own_scale(target, reference))
-        np.testing.assert_allclose(model.predict_proba(target), expected, atol=1e-12)
-        assert model.shares_ is None and not model.shift_.any()
-
-
-def test_cells_of_the_source_count_by_their_weight_and_only_in_their_head(monkeypatch):
-    source, codes = drawn([0.2, 0.2, 0.6], 90, 0)
-    target, types = drawn([0.4, 0.3, 0.3], 40, 1)
-    given = {}
-
-    def watched(self, x, known, codes, generator, chance, heads):
-        given.update(chance=chance, heads=heads, codes=codes, head=self.network_.head.detach().clone())
-
-    monkeypatch.setattr(TransferAttentionClassifier, "_train", watched)
-    model = TransferAttentionClassifier("joint", source_weight=0.2, n_members=1, n_steps=1)
-    model.fit(target, types, source=(source, codes))
-    chance, all_codes = given["chance"].numpy(), given["codes"].numpy()
-    by_type = np.bincount(all_codes, chance)
-    np.testing.assert_allclose(by_type, [1 / 3] * 3 + [0.2 / 3] * 3, rtol=1e-5)  # of the target, then of the source
-    np.testing.assert_array_equal(all_codes, np.append(types, codes + 3))
-    np.testing.assert_array_equal(given["heads"].numpy(), (np.arange(6) < 3) == (np.arange(130) < 40)[:, None])
-    np.testing.assert_array_equal(model.network_.head.detach().numpy(), given["head"][..., :3].numpy())
-
-
-@pytest.mark.parametrize("same_types", [True, False])
-def test_pretraining_leaves_its_weights_and_goes_on_slowly(monkeypatch, same_types):
-    source, codes = drawn([0.3, 0.3, 0.4], 90, 0)
-    target, types = drawn([0.4, 0.3, 0.3], 40, 1)
-    seen, train = [], TransferAttentionClassifier._train
-
-    def watched(self, x, *arguments, learning_rate=LEARNING_RATE, **options):
-        before = {name: value.detach().clone() for name, value in self.network_.named_parameters()}
-        train(self, x, *arguments, learning_rate=learning_rate, **options)
-        after = {name: value.detach().clone() for name, value in self.network_.named_parameters()}
-        seen.append((len(x), learning_rate, before, after))
-
-    monkeypatch.setattr(TransferAttentionClassifier, "_train", watched)
-    model = TransferAttentionClassifier(n_members=1, n_steps=3, random_state=0)
-    model.fit(target, types, source=(source, codes if same_types else codes + 1))
-    (n_first, rate, _, learned), (n_second, slow, started, _) = seen
-    assert (n_first, n_second) == (90, 40) and slow == rate / 5
-    for name, value in started.items():
-        assert bool((value == learned[name]).all()) == (same_types or not name.startswith("head")), name
-
-
-def test_draws_of_a_fold_and_folds_of_a_seed_are_others(species, monkeypatch):
-    labelled = []
-
-    def remembered(train, types, size, random):
-        labelled.append((size, *_drawn(train, types, size, random)))
-        if len(labelled) == 3:
-            raise StopIteration
-        return labelled[-1][1:]
-
-    monkeypatch.setattr(transfer_study, "_drawn", remembered)
-    monkeypatch.setattr(transfer_study, "_by_networks", lambda *_: {})
-    curves = {}
-    for seed in (0, 2):  # 1 has the same first fold as 0, since uneven donors are dealt out first
-        with pytest.raises(StopIteration):
-            run_learning_curves(*species, sizes=(40, None), seeds=(seed,), draws=2, models={})
-        assert [size for size, *_ in labelled] == [40, 40, None]
-        for draw in (0, 1):
-            curves[seed, draw] = labelled[draw][1:]
-        labelled.clear()
-    known = {key: set(cells.tolist()) for key, (cells, _) in curves.items()}
-    trained = {key: set(np.concatenate(cells).tolist()) for key, cells in curves.items()}
-    assert known[0, 0] != known[0, 1] and trained[0, 0] == trained[0, 1] != trained[2, 0]
-
-
-def lacking(X, *columns):
-    X = X.copy()
-    X[:, list(columns)] = np.nan
-    return X
-
-
-@pytest.mark.parametrize("as_table", [True, False])
-@pytest.mark.parametrize("alignment", ["shift", "own", "source"])
-def test_features_that_one_species_lacks_are_named_and_left_out(as_table, alignment):
-    source, codes = drawn([0.3, 0.3, 0.4], 300, 0)
-    target = drawn([0.3, 0.3, 0.4], 200, 1, SHIFT)[0]
-    given, names = lacking(source, 1), "feature_1, feature_3"
-    if as_table:
-        given, names = pd.DataFrame(given, columns=list("abcde")), "b, d"
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        model = ZeroShotClassifier(KernelLogistic(), alignment).fit(given, codes, np.asarray(lacking(target, 3)))
-        found = model.predict_proba(lacking(target, 3))
-    said = [str(one.message) for one in said if "feature names" not in str(one.message)]
-    assert said == [f"features without a value in training are left out: {names}"]
-    kept = [0, 2, 4]
-    fewer = ZeroShotClassifier(KernelLogistic(), alignment).fit(source[:, kept], codes, target[:, kept])
-    np.testing.assert_allclose(found, fewer.predict_proba(target[:, kept]), atol=1e-12)
-    assert model.shift_.shape == (5,) and not model.shift_[[1, 3]].any()
-
-
-def test_features_that_one_species_lacks_are_no_part_of_prior_and_network():
-    source, codes = drawn([0.3, 0.3, 0.4], 300, 0)
-    target, types = drawn([0.3, 0.3, 0.4], 60, 1, SHIFT)
-    with pytest.warns(UserWarning, match="left out: feature_4$"):
-        model = SourcePriorClassifier().fit(target, types, source=(lacking(source, 4), codes))
-    fewer = SourcePriorClassifier().fit(target[:, :4], types, source=(source[:, :4], codes))
-    np.testing.assert_allclose(model.predict_proba(target), fewer.predict_proba(target[:, :4]), atol=1e-12)
-    with pytest.raises(ValueError, match="no value of any feature that the source has too"):
-        SourcePriorClassifier().fit(target, types, source=(lacking(source, 0, 1, 2, 3, 4), codes))
-    network = TransferAttentionClassifier(n_steps=2, n_members=1)
-    with pytest.warns(UserWarning, match="left out: feature_0, feature_2$"):
-        network.fit(lacking(source, 0), codes, source=(lacking(source, 0, 2), codes))
-
-
-def _among(rows, others):
-    known = {tuple(np.nan_to_num(row, nan=-1)) for row in others}
-    return np.array([tuple(np.nan_to_num(row, nan=-1)) in known for row in rows])
+def test_draws_of_a_fold_and_folds_of_a_seed_are_others(species):
+    human = as_typed(species[1])
+    found = list(_draws(human, (40, None), (0, 2), 2))
+    assert [(draw, len(known)) for _, _, draw, known, *_ in found][:2] == [(0, 40), (1, 40)]
+    assert [it[:3] for it in found] == [(seed, fold, d) for seed in (0, 2) for fold in range(5) for d in (0, 1, 0)]
+    first, second, every = (set(known.tolist()) for *_, known, _, _ in found[:3])
+    trained = [set(known) | set(others) for *_, known, others, _ in found]
+    assert first != second and trained[0] == trained[1] == trained[2] == every
+    assert trained[0] != trained[15]  # seed 1 has the same first fold as 0, since uneven donors are dealt out first
+    donors = human.labels["donor"].to_numpy()
+    for *_, known, others, test in found:
+        assert not set(donors[np.append(known, others)]) & set(donors[test])
