@@ -73,7 +73,7 @@ def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model, c
 def test_the_study_loads_what_is_committed(name, cells, tmp_path, monkeypatch):
     """Nothing is left to compute: every record answers the question that the study asks today."""
     monkeypatch.setattr(classification, "_fit_and_score", lambda *_: pytest.fail("fitted again"))
-    monkeypatch.setattr(family_importance, "_shuffled", lambda *_: pytest.fail("fitted again"))
+    monkeypatch.setattr(family_importance, "_of_fold", lambda *_: pytest.fail("fitted again"))
     monkeypatch.setattr(transfer_study, "_curves", lambda *_: pytest.fail("fitted again"))
     monkeypatch.setattr(study.SparsePCAForest, "transform", lambda *_: pytest.fail("fitted again"))
     data = cells(name)
