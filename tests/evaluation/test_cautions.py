@@ -50,7 +50,7 @@ def test_clean_data_give_none(clean):
 
 def test_few_cells_are_told_what_that_is_worth(clean):
     [caution, *_] = cautions((clean.X[:99], clean.Y[:99]))
-    assert caution.startswith("99 cells are few: of mouse M1, 30 training cells gave a test R2 of 0.24")
+    assert caution.startswith("99 cells are few: ")
     assert not any("cells are few" in caution for caution in cautions((clean.X[:100], clean.Y[:100])))
 
 
@@ -108,19 +108,20 @@ def test_types_that_rule_and_types_that_are_rare(clean):
 
 
 def test_outputs_that_say_little(clean):
-    kinds = np.arange(300) % 3
-    [caution] = cautions(with_outputs(clean, 1, kinds))
-    assert caution.startswith(f"outputs with at most 5 different values: {clean.feature_names[1]};")
-    [caution] = cautions(with_outputs(clean, 1, np.where(np.arange(300) < 260, 0.5, clean.Y[:, 1])))
-    assert caution.startswith(
-        f"outputs with one and the same value in more than 80% of the cells: {clean.feature_names[1]};"
-    )
-    [caution] = cautions(with_outputs(clean, 4, -2 * clean.Y[:, 0] + 7))
-    assert f"{clean.feature_names[0]} and {clean.feature_names[4]};" in caution
-    wild = clean.Y[:, 3].copy()
+    wild, name = clean.Y[:, 3].copy(), clean.feature_names[3]
     wild[17] = 60 * wild.std()
-    [caution] = cautions(with_outputs(clean, 3, wild))
-    assert caution.startswith(f"cell {str(clean.cell_names[17])!r} alone has 9")
+    for values, begins, ends in (
+        (np.arange(300) % 5, "outputs with at most 5 different values", f": {name};"),
+        (
+            np.where(np.arange(300) < 260, 0.5, clean.Y[:, 3]),
+            "outputs with one and the same value .* 80%",
+            f": {name};",
+        ),
+        (-2 * clean.Y[:, 0] + 7, "outputs that are copies", f"{clean.feature_names[0]} and {name};"),
+        (wild, f"cell {str(clean.cell_names[17])!r} alone has 9", f"{str(name)!r}"),
+    ):
+        [caution] = cautions(with_outputs(clean, 3, values))
+        assert re.match(begins, caution) and ends in caution
 
 
 def test_counts_that_are_low_or_not_normalised(clean):

@@ -61,13 +61,8 @@ def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells):
         decides, repeated, copy, noise = table["left out"]
         assert decides > 0.1 and max(abs(repeated), abs(copy), abs(noise)) < 0.05
     np.testing.assert_allclose(record.attention, np.tile([0.4, 0.3, 0.2, 0.1], (3, 1)))
-    rho = agreement_table(record)
-    assert rho.loc["attention", "attention"] == pytest.approx(1)
-    assert list(rho) == ["attention", "shuffled", "left out"]
-    assert rho.loc["attention", "shuffled"] == pytest.approx(
-        importance_table(record)[["attention", "shuffled"]].corr("spearman").iloc[0, 1]
-    )
-    assert record.shuffled_macro_f1.shape == (5, 4)
+    expected = importance_table(record)[["attention", "shuffled", "left out"]].corr("spearman")
+    pd.testing.assert_frame_equal(agreement_table(record), expected)
 
 
 class OfOnePiece(Attentive):
@@ -104,14 +99,7 @@ def test_numbers_repeat_and_are_loaded(cells, tmp_path, monkeypatch):
         family_importance(Attentive(), cells, n_shuffles=3, verbose=False, results=path)
 
 
-def test_a_model_without_attention_has_none_of_it(cells):
-    record = family_importance(LogisticRegression(), cells, n_shuffles=1, verbose=False)
-    assert "attention" not in record.values and list(importance_table(record)) == ["shuffled", "left out"]
-
-
 def test_attention_is_averaged_over_the_cells_of_a_class():
-    weights = np.array([[1.0, 0], [0, 1], [0.5, 0.5], [1, 1]])
+    weights = np.array([[1.0, 0], [0, 1], [0.5, 1.5], [1, 1]])
     found = attention_by_class(weights, np.array(["a", "a", "a", "b"]), np.array(["a", "b", "c"]))
-    np.testing.assert_allclose(found[:2], [[0.5, 0.5], [0.5, 0.5]])
-    assert np.isnan(found[2]).all()
-    np.testing.assert_allclose(attention_by_class(weights[:1], np.array(["a"]), np.array(["a"])), [[1, 0]])
+    np.testing.assert_allclose(found, [[0.375, 0.625], [0.5, 0.5], [np.nan] * 2])

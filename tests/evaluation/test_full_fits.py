@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
-from sbnn import SparseBottleneckRegressor, fit_full, results
+from sbnn import SparseBottleneckRegressor, fit_full, neighbour_accuracy, results
 from sbnn.models.linear import SparseReducedRankRegression
 from sbnn.models.maps import embed
 
@@ -22,10 +22,9 @@ def zscore(A):
     return (A - A.mean(0)) / A.std(0)
 
 
-def test_network_record(data, tmp_path):
+def test_network_record(data):
     model = SparseBottleneckRegressor(**QUICK, reconstruct=True)
-    path = tmp_path / "fit.pickle"
-    record = fit_full(model, data, results=path)
+    record = fit_full(model, data)
     X, Y = zscore(data.X).astype(np.float32), zscore(data.Y).astype(np.float32)
     model.fit(X, Y)
     np.testing.assert_allclose(record.latent, model.transform(X), atol=1e-5)
@@ -38,12 +37,7 @@ def test_network_record(data, tmp_path):
     np.testing.assert_allclose(
         record.train_feature_r2, r2_score(Y, model.predict(X), multioutput="raw_values"), atol=1e-5
     )
-    assert record.labels.index.tolist() == data.cell_names.tolist()
-    assert record.colors == dict(data.colors)
-    stamp = path.stat().st_mtime_ns
-    again = fit_full(model, data, results=path)
-    np.testing.assert_array_equal(again.latent, record.latent)
-    assert path.stat().st_mtime_ns == stamp, "a saved fit is loaded, not computed"
+    assert record.labels.index.tolist() == data.cell_names.tolist() and record.colors == dict(data.colors)
 
 
 def test_linear_record_predicts_expression_from_the_latent_space(data):
@@ -55,23 +49,21 @@ def test_linear_record_predicts_expression_from_the_latent_space(data):
 
 def test_another_fit_is_not_overwritten(data, tmp_path):
     path = tmp_path / "fit.pickle"
-    fit_full(SparseReducedRankRegression(rank=2, alpha=0.2), data, results=path)
+    first = fit_full(SparseReducedRankRegression(rank=2, alpha=0.2), data, results=path)
+    stamp = path.stat().st_mtime_ns
+    again = fit_full(SparseReducedRankRegression(rank=2, alpha=0.2), data, results=path)
+    np.testing.assert_array_equal(again.latent, first.latent)
     with pytest.raises(ValueError, match="holds another fit of .*, with another estimator;"):
         fit_full(SparseReducedRankRegression(rank=1, alpha=0.2), data, results=path)
-    assert results.load(path).latent.shape[1] == 2
+    assert path.stat().st_mtime_ns == stamp
     fit_full(SparseReducedRankRegression(rank=1, alpha=0.2), data, results=path, overwrite=True)
     assert results.load(path).latent.shape[1] == 1
 
 
-def test_embedding_of_flat_and_wide_latent_spaces():
-    rng = np.random.default_rng(0)
+def test_embedding_of_flat_and_wide_latent_spaces(rng):
     flat = rng.normal(size=(30, 2))
     np.testing.assert_array_equal(embed(flat), flat)
     np.testing.assert_array_equal(embed(flat[:, :1]), np.column_stack([flat[:, :1], np.zeros(30)]))
     labels = np.repeat([0, 1, 2], 40)
-    wide = rng.normal(size=(120, 8)) + 20 * rng.normal(size=(3, 8))[labels]
-    found = embed(wide, seed=1)
-    np.testing.assert_array_equal(found, embed(wide, seed=1))
-    distance = np.linalg.norm(found[:, None] - found[None], axis=2)
-    np.fill_diagonal(distance, np.inf)
-    assert (labels[distance.argmin(1)] == labels).mean() > 0.99, "t-SNE keeps the groups apart"
+    found = embed(rng.normal(size=(120, 8)) + 20 * rng.normal(size=(3, 8))[labels], seed=1)
+    assert neighbour_accuracy(found, labels.astype(str), k=1) > 0.99, "t-SNE keeps the groups apart"

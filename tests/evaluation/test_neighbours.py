@@ -2,20 +2,10 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from scipy.spatial.distance import cdist
 
 from sbnn.evaluation.neighbours import neighbour_accuracy, vote
 from sbnn.results import Record
-
-
-@pytest.fixture(scope="module")
-def groups():
-    """Three far groups of cells in 12 genes, told apart by two outputs too: X, Y, labels."""
-    rng = np.random.default_rng(0)
-    label = np.arange(120) % 3
-    X = rng.normal(size=(120, 12)) + 8 * rng.normal(size=(3, 12))[label]
-    return X, X[:, :2] + rng.normal(size=(120, 2)), np.array(["a", "b", "c"])[label]
 
 
 def test_accuracy_is_the_majority_of_the_nearest_other_cells(rng):
@@ -29,13 +19,13 @@ def test_accuracy_is_the_majority_of_the_nearest_other_cells(rng):
     assert neighbour_accuracy(points, labels, k=7) == np.mean(hits)
 
 
-def test_accuracy_of_a_record_is_that_of_its_map_and_labels(groups):
-    X, _, labels = groups
+def test_accuracy_of_a_record_is_that_of_its_map_and_labels(rng):
+    latent, labels = rng.normal(size=(120, 2)), np.array(["a", "b", "c"])[np.arange(120) % 3]
+    latent[:, 0] += 2 * (labels == "a")
     table = pd.DataFrame({"family": labels, "type": np.roll(labels, 1)})
-    record = Record("fit", "made up", "s", [{}], values={"latent": X[:, :2], "labels": table})
-    found = neighbour_accuracy(record)
+    found = neighbour_accuracy(Record("fit", "made up", "s", [{}], values={"latent": latent, "labels": table}))
     assert found.index.tolist() == ["family", "type"]
-    assert found["type"] == neighbour_accuracy(X[:, :2], np.roll(labels, 1), k=15)
+    assert found["type"] == neighbour_accuracy(latent, np.roll(labels, 1), k=15)
 
 
 def test_unknown_cells_neither_vote_nor_count_among_the_cells_themselves(rng):

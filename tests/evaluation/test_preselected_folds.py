@@ -53,41 +53,46 @@ def folds():
     return paper_folds(90, 3)
 
 
-def by_hand(data, fold, scaling):
-    """The preselected genes of a fold, and what a ridge regression on them scores."""
+def by_hand(data, fold, scaling, preselect):
+    """The genes of a fold, and what a ridge regression on them scores on its test and training cells."""
     train, test = fold
-    genes = select_genes(data.counts[train], N, threshold=30, min_cells=6).selected
     counts, X, Y = data.counts.astype(float), data.X.astype(float), data.Y.astype(float)
+    genes = np.ones(60, bool)
+    if preselect:
+        genes = select_genes(data.counts[train], N, threshold=30, min_cells=6).selected
     if scaling == "fold":
         X = np.log2(counts / counts.sum(1, keepdims=True) * np.median(counts[train].sum(1)) + 1)
-    cells = {"fold": train, "all": slice(None)}.get(scaling)
+    X, cells = X[:, genes], {"fold": train, "all": slice(None)}.get(scaling)
     if cells is not None:
-        X, Y = ((a - a[cells].mean(0)) / a[cells].std(0) for a in (X[:, genes], Y))
+        X, Y = ((a - a[cells].mean(0)) / a[cells].std(0) for a in (X, Y))
         X, Y = X - X[train].mean(0), Y - Y[train].mean(0)
-    else:
-        X = X[:, genes]
-    model = Weigher().fit(X[train], Y[train])
-    residual = np.square(Y[test] - model.predict(X[test])).sum()
-    return genes, model, 1 - residual / np.square(Y[test] - Y[train].mean(0)).sum()
+    model, scores = Weigher().fit(X[train], Y[train]), {}
+    for part, cells in (("test", test), ("train", train)):
+        residual = np.square(Y[cells] - model.predict(X[cells])).sum(0)
+        total = np.square(Y[cells] - Y[train].mean(0)).sum(0)
+        scores |= {f"{part}_r2": 1 - residual.sum() / total.sum(), f"{part}_feature_r2": 1 - residual / total}
+    return genes, model, scores
 
 
 @pytest.mark.parametrize("scaling", ["fold", "all", "none"])
-def test_preselected_folds_equal_a_loop_by_hand(cells, folds, scaling):
+@pytest.mark.parametrize("preselect", [None, N])
+def test_folds_equal_a_loop_by_hand(cells, folds, scaling, preselect):
     """The library size is that of all genes; what is selected is told among all of them."""
-    record = cross_validate(Weigher(), cells, folds, scaling=scaling, preselect=N, verbose=False)
-    assert record.preselected.shape == (3, 60) and record.preselected.dtype == bool
+    record = cross_validate(Weigher(), cells, folds, scaling=scaling, preselect=preselect, verbose=False)
     assert record.selected.shape == record.gene_norms.shape == (3, 1, 60)
-    assert record.settings["preselect"]["n_genes"] == N
-    everywhere = select_genes(cells.counts, N, threshold=30, min_cells=9).selected
-    assert (record.preselected != everywhere).any(), "else nobody could tell by which cells they were chosen"
     for f, fold in enumerate(folds):
-        genes, model, r2 = by_hand(cells, fold, scaling)
-        np.testing.assert_array_equal(record.preselected[f], genes)
-        np.testing.assert_array_equal(record.preselected[f], preselect_genes(cells, N, fold[0]))
-        assert record.test_r2[f, 0] == pytest.approx(r2, abs=1e-4)
+        genes, model, scores = by_hand(cells, fold, scaling, preselect)
+        for name, expected in scores.items():
+            np.testing.assert_allclose(record.values[name][f, 0], expected, atol=1e-4, err_msg=name)
         assert np.flatnonzero(record.selected[f, 0]).tolist() == np.flatnonzero(genes)[model.get_support()].tolist()
         np.testing.assert_allclose(record.gene_norms[f, 0][genes], model.gene_norms_, rtol=1e-4)
-        assert not record.gene_norms[f, 0][~genes].any()
+        assert not record.gene_norms[f, 0][~genes].any() and record.n_selected[f, 0] == 2
+        if preselect:
+            np.testing.assert_array_equal(record.preselected[f], genes)
+            np.testing.assert_array_equal(preselect_genes(cells, N, fold[0]), genes)
+    if preselect:
+        everywhere = select_genes(cells.counts, N, threshold=30, min_cells=9).selected
+        assert (record.preselected != everywhere).any(), "else nobody could tell by which cells they were chosen"
 
 
 def test_nothing_of_the_test_cells_reaches_the_training(cells, folds):
@@ -109,20 +114,17 @@ def test_nothing_of_the_test_cells_reaches_the_training(cells, folds):
 def test_results_are_of_one_preselection(cells, folds, tmp_path):
     path, grid = tmp_path / "cv.pickle", {"n_genes": [1, 2]}
     plain = cross_validate(Weigher(), cells, folds, grid, verbose=False)
-    assert plain.settings["keys"][1][0] == fit_key(
-        [cells.name, cells.sha256, [90, 60]], Weigher(2), folds[0], "fold"
-    ), "older results keep their keys"
+    about = [cells.name, cells.sha256, [90, 60]]
+    assert plain.settings["keys"][1][0] == fit_key(about, Weigher(2), folds[0], "fold"), "older results keep their keys"
     assert "preselected" not in plain.values and "preselect" not in plain.settings
     first = cross_validate(Weigher(), cells, folds, grid, preselect=N, results=path, verbose=False)
-    keys = {key for record in (plain, first) for row in record.settings["keys"] for key in row}
-    assert len(keys) == 12
+    assert len({key for record in (plain, first) for row in record.settings["keys"] for key in row}) == 12
     for other in (None, N + 1, {"n_genes": N, "threshold": 0}):
         with pytest.raises(ValueError, match="preselection or parameters, which would be lost"):
             cross_validate(Weigher(), cells, folds, grid, preselect=other, results=path, verbose=False)
-    # Other points of the grid are added to those that are there.
-    more = {"n_genes": [1, 2, 3]}
+    more = {"n_genes": [1, 2, 3]}  # other points of the grid are added to those that are there
     added = cross_validate(Weigher(), cells, folds, more, preselect=N, results=path, verbose=False)
-    anew = cross_validate(Weigher(), cells, folds, more, preselect={"n_genes": N}, verbose=False)
+    anew = cross_validate(Weigher(), cells, folds, more, preselect={"n_genes": N}, n_jobs=2, verbose=False)
     assert list(added.values) == list(anew.values) and added.settings == anew.settings
     for name in ("test_r2", "selected", "gene_norms", "preselected"):
         np.testing.assert_array_equal(added.values[name], anew.values[name])

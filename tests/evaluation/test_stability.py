@@ -15,7 +15,6 @@ from sbnn.evaluation.repeats import complementary_pairs, repeat_fits, stability_
 from sbnn.evaluation.stability import concave_tail, expected_false, gene_counts, selection_table, selection_threshold
 from sbnn.models.bottleneck.protocols.greedy import forward_selection
 from sbnn.plotting.stability import selection_frequencies
-from sbnn.results import Record
 
 QUICK = {"protocol": "paper", "hidden_layers": (8, 4), "epochs": (1, 1, 1, 1), "n_genes": 5, "standardize": False}
 
@@ -42,11 +41,6 @@ class Greedy(RegressorMixin, BaseEstimator):
 
 def no_fit(*_, **__):
     raise AssertionError("fitted again")
-
-
-def unimodal_bound(threshold, theta, n_pairs):
-    """Theorem 2 of Shah and Samworth for thresholds above 3/4, relative to theta times the number of such genes."""
-    return 4 * (1 - threshold + 1 / (2 * n_pairs)) / (1 + 1 / n_pairs) * theta
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------
@@ -92,15 +86,6 @@ def test_tail_is_reached_by_an_optimised_distribution():
         if min(c["fun"](result.x).min() for c in constraints) > -1e-7:
             found = max(found, -result.fun)
     assert found == pytest.approx(concave_tail(mean, n, r)[t], rel=1e-3)
-
-
-def test_bounds_are_ordered_as_their_assumptions():
-    thresholds = np.arange(80, 101) / 100
-    r_concave, unimodal = expected_false(thresholds, 1000, 50, 50), 50 * unimodal_bound(thresholds, 0.05, 50)
-    assert (r_concave < unimodal).all() and (np.diff(r_concave) < 0).all()
-    # Tails of the more and more permissive classes grow.
-    tails = [concave_tail(0.02, 50, r)[5:] for r in (-0.25, -0.5, -1.0, -2.0)]
-    assert all((a < b).all() for a, b in zip(tails, tails[1:], strict=False))
 
 
 def test_r_concave_is_the_smaller_of_two_tails():
@@ -185,44 +170,31 @@ def test_fits_are_of_all_cells_with_the_seeds(data, repeats):
     assert len(repeats.to_frame()) == 4 and "train_r2" in repeats.to_frame()
 
 
-def test_counts_are_sums_over_the_fits(repeats):
-    counts = gene_counts(repeats)
-    assert counts["count"].sum() == 20 and counts["count"].is_monotonic_decreasing
-    np.testing.assert_array_equal(counts.loc[repeats.gene_names, "count"], repeats.selected[0].sum(0))
-    np.testing.assert_allclose(counts["frequency"], counts["count"] / 4)
-
-
-def test_fits_resume_and_extend(data, repeats, tmp_path, monkeypatch):
+def test_fits_extend(data, repeats, tmp_path, monkeypatch):
     path, model = tmp_path / "repeats.pickle", SparseBottleneckRegressor(**QUICK)
     repeat_fits(model, data, [0, 2], results=path, verbose=False)
     fit, seeds = SparseBottleneckRegressor.fit, []
-
-    def fit_until_killed(self, *args, **kwargs):
-        if len(seeds) == 1:
-            raise KeyboardInterrupt
-        seeds.append(self.random_state)
-        return fit(self, *args, **kwargs)
-
-    monkeypatch.setattr(SparseBottleneckRegressor, "fit", fit_until_killed)
-    with pytest.raises(KeyboardInterrupt):
-        repeat_fits(model, data, 4, results=path, verbose=False)
-    assert seeds == [1], "the saved ones are not fitted again"
-    with pytest.raises(KeyboardInterrupt):
-        repeat_fits(model, data, 4, results=path, verbose=False)
-    monkeypatch.setattr(SparseBottleneckRegressor, "fit", fit)
+    monkeypatch.setattr(
+        SparseBottleneckRegressor, "fit", lambda self, *a: seeds.append(self.random_state) or fit(self, *a)
+    )
     record = repeat_fits(model, data, 4, results=path, verbose=False)
+    assert seeds == [1, 3], "the saved ones are not fitted again"
     np.testing.assert_array_equal(record.selected, repeats.selected)
     np.testing.assert_array_equal(record.gene_norms, repeats.gene_norms)
-    monkeypatch.setattr(SparseBottleneckRegressor, "fit", no_fit)
     np.testing.assert_array_equal(repeat_fits(model, data, 4, results=path).selected, record.selected)
+    assert len(seeds) == 2
     with pytest.raises(ValueError, match="repeated fits results for 'simulated' with other"):
         repeat_fits(model, data, 2, results=path)
 
 
-def test_counts_stand_beside_frequencies(data, halves, repeats):
+def test_counts_stand_beside_frequencies(halves, repeats):
+    counts = gene_counts(repeats)
+    assert counts["count"].is_monotonic_decreasing
+    np.testing.assert_array_equal(counts.loc[repeats.gene_names, "count"], repeats.selected[0].sum(0))
+    np.testing.assert_allclose(counts["frequency"], counts["count"] / 4)
     table = selection_table(halves, repeats)
     assert table.columns.tolist() == ["frequency", "count", "expected_false", "trusted"]
-    np.testing.assert_array_equal(table["count"], gene_counts(repeats)["count"][table.index])
+    np.testing.assert_array_equal(table["count"], counts["count"][table.index])
 
 
 def test_what_cannot_be_repeated_is_named(data):
@@ -245,25 +217,11 @@ def test_records_of_other_experiments_are_refused(data, repeats):
     assert gene_counts(plain)["count"].sum() == 15
 
 
-# --- figures ---------------------------------------------------------------------------------------------------------
-
-
-def made_up(n_fits, n_genes, pairs=False, seed=0):
-    rng = np.random.default_rng(seed)
-    selected = rng.random((n_fits, n_genes)) < np.linspace(1, 0, n_genes) ** 3
-    values = {"selected": selected[:, None] if pairs else selected[None]}
-    values |= {"n_selected": values["selected"].sum(-1), "gene_names": np.array([f"Gene{i}" for i in range(n_genes)])}
-    folds = complementary_pairs(20, n_fits // 2) if pairs else []
-    points = [{}] if pairs else [{"random_state": i} for i in range(n_fits)]
-    return Record("made up", "made up", "s", points, values=values, folds=folds)
-
-
-def test_frequencies_are_drawn_with_their_threshold():
-    record = made_up(100, 300, pairs=True)
-    figure = selection_frequencies(record)
+def test_frequencies_are_drawn_with_their_threshold(halves):
+    figure = selection_frequencies(halves)
     assert_tidy(figure)
-    ax = figure.axes[0]
-    table = selection_table(record)
-    np.testing.assert_allclose(ax.collections[1].get_offsets()[:, 1], table["frequency"].iloc[:60])
-    assert ax.lines[0].get_ydata()[0] == selection_threshold(record)
+    ax, table = figure.axes[0], selection_table(halves)
+    drawn = np.concatenate([dots.get_offsets()[:, 1] for dots in ax.collections[:2]])
+    assert set(drawn) <= set(table["frequency"]) and table["frequency"].iloc[0] in drawn
+    assert ax.lines[0].get_ydata()[0] == selection_threshold(halves)
     assert ax.get_legend().get_texts()[0].get_text() == f"{table['trusted'].sum()} trusted genes"
