@@ -31,27 +31,19 @@ def mouse(rng):
 
 def human_kind(raw):
     """What the human pipeline calls these features, from the mouse columns, written out."""
-    found = {
-        "v_baseline": raw["vrest"],
-        "input_resistance": raw["ri"],
-        "tau": raw["tau"] / 1000,
-        "sag": raw["sag"],
-        "vm_for_sag": raw["vm_for_sag"],
-        "rheobase_i": raw["threshold_i_long_square"],
-        "latency_rheo": raw["threshold_t_long_square"] - 0.5,
-        "fi_fit_slope": raw["f_i_curve_slope"],
-        "latency_hero": raw["latency"],
-        "mean_isi_hero": raw["avg_isi"] / 1000,
-        "adapt_hero": raw["adaptation"],
-        "threshold_i_ramp": raw["threshold_i_ramp"],
-        "trough_deltav_ramp": raw["trough_v_ramp"] - raw["threshold_v_ramp"],
-        "trough_deltav_rheo": raw["trough_v_long_square"] - raw["threshold_v_long_square"],
-        "trough_slowdeltav_rheo": raw["trough_v_long_square"] - raw["fast_trough_v_long_square"],
-    }
+    same = {
+        "v_baseline": "vrest", "input_resistance": "ri", "sag": "sag", "vm_for_sag": "vm_for_sag",
+        "rheobase_i": "threshold_i_long_square", "fi_fit_slope": "f_i_curve_slope", "latency_hero": "latency",
+        "adapt_hero": "adaptation", "threshold_i_ramp": "threshold_i_ramp",
+    }  # fmt: skip
+    found = {human: raw[mouse] for human, mouse in same.items()}
+    found |= {"tau": raw["tau"] / 1000, "mean_isi_hero": raw["avg_isi"] / 1000}
+    found["latency_rheo"] = raw["threshold_t_long_square"] - 0.5
+    found["trough_slowdeltav_rheo"] = raw["trough_v_long_square"] - raw["fast_trough_v_long_square"]
     for kind, called in (("long_square", "rheo"), ("ramp", "ramp"), ("short_square", "short_square")):
         found[f"upstroke_downstroke_ratio_{called}"] = raw[f"upstroke_downstroke_ratio_{kind}"]
         found[f"threshold_v_{called}"] = raw[f"threshold_v_{kind}"]
-        for part in ("peak", "fast_trough"):
+        for part in ("peak", "fast_trough", *(["trough"] if kind != "short_square" else [])):
             found[f"{part}_deltav_{called}"] = raw[f"{part}_v_{kind}"] - raw[f"threshold_v_{kind}"]
     return pd.DataFrame(found)
 
@@ -64,6 +56,9 @@ def test_mouse_columns_become_the_human_features(mouse):
         assert shared.var[column].tolist() == human.loc[shared.var_names, column].tolist()
     assert shared.obs.equals(mouse.obs) and shared.uns["sbnn"]["name"] == "custom_shared"
     assert shared.uns["sbnn"]["sha256"] != mouse.uns["sbnn"]["sha256"]
+    mouse.X[3, list(mouse.var_names).index("threshold_v_ramp")] = np.nan
+    gaps = np.isnan(to_shared_features(mouse).X)
+    assert gaps.sum() == 4 and gaps[3].sum() == 4, "threshold, peak, fast trough and trough of the ramp"
 
 
 def test_human_features_are_taken_as_they_are():
@@ -73,12 +68,6 @@ def test_human_features_are_taken_as_they_are():
     assert to_shared_features(shared) is shared
     mouse = to_shared_features(simulate_ephys_types(40, species="mouse"))
     assert list(shared.var_names) == list(mouse.var_names)
-
-
-def test_missing_stays_missing(mouse):
-    mouse.X[3, list(mouse.var_names).index("threshold_v_ramp")] = np.nan
-    gaps = np.isnan(to_shared_features(mouse).X)
-    assert gaps.sum() == 4 and gaps[3].sum() == 4  # threshold, peak, fast trough and trough of the ramp
 
 
 def test_other_units_and_missing_columns_are_named(mouse):

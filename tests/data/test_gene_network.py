@@ -62,13 +62,10 @@ def test_as_many_edges_are_misplaced_as_in_the_published_priors(real_file, text,
 def test_rates_follow_from_the_logic(small):
     x = np.array([0.5, 0.4, 0.3, 0.2, 0.9])
     on = {g: (lambda v, b=(0.5**1.5 - 1) / (2 * 0.5**1.5 - 1): b * v**1.5 / (b - 1 + v**1.5)) for g in "AC"}
-    assert on["A"](0.5) == pytest.approx(0.5) and on["A"](1) == pytest.approx(1) and on["A"](0) == 0
     # B is at its EC50, so its repression is a half; of A the EC50 is 0.4 as a repressor.
     b = (0.4**1.2 - 1) / (2 * 0.4**1.2 - 1)
-    off_a = 1 - b * 0.5**1.2 / (b - 1 + 0.5**1.2)
-    c = on["C"](0.3)
+    off_a, c = 1 - b * 0.5**1.2 / (b - 1 + 0.5**1.2), on["C"](0.3)
     expected = [0, 0, 0.5 * 0.5 - 0.3, off_a + c - off_a * c - 0.2, c - 0.9]
-    np.testing.assert_allclose(small.rates(x), expected, atol=1e-12)
     np.testing.assert_allclose(small.rates(np.stack([x, x], axis=1)), np.stack([expected] * 2, axis=1), atol=1e-12)
 
 
@@ -83,7 +80,6 @@ def test_the_solution_is_that_of_another_solver(network):
     for sample, path in zip(start, solved, strict=True):
         other = solve_ivp(lambda _, x: network.rates(x), (0, 9), sample, "DOP853", TIMES, rtol=1e-11, atol=1e-12)
         np.testing.assert_allclose(path, other.y.T, atol=1e-7)
-    np.testing.assert_allclose(np.ptp(solved[:, :, network.is_input], axis=1), 0, atol=1e-12)
 
 
 def test_logic_is_joined_in_the_order_of_its_levels():
@@ -104,40 +100,33 @@ def test_logic_is_joined_in_the_order_of_its_levels():
 
 
 def test_simulation_is_seeded_and_noise_is_of_the_size_asked_for(network):
-    clean, again, noisy = (network.simulate(30, noise, 5) for noise in (0, 0, 0.05))
-    shas = [data.uns["sbnn"]["sha256"] for data in (clean, again, noisy, network.simulate(30, 0, 5, (0, 1)))]
-    assert shas[0] == shas[1] and len(set(shas)) == 3
-    clean, again, noisy, other = map(values_of, (clean, again, noisy, network.simulate(30, 0, 6)))
+    made = [network.simulate(30, noise, seed) for noise, seed in ((0, 5), (0, 5), (0.05, 5), (0, 6))]
+    made.append(network.simulate(30, 0, 5, (0, 1)))
+    assert len({data.uns["sbnn"]["sha256"] for data in made}) == 4
+    clean, again, noisy, other = map(values_of, made[:4])
     np.testing.assert_array_equal(clean, again)
     assert clean.shape == (30, 5, 60) and (clean[:, 0] >= 0).all() and (clean[:, 0] <= 1).all()
     noise = noisy - clean
     assert noise.std() == pytest.approx(0.05, rel=0.03) and abs(noise.mean()) < 0.002
     assert noise[:, :, network.is_input].std() == pytest.approx(0.05, rel=0.05), "of inputs too, at every time"
-    assert np.ptp(noise[:, :, network.is_input], axis=1).min() > 0
     assert np.abs(other - clean).max() > 0.1
-    np.testing.assert_allclose(
-        other[:, 0].mean(0), clean[:, 0].mean(0), atol=0.25, err_msg="starts of one distribution"
-    )
+    np.testing.assert_allclose(other[:, 0].mean(0), clean[:, 0].mean(0), atol=0.25)
 
 
 def test_starts_are_distributed_as_published():
     is_input = np.arange(400) < 200
     starts = Starts.random(is_input, np.random.default_rng(0))
     assert np.isnan(starts.mean[~is_input]).all() and np.isnan(starts.offset[is_input]).all()
-    assert np.nanmean(starts.mean) == pytest.approx(0.5, abs=0.02) and np.nanstd(starts.mean) == pytest.approx(
-        beta(10, 10).std(), rel=0.15
-    )
-    np.testing.assert_allclose(
-        np.nanmean(starts.sd), np.nanmean(np.minimum(starts.mean, 1 - starts.mean)) * 0.5 / 3, rtol=0.05
-    )
+    mean, sd = starts.mean[is_input], starts.sd[is_input]
+    assert mean.mean() == pytest.approx(0.5, abs=0.02) and mean.std() == pytest.approx(beta(10, 10).std(), rel=0.15)
+    np.testing.assert_allclose(sd.mean(), np.minimum(mean, 1 - mean).mean() * 0.5 / 3, rtol=0.05)
     assert -0.25 <= np.nanmin(starts.offset) < -0.2 and 0.2 < np.nanmax(starts.offset) <= 0.25
     drawn = starts.draw(2000, np.random.default_rng(1))
     assert drawn.min() == 0 and drawn.max() == 1 and 0 < drawn[:, is_input].min() < drawn[:, is_input].max() < 1
-    np.testing.assert_allclose(drawn.mean(0)[is_input], starts.mean[is_input], atol=0.02)
-    np.testing.assert_allclose(drawn.std(0)[is_input], starts.sd[is_input], rtol=0.15)
-    inside = np.abs(starts.offset) < 0.02
-    assert drawn[:, inside].std() == pytest.approx(beta(2, 2).std(), rel=0.05)
-    assert drawn[:, inside].mean() == pytest.approx(0.5, abs=0.02)
+    np.testing.assert_allclose(drawn.mean(0)[is_input], mean, atol=0.02)
+    np.testing.assert_allclose(drawn.std(0)[is_input], sd, rtol=0.15)
+    inside = drawn[:, np.abs(starts.offset) < 0.02]
+    assert inside.std() == pytest.approx(beta(2, 2).std(), rel=0.05) and inside.mean() == pytest.approx(0.5, abs=0.02)
     wide = Starts(np.array([0.02]), np.array([0.2]), np.array([np.nan])).draw(500, np.random.default_rng(0))
     assert wide.min() > 0, "drawn anew, not cut off"
 
@@ -166,14 +155,12 @@ def test_a_misplaced_prior_moves_edges_and_keeps_signs(network):
 
 def test_random_networks_have_the_proportions_of_the_published_one():
     network = GeneNetwork.random(350, random_state=100)
+    assert network.sha256.startswith("5ebf5feef4e8071b"), "that of committed records"
     graph = network.graph.to_numpy()
     regulators, out = (graph != 0).sum(0), (graph != 0).sum(1)
     assert network.is_input.sum() == 70 and ((regulators == 0) == network.is_input).all()
     assert 480 < regulators.sum() < 650 and out.max() > 20 and 70 <= (out > 0).sum() <= 110
-    assert (graph > 0).sum() / regulators.sum() == pytest.approx(0.68, abs=0.06)
-    assert not np.diag(graph).any()
-    assert network.sha256 == GeneNetwork.random(350, random_state=100).sha256
-    assert network.sha256 != GeneNetwork.random(350, random_state=101).sha256
+    assert (graph > 0).sum() / regulators.sum() == pytest.approx(0.68, abs=0.06) and not np.diag(graph).any()
 
 
 def written(folder, edge=("A", "B", True, 0.5, 1.5), equation="((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * B) / 1", gene="A"):
@@ -183,12 +170,6 @@ def written(folder, edge=("A", "B", True, 0.5, 1.5), equation="((1 * fAct(A, 0.5
     pd.DataFrame({"node": ["B", gene], "eqn": [equation, "input gene"]}).to_csv(paths[1], index=False)
     pd.DataFrame({"x": ["A_input", "B"]}).to_csv(paths[2], index=False)
     return paths
-
-
-def test_tables_are_read_in_the_order_of_the_names(tmp_path):
-    network = GeneNetwork.from_tables(*written(tmp_path))
-    assert network.gene_names.tolist() == ["A", "B"] and network.logic == {"B": ON["A"]}
-    assert network.is_input.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +184,8 @@ def test_tables_are_read_in_the_order_of_the_names(tmp_path):
     ],
 )
 def test_tables_that_do_not_go_together_are_refused(tmp_path, changed, message):
+    network = GeneNetwork.from_tables(*written(tmp_path))
+    assert network.gene_names.tolist() == ["A", "B"] and network.logic == {"B": ON["A"]}
     with pytest.raises((KeyError, ValueError), match=message):
         GeneNetwork.from_tables(*written(tmp_path, **changed))
 

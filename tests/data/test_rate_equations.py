@@ -17,8 +17,6 @@ def either(one, other):
 @pytest.mark.parametrize(
     ("text", "logic"),
     [
-        (A_TEXT, A),
-        (B_TEXT, NOT_B),
         (f"({A_TEXT} * {B_TEXT})", And(A, NOT_B)),
         (f"{A_TEXT} * {B_TEXT} * {C_TEXT}", And(And(A, NOT_B), C)),
         (either(A_TEXT, B_TEXT), Or(A, NOT_B)),
@@ -33,9 +31,6 @@ def test_logic_is_read(text, logic):
 
 def test_regulations_are_those_of_the_text_from_left_to_right():
     assert list(regulations(Or(And(C, A), NOT_B))) == [C, A, NOT_B]
-
-
-def test_input_genes_have_none():
     assert parse_rate_equation(" input gene ", "G") is None
 
 

@@ -1,24 +1,14 @@
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.impute import SimpleImputer
-from sklearn.metrics import f1_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import cross_val_score
 
-from sbnn.data.ephys_features import feature_table, shared_feature_table, to_shared_features
+from sbnn.data.ephys_features import feature_table, shared_feature_table
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 
-
-def forest():
-    return make_pipeline(SimpleImputer(), RandomForestClassifier(200, class_weight="balanced", random_state=0))
-
-
-def macro_f1(model, data):
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    y = data.obs["type"].to_numpy(str)
-    return f1_score(y, cross_val_predict(model, data.X, y, cv=folds), average="macro")
+# Beginning of the fingerprint, sum of the values and number of the missing ones, as behind committed records.
+KNOWN = {"human": ("99ac8519fd70db0f", 175137.520930415, 1229), "mouse": ("ac4d9d64d5cfa6c2", 207620.299178400, 395)}
 
 
 @pytest.fixture(scope="module", params=["human", "mouse"])
@@ -39,49 +29,45 @@ def test_same_parameters_same_data(species):
     assert as_typed(changed).sha256 != as_typed(one).sha256 and not np.array_equal(changed.X, one.X, equal_nan=True)
 
 
-def test_features_are_the_shared_ones_and_others_under_their_published_names(species, data):
-    shared = shared_feature_table()
-    assert data.var_names[:27].tolist() == list(shared.index)
-    own = feature_table("lee_2023" if species == "human" else "gouwens_2020")
-    assert 0 < len(data.var_names[27:]) and set(data.var_names[27:]) <= set(own.index)
+def test_bits_are_those_of_the_committed_records(species, data):
+    sha256, total, n_missing = KNOWN[species]
+    assert as_typed(data).sha256.startswith(sha256) and np.isnan(data.X).sum() == n_missing
+    assert np.nansum(data.X) == pytest.approx(total, rel=1e-9)
+
+
+def test_features_are_published_ones_with_the_medians_of_the_species(species, data):
+    shared, own = shared_feature_table(), feature_table("lee_2023" if species == "human" else "gouwens_2020")
+    assert data.var_names[:27].tolist() == list(shared.index) and data.n_vars == (43 if species == "human" else 31)
+    assert set(data.var_names[27:]) <= set(own.index)
     assert data.var["family"].nunique() == (11 if species == "human" else 7)
-    assert to_shared_features(data).shape == (300, 27)
-
-
-def test_medians_are_those_of_the_species(species, data):
-    expected = shared_feature_table()["mouse_median"] if species == "mouse" else feature_table("lee_2023")["median"]
-    shared = data.to_df().iloc[:, :27]
-    off = (shared.median() - expected[shared.columns]) / shared.std()
-    assert off.abs().max() < 0.6
+    expected = shared["mouse_median"] if species == "mouse" else own["median"]
+    table = data.to_df().iloc[:, :27]
+    assert ((table.median() - expected[table.columns]) / table.std()).abs().max() < 0.6
 
 
 def test_types_are_as_rare_as_in_real_data_and_none_is_lost(species, data):
     sizes = data.obs["type"].value_counts()
     assert set(sizes.index) == {"LAMP5", "PVALB", "SST", "VIP"} and sizes.min() >= 15
     assert sizes.index[0] == ("PVALB" if species == "human" else "SST") and sizes.max() > 3 * sizes.min()
-    assert simulate_ephys_types(20, 0, species).obs["type"].value_counts().min() >= 1
+    assert simulate_ephys_types(20, 0, species).obs["type"].nunique() == 4
     if species == "mouse":
-        joined = data.obs["type5"].replace({"SNCG": "VIP"})
-        assert (joined == data.obs["type"]).all() and (data.obs["type5"] == "SNCG").any()
+        assert (data.obs["type5"].replace({"SNCG": "VIP"}) == data.obs["type"]).all()
+        assert (data.obs["type5"] == "SNCG").any()
+    else:
+        labels = simulate_ephys_types(600).obs
+        cultured = (labels["condition"] == "culture").groupby(labels["type"]).mean()
+        assert cultured["PVALB"] > 0.65 > 0.55 > cultured["LAMP5"]
+        assert ((labels["days_in_culture"] > 0) == (labels["condition"] == "culture")).all()
     donors = data.obs["donor"].value_counts()
     assert 20 < len(donors) < 150 and donors.max() > 2
 
 
 def test_whole_families_are_missing(species, data):
     gone = data.to_df().isna().T.groupby(data.var["family"].to_numpy()).all().T
-    assert gone.to_numpy().any() and not gone.all(axis=1).any()
-    share = gone.mean()
-    assert 0.02 < share["AP ramp"] < 0.15
-    if species == "human":
-        assert 0.45 < share["chirp"] < 0.7
+    assert not gone.all(axis=1).any() and 0.02 < gone.mean()["AP ramp"] < 0.15
+    assert species == "mouse" or 0.45 < gone.mean()["chirp"] < 0.7
 
 
-def test_culture_goes_with_the_type():
-    labels = simulate_ephys_types(600).obs
-    cultured = (labels["condition"] == "culture").groupby(labels["type"]).mean()
-    assert cultured["PVALB"] > 0.65 > 0.55 > cultured["LAMP5"]
-    assert ((labels["days_in_culture"] > 0) == (labels["condition"] == "culture")).all()
-
-
-def test_types_can_be_told_but_not_perfectly(species, data):
-    assert 0.65 < macro_f1(forest(), data) < 0.93
+def test_types_can_be_told_but_not_perfectly(data):
+    model = HistGradientBoostingClassifier(max_iter=30, random_state=0)
+    assert 0.6 < cross_val_score(model, data.X, data.obs["type"].astype(str), cv=3, scoring="f1_macro").mean() < 0.93

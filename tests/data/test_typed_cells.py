@@ -33,13 +33,9 @@ def test_labels_families_and_units_follow_cells_and_features(adata):
     part = as_typed(adata[["c4", "c1"], ["tau", "sag"]].copy())
     assert part.y.tolist() == ["VIP", "SST"] and part.families.tolist() == ["passive", "sag"]
     np.testing.assert_array_equal(part.X, [[1, 0.3], [1, 0.1]])
-
-
-def test_arrays_need_no_names():
     bare = as_typed(typed_cells(np.eye(2)))
-    assert bare.cell_names.tolist() == ["cell_0", "cell_1"]
-    assert bare.feature_names.tolist() == ["feature_0", "feature_1"]
-    assert bare.y.tolist() == ["unknown"] * 2 and bare.families.tolist() == ["all"] * 2
+    assert bare.cell_names.tolist() == ["cell_0", "cell_1"] and bare.y.tolist() == ["unknown"] * 2
+    assert bare.feature_names.tolist() == ["feature_0", "feature_1"] and bare.families.tolist() == ["all"] * 2
 
 
 def test_the_fingerprint_is_of_the_content_or_given_for_it(adata):
