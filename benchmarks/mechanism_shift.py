@@ -27,7 +27,7 @@ from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift import PUBLISHED, Recipe, SparseShiftVAE, unmix
 from sbnn.mechanism_shift.experiments import CONFIGURATIONS, SEEDS, score, split_screen
-from sbnn.mechanism_shift.matching import edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift.graph import edge_scores, match_latents, mean_correlation
 from sbnn.mechanism_shift.methods import Method
 from sbnn.mechanism_shift.study import SIMULATED, STUDY
 from sbnn.results import results_folder

@@ -21,12 +21,6 @@ PANELS = {
     "elbo": ("held-out ELBO per cell (nats)", "linear"),
     "seconds": ("CPU seconds", "log"),
 }
-LABELS = {
-    "shift": "size of the shifts (SD)",
-    "density": "share of latents moved",
-    "n_cells_per": "cells of a perturbation",
-    "latents_fitted": "latents of the model",
-}
 
 
 def figures(records):
@@ -146,15 +140,16 @@ def accuracy_as_varied(quantities, *records):
     figure = new_figure(3.6)
     axes = figure.subplots(2, len(records), sharey="row", sharex="col", squeeze=False)
     for quantity, record, column in zip(quantities, records, axes.T, strict=True):
+        _, usual, label = VARIED[quantity]
         for metric, ax in zip(("mcc", "f1"), column, strict=True):
             for method, scores in record.scores.groupby("method", sort=False):
                 table, color = scores.pivot(index="value", columns="seed", values=metric), _color(method)
                 ax.plot(table.index, table, color=color, lw=0.5, alpha=0.5)
                 ax.plot(table.index, table.mean(axis=1), "o-", ms=3, color=color, label=METHODS[method].label)
-            if (usual := VARIED[quantity][1]) is not None:
+            if usual is not None:
                 ax.axvline(usual, color="0.8", lw=0.8, zorder=0)
             ax.set_ylim(0, 1.03)
-        column[1].set_xlabel(LABELS[quantity])
+        column[1].set_xlabel(label)
     axes[0, 0].set_ylabel("MCC")
     axes[1, 0].set_ylabel("shift graph, F1")
     axes[1, 0].legend(loc="lower right")

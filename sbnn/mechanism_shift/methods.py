@@ -9,8 +9,6 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA, FastICA
 from sklearn.exceptions import ConvergenceWarning
 
-from sbnn.determinism import reproducible
-from sbnn.mechanism_shift.cells import ScreenModel
 from sbnn.mechanism_shift.graph import edges_of, largest_shifts, open_graph
 from sbnn.mechanism_shift.model import SparseShiftVAE
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
@@ -19,49 +17,29 @@ from sbnn.mechanism_shift.unmixing import unmix
 FAST = {"epochs": 4, "least_updates": 0, "updates_per_pair": 0}
 
 
-class LinearShift(ScreenModel):
-    """Linear latents of log counts: principal ("none") or independent ("ica") components, or those turned by `unmix`.
-
-    Parameters and attributes are those of `SparseShiftVAE`; without unmixing all probabilities are 1.
-    """
+class LinearShift(BaseEstimator):
+    """Components of log counts, principal or, if `rotation` is "ica", independent; "unmix": as `read_out` does."""
 
     def __init__(self, n_latent=15, rotation="unmix", random_state=None):
         self.n_latent = n_latent
         self.rotation = rotation
         self.random_state = random_state
 
-    @reproducible()
-    def fit(self, counts, perturbation=None, control=None):
-        """Fit the components; parameters, errors and warnings as of `SparseShiftVAE.fit`."""
-        counts, names, codes = self._training_cells(counts, perturbation, control)
-        logs = _logs(counts)
-        self._mean, sd = logs.mean(axis=0), logs.std(axis=0)
-        self._sd = np.where(sd > 1e-6, sd, 1)
+    def fit(self, counts, perturbation, control=None):
+        """Fit the components of counts (CSR), and what of them each perturbation moves."""
+        logs = np.log1p(counts.toarray().astype(float))
+        self.mean_, sd = logs.mean(axis=0), logs.std(axis=0)
+        self.sd_ = np.where(sd > 1e-6, sd, 1)
         kind = FastICA if self.rotation == "ica" else PCA
-        self.components_ = kind(self.n_latent, random_state=self.random_state)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # independence is a means here, not the aim
-            self.components_.fit((logs - self._mean) / self._sd)
-        latents, self.unmixing_ = self._projected(counts), None
-        if self.rotation == "unmix":
-            self.unmixing_ = unmix(latents, names[codes], self.control_, random_state=self.random_state or 0)
-            self.shift_graph_ = self.unmixing_.graph
-        else:
-            self.shift_graph_ = open_graph(latents, names, codes, self.control_)
+            self.components_ = kind(self.n_latent, random_state=self.random_state).fit((logs - self.mean_) / self.sd_)
+        self.shift_graph_ = open_graph(self.transform(counts), perturbation, control)
         return self
 
-    @reproducible()
     def transform(self, counts):
         """Latents of cells, ndarray of shape (n, n_latent)."""
-        latents = self._projected(self._checked(counts))
-        return latents if self.unmixing_ is None else self.unmixing_.transform(latents)
-
-    def _projected(self, counts):
-        return self.components_.transform((_logs(counts) - self._mean) / self._sd)
-
-
-def _logs(counts):
-    return np.log1p(counts.toarray().astype(float))
+        return self.components_.transform((np.log1p(counts.toarray().astype(float)) - self.mean_) / self.sd_)
 
 
 class Method(NamedTuple):
@@ -91,7 +69,7 @@ SVAE_PLUS = _published("svae+", 10.0)  # K: the best of seven from 2 to 300 on s
 METHODS = {
     "pca": Method("PCA", LinearShift(rotation="none"), "linear", largest=True),
     "ica": Method("ICA", LinearShift(rotation="ica"), "linear", largest=True),
-    "linear": Method("PCA, unmixed", LinearShift(), "linear"),
+    "linear": Method("PCA, unmixed", LinearShift(), "linear", unmixed=True),
     "vae": Method("VAE", _published("vae"), "network", largest=True),
     "ivae": Method("iVAE", _published("ivae"), "network", largest=True),
     "ivae_unmixed": Method("iVAE, unmixed", _published("ivae"), "network", unmixed=True),

@@ -1,29 +1,39 @@
 """A variational autoencoder of a perturbation screen whose latents are shifted sparsely."""
 
+import warnings
 from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import some
-from sbnn.data.screens import check_perturbation
+from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
-from sbnn.mechanism_shift.cells import Cells, ScreenModel
 from sbnn.mechanism_shift.graph import graph_table
-from sbnn.mechanism_shift.network import ShiftNetwork, elbo_of_cells, encoded, iwelbo_of_cells
-from sbnn.mechanism_shift.priors import MaskedMeans, Prior
+from sbnn.mechanism_shift.network import (
+    Cells,
+    MaskedMeans,
+    Prior,
+    ShiftNetwork,
+    elbo_of_cells,
+    encoded,
+    iwelbo_of_cells,
+)
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
 from sbnn.mechanism_shift.training import Training, means_of
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
+CONTROLS = {"control", "controls", "ctrl", "ctl", "nt", "ntc", "non-targeting", "nontargeting", "non_targeting"}
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
 
 
-class SparseShiftVAE(ScreenModel):
+class SparseShiftVAE(TransformerMixin, BaseEstimator):
     """Latents of single cells, of which each perturbation shifts only a few.
 
     Counts come from a negative binomial whose mean is the total of the cell times a softmax of the decoded latents;
@@ -125,10 +135,17 @@ class SparseShiftVAE(ScreenModel):
         Warns
         -----
         UserWarning
-            Genes without any count, more latents than perturbations, cells that look like a control that is not named.
+            Cells that look like a control that is not named.
         """
         self._validate_params()
-        counts, names, codes = self._training_cells(counts, perturbation, control)
+        if perturbation is None:
+            screen = as_screen(counts)
+            perturbation, control = screen.perturbation, screen.control
+        counts, self.control_ = self._checked(counts, reset=True), None if control is None else str(control)
+        names, codes, _ = codes_of(perturbation, counts.shape[0], self.control_)
+        likely = [name for name in names if name.lower() in CONTROLS]
+        if control is None and likely:
+            warnings.warn(f"{some(likely)} looks like a control; name it by control={likely[0]!r}", stacklevel=2)
         recipe = self.recipe or (Recipe() if self.method == "staged" else PUBLISHED)
         random = check_random_state(self.random_state)
         seed = random.randint(2**31 - 1)
@@ -145,8 +162,8 @@ class SparseShiftVAE(ScreenModel):
                 strength = self.strength or STRENGTH[self.method]
                 self.prior_ = MaskedMeans(len(names), self.n_latent, strength, summed=self.method == "svae+")
             else:
-                open_mask, trained = float(self.method != "vae"), self.method == "ivae"
-                self.prior_ = Prior(len(names), self.n_latent, trained, open_mask)
+                open_mask = float(self.method != "vae")
+                self.prior_ = Prior(len(names), self.n_latent, self.method == "ivae", open_mask)
             training = Training(self.network_, self.prior_, cells, codes, split, recipe, seed)
             if self.method == "staged":
                 self.unmixing_ = training.run_staged(names, self.control_)
@@ -190,10 +207,6 @@ class SparseShiftVAE(ScreenModel):
         float
             Mean over the cells.
 
-        Raises
-        ------
-        ValueError
-            A perturbation that the model does not know; see `fit_new_perturbations`.
         """
         return self._bound(elbo_of_cells, counts, perturbation, n_samples)
 
@@ -244,6 +257,27 @@ class SparseShiftVAE(ScreenModel):
         other.shift_graph_ = pd.concat([self.shift_graph_, new], ignore_index=True)
         return other
 
+    def _checked(self, counts, reset=False):
+        """Counts (CSR) of cells with the genes that the model was fitted to, or with `reset` will be."""
+        if not reset:
+            check_is_fitted(self)
+        table = counts
+        if hasattr(counts, "obs"):  # AnnData: scikit-learn compares the names of a DataFrame
+            counts, table = counts.X, pd.DataFrame(columns=counts.var_names)
+        checked = check_screen_counts(counts).astype(np.float32)
+        empty = np.flatnonzero(np.asarray(checked.sum(axis=1)) == 0)
+        if len(empty):
+            raise ValueError(f"counts: {len(empty)} cells have no count, at positions {some(empty)}; leave them out")
+        validate_data(self, table, skip_check_array=True, reset=reset)
+        return checked
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        tags.target_tags.required = True
+        return tags
+
     def _encoded(self, counts):
         with reproducible():
             return encoded(self.network_, Cells(counts), np.arange(counts.shape[0]))[0]
@@ -269,9 +303,6 @@ class SparseShiftVAE(ScreenModel):
 
 def _split(codes, share, random):
     """Positions to train on and set aside, in ascending order: a share of the cells of every perturbation."""
-    aside = []
-    for code in range(codes.max() + 1):
-        cells = random.permutation(np.flatnonzero(codes == code))
-        aside.append(cells[: int(share * len(cells))])
-    aside = np.sort(np.concatenate(aside))
+    shuffled = [random.permutation(np.flatnonzero(codes == code)) for code in range(codes.max() + 1)]
+    aside = np.sort(np.concatenate([cells[: int(share * len(cells))] for cells in shuffled]))
     return np.setdiff1d(np.arange(len(codes)), aside), aside

@@ -1,14 +1,45 @@
-"""Encoder and decoder, the likelihood of counts under the decoder, and bounds on the likelihood of cells."""
+"""Counts in batches, encoder and decoder, priors of the latents, and the likelihood of counts and cells."""
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 
-from sbnn.mechanism_shift.cells import blocks
-
 LOG_VARIANCES = (-10.0, 4.0)  # of the encoder, clamped
+FIRST_LOGIT = 5.0  # of a mask: open
+DENSE_VALUES = 2**25  # of counts, kept as dense numbers where there are no more (128 MiB)
 DRAWS_AT_ONCE = 2**23  # values of decoded cells
+
+
+class Cells:
+    """Counts of cells (CSR), dense by the batch."""
+
+    def __init__(self, counts):
+        self.shape = counts.shape
+        self.totals = torch.from_numpy(np.asarray(counts.sum(axis=1), dtype=np.float32))[:, None]
+        self._small = counts.shape[0] * counts.shape[1] <= DENSE_VALUES
+        self._counts = counts.toarray().astype(np.float32) if self._small else counts.astype(np.float32)
+
+    def batch(self, positions):
+        """Counts and totals of the cells at `positions` (b,), Tensors of shape (b, p) and (b, 1)."""
+        rows = self._counts[positions]
+        return torch.from_numpy(rows if self._small else rows.toarray()), self.totals[torch.from_numpy(positions)]
+
+    def log_moments(self, positions):
+        """Mean and standard deviation of the log of (1 + count) of each gene, Tensors of shape (p,)."""
+        sums = np.zeros((2, self.shape[1]))
+        for block in blocks(positions):
+            logs = self.batch(block)[0].log1p_().double().numpy()
+            sums += logs.sum(axis=0), (logs**2).sum(axis=0)
+        mean, square = sums / len(positions)
+        sd = np.sqrt(np.maximum(square - mean**2, 0))
+        return torch.from_numpy(mean).float(), torch.from_numpy(np.where(sd > 1e-6, sd, 1)).float()
+
+
+def blocks(positions, size=2048):
+    """Positions cut into blocks, for a pass over the cells."""
+    return [positions[start : start + size] for start in range(0, len(positions), size)]
 
 
 class ShiftNetwork(nn.Module):
@@ -49,15 +80,82 @@ class ShiftNetwork(nn.Module):
         first.weight.copy_(first.weight @ inverse.T)
 
 
-def _layers(size, recipe, dropout):
+def _layers(n_inputs, recipe, dropout):
     layers = []
-    for _ in range(2):
+    for size in (n_inputs, recipe.hidden):
         layers += [nn.Linear(size, recipe.hidden)]
         layers += [nn.BatchNorm1d(recipe.hidden)] if recipe.batch_norm else []
         layers += [nn.ReLU()]
         layers += [nn.Dropout(dropout)] if dropout else []
-        size = recipe.hidden
     return nn.Sequential(*layers)
+
+
+class Prior(nn.Module):
+    """Means of the latents of cells by perturbation, with variance 1: trained (iVAE), set (staged), or 0 (VAE)."""
+
+    # Whether the loss is the sum over all cells, in place of their mean: with the epsilon of the published Adam it
+    # makes a difference, gradients of a mean being smaller than that.
+    summed = False
+
+    def __init__(self, n_perturbations, n_latents, trained=False, mask=1.0):
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(n_perturbations, n_latents), requires_grad=trained)
+        self.register_buffer("mask", torch.full((n_perturbations, n_latents), mask))
+
+    def set_means(self, means):
+        """Set the means (n_perturbations, d); they are 0 where the mask is."""
+        self.table.data = means * self.mask
+
+    def forward(self, codes, generator):
+        """Mean (b, d) for the perturbations `codes` (b,); `generator` draws what is random in training."""
+        return self.means()[codes]
+
+    def means(self):
+        """Mean of each perturbation, (n_perturbations, d)."""
+        return self.table
+
+    def probabilities(self):
+        """Probability of each latent to be moved by each perturbation, (n_perturbations, d)."""
+        return self.mask
+
+    def penalty(self):
+        """Added to the loss summed over all cells."""
+        return torch.zeros(())
+
+
+class MaskedMeans(Prior):
+    """Means under a mask that is trained with them, by relaxed Bernoulli draws: the sparse VAE.
+
+    The penalty is minus the log density of Beta(1, `strength`) at the probabilities, summed (`summed`, SVAE+), or
+    `strength` times their mean (SVAE).
+    """
+
+    def __init__(self, n_perturbations, n_latents, strength, summed):
+        super().__init__(n_perturbations, n_latents, trained=True)
+        self.logits = nn.Parameter(torch.full((n_perturbations, n_latents), FIRST_LOGIT))
+        self.strength, self.summed = float(strength), summed
+
+    def forward(self, codes, generator):
+        """Means under a mask that is drawn for each cell."""
+        logits = self.logits[codes]
+        uniform = torch.rand(logits.shape, generator=generator).clamp(1e-6, 1 - 1e-6)
+        soft = torch.sigmoid(logits + uniform.logit())
+        return ((soft > 0.5).float() - soft.detach() + soft) * self.table[codes]  # hard forward, soft gradient
+
+    def means(self):
+        """See `Prior`."""
+        return (self.logits > 0).float() * self.table
+
+    def probabilities(self):
+        """See `Prior`."""
+        return self.logits.sigmoid()
+
+    def penalty(self):
+        """See the class."""
+        if not self.summed:
+            return self.strength * self.probabilities().mean()
+        # log(1 - p) of the logits, which stays finite where p rounds to 1
+        return -(math.log(self.strength) + (self.strength - 1) * nn.functional.logsigmoid(-self.logits)).sum()
 
 
 def log_likelihood(counts, totals, log_shares, dispersion):

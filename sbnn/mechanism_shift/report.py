@@ -4,15 +4,12 @@ import numpy as np
 import pandas as pd
 
 from sbnn.evaluation.verdict import corrected_difference
-from sbnn.mechanism_shift.experiments import VARIED
+from sbnn.mechanism_shift.experiments import CONFIGURATIONS, VARIED
 from sbnn.mechanism_shift.graph import EVEN, edges_of, wide
 from sbnn.mechanism_shift.methods import ABLATION, METHODS
 
-TITLES = {
-    "small": "50 cells x 100 perturbations, 15 latents, 100 genes",
-    "script": "250 cells x 100 perturbations, 15 latents, 100 genes",
-    "library": "500 cells x 100 perturbations, 30 latents, 100 genes",
-}
+TITLE = "{n_cells_per} cells x {n_perturbations} perturbations, {n_latents} latents, {n_genes} genes"
+TITLES = {name: TITLE.format(**sizes) for name, sizes in CONFIGURATIONS.items()}
 COLUMNS = {
     "mcc": "MCC", "sd": "SD", "f1": "edge F1", "precision": "precision", "recall": "recall", "seconds": "CPU s",
     "elbo": "ELBO", "new_iwelbo": "IWELBO, held out",
@@ -96,13 +93,11 @@ def edges_table(records):
 
 def trust_table(records, group=PATHWAY):
     """Whether a group of perturbations stands apart, by seed; and how many edges permuted labels would give."""
-    rows = {}
-    permuted = records["permuted"].edges.set_index("seed")["edges"] if "permuted" in records else {}
+    rows, permuted = {}, records["permuted"]
     for seed, graph in records["fits"].graph.groupby("seed"):
-        edges = edges_of(graph)
-        row = {"edges": int(edges.to_numpy().sum()), "edges, permuted labels": permuted.get(seed)}
-        if "permuted" in records:
-            row["false discovery rate"] = false_discovery_rate(graph, records["permuted"].null)
+        edges, false = edges_of(graph), permuted.edges.set_index("seed")["edges"]
+        row = {"edges": int(edges.to_numpy().sum()), "edges, permuted labels": false.get(seed)}
+        row["false discovery rate"] = false_discovery_rate(graph, permuted.null)
         if set(group) <= set(edges.index):
             row["latents that all of the pathway move"] = int(edges.loc[list(group)].all().sum())
             row["largest distance within"], row["smallest to others"] = nearest_others(graph, group)
@@ -144,6 +139,7 @@ def all_tables(records):
     tables = {title: table for title, table in tables.items() if table.size}  # one seed has no interval
     if "fits" in records:
         tables["Latents that are moved"] = edges_table(records)
+    if {"fits", "permuted"} <= records.keys():
         tables[f"What can be trusted ({', '.join(PATHWAY)})"] = trust_table(records)
     if "sizes" in records:
         sizes = records["sizes"].sizes.set_index("n_latent")

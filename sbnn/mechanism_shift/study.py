@@ -18,11 +18,5 @@ STUDY = Study(
     shown=("mcc", "f1", "seconds"),
     extra=("library_*", "ablation_*", "varied_*"),
     data=lambda name: name if name == SIMULATED else as_screen(load_dataset(name)),
-    help="""Latents of single cells that perturbations shift sparsely.
-
-  sbnn mechanism-shift run simulated_screen   all methods on screens with known truth; --only "library_*,ablation_*"
-  sbnn mechanism-shift run papalexi           what shifts which latent, and how far to trust it
-  sbnn mechanism-shift figures papalexi       draw all figures from what is saved
-  sbnn mechanism-shift report papalexi        print all tables
-""",
+    help="Latents of single cells that each perturbation shifts sparsely.",
 )

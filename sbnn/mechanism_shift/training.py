@@ -53,7 +53,10 @@ class Training:
                 losses.append(loss.item())
             self.history.append({"epoch": len(self.history) + 1, "loss": float(np.mean(losses))})
             if recipe.patience is not None and len(self.validation):
-                score = self.history[-1]["validation_elbo"] = self.validation_elbo()
+                centres = self.prior.means()[self.codes[self.validation]]
+                # With the same draws in every epoch.
+                score = float(elbo_of_cells(self.network, self.cells, self.validation, centres).mean())
+                self.history[-1]["validation_elbo"] = score
                 # The objective changes while the weight rises: scores are compared from then on.
                 if score > best or epoch < warm_up:
                     best, waited = score, 0
@@ -81,11 +84,6 @@ class Training:
         """Set the means of the prior to those that the encoder gives to the cells of each perturbation."""
         mean, _ = encoded(self.network, self.cells, self.train)
         self.prior.set_means(means_of(mean, self.codes[self.train], len(self.prior.table)))
-
-    def validation_elbo(self):
-        """Mean bound of the cells set aside, with the same draws in every epoch."""
-        centres = self.prior.means()[self.codes[self.validation]]
-        return float(elbo_of_cells(self.network, self.cells, self.validation, centres).mean())
 
     def run_staged(self, names, control):
         """Train freely, unmix, and train on with what each perturbation leaves alone held at zero; the Unmixing."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, norm
+from sklearn.utils import check_array
 
 from sbnn.data.screens import codes_of
 from sbnn.determinism import reproducible
@@ -117,10 +118,8 @@ class _Moments:
     """What unmixing needs to know of the cells: means of the perturbations, and the covariance within them."""
 
     def __init__(self, latents, perturbation, control, variances):
-        latents = np.asarray(latents, dtype=float)
+        latents = check_array(latents, dtype=float, input_name="latents")
         names, codes, sizes = codes_of(perturbation, len(latents), control)
-        if not np.isfinite(latents).all():
-            raise ValueError(f"latents: {(~np.isfinite(latents)).sum()} values are not finite")
         control = None if control is None else str(control)
         means = class_means(latents, codes, len(names))
         residuals = latents - means[codes]

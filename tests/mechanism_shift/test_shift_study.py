@@ -9,10 +9,10 @@ import pytest
 from short_recipes import TINY, TINY_SCREEN
 
 from sbnn.cli import main
-from sbnn.mechanism_shift import SparseShiftVAE, experiments, report, simulate_perturbations
+from sbnn.mechanism_shift import experiments, report, simulate_perturbations
 from sbnn.mechanism_shift.experiments import held_out_bounds, score, split_screen
 from sbnn.mechanism_shift.graph import edges_of, graph_table
-from sbnn.mechanism_shift.methods import ABLATION, METHODS, read_out
+from sbnn.mechanism_shift.methods import ABLATION, METHODS
 from sbnn.mechanism_shift.study import STUDY
 from sbnn.results import Record
 
@@ -23,7 +23,7 @@ def small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(experiments.CONFIGURATIONS, "small", TINY_SCREEN)
         patch.setattr(experiments, "FAST", TINY)
-        patch.setattr(experiments, "VARIED", {"n_cells_per": ((10, 20), 20), "latents_fitted": ((2, 3), 3)})
+        patch.setattr(experiments, "VARIED", {"n_cells_per": ((10, 20), 20, ""), "latents_fitted": ((2, 3), 3, "")})
         yield
 
 
@@ -109,15 +109,6 @@ def test_what_is_shown_is_in_the_order_and_with_the_signs_of_the_truth(fitted):
     assert np.array_equal(shown["edges"], shown["true_shifts"].to_numpy() != 0)
 
 
-def test_edges_and_latents_of_a_method_are_as_it_says(screen):
-    given = screen.counts, screen.perturbation, screen.control
-    model = METHODS["pca"].make(5, 0).fit(*given)
-    assert (read_out(METHODS["pca"], model, *given)[2].sum(axis=1) == 2).all()
-    model = METHODS["ivae"].make(5, 0, epochs=1, hidden=8).fit(*given)
-    plain, unmixed = (read_out(METHODS[name], model, *given)[0] for name in ("ivae", "ivae_unmixed"))
-    assert np.array_equal(plain, model.transform(screen.counts)) and not np.allclose(plain, unmixed)
-
-
 def test_permuted_labels_belong_to_no_cell(screen):
     seen, graph = [], graph_table(["a", "b"], [[3.0, -0.5], [0.0, 1.0]], [[1, 0], [0, 0.6]])
 
@@ -142,9 +133,7 @@ def test_records_of_a_screen(of_screen, screen):
     assert set(records) == {"fits", "permuted", "sizes", "bootstraps"}
     fits = records["fits"]
     assert set(fits.graph["perturbation"]) == set(screen.targets) and len(fits.latents) == 2000
-    again = SparseShiftVAE(10, recipe=experiments.Recipe(**TINY), random_state=0).fit(
-        screen.counts, screen.perturbation, screen.control
-    )
+    again = experiments.fit_model(screen, 10, 0, experiments.Recipe(**TINY))
     pd.testing.assert_frame_equal(again.shift_graph_, fits.graph.drop(columns="seed"))
     cells = again.validation_
     assert fits.elbo[0] == again.elbo(screen.counts[cells], screen.perturbation[cells])

@@ -6,8 +6,16 @@ import pytest
 from scipy.stats import norm
 
 from sbnn.mechanism_shift import unmix
-from sbnn.mechanism_shift.graph import edges_of, graph_table, largest_shifts, open_graph, wide
-from sbnn.mechanism_shift.matching import edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift.graph import (
+    edge_scores,
+    edges_of,
+    graph_table,
+    largest_shifts,
+    match_latents,
+    mean_correlation,
+    open_graph,
+    wide,
+)
 from sbnn.mechanism_shift.spike_slab import fit_spike_slab
 from sbnn.mechanism_shift.unmixing import _beyond_error, _Moments, describe
 
@@ -40,15 +48,8 @@ def test_mixed_latents_and_their_graph_are_recovered(size, control):
     assert found.unseparated == [] and found.unmoved == []
     effects = found.shifts.to_numpy()[:, of_found] * np.sign(correlation)
     assert np.abs(effects - shifts.loc[found.shifts.index].to_numpy()[:, of_true]).max() < (1.2 if control else 0.8)
-    assert ("ctrl" in found.shifts.index) is False
-
-
-def test_the_origin_is_where_most_cells_are_not_moved():
-    _, mixed, names, _ = made()
-    found = unmix(mixed, names)
-    unmoved = ~found.edges.to_numpy()
-    assert np.abs(np.median(found.shifts.to_numpy()[unmoved])) < 0.1
-    assert np.abs(found.shifts.to_numpy()[unmoved]).max() < 1.0
+    unmoved = found.shifts.to_numpy()[~found.edges.to_numpy()]
+    assert "ctrl" not in found.shifts.index and np.abs(np.median(unmoved)) < 0.1
 
 
 def test_unmixed_latents_have_unit_variance_within_perturbations():
@@ -64,19 +65,11 @@ def test_uncertainty_adds_to_the_variance():
     assert np.abs(with_it.shifts.to_numpy()).mean() < 0.9 * np.abs(without.shifts.to_numpy()).mean()
 
 
-def test_the_same_seed_gives_the_same_bits():
-    _, mixed, names, _ = made()
-    first, second = (unmix(mixed, names, random_state=3) for _ in range(2))
-    assert np.array_equal(first.matrix, second.matrix) and first.mixture == second.mixture
-
-
 def test_latents_that_another_turn_separates_as_well_are_named():
     rng = np.random.default_rng(0)
     shifts = np.zeros((40, 3))
     shifts[:20, 0] = rng.choice([-1, 1], 20) * rng.normal(4, 0.5, 20)
-    angle = (
-        np.arange(20) * np.pi / 4
-    )  # the other two: alone as often as together, so that an eighth turn changes nothing
+    angle = np.arange(20) * np.pi / 4  # the others: alone as often as together, an eighth turn changes nothing
     shifts[20:, 1:] = 4 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     codes = np.repeat(np.arange(40), 500)
     latents = shifts[codes] + rng.standard_normal((len(codes), 3))
@@ -147,7 +140,7 @@ def test_sampling_error_of_a_shift_is_that_of_both_means():
     ("change", "message"),
     [
         (lambda x, y: (x[:-1], y), "perturbation: .* cells, .* shape"),
-        (lambda x, y: (np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), y), "latents: 1 values"),
+        (lambda x, y: (np.where(np.arange(x.size).reshape(x.shape) == 3, np.nan, x), y), "latents contains NaN"),
         (lambda x, y: (x, np.where(np.arange(len(y)) == 0, "alone", y)), "perturbation: .*: alone"),
         (lambda x, y: (np.column_stack([x, x[:, 0]]), y), "latents: .* repeat others"),
         (lambda x, y: (x, y, "nobody"), "control: no cell is 'nobody'"),
@@ -169,7 +162,7 @@ def test_graph_tables_there_and_back():
 
 def test_an_open_graph_is_against_the_control():
     true, _, names, shifts = made(control=True, n_cells=400)
-    effects = wide(open_graph(true, *np.unique(names, return_inverse=True), "ctrl"), "effect")
+    effects = wide(open_graph(true, names, "ctrl"), "effect")
     assert np.abs(effects.to_numpy() - shifts.loc[effects.index].to_numpy()).max() < 0.4
 
 
@@ -180,7 +173,6 @@ def test_scores_of_a_match():
     correlation, of_true, of_found = match_latents(true, found)
     assert of_found.tolist() == [1, 2, 0] and np.allclose(correlation, -1)
     assert mean_correlation(true, found) == pytest.approx(1)
-    assert mean_correlation(np.exp(true), found, rank=True) == pytest.approx(1)
     assert mean_correlation(true, found[:, :2]) == pytest.approx(2 / 3)  # a latent that is not found counts as 0
     shifts = pd.DataFrame([[5.0, 0, 0], [0, 5, 0]], ["a", "b"])
     edges = pd.DataFrame([[False, True, False], [True, True, False]], ["a", "b"])
