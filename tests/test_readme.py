@@ -15,22 +15,13 @@ from sbnn.study.study import STUDY
 from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
+SAVED = ROOT / "saved_models"
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_it_is_short_and_says_how_to_install():
-    assert len(README.splitlines()) <= 180
-    assert "\npip install . " in README
-
-
-def test_the_table_is_that_of_the_committed_results():
-    table = to_markdown(*report.overview(ROOT / "saved_models").values())
-    assert table.strip() in README
-
-
 def test_numbers_beside_the_table_are_those_of_the_committed_results():
-    scala, proteins = (report.all_tables(STUDY.load(ROOT / "saved_models" / name)) for name in ("scala", "citeseq_cd8"))
+    scala, proteins = (report.all_tables(STUDY.load(SAVED / name)) for name in ("scala", "citeseq_cd8"))
     _, mice, dates = scala["Test R2 on cells held apart"].to_numpy().tolist()
     [numbers] = [table for title, table in proteins.items() if title.startswith("Test R2 by the number of genes")]
     text = " ".join(README.split())
@@ -40,27 +31,20 @@ def test_numbers_beside_the_table_are_those_of_the_committed_results():
     assert f"needs {enough} genes: {numbers.test_r2[enough]:.3f}" in text
 
 
-def test_the_table_of_types_is_that_of_the_committed_results():
-    if not list((ROOT / "saved_models").glob("*/types_lightgbm.pickle")):
-        pytest.skip("no results of electrophysiology to types are committed")
-    assert to_markdown(types.overview_table(ROOT / "saved_models")).strip() in README
-
-
-def test_the_table_of_screens_is_that_of_the_committed_results():
-    assert (
-        to_markdown(screens.overview_table(SCREENS.load(ROOT / "saved_models" / "simulated_screen"))).strip() in README
-    )
-
-
-def test_the_table_of_dynamics_is_that_of_the_committed_results():
-    records = DYNAMICS.load(ROOT / "saved_models" / "grn_350")
-    assert to_markdown(dynamics.overview_table(records)).strip() in README
+def test_the_tables_are_those_of_the_committed_results():
+    tables = [
+        *report.overview(SAVED).values(),
+        types.overview_table(SAVED),
+        screens.overview_table(SCREENS.load(SAVED / "simulated_screen")),
+        dynamics.overview_table(DYNAMICS.load(SAVED / "grn_350")),
+    ]
+    assert all(to_markdown(table).strip() in README for table in tables)
 
 
 def test_tables_of_the_page_of_dynamics_are_those_of_the_committed_results():
     page = (ROOT / "docs" / "dynamics.md").read_text()
     folders = ("grn_350", "simulated_grn", "yeast_pramila", "breast_desmedt")
-    records = {name: DYNAMICS.load(ROOT / "saved_models" / name) for name in folders}
+    records = {name: DYNAMICS.load(SAVED / name) for name in folders}
     tables = [dynamics.methods_table(records["grn_350"], condition) for condition in ("noise_5", "noise_10")]
     tables += [dynamics.methods_table(records[name], "real") for name in ("yeast_pramila", "breast_desmedt")]
     tables += [dynamics.sparsities_table(records["grn_350"]), dynamics.sizes_table(records["simulated_grn"])]
@@ -77,8 +61,3 @@ def test_links_and_pictures_are_there(page):
         if heading:
             headings = re.findall(r"^#+ (.*)", file.read_text(), re.M)
             assert heading in {re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in headings}, heading
-
-
-def test_the_page_of_every_system_is_linked():
-    for name in ("bottleneck", "ephys_types", "mechanism_shift", "dynamics"):
-        assert f"](docs/{name}.md" in README
