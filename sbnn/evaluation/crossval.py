@@ -184,7 +184,8 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places, start):
             fitted = (model.fit(X_train, Y_train, **options) for model in models)
         for model, (place, (file, record)) in zip(fitted, places.items(), strict=True):
             outcome = {"seconds": time.process_time() - started}
-            outcome |= _score(model, X_train, Y_train, X_test, Y_test, genes)
+            parts = {"test": (X_test, Y_test), "train": (X_train, Y_train)}
+            outcome |= scores_of(model, parts, Y_train.mean(0, dtype=np.float64), genes)
             outcomes.append((place, outcome))
             if len(models) > 1 and file is not None and file.parent.parent.is_dir():  # it may not be on another machine
                 save(replace(record, values=outcome | {STATE: getattr(model, "path_state_", None)}), file)
@@ -192,17 +193,16 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places, start):
     return outcomes
 
 
-def _score(model, X_train, Y_train, X_test, Y_test, genes):
-    """What is kept of a fitted model; of `genes` that it was shown, among all."""
+def scores_of(model, parts, mean, genes=None):
+    """What is kept of a fitted model, R2 about `mean`; of `genes` that it was shown, among all."""
 
     def over_all(values):
         spread = np.zeros(len(genes) if genes is not None else values.shape, values.dtype)
         spread[slice(None) if genes is None else genes] = values
         return spread
 
-    mean = Y_train.mean(0, dtype=np.float64)
     outcome = {}
-    for part, X, Y in (("test", X_test, Y_test), ("train", X_train, Y_train)):
+    for part, (X, Y) in parts.items():
         predicted = np.asarray(model.predict(X)).reshape(Y.shape)
         outcome[f"{part}_r2"] = pooled_r2(Y, predicted, mean)
         outcome[f"{part}_feature_r2"] = feature_r2(Y, predicted, mean)
@@ -213,11 +213,11 @@ def _score(model, X_train, Y_train, X_test, Y_test, genes):
         outcome["n_selected"] = int(outcome["selected"].sum())
     if hasattr(model, "gene_norms_"):
         outcome["gene_norms"] = over_all(model.gene_norms_.astype(np.float32))
-    if hasattr(model, "transform"):
-        latent = np.asarray(model.transform(X_test))
+    if "test" in parts and hasattr(model, "transform"):
+        latent = np.asarray(model.transform(parts["test"][0]))
         if latent.shape[1] <= WIDEST_KEPT:
             outcome["test_latent"] = latent.astype(np.float32)
-    if hasattr(model, "history_"):
+    if "test" in parts and hasattr(model, "history_"):
         outcome["history"] = model.history_.astype(dict.fromkeys(model.history_.select_dtypes("float64"), "float32"))
     return outcome
 

@@ -13,6 +13,7 @@ from sbnn.data.preprocessing import Standardizer, expression_pipeline
 from sbnn.data.typed_cells import as_typed
 
 SCALINGS = ("fold", "all", "none")
+KINDS = ("training", "test")
 SEEDS = (0, 1, 2)  # of the sets of folds of typed cells
 
 
@@ -146,8 +147,7 @@ def check_folds(folds, n):
     wrong = [] if checked else ["there is none"]
     for i, fold in enumerate(checked):
         cells = np.concatenate(fold)
-        for name, its in zip(("training", "test"), fold, strict=True):
-            wrong += [] if its.size else [f"fold {i} has no {name} cell"]
+        wrong += [f"fold {i} has no {name} cell" for name, its in zip(KINDS, fold, strict=True) if not its.size]
         if cells.dtype.kind not in "iu" or (cells < 0).any() or (cells >= n).any():
             wrong.append(f"the cells of fold {i} must be positions from 0 to {n - 1}")
         if shared := np.intersect1d(*fold).tolist():
@@ -159,8 +159,7 @@ def check_folds(folds, n):
 
 def zscored(data):
     """Arrays z-scored over all cells, in double precision until the end."""
-    X, Y = (StandardScaler().fit_transform(a.astype(np.float64)) for a in (data.X, data.Y))
-    return X.astype(np.float32), Y.astype(np.float32), None
+    return *(StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32) for a in (data.X, data.Y)), None
 
 
 def source_arrays(data, scaling):

@@ -41,9 +41,9 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
     Returns
     -------
     Record
-        ``experiment="fit"``; ``values`` has ``latent`` (n, d), ``embedding`` (n, 2: the latent space itself, or its
-        t-SNE if d > 2), ``predictions`` and ``outputs`` (n, q, z-scored), ``kept_genes`` (k names), ``expression``
-        and ``predicted_expression`` (n, k, z-scored; predicted from the latent space), ``selected`` (p, bool),
+        ``values`` has ``latent`` (n, d), ``embedding`` (n, 2: the latent space itself, or its t-SNE if d > 2),
+        ``predictions`` and ``outputs`` (n, q, z-scored), ``kept_genes`` (k names), ``expression`` and
+        ``predicted_expression`` (n, k, z-scored; predicted from the latent space), ``selected`` (p, bool),
         ``train_r2``, ``train_feature_r2`` (q), the names, labels and colours of the data; and ``gene_norms`` (p) and
         ``history`` (table) where the estimator has them.
     """
@@ -85,13 +85,8 @@ def _fitted(model, data, seed):
             "predicted_expression": expression.astype(np.float32),
             "train_r2": pooled_r2(Y, predictions, 0.0),
             "train_feature_r2": feature_r2(Y, predictions, 0.0),
-            "gene_names": data.gene_names,
-            "feature_names": data.feature_names,
-            "cell_names": data.cell_names,
-            "labels": data.labels[["family", "type"]],
-            "colors": dict(data.colors),
         }
-    for name in ("gene_norms", "history"):
-        if hasattr(model, f"{name}_"):
-            values[name] = getattr(model, f"{name}_")
-    return values
+    values |= data.names | {"labels": data.labels[["family", "type"]], "colors": dict(data.colors)}
+    return values | {
+        name: getattr(model, f"{name}_") for name in ("gene_norms", "history") if hasattr(model, f"{name}_")
+    }

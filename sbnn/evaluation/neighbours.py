@@ -38,9 +38,8 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
         adata = modality(latent) if is_mudata(latent) else latent
         latent = entry(adata.obsm, "X_sbnn", "adata.obsm")
         labels = [kind for kind in LABELS if kind in adata.obs] if labels is None else labels
-        if isinstance(labels, list) and all(isinstance(name, str) and name in adata.obs for name in labels):
-            labels = adata.obs[labels].astype(object)
-            labels = labels.where(labels.notna(), UNKNOWN)
+        if isinstance(labels, list):
+            labels = adata.obs[labels].astype(object).fillna(UNKNOWN)
     if isinstance(labels, pd.DataFrame):
         return pd.Series({kind: neighbour_accuracy(latent, labels[kind].to_numpy(), k) for kind in labels})
     return vote(np.asarray(latent), np.asarray(labels, dtype=object).astype(str), k)

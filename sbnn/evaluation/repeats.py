@@ -10,11 +10,10 @@ from joblib import delayed
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of
 from sbnn.determinism import reproducible
-from sbnn.evaluation.crossval import cross_validate
+from sbnn.evaluation.crossval import cross_validate, scores_of
 from sbnn.evaluation.folds import zscored
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import drop_details, fit_all
-from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.models.bottleneck.estimator import AUTO, NUMBERS, SparseBottleneckRegressor, numbers_up_to
 from sbnn.results import Record
 
@@ -25,20 +24,9 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
     A method that draws nothing at random when it chooses its genes, such as ``protocol="distilled"`` on up to 2000
     cells, keeps the same genes every time. That says nothing about them; `stability_selection` is then what to ask.
 
-    Parameters
-    ----------
-    estimator : scikit-learn-style regressor
-        With ``random_state`` and ``get_support``.
-    data : AnnData, MuData or tuple (X, Y)
-    seeds : int or sequence of int
-        A number n stands for 0 ... n - 1.
-    n_jobs, results, overwrite, verbose
-        As for `cross_validate`.
-
-    Returns
-    -------
-    Record
-        One grid point per seed; laid out as by `cross_validate` with a single fold, without what needs test cells.
+    `estimator` has ``random_state`` and ``get_support``; a number of `seeds` n stands for 0 ... n - 1, and the other
+    options are those of `cross_validate`. The record has one grid point per seed and a single fold, and lacks what
+    needs test cells.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -63,18 +51,7 @@ def _fit_once(model, X, Y, place):
     with reproducible():
         started = time.process_time()
         model.fit(X, Y)
-        seconds = time.process_time() - started
-        predicted = np.asarray(model.predict(X)).reshape(Y.shape)
-    selected = np.asarray(model.get_support())
-    outcome = {
-        "seconds": seconds,
-        "train_r2": pooled_r2(Y, predicted, 0.0),
-        "train_feature_r2": feature_r2(Y, predicted, 0.0),
-        "selected": selected,
-        "n_selected": int(selected.sum()),
-    }
-    if hasattr(model, "gene_norms_"):
-        outcome["gene_norms"] = model.gene_norms_.astype(np.float32)
+        outcome = {"seconds": time.process_time() - started} | scores_of(model, {"train": (X, Y)}, 0.0)
     return [(place, outcome)]
 
 

@@ -122,10 +122,8 @@ def expected_false(threshold, n_genes, n_selected, n_pairs=50):
     theta = n_selected / n_genes
     hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)  # halves, as a whole number
     together = np.maximum(hits - n_pairs, 0)  # pairs in which, then, both halves must keep the gene
-    errors = n_genes * np.minimum(
-        concave_tail(theta**2, n_pairs, -1 / 2)[together], concave_tail(theta, 2 * n_pairs, -1 / 4)[hits]
-    )
-    return errors if errors.ndim else float(errors)
+    tails = concave_tail(theta**2, n_pairs, -1 / 2)[together], concave_tail(theta, 2 * n_pairs, -1 / 4)[hits]
+    return n_genes * np.minimum(*tails)
 
 
 @functools.lru_cache(maxsize=64)

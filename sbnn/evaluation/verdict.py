@@ -56,21 +56,17 @@ class Verdict(NamedTuple):
         return None if np.isnan(self.p) else bool(self.p <= LEVEL and self.test_r2 > 0)
 
 
-def outputs_table(record, data, ridge=None, point=0, n_permutations=None, seed=0):
+def outputs_table(record, data, ridge=None, point=0):
     """Which outputs are predicted better than by chance (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289, 1995).
 
     NaN of an output that is constant in the test cells of a fold. There are 999 permutations, and more for more than
     24 outputs: p of one output has to be small enough for all.
     """
     Y, names = outputs_of(record, data)
-    if n_permutations is None:
-        n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
+    n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
     if point not in predicted_points(record) or least_p(record, n_permutations) > LEVEL:
-        raise ValueError(
-            f"record: to tell chance it needs predictions of grid point {point}, of several test cells, and more "
-            f"permutations than {n_permutations}, or cross-validate it anew"
-        )
-    r2 = permuted_r2(record, Y, [point], n_permutations, seed, pooled=False)[:, 0]
+        raise ValueError(f"record: to tell chance it needs predictions of grid point {point}, of several test cells")
+    r2 = permuted_r2(record, Y, [point], n_permutations, 0, pooled=False)[:, 0]
     table = beside_permuted(r2, pd.Index(names, name="output"))
     p = table.p.dropna()
     table["adjusted_p"] = pd.Series(false_discovery_control(p) if len(p) else p, p.index)
@@ -93,8 +89,8 @@ def outputs_of(record, data):
     return (data.outputs if fitted else data.Y), np.asarray(data.feature_names).astype(str)
 
 
-def corrected_difference(differences, test_share, confidence=0.95):
-    """Mean of differences over the folds of one or several cross-validations, with its corrected interval.
+def corrected_difference(differences, test_share):
+    """Mean of differences over the folds of one or several cross-validations, with its corrected 95 % interval.
 
     Training sets of different folds share most of their cells, and the folds of one repeat are not independent of those
     of the next: the variance of the mean is ``(1 / n + test_share) * s**2`` in place of ``s**2 / n``, where
@@ -106,7 +102,7 @@ def corrected_difference(differences, test_share, confidence=0.95):
     n = len(differences)
     mean = float(differences.mean())
     se = float(np.sqrt((1 / n + test_share) * differences.var(ddof=1)))
-    half = float(student.ppf((1 + confidence) / 2, n - 1)) * se
+    half = float(student.ppf(0.975, n - 1)) * se
     p = float(2 * student.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
     return PairedDifference(mean, mean - half, mean + half, se, p, n)
 
