@@ -53,26 +53,23 @@ def learned_beliefs(fits, probabilities, kinds, possible):
     first = first_beliefs()
     slopes, spread, pairs, squares = ([[] for _ in range(MOST + 1)] for _ in range(4))
     for fit in fits:
-        k = min(len(fit.regulators), MOST)
-        weights, variances = fit.weights, fit.variances()
-        of_slopes, of_pairs, of_squares = fit.parts()
-        slopes[k] += list(weights[of_slopes] * fit.signs)
+        k, variances, (of_slopes, of_pairs, of_squares) = min(len(fit.regulators), MOST), fit.variances(), fit.parts()
+        moments = fit.weights**2 + variances
+        slopes[k] += list(fit.weights[of_slopes] * fit.signs)
         spread[k] += list(variances[of_slopes])
-        pairs[k] += list(weights[of_pairs] ** 2 + variances[of_pairs])
-        squares[k] += list(weights[of_squares] ** 2 + variances[of_squares])
+        pairs[k] += list(moments[of_pairs])
+        squares[k] += list(moments[of_squares])
     mean = _shrunk(slopes, first.effect_mean)
     around = [list((np.array(s) - m) ** 2 + v) for s, v, m in zip(slopes, spread, mean, strict=True)]
     parts = ((around, first.effect_sd), (pairs, first.pair_sd), (squares, first.square_sd))
-    odds = np.empty(N_KINDS)
-    for kind in range(N_KINDS):
-        chosen = possible & (kinds == kind)
-        share = (probabilities[chosen].sum() + _SEEN[kind, 0]) / (chosen.sum() + _SEEN[kind, 1])
-        odds[kind] = np.log(share / (1 - share))
-    return Beliefs(mean, *(np.sqrt(_shrunk(found, sd**2)) for found, sd in parts), odds)
+    seen = [(probabilities[chosen].sum(), chosen.sum()) for chosen in (possible & (kinds == k) for k in range(N_KINDS))]
+    edges, pairs_of_genes = (np.array(seen) + _SEEN).T
+    share = edges / pairs_of_genes
+    return Beliefs(mean, *(np.sqrt(_shrunk(found, sd**2)) for found, sd in parts), np.log(share / (1 - share)))
 
 
 def _shrunk(found, at_first):
     """Means of lists of numbers, shrunk towards those believed at first."""
-    means = [(len(f) * (np.mean(f) if f else 0) + _OBSERVATIONS * m) / (len(f) + _OBSERVATIONS)
-             for f, m in zip(found, at_first, strict=True)]  # fmt: skip
-    return np.array(means)
+    n = np.array([len(numbers) for numbers in found])
+    means = np.array([np.mean(numbers) if numbers else 0.0 for numbers in found])
+    return (n * means + _OBSERVATIONS * at_first) / (n + _OBSERVATIONS)

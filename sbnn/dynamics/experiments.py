@@ -116,9 +116,8 @@ def experiments(dataset, fast, n_jobs):
 @lru_cache(maxsize=4)
 def load(name, condition, seed, fast=False, n_genes=None):
     """Data of a condition; what is simulated of it, and the prior, follow from the seed."""
-    if fast and name == "simulated_grn":
-        n_genes = n_genes or FAST_GENES
-    size = {} if n_genes is None else {"n_genes": n_genes}
+    n_genes = n_genes or (FAST_GENES if fast and name == "simulated_grn" else None)
+    size = {"n_genes": n_genes} if n_genes else {}
     return load_dataset(name, verbose=False, **_options(condition, seed, fast), **size)
 
 
@@ -156,15 +155,15 @@ def run_method(name, condition, method, fast, path=None, fresh=False):
     ``gene_names``, and ``true_out_degree`` where the whole truth is known.
     """
     seeds = SEEDS[:1] if fast else SEEDS
-    drawn = SETTINGS[name].drawn and condition in DRAWN_CONDITIONS
-    wanted = _wanted("methods", name, data_of(name, condition, seeds, fast), {"method": method})
-    wanted.settings |= {"condition": condition, "seeds": list(seeds)}
+    data = _data_of(name, condition, seeds, fast)
+    wanted = _wanted("methods", name, data, {"method": method}, condition=condition, seeds=list(seeds))
 
     def compute():
         rows, first = [], {}
         for seed in seeds:
             data, model = load(name, condition, seed, fast), make(name, condition, method, seed, fast=fast)
             rows.append({"seed": seed} | score(model, data))
+            drawn = SETTINGS[name].drawn and condition in DRAWN_CONDITIONS
             first = first or _shown(model, data, method if drawn else None)
         return {"scores": pd.DataFrame(rows)} | first
 
@@ -175,8 +174,8 @@ def run_sparsities(name, fast, path=None, fresh=False):
     """Record of ways of pruning at several sparsities, with noise: a row per method, ``asked`` sparsity and seed."""
     seeds, condition = SEEDS[:1] if fast else SEEDS, "noise_5"
     methods, sparsities = (SWEPT[-1:], SPARSITIES[-1:]) if fast else (SWEPT, SPARSITIES)
-    wanted = _wanted("sparsities", name, data_of(name, condition, seeds, fast), {})
-    wanted.settings |= {"seeds": list(seeds), "methods": list(methods), "sparsities": list(sparsities)}
+    settings = {"seeds": list(seeds), "methods": list(methods), "sparsities": list(sparsities)}
+    wanted = _wanted("sparsities", name, _data_of(name, condition, seeds, fast), {}, **settings)
     fits = [{"method": m, "asked": asked, "seed": seed} for m, asked, seed in product(methods, sparsities, seeds)]
     compute, example = (
         partial(_scores, name, condition, fast, fits),
@@ -188,8 +187,7 @@ def run_sparsities(name, fast, path=None, fresh=False):
 def run_sizes(fast, path=None, fresh=False):
     """Record of methods on random networks of several sizes, and of their cost: a row for each method and size."""
     name, condition, sizes = "simulated_grn", "noise_5", (20, FAST_GENES) if fast else SIZES
-    wanted = _wanted("sizes", name, _options(condition, 0, fast), {"methods": list(SIZED)})
-    wanted.settings |= {"sizes": list(sizes)}
+    wanted = _wanted("sizes", name, _options(condition, 0, fast), {"methods": list(SIZED)}, sizes=list(sizes))
     fits = [{"method": method, "genes": genes} for genes, method in product(sizes, SIZED)]
     compute, example = partial(_scores, name, condition, fast, fits), make(name, condition, SIZED[0], None, fast=fast)
     return load_or_compute(wanted, compute, path, fresh, estimator=example)
@@ -204,14 +202,15 @@ def _scores(name, condition, fast, fits):
     return {"scores": pd.DataFrame(rows)}
 
 
-def data_of(name, condition, seeds, fast):
+def _data_of(name, condition, seeds, fast):
     """Fingerprints of the data of all seeds."""
     return {"data": [load(name, condition, seed, fast).uns["sbnn"]["sha256"] for seed in seeds]}
 
 
-def _wanted(kind, name, data, params):
+def _wanted(kind, name, data, params, **settings):
     """A record without values, known by what decides the data."""
-    return Record(f"dynamics {kind}", name, fingerprint_parameters(data), [params], settings={"version": 1})
+    sha256 = fingerprint_parameters(data)
+    return Record(f"dynamics {kind}", name, sha256, [params], settings=settings | {"version": 1})
 
 
 def _shown(model, data, method):

@@ -18,6 +18,7 @@ COLORS = {
 }  # fmt: skip
 DRAWN = ("dash", "sparse")  # of which the network is drawn
 ROW = 0.2  # inches
+LEGEND = {"loc": "outside right upper", "fontsize": 6.5}
 PANELS = {
     "auroc": "AUROC of edges",
     "balanced_accuracy": "balanced accuracy of edges",
@@ -62,14 +63,6 @@ def figures(records):
     yield "dynamics_cost", ["sizes"], cost_by_size
 
 
-def _title(figure, condition):
-    figure.suptitle(TITLES[condition][0].upper() + TITLES[condition][1:], fontsize=8)
-
-
-def _legend(figure):
-    figure.legend(loc="outside right upper", fontsize=6.5)
-
-
 @styled
 def scores_of_methods(records):
     """Edges, where a truth is known, predictions and sparsity: one dot for each seed, methods from top to bottom."""
@@ -89,7 +82,7 @@ def scores_of_methods(records):
         ax.grid(axis="x", lw=0.4, color="0.9")
         ax.set_axisbelow(True)
     axes[0].set_yticks(range(len(records)), [METHODS[name] for name in records])
-    _title(figure, "real")
+    figure.suptitle("Real data", fontsize=8)
     return figure
 
 
@@ -128,8 +121,8 @@ def accuracy_by_sparsity(records, condition, sweep=None):
     accuracy, error = "balanced accuracy of edges", "test MSE, one interval ahead"
     left.set(xlabel="sparsity of the weights", ylabel=accuracy, xlim=(-0.03, 1.03), ylim=(0.48, 1.02))
     right.set(xlabel=accuracy, ylabel=error, yscale="log", xlim=(0.48, 1.02))
-    _legend(figure)
-    _title(figure, condition)
+    figure.legend(**LEGEND)
+    figure.suptitle(TITLES[condition][0].upper() + TITLES[condition][1:], fontsize=8)
     freeze_layout(figure)
     letter_panels(figure, [[left, right]])
     return figure
@@ -163,7 +156,7 @@ def corrected_edges(by_condition):
             xlabel="wrong edges of the prior that are kept",
         )  # fmt: skip
     axes[0].set_ylabel("true edges missing in the prior that are found")
-    _legend(figure)
+    figure.legend(**LEGEND)
     return figure
 
 
@@ -201,7 +194,7 @@ def out_degrees(records):
             ax.plot(*_at_least(record.out_degree), color=COLORS[name], lw=1.1, label=METHODS[name])
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel="targets of a gene (out-degree), k", ylabel="share of genes with k or more")
-    _legend(figure)
+    figure.legend(**LEGEND)
     return figure
 
 
@@ -228,7 +221,7 @@ def predicted_paths(of_prior, records):
         ax.set_xlabel("time")
     for ax in axes[:, 0]:
         ax.set_ylabel("expression")
-    top.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside right upper", fontsize=6.5)
+    top.legend(*axes.flat[0].get_legend_handles_labels(), **LEGEND)
     squares = np.atleast_1d(bottom.subplots(1, len(records), sharex=True, sharey=True))
     low, high = np.quantile(true[:, 1:], [0, 1])
     for ax, (name, record) in zip(squares, records.items(), strict=True):

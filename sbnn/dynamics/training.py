@@ -1,5 +1,6 @@
 """How PHOENIX is trained: recipe, schedule of the pruning, losses, and the one training loop."""
 
+import copy
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -161,13 +162,13 @@ class Training:
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer, factor=recipe.rate_factor, patience=recipe.rate_patience, min_lr=recipe.lowest_rate
         )
-        lowest, waited, best = math.inf, 0, self._state()
+        lowest, waited, best = math.inf, 0, copy.deepcopy(network.state_dict())
         for _ in range(n_epochs):
             watched = self._epoch(optimizer)
             plateau.step(watched)
             waited += 1
             if watched < lowest:
-                lowest, waited, best = watched, 0, self._state()
+                lowest, waited, best = watched, 0, copy.deepcopy(network.state_dict())
             elif waited >= patience:
                 break
         return best
@@ -191,22 +192,17 @@ class Training:
             if self.pruner is not None:
                 self.pruner.apply()
         network.eval()
-        entry = {"epoch": len(self.history) + 1, "loss": sum(losses) / n_samples, "validation_loss": math.nan}
+        watched = loss = sum(losses) / n_samples
+        entry = {"epoch": len(self.history) + 1, "loss": loss, "validation_loss": math.nan}
         with torch.no_grad():
             if self.validation is not None:
-                entry["validation_loss"] = self.validation.loss(network, recipe.n_steps).item()
+                watched = entry["validation_loss"] = self.validation.loss(network, recipe.n_steps).item()
             entry["sparsity"] = network.sparsity()
-            watched = entry["loss"] if self.validation is None else entry["validation_loss"]
             if self.penalty is not None:
                 entry["penalty"] = self.penalty(network).item()
                 watched += entry["penalty"]
         self.history.append(entry)
-        if not math.isfinite(entry["loss"]) or not math.isfinite(watched):
-            raise DivergenceError(
-                f"training diverged in epoch {entry['epoch']}: the loss is {entry['loss']}. A lower learning rate "
-                "(Recipe.learning_rate) or data on a scale from 0 to 1 may help"
-            )
+        if not math.isfinite(loss + watched):
+            told = f"training diverged in epoch {entry['epoch']}: the loss is {loss}"
+            raise DivergenceError(f"{told}. A lower Recipe.learning_rate or data on a scale from 0 to 1 may help")
         return watched
-
-    def _state(self):
-        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
