@@ -185,15 +185,15 @@ def _step(options):
 def _prior(options):
     from pathlib import Path
 
-    from sbnn.evaluation.stability import priors_table
     from sbnn.study import gene_priors
+    from sbnn.study.report import priors_by_model
     from sbnn.tables import print_table
 
     data, folder = _load(options)
     lists = {Path(path).stem: Path(path).read_text(encoding="utf-8-sig").split() for path in options.genes or ()}
     how = {"lists": lists, "fast": options.fast, "n_jobs": options.jobs}
     record = gene_priors.run_gene_priors(data, folder / "gene_prior.pickle", options.fresh, **how)
-    print_table(priors_table(record).reset_index().set_index("model"), options.fast)
+    print_table(priors_by_model(record), options.fast)
 
 
 def _map(options):

@@ -16,11 +16,6 @@ def reproducible(n_threads=1):
     their own do not wait. Blocks may be nested within a Python thread; the innermost number counts.
 
     Weights under a strong penalty decay towards zero, and arithmetic on denormal numbers is a hundred times slower.
-
-    Parameters
-    ----------
-    n_threads : int
-        For torch, BLAS and OpenMP.
     """
     import torch  # takes seconds, and what only reads or draws does not need it
     from threadpoolctl import threadpool_limits

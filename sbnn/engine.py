@@ -190,7 +190,9 @@ class Study:
             command.add_argument("--fast", action="store_true", help="a quick run: small models, few steps and folds")
             if step in self.steps:
                 command.add_argument("--fresh", action="store_true", help="recompute saved results")
-                command.add_argument("--only", type=_split, help="experiments, separated by commas")
+                command.add_argument(
+                    "--only", type=lambda text: text.split(","), help="experiments, separated by commas"
+                )
                 if self.steps[step].parallel:
                     command.add_argument("--jobs", type=int, default=1, help="worker processes")
             elif step == "figures":
@@ -203,10 +205,6 @@ class Study:
 
 
 UNFINISHED = "What is not finished"
-
-
-def _split(text):
-    return text.split(",")
 
 
 def _warn(name, error):

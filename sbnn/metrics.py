@@ -39,11 +39,6 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
     float
         At most 1, negative when worse than the training mean. When every ``Y_true`` equals ``Y_mean``, nothing is there
         to be explained: 1 for an exact prediction and else 0, as in scikit-learn.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not agree, there is no cell, or a value is NaN or infinite.
     """
     residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
     residual, total = residual.sum(), total.sum()
@@ -51,9 +46,7 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
 
 
 def feature_r2(Y_true, Y_pred, Y_mean):
-    """Share of the variance explained of each output on its own.
-
-    Parameters and errors are those of `pooled_r2`.
+    """Share of the variance explained of each output on its own; parameters are those of `pooled_r2`.
 
     Returns
     -------
@@ -80,11 +73,6 @@ def smallest_sufficient(r2, numbers):
     Returns
     -------
     int
-
-    Raises
-    ------
-    ValueError
-        If there is one fold, an R2 is missing, or the numbers do not ascend.
     """
     r2, numbers = np.asarray(r2, float), np.asarray(numbers)
     fit = r2.shape == (len(r2), len(numbers)) and len(r2) > 1 and (np.diff(numbers) > 0).all()

@@ -2,24 +2,10 @@
 
 from functools import partial
 
+from sbnn import plotting
 from sbnn.data.checks import OKABE_ITO, UNKNOWN
-from sbnn.plotting.accuracy import accuracy_comparison
 from sbnn.plotting.colors import families_of, without_types
-from sbnn.plotting.comparison import bottleneck_comparison
-from sbnn.plotting.components import component_variance
-from sbnn.plotting.curves import training_curves
-from sbnn.plotting.degradation import noise_degradation
-from sbnn.plotting.gene_numbers import genes_curve
-from sbnn.plotting.interpretation import effect_map
-from sbnn.plotting.latent import latent_panels
-from sbnn.plotting.priors import prior_effects
-from sbnn.plotting.selection import gene_selection_curve
-from sbnn.plotting.stability import selection_frequencies
-from sbnn.plotting.summary import overview
-from sbnn.plotting.trust import map_trust
-from sbnn.plotting.tsne import tsne_pair
-from sbnn.plotting.width import width_and_stability
-from sbnn.plotting.zoom import family_zoom, zoomable
+from sbnn.plotting.zoom import zoomable
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, MAPS, N_GENES, STANDARD
 from sbnn.study.gene_priors import TRUE_GENES
@@ -40,10 +26,25 @@ def figures(records):
     known = published.comparable(records[network]) if network in records else None
     shown = {"n_components": MAPS, "published": known}
     latent = partial(_latent, records)
+
+    def zoom(*fits):
+        return plotting.family_zoom(*fits, scores=[_scores(records, fit) for fit in fits])
+
+    def width(default, network, srrr, ridge, repeats):
+        widths, how = {"distilled": default, "paper": network}, {"n_genes": N_GENES, "group_lasso": LASSO}
+        return plotting.width_and_stability(widths, repeats, _models(records), **how)
+
+    def selection(record):
+        return plotting.gene_selection_curve(record, title=SELECTION_TITLES.get(record.dataset))
+
     argued = {"halves": records.get("halves_default"), "folds": records.get("cv_default")}
-    yield "overview", ["fit_default_2d"], partial(overview, **argued, true_genes=_true_genes(records))
-    yield "figure1_training_curves", [network, srrr], partial(training_curves, **shown)
-    yield "figure2_r2_vs_genes", [network, srrr, ridge], partial(bottleneck_comparison, group_lasso=LASSO, **shown)
+    yield "overview", ["fit_default_2d"], partial(plotting.overview, **argued, true_genes=_true_genes(records))
+    yield "figure1_training_curves", [network, srrr], partial(plotting.training_curves, **shown)
+    yield (
+        "figure2_r2_vs_genes",
+        [network, srrr, ridge],
+        partial(plotting.bottleneck_comparison, group_lasso=LASSO, **shown),
+    )
     yield "figure3_latent_network", ["fit_network_2d", "fit_network_64d"], latent
     maps = ["fit_default_2d", *(["fit_default_64d"] if "fit_default_64d" in records else [])]
     yield "figure3_latent_default", maps, latent
@@ -52,28 +53,24 @@ def figures(records):
     ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda name: (len(name), name))
     yield "figure3_latent_srrr", ranks or ["fit_srrr"], latent
     if "fit_network_2d" in records and zoomable(records["fit_network_2d"]):
-        yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], partial(_zoom, records)
-    yield "figure6_width_and_stability", [*COMPARED, "repeats_network"], lambda *_: _figure6(records)
+        yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], zoom
+    yield "figure6_width_and_stability", [*COMPARED, "repeats_network"], width
     titles = "transcriptome", _second_measurement(next(iter(records.values())).dataset)
-    yield "figure7_tsne", ["tsne"], partial(tsne_pair, titles=titles)
-    yield "component_variance", ["components"], partial(component_variance, titles=titles)
-    yield "map_trust", ["map_trust", "fit_default_2d"], map_trust
-    yield "figure8_gene_selection", ["gene_selection"], _figure8
-    yield "accuracy", ["cv_default"], lambda _: accuracy_comparison(_models(records), n_genes=N_GENES)
-    yield "stability_selection", ["halves_default"], selection_frequencies
-    yield "effects", ["interpretation"], effect_map
-    yield "genes_curve", ["genes_curve"], genes_curve
-    yield "noise", ["noise", "map_trust"], noise_degradation
-    yield "gene_prior", ["gene_prior"], prior_effects
+    yield "figure7_tsne", ["tsne"], partial(plotting.tsne_pair, titles=titles)
+    yield "component_variance", ["components"], partial(plotting.component_variance, titles=titles)
+    yield "map_trust", ["map_trust", "fit_default_2d"], plotting.map_trust
+    yield "figure8_gene_selection", ["gene_selection"], selection
+    yield "accuracy", ["cv_default"], lambda _: plotting.accuracy_comparison(_models(records), n_genes=N_GENES)
+    yield "stability_selection", ["halves_default"], plotting.selection_frequencies
+    yield "effects", ["interpretation"], plotting.effect_map
+    yield "genes_curve", ["genes_curve"], plotting.genes_curve
+    yield "noise", ["noise", "map_trust"], plotting.noise_degradation
+    yield "gene_prior", ["gene_prior"], plotting.prior_effects
 
 
 def _latent(records, *fits, **options):
     scores = [_scores(records, fit) for fit in fits]
-    return latent_panels(*fits, scores=scores, true_genes=_true_genes(records), **options)
-
-
-def _zoom(records, *fits):
-    return family_zoom(*fits, scores=[_scores(records, fit) for fit in fits])
+    return plotting.latent_panels(*fits, scores=scores, true_genes=_true_genes(records), **options)
 
 
 def _true_genes(records):
@@ -93,10 +90,6 @@ def _scores(records, fit):
         name, wanted = "cv_default", wide
     known = name in records and "test_feature_r2" in records[name].values and records[name].points(**wanted)
     return (records[name], wanted) if known else None
-
-
-def _figure8(record):
-    return gene_selection_curve(record, title=SELECTION_TITLES.get(record.dataset))
 
 
 def _second_measurement(dataset):
@@ -123,9 +116,3 @@ def _models(records):
         "ridge": ("cv_ridge", {}),
     }
     return {row: (records[name], params) for row, (name, params) in rows.items() if name in records}
-
-
-def _figure6(records):
-    widths = {"distilled": records["cv_default"], "paper": records["cv_network"]}
-    repeats, models = records["repeats_network"], _models(records)
-    return width_and_stability(widths, repeats, models, n_genes=N_GENES, group_lasso=LASSO)

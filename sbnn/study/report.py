@@ -6,16 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sbnn.evaluation import stability
 from sbnn.evaluation.crossval import epoch_curves
 from sbnn.evaluation.folds import split_and_scale
-from sbnn.evaluation.stability import (
-    gene_counts,
-    genes_table,
-    kept_genes_table,
-    priors_table,
-    selection_table,
-    trust_sentence,
-)
 from sbnn.metrics import pooled_r2
 from sbnn.results import load
 from sbnn.study import published
@@ -82,20 +75,17 @@ def _mean_and_sd(scores, models):
 
 
 def _default_rows(record):
-    return {
-        f"distilled network d={record.parameter(g, 'n_components')}, {record.n_selected[0, g]} genes": (
-            record.n_selected[:, g].mean(),
-            record.test_r2[:, g],
-        )
-        for g in range(len(record.params))
-    }
+    rows = {}
+    for g in range(len(record.params)):
+        name = f"distilled network d={record.parameter(g, 'n_components')}, {record.n_selected[0, g]} genes"
+        rows[name] = record.n_selected[:, g].mean(), record.test_r2[:, g]
+    return rows
 
 
 def _ridge_rows(record):
     shown = record.values.get("preselected")
-    if shown is None:
-        return {"ridge, all genes": (len(record.gene_names), record.test_r2[:, 0])}
-    return {"ridge, preselected genes": (shown.sum(1).mean(), record.test_r2[:, 0])}
+    name, n_genes = ("all", len(record.gene_names)) if shown is None else ("preselected", shown.sum(1).mean())
+    return {f"ridge, {name} genes": (n_genes, record.test_r2[:, 0])}
 
 
 def _network_name(n_components, n_genes, group_lasso, pretraining):
@@ -141,7 +131,7 @@ def _srrr_rows(record):
     for rank in ranks:
         for n_genes in known.get(rank, SRRR_GENES if rank == ranks[-1] else SRRR_GENES[:1]):
             g = record.within_genes(n_genes, rank=rank)
-            rows[_srrr_name(rank, n_genes)] = (record.n_selected[:, g].mean(), record.test_r2[:, g])
+            rows[_srrr_name(rank, n_genes)] = record.n_selected[:, g].mean(), record.test_r2[:, g]
     return rows
 
 
@@ -232,22 +222,20 @@ def all_tables(records):
         tables[NUMBERS] = numbers_table(records["genes_curve"])
     halves = records.get("halves_default")
     if halves is not None:
-        genes = selection_table(halves)
+        genes = stability.selection_table(halves)
         if "repeats_network" in records:
-            counts = gene_counts(records["repeats_network"])["count"]
+            counts = stability.gene_counts(records["repeats_network"])["count"]
             genes["count, published network"] = counts.reindex(genes.index).fillna(0)
         title = f"Genes to trust: the distilled network on {len(halves.folds)} halves of the cells"
         tables[title] = genes[genes.trusted].drop(columns="trusted")
-        tables[title].attrs["note"] = trust_sentence(halves)
+        tables[title].attrs["note"] = stability.trust_sentence(halves)
     if "interpretation" in records:
         tables[EFFECTS] = effects_table(records["interpretation"], halves)
     if "gene_prior" in records:
-        tables[PRIORS] = priors_table(records["gene_prior"]).reset_index(["list", "influence"])
+        tables[PRIORS] = priors_by_model(records["gene_prior"])
     if "noise" in records:
-        by = records["noise"].table.groupby(["model", "noise"])
-        tables["Known genes found, by noise"] = (
-            by[["precision", "recall", "test_r2", "best_r2"]].mean().reset_index("noise")
-        )
+        means = records["noise"].table.groupby(["model", "noise"])[["precision", "recall", "test_r2", "best_r2"]].mean()
+        tables["Known genes found, by noise"] = means.reset_index("noise")
     return tables
 
 
@@ -256,7 +244,7 @@ def effects_table(interpretation, halves=None):
     table = interpretation.table.rename_axis("gene")
     if halves is None:
         return table
-    table.insert(table.columns.get_loc("stability") + 1, "trust", kept_genes_table(halves, table.index).trust)
+    table.insert(table.columns.get_loc("stability") + 1, "trust", stability.kept_genes_table(halves, table.index).trust)
     table.attrs["note"] = (
         "trusted: kept in so many halves of the cells that at most one such gene is expected by chance; "
         "unstable: other cells may give another gene in its place."
@@ -266,8 +254,13 @@ def effects_table(interpretation, halves=None):
 
 def numbers_table(record):
     """Test R2 by the number of genes, from `sbnn.genes_curve`: a DataFrame with "yes" at the number that suffices."""
-    table = genes_table(record)
+    table = stability.genes_table(record)
     return table.assign(suffices=table.suffices.map({True: "yes", False: ""}))
+
+
+def priors_by_model(record):
+    """What each prior of the genes does: `priors_table`, indexed by the model alone."""
+    return stability.priors_table(record).reset_index(["list", "influence"])
 
 
 def note(records):

@@ -8,16 +8,7 @@ import importlib.util
 import time
 from pathlib import Path
 
-from sbnn.data.datasets import (
-    DATASETS,
-    DYNAMICS,
-    EPHYS_TYPES,
-    MECHANISM_SHIFT,
-    SBNN,
-    default_dataset,
-    list_datasets,
-    names_of,
-)
+from sbnn.data.datasets import DATASETS, default_dataset, list_datasets, names_of
 from sbnn.study.gene_priors import WITH_LISTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,17 +16,17 @@ REDRAW = "04_figures.ipynb"
 PRIORS = "08_gene_priors.ipynb"  # before the figures, of which one is its own
 # Study -> its notebooks.
 NOTEBOOKS = {
-    SBNN: ("01_preprocess.ipynb", "02_cross_validate.ipynb", "03_fit_full.ipynb", PRIORS, REDRAW),
-    EPHYS_TYPES: ("05_ephys_types.ipynb",),
-    MECHANISM_SHIFT: ("06_mechanism_shift.ipynb",),
-    DYNAMICS: ("07_dynamics.ipynb",),
+    "sbnn": ("01_preprocess.ipynb", "02_cross_validate.ipynb", "03_fit_full.ipynb", PRIORS, REDRAW),
+    "ephys_types": ("05_ephys_types.ipynb",),
+    "mechanism_shift": ("06_mechanism_shift.ipynb",),
+    "dynamics": ("07_dynamics.ipynb",),
 }
 # Study -> a result that each of its data sets has, as a pattern.
 SAVED = {
-    SBNN: "cv_network.pickle",
-    EPHYS_TYPES: "types_lightgbm.pickle",
-    MECHANISM_SHIFT: "shift_*.pickle",
-    DYNAMICS: "dynamics_*.pickle",
+    "sbnn": "cv_network.pickle",
+    "ephys_types": "types_lightgbm.pickle",
+    "mechanism_shift": "shift_*.pickle",
+    "dynamics": "dynamics_*.pickle",
 }
 
 

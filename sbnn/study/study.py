@@ -8,7 +8,6 @@ from sbnn.data.datasets import DATASETS, load_dataset
 from sbnn.data.paired import as_paired
 from sbnn.engine import Step, Study
 from sbnn.evaluation.runs import unfinished
-from sbnn.evaluation.stability import priors_table
 from sbnn.study import experiments, report
 from sbnn.study.gallery import figures
 from sbnn.study.gene_priors import run_gene_priors
@@ -68,22 +67,10 @@ def _command(name, folder):
 STUDY = Study(
     "sbnn",
     steps={
-        "cv": Step(
-            "cross-validate every model on the folds of the paper",
-            experiments.cv,
-            lambda records: {report.ACCURACY: report.accuracy_table(records)},
-        ),
-        "fit": Step("fit all cells, and say which genes to trust and what they do", _fit, _fit_tables),
-        "genes": Step(
-            "ask how many genes are needed: test R2 of the default network with 5 to 200 of them",
-            _genes,
-            lambda records: {report.NUMBERS: report.numbers_table(records["genes_curve"])},
-        ),
-        "prior": Step(
-            "cross-validate the network with lists of genes as prior knowledge",
-            _prior,
-            lambda records: {report.PRIORS: priors_table(records["gene_prior"]).reset_index().set_index("model")},
-        ),
+        "cv": Step("", experiments.cv, lambda records: {report.ACCURACY: report.accuracy_table(records)}),
+        "fit": Step("", _fit, _fit_tables),
+        "genes": Step("", _genes, lambda records: {report.NUMBERS: report.numbers_table(records["genes_curve"])}),
+        "prior": Step("", _prior, lambda records: {report.PRIORS: report.priors_by_model(records["gene_prior"])}),
     },
     tables=report.all_tables,
     figures=figures,

@@ -135,9 +135,9 @@ def with_groups(adata, column):
     unknown = (groups.isna() | groups.isin([UNKNOWN, ""])).to_numpy()
     if not unknown.any():
         return adata
-    names = list(adata.obs_names[unknown])
     if unknown.all():
         raise ValueError(f"groups: {column!r} is not known of any cell")
+    names = list(adata.obs_names[unknown])
     warnings.warn(
         f"{len(names)} of {len(unknown)} cells have no {column!r} and are left out: {some(names)}", stacklevel=3
     )
