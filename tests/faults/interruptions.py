@@ -1,10 +1,12 @@
 """Processes that are killed, out of disk space or write one file at once; each function gives how often it tried."""
 
+import dataclasses
 import os
 import random
 import signal
 import subprocess
 import time
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -151,3 +153,21 @@ def old_record_on_a_full_disk(folder, seed, times=4):
         assert kind == "OSError" and f"cannot write {path}: File too large" in message
         assert path.read_bytes() == old and left_in(folder) == ["r.pickle"]
     return times
+
+
+def damaged_part(folder, seed):
+    """A finished fit whose file is damaged is computed again, with a warning; the others are not."""
+    rng, path = random.Random(seed), Path(folder, "cv.pickle")
+    whole, _ = undisturbed()
+    key = rng.choice(rng.choice(whole.settings["keys"]))
+    part = Path(f"{path}.parts", f"{key}.pickle")
+    save(dataclasses.replace(whole, values={"test_r2": 1.0}), part)
+    content = bytearray(part.read_bytes())
+    content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    part.write_bytes(content)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        record = validate(path)
+    assert any("computing again" in str(warning.message) for warning in caught)
+    assert same(record, whole) and left_in(folder) == ["cv.pickle"]
+    return 1

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import warnings
 
-import damaged_files
 import downloads
 import interruptions
 import tables_of_users
@@ -30,11 +29,7 @@ FAULTS = {  # name -> function, seeds in the tests, seeds in the table
     "a download with a wrong byte": (downloads.wrong_content, 2, 60),
     "kill -9 of a download": (downloads.killed, 1, 6),
     "two downloads of one file, of which one may be killed": (downloads.two_at_once, 2, 10),
-    "a damaged record": (damaged_files.damaged_record, 1, 30),
-    "a damaged model": (damaged_files.damaged_model, 1, 30),
-    "a damaged file of a finished fit": (damaged_files.damaged_part, 1, 8),
-    "a record that runs code, or claims to be huge": (damaged_files.hostile_pickle, 1, 10),
-    "a model that runs code, or claims to be huge": (damaged_files.hostile_model, 1, 10),
+    "a damaged file of a finished fit": (interruptions.damaged_part, 1, 8),
     "a table in any dialect": (tables_of_users.in_any_dialect, 1, 30),
     "a table with a slip": (tables_of_users.with_a_slip, 2, 30),
 }
