@@ -129,21 +129,16 @@ def warn_of_raw_counts(values, argument, advice):
         return
     low, high, whole, usual = _looked_at(values)
     if whole == 1 and low >= 0 and (high > LARGEST_LOG or (high > 2 and usual == 1)):
-        warnings.warn(
-            f"{argument} looks like raw counts ({_range(low, high, whole)}) where log values are expected; {advice}",
-            stacklevel=4,
-        )
+        told = f"{argument} looks like raw counts ({_range(low, high, whole)}) where log values are expected"
+        warnings.warn(f"{told}; {advice}", stacklevel=4)
 
 
 def warn_of_log_values(values, argument):
     """Warn where counts are expected and numbers of the first cells are not whole, or reach no further than logs do."""
     low, high, whole, usual = _looked_at(values)
     if whole < 1 or (high <= LARGEST_LOG and usual > 1):
-        warnings.warn(
-            f"{argument} is said to be raw counts and looks like log values ({_range(low, high, whole)}), which are "
-            f"not to be normalised once more; leave out counts=True if they are",
-            stacklevel=4,
-        )
+        told = f"{argument} is said to be raw counts and looks like log values ({_range(low, high, whole)})"
+        warnings.warn(f"{told}, which are not to be normalised once more; leave out counts=True if so", stacklevel=4)
 
 
 def kind_of_expression(values) -> tuple[str, str, str]:
@@ -176,8 +171,7 @@ def _looked_at(values):
     block = values[: max(1, VALUES_LOOKED_AT // values.shape[1])]
     size = block.shape[0] * block.shape[1]
     numbers = block.data if sparse.issparse(block) else np.asarray(block).ravel()
-    if not numbers.size:
-        return 0.0, 0.0, 1.0, 0.0
+    numbers = numbers if numbers.size else np.zeros(1)
     with np.errstate(invalid="ignore"):  # infinite ones are somebody else's message
         fractions = np.count_nonzero(numbers != np.rint(numbers))
     zero = [0.0] * (numbers.size < size)
@@ -263,8 +257,6 @@ def check_paired(
     X = check_matrix(X, "X")
     Y = np.zeros((len(X), 0), np.float32) if Y is None else check_matrix(Y, "Y")
     counts = check_counts(counts, X.shape)
-    if not X.size or len(Y) != len(X):
-        raise ValueError(f"X has shape {X.shape} and Y {Y.shape}, expected a gene or more, and the same cells in both")
     genes = check_names(gene_names, "gene_names", "gene", X.shape[1])
     outputs = check_names(feature_names, "feature_names", "output", Y.shape[1])
     cells = check_names(cell_names, "cell_names", "cell", len(X))
@@ -272,31 +264,28 @@ def check_paired(
     content = fingerprint_arrays(X, Y) if counts is None else fingerprint_arrays(X, Y, counts)
     usual = {"name": "custom", "source": "the user's arrays", "sha256": "", "files": {}, "dropped": {}, "notes": []}
     about = usual | (about or {})
-    if about.get("content_sha256") != content:
+    problems = []
+    if not X.size or len(Y) != len(X):
+        problems.append(f"X has shape {X.shape} and Y {Y.shape}, expected genes, and the same cells in both")
+    elif about.get("content_sha256") != content:
         for values, argument, columns in ((X, "X", genes), (Y, "Y", outputs)):
             check_outliers(values, argument, cells, columns)
             constant = np.ptp(values, axis=0) == 0
             if Y.shape[1] and constant.any():  # raw counts without outputs may hold genes that no cell expresses
                 told = f"{constant.sum()} column(s) of {argument} have one constant value in all {len(values)} cells"
-                raise ValueError(f"{told}: {some(columns[constant])}; leave them out")
+                problems.append(f"{told}: {some(columns[constant])}; leave them out")
         if Y.shape[1]:
             check_given_once(X, Y)
             warn_of_raw_counts(X, "X", "log-transform it, or keep counts in layers['counts']")
         given = "" if "content_sha256" in about else about["sha256"]
         about |= {"sha256": given or content, "content_sha256": content}
+    if problems:
+        raise ValueError("; ".join(problems))
     return {
-        "X": X,
-        "Y": Y,
-        "gene_names": genes,
-        "feature_names": outputs,
-        "cell_names": cells,
-        "labels": labels,
-        "colors": check_colors(colors, labels["type"]),
-        "counts": counts,
-        "name": str(about["name"]),
-        "sha256": str(about["sha256"]),
-        "about": about,
-    }
+        "X": X, "Y": Y, "gene_names": genes, "feature_names": outputs, "cell_names": cells, "labels": labels,
+        "colors": check_colors(colors, labels["type"]), "counts": counts,
+        "name": str(about["name"]), "sha256": str(about["sha256"]), "about": about,
+    }  # fmt: skip
 
 
 def check_same_cells(cells, rows, strict=False):

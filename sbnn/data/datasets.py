@@ -143,11 +143,10 @@ def find_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         except FileNotFoundError:
             found |= find_files([other], path, **how, hint=name)
             files[files.index(file)] = other
-            warnings.warn(
-                f"{name}: {other} replaces {file}, which cannot be found or downloaded. To see why: "
-                f"sbnn data get {file}",
-                stacklevel=3,
+            told = (
+                f"{name}: {other} replaces {file}, which cannot be found or downloaded. See why: sbnn data get {file}"
             )
+            warnings.warn(told, stacklevel=3)
     return {file: found[file] for file in files}
 
 
@@ -156,10 +155,8 @@ def default_dataset(path=None, *, download: bool = True, verbose: bool = True, s
 
     Parameters
     ----------
-    path, download
+    path, download, verbose
         As for `load_dataset`.
-    verbose : bool
-        Whether to print which it is, and why.
     study : {"sbnn", "ephys_types", "mechanism_shift", "dynamics"}
         What it is for.
 

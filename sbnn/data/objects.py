@@ -126,15 +126,10 @@ def parts_of(adata, outputs):
         truth["genes"] = [gene for gene in truth["genes"] if gene in adata.var_names]
     truth |= {key: adata.obsm[f"true_{key}"] for key in ("latent", "outputs") if f"true_{key}" in adata.obsm}
     return {
-        "X": in_memory(adata),
-        "Y": Y,
-        "gene_names": adata.var_names,
-        "cell_names": adata.obs_names,
-        "labels": labels,
-        "colors": colors,
-        "counts": adata.layers.get("counts"),
+        "X": in_memory(adata), "Y": Y, "gene_names": adata.var_names, "cell_names": adata.obs_names, "labels": labels,
+        "colors": colors, "counts": adata.layers.get("counts"),
         "about": about | {"truth": truth, "dropped": dict(about.get("dropped", {})) | dropped},
-    }
+    }  # fmt: skip
 
 
 def palette_of(types, places):

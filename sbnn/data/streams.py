@@ -47,11 +47,6 @@ class ExpressionStream:
     adata : AnnData or None
         What the stream was made of, for its other tables of the same cells.
 
-    Warns
-    -----
-    UserWarning
-        If the first cells do not look like what `counts` says they are.
-
     Raises
     ------
     ValueError

@@ -253,10 +253,10 @@ def compare_with_raw_ephys(data):
     except FileNotFoundError as error:
         print(f"nothing to compare with: {error}")
         return None
-    selection = ephys_from_raw(pd.read_csv(table), pd.read_csv(metadata, sep="\t"))
-    difference = (np.abs(selection.features.loc[data.cell_names].to_numpy() - data.Y) / data.Y.std(0)).max()
-    outcome = pd.Series({"cells left": len(selection.features), "largest difference, in SD": difference})
-    return pd.concat([selection.dropped.value_counts(), outcome]).map("{:.6g}".format)
+    features, reasons = ephys_from_raw(pd.read_csv(table), pd.read_csv(metadata, sep="\t"))
+    difference = (np.abs(features.loc[data.cell_names].to_numpy() - data.Y) / data.Y.std(0)).max()
+    outcome = pd.Series({"cells left": len(features), "largest difference, in SD": difference})
+    return pd.concat([reasons.value_counts(), outcome]).map("{:.6g}".format)
 
 
 def all_counts(data):

@@ -89,7 +89,7 @@ def constant(name, column):
         (constant("Y", 0), "of Y .*: AP width"),
         ({"Y": arguments()["X"], "feature_names": None}, "Y: all 5 outputs are columns of X"),
         ({"X": np.zeros(N)}, "X: "),
-        ({"X": np.zeros((0, P)), "counts": None}, "X has "),
+        ({"X": np.zeros((0, P)), "counts": None}, "cell_names: expected 0"),
         ({"Y": np.zeros((N - 1, Q))}, "Y \\(11, 3\\)"),
         ({"gene_names": ["a", "b", "a", "c", "c"]}, "gene_names: .*: a, c"),
         ({"cell_names": ["c0"] * N}, "cell_names: .*: c0"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.counts import read_count_table
 
 _CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
+_STUDY = "github.com/berenslab/sBNN"
 #: An ion channel gene with fewer counts in all cells together is left out.
 _MIN_COUNTS = 10
 
@@ -41,17 +41,10 @@ _EXTRA_LABELS = {
 }  # fmt: skip
 
 
-class EphysSelection(NamedTuple):
-    """What `ephys_from_raw` kept, in the features' own units, and why it dropped other cells (name -> reason)."""
-
-    features: pd.DataFrame
-    dropped: pd.Series
-
-
 def read_scala(counts_path, ephys_path, metadata_path, files):
     """Read the selected genes and features of the cells at room temperature."""
     counts, cells, genes = read_counts(counts_path)
-    source = f"{_CITATION}; genes and features as selected in github.com/berenslab/sBNN"
+    source = f"{_CITATION}; genes and features as selected in {_STUDY}"
     return _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, "scala", source)
 
 
@@ -61,9 +54,7 @@ def read_scala_ion_channels(counts_path, ephys_path, metadata_path, terms_path, 
     channels = genes.isin(ion_channel_genes(terms_path)) & (counts.sum(axis=0) >= _MIN_COUNTS)
     selected_only = "gene_counts.csv" in files
     which = "1000 selected genes only, for lack of the complete counts" if selected_only else "complete counts"
-    source = (
-        f"{_CITATION}; ion channel genes of the Gene Ontology among the {which}, files of github.com/berenslab/sBNN"
-    )
+    source = f"{_CITATION}; ion channel genes of the Gene Ontology among the {which}, files of {_STUDY}"
     counts, genes = counts[:, np.flatnonzero(channels)], genes[channels]
     return _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, "scala_ion_channels", source)
 
@@ -72,23 +63,19 @@ def _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, name, so
     """Pair counts of some genes with the 16 features of the cells that have them."""
     ephys = pd.read_csv(ephys_path, index_col=0)
     counts = counts[cells.get_indexer(ephys.index)].toarray()
-    labels = _read_labels(metadata_path).loc[ephys.index]
-    X, about = log2p1(normalize_library_size(counts)), {"name": name, "source": source, "files": files}
-    return paired(
-        X, ephys.to_numpy(), genes, ephys.columns, ephys.index, labels, type_colors(labels["type"]), counts,
-        sha256=fingerprint_files(files), **about,
-    )  # fmt: skip
+    labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[ephys.index]
+    X, colors = log2p1(normalize_library_size(counts)), type_colors(labels["type"])
+    about = {"name": name, "source": source, "files": files, "sha256": fingerprint_files(files)}
+    return paired(X, ephys.to_numpy(), genes, ephys.columns, ephys.index, labels, colors, counts, **about)
 
 
 def read_scala_34c_counts(counts_path, metadata_path, files):
     """Read the complete raw counts of the cells at physiological temperature, without outputs."""
     counts, cells, genes = read_counts(counts_path)
-    labels = _read_labels(metadata_path).loc[cells]
+    labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[cells]
     source = f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas"
-    return paired(
-        counts, None, genes, None, cells, labels, type_colors(labels["type"]), counts,
-        name="scala_34c_counts", source=source, sha256=fingerprint_files(files), files=files,
-    )  # fmt: skip
+    about = {"name": "scala_34c_counts", "source": source, "files": files, "sha256": fingerprint_files(files)}
+    return paired(counts, None, genes, None, cells, labels, type_colors(labels["type"]), counts, **about)
 
 
 def type_colors(types) -> dict[str, str]:
@@ -99,12 +86,8 @@ def type_colors(types) -> dict[str, str]:
 
 
 def join_cell_names(names: Iterable[str]) -> pd.Index:
-    """Bring cell names to one form, ``20180918_sample_1`` -> ``20180918sample1``; some releases append more parts."""
+    """Cell names in one form, ``20180918_sample_1`` -> ``20180918sample1``; some releases append more parts."""
     return pd.Index(["".join(str(name).split("_")[:3]) for name in names], dtype=object)
-
-
-def _read_labels(path) -> pd.DataFrame:
-    return cell_labels(pd.read_csv(path, sep="\t", dtype={"Targeted layer": str}))
 
 
 def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
@@ -117,11 +100,10 @@ def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
     return labels
 
 
-def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> EphysSelection:
-    """Turn the published table of raw electrophysiology into the 16 outputs of the cells that are used.
+def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """The 16 outputs of the cells that are used, of the published table of raw electrophysiology, and why not others.
 
-    Takes the natural logarithm of `LOG_FEATURES`. Cells are dropped when they are in `EXCLUDED_CELLS`, lack a value of
-    a used feature, or have no RNA type ("low quality"); of several reasons the first is given.
+    Of several reasons for which a cell is dropped the first is given.
     """
     parts = cell_features["name sample"].str.extract(_PATH_PATTERN)
     cells = pd.Index(parts["year"] + parts["month"] + parts["day"] + "sample" + parts["sample"], dtype=object)
@@ -138,7 +120,7 @@ def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> Ephys
     kept = reason == ""
     features = features[kept]
     features[list(LOG_FEATURES)] = np.log(features[list(LOG_FEATURES)])
-    return EphysSelection(features, reason[~kept])
+    return features, reason[~kept]
 
 
 def read_counts(path):

@@ -61,16 +61,13 @@ def read_tables(
     genes_in_rows : bool, optional
         Orientation of `expression`; by default the one with more cell names in common with `outputs`.
     missing : {"error", "cells", "outputs", "fewest"}
-        Where outputs are missing: raise, leave out the cells or the outputs with gaps, or leave out cells and outputs
-        so that most values are kept.
+        Where outputs are missing: raise, leave out the cells or the outputs with gaps, or as few of both as possible.
     missing_marks : iterable of str
-        Text or numbers that mean a missing value, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."`` and
-        the like.
+        What means a missing value, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."`` and the like.
     decimal : {".", ","}, optional
         Decimal mark of numbers that are text; by default detected.
     header : int, optional
-        Number of the row with the names of columns, from 1 as a spreadsheet shows it; by default the first that is not
-        empty. Rows above it are not read.
+        Row with the names of columns, counted from 1; by default the first that is not empty.
     cell_key : str, optional
         Column with the cell names, by default the first. One name for all tables holds for those that have it.
     match : {"exact", "loose"}
@@ -78,11 +75,9 @@ def read_tables(
     duplicates : {"error", "sum", "first"}
         What to do with genes of the same name: raise, add them up (counts), or take the first.
     spike_ins : {"leave out", "keep"}
-        What to do with added RNA (ERCC-00002 and the like) and the counters of HTSeq and STAR, which would count as
-        part of the library.
+        What to do with added RNA (ERCC-00002 and the like) and the counters of HTSeq and STAR.
     family_key, type_key : str
-        Columns of `labels` with the coarse and the fine label; ``"unknown"`` for cells that are not there. If only one
-        of the columns is there, or `labels` has a single column, it is both.
+        Columns of `labels` with the coarse and the fine label, ``"unknown"`` where there is none; one may be both.
     colors : mapping of str to str, optional
         Type -> colour.
     name, source : str, optional
@@ -100,11 +95,7 @@ def read_tables(
     ValueError
         A file that is no table, rows or columns without a name, repeated names, no cell in common, text among numbers,
         numbers that can be read in two ways, missing values, no such labels, counts that are not whole numbers.
-
-    Warns
-    -----
-    UserWarning
-        How many cells, outputs, labels and genes are left out; expression that does not look like `counts`.
+        What is left out, and expression that does not look like `counts`, is warned of.
     """
     headers, keys, decimals = (
         option if isinstance(option, Mapping) else dict.fromkeys(_TABLES, option)

@@ -76,7 +76,7 @@ def real_ephys(real_file):
 
 
 def test_real_ephys_is_the_published_one(real_ephys, real_file):
-    features = real_ephys[1].features
+    features = real_ephys[1][0]
     expected = pd.read_csv(real_file("ephys_values.csv"), index_col=0)
     assert list(features.index) == list(expected.index) and list(features.columns) == list(expected.columns)
     np.testing.assert_allclose(features, expected, rtol=1e-12, atol=1e-12)
