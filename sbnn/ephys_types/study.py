@@ -3,8 +3,6 @@
 Results go to ``<saved_models>/<data set>/<kind>_<model>.pickle``: kind ``types`` (four classes) or ``types5``.
 """
 
-from functools import partial
-
 import numpy as np
 
 from sbnn.data.datasets import EPHYS_TYPES, load_dataset
@@ -64,23 +62,21 @@ def _cross_validations(data, fast, n_jobs):
             first = folds[SEED]
         for name in models.MODELS:
             if cells.n_cells <= models.MOST_CELLS or name not in models.VARIANTS:
-                run = partial(
-                    cross_validate_classifier, models.estimator(models.MODELS[name], fast), cells, folds, n_jobs
-                )
-                planned[f"{kind}_{name}"] = partial(_saved, partial(run, target=target))
-    planned[models.CELLS] = partial(run_cells, cells)
+                how = models.estimator(models.MODELS[name], fast), cells, folds, n_jobs
+                planned[f"{kind}_{name}"] = _experiment(cross_validate_classifier, *how, target=target)
+    planned[models.CELLS] = _experiment(run_cells, cells)
     for name in (name for name in models.INTERPRETED if name in models.MODELS):
+        how = models.estimator(models.MODELS[name], fast), cells, first, n_jobs
         shuffles = {"n_shuffles": 1 if fast else N_SHUFFLES, "seed": SEED}
-        run = partial(family_importance, models.estimator(models.MODELS[name], fast), cells, first, n_jobs, **shuffles)
-        planned[f"{models.FAMILIES}_{name}"] = partial(_saved, run)
+        planned[f"{models.FAMILIES}_{name}"] = _experiment(family_importance, *how, **shuffles)
     return planned
 
 
-def _saved(run, path, fresh):
-    return run(results=path, overwrite=fresh)
+def _experiment(run, *how, **options):
+    return lambda path, fresh: run(*how, **options, results=path, overwrite=fresh)
 
 
-def run_cells(data, path, fresh=False):
+def run_cells(data, results=None, overwrite=False):
     """What is known of the cells, and where they lie in sparse principal components and on a t-SNE of them.
 
     The components are learned from all cells without a look at their types: a picture, not a test.
@@ -101,7 +97,7 @@ def run_cells(data, path, fresh=False):
             }
 
     wanted = Record("typed cells", data.name, data.sha256, [{}], SEED)
-    return load_or_compute(wanted, compute, path, fresh, estimator=model, n_cells=data.n_cells)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells)
 
 
 def _transfer(data, fast, n_jobs):
@@ -113,11 +109,10 @@ def _transfer(data, fast, n_jobs):
     few = {"sizes": (50, None), "seeds": (SEED,), "draws": 1}  # of simulated cells a few points show that it runs
     if fast:
         few["network"] = TransferAttentionClassifier(n_members=1, n_steps=5)
-    curves = partial(run_learning_curves, source, data, **few if fast or name == SIMULATED else {})
-    zero_shot = partial(run_zero_shot, source, data, **{"seeds": (SEED,)} if fast else {})
+    seeds = {"seeds": (SEED,)} if fast else {}
     return {
-        models.ZERO_SHOT: lambda path, fresh: zero_shot(results=path, fresh=fresh),
-        models.CURVES: lambda path, fresh: curves(results=path, fresh=fresh),
+        models.ZERO_SHOT: _experiment(run_zero_shot, source, data, **seeds),
+        models.CURVES: _experiment(run_learning_curves, source, data, **few if fast or name == SIMULATED else {}),
     }
 
 
@@ -126,18 +121,15 @@ def _traces(commands):
     step = commands.add_parser("traces", help="features of recordings (NWB) to a table")
     step.add_argument("paths", nargs="+", help="NWB files, or folders with them")
     step.add_argument("--out", required=True, help="CSV file; what is known of each cell goes to a second one")
-    step.add_argument("--labels", help="table of types and donors, cell names in the first column")
     step.add_argument("--cache", help="folder of finished recordings")
     step.add_argument("--jobs", type=int, default=1, help="recordings read at the same time")
     step.set_defaults(run=_write_traces)
 
 
 def _write_traces(options):
-    from sbnn.data.readers.tables import read_table
     from sbnn.ephys_types.traces import read_traces, write_traces  # needs an extra
 
-    labels = read_table(options.labels, "labels") if options.labels else None
-    features = read_traces(options.paths, labels=labels, n_jobs=options.jobs, cache=options.cache)
+    features = read_traces(options.paths, n_jobs=options.jobs, cache=options.cache)
     print(f"{features.n_obs} cells x {features.n_vars} features")
     print(*write_traces(features, options.out), sep="\n")
 

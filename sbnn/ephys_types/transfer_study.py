@@ -30,7 +30,7 @@ FEWEST_OF_A_TYPE = 2  # labelled cells, without which a draw is repeated
 VERSION = 2  # of both experiments: raised whenever the same settings come to give other numbers
 
 
-def run_zero_shot(source, target, results=None, fresh=False, seeds=SEEDS):
+def run_zero_shot(source, target, results=None, overwrite=False, seeds=SEEDS):
     """Types of all cells of a target species from those of a source, by every alignment, in both directions; a Record.
 
     The scores of the way from mouse to human are those of settings that were chosen in sight of them (scales,
@@ -38,7 +38,7 @@ def run_zero_shot(source, target, results=None, fresh=False, seeds=SEEDS):
     ``benchmarks/ephys_types_tries.md``.
     """
     wanted = _question("zero-shot", source, target, [{}], seeds)
-    return load_or_compute(wanted, lambda: _zero_shot(source, target, seeds), results, fresh)
+    return load_or_compute(wanted, lambda: _zero_shot(source, target, seeds), results, overwrite)
 
 
 def _question(experiment, source, target, params, seeds, **settings):
@@ -74,7 +74,7 @@ def _scores(types, predicted, classes):
 
 
 def run_learning_curves(
-    source, target, results=None, fresh=False, sizes=SIZES, seeds=SEEDS, draws=DRAWS, models=None, network=None
+    source, target, results=None, overwrite=False, sizes=SIZES, seeds=SEEDS, draws=DRAWS, models=None, network=None
 ):
     """Score models of few labelled cells of a target, helped by a source and without, on the same cells; a Record.
 
@@ -92,7 +92,7 @@ def run_learning_curves(
     params = [{"model": name} for name in models]
     wanted = _question("learning-curves", source, target, params, seeds, sizes=list(sizes), draws=draws, **of_models)
     return load_or_compute(
-        wanted, lambda: _curves(source, target, sizes, seeds, draws, models, network), results, fresh
+        wanted, lambda: _curves(source, target, sizes, seeds, draws, models, network), results, overwrite
     )
 
 

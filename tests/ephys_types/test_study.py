@@ -131,9 +131,8 @@ def test_recordings_become_a_table(simulated, tmp_path, monkeypatch, capsys):
     given = {}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(traces, "read_traces", lambda paths, **more: given.update(more, paths=paths) or simulated)
-    simulated.obs.to_csv("types.csv")
-    assert cli.main(["ephys-types", "traces", "a.nwb", "b", "--out", "t.csv", "--labels", "types.csv"]) == 0
-    assert given["paths"] == ["a.nwb", "b"] and list(given["labels"].index) == list(simulated.obs_names)
+    assert cli.main(["ephys-types", "traces", "a.nwb", "b", "--out", "t.csv", "--jobs", "2"]) == 0
+    assert given == {"paths": ["a.nwb", "b"], "n_jobs": 2, "cache": None}
     assert (tmp_path / "t.csv").exists() and "t_cells.csv" in capsys.readouterr().out
 
 

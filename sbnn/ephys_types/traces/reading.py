@@ -14,7 +14,7 @@ from joblib import Memory, Parallel, delayed
 from pynwb import NWBHDF5IO
 from tqdm.auto import tqdm
 
-from sbnn.data.checks import UNKNOWN, some
+from sbnn.data.checks import some
 from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
 from sbnn.data.registry import cache_folder
 from sbnn.data.typed_cells import typed_cells
@@ -35,17 +35,14 @@ class CellVectors(NamedTuple):
     sha256: str
 
 
-def read_traces(paths, *, labels=None, n_jobs=1, cache=None, verbose=True):
+def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     """Compute the twelve IPFX families of every recording in a folder.
 
     Parameters
     ----------
     paths : path-like or iterable of path-like
         NWB files, one cell each, or folders that hold some, however deep. DANDI 000020 (mouse visual cortex) and 000636
-        (human cortex) are of this layout.
-    labels : DataFrame, optional
-        Indexed by cell name, the ``<id>`` of ``ses-<id>`` in the name of a file (else its name without ending), with
-        any of `type`, `donor`, `condition` and others. It may know more cells than there are files.
+        (human cortex) are of this layout. A cell is called by the ``<id>`` of ``ses-<id>`` in the name of its file.
     n_jobs : int
         Recordings read at the same time; the result does not depend on it.
     cache : path-like or False, optional
@@ -58,21 +55,17 @@ def read_traces(paths, *, labels=None, n_jobs=1, cache=None, verbose=True):
     -------
     AnnData of typed cells
         Cells in the order of their files' names, 2607 columns as `trace_families` lists them, NaN where a cell lacks a
-        protocol. ``obs`` holds the labels given, `donor` and `species` as the files tell, ``file``, ``notes``: what is
-        missing in a cell and why. ``uns["sbnn"]["dropped"]`` holds, for each reason, the files that gave no cell.
+        protocol. ``obs`` holds `donor` and `species` as the files tell, ``file``, ``notes``: what is missing in a cell
+        and why. ``uns["sbnn"]["dropped"]`` holds, for each reason, the files that gave no cell.
 
     Raises
     ------
     FileNotFoundError
         No NWB file.
     ValueError
-        Two files of the same cell, labels of none of the cells, or no file that gives a cell; the message tells why.
+        Two files of the same cell, or no file that gives a cell; the message tells why.
     """
     files = find_recordings(paths)
-    if labels is not None:
-        labels = labels.set_axis(labels.index.astype(str), axis=0)
-        if not labels.index.isin(list(files)).any():
-            raise ValueError(f"labels: none of the cells {some(files)}; it is indexed by {some(labels.index)}")
     if cache is None and (home := cache_folder()):
         cache = home / "traces"
     settings = settings_fingerprint()
@@ -89,9 +82,6 @@ def read_traces(paths, *, labels=None, n_jobs=1, cache=None, verbose=True):
         raise ValueError(f"none of the {len(files)} file(s) gives a cell: {reasons}")
     rows = [(its.donor, its.species, files[cell].name, "; ".join(its.notes)) for cell, its in cells.items()]
     told = pd.DataFrame(rows, pd.Index(list(cells), dtype=object), ["donor", "species", "file", "notes"])
-    if labels is not None:
-        labels = labels.reindex(told.index)
-        told = pd.concat([labels, told[[column for column in told if column not in labels]]], axis=1)
     checksums = {files[cell].name: its.sha256 for cell, its in cells.items()}
     units = trace_units()
     sha256 = fingerprint_parameters({"files": fingerprint_files(checksums), "settings": settings})
@@ -101,28 +91,13 @@ def read_traces(paths, *, labels=None, n_jobs=1, cache=None, verbose=True):
 
 
 def write_traces(features, path):
-    """Write features as CSV, and beside them what is known of each cell.
+    """Write features of `read_traces` as CSV, and to ``<path>_cells.csv`` what is known of each cell; both paths.
 
-    Parameters
-    ----------
-    features : AnnData
-        As `read_traces` gives them.
-    path : path-like
-        Of the table: a cell in each row, its name, what is known of `type`, `donor` and `condition`, and the features,
-        empty where one is missing. ``read_ephys_table(path, families=trace_families())`` reads it.
-
-    Returns
-    -------
-    table, cells : Path
-        The two files; `cells` is called as the table, with ``_cells`` at the end, and holds all labels: ``file`` and
-        ``notes``, what is missing in a cell and why, among them.
+    With types filled into the second, ``read_ephys_table(path, cells, families=trace_families())`` reads them.
     """
-    table, path = features.to_df(), Path(path)
-    labels = [name for name in ("type", "donor", "condition") if name in features.obs]
-    for place, name in enumerate(name for name in labels if (features.obs[name] != UNKNOWN).any()):
-        table.insert(place, name, features.obs[name].to_numpy())
+    path = Path(path)
     cells = path.with_name(f"{path.stem}_cells{path.suffix}")
-    for content, file in ((table, path), (features.obs, cells)):
+    for content, file in ((features.to_df(), path), (features.obs, cells)):
         write_atomically(content.to_csv(index_label="cell").encode(), file)
     return path, cells
 
