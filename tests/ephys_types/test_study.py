@@ -139,18 +139,6 @@ def test_recordings_become_a_table(simulated, tmp_path, monkeypatch, capsys):
 # -- figures -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-def test_all_figures_are_drawn(records, tmp_path):
-    records = records | {"transfer_curves": curves()}
-    names = STUDY.figure_names(records)
-    assert names == [
-        *("types_accuracy", "types_confusion", "types_calibration", "types_cells"),
-        *("types_families_family_attention", "types_families_lightgbm", "types_within_condition", "transfer_curves"),
-    ]
-    assert [path.stem for path in STUDY.save_figures(records, tmp_path)] == names
-    assert all((tmp_path / f"{name}.pdf").exists() for name in names)
-
-
 def test_accuracy_shows_repeats_means_and_published_numbers(records):
     record = copy(records["types_family_attention"])
     record.dataset = "lee_human"
