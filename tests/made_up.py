@@ -78,6 +78,7 @@ def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y")
         "latent": np.zeros((n, width)),
         "embedding": embedding.astype("f4"),
         "predictions": rng.normal(size=(n, len(features))),
+        "outputs": np.random.default_rng(seed + 1).normal(size=(n, len(features))),
         "train_feature_r2": np.linspace(0.1, 0.9, len(features)),
         "feature_names": np.array(features),
         "kept_genes": names,

@@ -5,9 +5,9 @@ import base64
 import numpy as np
 
 from sbnn.evaluation.folds import held_out_means
-from sbnn.plotting.colors import families_of, family_table, type_table, types_of, without_types
+from sbnn.plotting.colors import families_of, group_table, types_of, without_types
 from sbnn.plotting.latent import FIT
-from sbnn.plotting.reading import CROSS_VALIDATION, model_title, require, require_same_data
+from sbnn.plotting.reading import CROSS_VALIDATION, model_title, require
 
 NEEDED = (
     *("embedding", "latent", "predictions", "outputs", "feature_names", "train_feature_r2", "cell_names"),
@@ -50,8 +50,7 @@ def held_out_predictions(fit, folds):
     Every fold z-scores the outputs over its own training cells, the fit over all cells: predictions of a fold are
     brought into the units of the fit, by mean and SD of its training cells there.
     """
-    require(folds, "cv_record", CROSS_VALIDATION, ("test_feature_r2",))
-    require_same_data(folds, "cv_record", fit)
+    require(folds, "cv_record", CROSS_VALIDATION, ("test_feature_r2",), fit)
     params = {name: value for name, value in fit.params[0].items() if name not in NOT_THE_MODEL}
     hits = folds.points(**params)
     if not hits:
@@ -78,10 +77,10 @@ def _places(fit):
 def _groups(fit):
     """Types and families of the cells, the most frequent first; families only where they say something else."""
     title = "Cluster of outputs" if without_types(fit) else "Type"
-    found = {"type": _coded(title, types_of(fit), type_table(fit))}
+    found = {"type": _coded(title, types_of(fit), group_table(fit, "type"))}
     families = families_of(fit)
     if (families != types_of(fit)).any():
-        found["family"] = _coded("Family", families, family_table(fit))
+        found["family"] = _coded("Family", families, group_table(fit))
     return found
 
 

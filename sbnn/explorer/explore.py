@@ -54,7 +54,7 @@ def explore(fit_record, cv_record=None, path=None):
 
     Raises
     ------
-    TypeError, ValueError
+    ValueError
         If a record is of another kind, of other data or of another model; if `path` is a folder.
     OSError
         If the file cannot be written.

@@ -5,7 +5,7 @@ from matplotlib.lines import Line2D
 
 from sbnn.plotting import reading
 from sbnn.plotting.colors import model_color
-from sbnn.plotting.common import freeze_layout, new_figure, styled
+from sbnn.plotting.common import freeze_layout, legend_above, name_rows, new_figure, styled
 from sbnn.plotting.curves import PUBLISHED
 from sbnn.plotting.labels import counted, shortened
 
@@ -29,16 +29,14 @@ def accuracy_comparison(models, n_genes=25):
     matplotlib.figure.Figure
     """
     chosen = choose_models(models, n_genes)
+    records = {name: record for name, (record, _) in chosen.items()}
     figure = new_figure(0.85 + ROW * len(chosen))
     ax = figure.subplots()
-    values = [_draw_row(ax, y, record, point) for y, (record, point) in enumerate(chosen.values())]
-    records = {name: record for name, (record, _) in chosen.items()}
+    shown = [_draw_row(ax, y, *model) for y, model in enumerate(chosen.values())]
     scaling, own = reading.scaling_texts(records)
-    names = [f"{name}, {_genes(record, point)}{own[name]}" for name, (record, point) in chosen.items()]
-    ax.set_yticks(range(len(names)), names)
-    ax.tick_params(axis="y", length=0)
-    ax.set(ylim=(len(names) - 0.5, -0.5), xlabel="test R²")
-    low, high = min(map(min, values)), max(map(max, values))
+    name_rows(ax, [f"{name}, {_genes(*model)}{own[name]}" for name, model in chosen.items()])
+    ax.set_xlabel("test R²")
+    low, high = np.min(np.concatenate(shown)), np.max(np.concatenate(shown))
     margin = 0.06 * max(high - low, 0.01)
     ax.set_xlim(low - margin, high + margin)
     if low < 0:  # to the left of it the mean of the training cells would be the better prediction
@@ -47,23 +45,20 @@ def accuracy_comparison(models, n_genes=25):
     ax.set_axisbelow(True)
     dot = {"marker": "o", "ls": "", "color": "0.3"}
     entries = [Line2D([], [], ms=2.5, alpha=0.5, label="one fold", **dot)]
-    title = f"{shortened(next(iter(records.values())).dataset, 60)}{scaling}"
-    low = reading.far_below(*(record.test_r2[:, point] for record, point in chosen.values()))
     entries += [Line2D([], [], ms=3.5, label=reading.folds_text(*records.values()), **dot)]
-    ax.legend(
-        handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, alignment="left",
-        title=f"{title}; {low}" if low else title,
-    )  # fmt: skip
+    title = f"{shortened(next(iter(records.values())).dataset, 60)}{scaling}"
+    below = reading.far_below(*(record.test_r2[:, point] for record, point in chosen.values()))
+    legend_above(ax, entries, ncols=3, title=f"{title}; {below}" if below else title)
     freeze_layout(figure)
     return figure
 
 
-def choose_models(models, n_genes):
+def choose_models(models, n_genes, same_as=None):
     """Look up the grid point of every model, and check that all of them are of the same data."""
-    chosen = {name: reading.model(entry, f"models[{name!r}]", n_genes) for name, entry in models.items()}
-    first = next(iter(chosen.values()))[0]
-    for name, (record, _) in chosen.items():
-        reading.require_same_data(record, f"models[{name!r}]", first)
+    chosen = {}
+    for name, entry in models.items():
+        chosen[name] = reading.model(entry, f"models[{name!r}]", n_genes, same_as)
+        same_as = same_as or chosen[name][0]
     return chosen
 
 
@@ -72,7 +67,7 @@ def _genes(record, point):
         return counted(round(record.n_selected[:, point].mean()), "gene")
     if "preselected" in record.values:
         return counted(round(record.preselected.sum(1).mean()), "gene")
-    return counted(len(record.gene_names), "gene") if "gene_names" in record.values else "all genes"
+    return counted(len(record.gene_names), "gene")
 
 
 def _draw_row(ax, y, record, point):
@@ -85,5 +80,4 @@ def _draw_row(ax, y, record, point):
     ax.plot(folds, y + np.linspace(-0.28, 0.28, len(folds)), "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
     ax.errorbar(mean, y, xerr=spread or None, fmt="o", color=color, ms=3.5, lw=1.2, capsize=2, zorder=6)
     ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", ha="left", color=color)
-    ends = np.clip([mean - spread, mean + spread], reading.WORST, 1)
-    return [*folds, *ends]
+    return np.clip([*folds, mean - spread, mean + spread], reading.WORST, 1)

@@ -3,31 +3,31 @@
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
+from scipy.spatial import cKDTree
 
 from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
-from sbnn.plotting.colors import families_of, family_table, type_colors, type_table, types_of, without_types
+from sbnn.plotting.colors import families_of, group_table, type_palette, types_of, without_types
 from sbnn.plotting.common import WIDTH
-from sbnn.plotting.labels import shortened
+from sbnn.plotting.labels import HALO, place_names, shortened
 
-PALETTES = ("published", "colorblind")
+MARGIN = 0.06  # inches, of figures whose panels have places of their own
 SHAPES = "os^DvXP*"  # eight, and seven colours: 56 pairs before one repeats
 INSET, ENLARGED = 0.3, 2.5  # side of the inset of the busiest part, of that of the map; how much larger it is
 MOST_GROUPS = 24  # in a legend
 MOST_SHAPES = 5000  # cells drawn one by one in a PDF; more are an image, which is then smaller
+AROUND = 9  # cells that are nearest to a name
+LETTERS = 18  # of a name on the map
 
 
-def looks(record, palette="published", by="family"):
-    """Colour and shape of every cell, and of the groups in the legend."""
-    if palette not in PALETTES:
-        raise ValueError(f"palette: expected one of {list(PALETTES)}, got {palette!r}")
-    groups = families_of(record) if by == "family" else types_of(record)
-    table = family_table(record) if by == "family" else type_table(record)
-    table["marker"] = "o"
-    if palette == "published":
-        return table, type_colors(record), np.full(len(groups), "o")
-    known = [group for group in _listed(table).index if group != UNKNOWN]
+def looks(record, colorblind=False, by="family"):
+    """Table of the groups for the legend, with their colours and shapes; colour and shape of every cell."""
+    types = types_of(record)
+    groups, table = families_of(record) if by == "family" else types, group_table(record, by).assign(marker="o")
+    if not colorblind:
+        of_types = type_palette(record)
+        return table, np.array([of_types.get(kind, GREY) for kind in types]), np.full(len(types), "o")
     table["color"] = GREY  # of unknown cells, and of groups that the legend does not list
-    for i, group in enumerate(known):
+    for i, group in enumerate(_listed(table).index.drop(UNKNOWN, errors="ignore")):
         table.loc[group, ["color", "marker"]] = OKABE_ITO[i % len(OKABE_ITO)], SHAPES[i % len(SHAPES)]
     return table, table["color"].loc[groups].to_numpy(str), table["marker"].loc[groups].to_numpy(str)
 
@@ -37,20 +37,22 @@ def draw_cells(ax, xy, colors, markers, size):
     order = np.random.default_rng(0).permutation(len(xy))
     kinds = np.unique(markers)
     dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=kinds[0], rasterized=len(xy) > MOST_SHAPES)
-    if len(kinds) == 1:
-        return dots
-    # A path of its own for each cell: a collection for each shape would put one group above the other.
-    paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in kinds}
-    dots.set_paths([paths[m] for m in markers[order]])
-    dots.set_rasterized(True)  # a PDF would define each of them anew
-    return dots
+    if len(kinds) > 1:
+        # A path of its own for each cell: a collection for each shape would put one group above the other.
+        paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in kinds}
+        dots.set_paths([paths[m] for m in markers[order]])
+        dots.set_rasterized(True)  # a PDF would define each of them anew
 
 
-def draw_panel(ax, xy, note, colors, markers, size):
-    """Draw all cells of a map, stray ones at its border, and write below it what was done to their places."""
-    draw_cells(ax, np.clip(xy, 0.01, 0.99), colors, markers, size)
+def draw_cloud(ax, record, xy, note, size, colorblind=False, inset=False):
+    """Draw all cells of a map and name their families; stray ones are at its border, and a note is below."""
+    _, *look = looks(record, colorblind)
+    draw_cells(ax, np.clip(xy, 0.01, 0.99), *look, size)
     if note:
         ax.text(0.5, -0.01, note, transform=ax.transAxes, ha="center", va="top", fontsize=5, color="0.45")
+    if inset:
+        draw_crowd(ax, xy, families_of(record), *look)
+    name_families(ax, record, xy)
 
 
 def draw_crowd(ax, xy, groups, colors, markers):
@@ -68,19 +70,47 @@ def draw_crowd(ax, xy, groups, colors, markers):
     inset = ax.inset_axes((*corners[int(np.argmin(hidden))], INSET, INSET))
     (x, y), ends = middle, half * np.array([-1, 1])
     inset.set(xlim=x + ends, ylim=y + ends, xticks=[], yticks=[])
-    for spine in inset.spines.values():
-        spine.set(visible=True, linewidth=0.5, edgecolor="0.5")
+    inset.spines[:].set(visible=True, linewidth=0.5, edgecolor="0.5")
     draw_cells(inset, xy[near], colors[near], markers[near], size=np.clip(1500 / near.sum(), 1, 6))
     ax.indicate_inset_zoom(inset, edgecolor="0.5", linewidth=0.5, alpha=0.9)
 
 
-def legend_title(record, palette="published"):
+def name_families(ax, record, xy):
+    """Write each family where its cells are dense and among themselves."""
+    families = families_of(record)
+    known = group_table(record).index.drop(UNKNOWN, errors="ignore")
+    if not 2 <= len(known) <= MOST_GROUPS:
+        return
+    peaks = np.array([family_centre(xy, families == family) for family in known])
+    names = [shortened(family, LETTERS) for family in known]
+    notes = place_names(ax, peaks, names, xy, leader=False, fontsize=6.5)
+    tree, to_data = cKDTree(xy), ax.transData.inverted()
+    for note, family, peak in zip(notes, known, peaks, strict=True):
+        box = note.get_window_extent()
+        middle = to_data.transform([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
+        near = tree.query(middle, k=min(AROUND, len(xy)))[1]
+        if (families[near] == family).mean() < 0.5:  # the name would be taken for that of its neighbours
+            corner = to_data.transform(np.clip(ax.transData.transform(peak), box.min, box.max))
+            ax.plot(*np.array([peak, corner]).T, color="0.15", lw=0.6, zorder=4, path_effects=HALO)
+
+
+def family_centre(xy, own):
+    """Cell of a family where its density (its root, as cells fill a plane) times its purity (squared) is largest."""
+    cells = xy[own]
+    k = min(int(len(cells) ** 0.5) + 1, len(cells))
+    distance = cKDTree(cells).query(cells, k=np.arange(1, k + 1))[0].mean(axis=1)
+    near = cKDTree(xy).query(cells, k=np.arange(1, min(2 * k + 1, len(xy) + 1)))[1]
+    purity = own[near].mean(axis=1)
+    return cells[np.argmax(purity**2 / np.maximum(distance, 1e-12))]
+
+
+def legend_title(record, colorblind=False):
     """Say what the groups of the families' legend are, and what their colours mean."""
     if without_types(record):
         return "no types are known: clusters of the outputs (cells)"
     if record.labels["family"].isin(["", UNKNOWN]).all():
         return "types (cells)"
-    return "families (cells)" + (", in the colour of their most frequent type" if palette == "published" else "")
+    return "families (cells)" + ("" if colorblind else ", in the colour of their most frequent type")
 
 
 def _listed(table):
@@ -90,24 +120,26 @@ def _listed(table):
 
 def legend_entries(table):
     """Entries of a legend, "Pvalb (286)", of the table of `looks`; the rest of very many groups in one of them."""
-    listed = _listed(table)
-    entries = [
-        Line2D([], [], marker=row.marker, ms=4, ls="", color=row.color, label=f"{shortened(group)} ({row.count_})")
-        for group, row in listed.rename(columns={"count": "count_"}).iterrows()
-    ]
-    if len(rest := table.iloc[len(listed) :]):
+    rows = [(shortened(group), *row) for group, *row in _listed(table)[["count", "color", "marker"]].itertuples()]
+    if len(rest := table.iloc[len(rows) :]):
         color = rest["color"].iloc[0] if rest["color"].nunique() == 1 else "none"
-        label = f"{len(rest)} others ({rest['count'].sum()})"
-        entries.append(Line2D([], [], marker="o", ms=4, ls="", color=color, label=label))
-    return entries
+        rows.append((f"{len(rest)} others", rest["count"].sum(), color, "o"))
+    return [
+        Line2D([], [], marker=marker, ms=4, ls="", color=color, label=f"{name} ({count})")
+        for name, count, color, marker in rows
+    ]
 
 
-def draw_legend(figure, table, title, width, margin):
-    """Draw the legend of the groups at the lower left of a figure, in as many columns as fit into a width in inches."""
+def draw_legend(figure, table, title, width=WIDTH - 2 * MARGIN):
+    """Draw the legend of the groups at the lower left of a figure, in as many columns as fit into a width in inches.
+
+    Gives the legend and its height in inches.
+    """
     entries = legend_entries(table)
-    options = {"loc": "lower left", "bbox_to_anchor": (margin / WIDTH, 0), "handletextpad": 0.1, "handlelength": 1.2}
+    options = {"loc": "lower left", "bbox_to_anchor": (MARGIN / WIDTH, 0), "handletextpad": 0.1, "handlelength": 1.2}
     narrow = figure.legend(handles=entries, **options)
     columns = max(int(width / (narrow.get_window_extent().width / figure.dpi + 0.12)), 1)
     narrow.remove()
     rows = -(-len(entries) // columns)
-    return figure.legend(handles=entries, ncols=-(-len(entries) // rows), title=title, alignment="left", **options)
+    legend = figure.legend(handles=entries, ncols=-(-len(entries) // rows), title=title, alignment="left", **options)
+    return legend, legend.get_window_extent().height / figure.dpi

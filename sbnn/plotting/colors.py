@@ -36,34 +36,22 @@ def model_color(record, point):
     return MODELS["linear" if "n_selected" in record.values else "all genes"]
 
 
-def family_table(record):
-    """Families of the cells of a record, the most frequent first, unknown ones last."""
-    families, types = families_of(record), types_of(record)
-    rows = []
-    for family, count in pd.Series(families).value_counts(sort=False).items():
-        common = pd.Series(types[families == family]).value_counts()
-        # Equally frequent types: the first in the alphabet, so that the order of the cells does not matter.
-        main = min(common.index[common == common.iloc[0]])
-        color = GREY if family == UNKNOWN else _color_of(record, main)
-        rows.append((family == UNKNOWN, -count, family, color))
-    rows.sort()
-    return pd.DataFrame(
-        {"count": [-row[1] for row in rows], "color": [row[3] for row in rows]},
-        index=pd.Index([row[2] for row in rows], name="family"),
-    )
+def group_table(record, by="family"):
+    """Count and colour of the families, or types, of the cells, the most frequent first, unknown ones last.
 
-
-def type_table(record):
-    """Types of the cells of a record, as `family_table` has their families."""
-    counts = pd.Series(types_of(record)).value_counts(sort=False)
-    names = sorted(counts.index, key=lambda name: (name == UNKNOWN, -counts[name], name))
-    colors = [_color_of(record, name) for name in names]
-    return pd.DataFrame({"count": counts[names].to_numpy(), "color": colors}, index=pd.Index(names, name="type"))
+    The colour of a family is that of its most frequent type; of equally frequent ones the first in the alphabet.
+    """
+    types, of_types = types_of(record), type_palette(record)
+    groups = families_of(record) if by == "family" else types
+    table = pd.Series(types).groupby(groups).agg(count="size", color=lambda own: of_types.get(own.mode()[0], GREY))
+    table.loc[table.index == UNKNOWN, "color"] = GREY
+    known = table.assign(known=table.index != UNKNOWN).sort_values(["known", "count"], ascending=False, kind="stable")
+    return known.drop(columns="known").rename_axis(by)
 
 
 def family_colors(record):
     """Colour of every family, that of its most frequent type: a dict of family to "#RRGGBB", most frequent first."""
-    return family_table(record)["color"].to_dict()
+    return group_table(record)["color"].to_dict()
 
 
 def families_of(record):
@@ -80,8 +68,14 @@ def types_of(record):
 
 def without_types(record):
     """Whether no type and no family is known of any cell of a fit, whose outputs then tell the cells apart."""
-    known = ~record.labels[["type", "family"]].isin(["", UNKNOWN])
-    return {"predictions", "outputs"} <= record.values.keys() and not known.to_numpy().any()
+    return "predictions" in record.values and record.labels[["type", "family"]].isin(["", UNKNOWN]).all(axis=None)
+
+
+def type_palette(record):
+    """Colour of the known types, or of the clusters."""
+    if without_types(record):
+        return {f"cluster {i}": color for i, color in enumerate(OKABE_ITO, 1)}
+    return {kind: color for kind, color in record.colors.items() if kind != UNKNOWN}
 
 
 def clusters_of(record):
@@ -92,23 +86,7 @@ def clusters_of(record):
     for k in range(2, min(len(OKABE_ITO), n - 1) + 1):
         centres, labels = kmeans2(Y, k, minit="++", seed=0, iter=50, missing="warn")
         within = max(np.square(Y - centres[labels]).sum(), 1e-12)
-        if (found := (total - within) / (k - 1) * (n - k) / within) > ratio:
+        if (found := (total - within) / (k - 1) * (n - k) / within) > ratio:  # of Calinski and Harabasz
             best, ratio = labels, found
     order = np.argsort(np.argsort(-np.bincount(best), kind="stable"))
     return np.array([f"cluster {order[label] + 1}" for label in best], dtype=object)
-
-
-def _color_of(record, kind):
-    """Colour of a type or of a cluster; grey of what is unknown."""
-    if kind == UNKNOWN:
-        return GREY
-    if without_types(record):
-        return OKABE_ITO[int(kind.split()[-1]) - 1]
-    return record.colors.get(kind, GREY)
-
-
-def type_colors(record):
-    """Colour of every cell, by its type."""
-    types = types_of(record)
-    colors = {kind: _color_of(record, kind) for kind in set(types)}  # each asks all cells whether any type is known
-    return np.array([colors[kind] for kind in types])

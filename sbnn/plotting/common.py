@@ -4,20 +4,17 @@ import io
 from pathlib import Path
 
 import matplotlib.style
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
-from scipy.spatial import cKDTree
 
+from sbnn.plotting.labels import settle_labels, shortened
 from sbnn.results import write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
 RASTER_DPI = 200  # of the rasterised parts of a PDF
 MANY = 25  # names that are all shown one below the other; where there are more, figures say how many
-SIZES = (16, 32, 64, 128, 256)  # of palettes, of which a PNG holds 256 colours at most
-OFF = 40  # of 255, how far a pixel of a soft edge may be off
 
 
 def style():
@@ -45,31 +42,69 @@ def save_figure(figure, path_stem):
     """
     contents = {}
     with style():
-        for ending, options in (
-            ("pdf", {"dpi": RASTER_DPI, "metadata": {"CreationDate": None, "Creator": None, "Producer": None}}),
-            ("png", {"dpi": matplotlib.rcParams["savefig.dpi"], "metadata": {"Software": None}}),
+        for ending, dpi, dated in (
+            ("pdf", RASTER_DPI, ("CreationDate", "Creator", "Producer")),
+            ("png", None, ("Software",)),
         ):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=ending, **options)
-            content = buffer.getvalue()
-            contents[Path(f"{path_stem}.{ending}")] = in_few_colors(content) if ending == "png" else content
+            figure.savefig(buffer := io.BytesIO(), format=ending, dpi=dpi, metadata=dict.fromkeys(dated))
+            contents[Path(f"{path_stem}.{ending}")] = buffer.getvalue()
     for path, content in contents.items():
-        write_atomically(content, path)
+        write_atomically(in_few_colors(content) if path.suffix == ".png" else content, path)
     return list(contents)
 
 
-def new_figure(height):
+def new_figure(height, layout="constrained"):
     """Make a figure of the full width, height in inches, outside pyplot: nothing to close or shown twice."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)  # measures the text
     return figure
 
 
+def legend_above(ax, handles=None, **options):
+    """Draw a legend above the axes, at its left edge."""
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "alignment": "left"}
+    return ax.legend(handles=handles or ax.get_legend_handles_labels()[0], **place, **options)
+
+
+def name_rows(ax, names):
+    """Name the rows of a chart, 0 at the top."""
+    ax.set_yticks(range(len(names)), names)
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+
+
+def name_columns(ax, names, **style):
+    """Name the columns of a chart, usually with genes, upright."""
+    ax.set_xticks(range(len(names)), map(shortened, names), rotation=90, **{"fontstyle": "italic", **style})
+    ax.tick_params(axis="x", length=0)
+
+
+def colorbar(figure, image, label, labelpad=None, **options):
+    """Draw a colour bar with a thin outline."""
+    bar = figure.colorbar(image, **options)
+    bar.set_label(label, labelpad=labelpad)
+    bar.outline.set_linewidth(0.4)
+
+
+def log_ticks(ax, ticks):
+    """Make the x axis logarithmic, with these ticks alone."""
+    ax.set_xscale("log")
+    ax.set_xticks(ticks, ticks)
+    ax.set_xticks([], minor=True)
+
+
 def freeze_layout(figure):
-    """Lay the figure out once and for all, so that what is placed afterwards stays where it is put."""
+    """Lay the figure out once and for all, and settle the labels of lines and levels in it."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    return figure.canvas.get_renderer()
+    for ax in figure.axes:
+        settle_labels(ax)
+
+
+def finish(figure, rows):
+    """Freeze the layout and put letters at the panels."""
+    freeze_layout(figure)
+    letter_panels(figure, rows)
 
 
 def letter_panels(figure, rows, letters="abcdefghijklmnopqrstuvwxyz"):
@@ -85,35 +120,8 @@ def letter_panels(figure, rows, letters="abcdefghijklmnopqrstuvwxyz"):
 
 
 def in_few_colors(png):
-    """Rewrite an image with the smallest palette in which no difference is seen."""
+    """Rewrite an image with a palette of 256 colours, in a third of the space."""
     with Image.open(io.BytesIO(png)) as image:
-        red, green, blue = np.asarray(image.convert("RGB"), dtype=np.uint32).transpose(2, 0, 1)
-    found, places, counts = np.unique(red << 16 | green << 8 | blue, return_inverse=True, return_counts=True)
-    colors = (np.column_stack([found >> 16, found >> 8, found]) & 255).astype(np.uint8)
-    places = places.reshape(red.shape)
-    even = np.zeros(len(found), bool)
-    even[places[1:-1, 1:-1][_between(places[:, 1:-1]) & _between(places.T[:, 1:-1]).T]] = True
-    colors_by_count = colors[np.argsort(-counts, kind="stable")]
-    for size in SIZES:
-        palette = _palette(colors_by_count, size)
-        nearest = cKDTree(palette.astype(float)).query(colors.astype(float))[1]
-        off = np.abs(palette[nearest].astype(int) - colors).max(1)
-        if off.max() <= OFF and np.average(off, weights=counts) <= 1 and not off[even].any():
-            break
-    few = Image.fromarray(nearest.astype(np.uint8)[places], "P")
-    few.putpalette(palette.tobytes())
+        few = image.convert("RGB").quantize(256, kmeans=2, dither=Image.Dither.NONE)
     few.save(content := io.BytesIO(), "png", optimize=True)
     return content.getvalue()
-
-
-def _between(places):
-    """Whether the pixels above and below have the same colour, for all rows but the first and the last."""
-    return (places[1:-1] == places[:-2]) & (places[1:-1] == places[2:])
-
-
-def _palette(colors_by_count, size):
-    if len(colors_by_count) <= size:
-        return colors_by_count
-    others = Image.fromarray(colors_by_count[np.newaxis, size // 2 :])
-    others = others.quantize(size - size // 2, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    return np.vstack([colors_by_count[: size // 2], np.reshape(others.getpalette(), (-1, 3)).astype(np.uint8)])

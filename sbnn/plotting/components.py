@@ -4,7 +4,7 @@ import numpy as np
 
 from sbnn.plotting import reading
 from sbnn.plotting.colors import BLUE
-from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.common import finish, new_figure, styled
 from sbnn.plotting.labels import counted
 
 LEVELS = (0.5, 0.75, 0.9, 0.99)
@@ -37,10 +37,8 @@ def component_variance(record, titles=("transcriptome", "outputs")):
             n = int(np.searchsorted(total, level - 1e-9)) + 1
             if n <= len(shares):
                 ax.plot([1, n, n], [level, level, 0], color="0.5", lw=0.6, ls="--", zorder=1)
-                ax.annotate(
-                    f"{level:.0%}: {n}", (n, level), (3, -7), textcoords="offset points", fontsize=6, color="0.3",
-                    bbox={"facecolor": "white", "lw": 0, "pad": 0.5},
-                )  # fmt: skip
+                look = {"fontsize": 6, "color": "0.3", "bbox": {"facecolor": "white", "lw": 0, "pad": 0.5}}
+                ax.annotate(f"{level:.0%}: {n}", (n, level), (3, -7), textcoords="offset points", **look)
         ax.set(xlabel="principal component", ylabel="share of the variance", ylim=(0, 1.03))
         ax.set_xscale("linear" if few else "log")
         if len(shares) < 5:
@@ -49,6 +47,5 @@ def component_variance(record, titles=("transcriptome", "outputs")):
     # The right is free of curves and numbers where few components hold most of the variance.
     free = 5 <= len(shares) <= 50 and total[int(0.4 * len(shares)) - 1] >= 0.5
     panels[1].legend(loc="center right" if free else "best", frameon=not free, framealpha=1, edgecolor="white")
-    freeze_layout(figure)
-    letter_panels(figure, [panels])
+    finish(figure, [panels])
     return figure

@@ -6,8 +6,8 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from sbnn.plotting import reading
 from sbnn.plotting.colors import MODELS, model_color, shades
-from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
-from sbnn.plotting.labels import name_level, name_line, settle_labels
+from sbnn.plotting.common import finish, legend_above, new_figure, styled
+from sbnn.plotting.labels import name_level, name_line
 from sbnn.results import same_value
 
 TRANSITIONS = {"unfrozen": "unfreezing", "fine-tuning": "pruning"}
@@ -30,7 +30,7 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
         Cross-validation of sparse reduced-rank regression; its smallest and largest rank are drawn as levels, with at
         most as many genes as the network.
     n_components : sequence of int
-        Bottleneck widths, one row of panels each.
+        Bottleneck widths, one row of panels each; those that the record lacks are left out.
     published : list of dict, optional
         ``{"n_components": 2, "group_lasso": 0.1, "test_r2": 0.397}``; drawn as hollow diamonds after the last epoch.
 
@@ -38,42 +38,43 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
     -------
     matplotlib.figure.Figure
     """
-    reading.require(network, "network", CURVES, [*HISTORY, "gene_norms"])
-    if srrr is not None:
-        require_linear(srrr, network)
-    rows = []
-    for width in n_components:
-        if not (among := network.points(n_components=width, pretraining=True)):
-            known = reading.levels(network, "n_components")
-            raise ValueError(f"n_components: the record has no pretrained network with {width} units, only {known}")
-        rows.append(sorted(among, key=lambda g: network.parameter(g, "group_lasso")))
-
-    figure = new_figure(2.55 * len(rows))
-    panels = figure.subplots(len(rows), 2, width_ratios=(2, 1), squeeze=False)
-    for (left, right), among, width in zip(panels, rows, n_components, strict=True):
+    reading.require(network, "network", CURVES, [*HISTORY, "gene_norms", "n_components"])
+    levels = srrr_levels(srrr, network)
+    grid = points_by_width(network, n_components, pretraining=True)
+    figure = new_figure(2.55 * len(grid))
+    panels = figure.subplots(len(grid), 2, width_ratios=(2, 1), squeeze=False)
+    for (left, right), (width, among) in zip(panels, grid.items(), strict=True):
+        among.sort(key=lambda point: network.parameter(point, "group_lasso"))
         of_lasso = dict(zip(among, shades(model_color(network, among[0]), len(among)), strict=True))
-        found = reading.published_rows(published, "n_components", width, pretraining=True)
-        _draw_curves(left, network, of_lasso, found, srrr, reading.network_name(network, among[0]))
+        known = reading.published_rows(published, "n_components", width, pretraining=True)
+        _draw_curves(left, network, of_lasso, known, levels)
         _draw_norms(right, network, of_lasso)
-    settle_labels(figure, freeze_layout(figure))
-    letter_panels(figure, panels)
+    finish(figure, panels)
     return figure
 
 
-def srrr_levels(srrr, n_genes):
-    """Test R2 of the sparse linear models with about as many genes as the network, with a label each."""
-    levels = []
-    for rank in extreme_ranks(srrr):
-        point = srrr.within_genes(n_genes, rank=rank)
-        value, genes = srrr.test_r2[:, point].mean(), srrr.n_selected[:, point].mean()
-        levels.append((value, f"sRRR, rank {rank}\n{genes:.0f} genes: {value:.3f}"))
+def points_by_width(network, n_components, **params):
+    """Grid points with the given parameters by width of the bottleneck: the wanted ones that there are, or all."""
+    known = reading.levels(network, "n_components")
+    found = {width: network.points(n_components=width, **params) for width in n_components or known}
+    found = {width: points for width, points in found.items() if points}
+    if not found:
+        raise ValueError(
+            f"n_components: the record has no network of the widths {n_components} with {params}, only {known}"
+        )
+    return found
+
+
+def srrr_levels(srrr, network):
+    """Rank, test R2 and genes of the sparse linear models of smallest and largest rank, as sparse as the network."""
+    if srrr is None:
+        return []
+    reading.require(srrr, "srrr", LINEAR, ["test_r2", "n_selected", "rank"], network)
+    ranks, levels = reading.levels(srrr, "rank"), []
+    for rank in sorted({ranks[0], ranks[-1]}):
+        point = srrr.within_genes(reading.gene_target(network), rank=rank)
+        levels.append((rank, srrr.test_r2[:, point].mean(), srrr.n_selected[:, point].mean()))
     return levels
-
-
-def extreme_ranks(srrr):
-    """Smallest and largest rank of a record; one of them if they are the same, none without a record."""
-    ranks = [] if srrr is None else reading.levels(srrr, "rank")
-    return sorted({ranks[0], ranks[-1]}) if ranks else []
 
 
 def draw_epochs(ax, curves, color, band=True, **options):
@@ -104,54 +105,43 @@ def limit_r2(ax, curves, others=()):
     low = min([np.nanquantile(mean, 0.02) for mean, _ in curves] + list(others))
     high = max([np.nanmax(mean + spread) for mean, spread in curves] + list(others) + [low + 0.01])
     margin = 0.05 * (high - low)
-    ax.set_ylim(low - margin, high + 3 * margin)
-    ax.set_ylabel("test R²")
+    ax.set(ylim=(low - margin, high + 3 * margin), ylabel="test R²")
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
 
 
-def require_linear(srrr, network):
-    """Check a record of sparse reduced-rank regression that is drawn beside networks."""
-    reading.require(srrr, "srrr", LINEAR, ["test_r2", "n_selected"])
-    reading.require_same_data(srrr, "srrr", network)
-
-
-def _draw_curves(ax, network, colors, published, srrr, title):
+def _draw_curves(ax, network, colors, published, levels):
     bands, shown, entries = [], [], []
     for point, shade in colors.items():
         bands.append(draw_epochs(ax, reading.curve(network, point, "eval_r2"), shade))
         strength = network.parameter(point, "group_lasso")
         text = f"λ = {reading.number(strength)}:  {reading.mean_text(*reading.mean_sd(network.test_r2[:, point]))}"
-        rows = [row for row in published if same_value(row.get("group_lasso", strength), strength)]
-        for row in rows[:1]:
+        row = next((row for row in published if same_value(row.get("group_lasso", strength), strength)), None)
+        if row is not None:
             text += f"  (published {row['test_r2']:.3f})"
-            ax.plot(
-                1, row["test_r2"], transform=ax.get_yaxis_transform(), color=shade, clip_on=False, zorder=5, **PUBLISHED
-            )
+            at_edge = {"transform": ax.get_yaxis_transform(), "clip_on": False, "zorder": 5}
+            ax.plot(1, row["test_r2"], color=shade, **at_edge, **PUBLISHED)
             shown.append(row["test_r2"])
         entries.append(Line2D([], [], color=shade, label=text))
     if published:
         entries.append(Line2D([], [], color="0.3", label="published, last epoch", **PUBLISHED))
-    for value, name in srrr_levels(srrr, reading.gene_target(network)):
+    for rank, value, n_genes in levels:
         ax.axhline(value, color=MODELS["linear"], lw=0.7, zorder=1.5)
-        name_level(ax, value, name)
+        name_level(ax, value, f"sRRR, rank {rank}\n{n_genes:.0f} genes: {value:.3f}")
         shown.append(value)
-    mark_stages(ax, network, next(iter(colors)))
+    point = next(iter(colors))
+    mark_stages(ax, network, point)
     limit_r2(ax, bands, shown)
-    genes = reading.gene_target(network)
-    ax.legend(
-        handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=2, alignment="left",
-        title=f"{title}, {genes} genes, group lasso λ; last test R², {reading.folds_text(network)}",
-    )  # fmt: skip
+    title = f"{reading.network_name(network, point)}, {reading.gene_target(network)} genes, group lasso λ; "
+    legend_above(ax, entries, ncols=2, title=f"{title}last test R², {reading.folds_text(network)}")
 
 
 def _draw_norms(ax, network, colors):
-    largest, smallest = 0.0, np.inf
+    means = []
     for point, shade in colors.items():
         norms = -np.sort(-network.gene_norms[:, point].astype(float), axis=1)
-        mean = np.exp(np.log(np.maximum(norms, 1e-30)).mean(0))  # the mean that a log axis shows
-        ax.plot(np.arange(1, len(mean) + 1), mean, color=shade, marker="." if len(mean) < 8 else None)
-        largest, smallest = max(largest, mean[0]), min(smallest, mean[-1])
-    n_genes = reading.gene_target(network)
+        means.append(np.exp(np.log(np.maximum(norms, 1e-30)).mean(0)))  # the mean that a log axis shows
+        ax.plot(np.arange(1, norms.shape[1] + 1), means[-1], color=shade, marker="." if norms.shape[1] < 8 else None)
+    n_genes, largest, smallest = reading.gene_target(network), np.max(means), np.min(means)
     ax.set(yscale="log", xlim=(0, network.gene_norms.shape[2]), xlabel="genes, sorted", ylabel="weight norm of a gene")
     ax.set_ylim(max(smallest, 1e-6 * largest) / 1.6, largest * 3)
     ax.set_title("first layer, before pruning", loc="left")

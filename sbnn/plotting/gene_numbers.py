@@ -1,13 +1,12 @@
 """How many genes the outputs need: test R2 against the number of genes."""
 
 import numpy as np
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from sbnn.evaluation.stability import genes_table
 from sbnn.plotting import reading
 from sbnn.plotting.colors import model_color
-from sbnn.plotting.common import freeze_layout, new_figure, styled
-from sbnn.plotting.labels import name_line, settle_labels
+from sbnn.plotting.common import freeze_layout, log_ticks, new_figure, styled
+from sbnn.plotting.labels import name_line
 
 AUTO = "auto"  # the grid point that chooses the number itself
 
@@ -31,8 +30,7 @@ def genes_curve(record):
     numbers, points = curve.index.to_numpy(int), [g for g, p in enumerate(record.params) if p["n_genes"] != AUTO]
     figure = new_figure(2.6)
     ax = figure.subplots()
-    for fold in record.test_r2[:, points]:
-        ax.plot(numbers, fold, color=color, lw=0.5, alpha=0.35)
+    ax.plot(numbers, record.test_r2[:, points].T, color=color, lw=0.5, alpha=0.35)
     ax.fill_between(numbers, curve.test_r2 - curve.sd, curve.test_r2 + curve.sd, color=color, alpha=0.12, lw=0)
     ax.plot(numbers, curve.test_r2, color=color, marker="o", ms=3.5, label="mean ± SD over folds")
     enough = int(table.index[table.suffices][0])
@@ -40,15 +38,12 @@ def genes_curve(record):
     if AUTO in table.index:
         row = table.loc[AUTO]
         label = f'n_genes="auto": {row.genes:.0f} genes, R² {row.test_r2:.3f}'
-        ax.errorbar(
-            row.genes, row.test_r2, row.sd, fmt="D", color="black", ms=4, lw=1, capsize=2, label=label, zorder=5
-        )
-    ax.set(xscale="log", xlabel="genes", ylabel="test R²")
-    ax.set_xlim(numbers.min() / 1.15, numbers.max() * 1.15 * (1 if len(numbers) > 1 else 1.5))
-    ax.xaxis.set_major_locator(FixedLocator(np.unique(numbers)))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(ScalarFormatter())
+        look = {"fmt": "D", "color": "black", "ms": 4, "lw": 1, "capsize": 2, "zorder": 5}
+        ax.errorbar(row.genes, row.test_r2, row.sd, label=label, **look)
+    log_ticks(ax, np.unique(numbers))
+    low, high = numbers.min() / 1.15, numbers.max() * 1.15 * (1 if len(numbers) > 1 else 1.5)
+    ax.set(xlim=(low, high), xlabel="genes", ylabel="test R²")
     ax.legend(loc="upper left")
     ax.set_title(f"{reading.network_name(record, 0)}; {reading.folds_text(record)}", loc="left")
-    settle_labels(figure, freeze_layout(figure))
+    freeze_layout(figure)
     return figure

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sbnn.plotting import reading
-from sbnn.plotting.common import new_figure, styled
+from sbnn.plotting.common import colorbar, new_figure, styled
 from sbnn.plotting.labels import shortened
 
 INTERPRETATION = "a record of an interpretation"
@@ -55,9 +55,8 @@ def effect_map(record):
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ends, note = ("both", f", largest {largest:.2g}") if largest > limit else ("neither", "")
-    bar = figure.colorbar(image, ax=ax, fraction=0.02, pad=0.015, aspect=min(30, 4 + len(down)), extend=ends)
-    bar.set_label(f"effect: SD of the output\nper SD of the gene{note}")
-    bar.outline.set_linewidth(0.4)
+    label, aspect = f"effect: SD of the output\nper SD of the gene{note}", min(30, 4 + len(down))
+    colorbar(figure, image, label, ax=ax, fraction=0.02, pad=0.015, aspect=aspect, extend=ends)
     share = record.settings.get("held out")
     held = "" if share is None else f"; fitted without {share} of the cells, on which effects are measured"
     rest = f"; {left_out} outputs not shown" if left_out else ""

@@ -8,6 +8,11 @@ from scipy.optimize import isotonic_regression
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
 LETTERS = 28  # of a name beside an axis or in a legend
 SMALLEST = 5.0  # points, of any text
+GAP = 3.5  # points between a point and its name
+# Where a name may stand around its point: points beyond the gap, and directions, the best (right) first.
+FURTHER = (0, 3, 7, 12, 18, 25, 33, 42, 55)
+ANGLES = (0, 0.25, -0.25, 1, 0.75, -0.75, 0.5, -0.5, 0.125, -0.125, 0.875, -0.875)  # of pi
+DIRECTIONS = np.array([[np.cos(np.pi * angle), np.sin(np.pi * angle)] for angle in ANGLES])
 
 
 def shortened(name, most=LETTERS):
@@ -45,35 +50,33 @@ def name_line(ax, x, name, low=False):
     """Draw a dashed vertical line with its name at the top (or bottom), to be settled by `settle_labels`."""
     ax.axvline(x, color="0.45", lw=0.7, ls=(0, (3, 2)), zorder=1)
     height, va = (0, "bottom") if low else (1, "top")
-    place = {"xy": (x, height), "xycoords": ax.get_xaxis_transform(), "textcoords": "offset points"}
-    ax.annotate(name, xytext=(2, 1 - 2 * height), va=va, ha="left", fontsize=6, color="0.3", gid="line", **place)
+    place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "va": va, "ha": "left"}
+    ax.annotate(name, (x, height), (2, 1 - 2 * height), fontsize=6, color="0.3", gid="line", **place)
 
 
-def name_level(ax, y, name, color="black", x=1.03):
+def name_level(ax, y, name, color="black"):
     """Write a name to the right of the axes at a height in data units, to be settled by `settle_labels`."""
-    ax.text(
-        x, y, name, color=color, transform=ax.get_yaxis_transform(), va="center", ha="left", fontsize=6.5, gid="level"
-    )
+    style = {"color": color, "va": "center", "ha": "left", "fontsize": 6.5}
+    ax.text(1.03, y, name, transform=ax.get_yaxis_transform(), gid="level", **style)
 
 
-def settle_labels(figure, renderer):
-    """Move the labels of lines and levels apart, once the layout is final."""
-    for ax in figure.axes:
-        _settle_levels(ax, [text for text in ax.texts if text.get_gid() == "level"], renderer)
-        _settle_lines(ax, [text for text in ax.texts if text.get_gid() == "line"], renderer)
+def settle_labels(ax):
+    """Move the labels of lines and of levels apart, once the layout is final."""
+    _settle_levels(ax, [text for text in ax.texts if text.get_gid() == "level"])
+    _settle_lines(ax, [text for text in ax.texts if text.get_gid() == "line"])
 
 
-def _settle_levels(ax, texts, renderer):
+def _settle_levels(ax, texts):
     """Move the names apart, each as little as possible; a thin line leads back to its level."""
     if not texts:
         return
     texts = sorted(texts, key=lambda text: text.get_position()[1])
-    boxes = [text.get_window_extent(renderer) for text in texts]
+    boxes = [text.get_window_extent() for text in texts]
     heights = np.array([box.height for box in boxes]) + ax.figure.dpi / 72
     levels = np.array([(box.y0 + box.y1) / 2 for box in boxes])
     # Least squares under "each one at least half the two heights above the one before": isotonic regression.
     offsets = np.concatenate([[0], np.cumsum((heights[1:] + heights[:-1]) / 2)])
-    frame = ax.get_window_extent(renderer)
+    frame = ax.get_window_extent()
     low, high = frame.y0 + heights[0] / 2, frame.y1 - heights[-1] / 2 - offsets[-1]
     places = isotonic_regression(levels - offsets).x.clip(low, max(low, high)) + offsets
     to_axes = ax.transAxes.inverted()
@@ -85,81 +88,62 @@ def _settle_levels(ax, texts, renderer):
         ax.plot([1.002, x - 0.003], [y0, y1], **leader)
 
 
-def _settle_lines(ax, texts, renderer):
+def _settle_lines(ax, texts):
     """Turn names back into the axes, and move them below each other where they would collide."""
-    settled, edge = [], ax.get_window_extent(renderer).x1
+    settled, edge = [], ax.get_window_extent().x1
     for text in texts:
         across, down = text.get_position()
-        if text.get_window_extent(renderer).x1 > edge:
+        if text.get_window_extent().x1 > edge:
             text.set(ha="right", position=(-across, down))
-        while any(text.get_window_extent(renderer).overlaps(box) for box in settled):
+        while any(text.get_window_extent().overlaps(box) for box in settled):
             down -= text.get_fontsize() * 1.2
             text.set_position((text.get_position()[0], down))
-        settled.append(text.get_window_extent(renderer))
+        settled.append(text.get_window_extent())
 
 
-def place_names(ax, points, names, renderer, avoid=(), background=None, leader=True, gap=3.5, **text_options):
+def place_names(ax, points, names, background, leader=True, **style):
     """Write a name beside each point such that no two names overlap, none leaves the axes or hides a named point."""
-    pixels = ax.transData.transform(np.asarray(points, float))
-    dots = pixels if background is None else ax.transData.transform(np.asarray(background, float))
-    frame, unit = ax.get_window_extent(renderer), ax.figure.dpi / 72
-    placed, notes = list(avoid), [None] * len(names)
+    pixels, dots = (ax.transData.transform(np.asarray(places, float)) for places in (points, background))
+    frame, unit = ax.get_window_extent(), ax.figure.dpi / 72
+    placed, notes = [inset.get_window_extent() for inset in ax.child_axes], [None] * len(names)
     # Those in the thick of it first: they have the fewest places to go.
     crowding = (np.linalg.norm(pixels[:, np.newaxis] - pixels, axis=2) < 40 * unit).sum(1)
     for i in np.argsort(-crowding, kind="stable"):
         note = ax.annotate(names[i], points[i], (0, 0), textcoords="offset points", annotation_clip=False)
-        note.set(ha="center", va="center", path_effects=HALO, **text_options)
-        note.set_in_layout(False)
-        extent = note.get_window_extent(renderer)
-        size = np.array([extent.width, extent.height])
-        shifts = _shifts(size, gap * unit, unit)
-        boxes = [Bbox.from_bounds(*(pixels[i] + shift - size / 2), *size) for shift in shifts]
-        costs = [
-            _cost(box, shift, placed, np.delete(pixels, i, 0), dots, frame, unit)
-            for box, shift in zip(boxes, shifts, strict=True)
-        ]
-        best = int(np.argmin(costs))
-        note.set_position(shifts[best] / unit)
-        placed.append(boxes[best].padded(0.5 * unit))
+        note.set(ha="center", va="center", path_effects=HALO, in_layout=False, **style)
+        size, others = np.array(note.get_window_extent().size), np.delete(pixels, i, 0)
+        shifts, costs = _shifts(size, unit), []
+        for shift in shifts:
+            box = Bbox.from_bounds(*(pixels[i] + shift - size / 2), *size)
+            outside = box.width * box.height - _shared(box, frame)
+            overlap = sum(_shared(box, other) for other in placed)
+            hidden = box.padded(3 * unit).count_contains(others)  # nearer, the name would seem to belong to another
+            crowd = box.count_contains(dots) / max(len(dots), 1) ** 0.5
+            away = _distance(shift, box.size) / unit
+            costs.append(1e4 * (overlap + outside) / unit**2 + 1e3 * hidden + 5 * crowd + away)
+        best = shifts[int(np.argmin(costs))]
+        note.set_position(best / unit)
+        placed.append(Bbox.from_bounds(*(pixels[i] + best - size / 2), *size).padded(0.5 * unit))
         notes[i] = note
-        if leader and _distance(shifts[best], size) > (gap + 4) * unit:
-            line = np.clip(0, shifts[best] - size / 2, shifts[best] + size / 2)  # nearest point of the box
+        if leader and _distance(best, size) > (GAP + 4) * unit:
+            line = np.clip(0, best - size / 2, best + size / 2)  # nearest point of the box
             ax.plot(*ax.transData.inverted().transform([pixels[i], pixels[i] + line]).T, color="0.2", lw=0.4, zorder=4)
     return notes
 
 
-def _shifts(size, gap, unit):
-    """Places of the centre of a box around a point, the best side (right) first."""
-    shifts = []
-    for distance in gap + np.array([0, 3, 7, 12, 18, 25, 33, 42, 55]) * unit:
-        for angle in np.pi * np.array([0, 0.25, -0.25, 1, 0.75, -0.75, 0.5, -0.5, 0.125, -0.125, 0.875, -0.875]):
-            direction = np.array([np.cos(angle), np.sin(angle)])
-            # The box touches the circle of radius `distance` with its side, corner or edge that faces the point.
-            shifts.append(direction * distance + np.sign(np.round(direction, 9)) * np.abs(direction) ** 0.5 * size / 2)
-    return shifts
+def _shifts(size, unit):
+    """Places of the centre of a box around a point."""
+    # The box touches the circle around the point with its side, corner or edge that faces the point.
+    touching = np.sign(np.round(DIRECTIONS, 9)) * np.abs(DIRECTIONS) ** 0.5 * size / 2
+    return [place for further in FURTHER for place in DIRECTIONS * (GAP * unit + further * unit) + touching]
 
 
 def _distance(shift, size):
+    """Of a box, shifted from a point, to the point."""
     return np.linalg.norm(np.maximum(np.abs(shift) - size / 2, 0))
-
-
-def _cost(box, shift, placed, named, dots, frame, unit):
-    overlap = sum(_shared(box, other) for other in placed)
-    outside = box.width * box.height - _shared(box, frame)
-    near = box.padded(3 * unit)  # closer, and the name would seem to belong to the other point
-    hidden = _count(near, named)
-    size = np.array([box.width, box.height])
-    crowd = _count(box, dots) / max(len(dots), 1) ** 0.5
-    return (1e4 * (overlap + outside) / unit**2) + 1e3 * hidden + 5 * crowd + _distance(shift, size) / unit
 
 
 def _shared(a, b):
     """Area of the overlap of two boxes."""
-    width = min(a.x1, b.x1) - max(a.x0, b.x0)
-    height = min(a.y1, b.y1) - max(a.y0, b.y0)
-    return max(width, 0) * max(height, 0)
-
-
-def _count(box, points):
-    inside = (points > box.min) & (points < box.max)
-    return int(inside.all(1).sum())
+    both = Bbox.intersection(a, b)
+    return 0 if both is None else both.width * both.height

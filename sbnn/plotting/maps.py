@@ -4,13 +4,13 @@ import numpy as np
 from matplotlib import colormaps, rcParams
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.patches import Rectangle
 from matplotlib.tri import LinearTriInterpolator, Triangulation
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
-from sbnn.plotting.common import RASTER_DPI
+from sbnn.plotting.common import RASTER_DPI, colorbar
+from sbnn.plotting.labels import counted
 
 FINER = 3  # points looked up along a side of a pixel, so that outlines are smooth
 STEPS = 64  # of the colour range: a PDF keeps an image of few colours as a palette, in a third of the space
@@ -33,15 +33,13 @@ def map_coordinates(record):
 
 def panel_coordinates(xy, proportional):
     """Coordinates in which the outline of the cloud of cells fills a square panel from 0 to 1."""
-    xy, notes = np.asarray(xy, float), []
+    xy, moved = np.asarray(xy, float), False
     if np.ptp(xy[:, 1]) == 0:
         # By the van der Corput sequence, which leaves no gaps.
         order = np.argsort(np.argsort(xy[:, 0], kind="stable"))
-        strip = [int(f"{i:032b}"[::-1], 2) / 2**32 for i in order]
-        xy = np.column_stack([xy[:, 0], strip])
+        xy = np.column_stack([xy[:, 0], [int(f"{i:032b}"[::-1], 2) / 2**32 for i in order]])
     if proportional:
         xy, moved = packed(xy)
-        notes += ["islands moved nearer"] if moved else []
     low, high = np.quantile(xy, [0.025, 0.975], axis=0)
     reach = 0.5 * (high - low)
     low, high = np.maximum(xy.min(0), low - reach), np.minimum(xy.max(0), high + reach)
@@ -49,8 +47,9 @@ def panel_coordinates(xy, proportional):
         inside = xy[np.unique(triangles.get_masked_triangles())]
         low, high = inside.min(0), inside.max(0)
     xy = _framed(xy, low, high, proportional)
-    beyond = int(((xy < 0) | (xy > 1)).any(1).sum())
-    return xy, "; ".join([*notes, *([f"{beyond} stray cell{'s' * (beyond > 1)} at the border"] if beyond else [])])
+    notes, beyond = ["islands moved nearer"] * moved, int(((xy < 0) | (xy > 1)).any(1).sum())
+    notes += [f"{counted(beyond, 'stray cell')} at the border"] if beyond else []
+    return xy, "; ".join(notes)
 
 
 def _framed(xy, low, high, proportional):
@@ -63,29 +62,24 @@ def _framed(xy, low, high, proportional):
 
 def widened(record):
     """By how much outliers widen the SD of every output, in units of which its predictions are."""
-    if "outputs" not in record.values:
-        return np.ones(len(record.feature_names))
     bulk = np.ptp(np.quantile(record.outputs, [0.025, 0.975], axis=0), axis=0) / 3.92
     return np.where((bulk > 0) & (bulk < NARROW), 1 / np.maximum(bulk, 1e-30), 1.0)
 
 
 def map_triangles(xy, stretch=0.85):
-    """Delaunay triangles over the cells, without those that span places where there are no cells."""
-    try:
-        triangles = Triangulation(*xy.T)
-    except (RuntimeError, ValueError):
-        return None
+    """Delaunay triangles over the cells, without those that span places where there are no cells; None if no area."""
     spacing = cKDTree(xy).query(xy, k=min(11, len(xy)))[0][:, -1]
     spacing = np.minimum(spacing, np.quantile(spacing, 0.9))  # stray cells are far from everything
-    hidden = _circumradius(xy[triangles.triangles]) > stretch * np.median(spacing[triangles.triangles], axis=1)
-    hidden = hidden ^ _small_parts(triangles, hidden, False, 8)
-    hidden = hidden ^ _small_parts(triangles, hidden, True, 8)
-    if hidden.all():
-        return None
-    triangles.set_mask(hidden)
     try:
+        triangles = Triangulation(*xy.T)
+        hidden = _circumradius(xy[triangles.triangles]) > stretch * np.median(spacing[triangles.triangles], axis=1)
+        hidden = hidden ^ _small_parts(triangles, hidden, False, 8)
+        hidden = hidden ^ _small_parts(triangles, hidden, True, 8)
+        if hidden.all():
+            return None
+        triangles.set_mask(hidden)
         triangles.get_trifinder()
-    except RuntimeError:  # triangles without an area, of cells on a line
+    except (RuntimeError, ValueError):  # too few cells, or on a line
         return None
     return triangles
 
@@ -110,15 +104,11 @@ def _small_parts(triangles, hidden, state, size):
     return small & (hidden == state)
 
 
-def draw_map(ax, corner, side, xy, triangles, values, limits=(-LIMIT, LIMIT)):
+def draw_map(ax, corner, side, triangles, values, limits=(-LIMIT, LIMIT)):
     """Draw a prediction over the map, in a square of axes in inches."""
-    if triangles is None:
-        low, high = limits
-        dots = ax.scatter(*(corner + xy * side).T, c=values, s=3 * max(side, 1) ** 2, lw=0, vmin=low, vmax=high)
-        dots.set_clip_path(Rectangle(corner, side, side, transform=ax.transData))
-        return
-    (left, low), image = corner, map_image(triangles, values, round(side * RASTER_DPI), limits)
-    ax.imshow(image, extent=(left, left + side, low, low + side), aspect="auto", interpolation="none")
+    if triangles is not None:
+        (left, low), image = corner, map_image(triangles, values, round(side * RASTER_DPI), limits)
+        ax.imshow(image, extent=(left, left + side, low, low + side), aspect="auto", interpolation="none")
 
 
 def map_image(triangles, values, pixels, limits=(-LIMIT, LIMIT)):
@@ -138,11 +128,8 @@ def draw_colorbar(figure, x, y, width, label, limits=(-LIMIT, LIMIT), ticks=None
     """Draw a horizontal colour bar at a place in inches, counted from the lower left corner of the figure."""
     across, height = figure.get_size_inches()
     ax = figure.add_axes((x / across, y / height, width / across, 0.07 / height))
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(*limits)), cax=ax, orientation="horizontal", extend="both", ticks=ticks
-    )
-    bar.set_label(label, labelpad=1)
-    bar.outline.set_linewidth(0.4)
+    scale = {"orientation": "horizontal", "extend": "both", "ticks": ticks}
+    colorbar(figure, ScalarMappable(Normalize(*limits)), label, 1, cax=ax, **scale)
 
 
 def packed(xy):
@@ -169,13 +156,10 @@ def _shifts(xy, island, n_islands, strait):
 
     def is_free(i, shift):
         low, high = boxes[i] + shift
-        for j in range(n_islands):
-            apart = np.maximum(boxes[j, 0] + shifts[j] - high, low - boxes[j, 1] - shifts[j]).max()
-            if j == i or apart >= strait:
-                continue
-            if np.isfinite(trees[j].query(cells[i] + shift - shifts[j], distance_upper_bound=strait)[0]).any():
-                return False
-        return True
+        apart = np.maximum(boxes[:, 0] + shifts - high, low - boxes[:, 1] - shifts).max(1)
+        near = [j for j in np.flatnonzero(apart < strait) if j != i]
+        found = (trees[j].query(cells[i] + shift - shifts[j], distance_upper_bound=strait)[0] for j in near)
+        return not any(np.isfinite(distances).any() for distances in found)
 
     for length in MOVES:
         for _ in range(ROUNDS):
@@ -186,8 +170,7 @@ def _shifts(xy, island, n_islands, strait):
                 if distance < length * strait:
                     continue
                 for turn in TURNS:
-                    cos, sin = np.cos(turn), np.sin(turn)
-                    step = length * strait * np.array([[cos, -sin], [sin, cos]]) @ way / distance
+                    step = length * strait * _rotation(turn) @ way / distance
                     if np.linalg.norm(way - step) < distance and is_free(i, shifts[i] + step):
                         shifts[i] += step
                         break
@@ -202,8 +185,11 @@ def turned(xy):
         hull = xy[ConvexHull(xy).vertices]
     except QhullError:  # all on a line, or too few
         return xy
-    angles = np.radians(np.arange(0, 90, 3))
-    turns = [np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) for angle in angles]
+    turns = [_rotation(-angle) for angle in np.radians(np.arange(0, 90, 3))]
     sides = np.array([np.ptp(hull @ turn, axis=0).max() for turn in turns])
     best = int(np.argmin(sides))
     return xy @ turns[best] if sides[best] < WORTH * sides[0] else xy
+
+
+def _rotation(angle):
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -11,32 +11,27 @@ ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegressi
 PROTOCOLS = {"paper": "paper protocol"}  # how a protocol is called where its own name does not say it
 WORST = -1.0  # R2 below it is drawn at it, for one output or fold that goes wrong would take the whole scale
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def require(record, argument, kind, names):
-    """Check that a record holds what a figure needs."""
-    if not isinstance(record, Record):
-        raise TypeError(f"{argument}: expected {kind}, got {type(record).__name__}")
-    missing = [name for name in names if name not in record.values]
-    if missing:
-        raise ValueError(
-            f"{argument}: expected {kind}, got a {record.experiment!r} record of {record.dataset!r} without {missing}"
-        )
+def require(record, argument, kind, names, other=None):
+    """Check that a record holds what a figure needs, values or parameters, and is of the same data as another."""
+    known = set().union(record.values, _shared(record), *record.params) if isinstance(record, Record) else set()
+    if missing := [name for name in names if name not in known]:
+        raise ValueError(f"{argument}: expected {kind}, got {record!r} without {missing}")
+    if other is not None and record.sha256 != other.sha256:
+        here, there = (f"{of.dataset!r} ({of.sha256[:12]})" for of in (record, other))
+        raise ValueError(f"{argument}: expected a record of the same data as the others, {there}, got {here}")
 
 
-def require_same_data(record, argument, other):
-    """Check that two records, drawn into one figure, come from the same data."""
-    if record.sha256 != other.sha256:
-        raise ValueError(
-            f"{argument}: expected a record of the same data as the others, {other.dataset!r} "
-            f"({other.sha256[:12]}), got {record.dataset!r} ({record.sha256[:12]})"
-        )
+def _shared(record):
+    """Parameters of the estimator of the whole grid."""
+    return record.settings.get("estimator", {}).get("params", {})
 
 
 def model_title(record):
     """Name of the one model of a record, as figures give it: kind, protocol if there are several, width, genes."""
-    estimator = record.settings.get("estimator", {})
-    name, params = estimator.get("class", "model").split(".")[-1], estimator.get("params", {})
+    name, params = record.settings.get("estimator", {}).get("class", "model").split(".")[-1], _shared(record)
     parts = [ABBREVIATIONS.get(name, name)]
     if "protocol" in params:
         parts.append(PROTOCOLS.get(params["protocol"], params["protocol"]))
@@ -48,16 +43,22 @@ def model_title(record):
     return ", ".join([*parts, *([counted(n_genes, "gene")] if n_genes is not None else [])])
 
 
-def levels(record, name, among=None):
+def network_name(record, point):
+    """Name of a network by its protocol and its width."""
+    protocol = record.parameter(point, "protocol", "paper")
+    return f"sBNN, {PROTOCOLS.get(protocol, protocol)}, d = {record.parameter(point, 'n_components')}"
+
+
+def levels(record, name, points=None):
     """Values that a parameter takes in the grid, sorted; empty if the estimator has no such parameter."""
-    return sorted({record.parameter(g, name) for g in (range(len(record.params)) if among is None else among)} - {None})
+    points = range(len(record.params)) if points is None else points
+    return sorted({record.parameter(point, name) for point in points} - {None})
 
 
 def nearest(values, wanted):
     """The value nearest to the wanted one, on a log scale."""
-    values = np.asarray(values, float)
-    floor = np.finfo(float).tiny
-    return values[np.argmin(np.abs(np.log(np.maximum(values, floor)) - np.log(max(wanted, floor))))]
+    logs = np.log(np.maximum([wanted, *values], np.finfo(float).tiny))
+    return values[np.argmin(np.abs(logs[1:] - logs[0]))]
 
 
 def mean_sd(values):
@@ -70,12 +71,6 @@ def mean_sd(values):
 def mean_text(mean, spread):
     """A mean with its SD, if there is one."""
     return f"{mean:.3f}" + (f" ± {spread:.3f}" if spread else "")
-
-
-def network_name(record, point):
-    """Name of a network by its protocol and its width."""
-    protocol = record.parameter(point, "protocol", "paper")
-    return f"sBNN, {PROTOCOLS.get(protocol, protocol)}, d = {record.parameter(point, 'n_components')}"
 
 
 def far_below(*values):
@@ -97,7 +92,7 @@ def regression_stages(record, point):
 
 
 def curve(record, point, column, stage=None):
-    """Curves over epochs of a grid point."""
+    """Curves over epochs of a grid point, of shape (folds that have the stage, epochs)."""
     tables = _epochs(record, point, stage)
     places, n_epochs = _aligned(tables)
     curves = np.full((len(tables), n_epochs), np.nan)
@@ -108,14 +103,12 @@ def curve(record, point, column, stage=None):
 
 def pretrained_folds(record, point):
     """In how many folds of a grid point the network was pretrained: few cells make too few clusters."""
-    return sum((table["stage"] == "pretraining").any() for table in record.history[point])
+    return len(_epochs(record, point, "pretraining"))
 
 
 def _epochs(record, point, stage=None):
     """History of a stage, or of the regression, in the folds that have any."""
     tables = record.history[point]
-    if any(table is None for table in tables):
-        raise ValueError(f"the record has no curves of {record.params[point]}, they were left out of it")
     tables = [t[~t["stage"].isin(NOT_REGRESSION) if stage is None else t["stage"] == stage] for t in tables]
     return [table for table in tables if len(table)]
 
@@ -129,10 +122,10 @@ def _aligned(tables):
     """Place of each row of each table on an axis on which the stages that all tables share begin together."""
     # A fold without pretraining has no frozen stage: its unfrozen one is as long as both.
     names = [table["stage"].replace("frozen", "unfrozen").to_numpy() for table in tables]
-    shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)] if names else []
+    shared = [stage for stage in dict.fromkeys(names[0]) if all(stage in other for other in names)]
     # A part is a shared stage with what follows it; the part before the first of them may be empty.
     parts = [np.cumsum(np.isin(stages, shared) & _begins(stages)) for stages in names]
-    lengths = np.max([np.bincount(part, minlength=len(shared) + 1) for part in parts], axis=0, initial=0)
+    lengths = np.max([np.bincount(part, minlength=len(shared) + 1) for part in parts], axis=0)
     starts = np.cumsum(lengths) - lengths
     places = [starts[part] + np.arange(len(part)) - np.searchsorted(part, part) for part in parts]
     return places, int(lengths.sum())
@@ -143,23 +136,24 @@ def gene_target(record):
     return int(np.median(record.n_selected))
 
 
-def model(entry, argument, n_genes):
-    """One model out of a cross-validation, as the figures that compare models are given it."""
-    record, params = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, {})
-    require(record, argument, CROSS_VALIDATION, ["test_r2"])
-    among = record.points(**params)
-    if len(among) > 1 and "n_selected" in record.values:
+def model(entry, argument, n_genes, other=None):
+    """One model out of a cross-validation, as the figures that compare models are given it: the record and a point."""
+    record, params = entry if isinstance(entry, tuple) else (entry, {})
+    require(record, argument, CROSS_VALIDATION, ["test_r2"], other)
+    points = record.points(**params)
+    if len(points) > 1 and "n_selected" in record.values:
         genes = record.n_selected.mean(0)
-        of_best = genes[record.within_genes(n_genes, **params)]
-        among = [g for g in among if genes[g] == of_best]
-        if all(record.params[g] | {"alpha": None} == record.params[among[0]] | {"alpha": None} for g in among):
-            among = among[:1]  # penalties of a path that keep as many genes: the first, as in the tables
-    if len(among) != 1:
+        best = record.within_genes(n_genes, **params)
+        # Penalties of a path that keep as many genes: the first, as in the tables.
+        path = record.params[best] | {"alpha": None}
+        others = (g for g in points if genes[g] == genes[best] and record.params[g] | {"alpha": None} != path)
+        points = [best, *others]
+    if len(points) != 1:
+        among = [record.params[g] for g in points] or record.params
         raise ValueError(
-            f"{argument}: expected the parameters of one grid point, {params} leave {len(among)} of "
-            f"{[record.params[g] for g in among] if among else record.params}"
+            f"{argument}: expected the parameters of one grid point, {params} leave {len(points)} of {among}"
         )
-    return record, among[0]
+    return record, points[0]
 
 
 def published_rows(published, name, value, **others):
@@ -175,7 +169,7 @@ def number(value):
     """A penalty strength as text: 0.1, 1, 10⁻⁴."""
     exponent = np.log10(value) if value > 0 else 0
     if abs(exponent) >= 1.5 and np.isclose(exponent, np.round(exponent)):
-        return "10" + f"{int(np.round(exponent))}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return "10" + f"{exponent:.0f}".translate(SUPERSCRIPTS)
     return f"{value:g}"
 
 
@@ -186,6 +180,6 @@ def folds_text(*records):
 
 
 def scaling_texts(records):
-    """How the data of cross-validations were scaled, which their scores depend on."""
+    """How the data of cross-validations were scaled, on which their scores depend: a text for all, or one for each."""
     texts = {name: SCALED.get(record.settings.get("scaling"), "") for name, record in records.items()}
     return ("", texts) if len(set(texts.values())) > 1 else (next(iter(texts.values())), dict.fromkeys(texts, ""))

@@ -6,7 +6,7 @@ from matplotlib.patches import Patch
 
 from sbnn.plotting import reading
 from sbnn.plotting.colors import BLUE, ORANGE
-from sbnn.plotting.common import freeze_layout, new_figure, styled
+from sbnn.plotting.common import freeze_layout, legend_above, new_figure, styled
 from sbnn.plotting.labels import place_names
 
 SELECTION = "a record of a gene selection"
@@ -51,11 +51,10 @@ def gene_selection_curve(record, title=None):
     ax.plot(line, curve, color=ORANGE, lw=1.5)
     places = np.column_stack([x[named], y[named]])
     ax.plot(*places.T, "o", ms=3.2, mfc=BLUE, mec="white", mew=0.4, zorder=5)
+    few = f"with at most {record.threshold:g} counts" if record.threshold else "without a count"
     ax.set(
-        xlabel=f"mean log₂ count of the cells with more than {record.threshold:g}",
-        ylabel=f"fraction of cells with at most {record.threshold:g} counts" if record.threshold else
-        "fraction of cells without a count",
-    )  # fmt: skip
+        xlabel=f"mean log₂ count of the cells with more than {record.threshold:g}", ylabel=f"fraction of cells {few}"
+    )
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
     # Genes on the selected side that were seen in too few cells to judge.
     scarce = (~selected & drawn & (y > _curve(record, x))).any()
@@ -67,16 +66,12 @@ def gene_selection_curve(record, title=None):
         Line2D([], [], color="0.15", label=f"{selected.sum()} selected of {len(selected)} genes", **dot),
         Line2D([], [], color="0.6", label=left_out, **dot),
     ]
-    ax.legend(handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=4)
+    legend_above(ax, entries, ncols=4)
     if title:
         figure.suptitle(title, fontsize=7.5)
-    renderer = freeze_layout(figure)
-    if named:
-        background = np.column_stack([x, y])[drawn]
-        place_names(
-            ax, places, np.asarray(record.gene_names)[named], renderer, background=background,
-            fontsize=7, fontstyle="italic",
-        )  # fmt: skip
+    freeze_layout(figure)
+    background = np.column_stack([x, y])[drawn]
+    place_names(ax, places, np.asarray(record.gene_names)[named], background, fontsize=7, fontstyle="italic")
     return figure
 
 

@@ -6,8 +6,7 @@ from matplotlib.lines import Line2D
 from sbnn.evaluation.stability import selection_table, selection_threshold
 from sbnn.plotting import reading
 from sbnn.plotting.colors import GREEN
-from sbnn.plotting.common import new_figure, styled
-from sbnn.plotting.labels import shortened
+from sbnn.plotting.common import legend_above, name_columns, new_figure, styled
 
 MOST_GENES = 60  # names that fit side by side
 PAIRS = "a record of a stability selection"
@@ -33,8 +32,6 @@ def selection_frequencies(record):
     table = selection_table(record)
     threshold = selection_threshold(record, MAX_FALSE)
     shown = table[table["frequency"] > 0].iloc[:MOST_GENES]
-    if shown.empty:
-        raise ValueError("record: no fit kept any gene")
 
     figure = new_figure(2.6)
     ax = figure.subplots()
@@ -51,11 +48,7 @@ def selection_frequencies(record):
         Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes"),
         Line2D([], [], color="0.2", lw=0.8, ls=(0, (3, 2)), label=f"at most {MAX_FALSE:g} false expected, {rule}"),
     ]
-    ax.legend(
-        handles=entries, loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, title=reading.model_title(record),
-        alignment="left",
-    )  # fmt: skip
+    legend_above(ax, entries, ncols=3, title=reading.model_title(record))
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03), ylabel=f"frequency over {len(record.folds)} halves")
-    ax.set_xticks(x, map(shortened, shown.index), rotation=90, fontstyle="italic")
-    ax.tick_params(axis="x", length=0)
+    name_columns(ax, shown.index)
     return figure

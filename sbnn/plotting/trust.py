@@ -1,12 +1,14 @@
 """How far the map can be trusted: cells that are predicted badly, places that other seeds move, and the true map."""
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 
 from sbnn.plotting import reading
 from sbnn.plotting.cells import MOST_SHAPES
 from sbnn.plotting.colors import BLUE, families_of, family_colors
-from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.common import colorbar, finish, new_figure, styled
+from sbnn.plotting.latent import FIT
 from sbnn.plotting.maps import panel_coordinates
 
 NEEDED = ("latent", "spread", "errors", "agreement")
@@ -31,53 +33,35 @@ def map_trust(record, fit=None):
     """
     reading.require(record, "record", "a record of how far a map can be trusted", NEEDED)
     if fit is not None:
-        reading.require_same_data(fit, "fit", record)
+        reading.require(fit, "fit", FIT, ["labels", "colors"], record)
     known = "true_latent" in record.values
     figure = new_figure(4.9 if known else 2.8)
     panels = figure.subplots(2 if known else 1, 2, squeeze=False)
     xy, note = panel_coordinates(record.latent, proportional=False)
-    xy = np.clip(xy, 0.01, 0.99)
-    error = record.errors[np.isfinite(record.errors)]
-    low, high = record.agreement.min(), record.agreement.max()
-    for ax, values, title, label in (
-        (
-            panels[0, 0],
-            record.errors,
-            f"cells when held out: mean error {error.mean():.2f}",
-            "squared error, mean over outputs",
-        ),
-        (
-            panels[0, 1],
-            record.spread,
-            f"{len(record.agreement)} other seeds: R² {low:.2f} to {high:.2f}",
-            "distance moved / size of the map",
-        ),
-    ):
+    xy, agreement = np.clip(xy, 0.01, 0.99), record.agreement
+    moved = f"{len(agreement)} other seeds: R² {agreement.min():.2f} to {agreement.max():.2f}"
+    error = f"cells when held out: mean error {np.nanmean(record.errors):.2f}"
+    shown = (
+        (record.errors, error, "squared error, mean over outputs"),
+        (record.spread, moved, "distance moved / size of the map"),
+    )
+    for ax, (values, title, label) in zip(panels[0], shown, strict=True):
         order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]  # what stands out lies on top
-        dots = ax.scatter(
-            *xy[order].T, c=values[order], cmap=SHADES, s=np.clip(5000 / len(xy), 1, 9), lw=0, vmin=0,
-            vmax=np.nanquantile(values, SHOWN), rasterized=len(xy) > MOST_SHAPES,
-        )  # fmt: skip
-        ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], aspect="equal")
+        look = {"cmap": SHADES, "vmin": 0, "vmax": np.nanquantile(values, SHOWN), "rasterized": len(xy) > MOST_SHAPES}
+        dots = ax.scatter(*xy[order].T, c=values[order], s=np.clip(5000 / len(xy), 1, 9), lw=0, **look)
+        ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], aspect="equal", title=title)
         ax.spines[:].set_visible(False)
-        ax.set_title(title)
         ax.set_xlabel(note, fontsize=5, color="0.45")
-        bar = figure.colorbar(dots, ax=ax, fraction=0.035, pad=0.02, extend="max")
-        bar.set_label(label)
-        bar.outline.set_linewidth(0.4)
+        colorbar(figure, dots, label, ax=ax, fraction=0.035, pad=0.02, extend="max")
     if known:
-        colors = BLUE
-        if fit is not None and "labels" in fit.values:
-            families = family_colors(fit)
-            colors = [families[family] for family in families_of(fit)]
+        colors = BLUE if fit is None else pd.Series(families_of(fit)).map(family_colors(fit))
+        panels[1, 0].set_title(f"truth: R² {record.truth_agreement:.2f} of both coordinates")
         for i, ax in enumerate(panels[1]):
-            ends = np.quantile(record.true_latent[:, i], [0, 1])
-            ax.plot(ends, ends, color="0.3", lw=0.7, ls="--", zorder=1)
-            ax.scatter(record.true_latent[:, i], record.latent[:, i], c=colors, s=4, lw=0, alpha=0.8)
+            true = record.true_latent[:, i]
+            ax.plot(*[np.quantile(true, [0, 1])] * 2, color="0.3", lw=0.7, ls="--", zorder=1)
+            ax.scatter(true, record.latent[:, i], c=colors, s=4, lw=0, alpha=0.8)
             ax.set(xlabel=f"true coordinate {i + 1}, turned and scaled", ylabel=f"recovered coordinate {i + 1}")
-            ax.set_title(f"truth: R² {record.truth_agreement:.2f} of both coordinates" if i == 0 else "")
     if fit is not None:
         figure.suptitle(reading.model_title(fit), fontsize=7.5, fontweight="bold")
-    freeze_layout(figure)
-    letter_panels(figure, panels)
+    finish(figure, panels)
     return figure

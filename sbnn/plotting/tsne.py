@@ -3,12 +3,13 @@
 import numpy as np
 
 from sbnn.plotting import reading
-from sbnn.plotting.cells import draw_legend, draw_panel, legend_title, looks
+from sbnn.plotting.cells import MARGIN, draw_cloud, draw_legend, legend_title, looks
 from sbnn.plotting.common import WIDTH, new_figure, styled
-from sbnn.plotting.latent import MARGIN, name_families, place_panel
+from sbnn.plotting.latent import place_panel
 from sbnn.plotting.maps import panel_coordinates
 
 NEEDED = ("transcriptome", "outputs", "n_transcriptome", "n_outputs", "labels", "colors")
+METHODS = {1: "first principal component", 2: "two principal components"}
 GAP, HEADING = 0.3, 0.3  # inches
 SIDE = (WIDTH - 2 * MARGIN - GAP) / 2
 
@@ -28,25 +29,16 @@ def tsne_pair(record, titles=("transcriptome", "outputs")):
     matplotlib.figure.Figure
     """
     reading.require(record, "record", "a record of t-SNE maps", NEEDED)
-    table, *cell_looks = looks(record)
-    figure = new_figure(1)
-    figure.set_layout_engine("none")
-    legend = draw_legend(figure, table, legend_title(record), WIDTH - 2 * MARGIN, MARGIN)
-    room = legend.get_window_extent().height / figure.dpi + 0.2
-    figure.set_size_inches(WIDTH, room + SIDE + HEADING)
-    panels = []
+    figure = new_figure(1, "none")
+    room = draw_legend(figure, looks(record)[0], legend_title(record))[1] + 0.2
+    figure.set_size_inches(WIDTH, height := room + SIDE + HEADING)
     for i, (name, heading) in enumerate(zip(("transcriptome", "outputs"), titles, strict=True)):
         left, n_components = MARGIN + i * (SIDE + GAP), record.values[f"n_{name}"]
         ax = place_panel(figure, left, room, SIDE, SIDE)
         xy, note = panel_coordinates(record.values[name], proportional=n_components > 2)
-        draw_panel(ax, xy, note, *cell_looks, size=np.clip(9000 / len(xy), 1, 14))
-        method = f"t-SNE of {n_components} principal components"
-        if n_components <= 2:
-            method = "first principal component" if n_components == 1 else "two principal components"
-        top = (room + SIDE + 0.1) / figure.get_size_inches()[1]
+        draw_cloud(ax, record, xy, note, np.clip(9000 / len(xy), 1, 14))
+        method = METHODS.get(n_components, f"t-SNE of {n_components} principal components")
+        top = (room + SIDE + 0.1) / height
         figure.text(left / WIDTH, top, "ab"[i], fontsize=9, fontweight="bold")
         figure.text((left + SIDE / 2) / WIDTH, top, f"{heading}: {method}", fontsize=7.5, ha="center")
-        panels.append((ax, xy))
-    for ax, xy in panels:
-        name_families(ax, record, xy)
     return figure

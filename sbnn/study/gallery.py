@@ -49,7 +49,7 @@ def figures(records):
     maps = ["fit_default_2d", *(["fit_default_64d"] if "fit_default_64d" in records else [])]
     yield "figure3_latent_default", maps, latent
     if len(_families(records)) > len(OKABE_ITO):  # up to so many can be told apart in the usual colours
-        yield "figure3_latent_default_colorblind", maps, partial(latent, palette="colorblind")
+        yield "figure3_latent_default_colorblind", maps, partial(latent, colorblind=True)
     ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda name: (len(name), name))
     yield "figure3_latent_srrr", ranks or ["fit_srrr"], latent
     if "fit_network_2d" in records and zoomable(records["fit_network_2d"]):

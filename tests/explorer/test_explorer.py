@@ -44,7 +44,7 @@ def test_only_a_cross_validation_of_the_same_model_and_data_tells_of_held_out_ce
         page_data(fit, replace(folds, settings=folds.settings | {"scaling": "none"}))
     with pytest.raises(ValueError, match="fit_record: expected a record of a model fitted to all cells"):
         explore(folds)
-    with pytest.raises(TypeError, match="fit_record"):
+    with pytest.raises(ValueError, match="fit_record"):
         explore("saved_models/scala")
 
 

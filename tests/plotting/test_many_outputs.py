@@ -23,7 +23,7 @@ CASES = {  # outputs, types, families
 FIGURES = {
     "overview": lambda r: plotting.overview(r["fit_default_2d"], r["halves_default"], r["cv_default"]),
     "maps": lambda r: plotting.latent_panels(r["fit_default_2d"], scores=[r["cv_default"]]),
-    "maps, two": lambda r: plotting.latent_panels(r["fit_default_2d"], r["fit_default_2d"], palette="colorblind"),
+    "maps, two": lambda r: plotting.latent_panels(r["fit_default_2d"], r["fit_default_2d"], colorblind=True),
     "zoom": lambda r: plotting.family_zoom(r["fit_default_2d"], scores=[r["cv_default"]]),
     "width": lambda r: plotting.width_and_stability({"distilled": r["cv_default"]}, repeated_fits(r), models(r)),
     "accuracy": lambda r: plotting.accuracy_comparison(models(r)),
@@ -90,11 +90,12 @@ def test_an_output_with_an_outlier_is_stretched_and_says_so():
     assert wide[0] > 2 and (wide[1:] == 1).all()
     bulk = np.ptp(np.quantile(fit.outputs[:, 0] * wide[0], [0.025, 0.975]))
     assert bulk == pytest.approx(2 * 1.96), "as of a normal distribution"
-    first, other = (plotting.latent_panels(fit, features=[fit.feature_names[i]]) for i in (0, 1))
-    assert f"×{wide[0]:.0f}" in words(first) and "outliers" in words(first) and "×" not in words(other)
-    unknown = replace(fit, values={name: value for name, value in fit.values.items() if name != "outputs"})
-    flat = plotting.latent_panels(unknown, features=[fit.feature_names[0]])
-    maps = [[image for ax in figure.axes for image in ax.images][-1].get_array() for figure in (first, flat)]
+    figure = plotting.latent_panels(fit)
+    assert words(figure).count("×") == 2 and f"×{wide[0]:.0f}" in words(figure) and "outliers" in words(figure)
+    tame = plotting.latent_panels(with_values(fit, outputs=fit.outputs[:, np.r_[1, 1:16]]))
+    assert "×" not in words(tame)
+    first = fit.feature_names[np.argsort(-fit.train_feature_r2)].tolist().index(fit.feature_names[0])
+    maps = [[image for ax in of.axes for image in ax.images][9 + first].get_array() for of in (figure, tame)]
     shades = [len(np.unique(image.reshape(-1, 3), axis=0)) for image in maps]
     assert shades[0] > 1.5 * shades[1]
 
@@ -128,7 +129,7 @@ def test_one_output_or_fold_that_goes_wrong_does_not_take_the_scale():
 
 def test_colours_for_any_vision_are_of_listed_groups_only():
     fit = own_records(100, 100)["fit_default_2d"]
-    table, colors, markers = looks(fit, "colorblind")
+    table, colors, markers = looks(fit, colorblind=True)
     listed = table.index[: MOST_GROUPS - 1]
     own = fit.labels["type"].isin(listed).to_numpy()
     assert set(colors[~own]) == {GREY} and GREY not in colors[own]

@@ -81,7 +81,7 @@ def test_family_zoom_chooses_the_marker_and_the_outputs():
     figure = plotting.family_zoom(record, family="B")
     assert_tidy(figure)
     texts = [text.get_text() for text in figure.texts]
-    assert texts[-4] == "Gene7" and set(texts[-2:]) == {"x", "y"}  # AP width and Tau do not differ among the cells
+    assert texts[-3] == "Gene7" and set(texts[-2:]) == {"x", "y"}  # AP width and Tau do not differ among the cells
 
 
 def test_family_zoom_has_the_colours_and_the_window_of_its_cells():

@@ -107,7 +107,7 @@ def test_width_and_stability_shows_means_counts_and_outputs():
     figure = plotting.width_and_stability({"distilled": distilled, "paper": paper}, selection, compared, n_genes=5)
     assert_tidy(figure)
     widths, genes, outputs = figure.axes
-    lines = {to_hex(line.get_color()): line for line in joined(widths)}
+    lines = {to_hex(line.get_color()): line for line in joined(widths) if len(line.get_xdata())}
     np.testing.assert_allclose(lines["#009e73"].get_ydata(), distilled.test_r2.mean(0))
     points = [paper.find(**PAPER | {"n_components": d}) for d in (2, 64)]
     np.testing.assert_allclose(lines["#d55e00"].get_ydata(), paper.test_r2[:, points].mean(0))
