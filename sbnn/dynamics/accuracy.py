@@ -7,12 +7,8 @@ from sbnn.dynamics.solver import DivergenceError
 
 
 def edge_accuracy(scores, truth, prior, confidence=None):
-    """Compare edges, genes by genes [regulator, target], with the true ones; only the rows of the truth count.
-
-    Balanced accuracy alone can be had by repeating the prior. So also ``recall_missing``, the share of true edges that
-    the prior lacks and that were found, and ``kept_wrong``, the share of edges that the prior has wrongly and that were
-    kept; both NaN where there are none. Pairs are ranked by `confidence`, by default by absolute scores.
-    """
+    """Compare edges, [regulator, target], with the true ones; only regulators of which the truth is known count."""
+    # Balanced accuracy alone can be had by repeating the prior; so also what is corrected of it.
     found = scores.loc[truth.index].to_numpy()
     true, given = truth.to_numpy() != 0, prior.loc[truth.index].to_numpy() != 0
     edge = found != 0
@@ -27,10 +23,7 @@ def edge_accuracy(scores, truth, prior, confidence=None):
 
 
 def path_errors(model, values, times):
-    """Mean squared errors: ``mse_rollout``, all later times from the first, ``mse_ahead``, one interval.
-
-    Of values (samples, times, genes) at times (samples, times); NaN where trajectories grow beyond all bounds.
-    """
+    """Mean squared errors of all later times from the first, and of one interval; NaN beyond all bounds."""
     ahead = [_squared_error(model, values[:, i : i + 2], times[:, i : i + 2]) for i in range(times.shape[1] - 1)]
     return {"mse_rollout": _squared_error(model, values, times), "mse_ahead": float(np.mean(ahead))}
 

@@ -38,11 +38,8 @@ def first_beliefs():
 
 
 def kinds_of_edges(prior, changing):
-    """Kind of every edge, (genes, genes) of int: how credible the prior makes its regulator and the edge.
-
-    The number of other targets of the regulator in the prior, at most 2, and 3 more where the prior has the edge.
-    Targets that do not change within samples do not count: they have no regulators, whatever the prior says.
-    """
+    """Kind of every edge: other targets of its regulator in the prior, at most 2, and 3 more if the prior has it."""
+    # Targets that do not change within samples do not count: they have no regulators, whatever the prior says.
     given = prior != 0
     others = given[:, changing].sum(axis=1)[:, None] - (given & changing)
     return np.minimum(others, 2) + 3 * given

@@ -147,13 +147,7 @@ def score(model, data):
 
 
 def run_method(name, condition, method, fast, path=None, fresh=False):
-    """Record of a method under one condition.
-
-    ``scores``: a row for each seed. ``out_degree``, (genes,): targets of each gene, first seed. Where it is drawn, of
-    methods of `SHOWN` also ``edges``, the strongest of them, and ``predicted``, (samples, times, genes), the test
-    trajectories followed from their start; of the prior alone these themselves, ``test`` with ``times`` and
-    ``gene_names``, and ``true_out_degree`` where the whole truth is known.
-    """
+    """Record of a method under one condition: ``scores``, a row for each seed, and of the first seed what is drawn."""
     seeds = SEEDS[:1] if fast else SEEDS
     data = _data_of(name, condition, seeds, fast)
     wanted = _wanted("methods", name, data, {"method": method}, condition=condition, seeds=list(seeds))

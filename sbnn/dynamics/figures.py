@@ -88,11 +88,7 @@ def scores_of_methods(records):
 
 @styled
 def accuracy_by_sparsity(records, condition, sweep=None):
-    """Balanced accuracy against sparsity of all methods, and error of predictions against balanced accuracy.
-
-    Lines are a `sweep` of `by_sparsity`, hollow squares the published results: the main figure of the publication, with
-    the prior beside the methods.
-    """
+    """Balanced accuracy against sparsity, and error against balanced accuracy; lines: a sweep, squares: published."""
     published = condition == "noise_5" and next(iter(records.values())).dataset == "grn_350"  # the same network
     figure = new_figure(3.3)
     left, right = figure.subplots(1, 2)

@@ -34,11 +34,7 @@ class Clock:
         return np.exp(-rate * self.grid)
 
     def memory(self, rate):
-        """Weights of the past in ``rate * integral of exp(-rate (t - s)) f(s) ds`` from the first time to t.
-
-        ``memory @ f``, (m, points, points), is the integral at every point, exact for an f that is linear between the
-        points. A row sums to 1 less what is `left`.
-        """
+        """Weights of the past in ``rate * integral of exp(-rate (t - s)) f(s) ds``, for f linear between points."""
         c = rate * np.diff(self.grid, axis=1)
         keep = np.exp(-c)
         mean = np.where(c > 1e-6, -np.expm1(-c) / np.where(c > 1e-6, c, 1), 1 - c / 2)
@@ -56,11 +52,7 @@ class Clock:
 
 
 def relaxation(values, clock):
-    """First guess of the paths: every gene relaxes, in each sample, from one level to another, at a rate of its own.
-
-    From values (samples, times, genes): paths (samples, points, genes); rates (genes,), 0 for a gene that is constant
-    within every sample but for noise; and the standard deviation of the noise, the median over the genes.
-    """
+    """First guess of paths, rates (0: constant within samples) and noise: every gene relaxes from level to level."""
     n, _, n_genes = values.shape
     seen, n_times = clock.seen[..., None], clock.seen.sum(axis=1)
     values = values * seen

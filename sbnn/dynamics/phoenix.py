@@ -77,11 +77,7 @@ class Phoenix(nn.Module):
 
 
 class GatedPhoenix(Phoenix):
-    """PHOENIX with a random gate for every gene that enters sums or products, and for every sum and product.
-
-    ``drop_rates`` of the gates of genes, and of sums and products, at the start. In training mode the gates are those
-    of the last `draw`, else they are settled.
-    """
+    """PHOENIX with a random gate for every gene that enters sums or products, and for every sum and product."""
 
     def __init__(self, n_genes, n_hidden, drop_rates, generator):
         super().__init__(n_genes, n_hidden, generator)

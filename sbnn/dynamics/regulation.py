@@ -107,10 +107,7 @@ class Target:
             score, best = max(scores), moves[int(np.argmax(scores))]
 
     def probabilities(self, regulators):
-        """Probability of each edge, given all others as in a set, (genes,).
-
-        Exact for those in the set and in the prior, by linear effects alone for others.
-        """
+        """Probability of each edge, given all others as in a set; by linear effects if in neither set nor prior."""
         with np.errstate(over="ignore"):
             probabilities = 1 / (1 + np.exp(-self._gains(regulators)))
             for gene in regulators | set(np.flatnonzero(~self.free & np.isfinite(self.log_odds))):
@@ -171,11 +168,9 @@ class Target:
 
 
 class RegulatedNetwork(nn.Module):
-    """``dx/dt = decay * (J(x) - x)``; J of a gene holds slopes and products of two of its regulators.
+    """``dx/dt = decay * (J(x) - x)``; J of a gene holds slopes and products of two of its regulators."""
 
-    J is of deviations from `means`; regulators count within `lowest` and `highest` alone, so that it stays bounded, as
-    saturating effects are. ``fits``: of the genes that change.
-    """
+    # Regulators count within `lowest` and `highest` alone, so that J stays bounded, as saturating effects are.
 
     def __init__(self, decay, means, lowest, highest, fits):
         super().__init__()

@@ -10,10 +10,7 @@ class DivergenceError(RuntimeError):
 
 
 def step_factors(decay, step):
-    """Factors of the old value, of the targets and of their change in one step of `advance`.
-
-    ``exp(-c)``, ``1 - exp(-c)`` and ``1 - (1 - exp(-c)) / c`` of ``c = decay * step``.
-    """
+    """``exp(-c)``, ``1 - exp(-c)``, ``1 - (1 - exp(-c)) / c`` of ``c = decay * step``, for the steps of `advance`."""
     c = decay * step
     gone = -torch.expm1(-c)
     # By its series where the digits of the difference cancel out.
@@ -38,11 +35,7 @@ def advance(targets, x, factors, n_steps):
 
 
 def advance_exactly(model, x, length, tolerance):
-    """Follow samples (samples, genes) over intervals (samples, 1), with as many steps as it takes.
-
-    Steps are halved, and solutions of n and 2 n steps extrapolated (Richardson), until that changes nothing by more
-    than the tolerance. NaN where the steps would become too many.
-    """
+    """Follow samples over intervals (samples, 1), with steps halved and extrapolated (Richardson)."""
     n_steps, coarse, last = 4, None, None
     while n_steps <= MOST_STEPS:
         fine = advance(model.targets, x, step_factors(model.decay(), length / n_steps), n_steps)

@@ -128,10 +128,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
 
 class _Search:
-    """State of a fit: paths, rates, noise, beliefs, and the regulators that follow from them.
-
-    Samples with fewer times than others repeat their last one, and nothing counts there (`Clock.seen`).
-    """
+    """State of a fit: paths, rates, noise, beliefs, and the regulators that follow; nothing counts where not `seen`."""
 
     def __init__(self, samples, prior):
         self.values, times = samples.padded()
@@ -190,11 +187,8 @@ class _Search:
         self.paths = paths
 
     def learn_levels(self):
-        """Estimate the genes that do not change from their own values and from what they do to others.
-
-        Without the latter, what is known better of a level from its targets makes these seem to regulate each other.
-        One Gauss-Newton step of the squared errors of all values of a sample.
-        """
+        """Estimate genes that do not change from their values and what they do to others, by a Gauss-Newton step."""
+        # Without the latter, what is known better of a level from its targets makes these seem to regulate each other.
         still = np.flatnonzero(~self.changing)
         position = {gene: i for i, gene in enumerate(still)}
         n, seen = len(self.values), self.seen[..., None]

@@ -101,10 +101,7 @@ class Recipe(_Settings):
 
 
 class Intervals:
-    """Every step from one time to the next of some samples: before, after (samples, intervals, genes) and their length.
-
-    Samples with fewer times than others have intervals of length 0, which do not count.
-    """
+    """Steps from one time to the next of some samples; those of length 0, of shorter samples, do not count."""
 
     def __init__(self, samples, chosen):
         values, times = (torch.from_numpy(part[chosen]) for part in samples.padded())
@@ -125,10 +122,7 @@ class Intervals:
 
 
 class Training:
-    """A network, and how it is trained on some samples and validated on others (none: the training loss is watched).
-
-    ``penalty(network)`` is added to the loss, and to the loss that is watched. ``history`` has an entry per epoch.
-    """
+    """A network, and how it is trained on some samples and validated on others (none: the training loss is watched)."""
 
     def __init__(self, network, samples, parts, recipe, generator, prior=None, pruner=None, penalty=None):
         self.network, self.recipe, self.generator = network, recipe, generator
