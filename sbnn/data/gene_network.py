@@ -25,14 +25,11 @@ _LARGEST_OFFSET = 0.25
 
 @dataclass(frozen=True)
 class Starts:
-    """Distribution of the first values, by gene: input genes normal within [0, 1], others Beta(2, 2) plus an offset.
+    """Distribution of the first values, by gene: input genes normal within [0, 1], others Beta(2, 2) plus an offset."""
 
-    Means and SDs of genes that are no inputs and offsets of inputs are NaN.
-    """
-
-    mean: np.ndarray
+    mean: np.ndarray  # NaN where a gene is no input
     sd: np.ndarray
-    offset: np.ndarray
+    offset: np.ndarray  # NaN of inputs
 
     @classmethod
     def of(cls, is_input, mean, sd, offset):
@@ -71,7 +68,7 @@ class GeneNetwork:
         Of every gene that has regulators (`sbnn.data.rate_equations`); the others are inputs, which stay constant.
     starts : Starts, optional
         How samples start; by default drawn with a fixed seed, so that all simulations of one network start alike.
-    name : str
+    name : str, optional
 
     Attributes
     ----------
@@ -134,10 +131,6 @@ class GeneNetwork:
         n_genes : int
             At least 3.
         random_state : int
-
-        Returns
-        -------
-        GeneNetwork
         """
         rng = np.random.default_rng(random_state)
         n_inputs = max(round(0.2 * n_genes), 1)

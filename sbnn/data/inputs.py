@@ -28,10 +28,7 @@ WRAP_COUNTS = "log-transform it, or hand it over as ExpressionStream(X, counts=T
 
 
 def two_tables(X, Y=None):
-    """First step of every fit: expression and outputs, told apart where one object holds both.
-
-    A MuData is its modality "rna" and the cells that have outputs; an AnnData open on disk becomes a stream.
-    """
+    """Expression and outputs of a fit: the parts of a MuData; an AnnData open on disk becomes a stream."""
     if is_mudata(X):
         X, Y, _ = two_modalities(X, "outputs" if Y is None else Y)
     return _stream(X) if is_backed(X) and X.X is not None else X, Y
@@ -221,12 +218,9 @@ def _share_of_counts(model, here):
 
 
 def _columns(matrix, positions):
-    if positions is None:
-        return matrix
-    if isinstance(matrix, pd.DataFrame):
-        return matrix.iloc[:, positions]
-    matrix = matrix[:, positions]
-    return matrix if sparse.issparse(matrix) else np.ascontiguousarray(matrix)
+    if positions is None or isinstance(matrix, pd.DataFrame):
+        return matrix if positions is None else matrix.iloc[:, positions]
+    return matrix[:, positions] if sparse.issparse(matrix) else np.ascontiguousarray(matrix[:, positions])
 
 
 def _warn_of_raw_counts(X):

@@ -42,7 +42,7 @@ class GeneSelection:
     threshold: float
 
 
-def select_genes(counts, n_genes=1000, threshold=0, min_cells=10) -> GeneSelection:
+def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     """Choose the genes with more near-zero counts than their expression level explains.
 
     A gene with mean log2 expression m (over the cells above the threshold) is kept when its near-zero frequency
@@ -92,10 +92,7 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10) -> GeneSelecti
 
 
 def positions_of_curve(counts, threshold, min_cells):
-    """Where the curve would have to be for each gene to lie on it, -inf for one that no curve can keep.
-
-    Gives `mean_log2`, `near_zero_frequency` and `eligible` as in `GeneSelection`, and these positions.
-    """
+    """Means, frequencies and `eligible` as in `GeneSelection`, and where the curve meets each gene (-inf: nowhere)."""
     counts = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
     check_non_negative(counts, "select_genes (raw counts expected)")
     n_cells, n_genes = counts.shape
@@ -218,9 +215,6 @@ class Standardizer(_Transformer):
     scaler_ : sklearn.preprocessing.StandardScaler
     constant_ : ndarray of bool, shape (n_features,)
         The columns that did not vary.
-    n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        Names, where a DataFrame was given.
     """
 
     def fit(self, X, y=None):

@@ -99,10 +99,9 @@ def as_screen(data):
         return data
     require_anndata(data, KEY)
     counts, about = check_screen_counts(data.X).astype(np.int32), data.uns.get("sbnn", {})
-    perturbation = check_perturbation(data.obs[KEY], counts.shape[0])
-    genes, cells = (np.asarray(names, dtype=str) for names in (data.var_names, data.obs_names))
-    control = about.get("control")
-    control = control if control in perturbation else None
+    perturbation = check_perturbation(data.obs[KEY], data.n_obs)
+    genes, cells = data.var_names.to_numpy(str), data.obs_names.to_numpy(str)
+    control = about["control"] if about.get("control") in perturbation else None
     name, sha256 = name_and_sha256(data, _fingerprint(counts, perturbation, control, genes, cells))
     truth = dict(about.get("truth", {}))
     if "true_latents" in data.obsm:

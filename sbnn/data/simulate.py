@@ -1,7 +1,5 @@
 """Patch-seq with a known answer: simulated counts, cell types, and outputs that a known set of genes drives."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
@@ -123,7 +121,7 @@ def simulate_patchseq(
     )  # fmt: skip
 
 
-def _programmes(family_of_type, types, n_latent, rng) -> tuple[np.ndarray, np.ndarray]:
+def _programmes(family_of_type, types, n_latent, rng):
     """Activity of the programmes as the type of a cell foretells it, and as it is, both (n_cells, n_latent)."""
     between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)
     # Of many draws of family centres, the one whose nearest two are farthest apart: families are to be told apart.
@@ -136,7 +134,7 @@ def _programmes(family_of_type, types, n_latent, rng) -> tuple[np.ndarray, np.nd
     return _standardize(expected), _standardize(expected + between_cells * rng.standard_normal(expected.shape))
 
 
-def _gene_shares(is_true, rng) -> np.ndarray:
+def _gene_shares(is_true, rng):
     """Shares of the four sources of a gene's variance, (4, n_genes)."""
     is_marker = rng.random(len(is_true)) < _FRACTION_MARKERS
     shares = np.where(is_marker[:, np.newaxis], _MARKER_SHARES, _OTHER_SHARES)
@@ -145,7 +143,7 @@ def _gene_shares(is_true, rng) -> np.ndarray:
     return shares.T
 
 
-def _outputs(latent, n_outputs, rng) -> np.ndarray:
+def _outputs(latent, n_outputs, rng):
     """Noise-free outputs of about unit variance, (n_cells, n_outputs): a linear part and a smooth rest."""
     n_cells, n_latent = latent.shape
     linear = _standardize(latent @ rng.standard_normal((n_latent, n_outputs)))
@@ -157,7 +155,7 @@ def _outputs(latent, n_outputs, rng) -> np.ndarray:
     return np.sqrt(1 - _CURVATURE) * linear + np.sqrt(_CURVATURE) * curved
 
 
-def _counts(activity, rng) -> np.ndarray:
+def _counts(activity, rng):
     """Counts of int64, (n_cells, n_genes), with no empty row or column."""
     n_cells, n_genes = activity.shape
     log2_mean = _LOG2_LEAST + rng.gamma(2, _LOG2_TAIL, n_genes) + rng.uniform(*_LOG2_SD, n_genes) * activity
@@ -173,7 +171,7 @@ def _counts(activity, rng) -> np.ndarray:
     return counts
 
 
-def _type_colors(family_of_type) -> dict[str, str]:
+def _type_colors(family_of_type):
     """One hue of a colour-blind-safe palette for each family, lighter from type to type, darker once hues run out."""
     colors = {}
     for family, n_types in enumerate(np.bincount(family_of_type)):
@@ -189,6 +187,6 @@ def _numbered(kind, size):
     return np.array([f"{kind}{i:0{len(str(size))}d}" for i in range(1, size + 1)])
 
 
-def _standardize(x) -> np.ndarray:
+def _standardize(x):
     """Z-scores; zero where nothing varies, as with a single type."""
     return (x - x.mean(axis=0)) / np.where(np.ptp(x, axis=0) == 0, 1, x.std(axis=0))

@@ -164,6 +164,8 @@ def test_genes_are_found_by_name(data):
         expected = model.predict(table)
         for X in (table.iloc[:, ::-1].assign(Malat1=3.0), anndata.AnnData(table.iloc[:, ::-1]), table.to_numpy()):
             np.testing.assert_array_equal(model.predict(X), expected)
+        if hasattr(model, "get_support"):
+            np.testing.assert_allclose(model.predict(table.loc[:, model.get_support()]), expected, rtol=1e-10)
     lacking = table.drop(columns=data.gene_names)
     with pytest.raises(ValueError, match=f"X: .*missing: .*{data.gene_names[0]}"):
         model.predict(lacking.assign(**dict.fromkeys(data.gene_names[1:], 1.0), other=1.0))
