@@ -13,7 +13,7 @@ from sbnn.data.screens import as_screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.determinism import reproducible
 from sbnn.evaluation.runs import load_or_compute
-from sbnn.mechanism_shift.graph import edge_scores, edges_of, match_latents, mean_correlation, wide
+from sbnn.mechanism_shift.graph import EVEN, edge_scores, edges_of, match_latents, mean_correlation, wide
 from sbnn.mechanism_shift.methods import ABLATION, FAST, METHODS, read_out
 from sbnn.mechanism_shift.model import SparseShiftVAE
 from sbnn.mechanism_shift.recipe import Recipe
@@ -67,18 +67,19 @@ def of_screen(screen, fast):
     """Experiments on a real screen, by name: what the staged model finds, and what speaks for it."""
     recipe = Recipe(**FAST) if fast else None
     seeds, sizes, n_bootstraps = ((0,), (2, 5), 1) if fast else (SEEDS, SIZES, N_BOOTSTRAPS)
-    fit = partial(fit_model, recipe=recipe)
-    plan = {
-        "fits": (partial(fits, screen, fit, seeds), {"seeds": list(seeds), "n_latent": N_LATENT}),
-        "permuted": (partial(permuted, screen, fit, seeds), {"seeds": list(seeds), "n_latent": N_LATENT}),
-        "sizes": (partial(by_size, screen, fit, sizes), {"seeds": [0], "sizes": list(sizes)}),
-        "bootstraps": (partial(stability, screen, fit, n_bootstraps), {"seeds": [0], "n_bootstraps": n_bootstraps}),
+    fit, model = partial(fit_model, recipe=recipe), SparseShiftVAE(N_LATENT, recipe=recipe, random_state=0)
+
+    def planned(kind, compute, values, **settings):
+        settings = {"seeds": [0], "version": 1} | settings
+        wanted = Record(f"mechanism-shift {kind}", screen.name, screen.sha256, [{}], 0, settings)
+        return partial(load_or_compute, wanted, partial(compute, screen, fit, values), estimator=model)
+
+    return {
+        "fits": planned("fits", fits, seeds, seeds=list(seeds), n_latent=N_LATENT),
+        "permuted": planned("permuted", permuted, seeds, seeds=list(seeds), n_latent=N_LATENT),
+        "sizes": planned("sizes", by_size, sizes, sizes=list(sizes)),
+        "bootstraps": planned("bootstraps", stability, n_bootstraps, n_bootstraps=n_bootstraps),
     }
-    planned, model = {}, SparseShiftVAE(N_LATENT, recipe=recipe, random_state=0)
-    for name, (compute, settings) in plan.items():
-        wanted = Record(f"mechanism-shift {name}", screen.name, screen.sha256, [{}], 0, settings | {"version": 1})
-        planned[name] = partial(load_or_compute, wanted, compute, estimator=model)
-    return planned
 
 
 def split_screen(adata, n_held_out=HELD_OUT):
@@ -155,12 +156,12 @@ def _shown(screen, latents, graph, edges):
     cells = np.random.default_rng(0).permutation(len(latents))[: SHOWN_CELLS["simulated"]]
     correlation, of_true, of_found = match_latents(screen.truth["latents"], latents)
     signs, true = np.sign(correlation), screen.truth["shifts"].loc[edges.index]
-    effects = wide(graph, "effect").to_numpy()[:, of_found] * signs
+    names = true.columns[of_true]
     return {
         "latents": (latents[cells][:, of_found] * signs).astype(np.float32),
         "true_latents": screen.truth["latents"][cells][:, of_true].astype(np.float32),
-        "effects": pd.DataFrame(effects, edges.index, true.columns[of_true]),
-        "edges": pd.DataFrame(edges.to_numpy()[:, of_found], edges.index, true.columns[of_true]),
+        "effects": wide(graph, "effect").iloc[:, of_found].set_axis(names, axis=1) * signs,
+        "edges": edges.iloc[:, of_found].set_axis(names, axis=1),
         "true_shifts": true.iloc[:, of_true],
     }
 
@@ -214,13 +215,12 @@ def fits(screen, fit, seeds):
 
 def permuted(screen, fit, seeds):
     """Number of ``edges`` by seed where perturbations are given to cells at random, and absolute effects, ``null``."""
-    rows, null = [], []
+    graphs = []
     for seed in seeds:
         labels = np.random.default_rng(seed).permutation(screen.perturbation)  # the control's among them
-        graph = fit(replace(screen, perturbation=labels), N_LATENT, seed).shift_graph_
-        rows.append({"seed": seed, "edges": int(edges_of(graph).to_numpy().sum())})
-        null.append(graph["effect"].abs().to_numpy())
-    return {"edges": pd.DataFrame(rows), "null": np.concatenate(null).astype(np.float32)}
+        graphs.append(fit(replace(screen, perturbation=labels), N_LATENT, seed).shift_graph_)
+    edges = pd.DataFrame({"seed": seeds, "edges": [int((graph["probability"] > EVEN).sum()) for graph in graphs]})
+    return {"edges": edges, "null": pd.concat(graphs)["effect"].abs().to_numpy(np.float32)}
 
 
 def by_size(screen, fit, sizes):
@@ -228,17 +228,16 @@ def by_size(screen, fit, sizes):
     rows = []
     for size in sizes:
         model = fit(screen, size, 0)
-        edges = edges_of(model.shift_graph_).to_numpy()
-        counts = {"moved": int(edges.any(axis=0).sum()), "edges": int(edges.sum())}
-        rows.append({"n_latent": size, "elbo": elbo_aside(model, screen)} | counts)
-    return {"sizes": pd.DataFrame(rows)}
+        edges = edges_of(model.shift_graph_)
+        rows.append((size, elbo_aside(model, screen), edges.any().sum(), edges.to_numpy().sum()))
+    return {"sizes": pd.DataFrame(rows, columns=["n_latent", "elbo", "moved", "edges"])}
 
 
 def bootstrap(screen, seed):
     """Positions of cells drawn with replacement within each perturbation."""
     rng = np.random.default_rng(seed)
-    groups = pd.Series(np.arange(len(screen.perturbation))).groupby(screen.perturbation).indices
-    return np.concatenate([rng.choice(groups[name], len(groups[name])) for name in sorted(groups)])
+    groups = (np.flatnonzero(screen.perturbation == name) for name in np.unique(screen.perturbation))
+    return np.concatenate([rng.choice(cells, len(cells)) for cells in groups])
 
 
 def stability(screen, fit, n_bootstraps):

@@ -208,11 +208,10 @@ def trust(sizes, bootstraps, permuted, fits):
     """Number of latents, how often edges come back, and effects under labels that mean nothing."""
     figure = new_figure(2.7)
     left, middle, right = figure.subplots(1, 3)
-    table = sizes.sizes
-    left.plot(table["n_latent"], table["elbo"], "o-", color=BLUE, ms=3)
+    left.plot(sizes.sizes["n_latent"], sizes.sizes["elbo"], "o-", color=BLUE, ms=3)
     left.set(xlabel="latents of the model", ylabel="held-out ELBO per cell (nats)")
     moved = left.twinx()
-    moved.plot(table["n_latent"], table["moved"], "s--", color=GREEN, ms=3)
+    moved.plot(sizes.sizes["n_latent"], sizes.sizes["moved"], "s--", color=GREEN, ms=3)
     moved.set_ylim(0, None)
     moved.set_ylabel("latents that are moved", color=GREEN)
     found = bootstraps.stability.sort_values(["found", "share"], ascending=False)

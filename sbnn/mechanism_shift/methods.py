@@ -1,13 +1,11 @@
 """The methods that the study compares, by name, those without a network among them, and what is read out of each."""
 
-import warnings
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA, FastICA
-from sklearn.exceptions import ConvergenceWarning
 
 from sbnn.mechanism_shift.graph import edges_of, largest_shifts, open_graph
 from sbnn.mechanism_shift.model import SparseShiftVAE
@@ -28,12 +26,9 @@ class LinearShift(BaseEstimator):
     def fit(self, counts, perturbation, control=None):
         """Fit the components of counts (CSR), and what of them each perturbation moves."""
         logs = np.log1p(counts.toarray().astype(float))
-        self.mean_, sd = logs.mean(axis=0), logs.std(axis=0)
-        self.sd_ = np.where(sd > 1e-6, sd, 1)
+        self.mean_, self.sd_ = logs.mean(axis=0), logs.std(axis=0)
         kind = FastICA if self.rotation == "ica" else PCA
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # independence is a means here, not the aim
-            self.components_ = kind(self.n_latent, random_state=self.random_state).fit((logs - self.mean_) / self.sd_)
+        self.components_ = kind(self.n_latent, random_state=self.random_state).fit((logs - self.mean_) / self.sd_)
         self.shift_graph_ = open_graph(self.transform(counts), perturbation, control)
         return self
 

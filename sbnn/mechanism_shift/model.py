@@ -1,6 +1,5 @@
 """A variational autoencoder of a perturbation screen whose latents are shifted sparsely."""
 
-import warnings
 from copy import copy
 from numbers import Integral, Real
 
@@ -15,21 +14,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sbnn.data.checks import some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
+from sbnn.mechanism_shift import network
 from sbnn.mechanism_shift.graph import graph_table
-from sbnn.mechanism_shift.network import (
-    Cells,
-    MaskedMeans,
-    Prior,
-    ShiftNetwork,
-    elbo_of_cells,
-    encoded,
-    iwelbo_of_cells,
-)
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
 from sbnn.mechanism_shift.training import Training, means_of
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
-CONTROLS = {"control", "controls", "ctrl", "ctl", "nt", "ntc", "non-targeting", "nontargeting", "non_targeting"}
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
 
 
@@ -71,14 +61,10 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     validation_ : ndarray of int
         Positions of the cells that were set aside.
     network_, prior_ : torch.nn.Module
-    n_features_in_ : int
-    feature_names_in_ : ndarray
-        Where `counts` had names of genes.
 
     Notes
     -----
-    Without a control, m = 0 is where most perturbations leave a latent. One thread, so that the same seed gives the
-    same bits.
+    Without a control, m = 0 is where most perturbations leave a latent.
 
     References
     ----------
@@ -131,11 +117,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             one cell, fewer than two perturbations, a control that no cell has, a parameter out of its range.
         TypeError
             Counts that are not numbers.
-
-        Warns
-        -----
-        UserWarning
-            Cells that look like a control that is not named.
         """
         self._validate_params()
         if perturbation is None:
@@ -143,27 +124,24 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             perturbation, control = screen.perturbation, screen.control
         counts, self.control_ = self._checked(counts, reset=True), None if control is None else str(control)
         names, codes, _ = codes_of(perturbation, counts.shape[0], self.control_)
-        likely = [name for name in names if name.lower() in CONTROLS]
-        if control is None and likely:
-            warnings.warn(f"{some(likely)} looks like a control; name it by control={likely[0]!r}", stacklevel=2)
         recipe = self.recipe or (Recipe() if self.method == "staged" else PUBLISHED)
         random = check_random_state(self.random_state)
         seed = random.randint(2**31 - 1)
         train, self.validation_ = split = _split(codes, recipe.validation_share, random)
-        cells = Cells(counts)
+        cells = network.Cells(counts)
         with reproducible(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # initial weights and dropout
-            self.network_ = ShiftNetwork(counts.shape[1], self.n_latent, recipe)
+            self.network_ = network.ShiftNetwork(counts.shape[1], self.n_latent, recipe)
             shares = torch.from_numpy(np.asarray(counts[train].sum(axis=0) / counts[train].sum())).float()
             self.network_.logits.bias.data.copy_(shares.clamp_min(1e-8).log())
             if recipe.standardize:
                 self.network_.input_mean, self.network_.input_sd = cells.log_moments(train)
             if self.method in STRENGTH:
                 strength = self.strength or STRENGTH[self.method]
-                self.prior_ = MaskedMeans(len(names), self.n_latent, strength, summed=self.method == "svae+")
+                self.prior_ = network.MaskedMeans(len(names), self.n_latent, strength, summed=self.method == "svae+")
             else:
                 open_mask = float(self.method != "vae")
-                self.prior_ = Prior(len(names), self.n_latent, self.method == "ivae", open_mask)
+                self.prior_ = network.Prior(len(names), self.n_latent, self.method == "ivae", open_mask)
             training = Training(self.network_, self.prior_, cells, codes, split, recipe, seed)
             if self.method == "staged":
                 self.unmixing_ = training.run_staged(names, self.control_)
@@ -187,7 +165,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of float64, shape (n, n_latent)
+        ndarray, shape (n, n_latent)
         """
         return self._encoded(self._checked(counts)).double().numpy()
 
@@ -208,11 +186,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             Mean over the cells.
 
         """
-        return self._bound(elbo_of_cells, counts, perturbation, n_samples)
+        return self._bound(network.elbo_of_cells, counts, perturbation, n_samples)
 
     def iwelbo(self, counts, perturbation, n_samples=1000):
         """Importance-weighted bound (Burda et al. 2016), nearer to the likelihood the more draws; as `elbo`."""
-        return self._bound(iwelbo_of_cells, counts, perturbation, n_samples)
+        return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
 
     def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
         """Estimate the shifts of perturbations that were not among the training cells; the network stays.
@@ -249,7 +227,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         shifts = means_of(self._encoded(counts), torch.from_numpy(codes), len(names)) * learned
         other = copy(self)
         other.perturbations_ = np.concatenate([self.perturbations_, names])
-        other.prior_ = Prior(len(other.perturbations_), self.n_latent)
+        other.prior_ = network.Prior(len(other.perturbations_), self.n_latent)
         old = self.prior_.probabilities().detach()
         other.prior_.mask = torch.cat([(old > 0.5).float(), torch.ones_like(shifts)])
         other.prior_.set_means(torch.cat([self.prior_.means().detach(), shifts]))
@@ -280,10 +258,10 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
 
     def _encoded(self, counts):
         with reproducible():
-            return encoded(self.network_, Cells(counts), np.arange(counts.shape[0]))[0]
+            return network.encoded(self.network_, network.Cells(counts), np.arange(counts.shape[0]))[0]
 
     def _bound(self, function, counts, perturbation, n_samples):
-        cells = Cells(self._checked(counts))
+        cells = network.Cells(self._checked(counts))
         names = check_perturbation(perturbation, cells.shape[0])
         codes = pd.Index(self.perturbations_).get_indexer(names)
         if (codes < 0).any():

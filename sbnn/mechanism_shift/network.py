@@ -159,7 +159,7 @@ class MaskedMeans(Prior):
 
 
 def log_likelihood(counts, totals, log_shares, dispersion):
-    """Log likelihood (..., b) of counts (b, p) under negative binomials, without their `log_factorials`.
+    """Log likelihood (..., b) of counts (b, p) under negative binomials, without the factorials of the counts.
 
     The mean of a gene is its share times the total of the cell, (b, 1); `dispersion` (p,) is the logarithm of the
     inverse dispersion, which is infinite for a Poisson distribution.
@@ -168,11 +168,6 @@ def log_likelihood(counts, totals, log_shares, dispersion):
     log_sum = torch.logaddexp(log_mean, dispersion)
     combinations = torch.lgamma(counts + inverse) - torch.lgamma(inverse)
     return (combinations + inverse * (dispersion - log_sum) + counts * (log_mean - log_sum)).sum(-1)
-
-
-def log_factorials(counts):
-    """Sum of the logarithms of the factorials of the counts of each cell, (b,)."""
-    return torch.lgamma(counts + 1).sum(-1)
 
 
 def divergence(mean, log_variance, prior):
@@ -206,7 +201,7 @@ def elbo_of_cells(network, cells, positions, centres, n_samples=1):
             noise = torch.randn(mean.shape, generator=generator)
             log_shares = network.decode(mean + noise * (0.5 * log_variance).exp())
             fit += log_likelihood(counts, totals, log_shares, network.dispersion)
-        values.append(fit / n_samples - log_factorials(counts) - divergence(mean, log_variance, centre))
+        values.append(fit / n_samples - torch.lgamma(counts + 1).sum(-1) - divergence(mean, log_variance, centre))
     return torch.cat(values)
 
 
@@ -223,5 +218,5 @@ def iwelbo_of_cells(network, cells, positions, centres, n_samples=1000):
         latents = mean + noise * (0.5 * log_variance).exp()
         weights = log_likelihood(counts, totals, network.decode(latents), network.dispersion)
         weights += log_normal(latents, centre, torch.zeros(())) - log_normal(latents, mean, log_variance)
-        values.append(weights.logsumexp(0) - math.log(n_samples) - log_factorials(counts))
+        values.append(weights.logsumexp(0) - math.log(n_samples) - torch.lgamma(counts + 1).sum(-1))
     return torch.cat(values)

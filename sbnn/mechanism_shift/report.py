@@ -1,7 +1,7 @@
 """Tables of the study of perturbation screens, from saved records alone."""
 
-import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist, pdist
 
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.mechanism_shift.experiments import CONFIGURATIONS, VARIED
@@ -95,12 +95,16 @@ def trust_table(records, group=PATHWAY):
     """Whether a group of perturbations stands apart, by seed; and how many edges permuted labels would give."""
     rows, permuted = {}, records["permuted"]
     for seed, graph in records["fits"].graph.groupby("seed"):
-        edges, false = edges_of(graph), permuted.edges.set_index("seed")["edges"]
+        edges, effects, false = edges_of(graph), wide(graph, "effect"), permuted.edges.set_index("seed")["edges"]
         row = {"edges": int(edges.to_numpy().sum()), "edges, permuted labels": false.get(seed)}
         row["false discovery rate"] = false_discovery_rate(graph, permuted.null)
         if set(group) <= set(edges.index):
-            row["latents that all of the pathway move"] = int(edges.loc[list(group)].all().sum())
-            row["largest distance within"], row["smallest to others"] = nearest_others(graph, group)
+            row["latents that all of the pathway move"] = int(edges.loc[[*group]].all().sum())
+            inside, outside = effects.loc[[*group]], effects.drop(index=[*group])
+            row["largest distance within"], row["smallest to others"] = (
+                pdist(inside).max(),
+                cdist(inside, outside).min(),
+            )
         rows[f"seed {seed}"] = row
     return _table(rows, "fit")
 
@@ -113,14 +117,6 @@ def false_discovery_rate(graph, null):
     sizes = graph.loc[graph["probability"] > EVEN, "effect"].abs()
     # As many false effects are expected of as many pairs.
     return min((null >= sizes.min()).mean() * len(graph) / len(sizes), 1.0) if len(sizes) else float("nan")
-
-
-def nearest_others(graph, group):
-    """Largest distance of effects within a group of perturbations, and smallest one from it to another perturbation."""
-    effects = wide(graph, "effect")
-    inside, outside = effects.loc[list(group)].to_numpy(), effects.drop(index=list(group)).to_numpy()
-    within = np.linalg.norm(inside[:, None] - inside[None], axis=2).max()
-    return float(within), float(np.linalg.norm(inside[:, None] - outside[None], axis=2).min())
 
 
 def all_tables(records):

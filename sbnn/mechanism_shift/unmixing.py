@@ -8,6 +8,7 @@ estimated.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,6 @@ from sklearn.utils import check_array
 from sbnn.data.screens import codes_of
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names
-from sbnn.mechanism_shift.spike_slab import SpikeSlab, fit_spike_slab
 
 SMOOTH = np.geomspace(4.0, 0.05, 25)  # what counts as zero in the sum of absolute shifts, ever less
 STEPS = 12  # for each of these
@@ -30,6 +30,75 @@ FAR = np.deg2rad(15)  # of a turn that makes other latents
 CLOSE = 3.0  # difference of log likelihood, below which another turn of a pair is as good: a factor of 20 ...
 BY_CHANCE = 2.0  # ... and standard deviations of what sampling adds to it
 FALSE_EDGES = 0.01  # expected share, as far as sampling error goes
+ROUNDS = 500  # of expectation maximisation, at most
+TOLERANCE = 1e-7  # of the mean log likelihood
+LEAST_SCALE = 1e-4
+MOST_DENSE = 0.5  # with more shifts than that, which latents are not shifted would be a matter of taste
+
+
+class SpikeSlab(NamedTuple):
+    """A density of shifts: ``(1 - density) Laplace(0, spike) + density (N(size, sd) + N(-size, sd)) / 2``.
+
+    The spike has long tails because a latent that a network bends a little moves with the shifts of others.
+    """
+
+    spike: float
+    size: float
+    sd: float
+    density: float
+
+    def log_density(self, shifts):
+        """Log density of each shift, ndarray of the same shape."""
+        return np.logaddexp(*self._parts(np.abs(shifts)))
+
+    def probability(self, shifts):
+        """Probability of each shift to be of the slab, ndarray of the same shape."""
+        spike, slab = self._parts(np.abs(shifts))
+        return np.exp(slab - np.logaddexp(spike, slab))
+
+    def _parts(self, size):
+        spike = np.log1p(-self.density) - np.log(2 * self.spike) - size / self.spike
+        far, near = ((size + sign * self.size) / self.sd for sign in (1, -1))
+        slab = np.logaddexp(-(far**2) / 2, -(near**2) / 2) - np.log(2 * self.sd) - np.log(2 * np.pi) / 2
+        return spike, np.log(self.density) + slab
+
+
+def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
+    """Estimate the mixture by expectation maximisation, as the likeliest of several starts.
+
+    The spike is at least `least_spike` wide, such as the sampling error of the shifts.
+    """
+    size = np.abs(shifts).ravel()
+    least_spike = max(least_spike, LEAST_SCALE)
+    fits = [_maximised(size, _start(size, quantile, least_spike), least_spike) for quantile in (0.6, 0.8, 0.9, 0.97)]
+    return max(fits, key=lambda fit: fit.log_density(size).sum())
+
+
+def _start(size, quantile, least_spike):
+    cut = np.quantile(size, quantile)
+    above, below = size[size >= cut], size[size < cut]
+    spike = max(below.mean() if below.size else 0.0, least_spike)
+    return SpikeSlab(
+        spike, max(above.mean(), spike), max(above.std(), spike), min(max(above.size / size.size, 1e-3), MOST_DENSE)
+    )
+
+
+def _maximised(size, mixture, least_spike):
+    before = -np.inf
+    for _ in range(ROUNDS):
+        mean = mixture.log_density(size).mean()
+        if abs(mean - before) < TOLERANCE:
+            break
+        before, slab = mean, mixture.probability(size)
+        positive = size * np.tanh(np.minimum(size * mixture.size / mixture.sd**2, 30.0))  # of the likelier sign
+        weight = max(slab.sum(), 1e-9)
+        centre = (slab * positive).sum() / weight
+        variance = (slab * (size**2 - 2 * positive * centre + centre**2)).sum() / weight
+        spike = max(((1 - slab) * size).sum() / max((1 - slab).sum(), 1e-9), least_spike)
+        sd = max(np.sqrt(max(variance, 0.0)), spike)  # a slab thinner than the spike would sit within it
+        density = float(np.clip(slab.mean(), 1 / (10 * size.size), MOST_DENSE))
+        mixture = SpikeSlab(spike, max(centre, LEAST_SCALE), sd, density)
+    return mixture
 
 
 @dataclass
@@ -131,11 +200,10 @@ class _Moments:
             raise ValueError("latents: some do not vary within perturbations, or repeat others; use fewer of them")
         self.root = vectors / np.sqrt(values) @ vectors.T  # gives unit variance within perturbations
         moved = names != control
-        self.names, self.centres = names[moved], means[moved]
-        # Of the means against the origin, in standard deviations within.
-        self.errors = np.sqrt(1 / sizes[moved] + (0 if control is None else 1 / sizes[~moved]))
+        self.names, self.centres, self.control = names[moved], means[moved], means[~moved].sum(axis=0)
+        # Of the means against the origin, in standard deviations within; nothing is the sum over no control.
+        self.errors = np.sqrt(1 / sizes[moved] + (1 / sizes[~moved]).sum())
         self.error = float(np.median(self.errors))
-        self.control = None if control is None else means[~moved][0]
 
     def described(self, matrix, zero, mixture):
         """The result: what latents ``latents @ matrix - zero`` say."""
@@ -183,12 +251,11 @@ def _sparse_in_sum(centred, rng):
 def _sweep(shifts, turn, mixture, angles):
     """Turn each pair of latents by the likeliest of some angles, once."""
     shifts, turn = shifts.copy(), turn.copy()
-    for i in range(shifts.shape[1]):
-        for j in range(i):
-            angle = angles[_by_angle(shifts[:, j], shifts[:, i], mixture, angles).argmax()]
-            if angle:
-                for values in (shifts, turn):
-                    values[:, [j, i]] = np.stack(_rotated(values[:, j], values[:, i], angle), axis=1)
+    for i, j in np.argwhere(np.tri(shifts.shape[1], k=-1)):
+        angle = angles[_by_angle(shifts[:, j], shifts[:, i], mixture, angles).argmax()]
+        if angle:
+            for values in (shifts, turn):
+                values[:, [j, i]] = np.stack(_rotated(values[:, j], values[:, i], angle), axis=1)
     return turn
 
 
@@ -229,10 +296,9 @@ def _unseparated(shifts, mixture, names):
     moved = mixture.probability(shifts) > EVEN
     far = (ANGLES >= FAR) & (ANGLES <= np.pi / 2 - FAR)
     pairs = []
-    for i in range(shifts.shape[1]):
-        for j in range(i):
-            likelihoods = _by_angle(shifts[:, j], shifts[:, i], mixture, ANGLES)
-            noise = np.sqrt(2 * (moved[:, i] | moved[:, j]).sum())
-            if likelihoods[far].max() > likelihoods[0] - CLOSE - BY_CHANCE * noise:
-                pairs.append((names[j], names[i]))
+    for i, j in np.argwhere(np.tri(shifts.shape[1], k=-1)):
+        likelihoods = _by_angle(shifts[:, j], shifts[:, i], mixture, ANGLES)
+        noise = np.sqrt(2 * (moved[:, i] | moved[:, j]).sum())
+        if likelihoods[far].max() > likelihoods[0] - CLOSE - BY_CHANCE * noise:
+            pairs.append((names[j], names[i]))
     return pairs

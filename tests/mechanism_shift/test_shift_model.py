@@ -177,12 +177,6 @@ def test_bad_parameters_are_named(screen, model):
         SparseShiftVAE(**model).fit(screen.counts, screen.perturbation)
 
 
-def test_a_control_that_is_not_named_is_warned_of(screen):
-    model = SparseShiftVAE(2, "ivae", recipe=replace(TINY_RECIPE, epochs=1))
-    with pytest.warns(UserWarning, match="control looks like a control"):
-        model.fit(screen.counts, screen.perturbation)
-
-
 def test_unknown_perturbations_are_named(screen, staged):
     with pytest.raises(ValueError, match="perturbation: the model does not know stranger"):
         staged.elbo(screen.counts[:1], ["stranger"])

@@ -16,8 +16,7 @@ from sbnn.mechanism_shift.graph import (
     open_graph,
     wide,
 )
-from sbnn.mechanism_shift.spike_slab import fit_spike_slab
-from sbnn.mechanism_shift.unmixing import _beyond_error, _Moments, describe
+from sbnn.mechanism_shift.unmixing import _beyond_error, _Moments, describe, fit_spike_slab
 
 
 def made(n_latents=6, n_perturbations=40, n_cells=60, size=4.0, targets=2, seed=0, control=False):
