@@ -56,14 +56,6 @@ def test_blocks_are_normalised_like_the_whole(source, data):
     assert stream.library_size == np.median(data.counts.sum(1)) and len(stream) == 120
 
 
-def test_an_anndata_brings_its_gene_names(data, tmp_path):
-    anndata.AnnData(data.counts.astype(float)).write_h5ad(tmp_path / "a.h5ad")
-    backed = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r")
-    backed.var_names = data.gene_names
-    np.testing.assert_array_equal(ExpressionStream(backed).gene_names, data.gene_names)
-    assert ExpressionStream(backed.X).gene_names is None
-
-
 @pytest.mark.parametrize("kind", ["memmap", "backed csr"])
 def test_a_model_of_a_stream_is_one_of_the_whole(kind, data, tmp_path):
     stream = ExpressionStream(open_as(kind, data.counts, tmp_path), data.gene_names, counts=True, block_size=50)
@@ -110,13 +102,6 @@ def test_outputs_of_a_stream_have_their_names_and_their_cells(data, adata):
     assert model.fit(ExpressionStream(adata), "outputs").output_names_.tolist() == data.feature_names.tolist()
     with pytest.raises(ValueError, match="another order"):
         model.fit(ExpressionStream(pd.DataFrame(data.X, data.cell_names)), outputs.iloc[::-1])
-
-
-def test_counts_and_log_values_are_not_taken_for_each_other(data):
-    with pytest.warns(UserWarning, match="source is said to be raw counts and looks like log values"):
-        ExpressionStream(data.X, counts=True)
-    with pytest.warns(UserWarning, match="source looks like raw counts"):
-        ExpressionStream(data.counts)
 
 
 def test_bad_streams(data, adata, tmp_path):

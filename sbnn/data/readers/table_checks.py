@@ -19,6 +19,8 @@ MARKS = frozenset(
     + ["#na", "#n/a", "#n/a!", "#div/0!", "#value!", "#num!", "#ref!", "#name?", "#null!"]
 )
 
+TEXT = "if text means that a value is missing, add it to missing_marks"
+
 _DATE = re.compile(r"\d{4}-\d\d-\d\d 00:00:00")
 _MEASURED = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 _PLAIN = str.maketrans({"−": "-", "’": "'"})
@@ -142,16 +144,10 @@ def require_none(wrong: np.ndarray, table: pd.DataFrame, what: str, problem: str
         raise ValueError(f"{what}: {problem} in {wrong.any(axis=0).sum()} column(s), {listed}, {place}; {advice}")
 
 
-def require_numbers(table: pd.DataFrame, text: np.ndarray, what: str) -> None:
-    """Refuse text where numbers are expected."""
-    advice = "if it means that the value is missing, add it to missing_marks"
-    require_none(text, table, what, "values that are not numbers", advice)
-
-
 def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """Convert all columns to float64, NaN where a value is missing; text is refused."""
     numbers, text = to_numbers(table, what, None, (), [])
-    require_numbers(table, text, what)
+    require_none(text, table, what, "values that are not numbers", TEXT)
     return numbers
 
 

@@ -200,7 +200,8 @@ def _numbers(table: pd.DataFrame, what: str, decimal, marks, dropped, notes) -> 
     some_number = numbers.notna().any().to_numpy()
     kind = "genes" if what == "expression" else "outputs"
     _leave_out(dropped, what, f"{kind} without a number", table.columns[~some_number], table.shape[1])
-    checks.require_numbers(table.loc[:, some_number], text[:, some_number], what)
+    text, table = text[:, some_number], table.loc[:, some_number]
+    checks.require_none(text, table, what, "values that are not numbers", checks.TEXT)
     return numbers.loc[:, some_number]
 
 
