@@ -33,7 +33,6 @@ class ExpressionStream:
         Those of the AnnData or DataFrame by default.
     counts : bool
         Whether `source` holds raw counts: then every block is normalised to `library_size` and log2(x + 1) is taken.
-        Else it is handed out as it is.
     block_size : int, optional
         Cells read at a time; by default as many as make eight million values.
     totals : array-like of shape (n,), optional
@@ -42,8 +41,8 @@ class ExpressionStream:
     Attributes
     ----------
     library_size : float or None
-        Of counts, to which cells are normalised: the median of these cells, found in a pass of its own when it is first
-        needed. A model keeps that of its training cells and normalises new cells to it, see `as_fitted`.
+        Of counts, to which cells are normalised: their median, found in a pass of its own when it is first needed. A
+        model keeps that of its training cells and normalises new cells to it, see `as_fitted`.
     adata : AnnData or None
         What the stream was made of, for its other tables of the same cells.
 
@@ -51,7 +50,7 @@ class ExpressionStream:
     ------
     ValueError
         If `source` is no matrix, there are no cells or genes, names do not match or repeat, or, on reading, a value is
-        not finite or a cell of counts is empty; the message names the cells.
+        not finite or a cell of counts is empty. Counts that look like log values are warned of, and the reverse.
     OSError
         If the file cannot be read, or was removed, replaced, cut or written to since the stream was made.
 

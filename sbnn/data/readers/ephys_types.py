@@ -26,12 +26,10 @@ _HUMAN_COLUMNS = {
 
 
 def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False):
-    """4215 mouse cells of 982 donors, 45 features in 7 families (Gouwens et al. 2020); AnnData of typed cells.
+    """4215 of 4435 recorded mouse cells, 982 donors, 45 features in 7 families (Gouwens et al. 2020).
 
-    `tau` and `avg_isi` are in ms, other times in s. Left out are the two numbers of sweeps, which are book-keeping, and
-    220 of 4435 recordings: no t-type, a subclass besides the five, not one measured feature. ``type5`` has SNCG apart
-    from VIP. The driver line (``cre``) was chosen to find cells of a type: it foretells the type, and is no feature.
-    With `relative`, spikes are measured from their threshold (`relative_to_threshold`).
+    `tau` and `avg_isi` are in ms, other times in s. ``type5`` has SNCG apart from VIP. The driver line (``cre``) was
+    chosen to find cells of a type, and is no feature. With `relative`, spikes are measured from their threshold.
     """
     table, metadata = _read(features_path), _read(metadata_path)
     session = table["ID"].str.extract(r"ses-(\d+)", expand=False)
@@ -56,11 +54,10 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
 
 
 def read_lee_human(features_path, metadata_path, files=None):
-    """702 human cells of 109 donors, 93 features in 11 families (Lee, Dalley et al. 2023); AnnData of typed cells.
+    """702 human cells of 109 donors, 93 features in 11 families (Lee, Dalley et al. 2023).
 
-    One PVALB and one SST cell without a single measured feature are left out. But 14 cells have a missing value; the
-    chirp was run in 44 % of the cells. ``type`` follows the revised subclass. ``condition`` is acute or culture,
-    ``virus`` ``"none"`` where none is given; neither was spread evenly over the types.
+    All but 14 cells have a missing value; the chirp was run in 44 % of them. ``type`` follows the revised subclass.
+    ``condition`` (acute or culture) and ``virus`` were not spread evenly over the types.
     """
     table, metadata = _read(features_path), _read(metadata_path)
     metadata = metadata.set_index(_texts(metadata["specimen_id"])).loc[_texts(table["specimen_id"])]

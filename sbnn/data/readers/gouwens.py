@@ -30,10 +30,8 @@ EXCLUDED_FEATURES = (
 def read_gouwens(mat_path, names_path, files: dict[str, str]):
     """Read the released log expression, and as outputs the components and z-scored features side by side.
 
-    The MATLAB v5 file holds ``T_dat`` (cells x genes), ``E_pc_scaled`` (cells x 44 sparse principal components of the
-    responses) and ``E_feature`` (cells x 24 features, z-scored and clipped to +-6); `names_path` the short names of the
-    outputs. Cells with a missing output are left out; `family` is the first word of the type. 3395 of 3411 cells, 1252
-    genes and 55 of 68 outputs.
+    The file holds ``T_dat`` (cells x genes), ``E_pc_scaled`` (44 sparse principal components of the responses) and
+    ``E_feature`` (24 features, z-scored and clipped to +-6). 3395 of 3411 cells, 1252 genes and 55 of 68 outputs stay.
     """
     content = loadmat(mat_path, squeeze_me=True)
     cells, short = _texts(content["sample_id"]), json.loads(Path(names_path).read_text(encoding="utf-8"))
