@@ -68,6 +68,12 @@ def test_cells_of_a_batch_that_are_alike_beyond_their_types(clean, n):
     assert "the same 'note'" in caution
 
 
+def test_batches_that_lie_apart_have_an_index_of_one(rng):
+    batches = np.repeat(np.arange(6), 10)
+    index, deviations = batch_index(rng.normal(size=(60, 9)) + 50 * rng.normal(size=(6, 9))[batches], batches)
+    assert index == pytest.approx(1) and deviations > 20
+
+
 def test_types_are_no_batch(clean):
     family = np.unique(clean.labels.type, return_inverse=True)[1]
     donors = np.where(np.random.default_rng(0).random(300) < 0.8, family, batches(clean, family.max() + 1)).astype(str)
@@ -122,6 +128,8 @@ def test_outputs_that_say_little(clean):
     ):
         [caution] = cautions(with_outputs(clean, 3, values))
         assert re.match(begins, caution) and ends in caution
+    y = np.where(np.arange(30) == 7, 6.0, np.linspace(-1, 1, 30))  # 8 robust SD away
+    assert not any("alone has" in caution for caution in cautions((clean.X[:30], np.c_[y, clean.Y[:30, 0]])))
 
 
 def test_counts_that_are_low_or_not_normalised(clean):

@@ -56,6 +56,7 @@ def test_what_came_later_is_tested():
     assert sorted(set(dates[train])) == ["2017-12-24", "2018-01-02", "2018-02-01"] and min(dates[test]) == "2018-03-01"
     assert len(later_fold([1, 2, 3], 0.6)[0][0]) == 2, "1.8 of three times"
     assert [len(cells) for cells in later_fold([1, 2], 0.99)[0]] == [1, 1], "one is left to test on"
+    assert [len(cells) for cells in later_fold([1, 2, 3], 0.1)[0]] == [1, 2], "and one to train on"
     with pytest.raises(ValueError, match="fold 0 has no training cell"):
         later_fold([3, 3, 3])
 

@@ -187,6 +187,7 @@ def test_a_model_at_chance_is_still_compared_with_a_ridge_that_is_not(data, reco
     at_chance = dataclasses.replace(record, values=scored(changed(data, Y=data.Y[::-1].copy())).values)
     told = verdict(at_chance, data, record).sentence
     assert "not distinguishable from chance (" in told and told.endswith(": worse than ridge.")
+    assert verdict(at_chance, data, moved(at_chance, [0.5] * 5)).sentence.endswith(") is no better than chance either.")
     assert verdict(record, data, at_chance).sentence.endswith("; ridge itself is not distinguishable from chance.")
 
 
