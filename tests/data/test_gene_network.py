@@ -45,20 +45,6 @@ def test_the_published_test_files_are_reproduced(real_file, n_genes, n_edges, n_
     assert np.count_nonzero(prior) == n_edges and network.is_input.sum() == n_inputs
 
 
-@pytest.mark.parametrize(("text", "share"), [("0.025", 0.05), ("0.05", 0.1), ("0.1", 0.2)])
-def test_as_many_edges_are_misplaced_as_in_the_published_priors(real_file, text, share):
-    truth, published = (
-        pd.read_csv(real_file(f"prior_350_noise_{noise}.csv", "grn_simulated"), header=None).to_numpy()
-        for noise in ("0.0", text)
-    )
-    paths = [real_file(f"{part}_350.csv", "grn_simulated") for part in ("edges", "rate_equations", "gene_names")]
-    ours = GeneNetwork.from_tables(*paths).misplaced_prior(share, 1).to_numpy()
-    for prior in (ours, published):
-        wrong = (prior != 0) & (truth == 0)
-        assert wrong.sum() == ((prior == 0) & (truth != 0)).sum() == int(share * 550 + 1e-9)
-        assert (prior * truth >= 0).all()
-
-
 def test_rates_follow_from_the_logic(small):
     x = np.array([0.5, 0.4, 0.3, 0.2, 0.9])
     on = {g: (lambda v, b=(0.5**1.5 - 1) / (2 * 0.5**1.5 - 1): b * v**1.5 / (b - 1 + v**1.5)) for g in "AC"}
