@@ -85,13 +85,8 @@ def _groups(fit):
 
 
 def _coded(title, names, table):
-    codes = table.index.get_indexer(names)
-    return {
-        "title": title,
-        "names": [str(name) for name in table.index],
-        "colors": table["color"].tolist(),
-        "codes": codes.tolist(),
-    }
+    codes, groups = table.index.get_indexer(names).tolist(), [str(name) for name in table.index]
+    return {"title": title, "names": groups, "colors": table["color"].tolist(), "codes": codes}
 
 
 def _or_none(number):

@@ -24,36 +24,19 @@ FONT = "Helvetica, Arial, sans-serif"
 def cell_map(xy, axes, equal):
     """The map: dots of the cells, a colour bar, and tools without a toolbar; the scripts find its parts by name."""
     map_ = figure(
-        name="map",
-        sizing_mode="stretch_both",
-        toolbar_location=None,
-        tools="",
-        match_aspect=equal,
-        lod_threshold=None,
-        x_axis_label=axes[0],
-        y_axis_label=axes[1],
-        x_range=DataRange1d(),
-        y_range=DataRange1d(),
-        title=" ",
-    )
+        name="map", title=" ", sizing_mode="stretch_both", toolbar_location=None, tools="", lod_threshold=None,
+        match_aspect=equal, x_axis_label=axes[0], y_axis_label=axes[1], x_range=DataRange1d(), y_range=DataRange1d(),
+    )  # fmt: skip
     # Corners that nobody sees hold the view where it is while types are hidden.
     corners = map_.scatter(*np.array([xy.min(0), xy.max(0)], float).T, alpha=0, size=0)
     columns = ("x", "y", "color", "cell", "type", "family", "value")
     source = ColumnDataSource({name: [] for name in columns}, name="cells")
+    size = float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST))
     dots = map_.scatter(
-        "x",
-        "y",
-        source=source,
-        size=float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST)),
-        fill_color="color",
-        fill_alpha=0.9,
-        line_width=0.5,
-        line_alpha=0.5,
-        nonselection_fill_alpha=0.08,
-        nonselection_line_alpha=0,
-        name="dots",
-        view=CDSView(filter=BooleanFilter(name="shown")),
-    )
+        "x", "y", source=source, name="dots", size=size, view=CDSView(filter=BooleanFilter(name="shown")),
+        fill_color="color", fill_alpha=0.9, line_width=0.5, line_alpha=0.5,
+        nonselection_fill_alpha=0.08, nonselection_line_alpha=0,
+    )  # fmt: skip
     dots.selection_glyph = dots.glyph
     for range_ in (map_.x_range, map_.y_range):
         range_.renderers = [corners]
@@ -74,14 +57,9 @@ def cell_map(xy, axes, equal):
 def histogram():
     """Histogram of one feature: the selection against the rest; source ``bins`` (left, right, inside, rest)."""
     plot = figure(
-        name="histogram",
-        sizing_mode="stretch_width",
-        height=190,
-        toolbar_location=None,
-        tools="",
-        x_axis_label=" ",
+        name="histogram", sizing_mode="stretch_width", height=190, toolbar_location=None, tools="", x_axis_label=" ",
         y_axis_label="share of cells",
-    )
+    )  # fmt: skip
     source = ColumnDataSource({"left": [0], "right": [1], "inside": [0], "rest": [0]}, name="bins")
     for part in ("rest", "inside"):
         plot.quad(left="left", right="right", top=part, bottom=0, source=source, name=part, fill_alpha=0.55)

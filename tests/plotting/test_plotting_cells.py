@@ -99,19 +99,6 @@ def test_family_zoom_has_the_colours_and_the_window_of_its_cells():
     assert inside.mean() > 0.9 and np.ptp(cells.get_offsets(), axis=0).max() > 0.75
 
 
-@pytest.mark.parametrize(
-    "record",
-    [
-        fit_record(width=1),
-        fit_record(n_genes=2, features=("CD3", "CD4", "CD8", "CD19", "CD45RA")),
-        with_labels(fit_record(), "A", [f"a long name of a type {i % 40}" for i in range(90)]),
-    ],
-    ids=["d = 1", "proteins", "many types"],
-)
-def test_family_zoom_of_any_record(record):
-    assert_tidy(plotting.family_zoom(record))
-
-
 def test_a_family_of_one_type_is_not_shown_from_near():
     record = fit_record()
     own = record.labels["family"] == "A"
@@ -142,6 +129,3 @@ def test_unknown_types_have_the_colour_of_their_legend_entry():
     record.values["labels"].loc[:19, ["family", "type"]] = "unknown"
     table, colors, _ = looks(record)
     assert set(colors[:20]) == {table.loc["unknown", "color"]} == {GREY}
-
-
-# -- colours for any colour vision -------------------------------------------------------------------------------------
