@@ -83,13 +83,18 @@ def output_names(Y, n_outputs):
     return np.array([f"output{i}" for i in range(n_outputs)], dtype=object)
 
 
-def check_values(X, Y, table, outputs):
-    """Check what is possible and still wrong in the checked arrays to be fitted; the tables name cells and genes."""
-    Y = Y.reshape(len(Y), -1)
-    cells = getattr(table, "index", None)
-    for values, argument, given in ((X, "X", table), (Y, "Y", outputs)):
-        check_outliers(values, argument, cells, getattr(given, "columns", None))
-    check_given_once(X, Y)
+def to_be_fitted(model, X, y, dtype):
+    """Checked arrays for a fit, Y in float64; the model keeps names of genes and outputs, and what `learn_library` finds."""
+    X, y = two_tables(X, y)
+    learn_library(model, X)
+    table, outputs = expression_table(X), output_table(X, y)
+    checks = {"multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
+    X, Y = validate_data(model, table, outputs, dtype=dtype, **checks)
+    model.output_names_ = output_names(outputs, 1 if Y.ndim == 1 else Y.shape[1])
+    for values, argument, given in ((X, "X", table), (Y.reshape(len(Y), -1), "Y", outputs)):
+        check_outliers(values, argument, getattr(table, "index", None), getattr(given, "columns", None))
+    check_given_once(X, Y.reshape(len(Y), -1))
+    return X, Y.astype(np.float64, copy=False)
 
 
 def learn_library(model, X):

@@ -11,18 +11,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sbnn.data.checks import check_number
-from sbnn.data.inputs import (
-    check_values,
-    expression_table,
-    learn_library,
-    new_cells,
-    output_names,
-    output_table,
-    two_tables,
-)
+from sbnn.data.inputs import new_cells, output_table, to_be_fitted, two_tables
 
 
 def __getattr__(name):
@@ -63,14 +55,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _validate(self, X, y):
         """Check X and y, store their means, and return both centred in float64, Y two-dimensional."""
-        X, y = two_tables(X, y)
-        learn_library(self, X)
-        table, outputs = expression_table(X), output_table(X, y)
-        checks = {"dtype": np.float64, "multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
-        X, Y = validate_data(self, table, outputs, **checks)
-        Y = Y.astype(np.float64, copy=False)
-        self.output_names_ = output_names(outputs, 1 if Y.ndim == 1 else Y.shape[1])
-        check_values(X, Y, table, outputs)
+        X, Y = to_be_fitted(self, X, y, np.float64)
         self.x_mean_, self.y_mean_ = X.mean(axis=0), Y.mean(axis=0)
         # Column order, because the solvers read and cut out single genes.
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
@@ -93,7 +78,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return pooled_r2(output_table(X, y), self.predict(X), self.y_mean_)
 
 
-class LeaveOneOutRidge(LinearRegressor, RidgeCV):
+class LeaveOneOutRidge(LinearRegressor):
     """Ridge regression on all genes, with a leave-one-out choice of one penalty for all outputs.
 
     scikit-learn's ``RidgeCV`` with a grid suited to z-scored expression.
@@ -116,21 +101,16 @@ class LeaveOneOutRidge(LinearRegressor, RidgeCV):
     """
 
     def __init__(self, alphas=tuple(10.0 ** (k / 4) for k in range(25))):
-        # RidgeCV's "auto" would take "eigen" here, four times slower where cells and genes are about equally many.
-        super().__init__(alphas=alphas, gcv_mode="svd")
+        self.alphas = alphas
 
     def fit(self, X, y=None):
         """Choose the penalty and fit; X and y as for `SparseBottleneckRegressor.fit`."""
-        X, y = two_tables(X, y)
-        learn_library(self, X)
-        table, y = expression_table(X), output_table(X, y)
-        super().fit(table, y)
-        outputs = np.asarray(y, dtype=np.float64)
-        check_values(np.asarray(table, dtype=np.float64), outputs, table, y)
-        self.y_mean_ = outputs.mean(axis=0)
-        self.output_names_ = output_names(y, np.size(self.y_mean_))
-        if np.ndim(self.y_mean_):  # RidgeCV makes one column one-dimensional
-            self.coef_, self.intercept_ = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)
+        X, Y = to_be_fitted(self, X, y, np.float64)
+        # "auto" would take "eigen" here, four times slower where cells and genes are about equally many.
+        ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)
+        self.alpha_, self.best_score_, self.y_mean_ = ridge.alpha_, ridge.best_score_, Y.mean(axis=0)
+        self.coef_ = ridge.coef_.reshape(*Y.shape[1:], -1)  # RidgeCV makes one column one-dimensional
+        self.intercept_ = ridge.intercept_ if Y.ndim == 1 else np.atleast_1d(ridge.intercept_)
         return self
 
 

@@ -11,18 +11,18 @@ import torch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.model_selection import KFold
 from sklearn.utils import TransformerTags, _safe_indexing, check_array, check_consistent_length, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sbnn.data.checks import check_number
 from sbnn.data.inputs import (
-    check_values,
     expression_table,
     learn_library,
     new_cells,
     output_names,
     output_table,
     stream_of_sparse,
+    to_be_fitted,
     two_tables,
 )
 from sbnn.data.streams import ExpressionStream
@@ -317,15 +317,10 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
     def _prepare(self, X, y, eval_set):
         """Check and scale all that the training gets: inputs, targets, `eval_set`, and both sources of randomness."""
-        learn_library(self, X)
-        table, outputs = expression_table(X), output_table(X, y)
-        checks = {"dtype": np.float32, "multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
-        X, Y = validate_data(self, table, outputs, **checks)
+        X, Y = to_be_fitted(self, X, y, np.float32)
         self._flat_output = Y.ndim == 1
-        Y = Y.reshape(len(Y), -1).astype(np.float64)
-        self.output_names_ = output_names(outputs, Y.shape[1])
+        Y = Y.reshape(len(Y), -1)
         self._check_params(X.shape[1])
-        check_values(X, Y, table, outputs)
         device = self._torch_device()
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))

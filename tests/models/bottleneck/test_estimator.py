@@ -93,7 +93,7 @@ def test_pandas_and_anndata_give_what_numpy_gives(data, adata, model):
     from_anndata = clone(model).fit(adata)
     np.testing.assert_array_equal(from_anndata.predict(adata), model.predict(data.X))
     np.testing.assert_array_equal(clone(model).fit(adata, "outputs").transform(adata), model.transform(data.X))
-    with pytest.raises(ValueError, match=r"no obsm\['ephys'\]; it has \['outputs'"):
+    with pytest.raises(KeyError, match="no 'ephys' in adata.obsm; it holds .'outputs'"):
         clone(model).fit(adata, "ephys")
 
 
