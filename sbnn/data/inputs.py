@@ -84,7 +84,7 @@ def output_names(Y, n_outputs):
 
 
 def to_be_fitted(model, X, y, dtype):
-    """Checked arrays for a fit, Y in float64; the model keeps names of genes and outputs, and what `learn_library` finds."""
+    """Checked arrays for a fit, Y in float64; the model keeps the names and what `learn_library` finds."""
     X, y = two_tables(X, y)
     learn_library(model, X)
     table, outputs = expression_table(X), output_table(X, y)

@@ -101,10 +101,10 @@ def test_pandas_and_anndata_give_what_numpy_gives(data, adata, model):
     ("change", "message"),
     [
         ({"distillation": {"n_trees": 5}}, "distillation"),
-        ({"n_genes": 0}, r"n_genes must be a finite number in \[1, 40\]"),
+        ({"n_genes": 0}, "n_genes must be .*1, 40"),
         ({"protocol": "papyrus"}, r"protocol: 'papyrus' is unknown, expected one of \['distilled', 'paper'\]"),
-        ({"n_components": 0}, r"n_components .* \[1, 10000\], got 0"),
-        ({"hidden_layers": (16, 10**9)}, r"hidden_layers must be .* got 1000000000"),
+        ({"n_components": 0}, r"n_components .* \[1, 10000\].*got 0"),
+        ({"hidden_layers": (16, 10**9)}, "hidden_layers must be .* got 1000000000"),
         ({"group_lasso": -1}, "group_lasso"),
         ({"hidden_layers": (16,)}, "hidden_layers: expected at least two"),
         ({"epochs": (1, 2)}, "unpack"),
