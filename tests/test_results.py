@@ -195,6 +195,7 @@ def shared(value):
     ("odd", "message"),
     [
         (zeros(90_000_000, [1]), ""),
+        (zeros(90_000_000, [0]), ""),
         (zeros(90_000_000, [-1]), "more than the file can hold"),
         (zeros(1000, [1001]), ""),
         (zeros(1, [2**40]), "more than the file can hold"),

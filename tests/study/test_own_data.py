@@ -266,16 +266,16 @@ def test_no_name_is_markup_on_the_page(cells, tmp_path, monkeypatch):
         pd.Index([name, "second"], name="output"),
     )
     monkeypatch.setattr(report_of, "verdict", lambda *_, **__: SimpleNamespace(sentence=name))
-    monkeypatch.setattr(report_of, "cautions", lambda *_: [name])
+    monkeypatch.setattr(report_of, "cautions", lambda data, record, halves, groups: [name] * (halves == "halves"))
     monkeypatch.setattr(report_of, "numbers_say", lambda _: pd.DataFrame({"sentence": [name]}, ["its map"]))
     monkeypatch.setattr(report_of, "outputs_table", lambda *_: outputs)
-    monkeypatch.setattr(report_of, "kept_genes_table", lambda *_: genes)
-    monkeypatch.setattr(report_of, "trust_sentence", lambda _: "")
+    monkeypatch.setattr(report_of, "kept_genes_table", lambda halves, kept: genes.loc[kept] if halves else None)
+    monkeypatch.setattr(report_of, "trust_sentence", lambda halves: "" if halves == "halves" else "none")
     effects = pd.DataFrame({"output": [name], "effect": [1.0], "r2_drop": [0.1]}, [name])
     records = {
         "cv_default": SimpleNamespace(folds=[1, 2]),
         "cv_ridge": None,
-        "halves_default": None,
+        "halves_default": "halves",
         "fit_default_2d": SimpleNamespace(kept_genes=[name, "b"]),
         "interpretation": SimpleNamespace(table=effects),
     }

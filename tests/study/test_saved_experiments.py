@@ -35,12 +35,19 @@ def interpreted(data, folder):
     return experiments.run_interpretation(data, folder / "interpretation.pickle", fast=True)
 
 
-def test_an_interpretation_is_of_cells_that_were_not_fitted(data, folder):
+def test_an_interpretation_is_of_cells_that_were_not_fitted(data, folder, monkeypatch):
     record = interpreted(data, folder)
     X_train, Y_train, X_test, Y_test = held_out(data, 4)
     model = experiments.network(data, True, protocol="distilled").fit(X_train, Y_train)
     assert record.r2 == pytest.approx(model.score(X_test, Y_test), abs=0.02)
     assert abs(record.r2 - model.score(X_train, Y_train)) > 0.04
+
+    def stop(_, __, cells):
+        raise InterruptedError(cells.tolist() == paper_folds(data.n_cells, 4)[0][0].tolist())
+
+    monkeypatch.setattr(experiments, "with_preselected", stop)
+    with pytest.raises(InterruptedError, match="True"):  # genes are chosen on the cells that are fitted
+        interpreted(data, folder)
 
 
 def test_an_interpretation_of_other_data_is_not_taken(data, folder, monkeypatch):
