@@ -98,7 +98,7 @@ def test_the_grid_point_with_at_most_so_many_genes(record):
     assert record.within_genes(25) == 2, "32 genes are nearer, but more"
     assert record.within_genes(40) == 1 and record.within_genes(31) == 2
     assert record.within_genes(16) == 0 and record.within_genes(16, rank=3) == 2, "all of rank 3 have more: the fewest"
-    record.values["n_selected"] = np.array([[10, 30, 17], [15, 34, 17]])
+    record.values["n_selected"] = np.array([[10, 30, 11], [15, 34, 11]])
     assert record.within_genes(12) == 0, "12.5 genes are named 12"
 
 

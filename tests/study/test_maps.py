@@ -41,15 +41,6 @@ def test_errors_are_those_of_held_out_cells(simulated, trust):
         assert 1 - errors[fold[1]].sum() * Y_test.shape[1] / total == pytest.approx(folds.test_r2[i, point], abs=1e-4)
 
 
-def test_maps_of_other_seeds_lie_on_the_first(trust):
-    assert trust.latents.shape == (5, *trust.latent.shape) and len(trust.agreement) == 5
-    distance = np.sqrt(np.square(trust.latents - trust.latent).sum(2).mean(0))
-    size = np.sqrt(np.square(trust.latent - trust.latent.mean(0)).sum(1).mean())
-    np.testing.assert_allclose(trust.spread, distance / size, rtol=1e-3)
-    np.testing.assert_allclose(np.mean(trust.spread**2), np.mean(1 - trust.agreement), rtol=1e-3)
-    assert (trust.agreement > 0.9).all() and len(np.unique(trust.latents[:, 0, 0])) == 5
-
-
 @pytest.mark.slow
 def test_a_committed_verdict_comes_out_the_same(simulated, trust, tmp_path):
     for name in ("cv_default", "fit_default_2d"):
