@@ -11,7 +11,7 @@ import zarr
 from scipy import sparse
 
 from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor
-from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
 
 SHORT = DistilledSettings(n_trees=5, steps_of_teachers=5, steps_of_student=5)  # trains for a moment only
 
@@ -54,6 +54,7 @@ def test_blocks_are_normalised_like_the_whole(source, data):
     np.testing.assert_allclose(stream.rows(np.array([1, 4, 100])), expected[[1, 4, 100]], rtol=1e-5)
     np.testing.assert_allclose(stream.columns(np.array([3, 17])), expected[:, [3, 17]], rtol=1e-5)
     assert stream.library_size == np.median(data.counts.sum(1)) and len(stream) == 120
+    np.testing.assert_allclose(stream.count_share, shares_of_genes(data.counts), rtol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["memmap", "backed csr"])
