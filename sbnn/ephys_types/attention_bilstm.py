@@ -159,15 +159,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     ----------
     Schwider and Ramezani, "Cross-species transfer learning for electrophysiology-to-transcriptomics mapping in cortical
     GABAergic interneurons", arXiv 2603.11000.
-
-    Examples
-    --------
-    >>> from sbnn import load_dataset
-    >>> from sbnn.ephys_types import AttentionBiLSTMClassifier
-    >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> model = AttentionBiLSTMClassifier(max_epochs=2).fit(data.X, data.obs["type"], data.var["family"])
-    >>> model.attention_weights(data.X).shape
-    (300, 11)
     """
 
     _parameter_constraints: dict = {"loss": [StrOptions({"cross_entropy", "arcface"})]}

@@ -101,15 +101,6 @@ class FamilyAttentionClassifier(TypeClassifier):
     families_ : dict of family to ndarray of int
         Columns of each.
     network_ : FamilyAttentionNetwork
-
-    Examples
-    --------
-    >>> from sbnn import load_dataset
-    >>> from sbnn.ephys_types import FamilyAttentionClassifier
-    >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> model = FamilyAttentionClassifier(n_steps=20).fit(data.X, data.obs["type"], data.var["family"])
-    >>> model.attention_weights(data.X).shape
-    (300, 11)
     """
 
     def __init__(self, n_members=4, n_steps="auto", random_state=None):
@@ -226,21 +217,11 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         return super().decisive_params() | {"source_weight": SOURCE_WEIGHT}
 
     def fit(self, X, y, families=None, source=None, unlabelled=None):
-        """Train.
+        """Train; `X`, `y` and `families` as for `EphysTypeClassifier.fit`.
 
-        Parameters
-        ----------
-        X, y, families
-            As for `FamilyAttentionClassifier`.
-        source : tuple of (array of shape (m, p), array of shape (m,)), optional
-            The same features of the source's cells, and their types, which need not be those of the target. Without
-            them there is no transfer.
-        unlabelled : array-like, shape (u, p), optional
-            Further cells of the target, which its features are scaled by as well.
-
-        Returns
-        -------
-        self
+        `source` has the same features of the source's cells (m, p), and their types (m,), which need not be those of
+        the target; without it there is no transfer. The target's features are scaled by its `unlabelled` cells, shape
+        (u, p), as well.
         """
         X, codes = self._checked_training(X, y, families)
         cells = X if unlabelled is None else np.vstack([X, self._checked_cells(unlabelled)])

@@ -101,15 +101,6 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     ----------
     Gouwens et al., "Integrated morphoelectric and transcriptomic classification of cortical GABAergic cells", Cell 183,
     935 (2020). Schwider and Ramezani, arXiv 2603.11000.
-
-    Examples
-    --------
-    >>> from sbnn import load_dataset
-    >>> from sbnn.ephys_types import SparsePCAForest
-    >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> model = SparsePCAForest(random_state=0).fit(data.X, data.obs["type"], data.var["family"])
-    >>> model.predict(data.X).shape == (data.n_obs,)
-    True
     """
 
     def __init__(self, published=False, n_estimators=300, random_state=None):

@@ -1,9 +1,7 @@
 """Cells of one species help with the types of another: without any label there, and with few.
 
-Cells of both species are put on the scale of their own species, by median and spread. That alone is wrong where the
-types are not equally frequent in both: a type that is the majority in one species lies in the middle there. So the
-shift that is left, and the shares of the types, are estimated together from the cells without types, by
-expectation-maximisation in the space of the discriminants of the source.
+Cells are put on the scale of their own species. Where types are not equally frequent in both, a shift is left: it and
+the shares of the types are estimated together, by expectation-maximisation in the space of the source's discriminants.
 """
 
 from itertools import product
@@ -39,8 +37,8 @@ CUBE_ROOT = ("adapt_hero", "trough_slowdeltav_rheo")  # signed, with long tails
 def physiological_scale(X, feature_names):
     """Shared features (n, p) on scales on which differences mean alike everywhere; others are left as they are.
 
-    Resistances, times, currents and ratios as logarithms, the sag as the logarithm of itself and 0.02, the slope of the
-    f-I curve as its square root, adaptation and the slow trough as cube roots.
+    Resistances, times, currents, ratios and the sag as logarithms, the slope of the f-I curve as its square root,
+    adaptation and the slow trough as cube roots.
     """
     X = np.array(X, dtype=np.float64)
     for j, name in enumerate(feature_names):
@@ -145,20 +143,9 @@ class ZeroShotClassifier(TypeClassifier):
         self.random_state = random_state
 
     def fit(self, X, y, target=None):
-        """Fit to cells with types, and align them with cells without.
+        """Fit to cells (n, p) of the source with types (n,), and align them with those of a `target`, shape (m, p).
 
-        Parameters
-        ----------
-        X : array-like, shape (n, p)
-            Features of the source, NaN where missing.
-        y : array-like, shape (n,)
-            Their types.
-        target : array-like, shape (m, p), optional
-            The same features of the other species; without them, the target is taken to be like the source.
-
-        Returns
-        -------
-        self
+        Features are the same, NaN where missing; without a target, it is taken to be like the source.
         """
         X, codes = self._checked_training(X, y)
         target = X if target is None else self._checked_cells(target)
@@ -198,21 +185,10 @@ class SourcePriorClassifier(TypeClassifier):
     """
 
     def fit(self, X, y, source, unlabelled=None):
-        """Fit both experts.
+        """Fit both experts to the target's labelled cells (n, p) and their types (n,).
 
-        Parameters
-        ----------
-        X : array-like, shape (n, p)
-            Features of the target's labelled cells, NaN where missing.
-        y : array-like, shape (n,)
-        source : tuple of (array-like of shape (m, p), array of shape (m,))
-            The same features of the source's cells, and their types.
-        unlabelled : array-like, shape (u, p), optional
-            Further cells of the target, whose types are not known.
-
-        Returns
-        -------
-        self
+        `source` has the same features of the source's cells (m, p), and their types (m,), `unlabelled`, shape (u, p),
+        further cells of the target, whose types are not known. NaN where missing.
         """
         X, codes = self._checked_training(X, y)
         source_X, source_y = self._checked_cells(source[0]), np.asarray(source[1])
