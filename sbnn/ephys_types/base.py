@@ -52,7 +52,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         check_is_fitted(self, "classes_")
         return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
 
-    def _measured(self, *tables):
+    def _measured(self, *tables, stacklevel=3):
         """Which features have a value in some cell of each table; warns of the others."""
         seen = np.all([np.isfinite(X).any(axis=0) for X in tables], axis=0)
         if not seen.any():
@@ -60,12 +60,12 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         if not seen.all():
             names = getattr(self, "feature_names_in_", [f"feature_{j}" for j in range(len(seen))])
             lost = some(names[j] for j in np.flatnonzero(~seen))
-            warnings.warn(f"{LOST} in training are left out: {lost}", stacklevel=3)
+            warnings.warn(f"{LOST} in training are left out: {lost}", stacklevel=stacklevel)
         return seen
 
     def _learn_scale(self, X, scaling):
         """Choose the features that have a value, and learn their scale; the cells on it."""
-        self._seen = self._measured(X)
+        self._seen = self._measured(X, stacklevel=4)
         self._scaling = scaling.fit(X[:, self._seen])
         return self._scaled(X)
 

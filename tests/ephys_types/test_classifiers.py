@@ -138,8 +138,9 @@ def test_same_seed_same_bits(cells, network):
 def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
     X, passive = cells.X.copy(), cells.families == "passive"
     X[:, passive] = np.nan
-    with pytest.warns(UserWarning, match="feature_2"):
+    with pytest.warns(UserWarning, match="feature_2") as told:
         model = clone(network).fit(X, cells.y, cells.families)
+    assert told[0].filename == __file__
     weights = model.attention_weights(cells.X)
     assert weights.shape == (200, 11) and not weights[:, list(model.families_).index("passive")].any()
     np.testing.assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
