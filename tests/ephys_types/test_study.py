@@ -63,6 +63,8 @@ def test_the_table_is_of_the_records(records):
     assert tuple(row[["minus LightGBM", "low", "high"]]) == paired_difference(of, reference)[:3]
     assert np.isnan(table.loc["LightGBM", "low"]) and "published macro-F1" not in table
     assert list(repeat_means(of)) == pytest.approx(means)
+    f1 = report.class_table(records).loc["LightGBM"]
+    assert f1.tolist() == pytest.approx(np.nanmean(reference.f1[:, 0], axis=0))
 
 
 def test_published_numbers_stand_beside_the_data_and_the_types_they_are_of(records):

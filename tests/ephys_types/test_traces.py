@@ -12,7 +12,7 @@ from trace_cells import assert_same, current_of, features_of, in_families, read,
 from sbnn import read_ephys_table
 from sbnn.ephys_types.traces import reading, trace_families, write_traces
 from sbnn.ephys_types.traces.reading import find_recordings
-from sbnn.ephys_types.traces.recording import _end_of_recording, check_scale, named_protocol, stimulus_of
+from sbnn.ephys_types.traces.recording import _end_of_recording, _runs, check_scale, named_protocol, stimulus_of
 from sbnn.ephys_types.traces.vectors import LEVELS, STEPS
 
 NEURON = Neuron()
@@ -275,6 +275,10 @@ def trains():
 @pytest.mark.parametrize("name", trains())
 def test_other_stimuli_are_not_taken_for_one_of_the_three(name):
     assert stimulus_of(trains()[name], 50_000).kind == "other"
+
+
+def test_short_gaps_are_bridged():
+    assert _runs(np.array([1, 1, 0, 1, 0, 0, 1], dtype=bool), 1000) == [(0, 4), (6, 7)]
 
 
 def test_names_of_stimuli():
