@@ -3,11 +3,12 @@
 import hashlib
 import random
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import pytest
 from victims import Victim
 
 from sbnn.data.registry import DataFile, DataIntegrityError, download_file
@@ -39,10 +40,8 @@ def server(cuts=(), ranges=True, content=CONTENT, pause=0):
                 web.stop.wait(pause)
 
         def handle(self):
-            try:
+            with suppress(OSError):  # whoever asked was killed
                 super().handle()
-            except OSError:  # whoever asked was killed
-                self.close_connection = True
 
         def log_message(self, *_):
             pass
@@ -62,32 +61,28 @@ def server(cuts=(), ranges=True, content=CONTENT, pause=0):
         thread.join()
 
 
-def until_it_is_there(web, target):
-    """Download, after every interruption again."""
-    while True:
-        try:
-            return download_file(DataFile(**web.file), target, verbose=False)
-        except OSError:
-            assert not target.exists()
+def fetch(web, folder):
+    """Download, after every interruption again: the file is there, and nothing beside it."""
+    target = Path(folder, "tiny.bin")
+    while not target.exists():
+        with suppress(OSError):
+            download_file(DataFile(**web.file), target, verbose=False)
+    assert target.read_bytes() == CONTENT
+    assert list(Path(folder).iterdir()) == [target]
 
 
-def cut_off(folder, seed, times=5):
+def cut_off(folder, seed, times=5, ranges=True):
     """The connection breaks at random places: what has come is not fetched again, but for the last kilobyte."""
-    rng, target = random.Random(seed), Path(folder, "tiny.bin")
-    with server([rng.randrange(1, 25_000) for _ in range(times)]) as web:
-        until_it_is_there(web, target)
-        assert web.sent <= len(CONTENT) + 1024 * times
-    _is_there_alone(target)
+    rng = random.Random(seed)
+    with server([rng.randrange(1, 25_000 if ranges else 90_000) for _ in range(times)], ranges) as web:
+        fetch(web, folder)
+        assert not ranges or web.sent <= len(CONTENT) + 1024 * times
     return times
 
 
-def without_ranges(folder, seed, times=3):
+def without_ranges(folder, seed):
     """A server that always sends everything."""
-    rng, target = random.Random(seed), Path(folder, "tiny.bin")
-    with server([rng.randrange(1, 90_000) for _ in range(times)], ranges=False) as web:
-        until_it_is_there(web, target)
-    _is_there_alone(target)
-    return times
+    return cut_off(folder, seed, 3, ranges=False)
 
 
 def another_beginning(folder, seed):
@@ -97,29 +92,23 @@ def another_beginning(folder, seed):
     with server() as web:
         for n_bytes in (rng.randrange(1, len(CONTENT)), len(CONTENT), len(CONTENT) + rng.randrange(1, 1000)):
             part.write_bytes(rng.randbytes(n_bytes))
-            until_it_is_there(web, target)
-            _is_there_alone(target)
+            fetch(web, folder)
             target.unlink()
         part.write_bytes(CONTENT)  # killed just before the end
         before = web.sent
-        until_it_is_there(web, target)
+        fetch(web, folder)
         assert web.sent == before
-    _is_there_alone(target)
     return 4
 
 
 def wrong_content(folder, seed):
     """A random byte is another one: an error that tells the checksums, and nothing is kept."""
-    rng, target = random.Random(seed), Path(folder, "tiny.bin")
-    content = bytearray(CONTENT)
+    rng, content = random.Random(seed), bytearray(CONTENT)
     content[rng.randrange(len(CONTENT))] ^= 1 << rng.randrange(8)
     with server([rng.randrange(2000, 90_000)], content=bytes(content)) as web:
-        try:
-            until_it_is_there(web, target)
-        except DataIntegrityError as error:
-            assert web.file["url"] in str(error) and "altered: expected 100000 bytes and sha256" in str(error)
-        else:
-            raise AssertionError("a wrong file was taken")
+        with pytest.raises(DataIntegrityError, match="altered: expected 100000 bytes and sha256") as caught:
+            fetch(web, folder)
+        assert web.file["url"] in str(caught.value)
     assert list(Path(folder).iterdir()) == []
     return 1
 
@@ -133,26 +122,21 @@ def killed(folder, seed, times=4):
             victim.ends_within(rng.uniform(0, 0.25))
             victim.kill()
             assert not target.exists() or target.read_bytes() == CONTENT
-        until_it_is_there(web, target)
-    _is_there_alone(target)
+        fetch(web, folder)
     return times
 
 
 def two_at_once(folder, seed):
     """Of two processes one downloads, the other takes what it has got; or goes on, if the first was killed."""
-    rng, target = random.Random(seed), Path(folder, "tiny.bin")
+    rng = random.Random(seed)
     with server(pause=0.005) as web:
-        first, *others = [Victim("download", web.file, str(target)) for _ in range(3)]
+        first, *others = [Victim("download", web.file, str(Path(folder, "tiny.bin"))) for _ in range(3)]
         if seed % 2:
             first.ends_within(rng.uniform(0, 0.1))
             first.kill()
         assert [other.end() for other in others] == [0, 0], [other.error for other in others]
         first.end()
-        assert web.sent <= len(CONTENT) + (seed % 2) * 30_000
-    _is_there_alone(target)
+        sent = web.sent
+        fetch(web, folder)
+        assert web.sent == sent <= len(CONTENT) + (seed % 2) * 30_000
     return 1
-
-
-def _is_there_alone(target):
-    assert target.read_bytes() == CONTENT
-    assert list(target.parent.iterdir()) == [target]

@@ -6,10 +6,10 @@ import random
 import signal
 import subprocess
 import time
-import warnings
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from victims import Victim, finished, fits_of, left_in, record_of, same, undisturbed, validate
 
 from sbnn.results import load, save
@@ -36,16 +36,6 @@ def killed_again_and_again(folder, seed, n_jobs=1, kills=10, longest=0.3, how=si
     return tried
 
 
-def two_workers(folder, seed):
-    """Workers end with the process that started them."""
-    return killed_again_and_again(folder, seed, n_jobs=2, kills=3, longest=5)
-
-
-def interrupted(folder, seed):
-    """Ctrl-C."""
-    return killed_again_and_again(folder, seed, kills=5, how=signal.SIGINT)
-
-
 def killed_while_saving(folder, seed, kills=10):
     """A process that writes two records in turn is killed: the file is one of them, never a mixture."""
     rng, path, size = random.Random(seed), Path(folder, "r.pickle"), 20_000
@@ -67,11 +57,9 @@ def wait_for_the_end_of(session, patience=20):
 
 
 def _belongs_to(session, process):
-    try:
+    with suppress(OSError):
         state, _, _, its_session = (process / "stat").read_text().rpartition(")")[2].split()[:4]
-    except OSError:
-        return False
-    return state != "Z" and int(its_session) == session
+        return state != "Z" and int(its_session) == session
 
 
 def same_experiment(folder, seed):
@@ -102,7 +90,7 @@ def different_experiments(folder, seed):
 def another_experiment_after_a_kill(folder, seed):
     """What a killed run has finished is not dropped by another experiment, unless it is told to."""
     rng, path = random.Random(seed), Path(folder, "cv.pickle")
-    run = Victim("validate", path)
+    (whole, which), run = undisturbed(), Victim("validate", path)
     while len(list(Path(folder).glob("cv.pickle.parts/*.pickle"))) < rng.randrange(1, 8):
         run.ends_within(0.002)
     run.kill()
@@ -113,8 +101,8 @@ def another_experiment_after_a_kill(folder, seed):
     assert kind == "ValueError" and f"{path}.parts holds {len(kept)} finished fit(s)" in message
     assert finished(path) == kept
     before = len(fits_of(folder))
-    assert same(validate(path), undisturbed()[0])
-    assert len(fits_of(folder)) - before == len(undisturbed()[1]) - len(kept)
+    assert same(validate(path), whole)
+    assert len(fits_of(folder)) - before == len(which) - len(kept)
     return 1
 
 
@@ -159,15 +147,11 @@ def damaged_part(folder, seed):
     """A finished fit whose file is damaged is computed again, with a warning; the others are not."""
     rng, path = random.Random(seed), Path(folder, "cv.pickle")
     whole, _ = undisturbed()
-    key = rng.choice(rng.choice(whole.settings["keys"]))
-    part = Path(f"{path}.parts", f"{key}.pickle")
-    save(dataclasses.replace(whole, values={"test_r2": 1.0}), part)
-    content = bytearray(part.read_bytes())
+    part = Path(f"{path}.parts", f"{rng.choice(rng.choice(whole.settings['keys']))}.pickle")
+    content = bytearray(save(dataclasses.replace(whole, values={"test_r2": 1.0}), part).read_bytes())
     content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     part.write_bytes(content)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with pytest.warns(UserWarning, match="computing again"):
         record = validate(path)
-    assert any("computing again" in str(warning.message) for warning in caught)
     assert same(record, whole) and left_in(folder) == ["cv.pickle"]
     return 1

@@ -25,12 +25,8 @@ def tables(rng):
 
 def text(table, rng):
     """A table as bytes of a random dialect, and the dialect."""
-    dialect = {
-        "sep": rng.choice([",", ";", "\t"]),
-        "decimal": rng.choice([".", ","]),
-        "lineterminator": rng.choice(["\n", "\r\n"]),
-        "quoting": rng.choice([0, 1, 2]),
-    }
+    dialect = {"sep": rng.choice([",", ";", "\t"]), "decimal": rng.choice([".", ","])}
+    dialect |= {"lineterminator": rng.choice(["\n", "\r\n"]), "quoting": rng.choice([0, 1, 2])}
     encoding = rng.choice(["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16"])
     content = table.to_csv(**dialect)
     if rng.random() < 0.2:
@@ -59,10 +55,7 @@ def with_a_slip(folder, seed, times=40):
     rng = random.Random(seed)
     for _ in range(times):
         X, Y = tables(rng)
-        rows = [
-            ["cell", *Y.columns],
-            *([cell, *map(str, values)] for cell, values in zip(CELLS, Y.values, strict=True)),
-        ]
+        rows = [["cell", *Y.columns], *([cell, *map(str, values)] for cell, values in Y.iterrows())]
         rng.choice(SLIPS)(rows, rng)
         path = Path(folder, "outputs.csv")
         path.write_text("\n".join(",".join(row) for row in rows), encoding="utf-8")
@@ -78,19 +71,7 @@ def _a_row(rows, rng):
     return rng.choice(rows[1:])
 
 
-def _unit(row, rng):
-    row[1] += rng.choice([" ms", " mV", "*", "e", "%"])
-
-
-def _lose(row, rng):
-    row[rng.choice([1, 2])] = rng.choice(["", "NA", "#DIV/0!", "inf", "-"])
-
-
-def _other_cells(rows):
-    for i, row in enumerate(rows[1:]):
-        row[0] = f"other{i}"
-
-
+WORDS = ["", "NA", "#DIV/0!", "inf", "-"]
 SLIPS = [
     lambda rows, rng: [_swap(row, 0, 1) for row in rows],  # names and values
     lambda rows, rng: _swap(_a_row(rows, rng), 0, 1),
@@ -99,11 +80,11 @@ SLIPS = [
     lambda rows, rng: rows.__setitem__(0, rows[0][1:] + [""]),  # names of columns shifted
     lambda rows, rng: rows.pop(0),  # names of columns lost
     lambda rows, rng: rows.insert(rng.randint(1, 3), rows.pop(0)),  # names of columns below cells
-    lambda rows, rng: _unit(_a_row(rows, rng), rng),
-    lambda rows, rng: _lose(_a_row(rows, rng), rng),
+    lambda rows, rng: _a_row(rows, rng).__setitem__(1, "7" + rng.choice([" ms", " mV", "*", "e", "%"])),
+    lambda rows, rng: _a_row(rows, rng).__setitem__(rng.choice([1, 2]), rng.choice(WORDS)),
     lambda rows, rng: _a_row(rows, rng).insert(1, "7"),
     lambda rows, rng: _a_row(rows, rng).pop(),
-    lambda rows, rng: _other_cells(rows),
+    lambda rows, rng: [row.__setitem__(0, f"other{i}") for i, row in enumerate(rows[1:])],
 ]
 
 

@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import pytest
+from files import CONTENT, published, put
+from interruptions import wait_for_the_end_of
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate
@@ -24,9 +26,8 @@ ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
 def run(command, cwd=None, **environment):
-    return subprocess.run(
-        command, capture_output=True, cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment
-    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    return subprocess.run(command, capture_output=True, cwd=cwd, env=environment)
 
 
 READ = """
@@ -34,14 +35,12 @@ import locale, sys
 locale.setlocale(locale.LC_ALL, "")
 import numpy as np
 from sbnn import read_tables, results
-X = "cell;Gad1;Sst\\nc1;1.5;2\\nc2;3;4.25\\nc3;0;1\\n"
-Y = "cell,V µV\\nc1,-1.5\\nc3,1e-3\\nc2,7\\n"
-for name, text in (("x.csv", X), ("y.csv", Y)):
+for name, text in (("x.csv", "cell;Gad1;Sst\\nc1;1.5;2\\nc2;3;4.25\\n"), ("y.csv", "cell,V µV\\nc2,7\\nc1,-1e-3\\n")):
     with open(name, "w", encoding="utf-8") as table:
         table.write(text)
 data = read_tables("x.csv", "y.csv")
-assert data.X.tolist() == [[1.5, 2], [3, 4.25], [0, 1]] and data.obsm["outputs"].columns.tolist() == ["V µV"]
-assert np.array_equal(data.obsm["outputs"], np.array([[-1.5], [7], [1e-3]], np.float32))
+assert data.X.tolist() == [[1.5, 2], [3, 4.25]] and data.obsm["outputs"].columns.tolist() == ["V µV"]
+assert np.array_equal(data.obsm["outputs"], np.array([[-1e-3], [7]], np.float32))
 path = "a b.pickle" if sys.getfilesystemencoding() == "ascii" else "ä b.pickle"
 results.save(results.Record("fit", "µ", "", [{"alpha": 0.5}], values={"half": 0.5}), path)
 assert results.load(path).half == 0.5 and results.load(path).dataset == "µ"
@@ -49,9 +48,8 @@ assert results.load(path).half == 0.5 and results.load(path).dataset == "µ"
 
 
 def test_the_language_of_the_machine_changes_no_number(tmp_path):
-    script = tmp_path / "read.py"
-    script.write_text(READ, encoding="utf-8")
-    ended = run([sys.executable, script], cwd=tmp_path, **ASCII)
+    (tmp_path / "read.py").write_text(READ, encoding="utf-8")
+    ended = run([sys.executable, "read.py"], cwd=tmp_path, **ASCII)
     assert ended.returncode == 0, ended.stderr.decode()
 
 
@@ -69,24 +67,21 @@ def test_a_reader_of_the_list_of_data_sets_may_go_away():
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
-def test_without_a_home_local_files_are_found_and_a_download_says_what_to_set(alone, monkeypatch):
-    from files import CONTENT, published, put
-
+def test_without_a_home_local_files_are_found_and_a_download_says_what_to_set(tmp_path, monkeypatch):
     def nobody(_):
         raise KeyError("uid not found")
 
-    monkeypatch.undo()
-    monkeypatch.delenv("HOME")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", nobody)
-    monkeypatch.setenv("SBNN_DATA", str(alone / "mine"))
-    monkeypatch.chdir(alone)
+    monkeypatch.setenv("SBNN_DATA", str(tmp_path / "mine"))
+    monkeypatch.chdir(tmp_path)
     assert registry.cache_folder() is None
     published(monkeypatch, url="http://127.0.0.1:9/tiny.csv")
     with pytest.raises(FileNotFoundError, match="home of the user is not known; set HOME"):
         find_file("tiny.csv", verbose=False)
-    assert list(alone.iterdir()) == []
-    assert find_file("tiny.csv", put(alone / "mine" / "tiny.csv")).read_bytes() == CONTENT
+    assert list(tmp_path.iterdir()) == []
+    assert find_file("tiny.csv", put(tmp_path / "mine" / "tiny.csv")).read_bytes() == CONTENT
     with pytest.raises(ValueError, match="path: expected the path of a file, got '~/r.pickle'"):
         load("~/r.pickle")
 
@@ -105,12 +100,11 @@ class Wanders(Ridge):
 
 def test_results_stay_where_the_run_began(data, tmp_path, monkeypatch):
     here, there = tmp_path / "Daten äöü 数据", tmp_path / "there"
-    here.mkdir()
-    there.mkdir()
+    for folder in (here, there):
+        folder.mkdir()
     monkeypatch.chdir(here)
-    record = cross_validate(Wanders(str(there)), data, 3, results="my results.pickle", verbose=False)
+    cross_validate(Wanders(str(there)), data, 3, results="my results.pickle", verbose=False)
     assert [path.name for path in here.iterdir()] == ["my results.pickle"] and not list(there.iterdir())
-    np.testing.assert_array_equal(load(here / "my results.pickle").test_r2, record.test_r2)
 
 
 def test_what_a_run_that_was_killed_at_the_very_end_has_left_is_cleared_away(data, tmp_path):
@@ -125,7 +119,7 @@ def test_what_a_run_that_was_killed_at_the_very_end_has_left_is_cleared_away(dat
 
 
 WORK = """
-import sys, time
+import time
 from joblib import delayed
 from sbnn.evaluation.runs import in_workers
 if __name__ == "__main__":
@@ -134,8 +128,6 @@ if __name__ == "__main__":
 
 
 def test_workers_end_with_a_run_that_is_killed(tmp_path):
-    from interruptions import wait_for_the_end_of
-
     script = tmp_path / "work.py"
     script.write_text(WORK)
     process = subprocess.Popen([sys.executable, script], start_new_session=True, env=os.environ | {"PYTHONPATH": ROOT})
@@ -144,29 +136,21 @@ def test_workers_end_with_a_run_that_is_killed(tmp_path):
         process.kill()
         pytest.skip("no list of processes on this machine")
     deadline = time.monotonic() + 60
-    while len(children.read_text().split()) < 3 and time.monotonic() < deadline:  # two workers and joblib's tracker
+    while len(children.read_text().split()) < 3:  # two workers and joblib's tracker
+        assert time.monotonic() < deadline, "there are workers to end"
         time.sleep(0.05)
-    assert len(children.read_text().split()) >= 3, "there are workers to end"
     time.sleep(1)
     process.kill()
     process.wait()
     wait_for_the_end_of(process.pid)
 
 
-@pytest.fixture
-def tables(data, tmp_path):
-    import pandas as pd
-
-    few = slice(60)
-    pd.DataFrame(data.counts[few], data.cell_names[few], data.gene_names).to_csv(tmp_path / "counts.csv")
-    pd.DataFrame(data.Y[few], data.cell_names[few], data.feature_names).to_csv(tmp_path / "ephys.csv")
-    return ["mine", "--expression", "counts.csv", "--outputs", "ephys.csv", "--counts"]
-
-
-def test_ctrl_c_at_the_command_line_keeps_what_was_finished(tables, tmp_path):
+def test_ctrl_c_at_the_command_line_keeps_what_was_finished(data, tmp_path):
+    pd.DataFrame(data.counts[:60], data.cell_names[:60], data.gene_names).to_csv(tmp_path / "counts.csv")
+    pd.DataFrame(data.Y[:60], data.cell_names[:60], data.feature_names).to_csv(tmp_path / "ephys.csv")
+    command = [*SBNN, "fit", "mine", "--expression", "counts.csv", "--outputs", "ephys.csv", "--counts"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([*SBNN, "fit", *tables], cwd=tmp_path, env=environment, **streams)
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     folder, deadline = tmp_path / "saved_models", time.monotonic() + 120
     while not list(folder.rglob("*.pickle")) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -175,8 +159,6 @@ def test_ctrl_c_at_the_command_line_keeps_what_was_finished(tables, tmp_path):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)
     said = process.communicate()[1]
-    assert process.returncode == 130, said
-    assert "the same command goes on from there" in said
+    assert process.returncode == 130 and "the same command goes on from there" in said, said
     kept = list(folder.rglob("*.pickle"))
-    assert kept and all(load(path).values for path in kept)
-    assert not list(folder.rglob(".*.tmp"))
+    assert kept and all(load(path).values for path in kept) and not list(folder.rglob(".*.tmp"))

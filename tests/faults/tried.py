@@ -5,18 +5,21 @@ each; as a program (PYTHONPATH=tests) it runs many and prints the table of docs/
 needs the right to mount one).
 """
 
+import signal
 import sys
 import tempfile
 import warnings
+from functools import partial
 
 import downloads
 import interruptions
 import tables_of_users
+from interruptions import killed_again_and_again as again_and_again
 
 FAULTS = {  # name -> function, seeds in the tests, seeds in the table
-    "kill -9 of a cross-validation, begun again until it finishes": (interruptions.killed_again_and_again, 1, 6),
-    "kill -9 of a cross-validation with two workers": (interruptions.two_workers, 0, 2),
-    "Ctrl-C of a cross-validation": (interruptions.interrupted, 1, 4),
+    "kill -9 of a cross-validation, begun again until it finishes": (again_and_again, 1, 6),
+    "kill -9 of a cross-validation with two workers": (partial(again_and_again, n_jobs=2, kills=3, longest=5), 0, 2),
+    "Ctrl-C of a cross-validation": (partial(again_and_again, kills=5, how=signal.SIGINT), 1, 4),
     "kill -9 while a record replaces another": (interruptions.killed_while_saving, 1, 4),
     "a disk that fills up, of a cross-validation": (interruptions.full_disk, 1, 4),
     "a record that does not fit in the place of another": (interruptions.old_record_on_a_full_disk, 1, 6),

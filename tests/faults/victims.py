@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import resource
-import sys
 import tempfile
 import time
 import zlib
@@ -12,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch  # noqa: F401 -- before processes are forked, so that each of them begins at once
 from sklearn.linear_model import Ridge
 
@@ -64,20 +64,12 @@ def save_again_and_again(path, size):
 
 
 def record_of(turn, size):
-    return Record(
-        "turns", "made up", "ab", [{}], values={"turn": np.random.default_rng(turn).normal(size=size)}, versions={}
-    )
+    values = {"turn": np.random.default_rng(turn).normal(size=size)}
+    return Record("turns", "made up", "ab", [{}], values=values, versions={})
 
 
 def download(file, target):
     download_file(DataFile(**file), Path(target), verbose=False)
-
-
-def command(arguments):
-    """The command line."""
-    from sbnn.cli import main
-
-    sys.exit(main(arguments))
 
 
 def _run(function, args, errors):
@@ -97,13 +89,10 @@ def _context():
     """Processes are forked from one that has all imported, so that faults hit the work and not the imports."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parent), *filter(None, [before])])
-    multiprocessing.forkserver.ensure_running()
-    if before is None:
-        del os.environ["PYTHONPATH"]
-    else:
-        os.environ["PYTHONPATH"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in (HERE.parent, HERE):
+            patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        multiprocessing.forkserver.ensure_running()
     return context
 
 
@@ -136,11 +125,8 @@ class Victim:
 
 def same(a, b):
     """Whether two records hold the same numbers, to the bit, but for the time they took."""
-    if a.values.keys() != b.values.keys():
-        return False
-    return all(
-        np.array_equal(np.asarray(a.values[name]), np.asarray(b.values[name])) for name in a.values if name != "seconds"
-    )
+    names = a.values.keys() - {"seconds"}
+    return a.values.keys() == b.values.keys() and all(np.array_equal(a.values[name], b.values[name]) for name in names)
 
 
 def fits_of(folder):
