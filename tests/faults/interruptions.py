@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from victims import Victim, finished, fits_of, left_in, record_of, same, undisturbed, validate
+from victims import Victim, finished, fits_of, left_in, same, undisturbed, validate
 
 from sbnn.results import load, save
 
@@ -34,18 +34,6 @@ def killed_again_and_again(folder, seed, n_jobs=1, kills=10, longest=0.3, how=si
     assert same(load(path), whole)
     assert left_in(folder) == ["cv.pickle"]
     return tried
-
-
-def killed_while_saving(folder, seed, kills=10):
-    """A process that writes two records in turn is killed: the file is one of them, never a mixture."""
-    rng, path, size = random.Random(seed), Path(folder, "r.pickle"), 20_000
-    for _ in range(kills):
-        victim = Victim("save_again_and_again", path, size)
-        victim.ends_within(rng.uniform(0.01, 0.1))
-        victim.kill()
-        if path.exists():
-            assert any(same(load(path), record_of(turn, size)) for turn in (0, 1))
-    return kills
 
 
 def wait_for_the_end_of(session, patience=20):
@@ -127,19 +115,6 @@ def full_disk(folder, seed, times=4):
         assert {which[fit[:2]] for fit in fits_of(disk)} == set(which.values())
     finally:
         subprocess.run(["umount", str(disk)], check=True)
-    return times
-
-
-def old_record_on_a_full_disk(folder, seed, times=4):
-    """A record that does not fit leaves the one that was there."""
-    rng, path = random.Random(seed), Path(folder, "r.pickle")
-    old = save(record_of(1, 10), path).read_bytes()
-    for _ in range(times):
-        victim = Victim("save_within", path, rng.randrange(0, 300))
-        assert victim.end() == 1
-        kind, message = victim.error
-        assert kind == "OSError" and f"cannot write {path}: File too large" in message
-        assert path.read_bytes() == old and left_in(folder) == ["r.pickle"]
     return times
 
 

@@ -59,14 +59,6 @@ def test_a_terminal_without_special_characters_gets_the_tables():
     assert b"| scala | 1000 -> 16 | 0.462 ? 0.023 |" in ended.stdout
 
 
-def test_a_reader_of_the_list_of_data_sets_may_go_away():
-    reader, writer = os.pipe()
-    os.close(reader)
-    ended = subprocess.run([*SBNN, "data", "list"], stdout=writer, stderr=subprocess.PIPE, cwd=ROOT)
-    os.close(writer)
-    assert (ended.returncode, ended.stderr) == (0, b"")
-
-
 def test_without_a_home_local_files_are_found_and_a_download_says_what_to_set(tmp_path, monkeypatch):
     def nobody(_):
         raise KeyError("uid not found")

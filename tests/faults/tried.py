@@ -20,9 +20,7 @@ FAULTS = {  # name -> function, seeds in the tests, seeds in the table
     "kill -9 of a cross-validation, begun again until it finishes": (again_and_again, 1, 6),
     "kill -9 of a cross-validation with two workers": (partial(again_and_again, n_jobs=2, kills=3, longest=5), 0, 2),
     "Ctrl-C of a cross-validation": (partial(again_and_again, kills=5, how=signal.SIGINT), 1, 4),
-    "kill -9 while a record replaces another": (interruptions.killed_while_saving, 1, 4),
     "a disk that fills up, of a cross-validation": (interruptions.full_disk, 1, 4),
-    "a record that does not fit in the place of another": (interruptions.old_record_on_a_full_disk, 1, 6),
     "two processes with one experiment, while a third is killed": (interruptions.same_experiment, 1, 10),
     "two processes with different experiments and one file": (interruptions.different_experiments, 1, 10),
     "another experiment on the file of a killed one": (interruptions.another_experiment_after_a_kill, 1, 10),
@@ -34,7 +32,6 @@ FAULTS = {  # name -> function, seeds in the tests, seeds in the table
     "two downloads of one file, of which one may be killed": (downloads.two_at_once, 2, 10),
     "a damaged file of a finished fit": (interruptions.damaged_part, 1, 8),
     "a table in any dialect": (tables_of_users.in_any_dialect, 1, 30),
-    "a table with a slip": (tables_of_users.with_a_slip, 2, 30),
 }
 
 

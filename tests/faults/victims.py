@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import resource
 import tempfile
 import time
 import zlib
@@ -19,7 +18,7 @@ from sbnn.data.paired import as_paired
 from sbnn.data.registry import DataFile, download_file
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.crossval import cross_validate
-from sbnn.results import Record, load, save
+from sbnn.results import load
 
 HERE = Path(__file__).resolve().parent
 FOLDS = 5
@@ -49,23 +48,6 @@ def validate(path, n_jobs=1, grid=None, **how):
     """The cross-validation that is disturbed; its fits are logged beside the results."""
     os.environ["FITS"] = str(Path(path).parent / "fits")
     return cross_validate(Logged(), made_up(), FOLDS, grid or GRID, n_jobs, results=path, verbose=False, **how)
-
-
-def save_within(path, most_bytes):
-    """A record is written where no file may become larger."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-    save(record_of(0, 500), path)
-
-
-def save_again_and_again(path, size):
-    """Writes two records in turn, for ever."""
-    for turn in range(10**9):
-        save(record_of(turn % 2, size), path)
-
-
-def record_of(turn, size):
-    values = {"turn": np.random.default_rng(turn).normal(size=size)}
-    return Record("turns", "made up", "ab", [{}], values=values, versions={})
 
 
 def download(file, target):
