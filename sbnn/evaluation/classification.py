@@ -52,14 +52,12 @@ def cross_validate_classifier(
     names |= {"classes": classes, "true": y, "repeats": np.array(repeats), "family_names": families}
     wanted = Record("classification", data.name, data.sha256, [{}], seed, {"target": target}, folds, names)
 
-    def plan(done, part):
+    def plan(done):
         left = [f for f in range(len(folds)) if (0, f) not in done]
         return [delayed(_fit_and_score)(f, models[f], data.X, y, classes, folds[f], extra) for f in left]
 
-    return fit_all(
-        wanted, [models], plan, scaling="none", estimator=estimator, results=results, overwrite=overwrite,
-        n_jobs=n_jobs, verbose=verbose, besides=besides,
-    )  # fmt: skip
+    how = {"results": results, "overwrite": overwrite, "n_jobs": n_jobs, "verbose": verbose}
+    return fit_all(wanted, [models], plan, estimator, "none", besides, **how)
 
 
 def extra_of(estimator, data):

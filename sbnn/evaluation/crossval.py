@@ -4,7 +4,6 @@ import inspect
 import math
 import time
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,9 @@ from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import folds_of, source_arrays, split_fold
 from sbnn.evaluation.identity import configured
-from sbnn.evaluation.runs import STATE, fit_all, in_workers
+from sbnn.evaluation.runs import fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.results import Record, save
+from sbnn.results import Record
 
 WIDEST_KEPT = 16  # columns of a latent space that is kept: wider ones are most of a record, and nobody looks at them
 LEVEL = 0.05
@@ -27,19 +26,9 @@ N_PERMUTATIONS = 199
 
 
 def cross_validate(
-    estimator,
-    data,
-    folds=None,
-    param_grid=None,
-    n_jobs=1,
-    *,
-    scaling="fold",
-    results=None,
-    overwrite=False,
-    seed=0,
-    preselect=None,
-    verbose=True,
-):
+    estimator, data, folds=None, param_grid=None, n_jobs=1, *, scaling="fold", results=None, overwrite=False, seed=0,
+    preselect=None, verbose=True,
+):  # fmt: skip
     """Fit and score an estimator on every fold, for every point of a parameter grid.
 
     Parameters
@@ -106,13 +95,11 @@ def cross_validate(
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
     folds = folds_of(folds, data.n_cells)
     points = list(ParameterGrid(param_grid or {}))
-    models = [configured(estimator, point, seed) for point in points]
-    if hasattr(estimator, "for_genes"):
-        models = [model.for_genes(data.gene_names) for model in models]
+    models = [configured(estimator, point, seed, data.gene_names) for point in points]
     chosen = {} if preselect is None else {"preselect": preselect}
     wanted = Record("cross-validation", data.name, data.sha256, points, seed, chosen, folds, data.names)
 
-    def plan(done, part):
+    def plan(done):
         arrays, genes = source_arrays(data, scaling), [None] * len(folds)
         if preselect is not None:
             how = {name: preselect[name] for name in ("n_genes", "threshold")}
@@ -122,25 +109,25 @@ def cross_validate(
         jobs = []
         for path in _paths(estimator, points):
             for f, fold in enumerate(folds):
-                left, start = _left_of_path(path, f, done, models)
-                shown = [models[g] for g in left]
+                if all((g, f) in done for g in path):
+                    continue
+                shown = [models[g] for g in path]
                 if genes[f] is not None and hasattr(estimator, "for_genes"):
                     shown = [model.for_genes(data.gene_names, genes[f]) for model in shown]
-                if left:
-                    places = {(g, f): part(g, f) for g in left}
-                    jobs.append(delayed(_fit_and_score)(shown, arrays, fold, scaling, genes[f], places, start))
+                places = [(g, f) for g in path]
+                jobs.append(delayed(_fit_and_score)(shown, arrays, fold, scaling, genes[f], places))
         return jobs
 
     record = fit_all(
-        wanted, [[model] * len(folds) for model in models], plan, scaling=scaling, estimator=estimator,
-        results=results, overwrite=overwrite, n_jobs=n_jobs, verbose=verbose, besides=chosen,
+        wanted, [[model] * len(folds) for model in models], plan, estimator, scaling, chosen,
+        results=results, overwrite=overwrite, n_jobs=n_jobs, verbose=verbose,
     )  # fmt: skip
     _warn_of_chance(record, data.Y)
     return record
 
 
 def _paths(estimator, points):
-    """Group the grid points that differ in the path parameter only."""
+    """Groups of the grid points that differ in the path parameter only; one is fitted whole, in seconds."""
     along, groups = getattr(estimator, "path_parameter", None), {}
     for g, point in enumerate(points):
         rest = g if along is None else repr(sorted((k, repr(v)) for k, v in point.items() if k != along))
@@ -148,47 +135,23 @@ def _paths(estimator, points):
     return list(groups.values())
 
 
-def _left_of_path(group, f, done, models):
-    """Grid points of a path that are not done, and the state that the first of them starts from.
-
-    A path goes from the strongest penalty on. What an interrupted run has finished of it is taken if it left the state
-    after its last fit, so that the rest comes out as it would have; else the path is fitted again.
-    """
-    parameter = getattr(models[group[0]], "path_parameter", None)
-    falling = sorted(group, key=lambda g: -getattr(models[g], parameter)) if len(group) > 1 else group
-    n_done = next((i for i, g in enumerate(falling) if (g, f) not in done), len(group))
-    if n_done == len(group):
-        return [], None
-    start = done[falling[n_done - 1], f].get(STATE) if n_done else None
-    if start is None or any((g, f) in done for g in falling[n_done:]):
-        return group, None
-    return [g for g in group if g in falling[n_done:]], start
-
-
-def _fit_and_score(models, arrays, fold, scaling, genes, places, start):
-    """Outcomes of the fits of one path, by their places; runs in a worker.
-
-    A path may take long: each of its fits is written to its part, with the state that the next one starts from.
-    """
+def _fit_and_score(models, arrays, fold, scaling, genes, places):
+    """Outcomes of the fits of one path, by their places; runs in a worker."""
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
         outcomes = []
         started = time.process_time()
-        parameter = getattr(models[0], "path_parameter", None)
-        if parameter is not None and (len(models) > 1 or start is not None):
-            options = {} if start is None else {"start": start}
-            fitted = models[0].fit_path(X_train, Y_train, [getattr(model, parameter) for model in models], **options)
+        if len(models) > 1:
+            parameter = models[0].path_parameter
+            fitted = models[0].fit_path(X_train, Y_train, [getattr(model, parameter) for model in models])
         else:
             watched = "eval_set" in inspect.signature(models[0].fit).parameters
             options = {"eval_set": (X_test, Y_test)} if watched else {}
-            fitted = (model.fit(X_train, Y_train, **options) for model in models)
-        for model, (place, (file, record)) in zip(fitted, places.items(), strict=True):
+            fitted = [models[0].fit(X_train, Y_train, **options)]
+        for model, place in zip(fitted, places, strict=True):
             outcome = {"seconds": time.process_time() - started}
             parts = {"test": (X_test, Y_test), "train": (X_train, Y_train)}
-            outcome |= scores_of(model, parts, Y_train.mean(0, dtype=np.float64), genes)
-            outcomes.append((place, outcome))
-            if len(models) > 1 and file is not None and file.parent.parent.is_dir():  # it may not be on another machine
-                save(replace(record, values=outcome | {STATE: getattr(model, "path_state_", None)}), file)
+            outcomes.append((place, outcome | scores_of(model, parts, Y_train.mean(0, dtype=np.float64), genes)))
             started = time.process_time()
     return outcomes
 
@@ -241,20 +204,14 @@ def epoch_curves(record, **params):
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)
 
 
-def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None):
+def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, pooled=True):
     """Test R2 of every grid point, and what is left of it when the outputs of the test cells change places.
 
     The predictions stay, and the outputs `Y` (n, q) of the test cells of each fold are permuted. By position in the
-    grid, of those `points` that have predictions: ``test_r2``, ``permuted_r2`` (means over folds) and ``p``, the share
-    of permutations that are at least as good, the measured one among them.
+    grid, of those `points` that have predictions, or for ``pooled=False`` by output of a single one: ``test_r2``,
+    ``permuted_r2`` (means over folds) and ``p``, the share of permutations that are at least as good.
     """
     points = [g for g in predicted_points(record) if points is None or g in points]
-    r2 = permuted_r2(record, Y, points, n_permutations, seed, pooled=True)[:, :, 0]
-    return beside_permuted(r2, pd.Index(points))
-
-
-def permuted_r2(record, Y, points, n_permutations, seed, pooled):
-    """Mean test R2 over the folds as measured and with permuted outputs, (1 + permutations, points, 1 or q)."""
     r2 = np.zeros((1 + n_permutations, len(points), 1 if pooled else Y.shape[1]))
     for f, fold in enumerate(record.folds if points else ()):
         outputs, middle = _held_out_outputs(Y, fold, record.settings.get("scaling", "fold"))
@@ -268,14 +225,10 @@ def permuted_r2(record, Y, points, n_permutations, seed, pooled):
             for k, order in enumerate(orders):
                 shared = np.vdot(predicted, outputs[order]) if pooled else (predicted * outputs[order]).sum(0)
                 r2[k, i] += (2 * shared - size) / total / len(record.folds)
-    return r2
-
-
-def beside_permuted(r2, index):
-    """Measured R2, the mean with permuted outputs and p, the share of permutations that are at least as good."""
-    p = (r2 >= r2[0] - 1e-12).mean(0)  # the measured one is among them
-    columns = {"test_r2": r2[0], "permuted_r2": r2[1:].mean(0), "p": np.where(np.isfinite(r2[0]), p, np.nan)}
-    return pd.DataFrame(columns, index)
+    r2 = r2.reshape(len(r2), -1)
+    p = np.where(np.isfinite(r2[0]), (r2 >= r2[0] - 1e-12).mean(0), np.nan)  # the measured one is among them
+    columns = {"test_r2": r2[0], "permuted_r2": r2[1:].mean(0), "p": p}
+    return pd.DataFrame(columns, points if pooled else None)
 
 
 def least_p(record, n_permutations=N_PERMUTATIONS):

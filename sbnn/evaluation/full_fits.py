@@ -49,8 +49,7 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
     """
     data = as_paired(data)
     chosen, said = with_preselected(data, preselect)
-    model = configured(estimator, {}, seed)
-    model = model.for_genes(chosen.gene_names) if hasattr(model, "for_genes") else model
+    model = configured(estimator, {}, seed, chosen.gene_names)
     wanted = Record("fit", data.name, data.sha256, [described(model)["params"]], seed, {"scaling": "all"} | said)
 
     def compute():
@@ -74,19 +73,11 @@ def _fitted(model, data, seed):
             expression = model.reconstruct_genes(X)  # by the model's own head
         else:
             expression = LinearRegression().fit(latent, X[:, kept]).predict(latent)
-        values = {
-            "latent": latent.astype(np.float32),
-            "embedding": embed(latent, seed).astype(np.float32),
-            "predictions": predictions.astype(np.float32),
-            "outputs": Y,
-            "selected": kept,
-            "kept_genes": data.gene_names[kept],
-            "expression": X[:, kept],
-            "predicted_expression": expression.astype(np.float32),
-            "train_r2": pooled_r2(Y, predictions, 0.0),
-            "train_feature_r2": feature_r2(Y, predictions, 0.0),
-        }
+        drawn = {"latent": latent, "embedding": embed(latent, seed), "predictions": predictions}
+        drawn = {name: values.astype(np.float32) for name, values in drawn.items()}
+        values = drawn | {"outputs": Y, "selected": kept, "kept_genes": data.gene_names[kept]}
+        values |= {"expression": X[:, kept], "predicted_expression": expression.astype(np.float32)}
+        values |= {"train_r2": pooled_r2(Y, predictions, 0.0), "train_feature_r2": feature_r2(Y, predictions, 0.0)}
     values |= data.names | {"labels": data.labels[["family", "type"]], "colors": dict(data.colors)}
-    return values | {
-        name: getattr(model, f"{name}_") for name in ("gene_norms", "history") if hasattr(model, f"{name}_")
-    }
+    more = [name for name in ("gene_norms", "history") if hasattr(model, f"{name}_")]
+    return values | {name: getattr(model, f"{name}_") for name in more}

@@ -11,11 +11,12 @@ from sklearn.base import clone
 NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
 
 
-def configured(estimator, point, seed):
-    """Clone an estimator with the parameters of a grid point, and with a seed where it or a step of it has none."""
+def configured(estimator, point, seed, genes=None):
+    """Clone of an estimator with the parameters of a grid point, for these genes, seeded where a step has no seed."""
     model = clone(estimator).set_params(**point)
     unseeded = [n for n, value in model.get_params().items() if n.split("__")[-1] == "random_state" and value is None]
-    return model.set_params(**dict.fromkeys(unseeded, seed))
+    model.set_params(**dict.fromkeys(unseeded, seed))
+    return model if genes is None or not hasattr(model, "for_genes") else model.for_genes(genes)
 
 
 def described(model, known=None):
@@ -26,16 +27,15 @@ def described(model, known=None):
     results look different. Where None stands for settings, ``decisive_params`` of the estimator spells them out.
     """
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
-    values = {name: value for name, value in values.items() if name.split("__")[-1] not in NOT_DECISIVE}
-    params = {name: _plain(value) for name, value in sorted(values.items())}
+    values = {name: value for name, value in sorted(values.items()) if name.split("__")[-1] not in NOT_DECISIVE}
+    params = {name: _plain(value) for name, value in values.items()}
     # A result must not depend on the file in which the class stands, as older names do.
     package, name = type(model).__module__.partition(".")[0], type(model).__qualname__
-    described_as = f"{package}.{name}"
-    if known:
-        params = _as_known(params, _defaults(type(model), values), known["params"])
-        same = known["class"].startswith(f"{package}.") and known["class"].endswith(f".{name}")
-        described_as = known["class"] if same else described_as
-    return {"class": described_as, "params": params}
+    if not known:
+        return {"class": f"{package}.{name}", "params": params}
+    same = known["class"].startswith(f"{package}.") and known["class"].endswith(f".{name}")
+    params = _as_known(params, _defaults(type(model), values), known["params"])
+    return {"class": known["class"] if same else f"{package}.{name}", "params": params}
 
 
 def version_of(model, n_cells):
@@ -85,10 +85,8 @@ def _as_known(params, defaults, known):
     """Leave out what an older description lacks while it has its default."""
     kept = {}
     for name, value in params.items():
-        if name not in known:
-            if name in defaults and defaults[name] == value:
-                continue
-        elif isinstance(value, dict) and isinstance(known[name], dict):
+        if name in known and isinstance(value, dict) and isinstance(known[name], dict):
             value = _as_known(value, defaults.get(name) or {}, known[name])
-        kept[name] = value
+        if name in known or name not in defaults or defaults[name] != value:
+            kept[name] = value
     return kept

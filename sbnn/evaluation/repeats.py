@@ -1,10 +1,9 @@
-"""Fits that are repeated: with other seeds, on halves of the cells, with more genes, with and without a prior."""
+"""Fits that are repeated: with other seeds, on halves of the cells, with more genes."""
 
 import time
 from numbers import Integral
 
 import numpy as np
-import pandas as pd
 from joblib import delayed
 
 from sbnn.data.paired import as_paired
@@ -18,7 +17,7 @@ from sbnn.models.bottleneck.estimator import AUTO, NUMBERS, SparseBottleneckRegr
 from sbnn.results import Record
 
 
-def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=False, verbose=True):
+def repeat_fits(estimator, data, seeds=10, *, results=None, overwrite=False, n_jobs=1, verbose=True):
     """Fit all cells, z-scored, again and again with other seeds.
 
     A method that draws nothing at random when it chooses its genes, such as ``protocol="distilled"`` on up to 2000
@@ -31,19 +30,15 @@ def repeat_fits(estimator, data, seeds=10, n_jobs=1, *, results=None, overwrite=
     _require_selection(estimator)
     data = as_paired(data)
     points = [{"random_state": int(seed)} for seed in (range(seeds) if isinstance(seeds, Integral) else seeds)]
-    models = [configured(estimator, point, None) for point in points]
-    if hasattr(estimator, "for_genes"):
-        models = [model.for_genes(data.gene_names) for model in models]
+    models = [configured(estimator, point, None, data.gene_names) for point in points]
     wanted = Record("repeated fits", data.name, data.sha256, points, values=data.names)
 
-    def plan(done, part):
+    def plan(done):
         X, Y, _ = zscored(data)
         return [delayed(_fit_once)(models[g], X, Y, (g, 0)) for g in range(len(models)) if (g, 0) not in done]
 
-    return fit_all(
-        wanted, [[model] for model in models], plan, scaling="all", estimator=estimator, results=results,
-        overwrite=overwrite, n_jobs=n_jobs, verbose=verbose,
-    )  # fmt: skip
+    how = {"results": results, "overwrite": overwrite, "n_jobs": n_jobs, "verbose": verbose}
+    return fit_all(wanted, [[model] for model in models], plan, estimator, "all", {}, **how)
 
 
 def _fit_once(model, X, Y, place):
@@ -72,10 +67,7 @@ def complementary_pairs(n, n_pairs=50, seed=0):
     return folds
 
 
-def stability_selection(
-    estimator, data, n_pairs=50, n_jobs=1, *, scaling="fold", results=None, overwrite=False, seed=0, preselect=None,
-    verbose=True,
-):  # fmt: skip
+def stability_selection(estimator, data, n_pairs=50, *, results=None, seed=0, **options):
     """Fit complementary halves of the cells: complementary pairs stability selection.
 
     Parameters
@@ -85,10 +77,12 @@ def stability_selection(
     data : AnnData, MuData or tuple (X, Y)
     n_pairs : int
         B; 2 B models are fitted. More pairs may be added to saved ones later.
-    n_jobs, scaling, results, overwrite, preselect, verbose
-        As for `cross_validate`, which does the work.
+    results : str or path-like, optional
+        File to save to, as for `cross_validate`.
     seed : int
         Of the halves, and ``random_state`` of an estimator whose own is None.
+    **options
+        ``n_jobs``, ``scaling``, ``overwrite``, ``preselect`` and ``verbose`` of `cross_validate`, which does the work.
 
     Returns
     -------
@@ -98,17 +92,14 @@ def stability_selection(
     """
     _require_selection(estimator)
     data = as_paired(data)
-    record = cross_validate(
-        estimator, data, complementary_pairs(data.n_cells, n_pairs, seed), n_jobs=n_jobs, scaling=scaling,
-        results=results, overwrite=overwrite, seed=seed, preselect=preselect, verbose=verbose,
-    )  # fmt: skip
+    halves = complementary_pairs(data.n_cells, n_pairs, seed)
+    record = cross_validate(estimator, data, halves, results=results, seed=seed, **options)
     return drop_details(record, results)
 
 
 def genes_curve(
-    data, estimator=None, numbers=NUMBERS, folds=5, *, nested=True, n_jobs=1, results=None, overwrite=False, seed=0,
-    preselect=None, verbose=True,
-):  # fmt: skip
+    data, estimator=None, numbers=NUMBERS, folds=5, *, nested=True, results=None, preselect=None, **options
+):
     """Test R2 of a network with few to many genes, chosen anew in every fold.
 
     Parameters
@@ -122,8 +113,10 @@ def genes_curve(
     nested : bool
         Also fit with ``n_genes="auto"``, which chooses the number inside the training cells of each fold: its test R2
         is that of the choice. Every fold then takes about four times as long.
-    n_jobs, results, overwrite, seed, preselect, verbose
+    results, preselect
         As for `cross_validate`.
+    **options
+        ``n_jobs``, ``scaling``, ``overwrite``, ``seed`` and ``verbose`` of `cross_validate`.
 
     Returns
     -------
@@ -135,39 +128,6 @@ def genes_curve(
     shown = data.n_genes if preselect is None else min(data.n_genes, settings_of(preselect)["n_genes"])
     points = [*numbers_up_to(shown, sorted(numbers)), *([AUTO] if nested else [])]
     estimator = SparseBottleneckRegressor() if estimator is None else estimator
-    record = cross_validate(
-        estimator, data, folds, {"n_genes": points}, n_jobs=n_jobs, results=results, overwrite=overwrite, seed=seed,
-        preselect=preselect, verbose=verbose,
-    )  # fmt: skip
+    how = {"results": results, "preselect": preselect} | options
+    record = cross_validate(estimator, data, folds, {"n_genes": points}, **how)
     return drop_details(record, results)
-
-
-def compare_priors(models, data, folds, lists, influences, **how):
-    """Cross-validate models with each list of genes as their prior, at several influences; nothing is saved.
-
-    `models`, their `folds` (as many for all) and `influences` are dicts by name, `lists` of genes too. At influence 0
-    lists are alike: one fit stands for all. Gives ``table``, a row per ``model``, ``list``, ``influence`` and ``fold``
-    with ``test_r2``, ``listed``, the share of the kept genes that are in the list, and ``true``, where the truth is
-    known; ``kept``, ndarray of int (rows of the table, kept genes), positions in ``gene_names``, the genes that were
-    ever kept; and ``lists``.
-    """
-    rows, kept = [], []
-    true = np.isin(data.gene_names, data.truth["genes"]) if "genes" in data.truth else None
-    for name, model in models.items():
-        some = [influence for influence in influences[name] if influence]
-        grid = [{"prior_influence": [0.0]}] * (len(some) < len(influences[name]))
-        grid += [{"gene_prior": [genes], "prior_influence": [one]} for genes in lists.values() for one in some]
-        record = cross_validate(model, data, folds[name], grid, **how)
-        places = {(str(point.get("gene_prior")), point["prior_influence"]): g for g, point in enumerate(record.params)}
-        for title, genes in lists.items():
-            listed = np.isin(data.gene_names, genes)
-            for influence in influences[name]:
-                g = places[str(genes if influence else None), influence]
-                for fold, selected in enumerate(record.selected[:, g]):
-                    row = {"model": name, "list": title, "influence": influence, "fold": fold}
-                    row |= {"test_r2": record.test_r2[fold, g], "listed": listed[selected].mean()}
-                    rows.append(row if true is None else row | {"true": true[selected].mean()})
-                    kept.append(np.flatnonzero(selected))
-    used, positions = np.unique(kept, return_inverse=True)
-    kept = positions.reshape(len(rows), -1).astype(np.int16)
-    return {"table": pd.DataFrame(rows), "kept": kept, "gene_names": data.gene_names[used], "lists": lists}

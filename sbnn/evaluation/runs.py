@@ -24,7 +24,6 @@ NAMES = ("gene_names", "feature_names", "cell_names")  # of the data, where it h
 # Values of a whole record, not of single fits.
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
 PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # files of finished fits, and what a killed writer leaves
-STATE = "path_state"  # of a part that the next fit of a path starts from; no record keeps it
 
 
 def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None):
@@ -34,23 +33,18 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
     decide, and the class, parameters and version of the `estimator`, if it is given (fitted to `n_cells`). `compute`
     gives the values. If the file holds something else and `overwrite` is False, an error names what differs.
     """
-    path = _absolute(results)
+    path = None if results is None else results_path(results, "results").absolute()  # the working folder may change
     if estimator is not None:
         wanted.settings = {"estimator": described(estimator)} | wanted.settings
         if (version := version_of(estimator, n_cells)) > 1:
             wanted.settings["version"] = version
 
     def answer(stored):
-        params, settings = wanted.params, dict(wanted.settings)
-        if estimator is not None and "estimator" in stored.settings:
-            settings["estimator"] = described(estimator, stored.settings["estimator"])
-            params = stored.params  # they are those of the estimator
-        parts = {"experiment": "experiment", "dataset": "data set", "sha256": "data", "seed": "seed"}
-        differing = [name for part, name in parts.items() if getattr(stored, part) != getattr(wanted, part)]
-        differing += ["parameters"] if stored.params != params else []
-        names = sorted({*stored.settings, *settings})
-        differing += [name for name in names if stored.settings.get(name) != settings.get(name)]
-        if differing:
+        held, asked = _question(stored), _question(wanted)
+        if estimator is not None and "estimator" in held:
+            asked["estimator"] = described(estimator, held["estimator"])
+            asked["parameters"] = held["parameters"]  # they are those of the estimator
+        if differing := [name for name in asked | held if asked.get(name) != held.get(name)]:
             raise ValueError(
                 f"results: {path} holds another {stored.experiment} of {stored.dataset!r}, with another "
                 f"{', '.join(differing)}; give another path, or overwrite=True to compute anew"
@@ -60,31 +54,38 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
     return _once(path, overwrite, answer, lambda: replace(wanted, values=compute()))
 
 
-def fit_all(wanted, models, plan, *, scaling, estimator, results, overwrite, n_jobs, verbose, besides=None):
+def _question(record):
+    """All that a record is the answer to, by name."""
+    about = {"experiment": record.experiment, "data set": record.dataset, "data": record.sha256, "seed": record.seed}
+    return about | {"parameters": record.params} | record.settings
+
+
+def fit_all(wanted, models, plan, estimator, scaling, besides, *, results, overwrite, n_jobs, verbose):
     """Record of fits over (folds, grid points), each of which is on disk, beside the record, when it is finished.
 
     `wanted` has the names of the data and what else is known of the whole record. `models` is indexed [grid point]
-    [fold]; `besides` names what else decides a fit. ``plan(done, part)`` gives the jobs of joblib that remain, each of
-    which returns [((grid point, fold), outcome), ...], and may add values of the whole record to `wanted`; `done` holds
-    the outcomes that are there, ``part(grid point, fold)`` gives the file of one (or None) and a record to write in it.
+    [fold]; `besides` names what else decides a fit. ``plan(done)`` gives the jobs of joblib that remain, each of which
+    returns [((grid point, fold), outcome), ...], and may add values of the whole record to `wanted`; `done` holds the
+    outcomes that are there.
     """
-    path = _absolute(results)
+    path = None if results is None else results_path(results, "results").absolute()
     parts = None if path is None else Path(f"{path}.parts")
     features = wanted.values.get("gene_names", wanted.values["feature_names"])
     n_cells = len(wanted.values["cell_names"])
     data = [wanted.dataset, wanted.sha256, [n_cells, len(features)]]
     folds = wanted.folds or [(np.arange(n_cells), np.zeros(0, int))]  # all cells, where none is tested
     places = [[(g, f) for f in range(len(folds))] for g in range(len(models))]
-    known, keys, done = None, {}, {}
+    settings, keys, done = {}, {}, {}
 
-    def name_fits():
+    def name_fits(known=None):
         for g, f in sum(places, []):
-            keys[g, f] = fit_key(data, models[g][f], folds[f], scaling, known, **(besides or {}))
+            keys[g, f] = fit_key(data, models[g][f], folds[f], scaling, known, **besides)
+        settings.update(estimator=described(estimator, known), scaling=scaling)
+        settings["keys"] = [[keys[place] for place in row] for row in places]
 
     def answer(stored):
-        nonlocal known
-        known, old = stored.settings.get("estimator"), _outcomes(stored)
-        name_fits()
+        name_fits(stored.settings.get("estimator"))
+        old = _outcomes(stored)
         of_data = [kind for kind in NAMES if kind in stored.values]
         differing = [k for k in of_data if not np.array_equal(stored.values[k].astype(str), wanted.values[k])]
         if differing or not old or not old.keys() <= set(keys.values()):
@@ -93,29 +94,23 @@ def fit_all(wanted, models, plan, *, scaling, estimator, results, overwrite, n_j
                 f"{', '.join(differing) or 'data, folds, scaling, preselection or parameters'}, which would be lost; "
                 "give another path, or overwrite=True to compute anew"
             )
-        done.clear()
         done.update({place: old[key] for place, key in keys.items() if key in old})
         return stored if len(done) == len(keys) else None
 
-    def part(g, f):
-        record = replace(wanted, params=[wanted.params[g]], folds=wanted.folds[f : f + 1], settings={}, values={})
-        return None if parts is None else parts / f"{keys[g, f]}.pickle", record
-
     def compute():
-        name_fits()
+        if not keys:
+            name_fits()
         if parts is not None:
             done.update(_finished(parts, keys, overwrite))
-        jobs = plan(done, part)
+        jobs = plan(done)
         with tqdm(total=len(jobs), desc=f"{wanted.dataset}: fits", disable=not verbose) as bar:
             for outcomes in in_workers(jobs, n_jobs):
-                for place, outcome in outcomes:
-                    done[place] = outcome
-                    file, record = part(*place)
-                    if file is not None:
-                        save(replace(record, values=outcome), file)
+                for (g, f), outcome in outcomes:
+                    done[g, f] = outcome
+                    if parts is not None:
+                        fit = {"params": [wanted.params[g]], "folds": wanted.folds[f : f + 1], "settings": {}}
+                        save(replace(wanted, **fit, values=outcome), parts / f"{keys[g, f]}.pickle")
                 bar.update()
-        settings = {"estimator": described(estimator, known), "scaling": scaling}
-        settings["keys"] = [[keys[place] for place in row] for row in places]
         values = wanted.values | _gathered([[done[place] for place in row] for row in places])
         return replace(wanted, settings=settings | wanted.settings, values=values, versions=library_versions())
 
@@ -128,22 +123,18 @@ def fit_all(wanted, models, plan, *, scaling, estimator, results, overwrite, n_j
 
 def _once(path, overwrite, answer, compute):
     """The record of a file if it is the answer, else what is computed, and saved; by one process at a time."""
+    if path is None:
+        return compute()
 
     def look():
-        return None if path is None or overwrite or not path.exists() else answer(load(path))
+        return None if overwrite or not path.exists() else answer(load(path))
 
-    if (found := look()) is not None or path is None:
-        return found or compute()
-    with _locked(path):
-        if (found := look()) is None:  # else of a run that was waited for
-            found = compute()
-            save(found, path)
+    if (found := look()) is None:
+        with _locked(path):
+            if (found := look()) is None:  # else of a run that was waited for
+                found = compute()
+                save(found, path)
     return found
-
-
-def _absolute(results):
-    """Path of the results, which must not change with the working folder; None stays None."""
-    return None if results is None else results_path(results, "results").absolute()
 
 
 @contextmanager
@@ -223,23 +214,23 @@ def _files_of(parts):
 
 def _finished(parts, keys, overwrite):
     """Outcomes of an interrupted run; an error if they are of another one and would be lost."""
-    others = [path for path in _files_of(parts) if path.stem not in keys.values()]
+    files = {path.stem: path for path in _files_of(parts)}
+    others = files.keys() - keys.values()
     if others and not overwrite:
         raise ValueError(
             f"results: {parts} holds {len(others)} finished fit(s) of an unfinished run with other data, folds, "
             "scaling, preselection or parameters, which would be lost; finish that run, give another path, or "
             "overwrite=True to drop them"
         )
-    for path in others:
-        path.unlink()
+    for key in others:
+        files[key].unlink()
     done = {}
     for place, key in keys.items():
-        path = parts / f"{key}.pickle"
-        if path.exists():
-            try:
-                done[place] = load(path).values
-            except ValueError as error:
-                warnings.warn(f"computing again what {path} should hold: {error}", stacklevel=3)
+        try:
+            if key in files:
+                done[place] = load(files[key]).values
+        except ValueError as error:
+            warnings.warn(f"computing again what {files[key]} should hold: {error}", stacklevel=3)
     return done
 
 
@@ -256,7 +247,7 @@ def _drop_parts(folder, keys):
 def _gathered(outcomes):
     """Values of all fits: arrays over (folds, grid points, ...), or lists [grid point][fold] with None for dropped."""
     values = {}
-    for name in dict.fromkeys(name for row in outcomes for outcome in row for name in outcome if name != STATE):
+    for name in dict.fromkeys(name for row in outcomes for outcome in row for name in outcome):
         if name in NESTED:
             values[name] = [[outcome.get(name) for outcome in row] for row in outcomes]
         else:

@@ -187,7 +187,7 @@ def genes_table(record):
 
 
 def priors_table(record):
-    """What each prior of a `sbnn.evaluation.repeats.compare_priors` does, mean over the folds.
+    """What each prior of a `sbnn.study.gene_priors.compare_priors` does, mean over the folds.
 
     ``change`` is that of test R2 by the prior in the same fold, with its standard error; ``stability`` the share of the
     kept genes that two folds have in common, over all pairs of folds.

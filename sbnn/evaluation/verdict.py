@@ -8,15 +8,7 @@ from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
 from sbnn.data.paired import as_paired
-from sbnn.evaluation.crossval import (
-    LEVEL,
-    N_PERMUTATIONS,
-    beside_permuted,
-    chance_table,
-    least_p,
-    permuted_r2,
-    predicted_points,
-)
+from sbnn.evaluation.crossval import LEVEL, N_PERMUTATIONS, chance_table, least_p, predicted_points
 from sbnn.results import Record
 
 LEVEL_WITH = 0.05  # a difference of R2 whose whole interval is smaller is none to speak of
@@ -66,8 +58,8 @@ def outputs_table(record, data, ridge=None, point=0):
     n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
     if point not in predicted_points(record) or least_p(record, n_permutations) > LEVEL:
         raise ValueError(f"record: to tell chance it needs predictions of grid point {point}, of several test cells")
-    r2 = permuted_r2(record, Y, [point], n_permutations, 0, pooled=False)[:, 0]
-    table = beside_permuted(r2, pd.Index(names, name="output"))
+    table = chance_table(record, Y, n_permutations, points=[point], pooled=False)
+    table.index = pd.Index(names, name="output")
     p = table.p.dropna()
     table["adjusted_p"] = pd.Series(false_discovery_control(p) if len(p) else p, p.index)
     if ridge is not None:
@@ -156,10 +148,22 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     """
     if n_permutations < 1 / LEVEL - 1:
         raise ValueError(f"n_permutations: {n_permutations} cannot tell p <= {LEVEL}, expected at least 19")
+
+    def chance(record, point):
+        """R2 of permuted outputs and p, or NaN and why they are unknown."""
+        if data is None:
+            return np.nan, np.nan, "the outputs are not at hand"
+        if least_p(record, n_permutations) > LEVEL:
+            return np.nan, np.nan, "the folds test too few cells to permute"
+        table = chance_table(record, outputs_of(record, data)[0], n_permutations, seed, [point])
+        if table.empty:
+            return np.nan, np.nan, "the record holds no predictions of single cells"
+        return table.permuted_r2.item(), table.p.item(), ""
+
     r2 = record.test_r2[:, point]
     mean, several = float(r2.mean()), len(r2) > 1
     sd = float(r2.std(ddof=1)) if several else np.nan
-    permuted, p, unknown = _chance(record, data, point, n_permutations, seed)
+    permuted, p, unknown = chance(record, point)
     found = Verdict(mean, sd, permuted, p, None, "")
     sentence = f"Test R2 {mean:.3f} {f'± {sd:.3f} ({len(r2)} folds)' if several else '(one fold)'}, "
     numbers = f"({permuted:.3f} with permuted outputs, p = {p:.3f})"
@@ -175,7 +179,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
         require_same_folds(record, ridge)
         if several:
             found = found._replace(difference=paired_difference(record, ridge, "test_r2", (point, 0)))
-        its_p = np.nan if unknown else _chance(ridge, data, 0, n_permutations, seed)[1]
+        its_p = np.nan if unknown else chance(ridge, 0)[1]
         sentence += f"; {_beside_ridge(found, float(ridge.test_r2[:, 0].mean()), its_p)}"
     sentence += "."
     groups = None if groups is None else np.asarray(groups).astype(str)
@@ -186,18 +190,6 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
             "(grouped_folds)."
         )
     return found._replace(sentence=sentence)
-
-
-def _chance(record, data, point, n_permutations, seed):
-    """R2 of permuted outputs and p, or NaN and why they are unknown."""
-    if data is None:
-        return np.nan, np.nan, "the outputs are not at hand"
-    if least_p(record, n_permutations) > LEVEL:
-        return np.nan, np.nan, "the folds test too few cells to permute"
-    table = chance_table(record, outputs_of(record, data)[0], n_permutations, seed, [point])
-    if table.empty:
-        return np.nan, np.nan, "the record holds no predictions of single cells"
-    return float(table.permuted_r2[point]), float(table.p[point]), ""
 
 
 def _beside_ridge(found, its_r2, its_p):

@@ -124,7 +124,7 @@ class SparseCoefficients(GeneSelectionMixin):
 class LatentRegressor(LinearRegressor):
     """Reduced-rank model Y = X W V' with encoder W (p, rank) and decoder V (q, rank), V'V = 1.
 
-    A subclass has ``rank`` and ``alpha``, and a generator ``_solve(X, Y, alphas, start)`` that yields the learned
+    A subclass has ``rank`` and ``alpha``, and a generator ``_solve(X, Y, alphas)`` that yields the learned
     attributes for each of the falling penalties.
     """
 
@@ -152,23 +152,22 @@ class LatentRegressor(LinearRegressor):
         [solution] = self._solve(X, Y, [self.alpha])
         return self._store(solution)
 
-    def fit_path(self, X, y, alphas, start=None):
+    def fit_path(self, X, y, alphas):
         """Yield a fitted copy per penalty, in the order of `alphas`, for little more than the hardest of them costs.
 
-        Each is solved when the iterator reaches it, and ready at once if the penalties fall. A path that was
-        interrupted goes on to the bit as it would have, with the ``path_state_`` of its last model as `start`.
+        Each is solved when the iterator reaches it, and ready at once if the penalties fall.
         """
         alphas = list(alphas)
         for alpha in alphas:
             check_number("alpha", alpha, Real, 0)
         template = clone(self).set_params(alpha=alphas[0])
-        return template._along(*template._validate(X, y), alphas, start)
+        return template._along(*template._validate(X, y), alphas)
 
-    def _along(self, X, Y, alphas, start):
+    def _along(self, X, Y, alphas):
         """Yield the models of a path in the order given, solved in the order that warm starts want."""
         falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])
         solved, turn = {}, 0
-        for i, solution in zip(falling, self._solve(X, Y, [alphas[i] for i in falling], start), strict=True):
+        for i, solution in zip(falling, self._solve(X, Y, [alphas[i] for i in falling]), strict=True):
             solved[i] = copy.copy(self).set_params(alpha=alphas[i])._store(solution)
             while turn in solved:
                 yield solved.pop(turn)
@@ -225,7 +224,7 @@ class ReducedRankRegression(LatentRegressor):
         self.rank = rank
         self.alpha = alpha
 
-    def _solve(self, X, Y, alphas, start=None):
+    def _solve(self, X, Y, alphas):
         for encoder, decoder in ridge_reduced_rank(X, Y, self.rank, alphas):
             yield {"encoder_": encoder, "decoder_": decoder}
 

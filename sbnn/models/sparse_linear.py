@@ -95,15 +95,12 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             raise ValueError(f"penalty must be one of {list(_PENALTIES)}, got {self.penalty!r}")
         return super()._validate(X, y)
 
-    def _solve(self, X, Y, alphas, start=None):
+    def _solve(self, X, Y, alphas):
         # Every penalty starts from this decoder, not from the last solution: the problem in (W, V) is not convex, and
         # so a path cannot lead elsewhere than a single fit. The W-step is convex and may start anywhere.
         first = np.linalg.svd(X.T @ Y, full_matrices=False)[2][: self.rank].T
         step = _EncoderStep(X, _PENALTIES[self.penalty], self.l1_ratio, self.tol)
         encoder = np.zeros((X.shape[1], self.rank))
-        if start is not None:
-            encoder[start["genes"]] = start["encoder"]
-            step.take(start["genes"])
         for alpha in alphas:
             if alpha * self.l1_ratio == 0:
                 [(encoder, decoder)] = ridge_reduced_rank(X, Y, self.rank, [alpha])
@@ -117,7 +114,6 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
                 "decoder_": solution[1],
                 "objective_": np.array(objective),
                 "n_iter_": len(objective),
-                "path_state_": {"genes": step.genes, "encoder": encoder[step.genes]},
             }
         if alphas[-1] * self.l1_ratio > 0 and not encoder.any():
             bound = step.slopes(Y @ first).max() / self.l1_ratio

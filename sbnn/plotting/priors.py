@@ -30,7 +30,7 @@ def prior_effects(record):
     Parameters
     ----------
     record : Record
-        ``experiment="gene prior"``, of `sbnn.evaluation.repeats.compare_priors`. The last list is the control.
+        ``experiment="gene prior"``, of `sbnn.study.gene_priors.compare_priors`. The last list is the control.
 
     Returns
     -------

@@ -1,11 +1,12 @@
 """What a prior of the genes does: lists of genes at growing influence, beside as many genes drawn at random."""
 
 import numpy as np
+import pandas as pd
 
 from sbnn.data.readers.scala import ion_channel_genes
 from sbnn.data.registry import find_file
+from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import paper_folds
-from sbnn.evaluation.repeats import compare_priors
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 from sbnn.study.experiments import SEED, network, settings_of
@@ -63,6 +64,37 @@ def run_gene_priors(data, path, fresh=False, *, lists=None, fast=False, n_jobs=1
         wanted.settings[name] = settings | {"influences": list(influences[name])}
     how = {"n_jobs": n_jobs, "seed": SEED}
     return load_or_compute(wanted, lambda: compare_priors(models, data, folds, lists, influences, **how), path, fresh)
+
+
+def compare_priors(models, data, folds, lists, influences, **how):
+    """Cross-validate models with each list of genes as their prior, at several influences; nothing is saved.
+
+    `models`, their `folds` (as many for all) and `influences` are dicts by name, `lists` of genes too. At influence 0
+    lists are alike: one fit stands for all. Gives ``table``, a row per ``model``, ``list``, ``influence`` and ``fold``
+    with ``test_r2``, ``listed``, the share of the kept genes that are in the list, and ``true``, where the truth is
+    known; ``kept``, ndarray of int (rows of the table, kept genes), positions in ``gene_names``, the genes that were
+    ever kept; and ``lists``.
+    """
+    rows, kept = [], []
+    true = np.isin(data.gene_names, data.truth["genes"]) if "genes" in data.truth else None
+    for name, model in models.items():
+        some = [influence for influence in influences[name] if influence]
+        grid = [{"prior_influence": [0.0]}] * (len(some) < len(influences[name]))
+        grid += [{"gene_prior": [genes], "prior_influence": [one]} for genes in lists.values() for one in some]
+        record = cross_validate(model, data, folds[name], grid, **how)
+        places = {(str(point.get("gene_prior")), point["prior_influence"]): g for g, point in enumerate(record.params)}
+        for title, genes in lists.items():
+            listed = np.isin(data.gene_names, genes)
+            for influence in influences[name]:
+                g = places[str(genes if influence else None), influence]
+                for fold, selected in enumerate(record.selected[:, g]):
+                    row = {"model": name, "list": title, "influence": influence, "fold": fold}
+                    row |= {"test_r2": record.test_r2[fold, g], "listed": listed[selected].mean()}
+                    rows.append(row if true is None else row | {"true": true[selected].mean()})
+                    kept.append(np.flatnonzero(selected))
+    used, positions = np.unique(kept, return_inverse=True)
+    kept = positions.reshape(len(rows), -1).astype(np.int16)
+    return {"table": pd.DataFrame(rows), "kept": kept, "gene_names": data.gene_names[used], "lists": lists}
 
 
 def folds_of(data, n_folds=N_FOLDS):
