@@ -3,8 +3,6 @@
 Also values that are possible and still not what they are taken for: counts as log values, typing errors, X as Y.
 """
 
-from __future__ import annotations
-
 import colorsys
 import re
 import warnings
@@ -147,13 +145,8 @@ def kind_of_expression(values) -> tuple[str, str, str]:
     Some counts reach beyond what log values do, or most that are not zero are 1; one fraction and it is no table of
     counts. Normalised values are not whole and reach far beyond. Logarithms to different bases are not told apart.
     """
-    usual = _looked_at(values)[3]
-    low, high, fractions, expressed = values.min(), values.max(), 0, 0
-    step = max(1, VALUES_LOOKED_AT // values.shape[1])
-    for first in range(0, len(values), step):
-        block = values[first : first + step]
-        expressed += np.count_nonzero(block)
-        fractions += np.count_nonzero(block != np.rint(block))
+    usual, low, high = _looked_at(values)[3], values.min(), values.max()
+    fractions, expressed = np.count_nonzero(values != np.rint(values)), np.count_nonzero(values)
     kind, doubt = "log", ""
     if low >= 0 and not fractions:
         counted = high > LARGEST_LOG or (high > 2 and usual == 1)
@@ -233,59 +226,6 @@ def _among(X, y):
         if not len(columns):
             return False
     return True
-
-
-def check_paired(
-    X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, about=None
-):
-    """Fields of `sbnn.data.paired.Paired` from what users give, which is looked at unless it was checked before.
-
-    ``about["content_sha256"]`` is the fingerprint of the arrays that were; only for these ``about["sha256"]`` holds.
-    """
-    from sbnn.data.fingerprint import fingerprint_arrays
-
-    if isinstance(Y, pd.Series):
-        Y = Y.to_frame(Y.name or "output_0")
-    elif isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1:
-        Y = np.reshape(Y, (-1, 1))
-    rows = [table.index for table in (X, Y) if isinstance(table, pd.DataFrame)]
-    cell_names = rows[0] if cell_names is None and rows else cell_names
-    for index in rows:
-        check_same_cells(pd.Index(cell_names), index, strict=len(rows) == 2)
-    gene_names = getattr(X, "columns", None) if gene_names is None else gene_names
-    feature_names = getattr(Y, "columns", None) if feature_names is None else feature_names
-    X = check_matrix(X, "X")
-    Y = np.zeros((len(X), 0), np.float32) if Y is None else check_matrix(Y, "Y")
-    counts = check_counts(counts, X.shape)
-    genes = check_names(gene_names, "gene_names", "gene", X.shape[1])
-    outputs = check_names(feature_names, "feature_names", "output", Y.shape[1])
-    cells = check_names(cell_names, "cell_names", "cell", len(X))
-    labels = check_labels(labels, cells, ("family", "type"))
-    content = fingerprint_arrays(X, Y) if counts is None else fingerprint_arrays(X, Y, counts)
-    usual = {"name": "custom", "source": "the user's arrays", "sha256": "", "files": {}, "dropped": {}, "notes": []}
-    about = usual | (about or {})
-    problems = []
-    if not X.size or len(Y) != len(X):
-        problems.append(f"X has shape {X.shape} and Y {Y.shape}, expected genes, and the same cells in both")
-    elif about.get("content_sha256") != content:
-        for values, argument, columns in ((X, "X", genes), (Y, "Y", outputs)):
-            check_outliers(values, argument, cells, columns)
-            constant = np.ptp(values, axis=0) == 0
-            if Y.shape[1] and constant.any():  # raw counts without outputs may hold genes that no cell expresses
-                told = f"{constant.sum()} column(s) of {argument} have one constant value in all {len(values)} cells"
-                problems.append(f"{told}: {some(columns[constant])}; leave them out")
-        if Y.shape[1]:
-            check_given_once(X, Y)
-            warn_of_raw_counts(X, "X", "log-transform it, or keep counts in layers['counts']")
-        given = "" if "content_sha256" in about else about["sha256"]
-        about |= {"sha256": given or content, "content_sha256": content}
-    if problems:
-        raise ValueError("; ".join(problems))
-    return {
-        "X": X, "Y": Y, "gene_names": genes, "feature_names": outputs, "cell_names": cells, "labels": labels,
-        "colors": check_colors(colors, labels["type"]), "counts": counts,
-        "name": str(about["name"]), "sha256": str(about["sha256"]), "about": about,
-    }  # fmt: skip
 
 
 def check_same_cells(cells, rows, strict=False):

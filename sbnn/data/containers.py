@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sbnn.data.objects import is_anndata
+from sbnn.data.objects import AnnDataLike
 
 OF_CELLS = {"latent", "latents", "outputs"}  # of a truth: true values that follow a subset of the cells
 
@@ -33,6 +33,6 @@ def name_and_sha256(adata, content):
 
 def require_anndata(data, *columns):
     """Refuse what is no AnnData with these columns of ``obs``."""
-    if not is_anndata(data) or not {*columns} <= {*data.obs}:
+    if not isinstance(data, AnnDataLike) or not {*columns} <= {*data.obs}:
         expected = f" with {', '.join(columns)} in obs" if columns else ""
         raise TypeError(f"data: expected an AnnData{expected}, got {type(data).__name__}; sbnn.data has builders")

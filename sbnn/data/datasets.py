@@ -1,7 +1,5 @@
 """Which data sets there are, whether their files are here, and how to load one; imports nothing slow until it loads."""
 
-from __future__ import annotations
-
 import argparse
 import csv
 import json

@@ -1,7 +1,5 @@
 """One hexadecimal sha256 that names a data set: by its files, by what simulated it, or by its bytes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

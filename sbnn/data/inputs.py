@@ -8,18 +8,9 @@ from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
 from sbnn.data.checks import check_given_once, check_outliers, check_same_cells, some, warn_of_raw_counts
-from sbnn.data.objects import (
-    dense,
-    in_memory,
-    is_anndata,
-    is_backed,
-    is_mudata,
-    is_stream,
-    modality,
-    obsm_table,
-    two_modalities,
-)
+from sbnn.data.objects import AnnDataLike, MuDataLike, dense, gene_modality, in_memory, obsm_table, with_outputs
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes, size_of_library
+from sbnn.data.streams import ExpressionStream
 
 COUNTS = "counts"  # layer of an AnnData
 LEAST_SHARE, HALF = 0.05, 0.5  # of the counts of the training cells, by which depth can be estimated at all, and well
@@ -29,32 +20,27 @@ WRAP_COUNTS = "log-transform it, or hand it over as ExpressionStream(X, counts=T
 
 def two_tables(X, Y=None):
     """Expression and outputs of a fit: the parts of a MuData; an AnnData open on disk becomes a stream."""
-    if is_mudata(X):
-        X, Y, _ = two_modalities(X, "outputs" if Y is None else Y)
-    return _stream(X) if is_backed(X) and X.X is not None else X, Y
+    if isinstance(X, MuDataLike):
+        X, Y, _ = with_outputs(X, "outputs" if Y is None else Y)
+    return ExpressionStream(X) if getattr(X, "isbacked", False) and X.X is not None else X, Y
 
 
 def stream_of_sparse(X):
     """A stream of expression that is sparse and too large to be made dense; None for anything else."""
-    matrix = X.X if is_anndata(X) else X
+    matrix = X.X if isinstance(X, AnnDataLike) else X
     large = sparse.issparse(matrix) and np.prod(matrix.shape, dtype=float) > MOST_DENSE_VALUES
-    return _stream(X) if large else None
-
-
-def _stream(X):
-    from sbnn.data.streams import ExpressionStream
-
-    return ExpressionStream(X)
+    return ExpressionStream(X) if large else None
 
 
 def expression_table(X):
     """Expression as scikit-learn accepts it, dense; what has names becomes a DataFrame, a stream is read whole."""
-    if is_backed(X):
-        X = _stream(X)
-    if is_stream(X):
-        return _named(X.rows(slice(0, len(X))), X.cell_names, X.gene_names)
-    if is_anndata(X):
-        X = _named(dense(in_memory(X)), X.obs_names, X.var_names)
+    if getattr(X, "isbacked", False):
+        X = ExpressionStream(X)
+    if isinstance(X, ExpressionStream):
+        values = X.rows(slice(0, len(X)))
+        return values if X.gene_names is None else pd.DataFrame(values, X.cell_names, X.gene_names)
+    if isinstance(X, AnnDataLike):
+        X = pd.DataFrame(dense(in_memory(X)), X.obs_names, X.var_names)
     elif sparse.issparse(X):
         X = dense(X)
     if isinstance(X, pd.DataFrame):
@@ -65,10 +51,10 @@ def expression_table(X):
 
 def output_table(X, Y):
     """Outputs that go with `X`: given as they are, or by the name of a table in ``X.obsm`` ("outputs" for None)."""
-    holder = X.adata if is_stream(X) else X
-    if is_anndata(holder) and (Y is None or isinstance(Y, str)):
+    holder = X.adata if isinstance(X, ExpressionStream) else X
+    if isinstance(holder, AnnDataLike) and (Y is None or isinstance(Y, str)):
         return obsm_table(holder, "outputs" if Y is None else Y)
-    if isinstance(Y, str) or is_anndata(Y) or is_mudata(Y) or is_stream(Y):
+    if isinstance(Y, str | AnnDataLike | MuDataLike | ExpressionStream):
         raise TypeError(f"Y: expected a table, or its name in an AnnData given as X, got {type(Y).__name__}")
     cells = cells_of(X)
     if cells is not None and isinstance(Y, pd.DataFrame | pd.Series):
@@ -99,13 +85,13 @@ def to_be_fitted(model, X, y, dtype):
 
 def learn_library(model, X):
     """Keep to which total counts were normalised to give `X`, and the share of every gene; None without counts."""
-    adata = X.adata if is_stream(X) else X
-    if is_stream(X) and X.counts:
+    adata = X.adata if isinstance(X, ExpressionStream) else X
+    if isinstance(X, ExpressionStream) and X.counts:
         if X.totals is not None:
             raise ValueError("X: totals are for new cells that lack genes; fit to counts of all genes, without totals")
         model.library_size_, model.count_share_ = X.library_size, X.count_share
         return
-    counted = is_anndata(adata) and COUNTS in adata.layers and adata.X is not None
+    counted = isinstance(adata, AnnDataLike) and COUNTS in adata.layers and adata.X is not None
     model.library_size_, model.count_share_ = library_of(adata.X, adata.layers[COUNTS]) if counted else (None, None)
 
 
@@ -124,15 +110,15 @@ def new_cells(model, X, genes=None, needed=None):
     counts, of ``layers["counts"]``.
     """
     size = getattr(model, "library_size_", None)
-    X = modality(X) if is_mudata(X) else X
-    counted = size is not None and is_anndata(X) and COUNTS in X.layers
-    if is_backed(X) and not counted:
-        X = _stream(X)
-    if is_stream(X):
+    X = gene_modality(X)
+    counted = size is not None and isinstance(X, AnnDataLike) and COUNTS in X.layers
+    if getattr(X, "isbacked", False) and not counted:
+        X = ExpressionStream(X)
+    if isinstance(X, ExpressionStream):
         counted = X.counts
     names = _names_of(X)
     found = None if names is None else _found(names, model, genes if needed is None else needed)
-    if found is None and not is_stream(X) and not is_anndata(X):
+    if found is None and not isinstance(X, ExpressionStream | AnnDataLike):
         if size is not None:
             _warn_of_raw_counts(X)
         X = validate_data(model, X, accept_sparse=("csr", "csc"), dtype=np.float64, reset=False)
@@ -145,11 +131,11 @@ def new_cells(model, X, genes=None, needed=None):
     wanted = slice(None) if genes is None else np.searchsorted(here, genes)
     if size is not None and counted and len(here) < model.n_features_in_ and getattr(X, "totals", None) is None:
         size = size * _share_of_counts(model, here)
-    if is_stream(X):
+    if isinstance(X, ExpressionStream):
         stream = X.as_fitted(places, size)
         values = stream.columns(np.arange(stream.shape[1])[wanted])
     else:
-        matrix = _columns(X.layers[COUNTS] if counted else in_memory(X) if is_anndata(X) else X, places)
+        matrix = _columns(X.layers[COUNTS] if counted else in_memory(X) if isinstance(X, AnnDataLike) else X, places)
         matrix = check_array(matrix, accept_sparse=("csr", "csc"), dtype=np.float64, input_name="X")
         if counted:
             matrix = log2p1(normalize_library_size(matrix, size))
@@ -170,7 +156,7 @@ def cells_of(X):
     """Names of the cells of X; None where it has none."""
     if isinstance(X, pd.DataFrame):
         return X.index
-    names = X.cell_names if is_stream(X) else getattr(X, "obs_names", None)
+    names = X.cell_names if isinstance(X, ExpressionStream) else getattr(X, "obs_names", None)
     return None if names is None else pd.Index(names)
 
 
@@ -179,7 +165,7 @@ def _names_of(X):
     if isinstance(X, pd.DataFrame):
         _require_unique(X.columns)
         return X.columns if all(isinstance(name, str) for name in X.columns) else None
-    return X.gene_names if is_stream(X) else getattr(X, "var_names", None)
+    return X.gene_names if isinstance(X, ExpressionStream) else getattr(X, "var_names", None)
 
 
 def _require_unique(names):
@@ -232,7 +218,3 @@ def _warn_of_raw_counts(X):
     values = X.tocsr() if sparse.issparse(X) else np.asarray(X)
     if values.ndim == 2 and min(values.shape) > 0 and values.dtype.kind in "iuf":
         warn_of_raw_counts(values, "X", WRAP_COUNTS)
-
-
-def _named(matrix, cells, genes):
-    return matrix if genes is None else pd.DataFrame(matrix, index=cells, columns=genes)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -10,45 +11,40 @@ from scipy import sparse
 from sbnn.data.checks import some
 
 
-def is_mudata(data):
-    """Whether an object is a MuData or looks like one: several AnnData by name."""
-    return isinstance(getattr(data, "mod", None), Mapping)
+@runtime_checkable
+class AnnDataLike(Protocol):
+    """An AnnData, or what looks like one; importing anndata takes longer than all the rest."""
+
+    var_names: Any
+    layers: Any
 
 
-def is_anndata(data):
-    """Whether an object is an AnnData or looks like one."""
-    return hasattr(data, "var_names") and hasattr(data, "obsm") and not is_mudata(data)
+@runtime_checkable
+class MuDataLike(Protocol):
+    """A MuData, or what looks like one: several AnnData by name."""
+
+    mod: Any
+    obsm: Any
 
 
-def is_backed(data):
-    """Whether an object is an AnnData whose expression stays in its file."""
-    return is_anndata(data) and bool(getattr(data, "isbacked", False))
-
-
-def is_stream(data):
-    """Whether an object is an `ExpressionStream`, without importing it."""
-    return hasattr(data, "as_fitted")
-
-
-def entry(mapping, key, where, others=()):
+def entry(mapping, key, where):
     """Take an entry, or name those there are."""
     if key not in mapping:
-        elsewhere = f", and the modalities are {sorted(others)}" if others else ""
-        raise KeyError(f"no {key!r} in {where}; it holds {sorted(map(str, mapping.keys()))}{elsewhere}")
+        raise KeyError(f"no {key!r} in {where}; it holds {sorted(map(str, mapping.keys()))}")
     return mapping[key]
 
 
-def modality(mdata):
-    """The modality of a MuData with the genes."""
-    return entry(mdata.mod, "rna", "mod")
+def gene_modality(data):
+    """The AnnData with the genes: of a MuData its modality "rna", else what is given."""
+    return entry(data.mod, "rna", "mod") if isinstance(data, MuDataLike) else data
 
 
-def obsm_table(adata, key, others=()):
+def obsm_table(adata, key, where="adata.obsm"):
     """A table of ``obsm`` as a DataFrame.
 
     Columns of an array are named by ``uns["<key>_names"]`` or, as scvi-tools has it, ``uns["<first word>_names"]``.
     """
-    table = entry(adata.obsm, key, "adata.obsm", others)
+    table = entry(adata.obsm, key, where)
     if isinstance(table, pd.DataFrame):
         return table
     table = dense(table).reshape(adata.n_obs, -1)
@@ -57,44 +53,40 @@ def obsm_table(adata, key, others=()):
     return pd.DataFrame(table, index=adata.obs_names, columns=columns)
 
 
-def _outputs_of(adata, outputs, others=()):
-    """Outputs by their key in ``obsm``, as columns of ``obs``, or as they are."""
-    if isinstance(outputs, str):
-        return obsm_table(adata, outputs, others)
-    return adata.obs[outputs] if isinstance(outputs, list) else outputs
+def with_outputs(data, outputs="outputs"):
+    """Expression (AnnData) of an AnnData or MuData, its outputs, and which cells were left out.
 
-
-def two_modalities(mdata, outputs="outputs"):
-    """Expression (AnnData) and outputs (DataFrame) of the cells that two modalities share, and who was left out.
-
-    Outputs may also be a key of ``obsm`` or columns of ``obs`` of the expression; where the default is none of these,
-    it stands for the only other modality.
+    Outputs are a key of ``obsm``, columns of ``obs`` (a list), another modality, whose cells are matched, or taken as
+    they are. In a MuData where the default is none of these, it stands for the only other modality.
     """
-    adata = modality(mdata)
-    others = [name for name in mdata.mod if name != "rna"]
-    if isinstance(outputs, str) and outputs == "outputs" and outputs not in {*others, *adata.obsm} and len(others) == 1:
+    adata, modalities = gene_modality(data), data.mod if isinstance(data, MuDataLike) else {}
+    if isinstance(outputs, list):
+        return adata, adata.obs[outputs], {}
+    if not isinstance(outputs, str):
+        return adata, outputs, {}
+    others = [name for name in modalities if name != "rna"]
+    if outputs == "outputs" and outputs not in {*others, *adata.obsm} and len(others) == 1:
         outputs = others[0]
-    if not isinstance(outputs, str) or outputs not in mdata.mod:
-        return adata, _outputs_of(adata, outputs, mdata.mod), {}
-    second = mdata.mod[outputs]
+    if outputs not in modalities:
+        where = f"adata.obsm (the modalities are {sorted(modalities)})" if others else "adata.obsm"
+        return adata, obsm_table(adata, outputs, where), {}
+    second = modalities[outputs]
     names = adata.obs_names[adata.obs_names.isin(second.obs_names)]
     dropped = {}
     for name, cells in (("rna", adata.obs_names), (outputs, second.obs_names)):
         alone = cells.difference(names, sort=False)
         if len(alone):
             dropped[f"cells only in {name}"] = list(alone)
-            warnings.warn(
-                f"{len(alone)} of {len(cells)} cells are only in modality {name!r} and are left out: {some(alone)}",
-                stacklevel=4,
-            )
+            told = f"{len(alone)} of {len(cells)} cells are only in modality {name!r} and are left out: {some(alone)}"
+            warnings.warn(told, stacklevel=4)
     adata = adata if len(names) == adata.n_obs else adata[names]  # one in a file stays there
-    second = second[names].to_memory() if is_backed(second) else second[names]
+    second = second[names].to_memory() if second.isbacked else second[names]
     return adata, pd.DataFrame(dense(second.X), index=names, columns=second.var_names), dropped
 
 
 def in_memory(adata):
     """Expression of an AnnData that is all in memory."""
-    if adata.X is None or is_backed(adata):
+    if adata.X is None or adata.isbacked:
         problem = "has no X; set it to one of the layers," if adata.X is None else "is open on disk: adata.to_memory();"
         raise ValueError(f"X: the AnnData {problem} {sorted(adata.layers)}")
     return adata.X
@@ -105,18 +97,20 @@ def dense(matrix):
     return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)
 
 
-def parts_of(adata, outputs):
-    """What `check_paired` takes, out of an AnnData or MuData and the name of its outputs, or the outputs."""
-    everything, dropped = adata, {}
-    if is_mudata(adata):
-        adata, Y, dropped = two_modalities(adata, outputs)
-    else:
-        Y = _outputs_of(adata, outputs)
-    labels = adata.obs.copy()
-    if everything is not adata:  # what is said of all modalities fills in what this one does not say
-        shared = everything.obs.reindex(labels.index)
+def parts_of(data, outputs):
+    """What `paired` takes, and what is known of it, out of an AnnData or MuData and the name of its outputs."""
+    adata, Y, dropped = with_outputs(data, outputs)
+    labels, palette = adata.obs.copy(), adata.uns.get("type_colors", data.uns.get("type_colors"))
+    if isinstance(data, MuDataLike):  # what is said of all modalities fills in what this one does not say
+        shared = data.obs.reindex(labels.index)
         labels = labels.join(shared[shared.columns.difference(labels.columns, sort=False)])
-    colors = palette_of(labels.get("type"), (adata.uns, everything.uns))
+    colors = {}
+    if "type" in labels and palette is not None:
+        categories = labels["type"].astype("category").cat.categories
+        if isinstance(palette, Mapping):
+            colors = palette
+        elif len(palette) >= len(categories):  # else scanpy takes it for one of other types, and makes a new one
+            colors = dict(zip(categories, palette, strict=False))
     labels = labels.assign(**{name: labels[name].astype(object) for name in labels.select_dtypes("category")})
     if isinstance(outputs, list):
         labels = labels.drop(columns=outputs)
@@ -130,16 +124,3 @@ def parts_of(adata, outputs):
         "colors": colors, "counts": adata.layers.get("counts"),
         "about": about | {"truth": truth, "dropped": dict(about.get("dropped", {})) | dropped},
     }  # fmt: skip
-
-
-def palette_of(types, places):
-    """Colours in scanpy's convention, in the order of the categories, or given as type -> colour."""
-    palette = next((uns["type_colors"] for uns in places if "type_colors" in uns), None)
-    if types is None or palette is None:
-        return {}
-    if not isinstance(palette, Mapping):
-        categories = types.astype("category").cat.categories
-        if len(palette) < len(categories):  # scanpy takes such a palette for one of other types, and makes a new one
-            return {}
-        palette = dict(zip(categories, palette, strict=False))
-    return palette

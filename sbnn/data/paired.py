@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import UNKNOWN, check_paired, some
+from sbnn.data import checks
+from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.containers import about_data, with_about
-from sbnn.data.objects import entry, is_anndata, is_mudata, parts_of
+from sbnn.data.fingerprint import fingerprint_arrays
+from sbnn.data.objects import AnnDataLike, MuDataLike, entry, parts_of
 from sbnn.data.preprocessing import size_of_library
 
 
@@ -101,8 +103,7 @@ def paired(
     """
     import anndata  # takes longer to import than all the rest
 
-    about = about_data(**about)
-    data = Paired(**check_paired(X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about))
+    data = _checked(X, Y, gene_names, feature_names, cell_names, labels, colors, counts, about_data(**about))
     obs = data.labels.assign(type=pd.Categorical(data.labels["type"], categories=list(data.colors)))
     adata = anndata.AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
     if data.n_outputs:
@@ -117,13 +118,56 @@ def as_paired(data):
     """Take the `Paired` arrays of an AnnData, a MuData or a pair (X, Y), whose Y may also be a name in X."""
     if isinstance(data, Paired):  # one public function hands it to another
         return data
-    if is_anndata(data) or is_mudata(data):
-        data = data, "outputs" if is_mudata(data) or "outputs" in data.obsm else None
+    if isinstance(data, AnnDataLike | MuDataLike):
+        data = data, "outputs" if isinstance(data, MuDataLike) or "outputs" in data.obsm else None
     if not (isinstance(data, tuple | list) and len(data) == 2):
         raise TypeError(f"data: expected an AnnData, a MuData or a pair (X, Y), got {type(data).__name__}")
-    X, Y = data
-    parts = parts_of(X, Y) if is_anndata(X) or is_mudata(X) else {"X": X, "Y": Y}
-    return Paired(**check_paired(**parts))
+    parts = parts_of(*data) if isinstance(data[0], AnnDataLike | MuDataLike) else dict(zip("XY", data, strict=True))
+    return _checked(**parts)
+
+
+def _checked(
+    X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, about=None
+):
+    """`Paired` of what users give, which is looked at unless it was before: ``about["content_sha256"]`` is of that."""
+    if isinstance(Y, pd.Series):
+        Y = Y.to_frame(Y.name or "output_0")
+    elif isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1:
+        Y = np.reshape(Y, (-1, 1))
+    rows = [table.index for table in (X, Y) if isinstance(table, pd.DataFrame)]
+    cell_names = rows[0] if cell_names is None and rows else cell_names
+    for index in rows:
+        checks.check_same_cells(pd.Index(cell_names), index, strict=len(rows) == 2)
+    gene_names = getattr(X, "columns", None) if gene_names is None else gene_names
+    feature_names = getattr(Y, "columns", None) if feature_names is None else feature_names
+    X = checks.check_matrix(X, "X")
+    Y = np.zeros((len(X), 0), np.float32) if Y is None else checks.check_matrix(Y, "Y")
+    counts = checks.check_counts(counts, X.shape)
+    genes = checks.check_names(gene_names, "gene_names", "gene", X.shape[1])
+    outputs = checks.check_names(feature_names, "feature_names", "output", Y.shape[1])
+    cells = checks.check_names(cell_names, "cell_names", "cell", len(X))
+    labels = checks.check_labels(labels, cells, ("family", "type"))
+    content = fingerprint_arrays(X, Y) if counts is None else fingerprint_arrays(X, Y, counts)
+    about = about_data(source="the user's arrays") | (about or {})
+    problems = []
+    if not X.size or len(Y) != len(X):
+        problems.append(f"X has shape {X.shape} and Y {Y.shape}, expected genes, and the same cells in both")
+    elif about.get("content_sha256") != content:
+        for values, argument, columns in ((X, "X", genes), (Y, "Y", outputs)):
+            checks.check_outliers(values, argument, cells, columns)
+            constant = np.ptp(values, axis=0) == 0
+            if Y.shape[1] and constant.any():  # raw counts without outputs may hold genes that no cell expresses
+                told = f"{constant.sum()} column(s) of {argument} have one constant value in all {len(values)} cells"
+                problems.append(f"{told}: {some(columns[constant])}; leave them out")
+        if Y.shape[1]:
+            checks.check_given_once(X, Y)
+            checks.warn_of_raw_counts(X, "X", "log-transform it, or keep counts in layers['counts']")
+        given = "" if "content_sha256" in about else about["sha256"]
+        about |= {"sha256": given or content, "content_sha256": content}
+    if problems:
+        raise ValueError("; ".join(problems))
+    name, sha256, colors = str(about["name"]), str(about["sha256"]), checks.check_colors(colors, labels["type"])
+    return Paired(X, Y, genes, outputs, cells, labels, colors, counts, name, sha256, about)
 
 
 def groups_of(data, column):

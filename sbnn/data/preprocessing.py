@@ -3,8 +3,6 @@
 Counts are cells x genes: arrays, DataFrames, CSR or CSC matrices.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

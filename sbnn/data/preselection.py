@@ -49,10 +49,11 @@ def settings_of(preselect):
     """Settings that identify a preselection: of a number of genes, of ``n_genes`` and ``threshold``, or of None."""
     if preselect is None:
         return None
-    return _settings(**preselect) if isinstance(preselect, Mapping) else _settings(preselect)
-
-
-def _settings(n_genes=1000, threshold=None):
+    settings = {"n_genes": 1000, "threshold": None}
+    settings |= preselect if isinstance(preselect, Mapping) else {"n_genes": preselect}
+    if len(settings) > 2:
+        raise ValueError(f"preselect: expected n_genes and threshold, got {list(preselect)}")
+    n_genes, threshold = settings.values()
     check_number("preselect: n_genes", n_genes, Integral, 1)
     if threshold is not None:
         check_number("preselect: threshold", threshold, Real, 0)

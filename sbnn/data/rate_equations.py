@@ -23,19 +23,17 @@ class Regulation:
 
 
 @dataclass(frozen=True)
-class And:
+class _Join:
+    one: "Regulation | And | Or"
+    other: "Regulation | And | Or"
+
+
+class And(_Join):
     """Product of two parts."""
 
-    one: "Regulation | And | Or"
-    other: "Regulation | And | Or"
 
-
-@dataclass(frozen=True)
-class Or:
+class Or(_Join):
     """``a + b - a b`` of two parts."""
-
-    one: "Regulation | And | Or"
-    other: "Regulation | And | Or"
 
 
 def regulations(logic):

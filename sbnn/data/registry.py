@@ -1,7 +1,5 @@
 """Where published files are: `sources.csv` names them, their checksums and addresses; each is verified at every use."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import os

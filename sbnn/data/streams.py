@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from sbnn.data.checks import VALUES_LOOKED_AT, check_names, warn_of_log_values, warn_of_raw_counts
-from sbnn.data.objects import is_anndata, is_mudata
+from sbnn.data.objects import AnnDataLike, MuDataLike
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
 
 VALUES_AT_ONCE = 2**23  # of a block, 64 MB in double precision
@@ -63,7 +63,7 @@ class ExpressionStream:
     """
 
     def __init__(self, source, gene_names=None, counts=False, block_size=None, cell_names=None, totals=None):
-        self.adata = source if is_anndata(source) else None
+        self.adata = source if isinstance(source, AnnDataLike) else None
         if self.adata is not None:
             gene_names = source.var_names if gene_names is None else gene_names
             cell_names = source.obs_names if cell_names is None else cell_names
@@ -75,7 +75,7 @@ class ExpressionStream:
         source = source.tocsr() if sparse.issparse(source) else source
         shape, layout = getattr(source, "shape", ()), getattr(source, "format", "csr")
         problems = []
-        if is_mudata(source) or len(shape) != 2 or min(shape) == 0 or layout != "csr":
+        if isinstance(source, MuDataLike) or len(shape) != 2 or min(shape) == 0 or layout != "csr":
             told = f"source: expected an open matrix of cells x genes, CSR if it is sparse, got {type(source).__name__}"
             problems.append(f"{told} of shape {tuple(shape)}; adata.to_memory() brings another layout into memory")
         for name, given in (("cell_names", cell_names), ("totals", totals)):

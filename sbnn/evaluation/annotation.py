@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.checks import some
 from sbnn.data.inputs import output_names
-from sbnn.data.objects import is_mudata, modality
+from sbnn.data.objects import gene_modality
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.stability import gene_counts, selection_table
@@ -59,7 +59,7 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
     >>> sbnn.annotate(adata, model, record)  # doctest: +SKIP
     >>> scanpy.pl.embedding(adata, "X_sbnn", color="family")  # doctest: +SKIP
     """
-    whole, adata = adata, modality(adata) if is_mudata(adata) else adata
+    whole, adata = adata, gene_modality(adata)
     for result in found:
         if isinstance(result, pd.DataFrame):
             _of_genes(adata, key, result)

@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
 from sbnn.data.checks import UNKNOWN
-from sbnn.data.objects import entry, is_anndata, is_mudata, modality
+from sbnn.data.objects import AnnDataLike, MuDataLike, entry, gene_modality
 from sbnn.results import Record
 
 NEIGHBOURS = 15
@@ -34,8 +34,8 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     if isinstance(latent, Record):
         labels = latent.labels[list(LABELS)] if labels is None else labels
         latent = latent.latent
-    elif is_anndata(latent) or is_mudata(latent):
-        adata = modality(latent) if is_mudata(latent) else latent
+    elif isinstance(latent, AnnDataLike | MuDataLike):
+        adata = gene_modality(latent)
         latent = entry(adata.obsm, "X_sbnn", "adata.obsm")
         labels = [kind for kind in LABELS if kind in adata.obs] if labels is None else labels
         if isinstance(labels, list):

@@ -5,8 +5,6 @@ GEO GSE100866; two small sets of 10x Genomics as kept with scvi-tools. The choic
 Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Text files, gzipped or zipped or not, and published tables of raw counts, genes x cells."""
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import csv
@@ -17,12 +15,13 @@ from scipy import sparse
 
 _GENES_AT_ONCE = 2000  # the complete tables are large
 _LETTERS_AT_ONCE = 2**20
+_UTF8 = "utf-8-sig"  # without the mark by which Excel begins it, if there is one
 
 
 def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
     """Read counts (n_cells, n_genes) of int32, cell and gene names from a table of text, genes x cells."""
     genes, pieces = [], []
-    with open_text(path) as handle:
+    with open_file(path, _UTF8) as handle:
         # The header is not left to pandas, which renames repeated columns.
         line = handle.readline()
         separator = "\t" if "\t" in line else ","
@@ -34,37 +33,32 @@ def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
     return sparse.vstack(pieces).T.tocsr(), cells, pd.Index(genes, dtype=object)
 
 
-def open_text(path, encoding: str = "utf-8-sig") -> IO[str]:
-    """Open a text file, gzipped or not, or the one file of a zip (which may hold the book-keeping of macOS besides)."""
-    # Excel marks the beginning of its UTF-8; utf-8-sig takes the mark away and is plain UTF-8 otherwise.
-    return io.TextIOWrapper(_open_bytes(path), encoding=encoding)
+def open_file(path, encoding: str | None = None) -> IO:
+    """Open a file, gzipped or not, or the one file of a zip, without the book-keeping of macOS; bytes, or text."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".zip":
+        archive = zipfile.ZipFile(path)
+        members = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+        if len(members) != 1:
+            raise ValueError(f"expected one file in the archive, found {members}")
+        content = archive.open(members[0])
+    else:
+        content = {".gz": gzip.open}.get(suffix, open)(path, "rb")
+    return content if encoding is None else io.TextIOWrapper(content, encoding)
 
 
 def encoding_of(path) -> str:
     """Tell how a text is encoded: UTF-16 by its mark or its zeros, UTF-8 if it is that, else what Windows writes."""
-    with _open_bytes(path) as handle:
+    with open_file(path) as handle:
         start = handle.read(2000)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     zeros = start[::2].count(0), start[1::2].count(0)
     if max(zeros) > len(start) / 4:
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
-    for encoding in ("utf-8-sig", "cp1252"):
-        with open_text(path, encoding) as handle, contextlib.suppress(UnicodeDecodeError):
+    for encoding in (_UTF8, "cp1252"):
+        with open_file(path, encoding) as handle, contextlib.suppress(UnicodeDecodeError):
             while handle.read(_LETTERS_AT_ONCE):
                 pass
             return encoding
     return "latin-1"  # has a letter for every byte
-
-
-def _open_bytes(path) -> IO[bytes]:
-    suffix = Path(path).suffix.lower()
-    if suffix == ".gz":
-        return gzip.open(path)
-    if suffix != ".zip":
-        return open(path, "rb")
-    archive = zipfile.ZipFile(path)
-    members = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-    if len(members) != 1:
-        raise ValueError(f"expected one file in the archive, found {members}")
-    return archive.open(members[0])

@@ -54,13 +54,10 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
             f"{path}: expected the numbers of genes and samples in the first line, and for each sample a line of "
             f"values per gene and a line of times, all of one length; {error}"
         ) from None
-    gene_names = pd.read_csv(gene_names).iloc[:, 0] if isinstance(gene_names, str | Path) else gene_names
-    if gene_names is not None:
-        gene_names = [str(gene).removesuffix("_input") for gene in gene_names]
-    data = trajectories(
-        [block[:-1].T for block in blocks], [block[-1] for block in blocks], gene_names,
-        name=name or path.stem, source=source or path.name,
-    )  # fmt: skip
+    genes = pd.read_csv(gene_names).iloc[:, 0] if isinstance(gene_names, str | Path) else gene_names
+    genes = None if genes is None else [str(gene).removesuffix("_input") for gene in genes]
+    values, times = [block[:-1].T for block in blocks], [block[-1] for block in blocks]
+    data = trajectories(values, times, genes, name=name or path.stem, source=source or path.name)
     data.uns["sbnn"]["gene_major"] = True  # as in the file: sums over another layout would round differently
     return data
 

@@ -5,8 +5,6 @@ release of github.com/AllenInstitute/coupledAE-patchseq. The choices of cells an
 Berens & Kobak (arXiv 2006.10411).
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

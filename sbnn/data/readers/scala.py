@@ -4,8 +4,6 @@ Phenotypic variation of transcriptomic cell types in mouse motor cortex, Nature 
 and features are those of Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

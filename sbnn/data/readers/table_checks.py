@@ -1,7 +1,5 @@
 """What has to be right in a user's table: its names, its numbers, its cells and its missing values."""
 
-from __future__ import annotations
-
 import re
 import warnings
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """From a file to names and rows of values: text in any encoding and with any separator, workbooks old and new."""
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from itertools import islice
@@ -9,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sbnn.data.readers.counts import encoding_of, open_text
+from sbnn.data.readers.counts import encoding_of, open_file
 from sbnn.data.readers.table_checks import has_decimal_commas
 
 _SEPARATORS = ("\t", ",", ";")
@@ -30,7 +28,7 @@ def read_file(path, sheet: str | None, header: int | None, key: str | None) -> t
 
 def _read_text(path, header, key):
     encoding = encoding_of(path)
-    with open_text(path, encoding) as handle:
+    with open_file(path, encoding) as handle:
         lines = list(islice(iter(handle.readline, ""), _HEAD))
     separator = _separator(lines)
     rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=separator)]
@@ -41,7 +39,7 @@ def _read_text(path, header, key):
     of_rows = names.index(key) if key in names else 0
 
     def body(**options):
-        with open_text(path, encoding) as handle:
+        with open_file(path, encoding) as handle:
             for _ in islice(csv.reader(iter(handle.readline, ""), delimiter=separator), at + 1):
                 pass
             # The converter keeps pandas from reading a gene called NA as a missing name.

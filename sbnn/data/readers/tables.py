@@ -1,7 +1,5 @@
 """Paired data from a user's own tables: read, matched by cell name, checked."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping
 from pathlib import Path

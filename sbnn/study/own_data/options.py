@@ -152,7 +152,7 @@ def _of_anndata(options):
     import anndata
 
     from sbnn.data.checks import UNKNOWN
-    from sbnn.data.objects import modality, obsm_table
+    from sbnn.data.objects import gene_modality, obsm_table
 
     path, outputs, modalities = options.expression, options.outputs, {}
     with warnings.catch_warnings():
@@ -161,7 +161,7 @@ def _of_anndata(options):
             import mudata
 
             mdata = mudata.read_h5mu(path)
-            modalities, adata = mdata.mod, modality(mdata)
+            modalities, adata = mdata.mod, gene_modality(mdata)
         else:
             adata = anndata.read_h5ad(path)
     tables = {"expression": adata.to_df("counts" if "counts" in adata.layers else None)}
