@@ -9,10 +9,8 @@ import torch
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.decomposition import SparsePCA
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from stand_ins import present
 
@@ -56,20 +54,6 @@ def test_scikit_learn_api_of_networks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("name", ["majority", "logistic", "forest", "lightgbm"])
-def test_baselines_take_missing_values_and_learn(name, cells):
-    X, y = pd.DataFrame(cells.X, columns=cells.feature_names), cells.y
-    model = clone(MODELS[name].estimator)
-    if name == "lightgbm":
-        model.set_params(random_state=0)
-    elif name == "forest":
-        model[-1].set_params(random_state=0)
-    p = model.fit(X[:150], y[:150]).predict_proba(X[150:])
-    f1 = f1_score(y[150:], model.predict(X[150:]), average="macro")
-    assert f1 < 0.25 if name == "majority" else f1 > 0.6
-    np.testing.assert_array_equal(clone(model).fit(X[:150], y[:150]).predict_proba(X[150:]), p)
-
-
 @pytest.mark.parametrize("name", ["logistic", "lightgbm", "families"])
 def test_classes_count_alike(name):
     """Nothing to learn, one class in ten: balanced, both are found about as likely."""
@@ -102,9 +86,6 @@ def test_settings_that_do_not_exist_are_named(model, name, cells):
         model(**{name: "none"}).fit(cells.X, cells.y)
     with pytest.raises(ValueError, match="one class"):
         model().fit(cells.X, np.full(200, "SST"))
-
-
-# -- what both networks share ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -146,9 +127,6 @@ def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
     np.testing.assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
 
 
-# -- kernel logistic regression and the mean ---------------------------------------------------------------------------
-
-
 def test_it_is_balanced_logistic_regression_in_the_space_of_the_kernel(cells):
     x = FeatureScaling().fit_transform(cells.X)
     x = np.where(np.isfinite(x), x, np.nanmedian(x, axis=0))
@@ -171,9 +149,6 @@ def test_the_best_default_is_the_geometric_mean_of_its_members(cells):
     network = FamilyAttentionClassifier(n_steps=20, random_state=seed)
     network.fit(cells.X, np.searchsorted(model.classes_, cells.y), cells.families)
     np.testing.assert_array_equal(model.attention_weights(cells.X), network.attention_weights(cells.X))
-
-
-# -- sparse PCA and a forest -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -208,13 +183,10 @@ def test_components_below_the_least_variance_are_left_out(rng):
     assert loadings.shape == (0, 2) and projection.shape == (2, 0)
 
 
-def test_transform_gives_z_scores_of_each_family(model, cells):
-    scores = model.transform(cells.X)
-    names = model.get_feature_names_out()
+def test_components_and_trees_of_each_family(model, cells):
+    scores, start, names = model.transform(cells.X), 0, model.get_feature_names_out()
+    np.testing.assert_allclose([scores.mean(0), scores.std(0) - 1], 0, atol=1e-9)
     assert scores.shape == (200, len(names)) and len(set(names)) == len(names)
-    np.testing.assert_allclose(scores.mean(0), 0, atol=1e-9)
-    np.testing.assert_allclose(scores.std(0), 1, atol=1e-9)
-    start = 0
     for family, columns in family_columns(cells.families, cells.feature_names).items():
         loadings = model.loadings_[family]
         assert loadings.shape == (len(model.explained_variance_ratio_[family]), len(columns))
@@ -225,41 +197,21 @@ def test_transform_gives_z_scores_of_each_family(model, cells):
         moved = (model.transform(changed) != scores).any(0)
         assert not moved[:start].any() and not moved[start + len(loadings) :].any()
         start += len(loadings)
-
-
-def test_published_numbers_of_components():
-    X = np.random.default_rng(0).normal(size=(120, 12))
-    model = SparsePCAForest(**QUICK).fit(X, np.arange(120) % 2, {"first_ap_v": range(10), "b": [10, 11]})
-    assert [len(loadings) for loadings in model.loadings_.values()] == [7, 2]
-
-
-def test_the_forest_is_told_what_is_missing(rng):
-    """A family that is missing in one class, and is about always at its median in the other."""
-    X, y = rng.normal(size=(200, 4)), np.arange(200) % 2
-    X[:, 2:] = rng.choice([-1, 0, 1], size=(200, 2), p=[0.02, 0.96, 0.02])
-    X[y == 1, 2:] = np.nan
-    families = {"a": [0, 1], "b": [2, 3]}
-    model = SparsePCAForest(published=True, **QUICK).fit(X[:100], y[:100], families)
-    assert model.score(X[100:], y[100:]) > 0.95
-
-
-def test_variants(cells, model):
+    # The forest is given the components, the missing shares of 11 families, and here the features too.
     published = SparsePCAForest(published=True, **QUICK).fit(cells.X, cells.y, cells.families)
     assert published.forest_.n_features_in_ == published.transform(cells.X).shape[1] + 11
-    x = cells.X[:, 0]
-    filled = np.where(np.isnan(x), np.nanmedian(x), x)
-    np.testing.assert_allclose(published._scaled(cells.X)[:, 0], (filled - np.nanmean(x)) / np.nanstd(x))
-    assert model.forest_.n_features_in_ == model.transform(cells.X).shape[1] + 11 + cells.X.shape[1]
-    assert isinstance(published.forest_, RandomForestClassifier) and isinstance(model.forest_, ExtraTreesClassifier)
-    assert published.forest_.class_weight == "balanced_subsample" and model.forest_.class_weight == "balanced"
-
-
-def test_it_learns_and_repeats(model, cells):
-    assert model.score(cells.X, cells.y) > 0.9
+    assert model.forest_.n_features_in_ == scores.shape[1] + 11 + cells.X.shape[1]
+    np.testing.assert_array_equal(
+        model._forest_input(cells.X)[:, start], np.isnan(cells.X[:, model.families_[cells.families[0]]]).mean(1)
+    )
     again = clone(model).fit(cells.X, cells.y, cells.families)
     np.testing.assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
-    other = clone(model).set_params(random_state=1).fit(cells.X, cells.y, cells.families)
-    assert not np.array_equal(other.predict_proba(cells.X), model.predict_proba(cells.X))
+
+
+def test_published_numbers_of_components(rng):
+    model = SparsePCAForest(**QUICK)
+    model.fit(rng.normal(size=(120, 12)), np.arange(120) % 2, {"first_ap_v": range(10), "b": [10, 11]})
+    assert [len(loadings) for loadings in model.loadings_.values()] == [7, 2]
 
 
 def test_a_feature_without_values_is_left_out_and_named(cells):
@@ -269,9 +221,7 @@ def test_a_feature_without_values_is_left_out_and_named(cells):
         model = SparsePCAForest(**QUICK).fit(X, cells.y, cells.families)
     family = cells.families[3]
     assert not model.loadings_[family][:, list(model.families_[family]).index(3)].any()
-    full = X.copy()
-    full[cells.feature_names[3]] = 5.0
-    np.testing.assert_array_equal(model.transform(full), model.transform(X))
+    np.testing.assert_array_equal(model.transform(X.fillna({cells.feature_names[3]: 5.0})), model.transform(X))
 
 
 def test_scaling(rng):
