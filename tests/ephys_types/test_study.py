@@ -24,7 +24,7 @@ def records(folder):
     return STUDY.load(folder)
 
 
-def test_every_model_is_run_on_the_same_folds_of_three_seeds(records, cells):
+def test_every_model_is_run_on_the_same_folds_and_loaded_again(folder, records, simulated, cells, monkeypatch):
     of_models = of_kind(records, "types")
     assert list(of_models) == list(MODELS)
     donor = cells.labels["donor"].to_numpy()
@@ -33,9 +33,6 @@ def test_every_model_is_run_on_the_same_folds_of_three_seeds(records, cells):
         for (train, test), (_, reference) in zip(record.folds, of_models["majority"].folds, strict=True):
             np.testing.assert_array_equal(test, reference)
             assert not set(donor[train]) & set(donor[test])
-
-
-def test_what_is_saved_is_loaded(folder, simulated, monkeypatch):
     monkeypatch.setattr(Attentive, "fit", lambda self, X, y, families=None: pytest.fail("fitted again"))
     STUDY.run(simulated, folder, "cv", verbose=False)
 
@@ -65,17 +62,13 @@ def test_the_table_is_of_the_records(records):
     assert list(repeat_means(of)) == pytest.approx(means)
     f1 = report.class_table(records).loc["LightGBM"]
     assert f1.tolist() == pytest.approx(np.nanmean(reference.f1[:, 0], axis=0))
-
-
-def test_published_numbers_stand_beside_the_data_and_the_types_they_are_of(records):
     of_human = {name: copy(record) for name, record in records.items()}
     for record in of_human.values():
         record.dataset = "lee_human"
-    table = report.accuracy_table(of_human)
-    assert table["published macro-F1"].dropna().to_dict() == {"BiLSTM + attention, published": 0.669}
+    known = report.accuracy_table(of_human)["published macro-F1"].dropna()
+    assert known.to_dict() == {"BiLSTM + attention, published": 0.669}
     assert report.published("lee_human", "types5") == {}
-    of_mouse = report.published("gouwens_ephys_relative", "types5")
-    assert of_mouse == report.published("gouwens_ephys", "types5") and of_mouse["bilstm_published"] == (0.874, 0.915)
+    assert report.published("gouwens_ephys_relative", "types5")["bilstm_published"] == (0.874, 0.915)
 
 
 def test_groups_are_scored_apart(records, cells):
@@ -138,9 +131,6 @@ def test_recordings_become_a_table(simulated, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "t.csv").exists() and "t_cells.csv" in capsys.readouterr().out
 
 
-# -- figures -----------------------------------------------------------------------------------------------------------
-
-
 def test_accuracy_shows_repeats_means_and_published_numbers(records):
     record = copy(records["types_family_attention"])
     record.dataset = "lee_human"
@@ -155,21 +145,15 @@ def test_accuracy_shows_repeats_means_and_published_numbers(records):
     assert left.get_xlim()[0] > repeat_means(records["types_majority"]).mean(), "the majority is off the scale"
 
 
-def test_confusion_has_shares_and_cells(records):
+def test_confusion_has_shares_and_cells_and_calibration_its_error(records):
     record = records["types_lightgbm"]
-    figure = figures.confusion_matrices({"lightgbm": record})
     counts = confusion_counts(record)
-    assert counts.sum() == pytest.approx(200)
     share = counts[0, 1] / counts[0].sum()
-    assert figure.axes[0].texts[1].get_text() == f"{share:.2f}\n{counts[0, 1]:.0f}"
-    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), counts / counts.sum(1, keepdims=True))
-
-
-def test_calibration_tells_its_error(records):
-    record = records["types_lightgbm"]
-    ax = figures.calibration_curves({"lightgbm": record}).axes[0]
-    table, error = calibration(record)
-    assert [text.get_text() for text in ax.texts] == [f"error {error:.3f}"]
+    ax = figures.confusion_matrices({"lightgbm": record}).axes[0]
+    assert counts.sum() == pytest.approx(200) and ax.texts[1].get_text() == f"{share:.2f}\n{counts[0, 1]:.0f}"
+    np.testing.assert_allclose(ax.images[0].get_array(), counts / counts.sum(1, keepdims=True))
+    ax, (table, error) = figures.calibration_curves({"lightgbm": record}).axes[0], calibration(record)
+    assert ax.texts[0].get_text() == f"error {error:.3f}"
     np.testing.assert_allclose(ax.lines[1].get_ydata(), table["accuracy"][table["share"] >= 0.005])
 
 
@@ -198,29 +182,23 @@ def test_components_are_shown_that_part_the_types_in_two_ways():
 
 def test_conditions_show_who_is_where_and_how_well_models_do(records):
     left, right = figures.within_groups(records, "condition").axes
-    labels, shown = records["types_cells"].labels, [name for name in figures.SHOWN if name in MODELS]
+    labels, shown = records["types_cells"].labels, [MODELS[name].label for name in figures.SHOWN if name in MODELS]
     counts = labels["condition"].value_counts()
     assert [label.get_text() for label in left.get_yticklabels()] == [f"{name} ({n})" for name, n in counts.items()]
-    first = (labels["condition"] == counts.index[0]) & (labels["type"] == "LAMP5")
-    assert left.patches[0].get_width() == pytest.approx(first.sum() / counts.iloc[0])
+    first = labels["type"][labels["condition"] == counts.index[0]]
+    assert left.patches[0].get_width() == pytest.approx((first == "LAMP5").mean())
     assert sum(patch.get_width() for patch in left.patches) == pytest.approx(2)
-    scores = report.group_table(records, "condition")
     dots = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o"]
-    assert dots == pytest.approx(scores.loc[[MODELS[name].label for name in shown], "macro_f1"].tolist())
+    assert dots == pytest.approx(report.group_table(records, "condition").loc[shown, "macro_f1"].tolist())
 
 
 def test_learning_curves_show_the_gain_with_its_interval():
-    figure = figures.learning_curves(curves())
-    left, over_one, over_two = figure.axes
-    drawn = [
-        {
-            line.get_marker(): np.round(line.get_ydata().astype(float), 3).tolist()
-            for line in ax.lines
-            if line.get_marker() in ("o", "D")
-        }
-        for ax in (over_one, over_two)
-    ]
-    assert drawn[0] == {"o": [0.1, 0.1], "D": [0.06, 0.06]} and drawn[1] == {"o": [0.04, 0.04]}
-    assert len(left.lines) == 4 and [line.get_label() for line in left.lines][0] == "source alone"
-    for ax in figure.axes:
-        assert [label.get_text() for label in ax.get_xticklabels()] == ["25", "all\n(≈80)"]
+    left, over_one, over_two = figures.learning_curves(curves()).axes
+
+    def drawn(ax):
+        shown = [line for line in ax.lines if line.get_marker() in ("o", "D")]
+        return {line.get_marker(): pytest.approx(line.get_ydata().astype(float).tolist()) for line in shown}
+
+    assert drawn(over_one) == {"o": [0.1, 0.1], "D": [0.06, 0.06]} and drawn(over_two) == {"o": [0.04, 0.04]}
+    assert len(left.lines) == 4 and left.lines[0].get_label() == "source alone"
+    assert [label.get_text() for label in left.get_xticklabels()] == ["25", "all\n(≈80)"]
