@@ -53,13 +53,15 @@ class Watching(ClassifierMixin, BaseEstimator):
         return self.classes_[::-1][self.predict_proba(X).argmax(axis=1)]  # not the most probable one
 
 
-def small(types, donors, **more):
+def small(types, donors):
     n = len(types)
-    labels = pd.DataFrame({"type": types, "donor": donors, **more}, index=[f"c{i}" for i in range(n)])
+    labels = pd.DataFrame({"type": types, "donor": donors}, index=[f"c{i}" for i in range(n)])
     return typed_cells(pd.DataFrame(np.arange(2.0 * n).reshape(n, 2), labels.index), labels)
 
 
-# -- folds -------------------------------------------------------------------------------------------------------------
+def replaced(data, **changes):
+    table = pd.DataFrame(data.X, data.cell_names, data.feature_names)
+    return typed_cells(**{"X": table, "families": data.families, "labels": data.labels} | changes)
 
 
 def test_folds_keep_donors_together_and_every_class_in_every_fold(cells):
@@ -75,21 +77,15 @@ def test_folds_keep_donors_together_and_every_class_in_every_fold(cells):
     assert list(repeated_donor_folds(cells)) == [0, 1, 2]
 
 
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (small(["a", "b"] * 6, ["one"] * 12), "got 1 of 'donor'"),
-        (small(["a"] * 10 + ["b"] * 3, range(13)), "n_folds: .* 3 cells of b, 3 donors of b;"),
-        (small(["a"] * 8 + ["b"] * 8, [*range(8), *[1, 2, 3, 1] * 2]), "there are 3 donors of b;"),
-        (small(["a"] * 8, range(8)), "got 1 of 'type'"),
-    ],
-)
-def test_cells_that_cannot_be_folded_are_refused_with_the_reason(data, said):
-    with pytest.raises(ValueError, match=said):
-        donor_folds(data, 4)
-
-
-def test_folds_of_unknown_donors_or_labels(cells):
+def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
+    for types, donor, said in (
+        (["a", "b"] * 6, ["one"] * 12, "got 1 of 'donor'"),
+        (["a"] * 10 + ["b"] * 3, range(13), "n_folds: .* 3 cells of b, 3 donors of b;"),
+        (["a"] * 8 + ["b"] * 8, [*range(8), *[1, 2, 3, 1] * 2], "there are 3 donors of b;"),
+        (["a"] * 8, range(8), "got 1 of 'type'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            donor_folds(small(types, donor), 4)
     with pytest.warns(UserWarning, match="no donors in the labels"):
         assert len(donor_folds(replaced(cells, labels=cells.labels.drop(columns="donor")), 5)) == 5
     with pytest.raises(ValueError, match="take another of type, donor"):
@@ -105,18 +101,14 @@ def test_a_class_that_donors_keep_out_of_a_fold_is_told(monkeypatch):
     assert [str(w.message) for w in warned] == [f"custom: fold {i} lacks a in training or in test" for i in (0, 1)]
 
 
-# -- scores ------------------------------------------------------------------------------------------------------------
-
-
 def test_scores_are_those_of_scikit_learn(rng):
     classes = np.array(["a", "b", "c"])
     true, predicted = rng.choice(classes, 60), rng.choice(classes, 60)
-    p = rng.dirichlet(np.ones(3), 60)
-    ours = scores(true, predicted, p, classes)
-    assert ours["macro_f1"] == pytest.approx(f1_score(true, predicted, average="macro"))
+    ours = scores(true, predicted, rng.dirichlet(np.ones(3), 60), classes)
     assert ours["accuracy"] == pytest.approx(accuracy_score(true, predicted))
     assert ours["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(true, predicted))
     np.testing.assert_allclose(ours["f1"], f1_score(true, predicted, average=None))
+    assert ours["macro_f1"] == pytest.approx(ours["f1"].mean())
 
 
 def test_a_class_that_is_not_there_does_not_count_and_no_certainty_is_infinitely_wrong():
@@ -128,9 +120,6 @@ def test_a_class_that_is_not_there_does_not_count_and_no_certainty_is_infinitely
     assert ours["balanced_accuracy"] == pytest.approx(0.75)
     assert ours["log_loss"] == pytest.approx((2 * np.log(1.002) - np.log(0.001 / 1.002)) / 3)
     assert scores(true, np.array(["a", "c", "b"]), p, classes)["macro_f1"] == pytest.approx((2 / 3 + 1 + 0) / 3)
-
-
-# -- cross-validation --------------------------------------------------------------------------------------------------
 
 
 def test_every_value_is_of_the_test_cells_of_its_fold(cells, folds):
@@ -153,16 +142,12 @@ def test_every_value_is_of_the_test_cells_of_its_fold(cells, folds):
 
 def test_saved_folds_are_loaded_and_others_added(cells, folds, tmp_path, monkeypatch):
     path, fits, fit = tmp_path / "types.pickle", [], Watching.fit
-
-    def counted(self, X, y, families, groups):
-        fits.append(len(X))
-        return fit(self, X, y, families, groups)
-
-    monkeypatch.setattr(Watching, "fit", counted)
-    whole = cross_validate_classifier(Watching(), cells, folds, results=path, verbose=False)
+    count = lambda self, X, y, families, groups: fits.append(len(X)) or fit(self, X, y, families, groups)  # noqa: E731
+    monkeypatch.setattr(Watching, "fit", count)
     more = folds | {2: donor_folds(cells, 3, 2)}
-    record = cross_validate_classifier(Watching(), cells, more, results=path, verbose=False)
-    stored = cross_validate_classifier(Watching(), cells, more, results=path, verbose=False)
+    whole, record, stored = (
+        cross_validate_classifier(Watching(), cells, some, results=path, verbose=False) for some in (folds, more, more)
+    )
     assert len(fits) == 9, "those of another seed are added to what is there"
     np.testing.assert_array_equal(record.macro_f1[:6], whole.macro_f1)
     np.testing.assert_array_equal(stored.macro_f1, record.macro_f1)
@@ -170,59 +155,46 @@ def test_saved_folds_are_loaded_and_others_added(cells, folds, tmp_path, monkeyp
 
 
 def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
-    path = tmp_path / "types.pickle"
-    data = as_typed(replaced(cells, labels=cells.labels.assign(other=cells.y[::-1])))
-    keys = {}
+    path, labels = tmp_path / "types.pickle", cells.labels.assign(other=cells.y[::-1])
+    data = as_typed(replaced(cells, labels=labels))
 
-    def key(name, model=None, data=data, folds=folds[0], seed=0, **options):
-        record = cross_validate_classifier(model or Watching(), data, folds, verbose=False, seed=seed, **options)
-        keys[name] = record.settings["keys"][0][0]
+    def key(model=None, data=data, **options):
+        record = cross_validate_classifier(model or Watching(), data, folds[0], verbose=False, **options)
+        return record.settings["keys"][0][0]
 
-    key("usual", results=path)
-    key("depth", Watching(depth=2))
-    key("target", target="other")
-    key("seed", seed=1)
-    relabelled = data.labels.assign(other=cells.y)
-    key("labels", data=replaced(data, labels=relabelled), target="other")
-    key("donors", data=replaced(data, labels=data.labels.assign(donor=[f"d{i}" for i in range(data.n_cells)])))
-    key("families", data=replaced(data, families=None))
-    assert len(set(keys.values())) == len(keys)
-    key("workers", Watching(n_jobs=2))
-    assert keys["workers"] == keys["usual"]
+    keys = [
+        key(results=path),
+        key(Watching(depth=2)),
+        key(target="other"),
+        key(seed=1),
+        key(data=replaced(data, labels=labels.assign(other=cells.y)), target="other"),
+        key(data=replaced(data, labels=labels.assign(donor=[f"d{i}" for i in range(data.n_cells)]))),
+        key(data=replaced(data, families=None)),
+    ]
+    assert len(set(keys)) == len(keys) and key(Watching(n_jobs=2)) == keys[0]
     for bad in ({"target": "other"}, {"seed": 1}):
         with pytest.raises(ValueError, match="overwrite=True"):
-            cross_validate_classifier(Watching(), data, folds[0], results=path, verbose=False, **bad)
-
-
-def replaced(data, **changes):
-    table = pd.DataFrame(data.X, data.cell_names, data.feature_names)
-    return typed_cells(**{"X": table, "families": data.families, "labels": data.labels} | changes)
+            key(results=path, **bad)
 
 
 # -- records whose predictions are known -------------------------------------------------------------------------------
 
-TRUE = np.array(["a", "a", "b", "b", "b", "a"])
-CLASSES = np.array(["a", "b"])
-
 
 def record():
     """Two repeats of two folds of six cells: all right but cell 2 in both repeats and cell 0 in the second one."""
-    folds = [([3, 4, 5], [0, 1, 2]), ([0, 1, 2], [5, 4, 3]), ([1, 3, 5], [0, 2, 4]), ([0, 2, 4], [1, 3, 5])]
-    predicted = [[0, 0, 0], [0, 1, 1], [1, 0, 1], [0, 1, 0]]
-    sure = [[0.95, 0.85, 0.6], [0.95, 0.85, 0.85], [0.6, 0.6, 0.85], [0.95, 0.95, 0.95]]
-    probabilities = [
-        np.array([[s, 1 - s] if p == 0 else [1 - s, s] for p, s in zip(*row, strict=True)], dtype=np.float32)
-        for row in zip(predicted, sure, strict=True)
-    ]
+    tests = [[0, 1, 2], [5, 4, 3], [0, 2, 4], [1, 3, 5]]
+    predicted = np.array([[0, 0, 0], [0, 1, 1], [1, 0, 1], [0, 1, 0]], dtype=np.int16)
+    sure = np.array([[0.95, 0.85, 0.6], [0.95, 0.85, 0.85], [0.6, 0.6, 0.85], [0.95, 0.95, 0.95]], dtype=np.float32)
+    first = np.where(predicted == 0, sure, 1 - sure)
     values = {
-        "test_predictions": [[np.array(p, dtype=np.int16) for p in predicted]],
-        "test_probabilities": [probabilities],
-        "true": TRUE,
-        "classes": CLASSES,
+        "test_predictions": [list(predicted)],
+        "test_probabilities": [list(np.stack([first, 1 - first], axis=2))],
+        "true": np.array(["a", "a", "b", "b", "b", "a"]),
+        "classes": np.array(["a", "b"]),
         "repeats": np.array([7, 7, 3, 3]),
         "macro_f1": np.array([[0.5], [0.7], [0.8], [0.8]]),
     }
-    folds = [(np.array(train), np.array(test)) for train, test in folds]
+    folds = [(np.setdiff1d(np.arange(6), test), np.array(test)) for test in tests]
     return Record("classification", "tiny", "s", [{}], folds=folds, values=values)
 
 
@@ -231,17 +203,13 @@ def test_repeats_are_told_apart_and_cells_keep_their_places():
     assert list(cells) == [0, 1, 2, 5, 4, 3] and list(others) == [0, 2, 4, 1, 3, 5]
     assert list(true) == ["a", "a", "b", "a", "b", "b"] and list(predicted) == ["a", "a", "a", "a", "b", "b"]
     np.testing.assert_allclose(repeat_means(record()), [0.6, 0.8])
-
-
-def test_confusions_are_true_by_predicted():
-    np.testing.assert_allclose(confusion_counts(record()), [[2.5, 0.5], [1, 2]])
+    np.testing.assert_allclose(confusion_counts(record()), [[2.5, 0.5], [1, 2]])  # true by predicted
 
 
 def test_calibration_compares_confidence_with_hits():
     table, error = calibration(record())
-    np.testing.assert_allclose(table["confidence"], [0.6, 0.85, 0.95], rtol=1e-6)
-    np.testing.assert_allclose(table["accuracy"], [0, 1, 1])
-    np.testing.assert_allclose(table["share"], [3 / 12, 4 / 12, 5 / 12])
+    expected = [[0.6, 0, 3 / 12], [0.85, 1, 4 / 12], [0.95, 1, 5 / 12]]
+    np.testing.assert_allclose(table[["confidence", "accuracy", "share"]], expected, rtol=1e-6)
     assert error == pytest.approx((3 * 0.6 + 4 * 0.15 + 5 * 0.05) / 12)
     certain = record()
     certain.test_probabilities[0][1][0] = [1, 0]
@@ -249,8 +217,7 @@ def test_calibration_compares_confidence_with_hits():
 
 
 def test_scores_within_groups_are_of_their_cells_alone():
-    groups = np.array(["x", "x", "x", "y", "y", "z"])
-    table = scores_within(record(), groups)
+    table = scores_within(record(), np.array(["x", "x", "x", "y", "y", "z"]))
     assert list(table.index[:2]) == ["x", "y"] and list(table["cells"]) == [3, 2, 1]
     # x: a a b -> a a a, then b a a; F1 of a is 0.8 and 0.5, that of b is 0
     assert table.loc["x", "macro_f1"] == pytest.approx((0.4 + 0.25) / 2)

@@ -35,24 +35,24 @@ class Attentive(ClassifierMixin, BaseEstimator):
 
 @pytest.fixture(scope="module")
 def cells():
+    """The first family has two features, the others one."""
     rng = np.random.default_rng(0)
     y = np.repeat(["a", "b", "c"], 80)
     X = rng.normal(size=(240, 5))
-    X[:, 0] += 3 * (y == "a")  # two features of the first family, the rest have one
-    X[:, 1] += 3 * (y == "a")
+    X[:, :2] += 3 * (y == "a")[:, None]
     X[:, 2] += 2.5 * (y == "b")
     X[:, 3] = X[:, 2] + rng.normal(0, 0.01, 240)
     order = rng.permutation(240)
-    labels = pd.DataFrame(
-        {"type": y, "donor": rng.integers(0, 40, 240).astype(str)}, index=[f"c{i}" for i in range(240)]
-    )
-    names = ["d0", "d1", "r", "r copy", "n"]
-    families = dict(zip(FAMILIES, [names[:2], names[2:3], names[3:4], names[4:]], strict=True))
-    return typed_cells(pd.DataFrame(X, labels.index, names).iloc[order], labels, families)
+    labels = pd.DataFrame({"type": y, "donor": rng.integers(0, 40, 240).astype(str)}).rename("c{}".format)
+    families = dict(zip(FAMILIES, [["d0", "d1"], ["r"], ["r copy"], ["n"]], strict=True))
+    return typed_cells(pd.DataFrame(X, labels.index, sum(families.values(), [])).iloc[order], labels, families)
 
 
-def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells):
-    record = family_importance(Attentive(), cells, verbose=False)
+def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells, tmp_path, monkeypatch):
+    path = tmp_path / "families.pickle"
+    record, again = (family_importance(Attentive(), cells, verbose=False, results=to) for to in (path, None))
+    for name in ("shuffled_log_loss", "left_out_log_loss", "attention"):
+        np.testing.assert_array_equal(record.values[name], again.values[name])
     for loss in ("log_loss", "macro_f1"):
         table = importance_table(record, loss)
         assert list(table.index) == list(FAMILIES)
@@ -63,6 +63,9 @@ def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells):
     np.testing.assert_allclose(record.attention, np.tile([0.4, 0.3, 0.2, 0.1], (3, 1)))
     expected = importance_table(record)[["attention", "shuffled", "left out"]].corr("spearman")
     pd.testing.assert_frame_equal(agreement_table(record), expected)
+    monkeypatch.setattr(Attentive, "fit", lambda *_: pytest.fail("fitted again"))
+    with pytest.raises(ValueError, match="another n_shuffles"):
+        family_importance(Attentive(), cells, n_shuffles=3, verbose=False, results=path)
 
 
 class OfOnePiece(Attentive):
@@ -85,18 +88,6 @@ def test_a_family_is_shuffled_as_a_whole_and_among_the_test_cells(cells):
     together = typed_cells(pd.DataFrame(X, cells.obs_names, cells.var_names), cells.obs, cells.var["family"])
     record = family_importance(OfOnePiece(), together, n_shuffles=2, verbose=False)
     assert (record.shuffled_log_loss[:, 0] > 0.1).all()
-
-
-def test_numbers_repeat_and_are_loaded(cells, tmp_path, monkeypatch):
-    path = tmp_path / "families.pickle"
-    one = family_importance(Attentive(), cells, n_shuffles=2, verbose=False, results=path)
-    two = family_importance(Attentive(), cells, n_shuffles=2, verbose=False)
-    for name in ("shuffled_log_loss", "left_out_log_loss", "attention"):
-        np.testing.assert_array_equal(one.values[name], two.values[name])
-    monkeypatch.setattr(Attentive, "fit", lambda *_: pytest.fail("fitted again"))
-    family_importance(Attentive(), cells, n_shuffles=2, verbose=False, results=path)
-    with pytest.raises(ValueError, match="another n_shuffles"):
-        family_importance(Attentive(), cells, n_shuffles=3, verbose=False, results=path)
 
 
 def test_attention_is_averaged_over_the_cells_of_a_class():

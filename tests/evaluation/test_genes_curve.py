@@ -4,15 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import (
-    DistilledSettings,
-    SparseBottleneckRegressor,
-    genes_curve,
-    genes_table,
-    plotting,
-    results,
-    simulate_patchseq,
-)
+import sbnn
+from sbnn import DistilledSettings, SparseBottleneckRegressor, genes_curve, genes_table, plotting, results
 from sbnn.data.paired import as_paired
 from sbnn.metrics import smallest_sufficient
 from sbnn.models.bottleneck import estimator
@@ -24,7 +17,7 @@ QUICK = DistilledSettings(steps_of_teachers=20, steps_of_student=60, n_teachers=
 @pytest.fixture(scope="module")
 def cells():
     """Twelve genes drive the outputs."""
-    return as_paired(simulate_patchseq(150, 40, 6, n_true_genes=12, noise=0.3, random_state=1))
+    return as_paired(sbnn.simulate_patchseq(150, 40, 6, n_true_genes=12, noise=0.3, random_state=1))
 
 
 def quick(**params):
@@ -35,25 +28,17 @@ def test_the_smallest_number_within_one_standard_error_of_the_best():
     numbers = (5, 10, 25, 50)
     hard = np.array([[0.1], [0.3], [0.2]])  # how hard a fold is does not matter
     gains = np.array([0.0, 0.1, 0.15, 0.15])
-    assert smallest_sufficient(hard + gains, numbers) == 25
+    assert smallest_sufficient(hard + gains, numbers) == 25 and smallest_sufficient(hard + gains[::-1], numbers) == 5
     tops = hard + [0.0, 0.1, 0.15, 0.13]
     uncertain = np.outer([0.06, 0.0, -0.03], [0, 0, 1, 0])
     assert smallest_sufficient(tops + uncertain, numbers) == 25, "10 genes are 0.06 ± 0.026 behind"
     assert smallest_sufficient(tops + 4 * uncertain, numbers) == 10, "10 genes are 0.09 ± 0.106 behind, 5 0.19"
-    assert smallest_sufficient(hard + gains[::-1], numbers) == 5
     with pytest.raises(ValueError, match="two folds"):
         smallest_sufficient(gains[None], numbers)
-    for r2, wrong in (
-        (hard + gains, (5, 10, 25)),
-        (hard + gains, (5, 10, 50, 25)),
-        (hard + [np.nan, 0, 0, 0], numbers),
-    ):
+    for r2, wrong in ((tops, (5, 10, 25)), (tops, (5, 10, 50, 25)), (hard + [np.nan, 0, 0, 0], numbers)):
         with pytest.raises(ValueError, match="r2: expected"):
             smallest_sufficient(r2, wrong)
-
-
-def test_numbers_are_below_that_of_all_genes():
-    assert numbers_up_to(25) == (5, 10, 15) and numbers_up_to(4) == (4,)
+    assert numbers_up_to(25) == (5, 10, 15) and numbers_up_to(4) == (4,), "below that of all genes"
 
 
 def test_auto_keeps_the_number_it_chose(cells, tmp_path):
@@ -62,67 +47,58 @@ def test_auto_keeps_the_number_it_chose(cells, tmp_path):
     curve = model.number_curve_
     assert curve.index.tolist() == [5, 10, 15, 25] and curve.shape == (4, 3) and model.n_genes == "auto"
     number = smallest_sufficient(curve.to_numpy().T, curve.index)
-    assert model.get_support().sum() == number
     again = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors"))
-    np.testing.assert_array_equal(again.predict(table), model.predict(table))
     plain = quick(n_genes=number).fit(table, cells.Y)
-    np.testing.assert_array_equal(model.predict(table), plain.predict(table))
-    again = quick(n_genes="auto").fit(cells.X.tolist(), cells.Y.tolist())
-    np.testing.assert_array_equal(again.predict(cells.X), plain.predict(table))
+    for other in (again, plain):
+        np.testing.assert_array_equal(other.predict(table), model.predict(table))
     assert list(model.get_feature_names_out()) == list(plain.get_feature_names_out())
+    assert model.get_support().sum() == number
 
 
 def test_held_out_parts_are_not_seen(cells, monkeypatch):
-    seen = []
-    fit = SparseBottleneckRegressor.fit
+    seen, fit, score = [], SparseBottleneckRegressor.fit, SparseBottleneckRegressor.score
 
-    def watched(self, X, y=None, eval_set=None):
-        seen.append({row.tobytes() for row in np.asarray(X)})
-        return fit(self, X, y, eval_set)
-
-    score = SparseBottleneckRegressor.score
+    def rows(X):
+        return {row.tobytes() for row in np.asarray(X)}
 
     def checked(self, X, y=None):
-        assert not seen[-1] & {row.tobytes() for row in np.asarray(X)}
+        assert not seen[-1] & rows(X)
         return score(self, X, y)
 
-    monkeypatch.setattr(SparseBottleneckRegressor, "fit", watched)
+    monkeypatch.setattr(SparseBottleneckRegressor, "fit", lambda self, X, *a: seen.append(rows(X)) or fit(self, X, *a))
     monkeypatch.setattr(SparseBottleneckRegressor, "score", checked)
     monkeypatch.setattr(estimator, "NUMBERS", (2, 5))
     quick(n_genes="auto").fit(cells.X, cells.Y)
-    assert [len(rows) for rows in seen[1:-1]] == [100] * 6, "first the call itself, last the fit of all cells"
-    assert {row.tobytes() for row in cells.X[50:]} not in seen, "parts of cells in their order may be types"
+    assert [len(part) for part in seen[1:-1]] == [100] * 6, "first the call itself, last the fit of all cells"
+    assert rows(cells.X[50:]) not in seen, "parts of cells in their order may be types"
 
 
 def test_the_curve_and_its_table(cells, tmp_path):
     path = tmp_path / "curve.pickle"
-    record = genes_curve(cells, quick(), (20, 2, 8, 60), 3, results=path, verbose=False)
-    assert [point["n_genes"] for point in record.params] == [2, 8, 20, "auto"]
-    assert record.n_selected[:, :3].tolist() == [[2, 8, 20]] * 3
+    record = genes_curve(cells, quick(), (8, 2, 60), 2, results=path, verbose=False)
+    assert [point["n_genes"] for point in record.params] == [2, 8, "auto"]
+    assert record.n_selected[:, :2].tolist() == [[2, 8]] * 2
     assert "test_predictions" not in results.load(path).values
     table = genes_table(record)
     [enough] = table.index[table.suffices]
-    assert enough == smallest_sufficient(record.test_r2[:, :3], (2, 8, 20))
-    again = genes_curve(cells, quick(), (2, 8, 20, 60), 3, results=path, verbose=False)
+    assert enough == smallest_sufficient(record.test_r2[:, :2], (2, 8))
+    again = genes_curve(cells, quick(), (2, 8, 60), 2, results=path, verbose=False)
     np.testing.assert_array_equal(again.test_r2, record.test_r2)
 
 
 def test_table_and_figure_show_the_folds_the_mean_and_the_choice():
     r2 = np.array([[0.1, 0.5, 0.6], [0.3, 0.4, 0.7], [0.2, 0.6, 0.9]])
-    kept = np.array([[2, 8, 8], [2, 8, 2], [2, 8, 8]])
     params = [{"n_genes": number} for number in (2, 8, "auto")]
-    values = {"test_r2": r2, "n_selected": kept}
+    values = {"test_r2": r2, "n_selected": np.array([[2, 8, 8], [2, 8, 2], [2, 8, 8]])}
     settings = {"estimator": {"class": "SparseBottleneckRegressor", "params": {"n_components": 2}}, "scaling": "fold"}
     folds = [(np.arange(2), np.arange(2, 3))] * 3
     record = results.Record("cross-validation", "a", "b", params, 0, settings, folds, values)
-    table = genes_table(record)
-    np.testing.assert_allclose(table.behind, [0.3, 0, 0.5 - r2[:, 2].mean()], atol=1e-12)
-    np.testing.assert_allclose(table.sd, r2.std(0, ddof=1))
-    np.testing.assert_allclose(table.genes, [2, 8, 6])
+    expected = np.c_[[0.3, 0, 0.5 - r2[:, 2].mean()], r2.std(0, ddof=1), [2, 8, 6]]
+    np.testing.assert_allclose(genes_table(record)[["behind", "sd", "genes"]], expected, atol=1e-12)
     [ax] = plotting.genes_curve(record).axes
     np.testing.assert_allclose([line.get_ydata() for line in ax.lines[:4]], [*r2[:, :2], r2[:, :2].mean(0)])
     band = ax.collections[0].get_paths()[0].vertices[:, 1]
-    assert band.max() == pytest.approx(0.6) and band.min() == pytest.approx(0.1)
+    assert (band.min(), band.max()) == pytest.approx((0.1, 0.6))
     choice = ax.containers[0]
     np.testing.assert_allclose(choice.lines[0].get_xydata(), [[6, r2[:, 2].mean()]])
     np.testing.assert_allclose(np.ptp(choice.lines[2][0].get_segments()[0][:, 1]), 2 * r2[:, 2].std(ddof=1))

@@ -33,14 +33,17 @@ class Model(BaseEstimator):
         return self.version
 
 
-def key(data, model, fold=0, scaling="fold", **options):
-    about = [data.name, data.sha256, list(data.X.shape)]
-    return fit_key(about, model, paper_folds(data.n_cells, 4)[fold], scaling, **options)
+FOLD = paper_folds(120, 4)[0]
+
+
+def key(data, model, fold=FOLD, scaling="fold"):
+    return fit_key([data.name, data.sha256, list(data.X.shape)], model, fold, scaling)
 
 
 def test_all_that_decides_a_result_is_in_its_key(data, monkeypatch):
     usual = key(data, Model())
     assert usual == key(data, Model(verbose=3)) == key(data, Model(settings=Settings()))
+    assert usual == key(data, Model(alpha=np.float64(1))) == key(data, Model(alpha=np.array(1.0)))
     X = data.X.copy()
     X[0, 0] += 1
     others = [
@@ -48,33 +51,25 @@ def test_all_that_decides_a_result_is_in_its_key(data, monkeypatch):
         key(data, Model(random_state=1)),
         key(data, Model(settings=Settings(steps=4))),
         key(data, Model(settings=Settings(rates=(0.1, 0.3)))),
-        key(data, Model(), fold=1),
         key(data, Model(), scaling="all"),
         key(changed(data, X=X), Model()),
         key(changed(data, name="other"), Model()),
         key(data, Ridge()),
     ]
+    train, test = FOLD
+    moved = np.append(train, test[0]), test[1:]
+    folds = [(test, train), (train, test[1:]), (train[1:], test), moved, paper_folds(120, 4)[1]]
+    others += [key(data, Model(), fold) for fold in folds]
     monkeypatch.setattr(Model, "version", 2)
     others.append(key(data, Model()))
     assert len({usual, *others}) == 1 + len(others)
     assert (version_of(Ridge(), 5), version_of(Model(), 5)) == (1, 2)
+    monkeypatch.setattr(Model, "__module__", "test_identity.of.another.file")
+    assert key(data, Model()) == others[-1]
+    assert described(SparseBottleneckRegressor())["class"] == "sbnn.SparseBottleneckRegressor"
 
 
-def test_training_and_test_cells_have_their_places():
-    train, test = paper_folds(120, 2)[0]
-    folds = [(train, test), (test, train), (train, test[1:]), (train[1:], test), (np.append(train, test[0]), test[1:])]
-    assert len({fit_key(["a", "b", [9, 9]], Ridge(), fold, "fold") for fold in folds}) == len(folds)
-
-
-def test_the_file_of_a_class_does_not_matter(data, monkeypatch):
-    model = SparseBottleneckRegressor(random_state=0)
-    now = key(data, model)
-    assert described(model)["class"] == "sbnn.SparseBottleneckRegressor"
-    monkeypatch.setattr(SparseBottleneckRegressor, "__module__", "sbnn.some.other.file")
-    assert key(data, model) == now
-
-
-def test_older_descriptions_are_understood(data, monkeypatch):
+def test_older_descriptions_are_understood():
     known = described(SparseBottleneckRegressor(random_state=0))
     old = {"class": "sbnn.estimators.SparseBottleneckRegressor", "params": dict(known["params"])}
     del old["params"]["n_threads"]
@@ -92,7 +87,3 @@ def test_a_seed_is_given_to_estimators_without_one():
     assert configured(Model(random_state=1), {}, 7).random_state == 1
     steps = make_pipeline(StandardScaler(), RandomForestRegressor())
     assert configured(steps, {}, 7)[-1].random_state == 7, "a step is seeded too"
-
-
-def test_numbers_are_named_by_their_value():
-    assert all(described(Model(alpha=a)) == described(Model(alpha=2.5)) for a in (np.float64(2.5), np.array(2.5)))

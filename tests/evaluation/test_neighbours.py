@@ -10,10 +10,8 @@ from sbnn.results import Record
 
 def test_accuracy_is_the_majority_of_the_nearest_other_cells(rng):
     points, labels = rng.normal(size=(60, 2)), rng.choice(["x", "y", "z"], 60)
-    distance = cdist(points, points)
-    np.fill_diagonal(distance, np.inf)
     hits = []
-    for i, row in enumerate(distance):
+    for i, row in enumerate(cdist(points, points) + np.diag([np.inf] * 60)):
         votes = pd.Series(labels[np.argsort(row)[:7]]).value_counts()
         hits.append(min(votes.index[votes == votes.max()]) == labels[i])
     assert neighbour_accuracy(points, labels, k=7) == np.mean(hits)
@@ -34,13 +32,8 @@ def test_unknown_cells_neither_vote_nor_count_among_the_cells_themselves(rng):
     labels[some] = "unknown"
     assert neighbour_accuracy(points, labels, k=7) == neighbour_accuracy(points[~some], labels[~some], k=7)
     assert np.isnan(neighbour_accuracy(points, np.where(np.arange(60) < 7, "x", "unknown"), k=7))
-
-
-def test_both_ways_of_asking_agree_on_ties_and_unknown_cells(rng):
-    """A cell that is left out is told as one of the cells themselves."""
-    points, labels = rng.normal(size=(40, 2)), rng.choice(["a", "b", "c", "unknown"], 40).astype(object)
-    told = []
+    told = []  # a cell that is left out is told as one of the cells themselves, ties and unknown cells alike
     for cell in np.flatnonzero(labels != "unknown"):
-        rest = np.arange(40) != cell
+        rest = np.arange(60) != cell
         told.append(vote(points[rest], labels[rest], 4, points[[cell]], labels[[cell]]))
     assert neighbour_accuracy(points, labels, k=4) == np.mean(told)

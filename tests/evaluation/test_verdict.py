@@ -1,7 +1,6 @@
 """What a test R2 is worth: against permuted outputs, ridge and other models, and said in one sentence."""
 
 import dataclasses
-import functools
 import re
 import warnings
 
@@ -29,14 +28,10 @@ def scored(data, alpha=30.0, folds=5, grid=None, **options):
         return cross_validate(Ridge(alpha), data, folds, grid, verbose=False, **options)
 
 
-@functools.cache
-def cells(n):
-    return as_paired(simulate_patchseq(n, 30, 3, n_true_genes=5, random_state=0))
-
-
 def noisy(seed, n=60):
     """Cells whose outputs are noise."""
-    return changed(cells(n), Y=np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32))
+    cells = as_paired(simulate_patchseq(n, 30, 3, n_true_genes=5, random_state=0))
+    return changed(cells, Y=np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +43,6 @@ def moved(record, by):
     """The record of a model whose R2 is higher, in some folds more so, with the same predictions."""
     values = record.values | {"test_r2": record.test_r2 + np.reshape(by, (-1, 1))}
     return dataclasses.replace(record, values=values)
-
-
-# --- chance ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scaling", ["fold", "all", "none"])
@@ -66,12 +58,10 @@ def test_the_measured_r2_is_that_of_the_record(data, scaling):
 
 def test_permuted_outputs_are_those_of_the_same_fold(data):
     """The mean over all permutations is known: sums of outputs meet sums of predictions."""
-    folds = paper_folds(data.n_cells, 2)
-    record = scored(data, folds=folds)
+    record = scored(data, folds=2)
     expected = []
-    for f, (train, test) in enumerate(folds):
+    for (train, test), P in zip(record.folds, record.test_predictions[0], strict=True):
         Y = (data.Y[test] - data.Y[train].mean(0)) / data.Y[train].std(0)
-        P = record.test_predictions[0][f]
         expected.append((2 * (P.sum(0) * Y.sum(0)).sum() / len(test) - (P**2).sum()) / (Y**2).sum())
     assert chance_table(record, data.Y, 2000).permuted_r2[0] == pytest.approx(np.mean(expected), abs=5e-3)
 
@@ -103,30 +93,23 @@ def test_outputs_are_told_one_by_one(data, rng):
         outputs_table(drop_details(record), mixed)
 
 
-# --- differences -----------------------------------------------------------------------------------------------------
-
-
 def test_the_interval_is_that_of_nadeau_and_bengio():
     d = np.array([0.01, 0.03, -0.02, 0.05, 0.04])
-    found = corrected_difference(d, 0.25)
-    se = np.sqrt(d.var(ddof=1) * (1 / 5 + 0.25))
-    assert found.mean == pytest.approx(0.022) and found.n == 5 and found.se == pytest.approx(se)
-    assert found.high - found.mean == pytest.approx(2.7764451 * se, rel=1e-6)
-    assert found.mean - found.low == pytest.approx(found.high - found.mean)
+    found, half = corrected_difference(d, 0.25), 2.7764451 * np.sqrt(d.var(ddof=1) * (1 / 5 + 0.25))
+    assert (found.mean, found.n, found.se) == pytest.approx((0.022, 5, half / 2.7764451))
+    assert (found.low, found.high) == pytest.approx((0.022 - half, 0.022 + half))
     assert str(found) == f"+0.022 [{found.low:+.3f}, {found.high:+.3f}]"
     expected, usual = stats.ttest_1samp(d, 0), corrected_difference(d, 0)
-    assert (usual.low, usual.high) == pytest.approx(tuple(expected.confidence_interval()))
-    assert usual.p == pytest.approx(expected.pvalue)
-    assert (
-        corrected_difference([0, 0, 0], 0.25)[:5] == (0, 0, 0, 0, 1) and corrected_difference([0.5, 0.5], 0.25).p == 0
-    )
+    assert (usual.low, usual.high, usual.p) == pytest.approx((*expected.confidence_interval(), expected.pvalue))
+    assert corrected_difference([0, 0, 0], 0.25)[:5] == (0, 0, 0, 0, 1)
+    assert corrected_difference([0.5, 0.5], 0.25).p == 0
 
 
 def test_records_are_paired_fold_by_fold():
-    cells = {seed: simulate_ephys_types(120, random_state=seed) for seed in (0, 1)}
-    folds = repeated_donor_folds(cells[0], 3, (0, 1))
+    cells, others = (simulate_ephys_types(120, random_state=seed) for seed in (0, 1))
+    folds = repeated_donor_folds(cells, 3, (0, 1))
 
-    def tree(depth=4, data=cells[0], folds=folds, target="type"):
+    def tree(depth=4, data=cells, folds=folds, target="type"):
         model = DecisionTreeClassifier(max_depth=depth)
         return cross_validate_classifier(model, data, folds, target=target, verbose=False)
 
@@ -135,27 +118,17 @@ def test_records_are_paired_fold_by_fold():
     share = np.mean([len(test) / len(train) for train, test in deep.folds])
     assert found == corrected_difference((deep.macro_f1 - flat.macro_f1)[:, 0], share)
     assert found.mean > 0 and paired_difference(deep, flat, "log_loss").mean != found.mean
-    for other, part in (
-        (tree(folds=repeated_donor_folds(cells[0], 3, (0, 2))), "folds"),
-        (tree(folds=folds[0]), "folds"),
-        (tree(data=cells[1]), "sha256"),
-        (tree(target="condition"), "labels"),
-    ):
+    for other, part in ((tree(folds=folds[0]), "folds"), (tree(data=others), "sha"), (tree(target="condition"), "lab")):
         with pytest.raises(ValueError, match=f"different .*{part}"):
             paired_difference(deep, other)
-
-
-# --- the sentence ----------------------------------------------------------------------------------------------------
 
 
 def test_signal_is_better_than_chance_and_beside_ridge(data, record):
     told = verdict(record, data, scored(data, 100.0))
     r2, sd = record.test_r2.mean(), record.test_r2.std(ddof=1)
-    assert told.better_than_chance and told.p == 1 / 200 and (told.test_r2, told.sd) == (r2, sd)
-    assert str(told).startswith(
-        f"Test R2 {r2:.3f} ± {sd:.3f} (5 folds), better than chance ({told.permuted_r2:.3f} with "
-    )
-    assert "permuted outputs, p = 0.005); " in told.sentence
+    assert told.better_than_chance and (told.p, told.test_r2, told.sd) == (1 / 200, r2, sd)
+    chance = f"{told.permuted_r2:.3f} with permuted outputs, p = 0.005"
+    assert str(told).startswith(f"Test R2 {r2:.3f} ± {sd:.3f} (5 folds), better than chance ({chance}); ")
 
 
 @pytest.mark.parametrize(
@@ -175,9 +148,8 @@ def test_ridge_is_better_worse_or_level(data, record, by, standing):
 
 
 def test_noise_is_not_told_from_chance_and_then_ridge_does_not_matter():
-    draws = [noisy(seed) for seed in range(20)]
-    records = [scored(one, 300.0, 3) for one in draws]
-    told = [verdict(record, one, record) for record, one in zip(records, draws, strict=True)]
+    records = [(scored(one, 300.0, 3), one) for one in map(noisy, range(20))]
+    told = [verdict(record, one, record) for record, one in records]
     assert sum(one.better_than_chance for one in told) <= 2
     assert sum("not distinguishable from chance (" in one.sentence for one in told) >= 17
     assert any(one.sentence.endswith("is no better than chance either.") for one in told)
@@ -210,9 +182,6 @@ def test_what_is_unknown_is_said(data, record):
     assert f"Test R2 {told.test_r2:.3f} (one fold), better" in told.sentence
     assert told.sentence.endswith("0.000 above ridge (one fold: no interval).")
     assert "the record holds no predictions of single cells; 0.000 above" in str(verdict(drop_details(one), data, one))
-
-
-def test_folds_that_split_donors_are_named(data, record):
     donors = np.arange(data.n_cells) // 40
     assert "3 of 3 groups have cells in training and in test at once" in verdict(record, data, groups=donors).sentence
     apart = scored(data, folds=[(np.flatnonzero(donors != d), np.flatnonzero(donors == d)) for d in range(3)])
