@@ -1,20 +1,15 @@
-import gzip
 import io
-import warnings
 import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
 from files import published, put
-from scipy import sparse
 
-from sbnn import cli
 from sbnn.data import datasets
 from sbnn.data.datasets import DATASETS, STUDIES, default_dataset, load_dataset, names_of, require_study
 from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.paired import as_paired
-from sbnn.data.readers.scala import type_colors
 from sbnn.data.registry import FILES, DataIntegrityError
 from sbnn.data.simulate_perturbations import simulate_perturbations
 
@@ -91,25 +86,6 @@ def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(small_scal
     put(folder / "tiny" / FULL_COUNTS, b"broken")
     with pytest.raises(DataIntegrityError, match="final_patch_seq.*is truncated"):
         load_dataset("scala_ion_channels", folder)
-
-
-def test_raw_counts_are_read_from_their_layout(alone, monkeypatch):
-    counts = pd.DataFrame([[0, 0], [3, 40], [0, 7]], index=["Zero", "Gad1", "Sst"])
-    counts.columns = ["20200403_sample_1", "20200403_sample_2"]
-    metadata = pd.DataFrame({"Cell": counts.columns, "Targeted layer": 5, "Cre": "SST+"})
-    metadata["RNA family"], metadata["RNA type"] = ["ET", "low quality"], ["L5 ET_1", None]
-    for name, content in {
-        "m1_patchseq_phys_temp_exon_counts.csv.gz": gzip.compress(counts.to_csv().encode()),
-        "m1_patchseq_phys_temp_meta_data.csv": metadata.to_csv(sep="\t", index=False).encode(),
-    }.items():
-        published(monkeypatch, name, content)
-        put(alone / "given" / name, content)
-    data = load("scala_34c_counts", alone / "given")
-    np.testing.assert_array_equal(data.X, counts.T)
-    assert sparse.issparse(data.counts) and data.n_outputs == 0
-    assert data.cell_names.tolist() == ["20200403sample1", "20200403sample2"]
-    assert data.labels["type"].tolist() == ["L5 ET_1", "unknown"]
-    assert data.colors == {"L5 ET_1": "#0D5D7E", "unknown": "#808080"}
 
 
 def test_simulated_data_take_the_options_of_the_simulator(capsys):
@@ -189,78 +165,9 @@ def test_command_checks(small_scala, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_command_fails_with_a_message(alone, monkeypatch, capsys):
-    published(monkeypatch)
-    assert datasets.main(["get", "tiny.csv"]) == 1
-    assert "cannot find tiny/tiny.csv" in capsys.readouterr().err
-    assert cli.main(["data", "check", "scalla"]) == 1
-    assert "['scalla']; the data sets are scala, " in capsys.readouterr().err
-
-
 def test_states_of_data_sets(small_scala):
     folder = small_scala[0]
     (folder / "tiny" / "gene_counts.csv").unlink()  # registered without an address here
     states = {dataset.name: dataset for dataset in datasets.list_datasets(folder)}
     assert states["scala"].state == "to be fetched by hand" and states["scala"].missing == ("gene_counts.csv",)
     assert states["gouwens"].state == "downloadable" and states["gouwens"].missing == DATASETS["gouwens"].files
-
-
-# --- the real data
-
-SCALA = {"Pvalb": 286, "Sst": 271, "IT": 244, "Vip": 152, "CT": 102, "Lamp5": 92, "PT": 48, "Sncg": 13, "NP": 5}
-WARM = {"Sst": 110, "IT": 43, "ET": 12, "Pvalb": 10, "low quality": 8, "NP": 2}
-CD8 = {"CD8 off": 522, "CD8 intermediate": 522, "CD8 high": 442, "CD8 low": 288}
-#: shape (cells, genes, outputs), families, number of types
-EXPECTED = {
-    "scala": ((1213, 1000, 16), SCALA, 77),
-    "scala_ion_channels": ((1213, 55, 16), SCALA, 77),
-    "scala_34c_counts": ((185, 30749, 0), WARM, 30),
-    "gouwens": ((3395, 1252, 55), None, None),
-    "stoeckius": ((7652, 1000, 13), None, 8),
-    "citeseq_cd8": ((1774, 1000, 5), CD8, 4),
-    "pbmc_5k_protein": ((200, 1000, 29), {"unknown": 200}, 0),
-    "pbmc_10k_protein": ((200, 1000, 14), {"unknown": 200}, 0),
-}
-
-
-@pytest.fixture(scope="module", params=EXPECTED)
-def real(request):
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".* replaces .*")
-            return load(request.param, download=False)
-    except FileNotFoundError:
-        pytest.skip(f"the files of {request.param} are not on this machine")
-
-
-def test_real_data_is_what_was_published(real):
-    shape, families, n_types = EXPECTED[real.name]
-    if real.name == "scala_ion_channels" and FULL_COUNTS in real.about["files"]:
-        shape = (1213, 423, 16)
-    assert (real.n_cells, real.n_genes, real.n_outputs) == shape
-    if families is not None:
-        assert real.labels["family"].value_counts().to_dict() == families
-    types = set(real.labels["type"]) - {"unknown"}
-    if n_types is not None:
-        assert len(types) == n_types
-    if real.name.startswith("scala"):
-        assert {name: real.colors[name] for name in types} == type_colors(types)
-    if real.name != "gouwens":
-        assert real.counts.shape == real.X.shape and real.counts.dtype.kind == "i"
-
-
-def test_real_data_is_normalised_but_not_scaled(real):
-    if real.name == "gouwens":
-        pytest.skip("the expression was normalised by others")
-    if real.name == "scala_34c_counts":
-        np.testing.assert_array_equal(real.X, real.counts.toarray())
-        return
-    library = np.exp2(real.X.astype(np.float64)).sum(1) - real.n_genes
-    np.testing.assert_allclose(library, np.median(real.counts.sum(1)), rtol=1e-4)
-    np.testing.assert_array_equal(real.X == 0, real.counts == 0)
-    if "AP width" in real.feature_names:
-        width = real.Y[:, list(real.feature_names).index("AP width")]
-        assert 0.1 < width.min() and width.max() < 5  # milliseconds
-    else:
-        proteins = real.Y if real.name == "stoeckius" else np.exp2(real.Y.astype(np.float64)) - 1
-        np.testing.assert_allclose(proteins, np.round(proteins), atol=1e-2)

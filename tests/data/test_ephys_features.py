@@ -4,20 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.data.datasets import load_dataset
 from sbnn.data.ephys_features import (
     feature_table,
     known_features,
     relative_to_threshold,
-    shared_feature_table,
     to_shared_features,
     unlikely_units,
 )
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import typed_cells
-
-#: Shared features for which the two releases take other sweeps.
-WEAK = ["latency_hero", "mean_isi_hero", "upstroke_downstroke_ratio_short_square", "threshold_v_short_square"]
 
 
 @pytest.fixture
@@ -102,36 +97,3 @@ def test_spikes_measured_from_their_threshold(mouse):
     assert relative.var["family"].tolist() == mouse.var["family"].tolist()
     assert relative.var["unit"][["peak_lag_ramp", "peak_deltav_ramp"]].tolist() == ["s", "mV"]
     assert relative.uns["sbnn"]["name"] == "custom_relative" and relative.obs.equals(mouse.obs)
-
-
-# --- the real data
-
-
-def real(name):
-    try:
-        return load_dataset(name, download=False, verbose=False)
-    except FileNotFoundError:
-        pytest.skip(f"the files of {name} are not on this machine")
-
-
-def test_both_kinds_agree_on_the_real_mouse_cells(real_file):
-    ours = to_shared_features(real("gouwens_ephys")).to_df()
-    theirs = pd.read_csv(real_file("mouse_cells_with_lee_style_features.csv")).set_index("cell_name")
-    theirs.index = theirs.index.astype(str)
-    for stimulus in ("rheo", "ramp"):
-        theirs[f"trough_deltav_{stimulus}"] = theirs[f"trough_v_{stimulus}"] - theirs[f"threshold_v_{stimulus}"]
-    both = ours.columns.intersection(theirs.columns, sort=False)
-    assert len(both) == 26
-    r = ours[both].corrwith(theirs[both])
-    n = (ours[both].reindex(theirs.index).notna() & theirs[both].notna()).sum()
-    packaged = shared_feature_table().loc[both]
-    np.testing.assert_allclose(packaged["r"], r, atol=1e-4)
-    np.testing.assert_array_equal(packaged["n"], n)
-    assert r.drop(WEAK).min() > 0.965 and r[WEAK].between(0.7, 0.9).all()
-
-
-def test_medians_of_both_species_are_shifted_as_published():
-    mouse, human = (to_shared_features(real(name)).to_df().median() for name in ("gouwens_ephys", "lee_human"))
-    assert (mouse / human).drop("adapt_hero").between(0.2, 5).all(), "no unit apart"
-    assert mouse["sag"] == pytest.approx(0.056, abs=0.002) and human["sag"] == pytest.approx(0.225, abs=0.001)
-    assert human["rheobase_i"] == pytest.approx(60) and mouse["rheobase_i"] == pytest.approx(90, abs=11)

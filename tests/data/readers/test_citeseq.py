@@ -1,7 +1,5 @@
-import gzip
 import zipfile
 
-import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +7,7 @@ from scipy import sparse
 
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import select_genes
-from sbnn.data.readers.citeseq import pair_counts, read_cd8, read_cord_blood, read_pbmc
-from sbnn.data.readers.counts import read_count_table
+from sbnn.data.readers.citeseq import pair_counts, read_cord_blood
 
 HUMAN = [f"HUMAN_G{i}" for i in range(30)]
 PROTEINS = ["CD3", "CD4", "CD19"]
@@ -58,39 +55,6 @@ def test_cord_blood_is_read_from_its_layout(tmp_path, sample):
     read = [as_paired(read_cord_blood(*paths, **{"n_genes": 12, "files": files} | o)) for o in options]
     np.testing.assert_allclose(read[1].Y, np.log2(1 + read[0].Y), rtol=1e-5)
     assert len({data.sha256 for data in read}) == 3 and read[0].about["files"] == files
-
-
-def test_cd8_is_read_from_its_layout(tmp_path, sample):
-    rna, proteins, _ = sample
-    cells = [f"CD8_{gate}_ACGT{i}" for i, gate in enumerate(["off", "low", "intermediate", "high"] * 15)]
-    rna, proteins = rna.set_axis(cells, axis=1), proteins.set_axis(cells, axis=1)
-    rna.iloc[:, 7] = 0
-    paths = [tmp_path / "rna.csv.gz", tmp_path / "adt.csv.gz"]
-    paths[0].write_bytes(gzip.compress(rna.to_csv(quoting=2).encode()))
-    paths[1].write_bytes(gzip.compress(proteins[cells[::-1]].to_csv().encode()))
-    data = as_paired(read_cd8(*paths, n_genes=12))
-    assert data.cell_names.tolist() == [cell for cell in cells if cell != cells[7]]
-    assert data.about["dropped"] == {"no counts in the selected genes": [cells[7]]}
-    assert data.labels["type"].tolist()[:4] == ["CD8 off", "CD8 low", "CD8 intermediate", "CD8 high"]
-    np.testing.assert_allclose(data.Y, np.log2(1 + proteins[data.cell_names].T), rtol=1e-6)
-
-
-def test_pbmc_is_read_from_its_layout(tmp_path, sample):
-    rna, proteins, _ = sample
-    adata = anndata.AnnData(rna.T.astype(np.float32))
-    adata.obsm["protein_expression"] = proteins.T.to_numpy()
-    adata.uns["protein_names"] = np.array([f"{name}_TotalSeqB" for name in PROTEINS])
-    adata.write_h5ad(tmp_path / "pbmc.h5ad")
-    data = as_paired(read_pbmc(tmp_path / "pbmc.h5ad", "pbmc_5k_protein", n_genes=12))
-    assert (data.n_genes, data.name, data.feature_names.tolist()) == (12, "pbmc_5k_protein", PROTEINS)
-    np.testing.assert_allclose(data.Y, np.log2(1 + proteins.T), rtol=1e-6)
-    np.testing.assert_array_equal(data.counts, rna.loc[data.gene_names].T)
-
-
-def test_the_published_selection_of_cd8_genes(real_file):
-    counts, _, _ = read_count_table(real_file("GSE100866_CD8_merged-RNA_umi.csv.gz"))
-    assert counts.shape == (1774, 11757)
-    assert select_genes(counts, 1000).b == pytest.approx(0.147, abs=5e-4)
 
 
 def test_all_genes_are_those_with_counts(rng):

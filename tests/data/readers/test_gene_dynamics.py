@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import load_dataset
 from sbnn.data.gene_dynamics import gene_dynamics, prior_of, simulate_gene_dynamics, truth_of
 from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.readers.gene_dynamics import read_breast, read_grn, read_trajectories, read_yeast
+from sbnn.data.readers.gene_dynamics import read_breast, read_grn, read_trajectories
 from sbnn.data.trajectories import as_trajectories
 
 GENES = ["A", "B", "C"]
@@ -50,15 +49,6 @@ def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
         path.write_text(FILE.replace(*change))
         with pytest.raises(ValueError, match=r"two\.csv"):
             read_trajectories(path)
-
-
-def test_yeast_is_read_from_its_layout(parts):
-    data = read_yeast(*parts, files={"a": "12"})
-    assert data.var_names.tolist() == GENES and data.shape == (8, 3) and truth_of(data) is None
-    for split, path in zip(("train", "test"), parts[:2], strict=True):
-        np.testing.assert_array_equal(part(data, split).values, as_trajectories(read_trajectories(path)).values)
-    assert prior_of(data).loc["A", "B"] == 0.5 and prior_of(data).loc["B", "C"] == -0.5
-    assert data.uns["sbnn"]["files"] == {"a": "12"} and data.uns["sbnn"]["name"] == "yeast_pramila"
 
 
 def test_the_truth_of_breast_cancer_has_the_factors_that_were_seen(parts, tmp_path):
@@ -119,25 +109,3 @@ def test_the_fingerprint_is_of_all_parts():
     sets = [(train, test, graph, graph), (test, train, graph, graph), (train, test, -graph, graph)]
     sets += [(train, test, graph, -graph), (train, test, graph, graph.iloc[:-1]), (train, test, graph)]
     assert len({gene_dynamics(*given).uns["sbnn"]["sha256"] for given in sets}) == 6
-
-
-@pytest.mark.parametrize(
-    ("name", "sha256", "genes", "samples", "prior", "truth"),
-    [
-        ("grn_350", "1e63a635761b0a69", 350, (150, 10), 550, (350, 550)),
-        ("grn_690", "2e6945fdc5859680", 690, (150, 10), 1082, (690, 1082)),
-        ("yeast_pramila", "0d93aecdb4afb614", 500, (1, 1), 1146, None),
-        ("breast_desmedt", "20fa6a2552f32bc6", 500, (1, 1), None, None),
-    ],
-)
-def test_the_published_data(name, sha256, genes, samples, prior, truth):
-    try:
-        data = load_dataset(name, download=False, verbose=False)
-    except FileNotFoundError:
-        pytest.skip(f"the data of {name} are not on this machine")
-    assert (
-        data.uns["sbnn"]["name"] == name and data.uns["sbnn"]["sha256"].startswith(sha256) and data.uns["sbnn"]["files"]
-    )
-    assert data.n_vars == genes and (len(part(data, "train").values), len(part(data, "test").values)) == samples
-    assert prior is None or np.count_nonzero(data.varp["prior"]) == prior
-    assert truth is None or (len(truth_of(data)), np.count_nonzero(truth_of(data))) == truth

@@ -1,7 +1,6 @@
 """A user's own tables: right in every form, or refused with the table, row and column that is wrong."""
 
 import gzip
-import struct
 import warnings
 import zipfile
 from types import SimpleNamespace
@@ -32,6 +31,11 @@ def ephys(rng):
 @pytest.fixture
 def labels():
     return pd.DataFrame({"family": ["Sst", "Vip"] * 4, "type": ["Sst 1", "Vip 1", "Sst 2", "Vip 2"] * 2}, index=CELLS)
+
+
+def refused(message, *given, error=ValueError, **options):
+    with pytest.raises(error, match=message):
+        read(*given, **options)
 
 
 def read(expression, outputs, labels=None, **options):
@@ -105,60 +109,30 @@ def test_every_encoding_and_every_end_of_a_line_is_read(tmp_path, counts, ephys,
     for ends in ("\n", "\r\n", "\r"):
         path = written(tmp_path, ephys.to_csv().replace("\n", ends), encoding=encoding)
         assert_read(read(counts, path), counts, ephys)
-
-
-def test_very_long_rows_are_cut_at_their_separators(tmp_path, counts, ephys):
-    wide = counts.rename(columns=lambda gene: 40_000 * gene[0] + gene)
+    wide = counts.rename(columns=lambda gene: 40_000 * gene[0] + gene)  # rows that are longer than csv reads
     assert_read(read(written(tmp_path, wide.to_csv(sep=";")), ephys), wide, ephys)
 
 
-def biff(rows):
-    """A workbook as Excel 2 wrote it: records of a kind, a length, a place and a value."""
-    records = [struct.pack("<4H", 9, 4, 7, 16)]
-    for i, row in enumerate(rows):
-        for j, value in enumerate(row):
-            if isinstance(value, str):
-                content = value.encode("cp1252")
-                records.append(struct.pack("<4H3xB", 4, 8 + len(content), i, j, len(content)) + content)
-            else:
-                records.append(struct.pack("<4H3xd", 3, 15, i, j, value))
-    return b"".join([*records, struct.pack("<2H", 10, 0)])
-
-
-def rows_of(table):
-    return [["", *table.columns], *([name, *row] for name, row in zip(table.index, table.values.tolist(), strict=True))]
-
-
 def workbook(folder, **sheets):
-    book = pytest.importorskip("openpyxl").Workbook()
-    book.remove(book.active)
-    for name, rows in sheets.items():
-        sheet = book.create_sheet(name)
-        for row in rows:
-            sheet.append(list(row))
-    book.save(folder / "book.xlsx")
+    with pd.ExcelWriter(folder / "book.xlsx") as book:
+        for name, table in sheets.items():
+            table.to_excel(book, sheet_name=name, index=len(table) > 0)
     return folder / "book.xlsx"
 
 
-def test_workbooks_old_and_new_and_text_that_is_called_one(tmp_path, counts, ephys, labels):
-    pytest.importorskip("xlrd")
-    (tmp_path / "ephys.xls").write_bytes(biff([["Table S2"], *rows_of(ephys)]))
-    assert_read(read(counts, tmp_path / "ephys.xls", header={"outputs": 2}), counts, ephys)
+def test_workbooks_and_text_that_is_called_one(tmp_path, counts, ephys, labels):
+    pytest.importorskip("openpyxl")
     assert_read(read(counts, written(tmp_path, ephys.to_csv(sep="\t"), "text.xls")), counts, ephys)
-    assert_read(read(counts, workbook(tmp_path, only=rows_of(ephys), empty=[])), counts, ephys)
-    path = workbook(tmp_path, counts=rows_of(counts.T), ephys=rows_of(ephys), cells=rows_of(labels))
+    assert_read(read(counts, workbook(tmp_path, only=ephys, empty=pd.DataFrame())), counts, ephys)
+    path = workbook(tmp_path, counts=counts.T, ephys=ephys, cells=labels)
     data = read((path, "counts"), (path, "ephys"), (path, "cells"))
     assert_read(data, counts, ephys)
     assert data.labels[["family", "type"]].equals(labels)
     assert "expression (book.xlsx, sheet counts)" in data.about["source"]
-    with pytest.raises(ValueError, match=r"outputs .*sheets \['counts', 'ephys', 'cells'\].*--sheet"):
-        read(counts, path)
-    with pytest.raises(ValueError, match="outputs .*'Ephys'"):
-        read(counts, (path, "Ephys"))
-    rows = rows_of(counts)
-    rows[0][2] = pd.Timestamp("2024-03-01").to_pydatetime()
-    with pytest.raises(ValueError, match="expression.* dates, the first 2024-03-01"):
-        read(workbook(tmp_path, only=rows), ephys)
+    refused(r"outputs .*sheets \['counts', 'ephys', 'cells'\].*--sheet", counts, path)
+    refused("outputs .*'Ephys'", counts, (path, "Ephys"))
+    dates = counts.set_axis([GENES[0], pd.Timestamp("2024-03-01").to_pydatetime(), *GENES[2:]], axis=1)
+    refused("expression.* dates, the first 2024-03-01", workbook(tmp_path, only=dates), ephys)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +140,6 @@ def test_workbooks_old_and_new_and_text_that_is_called_one(tmp_path, counts, eph
     [
         ("table.csv.gz", gzip.compress(b"x" * 99, mtime=0)[:30], ""),
         ("table.zip", b"PK\3\4 broken", ""),
-        ("table.xlsx", b"PK\3\4 broken", ""),
         ("table.doc", b"\xd0\xcf\x11\xe0 broken", ""),
         ("table.csv", b"\n\n", "No columns"),
         ("table.csv", b"c0\nc1\n", "no values"),
@@ -181,16 +154,13 @@ def test_workbooks_old_and_new_and_text_that_is_called_one(tmp_path, counts, eph
 )
 def test_what_is_no_table_is_refused_by_name(tmp_path, counts, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=rf"outputs \({name}\).*{message}"):
-        read(counts, tmp_path / name)
-    with pytest.raises(FileNotFoundError, match="nowhere.csv"):
-        read(counts, tmp_path / "nowhere.csv")
+    refused(rf"outputs \({name}\).*{message}", counts, tmp_path / name)
 
 
 # --- names
 
 
-def test_empty_rows_and_columns_and_units_are_no_data(tmp_path, counts, ephys):
+def test_empty_rows_and_columns_units_and_titles_are_no_data(tmp_path, counts, ephys):
     names, *rows = ephys.to_csv().splitlines()
     lines = [f"{line},," for line in (names, ",(ms),ms,-", *rows, ",,,")]  # as spreadsheets leave them
     data = read(counts, written(tmp_path, "\n".join(lines) + "\n"))
@@ -199,65 +169,55 @@ def test_empty_rows_and_columns_and_units_are_no_data(tmp_path, counts, ephys):
     data = read(counts, written(tmp_path, "\n".join([names, "Units,ms,ms,%", *rows]) + "\n"))
     assert_read(data, counts, ephys)
     assert data.dropped == {"cells only in outputs": ["Units"]}
-
-
-def test_titles_are_above_the_row_that_is_named(tmp_path, counts, ephys):
     numbered = ephys.set_axis(["11", "12", "1.5"], axis=1)
     path = written(tmp_path, "Table S2. Cells, of mice\n\n# made by hand\n" + numbered.to_csv())
     for header in (None, {"outputs": 13}):
-        with pytest.raises(ValueError, match=r"outputs \(ephys.csv\).*header="):
-            read(counts, path, header=header)
+        refused(r"outputs \(ephys.csv\).*header=", counts, path, header=header)
     assert_read(read(counts, path, header={"outputs": 4}), counts, numbered)
 
 
 def test_the_column_of_the_cells_can_be_named(tmp_path, counts, ephys, labels):
     table = ephys.reset_index(names="cell").set_axis([3, 3, 3, 1, 2, 3, 4, 5], axis=0).rename_axis("row")
     path = written(tmp_path, table.to_csv())
-    with pytest.raises(ValueError, match="outputs .*row names appear more than once: 3.*cell_key"):
-        read(counts, path)
-    with pytest.raises(ValueError, match="share no cell name.*cell_key"):
-        read(counts, table.set_axis(range(8)))
+    refused("outputs .*row names appear more than once: 3.*cell_key", counts, path)
+    refused("share no cell name.*cell_key", counts, table.set_axis(range(8)))
+    refused("cell_key: no column 'id'.*outputs", counts, table.set_axis(range(8)), cell_key="id")
     assert_read(read(counts, path, labels, cell_key="cell"), counts, ephys.assign(row=table.index)[["row", *ephys]])
     assert_read(read(counts, table, labels, cell_key={"outputs": "cell"}), counts, ephys)
     unnamed = written(tmp_path, table.rename_axis(None).to_csv())
     assert_read(read(counts, unnamed, cell_key="cell"), counts, ephys)
-    with pytest.raises(ValueError, match="cell_key: no column 'id'.*outputs"):
-        read(counts, table.set_axis(range(8)), cell_key="id")
     ids = counts.T.rename_axis("symbol").reset_index().set_axis([f"ENSG{j}" for j in range(5)], axis=0)
     for given in (ids, written(tmp_path, ids.to_csv())):
         assert_read(read(given, ephys, cell_key={"expression": "symbol"}), counts, ephys)
-    with pytest.raises(ValueError, match="cell_key: .*'labels': 'family, type'"):
-        read(counts, table, labels, cell_key={"outputs": "cell", "labels": "cell"})
+    cell_key = {"outputs": "cell", "labels": "cell"}
+    refused("cell_key: .*'labels': 'family, type'", counts, table, labels, cell_key=cell_key)
 
 
 def test_orientation_is_that_of_the_shared_names_or_given(counts, ephys):
     square = pd.DataFrame(np.arange(64.0).reshape(8, 8) ** 2 / 80, index=CELLS, columns=CELLS)  # either way fits
     np.testing.assert_allclose(read(square, ephys, counts=False).X, square)
     np.testing.assert_allclose(read(square, ephys, counts=False, genes_in_rows=True).X, square.T)
-    with pytest.raises(ValueError, match="share no cell name.*rows c0, c1, c2 and 5 more.*columns Tau, AP width, Sag"):
-        read(counts, ephys, genes_in_rows=True)
+    told = "share no cell name.*rows c0, c1, c2 and 5 more.*columns Tau, AP width, Sag"
+    refused(told, counts, ephys, genes_in_rows=True)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [str.upper, " {}".format, lambda n: n.replace("-", "."), lambda n: f"X{n}".replace("-", "_"), "{}-1".format],
-    ids=["case", "blanks", "punctuation", "R", "barcodes"],
-)
-def test_names_that_differ_a_little_match_if_it_is_said(counts, ephys, labels, change, request):
-    names = [f"2020-{cell}" for cell in CELLS]
-    if "barcodes" in request.node.name:
-        names = [10 * "ACGT" + first + second for first in "ACGT" for second in "AC"]
-    changed = [change(name) for name in names]
+BARCODES = [10 * "ACGT" + first + second for first in "ACGT" for second in "AC"]
+CHANGES = {"case": str.upper, "blanks": " {}".format, "punctuation": lambda n: n.replace("-", ".")}
+CHANGES |= {"R": lambda n: f"X{n}".replace("-", "_"), "barcodes": "{}-1".format}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_names_that_differ_a_little_match_if_it_is_said(counts, ephys, labels, what):
+    names = BARCODES if what == "barcodes" else [f"2020-{cell}" for cell in CELLS]
+    changed = [CHANGES[what](name) for name in names]
     counts, ephys, labels = counts.set_axis(names), ephys.set_axis(changed), labels.set_axis(changed)
     data = read(counts, ephys.iloc[::-1], labels, match="loose")
     assert_read(data, counts, ephys.set_axis(names))
     assert data.labels["type"].tolist() == labels["type"].tolist()
-    if not changed[0].startswith(" "):
-        with pytest.raises(ValueError, match="share no cell name.*8 match with match='loose'"):
-            read(counts, ephys)
+    if what != "blanks":
+        refused("share no cell name.*8 match with match='loose'", counts, ephys)
     twice = pd.concat([ephys, ephys.iloc[[0]].set_axis([changed[0].swapcase() + "."])])
-    with pytest.raises(ValueError, match="outputs: cells appear more than once"):
-        read(counts, twice, match="loose")
+    refused("outputs: cells appear more than once", counts, twice, match="loose")
 
 
 def test_cells_of_one_table_alone_are_listed(counts, ephys, labels):
@@ -272,9 +232,8 @@ def test_cells_of_one_table_alone_are_listed(counts, ephys, labels):
     assert data.labels["type"].tolist() == ["Sst 2", "Vip 2", "unknown", "Sst 2", "unknown"]
     for said in ("2 of 7 are left out, cells only in expression: c0, c5", "2 of 5 cells have no labels: c4, c7"):
         assert said in data.warned
-    for wrong, what in ((counts.rename({"c1": "c0"}), "expression"), (ephys.rename({"c1": "c0"}), "outputs")):
-        with pytest.raises(ValueError, match=f"{what}.*more than once: c0"):
-            read(*((wrong, ephys) if what == "expression" else (counts, wrong)))
+    refused("expression.*more than once: c0", counts.rename({"c1": "c0"}), ephys)
+    refused("outputs.*more than once: c0", counts, ephys.rename({"c1": "c0"}))
 
 
 # --- numbers
@@ -337,24 +296,15 @@ def test_a_point_is_no_decimal_mark_in_a_file_with_commas(tmp_path, counts, ephy
     assert data.dropped == {"outputs without a number": ["Tau", "AP width"]}
 
 
-@pytest.mark.parametrize("value", ["broken", "inf", np.inf, pd.Timestamp("2024-03-01"), "1.5 mV", "0x1", "1_0"])
+@pytest.mark.parametrize("value", ["broken", np.inf, pd.Timestamp("2024-03-01"), "1.5 mV", "0x1", "1_0"])
 def test_text_among_numbers_is_named(counts, ephys, value):
     ephys = ephys.astype(object)
     ephys.loc["c2", "AP width"] = value
     for what, given in {"outputs": (counts, ephys), "expression": (ephys, counts)}.items():
-        with pytest.raises(ValueError, match=rf"{what}: .* not numbers .*AP width \(1\).* cell 'c2'.*missing_marks"):
-            read(*given)
+        refused(rf"{what}: .* not numbers .*AP width \(1\).* cell 'c2'.*missing_marks", *given)
     if value == "broken":
-        with pytest.raises(ValueError, match="outputs: missing"):
-            read(counts, ephys, missing_marks="Broken")
-    with pytest.raises(ValueError, match="outputs: nothing is left of 1"):
-        read(counts, ephys[[]].assign(Cre=value if value != np.inf else "n.d."))
-
-
-def test_columns_without_a_number_are_left_out(counts, ephys):
-    data = read(counts.assign(Length="n.d."), ephys.assign(Cre="SST+"))
-    assert_read(data, counts, ephys)
-    assert data.dropped == {"outputs without a number": ["Cre"], "genes without a number": ["Length"]}
+        refused("outputs: missing", counts, ephys, missing_marks="Broken")
+        refused("outputs: nothing is left of 1", counts, ephys[[]].assign(Cre=value))
 
 
 # --- missing values
@@ -371,23 +321,15 @@ def test_columns_without_a_number_are_left_out(counts, ephys):
 def test_gaps_are_left_out_as_is_said(counts, ephys, labels, missing, cells, outputs):
     ephys.loc[CELLS[4:], "Tau"] = np.nan
     ephys.loc["c1", "Sag"] = np.nan
-    with pytest.raises(ValueError, match=r"outputs: missing in 2 column.*Tau \(4\), Sag \(1\).*missing="):
-        read(counts, ephys)
+    refused(r"outputs: missing in 2 column.*Tau \(4\), Sag \(1\).*missing=", counts, ephys)
     data = read(counts, ephys, labels, missing=missing)
     assert_read(data, counts.loc[cells], ephys.loc[cells, outputs])
     assert data.dropped.get("cells with missing outputs", []) == [cell for cell in CELLS if cell not in cells]
     assert data.dropped.get("outputs with missing values", []) == [name for name in ephys if name not in outputs]
     assert "labels of cells" not in str(data.dropped), "labels of cells that were left out are not strangers"
-
-
-def test_gaps_everywhere_and_gaps_of_expression_are_errors(counts, ephys):
-    gaps = pd.DataFrame({"Tau": [1.0] + 7 * [np.nan], "AP width": [np.nan] + 7 * [1.0]}, CELLS)
-    with pytest.raises(ValueError, match="outputs: nothing is left of 8"):
-        read(counts, gaps, missing="cells")
-    counts = counts.astype(float)
-    counts.loc["c4", "Sst"] = np.nan
-    with pytest.raises(ValueError, match=r"expression: missing in 1 column.*Sst \(1\).* cell 'c4'; .* the value 0"):
-        read(counts, ephys, missing="cells")
+    gap = counts.astype(float)
+    gap.loc["c0", "Sst"] = np.nan
+    refused(r"expression: missing in 1 column.*Sst \(1\).* cell 'c0'; .* the value 0", gap, ephys, missing=missing)
 
 
 def test_fewest_never_keeps_less_than_the_other_ways(rng):
@@ -408,7 +350,6 @@ def test_fewest_never_keeps_less_than_the_other_ways(rng):
 
 def test_what_expression_is_taken_for_is_detected_and_noted(counts, ephys):
     data = read(counts, ephys)
-    assert_read(data, counts, ephys)
     np.testing.assert_array_equal(data.X, log2p1(normalize_library_size(counts)))
     assert "taken for raw counts" in data.notes and "counts=False" in data.notes
     assert read(counts, ephys, counts=True).notes == ""
@@ -423,27 +364,27 @@ def test_what_expression_is_taken_for_is_detected_and_noted(counts, ephys):
     for values, doubt in (((0.1 * counts).round(), "small whole numbers may be counts"), (0.4 * counts, "reach far")):
         assert doubt in read(values, ephys).warned
     for value in (0.5, -1):
-        with pytest.raises(ValueError, match="counts"):
-            read(counts.astype(float).where(counts != counts.iloc[2, 1], value), ephys, counts=True)
+        refused("counts", counts.astype(float).where(counts != counts.iloc[2, 1], value), ephys, counts=True)
 
 
 def test_cells_genes_and_outputs_that_say_nothing_are_left_out(counts, ephys):
     counts.loc["c3"], counts["Vip"] = 0, 0
-    data = read(counts, ephys.assign(Rin=1))
+    data = read(counts.assign(Length="n.d."), ephys.assign(Rin=1, Cre="SST+"))
     cells = counts.index.drop("c3")
     assert_read(data, counts.loc[cells].drop(columns="Vip"), ephys.loc[cells])
     assert data.dropped == {
+        "outputs without a number": ["Cre"],
+        "genes without a number": ["Length"],
         "cells without counts": ["c3"],
         "genes with one value in all cells": ["Vip"],
         "outputs with one value in all cells": ["Rin"],
     }
     assert "c3" in read(counts, ephys, counts=False).X.index, "of log values zeros are nothing special"
-    with pytest.raises(ValueError, match="outputs: nothing is left of 3"):
-        read(counts, ephys * 0)
-    with pytest.raises(ValueError, match="expression: nothing is left of 1"):
-        read(counts[["Vip"]], ephys)
-    with pytest.raises(ValueError, match="given again as outputs"):
-        read(counts, counts)
+    refused("outputs: nothing is left of 3", counts, ephys * 0)
+    refused("expression: nothing is left of 1", counts[["Vip"]], ephys)
+    refused("given again as outputs", counts, counts)
+    gaps = pd.DataFrame({"Tau": [1.0] + 7 * [np.nan], "AP width": [np.nan] + 7 * [1.0]}, CELLS)
+    refused("outputs: nothing is left of 8", counts, gaps, missing="cells")
 
 
 def test_spike_ins_and_counters_are_not_part_of_the_library(counts, ephys):
@@ -465,9 +406,10 @@ def test_genes_of_one_name_are_added_up_or_the_first_is_taken(counts, ephys):
     data = read(raw.T, ephys, duplicates="first")
     assert_read(data, counts[["Gad1", "Sst", "NA"]], ephys)
     assert "2 gene names appear more than once" in data.notes
-    for table, duplicates in ((raw.T, "error"), (np.log2(raw + 1), "sum")):
-        with pytest.raises(ValueError, match="2 gene names appear more than once: Sst, NA; duplicates='first'"):
-            read(table, ephys, duplicates=duplicates)
+    told = "2 gene names appear more than once: Sst, NA; duplicates='first'"
+    refused(told, raw.T, ephys, duplicates="error")
+    refused(told, np.log2(raw + 1), ephys, duplicates="sum")
+    refused("'duplicates' parameter .* Got 'other'", counts, ephys, duplicates="other")
 
 
 # --- labels
@@ -483,13 +425,5 @@ def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
         data = read(counts, ephys, one)
         assert data.labels["type"].tolist() == data.labels["family"].tolist() == ["Sst", "Vip"] * 4
     for table, key in ((renamed, "type"), (labels, "cluster")):
-        with pytest.raises(ValueError, match=f"labels: type_key .*'{key}'"):
-            read(counts, ephys, table, type_key=key)
-    with pytest.raises(ValueError, match="labels: nothing is left of 8, .*: xc0"):
-        read(counts, ephys, labels.add_prefix("x", axis=0))
-
-
-@pytest.mark.parametrize("option", ["counts", "missing", "match", "duplicates", "spike_ins"])
-def test_other_values_of_options_are_refused(counts, ephys, option):
-    with pytest.raises(ValueError, match=f"'{option}' parameter .* Got 'other'"):
-        read(counts, ephys, **{option: "other"})
+        refused(f"labels: type_key .*'{key}'", counts, ephys, table, type_key=key)
+    refused("labels: nothing is left of 8, .*: xc0", counts, ephys, labels.add_prefix("x", axis=0))
