@@ -132,7 +132,7 @@ def test_rows_and_names_that_do_not_match(data, model):
     outputs = pd.DataFrame(data.Y, data.cell_names)
     with pytest.raises(ValueError, match="another order"):
         SparseBottleneckRegressor(**QUICK).fit(frame, outputs.iloc[::-1])
-    with pytest.raises(ValueError, match="row names differ"):
+    with pytest.raises(ValueError, match="not those of X"):
         SparseBottleneckRegressor(**QUICK).fit(frame, outputs.set_axis([f"other{i}" for i in range(len(outputs))]))
     frame.columns = ["same", *frame.columns[1:-1], "same"]
     with pytest.raises(ValueError, match=r"gene names must be unique, these repeat: \['same'\]"):
