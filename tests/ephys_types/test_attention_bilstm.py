@@ -14,7 +14,6 @@ from sbnn.ephys_types.attention_bilstm import BiLSTM
 from sbnn.ephys_types.training import (
     add_angular_margin,
     balanced_weights,
-    descend,
     effective_number_weights,
     focal,
     oversample,
@@ -225,15 +224,6 @@ def test_best_epoch_is_restored_and_patience_ends_training(cells, monkeypatch):
     assert -(weights * np.log(p)).sum() / weights.sum() == pytest.approx(loss[best], rel=1e-5)
 
 
-def test_waiting_begins_anew_with_each_best_epoch(cells, monkeypatch):
-    scores = iter([0.5, 0.4, 0.6, 0.5, 0.6, 0.9])
-    monkeypatch.setattr(attention_bilstm, "PATIENCE", 2)
-    told = lambda *_: {"validation_macro_f1": next(scores), "validation_loss": 1.0}  # noqa: E731
-    monkeypatch.setattr(AttentionBiLSTMClassifier, "_score", told)
-    model = fitted(cells, validation_share=0.3, max_epochs=9)
-    assert model.history_.validation_macro_f1.tolist() == [0.5, 0.4, 0.6, 0.5, 0.6]  # an equal one is no better
-
-
 def test_arcface_gives_the_scaled_cosines(cells):
     model = fitted(cells, loss="arcface")
     with torch.no_grad():
@@ -263,28 +253,3 @@ def test_noise_and_hidden_features_are_as_large_as_given(monkeypatch):
     assert [len(part) for part in seen] == [64] * 6 + [16]
     assert float(values.isnan().float().mean()) == pytest.approx(0.2, abs=0.03)
     assert float((values[~values.isnan()].abs() - 1).std()) == pytest.approx(0.5, abs=0.05)
-
-
-def test_steps_are_those_of_adamw_with_one_cycle_and_a_clipped_gradient():
-    torch.manual_seed(0)
-    x, y = torch.randn(40, 3), 50 * torch.randn(40, 1)
-    ours, peer = nn.Linear(3, 1), nn.Linear(3, 1)
-    peer.load_state_dict(ours.state_dict())
-
-    def losses():
-        for _ in range(5):
-            yield ((ours(x) - y) ** 2).mean()
-
-    descend(ours, losses(), 0.1, 0.2, 5, clip=2.0)
-    optimizer = torch.optim.AdamW(peer.parameters(), 0.1, weight_decay=0.2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, 5)
-    for _ in range(5):
-        optimizer.zero_grad()
-        ((peer(x) - y) ** 2).mean().backward()
-        norm = torch.cat([p.grad.flatten() for p in peer.parameters()]).norm()
-        for p in peer.parameters():
-            p.grad *= 2 / norm
-        optimizer.step()
-        schedule.step()
-    torch.testing.assert_close(ours.weight, peer.weight, rtol=1e-4, atol=1e-5)
-    assert not ours.training

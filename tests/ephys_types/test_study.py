@@ -4,17 +4,19 @@ import json
 from copy import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 from stand_ins import MODELS, Attentive
-from test_transfer_tables import curves
 
 from sbnn import cli
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.ephys_types import figures, report, study
 from sbnn.ephys_types.models import of_kind
+from sbnn.ephys_types.report import CONTROL
 from sbnn.ephys_types.study import STUDY
 from sbnn.evaluation.classification import calibration, confusion_counts, repeat_means
-from sbnn.evaluation.verdict import paired_difference
+from sbnn.evaluation.verdict import corrected_difference, paired_difference
+from sbnn.results import Record
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*lacks.*in training or in test")
 
@@ -190,6 +192,48 @@ def test_conditions_show_who_is_where_and_how_well_models_do(records):
     assert sum(patch.get_width() for patch in left.patches) == pytest.approx(2)
     dots = [line.get_xdata()[0] for line in right.lines if line.get_marker() == "o"]
     assert dots == pytest.approx(report.group_table(records, "condition").loc[shown, "macro_f1"].tolist())
+
+
+def curves(gains=(0.1, 0.2, 0.0, 0.1), shift=0.0):
+    """Two seeds of two folds, sizes 25 (two draws) and all (of 80 or 81 cells)."""
+    rows = []
+    for (seed, fold), extra in zip(np.ndindex(2, 2), gains, strict=True):
+        for n_cells, draws in ((25, 2), (80 + fold, 1)):
+            for draw in range(draws):
+                base = 0.5 + 0.01 * fold + 0.1 * draw
+                key = {"n_cells": n_cells, "seed": seed, "fold": fold, "draw": draw, "accuracy": 0.6}
+                rows.append(key | {"model": "source", "method": "transfer", "macro_f1": 0.4})
+                rows.append(key | {"model": "trees", "method": "human only", "macro_f1": base})
+                rows.append(key | {"model": "trees", "method": CONTROL, "macro_f1": base + 0.04 * (fold + 1)})
+                rows.append(key | {"model": "trees", "method": "transfer", "macro_f1": base + extra + shift * draw})
+    scores = {"scores": pd.DataFrame(rows)}
+    return Record("learning-curves", "d", "s", [{}], settings={"sizes": [25, None]}, values=scores)
+
+
+def test_draws_are_averaged_and_folds_are_paired():
+    record = curves(shift=0.02)
+    assert len(report.by_size(record)) == 4 * 2 * 4
+    table = report.curves_table(record)
+    kinds = [("source", "transfer"), ("trees", "human only"), ("trees", CONTROL), ("trees", "transfer")]
+    assert list(table.index) == [(size, *kind) for size in ("25", "all") for kind in kinds]
+    row, of_control = table.loc[("25", *kinds[3])], table.loc[("25", *kinds[2])]
+    expected = corrected_difference(np.array([0.11, 0.21, 0.01, 0.11]), 0.25)[:3]
+    assert tuple(row[["gain", "low", "high"]]) == pytest.approx(expected)
+    expected = corrected_difference(np.array([0.07, 0.13, -0.03, 0.03]), 0.25)[:3]
+    assert tuple(row[["gain over two", "low over two", "high over two"]]) == pytest.approx(expected)
+    assert table.loc[("all", *kinds[3]), "gain"] == pytest.approx(0.1) and of_control["gain"] == pytest.approx(0.06)
+    assert table["gain"].notna().tolist() == [False, False, True, True] * 2  # the others have no counterpart
+    assert table["gain over two"].notna().tolist() == [False, False, False, True] * 2
+    row = report.curves_table(curves()).loc[("25", *kinds[3])]
+    assert tuple(row[["macro_f1", "sd", "accuracy"]]) == pytest.approx((0.655, 0.05 * np.sqrt(2), 0.6))
+
+
+def test_zero_shot_is_told_by_direction():
+    rows = [("m -> h", "shift", 0.6, 0.6), ("m -> h", "own", 0.4, 0.5), ("m -> h", "shift", 0.5, 0.8)]
+    scores = pd.DataFrame([*rows, ("h -> m", "shift", 0.7, 0.7)], columns=["way", "method", "macro_f1", "accuracy"])
+    table = report.zero_shot_table(Record("zero-shot", "h", "s", [{}], values={"scores": scores}))
+    assert list(table.index) == [("m -> h", "shift"), ("m -> h", "own"), ("h -> m", "shift")]
+    assert table.loc[("m -> h", "shift")].tolist() == pytest.approx([0.55, np.sqrt(0.005), 0.7])
 
 
 def test_learning_curves_show_the_gain_with_its_interval():
