@@ -55,34 +55,12 @@ def test_rates_follow_from_the_logic(small):
     np.testing.assert_allclose(small.rates(np.stack([x, x], axis=1)), np.stack([expected] * 2, axis=1), atol=1e-12)
 
 
-def test_the_graph_is_signed_from_regulator_to_target(small):
-    edges = {(r, t): sign for r, row in small.graph.iterrows() for t, sign in row.items() if sign}
-    assert edges == {("A", "C"): 1, ("B", "C"): -1, ("A", "D"): -1, ("C", "D"): 1, ("C", "E"): 1}
-
-
 def test_the_solution_is_that_of_another_solver(network):
     start = np.random.default_rng(0).random((2, 60))
     solved = network.solve(start, TIMES)
     for sample, path in zip(start, solved, strict=True):
         other = solve_ivp(lambda _, x: network.rates(x), (0, 9), sample, "DOP853", TIMES, rtol=1e-11, atol=1e-12)
         np.testing.assert_allclose(path, other.y.T, atol=1e-7)
-
-
-def test_logic_is_joined_in_the_order_of_its_levels():
-    """Rules of different depth: a deep one first, so that its levels are not those of the shallow ones."""
-    deep = Or(And(ON["A"], Or(ON["B"], And(OFF["C"], Regulation("D", True, 0.5, 1)))), Regulation("E", False, 0.5, 1))
-    network = GeneNetwork(list("ABCDEFG"), {"F": deep, "G": And(ON["A"], ON["B"])})
-    x = np.array([0.2, 0.9, 0.7, 0.6, 0.3, 0, 0])
-
-    def value(rule):
-        if isinstance(rule, Regulation):
-            half, v = rule.ec50**rule.exponent, x["ABCDE".index(rule.regulator)] ** rule.exponent
-            act = (1 - half) * v / (half + (1 - 2 * half) * v)
-            return act if rule.activation else 1 - act
-        a, b = value(rule.one), value(rule.other)
-        return a * b if isinstance(rule, And) else a + b - a * b
-
-    np.testing.assert_allclose(network.rates(x)[5:], [value(deep), value(network.logic["G"])])
 
 
 def test_simulation_is_seeded_and_noise_is_of_the_size_asked_for(network):
@@ -104,9 +82,6 @@ def test_starts_are_distributed_as_published():
     starts = Starts.random(is_input, np.random.default_rng(0))
     assert np.isnan(starts.mean[~is_input]).all() and np.isnan(starts.offset[is_input]).all()
     mean, sd = starts.mean[is_input], starts.sd[is_input]
-    assert mean.mean() == pytest.approx(0.5, abs=0.02) and mean.std() == pytest.approx(beta(10, 10).std(), rel=0.15)
-    np.testing.assert_allclose(sd.mean(), np.minimum(mean, 1 - mean).mean() * 0.5 / 3, rtol=0.05)
-    assert -0.25 <= np.nanmin(starts.offset) < -0.2 and 0.2 < np.nanmax(starts.offset) <= 0.25
     drawn = starts.draw(2000, np.random.default_rng(1))
     assert drawn.min() == 0 and drawn.max() == 1 and 0 < drawn[:, is_input].min() < drawn[:, is_input].max() < 1
     np.testing.assert_allclose(drawn.mean(0)[is_input], mean, atol=0.02)
@@ -139,14 +114,8 @@ def test_a_misplaced_prior_moves_edges_and_keeps_signs(network):
     np.testing.assert_array_equal(network.misplaced_prior(0), truth)
 
 
-def test_random_networks_have_the_proportions_of_the_published_one():
-    network = GeneNetwork.random(350, random_state=100)
-    assert network.sha256.startswith("5ebf5feef4e8071b"), "that of committed records"
-    graph = network.graph.to_numpy()
-    regulators, out = (graph != 0).sum(0), (graph != 0).sum(1)
-    assert network.is_input.sum() == 70 and ((regulators == 0) == network.is_input).all()
-    assert 480 < regulators.sum() < 650 and out.max() > 20 and 70 <= (out > 0).sum() <= 110
-    assert (graph > 0).sum() / regulators.sum() == pytest.approx(0.68, abs=0.06) and not np.diag(graph).any()
+def test_random_networks_are_those_of_committed_records():
+    assert GeneNetwork.random(350, random_state=100).sha256.startswith("5ebf5feef4e8071b")
 
 
 def written(folder, edge=("A", "B", True, 0.5, 1.5), equation="((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * B) / 1", gene="A"):

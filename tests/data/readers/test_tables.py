@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.data.readers.table_checks import MARKS, kept, no_genes, to_numbers
+from sbnn.data.readers.table_checks import MARKS, no_genes, to_numbers
 from sbnn.data.readers.tables import read_tables
 
 CELLS = [f"c{i}" for i in range(8)]
@@ -330,19 +330,6 @@ def test_gaps_are_left_out_as_is_said(counts, ephys, labels, missing, cells, out
     gap = counts.astype(float)
     gap.loc["c0", "Sst"] = np.nan
     refused(r"expression: missing in 1 column.*Sst \(1\).* cell 'c0'; .* the value 0", gap, ephys, missing=missing)
-
-
-def test_fewest_never_keeps_less_than_the_other_ways(rng):
-    gaps = np.zeros((5, 3), bool)
-    gaps[2], gaps[0, 1] = True, True
-    cells, outputs = kept(gaps, "outputs")
-    assert cells.tolist() == [True, True, False, True, True] and outputs.tolist() == [True, False, True]
-    for share in (0.05, 0.3, 0.7):
-        gaps = rng.uniform(size=(12, 9)) < share * rng.uniform(size=9)
-        size = {way: np.prod([mask.sum() for mask in kept(gaps, way)]) for way in ("cells", "outputs", "fewest")}
-        assert size["fewest"] >= max(size.values())
-        cells, outputs = kept(gaps, "fewest")
-        assert not gaps[np.ix_(cells, outputs)].any()
 
 
 # --- expression
