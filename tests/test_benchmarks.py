@@ -82,26 +82,6 @@ def test_kernel_ridge_chooses_by_the_error_of_left_out_cells(arrays):
     np.testing.assert_allclose(model.predict(arrays[0][25:, :6]), plain.predict(arrays[0][25:, :6]), atol=1e-10)
 
 
-PEERS = {
-    "two steps": peers.SelectThenRegress(peers.GreedyForward(), LeaveOneOutRidge()),
-    "sRRR": peers.SparseReducedRankPath(rank=2),
-}
-
-
-@pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)
-def test_path_gives_what_single_fits_give_with_the_genes_asked_for(peer, arrays):
-    X, Y = arrays
-    for fitted in peer.fit_path(X, Y, [6, 3]):
-        alone = type(peer)(**peer.get_params(deep=False) | {"n_genes": fitted.n_genes}).fit(X, Y)
-        np.testing.assert_array_equal(alone.get_support(), fitted.get_support())
-        np.testing.assert_allclose(alone.predict(X), fitted.predict(X), atol=1e-6)
-        assert 1 <= fitted.get_support().sum() <= fitted.n_genes
-        unused = np.where(fitted.get_support(), X, 0)
-        np.testing.assert_allclose(fitted.predict(unused), fitted.predict(X), atol=1e-10)
-    with pytest.raises(ValueError, match=r"n_genes: expected 1 to 40 .* got \[41\]"):
-        peer.fit_path(X, Y, [3, 41])
-
-
 def test_paired_difference_is_the_t_interval_with_the_correction_for_shared_training_cells(rng):
     a, b = rng.normal(size=(2, 10))
     mean, half = accuracy.paired_difference(a, b, test_share=0)
@@ -113,50 +93,16 @@ def test_paired_difference_is_the_t_interval_with_the_correction_for_shared_trai
     assert accuracy.paired_difference(a[:1], b, 0) == (a[0] - b[0], np.inf)
 
 
-@pytest.fixture
-def models():
-    ridge = LeaveOneOutRidge()
-    return {
-        "sbnn_like": accuracy.Model("ours", PEERS["two steps"], genes=(3, 6), folds=3),
-        "lasso": accuracy.Model("lasso", peers.SelectThenRegress(peers.GroupLasso(), ridge), genes=(6,), folds=2),
-        "ridge": accuracy.Model("ridge", ridge, genes=(), folds=3),
-        "absent": accuracy.Model("absent", ridge, package="no_such_package"),
-        "later": accuracy.Model("later", ridge),
-    }
-
-
-@pytest.fixture
-def records(models, data, tmp_path):
-    return {name: accuracy.measure(name, models[name], data, tmp_path) for name in ("sbnn_like", "lasso", "ridge")}
-
-
-def test_measuring_resumes_extends_and_keeps_what_is_needed(models, records, data, tmp_path, monkeypatch):
-    model, record = models["lasso"], records["lasso"]
-    path = tmp_path / "accuracy_lasso.pickle"
-    assert "test_predictions" not in load(path).values and record.test_r2.shape == (2, 1)
-
+def test_measuring_resumes_and_extends(data, tmp_path, monkeypatch):
+    peer = peers.SelectThenRegress(peers.GroupLasso(), LeaveOneOutRidge())
+    model = accuracy.Model("lasso", peer, genes=(6,), folds=2)
+    record = accuracy.measure("lasso", model, data, tmp_path)
     more = accuracy.measure("lasso", replace(model, genes=(3, 6)), data, tmp_path, n_folds=3)
-    assert more.test_r2.shape == (3, 2) and "test_predictions" not in load(path).values
+    assert more.test_r2.shape == (3, 2) and "test_predictions" not in more.values
     np.testing.assert_array_equal(more.test_r2[:2, more.find(n_genes=6)], record.test_r2[:, 0])
-
-    def no_fit(*_):
-        raise AssertionError("fitted again")
-
-    monkeypatch.setattr(peers.SelectThenRegress, "fit", no_fit)
-    monkeypatch.setattr(peers.SelectThenRegress, "fit_path", no_fit)
-    fewer = accuracy.measure("lasso", model, data, tmp_path, n_folds=1)
-    np.testing.assert_array_equal(fewer.test_r2, more.test_r2)
-
-
-def test_tables_say_what_was_measured(models, records):
-    table = accuracy.accuracy_table(records, models)
-    scores = records["sbnn_like"].test_r2[:, 1]
-    assert table.loc["ours", "6 genes"] == f"{scores.mean():.3f} ± {scores.std(ddof=1):.3f}"
-    assert table.loc["lasso", "3 genes"] == "" and table.loc["ridge", "100 genes"].endswith("(all 40)")
-    assert table.folds[["ours", "lasso", "absent", "later"]].tolist() == ["3", "2", "not installed", "not measured"]
-    differences = accuracy.difference_table(records, models, "sbnn_like")
-    expected = (records["lasso"].test_r2[:, 0] - scores[:2]).mean()
-    assert differences.loc["lasso", "6 genes"].startswith(f"{expected:+.3f} ± ")
+    for method in ("fit", "fit_path"):
+        monkeypatch.setattr(peers.SelectThenRegress, method, lambda *_: pytest.fail("fitted again"))
+    np.testing.assert_array_equal(accuracy.measure("lasso", model, data, tmp_path, n_folds=1).test_r2, more.test_r2)
 
 
 def test_committed_records_belong_to_the_rows_of_the_script():

@@ -92,11 +92,6 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(tmp_path, monkeypatch
     assert numbers == ["01", "02", "03", "04"], "no list of genes to believe in is known for it"
 
 
-def test_every_notebook_is_of_one_study():
-    there = [path.name for path in sorted((reproduce.ROOT / "notebooks").glob("*.ipynb"))]
-    assert sorted(name for names in reproduce.NOTEBOOKS.values() for name in names) == there
-
-
 def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -113,16 +108,6 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=SAVED.parent)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (0, "")
-
-
-def test_help_names_every_step(capsys):
-    for command, status in (("--help", 0), ("nonsense", 2)):
-        with pytest.raises(SystemExit) as stop:
-            cli.main([command])
-        assert stop.value.code == status
-    text = capsys.readouterr().out
-    for step in ("data", "cv", "fit", "genes", "prior", "figures", "report", "notebooks", "explore", "map"):
-        assert f"\n    {step}" in text, step
 
 
 @pytest.mark.parametrize("arguments", ["cv --help", "data list"])

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 import sbnn
-from sbnn import DistilledSettings, load_dataset, plotting, results
+from sbnn import DistilledSettings, load_dataset, results
 from sbnn.cli import COMPANIONS, _parser
 from sbnn.data import datasets
 from sbnn.mechanism_shift import simulate_perturbations
@@ -116,17 +116,9 @@ def test_every_example_runs_and_prints_what_the_page_says(page, files, networks_
         elif language == "text" and printed:
             assert printed == block
     plt.close("all")
-    assert MADE.get(page.stem, lambda made: True)(names)
 
 
 # What the examples of a page must have made, beside running.
-MADE = {
-    "README": lambda made: made["model"].get_feature_names_out().shape == (25,) and Path("scores.pickle").exists(),
-    "ephys_types": lambda made: made["model"].predict(made["data"].X).shape == (made["data"].n_obs,),
-    "mechanism_shift": lambda made: made["latents"].shape == (230, 3),
-    "dynamics": lambda made: made["model"].edge_scores_.shape == (30, 30) and made["dash"].sparsity_ > 0.69,
-    "tutorial": lambda made: all(Path(f"results/{name}.pdf").exists() for name in ("map", "overview", "effects")),
-}
 
 
 @with_blocks("bash")
@@ -154,23 +146,6 @@ def parse_only(words):
         parse(words)
     except SystemExit as end:
         assert end.code == 0, words
-
-
-def test_the_page_of_figures_names_those_that_are_committed():
-    page = (DOCS / "figures.md").read_text()
-    first = re.findall(r"^\| (`.*?) \|", page, re.M)
-    named = {name for cell in first for name in re.findall(r"`(\w+)`", cell)}
-    assert named == {path.stem for path in (ROOT / "figures").glob("*/*.png")}
-    assert set(re.findall(r"`plotting\.(\w+)`", page)) <= set(plotting.__all__)
-
-
-def test_the_reference_has_every_public_name_and_no_other():
-    listed = re.findall(r"^   (\w[\w.]*)$", (DOCS / "api.md").read_text(), re.M)
-    public = set(sbnn.__all__) - set(sbnn._MODULES)
-    for module in (*sbnn._MODULES, "ephys_types", "mechanism_shift", "dynamics"):
-        home = getattr(sbnn, module, None) or importlib.import_module(f"sbnn.{module}")
-        public |= {f"{module}.{name}" for name in home.__all__}
-    assert sorted(listed) == sorted(public)
 
 
 def test_tables_of_the_guide_are_those_of_the_committed_results():

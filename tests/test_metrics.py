@@ -12,11 +12,11 @@ def outputs(rng):
     return truth, truth + rng.normal(size=truth.shape), rng.normal(size=4)
 
 
-def test_pooled_r2_is_one_minus_the_ratio_of_the_sums(outputs):
+def test_r2_is_one_minus_the_ratio_of_the_sums(outputs):
     truth, predicted, mean = outputs
-    errors = sum((truth[i, k] - predicted[i, k]) ** 2 for i in range(30) for k in range(4))
-    total = sum((truth[i, k] - mean[k]) ** 2 for i in range(30) for k in range(4))
-    assert pooled_r2(truth, predicted, mean) == pytest.approx(1 - errors / total, rel=1e-12)
+    errors, total = ((truth - predicted) ** 2).sum(0), ((truth - mean) ** 2).sum(0)
+    assert pooled_r2(truth, predicted, mean) == pytest.approx(1 - errors.sum() / total.sum(), rel=1e-12)
+    np.testing.assert_allclose(feature_r2(truth, predicted, mean), 1 - errors / total, rtol=1e-12)
 
 
 def test_the_training_mean_scores_zero_and_the_truth_scores_one(outputs):
@@ -24,20 +24,6 @@ def test_the_training_mean_scores_zero_and_the_truth_scores_one(outputs):
     assert pooled_r2(truth, np.tile(mean, (30, 1)), mean) == 0
     assert pooled_r2(truth, truth, mean) == 1
     np.testing.assert_array_equal(feature_r2(truth, np.tile(mean, (30, 1)), mean), np.zeros(4))
-
-
-def test_the_test_mean_is_not_used(outputs):
-    truth, _, mean = outputs
-    # Predicting the mean of the test cells is better than the training mean, though no model can know it.
-    assert pooled_r2(truth, np.tile(truth.mean(axis=0), (30, 1)), mean) > 0
-
-
-def test_pooled_r2_is_the_mean_of_the_features_weighted_by_their_variance(outputs):
-    truth, predicted, mean = outputs
-    weights = ((truth - mean) ** 2).sum(axis=0)
-    assert pooled_r2(truth, predicted, mean) == pytest.approx(
-        np.average(feature_r2(truth, predicted, mean), weights=weights), rel=1e-12
-    )
 
 
 def test_one_output_and_one_mean_for_all(outputs):

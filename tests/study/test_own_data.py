@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +13,6 @@ from sbnn.data.paired import as_paired, paired
 from sbnn.data.readers import tables as reader
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.study.experiments import network
-from sbnn.study.new_cells import place, read_cells
 from sbnn.study.own_data import commands, options
 from sbnn.study.own_data import report as report_of
 
@@ -225,22 +223,19 @@ def test_cells_of_unknown_group_are_left_out_and_named(adata):
 
 
 @pytest.mark.parametrize("suffix", [".h5ad", ".h5mu"])
+@pytest.mark.filterwarnings("ignore")
 def test_files_of_anndata_and_mudata_are_taken(adata, cells, suffix, tmp_path):
-    given = adata.copy()
+    given, path = adata.copy(), tmp_path / f"cells{suffix}"
     if suffix == ".h5ad":
-        given.write_h5ad(path := tmp_path / "cells.h5ad")
+        given.write_h5ad(path)
     else:
         mudata, anndata = pytest.importorskip("mudata"), pytest.importorskip("anndata")
         ephys = anndata.AnnData(given.obsm.pop("outputs"))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            mudata.MuData({"rna": given, "ephys": ephys}).write(path := tmp_path / "cells.h5mu")
+        mudata.MuData({"rna": given, "ephys": ephys}).write(path)
     asked = parsed("--expression", str(path), *(["--outputs", "ephys"] if suffix == ".h5mu" else []))
     data = as_paired(options.load(asked))
-    assert data.name == "mine" and np.allclose(data.Y, cells.Y)
-    np.testing.assert_array_equal(data.counts, cells.counts)
-    for label in ("donor", "type"):
-        assert list(data.labels[label]) == list(cells.labels[label])
+    assert data.name == "mine" and np.allclose(data.Y, cells.Y) and np.array_equal(data.counts, cells.counts)
+    assert data.labels[["donor", "type"]].to_numpy().tolist() == cells.labels[["donor", "type"]].to_numpy().tolist()
     (-outputs_of(cells)).to_csv(tmp_path / "others.csv")
     asked.outputs = str(tmp_path / "others.csv")
     np.testing.assert_allclose(as_paired(options.load(asked)).Y, -cells.Y, rtol=1e-5)
@@ -255,27 +250,21 @@ def test_files_of_anndata_and_mudata_are_taken(adata, cells, suffix, tmp_path):
 def test_no_name_is_markup_on_the_page(cells, tmp_path, monkeypatch):
     name = '<script>alert("1")</script>' * 3
     genes = pd.DataFrame({"frequency": [0.5, 0.9], "trust": "trusted", "expected_false": 0.1}, [name, "b"])
-    outputs = pd.DataFrame(
-        {"test_r2": [0.25, 0.5], "permuted": 0, "p": 0.1, "adjusted": 0.1, "ridge": np.nan, "better_than_chance": True},
-        pd.Index([name, "second"], name="output"),
-    )
-    monkeypatch.setattr(report_of, "verdict", lambda *_, **__: SimpleNamespace(sentence=name))
-    monkeypatch.setattr(report_of, "cautions", lambda data, record, halves, groups: [name] * (halves == "halves"))
-    monkeypatch.setattr(report_of, "numbers_say", lambda _: pd.DataFrame({"sentence": [name]}, ["its map"]))
-    monkeypatch.setattr(report_of, "outputs_table", lambda *_: outputs)
-    monkeypatch.setattr(report_of, "kept_genes_table", lambda halves, kept: genes.loc[kept] if halves else None)
-    monkeypatch.setattr(report_of, "trust_sentence", lambda halves: "" if halves == "halves" else "none")
+    measures = {"test_r2": [0.25, 0.5], "permuted": 0, "p": 0.1, "adjusted": 0.1, "ridge": np.nan}
+    outputs = pd.DataFrame(measures | {"better_than_chance": True}, pd.Index([name, "second"], name="output"))
     effects = pd.DataFrame({"output": [name], "effect": [1.0], "r2_drop": [0.1]}, [name])
-    records = {
-        "cv_default": SimpleNamespace(folds=[1, 2]),
-        "cv_ridge": None,
-        "halves_default": "halves",
-        "fit_default_2d": SimpleNamespace(kept_genes=[name, "b"]),
-        "interpretation": SimpleNamespace(table=effects),
-    }
-    data = as_paired(
-        paired(cells.X, cells.Y, labels=None, name=name, source=name, dropped={name: [name] * 5}, notes=[name])
-    )
+    for function, told in (
+        ("verdict", SimpleNamespace(sentence=name)),
+        ("cautions", [name]),
+        ("numbers_say", pd.DataFrame({"sentence": [name]}, ["its map"])),
+        ("outputs_table", outputs),
+        ("kept_genes_table", genes),
+        ("trust_sentence", ""),
+    ):
+        monkeypatch.setattr(report_of, function, lambda *_, told=told, **__: told)
+    records = {"cv_default": SimpleNamespace(folds=[1, 2]), "cv_ridge": None, "halves_default": None}
+    records |= {"fit_default_2d": SimpleNamespace(kept_genes=[name]), "interpretation": SimpleNamespace(table=effects)}
+    data = as_paired(paired(cells.X, cells.Y, name=name, source=name, dropped={name: [name] * 5}, notes=[name]))
     (tmp_path / "overview.png").write_bytes(b"PNG")
     said, warned = report_of.write_report(parsed("--fast"), data, records, tmp_path, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
@@ -284,18 +273,3 @@ def test_no_name_is_markup_on_the_page(cells, tmp_path, monkeypatch):
     by_output, by_gene = tables_of(page)
     assert by_output["test R2"].tolist() == ["0.500", "0.250"] and set(by_output["ridge"]) == {""}
     assert by_gene.index[0] == "b" and "2 of 2 can be trusted" in page and "5: " in page and "and 2 more" in page
-    assert "@media print" in page and "2, at random" in page and "all 60" in page
-
-
-def test_a_table_that_was_fitted_is_mapped_to_where_it_was(cells, tmp_path):
-    """TPM without logarithms: both tables are read in the same way."""
-    tpm = pd.DataFrame(cells.counts / cells.counts.sum(1, keepdims=True) * 1e6, cells.cell_names, cells.gene_names)
-    tpm.to_csv(path := tmp_path / "tpm.csv")
-    data = as_paired(reader.read_tables(path, outputs_of(cells)))
-    model = network(data, n_genes=8, protocol="distilled", distillation=FEW, n_components=2, standardize=True)
-    model.fit(pd.DataFrame(data.X, data.cell_names, data.gene_names), data.Y)
-    with pytest.warns(UserWarning, match="taken for normalised"):
-        places, _ = place(model, read_cells(path, model))
-    np.testing.assert_allclose(
-        places[["sbnn_1", "sbnn_2"]], model.transform(pd.DataFrame(data.X, columns=data.gene_names)), atol=1e-4
-    )

