@@ -10,7 +10,6 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 from sbnn import cli, cross_validate, load_dataset, paper_folds
 from sbnn.data.paired import as_paired
-from sbnn.evaluation.repeats import compare_priors
 from sbnn.evaluation.stability import folds_kept, priors_table
 from sbnn.results import Record, load
 from sbnn.study import gene_priors
@@ -55,7 +54,9 @@ def values(data):
     lists = {"late": names[-6:], "early": names[:3] + names[-1:]}
     folds = {"one": paper_folds(120)[:3], "other": paper_folds(120)[3:6]}
     models = {"one": Believer(), "other": Believer()}
-    return compare_priors(models, data, folds, lists, {"one": (0.0, 0.25, 0.5), "other": (0.0, 0.25)}, verbose=False)
+    return gene_priors.compare_priors(
+        models, data, folds, lists, {"one": (0.0, 0.25, 0.5), "other": (0.0, 0.25)}, verbose=False
+    )
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def test_committed_fits_come_back(real_scala, real_file):
     assert record.sha256 == real_scala.sha256 and record.lists == gene_priors.gene_lists(real_scala)
     models, fold = {model: network(real_scala, protocol=model.partition(",")[0])}, gene_priors.folds_of(real_scala)
     lists, how = {"ion channels": record.lists["ion channels"]}, {"seed": gene_priors.SEED, "verbose": False}
-    again = compare_priors(models, real_scala, {model: fold[model][:1]}, lists, {model: (0.25,)}, **how)
+    again = gene_priors.compare_priors(models, real_scala, {model: fold[model][:1]}, lists, {model: (0.25,)}, **how)
     one = record.table[["model", "list", "influence", "fold"]] == [model, "ion channels", 0.25, 0]
     [at] = np.flatnonzero(one.all(axis=1))
     assert again["table"].test_r2[0] == pytest.approx(record.table.test_r2[at], abs=0.02)
