@@ -220,9 +220,9 @@ def _notebooks(options):
 
 
 def _explore(options):
-    from sbnn.explorer import commands
+    from sbnn.explorer.explore import run
 
-    commands.run(options)
+    run(options)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from sbnn.dynamics.experiments import DRAWN_CONDITIONS, METHODS, SHOWN
 from sbnn.dynamics.report import PUBLISHED, TITLES, by_condition, by_sparsity
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
-from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.common import draw_scores, finish, grid, name_rows, new_figure, new_panels, styled
 
 COLORS = {
     "prior": "k", "none": "0.45", "phoenix": "0.7", "c_node": SKY, "l0": BLUE, "path_reg": PURPLE,
@@ -67,21 +67,16 @@ def figures(records):
 def scores_of_methods(records):
     """Edges, where a truth is known, predictions and sparsity: one dot for each seed, methods from top to bottom."""
     panels = {column: name for column, name in PANELS.items() if any(column in r.scores for r in records.values())}
-    figure = new_figure(0.9 + ROW * len(records))
-    axes = np.atleast_1d(figure.subplots(1, len(panels), sharey=True))
+    figure, (axes,) = new_panels(0.9 + ROW * len(records), 1, len(panels), sharey=True, squeeze=False)
     for ax, (column, name_of_axis) in zip(axes, panels.items(), strict=True):
         for y, (name, record) in enumerate(records.items()):
-            values = record.scores[column].to_numpy()
-            ax.plot(values, np.full(len(values), y), "o", color=COLORS[name], ms=3.5, mew=0, alpha=0.6)
-            ax.plot(values.mean(), y, "|", color=COLORS[name], ms=9, mew=1.4)
+            draw_scores(ax, y, record.scores[column], COLORS[name])
         if column in ("auroc", "balanced_accuracy"):
             ax.axvline(0.5, color="0.6", lw=0.8, ls="--")
-        ax.set(xlabel=name_of_axis, ylim=(len(records) - 0.5, -0.5))
+        ax.set_xlabel(name_of_axis)
         ax.xaxis.set_major_locator(MaxNLocator(4))
-        ax.tick_params(axis="y", length=0)
-        ax.grid(axis="x", lw=0.4, color="0.9")
-        ax.set_axisbelow(True)
-    axes[0].set_yticks(range(len(records)), [METHODS[name] for name in records])
+        name_rows(ax, [METHODS[name] for name in records])
+        grid(ax)
     figure.suptitle("Real data", fontsize=8)
     return figure
 
@@ -90,8 +85,7 @@ def scores_of_methods(records):
 def accuracy_by_sparsity(records, condition, sweep=None):
     """Balanced accuracy against sparsity, and error against balanced accuracy; lines: a sweep, squares: published."""
     published = condition == "noise_5" and next(iter(records.values())).dataset == "grn_350"  # the same network
-    figure = new_figure(3.3)
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = new_panels(3.3, 1, 2)
     note = {"xytext": (2, 2), "textcoords": "offset points", "fontsize": 6}
     for name, record in records.items():
         scores, color = record.scores, COLORS[name]
@@ -119,9 +113,7 @@ def accuracy_by_sparsity(records, condition, sweep=None):
     right.set(xlabel=accuracy, ylabel=error, yscale="log", xlim=(0.48, 1.02))
     figure.legend(**LEGEND)
     figure.suptitle(TITLES[condition][0].upper() + TITLES[condition][1:], fontsize=8)
-    freeze_layout(figure)
-    letter_panels(figure, [[left, right]])
-    return figure
+    return finish(figure, [[left, right]])
 
 
 def _points(scores, x, y):
@@ -133,8 +125,7 @@ def _points(scores, x, y):
 @styled
 def corrected_edges(by_condition):
     """Share of missing edges found against share of wrong edges kept; one panel per condition, one dot per seed."""
-    figure = new_figure(3.2)
-    axes = np.atleast_1d(figure.subplots(1, len(by_condition), sharey=True))
+    figure, (axes,) = new_panels(3.2, 1, len(by_condition), sharey=True, squeeze=False)
     for ax, (condition, records) in zip(axes, by_condition.items(), strict=True):
         for name, record in records.items():
             if name == "prior":
@@ -159,8 +150,7 @@ def corrected_edges(by_condition):
 @styled
 def cost_by_size(record):
     """CPU seconds and balanced accuracy against the number of genes of random networks."""
-    figure = new_figure(2.7)
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = new_panels(2.7, 1, 2)
     left.set(yscale="log", ylabel="CPU seconds of a fit, one thread")
     right.set(ylabel="balanced accuracy of edges", ylim=(0.5, 1.02))
     sizes = sorted(record.scores["genes"].unique())
@@ -172,16 +162,13 @@ def cost_by_size(record):
         ax.minorticks_off()
         ax.grid(lw=0.4, color="0.9")
     left.legend()
-    freeze_layout(figure)
-    letter_panels(figure, [[left, right]])
-    return figure
+    return finish(figure, [[left, right]])
 
 
 @styled
 def out_degrees(records):
     """Share of genes with at least so many targets, on logarithmic scales: true network, prior, and networks found."""
-    figure = new_figure(2.9)
-    ax, prior = figure.subplots(), records["prior"]
+    (figure, ax), prior = new_panels(2.9), records["prior"]
     if "true_out_degree" in prior.values:
         ax.plot(*_at_least(prior.true_out_degree), color="k", lw=2.2, alpha=0.35, label="true network", zorder=4)
     ax.plot(*_at_least(prior.out_degree), color="k", lw=0.9, ls="--", label="prior", zorder=4)
@@ -227,9 +214,7 @@ def predicted_paths(of_prior, records):
         ax.set_title(f"{METHODS[name]}: MSE {((t - p) ** 2).mean():.2g}", fontsize=7)
         ax.set(xlabel="true", aspect="equal", xlim=(low, high), ylim=(low, high))
     squares[0].set_ylabel("predicted")
-    freeze_layout(figure)
-    letter_panels(figure, [[axes[0, 0]], [squares[0]]])
-    return figure
+    return finish(figure, [[axes[0, 0]], [squares[0]]])
 
 
 def _most_moving(true):
@@ -246,8 +231,7 @@ def _most_moving(true):
 @styled
 def strongest_edges(records):
     """The strongest edges of networks, side by side: which are true, and which the prior lacks."""
-    figure = new_figure(0.4 + 7.0 / len(records))
-    axes = np.atleast_1d(figure.subplots(1, len(records)))
+    figure, (axes,) = new_panels(0.4 + 7.0 / len(records), 1, len(records), squeeze=False)
     used = set()
     for ax, (name, record) in zip(axes, records.items(), strict=True):
         edges = record.edges.iloc[:STRONGEST].astype({"true": bool})

@@ -14,9 +14,9 @@ from sbnn.ephys_types import report
 from sbnn.ephys_types.models import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, MODELS, ZERO_SHOT, of_kind
 from sbnn.evaluation.classification import calibration, confusion_counts, repeat_means
 from sbnn.evaluation.family_importance import agreement_table, importance_table
-from sbnn.plotting.accuracy import AROUND
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
-from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.common import colorbar, finish, grid, legend_above, name_rows, new_panels, styled
+from sbnn.plotting.models import AROUND
 
 #: Of the subclasses, as in the Allen taxonomies and usual in the field.
 TYPE_COLORS = {"PVALB": "#D93137", "SST": "#FF9900", "VIP": "#A45FBF", "LAMP5": "#DA808C", "SNCG": "#DF70FF"}
@@ -65,8 +65,7 @@ def accuracy_of_models(models, kind):
     """Macro-F1 and accuracy of models (name -> cross-validation on the same folds), and published numbers."""
     first = next(iter(models.values()))
     known, title = report.published(first.dataset, kind), f"{first.dataset}, {report.CLASSES_OF[kind]}"
-    figure = new_figure(0.75 + 0.21 * len(models))
-    axes = figure.subplots(1, 2, sharey=True)
+    figure, axes = new_panels(0.75 + 0.21 * len(models), 1, 2, sharey=True)
     for i, (ax, metric) in enumerate(zip(axes, ("macro_f1", "accuracy"), strict=True)):
         seen = []
         for y, (name, record) in enumerate(models.items()):
@@ -86,8 +85,8 @@ def accuracy_of_models(models, kind):
         margin = 0.06 * max(max(seen) - min(seen), 0.02)
         ax.set_xlim(min(seen) - margin, max(seen) + margin)
         ax.set_xlabel(metric.replace("_f", "-F"))
-        _name_rows(ax, [MODELS[name].label for name in models])
-        _grid(ax, "x")
+        name_rows(ax, [MODELS[name].label for name in models])
+        grid(ax, "x")
     dot = {"ls": "", "color": "0.3"}
     entries = [
         Line2D([], [], marker="o", ms=3, mew=0, alpha=0.5, label="one set of folds", **dot),
@@ -115,9 +114,8 @@ def confusion_matrices(models):
             ax.text(column, row, text, ha="center", va="center", fontsize=5 if len(classes) < 5 else 4, color=color)
         ax.set_xticks(range(len(classes)), classes, rotation=90)
         ax.set_yticks(range(len(classes)), classes if ax.get_subplotspec().is_first_col() else [])
-    bar = figure.colorbar(image, ax=axes.tolist(), fraction=0.02, pad=0.015, aspect=25)
-    bar.set_label("share of the true class\n(below it: cells, mean of repeats)")
-    bar.outline.set_linewidth(0.4)
+    label = "share of the true class\n(below it: cells, mean of repeats)"
+    colorbar(figure, image, label, ax=axes.tolist(), fraction=0.02, pad=0.015, aspect=25)
     return figure
 
 
@@ -146,16 +144,15 @@ def calibration_curves(models):
 def _panels(models, margin, xlabel, ylabel, **options):
     """Figure and axes for a panel per model."""
     n_rows = -(-len(models) // COLUMNS)
-    figure = new_figure(SIDE * n_rows + margin)
-    axes = figure.subplots(n_rows, COLUMNS, squeeze=False, **options).ravel()
-    for i, (ax, name) in enumerate(zip_longest(axes, models)):
+    figure, axes = new_panels(SIDE * n_rows + margin, n_rows, COLUMNS, squeeze=False, **options)
+    for i, (ax, name) in enumerate(zip_longest(axes.flat, models)):
         if name is None:
             ax.set_visible(False)
             continue
         ax.set_title(MODELS[name].label)
         ax.set_ylabel("" if i % COLUMNS else ylabel)
         ax.set_xlabel(xlabel if i + COLUMNS >= len(models) else "")
-    return figure, axes
+    return figure, axes.ravel()
 
 
 def _image(ax, values, colors, **options):
@@ -165,26 +162,13 @@ def _image(ax, values, colors, **options):
     return ax.imshow(values, cmap=colors, vmin=0, **options)
 
 
-def _name_rows(ax, names):
-    """Name the rows of a chart from top to bottom."""
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
-
-
-def _grid(ax, axis):
-    ax.grid(axis=axis, lw=0.4, color="0.9")
-    ax.set_axisbelow(True)
-
-
 @styled
 def cells_by_type(record):
     """Two sparse components, one family each, that discriminate the types best, and the t-SNE of all components."""
     types = record.labels["type5" if "type5" in record.labels else "type"].to_numpy(str)
     names, counts = np.unique(types, return_counts=True)
     places = discriminating_components(record.components, types, record.component_names)
-    figure = new_figure(2.75)
-    axes = figure.subplots(1, 2)
+    figure, axes = new_panels(2.75, 1, 2)
     order = np.random.default_rng(0).permutation(len(types))
     colors = np.array([TYPE_COLORS.get(name, GREY) for name in types])[order]
     size = np.clip(6000 / len(types), 1.5, 12)
@@ -202,9 +186,7 @@ def cells_by_type(record):
         for name, count in zip(names, counts, strict=True)
     ]
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), handletextpad=0.1)
-    freeze_layout(figure)
-    letter_panels(figure, [list(axes)])
-    return figure
+    return finish(figure, [list(axes)])
 
 
 def discriminating_components(components, types, names):
@@ -237,16 +219,16 @@ def within_groups(records, column):
     labels, models = records[CELLS].labels, [name for name in SHOWN if f"types_{name}" in records]
     sizes = labels[column].value_counts()
     groups = list(sizes.index[sizes >= report.FEWEST])
-    figure = new_figure(max(0.85 + 0.24 * len(models), 1.2 + 0.2 * len(groups)))
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.5))
+    height = max(0.85 + 0.24 * len(models), 1.2 + 0.2 * len(groups))
+    figure, (left, right) = new_panels(height, 1, 2, width_ratios=(1, 1.5))
     shares = pd.crosstab(labels[column], labels["type"], normalize="index").loc[groups]
     starts = shares.cumsum(axis=1) - shares
     for name in shares:
         color = TYPE_COLORS.get(name, GREY)
         left.barh(range(len(groups)), shares[name], left=starts[name], color=color, label=name, height=0.6)
-    _name_rows(left, [f"{group} ({sizes[group]})" for group in groups])
+    name_rows(left, [f"{group} ({sizes[group]})" for group in groups])
     left.set(xlim=(0, 1), xlabel="share of the cells")
-    left.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=len(shares.T), columnspacing=0.8, handlelength=1)
+    legend_above(left, ncols=len(shares.T), columnspacing=0.8, handlelength=1)
     scores = report.group_table(records, column)
     for y, name in enumerate(models):
         if y:
@@ -255,16 +237,13 @@ def within_groups(records, column):
             shift = (i - len(groups) / 2) * 0.6 / len(groups)
             look = {"fmt": "o", "ms": 3, "lw": 0.9, "color": SERIES[i % 7]}
             right.errorbar(row["macro_f1"], y + shift, xerr=row["macro_f1_sd"], **look)
-    _name_rows(right, [MODELS[name].label for name in models])
+    name_rows(right, [MODELS[name].label for name in models])
     right.set_xlabel("macro-F1 of the classes that the group has")
-    _grid(right, "x")
+    grid(right, "x")
     look, shown = {"marker": "o", "ms": 3, "ls": ""}, ["all cells", *groups]
     entries = [Line2D([], [], color=SERIES[i % 7], label=group, **look) for i, group in enumerate(shown)]
-    place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "ncols": min(len(entries), 4), "columnspacing": 1}
-    right.legend(handles=entries, **place)
-    freeze_layout(figure)
-    letter_panels(figure, [[left, right]])
-    return figure
+    legend_above(right, entries, ncols=min(len(entries), 4), columnspacing=1)
+    return finish(figure, [[left, right]])
 
 
 @styled
@@ -273,14 +252,14 @@ def family_map(record, label):
     table, rho = importance_table(record), agreement_table(record)
     order = np.argsort(-table["shuffled"].to_numpy(), kind="stable")
     names, attends = table.index[order], "attention" in table
-    figure = new_figure(1.05 + 0.2 * len(names))
-    *first, shuffled, left_out = figure.subplots(1, 2 + attends, sharey=True, width_ratios=[0.55] * attends + [1, 1])
+    widths = [0.55] * attends + [1, 1]
+    figure, panels = new_panels(1.05 + 0.2 * len(names), 1, len(widths), sharey=True, width_ratios=widths)
+    *first, shuffled, left_out = panels
     for ax in first:
         image = _image(ax, record.attention[:, order].T, "Greens", aspect="auto")
         ax.set_xticks(range(len(record.classes)), record.classes, rotation=90)
         ax.set_title("attention\nby true class")
-        bar = figure.colorbar(image, ax=ax, fraction=0.08, pad=0.03)
-        bar.outline.set_linewidth(0.4)
+        colorbar(figure, image, "", ax=ax, fraction=0.08, pad=0.03)
     for ax, way, color in ((shuffled, "shuffled", BLUE), (left_out, "left out", VERMILLION)):
         ax.barh(range(len(names)), table[way].iloc[order], color=color, alpha=0.35, height=0.7)
         for fold in record.values[f"{way.replace(' ', '_')}_log_loss"][:, order]:
@@ -292,7 +271,7 @@ def family_map(record, label):
         ax.set_title(f"{way}\nrho {told}" if told else f"{way}\n")
         ax.set_xlabel("rise of the log loss (nats)")
         ax.tick_params(axis="y", length=0)
-    _name_rows([*first, shuffled][0], names)
+    name_rows(panels[0], names)
     figure.suptitle(label, x=0.01, ha="left", fontsize=7.5)
     return figure
 
@@ -308,8 +287,7 @@ def learning_curves(record):
     sizes, n = list(table.index.unique("cells")), len(scores.index.unique("seed"))
     curves = {pair: table.xs(pair, level=(1, 2)) for pair in table.index.droplevel("cells").unique()}
     x = np.arange(len(sizes))
-    figure = new_figure(3.3)
-    left, alone, two = figure.subplots(1, 3, width_ratios=(1.25, 1, 0.75))
+    figure, (left, alone, two) = new_panels(3.3, 1, 3, width_ratios=(1.25, 1, 0.75))
     two.sharey(alone)
     helped = dict.fromkeys(model for (model, _), rows in curves.items() if rows["gain"].notna().any())
     colors = dict(zip(helped, SERIES[1:], strict=False))
@@ -336,11 +314,9 @@ def learning_curves(record):
     for ax in (left, alone, two):
         ax.set_xticks(x, names)
         ax.set_xlabel("labelled human cells")
-        _grid(ax, "y")
+        grid(ax, "y")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=2.2)
-    freeze_layout(figure)
-    letter_panels(figure, [[left, alone, two]])
-    return figure
+    return finish(figure, [[left, alone, two]])
 
 
 @styled
@@ -348,13 +324,13 @@ def zero_shot(record):
     """Macro-F1 without any label of the target species, by method, in both directions; dots are seeds."""
     by = record.scores.groupby(["way", "method"], sort=False)["macro_f1"]
     ways, methods = (record.scores[column].unique() for column in ("way", "method"))
-    figure = new_figure(0.75 + 0.26 * len(methods))
-    for ax, way in zip(figure.subplots(1, len(ways), sharey=True), ways, strict=True):
+    figure, axes = new_panels(0.75 + 0.26 * len(methods), 1, len(ways), sharey=True)
+    for ax, way in zip(axes, ways, strict=True):
         for y, method in enumerate(methods):
             f1 = by.get_group((way, method))
             ax.barh(y, f1.mean(), height=0.65, color=SERIES[1 + y % 6], alpha=0.5)
             ax.plot(f1, [y] * len(f1), ".", ms=3, color="0.2")
             ax.text(f1.mean() + 0.025, y, f"{f1.mean():.3f}", va="center")
         ax.set(xlim=(0, 1), xlabel="macro-F1", title=way.replace("->", "→"))
-        _name_rows(ax, [ALIGNED.get(method, method) for method in methods])
+        name_rows(ax, [ALIGNED.get(method, method) for method in methods])
     return figure

@@ -6,19 +6,15 @@ import numpy as np
 
 from sbnn.evaluation.folds import held_out_means
 from sbnn.plotting.colors import families_of, group_table, types_of, without_types
-from sbnn.plotting.latent import FIT
-from sbnn.plotting.reading import CROSS_VALIDATION, model_title, require
+from sbnn.plotting.latent import NEEDED
+from sbnn.plotting.reading import model_title, require
 
-NEEDED = (
-    *("embedding", "latent", "predictions", "outputs", "feature_names", "train_feature_r2", "cell_names"),
-    *("kept_genes", "expression", "predicted_expression", "labels", "colors"),
-)
 NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between a fit and its folds
 
 
 def page_data(fit, folds=None):
     """Everything that the page shows, for JSON: names, groups, places and z-scores, these as base64 of float32."""
-    require(fit, "fit_record", FIT, NEEDED)
+    require(fit, "fit_record", [*NEEDED, "cell_names"])
     outputs = [
         {"name": str(name), "group": "output", "r2": _or_none(r2)}
         for name, r2 in zip(fit.feature_names, fit.train_feature_r2, strict=True)
@@ -45,12 +41,8 @@ def page_data(fit, folds=None):
 
 
 def held_out_predictions(fit, folds):
-    """Mean prediction of each cell by the folds that held it out, NaN without one, in the z-scores of the fit; test R2.
-
-    Every fold z-scores the outputs over its own training cells, the fit over all cells: predictions of a fold are
-    brought into the units of the fit, by mean and SD of its training cells there.
-    """
-    require(folds, "cv_record", CROSS_VALIDATION, ("test_feature_r2",), fit)
+    """Mean prediction of each cell by the folds that held it out (else NaN), in z-scores of the fit, and test R2."""
+    require(folds, "cv_record", ("test_feature_r2",), fit)
     params = {name: value for name, value in fit.params[0].items() if name not in NOT_THE_MODEL}
     hits = folds.points(**params)
     if not hits:

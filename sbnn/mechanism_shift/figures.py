@@ -10,7 +10,7 @@ from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.mechanism_shift.methods import METHODS
 from sbnn.mechanism_shift.report import TITLES, of_configuration
 from sbnn.plotting.colors import BLUE, GREEN, PALETTE, VERMILLION
-from sbnn.plotting.common import new_figure, styled
+from sbnn.plotting.common import draw_scores, grid, new_panels, styled
 
 KIND_COLORS = {"linear": "0.45", "network": BLUE, "published": VERMILLION, "ours": GREEN}  # see `Method`
 EFFECTS = "PuOr_r"
@@ -51,8 +51,7 @@ def _rows_of(ax, methods):
     """One row for each method, from the top."""
     ax.set_yticks(range(len(methods)), [METHODS[name].label for name in methods])
     ax.set_ylim(len(methods) - 0.5, -0.5)
-    ax.grid(axis="x", lw=0.4, color="0.9")
-    ax.set_axisbelow(True)
+    grid(ax)
 
 
 def _first_fit(record):
@@ -65,14 +64,11 @@ def _first_fit(record):
 @styled
 def accuracy_of_methods(title, methods, *records):
     """Scores of methods: latents, shift graph, likelihood and time, one dot for each seed."""
-    figure = new_figure(0.8 + 0.2 * len(methods))
-    axes = figure.subplots(1, len(PANELS), sharey=True)
+    figure, axes = new_panels(0.8 + 0.2 * len(methods), 1, len(PANELS), sharey=True)
     for ax, (column, (label, scale)) in zip(axes, PANELS.items(), strict=True):
         for y, (name, record) in enumerate(zip(methods, records, strict=True)):
             if column in record.scores:
-                values, color = record.scores[column].to_numpy(), _color(name)
-                ax.plot(values, np.full(len(values), y), "o", color=color, ms=3.5, mew=0, alpha=0.6)
-                ax.plot(values.mean(), y, "|", color=color, ms=9, mew=1.4)
+                draw_scores(ax, y, record.scores[column], _color(name))
         _rows_of(ax, methods)
         ax.set(xscale=scale, xlabel=label, xlim=(0, 1.02) if column in ("mcc", "f1") else None)
         ax.tick_params(axis="y", length=0)
@@ -83,8 +79,7 @@ def accuracy_of_methods(title, methods, *records):
 @styled
 def held_out_likelihood(title, methods, *records):
     """Importance-weighted bound on held-out perturbations before and after their shifts are learned, by seed."""
-    figure = new_figure(0.9 + 0.22 * len(methods))
-    ax = figure.subplots()
+    figure, ax = new_panels(0.9 + 0.22 * len(methods))
     for y, (name, record) in enumerate(zip(methods, records, strict=True)):
         before, after = record.scores["new_iwelbo_before"], record.scores["new_iwelbo"]
         color, rows = _color(name), np.full(len(after), y)
@@ -105,8 +100,7 @@ def true_and_found(record):
     true, found = record.true_latents, record.latents
     n_columns = min(COLUMNS, true.shape[1])
     n_rows = -(-true.shape[1] // n_columns)
-    figure = new_figure(1.35 * n_rows + 0.3)
-    axes = figure.subplots(n_rows, n_columns, squeeze=False)
+    figure, axes = new_panels(1.35 * n_rows + 0.3, n_rows, n_columns, squeeze=False)
     for i, ax in enumerate(axes.flat[: true.shape[1]]):
         ax.plot(true[:, i], found[:, i], ".", color=GREEN, ms=2, mew=0, alpha=0.6, rasterized=True)
         ax.set_title(f"latent {i}: r = {np.corrcoef(true[:, i], found[:, i])[0, 1]:.3f}")
@@ -120,8 +114,7 @@ def found_and_true(record):
     """Shift graphs of a simulated screen, the true one and that of the staged method; wrong edges are marked."""
     true, effects, edges = record.true_shifts.to_numpy(), record.effects.to_numpy(), record.edges.to_numpy()
     order = np.lexsort(tuple(-np.abs(true).T[::-1]))
-    figure = new_figure(4.2)
-    axes = figure.subplots(1, 2, sharex=True, sharey=True)
+    figure, axes = new_panels(4.2, 1, 2, sharex=True, sharey=True)
     most = float(np.abs(true).max())
     for ax, values, title in ((axes[0], true, "true shifts"), (axes[1], effects, "found (staged)")):
         image = ax.imshow(values[order], cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto", rasterized=True)
@@ -137,8 +130,7 @@ def found_and_true(record):
 @styled
 def accuracy_as_varied(quantities, *records):
     """MCC and F1 against each quantity; a thin line for each seed, a thick one for the mean."""
-    figure = new_figure(3.6)
-    axes = figure.subplots(2, len(records), sharey="row", sharex="col", squeeze=False)
+    figure, axes = new_panels(3.6, 2, len(records), sharey="row", sharex="col", squeeze=False)
     for quantity, record, column in zip(quantities, records, axes.T, strict=True):
         _, usual, label = VARIED[quantity]
         for metric, ax in zip(("mcc", "f1"), column, strict=True):
@@ -163,8 +155,7 @@ def graph_of_screen(record):
     order = leaves_list(linkage(effects.to_numpy(), "average", optimal_ordering=True))
     order = sorted(order, key=lambda i: -strength[i].max())  # stable: of equal strength the tree decides
     effects = effects.iloc[order]
-    figure = new_figure(0.8 + 0.16 * len(effects))
-    ax = figure.subplots()
+    figure, ax = new_panels(0.8 + 0.16 * len(effects))
     most = float(np.abs(effects.to_numpy()).max())
     image = ax.imshow(effects, cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto")
     y, x = np.nonzero(strength[order])
@@ -183,8 +174,7 @@ def cells_by_perturbation(record):
     effects, strength = _first_fit(record)
     axes_of = np.sort(np.argsort(-strength.sum(axis=0), kind="stable")[:2])
     moved = np.argsort(-strength.max(axis=1), kind="stable")[: strength.any(axis=1).sum()]
-    figure = new_figure(3.2)
-    cells, means = figure.subplots(1, 2)
+    figure, (cells, means) = new_panels(3.2, 1, 2)
     x, y = record.latents[:, axes_of].T
     cells.plot(x, y, ".", color="0.8", ms=2, mew=0, rasterized=True)
     means.plot(*effects.to_numpy()[:, axes_of].T, "o", color="0.7", ms=3)
@@ -206,8 +196,7 @@ def cells_by_perturbation(record):
 @styled
 def trust(sizes, bootstraps, permuted, fits):
     """Number of latents, how often edges come back, and effects under labels that mean nothing."""
-    figure = new_figure(2.7)
-    left, middle, right = figure.subplots(1, 3)
+    figure, (left, middle, right) = new_panels(2.7, 1, 3)
     left.plot(sizes.sizes["n_latent"], sizes.sizes["elbo"], "o-", color=BLUE, ms=3)
     left.set(xlabel="latents of the model", ylabel="held-out ELBO per cell (nats)")
     moved = left.twinx()

@@ -2,30 +2,22 @@
 
 import importlib
 
-# Public name -> the module it lives in; the last two are of another room, where users of old know them from here.
-_HOME = {
-    "accuracy_comparison": "plotting.accuracy",
-    "bottleneck_comparison": "plotting.comparison",
-    "component_variance": "plotting.components",
-    "effect_map": "plotting.interpretation",
-    "family_colors": "plotting.colors",
-    "family_zoom": "plotting.zoom",
-    "gene_selection_curve": "plotting.selection",
-    "genes_curve": "plotting.gene_numbers",
-    "latent_panels": "plotting.latent",
-    "map_trust": "plotting.trust",
-    "noise_degradation": "plotting.degradation",
-    "overview": "plotting.summary",
-    "prior_effects": "plotting.priors",
-    "save_figure": "plotting.common",
-    "selection_frequencies": "plotting.stability",
-    "style": "plotting.common",
-    "training_curves": "plotting.curves",
-    "tsne_pair": "plotting.tsne",
-    "width_and_stability": "plotting.width",
-    "draw_all": "study.study",
-    "gallery": "study.study",
+# Public names by the module they live in; the last two are of another room, where users of old know them from here.
+_NAMES = {
+    "plotting.models": ("accuracy_comparison", "width_and_stability"),
+    "plotting.curves": ("bottleneck_comparison", "training_curves"),
+    "plotting.dimensions": ("component_variance", "tsne_pair"),
+    "plotting.interpretation": ("effect_map",),
+    "plotting.colors": ("family_colors",),
+    "plotting.latent": ("family_zoom", "latent_panels"),
+    "plotting.genes": ("gene_selection_curve", "genes_curve", "selection_frequencies"),
+    "plotting.trust": ("map_trust", "noise_degradation"),
+    "plotting.summary": ("overview",),
+    "plotting.priors": ("prior_effects",),
+    "plotting.common": ("save_figure", "style"),
+    "study.study": ("draw_all", "gallery"),
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = list(_HOME)
 

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import matplotlib.style
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -14,6 +15,7 @@ from sbnn.results import write_atomically
 STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
 RASTER_DPI = 200  # of the rasterised parts of a PDF
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MANY = 25  # names that are all shown one below the other; where there are more, figures say how many
 
 
@@ -40,17 +42,14 @@ def save_figure(figure, path_stem):
     list of pathlib.Path
         The PDF and the PNG.
     """
-    contents = {}
+    undated = dict.fromkeys(("CreationDate", "Creator", "Producer"))
     with style():
-        for ending, dpi, dated in (
-            ("pdf", RASTER_DPI, ("CreationDate", "Creator", "Producer")),
-            ("png", None, ("Software",)),
-        ):
-            figure.savefig(buffer := io.BytesIO(), format=ending, dpi=dpi, metadata=dict.fromkeys(dated))
-            contents[Path(f"{path_stem}.{ending}")] = buffer.getvalue()
-    for path, content in contents.items():
-        write_atomically(in_few_colors(content) if path.suffix == ".png" else content, path)
-    return list(contents)
+        figure.savefig(pdf := io.BytesIO(), format="pdf", dpi=RASTER_DPI, metadata=undated)
+        figure.savefig(png := io.BytesIO(), format="png", metadata={"Software": None})
+    paths = [Path(f"{path_stem}.{ending}") for ending in ("pdf", "png")]
+    for path, content in zip(paths, (pdf.getvalue(), in_few_colors(png.getvalue())), strict=True):
+        write_atomically(content, path)
+    return paths
 
 
 def new_figure(height, layout="constrained"):
@@ -60,10 +59,22 @@ def new_figure(height, layout="constrained"):
     return figure
 
 
+def new_panels(height, *shape, **options):
+    """Make a figure of a height in inches with panels, as ``Figure.subplots`` gives them."""
+    figure = new_figure(height)
+    return figure, figure.subplots(*shape, **options)
+
+
 def legend_above(ax, handles=None, **options):
     """Draw a legend above the axes, at its left edge."""
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "alignment": "left"}
     return ax.legend(handles=handles or ax.get_legend_handles_labels()[0], **place, **options)
+
+
+def draw_scores(ax, y, values, color):
+    """Draw the scores of repeats as dots in a row, and their mean as a stroke."""
+    ax.plot(values, [y] * len(values), "o", color=color, ms=3.5, mew=0, alpha=0.6)
+    ax.plot(np.mean(values), y, "|", color=color, ms=9, mew=1.4)
 
 
 def name_rows(ax, names):
@@ -71,6 +82,12 @@ def name_rows(ax, names):
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(names) - 0.5, -0.5)
+
+
+def grid(ax, axis="x"):
+    """Draw pale lines behind a chart."""
+    ax.grid(axis=axis, lw=0.4, color="0.9")
+    ax.set_axisbelow(True)
 
 
 def name_columns(ax, names, **style):
@@ -93,21 +110,17 @@ def log_ticks(ax, ticks):
     ax.set_xticks([], minor=True)
 
 
-def freeze_layout(figure):
-    """Lay the figure out once and for all, and settle the labels of lines and levels in it."""
+def finish(figure, rows=(), letters=LETTERS):
+    """Lay the figure out once and for all, settle the labels of lines and levels in it, and put letters at panels."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for ax in figure.axes:
         settle_labels(ax)
+    letter_panels(figure, rows, letters)
+    return figure
 
 
-def finish(figure, rows):
-    """Freeze the layout and put letters at the panels."""
-    freeze_layout(figure)
-    letter_panels(figure, rows)
-
-
-def letter_panels(figure, rows, letters="abcdefghijklmnopqrstuvwxyz"):
+def letter_panels(figure, rows, letters):
     """Put bold letters at the top left of the panels; those of a row, and of a column, are aligned."""
     to_figure = figure.transFigure.inverted()
     boxes = [[ax.get_tightbbox().transformed(to_figure) for ax in axes] for axes in rows]

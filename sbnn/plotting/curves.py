@@ -1,20 +1,19 @@
-"""How well the networks predict while they train, and how sparse they become."""
+"""How well the networks predict while they train, how sparse they become, and the linear models beside them."""
 
 import numpy as np
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from sbnn.plotting import reading
-from sbnn.plotting.colors import MODELS, model_color, shades
-from sbnn.plotting.common import finish, legend_above, new_figure, styled
+from sbnn.plotting.colors import MODELS, model_color, paler, shades
+from sbnn.plotting.common import finish, legend_above, log_ticks, new_panels, styled
 from sbnn.plotting.labels import name_level, name_line
 from sbnn.results import same_value
 
 TRANSITIONS = {"unfrozen": "unfreezing", "fine-tuning": "pruning"}
-CURVES = "a cross-validation record of a network, with its history of test R²"
 PUBLISHED = {"marker": "D", "markersize": 4.5, "markerfacecolor": "white", "markeredgewidth": 0.9, "ls": ""}
 HISTORY = ("history", "test_r2", "n_selected")
-LINEAR = "a cross-validation record of sparse reduced-rank regression"
 
 
 @styled
@@ -38,19 +37,17 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
     -------
     matplotlib.figure.Figure
     """
-    reading.require(network, "network", CURVES, [*HISTORY, "gene_norms", "n_components"])
+    reading.require(network, "network", [*HISTORY, "gene_norms", "n_components"])
     levels = srrr_levels(srrr, network)
     grid = points_by_width(network, n_components, pretraining=True)
-    figure = new_figure(2.55 * len(grid))
-    panels = figure.subplots(len(grid), 2, width_ratios=(2, 1), squeeze=False)
+    figure, panels = new_panels(2.55 * len(grid), len(grid), 2, width_ratios=(2, 1), squeeze=False)
     for (left, right), (width, among) in zip(panels, grid.items(), strict=True):
         among.sort(key=lambda point: network.parameter(point, "group_lasso"))
         of_lasso = dict(zip(among, shades(model_color(network, among[0]), len(among)), strict=True))
         known = reading.published_rows(published, "n_components", width, pretraining=True)
         _draw_curves(left, network, of_lasso, known, levels)
         _draw_norms(right, network, of_lasso)
-    finish(figure, panels)
-    return figure
+    return finish(figure, panels)
 
 
 def points_by_width(network, n_components, **params):
@@ -69,7 +66,7 @@ def srrr_levels(srrr, network):
     """Rank, test R2 and genes of the sparse linear models of smallest and largest rank, as sparse as the network."""
     if srrr is None:
         return []
-    reading.require(srrr, "srrr", LINEAR, ["test_r2", "n_selected", "rank"], network)
+    reading.require(srrr, "srrr", ["test_r2", "n_selected", "rank"], network)
     ranks, levels = reading.levels(srrr, "rank"), []
     for rank in sorted({ranks[0], ranks[-1]}):
         point = srrr.within_genes(reading.gene_target(network), rank=rank)
@@ -146,3 +143,147 @@ def _draw_norms(ax, network, colors):
     ax.set_ylim(max(smallest, 1e-6 * largest) / 1.6, largest * 3)
     ax.set_title("first layer, before pruning", loc="left")
     name_line(ax, n_genes, f"{n_genes} genes")
+
+
+GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+DODGE = 1.045
+# Of widths and of ranks, the narrowest first.
+LINES = ("-", (0, (3, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+MARKERS = "os^v"
+
+
+@styled
+def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1, n_components=None):
+    """Test R2 against the number of genes, cross-entropy of the pretraining, and test R2 over the epochs.
+
+    Parameters
+    ----------
+    network, srrr, ridge : Record
+        Cross-validations: of `SparseBottleneckRegressor` over any of ``n_components`` and ``pretraining``; of sparse
+        reduced-rank regression over ``rank`` and ``alpha``, of which the smallest and the largest rank are drawn; and
+        of a model of all genes, drawn as a level.
+    published : list of dict, optional
+        ``{"n_components": 2, "group_lasso": 0.1, "n_genes": 25, "test_r2": 0.397}`` and ``{"rank": 2, "n_genes": 24,
+        "test_r2": 0.350}``; drawn as hollow diamonds and circles.
+    group_lasso : float
+        The nearest strength in the record is drawn.
+    n_components : sequence of int, optional
+        Widths drawn; by default all in the record.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Bands and bars are the sample SD over folds. Without any pretrained network there is no middle panel.
+    """
+    reading.require(network, "network", [*HISTORY, "n_components"])
+    levels = srrr_levels(srrr, network)
+    reading.require(ridge, "ridge", ["test_r2"], network)
+    strength = reading.nearest(reading.levels(network, "group_lasso"), group_lasso)
+    grid = dict(sorted(points_by_width(network, n_components, group_lasso=strength).items()))
+    chosen = [point for points in grid.values() for point in points]
+    meant = [point for point in chosen if network.parameter(point, "pretraining")]
+    pretrained = [point for point in meant if reading.pretrained_folds(network, point)]
+    # Of a width that is there with and without pretraining, the pretrained network stands for it.
+    widths = {width: sorted(points, key=lambda point: point in meant)[-1] for width, points in grid.items()}
+    looks = {width: (LINES[i % 4], MARKERS[i % 4]) for i, width in enumerate(widths)}
+
+    figure, panels = new_panels(2.6, 1, 3 if pretrained else 2, width_ratios=(1.1, 0.8, 1.1) if pretrained else None)
+    ax, target = panels[0], reading.gene_target(network)
+    entries, genes = _draw_networks(ax, network, widths, looks, published, strength)
+    linear, others = _draw_linear(ax, srrr, levels, published)
+    label = f"ridge, {len(ridge.gene_names)} genes: {ridge.test_r2.mean():.3f}"
+    entries += [*linear, ax.axhline(ridge.test_r2.mean(), color=MODELS["all genes"], lw=1, ls=":", label=label)]
+    name_line(ax, target, f"{target} genes", low=True)
+    low, high = min(genes + others), max(genes + others)
+    log_ticks(ax, [tick for tick in GENE_TICKS if low <= tick <= high])
+    ax.set(xlim=(low / 1.2, high * 1.2), xlabel="selected genes", ylabel="test R²")
+    ax.set_title("mean ± SD over folds", loc="left")
+    if published:
+        dots = (Line2D([], [], color="0.3", **PUBLISHED | {"marker": marker}) for marker in "Do")
+        entries.append(tuple(dots))
+    if pretrained:
+        _draw_cross_entropy(panels[1], network, pretrained, looks)
+    _draw_training(panels[-1], network, chosen, meant, looks, levels)
+    names = ["published: sBNN, sRRR" if isinstance(entry, tuple) else entry.get_label() for entry in entries]
+    both = {tuple: HandlerTuple(ndivide=None)}
+    figure.legend(entries, names, handler_map=both, loc="outside upper center", ncols=-(-len(entries) // 2))
+    return finish(figure, [panels])
+
+
+def _draw_networks(ax, network, widths, looks, published, strength):
+    """Draw the networks as dots; returns the entries of the legend and the numbers of genes."""
+    entries, genes = [], []
+    for i, (width, point) in enumerate(widths.items()):
+        mean, spread = reading.mean_sd(network.test_r2[:, point])
+        n_genes, color = float(network.n_selected[:, point].mean()), model_color(network, point)
+        line, marker = looks[width]
+        # Networks of one size stand side by side, the published ones further out, not on top of each other.
+        place = (i - (len(widths) - 1) / 2) * (2 if len(widths) < 3 else 4)
+        look = {"fmt": marker, "color": color, "ms": 3.5, "lw": 1, "capsize": 1.5, "zorder": 5}
+        ax.errorbar(n_genes * DODGE**place, mean, spread or None, **look)
+        label = f"sBNN, d = {width}, λ = {reading.number(strength)}: {reading.mean_text(mean, spread)}"
+        for row in reading.published_rows(published, "n_components", width, pretraining=True, group_lasso=strength):
+            further = DODGE ** (place + (2 if place > 0 else -2))
+            ax.plot(row.get("n_genes", n_genes) * further, row["test_r2"], color=color, zorder=4, **PUBLISHED)
+            label += f" (published {row['test_r2']:.3f})"
+        entries.append(Line2D([], [], marker=marker, ms=3.5, ls=line, color=color, label=label))
+        genes.append(n_genes)
+    return entries, genes
+
+
+def _draw_linear(ax, srrr, levels, published):
+    """The same of the paths of sparse reduced-rank regression."""
+    entries, genes, shade = [], [], MODELS["linear"]
+    for (rank, value, size), line in zip(levels, LINES, strict=False):
+        among = [point for point in srrr.points(rank=rank) if srrr.n_selected[:, point].mean() >= 1]
+        among.sort(key=lambda point: srrr.n_selected[:, point].mean())
+        n_genes = srrr.n_selected[:, among].mean(0)
+        mean, spread = reading.mean_sd(srrr.test_r2[:, among])
+        ax.plot(n_genes, mean, color=shade, ls=line, marker="." if len(among) < 8 else None)
+        ax.fill_between(n_genes, mean - spread, mean + spread, color=shade, alpha=0.13, lw=0)
+        label = f"sRRR, rank {rank}, {size:.0f} genes: {value:.3f}"
+        known = [row for row in reading.published_rows(published, "rank", rank) if "n_genes" in row]
+        for row in known:
+            ax.plot(row["n_genes"], row["test_r2"], color=shade, zorder=4, **PUBLISHED | {"marker": "o"})
+        near = min(known, key=lambda row: abs(row["n_genes"] - size), default=None)
+        if near and abs(near["n_genes"] - size) <= 2:
+            label += f" (published {near['test_r2']:.3f})"
+        entries.append(Line2D([], [], color=shade, ls=line, label=label))
+        genes.extend(n_genes)
+    return entries, genes
+
+
+def _draw_cross_entropy(ax, network, points, looks):
+    curves = []
+    for point in points:
+        color, (line, _) = model_color(network, point), looks[network.parameter(point, "n_components")]
+        for column, shade in (("loss", paler(color)), ("eval_loss", color)):
+            values = reading.curve(network, point, column, stage="pretraining")
+            curves.append(draw_epochs(ax, values, shade, ls=line)[0])
+    ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy", xlim=(0, len(curves[0])))
+    ax.set_ylim(0, 1.08 * max(np.nanquantile(curve, 0.97) for curve in curves))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    _explain_shades(ax, color, "validation", "training")
+
+
+def _draw_training(ax, network, points, pretrained, looks, levels):
+    both, curves = 0 < len(pretrained) < len(points), []
+    for point in points:
+        pale = both and point not in pretrained
+        color, (line, _) = model_color(network, point), looks[network.parameter(point, "n_components")]
+        values = reading.curve(network, point, "eval_r2")
+        # Bands of every second curve: four would hide each other.
+        curves.append(draw_epochs(ax, values, paler(color) if pale else color, band=not pale, ls=line))
+    for (rank, value, _), line in zip(levels, LINES, strict=False):
+        ax.axhline(value, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)
+        name_level(ax, value, f"sRRR\nrank {rank}", MODELS["linear"])
+    mark_stages(ax, network, points[0])
+    limit_r2(ax, curves, [value for _, value, _ in levels])
+    if both:
+        few, n_folds = min(reading.pretrained_folds(network, point) for point in pretrained), len(network.test_r2)
+        some = f" in {few} of {n_folds} folds" if few < n_folds else ""
+        _explain_shades(ax, color, f"pretrained{some} (± SD)", "straight")
+
+
+def _explain_shades(ax, color, full, pale):
+    legend_above(ax, [Line2D([], [], color=color, label=full), Line2D([], [], color=paler(color), label=pale)], ncols=2)

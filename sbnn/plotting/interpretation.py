@@ -4,10 +4,9 @@ import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sbnn.plotting import reading
-from sbnn.plotting.common import colorbar, new_figure, styled
+from sbnn.plotting.common import colorbar, new_panels, styled
 from sbnn.plotting.labels import shortened
 
-INTERPRETATION = "a record of an interpretation"
 MOST_GENES = 60
 ACROSS, DOWN = 60, 100  # outputs side by side; more stand one below the other, so many at most
 ROW, FRAME, LEAST = 0.125, 1.2, 1.3  # inches: a row, what stands above and below the rows, all rows at least
@@ -33,7 +32,7 @@ def effect_map(record):
         drawn; more than 60 outputs are rows. The colours go to the largest effect, but at most to three times that on
         the median output.
     """
-    reading.require(record, "record", INTERPRETATION, ("effects", "kept_genes", "feature_names"))
+    reading.require(record, "record", ("effects", "kept_genes", "feature_names"))
     names, outputs = (np.asarray(record.values[name]) for name in ("kept_genes", "feature_names"))
     rows = np.sort(np.argsort(-np.abs(record.effects).max(1), kind="stable")[:MOST_GENES])
     names, effects = names[rows], record.effects[rows]
@@ -47,8 +46,7 @@ def effect_map(record):
     (down, down_style), (across, across_style) = (([shortened(name) for name in side], style) for side, style in sides)
 
     row, longest = min(ROW, HIGHEST / len(down)), max(map(len, across))
-    figure = new_figure(max(row * len(down), LEAST) + FRAME + LETTER * max(longest - LETTERS, 0))
-    ax = figure.subplots()
+    figure, ax = new_panels(max(row * len(down), LEAST) + FRAME + LETTER * max(longest - LETTERS, 0))
     image = ax.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     ax.set_yticks(range(len(down)), down, fontstyle=down_style, fontsize=min(6.5, 60 * row))
     ax.set_xticks(range(len(across)), across, rotation=90, fontstyle=across_style)

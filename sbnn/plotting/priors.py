@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from sbnn.evaluation.stability import folds_kept, priors_table
+from sbnn.plotting import reading
 from sbnn.plotting.colors import BLUE, ORANGE, PALETTE
-from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.common import finish, letter_panels, new_figure, styled
 from sbnn.plotting.labels import shortened
-from sbnn.results import Record
 
 COLORS = (BLUE, ORANGE, *PALETTE[3:])  # of the lists, but for the last, the control
 CONTROL = "0.45"
@@ -38,8 +38,7 @@ def prior_effects(record):
         Lines are means over folds, bars of R2 the standard errors of its change by the prior in the same fold. The
         kept genes are those of the first model.
     """
-    if not isinstance(record, Record) or record.experiment != "gene prior":
-        raise ValueError(f"record: expected one of a gene prior, got {getattr(record, 'experiment', record)!r}")
+    reading.require(record, "record", ["lists", "table"])
     table = priors_table(record)
     models, titles = (list(table.index.unique(level)) for level in ("model", "list"))
     colors = dict(zip(titles, (*COLORS[: len(titles) - 1], CONTROL), strict=True))
@@ -58,18 +57,14 @@ def prior_effects(record):
         ax.set(xlabel="influence of the prior", xlim=(-0.04, 1.04), ylabel=MEASURES[measure])
         if measure != "test_r2":
             ax.set(ylim=(-0.03, 1.03), title=models[0])
-    entries = [
-        Line2D([], [], color=colors[title], label=f"{title} ({len(record.lists[title])})") for title in titles
-    ] + [
-        Line2D([], [], color="0.2", ls=DASHES[i % 3], marker=MARKERS[i % 3], ms=3, label=model)
-        for i, model in enumerate(models)
-    ]
+    entries = [Line2D([], [], color=colors[name], label=f"{name} ({len(record.lists[name])})") for name in titles]
+    for i, model in enumerate(models):
+        entries.append(Line2D([], [], color="0.2", ls=DASHES[i % 3], marker=MARKERS[i % 3], ms=3, label=model))
     figure.legend(handles=entries, loc="outside upper center", ncols=len(entries))
     changes = np.atleast_1d(below.subgridspec(1, len(titles)).subplots())
     for ax, title in zip(changes, titles, strict=True):
         _draw_changes(ax, record, models[0], title, colors[title], LETTERS // len(titles))
-    freeze_layout(figure)
-    letter_panels(figure, [panels])
+    finish(figure, [panels])
     letter_panels(figure, [changes], "defghi")
     return figure
 

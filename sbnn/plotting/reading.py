@@ -5,7 +5,6 @@ import numpy as np
 from sbnn.plotting.labels import counted
 from sbnn.results import Record, same_value
 
-CROSS_VALIDATION = "a cross-validation record"
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
 ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegression": "sRRR"}
 PROTOCOLS = {"paper": "paper protocol"}  # how a protocol is called where its own name does not say it
@@ -14,11 +13,11 @@ NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def require(record, argument, kind, names, other=None):
+def require(record, argument, names, other=None):
     """Check that a record holds what a figure needs, values or parameters, and is of the same data as another."""
     known = set().union(record.values, _shared(record), *record.params) if isinstance(record, Record) else set()
     if missing := [name for name in names if name not in known]:
-        raise ValueError(f"{argument}: expected {kind}, got {record!r} without {missing}")
+        raise ValueError(f"{argument}: expected a record with {', '.join(missing)}, got {record!r}")
     if other is not None and record.sha256 != other.sha256:
         here, there = (f"{of.dataset!r} ({of.sha256[:12]})" for of in (record, other))
         raise ValueError(f"{argument}: expected a record of the same data as the others, {there}, got {here}")
@@ -114,7 +113,6 @@ def _epochs(record, point, stage=None):
 
 
 def _begins(stages):
-    """Whether each epoch is the first of its stage."""
     return np.r_[True, stages[1:] != stages[:-1]]
 
 
@@ -139,7 +137,7 @@ def gene_target(record):
 def model(entry, argument, n_genes, other=None):
     """One model out of a cross-validation, as the figures that compare models are given it: the record and a point."""
     record, params = entry if isinstance(entry, tuple) else (entry, {})
-    require(record, argument, CROSS_VALIDATION, ["test_r2"], other)
+    require(record, argument, ["test_r2"], other)
     points = record.points(**params)
     if len(points) > 1 and "n_selected" in record.values:
         genes = record.n_selected.mean(0)

@@ -9,7 +9,7 @@ from sbnn.plotting.cells import draw_cloud
 from sbnn.plotting.colors import GREEN, SKY
 from sbnn.plotting.common import MANY, WIDTH, new_figure, styled
 from sbnn.plotting.labels import counted, fit_text
-from sbnn.plotting.latent import FIT, NEEDED, TRUE, mark_true, place_panel, rank_genes
+from sbnn.plotting.latent import NEEDED, TRUE, mark_true, place_panel, rank_genes
 from sbnn.plotting.maps import map_coordinates
 
 HEIGHT, FLOOR, SIDE = 2.75, 0.12, 2.25  # inches: of the figure, below the map, of the map
@@ -39,13 +39,13 @@ def overview(record, halves=None, folds=None, true_genes=None):
     -------
     matplotlib.figure.Figure
     """
-    reading.require(record, "record", FIT, NEEDED)
+    reading.require(record, "record", NEEDED)
     trusted, r2, best = set(), None, np.argsort(-record.train_feature_r2, kind="stable")
     if halves is not None:
-        reading.require(halves, "halves", "a stability selection", ["selected", "gene_names"], record)
+        reading.require(halves, "halves", ["selected", "gene_names"], record)
         trusted = set(selection_table(halves).query("trusted").index)
     if folds is not None:
-        reading.require(folds, "folds", reading.CROSS_VALIDATION, ["test_feature_r2"], record)
+        reading.require(folds, "folds", ["test_feature_r2"], record)
         point = folds.find(n_components=record.latent.shape[1]) if len(folds.params) > 1 else 0
         r2 = folds.test_feature_r2[:, point].mean(axis=0)
         best = np.argsort(-r2, kind="stable")

@@ -5,7 +5,7 @@ from functools import partial
 from sbnn import plotting
 from sbnn.data.checks import OKABE_ITO, UNKNOWN
 from sbnn.plotting.colors import families_of, without_types
-from sbnn.plotting.zoom import zoomable
+from sbnn.plotting.latent import zoomable
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, MAPS, N_GENES, STANDARD
 from sbnn.study.gene_priors import TRUE_GENES

@@ -15,11 +15,7 @@ from sbnn.plotting.cells import MOST_GROUPS, legend_entries, looks
 from sbnn.plotting.labels import SMALLEST, fit_text, shortened
 from sbnn.plotting.maps import widened
 
-CASES = {  # outputs, types, families
-    "one of each": (1, 1, 0),
-    "many": (40, 30, 24),
-    "a hundred": (100, 100, 0),
-}
+CASES = {"one of each": (1, 1, 0), "many": (100, 40, 24)}  # outputs, types, families
 FIGURES = {
     "overview": lambda r: plotting.overview(r["fit_default_2d"], r["halves_default"], r["cv_default"]),
     "maps": lambda r: plotting.latent_panels(r["fit_default_2d"], scores=[r["cv_default"]]),

@@ -17,7 +17,7 @@ def uneven(straight=(0,), **options):
     return record
 
 
-@pytest.mark.parametrize("straight", [(0,), (0, 1, 2)], ids=["first", "all"])
+@pytest.mark.parametrize("straight", [(0,), (0, 1, 2)])
 def test_figures_of_folds_without_pretraining(straight):
     network, srrr = uneven(straight), linear_record()
     assert_tidy(plotting.training_curves(network, srrr, (2, 64)))

@@ -1,11 +1,14 @@
-"""How many dimensions the two measurements have: variance of their principal components."""
+"""The two measurements without a model: variance of their principal components, and a map by each."""
 
 import numpy as np
 
 from sbnn.plotting import reading
+from sbnn.plotting.cells import MARGIN, draw_cloud, draw_legend, legend_title, looks
 from sbnn.plotting.colors import BLUE
-from sbnn.plotting.common import finish, new_figure, styled
+from sbnn.plotting.common import WIDTH, finish, new_figure, new_panels, styled
 from sbnn.plotting.labels import counted
+from sbnn.plotting.latent import place_panel
+from sbnn.plotting.maps import panel_coordinates
 
 LEVELS = (0.5, 0.75, 0.9, 0.99)
 
@@ -24,9 +27,8 @@ def component_variance(record, titles=("transcriptome", "outputs")):
     -------
     matplotlib.figure.Figure
     """
-    reading.require(record, "record", "a record of principal components", ("transcriptome", "outputs"))
-    figure = new_figure(2.3)
-    panels = figure.subplots(1, 2)
+    reading.require(record, "record", ("transcriptome", "outputs"))
+    figure, panels = new_panels(2.3, 1, 2)
     for ax, name, title in zip(panels, ("transcriptome", "outputs"), titles, strict=True):
         shares = np.asarray(record.values[name])
         total, places = shares.cumsum(), np.arange(1, len(shares) + 1)
@@ -47,5 +49,39 @@ def component_variance(record, titles=("transcriptome", "outputs")):
     # The right is free of curves and numbers where few components hold most of the variance.
     free = 5 <= len(shares) <= 50 and total[int(0.4 * len(shares)) - 1] >= 0.5
     panels[1].legend(loc="center right" if free else "best", frameon=not free, framealpha=1, edgecolor="white")
-    finish(figure, [panels])
+    return finish(figure, [panels])
+
+
+METHODS = {1: "first principal component", 2: "two principal components"}
+GAP, HEADING = 0.3, 0.3  # inches
+SIDE = (WIDTH - 2 * MARGIN - GAP) / 2
+
+
+@styled
+def tsne_pair(record, titles=("transcriptome", "outputs")):
+    """t-SNE of the genes and t-SNE of the outputs, cells in the colours of their types.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.study.maps.tsne_maps`.
+    titles : pair of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    reading.require(record, "record", ["transcriptome", "outputs", "n_transcriptome", "n_outputs", "labels", "colors"])
+    figure = new_figure(1, "none")
+    room = draw_legend(figure, looks(record)[0], legend_title(record))[1] + 0.2
+    figure.set_size_inches(WIDTH, height := room + SIDE + HEADING)
+    for i, (name, heading) in enumerate(zip(("transcriptome", "outputs"), titles, strict=True)):
+        left, n_components = MARGIN + i * (SIDE + GAP), record.values[f"n_{name}"]
+        ax = place_panel(figure, left, room, SIDE, SIDE)
+        xy, note = panel_coordinates(record.values[name], proportional=n_components > 2)
+        draw_cloud(ax, record, xy, note, np.clip(9000 / len(xy), 1, 14))
+        method = METHODS.get(n_components, f"t-SNE of {n_components} principal components")
+        top = (room + SIDE + 0.1) / height
+        figure.text(left / WIDTH, top, "ab"[i], fontsize=9, fontweight="bold")
+        figure.text((left + SIDE / 2) / WIDTH, top, f"{heading}: {method}", fontsize=7.5, ha="center")
     return figure

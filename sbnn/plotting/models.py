@@ -1,13 +1,94 @@
-"""How wide the bottleneck has to be, how stable the choice of the genes is, and which outputs are predicted."""
+"""Several models beside each other: accuracy, width of the bottleneck, stability of the genes, outputs."""
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from sbnn.evaluation.stability import gene_counts, selections
 from sbnn.plotting import reading
-from sbnn.plotting.accuracy import choose_models
 from sbnn.plotting.colors import model_color
-from sbnn.plotting.common import freeze_layout, legend_above, letter_panels, name_columns, name_rows, new_figure, styled
-from sbnn.plotting.labels import shortened
+from sbnn.plotting.common import (
+    finish,
+    grid,
+    legend_above,
+    name_columns,
+    name_rows,
+    new_figure,
+    new_panels,
+    styled,
+)
+from sbnn.plotting.curves import PUBLISHED
+from sbnn.plotting.labels import counted, shortened
+
+ROW = 0.25  # inches
+AROUND = {**PUBLISHED, "markersize": 7}  # large enough to be seen around a dot of ours
+
+
+@styled
+def accuracy_comparison(models, n_genes=25):
+    """Test R2 of several models on one data set: every fold, and the mean with its SD.
+
+    Parameters
+    ----------
+    models : dict of str to Record or (Record, dict)
+        Cross-validations by name, from top to bottom, with the parameters of the grid point if there are several; of
+        the points that these leave, the one with most genes, but at most `n_genes`, is drawn.
+    n_genes : int
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    chosen = choose_models(models, n_genes)
+    records = {name: record for name, (record, _) in chosen.items()}
+    figure, ax = new_panels(0.85 + ROW * len(chosen))
+    shown = [_draw_row(ax, y, *model) for y, model in enumerate(chosen.values())]
+    scaling, own = reading.scaling_texts(records)
+    name_rows(ax, [f"{name}, {_genes(*model)}{own[name]}" for name, model in chosen.items()])
+    ax.set_xlabel("test R²")
+    low, high = np.min(np.concatenate(shown)), np.max(np.concatenate(shown))
+    margin = 0.06 * max(high - low, 0.01)
+    ax.set_xlim(low - margin, high + margin)
+    if low < 0:  # to the left of it the mean of the training cells would be the better prediction
+        ax.axvline(0, lw=0.7, color="0.5", zorder=1)
+    grid(ax)
+    dot = {"marker": "o", "ls": "", "color": "0.3"}
+    entries = [Line2D([], [], ms=2.5, alpha=0.5, label="one fold", **dot)]
+    entries += [Line2D([], [], ms=3.5, label=reading.folds_text(*records.values()), **dot)]
+    title = f"{shortened(next(iter(records.values())).dataset, 60)}{scaling}"
+    below = reading.far_below(*(record.test_r2[:, point] for record, point in chosen.values()))
+    legend_above(ax, entries, ncols=3, title=f"{title}; {below}" if below else title)
+    return finish(figure)
+
+
+def choose_models(models, n_genes, same_as=None):
+    """Look up the grid point of every model, and check that all of them are of the same data."""
+    chosen = {}
+    for name, entry in models.items():
+        chosen[name] = reading.model(entry, f"models[{name!r}]", n_genes, same_as)
+        same_as = same_as or chosen[name][0]
+    return chosen
+
+
+def _genes(record, point):
+    if "n_selected" in record.values:
+        return counted(round(record.n_selected[:, point].mean()), "gene")
+    if "preselected" in record.values:
+        return counted(round(record.preselected.sum(1).mean()), "gene")
+    return counted(len(record.gene_names), "gene")
+
+
+def _draw_row(ax, y, record, point):
+    """Draw a model; returns what must be visible."""
+    folds, color = record.test_r2[:, point].astype(float), model_color(record, point)
+    mean, spread = reading.mean_sd(folds)
+    text = reading.mean_text(mean, spread)
+    folds, mean = folds.clip(min=reading.WORST), max(mean, reading.WORST)
+    # Side by side in the order of the folds, so that a hard fold is seen in every row.
+    ax.plot(folds, y + np.linspace(-0.28, 0.28, len(folds)), "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
+    ax.errorbar(mean, y, xerr=spread or None, fmt="o", color=color, ms=3.5, lw=1.2, capsize=2, zorder=6)
+    ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", ha="left", color=color)
+    return np.clip([*folds, mean - spread, mean + spread], reading.WORST, 1)
+
 
 MOST_GENES, MOST_OUTPUTS = 36, 60
 LINE = 8.5  # points, of the rows of numbers below the widths
@@ -37,7 +118,7 @@ def width_and_stability(widths, selection, models, n_genes=25, group_lasso=0.1):
     """
     first = next(iter(widths.values()))
     lines = {name: _points_by_width(name, record, n_genes, group_lasso, first) for name, record in widths.items()}
-    reading.require(selection, "selection", "a record of repeated fits", ["selected", "gene_names"], first)
+    reading.require(selection, "selection", ["selected", "gene_names"], first)
     chosen = choose_models(models, n_genes, first)
 
     n_outputs = min(len(next(iter(chosen.values()))[0].feature_names), MOST_OUTPUTS)
@@ -47,15 +128,13 @@ def width_and_stability(widths, selection, models, n_genes=25, group_lasso=0.1):
     _draw_widths(panels[0], lines)
     _draw_stability(panels[1], selection)
     _draw_outputs(outputs, chosen)
-    freeze_layout(figure)
-    letter_panels(figure, [[panels[0], outputs], [panels[1]]], "acb")
-    return figure
+    return finish(figure, [[panels[0], outputs], [panels[1]]], "acb")
 
 
 def _points_by_width(name, record, n_genes, group_lasso, first):
     """The record, and the grid point of every width."""
     needed = ["test_r2", "n_selected", "n_components"]
-    reading.require(record, f"widths[{name!r}]", "a cross-validation of networks", needed, first)
+    reading.require(record, f"widths[{name!r}]", needed, first)
     found = {}
     for width in reading.levels(record, "n_components"):
         params = {"n_components": width}
