@@ -4,6 +4,8 @@ Medians and spreads of the features are those of the two releases, so that units
 real data. What tells types apart is made up: nothing is to be learned from it about neurons.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -21,18 +23,9 @@ _OTHER_FEATURES = {
     "mouse": "slow_trough_v_long_square slow_trough_v_ramp trough_v_short_square threshold_i_short_square",
 }
 
-# Where the types lie in a space of four axes: fast spiking, excitable, sagging, adapting.
-_CENTRES = {
-    "LAMP5": (-0.3, -0.5, -1.0, 0.3),
-    "PVALB": (1.7, -0.8, -0.3, -0.9),
-    "SST": (-0.2, 0.2, 1.1, 0.0),
-    "VIP": (-0.8, 1.0, -0.3, 0.9),
-    "SNCG": (-0.9, 0.7, -0.6, 0.1),  # a part of VIP, where four types are told apart
-}
-_SHARES = {
-    "human": {"PVALB": 0.53, "SST": 0.22, "VIP": 0.16, "LAMP5": 0.09},
-    "mouse": {"SST": 0.43, "PVALB": 0.21, "VIP": 0.19, "LAMP5": 0.11, "SNCG": 0.06},
-}
+# Of each type its place in a space of four axes, its share of the cells of each species, and how often its cells are
+# cultured. SNCG is a part of VIP, where four types are told apart.
+_TYPES = pd.read_csv(Path(__file__).with_name("simulated_types.csv"), index_col="type")
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
 _CELL_SD = {"human": 0.75, "mouse": 0.55}  # of a cell around its type, on each axis
 _DONOR_SD = 0.25
@@ -42,7 +35,6 @@ _FAMILY = 0.15  # share that the features of a family have in common besides
 _MOST_SKEWED = 0.7  # SD of the logarithm
 _BIOLOGY = 20110417  # seed of what does not depend on the cells drawn: loadings, and how the species differ
 
-_P_CULTURE = {"PVALB": 0.8, "SST": 0.6, "VIP": 0.45, "LAMP5": 0.3}
 _CULTURE_SHIFT = (-0.15, 0.25, 0.1, 0.0)
 
 # How often a protocol was not run or not fit for use, which takes its families from a cell, and single values besides.
@@ -67,7 +59,7 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     them all features of their families. Culture shifts human cells, and is more frequent in some types.
     """
     rng = np.random.default_rng([random_state, SPECIES.index(species)])
-    types = rng.permutation(_types(n_cells, _SHARES[species]))
+    types = rng.permutation(_types(n_cells, _TYPES[species].dropna().sort_values(ascending=False)))
     n_donors = max(4, n_cells // _CELLS_PER_DONOR[species])
     donors = rng.choice(n_donors, size=n_cells, p=rng.dirichlet(np.full(n_donors, 2.0)))
     cells = [f"{species}_{i:0{len(str(n_cells))}d}" for i in range(1, n_cells + 1)]
@@ -79,7 +71,7 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     place += _DONOR_SD * rng.standard_normal((n_donors, 4))[donors]
     place += _CELL_SD[species] * rng.standard_normal((n_cells, 4))
     if species == "human":
-        cultured = rng.random(n_cells) < [_P_CULTURE[name] for name in types]
+        cultured = rng.random(n_cells) < _TYPES.loc[types, "cultured"].to_numpy()
         place[cultured] += _CULTURE_SHIFT
         labels["condition"] = np.where(cultured, "culture", "acute")
         labels["days_in_culture"] = np.where(cultured, rng.integers(3, 10, n_cells), 0)
@@ -120,7 +112,7 @@ def _types(n_cells, shares):
 def _biology(species, n_features):
     """Centres of the types (DataFrame), and loadings of the features on the axes (4, p)."""
     rng = np.random.default_rng(_BIOLOGY)
-    centres = pd.DataFrame(_CENTRES).T
+    centres = _TYPES.iloc[:, :4]
     shift = _SPECIES_SD * rng.standard_normal(centres.shape)
     loadings = rng.standard_normal((4, 27))  # of the shared features, the same in both species
     change = _SPECIES_SD * rng.standard_normal((4, 27))

@@ -7,6 +7,7 @@ fitted in three passes over the file and the memory that 25 genes take.
 import copy
 import mmap
 import os
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -64,13 +65,12 @@ class ExpressionStream:
 
     def __init__(self, source, gene_names=None, counts=False, block_size=None, cell_names=None, totals=None):
         self.adata = source if isinstance(source, AnnDataLike) else None
+        of_genes, of_cells = ("columns", "index") if self.adata is None else ("var_names", "obs_names")
+        gene_names = getattr(source, of_genes, None) if gene_names is None else gene_names
+        cell_names = getattr(source, of_cells, None) if cell_names is None else cell_names
         if self.adata is not None:
-            gene_names = source.var_names if gene_names is None else gene_names
-            cell_names = source.obs_names if cell_names is None else cell_names
             source = source.X
         elif isinstance(source, pd.DataFrame):
-            gene_names = source.columns if gene_names is None else gene_names
-            cell_names = source.index if cell_names is None else cell_names
             source = source.to_numpy()
         source = source.tocsr() if sparse.issparse(source) else source
         shape, layout = getattr(source, "shape", ()), getattr(source, "format", "csr")
@@ -90,8 +90,8 @@ class ExpressionStream:
             self.gene_names = check_names(gene_names, "gene_names", "gene", self.shape[1]).astype(object)
         self.cell_names = None if cell_names is None else pd.Index(cell_names)
         self.totals = None if totals is None else np.asarray(totals, dtype=np.float64)
-        self._genes, self._library_size, self._count_share = None, None, None
-        self._path = _path_behind(source)
+        self._genes = None
+        self._path = _path_behind(self.source)
         self._state = self._file_state()
         first = self._read(slice(0, min(self.block_size, max(1, VALUES_LOOKED_AT // self.shape[1]))))
         if counts:
@@ -103,28 +103,25 @@ class ExpressionStream:
     def __len__(self):
         return self.shape[0]
 
-    @property
+    @cached_property
     def library_size(self):
         """Counts per cell that cells are normalised to, see the class."""
-        if self.counts and self._library_size is None:
-            self._count()
-        return self._library_size
+        return self._counted[0] if self.counts else None
 
-    @property
+    @cached_property
     def count_share(self):
         """Mean share of every gene in the counts of a cell, shape (p,); None where these are no counts."""
-        if self.counts and self._count_share is None:
-            self._count()
-        return self._count_share
+        return self._counted[1] if self.counts else None
 
-    def _count(self):
-        """Find library size and shares in one pass."""
+    @cached_property
+    def _counted(self):
+        """Library size and shares, found in one pass."""
         sizes, shares = [], np.zeros(self.shape[1])
         for cells in self._blocks():
             block = self._read(cells)
             sizes.append(np.asarray(block.sum(axis=1, dtype=np.float64)).ravel())
             shares += shares_of_genes(block) * block.shape[0]
-        self._library_size, self._count_share = float(np.median(np.concatenate(sizes))), shares / len(self)
+        return float(np.median(np.concatenate(sizes))), shares / len(self)
 
     def as_fitted(self, genes, library_size):
         """The same cells with the genes of a model (positions, or None for all), normalised as its training cells."""
@@ -135,7 +132,7 @@ class ExpressionStream:
             other._genes = genes if self._genes is None else self._genes[genes]
             other.gene_names = None if self.gene_names is None else self.gene_names[genes]
             other.shape = (self.shape[0], len(genes))
-        other._library_size = library_size
+        other.library_size = library_size
         return other
 
     def rows(self, cells, genes=None):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, relative_to_threshold
-from sbnn.data.fingerprint import fingerprint_files
+from sbnn.data.readers.scala import labels_of
 from sbnn.data.typed_cells import typed_cells
 
 MOUSE_SOURCE = "Gouwens et al., Cell 183, 935 (2020), DANDI 000020; IPFX features of github.com/daifengwanglab/scMNC"
@@ -13,16 +13,6 @@ HUMAN_SOURCE = "Lee, Dalley et al., Science 382, eadf6484 (2023); github.com/All
 MOUSE_CLASSES = {"Lamp5": "LAMP5", "Pvalb": "PVALB", "Sst": "SST", "Vip": "VIP", "Sncg": "VIP"}
 #: Revised subclass of a human cell -> class.
 HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "VIP": "VIP"}
-_MOUSE_COLUMNS = {
-    "T-type Label": "t_type", "MET-type Label": "met_type", "donor_id": "donor", "biological_sex": "sex",
-    "full_genotype": "genotype", "cell_soma_normalized_depth": "soma_depth", "transcriptomics_batch": "batch",
-    "ephys_session_id": "session",
-}  # fmt: skip
-_HUMAN_COLUMNS = {
-    "subclass_label": "subclass_unrevised", "Transcriptomic_type": "t_type", "Donor": "donor", "condition": "condition",
-    "condition2": "condition2", "Days_In_culture": "days_in_culture", "Virus": "virus", "Cortical_layer": "layer",
-    "structure": "area", "lobe": "lobe", "disease_category": "disease", "Genes_Detected": "genes_detected",
-}  # fmt: skip
 
 
 def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False):
@@ -35,7 +25,7 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
     session = table["ID"].str.extract(r"ses-(\d+)", expand=False)
     metadata = metadata.set_index(_texts(metadata["ephys_session_id"])).loc[session]
     cells = _texts(metadata["cell_specimen_id"])
-    labels = metadata[list(_MOUSE_COLUMNS)].rename(columns=_MOUSE_COLUMNS).set_axis(cells, axis=0)
+    labels = labels_of("gouwens_ephys", metadata).set_axis(cells, axis=0)
     labels["t_type"] = labels["t_type"].fillna("").str.strip()
     labels["met_type"] = labels["met_type"].replace("NULL", np.nan).fillna("")
     labels.insert(0, "subclass", labels["t_type"].str.split(" ").str[0])
@@ -61,7 +51,7 @@ def read_lee_human(features_path, metadata_path, files=None):
     """
     table, metadata = _read(features_path), _read(metadata_path)
     metadata = metadata.set_index(_texts(metadata["specimen_id"])).loc[_texts(table["specimen_id"])]
-    labels = metadata[list(_HUMAN_COLUMNS)].rename(columns=_HUMAN_COLUMNS)
+    labels = labels_of("lee_human", metadata)
     labels["virus"] = labels["virus"].fillna("none")
     labels["layer"] = labels["layer"].fillna("").astype(str).str.replace("_", "/")
     labels.insert(0, "subclass", metadata["Revised_subclass_label"].fillna("").str.strip())
@@ -80,9 +70,10 @@ def _chosen(name, source, table, release, labels, reasons, files):
         if applies.any():
             dropped[reason] = list(values.index[applies])
         kept &= ~applies
-    sha256 = fingerprint_files(files) if files else None
-    about_data = {"name": name, "source": source, "sha256": sha256, "files": files or {}, "dropped": dropped}
-    return typed_cells(values[kept], labels[kept], about["family"], about["unit"].to_dict(), **about_data)
+    families, units = about["family"], about["unit"].to_dict()
+    return typed_cells(
+        values[kept], labels[kept], families, units, name=name, source=source, files=files, dropped=dropped
+    )
 
 
 def _read(path):

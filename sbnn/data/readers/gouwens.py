@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
-from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.paired import paired
 
 SOURCE = "Gouwens et al., Cell 183, 935 (2020); release of github.com/AllenInstitute/coupledAE-patchseq"
@@ -51,7 +50,7 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
         content["T_dat"][complete], outputs[complete].to_numpy(), _texts(content["gene_id"]), outputs.columns,
         outputs.index[complete], labels[complete], colors,
         name="gouwens", source=f"{SOURCE}; cells and features as selected in github.com/berenslab/sBNN",
-        sha256=fingerprint_files(files), files=files, dropped={"missing output": list(outputs.index[~complete])},
+        files=files, dropped={"missing output": list(outputs.index[~complete])},
     )  # fmt: skip
 
 

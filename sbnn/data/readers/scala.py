@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.counts import read_count_table
@@ -31,12 +30,7 @@ LOG_FEATURES = ("AP amp CV", "AI", "ISI CV")
 
 _PATH_PATTERN = r"(?P<month>\d\d) (?P<day>\d\d) (?P<year>\d{4}) sample (?P<sample>\d+)\.mat$"
 _LOW_QUALITY = "low quality"
-_LABEL_COLUMNS = {"RNA family": "family", "RNA type": "type"}
-_DEPTH = "Soma depth (µm)"
-_EXTRA_LABELS = {
-    "RNA type confidence": "type_confidence", "Targeted layer": "layer", "Cre": "cre", "Mouse": "mouse", "Date": "date",
-    "User": "user", _DEPTH: "soma_depth_um",
-}  # fmt: skip
+_DEPTH = "soma_depth_um"
 
 
 def read_scala(counts_path, ephys_path, metadata_path, files):
@@ -63,7 +57,7 @@ def _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, name, so
     counts = counts[cells.get_indexer(ephys.index)].toarray()
     labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[ephys.index]
     X, colors = log2p1(normalize_library_size(counts)), type_colors(labels["type"])
-    about = {"name": name, "source": source, "files": files, "sha256": fingerprint_files(files)}
+    about = {"name": name, "source": source, "files": files}
     return paired(X, ephys.to_numpy(), genes, ephys.columns, ephys.index, labels, colors, counts, **about)
 
 
@@ -72,7 +66,7 @@ def read_scala_34c_counts(counts_path, metadata_path, files):
     counts, cells, genes = read_counts(counts_path)
     labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[cells]
     source = f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas"
-    about = {"name": "scala_34c_counts", "source": source, "files": files, "sha256": fingerprint_files(files)}
+    about = {"name": "scala_34c_counts", "source": source, "files": files}
     return paired(counts, None, genes, None, cells, labels, type_colors(labels["type"]), counts, **about)
 
 
@@ -88,12 +82,18 @@ def join_cell_names(names: Iterable[str]) -> pd.Index:
     return pd.Index(["".join(str(name).split("_")[:3]) for name in names], dtype=object)
 
 
+def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
+    """Columns of published metadata that are labels, as far as there are any, under our names."""
+    columns = pd.read_csv(Path(__file__).parents[1] / "label_columns.csv")
+    columns = columns[(columns["data"] == data) & columns["column"].isin(metadata.columns)]
+    return metadata[columns["column"]].set_axis(columns["label"].to_numpy(), axis=1)
+
+
 def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
     """Take labels out of the metadata table, by cell name; a cell of "low quality" (its family) has no type."""
-    columns = _LABEL_COLUMNS | {raw: name for raw, name in _EXTRA_LABELS.items() if raw in metadata}
-    labels = metadata[list(columns)].rename(columns=columns).set_axis(join_cell_names(metadata["Cell"]), axis=0)
-    if _DEPTH in metadata:
-        labels["soma_depth_um"] = pd.to_numeric(labels["soma_depth_um"], errors="coerce")  # some say "Slice Lost"
+    labels = labels_of("scala", metadata).set_axis(join_cell_names(metadata["Cell"]), axis=0)
+    if _DEPTH in labels:
+        labels[_DEPTH] = pd.to_numeric(labels[_DEPTH], errors="coerce")  # some say "Slice Lost"
     labels[["family", "type"]] = labels[["family", "type"]].fillna("").replace({"type": {_LOW_QUALITY: ""}})
     return labels
 
