@@ -141,10 +141,8 @@ def find_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         except FileNotFoundError:
             found |= find_files([other], path, **how, hint=name)
             files[files.index(file)] = other
-            told = (
-                f"{name}: {other} replaces {file}, which cannot be found or downloaded. See why: sbnn data get {file}"
-            )
-            warnings.warn(told, stacklevel=3)
+            told = f"{name}: {other} replaces {file}, which cannot be found or downloaded"
+            warnings.warn(f"{told}. See why: sbnn data get {file}", stacklevel=3)
     return {file: found[file] for file in files}
 
 

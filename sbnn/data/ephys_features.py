@@ -75,9 +75,8 @@ def to_shared_features(data):
     table = pd.DataFrame(cells.X, cells.cell_names, cells.feature_names)
     doubts, usual = unlikely_units(table, {}), known_features(table.columns)["unit"]
     units = dict(zip(cells.feature_names, cells.units, strict=True))
-    doubts += [
-        f"{name} is in {units[name]}, not {unit}" for name, unit in usual.items() if units[name] not in ("", unit)
-    ]
+    others = ((name, unit) for name, unit in usual.items() if units[name] not in ("", unit))
+    doubts += [f"{name} is in {units[name]}, not {unit}" for name, unit in others]
     if doubts:
         raise ValueError(f"{cells.name}: values in another unit than those of the release? {'; '.join(doubts)}")
     if shared.index.isin(table.columns).sum() > shared["mouse"].isin(table.columns).sum():

@@ -87,10 +87,8 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     units = {feature: unit for feature, unit in units.items() if feature not in constant}
     doubts = unlikely_units(numbers, units)
     if doubts:
-        warnings.warn(
-            f"values in another unit? {some(doubts)}; correct them, or name the unit: units={{feature: unit}}",
-            stacklevel=2,
-        )
+        advice = "correct them, or name the unit: units={feature: unit}"
+        warnings.warn(f"values in another unit? {some(doubts)}; {advice}", stacklevel=2)
     return typed_cells(numbers, labels, family_of[numbers.columns], units, name=name, source=source, dropped=dropped)
 
 

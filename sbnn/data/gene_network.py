@@ -56,7 +56,7 @@ class Starts:
         return values
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class GeneNetwork:
     """Genes whose rates of change follow from their regulators: ``dx/dt = logic(x) - x``, or 0 for an input gene.
 
@@ -99,9 +99,8 @@ class GeneNetwork:
         logic = {gene: self.logic[gene] for gene in names if gene in self.logic}
         is_input = np.array([gene not in logic for gene in names])
         starts = Starts.random(is_input, np.random.default_rng(0)) if self.starts is None else self.starts
-        made = {"gene_names": names, "logic": logic, "starts": starts, "is_input": is_input}
-        for field, value in (made | {"_rules": _Rules(names, logic)}).items():
-            object.__setattr__(self, field, value)
+        self.gene_names, self.logic, self.starts, self.is_input = names, logic, starts, is_input
+        self._rules = _Rules(names, logic)
 
     @classmethod
     def from_tables(cls, edges, equations, names, name="network"):
@@ -180,11 +179,9 @@ class GeneNetwork:
     def solve(self, start, times):
         """Follow samples from their `start`, (samples, genes), over `times`, without noise; (samples, times, genes)."""
         times, close = np.asarray(times, dtype=np.float64), {"rtol": _TOLERANCE, "atol": _TOLERANCE}
-
-        def path(sample):  # one by one: each has steps, and a stiff method, of its own
-            return solve_ivp(lambda _, x: self.rates(x), times[[0, -1]], sample, "LSODA", times, **close).y.T
-
-        return np.stack([path(sample) for sample in start])
+        # One by one: each has steps, and a stiff method, of its own.
+        found = [solve_ivp(lambda _, x: self.rates(x), times[[0, -1]], one, "LSODA", times, **close) for one in start]
+        return np.stack([path.y.T for path in found])
 
     def simulate(self, n, noise=0.0, random_state=0, times=TIMES):
         """Draw samples and follow them over time.

@@ -264,9 +264,7 @@ def _checked_totals(counts, given=None):
     totals = counted if given is None else np.asarray(given, dtype=np.float64)
     wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
     if len(wrong):
-        told = "have no counts" if given is None else "have more counts, or none"
+        argument, told = ("counts", "have no counts") if given is None else ("totals", "have more counts, or none")
         names = some(wrong if cells is None else cells[wrong])
-        raise ValueError(
-            f"{'counts' if given is None else 'totals'}: {len(wrong)} of {len(totals)} cells {told}: {names}"
-        )
+        raise ValueError(f"{argument}: {len(wrong)} of {len(totals)} cells {told}: {names}")
     return values, totals

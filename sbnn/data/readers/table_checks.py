@@ -208,12 +208,13 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
     x_keys, y_keys = alike(x_names), alike(y_names)
     problems = []
     if not shared:
+        places = [
+            f"{what} has the rows {some(table.index, 3)} and the columns {some(table.columns, 3)}"
+            for what, table in (("expression", X), ("outputs", Y))
+        ]
         loose = best(loosened)[0]
-        problems.append(
-            f"expression and outputs share no cell name: expression has the rows {some(X.index, 3)} and the columns "
-            f"{some(X.columns, 3)}, outputs has the rows {some(Y.index, 3)} and the columns {some(Y.columns, 3)}; "
-            + (f"{loose} match with match='loose'" if loose else "cell_key says which column has the cells")
-        )
+        advice = f"{loose} match with match='loose'" if loose else "cell_key says which column has the cells"
+        problems.append(f"expression and outputs share no cell name: {', '.join(places)}; {advice}")
     for what, names, keys in (("expression", x_names, x_keys), ("outputs", y_names, y_keys)):
         twice = names[names.duplicated() | (keys.duplicated(keep=False) & keys.isin(x_keys) & keys.isin(y_keys))]
         if shared and len(twice):
@@ -222,12 +223,8 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
         raise ValueError("; ".join(problems))
     rows, others = np.flatnonzero(x_keys.isin(y_keys)), np.flatnonzero(y_keys.isin(x_keys))
     Y_rows = others[y_keys[others].get_indexer(x_keys[rows])]
-    return (
-        _taken(X, x_axis, rows),
-        _taken(Y, y_axis, Y_rows).set_axis(x_names[rows], axis=0),
-        x_names.delete(rows),
-        y_names.delete(others),
-    )
+    Y = _taken(Y, y_axis, Y_rows).set_axis(x_names[rows], axis=0)
+    return _taken(X, x_axis, rows), Y, x_names.delete(rows), y_names.delete(others)
 
 
 def _taken(table: pd.DataFrame, axis: int, cells: np.ndarray) -> pd.DataFrame:
