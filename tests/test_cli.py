@@ -34,23 +34,20 @@ def tables(tmp_path):
 
 @pytest.mark.slow
 def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, capsys):
-    assert cli.main(["cv", *tables, "--everything", "--fast"]) == 0
-    printed = capsys.readouterr().out
-    assert "| ridge, all genes | 30 |" in printed and "| network d=2, 25 genes |" in printed
-    assert "\nTest R2 " in printed and "- 90 cells are few" in printed
-    assert cli.main(["fit", *tables, "--fast"]) == 0
-    assert "sbnn map saved_models/mine-fast/model.safetensors" in capsys.readouterr().out
-    assert cli.main(["figures", "mine", "--fast"]) == 0
+    def printed(*command, status=0):
+        assert cli.main([*command]) == status
+        return capsys.readouterr().out
+
+    out = printed("cv", *tables, "--everything", "--fast")
+    assert "| ridge, all genes | 30 |" in out and "| network d=2, 25 genes |" in out
+    assert "\nTest R2 " in out and "- 90 cells are few" in out
+    assert "sbnn map saved_models/mine-fast/model.safetensors" in printed("fit", *tables, "--fast")
+    printed("figures", "mine", "--fast")
     assert (tmp_path / "figures" / "mine-fast" / "effects.png").exists()
-    capsys.readouterr()
-    assert cli.main(["report", "mine", "--fast", "--json"]) == 0
-    tables = json.loads(capsys.readouterr().out)
-    assert "Test R2, mean over the folds" in tables
-    assert cli.main(["report", "all"]) == 1, "trials are not results"
+    assert "Test R2, mean over the folds" in json.loads(printed("report", "mine", "--fast", "--json"))
+    printed("report", "all", status=1)  # trials are not results
     (tmp_path / "saved_models" / "mine-fast").rename(tmp_path / "saved_models" / "mine")
-    capsys.readouterr()
-    assert cli.main(["report", "all"]) == 0
-    assert "| mine | 30 -> 3 |" in capsys.readouterr().out
+    assert "| mine | 30 -> 3 |" in printed("report", "all")
 
 
 @pytest.mark.parametrize(
@@ -122,21 +119,16 @@ def test_what_needs_no_arithmetic_loads_none(arguments):
 
 def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch, capsys):
     ran = []
-    monkeypatch.setattr(
-        notebooks, "run_notebook", lambda source, target, **given: ran.append((source.stem, target, given))
-    )
+    monkeypatch.setattr(notebooks, "run_notebook", lambda source, target, **given: ran.append((target, given)))
     assert cli.main(["notebooks", "simulated", "--saved-models", "here", "--figures", "there", "--fast"]) == 0
-    assert [name[:2] for name, *_ in ran] == ["01", "02", "03", "08", "04"]
+    assert [target.stem[:2] for target, _ in ran] == ["01", "02", "03", "08", "04"]
     folders = {"saved_models": str(tmp_path / "here"), "figures": str(tmp_path / "there")}  # not relative to a notebook
-    assert all(given == folders | {"dataset": "simulated", "fresh": False, "fast": True} for *_, given in ran)
-    assert ran[0][1] == reproduce.ROOT / "build" / "notebooks" / "simulated" / "01_preprocess.ipynb"
-    ran.clear()
-    assert cli.main(["notebooks", "simulated"]) == 0
-    assert "saved_models" not in ran[0][2], "by default the folders that stand in the notebooks"
+    assert all(given == folders | {"dataset": "simulated", "fresh": False, "fast": True} for _, given in ran)
+    assert ran[0][0] == reproduce.ROOT / "build" / "notebooks" / "simulated" / "01_preprocess.ipynb"
     ran.clear()
     monkeypatch.setattr(reproduce, "_jobs", lambda dataset, _: [(reproduce.ROOT / "a.ipynb", dataset)])
     assert cli.main(["notebooks", "--in-place"]) == 0
-    assert ran == [("a", reproduce.ROOT / "a.ipynb", {})]
+    assert ran == [(reproduce.ROOT / "a.ipynb", {})]
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)  # as in an installed copy: no notebooks beside the package
     assert cli.main(["notebooks"]) == 1
     assert "notebooks run in a checkout" in capsys.readouterr().err

@@ -18,13 +18,10 @@ import pandas as pd
 import pytest
 
 import sbnn
-from sbnn import DistilledSettings, load_dataset, results
+from sbnn import DistilledSettings, load_dataset
 from sbnn.cli import COMPANIONS, _parser
 from sbnn.data import datasets
 from sbnn.mechanism_shift import simulate_perturbations
-from sbnn.study import report
-from sbnn.study.study import STUDY
-from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -146,19 +143,6 @@ def parse_only(words):
         parse(words)
     except SystemExit as end:
         assert end.code == 0, words
-
-
-def test_tables_of_the_guide_are_those_of_the_committed_results():
-    width, leaks = ((DOCS / name).read_text() for name in ("choosing.md", "leaks.md"))
-    saved = ROOT / "saved_models"
-    models = report.accuracy_table(STUDY.load(saved / "scala"))
-    models = models.loc[models.index.str.startswith("distilled")]
-    columns = ["genes", "folds", "R2, scaled per fold", "SD, scaled per fold"]
-    assert to_markdown(models[columns]).strip() in width
-    assert (
-        to_markdown(report.numbers_table(results.load(saved / "citeseq_cd8" / "genes_curve.pickle"))).strip() in width
-    )
-    assert to_markdown(report.all_tables(STUDY.load(saved / "scala"))["Test R2 on cells held apart"]).strip() in leaks
 
 
 @pytest.mark.slow

@@ -51,8 +51,8 @@ def assert_same(a, b):
         np.testing.assert_array_equal(a, b)
         assert (a.dtype == b.dtype or (a.dtype.kind == "U" and b.dtype == object)) and b.flags.writeable
     elif isinstance(a, dict | list | tuple):
-        assert type(a) is type(b) and len(a) == len(b)
-        for x, y in zip(a.items() if isinstance(a, dict) else a, b.items() if isinstance(b, dict) else b, strict=True):
+        assert type(a) is type(b)
+        for x, y in zip(*(part.items() if isinstance(part, dict) else part for part in (a, b)), strict=True):
             assert_same(x, y)
     else:
         assert a == b
@@ -179,11 +179,6 @@ def zeros(n, shape):
 PACKED = zeros(10_000_000, [10_000_000])  # its bytes may stand in many places, no container may
 
 
-def nested(depth):
-    """The instructions for lists inside each other."""
-    return b"]" * depth + b"a" * (depth - 1)
-
-
 def shared(value):
     for _ in range(60):
         value = [value, value]
@@ -194,24 +189,18 @@ def shared(value):
     ("odd", "message"),
     [
         (zeros(90_000_000, [1]), ""),
-        (zeros(90_000_000, [0]), ""),
         (zeros(90_000_000, [-1]), "more than the file can hold"),
         (zeros(1000, [1001]), ""),
         (zeros(1, [2**40]), "more than the file can hold"),
-        (zeros(1, [2**62] * 64), "more than the file can hold"),
         (zeros(1, [2**62] * 100_000), "more than the file can hold"),
         ([zeros(30_000_000, [30_000_000])] * 100, "BINGET"),
         ([{**PACKED, "shape": [10_000_000]} for _ in range(100)], "more than the file can hold"),
         (shared(b""), "BINGET"),
-        (nested(100_000), ""),
         (zeros(0, [0, 2**63 - 1, 2**63 - 1]), ""),
     ],
 )
 def test_a_small_file_takes_little_memory(record, tmp_path, odd, message):
-    content = spelled_out(record) | {"values": {"__dict__": [["odd", b"ODD" if isinstance(odd, bytes) else odd]]}}
-    content = pickle.dumps(content, protocol=4)
-    if isinstance(odd, bytes):
-        content = content.replace(b"C\x03ODD", odd)
+    content = spelled_out(record) | {"values": {"__dict__": [["odd", odd]]}}
     refused(tmp_path / "r.pickle", sealed(content), message)
 
 
@@ -222,12 +211,9 @@ def test_a_small_file_takes_little_memory(record, tmp_path, odd, message):
         b"\x80\x04Nj\xff\xff\xff\x7f.",  # takes from slot 2**31
         b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f.",  # bytes of length 2**63
         b"\x80\x04\x8b\xff\xff\xff\x7f\x01.",  # a number of 2**31 bytes
-        b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f.",  # a frame
         b"\x80\x04(((((((((.",
-        b"\x80\x04u.",
         b"\x80\x04]2a.",  # a list in itself
         b"\x80\x04]\x94h\x00a.",
-        b"L" + b"9" * 10_000 + b"L\n.",
     ],
 )
 def test_odd_instructions_are_refused(tmp_path, content):
@@ -244,26 +230,18 @@ PAIR = array(16, "<f8", [2])
 @pytest.mark.parametrize(
     ("part", "value"),
     [
-        ("params", 3),
         ("params", [1]),
         ("seed", "x"),
         ("dataset", None),
-        ("settings", []),
         ("settings", {"__dict__": [[1, 2]]}),
-        ("folds", [1]),
         ("folds", [{"__tuple__": [PAIR, array(8, "<f8", [1])]}]),
         ("more", 1),
-        ("values", {"__dict__": 3}),
         ("values", {"__dict__": [["a"]]}),
         ("values", {"__dict__": [[["a"], 1]]}),
-        ("values", {"what": 1}),
         ("odd", {"__text__": ["a", 1], "shape": [2]}),
-        ("odd", {"__text__": ["a", "b"], "shape": [3]}),
         ("odd", array(16, "O", [2])),
-        ("odd", array(16, "<f8,<f8", [1])),
         ("odd", {"__array__": "<f8", "shape": [2], "zlib": bytes(16)}),
         ("odd", {"__table__": {"a": PAIR}, "index": array(24, "<i8", [3])}),
-        ("odd", {"__table__": {"a": 1.0}, "index": array(24, "<i8", [3])}),
         ("odd", {"__table__": {"a": array(8, "<f8", [])}, "index": array(24, "<i8", [3])}),
         ("odd", {"__table__": {"a": array(16, "<f8", [2, 1])}, "index": array(16, "<i8", [2, 1])}),
     ],
@@ -340,17 +318,12 @@ def test_a_path_that_is_no_file(record, path):
         results_path(3)
 
 
-def test_the_home_of_the_user_is_meant_by_a_tilde(record, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
-    assert save(record, "~/r.pickle") == tmp_path / "home" / "r.pickle"
-    assert load("~/r.pickle").dataset == "toy"
-    assert not (tmp_path / "~").exists()
-
-
 def test_a_failed_write_leaves_the_old_file(record, tmp_path, monkeypatch):
-    path = save(record, tmp_path / "r.pickle")
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    path = save(record, "~/r.pickle")
     before = path.read_bytes()
+    assert path == tmp_path / "home" / "r.pickle" and load("~/r.pickle").dataset == "toy"
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -361,7 +334,7 @@ def test_a_failed_write_leaves_the_old_file(record, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="cannot write .*r.pickle.*No space left.*unchanged"):
         save(Record("fit", "toy", "", [{}]), path)
     assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path], "no temporary file is left behind"
+    assert list(path.parent.iterdir()) == [path], "no temporary file is left behind"
 
 
 circle = []
@@ -375,8 +348,6 @@ circle.append(circle)
         ("params", [1], TypeError),
         ("folds", [([1, 2], [3])], TypeError),
         ("seed", 1.5, TypeError),
-        ("sha256", None, TypeError),
-        ("values", {1: 2}, TypeError),
         ("values", {"a": {(1, 2): 3}}, TypeError),
         ("values", {"a": pd.DataFrame([[1, 2]], columns=["1", 1])}, ValueError),
         ("values", {"a": circle}, RecursionError),

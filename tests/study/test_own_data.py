@@ -178,27 +178,22 @@ def test_every_option_of_the_reader_is_one_of_the_command_line(adata, monkeypatc
     """An error that advises an option must not send the user of the command line to Python."""
     taken, known = {}, inspect.signature(reader.read_tables).parameters
     monkeypatch.setattr(reader, "read_tables", lambda **given: taken.update(given) or adata)
-    options.load(
-        parsed(
-            *("--expression", "a.csv", "--outputs", "b.xls", "--labels", "c.tsv", "--log", "--genes-in-rows"),
-            *("--sheet", "Sheet 1", "--missing", "fewest", "--missing-marks", "lost", "--missing-marks", "-999"),
-            *("--decimal", "outputs=,", "--header", "2", "--header", "labels=3", "--cell-key", "cell"),
-            *("--match", "loose", "--duplicates", "sum", "--spike-ins", "keep", "--type-key", "t", "--family-key", "f"),
-        )
-    )
+    given = """--expression a.csv --outputs b.xls --labels c.tsv --log --genes-in-rows --sheet S --missing fewest
+        --missing-marks lost --missing-marks -999 --decimal outputs=, --header 2 --header labels=3 --cell-key cell
+        --match loose --duplicates sum --spike-ins keep --type-key t --family-key f"""
+    options.load(parsed(*given.replace("--missing-marks -999", "--missing-marks=-999").split()))
     assert taken == {
-        **{"expression": "a.csv", "outputs": ("b.xls", "Sheet 1"), "labels": "c.tsv"},
+        **{"expression": "a.csv", "outputs": ("b.xls", "S"), "labels": "c.tsv"},
         **{"counts": False, "genes_in_rows": True, "missing": "fewest", "missing_marks": ["lost", "-999"]},
         **{"decimal": {"outputs": ",", "expression": None, "labels": None}, "cell_key": "cell", "match": "loose"},
         **{"header": {"expression": 2, "outputs": 2, "labels": 3}, "duplicates": "sum", "spike_ins": "keep"},
         **{"type_key": "t", "family_key": "f", "name": "mine", "source": "the user's tables: a.csv, b.xls, c.tsv"},
     }
     assert set(known) - {"colors"} == taken.keys()
-    files = ("--expression", "a.xlsx", "--outputs", "b.xls")
-    options.load(parsed(*files, "--counts", "--cells-in-rows", "--sheet", "outputs=S=2"))
-    own = {"expression", "outputs", "counts", "genes_in_rows", "missing_marks", "name", "source"}
-    assert all(value == known[name].default for name, value in taken.items() if name not in own | {"labels"})
-    assert (taken["counts"], taken["genes_in_rows"], taken["outputs"]) == (True, False, ("b.xls", "S=2"))
+    options.load(parsed("--expression", "a.xlsx", "--outputs", "b.xls", "--counts", "--cells-in-rows"))
+    own = {"expression", "outputs", "labels", "counts", "genes_in_rows", "missing_marks", "name", "source"}
+    assert all(value == known[name].default for name, value in taken.items() if name not in own)
+    assert (taken["counts"], taken["genes_in_rows"]) == (True, False)
     for option, value in (("--header", "x"), ("--header", "outputs=0"), ("--keep", "0"), ("--n-genes", "-3")):
         with pytest.raises(SystemExit):
             parsed(option, value)

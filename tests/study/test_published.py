@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import contradictions, rows
 
 from sbnn import results
 from sbnn.study import published, report
@@ -13,7 +12,6 @@ from sbnn.study.study import STUDY
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "saved_models" / "scala"
-[OVERVIEW] = report.overview(ROOT / "saved_models").values()
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +80,3 @@ def test_committed_records_are_of_the_published_folds_and_files(real_scala):
     for name, record in records.items():
         assert len(record.folds) == (3 if name == THREE_FOLDS else 10)
         assert record.folds[0][1][:5].tolist() == [382, 787, 43, 155, 493]
-
-
-def test_pages_show_the_committed_numbers_and_no_others(table):
-    page, readme = ((ROOT / name).read_text() for name in ("benchmarks/paper.md", "README.md"))
-    assert all(row in page for row in [*rows(table), *rows(OVERVIEW), report.SELECTION_NOTE])
-    assert not contradictions(readme, table) and not contradictions(readme, OVERVIEW)
