@@ -35,7 +35,7 @@ from sbnn.data.paired import as_paired
 from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
 from sbnn.plotting.colors import PALETTE
-from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.common import finish, new_figure, styled
 from sbnn.plotting.labels import name_level
 from sbnn.results import load, save
 from sbnn.tables import to_markdown
@@ -310,8 +310,7 @@ def draw(records, models=MODELS, reference=REFERENCE, n_genes=AT):
     left.xaxis.set_minor_locator(NullLocator())
     left.set_title("mean over folds, SD as bars or bands; the numbers are the last means", loc="left")
     _draw_differences(right, records, models, reference, n_genes)
-    freeze_layout(figure)
-    letter_panels(figure, [[left, right]])
+    finish(figure, [[left, right]])
     return figure
 
 

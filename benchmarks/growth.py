@@ -27,7 +27,7 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
 from sbnn.plotting.colors import PALETTE
-from sbnn.plotting.common import freeze_layout, letter_panels, new_figure, styled
+from sbnn.plotting.common import finish, new_figure, styled
 from sbnn.plotting.labels import name_level
 from sbnn.results import Record, load, save
 from sbnn.tables import to_markdown
@@ -212,8 +212,7 @@ def draw(done):
         axes[0].set_ylabel(title)
     for ax, axis, other in zip(panels[1], ("cells", "genes"), ("genes", "cells"), strict=True):
         ax.set_xlabel(f"{axis} ({FIXED} {other})")
-    freeze_layout(figure)
-    letter_panels(figure, panels)
+    finish(figure, panels)
     return figure
 
 

@@ -15,7 +15,7 @@ from sbnn.ephys_types.models import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS,
 from sbnn.evaluation.classification import calibration, confusion_counts, repeat_means
 from sbnn.evaluation.family_importance import agreement_table, importance_table
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
-from sbnn.plotting.common import colorbar, finish, grid, legend_above, name_rows, new_panels, styled
+from sbnn.plotting.common import colorbar, finish, grid, name_rows, new_panels, styled
 from sbnn.plotting.models import AROUND
 
 #: Of the subclasses, as in the Allen taxonomies and usual in the field.
@@ -228,7 +228,7 @@ def within_groups(records, column):
         left.barh(range(len(groups)), shares[name], left=starts[name], color=color, label=name, height=0.6)
     name_rows(left, [f"{group} ({sizes[group]})" for group in groups])
     left.set(xlim=(0, 1), xlabel="share of the cells")
-    legend_above(left, ncols=len(shares.T), columnspacing=0.8, handlelength=1)
+    left.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=len(shares.T), columnspacing=0.8, handlelength=1)
     scores = report.group_table(records, column)
     for y, name in enumerate(models):
         if y:
@@ -242,7 +242,8 @@ def within_groups(records, column):
     grid(right, "x")
     look, shown = {"marker": "o", "ms": 3, "ls": ""}, ["all cells", *groups]
     entries = [Line2D([], [], color=SERIES[i % 7], label=group, **look) for i, group in enumerate(shown)]
-    legend_above(right, entries, ncols=min(len(entries), 4), columnspacing=1)
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "ncols": min(len(entries), 4), "columnspacing": 1}
+    right.legend(handles=entries, **place)
     return finish(figure, [[left, right]])
 
 
