@@ -49,15 +49,12 @@ def test_it_finds_the_true_genes(simulated):
     assert ((record.gene_norms[0, 0] > 0) == record.selected[0, 0]).all()
 
 
-def fit(data, **params):
-    return short(**params).fit(data.X, data.Y)
-
-
 def test_the_seed_decides_and_watching_changes_nothing(data):
     X, Y = data.X[:9] + 1, data.Y[:9]
     model = short().fit(data.X, data.Y, eval_set=(X, Y))
-    assert torch.equal(model.network_.flat, fit(data).network_.flat)
-    assert not torch.equal(model.network_.flat, fit(data, random_state=1).network_.flat)
+    assert torch.equal(model.network_.flat, short().fit(data.X, data.Y).network_.flat)
+    other = short(random_state=1).fit(data.X, data.Y)
+    assert not torch.equal(model.network_.flat, other.network_.flat)
     errors, outputs = (model.predict(X) - Y) / model.y_scale_, (Y - model.y_mean_) / model.y_scale_
     last = model.history_.iloc[-1]
     assert last.eval_loss == pytest.approx(np.square(errors).mean(), rel=1e-3)
@@ -75,28 +72,20 @@ def test_the_process_helps_the_choice():
 
 
 def test_a_gene_of_two_cells_is_not_chosen(rng):
-    """On 60 cells it explains what happens to be measured in the two."""
+    """On 60 cells it explains what happens to be measured in the two; of 30 cells five are enough for a gene."""
     X = rng.normal(size=(60, 100)).astype(np.float32)
     Y = (X[:, :3] @ rng.normal(size=(3, 2)) + 0.5 * rng.normal(size=(60, 2))).astype(np.float32)
     X[:, 50] = 0
     X[:2, 50], Y[:2] = 5, 8
-    X, Y = X - X.mean(0), Y - Y.mean(0)
-    assert distilled.cells_behind(torch.as_tensor(X))[50] == pytest.approx(2, rel=0.1)
-    X, Y = torch.as_tensor(X), torch.as_tensor(Y)
-    assert 50 not in distilled.choose_genes(X, Y, 5, Run(MANY, np.random.RandomState(0)))
-
-
-def test_of_thirty_cells_five_are_enough_for_a_gene():
+    x, y = torch.as_tensor(X - X.mean(0)), torch.as_tensor(Y - Y.mean(0))
+    assert distilled.cells_behind(x)[50] == pytest.approx(2, rel=0.1)
+    assert 50 not in distilled.choose_genes(x, y, 5, Run(MANY, np.random.RandomState(0)))
     x = cells(30, 20)
     x[:, 4] = torch.arange(30) < 5
     x -= x.mean(0)
     assert 5 < distilled.cells_behind(x)[4] < 10 == MANY.fewest_cells_of_a_gene
     assert 4 in distilled.choose_genes(x, x[:, [4]], 2, Run(MANY, np.random.RandomState(0)))
-
-
-def test_what_is_left_over_is_taken_from_usable_genes():
-    """Copies of a gene say nothing more, and genes of one cell are worse than that."""
-    x = torch.zeros(60, 8)
+    x = torch.zeros(60, 8)  # copies of a gene say nothing more, and genes of one cell are worse than that
     x[0, 0] = x[1, 1] = 7
     x[:, 2:] = cells(60, 2).repeat(1, 3)
     x -= x.mean(0)
@@ -150,9 +139,6 @@ def test_the_weight_is_that_of_the_least_error_but_for_few_cells(rng):
     assert 0.3 < distilled._weight_of_second(first[:100], second[:100], 100) < 0.4
 
 
-# -- what each part of the protocol is trained on ----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("train", [distilled._networks_without, distilled._forest_without])
 def test_no_teacher_sees_the_part_that_it_is_judged_on(train):
     """Outputs that are noise cannot be predicted better than by their mean, unless they were seen."""
@@ -173,14 +159,13 @@ def test_no_teacher_sees_the_part_that_it_is_judged_on(train):
         assert max(error[0], error[2]) < 0.7, "the other parts are what it is grown on"
 
 
-def student(x, y, noise, labelled, settings=DEFAULT, n_steps=400):
-    """A small network trained as the student is, and its history."""
+def student(x, y, noise, labelled, settings=DEFAULT):
+    """A small network trained as the student is."""
     generator = torch.Generator().manual_seed(0)
     network = BottleneckNetwork(x.shape[1], y.shape[1], 2, (16, 16), "silu", generator=generator)
-    history = distilled.train_with_noise(
-        network, x, y, noise, Run(settings, None, generator), n_steps=n_steps, learning_rate=1e-2, labelled=labelled
-    )
-    return network, history
+    options = {"n_steps": 400, "learning_rate": 1e-2, "labelled": labelled}
+    distilled.train_with_noise(network, x, y, noise, Run(settings, None, generator), **options)
+    return network
 
 
 def cells(n=512, p=1):
@@ -190,13 +175,10 @@ def cells(n=512, p=1):
 def test_measured_cells_count_beside_labelled_ones():
     """128 measured cells of weight 1/2 that say 1, and 256 labelled ones that say 0: the best answer is 64 / 320."""
     x = cells()
-    network, _ = student(x, torch.ones(512, 1), 0.0, (x, torch.zeros(512, 1)))
-    with torch.no_grad():
-        assert float(network(x).mean()) == pytest.approx(0.2, abs=0.02)
-    heavy = DistilledSettings(weight_of_measured=2.0)
-    network, _ = student(x, torch.ones(512, 1), 0.0, (x, torch.zeros(512, 1)), heavy)
-    with torch.no_grad():
-        assert float(network(x).mean()) == pytest.approx(0.5, abs=0.03)
+    for settings, answer in ((DEFAULT, 0.2), (DistilledSettings(weight_of_measured=2.0), 0.5)):
+        network = student(x, torch.ones(512, 1), 0.0, (x, torch.zeros(512, 1)), settings)
+        with torch.no_grad():
+            assert float(network(x).mean()) == pytest.approx(answer, abs=0.025)
 
 
 def test_noise_on_measured_cells_smooths_the_student():
@@ -205,7 +187,7 @@ def test_noise_on_measured_cells_smooths_the_student():
     alone = DistilledSettings(weight_of_measured=1e4)  # nothing but the measured cells count
     slopes = []
     for noise in (0.0, 1.5):
-        network, _ = student(x, x, noise, (x, x), alone)
+        network = student(x, x, noise, (x, x), alone)
         with torch.no_grad():
             slopes.append(float((network(x) * x).sum() / x.square().sum()))
     assert slopes[0] == pytest.approx(1, abs=0.03) and slopes[1] == pytest.approx(1 / 3.25, abs=0.1)

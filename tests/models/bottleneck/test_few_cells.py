@@ -90,22 +90,15 @@ def scaled(data, cells):
     return (X - X.mean(0)) / X.std(0), (Y - Y.mean(0)) / Y.std(0)
 
 
-def test_outputs_are_denoised_by_ridge_and_trees_of_all_genes(data):
+def test_genes_are_chosen_for_outputs_denoised_by_ridge_and_trees_of_all_genes(data):
     X, Y = scaled(data, slice(60))
     said = few_cells.denoised(X, Y, np.random.RandomState(3))
     ridge = LeaveOneOutRidge().fit(X, Y)
     order = np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")
     forest = grow_forest(X[:, order], Y, few_cells.DENOISING_TREES, np.random.RandomState(3), bootstrap=True)
     np.testing.assert_allclose(2 * said, ridge.predict(X) + forest.predict(X[:, order]), atol=1e-9)
-    one = few_cells.denoised(X, Y[:, :1], np.random.RandomState(3))
-    assert one.shape == (60, 1)
-
-
-def test_genes_are_chosen_for_the_denoised_outputs_with_the_penalty(data):
-    X, Y = scaled(data, slice(60))
-    settings = DistilledSettings(few_cells_penalty=7.0)
-    chosen = few_cells.choose_genes(X, Y, 6, Run(settings, np.random.RandomState(3)))
-    said = few_cells.denoised(X, Y, np.random.RandomState(3))
+    assert few_cells.denoised(X, Y[:, :1], np.random.RandomState(3)).shape == (60, 1)
+    chosen = few_cells.choose_genes(X, Y, 6, Run(DistilledSettings(few_cells_penalty=7.0), np.random.RandomState(3)))
     np.testing.assert_array_equal(chosen, forward_selection(X, said - said.mean(0), 6, penalty=7.0 * 60))
 
 
@@ -153,15 +146,11 @@ def test_it_keeps_up_with_ridge_on_all_genes(n_outputs):
         size = {"n_cells": 560, "n_genes": 300, "n_outputs": n_outputs, "n_true_genes": 20}
         data = as_paired(simulate_patchseq(**size, random_state=seed))
         X, Y = data.X[:60].astype(np.float64), data.Y[:60].astype(np.float64)
-        new = np.clip(data.X[60:], X.min(0), X.max(0))
-        ridge = LeaveOneOutRidge().fit((X - X.mean(0)) / X.std(0), Y / Y.std(0))
-        model = SparseBottleneckRegressor(random_state=0, device="cpu").fit(X, Y)
-        wanted, centre = data.Y[60:] / Y.std(0), Y.mean(0) / Y.std(0)
-        scores = [
-            pooled_r2(wanted, predicted, centre)
-            for predicted in (model.predict(data.X[60:]) / Y.std(0), ridge.predict((new - X.mean(0)) / X.std(0)))
-        ]
-        ahead.append(scores[0] - scores[1])
+        new, wanted = np.clip(data.X[60:], X.min(0), X.max(0)), data.Y[60:] / Y.std(0)
+        ridge = LeaveOneOutRidge().fit((X - X.mean(0)) / X.std(0), Y / Y.std(0)).predict((new - X.mean(0)) / X.std(0))
+        model = SparseBottleneckRegressor(random_state=0, device="cpu").fit(X, Y).predict(data.X[60:]) / Y.std(0)
+        ours, theirs = (pooled_r2(wanted, predicted, Y.mean(0) / Y.std(0)) for predicted in (model, ridge))
+        ahead.append(ours - theirs)
     assert np.mean(ahead) > 0, ahead
 
 
@@ -199,38 +188,33 @@ def test_predictions_are_believed_as_far_as_held_out_cells_ask_for(monkeypatch):
     mixed = (np.array([1, 0.5, -1, 2]) * 400 + 60 * 0.625) / 460
     np.testing.assert_allclose(factors.numpy(), mixed.clip(0, 1), atol=0.02)
     assert [len(cells) for cells, _ in seen] == [320] * 5
-
-
-def test_belief_is_about_the_means_of_the_cells_that_were_not_held_out(monkeypatch):
-    x = torch.randn(8, 3, generator=torch.Generator().manual_seed(1)).double() + 5
+    x = x[:8].double() + 5  # about the means of the cells that were not held out
     factors, _ = believed(x, 0.5 * x[:, :1] + 100, lambda cells: cells[:, :1], monkeypatch)
     assert float(factors) == pytest.approx(0.5, abs=1e-6)
 
 
 def test_no_teacher_sees_the_cells_that_it_is_judged_by(monkeypatch):
-    x = torch.arange(50.0)[:, None] ** 2 * torch.ones(3)
-    judged = []
+    x, judged = torch.arange(50.0)[:, None] ** 2 * torch.ones(3), []
     _, seen = believed(x, x[:, :1], lambda cells: judged.append(cells) or cells[:, :1], monkeypatch)
     for (cells, _), held in zip(seen, judged, strict=True):
         assert len(cells) == 40 and len(held) == 10
-        known, asked = set(np.round(cells[:, 0].numpy() - float(cells[0, 0]))), held[:, 0].numpy() - float(cells[0, 0])
-        assert not known & set(np.round(asked))
+        known, asked = ((each[:, 0] - cells[0, 0]).round().tolist() for each in (cells, held))
+        assert not set(known) & set(asked)
 
 
 def test_the_map_is_that_of_the_student(data, monkeypatch):
-    model = short().fit(data.X[:60], data.Y[:60])
-    widths = []
-    monkeypatch.setattr(
-        few_cells,
-        "shrinkage",
-        lambda new, x, target, *rest: widths.append(x.shape[1]) or torch.full_like(target[0], 0.5),
-    )
-    half = short().fit(data.X[:60], data.Y[:60])
-    assert widths == [data.n_genes], "not of those alone that were chosen on all cells"
+    X, Y, widths = data.X[:60], data.Y[:60], []
+
+    def believing(factor):
+        def shrinkage(new, x, target, *rest):
+            widths.append(x.shape[1])
+            return torch.full_like(target[0], factor)
+
+        monkeypatch.setattr(few_cells, "shrinkage", shrinkage)
+        return short().fit(X, Y)
+
+    model, half, whole = short().fit(X, Y), believing(0.5), believing(1.0)
+    assert widths == [data.n_genes] * 2, "not of those alone that were chosen on all cells"
     np.testing.assert_array_equal(half.transform(data.X), model.transform(data.X))
-    monkeypatch.setattr(few_cells, "shrinkage", lambda new, x, target, *rest: torch.ones_like(target[0]))
-    whole = short().fit(data.X[:60], data.Y[:60])
-    middle = data.Y[:60].mean(0)
-    np.testing.assert_allclose(
-        half.predict(data.X) - middle, (whole.predict(data.X) - middle) / 2, rtol=1e-4, atol=1e-5
-    )
+    away, halfway = (each.predict(data.X) - Y.mean(0) for each in (whole, half))
+    np.testing.assert_allclose(halfway, away / 2, rtol=1e-4, atol=1e-5)

@@ -34,25 +34,17 @@ def table(data):
     return pd.DataFrame(data.X, data.cell_names, data.gene_names)
 
 
-def listed(fitted, genes):
-    return len(set(fitted.get_feature_names_out()) & set(genes))
-
-
-# -- what a prior may be -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("given", "weights"),
-    [
-        ({"Pvalb": 2, "Sst": 0.5}, [0.5, 0, 2, 0]),
-        (pd.Series({"Pvalb": 2.0, "Sst": 0.5, "Gad1": 0.0}), [0.5, 0, 2, 0]),
-        (np.array([0.5, 0, 2, 0]), [0.5, 0, 2, 0]),
-        (["Gad1", "Vip"], [0, 1, 0, 1]),
-        ({"Vip", "Gad1"}, [0, 1, 0, 1]),
-    ],
-)
-def test_weights_by_name_or_by_position(given, weights):
-    assert prior_weights(given, 4, NAMES).tolist() == weights
+def test_weights_by_name_or_by_position():
+    for given in (
+        {"Pvalb": 2, "Sst": 0.5},
+        pd.Series({"Pvalb": 2.0, "Sst": 0.5, "Gad1": 0.0}),
+        np.array([0.5, 0, 2, 0]),
+    ):
+        assert prior_weights(given, 4, NAMES).tolist() == [0.5, 0, 2, 0]
+    for given in (["Gad1", "Vip"], {"Vip", "Gad1"}):
+        assert prior_weights(given, 4, NAMES).tolist() == [0, 1, 0, 1]
+    with pytest.warns(UserWarning, match="ignoring 2 genes that X lacks: Kcnc1, Kcnc2"):
+        assert prior_weights(["Kcnc1", "Vip", "Kcnc2"], 4, NAMES).tolist() == [0, 1, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -70,42 +62,25 @@ def test_what_is_no_prior_is_refused(given, message):
         prior_weights(given, 4, NAMES)
 
 
-def test_genes_that_are_not_there_are_ignored_with_a_word():
-    with pytest.warns(UserWarning, match="ignoring 2 genes that X lacks: Kcnc1, Kcnc2"):
-        assert prior_weights(["Kcnc1", "Vip", "Kcnc2"], 4, NAMES).tolist() == [0, 1, 0, 0]
-
-
 def test_a_prior_without_a_choice_is_warned_of(data):
     with pytest.warns(UserWarning, match="gene_prior does nothing with n_genes=None"):
         model("paper", n_genes=None, gene_prior=np.arange(40)).fit(data.X, data.Y)
 
 
-# -- how it counts -----------------------------------------------------------------------------------------------------
-
-
 def test_the_score_is_the_mix_of_both_shares():
     size, weights = np.array([4.0, 3, 2, 1]), np.array([0.0, 0, 1, 3])
-    everything = torch.ones(4, dtype=torch.bool)
-    scores = GenePrior(weights, 0.2).scores(torch.from_numpy(size), everything)
+    scores = GenePrior(weights, 0.2).scores(torch.from_numpy(size), torch.ones(4, dtype=torch.bool))
     np.testing.assert_allclose(scores, 0.8 * size / 10 + 0.2 * weights / 4)  # .32, .24, .21, .23
-    assert most_important(size, 2, GenePrior(weights, 0.2)).tolist() == [0, 1]
-    assert most_important(size, 3, GenePrior(weights, 0.2)).tolist() == [0, 1, 3]
-    assert most_important(size, 2, GenePrior(weights, 0.8)).tolist() == [2, 3]
-
-
-def test_shares_are_of_the_genes_that_are_compared():
+    for n, influence, kept in ((2, 0.2, [0, 1]), (3, 0.2, [0, 1, 3]), (2, 0.8, [2, 3])):
+        assert most_important(size, n, GenePrior(weights, influence)).tolist() == kept
     size, weights, usable = np.array([8.0, 1, 2]), np.array([5.0, 1, 0]), np.array([False, True, True])
     scores = GenePrior(weights, 0.5).scores(torch.from_numpy(size), torch.from_numpy(usable))
-    np.testing.assert_allclose(scores[1:], [0.5 / 3 + 0.5, 1 / 3])
+    np.testing.assert_allclose(scores[1:], [0.5 / 3 + 0.5, 1 / 3])  # shares are of the genes that are compared
     assert most_important(size, 3, GenePrior(weights, 0.5), usable).tolist() == [1, 2]
     spent = GenePrior(np.array([5.0, 0, 0]), 1.0)
     assert most_important(size, 1, spent, usable).tolist() == [2], "where the prior says nothing, the size decides"
-
-
-def test_the_prior_alone_leaves_ties_to_the_size():
-    size, weights = np.array([1.0, 5, 3, 4, 9]), np.array([1.0, 1, 1, 2, 0])
-    assert most_important(size, 2, GenePrior(weights, 1.0)).tolist() == [1, 3]
-    assert most_important(size, 5, GenePrior(weights, 1.0)).tolist() == [0, 1, 2, 3, 4]
+    alone = GenePrior(np.array([1.0, 1, 1, 2, 0]), 1.0)  # leaves ties to the size
+    assert most_important(np.array([1.0, 5, 3, 4, 9]), 2, alone).tolist() == [1, 3]
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -118,12 +93,14 @@ def test_no_influence_changes_no_bit(kind, data):
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_full_influence_leaves_the_choice_to_the_prior(kind, data, table):
+    """Genes go by name, not by place; a stream knows the prior, too."""
     unlikely = data.gene_names[~np.isin(data.gene_names, data.truth["genes"])][:5]
-    fitted = model(kind, gene_prior=list(unlikely), prior_influence=1).fit(table, data.Y)
-    assert set(fitted.get_feature_names_out()) == set(unlikely)
-    backwards = table[table.columns[::-1]]
-    again = model(kind, gene_prior=list(unlikely), prior_influence=1).fit(backwards, data.Y)
-    assert set(again.get_feature_names_out()) == set(unlikely), "genes go by name, not by place"
+    given = [table, table[table.columns[::-1]]]
+    if kind == "distilled":
+        given.append(ExpressionStream(data.counts, data.gene_names, counts=True))
+    for X in given:
+        fitted = model(kind, gene_prior=list(unlikely), prior_influence=1).fit(X, data.Y)
+        assert set(fitted.get_feature_names_out()) == set(unlikely)
 
 
 def test_the_published_protocol_prunes_by_the_mix_and_by_nothing_before(data, rng):
@@ -144,24 +121,20 @@ def test_forward_selection_takes_the_best_mix_at_every_step(rng):
     X = rng.normal(size=(60, 12)) @ rng.normal(size=(12, 12))
     Y = X @ rng.normal(size=(12, 3)) + rng.normal(size=(60, 3))
     X, Y = X - X.mean(0), Y - Y.mean(0)
-    weights = np.r_[np.zeros(8), 1.0, 2, 3, 1]
-    chosen = []
+
+    def error(genes):
+        return np.square(Y - X[:, genes] @ np.linalg.lstsq(X[:, genes], Y)[0]).sum()
+
+    weights, chosen = np.r_[np.zeros(8), 1.0, 2, 3, 1], []
     for _ in range(6):
         left = [gene for gene in range(12) if gene not in chosen]
-        explained = np.array([_error(X, Y, chosen) - _error(X, Y, [*chosen, gene]) for gene in left]) ** 0.5
+        explained = np.array([error(chosen) - error([*chosen, gene]) for gene in left]) ** 0.5
         known = weights[left] / max(weights[left].sum(), 1e-300)
         chosen.append(left[int(np.argmax(0.25 * known + 0.75 * explained / explained.sum()))])
     assert forward_selection(X, Y, 6, prior=GenePrior(weights, 0.25)).tolist() == chosen
     # 8 and 11 weigh the same: what they explain decides.
     alone = forward_selection(X, Y, 6, prior=GenePrior(weights, 1.0)).tolist()
     assert alone[:2] == [10, 9] and set(alone[:4]) == {8, 9, 10, 11}
-
-
-def _error(X, Y, genes):
-    if not genes:
-        return np.square(Y).sum()
-    A = X[:, genes]
-    return np.square(Y - A @ np.linalg.lstsq(A, Y)[0]).sum()
 
 
 def test_the_gaussian_process_drops_by_the_mix(rng):
@@ -203,17 +176,6 @@ def test_every_step_of_the_choice_has_the_weights_of_its_genes(rng, monkeypatch)
     assert steps == [("forward_selection", 39), ("most_relevant", 15), ("forward_selection", 10)]
 
 
-def test_a_stream_knows_the_prior_too(data):
-    genes = list(data.gene_names[-5:])
-    stream = ExpressionStream(data.counts, data.gene_names, counts=True)
-    fitted = model("distilled", gene_prior=genes, prior_influence=1).fit(stream, data.Y)
-    assert set(fitted.get_feature_names_out()) == set(genes)
-    assert fitted.gene_prior == genes
-
-
-# -- in evaluations, which hand over arrays ----------------------------------------------------------------------------
-
-
 def test_cross_validation_tells_the_names(data):
     first, second = [list(genes) for genes in (data.gene_names[:5], data.gene_names[20:25])]
     grid = {"gene_prior": [first, second], "prior_influence": [1.0]}
@@ -222,19 +184,11 @@ def test_cross_validation_tells_the_names(data):
 
 
 def test_results_without_a_prior_are_named_as_before(data):
-    fold = paper_folds(120)[0]
-    plain = model("paper")
-    assert not {"gene_prior", "prior_influence"} & described(plain)["params"].keys()
-    keys = [
-        fit_key(["a", "b", [9, 9]], one.for_genes(data.gene_names), fold, "fold")
-        for one in (
-            plain,
-            model("paper", gene_prior=["gene01"]),
-            model("paper", gene_prior={"gene01": 2.0}),
-            model("paper", gene_prior=["gene02"]),
-            model("paper", gene_prior=["gene01"], prior_influence=0.1),
-        )
-    ]
-    assert len(set(keys)) == 5
+    assert not {"gene_prior", "prior_influence"} & described(model("paper"))["params"].keys()
+    priors = (None, ["gene01"], {"gene01": 2.0}, ["gene02"])
+    models = [*(model("paper", gene_prior=prior) for prior in priors)]
+    models.append(model("paper", gene_prior=["gene01"], prior_influence=0.1))
+    about, fold = ["a", "b", [9, 9]], paper_folds(120)[0]
+    assert len({fit_key(about, one.for_genes(data.gene_names), fold, "fold") for one in models}) == 5
     settings = described(model("paper", gene_prior=pd.Series({"b": 1, "a": np.float32(0.5)})))["params"]
     assert settings["gene_prior"] == [["a", 0.5], ["b", 1.0]]

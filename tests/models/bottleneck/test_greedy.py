@@ -28,15 +28,10 @@ def test_it_is_what_the_definition_says(n, penalty, rng):
     assert penalty == 0 or chosen != forward_selection(X, Y, 8).tolist()
 
 
-def test_with_a_penalty_more_genes_than_cells_are_chosen(rng):
-    X = rng.normal(size=(10, 50))
-    chosen = forward_selection(X - X.mean(0), rng.normal(size=(10, 2)), 25, penalty=30.0)
-    assert len(set(chosen)) == 25
-
-
-def test_float32_and_more_genes_than_cells(rng):
+def test_more_genes_than_cells(rng):
     X = rng.normal(size=(30, 200)).astype(np.float32)
     Y = X[:, [3, 50]] @ rng.normal(size=(2, 4)).astype(np.float32)
     chosen = forward_selection(X, Y, 40)
-    assert set(chosen[:2]) == {3, 50}
-    assert len(set(chosen)) == len(chosen) <= 30
+    assert set(chosen[:2]) == {3, 50} and len(set(chosen)) == len(chosen) <= 30
+    X, Y = X.astype(float) - X.mean(0), Y.astype(float)
+    assert len(set(forward_selection(X, Y, 45, penalty=30.0))) == 45, "with a penalty there may be more"

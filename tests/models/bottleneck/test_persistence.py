@@ -56,7 +56,12 @@ def assert_same_model(again, model):
 
 def test_a_model_comes_back(small, parts, tmp_path):
     assert_same_model(SparseBottleneckRegressor.load(small.save(tmp_path / "m.safetensors")), small)
-    assert_same_model(read(tmp_path / "m.safetensors", sealed(*parts)), small)
+    header, tensors = parts
+    assert_same_model(read(tmp_path / "m.safetensors", sealed(header, tensors)), small)
+    dropped = ~tensors["support_"]  # as after a fit to a stream, which looks at the other genes no more
+    tensors = {k: v.masked_fill(dropped, 0) if k in persistence.OF_GENES[1:] else v for k, v in tensors.items()}
+    again = read(tmp_path / "m.safetensors", sealed(header, tensors))
+    assert again.predict(np.random.default_rng(1).normal(size=(5, 9))).shape == (5, 2)
 
 
 def test_names_and_vectors_come_back(data, tmp_path):
@@ -68,15 +73,6 @@ def test_names_and_vectors_come_back(data, tmp_path):
     assert again.predict(frame).ndim == 1
     assert again.feature_names_in_.tolist() == frame.columns.tolist()
     np.testing.assert_array_equal(again.x_max_, model.x_max_)
-
-
-def test_a_model_with_scales_of_its_own_genes_only_comes_back(parts, tmp_path):
-    """As after a fit to a stream, which looks at the other genes no more."""
-    header, tensors = parts
-    dropped = ~tensors["support_"]
-    tensors = {k: v.masked_fill(dropped, 0) if k in persistence.OF_GENES[1:] else v for k, v in tensors.items()}
-    again = read(tmp_path / "m.safetensors", sealed(header, tensors))
-    assert again.predict(np.random.default_rng(1).normal(size=(5, 9))).shape == (5, 2)
 
 
 def test_a_flipped_bit_anywhere_is_noticed(small, tmp_path):
@@ -105,18 +101,14 @@ def test_foreign_files_are_refused(tmp_path):
         SparseBottleneckRegressor.load(tmp_path / "missing")
 
 
-HUGE = [[40_000, 40_000], *[[40_000, 40_000]] * 4, [40_000, 2]]
-
-
 @pytest.mark.parametrize(
     ("entry", "value", "message"),
     [
-        ("shapes", HUGE, "network: expected"),
+        ("shapes", [[40_000, 40_000]] * 5 + [[40_000, 2]], "network: expected"),
         ("shapes", [[4, 4], [4, 3], [3, 2], [2, 3], [3, 4]], "shapes: expected layers"),
         ("shapes", [[4, 4], [4, 3], [3, 2], [2, 3], [3, 5], [5, 2]], "shapes: expected layers"),
         ("shapes", [[4, 4], [5, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected layers"),
         ("shapes", [], ""),
-        ("shapes", [4, 4, 3, 2], ""),
         ("shapes", [[4, -4], [-4, 3], [3, -4], [-4, 2]], "shapes: expected"),
         ("shapes", [[4.0, 4], [4, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected"),
         ("activation", "relu", "activation: expected one of"),
@@ -129,7 +121,6 @@ HUGE = [[40_000, 40_000], *[[40_000, 40_000]] * 4, [40_000, 2]]
         ("params", {"n_gene": 3}, "n_gene"),
         ("params", {"n_genes": 10}, "n_genes"),
         ("params", {"n_threads": 10**9}, "n_threads: expected at most"),
-        ("params", {"protocol": "papyrus"}, "protocol: 'papyrus' is unknown"),
         ("params", {"device": "meta"}, "device: expected one of"),
         ("params", {"distillation": {"n_tree": 1}}, "n_tree"),
         ("more", 1, "more"),
@@ -140,14 +131,6 @@ def test_a_header_of_another_kind_is_refused(parts, tmp_path, entry, value, mess
     value = header["params"] | value if entry == "params" else value
     with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):
         read(tmp_path / "m.safetensors", sealed(header | {entry: value}, tensors))
-
-
-@pytest.mark.parametrize("entry", sorted(persistence.ENTRIES))
-def test_a_header_without_an_entry_is_refused(parts, tmp_path, entry):
-    header, tensors = parts
-    content = save(tensors, {"sbnn": json.dumps({k: v for k, v in header.items() if k != entry})})
-    with pytest.raises(ValueError, match=REFUSED):
-        read(tmp_path / "m.safetensors", content)
 
 
 @pytest.mark.parametrize(
@@ -188,11 +171,14 @@ def test_shares_of_counts_come_back(parts, tmp_path):
         read(tmp_path / "m.safetensors", sealed(parts[0], tensors | {"count_share_": shares}))
 
 
-def test_a_file_without_a_tensor_or_with_one_more_is_refused(parts, tmp_path):
+def test_a_file_without_an_entry_or_a_tensor_or_with_one_more_is_refused(parts, tmp_path):
     header, tensors = parts
     for changed in ({k: v for k, v in tensors.items() if k != "x_mean_"}, tensors | {"more": torch.zeros(1)}):
         with pytest.raises(ValueError, match=f"{REFUSED}.*expected the tensors"):
             read(tmp_path / "m.safetensors", sealed(header, changed))
+    for entry in set(persistence.ENTRIES) - {"sha256"}:  # which is set anew
+        with pytest.raises(ValueError, match=REFUSED):
+            read(tmp_path / "m.safetensors", sealed({k: v for k, v in header.items() if k != entry}, tensors))
 
 
 def load_or_refuse(path, content):
@@ -207,9 +193,7 @@ def load_or_refuse(path, content):
 
 
 FUZZ = {"suppress_health_check": list(HealthCheck)}
-PLAIN = st.sampled_from(
-    [None, True, False, -1, 0, 1, 2, 3, 9, 2**31, 10**400, 0.5, float("nan"), 1e308, "", "a", "cpu"]
-)
+PLAIN = st.sampled_from([None, True, -1, 0, 1, 2, 9, 2**31, 10**400, 0.5, float("nan"), 1e308, "", "a", "cpu"])
 TREES = (
     PLAIN | st.lists(PLAIN, max_size=4) | st.dictionaries(st.sampled_from(["a", "n_genes", "loss"]), PLAIN, max_size=2)
 )

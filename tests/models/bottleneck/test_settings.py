@@ -32,10 +32,8 @@ def test_what_is_out_of_range_is_named(settings):
 
 def test_settings_are_plain_numbers_and_stay():
     settings = DistilledSettings(noises=[np.float32(0.5), 1], usual_noise=1, n_trees=np.int64(7), prior_cells=50)
-    assert settings == DistilledSettings(noises=(0.5, 1.0), usual_noise=1.0, n_trees=7, prior_cells=50.0)
-    assert type(settings.n_trees) is int and type(settings.prior_cells) is float
-    assert hash(settings) == hash(DistilledSettings(**json.loads(json.dumps(asdict(settings)))))
     assert repr(settings) == "DistilledSettings(noises=(0.5, 1.0), usual_noise=1.0, n_trees=7, prior_cells=50.0)"
+    assert hash(settings) == hash(DistilledSettings(**json.loads(json.dumps(asdict(settings)))))
     with pytest.raises(FrozenInstanceError):
         settings.n_trees = 3
 
@@ -49,7 +47,7 @@ def test_an_estimator_hands_its_settings_on(data, tmp_path):
     assert again.distillation == SHORT and again.get_params() == model.get_params()
 
 
-@pytest.mark.parametrize(("noises", "n", "few_cells"), [((0.5,), 6, 0), ((0.5, 1.0), 40, 0), ((0.5, 1.0), 40, 40)])
+@pytest.mark.parametrize(("noises", "n", "few_cells"), [((0.5,), 6, 0), ((0.5, 1.0), 40, 40)])
 def test_extreme_settings_train(noises, n, few_cells, data):
     settings = DistilledSettings(
         noises=noises, usual_noise=0.5, n_teachers=2, n_trees=1, n_augmented=1, steps_of_teachers=1, steps_of_student=1,

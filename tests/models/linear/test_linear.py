@@ -126,7 +126,6 @@ def test_tables_and_anndata(pair, model):
         (ReducedRankRegression(rank=6), ValueError, "rank .*40, or of outputs, 5"),
         (ReducedRankRegression(alpha=np.nan), ValueError, "alpha"),
         (SparseReducedRankRegression(alpha=-0.1), ValueError, "alpha"),
-        (SparseReducedRankRegression(alpha="1"), TypeError, "alpha"),
         (SparseReducedRankRegression(l1_ratio=1.1), ValueError, r"l1_ratio .*\[0, 1\], got 1.1"),
         (SparseReducedRankRegression(penalty="rows"), ValueError, "penalty must be one of .*'rows'"),
         (SparseReducedRankRegression(max_iter=0), ValueError, "max_iter"),
@@ -139,14 +138,8 @@ def test_tables_and_anndata(pair, model):
 def test_bad_parameters_are_named(pair, model, error, message):
     with pytest.raises(error, match=message):
         model.fit(*pair)
-
-
-def test_bad_paths_are_refused_before_any_work(pair):
-    model = SparseReducedRankRegression()
-    with pytest.raises(ValueError, match="alpha must be .*got -1"):
-        model.fit_path(*pair, [1.0, -1])
-    with pytest.raises(ValueError, match="Input X contains NaN"):
-        model.fit_path(np.where(pair[0] > 4, np.nan, pair[0]), pair[1], [1.0])
+    with pytest.raises(ValueError, match="alpha must be .*got -1"):  # before any work
+        SparseReducedRankRegression().fit_path(*pair, [1.0, -1])
 
 
 # --- the published numbers (Bernaerts et al., arXiv:2006.10411, figure 2)
@@ -155,19 +148,11 @@ def test_bad_paths_are_refused_before_any_work(pair):
 @pytest.mark.slow
 def test_published_results_on_mouse_m1(real_scala):
     X, Y = ((a - a.mean(axis=0)) / a.std(axis=0) for a in (real_scala.X.astype(float), real_scala.Y.astype(float)))
-    models = {
-        "ridge": LeaveOneOutRidge(),
-        "rank 2": SparseReducedRankRegression(rank=2, alpha=0.4),
-        "rank 16": SparseReducedRankRegression(rank=16, alpha=0.5),
-    }
-    scores, genes = {name: [] for name in models}, {name: [] for name in models}
-    for train, test in paper_folds(len(X)):
-        for name, model in models.items():
-            model.fit(X[train], Y[train])
-            scores[name].append(model.score(X[test], Y[test]))
-            genes[name].append(np.count_nonzero(np.any(model.coef_, axis=0)))
-    assert np.mean(scores["ridge"]) == pytest.approx(0.449, abs=0.003)
-    assert np.mean(scores["rank 2"]) == pytest.approx(0.350, abs=0.002)
-    assert np.mean(genes["rank 2"]) == pytest.approx(24, abs=1)
-    assert np.mean(scores["rank 16"]) == pytest.approx(0.398, abs=0.002)
-    assert np.mean(genes["rank 16"]) == pytest.approx(24, abs=1)
+    for model, r2, within, n_genes in (
+        (LeaveOneOutRidge(), 0.449, 0.003, 1000),
+        (SparseReducedRankRegression(rank=2, alpha=0.4), 0.350, 0.002, 24),
+        (SparseReducedRankRegression(rank=16, alpha=0.5), 0.398, 0.002, 24),
+    ):
+        fits = [(clone(model).fit(X[train], Y[train]), X[test], Y[test]) for train, test in paper_folds(len(X))]
+        assert np.mean([fit.score(*new) for fit, *new in fits]) == pytest.approx(r2, abs=within)
+        assert np.mean([fit.coef_.any(axis=0).sum() for fit, *_ in fits]) == pytest.approx(n_genes, abs=1)
