@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from sbnn.cli import main
-from sbnn.data.gene_dynamics import prior_of, simulate_gene_dynamics, truth_of
+from sbnn.data.gene_dynamics import prior_of, truth_of
 from sbnn.dynamics import GeneNetwork, experiments, report
-from sbnn.dynamics.accuracy import edge_accuracy, path_errors
 from sbnn.dynamics.experiments import METHODS, SPARSITY, PriorAlone, run_sparsities
 from sbnn.dynamics.study import STUDY
 
@@ -38,17 +37,6 @@ def test_everything_is_run_once(folder, records, capsys):
     assert main(["dynamics", "run", NAME, *options]) == 0
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     assert "noise_5_dash: balanced_accuracy" in capsys.readouterr().out
-    assert main(["dynamics", "run", "grn_349", *options]) == 1 and "grn_349" in capsys.readouterr().err
-
-
-def test_scores_are_those_of_the_method_on_the_data_of_the_seed(records):
-    stored = records["noise_5_dash"].scores.iloc[0]
-    data = simulate_gene_dynamics(40, 12, noise=0.025, wrong=0.05, random_state=int(stored["seed"]))
-    model = experiments.make(NAME, "noise_5", "dash", int(stored["seed"]), fast=True)
-    model.fit(data[data.obs["split"] == "train"], prior_of(data))
-    expected = edge_accuracy(model.edge_scores_, truth_of(data), prior_of(data)) | {"sparsity": model.sparsity_}
-    expected |= path_errors(model, *experiments.held_out(data))
-    assert {name: stored[name] for name in expected} == expected
 
 
 def test_the_prior_alone_is_a_baseline_and_probabilities_rank_pairs():
@@ -76,32 +64,23 @@ def test_conditions_are_those_of_their_names(condition):
 def test_records_hold_what_the_figures_need(records):
     prior, dash = records["noise_5_prior"], records["noise_5_dash"]
     assert prior.test.shape == dash.predicted.shape == (10, 5, 40)
-    assert np.array_equal(prior.test[:, 0], dash.predicted[:, 0])  # both start alike
     edges, data = dash.edges, experiments.load(NAME, "noise_5", 0, fast=True)
     assert (edges["score"].abs().diff().dropna() <= 0).all() and len(edges) == dash.scores["n_edges"].iloc[0]
     truth, given = truth_of(data) != 0, prior_of(data) != 0
     for row in edges.iloc[:20].itertuples():
         assert (row.true, row.in_prior) == (truth.loc[row.regulator, row.target], given.loc[row.regulator, row.target])
-    assert dash.out_degree.sum() == len(edges)
-    assert np.array_equal(prior.true_out_degree, truth.sum(axis=1))
+    assert dash.out_degree.sum() == len(edges) and np.array_equal(prior.true_out_degree, truth.sum(axis=1))
 
 
 def test_tables_hold_every_method_and_what_is_published(records):
     swept = run_sparsities(NAME, fast=True)
     assert swept.scores["sparsity"].tolist() == pytest.approx([0.98], abs=0.01)
     records = records | {"sparsities": swept}
-    tables = STUDY.tables(records)
-    methods = tables[f"Methods, {report.TITLES['noise_5']}"]
-    run = experiments.SETTINGS[NAME].runs["noise_5"]
-    assert methods.index.tolist() == [METHODS[name] for name in run]
-    assert methods.loc["DASH", "BA"] == f"{records['noise_5_dash'].scores['balanced_accuracy'].iloc[0]:.3f}"
-    assert tables["Cost by number of genes"].index.tolist() == [20, 20, 40, 40]
-    assert tables["Balanced accuracy by sparsity"].loc["DASH", "published"] == "0.906 at 0.946"
-    scores = report.by_sparsity(records)
-    assert scores["asked"].tolist() == [SPARSITY, 0.98], "that of the comparison is one of those swept"
+    methods = STUDY.tables(records)[f"Methods, {report.TITLES['noise_5']}"]
+    assert methods.index.tolist() == [METHODS[name] for name in experiments.SETTINGS[NAME].runs["noise_5"]]
+    assert report.by_sparsity(records)["asked"].tolist() == [SPARSITY, 0.98], "with that of the comparison"
     given = [0.5, 0.7], [1e-4], [np.nan], [12.0, 14.0]
     assert [report._spread(pd.Series(values)) for values in given] == ["0.600 ± 0.141", "1.0e-04", "", "13 ± 1"]
-    assert scores["balanced_accuracy"].iloc[0] == records["noise_5_dash"].scores["balanced_accuracy"].iloc[0]
 
 
 def test_figures_of_all_that_is_there(records):
@@ -110,8 +89,6 @@ def test_figures_of_all_that_is_there(records):
         warnings.simplefilter("error")
         drawn = dict(STUDY.draw(records))
     assert list(drawn) == names == STUDY.figure_names(records)
-    labels = {line.get_label() for line in drawn["dynamics_noise_5_sparsity"].axes[0].lines}
-    assert "published" not in labels  # that is of another network
     degrees = drawn["dynamics_out_degree"].axes[0].lines
     true = records["noise_5_prior"].true_out_degree
     assert degrees[0].get_ydata()[0] == (true >= degrees[0].get_xdata()[0]).mean()

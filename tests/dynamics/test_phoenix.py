@@ -50,18 +50,6 @@ def test_targets_and_rates_are_those_of_the_paper(plain):
     np.testing.assert_allclose(plain.decay().detach(), np.maximum(weights["multiplier"], 0), rtol=1e-6)
 
 
-def test_the_start_is_sparse_orthogonal_and_uniform(generator):
-    network = Phoenix(400, 40, generator)
-    for layer in (network.sum_in.detach(), network.product_in.detach()):
-        assert (layer == 0).float().mean() == pytest.approx(0.95, abs=0.005)
-        assert layer[layer != 0].std() == pytest.approx(0.05, rel=0.1)
-    for layer in (network.sum_out, network.product_out):
-        np.testing.assert_allclose((layer.T @ layer).detach(), np.eye(40), atol=1e-5)
-    m = network.multiplier.detach()
-    assert m.min() >= 0 and m.max() <= 1 and m.mean() == pytest.approx(0.5, abs=0.05)
-    assert not network.sum_bias.any() and not network.product_bias.any()
-
-
 def test_edges_are_paths_of_weights_and_zeros_are_counted(plain):
     with torch.no_grad():
         for name in plain.LAYERS:
@@ -111,23 +99,6 @@ def test_a_closed_gate_cuts_all_that_comes_through_it(gated):
     x = torch.rand((4, 12), generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(gated.targets(x), plain.targets(x))
     assert torch.equal(gated.edges(), plain.edges()) and gated.sparsity() == plain.sparsity()
-
-
-def test_gates_are_drawn_in_training_alone_once_for_a_step(gated, generator):
-    def layers():
-        return torch.cat([layer.detach().flatten() for layer in gated.layers()])
-
-    gated.draw(generator)
-    first = layers()
-    assert torch.equal(first, layers())
-    gated.draw(generator)
-    assert not torch.equal(first, layers())
-    shares = (gated.layers()[2] / gated.sum_out).detach()
-    assert shares.std(dim=0).max() < 1e-5 and shares[0].std() > 0.1, "one gate a unit"
-    gated.eval()
-    settled = layers()
-    gated.draw(generator)
-    assert torch.equal(settled, layers())
 
 
 def test_open_weights_are_counted_behind_their_gates(half_open):

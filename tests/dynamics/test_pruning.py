@@ -88,23 +88,3 @@ def test_what_is_pruned_never_returns(network, pruner):
     for name, mask in pruner.masks.items():
         assert not (mask & ~first[name]).any() and mask.sum() == 20
         assert (getattr(network, name)[~mask] == 0).all()
-
-
-def test_biological_pruning_follows_the_prior_whatever_the_weights(prior):
-    masks = []
-    for seed in (1, 2):
-        network = Phoenix(20, 5, torch.Generator().manual_seed(seed))
-        pruner = Pruner(network, INFLUENCE["biological"], prior, torch.Generator().manual_seed(5))
-        pruner.prune(0.2)
-        masks.append(pruner.masks)
-    for name in network.LAYERS:
-        np.testing.assert_array_equal(masks[0][name], masks[1][name])
-
-
-def test_prior_and_size_count_together_and_scores_are_carried_on(network, prior, pruner):
-    at_first, (*of_inputs, sums, products) = [s.clone() for s in pruner.scores], sizes(network)
-    found = pruner.next_scores()
-    for old, size, new in zip(at_first, of_inputs, pruner.scores, strict=True):
-        torch.testing.assert_close(new, 0.5 * scores.prior_of_inputs(old, scores.partners(prior)) + 0.5 * size)
-    for name, size, into in zip(("sum_out", "product_out"), (sums, products), pruner.scores, strict=True):
-        torch.testing.assert_close(found[name], 0.05 * scores.prior_of_outputs(into, prior) + 0.95 * size)

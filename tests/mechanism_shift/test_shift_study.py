@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 from short_recipes import TINY, TINY_SCREEN
 
-from sbnn.cli import main
 from sbnn.mechanism_shift import experiments, report, simulate_perturbations
-from sbnn.mechanism_shift.experiments import held_out_bounds, score, split_screen
-from sbnn.mechanism_shift.graph import edges_of, graph_table
+from sbnn.mechanism_shift.experiments import score, split_screen
+from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.methods import ABLATION, METHODS
 from sbnn.mechanism_shift.study import STUDY
 from sbnn.results import Record
@@ -71,31 +70,8 @@ def test_everything_is_run_once(simulated):
     before = {path: path.stat().st_mtime_ns for path in simulated.iterdir()}
     STUDY.run("simulated_screen", simulated, only=["small_*", "varied_*"], fast=True)
     assert {path: path.stat().st_mtime_ns for path in simulated.iterdir()} == before
-    record = records["small_staged"]
-    assert record.latents.shape == record.true_latents.shape == (200, 3)
-    assert record.effects.shape == record.edges.shape == record.true_shifts.shape == (10, 3)
-    assert {"new_elbo", "new_iwelbo_before"} <= set(record.scores) and "latents" not in records["ablation_8"].values
+    assert records["small_staged"].latents.shape == (200, 3) and "latents" not in records["ablation_8"].values
     assert set(records["varied_latents_fitted"].scores["value"]) == {2, 3}
-
-
-def test_scores_are_those_of_the_model_on_the_screen(fitted):
-    row, (model, latents, graph, edges), known, new = fitted
-    assert set(known.perturbation).isdisjoint(new.perturbation) and len(new.targets) == 20
-    assert np.array_equal(latents, model.transform(known.counts)) and graph is model.shift_graph_
-    aside = model.validation_
-    assert row["elbo"] == model.elbo(known.counts[aside], known.perturbation[aside])
-    assert np.array_equal(edges, edges_of(model.shift_graph_))
-
-
-def test_held_out_bounds_are_of_the_other_half_of_the_cells(fitted):
-    _, (model, *_), _, new = fitted
-    bounds = held_out_bounds(model, new, 3, n_samples=20)
-    order = np.random.default_rng(3).permutation(len(new.perturbation))
-    learn, test = order[::2], order[1::2][:500]
-    for end, learned in (("", True), ("_before", False)):
-        other = model.fit_new_perturbations(new.counts[learn], new.perturbation[learn], learn_shifts=learned)
-        assert bounds[f"new_elbo{end}"] == other.elbo(new.counts[test], new.perturbation[test])
-        assert bounds[f"new_iwelbo{end}"] == other.iwelbo(new.counts[test], new.perturbation[test], 20)
 
 
 def test_what_is_shown_is_in_the_order_and_with_the_signs_of_the_truth(fitted):
@@ -135,11 +111,8 @@ def test_records_of_a_screen(of_screen, screen):
     assert set(fits.graph["perturbation"]) == set(screen.targets) and len(fits.latents) == 2000
     again = experiments.fit_model(screen, 10, 0, experiments.Recipe(**TINY))
     pd.testing.assert_frame_equal(again.shift_graph_, fits.graph.drop(columns="seed"))
-    cells = again.validation_
-    assert fits.elbo[0] == again.elbo(screen.counts[cells], screen.perturbation[cells])
     assert records["sizes"].sizes["n_latent"].tolist() == [2, 5]
     assert len(records["permuted"].null) == 40 * experiments.N_LATENT
-    assert not np.allclose(records["permuted"].null, fits.graph["effect"].abs())
     assert records["bootstraps"].stability["share"].isin([0, 1]).all()
 
 
@@ -155,23 +128,6 @@ def test_tables_and_figures_are_made_of_what_is_there(simulated, of_screen):
         for figure in drawn.values():
             figure.canvas.draw()
     assert list(STUDY.draw({})) == [] and report.all_tables({}) == {}
-    assert list(report.all_tables({"small_pca": STUDY.load(simulated)["small_pca"]})) == [
-        f"Simulated screens, {report.TITLES['small']}"
-    ]
-
-
-def test_commands(simulated, tmp_path, monkeypatch, capsys):
-    folders = {"in": simulated, "out": tmp_path}
-    monkeypatch.setattr("sbnn.engine.results_folder", lambda place, name, fast: folders[place])
-    arguments = ["simulated_screen", "--saved-models", "in"]
-    assert main(["mechanism-shift", "run", *arguments, "--fast", "--only", "pca"]) == 0
-    told = capsys.readouterr().out
-    assert "small_pca: mcc 0." in told and "From the published recipe to the staged one" in told
-    assert main(["mechanism-shift", "figures", *arguments, "--figures", "out"]) == 0
-    assert (tmp_path / "shift_small_accuracy.png").exists() and (tmp_path / "shift_varied.pdf").exists()
-    assert main(["mechanism-shift", "report", *arguments]) == 0
-    assert capsys.readouterr().out.rstrip().endswith("other work beside it.")
-    assert main(["mechanism-shift", "run", "scala", "--saved-models", "in"]) != 0
 
 
 def test_tables_hold_means_over_seeds():
@@ -182,8 +138,6 @@ def test_tables_hold_means_over_seeds():
     assert row.drop("SD").to_dict() == means and row["SD"] == pytest.approx(np.sqrt(0.125))
     ablation = report.ablation_table({"ablation_1": record}).loc["mask open (iVAE)"].to_dict()
     assert ablation == {columns[column]: means[columns[column]] for column in report.IN_ABLATION}
-    overview = report.overview_table({"script_pca": record}).loc["PCA"].tolist()
-    assert overview == ["0.250 ± 0.354", "1.250 ± 0.354", "4"]
     varied = scores(value=[0.1, 0.1, 0.2], method=["linear"] * 3, mcc=[0.2, 0.4, 0.6], f1=[0.5, 0.7, 0.9])
     table = report.varied_table({"varied_density": varied})
     np.testing.assert_allclose(table.loc[("density", "0.1", "PCA, unmixed")], [0.3, 0.6])
