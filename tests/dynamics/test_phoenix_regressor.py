@@ -13,7 +13,6 @@ from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics import PhoenixRegressor, Recipe, Schedule
 from sbnn.dynamics.model import split
 from sbnn.dynamics.phoenix import Phoenix
-from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.solver import DivergenceError
 from sbnn.dynamics.training import Training
 
@@ -81,12 +80,11 @@ def test_numbers_stay_as_they_are(samples, prior, pruning, weight, expected):
         assert (model.history_["sparsity"] > 0.58).tolist() == [False] * 12 + [True] * 3
 
 
-def training_of(data, recipe, pruning=None, validated=(22, 23)):
-    """Training of a new network on all but some samples."""
+def training_of(data, recipe):
+    """Training of a new network on all samples."""
     network, arrays = Phoenix(30, 4, torch.Generator().manual_seed(0)), as_trajectories(data)
-    pruner = None if pruning is None else Pruner(network, INFLUENCE[pruning])
-    parts = [i for i in range(len(arrays.values)) if i not in validated], list(validated)
-    return Training(network, arrays, parts, recipe, torch.Generator().manual_seed(0), None, pruner, None)
+    parts = list(range(len(arrays.values))), []
+    return Training(network, arrays, parts, recipe, torch.Generator().manual_seed(0))
 
 
 def test_validation_samples_are_not_trained_on(samples):
@@ -114,32 +112,15 @@ def cut(data, at=2):
 
 def test_the_same_intervals_in_samples_of_other_lengths_train_alike(samples):
     recipe = Recipe(batch_size=99, learning_rate=1e-2)
-    trainings = [training_of(data, recipe, validated=()) for data in (samples, cut(samples))]
+    trainings = [training_of(data, recipe) for data in (samples, cut(samples))]
     for training in trainings:
         assert training.train.n.sum() == 96
         training.run(5)
     histories = [[entry["loss"] for entry in training.history] for training in trainings]
     np.testing.assert_allclose(*histories, rtol=1e-5)
-    in_batches = training_of(cut(samples), Recipe(batch_size=5, learning_rate=0), validated=())
+    in_batches = training_of(cut(samples), Recipe(batch_size=5, learning_rate=0))
     in_batches.run(1)
     assert in_batches.history[0]["loss"] == pytest.approx(histories[0][0], rel=1e-5), "which count by their intervals"
-
-
-def test_patience_begins_after_the_last_pruning(samples):
-    training = training_of(samples, Recipe(learning_rate=0, patience=2), "imp")
-    training.run(60, {2: 0.3, 16: 0.2})
-    assert len(training.history) == 16 + 3  # one epoch that is better than none, and two that are not
-    training.run(6, {1: 0.1, 7: 0.05})
-    assert len(training.history) == 19 + 6, "no end before the last pruning"
-
-
-def test_the_learning_rate_falls_after_its_own_patience_and_starts_anew_at_each_pruning(samples):
-    recipe = Recipe(learning_rate=1e-2, rate_factor=0.1, rate_patience=2, lowest_rate=5e-4)
-    training, rates = training_of(samples, recipe, "imp"), []
-    training._epoch = lambda optimizer: rates.append(optimizer.param_groups[0]["lr"]) or 1.0  # the same loss each time
-    training.run(13, {12: 0.3})
-    # The first epoch is better than none; of the others every third is one too many.
-    assert rates == pytest.approx([1e-2] * 4 + [1e-3] * 3 + [5e-4] * 5 + [1e-2])
 
 
 def test_one_sample_of_two_or_more_is_set_aside_and_a_single_one_validated_by_its_own_loss():

@@ -25,11 +25,6 @@ def prior(generator):
     return torch.randint(-1, 2, (20, 20), generator=generator)
 
 
-@pytest.fixture
-def pruner(network, prior, generator):
-    return Pruner(network, (0.5, 0.05), prior, generator)
-
-
 def sizes(network):
     """Shares of the sizes of the weights of each layer."""
     decay = network.multiplier.detach().double().clamp(min=0)[:, None]
@@ -76,15 +71,3 @@ def test_the_published_schedule():
     assert list(shares) == [3, *range(10, 191, 10)]
     np.testing.assert_allclose(list(shares.values()), np.maximum(0.3 * 0.9 ** np.arange(20), 0.045))
     assert Schedule().prunings(0.5) == {3: 0.5} and list(Schedule(5, 0.7, 4).prunings(0.75)) == [5, 8, 12]
-
-
-def test_what_is_pruned_never_returns(network, pruner):
-    pruner.prune(0.5)
-    first = {name: mask.clone() for name, mask in pruner.masks.items()}
-    with torch.no_grad():
-        for name in network.LAYERS:
-            getattr(network, name).fill_(9)
-    pruner.prune(0.2)
-    for name, mask in pruner.masks.items():
-        assert not (mask & ~first[name]).any() and mask.sum() == 20
-        assert (getattr(network, name)[~mask] == 0).all()

@@ -97,14 +97,6 @@ def ragged_of(parts):
     return trajectories(values, times, parts[0].var_names)
 
 
-def test_samples_may_have_times_of_their_own_and_any_length(network, prior):
-    given = {40: (0, 2, 3, 7, 9), 39: (0, 1, 4, 6), 20: (1, 2, 3, 5, 8, 10), 9: (0, 1)}
-    parts = [network.simulate(n, 0.025, n, times) for n, times in given.items()]
-    model = SparseRegulationRegressor(3).fit(ragged_of(parts), prior)
-    truth = network.graph.to_numpy() != 0
-    assert edges(model)[truth].mean() > 0.9 and (edges(model) & ~truth).sum() <= 3
-
-
 def test_nothing_counts_after_the_end_of_a_sample(network, prior):
     parts = [network.simulate(20, 0.025, 1), network.simulate(20, 0.025, 2, (0, 2, 3))]
     searches = [_Search(as_trajectories(ragged_of(parts)), prior.to_numpy().astype(float)) for _ in range(2)]

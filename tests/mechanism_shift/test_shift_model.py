@@ -126,8 +126,3 @@ def test_bad_screens_are_named(screen, change, message):
     change(values)
     with pytest.raises(ValueError, match=message):
         SparseShiftVAE(3, recipe=TINY_RECIPE).fit(**values)
-
-
-def test_unknown_perturbations_are_named(screen, staged):
-    with pytest.raises(ValueError, match="perturbation: the model does not know stranger"):
-        staged.elbo(screen.counts[:1], ["stranger"])
