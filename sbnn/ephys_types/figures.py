@@ -12,8 +12,13 @@ from scipy.stats import t as student
 from sbnn.data.checks import GREY
 from sbnn.ephys_types import report
 from sbnn.ephys_types.models import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, MODELS, ZERO_SHOT, of_kind
-from sbnn.evaluation.classification import calibration, confusion_counts, repeat_means
-from sbnn.evaluation.family_importance import agreement_table, importance_table
+from sbnn.evaluation.classification import (
+    agreement_table,
+    calibration,
+    confusion_counts,
+    importance_table,
+    repeat_means,
+)
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from sbnn.plotting.common import colorbar, finish, grid, name_rows, new_panels, styled
 from sbnn.plotting.models import AROUND

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.ephys_types.models import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, MODELS, REFERENCE, ZERO_SHOT, of_kind
-from sbnn.evaluation.classification import calibration, repeat_means, scores_within
-from sbnn.evaluation.family_importance import agreement_table, importance_table
+from sbnn.evaluation.classification import agreement_table, calibration, importance_table, repeat_means, scores_within
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
 from sbnn.results import load
 

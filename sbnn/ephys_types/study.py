@@ -16,8 +16,7 @@ from sbnn.ephys_types.figures import figures
 from sbnn.ephys_types.report import NOTE, all_tables, overview_table
 from sbnn.ephys_types.sparse_pca_forest import SparsePCAForest
 from sbnn.ephys_types.transfer_study import run_learning_curves, run_zero_shot
-from sbnn.evaluation.classification import cross_validate_classifier
-from sbnn.evaluation.family_importance import N_SHUFFLES, family_importance
+from sbnn.evaluation.classification import N_SHUFFLES, cross_validate_classifier, family_importance
 from sbnn.evaluation.folds import SEEDS, donor_folds, repeated_donor_folds
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed

@@ -112,27 +112,23 @@ def _write_record(adata, key, record, data, point):
         return "stability selection", {"test_r2": record.test_r2[:, 0]}
     data = as_paired(data)
     if data.sha256 != record.sha256 or (point is None and len(record.params) > 1):
-        raise ValueError(
-            f"data, point: the record is of {len(record.params)} grid points, of which one has to be chosen "
-            f"(record.find), and of {record.dataset!r}: if adata has other values, cells or outputs, give what was "
-            "cross-validated as data="
+        held = (
+            f"{len(record.params)} grid points, of which one has to be chosen (record.find), and of {record.dataset!r}"
         )
-    point = 0 if point is None else point
-    names = record.feature_names.astype(str)
-    adata.obsm[f"{key}_held_out"] = _of_cells(adata, data.cell_names, held_out_means(record, data.Y, point), names)
+        advice = "if adata has other values, cells or outputs, give what was cross-validated as data="
+        raise ValueError(f"data, point: the record is of {held}: {advice}")
+    point = point or 0
+    held_out = held_out_means(record, data.Y, point)
+    adata.obsm[f"{key}_held_out"] = _of_cells(adata, data.cell_names, held_out, record.feature_names.astype(str))
     fold = pd.Series(pd.NA, data.cell_names, dtype="Int64")
     for f, (_, test) in reversed(list(enumerate(record.folds))):
         fold.iloc[test] = f
     adata.obs[f"{key}_fold"] = fold.reindex(adata.obs_names)
     if "selected" in values:
         _of_genes(adata, key, {"kept_in_folds": record.selected[:, point].mean(axis=0)}, record.gene_names)
-    return kind, {
-        "test_r2": record.test_r2[:, point],
-        "test_feature_r2": record.test_feature_r2[:, point],
-        "feature_names": record.feature_names.astype(object),
-        "params": {"point": record.params[point]},
-        "scaling": record.settings["scaling"],
-    }
+    about = {"test_r2": record.test_r2[:, point], "test_feature_r2": record.test_feature_r2[:, point]}
+    about |= {"feature_names": record.feature_names.astype(object), "params": {"point": record.params[point]}}
+    return kind, about | {"scaling": record.settings["scaling"]}
 
 
 def _of_cells(adata, cells, values, columns=None):
@@ -143,8 +139,7 @@ def _of_cells(adata, cells, values, columns=None):
 
 def _of_genes(adata, key, table, genes=None):
     """Write columns to ``var``, by the names of the genes."""
-    table = pd.DataFrame(table) if genes is None else pd.DataFrame(table, pd.Index(genes))
-    table.index = table.index.astype(str)
+    table = pd.DataFrame(table, None if genes is None else pd.Index(genes)).rename(index=str)
     for name, column in _aligned(table, adata.var_names, "genes").items():
         truth = table[name].dtype == bool
         adata.var[f"{key}_{name}"] = column.eq(True).to_numpy() if truth else column.to_numpy(dtype=np.float64)
@@ -153,6 +148,6 @@ def _of_genes(adata, key, table, genes=None):
 def _aligned(table, names, kind):
     """Rows of a table by these names, NaN where it has none."""
     if not table.index.isin(names).any():
-        told = f"adata: it has other {kind} than the result: {some(names, 3)}"
-        raise ValueError(f"{told}, the result {some(table.index, 3)}")
+        held = f"{some(names, 3)}, the result {some(table.index, 3)}"
+        raise ValueError(f"adata: it has other {kind} than the result: {held}")
     return table.reindex(names)

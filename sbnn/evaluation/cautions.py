@@ -10,14 +10,18 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import scale
 
 from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.neighbours import NEIGHBOURS
-from sbnn.evaluation.stability import trust_sentence
 from sbnn.evaluation.verdict import outputs_of, split_groups
 
 FEW_CELLS = 100
+WORTH_OF_CELLS = (
+    "of mouse M1, 30 training cells gave a test R2 of 0.24, 60 of 0.33, 120 of 0.38 and 1092 of 0.46, and with few "
+    "cells other cells give other genes; trust intervals more than means, and measure more cells if you can."
+)
 FEW_CELLS_OF_TYPE = 5
 MOST_OF_ONE_TYPE = 0.6
 #: Words in the name of a label by which it looks like something that is shared by cells measured together.
@@ -39,22 +43,15 @@ SAME = 0.999
 OF_ONE_CELL, FAR = 0.2, 10.0  # share of an output's variance, and robust SDs from its median
 
 
-def cautions(data, record=None, stability=None, groups=None):
+def cautions(data, record=None, groups=None):
     """Say what to be careful of with these data: a sentence each, none where nothing applies.
 
-    Batches are the `groups` (n,) and labels whose names look like it ("mouse", "recording_date", ...), unless the folds
-    of `record`, a cross-validation of the data, hold their cells together. `stability` is from stability selection.
+    Batches are the `groups` (n,) and labels with names like "mouse", unless the folds of `record` hold them together.
     """
     data = as_paired(data)
     if record is not None:
         outputs_of(record, data)  # which refuses other data
-    found = []
-    if data.n_cells < FEW_CELLS:
-        found.append(
-            f"{data.n_cells} cells are few: of mouse M1, 30 training cells gave a test R2 of 0.24, 60 of 0.33, 120 of "
-            "0.38 and 1092 of 0.46, and with few cells other cells give other genes; trust intervals more than means, "
-            "and measure more cells if you can."
-        )
+    found = [f"{data.n_cells} cells are few: {WORTH_OF_CELLS}"] if data.n_cells < FEW_CELLS else []
     found += [*_types(data), *_outputs(data), *_counts(data)]
     names = [name for name in data.labels if BATCHES.search(str(name).lower())]
     batches = data.labels[names].astype(object).fillna(UNKNOWN)
@@ -65,21 +62,16 @@ def cautions(data, record=None, stability=None, groups=None):
     for name, labels in batches.astype(str).items():
         if record is None or split_groups(record, labels.to_numpy()):
             found += _batch(data, name, labels.to_numpy())
-    sentence = "" if stability is None else trust_sentence(stability)
-    return [*found, sentence] if sentence else found
+    return found
 
 
 def batch_index(X, batches, types=None, seed=0):
-    """How much more often nearest neighbours are of the same batch than if batches were dealt out within types.
-
-    The index is 0 for no more often and 1 for as often as the sizes of the batches allow; the second number is the same
-    in SD of batches that are permuted.
-    """
+    """How much more often neighbours are of one batch than by chance within types: of 1, and in SD of chance."""
     n, random = len(batches), np.random.default_rng(seed)
     types = np.zeros(n) if types is None else types
     batches, types = (np.unique(np.asarray(labels).astype(str), return_inverse=True)[1] for labels in (batches, types))
     k = min(NEIGHBOURS, n - 1)
-    places = PCA(min(N_COMPONENTS, n - 1, X.shape[1]), random_state=0).fit_transform(_scaled(X))
+    places = PCA(min(N_COMPONENTS, n - 1, X.shape[1]), random_state=0).fit_transform(scale(X))
     nearest = NearestNeighbors(n_neighbors=k).fit(places).kneighbors(return_distance=False)
 
     def shared(labels):
@@ -96,62 +88,48 @@ def batch_index(X, batches, types=None, seed=0):
     return tuple(float(above / most) if most > 0 else 0.0 for most in (room, dealt.std()))
 
 
-def _scaled(X):
-    """Genes z-scored, constant ones 0."""
-    scale = X.std(0)
-    return (X - X.mean(0)) / np.where(scale > 0, scale, 1)
-
-
 def _types(data):
     """Types that most cells have, or hardly any."""
     sizes = {kind: data.labels[kind][data.labels[kind] != UNKNOWN].value_counts() for kind in ("type", "family")}
-    for kind, cells in sizes.items():
-        if len(cells) > 1 and cells.iloc[0] > MOST_OF_ONE_TYPE * cells.sum():
-            yield (
-                f"{cells.iloc[0] / cells.sum():.0%} of the cells are of one {kind}, {cells.index[0]!r}: R2 and genes "
-                "are mostly about it; look at it and at the others apart (adata[cells])."
-            )
-            break  # its family is then as large
+    large = [kind for kind, n in sizes.items() if len(n) > 1 and n.iloc[0] > MOST_OF_ONE_TYPE * n.sum()]
+    for kind in large[:1]:  # the family of a large type is as large
+        share, largest = sizes[kind].iloc[0] / sizes[kind].sum(), sizes[kind].index[0]
+        advice = "R2 and genes are mostly about it; look at it and at the others apart (adata[cells])."
+        yield f"{share:.0%} of the cells are of one {kind}, {largest!r}: {advice}"
     types = sizes["type"]
     rare = types[types < FEW_CELLS_OF_TYPE]
     if len(types) > 1 and len(rare):
-        yield (
-            f"types of fewer than {FEW_CELLS_OF_TYPE} cells: {len(rare)} of {len(types)} ({some(rare.index, 3)}); "
-            "nothing can be said of a single one of them, read the families, or merge types."
-        )
+        which = f"{len(rare)} of {len(types)} ({some(rare.index, 3)})"
+        advice = "nothing can be said of a single one of them, read the families, or merge types."
+        yield f"types of fewer than {FEW_CELLS_OF_TYPE} cells: {which}; {advice}"
 
 
 def _outputs(data):
     """Outputs that say little, or the same twice, and single cells that decide the R2 of one."""
     Y, names = data.Y.astype(np.float64), data.feature_names.astype(object)
-    times = [np.unique(y, return_counts=True)[1] for y in data.Y.T]
-    few = np.array([len(its) <= FEW_VALUES for its in times], dtype=bool)
-    constant = np.array([its.max() > NEARLY_ALL * len(Y) for its in times], dtype=bool) & ~few
+    values = pd.DataFrame(data.Y)
+    few = (values.nunique() <= FEW_VALUES).to_numpy(bool)
+    constant = values.apply(lambda y: y.value_counts().max() > NEARLY_ALL * len(y)).to_numpy(bool) & ~few
     if few.any():
-        yield (
-            f"outputs with at most {FEW_VALUES} different values: {some(names[few], 3)}; R2 is a poor measure of them, "
-            "give them as labels if they are kinds of cells."
-        )
+        advice = "R2 is a poor measure of them, give them as labels if they are kinds of cells."
+        yield f"outputs with at most {FEW_VALUES} different values: {some(names[few], 3)}; {advice}"
     if constant.any():
-        yield (
-            f"outputs with one and the same value in more than {NEARLY_ALL:.0%} of the cells: "
-            f"{some(names[constant], 3)}; the few others decide their R2, look at these, or leave such outputs out."
-        )
+        which, advice = some(names[constant], 3), "look at these, or leave such outputs out."
+        others = f"in more than {NEARLY_ALL:.0%} of the cells: {which}; the few others decide their R2"
+        yield f"outputs with one and the same value {others}, {advice}"
     same = np.argwhere(np.triu(np.abs(np.corrcoef(Y.T)), 1) > SAME) if Y.shape[1] > 1 else []
     if len(same):
-        yield (
-            f"outputs that are copies of each other (|r| > {SAME}): {some([' and '.join(names[i]) for i in same], 3)}; "
-            "they count twice in R2, leave one of each pair out."
-        )
+        which = some([" and ".join(names[i]) for i in same], 3)
+        advice = "they count twice in R2, leave one of each pair out."
+        yield f"outputs that are copies of each other (|r| > {SAME}): {which}; {advice}"
     shares = np.square(Y - Y.mean(0)) / np.square(Y - Y.mean(0)).sum(0)
     spread = np.abs(Y - np.median(Y, axis=0))
     far = spread > FAR * 1.4826 * np.median(spread, axis=0)
     for j in np.flatnonzero(((shares > OF_ONE_CELL) & far).any(0)):
         i = shares[:, j].argmax()
-        yield (
-            f"cell {str(data.cell_names[i])!r} alone has {shares[i, j]:.0%} of the variance of {str(names[j])!r} "
-            f"({Y[i, j]:.4g}, median {np.median(Y[:, j]):.4g}): it decides R2; check this value, or leave it out."
-        )
+        which = f"cell {str(data.cell_names[i])!r} alone has {shares[i, j]:.0%} of the variance of {str(names[j])!r}"
+        value = f"{Y[i, j]:.4g}, median {np.median(Y[:, j]):.4g}"
+        yield f"{which} ({value}): it decides R2; check this value, or leave it out."
 
 
 def _counts(data):
@@ -160,17 +138,14 @@ def _counts(data):
         return
     library = np.asarray(data.counts.sum(axis=1), dtype=np.float64).ravel()
     if np.median(library) < FEW_COUNTS:
-        yield (
-            f"the median cell has {np.median(library):.0f} counts in these genes: noise of counting hides most of what "
-            "genes say; take genes with more counts, or deeper sequencing."
-        )
-    size = _scaled(np.log(library + 1))
-    follow = np.abs(_scaled(data.X).T.astype(np.float64) @ size) / len(size) > FOLLOWS
+        advice = "noise of counting hides most of what genes say; take genes with more counts, or deeper sequencing."
+        yield f"the median cell has {np.median(library):.0f} counts in these genes: {advice}"
+    size = scale(np.log(library + 1))
+    follow = np.abs(scale(data.X).T.astype(np.float64) @ size) / len(size) > FOLLOWS
     if follow.mean() > MANY_GENES:
-        yield (
-            f"{follow.mean():.0%} of the genes follow the library size of the cells (|r| > {FOLLOWS}): they tell how "
-            "deeply a cell was sequenced; hand raw counts over to be normalised (counts=True, --counts)."
-        )
+        which = f"{follow.mean():.0%} of the genes follow the library size of the cells (|r| > {FOLLOWS})"
+        advice = "hand raw counts over to be normalised (counts=True, --counts)."
+        yield f"{which}: they tell how deeply a cell was sequenced; {advice}"
 
 
 def _batch(data, name, labels):
@@ -186,18 +161,15 @@ def _batch(data, name, labels):
     unsure = "" if len(np.unique(types)) > 1 else ", though types are not known and may be the reason"
     index, deviations = batch_index(data.X[cells], labels[cells], types[cells])
     if index > BATCH_INDEX and deviations > BATCH_DEVIATIONS:
-        yield (
-            f"cells of the same {name!r} are alike beyond their types (batch index {index:.2f} of 1, {deviations:.0f} "
-            f"SD above chance{unsure}): what they share counts as prediction where folds split them; {advice}"
-        )
+        how = f"batch index {index:.2f} of 1, {deviations:.0f} SD above chance{unsure}"
+        which = f"cells of the same {name!r} are alike beyond their types ({how})"
+        yield f"{which}: what they share counts as prediction where folds split them; {advice}"
     shares = pd.Series(_explained(data.Y[cells].astype(np.float64), labels[cells], types[cells]), data.feature_names)
     high = shares[shares > SHARE_OF_BATCH].sort_values(ascending=False)
     if len(high):
-        yield (
-            f"{name!r} explains most of what types leave of some outputs "
-            f"({some([f'{output} {share:.0%}' for output, share in high.items()], 3)}{unsure}): genes may predict the "
-            f"batch and not the cell; {advice}"
-        )
+        how = some([f"{output} {share:.0%}" for output, share in high.items()], 3) + unsure
+        which = f"{name!r} explains most of what types leave of some outputs ({how})"
+        yield f"{which}: genes may predict the batch and not the cell; {advice}"
 
 
 def _explained(Y, batches, types):

@@ -1,63 +1,62 @@
-"""Cross-validation of any scikit-learn-style classifier of typed cells, and what its records say."""
+"""Cross-validation of any scikit-learn-style classifier of typed cells, and which families of features it needs."""
 
 import inspect
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from joblib import delayed
+from sklearn.base import clone
 from sklearn.metrics import confusion_matrix, f1_score
+from tqdm.auto import tqdm
 
 from sbnn.data.fingerprint import fingerprint_arrays
-from sbnn.data.typed_cells import as_typed
+from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import check_folds, labels_of, repeated_donor_folds
+from sbnn.evaluation.folds import check_folds, donor_folds, labels_of, repeated_donor_folds
 from sbnn.evaluation.identity import configured
-from sbnn.evaluation.runs import fit_all
+from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
 from sbnn.results import Record
 
 #: A probability below counts as this in the logarithmic loss, for all models alike: forests say 0 and mean "rarely".
 LEAST_PROBABILITY = 1e-3
+LOSSES = ("macro_f1", "log_loss")
+N_SHUFFLES = 10
 
 
-def cross_validate_classifier(
-    estimator, data, folds=None, n_jobs=1, *, target="type", results=None, overwrite=False, seed=0, verbose=True
-):
+def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="type", seed=0, **options):
     """Fit and score a classifier of typed cells on every fold of every repeat.
 
-    Options are those of `sbnn.cross_validate`. A ``fit`` that takes ``families`` or ``groups`` gets those of the
-    features or the donors. `folds` are sets of folds by their seed, which an estimator without a ``random_state`` gets,
-    or a list of folds, of `seed`; by default `repeated_donor_folds`. The record has scores over (folds, 1), ``f1`` over
-    (folds, 1, classes), ``test_predictions`` (positions in ``classes``) and ``test_probabilities`` [0][fold],
-    ``classes``, ``true`` (label of every cell) and ``repeats`` (seed of each fold).
+    `options` are ``results``, ``overwrite`` and ``verbose`` of `sbnn.cross_validate`. A ``fit`` that takes
+    ``families`` or ``groups`` gets those of the features or the donors. `folds` are sets of folds by their seed, which
+    an estimator without a ``random_state`` gets, or a list of folds, of `seed`; by default `repeated_donor_folds`. The
+    record has scores over (folds, 1), ``f1`` over (folds, 1, classes), ``test_predictions`` (positions in ``classes``)
+    and ``test_probabilities`` [0][fold], ``classes``, ``true`` (label of every cell) and ``repeats`` (seed of each
+    fold).
     """
     data = as_typed(data)
     y = labels_of(data, target)
     classes = np.unique(y)
-    if folds is None:
-        folds = repeated_donor_folds(data, target=target)
-    if not isinstance(folds, dict):
-        folds = {seed: folds}
+    folds = repeated_donor_folds(data, target=target) if folds is None else folds
+    folds = folds if isinstance(folds, dict) else {seed: folds}
     repeats = [int(s) for s, its in folds.items() for _ in its]
     folds = check_folds([fold for its in folds.values() for fold in its], len(y))
     by_seed = {s: configured(estimator, {}, s) for s in dict.fromkeys(repeats)}
     models = [by_seed[s] for s in repeats]
     extra = extra_of(estimator, data)
-    besides = {"target": target, "labels": fingerprint_arrays(y)} | {
-        name: fingerprint_arrays(np.asarray(value, dtype=str)) for name, value in extra.items()
-    }
-    families = [str(name) for name in dict.fromkeys(data.families)]
-    names = {"feature_names": data.feature_names, "cell_names": data.cell_names}
-    names |= {"classes": classes, "true": y, "repeats": np.array(repeats), "family_names": families}
+    besides = {name: fingerprint_arrays(np.asarray(value, str)) for name, value in ({"labels": y} | extra).items()}
+    besides["target"] = target
+    names = {"feature_names": data.feature_names, "cell_names": data.cell_names, "classes": classes, "true": y}
+    names |= {"repeats": np.array(repeats), "family_names": [str(name) for name in dict.fromkeys(data.families)]}
     wanted = Record("classification", data.name, data.sha256, [{}], seed, {"target": target}, folds, names)
 
     def plan(done):
         left = [f for f in range(len(folds)) if (0, f) not in done]
         return [delayed(_fit_and_score)(f, models[f], data.X, y, classes, folds[f], extra) for f in left]
 
-    how = {"results": results, "overwrite": overwrite, "n_jobs": n_jobs, "verbose": verbose}
-    return fit_all(wanted, [models], plan, estimator, "none", besides, **how)
+    return fit_all(wanted, [models], plan, estimator, "none", besides, n_jobs=n_jobs, **options)
 
 
 def extra_of(estimator, data):
@@ -65,15 +64,14 @@ def extra_of(estimator, data):
     takes = inspect.signature(estimator.fit).parameters
     extra = {"families": data.families} if "families" in takes else {}
     if "groups" in takes:
-        donors = data.labels.get("donor", data.cell_names)
-        extra["groups"] = np.asarray(donors, dtype=str)
+        extra["groups"] = np.asarray(data.labels.get("donor", data.cell_names), dtype=str)
     return extra
 
 
 def fit_on(model, X, y, cells, extra):
     """Fit a model to some cells, with the families and the groups that it takes."""
-    given = {name: value[cells] if name == "groups" else value for name, value in extra.items()}
-    return model.fit(X[cells], y[cells], **given)
+    of_cells = {"groups": extra["groups"][cells]} if "groups" in extra else {}
+    return model.fit(X[cells], y[cells], **extra | of_cells)
 
 
 def _fit_and_score(f, model, X, y, classes, fold, extra):
@@ -113,12 +111,9 @@ def label_scores(true, predicted, classes):
     there = np.isin(classes, true)
     f1[~there & ~np.isin(classes, predicted)] = np.nan
     hit = predicted == true
-    return {
-        "macro_f1": float(np.nanmean(f1)),
-        "accuracy": float(hit.mean()),
-        "balanced_accuracy": float(np.mean([hit[true == name].mean() for name in classes[there]])),
-        "f1": f1,
-    }
+    balanced = np.mean([hit[true == name].mean() for name in classes[there]])
+    found = {"macro_f1": np.nanmean(f1), "accuracy": hit.mean(), "balanced_accuracy": balanced}
+    return {name: float(score) for name, score in found.items()} | {"f1": f1}
 
 
 def repeats_of(record):
@@ -126,10 +121,9 @@ def repeats_of(record):
     found = []
     for seed in dict.fromkeys(record.repeats.tolist()):
         folds = np.flatnonzero(record.repeats == seed)
-        cells = np.concatenate([record.folds[f][1] for f in folds])
-        predicted = np.concatenate([record.test_predictions[0][f] for f in folds])
-        probabilities = np.concatenate([record.test_probabilities[0][f] for f in folds]).astype(np.float64)
-        found.append((cells, record.true[cells], record.classes[predicted], probabilities))
+        parts = [(record.folds[f][1], record.test_predictions[0][f], record.test_probabilities[0][f]) for f in folds]
+        cells, predicted, probabilities = map(np.concatenate, zip(*parts, strict=True))
+        found.append((cells, record.true[cells], record.classes[predicted], probabilities.astype(np.float64)))
     return found
 
 
@@ -146,10 +140,7 @@ def confusion_counts(record):
 
 
 def calibration(record, n_bins=10):
-    """Confidence, accuracy and share of predictions by confidence, and the expected calibration error.
-
-    The error is the mean of |accuracy - confidence| weighted by the share (Guo, Pleiss, Sun and Weinberger, ICML 2017).
-    """
+    """Table by confidence, and expected calibration error (Guo, Pleiss, Sun and Weinberger, ICML 2017)."""
     _, true, _, probabilities = map(np.concatenate, zip(*repeats_of(record), strict=True))
     confidence = probabilities.max(axis=1)
     hit = record.classes[probabilities.argmax(axis=1)] == true
@@ -160,10 +151,9 @@ def calibration(record, n_bins=10):
 
 
 def scores_within(record, groups):
-    """Scores among the cells of each group, such as acute or culture, the largest group first.
+    """Scores among the cells of each group, mean and SD over the repeats, the largest group first.
 
-    Computed over all test cells of a repeat together: mean and SD over the repeats. Classes that are not in a group do
-    not count; ``classes`` says how many are, and ``smallest``, how many cells its smallest class has.
+    Over all test cells of a repeat; ``classes`` counts those in a group, ``smallest`` the cells of its smallest class.
     """
     groups, rows = np.asarray(groups, dtype=str), []
     for cells, true, predicted, _ in repeats_of(record):
@@ -179,3 +169,89 @@ def scores_within(record, groups):
     columns = ["cells", "macro_f1", "macro_f1_sd", "accuracy", "accuracy_sd", "classes", "smallest"]
     order = pd.Index(pd.unique(groups), name="group")  # of groups of one size
     return of_groups.join(table).reindex(order)[columns].sort_values("cells", ascending=False, kind="stable")
+
+
+def family_importance(
+    estimator, data, folds=None, n_jobs=1, *, target="type", n_shuffles=N_SHUFFLES, results=None, overwrite=False,
+    seed=0, verbose=True,
+):  # fmt: skip
+    """Importance of every family of features for a classifier, on cells that it has not seen.
+
+    The record holds ``family_names``, ``classes`` and, over (folds, families), what macro-F1 falls or the log loss
+    rises by: ``shuffled_*``, when all features of the family together go to other test cells (mean over the
+    shuffles, model unchanged), and ``left_out_*``, when the model is fitted and tested without the family. The two
+    differ: a family that others repeat is shuffled at a loss and left out at none. Where the model has
+    ``attention_weights``, ``attention`` over (classes, families): mean over the test cells of a class, rows to one.
+    """
+    data = as_typed(data)
+    y = labels_of(data, target)
+    classes = np.unique(y)
+    folds = check_folds(donor_folds(data, 5, seed, target=target) if folds is None else folds, data.n_cells)
+    model = configured(estimator, {}, seed)
+    wanted = Record("family importance", data.name, data.sha256, [{}], seed, folds=folds)
+    wanted.settings = {"target": target, "n_shuffles": n_shuffles, "folds": [[int(i) for i in t] for _, t in folds]}
+
+    def compute():
+        jobs = [delayed(_of_fold)(model, data, y, classes, folds[f], [seed, f], n_shuffles) for f in range(len(folds))]
+        outcomes = in_workers(jobs, n_jobs, "generator")
+        costs, weights = zip(*tqdm(outcomes, f"{data.name}: families", len(jobs), disable=not verbose), strict=True)
+        values = {"family_names": [str(name) for name in dict.fromkeys(data.families)], "classes": classes}
+        for i, loss in enumerate(LOSSES):
+            for j, way in enumerate(("shuffled", "left_out")):
+                values[f"{way}_{loss}"] = np.array([cost[j][:, i] for cost in costs])
+        if weights[0] is not None:
+            labels = np.concatenate([y[test] for _, test in folds])
+            values["attention"] = attention_by_class(np.concatenate(weights), labels, classes)
+        return values
+
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=len(folds[0][0]))
+
+
+def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
+    """Rise of the losses without each family, (families, losses), shuffled and left out, and the attention of cells."""
+    (train, test), rng = fold, np.random.default_rng(seeds)
+
+    def losses(model, X):
+        outcome = scores(y[test], np.asarray(model.predict(X), str), class_probabilities(model, X, classes), classes)
+        return np.array([-outcome["macro_f1"], outcome["log_loss"]])
+
+    with reproducible(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        model, X = fit_on(clone(estimator), data.X, y, train, extra_of(estimator, data)), data.X[test]
+        usual, shuffled, left_out = losses(model, X), [], []
+        for columns in family_columns(data.families, data.feature_names).values():
+            worse, moved = [], X.copy()
+            for _ in range(n_shuffles):
+                moved[:, columns] = X[rng.permutation(len(X))][:, columns]
+                worse.append(losses(model, moved))
+            shuffled.append(np.mean(worse, axis=0) - usual)
+        weights = model.attention_weights(X) if hasattr(model, "attention_weights") else None
+        warnings.filterwarnings("ignore", message=".*without a value.*|.*missing in.*")
+        for family in dict.fromkeys(data.families):
+            others = data.families != family
+            kept = replace(data, X=data.X[:, others], families=data.families[others])
+            cells = ~np.isnan(kept.X[train]).all(axis=1)  # a cell that had this family alone cannot be trained on
+            blind = fit_on(clone(estimator), kept.X, y, train[cells], extra_of(estimator, kept))
+            left_out.append(losses(blind, kept.X[test]) - usual)
+    return (np.array(shuffled), np.array(left_out)), weights
+
+
+def attention_by_class(weights, labels, classes):
+    """Mean attention over the cells of each class, (classes, families), rows to one; NaN for a class of no cell."""
+    means = pd.DataFrame(weights).groupby(labels).mean().reindex(classes).to_numpy(dtype=np.float64)
+    return means / means.sum(axis=1, keepdims=True)
+
+
+def agreement_table(record, loss="log_loss"):
+    """Spearman's rho between the ways of asking which families matter."""
+    return importance_table(record, loss).corr("spearman")
+
+
+def importance_table(record, loss="log_loss"):
+    """What the absence of each family costs, mean of folds: ``attention`` (if any), ``shuffled``, ``left out``."""
+    table = pd.DataFrame(index=pd.Index(record.family_names, name="family"))
+    if "attention" in record.values:
+        table["attention"] = np.nanmean(record.attention, axis=0)
+    table["shuffled"] = record.values[f"shuffled_{loss}"].mean(axis=0)
+    table["left out"] = record.values[f"left_out_{loss}"].mean(axis=0)
+    return table

@@ -106,22 +106,16 @@ def cross_validate(
             choices = [delayed(preselect_genes)(data, cells=train, **how) for train, _ in folds]
             genes = list(in_workers(choices, n_jobs, "generator"))
             wanted.values = wanted.values | {"preselected": np.array(genes)}
-        jobs = []
-        for path in _paths(estimator, points):
-            for f, fold in enumerate(folds):
-                if all((g, f) in done for g in path):
-                    continue
-                shown = [models[g] for g in path]
-                if genes[f] is not None and hasattr(estimator, "for_genes"):
-                    shown = [model.for_genes(data.gene_names, genes[f]) for model in shown]
-                places = [(g, f) for g in path]
-                jobs.append(delayed(_fit_and_score)(shown, arrays, fold, scaling, genes[f], places))
+        jobs, paths = [], [[(g, f) for g in path] for path in _paths(estimator, points) for f in range(len(folds))]
+        for path in (path for path in paths if not done.keys() >= set(path)):
+            shown, f = [models[g] for g, _ in path], path[0][1]
+            if genes[f] is not None and hasattr(estimator, "for_genes"):
+                shown = [model.for_genes(data.gene_names, genes[f]) for model in shown]
+            jobs.append(delayed(_fit_and_score)(shown, arrays, folds[f], scaling, genes[f], path))
         return jobs
 
-    record = fit_all(
-        wanted, [[model] * len(folds) for model in models], plan, estimator, scaling, chosen,
-        results=results, overwrite=overwrite, n_jobs=n_jobs, verbose=verbose,
-    )  # fmt: skip
+    how = {"results": results, "overwrite": overwrite, "n_jobs": n_jobs, "verbose": verbose}
+    record = fit_all(wanted, [[model] * len(folds) for model in models], plan, estimator, scaling, chosen, **how)
     _warn_of_chance(record, data.Y)
     return record
 
@@ -205,13 +199,13 @@ def epoch_curves(record, **params):
 
 
 def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, pooled=True):
-    """Test R2 of every grid point, and what is left of it when the outputs of the test cells change places.
+    """Test R2 of grid points (or, not `pooled`, of the outputs of one), beside that of permuted test outputs, and p.
 
-    The predictions stay, and the outputs `Y` (n, q) of the test cells of each fold are permuted. By position in the
-    grid, of those `points` that have predictions, or for ``pooled=False`` by output of a single one: ``test_r2``,
-    ``permuted_r2`` (means over folds) and ``p``, the share of permutations that are at least as good.
+    The predictions stay; p is the share of permutations that are at least as good, the measured outputs among them.
     """
-    points = [g for g in predicted_points(record) if points is None or g in points]
+    held = enumerate(record.values.get("test_predictions", []))
+    held = [g for g, of_folds in held if all(predicted is not None for predicted in of_folds)]
+    points = held if points is None else [g for g in points if g in held]
     r2 = np.zeros((1 + n_permutations, len(points), 1 if pooled else Y.shape[1]))
     for f, fold in enumerate(record.folds if points else ()):
         outputs, middle = _held_out_outputs(Y, fold, record.settings.get("scaling", "fold"))
@@ -244,17 +238,9 @@ def _warn_of_chance(record, Y):
     if len(chance) and least_p(record) <= LEVEL:
         best = chance.loc[chance.test_r2.idxmax()]
         some = "" if len(record.params) == 1 else f"{len(chance)} of {len(record.params)} grid points: "
-        warnings.warn(
-            f"{some}held-out cells of {record.dataset!r} are not predicted better than by chance (test R2 "
-            f"{best.test_r2:.3f}, with permuted outputs {best.permuted_r2:.3f}, p = {best.p:.2f})",
-            stacklevel=3,
-        )
-
-
-def predicted_points(record):
-    """Positions of the grid points whose predictions a record holds."""
-    kept = record.values.get("test_predictions", [])
-    return [g for g, predicted in enumerate(kept) if all(one is not None for one in predicted)]
+        found = f"test R2 {best.test_r2:.3f}, with permuted outputs {best.permuted_r2:.3f}, p = {best.p:.2f}"
+        told = f"{some}held-out cells of {record.dataset!r} are not predicted better than by chance ({found})"
+        warnings.warn(told, stacklevel=3)
 
 
 def _held_out_outputs(Y, fold, scaling):

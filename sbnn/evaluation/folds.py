@@ -95,19 +95,16 @@ def donor_folds(data, n_folds=5, seed=0, *, target="type"):
     # another seed in 0.45 of the cases, 0.2 by chance); intervals must not take them for independent.
     data = as_typed(data)
     y = labels_of(data, target)
-    counts = {"cells": pd.Series(y).value_counts()}
+    counts, donors, splitter = {"cells": pd.Series(y).value_counts()}, None, StratifiedKFold
     if "donor" in data.labels:
         donors, splitter = labels_of(data, "donor"), StratifiedGroupKFold
         counts["donors"] = pd.Series(donors).groupby(y).nunique()
     else:
-        donors, splitter = None, StratifiedKFold
         warnings.warn(f"{data.name}: no donors in the labels; folds may share donors", stacklevel=2)
     few = [f"{n} {kind} of {name}" for kind, sizes in counts.items() for name, n in sizes[sizes < n_folds].items()]
     if few:
-        raise ValueError(
-            f"n_folds: {n_folds} folds need as many cells, and donors, of each class of {target!r}; there are "
-            f"{', '.join(few)}; take fewer folds, or leave them out"
-        )
+        needed = f"{n_folds} folds need as many cells, and donors, of each class of {target!r}"
+        raise ValueError(f"n_folds: {needed}; there are {', '.join(few)}; take fewer folds, or leave them out")
     folds = list(splitter(n_folds, shuffle=True, random_state=seed).split(y, y, donors))
     for i, (train, test) in enumerate(folds):
         if absent := sorted(set(y) - (set(y[train]) & set(y[test]))):
@@ -125,17 +122,19 @@ def labels_of(data, target):
     values = data.labels.get(target, pd.Series(dtype=object))
     lacking = (values.isna() | (values == UNKNOWN)).sum()
     if lacking or values.nunique() < 2:
-        raise ValueError(
-            f"{data.name}: expected a label of every cell, of two classes or more, got {values.nunique()} of "
-            f"{target!r} and {lacking} cells without one; leave these out, or take another of {', '.join(data.labels)}"
+        found = (
+            f"got {values.nunique()} of {target!r} and {lacking} cells without one; leave these out, or take another"
         )
+        labels = ", ".join(data.labels)
+        raise ValueError(f"{data.name}: expected a label of every cell, of two classes or more, {found} of {labels}")
     return values.to_numpy(dtype=str)
 
 
 def folds_of(folds, n):
     """Folds as checked pairs of positions, from pairs, a number (None: 10; both cut as `paper_folds`) or a splitter."""
-    if folds is None or isinstance(folds, Integral):
-        folds = paper_folds(n, 10 if folds is None else folds)
+    folds = 10 if folds is None else folds
+    if isinstance(folds, Integral):
+        folds = paper_folds(n, folds)
     elif hasattr(folds, "get_n_splits"):
         folds = folds.split(np.zeros((n, 1)))
     return check_folds(folds, n)

@@ -22,9 +22,8 @@ def configured(estimator, point, seed, genes=None):
 def described(model, known=None):
     """Package, class and parameters of an estimator as plain data.
 
-    `known` is the description in an older record. What it lacks is left out while it has its default, and its name of
-    the class is taken over: neither a parameter that was added later nor a class that moved to another file makes older
-    results look different. Where None stands for settings, ``decisive_params`` of the estimator spells them out.
+    Of what is `known` from an older record its name of the class is taken over, and parameters that were added since
+    are left out while they have their defaults. ``decisive_params`` of an estimator spells out what None stands for.
     """
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
     values = {name: value for name, value in sorted(values.items()) if name.split("__")[-1] not in NOT_DECISIVE}

@@ -5,8 +5,7 @@ import copy
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils import check_array, check_consistent_length
-from sklearn.utils.validation import _check_n_features, check_is_fitted
+from sklearn.utils.validation import _check_n_features, check_array, check_consistent_length, check_is_fitted
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, two_tables
@@ -71,9 +70,8 @@ def interpret(
     if gene_names is None:
         gene_names = getattr(model, "feature_names_in_", [f"x{j}" for j in range(values.shape[1])])
     if feature_names is None:
-        feature_names = output_names(table, outputs.shape[1])
-        if not isinstance(table, pd.DataFrame):
-            feature_names = getattr(model, "output_names_", feature_names)
+        known = None if isinstance(table, pd.DataFrame) else getattr(model, "output_names_", None)
+        feature_names = output_names(table, outputs.shape[1]) if known is None else known
     if (len(gene_names), len(feature_names)) != (values.shape[1], outputs.shape[1]):
         raise ValueError(f"gene_names, feature_names: expected {values.shape[1]} and {outputs.shape[1]} names")
 
@@ -82,20 +80,13 @@ def interpret(
     latent, steps = finite_differences(model, values)
     output_sd = np.where(np.ptp(outputs, axis=0) == 0, 1, outputs.std(0))
     norms = model.gene_norms_ if hasattr(model, "gene_norms_") else np.linalg.norm(np.atleast_2d(model.coef_), axis=0)
-    found = {
-        "kept_genes": np.asarray(gene_names)[kept],
-        "feature_names": np.asarray(feature_names),
-        "share_mean": shares.mean(0),
-        "share_absolute": np.abs(shares).mean(0),
-        "steps": steps.mean(0),
-        "effects": _slopes(values[:, kept] - baseline[kept], shares, output_sd),
-        "gene_sd": values[:, kept].std(0),
-        "output_sd": output_sd,
-        "gap": float((np.abs(completeness_gap(model, values, shares, baseline)) / output_sd).max()),
-        "gene_norms": norms[kept],
-        "r2_drops": r2_drops(model, values, table, baseline),
-        "r2": float(model.score(_as_fitted(model, values), table)),
-    }
+    gap = np.abs(completeness_gap(model, values, shares, baseline)) / output_sd
+    found = {"kept_genes": np.asarray(gene_names)[kept], "feature_names": np.asarray(feature_names)}
+    found |= {"share_mean": shares.mean(0), "share_absolute": np.abs(shares).mean(0), "steps": steps.mean(0)}
+    found["effects"] = _slopes(values[:, kept] - baseline[kept], shares, output_sd)
+    found |= {"gene_sd": values[:, kept].std(0), "output_sd": output_sd, "gap": float(gap.max())}
+    found |= {"gene_norms": norms[kept], "r2_drops": r2_drops(model, values, table, baseline)}
+    found["r2"] = float(_asked(model, "score", values, table))
     if (cells := cells_of(X)) is not None:
         found["cell_names"] = np.asarray(cells).astype(str)
     if latent is not None:
@@ -103,8 +94,7 @@ def interpret(
         found["latent_lengths"] = np.linalg.norm(latent, axis=2).mean(0)
     found["table"] = _gene_table(found, stability)
     settings = {"estimator": described(model), "n_cells": len(values)}
-    sha256 = fingerprint_arrays(values, outputs)
-    return Record("interpretation", name, sha256, [{}], random_state, settings, [], found)
+    return Record("interpretation", name, fingerprint_arrays(values, outputs), [{}], random_state, settings, [], found)
 
 
 def _gene_table(found, stability):
@@ -115,12 +105,10 @@ def _gene_table(found, stability):
     if stability is not None:
         frequency = stability["frequency"] if isinstance(stability, pd.DataFrame) else stability
         columns["stability"] = frequency.reindex(index).fillna(0.0).to_numpy()
-    columns["output"] = found["feature_names"][strongest]
-    columns["effect"] = effects[np.arange(len(effects)), strongest]
-    if "latent_lengths" in found:
-        columns["shift"] = found["latent_lengths"]
-    columns["r2_drop"] = found["r2_drops"]
-    return pd.DataFrame(columns, index=index).sort_values("r2_drop", ascending=False, kind="stable")
+    columns |= {"output": found["feature_names"][strongest], "effect": effects[np.arange(len(effects)), strongest]}
+    columns |= {"shift": found["latent_lengths"]} if "latent_lengths" in found else {}
+    table = pd.DataFrame(columns | {"r2_drop": found["r2_drops"]}, index)
+    return table.sort_values("r2_drop", ascending=False, kind="stable")
 
 
 def expression_of(model, X):
@@ -138,10 +126,8 @@ def baseline_of(model, X, baseline=None):
     """The given baseline, or the training means of the model."""
     baseline = np.asarray(getattr(model, "x_mean_", None) if baseline is None else baseline, dtype=np.float64)
     if baseline.shape != X.shape[1:]:
-        raise ValueError(
-            f"baseline: expected {X.shape[1]} numbers, one per gene, got shape {baseline.shape}; a "
-            f"{type(model).__name__} may not keep the training means"
-        )
+        needed = f"{X.shape[1]} numbers, one per gene, got shape {baseline.shape}"
+        raise ValueError(f"baseline: expected {needed}; a {type(model).__name__} may not keep the training means")
     return baseline
 
 
@@ -184,42 +170,31 @@ def _along_lines(network, start, way, n_steps):
 
 def completeness_gap(model, X, shares, baseline):
     """How far the shares of a cell are from the prediction minus that of the baseline, (n, q)."""
-    predicted, origin = (_asked(model.predict, model, cells) for cells in (X, baseline[np.newaxis]))
-    return shares.sum(1) - (predicted - origin)
+    return shares.sum(1) - (_asked(model, "predict", X) - _asked(model, "predict", baseline[np.newaxis]))
 
 
 def finite_differences(model, X):
     """Change of the map (n, k, d; None without one) and of the prediction (n, k, q) if one gene rises by its SD."""
-    changes = []
-    for ask in (getattr(model, "transform", None), model.predict):
-        before, after = _asked(ask, model, X), []
-        for gene, sd in zip(kept_genes(model), X[:, kept_genes(model)].std(0), strict=True):
-            raised = X.copy()
-            raised[:, gene] += sd
-            after.append(_asked(ask, model, raised))
-        changes.append(None if ask is None else np.stack(after, 1) - before[:, np.newaxis])
-    return changes
+    changes, kept = {"transform": None}, kept_genes(model)
+    for method in (method for method in ("transform", "predict") if hasattr(model, method)):
+        raised = (X + np.where(np.arange(X.shape[1]) == gene, X[:, gene].std(), 0) for gene in kept)
+        after = [_asked(model, method, cells) for cells in raised]
+        changes[method] = np.stack(after, 1) - _asked(model, method, X)[:, np.newaxis]
+    return list(changes.values())
 
 
 def r2_drops(model, X, Y, baseline):
     """R2 minus R2 where every cell has the baseline of one kept gene; the model is not fitted again."""
-    full = model.score(_as_fitted(model, X), Y)
-    drops = []
-    for gene in kept_genes(model):
-        blind = X.copy()
-        blind[:, gene] = baseline[gene]
-        drops.append(full - model.score(_as_fitted(model, blind), Y))
-    return np.array(drops)
+    blind = (np.where(np.arange(X.shape[1]) == gene, baseline, X) for gene in kept_genes(model))
+    return _asked(model, "score", X, Y) - np.array([_asked(model, "score", cells, Y) for cells in blind])
 
 
-def _as_fitted(model, X):
-    """With the names that the model saw, so that it does not warn of missing ones."""
-    return pd.DataFrame(X, columns=model.feature_names_in_) if hasattr(model, "feature_names_in_") else X
-
-
-def _asked(ask, model, X):
-    """Latent points or predictions of cells, two-dimensional; None of a model without them."""
-    return None if ask is None else np.asarray(ask(_as_fitted(model, X))).reshape(len(X), -1)
+def _asked(model, method, X, *Y):
+    """What a model says of cells, two-dimensional, or its score."""
+    # With the names that the model saw, so that it does not warn of missing ones.
+    named = pd.DataFrame(X, columns=model.feature_names_in_) if hasattr(model, "feature_names_in_") else X
+    found = getattr(model, method)(named, *Y)
+    return found if Y else np.asarray(found).reshape(len(X), -1)
 
 
 def _slopes(way, shares, output_sd):

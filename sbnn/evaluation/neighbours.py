@@ -47,12 +47,10 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
 
 def vote(places, labels, k, new_places=None, new_labels=None):
     """Share of new cells, or of the cells themselves, whose label is that of most of the k nearest others."""
-    known = labels != UNKNOWN
-    places, labels = places[known], labels[known]
+    places, labels = places[labels != UNKNOWN], labels[labels != UNKNOWN]
     truth = labels
     if new_places is not None:
-        known = new_labels != UNKNOWN
-        new_places, truth = new_places[known], new_labels[known]
+        new_places, truth = new_places[new_labels != UNKNOWN], new_labels[new_labels != UNKNOWN]
     if len(labels) < k + (new_places is None) or not len(truth):
         return float("nan")
     classes, codes = np.unique(labels, return_inverse=True)

@@ -23,15 +23,14 @@ NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names", "cell_names")  # of the data, where it has them
 # Values of a whole record, not of single fits.
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
-PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # files of finished fits, and what a killed writer leaves
+OF_FITS, OR_ELSE = "data, folds, scaling, preselection or parameters", "give another path, or overwrite=True"
+PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # file of a finished fit, or what a killed writer leaves
 
 
 def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None):
-    """Load the record that answers a question, or compute and save it.
+    """Load the record that answers the question `wanted`, a record without values, or compute its values and save it.
 
-    `wanted`, a record without values, is the question: experiment, data set, fingerprint, parameters, seed and settings
-    decide, and the class, parameters and version of the `estimator`, if it is given (fitted to `n_cells`). `compute`
-    gives the values. If the file holds something else and `overwrite` is False, an error names what differs.
+    All but the values decides, and class, parameters and version of the `estimator`, if it is given (of `n_cells`).
     """
     path = None if results is None else results_path(results, "results").absolute()  # the working folder may change
     if estimator is not None:
@@ -45,10 +44,8 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
             asked["estimator"] = described(estimator, held["estimator"])
             asked["parameters"] = held["parameters"]  # they are those of the estimator
         if differing := [name for name in asked | held if asked.get(name) != held.get(name)]:
-            raise ValueError(
-                f"results: {path} holds another {stored.experiment} of {stored.dataset!r}, with another "
-                f"{', '.join(differing)}; give another path, or overwrite=True to compute anew"
-            )
+            held = f"another {stored.experiment} of {stored.dataset!r}, with another {', '.join(differing)}"
+            raise ValueError(f"results: {path} holds {held}; {OR_ELSE} to compute anew")
         return stored
 
     return _once(path, overwrite, answer, lambda: replace(wanted, values=compute()))
@@ -60,13 +57,13 @@ def _question(record):
     return about | {"parameters": record.params} | record.settings
 
 
-def fit_all(wanted, models, plan, estimator, scaling, besides, *, results, overwrite, n_jobs, verbose):
+def fit_all(
+    wanted, models, plan, estimator, scaling, besides, *, results=None, overwrite=False, n_jobs=1, verbose=True
+):
     """Record of fits over (folds, grid points), each of which is on disk, beside the record, when it is finished.
 
-    `wanted` has the names of the data and what else is known of the whole record. `models` is indexed [grid point]
-    [fold]; `besides` names what else decides a fit. ``plan(done)`` gives the jobs of joblib that remain, each of which
-    returns [((grid point, fold), outcome), ...], and may add values of the whole record to `wanted`; `done` holds the
-    outcomes that are there.
+    `models` is indexed [grid point][fold]; `besides` names what else decides a fit. ``plan(done)`` gives the jobs that
+    the outcomes `done` leave, each of which returns [((grid point, fold), outcome), ...]; it may add to `wanted`.
     """
     path = None if results is None else results_path(results, "results").absolute()
     parts = None if path is None else Path(f"{path}.parts")
@@ -89,11 +86,8 @@ def fit_all(wanted, models, plan, estimator, scaling, besides, *, results, overw
         of_data = [kind for kind in NAMES if kind in stored.values]
         differing = [k for k in of_data if not np.array_equal(stored.values[k].astype(str), wanted.values[k])]
         if differing or not old or not old.keys() <= set(keys.values()):
-            raise ValueError(
-                f"results: {path} holds {stored.experiment} results for {stored.dataset!r} with other "
-                f"{', '.join(differing) or 'data, folds, scaling, preselection or parameters'}, which would be lost; "
-                "give another path, or overwrite=True to compute anew"
-            )
+            held = f"{stored.experiment} results for {stored.dataset!r} with other {', '.join(differing) or OF_FITS}"
+            raise ValueError(f"results: {path} holds {held}, which would be lost; {OR_ELSE} to compute anew")
         done.update({place: old[key] for place, key in keys.items() if key in old})
         return stored if len(done) == len(keys) else None
 
@@ -103,14 +97,12 @@ def fit_all(wanted, models, plan, estimator, scaling, besides, *, results, overw
         if parts is not None:
             done.update(_finished(parts, keys, overwrite))
         jobs = plan(done)
-        with tqdm(total=len(jobs), desc=f"{wanted.dataset}: fits", disable=not verbose) as bar:
-            for outcomes in in_workers(jobs, n_jobs):
-                for (g, f), outcome in outcomes:
-                    done[g, f] = outcome
-                    if parts is not None:
-                        fit = {"params": [wanted.params[g]], "folds": wanted.folds[f : f + 1], "settings": {}}
-                        save(replace(wanted, **fit, values=outcome), parts / f"{keys[g, f]}.pickle")
-                bar.update()
+        for outcomes in tqdm(in_workers(jobs, n_jobs), f"{wanted.dataset}: fits", len(jobs), disable=not verbose):
+            for (g, f), outcome in outcomes:
+                done[g, f] = outcome
+                if parts is not None:
+                    fit = {"params": [wanted.params[g]], "folds": wanted.folds[f : f + 1], "settings": {}}
+                    save(replace(wanted, **fit, values=outcome), parts / f"{keys[g, f]}.pickle")
         values = wanted.values | _gathered([[done[place] for place in row] for row in places])
         return replace(wanted, settings=settings | wanted.settings, values=values, versions=library_versions())
 
@@ -189,19 +181,14 @@ def unfinished(folder):
 
 
 def drop_details(record, path=None, names=NESTED, points=None):
-    """Leave out of a record (and of its file) what it holds of single cells and epochs, most of its size.
-
-    `names` are values that are lists over grid points and folds; of all `points` of the grid by default.
-    """
-    dropped = False
-    for name in record.values.keys() & set(names):
-        if points is None:
-            del record.values[name]
-            dropped = True
-            continue
-        for g in points:
-            dropped |= any(value is not None for value in record.values[name][g])
-            record.values[name][g] = [None] * len(record.values[name][g])
+    """Leave out of a record (and its file) lists over grid points (`points`, or all) and folds, most of its size."""
+    held = {name: record.values[name] for name in names if name in record.values}
+    if points is None:
+        dropped = [record.values.pop(name) for name in held]
+    else:
+        dropped = [(name, g) for name in held for g in points if any(one is not None for one in held[name][g])]
+        for name, g in dropped:
+            held[name][g] = [None] * len(held[name][g])
     if dropped and path is not None:
         save(record, path)
     return record
@@ -217,11 +204,8 @@ def _finished(parts, keys, overwrite):
     files = {path.stem: path for path in _files_of(parts)}
     others = files.keys() - keys.values()
     if others and not overwrite:
-        raise ValueError(
-            f"results: {parts} holds {len(others)} finished fit(s) of an unfinished run with other data, folds, "
-            "scaling, preselection or parameters, which would be lost; finish that run, give another path, or "
-            "overwrite=True to drop them"
-        )
+        held = f"{len(others)} finished fit(s) of an unfinished run with other {OF_FITS}, which would be lost"
+        raise ValueError(f"results: {parts} holds {held}; finish that run, {OR_ELSE} to drop them")
     for key in others:
         files[key].unlink()
     done = {}

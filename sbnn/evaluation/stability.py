@@ -18,10 +18,8 @@ SHAPES = 200  # tried between two that are known to be extreme
 
 def gene_counts(record):
     """In how many fits each gene was kept: ``count`` and ``frequency``, the most frequent first."""
-    selected = selections(record)
-    counts = selected.sum(0)
-    index = pd.Index(np.asarray(record.gene_names), name="gene")
-    table = pd.DataFrame({"count": counts, "frequency": counts / len(selected)}, index=index)
+    selected, index = selections(record), pd.Index(np.asarray(record.gene_names), name="gene")
+    table = pd.DataFrame({"count": selected.sum(0), "frequency": selected.sum(0) / len(selected)}, index)
     return table.sort_values("count", ascending=False, kind="stable")
 
 
@@ -74,10 +72,8 @@ def _bound_of(record):
     pairs = list(zip(folds[::2], folds[1::2], strict=False))
     swapped = all(np.array_equal(a, d) and np.array_equal(b, c) for (a, b), (c, d) in pairs)
     if "selected" not in record.values or not pairs or len(folds) % 2 or not swapped:
-        raise ValueError(
-            f"record: expected complementary pairs, as from stability_selection, got {record.experiment!r} of "
-            f"{record.dataset!r} with {len(folds)} fold(s)"
-        )
+        found = f"{record.experiment!r} of {record.dataset!r} with {len(folds)} fold(s)"
+        raise ValueError(f"record: expected complementary pairs, as from stability_selection, got {found}")
     shown = record.values.get("preselected")  # where a half preselected genes, a gene at random is one of those
     n_genes = record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
     n_selected = float(np.mean(record.n_selected))
@@ -97,27 +93,20 @@ def trust_sentence(record):
         return ""
     halves, kept = len(record.folds), round(float(np.mean(record.n_selected)))
     if np.isinf(selection_threshold(record)):
-        return (
-            f"No gene can be trusted yet: {halves} halves of the cells are too few to tell, even of genes that all of "
-            "them keep; fit more of them (stability_selection, n_pairs=25)."
-        )
-    return (
-        f"No gene can be trusted: of {kept} kept genes the most often chosen is {table.index[0]}, in "
-        f"{table.frequency.iloc[0]:.0%} of {halves} halves of the cells; other cells would give other genes. The map "
-        "may hold nevertheless, see map_trust."
-    )
+        few = f"{halves} halves of the cells are too few to tell, even of genes that all of them keep"
+        return f"No gene can be trusted yet: {few}; fit more of them (stability_selection, n_pairs=25)."
+    first = f"{table.index[0]}, in {table.frequency.iloc[0]:.0%} of {halves} halves of the cells"
+    often = f"No gene can be trusted: of {kept} kept genes the most often chosen is {first}"
+    return f"{often}; other cells would give other genes. The map may hold nevertheless, see map_trust."
 
 
 def expected_false(threshold, n_genes, n_selected, n_pairs=50):
     """Bound on the expected number of genes that are selected falsely, at a threshold (or several).
 
     A gene is selected if at least a share `threshold` of the 2 B halves keep it, and falsely so if a single half keeps
-    it with a probability of at most theta = q / p, no more than if q of p genes were drawn at random. That is not the
-    same as a gene without a causal effect: a gene that merely follows the true ones is kept often and is no such error.
-
-    It is min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, equation (8) of Shah and
-    Samworth, where D is `concave_tail`: valid if the frequencies of such a gene have r-concave distributions, which the
-    authors observe in practice.
+    it with a probability of at most theta = q / p, as if q of p genes were drawn at random. It is the bound
+    min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, equation (8) of Shah and Samworth,
+    where D is `concave_tail`: valid if frequencies of such a gene are r-concave, which the authors observe in practice.
     """
     theta = n_selected / n_genes
     hits = np.ceil(np.asarray(threshold, dtype=float) * 2 * n_pairs - 1e-9).astype(int)  # halves, as a whole number
@@ -130,11 +119,9 @@ def expected_false(threshold, n_genes, n_selected, n_pairs=50):
 def concave_tail(mean, n, r):
     """Largest probability with which an r-concave variable of a given mean reaches t / n, for t = 0 ... n.
 
-    Over all r-concave distributions on 0, 1/n, ..., 1 with this mean or a smaller one. For r < 0 these are the ones
-    whose probabilities, raised to r, are convex. The extreme ones have probabilities proportional to
-    ``(a + i) ** (1 / r)`` for i = 0 ... k, and at k + 1 any that is at most what the same formula gives there; the mean
-    fixes it. So, for every k, what is left to search is a between the two shapes that end exactly at k and at k + 1
-    (Shah and Samworth 2013, Appendix A.4). It is 1 up to twice the mean (rounded up), as in the authors' program.
+    The extreme distributions on 0, 1/n, ..., 1 have probabilities proportional to ``(a + i) ** (1 / r)`` for i = 0 ...
+    k, and at k + 1 any up to what the formula gives there; the mean fixes it. For every k, a is searched between the
+    shapes that end exactly at k and at k + 1 (Shah and Samworth 2013, Appendix A.4). It is 1 up to twice the mean.
     """
     target, power = mean * n, 1 / r
     first = int(np.ceil(2 * target)) + 1
@@ -180,17 +167,15 @@ def genes_table(record):
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     points = [g for g, number in enumerate(numbers) if isinstance(number, int)]
     enough = smallest_sufficient(record.test_r2[:, points], numbers[points].to_list())
-    r2 = record.test_r2.mean(0)
-    table = pd.DataFrame({"test_r2": r2, "sd": record.test_r2.std(0, ddof=1)}, numbers)
-    table["behind"] = r2[points].max() - r2
+    table = pd.DataFrame({"test_r2": record.test_r2.mean(0), "sd": record.test_r2.std(0, ddof=1)}, numbers)
+    table["behind"] = table.test_r2.iloc[points].max() - table.test_r2
     return table.assign(genes=record.n_selected.mean(0), suffices=[number == enough for number in numbers])
 
 
 def priors_table(record):
-    """What each prior of a `sbnn.study.gene_priors.compare_priors` does, mean over the folds.
+    """What each prior of `sbnn.study.gene_priors.compare_priors` does, mean over the folds, with the change of test R2.
 
-    ``change`` is that of test R2 by the prior in the same fold, with its standard error; ``stability`` the share of the
-    kept genes that two folds have in common, over all pairs of folds.
+    ``stability`` is the share of the kept genes that two folds have in common, over all pairs.
     """
     by = ["model", "list", "influence"]
     table = record.table.assign(row=range(len(record.table)))
@@ -205,8 +190,7 @@ def priors_table(record):
 
 def _in_common(kept):
     """Share of genes that two folds have in common, mean over pairs; NaN of one fold."""
-    shares = [np.isin(one, other).mean() for one, other in combinations(kept, 2)]
-    return np.mean(shares) if shares else np.nan
+    return pd.Series([np.isin(*pair).mean() for pair in combinations(kept, 2)], dtype=float).mean()
 
 
 def folds_kept(record, model, title, influence):

@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
-from scipy.stats import t as student
+from scipy import stats
 
 from sbnn.data.paired import as_paired
-from sbnn.evaluation.crossval import LEVEL, N_PERMUTATIONS, chance_table, least_p, predicted_points
+from sbnn.evaluation.crossval import LEVEL, N_PERMUTATIONS, chance_table, least_p
 from sbnn.results import Record
 
 LEVEL_WITH = 0.05  # a difference of R2 whose whole interval is smaller is none to speak of
@@ -51,17 +50,16 @@ class Verdict(NamedTuple):
 def outputs_table(record, data, ridge=None, point=0):
     """Which outputs are predicted better than by chance (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289, 1995).
 
-    NaN of an output that is constant in the test cells of a fold. There are 999 permutations, and more for more than
-    24 outputs: p of one output has to be small enough for all.
+    NaN of an output that is constant in the test cells of a fold; more permutations for more than 24 outputs.
     """
     Y, names = outputs_of(record, data)
     n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
-    if point not in predicted_points(record) or least_p(record, n_permutations) > LEVEL:
-        raise ValueError(f"record: to tell chance it needs predictions of grid point {point}, of several test cells")
     table = chance_table(record, Y, n_permutations, points=[point], pooled=False)
+    if table.empty or least_p(record, n_permutations) > LEVEL:
+        raise ValueError(f"record: to tell chance it needs predictions of grid point {point}, of several test cells")
     table.index = pd.Index(names, name="output")
     p = table.p.dropna()
-    table["adjusted_p"] = pd.Series(false_discovery_control(p) if len(p) else p, p.index)
+    table["adjusted_p"] = pd.Series(stats.false_discovery_control(p) if len(p) else p, p.index)
     if ridge is not None:
         table["ridge_r2"] = ridge.test_feature_r2[:, 0].mean(0)
     table["better_than_chance"] = (table.adjusted_p <= LEVEL) & (table.test_r2 > 0)
@@ -74,28 +72,24 @@ def outputs_of(record, data):
     data = data if fitted else as_paired(data)
     name = data.dataset if fitted else data.name
     if (record.dataset, record.sha256) != (name, data.sha256) or (fitted and record.settings["scaling"] == "none"):
-        raise ValueError(
-            f"record: it is of other data than the {name!r} that is given, or of outputs that were not z-scored as "
-            "those of a fit; give what was cross-validated"
-        )
+        told = f"it is of other data than {name!r}, or of outputs that were not z-scored as those of a fit"
+        raise ValueError(f"record: {told}; give what was cross-validated")
     return (data.outputs if fitted else data.Y), np.asarray(data.feature_names).astype(str)
 
 
 def corrected_difference(differences, test_share):
-    """Mean of differences over the folds of one or several cross-validations, with its corrected 95 % interval.
+    """Mean of differences over folds with its corrected 95 % interval; `test_share` is test cells per training cell.
 
-    Training sets of different folds share most of their cells, and the folds of one repeat are not independent of those
-    of the next: the variance of the mean is ``(1 / n + test_share) * s**2`` in place of ``s**2 / n``, where
-    `test_share` is test cells per training cell (1/4 for five folds; 0 for independent differences), with Student's t
-    of n - 1 degrees of freedom. Nadeau and Bengio, Machine Learning 52, 239 (2003), section 3.2; for repeated
-    cross-validation Bouckaert and Frank, PAKDD 2004.
+    Folds share training cells: the variance of the mean is ``(1 / n + test_share) * s**2`` in place of ``s**2 / n``,
+    with Student's t of n - 1 degrees of freedom (Nadeau and Bengio, Machine Learning 52, 239, 2003, section 3.2; for
+    repeated cross-validation Bouckaert and Frank, PAKDD 2004).
     """
     differences = np.asarray(differences, dtype=np.float64).ravel()
     n = len(differences)
     mean = float(differences.mean())
     se = float(np.sqrt((1 / n + test_share) * differences.var(ddof=1)))
-    half = float(student.ppf(0.975, n - 1)) * se
-    p = float(2 * student.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
+    half = float(stats.t.ppf(0.975, n - 1)) * se
+    p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
     return PairedDifference(mean, mean - half, mean + half, se, p, n)
 
 
@@ -117,7 +111,7 @@ def require_same_folds(a, b):
 
 def have_same_folds(a, b):
     """Whether two records train on and test the same cells, fold by fold."""
-    cells, others = ([its for fold in record.folds for its in fold] for record in (a, b))
+    cells, others = (sum(map(list, record.folds), []) for record in (a, b))
     return len(cells) == len(others) and all(map(np.array_equal, cells, others))
 
 
@@ -185,10 +179,10 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     groups = None if groups is None else np.asarray(groups).astype(str)
     if groups is not None and (split := split_groups(record, groups)):
         sentence += (
-            f" {len(split)} of {len(np.unique(groups))} groups have cells in training and in test at once: what cells "
-            "of a group share counts as prediction here, and the numbers may be too high; hold groups apart "
-            "(grouped_folds)."
+            f" {len(split)} of {len(np.unique(groups))} groups have cells in training and in test at once: what "
         )
+        sentence += "cells of a group share counts as prediction here, and the numbers may be too high; "
+        sentence += "hold groups apart (grouped_folds)."
     return found._replace(sentence=sentence)
 
 

@@ -90,7 +90,7 @@ def selection_frequencies(record):
     Parameters
     ----------
     record : Record
-        From `sbnn.evaluation.repeats.stability_selection`.
+        From `sbnn.evaluation.fits.stability_selection`.
 
     Returns
     -------

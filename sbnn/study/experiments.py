@@ -22,11 +22,10 @@ from sbnn.data.readers.scala import ephys_from_raw
 from sbnn.data.registry import find_file
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.crossval import cross_validate
+from sbnn.evaluation.fits import fit_full, genes_curve, repeat_fits, stability_selection
 from sbnn.evaluation.folds import grouped_folds, later_fold, paper_folds, split_and_scale
-from sbnn.evaluation.full_fits import fit_full
 from sbnn.evaluation.identity import described, version_of
 from sbnn.evaluation.interpretation import interpret
-from sbnn.evaluation.repeats import genes_curve, repeat_fits, stability_selection
 from sbnn.evaluation.runs import drop_details, load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.bottleneck.estimator import NUMBERS, SparseBottleneckRegressor

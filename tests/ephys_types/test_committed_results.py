@@ -11,7 +11,7 @@ from same import assert_same
 from sbnn import results
 from sbnn.ephys_types import study, transfer_study
 from sbnn.ephys_types.models import KINDS, MODELS, estimator
-from sbnn.evaluation import classification, family_importance
+from sbnn.evaluation import classification
 from sbnn.evaluation.classification import cross_validate_classifier
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
@@ -52,7 +52,7 @@ def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model):
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_study_loads_what_is_committed(name, tmp_path, monkeypatch):
     """Nothing is left to compute: every record answers the question that the study asks today."""
-    computing = [(classification, "_fit_and_score"), (family_importance, "_of_fold"), (transfer_study, "_curves")]
+    computing = [(classification, "_fit_and_score"), (classification, "_of_fold"), (transfer_study, "_curves")]
     for where, function in [*computing, (study.SparsePCAForest, "transform")]:
         monkeypatch.setattr(where, function, lambda *_: pytest.fail("fitted again"))
     data = cells(name)

@@ -12,6 +12,7 @@ from sklearn.linear_model import Ridge
 from sbnn import cross_validate, grouped_folds, results, simulate_patchseq
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.cautions import batch_index, cautions
+from sbnn.evaluation.stability import trust_sentence
 from sbnn.results import Record
 
 SAVED = Path(__file__).parents[2] / "saved_models"
@@ -138,11 +139,12 @@ def test_genes_that_cannot_be_trusted_are_named(clean):
         kept[i, 0, (np.arange(5) * 7 + 11 * i) % 100] = True
     values = {"selected": kept, "n_selected": kept.sum(2), "gene_names": clean.gene_names}
     record = Record("cross-validation", clean.name, clean.sha256, [{}], folds=halves * 10, values=values)
-    [caution] = cautions(clean, stability=record)
+    caution = trust_sentence(record)
     assert caution.startswith("No gene can be trusted: of 5 kept genes the most often chosen is ")
 
 
 def test_of_mouse_m1_only_its_rare_types_are_said(real_scala):
     halves = results.load(SAVED / "scala" / "halves_default.pickle")
-    [caution] = cautions(real_scala, stability=halves)
+    assert trust_sentence(halves) == ""
+    [caution] = cautions(real_scala)
     assert caution.startswith("types of fewer than 5 cells: 24 of 77 (")

@@ -10,7 +10,7 @@ from sklearn.metrics import r2_score
 from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression
 from sbnn import results as saved
 from sbnn.evaluation.crossval import cross_validate
-from sbnn.evaluation.repeats import complementary_pairs, repeat_fits, stability_selection
+from sbnn.evaluation.fits import complementary_pairs, repeat_fits, stability_selection
 from sbnn.evaluation.stability import concave_tail, expected_false, gene_counts, selection_table, selection_threshold
 from sbnn.models.bottleneck.protocols.greedy import forward_selection
 

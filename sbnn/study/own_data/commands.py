@@ -11,9 +11,8 @@ from sbnn.data.paired import groups_of
 from sbnn.data.preselection import with_preselected
 from sbnn.evaluation.cautions import cautions
 from sbnn.evaluation.crossval import cross_validate
+from sbnn.evaluation.fits import fit_full, stability_selection
 from sbnn.evaluation.folds import grouped_folds, paper_folds
-from sbnn.evaluation.full_fits import fit_full
-from sbnn.evaluation.repeats import stability_selection
 from sbnn.evaluation.verdict import verdict
 from sbnn.explorer.explore import explore
 from sbnn.models.linear import LeaveOneOutRidge

@@ -33,7 +33,8 @@ def write_report(options, data, records, figures, path):
     default, ridge = records["cv_default"], records["cv_ridge"]
     groups = None if options.groups is None else groups_of(data, options.groups)
     said = verdict(default, data, ridge, groups=groups).sentence
-    warned = [TRIAL] * options.fast + cautions(data, default, records["halves_default"], groups)
+    untrusted = trust_sentence(records["halves_default"])
+    warned = [TRIAL] * options.fast + cautions(data, default, groups) + [untrusted] * bool(untrusted)
     n_kept = len(records["fit_default_2d"].kept_genes)
     facts = _says(records) | _facts(options, data, default)
     listed = "".join(f"<li>{escape(text)}</li>" for text in warned)

@@ -1,31 +1,98 @@
-"""Fits that are repeated: with other seeds, on halves of the cells, with more genes."""
+"""Models of all cells with what their figures show, and fits repeated: other seeds, halves of the cells, more genes."""
 
 import time
 from numbers import Integral
+from pathlib import Path
 
 import numpy as np
 from joblib import delayed
+from sklearn.linear_model import LinearRegression
 
 from sbnn.data.paired import as_paired
-from sbnn.data.preselection import settings_of
+from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate, scores_of
 from sbnn.evaluation.folds import zscored
-from sbnn.evaluation.identity import configured
-from sbnn.evaluation.runs import drop_details, fit_all
+from sbnn.evaluation.identity import configured, described
+from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
+from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.models.bottleneck.estimator import AUTO, NUMBERS, SparseBottleneckRegressor, numbers_up_to
+from sbnn.models.bottleneck.scales import model_in_units
+from sbnn.models.maps import embed
 from sbnn.results import Record
 
 
-def repeat_fits(estimator, data, seeds=10, *, results=None, overwrite=False, n_jobs=1, verbose=True):
-    """Fit all cells, z-scored, again and again with other seeds.
+def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, overwrite=False, seed=0):
+    """Fit an estimator to all cells, z-scored, and keep what there is to see.
+
+    Parameters
+    ----------
+    estimator : scikit-learn-style regressor
+        With ``transform`` (latent space) and ``get_support`` (kept genes).
+    data : AnnData, MuData or tuple (X, Y)
+    preselect : int, optional
+        Fit so many genes, chosen on all cells by the published criterion; names and masks of the record are of these.
+    results : str or path-like, optional
+        File to save to. If it already holds this fit, it is loaded instead.
+    model_file : str or path-like, optional
+        File for the fitted model, a `SparseBottleneckRegressor`: it takes cells in the units of `data`, by the names of
+        their genes (`sbnn map`). If it is missing, the model is fitted anew.
+    overwrite : bool
+        Fit anew, whatever `results` holds.
+    seed : int
+        ``random_state`` for an estimator whose own is None, and of t-SNE.
+
+    Returns
+    -------
+    Record
+        ``values`` has ``latent`` (n, d), ``embedding`` (n, 2: the latent space itself, or its t-SNE if d > 2),
+        ``predictions`` and ``outputs`` (n, q, z-scored), ``kept_genes`` (k names), ``expression`` and
+        ``predicted_expression`` (n, k, z-scored; predicted from the latent space), ``selected`` (p, bool),
+        ``train_r2``, ``train_feature_r2`` (q), the names, labels and colours of the data; and ``gene_norms`` (p) and
+        ``history`` (table) where the estimator has them.
+    """
+    data = as_paired(data)
+    chosen, said = with_preselected(data, preselect)
+    model = configured(estimator, {}, seed, chosen.gene_names)
+    wanted = Record("fit", data.name, data.sha256, [described(model)["params"]], seed, {"scaling": "all"} | said)
+
+    def compute():
+        values = _fitted(model, chosen, seed)
+        if model_file is not None:
+            model_in_units(model, data, chosen.gene_names).save(model_file)
+        return values
+
+    overwrite = overwrite or (model_file is not None and not Path(model_file).expanduser().exists())
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=len(data.X))
+
+
+def _fitted(model, data, seed):
+    """Values of the record of a fit."""
+    X, Y, _ = zscored(data)
+    with reproducible():
+        model.fit(X, Y)
+        latent, kept = np.asarray(model.transform(X)), np.asarray(model.get_support())
+        predictions = np.asarray(model.predict(X)).reshape(Y.shape)
+        if getattr(model, "reconstruct", False) and hasattr(model, "reconstruct_genes"):
+            expression = model.reconstruct_genes(X)  # by the model's own head
+        else:
+            expression = LinearRegression().fit(latent, X[:, kept]).predict(latent)
+        drawn = {"latent": latent, "embedding": embed(latent, seed), "predictions": predictions}
+        drawn = {name: values.astype(np.float32) for name, values in drawn.items()}
+        values = drawn | {"outputs": Y, "selected": kept, "kept_genes": data.gene_names[kept]}
+        values |= {"expression": X[:, kept], "predicted_expression": expression.astype(np.float32)}
+        values |= {"train_r2": pooled_r2(Y, predictions, 0.0), "train_feature_r2": feature_r2(Y, predictions, 0.0)}
+    values |= data.names | {"labels": data.labels[["family", "type"]], "colors": dict(data.colors)}
+    more = [name for name in ("gene_norms", "history") if hasattr(model, f"{name}_")]
+    return values | {name: getattr(model, f"{name}_") for name in more}
+
+
+def repeat_fits(estimator, data, seeds=10, **options):
+    """Fit all cells, z-scored, with other seeds: a number, or the seeds; a grid point each, a single fold.
 
     A method that draws nothing at random when it chooses its genes, such as ``protocol="distilled"`` on up to 2000
-    cells, keeps the same genes every time. That says nothing about them; `stability_selection` is then what to ask.
-
-    `estimator` has ``random_state`` and ``get_support``; a number of `seeds` n stands for 0 ... n - 1, and the other
-    options are those of `cross_validate`. The record has one grid point per seed and a single fold, and lacks what
-    needs test cells.
+    cells, keeps the same genes every time; `stability_selection` is then what to ask. `options` are ``results``,
+    ``overwrite``, ``n_jobs`` and ``verbose`` of `cross_validate`.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -37,8 +104,7 @@ def repeat_fits(estimator, data, seeds=10, *, results=None, overwrite=False, n_j
         X, Y, _ = zscored(data)
         return [delayed(_fit_once)(models[g], X, Y, (g, 0)) for g in range(len(models)) if (g, 0) not in done]
 
-    how = {"results": results, "overwrite": overwrite, "n_jobs": n_jobs, "verbose": verbose}
-    return fit_all(wanted, [[model] for model in models], plan, estimator, "all", {}, **how)
+    return fit_all(wanted, [[model] for model in models], plan, estimator, "all", {}, **options)
 
 
 def _fit_once(model, X, Y, place):
@@ -61,9 +127,8 @@ def complementary_pairs(n, n_pairs=50, seed=0):
     rng = np.random.default_rng(seed)
     folds = []
     for _ in range(n_pairs):
-        order = rng.permutation(n)
-        halves = [np.sort(order[: n // 2]), np.sort(order[n // 2 : 2 * (n // 2)])]
-        folds += [(halves[0], halves[1]), (halves[1], halves[0])]
+        one, other = np.sort(rng.permutation(n)[: 2 * (n // 2)].reshape(2, -1))
+        folds += [(one, other), (other, one)]
     return folds
 
 
