@@ -25,7 +25,6 @@ from sbnn.ephys_types import (
 )
 from sbnn.ephys_types.base import FeatureScaling
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.ephys_types.models import MODELS
 from sbnn.ephys_types.sparse_pca_forest import sparse_components
 
 QUICK = {"n_estimators": 20, "random_state": 0}
@@ -52,15 +51,6 @@ def test_scikit_learn_api(estimator, check):
 )
 def test_scikit_learn_api_of_networks(estimator, check):
     check(estimator)
-
-
-@pytest.mark.parametrize("name", ["logistic", "lightgbm", "families"])
-def test_classes_count_alike(name):
-    """Nothing to learn, one class in ten: balanced, both are found about as likely."""
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(600, 2)), (np.arange(600) % 10 == 0).astype(int)
-    model = clone(NETWORKS[name]).set_params(n_steps=100) if name in NETWORKS else MODELS[name].estimator
-    assert model.fit(X, y).predict_proba(rng.normal(size=(300, 2)))[:, 1].mean() > 0.16
 
 
 def test_a_lost_feature_is_told_once(rng):

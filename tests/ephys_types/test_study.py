@@ -1,6 +1,5 @@
 """The study runs its models on its folds, keeps what it found, and its tables and figures say what the records do."""
 
-import json
 from copy import copy
 
 import numpy as np
@@ -10,7 +9,7 @@ from stand_ins import MODELS, Attentive
 
 from sbnn import cli
 from sbnn.data.simulate_ephys import simulate_ephys_types
-from sbnn.ephys_types import figures, report, study
+from sbnn.ephys_types import figures, report
 from sbnn.ephys_types.models import of_kind
 from sbnn.ephys_types.report import CONTROL
 from sbnn.ephys_types.study import STUDY
@@ -77,6 +76,7 @@ def test_groups_are_scored_apart(records, cells):
     table = report.group_table(records, "condition")
     condition = cells.labels["condition"].value_counts()
     assert table.loc["LightGBM", "cells"].to_dict() == {"all": 200, **condition.to_dict()}
+    assert "Macro-F1 within condition" in report.all_tables(records)
     counts = report.confounding_table(records, "condition")
     assert counts.loc["PVALB", "culture"] == ((cells.y == "PVALB") & (cells.labels["condition"] == "culture")).sum()
 
@@ -102,25 +102,6 @@ def test_the_overview_has_a_row_for_every_data_set_and_kind(folder, records):
     assert row[["cells", "best published"]].tolist() == ["200", ""]
     with pytest.raises(FileNotFoundError, match="sbnn ephys-types cv"):
         report.overview_table(folder)
-
-
-@pytest.mark.slow
-def test_commands_leave_everything_for_tables_and_figures(quick, simulated, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(study, "load_dataset", lambda name, **_: simulated)
-    assert cli.main(["ephys-types", "cv", "simulated_ephys", "--fast"]) == 0
-    assert cli.main(["ephys-types", "transfer", "simulated_ephys", "--fast"]) == 0
-    printed = capsys.readouterr().out
-    assert "| LightGBM | 0." in printed and "Transfer by number of labelled cells" in printed
-    assert cli.main(["ephys-types", "figures", "simulated_ephys", "--fast"]) == 0
-    drawn = {path.stem for path in (tmp_path / "figures" / "simulated_ephys-fast").glob("*.png")}
-    assert {"types_accuracy", "transfer_curves", "transfer_zero_shot"} < drawn
-    capsys.readouterr()
-    assert cli.main(["ephys-types", "report", "simulated_ephys", "--fast", "--json"]) == 0
-    assert "Macro-F1 within condition" in json.loads(capsys.readouterr().out)
-    assert cli.main(["ephys-types", "report", "all"]) == 1, "trials are no results"
-    assert cli.main(["ephys-types", "cv", "scala"]) == 1
-    assert "'scala' is of the study 'sbnn'" in capsys.readouterr().err
 
 
 def test_recordings_become_a_table(simulated, tmp_path, monkeypatch, capsys):
