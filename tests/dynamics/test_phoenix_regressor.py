@@ -80,11 +80,33 @@ def test_numbers_stay_as_they_are(samples, prior, pruning, weight, expected):
         assert (model.history_["sparsity"] > 0.58).tolist() == [False] * 12 + [True] * 3
 
 
-def training_of(data, recipe):
+def training_of(data, recipe, **options):
     """Training of a new network on all samples."""
     network, arrays = Phoenix(30, 4, torch.Generator().manual_seed(0)), as_trajectories(data)
     parts = list(range(len(arrays.values))), []
-    return Training(network, arrays, parts, recipe, torch.Generator().manual_seed(0))
+    return Training(network, arrays, parts, recipe, torch.Generator().manual_seed(0), **options)
+
+
+def test_the_penalty_is_part_of_the_loss_that_is_watched_and_patience_ends_training(samples):
+    """A penalty that grows with the epochs, whatever the weights, leaves the first epoch the best."""
+    seen = []
+
+    def penalty(network):
+        if not torch.is_grad_enabled():  # once an epoch
+            seen.append(network.sum_in.detach().clone())
+        return torch.tensor(float(len(seen)))
+
+    training = training_of(samples, short(patience=3), penalty=penalty)
+    training.run(40)
+    assert len(seen) == 1 + 3 and torch.equal(training.network.sum_in, seen[0])
+
+
+def test_the_learning_rate_falls_after_its_own_patience(samples):
+    recipe = Recipe(learning_rate=1e-2, rate_factor=0.1, rate_patience=2, lowest_rate=5e-4)
+    training, rates = training_of(samples, recipe), []
+    training._epoch = lambda optimizer: rates.append(optimizer.param_groups[0]["lr"]) or 1.0  # the same loss each time
+    training.run(9)
+    assert rates == pytest.approx([1e-2] * 4 + [1e-3] * 3 + [5e-4] * 2)
 
 
 def test_validation_samples_are_not_trained_on(samples):
