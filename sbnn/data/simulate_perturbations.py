@@ -1,5 +1,7 @@
 """Simulated perturbation screens with known latents and shifts, as in the paper on sparse mechanism shifts."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -17,7 +19,7 @@ FORMAT = 1  # to be raised whenever the same parameters come to give other data
 
 def simulate_perturbations(
     n_cells_per=500, n_perturbations=100, n_latents=30, n_genes=100, shift=5.0, shift_sd=0.5, most_targets=3,
-    density=None, n_control=0, random_state=0,
+    n_control=0, random_state=0,
 ):  # fmt: skip
     """Simulate a screen in which each perturbation shifts a few latents of the cells.
 
@@ -36,9 +38,7 @@ def simulate_perturbations(
     shift, shift_sd : float
         Size of a shift, in standard deviations of a latent within a perturbation, and its spread.
     most_targets : int
-        Of a perturbation; without effect where `density` is given.
-    density : float, optional
-        Probability of each latent to be a target instead; a perturbation without any gets one.
+        Of a perturbation.
     n_control : int
         Cells without a perturbation, ``"control"``; the paper has none.
     random_state : int
@@ -56,7 +56,7 @@ def simulate_perturbations(
         Numbers out of range.
     """
     made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
-    made |= {"shift": float(shift), "shift_sd": float(shift_sd), "density": density and float(density)}
+    made |= {"shift": float(shift), "shift_sd": float(shift_sd), "density": None}
     if not 1 <= n_latents <= HIDDEN[0] or n_genes < HIDDEN[-1]:
         limits = f"n_latents must be 1 to {HIDDEN[0]} and n_genes at least {HIDDEN[-1]}"
         raise ValueError(f"{limits}, got {n_latents} and {n_genes}")
@@ -64,19 +64,18 @@ def simulate_perturbations(
 
     shifts = np.zeros((n_perturbations, n_latents))
     for row in shifts:
-        if density is None:
-            targets = np.unique(rng.integers(n_latents, size=rng.integers(1, most_targets + 1)))
-        else:
-            targets = np.flatnonzero(rng.random(n_latents) < density)
-            targets = targets if len(targets) else rng.integers(n_latents, size=1)
+        targets = np.unique(rng.integers(n_latents, size=rng.integers(1, most_targets + 1)))
         row[targets] = rng.choice([-1.0, 1.0], len(targets)) * rng.normal(shift, shift_sd, len(targets))
     of_cell = np.append(np.repeat(np.arange(n_perturbations), n_cells_per), np.full(n_control, -1))
     rng.shuffle(of_cell)
     means = np.vstack([shifts, np.zeros(n_latents)])
     latents = means[of_cell] + rng.standard_normal((len(of_cell), n_latents))
     values = latents
-    for i, weights in enumerate(_decoder(rng, n_latents, n_genes)):
-        values = (np.where(values > 0, values, LEAK * values) if i else values) @ weights
+    # The published scale of the maps is left out: rectifiers keep factors, and logits are divided by their spread.
+    for size_in, size_out in pairwise([n_latents, *HIDDEN, n_genes]):
+        values = values if values is latents else np.where(values > 0, values, LEAK * values)
+        q, r = np.linalg.qr(rng.standard_normal((size_out, size_in)))
+        values = values @ (q * np.sign(np.diag(r))).T  # the signs make every rotation as likely
     rates = np.exp(values / values.std())
     counts = sparse.csr_array(rng.poisson(rates * (COUNTS_OF_A_GENE / rates.sum(axis=0))).astype(np.int32))
 
@@ -86,14 +85,3 @@ def simulate_perturbations(
     about = {"name": "simulated_screen", "source": SOURCE, "truth": {"latents": latents, "shifts": shifts}}
     control = "control" if n_control else None
     return screen(counts, names[of_cell], control, sha256=fingerprint_parameters(made), **about)
-
-
-def _decoder(rng, n_latents, n_genes):
-    """Linear maps from latents to genes, each of shape (size_in, size_out) with orthonormal rows."""
-    # The published scale of the maps is left out: rectifiers keep factors, and logits are divided by their spread.
-    sizes = [n_latents, *HIDDEN, n_genes]
-    maps = []
-    for size_in, size_out in zip(sizes, sizes[1:], strict=False):
-        q, r = np.linalg.qr(rng.standard_normal((size_out, size_in)))
-        maps.append((q * np.sign(np.diag(r))).T)  # the signs make every rotation as likely
-    return maps

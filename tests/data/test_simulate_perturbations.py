@@ -23,8 +23,8 @@ def test_same_parameters_same_bits():
     np.testing.assert_array_equal(one.counts.toarray(), other.counts.toarray())
     np.testing.assert_array_equal(one.truth["latents"], other.truth["latents"])
     assert one.perturbation.tolist() == other.perturbation.tolist() and one.sha256 == other.sha256
-    finer = simulated(5, 6, 4, 40, density=1, shift=5, random_state=3).sha256
-    assert finer == simulated(5, 6, 4, 40, density=np.float32(1), random_state=3).sha256
+    finer = simulated(5, 6, 4, 40, shift=5, random_state=3).sha256
+    assert finer == simulated(5, 6, 4, 40, shift=np.float32(5), random_state=3).sha256
     assert len({one.sha256, finer, *(simulated(5, 6, 4, 40, n_control=n, random_state=4).sha256 for n in (0, 3))}) == 4
 
 
@@ -43,10 +43,6 @@ def test_shifts_are_sparse_of_either_sign_and_of_the_size_asked_for():
     size = np.abs(shifts[shifts != 0])
     assert size.mean() == pytest.approx(5, abs=0.05) and size.std() == pytest.approx(0.5, abs=0.03)
     assert (shifts[shifts != 0] > 0).mean() == pytest.approx(0.5, abs=0.03) and (shifts != 0).any(axis=0).all()
-    shifts = simulated(1, 1000, 20, 40, density=0.3, shift=2, shift_sd=0, random_state=1).truth["shifts"].to_numpy()
-    assert (shifts != 0).mean() == pytest.approx(0.3, abs=0.015) and set(np.abs(shifts).ravel()) == {0, 2}
-    rare = simulated(1, 500, 10, 40, density=0.001).truth["shifts"]
-    assert ((rare != 0).sum(axis=1) >= 1).all(), "no perturbation without an effect"
 
 
 def test_counts_follow_from_latents_of_the_same_cell_which_are_its_shift_and_unit_noise(screen):
