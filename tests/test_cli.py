@@ -77,7 +77,7 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(tmp_path, monkeypatch
         (tmp_path / dataset / f"{name}.pickle").touch()
     (tmp_path / "gouwens").mkdir()
     (tmp_path / "gouwens" / "cv_network.pickle").touch()
-    monkeypatch.setattr(reproduce, "list_datasets", lambda: [])
+    monkeypatch.setattr(reproduce, "list_datasets", dict)
     monkeypatch.setattr(reproduce, "default_dataset", lambda study: made[study])
     jobs = [(path.stem[:2], name) for path, name in reproduce._jobs("all", tmp_path)]
     of_others = [("05", "simulated_ephys"), ("06", "simulated_screen"), ("07", "simulated_grn")]

@@ -178,20 +178,14 @@ def default_dataset(path=None, *, download: bool = True, verbose: bool = True, s
     return name
 
 
-class DatasetState(NamedTuple):
-    """State of a data set: "here", "here in part", "downloadable", "to be fetched by hand" or "made here"."""
+def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """State of every data set and the files that are missing; nothing is read, so what is here may be altered.
 
-    name: str
-    about: str
-    state: str
-    missing: tuple[str, ...]
-
-
-def list_datasets(path=None) -> list[DatasetState]:
-    """Say of every data set whether its files are here, intact or not; nothing is read or downloaded."""
+    "here", "here in part", "downloadable", "to be fetched by hand" or "made here".
+    """
     places = search_places(path)
     absent = {name for name, file in FILES.items() if locate_file(file, places) is None}
-    states = []
+    states = {}
     for name, dataset in DATASETS.items():
         missing = tuple(file for file in dataset.files if file in absent)
         needed = {dataset.instead.get(file, file) for file in missing} & absent
@@ -199,7 +193,7 @@ def list_datasets(path=None) -> list[DatasetState]:
             state = "downloadable" if all(FILES[file].url for file in needed) else "to be fetched by hand"
         else:
             state = "here in part" if missing else "here" if dataset.files else "made here"
-        states.append(DatasetState(name, dataset.about, state, missing))
+        states[name] = state, missing
     return states
 
 
@@ -225,9 +219,9 @@ def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
         if chosen.command == "check":
             return _check(chosen.names, search_places(chosen.path))
         if chosen.command == "list":
-            for name, about, state, missing in list_datasets(chosen.path):
+            for name, (state, missing) in list_datasets(chosen.path).items():
                 lacks = f", lacks {', '.join(missing)}" if missing else ""
-                print(f"{name}: {about} [{state}{lacks}]")
+                print(f"{name}: {DATASETS[name].about} [{state}{lacks}]")
         for name in getattr(chosen, "names", ()):
             find = find_dataset(name, chosen.path) if name in DATASETS else find_files([name], chosen.path)
             for file in find.values():

@@ -7,7 +7,7 @@ over `n` mouse cells of which both kinds were published.
 """
 
 import itertools
-from importlib.resources import files as package_files
+from pathlib import Path
 
 import pandas as pd
 
@@ -21,15 +21,15 @@ STIMULI = ("long_square", "ramp", "short_square")
 
 def feature_table(release):
     """Features of ``"gouwens_2020"`` or ``"lee_2023"``: family, unit, low, high, median and spread of each."""
-    with (package_files("sbnn.data") / "ephys_features.csv").open() as table:
-        table = pd.read_csv(table, keep_default_na=False, na_values={"low": [""], "high": [""]})
+    table = Path(__file__).with_name("ephys_features.csv")
+    table = pd.read_csv(table, keep_default_na=False, na_values={"low": [""], "high": [""]})
     return table[table["release"] == release].drop(columns="release").set_index("feature")
 
 
 def shared_feature_table():
     """Shared features: what each is made of, and its median and spread over the mouse release."""
-    with (package_files("sbnn.data") / "shared_features.csv").open() as table:
-        return pd.read_csv(table, index_col="feature", keep_default_na=False, na_values={"r": [""], "n": [""]})
+    table = Path(__file__).with_name("shared_features.csv")
+    return pd.read_csv(table, index_col="feature", keep_default_na=False, na_values={"r": [""], "n": [""]})
 
 
 def known_features(names):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_features import known_features, unlikely_units
-from sbnn.data.readers.tables import as_numbers, read_table
+from sbnn.data.readers.tables import as_numbers, leave_out, read_table
 from sbnn.data.typed_cells import families_of, typed_cells
 
 OTHER = "other"  # family of features without a published name, where others have one
@@ -62,13 +62,14 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
         labels = read_table(labels, "labels").astype(object)
     dropped = {}
     cells = table.index[table.index.isin(labels.index)]
-    _leave_out(dropped, "cells without labels", table.index.difference(cells, sort=False))
-    _leave_out(dropped, "labels of cells without features", labels.index.difference(cells, sort=False))
+    leave_out(dropped, "features", "cells without labels", table.index.difference(cells, sort=False), len(table))
+    strangers = labels.index.difference(cells, sort=False)
+    leave_out(dropped, "labels", "labels of cells without features", strangers, len(labels))
     table, labels = table.loc[cells], labels.loc[cells]
     if "type" in labels:
         labels["type"] = _usual_names(labels["type"])
         typed = labels["type"].notna()
-        _leave_out(dropped, "cells without a type", cells[~typed])
+        leave_out(dropped, "labels", "cells without a type", cells[~typed], len(cells))
         table, labels = table[typed], labels[typed]
     known = known_features(table.columns)
     if families is None and len(known):
@@ -76,13 +77,11 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     family_of = pd.Series(families_of(families, table.columns), table.columns)
     numbers = as_numbers(table, "features")
     empty = numbers.isna().all(axis=1)
-    _leave_out(dropped, "cells without a single value", numbers.index[empty])
+    leave_out(dropped, "features", "cells without a single value", numbers.index[empty], len(numbers))
     numbers = numbers[~empty]
     constant = numbers.columns[numbers.nunique() < 2]
-    _leave_out(dropped, "features without two different values", constant)
+    leave_out(dropped, "features", "features without two different values", constant, numbers.shape[1])
     numbers, labels = numbers.drop(columns=constant), labels.loc[numbers.index]
-    if not numbers.size:
-        raise ValueError("features: no value is left of cells with a type and of features that vary")
     units = known["unit"].to_dict() | dict(units or {})
     units = {feature: unit for feature, unit in units.items() if feature not in constant}
     doubts = unlikely_units(numbers, units)
@@ -104,10 +103,3 @@ def _usual_names(types):
         apart = f"types that differ in case alone are kept apart: {some(sorted(alike))}" if len(alike) else ""
         warnings.warn("; ".join(filter(None, (told, apart))), stacklevel=3)
     return usual.where(~usual.isin(["", UNKNOWN]))
-
-
-def _leave_out(dropped, why, names):
-    """Note what is left out, and warn."""
-    if len(names):
-        dropped[why] = list(names)
-        warnings.warn(f"{len(names)} {why} are left out: {some(names)}", stacklevel=3)

@@ -16,12 +16,7 @@ from sbnn.data.typed_cells import typed_cells
 SPECIES = ("human", "mouse")
 
 # Features of each species beside the shared ones, under their published names.
-_OTHER_FEATURES = {
-    "human": "width_rheo upstroke_rheo upstroke_downstroke_ratio_hero threshold_v_hero width_hero peak_deltav_hero "
-    "isi_cv_mean adapt_mean first_isi_inv_hero isi_adapt_ratio width_adapt_ratio ahp_delay_ratio_5spike "
-    "peak_freq_chirp 3db_freq_chirp peak_impedance_chirp phase_peak_chirp",
-    "mouse": "slow_trough_v_long_square slow_trough_v_ramp trough_v_short_square threshold_i_short_square",
-}
+_OTHER_FEATURES = pd.read_csv(Path(__file__).with_name("simulated_features.csv"), index_col="species")["feature"]
 
 # Of each type its place in a space of four axes, its share of the cells of each species, and how often its cells are
 # cultured. SNCG is a part of VIP, where four types are told apart.
@@ -38,10 +33,7 @@ _BIOLOGY = 20110417  # seed of what does not depend on the cells drawn: loadings
 _CULTURE_SHIFT = (-0.15, 0.25, 0.1, 0.0)
 
 # How often a protocol was not run or not fit for use, which takes its families from a cell, and single values besides.
-_LOST_PROTOCOLS = {
-    "human": {"long square": 0.03, "ramp": 0.05, "short square": 0.03, "chirp": 0.56, "train": 0.07},
-    "mouse": {"long square": 0.01, "ramp": 0.07, "short square": 0.02, "train": 0.04},
-}
+_LOST_PROTOCOLS = pd.read_csv(Path(__file__).with_name("simulated_protocols.csv"), index_col="protocol")
 _PROTOCOL_OF = {"AP ramp": "ramp", "AP short square": "short square", "chirp": "chirp"} | dict.fromkeys(
     ("f-I train", "ISI statistics", "adaptation ratios"), "train"
 )
@@ -95,7 +87,7 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
 
 def _about(species):
     """Family, unit, sign, median and spread of each feature: the shared ones, then those of the species alone."""
-    human, shared, others = feature_table(HUMAN), shared_feature_table(), _OTHER_FEATURES[species].split()
+    human, shared, others = feature_table(HUMAN), shared_feature_table(), _OTHER_FEATURES[species]
     if species == "human":
         return human.loc[[*shared.index, *others]]
     about = human.loc[shared.index].assign(median=shared["mouse_median"], spread=shared["mouse_spread"])
@@ -133,7 +125,7 @@ def _in_units(z, about):
 
 def _lost(species, about, n_cells, rng):
     """Mask (n_cells, p) of what is missing; no cell misses everything."""
-    chances = pd.Series(_LOST_PROTOCOLS[species])
+    chances = _LOST_PROTOCOLS[species].dropna()
     lost = pd.DataFrame(rng.random((n_cells, len(chances))) < chances.to_numpy(), columns=chances.index)
     lost.loc[lost.all(axis=1), "short square"] = False
     lost["train"] |= lost["long square"]  # trains are long squares

@@ -59,9 +59,8 @@ def trajectories(values, times=None, gene_names=None, **about):
     """
     labels = None
     if isinstance(values, pd.DataFrame):
-        table = values
-        parts = dict(iter(table.groupby("sample", sort=False)))
-        gene_names = table.columns.drop(["sample", "time"]) if gene_names is None else gene_names
+        parts = dict(iter(values.groupby("sample", sort=False)))
+        gene_names = values.columns.drop(["sample", "time"]) if gene_names is None else gene_names
         labels, times = list(parts), [part["time"] for part in parts.values()]
         values = [part.drop(columns=["sample", "time"]) for part in parts.values()]
     values = [np.asarray(block, dtype=np.float64) for block in values]

@@ -56,7 +56,7 @@ def _jobs(dataset, saved_models):
     defaults = [default_dataset(study=study) for study in NOTEBOOKS]  # downloaded, where that is possible
     if dataset == "auto":
         return [(path, name) for name in defaults for path in _notebooks(name)]
-    here = {state.name for state in list_datasets() if "here" in state.state} | set(defaults)
+    here = {name for name, (state, _) in list_datasets().items() if "here" in state} | set(defaults)
     saved = [name for study in NOTEBOOKS for name in names_of(study) if any((saved_models / name).glob(SAVED[study]))]
     return [(path, name) for name in saved for path in _notebooks(name) if name in here or path.name == REDRAW]
 

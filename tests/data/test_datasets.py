@@ -81,8 +81,7 @@ def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(small_scal
         data = as_paired(load_dataset("scala_ion_channels", folder, download=False))
     assert data.gene_names.tolist() == ["Sst", "Vip"] and data.sha256 != whole.sha256
     assert "among the 1000 selected genes only" in capsys.readouterr().out
-    state = {dataset.name: dataset for dataset in datasets.list_datasets(folder)}["scala_ion_channels"]
-    assert state.state == "here in part" and state.missing == (FULL_COUNTS,)
+    assert datasets.list_datasets(folder)["scala_ion_channels"] == ("here in part", (FULL_COUNTS,))
     put(folder / "tiny" / FULL_COUNTS, b"broken")
     with pytest.raises(DataIntegrityError, match="final_patch_seq.*is truncated"):
         load_dataset("scala_ion_channels", folder)
@@ -161,6 +160,6 @@ def test_command_checks(small_scala, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:2]] == ["absent", "corrupt"] and "is truncated: expected" in lines[1]
     assert len(lines) == len(FILES)
-    states = {dataset.name: dataset for dataset in datasets.list_datasets(folder)}
-    assert states["scala"].state == "to be fetched by hand" and states["scala"].missing == ("gene_counts.csv",)
-    assert states["gouwens"].state == "downloadable" and states["gouwens"].missing == DATASETS["gouwens"].files
+    states = datasets.list_datasets(folder)
+    assert states["scala"] == ("to be fetched by hand", ("gene_counts.csv",))
+    assert states["gouwens"] == ("downloadable", DATASETS["gouwens"].files)

@@ -94,10 +94,10 @@ def test_a_unit_mixed_up_is_told(simulated, table):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": pd.Series("SST", index=["a", "b"])}, "features: no value is left"),
+        ({"labels": pd.Series("SST", index=["a", "b"])}, "features: nothing is left of 60"),
         ({"units": {"ri": "MOhm"}}, "units: .* ri"),
         ({"families": {"a": ["tau"]}}, "families: "),
-        ({"labels": pd.Series(None, index=["human_01"], dtype=object)}, "features: no value is left"),
+        ({"labels": pd.Series(None, index=["human_01"], dtype=object)}, "labels: nothing is left of 1"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*left out")

@@ -20,15 +20,13 @@ from sbnn.data.readers.counts import read_count_table
 SOURCE = "Stoeckius et al., Nature Methods 14, 865 (2017), GEO GSE100866"
 _SOURCE_10X = "10x Genomics peripheral blood cells, 200 of them as kept in github.com/scverse/scvi-tools"
 _HUMAN = "HUMAN_"
-#: Clusters of the cord blood cells that are left out: erythrocytes are no immune cells.
-EXCLUDED_TYPES = ("Ery",)
 
 
 def read_cord_blood(rna_path, protein_path, clustering_path, *, n_genes=1000, log_proteins=False, files=None):
     """Read the human genes and 13 proteins of the 7652 cord blood cells with a type, in the order of the clustering."""
     clustering = pd.read_csv(clustering_path)
     clustering = clustering.set_index(clustering["cell_barcode"].astype(str))
-    clustering = clustering[clustering["type"].notna() & ~clustering["type"].isin(EXCLUDED_TYPES)]
+    clustering = clustering[clustering["type"].notna() & (clustering["type"] != "Ery")]  # no immune cells
     labels = clustering[["type", "cluster"]].assign(family=clustering["type"])
     counts, cells, genes = read_count_table(rna_path)
     human = genes.str.startswith(_HUMAN)

@@ -113,8 +113,8 @@ def read_tables(
     notes: list[str] = []
     dropped: dict[str, list[str]] = {}
     X, Y, only_X, only_Y = checks.same_cells(tables["expression"], tables["outputs"], genes_in_rows, match)
-    _leave_out(dropped, "expression", "cells only in expression", only_X, len(only_X) + len(X))
-    _leave_out(dropped, "outputs", "cells only in outputs", only_Y, len(only_Y) + len(Y))
+    leave_out(dropped, "expression", "cells only in expression", only_X, len(only_X) + len(X))
+    leave_out(dropped, "outputs", "cells only in outputs", only_Y, len(only_Y) + len(Y))
 
     Y = _numbers(Y, "outputs", decimals.get("outputs"), marks, dropped, notes)
     gaps = Y.isna().to_numpy()
@@ -122,14 +122,14 @@ def read_tables(
         checks.require_none(gaps, Y, "outputs", "missing", "missing='cells', 'outputs' or 'fewest' leaves out")
     else:
         cells, features = checks.kept(gaps, missing)
-        _leave_out(dropped, "outputs", "cells with missing outputs", Y.index[~cells], len(Y))
-        _leave_out(dropped, "outputs", "outputs with missing values", Y.columns[~features], Y.shape[1])
+        leave_out(dropped, "outputs", "cells with missing outputs", Y.index[~cells], len(Y))
+        leave_out(dropped, "outputs", "outputs with missing values", Y.columns[~features], Y.shape[1])
         X, Y = X[cells], Y.loc[cells, features]
 
     X = _numbers(X, "expression", decimals.get("expression"), marks, dropped, notes)
     if spike_ins != "keep":
         others = checks.no_genes(X.columns)
-        _leave_out(dropped, "expression", "spike-ins and counters", X.columns[others], X.shape[1])
+        leave_out(dropped, "expression", "spike-ins and counters", X.columns[others], X.shape[1])
         X = X.loc[:, ~others]
     checks.require_none(X.isna().to_numpy(), X, "expression", "missing", "a gene that was not seen has the value 0")
     kind = {True: "counts", False: "log"}.get(counts) or _kind(X.to_numpy(), notes)
@@ -137,7 +137,7 @@ def read_tables(
     check_given_once(X.to_numpy(), Y.to_numpy())
     if kind != "log":
         seen = X.to_numpy().any(axis=1)
-        _leave_out(dropped, "expression", "cells without counts", X.index[~seen], len(X))
+        leave_out(dropped, "expression", "cells without counts", X.index[~seen], len(X))
         X, Y = X[seen], Y[seen]
     X = _varying(X, "expression", "genes", dropped)
     Y = _varying(Y, "outputs", "outputs", dropped)
@@ -176,7 +176,7 @@ def read_table(table, what: str, *, header: int | None = None, key: str | None =
     return body
 
 
-def _leave_out(dropped: dict[str, list[str]], what: str, why: str, names: pd.Index, total: int) -> None:
+def leave_out(dropped: dict[str, list[str]], what: str, why: str, names: pd.Index, total: int) -> None:
     """Note in `dropped` what is left out of so many in total, and warn; refuse to leave out everything."""
     if len(names) == total:
         raise ValueError(f"{what}: nothing is left of {total}, {why}: {some(names)}")
@@ -197,7 +197,7 @@ def _numbers(table: pd.DataFrame, what: str, decimal, marks, dropped, notes) -> 
     numbers, text = checks.to_numbers(table, what, decimal, marks, notes)
     some_number = numbers.notna().any().to_numpy()
     kind = "genes" if what == "expression" else "outputs"
-    _leave_out(dropped, what, f"{kind} without a number", table.columns[~some_number], table.shape[1])
+    leave_out(dropped, what, f"{kind} without a number", table.columns[~some_number], table.shape[1])
     text, table = text[:, some_number], table.loc[:, some_number]
     checks.require_none(text, table, what, "values that are not numbers", checks.TEXT)
     return numbers.loc[:, some_number]
@@ -220,7 +220,7 @@ def _kind(values: np.ndarray, notes: list[str]) -> str:
 
 def _varying(table: pd.DataFrame, what: str, kind: str, dropped) -> pd.DataFrame:
     constant = np.ptp(table.to_numpy(), axis=0) == 0
-    _leave_out(dropped, what, f"{kind} with one value in all cells", table.columns[constant], table.shape[1])
+    leave_out(dropped, what, f"{kind} with one value in all cells", table.columns[constant], table.shape[1])
     return table.loc[:, ~constant]
 
 
@@ -236,7 +236,7 @@ def _labels_of(cells, table, family_key, type_key, match, dropped) -> pd.DataFra
     if absent or not (there[0] in keys.values() or len(there) == 1):
         raise ValueError(f"labels: type_key and family_key are {keys}, expected columns of {list(table)}")
     strangers = table.index.difference([*cells, *sum(dropped.values(), [])], sort=False)
-    _leave_out(dropped, "labels", "labels of cells that are not there", strangers, len(table))
+    leave_out(dropped, "labels", "labels of cells that are not there", strangers, len(table))
     without = cells.difference(table.index, sort=False)
     if len(without):
         warnings.warn(f"{len(without)} of {len(cells)} cells have no labels: {some(without)}", stacklevel=3)
