@@ -1,8 +1,6 @@
 """Small made-up records for tests of figures, and what their texts must be like."""
 
 import itertools
-import re
-import zlib
 
 import numpy as np
 import pandas as pd
@@ -143,44 +141,6 @@ def words(figure):
 
 def lines(ax, n_points):
     return [line for line in ax.lines if len(line.get_xdata()) == n_points]
-
-
-def other_data(record):
-    record.sha256, record.dataset = "t", "other"
-    return record
-
-
-def pdf_objects(pdf):
-    """Entries, and the unpacked stream or None, of every object of a PDF by its number, as its table has them."""
-    start = int(re.findall(rb"startxref\n(\d+)", pdf)[-1])
-
-    def at(place):
-        body = pdf[place : pdf.index(b"\nendobj", place)].split(b" obj\n", 1)[1]
-        if b"stream\n" not in body:
-            return body, None
-        entries, stream = re.split(rb"\nstream\n", body, maxsplit=1)
-        stream = stream.removesuffix(b"\nendstream")
-        return entries, zlib.decompress(stream) if b"/FlateDecode" in entries else stream
-
-    if pdf.startswith(b"xref", start):
-        places = [line for line in pdf[start:].splitlines() if line.endswith(b" n ")]
-        found = [(int(pdf[int(line[:10]) :].split(maxsplit=1)[0]), at(int(line[:10]))) for line in places]
-        return dict(found)
-    rows = np.frombuffer(at(start)[1], np.uint8).reshape(-1, 7).astype(int)
-    found = {}
-    for number, row in enumerate(rows):
-        place, index = int.from_bytes(bytes(row[1:5].tolist())), row[5] * 256 + row[6]
-        if row[0] == 1:
-            assert pdf[place:].startswith(b"%d 0 obj\n" % number)
-            found[number] = at(place)
-        elif row[0] == 2:
-            entries, packed = at(int.from_bytes(bytes(rows[place, 1:5].tolist())))
-            first = int(re.search(rb"/First (\d+)", entries)[1])
-            starts = np.array(packed[:first].split(), int).reshape(-1, 2)
-            assert starts[index, 0] == number
-            end = starts[index + 1, 1] - 1 if index + 1 < len(starts) else None
-            found[number] = packed[first:][starts[index, 1] : end], None
-    return found
 
 
 def changed(data, **fields):

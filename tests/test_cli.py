@@ -1,7 +1,6 @@
 """The command line does what the notebooks do, and ends with a status that a script can use."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,15 +95,6 @@ def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):
     monkeypatch.setattr(experiments, "cross_validations", interrupted)
     assert cli.main(["cv", "simulated"]) == 130
     assert "goes on from there" in capsys.readouterr().err
-
-
-def test_a_reader_that_has_seen_enough_is_no_error():
-    reader, writer = os.pipe()
-    os.close(reader)
-    command = [sys.executable, "-m", "sbnn.cli", "data", "list"]
-    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=SAVED.parent)
-    os.close(writer)
-    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("arguments", ["cv --help", "data list"])

@@ -335,6 +335,8 @@ def test_a_failed_write_leaves_the_old_file(record, tmp_path, monkeypatch):
         save(Record("fit", "toy", "", [{}]), path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path], "no temporary file is left behind"
+    os.umask(umask := os.umask(0o022))
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask, "as other files, not private"
 
 
 circle = []

@@ -1,13 +1,11 @@
-"""Every figure of a data set is drawn, or says why not and leaves the others alone; small data take the same way."""
+"""Every figure of a data set is drawn, or says why not and leaves the others alone."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from made_up import fit_record, linear_record, network_record, ridge_record, selection_record
 
-from sbnn import cli, paper_folds, plotting, results, simulate_patchseq
-from sbnn.data.paired import as_paired, paired
-from sbnn.plotting import reading
+from sbnn import cli, plotting, results
 from sbnn.results import Record
 from sbnn.study import experiments, gallery
 from sbnn.study.study import STUDY
@@ -58,49 +56,3 @@ def test_safe_colours_where_there_are_too_many_families_for_the_usual_ones(n_fam
     for record in records.values():
         record.values["labels"] = pd.DataFrame({"family": [f"family {i % n_families}" for i in range(90)], "type": "t"})
     assert ("figure3_latent_default_colorblind" in STUDY.figure_names(records)) == copied
-
-
-# -- small data, from the measurements to the figures ------------------------------------------------------------------
-
-
-def cells_of_a_few_kinds():
-    """80 cells whose outputs form one large, one small and one tiny cluster.
-
-    The small one has eleven cells, two of which the first fold tests: it has too few left to pretrain on.
-    """
-    data = as_paired(simulate_patchseq(80, 14, 4, n_true_genes=5, n_families=3, n_types=6, random_state=0))
-    (_, first), (_, second) = paper_folds(80)[:2]
-    others = np.setdiff1d(np.arange(80), np.concatenate([first, second]))
-    Y = np.random.default_rng(0).normal(size=(80, 4))
-    Y[[*first[:2], *others[:9]]] += [100, 0, 0, 0]
-    Y[others[9:14]] += [0, 1000, 0, 0]
-    names = data.gene_names, data.feature_names, data.cell_names
-    return as_paired(
-        paired(data.X, Y, *names, labels=data.labels, colors=data.colors, counts=data.counts, name="small")
-    )
-
-
-def twelve_cells():
-    """Each of their families is one type."""
-    return as_paired(simulate_patchseq(12, 20, 3, n_true_genes=4, n_families=2, n_types=2, random_state=0))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("make", [cells_of_a_few_kinds, twelve_cells])
-def test_small_data_to_the_last_figure(make, tmp_path, monkeypatch):
-    monkeypatch.setattr(experiments, "WIDTHS", (2,))
-    monkeypatch.setattr(experiments, "FAST", experiments.FAST | {"hidden_layers": (8, 4)})
-    data = make()
-    records = STUDY.run(data, tmp_path, "cv", fast=True)
-    if make is cells_of_a_few_kinds:
-        network = records["cv_network"]
-        assert reading.pretrained_folds(network, network.find(n_components=2, group_lasso=0.1, pretraining=True)) == 1
-    STUDY.run(data, tmp_path, "fit", fast=True)
-    records = STUDY.load(tmp_path)
-    names = STUDY.figure_names(records)
-    assert ("figure4_family_zoom" in names) == (make is cells_of_a_few_kinds), (
-        "shown from near where there are families"
-    )
-    assert len(names) >= 12
-    assert [path.stem for path in STUDY.save_figures(records, tmp_path / "figures")] == names

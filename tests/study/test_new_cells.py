@@ -7,6 +7,7 @@ import pytest
 
 from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor, read_tables
 from sbnn.cli import main
+from sbnn.study.new_cells import read_cells
 
 COLUMNS = ["sbnn_1", "sbnn_2"]
 
@@ -65,6 +66,10 @@ def test_expression_as_it_is_needs_the_kept_genes_only(model, saved, data, tmp_p
     assert main(["map", saved, paths[0], "--log", "--out", paths[1], "--predictions", paths[2]]) == 0
     assert pd.read_csv(paths[1], index_col=0).columns.tolist() == [*COLUMNS, "clipped"]
     np.testing.assert_allclose(pd.read_csv(paths[2], index_col=0), model.predict(log), rtol=1e-5)
+    (normalised := 1000 * np.expm1(log)).to_csv(tmp_path / "new.csv")
+    with pytest.warns(UserWarning, match=r"log2\(x \+ 1\)"):
+        placed = model.transform(read_cells(paths[0], model))
+    np.testing.assert_allclose(placed, model.transform(np.log2(normalised + 1)), rtol=1e-5)
 
 
 def test_counts_of_the_kept_genes_need_totals(model, saved, new, tmp_path, capsys, monkeypatch):

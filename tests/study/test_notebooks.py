@@ -77,11 +77,3 @@ def test_what_takes_space_or_differs_between_runs_is_dropped():
     assert set(notebook.metadata) == {"kernelspec"} and set(data) == {"image/png", "text/plain"}
     with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as small:
         assert small.size == (60, 40) and small.mode == "P"
-
-
-def test_a_failing_notebook_is_an_error(tmp_path):
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, tmp_path / "bad.ipynb")
-    with pytest.raises(Exception, match="ZeroDivisionError"):
-        run_notebook(tmp_path / "bad.ipynb", tmp_path / "out.ipynb")

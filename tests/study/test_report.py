@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from sbnn import cli, cross_validate, fit_full, simulate_patchseq, stability_selection
+from sbnn import cross_validate, fit_full, simulate_patchseq, stability_selection
 from sbnn.data.paired import as_paired
 from sbnn.engine import UNFINISHED
 from sbnn.evaluation import crossval
@@ -20,7 +20,7 @@ from sbnn.results import Record, load, save
 from sbnn.study import experiments, report
 from sbnn.study.says import numbers_say
 from sbnn.study.study import STUDY, _command
-from sbnn.tables import TRIAL, print_tables
+from sbnn.tables import print_tables
 
 SAVED = Path(__file__).parents[2] / "saved_models"
 ACCURACY, EFFECTS = report.ACCURACY, report.EFFECTS
@@ -137,13 +137,3 @@ def test_an_interrupted_run_says_how_far_it_came(copy, monkeypatch):
         assert _command(name, Path("scala-fast")) == f"`sbnn {step} scala --fast`"
     with pytest.raises(FileNotFoundError, match="no results in"):
         tables_of(copy / "other")
-
-
-def test_a_trial_is_called_one(copy, capsys):
-    copy.rename(copy.with_name("mine-fast"))
-    command = ["report", "mine", "--saved-models", str(copy.parent), "--fast"]
-    assert cli.main(command) == 0
-    assert capsys.readouterr().out.startswith(f"\n{TRIAL}\n")
-    assert cli.main([*command, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["trial"] == TRIAL and ACCURACY in told
