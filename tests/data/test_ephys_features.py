@@ -7,7 +7,6 @@ import pytest
 from sbnn.data.ephys_features import (
     feature_table,
     known_features,
-    relative_to_threshold,
     to_shared_features,
     unlikely_units,
 )
@@ -80,18 +79,3 @@ def test_usual_units():
     assert len(unlikely_units(table, {})) == 1 and not unlikely_units(table, {"sag": "percent"})
     assert known_features(["tau", "ri"]).loc["tau", "unit"] == "ms"
     assert known_features(["tau", "input_resistance"]).loc["tau", "unit"] == "s"
-
-
-def test_spikes_measured_from_their_threshold(mouse):
-    relative = relative_to_threshold(mouse)
-    raw, table = mouse.to_df(), relative.to_df()
-    for part in ("peak", "trough", "fast_trough", "slow_trough"):
-        for stimulus in ("long_square", "ramp", "short_square"):
-            for old, new in (("v", "deltav"), ("t", "lag")):
-                expected = raw[f"{part}_{old}_{stimulus}"] - raw[f"threshold_{old}_{stimulus}"]
-                np.testing.assert_allclose(table[f"{part}_{new}_{stimulus}"], expected)
-    same = [name for name in raw if name in table]
-    assert len(same) == 45 - 24 and raw[same].equals(table[same]) and "threshold_t_ramp" in same
-    assert relative.var["family"].tolist() == mouse.var["family"].tolist()
-    assert relative.var["unit"][["peak_lag_ramp", "peak_deltav_ramp"]].tolist() == ["s", "mV"]
-    assert relative.uns["sbnn"]["name"] == "custom_relative" and relative.obs.equals(mouse.obs)

@@ -2,10 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.integrate import solve_ivp
-from scipy.stats import beta
 
-from sbnn.data.gene_network import TIMES, GeneNetwork, Starts
-from sbnn.data.rate_equations import And, Or, Regulation
+from sbnn.data.gene_network import TIMES, GeneNetwork
+from sbnn.data.rate_equations import And, Regulation
 from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.trajectories import as_trajectories
 
@@ -15,14 +14,6 @@ OFF = {gene: Regulation(gene, False, 0.4, 1.2) for gene in "ABC"}
 
 def values_of(data):
     return np.stack(as_trajectories(data).values)
-
-
-@pytest.fixture(scope="module")
-def small():
-    """Inputs A and B, and three genes that they and each other regulate."""
-    return GeneNetwork(
-        ["A", "B", "C", "D", "E"], {"C": And(ON["A"], OFF["B"]), "D": Or(OFF["A"], ON["C"]), "E": ON["C"]}
-    )
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +36,6 @@ def test_the_published_test_files_are_reproduced(real_file, n_genes, n_edges, n_
     assert np.count_nonzero(prior) == n_edges and network.is_input.sum() == n_inputs
 
 
-def test_rates_follow_from_the_logic(small):
-    x = np.array([0.5, 0.4, 0.3, 0.2, 0.9])
-    on = {g: (lambda v, b=(0.5**1.5 - 1) / (2 * 0.5**1.5 - 1): b * v**1.5 / (b - 1 + v**1.5)) for g in "AC"}
-    # B is at its EC50, so its repression is a half; of A the EC50 is 0.4 as a repressor.
-    b = (0.4**1.2 - 1) / (2 * 0.4**1.2 - 1)
-    off_a, c = 1 - b * 0.5**1.2 / (b - 1 + 0.5**1.2), on["C"](0.3)
-    expected = [0, 0, 0.5 * 0.5 - 0.3, off_a + c - off_a * c - 0.2, c - 0.9]
-    np.testing.assert_allclose(small.rates(np.stack([x, x], axis=1)), np.stack([expected] * 2, axis=1), atol=1e-12)
-
-
 def test_the_solution_is_that_of_another_solver(network):
     start = np.random.default_rng(0).random((2, 60))
     solved = network.solve(start, TIMES)
@@ -75,21 +56,6 @@ def test_simulation_is_seeded_and_noise_is_of_the_size_asked_for(network):
     assert noise[:, :, network.is_input].std() == pytest.approx(0.05, rel=0.05), "of inputs too, at every time"
     assert np.abs(other - clean).max() > 0.1
     np.testing.assert_allclose(other[:, 0].mean(0), clean[:, 0].mean(0), atol=0.25)
-
-
-def test_starts_are_distributed_as_published():
-    is_input = np.arange(400) < 200
-    starts = Starts.random(is_input, np.random.default_rng(0))
-    assert np.isnan(starts.mean[~is_input]).all() and np.isnan(starts.offset[is_input]).all()
-    mean, sd = starts.mean[is_input], starts.sd[is_input]
-    drawn = starts.draw(2000, np.random.default_rng(1))
-    assert drawn.min() == 0 and drawn.max() == 1 and 0 < drawn[:, is_input].min() < drawn[:, is_input].max() < 1
-    np.testing.assert_allclose(drawn.mean(0)[is_input], mean, atol=0.02)
-    np.testing.assert_allclose(drawn.std(0)[is_input], sd, rtol=0.15)
-    inside = drawn[:, np.abs(starts.offset) < 0.02]
-    assert inside.std() == pytest.approx(beta(2, 2).std(), rel=0.05) and inside.mean() == pytest.approx(0.5, abs=0.02)
-    wide = Starts(np.array([0.02]), np.array([0.2]), np.array([np.nan])).draw(500, np.random.default_rng(0))
-    assert wide.min() > 0, "drawn anew, not cut off"
 
 
 def test_samples_start_like_others(network):

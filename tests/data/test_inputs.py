@@ -19,7 +19,6 @@ from sbnn import (
     SparseBottleneckRegressor,
     SparseReducedRankRegression,
     cross_validate,
-    interpret,
 )
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -104,19 +103,6 @@ def test_every_form_gives_the_same_numbers(form, plain, data, tmp_path):
             cross_validate(NETWORK, (X, "ephys"))
         with pytest.raises(ValueError, match="stream"):
             SparseBottleneckRegressor(protocol="paper").fit(X, "ephys")
-
-
-def test_a_mudata_is_its_genes_and_its_other_modality(plain, data):
-    proteins = anndata.AnnData(plain.obsm["ephys"][:100])
-    mdata = mudata.MuData({"rna": plain, "prot": proteins})
-    for model, name in ((LINEAR, None), (MODELS[2], "prot")):
-        expected = clone(model).fit(data.X[:100], data.Y[:100]).predict(data.X)
-        with pytest.warns(UserWarning, match="are left out"):
-            again = clone(model).fit(mdata, name)
-        np.testing.assert_allclose(again.predict(mdata), expected, rtol=1e-6)
-    with pytest.warns(UserWarning, match="are left out"):
-        record = interpret(clone(LINEAR).fit(plain, "ephys"), mdata)
-    assert len(record.cell_names) == 100 and record.feature_names.tolist() == data.feature_names.tolist()
 
 
 def test_objects_that_are_no_table_are_named(adata, data):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_files, fingerprint_parameters
+from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.paired import as_paired, groups_of, paired
 from sbnn.data.streams import ExpressionStream
 
@@ -109,11 +109,6 @@ def test_bad_input_is_named(changes, message):
         paired(**arguments(**changes))
 
 
-def test_without_outputs_a_gene_may_be_constant():
-    without_outputs = arguments(**constant("X", 3), Y=None, feature_names=None)
-    assert paired(**without_outputs).n_vars == P, "nothing is learned"
-
-
 def test_all_forms_give_the_same_arrays(adata):
     given, data = arguments(), as_paired(adata)
     X = pd.DataFrame(given["X"], CELLS, given["gene_names"])
@@ -193,16 +188,6 @@ def test_a_file_keeps_everything(tmp_path, changes):
         np.testing.assert_equal(again.uns["sbnn"][key], adata.uns["sbnn"][key])
     with pytest.raises(ValueError, match="X: .* on disk"):
         as_paired(anndata.read_h5ad(tmp_path / "a.h5ad", backed="r"))
-
-
-def test_fingerprints_tell_data_apart():
-    assert fingerprint_files({"a": "1", "b": "2"}) == fingerprint_files({"b": "2", "a": "1"})
-    assert fingerprint_files({"a": "1"}) != fingerprint_files({"a": "2"})
-    known = fingerprint_parameters({"n": 3, "noise": 0.5})
-    assert known == fingerprint_parameters({"noise": np.float64(0.5), "n": np.int32(3)})
-    assert known != fingerprint_parameters({"n": 4, "noise": 0.5})
-    zeros = np.zeros((2, 3))
-    assert len({fingerprint_arrays(a) for a in (zeros, zeros.T, zeros.astype(np.float32), zeros + 1)}) == 4
 
 
 def test_groups_are_labels_known_of_every_cell(adata):

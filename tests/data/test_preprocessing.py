@@ -13,7 +13,6 @@ from sbnn.data.preprocessing import (
     LibrarySizeNormalizer,
     Standardizer,
     expression_pipeline,
-    log2p1,
     normalize_library_size,
     select_genes,
     shares_of_genes,
@@ -124,15 +123,6 @@ def test_a_total_is_found_again_only_in_expression_that_was_made_with_it(data):
     np.testing.assert_allclose(
         shares_of_genes(data.counts), (data.counts / data.counts.sum(1, keepdims=True)).mean(0), rtol=1e-6
     )
-
-
-@pytest.mark.parametrize("convert", FORMATS)
-def test_log2p1(convert):
-    x = np.array([[0, 1, 3], [7, 0, 0.5]])
-    logged = log2p1(convert(x))
-    assert logged.dtype == np.float32
-    np.testing.assert_allclose(dense(logged), [[0, 1, 2], [3, 0, np.log2(1.5)]], rtol=1e-6)
-    assert x[0, 2] == 3  # the input is as it was
 
 
 @pytest.mark.parametrize("convert", FORMATS)

@@ -7,7 +7,7 @@ from scipy import sparse
 from sbnn import simulate_patchseq
 from sbnn.data.paired import as_paired, paired
 from sbnn.data.preprocessing import select_genes
-from sbnn.data.preselection import VERSION, preselect_genes, settings_of
+from sbnn.data.preselection import preselect_genes
 
 
 def make(*arrays, **named):
@@ -91,12 +91,3 @@ def test_few_cells_give_the_genes_there_are(reads):
     assert preselect_genes(data, 80).all() and preselect_genes(data, 1000).all(), "there are no more"
     with pytest.raises(ValueError, match="preselect: none of 80 genes varies and is above 1e\\+09 in at least 4 of 40"):
         preselect_genes(data, 5, threshold=1e9)
-
-
-def test_settings_are_spelled_out():
-    assert settings_of(None) is None
-    assert settings_of(np.int64(7)) == {"n_genes": 7, "threshold": None, "version": VERSION}
-    assert settings_of({"n_genes": 7, "threshold": 30}) == {"n_genes": 7, "threshold": 30.0, "version": VERSION}
-    for wrong in (0, True, {"n_genes": 7, "threshold": -1}, {"genes": 7}):
-        with pytest.raises((TypeError, ValueError), match="n_genes|threshold|'genes'"):
-            settings_of(wrong)

@@ -1,6 +1,5 @@
 import hashlib
 import re
-import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -150,23 +149,6 @@ def test_a_silent_server_is_asked_once(alone, server, monkeypatch, body):
     assert "downloading one.csv from 127.0.0.1" in str(caught.value)
     assert server.asked == ["/one.csv/stall"]
     assert [path for path in (alone / "cache").rglob("*") if path.is_file()] == []
-
-
-def test_a_name_look_up_that_hangs_is_given_up(alone, monkeypatch):
-    monkeypatch.setattr(registry, "TIMEOUT", 0.2)
-    release, asked = threading.Event(), []
-
-    def hang(host, *_, **__):
-        asked.append(host)
-        release.wait(60)
-        raise socket.gaierror("released")
-
-    monkeypatch.setattr(socket, "getaddrinfo", hang)
-    published(monkeypatch, url="http://data.invalid/tiny.csv")
-    with pytest.raises(FileNotFoundError, match=r"from data.invalid failed: nothing came for 0.2 s"):
-        find_file("tiny.csv", verbose=False)
-    release.set()
-    assert asked == ["data.invalid"]
 
 
 # --- the registry

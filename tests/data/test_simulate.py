@@ -4,8 +4,6 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
 from sbnn.data.paired import as_paired
@@ -57,23 +55,6 @@ def test_bits_are_those_of_the_committed_records(default):
     ]
     names += [*default.labels["type"], *default.labels["family"]]
     assert hashlib.sha256("".join(names).encode()).hexdigest().startswith("672bf93cc17e")
-
-
-@settings(max_examples=15)
-@given(st.data())
-def test_any_size(draw):
-    d = draw.draw(st.integers(1, 6), "n_latent")
-    k = draw.draw(st.integers(d, 12), "n_true_genes")
-    p = draw.draw(st.integers(max(2, k), 40), "n_genes")
-    n = draw.draw(st.integers(d + 3, 40), "n_cells")
-    q = draw.draw(st.integers(1, 6), "n_outputs")
-    families = draw.draw(st.integers(1, 12), "n_families")
-    types = draw.draw(st.integers(families, 30), "n_types")
-    data = simulate(n, p, q, d, k, 0.7, families, types, draw.draw(st.integers(0, 2**40), "random_state"))
-    assert data.X.shape == (n, p) and data.Y.shape == (n, q) and data.truth["latent"].shape == (n, d)
-    assert len(data.truth["genes"]) == k
-    assert (data.counts.sum(axis=0) > 0).all() and (data.counts.sum(axis=1) > 0).all()
-    assert len(set(data.colors.values())) == types and data.colors["type 1.1"] == "#0072B2"
 
 
 @pytest.mark.parametrize(

@@ -67,18 +67,6 @@ def test_a_model_of_a_stream_is_one_of_the_whole(kind, data, tmp_path):
         np.testing.assert_allclose(predict(stream), predict(X), rtol=1e-4, atol=1e-4)
 
 
-def test_genes_of_new_cells_are_found_by_name_in_one_pass(data, monkeypatch):
-    """The library size of new cells is not asked for, so there is no pass to find it."""
-    stream = ExpressionStream(data.counts, data.gene_names, counts=True)
-    model = short(n_genes=8).fit(stream, data.Y)
-    counts = pd.DataFrame(data.counts, columns=data.gene_names).iloc[:, ::-1].assign(Malat1=9)
-    new = ExpressionStream(counts, counts=True, block_size=10)
-    blocks, read = [], ExpressionStream._read
-    monkeypatch.setattr(ExpressionStream, "_read", lambda self, cells: blocks.append(cells) or read(self, cells))
-    np.testing.assert_array_equal(model.predict(new), model.predict(stream))
-    assert len(blocks) == 12 + 1
-
-
 def test_bad_streams(data, adata, tmp_path):
     mudata = pytest.importorskip("mudata")
     anndata.AnnData(sparse.csc_matrix(data.counts)).write_h5ad(tmp_path / "csc.h5ad")

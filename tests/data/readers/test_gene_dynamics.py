@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.data.gene_dynamics import gene_dynamics, prior_of, simulate_gene_dynamics, truth_of
+from sbnn.data.gene_dynamics import prior_of, simulate_gene_dynamics, truth_of
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.readers.gene_dynamics import read_breast, read_grn, read_trajectories
 from sbnn.data.trajectories import as_trajectories
@@ -101,11 +101,3 @@ def test_made_data_have_a_prior_that_is_partly_wrong():
     assert apart.min() > 0.05, "no test sample is one to train on"
     shas = [made.uns["sbnn"]["sha256"] for made in (data, make(4), make(5), make(4, noise=0.1))]
     assert shas[0] == shas[1] and len(set(shas)) == 3
-
-
-def test_the_fingerprint_is_of_all_parts():
-    network = GeneNetwork.random(10, random_state=0)
-    train, test, graph = network.simulate(3, 0, 0), network.simulate(3, 0, 1), network.graph
-    sets = [(train, test, graph, graph), (test, train, graph, graph), (train, test, -graph, graph)]
-    sets += [(train, test, graph, -graph), (train, test, graph, graph.iloc[:-1]), (train, test, graph)]
-    assert len({gene_dynamics(*given).uns["sbnn"]["sha256"] for given in sets}) == 6
