@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor, cross_validate, paper_folds
+from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor, paper_folds
 from sbnn.evaluation.identity import described, fit_key
 from sbnn.models.bottleneck.gene_prior import GenePrior, most_important, prior_weights
 from sbnn.models.bottleneck.protocols import distilled
@@ -45,26 +45,15 @@ def test_weights_by_name_or_by_position():
         assert prior_weights(given, 4, NAMES).tolist() == [0, 1, 0, 1]
     with pytest.warns(UserWarning, match="ignoring 2 genes that X lacks: Kcnc1, Kcnc2"):
         assert prior_weights(["Kcnc1", "Vip", "Kcnc2"], 4, NAMES).tolist() == [0, 1, 0, 0]
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
+    for given, message in (
         ({"Sst": -1}, "finite weights >= 0, got -1"),
         ([1.0, 2.0], "one weight for each of the 4 genes of X, got 2"),
         (["SST", "VIP"], "none of the genes SST, VIP; its own are Sst, Vip, Pvalb, Gad1"),
         ({"Sst": 0}, "no gene of X has a weight above 0"),
         (pd.Series([1.0, 2.0], ["Sst", "Sst"]), "several weights: Sst"),
-    ],
-)
-def test_what_is_no_prior_is_refused(given, message):
-    with pytest.raises(ValueError, match=message):
-        prior_weights(given, 4, NAMES)
-
-
-def test_a_prior_without_a_choice_is_warned_of(data):
-    with pytest.warns(UserWarning, match="gene_prior does nothing with n_genes=None"):
-        model("paper", n_genes=None, gene_prior=np.arange(40)).fit(data.X, data.Y)
+    ):
+        with pytest.raises(ValueError, match=message):
+            prior_weights(given, 4, NAMES)
 
 
 def test_the_score_is_the_mix_of_both_shares():
@@ -84,7 +73,9 @@ def test_the_score_is_the_mix_of_both_shares():
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_no_influence_changes_no_bit(kind, data):
+def test_no_influence_changes_no_bit_and_without_a_choice_it_is_warned_of(kind, data):
+    with pytest.warns(UserWarning, match="gene_prior does nothing with n_genes=None"):
+        model("paper", n_genes=None, gene_prior=np.arange(40)).fit(data.X, data.Y)
     plain = model(kind).fit(data.X, data.Y)
     without = model(kind, gene_prior=np.arange(40), prior_influence=0).fit(data.X, data.Y)
     assert torch.equal(plain.network_.flat, without.network_.flat)
@@ -174,13 +165,6 @@ def test_every_step_of_the_choice_has_the_weights_of_its_genes(rng, monkeypatch)
     settings, prior = DistilledSettings(few_cells=0, screened_genes=15), GenePrior(np.arange(40.0), 0.3)
     distilled.choose_genes(x, x[:, :2], 3, Run(settings, np.random.RandomState(0), prior=prior))
     assert steps == [("forward_selection", 39), ("most_relevant", 15), ("forward_selection", 10)]
-
-
-def test_cross_validation_tells_the_names(data):
-    first, second = [list(genes) for genes in (data.gene_names[:5], data.gene_names[20:25])]
-    grid = {"gene_prior": [first, second], "prior_influence": [1.0]}
-    record = cross_validate(model("paper"), data, paper_folds(120)[:1], grid, verbose=False)
-    assert [list(data.gene_names[kept]) for kept in record.selected[0]] == [first, second]
 
 
 def test_results_without_a_prior_are_named_as_before(data):
