@@ -1,6 +1,7 @@
 """The accuracy benchmark: its peers do what they are named after, its records resume, its intervals are right."""
 
 import importlib
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,20 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pages import contradictions, rows
+from scipy.spatial.distance import cdist
 from scipy.stats import ttest_rel
+from sklearn.base import clone
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from sbnn import LeaveOneOutRidge
 from sbnn.data.preprocessing import select_genes
-from sbnn.evaluation.identity import described
 from sbnn.results import load
+from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-accuracy, peers = importlib.import_module("accuracy"), importlib.import_module("peers")
-neighbours, selection_leak = map(importlib.import_module, ("neighbours", "selection_leak"))
+MODULES = ("accuracy", "cell_maps", "neighbours", "peers", "selection_leak")
+accuracy, maps, neighbours, peers, selection_leak = map(importlib.import_module, MODULES)
 
 
 @pytest.fixture(scope="module")
@@ -105,13 +107,6 @@ def test_measuring_resumes_and_extends(data, tmp_path, monkeypatch):
     np.testing.assert_array_equal(accuracy.measure("lasso", model, data, tmp_path, n_folds=1).test_r2, more.test_r2)
 
 
-def test_committed_records_belong_to_the_rows_of_the_script():
-    for path in accuracy.RECORDS.glob("accuracy_*.pickle"):
-        record, model = load(path), accuracy.MODELS[path.stem.removeprefix("accuracy_")]
-        assert record.settings["estimator"] == described(model.estimator, record.settings["estimator"])
-        assert record.settings["scaling"] == "all"
-
-
 def test_pages_show_the_committed_numbers():
     folder = ROOT / "saved_models" / "benchmarks"
     records = {name: load(folder / f"accuracy_{name}.pickle") for name in accuracy.MODELS}
@@ -120,8 +115,10 @@ def test_pages_show_the_committed_numbers():
     tables = [accuracy.accuracy_table(records), accuracy.difference_table(records), neighbours.table(maps)]
     page, readme = ((ROOT / name).read_text() for name in ("benchmarks/README.md", "README.md"))
     for table in tables:
-        assert set(rows(table)) <= set(page.splitlines())
-        assert not contradictions(readme, table)
+        header, *rows = to_markdown(table).splitlines()
+        assert {header, *rows} <= set(page.splitlines())
+        for block in re.findall(rf"^{re.escape(header)}\n((?:\|.*\n?)*)", readme, re.M):
+            assert set(block.splitlines()) <= set(rows), "the page may leave rows out"
 
 
 def test_selection_inside_the_fold_sees_no_test_cell(data):
@@ -134,3 +131,24 @@ def test_selection_inside_the_fold_sees_no_test_cell(data):
     assert changed.loc[0, "training cells"] == compared.loc[0, "training cells"]
     whole = select_genes(data.counts, 12).selected
     assert compared.loc[0, "shared"] == (whole & ~outside).sum()
+
+
+MAPS = [maps.TSNEMap, maps.CanonicalCorrelationMap, pytest.param(maps.UMAPMap, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("kind", MAPS)
+def test_maps_place_new_cells_among_their_like(kind):
+    if kind is maps.UMAPMap:
+        pytest.importorskip("umap")
+    rng = np.random.default_rng(0)
+    label = np.arange(120) % 3
+    X = rng.normal(size=(120, 12)) + 8 * rng.normal(size=(3, 12))[label]
+    Y = X[:, :2] + rng.normal(size=(120, 2))
+    cell_map = kind(n_pca=5)
+    placed = cell_map.fit_transform(X[:90], Y[:90])
+    assert placed.shape == (90, 2)
+    nearest = cdist(cell_map.transform(X[90:]), placed).argmin(1)
+    assert (label[:90][nearest] == label[90:]).mean() > 0.95
+    if kind is maps.TSNEMap:
+        np.testing.assert_allclose(np.array(cell_map.embedding_), placed, atol=1e-9)
+    np.testing.assert_allclose(clone(cell_map).fit_transform(X[:90], Y[:90]), placed, err_msg="the same again")

@@ -115,9 +115,6 @@ def test_every_example_runs_and_prints_what_the_page_says(page, files, networks_
     plt.close("all")
 
 
-# What the examples of a page must have made, beside running.
-
-
 @with_blocks("bash")
 def test_every_command_of_a_page_is_one(page):
     for block in fences(page, "bash"):

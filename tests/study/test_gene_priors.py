@@ -18,10 +18,6 @@ from sbnn.study.experiments import network
 ROOT = Path(__file__).parents[2]
 
 
-def committed(name):
-    return load(ROOT / "saved_models" / name / "gene_prior.pickle")
-
-
 class Believer(RegressorMixin, BaseEstimator):
     """Keeps four genes, the first of its prior before others; predicts the mean and, with a prior, too much."""
 
@@ -132,23 +128,12 @@ def test_the_command_takes_a_list_and_saves_what_it_finds(tmp_path, monkeypatch,
 # -- what is committed -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", gene_priors.WITH_LISTS)
-def test_without_influence_the_committed_fits_are_those_of_the_cross_validation(name):
-    record, usual = committed(name), load(ROOT / "saved_models" / name / "cv_default.pickle")
-    assert (record.dataset, record.sha256) == (usual.dataset, usual.sha256)
-    g, rows = usual.find(n_components=2), (record.table.model == gene_priors.ALL_CELLS) & (record.table.influence == 0)
-    for at in np.flatnonzero(rows):
-        fold = record.table.fold[at]
-        assert record.table.test_r2[at] == usual.test_r2[fold, g]
-        assert set(record.gene_names[record.kept[at]]) == set(usual.gene_names[usual.selected[fold, g]])
-
-
 @pytest.mark.slow
 def test_committed_fits_come_back(real_scala, real_file):
     """But for last bits, and so a gene or two, which differ by processor."""
     model = gene_priors.FEW_CELLS
     real_file("go_ion_channel_term_summary.txt")
-    record = committed("scala")
+    record = load(ROOT / "saved_models" / "scala" / "gene_prior.pickle")
     assert record.sha256 == real_scala.sha256 and record.lists == gene_priors.gene_lists(real_scala)
     models, fold = {model: network(real_scala, protocol=model.partition(",")[0])}, gene_priors.folds_of(real_scala)
     lists, how = {"ion channels": record.lists["ion channels"]}, {"seed": gene_priors.SEED, "verbose": False}

@@ -119,12 +119,8 @@ def test_every_experiment_is_given_the_options_that_concern_it(cells, tmp_path, 
             assert not parallel or keywords["n_jobs"] == 2, name
             assert not name.startswith("run_") or keywords["fast"] == fast, name
             assert keywords.get("n_genes", 8) == 8
-    [((_, path, _), keywords)] = given["run_map_trust"]
-    assert path == tmp_path / "map_trust.pickle" and keywords["n_genes"] == given["run_interpretation"][0][1]["n_genes"]
     [((model, _, n_pairs), _)] = given["stability_selection"]
     assert n_pairs == (2 if fast else 25) and (model.n_components, model.n_genes) == (2, 8)
-    [((mapped, _), keywords)] = given["fit_full"]
-    assert mapped.reconstruct and keywords["model_file"] == tmp_path / "model.safetensors"
     ridge, default = (positional for positional, _ in given["cross_validate"])
     assert type(ridge[0]).__name__ == "LeaveOneOutRidge" and default[3] == {"n_components": [2]}
     assert len(ridge[2]) == len(default[2]) == (2 if fast else 10)
