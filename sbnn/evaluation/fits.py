@@ -12,7 +12,7 @@ from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate, scores_of
-from sbnn.evaluation.folds import zscored
+from sbnn.evaluation.folds import source_arrays
 from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
 from sbnn.metrics import feature_r2, pooled_r2
@@ -68,7 +68,7 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
 
 def _fitted(model, data, seed):
     """Values of the record of a fit."""
-    X, Y, _ = zscored(data)
+    X, Y, _ = source_arrays(data, "all")
     with reproducible():
         model.fit(X, Y)
         latent, kept = np.asarray(model.transform(X)), np.asarray(model.get_support())
@@ -101,7 +101,7 @@ def repeat_fits(estimator, data, seeds=10, **options):
     wanted = Record("repeated fits", data.name, data.sha256, points, values=data.names)
 
     def plan(done):
-        X, Y, _ = zscored(data)
+        X, Y, _ = source_arrays(data, "all")
         return [delayed(_fit_once)(models[g], X, Y, (g, 0)) for g in range(len(models)) if (g, 0) not in done]
 
     return fit_all(wanted, [[model] for model in models], plan, estimator, "all", {}, **options)

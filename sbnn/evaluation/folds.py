@@ -156,16 +156,14 @@ def check_folds(folds, n):
     return checked
 
 
-def zscored(data):
-    """Arrays z-scored over all cells, in double precision until the end."""
-    return *(StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32) for a in (data.X, data.Y)), None
-
-
 def source_arrays(data, scaling):
     """What folds are cut from: genes, outputs and, where genes can be normalised anew in every fold, counts or None."""
     if scaling not in SCALINGS:
         raise ValueError(f"scaling: {scaling!r} is unknown, expected one of {SCALINGS}")
-    return zscored(data) if scaling == "all" else (data.X, data.Y, data.counts_behind_x)
+    if scaling == "all":  # z-scored over all cells, in double precision until the end
+        scaled = (StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32) for a in (data.X, data.Y))
+        return *scaled, None
+    return data.X, data.Y, data.counts_behind_x
 
 
 def split_fold(arrays, fold, scaling, genes=None):
