@@ -2,17 +2,20 @@
 
 import shutil
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from same import assert_same
 
 from sbnn import results
-from sbnn.ephys_types import study, transfer_study
+from sbnn.ephys_types import report, study, transfer_study
 from sbnn.ephys_types.models import KINDS, MODELS, estimator
 from sbnn.evaluation import classification
 from sbnn.evaluation.classification import cross_validate_classifier
+from sbnn.tables import to_markdown
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
 DATASETS = ("lee_human", "gouwens_ephys", "simulated_ephys")
@@ -64,3 +67,28 @@ def test_the_study_loads_what_is_committed(name, tmp_path, monkeypatch):
     for record in records.values():
         for train, test in record.folds:
             assert not set(donor[train]) & set(donor[test])
+
+
+def test_tables_of_committed_results_stay_as_they_are():
+    """Means, paired differences, published numbers, families and transfer, by a fingerprint."""
+    folders = [SAVED / name for name in DATASETS[:2]]
+    text = "\n".join(
+        to_markdown(table) for folder in folders for table in report.all_tables(study.STUDY.load(folder)).values()
+    )
+    assert sha256(text.encode()).hexdigest()[:12] == "f8b06e72f8ac"
+    with pytest.raises(FileNotFoundError, match="sbnn ephys-types cv"):
+        report.overview_table(folders[0])
+
+
+def test_figures_of_committed_results_show_the_same_numbers():
+    """Lines, bars, images and written numbers of all figures of a data set, by a fingerprint."""
+    shown = []
+    for name, figure in study.STUDY.draw(study.STUDY.load(SAVED / "lee_human")):
+        for ax in figure.axes:
+            numbers = [line.get_xydata() for line in ax.lines] + [image.get_array() for image in ax.images]
+            numbers += [bar.get_width() for bar in ax.patches if hasattr(bar, "get_width")]
+            drawn = [f"{x:.3g}" for some in numbers for x in np.ravel(some).astype(float)]
+            shown.append(" ".join([name, *drawn, *(text.get_text() for text in ax.texts)]))
+        plt.close(figure)
+    assert len({line.split()[0] for line in shown}) == 11
+    assert sha256("\n".join(shown).encode()).hexdigest()[:12] == "2ef559877dad"
