@@ -52,12 +52,10 @@ def main(arguments=None):
     try:
         if command == "data":
             status = datasets.main(arguments[1:], prog="sbnn data")
-        elif command in COMPANIONS:
-            study = importlib.import_module(f"sbnn.{COMPANIONS[command]}.study").STUDY
-            options = study.parser().parse_args(arguments[1:])
-            options.run(options)
         else:
-            options = _parser().parse_args(arguments)
+            room = COMPANIONS.get(command)
+            parser = importlib.import_module(f"sbnn.{room}.study").STUDY.parser() if room else _parser()
+            options = parser.parse_args(arguments[1:] if room else arguments)
             options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -79,13 +77,13 @@ def _plainly(message, category, *_):
     return f"{'warning' if category is UserWarning else category.__name__}: {as_options(str(message))}\n"
 
 
+_DATASETS = f"one of {', '.join(names_of())}; a name of your own for your tables; auto (the default): "
 #: What the commands of the sBNN study take, and what argparse takes for it.
 ARGUMENTS = {
     "dataset": {
         "nargs": "?",
         "default": "auto",
-        "help": f"one of {', '.join(names_of())}; a name of your own for your tables; auto (the default): scala where "
-        "its files can be had, else simulated",
+        "help": f"{_DATASETS}scala where its files can be had, else simulated",
     },
     "results": {"help": "name of a data set, folder of its results, or record of a fit"},
     "model": {"help": "file that SparseBottleneckRegressor.save wrote"},
@@ -132,9 +130,8 @@ def _commands():
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
-        prog="sbnn", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="sbnn", description=DESCRIPTION, formatter_class=as_written)
     added = parser.add_subparsers(required=True, dest="step", metavar="command")
     added.add_parser("data", help="list, get or check data sets: see `sbnn data --help`")  # taken before
     for name, (run, about, arguments, own) in _commands().items():

@@ -93,9 +93,7 @@ class Study:
             trial = "; those of a quick run are there: --fast" if Path(f"{folder}-fast").is_dir() else ""
             commands = " and ".join(f"`{self.command} {step}`" for step in list(self.steps)[:2])
             raise FileNotFoundError(f"no results in {folder}: {commands} compute them{trial}")
-        of = {
-            self.data_of(one): f"{name}.pickle of {one.dataset!r} ({one.sha256[:12]})" for name, one in records.items()
-        }
+        of = {self.data_of(r): f"{name}.pickle of {r.dataset!r} ({r.sha256[:12]})" for name, r in records.items()}
         of.pop(None, None)
         if len(of) > 1:  # a table or a figure would set their numbers side by side
             raise ValueError(f"results in {folder} are of different data: {', '.join(of.values())}; move some away")
@@ -129,12 +127,11 @@ class Study:
         for name, figure in self.draw(records):
             try:
                 save_figure(figure, Path(folder) / name)
+                paths.append(Path(folder) / f"{name}.png")
             except OSError:
                 raise
             except Exception as error:  # some texts are read only when they are drawn
                 _warn(name, error)
-                continue
-            paths.append(Path(folder) / f"{name}.png")
         return paths
 
     def _drawable(self, records):
@@ -149,7 +146,12 @@ class Study:
         name = default_dataset(study=self.name) if options.dataset == "auto" else options.dataset
         folder = results_folder(options.saved_models, name, options.fast)
         if options.step == "figures":
-            self._save_and_print(self.load(folder), results_folder(options.figures, name, options.fast))
+            records = self.load(folder)
+            paths = self.save_figures(records, results_folder(options.figures, name, options.fast))
+            print(*paths, sep="\n")
+            drawn = {path.stem for path in paths}
+            if failed := [figure for figure in self.figure_names(records) if figure not in drawn]:
+                raise ValueError(f"could not draw {', '.join(failed)}; the warnings say why")
         elif options.step == "report":
             tables, note = self.report(folder)
             print_tables(tables, options.json, options.fast)
@@ -165,19 +167,10 @@ class Study:
         tables = self.steps[options.step].tables or self.tables
         print_tables(tables(self.load(folder)), trial=options.fast)
 
-    def _save_and_print(self, records, folder):
-        """Draw and save all figures and print their paths; an error if one could not be drawn."""
-        paths = self.save_figures(records, folder)
-        print(*paths, sep="\n")
-        failed = [name for name in self.figure_names(records) if name not in {path.stem for path in paths}]
-        if failed:
-            raise ValueError(f"could not draw {', '.join(failed)}; the warnings say why")
-
     def parser(self):
         """Parser of the commands of a companion; each sets ``run``, a function of the options."""
-        parser = argparse.ArgumentParser(
-            prog=self.command, description=self.help, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+        as_written = argparse.RawDescriptionHelpFormatter
+        parser = argparse.ArgumentParser(prog=self.command, description=self.help, formatter_class=as_written)
         commands = parser.add_subparsers(required=True, dest="step", metavar="step")
         computed = {name: step.about for name, step in self.steps.items()}
         saved = {"figures": "draw all figures from saved results", "report": "print all tables of saved results"}
@@ -190,9 +183,8 @@ class Study:
             command.add_argument("--fast", action="store_true", help="a quick run: small models, few steps and folds")
             if step in self.steps:
                 command.add_argument("--fresh", action="store_true", help="recompute saved results")
-                command.add_argument(
-                    "--only", type=lambda text: text.split(","), help="experiments, separated by commas"
-                )
+                separated = {"type": lambda text: text.split(","), "help": "experiments, separated by commas"}
+                command.add_argument("--only", **separated)
                 if self.steps[step].parallel:
                     command.add_argument("--jobs", type=int, default=1, help="worker processes")
             elif step == "figures":

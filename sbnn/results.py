@@ -85,18 +85,15 @@ class Record:
         values = self.__dict__.get("values", {})
         if name in values:
             return values[name]
-        raise AttributeError(
-            f"this {self.__dict__.get('experiment')!r} record has no {name!r}; it holds {sorted(values)}"
-        )
+        kind = self.__dict__.get("experiment")
+        raise AttributeError(f"this {kind!r} record has no {name!r}; it holds {sorted(values)}")
 
     def __dir__(self):
         return [*super().__dir__(), *self.values]
 
     def __repr__(self):
-        return (
-            f"<Record {self.experiment!r} on {self.dataset!r}: {len(self.params)} parameter setting(s), "
-            f"{len(self.folds)} fold(s), values {sorted(self.values)}>"
-        )
+        size = f"{len(self.params)} parameter setting(s), {len(self.folds)} fold(s)"
+        return f"<Record {self.experiment!r} on {self.dataset!r}: {size}, values {sorted(self.values)}>"
 
     def to_frame(self):
         """One tidy row per fold and grid point: ``fold``, the parameters, and every value that has these dimensions."""
@@ -114,11 +111,8 @@ class Record:
 
     def points(self, **params):
         """Positions of all grid points with these parameters; numbers are compared to 9 digits."""
-        return [
-            point
-            for point in range(len(self.params))
-            if all(same_value(self.parameter(point, name), value) for name, value in params.items())
-        ]
+        wanted, points = params.items(), range(len(self.params))
+        return [g for g in points if all(same_value(self.parameter(g, name), value) for name, value in wanted)]
 
     def find(self, **params):
         """Position of the one grid point with these parameters; a KeyError if there is none, or several."""
@@ -206,9 +200,8 @@ def write_atomically(content, path):
         os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes private files
         os.replace(temporary, path)
     except OSError as error:
-        raise type(error)(
-            error.errno, f"cannot write {path}: {error.strerror or error}; what was there before is unchanged"
-        ) from error
+        why = f"cannot write {path}: {error.strerror or error}; what was there before is unchanged"
+        raise type(error)(error.errno, why) from error
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)

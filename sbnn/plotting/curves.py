@@ -56,9 +56,7 @@ def points_by_width(network, n_components, **params):
     found = {width: network.points(n_components=width, **params) for width in n_components or known}
     found = {width: points for width, points in found.items() if points}
     if not found:
-        raise ValueError(
-            f"n_components: the record has no network of the widths {n_components} with {params}, only {known}"
-        )
+        raise ValueError(f"n_components: expected widths in the record, got {n_components} with {params}, only {known}")
     return found
 
 

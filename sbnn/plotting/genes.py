@@ -51,9 +51,8 @@ def gene_selection_curve(record, title=None):
     places = np.column_stack([x[named], y[named]])
     ax.plot(*places.T, "o", ms=3.2, mfc=BLUE, mec="white", mew=0.4, zorder=5)
     few = f"with at most {record.threshold:g} counts" if record.threshold else "without a count"
-    ax.set(
-        xlabel=f"mean log₂ count of the cells with more than {record.threshold:g}", ylabel=f"fraction of cells {few}"
-    )
+    ax.set_xlabel(f"mean log₂ count of the cells with more than {record.threshold:g}")
+    ax.set_ylabel(f"fraction of cells {few}")
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
     # Genes on the selected side that were seen in too few cells to judge.
     scarce = (~selected & drawn & (y > _curve(record, x))).any()

@@ -40,7 +40,10 @@ def effect_map(record):
     outputs, effects, left_out = outputs[columns], effects[:, columns], len(outputs) - len(columns)
     rows, columns = similar_order(effects), similar_order(effects.T)
     sides = [(names[rows], "italic"), (outputs[columns], "normal")]
-    image, largest, limit = effects[rows][:, columns], np.abs(effects).max(), _limit(effects)
+    image, of_outputs = effects[rows][:, columns], np.abs(effects).max(0)
+    usual = np.median(of_outputs if len(of_outputs) > 1 else np.abs(effects))  # of one output, the usual gene
+    largest = of_outputs.max()
+    limit = min(largest, TIMES * usual if usual else np.inf) or 1.0
     if len(outputs) > ACROSS:
         sides, image = sides[::-1], image.T
     (down, down_style), (across, across_style) = (([shortened(name) for name in side], style) for side, style in sides)
@@ -60,13 +63,6 @@ def effect_map(record):
     rest = f"; {left_out} outputs not shown" if left_out else ""
     ax.set_title(reading.model_title(record) + held + rest, loc="left", fontsize=7.5)
     return figure
-
-
-def _limit(effects):
-    """End of the colour range for effects of shape (genes, outputs)."""
-    of_outputs = np.abs(effects).max(0)
-    usual = np.median(of_outputs if len(of_outputs) > 1 else np.abs(effects))  # of one output, the usual gene
-    return min(of_outputs.max(), TIMES * usual if usual else np.inf) or 1.0
 
 
 def similar_order(rows):

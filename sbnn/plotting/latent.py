@@ -142,9 +142,8 @@ def _draw_half(figure, bottom, record, r2, letter, colorblind, true_genes):
     genes, heading = list(map(str, record.kept_genes)), "predicted expression"
     if true_genes is not None:
         genes, heading = [mark_true(gene, true_genes) for gene in genes], f"{heading}, {TRUE} true"
-    draw_maps(
-        MARGIN, heading, rank_genes(record)[:N_MAPS], genes, [""] * len(genes), record.predicted_expression, "italic"
-    )
+    best, ends = rank_genes(record)[:N_MAPS], [""] * len(genes)
+    draw_maps(MARGIN, heading, best, genes, ends, record.predicted_expression, "italic")
 
     outputs, features, wide = list(map(str, record.feature_names)), _features(record), widened(record)
     heading = "predicted features" + ("" if r2 is None else ", test R²")

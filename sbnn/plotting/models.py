@@ -6,16 +6,7 @@ from matplotlib.lines import Line2D
 from sbnn.evaluation.stability import gene_counts, selections
 from sbnn.plotting import reading
 from sbnn.plotting.colors import model_color
-from sbnn.plotting.common import (
-    finish,
-    grid,
-    legend_above,
-    name_columns,
-    name_rows,
-    new_figure,
-    new_panels,
-    styled,
-)
+from sbnn.plotting.common import finish, grid, legend_above, name_columns, name_rows, new_figure, new_panels, styled
 from sbnn.plotting.curves import PUBLISHED
 from sbnn.plotting.labels import counted, shortened
 

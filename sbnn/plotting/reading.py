@@ -148,9 +148,8 @@ def model(entry, argument, n_genes, other=None):
         points = [best, *others]
     if len(points) != 1:
         among = [record.params[g] for g in points] or record.params
-        raise ValueError(
-            f"{argument}: expected the parameters of one grid point, {params} leave {len(points)} of {among}"
-        )
+        left = f"{params} leave {len(points)} of {among}"
+        raise ValueError(f"{argument}: expected the parameters of one grid point, {left}")
     return record, points[0]
 
 

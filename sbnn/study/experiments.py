@@ -113,11 +113,8 @@ def cross_validations(data, fast=False):
         "cv_ridge": CrossValidation(*ridge, folds),
     }
     if known:
-        specs |= {
-            f"cv_network_{LEAK}": CrossValidation(model, {**strategies, "group_lasso": lassos}, folds, "all"),
-            f"cv_srrr_{LEAK}": CrossValidation(*srrr, folds, "all"),
-            f"cv_ridge_{LEAK}": CrossValidation(*ridge, folds, "all"),
-        }
+        leaky = {"network": (model, {**strategies, "group_lasso": lassos}), "srrr": srrr, "ridge": ridge}
+        specs |= {f"cv_{name}_{LEAK}": CrossValidation(*one, folds, "all") for name, one in leaky.items()}
     if thirds := {row["n_components"] for row in published.rows(data.name, data.n_genes, folds=3)}:
         grid = {"n_components": sorted(thirds), "pretraining": [True], "group_lasso": lassos}
         specs[THREE_FOLDS] = CrossValidation(model, grid, paper_folds(data.n_cells, 3)[:few], "all")

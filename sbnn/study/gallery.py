@@ -40,11 +40,8 @@ def figures(records):
     argued = {"halves": records.get("halves_default"), "folds": records.get("cv_default")}
     yield "overview", ["fit_default_2d"], partial(plotting.overview, **argued, true_genes=_true_genes(records))
     yield "figure1_training_curves", [network, srrr], partial(plotting.training_curves, **shown)
-    yield (
-        "figure2_r2_vs_genes",
-        [network, srrr, ridge],
-        partial(plotting.bottleneck_comparison, group_lasso=LASSO, **shown),
-    )
+    compared = partial(plotting.bottleneck_comparison, group_lasso=LASSO, **shown)
+    yield "figure2_r2_vs_genes", [network, srrr, ridge], compared
     yield "figure3_latent_network", ["fit_network_2d", "fit_network_64d"], latent
     maps = ["fit_default_2d", *(["fit_default_64d"] if "fit_default_64d" in records else [])]
     yield "figure3_latent_default", maps, latent
@@ -101,9 +98,8 @@ def _second_measurement(dataset):
 def _families(records):
     """Families, or types, of the cells of the maps, as far as they are known."""
     fits = [records[name] for name in ("fit_default_2d", "fit_network_2d") if name in records]
-    return {
-        family for fit in fits if "labels" in fit.values and not without_types(fit) for family in families_of(fit)
-    } - {UNKNOWN}
+    known = [families_of(fit) for fit in fits if "labels" in fit.values and not without_types(fit)]
+    return set().union(*known) - {UNKNOWN}
 
 
 def _models(records):

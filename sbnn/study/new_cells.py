@@ -34,21 +34,16 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
     of_cells = None if totals is None else as_numbers(entry(table, totals, "the table").to_frame(), "totals")[totals]
     there = as_numbers(table.loc[:, table.columns.isin(genes)], "cells")
     if there.empty:
-        raise ValueError(
-            f"cells: no gene of the model is there; it has {some(genes, 3)}, the table {some(table.columns, 3)} in one "
-            f"direction and {some(table.index, 3)} in the other"
-        )
+        across, down = some(table.columns, 3), some(table.index, 3)
+        raise ValueError(f"cells: no gene of the model, such as {some(genes, 3)}, is among {across} or {down}")
     gaps = there.columns[there.isna().any()]
     if len(gaps):
         raise ValueError(f"cells: missing values of {some(gaps)}; a gene that was not seen has the value 0")
     if counts is None:
         counts = known and _are_whole(there.to_numpy())
         if not counts and kind_of_expression(there.to_numpy())[0] == "normalised":
-            warnings.warn(
-                "cells: the values reach further than logarithms do, and are taken for normalised ones as by "
-                "read_tables: log2(x + 1); --log takes them as they are",
-                stacklevel=2,
-            )
+            why = "cells: the values reach further than logarithms do, and are taken for normalised ones"
+            warnings.warn(f"{why} as by read_tables: log2(x + 1); --log takes them as they are", stacklevel=2)
             there = there.transform(log2p1)
     return ExpressionStream(there, counts=counts, totals=of_cells)
 
@@ -82,13 +77,10 @@ def place(model, X):
     X = pd.DataFrame(values, cells, model.get_feature_names_out())
     low, high = model.x_min_[kept] - ROUNDING, model.x_max_[kept] + ROUNDING
     clipped = ((values < low) | (values > high)).mean(axis=1)
-    if (clipped > MANY).any():
-        warnings.warn(
-            f"{(clipped > MANY).sum()} of {len(clipped)} cells have more than {MANY:.0%} of the genes of the model "
-            f"beyond the range of its training cells: {some(cells[clipped > MANY])}; they are not like these, or "
-            "measured or normalised in another way",
-            stacklevel=2,
-        )
+    if len(beyond := cells[clipped > MANY]):
+        what = f"{len(beyond)} of {len(clipped)} cells have more than {MANY:.0%} of the genes of the model"
+        why = "they are not like these, or measured or normalised in another way"
+        warnings.warn(f"{what} beyond the range of its training cells: {some(beyond)}; {why}", stacklevel=2)
     latent = model.transform(X)
     places = pd.DataFrame(latent, cells, [f"sbnn_{i + 1}" for i in range(latent.shape[1])]).assign(clipped=clipped)
     predicted = np.asarray(model.predict(X)).reshape(len(cells), -1)

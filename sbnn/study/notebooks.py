@@ -24,14 +24,8 @@ def run_notebook(source, target, **parameters):
     source, target = Path(source), Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    notebook = papermill.execute_notebook(
-        str(source),
-        str(target),
-        parameters=parameters,
-        cwd=str(source.parent),
-        progress_bar=False,
-        kernel_manager_class=LocalKernelManager,
-    )
+    how = {"cwd": str(source.parent), "progress_bar": False, "kernel_manager_class": LocalKernelManager}
+    notebook = papermill.execute_notebook(str(source), str(target), parameters=parameters, **how)
     make_small(notebook)
     nbformat.write(notebook, str(target))
 

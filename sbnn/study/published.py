@@ -30,11 +30,8 @@ R2 = _read()
 
 def rows(dataset, n_genes, **wanted):
     """Published results on as many genes as we have (``from_genes``), with these entries."""
-    return [
-        row
-        for row in R2.get(dataset, [])
-        if row.get("from_genes", n_genes) == n_genes and all(row.get(key) == value for key, value in wanted.items())
-    ]
+    found = [row for row in R2.get(dataset, []) if row.get("from_genes", n_genes) == n_genes]
+    return [row for row in found if all(row.get(key) == value for key, value in wanted.items())]
 
 
 def comparable(record):

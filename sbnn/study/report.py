@@ -167,9 +167,8 @@ def overview(saved_models):
             "sRRR, full rank": next((name for name in srrr if name.split(",")[0] == srrr[-1].split(",")[0]), None),
             "ridge, all genes": "ridge, all genes",
         }
-        row = rows[path.parent.name] = {
-            "genes -> outputs": f"{len(default.gene_names)} -> {len(default.feature_names)}"
-        }
+        size = f"{len(default.gene_names)} -> {len(default.feature_names)}"
+        row = rows[path.parent.name] = {"genes -> outputs": size}
         for title, name in models.items():
             mean, sd = table.loc[name, list(SCALED)] if name in table.index else (np.nan, np.nan)
             row[title] = "" if np.isnan(mean) else f"{mean:.3f} ± {sd:.3f}"

@@ -22,12 +22,7 @@ NOTEBOOKS = {
     "dynamics": ("07_dynamics.ipynb",),
 }
 # Study -> a result that each of its data sets has, as a pattern.
-SAVED = {
-    "sbnn": "cv_network.pickle",
-    "ephys_types": "types_lightgbm.pickle",
-    "mechanism_shift": "shift_*.pickle",
-    "dynamics": "dynamics_*.pickle",
-}
+SAVED = {"sbnn": "cv_network", "ephys_types": "types_lightgbm", "mechanism_shift": "shift_*", "dynamics": "dynamics_*"}
 
 
 def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_models=None, figures=None):
@@ -57,7 +52,8 @@ def _jobs(dataset, saved_models):
     if dataset == "auto":
         return [(path, name) for name in defaults for path in _notebooks(name)]
     here = {name for name, (state, _) in list_datasets().items() if "here" in state} | set(defaults)
-    saved = [name for study in NOTEBOOKS for name in names_of(study) if any((saved_models / name).glob(SAVED[study]))]
+    patterns = {name: f"{name}/{result}.pickle" for study, result in SAVED.items() for name in names_of(study)}
+    saved = [name for name, pattern in patterns.items() if any(saved_models.glob(pattern))]
     return [(path, name) for name in saved for path in _notebooks(name) if name in here or path.name == REDRAW]
 
 

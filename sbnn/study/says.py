@@ -31,15 +31,11 @@ def numbers_say(records):
             better = outputs_table(scores, fit, point=point).better_than_chance
             rest = ", ".join(better.index[~better])
             some_of_them = f"{better.sum()} of {len(better)} outputs are" if better.any() else "No single output is"
-            told["its outputs"] = (
-                f"{some_of_them} predicted better than chance (adjusted for their number)"
-                f"{f', but not {rest}' if rest and better.any() else ''}."
-            )
+            others = f", but not {rest}" if rest and better.any() else ""
+            told["its outputs"] = f"{some_of_them} predicted better than chance (adjusted for their number){others}."
     if (halves := records.get("halves_default")) is not None:
-        trusted = selection_table(halves).trusted.sum()
-        told["its genes"] = trust_sentence(halves) or (
-            f"{trusted} of the genes can be trusted, with at most one of them expected by chance."
-        )
+        some = f"{selection_table(halves).trusted.sum()} of the genes can be trusted"
+        told["its genes"] = trust_sentence(halves) or f"{some}, with at most one of them expected by chance."
     if (trust := records.get("map_trust")) is not None:
         told["its map"] = map_sentence(trust)
     return pd.DataFrame({"sentence": told.values()}, pd.Index(told, name="about"))

@@ -138,9 +138,8 @@ def with_groups(adata, column):
     if unknown.all():
         raise ValueError(f"groups: {column!r} is not known of any cell")
     names = list(adata.obs_names[unknown])
-    warnings.warn(
-        f"{len(names)} of {len(unknown)} cells have no {column!r} and are left out: {some(names)}", stacklevel=3
-    )
+    left_out = f"{len(names)} of {len(unknown)} cells have no {column!r} and are left out: {some(names)}"
+    warnings.warn(left_out, stacklevel=3)
     kept = adata[~unknown]
     kept = kept[:, np.ptp(kept.X, axis=0) > 0].copy()
     kept.uns["sbnn"]["dropped"][f"cells without {column}"] = names

@@ -99,6 +99,5 @@ def _genes(records):
     table.columns = ["kept by halves", "trust", "moves most", "by (SD)", "R2 lost without"]
     n = (table.trust == "trusted").sum()
     trusted = f"{n} of {len(table)} can be trusted, with one false one expected at most."
-    return _table(
-        "Genes that the network keeps", table.rename_axis("gene"), f"{trust_sentence(halves) or trusted} {GAPS}"
-    )
+    note = f"{trust_sentence(halves) or trusted} {GAPS}"
+    return _table("Genes that the network keeps", table.rename_axis("gene"), note)
