@@ -101,10 +101,9 @@ def make(name, condition, method, seed, sparsity=SPARSITY, fast=False):
 def experiments(dataset, fast, n_jobs):
     """Record name -> ``call(path, fresh)``, of a data set of `SETTINGS`."""
     setting = SETTINGS[dataset]
+    pairs = [(condition, method) for condition, methods in setting.runs.items() for method in methods]
     planned = {
-        f"{condition}_{method}": partial(run_method, dataset, condition, method, fast)
-        for condition, methods in setting.runs.items()
-        for method in methods
+        f"{condition}_{method}": partial(run_method, dataset, condition, method, fast) for condition, method in pairs
     }
     if setting.swept:
         planned["sparsities"] = partial(run_sparsities, dataset, fast)

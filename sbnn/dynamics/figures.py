@@ -20,11 +20,9 @@ DRAWN = ("dash", "sparse")  # of which the network is drawn
 ROW = 0.2  # inches
 LEGEND = {"loc": "outside right upper", "fontsize": 6.5}
 PANELS = {
-    "auroc": "AUROC of edges",
-    "balanced_accuracy": "balanced accuracy of edges",
-    "mse_ahead": "test MSE, one interval ahead",
-    "sparsity": "sparsity",
-}
+    "auroc": "AUROC of edges", "balanced_accuracy": "balanced accuracy of edges",
+    "mse_ahead": "test MSE, one interval ahead", "sparsity": "sparsity",
+}  # fmt: skip
 KINDS_OF_EDGES = {  # by whether they are true, and whether the prior has them
     (True, True): ("true, in the prior", "0.55", "-"),
     (True, False): ("true, missing in the prior", GREEN, "-"),
@@ -138,10 +136,8 @@ def corrected_edges(by_condition):
         ax.annotate("edges at random", (0.5, 0.47), fontsize=6, color="0.4", rotation=45, ha="center", va="center")
         ax.plot(1, 0, "kx", ms=5)
         ax.annotate("prior", (1, 0), xytext=(-4, 4), textcoords="offset points", fontsize=6, ha="right")
-        ax.set(
-            xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal", title=TITLES[condition],
-            xlabel="wrong edges of the prior that are kept",
-        )  # fmt: skip
+        ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal", title=TITLES[condition])
+        ax.set_xlabel("wrong edges of the prior that are kept")
     axes[0].set_ylabel("true edges missing in the prior that are found")
     figure.legend(**LEGEND)
     return figure

@@ -78,9 +78,9 @@ class BiLSTM(nn.Module):
         self.norm_tokens = nn.LayerNorm(size)
         self.ahead = nn.LSTM(size, hidden, batch_first=True)
         self.back = nn.LSTM(size, hidden, batch_first=True)
-        self.score = (
-            nn.Sequential(nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)) if attention else None
-        )
+        self.score = None
+        if attention:
+            self.score = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1))
         self.norm_state = nn.LayerNorm(2 * hidden)
         self.dropout = nn.Dropout(DROPOUT)
         self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)

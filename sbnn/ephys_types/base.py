@@ -88,9 +88,8 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         self.quantiles_ = None
         if self.how == "normal_scores":
-            self.quantiles_ = QuantileTransformer(
-                n_quantiles=min(N_QUANTILES, len(X)), output_distribution="normal", subsample=None
-            ).fit(X)
+            n = min(N_QUANTILES, len(X))
+            self.quantiles_ = QuantileTransformer(n_quantiles=n, output_distribution="normal", subsample=None).fit(X)
         scores = self._scores(X)
         with warnings.catch_warnings():  # a feature without a value has neither mean nor scale, and is given NaN
             warnings.simplefilter("ignore", RuntimeWarning)

@@ -12,13 +12,7 @@ from scipy.stats import t as student
 from sbnn.data.checks import GREY
 from sbnn.ephys_types import report
 from sbnn.ephys_types.models import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, MODELS, ZERO_SHOT, of_kind
-from sbnn.evaluation.classification import (
-    agreement_table,
-    calibration,
-    confusion_counts,
-    importance_table,
-    repeat_means,
-)
+from sbnn.evaluation import classification
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from sbnn.plotting.common import colorbar, finish, grid, name_rows, new_panels, styled
 from sbnn.plotting.models import AROUND
@@ -38,11 +32,11 @@ RAREST = 0.005  # share of the predictions that a dot is of
 MARKERS = {"transfer": "o", "pretrained": "^", "joint": "s", report.CONTROL: "D"}
 OVER = {"": "over human only", " over two": "over two experts"}  # ending of the columns -> title
 DASHES = {report.WITHOUT: (3, 1.5), report.CONTROL: (1, 1)}
-ALIGNED = {  # what was done to the scales of the two species
-    "shift": "shift estimated with\nthe shares of the types",
-    "own": "each on its own scale",
+# What was done to the scales of the two species.
+ALIGNED = {
+    "shift": "shift estimated with\nthe shares of the types", "own": "each on its own scale",
     "source": "scale of the source",
-}
+}  # fmt: skip
 
 
 def figures(records):
@@ -74,7 +68,7 @@ def accuracy_of_models(models, kind):
     for i, (ax, metric) in enumerate(zip(axes, ("macro_f1", "accuracy"), strict=True)):
         seen = []
         for y, (name, record) in enumerate(models.items()):
-            values, color = repeat_means(record, metric), KIND_COLORS[MODELS[name].kind]
+            values, color = classification.repeat_means(record, metric), KIND_COLORS[MODELS[name].kind]
             text = f"{values.mean():.3f}" + (f" ({known[name][i]:.3f})" if name in known else "")
             across = {"transform": ax.get_yaxis_transform(), "color": color}
             ax.text(1.02, y, text, va="center", **across)
@@ -88,8 +82,7 @@ def accuracy_of_models(models, kind):
                 ax.plot(known[name][i], y, color=color, zorder=2, **AROUND)
                 seen.append(known[name][i])
         margin = 0.06 * max(max(seen) - min(seen), 0.02)
-        ax.set_xlim(min(seen) - margin, max(seen) + margin)
-        ax.set_xlabel(metric.replace("_f", "-F"))
+        ax.set(xlim=(min(seen) - margin, max(seen) + margin), xlabel=metric.replace("_f", "-F"))
         name_rows(ax, [MODELS[name].label for name in models])
         grid(ax, "x")
     dot = {"ls": "", "color": "0.3"}
@@ -110,7 +103,7 @@ def confusion_matrices(models):
     """Confusion matrices: rows are true classes and sum to one, with the mean number of cells in each entry."""
     figure, axes = _panels(models, 0.25, "predicted", "true")
     for ax, record in zip(axes, models.values(), strict=False):
-        counts, classes = confusion_counts(record), record.classes
+        counts, classes = classification.confusion_counts(record), record.classes
         shares = counts / counts.sum(axis=1, keepdims=True)
         image = _image(ax, shares, "Blues", vmax=1)
         for row, column in np.ndindex(counts.shape):
@@ -133,7 +126,7 @@ def calibration_curves(models):
     """
     figure, axes = _panels(models, 0.2, "probability of the answer", "share that is right", sharex=True, sharey=True)
     for ax, (name, record) in zip(axes, models.items(), strict=False):
-        table, error = calibration(record)
+        table, error = classification.calibration(record)
         table = table[table["share"] >= RAREST]
         color = KIND_COLORS[MODELS[name].kind]
         ax.plot([0, 1], [0, 1], color="0.7", lw=0.6, dashes=(3, 2))
@@ -154,9 +147,8 @@ def _panels(models, margin, xlabel, ylabel, **options):
         if name is None:
             ax.set_visible(False)
             continue
-        ax.set_title(MODELS[name].label)
-        ax.set_ylabel("" if i % COLUMNS else ylabel)
-        ax.set_xlabel(xlabel if i + COLUMNS >= len(models) else "")
+        shown = {"xlabel": xlabel if i + COLUMNS >= len(models) else "", "ylabel": "" if i % COLUMNS else ylabel}
+        ax.set(title=MODELS[name].label, **shown)
     return figure, axes.ravel()
 
 
@@ -186,11 +178,9 @@ def cells_by_type(record):
     axes[0].set(xlabel=xlabel, ylabel=ylabel, title="sparse principal components (SD)")
     axes[1].set(title=f"t-SNE of all {record.components.shape[1]} sparse components", xticks=[], yticks=[])
     axes[1].spines[:].set_visible(False)
-    entries = [
-        Line2D([], [], color=TYPE_COLORS.get(name, GREY), label=f"{name} ({count})", marker="o", ms=4, ls="")
-        for name, count in zip(names, counts, strict=True)
-    ]
-    figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), handletextpad=0.1)
+    dots = {name: Line2D([], [], color=TYPE_COLORS.get(name, GREY), marker="o", ms=4, ls="") for name in names}
+    told = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
+    figure.legend(dots.values(), told, loc="outside lower center", ncols=len(told), handletextpad=0.1)
     return finish(figure, [list(axes)])
 
 
@@ -255,7 +245,7 @@ def within_groups(records, column):
 @styled
 def family_map(record, label):
     """Attention per class, and importance per family by shuffling and leaving out; dots are folds, rho Spearman's."""
-    table, rho = importance_table(record), agreement_table(record)
+    table, rho = classification.importance_table(record), classification.agreement_table(record)
     order = np.argsort(-table["shuffled"].to_numpy(), kind="stable")
     names, attends = table.index[order], "attention" in table
     widths = [0.55] * attends + [1, 1]

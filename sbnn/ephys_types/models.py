@@ -44,15 +44,14 @@ LOGISTIC = make_pipeline(
     LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000),
 )  # fmt: skip
 FOREST = make_pipeline(SimpleImputer(strategy="median"), RandomForestClassifier(300, class_weight="balanced_subsample"))
+PUBLISHED_FOREST = SparsePCAForest(published=True)
 # Name, which is that of the record too -> model.
 MODELS = {
     "majority": Model("majority", DummyClassifier(strategy="most_frequent"), "baseline", {}),
     "logistic": Model("logistic regression", LOGISTIC, "baseline", {}),
     "forest": Model("balanced forest", FOREST, "trees", {}),
     "lightgbm": Model("LightGBM", lightgbm(), "trees", {}),
-    "sparse_pca_forest_published": Model(
-        "sparse PCA + forest, published", SparsePCAForest(published=True), "trees", FEW_TREES
-    ),
+    "sparse_pca_forest_published": Model("sparse PCA + forest, published", PUBLISHED_FOREST, "trees", FEW_TREES),
     "sparse_pca_forest": Model("sparse PCA + forest", SparsePCAForest(), "trees", FEW_TREES),
     "bilstm_published": Model("BiLSTM + attention, published", BiLSTM(published=True), "sequence", FEW_EPOCHS),
     "bilstm_no_attention": Model("BiLSTM without attention", BiLSTM(attention=False), "sequence", FEW_EPOCHS),

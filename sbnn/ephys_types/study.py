@@ -17,7 +17,7 @@ from sbnn.ephys_types.report import NOTE, all_tables, overview_table
 from sbnn.ephys_types.sparse_pca_forest import SparsePCAForest
 from sbnn.ephys_types.transfer_study import run_learning_curves, run_zero_shot
 from sbnn.evaluation.classification import N_SHUFFLES, cross_validate_classifier, family_importance
-from sbnn.evaluation.folds import SEEDS, donor_folds, repeated_donor_folds
+from sbnn.evaluation.folds import SEEDS, repeated_donor_folds
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
@@ -53,10 +53,8 @@ def _cross_validations(data, fast, n_jobs):
     for kind, target in models.KINDS.items():
         if target not in cells.labels:
             continue
-        if fast:
-            folds = {SEED: donor_folds(cells, 2, SEED, target=target)}
-        else:
-            folds = repeated_donor_folds(cells, N_FOLDS, SEEDS, target=target)
+        n_folds, seeds = (2, (SEED,)) if fast else (N_FOLDS, SEEDS)
+        folds = repeated_donor_folds(cells, n_folds, seeds, target=target)
         if kind == "types":
             first = folds[SEED]
         for name in models.MODELS:

@@ -6,17 +6,11 @@ from sklearn.base import clone
 
 from sbnn.data.ephys_features import to_shared_features
 from sbnn.data.typed_cells import as_typed
+from sbnn.ephys_types import transfer
 from sbnn.ephys_types.base import lightgbm
 from sbnn.ephys_types.family_attention import TransferAttentionClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.report import CONTROL, WITHOUT
-from sbnn.ephys_types.transfer import (
-    ALIGNMENTS,
-    SourcePriorClassifier,
-    ZeroShotClassifier,
-    physiological_scale,
-    two_experts,
-)
 from sbnn.evaluation.classification import label_scores
 from sbnn.evaluation.folds import SEEDS, donor_folds
 from sbnn.evaluation.identity import described
@@ -49,14 +43,14 @@ def _question(experiment, source, target, params, seeds, **settings):
 
 def _zero_shot(source, target, seeds):
     shared = [as_typed(to_shared_features(data)) for data in (source, target)]
-    cells = [(physiological_scale(its.X, its.feature_names), its.y) for its in shared]
+    cells = [(transfer.physiological_scale(its.X, its.feature_names), its.y) for its in shared]
     source, target = as_typed(source).name, as_typed(target).name
     rows, kept, classes = [], {}, np.union1d(*(types for _, types in cells)).astype(str)
     ways = {f"{source} -> {target}": cells, f"{target} -> {source}": cells[::-1]}
     for way, ((X, y), (target_X, types)) in ways.items():
-        for alignment in ALIGNMENTS:
+        for alignment in transfer.ALIGNMENTS:
             for seed in seeds:
-                model = ZeroShotClassifier(alignment=alignment, random_state=seed).fit(X, y, target_X)
+                model = transfer.ZeroShotClassifier(alignment=alignment, random_state=seed).fit(X, y, target_X)
                 probabilities = model.predict_proba(target_X)
                 row = {"way": way, "method": alignment, "seed": seed}
                 row |= _scores(types, model.classes_[probabilities.argmax(1)], classes)
@@ -91,9 +85,8 @@ def run_learning_curves(
     of_models = {"models": {name: described(model) for name, model in models.items()}, "network": described(network)}
     params = [{"model": name} for name in models]
     wanted = _question("learning-curves", source, target, params, seeds, sizes=list(sizes), draws=draws, **of_models)
-    return load_or_compute(
-        wanted, lambda: _curves(source, target, sizes, seeds, draws, models, network), results, overwrite
-    )
+    how = source, target, sizes, seeds, draws, models, network
+    return load_or_compute(wanted, lambda: _curves(*how), results, overwrite)
 
 
 def learners():
@@ -103,13 +96,12 @@ def learners():
 
 def _curves(source, target, sizes, seeds, draws, models, network):
     of_source, of_target = (as_typed(to_shared_features(data)) for data in (source, target))
-    mouse, shared = (physiological_scale(its.X, its.feature_names) for its in (of_source, of_target))
+    mouse, shared = (transfer.physiological_scale(its.X, its.feature_names) for its in (of_source, of_target))
     target, rows = as_typed(target), []
     types, classes = target.y, np.unique(target.y)
     for seed, fold, draw, known, others, test in _draws(target, sizes, seeds, draws):
-        helper = SourcePriorClassifier().fit(
-            shared[known], types[known], (mouse, of_source.y), shared[others] if len(others) else None
-        )
+        unlabelled = shared[others] if len(others) else None
+        helper = transfer.SourcePriorClassifier().fit(shared[known], types[known], (mouse, of_source.y), unlabelled)
         first, tested = helper.prior_features(shared[known]), helper.prior_features(shared[test])
         prior = helper.prior_.predict_proba(tested)
         # A second expert of the settings of the prior, of the target's own labelled cells.
@@ -118,12 +110,10 @@ def _curves(source, target, sizes, seeds, draws, models, network):
         for name, model in models.items():
             own = clone(model).fit(target.X[known], types[known]).predict_proba(target.X[test])
             said[name, WITHOUT] = own
-            said[name, CONTROL] = two_experts(own, second, helper.power_)
-            said[name, "transfer"] = two_experts(own, prior, helper.power_)
+            said[name, CONTROL] = transfer.two_experts(own, second, helper.power_)
+            said[name, "transfer"] = transfer.two_experts(own, prior, helper.power_)
         if draw == 0:
-            said |= _by_networks(
-                clone(network).set_params(random_state=seed), of_source, of_target, known, others, test
-            )
+            said |= _by_networks(network, seed, of_source, of_target, known, others, test)
         key = {"n_cells": len(known), "seed": seed, "fold": fold, "draw": draw}
         for (name, method), probabilities in said.items():
             scores = _scores(types[test], helper.classes_[probabilities.argmax(1)], classes)
@@ -131,12 +121,12 @@ def _curves(source, target, sizes, seeds, draws, models, network):
     return {"scores": pd.DataFrame(rows)}
 
 
-def _by_networks(network, source, target, known, others, test):
+def _by_networks(network, seed, source, target, known, others, test):
     """Probabilities of networks on the shared features: of the target alone, and helped by the source in two ways."""
     said, unlabelled = {}, target.X[others] if len(others) else None
     for method, way in ((WITHOUT, "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
         help = None if method == WITHOUT else (source.X, source.y)
-        model = clone(network).set_params(way=way)
+        model = clone(network).set_params(way=way, random_state=seed)
         model.fit(target.X[known], target.y[known], target.families, source=help, unlabelled=unlabelled)
         said["attention, shared features", method] = model.predict_proba(target.X[test])
     return said

@@ -8,7 +8,7 @@ from collections import Counter
 from fractions import Fraction
 from functools import cache
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from ipfx.stimulus import StimulusOntology
@@ -27,6 +27,7 @@ _GAP, _BLIP = 0.002, 0.0003  # s: gaps that noise tears into a stimulus, and bli
 #: What is needed before the onset and after the end of each stimulus, and the most that is taken, in seconds.
 _BEFORE = {"short_square": (0.02, 0.02), "long_square": (STEP_MARGIN, STEP_MARGIN), "ramp": (0.02, 0.1)}
 _AFTER = {"short_square": (0.06, 0.1), "long_square": (STEP_MARGIN, STEP_MARGIN + 0.05), "ramp": (None, None)}
+_SQUARES = {"short_square": SHORT_SQUARE, "long_square": LONG_SQUARE}
 _LENGTH = {"short_square": 0.003, "long_square": 1.0}
 _REST = 0.01  # s before the onset, whose median is the voltage at rest
 #: What voltages before a stimulus, amplitudes of square currents and sampling rates of recordings can be.
@@ -43,8 +44,8 @@ class StoredSweep(NamedTuple):
     number: int
     stimulus_name: str  # as in X4PS_SupraThresh_DA_0
     rate: float
-    response: Any  # of pynwb
-    stimulus: Any
+    response: object  # of pynwb
+    stimulus: object
 
     def current(self):
         """Read the stimulus in pA, (n,), up to the first value that is not a number."""
@@ -79,8 +80,8 @@ class CutSweep(NamedTuple):
 
 def stored_sweeps(nwb):
     """Sweeps in current clamp of an open file, in the order of the experiment, and notes of those that do not do."""
-    responses = [series for series in nwb.acquisition.values() if isinstance(series, CurrentClampSeries)]
-    responses = [series for series in responses if not isinstance(series, IZeroClampSeries)]
+    of_current = [series for series in nwb.acquisition.values() if isinstance(series, CurrentClampSeries)]
+    responses = [series for series in of_current if not isinstance(series, IZeroClampSeries)]
     if not responses:
         raise ValueError("the file holds no sweep in current clamp")
     stimuli, sweeps, notes = _stimuli(nwb, responses), [], []
@@ -180,19 +181,14 @@ def stimulus_of(current, rate):
     inner = part[len(part) // 10 : len(part) - len(part) // 10]
     level, length = float(np.median(inner)), (end - start) / rate
     if np.ptp(np.percentile(inner, [5, 95])) <= 0.05 * abs(level) + 6 * noise:
-        return Stimulus(_square(length), start, length, level)
+        kind = next((kind for kind, (least, most) in _SQUARES.items() if least <= length <= most), "square")
+        return Stimulus(kind, start, length, level)
     slope, intercept = np.polyfit(np.arange(end - start), part, 1)
     rest = part - intercept - slope * np.arange(end - start)
     if length >= RAMP and slope > 0 and rest.std() <= 0.02 * np.ptp(part) + noise:
         onset = max(start + round(-intercept / slope), 0)
         return Stimulus("ramp", onset, (end - onset) / rate, float(part.max()))
     return other
-
-
-def _square(length):
-    if SHORT_SQUARE[0] <= length <= SHORT_SQUARE[1]:
-        return "short_square"
-    return "long_square" if LONG_SQUARE[0] <= length <= LONG_SQUARE[1] else "square"
 
 
 def _runs(active, rate):
