@@ -13,7 +13,5 @@ from sbnn.dynamics.model import PhoenixRegressor
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
 from sbnn.dynamics.training import Recipe, Schedule
 
-__all__ = [
-    "GeneNetwork", "PhoenixRegressor", "Recipe", "Schedule", "SparseRegulationRegressor", "read_trajectories",
-    "trajectories",
-]  # fmt: skip
+__all__ = ["GeneNetwork", "PhoenixRegressor", "Recipe", "Schedule", "SparseRegulationRegressor", "read_trajectories",
+           "trajectories"]  # fmt: skip

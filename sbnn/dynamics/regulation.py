@@ -151,12 +151,8 @@ class Target:
         precision = cho_factor(features.T @ features / self.noise**2 + np.diag(sd**-2), lower=True)
         along = features.T @ rest / self.noise**2
         change = cho_solve(precision, along)
-        log_evidence = (
-            (along @ change - rest @ rest / self.noise**2) / 2
-            - np.log(np.diag(precision[0])).sum()
-            - np.log(sd).sum()
-            - len(rest) * np.log(2 * np.pi * self.noise**2) / 2
-        )
+        log_evidence = (along @ change - rest @ rest / self.noise**2) / 2 - np.log(np.diag(precision[0])).sum()
+        log_evidence = log_evidence - np.log(sd).sum() - len(rest) * np.log(2 * np.pi * self.noise**2) / 2
         return Fit(regulators, signs, float(log_evidence), mean + change, features, precision)
 
     def _product(self, one, other):

@@ -57,8 +57,8 @@ def follow(model, start, times, tolerance=1e-6):
     lost = ~values.isfinite().all(dim=2)
     if lost.any():
         sample, time = lost.nonzero()[0].tolist()
+        when = f"sample {sample} grows beyond all bounds before time {times[sample, time]:g}"
         raise DivergenceError(
-            f"the trajectory of sample {sample} grows beyond all bounds before time {times[sample, time]:g}; the model "
-            "does not hold so far from the data it was fitted to"
+            f"the trajectory of {when}; the model does not hold so far from the data it was fitted to"
         )
     return values

@@ -216,8 +216,7 @@ class _Search:
         linear[:, :, genes] = memory @ self._deviations[:, :, genes]
         log_odds = np.where(self.possible[:, gene], self.beliefs.log_odds[self.kinds[:, gene]], -np.inf)
         linear = linear.reshape(values.size, -1)
-        known = self.noise, self.beliefs, log_odds, signs
-        return Target(values.ravel(), linear, self._deviations, memory, *known)
+        return Target(values.ravel(), linear, self._deviations, memory, self.noise, self.beliefs, log_odds, signs)
 
     def _errors(self, gene):
         """What a fit leaves of the later values, (observations,)."""

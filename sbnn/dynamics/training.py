@@ -153,9 +153,8 @@ class Training:
         others = [value for name, value in network.named_parameters() if name != "multiplier"]
         fast = {"params": [network.multiplier], "lr": recipe.learning_rate * recipe.multiplier_speed}
         optimizer = torch.optim.Adam([{"params": others}, fast], lr=recipe.learning_rate, fused=True)
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, factor=recipe.rate_factor, patience=recipe.rate_patience, min_lr=recipe.lowest_rate
-        )
+        rates = {"factor": recipe.rate_factor, "patience": recipe.rate_patience, "min_lr": recipe.lowest_rate}
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **rates)
         lowest, waited, best = math.inf, 0, copy.deepcopy(network.state_dict())
         for _ in range(n_epochs):
             watched = self._epoch(optimizer)
