@@ -39,9 +39,11 @@ class Model:
 FEW_TREES, FEW_EPOCHS = {"n_estimators": 20}, {"max_epochs": 2}
 
 # Class-balanced, with gaps filled by the median of the training cells.
-MEDIANS, LINEAR = SimpleImputer(strategy="median"), LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
-LOGISTIC = make_pipeline(FeatureScaling(), MEDIANS, StandardScaler(), LINEAR)
-FOREST = make_pipeline(MEDIANS, RandomForestClassifier(300, class_weight="balanced_subsample"))
+LOGISTIC = make_pipeline(
+    FeatureScaling(), SimpleImputer(strategy="median"), StandardScaler(),
+    LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000),
+)  # fmt: skip
+FOREST = make_pipeline(SimpleImputer(strategy="median"), RandomForestClassifier(300, class_weight="balanced_subsample"))
 PUBLISHED_FOREST = SparsePCAForest(published=True)
 # Name, which is that of the record too -> model.
 MODELS = {

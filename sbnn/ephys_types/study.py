@@ -85,11 +85,13 @@ def run_cells(data, results=None, overwrite=False):
         with reproducible():
             model.fit(data.X, data.y, data.families)
             components = model.transform(data.X)
-            tsne = embed(components, SEED).astype(np.float32)
-        explained = np.concatenate(list(model.explained_variance_ratio_.values()))
-        names = {"component_names": [str(name) for name in model.get_feature_names_out()], "explained": explained}
-        labels = data.labels[[name for name in LABELS if name in data.labels]]
-        return {"labels": labels, "components": components.astype(np.float32), **names, "tsne": tsne}
+            return {
+                "labels": data.labels[[name for name in LABELS if name in data.labels]],
+                "components": components.astype(np.float32),
+                "component_names": [str(name) for name in model.get_feature_names_out()],
+                "explained": np.concatenate(list(model.explained_variance_ratio_.values())),
+                "tsne": embed(components, SEED).astype(np.float32),
+            }
 
     wanted = Record("typed cells", data.name, data.sha256, [{}], SEED)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells)
@@ -102,11 +104,13 @@ def _transfer(data, fast, n_jobs):
     if source is None:
         raise ValueError(f"dataset: transfer goes to human cells, and {name!r} are none; take lee_human")
     few = {"sizes": (50, None), "seeds": (SEED,), "draws": 1}  # of simulated cells a few points show that it runs
-    few = few if fast or name == SIMULATED else {}
     if fast:
         few["network"] = TransferAttentionClassifier(n_members=1, n_steps=5)
-    zero_shot = _experiment(run_zero_shot, source, data, seeds=(SEED,) if fast else SEEDS)
-    return {models.ZERO_SHOT: zero_shot, models.CURVES: _experiment(run_learning_curves, source, data, **few)}
+    seeds = {"seeds": (SEED,)} if fast else {}
+    return {
+        models.ZERO_SHOT: _experiment(run_zero_shot, source, data, **seeds),
+        models.CURVES: _experiment(run_learning_curves, source, data, **few if fast or name == SIMULATED else {}),
+    }
 
 
 def _traces(commands):

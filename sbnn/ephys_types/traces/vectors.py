@@ -210,8 +210,9 @@ def _of_spike_trains(squares, notes):
     missing = [f"+{level} pA" for level, spikes in zip(LEVELS, levels, strict=True) if spikes is None]
     if missing:
         notes.append(f"no sweep at rheobase {', '.join(missing)}: filled in by IPFX from its neighbours")
-    of_spikes = {family: partial(fv.spike_feature_vector, feature) for family, feature in SPIKE_FEATURES.items()}
-    for family, compute in (of_spikes | {"inst_freq": fv.inst_freq_vector, "psth": fv.psth_vector}).items():
+    for family, feature in SPIKE_FEATURES.items():
+        ways[family] = partial(fv.spike_feature_vector, feature, levels, 0.0, _END, width=BIN_MS)
+    for family, compute in (("inst_freq", fv.inst_freq_vector), ("psth", fv.psth_vector)):
         ways[family] = partial(compute, levels, 0.0, _END, width=BIN_MS)
     return ways
 
