@@ -15,12 +15,8 @@ from sbnn.data.registry import FILES, DataIntegrityError, FoundFile, check_file,
 #: the type of a cell, perturbations that shift latents, or expression over time from which a gene network is learned.
 STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS = "sbnn", "ephys_types", "mechanism_shift", "dynamics"
 #: Study -> the real data set to work on, and the simulated one that replaces it.
-_DEFAULTS = {
-    SBNN: ("scala", "simulated"),
-    EPHYS_TYPES: ("lee_human", "simulated_ephys"),
-    MECHANISM_SHIFT: ("papalexi", "simulated_screen"),
-    DYNAMICS: ("grn_350", "simulated_grn"),
-}
+_REAL = dict(zip(STUDIES, ("scala", "lee_human", "papalexi", "grn_350"), strict=True))
+_SIMULATED = dict(zip(STUDIES, ("simulated", "simulated_ephys", "simulated_screen", "simulated_grn"), strict=True))
 #: Column of ``obs`` -> what the groups are called that it tells apart.
 _GROUPS = {"perturbation": "perturbations", "split": "split", "family": "families", "type": "types"}
 
@@ -166,7 +162,7 @@ def default_dataset(path=None, *, download: bool = True, verbose: bool = True, s
     DataIntegrityError
         A file of the real data is truncated or altered: that is to be fixed, not passed over.
     """
-    real, simulated = _DEFAULTS[study]
+    real, simulated = _REAL[study], _SIMULATED[study]
     try:
         found = find_files(DATASETS[real].files, path, download=download, verbose=verbose, hint=real)
     except FileNotFoundError as error:

@@ -64,9 +64,8 @@ def output_table(X, Y):
 
 def output_names(Y, n_outputs):
     """Names of the outputs: the columns of a table, else ``output0``, ``output1``, ... as an object array."""
-    if isinstance(Y, pd.DataFrame):
-        return np.array([str(name) for name in Y.columns], dtype=object)
-    return np.array([f"output{i}" for i in range(n_outputs)], dtype=object)
+    names = Y.columns if isinstance(Y, pd.DataFrame) else (f"output{i}" for i in range(n_outputs))
+    return np.array([str(name) for name in names], dtype=object)
 
 
 def to_be_fitted(model, X, y, dtype):
@@ -169,9 +168,9 @@ def _names_of(X):
 
 
 def _require_unique(names):
-    names = pd.Index(names)
-    if not names.is_unique:
-        raise ValueError(f"X: gene names must be unique, these repeat: {list(names[names.duplicated()].unique()[:5])}")
+    repeated = pd.Index(names)[pd.Index(names).duplicated()].unique()
+    if len(repeated):
+        raise ValueError(f"X: gene names must be unique, these repeat: {list(repeated[:5])}")
 
 
 def _found(names, model, needed):

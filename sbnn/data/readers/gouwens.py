@@ -17,11 +17,7 @@ from sbnn.data.paired import paired
 SOURCE = "Gouwens et al., Cell 183, 935 (2020); release of github.com/AllenInstitute/coupledAE-patchseq"
 
 #: Features left out: one cell lies far outside of the others, or another feature says nearly the same.
-EXCLUDED_FEATURES = (
-    *("spc0 spk. fast trough v", "long sq. stim. amp.", "spc1 step subthr.", "spc1 subthr. norm"),
-    *("long sq. AP1 up-down ratio", "long sq. AP1 peak v", "long sq. AP1 threshold v", "long sq. AP1 width"),
-    *("short sq. AP1 width", "spc1 inst. freq.", "spc3 inst. freq.", "long sq. AP1 downstroke", "spc2 inst. freq."),
-)
+EXCLUDED_FEATURES = pd.read_csv(Path(__file__).parents[1] / "gouwens_excluded.csv")["feature"].tolist()
 
 
 def read_gouwens(mat_path, names_path, files: dict[str, str]):
@@ -38,7 +34,7 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
         columns=[short[name] for name in _texts(content["pc_name"]) + _texts(content["feature_name"])],
     )
     complete = outputs.notna().all(axis=1).to_numpy()
-    outputs = outputs.drop(columns=list(EXCLUDED_FEATURES))
+    outputs = outputs.drop(columns=EXCLUDED_FEATURES)
 
     types = _texts(content["cluster"])
     labels = pd.DataFrame({"type": types, "family": [name.split(" ")[0] for name in types]}, index=cells)

@@ -4,7 +4,6 @@ Phenotypic variation of transcriptomic cell types in mouse motor cortex, Nature 
 and features are those of Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +76,7 @@ def type_colors(types) -> dict[str, str]:
     return {name: color for name, color in colors.items() if name in set(types)}
 
 
-def join_cell_names(names: Iterable[str]) -> pd.Index:
+def join_cell_names(names) -> pd.Index:
     """Cell names in one form, ``20180918_sample_1`` -> ``20180918sample1``; some releases append more parts."""
     return pd.Index(["".join(str(name).split("_")[:3]) for name in names], dtype=object)
 

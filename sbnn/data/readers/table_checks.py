@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Iterable
 from numbers import Number
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,7 @@ from sbnn.data.checks import some
 
 #: Text that stands for a missing value, in any case: spreadsheets, R, Python and people have their own.
 MARKS = frozenset(
-    ["", "-", "--", "---", "–", "—", ".", "?", "na", "n/a", "n.a.", "nan", "-nan", "<na>", "null", "none"]
-    + ["nd", "n.d.", "n.d", "n/d", "not measured", "not determined", "not available", "not applicable"]
-    + ["#na", "#n/a", "#n/a!", "#div/0!", "#value!", "#num!", "#ref!", "#name?", "#null!"]
+    pd.read_csv(Path(__file__).parents[1] / "missing_marks.csv", keep_default_na=False, dtype=str)["mark"]
 )
 
 TEXT = "if text means that a value is missing, add it to missing_marks"
@@ -86,12 +85,8 @@ def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -
 def has_decimal_commas(table: pd.DataFrame) -> bool:
     """Whether some text of a table is a number with a comma, or with several points."""
     distinct = pd.unique(table.select_dtypes(object).to_numpy().ravel())
-    return any(
-        isinstance(value, str)
-        and ("," in value or value.count(".") > 1)
-        and bool(_NUMBER[","].fullmatch(value.strip()))
-        for value in distinct
-    )
+    texts = (value.strip() for value in distinct if isinstance(value, str))
+    return any(_NUMBER[","].fullmatch(text) for text in texts if "," in text or text.count(".") > 1)
 
 
 def to_numbers(table: pd.DataFrame, what: str, decimal, marks, notes: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
