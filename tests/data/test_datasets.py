@@ -7,7 +7,7 @@ import pytest
 from files import published, put
 
 from sbnn.data import datasets
-from sbnn.data.datasets import DATASETS, STUDIES, default_dataset, load_dataset, names_of, require_study
+from sbnn.data.datasets import DATASETS, default_dataset, load_dataset
 from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.paired import as_paired
 from sbnn.data.registry import FILES, DataIntegrityError
@@ -28,18 +28,9 @@ def test_scala_is_read_from_its_layout(small_scala, capsys):
     assert printed.startswith("scala: 6 cells x 4 genes -> 2 outputs; families: PT 3, Sst 3\n")
     assert printed.endswith("[path]\n") and printed.count("\n") == 2
 
-    raw = counts.to_numpy().T
-    np.testing.assert_array_equal(data.counts, raw)
-    assert data.counts.dtype.kind == "i"
-    library = raw.sum(1, keepdims=True)
-    np.testing.assert_allclose(data.X, np.log2(raw / library * np.median(library) + 1), rtol=1e-5)
+    np.testing.assert_array_equal(data.counts, counts.T)
     np.testing.assert_allclose(data.Y, ephys, rtol=1e-6)
-    assert data.gene_names.tolist() == list(counts.index)
-    assert data.feature_names.tolist() == ["AP width", "Tau"]
-    assert data.cell_names.tolist() == list(ephys.index)
     assert data.labels["type"].tolist() == ["L5 PT_1", "L5 ET_1", "L5 PT_2"] + ["Sst Penk"] * 3
-    assert data.labels.loc["20180918sample3", "layer"] == "2/3"
-    assert data.labels["soma_depth_um"].tolist() == [700.5] * 6
     assert data.colors["L5 PT_1"] == data.colors["L5 ET_1"] == "#0D5D7E"
     assert data.about["files"] == {name: FILES[name].sha256 for name in DATASETS["scala"].files}
     assert data.sha256 == fingerprint_files(data.about["files"])
@@ -124,15 +115,6 @@ def test_default_dataset_is_simulated_elsewhere_and_says_why(alone, capsys):
         assert printed.startswith(f"data set: {simulated}, because") and f"cannot find {missing}" in printed
     assert default_dataset(download=False, verbose=False) == "simulated"
     assert capsys.readouterr() == ("", "")
-
-
-def test_each_study_has_data_sets_of_its_own():
-    assert sorted(name for study in STUDIES for name in names_of(study)) == sorted(DATASETS)
-    assert names_of("ephys_types") == ("gouwens_ephys", "lee_human", "simulated_ephys") and "scala" in names_of()
-    require_study("a name of one's own")
-    require_study("lee_human", "ephys_types")
-    with pytest.raises(ValueError, match="'lee_human' is of the study 'ephys_types'; there are scala, "):
-        require_study("lee_human")
 
 
 # --- sbnn data

@@ -55,15 +55,6 @@ def test_mouse_columns_become_the_human_features(mouse):
     assert gaps.sum() == 4 and gaps[3].sum() == 4, "threshold, peak, fast trough and trough of the ramp"
 
 
-def test_human_features_are_taken_as_they_are():
-    data = simulate_ephys_types(40)
-    shared = to_shared_features(data)
-    np.testing.assert_array_equal(shared.X, data[:, shared.var_names].X)
-    assert to_shared_features(shared) is shared
-    mouse = to_shared_features(simulate_ephys_types(40, species="mouse"))
-    assert list(shared.var_names) == list(mouse.var_names)
-
-
 def test_other_units_and_missing_columns_are_named(mouse):
     table = mouse.to_df().assign(tau=mouse.to_df()["tau"] / 1000)
     for units in (None, {"tau": "s"}):

@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from sbnn.data.ephys_tables import read_ephys_table
@@ -35,13 +34,6 @@ def test_tables_come_back_from_files_joined_by_name(simulated, table, tmp_path):
     np.testing.assert_allclose(data.X, given.X, rtol=1e-9)
     for name in ("y", "cell_names", "families", "units"):
         np.testing.assert_array_equal(getattr(data, name), getattr(given, name))
-
-
-def test_labels_may_be_a_series_or_stand_among_the_features(simulated, table):
-    data = quietly(table, simulated.obs["type"])
-    assert data.obs["type"].equals(simulated.obs["type"]) and "donor" not in data.obs
-    both = quietly(table.join(simulated.obs[["type", "donor", "condition"]]))
-    assert both.n_vars == table.shape[1] and both.obs.equals(simulated.obs[["type", "donor", "condition"]])
 
 
 def test_other_spellings_are_known_classes_and_others_stay(simulated, table):
@@ -89,20 +81,3 @@ def test_a_unit_mixed_up_is_told(simulated, table):
     with pytest.warns(UserWarning, match="the median of tau is .*, expected .* s;"):
         read_ephys_table(table, simulated.obs)
     assert quietly(table, simulated.obs, units={"tau": "ms"}).var["unit"]["tau"] == "ms"
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"labels": pd.Series("SST", index=["a", "b"])}, "features: nothing is left of 60"),
-        ({"units": {"ri": "MOhm"}}, "units: .* ri"),
-        ({"families": {"a": ["tau"]}}, "families: "),
-        ({"labels": pd.Series(None, index=["human_01"], dtype=object)}, "labels: nothing is left of 1"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:.*left out")
-def test_what_does_not_fit_is_named(simulated, table, changes, message):
-    with pytest.raises(ValueError, match=message):
-        read_ephys_table(**{"features": table, "labels": simulated.obs} | changes)
-    with pytest.raises(ValueError, match="features: .* vm_for_sag .*'lost'"):
-        read_ephys_table(table.astype(object).replace({"vm_for_sag": {table["vm_for_sag"].iloc[2]: "lost"}}))

@@ -62,21 +62,6 @@ def test_selection_reports_the_curve_that_selects(rng):
     np.testing.assert_array_equal(result.selected, kept_at(counts, result.b, threshold=3, min_cells=10))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"n_genes": 0}, "n_genes=0"),
-        ({"n_genes": 9}, "n_genes=9 but only 8 of 8 genes"),
-        ({"counts": -np.ones((20, 8))}, "Negative values"),
-        ({"counts": np.full((20, 8), np.nan)}, "counts contains NaN"),
-    ],
-)
-def test_selection_refuses(change, message, rng):
-    arguments = {"counts": rng.poisson(1, size=(20, 8)), "n_genes": 4, "min_cells": 5}
-    with pytest.raises(ValueError, match=message):
-        select_genes(**(arguments | change))
-
-
 def test_selection_of_the_physiological_counts_is_the_known_one(real_counts, real_scala):
     counts, cells, genes = real_counts
     assert counts.shape == (185, 30749)
@@ -85,12 +70,6 @@ def test_selection_of_the_physiological_counts_is_the_known_one(real_counts, rea
     assert result.b == pytest.approx(7.194, abs=5e-4)
     assert len(set(genes[result.selected]) & set(real_scala.gene_names)) == 573
     np.testing.assert_array_equal(result.selected, select_genes(counts.toarray(), 1000, threshold=30).selected)
-
-
-def test_the_published_genes_lie_above_the_published_curve(real_scala):
-    result = select_genes(real_scala.counts, 1000, threshold=30)
-    positions = result.mean_log2 + np.log(result.near_zero_frequency - 0.02) / 1.5
-    assert round(positions.min(), 2) == 7.56  # the curve, which the last gene to be kept touches
 
 
 @pytest.mark.parametrize("convert", FORMATS)

@@ -27,16 +27,10 @@ def server():
             if body is None:
                 self.send_error(404)
                 return
-            promised = len(body)
-            if isinstance(body, tuple):
-                body, promised = body
             self.send_response(200)
-            self.send_header("Content-Length", str(promised))
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-            if self.path.endswith("stall"):
-                self.wfile.flush()
-                web.stop.wait(60)
 
         def log_message(self, *_):
             pass
@@ -127,27 +121,23 @@ def test_download_is_verified_and_kept(alone, server, monkeypatch, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(("body", "left"), [(None, []), ((CONTENT[:3000], len(CONTENT)), ["tiny.csv.part"])])
-def test_a_missing_page_leaves_nothing_and_an_interrupted_download_a_part(alone, server, monkeypatch, body, left):
-    server.bodies["/tiny.csv"] = body
+def test_a_missing_page_leaves_nothing(alone, server, monkeypatch):
     published(monkeypatch, url=server.url + "/tiny.csv")
-    told = "its first 2048 bytes are kept" if left else "failed: 404"
-    with pytest.raises(FileNotFoundError, match=f"downloading tiny.csv from .*{told}"):
+    with pytest.raises(FileNotFoundError, match="downloading tiny.csv from .*failed: 404"):
         find_file("tiny.csv", verbose=False)
-    assert [path.name for path in (alone / "cache").rglob("*") if path.is_file()] == left
+    assert not [path for path in (alone / "cache").rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("body", ["silence", (CONTENT[:100], len(CONTENT))])
-def test_a_silent_server_is_asked_once(alone, server, monkeypatch, body):
+def test_a_silent_server_is_asked_once(alone, server, monkeypatch):
     monkeypatch.setattr(registry, "TIMEOUT", 0.2)
     names = ["one.csv", "two.csv", "three.csv"]
     for name in names:
-        server.bodies[f"/{name}/stall"] = body
-        published(monkeypatch, name, url=f"{server.url}/{name}/stall")
+        server.bodies[f"/{name}"] = "silence"
+        published(monkeypatch, name, url=f"{server.url}/{name}")
     with pytest.raises(FileNotFoundError, match="cannot find tiny/one.csv, tiny/two.csv, tiny/three.csv") as caught:
         find_files(names, verbose=False)
     assert "downloading one.csv from 127.0.0.1" in str(caught.value)
-    assert server.asked == ["/one.csv/stall"]
+    assert server.asked == ["/one.csv"]
     assert [path for path in (alone / "cache").rglob("*") if path.is_file()] == []
 
 

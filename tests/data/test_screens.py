@@ -63,17 +63,6 @@ def test_perturbations_and_labels_go_by_the_names_of_their_cells():
         build(perturbation=pd.Series(PERTURBATION, [*CELLS[:5], "x"]))
 
 
-def test_an_anndata_of_another_layout():
-    obs = pd.DataFrame({"gene": ["a", "b", "NT", "a"], "guide": ["a1", "b2", "n1", "n1"]}, index=CELLS[:4])
-    theirs = anndata.AnnData(sparse.csr_matrix(counts()[:4]), obs=obs, var=pd.DataFrame(index=GENES))
-    arrays = as_screen(screen(theirs, "gene", control="NT", name="theirs"))
-    assert arrays.perturbation.tolist() == ["a", "b", "NT", "a"] and arrays.control == "NT" and arrays.name == "theirs"
-    assert arrays.gene_names.tolist() == GENES and list(arrays.labels) == ["guide"]
-    for given in (theirs, counts()):
-        with pytest.raises(TypeError, match="data: expected an AnnData with perturbation in obs"):
-            as_screen(given)
-
-
 @pytest.mark.parametrize("value", [-1, 0.5, np.nan, -np.inf, 2.0**31])
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
 def test_values_that_are_no_counts_are_refused(value, form):

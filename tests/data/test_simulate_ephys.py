@@ -36,9 +36,3 @@ def test_bits_are_those_of_the_committed_records(species, data):
     assert as_typed(data).sha256.startswith(sha256) and np.isnan(data.X).sum() == n_missing
     assert np.nansum(data.X) == pytest.approx(total, rel=1e-9)
     assert hashlib.sha256((data.obs.to_csv() + data.var.to_csv()).encode()).hexdigest().startswith(labels)
-
-
-def test_types_are_as_rare_as_in_real_data_and_none_is_lost(species, data):
-    sizes = data.obs["type"].value_counts()
-    assert sizes.index[0] == ("PVALB" if species == "human" else "SST") and sizes.max() > 3 * sizes.min() >= 45
-    assert simulate_ephys_types(20, 0, species).obs["type"].nunique() == 4

@@ -27,16 +27,6 @@ def test_what_is_given_is_kept(values):
     assert as_trajectories(trajectories(values, TIMES)).gene_names.tolist() == ["gene_0", "gene_1"]
 
 
-def test_samples_may_have_any_length_and_times_of_their_own(rng):
-    values = [rng.random((3, 2)), rng.random((5, 2)), rng.random((2, 2))]
-    times = [[0, 1, 3], np.arange(5.0), (2, 7)]
-    arrays = as_trajectories(trajectories(values, times))
-    for found, given in ((arrays.values, values), (arrays.times, times)):
-        assert len(found) == 3
-        for one, other in zip(found, given, strict=True):
-            np.testing.assert_array_equal(one, other)
-
-
 def test_a_long_table_is_read_in_the_order_of_its_samples(values):
     table = pd.DataFrame(values[:2].reshape(6, 2), columns=["A", "B"])
     table["sample"], table["time"] = ["y", "x"] * 3, np.repeat(TIMES, 2)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
-from sbnn.data.typed_cells import as_typed, family_columns, typed_cells
+from sbnn.data.typed_cells import as_typed, typed_cells
 
 CELLS = ["c1", "c2", "c3", "c4"]
 TABLE = pd.DataFrame({"vrest": [-70.0, -60, np.nan, -65], "sag": [0.1, np.nan, np.nan, 0.3], "tau": 1}, index=CELLS)
@@ -74,14 +74,3 @@ def test_an_anndata_of_another_maker_and_one_from_a_file(adata, tmp_path):
 def test_what_does_not_fit_is_named(changes, argument):
     with pytest.raises(ValueError, match=argument):
         typed_cells(**{"X": TABLE, "labels": LABELS} | changes)
-
-
-def test_columns_of_families():
-    for families in ({"b": [3, 1], "a": np.array([0, 2])}, ["a", "b", "a", "b"], np.array(["a", "b", "a", "b"])):
-        found = family_columns(families, range(4))
-        assert list(found) == ["a", "b"] and found["a"].tolist() == [0, 2] and found["b"].tolist() == [1, 3]
-    assert family_columns(None, ["x", "y"])["all"].tolist() == [0, 1]
-    bad = {"a": [0, 1], "b": [1, 2, 3]}, {"a": [0, 1, 2]}, {"a": [0, 1, 2, 3, 4]}, ["a", "b", "c"]
-    for families in bad:
-        with pytest.raises(ValueError, match="^families: "):
-            family_columns(families, range(4))

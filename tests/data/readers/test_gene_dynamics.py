@@ -6,7 +6,7 @@ import pytest
 
 from sbnn.data.gene_dynamics import prior_of, simulate_gene_dynamics, truth_of
 from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.readers.gene_dynamics import read_breast, read_grn, read_trajectories
+from sbnn.data.readers.gene_dynamics import read_grn, read_trajectories
 from sbnn.data.trajectories import as_trajectories
 
 GENES = ["A", "B", "C"]
@@ -25,17 +25,6 @@ def write_trajectories(path, values, times):
     return path
 
 
-@pytest.fixture
-def parts(tmp_path, rng):
-    """Two files of trajectories, names and a prior, of three genes."""
-    times = [0, 1, 2, 3]
-    train, test = (write_trajectories(tmp_path / f"{i}.csv", rng.random((1, 4, 3)), times) for i in range(2))
-    names, prior = tmp_path / "names.csv", tmp_path / "prior.csv"
-    pd.DataFrame({"gene": GENES, "name": list("xyz")}).to_csv(names, index=False)
-    pd.DataFrame([[0, 0.5, 0], [0, 0, -0.5], [0, 0, 0]]).to_csv(prior, index=False, header=False)
-    return train, test, names, prior
-
-
 def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
     path = tmp_path / "two.csv"
     path.write_text(FILE)
@@ -49,15 +38,6 @@ def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
         path.write_text(FILE.replace(*change))
         with pytest.raises(ValueError, match=r"two\.csv"):
             read_trajectories(path)
-
-
-def test_the_truth_of_breast_cancer_has_the_factors_that_were_seen(parts, tmp_path):
-    edges = tmp_path / "edges.csv"
-    pd.DataFrame({"from": ["C", "C", "X", "A"], "to": ["A", "Y", "A", "Y"]}).to_csv(edges, index=False)
-    data = read_breast(*parts, edges)
-    assert truth_of(data).index.tolist() == ["A", "C"], "A has edges, if none to these genes"
-    assert truth_of(data).to_numpy().tolist() == [[0, 0, 0], [1, 0, 0]]
-    assert np.isnan(data.varp["truth"][1]).all() and data.var["truth_known"].tolist() == [True, False, True]
 
 
 def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(tmp_path, rng):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.data.readers.scala import EXCLUDED_CELLS, cell_labels, ephys_from_raw, join_cell_names, read_counts
+from sbnn.data.readers.scala import EXCLUDED_CELLS, ephys_from_raw, read_counts
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +49,3 @@ def test_counts_are_read_from_every_published_form(data, layout, monkeypatch, tm
     np.testing.assert_array_equal(read.toarray(), counts.T)
     assert read.dtype == np.int32 and list(genes) == list(counts.index)
     assert list(found) == [cell.replace("_", "") for cell in cells]
-
-
-def test_cells_are_joined_by_name_and_those_of_low_quality_have_no_type():
-    names = ["20180918_sample_1", "20180918sample12", "20180918_sample_3_S12"]
-    assert list(join_cell_names(names)) == ["20180918sample1", "20180918sample12", "20180918sample3"]
-    metadata = pd.DataFrame({"Cell": names, "Targeted layer": "2/3", "Cre": "SST+", "RNA type confidence": 0.9})
-    metadata["RNA family"], metadata["RNA type"] = ["low quality", "Sst", "Sst"], [None, "low quality", "Sst Chodl"]
-    labels = cell_labels(metadata)
-    assert labels["type"].tolist() == ["", "", "Sst Chodl"] and labels["family"].tolist()[0] == "low quality"
-    assert {"layer", "cre", "type_confidence"} <= set(labels)
