@@ -50,17 +50,6 @@ def test_features_are_what_a_gene_remembers_of_products(made):
     assert fit.weights[[0, 1, 2, 4]] == pytest.approx([0.5, 0.8, -0.5, 2], abs=0.25)
 
 
-def test_slopes_are_derivatives(made):
-    fit = made.fit(frozenset((0, 2, 4)))
-    one, other = np.triu_indices(3)
-    at, step = np.array([0.1, -0.2, 0.3]), 1e-6
-    by_hand = fit.weights[0] + at @ fit.weights[1:4] + (at[one] * at[other]) @ fit.weights[4:]
-    assert fit.target(at) == pytest.approx(by_hand)
-    expected = [(fit.target(at + e) - fit.target(at - e)) / (2 * step) for e in step * np.eye(3)]
-    np.testing.assert_allclose(fit.slopes(at), expected, rtol=1e-6)
-    assert fit.slopes(np.zeros((5, 7, 3))).shape == (5, 7, 3)
-
-
 def test_the_search_finds_the_regulators_and_drops_those_of_a_wrong_prior(made):
     for start in ((), (3, 4), (0, 3, 5)):
         fit = made.search(start)

@@ -6,7 +6,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 from sbnn.dynamics.phoenix import Phoenix
-from sbnn.dynamics.solver import DivergenceError, follow, step_factors
+from sbnn.dynamics.solver import follow, step_factors
 
 
 @pytest.fixture
@@ -52,16 +52,3 @@ def test_the_solution_is_that_of_another_solver(model, start):
     np.testing.assert_array_equal(ours[:, 4, :2], start[:, :2], err_msg="no multiplier, no change")
     later = follow(model, start[:2], torch.tensor([[1, 3], [5, 8.0]], dtype=torch.float64))
     np.testing.assert_allclose(later[:, 1], ours[[0, 1], [1, 2]], atol=1e-5, err_msg="each has times of its own")
-
-
-def test_a_divergence_is_told(start):
-    class Exploding:
-        def targets(self, x):
-            return 10 * x.exp()
-
-        def decay(self):
-            return torch.ones(12, dtype=torch.float64)
-
-    times = torch.tensor([[0.0, 0.001, 5.0]] * 4, dtype=torch.float64)
-    with pytest.raises(DivergenceError, match="sample 0 grows beyond all bounds before time 5"):
-        follow(Exploding(), start, times)

@@ -41,15 +41,6 @@ def test_the_network_is_more_right_than_the_prior(fitted, network, prior):
     assert not p[:, network.is_input].any(), "what does not change has no regulators"
 
 
-def test_it_predicts_what_was_not_seen(fitted, network, blocks):
-    new = network.simulate(30, 0, 7)
-    values, times = blocks(new)
-    assert ((fitted.predict(values[:, 0], times) - values) ** 2).mean() < 1e-4 and fitted.score(new) > 0.97
-    assert fitted.noise_ == pytest.approx(0.025, rel=0.15)
-    np.testing.assert_array_equal(fitted.rates_ == 0, network.is_input)
-    assert fitted.rates_[~network.is_input].median() == pytest.approx(1, rel=0.05)
-
-
 def test_rates_and_scores_are_in_the_unit_of_the_times_whatever_the_order_of_the_prior(fitted, many, prior):
     minutes = many.copy()
     minutes.obs["time"] *= 60

@@ -78,24 +78,15 @@ def test_without_a_home_local_files_are_found_and_a_download_says_what_to_set(tm
         load("~/r.pickle")
 
 
-class Wanders(Ridge):
-    """Changes the working folder while it is fitted."""
-
-    def __init__(self, folder=None):
-        super().__init__()
-        self.folder = folder
-
-    def fit(self, X, y):
-        os.chdir(self.folder)
-        return super().fit(X, y)
-
-
 def test_results_stay_where_the_run_began(data, tmp_path, monkeypatch):
+    """The working folder changes while the model is fitted."""
     here, there = tmp_path / "Daten äöü 数据", tmp_path / "there"
     for folder in (here, there):
         folder.mkdir()
     monkeypatch.chdir(here)
-    cross_validate(Wanders(str(there)), data, 3, results="my results.pickle", verbose=False)
+    fit = Ridge.fit
+    monkeypatch.setattr(Ridge, "fit", lambda self, X, y: os.chdir(there) or fit(self, X, y))
+    cross_validate(Ridge(), data, 3, results="my results.pickle", verbose=False)
     assert [path.name for path in here.iterdir()] == ["my results.pickle"] and not list(there.iterdir())
 
 

@@ -36,19 +36,6 @@ def test_latents_and_graph_of_a_simulated_screen_are_found(screen, staged):
     assert not staged.prior_.means()[torch.from_numpy(staged.perturbations_ == screen.control)].any()
 
 
-@pytest.mark.parametrize("method", ["svae+", "svae", "ivae", "vae"])
-def test_every_method_fits_transforms_and_scores(screen, method):
-    recipe = replace(SHORT_PUBLISHED, epochs=2, hidden=16)
-    counts, names, control = of(screen, [*screen.targets[:4], screen.control])
-    model = SparseShiftVAE(3, method, recipe=recipe, random_state=0).fit(counts, names, control)
-    latents, graph = model.transform(counts), model.shift_graph_
-    assert latents.shape == (len(names), 3) and len(graph) == 4 * 3
-    assert method != "vae" or not graph["probability"].any()
-    assert method not in STRENGTH or model.prior_.strength == {"svae+": 10, "svae": 100}[method]
-    elbo = model.elbo(counts[:20], names[:20])
-    assert elbo < model.iwelbo(counts[:20], names[:20], n_samples=200) < elbo + 30
-
-
 @pytest.mark.parametrize("method", ["staged", "svae+"])
 def test_the_same_seed_gives_the_same_bits_whatever_the_threads_and_the_global_state(screen, method):
     models, recipe = [], replace(SHORT if method == "staged" else SHORT_PUBLISHED, epochs=2, hidden=16)
@@ -91,6 +78,7 @@ def test_effects_of_trained_means_are_against_the_control(screen, method):
     means = pd.DataFrame(model.prior_.means().detach().numpy(), model.perturbations_)
     effects = wide(model.shift_graph_, "effect")
     assert means.loc[screen.control].abs().max() > 0
+    assert method == "ivae" or model.prior_.strength == STRENGTH[method] == 10
     np.testing.assert_allclose(effects, (means - means.loc[screen.control]).loc[effects.index], atol=1e-6)
 
 

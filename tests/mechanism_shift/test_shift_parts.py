@@ -58,16 +58,6 @@ def test_bounds_are_exact_where_the_decoder_ignores_the_latents(screen):
     assert model.elbo(counts, names) == pytest.approx(expected - 2 * 2**2 / 2, rel=1e-4)
 
 
-def test_the_decoder_starts_from_the_shares_of_genes_and_inputs_are_standardised(screen):
-    recipe = replace(TINY_RECIPE, epochs=1, learning_rate=1e-12, validation_share=0.0, unmixings=0)
-    model = SparseShiftVAE(2, recipe=recipe, random_state=0)
-    network = model.fit(screen.counts, screen.perturbation, screen.control).network_
-    counts = screen.counts.toarray()
-    np.testing.assert_allclose(network.logits.bias.exp().detach(), counts.sum(axis=0) / counts.sum(), rtol=1e-4)
-    np.testing.assert_allclose(network.input_mean, np.log1p(counts).mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(network.input_sd, np.log1p(counts).std(axis=0), rtol=1e-5)
-
-
 def test_changed_latents_decode_to_the_same_counts_and_take_their_uncertainty_along():
     torch.manual_seed(0)
     network = ShiftNetwork(12, 4, Recipe(hidden=16))

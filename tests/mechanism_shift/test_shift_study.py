@@ -50,16 +50,6 @@ def of_screen(small, tmp_path_factory, screen):
     return folder
 
 
-def test_everything_is_run_once(simulated):
-    records = STUDY.load(simulated)
-    assert {f"small_{name}" for name in METHODS} <= set(records) and "varied_n_cells_per" in records
-    before = {path: path.stat().st_mtime_ns for path in simulated.iterdir()}
-    STUDY.run("simulated_screen", simulated, only=["small_*", "varied_*"], fast=True)
-    assert {path: path.stat().st_mtime_ns for path in simulated.iterdir()} == before
-    assert records["small_staged"].latents.shape == (200, 3) and "latents" not in records["ablation_8"].values
-    assert set(records["varied_latents_fitted"].scores["value"]) == {2, 3}
-
-
 def test_what_is_shown_is_in_the_order_and_with_the_signs_of_the_truth(fitted):
     known = fitted[2]
     true, order = known.truth["latents"], [2, 0, 1]

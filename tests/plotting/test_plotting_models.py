@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import assert_tidy, fit_record, linear_record, network_record
-from made_up import ridge_record as bare_ridge_record
+from made_up import assert_tidy, fit_record, linear_record, network_record, ridge_record
 from made_up import words as figure_words
 from matplotlib.colors import to_hex
 
@@ -33,10 +32,6 @@ def distilled_record(widths=(1, 2, 4, 6, 8, 10, 64), n_folds=3, seed=4, level=0.
     return Record("cross-validation", "made up", "s", points, 0, settings, [], values)
 
 
-def ridge_record():
-    return with_features(bare_ridge_record(), seed=3)
-
-
 def selection_record(n_fits=10, n_genes=60, kept=5, names="Gene{}"):
     rng = np.random.default_rng(0)
     selected = np.zeros((n_fits, n_genes), bool)
@@ -52,7 +47,7 @@ def models(n_outputs=16):
         "sBNN distilled, d = 2": (with_features(distilled_record(), n_outputs), {"n_components": 2}),
         "sBNN paper, d = 2": (with_features(network_record(), n_outputs, 1), PAPER),
         "sRRR, rank 2": (with_features(linear_record(), n_outputs, 2), {"rank": 2}),
-        "ridge": with_features(bare_ridge_record(), n_outputs, 3),
+        "ridge": with_features(ridge_record(), n_outputs, 3),
     }
 
 
@@ -92,7 +87,7 @@ def test_accuracy_comparison_shows_folds_and_mean():
 
 
 def test_accuracy_comparison_names_the_scaling():
-    left, right = linear_record(), bare_ridge_record()
+    left, right = linear_record(), ridge_record()
     left.settings = right.settings = {"scaling": "all"}
     chosen = {"sRRR": (left, {"rank": 2}), "ridge": right}
     assert "made up, scaled over all cells" in figure_words(plotting.accuracy_comparison(chosen))
@@ -177,6 +172,7 @@ def test_the_overview_marks_trusted_genes_and_shows_the_test_r2_of_the_width_tha
     assert bold == {"Gene1", "Gene5"}
     assert [t.get_text() for t in texts if t.get_text() in fit.feature_names] == ["Tau", "x", "y", "AP width"]
     assert [t.get_text() for t in texts if t.get_text()[0] == "0"] == ["0.90", "0.50", "0.40", "0.20"]
+    assert [t.get_text() for t in texts if t.get_text() in fit.kept_genes] == fit.kept_genes[::-1].tolist(), "by norm"
     assert {"bold: trusted", "mean 0.50", "90 cells"} <= {t.get_text() for t in texts}
     true = ["Gene5", "Gene7", "another"]
     for figure in (plotting.overview(fit, halves, true_genes=true), plotting.latent_panels(fit, true_genes=true)):
@@ -187,6 +183,15 @@ def test_the_overview_marks_trusted_genes_and_shows_the_test_r2_of_the_width_tha
     halves.sha256 = "another"
     with pytest.raises(ValueError, match="halves: expected a record of the same data"):
         plotting.overview(fit, halves)
+
+
+def test_a_model_is_the_grid_point_with_most_genes_in_the_mean_of_the_folds():
+    record = network_record(widths=(2, 64), lassos=(0.1,), variants=(True,))
+    record.n_selected[0, 1] = 3  # as many genes at most as the other, fewer in the mean
+    assert reading.model(record, "models", 5)[1] == 0
+    record.n_selected[0, 1] = 5
+    with pytest.raises(ValueError, match="models: .* leave 2 of"):
+        reading.model(record, "models", 5)
 
 
 def test_models_are_named_by_protocol_and_width():

@@ -53,12 +53,3 @@ def test_stages_that_all_folds_share_begin_together():
     line = plotting.training_curves(record).axes[0].lines[0].get_ydata()
     np.testing.assert_allclose(line[:7], curves[:, :7].mean(0))
     np.testing.assert_allclose(line[7:8], curves[[0, 2], 7:8].mean(0))  # of the folds that trained
-
-
-def test_folds_that_share_only_the_pruning_are_aligned_there():
-    record = network_record(widths=(2,), lassos=(0.1,), variants=(True,))
-    table = history(np.random.default_rng(0), (5,) * 4, False, 0.3)
-    record.history[0][0] = table.assign(stage=table["stage"].replace("unfrozen", "straight"))
-    curves = reading.curve(record, 0, "eval_r2")
-    assert np.isfinite(curves).all() and curves.shape == (3, 15)
-    assert reading.regression_stages(record, 0)[0] == [(1, "frozen"), (6, "unfrozen"), (11, "fine-tuning")]
