@@ -90,8 +90,8 @@ def test_simulated_data_take_the_options_of_the_simulator(capsys):
 def test_bad_requests_are_named():
     with pytest.raises(ValueError, match="'scalla'.* scala, scala_ion_channels, .*simulated_grn"):
         load_dataset("scalla")
-    with pytest.raises(TypeError, match="n_cells"):
-        load_dataset("scala", n_cells=10, download=False)
+    with pytest.raises(TypeError, match="n_mice"):
+        load_dataset("simulated", n_mice=10)
 
 
 def test_default_dataset_is_the_real_one_where_it_can_be_had(small_scala, capsys):
