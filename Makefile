@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 # Runs the notebooks top to bottom and draws the figures from saved results; FRESH=1 computes everything anew.
 reproduce: $(READY)
-	$(BIN)/sbnn notebooks all $(if $(FRESH),--fresh)
+	$(BIN)/sbnn reproduce $(if $(FRESH),--fresh)
 
 # Behaviour, in a few minutes: what to run before every commit.
 test: $(READY) lint
@@ -27,7 +27,7 @@ lint: $(READY)
 
 # The committed notebooks, outputs included.
 notebooks: $(READY)
-	$(BIN)/sbnn notebooks --in-place
+	$(BIN)/sbnn reproduce --in-place
 
 # The site of the documentation, offline, in build/docs; a warning is an error.
 docs: $(READY)

@@ -1,4 +1,4 @@
-"""The command line ``sbnn``: the steps of the notebooks, by the same functions, for a terminal or a cluster.
+"""The command line ``sbnn``: the notebooks, tables of their results, and a user's own cells.
 
 Exit status: 0 done; 1 something was wrong with the input, the message says what; 2 the command itself was; 130 stopped
 by Ctrl-C, what was finished is saved and the same command goes on from there.
@@ -13,33 +13,25 @@ import sys
 import warnings
 
 from sbnn.data import datasets
-from sbnn.data.datasets import DATASETS, SBNN, STUDIES, default_dataset, names_of, require_study
-from sbnn.study.own_data.options import MODELS, OWN, as_options, at_least_one, is_asked_for
+from sbnn.data.datasets import DATASETS, SBNN, STUDIES
+from sbnn.study.own_data.options import OWN, as_options, at_least_one, is_asked_for
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
 
-The steps, in their order (each loads what is saved and computes only what is missing):
+The studies are the notebooks; what is saved is loaded, only what is missing is computed:
 
   sbnn data list                     what data sets there are, and which are here
-  sbnn cv scala --jobs 2             cross-validate every model on the folds of the paper
-  sbnn fit scala                     fit all cells; stability and effects of the kept genes
-  sbnn prior scala                   what it does to believe in some genes beforehand; --genes list.txt for your own
-  sbnn figures scala                 draw all figures from what is saved
-  sbnn explore scala                 write one HTML file to explore the map of the cells in a browser
-  sbnn report scala                  print all tables; `sbnn report all` one of all data sets
+  sbnn reproduce                     run all notebooks on all data sets that are here
+  sbnn reproduce 02 citeseq_cd8      run one notebook on one data set; --fast: a trial, --fresh: from nothing
+  sbnn report scala                  print all tables of saved results; `sbnn report all` one of all data sets
 
 Your own cells, from two tables with cell names (CSV, TSV, Excel or AnnData): accuracy, model, figures and a report
 
   sbnn fit mine --expression counts.csv --outputs ephys.xlsx --labels types.csv --groups donor
   sbnn map saved_models/mine/model.safetensors new_counts.csv      places of new cells on the map
-
-From electrophysiology to transcriptomic types: sbnn ephys-types --help
-Perturbation screens: sbnn mechanism-shift --help
-Gene-regulatory dynamics: sbnn dynamics --help
+  sbnn explore mine                  write one HTML file to explore the map of the cells in a browser
+  sbnn traces *.nwb --out t.csv      features of recordings, and t_cells.csv: what is known of each cell
 """
-
-#: Command -> room, whose ``study.STUDY`` has the commands.
-COMPANIONS = {study.replace("_", "-"): study for study in STUDIES if study != SBNN}
 
 
 def main(arguments=None):
@@ -53,9 +45,7 @@ def main(arguments=None):
         if command == "data":
             status = datasets.main(arguments[1:], prog="sbnn data")
         else:
-            room = COMPANIONS.get(command)
-            parser = importlib.import_module(f"sbnn.{room}.study").STUDY.parser() if room else _parser()
-            options = parser.parse_args(arguments[1:] if room else arguments)
+            options = _parser().parse_args(arguments)
             options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -77,55 +67,47 @@ def _plainly(message, category, *_):
     return f"{'warning' if category is UserWarning else category.__name__}: {as_options(str(message))}\n"
 
 
-_DATASETS = f"one of {', '.join(names_of())}; a name of your own for your tables; auto (the default): "
-#: What the commands of the sBNN study take, and what argparse takes for it.
+#: What the commands take, and what argparse takes for it.
 ARGUMENTS = {
-    "dataset": {
-        "nargs": "?",
-        "default": "auto",
-        "help": f"{_DATASETS}scala where its files can be had, else simulated",
-    },
+    "name": {"help": "a name of your own for your tables, which a folder can have"},
+    "notebook": {"nargs": "?", "default": "all", "help": "number of a notebook, such as 02; all (the default)"},
+    "dataset": {"nargs": "?", "help": f"one of {', '.join(DATASETS)}; all that are here, the default of all notebooks; "
+                "auto: the main one of each study, the default of a single notebook"},
+    "saved": {"help": "name of a data set or of your own, or all: an overview of all data sets"},
     "results": {"help": "name of a data set, folder of its results, or record of a fit"},
     "model": {"help": "file that SparseBottleneckRegressor.save wrote"},
     "cells": {"help": "table of expression (CSV, TSV or Excel) or .h5ad; the kept genes have to be there"},
+    "paths": {"nargs": "+", "help": "NWB files, or folders with them"},
     "--saved-models": {"default": "saved_models", "help": "folder of the results (default: saved_models)"},
     "--figures": {"default": "figures", "help": "folder of the figures (default: figures)"},
-    "--fast": {"action": "store_true", "help": "a quick run: small networks, few epochs and folds"},
+    "--fast": {"action": "store_true", "help": "a quick run: small models, few steps and folds"},
     "--fresh": {"action": "store_true", "help": "compute anew what is saved"},
     "--jobs": {"type": at_least_one, "default": 1, "help": "worker processes; results do not depend on them"},
-    "--genes": {"action": "append", "help": "file with names of genes, one a line; may be given again"},
     "--in-place": {"action": "store_true", "help": "execute the notebooks in notebooks/ themselves"},
-    "--everything": {"action": "store_true", "help": "of your own tables also the published models"},
     "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
     "--cv": {"help": "record of the cross-validation; by default the one beside the fit, if any"},
-    "--out": {"help": "file to write (default: <data set>_explorer.html, or map.csv)"},
+    "--out": {"help": "file to write"},
     "--predictions": {"help": "table to write the predicted outputs to, in place of --out"},
     "--totals": {"help": "column with the counts of each cell over all genes of the fit"},
     "--sheet": {"help": "of an Excel workbook"},
-}
-_COMPUTING = "dataset --saved-models --fast --fresh --jobs"
+    "--cache": {"help": "folder of finished recordings"},
+}  # fmt: skip
 _EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
 
 
 def _commands():
     """Command -> what runs it, what it does, what it takes, and options of tables of one's own."""
-    without_keep = [option for option in OWN if option != "--keep"]
-    tables = [option for option in OWN if option not in MODELS]
     return {
-        "cv": (_step, "cross-validate every model on the folds of the paper", f"{_COMPUTING} --everything", OWN),
-        "fit": (_step, "fit all cells, and say which genes to trust and what they do", f"{_COMPUTING} --figures", OWN),
-        "genes": (_step, "ask how many genes are needed: test R2 of the default network with 5 to 200 of them",
-                  _COMPUTING, without_keep),
-        "prior": (_prior, "cross-validate the network with lists of genes as prior knowledge",
-                  f"{_COMPUTING} --genes", tables),
-        "figures": (_saved, "draw all figures from saved results", "dataset --saved-models --fast --figures", ()),
-        "report": (_saved, "print all tables of saved results", "dataset --saved-models --fast --json", ()),
-        "notebooks": (_notebooks, "run the notebooks top to bottom: all of the above",
-                      "dataset --saved-models --figures --fast --fresh --in-place", ()),
+        "reproduce": (_reproduce, "run the notebooks top to bottom",
+                      "notebook dataset --saved-models --figures --fast --fresh --in-place", ()),
+        "report": (_report, "print all tables of saved results", "saved --saved-models --fast --json", ()),
+        "fit": (_fit, "cross-validate and fit your own cells, and say what the numbers are worth",
+                "name --saved-models --figures --fast --fresh --jobs", tuple(OWN)),
         "explore": (_explore, "write one HTML file to explore a fitted model: its map, and what sets cells apart",
                     "results --out --cv --saved-models", ()),
         "map": (_map, "place new cells on the map of a saved model, and predict their outputs",
                 "model cells --out --predictions --totals --sheet", _EXPRESSION),
+        "traces": (_traces, "write features of recordings (NWB) to a table", "paths --out --cache --jobs", ()),
     }  # fmt: skip
 
 
@@ -142,55 +124,54 @@ def _parser():
         for option in own:
             tables.add_argument(option, **OWN[option])
         # Notebooks have folders of their own.
-        usual = {"notebooks": {"saved_models": None, "figures": None}, "map": {"out": "map.csv"}}
-        command.set_defaults(run=run, **usual.get(name, {}))
+        usual = {"reproduce": {"saved_models": None, "figures": None}, "map": {"out": "map.csv"}}
+        command.set_defaults(run=run, **(usual | {"traces": {"out": "traces.csv"}}).get(name, {}))
     return parser
 
 
-def _load(options):
-    """Data of the command, and the folder of its results."""
-    from sbnn.data.datasets import load_dataset, summary
+def _reproduce(options):
+    from sbnn.study.reproduce import reproduce
+
+    folders = {"saved_models": options.saved_models, "figures": options.figures}
+    how = {"fresh": options.fresh, "fast": options.fast, "in_place": options.in_place}
+    reproduce(options.notebook, options.dataset, **how, **folders)
+
+
+def _report(options):
+    from sbnn.tables import print_tables
+
+    room = DATASETS[options.saved].study if options.saved in DATASETS else SBNN
+    rooms = STUDIES if options.saved == "all" else (room,)
+    reports = [importlib.import_module(f"sbnn.{'study' if room == SBNN else room}.report") for room in rooms]
+    if options.saved == "all":
+        tables = [report.overview(options.saved_models) for report in reports if hasattr(report, "overview")]
+        print_tables({title: table for some in tables for title, table in some.items()}, options.json)
+        return
+    from sbnn.results import results_folder
+
+    [report] = reports
+    records = report.read(results_folder(options.saved_models, options.saved, options.fast))
+    print_tables(report.all_tables(records), options.json, options.fast)
+    note = report.note(records) if room == SBNN else report.NOTE
+    if note and not options.json:
+        print(f"\n{note}")
+
+
+def _fit(options):
+    from sbnn.data.datasets import summary
     from sbnn.data.paired import as_paired
     from sbnn.results import results_folder
+    from sbnn.study.own_data import commands
     from sbnn.study.own_data.options import load
 
-    name = options.dataset
+    name = options.name
+    if name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
+        raise ValueError(f"name: expected one of your own for your tables, which a folder can have, got {name!r}")
     if not is_asked_for(options):
-        require_study(name)
-        data = as_paired(load_dataset(default_dataset() if name == "auto" else name))
-    elif name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
-        raise ValueError(f"dataset: expected a name of your own for your tables, which a folder can have, got {name!r}")
-    else:
-        adata = load(options)
-        print(summary(adata))
-        data = as_paired(adata)
-    return data, results_folder(options.saved_models, data.name, options.fast)
-
-
-def _step(options):
-    """A step of the study, on a named data set or on tables of the user's own."""
-    from sbnn.study.own_data import commands as own_data
-    from sbnn.study.study import STUDY
-
-    data, folder = _load(options)
-    if options.expression is not None:
-        getattr(own_data, options.step)(options, data, folder)
-    else:
-        STUDY.compute(data, folder, options)
-
-
-def _prior(options):
-    from pathlib import Path
-
-    from sbnn.study import gene_priors
-    from sbnn.study.report import priors_by_model
-    from sbnn.tables import print_table
-
-    data, folder = _load(options)
-    lists = {Path(path).stem: Path(path).read_text(encoding="utf-8-sig").split() for path in options.genes or ()}
-    how = {"lists": lists, "fast": options.fast, "n_jobs": options.jobs}
-    record = gene_priors.run_gene_priors(data, folder / "gene_prior.pickle", options.fresh, **how)
-    print_table(priors_by_model(record), options.fast)
+        raise ValueError("--expression is missing: the table of the genes of your cells")
+    adata = load(options)
+    print(summary(adata))
+    commands.fit(options, as_paired(adata), results_folder(options.saved_models, name, options.fast))
 
 
 def _map(options):
@@ -203,23 +184,18 @@ def _map(options):
     print(f"{n_cells} cells are placed in {options.out}")
 
 
-def _saved(options):
-    from sbnn.study.study import STUDY
-
-    STUDY.do(options)
-
-
-def _notebooks(options):
-    from sbnn.study.reproduce import reproduce
-
-    folders = {"saved_models": options.saved_models, "figures": options.figures}
-    reproduce(options.dataset, fresh=options.fresh, fast=options.fast, in_place=options.in_place, **folders)
-
-
 def _explore(options):
     from sbnn.explorer.explore import run
 
     run(options)
+
+
+def _traces(options):
+    from sbnn.ephys_types.traces import read_traces, write_traces  # needs an extra
+
+    features = read_traces(options.paths, n_jobs=options.jobs, cache=options.cache)
+    print(f"{features.n_obs} cells x {features.n_vars} features")
+    print(*write_traces(features, options.out), sep="\n")
 
 
 if __name__ == "__main__":

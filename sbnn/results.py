@@ -22,7 +22,7 @@ import pandas as pd
 
 from sbnn.plain import decode, encode, read_pickle
 
-__all__ = ["Record", "load", "results_folder", "save"]
+__all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
 # The pickle of {"format": "sbnn-record", "schema": 2, "sha256": <64 digits>, "content": <bytes>}, spelled out: only one
 # file has a certain content, so that a changed bit shows wherever it is.
@@ -241,6 +241,40 @@ def load(path):
     except Exception as error:  # whatever a damaged or hostile file brings about
         raise ValueError(f"{path} is not a record of sbnn that can be read: {error or 'out of memory'}") from error
     return record
+
+
+def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, record.sha256)):
+    """Read all records of a folder.
+
+    Parameters
+    ----------
+    folder : str or path-like
+    prefix : str
+        Of the names of the files; left out in those of the records.
+    data_of : callable
+        What of a record must be the same for all, by default data set and fingerprint; None of a record: whatever.
+
+    Returns
+    -------
+    dict of str to Record
+        By name of the file, without prefix and ending.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none.
+    ValueError
+        If they are of different data, whose numbers must not stand side by side, or one cannot be read.
+    """
+    records = {path.stem.removeprefix(prefix): load(path) for path in sorted(Path(folder).glob(f"{prefix}*.pickle"))}
+    if not records:
+        trial = f"; those of a quick run are in {folder}-fast" if Path(f"{folder}-fast").is_dir() else ""
+        raise FileNotFoundError(f"no results in {folder}: run the notebooks, or `sbnn fit`, first{trial}")
+    of = {data_of(record): f"{name}.pickle of {record.dataset!r}" for name, record in records.items()}
+    of.pop(None, None)
+    if len(of) > 1:
+        raise ValueError(f"results in {folder} are of different data: {', '.join(of.values())}; move some away")
+    return records
 
 
 def _seal(content):

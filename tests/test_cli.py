@@ -11,15 +11,16 @@ import pytest
 from sbnn import cli, simulate_patchseq
 from sbnn.data.datasets import STUDIES
 from sbnn.data.paired import as_paired
-from sbnn.study import experiments, notebooks, reproduce
+from sbnn.study import notebooks, reproduce
 
+#: Numbers of the notebooks of own data that are there.
+OWN = [path.stem[:2] for path in (reproduce.ROOT / "notebooks").glob("09_*")]
 SAVED = Path(__file__).parents[1] / "saved_models"
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(experiments, "WIDTHS", (2,))
 
 
 @pytest.fixture
@@ -37,14 +38,10 @@ def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, cap
         assert cli.main([*command]) == status
         return capsys.readouterr().out
 
-    out = printed("cv", *tables, "--everything", "--fast")
-    assert "| ridge, all genes | 30 |" in out and "| network d=2, 25 genes |" in out
-    assert "\nTest R2 " in out and "- 90 cells are few" in out
     assert "sbnn map saved_models/mine-fast/model.safetensors" in printed("fit", *tables, "--fast")
-    printed("figures", "mine", "--fast")
     assert (tmp_path / "figures" / "mine-fast" / "effects.png").exists()
     assert "Test R2, mean over the folds" in json.loads(printed("report", "mine", "--fast", "--json"))
-    printed("report", "all", status=1)  # trials are not results
+    printed("report", "nobody", status=1)  # no results
     (tmp_path / "saved_models" / "mine-fast").rename(tmp_path / "saved_models" / "mine")
     assert "| mine | 30 -> 3 |" in printed("report", "all")
 
@@ -53,14 +50,15 @@ def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, cap
     ("command", "message"),
     [
         ("report scala", "sbnn report: no results in"),
-        ("cv mine --expression counts.csv", "--outputs is missing"),
+        ("report lee_human", "sbnn report: no results in"),
+        ("fit mine --expression counts.csv", "--outputs is missing"),
         ("fit mine --outputs ephys.tsv", "--expression is missing"),
-        ("cv simulated --expression counts.csv --outputs ephys.tsv", "dataset: expected a name of your own"),
-        ("cv ../x --expression counts.csv --outputs ephys.tsv", "dataset: expected a name of your own"),
-        ("cv mine --groups donor", "--groups: it goes with tables of your own"),
-        ("cv nonsense", "nonsense"),
-        *[(f"{step} lee_human", "'lee_human' is of the study 'ephys_types'") for step in ("cv", "figures", "report")],
-        ("notebooks nonsense", "dataset: 'nonsense' is unknown"),
+        ("fit mine --groups donor", "--groups: it goes with tables of your own"),
+        ("fit mine", "--expression is missing"),
+        ("fit simulated --expression counts.csv --outputs ephys.tsv", "name: expected one of your own"),
+        ("fit ../x --expression counts.csv --outputs ephys.tsv", "name: expected one of your own"),
+        ("reproduce all nonsense", "dataset: 'nonsense' is unknown"),
+        ("reproduce 05 simulated", "notebook: none is called '05' among those of 'simulated'"),
     ],
 )
 def test_errors_are_messages_and_a_status(command, message, capsys):
@@ -80,7 +78,7 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(tmp_path, monkeypatch
     monkeypatch.setattr(reproduce, "default_dataset", lambda study: made[study])
     jobs = [(path.stem[:2], name) for path, name in reproduce._jobs("all", tmp_path)]
     of_others = [("05", "simulated_ephys"), ("06", "simulated_screen"), ("07", "simulated_grn")]
-    simulated = [(number, "simulated") for number in ("01", "02", "03", "08", "04")]
+    simulated = [(number, "simulated") for number in ("01", "02", "03", "08", "04", *OWN)]
     assert jobs == [("04", "gouwens"), *simulated, *of_others], "figures of what is not here"
     assert [(path.stem[:2], name) for path, name in reproduce._jobs("auto", tmp_path)] == simulated + of_others
     assert [(path.stem[:2], name) for path, name in reproduce._jobs("lee_human", tmp_path)] == [("05", "lee_human")]
@@ -92,12 +90,12 @@ def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiments, "cross_validations", interrupted)
-    assert cli.main(["cv", "simulated"]) == 130
+    monkeypatch.setattr(reproduce, "reproduce", interrupted)
+    assert cli.main(["reproduce", "02", "simulated"]) == 130
     assert "goes on from there" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", ["cv --help", "data list"])
+@pytest.mark.parametrize("arguments", ["fit --help", "data list"])
 def test_what_needs_no_arithmetic_loads_none(arguments):
     code = "import atexit, sys; from sbnn import cli; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
     code += f"sys.exit(cli.main({arguments.split()}))"
@@ -110,15 +108,15 @@ def test_what_needs_no_arithmetic_loads_none(arguments):
 def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch, capsys):
     ran = []
     monkeypatch.setattr(notebooks, "run_notebook", lambda source, target, **given: ran.append((target, given)))
-    assert cli.main(["notebooks", "simulated", "--saved-models", "here", "--figures", "there", "--fast"]) == 0
-    assert [target.stem[:2] for target, _ in ran] == ["01", "02", "03", "08", "04"]
+    assert cli.main(["reproduce", "all", "simulated", "--saved-models", "here", "--figures", "there", "--fast"]) == 0
+    assert [target.stem[:2] for target, _ in ran] == ["01", "02", "03", "08", "04", *OWN]
     folders = {"saved_models": str(tmp_path / "here"), "figures": str(tmp_path / "there")}  # not relative to a notebook
     assert all(given == folders | {"dataset": "simulated", "fresh": False, "fast": True} for _, given in ran)
     assert ran[0][0] == reproduce.ROOT / "build" / "notebooks" / "simulated" / "01_preprocess.ipynb"
     ran.clear()
     monkeypatch.setattr(reproduce, "_jobs", lambda dataset, _: [(reproduce.ROOT / "a.ipynb", dataset)])
-    assert cli.main(["notebooks", "--in-place"]) == 0
+    assert cli.main(["reproduce", "--in-place"]) == 0
     assert ran == [(reproduce.ROOT / "a.ipynb", {})]
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)  # as in an installed copy: no notebooks beside the package
-    assert cli.main(["notebooks"]) == 1
+    assert cli.main(["reproduce"]) == 1
     assert "notebooks run in a checkout" in capsys.readouterr().err

@@ -19,7 +19,7 @@ import pytest
 
 import sbnn
 from sbnn import DistilledSettings, load_dataset
-from sbnn.cli import COMPANIONS, _parser
+from sbnn.cli import _parser
 from sbnn.data import datasets
 from sbnn.mechanism_shift import simulate_perturbations
 
@@ -131,9 +131,6 @@ def parse_only(words):
     """Parse a command; what it lacks is told by the parser."""
     if words[0] == "data":
         words, parse = [*words[1:], "--help"], datasets.main
-    elif words[0] in COMPANIONS:
-        parse = importlib.import_module(f"sbnn.{COMPANIONS[words[0]]}.study").STUDY.parser().parse_args
-        words = words[1:]
     else:
         parse = _parser().parse_args
     try:

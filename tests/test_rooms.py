@@ -27,7 +27,7 @@ PUBLIC = {
         gallery gene_selection_curve genes_curve component_variance latent_panels map_trust noise_degradation
         overview prior_effects save_figure selection_frequencies style training_curves
         tsne_pair width_and_stability""",
-    "sbnn.results": "Record load results_folder save",
+    "sbnn.results": "Record load load_folder results_folder save",
     "sbnn.metrics": "feature_r2 pooled_r2 smallest_sufficient",
 }
 

@@ -142,11 +142,15 @@ def find_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     return {file: found[file] for file in files}
 
 
-def default_dataset(path=None, *, download: bool = True, verbose: bool = True, study: str = SBNN) -> str:
-    """Name the data set to work on: the real one if it can be found or downloaded, else the simulated one.
+def default_dataset(
+    name: str = "auto", path=None, *, download: bool = True, verbose: bool = True, study: str = SBNN
+) -> str:
+    """Name the data set to work on: the wanted one if it can be found or downloaded, else the simulated one.
 
     Parameters
     ----------
+    name : str
+        A data set of the study, or "auto": its main real one.
     path, download, verbose
         As for `load_dataset`.
     study : {"sbnn", "ephys_types", "mechanism_shift", "dynamics"}
@@ -159,19 +163,24 @@ def default_dataset(path=None, *, download: bool = True, verbose: bool = True, s
 
     Raises
     ------
+    ValueError
+        There is no such data set in the study.
     DataIntegrityError
         A file of the real data is truncated or altered: that is to be fixed, not passed over.
     """
-    real, simulated = _REAL[study], _SIMULATED[study]
+    wanted = _REAL[study] if name == "auto" else name
+    if wanted not in names_of(study):
+        raise ValueError(f"dataset: {wanted!r} is unknown, expected auto or one of {', '.join(names_of(study))}")
     try:
-        found = find_files(DATASETS[real].files, path, download=download, verbose=verbose, hint=real)
+        found = find_dataset(wanted, path, download=download, verbose=verbose)
     except FileNotFoundError as error:
-        name, why = simulated, f"the real data cannot be found or downloaded. {error}"
+        wanted, why = _SIMULATED[study], f"the real data cannot be found or downloaded. {error}"
     else:
-        name, why = real, "its files are in " + ", ".join(dict.fromkeys(file.place for file in found.values()))
+        places = dict.fromkeys(file.place for file in found.values())
+        why = "its files are in " + ", ".join(places) if places else "it is made here"
     if verbose:
-        print(f"data set: {name}, because {why}")
-    return name
+        print(f"data set: {wanted}, because {why}")
+    return wanted
 
 
 def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -1,9 +1,12 @@
 """Tables of the study of gene-regulatory dynamics, from saved records alone."""
 
+from functools import partial
+
 import pandas as pd
 
 from sbnn.dynamics.experiments import CONDITIONS, METHODS, SPARSITY
 from sbnn.evaluation.verdict import corrected_difference
+from sbnn.results import load_folder
 
 TITLES = {
     "noise_0": "without noise, the prior all right",
@@ -30,6 +33,10 @@ NOTE = (
     "the prior has and the truth has not. Errors are of test trajectories without noise. Settings were chosen on other "
     "seeds (from 100 on); the reported ones were looked at three times. One thread, other work beside it."
 )
+
+
+#: Records of a folder; every condition is other data.
+read = partial(load_folder, prefix="dynamics_", data_of=lambda record: record.dataset)
 
 
 def by_condition(records):

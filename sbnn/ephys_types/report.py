@@ -9,7 +9,7 @@ import pandas as pd
 from sbnn.ephys_types.models import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, MODELS, REFERENCE, ZERO_SHOT, of_kind
 from sbnn.evaluation.classification import agreement_table, calibration, importance_table, repeat_means, scores_within
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
-from sbnn.results import load
+from sbnn.results import load, load_folder
 
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
 GROUPS = ("condition", "virus")  # what the classes were confounded with
@@ -34,6 +34,7 @@ TEST_SHARE = 0.25  # test cells per training cell of five folds, labelled or not
 # together); ours are of engineered features of the same studies, of more cells, donors kept together. They are no
 # target that is hit or missed by a digit: other cells, other features, other folds. Macro-F1 and accuracy.
 PUBLISHED = pd.read_csv(Path(__file__).with_name("published.csv"))
+read = load_folder
 
 
 def published(dataset, kind):
@@ -157,6 +158,11 @@ def _with_sd(by):
     table = by[["macro_f1", "accuracy"]].mean()
     table.insert(1, "sd", by["macro_f1"].std())
     return table
+
+
+def overview(saved_models):
+    """What ``sbnn report all`` prints of the companion."""
+    return {"Macro-F1 on every data set": overview_table(saved_models)}
 
 
 def all_tables(records):

@@ -1,5 +1,7 @@
 """Tables of the study of perturbation screens, from saved records alone."""
 
+from functools import partial
+
 import pandas as pd
 from scipy.spatial.distance import cdist, pdist
 
@@ -7,6 +9,7 @@ from sbnn.evaluation.verdict import corrected_difference
 from sbnn.mechanism_shift.experiments import CONFIGURATIONS, VARIED
 from sbnn.mechanism_shift.graph import EVEN, edges_of, wide
 from sbnn.mechanism_shift.methods import ABLATION, METHODS
+from sbnn.results import load_folder
 
 TITLE = "{n_cells_per} cells x {n_perturbations} perturbations, {n_latents} latents, {n_genes} genes"
 TITLES = {name: TITLE.format(**sizes) for name, sizes in CONFIGURATIONS.items()}
@@ -25,6 +28,10 @@ NOTE = (
     "of matched latents over the cells trained on. ELBO: nats per cell, of a tenth of the cells, set aside. IWELBO: of "
     "cells of the other 20 perturbations. Intervals: 95 %, over seeds. One thread, other work beside it."
 )
+
+
+#: Records of a folder; every simulated configuration is other data.
+read = partial(load_folder, prefix="shift_", data_of=lambda record: record.dataset)
 
 
 def of_configuration(records, configuration):

@@ -10,7 +10,7 @@ from sbnn.evaluation import stability
 from sbnn.evaluation.crossval import epoch_curves
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.metrics import pooled_r2
-from sbnn.results import load
+from sbnn.results import load, load_folder
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, MAPS, N_GENES, STANDARD, THREE_FOLDS
 from sbnn.study.says import numbers_say
@@ -34,6 +34,15 @@ SELECTION_NOTE = (
     "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells included, without "
     "a look at the outputs; benchmarks/README.md says what that is worth."
 )
+
+
+#: Experiments on other genes or noise than those of the data set.
+OTHER_DATA = ("gene-selection", "noise")
+
+
+def read(folder):
+    """Records of a folder, all of the same data."""
+    return load_folder(folder, data_of=lambda r: None if r.experiment in OTHER_DATA else (r.dataset, r.sha256))
 
 
 def accuracy_table(records, everything=False):

@@ -1,4 +1,4 @@
-"""All notebooks top to bottom, on every data set of the project that is here: ``sbnn notebooks all``.
+"""All notebooks top to bottom, on every data set of the project that is here: ``sbnn reproduce``.
 
 The figures of data sets that are not here are redrawn from the saved results, which need no data. Executed notebooks go
 to ``build/notebooks/<data set>``, results to ``saved_models``, figures to ``figures``.
@@ -9,24 +9,25 @@ import time
 from pathlib import Path
 
 from sbnn.data.datasets import DATASETS, default_dataset, list_datasets, names_of
-from sbnn.study.gene_priors import WITH_LISTS
 
 ROOT = Path(__file__).resolve().parents[2]
-REDRAW = "04_figures.ipynb"
-PRIORS = "08_gene_priors.ipynb"  # before the figures, of which one is its own
-# Study -> its notebooks.
+REDRAW, PRIORS, OWN = "04", "08", "09"
+#: Study -> its notebooks, in the order in which they need the results of each other.
 NOTEBOOKS = {
-    "sbnn": ("01_preprocess.ipynb", "02_cross_validate.ipynb", "03_fit_full.ipynb", PRIORS, REDRAW),
-    "ephys_types": ("05_ephys_types.ipynb",),
-    "mechanism_shift": ("06_mechanism_shift.ipynb",),
-    "dynamics": ("07_dynamics.ipynb",),
-}
-# Study -> a result that each of its data sets has, as a pattern.
+    "sbnn": ("01", "02", "03", PRIORS, REDRAW, OWN), "ephys_types": ("05",), "mechanism_shift": ("06",),
+    "dynamics": ("07",),
+}  # fmt: skip
+#: Notebook -> data sets that it is about, where these are not all of its study.
+ONLY = {PRIORS: ("scala", "simulated"), OWN: ("simulated",)}
+#: Study -> a result that each of its data sets has, as a pattern.
 SAVED = {"sbnn": "cv_network", "ephys_types": "types_lightgbm", "mechanism_shift": "shift_*", "dynamics": "dynamics_*"}
 
 
-def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_models=None, figures=None):
-    """Run the notebooks of a data set; of all, or of the default one of each study ("auto", as notebooks are kept)."""
+def reproduce(
+    notebook="all", dataset=None, *, fresh=False, fast=False, in_place=False, saved_models=None, figures=None
+):
+    """Run notebooks on a data set, on "all" that are here, or on the default one of each study ("auto", as kept)."""
+    dataset = dataset or ("all" if notebook == "all" and not in_place else "auto")
     if dataset not in ("all", "auto", *DATASETS):
         raise ValueError(f"dataset: {dataset!r} is unknown, expected all, auto or one of {', '.join(DATASETS)}")
     if not (ROOT / "notebooks").is_dir() or importlib.util.find_spec("papermill") is None:
@@ -35,7 +36,11 @@ def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_m
 
     folders = {"saved_models": saved_models, "figures": figures}
     folders = {kind: Path(folder).expanduser().resolve() for kind, folder in folders.items() if folder is not None}
-    for path, name in _jobs("auto" if in_place else dataset, folders.get("saved_models", ROOT / "saved_models")):
+    jobs = _jobs(dataset, folders.get("saved_models", ROOT / "saved_models"))
+    wanted = [(path, name) for path, name in jobs if notebook in ("all", path.stem, path.stem[:2])]
+    if not wanted:
+        raise ValueError(f"notebook: none is called {notebook!r} among those of {dataset!r}: {_listed(jobs)}")
+    for path, name in wanted:
         started = time.monotonic()
         target = path if in_place else ROOT / "build" / "notebooks" / name / path.name
         parameters = {"dataset": name, "fresh": fresh, "fast": fast}
@@ -44,20 +49,26 @@ def reproduce(dataset="all", *, fresh=False, fast=False, in_place=False, saved_m
         print(f"{path.name} on {name}: {time.monotonic() - started:.0f} s -> {target.relative_to(ROOT)}", flush=True)
 
 
+def _listed(jobs):
+    return ", ".join(dict.fromkeys(path.stem for path, _ in jobs))
+
+
 def _jobs(dataset, saved_models):
     """Notebooks to run, each with its data set."""
     if dataset not in ("all", "auto"):
         return [(path, dataset) for path in _notebooks(dataset)]
     defaults = [default_dataset(study=study) for study in NOTEBOOKS]  # downloaded, where that is possible
+    own = [(path, "simulated") for path in _notebooks("simulated") if path.stem.startswith(OWN)]
     if dataset == "auto":
-        return [(path, name) for name in defaults for path in _notebooks(name)]
+        jobs = [(path, name) for name in defaults for path in _notebooks(name)]
+        return jobs + [job for job in own if job not in jobs]
     here = {name for name, (state, _) in list_datasets().items() if "here" in state} | set(defaults)
     patterns = {name: f"{name}/{result}.pickle" for study, result in SAVED.items() for name in names_of(study)}
     saved = [name for name, pattern in patterns.items() if any(saved_models.glob(pattern))]
-    return [(path, name) for name in saved for path in _notebooks(name) if name in here or path.name == REDRAW]
+    return [(p, name) for name in saved for p in _notebooks(name) if name in here or p.stem.startswith(REDRAW)]
 
 
 def _notebooks(dataset):
     """Paths of the notebooks that work on a data set, in their order."""
-    names = [name for name in NOTEBOOKS[DATASETS[dataset].study] if name != PRIORS or dataset in WITH_LISTS]
-    return [ROOT / "notebooks" / name for name in names]
+    numbers = [n for n in NOTEBOOKS[DATASETS[dataset].study] if dataset in ONLY.get(n, (dataset,))]
+    return [path for n in numbers for path in sorted((ROOT / "notebooks").glob(f"{n}_*.ipynb"))]

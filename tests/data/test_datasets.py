@@ -96,11 +96,11 @@ def test_bad_requests_are_named():
 
 def test_default_dataset_is_the_real_one_where_it_can_be_had(small_scala, capsys):
     folder = small_scala[0]
-    assert default_dataset(folder) == "scala"
+    assert default_dataset(path=folder) == "scala"
     assert capsys.readouterr().out == "data set: scala, because its files are in path\n"
     put(folder / "tiny" / "gene_counts.csv", b"broken")
     with pytest.raises(DataIntegrityError, match="gene_counts.csv is truncated"):
-        default_dataset(folder)
+        default_dataset(path=folder)
 
 
 def test_default_dataset_is_simulated_elsewhere_and_says_why(alone, capsys):

@@ -95,7 +95,7 @@ def is_asked_for(options):
 
 
 def load(options):
-    """AnnData of the tables that the options name, called ``options.dataset``, without cells of unknown group."""
+    """AnnData of the tables that the options name, called ``options.name``, without cells of unknown group."""
     from sbnn.data.readers.tables import read_tables
 
     keywords = {name: value for name, value in vars(options).items() if f"--{name.replace('_', '-')}" in READER}
@@ -111,7 +111,7 @@ def load(options):
     if Path(options.expression).suffix.lower() in ANNDATA:
         keywords |= _of_anndata(options)
     source = "the user's tables: " + ", ".join(Path(file).name for file in files.values())
-    adata = read_tables(**keywords, name=options.dataset, source=source)
+    adata = read_tables(**keywords, name=options.name, source=source)
     about = adata.uns["sbnn"]
     about["notes"] = [as_options(note) for note in about["notes"]]
     return adata if getattr(options, "groups", None) is None else with_groups(adata, options.groups)
