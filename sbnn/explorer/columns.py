@@ -5,7 +5,7 @@ import base64
 import numpy as np
 
 from sbnn.evaluation.folds import held_out_means
-from sbnn.plotting.colors import families_of, group_table, types_of, without_types
+from sbnn.plotting.colors import Groups
 from sbnn.plotting.latent import NEEDED
 from sbnn.plotting.reading import model_title, require
 
@@ -15,6 +15,8 @@ NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may di
 def page_data(fit, folds=None):
     """Everything that the page shows, for JSON: names, groups, places and z-scores, these as base64 of float32."""
     require(fit, "fit_record", [*NEEDED, "cell_names"])
+    if folds is not None:
+        require(folds, "cv_record", ("test_feature_r2",), fit)
     outputs = [
         {"name": str(name), "group": "output", "r2": _or_none(r2)}
         for name, r2 in zip(fit.feature_names, fit.train_feature_r2, strict=True)
@@ -34,7 +36,7 @@ def page_data(fit, folds=None):
         "model": model_title(fit),
         "cells": [str(name) for name in fit.cell_names],
         "map": _places(fit),
-        "groups": _groups(fit),
+        "groups": _groups(Groups(fit)),
         "features": outputs + genes,
         "values": values,
     }
@@ -42,7 +44,6 @@ def page_data(fit, folds=None):
 
 def held_out_predictions(fit, folds):
     """Mean prediction of each cell by the folds that held it out (else NaN), in z-scores of the fit, and test R2."""
-    require(folds, "cv_record", ("test_feature_r2",), fit)
     params = {name: value for name, value in fit.params[0].items() if name not in NOT_THE_MODEL}
     hits = folds.points(**params)
     if not hits:
@@ -66,13 +67,12 @@ def _places(fit):
     return {"x": _packed(x), "y": _packed(y), "axes": axes, "equal": width > 1}
 
 
-def _groups(fit):
+def _groups(groups):
     """Types and families of the cells, the most frequent first; families only where they say something else."""
-    title = "Cluster of outputs" if without_types(fit) else "Type"
-    found = {"type": _coded(title, types_of(fit), group_table(fit, "type"))}
-    families = families_of(fit)
-    if (families != types_of(fit)).any():
-        found["family"] = _coded("Family", families, group_table(fit))
+    title = "Cluster of outputs" if groups.clustered else "Type"
+    found = {"type": _coded(title, groups.types, groups.count("type"))}
+    if (groups.families != groups.types).any():
+        found["family"] = _coded("Family", groups.families, groups.table)
     return found
 
 

@@ -5,31 +5,16 @@ from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
 from scipy.spatial import cKDTree
 
-from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
-from sbnn.plotting.colors import families_of, group_table, type_palette, types_of, without_types
+from sbnn.data.checks import UNKNOWN
+from sbnn.plotting.colors import MOST_GROUPS, listed
 from sbnn.plotting.common import WIDTH
 from sbnn.plotting.labels import HALO, place_names, shortened
 
 MARGIN = 0.06  # inches, of figures whose panels have places of their own
-SHAPES = "os^DvXP*"  # eight, and seven colours: 56 pairs before one repeats
 INSET, ENLARGED = 0.3, 2.5  # side of the inset of the busiest part, of that of the map; how much larger it is
-MOST_GROUPS = 24  # in a legend
 MOST_SHAPES = 5000  # cells drawn one by one in a PDF; more are an image, which is then smaller
 AROUND = 9  # cells that are nearest to a name
 LETTERS = 18  # of a name on the map
-
-
-def looks(record, colorblind=False, by="family"):
-    """Table of the groups for the legend, with their colours and shapes; colour and shape of every cell."""
-    types = types_of(record)
-    groups, table = families_of(record) if by == "family" else types, group_table(record, by).assign(marker="o")
-    if not colorblind:
-        of_types = type_palette(record)
-        return table, np.array([of_types.get(kind, GREY) for kind in types]), np.full(len(types), "o")
-    table["color"] = GREY  # of unknown cells, and of groups that the legend does not list
-    for i, group in enumerate(_listed(table).index.drop(UNKNOWN, errors="ignore")):
-        table.loc[group, ["color", "marker"]] = OKABE_ITO[i % len(OKABE_ITO)], SHAPES[i % len(SHAPES)]
-    return table, table["color"].loc[groups].to_numpy(str), table["marker"].loc[groups].to_numpy(str)
 
 
 def draw_cells(ax, xy, colors, markers, size):
@@ -44,41 +29,39 @@ def draw_cells(ax, xy, colors, markers, size):
         dots.set_rasterized(True)  # a PDF would define each of them anew
 
 
-def draw_cloud(ax, record, xy, note, size, colorblind=False, inset=False):
+def draw_cloud(ax, groups, xy, note, size, inset=False):
     """Draw all cells of a map and name their families; stray ones are at its border, and a note is below."""
-    _, *look = looks(record, colorblind)
-    draw_cells(ax, np.clip(xy, 0.01, 0.99), *look, size)
+    draw_cells(ax, np.clip(xy, 0.01, 0.99), groups.colors, groups.markers, size)
     if note:
         ax.text(0.5, -0.01, note, transform=ax.transAxes, ha="center", va="top", fontsize=5, color="0.45")
     if inset:
-        draw_crowd(ax, xy, families_of(record), *look)
-    name_families(ax, record, xy)
+        draw_crowd(ax, xy, groups)
+    name_families(ax, groups, xy)
 
 
-def draw_crowd(ax, xy, groups, colors, markers):
+def draw_crowd(ax, xy, groups):
     """Draw the busiest part of the map once more, larger, in its emptiest corner."""
-    half, n = INSET / ENLARGED / 2, len(xy)
+    half, n, families = INSET / ENLARGED / 2, len(xy), groups.families
     some = slice(None, None, max(n // 1500, 1))  # enough to find it
-    members = np.equal.outer(np.unique(groups), groups[some]).astype(float)
+    members = np.equal.outer(np.unique(families), families[some]).astype(float)
     close = np.abs(xy[some, None] - xy[None, some]).max(2) <= half
     middle = xy[some][np.sqrt(members @ close).sum(0).argmax()]
     near = (np.abs(xy - middle) <= half).all(1)
     corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # beside the panel is some room
     hidden = [(((xy >= corner) & (xy <= np.add(corner, INSET))).all(1)).sum() for corner in corners]
-    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or len(np.unique(groups[near])) < 2:
+    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or len(np.unique(families[near])) < 2:
         return
     inset = ax.inset_axes((*corners[int(np.argmin(hidden))], INSET, INSET))
     (x, y), ends = middle, half * np.array([-1, 1])
     inset.set(xlim=x + ends, ylim=y + ends, xticks=[], yticks=[])
     inset.spines[:].set(visible=True, linewidth=0.5, edgecolor="0.5")
-    draw_cells(inset, xy[near], colors[near], markers[near], size=np.clip(1500 / near.sum(), 1, 6))
+    draw_cells(inset, xy[near], groups.colors[near], groups.markers[near], size=np.clip(1500 / near.sum(), 1, 6))
     ax.indicate_inset_zoom(inset, edgecolor="0.5", linewidth=0.5, alpha=0.9)
 
 
-def name_families(ax, record, xy):
+def name_families(ax, groups, xy):
     """Write each family where its cells are dense and among themselves."""
-    families = families_of(record)
-    known = group_table(record).index.drop(UNKNOWN, errors="ignore")
+    families, known = groups.families, groups.table.index.drop(UNKNOWN, errors="ignore")
     if not 2 <= len(known) <= MOST_GROUPS:
         return
     peaks = np.array([family_centre(xy, families == family) for family in known])
@@ -104,23 +87,9 @@ def family_centre(xy, own):
     return cells[np.argmax(purity**2 / np.maximum(distance, 1e-12))]
 
 
-def legend_title(record, colorblind=False):
-    """Say what the groups of the families' legend are, and what their colours mean."""
-    if without_types(record):
-        return "no types are known: clusters of the outputs (cells)"
-    if record.labels["family"].isin(["", UNKNOWN]).all():
-        return "types (cells)"
-    return "families (cells)" + ("" if colorblind else ", in the colour of their most frequent type")
-
-
-def _listed(table):
-    """Groups that have an entry of their own in the legend: all, or the most frequent of very many."""
-    return table if len(table) <= MOST_GROUPS else table.iloc[: MOST_GROUPS - 1]
-
-
 def legend_entries(table):
-    """Entries of a legend, "Pvalb (286)", of the table of `looks`; the rest of very many groups in one of them."""
-    rows = [(shortened(group), *row) for group, *row in _listed(table)[["count", "color", "marker"]].itertuples()]
+    """Entries of a legend, "Pvalb (286)", of the table of `Groups`; the rest of very many groups in one of them."""
+    rows = [(shortened(group), *row) for group, *row in listed(table)[["count", "color", "marker"]].itertuples()]
     if len(rest := table.iloc[len(rows) :]):
         color = rest["color"].iloc[0] if rest["color"].nunique() == 1 else "none"
         rows.append((f"{len(rest)} others", rest["count"].sum(), color, "o"))

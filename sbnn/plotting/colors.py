@@ -12,6 +12,8 @@ PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # of what is numbered
 # One meaning in every figure: the two protocols of the network, sparse linear models, and models of all genes. Widths
 # of the bottleneck and ranks are told by lines and markers.
 MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes": BLUE}
+SHAPES = "os^DvXP*"  # eight, and seven colours: 56 pairs before one repeats
+MOST_GROUPS = 24  # in a legend
 
 
 def shades(color, n):
@@ -36,51 +38,64 @@ def model_color(record, point):
     return MODELS["linear" if "n_selected" in record.values else "all genes"]
 
 
-def group_table(record, by="family"):
-    """Count and colour of the families, or types, of the cells, the most frequent first, unknown ones last.
+class Groups:
+    """Families and types of the cells of a record, in the colours of types, or in colours for any colour vision.
 
-    The colour of a family is that of its most frequent type; of equally frequent ones the first in the alphabet.
+    Where no family is known, types stand for families; where no type is known either, clusters of the outputs of a fit.
+    Cells of no known group are "unknown". `table` has count, colour and marker of the families, or of what stands for
+    them; `colors` and `markers` are those of the cells; `title` is that of the legend.
     """
-    types, of_types = types_of(record), type_palette(record)
-    groups = families_of(record) if by == "family" else types
-    table = pd.Series(types).groupby(groups).agg(count="size", color=lambda own: of_types.get(own.mode()[0], GREY))
-    table.loc[table.index == UNKNOWN, "color"] = GREY
-    known = table.assign(known=table.index != UNKNOWN).sort_values(["known", "count"], ascending=False, kind="stable")
-    return known.drop(columns="known").rename_axis(by)
+
+    def __init__(self, record, colorblind=False):
+        kinds = (record.labels[kind].replace("", UNKNOWN).to_numpy(dtype=object) for kind in ("family", "type"))
+        self.families, self.types = kinds
+        self.palette = {kind: color for kind, color in record.colors.items() if kind != UNKNOWN}
+        known, self.title = (self.families != UNKNOWN).any(), "types (cells)"
+        self.clustered = "predictions" in record.values and not known and (self.types == UNKNOWN).all()
+        if known:
+            self.title = "families (cells)" + ("" if colorblind else ", in the colour of their most frequent type")
+        elif self.clustered:
+            self.title = "no types are known: clusters of the outputs (cells)"
+            self.types = clusters(np.asarray(record.outputs, float))
+            self.palette = {f"cluster {i}": color for i, color in enumerate(OKABE_ITO, 1)}
+        self.families = self.families if known else self.types
+        self.table = self.count("family").assign(marker="o")
+        if colorblind:
+            self.table["color"] = GREY  # of unknown cells, and of groups that the legend does not list
+            for i, group in enumerate(listed(self.table).index.drop(UNKNOWN, errors="ignore")):
+                self.table.loc[group, ["color", "marker"]] = OKABE_ITO[i % len(OKABE_ITO)], SHAPES[i % len(SHAPES)]
+            self.colors, self.markers = (
+                self.table[look].loc[self.families].to_numpy(str) for look in ("color", "marker")
+            )
+        else:
+            self.colors = np.array([self.palette.get(kind, GREY) for kind in self.types])
+            self.markers = np.full(len(self.types), "o")
+
+    def count(self, by, cells=slice(None)):
+        """Count and colour of the families, or types, of some cells, the most frequent first, unknown ones last.
+
+        The colour of a family is that of its most frequent type; of equally frequent ones the first in the alphabet.
+        """
+        groups = (self.families if by == "family" else self.types)[cells]
+        table = pd.Series(self.types[cells]).groupby(groups)
+        table = table.agg(count="size", color=lambda own: self.palette.get(own.mode()[0], GREY))
+        table.loc[table.index == UNKNOWN, "color"] = GREY
+        table = table.sort_values("count", ascending=False, kind="stable")
+        return table.sort_index(key=lambda names: names == UNKNOWN, kind="stable").rename_axis(by)
+
+
+def listed(table):
+    """Groups that have an entry of their own in the legend: all, or the most frequent of very many."""
+    return table if len(table) <= MOST_GROUPS else table.iloc[: MOST_GROUPS - 1]
 
 
 def family_colors(record):
     """Colour of every family, that of its most frequent type: a dict of family to "#RRGGBB", most frequent first."""
-    return group_table(record)["color"].to_dict()
+    return Groups(record).table["color"].to_dict()
 
 
-def families_of(record):
-    """Family of every cell (the type, where no family is known at all), "unknown" for missing ones."""
-    families = record.labels["family"].replace("", UNKNOWN)
-    return types_of(record) if (families == UNKNOWN).all() else families.to_numpy(dtype=object)
-
-
-def types_of(record):
-    """Type of every cell, "unknown" for missing ones; clusters of the outputs where no type is known at all."""
-    types = record.labels["type"].replace("", UNKNOWN).to_numpy(dtype=object)
-    return clusters_of(record) if without_types(record) else types
-
-
-def without_types(record):
-    """Whether no type and no family is known of any cell of a fit, whose outputs then tell the cells apart."""
-    return "predictions" in record.values and record.labels[["type", "family"]].isin(["", UNKNOWN]).all(axis=None)
-
-
-def type_palette(record):
-    """Colour of the known types, or of the clusters."""
-    if without_types(record):
-        return {f"cluster {i}": color for i, color in enumerate(OKABE_ITO, 1)}
-    return {kind: color for kind, color in record.colors.items() if kind != UNKNOWN}
-
-
-def clusters_of(record):
-    """Clusters of the cells of a fit by their z-scored outputs: k-means with as many as separate them best."""
-    Y = np.asarray(record.outputs, float)
+def clusters(Y):
+    """Clusters of cells by their z-scored outputs: k-means with as many as separate them best."""
     total, n = np.square(Y - Y.mean(0)).sum(), len(Y)
     best, ratio = np.zeros(n, int), 0.0
     for k in range(2, min(len(OKABE_ITO), n - 1) + 1):

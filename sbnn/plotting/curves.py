@@ -83,9 +83,9 @@ def draw_epochs(ax, curves, color, band=True, **options):
     return mean, spread if band else 0 * spread
 
 
-def mark_stages(ax, record, point):
+def mark_stages(ax, tables):
     """Dashed vertical lines where the training changes, named at the top of the panel."""
-    starts, n_epochs = reading.regression_stages(record, point)
+    starts, n_epochs = reading.regression_stages(tables)
     previous = starts[0][1]
     for start, stage in starts[1:]:
         name = "rate halved" if previous == "straight" else TRANSITIONS.get(stage, stage)
@@ -107,7 +107,7 @@ def limit_r2(ax, curves, others=()):
 def _draw_curves(ax, network, colors, published, levels):
     bands, shown, entries = [], [], []
     for point, shade in colors.items():
-        bands.append(draw_epochs(ax, reading.curve(network, point, "eval_r2"), shade))
+        bands.append(draw_epochs(ax, reading.curve(reading.epochs(network, point), "eval_r2"), shade))
         strength = network.parameter(point, "group_lasso")
         text = f"λ = {reading.number(strength)}:  {reading.mean_text(*reading.mean_sd(network.test_r2[:, point]))}"
         row = next((row for row in published if same_value(row.get("group_lasso", strength), strength)), None)
@@ -124,7 +124,7 @@ def _draw_curves(ax, network, colors, published, levels):
         name_level(ax, value, f"sRRR, rank {rank}\n{n_genes:.0f} genes: {value:.3f}")
         shown.append(value)
     point = next(iter(colors))
-    mark_stages(ax, network, point)
+    mark_stages(ax, reading.epochs(network, point))
     limit_r2(ax, bands, shown)
     title = f"{reading.network_name(network, point)}, {reading.gene_target(network)} genes, group lasso λ; "
     legend_above(ax, entries, ncols=2, title=f"{title}last test R², {reading.folds_text(network)}")
@@ -180,7 +180,7 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
     grid = dict(sorted(points_by_width(network, n_components, group_lasso=strength).items()))
     chosen = [point for points in grid.values() for point in points]
     meant = [point for point in chosen if network.parameter(point, "pretraining")]
-    pretrained = [point for point in meant if reading.pretrained_folds(network, point)]
+    pretrained = [point for point in meant if reading.epochs(network, point, "pretraining")]
     # Of a width that is there with and without pretraining, the pretrained network stands for it.
     widths = {width: sorted(points, key=lambda point: point in meant)[-1] for width, points in grid.items()}
     looks = {width: (LINES[i % 4], MARKERS[i % 4]) for i, width in enumerate(widths)}
@@ -255,8 +255,9 @@ def _draw_cross_entropy(ax, network, points, looks):
     curves = []
     for point in points:
         color, (line, _) = model_color(network, point), looks[network.parameter(point, "n_components")]
+        tables = reading.epochs(network, point, "pretraining")
         for column, shade in (("loss", paler(color)), ("eval_loss", color)):
-            values = reading.curve(network, point, column, stage="pretraining")
+            values = reading.curve(tables, column)
             curves.append(draw_epochs(ax, values, shade, ls=line)[0])
     ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy", xlim=(0, len(curves[0])))
     ax.set_ylim(0, 1.08 * max(np.nanquantile(curve, 0.97) for curve in curves))
@@ -269,16 +270,18 @@ def _draw_training(ax, network, points, pretrained, looks, levels):
     for point in points:
         pale = both and point not in pretrained
         color, (line, _) = model_color(network, point), looks[network.parameter(point, "n_components")]
-        values = reading.curve(network, point, "eval_r2")
+        values = reading.curve(reading.epochs(network, point), "eval_r2")
         # Bands of every second curve: four would hide each other.
         curves.append(draw_epochs(ax, values, paler(color) if pale else color, band=not pale, ls=line))
     for (rank, value, _), line in zip(levels, LINES, strict=False):
         ax.axhline(value, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)
         name_level(ax, value, f"sRRR\nrank {rank}", MODELS["linear"])
-    mark_stages(ax, network, points[0])
+    mark_stages(ax, reading.epochs(network, points[0]))
     limit_r2(ax, curves, [value for _, value, _ in levels])
     if both:
-        few, n_folds = min(reading.pretrained_folds(network, point) for point in pretrained), len(network.test_r2)
+        # In how many folds the network was pretrained: few cells make too few clusters.
+        few = min(len(reading.epochs(network, point, "pretraining")) for point in pretrained)
+        n_folds = len(network.test_r2)
         some = f" in {few} of {n_folds} folds" if few < n_folds else ""
         _explain_shades(ax, color, f"pretrained{some} (± SD)", "straight")
 

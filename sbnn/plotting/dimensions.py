@@ -3,8 +3,8 @@
 import numpy as np
 
 from sbnn.plotting import reading
-from sbnn.plotting.cells import MARGIN, draw_cloud, draw_legend, legend_title, looks
-from sbnn.plotting.colors import BLUE
+from sbnn.plotting.cells import MARGIN, draw_cloud, draw_legend
+from sbnn.plotting.colors import BLUE, Groups
 from sbnn.plotting.common import WIDTH, finish, new_figure, new_panels, styled
 from sbnn.plotting.labels import counted
 from sbnn.plotting.latent import place_panel
@@ -72,14 +72,14 @@ def tsne_pair(record, titles=("transcriptome", "outputs")):
     matplotlib.figure.Figure
     """
     reading.require(record, "record", ["transcriptome", "outputs", "n_transcriptome", "n_outputs", "labels", "colors"])
-    figure = new_figure(1, "none")
-    room = draw_legend(figure, looks(record)[0], legend_title(record))[1] + 0.2
+    figure, groups = new_figure(1, "none"), Groups(record)
+    room = draw_legend(figure, groups.table, groups.title)[1] + 0.2
     figure.set_size_inches(WIDTH, height := room + SIDE + HEADING)
     for i, (name, heading) in enumerate(zip(("transcriptome", "outputs"), titles, strict=True)):
         left, n_components = MARGIN + i * (SIDE + GAP), record.values[f"n_{name}"]
         ax = place_panel(figure, left, room, SIDE, SIDE)
         xy, note = panel_coordinates(record.values[name], proportional=n_components > 2)
-        draw_cloud(ax, record, xy, note, np.clip(9000 / len(xy), 1, 14))
+        draw_cloud(ax, groups, xy, note, np.clip(9000 / len(xy), 1, 14))
         method = METHODS.get(n_components, f"t-SNE of {n_components} principal components")
         top = (room + SIDE + 0.1) / height
         figure.text(left / WIDTH, top, "ab"[i], fontsize=9, fontweight="bold")

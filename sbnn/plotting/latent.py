@@ -1,6 +1,6 @@
 """The map of the cells that a model makes, what it predicts at each place, and one family from near."""
 
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -8,11 +8,12 @@ from matplotlib.ticker import MaxNLocator
 
 from sbnn.data.checks import UNKNOWN
 from sbnn.plotting import reading
-from sbnn.plotting.cells import MARGIN, draw_cells, draw_cloud, draw_legend, legend_title, looks
-from sbnn.plotting.colors import families_of, group_table, types_of
+from sbnn.plotting.cells import MARGIN, draw_cells, draw_cloud, draw_legend
+from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import MANY, WIDTH, new_figure, styled
 from sbnn.plotting.labels import fit_text, shortened
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles, widened
+from sbnn.results import Record
 
 # Shown first where a data set has them: the features of the published figure, in its order.
 FEATURES = ("AP width", "AHP", "AI", "R_input", "Max AP num", "Tau", "Rebound", "V_rest", "Rheobase")
@@ -50,48 +51,58 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
         those of the published figure, then the best predicted ones. A crowded place is drawn once more, larger, in an
         empty corner; stray cells are drawn at the border, and gaps of a t-SNE compressed.
     """
-    models = models_of(top, bottom, scores)
+    models = models_of(top, bottom, scores, colorblind, true_genes)
     figure = new_figure(1, "none")
-    strip = families_legend(figure, top, colorblind)[1]
+    strip = families_legend(figure, models)[1]
     figure.set_size_inches(WIDTH, len(models) * HALF + strip)
-    draw_models(figure, models, 0, " " if bottom is None else "ab", colorblind, true_genes)
+    draw_models(figure, models, 0, " " if bottom is None else "ab")
     return figure
 
 
-def models_of(top, bottom, scores):
-    """The fits, checked, each with the mean test R2 of its outputs or None."""
-    fits = [top] if bottom is None else [top, bottom]
-    for fit, argument in zip(fits, ("top", "bottom"), strict=False):
-        reading.require(fit, argument, NEEDED, top)
-    return [(fit, _test_r2(fit, score)) for fit, score in zip(fits, scores or [None] * len(fits), strict=True)]
+class Model(NamedTuple):
+    """What is drawn of a fit: its cells, the names of its genes, and the mean test R2 of its outputs if known."""
+
+    record: Record
+    groups: Groups
+    genes: list
+    heading: str
+    r2: np.ndarray | None
 
 
-def _test_r2(fit, score):
-    if score is None:
-        return None
-    folds, point = reading.model(score, "scores", len(fit.kept_genes), fit)
-    return folds.test_feature_r2[:, point].mean(axis=0)
+def models_of(top, bottom, scores, colorblind=False, true_genes=None):
+    """The models of one or two fits, checked."""
+    fits, models = {"top": top} if bottom is None else {"top": top, "bottom": bottom}, []
+    for (name, fit), score in zip(fits.items(), scores or [None] * len(fits), strict=True):
+        reading.require(fit, name, NEEDED, top)
+        genes, heading, r2 = list(map(str, fit.kept_genes)), "predicted expression", None
+        if true_genes is not None:
+            genes, heading = mark_true(genes, true_genes), f"{heading}, {TRUE} true"
+        if score is not None:
+            [(folds, point)] = reading.choose_models({name: score}, len(fit.kept_genes), fit, "scores").values()
+            r2 = folds.test_feature_r2[:, point].mean(axis=0)
+        models.append(Model(fit, Groups(fit, colorblind), genes, heading, r2))
+    return models
 
 
-def families_legend(figure, record, colorblind=False):
+def families_legend(figure, models):
     """Draw the legend of the families beside the place of the colour bar; gives it and the inches that both need."""
-    table, title = looks(record, colorblind)[0], legend_title(record, colorblind)
-    legend, height = draw_legend(figure, table, title, WIDTH - BAR - 4 * MARGIN)
+    groups = models[0].groups
+    legend, height = draw_legend(figure, groups.table, groups.title, WIDTH - BAR - 4 * MARGIN)
     return legend, max(height + 0.1, 0.44)
 
 
-def draw_models(figure, models, y, letters, colorblind=False, true_genes=None):
+def draw_models(figure, models, y, letters):
     """Draw the models one below the other, and their colour bar at a height; gives the axes of the last map."""
     height = figure.get_figheight()
     draw_colorbar(figure, WIDTH - MARGIN - BAR, y + 0.3, BAR, "prediction (z-score)", ticks=[-2, -1, 0, 1, 2])
     for i, (model, letter) in enumerate(zip(models, letters, strict=False), 1):
-        ax = _draw_half(figure, height - i * HALF, *model, letter, colorblind, true_genes)
+        ax = _draw_half(figure, height - i * HALF, model, letter)
     return ax
 
 
-def mark_true(gene, true_genes):
-    """Name of a gene, with a mark if it is one of the true ones."""
-    return f"{gene} {TRUE}" if gene in set(true_genes) else str(gene)
+def mark_true(genes, true_genes):
+    """Names of genes, with a mark if they are true ones."""
+    return [f"{gene} {TRUE}" if gene in set(true_genes) else str(gene) for gene in genes]
 
 
 def rank_genes(record):
@@ -120,7 +131,7 @@ def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
     return ax
 
 
-def _draw_half(figure, bottom, record, r2, letter, colorblind, true_genes):
+def _draw_half(figure, bottom, model, letter):
     """Draw one model, from a height in inches upwards."""
 
     def write(x, y, text, **options):
@@ -135,15 +146,13 @@ def _draw_half(figure, bottom, record, r2, letter, colorblind, true_genes):
             name = write(x + MAP / 2, y + MAP + 0.03, names[column] + ends[column], fontstyle=slant, fontsize=6.5)
             fit_text(name, MAP + GAP - 0.03, keep=ends[column])
 
+    record, r2 = model.record, model.r2
     xy, note = map_coordinates(record)
     triangles = map_triangles(xy)
     # All maps in one pair of axes in inches.
     maps = place_panel(figure, 0, bottom, WIDTH, HALF, ((0, WIDTH), (0, HALF)))
-    genes, heading = list(map(str, record.kept_genes)), "predicted expression"
-    if true_genes is not None:
-        genes, heading = [mark_true(gene, true_genes) for gene in genes], f"{heading}, {TRUE} true"
-    best, ends = rank_genes(record)[:N_MAPS], [""] * len(genes)
-    draw_maps(MARGIN, heading, best, genes, ends, record.predicted_expression, "italic")
+    best, ends = rank_genes(record)[:N_MAPS], [""] * len(model.genes)
+    draw_maps(MARGIN, model.heading, best, model.genes, ends, record.predicted_expression, "italic")
 
     outputs, features, wide = list(map(str, record.feature_names)), _features(record), widened(record)
     heading = "predicted features" + ("" if r2 is None else ", test R²")
@@ -157,7 +166,7 @@ def _draw_half(figure, bottom, record, r2, letter, colorblind, true_genes):
         write(left + BLOCK / 2, 0, "×: stretched, as outliers widen its SD", fontsize=5, color="0.45")
 
     ax = place_panel(figure, (WIDTH - SIDE) / 2, bottom + BASE, SIDE, SIDE)
-    draw_cloud(ax, record, xy, note, np.clip(6000 / len(xy), 1, 12), colorblind, inset=True)
+    draw_cloud(ax, model.groups, xy, note, np.clip(6000 / len(xy), 1, 12), inset=True)
     write(WIDTH / 2, SIDE + 0.3, reading.model_title(record), fontweight="bold", fontsize=7.5)
     write(0.03, SIDE + 0.3, letter, fontweight="bold", fontsize=9, ha="left")
     return ax
@@ -192,22 +201,23 @@ def family_zoom(top, bottom=None, family=None, scores=None):
         The colour range of each large map is that of the cells it shows, without the extreme 2 % on either side.
     """
     models = models_of(top, bottom, scores)
-    record, r2 = models[-1]
-    known = zoomable(record)
+    record, groups, *_, r2 = models[-1]
+    known = zoomable(groups)
     family = family or ("Vip" if "Vip" in known else next(iter(known), None))
     if family not in known:
         raise ValueError(f"family: expected one with several types, of {known}, got {family!r}")
-    own = families_of(record) == family
+    own = groups.families == family
     xy = map_coordinates(record)[0]
     low, high = np.quantile(xy[own], [0.025, 0.975], axis=0)
     side = max((high - low).max() * (1 + 2 * SPARE), 0.05)
     corner = (low + high) / 2 - side / 2
 
     figure = new_figure(1, "none")
-    families, strip = families_legend(figure, top)
-    members = replace(record, values={"labels": record.labels[own], "colors": record.colors})
-    kinds, *look = looks(members, by="type")
-    room = draw_legend(figure, kinds, f"types in {shortened(family)} (cells)")[1] + 0.1
+    families, strip = families_legend(figure, models)
+    room = (
+        draw_legend(figure, groups.count("type", own).assign(marker="o"), f"types in {shortened(family)} (cells)")[1]
+        + 0.1
+    )
     row = HEADING + PANEL + BAR_ROOM
     figure.set_size_inches(WIDTH, height := len(models) * HALF + strip + row + room)
     families.set_bbox_to_anchor((MARGIN / WIDTH, (room + row) / height))
@@ -219,7 +229,7 @@ def family_zoom(top, bottom=None, family=None, scores=None):
 
     xy = (xy - corner) / side  # the square around the family goes from 0 to 1
     ax = _panel(figure, 1, y, f"{shortened(family)}, {own.sum()} cells")
-    draw_cells(ax, xy[own], *look, size=np.clip(3000 / own.sum(), 4, 20))
+    draw_cells(ax, xy[own], groups.colors[own], groups.markers[own], size=np.clip(3000 / own.sum(), 4, 20))
     triangles, inside = map_triangles(xy), ((xy > 0) & (xy < 1)).all(1)
     for i, name, style, values, meaning in (_marker(record, family, own), *_outputs(record, own, r2)):
         limits = np.quantile(values[inside], [0.02, 0.98])
@@ -230,11 +240,10 @@ def family_zoom(top, bottom=None, family=None, scores=None):
     return figure
 
 
-def zoomable(record):
+def zoomable(groups):
     """Families of the cells of a fit that have several types, the most frequent first: what `family_zoom` can show."""
-    families, types = families_of(record), types_of(record)
-    known = group_table(record).index.drop(UNKNOWN, errors="ignore")
-    return [family for family in known if len(set(types[families == family]) - {UNKNOWN}) > 1]
+    known = groups.table.index.drop(UNKNOWN, errors="ignore")
+    return [family for family in known if len(set(groups.types[groups.families == family]) - {UNKNOWN}) > 1]
 
 
 def _panel(figure, i, y, heading, style="normal", size=1):

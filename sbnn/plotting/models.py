@@ -29,7 +29,7 @@ def accuracy_comparison(models, n_genes=25):
     -------
     matplotlib.figure.Figure
     """
-    chosen = choose_models(models, n_genes)
+    chosen = reading.choose_models(models, n_genes)
     records = {name: record for name, (record, _) in chosen.items()}
     figure, ax = new_panels(0.85 + ROW * len(chosen))
     shown = [_draw_row(ax, y, *model) for y, model in enumerate(chosen.values())]
@@ -49,15 +49,6 @@ def accuracy_comparison(models, n_genes=25):
     below = reading.far_below(*(record.test_r2[:, point] for record, point in chosen.values()))
     legend_above(ax, entries, ncols=3, title=f"{title}; {below}" if below else title)
     return finish(figure)
-
-
-def choose_models(models, n_genes, same_as=None):
-    """Look up the grid point of every model, and check that all of them are of the same data."""
-    chosen = {}
-    for name, entry in models.items():
-        chosen[name] = reading.model(entry, f"models[{name!r}]", n_genes, same_as)
-        same_as = same_as or chosen[name][0]
-    return chosen
 
 
 def _genes(record, point):
@@ -110,7 +101,7 @@ def width_and_stability(widths, selection, models, n_genes=25, group_lasso=0.1):
     first = next(iter(widths.values()))
     lines = {name: _points_by_width(name, record, n_genes, group_lasso, first) for name, record in widths.items()}
     reading.require(selection, "selection", ["selected", "gene_names"], first)
-    chosen = choose_models(models, n_genes, first)
+    chosen = reading.choose_models(models, n_genes, first)
 
     n_outputs = min(len(next(iter(chosen.values()))[0].feature_names), MOST_OUTPUTS)
     figure = new_figure(max(4.7, 0.13 * n_outputs + 0.9))

@@ -15,7 +15,9 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def require(record, argument, names, other=None):
     """Check that a record holds what a figure needs, values or parameters, and is of the same data as another."""
-    known = set().union(record.values, _shared(record), *record.params) if isinstance(record, Record) else set()
+    known = set()
+    if isinstance(record, Record):
+        known.update(record.values, record.settings.get("estimator", {}).get("params", {}), *record.params)
     if missing := [name for name in names if name not in known]:
         raise ValueError(f"{argument}: expected a record with {', '.join(missing)}, got {record!r}")
     if other is not None and record.sha256 != other.sha256:
@@ -23,14 +25,10 @@ def require(record, argument, names, other=None):
         raise ValueError(f"{argument}: expected a record of the same data as the others, {there}, got {here}")
 
 
-def _shared(record):
-    """Parameters of the estimator of the whole grid."""
-    return record.settings.get("estimator", {}).get("params", {})
-
-
 def model_title(record):
     """Name of the one model of a record, as figures give it: kind, protocol if there are several, width, genes."""
-    name, params = record.settings.get("estimator", {}).get("class", "model").split(".")[-1], _shared(record)
+    estimator = {"class": "model", "params": {}} | record.settings.get("estimator", {})
+    name, params = estimator["class"].split(".")[-1], estimator["params"]
     parts = [ABBREVIATIONS.get(name, name)]
     if "protocol" in params:
         parts.append(PROTOCOLS.get(params["protocol"], params["protocol"]))
@@ -79,9 +77,8 @@ def far_below(*values):
     return f"{len(low)} R² below {WORST:g} (to {low.min():.3g})".replace("-", "−") if len(low) else ""
 
 
-def regression_stages(record, point):
+def regression_stages(tables):
     """First epoch and name of each stage after the pretraining, epochs counted from 1 without it."""
-    tables = _epochs(record, point)
     places, n_epochs = _aligned(tables)
     names = [table["stage"].to_numpy() for table in tables]
     changes = [np.flatnonzero(_begins(stages)) for stages in names]
@@ -90,9 +87,8 @@ def regression_stages(record, point):
     return [(int(places[most][start]) + 1, names[most][start]) for start in changes[most]], n_epochs
 
 
-def curve(record, point, column, stage=None):
-    """Curves over epochs of a grid point, of shape (folds that have the stage, epochs)."""
-    tables = _epochs(record, point, stage)
+def curve(tables, column):
+    """Curves over the epochs of these tables, of shape (folds that have the stage, epochs)."""
     places, n_epochs = _aligned(tables)
     curves = np.full((len(tables), n_epochs), np.nan)
     for row, own, table in zip(curves, places, tables, strict=True):
@@ -100,13 +96,8 @@ def curve(record, point, column, stage=None):
     return curves
 
 
-def pretrained_folds(record, point):
-    """In how many folds of a grid point the network was pretrained: few cells make too few clusters."""
-    return len(_epochs(record, point, "pretraining"))
-
-
-def _epochs(record, point, stage=None):
-    """History of a stage, or of the regression, in the folds that have any."""
+def epochs(record, point, stage=None):
+    """History of a stage, or of the regression, at a grid point in the folds that have any."""
     tables = record.history[point]
     tables = [t[~t["stage"].isin(NOT_REGRESSION) if stage is None else t["stage"] == stage] for t in tables]
     return [table for table in tables if len(table)]
@@ -134,23 +125,25 @@ def gene_target(record):
     return int(np.median(record.n_selected))
 
 
-def model(entry, argument, n_genes, other=None):
-    """One model out of a cross-validation, as the figures that compare models are given it: the record and a point."""
-    record, params = entry if isinstance(entry, tuple) else (entry, {})
-    require(record, argument, ["test_r2"], other)
-    points = record.points(**params)
-    if len(points) > 1 and "n_selected" in record.values:
-        genes = record.n_selected.mean(0)
-        best = record.within_genes(n_genes, **params)
-        # Penalties of a path that keep as many genes: the first, as in the tables.
-        path = record.params[best] | {"alpha": None}
-        others = (g for g in points if genes[g] == genes[best] and record.params[g] | {"alpha": None} != path)
-        points = [best, *others]
-    if len(points) != 1:
-        among = [record.params[g] for g in points] or record.params
-        left = f"{params} leave {len(points)} of {among}"
-        raise ValueError(f"{argument}: expected the parameters of one grid point, {left}")
-    return record, points[0]
+def choose_models(models, n_genes, same_as=None, argument="models"):
+    """Look up the grid point of every model, a record and a point, and check that all of them are of the same data."""
+    chosen = {}
+    for name, entry in models.items():
+        record, params = entry if isinstance(entry, tuple) else (entry, {})
+        require(record, f"{argument}[{name!r}]", ["test_r2"], same_as)
+        points, same_as = record.points(**params), same_as or record
+        if len(points) > 1 and "n_selected" in record.values:
+            genes = record.n_selected.mean(0)
+            best = record.within_genes(n_genes, **params)
+            # Penalties of a path that keep as many genes: the first, as in the tables.
+            path = record.params[best] | {"alpha": None}
+            others = (g for g in points if genes[g] == genes[best] and record.params[g] | {"alpha": None} != path)
+            points = [best, *others]
+        if len(points) != 1:
+            left = f"{params} leave {len(points)} of {[record.params[g] for g in points] or record.params}"
+            raise ValueError(f"{argument}[{name!r}]: expected the parameters of one grid point, {left}")
+        chosen[name] = record, points[0]
+    return chosen
 
 
 def published_rows(published, name, value, **others):

@@ -6,7 +6,7 @@ from matplotlib.patches import Polygon
 from sbnn.evaluation.stability import selection_table
 from sbnn.plotting import reading
 from sbnn.plotting.cells import draw_cloud
-from sbnn.plotting.colors import GREEN, SKY
+from sbnn.plotting.colors import GREEN, SKY, Groups
 from sbnn.plotting.common import MANY, WIDTH, new_figure, styled
 from sbnn.plotting.labels import counted, fit_text
 from sbnn.plotting.latent import NEEDED, TRUE, mark_true, place_panel, rank_genes
@@ -60,8 +60,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
     meanings = ["bold: trusted"] if trusted else []
     if true_genes is not None:
         meanings.append(f"{TRUE} true: {np.isin(genes, true_genes).sum()} of {len(true_genes)}")
-        genes = [mark_true(gene, true_genes) for gene in genes]
-        trusted = {mark_true(gene, true_genes) for gene in trusted}
+        genes, trusted = mark_true(genes, true_genes), mark_true(trusted, true_genes)
     place = {"x": 0.06, "ha": "left"} if len(meanings) > 1 else {"x": x, "ha": "right"}  # two reach further
     canvas.text(y=TOP - 0.13, s=", ".join(meanings), **place, **below)
     _column(canvas, x, genes, "right", x - 0.06, fontstyle="italic", bold=trusted)
@@ -83,7 +82,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
     canvas.text(WIDTH / 2, TOP - 0.13, f"{len(record.latent)} cells", ha="center", **below)
     ax = place_panel(figure, left, FLOOR, SIDE, SIDE)
     xy, note = map_coordinates(record)
-    draw_cloud(ax, record, xy, note, np.clip(5000 / len(xy), 1, 10))
+    draw_cloud(ax, Groups(record), xy, note, np.clip(5000 / len(xy), 1, 10))
     return figure
 
 

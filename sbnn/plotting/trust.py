@@ -1,12 +1,11 @@
 """How far a map, and the chosen genes, can be trusted: held-out cells, other seeds, growing noise, the truth."""
 
 import numpy as np
-import pandas as pd
 from matplotlib import colormaps
 
 from sbnn.plotting import reading
 from sbnn.plotting.cells import MOST_SHAPES
-from sbnn.plotting.colors import BLUE, MODELS, ORANGE, families_of, family_colors
+from sbnn.plotting.colors import BLUE, MODELS, ORANGE, Groups
 from sbnn.plotting.common import colorbar, finish, new_panels, styled
 from sbnn.plotting.maps import panel_coordinates
 
@@ -51,7 +50,8 @@ def map_trust(record, fit=None):
         ax.set_xlabel(note, fontsize=5, color="0.45")
         colorbar(figure, dots, label, ax=ax, fraction=0.035, pad=0.02, extend="max")
     if known:
-        colors = BLUE if fit is None else pd.Series(families_of(fit)).map(family_colors(fit))
+        groups = None if fit is None else Groups(fit)
+        colors = BLUE if fit is None else groups.table["color"].loc[groups.families].to_numpy(str)
         panels[1, 0].set_title(f"truth: R² {record.truth_agreement:.2f} of both coordinates")
         for i, ax in enumerate(panels[1]):
             true = record.true_latent[:, i]

@@ -4,7 +4,7 @@ from functools import partial
 
 from sbnn import plotting
 from sbnn.data.checks import OKABE_ITO, UNKNOWN
-from sbnn.plotting.colors import families_of, without_types
+from sbnn.plotting.colors import Groups
 from sbnn.plotting.latent import zoomable
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, MAPS, N_GENES, STANDARD
@@ -49,7 +49,7 @@ def figures(records):
         yield "figure3_latent_default_colorblind", maps, partial(latent, colorblind=True)
     ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=lambda name: (len(name), name))
     yield "figure3_latent_srrr", ranks or ["fit_srrr"], latent
-    if "fit_network_2d" in records and zoomable(records["fit_network_2d"]):
+    if "fit_network_2d" in records and zoomable(Groups(records["fit_network_2d"])):
         yield "figure4_family_zoom", ["fit_network_64d", "fit_network_2d"], zoom
     yield "figure6_width_and_stability", [*COMPARED, "repeats_network"], width
     titles = "transcriptome", _second_measurement(next(iter(records.values())).dataset)
@@ -98,8 +98,8 @@ def _second_measurement(dataset):
 def _families(records):
     """Families, or types, of the cells of the maps, as far as they are known."""
     fits = [records[name] for name in ("fit_default_2d", "fit_network_2d") if name in records]
-    known = [families_of(fit) for fit in fits if "labels" in fit.values and not without_types(fit)]
-    return set().union(*known) - {UNKNOWN}
+    known = [groups for groups in (Groups(fit) for fit in fits if "labels" in fit.values) if not groups.clustered]
+    return set().union(*(groups.families for groups in known)) - {UNKNOWN}
 
 
 def _models(records):

@@ -11,7 +11,8 @@ from matplotlib.colors import to_hex
 
 from sbnn import plotting
 from sbnn.data.checks import GREY
-from sbnn.plotting.cells import MOST_GROUPS, legend_entries, looks
+from sbnn.plotting.cells import legend_entries
+from sbnn.plotting.colors import MOST_GROUPS, Groups
 from sbnn.plotting.labels import SMALLEST, fit_text, shortened
 from sbnn.plotting.maps import widened
 
@@ -125,7 +126,8 @@ def test_one_output_or_fold_that_goes_wrong_does_not_take_the_scale():
 
 def test_colours_for_any_vision_are_of_listed_groups_only():
     fit = own_records(100, 100)["fit_default_2d"]
-    table, colors, markers = looks(fit, colorblind=True)
+    groups = Groups(fit, colorblind=True)
+    table, colors, markers = groups.table, groups.colors, groups.markers
     listed = table.index[: MOST_GROUPS - 1]
     own = fit.labels["type"].isin(listed).to_numpy()
     assert set(colors[~own]) == {GREY} and GREY not in colors[own]

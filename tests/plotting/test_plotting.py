@@ -25,8 +25,9 @@ from matplotlib.tri import Triangulation
 from PIL import Image
 
 from sbnn import plotting
-from sbnn.plotting import colors
-from sbnn.plotting.cells import draw_crowd, looks
+from sbnn.data.checks import OKABE_ITO
+from sbnn.plotting.cells import draw_crowd
+from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import in_few_colors
 from sbnn.plotting.maps import map_image, map_triangles
 
@@ -156,17 +157,17 @@ def test_a_crowded_place_of_a_map_is_drawn_once_more_in_an_empty_corner():
     rng = np.random.default_rng(0)
     spread = np.column_stack([np.linspace(0.1, 0.9, 60), np.linspace(0.9, 0.1, 60)])  # two corners are empty
     xy = np.vstack([spread, 0.5 + 0.02 * rng.normal(size=(60, 2))])
-    groups = np.array(["a", "b"])[np.arange(120) % 2]
-    shades, markers = np.full(120, "#112233"), np.full(120, "o")
+    fit = fit_record(n=120)
+    fit.labels["family"] = np.array(["a", "b"])[np.arange(120) % 2]
     ax = mpl.figure.Figure().subplots()
-    draw_crowd(ax, xy, groups, shades, markers)
+    draw_crowd(ax, xy, Groups(fit))
     [inset] = ax.child_axes
     (x0, x1), (y0, y1) = inset.get_xlim(), inset.get_ylim()
     inside = ((xy > (x0, y0)) & (xy < (x1, y1))).all(1)
     assert inside[60:].all() and len(inset.collections[0].get_offsets()) == inside.sum()
     assert (x1 - x0, y1 - y0) == pytest.approx((0.12, 0.12)), "2.5 times larger in an inset of 0.3"
-    ax = mpl.figure.Figure().subplots()
-    draw_crowd(ax, xy, np.full(120, "a"), shades, markers)
+    ax, fit.labels["family"] = mpl.figure.Figure().subplots(), "a"
+    draw_crowd(ax, xy, Groups(fit))
     assert not ax.child_axes, "one group alone needs no second look"
 
 
@@ -176,13 +177,13 @@ def test_cells_without_types_are_told_apart_by_clusters_of_their_outputs():
     own = rng.permutation(np.repeat([0, 1, 2], [45, 30, 15]))
     fit.values["outputs"] = np.eye(4)[own] * 5 + 0.3 * rng.normal(size=(90, 4))
     fit.labels.loc[:, ["family", "type"]] = "", "unknown"
-    clusters = colors.families_of(fit)
-    assert [set(own[clusters == f"cluster {i + 1}"]) for i in range(3)] == [{0}, {1}, {2}], "the largest first"
+    groups = Groups(fit)
+    assert [set(own[groups.families == f"cluster {i + 1}"]) for i in range(3)] == [{0}, {1}, {2}], "the largest first"
     text = words(plotting.latent_panels(fit))
     assert "no types are known: clusters of the outputs (cells)" in text and "cluster 3 (15)" in text
-    assert list(looks(fit)[1][own == 1]) == [colors.OKABE_ITO[1]] * 30
+    assert list(groups.colors[own == 1]) == [OKABE_ITO[1]] * 30
     fit.labels.loc[0, "type"] = "A1"
-    assert set(colors.types_of(fit)) == {"A1", "unknown"}, "one known type is enough"
+    assert set(Groups(fit).types) == {"A1", "unknown"}, "one known type is enough"
 
 
 def test_latent_panels_of_outliers_and_of_many_or_unknown_families():

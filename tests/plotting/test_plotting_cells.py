@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 
 from sbnn import plotting
 from sbnn.data.checks import GREY
-from sbnn.plotting.cells import looks
+from sbnn.plotting.colors import Groups
 
 
 def scattered(figure, n):
@@ -89,5 +89,5 @@ def test_unknown_types_have_the_colour_of_their_legend_entry():
     record = fit_record()
     record.values["colors"]["unknown"] = "#123456"  # as of a file that colours its missing types
     record.values["labels"].loc[:19, ["family", "type"]] = "unknown"
-    table, colors, _ = looks(record)
-    assert set(colors[:20]) == {table.loc["unknown", "color"]} == {GREY}
+    groups = Groups(record)
+    assert set(groups.colors[:20]) == {groups.table.loc["unknown", "color"]} == {GREY}

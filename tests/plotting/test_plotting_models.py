@@ -188,10 +188,10 @@ def test_the_overview_marks_trusted_genes_and_shows_the_test_r2_of_the_width_tha
 def test_a_model_is_the_grid_point_with_most_genes_in_the_mean_of_the_folds():
     record = network_record(widths=(2, 64), lassos=(0.1,), variants=(True,))
     record.n_selected[0, 1] = 3  # as many genes at most as the other, fewer in the mean
-    assert reading.model(record, "models", 5)[1] == 0
+    assert reading.choose_models({"m": record}, 5)["m"][1] == 0
     record.n_selected[0, 1] = 5
-    with pytest.raises(ValueError, match="models: .* leave 2 of"):
-        reading.model(record, "models", 5)
+    with pytest.raises(ValueError, match=r"models\['m'\]: .* leave 2 of"):
+        reading.choose_models({"m": record}, 5)
 
 
 def test_models_are_named_by_protocol_and_width():

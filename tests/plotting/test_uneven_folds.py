@@ -30,10 +30,10 @@ def test_figures_of_folds_without_pretraining(straight):
 def test_the_cross_entropy_is_that_of_the_folds_that_have_one():
     record = uneven((0,))
     point = record.find(n_components=2, group_lasso=0.1, pretraining=True)
-    curves = reading.curve(record, point, "eval_loss", stage="pretraining")
+    tables = reading.epochs(record, point, "pretraining")
     expected = [t.eval_loss[t.stage == "pretraining"] for t in record.history[point][1:]]
-    np.testing.assert_array_equal(curves, expected)
-    assert reading.pretrained_folds(record, point) == 2
+    np.testing.assert_array_equal(reading.curve(tables, "eval_loss"), expected)
+    assert len(tables) == 2
 
 
 def test_stages_that_all_folds_share_begin_together():
@@ -41,14 +41,15 @@ def test_stages_that_all_folds_share_begin_together():
     rng = np.random.default_rng(0)
     record.history[0][0] = history(rng, (5, 3, 5, 5), False, 0.3)  # straight for 8 epochs
     record.history[0][1] = history(rng, (5, 5, 2, 5), True, 0.3)  # unfrozen for 2 epochs
-    curves = reading.curve(record, 0, "eval_r2")
+    tables = reading.epochs(record, 0)
+    curves = reading.curve(tables, "eval_r2")
     assert curves.shape == (3, 15)
     missing = np.zeros((3, 15), bool)
     missing[0, 8:10] = missing[1, 7:10] = True
     np.testing.assert_array_equal(np.isnan(curves), missing)
     short = record.history[0][0]
     np.testing.assert_array_equal(curves[0, :8], short.eval_r2[short.stage == "unfrozen"])
-    assert reading.regression_stages(record, 0) == ([(1, "frozen"), (6, "unfrozen"), (11, "fine-tuning")], 15)
+    assert reading.regression_stages(tables) == ([(1, "frozen"), (6, "unfrozen"), (11, "fine-tuning")], 15)
 
     line = plotting.training_curves(record).axes[0].lines[0].get_ydata()
     np.testing.assert_allclose(line[:7], curves[:, :7].mean(0))
