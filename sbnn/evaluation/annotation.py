@@ -59,29 +59,57 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
     >>> sbnn.annotate(adata, model, record)  # doctest: +SKIP
     >>> scanpy.pl.embedding(adata, "X_sbnn", color="family")  # doctest: +SKIP
     """
-    whole, adata = adata, gene_modality(adata)
+    notes = _Notes(gene_modality(adata), key)
     for result in found:
         if isinstance(result, pd.DataFrame):
-            _of_genes(adata, key, result)
+            notes.of_genes(result)
             continue
         if isinstance(result, Record):
-            kind, about = _write_record(adata, key, result, whole if data is None else data, point)
+            kind, about = _write_record(notes, result, adata if data is None else data, point)
             about["params"] = result.settings["estimator"] | about.get("params", {})
             about |= {"dataset": result.dataset, "sha256": result.sha256, "versions": dict(result.versions)}
         else:
-            kind, about = "model", _write_model(adata, key, result)
+            kind, about = "model", _write_model(notes, result)
         about["params"] = json.dumps(about["params"], default=lambda v: v.tolist() if hasattr(v, "tolist") else repr(v))
-        adata.uns[key] = {**adata.uns.get(key, {}), kind: about}
+        notes.adata.uns[key] = {**notes.adata.uns.get(key, {}), kind: about}
 
 
-def _write_model(adata, key, model):
+class _Notes:
+    """Writes into an AnnData, by the names of its cells and genes, under names that begin with a key."""
+
+    def __init__(self, adata, key):
+        self.adata, self.key = adata, key
+
+    def of_cells(self, cells, values, columns=None):
+        """Rows by the names of the cells, as a table of those of the AnnData."""
+        table = pd.DataFrame(np.asarray(values, dtype=np.float64), np.asarray(cells).astype(str), columns)
+        return self._aligned(table, self.adata.obs_names, "cells")
+
+    def of_genes(self, table, genes=None):
+        """Write columns to ``var``, by the names of the genes."""
+        table = pd.DataFrame(table, None if genes is None else pd.Index(genes)).rename(index=str)
+        for name, column in self._aligned(table, self.adata.var_names, "genes").items():
+            truth = table[name].dtype == bool
+            column = column.eq(True).to_numpy() if truth else column.to_numpy(dtype=np.float64)
+            self.adata.var[f"{self.key}_{name}"] = column
+
+    def _aligned(self, table, names, kind):
+        """Rows of a table by these names, NaN where it has none."""
+        if not table.index.isin(names).any():
+            held = f"{some(names, 3)}, the result {some(table.index, 3)}"
+            raise ValueError(f"adata: it has other {kind} than the result: {held}")
+        return table.reindex(names)
+
+
+def _write_model(notes, model):
     """Write a fitted model; what ``uns`` holds of it."""
     check_is_fitted(model)
+    adata, key = notes.adata, notes.key
     predicted = np.asarray(model.predict(adata)).reshape(adata.n_obs, -1)
     names = getattr(model, "output_names_", output_names(None, predicted.shape[1]))
-    genes = getattr(model, "feature_names_in_", adata.var_names)
     norms = {"norm": model.gene_norms_} if hasattr(model, "gene_norms_") else {}
-    _of_genes(adata, key, {"kept": np.isin(np.arange(model.n_features_in_), kept_genes(model))} | norms, genes)
+    kept = np.isin(np.arange(model.n_features_in_), kept_genes(model))
+    notes.of_genes({"kept": kept} | norms, getattr(model, "feature_names_in_", adata.var_names))
     adata.obsm[f"{key}_predictions"] = pd.DataFrame(predicted, adata.obs_names, [str(name) for name in names])
     if hasattr(model, "transform"):
         adata.obsm[f"X_{key}"] = np.asarray(model.transform(adata))
@@ -90,64 +118,40 @@ def _write_model(adata, key, model):
     return about if size is None else about | {"library_size": float(size)}
 
 
-def _write_record(adata, key, record, data, point):
+def _write_record(notes, record, data, point):
     """Write what a record holds; its kind and what ``uns`` holds of it."""
-    values, kind = record.values, record.experiment
+    adata, key, values, kind = notes.adata, notes.key, record.values, record.experiment
     if kind == "interpretation":
         genes = pd.Index(record.kept_genes.astype(str))
-        _of_genes(adata, key, {"r2_drop": record.r2_drops}, genes)
+        notes.of_genes({"r2_drop": record.r2_drops}, genes)
         effects = pd.DataFrame(record.effects, genes, record.feature_names.astype(str))
         adata.varm[f"{key}_effects"] = effects.reindex(adata.var_names)
         return kind, {"r2": record.r2}
     if kind == "fit":
         norms = {"norm": record.gene_norms} if "gene_norms" in values else {}
-        _of_genes(adata, key, {"kept": record.selected} | norms, record.gene_names)
-        adata.obsm[f"X_{key}"] = _of_cells(adata, record.cell_names, record.latent).to_numpy()
+        notes.of_genes({"kept": record.selected} | norms, record.gene_names)
+        adata.obsm[f"X_{key}"] = notes.of_cells(record.cell_names, record.latent).to_numpy()
         return kind, {"train_r2": float(record.train_r2)}
     if kind == "repeated fits":
-        _of_genes(adata, key, gene_counts(record)[["frequency"]].set_axis(["kept_by_seeds"], axis=1))
+        notes.of_genes(gene_counts(record)[["frequency"]].set_axis(["kept_by_seeds"], axis=1))
         return kind, {"train_r2": record.train_r2[0]}
     if "test_predictions" not in values:
-        _of_genes(adata, key, selection_table(record))
+        notes.of_genes(selection_table(record))
         return "stability selection", {"test_r2": record.test_r2[:, 0]}
     data = as_paired(data)
     if data.sha256 != record.sha256 or (point is None and len(record.params) > 1):
-        held = (
-            f"{len(record.params)} grid points, of which one has to be chosen (record.find), and of {record.dataset!r}"
-        )
+        held = f"{len(record.params)} grid points, of which one has to be chosen (record.find), and of "
         advice = "if adata has other values, cells or outputs, give what was cross-validated as data="
-        raise ValueError(f"data, point: the record is of {held}: {advice}")
+        raise ValueError(f"data, point: the record is of {held}{record.dataset!r}: {advice}")
     point = point or 0
     held_out = held_out_means(record, data.Y, point)
-    adata.obsm[f"{key}_held_out"] = _of_cells(adata, data.cell_names, held_out, record.feature_names.astype(str))
+    adata.obsm[f"{key}_held_out"] = notes.of_cells(data.cell_names, held_out, record.feature_names.astype(str))
     fold = pd.Series(pd.NA, data.cell_names, dtype="Int64")
     for f, (_, test) in reversed(list(enumerate(record.folds))):
         fold.iloc[test] = f
     adata.obs[f"{key}_fold"] = fold.reindex(adata.obs_names)
     if "selected" in values:
-        _of_genes(adata, key, {"kept_in_folds": record.selected[:, point].mean(axis=0)}, record.gene_names)
+        notes.of_genes({"kept_in_folds": record.selected[:, point].mean(axis=0)}, record.gene_names)
     about = {"test_r2": record.test_r2[:, point], "test_feature_r2": record.test_feature_r2[:, point]}
     about |= {"feature_names": record.feature_names.astype(object), "params": {"point": record.params[point]}}
     return kind, about | {"scaling": record.settings["scaling"]}
-
-
-def _of_cells(adata, cells, values, columns=None):
-    """Rows by the names of the cells, as a table of those of `adata`."""
-    table = pd.DataFrame(np.asarray(values, dtype=np.float64), np.asarray(cells).astype(str), columns)
-    return _aligned(table, adata.obs_names, "cells")
-
-
-def _of_genes(adata, key, table, genes=None):
-    """Write columns to ``var``, by the names of the genes."""
-    table = pd.DataFrame(table, None if genes is None else pd.Index(genes)).rename(index=str)
-    for name, column in _aligned(table, adata.var_names, "genes").items():
-        truth = table[name].dtype == bool
-        adata.var[f"{key}_{name}"] = column.eq(True).to_numpy() if truth else column.to_numpy(dtype=np.float64)
-
-
-def _aligned(table, names, kind):
-    """Rows of a table by these names, NaN where it has none."""
-    if not table.index.isin(names).any():
-        held = f"{some(names, 3)}, the result {some(table.index, 3)}"
-        raise ValueError(f"adata: it has other {kind} than the result: {held}")
-    return table.reindex(names)

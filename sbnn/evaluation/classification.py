@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import check_folds, donor_folds, labels_of, repeated_donor_folds
+from sbnn.evaluation.folds import SEEDS, check_folds, deal_donors, labels_of
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
 from sbnn.results import Record
@@ -39,7 +39,7 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     data = as_typed(data)
     y = labels_of(data, target)
     classes = np.unique(y)
-    folds = repeated_donor_folds(data, target=target) if folds is None else folds
+    folds = {s: deal_donors(data, y, 5, s) for s in SEEDS} if folds is None else folds
     folds = folds if isinstance(folds, dict) else {seed: folds}
     repeats = [int(s) for s, its in folds.items() for _ in its]
     folds = check_folds([fold for its in folds.values() for fold in its], len(y))
@@ -186,7 +186,7 @@ def family_importance(
     data = as_typed(data)
     y = labels_of(data, target)
     classes = np.unique(y)
-    folds = check_folds(donor_folds(data, 5, seed, target=target) if folds is None else folds, data.n_cells)
+    folds = check_folds(deal_donors(data, y, 5, seed) if folds is None else folds, data.n_cells)
     model = configured(estimator, {}, seed)
     wanted = Record("family importance", data.name, data.sha256, [{}], seed, folds=folds)
     wanted.settings = {"target": target, "n_shuffles": n_shuffles, "folds": [[int(i) for i in t] for _, t in folds]}

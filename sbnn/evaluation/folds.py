@@ -90,31 +90,37 @@ def _codes(labels, name):
 
 def donor_folds(data, n_folds=5, seed=0, *, target="type"):
     """Stratified folds of typed cells in which no donor, whose cells share brain, slice and day, is on both sides."""
-    # StratifiedGroupKFold deals the donors with the most uneven cells out first whatever the seed. Sets of folds of two
-    # seeds hence share more than chance (two human cells of other donors that are tested together are so again with
-    # another seed in 0.45 of the cases, 0.2 by chance); intervals must not take them for independent.
-    data = as_typed(data)
-    y = labels_of(data, target)
-    counts, donors, splitter = {"cells": pd.Series(y).value_counts()}, None, StratifiedKFold
-    if "donor" in data.labels:
-        donors, splitter = labels_of(data, "donor"), StratifiedGroupKFold
-        counts["donors"] = pd.Series(donors).groupby(y).nunique()
-    else:
-        warnings.warn(f"{data.name}: no donors in the labels; folds may share donors", stacklevel=2)
-    few = [f"{n} {kind} of {name}" for kind, sizes in counts.items() for name, n in sizes[sizes < n_folds].items()]
-    if few:
-        needed = f"{n_folds} folds need as many cells, and donors, of each class of {target!r}"
-        raise ValueError(f"n_folds: {needed}; there are {', '.join(few)}; take fewer folds, or leave them out")
-    folds = list(splitter(n_folds, shuffle=True, random_state=seed).split(y, y, donors))
-    for i, (train, test) in enumerate(folds):
-        if absent := sorted(set(y) - (set(y[train]) & set(y[test]))):
-            warnings.warn(f"{data.name}: fold {i} lacks {', '.join(absent)} in training or in test", stacklevel=2)
-    return folds
+    cells = as_typed(data)
+    return deal_donors(cells, labels_of(cells, target), n_folds, seed)
 
 
 def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
     """One set of `donor_folds` for each seed: dict of seed to folds."""
-    return {int(seed): donor_folds(data, n_folds, int(seed), target=target) for seed in seeds}
+    cells = as_typed(data)
+    y = labels_of(cells, target)
+    return {int(seed): deal_donors(cells, y, n_folds, int(seed)) for seed in seeds}
+
+
+def deal_donors(cells, y, n_folds, seed):
+    """The folds of `donor_folds`, of `TypedCells` and the class of each."""
+    # StratifiedGroupKFold deals the donors with the most uneven cells out first whatever the seed. Sets of folds of two
+    # seeds hence share more than chance (two human cells of other donors that are tested together are so again with
+    # another seed in 0.45 of the cases, 0.2 by chance); intervals must not take them for independent.
+    counts, donors, splitter = {"cells": pd.Series(y).value_counts()}, None, StratifiedKFold
+    if "donor" in cells.labels:
+        donors, splitter = labels_of(cells, "donor"), StratifiedGroupKFold
+        counts["donors"] = pd.Series(donors).groupby(y).nunique()
+    else:
+        warnings.warn(f"{cells.name}: no donors in the labels; folds may share donors", stacklevel=3)
+    few = [f"{n} {kind} of {name}" for kind, sizes in counts.items() for name, n in sizes[sizes < n_folds].items()]
+    if few:
+        needed = f"{n_folds} folds need as many cells, and donors, of each class"
+        raise ValueError(f"n_folds: {needed}; there are {', '.join(few)}; take fewer folds, or leave them out")
+    folds = list(splitter(n_folds, shuffle=True, random_state=seed).split(y, y, donors))
+    for i, (train, test) in enumerate(folds):
+        if absent := sorted(set(y) - (set(y[train]) & set(y[test]))):
+            warnings.warn(f"{cells.name}: fold {i} lacks {', '.join(absent)} in training or in test", stacklevel=3)
+    return folds
 
 
 def labels_of(data, target):
@@ -122,11 +128,9 @@ def labels_of(data, target):
     values = data.labels.get(target, pd.Series(dtype=object))
     lacking = (values.isna() | (values == UNKNOWN)).sum()
     if lacking or values.nunique() < 2:
-        found = (
-            f"got {values.nunique()} of {target!r} and {lacking} cells without one; leave these out, or take another"
-        )
-        labels = ", ".join(data.labels)
-        raise ValueError(f"{data.name}: expected a label of every cell, of two classes or more, {found} of {labels}")
+        found, others = f"{values.nunique()} of {target!r} and {lacking} cells without one", ", ".join(data.labels)
+        advice = f"leave these out, or take another of {others}"
+        raise ValueError(f"{data.name}: expected a label of every cell, of two or more, got {found}; {advice}")
     return values.to_numpy(dtype=str)
 
 

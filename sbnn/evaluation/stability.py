@@ -18,16 +18,12 @@ SHAPES = 200  # tried between two that are known to be extreme
 
 def gene_counts(record):
     """In how many fits each gene was kept: ``count`` and ``frequency``, the most frequent first."""
-    selected, index = selections(record), pd.Index(np.asarray(record.gene_names), name="gene")
-    table = pd.DataFrame({"count": selected.sum(0), "frequency": selected.sum(0) / len(selected)}, index)
-    return table.sort_values("count", ascending=False, kind="stable")
-
-
-def selections(record):
-    """Genes kept by each fit of a record that has one grid point but for seeds, bool, shape (fits, p)."""
     if len(record.params) > 1 and any(point.keys() != {"random_state"} for point in record.params):
         raise ValueError(f"record: expected one grid point, got {len(record.params)}: {record.params[:3]} ...")
-    return record.selected.reshape(-1, record.selected.shape[-1])
+    selected = record.selected.reshape(-1, record.selected.shape[-1])
+    counts = {"count": selected.sum(0), "frequency": selected.sum(0) / len(selected)}
+    table = pd.DataFrame(counts, pd.Index(np.asarray(record.gene_names), name="gene"))
+    return table.sort_values("count", ascending=False, kind="stable")
 
 
 def selection_table(record, repeats=None, max_false=1.0):

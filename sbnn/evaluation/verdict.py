@@ -96,8 +96,12 @@ def corrected_difference(differences, test_share):
 def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
     """By how much `metric` of a grid point of record `a` is larger than that of `b` on the same folds."""
     require_same_folds(a, b)
-    test_share = np.mean([len(test) / len(train) for train, test in a.folds])
-    return corrected_difference(a.values[metric][:, points[0]] - b.values[metric][:, points[1]], test_share)
+    return corrected_difference(a.values[metric][:, points[0]] - b.values[metric][:, points[1]], _test_share(a.folds))
+
+
+def _test_share(folds):
+    """Test cells per training cell, mean over the folds."""
+    return np.mean([len(test) / len(train) for train, test in folds])
 
 
 def require_same_folds(a, b):
@@ -143,8 +147,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     if n_permutations < 1 / LEVEL - 1:
         raise ValueError(f"n_permutations: {n_permutations} cannot tell p <= {LEVEL}, expected at least 19")
 
-    def chance(record, point):
-        """R2 of permuted outputs and p, or NaN and why they are unknown."""
+    def chance(record, point):  # R2 of permuted outputs and p, or NaN and why they are unknown
         if data is None:
             return np.nan, np.nan, "the outputs are not at hand"
         if least_p(record, n_permutations) > LEVEL:
@@ -172,16 +175,15 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     if ridge is not None:
         require_same_folds(record, ridge)
         if several:
-            found = found._replace(difference=paired_difference(record, ridge, "test_r2", (point, 0)))
+            difference = corrected_difference(r2 - ridge.test_r2[:, 0], _test_share(record.folds))
+            found = found._replace(difference=difference)
         its_p = np.nan if unknown else chance(ridge, 0)[1]
         sentence += f"; {_beside_ridge(found, float(ridge.test_r2[:, 0].mean()), its_p)}"
     sentence += "."
     groups = None if groups is None else np.asarray(groups).astype(str)
     if groups is not None and (split := split_groups(record, groups)):
-        sentence += (
-            f" {len(split)} of {len(np.unique(groups))} groups have cells in training and in test at once: what "
-        )
-        sentence += "cells of a group share counts as prediction here, and the numbers may be too high; "
+        sentence += f" {len(split)} of {len(np.unique(groups))} groups have cells in training and in test at once: "
+        sentence += "what cells of a group share counts as prediction here, and the numbers may be too high; "
         sentence += "hold groups apart (grouped_folds)."
     return found._replace(sentence=sentence)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from sbnn.evaluation.stability import gene_counts, selections
+from sbnn.evaluation.stability import gene_counts
 from sbnn.plotting import reading
 from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import finish, grid, legend_above, name_columns, name_rows, new_figure, new_panels, styled
@@ -152,9 +152,8 @@ def _draw_widths(ax, lines):
 
 
 def _draw_stability(ax, record):
-    n_fits, per_fit = len(selections(record)), selections(record).sum(1).mean()
-    counts = gene_counts(record)["count"]
-    counts = counts[counts > 0]
+    counts, n_fits = gene_counts(record)["count"], record.selected[..., 0].size
+    counts, per_fit = counts[counts > 0], counts.sum() / n_fits
     shown = counts.iloc[:MOST_GENES]
     ax.bar(range(len(shown)), shown, width=0.72, color="0.45", lw=0)
     name_columns(ax, shown.index, fontsize=5.5)
