@@ -1,68 +1,63 @@
-"""The notebooks run top to bottom, computing everything in fast mode, on simulated and on real data."""
+"""The notebooks take every committed result as it is, draw every committed figure, and compute all of it anew."""
 
 import base64
 import io
-from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from notebook import run_cells
 from PIL import Image
 
-from sbnn import load_dataset, results
-from sbnn.dynamics.study import STUDY as DYNAMICS
-from sbnn.ephys_types.study import STUDY as TYPES
-from sbnn.mechanism_shift.study import STUDY as SCREENS
+from sbnn import results
+from sbnn.data.datasets import list_datasets
+from sbnn.evaluation import runs
 from sbnn.study import reproduce
-from sbnn.study.notebooks import make_small, run_notebook
+from sbnn.study.notebooks import make_small
 
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = [ROOT / "notebooks" / name for name in reproduce.NOTEBOOKS["sbnn"]]
+SAVED, FIGURES = (reproduce.ROOT / folder for folder in ("saved_models", "figures"))
+COMMITTED = sorted(path.name for path in SAVED.iterdir() if path.name != "benchmarks")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dataset", ["simulated", "scala"])
-def test_all_notebooks_run_top_to_bottom(dataset, tmp_path, request):
-    if dataset == "scala":
-        request.getfixturevalue("real_scala")
-    places = {"saved_models": str(tmp_path / "saved_models"), "figures": str(tmp_path / "figures")}
-    for path in NOTEBOOKS:
-        run_notebook(path, tmp_path / path.name, dataset=dataset, fast=True, n_jobs=1, **places)
-        notebook = nbformat.read(tmp_path / path.name, as_version=4)
-        assert all("papermill" not in part.metadata for part in (notebook, *notebook.cells))
-    shown = [
-        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
-    ]
-    drawn = {path.name for path in (tmp_path / "figures" / f"{dataset}-fast").glob("*.png")}
-    assert len(shown) == len(drawn), "the last notebook shows every figure"
-    assert drawn == {path.name for path in (ROOT / "figures" / dataset).glob("*.png")}, "what is committed"
-    saved = tmp_path / "saved_models" / f"{dataset}-fast"
-    for name in ("cv_network", "cv_default", "cv_ridge", "cv_srrr", "fit_default_2d", "gene_selection", "gene_prior"):
-        assert results.load(saved / f"{name}.pickle").values
-    assert (saved / "noise.pickle").exists() == (dataset == "simulated")
+def run_all(dataset, figures, **parameters):
+    """Run the notebooks of a data set; names of the figures they have saved."""
+    here = list_datasets()[dataset][0].split()[0] in ("here", "made")
+    for path in reproduce._notebooks(dataset):
+        if here or path.stem.startswith(reproduce.REDRAW):
+            run_cells(path.stem, dataset=dataset, figures=str(figures), **parameters)
+        elif not here:
+            pytest.skip("the data are not on this machine")
+    return {path.stem for path in figures.glob(f"{dataset}*/*.png")}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("study", "dataset"),
-    [
-        (TYPES, "simulated_ephys"), (TYPES, "lee_human"), (SCREENS, "simulated_screen"), (SCREENS, "papalexi"),
-        (DYNAMICS, "grn_350"), (DYNAMICS, "yeast_pramila"),
-    ],
-)  # fmt: skip
-def test_the_notebook_of_a_companion_computes_saves_and_shows_everything(study, dataset, tmp_path):
-    try:
-        load_dataset(dataset, download=False, verbose=False)
-    except FileNotFoundError:
-        pytest.skip("the data are not on this machine")
-    [name] = reproduce.NOTEBOOKS[study.name]
-    places = {"saved_models": str(tmp_path / "saved_models"), "figures": str(tmp_path / "figures")}
-    run_notebook(ROOT / "notebooks" / name, tmp_path / name, dataset=dataset, fast=True, **places)
-    outputs = [output for cell in nbformat.read(tmp_path / name, 4).cells for output in cell.get("outputs", [])]
-    names = study.figure_names(study.load(tmp_path / "saved_models" / f"{dataset}-fast"))
-    drawn = {path.name for path in (tmp_path / "figures" / f"{dataset}-fast").iterdir()}
-    assert drawn == {f"{name}.{ending}" for name in names for ending in ("pdf", "png")}
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == len(names) > 1
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dataset", COMMITTED)
+def test_committed_results_are_taken_and_committed_figures_drawn(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "save", lambda record, path: pytest.fail(f"{path} was computed again"))
+    assert run_all(dataset, tmp_path) == {path.stem for path in (FIGURES / dataset).glob("*.png")}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dataset", ["simulated", "scala", "simulated_ephys", "simulated_screen", "simulated_grn"])
+def test_a_quick_run_computes_saves_and_shows_everything(dataset, tmp_path):
+    drawn = run_all(dataset, tmp_path, saved_models=str(tmp_path), fast=True, n_jobs=1)
+    saved = {path.stem for path in (tmp_path / f"{dataset}-fast").glob("*.pickle")}
+    assert saved and all(results.load(tmp_path / f"{dataset}-fast" / f"{name}.pickle").values for name in saved)
+    committed = {path.stem for path in (FIGURES / dataset).glob("*.png")}
+    assert len(drawn) > 1 and drawn <= committed
+    assert drawn == committed or reproduce.DATASETS[dataset].study != "sbnn"
+
+
+@pytest.mark.slow
+def test_the_command_executes_a_notebook_and_keeps_it_small(tmp_path):
+    reproduce.reproduce("04", "simulated", figures=tmp_path)
+    made = reproduce.ROOT / "build" / "notebooks" / "simulated" / "04_figures.ipynb"
+    notebook = nbformat.read(made, as_version=4)
+    assert all("papermill" not in part.metadata for part in (notebook, *notebook.cells))
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert sum("image/png" in output.get("data", {}) for output in shown) == len(list(tmp_path.glob("*/*.png"))) > 5
 
 
 def test_what_takes_space_or_differs_between_runs_is_dropped():
