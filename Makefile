@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 # Runs the notebooks top to bottom and draws the figures from saved results; FRESH=1 computes everything anew.
 reproduce: $(READY)
-	$(BIN)/sbnn reproduce $(if $(FRESH),--fresh)
+	$(BIN)/sbnn reproduce --jobs 2 $(if $(FRESH),--fresh)
 
 # Behaviour, in a few minutes: what to run before every commit.
 test: $(READY) lint

@@ -99,7 +99,7 @@ def _commands():
     """Command -> what runs it, what it does, what it takes, and options of tables of one's own."""
     return {
         "reproduce": (_reproduce, "run the notebooks top to bottom",
-                      "notebook dataset --saved-models --figures --fast --fresh --in-place", ()),
+                      "notebook dataset --saved-models --figures --fast --fresh --in-place --jobs", ()),
         "report": (_report, "print all tables of saved results", "saved --saved-models --fast --json", ()),
         "fit": (_fit, "cross-validate and fit your own cells, and say what the numbers are worth",
                 "name --saved-models --figures --fast --fresh --jobs", tuple(OWN)),
@@ -133,7 +133,7 @@ def _reproduce(options):
     from sbnn.study.reproduce import reproduce
 
     folders = {"saved_models": options.saved_models, "figures": options.figures}
-    how = {"fresh": options.fresh, "fast": options.fast, "in_place": options.in_place}
+    how = {"fresh": options.fresh, "fast": options.fast, "in_place": options.in_place, "jobs": options.jobs}
     reproduce(options.notebook, options.dataset, **how, **folders)
 
 

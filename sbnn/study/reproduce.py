@@ -8,6 +8,8 @@ import importlib.util
 import time
 from pathlib import Path
 
+from joblib import Parallel, delayed
+
 from sbnn.data.datasets import DATASETS, default_dataset, list_datasets, names_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,9 +26,12 @@ SAVED = {"sbnn": "cv_network", "ephys_types": "types_lightgbm", "mechanism_shift
 
 
 def reproduce(
-    notebook="all", dataset=None, *, fresh=False, fast=False, in_place=False, saved_models=None, figures=None
+    notebook="all", dataset=None, *, fresh=False, fast=False, in_place=False, saved_models=None, figures=None, jobs=1
 ):
-    """Run notebooks on a data set, on "all" that are here, or on the default one of each study ("auto", as kept)."""
+    """Run notebooks on a data set, on "all" that are here, or on the default one of each study ("auto", as kept).
+
+    So many `jobs` at the same time, each all notebooks of a data set.
+    """
     dataset = dataset or ("all" if notebook == "all" and not in_place else "auto")
     if dataset not in ("all", "auto", *DATASETS):
         raise ValueError(f"dataset: {dataset!r} is unknown, expected all, auto or one of {', '.join(DATASETS)}")
@@ -36,21 +41,25 @@ def reproduce(
 
     folders = {"saved_models": saved_models, "figures": figures}
     folders = {kind: Path(folder).expanduser().resolve() for kind, folder in folders.items() if folder is not None}
-    jobs = _jobs(dataset, folders.get("saved_models", ROOT / "saved_models"))
-    wanted = [(path, name) for path, name in jobs if notebook in ("all", path.stem, path.stem[:2])]
+    parameters = {"fresh": fresh, "fast": fast} | {kind: str(folder) for kind, folder in folders.items()}
+    planned = _jobs(dataset, folders.get("saved_models", ROOT / "saved_models"))
+    wanted = {}
+    for path, name in planned:
+        if notebook in ("all", path.stem, path.stem[:2]):
+            wanted.setdefault(name, []).append(path)
     if not wanted:
-        raise ValueError(f"notebook: none is called {notebook!r} among those of {dataset!r}: {_listed(jobs)}")
-    for path, name in wanted:
-        started = time.monotonic()
-        target = path if in_place else ROOT / "build" / "notebooks" / name / path.name
-        parameters = {"dataset": name, "fresh": fresh, "fast": fast}
-        parameters |= {kind: str(folder) for kind, folder in folders.items()}
-        run_notebook(path, target, **({} if in_place else parameters))
-        print(f"{path.name} on {name}: {time.monotonic() - started:.0f} s -> {target.relative_to(ROOT)}", flush=True)
+        there = ", ".join(dict.fromkeys(path.stem for path, _ in planned))
+        raise ValueError(f"notebook: none is called {notebook!r} among those of {dataset!r}: {there}")
 
+    def run(name, paths):
+        for path in paths:
+            started = time.monotonic()
+            target = path if in_place else ROOT / "build" / "notebooks" / name / path.name
+            run_notebook(path, target, **({} if in_place else parameters | {"dataset": name}))
+            took = f"{time.monotonic() - started:.0f} s -> {target.relative_to(ROOT)}"
+            print(f"{path.name} on {name}: {took}", flush=True)
 
-def _listed(jobs):
-    return ", ".join(dict.fromkeys(path.stem for path, _ in jobs))
+    Parallel(jobs)(delayed(run)(name, paths) for name, paths in wanted.items())
 
 
 def _jobs(dataset, saved_models):
