@@ -16,7 +16,7 @@ from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import folds_of, source_arrays, split_fold
 from sbnn.evaluation.identity import configured
-from sbnn.evaluation.runs import fit_all, in_workers
+from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record
 
@@ -27,7 +27,7 @@ N_PERMUTATIONS = 199
 
 def cross_validate(
     estimator, data, folds=None, param_grid=None, n_jobs=1, *, scaling="fold", results=None, overwrite=False, seed=0,
-    preselect=None, verbose=True,
+    preselect=None, keep=NESTED, verbose=True,
 ):  # fmt: skip
     """Fit and score an estimator on every fold, for every point of a parameter grid.
 
@@ -64,6 +64,8 @@ def cross_validate(
         So many genes are chosen on the training cells of every fold, and the estimator sees those alone; see
         `sbnn.data.preselection.preselect_genes`, whose ``n_genes`` and ``threshold`` a dict may name. Counts are
         normalised to the library size of all genes.
+    keep : sequence of str
+        Of ``test_predictions``, ``test_latent`` and ``history``, most of the size of a record; the others are left out.
     verbose : bool
         Show a progress bar.
 
@@ -117,7 +119,7 @@ def cross_validate(
     how = {"results": results, "overwrite": overwrite, "n_jobs": n_jobs, "verbose": verbose}
     record = fit_all(wanted, [[model] * len(folds) for model in models], plan, estimator, scaling, chosen, **how)
     _warn_of_chance(record, data.Y)
-    return record
+    return drop_details(record, results, [name for name in NESTED if name not in keep])
 
 
 def _paths(estimator, points):

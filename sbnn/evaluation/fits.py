@@ -9,6 +9,7 @@ from joblib import delayed
 from sklearn.linear_model import LinearRegression
 
 from sbnn.data.paired import as_paired
+from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate, scores_of
@@ -85,6 +86,34 @@ def _fitted(model, data, seed):
     values |= data.names | {"labels": data.labels[["family", "type"]], "colors": dict(data.colors)}
     more = [name for name in ("gene_norms", "history") if hasattr(model, f"{name}_")]
     return values | {name: getattr(model, f"{name}_") for name in more}
+
+
+def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=False):
+    """Choose genes on raw counts, and keep the curve that they are chosen by.
+
+    Parameters
+    ----------
+    data : AnnData
+        With raw counts of all genes in ``layers["counts"]``.
+    n_genes, threshold
+        As for `sbnn.preprocessing.select_genes`, which does the work.
+    results : str or path-like, optional
+        File to save to. If it already holds this selection, it is loaded instead.
+    overwrite : bool
+        Choose anew, whatever `results` holds.
+
+    Returns
+    -------
+    Record
+        ``values`` has ``gene_names`` and the entries of `GeneSelection`; `sbnn.plotting.gene_selection_curve` draws it.
+    """
+    data, params = as_paired(data), {"n_genes": n_genes, "threshold": threshold}
+
+    def compute():
+        return {**vars(select_genes(data.counts, **params)), "gene_names": data.gene_names}
+
+    wanted = Record("gene-selection", data.name, data.sha256, [params])
+    return load_or_compute(wanted, compute, results, overwrite)
 
 
 def repeat_fits(estimator, data, seeds=10, **options):

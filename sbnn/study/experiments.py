@@ -13,20 +13,15 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from sbnn.data.datasets import load_dataset
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
-from sbnn.data.paired import as_paired, groups_of
-from sbnn.data.preprocessing import select_genes
+from sbnn.data.paired import as_paired
 from sbnn.data.preselection import with_preselected
-from sbnn.data.readers.scala import ephys_from_raw
-from sbnn.data.registry import find_file
 from sbnn.data.simulate import simulate_patchseq
-from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import fit_full, genes_curve, repeat_fits, stability_selection
-from sbnn.evaluation.folds import grouped_folds, later_fold, paper_folds, split_and_scale
+from sbnn.evaluation.folds import paper_folds, split_and_scale
 from sbnn.evaluation.identity import described, version_of
 from sbnn.evaluation.interpretation import interpret
-from sbnn.evaluation.runs import drop_details, load_or_compute
+from sbnn.evaluation.runs import load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.bottleneck.estimator import NUMBERS, SparseBottleneckRegressor
 from sbnn.models.bottleneck.settings import DistilledSettings
@@ -47,10 +42,7 @@ LEAK = "scaled_over_all_cells"  # ending of the experiments that repeat the publ
 THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # where published numbers are those of folds of a third of the cells
 FAST = {"hidden_layers": (32, 16), "epochs": (2, 3, 3, 4)}  # enough to see that everything runs
 FAST_DISTILLATION = DistilledSettings(steps_of_teachers=50, steps_of_student=100)
-APART = {"mouse": grouped_folds, "date": later_fold}  # label of the cells -> folds that hold whole groups of it out
-COUNTS_OF = {"scala": "scala_34c_counts"}  # data set -> that with the counts its genes are selected on
 CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
-SELECTION_THRESHOLDS = {"scala_34c_counts": 30, "simulated": 0}  # counts up to this are near zero
 
 
 class CrossValidation(NamedTuple):
@@ -119,39 +111,6 @@ def cross_validations(data, fast=False):
         grid = {"n_components": sorted(thirds), "pretraining": [True], "group_lasso": lassos}
         specs[THREE_FOLDS] = CrossValidation(model, grid, paper_folds(data.n_cells, 3)[:few], "all")
     return specs
-
-
-def held_apart(data, fast=False):
-    """Cross-validations on cells of other mice and later dates, ``apart_<label>_<model>``, where these are known."""
-    models = {
-        "default": network(data, fast, protocol="distilled", n_components=2),
-        "network": network(data, fast, n_components=2),
-        "ridge": LeaveOneOutRidge(),
-    }
-    return {
-        f"apart_{label}_{name}": CrossValidation(model, {}, folds(groups_of(data, label))[: 2 if fast else None])
-        for label, folds in APART.items() if label in data.labels
-        for name, model in models.items()
-    }  # fmt: skip
-
-
-def cv(data, fast, n_jobs):
-    """The step that cross-validates: every model on the folds of the paper, then on cells held apart."""
-    specs = cross_validations(data, fast) | held_apart(data, fast)
-    return {name: partial(_cross_validated, data, name, spec, n_jobs) for name, spec in specs.items()}
-
-
-def _cross_validated(data, name, spec, n_jobs, path, fresh):
-    how = {"scaling": spec.scaling, "n_jobs": n_jobs, "overwrite": fresh, "seed": SEED}
-    record = cross_validate(spec.estimator, data, spec.folds, spec.param_grid, results=path, **how)
-    if name.startswith("cv_srrr"):  # many penalties, of which only the accuracy is looked at
-        drop_details(record, path)
-    elif name.startswith("cv_network"):  # many points of which curves are drawn, never cells
-        drop_details(record, path, ("test_predictions", "test_latent"))
-    elif name == "cv_default":  # cells are looked at with the widths of the maps
-        others = [g for g, point in enumerate(record.params) if point["n_components"] not in MAPS]
-        drop_details(record, path, ("test_predictions", "test_latent"), others)
-    return record
 
 
 def saved(run, path, fresh):
@@ -240,35 +199,3 @@ def _known_genes(draws, params, models):
             row |= {"test_r2": fitted.score(X_test, Y_test), "best_r2": 1 / (1 + point["noise"] ** 2)}
             rows.append(point | row | {"chance": true.mean()})
     return pd.DataFrame(rows)
-
-
-def compare_with_raw_ephys(data):
-    """Derive the outputs of mouse M1 from the raw table of electrophysiology, and compare with the released ones."""
-    try:
-        table, metadata = (find_file(name) for name in ("Cell_Features_M1.csv", "mini-atlas-meta-data.csv"))
-    except FileNotFoundError as error:
-        print(f"nothing to compare with: {error}")
-        return None
-    features, reasons = ephys_from_raw(pd.read_csv(table), pd.read_csv(metadata, sep="\t"))
-    difference = (np.abs(features.loc[data.cell_names].to_numpy() - data.Y) / data.Y.std(0)).max()
-    outcome = pd.Series({"cells left": len(features), "largest difference, in SD": difference})
-    return pd.concat([reasons.value_counts(), outcome]).map("{:.6g}".format)
-
-
-def all_counts(data):
-    """Counts of all genes to select some from, for a data set of selected ones."""
-    if data.name in COUNTS_OF:
-        return as_paired(load_dataset(COUNTS_OF[data.name]))
-    if data.name in CITESEQ:
-        return as_paired(load_dataset(data.name, n_genes=None))
-    return data if data.name == "simulated" else None
-
-
-def run_gene_selection(data, path, *, n_genes=1000, fresh=False):
-    """Select genes on raw counts, or load the selection, with the curve that its figure shows."""
-    params = {"n_genes": min(n_genes, data.n_genes // 2), "threshold": SELECTION_THRESHOLDS.get(data.name, 0)}
-
-    def compute():
-        return {**vars(select_genes(data.counts, **params)), "gene_names": data.gene_names}
-
-    return load_or_compute(Record("gene-selection", data.name, data.sha256, [params]), compute, path, fresh)

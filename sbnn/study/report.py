@@ -8,8 +8,6 @@ import pandas as pd
 
 from sbnn.evaluation import stability
 from sbnn.evaluation.crossval import epoch_curves
-from sbnn.evaluation.folds import split_and_scale
-from sbnn.metrics import pooled_r2
 from sbnn.results import load, load_folder
 from sbnn.study import published
 from sbnn.study.experiments import CITESEQ, LASSO, LEAK, MAPS, N_GENES, STANDARD, THREE_FOLDS
@@ -290,25 +288,6 @@ def held_apart_table(records):
             if (record := records.get(f"apart_{label}_{name}")) is not None:
                 columns[title][held] = _spread(record.test_r2[:, 0])
     return pd.DataFrame(columns).fillna("").rename_axis("tested on")
-
-
-def offsets_table(data, records):
-    """How much of what is missing on later dates is an offset, which expression cannot explain: by model."""
-    rows = {}
-    for name, title in APART_MODELS.items():
-        record = records[f"apart_date_{name}"]
-        [fold], [predicted] = record.folds, record.test_predictions[0]
-        _, Y_train, _, Y_test = split_and_scale(data, fold, record.settings["scaling"])
-        residual = Y_test - np.asarray(predicted)
-        offsets, mean = residual.mean(0), Y_train.mean(0)
-        largest = np.abs(offsets).argmax()
-        rows[title] = {
-            "test_r2": pooled_r2(Y_test, predicted, mean),
-            "without_offsets": pooled_r2(Y_test, predicted + offsets, mean),
-            "output": data.feature_names[largest],
-            "offset": offsets[largest],
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
 def _spread(r2):

@@ -10,7 +10,6 @@ from sbnn.engine import Step, Study
 from sbnn.evaluation.runs import unfinished
 from sbnn.study import experiments, report
 from sbnn.study.gallery import figures
-from sbnn.study.gene_priors import run_gene_priors
 from sbnn.study.maps import principal_components, run_map_trust, tsne_maps
 
 #: Experiments on other genes or noise than those of the data set.
@@ -32,10 +31,6 @@ def _fit(data, fast, n_jobs):
 
 def _genes(data, fast, n_jobs):
     return {"genes_curve": partial(experiments.run_genes_curve, data, fast=fast, n_jobs=n_jobs)}
-
-
-def _prior(data, fast, n_jobs):
-    return {"gene_prior": partial(run_gene_priors, data, fast=fast, n_jobs=n_jobs)}
 
 
 def _fit_tables(records):
@@ -67,10 +62,8 @@ def _command(name, folder):
 STUDY = Study(
     "sbnn",
     steps={
-        "cv": Step("", experiments.cv, lambda records: {report.ACCURACY: report.accuracy_table(records)}),
         "fit": Step("", _fit, _fit_tables),
         "genes": Step("", _genes, lambda records: {report.NUMBERS: report.numbers_table(records["genes_curve"])}),
-        "prior": Step("", _prior, lambda records: {report.PRIORS: report.priors_by_model(records["gene_prior"])}),
     },
     tables=report.all_tables,
     figures=figures,

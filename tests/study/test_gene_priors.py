@@ -1,19 +1,16 @@
 """What a prior does is measured on held-out cells, by the right lists, and as it is committed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from made_up import changed
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from sbnn import cli, cross_validate, load_dataset, paper_folds
-from sbnn.data.paired import as_paired
+from sbnn import SparseBottleneckRegressor, cross_validate, paper_folds
 from sbnn.evaluation.stability import folds_kept, priors_table
-from sbnn.results import Record, load
+from sbnn.results import load, save
 from sbnn.study import gene_priors
-from sbnn.study.experiments import network
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,19 +42,37 @@ class Believer(RegressorMixin, BaseEstimator):
 
 
 @pytest.fixture(scope="module")
-def values(data):
+def asked(data):
     names = [str(name) for name in data.gene_names]
     lists = {"late": names[-6:], "early": names[:3] + names[-1:]}
     folds = {"one": paper_folds(120)[:3], "other": paper_folds(120)[3:6]}
-    models = {"one": Believer(), "other": Believer()}
-    return gene_priors.compare_priors(
-        models, data, folds, lists, {"one": (0.0, 0.25, 0.5), "other": (0.0, 0.25)}, verbose=False
-    )
+    influences = {"one": (0.0, 0.25, 0.5), "other": (0.0, 0.25)}
+    return {"one": Believer(), "other": Believer()}, data, folds, lists, influences
+
+
+@pytest.fixture(scope="module")
+def known(asked, tmp_path_factory):
+    return gene_priors.compare_priors(*asked, results=tmp_path_factory.mktemp("prior") / "gene_prior.pickle")
 
 
 @pytest.fixture
-def record(values):
-    return Record("gene prior", "made up", "s", [{}], 0, {}, [], values)
+def record(known):
+    return replace(known, values=dict(known.values))
+
+
+def test_a_comparison_is_loaded_again_and_another_question_refused(asked, known, tmp_path, monkeypatch):
+    path = save(known, tmp_path / "gene_prior.pickle")
+    monkeypatch.setattr(gene_priors, "cross_validate", lambda *_, **__: pytest.fail("computed again"))
+    assert (gene_priors.compare_priors(*asked, results=path).table == known.table).all(axis=None)
+    models, data, folds, lists, influences = asked
+    for other in (
+        (models, data, folds | {"one": folds["other"]}, lists, influences),
+        (models, data, folds, lists | {"early": lists["late"]}, influences),
+        (models, data, folds, lists, influences | {"other": (0.0, 0.5)}),
+        (models | {"one": Believer(prior_influence=0.1)}, data, folds, lists, influences),
+    ):
+        with pytest.raises(ValueError, match="gene_prior.pickle holds another gene prior"):
+            gene_priors.compare_priors(*other, results=path)
 
 
 def test_every_list_is_compared_with_no_prior_in_the_same_folds(record, data):
@@ -88,65 +103,44 @@ def test_shares_are_of_the_kept_genes(record, data):
     assert priors_table(record).stability.iloc[0] == pytest.approx((0.75 + 0.25 + 0.25) / 3), "what two folds share"
 
 
-def test_lists_are_what_they_are_called(data):
-    simulated = as_paired(load_dataset("simulated", verbose=False))
-    lists, true = gene_priors.gene_lists(simulated), set(simulated.truth["genes"])
-    assert set(lists["true genes"]) == true
-    assert len(true & set(lists["half right"])) == len(lists["half right"]) / 2 == 12
-    assert len(lists[gene_priors.CONTROL]) == 24 and list(lists)[-1] == gene_priors.CONTROL
-    for name, title in (("mine", None), ("wrong", {"wrong": ["Sst"]})):
-        with pytest.raises(ValueError, match=name):
-            gene_priors.gene_lists(changed(data, name="mine"), title)
+def test_lists_are_of_measured_genes_and_random_ones_are_the_control(data):
+    names = [str(name) for name in data.gene_names]
+    lists = gene_priors.with_control({"mine": [names[5], "nobody", names[2]], "more": names[:9]}, data.gene_names)
+    assert lists["mine"] == [names[2], names[5]] and lists["more"] == names[:9]
+    assert list(lists)[-1] == gene_priors.CONTROL and len(lists[gene_priors.CONTROL]) == 2
+    with pytest.raises(ValueError, match="wrong"):
+        gene_priors.with_control({"wrong": ["Sst"]}, data.gene_names)
 
 
-def test_lists_of_real_genes(real_scala, real_file):
-    real_file("go_ion_channel_term_summary.txt")
-    lists = gene_priors.gene_lists(real_scala)
-    assert [len(genes) for genes in lists.values()] == [55, 20, 55]
-    channels = load(ROOT / "saved_models" / "scala_ion_channels" / "cv_ridge.pickle").gene_names
-    assert set(lists["ion channels"]) == set(channels) != set(lists[gene_priors.CONTROL])
-    named = {word for name in real_scala.labels["type"] for word in name.replace("_", " ").split()}
-    assert set(lists["type markers"]) == named & set(real_scala.gene_names) == set(gene_priors.TYPE_MARKERS)
-
-
-def test_the_command_takes_a_list_and_saves_what_it_finds(tmp_path, monkeypatch, capsys, data):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(gene_priors, "network", lambda data, fast, protocol: Believer())
-    pd.DataFrame(data.X, data.cell_names, data.gene_names).to_csv("x.csv")
-    pd.DataFrame(data.Y, data.cell_names, data.feature_names).to_csv("y.csv")
-    (tmp_path / "mine.txt").write_text("gene03\ngene05\nnobody\n")
-    command = ["prior", "own", "--expression", "x.csv", "--outputs", "y.csv", "--genes", "mine.txt", "--fast"]
-    assert cli.main(command) == 0
-    said = capsys.readouterr().out
-    assert "| distilled | mine | 0.250 |" in said and "| random genes |" in said
-    saved = load("saved_models/own-fast/gene_prior.pickle")
-    assert saved.lists["mine"] == ["gene03", "gene05"] and len(saved.lists["random genes"]) == 2
-    monkeypatch.setattr(gene_priors, "compare_priors", lambda *_, **__: pytest.fail("computed again"))
-    assert cli.main(command) == 0
+def test_few_cells_are_drawn_from_the_training_cells(data):
+    folds = paper_folds(data.n_cells)[:3]
+    for (few, test), (train, its) in zip(gene_priors.with_few_cells(folds, 60), folds, strict=True):
+        assert len(few) == 60 and set(few) < set(train) and (test == its).all()
+        assert (np.sort(few) != np.sort(train[:60])).any(), "at random"
 
 
 # -- what is committed -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_committed_fits_come_back(real_scala, real_file):
+def test_committed_fits_come_back(real_scala):
     """But for last bits, and so a gene or two, which differ by processor."""
-    model = gene_priors.FEW_CELLS
-    real_file("go_ion_channel_term_summary.txt")
+    name, n_cells = gene_priors.FEW
     record = load(ROOT / "saved_models" / "scala" / "gene_prior.pickle")
-    assert record.sha256 == real_scala.sha256 and record.lists == gene_priors.gene_lists(real_scala)
-    models, fold = {model: network(real_scala, protocol=model.partition(",")[0])}, gene_priors.folds_of(real_scala)
-    lists, how = {"ion channels": record.lists["ion channels"]}, {"seed": gene_priors.SEED, "verbose": False}
-    again = gene_priors.compare_priors(models, real_scala, {model: fold[model][:1]}, lists, {model: (0.25,)}, **how)
-    one = record.table[["model", "list", "influence", "fold"]] == [model, "ion channels", 0.25, 0]
-    [at] = np.flatnonzero(one.all(axis=1))
-    assert again["table"].test_r2[0] == pytest.approx(record.table.test_r2[at], abs=0.02)
-    same = set(again["gene_names"][again["kept"][0]]) & set(record.gene_names[record.kept[at]])
-    assert len(same) >= 0.8 * len(record.kept[at])
+    models = {name: SparseBottleneckRegressor(standardize=False, device="cpu", random_state=42)}
+    folds = {name: gene_priors.with_few_cells(paper_folds(real_scala.n_cells)[:1], n_cells)}
+    lists = {"ion channels": record.lists["ion channels"]}
+    again = gene_priors.compare_priors(models, real_scala, folds, lists, {name: (0.0, 0.25)}, seed=42)
+    rows = record.table.query(f"model == {name!r} and list == 'ion channels' and influence in (0, 0.25) and fold == 0")
+    assert again.table.test_r2.to_numpy() == pytest.approx(rows.test_r2.to_numpy(), abs=0.02)
+    for kept, its in zip(again.kept, record.kept[rows.index], strict=True):
+        assert len(np.intersect1d(again.gene_names[kept], record.gene_names[its])) >= 0.8 * len(its)
 
 
-def test_few_cells_are_drawn_from_the_training_cells(data):
-    folds = gene_priors.folds_of(data)
-    for (few, test), (train, its) in zip(folds[gene_priors.FEW_CELLS], folds[gene_priors.ALL_CELLS], strict=True):
-        assert len(few) == 60 and set(few) < set(train) and (test == its).all()
-        assert (np.sort(few) != np.sort(train[:60])).any(), "at random"
+def test_type_markers_name_the_types(real_scala):
+    """All genes of M1 whose names are words of its types, and no other."""
+    record = load(ROOT / "saved_models" / "scala" / "gene_prior.pickle")
+    named = {word for name in real_scala.labels["type"] for word in name.replace("_", " ").split()}
+    assert set(record.lists["type markers"]) == named & set(real_scala.gene_names)
+    channels = load(ROOT / "saved_models" / "scala_ion_channels" / "cv_ridge.pickle").gene_names
+    assert set(record.lists["ion channels"]) == set(channels) != set(record.lists[gene_priors.CONTROL])

@@ -7,8 +7,7 @@ import pytest
 
 from sbnn import results
 from sbnn.study import published, report
-from sbnn.study.experiments import THREE_FOLDS
-from sbnn.study.study import STUDY
+from sbnn.study.report import THREE_FOLDS
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "saved_models" / "scala"
@@ -16,7 +15,7 @@ FOLDER = ROOT / "saved_models" / "scala"
 
 @pytest.fixture(scope="module")
 def table():
-    return report.accuracy_table(STUDY.load(FOLDER))
+    return report.accuracy_table(report.read(FOLDER))
 
 
 def test_numbers_stand_at_their_folds_lasso_and_stage():
@@ -72,3 +71,13 @@ def test_curves_behave_as_published():
     assert weak[99] < weak[49] - 0.02, "almost no lasso over-fits once all layers are trained"
     assert usual[100] < min(usual[99], usual[110]), "R2 drops at the pruning, and recovers within ten epochs"
     assert usual[199] > curve(1e-2)[199] > weak[199] > weak[99]
+
+
+@pytest.mark.parametrize(("name", "dataset", "sha256"), [("cv_srrr", "other", "ab"), ("interpretation", "mine", "cd")])
+def test_results_of_other_data_in_the_folder_are_refused(tmp_path, name, dataset, sha256):
+    for file, its in (("cv_ridge", "ab"), ("gene_selection", "counts"), ("noise", "")):
+        results.save(results.Record(file.replace("_", "-"), "mine", its, [{}]), tmp_path / f"{file}.pickle")
+    assert len(report.read(tmp_path)) == 3
+    results.save(results.Record("any", dataset, sha256, [{}]), tmp_path / f"{name}.pickle")
+    with pytest.raises(ValueError, match=f"{name}.pickle of '{dataset}'"):
+        report.read(tmp_path)
