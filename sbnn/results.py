@@ -179,14 +179,14 @@ def save(record, path):
         If `path` is empty or a folder, or the record could not be read back as it is.
     """
     _check(record)
+    path = results_path(path)
     content = {part.name: encode(getattr(record, part.name), part.name) for part in fields(Record)}
     write_atomically(_seal(pickle.dumps(content, protocol=4)), path)
-    return results_path(path)
+    return path
 
 
 def write_atomically(content, path):
-    """Write bytes so that `path` holds either the old content or all of the new one."""
-    path = results_path(path)
+    """Write bytes so that a file, a `pathlib.Path`, holds either the old content or all of the new one."""
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

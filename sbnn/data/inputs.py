@@ -69,8 +69,7 @@ def output_names(Y, n_outputs):
 
 
 def to_be_fitted(model, X, y, dtype):
-    """Checked arrays for a fit, Y in float64; the model keeps the names and what `learn_library` finds."""
-    X, y = two_tables(X, y)
+    """Checked arrays of `two_tables` for a fit, Y in float64; the model keeps the names and `learn_library`'s facts."""
     learn_library(model, X)
     table, outputs = expression_table(X), output_table(X, y)
     checks = {"multi_output": True, "y_numeric": True, "ensure_min_samples": 2}

@@ -59,7 +59,9 @@ def with_outputs(data, outputs="outputs"):
     Outputs are a key of ``obsm``, columns of ``obs`` (a list), another modality, whose cells are matched, or taken as
     they are. In a MuData where the default is none of these, it stands for the only other modality.
     """
-    adata, modalities = gene_modality(data), data.mod if isinstance(data, MuDataLike) else {}
+    adata, modalities = data, {}
+    if isinstance(data, MuDataLike):
+        adata, modalities = entry(data.mod, "rna", "mod"), data.mod
     if isinstance(outputs, list):
         return adata, adata.obs[outputs], {}
     if not isinstance(outputs, str):

@@ -27,9 +27,9 @@ def page_data(fit, folds=None):
         "predicted": _packed(np.hstack([fit.predictions, fit.predicted_expression])),
     }
     if folds is not None:
-        predictions, test_r2 = held_out_predictions(fit, folds)
-        values["held_out"] = _packed(predictions)
-        for output, r2 in zip(outputs, test_r2, strict=True):
+        point = _point_of(fit, folds)
+        values["held_out"] = _packed(held_out_means(folds, fit.outputs, point))  # NaN of cells that never were
+        for output, r2 in zip(outputs, folds.test_feature_r2[:, point].mean(0), strict=True):
             output["test_r2"] = _or_none(r2)
     return {
         "dataset": fit.dataset,
@@ -42,8 +42,8 @@ def page_data(fit, folds=None):
     }
 
 
-def held_out_predictions(fit, folds):
-    """Mean prediction of each cell by the folds that held it out (else NaN), in z-scores of the fit, and test R2."""
+def _point_of(fit, folds):
+    """Grid point of a cross-validation that has predictions of the model of a fit, in units that compare."""
     params = {name: value for name, value in fit.params[0].items() if name not in NOT_THE_MODEL}
     hits = folds.points(**params)
     if not hits:
@@ -54,7 +54,7 @@ def held_out_predictions(fit, folds):
         raise ValueError("cv_record: it has no predictions of the model of the fit; compute it anew with `sbnn cv`")
     if folds.settings["scaling"] == "none":
         raise ValueError("cv_record: its outputs were not scaled, so that its predictions do not compare with the fit")
-    return held_out_means(folds, fit.outputs, point).astype(np.float32), folds.test_feature_r2[:, point].mean(0)
+    return point
 
 
 def _places(fit):

@@ -28,8 +28,9 @@ class Explorer:
 
     def save(self, path):
         """Write the page to a file, all of it or nothing; gives its path."""
+        path = results_path(path)
         write_atomically(self.html.encode(), path)
-        return results_path(path)
+        return path
 
     def _repr_html_(self):
         return (

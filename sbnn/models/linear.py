@@ -55,7 +55,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _validate(self, X, y):
         """Check X and y, store their means, and return both centred in float64, Y two-dimensional."""
-        X, Y = to_be_fitted(self, X, y, np.float64)
+        X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
         self.x_mean_, self.y_mean_ = X.mean(axis=0), Y.mean(axis=0)
         # Column order, because the solvers read and cut out single genes.
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
@@ -105,7 +105,7 @@ class LeaveOneOutRidge(LinearRegressor):
 
     def fit(self, X, y=None):
         """Choose the penalty and fit; X and y as for `SparseBottleneckRegressor.fit`."""
-        X, Y = to_be_fitted(self, X, y, np.float64)
+        X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
         # "auto" would take "eigen" here, four times slower where cells and genes are about equally many.
         ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)
         self.alpha_, self.best_score_, self.y_mean_ = ridge.alpha_, ridge.best_score_, Y.mean(axis=0)
@@ -121,7 +121,22 @@ class SparseCoefficients(GeneSelectionMixin):
         return np.atleast_2d(self.coef_).any(axis=0)
 
 
-class LatentRegressor(LinearRegressor):
+class LatentMixin:
+    """A regressor with a latent space: ``transform`` maps cells into it."""
+
+    # Not a TransformerMixin: that would give the columns of `transform` the names of genes.
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        return tags
+
+    def fit_transform(self, X, y=None, **options):
+        """Fit, then map the training cells; arguments as for `fit`."""
+        return self.fit(X, y, **options).transform(X)
+
+
+class LatentRegressor(LatentMixin, LinearRegressor):
     """Reduced-rank model Y = X W V' with encoder W (p, rank) and decoder V (q, rank), V'V = 1.
 
     A subclass has ``rank`` and ``alpha``, and a generator ``_solve(X, Y, alphas)`` that yields the learned
@@ -130,12 +145,6 @@ class LatentRegressor(LinearRegressor):
 
     # What `fit_path` varies; cross-validation asks for it, since a path costs much less than separate fits.
     path_parameter = "alpha"
-
-    def __sklearn_tags__(self):
-        # Not a TransformerMixin: that would give the columns of `transform` the names of genes.
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags = TransformerTags(preserves_dtype=[])
-        return tags
 
     def _validate(self, X, y):
         check_number("alpha", self.alpha, Real, 0)
@@ -161,17 +170,17 @@ class LatentRegressor(LinearRegressor):
         for alpha in alphas:
             check_number("alpha", alpha, Real, 0)
         template = clone(self).set_params(alpha=alphas[0])
-        return template._along(*template._validate(X, y), alphas)
+        falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])  # as warm starts want it
+        solutions = template._solve(*template._validate(X, y), [alphas[i] for i in falling])
 
-    def _along(self, X, Y, alphas):
-        """Yield the models of a path in the order given, solved in the order that warm starts want."""
-        falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])
-        solved, turn = {}, 0
-        for i, solution in zip(falling, self._solve(X, Y, [alphas[i] for i in falling]), strict=True):
-            solved[i] = copy.copy(self).set_params(alpha=alphas[i])._store(solution)
-            while turn in solved:
-                yield solved.pop(turn)
-                turn += 1
+        def in_order(solved, turn):
+            for i, solution in zip(falling, solutions, strict=True):
+                solved[i] = copy.copy(template).set_params(alpha=alphas[i])._store(solution)
+                while turn in solved:
+                    yield solved.pop(turn)
+                    turn += 1
+
+        return in_order({}, 0)
 
     def _store(self, solution):
         vars(self).update(solution)
@@ -182,10 +191,6 @@ class LatentRegressor(LinearRegressor):
         """Map cells into the latent space, shape (n, rank), with the mean of the training cells in the origin."""
         check_is_fitted(self)
         return (new_cells(self, X, needed=kept_genes(self)) - self.x_mean_) @ self.encoder_
-
-    def fit_transform(self, X, y=None):
-        """Fit, then map the training cells."""
-        return self.fit(X, y).transform(X)
 
 
 class ReducedRankRegression(LatentRegressor):

@@ -13,7 +13,7 @@ from sbnn.data.objects import entry
 from sbnn.data.preprocessing import log2p1
 from sbnn.data.readers.tables import as_numbers, read_table
 from sbnn.data.streams import ExpressionStream
-from sbnn.results import write_atomically
+from sbnn.results import results_path, write_atomically
 
 ROUNDING = 1e-3  # by which a gene may be beyond the range of the training cells
 MANY = 0.5  # of the kept genes; with few training cells the limits are close and a tenth is beyond them anyway
@@ -93,6 +93,6 @@ def write_map(model, X, out, predictions=None):
     if predictions is None:
         places = pd.concat([places.drop(columns="clipped"), predicted, places["clipped"]], axis=1)
     else:
-        write_atomically(predicted.to_csv().encode(), predictions)
-    write_atomically(places.to_csv().encode(), out)
+        write_atomically(predicted.to_csv().encode(), results_path(predictions))
+    write_atomically(places.to_csv().encode(), results_path(out))
     return len(places)

@@ -1,5 +1,6 @@
 """The explorer's page holds the numbers of the records, stays small, and says what is wrong with its input."""
 
+import base64
 import html
 import json
 import os
@@ -12,20 +13,22 @@ from explorable import fit_to_explore, folds_to_explore
 from sklearn.preprocessing import StandardScaler
 
 from sbnn import SparseReducedRankRegression, cli, cross_validate, explore, fit_full, results
-from sbnn.explorer.columns import held_out_predictions, page_data
+from sbnn.explorer.columns import page_data
 
 
 def test_predictions_of_held_out_cells_are_in_the_units_of_the_fit(data):
     model = SparseReducedRankRegression(rank=2, alpha=0.1)
     fit, folds = fit_full(model, data), cross_validate(model, data, 7)
-    predictions, r2 = held_out_predictions(fit, folds)
+    page = page_data(fit, folds)
+    predictions = np.frombuffer(base64.b64decode(page["values"]["held_out"]), "<f4").reshape(-1, data.n_cells).T
     overall = StandardScaler().fit(data.Y)
     for (train, test), predicted in zip(folds.folds, folds.test_predictions[0], strict=True):
         natural = StandardScaler().fit(data.Y[train]).inverse_transform(predicted)
         np.testing.assert_allclose(predictions[test], overall.transform(natural), atol=1e-5)
     never = np.setdiff1d(np.arange(data.n_cells), np.concatenate([test for _, test in folds.folds]))
     assert len(never) == 120 % 7 and np.isnan(predictions[never]).all()
-    assert np.allclose(r2, folds.test_feature_r2[:, 0].mean(0))
+    expected = folds.test_feature_r2[:, 0].mean(0)
+    assert np.allclose([output["test_r2"] for output in page["features"][: len(expected)]], expected)
 
 
 def test_only_a_cross_validation_of_the_same_model_and_data_tells_of_held_out_cells():

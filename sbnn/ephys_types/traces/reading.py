@@ -20,7 +20,7 @@ from sbnn.data.registry import cache_folder
 from sbnn.data.typed_cells import typed_cells
 from sbnn.ephys_types.traces.recording import sweeps_of
 from sbnn.ephys_types.traces.vectors import joined, settings_fingerprint, trace_families, trace_units, vectors_of
-from sbnn.results import write_atomically
+from sbnn.results import results_path, write_atomically
 
 SOURCE = "twelve families of IPFX feature vectors from NWB recordings"
 
@@ -95,7 +95,7 @@ def write_traces(features, path):
 
     With types filled into the second, ``read_ephys_table(path, cells, families=trace_families())`` reads them.
     """
-    path = Path(path)
+    path = results_path(path)
     cells = path.with_name(f"{path.stem}_cells{path.suffix}")
     for content, file in ((features.to_df(), path), (features.obs, cells)):
         write_atomically(content.to_csv(index_label="cell").encode(), file)

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.model_selection import KFold
-from sklearn.utils import TransformerTags, _safe_indexing, check_array, check_consistent_length, check_random_state
+from sklearn.utils import _safe_indexing, check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
@@ -34,7 +34,7 @@ from sbnn.models.bottleneck.protocols import PROTOCOLS
 from sbnn.models.bottleneck.scales import learn_scales, scaled_inputs, scaled_outputs, through_network
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.bottleneck.training import Run, Stage, Trainer
-from sbnn.models.linear import GeneSelectionMixin
+from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 
 AUTO = "auto"
 NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # of genes that "auto" compares
@@ -48,7 +48,7 @@ def numbers_up_to(n_genes, numbers=NUMBERS):
     return tuple(number for number in numbers if number < n_genes) or (n_genes,)
 
 
-class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimator):
+class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseEstimator):
     """Sparse bottleneck neural network for two kinds of measurement of the same cells.
 
     Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck of `n_components`
@@ -241,14 +241,18 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         self
         """
         X, y = two_tables(X, y)
-        if self.n_genes == AUTO:
-            return self._fit_with_number_chosen(X, y, eval_set)
-        stream = X if isinstance(X, ExpressionStream) else None
-        if stream is None and self.n_genes is not None and hasattr(PROTOCOLS.get(self.protocol), "choose_genes"):
+        auto, stream = self.n_genes == AUTO, X if isinstance(X, ExpressionStream) else None
+        if auto and stream is not None:
+            raise ValueError("n_genes: 'auto' needs cells in memory, as after adata.to_memory()")
+        known = self.n_genes is not None and not auto
+        if stream is None and known and hasattr(PROTOCOLS.get(self.protocol), "choose_genes"):
             stream = stream_of_sparse(X)
         if stream is not None:
             return self._fit_stream(stream, output_table(X, y), eval_set)
-        prepared = self._prepare(X, y, eval_set)
+        model = clone(self) if auto else self  # what is wrong is named before the cells are parted
+        prepared = model._prepare(*to_be_fitted(model, X, y, np.float32), eval_set)
+        if auto:
+            return self._fit_with_number_chosen(X, y, eval_set)
         n_epochs = sum(self.epochs[0 if self.pretraining else 1 :]) if self.protocol == "paper" else None
         with (
             reproducible(self.n_threads),
@@ -259,9 +263,6 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
 
     def _fit_with_number_chosen(self, X, y, eval_set):
         """Choose the number of genes on held-out parts of the cells, then fit all of them with it."""
-        if isinstance(X, ExpressionStream):
-            raise ValueError("n_genes: 'auto' needs cells in memory, as after adata.to_memory()")
-        clone(self).set_params(n_genes=1)._prepare(X, y, eval_set)  # names what is wrong, before the cells are parted
         tables = expression_table(X), output_table(X, y)
         table, outputs = (t if hasattr(t, "shape") else np.asarray(t) for t in tables)
         numbers, r2 = numbers_up_to(table.shape[1], NUMBERS), []
@@ -315,9 +316,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         self.output_names_ = output_names(outputs, len(few.y_mean_))
         return self
 
-    def _prepare(self, X, y, eval_set):
-        """Check and scale all that the training gets: inputs, targets, `eval_set`, and both sources of randomness."""
-        X, Y = to_be_fitted(self, X, y, np.float32)
+    def _prepare(self, X, Y, eval_set):
+        """Scale all that the training gets: inputs, targets, `eval_set`, and both sources of randomness."""
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1)
         self._check_params(X.shape[1])
@@ -389,26 +389,23 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
             If X has gene names, only the kept genes need to be there, in any order; else all p genes that `fit` saw. If
             `fit` got counts, counts in a stream or ``layers["counts"]`` are normalised to `library_size_`.
         """
-        check_is_fitted(self)
-        scaled = through_network(self, self.network_, lambda network, x: network(x), X)
+        cells = new_cells(self, X, self.get_support(indices=True))
+        scaled = through_network(self, self.network_, lambda network, x: network(x), cells)
         Y = scaled * self.y_scale_ + self.y_mean_
         return Y[:, 0] if self._flat_output else Y
 
     def transform(self, X):
         """Latent coordinates of cells, ndarray of float64, shape (n, n_components); X as for `predict`."""
-        check_is_fitted(self)
-        return through_network(self, self.network_, lambda network, x: network.encode(x), X)
-
-    def fit_transform(self, X, y=None, eval_set=None):
-        """Fit, then give the latent coordinates of the training cells, shape (n, n_components)."""
-        return self.fit(X, y, eval_set).transform(X)
+        cells = new_cells(self, X, self.get_support(indices=True))
+        return through_network(self, self.network_, lambda network, x: network.encode(x), cells)
 
     def reconstruct_genes(self, X):
         """Predict the kept genes from the latent space, shape (n, n_genes), in the units of X; X as for `predict`."""
         check_is_fitted(self)
         if self._gene_network is None:
             raise AttributeError("reconstruct_genes needs a model fitted with reconstruct=True")
-        scaled = through_network(self, self._gene_network, lambda network, x: network(x), X)
+        cells = new_cells(self, X, self.get_support(indices=True))
+        scaled = through_network(self, self._gene_network, lambda network, x: network(x), cells)
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
     def score(self, X, y=None, sample_weight=None):
@@ -455,5 +452,4 @@ class SparseBottleneckRegressor(GeneSelectionMixin, RegressorMixin, BaseEstimato
         tags.input_tags.sparse = True
         tags.target_tags.single_output = True
         tags.target_tags.multi_output = True
-        tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags

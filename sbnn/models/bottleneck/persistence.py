@@ -59,8 +59,9 @@ def save_model(model, path):
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     _check_tensors(tensors, header["shapes"])
     content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
+    path = results_path(path)
     write_atomically(_sealed(content), path)
-    return results_path(path)
+    return path
 
 
 def _plain(value):

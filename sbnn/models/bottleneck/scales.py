@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.checks import some
-from sbnn.data.inputs import library_of, new_cells
+from sbnn.data.inputs import library_of
 from sbnn.determinism import reproducible
 from sbnn.models.bottleneck.protocols import PROTOCOLS
 
@@ -56,10 +56,9 @@ def scaled_outputs(model, Y, device):
 
 @torch.no_grad()
 def through_network(model, network, function, X):
-    """Apply ``function(network, cells)`` to the kept genes of X, in double precision, shape (n, ...)."""
+    """Apply ``function(network, cells)`` to X, the kept genes of cells, in double precision, shape (n, ...)."""
     # So a cell's prediction does not depend on the cells beside it, whose number decides the order of sums.
     kept = np.flatnonzero(model.support_)
-    X = new_cells(model, X, kept)
     network = copy.deepcopy(network).double()
     results = []
     with reproducible(model.n_threads):

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -170,14 +171,18 @@ def _slope_of_cross_entropy(target, total, output):
 
 
 def train_with_noise(
-    network, x, target, noise, run, *, n_steps, learning_rate, batch_size=128, members=None, labelled=None,
-    eval_set=None, progress=None,
+    network, x, target, noise, generator, *, n_steps, learning_rate, batch_size=128, members=None, labelled=None,
+    settings=None, eval_set=None, progress=None,
 ):  # fmt: skip
     """Train on measured cells with input noise and, for a student, on twice as many that a teacher labelled."""
-    # An `Ensemble` takes the positions of the cells of its `members`. Only a student has a history.
-    settings, generator, history = run.settings, run.generator, []
+    # An `Ensemble` takes the positions of the cells of its `members`. Only a student has settings and a history.
+    history = []
     size = min(batch_size, *map(len, [x] if members is None else members))
-    measured = _batches(len(x), size, generator) if members is None else _batches_of(members, size, generator)
+    if members is None:
+        measured = _batches(len(x), size, generator)
+    else:
+        each = [_batches(len(cells), size, generator) for cells in members]
+        measured = (torch.stack([cells[next(own)] for own, cells in zip(each, members, strict=True)]) for _ in count())
     if labelled is not None:
         n_labelled = min(2 * batch_size, len(labelled[0]))
         others = _batches(len(labelled[0]), n_labelled, generator)
@@ -231,7 +236,7 @@ def train_together(new, members, x, target, noise, run):
     """Train networks of a teacher at once, each on its own cells, given as positions."""
     together = Ensemble([new().to(x.device) for _ in members])
     steps = {"n_steps": run.settings.steps_of_teachers, "learning_rate": run.settings.rate_of_teachers}
-    train_with_noise(together, x, target, noise, run, members=members, **steps)
+    train_with_noise(together, x, target, noise, run.generator, members=members, **steps)
     return [together.member(i) for i in range(len(members))]
 
 
@@ -254,10 +259,3 @@ def _batches(n, size, generator):
         order = torch.randperm(n, generator=generator)
         for start in range(0, n - size + 1, size):
             yield order[start : start + size]
-
-
-def _batches_of(members, size, generator):
-    """Endless batches of each member's own cells, shape (members, size)."""
-    each = [_batches(len(cells), size, generator) for cells in members]
-    while True:
-        yield torch.stack([cells[next(own)] for cells, own in zip(members, each, strict=True)])

@@ -134,8 +134,8 @@ def student(x, y, noise, labelled, settings=DEFAULT):
     """A small network trained as the student is."""
     generator = torch.Generator().manual_seed(0)
     network = BottleneckNetwork(x.shape[1], y.shape[1], 2, (16, 16), "silu", generator=generator)
-    options = {"n_steps": 400, "learning_rate": 1e-2, "labelled": labelled}
-    distilled.train_with_noise(network, x, y, noise, Run(settings, None, generator), **options)
+    options = {"n_steps": 400, "learning_rate": 1e-2, "labelled": labelled, "settings": settings}
+    distilled.train_with_noise(network, x, y, noise, generator, **options)
     return network
 
 

@@ -138,7 +138,7 @@ def test_the_gaussian_process_drops_by_the_mix(rng):
     for influence in (0.05, 0.3, 1.0):
         scores = (1 - influence) * slope / slope.sum() + influence * weights / 4
         expected = np.sort(np.lexsort((-slope, -scores))[:5])  # in one round
-        got = most_relevant(X, Y - Y.mean(0), 5, settings, GenePrior(weights, influence))
+        got = most_relevant(RelevanceProcess(X, Y - Y.mean(0), settings), 5, GenePrior(weights, influence))
         np.testing.assert_array_equal(got, expected)
     assert {6, 7, 8, 9} < set(got)
 
@@ -152,11 +152,11 @@ def test_every_step_of_the_choice_has_the_weights_of_its_genes(rng, monkeypatch)
     def watch(name):
         original = getattr(distilled, name)
 
-        def watched(X, Y, n_genes, *rest, **options):
-            prior = options["prior"] if options else rest[-1]
+        def watched(genes, *rest, **options):
+            prior, X = options["prior"] if options else rest[-1], getattr(genes, "X", genes)
             np.testing.assert_array_equal(X, x[:, prior.weights.astype(int)])
             steps.append((name, X.shape[1]))
-            return original(X, Y, n_genes, *rest, **options)
+            return original(genes, *rest, **options)
 
         monkeypatch.setattr(distilled, name, watched)
 

@@ -64,9 +64,9 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
     augmented = augment(x, settings.few_cells_swapped if most_mixed else settings.swapped, run)
     network = new(len(kept), model.n_components).to(x.device)
     history = train_with_noise(
-        network, x, target, teacher.noise, run, n_steps=settings.steps_of_student,
-        learning_rate=settings.rate_of_student, labelled=(augmented, teacher.predict(augmented)), eval_set=eval_set,
-        progress=progress, batch_size=MEASURED_AT_ONCE,
+        network, x, target, teacher.noise, generator, n_steps=settings.steps_of_student,
+        learning_rate=settings.rate_of_student, labelled=(augmented, teacher.predict(augmented)), settings=settings,
+        eval_set=eval_set, progress=progress, batch_size=MEASURED_AT_ONCE,
     )  # fmt: skip
     if few:
         choose = partial(choose_genes, n_genes=model.n_genes, run=run)
@@ -97,8 +97,8 @@ def choose_genes(x, target, n_genes, run):
         n_screened = min(max(settings.screened_genes, 2 * n_genes), max(n_genes, len(X) // 2))
         screened = np.sort(forward_selection(X, Y, n_screened, prior=prior))
         n_relevant = max(n_genes, settings.fewest_relevant)
-        relevant = most_relevant(x[:, screened], target, n_relevant, settings, prior and prior.among(screened))
-        chosen = screened[relevant]
+        process = RelevanceProcess(x[:, screened].contiguous(), target, settings)
+        chosen = screened[most_relevant(process, n_relevant, prior and prior.among(screened))]
         if len(chosen) > n_genes:
             some = x[:, chosen].contiguous()
             denoised = RelevanceProcess(some, target, settings).fit(settings.process_steps[0]).predict(some)

@@ -13,20 +13,19 @@ from sbnn.models.bottleneck.gene_prior import most_important
 from sbnn.models.bottleneck.training import Adam
 
 
-def most_relevant(X, Y, n_genes, settings, prior=None):
+def most_relevant(process, n_genes, prior=None):
     """Choose genes by dropping, again and again, those that the predictions of a Gaussian process depend on least."""
-    kept = np.arange(X.shape[1])
+    kept, (at_first, later) = np.arange(process.X.shape[1]), process.settings.process_steps
     if len(kept) <= n_genes:
         return kept
-    at_first, later = settings.process_steps
-    process = RelevanceProcess(X.contiguous(), Y, settings).fit(at_first)
+    process.fit(at_first)
     while True:
-        n_kept = max(n_genes, int(settings.share_kept * len(kept)))
+        n_kept = max(n_genes, int(process.settings.share_kept * len(kept)))
         best = most_important(process.relevance().double().sqrt(), n_kept, prior and prior.among(kept))
         kept = kept[best]
         if n_kept == n_genes:
             return kept
-        process = process.keep(torch.as_tensor(best, device=X.device)).fit(later)
+        process = process.keep(torch.as_tensor(best, device=process.X.device)).fit(later)
 
 
 class RelevanceProcess:
