@@ -3,7 +3,6 @@
 import numpy as np
 
 from sbnn.data.fingerprint import fingerprint_files
-from sbnn.data.objects import AnnDataLike
 
 OF_CELLS = {"latent", "latents", "outputs"}  # of a truth: true values that follow a subset of the cells
 
@@ -26,15 +25,7 @@ def with_about(adata, about, content):
     return adata
 
 
-def name_and_sha256(adata, content):
+def name_and_sha256(about, content):
     """Name, and the fingerprint that was given for this content, else that of the content, as of a subset."""
-    about = adata.uns.get("sbnn", {})
     known = about.get("content_sha256") == content
     return about.get("name", "custom"), about["sha256"] if known else content
-
-
-def require_anndata(data, *columns):
-    """Refuse what is no AnnData with these columns of ``obs``."""
-    if not isinstance(data, AnnDataLike) or not {*columns} <= {*data.obs}:
-        expected = f" with {', '.join(columns)} in obs" if columns else ""
-        raise TypeError(f"data: expected an AnnData{expected}, got {type(data).__name__}; sbnn.data has builders")

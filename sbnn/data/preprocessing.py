@@ -130,7 +130,16 @@ def normalize_library_size(counts, target=None, totals=None):
     ValueError
         A cell without counts, negative or non-finite counts, or a total that is smaller than the counts of the cell.
     """
-    values, totals = _checked_totals(counts, totals)
+    cells = counts.index if isinstance(counts, pd.DataFrame) else None
+    values = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
+    check_non_negative(values, "library-size normalisation (counts expected)")
+    counted = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
+    argument, told = ("counts", "have no counts") if totals is None else ("totals", "have more counts, or none")
+    totals = counted if totals is None else np.asarray(totals, dtype=np.float64)
+    wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
+    if len(wrong):
+        names = some(wrong if cells is None else cells[wrong])
+        raise ValueError(f"{argument}: {len(wrong)} of {len(totals)} cells {told}: {names}")
     factors = ((np.median(totals) if target is None else target) / totals)[:, np.newaxis]
     if sparse.issparse(values):
         return values.multiply(factors).tocsr().astype(np.float32)
@@ -185,9 +194,9 @@ class LibrarySizeNormalizer(_Transformer):
 
     def fit(self, X, y=None):
         """Learn the median total of counts (n_cells, n_genes)."""
-        validate_data(self, X, accept_sparse=_SPARSE)
-        _, totals = _checked_totals(X)
-        self.target_ = float(np.median(totals))
+        counts = validate_data(self, X, accept_sparse=_SPARSE)
+        check_non_negative(counts, "library-size normalisation (counts expected)")
+        self.target_ = float(np.median(np.asarray(counts.sum(axis=1, dtype=np.float64))))
         return self
 
     def transform(self, X):
@@ -253,18 +262,3 @@ def expression_pipeline(scale=True) -> Pipeline:
 def shares_of_genes(counts):
     """Mean share of each gene in the counts of a cell, by which some genes foretell the total of a cell."""
     return np.asarray(normalize_library_size(counts, 1).mean(axis=0, dtype=np.float64)).ravel()
-
-
-def _checked_totals(counts, given=None):
-    """Counts as array or sparse matrix, checked, and the total of each cell (those given, if any) in float64."""
-    cells = counts.index if isinstance(counts, pd.DataFrame) else None
-    values = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
-    check_non_negative(values, "library-size normalisation (counts expected)")
-    counted = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
-    totals = counted if given is None else np.asarray(given, dtype=np.float64)
-    wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
-    if len(wrong):
-        argument, told = ("counts", "have no counts") if given is None else ("totals", "have more counts, or none")
-        names = some(wrong if cells is None else cells[wrong])
-        raise ValueError(f"{argument}: {len(wrong)} of {len(totals)} cells {told}: {names}")
-    return values, totals

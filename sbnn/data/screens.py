@@ -8,8 +8,9 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import check_labels, check_names, some
-from sbnn.data.containers import about_data, name_and_sha256, require_anndata, with_about
+from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
+from sbnn.data.objects import AnnDataLike
 
 KEY = "perturbation"
 LARGEST = np.iinfo(np.int32).max
@@ -97,12 +98,13 @@ def as_screen(data):
     """The arrays of an AnnData in the layout of `screen`; one that lost the control's cells has no control."""
     if isinstance(data, Screen):  # one public function hands it to another
         return data
-    require_anndata(data, KEY)
+    if not isinstance(data, AnnDataLike) or KEY not in data.obs:
+        raise TypeError(f"data: expected an AnnData with {KEY} in obs, got {type(data).__name__}")
     counts, about = check_screen_counts(data.X).astype(np.int32), data.uns.get("sbnn", {})
     perturbation = check_perturbation(data.obs[KEY], data.n_obs)
     genes, cells = data.var_names.to_numpy(str), data.obs_names.to_numpy(str)
     control = about["control"] if about.get("control") in perturbation else None
-    name, sha256 = name_and_sha256(data, _fingerprint(counts, perturbation, control, genes, cells))
+    name, sha256 = name_and_sha256(about, _fingerprint(counts, perturbation, control, genes, cells))
     truth = dict(about.get("truth", {}))
     if "true_latents" in data.obsm:
         truth["latents"] = np.asarray(data.obsm["true_latents"])
@@ -138,9 +140,8 @@ def check_perturbation(given, n_cells, control=None):
     return names
 
 
-def codes_of(perturbation, n_cells, control):
-    """Sorted names of the perturbations, the position of each cell's among them, and their numbers of cells."""
-    perturbation = check_perturbation(perturbation, n_cells, control)
+def codes_of(perturbation, control):
+    """Sorted names of checked perturbations, the position of each cell's among them, and their numbers of cells."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         told = f"got {some(names)}; of one cell: {some(names[sizes < 2])}"

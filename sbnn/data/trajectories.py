@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import check_finite, check_names, some
-from sbnn.data.containers import about_data, require_anndata, with_about
+from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import dense
 
@@ -78,7 +78,8 @@ def trajectories(values, times=None, gene_names=None, **about):
 
 def as_trajectories(data):
     """Arrays of an AnnData as `trajectories` makes it, checked: `Samples` in the order in which samples appear."""
-    require_anndata(data, "sample", "time")
+    if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs}:
+        raise TypeError(f"data: expected an AnnData with sample and time in obs, got {type(data).__name__}")
     X = dense(data.X).astype(np.float64, copy=False)
     names = check_names(data.var_names, "trajectories", "gene", data.n_vars)
     check_finite(X, "trajectories", data.obs_names, names)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import check_finite, check_labels, check_names, some
-from sbnn.data.containers import about_data, name_and_sha256, require_anndata, with_about
+from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 
 ALL = "all"  # the one family if none is given
@@ -81,14 +81,15 @@ def as_typed(data):
     """Arrays of typed neurons: `TypedCells` of an AnnData (of `typed_cells`, or with ``type`` in ``obs``)."""
     if isinstance(data, TypedCells):
         return data
-    require_anndata(data)
+    if not isinstance(data, ad.AnnData):
+        raise TypeError(f"data: expected an AnnData as of sbnn.typed_cells, got {type(data).__name__}")
     if "sbnn" not in data.uns or "type" not in data.obs:
         units = data.var["unit"].to_dict() if "unit" in data.var else None
         data = typed_cells(data.to_df(), data.obs, data.var.get("family"), units)
     X = np.ascontiguousarray(data.X, dtype=np.float64)
     columns = (data.obs["type"], data.var_names, data.var["family"], data.var["unit"])
     y, features, families, units = (names.to_numpy(dtype=str) for names in columns)
-    about = name_and_sha256(data, _fingerprint(X, data.obs_names, features, y))
+    about = name_and_sha256(data.uns.get("sbnn", {}), _fingerprint(X, data.obs_names, features, y))
     return TypedCells(X, y, features, families, units, data.obs, data.obs_names.to_numpy(str), *about)
 
 
@@ -106,9 +107,8 @@ def families_of(families, names):
     return np.array([str(family) for family in families], dtype=object)
 
 
-def family_columns(families, names):
-    """Positions of the columns of each family, in order of appearance; arguments as those of `families_of`."""
-    family_of = families_of(families, names)
+def family_columns(family_of):
+    """Positions of the columns of each family, in order of appearance, of the family of each column."""
     return {family: np.flatnonzero(family_of == family) for family in dict.fromkeys(family_of)}
 
 

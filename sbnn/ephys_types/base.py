@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import some
-from sbnn.data.typed_cells import family_columns
+from sbnn.data.typed_cells import families_of, family_columns
 
 N_QUANTILES = 100
 FARTHEST = 2.5  # SD to which normal scores are clipped: beyond, they tell the few outermost cells apart by chance
@@ -44,7 +44,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y: expected two classes or more, got only one class, {self.classes_[0]!r}")
-        self.families_ = family_columns(families, range(X.shape[1]) if columns is None else columns)
+        self.families_ = family_columns(families_of(families, range(X.shape[1]) if columns is None else columns))
         return X, codes
 
     def _checked_cells(self, X):

@@ -219,7 +219,7 @@ def _of_fold(estimator, data, y, classes, fold, seeds, n_shuffles):
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
         model, X = fit_on(clone(estimator), data.X, y, train, extra_of(estimator, data)), data.X[test]
         usual, shuffled, left_out = losses(model, X), [], []
-        for columns in family_columns(data.families, data.feature_names).values():
+        for columns in family_columns(data.families).values():
             worse, moved = [], X.copy()
             for _ in range(n_shuffles):
                 moved[:, columns] = X[rng.permutation(len(X))][:, columns]

@@ -123,7 +123,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             screen = as_screen(counts)
             perturbation, control = screen.perturbation, screen.control
         counts, self.control_ = self._checked(counts, reset=True), None if control is None else str(control)
-        names, codes, _ = codes_of(perturbation, counts.shape[0], self.control_)
+        checked = check_perturbation(perturbation, counts.shape[0], self.control_)
+        names, codes, _ = codes_of(checked, self.control_)
         recipe = self.recipe or (Recipe() if self.method == "staged" else PUBLISHED)
         random = check_random_state(self.random_state)
         seed = random.randint(2**31 - 1)

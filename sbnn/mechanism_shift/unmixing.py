@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control, norm
 from sklearn.utils import check_array
 
-from sbnn.data.screens import codes_of
+from sbnn.data.screens import check_perturbation, codes_of
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names
 
@@ -188,7 +188,7 @@ class _Moments:
 
     def __init__(self, latents, perturbation, control, variances):
         latents = check_array(latents, dtype=float, input_name="latents")
-        names, codes, sizes = codes_of(perturbation, len(latents), control)
+        names, codes, sizes = codes_of(check_perturbation(perturbation, len(latents), control), control)
         control = None if control is None else str(control)
         means = class_means(latents, codes, len(names))
         residuals = latents - means[codes]

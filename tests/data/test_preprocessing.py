@@ -88,7 +88,7 @@ def test_cells_without_counts_or_with_too_small_a_total_are_named():
     with pytest.raises(ValueError, match="counts: 1 of 2 cells have no counts: empty$"):
         normalize_library_size(counts)
     with pytest.raises(ValueError, match="no counts: 1$"):
-        LibrarySizeNormalizer().fit(sparse.csr_array(counts))
+        LibrarySizeNormalizer().fit_transform(sparse.csr_array(counts))
     with pytest.raises(ValueError, match="totals: 2 of 2 cells .*: good, empty$"):
         normalize_library_size(counts, None, [2, 0])
 

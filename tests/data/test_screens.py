@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.screens import as_screen, codes_of, screen
+from sbnn.data.screens import as_screen, check_perturbation, codes_of, screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 
 CELLS = ["c0", "c1", "c2", "c3", "c4", "c5"]
@@ -134,7 +134,7 @@ def test_it_is_the_same_after_a_file(control, tmp_path):
 
 
 def test_codes_of_perturbations():
-    names, codes, sizes = codes_of(["b", "a", "b", "a", "b"], 5, None)
+    names, codes, sizes = codes_of(np.array(["b", "a", "b", "a", "b"]), None)
     assert names.tolist() == ["a", "b"] and codes.tolist() == [1, 0, 1, 0, 1] and sizes.tolist() == [2, 3]
     for perturbation, control, message in (
         (["a", "a", "b", "b"], "c", "control: no cell is 'c'"),
@@ -142,4 +142,4 @@ def test_codes_of_perturbations():
         (["a", "a", "b", "b"], "b", "perturbation: expected two or more besides the control"),
     ):
         with pytest.raises(ValueError, match=message):
-            codes_of(perturbation, len(perturbation), control)
+            codes_of(check_perturbation(perturbation, len(perturbation), control), control)

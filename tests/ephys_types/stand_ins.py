@@ -11,7 +11,7 @@ from sbnn.ephys_types.models import Model
 
 def present(cells):
     """Which families were measured in which cells."""
-    families = family_columns(cells.families, cells.feature_names)
+    families = family_columns(cells.families)
     return np.column_stack([np.isfinite(cells.X[:, columns]).any(axis=1) for columns in families.values()])
 
 

@@ -177,7 +177,7 @@ def test_components_and_trees_of_each_family(model, cells):
     scores, start, names = model.transform(cells.X), 0, model.get_feature_names_out()
     np.testing.assert_allclose([scores.mean(0), scores.std(0) - 1], 0, atol=1e-9)
     assert scores.shape == (200, len(names)) and len(set(names)) == len(names)
-    for family, columns in family_columns(cells.families, cells.feature_names).items():
+    for family, columns in family_columns(cells.families).items():
         loadings = model.loadings_[family]
         assert loadings.shape == (len(model.explained_variance_ratio_[family]), len(columns))
         np.testing.assert_allclose(np.linalg.norm(loadings, axis=1), 1, atol=1e-6)
