@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from sbnn.data.registry import FILES, DataIntegrityError, FoundFile, check_file, find_files, locate_file, search_places
+from sbnn.data.registry import FILES, DataIntegrityError, FoundFile, Search, check_file, locate_file, search_places
 
 #: What data sets are for: genes that predict a second measurement of the same cells, electrophysiology that predicts
 #: the type of a cell, perturbations that shift latents, or expression over time from which a gene network is learned.
@@ -101,7 +101,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     dataset = DATASETS[name]
     module, function = dataset.reader.rsplit(".", 1)
     read, options = getattr(import_module(f"sbnn.data.{module}"), function), dataset.options | options
-    found = find_dataset(name, path, download=download, verbose=verbose)
+    found = find_dataset(name, Search(path, download, verbose))
     if found:
         options["files"] = {name: file.sha256 for name, file in found.items()}
     data = read(*(file.path for file in found.values()), **options)
@@ -126,16 +126,16 @@ def summary(data) -> str:
     return f"{about['name']}: {shape}; {groups}: {listed}\n  source: {about['source']}{notes}"
 
 
-def find_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True) -> dict[str, FoundFile]:
+def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
     """Find or download the files of a data set; one that cannot be had is replaced, with a warning, if one can."""
-    dataset, how = DATASETS[name], {"download": download, "verbose": verbose}
-    found = find_files([file for file in dataset.files if file not in dataset.instead], path, **how, hint=name)
+    dataset = DATASETS[name]
+    found = search.find([file for file in dataset.files if file not in dataset.instead])
     files = list(dataset.files)
     for file, other in dataset.instead.items():
         try:
-            found |= find_files([file], path, **how)
+            found |= search.find([file])
         except FileNotFoundError:
-            found |= find_files([other], path, **how, hint=name)
+            found |= search.find([other])
             files[files.index(file)] = other
             told = f"{name}: {other} replaces {file}, which cannot be found or downloaded"
             warnings.warn(f"{told}. See why: sbnn data get {file}", stacklevel=3)
@@ -172,7 +172,7 @@ def default_dataset(
     if wanted not in names_of(study):
         raise ValueError(f"dataset: {wanted!r} is unknown, expected auto or one of {', '.join(names_of(study))}")
     try:
-        found = find_dataset(wanted, path, download=download, verbose=verbose)
+        found = find_dataset(wanted, Search(path, download, verbose))
     except FileNotFoundError as error:
         wanted, why = _SIMULATED[study], f"the real data cannot be found or downloaded. {error}"
     else:
@@ -228,8 +228,9 @@ def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
                 lacks = f", lacks {', '.join(missing)}" if missing else ""
                 print(f"{name}: {DATASETS[name].about} [{state}{lacks}]")
         for name in getattr(chosen, "names", ()):
-            find = find_dataset(name, chosen.path) if name in DATASETS else find_files([name], chosen.path)
-            for file in find.values():
+            search = Search(chosen.path)
+            found = find_dataset(name, search) if name in DATASETS else search.find([name])
+            for file in found.values():
                 print(f"{file.path}  sha256 {file.sha256}")
     except (FileNotFoundError, DataIntegrityError) as error:
         print(error, file=sys.stderr)

@@ -51,47 +51,54 @@ FILES = {row["name"]: DataFile(**row | {"size": row["size"] and int(row["size"])
 
 def find_file(name: str, path=None, *, download: bool = True, verbose: bool = True) -> Path:
     """Find or download one file of `FILES`; `path` may also be the file itself, under any name."""
-    return find_files([name], path, download=download, verbose=verbose)[name].path
+    return Search(path, download, verbose).find([name])[name].path
 
 
-def find_files(names, path=None, *, download=True, verbose=True, hint="") -> dict[str, FoundFile]:
-    """Find, else download, files and verify each; the first download that fails ends the search.
+class Search(NamedTuple):
+    """Where to look for files, first in `path`, and whether what no place holds is downloaded."""
 
-    A file of the right name with other content is an error in every place, no reason to look further: whoever put it
-    there believes that it is used. `hint` is what the message tells to give to ``sbnn data get``.
-    """
-    names, places = list(names), search_places(path)
-    located = {name: locate_file(FILES[name], places) for name in names}
-    found = {name: FoundFile(at[0], check_file(FILES[name], at[0]), at[1]) for name, at in located.items() if at}
-    missing = [FILES[name] for name in names if name not in found]
-    without_address = [f"{file.folder}/{file.name}" for file in missing if file.url is None]
-    reason = "" if download else "downloading was switched off (download=False)"
-    if without_address:
-        reason = f"no address to download from is known for {', '.join(without_address)}"
-    elif missing and places["cache"] is None:
-        reason = "there is no folder to download to: the home of the user is not known; set HOME or $SBNN_DATA"
-    while missing and not reason:
-        file, target = missing[0], places["cache"] / missing[0].folder / missing[0].name
-        try:
-            found[file.name] = download_file(file, target, verbose=verbose)
-        except OSError as error:
-            cause = getattr(error.args[0] if error.args else None, "reason", error)  # requests wraps it
-            told = str(cause) or f"nothing came for {TIMEOUT:g} s; is there a network?"
-            reason = f"downloading {file.name} from {urlsplit(file.url).netloc} failed: {told}"
-            if kept := _size(_part_of(target)):
-                reason += f"; its first {kept} bytes are kept, the same command resumes"
-        else:
-            missing.pop(0)
-    if missing:
-        looked = "\n".join(f"  {place}: {folder or 'not set'}" for place, folder in places.items())
-        sources = "\n".join(dict.fromkeys(f"  {file.source}" for file in missing))
-        raise FileNotFoundError(
-            f"cannot find {', '.join(f'{file.folder}/{file.name}' for file in missing)}\n"
-            f"looked in (with that folder and without):\n{looked}\nand {reason}\npublic source:\n{sources}\n"
-            f"to fetch: sbnn data get {hint or ' '.join(names)}\n"
-            f"or put the file(s) into one of these places by hand (data/README.md)"
-        )
-    return {name: found[name] for name in names}
+    path: str | Path | None = None
+    download: bool = True
+    verbose: bool = True
+
+    def find(self, names) -> dict[str, FoundFile]:
+        """Find, else download, files and verify each; the first download that fails ends the search.
+
+        A file of the right name with other content is an error in every place, no reason to look further: whoever put
+        it there believes that it is used.
+        """
+        names, places = list(names), search_places(self.path)
+        located = {name: locate_file(FILES[name], places) for name in names}
+        found = {name: FoundFile(at[0], check_file(FILES[name], at[0]), at[1]) for name, at in located.items() if at}
+        missing = [FILES[name] for name in names if name not in found]
+        without_address = [f"{file.folder}/{file.name}" for file in missing if file.url is None]
+        reason = "" if self.download else "downloading was switched off (download=False)"
+        if without_address:
+            reason = f"no address to download from is known for {', '.join(without_address)}"
+        elif missing and places["cache"] is None:
+            reason = "there is no folder to download to: the home of the user is not known; set HOME or $SBNN_DATA"
+        while missing and not reason:
+            file, target = missing[0], places["cache"] / missing[0].folder / missing[0].name
+            try:
+                found[file.name] = download_file(file, target, verbose=self.verbose)
+            except OSError as error:
+                cause = getattr(error.args[0] if error.args else None, "reason", error)  # requests wraps it
+                told = str(cause) or f"nothing came for {TIMEOUT:g} s; is there a network?"
+                reason = f"downloading {file.name} from {urlsplit(file.url).netloc} failed: {told}"
+                if kept := _size(_part_of(target)):
+                    reason += f"; its first {kept} bytes are kept, the same command resumes"
+            else:
+                missing.pop(0)
+        if missing:
+            looked = "\n".join(f"  {place}: {folder or 'not set'}" for place, folder in places.items())
+            sources = "\n".join(dict.fromkeys(f"  {file.source}" for file in missing))
+            raise FileNotFoundError(
+                f"cannot find {', '.join(f'{file.folder}/{file.name}' for file in missing)}\n"
+                f"looked in (with that folder and without):\n{looked}\nand {reason}\npublic source:\n{sources}\n"
+                f"to fetch: sbnn data get {' '.join(names)}\n"
+                "or put the file(s) into one of these places by hand (data/README.md)"
+            )
+        return {name: found[name] for name in names}
 
 
 def search_places(path=None) -> dict[str, Path | None]:

@@ -79,7 +79,7 @@ def trajectories(values, times=None, gene_names=None, **about):
 def as_trajectories(data):
     """Arrays of an AnnData as `trajectories` makes it, checked: `Samples` in the order in which samples appear."""
     if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs}:
-        raise TypeError(f"data: expected an AnnData with sample and time in obs, got {type(data).__name__}")
+        raise TypeError(f"data: expected an AnnData with sample, time in obs, got {type(data).__name__}")
     X = dense(data.X).astype(np.float64, copy=False)
     names = check_names(data.var_names, "trajectories", "gene", data.n_vars)
     check_finite(X, "trajectories", data.obs_names, names)

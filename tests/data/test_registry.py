@@ -9,7 +9,7 @@ from files import CONTENT, published, put
 
 from sbnn.data import registry
 from sbnn.data.datasets import DATASETS
-from sbnn.data.registry import FILES, DataIntegrityError, find_file, find_files
+from sbnn.data.registry import FILES, DataIntegrityError, Search, find_file
 
 
 @pytest.fixture
@@ -67,12 +67,12 @@ def test_places_are_searched_in_order(alone, monkeypatch):
         ("cache", put(alone / "cache" / "tiny" / "tiny.csv")),
     ]
     for place, path in expected:
-        found = find_files(["tiny.csv"], alone / "given")["tiny.csv"]
+        found = Search(alone / "given").find(["tiny.csv"])["tiny.csv"]
         assert (found.place, found.path) == (place, path)
         assert found.sha256 == FILES["tiny.csv"].sha256
         path.unlink()
     with pytest.raises(FileNotFoundError):
-        find_files(["tiny.csv"], alone / "given")
+        Search(alone / "given").find(["tiny.csv"])
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_file_known_by_its_git_blob_is_verified(alone, monkeypatch):
         monkeypatch, content=b"hello\n", sha256=None, size=None, git_sha1="ce013625030ba8dba906f756967f9e9ca394464a"
     )
     path = put(alone / "cache" / "tiny.csv", b"hello\n")
-    found = find_files(["tiny.csv"])["tiny.csv"]
+    found = Search().find(["tiny.csv"])["tiny.csv"]
     assert found.sha256 == hashlib.sha256(b"hello\n").hexdigest()
     path.write_bytes(b"hullo\n")
     with pytest.raises(DataIntegrityError, match="git blob sha1 ce013625030ba8dba906f756967f9e9ca394464a, found 6"):
@@ -135,7 +135,7 @@ def test_a_silent_server_is_asked_once(alone, server, monkeypatch):
         server.bodies[f"/{name}"] = "silence"
         published(monkeypatch, name, url=f"{server.url}/{name}")
     with pytest.raises(FileNotFoundError, match="cannot find tiny/one.csv, tiny/two.csv, tiny/three.csv") as caught:
-        find_files(names, verbose=False)
+        Search(verbose=False).find(names)
     assert "downloading one.csv from 127.0.0.1" in str(caught.value)
     assert server.asked == ["/one.csv"]
     assert [path for path in (alone / "cache").rglob("*") if path.is_file()] == []

@@ -31,16 +31,17 @@ def read_cord_blood(rna_path, protein_path, clustering_path, *, n_genes=1000, lo
     counts, cells, genes = read_count_table(rna_path)
     human = genes.str.startswith(_HUMAN)
     counts = counts[pd.Series(range(len(cells)), cells).loc[labels.index].to_numpy()][:, np.flatnonzero(human)]
-    genes, proteins = genes[human].str.removeprefix(_HUMAN), _read_proteins(protein_path).loc[labels.index]
+    genes, proteins = genes[human].str.removeprefix(_HUMAN), pd.read_csv(protein_path, index_col=0).T
     about = {"name": "stoeckius", "source": f"{SOURCE}; cells as selected in github.com/berenslab/sBNN", "files": files}
-    return pair_counts(counts, genes, proteins, labels, n_genes=n_genes, log_proteins=log_proteins, **about)
+    options = {"n_genes": n_genes, "log_proteins": log_proteins}
+    return pair_counts(counts, genes, proteins.loc[labels.index], labels, **options, **about)
 
 
 def read_cd8(rna_path, protein_path, *, n_genes=1000, log_proteins=True, files=None):
     """Read the blood cells sorted by their CD8 protein; the gate, from the name of the cell, is family and type."""
     counts, cells, genes = read_count_table(rna_path)
     gate = cells.str.rsplit("_", n=1).str[0].str.replace("_", " ")
-    labels, proteins = pd.DataFrame({"family": gate, "type": gate}, index=cells), _read_proteins(protein_path)
+    labels, proteins = pd.DataFrame({"family": gate, "type": gate}, cells), pd.read_csv(protein_path, index_col=0).T
     source = f"{SOURCE}, CD8 sample; tables of github.com/databio/bds_hackathon"
     about = {"name": "citeseq_cd8", "source": source, "files": files}
     return pair_counts(counts, genes, proteins.loc[cells], labels, n_genes=n_genes, log_proteins=log_proteins, **about)
@@ -68,16 +69,10 @@ def pair_counts(counts, gene_names, proteins, labels=None, *, n_genes, log_prote
     counted = (chosen.sum(axis=1) > 0).to_numpy()
     chosen, outputs = chosen[counted], proteins[counted].astype(np.float64)
     outputs = np.log2(1 + outputs) if log_proteins else outputs
-    labels = None if labels is None else labels[counted]
     sha256 = fingerprint_parameters(options | {"files": fingerprint_files(files)}) if files else ""
     return paired(
         log2p1(normalize_library_size(chosen)), outputs.to_numpy(), chosen.columns, outputs.columns, chosen.index,
-        labels, None, chosen.to_numpy(),
+        None if labels is None else labels[counted], None, chosen.to_numpy(),
         name=name, source=f"{source}; proteins as {'log2(1 + counts)' if log_proteins else 'counts'}", sha256=sha256,
         files=files, dropped={"no counts in the selected genes": list(proteins.index[~counted])},
     )  # fmt: skip
-
-
-def _read_proteins(path) -> pd.DataFrame:
-    counts, cells, proteins = read_count_table(path)
-    return pd.DataFrame(counts.toarray(), index=cells, columns=proteins)

@@ -32,28 +32,22 @@ _LOW_QUALITY = "low quality"
 _DEPTH = "soma_depth_um"
 
 
-def read_scala(counts_path, ephys_path, metadata_path, files):
-    """Read the selected genes and features of the cells at room temperature."""
-    counts, cells, genes = read_counts(counts_path)
-    source = f"{_CITATION}; genes and features as selected in {_STUDY}"
-    return _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, "scala", source)
+def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files):
+    """Read features and genes of the cells at room temperature: the selected genes, or those of a term list.
 
-
-def read_scala_ion_channels(counts_path, ephys_path, metadata_path, terms_path, files):
-    """Read the genes of a term list that have at least ten counts, over all cells of the table as published."""
-    counts, cells, genes = read_counts(counts_path)
-    channels = genes.isin(ion_channel_genes(terms_path)) & (counts.sum(axis=0) >= _MIN_COUNTS)
-    selected_only = "gene_counts.csv" in files
-    which = "1000 selected genes only, for lack of the complete counts" if selected_only else "complete counts"
-    source = f"{_CITATION}; ion channel genes of the Gene Ontology among the {which}, files of {_STUDY}"
-    counts, genes = counts[:, np.flatnonzero(channels)], genes[channels]
-    return _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, "scala_ion_channels", source)
-
-
-def _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, name, source):
-    """Pair counts of some genes with the 16 features of the cells that have them."""
+    Of a term list those with at least ten counts are taken, over all cells of the table as published.
+    """
+    counts, cells, genes = read_count_table(counts_path)
+    name, source = "scala", f"{_CITATION}; genes and features as selected in {_STUDY}"
+    if terms_path is not None:
+        channels = genes.isin(ion_channel_genes(terms_path)) & (counts.sum(axis=0) >= _MIN_COUNTS)
+        counts, genes = counts[:, np.flatnonzero(channels)], genes[channels]
+        selected_only = "gene_counts.csv" in files
+        which = "1000 selected genes only, for lack of the complete counts" if selected_only else "complete counts"
+        name = "scala_ion_channels"
+        source = f"{_CITATION}; ion channel genes of the Gene Ontology among the {which}, files of {_STUDY}"
     ephys = pd.read_csv(ephys_path, index_col=0)
-    counts = counts[cells.get_indexer(ephys.index)].toarray()
+    counts = counts[join_cell_names(cells).get_indexer(ephys.index)].toarray()
     labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[ephys.index]
     X, colors = log2p1(normalize_library_size(counts)), type_colors(labels["type"])
     about = {"name": name, "source": source, "files": files}
@@ -62,7 +56,8 @@ def _with_ephys(counts, cells, genes, ephys_path, metadata_path, files, name, so
 
 def read_scala_34c_counts(counts_path, metadata_path, files):
     """Read the complete raw counts of the cells at physiological temperature, without outputs."""
-    counts, cells, genes = read_counts(counts_path)
+    counts, names, genes = read_count_table(counts_path)
+    cells = join_cell_names(names)
     labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str})).loc[cells]
     source = f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas"
     about = {"name": "scala_34c_counts", "source": source, "files": files}
@@ -118,12 +113,6 @@ def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> tuple
     features = features[kept]
     features[list(LOG_FEATURES)] = np.log(features[list(LOG_FEATURES)])
     return features, reason[~kept]
-
-
-def read_counts(path):
-    """Read a count table of this study, with joined cell names, see `read_count_table`."""
-    counts, cells, genes = read_count_table(path)
-    return counts, join_cell_names(cells), genes
 
 
 def ion_channel_genes(path) -> list[str]:

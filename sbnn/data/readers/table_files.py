@@ -17,41 +17,48 @@ _HEAD = 50  # rows that are looked at to find separator and names
 
 
 def read_file(path, sheet: str | None, header: int | None, key: str | None) -> tuple[list[str], pd.DataFrame]:
-    """Names of all columns, that of the row names included, and the rows below them."""
+    """Names of all columns, that of the row names included, and the rows below them.
+
+    The names are in row number `header`, or in the first that is not empty.
+    """
     with open(path, "rb") as handle:
         start = handle.read(4)
     engine = next((engine for mark, engine in _ENGINES.items() if start.startswith(mark)), None)
     if engine is None or Path(path).suffix.lower() == ".zip":  # many an .xls is text
-        return _read_text(path, header, key)
-    return _read_excel(path, sheet, header, engine)
+        rows, below = _read_text(path, encoding_of(path), key)
+    else:
+        rows, below = _read_excel(path, sheet, engine)
+    return below(range(len(rows))[header - 1] if header else next((i for i, row in enumerate(rows) if any(row)), 0))
 
 
-def _read_text(path, header, key):
-    encoding = encoding_of(path)
+def _read_text(path, encoding, key):
+    """The first rows, and what gives names and table by the position of the row with the names."""
     with open_file(path, encoding) as handle:
         lines = list(islice(iter(handle.readline, ""), _HEAD))
     separator = _separator(lines)
     rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=separator)]
-    at = _row_of_names(rows, header)
-    names, below = rows[at], [row for row in rows[at + 1 :] if any(row)]
-    if below and min(map(len, below)) == len(names) + 1 and any(row[-1] for row in below):
-        names = ["", *names]  # R writes no name above the row names
-    of_rows = names.index(key) if key in names else 0
 
-    def body(**options):
-        with open_file(path, encoding) as handle:
-            for _ in islice(csv.reader(iter(handle.readline, ""), delimiter=separator), at + 1):
-                pass
-            # The converter keeps pandas from reading a gene called NA as a missing name.
-            return pd.read_csv(
-                handle, sep=separator, header=None, low_memory=False, converters={of_rows: str}, **options
-            )
+    def below(at):
+        names, others = rows[at], [row for row in rows[at + 1 :] if any(row)]
+        if others and min(map(len, others)) == len(names) + 1 and any(row[-1] for row in others):
+            names = ["", *names]  # R writes no name above the row names
+        of_rows = names.index(key) if key in names else 0
 
-    table = body()
-    if has_decimal_commas(table):  # then a point may separate thousands
-        table = body(dtype={i: str for i in range(table.shape[1]) if i != of_rows})
-    width = table.shape[1]
-    return [*names[:width], *filter(None, names[width:]), *[""] * (width - len(names))], table
+        def body(**options):
+            with open_file(path, encoding) as handle:
+                for _ in islice(csv.reader(iter(handle.readline, ""), delimiter=separator), at + 1):
+                    pass
+                # The converter keeps pandas from reading a gene called NA as a missing name.
+                options |= {"header": None, "low_memory": False, "converters": {of_rows: str}}
+                return pd.read_csv(handle, sep=separator, **options)
+
+        table = body()
+        if has_decimal_commas(table):  # then a point may separate thousands
+            table = body(dtype={i: str for i in range(table.shape[1]) if i != of_rows})
+        width = table.shape[1]
+        return [*names[:width], *filter(None, names[width:]), *[""] * (width - len(names))], table
+
+    return rows, below
 
 
 def _separator(lines: list[str]) -> str:
@@ -69,7 +76,8 @@ def _separator(lines: list[str]) -> str:
     return found if any(agreement(found)) else max(_RARE_SEPARATORS, key=agreement)
 
 
-def _read_excel(path, sheet, header, engine):
+def _read_excel(path, sheet, engine):
+    """As `_read_text`, of one sheet."""
     with pd.ExcelFile(path, engine=engine) as book:
         found = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
     sheets = {name: table for name, table in found.items() if table.size} if sheet is None else {sheet: found}
@@ -77,10 +85,4 @@ def _read_excel(path, sheet, header, engine):
         raise ValueError(f"choose one of the sheets {list(sheets)}: (path, sheet), or --sheet on the command line")
     (table,) = sheets.values()
     rows = table.iloc[:_HEAD].map(lambda value: "" if pd.isna(value) else str(value).strip()).to_numpy().tolist()
-    at = _row_of_names(rows, header)
-    return rows[at], table.iloc[at + 1 :].reset_index(drop=True)
-
-
-def _row_of_names(rows: list[list[str]], header: int | None) -> int:
-    """Position of the row with the names: number `header`, or the first that is not empty."""
-    return range(len(rows))[header - 1] if header else next((i for i, row in enumerate(rows) if any(row)), 0)
+    return rows, lambda at: (rows[at], table.iloc[at + 1 :].reset_index(drop=True))

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.data.readers.scala import EXCLUDED_CELLS, ephys_from_raw, read_counts
+from sbnn.data.readers.counts import read_count_table
+from sbnn.data.readers.scala import EXCLUDED_CELLS, ephys_from_raw, join_cell_names
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_counts_are_read_from_every_published_form(data, layout, monkeypatch, tm
         counts.to_csv(path, **options.get(layout, {}))
     if layout == "blocks":
         monkeypatch.setattr("sbnn.data.readers.counts._GENES_AT_ONCE", 7)
-    read, found, genes = read_counts(path)
+    read, found, genes = read_count_table(path)
     np.testing.assert_array_equal(read.toarray(), counts.T)
     assert read.dtype == np.int32 and list(genes) == list(counts.index)
-    assert list(found) == [cell.replace("_", "") for cell in cells]
+    assert list(join_cell_names(found)) == [cell.replace("_", "") for cell in cells]
