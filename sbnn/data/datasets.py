@@ -45,12 +45,11 @@ def names_of(study: str = SBNN) -> tuple[str, ...]:
     return tuple(name for name, dataset in DATASETS.items() if dataset.study == study)
 
 
-def require_study(name: str, study: str | None = SBNN) -> None:
-    """Refuse a data set of another study; a name of one's own is none, and an unknown name if no study is given."""
-    known = tuple(DATASETS) if study is None else names_of(study)
-    if name not in known and (study is None or name in DATASETS):
-        problem = f"is of the study {DATASETS[name].study!r}" if name in DATASETS else "is unknown"
-        raise ValueError(f"data set {name!r} {problem}; there are {', '.join(known)}")
+def require_study(name: str, study: str = SBNN) -> None:
+    """Refuse a data set of another study; a name of one's own is none."""
+    if name in DATASETS and DATASETS[name].study != study:
+        problem = f"is of the study {DATASETS[name].study!r}"
+        raise ValueError(f"data set {name!r} {problem}; there are {', '.join(names_of(study))}")
 
 
 def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True, **options):
@@ -97,7 +96,8 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     DataIntegrityError
         A file that is truncated or altered.
     """
-    require_study(name, None)
+    if name not in DATASETS:
+        raise ValueError(f"data set {name!r} is unknown; there are {', '.join(DATASETS)}")
     dataset = DATASETS[name]
     module, function = dataset.reader.rsplit(".", 1)
     read, options = getattr(import_module(f"sbnn.data.{module}"), function), dataset.options | options

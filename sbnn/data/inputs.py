@@ -8,9 +8,8 @@ from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
 from sbnn.data.checks import check_given_once, check_outliers, check_same_cells, some, warn_of_raw_counts
-from sbnn.data.objects import AnnDataLike, MuDataLike, dense, gene_modality, in_memory, obsm_table, with_outputs
+from sbnn.data.objects import AnnDataLike, MuDataLike, StreamLike, dense, entry, obsm_table, with_outputs
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes, size_of_library
-from sbnn.data.streams import ExpressionStream
 
 COUNTS = "counts"  # layer of an AnnData
 LEAST_SHARE, HALF = 0.05, 0.5  # of the counts of the training cells, by which depth can be estimated at all, and well
@@ -22,41 +21,47 @@ def two_tables(X, Y=None):
     """Expression and outputs of a fit: the parts of a MuData; an AnnData open on disk becomes a stream."""
     if isinstance(X, MuDataLike):
         X, Y, _ = with_outputs(X, "outputs" if Y is None else Y)
-    return ExpressionStream(X) if getattr(X, "isbacked", False) and X.X is not None else X, Y
+    return stream_of(X) if getattr(X, "isbacked", False) and X.X is not None else X, Y
+
+
+def stream_of(source, gene_names=None):
+    """A stream of expression."""
+    from sbnn.data.streams import ExpressionStream  # few meet one
+
+    return ExpressionStream(source, gene_names)
 
 
 def stream_of_sparse(X):
     """A stream of expression that is sparse and too large to be made dense; None for anything else."""
     matrix = X.X if isinstance(X, AnnDataLike) else X
     large = sparse.issparse(matrix) and np.prod(matrix.shape, dtype=float) > MOST_DENSE_VALUES
-    return ExpressionStream(X) if large else None
+    return stream_of(X) if large else None
 
 
 def expression_table(X):
-    """Expression as scikit-learn accepts it, dense; what has names becomes a DataFrame, a stream is read whole."""
-    if getattr(X, "isbacked", False):
-        X = ExpressionStream(X)
-    if isinstance(X, ExpressionStream):
+    """Expression as scikit-learn accepts it, dense; what has names becomes a DataFrame, what is in a file is read."""
+    if isinstance(X, StreamLike):
         values = X.rows(slice(0, len(X)))
         return values if X.gene_names is None else pd.DataFrame(values, X.cell_names, X.gene_names)
     if isinstance(X, AnnDataLike):
-        X = pd.DataFrame(dense(in_memory(X)), X.obs_names, X.var_names)
+        if X.X is None:
+            raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(X.layers)}")
+        X = pd.DataFrame(dense(X.X[:]), X.obs_names, X.var_names)
     elif sparse.issparse(X):
-        X = dense(X)
+        X = X.toarray(order="C")
     if isinstance(X, pd.DataFrame):
         _require_unique(X.columns)
-    _warn_of_raw_counts(X)
     return X
 
 
 def output_table(X, Y):
     """Outputs that go with `X`: given as they are, or by the name of a table in ``X.obsm`` ("outputs" for None)."""
-    holder = X.adata if isinstance(X, ExpressionStream) else X
+    holder = X.adata if isinstance(X, StreamLike) else X
     if isinstance(holder, AnnDataLike) and (Y is None or isinstance(Y, str)):
         return obsm_table(holder, "outputs" if Y is None else Y)
-    if isinstance(Y, str | AnnDataLike | MuDataLike | ExpressionStream):
+    if isinstance(Y, str | AnnDataLike | MuDataLike | StreamLike):
         raise TypeError(f"Y: expected a table, or its name in an AnnData given as X, got {type(Y).__name__}")
-    cells = cells_of(X)
+    cells = X.index if isinstance(X, pd.DataFrame) else getattr(X, "cell_names", getattr(X, "obs_names", None))
     if cells is not None and isinstance(Y, pd.DataFrame | pd.Series):
         check_same_cells(cells, Y.index)
     return Y
@@ -72,19 +77,22 @@ def to_be_fitted(model, X, y, dtype):
     """Checked arrays of `two_tables` for a fit, Y in float64; the model keeps the names and `learn_library`'s facts."""
     learn_library(model, X)
     table, outputs = expression_table(X), output_table(X, y)
-    checks = {"multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
-    X, Y = validate_data(model, table, outputs, dtype=dtype, **checks)
-    model.output_names_ = output_names(outputs, 1 if Y.ndim == 1 else Y.shape[1])
-    for values, argument, given in ((X, "X", table), (Y.reshape(len(Y), -1), "Y", outputs)):
+    how = {"multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
+    genes, targets = validate_data(model, table, outputs, dtype=dtype, **how)
+    columns = targets.reshape(len(targets), -1)
+    model.output_names_ = output_names(outputs, columns.shape[1])
+    for values, argument, given in ((genes, "X", table), (columns, "Y", outputs)):
         check_outliers(values, argument, getattr(table, "index", None), getattr(given, "columns", None))
-    check_given_once(X, Y.reshape(len(Y), -1))
-    return X, Y.astype(np.float64, copy=False)
+    check_given_once(genes, columns)
+    if not isinstance(X, StreamLike):  # which looks by itself
+        warn_of_raw_counts(genes, "X", WRAP_COUNTS)
+    return genes, targets.astype(np.float64, copy=False)
 
 
 def learn_library(model, X):
     """Keep to which total counts were normalised to give `X`, and the share of every gene; None without counts."""
-    adata = X.adata if isinstance(X, ExpressionStream) else X
-    if isinstance(X, ExpressionStream) and X.counts:
+    adata = X.adata if isinstance(X, StreamLike) else X
+    if isinstance(X, StreamLike) and X.counts:
         if X.totals is not None:
             raise ValueError("X: totals are for new cells that lack genes; fit to counts of all genes, without totals")
         model.library_size_, model.count_share_ = X.library_size, X.count_share
@@ -107,63 +115,61 @@ def new_cells(model, X, genes=None, needed=None):
     holds the genes of the fit in their order. Counts are those of a stream of counts and, if the model was fitted to
     counts, of ``layers["counts"]``.
     """
-    size = getattr(model, "library_size_", None)
-    X = gene_modality(X)
+    size, n_fitted = getattr(model, "library_size_", None), model.n_features_in_
+    if isinstance(X, MuDataLike):
+        X = entry(X.mod, "rna", "mod")
     counted = size is not None and isinstance(X, AnnDataLike) and COUNTS in X.layers
+    if isinstance(X, AnnDataLike) and X.X is None and not counted:
+        raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(X.layers)}")
     if getattr(X, "isbacked", False) and not counted:
-        X = ExpressionStream(X)
-    if isinstance(X, ExpressionStream):
-        counted = X.counts
-    names = _names_of(X)
-    found = None if names is None else _found(names, model, genes if needed is None else needed)
-    if found is None and not isinstance(X, ExpressionStream | AnnDataLike):
+        X = stream_of(X.X, X.var_names)
+    counted = X.counts if isinstance(X, StreamLike) else counted
+    names = X.columns if isinstance(X, pd.DataFrame) else getattr(X, "gene_names", getattr(X, "var_names", None))
+    found = None
+    if names is not None and all(isinstance(name, str) for name in names):
+        found = _found(names, getattr(model, "feature_names_in_", None), genes if needed is None else needed)
+    if found is None and not isinstance(X, AnnDataLike | StreamLike):
+        values = validate_data(model, X, accept_sparse=("csr", "csc"), dtype=np.float64, reset=False)
         if size is not None:
-            _warn_of_raw_counts(X)
-        X = validate_data(model, X, accept_sparse=("csr", "csc"), dtype=np.float64, reset=False)
-        return np.ascontiguousarray(dense(X)) if genes is None else dense(X[:, genes])
-    if found is None and X.shape[1] != model.n_features_in_:
-        raise ValueError(f"X: expected {model.n_features_in_} genes, got {X.shape[1]}")
+            warn_of_raw_counts(values, "X", WRAP_COUNTS)
+        return np.ascontiguousarray(dense(values)) if genes is None else dense(values[:, genes])
+    if found is None and X.shape[1] != n_fitted:
+        raise ValueError(f"X: expected {n_fitted} genes, got {X.shape[1]}")
 
-    here = np.arange(model.n_features_in_) if found is None else np.flatnonzero(found >= 0)
+    here = np.arange(n_fitted) if found is None else np.flatnonzero(found >= 0)
     places = None if found is None else found[here]
     wanted = slice(None) if genes is None else np.searchsorted(here, genes)
-    if size is not None and counted and len(here) < model.n_features_in_ and getattr(X, "totals", None) is None:
-        size = size * _share_of_counts(model, here)
-    if isinstance(X, ExpressionStream):
+    if size is not None and counted and len(here) < n_fitted and getattr(X, "totals", None) is None:
+        size *= _enough_counts(model.count_share_[here].sum(), f"{n_fitted - len(here)} of the {n_fitted}")
+    if isinstance(X, StreamLike):
         stream = X.as_fitted(places, size)
         values = stream.columns(np.arange(stream.shape[1])[wanted])
     else:
-        matrix = _columns(X.layers[COUNTS] if counted else in_memory(X) if isinstance(X, AnnDataLike) else X, places)
+        matrix = X.layers[COUNTS] if counted else X.X if isinstance(X, AnnDataLike) else X
+        if isinstance(matrix, pd.DataFrame):
+            matrix = matrix.iloc[:, places]
+        elif places is not None:
+            matrix = matrix[:, places] if sparse.issparse(matrix) else np.ascontiguousarray(matrix[:, places])
         matrix = check_array(matrix, accept_sparse=("csr", "csc"), dtype=np.float64, input_name="X")
         if counted:
             matrix = log2p1(normalize_library_size(matrix, size))
         elif size is not None:
-            _warn_of_raw_counts(matrix)
+            warn_of_raw_counts(matrix, "X", WRAP_COUNTS)
         values = dense(matrix[:, wanted])
     values = values.astype(np.float64, copy=False)
     if genes is not None:
         return values
-    if len(here) == model.n_features_in_:
+    if len(here) == n_fitted:
         return np.ascontiguousarray(values)  # the last bits of a product depend on the layout
-    filled = np.zeros((len(values), model.n_features_in_))
+    filled = np.zeros((len(values), n_fitted))
     filled[:, here] = values
     return filled
 
 
 def cells_of(X):
     """Names of the cells of X; None where it has none."""
-    if isinstance(X, pd.DataFrame):
-        return X.index
-    names = X.cell_names if isinstance(X, ExpressionStream) else getattr(X, "obs_names", None)
+    names = X.index if isinstance(X, pd.DataFrame) else getattr(X, "cell_names", getattr(X, "obs_names", None))
     return None if names is None else pd.Index(names)
-
-
-def _names_of(X):
-    """Names of the genes of X; None where it has none."""
-    if isinstance(X, pd.DataFrame):
-        _require_unique(X.columns)
-        return X.columns if all(isinstance(name, str) for name in X.columns) else None
-    return X.gene_names if isinstance(X, ExpressionStream) else getattr(X, "var_names", None)
 
 
 def _require_unique(names):
@@ -172,9 +178,8 @@ def _require_unique(names):
         raise ValueError(f"X: gene names must be unique, these repeat: {list(repeated[:5])}")
 
 
-def _found(names, model, needed):
+def _found(names, seen, needed):
     """Positions of the genes of the fit among others, -1 where one is missing; None where they are these."""
-    seen = getattr(model, "feature_names_in_", None)
     if seen is None or np.array_equal(names, seen):
         return None
     _require_unique(names)
@@ -188,31 +193,18 @@ def _found(names, model, needed):
     return found
 
 
-def _share_of_counts(model, here):
+def _enough_counts(share, lacking):
     """Share that some genes of the fit have in the counts of the training cells, if it is enough to go by."""
     # The total of a cell is estimated by its counts over these genes, divided by their share. Learned on half of the
     # cells and measured on the others, the SD of the log2 of such totals is 0.08 to 0.15 with a random half of the
     # genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000; benchmarks/new_cells.py measures what that does.
-    n, share = model.n_features_in_, float(model.count_share_[here].sum())
     told = (
-        f"X: counts of {n - len(here)} of the {n} genes of the fit are missing; sequencing depth is estimated from the "
-        f"others, with {share:.1%} of the counts of the training cells; give the counts of all, or the total of each "
-        "cell (ExpressionStream(..., totals=...), --totals COLUMN)"
+        f"X: counts of {lacking} genes of the fit are missing; sequencing depth is estimated from the others, with "
+        f"{share:.1%} of the counts of the training cells; give the counts of all, or the total of each cell "
+        "(ExpressionStream(..., totals=...), --totals COLUMN)"
     )
     if share < LEAST_SHARE:
         raise ValueError(f"{told}: it is too little")
     if share < HALF:
         warnings.warn(told, stacklevel=4)
-    return share
-
-
-def _columns(matrix, positions):
-    if positions is None or isinstance(matrix, pd.DataFrame):
-        return matrix if positions is None else matrix.iloc[:, positions]
-    return matrix[:, positions] if sparse.issparse(matrix) else np.ascontiguousarray(matrix[:, positions])
-
-
-def _warn_of_raw_counts(X):
-    values = X.tocsr() if sparse.issparse(X) else np.asarray(X)
-    if values.ndim == 2 and min(values.shape) > 0 and values.dtype.kind in "iuf":
-        warn_of_raw_counts(values, "X", WRAP_COUNTS)
+    return float(share)

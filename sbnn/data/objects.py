@@ -27,6 +27,14 @@ class MuDataLike(Protocol):
     obsm: Any
 
 
+@runtime_checkable
+class StreamLike(Protocol):
+    """A `sbnn.data.streams.ExpressionStream`, which those who meet none need not import."""
+
+    rows: Any
+    as_fitted: Any
+
+
 def entry(mapping, key, where):
     """Take an entry, or name those there are."""
     if key not in mapping:
@@ -44,7 +52,9 @@ def obsm_table(adata, key, where="adata.obsm"):
 
     Columns of an array are named by ``uns["<key>_names"]`` or, as scvi-tools has it, ``uns["<first word>_names"]``.
     """
-    table = entry(adata.obsm, key, where)
+    if key not in adata.obsm:
+        raise KeyError(f"no {key!r} in {where}; it holds {sorted(adata.obsm.keys())}")
+    table = adata.obsm[key]
     if isinstance(table, pd.DataFrame):
         return table
     table = dense(table).reshape(adata.n_obs, -1)

@@ -11,7 +11,6 @@ from scipy import sparse
 from sbnn.data.checks import LARGEST_LOG, check_number
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.objects import dense
-from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, positions_of_curve
 
 VERSION = 1  # of the criterion: raised whenever the same settings choose other genes
@@ -22,7 +21,7 @@ LEAST_CELLS = 2
 
 
 def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
-    """Mask of the genes with more zeros than their expression explains, on some of the cells.
+    """Mask of the genes with more zeros than their expression explains, on some of the cells of `as_paired` data.
 
     The criterion of `sbnn.data.preprocessing.select_genes`, which looks at no output, for data of any kind: of raw
     counts, else of log values turned back to ``2 ** X - 1``. Genes that are seen in (nearly) all cells, of which it
@@ -34,14 +33,27 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     full-length reads, else 0. ``benchmarks/preselection.py`` compares other criteria on six data sets: none is as good
     everywhere without a look at the outputs.
     """
-    data = as_paired(data)
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)
     everything = pd.Series(np.arange(data.n_cells), data.cell_names)
     cells = slice(None) if cells is None else np.asarray(cells)
     named = isinstance(cells, np.ndarray) and cells.dtype.kind not in "biu"
     rows = (everything.loc[cells] if named else everything.iloc[cells]).to_numpy()
-    order = _best_first(data, rows, threshold, n_genes)
+    if data.counts is not None:
+        counts = data.counts[rows]
+        if threshold is None:
+            seen = counts.data if sparse.issparse(counts) else counts
+            seen = seen[seen > 0]
+            threshold = READS if len(seen) and np.median(seen) >= USUAL_READS else 0
+        order = _best_first(counts, threshold, n_genes)
+    elif data.X.min() < 0:
+        # Genes of log values that may be negative, of which none is a zero
+        if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
+            raise ValueError("preselect: every gene of X has an SD of 1; give counts, or values that are not z-scored")
+        order = np.argsort(-data.X[rows].var(axis=0, dtype=np.float64), kind="stable")
+    else:
+        counts = data.X[rows].astype(np.float64)
+        order = _best_first(np.exp2(counts) - 1 if counts.max() <= LARGEST_LOG else counts, threshold or 0, n_genes)
     return np.isin(np.arange(data.n_genes), order[:n_genes])
 
 
@@ -60,24 +72,10 @@ def settings_of(preselect):
     return {"n_genes": int(n_genes), "threshold": None if threshold is None else float(threshold), "version": VERSION}
 
 
-def _best_first(data, cells, threshold, n_genes):
+def _best_first(counts, threshold, n_genes):
     """Positions of the genes that may be chosen, the best first; only the first `n_genes` are exact."""
-    if data.counts is not None:
-        counts = data.counts[cells]
-        if threshold is None:
-            seen = counts.data if sparse.issparse(counts) else counts
-            seen = seen[seen > 0]
-            threshold = READS if len(seen) and np.median(seen) >= USUAL_READS else 0
-    elif data.X.min() < 0:
-        # Genes of log values that may be negative, of which none is a zero
-        if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
-            raise ValueError("preselect: every gene of X has an SD of 1; give counts, or values that are not z-scored")
-        return np.argsort(-data.X[cells].var(axis=0, dtype=np.float64), kind="stable")
-    else:
-        counts = data.X[cells].astype(np.float64)
-        counts = np.exp2(counts) - 1 if counts.max() <= LARGEST_LOG else counts
-    least = max(LEAST_CELLS, min(MIN_CELLS, len(cells) // 10))
-    _, _, eligible, position = positions_of_curve(counts, threshold or 0, least)
+    least = max(LEAST_CELLS, min(MIN_CELLS, counts.shape[0] // 10))
+    _, _, eligible, position = positions_of_curve(counts, threshold, least)
     order = np.argsort(-position, kind="stable")[: np.isfinite(position).sum()]
     if len(order) < n_genes:
         counted = np.asarray(counts.sum(axis=1)).ravel() > 0
@@ -85,8 +83,8 @@ def _best_first(data, cells, threshold, n_genes):
         always = np.flatnonzero(eligible & ~np.isfinite(position) & (spread > 0))
         order = np.concatenate([order, always[np.argsort(-spread[always], kind="stable")]])
     if not len(order):
-        limits = f"above {threshold or 0:g} in at least {least} of {len(cells)} cells"
-        raise ValueError(f"preselect: none of {data.n_genes} genes varies and is {limits}")
+        limits = f"above {threshold:g} in at least {least} of {counts.shape[0]} cells"
+        raise ValueError(f"preselect: none of {counts.shape[1]} genes varies and is {limits}")
     return order
 
 

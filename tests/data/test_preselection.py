@@ -66,10 +66,10 @@ def test_where_nothing_is_zero_the_variance_decides(rng):
     X = 8 + spread * rng.normal(size=(400, 30))
     Y = rng.normal(size=(400, 2))
     for shift in (0, -8):
-        chosen = preselect_genes((X + shift, Y), 5)
+        chosen = preselect_genes(as_paired((X + shift, Y)), 5)
         assert chosen.sum() == 5 and spread[chosen].min() > np.quantile(spread, 0.7)
     with pytest.raises(ValueError, match="preselect: every gene of X has an SD of 1"):
-        preselect_genes(((X - X.mean(0)) / X.std(0), Y), 5, cells=np.arange(50))
+        preselect_genes(as_paired(((X - X.mean(0)) / X.std(0), Y)), 5, cells=np.arange(50))
 
 
 def test_few_cells_give_the_genes_there_are(reads):
