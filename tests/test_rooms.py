@@ -104,6 +104,11 @@ def test_figures_and_records_are_light():
     assert printed == "\n\n"
 
 
+def test_ridge_needs_few_modules():
+    code = "import sys; import sbnn.models.linear; print(sum(name.split('.')[0] == 'sbnn' for name in sys.modules))"
+    assert int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) <= 8
+
+
 def test_public_figures_are_functions_whatever_was_imported_before():
     """A module of the name of a function would take its place in the package."""
     for path in (PACKAGE / "plotting").glob("[!_]*.py"):

@@ -75,9 +75,9 @@ def check_labels(
     return labels
 
 
-def check_colors(given: Mapping[str, Any] | None, types: Iterable[str]) -> dict[str, str]:
+def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
     """Give every type a ``"#RRGGBB"``: the colour given, else one of a palette, grey for the unknown type."""
-    colors = {str(key): _as_hex(color) for key, color in (given or {}).items()}
+    colors = {str(key): _as_hex(color) for key, color in given.items()}
     missing = sorted(set(types) - colors.keys() - {UNKNOWN})
     colors.update(zip(missing, _palette(len(missing)), strict=True))
     if UNKNOWN in set(types):

@@ -21,21 +21,21 @@ def two_tables(X, Y=None):
     """Expression and outputs of a fit: the parts of a MuData; an AnnData open on disk becomes a stream."""
     if isinstance(X, MuDataLike):
         X, Y, _ = with_outputs(X, "outputs" if Y is None else Y)
-    return stream_of(X) if getattr(X, "isbacked", False) and X.X is not None else X, Y
+    if getattr(X, "isbacked", False) and X.X is not None:
+        from sbnn.data.streams import ExpressionStream  # few meet one
 
-
-def stream_of(source, gene_names=None):
-    """A stream of expression."""
-    from sbnn.data.streams import ExpressionStream  # few meet one
-
-    return ExpressionStream(source, gene_names)
+        X = ExpressionStream(X)
+    return X, Y
 
 
 def stream_of_sparse(X):
     """A stream of expression that is sparse and too large to be made dense; None for anything else."""
     matrix = X.X if isinstance(X, AnnDataLike) else X
-    large = sparse.issparse(matrix) and np.prod(matrix.shape, dtype=float) > MOST_DENSE_VALUES
-    return stream_of(X) if large else None
+    if not sparse.issparse(matrix) or np.prod(matrix.shape, dtype=float) <= MOST_DENSE_VALUES:
+        return None
+    from sbnn.data.streams import ExpressionStream
+
+    return ExpressionStream(X)
 
 
 def expression_table(X):
@@ -122,7 +122,9 @@ def new_cells(model, X, genes=None, needed=None):
     if isinstance(X, AnnDataLike) and X.X is None and not counted:
         raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(X.layers)}")
     if getattr(X, "isbacked", False) and not counted:
-        X = stream_of(X.X, X.var_names)
+        from sbnn.data.streams import ExpressionStream
+
+        X = ExpressionStream(X.X, X.var_names)
     counted = X.counts if isinstance(X, StreamLike) else counted
     names = X.columns if isinstance(X, pd.DataFrame) else getattr(X, "gene_names", getattr(X, "var_names", None))
     found = None

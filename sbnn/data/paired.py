@@ -140,34 +140,34 @@ def _checked(
         checks.check_same_cells(pd.Index(cell_names), index, strict=len(rows) == 2)
     gene_names = getattr(X, "columns", None) if gene_names is None else gene_names
     feature_names = getattr(Y, "columns", None) if feature_names is None else feature_names
-    X = checks.check_matrix(X, "X")
-    Y = np.zeros((len(X), 0), np.float32) if Y is None else checks.check_matrix(Y, "Y")
-    counts = checks.check_counts(counts, X.shape)
-    genes = checks.check_names(gene_names, "gene_names", "gene", X.shape[1])
-    outputs = checks.check_names(feature_names, "feature_names", "output", Y.shape[1])
-    cells = checks.check_names(cell_names, "cell_names", "cell", len(X))
+    x = checks.check_matrix(X, "X")
+    y = np.zeros((len(x), 0), np.float32) if Y is None else checks.check_matrix(Y, "Y")
+    counts = checks.check_counts(counts, x.shape)
+    genes = checks.check_names(gene_names, "gene_names", "gene", x.shape[1])
+    outputs = checks.check_names(feature_names, "feature_names", "output", y.shape[1])
+    cells = checks.check_names(cell_names, "cell_names", "cell", len(x))
     labels = checks.check_labels(labels, cells, ("family", "type"))
-    content = fingerprint_arrays(X, Y) if counts is None else fingerprint_arrays(X, Y, counts)
+    content = fingerprint_arrays(x, y) if counts is None else fingerprint_arrays(x, y, counts)
     about = about_data(source="the user's arrays") | (about or {})
     problems = []
-    if not X.size or len(Y) != len(X):
-        problems.append(f"X has shape {X.shape} and Y {Y.shape}, expected genes, and the same cells in both")
+    if not x.size or len(y) != len(x):
+        problems.append(f"X has shape {x.shape} and Y {y.shape}, expected genes, and the same cells in both")
     elif about.get("content_sha256") != content:
-        for values, argument, columns in ((X, "X", genes), (Y, "Y", outputs)):
+        for values, argument, columns in ((x, "X", genes), (y, "Y", outputs)):
             checks.check_outliers(values, argument, cells, columns)
             constant = np.ptp(values, axis=0) == 0
-            if Y.shape[1] and constant.any():  # raw counts without outputs may hold genes that no cell expresses
+            if y.shape[1] and constant.any():  # raw counts without outputs may hold genes that no cell expresses
                 told = f"{constant.sum()} column(s) of {argument} have one constant value in all {len(values)} cells"
                 problems.append(f"{told}: {some(columns[constant])}; leave them out")
-        if Y.shape[1]:
-            checks.check_given_once(X, Y)
-            checks.warn_of_raw_counts(X, "X", "log-transform it, or keep counts in layers['counts']")
+        if y.shape[1]:
+            checks.check_given_once(x, y)
+            checks.warn_of_raw_counts(x, "X", "log-transform it, or keep counts in layers['counts']")
         given = "" if "content_sha256" in about else about["sha256"]
         about |= {"sha256": given or content, "content_sha256": content}
     if problems:
         raise ValueError("; ".join(problems))
-    name, sha256, colors = str(about["name"]), str(about["sha256"]), checks.check_colors(colors, labels["type"])
-    return Paired(X, Y, genes, outputs, cells, labels, colors, counts, name, sha256, about)
+    colors = checks.check_colors(colors or {}, labels["type"])
+    return Paired(x, y, genes, outputs, cells, labels, colors, counts, str(about["name"]), str(about["sha256"]), about)
 
 
 def groups_of(data, column):

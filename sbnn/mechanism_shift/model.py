@@ -187,11 +187,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             Mean over the cells.
 
         """
-        return self._bound(network.elbo_of_cells, counts, perturbation, n_samples)
+        return self._bound(network.elbo_of_cells, self._checked(counts), perturbation, n_samples)
 
     def iwelbo(self, counts, perturbation, n_samples=1000):
         """Importance-weighted bound (Burda et al. 2016), nearer to the likelihood the more draws; as `elbo`."""
-        return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
+        return self._bound(network.iwelbo_of_cells, self._checked(counts), perturbation, n_samples)
 
     def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
         """Estimate the shifts of perturbations that were not among the training cells; the network stays.
@@ -262,7 +262,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             return network.encoded(self.network_, network.Cells(counts), np.arange(counts.shape[0]))[0]
 
     def _bound(self, function, counts, perturbation, n_samples):
-        cells = network.Cells(self._checked(counts))
+        cells = network.Cells(counts)
         names = check_perturbation(perturbation, cells.shape[0])
         codes = pd.Index(self.perturbations_).get_indexer(names)
         if (codes < 0).any():

@@ -158,7 +158,8 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
         Other numbers of cells, values that are not finite, fewer than two perturbations, a perturbation without two
         cells, a control that is not there, latents that do not vary within perturbations.
     """
-    screen = _Moments(latents, perturbation, control, variances)
+    groups = codes_of(check_perturbation(perturbation, len(latents), control), control)
+    screen = _Moments(latents, groups, control, variances)
     centres, origin = screen.centres @ screen.root, None if control is None else screen.control @ screen.root
     rng = np.random.default_rng(random_state)
     zero = np.median(centres, axis=0) if origin is None else origin
@@ -175,7 +176,8 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
 @reproducible()
 def describe(latents, perturbation, control=None, variances=None):
     """As `unmix`, but leave the latents as they are, except for place and scale: the matrix is diagonal."""
-    screen = _Moments(latents, perturbation, control, variances)
+    groups = codes_of(check_perturbation(perturbation, len(latents), control), control)
+    screen = _Moments(latents, groups, control, variances)
     scale = np.diag(1 / np.sqrt(np.diag(screen.within)))
     centres = screen.centres @ scale
     zero = _mode(centres) if control is None else screen.control @ scale
@@ -186,9 +188,8 @@ def describe(latents, perturbation, control=None, variances=None):
 class _Moments:
     """What unmixing needs to know of the cells: means of the perturbations, and the covariance within them."""
 
-    def __init__(self, latents, perturbation, control, variances):
-        latents = check_array(latents, dtype=float, input_name="latents")
-        names, codes, sizes = codes_of(check_perturbation(perturbation, len(latents), control), control)
+    def __init__(self, latents, groups, control, variances):
+        latents, (names, codes, sizes) = check_array(latents, dtype=float, input_name="latents"), groups
         control = None if control is None else str(control)
         means = class_means(latents, codes, len(names))
         residuals = latents - means[codes]

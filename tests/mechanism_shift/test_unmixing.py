@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from sbnn.data.screens import codes_of
 from sbnn.mechanism_shift import unmix
 from sbnn.mechanism_shift.graph import (
     edge_scores,
@@ -98,8 +99,9 @@ def test_edges_are_beyond_sampling_error_at_a_false_discovery_rate_of_one_percen
 def test_sampling_error_of_a_shift_is_that_of_both_means():
     rng = np.random.default_rng(0)
     names, latents = np.repeat(["a", "b", "none"], [50, 20, 5]), rng.normal(size=(75, 2))
-    np.testing.assert_allclose(_Moments(latents, names, "none", None).errors, np.sqrt([1 / 50 + 1 / 5, 1 / 20 + 1 / 5]))
-    assert np.array_equal(_Moments(latents, names, None, None).errors, np.sqrt(1 / np.array([50, 20, 5])))
+    groups, expected = codes_of(names, None), np.sqrt([1 / 50 + 1 / 5, 1 / 20 + 1 / 5])
+    np.testing.assert_allclose(_Moments(latents, groups, "none", None).errors, expected)
+    assert np.array_equal(_Moments(latents, groups, None, None).errors, np.sqrt(1 / np.array([50, 20, 5])))
 
 
 def test_bad_latents_are_named():
