@@ -4,13 +4,15 @@ import importlib
 
 # Public name -> the module it lives in.
 _HOME = {
-    "AttentionBiLSTMClassifier": "attention_bilstm",
-    "EphysTypeClassifier": "classifier",
-    "FamilyAttentionClassifier": "family_attention",
-    "SourcePriorClassifier": "transfer",
-    "SparsePCAForest": "sparse_pca_forest",
-    "TransferAttentionClassifier": "family_attention",
-    "ZeroShotClassifier": "transfer",
+    "AttentionBiLSTMClassifier": "ephys_types.attention_bilstm",
+    "EphysTypeClassifier": "ephys_types.classifier",
+    "FamilyAttentionClassifier": "ephys_types.family_attention",
+    "SourcePriorClassifier": "ephys_types.transfer",
+    "SparsePCAForest": "ephys_types.sparse_pca_forest",
+    "TransferAttentionClassifier": "ephys_types.family_attention",
+    "ZeroShotClassifier": "ephys_types.transfer",
+    "cross_validate_classifier": "evaluation.classification",
+    "family_importance": "evaluation.classification",
 }
 
 __all__ = list(_HOME)
@@ -19,5 +21,5 @@ __all__ = list(_HOME)
 def __getattr__(name):
     # On first use, so that reading a record or a table does not wait for torch.
     if name in _HOME:
-        return getattr(importlib.import_module(f"sbnn.ephys_types.{_HOME[name]}"), name)
+        return getattr(importlib.import_module(f"sbnn.{_HOME[name]}"), name)
     raise AttributeError(f"module 'sbnn.ephys_types' has no attribute {name!r}")

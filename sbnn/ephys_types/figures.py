@@ -1,6 +1,5 @@
 """The figures of electrophysiology -> type: every function takes records and returns a matplotlib Figure."""
 
-from functools import partial
 from itertools import zip_longest
 
 import numpy as np
@@ -10,8 +9,9 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import t as student
 
 from sbnn.data.checks import GREY
+from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.ephys_types import report
-from sbnn.ephys_types.models import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, MODELS, ZERO_SHOT, of_kind
+from sbnn.ephys_types.base import FeatureScaling
 from sbnn.evaluation import classification
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from sbnn.plotting.common import colorbar, finish, grid, name_rows, new_panels, styled
@@ -39,26 +39,6 @@ ALIGNED = {
 }  # fmt: skip
 
 
-def figures(records):
-    """Name of each figure, names of the records that it needs, and the function that draws it from these."""
-    for kind in KINDS:
-        models = of_kind(records, kind)
-        shown = {name: models[name] for name in SHOWN if name in models}
-        if models:
-            yield f"{kind}_accuracy", [], partial(accuracy_of_models, models, kind)
-        if shown:
-            yield f"{kind}_confusion", [], partial(confusion_matrices, shown)
-            yield f"{kind}_calibration", [], partial(calibration_curves, shown)
-    yield CELLS, [CELLS], cells_by_type
-    for name in (name for name in INTERPRETED if name in MODELS):
-        yield f"{FAMILIES}_{name}", [f"{FAMILIES}_{name}"], partial(family_map, label=MODELS[name].label)
-    for column in report.GROUPS:
-        if CELLS in records and column in records[CELLS].labels and of_kind(records, "types"):
-            yield f"types_within_{column}", [], partial(within_groups, records, column)
-    yield ZERO_SHOT, [ZERO_SHOT], zero_shot
-    yield CURVES, [CURVES], learning_curves
-
-
 @styled
 def accuracy_of_models(models, kind):
     """Macro-F1 and accuracy of models (name -> cross-validation on the same folds), and published numbers."""
@@ -68,7 +48,7 @@ def accuracy_of_models(models, kind):
     for i, (ax, metric) in enumerate(zip(axes, ("macro_f1", "accuracy"), strict=True)):
         seen = []
         for y, (name, record) in enumerate(models.items()):
-            values, color = classification.repeat_means(record, metric), KIND_COLORS[MODELS[name].kind]
+            values, color = classification.repeat_means(record, metric), KIND_COLORS[report.MODELS.kind[name]]
             text = f"{values.mean():.3f}" + (f" ({known[name][i]:.3f})" if name in known else "")
             across = {"transform": ax.get_yaxis_transform(), "color": color}
             ax.text(1.02, y, text, va="center", **across)
@@ -83,7 +63,7 @@ def accuracy_of_models(models, kind):
                 seen.append(known[name][i])
         margin = 0.06 * max(max(seen) - min(seen), 0.02)
         ax.set(xlim=(min(seen) - margin, max(seen) + margin), xlabel=metric.replace("_f", "-F"))
-        name_rows(ax, [MODELS[name].label for name in models])
+        name_rows(ax, [report.LABELS[name] for name in models])
         grid(ax, "x")
     dot = {"ls": "", "color": "0.3"}
     entries = [
@@ -128,7 +108,7 @@ def calibration_curves(models):
     for ax, (name, record) in zip(axes, models.items(), strict=False):
         table, error = classification.calibration(record)
         table = table[table["share"] >= RAREST]
-        color = KIND_COLORS[MODELS[name].kind]
+        color = KIND_COLORS[report.MODELS.kind[name]]
         ax.plot([0, 1], [0, 1], color="0.7", lw=0.6, dashes=(3, 2))
         ax.plot(table["confidence"], table["accuracy"], color=color, lw=1)
         dots = {"s": 3 + 90 * table["share"], "color": color, "lw": 0, "zorder": 3, "clip_on": False}
@@ -148,7 +128,7 @@ def _panels(models, margin, xlabel, ylabel, **options):
             ax.set_visible(False)
             continue
         shown = {"xlabel": xlabel if i + COLUMNS >= len(models) else "", "ylabel": "" if i % COLUMNS else ylabel}
-        ax.set(title=MODELS[name].label, **shown)
+        ax.set(title=report.LABELS[name], **shown)
     return figure, axes.ravel()
 
 
@@ -157,6 +137,61 @@ def _image(ax, values, colors, **options):
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax.imshow(values, cmap=colors, vmin=0, **options)
+
+
+def typical_cells(data):
+    """Name of the cell of each type whose features are nearest to the medians of the type; Series.
+
+    By the mean distance of normal scores, among the half of its cells in which most features were measured.
+    """
+    cells, names = as_typed(data), {}
+    scores = FeatureScaling().fit_transform(cells.X)
+    lacking = np.isnan(scores).mean(axis=1)
+    for name in np.unique(cells.y):
+        inside = np.flatnonzero(cells.y == name)
+        far = np.nanmean(np.abs(scores[inside] - np.nanmedian(scores[inside], axis=0)), axis=1)
+        far[lacking[inside] > np.median(lacking[inside])] = np.inf
+        names[name] = cells.cell_names[inside[np.argmin(far)]]
+    return pd.Series(names)
+
+
+@styled
+def feature_profiles(data, names):
+    """Normal scores of all features for one cell of each type (`names`: type -> cell), over the quartiles of the type."""
+    cells, places = as_typed(data), pd.Series(range(len(data)), data.obs_names)
+    scores = FeatureScaling().fit_transform(cells.X)
+    families = family_columns(cells.families)
+    order, ends = np.concatenate(list(families.values())), np.cumsum([len(its) for its in families.values()])
+    x = np.arange(len(order))
+    figure, axes = new_panels(0.7 + 0.8 * len(names), len(names), 1, sharex=True, sharey=True, squeeze=False)
+    for ax, (name, cell) in zip(axes[:, 0], names.items(), strict=True):
+        low, high = np.nanpercentile(scores[cells.y == name][:, order], (25, 75), axis=0)
+        color = TYPE_COLORS.get(name, GREY)
+        ax.fill_between(x, low, high, color=color, alpha=0.25, lw=0)
+        ax.plot(x, scores[places[cell], order], ".-", color=color, ms=3, lw=0.8)
+        ax.axhline(0, color="0.6", lw=0.5)
+        for end in ends[:-1]:
+            ax.axvline(end - 0.5, color="0.8", lw=0.5)
+        ax.set(ylim=(-3, 3), xlim=(-0.5, len(x) - 0.5), ylabel=name)
+    ax.set_xticks(ends - [len(its) / 2 + 0.5 for its in families.values()], families, rotation=35, ha="right")
+    ax.tick_params(axis="x", length=0)
+    return figure
+
+
+@styled
+def missing_families(data):
+    """Share of the cells of each type in which no feature of a family was measured."""
+    cells = as_typed(data)
+    families = family_columns(cells.families)
+    lacking = {family: np.isnan(cells.X[:, its]).all(axis=1) for family, its in families.items()}
+    shares = pd.DataFrame(lacking).groupby(cells.y).mean()
+    figure, ax = new_panels(0.9 + 0.2 * len(shares))
+    _image(ax, shares, "Oranges", vmax=1, aspect="auto")
+    for row, column in np.ndindex(shares.shape):
+        ax.text(column, row, f"{100 * shares.iloc[row, column]:.0f} %", ha="center", va="center")
+    ax.set_xticks(range(len(families)), families, rotation=35, ha="right")
+    name_rows(ax, shares.index)
+    return figure
 
 
 @styled
@@ -211,7 +246,7 @@ def _between(values, types):
 @styled
 def within_groups(records, column):
     """Composition of groups of at least 50 cells, and macro-F1 of models within each; bars are SD over repeats."""
-    labels, models = records[CELLS].labels, [name for name in SHOWN if f"types_{name}" in records]
+    labels, models = records[report.CELLS].labels, [name for name in SHOWN if f"types_{name}" in records]
     sizes = labels[column].value_counts()
     groups = list(sizes.index[sizes >= report.FEWEST])
     height = max(0.85 + 0.24 * len(models), 1.2 + 0.2 * len(groups))
@@ -228,11 +263,11 @@ def within_groups(records, column):
     for y, name in enumerate(models):
         if y:
             right.axhline(y - 0.5, lw=0.4, color="0.8", zorder=0)  # whose dots are whose
-        for i, (_, row) in enumerate(scores.loc[MODELS[name].label].iterrows()):
+        for i, (_, row) in enumerate(scores.loc[report.LABELS[name]].iterrows()):
             shift = (i - len(groups) / 2) * 0.6 / len(groups)
             look = {"fmt": "o", "ms": 3, "lw": 0.9, "color": SERIES[i % 7]}
             right.errorbar(row["macro_f1"], y + shift, xerr=row["macro_f1_sd"], **look)
-    name_rows(right, [MODELS[name].label for name in models])
+    name_rows(right, [report.LABELS[name] for name in models])
     right.set_xlabel("macro-F1 of the classes that the group has")
     grid(right, "x")
     look, shown = {"marker": "o", "ms": 3, "ls": ""}, ["all cells", *groups]

@@ -1,4 +1,4 @@
-"""Tables of electrophysiology -> type, from saved records alone: what ``sbnn ephys-types report`` prints."""
+"""Tables of electrophysiology -> type, from saved records alone: what ``sbnn report`` prints."""
 
 from itertools import combinations, product
 from pathlib import Path
@@ -6,11 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.ephys_types.models import CELLS, CURVES, FAMILIES, INTERPRETED, KINDS, MODELS, REFERENCE, ZERO_SHOT, of_kind
 from sbnn.evaluation.classification import agreement_table, calibration, importance_table, repeat_means, scores_within
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
 from sbnn.results import load, load_folder
 
+#: Label of each model and what decides its colour, by the name that its record has.
+MODELS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
+LABELS = MODELS["label"].to_dict()
+REFERENCE = "lightgbm"  # what the others are compared with
+#: Of which models the families are asked for: two with attention, and trees.
+INTERPRETED = ("bilstm", "family_attention", "lightgbm")
+# Names of the other records.
+CELLS, FAMILIES, ZERO_SHOT, CURVES = "types_cells", "types_families", "transfer_zero_shot", "transfer_curves"
+#: Kinds of types, with which the names of the records begin.
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
 GROUPS = ("condition", "virus")  # what the classes were confounded with
 FEWEST = 50  # cells of a group of which scores are told: of fewer they are a matter of chance
@@ -37,6 +45,11 @@ PUBLISHED = pd.read_csv(Path(__file__).with_name("published.csv"))
 read = load_folder
 
 
+def of_kind(records, kind):
+    """Cross-validations of one kind of types by model, in the order of `MODELS`."""
+    return {name: records[f"{kind}_{name}"] for name in LABELS if f"{kind}_{name}" in records}
+
+
 def published(dataset, kind):
     """Published macro-F1 and accuracy by model; spikes measured from their threshold are the same cells."""
     rows = PUBLISHED[(PUBLISHED["dataset"] == dataset.removesuffix("_relative")) & (PUBLISHED["kind"] == kind)]
@@ -61,14 +74,14 @@ def accuracy_table(records, kind="types"):
         if name != REFERENCE and REFERENCE in of_models:
             found = paired_difference(record, of_models[REFERENCE])
             row |= {"minus LightGBM": found.mean, "low": found.low, "high": found.high}
-        rows[MODELS[name].label] = row
+        rows[LABELS[name]] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model").dropna(axis=1, how="all")
 
 
 def class_table(records, kind="types"):
     """F1 of every class by model, mean over the folds; DataFrame."""
     models = of_kind(records, kind)
-    rows = {MODELS[name].label: pd.Series(np.nanmean(r.f1[:, 0], axis=0), r.classes) for name, r in models.items()}
+    rows = {LABELS[name]: pd.Series(np.nanmean(r.f1[:, 0], axis=0), r.classes) for name, r in models.items()}
     return pd.DataFrame(rows).T.rename_axis("model")
 
 
@@ -78,7 +91,7 @@ def group_table(records, column, kind="types"):
     tables = {}
     for name, record in of_kind(records, kind).items():
         whole, parts = (scores_within(record, groups) for groups in (np.full(len(labels), "all"), labels[column]))
-        tables[MODELS[name].label] = pd.concat([whole, parts[parts["cells"] >= FEWEST]])
+        tables[LABELS[name]] = pd.concat([whole, parts[parts["cells"] >= FEWEST]])
     return pd.concat(tables, names=["model"])
 
 
@@ -90,31 +103,30 @@ def confounding_table(records, column):
 
 def families_tables(records):
     """Families by (model, way of asking), and Spearman's rho of each pair of ways by model."""
-    asked = {MODELS[name].label: records.get(f"{FAMILIES}_{name}") for name in INTERPRETED if name in MODELS}
     importance, agreement = {}, {}
-    for label, record in asked.items():
-        if record is not None:
-            importance[label], rho = importance_table(record), agreement_table(record)
-            agreement[label] = {f"{a} - {b}": rho.loc[a, b] for a, b in combinations(rho, 2)}
+    for name in (name for name in INTERPRETED if f"{FAMILIES}_{name}" in records):
+        record = records[f"{FAMILIES}_{name}"]
+        importance[LABELS[name]], rho = importance_table(record), agreement_table(record)
+        agreement[LABELS[name]] = {f"{a} - {b}": rho.loc[a, b] for a, b in combinations(rho, 2)}
     return pd.concat(importance, axis=1), pd.DataFrame(agreement).T.rename_axis("model")
 
 
-def overview_table(saved_models):
-    """Macro-F1 (mean ± SD over the repeats) of the main models on every data set, and the best that was published."""
+def overview(saved_models):
+    """Table of macro-F1 (mean ± SD over the repeats) of the main models on every data set, and the best that was published."""
     rows = {}
-    for (dataset, title), kind in product(TITLES.items(), KINDS):
+    for (dataset, title), kind in product(TITLES.items(), CLASSES_OF):
         paths = {name: Path(saved_models, dataset, f"{kind}_{name}.pickle") for name in OVERVIEW}
         records = {name: load(path) for name, path in paths.items() if path.exists()}
         if REFERENCE in records:
             row = {"cells": str(len(records[REFERENCE].true))}
             for name, record in records.items():
                 f1 = repeat_means(record)
-                row[MODELS[name].label] = f"{f1.mean():.3f} ± {f1.std(ddof=1):.3f}"
+                row[LABELS[name]] = f"{f1.mean():.3f} ± {f1.std(ddof=1):.3f}"
             known = [f"{macro_f1:.3f}" for macro_f1, _ in published(records[REFERENCE].dataset, kind).values()]
             rows[f"{title}, {CLASSES_OF[kind]}"] = row | {"best published": max(known, default="")}
     if not rows:
-        raise FileNotFoundError(f"no results in {saved_models}: `sbnn ephys-types cv` computes them")
-    return pd.DataFrame(rows).T.rename_axis("data").fillna("")
+        raise FileNotFoundError(f"no results in {saved_models}: `sbnn reproduce 05` computes them")
+    return {"Macro-F1 on every data set": pd.DataFrame(rows).T.rename_axis("data").fillna("")}
 
 
 def by_size(record):
@@ -168,7 +180,7 @@ def overview(saved_models):
 def all_tables(records):
     """Every table that the saved results of a data set allow, by title."""
     tables = {}
-    for kind in KINDS:
+    for kind in CLASSES_OF:
         if of_kind(records, kind):
             tables[f"Accuracy, {CLASSES_OF[kind]}"] = accuracy_table(records, kind)
             tables[f"F1 of every class, {CLASSES_OF[kind]}"] = class_table(records, kind)

@@ -10,7 +10,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from sbnn.data.typed_cells import as_typed
+from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, seen_columns
+from sbnn.evaluation.runs import load_or_compute
+from sbnn.models.maps import embed
+from sbnn.results import Record
 
 ALPHA = 0.03  # of the l1 penalty on the loadings, in units of a correlation: whatever the number of cells
 LEAST_VARIANCE = 0.01  # share of the variance of a family that a component adds at least
@@ -28,6 +33,7 @@ PUBLISHED_COMPONENTS = {
 PUBLISHED = {"forest": "random_forest", "keep_features": False, "scaling": "standard"}
 OURS = {"forest": "extra_trees", "keep_features": True, "scaling": "normal_scores"}
 FIXED = {"alpha": ALPHA, "balanced": True, "least_variance": LEAST_VARIANCE, "n_components": None}
+LABELS = ("type", "type5", "donor", "condition", "virus")  # of the cells on a map, which figures and tables need
 
 
 def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANCE, random_state=0):
@@ -168,3 +174,37 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         """Probabilities of the types, ndarray of shape (n, n_classes), if all types were equally many."""
         X = self._checked_cells(X)
         return self.forest_.predict_proba(self._forest_input(X))
+
+
+def map_cells(data, results=None, overwrite=False, *, seed=0):
+    """Place cells by the sparse principal components of their families of features, and by a t-SNE of these.
+
+    The components are learned from all cells without a look at their types: a picture, not a test.
+
+    Parameters
+    ----------
+    data : AnnData of typed cells
+    results, overwrite
+        As for `sbnn.cross_validate`.
+    seed : int
+
+    Returns
+    -------
+    Record
+        ``labels`` of the cells (DataFrame), ``components`` (n, k) with ``component_names`` and the share of the variance
+        ``explained`` by each, ``tsne`` (n, 2).
+    """
+    data = as_typed(data)
+    model = SparsePCAForest(n_estimators=1, random_state=seed)  # the forest is of no interest here
+
+    def compute():
+        with reproducible():
+            components = model.fit(data.X, data.y, data.families).transform(data.X)
+            tsne = embed(components, seed).astype(np.float32)
+        explained = np.concatenate(list(model.explained_variance_ratio_.values()))
+        names = {"component_names": [str(name) for name in model.get_feature_names_out()], "explained": explained}
+        labels = data.labels[[name for name in LABELS if name in data.labels]]
+        return {"labels": labels, "components": components.astype(np.float32), **names, "tsne": tsne}
+
+    wanted = Record("typed cells", data.name, data.sha256, [{}], seed)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells)

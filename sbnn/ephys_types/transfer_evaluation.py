@@ -1,0 +1,198 @@
+"""Transfer from one species to another, measured: without types of the target, and with few of them."""
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from sbnn.data.ephys_features import to_shared_features
+from sbnn.data.typed_cells import as_typed
+from sbnn.ephys_types import transfer
+from sbnn.ephys_types.family_attention import TransferAttentionClassifier
+from sbnn.ephys_types.report import CONTROL, WITHOUT
+from sbnn.evaluation.classification import label_scores
+from sbnn.evaluation.folds import SEEDS, repeated_donor_folds
+from sbnn.evaluation.identity import described
+from sbnn.evaluation.runs import load_or_compute
+from sbnn.results import Record
+
+SIZES = (25, 50, 100, 200, None)
+N_FOLDS = 5
+FEWEST_OF_A_TYPE = 2  # labelled cells, without which a draw is repeated
+VERSION = 2  # of both experiments: raised whenever the same settings come to give other numbers
+
+
+def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
+    """Predict the types of all cells of a species from those of another, by every alignment, in both directions.
+
+    Parameters
+    ----------
+    source, target : AnnData of typed cells
+        Of two species; both are expressed in their shared features.
+    seeds : sequence of int
+        Of the classifier, see `ZeroShotClassifier`.
+    results, overwrite
+        As for `sbnn.cross_validate`.
+
+    Returns
+    -------
+    Record
+        ``scores`` has a row for each direction, alignment and seed, with the estimated shares of the types.
+
+    Notes
+    -----
+    From mouse to human the scores are those of settings that were chosen in sight of them (scales, alignment, pseudo
+    cells): what can be had at best, and not what a first look would give; see ``benchmarks/ephys_types_tries.md``.
+    """
+    both = [as_typed(data) for data in (source, target)]
+
+    def compute():
+        shared = [as_typed(to_shared_features(data)) for data in (source, target)]
+        cells = [(transfer.physiological_scale(its.X, its.feature_names), its.y) for its in shared]
+        there, back = (" -> ".join(its.name for its in way) for way in (both, both[::-1]))
+        return _scores_of_alignments({there: cells, back: cells[::-1]}, seeds)
+
+    return load_or_compute(_question("zero-shot", *both, [{}], seeds), compute, results, overwrite)
+
+
+def _question(experiment, source, target, params, seeds, **settings):
+    of_source = {"source": source.name, "source_sha256": source.sha256, "seeds": list(seeds), "version": VERSION}
+    return Record(experiment, target.name, target.sha256, params, seeds[0], of_source | settings)
+
+
+def _scores_of_alignments(ways, seeds):
+    """Scores of each way, and the probabilities of the first; a way has cells and types of source and target."""
+    rows, kept = [], {}
+    for way, ((X, y), (target_X, types)) in ways.items():
+        classes = np.union1d(y, types).astype(str)
+        for alignment in transfer.ALIGNMENTS:
+            for seed in seeds:
+                model = transfer.ZeroShotClassifier(alignment=alignment, random_state=seed).fit(X, y, target_X)
+                probabilities = model.predict_proba(target_X)
+                row = {"way": way, "method": alignment, "seed": seed}
+                row |= _scores(types, model.classes_[probabilities.argmax(1)], classes)
+                if model.shares_ is not None:
+                    row |= {f"share {name}": share for name, share in zip(model.classes_, model.shares_, strict=True)}
+                rows.append(row)
+                if not kept and alignment == "shift":
+                    kept = {"test_probabilities": probabilities, "classes": model.classes_.astype(str), "types": types}
+    return {"scores": pd.DataFrame(rows), **kept}
+
+
+def _scores(types, predicted, classes):
+    found = label_scores(types, predicted, classes)
+    return {name: found[name] for name in ("macro_f1", "accuracy")}
+
+
+def learning_curves(
+    source, target, models, network=None, *, sizes=SIZES, seeds=SEEDS, draws=4, results=None, overwrite=False
+):
+    """Score classifiers of few labelled cells of a species, helped by another and without, on the same cells.
+
+    Parameters
+    ----------
+    source, target : AnnData of typed cells
+        Of two species; the target's donors are kept together in five folds.
+    models : dict of str to classifier
+        Each is fitted to all features of the target's labelled cells, and joined by a classifier of the source.
+    network : TransferAttentionClassifier, optional
+        Fitted to the shared features.
+    sizes : sequence of int or None
+        Numbers of labelled cells, drawn from the training cells of a fold, the same ones for every model; the others
+        count as cells without types. None: all.
+    seeds : sequence of int
+        Of the sets of folds.
+    draws : int
+        Of the labelled cells of a fold, for each size.
+    results, overwrite
+        As for `sbnn.cross_validate`.
+
+    Returns
+    -------
+    Record
+        ``scores`` has a row for each model, method, fold and draw.
+
+    Notes
+    -----
+    With help and without, a model has the same settings, sees the same cells, and nothing is stopped early. Two
+    classifiers are often better than one, wherever the second was trained. The control tells that from transfer: a
+    classifier of the settings of the prior, fitted to the labelled cells' shared features in place of the source's, is
+    multiplied in at the same power.
+    """
+    network = TransferAttentionClassifier() if network is None else network
+    of_models = {"models": {name: described(model) for name, model in models.items()}, "network": described(network)}
+    settings = {"sizes": list(sizes), "draws": draws} | of_models
+    of_source, cells = as_typed(source), as_typed(target)
+    wanted = _question("learning-curves", of_source, cells, [{"model": name} for name in models], seeds, **settings)
+
+    def compute():
+        shared, rows = [as_typed(to_shared_features(data)) for data in (source, target)], []
+        folds = repeated_donor_folds(cells, N_FOLDS, seeds)
+        for seed, fold, draw, *drawn in labelled_cells(folds, cells.y, sizes, draws):
+            said = _by_experts(models, cells, *shared, *drawn)
+            if draw == 0:
+                said |= _by_networks(clone(network).set_params(random_state=seed), *shared, *drawn)
+            known, _, test = drawn
+            types = np.unique(cells.y[known])
+            key = {"n_cells": len(known), "seed": seed, "fold": fold, "draw": draw}
+            for (name, method), probabilities in said.items():
+                scores = _scores(cells.y[test], types[probabilities.argmax(1)], np.unique(cells.y))
+                rows.append({"model": name, "method": method} | key | scores)
+        return {"scores": pd.DataFrame(rows)}
+
+    return load_or_compute(wanted, compute, results, overwrite)
+
+
+def _by_experts(models, cells, source, target, known, others, test):
+    """Probabilities of classifiers of the target's cells, alone, with a second expert, and with one of the source."""
+    mouse, human = (transfer.physiological_scale(its.X, its.feature_names) for its in (source, target))
+    types, unlabelled = target.y[known], human[others] if len(others) else None
+    helper = transfer.SourcePriorClassifier().fit(human[known], types, (mouse, source.y), unlabelled)
+    first, tested = helper.prior_features(human[known]), helper.prior_features(human[test])
+    prior = helper.prior_.predict_proba(tested)
+    # A second expert of the settings of the prior, of the target's own labelled cells.
+    second = clone(helper.prior_).fit(first, types).predict_proba(tested)
+    said = {("source", "transfer"): prior}
+    for name, model in models.items():
+        own = clone(model).fit(cells.X[known], types).predict_proba(cells.X[test])
+        said[name, WITHOUT] = own
+        said[name, CONTROL] = transfer.two_experts(own, second, helper.power_)
+        said[name, "transfer"] = transfer.two_experts(own, prior, helper.power_)
+    return said
+
+
+def _by_networks(network, source, target, known, others, test):
+    """Probabilities of networks on the shared features: of the target alone, and helped by the source in two ways."""
+    said, unlabelled = {}, target.X[others] if len(others) else None
+    for method, way in ((WITHOUT, "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
+        help = None if method == WITHOUT else (source.X, source.y)
+        model = clone(network).set_params(way=way)
+        model.fit(target.X[known], target.y[known], target.families, source=help, unlabelled=unlabelled)
+        said["attention, shared features", method] = model.predict_proba(target.X[test])
+    return said
+
+
+def labelled_cells(folds, types, sizes, draws):
+    """Seed, fold and draw; labelled cells and the others of the training cells, and the test cells.
+
+    Of every type some cells are labelled.
+    """
+    for seed, its in folds.items():
+        for fold, (train, test) in enumerate(its):
+            for size in sizes:
+                for draw in range(draws if size else 1):
+                    random = np.random.default_rng([seed, fold, size or 0, draw])
+                    yield seed, fold, draw, *_drawn(train, types, size, random), test
+
+
+def _drawn(train, types, size, random):
+    """Labelled cells and the others, of the training cells; the former have some cells of every type."""
+    if size is None or size >= len(train):
+        return train, train[:0]
+    names, counts = np.unique(types[train], return_counts=True)
+    if size < FEWEST_OF_A_TYPE * len(names) or counts.min() < FEWEST_OF_A_TYPE:
+        raise ValueError(f"sizes: {size} labelled cells cannot hold {FEWEST_OF_A_TYPE} of each of {', '.join(names)}")
+    while True:
+        order = random.permutation(train)
+        drawn = types[order[:size]]
+        if all((drawn == name).sum() >= FEWEST_OF_A_TYPE for name in names):
+            return order[:size], order[size:]
