@@ -34,7 +34,7 @@ def test_numbers_beside_the_table_are_those_of_the_committed_results():
 def test_the_tables_are_those_of_the_committed_results():
     tables = [
         *report.overview(SAVED).values(),
-        types.overview_table(SAVED),
+        *types.overview(SAVED).values(),
         screens.overview_table(SCREENS.load(SAVED / "simulated_screen")),
         dynamics.overview_table(DYNAMICS.load(SAVED / "grn_350")),
     ]

@@ -19,7 +19,7 @@ PUBLIC = {
         paired paper_folds read_ephys_table read_tables selection_table simulate_patchseq stability_selection
         to_shared_features typed_cells verdict metrics plotting preprocessing results""",
     "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier SourcePriorClassifier
-        SparsePCAForest TransferAttentionClassifier ZeroShotClassifier""",
+        SparsePCAForest TransferAttentionClassifier ZeroShotClassifier cross_validate_classifier family_importance""",
     "sbnn.mechanism_shift": "PUBLISHED Recipe SparseShiftVAE screen simulate_perturbations unmix",
     "sbnn.dynamics": """GeneNetwork PhoenixRegressor Recipe Schedule SparseRegulationRegressor read_trajectories
         trajectories""",

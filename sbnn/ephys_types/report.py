@@ -172,11 +172,6 @@ def _with_sd(by):
     return table
 
 
-def overview(saved_models):
-    """What ``sbnn report all`` prints of the companion."""
-    return {"Macro-F1 on every data set": overview_table(saved_models)}
-
-
 def all_tables(records):
     """Every table that the saved results of a data set allow, by title."""
     tables = {}

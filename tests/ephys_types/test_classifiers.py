@@ -12,7 +12,6 @@ from sklearn.decomposition import SparsePCA
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from stand_ins import present
 
 from sbnn.data.typed_cells import family_columns
 from sbnn.ephys_types import (
@@ -32,6 +31,12 @@ NETWORKS = {
     "bilstm": AttentionBiLSTMClassifier(hidden=8, max_epochs=3, random_state=0),
     "families": FamilyAttentionClassifier(n_steps=20, n_members=2, random_state=0),
 }
+
+
+def present(cells):
+    """Which families were measured in which cells."""
+    families = family_columns(cells.families)
+    return np.column_stack([np.isfinite(cells.X[:, columns]).any(axis=1) for columns in families.values()])
 
 
 @parametrize_with_checks(

@@ -1,20 +1,17 @@
-"""Committed results are what the code gives: one fold of each is fitted again."""
+"""Committed results are what the code gives: one fold of each is fitted again; tables and figures stay as they are."""
 
-import shutil
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from notebook import run_cells
 from same import assert_same
 
-from sbnn import results
-from sbnn.ephys_types import report, study, transfer_study
-from sbnn.ephys_types.models import KINDS, MODELS, estimator
-from sbnn.evaluation import classification
-from sbnn.evaluation.classification import cross_validate_classifier
+from sbnn import plotting, results
+from sbnn.data.datasets import list_datasets
+from sbnn.ephys_types import cross_validate_classifier, figures, report
 from sbnn.tables import to_markdown
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
@@ -23,72 +20,83 @@ RECORDS = [
     (path.parent.name, *path.stem.split("_", 1))
     for name in DATASETS
     for path in sorted((SAVED / name).glob("types*_*.pickle"))
-    if path.stem.split("_", 1)[1] in MODELS
+    if path.stem.split("_", 1)[1] in report.LABELS
 ]
 
 
 @cache
-def cells(name):
-    try:
-        return study.load_cells(name, verbose=False, **{} if name == "simulated_ephys" else {"download": False})
-    except FileNotFoundError:
+def study(name):
+    """Variables of the notebook on committed results, and the figures that it has drawn."""
+    if "download" in list_datasets()[name][0] or "hand" in list_datasets()[name][0]:
         pytest.skip(f"the data of {name} are not on this machine")
+    drawn = {}
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(plotting, "save_figure", lambda figure, path: drawn.update({path.name: figure}))
+        return run_cells("05_ephys_types", dataset=name), drawn
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind", "model"), RECORDS)
 def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model):
-    record, data = results.load(SAVED / name / f"{kind}_{model}.pickle"), cells(name)
-    assert (record.dataset, record.sha256) == (data.uns["sbnn"]["name"], data.uns["sbnn"]["sha256"])
+    told = study(name)[0]
+    record = results.load(SAVED / name / f"{kind}_{model}.pickle")
     f = len(record.folds) - 1 - sum(map(ord, model)) % len(record.folds)  # some fold, another for each model
-    how = {"target": KINDS[kind], "seed": int(record.repeats[f]), "verbose": False}
-    again = cross_validate_classifier(estimator(MODELS[model]), data, [record.folds[f]], **how)
+    how = {"target": told["kinds"][kind], "seed": int(record.repeats[f]), "verbose": False}
+    again = cross_validate_classifier(told["compared"][model], told["cells"], [record.folds[f]], **how)
     assert again.settings["keys"][0][0] == record.settings["keys"][0][f], "settings or data are others"
-    if "test_predictions" in record.values:
-        np.testing.assert_array_equal(again.test_predictions[0][0], record.test_predictions[0][f])
-    if "test_probabilities" in record.values:
-        assert_same(again.test_probabilities[0][0], record.test_probabilities[0][f])
+    np.testing.assert_array_equal(again.test_predictions[0][0], record.test_predictions[0][f])
+    assert_same(again.test_probabilities[0][0], record.test_probabilities[0][f])
     for metric in ("macro_f1", "accuracy", "balanced_accuracy", "log_loss"):
         assert_same(again.values[metric][0, 0], record.values[metric][f, 0])
 
 
-@pytest.mark.parametrize("name", DATASETS)
-def test_the_study_loads_what_is_committed(name, tmp_path, monkeypatch):
-    """Nothing is left to compute: every record answers the question that the study asks today."""
-    computing = [(classification, "_fit_and_score"), (classification, "_of_fold"), (transfer_study, "_curves")]
-    for where, function in [*computing, (study.SparsePCAForest, "transform")]:
-        monkeypatch.setattr(where, function, lambda *_: pytest.fail("fitted again"))
-    data = cells(name)
-    folder = shutil.copytree(SAVED / name, tmp_path / name)
-    records = study.STUDY.run(data, folder, "cv", verbose=False)
-    if name == "simulated_ephys":
-        records |= study.STUDY.run(data, folder, "transfer", verbose=False)
-    donor = data.obs["donor"].to_numpy()
-    for record in records.values():
-        for train, test in record.folds:
-            assert not set(donor[train]) & set(donor[test])
-
-
 def test_tables_of_committed_results_stay_as_they_are():
     """Means, paired differences, published numbers, families and transfer, by a fingerprint."""
-    folders = [SAVED / name for name in DATASETS[:2]]
-    text = "\n".join(
-        to_markdown(table) for folder in folders for table in report.all_tables(study.STUDY.load(folder)).values()
-    )
-    assert sha256(text.encode()).hexdigest()[:12] == "f8b06e72f8ac"
-    with pytest.raises(FileNotFoundError, match="sbnn ephys-types cv"):
-        report.overview_table(folders[0])
+    tables = [table for name in DATASETS[:2] for table in report.all_tables(report.read(SAVED / name)).values()]
+    assert sha256("\n".join(map(to_markdown, tables)).encode()).hexdigest()[:12] == "f8b06e72f8ac"
+    with pytest.raises(FileNotFoundError, match="sbnn reproduce 05"):
+        report.overview(SAVED / "lee_human")
 
 
-def test_figures_of_committed_results_show_the_same_numbers():
+def test_the_notebook_shows_committed_numbers_of_folds_that_keep_donors_apart():
     """Lines, bars, images and written numbers of all figures of a data set, by a fingerprint."""
+    told, drawn = study("lee_human")
+    donor, records = told["cells"].obs["donor"].to_numpy(), told["records"]
+    for record in report.of_kind(records, "types").values():
+        assert record.repeats.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+        for (train, test), (_, reference) in zip(record.folds, records["types_majority"].folds, strict=True):
+            np.testing.assert_array_equal(test, reference)
+            assert not set(donor[train]) & set(donor[test])
     shown = []
-    for name, figure in study.STUDY.draw(study.STUDY.load(SAVED / "lee_human")):
+    for name, figure in drawn.items():
         for ax in figure.axes:
             numbers = [line.get_xydata() for line in ax.lines] + [image.get_array() for image in ax.images]
             numbers += [bar.get_width() for bar in ax.patches if hasattr(bar, "get_width")]
-            drawn = [f"{x:.3g}" for some in numbers for x in np.round(np.ravel(some).astype(float), 5) + 0.0]
-            shown.append(" ".join([name, *drawn, *(text.get_text() for text in ax.texts)]))
-        plt.close(figure)
-    assert len({line.split()[0] for line in shown}) == 11
-    assert sha256("\n".join(shown).encode()).hexdigest()[:12] == "fe7ba3482b21"
+            rounded = [f"{x:.3g}" for some in numbers for x in np.round(np.ravel(some).astype(float), 5) + 0.0]
+            shown.append(" ".join([name, *rounded, *(text.get_text() for text in ax.texts)]))
+    assert sha256("\n".join(shown).encode()).hexdigest()[:12] == "82462cde3ea6"
+
+
+def test_components_are_shown_that_part_the_types_in_two_ways():
+    rng = np.random.default_rng(0)
+    types = np.repeat(["a", "b", "c"], 40)
+    noise = rng.normal(size=(120, 4))
+    components = noise.copy()
+    components[:, 1] += 6 * (types == "a")
+    components[:, 2] = components[:, 1] + 0.3 * noise[:, 2]  # says the same again
+    components[:, 3] += 3 * (types == "b")
+    names = ["f sPC1", "f sPC2", "g sPC1", "h sPC1"]
+    assert figures.discriminating_components(components, types, names) == [1, 3]
+
+
+def test_a_typical_cell_is_the_nearest_to_the_medians_of_those_with_most_features():
+    from sbnn import typed_cells
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 5))
+    X[7], X[40] = np.median(X[:30], axis=0), np.median(X[30:], axis=0)
+    X[12] = np.nan
+    X[12, 0] = np.median(X[:30, 0])  # the nearest in all that it has
+    data = typed_cells(X)
+    data.obs["type"] = np.repeat(["a", "b"], 30)
+    assert figures.typical_cells(data).to_dict() == {"a": data.obs_names[7], "b": data.obs_names[40]}

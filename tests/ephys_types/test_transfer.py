@@ -16,8 +16,8 @@ from sbnn.ephys_types.family_attention import LEARNING_RATE
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.report import CONTROL
 from sbnn.ephys_types.transfer import _moved, align, own_scale, physiological_scale, two_experts
-from sbnn.ephys_types.transfer_study import _drawn, _draws, run_learning_curves, run_zero_shot
-from sbnn.evaluation.folds import donor_folds
+from sbnn.ephys_types.transfer_evaluation import _drawn, labelled_cells, learning_curves, zero_shot
+from sbnn.evaluation.folds import donor_folds, repeated_donor_folds
 
 SHIFT = np.array([0.8, -1.0, 0.5, 0.0, 0.6])
 CENTRES = np.array([[3.0, 0, 0, 0, 0], [0, 3.0, 0, 1, 0], [0, 0, 3.0, 0, 1]])
@@ -225,7 +225,7 @@ def test_pretraining_leaves_its_weights_and_goes_on_slowly(monkeypatch, same_typ
 @pytest.mark.slow
 def test_zero_shot_runs_both_ways_and_is_loaded_again(species, shared, tmp_path):
     path = tmp_path / "zero_shot.pickle"
-    record = run_zero_shot(*species, results=path, seeds=(0,))
+    record = zero_shot(*species, results=path, seeds=(0,))
     (mouse, of_mouse), (human, of_human) = [(scaled, its.y) for its, scaled in shared]
     there = ZeroShotClassifier(random_state=0).fit(mouse, of_mouse, human)
     np.testing.assert_array_equal(record.test_probabilities, there.predict_proba(human))
@@ -234,17 +234,17 @@ def test_zero_shot_runs_both_ways_and_is_loaded_again(species, shared, tmp_path)
     first, second = record.scores["way"].unique()
     assert table[first, "shift"] == pytest.approx(f1_score(of_human, there.predict(human), average="macro"))
     assert table[second, "own"] == pytest.approx(f1_score(of_mouse, back, average="macro"))
-    assert run_zero_shot(*species, results=path, seeds=(0,)).scores.equals(record.scores)
+    assert zero_shot(*species, results=path, seeds=(0,)).scores.equals(record.scores)
     with pytest.raises(ValueError, match="source"):
-        run_zero_shot(species[0][:100].copy(), species[1], results=path, seeds=(0,))
+        zero_shot(species[0][:100].copy(), species[1], results=path, seeds=(0,))
 
 
 @pytest.mark.slow
 def test_every_method_is_scored_by_what_it_says_of_the_test_cells(species, shared):
     """And each was fitted to what it may know: 40 labelled cells, the others without types, cells of the source."""
     network = TransferAttentionClassifier(n_steps=20, n_members=1, random_state=0)
-    options = {"sizes": (40,), "seeds": (0,), "draws": 1, "models": {"kernel": KernelLogistic()}, "network": network}
-    table = run_learning_curves(*species, **options).scores.set_index(["model", "method"]).sort_values("fold")
+    options = {"sizes": (40,), "seeds": (0,), "draws": 1}
+    table = learning_curves(*species, {"kernel": KernelLogistic()}, network, **options).scores.set_index(["model", "method"]).sort_values("fold")
     (mouse, scaled_mouse), (human, scaled) = shared
     cells, types, rows = as_typed(species[1]), human.y, {}
     for fold, (train, test) in enumerate(donor_folds(cells, 5, 0)):
@@ -278,7 +278,7 @@ def test_every_method_is_scored_by_what_it_says_of_the_test_cells(species, share
 
 def test_draws_of_a_fold_and_folds_of_a_seed_are_others(species):
     human = as_typed(species[1])
-    found = list(_draws(human, (40, None), (0, 2), 2))
+    found = list(labelled_cells(repeated_donor_folds(human, 5, (0, 2)), human.y, (40, None), 2))
     assert [(draw, len(known)) for _, _, draw, known, *_ in found][:2] == [(0, 40), (1, 40)]
     assert [it[:3] for it in found] == [(seed, fold, d) for seed in (0, 2) for fold in range(5) for d in (0, 1, 0)]
     first, second, every = (set(known.tolist()) for *_, known, _, _ in found[:3])
