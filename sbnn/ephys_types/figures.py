@@ -145,30 +145,27 @@ def typical_cells(data):
     By the mean distance of normal scores, among the half of its cells in which most features were measured.
     """
     cells, names = as_typed(data), {}
-    scores = FeatureScaling().fit_transform(cells.X)
-    lacking = np.isnan(scores).mean(axis=1)
-    for name in np.unique(cells.y):
-        inside = np.flatnonzero(cells.y == name)
-        far = np.nanmean(np.abs(scores[inside] - np.nanmedian(scores[inside], axis=0)), axis=1)
-        far[lacking[inside] > np.median(lacking[inside])] = np.inf
-        names[name] = cells.cell_names[inside[np.argmin(far)]]
+    scores = pd.DataFrame(FeatureScaling().fit_transform(cells.X), cells.cell_names)
+    for name, its in scores.groupby(cells.y):
+        far, lacking = (its - its.median()).abs().mean(axis=1), its.isna().sum(axis=1)
+        names[name] = far[lacking <= lacking.median()].idxmin()
     return pd.Series(names)
 
 
 @styled
 def feature_profiles(data, names):
     """Normal scores of all features for one cell of each type (`names`: type -> cell), over the quartiles of the type."""
-    cells, places = as_typed(data), pd.Series(range(len(data)), data.obs_names)
-    scores = FeatureScaling().fit_transform(cells.X)
+    cells = as_typed(data)
     families = family_columns(cells.families)
     order, ends = np.concatenate(list(families.values())), np.cumsum([len(its) for its in families.values()])
+    scores = pd.DataFrame(FeatureScaling().fit_transform(cells.X)[:, order], cells.cell_names)
     x = np.arange(len(order))
     figure, axes = new_panels(0.7 + 0.8 * len(names), len(names), 1, sharex=True, sharey=True, squeeze=False)
     for ax, (name, cell) in zip(axes[:, 0], names.items(), strict=True):
-        low, high = np.nanpercentile(scores[cells.y == name][:, order], (25, 75), axis=0)
         color = TYPE_COLORS.get(name, GREY)
-        ax.fill_between(x, low, high, color=color, alpha=0.25, lw=0)
-        ax.plot(x, scores[places[cell], order], ".-", color=color, ms=3, lw=0.8)
+        band = scores[cells.y == name].quantile([0.25, 0.75]).to_numpy()
+        ax.fill_between(x, *band, color=color, alpha=0.25, lw=0)
+        ax.plot(x, scores.loc[cell], ".-", color=color, ms=3, lw=0.8)
         ax.axhline(0, color="0.6", lw=0.5)
         for end in ends[:-1]:
             ax.axvline(end - 0.5, color="0.8", lw=0.5)
