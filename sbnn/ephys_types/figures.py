@@ -154,7 +154,7 @@ def typical_cells(data):
 
 @styled
 def feature_profiles(data, names):
-    """Normal scores of all features for one cell of each type (`names`: type -> cell), over the quartiles of the type."""
+    """Normal scores of all features for a cell of each type (`names`: type -> cell), over the quartiles of the type."""
     cells = as_typed(data)
     families = family_columns(cells.families)
     order, ends = np.concatenate(list(families.values())), np.cumsum([len(its) for its in families.values()])

@@ -112,7 +112,7 @@ def families_tables(records):
 
 
 def overview(saved_models):
-    """Table of macro-F1 (mean ± SD over the repeats) of the main models on every data set, and the best that was published."""
+    """Table of macro-F1 (mean ± SD over the repeats) of the main models on all data, and the best published."""
     rows = {}
     for (dataset, title), kind in product(TITLES.items(), CLASSES_OF):
         paths = {name: Path(saved_models, dataset, f"{kind}_{name}.pickle") for name in OVERVIEW}

@@ -191,8 +191,8 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
     Returns
     -------
     Record
-        ``labels`` of the cells (DataFrame), ``components`` (n, k) with ``component_names`` and the share of the variance
-        ``explained`` by each, ``tsne`` (n, 2).
+        ``labels`` of the cells (DataFrame), ``components`` (n, k) with ``component_names`` and the share of the
+        variance ``explained`` by each, ``tsne`` (n, 2).
     """
     data = as_typed(data)
     model = SparsePCAForest(n_estimators=1, random_state=seed)  # the forest is of no interest here

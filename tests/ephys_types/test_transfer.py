@@ -244,7 +244,11 @@ def test_every_method_is_scored_by_what_it_says_of_the_test_cells(species, share
     """And each was fitted to what it may know: 40 labelled cells, the others without types, cells of the source."""
     network = TransferAttentionClassifier(n_steps=20, n_members=1, random_state=0)
     options = {"sizes": (40,), "seeds": (0,), "draws": 1}
-    table = learning_curves(*species, {"kernel": KernelLogistic()}, network, **options).scores.set_index(["model", "method"]).sort_values("fold")
+    table = (
+        learning_curves(*species, {"kernel": KernelLogistic()}, network, **options)
+        .scores.set_index(["model", "method"])
+        .sort_values("fold")
+    )
     (mouse, scaled_mouse), (human, scaled) = shared
     cells, types, rows = as_typed(species[1]), human.y, {}
     for fold, (train, test) in enumerate(donor_folds(cells, 5, 0)):
