@@ -109,12 +109,8 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             else:
                 encoder, decoder, objective = self._alternate(step, Y, encoder, first, alpha)
                 solution = self._finished(X, Y, encoder, decoder, alpha)
-            yield {
-                "encoder_": solution[0],
-                "decoder_": solution[1],
-                "objective_": np.array(objective),
-                "n_iter_": len(objective),
-            }
+            about = {"objective_": np.array(objective), "n_iter_": len(objective)}
+            yield {"encoder_": solution[0], "decoder_": solution[1]} | about
         if alphas[-1] * self.l1_ratio > 0 and not encoder.any():
             bound = step.slopes(Y @ first).max() / self.l1_ratio
             told = f"no gene is selected with alpha={alphas[-1]:.4g}, but with alpha below {bound:.4g}"
@@ -175,13 +171,8 @@ class _EncoderStep:
             if not len(missing):
                 return encoder
             steepest = missing[np.argsort(-slopes[missing], kind="stable")]
-            self.take(np.sort(np.append(self.genes, steepest[: max(10, len(self.genes))])))
-
-    def take(self, genes):
-        """Work on these genes, positions of shape (m,)."""
-        self.genes = genes
-        if len(genes):
-            self.problem = self.penalty.prepare(self.X[:, genes])
+            self.genes = np.sort(np.append(self.genes, steepest[: max(10, len(self.genes))]))
+            self.problem = self.penalty.prepare(self.X[:, self.genes])
 
     def slopes(self, residual):
         """How strongly each gene would enter: what the penalty must exceed to keep it out, shape (p,)."""
@@ -202,24 +193,20 @@ class _EncoderStep:
 class _RowPenalty:
     """Sum of the 2-norms of the rows: a gene is in or out for the whole latent space."""
 
-    @staticmethod
-    def value(encoder):
+    def value(self, encoder):
         return np.linalg.norm(encoder, axis=1).sum()
 
-    @staticmethod
-    def dual(gradient):
+    def dual(self, gradient):
         return np.linalg.norm(gradient, axis=1)
 
-    @staticmethod
-    def prepare(X):
+    def prepare(self, X):
         # Rotating the cells changes no distance, and leaves all but the first rows of X empty. The factor is for
         # the mean over cells in the objective of the solver.
         orthogonal, triangular = qr(X, mode="economic")
         scale = np.sqrt(len(triangular) / len(X))
         return scale * orthogonal, np.asfortranarray(scale * triangular)
 
-    @staticmethod
-    def solve(problem, Z, start, sparse, ridge, tol):
+    def solve(self, problem, Z, start, sparse, ridge, tol):
         orthogonal, triangular = problem
         Z = orthogonal.T @ Z
         if triangular.shape[0] < triangular.shape[1]:  # more genes than cells: what is left for below is to confirm it
@@ -234,25 +221,21 @@ class _RowPenalty:
 class _EntryPenalty:
     """Sum of the absolute values: each latent variable has genes of its own."""
 
-    @staticmethod
-    def value(encoder):
+    def value(self, encoder):
         return np.abs(encoder).sum()
 
-    @staticmethod
-    def dual(gradient):
+    def dual(self, gradient):
         return np.abs(gradient).max(axis=1)
 
-    @staticmethod
-    def prepare(X):
+    def prepare(self, X):
         return X
 
-    @staticmethod
-    def solve(problem, Z, start, sparse, ridge, tol):
+    def solve(self, problem, Z, start, sparse, ridge, tol):
         # glmnet compares the square of one step; steps are small long before the gradient is.
         return np.column_stack([glmnet_elastic_net(problem, z, sparse, ridge, tol**3) for z in Z.T])
 
 
-_PENALTIES = {"group": _RowPenalty, "element": _EntryPenalty}
+_PENALTIES = {"group": _RowPenalty(), "element": _EntryPenalty()}
 
 
 def group_elastic_net(X, Z, start, sparse, ridge, tol):

@@ -64,9 +64,8 @@ class Groups:
             self.table["color"] = GREY  # of unknown cells, and of groups that the legend does not list
             for i, group in enumerate(listed(self.table).index.drop(UNKNOWN, errors="ignore")):
                 self.table.loc[group, ["color", "marker"]] = OKABE_ITO[i % len(OKABE_ITO)], SHAPES[i % len(SHAPES)]
-            self.colors, self.markers = (
-                self.table[look].loc[self.families].to_numpy(str) for look in ("color", "marker")
-            )
+            looks = self.table.loc[self.families]
+            self.colors, self.markers = looks["color"].to_numpy(str), looks["marker"].to_numpy(str)
         else:
             self.colors = np.array([self.palette.get(kind, GREY) for kind in self.types])
             self.markers = np.full(len(self.types), "o")

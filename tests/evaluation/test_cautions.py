@@ -13,7 +13,6 @@ from sbnn import cross_validate, grouped_folds, results, simulate_patchseq
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.cautions import batch_index, cautions
 from sbnn.evaluation.stability import trust_sentence
-from sbnn.results import Record
 
 SAVED = Path(__file__).parents[2] / "saved_models"
 
@@ -130,17 +129,6 @@ def test_counts_that_are_low_or_not_normalised(clean):
     scarce = np.random.default_rng(0).poisson(60 * clean.counts / clean.counts.sum(1, keepdims=True))
     [caution] = cautions(changed(clean, counts=scarce))
     assert re.match(r"the median cell has \d\d counts in these genes", caution)
-
-
-def test_genes_that_cannot_be_trusted_are_named(clean):
-    halves = [(np.arange(150), np.arange(150, 300)), (np.arange(150, 300), np.arange(150))]
-    kept = np.zeros((20, 1, 100), bool)
-    for i in range(20):
-        kept[i, 0, (np.arange(5) * 7 + 11 * i) % 100] = True
-    values = {"selected": kept, "n_selected": kept.sum(2), "gene_names": clean.gene_names}
-    record = Record("cross-validation", clean.name, clean.sha256, [{}], folds=halves * 10, values=values)
-    caution = trust_sentence(record)
-    assert caution.startswith("No gene can be trusted: of 5 kept genes the most often chosen is ")
 
 
 def test_of_mouse_m1_only_its_rare_types_are_said(real_scala):

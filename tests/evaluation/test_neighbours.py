@@ -5,7 +5,6 @@ import pandas as pd
 from scipy.spatial.distance import cdist
 
 from sbnn.evaluation.neighbours import neighbour_accuracy, vote
-from sbnn.results import Record
 
 
 def test_accuracy_is_the_majority_of_the_nearest_other_cells(rng):
@@ -15,15 +14,6 @@ def test_accuracy_is_the_majority_of_the_nearest_other_cells(rng):
         votes = pd.Series(labels[np.argsort(row)[:7]]).value_counts()
         hits.append(min(votes.index[votes == votes.max()]) == labels[i])
     assert neighbour_accuracy(points, labels, k=7) == np.mean(hits)
-
-
-def test_accuracy_of_a_record_is_that_of_its_map_and_labels(rng):
-    latent, labels = rng.normal(size=(120, 2)), np.array(["a", "b", "c"])[np.arange(120) % 3]
-    latent[:, 0] += 2 * (labels == "a")
-    table = pd.DataFrame({"family": labels, "type": np.roll(labels, 1)})
-    found = neighbour_accuracy(Record("fit", "made up", "s", [{}], values={"latent": latent, "labels": table}))
-    assert found.index.tolist() == ["family", "type"]
-    assert found["type"] == neighbour_accuracy(latent, np.roll(labels, 1), k=15)
 
 
 def test_unknown_cells_neither_vote_nor_count_among_the_cells_themselves(rng):

@@ -67,14 +67,10 @@ def test_the_estimator_and_its_version_belong_to_the_question(tmp_path, monkeypa
 def test_new_data_do_not_get_old_results(data, tmp_path):
     path = tmp_path / "cv.pickle"
     cross_validate(Ridge(), data, 3, results=path, verbose=False)
-    for name in ("X", "Y", "counts"):
-        values = getattr(data, name).copy()
-        values[0, 0] += 1
-        with pytest.raises(ValueError, match="with other data"):
-            cross_validate(Ridge(), changed(data, **{name: values}), 3, results=path, verbose=False)
     renamed = dataclasses.replace(data, gene_names=data.gene_names[::-1])
-    with pytest.raises(ValueError, match="with other gene_names"):
-        cross_validate(Ridge(), renamed, 3, results=path, verbose=False)
+    for other, what in ((changed(data, Y=data.Y + 1), "data"), (renamed, "gene_names")):
+        with pytest.raises(ValueError, match=f"with other {what}"):
+            cross_validate(Ridge(), other, 3, results=path, verbose=False)
 
 
 def test_more_grid_points_join_a_record_without_details(data, tmp_path, monkeypatch):

@@ -124,21 +124,6 @@ def test_fits_are_of_all_cells_with_the_seeds(data, repeats):
         assert repeats.train_r2[0, seed] == pytest.approx(model.score(X, Y), abs=1e-4)
 
 
-def test_fits_extend(data, repeats, tmp_path, monkeypatch):
-    path, model = tmp_path / "repeats.pickle", SparseBottleneckRegressor(**QUICK)
-    repeat_fits(model, data, [0, 2], results=path, verbose=False)
-    fit, seeds = SparseBottleneckRegressor.fit, []
-    counted = lambda self, *a: seeds.append(self.random_state) or fit(self, *a)  # noqa: E731
-    monkeypatch.setattr(SparseBottleneckRegressor, "fit", counted)
-    record, loaded = (repeat_fits(model, data, 4, results=path, verbose=False) for _ in range(2))
-    assert seeds == [1, 3], "the saved ones are not fitted again"
-    for name in ("selected", "gene_norms"):
-        np.testing.assert_array_equal(record.values[name], repeats.values[name])
-        np.testing.assert_array_equal(loaded.values[name], repeats.values[name])
-    with pytest.raises(ValueError, match="repeated fits results for 'simulated' with other"):
-        repeat_fits(model, data, 2, results=path)
-
-
 def test_counts_stand_beside_frequencies(halves, repeats):
     counts = gene_counts(repeats)
     assert counts["count"].is_monotonic_decreasing

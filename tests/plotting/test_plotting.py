@@ -68,16 +68,6 @@ def test_training_curves_show_mean_band_and_levels():
     assert f"λ = 0.1:  {mean:.3f} ± " in text and "(published 0.397)" in text and "5 genes" in text
 
 
-def test_training_curves_of_any_grid():
-    rows, short = network_record(), network_record(n_folds=1, epochs=(1, 1, 1, 1))
-    figure = plotting.training_curves(rows, linear_record(), (2, 64), PUBLISHED)
-    assert_tidy(figure)
-    assert len(figure.axes) == 4 and "over 3 folds" in words(figure)
-    figure = plotting.training_curves(short, linear_record(ranks=(3,)))
-    assert_tidy(figure)
-    assert "one fold" in words(figure) and figure.axes[0].lines[0].get_marker() == "."
-
-
 def test_bottleneck_comparison_shows_genes_pretraining_and_training():
     network, srrr = network_record(), linear_record()
     figure = plotting.bottleneck_comparison(network, srrr, ridge_record(), PUBLISHED)

@@ -14,17 +14,8 @@ from sklearn.utils import _safe_indexing, check_array, check_consistent_length, 
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
+from sbnn.data import inputs
 from sbnn.data.checks import check_number
-from sbnn.data.inputs import (
-    expression_table,
-    learn_library,
-    new_cells,
-    output_names,
-    output_table,
-    stream_of_sparse,
-    to_be_fitted,
-    two_tables,
-)
 from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2, smallest_sufficient
@@ -240,17 +231,17 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         -------
         self
         """
-        X, y = two_tables(X, y)
+        X, y = inputs.two_tables(X, y)
         auto, stream = self.n_genes == AUTO, X if isinstance(X, ExpressionStream) else None
         if auto and stream is not None:
             raise ValueError("n_genes: 'auto' needs cells in memory, as after adata.to_memory()")
         known = self.n_genes is not None and not auto
         if stream is None and known and hasattr(PROTOCOLS.get(self.protocol), "choose_genes"):
-            stream = stream_of_sparse(X)
+            stream = inputs.stream_of_sparse(X)
         if stream is not None:
-            return self._fit_stream(stream, output_table(X, y), eval_set)
+            return self._fit_stream(stream, inputs.output_table(X, y), eval_set)
         model = clone(self) if auto else self  # what is wrong is named before the cells are parted
-        prepared = model._prepare(*to_be_fitted(model, X, y, np.float32), eval_set)
+        prepared = model._prepare(*inputs.to_be_fitted(model, X, y, np.float32), eval_set)
         if auto:
             return self._fit_with_number_chosen(X, y, eval_set)
         n_epochs = sum(self.epochs[0 if self.pretraining else 1 :]) if self.protocol == "paper" else None
@@ -263,7 +254,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
 
     def _fit_with_number_chosen(self, X, y, eval_set):
         """Choose the number of genes on held-out parts of the cells, then fit all of them with it."""
-        tables = expression_table(X), output_table(X, y)
+        tables = inputs.expression_table(X), inputs.output_table(X, y)
         table, outputs = (t if hasattr(t, "shape") else np.asarray(t) for t in tables)
         numbers, r2 = numbers_up_to(table.shape[1], NUMBERS), []
         for train, test in KFold(N_PARTS, shuffle=True, random_state=0).split(np.arange(table.shape[0])):
@@ -279,9 +270,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         """Fit to cells that do not fit into memory: genes are chosen on some of them, and read for all."""
         self._check_params(stream.shape[1])
         if not hasattr(self._protocol(), "choose_genes"):
-            raise ValueError(
-                f"protocol: a stream cannot be fitted by {self.protocol!r}, what is in memory can: adata.to_memory()"
-            )
+            advice = "what is in memory can: adata.to_memory()"
+            raise ValueError(f"protocol: a stream cannot be fitted by {self.protocol!r}, {advice}")
         if outputs is None:
             raise ValueError("y: expected outputs of the cells of the stream, got None")
         y = check_array(outputs, dtype=np.float32, ensure_2d=False, input_name="y")
@@ -291,7 +281,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             self.feature_names_in_ = stream.gene_names
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_  # of an earlier fit
-        learn_library(self, stream)
+        inputs.learn_library(self, stream)
         settings, random = self.distillation or DistilledSettings(), check_random_state(self.random_state)
         run = Run(settings, random, prior=GenePrior.of(self, stream.shape[1]))
         cells = np.sort(random.choice(len(stream), min(len(stream), settings.most_cells), replace=False))
@@ -302,8 +292,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             x, target = scaled_inputs(self, sample, device), scaled_outputs(self, targets, device)
             genes = self._protocol().choose_genes(x, target, self.n_genes, run)
         if eval_set is not None:
-            eval_set = two_tables(*eval_set)
-            eval_set = new_cells(self, eval_set[0], genes), output_table(*eval_set)
+            eval_set = inputs.two_tables(*eval_set)
+            eval_set = inputs.new_cells(self, eval_set[0], genes), inputs.output_table(*eval_set)
         names = [f"x{gene}" for gene in genes] if stream.gene_names is None else stream.gene_names[genes]
         table = pd.DataFrame(stream.columns(genes), index=stream.cell_names, columns=names)
         few = clone(self).set_params(n_genes=None, gene_prior=None, random_state=random).fit(table, y, eval_set)
@@ -313,7 +303,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             setattr(self, name, values)
         for name in ("network_", "_gene_network", "history_", "y_mean_", "y_scale_", "_flat_output"):
             setattr(self, name, getattr(few, name))
-        self.output_names_ = output_names(outputs, len(few.y_mean_))
+        self.output_names_ = inputs.output_names(outputs, len(few.y_mean_))
         return self
 
     def _prepare(self, X, Y, eval_set):
@@ -327,9 +317,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         learn_scales(self, X, Y)
         x, target = scaled_inputs(self, X, device), scaled_outputs(self, Y, device)
         if eval_set is not None:
-            Xe, Ye = two_tables(*eval_set)
-            Ye = np.asarray(output_table(Xe, Ye), dtype=np.float64)
-            Xe = new_cells(self, Xe).astype(np.float32)
+            Xe, Ye = inputs.two_tables(*eval_set)
+            Ye = np.asarray(inputs.output_table(Xe, Ye), dtype=np.float64)
+            Xe = inputs.new_cells(self, Xe).astype(np.float32)
             eval_set = scaled_inputs(self, Xe, device), scaled_outputs(self, Ye.reshape(len(Ye), -1), device)
         return x, target, eval_set, random, generator
 
@@ -389,14 +379,14 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             If X has gene names, only the kept genes need to be there, in any order; else all p genes that `fit` saw. If
             `fit` got counts, counts in a stream or ``layers["counts"]`` are normalised to `library_size_`.
         """
-        cells = new_cells(self, X, self.get_support(indices=True))
+        cells = inputs.new_cells(self, X, self.get_support(indices=True))
         scaled = through_network(self, self.network_, lambda network, x: network(x), cells)
         Y = scaled * self.y_scale_ + self.y_mean_
         return Y[:, 0] if self._flat_output else Y
 
     def transform(self, X):
         """Latent coordinates of cells, ndarray of float64, shape (n, n_components); X as for `predict`."""
-        cells = new_cells(self, X, self.get_support(indices=True))
+        cells = inputs.new_cells(self, X, self.get_support(indices=True))
         return through_network(self, self.network_, lambda network, x: network.encode(x), cells)
 
     def reconstruct_genes(self, X):
@@ -404,7 +394,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         check_is_fitted(self)
         if self._gene_network is None:
             raise AttributeError("reconstruct_genes needs a model fitted with reconstruct=True")
-        cells = new_cells(self, X, self.get_support(indices=True))
+        cells = inputs.new_cells(self, X, self.get_support(indices=True))
         scaled = through_network(self, self._gene_network, lambda network, x: network(x), cells)
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
@@ -413,8 +403,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
 
         With ``standardize=True`` every output is measured in units of its training SD, so that all count alike.
         """
-        X, y = two_tables(X, y)
-        Y = check_array(output_table(X, y), dtype=np.float64, ensure_2d=False, input_name="y")
+        X, y = inputs.two_tables(X, y)
+        Y = check_array(inputs.output_table(X, y), dtype=np.float64, ensure_2d=False, input_name="y")
         predicted = self.predict(X)
         check_consistent_length(predicted, Y)
         Y = Y.reshape(len(predicted), -1)

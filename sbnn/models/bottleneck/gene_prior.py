@@ -49,10 +49,8 @@ def prior_weights(gene_prior, n_genes, names=None):
     given = spelled_out(gene_prior)
     if not isinstance(given, dict):
         weights = np.array(given, dtype=float)
-        if len(weights) != n_genes:
-            raise ValueError(
-                f"gene_prior: expected one weight for each of the {n_genes} genes of X, got {len(weights)}"
-            )
+        if (got := len(weights)) != n_genes:
+            raise ValueError(f"gene_prior: expected one weight for each of the {n_genes} genes of X, got {got}")
     else:
         known = pd.Index([] if names is None else names)
         weights, absent = np.zeros(n_genes), [name for name in given if name not in known]

@@ -142,10 +142,9 @@ class Ensemble(BottleneckNetwork):
     def __init__(self, networks):
         nn.Module.__init__(self)
         self.activation, self.bottleneck = networks[0].activation, networks[0].bottleneck
-        self._lay_out(
-            [torch.stack(weights) for weights in zip(*(n.weights for n in networks), strict=True)],
-            [torch.stack(biases)[:, None] for biases in zip(*(n.biases for n in networks), strict=True)],
-        )
+        weights = [torch.stack(own) for own in zip(*(n.weights for n in networks), strict=True)]
+        biases = [torch.stack(own)[:, None] for own in zip(*(n.biases for n in networks), strict=True)]
+        self._lay_out(weights, biases)
 
     def member(self, i):
         """Take out one network, a copy on the same device."""

@@ -37,19 +37,12 @@ def save_model(model, path):
     if params["gene_prior"] is not None:
         params["gene_prior"] = spelled_out(params["gene_prior"])
     size, shares = (getattr(model, name, None) for name in ("library_size_", "count_share_"))
-    header = {
-        "format": FORMAT,
-        "sha256": UNSET,
-        "params": params,
-        "versions": library_versions(),
-        "shapes": model.network_.shapes,
-        "activation": model.network_.activation,
-        "flat_output": model._flat_output,
-        "library_size": None if size is None else float(size),
-        "output_names": list(model.output_names_),
-        "feature_names_in": list(getattr(model, "feature_names_in_", [])),
-        "history": model.history_.to_dict(orient="list"),
-    }
+    header = {"format": FORMAT, "sha256": UNSET, "params": params, "versions": library_versions()}
+    header |= {"shapes": model.network_.shapes, "activation": model.network_.activation}
+    header |= {"flat_output": model._flat_output, "library_size": None if size is None else float(size)}
+    header["output_names"] = list(model.output_names_)
+    header["feature_names_in"] = list(getattr(model, "feature_names_in_", []))
+    header["history"] = model.history_.to_dict(orient="list")
     tensors = {name: torch.as_tensor(getattr(model, name)) for name in (*OF_GENES, *OF_OUTPUTS)}
     tensors["network"] = model.network_.flat
     if model._gene_network is not None:
@@ -133,10 +126,8 @@ def _model(cls, header, tensors):
     model.library_size_ = size
     model.count_share_ = tensors["count_share_"].numpy() if "count_share_" in tensors else None
     model._flat_output = header["flat_output"]
-    entries = (value for column in header["history"].values() for value in column)
-    _require(
-        all(isinstance(value, float | int | str | None) for value in entries), "history: expected numbers and text"
-    )
+    fine = all(isinstance(value, float | int | str | None) for row in header["history"].values() for value in row)
+    _require(fine, "history: expected numbers and text")
     model.history_ = pd.DataFrame(header["history"])
     device = model._torch_device()
     _require(device.type in DEVICES, f"device: expected one of {DEVICES}, got {device.type!r}")
@@ -173,10 +164,8 @@ def _check_tensors(tensors, shapes):
         sizes[name] = sum((inputs + 1) * outputs for inputs, outputs in layers)
     types = {"support_": [torch.bool], "network": [torch.float32], "gene_network": [torch.float32]}
     for name, tensor in tensors.items():
-        _require(
-            tensor.shape == (sizes[name],) and tensor.dtype in types.get(name, [torch.float32, torch.float64]),
-            f"{name}: expected {sizes[name]} numbers, got {tuple(tensor.shape)} of {tensor.dtype}",
-        )
+        fits = tensor.shape == (sizes[name],) and tensor.dtype in types.get(name, [torch.float32, torch.float64])
+        _require(fits, f"{name}: expected {sizes[name]} numbers, got {tuple(tensor.shape)} of {tensor.dtype}")
         finite = ~tensor.isnan() if name in ("x_min_", "x_max_") else tensor.isfinite()
         _require(finite.all(), f"{name}: expected finite numbers")
     support, x_scale, low, high = (tensors[name] for name in ("support_", "x_scale_", "x_min_", "x_max_"))
@@ -194,10 +183,8 @@ def _check_tensors(tensors, shapes):
 
 def _network(shapes, activation, flat, device):
     """Build a network of these layer shapes with these weights."""
-    n_hidden = (len(shapes) - 2) // 2
-    width, hidden_layers = shapes[n_hidden][1], tuple(shape[1] for shape in shapes[:n_hidden])
-    network = BottleneckNetwork(
-        shapes[0][0], shapes[-1][1], width, hidden_layers, activation, generator=torch.Generator()
-    )
+    *hidden_layers, width = (outputs for _, outputs in shapes[: len(shapes) // 2])
+    sizes = shapes[0][0], shapes[-1][1], width, tuple(hidden_layers)
+    network = BottleneckNetwork(*sizes, activation, generator=torch.Generator())
     network.flat.copy_(flat)
     return network.to(device)

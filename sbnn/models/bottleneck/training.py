@@ -41,10 +41,8 @@ class Adam:
 
     # The networks are so small that the book-keeping of an optimiser object takes as long as its arithmetic.
     def __init__(self, parts, epsilon=1e-8, betas=(0.9, 0.999)):
-        self.parts = [
-            ([values], [gradient], [torch.zeros_like(values)], [torch.zeros_like(values)], decay)
-            for values, gradient, decay in parts
-        ]
+        zeros = torch.zeros_like
+        self.parts = [([values], [slope], [zeros(values)], [zeros(values)], decay) for values, slope, decay in parts]
         self.epsilon, self.betas = epsilon, betas
         self.count = parts[0][0].new_zeros(())
 
@@ -132,15 +130,9 @@ class Trainer:
     @torch.no_grad()
     def _record(self, stage, loss, variance, count, eval_set):
         norms = self.network.input_norms()
-        row = {
-            "stage": stage.name,
-            "loss": loss,
-            "penalty": stage.group_lasso * float(norms.sum()),
-            "r2": 1 - loss * count / variance if variance else np.nan,
-            "eval_loss": np.nan,
-            "eval_r2": np.nan,
-            "genes_alive": int((norms > ALIVE * norms.max()).sum()),
-        }
+        row = {"stage": stage.name, "loss": loss, "penalty": stage.group_lasso * float(norms.sum())}
+        row["r2"] = 1 - loss * count / variance if variance else np.nan
+        row |= {"eval_loss": np.nan, "eval_r2": np.nan, "genes_alive": int((norms > ALIVE * norms.max()).sum())}
         if eval_set is not None:
             output, target = self.network(eval_set[0], first=stage.frozen), eval_set[1]
             if stage.classify:

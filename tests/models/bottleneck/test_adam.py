@@ -35,9 +35,3 @@ def test_learning_rates_are_those_of_one_cycle(n_steps=50):
         optimizer.step()
         schedule.step()
     assert one_cycle(n_steps, 0.01) == pytest.approx(rates, rel=1e-9)
-
-
-@pytest.mark.parametrize("n_steps", [1, 2])
-def test_a_short_cycle_stays_within_its_rates(n_steps):
-    rates = one_cycle(n_steps, 0.01)
-    assert len(rates) == n_steps and all(0 < rate <= 0.01 for rate in rates)

@@ -82,14 +82,6 @@ def test_noises_are_tried_from_the_usual_one_outwards(monkeypatch):
     assert set(grown) == {11}
 
 
-def test_new_cells_are_clipped_to_the_range_of_the_training_cells(data):
-    model = short(n_genes=10).fit(data.X[:60], data.Y[:60])
-    far, edge = data.X[60:70].copy(), data.X[60:70].copy()
-    far[:, ::2] += 1000
-    edge[:, ::2] = data.X[:60, ::2].max(0)
-    np.testing.assert_array_equal(model.predict(far), model.predict(edge))
-
-
 def test_augmented_cells_mix_two_cells():
     x = torch.arange(12.0).reshape(3, 4) * 1000
     made = distilled.augment(x, 0.15, Run(DistilledSettings(n_augmented=2000), None, torch.Generator().manual_seed(0)))

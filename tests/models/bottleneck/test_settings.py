@@ -47,17 +47,6 @@ def test_an_estimator_hands_its_settings_on(data, tmp_path):
     assert again.distillation == SHORT and again.get_params() == model.get_params()
 
 
-@pytest.mark.parametrize(("noises", "n", "few_cells"), [((0.5,), 6, 0), ((0.5, 1.0), 40, 40)])
-def test_extreme_settings_train(noises, n, few_cells, data):
-    settings = DistilledSettings(
-        noises=noises, usual_noise=0.5, n_teachers=2, n_trees=1, n_augmented=1, steps_of_teachers=1, steps_of_student=1,
-        screened_genes=1, fewest_relevant=1, most_cells=30, process_steps=(1, 1), share_kept=0.01, watched_cells=3,
-        recorded_every=7, few_cells=few_cells, fewest_cells_of_a_gene=0, most_cells_of_trees=4, weight_of_measured=0,
-    )  # fmt: skip
-    model = SparseBottleneckRegressor(n_genes=3, random_state=0, distillation=settings).fit(data.X[:n], data.Y[:n])
-    assert np.isfinite(model.predict(data.X)).all() and model.get_support().sum() == 3
-
-
 def test_versions_of_the_algorithms():
     """They stand for what was computed: raise one together with the numbers, and say so in the protocol."""
     models = {

@@ -94,14 +94,6 @@ def test_history_records_what_was_trained():
     assert len(trainer.history) == 4 and first["loss"] > last["loss"] and first["r2"] < last["r2"]
 
 
-def test_group_lasso_shrinks_useless_genes():
-    network, trainer, x, y = make()
-    trainer.run(Stage("lasso", 300, 3e-3, group_lasso=0.02), x, y)
-    norms = network.input_norms()
-    assert norms[:2].min() > 5 * norms[2:].max()
-    assert trainer.history[-1]["genes_alive"] == 2
-
-
 def test_clusters_of_outputs():
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2], [60, 50, 4])

@@ -122,15 +122,23 @@ class Teacher:
         settings = run.settings
         # The cells are shuffled by the generator, so that all randomness of a fit has one source on every device.
         parts = torch.randperm(len(x), generator=run.generator).to(x.device).tensor_split(settings.n_teachers)
-        tried = _Tried(partial(_networks_without, parts, new, x, target, run), len(parts))
-        self.noise, noises = settings.usual_noise, settings.noises
+        self.noise, noises, tried = settings.usual_noise, settings.noises, {noise: [] for noise in settings.noises}
+
+        def fits(noise, n_parts):  # networks without the first parts, and their residuals
+            left_out = range(len(tried[noise]), n_parts)
+            tried[noise] += _networks_without(parts, new, x, target, run, noise, left_out) if left_out else []
+            return tried[noise][:n_parts]
+
+        def error(noise):
+            return sum(float(residual.square().sum()) for _, residual in fits(noise, min(COMPARED, len(parts))))
+
         usual = noises.index(self.noise)
         for others in (noises[:usual][::-1], noises[usual + 1 :]):
             for noise in others:
-                if tried.error(noise) >= tried.error(self.noise):
+                if error(noise) >= error(self.noise):
                     break
                 self.noise = noise
-        self.networks, of_networks = zip(*tried.of(self.noise, len(parts)), strict=True)
+        self.networks, of_networks = zip(*fits(self.noise, len(parts)), strict=True)
         fitted = [_forest_without(parts, x, target, run, part) for part in range(len(parts))]
         self.forests, of_forests = zip(*fitted, strict=True)
         self.weight = _weight_of_second(torch.cat(of_networks), torch.cat(of_forests), settings.prior_cells)
@@ -142,24 +150,6 @@ class Teacher:
         cells = x.cpu().numpy()
         by_forests = torch.as_tensor(sum(forest.predict(cells) for forest in self.forests) / len(self.forests))
         return torch.lerp(by_networks, by_forests.to(by_networks).reshape(by_networks.shape), self.weight)
-
-
-class _Tried:
-    """Networks of several noises, trained as far as they are asked for, by ``fit(noise, numbers of parts)``."""
-
-    def __init__(self, fit, n_parts):
-        self.fit, self.numbers, self.done = fit, range(n_parts), {}
-
-    def of(self, noise, n_parts):
-        """Networks without the first parts, and their residuals."""
-        done = self.done.setdefault(noise, [])
-        if len(done) < n_parts:
-            done += self.fit(noise, self.numbers[len(done) : n_parts])
-        return done[:n_parts]
-
-    def error(self, noise):
-        """Squared error on the first parts."""
-        return sum(float(residual.square().sum()) for _, residual in self.of(noise, min(COMPARED, len(self.numbers))))
 
 
 def _networks_without(parts, new, x, target, run, noise, left_out):
