@@ -93,10 +93,7 @@ def legend_entries(table):
     if len(rest := table.iloc[len(rows) :]):
         color = rest["color"].iloc[0] if rest["color"].nunique() == 1 else "none"
         rows.append((f"{len(rest)} others", rest["count"].sum(), color, "o"))
-    return [
-        Line2D([], [], marker=marker, ms=4, ls="", color=color, label=f"{name} ({count})")
-        for name, count, color, marker in rows
-    ]
+    return [Line2D([], [], marker=m, ms=4, ls="", color=color, label=f"{name} ({n})") for name, n, color, m in rows]
 
 
 def draw_legend(figure, table, title, width=WIDTH - 2 * MARGIN):

@@ -59,7 +59,7 @@ class Groups:
             self.types = clusters(np.asarray(record.outputs, float))
             self.palette = {f"cluster {i}": color for i, color in enumerate(OKABE_ITO, 1)}
         self.families = self.families if known else self.types
-        self.table = self.count("family").assign(marker="o")
+        self.table = self.count("family")
         if colorblind:
             self.table["color"] = GREY  # of unknown cells, and of groups that the legend does not list
             for i, group in enumerate(listed(self.table).index.drop(UNKNOWN, errors="ignore")):
@@ -80,7 +80,7 @@ class Groups:
         table = table.agg(count="size", color=lambda own: self.palette.get(own.mode()[0], GREY))
         table.loc[table.index == UNKNOWN, "color"] = GREY
         table = table.sort_values("count", ascending=False, kind="stable")
-        return table.sort_index(key=lambda names: names == UNKNOWN, kind="stable").rename_axis(by)
+        return table.sort_index(key=lambda names: names == UNKNOWN, kind="stable").rename_axis(by).assign(marker="o")
 
 
 def listed(table):

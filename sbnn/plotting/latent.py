@@ -214,10 +214,7 @@ def family_zoom(top, bottom=None, family=None, scores=None):
 
     figure = new_figure(1, "none")
     families, strip = families_legend(figure, models)
-    room = (
-        draw_legend(figure, groups.count("type", own).assign(marker="o"), f"types in {shortened(family)} (cells)")[1]
-        + 0.1
-    )
+    room = draw_legend(figure, groups.count("type", own), f"types in {shortened(family)} (cells)")[1] + 0.1
     row = HEADING + PANEL + BAR_ROOM
     figure.set_size_inches(WIDTH, height := len(models) * HALF + strip + row + room)
     families.set_bbox_to_anchor((MARGIN / WIDTH, (room + row) / height))

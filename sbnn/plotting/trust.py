@@ -35,13 +35,11 @@ def map_trust(record, fit=None):
     figure, panels = new_panels(4.9 if known else 2.8, 2 if known else 1, 2, squeeze=False)
     xy, note = panel_coordinates(record.latent, proportional=False)
     xy, agreement = np.clip(xy, 0.01, 0.99), record.agreement
-    moved = f"{len(agreement)} other seeds: R² {agreement.min():.2f} to {agreement.max():.2f}"
     error = f"cells when held out: mean error {np.nanmean(record.errors):.2f}"
-    shown = (
-        (record.errors, error, "squared error, mean over outputs"),
-        (record.spread, moved, "distance moved / size of the map"),
-    )
-    for ax, (values, title, label) in zip(panels[0], shown, strict=True):
+    moved = f"{len(agreement)} other seeds: R² {agreement.min():.2f} to {agreement.max():.2f}"
+    held_out = record.errors, error, "squared error, mean over outputs"
+    by_seeds = record.spread, moved, "distance moved / size of the map"
+    for ax, (values, title, label) in zip(panels[0], (held_out, by_seeds), strict=True):
         order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]  # what stands out lies on top
         look = {"cmap": SHADES, "vmin": 0, "vmax": np.nanquantile(values, SHOWN), "rasterized": len(xy) > MOST_SHAPES}
         dots = ax.scatter(*xy[order].T, c=values[order], s=np.clip(5000 / len(xy), 1, 9), lw=0, **look)
