@@ -5,12 +5,18 @@ import copy
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.base import clone
 from sklearn.utils.validation import _check_n_features, check_array, check_consistent_length, check_is_fitted
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, two_tables
+from sbnn.data.paired import as_paired
+from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
+from sbnn.evaluation.folds import paper_folds, split_and_scale
 from sbnn.evaluation.identity import described
+from sbnn.evaluation.runs import load_or_compute
+from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record
 
@@ -95,6 +101,47 @@ def interpret(
     found["table"] = _gene_table(found, stability)
     settings = {"estimator": described(model), "n_cells": len(values)}
     return Record("interpretation", name, fingerprint_arrays(values, outputs), [{}], random_state, settings, [], found)
+
+
+def interpret_held_out(estimator, data, halves, *, preselect=None, results=None, overwrite=False):
+    """Fit an estimator to three quarters of the cells, and `interpret` it on the others.
+
+    Parameters
+    ----------
+    estimator : SparseBottleneckRegressor
+        For z-scored data: scales are those of the cells that are fitted.
+    data : AnnData, MuData or tuple (X, Y)
+    halves : Record
+        From `sbnn.stability_selection` of the same data: how often halves of the cells keep each gene.
+    preselect : int, optional
+        Fit so many genes, chosen on the cells that are fitted by the published criterion.
+    results : str or path-like, optional
+        File to save to. If it already holds this interpretation, it is loaded instead.
+    overwrite : bool
+        Compute it anew, whatever `results` holds.
+
+    Returns
+    -------
+    Record
+        As from `interpret`; `sbnn.plotting.effect_map` draws it.
+    """
+    data, stability = as_paired(data), selection_table(halves)
+    if halves.sha256 != data.sha256:
+        raise ValueError(f"halves: expected a record of the data {data.name!r}, got one of other data")
+    fold = paper_folds(data.n_cells, 4)[0]
+    frequencies = fingerprint_arrays(stability.index.to_numpy(str), stability["frequency"].to_numpy())
+    settings = {"scaling": "fold", "held out": "a quarter", "stability": frequencies}
+    settings |= {} if preselect is None else {"preselect": settings_of(preselect)}
+
+    def compute():
+        chosen = with_preselected(data, preselect, fold[0])[0]
+        X_train, Y_train, X_test, Y_test = split_and_scale(chosen, fold)
+        names = {"gene_names": chosen.gene_names, "feature_names": data.feature_names, "name": data.name}
+        model = clone(estimator).fit(X_train, Y_train)
+        return interpret(model, X_test, Y_test, stability=stability, **names).values
+
+    wanted = Record("interpretation", data.name, data.sha256, [{}], estimator.random_state, settings)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=estimator, n_cells=len(fold[0]))
 
 
 def _gene_table(found, stability):

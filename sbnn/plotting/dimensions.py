@@ -20,7 +20,7 @@ def component_variance(record, titles=("transcriptome", "outputs")):
     Parameters
     ----------
     record : Record
-        From `sbnn.study.maps.principal_components`.
+        From `sbnn.evaluation.maps.principal_components`.
     titles : pair of str
 
     Returns
@@ -64,7 +64,7 @@ def tsne_pair(record, titles=("transcriptome", "outputs")):
     Parameters
     ----------
     record : Record
-        From `sbnn.study.maps.tsne_maps`.
+        From `sbnn.evaluation.maps.tsne_maps`.
     titles : pair of str
 
     Returns

@@ -20,7 +20,7 @@ def map_trust(record, fit=None):
     Parameters
     ----------
     record : Record
-        From `sbnn.study.maps.run_map_trust`.
+        From `sbnn.evaluation.maps.map_trust`.
     fit : Record, optional
         The fit that is judged, for its name and the colours of families.
 
@@ -68,10 +68,10 @@ def noise_degradation(record, trust):
     Parameters
     ----------
     record : Record
-        From `sbnn.study.experiments.run_noise`: as many genes are kept as there are true ones, so that precision is
+        From `sbnn.evaluation.known_genes.find_known_genes`: as many genes are kept as there are true ones, so that precision is
         recall.
     trust : Record
-        From `sbnn.study.maps.run_map_trust` of simulated data: its true coordinates of the cells are drawn against
+        From `sbnn.evaluation.maps.map_trust` of simulated data: its true coordinates of the cells are drawn against
         those that the model recovered.
 
     Returns

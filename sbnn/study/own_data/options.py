@@ -55,14 +55,13 @@ READER = {
     "--type-key": {"default": "type", "metavar": "COLUMN", "help": "column of the labels with the type of the cells"},
     "--family-key": {"default": "family", "metavar": "COLUMN", "help": "column with the coarser label"},
 }  # fmt: skip
-#: Options that say what the models are given.
-MODELS = {
+OWN = READER | {
+    "--sheet": {**_EACH, "metavar": "[TABLE=]NAME", "help": "sheet of a workbook"},
     "--groups": {"metavar": "COLUMN", "help": "column of the donor, batch, ...: folds keep its cells together"},
     "--n-genes": {"type": _number_or_all, "metavar": "N", "help": f"genes given to the models, chosen inside the folds "
                   f"({PRESELECTED} by default where there are more than {MANY_GENES}; all: no choice)"},
     "--keep": {"type": at_least_one, "metavar": "N", "help": "genes that the network keeps (default: 25)"},
 }  # fmt: skip
-OWN = READER | {"--sheet": {**_EACH, "metavar": "[TABLE=]NAME", "help": "sheet of a workbook"}} | MODELS
 _AS_OPTION = {"overwrite=True": "--fresh"} | {
     f"{about.get('dest', option[2:].replace('-', '_'))}={about['const']}": option
     for option, about in READER.items() if "const" in about
@@ -82,16 +81,10 @@ def as_options(text):
 
 
 def is_asked_for(options):
-    """Whether a command is given tables of the user's own; an error if one of those that it takes is missing."""
-    names = [*TABLES, *(option[2:].replace("-", "_") for option in MODELS)]
-    given = [name for name in names if getattr(options, name, None) is not None]
-    if not given:
-        return False
-    missing = "expression" if options.expression is None else "outputs" if options.outputs is None else None
-    if missing and not (missing == "outputs" and Path(options.expression).suffix in ANNDATA):
-        option = given[0].replace("_", "-")
-        raise ValueError(f"--{option}: it goes with tables of your own, of which --{missing} is missing")
-    return True
+    """Whether there is a table of the genes; an error if that of the outputs is missing, which AnnData holds itself."""
+    if options.expression and options.outputs is None and Path(options.expression).suffix not in ANNDATA:
+        raise ValueError("--outputs is missing: the table of what is to be predicted")
+    return options.expression is not None
 
 
 def load(options):

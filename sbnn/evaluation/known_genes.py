@@ -1,0 +1,69 @@
+"""How well models find the genes that drive simulated outputs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.paired import as_paired
+from sbnn.evaluation.folds import paper_folds, split_and_scale
+from sbnn.evaluation.identity import described, version_of
+from sbnn.evaluation.runs import load_or_compute
+from sbnn.results import Record, load
+
+
+def find_known_genes(models, draws, params, *, results=None, overwrite=False):
+    """Fit models to simulated cells, and count the true genes among those that they keep.
+
+    Parameters
+    ----------
+    models : dict of str to SparseBottleneckRegressor
+        For z-scored data. Each keeps as many genes as are true.
+    draws : sequence of AnnData
+        From `sbnn.simulate_patchseq`, of as many cells each.
+    params : list of dict
+        With which ``noise`` and ``seed`` each of them was drawn.
+    results : str or path-like, optional
+        File to save to. If it already holds these fits, they are loaded instead.
+    overwrite : bool
+        Fit anew, whatever `results` holds.
+
+    Returns
+    -------
+    Record
+        ``values`` has ``table``, a row for every draw and model: its ``noise`` and ``seed``, ``model``, ``precision``,
+        ``recall``, their value for random genes, ``chance``, and on a fifth of the cells that was held out ``test_r2``
+        beside ``best_r2``, that of the noise-free outputs. `sbnn.plotting.noise_degradation` draws it.
+    """
+    draws = [as_paired(draw) for draw in draws]
+    fingerprint = fingerprint_parameters({"draws": [data.sha256 for data in draws]})
+    n_cells = dict.fromkeys(models, draws[0].n_cells * 4 // 5)
+    settings = settings_of(models, n_cells, results, overwrite)
+    wanted = Record("noise", draws[0].name, fingerprint, params, settings=settings)
+    return load_or_compute(wanted, lambda: {"table": _found(models, draws, params)}, results, overwrite)
+
+
+def settings_of(models, n_cells, path=None, overwrite=False):
+    """Description and version of each model, in its own number of training cells, as a record at `path` has them."""
+    stored = path is not None and Path(path).exists() and not overwrite
+    known = load(path).settings if stored else {}  # what was added since has its default
+    return {
+        name: described(model, known.get(name)) | {"version": version_of(model, n_cells[name])}
+        for name, model in models.items()
+    }
+
+
+def _found(models, draws, params):
+    rows = []
+    for data, point in zip(draws, params, strict=True):
+        true = np.isin(data.gene_names, data.truth["genes"])
+        X_train, Y_train, X_test, Y_test = split_and_scale(data, paper_folds(data.n_cells, 5)[0])
+        for name, model in models.items():
+            fitted = clone(model).set_params(n_genes=int(true.sum())).fit(X_train, Y_train)
+            kept = fitted.get_support()
+            row = {"model": name, "precision": true[kept].mean(), "recall": kept[true].mean()}
+            row |= {"test_r2": fitted.score(X_test, Y_test), "best_r2": 1 / (1 + point["noise"] ** 2)}
+            rows.append(point | row | {"chance": true.mean()})
+    return pd.DataFrame(rows)

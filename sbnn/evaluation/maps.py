@@ -1,0 +1,164 @@
+"""Maps of the cells: of each measurement alone, their dimensions, and how far the map of a model can be trusted."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import StandardScaler
+
+from sbnn.data.fingerprint import fingerprint_arrays
+from sbnn.data.paired import as_paired
+from sbnn.data.preselection import settings_of, with_preselected
+from sbnn.determinism import reproducible
+from sbnn.evaluation.folds import split_and_scale
+from sbnn.evaluation.runs import load_or_compute
+from sbnn.models.maps import embed
+from sbnn.results import Record
+
+
+def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):
+    """Map the cells by t-SNE of the main components of their genes, and of their outputs.
+
+    Parameters
+    ----------
+    data : AnnData, MuData or tuple (X, Y)
+    variance : float
+        Share of the variance in the components that t-SNE is given; 0.8 as in arXiv 2006.10411.
+    preselect : int, optional
+        Take so many genes, chosen on all cells by the published criterion.
+    results : str or path-like, optional
+        File to save to. If it already holds these maps, they are loaded instead.
+    overwrite : bool
+        Compute them anew, whatever `results` holds.
+    seed : int
+
+    Returns
+    -------
+    Record
+        ``values`` has ``transcriptome`` and ``outputs`` (n, 2), ``n_transcriptome`` and ``n_outputs``, the numbers of
+        components, and the names, labels and colours of the cells; `sbnn.plotting.tsne_pair` draws it.
+    """
+    data = as_paired(data)
+
+    def compute():
+        values = {"cell_names": data.cell_names, "labels": data.labels[["family", "type"]], "colors": dict(data.colors)}
+        for name, matrix in _measurements(data, preselect):
+            with reproducible():
+                scaled, pca = _principal(matrix, variance)
+                values[name] = embed(pca.transform(scaled), seed).astype(np.float32)
+            values[f"n_{name}"] = int(pca.n_components_)
+        return values
+
+    wanted = Record("t-SNE", data.name, data.sha256, [{"variance": variance}], seed, _chosen(preselect))
+    return load_or_compute(wanted, compute, results, overwrite)
+
+
+def principal_components(data, *, preselect=None, results=None, overwrite=False):
+    """Share of the variance in every principal component of the genes and of the outputs.
+
+    Parameters
+    ----------
+    data, preselect, results, overwrite
+        As for `tsne_maps`.
+
+    Returns
+    -------
+    Record
+        ``values`` has ``transcriptome`` and ``outputs``, the shares; `sbnn.plotting.component_variance` draws it.
+    """
+    data = as_paired(data)
+
+    def compute():
+        with reproducible():
+            return {n: _principal(matrix)[1].explained_variance_ratio_ for n, matrix in _measurements(data, preselect)}
+
+    wanted = Record("principal components", data.name, data.sha256, [{}], settings=_chosen(preselect))
+    return load_or_compute(wanted, compute, results, overwrite)
+
+
+def _chosen(preselect):
+    return {} if preselect is None else {"preselect": settings_of(preselect)}
+
+
+def _measurements(data, preselect):
+    return ("transcriptome", with_preselected(data, preselect)[0].X), ("outputs", data.Y)
+
+
+def _principal(matrix, variance=None):
+    scaled = StandardScaler().fit_transform(np.asarray(matrix, np.float64))
+    return scaled, PCA(variance, svd_solver="full").fit(scaled)
+
+
+def map_trust(
+    estimator, data, fit, folds, seeds=(1, 2, 3, 4, 5), *, preselect=None, results=None, overwrite=False
+):  # fmt: skip
+    """Judge the map of a fit: by the cells when they were held out, and by fits with other seeds.
+
+    Parameters
+    ----------
+    estimator : SparseBottleneckRegressor
+        That of the fit, for z-scored data.
+    data : AnnData, MuData or tuple (X, Y)
+    fit : Record
+        From `sbnn.fit_full`.
+    folds : Record
+        From `sbnn.cross_validate` of the same model, with ``test_predictions`` of as many units.
+    seeds : sequence of int
+        With which the model is fitted again.
+    preselect, results, overwrite
+        As for `tsne_maps`.
+
+    Returns
+    -------
+    Record
+        ``values`` has ``errors`` (n), the mean squared error of the scaled outputs of each cell when it was held out
+        (NaN of a cell that never was); ``latent`` (n, d) of the fit and ``latents`` (seeds, n, d), the other maps after
+        the affine map that brings them nearest to it; ``agreement`` (seeds), R2 between them; ``spread`` (n), how far a
+        cell moves between the maps, of the size of the map; of simulated data ``true_latent`` and ``truth_agreement``.
+        `sbnn.plotting.map_trust` draws it.
+    """
+    data = as_paired(data)
+    for name, record in (("fit", fit), ("folds", folds)):
+        if record.sha256 != data.sha256:
+            raise ValueError(f"{name}: expected a record of the data {data.name!r}, got one of other data")
+    point = folds.find(n_components=estimator.n_components)
+    judged = fingerprint_arrays(fit.latent, *folds.test_predictions[point])
+    settings = {"seeds": list(seeds), "judged": judged, "scaling": folds.settings["scaling"]} | _chosen(preselect)
+
+    def compute():
+        chosen = with_preselected(data, preselect)[0]
+        latent = np.asarray(fit.latent, np.float64)
+        X, Y, *_ = split_and_scale(chosen, (np.arange(data.n_cells), np.arange(0)), "all")
+        fits = [clone(estimator).set_params(random_state=seed).fit(X, Y).transform(X) for seed in seeds]
+        aligned, agreement = zip(*(_onto(other, latent) for other in fits), strict=True)
+        size = np.sqrt(np.square(latent - latent.mean(0)).sum(1).mean())
+        values = {
+            "cell_names": data.cell_names,
+            "latent": fit.latent,
+            "latents": np.array(aligned, np.float32),
+            "agreement": np.array(agreement),
+            "spread": np.sqrt(np.square(np.array(aligned) - latent).sum(2).mean(0)) / size,
+            "errors": held_out_errors(data, folds, point),
+        }
+        truth = np.asarray(data.truth.get("latent", np.empty((data.n_cells, 0))))
+        if truth.shape[1] == 2:
+            values["true_latent"], values["truth_agreement"] = _onto(truth, latent)
+        return values
+
+    wanted = Record("map trust", data.name, data.sha256, [{}], estimator.random_state, settings)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=estimator, n_cells=data.n_cells)
+
+
+def held_out_errors(data, folds, point):
+    """Mean squared error of the scaled outputs of each cell when it was held out."""
+    errors = np.full(data.n_cells, np.nan)
+    for fold, predicted in zip(folds.folds, folds.test_predictions[point], strict=True):
+        Y_test = split_and_scale(data, fold, folds.settings["scaling"])[3]
+        errors[fold[1]] = np.square(np.asarray(predicted) - Y_test).mean(axis=1)
+    return errors
+
+
+def _onto(other, latent):
+    """Places of another map of the same cells after the affine map that brings them nearest to one, and R2."""
+    placed = LinearRegression().fit(other, latent).predict(other)
+    return placed, 1 - np.square(placed - latent).sum() / np.square(latent - latent.mean(0)).sum()
