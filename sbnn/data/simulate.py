@@ -1,5 +1,7 @@
 """Patch-seq with a known answer: simulated counts, cell types, and outputs that a known set of genes drives."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
@@ -8,6 +10,7 @@ from sbnn.data.checks import OKABE_ITO
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.results import write_atomically
 
 # Shares of the variance of a gene programme: between families, between types of a family, between cells of a type.
 _PROGRAMME_SHARES = (0.40, 0.15, 0.45)
@@ -119,6 +122,43 @@ def simulate_patchseq(
         name="simulated", sha256=fingerprint_parameters(made), truth=truth,
         source=f"simulated, {n_true_genes} of {n_genes} genes drive the outputs through {n_latent} latent dimensions",
     )  # fmt: skip
+
+
+def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, **sizes):
+    """Write simulated cells as raw tables, the way measurements come: what `sbnn.read_tables` is for.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Made if it is missing.
+    n_cells, n_new : int
+        Cells of the tables, and further ones, of which there are counts only.
+    n_donors : int
+        Dealt out at random.
+    random_state : int
+    **sizes
+        Further parameters of `simulate_patchseq`.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        CSV files: ``counts``, genes in rows, a spike-in among them; ``outputs``, cells in another order, one without its
+        first value; ``labels`` with family, type and donor; ``new_counts`` of the further cells.
+    """
+    adata = simulate_patchseq(n_cells + n_new, random_state=random_state, **sizes)
+    rng = np.random.default_rng(random_state)
+    counts = pd.DataFrame(adata.layers["counts"].T, adata.var_names, adata.obs_names).rename_axis("gene")
+    counts.loc["ERCC-00002"] = 500
+    known = adata.obs_names[:n_cells]
+    outputs = adata.obsm["outputs"].loc[rng.permutation(known)].map("{:.4g}".format).rename_axis("cell")
+    outputs.iloc[0, 0] = ""
+    donors = [f"donor {i + 1}" for i in rng.integers(0, n_donors, n_cells)]
+    labels = adata.obs.loc[known, ["family", "type"]].assign(donor=donors).rename_axis("cell")
+    tables = {"counts": counts[known], "outputs": outputs, "labels": labels, "new_counts": counts.drop(columns=known)}
+    paths = {name: Path(folder) / f"{name}.csv" for name in tables}
+    for name, table in tables.items():
+        write_atomically(table.to_csv().encode(), paths[name])
+    return paths
 
 
 def _programmes(family_of_type, types, n_latent, rng):
