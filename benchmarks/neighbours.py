@@ -32,10 +32,10 @@ from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.evaluation.neighbours import LABELS, NEIGHBOURS, vote
 from sbnn.results import Record, load, save
-from sbnn.study.experiments import SEED
 from sbnn.tables import to_markdown
 
 PATH = Path(__file__).resolve().parents[1] / "saved_models" / "benchmarks" / "neighbours.pickle"
+SEED = 42
 NETWORK = {"standardize": False, "device": "cpu", "random_state": SEED}
 REFERENCE = "distilled"  # what the others are compared with
 

@@ -20,10 +20,10 @@ from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import split_fold
 from sbnn.metrics import pooled_r2
-from sbnn.study.experiments import CITESEQ, SEED
+from sbnn.study.report import CITESEQ
 from sbnn.tables import to_markdown
 
-N_GENES = 1000
+N_GENES, SEED = 1000, 42
 MODELS = {
     "ridge": ("ridge, all genes", LeaveOneOutRidge()),
     "distilled": (

@@ -23,8 +23,8 @@ PUBLIC = {
     "sbnn.mechanism_shift": "PUBLISHED Recipe SparseShiftVAE screen simulate_perturbations unmix",
     "sbnn.dynamics": """GeneNetwork PhoenixRegressor Recipe Schedule SparseRegulationRegressor read_trajectories
         trajectories""",
-    "sbnn.plotting": """accuracy_comparison bottleneck_comparison draw_all effect_map family_colors family_zoom
-        gallery gene_selection_curve genes_curve component_variance latent_panels map_trust noise_degradation
+    "sbnn.plotting": """accuracy_comparison bottleneck_comparison effect_map family_colors family_zoom
+        gene_selection_curve genes_curve component_variance latent_panels map_trust noise_degradation
         overview prior_effects save_figure selection_frequencies style training_curves
         tsne_pair width_and_stability""",
     "sbnn.results": "Record load load_folder results_folder save",

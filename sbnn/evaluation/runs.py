@@ -170,16 +170,6 @@ def _end_with_parent():
         Thread(target=watch, daemon=True).start()
 
 
-def unfinished(folder):
-    """Finished fits of interrupted runs, {name of the results without ending: one Record per fit}."""
-    found = {}
-    for parts in sorted(Path(folder).glob("*.pickle.parts")):
-        for path in _files_of(parts):
-            with suppress(OSError, ValueError):  # damaged, or put into the results by a run that goes on meanwhile
-                found.setdefault(parts.name.removesuffix(".pickle.parts"), []).append(load(path))
-    return found
-
-
 def drop_details(record, path=None, names=NESTED, points=None):
     """Leave out of a record (and its file) lists over grid points (`points`, or all) and folds, most of its size."""
     held = {name: record.values[name] for name in names if name in record.values}

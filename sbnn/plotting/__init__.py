@@ -2,7 +2,7 @@
 
 import importlib
 
-# Public names by the module they live in; the last two are of another room, where users of old know them from here.
+# Public names by the module they live in.
 _NAMES = {
     "plotting.models": ("accuracy_comparison", "width_and_stability"),
     "plotting.curves": ("bottleneck_comparison", "training_curves"),
@@ -15,7 +15,6 @@ _NAMES = {
     "plotting.summary": ("overview",),
     "plotting.priors": ("prior_effects",),
     "plotting.common": ("save_figure", "style"),
-    "study.study": ("draw_all", "gallery"),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -1,5 +1,5 @@
-"""The study of sparse bottleneck networks.
+"""What is left of the sBNN study beside its notebooks.
 
-`experiments`, `gene_priors` (what prior knowledge does to the chosen genes), `published` numbers, `report` (tables),
-`gallery` (figures), `maps`, `own_data`, `notebooks` (running one) and `reproduce` (running all).
+`report` (tables), `says` (sentences), `published` numbers, `gene_priors`, `own_data` (``sbnn fit``), `new_cells`
+(``sbnn map``), `notebooks` (running one) and `reproduce` (running all).
 """

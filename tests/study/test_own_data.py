@@ -12,7 +12,6 @@ from sbnn import DistilledSettings, SparseBottleneckRegressor, cli, fit_full, re
 from sbnn.data.paired import as_paired, paired
 from sbnn.data.readers import tables as reader
 from sbnn.data.simulate import simulate_patchseq
-from sbnn.study.experiments import network
 from sbnn.study.own_data import commands, options
 from sbnn.study.own_data import report as report_of
 
@@ -36,8 +35,8 @@ def outputs_of(cells):
     return pd.DataFrame(cells.Y, cells.cell_names, cells.feature_names)
 
 
-def parsed(*arguments, step="fit"):
-    return cli._parser().parse_args([step, "mine", *arguments])
+def parsed(*arguments):
+    return cli._parser().parse_args(["fit", "mine", *arguments])
 
 
 def tables_of(page):
@@ -96,38 +95,29 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
 @pytest.mark.parametrize("fast", [False, True])
 def test_every_experiment_is_given_the_options_that_concern_it(cells, tmp_path, monkeypatch, fast):
     given = {}
-    names = ["cross_validate", "fit_full", "stability_selection", "run_interpretation", "principal_components"]
-    names += ["tsne_maps", "run_map_trust", "run_genes_curve"]
-    for name in names:
+    names = ["cross_validate", "fit_full", "stability_selection", "interpret_held_out", "principal_components"]
+    for name in [*names, "tsne_maps", "map_trust"]:
 
         def record(*positional, of=name, **keywords):
             given.setdefault(of, []).append((positional, keywords))
             return SimpleNamespace(labels=cells.labels[["family", "type"]], colors=cells.colors)
 
         monkeypatch.setattr(commands, name, record)
-    monkeypatch.setattr(commands, "print_table", lambda *_: None)
-    monkeypatch.setattr(commands.report, "numbers_table", lambda _: None)
     chosen = parsed("--n-genes", "40", "--keep", "8", "--fresh", "--jobs", "2", *["--fast"] * fast)
-    commands.run_all(chosen, cells, tmp_path)
-    commands.genes(chosen, cells, tmp_path)
-    assert set(given) == set(names)
+    assert len(commands.compute(chosen, cells, tmp_path)) == 8 and len(given) == 7
     for name, calls in given.items():
-        for positional, keywords in calls:
-            assert keywords["preselect"] == 40, name
-            assert keywords.get("overwrite") or positional[2] is True, name
-            parallel = name in ("cross_validate", "stability_selection", "run_genes_curve")
-            assert not parallel or keywords["n_jobs"] == 2, name
-            assert not name.startswith("run_") or keywords["fast"] == fast, name
-            assert keywords.get("n_genes", 8) == 8
+        for _, keywords in calls:
+            assert keywords["preselect"] == 40 and keywords["overwrite"], name
+            assert keywords.get("n_jobs") == (2 if name in ("cross_validate", "stability_selection") else None)
     [((model, _, n_pairs), _)] = given["stability_selection"]
     assert n_pairs == (2 if fast else 25) and (model.n_components, model.n_genes) == (2, 8)
-    ridge, default = (positional for positional, _ in given["cross_validate"])
+    default, ridge = (positional for positional, _ in given["cross_validate"])
     assert type(ridge[0]).__name__ == "LeaveOneOutRidge" and default[3] == {"n_components": [2]}
     assert len(ridge[2]) == len(default[2]) == (2 if fast else 10)
 
 
 def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
-    model = network(cells, n_genes=8, protocol="distilled", distillation=FEW, n_components=2)
+    model = SparseBottleneckRegressor(n_genes=8, distillation=FEW, standardize=False, device="cpu", random_state=42)
     how = {"preselect": 30, "results": tmp_path / "fit.pickle", "model_file": tmp_path / "model.safetensors"}
     record = fit_full(model, cells, **how)
     loaded = SparseBottleneckRegressor.load(how["model_file"])

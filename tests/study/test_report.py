@@ -1,25 +1,20 @@
-"""Tables of what there is: results of a user, results that are half done, trials; and what they are worth, in words."""
+"""Tables of what there is, and what it is worth, in words."""
 
 import json
-import shutil
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import Ridge
 
-from sbnn import cross_validate, fit_full, simulate_patchseq, stability_selection
+from sbnn import SparseBottleneckRegressor, cross_validate, fit_full, simulate_patchseq, stability_selection
 from sbnn.data.paired import as_paired
-from sbnn.engine import UNFINISHED
-from sbnn.evaluation import crossval
 from sbnn.evaluation.stability import kept_genes_table, selection_table, trust_sentence
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.results import Record, load, save
-from sbnn.study import experiments, report
+from sbnn.study import report
 from sbnn.study.says import numbers_say
-from sbnn.study.study import STUDY, _command
 from sbnn.tables import print_tables
 
 SAVED = Path(__file__).parents[2] / "saved_models"
@@ -32,7 +27,8 @@ def mine(tmp_path_factory):
     """Results of a user's cells: the default network with two units and ridge, and no model of the paper."""
     data = as_paired(simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0))
     folder = tmp_path_factory.mktemp("saved_models") / "mine"
-    model = experiments.network(data, fast=True, epochs=(1, 1, 1, 1), n_genes=10)  # the quickest there is
+    quick = {"protocol": "paper", "hidden_layers": (32, 16), "epochs": (1, 1, 1, 1), "standardize": False}
+    model = SparseBottleneckRegressor(n_genes=10, random_state=42, **quick)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cross_validate(model, data, 4, {"n_components": [2]}, results=folder / "cv_default.pickle", verbose=False)
@@ -50,12 +46,7 @@ def mine(tmp_path_factory):
 
 
 def tables_of(folder):
-    return STUDY.report(folder)[0]
-
-
-@pytest.fixture
-def copy(mine, tmp_path):
-    return Path(shutil.copytree(mine, tmp_path / "saved_models" / "mine"))
+    return report.all_tables(report.read(folder))
 
 
 def test_results_without_the_models_of_the_paper_have_all_their_tables(mine):
@@ -64,7 +55,6 @@ def test_results_without_the_models_of_the_paper_have_all_their_tables(mine):
     assert tables[ACCURACY].index.tolist() == ["distilled network d=2, 10 genes", "ridge, all genes"]
     assert tables[ACCURACY].folds.tolist() == [4, 4], "other than ten are told"
     assert tables[OUTPUTS].columns.tolist() == ["distilled network d=2", "ridge"]
-    assert UNFINISHED not in tables
     [overview] = report.overview(mine.parent).values()
     assert overview.loc["mine", "sRRR, rank 2"] == "" and overview.loc["mine", "distilled, d=2"] != ""
 
@@ -76,9 +66,8 @@ def test_what_the_numbers_say(mine):
     assert "of 5 outputs are predicted better than chance" in told.iloc[1]
     its_map = "Fitted with other seeds it has an R2 of 0.65 to 0.95 with this one: it does not hold"
     assert told.iloc[3].startswith(its_map)
-    effects, short = STUDY.steps["fit"].tables(STUDY.load(mine)).values()
+    effects = tables_of(mine)[EFFECTS]
     assert "unstable: other cells may give" in effects.attrs["note"] and set(effects.trust) == {"unstable"}
-    assert short.sentence["its map"].startswith(its_map)
 
 
 def test_chance_is_unknown_without_outputs_and_ridge_of_other_folds_is_left_out(mine):
@@ -112,28 +101,3 @@ def test_no_gene_to_trust_is_said_and_not_an_empty_table(mine, capsys):
     print_tables(tables, as_json=True)
     assert json.loads(capsys.readouterr().out)[title]["note"] == trust_sentence(halves)
     assert trust_sentence(load(SAVED / "scala" / "halves_default.pickle")) == ""
-
-
-def test_an_interrupted_run_says_how_far_it_came(copy, monkeypatch):
-    (copy / "cv_default.pickle").unlink()
-    data = as_paired(simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0))
-    fit, fitted = crossval._fit_and_score, []
-
-    def stopped(*arguments):
-        if len(fitted) == 7:
-            raise KeyboardInterrupt
-        fitted.append(1)
-        return fit(*arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(crossval, "_fit_and_score", stopped)
-        cross_validate(Ridge(9.0), data, results=copy / "cv_default.pickle", verbose=False)
-    (copy / "map_trust.pickle").unlink()
-    assert tables_of(copy)[UNFINISHED].state.to_dict() == {
-        "cv_default": "7 fits finished; `sbnn fit mine ...` goes on",
-        "map_trust": "not there; `sbnn fit mine ...` makes it",
-    }
-    for name, step in (("cv_ridge", "cv"), ("apart_date_ridge", "cv"), ("genes_curve", "genes"), ("noise", "fit")):
-        assert _command(name, Path("scala-fast")) == f"`sbnn {step} scala --fast`"
-    with pytest.raises(FileNotFoundError, match="no results in"):
-        tables_of(copy / "other")

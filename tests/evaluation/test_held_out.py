@@ -1,0 +1,71 @@
+"""Effects and known genes are told by held-out cells, and saved ones are taken for the same question only."""
+
+import numpy as np
+import pytest
+from made_up import changed
+from sklearn.preprocessing import StandardScaler
+
+from sbnn import SparseBottleneckRegressor, SparseReducedRankRegression, paper_folds, stability_selection
+from sbnn.evaluation import interpretation
+from sbnn.evaluation.interpretation import interpret_held_out
+from sbnn.evaluation.known_genes import find_known_genes
+
+QUICK = {"protocol": "paper", "hidden_layers": (32, 16), "epochs": (2, 3, 3, 4), "standardize": False, "device": "cpu"}
+MODEL = SparseBottleneckRegressor(n_genes=25, random_state=42, **QUICK)
+
+
+def halves_of(data, n_pairs=2):
+    linear = SparseReducedRankRegression(rank=2, alpha=0.2)
+    return stability_selection(linear, data, n_pairs, verbose=False)
+
+
+def held_out(data, n_folds):
+    """Arrays of the first fold, z-scored by its training cells: independent of what the package does."""
+    train, test = paper_folds(data.n_cells, n_folds)[0]
+    counts = data.counts.astype(float)
+    logs = np.log2(counts / counts.sum(1, keepdims=True) * np.median(counts[train].sum(1)) + 1)
+    scalers = StandardScaler().fit(logs[train]), StandardScaler().fit(data.Y[train].astype(float))
+    return [
+        scaler.transform(a[cells]) for cells in (train, test) for scaler, a in zip(scalers, (logs, data.Y), strict=True)
+    ]
+
+
+def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, monkeypatch):
+    path, halves = tmp_path / "interpretation.pickle", halves_of(data)
+    record = interpret_held_out(MODEL, data, halves, results=path)
+    X_train, Y_train, X_test, Y_test = held_out(data, 4)
+    model = SparseBottleneckRegressor(**MODEL.get_params()).fit(X_train, Y_train)
+    assert record.r2 == pytest.approx(model.score(X_test, Y_test), abs=0.02)
+    assert abs(record.r2 - model.score(X_train, Y_train)) > 0.04
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
+        interpret_held_out(MODEL, data, halves, results=path)
+    other = changed(data, Y=data.Y[::-1].copy())
+    with pytest.raises(ValueError, match="halves: expected a record of the data"):
+        interpret_held_out(MODEL, other, halves, results=path)
+    for cells, pairs, message in ((other, 2, "another data"), (data, 3, "another stability")):
+        with pytest.raises(ValueError, match=f"holds another interpretation .* {message}"):
+            interpret_held_out(MODEL, cells, halves_of(cells, pairs), results=path)
+
+    def stop(_, __, cells):
+        raise InterruptedError(cells.tolist() == paper_folds(data.n_cells, 4)[0][0].tolist())
+
+    monkeypatch.setattr(interpretation, "with_preselected", stop)
+    with pytest.raises(InterruptedError, match="True"):  # genes are chosen on the cells that are fitted
+        interpret_held_out(MODEL, data, halves, preselect=30)
+
+
+def test_known_genes_are_counted_and_r2_is_of_held_out_cells(data, tmp_path):
+    how = {"params": [{"noise": 0.5, "seed": 0}], "results": tmp_path / "noise.pickle"}
+    [row] = find_known_genes({"paper": MODEL}, [data], **how).table.to_dict("records")
+    X_train, Y_train, X_test, Y_test = held_out(data, 5)
+    model = SparseBottleneckRegressor(n_genes=8, random_state=42, **QUICK).fit(X_train, Y_train)
+    assert row["test_r2"] == pytest.approx(model.score(X_test, Y_test), abs=0.02)
+    found = set(data.gene_names[model.get_support()]) & set(data.truth["genes"])
+    assert row["precision"] == row["recall"] == pytest.approx(len(found) / 8) and row["best_r2"] == 0.8
+    other = SparseBottleneckRegressor(n_genes=25, random_state=42, **QUICK | {"epochs": (1, 1, 1, 1)})
+    with pytest.raises(ValueError, match="another paper; give"):
+        find_known_genes({"paper": other}, [data], **how)
+    with pytest.raises(ValueError, match="another data; give"):
+        find_known_genes({"paper": MODEL}, [changed(data, X=data.X + 1)], **how)
