@@ -11,7 +11,6 @@ from sbnn.ephys_types import report as types
 from sbnn.mechanism_shift import report as screens
 from sbnn.mechanism_shift.study import STUDY as SCREENS
 from sbnn.study import report
-from sbnn.study.study import STUDY
 from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,7 +20,7 @@ PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / 
 
 
 def test_numbers_beside_the_table_are_those_of_the_committed_results():
-    scala, proteins = (report.all_tables(STUDY.load(SAVED / name)) for name in ("scala", "citeseq_cd8"))
+    scala, proteins = (report.all_tables(report.read(SAVED / name)) for name in ("scala", "citeseq_cd8"))
     _, mice, dates = scala["Test R2 on cells held apart"].to_numpy().tolist()
     [numbers] = [table for title, table in proteins.items() if title.startswith("Test R2 by the number of genes")]
     text = " ".join(README.split())

@@ -1,5 +1,5 @@
 """What is left of the sBNN study beside its notebooks.
 
-`report` (tables), `says` (sentences), `published` numbers, `gene_priors`, `own_data` (``sbnn fit``), `new_cells`
+`report` (tables and sentences), `published` numbers, `gene_priors`, `own_data` (``sbnn fit``), `new_cells`
 (``sbnn map``), `notebooks` (running one) and `reproduce` (running all).
 """

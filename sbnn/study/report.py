@@ -8,9 +8,9 @@ import pandas as pd
 
 from sbnn.evaluation import stability
 from sbnn.evaluation.crossval import epoch_curves
+from sbnn.evaluation.verdict import have_same_folds, outputs_table, verdict
 from sbnn.results import load, load_folder
 from sbnn.study import published
-from sbnn.study.says import numbers_say
 
 N_GENES, MAPS = 25, (2, 64)  # genes that networks keep, and widths of those that are shown as maps
 LASSO = 0.1  # the strength of the group lasso that the paper settled on
@@ -37,8 +37,12 @@ SELECTION_NOTE = (
     "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells included, without "
     "a look at the outputs; benchmarks/README.md says what that is worth."
 )
-
-
+# Least R2 of the map with those of other seeds -> what that means.
+MAP_HOLDS = {
+    0.9: "it holds",
+    0.7: "it holds for the most part, map_trust shows which cells move",
+    -np.inf: "it does not hold, other seeds give other maps; read nothing from the places of cells",
+}
 #: Experiments on other genes or noise than those of the data set.
 OTHER_DATA = ("gene-selection", "noise")
 
@@ -211,14 +215,6 @@ def feature_table(records):
     return table.sort_values(next(iter(columns)), ascending=False) if columns else table
 
 
-def fold_selection_table(record, point):
-    """In how many folds every gene was selected at a grid point, and its mean weight norm where there is one."""
-    table = pd.DataFrame({"folds": record.selected[:, point].sum(0)}, index=pd.Index(record.gene_names, name="gene"))
-    if "gene_norms" in record.values:
-        table["mean norm"] = record.gene_norms[:, point].mean(0).round(3)
-    return table[table.folds > 0].sort_values(list(table.columns), ascending=False)
-
-
 def all_tables(records):
     """Every table that the records of a data set allow, by title."""
     tables = {}
@@ -230,7 +226,8 @@ def all_tables(records):
     if any(name.startswith("apart_") for name in records):
         tables["Test R2 on cells held apart"] = held_apart_table(records)
     if "genes_curve" in records:
-        tables[NUMBERS] = numbers_table(records["genes_curve"])
+        table = stability.genes_table(records["genes_curve"])
+        tables[NUMBERS] = table.assign(suffices=table.suffices.map({True: "yes", False: ""}))
     halves = records.get("halves_default")
     if halves is not None:
         genes = stability.selection_table(halves)
@@ -243,7 +240,7 @@ def all_tables(records):
     if "interpretation" in records:
         tables[EFFECTS] = effects_table(records["interpretation"], halves)
     if "gene_prior" in records:
-        tables[PRIORS] = priors_by_model(records["gene_prior"])
+        tables[PRIORS] = stability.priors_table(records["gene_prior"]).reset_index(["list", "influence"])
     if "noise" in records:
         means = records["noise"].table.groupby(["model", "noise"])[["precision", "recall", "test_r2", "best_r2"]].mean()
         tables["Known genes found, by noise"] = means.reset_index("noise")
@@ -261,17 +258,6 @@ def effects_table(interpretation, halves=None):
         "unstable: other cells may give another gene in its place."
     )
     return table
-
-
-def numbers_table(record):
-    """Test R2 by the number of genes, from `sbnn.genes_curve`: a DataFrame with "yes" at the number that suffices."""
-    table = stability.genes_table(record)
-    return table.assign(suffices=table.suffices.map({True: "yes", False: ""}))
-
-
-def priors_by_model(record):
-    """What each prior of the genes does: `priors_table`, indexed by the model alone."""
-    return stability.priors_table(record).reset_index(["list", "influence"])
 
 
 def note(records):
@@ -297,3 +283,32 @@ def held_apart_table(records):
 
 def _spread(r2):
     return f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f}" if len(r2) > 1 else f"{r2.mean():.3f}"
+
+
+def numbers_say(records):
+    """Sentences on the test R2 of the default network with two units, its outputs, its genes and its map, by `about`.
+
+    Only what there are records for; chance is that of the outputs in a fit of the same data, without one it is unknown.
+    """
+    told = {}
+    scores, ridge = records.get("cv_default"), records.get("cv_ridge")
+    fit = next((one for one in records.values() if one.experiment == "fit" and "outputs" in one.values), None)
+    for point in scores.points(n_components=2)[:1] if scores is not None else ():
+        if ridge is not None and not have_same_folds(scores, ridge):
+            ridge = None
+        accuracy = verdict(scores, fit, ridge, point)
+        told["distilled network d=2"] = accuracy.sentence
+        if accuracy.better_than_chance is not None:
+            better = outputs_table(scores, fit, point=point).better_than_chance
+            rest = ", ".join(better.index[~better])
+            some_of_them = f"{better.sum()} of {len(better)} outputs are" if better.any() else "No single output is"
+            others = f", but not {rest}" if rest and better.any() else ""
+            told["its outputs"] = f"{some_of_them} predicted better than chance (adjusted for their number){others}."
+    if (halves := records.get("halves_default")) is not None:
+        some = f"{stability.selection_table(halves).trusted.sum()} of the genes can be trusted"
+        told["its genes"] = stability.trust_sentence(halves) or f"{some}, with at most one of them expected by chance."
+    if (trust := records.get("map_trust")) is not None:
+        low, high = trust.agreement.min(), trust.agreement.max()
+        holds = next(text for least, text in MAP_HOLDS.items() if low >= least)
+        told["its map"] = f"Fitted with other seeds it has an R2 of {low:.2f} to {high:.2f} with this one: {holds}."
+    return pd.DataFrame({"sentence": told.values()}, pd.Index(told, name="about"))

@@ -16,7 +16,7 @@ from sbnn.study import reproduce
 from sbnn.study.notebooks import make_small
 
 SAVED, FIGURES = (reproduce.ROOT / folder for folder in ("saved_models", "figures"))
-COMMITTED = sorted(path.name for path in SAVED.iterdir() if path.name != "benchmarks")
+COMMITTED = sorted(path.name for path in SAVED.iterdir() if path.name not in ("benchmarks", "own_data"))
 
 
 def run_all(dataset, figures, **parameters):

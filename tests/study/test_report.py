@@ -14,7 +14,7 @@ from sbnn.evaluation.stability import kept_genes_table, selection_table, trust_s
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.results import Record, load, save
 from sbnn.study import report
-from sbnn.study.says import numbers_say
+from sbnn.study.report import numbers_say
 from sbnn.tables import print_tables
 
 SAVED = Path(__file__).parents[2] / "saved_models"

@@ -15,7 +15,7 @@ from sbnn.evaluation.stability import kept_genes_table, trust_sentence
 from sbnn.evaluation.verdict import outputs_table, verdict
 from sbnn.results import library_versions, write_atomically
 from sbnn.study.own_data.options import preselected
-from sbnn.study.says import numbers_say
+from sbnn.study.report import numbers_say
 from sbnn.tables import TRIAL
 
 #: Figure -> title, and what it shows in words.
