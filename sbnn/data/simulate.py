@@ -142,8 +142,8 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
     Returns
     -------
     dict of str to pathlib.Path
-        CSV files: ``counts``, genes in rows, a spike-in among them; ``outputs``, cells in another order, one without its
-        first value; ``labels`` with family, type and donor; ``new_counts`` of the further cells.
+        CSV files: ``counts``, genes in rows, with a spike-in; ``outputs``, cells in another order, one without a
+        value; ``labels`` with family, type and donor; ``new_counts`` of the further cells.
     """
     adata = simulate_patchseq(n_cells + n_new, random_state=random_state, **sizes)
     rng = np.random.default_rng(random_state)

@@ -51,7 +51,7 @@ def _point_of(fit, folds):
     point = hits[0]
     kept = folds.values.get("test_predictions", [None] * len(folds.params))[point]
     if kept is None or any(fold is None for fold in kept):
-        raise ValueError("cv_record: it has no predictions of the model of the fit; compute it anew with `cross_validate`")
+        raise ValueError("cv_record: it has no predictions of the model of the fit; cross-validate it anew")
     if folds.settings["scaling"] == "none":
         raise ValueError("cv_record: its outputs were not scaled, so that its predictions do not compare with the fit")
     return point
