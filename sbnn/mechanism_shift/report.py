@@ -1,4 +1,4 @@
-"""Tables of the study of perturbation screens, from saved records alone."""
+"""Tables of perturbation screens, from saved records alone."""
 
 from functools import partial
 
@@ -6,13 +6,36 @@ import pandas as pd
 from scipy.spatial.distance import cdist, pdist
 
 from sbnn.evaluation.verdict import corrected_difference
-from sbnn.mechanism_shift.experiments import CONFIGURATIONS, VARIED
 from sbnn.mechanism_shift.graph import EVEN, edges_of, wide
+<<<<<<< HEAD
 from sbnn.mechanism_shift.methods import ABLATION, METHODS
 from sbnn.results import load_folder
+=======
+>>>>>>> bcdfb54 (Perturbation screens: experiments are cells of the notebook)
 
+#: Label and kind of each method of the records.
+METHODS = {
+    "pca": ("PCA", "linear"),
+    "ica": ("ICA", "linear"),
+    "linear": ("PCA, unmixed", "linear"),
+    "vae": ("VAE", "network"),
+    "ivae": ("iVAE", "network"),
+    "ivae_unmixed": ("iVAE, unmixed", "network"),
+    "svae": ("sVAE", "published"),
+    "svae+": ("SVAE+", "published"),
+    "svae+_unmixed": ("SVAE+, unmixed", "published"),
+    "staged": ("staged", "ours"),
+}
+LABELS = {name: label for name, (label, _) in METHODS.items()}
 TITLE = "{n_cells_per} cells x {n_perturbations} perturbations, {n_latents} latents, {n_genes} genes"
-TITLES = {name: TITLE.format(**sizes) for name, sizes in CONFIGURATIONS.items()}
+CONFIGURATIONS = ("small", "script", "library")
+#: What is varied from the small configuration: its usual value and label.
+VARIED = {
+    "shift": (5.0, "size of the shifts (SD)"),
+    "density": (None, "share of latents moved"),
+    "n_cells_per": (50, "cells of a perturbation"),
+    "latents_fitted": (15, "latents of the model"),
+}
 COLUMNS = {
     "mcc": "MCC", "sd": "SD", "f1": "edge F1", "precision": "precision", "recall": "recall", "seconds": "CPU s",
     "elbo": "ELBO", "new_iwelbo": "IWELBO, held out",
@@ -46,29 +69,27 @@ def _means(records, columns):
     return table[[column for column in columns if column in table]].rename(columns=COLUMNS)
 
 
-def methods_table(records, configuration):
-    """Scores of all methods on one configuration: means over seeds, and the SD of MCC."""
-    table = _means(of_configuration(records, configuration), COLUMNS)
-    return table.rename(index=lambda name: METHODS[name].label).rename_axis("method")
+def methods_table(records):
+    """Scores of methods on the same screens: means over seeds, and the SD of MCC."""
+    return _means(records, COLUMNS).rename(index=LABELS).rename_axis("method")
 
 
-def differences_table(records, configuration):
+def differences_table(records):
     """Scores of the default less those of every other method on the same screens, with 95 % intervals, as text."""
-    records, rows = of_configuration(records, configuration), {}
-    mine = records.pop("staged").scores.set_index("seed")
-    for name, record in records.items():
-        less = (mine - record.scores.set_index("seed")).dropna(axis=1)
+    mine, rows = records["staged"].scores.set_index("seed"), {}
+    for name in [name for name in records if name != "staged"]:
+        less = (mine - records[name].scores.set_index("seed")).dropna(axis=1)
         columns = [column for column in PAIRED if column in less and len(less) > 1]
-        rows[METHODS[name].label] = {COLUMNS[c]: str(corrected_difference(less[c], 0)) for c in columns}
+        rows[LABELS[name]] = {COLUMNS[c]: str(corrected_difference(less[c], 0)) for c in columns}
     return _table(rows, "staged less").fillna("")
 
 
 def overview_table(records):
     """MCC and edge F1 of all methods on all configurations, mean ± SD over seeds, as text."""
     rows = {}
-    for configuration in TITLES:
+    for configuration in CONFIGURATIONS:
         for name, record in of_configuration(records, configuration).items():
-            row = rows.setdefault(METHODS[name].label, {})
+            row = rows.setdefault(LABELS[name], {})
             for column, label in (("mcc", "MCC"), ("f1", "F1")):
                 values = record.scores[column]
                 row[f"{label}, {configuration}"] = f"{values.mean():.3f} ± {values.std():.3f}"
@@ -78,16 +99,16 @@ def overview_table(records):
 
 def ablation_table(records):
     """What each change over the published recipe gives; means over seeds, small configuration."""
-    there = {name: records[f"ablation_{i}"] for i, name in enumerate(ABLATION) if f"ablation_{i}" in records}
-    return _means(there, IN_ABLATION).rename_axis("recipe")
+    names = sorted((name for name in records if name.startswith("ablation_")), key=lambda name: int(name[9:]))
+    return _means({records[n].params[0]["method"]: records[n] for n in names}, IN_ABLATION).rename_axis("recipe")
 
 
 def varied_table(records):
-    """Accuracy of the staged method as one quantity varies; means over seeds."""
+    """Accuracy of methods as one quantity varies; means over seeds."""
     scores = {name: records[f"varied_{name}"].scores for name in VARIED if f"varied_{name}" in records}
     means = {name: of.groupby(["value", "method"], sort=False)[["mcc", "f1"]].mean() for name, of in scores.items()}
     table = pd.concat(means, names=["varied"]).rename(columns=COLUMNS).rename("{:g}".format, level="value")
-    return table.rename(lambda name: METHODS[name].label, level="method")
+    return table.rename(LABELS, level="method")
 
 
 def edges_table(records):
@@ -108,10 +129,8 @@ def trust_table(records, group=PATHWAY):
         if set(group) <= set(edges.index):
             row["latents that all of the pathway move"] = int(edges.loc[[*group]].all().sum())
             inside, outside = effects.loc[[*group]], effects.drop(index=[*group])
-            row["largest distance within"], row["smallest to others"] = (
-                pdist(inside).max(),
-                cdist(inside, outside).min(),
-            )
+            row["largest distance within"] = pdist(inside).max()
+            row["smallest to others"] = cdist(inside, outside).min()
         rows[f"seed {seed}"] = row
     return _table(rows, "fit")
 
@@ -129,12 +148,13 @@ def false_discovery_rate(graph, null):
 def all_tables(records):
     """Tables of whatever results there are; dict of title to DataFrame."""
     tables = {}
-    for configuration, title in TITLES.items():
+    for configuration in CONFIGURATIONS:
         there = of_configuration(records, configuration)
         if there:
-            tables[f"Simulated screens, {title}"] = methods_table(records, configuration)
+            title = TITLE.format(**next(iter(there.values())).settings["configuration"])
+            tables[f"Simulated screens, {title}"] = methods_table(there)
         if "staged" in there:
-            tables[f"Staged less the others, {title}"] = differences_table(records, configuration)
+            tables[f"Staged less the others, {title}"] = differences_table(there)
     if any(name.startswith("ablation_") for name in records):
         tables["From the published recipe to the staged one"] = ablation_table(records)
     if any(name.startswith("varied_") for name in records):

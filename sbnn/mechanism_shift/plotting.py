@@ -1,18 +1,14 @@
-"""Figures of the study of perturbation screens, from saved records alone."""
-
-from functools import partial
+"""Figures of perturbation screens, from saved records alone."""
 
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from sbnn.mechanism_shift.experiments import VARIED
 from sbnn.mechanism_shift.graph import edges_of, wide
-from sbnn.mechanism_shift.methods import METHODS
-from sbnn.mechanism_shift.report import TITLES, of_configuration
+from sbnn.mechanism_shift.report import LABELS, METHODS, TITLE, VARIED
 from sbnn.plotting.colors import BLUE, GREEN, PALETTE, VERMILLION
 from sbnn.plotting.common import draw_scores, grid, new_panels, styled
 
-KIND_COLORS = {"linear": "0.45", "network": BLUE, "published": VERMILLION, "ours": GREEN}  # see `Method`
+KIND_COLORS = {"linear": "0.45", "network": BLUE, "published": VERMILLION, "ours": GREEN}
 EFFECTS = "PuOr_r"
 COLUMNS = 5  # of panels of latents
 PANELS = {
@@ -23,33 +19,17 @@ PANELS = {
 }
 
 
-def figures(records):
-    """All figures, by name, with the records that each needs, as a `Study` takes them."""
-    for configuration, title in TITLES.items():
-        methods = list(of_configuration(records, configuration))
-        networks = [name for name in methods if METHODS[name].kind != "linear" and not METHODS[name].unmixed]
-        drawings = {"accuracy": (accuracy_of_methods, methods), "held_out": (held_out_likelihood, networks)}
-        for figure, (draw, names) in drawings.items():
-            if names:
-                needed = [f"{configuration}_{name}" for name in names]
-                yield f"shift_{configuration}_{figure}", needed, partial(draw, title, names)
-        yield f"shift_{configuration}_latents", [f"{configuration}_staged"], true_and_found
-        yield f"shift_{configuration}_graph", [f"{configuration}_staged"], found_and_true
-    varied = [name for name in VARIED if f"varied_{name}" in records]
-    if varied:
-        yield "shift_varied", [f"varied_{name}" for name in varied], partial(accuracy_as_varied, varied)
-    yield "shift_graph", ["fits"], graph_of_screen
-    yield "shift_cells", ["fits"], cells_by_perturbation
-    yield "shift_trust", ["sizes", "bootstraps", "permuted", "fits"], trust
-
-
 def _color(method):
-    return KIND_COLORS[METHODS[method].kind]
+    return KIND_COLORS[METHODS[method][1]]
+
+
+def _title(records):
+    return TITLE.format(**next(iter(records.values())).settings["configuration"])
 
 
 def _rows_of(ax, methods):
     """One row for each method, from the top."""
-    ax.set_yticks(range(len(methods)), [METHODS[name].label for name in methods])
+    ax.set_yticks(range(len(methods)), [LABELS[name] for name in methods])
     ax.set_ylim(len(methods) - 0.5, -0.5)
     grid(ax)
 
@@ -62,25 +42,25 @@ def _first_fit(record):
 
 
 @styled
-def accuracy_of_methods(title, methods, *records):
-    """Scores of methods: latents, shift graph, likelihood and time, one dot for each seed."""
-    figure, axes = new_panels(0.8 + 0.2 * len(methods), 1, len(PANELS), sharey=True)
+def accuracy_of_methods(records):
+    """Scores of methods by name: latents, shift graph, likelihood and time, one dot for each seed."""
+    figure, axes = new_panels(0.8 + 0.2 * len(records), 1, len(PANELS), sharey=True)
     for ax, (column, (label, scale)) in zip(axes, PANELS.items(), strict=True):
-        for y, (name, record) in enumerate(zip(methods, records, strict=True)):
+        for y, (name, record) in enumerate(records.items()):
             if column in record.scores:
                 draw_scores(ax, y, record.scores[column], _color(name))
-        _rows_of(ax, methods)
+        _rows_of(ax, records)
         ax.set(xscale=scale, xlabel=label, xlim=(0, 1.02) if column in ("mcc", "f1") else None)
         ax.tick_params(axis="y", length=0)
-    figure.suptitle(title)
+    figure.suptitle(_title(records))
     return figure
 
 
 @styled
-def held_out_likelihood(title, methods, *records):
+def held_out_likelihood(records):
     """Importance-weighted bound on held-out perturbations before and after their shifts are learned, by seed."""
-    figure, ax = new_panels(0.9 + 0.22 * len(methods))
-    for y, (name, record) in enumerate(zip(methods, records, strict=True)):
+    figure, ax = new_panels(0.9 + 0.22 * len(records))
+    for y, (name, record) in enumerate(records.items()):
         before, after = record.scores["new_iwelbo_before"], record.scores["new_iwelbo"]
         color, rows = _color(name), np.full(len(after), y)
         ax.plot([before, after], [rows, rows], "-", color=color, lw=0.6, alpha=0.6)
@@ -88,8 +68,8 @@ def held_out_likelihood(title, methods, *records):
         ax.plot(after, rows, "o", color=color, ms=4, mew=0)
     ax.plot([], [], "o", mfc="none", color="0.3", ms=4, label="shifts at zero")
     ax.plot([], [], "o", color="0.3", ms=4, mew=0, label="shifts learned from other cells")
-    _rows_of(ax, methods)
-    ax.set(xlabel="IWELBO per cell of held-out perturbations (nats)", title=title)
+    _rows_of(ax, records)
+    ax.set(xlabel="IWELBO per cell of held-out perturbations (nats)", title=_title(records))
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -128,16 +108,16 @@ def found_and_true(record):
 
 
 @styled
-def accuracy_as_varied(quantities, *records):
-    """MCC and F1 against each quantity; a thin line for each seed, a thick one for the mean."""
+def accuracy_as_varied(records):
+    """MCC and F1 against each quantity, by its name; a thin line for each seed, a thick one for the mean."""
     figure, axes = new_panels(3.6, 2, len(records), sharey="row", sharex="col", squeeze=False)
-    for quantity, record, column in zip(quantities, records, axes.T, strict=True):
-        _, usual, label = VARIED[quantity]
+    for (quantity, record), column in zip(records.items(), axes.T, strict=True):
+        usual, label = VARIED[quantity]
         for metric, ax in zip(("mcc", "f1"), column, strict=True):
             for method, scores in record.scores.groupby("method", sort=False):
                 table, color = scores.pivot(index="value", columns="seed", values=metric), _color(method)
                 ax.plot(table.index, table, color=color, lw=0.5, alpha=0.5)
-                ax.plot(table.index, table.mean(axis=1), "o-", ms=3, color=color, label=METHODS[method].label)
+                ax.plot(table.index, table.mean(axis=1), "o-", ms=3, color=color, label=LABELS[method])
             if usual is not None:
                 ax.axvline(usual, color="0.8", lw=0.8, zorder=0)
             ax.set_ylim(0, 1.03)

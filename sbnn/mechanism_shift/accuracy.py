@@ -1,0 +1,163 @@
+"""How near the latents and shift graph of a model are to the true ones, and results that are computed once."""
+
+import time
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sklearn.base import clone
+
+from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.screens import as_screen
+from sbnn.determinism import reproducible
+from sbnn.evaluation.runs import load_or_compute
+from sbnn.mechanism_shift.graph import edges_of, largest_shifts, wide
+from sbnn.mechanism_shift.unmixing import unmix
+from sbnn.results import Record
+
+SHOWN_CELLS = 500
+EDGES = ("probable", "largest", "unmixed")
+
+
+def recovery(model, adata, edges="probable", new=None):
+    """Fit a model to a simulated screen, and compare its latents and shift graph with the true ones.
+
+    Parameters
+    ----------
+    model : estimator
+        A `SparseShiftVAE`, or another with ``fit(counts, perturbation, control)``, ``transform`` and
+        ``shift_graph_``; a clone of it is fitted.
+    adata : AnnData
+        As of `simulate_perturbations`.
+    edges : {"probable", "largest", "unmixed"}
+        Those that the model gives a probability above 1/2, the two largest shifts of each perturbation, or those of
+        `unmix`, which then also rotates the latents.
+    new : AnnData, optional
+        Cells of perturbations that were held out: one half is for their shifts, some of the other half are scored.
+
+    Returns
+    -------
+    scores : dict
+        ``mcc``, the mean absolute correlation of matched latents; ``precision``, ``recall`` and ``f1`` of edges;
+        ``elbo`` of the cells that a network sets aside; CPU ``seconds``. With `new` the bounds ``new_elbo`` and
+        ``new_iwelbo``, and those ``_before`` shifts are learned.
+    found : dict
+        ``latents`` and ``true_latents`` of some cells, ``effects``, ``edges`` and ``true_shifts``, DataFrames of
+        perturbations by latents, in the order and with the signs of the truth.
+
+    Raises
+    ------
+    ValueError
+        A screen without known truth, other `edges`.
+    """
+    screen = as_screen(adata)
+    if edges not in EDGES or "latents" not in screen.truth:
+        raise ValueError(f"edges: expected one of {EDGES}, of a screen with true latents, got {edges!r}")
+    with reproducible():  # correlations and projections too
+        started = time.process_time()
+        model = clone(model).fit(screen.counts, screen.perturbation, screen.control)
+        latents, graph = model.transform(screen.counts), model.shift_graph_
+        if edges == "unmixed":
+            rotated = unmix(latents, screen.perturbation, screen.control, random_state=model.random_state or 0)
+            latents, graph = rotated.transform(latents), rotated.graph
+        found = largest_shifts(graph) if edges == "largest" else edges_of(graph)
+        seconds, true = time.process_time() - started, screen.truth["latents"]
+        scores = {"mcc": mean_correlation(true, latents)}
+        scores |= edge_scores(screen.truth["shifts"], found, *match_latents(true, latents)[1:])
+    if hasattr(model, "elbo"):
+        aside = model.validation_
+        scores["elbo"] = model.elbo(screen.counts[aside], screen.perturbation[aside])
+    scores["seconds"] = seconds
+    if new is not None and hasattr(model, "fit_new_perturbations"):
+        scores |= held_out_bounds(model, as_screen(new))
+    return scores, aligned(screen, latents, graph, found)
+
+
+def held_out_bounds(model, new, n_samples=100, n_cells=500):
+    """Bounds on the likelihood of cells of new perturbations, before and after their shifts are learned."""
+    order, bounds = np.random.default_rng(model.random_state).permutation(len(new.perturbation)), {}
+    learn, test = order[::2], order[1::2][:n_cells]
+    for name, learned in (("", True), ("_before", False)):
+        fitted = model.fit_new_perturbations(new.counts[learn], new.perturbation[learn], learned)
+        bounds[f"new_elbo{name}"] = fitted.elbo(new.counts[test], new.perturbation[test])
+        bounds[f"new_iwelbo{name}"] = fitted.iwelbo(new.counts[test], new.perturbation[test], n_samples)
+    return bounds
+
+
+def aligned(screen, latents, graph, edges):
+    """Latents of some cells, effects and edges, in the order and with the signs of the truth."""
+    cells = np.random.default_rng(0).permutation(len(latents))[:SHOWN_CELLS]
+    correlation, of_true, of_found = match_latents(screen.truth["latents"], latents)
+    signs, true = np.sign(correlation), screen.truth["shifts"].loc[edges.index]
+    names = true.columns[of_true]
+    return {
+        "latents": (latents[cells][:, of_found] * signs).astype(np.float32),
+        "true_latents": screen.truth["latents"][cells][:, of_true].astype(np.float32),
+        "effects": wide(graph, "effect").iloc[:, of_found].set_axis(names, axis=1) * signs,
+        "edges": edges.iloc[:, of_found].set_axis(names, axis=1),
+        "true_shifts": true.iloc[:, of_true],
+    }
+
+
+def match_latents(true, found):
+    """Match latents (n, d) to the true ones (n, k) by their absolute correlation over cells (Hungarian method).
+
+    Gives the signed correlation of each pair, and which of the true and of the found it is.
+    """
+    a, b = (np.asarray(values, dtype=float) for values in (true, found))
+    a, b = ((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-12) for values in (a, b))
+    correlation = a.T @ b / len(a)
+    of_true, of_found = linear_sum_assignment(-np.abs(correlation))
+    return correlation[of_true, of_found], of_true, of_found
+
+
+def mean_correlation(true, found):
+    """Mean absolute correlation of matched latents (MCC); true latents without a partner count as 0."""
+    return float(np.abs(match_latents(true, found)[0]).sum() / np.shape(true)[1])
+
+
+def edge_scores(true_shifts, edges, of_true, of_found):
+    """Precision, recall and F1 of edges, a DataFrame of bool of perturbations by latents, after matching.
+
+    True edges are where the true shifts are not 0. Edges of latents without a partner count as wrong.
+    """
+    true = true_shifts.loc[edges.index].to_numpy() != 0
+    found = edges.to_numpy(dtype=bool)
+    right = float((true[:, of_true] & found[:, of_found]).sum())
+    precision, recall = right / max(found.sum(), 1), right / max(true.sum(), 1)
+    return {"precision": precision, "recall": recall, "f1": 2 * right / max(found.sum() + true.sum(), 1)}
+
+
+def compute_once(kind, data, model, compute, *, params=None, results=None, overwrite=False, **settings):
+    """Load the record of an experiment on screens, or compute and save it.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the experiment.
+    data : AnnData or dict
+        The screen, or the parameters of `simulate_perturbations` but for the seed.
+    model : estimator
+        Its class and parameters are part of the question that the record answers.
+    compute : callable
+        Without arguments; gives a dict of the values of the record.
+    params : dict, optional
+        What else the record answers, such as the name of the method.
+    results : path-like, optional
+        File of the record (``.pickle``); one that answers another question is an error.
+    overwrite : bool
+        Whether to compute what is there.
+    **settings
+        All else that decides the values, such as ``seeds``.
+
+    Returns
+    -------
+    sbnn.results.Record
+    """
+    settings |= {"version": 1}
+    if isinstance(data, dict):
+        name, sha256, seed, settings["configuration"] = "simulated_screen", fingerprint_parameters(data), None, data
+    else:
+        screen = as_screen(data)
+        name, sha256, seed = screen.name, screen.sha256, 0
+    wanted = Record(f"mechanism-shift {kind}", name, sha256, [params or {}], seed, settings)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model)
