@@ -7,11 +7,7 @@ from scipy.spatial.distance import cdist, pdist
 
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.mechanism_shift.graph import EVEN, edges_of, wide
-<<<<<<< HEAD
-from sbnn.mechanism_shift.methods import ABLATION, METHODS
 from sbnn.results import load_folder
-=======
->>>>>>> bcdfb54 (Perturbation screens: experiments are cells of the notebook)
 
 #: Label and kind of each method of the records.
 METHODS = {
