@@ -1,65 +1,148 @@
-"""Perturbation screens: every method on simulated screens with known truth, a real screen, and memory; prints tables.
+"""Perturbation screens: larger simulated screens, the way from the published recipe to ours, and memory; prints tables.
 
-    python benchmarks/mechanism_shift.py [--only 'small_*,ablation_*'] [--fresh] [--fast]
+    python benchmarks/mechanism_shift.py [--only 'script_*,ablation_*'] [--fresh] [--fast]
     python benchmarks/mechanism_shift.py --tune            K of the published penalty, on other seeds than reported
     python benchmarks/mechanism_shift.py --scvi            scVI with its own settings, then unmixed; needs scvi-tools
     python benchmarks/mechanism_shift.py --bound           how near a regression comes that is given the true latents
     python benchmarks/mechanism_shift.py --memory          100 000 cells x 2000 genes: seconds per epoch, memory
 
-Measures what is missing, one thread, and keeps it in saved_models; `--fresh` measures all anew.
+Measures what is missing, one thread, and keeps it in saved_models; `--fresh` measures all anew. Small screens, and a
+real one, are in notebook 06.
 """
 
 import argparse
 import resource
 import time
 from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.simulate_perturbations import simulate_perturbations
+from sbnn.data.screens import as_screen
 from sbnn.determinism import reproducible
-from sbnn.mechanism_shift import PUBLISHED, Recipe, SparseShiftVAE, unmix
-from sbnn.mechanism_shift.experiments import CONFIGURATIONS, SEEDS, score, split_screen
-from sbnn.mechanism_shift.graph import edge_scores, match_latents, mean_correlation
-from sbnn.mechanism_shift.methods import Method
-from sbnn.mechanism_shift.study import SIMULATED, STUDY
+from sbnn.mechanism_shift import (
+    PUBLISHED,
+    Recipe,
+    SparseShiftVAE,
+    compute_once,
+    recovery,
+    report,
+    simulate_perturbations,
+    unmix,
+)
+from sbnn.mechanism_shift.accuracy import edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift.linear import LinearShift
 from sbnn.results import results_folder
 from sbnn.tables import print_tables
 
 ROOT = Path(__file__).resolve().parents[1]
+SEEDS = (0, 1, 2)
 TUNING_SEEDS = (100, 101)
+HELD_OUT = 20  # perturbations, of a hundred
 STRENGTHS = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)
+FAST = {"epochs": 4, "least_updates": 0, "updates_per_pair": 0}
+#: Sizes of simulated screens: a small one, those of the published script, and the defaults of the published library.
+CONFIGURATIONS = {
+    "small": {"n_cells_per": 50, "n_perturbations": 100, "n_latents": 15, "n_genes": 100},
+    "script": {"n_cells_per": 250, "n_perturbations": 100, "n_latents": 15, "n_genes": 100},
+    "library": {"n_cells_per": 500, "n_perturbations": 100, "n_latents": 30, "n_genes": 100},
+}
+SVAE_PLUS = SparseShiftVAE(method="svae+", strength=10.0, recipe=PUBLISHED)  # the best K of `STRENGTHS`
+IVAE = SparseShiftVAE(method="ivae", recipe=PUBLISHED)
+METHODS = {
+    "pca": (LinearShift(rotation="none"), "largest"),
+    "ica": (LinearShift(rotation="ica"), "largest"),
+    "linear": (LinearShift(), "unmixed"),
+    "ivae": (IVAE, "largest"),
+    "ivae_unmixed": (IVAE, "unmixed"),
+    "svae+": (SVAE_PLUS, "probable"),
+    "svae+_unmixed": (SVAE_PLUS, "unmixed"),
+    "staged": (SparseShiftVAE(recipe=Recipe()), "probable"),
+}
+
+
+def _staged(base=None, **changes):
+    return SparseShiftVAE(recipe=replace(base or Recipe(), **changes)), "probable"
+
+
+#: What each change over the published recipe gives: one more change from row to row.
+ABLATION = {
+    "svae+": METHODS["svae+"],
+    "mask open (iVAE)": METHODS["ivae"],
+    "+ unmixed afterwards": METHODS["ivae_unmixed"],
+    "+ means of the encoder, then masked": _staged(PUBLISHED, patience=None, warm_up=10, epochs=100),
+    "+ learning rate, epsilon": _staged(
+        hidden=128, batch_norm=True, dropout=0.1, standardize=False, dispersion=0.0, weight_precision=0.0
+    ),
+    "+ no dropout, no batch norm": _staged(hidden=128, standardize=False, dispersion=0.0, weight_precision=0.0),
+    "+ standardized input, dispersion": _staged(hidden=128, weight_precision=0.0),
+    "+ 400 units": _staged(weight_precision=0.0),
+    "+ normal prior of weights (staged)": METHODS["staged"],
+    "staged, not trained on after unmixing": _staged(first_share=1.0, unmixings=1),
+    "staged, unmixed once": _staged(unmixings=1),
+}
+#: Name of the record -> configuration, name of the method, the method.
+PLANNED = {f"script_{name}": ("script", name, how) for name, how in METHODS.items()}
+PLANNED |= {f"library_{name}": ("library", name, METHODS[name]) for name in ("linear", "staged")}
+PLANNED |= {f"ablation_{i}": ("small", name, how) for i, (name, how) in enumerate(ABLATION.items())}
+
+
+def simulated(sizes, seed):
+    """A screen of the first perturbations, and one of the others."""
+    adata = simulate_perturbations(**sizes, random_state=seed)
+    new = adata.obs["perturbation"].isin(adata.obs["perturbation"].cat.categories[-HELD_OUT:])
+    return adata[~new], adata[new]
+
+
+def seeded(model, n_latent, seed, **recipe):
+    """A model with so many latents, and with changes of the recipe if it is a network."""
+    model = clone(model).set_params(n_latent=n_latent, random_state=seed)
+    return model.set_params(recipe=replace(model.recipe, **recipe)) if hasattr(model, "recipe") else model
+
+
+def by_seed(sizes, model, edges, shown, seeds, recipe):
+    """Scores of a method on screens of one configuration, a row for each seed."""
+    rows, first = [], {}
+    for seed in seeds:
+        known, new = simulated(sizes, seed)
+        scores, found = recovery(seeded(model, sizes["n_latents"], seed, **recipe), known, edges, new)
+        rows.append({"seed": seed} | scores)
+        first = first or found
+    return {"scores": pd.DataFrame(rows)} | (first if shown else {})
 
 
 def measure(saved_models, only=None, fast=False, fresh=False):
-    """Run, or load, the whole study; dict of tables by title."""
-    tables = {}
-    for name in (SIMULATED, "papalexi"):
-        folder = results_folder(saved_models, name, fast)
-        try:
-            STUDY.run(name, folder, only=only if name == SIMULATED else None, fast=fast, fresh=fresh)
-        except FileNotFoundError as error:
-            print(f"{name} cannot be found or downloaded: {error}")
-            continue
-        tables |= {f"{name}: {title}": table for title, table in STUDY.tables(STUDY.load(folder)).items()}
-    return tables
+    """Compute or load the planned records; dict of tables by title."""
+    folder, records = results_folder(saved_models, "simulated_screen", fast), {}
+    seeds, recipe = ((0,), FAST) if fast else (SEEDS, {})
+    for record, (configuration, name, (model, edges)) in PLANNED.items():
+        if any(fnmatchcase(record, pattern) for pattern in only or ["*"]):
+            sizes, shown = CONFIGURATIONS[configuration], record.endswith("_staged")
+            records[record] = compute_once(
+                "methods", sizes, seeded(model, sizes["n_latents"], 0, **recipe),
+                partial(by_seed, sizes, model, edges, shown, seeds, recipe), params={"method": name},
+                results=folder / f"shift_{record}.pickle", overwrite=fresh, seeds=list(seeds), held_out=HELD_OUT,
+            )  # fmt: skip
+    return report.all_tables(records)
 
 
 def tune(seeds=TUNING_SEEDS, strengths=STRENGTHS, **recipe):
     """Scores of the published recipe by K of its penalty, on the small configuration; DataFrame."""
     rows = []
     for strength in strengths:
-        model = SparseShiftVAE(method="svae+", strength=strength, recipe=replace(PUBLISHED, **recipe))
+        model = SparseShiftVAE(method="svae+", strength=strength, recipe=PUBLISHED)
         for seed in seeds:
-            known, _ = split_screen(simulate_perturbations(**CONFIGURATIONS["small"], random_state=seed))
-            rows.append({"K": strength, "seed": seed} | score(Method("", model, "published"), known, 15, seed)[0])
+            known, _ = simulated(CONFIGURATIONS["small"], seed)
+            rows.append({"K": strength, "seed": seed} | recovery(seeded(model, 15, seed, **recipe), known)[0])
     return pd.DataFrame(rows).groupby("K")[["mcc", "f1", "precision", "recall", "elbo", "seconds"]].mean()
 
 
@@ -70,7 +153,7 @@ def scvi(seeds=SEEDS, configuration="small"):
 
     rows, sizes = [], CONFIGURATIONS[configuration]
     for seed in seeds:
-        known, _ = split_screen(simulate_perturbations(**sizes, random_state=seed))
+        known = as_screen(simulated(sizes, seed)[0])
         adata, started = anndata.AnnData(known.counts.toarray().astype(np.float32)), time.process_time()
         SCVI.setup_anndata(adata)
         model = SCVI(adata, n_latent=sizes["n_latents"])
@@ -97,7 +180,7 @@ def bound(configurations=tuple(CONFIGURATIONS), seed=SEEDS[0]):
     }
     rows = {}
     for configuration in configurations:
-        known, _ = split_screen(simulate_perturbations(**CONFIGURATIONS[configuration], random_state=seed))
+        known = as_screen(simulated(CONFIGURATIONS[configuration], seed)[0])
         logs = StandardScaler().fit_transform(np.log1p(known.counts.toarray()))
         parts = train_test_split(logs, known.truth["latents"], test_size=0.1, random_state=seed)
         with reproducible():
@@ -127,7 +210,7 @@ def memory(n_cells=100_000, n_genes=2000, density=0.1):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", type=lambda text: text.split(","), help="experiments on simulated screens; * for all")
+    parser.add_argument("--only", type=lambda text: text.split(","), help="names of records")
     parser.add_argument("--saved-models", default=ROOT / "saved_models", type=Path)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--fast", action="store_true")
@@ -144,7 +227,7 @@ def main(arguments=None):
     if not tables:
         tables = measure(options.saved_models, options.only, fast=options.fast, fresh=options.fresh)
     print_tables(tables)
-    print(f"\n{STUDY.note}")
+    print(f"\n{report.NOTE}")
 
 
 if __name__ == "__main__":

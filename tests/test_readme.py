@@ -9,7 +9,6 @@ from sbnn.dynamics import report as dynamics
 from sbnn.dynamics.study import STUDY as DYNAMICS
 from sbnn.ephys_types import report as types
 from sbnn.mechanism_shift import report as screens
-from sbnn.mechanism_shift.study import STUDY as SCREENS
 from sbnn.study import report
 from sbnn.tables import to_markdown
 
@@ -34,7 +33,7 @@ def test_the_tables_are_those_of_the_committed_results():
     tables = [
         *report.overview(SAVED).values(),
         *types.overview(SAVED).values(),
-        screens.overview_table(SCREENS.load(SAVED / "simulated_screen")),
+        screens.overview_table(screens.read(SAVED / "simulated_screen")),
         dynamics.overview_table(DYNAMICS.load(SAVED / "grn_350")),
     ]
     assert all(to_markdown(table).strip() in README for table in tables)

@@ -21,7 +21,8 @@ PUBLIC = {
         results""",
     "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier SourcePriorClassifier
         SparsePCAForest TransferAttentionClassifier ZeroShotClassifier cross_validate_classifier family_importance""",
-    "sbnn.mechanism_shift": "PUBLISHED Recipe SparseShiftVAE screen simulate_perturbations unmix",
+    "sbnn.mechanism_shift": """PUBLISHED Recipe SparseShiftVAE compute_once recovery screen simulate_perturbations
+        unmix""",
     "sbnn.dynamics": """GeneNetwork PhoenixRegressor Recipe Schedule SparseRegulationRegressor read_trajectories
         trajectories""",
     "sbnn.plotting": """accuracy_comparison bottleneck_comparison effect_map family_colors family_zoom

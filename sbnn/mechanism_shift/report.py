@@ -75,9 +75,14 @@ def differences_table(records):
     mine, rows = records["staged"].scores.set_index("seed"), {}
     for name in [name for name in records if name != "staged"]:
         less = (mine - records[name].scores.set_index("seed")).dropna(axis=1)
-        columns = [column for column in PAIRED if column in less and len(less) > 1]
-        rows[LABELS[name]] = {COLUMNS[c]: str(corrected_difference(less[c], 0)) for c in columns}
+        columns = [column for column in PAIRED if column in less]
+        rows[LABELS[name]] = {COLUMNS[c]: _difference(less[c]) for c in columns}
     return _table(rows, "staged less").fillna("")
+
+
+def _difference(less):
+    """Mean with its interval, as text; one seed has no interval."""
+    return str(corrected_difference(less, 0)) if len(less) > 1 else f"{less.mean():+.3f}"
 
 
 def overview_table(records):
@@ -155,7 +160,6 @@ def all_tables(records):
         tables["From the published recipe to the staged one"] = ablation_table(records)
     if any(name.startswith("varied_") for name in records):
         tables["As screens vary, no setting changed"] = varied_table(records)
-    tables = {title: table for title, table in tables.items() if table.size}  # one seed has no interval
     if "fits" in records:
         tables["Latents that are moved"] = edges_table(records)
     if {"fits", "permuted"} <= records.keys():

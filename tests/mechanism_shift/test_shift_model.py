@@ -10,7 +10,8 @@ from short_recipes import SHORT, SHORT_PUBLISHED, TINY
 from sklearn.base import clone
 
 from sbnn.mechanism_shift import Recipe, SparseShiftVAE
-from sbnn.mechanism_shift.graph import edge_scores, edges_of, match_latents, wide
+from sbnn.mechanism_shift.accuracy import edge_scores, match_latents
+from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.mechanism_shift.model import STRENGTH
 
 TINY_RECIPE = Recipe(**TINY)

@@ -10,14 +10,7 @@ from short_recipes import SHORT_PUBLISHED, TINY
 
 from sbnn.mechanism_shift import PUBLISHED, Recipe, SparseShiftVAE
 from sbnn.mechanism_shift import training as training_module
-from sbnn.mechanism_shift.network import (
-    Cells,
-    MaskedMeans,
-    Prior,
-    ShiftNetwork,
-    divergence,
-    log_likelihood,
-)
+from sbnn.mechanism_shift.network import Cells, MaskedMeans, Prior, ShiftNetwork, divergence, log_likelihood
 from sbnn.mechanism_shift.training import Training
 
 TINY_RECIPE = Recipe(**TINY)

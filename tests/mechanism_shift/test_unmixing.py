@@ -7,15 +7,8 @@ from scipy.stats import norm
 
 from sbnn.data.screens import codes_of
 from sbnn.mechanism_shift import unmix
-from sbnn.mechanism_shift.graph import (
-    edge_scores,
-    edges_of,
-    graph_table,
-    largest_shifts,
-    match_latents,
-    mean_correlation,
-    wide,
-)
+from sbnn.mechanism_shift.accuracy import edge_scores, match_latents
+from sbnn.mechanism_shift.graph import edges_of, graph_table, largest_shifts, wide
 from sbnn.mechanism_shift.unmixing import _beyond_error, _Moments, describe, fit_spike_slab
 
 
@@ -118,17 +111,3 @@ def test_graph_tables_there_and_back():
     pd.testing.assert_frame_equal(wide(graph, "effect"), shifts, check_names=False)
     assert edges_of(graph).to_numpy().tolist() == [[False, False, False], [False, True, False]]
     assert largest_shifts(graph, 1).to_numpy().tolist() == [[False, True, False], [False, True, False]]
-
-
-def test_scores_of_a_match():
-    rng = np.random.default_rng(0)
-    true = rng.standard_normal((500, 3))
-    found = -true[:, [2, 0, 1]]
-    correlation, of_true, of_found = match_latents(true, found)
-    assert of_found.tolist() == [1, 2, 0] and np.allclose(correlation, -1)
-    assert mean_correlation(true, found) == pytest.approx(1)
-    assert mean_correlation(true, found[:, :2]) == pytest.approx(2 / 3)  # a latent that is not found counts as 0
-    shifts = pd.DataFrame([[5.0, 0, 0], [0, 5, 0]], ["a", "b"])
-    edges = pd.DataFrame([[False, True, False], [True, True, False]], ["a", "b"])
-    scores = edge_scores(shifts, edges, of_true, of_found)  # a: right; b: latent 0 wrong, latent 2 of it missed
-    assert scores == {"precision": pytest.approx(1 / 3), "recall": 0.5, "f1": pytest.approx(0.4)}

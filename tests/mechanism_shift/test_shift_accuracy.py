@@ -1,0 +1,104 @@
+"""Comparison with the truth, tables, figures, and results that are computed once."""
+
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from short_recipes import TINY
+
+from sbnn.mechanism_shift import Recipe, SparseShiftVAE, compute_once, plotting, recovery, report
+from sbnn.mechanism_shift.accuracy import aligned, edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift.graph import graph_table
+from sbnn.mechanism_shift.linear import LinearShift
+
+MODEL = SparseShiftVAE(3, recipe=Recipe(**TINY), random_state=0)
+
+
+def test_scores_of_a_match():
+    rng = np.random.default_rng(0)
+    true = rng.standard_normal((500, 3))
+    found = -true[:, [2, 0, 1]]
+    correlation, of_true, of_found = match_latents(true, found)
+    assert of_found.tolist() == [1, 2, 0] and np.allclose(correlation, -1)
+    assert mean_correlation(true, found) == pytest.approx(1)
+    assert mean_correlation(true, found[:, :2]) == pytest.approx(2 / 3)  # a latent that is not found counts as 0
+    shifts = pd.DataFrame([[5.0, 0, 0], [0, 5, 0]], ["a", "b"])
+    edges = pd.DataFrame([[False, True, False], [True, True, False]], ["a", "b"])
+    scores = edge_scores(shifts, edges, of_true, of_found)  # a: right; b: latent 0 wrong, latent 2 of it missed
+    assert scores == {"precision": pytest.approx(1 / 3), "recall": 0.5, "f1": pytest.approx(0.4)}
+
+
+def test_what_is_shown_is_in_the_order_and_with_the_signs_of_the_truth(screen):
+    true, order = screen.truth["latents"], [2, 0, 1, 4, 3]
+    shifts = screen.truth["shifts"].loc[screen.targets]
+    found = pd.DataFrame(-shifts.to_numpy()[:, order], shifts.index, [f"latent_{i}" for i in range(5)])
+    shown = aligned(screen, -true[:, order], graph_table(found.index, found, found.abs()), found != 0)
+    np.testing.assert_allclose(shown["effects"], shown["true_shifts"])
+    np.testing.assert_allclose(shown["latents"], shown["true_latents"], rtol=1e-5)
+    assert np.array_equal(shown["edges"], shown["true_shifts"].to_numpy() != 0)
+
+
+def test_edges_are_the_largest_shifts_or_those_of_unmixed_latents(adata):
+    mixed, found = recovery(LinearShift(5, "none"), adata, "largest")
+    assert (found["edges"].sum(axis=1) == 2).all() and set(mixed) == {"mcc", "precision", "recall", "f1", "seconds"}
+    unmixed, _ = recovery(LinearShift(5), adata, "unmixed")
+    assert unmixed["mcc"] > mixed["mcc"] + 0.1 and unmixed["f1"] > 0.6
+    with pytest.raises(ValueError, match="edges: "):
+        recovery(LinearShift(5), adata, "all")
+
+
+def test_shifts_of_new_perturbations_are_learned_from_other_cells_than_are_scored(adata, monkeypatch):
+    new = adata.obs["perturbation"].isin(adata.obs["perturbation"].cat.categories[-10:])
+    seen, learn = [], SparseShiftVAE.fit_new_perturbations
+
+    def watched(model, counts, names, learned):
+        seen.append((counts.shape[0], learned))
+        return learn(model, counts, names, learned)
+
+    monkeypatch.setattr(SparseShiftVAE, "fit_new_perturbations", watched)
+    monkeypatch.setattr(SparseShiftVAE, "iwelbo", lambda model, counts, names, n: seen.append(counts.shape[0]) or 0.0)
+    scores, _ = recovery(MODEL, adata[~new], new=adata[new])
+    assert seen == [(300, True), 300, (300, False), 300] and scores["new_elbo"] > scores["new_elbo_before"]
+    assert not hasattr(MODEL, "network_"), "a clone is fitted"
+
+
+def test_results_are_computed_once_and_answer_their_question(adata, tmp_path):
+    how = {"results": tmp_path / "shift_fits.pickle", "seeds": [0]}
+    record = compute_once("fits", adata, MODEL, lambda: {"elbo": np.ones(2)}, **how)
+    again = compute_once("fits", adata, MODEL, pytest.fail, **how)
+    assert again.elbo.tolist() == record.elbo.tolist() and record.dataset == "simulated_screen" and record.seed == 0
+    with pytest.raises(ValueError, match="another seeds"):
+        compute_once("fits", adata, MODEL, pytest.fail, **how | {"seeds": [1]})
+    sizes = compute_once("varied", {"n_genes": 40}, MODEL, dict, params={"of": "shift"})
+    assert (
+        sizes.settings["configuration"] == {"n_genes": 40} and sizes.seed is None and sizes.params == [{"of": "shift"}]
+    )
+
+
+def test_tables_and_figures_are_made_of_what_is_there(adata):
+    names = adata.obs["perturbation"].cat.categories
+    scores, found = recovery(MODEL, adata[~adata.obs["perturbation"].isin(names[-5:])])
+    rows = pd.DataFrame([{"seed": 0} | scores | {"new_iwelbo": -1.0, "new_iwelbo_before": -2.0}])
+    sizes = {"n_cells_per": 60, "n_perturbations": 40, "n_latents": 5, "n_genes": 60}
+    record = SimpleNamespace(scores=rows, settings={"configuration": sizes}, **found)
+    varied = SimpleNamespace(scores=pd.concat([rows.assign(method="staged", value=value) for value in (2.0, 5.0)]))
+    tables = report.all_tables({"small_svae": record, "small_staged": record, "varied_shift": varied})
+    assert len(tables) == 3 and all(len(table) for table in tables.values()) and report.all_tables({}) == {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for draw in (plotting.accuracy_of_methods, plotting.held_out_likelihood):
+            draw({"svae": record, "staged": record}).canvas.draw()
+        for draw in (plotting.true_and_found, plotting.found_and_true):
+            draw(record).canvas.draw()
+        plotting.accuracy_as_varied({"shift": varied}).canvas.draw()
+
+
+def test_false_discovery_rate_counts_permuted_effects_as_large_as_the_smallest_edge():
+    effects = pd.DataFrame([[4.0, 0.1], [0.2, -2.0], [0.0, 0.3]], list("abc"), ["x", "y"])
+    graph = graph_table(effects.index, effects, (effects.abs() > 1).astype(float))
+    null = np.array([0.1] * 11 + [2.5])  # twelve pairs of two fits: half a false edge is expected of six
+    assert report.false_discovery_rate(graph, null) == pytest.approx(0.5 / 2)
+    assert report.false_discovery_rate(graph, np.zeros(5)) == 0
+    assert np.isnan(report.false_discovery_rate(graph_table(effects.index, effects, effects * 0), null))
