@@ -12,10 +12,7 @@ from sbnn.data.typed_cells import families_of, typed_cells
 
 OTHER = "other"  # family of features without a published name, where others have one
 _LABELS = ("type", "donor", "condition")
-#: Other names of the known classes, in lower case.
-_SPELLINGS = {name.lower(): name for name in ("LAMP5", "PVALB", "SST", "VIP", "SNCG")} | {
-    "pv": "PVALB", "parvalbumin": "PVALB", "som": "SST", "somatostatin": "SST",
-}  # fmt: skip
+_CLASSES = {name.lower(): name for name in ("LAMP5", "PVALB", "SST", "VIP", "SNCG")}
 
 
 def read_ephys_table(features, labels=None, families=None, units=None, *, name="custom", source=None):
@@ -48,8 +45,8 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     Warns
     -----
     UserWarning
-        What is left out, which types were read in the usual spelling (``"Sst"`` and ``"SOM"`` are ``"SST"``) or differ
-        in case alone, which features look like another unit.
+        What is left out, which types were read in the usual spelling (``"Sst"`` is ``"SST"``), which features look like
+        another unit.
     """
     paths = [Path(given) for given in (features, labels) if isinstance(given, str | Path)]
     source = source or "the user's tables" + "".join(f", {path.name}" for path in paths)
@@ -92,14 +89,10 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
 
 
 def _usual_names(types):
-    """Types as text, known ones in the usual spelling, missing ones as NaN."""
+    """Types as text, known ones in the usual case, missing ones as NaN."""
     types = types.where(types.notna(), UNKNOWN).astype(str).str.strip()
-    usual = types.map(lambda name: _SPELLINGS.get(name.lower(), name))
+    usual = types.map(lambda name: _CLASSES.get(name.lower(), name))
     changed = sorted({f"{old} as {new}" for old, new in zip(types, usual, strict=True) if old != new})
-    names = usual.drop_duplicates()
-    alike = names[names.str.casefold().duplicated(keep=False)]
-    if changed or len(alike):
-        told = f"types are read in the usual spelling: {some(changed)}" if changed else ""
-        apart = f"types that differ in case alone are kept apart: {some(sorted(alike))}" if len(alike) else ""
-        warnings.warn("; ".join(filter(None, (told, apart))), stacklevel=3)
+    if changed:
+        warnings.warn(f"types are read in the usual spelling: {some(changed)}", stacklevel=3)
     return usual.where(~usual.isin(["", UNKNOWN]))

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import os
 from concurrent.futures import Future, wait
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
@@ -81,14 +81,11 @@ class Search(NamedTuple):
             file, target = missing[0], places["cache"] / missing[0].folder / missing[0].name
             try:
                 found[file.name] = download_file(file, target, verbose=self.verbose)
+                missing.pop(0)
             except OSError as error:
                 cause = getattr(error.args[0] if error.args else None, "reason", error)  # requests wraps it
                 told = str(cause) or f"nothing came for {TIMEOUT:g} s; is there a network?"
                 reason = f"downloading {file.name} from {urlsplit(file.url).netloc} failed: {told}"
-                if kept := _size(_part_of(target)):
-                    reason += f"; its first {kept} bytes are kept, the same command resumes"
-            else:
-                missing.pop(0)
         if missing:
             looked = "\n".join(f"  {place}: {folder or 'not set'}" for place, folder in places.items())
             sources = "\n".join(dict.fromkeys(f"  {file.source}" for file in missing))
@@ -157,65 +154,40 @@ def check_file(file: DataFile, path, where: str | None = None) -> str:
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
     """Download a file; it appears under its name only once it is complete and verified.
 
-    What has come is kept as ``<name>.part``, from which a later call resumes. Of two processes the second waits, and
-    takes what the first has got.
+    Of two processes the second waits, and takes what the first has got.
     """
-    part = _part_of(target)
+    part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")) as lock:
         try:
-            if not target.is_file() and verbose:
-                print(f"downloading {file.name} from {urlsplit(file.url).netloc} to {target.parent}")
-            while not target.is_file():  # else another process has got it meanwhile
-                # Two pieces that do not fit together are fetched anew.
-                wrong = suppress(DataIntegrityError) if _size(part) else nullcontext()
+            if not target.is_file():  # else another process has got it meanwhile
+                if verbose:
+                    print(f"downloading {file.name} from {urlsplit(file.url).netloc} to {target.parent}")
                 _fetch(file.url, part, verbose)
-                with wrong:
-                    try:
-                        check_file(file, part, where=f"the download from {file.url}")
-                        part.replace(target)
-                    finally:
-                        part.unlink(missing_ok=True)
+                check_file(file, part, where=f"the download from {file.url}")
+                part.replace(target)
         finally:
-            if part.is_file() and not _size(part):
-                part.unlink()
+            part.unlink(missing_ok=True)
             with suppress(OSError):
                 os.unlink(lock.lock_file)  # while it is held: who waits for it notices
     return FoundFile(target, check_file(file, target), "download")
 
 
-def _part_of(target: Path) -> Path:
-    return target.with_name(f"{target.name}.part")
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
-
-
 def _fetch(url: str, output: Path, progressbar: bool) -> None:
-    """Stream an address into a file, from where the file ends; TimeoutError when no byte arrives for `TIMEOUT` seconds.
+    """Stream an address into a file; TimeoutError when no byte arrives for `TIMEOUT` seconds.
 
     The timeouts of sockets do not cover the look-up of a name and hold for each address of a host, so a network that
     swallows packets costs minutes. A thread that can be abandoned bounds the whole.
     """
     done: Future = Future()
-    with open(output, "ab", buffering=0) as sink:
-        there = sink.tell()
-        rest = {"Range": f"bytes={there}-", "Accept-Encoding": "identity"} if there else {}
-
-        def discard_beginning(response, **_) -> None:
-            if response.status_code == 200:  # all of it is sent, whatever was asked for
-                sink.truncate(0)
+    with open(output, "wb", buffering=0) as sink:
 
         def work() -> None:
-            options = {"headers": _HEADERS | rest, "hooks": {"response": discard_beginning}}
             try:
-                pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar, **options)(url, sink, None)
-            except Exception as error:
-                if getattr(getattr(error, "response", None), "status_code", None) != 416:  # there is no more to send
-                    done.set_exception(error)
-            if not done.done():
+                pooch.HTTPDownloader(timeout=TIMEOUT, progressbar=progressbar, headers=_HEADERS)(url, sink, None)
                 done.set_result(None)
+            except Exception as error:
+                done.set_exception(error)
 
         Thread(target=work, daemon=True).start()
         written = -1

@@ -108,7 +108,7 @@ def test_default_dataset_is_simulated_elsewhere_and_says_why(alone, capsys):
         ("sbnn", "simulated", "scala_2020/gene_counts.csv"),
         ("ephys_types", "simulated_ephys", "lee_2023_human/LeeDalley_ephys_fx.csv"),
         ("mechanism_shift", "simulated_screen", "papalexi_2021/response_cells_x_genes.npz"),
-        ("dynamics", "simulated_grn", "grn_simulated/edges_350.csv"),
+        ("dynamics", "simulated_grn", "grn_simulated/rate_equations_350.csv"),
     ):
         assert default_dataset(download=False, study=study) == simulated
         printed = capsys.readouterr().out

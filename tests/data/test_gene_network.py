@@ -24,9 +24,9 @@ def network():
 @pytest.mark.parametrize(("n_genes", "n_edges", "n_inputs", "error"), [(350, 550, 73, 1.4e-6), (690, 1082, 97, 9.5e-7)])
 def test_the_published_test_files_are_reproduced(real_file, n_genes, n_edges, n_inputs, error):
     folder = "grn_simulated"
-    paths = [real_file(f"{part}_{n_genes}.csv", folder) for part in ("edges", "rate_equations", "gene_names")]
+    paths = [real_file(f"{part}_{n_genes}.csv", folder) for part in ("rate_equations", "gene_names")]
     network = GeneNetwork.from_tables(*paths)
-    published = read_trajectories(real_file(f"test_{n_genes}_10_samples.csv", folder), paths[2])
+    published = read_trajectories(real_file(f"test_{n_genes}_10_samples.csv", folder), paths[1])
     assert published.var_names.tolist() == network.gene_names.tolist()
     values = values_of(published)
     solved = network.solve(values[:, 0], as_trajectories(published).times[0])
@@ -84,31 +84,19 @@ def test_random_networks_are_those_of_committed_records():
     assert GeneNetwork.random(350, random_state=100).sha256.startswith("5ebf5feef4e8071b")
 
 
-def written(folder, edge=("A", "B", True, 0.5, 1.5), equation="((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * B) / 1", gene="A"):
-    """Tables of a network of an input A_input and B, with parts of them changed."""
-    paths = [folder / f"{name}.csv" for name in ("edges", "equations", "names")]
-    pd.DataFrame([edge], columns=["from", "to", "activation", "EC50", "n"]).to_csv(paths[0], index=False)
-    pd.DataFrame({"node": ["B", gene], "eqn": [equation, "input gene"]}).to_csv(paths[1], index=False)
-    pd.DataFrame({"x": ["A_input", "B"]}).to_csv(paths[2], index=False)
-    return paths
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"gene": "C"}, "'A'"),
-        ({"edge": ("A", "B", False, 0.5, 1.5)}, "edges"),
-        ({"edge": ("A", "B", True, 0.5, 1.5 + 1e-7)}, "edges"),
-        ({"edge": ("A", "B", True, 0.4, 1.5)}, "edges"),
-        ({"edge": ("B", "A", True, 0.5, 1.5)}, "edges"),
-        ({"equation": "A + B"}, "rate equation of B"),
-    ],
-)
-def test_tables_that_do_not_go_together_are_refused(tmp_path, changed, message):
-    network = GeneNetwork.from_tables(*written(tmp_path))
-    assert network.gene_names.tolist() == ["A", "B"] and network.logic == {"B": ON["A"]}
-    with pytest.raises((KeyError, ValueError), match=message):
-        GeneNetwork.from_tables(*written(tmp_path, **changed))
+def test_tables_that_do_not_go_together_are_refused(tmp_path):
+    equations, names = tmp_path / "equations.csv", tmp_path / "names.csv"
+    names.write_text("x\nA_input\nB\n")
+    table = {"A": "input gene", "B": "((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * B) / 1"}
+    wrong = ({"C": table["A"], "B": table["B"]}, "'A'"), (table | {"B": "A + B"}, "rate equation of B")
+    for given, message in ((table, None), *wrong):
+        pd.Series(given, name="eqn").to_csv(equations, index_label="node")
+        if message is None:
+            network = GeneNetwork.from_tables(equations, names)
+            assert network.gene_names.tolist() == ["A", "B"] and network.logic == {"B": ON["A"]}
+            continue
+        with pytest.raises((KeyError, ValueError), match=message):
+            GeneNetwork.from_tables(equations, names)
 
 
 def test_wrong_networks_and_parameters_are_refused(network):

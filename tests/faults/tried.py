@@ -25,8 +25,6 @@ FAULTS = {  # name -> function, seeds in the tests, seeds in the table
     "two processes with different experiments and one file": (interruptions.different_experiments, 1, 10),
     "another experiment on the file of a killed one": (interruptions.another_experiment_after_a_kill, 1, 10),
     "a download that is cut off": (downloads.cut_off, 2, 20),
-    "a download that is cut off, from a server that cannot resume": (downloads.without_ranges, 1, 20),
-    "a download whose kept beginning is another": (downloads.another_beginning, 1, 20),
     "a download with a wrong byte": (downloads.wrong_content, 2, 60),
     "kill -9 of a download": (downloads.killed, 1, 6),
     "two downloads of one file, of which one may be killed": (downloads.two_at_once, 2, 10),

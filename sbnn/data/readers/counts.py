@@ -48,14 +48,10 @@ def open_file(path, encoding: str | None = None) -> IO:
 
 
 def encoding_of(path) -> str:
-    """Tell how a text is encoded: UTF-16 by its mark or its zeros, UTF-8 if it is that, else what Windows writes."""
+    """Tell how a text is encoded: UTF-16 by its mark, UTF-8 if it is that, else what Windows writes."""
     with open_file(path) as handle:
-        start = handle.read(2000)
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    zeros = start[::2].count(0), start[1::2].count(0)
-    if max(zeros) > len(start) / 4:
-        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+        if handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
     for encoding in (_UTF8, "cp1252"):
         with open_file(path, encoding) as handle, contextlib.suppress(UnicodeDecodeError):
             while handle.read(_LETTERS_AT_ONCE):

@@ -63,7 +63,7 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
 
 
 def read_grn(
-    edges_path, equations_path, names_path, test_path, prior_path, *,
+    equations_path, names_path, test_path, prior_path, *,
     n_samples=150, noise=0.025, wrong=None, random_state=0, name="grn_350", files=None,
 ):  # fmt: skip
     """Read a simulated network with its published test samples, and simulate samples to train on.
@@ -71,7 +71,7 @@ def read_grn(
     The published ones are not available. Ours start like the test samples, whose later values are not used. The prior
     is the published one, or has the share `wrong` of the edges in places of our own. Noise 0.025 is the published 5 %.
     """
-    network = GeneNetwork.from_tables(edges_path, equations_path, names_path, name=name)
+    network = GeneNetwork.from_tables(equations_path, names_path, name=name)
     test = read_trajectories(test_path, names_path, name=f"{name}_test", source=GRN)
     network = network.starting_like(test)
     prior = _matrix(prior_path, network.gene_names) if wrong is None else network.misplaced_prior(wrong, random_state)

@@ -41,17 +41,15 @@ def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
 
 
 def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(tmp_path, rng):
-    edges = pd.DataFrame([["A", "C", True, 0.5, 1.5]], columns=["from", "to", "activation", "EC50", "n"])
     equations = pd.DataFrame(
         {"node": GENES, "eqn": ["input gene", "input gene", "((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * C) / 1"]}
     )
-    paths = [tmp_path / name for name in ("edges.csv", "equations.csv", "names.csv", "test.csv", "prior.csv")]
-    edges.to_csv(paths[0], index=False)
-    equations.to_csv(paths[1], index=False)
-    pd.DataFrame({"x": ["A_input", "B_input", "C"]}).to_csv(paths[2], index=False)
-    pd.DataFrame([[0, 0, 0], [0, 0, 1], [0, 0, 0]]).to_csv(paths[4], index=False, header=False)
+    paths = [tmp_path / name for name in ("equations.csv", "names.csv", "test.csv", "prior.csv")]
+    equations.to_csv(paths[0], index=False)
+    pd.DataFrame({"x": ["A_input", "B_input", "C"]}).to_csv(paths[1], index=False)
+    pd.DataFrame([[0, 0, 0], [0, 0, 1], [0, 0, 0]]).to_csv(paths[3], index=False, header=False)
     values = 0.3 + 0.02 * rng.random((10, 4, 3))
-    write_trajectories(paths[3], values, [0, 2, 3, 7])
+    write_trajectories(paths[2], values, [0, 2, 3, 7])
     data = read_grn(*paths, n_samples=60, noise=0.01)
     train, test = np.stack(part(data, "train").values), np.stack(part(data, "test").values)
     assert train.shape == (60, 5, 3) and truth_of(data).loc["A", "C"] == 1 and np.count_nonzero(truth_of(data)) == 1
@@ -61,7 +59,7 @@ def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(
     own = read_grn(*paths, wrong=0.0)
     assert prior_of(own).loc["A", "C"] == 1 and own.uns["sbnn"]["sha256"] != data.uns["sbnn"]["sha256"]
     values[:, 1:] = 0.9
-    write_trajectories(paths[3], values, [0, 2, 3, 7])
+    write_trajectories(paths[2], values, [0, 2, 3, 7])
     np.testing.assert_array_equal(part(read_grn(*paths, n_samples=60, noise=0.01), "train").values, train)
 
 

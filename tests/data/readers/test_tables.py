@@ -102,7 +102,7 @@ def test_every_form_gives_the_same_data(tmp_path, counts, ephys, labels, form):
         assert data.about["source"] == f"the user's tables: expression ({form}), outputs ({form}), labels (comma.csv)"
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252", "latin-1"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252", "latin-1"])
 def test_every_encoding_and_every_end_of_a_line_is_read(tmp_path, counts, ephys, encoding):
     odd = "zelle µ\x81" if encoding == "latin-1" else "zelle µ"  # a byte that cp1252 has no letter for
     ephys, counts = (table.rename(index={"c2": odd, "c3": "a, b"}) for table in (ephys, counts))
