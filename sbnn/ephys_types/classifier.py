@@ -72,12 +72,10 @@ class EphysTypeClassifier(TypeClassifier):
         self._measured(X)
         with warnings.catch_warnings():  # each member would say again what this has said
             warnings.filterwarnings("ignore", LOST)
-            self.members_ = {
-                "trees": lightgbm(random_state=seed).fit(X, codes),
-                "kernel": KernelLogistic(random_state=seed).fit(X, codes),
-                "attention": FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed),
-            }
-            self.members_["attention"].fit(X, codes, self.families_)
+            trees, kernel = (model.fit(X, codes) for model in (lightgbm(seed), KernelLogistic(random_state=seed)))
+            attention = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed)
+            attention.fit(X, codes, self.families_)
+        self.members_ = {"trees": trees, "kernel": kernel, "attention": attention}
         return self
 
     def predict_proba(self, X):

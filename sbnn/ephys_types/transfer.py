@@ -5,8 +5,10 @@ the shares of the types are estimated together, by expectation-maximisation in t
 """
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.special import logsumexp, softmax
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -25,13 +27,8 @@ STEPS = 100
 WEIGHT = 10.0  # of the source, in labelled cells
 PSEUDO_SHARE = 0.1  # cells that speak for each type beside those measured, as a share of them
 FLOOR = 0.05  # added to the variances of a type, in the discriminants' own units
-#: Positive quantities that spread over decades, with the least value that is told from smaller ones.
-LOGARITHM = {
-    "input_resistance": 5.0, "tau": 1e-3, "rheobase_i": 5.0, "threshold_i_ramp": 5.0, "latency_rheo": 2e-3,
-    "latency_hero": 2e-3, "mean_isi_hero": 2e-3, "upstroke_downstroke_ratio_rheo": 0.2,
-    "upstroke_downstroke_ratio_ramp": 0.2, "upstroke_downstroke_ratio_short_square": 0.2,
-}  # fmt: skip
-CUBE_ROOT = ("adapt_hero", "trough_slowdeltav_rheo")  # signed, with long tails
+#: Scale of features, the least value that is told from smaller ones, and what is added to it.
+SCALES = pd.read_csv(Path(__file__).with_name("physiological_scales.csv"), index_col="feature").T.to_dict("list")
 
 
 def physiological_scale(X, feature_names):
@@ -42,14 +39,9 @@ def physiological_scale(X, feature_names):
     """
     X = np.array(X, dtype=np.float64)
     for j, name in enumerate(feature_names):
-        if name in LOGARITHM:
-            X[:, j] = np.log(np.maximum(X[:, j], LOGARITHM[name]))
-        elif name == "sag":
-            X[:, j] = np.log(np.maximum(X[:, j], 0.005) + 0.02)
-        elif name == "fi_fit_slope":
-            X[:, j] = np.sqrt(np.maximum(X[:, j], 0))
-        elif name in CUBE_ROOT:
-            X[:, j] = np.cbrt(X[:, j])
+        if name in SCALES:
+            scale, least, offset = SCALES[name]
+            X[:, j] = getattr(np, scale)(np.maximum(X[:, j], least) + offset)
     return X
 
 

@@ -5,6 +5,7 @@ Gouwens et al., Cell 183, 935 (2020), with the sweeps, bins and tolerances of Sc
 
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -37,25 +38,10 @@ MIN_PEAK = -25
 FORMAT = 1
 
 PROTOCOLS = ("short_square", "long_square", "ramp")
-#: Family of a spike feature -> its name in IPFX.
-_MEASURED = ("threshold_v", "peak_v", "width", "fast_trough_v", "upstroke_downstroke_ratio")
-SPIKE_FEATURES = {f"spiking_{name}": name for name in _MEASURED}
 _AP = round(AP_WINDOW * RATE)
-_BINS = 1000 // BIN_MS
-_STEP = round((1 + 2 * STEP_MARGIN) / STEP_BIN)
-_SPIKE_UNITS = ("mV", "mV", "s", "mV", "")
-
 #: Name, number of values and unit of each family, in the order of the columns.
-VECTORS = (
-    ("first_ap_v", len(PROTOCOLS) * _AP, "mV"),
-    ("first_ap_dv", len(PROTOCOLS) * (_AP - 1), "mV per 20 us"),
-    ("isi_shape", ISI_POINTS, "mV"),
-    ("inst_freq", len(LEVELS) * _BINS, "Hz"),
-    *((name, len(LEVELS) * _BINS, unit) for name, unit in zip(SPIKE_FEATURES, _SPIKE_UNITS, strict=True)),
-    ("step_subthresh", len(STEPS) * _STEP, "mV"),
-    ("subthresh_norm", _STEP, ""),
-    ("psth", len(LEVELS) * _BINS, "Hz"),
-)
+TABLE = pd.read_csv(Path(__file__).with_name("vectors.csv"), keep_default_na=False)
+VECTORS = tuple(map(tuple, TABLE.to_numpy().tolist()))
 _END = 1.0  # s, of a long square; all stimuli begin at 0
 _AFTER_SHORT = 0.053  # s, until when the spike of a short square is looked for
 #: What IPFX raises on sweeps it was not made for.
@@ -210,9 +196,9 @@ def _of_spike_trains(squares, notes):
     missing = [f"+{level} pA" for level, spikes in zip(LEVELS, levels, strict=True) if spikes is None]
     if missing:
         notes.append(f"no sweep at rheobase {', '.join(missing)}: filled in by IPFX from its neighbours")
-    for family, feature in SPIKE_FEATURES.items():
-        ways[family] = partial(fv.spike_feature_vector, feature, levels, 0.0, _END, width=BIN_MS)
-    for family, compute in (("inst_freq", fv.inst_freq_vector), ("psth", fv.psth_vector)):
+    names = [family for family in TABLE["family"] if family.startswith("spiking_")]
+    computed = {name: partial(fv.spike_feature_vector, name.removeprefix("spiking_")) for name in names}
+    for family, compute in (computed | {"inst_freq": fv.inst_freq_vector, "psth": fv.psth_vector}).items():
         ways[family] = partial(compute, levels, 0.0, _END, width=BIN_MS)
     return ways
 
