@@ -29,12 +29,28 @@ N_SHUFFLES = 10
 def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="type", seed=0, **options):
     """Fit and score a classifier of typed cells on every fold of every repeat.
 
-    `options` are ``results``, ``overwrite`` and ``verbose`` of `sbnn.cross_validate`. A ``fit`` that takes
-    ``families`` or ``groups`` gets those of the features or the donors. `folds` are sets of folds by their seed, which
-    an estimator without a ``random_state`` gets, or a list of folds, of `seed`; by default `repeated_donor_folds`. The
-    record has scores over (folds, 1), ``f1`` over (folds, 1, classes), ``test_predictions`` (positions in ``classes``)
-    and ``test_probabilities`` [0][fold], ``classes``, ``true`` (label of every cell) and ``repeats`` (seed of each
-    fold).
+    Parameters
+    ----------
+    estimator : classifier
+        With scikit-learn's grammar and ``predict_proba``. A ``fit`` that takes ``families`` or ``groups`` gets those of
+        the features or the donors.
+    data : AnnData of typed cells
+    folds : dict of int to folds, or list of (training, test) positions, optional
+        Sets of folds by their seed, which an estimator without a ``random_state`` gets, or one set, of `seed`; by
+        default five folds in which donors are kept together, three times.
+    n_jobs : int
+    target : str
+        Column of ``data.obs``.
+    seed : int
+    **options
+        ``results``, ``overwrite`` and ``verbose`` of `sbnn.cross_validate`.
+
+    Returns
+    -------
+    Record
+        Scores (``macro_f1``, ``accuracy``, ``balanced_accuracy``, ``log_loss``) over (folds, 1), ``f1`` over (folds, 1,
+        classes), ``test_predictions`` (positions in ``classes``) and ``test_probabilities`` [0][fold], ``classes``,
+        ``true`` (label of every cell) and ``repeats`` (seed of each fold).
     """
     data = as_typed(data)
     y = labels_of(data, target)
@@ -177,11 +193,28 @@ def family_importance(
 ):  # fmt: skip
     """Importance of every family of features for a classifier, on cells that it has not seen.
 
-    The record holds ``family_names``, ``classes`` and, over (folds, families), what macro-F1 falls or the log loss
-    rises by: ``shuffled_*``, when all features of the family together go to other test cells (mean over the
-    shuffles, model unchanged), and ``left_out_*``, when the model is fitted and tested without the family. The two
-    differ: a family that others repeat is shuffled at a loss and left out at none. Where the model has
-    ``attention_weights``, ``attention`` over (classes, families): mean over the test cells of a class, rows to one.
+    Parameters
+    ----------
+    estimator, data, n_jobs, target, seed
+        As for `cross_validate_classifier`.
+    folds : list of (training, test) positions, optional
+        By default five in which donors are kept together.
+    n_shuffles : int
+        Of each family, on each fold.
+    results, overwrite, verbose
+        As for `sbnn.cross_validate`.
+
+    Returns
+    -------
+    Record
+        ``family_names``, ``classes`` and, over (folds, families), what macro-F1 falls or the log loss rises by:
+        ``shuffled_*``, when all features of the family together go to other test cells (mean over the shuffles, model
+        unchanged), and ``left_out_*``, when the model is fitted and tested without the family. If the model has
+        ``attention_weights``, ``attention`` over (classes, families): mean over the test cells of a class, rows to one.
+
+    Notes
+    -----
+    The two differ: a family that others repeat is shuffled at a loss and left out at none.
     """
     data = as_typed(data)
     y = labels_of(data, target)
