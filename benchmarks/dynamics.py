@@ -1,46 +1,55 @@
-"""Gene-regulatory dynamics: every method on networks with known truth and on real data, and solvers; prints tables.
+"""What models of gene-regulatory dynamics cost as networks grow, and what their solvers do; prints tables.
 
-    python benchmarks/dynamics.py [--datasets grn_350,...] [--only dash,sparse] [--fresh] [--fast]
+    python benchmarks/dynamics.py [--fresh]     random networks of 50 to 1400 genes
     python benchmarks/dynamics.py --solvers     what an epoch costs: this solver beside those of torchdiffeq
 
-What is saved in saved_models is loaded, unless --fresh asks to measure it anew. Data sets that cannot be had are named.
+Accuracy is measured in notebook 07. What is saved in saved_models is loaded, unless --fresh asks to measure it anew.
 """
 
 import argparse
 import time
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
 import torch
+from sklearn.base import clone
 
-from sbnn.data.datasets import DYNAMICS, load_dataset, names_of
+from sbnn.data.datasets import load_dataset
+from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
+from sbnn.dynamics import PhoenixRegressor, Recipe, SparseRegulationRegressor, evaluation, report
 from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.solver import advance, advance_exactly, step_factors
-from sbnn.dynamics.study import STUDY
 from sbnn.dynamics.training import Intervals
-from sbnn.results import results_folder
-from sbnn.tables import print_tables
+from sbnn.evaluation.runs import load_or_compute
+from sbnn.results import Record
+from sbnn.tables import print_table
 
-ROOT = Path(__file__).resolve().parents[1]
+SIZED = Path(__file__).resolve().parents[1] / "saved_models" / "simulated_grn" / "dynamics_sizes.pickle"
+SIZES = (50, 100, 200, 350, 700, 1400)
 REPEATS = 3
 
 
-def measure(saved_models, datasets, only=None, fast=False, fresh=False):
-    """Run, or load, the study of data sets; dict of tables by title."""
-    tables = {}
-    for name in datasets:
-        try:
-            load_dataset(name, verbose=False)
-        except FileNotFoundError as error:
-            print(f"{name} cannot be had: {error}")
-            continue
-        folder = results_folder(saved_models, name, fast)
-        STUDY.run(name, folder, only=only, fast=fast, fresh=fresh)
-        tables |= {f"{name}: {title}": t for title, t in STUDY.tables(STUDY.load(folder)).items()}
-    return tables
+def sizes(path=SIZED, fresh=False):
+    """Record of DASH and SparseRegulation on random networks of several sizes: a row for each size and method."""
+    methods = {"dash": PhoenixRegressor(recipe=Recipe(), random_state=0), "sparse": SparseRegulationRegressor()}
+    samples = {"noise": 0.025, "wrong": 0.05, "random_state": 0}
+
+    def compute():
+        rows = []
+        for genes, method in product(SIZES, methods):
+            data = load_dataset("simulated_grn", n_genes=genes, verbose=False, **samples)
+            row = evaluation.fit_and_score(clone(methods[method]), data)
+            rows.append({"method": method, "genes": genes} | row)
+        return {"scores": pd.DataFrame(rows)}
+
+    settings = {"sizes": list(SIZES), "version": 1}
+    params = [{"methods": list(methods)}]
+    wanted = Record("dynamics sizes", "simulated_grn", fingerprint_parameters(samples), params, settings=settings)
+    return load_or_compute(wanted, compute, path, fresh, estimator=PhoenixRegressor(recipe=Recipe()))
 
 
 def solvers(n_genes=350, n_hidden=40, n_samples=140, repeats=REPEATS):
@@ -124,21 +133,14 @@ def solvers(n_genes=350, n_hidden=40, n_samples=140, repeats=REPEATS):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--datasets", default=",".join(names_of(DYNAMICS)))
-    parser.add_argument("--only", help="methods, with commas between")
-    parser.add_argument("--saved-models", default=ROOT / "saved_models", type=Path)
     parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--fast", action="store_true")
     parser.add_argument("--solvers", action="store_true")
     options = parser.parse_args(arguments)
     if options.solvers:
         with reproducible():
-            print_tables({"Solvers": solvers()})
-        return
-    only = options.only.split(",") if options.only else None
-    how = {"fast": options.fast, "fresh": options.fresh}
-    print_tables(measure(options.saved_models, options.datasets.split(","), only, **how))
-    print(f"\n{STUDY.note}")
+            print_table(solvers())
+    else:
+        print_table(report.sizes_table({"sizes": sizes(fresh=options.fresh)}))
 
 
 if __name__ == "__main__":

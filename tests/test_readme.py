@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from sbnn.dynamics import report as dynamics
-from sbnn.dynamics.study import STUDY as DYNAMICS
 from sbnn.ephys_types import report as types
 from sbnn.mechanism_shift import report as screens
 from sbnn.study import report
@@ -34,7 +33,7 @@ def test_the_tables_are_those_of_the_committed_results():
         *report.overview(SAVED).values(),
         *types.overview(SAVED).values(),
         screens.overview_table(screens.read(SAVED / "simulated_screen")),
-        dynamics.overview_table(DYNAMICS.load(SAVED / "grn_350")),
+        dynamics.overview_table(dynamics.read(SAVED / "grn_350")),
     ]
     assert all(to_markdown(table).strip() in README for table in tables)
 
@@ -42,7 +41,7 @@ def test_the_tables_are_those_of_the_committed_results():
 def test_tables_of_the_page_of_dynamics_are_those_of_the_committed_results():
     page = (ROOT / "docs" / "dynamics.md").read_text()
     folders = ("grn_350", "simulated_grn", "yeast_pramila", "breast_desmedt")
-    records = {name: DYNAMICS.load(SAVED / name) for name in folders}
+    records = {name: dynamics.read(SAVED / name) for name in folders}
     tables = [dynamics.methods_table(records["grn_350"], condition) for condition in ("noise_5", "noise_10")]
     tables += [dynamics.methods_table(records[name], "real") for name in ("yeast_pramila", "breast_desmedt")]
     tables += [dynamics.sparsities_table(records["grn_350"]), dynamics.sizes_table(records["simulated_grn"])]

@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from numbers import Real
 
 import numpy as np
@@ -155,6 +156,12 @@ class GeneNetwork:
             table.loc[edge.regulator, gene] = 1 if edge.activation else -1
         return table
 
+    def __eq__(self, other):
+        return isinstance(other, GeneNetwork) and self.sha256 == other.sha256
+
+    def __hash__(self):
+        return hash(self.sha256)
+
     @property
     def sha256(self):
         """Fingerprint of names, logic and starting values."""
@@ -195,7 +202,7 @@ class GeneNetwork:
             As of `sbnn.dynamics.trajectories`. Noise makes some values negative.
         """
         rng, of_noise = (np.random.default_rng(child) for child in np.random.SeedSequence(random_state).spawn(2))
-        values = self.solve(self.starts.draw(n, rng), times)
+        values = _solved(self, self.starts.draw(n, rng).tobytes(), tuple(times))
         values = values + noise * of_noise.standard_normal(values.shape)
         made = {"generator": "GeneNetwork.simulate", "format": _FORMAT, "n": int(n), "noise": float(noise)}
         made |= {"random_state": int(random_state), "times": np.asarray(times, dtype=float), "network": self.sha256}
@@ -235,6 +242,11 @@ class GeneNetwork:
         prior[moved] = 0
         prior[places] = truth[moved][: len(places[0])]
         return pd.DataFrame(prior, self.gene_names, self.gene_names)
+
+
+@lru_cache(maxsize=6)  # noise of another size is added to the same paths
+def _solved(network, start, times):
+    return network.solve(np.frombuffer(start).reshape(-1, len(network.gene_names)), times)
 
 
 class _Rules:

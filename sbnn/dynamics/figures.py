@@ -1,14 +1,11 @@
 """Figures of the study of gene-regulatory dynamics, from records alone."""
 
-from functools import partial
-
 import networkx
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.dynamics.experiments import DRAWN_CONDITIONS, METHODS, SHOWN
-from sbnn.dynamics.report import PUBLISHED, TITLES, by_condition, by_sparsity
+from sbnn.dynamics.report import METHODS, PUBLISHED, TITLES
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from sbnn.plotting.common import draw_scores, finish, grid, name_rows, new_figure, new_panels, styled
 
@@ -16,7 +13,6 @@ COLORS = {
     "prior": "k", "none": "0.45", "phoenix": "0.7", "c_node": SKY, "l0": BLUE, "path_reg": PURPLE,
     "post_hoc": "#8c6d31", "imp": ORANGE, "biological": "#882255", "dash": VERMILLION, "sparse": GREEN,
 }  # fmt: skip
-DRAWN = ("dash", "sparse")  # of which the network is drawn
 ROW = 0.2  # inches
 LEGEND = {"loc": "outside right upper", "fontsize": 6.5}
 PANELS = {
@@ -34,31 +30,6 @@ STRONGEST = 150
 SPREAD, GAP = 1.3, 0.9  # of connected parts, and between them
 NAMED = 12  # regulators with the most targets are named
 SHOWN_GENES = 6
-
-
-def figures(records):
-    """Name of each figure, names of the records that it needs, and the function that draws it from these."""
-    of, corrected = by_condition(records), {}
-    for condition, methods in of.items():
-        if condition == "real":
-            yield "dynamics_scores", [], partial(scores_of_methods, methods)
-        elif len(methods) > 3:
-            sweep = by_sparsity(records) if condition == "noise_5" and "sparsities" in records else None
-            yield f"dynamics_{condition}_sparsity", [], partial(accuracy_by_sparsity, methods, condition, sweep)
-            if condition != "noise_0":
-                corrected[condition] = methods
-    if corrected:
-        yield "dynamics_corrected", [], partial(corrected_edges, corrected)
-    for condition in DRAWN_CONDITIONS:
-        methods = of.get(condition, {})
-        shown = {name: methods[name] for name in SHOWN if name in methods and "predicted" in methods[name].values}
-        if "prior" in methods and shown:
-            yield "dynamics_paths", [], partial(predicted_paths, methods["prior"], shown)
-            if condition != "real":  # of real data too little is known to judge a network
-                drawn = {name: shown[name] for name in DRAWN if name in shown}
-                yield "dynamics_network", [], partial(strongest_edges, drawn)
-                yield "dynamics_out_degree", [], partial(out_degrees, methods)
-    yield "dynamics_cost", ["sizes"], cost_by_size
 
 
 @styled
@@ -141,24 +112,6 @@ def corrected_edges(by_condition):
     axes[0].set_ylabel("true edges missing in the prior that are found")
     figure.legend(**LEGEND)
     return figure
-
-
-@styled
-def cost_by_size(record):
-    """CPU seconds and balanced accuracy against the number of genes of random networks."""
-    figure, (left, right) = new_panels(2.7, 1, 2)
-    left.set(yscale="log", ylabel="CPU seconds of a fit, one thread")
-    right.set(ylabel="balanced accuracy of edges", ylim=(0.5, 1.02))
-    sizes = sorted(record.scores["genes"].unique())
-    for ax, column in ((left, "seconds"), (right, "balanced_accuracy")):
-        for name, of in record.scores.groupby("method", sort=False):
-            ax.plot(of["genes"], of[column], "o-", color=COLORS[name], ms=3.5, lw=1, label=METHODS[name])
-        ax.set(xscale="log", xlabel="genes")
-        ax.set_xticks(sizes, sizes)
-        ax.minorticks_off()
-        ax.grid(lw=0.4, color="0.9")
-    left.legend()
-    return finish(figure, [[left, right]])
 
 
 @styled

@@ -80,15 +80,13 @@ class DynamicsRegressor(BaseEstimator):
             around += ((values[:, 1:] - self._training_mean) ** 2).sum()
         return float(1 - errors / around)
 
-    def _check_samples(self, trajectories):
-        """Samples to learn from; remembers their genes and warns of genes that never change."""
-        samples = as_trajectories(trajectories)
+    def _check_samples(self, samples):
+        """Remember the genes of `Samples` and warn of those that never change."""
         still = samples.gene_names[np.ptp(np.concatenate(samples.values), axis=0) == 0]
         if len(still):
             same = f"{len(still)} gene(s) have one value in all samples and times, such as {still[0]}"
             warnings.warn(f"{same}; nothing can be learned about their regulators and targets", stacklevel=3)
         self.gene_names_, self.n_features_in_ = samples.gene_names, len(samples.gene_names)
-        return samples
 
 
 def split(n, share, random):
@@ -197,7 +195,8 @@ class PhoenixRegressor(DynamicsRegressor):
             Genes that never change, schedules with too few epochs for the sparsity, a sparsity that leaves no edge.
         """
         self._validate_params()
-        recipe, samples = self.recipe or Recipe(), self._check_samples(trajectories)
+        recipe, samples = self.recipe or Recipe(), as_trajectories(trajectories)
+        self._check_samples(samples)
         influence = INFLUENCE.get(self.pruning, (0, 0)) or self.influence
         if not all(0 <= part <= 1 for part in influence):
             raise ValueError(f"influence: expected two numbers in [0, 1], got {self.influence!r}")

@@ -4,10 +4,16 @@ from functools import partial
 
 import pandas as pd
 
-from sbnn.dynamics.experiments import CONDITIONS, METHODS, SPARSITY
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import load_folder
 
+#: Name of a method -> its label in tables and figures, in their order.
+METHODS = {
+    "prior": "the prior alone", "ar1": "AR(1) of each gene", "none": "PHOENIX", "phoenix": "PHOENIX, prior in the loss",
+    "c_node": "C-NODE", "l0": "L0", "path_reg": "PathReg", "post_hoc": "post hoc", "imp": "IMP",
+    "biological": "BioPruning", "dash": "DASH", "sparse": "SparseRegulation",
+}  # fmt: skip
+#: Name of a condition -> its title, in their order.
 TITLES = {
     "noise_0": "without noise, the prior all right",
     "noise_5": "noise 0.025 and 5 % of the prior misplaced",
@@ -41,7 +47,7 @@ read = partial(load_folder, prefix="dynamics_", data_of=lambda record: record.da
 
 def by_condition(records):
     """Condition -> method -> Record, of those of which there are results, in their order."""
-    of = {c: {m: records[f"{c}_{m}"] for m in METHODS if f"{c}_{m}" in records} for c in CONDITIONS}
+    of = {c: {m: records[f"{c}_{m}"] for m in METHODS if f"{c}_{m}" in records} for c in TITLES}
     return {condition: methods for condition, methods in of.items() if methods}
 
 
@@ -85,7 +91,7 @@ def by_sparsity(records):
     parts = [records["sparsities"].scores]
     for method in parts[0]["method"].unique():
         if (record := records.get(f"noise_5_{method}")) is not None:
-            parts.append(record.scores.assign(method=method, asked=SPARSITY))
+            parts.append(record.scores.assign(method=method, asked=record.parameter(0, "sparsity")))
     return pd.concat(parts).sort_values(["asked", "seed"], kind="stable")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sbnn.data.trajectories import prior_matrix
+from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.beliefs import first_beliefs, kinds_of_edges, learned_beliefs
 from sbnn.dynamics.model import DynamicsRegressor
@@ -100,7 +100,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
             Genes that never change.
         """
         self._validate_params()
-        samples = self._check_samples(trajectories)
+        samples = as_trajectories(trajectories)
+        self._check_samples(samples)
         names, n = self.gene_names_, self.n_features_in_
         prior = np.zeros((n, n)) if prior is None else prior_matrix(prior, names)
         with reproducible():

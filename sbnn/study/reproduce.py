@@ -13,14 +13,14 @@ from joblib import Parallel, delayed
 from sbnn.data.datasets import DATASETS, default_dataset, list_datasets, names_of
 
 ROOT = Path(__file__).resolve().parents[2]
-REDRAW, PRIORS, OWN = "04", "08", "09"
+REDRAW, DYNAMICS, PRIORS, OWN = "04", "07", "08", "09"
 #: Study -> its notebooks, in the order in which they need the results of each other.
 NOTEBOOKS = {
     "sbnn": ("01", "02", "03", PRIORS, REDRAW, OWN), "ephys_types": ("05",), "mechanism_shift": ("06",),
-    "dynamics": ("07",),
+    "dynamics": (DYNAMICS,),
 }  # fmt: skip
 #: Notebook -> data sets that it is about, where these are not all of its study.
-ONLY = {PRIORS: ("scala", "simulated"), OWN: ("simulated",)}
+ONLY = {PRIORS: ("scala", "simulated"), OWN: ("simulated",), DYNAMICS: ("grn_350", "simulated_grn")}
 #: Study -> a result that each of its data sets has, as a pattern.
 SAVED = {"sbnn": "cv_network", "ephys_types": "types_lightgbm", "mechanism_shift": "shift_*", "dynamics": "dynamics_*"}
 

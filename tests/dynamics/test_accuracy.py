@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
-from sbnn.dynamics.experiments import PriorAlone
+from sbnn.dynamics.baselines import PriorAlone
 from sbnn.dynamics.solver import DivergenceError
 
 

@@ -1,0 +1,141 @@
+"""Scores of models of dynamics: how right their networks are, and how well they predict samples kept for testing."""
+
+import time
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.gene_dynamics import prior_of, truth_of
+from sbnn.data.trajectories import as_trajectories
+from sbnn.determinism import reproducible
+from sbnn.dynamics.accuracy import edge_accuracy, path_errors
+from sbnn.evaluation.identity import configured
+from sbnn.evaluation.runs import load_or_compute
+from sbnn.results import Record
+
+STRONGEST = 500  # edges that are kept
+
+
+def evaluate(model, data, *, method, condition, details=False, results=None, overwrite=False):
+    """Fit a model to data sets of one kind, one per seed, and score its networks and predictions.
+
+    Parameters
+    ----------
+    model : estimator
+        Such as `PhoenixRegressor`; each fit has a clone, with the seed as its ``random_state``.
+    data : dict of int to AnnData
+        By seed, each with ``obs["split"]``, "train" or "test", ``varp["prior"]`` and, where it is known,
+        ``varp["truth"]``: as of ``sbnn.load_dataset("grn_350", random_state=seed)``. Values may be the same data.
+    method, condition : str
+        Names under which tables and figures find the scores; part of the question that `results` answers.
+    details : bool
+        Whether to keep of the first fit the strongest edges and the predicted test samples; of `PriorAlone` the samples
+        themselves. Figures need them.
+    results : path-like, optional
+        File of the record: loaded if it answers the same question, otherwise written.
+    overwrite : bool
+        Whether to compute anew what the file holds.
+
+    Returns
+    -------
+    Record
+        ``scores``: a row for each seed with `edge_accuracy` (if there is a truth), `path_errors`, the sparsity and the
+        CPU seconds of the fit. ``out_degree``: targets of each gene in the first network.
+
+    Raises
+    ------
+    ValueError
+        The file holds another question: other data, seeds, parameters, method or condition.
+    """
+
+    def compute():
+        rows, kept = [], {}
+        for seed, of_seed in data.items():
+            fitted = configured(model, {}, seed)
+            rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
+            kept = kept or _kept(fitted, of_seed, details)
+        return {"scores": pd.DataFrame(rows)} | kept
+
+    wanted = _wanted("methods", data, {"method": method}, condition=condition)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model)
+
+
+def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite=False):
+    """Score a `PhoenixRegressor` for every way of pruning at every sparsity; the rest as for `evaluate`.
+
+    Parameters
+    ----------
+    model : PhoenixRegressor
+    data : dict of int to AnnData
+    prunings : sequence of str
+    sparsities : sequence of float
+    results : path-like, optional
+    overwrite : bool
+
+    Returns
+    -------
+    Record
+        ``scores``: a row for each ``method``, sparsity ``asked`` for, and seed.
+    """
+    fits = [{"method": m, "asked": asked, "seed": s} for m, asked, s in product(prunings, sparsities, data)]
+
+    def compute():
+        points = [({"pruning": fit["method"], "sparsity": fit["asked"]}, fit["seed"]) for fit in fits]
+        scores = (fit_and_score(configured(model, point, seed), data[seed]) for point, seed in points)
+        return {"scores": pd.DataFrame([fit | row for fit, row in zip(fits, scores, strict=True)])}
+
+    wanted = _wanted("sparsities", data, {}, methods=list(prunings), sparsities=list(sparsities))
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model)
+
+
+def held_out(data):
+    """Values (samples, times, genes) and times (samples, times) to test on."""
+    samples = as_trajectories(data[data.obs["split"] == "test"])
+    return np.stack(samples.values), np.stack(samples.times)
+
+
+def fit_and_score(model, data):
+    """Fit to a data set: `edge_accuracy` if there is a truth, `path_errors`, sparsity and CPU seconds of the fit."""
+    train, prior, truth = data[data.obs["split"] == "train"], prior_of(data), truth_of(data)
+    started = time.process_time()
+    model.fit(train, prior)
+    row = {"seconds": time.process_time() - started, "sparsity": model.sparsity_}
+    with reproducible():
+        if truth is not None:
+            row |= edge_accuracy(model.edge_scores_, truth, prior, getattr(model, "edge_probabilities_", None))
+        return row | path_errors(model, *held_out(data))
+
+
+def _wanted(kind, data, params, **settings):
+    """A record without values."""
+    about = [of_seed.uns["sbnn"] for of_seed in data.values()]
+    sha256 = fingerprint_parameters({"data": [of_seed["sha256"] for of_seed in about]})
+    settings |= {"seeds": list(data), "version": 1}
+    return Record(f"dynamics {kind}", about[0]["name"], sha256, [params], settings=settings)
+
+
+def _kept(model, data, details):
+    """What figures need of one fit."""
+    (values, times), truth = held_out(data), truth_of(data)
+    kept = {"out_degree": np.count_nonzero(model.edge_scores_, axis=1).astype(np.int32)}
+    if details and hasattr(model, "gene_names_"):
+        predicted = model.predict(values[:, 0], times).astype(np.float32)
+        return kept | {"edges": strongest(model.edge_scores_, data), "predicted": predicted}
+    if details:
+        kept |= {"test": values.astype(np.float32), "times": times, "gene_names": data.var_names.to_numpy(str)}
+        if truth is not None and len(truth) == data.n_vars:
+            kept["true_out_degree"] = np.count_nonzero(truth, axis=1).astype(np.int32)
+    return kept
+
+
+def strongest(edge_scores, data):
+    """The edges with the largest scores, and whether prior and truth have them; DataFrame."""
+    table = edge_scores.rename_axis(index="regulator", columns="target").stack().rename("score").reset_index()
+    table["in_prior"] = data.varp["prior"].ravel() != 0
+    if "truth" in data.varp:
+        truth = data.varp["truth"].ravel()  # NaN of genes of which nothing is known
+        table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)
+    found = table[table["score"] != 0]
+    return found.sort_values("score", key=lambda score: -score.abs(), kind="stable")[:STRONGEST].reset_index(drop=True)
