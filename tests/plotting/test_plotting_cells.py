@@ -46,21 +46,6 @@ def test_family_zoom_chooses_the_marker_and_the_outputs():
     assert texts[-3] == "Gene7" and set(texts[-2:]) == {"x", "y"}  # AP width and Tau do not differ among the cells
 
 
-def test_family_zoom_has_the_colours_and_the_window_of_its_cells():
-    record = fit_record()
-    own = record.labels["family"] == "B"
-    record.values["embedding"] = record.embedding * [5, 1]  # far from the others, and long
-    record.values["embedding"][own] *= [1, 0.1]
-    record.values["predictions"][~own] += 100
-    figure = plotting.family_zoom(record, family="B")
-    bar = [ax for ax in figure.axes if ax.get_xlabel() == "prediction (z-score)"][-1]
-    second = np.argsort(-record.predictions[own].std(0))[1]
-    np.testing.assert_allclose(bar.get_xlim(), np.quantile(record.predictions[own, second], [0.02, 0.98]), atol=0.3)
-    (cells,) = scattered(figure, 30)
-    inside = ((cells.get_offsets() > 0) & (cells.get_offsets() < 1)).all(1)
-    assert inside.mean() > 0.9 and np.ptp(cells.get_offsets(), axis=0).max() > 0.75
-
-
 def test_a_family_of_one_type_is_not_shown_from_near():
     record = fit_record()
     own = record.labels["family"] == "A"

@@ -100,13 +100,10 @@ def test_bad_parameters(data, change, message):
 
 def test_rows_and_names_that_do_not_match(data, model):
     frame = pd.DataFrame(data.X, data.cell_names, data.gene_names)
-    outputs = pd.DataFrame(data.Y, data.cell_names)
-    others = outputs.set_axis([f"other{i}" for i in range(len(outputs))])
     twice = frame.set_axis(["same", *frame.columns[1:-1], "same"], axis=1)
     for X, Y, message in (
         (data.X, data.Y[:-1], "inconsistent numbers of samples"),
-        (frame, outputs.iloc[::-1], "not those of X .*, or in another order"),
-        (frame, others, r"\(other0, other1 and 118 more\) are not those of X"),
+        (frame, pd.DataFrame(data.Y, data.cell_names).iloc[::-1], "not those of X .*, or in another order"),
         (twice, data.Y, r"gene names must be unique, these repeat: \['same'\]"),
     ):
         with pytest.raises(ValueError, match=message):

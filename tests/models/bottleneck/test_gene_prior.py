@@ -10,10 +10,8 @@ import torch
 from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor, paper_folds
 from sbnn.evaluation.identity import described, fit_key
 from sbnn.models.bottleneck.gene_prior import GenePrior, most_important, prior_weights
-from sbnn.models.bottleneck.protocols import distilled
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
 from sbnn.models.bottleneck.protocols.greedy import forward_selection
-from sbnn.models.bottleneck.training import Run
 
 NAMES = np.array(["Sst", "Vip", "Pvalb", "Gad1"], dtype=object)
 SHORT = DistilledSettings(
@@ -141,30 +139,6 @@ def test_the_gaussian_process_drops_by_the_mix(rng):
         got = most_relevant(RelevanceProcess(X, Y - Y.mean(0), settings), 5, GenePrior(weights, influence))
         np.testing.assert_array_equal(got, expected)
     assert {6, 7, 8, 9} < set(got)
-
-
-def test_every_step_of_the_choice_has_the_weights_of_its_genes(rng, monkeypatch):
-    x = rng.normal(size=(100, 40))
-    x[:, 5] = np.eye(100)[0]  # of one cell, not compared at all
-    x = torch.from_numpy(x - x.mean(0)).float()
-    steps = []
-
-    def watch(name):
-        original = getattr(distilled, name)
-
-        def watched(genes, *rest, **options):
-            prior, X = options["prior"] if options else rest[-1], getattr(genes, "X", genes)
-            np.testing.assert_array_equal(X, x[:, prior.weights.astype(int)])
-            steps.append((name, X.shape[1]))
-            return original(genes, *rest, **options)
-
-        monkeypatch.setattr(distilled, name, watched)
-
-    for name in ("forward_selection", "most_relevant"):
-        watch(name)
-    settings, prior = DistilledSettings(few_cells=0, screened_genes=15), GenePrior(np.arange(40.0), 0.3)
-    distilled.choose_genes(x, x[:, :2], 3, Run(settings, np.random.RandomState(0), prior=prior))
-    assert steps == [("forward_selection", 39), ("most_relevant", 15), ("forward_selection", 10)]
 
 
 def test_results_without_a_prior_are_named_as_before(data):
