@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import SEEDS, check_folds, deal_donors, labels_of
+from sbnn.evaluation.folds import SEEDS, deal_donors, folds_of, labels_of
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
 from sbnn.results import Record
@@ -58,7 +58,7 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     folds = {s: deal_donors(data, y, 5, s) for s in SEEDS} if folds is None else folds
     folds = folds if isinstance(folds, dict) else {seed: folds}
     repeats = [int(s) for s, its in folds.items() for _ in its]
-    folds = check_folds([fold for its in folds.values() for fold in its], len(y))
+    folds = folds_of([fold for its in folds.values() for fold in its], len(y))
     by_seed = {s: configured(estimator, {}, s) for s in dict.fromkeys(repeats)}
     models = [by_seed[s] for s in repeats]
     extra = extra_of(estimator, data)
@@ -219,7 +219,7 @@ def family_importance(
     data = as_typed(data)
     y = labels_of(data, target)
     classes = np.unique(y)
-    folds = check_folds(deal_donors(data, y, 5, seed) if folds is None else folds, data.n_cells)
+    folds = folds_of(deal_donors(data, y, 5, seed) if folds is None else folds, data.n_cells)
     model = configured(estimator, {}, seed)
     wanted = Record("family importance", data.name, data.sha256, [{}], seed, folds=folds)
     wanted.settings = {"target": target, "n_shuffles": n_shuffles, "folds": [[int(i) for i in t] for _, t in folds]}

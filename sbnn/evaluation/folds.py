@@ -77,7 +77,7 @@ def later_fold(times, share=0.8):
     """
     codes = _codes(times, "times")
     n_train = min(max(round(share * (codes.max() + 1)), 1), codes.max())
-    return check_folds([(np.flatnonzero(codes < n_train), np.flatnonzero(codes >= n_train))], len(codes))
+    return folds_of([(np.flatnonzero(codes < n_train), np.flatnonzero(codes >= n_train))], len(codes))
 
 
 def _codes(labels, name):
@@ -135,17 +135,12 @@ def labels_of(data, target):
 
 
 def folds_of(folds, n):
-    """Folds as checked pairs of positions, from pairs, a number (None: 10; both cut as `paper_folds`) or a splitter."""
+    """Folds as checked pairs of arrays, from pairs, a number (None: 10; both cut as `paper_folds`) or a splitter."""
     folds = 10 if folds is None else folds
     if isinstance(folds, Integral):
         folds = paper_folds(n, folds)
     elif hasattr(folds, "get_n_splits"):
         folds = folds.split(np.zeros((n, 1)))
-    return check_folds(folds, n)
-
-
-def check_folds(folds, n):
-    """Folds as pairs of arrays; an error if one is empty, leaves the data or tests a training cell."""
     checked = [(np.asarray(train), np.asarray(test)) for train, test in folds]
     wrong = [] if checked else ["there is none"]
     for i, fold in enumerate(checked):

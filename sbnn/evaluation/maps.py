@@ -10,7 +10,7 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import split_and_scale
+from sbnn.evaluation.folds import source_arrays, split_and_scale, split_fold
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
@@ -42,7 +42,8 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
 
     def compute():
         values = {"cell_names": data.cell_names, "labels": data.labels[["family", "type"]], "colors": dict(data.colors)}
-        for name, matrix in _measurements(data, preselect):
+        X = with_preselected(data, preselect)[0].X
+        for name, matrix in (("transcriptome", X), ("outputs", data.Y)):
             with reproducible():
                 scaled, pca = _principal(matrix, variance)
                 values[name] = embed(pca.transform(scaled), seed).astype(np.float32)
@@ -69,8 +70,9 @@ def principal_components(data, *, preselect=None, results=None, overwrite=False)
     data = as_paired(data)
 
     def compute():
+        matrices = {"transcriptome": with_preselected(data, preselect)[0].X, "outputs": data.Y}
         with reproducible():
-            return {n: _principal(matrix)[1].explained_variance_ratio_ for n, matrix in _measurements(data, preselect)}
+            return {name: _principal(matrix)[1].explained_variance_ratio_ for name, matrix in matrices.items()}
 
     wanted = Record("principal components", data.name, data.sha256, [{}], settings=_chosen(preselect))
     return load_or_compute(wanted, compute, results, overwrite)
@@ -78,10 +80,6 @@ def principal_components(data, *, preselect=None, results=None, overwrite=False)
 
 def _chosen(preselect):
     return {} if preselect is None else {"preselect": settings_of(preselect)}
-
-
-def _measurements(data, preselect):
-    return ("transcriptome", with_preselected(data, preselect)[0].X), ("outputs", data.Y)
 
 
 def _principal(matrix, variance=None):
@@ -151,9 +149,10 @@ def map_trust(
 
 def held_out_errors(data, folds, point):
     """Mean squared error of the scaled outputs of each cell when it was held out."""
-    errors = np.full(data.n_cells, np.nan)
+    errors, scaling = np.full(data.n_cells, np.nan), folds.settings["scaling"]
+    arrays = source_arrays(data, scaling)
     for fold, predicted in zip(folds.folds, folds.test_predictions[point], strict=True):
-        Y_test = split_and_scale(data, fold, folds.settings["scaling"])[3]
+        Y_test = split_fold(arrays, fold, scaling)[3]
         errors[fold[1]] = np.square(np.asarray(predicted) - Y_test).mean(axis=1)
     return errors
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from sbnn.models.bottleneck.gene_prior import GenePrior
-from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
+from sbnn.models.bottleneck.network import BottleneckNetwork, Gradient
 from sbnn.models.bottleneck.settings import DistilledSettings
 
 ADAM_EPSILON = 1e-7  # as in Keras, which the published code used
@@ -34,6 +34,11 @@ class Run(NamedTuple):
     random: np.random.RandomState = None  # for subsets of the cells and the trees
     generator: torch.Generator = None  # for weights, batches and noise; on the CPU, the same on every device
     prior: GenePrior | None = None
+
+    @property
+    def of_teachers(self):
+        """How the networks of a teacher are trained."""
+        return {"n_steps": self.settings.steps_of_teachers, "learning_rate": self.settings.rate_of_teachers}
 
 
 class Adam:
@@ -222,14 +227,6 @@ def _row_of_student(network, loss, x, target, eval_set):
         row["eval_loss"] = float(error.mean())
         row["eval_r2"] = 1 - float(error.sum() / eval_set[1].square().sum())
     return row
-
-
-def train_together(new, members, x, target, noise, run):
-    """Train networks of a teacher at once, each on its own cells, given as positions."""
-    together = Ensemble([new().to(x.device) for _ in members])
-    steps = {"n_steps": run.settings.steps_of_teachers, "learning_rate": run.settings.rate_of_teachers}
-    train_with_noise(together, x, target, noise, run.generator, members=members, **steps)
-    return [together.member(i) for i in range(len(members))]
 
 
 def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from sbnn.models.bottleneck.gene_prior import GenePrior
-from sbnn.models.bottleneck.network import BottleneckNetwork
+from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble
 from sbnn.models.bottleneck.protocols import few_cells
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
 from sbnn.models.bottleneck.protocols.greedy import cells_behind, forward_selection, grow_forest
 from sbnn.models.bottleneck.settings import DistilledSettings
-from sbnn.models.bottleneck.training import Run, Trained, train_together, train_with_noise
+from sbnn.models.bottleneck.training import Run, Trained, train_with_noise
 
 PARAMETERS = ("distillation",)
 HIDDEN_LAYERS = (64, 64, 64)
@@ -129,13 +129,13 @@ class Teacher:
             tried[noise] += _networks_without(parts, new, x, target, run, noise, left_out) if left_out else []
             return tried[noise][:n_parts]
 
-        def error(noise):
-            return sum(float(residual.square().sum()) for _, residual in fits(noise, min(COMPARED, len(parts))))
+        def error(found):
+            return sum(float(residual.square().sum()) for _, residual in found)
 
-        usual = noises.index(self.noise)
+        usual, n_compared = noises.index(self.noise), min(COMPARED, len(parts))
         for others in (noises[:usual][::-1], noises[usual + 1 :]):
             for noise in others:
-                if error(noise) >= error(self.noise):
+                if error(fits(noise, n_compared)) >= error(fits(self.noise, n_compared)):
                     break
                 self.noise = noise
         self.networks, of_networks = zip(*fits(self.noise, len(parts)), strict=True)
@@ -155,7 +155,9 @@ class Teacher:
 def _networks_without(parts, new, x, target, run, noise, left_out):
     """Networks trained on all parts of the cells but one, and their residuals there; a list of pairs."""
     members = [torch.cat(parts[:part] + parts[part + 1 :]) for part in left_out]
-    networks = train_together(new, members, x, target, noise, run)
+    together = Ensemble([new().to(x.device) for _ in members])
+    train_with_noise(together, x, target, noise, run.generator, members=members, **run.of_teachers)
+    networks = [together.member(i) for i in range(len(members))]
     watched = [parts[part][: run.settings.watched_cells] for part in left_out]
     with torch.no_grad():
         return [(network, network(x[cells]) - target[cells]) for network, cells in zip(networks, watched, strict=True)]
