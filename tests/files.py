@@ -1,6 +1,9 @@
-"""Files of the registry that tests make."""
+"""Files of the registry that tests make, and a web server that has them."""
 
 import hashlib
+import threading
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from sbnn.data.registry import FILES, DataFile
@@ -20,3 +23,48 @@ def put(path: Path, content: bytes = CONTENT) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
+
+
+@contextmanager
+def server(bodies, cuts=(), pause=0):
+    """A web server on this machine: path -> what it sends, None for silence; answers are cut after so many bytes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            web.asked.append(self.path)
+            web.accepted = self.headers["Accept"]
+            if self.path not in bodies:
+                self.send_error(404)
+                return
+            content = bodies[self.path]
+            if content is None:
+                web.stop.wait(60)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            body = content[: left.pop(0) if left else None]
+            for at in range(0, len(body), 5000):
+                web.sent += self.wfile.write(body[at : at + 5000])
+                web.stop.wait(pause)
+
+        def handle(self):
+            with suppress(OSError):  # whoever asked was killed
+                super().handle()
+
+        def log_message(self, *_):
+            pass
+
+    left = list(cuts)
+    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    web.daemon_threads, web.asked, web.sent, web.stop = True, [], 0, threading.Event()
+    web.url = f"http://127.0.0.1:{web.server_port}"
+    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield web
+    finally:
+        web.stop.set()
+        web.shutdown()
+        web.server_close()
+        thread.join()

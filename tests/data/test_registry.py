@@ -1,51 +1,13 @@
 import hashlib
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from files import CONTENT, published, put
+from files import CONTENT, published, put, server
 
 from sbnn.data import registry
 from sbnn.data.datasets import DATASETS
 from sbnn.data.registry import FILES, DataIntegrityError, Search, find_file
-
-
-@pytest.fixture
-def server():
-    """A web server on this machine; ``bodies`` maps a path to what it serves, ``asked`` lists what was asked."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            web.asked.append(self.path)
-            web.accepted = self.headers["Accept"]
-            body = web.bodies.get(self.path)
-            if body == "silence":
-                web.stop.wait(60)
-                return
-            if body is None:
-                self.send_error(404)
-                return
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web.daemon_threads = True
-    web.asked, web.bodies, web.stop = [], {}, threading.Event()
-    web.url = f"http://127.0.0.1:{web.server_port}"
-    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield web
-    web.stop.set()
-    web.shutdown()
-    web.server_close()
-    thread.join()
 
 
 # --- finding
@@ -110,35 +72,30 @@ def test_a_file_known_by_its_git_blob_is_verified(alone, monkeypatch):
 # --- downloading
 
 
-def test_download_is_verified_and_kept(alone, server, monkeypatch, capsys):
-    server.bodies["/tiny.csv"] = CONTENT
-    published(monkeypatch, url=server.url + "/tiny.csv")
-    path = find_file("tiny.csv", verbose=False)
-    assert path == alone / "cache" / "tiny" / "tiny.csv" and path.read_bytes() == CONTENT
-    assert find_file("tiny.csv") == path
-    assert server.asked == ["/tiny.csv"]
-    assert server.accepted.startswith("application/vnd.github.raw+json")  # else GitHub's blobs come as JSON
+def test_download_is_verified_and_kept(alone, monkeypatch, capsys):
+    with server({"/tiny.csv": CONTENT}) as web:
+        published(monkeypatch, url=web.url + "/tiny.csv")
+        path = find_file("tiny.csv", verbose=False)
+        assert path == alone / "cache" / "tiny" / "tiny.csv" and path.read_bytes() == CONTENT
+        assert find_file("tiny.csv") == path
+        assert web.asked == ["/tiny.csv"]
+        assert web.accepted.startswith("application/vnd.github.raw+json")  # else GitHub's blobs come as JSON
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_missing_page_leaves_nothing(alone, server, monkeypatch):
-    published(monkeypatch, url=server.url + "/tiny.csv")
-    with pytest.raises(FileNotFoundError, match="downloading tiny.csv from .*failed: 404"):
-        find_file("tiny.csv", verbose=False)
-    assert not [path for path in (alone / "cache").rglob("*") if path.is_file()]
-
-
-def test_a_silent_server_is_asked_once(alone, server, monkeypatch):
+def test_a_missing_page_and_a_silent_server_leave_nothing(alone, monkeypatch):
     monkeypatch.setattr(registry, "TIMEOUT", 0.2)
     names = ["one.csv", "two.csv", "three.csv"]
-    for name in names:
-        server.bodies[f"/{name}"] = "silence"
-        published(monkeypatch, name, url=f"{server.url}/{name}")
-    with pytest.raises(FileNotFoundError, match="cannot find tiny/one.csv, tiny/two.csv, tiny/three.csv") as caught:
-        Search(verbose=False).find(names)
-    assert "downloading one.csv from 127.0.0.1" in str(caught.value)
-    assert server.asked == ["/one.csv"]
-    assert [path for path in (alone / "cache").rglob("*") if path.is_file()] == []
+    with server({f"/{name}": None for name in names}) as web:
+        for name in ("tiny.csv", *names):
+            published(monkeypatch, name, url=f"{web.url}/{name}")
+        with pytest.raises(FileNotFoundError, match="downloading tiny.csv from .*failed: 404"):
+            find_file("tiny.csv", verbose=False)
+        with pytest.raises(FileNotFoundError, match="cannot find tiny/one.csv, tiny/two.csv, tiny/three.csv") as caught:
+            Search(verbose=False).find(names)
+        assert "downloading one.csv from 127.0.0.1" in str(caught.value)
+        assert web.asked == ["/tiny.csv", "/one.csv"], "a silent one is asked once"
+    assert not [path for path in (alone / "cache").rglob("*") if path.is_file()]
 
 
 # --- the registry

@@ -2,6 +2,7 @@ import os
 
 import anndata
 import h5py
+import mudata
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,13 +15,11 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_ge
 SHORT = DistilledSettings(n_trees=5, steps_of_teachers=5, steps_of_student=5)  # trains for a moment only
 
 
-def short(**params):
-    return SparseBottleneckRegressor(**{"n_genes": 8, "random_state": 0, "distillation": SHORT} | params)
+def short():
+    return SparseBottleneckRegressor(n_genes=8, random_state=0, distillation=SHORT)
 
 
-@pytest.fixture(params=["memmap", "npy", "csr", "csc", "backed csr", "backed dense", "h5py", "zarr", "array"])
-def source(request, data, tmp_path):
-    return open_as(request.param, data.counts, tmp_path)
+SOURCES = ["memmap", "npy", "csr", "csc", "backed csr", "backed dense", "h5py", "zarr", "array"]
 
 
 def open_as(kind, counts, folder):
@@ -45,8 +44,9 @@ def open_as(kind, counts, folder):
     return {"csr": sparse.csr_matrix, "csc": sparse.csc_matrix, "array": np.asarray}[kind](counts)
 
 
-def test_blocks_are_normalised_like_the_whole(source, data):
-    stream = ExpressionStream(source, counts=True, block_size=7)
+@pytest.mark.parametrize("kind", SOURCES)
+def test_blocks_are_normalised_like_the_whole(kind, data, tmp_path):
+    stream = ExpressionStream(open_as(kind, data.counts, tmp_path), counts=True, block_size=7)
     expected = log2p1(normalize_library_size(data.counts))
     np.testing.assert_allclose(stream.rows(slice(5, 30)), expected[5:30], rtol=1e-5)
     np.testing.assert_allclose(stream.rows(np.array([1, 4, 100])), expected[[1, 4, 100]], rtol=1e-5)
@@ -68,7 +68,6 @@ def test_a_model_of_a_stream_is_one_of_the_whole(kind, data, tmp_path):
 
 
 def test_bad_streams(data, adata, tmp_path):
-    mudata = pytest.importorskip("mudata")
     anndata.AnnData(sparse.csc_matrix(data.counts)).write_h5ad(tmp_path / "csc.h5ad")
     csc = anndata.read_h5ad(tmp_path / "csc.h5ad", backed="r")
     for source in ("counts.bin", mudata.MuData({"rna": adata}), np.zeros((0, 5)), np.zeros(5), csc):
