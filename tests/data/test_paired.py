@@ -67,25 +67,19 @@ def test_labels_go_by_cell_name_and_gaps_are_filled():
         assert len(set(made.uns["type_colors"])) == size, "no two types share a colour"
 
 
-def with_value(name, value):
+def changed(name, at, value):
     values = arguments()[name].astype(float)
-    values[2, 1] = value
-    return {name: values}
-
-
-def constant(name, column):
-    values = arguments()[name]
-    values[:, column] = 1
+    values[at] = value
     return {name: values}
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (with_value("X", 1e30), "X: 1e.30 of cell 'c2', column 'Gene1'"),
-        (with_value("Y", np.nan), "Y: nan of cell 'c2', column 'Tau'"),
-        (constant("X", 3), "of X .*: Gene3"),
-        (constant("Y", 0), "of Y .*: AP width"),
+        (changed("X", (2, 1), 1e30), "X: 1e.30 of cell 'c2', column 'Gene1'"),
+        (changed("Y", (2, 1), np.nan), "Y: nan of cell 'c2', column 'Tau'"),
+        (changed("X", np.s_[:, 3], 1), "of X .*: Gene3"),
+        (changed("Y", np.s_[:, 0], 1), "of Y .*: AP width"),
         ({"Y": arguments()["X"], "feature_names": None}, "Y: all 5 outputs are columns of X"),
         ({"Y": np.zeros((N - 1, Q))}, "Y \\(11, 3\\)"),
         ({"gene_names": ["a", "b", "a", "c", "c"]}, "gene_names: .*: a, c"),
@@ -120,16 +114,15 @@ def test_all_forms_give_the_same_arrays(adata):
     adata.obs["depth"] = np.arange(float(N))
     assert as_paired((adata, ["depth"])).Y[:, 0].tolist() == list(range(N))
     assert as_paired(data) is data
-    with pytest.raises(ValueError, match="Y: .*another order"):
-        as_paired((X, Y[::-1]))
-    with pytest.raises(ValueError, match="Y: .*another order"):
-        as_paired((anndata.AnnData(X), Y[::-1]))
-    with pytest.raises(ValueError, match="Y"):
-        as_paired((X, adata))
-    with pytest.raises(TypeError, match="data: .* got ExpressionStream"):
-        as_paired(ExpressionStream(X))
-    with pytest.raises(KeyError, match=r"no 'protein' in adata.obsm; it holds \['outputs'\]"):
-        as_paired((adata, "protein"))
+    for wrong, error, message in (
+        ((X, Y[::-1]), ValueError, "Y: .*another order"),
+        ((anndata.AnnData(X), Y[::-1]), ValueError, "Y: .*another order"),
+        ((X, adata), ValueError, "Y"),
+        (ExpressionStream(X), TypeError, "data: .* got ExpressionStream"),
+        ((adata, "protein"), KeyError, r"no 'protein' in adata.obsm; it holds \['outputs'\]"),
+    ):
+        with pytest.raises(error, match=message):
+            as_paired(wrong)
 
 
 @pytest.mark.parametrize("changed", ["X", "outputs", "counts"])
@@ -198,21 +191,18 @@ def test_groups_are_labels_known_of_every_cell(adata):
 
 
 @pytest.fixture
-def rna():
-    """Genes of a MuData: sparse expression, counts, types."""
+def modalities():
+    """Genes with sparse expression, counts and types, and proteins of the same cells."""
     X = sparse.csr_matrix(np.random.default_rng(0).poisson(5, (N, 4)).astype("f4"))
     obs = pd.DataFrame({"type": pd.Categorical(["B", "T"] * 6)}, index=CELLS)
-    return anndata.AnnData(X, obs, pd.DataFrame(index=list("ABCD")), layers={"counts": X.astype(int)})
-
-
-@pytest.fixture
-def proteins():
+    rna = anndata.AnnData(X, obs, pd.DataFrame(index=list("ABCD")), layers={"counts": X.astype(int)})
     values = np.random.default_rng(1).normal(size=(N, 3)).astype("f4")
-    return anndata.AnnData(values, pd.DataFrame(index=CELLS), pd.DataFrame(index=["CD3", "CD4", "CD19"]))
+    return rna, anndata.AnnData(values, obs[[]], pd.DataFrame(index=["CD3", "CD4", "CD19"]))
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix, pd.DataFrame])
-def test_outputs_of_every_form_have_names(rna, proteins, form):
+def test_outputs_of_every_form_have_names(modalities, form):
+    rna, proteins = modalities
     rna.obsm["protein_expression"] = form(proteins.to_df())
     for key in ("protein_names", "protein_expression_names"):  # as scvi-tools names them, and by the table itself
         rna.uns = {key: np.array(proteins.var_names, dtype=object)}
@@ -225,7 +215,8 @@ def test_outputs_of_every_form_have_names(rna, proteins, form):
             as_paired((rna, "protein_expression"))
 
 
-def test_modalities_are_paired_by_cell_name(rna, proteins):
+def test_modalities_are_paired_by_cell_name(modalities):
+    rna, proteins = modalities
     mdata = mudata.MuData({"rna": rna[:10], "prot": proteins[::-1][:11]})
     mdata.obs = pd.DataFrame({"type": "other", "donor": list("ab") * 6}, CELLS).reindex(mdata.obs_names)
     mdata.uns["type_colors"] = ["#111111", "#222222"]

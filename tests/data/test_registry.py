@@ -9,7 +9,6 @@ from sbnn.data import registry
 from sbnn.data.datasets import DATASETS
 from sbnn.data.registry import FILES, DataIntegrityError, Search, find_file
 
-
 # --- finding
 
 

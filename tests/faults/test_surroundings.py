@@ -30,29 +30,6 @@ def run(command, cwd=None, **environment):
     return subprocess.run(command, capture_output=True, cwd=cwd, env=environment)
 
 
-READ = """
-import locale, sys
-locale.setlocale(locale.LC_ALL, "")
-import numpy as np
-from sbnn import read_tables, results
-for name, text in (("x.csv", "cell;Gad1;Sst\\nc1;1.5;2\\nc2;3;4.25\\n"), ("y.csv", "cell,V µV\\nc2,7\\nc1,-1e-3\\n")):
-    with open(name, "w", encoding="utf-8") as table:
-        table.write(text)
-data = read_tables("x.csv", "y.csv")
-assert data.X.tolist() == [[1.5, 2], [3, 4.25]] and data.obsm["outputs"].columns.tolist() == ["V µV"]
-assert np.array_equal(data.obsm["outputs"], np.array([[-1e-3], [7]], np.float32))
-path = "a b.pickle" if sys.getfilesystemencoding() == "ascii" else "ä b.pickle"
-results.save(results.Record("fit", "µ", "", [{"alpha": 0.5}], values={"half": 0.5}), path)
-assert results.load(path).half == 0.5 and results.load(path).dataset == "µ"
-"""
-
-
-def test_the_language_of_the_machine_changes_no_number(tmp_path):
-    (tmp_path / "read.py").write_text(READ, encoding="utf-8")
-    ended = run([sys.executable, "read.py"], cwd=tmp_path, **ASCII)
-    assert ended.returncode == 0, ended.stderr.decode()
-
-
 def test_a_terminal_without_special_characters_gets_the_tables():
     ended = run([*SBNN, "report", "all", "--saved-models", ROOT / "saved_models"], **ASCII)
     assert ended.returncode == 0, ended.stderr.decode()
