@@ -14,7 +14,6 @@ from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record, load
 
 CONTROL = "random genes"
-TRUE_GENES = "true genes"  # the list of those that drive simulated outputs
 FEW = "distilled, 60 cells", 60  # a model of the saved results, and how many training cells it was given
 
 
