@@ -1,16 +1,10 @@
 """A screen that is small enough for every test, and short recipes."""
 
-import sys
-from pathlib import Path
-
 import pytest
+from short_recipes import SHORT
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from short_recipes import SHORT  # noqa: E402
-
-from sbnn.data.screens import as_screen  # noqa: E402
-from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations  # noqa: E402
+from sbnn.data.screens import as_screen
+from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +15,6 @@ def adata():
 
 @pytest.fixture(scope="session")
 def screen(adata):
-    """Its arrays."""
     return as_screen(adata)
 
 

@@ -14,9 +14,8 @@ from sbnn.evaluation import runs
 from sbnn.mechanism_shift import SparseShiftVAE, recovery, report
 from sbnn.tables import to_markdown
 
-ROOT = Path(__file__).resolve().parents[2]
-SAVED = ROOT / "saved_models"
-sys.path.insert(0, str(ROOT / "benchmarks"))
+SAVED = Path(__file__).resolve().parents[2] / "saved_models"
+sys.path.insert(0, str(SAVED.with_name("benchmarks")))
 benchmark = importlib.import_module("mechanism_shift")
 
 

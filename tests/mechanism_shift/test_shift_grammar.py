@@ -7,7 +7,7 @@ from scipy import sparse
 from short_recipes import TINY
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sbnn.mechanism_shift import Recipe, SparseShiftVAE
+from sbnn.mechanism_shift import SparseShiftVAE
 
 
 def as_counts(X):
@@ -39,9 +39,7 @@ EXEMPT |= {f"check_estimator_sparse_{kind}": SILENT for kind in ("tag", "array",
 EXEMPT["check_positive_only_tag_during_fit"] = "negative numbers were made counts before"
 
 
-@parametrize_with_checks(
-    [CountedVAE(2, recipe=Recipe(**TINY), random_state=0)], expected_failed_checks=lambda _: EXEMPT
-)
+@parametrize_with_checks([CountedVAE(2, recipe=TINY, random_state=0)], expected_failed_checks=lambda _: EXEMPT)
 @pytest.mark.filterwarnings("ignore")
 def test_grammar(estimator, check):
     check(estimator)

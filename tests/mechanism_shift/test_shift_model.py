@@ -9,12 +9,10 @@ import torch
 from short_recipes import SHORT, SHORT_PUBLISHED, TINY
 from sklearn.base import clone
 
-from sbnn.mechanism_shift import Recipe, SparseShiftVAE
+from sbnn.mechanism_shift import SparseShiftVAE
 from sbnn.mechanism_shift.accuracy import edge_scores, match_latents
 from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.mechanism_shift.model import STRENGTH
-
-TINY_RECIPE = Recipe(**TINY)
 
 
 def of(screen, names):
@@ -53,7 +51,7 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_threads_and_the_global_s
 
 
 def test_an_anndata_says_perturbations_control_and_genes(screen, adata):
-    model = SparseShiftVAE(3, recipe=TINY_RECIPE, random_state=0)
+    model = SparseShiftVAE(3, recipe=TINY, random_state=0)
     expected = clone(model).fit(screen.counts, screen.perturbation, screen.control)
     found = clone(model).fit(adata)
     assert found.control_ == "control" and list(found.feature_names_in_) == list(adata.var_names)
@@ -63,7 +61,7 @@ def test_an_anndata_says_perturbations_control_and_genes(screen, adata):
 
 
 def test_cells_set_aside_are_not_trained_on(screen):
-    model = SparseShiftVAE(3, recipe=TINY_RECIPE, random_state=0)
+    model = SparseShiftVAE(3, recipe=TINY, random_state=0)
     first = clone(model).fit(screen.counts, screen.perturbation, screen.control)
     counts = screen.counts.toarray()
     counts[first.validation_] = counts[first.validation_][:, ::-1]
@@ -105,7 +103,6 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v["counts"].__setitem__((0, 0), -3), "counts: .* first -3"),
         (lambda v: v["counts"].__setitem__(4, 0), "counts: 1 cells have no count, at positions 4"),
         (lambda v: v["perturbation"].__setitem__(0, "alone"), "perturbation: .*: alone"),
     ],
@@ -114,4 +111,4 @@ def test_bad_screens_are_named(screen, change, message):
     values = {"counts": screen.counts.toarray(), "perturbation": screen.perturbation.astype(object), "control": None}
     change(values)
     with pytest.raises(ValueError, match=message):
-        SparseShiftVAE(3, recipe=TINY_RECIPE).fit(**values)
+        SparseShiftVAE(3, recipe=TINY).fit(**values)
