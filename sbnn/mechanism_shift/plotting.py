@@ -6,11 +6,12 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.mechanism_shift.report import LABELS, METHODS, TITLE, VARIED
 from sbnn.plotting.colors import BLUE, GREEN, PALETTE, VERMILLION
-from sbnn.plotting.common import draw_scores, grid, new_panels, styled
+from sbnn.plotting.common import MANY, draw_scores, grid, new_panels, styled
 
 KIND_COLORS = {"linear": "0.45", "network": BLUE, "published": VERMILLION, "ours": GREEN}
 EFFECTS = "PuOr_r"
 COLUMNS = 5  # of panels of latents
+SHOWN = 40  # perturbations in a graph, those with the largest shifts
 PANELS = {
     "mcc": ("correlation with true latents (MCC)", "linear"),
     "f1": ("shift graph, F1", "linear"),
@@ -133,7 +134,7 @@ def graph_of_screen(record):
     """Shift graph of a real screen, of the first seed: perturbations that shift the same latents stand together."""
     effects, strength = _first_fit(record)
     order = leaves_list(linkage(effects.to_numpy(), "average", optimal_ordering=True))
-    order = sorted(order, key=lambda i: -strength[i].max())  # stable: of equal strength the tree decides
+    order = sorted(order, key=lambda i: -strength[i].max())[:SHOWN]  # stable: of equal strength the tree decides
     effects = effects.iloc[order]
     figure, ax = new_panels(0.8 + 0.16 * len(effects))
     most = float(np.abs(effects.to_numpy()).max())
@@ -163,7 +164,7 @@ def cells_by_perturbation(record):
         of = record.perturbation == effects.index[i]
         cells.plot(x[of], y[of], ".", color=color, ms=3, mew=0, rasterized=True, label=effects.index[i])
         means.plot(*effects.iloc[i, axes_of], "o", color=color, ms=4)
-    for i in moved[len(PALETTE) :]:  # no colour is left
+    for i in moved[len(PALETTE) :] if len(moved) <= MANY else ():  # no colour is left
         place = tuple(effects.iloc[i, axes_of])
         means.annotate(effects.index[i], place, xytext=(3, 3), textcoords="offset points", fontsize="small")
     titles = "cells; grey: all other perturbations and the control", "shifts of all perturbations; +: control"
@@ -186,7 +187,10 @@ def trust(sizes, bootstraps, permuted, fits):
     found = bootstraps.stability.sort_values(["found", "share"], ascending=False)
     middle.barh(np.arange(len(found)), found["share"], color=np.where(found["found"], GREEN, "0.7"))
     names = found["perturbation"] + " " + found["latent"].str.removeprefix("latent_")
-    middle.set_yticks(np.arange(len(found)), names, fontsize="small")
+    if len(found) <= MANY:
+        middle.set_yticks(np.arange(len(found)), names, fontsize="small")
+    else:
+        middle.set(yticks=[], ylabel=f"{len(found)} edges")
     middle.invert_yaxis()
     middle.set(xlim=(0, 1), xlabel="share of bootstraps with the edge", title="green: in the fit to all cells")
     effects = np.abs(_first_fit(fits)[0].to_numpy()).ravel()
