@@ -71,7 +71,7 @@ def batch_index(X, batches, types=None, seed=0):
     types = np.zeros(n) if types is None else types
     batches, types = (np.unique(np.asarray(labels).astype(str), return_inverse=True)[1] for labels in (batches, types))
     k = min(NEIGHBOURS, n - 1)
-    places = PCA(min(N_COMPONENTS, n - 1, X.shape[1]), random_state=0).fit_transform(scale(X))
+    places = PCA(min(N_COMPONENTS, n - 1, X.shape[1]), random_state=0).fit_transform(scale(X.astype(np.float64)))
     nearest = NearestNeighbors(n_neighbors=k).fit(places).kneighbors(return_distance=False)
 
     def shared(labels):
@@ -141,7 +141,7 @@ def _counts(data):
         advice = "noise of counting hides most of what genes say; take genes with more counts, or deeper sequencing."
         yield f"the median cell has {np.median(library):.0f} counts in these genes: {advice}"
     size = scale(np.log(library + 1))
-    follow = np.abs(scale(data.X).T.astype(np.float64) @ size) / len(size) > FOLLOWS
+    follow = np.abs(scale(data.X.astype(np.float64)).T @ size) / len(size) > FOLLOWS
     if follow.mean() > MANY_GENES:
         which = f"{follow.mean():.0%} of the genes follow the library size of the cells (|r| > {FOLLOWS})"
         advice = "hand raw counts over to be normalised (counts=True, --counts)."
