@@ -3,11 +3,13 @@
 import hashlib
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from sbnn import read_tables
 from sbnn.data.paired import as_paired
-from sbnn.data.simulate import simulate_patchseq
+from sbnn.data.simulate import simulate_patchseq, simulate_tables
 
 
 def simulate(*args, **parameters):
@@ -67,3 +69,16 @@ def test_bits_are_those_of_the_committed_records(default):
 def test_sizes_out_of_range_are_refused(parameters):
     with pytest.raises(ValueError, match="expected 1 <= n_latent"):
         simulate_patchseq(**parameters)
+
+
+def test_raw_tables_are_read_back(tmp_path):
+    sizes = {"n_genes": 40, "n_outputs": 3, "n_true_genes": 5, "n_types": 4}
+    paths = simulate_tables(tmp_path / "tables", 50, n_new=10, **sizes)
+    with pytest.warns(UserWarning, match="left out"):
+        adata = read_tables(*list(paths.values())[:3], missing="cells")
+    made = simulate_patchseq(60, **sizes)[adata.obs_names]
+    assert adata.shape == (49, 40) and adata.obs["donor"].nunique() == 6
+    np.testing.assert_array_equal(adata.layers["counts"], made.layers["counts"])
+    np.testing.assert_allclose(adata.obsm["outputs"], made.obsm["outputs"], rtol=1e-3)
+    new = pd.read_csv(paths["new_counts"], index_col=0)
+    assert new.shape == (41, 10) and not set(new.columns) & set(adata.obs_names)
