@@ -13,7 +13,6 @@ from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm
 from sbnn.ephys_types.attention_bilstm import BiLSTM
 from sbnn.ephys_types.training import (
     add_angular_margin,
-    balanced_weights,
     effective_number_weights,
     focal,
     oversample,
@@ -99,16 +98,6 @@ def test_a_cell_is_what_a_network_of_its_families_alone_makes_of_it(X):
     assert not attention[~present].any()
     last = network(attention=False).encode(values, present)[1]
     assert last[:2].tolist() == [[0, 0, 1]] * 2 and last[2].tolist() == [1, 0, 0] and last[11].tolist() == [0, 0, 0]
-
-
-def test_weights_of_classes():
-    weights = balanced_weights(COUNTS)
-    np.testing.assert_allclose(weights * COUNTS, 200 / 3)
-    effective = [(1 - 0.999**n) / (1 - 0.999) for n in COUNTS.tolist()]
-    weights = effective_number_weights(COUNTS).numpy()
-    np.testing.assert_allclose(weights * effective, (weights * effective)[0], rtol=1e-5)
-    assert weights.mean() == pytest.approx(1)
-    np.testing.assert_allclose(effective_number_weights(COUNTS, beta=0.0), 1)
 
 
 def test_focal_by_hand():
@@ -224,15 +213,6 @@ def test_best_epoch_is_restored_and_patience_ends_training(cells, monkeypatch):
     assert -(weights * np.log(p)).sum() / weights.sum() == pytest.approx(loss[best], rel=1e-5)
 
 
-def test_arcface_gives_the_scaled_cosines(cells):
-    model = fitted(cells, loss="arcface")
-    with torch.no_grad():
-        state = model.network_.encode(*model._tokens(model._scaled(cells.X)))[0].double().numpy()
-    centres = model.network_.head.weight.detach().double().numpy()
-    cosines = state @ centres.T / np.linalg.norm(state, axis=1)[:, None] / np.linalg.norm(centres, axis=1)
-    np.testing.assert_allclose(model.predict_proba(cells.X), softmax(30 * cosines, axis=1), atol=1e-4)
-
-
 def test_published_treatment_by_its_name(cells):
     few = AttentionBiLSTMClassifier(**QUICK | {"max_epochs": 1}).fit(np.tile(cells.X, (4, 1)), np.tile(cells.y, 4))
     assert few._how["noise"] == pytest.approx(10 / math.sqrt(800)) and fitted(cells)._how["noise"] == 0.5
@@ -242,14 +222,3 @@ def test_published_treatment_by_its_name(cells):
     np.testing.assert_array_equal(model.predict_proba(zeros), model.predict_proba(cells.X))
     masked = fitted(cells)
     assert not np.allclose(masked.predict_proba(zeros), masked.predict_proba(cells.X))
-
-
-def test_noise_and_hidden_features_are_as_large_as_given(monkeypatch):
-    seen, model = [], AttentionBiLSTMClassifier(max_epochs=1, random_state=0)
-    forward = BiLSTM.forward
-    monkeypatch.setattr(BiLSTM, "forward", lambda self, *tokens: seen.append(tokens[0]) or forward(self, *tokens))
-    model.fit(np.tile(np.arange(400.0) % 2, (3, 1)).T, np.arange(400) % 2)
-    values = torch.cat(seen)
-    assert [len(part) for part in seen] == [64] * 6 + [16]
-    assert float(values.isnan().float().mean()) == pytest.approx(0.2, abs=0.03)
-    assert float((values[~values.isnan()].abs() - 1).std()) == pytest.approx(0.5, abs=0.05)

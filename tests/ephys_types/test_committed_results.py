@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from notebook import run_cells
 from same import assert_same
@@ -12,6 +13,7 @@ from same import assert_same
 from sbnn import plotting, results
 from sbnn.data.datasets import list_datasets
 from sbnn.ephys_types import cross_validate_classifier, figures, report
+from sbnn.ephys_types.transfer_evaluation import learning_curves, zero_shot
 from sbnn.tables import to_markdown
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
@@ -48,6 +50,20 @@ def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model):
     assert_same(again.test_probabilities[0][0], record.test_probabilities[0][f])
     for metric in ("macro_f1", "accuracy", "balanced_accuracy", "log_loss"):
         assert_same(again.values[metric][0, 0], record.values[metric][f, 0])
+
+
+@pytest.mark.slow
+def test_transfer_that_is_measured_again_gives_the_same_numbers():
+    told = study("simulated_ephys")[0]
+    species = told["source"], told["cells"]
+    alignments = zero_shot(*species, seeds=(0,)).scores
+    curves = learning_curves(*species, told["learners"], told["network"], sizes=(50,), seeds=(0,), draws=1).scores
+    stored = [told["records"][f"transfer_{name}"].scores for name in ("zero_shot", "curves")]
+    kept = [stored[0].query("seed == 0"), stored[1].query("n_cells == 50")]
+    for again, committed in zip((alignments, curves), kept, strict=True):
+        pd.testing.assert_frame_equal(again, committed.reset_index(drop=True), rtol=1e-6)
+    with pytest.raises(ValueError, match="another zero-shot .* source_sha256"):
+        zero_shot(species[0][:100].copy(), species[1], results=SAVED / "simulated_ephys" / "transfer_zero_shot.pickle")
 
 
 def test_tables_of_committed_results_stay_as_they_are():

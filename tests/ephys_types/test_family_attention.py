@@ -1,10 +1,8 @@
 """Attention over families: what is missing says nothing, members are networks of their own."""
 
 import numpy as np
-import pytest
 import torch
 
-from sbnn.ephys_types import FamilyAttentionClassifier
 from sbnn.ephys_types.family_attention import FamilyAttentionNetwork
 
 
@@ -55,17 +53,3 @@ def test_members_share_nothing_and_drop_out():
     dropping = network(dropout=0.5)
     assert not torch.equal(*(dropping(x[:1], torch.ones_like(x[:1]))[0] for _ in range(2)))
     assert torch.equal(*(dropping.eval()(x[:1], torch.ones_like(x[:1]))[0] for _ in range(2)))
-
-
-def test_settings_follow_the_number_of_cells(cells):
-    model = FamilyAttentionClassifier(n_steps=1, n_members=1).fit(cells.X, cells.y, cells.families)
-
-    def of(n, n_steps="auto"):
-        model.n_steps = n_steps
-        model._build(2, n, torch.Generator())
-        return model._settings
-
-    few, many = of(100), of(10**6)
-    assert few == pytest.approx({"noise": 0.7, "dropout": 0.3, "n_steps": 400, "batch_size": 128})
-    assert many == pytest.approx({"noise": 0.15, "dropout": 0.1, "n_steps": 1200, "batch_size": 256})
-    assert 0.4 < of(1581)["noise"] < 0.45 and of(100, 20)["n_steps"] == 20

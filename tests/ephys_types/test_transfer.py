@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
 from sklearn.metrics import f1_score
 
 from sbnn import to_shared_features
@@ -14,10 +13,9 @@ from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import SourcePriorClassifier, TransferAttentionClassifier, ZeroShotClassifier
 from sbnn.ephys_types.family_attention import LEARNING_RATE
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.ephys_types.report import CONTROL
 from sbnn.ephys_types.transfer import _moved, align, own_scale, physiological_scale, two_experts
-from sbnn.ephys_types.transfer_evaluation import _drawn, labelled_cells, learning_curves, zero_shot
-from sbnn.evaluation.folds import donor_folds, repeated_donor_folds
+from sbnn.ephys_types.transfer_evaluation import _drawn, labelled_cells
+from sbnn.evaluation.folds import repeated_donor_folds
 
 SHIFT = np.array([0.8, -1.0, 0.5, 0.0, 0.6])
 CENTRES = np.array([[3.0, 0, 0, 0, 0], [0, 3.0, 0, 1, 0], [0, 0, 3.0, 0, 1]])
@@ -220,64 +218,6 @@ def test_pretraining_leaves_its_weights_and_goes_on_slowly(monkeypatch, same_typ
     assert (n_first, n_second) == (90, 40) and slow == rate / 5
     for name, value in started.items():
         assert bool((value == learned[name]).all()) == (same_types or not name.startswith("head")), name
-
-
-@pytest.mark.slow
-def test_zero_shot_runs_both_ways_and_is_loaded_again(species, shared, tmp_path):
-    path = tmp_path / "zero_shot.pickle"
-    record = zero_shot(*species, results=path, seeds=(0,))
-    (mouse, of_mouse), (human, of_human) = [(scaled, its.y) for its, scaled in shared]
-    there = ZeroShotClassifier(random_state=0).fit(mouse, of_mouse, human)
-    np.testing.assert_array_equal(record.test_probabilities, there.predict_proba(human))
-    back = ZeroShotClassifier(alignment="own", random_state=0).fit(human, of_human, mouse).predict(mouse)
-    table = record.scores.set_index(["way", "method"])["macro_f1"]
-    first, second = record.scores["way"].unique()
-    assert table[first, "shift"] == pytest.approx(f1_score(of_human, there.predict(human), average="macro"))
-    assert table[second, "own"] == pytest.approx(f1_score(of_mouse, back, average="macro"))
-    assert zero_shot(*species, results=path, seeds=(0,)).scores.equals(record.scores)
-    with pytest.raises(ValueError, match="source"):
-        zero_shot(species[0][:100].copy(), species[1], results=path, seeds=(0,))
-
-
-@pytest.mark.slow
-def test_every_method_is_scored_by_what_it_says_of_the_test_cells(species, shared):
-    """And each was fitted to what it may know: 40 labelled cells, the others without types, cells of the source."""
-    network = TransferAttentionClassifier(n_steps=20, n_members=1, random_state=0)
-    options = {"sizes": (40,), "seeds": (0,), "draws": 1}
-    table = (
-        learning_curves(*species, {"kernel": KernelLogistic()}, network, **options)
-        .scores.set_index(["model", "method"])
-        .sort_values("fold")
-    )
-    (mouse, scaled_mouse), (human, scaled) = shared
-    cells, types, rows = as_typed(species[1]), human.y, {}
-    for fold, (train, test) in enumerate(donor_folds(cells, 5, 0)):
-        known, others = _drawn(train, types, 40, np.random.default_rng([0, fold, 40, 0]))
-        own = KernelLogistic().fit(cells.X[known], types[known]).predict_proba(cells.X[test])
-        helper = SourcePriorClassifier()
-        helper.fit(scaled[known], types[known], source=(scaled_mouse, mouse.y), unlabelled=scaled[others])
-        first, tested = own_scale(scaled[known], scaled[train]), own_scale(scaled[test], scaled[train])
-        prior = helper.prior_.predict_proba(tested)
-        second = KernelLogistic(n_landmarks=200, random_state=0).fit(first, types[known]).predict_proba(tested)
-        said = {
-            ("source", "transfer"): prior,
-            ("kernel", "human only"): own,
-            ("kernel", CONTROL): two_experts(own, second, 10 / 40),
-            ("kernel", "transfer"): two_experts(own, prior, 10 / 40),
-        }
-        source = mouse.X, mouse.y
-        for method, way, help in (
-            ("human only", "joint", None), ("pretrained", "pretrained", source), ("joint", "joint", source)
-        ):  # fmt: skip
-            model = clone(network).set_params(way=way)
-            model.fit(human.X[known], types[known], human.families, source=help, unlabelled=human.X[others])
-            said["attention, shared features", method] = model.predict_proba(human.X[test])
-        for key, probabilities in said.items():
-            predicted = np.unique(types)[probabilities.argmax(1)]
-            rows.setdefault(key, []).append(f1_score(types[test], predicted, average="macro"))
-    assert len({tuple(row) for row in rows.values()}) == 7, "methods that say the same cannot be told apart"
-    for key, expected in rows.items():
-        assert table.loc[[key], "macro_f1"].tolist() == pytest.approx(expected), key
 
 
 def test_draws_of_a_fold_and_folds_of_a_seed_are_others(species):
