@@ -1,20 +1,7 @@
 """The two drawings of the page, as bokeh figures that its scripts fill: the map of the cells and a histogram."""
 
 import numpy as np
-from bokeh.models import (
-    BooleanFilter,
-    BoxSelectTool,
-    CDSView,
-    ColorBar,
-    ColumnDataSource,
-    DataRange1d,
-    HoverTool,
-    LassoSelectTool,
-    LinearColorMapper,
-    PanTool,
-    ResetTool,
-    WheelZoomTool,
-)
+from bokeh import models
 from bokeh.plotting import figure
 
 FEWEST, MOST = 3.5, 9.0  # pixels across a dot, of many and of few cells
@@ -25,30 +12,32 @@ def cell_map(xy, axes, equal):
     """The map: dots of the cells, a colour bar, and tools without a toolbar; the scripts find its parts by name."""
     map_ = figure(
         name="map", title=" ", sizing_mode="stretch_both", toolbar_location=None, tools="", lod_threshold=None,
-        match_aspect=equal, x_axis_label=axes[0], y_axis_label=axes[1], x_range=DataRange1d(), y_range=DataRange1d(),
+        match_aspect=equal, x_axis_label=axes[0], y_axis_label=axes[1], x_range=models.DataRange1d(),
+        y_range=models.DataRange1d(),
     )  # fmt: skip
     # Corners that nobody sees hold the view where it is while types are hidden.
     corners = map_.scatter(*np.array([xy.min(0), xy.max(0)], float).T, alpha=0, size=0)
     columns = ("x", "y", "color", "cell", "type", "family", "value")
-    source = ColumnDataSource({name: [] for name in columns}, name="cells")
+    source = models.ColumnDataSource({name: [] for name in columns}, name="cells")
     size = float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST))
     dots = map_.scatter(
-        "x", "y", source=source, name="dots", size=size, view=CDSView(filter=BooleanFilter(name="shown")),
+        "x", "y", source=source, name="dots", size=size, view=models.CDSView(filter=models.BooleanFilter(name="shown")),
         fill_color="color", fill_alpha=0.9, line_width=0.5, line_alpha=0.5,
         nonselection_fill_alpha=0.08, nonselection_line_alpha=0,
     )  # fmt: skip
     dots.selection_glyph = dots.glyph
     for range_ in (map_.x_range, map_.y_range):
         range_.renderers = [corners]
-    hover = HoverTool(name="hover", renderers=[dots], tooltips=None, attachment="right")
-    wheel = WheelZoomTool()
-    pan, box, lasso = PanTool(name="pan"), BoxSelectTool(name="box"), LassoSelectTool(name="lasso", continuous=False)
+    hover = models.HoverTool(name="hover", renderers=[dots], tooltips=None, attachment="right")
+    wheel = models.WheelZoomTool()
+    pan, box = models.PanTool(name="pan"), models.BoxSelectTool(name="box")
+    lasso = models.LassoSelectTool(name="lasso", continuous=False)
     for tool in (box, lasso):
         tool.renderers = [dots]
-    map_.add_tools(pan, box, lasso, wheel, hover, ResetTool())
+    map_.add_tools(pan, box, lasso, wheel, hover, models.ResetTool())
     map_.toolbar.active_drag, map_.toolbar.active_scroll = lasso, wheel
-    mapper = LinearColorMapper(name="mapper", palette=["#000000"], low=0, high=1)
-    bar = ColorBar(name="bar", color_mapper=mapper, width=12, visible=False, background_fill_color=None)
+    mapper = models.LinearColorMapper(name="mapper", palette=["#000000"], low=0, high=1)
+    bar = models.ColorBar(name="bar", color_mapper=mapper, width=12, visible=False, background_fill_color=None)
     map_.add_layout(bar, "right")
     _plain(map_)
     return map_
@@ -60,7 +49,7 @@ def histogram():
         name="histogram", sizing_mode="stretch_width", height=190, toolbar_location=None, tools="", x_axis_label=" ",
         y_axis_label="share of cells",
     )  # fmt: skip
-    source = ColumnDataSource({"left": [0], "right": [1], "inside": [0], "rest": [0]}, name="bins")
+    source = models.ColumnDataSource({"left": [0], "right": [1], "inside": [0], "rest": [0]}, name="bins")
     for part in ("rest", "inside"):
         plot.quad(left="left", right="right", top=part, bottom=0, source=source, name=part, fill_alpha=0.55)
     plot.y_range.start = 0

@@ -202,7 +202,8 @@ def family_zoom(top, bottom=None, family=None, scores=None):
     """
     models = models_of(top, bottom, scores)
     record, groups, *_, r2 = models[-1]
-    known = zoomable(groups)
+    of_types = {family: set(groups.types[groups.families == family]) - {UNKNOWN} for family in groups.table.index}
+    known = [family for family, types in of_types.items() if family != UNKNOWN and len(types) > 1]
     family = family or ("Vip" if "Vip" in known else next(iter(known), None))
     if family not in known:
         raise ValueError(f"family: expected one with several types, of {known}, got {family!r}")
@@ -235,12 +236,6 @@ def family_zoom(top, bottom=None, family=None, scores=None):
         x = MARGIN + i * (PANEL + ZOOM_GAP) + 0.1 * PANEL
         draw_colorbar(figure, x, y - 0.14, 0.8 * PANEL, meaning, limits, MaxNLocator(4))
     return figure
-
-
-def zoomable(groups):
-    """Families of the cells of a fit that have several types, the most frequent first: what `family_zoom` can show."""
-    known = groups.table.index.drop(UNKNOWN, errors="ignore")
-    return [family for family in known if len(set(groups.types[groups.families == family]) - {UNKNOWN}) > 1]
 
 
 def _panel(figure, i, y, heading, style="normal", size=1):

@@ -52,11 +52,8 @@ def accuracy_comparison(models, n_genes=25):
 
 
 def _genes(record, point):
-    if "n_selected" in record.values:
-        return counted(round(record.n_selected[:, point].mean()), "gene")
-    if "preselected" in record.values:
-        return counted(round(record.preselected.sum(1).mean()), "gene")
-    return counted(len(record.gene_names), "gene")
+    shown = record.preselected.sum(1) if "preselected" in record.values else np.array([len(record.gene_names)])
+    return counted(round((record.n_selected[:, point] if "n_selected" in record.values else shown).mean()), "gene")
 
 
 def _draw_row(ax, y, record, point):

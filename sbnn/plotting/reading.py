@@ -148,11 +148,11 @@ def choose_models(models, n_genes, same_as=None, argument="models"):
 
 def published_rows(published, name, value, **others):
     """Published results of a kind of model."""
-    return [
-        row for row in published or []
-        if name in row and same_value(row[name], value)
-        and all(same_value(row.get(k, True if k == "pretraining" else v), v) for k, v in others.items())
-    ]  # fmt: skip
+
+    def agrees(row):
+        return all(same_value(row.get(k, True if k == "pretraining" else v), v) for k, v in others.items())
+
+    return [row for row in published or [] if name in row and same_value(row[name], value) and agrees(row)]
 
 
 def number(value):
