@@ -205,30 +205,25 @@ def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
 def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
     """Run ``sbnn data``; exit status 1 when a file cannot be had or is corrupt."""
     parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
-    commands = parser.add_subparsers(required=True, dest="command")
-    for command, several, about in (
-        ("list", None, "name the data sets and say which are here"),
-        ("get", "+", "find or download the files of data sets, verified"),
-        ("check", "*", "read the files that are here and compare their checksums"),
-    ):
-        subparser = commands.add_parser(command, help=about)
-        subparser.add_argument("--path", help="folder to look in first")
-        if several:
-            subparser.add_argument("names", nargs=several, metavar="name", help="data set, or one of its files")
+    parser.add_argument("command", choices=("list", "get", "check"), help="say which are here, download, or verify")
+    parser.add_argument("names", nargs="*", metavar="name", help="data set, or one of its files; check: default all")
+    parser.add_argument("--path", help="folder to look in first")
     chosen = parser.parse_args(arguments)
-    unknown = [name for name in getattr(chosen, "names", ()) if name not in DATASETS and name not in FILES]
-    if unknown:
+    if chosen.command == "get" and not chosen.names:
+        parser.error("get: name the data sets or files to get")
+    if unknown := [name for name in chosen.names if name not in DATASETS and name not in FILES]:
         print(f"unknown name(s) {unknown}; the data sets are {', '.join(DATASETS)}", file=sys.stderr)
         return 1
+    if chosen.command == "check":
+        return _check(chosen.names, search_places(chosen.path))
+    if chosen.command == "list":
+        for name, (state, missing) in list_datasets(chosen.path).items():
+            lacks = f", lacks {', '.join(missing)}" if missing else ""
+            print(f"{name}: {DATASETS[name].about} [{state}{lacks}]")
+        return 0
+    search = Search(chosen.path)
     try:
-        if chosen.command == "check":
-            return _check(chosen.names, search_places(chosen.path))
-        if chosen.command == "list":
-            for name, (state, missing) in list_datasets(chosen.path).items():
-                lacks = f", lacks {', '.join(missing)}" if missing else ""
-                print(f"{name}: {DATASETS[name].about} [{state}{lacks}]")
-        for name in getattr(chosen, "names", ()):
-            search = Search(chosen.path)
+        for name in chosen.names:
             found = find_dataset(name, search) if name in DATASETS else search.find([name])
             for file in found.values():
                 print(f"{file.path}  sha256 {file.sha256}")

@@ -96,14 +96,6 @@ def with_outputs(data, outputs="outputs"):
     return adata, pd.DataFrame(dense(second.X), index=names, columns=second.var_names), dropped
 
 
-def in_memory(adata):
-    """Expression of an AnnData that is all in memory."""
-    if adata.X is None or adata.isbacked:
-        problem = "has no X; set it to one of the layers," if adata.X is None else "is open on disk: adata.to_memory();"
-        raise ValueError(f"X: the AnnData {problem} {sorted(adata.layers)}")
-    return adata.X
-
-
 def dense(matrix):
     """A matrix as a dense array."""
     return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)
@@ -112,6 +104,10 @@ def dense(matrix):
 def parts_of(data, outputs):
     """What `paired` takes, and what is known of it, out of an AnnData or MuData and the name of its outputs."""
     adata, Y, dropped = with_outputs(data, outputs)
+    if adata.X is None or adata.isbacked:
+        raise ValueError(
+            f"X: the AnnData has no X, or is open on disk: adata.to_memory(); layers: {sorted(adata.layers)}"
+        )
     labels, palette = adata.obs.copy(), adata.uns.get("type_colors", data.uns.get("type_colors"))
     if isinstance(data, MuDataLike):  # what is said of all modalities fills in what this one does not say
         shared = data.obs.reindex(labels.index)
@@ -132,7 +128,7 @@ def parts_of(data, outputs):
         truth["genes"] = [gene for gene in truth["genes"] if gene in adata.var_names]
     truth |= {key: adata.obsm[f"true_{key}"] for key in ("latent", "outputs") if f"true_{key}" in adata.obsm}
     return {
-        "X": in_memory(adata), "Y": Y, "gene_names": adata.var_names, "cell_names": adata.obs_names, "labels": labels,
+        "X": adata.X, "Y": Y, "gene_names": adata.var_names, "cell_names": adata.obs_names, "labels": labels,
         "colors": colors, "counts": adata.layers.get("counts"),
         "about": about | {"truth": truth, "dropped": dict(about.get("dropped", {})) | dropped},
     }  # fmt: skip

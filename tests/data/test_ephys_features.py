@@ -4,12 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.data.ephys_features import (
-    feature_table,
-    known_features,
-    to_shared_features,
-    unlikely_units,
-)
+from sbnn.data.ephys_features import feature_table, known_features, to_shared_features, unlikely_units
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import typed_cells
 

@@ -193,9 +193,8 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
 
     def best(alike):
         """Number of cells shared and the axes that they are on; by default cells are in rows."""
-        ways = [(alike(X.axes[x]).isin(alike(Y.axes[y])).sum(), -x, -y) for x in x_axes for y in (0, 1)]
-        shared, x, y = max(ways)
-        return shared, -x, -y
+        ways = ((alike(X.axes[x]).isin(alike(Y.axes[y])).sum(), -x, -y) for x in x_axes for y in (0, 1))
+        return np.abs(max(ways))
 
     alike = loosened if match == "loose" else pd.Index
     shared, x_axis, y_axis = best(alike)
