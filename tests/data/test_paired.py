@@ -21,17 +21,10 @@ def arguments(**changes):
     labels = pd.DataFrame(
         {"family": ["Sst", "Vip", "Vip"] * 4, "type": ["Sst Chodl", "Vip Gpc3", "Vip Chat_1"] * 4}, index=CELLS
     ).assign(mouse=["a", "b"] * 6, slice=["1", np.nan] * 6)
-    return {
-        "X": np.log2(counts + 1.0),
-        "Y": rng.normal(size=(N, Q)),
-        "gene_names": [f"Gene{i}" for i in range(P)],
-        "feature_names": ["AP width", "Tau", "Sag"],
-        "cell_names": CELLS,
-        "labels": labels,
-        "colors": {"Vip Gpc3": "#B09FFF", "Vip Chat_1": "#FF00FF", "Sst Chodl": "#FFFF00"},
-        "counts": counts,
-        "name": "tiny",
-    } | changes
+    colors = {"Vip Gpc3": "#B09FFF", "Vip Chat_1": "#FF00FF", "Sst Chodl": "#FFFF00"}
+    names = {"gene_names": [f"Gene{i}" for i in range(P)], "feature_names": ["AP width", "Tau", "Sag"]}
+    given = {"X": np.log2(counts + 1.0), "Y": rng.normal(size=(N, Q)), "cell_names": CELLS, "labels": labels}
+    return given | names | {"colors": colors, "counts": counts, "name": "tiny"} | changes
 
 
 @pytest.fixture

@@ -10,11 +10,9 @@ CELLS, GENES, COMPONENTS, FEATURES = 14, 6, 9, 7
 SHORT = [*EXCLUDED_FEATURES, "tau", "v baseline", "rheobase i"]
 
 
-def cells_of_text(texts, column=False):
-    """A MATLAB cell array of strings, as a row or a column."""
-    array = np.empty((len(texts), 1) if column else (1, len(texts)), dtype=object)
-    array.ravel()[:] = texts
-    return array
+def cells_of_text(texts):
+    """A MATLAB cell array of strings."""
+    return np.array(texts, dtype=object)[:, np.newaxis]
 
 
 def test_the_release_is_read_from_its_layout(tmp_path):
@@ -27,15 +25,14 @@ def test_the_release_is_read_from_its_layout(tmp_path):
     features[11, 0] = np.nan  # an output that is not used makes a cell incomplete too, as published
     fields = {
         "T_dat": rng.gamma(1, 2, (CELLS, GENES)),
-        "gene_id": cells_of_text([f"Gene{i}" for i in range(GENES)], column=True),
+        "gene_id": cells_of_text([f"Gene{i}" for i in range(GENES)]),
         "E_pc_scaled": components,
         "E_feature": features,
-        "pc_name": cells_of_text(raw[:COMPONENTS]),
+        "pc_name": cells_of_text(raw[:COMPONENTS]).T,
         "feature_name": np.array(raw[COMPONENTS:]),  # stored as padded characters, all of the same length
         "sample_id": cells_of_text([f"PS0810_E1-50_S{i}" for i in range(CELLS)]),
-        "cluster": cells_of_text([types[i % 3][0] for i in range(CELLS)], column=True),
+        "cluster": cells_of_text([types[i % 3][0] for i in range(CELLS)]),
         "cluster_color": np.array([types[i % 3][1] for i in range(CELLS)]),
-        "cluster_id": np.arange(CELLS)[:, None] % 3,
         "map_conf": np.linspace(0, 1, CELLS)[None],
     }
     short = dict(zip(raw, np.random.default_rng(1).permutation(SHORT).tolist(), strict=True))
@@ -54,4 +51,3 @@ def test_the_release_is_read_from_its_layout(tmp_path):
     assert set(data.labels["family"]) == {"Sst", "Vip", "Pvalb"} and data.colors == dict(types)
     np.testing.assert_allclose(data.labels["type_confidence"], fields["map_conf"].ravel()[complete])
     assert data.about["dropped"] == {"missing output": ["PS0810_E1-50_S3", "PS0810_E1-50_S11"]}
-    assert data.counts is None and data.name == "gouwens"

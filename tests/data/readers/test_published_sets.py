@@ -39,12 +39,8 @@ def described(adata):
     tables = [adata.X, adata.layers.get("counts"), adata.obsm.get("outputs"), *map(adata.varp.get, ("prior", "truth"))]
     about = adata.uns["sbnn"]
     text = [adata.obs.to_csv(), adata.var.to_csv(), *adata.obsm.get("outputs", []), *adata.uns.get("type_colors", [])]
-    text += [
-        about["name"],
-        about["sha256"],
-        *map(str, about["files"].items()),
-        *map(str, about.get("dropped", {}).items()),
-    ]
+    text += [about["name"], about["sha256"], *map(str, about["files"].items())]
+    text += map(str, about.get("dropped", {}).items())
     numbers = [projection(table) for table in tables if table is not None]
     return adata.shape, numbers, hashlib.sha256("\n".join(text).encode()).hexdigest()[:12]
 

