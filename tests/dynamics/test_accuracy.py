@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sbnn.data.trajectories import trajectories
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
-from sbnn.dynamics.baselines import PriorAlone
+from sbnn.dynamics.baselines import AutoRegression, PriorAlone
 from sbnn.dynamics.solver import DivergenceError
 
 
@@ -30,6 +31,17 @@ def test_edges_are_counted():
     assert np.isnan(right["recall_missing"]) and np.isnan(right["kept_wrong"]) and right["auroc"] == 1
     some = edge_accuracy(FOUND, TRUTH.loc[["b"]], PRIOR)  # only regulators of which the truth is known count
     assert some["n_edges"] == 1 and some["balanced_accuracy"] == pytest.approx((0 + 1 / 2) / 2)
+
+
+def test_auto_regression_finds_levels_and_rates_at_any_times(rng):
+    model = AutoRegression()
+    model.rates_, model.levels_ = np.array([0.1, 1.0]), np.array([0.3, 0.7])
+    times = [[0, 2, 3, 7], [1, 3, 4, 8]]
+    paths = model.predict(starts := rng.random((2, 2)), times)
+    np.testing.assert_allclose(paths[:, 2], model.levels_ + np.exp([-0.3, -3]) * (starts - model.levels_))
+    found = AutoRegression().fit(trajectories(paths, times))
+    np.testing.assert_allclose(found.predict(starts, times), paths, atol=0.01)
+    np.testing.assert_allclose(found.levels_, [0.3, 0.7], atol=0.02)
 
 
 def test_errors_of_samples_that_stay_as_they_are():

@@ -9,8 +9,6 @@ from scipy.special import expit, logit
 from sbnn.dynamics import phoenix
 from sbnn.dynamics.phoenix import GatedPhoenix, Phoenix, hard_concrete, settled_gates
 
-HALF = 2 / 3 * np.log(0.1 / 1.1)  # location of a gate that is open with probability 1/2
-
 
 @pytest.fixture
 def plain(generator):
@@ -19,16 +17,6 @@ def plain(generator):
     with torch.no_grad():
         for value in network.parameters():
             value.normal_(generator=generator)
-    return network
-
-
-@pytest.fixture
-def half_open(generator):
-    """Three genes and two units; gates are open with probability 1/2 but for those that a test moves."""
-    network = GatedPhoenix(3, 2, (0.2, 0.5), generator)
-    with torch.no_grad():
-        for location in network.locations.values():
-            location.fill_(HALF)
     return network
 
 
@@ -77,14 +65,13 @@ def test_gates_are_distributed_as_published(location):
     assert settled[0] == 0 and 0 < settled[1] < 1e-3 and settled[2] == pytest.approx(0.5) and settled[3] == 1
 
 
-def test_open_paths_are_counted_over_all_pairs(half_open):
-    # One path through each of two sums and two products, open with probability 1/4.
-    assert phoenix.open_paths(half_open).item() == pytest.approx(1)
-    rng = np.random.default_rng(0)
+def test_open_paths_are_counted_over_all_pairs(generator):
+    network = GatedPhoenix(3, 2, (0.2, 0.5), generator)
     with torch.no_grad():
-        for location in half_open.locations.values():
-            location += torch.from_numpy(rng.standard_normal(len(location))).float()
-    p = {name: expit(location.detach().numpy() - HALF) for name, location in half_open.locations.items()}
+        for location in network.locations.values():
+            location.normal_(generator=generator)
+    half = 2 / 3 * np.log(0.1 / 1.1)  # location of a gate that is open with probability 1/2
+    p = {name: expit(location.detach().numpy() - half) for name, location in network.locations.items()}
     paths = sum(p[f"{kind}_in"].sum() * p[f"{kind}_out"].sum() for kind in ("sum", "product"))
     # Whatever the target is: a mean over 3 regulators and 3 targets.
-    assert phoenix.open_paths(half_open).item() == pytest.approx(3 * paths / 9)
+    assert phoenix.open_paths(network).item() == pytest.approx(3 * paths / 9)

@@ -101,14 +101,6 @@ def test_the_penalty_is_part_of_the_loss_that_is_watched_and_patience_ends_train
     assert len(seen) == 1 + 3 and torch.equal(training.network.sum_in, seen[0])
 
 
-def test_the_learning_rate_falls_after_its_own_patience(samples):
-    recipe = Recipe(learning_rate=1e-2, rate_factor=0.1, rate_patience=2, lowest_rate=5e-4)
-    training, rates = training_of(samples, recipe), []
-    training._epoch = lambda optimizer: rates.append(optimizer.param_groups[0]["lr"]) or 1.0  # the same loss each time
-    training.run(9)
-    assert rates == pytest.approx([1e-2] * 4 + [1e-3] * 3 + [5e-4] * 2)
-
-
 def test_validation_samples_are_not_trained_on(samples):
     """Other values of them change what is watched, and so the best epoch, but not the training itself."""
     model = PhoenixRegressor(4, "none", recipe=short(epochs=5, rate_patience=100), random_state=0)

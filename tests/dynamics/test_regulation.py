@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from sbnn.dynamics.beliefs import MOST, Beliefs, first_beliefs, kinds_of_edges, learned_beliefs
+from sbnn.dynamics.beliefs import first_beliefs, learned_beliefs
 from sbnn.dynamics.paths import Clock
 from sbnn.dynamics.regulation import Target
 
@@ -76,23 +76,9 @@ def test_probabilities_are_those_of_leaving_out_one_edge(made):
     assert 0 not in made.search(()).regulators and made.probabilities(frozenset())[0] == 0
 
 
-def test_kinds_tell_whether_the_prior_knows_the_edge_and_its_regulator():
-    prior = np.zeros((5, 5))
-    prior[0, [1, 2, 3]] = 1, -1, 1
-    prior[1, 2] = 1
-    changing = np.array([False, True, True, True, True])
-    kinds = kinds_of_edges(prior, changing)
-    assert kinds[0].tolist() == [2, 5, 5, 5, 2] and kinds[1].tolist() == [1, 1, 3, 1, 1] and not kinds[2:].any()
-    prior[1, 0] = 1  # into a gene that never changes: it counts for nothing
-    assert kinds_of_edges(prior, changing)[1, 2] == 3
-
-
 def test_beliefs_are_learned_and_start_from_those_at_first(made):
     first = first_beliefs()
     kinds, possible = np.zeros((8, 8), dtype=int), ~np.eye(8, dtype=bool)
-    nothing = learned_beliefs([], np.zeros((8, 8)), kinds, possible)
-    for name in ("effect_mean", "effect_sd", "pair_sd", "square_sd"):
-        np.testing.assert_allclose(getattr(nothing, name), getattr(first, name))
     fit = made.search(())
     learned = learned_beliefs([fit] * 500, np.full((8, 8), 0.5), kinds, possible)
     sizes = fit.weights[1:3] * fit.signs
@@ -102,4 +88,3 @@ def test_beliefs_are_learned_and_start_from_those_at_first(made):
     np.testing.assert_allclose(learned.effect_mean[[1, 3]], first.effect_mean[[1, 3]])
     share = (0.5 * 56 + 0.5) / (56 + 5e4)
     assert learned.log_odds[0] == pytest.approx(np.log(share / (1 - share)))
-    assert isinstance(learned, Beliefs) and len(learned.effect_sd) == MOST + 1
