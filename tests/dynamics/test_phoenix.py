@@ -7,7 +7,7 @@ from scipy.integrate import quad
 from scipy.special import expit, logit
 
 from sbnn.dynamics import phoenix
-from sbnn.dynamics.phoenix import GatedPhoenix, Phoenix, hard_concrete, settled_gates
+from sbnn.dynamics.phoenix import Phoenix, hard_concrete, settled_gates
 
 
 @pytest.fixture
@@ -63,15 +63,3 @@ def test_gates_are_distributed_as_published(location):
     assert hard_concrete(torch.tensor([0.0, 1.0]), torch.zeros(2)).tolist() == [0, 1]
     settled = settled_gates(torch.tensor([logit(1 / 12) - 1e-3, logit(1 / 12) + 1e-3, 0, logit(11 / 12) + 1e-3]))
     assert settled[0] == 0 and 0 < settled[1] < 1e-3 and settled[2] == pytest.approx(0.5) and settled[3] == 1
-
-
-def test_open_paths_are_counted_over_all_pairs(generator):
-    network = GatedPhoenix(3, 2, (0.2, 0.5), generator)
-    with torch.no_grad():
-        for location in network.locations.values():
-            location.normal_(generator=generator)
-    half = 2 / 3 * np.log(0.1 / 1.1)  # location of a gate that is open with probability 1/2
-    p = {name: expit(location.detach().numpy() - half) for name, location in network.locations.items()}
-    paths = sum(p[f"{kind}_in"].sum() * p[f"{kind}_out"].sum() for kind in ("sum", "product"))
-    # Whatever the target is: a mean over 3 regulators and 3 targets.
-    assert phoenix.open_paths(network).item() == pytest.approx(3 * paths / 9)
