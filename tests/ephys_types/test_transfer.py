@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from sbnn import to_shared_features
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import SourcePriorClassifier, TransferAttentionClassifier, ZeroShotClassifier
@@ -25,18 +24,6 @@ def drawn(shares, n, seed, shift=0.0):
     rng = np.random.default_rng(seed)
     codes = rng.choice(3, n, p=shares)
     return CENTRES[codes] + rng.normal(size=(n, 5)) + shift, codes
-
-
-@pytest.fixture(scope="module")
-def species():
-    return [simulate_ephys_types(160, species=name) for name in ("mouse", "human")]
-
-
-@pytest.fixture(scope="module")
-def shared(species):
-    """Shared features of both, and these on their physiological scale."""
-    cells = [as_typed(to_shared_features(data)) for data in species]
-    return [(its, physiological_scale(its.X, its.feature_names)) for its in cells]
 
 
 def test_shift_and_shares_are_recovered_without_types():
@@ -220,8 +207,8 @@ def test_pretraining_leaves_its_weights_and_goes_on_slowly(monkeypatch, same_typ
         assert bool((value == learned[name]).all()) == (same_types or not name.startswith("head")), name
 
 
-def test_draws_of_a_fold_and_folds_of_a_seed_are_others(species):
-    human = as_typed(species[1])
+def test_draws_of_a_fold_and_folds_of_a_seed_are_others():
+    human = as_typed(simulate_ephys_types(160))
     found = list(labelled_cells(repeated_donor_folds(human, 5, (0, 2)), human.y, (40, None), 2))
     assert [(draw, len(known)) for _, _, draw, known, *_ in found][:2] == [(0, 40), (1, 40)]
     assert [it[:3] for it in found] == [(seed, fold, d) for seed in (0, 2) for fold in range(5) for d in (0, 1, 0)]
