@@ -19,7 +19,7 @@ FORMAT = 1  # to be raised whenever the same parameters come to give other data
 
 def simulate_perturbations(
     n_cells_per=500, n_perturbations=100, n_latents=30, n_genes=100, shift=5.0, shift_sd=0.5, most_targets=3,
-    n_control=0, random_state=0,
+    density=None, n_control=0, random_state=0,
 ):  # fmt: skip
     """Simulate a screen in which each perturbation shifts a few latents of the cells.
 
@@ -38,7 +38,9 @@ def simulate_perturbations(
     shift, shift_sd : float
         Size of a shift, in standard deviations of a latent within a perturbation, and its spread.
     most_targets : int
-        Of a perturbation.
+        Of a perturbation; without effect where `density` is given.
+    density : float, optional
+        Probability of each latent to be a target instead; a perturbation without any gets one.
     n_control : int
         Cells without a perturbation, ``"control"``; the paper has none.
     random_state : int
@@ -56,7 +58,7 @@ def simulate_perturbations(
         Numbers out of range.
     """
     made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
-    made |= {"shift": float(shift), "shift_sd": float(shift_sd), "density": None}
+    made |= {"shift": float(shift), "shift_sd": float(shift_sd), "density": density and float(density)}
     if not 1 <= n_latents <= HIDDEN[0] or n_genes < HIDDEN[-1]:
         limits = f"n_latents must be 1 to {HIDDEN[0]} and n_genes at least {HIDDEN[-1]}"
         raise ValueError(f"{limits}, got {n_latents} and {n_genes}")
@@ -64,7 +66,11 @@ def simulate_perturbations(
 
     shifts = np.zeros((n_perturbations, n_latents))
     for row in shifts:
-        targets = np.unique(rng.integers(n_latents, size=rng.integers(1, most_targets + 1)))
+        if density is None:
+            targets = np.unique(rng.integers(n_latents, size=rng.integers(1, most_targets + 1)))
+        else:
+            targets = np.flatnonzero(rng.random(n_latents) < density)
+            targets = targets if len(targets) else rng.integers(n_latents, size=1)
         row[targets] = rng.choice([-1.0, 1.0], len(targets)) * rng.normal(shift, shift_sd, len(targets))
     of_cell = np.append(np.repeat(np.arange(n_perturbations), n_cells_per), np.full(n_control, -1))
     rng.shuffle(of_cell)
