@@ -88,21 +88,15 @@ def _codes(labels, name):
     return np.unique(np.asarray(labels), return_inverse=True)[1]
 
 
-def donor_folds(data, n_folds=5, seed=0, *, target="type"):
-    """Stratified folds of typed cells in which no donor, whose cells share brain, slice and day, is on both sides."""
-    cells = as_typed(data)
-    return deal_donors(cells, labels_of(cells, target), n_folds, seed)
-
-
 def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
-    """One set of `donor_folds` for each seed: dict of seed to folds."""
+    """Sets of stratified folds of typed cells in which no donor is on both sides, as a dict by seed."""
     cells = as_typed(data)
     y = labels_of(cells, target)
     return {int(seed): deal_donors(cells, y, n_folds, int(seed)) for seed in seeds}
 
 
 def deal_donors(cells, y, n_folds, seed):
-    """The folds of `donor_folds`, of `TypedCells` and the class of each."""
+    """One of these sets, of `TypedCells` and the class of each; the cells of a donor share brain, slice and day."""
     # StratifiedGroupKFold deals the donors with the most uneven cells out first whatever the seed. Sets of folds of two
     # seeds hence share more than chance (two human cells of other donors that are tested together are so again with
     # another seed in 0.45 of the cases, 0.2 by chance); intervals must not take them for independent.

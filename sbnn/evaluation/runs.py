@@ -184,14 +184,9 @@ def drop_details(record, path=None, names=NESTED, points=None):
     return record
 
 
-def _files_of(parts):
-    """Files of finished fits."""
-    return sorted(path for path in parts.glob("*.pickle") if PART.fullmatch(path.name))
-
-
 def _finished(parts, keys, overwrite):
     """Outcomes of an interrupted run; an error if they are of another one and would be lost."""
-    files = {path.stem: path for path in _files_of(parts)}
+    files = {path.stem: path for path in parts.glob("*.pickle") if PART.fullmatch(path.name)}
     others = files.keys() - keys.values()
     if others and not overwrite:
         held = f"{len(others)} finished fit(s) of an unfinished run with other {OF_FITS}, which would be lost"

@@ -20,7 +20,7 @@ from sbnn.evaluation.classification import (
     scores,
     scores_within,
 )
-from sbnn.evaluation.folds import donor_folds, repeated_donor_folds
+from sbnn.evaluation.folds import repeated_donor_folds
 from sbnn.results import Record
 
 
@@ -51,6 +51,10 @@ class Watching(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         return self.classes_[::-1][self.predict_proba(X).argmax(axis=1)]  # not the most probable one
+
+
+def donor_folds(data, n_folds=5, seed=0, **options):
+    return repeated_donor_folds(data, n_folds, (seed,), **options)[seed]
 
 
 def small(types, donors):
