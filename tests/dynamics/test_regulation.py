@@ -56,13 +56,6 @@ def test_the_search_finds_the_regulators_and_drops_those_of_a_wrong_prior(made):
         assert fit.regulators == (0, 2) and fit.signs.tolist() == [1, -1]
 
 
-def test_a_step_tries_two_candidates_in_the_place_of_a_regulator_and_six_beside_it(made):
-    tried, best = [], made.fit(frozenset((7,)))
-    made.score = lambda regulators: tried.append(regulators) or 0.0
-    assert made.search((7,)) is best
-    assert sorted(len(regulators) for regulators in tried) == [0, 1, 1, 1] + [2] * 6
-
-
 def test_probabilities_are_those_of_leaving_out_one_edge(made):
     found = frozenset(made.search(()).regulators)
     p = made.probabilities(found)

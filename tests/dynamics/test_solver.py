@@ -20,11 +20,6 @@ def model(generator):
     return model
 
 
-@pytest.fixture
-def start():
-    return torch.rand((4, 12), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-
-
 def test_factors_are_those_of_the_paper_for_all_sizes():
     c = torch.tensor([0.0, 1e-9, 1e-4, 0.099, 0.101, 1.0, 30.0], dtype=torch.float64)
     keep, gone, change = step_factors(c, torch.ones((1, 1), dtype=torch.float64))
@@ -37,7 +32,8 @@ def test_factors_are_those_of_the_paper_for_all_sizes():
 
 
 @torch.no_grad()
-def test_the_solution_is_that_of_another_solver(model, start):
+def test_the_solution_is_that_of_another_solver(model):
+    start = torch.rand((4, 12), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     times = torch.tensor([[0.0, 2, 3, 7, 9]] * 4, dtype=torch.float64)
 
     def rates(_, x):
