@@ -46,7 +46,7 @@ def expression_table(X):
     if isinstance(X, AnnDataLike):
         if X.X is None:
             raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(X.layers)}")
-        X = pd.DataFrame(dense(X.X[:]), X.obs_names, X.var_names)
+        X = pd.DataFrame(dense(X.X), X.obs_names, X.var_names)
     elif sparse.issparse(X):
         X = X.toarray(order="C")
     if isinstance(X, pd.DataFrame):
