@@ -41,13 +41,15 @@ def test_no_data_is_committed():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebooks_are_thin_and_committed_with_outputs(path):
+def test_notebooks_tell_and_show_what_they_do(path):
     notebook = json.loads(path.read_text())
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    code, text = ([cell for cell in notebook["cells"] if cell["cell_type"] == kind] for kind in ("code", "markdown"))
     assert [cell["metadata"].get("tags") for cell in code].count(["parameters"]) == 1
-    assert any(cell["outputs"] for cell in code)
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert not any(output["output_type"] == "error" for output in outputs)
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 3
+    assert sum(len("".join(cell["source"]).split()) for cell in text) >= 350
     for cell in code:
-        assert not any(output["output_type"] == "error" for output in cell["outputs"])
         source = "".join(cell["source"])
-        assert source.count("\n") < 20 and "def " not in source
+        assert source.count("\n") < 20 and not re.search(r"\brun_\w+\(|STUDY", source), "the experiment is in the cell"
     assert "papermill" not in notebook["metadata"]
