@@ -9,6 +9,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
+
 import sbnn
 
 HERE = Path(__file__).parent
@@ -37,7 +40,8 @@ templates_path = [str(HERE / "_templates")]
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # would be fetched from the network; there is no widget
 nb_merge_streams = True
-myst_enable_extensions = ["attrs_block", "colon_fence"]
+myst_enable_extensions = ["attrs_block", "colon_fence", "dollarmath"]
+html_math_renderer = "mathml"  # which browsers draw themselves; scripts that do it would be fetched from the network
 myst_heading_anchors = 4
 
 # API pages. Names in single backticks become links where they have a page.
@@ -54,13 +58,25 @@ nitpick_ignore_regex = [("py:obj", ".*")]
 
 
 def setup(app):
-    """Of what classes inherit, document what is ours, not what scikit-learn and torch give."""
+    """Document of classes what is ours, not what they inherit from scikit-learn and torch; formulas as MathML."""
 
     def is_of_others(app, what, name, obj, skip, options):
         home = getattr(getattr(obj, "fget", obj), "__module__", None)
         return True if home is not None and not home.startswith("sbnn") else None
 
     app.connect("autodoc-skip-member", is_of_others)
+    inline, block = ((formula(display), None) for display in ("inline", "block"))
+    app.add_html_math_renderer("mathml", inline, block)
+
+
+def formula(display):
+    """What writes a formula into a page."""
+
+    def write(page, node):
+        page.body.append(convert(node.astext(), display=display))
+        raise SkipNode
+
+    return write
 
 
 html_theme = "pydata_sphinx_theme"
