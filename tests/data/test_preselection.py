@@ -51,6 +51,9 @@ def test_the_other_cells_do_not_matter(reads):
     assert (expected != preselect_genes(reads, 20)).any()
     for chosen in (cells, reads.cell_names[cells], np.isin(np.arange(120), cells)):
         np.testing.assert_array_equal(preselect_genes(other, 20, chosen), expected)
+    X[cells] = reads.X[cells]
+    expected = preselect_genes(logs_only(reads), 20, cells)
+    np.testing.assert_array_equal(preselect_genes(make(X, reads.Y), 20, cells), expected)
 
 
 def test_log_values_are_turned_back(molecules):

@@ -7,7 +7,7 @@ import pytest
 
 from sbnn import DistilledSettings, ExpressionStream, SparseBottleneckRegressor, read_tables
 from sbnn.cli import main
-from sbnn.study.new_cells import read_cells
+from sbnn.study.new_cells import place, read_cells
 
 COLUMNS = ["sbnn_1", "sbnn_2"]
 
@@ -94,6 +94,10 @@ def test_unlike_cells_are_named_and_missing_genes_stop_the_command(model, saved,
         main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "map.csv")])
 
     kept = model.get_feature_names_out()
+    limits = {"below": model.x_min_ - 1, "above": model.x_max_ + 1, "within": model.x_mean_}
+    with pytest.warns(UserWarning, match="2 of 3 cells .*: below, above;"):
+        places, _ = place(model, pd.DataFrame(limits, model.feature_names_in_).T)
+    assert places.clipped.tolist() == [1, 1, 0]
     new.drop(columns=kept[:2]).to_csv(tmp_path / "new.csv")
     assert main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "none.csv")]) == 1
     assert f"2 of the 6 genes of the model are missing: {kept[0]}, {kept[1]}" in capsys.readouterr().err

@@ -56,6 +56,8 @@ def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(
     np.testing.assert_array_equal(test, values)
     np.testing.assert_allclose(train[:, 0, :2].mean(axis=0), values[:, 0, :2].mean(axis=0), atol=0.01)
     assert prior_of(data).loc["B", "C"] == 1 and prior_of(data).loc["A", "C"] == 0, "the published one"
+    moved = [prior_of(read_grn(*paths, wrong=1.0, random_state=seed)).to_numpy() for seed in range(6)]
+    assert len({prior.tobytes() for prior in moved}) > 1, "places follow the seed"
     own = read_grn(*paths, wrong=0.0)
     assert prior_of(own).loc["A", "C"] == 1 and own.uns["sbnn"]["sha256"] != data.uns["sbnn"]["sha256"]
     values[:, 1:] = 0.9
