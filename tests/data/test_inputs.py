@@ -19,6 +19,7 @@ from sbnn import (
     SparseReducedRankRegression,
     cross_validate,
 )
+from sbnn.data.inputs import _enough_counts
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 

@@ -1,4 +1,5 @@
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,19 @@ def one_thread():
     """Threads cost more than they gain on such small matrices."""
     with reproducible(1):
         yield
+
+
+def test_genes_of_many_cells_are_chosen_by_a_draw_of_all(monkeypatch):
+    def stop(cells):
+        raise InterruptedError(cells[:, 0])
+
+    monkeypatch.setattr(distilled, "cells_behind", stop)
+    run = SimpleNamespace(settings=DistilledSettings(most_cells=20), random=np.random.default_rng(0))
+    x = torch.arange(100.0)[:, None].repeat(1, 3)
+    with pytest.raises(InterruptedError) as stopped:
+        distilled.choose_genes(x, x, 2, run)
+    [drawn] = stopped.value.args
+    assert len(drawn) == 20 and drawn.mean().abs() < 1e-4 and drawn.max() - drawn.min() > 50
 
 
 def short(**params):
