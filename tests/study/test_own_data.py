@@ -126,6 +126,8 @@ def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
     loaded = SparseBottleneckRegressor.load(how["model_file"])
     assert list(loaded.get_feature_names_out()) == list(record.kept_genes)
     assert loaded.n_features_in_ == cells.n_genes and loaded.library_size_ > 0
+    kept, X = loaded.get_support(), cells.X[:, loaded.get_support()]
+    assert (loaded.x_min_[kept] > X.min(0) - 1e-3).all() and (loaded.x_max_[kept] < X.max(0) + 1e-3).all()
     np.testing.assert_allclose(loaded.transform(adata), record.latent, atol=1e-4)
     mean, sd = cells.Y.mean(0, dtype=float), cells.Y.std(0, dtype=float)
     np.testing.assert_allclose((loaded.predict(adata) - mean) / sd, record.predictions, atol=1e-4)
