@@ -3,12 +3,14 @@
 import base64
 import logging
 import os
+import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import nbformat
 import papermill
 from jupyter_client.manager import AsyncKernelManager
-from traitlets import CaselessStrEnum
+from traitlets import CaselessStrEnum, default
 
 from sbnn.plotting.common import in_few_colors
 
@@ -17,6 +19,11 @@ class LocalKernelManager(AsyncKernelManager):
     """Talks to the kernel through files rather than network ports, where the system can: nobody else can listen."""
 
     transport = CaselessStrEnum(["tcp", "ipc"], default_value="ipc" if os.name == "posix" else "tcp", config=True)
+
+    @default("ip")
+    def _files_of_its_own(self):
+        # The usual name is the same for all kernels of a folder, and two that start at once would talk to each other.
+        return f"{tempfile.gettempdir()}/kernel-{uuid4()}" if self.transport == "ipc" else "127.0.0.1"
 
 
 def run_notebook(source, target, **parameters):
