@@ -7,6 +7,7 @@ What a command needs is imported inside it: ``sbnn --help`` waits neither for to
 """
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -144,8 +145,13 @@ def _report(options):
     rooms = STUDIES if options.saved == "all" else (room,)
     reports = [importlib.import_module(f"sbnn.{'study' if room == SBNN else room}.report") for room in rooms]
     if options.saved == "all":
-        tables = [report.overview(options.saved_models) for report in reports if hasattr(report, "overview")]
-        print_tables({title: table for some in tables for title, table in some.items()}, options.json)
+        tables = {}
+        for report in (report for report in reports if hasattr(report, "overview")):
+            with contextlib.suppress(FileNotFoundError):  # there may be results of one study only
+                tables |= report.overview(options.saved_models)
+        if not tables:
+            raise FileNotFoundError(f"no results in {options.saved_models}")
+        print_tables(tables, options.json)
         return
     from sbnn.results import results_folder
 
