@@ -52,8 +52,10 @@ def accuracy_comparison(models, n_genes=25):
 
 
 def _genes(record, point):
-    shown = record.preselected.sum(1) if "preselected" in record.values else np.array([len(record.gene_names)])
-    return counted(round((record.n_selected[:, point] if "n_selected" in record.values else shown).mean()), "gene")
+    if "n_selected" in record.values:
+        return counted(round(record.n_selected[:, point].mean()), "gene")
+    shown = record.preselected.sum(1).mean() if "preselected" in record.values else len(record.gene_names)
+    return counted(round(shown), "gene")
 
 
 def _draw_row(ax, y, record, point):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -475,3 +476,8 @@ def test_paths_and_recordings_that_hold_nothing(tmp_path):
     assert "ses-1.nwb: no short square, long square or ramp was recognised" in str(error.value)
     assert "ses-2.nwb: the file holds no sweep in current clamp" in str(error.value)
     assert "ses-3.nwb: voltage before the stimuli: " in str(error.value)
+
+
+def test_an_offset_is_added_to_stored_numbers():
+    series = SimpleNamespace(data=np.array([0, 10]), conversion=1e-3, offset=-0.07)
+    np.testing.assert_allclose(recording._values(series), [-0.07, -0.06])

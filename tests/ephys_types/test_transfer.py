@@ -9,7 +9,8 @@ from sklearn.metrics import f1_score
 
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
-from sbnn.ephys_types import SourcePriorClassifier, TransferAttentionClassifier, ZeroShotClassifier
+from sbnn.ephys_types import SourcePriorClassifier, TransferAttentionClassifier, ZeroShotClassifier, transfer_evaluation
+from sbnn.ephys_types.base import FeatureScaling
 from sbnn.ephys_types.family_attention import LEARNING_RATE
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.transfer import _moved, align, own_scale, physiological_scale, two_experts
@@ -219,3 +220,24 @@ def test_draws_of_a_fold_and_folds_of_a_seed_are_others():
     donors = human.labels["donor"].to_numpy()
     for *_, known, others, test in found:
         assert not set(donors[np.append(known, others)]) & set(donors[test])
+
+
+def test_networks_have_the_seed_of_their_folds(monkeypatch):
+    seen = []
+
+    def networks(network, *_):
+        seen.append(network.random_state)
+        return {}
+
+    monkeypatch.setattr(transfer_evaluation, "_by_experts", lambda *_: {})
+    monkeypatch.setattr(transfer_evaluation, "_by_networks", networks)
+    mouse, human = (simulate_ephys_types(120, species=species) for species in ("mouse", "human"))
+    transfer_evaluation.learning_curves(mouse, human, {}, sizes=(40,), seeds=(0, 2), draws=1)
+    assert seen == [0] * 5 + [2] * 5
+
+
+def test_a_network_scales_features_by_cells_without_types_too():
+    target, types = drawn([0.3, 0.3, 0.4], 60, 0)
+    model = TransferAttentionClassifier(n_members=1, n_steps=1)
+    model.fit(target[:20], types[:20], unlabelled=target[20:])
+    np.testing.assert_allclose(model._scaled(target), FeatureScaling().fit_transform(target), atol=1e-9)

@@ -176,3 +176,11 @@ def test_every_setting_of_the_recipe_counts(screen):
     # Epochs are enough for the updates and pairs.
     assert [Recipe().epochs_for(*of) for of in ((31, 15), (1000, 15), (100, 30))] == [110, 28, 140]
     assert PUBLISHED.epochs_for(1, 15) == 300
+
+
+def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch):
+    scores = iter([5.0, 4.0, 1.0, 2.0, 0.5])
+    monkeypatch.setattr(training_module, "elbo_of_cells", lambda *_: torch.tensor([next(scores)]))
+    training = small_training(screen, Prior(41, 2), replace(TINY, patience=2))
+    training.run(5, warm_up=3)
+    assert len(training.history) == 5
