@@ -33,13 +33,12 @@ from sbnn.mechanism_shift import (
     PUBLISHED,
     Recipe,
     SparseShiftVAE,
-    compute_once,
     recovery,
     report,
     simulate_perturbations,
     unmix,
 )
-from sbnn.mechanism_shift.accuracy import edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift.accuracy import compute_once, edge_scores, match_latents, mean_correlation
 from sbnn.mechanism_shift.linear import LinearShift
 from sbnn.results import results_folder
 from sbnn.tables import print_tables

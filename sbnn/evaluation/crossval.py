@@ -97,9 +97,9 @@ def cross_validate(
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
     folds = folds_of(folds, data.n_cells)
     points = list(ParameterGrid(param_grid or {}))
-    models = [configured(estimator, point, seed, data.gene_names) for point in points]
     chosen = {} if preselect is None else {"preselect": preselect}
     wanted = Record("cross-validation", data.name, data.sha256, points, seed, chosen, folds, data.names)
+    models = [configured(estimator, point, seed, wanted.gene_names) for point in points]
 
     def plan(done):
         arrays, genes = source_arrays(data, scaling), [None] * len(folds)

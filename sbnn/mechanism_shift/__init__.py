@@ -3,17 +3,17 @@
 - `SparseShiftVAE`: the model; ``method="staged"`` is ours, the others are those of the literature, by the `Recipe`
   `PUBLISHED`.
 - `unmix`: rotates the latents of any model until perturbations shift few of them.
-- `recovery`: fits a model to a simulated screen, and compares it with the truth; `compute_once`: keeps results.
+- `recovery`: fits a model to a simulated screen, and compares it with the truth.
 - `screen`: an AnnData of your own counts; `simulate_perturbations`: screens with known latents and shifts.
 """
 
 from sbnn.data.screens import screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
-from sbnn.mechanism_shift.accuracy import compute_once, recovery
+from sbnn.mechanism_shift.accuracy import recovery
 from sbnn.mechanism_shift.model import SparseShiftVAE
 from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
 from sbnn.mechanism_shift.unmixing import unmix
 
 __all__ = [
-    "PUBLISHED", "Recipe", "SparseShiftVAE", "compute_once", "recovery", "screen", "simulate_perturbations", "unmix",
+    "PUBLISHED", "Recipe", "SparseShiftVAE", "recovery", "screen", "simulate_perturbations", "unmix",
 ]  # fmt: skip

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from short_recipes import TINY
 
-from sbnn.mechanism_shift import SparseShiftVAE, compute_once, recovery, report
-from sbnn.mechanism_shift.accuracy import aligned, edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift import SparseShiftVAE, recovery, report
+from sbnn.mechanism_shift.accuracy import aligned, compute_once, edge_scores, match_latents, mean_correlation
 from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.linear import LinearShift
 
