@@ -38,6 +38,7 @@ COLUMNS = {
 }  # fmt: skip
 PAIRED = ("mcc", "f1", "elbo", "new_iwelbo")
 IN_ABLATION = ("mcc", "f1", "precision", "recall", "elbo", "seconds")
+ROWS = 40  # of tables of perturbations, at most
 #: Targets of Papalexi et al. that take part in the response to interferon gamma, which the cells were stimulated with.
 PATHWAY = ("IFNGR1", "IFNGR2", "JAK2", "STAT1")
 NOTE = (
@@ -161,14 +162,16 @@ def all_tables(records):
     if any(name.startswith("varied_") for name in records):
         tables["As screens vary, no setting changed"] = varied_table(records)
     if "fits" in records:
-        tables["Latents that are moved"] = edges_table(records)
+        moved = edges_table(records)
+        tables["Latents that are moved"] = moved.head(ROWS)
     if {"fits", "permuted"} <= records.keys():
-        tables[f"What can be trusted ({', '.join(PATHWAY)})"] = trust_table(records)
+        known = f" ({', '.join(PATHWAY)})" if PATHWAY[0] in moved.index else ""
+        tables[f"What can be trusted{known}"] = trust_table(records)
     if "sizes" in records:
         sizes = records["sizes"].sizes.set_index("n_latent")
         tables["Number of latents"] = sizes.assign(elbo=sizes["elbo"].map("{:.2f}".format))  # by parts of a nat
     if "bootstraps" in records:
-        tables["Edges that come back"] = records["bootstraps"].stability.set_index("perturbation")
+        tables["Edges that come back"] = records["bootstraps"].stability.set_index("perturbation").head(ROWS)
     return tables
 
 
