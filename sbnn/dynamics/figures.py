@@ -1,5 +1,6 @@
 """Figures of the study of gene-regulatory dynamics, from records alone."""
 
+import networkx
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -26,7 +27,7 @@ KINDS_OF_EDGES = {  # by whether they are true, and whether the prior has them
 }
 ACTIVATION, REPRESSION = "->,head_width=.12,head_length=.2", "|-|,widthA=0,widthB=.12"
 STRONGEST = 150
-GAP = 0.6  # between regulators with their targets
+SPREAD, GAP = 1.3, 0.9  # of connected parts, and between them
 NAMED = 12  # regulators with the most targets are named
 SHOWN_GENES = 6
 
@@ -183,7 +184,8 @@ def strongest_edges(records):
     used = set()
     for ax, (name, record) in zip(axes, records.items(), strict=True):
         edges = record.edges.iloc[:STRONGEST].astype({"true": bool})
-        place, degree = _places(edges), edges["regulator"].value_counts()
+        graph = networkx.DiGraph(edges[["regulator", "target"]].to_numpy().tolist())
+        place = _places(graph)
         for row in edges.itertuples():
             kind = row.true, row.in_prior
             used.add(kind)
@@ -191,12 +193,14 @@ def strongest_edges(records):
             arrow = {"arrowstyle": ACTIVATION if row.score > 0 else REPRESSION, "color": color, "ls": style}
             arrow |= {"lw": 0.5 if all(kind) else 1.1, "shrinkA": 1, "shrinkB": 1.5}
             ax.annotate("", place[row.target], place[row.regulator], zorder=1 if all(kind) else 2, arrowprops=arrow)
-        sizes = [2 + 1.3 * degree.get(gene, 0) for gene in place]
-        ax.scatter(*np.array(list(place.values())).T, s=sizes, c="k", lw=0, zorder=3)
+        degree = dict(graph.out_degree)
+        points = np.array([place[gene] for gene in graph])
+        ax.scatter(*points.T, s=2 + 1.3 * np.array(list(degree.values())), c="k", lw=0, zorder=3)
         style = {"xytext": (0, 3), "textcoords": "offset points", "fontsize": 5.5, "ha": "center", "zorder": 4}
         style["bbox"] = {"facecolor": "w", "alpha": 0.7, "lw": 0, "pad": 0.3}
-        for gene in degree.index[:NAMED]:
-            ax.annotate(gene, place[gene], **style)
+        for gene in sorted(graph, key=degree.get, reverse=True)[:NAMED]:
+            if degree[gene] > 1:
+                ax.annotate(gene, place[gene], **style)
         wrong = (~edges["true"]).sum()
         ax.set_title(f"{METHODS[name]}: {len(edges)} strongest edges, {wrong} of them wrong")
         ax.set(xticks=[], yticks=[], aspect="equal")
@@ -207,21 +211,24 @@ def strongest_edges(records):
     return figure
 
 
-def _places(edges):
-    """Positions of genes: regulators in rows, each amid the targets that it regulates most."""
-    targets = {hub: [] for hub in sorted(edges["regulator"].unique())}
-    for row in edges.drop_duplicates("target").itertuples():
-        if row.target not in targets:
-            targets[row.regulator].append(row.target)
-    radius = {hub: (1 + len(around)) ** 0.5 / 2 for hub, around in targets.items()}
-    width, place, x, y, below = 1.1 * sum((2 * r + GAP) ** 2 for r in radius.values()) ** 0.5, {}, 0.0, 0.0, 0.0
-    for hub in sorted(targets, key=lambda hub: -len(targets[hub])):
-        r = radius[hub]
-        if x + 2 * r > width:
-            x, y = 0.0, below - GAP
-        place[hub], below = np.array([x + r, y - r]), min(below, y - 2 * r)
-        for i, gene in enumerate(targets[hub]):
-            angle = 2 * np.pi * i / len(targets[hub])
-            place[gene] = place[hub] + r * np.array([np.cos(angle), np.sin(angle)])
-        x += 2 * r + GAP
+def _places(graph):
+    """Positions of genes: connected parts each by their own layout, packed in rows."""
+    whole = graph.to_undirected()
+    parts = sorted(networkx.connected_components(whole), key=lambda part: (-len(part), min(part)))
+    sizes = [SPREAD * np.sqrt(len(part)) for part in parts]
+    width = max(np.sqrt(sum((size + GAP) ** 2 for size in sizes)), sizes[0])
+    place, x, y, height = {}, 0.0, 0.0, 0.0
+    for part, size in zip(parts, sizes, strict=True):
+        ordered = networkx.Graph()  # nodes in the order of their names: the same drawing whatever the order of sets
+        ordered.add_nodes_from(sorted(part))
+        ordered.add_edges_from(sorted(map(sorted, whole.subgraph(part).edges)))
+        at = networkx.kamada_kawai_layout(ordered)
+        at = {gene: np.round(point, 3) for gene, point in at.items()}  # last digits differ between processors
+        points = np.array(list(at.values()))
+        low, span = points.min(axis=0), np.ptp(points, axis=0).max() or 1.0
+        if x and x + size > width:
+            x, y, height = 0.0, y - height - GAP, 0.0
+        for gene, point in at.items():
+            place[gene] = np.array([x, y - size]) + (point - low) / span * size
+        x, height = x + size + GAP, max(height, size)
     return place
