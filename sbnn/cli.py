@@ -15,7 +15,7 @@ import warnings
 
 from sbnn.data import datasets
 from sbnn.data.datasets import DATASETS, SBNN, STUDIES
-from sbnn.study.own_data.options import OWN, as_options, at_least_one, is_asked_for
+from sbnn.study.own_data.options import OWN, as_options, at_least_one
 
 DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
 
@@ -146,7 +146,7 @@ def _report(options):
     reports = [importlib.import_module(f"sbnn.{'study' if room == SBNN else room}.report") for room in rooms]
     if options.saved == "all":
         tables = {}
-        for report in (report for report in reports if hasattr(report, "overview")):
+        for report in reports:
             with contextlib.suppress(FileNotFoundError):  # there may be results of one study only
                 tables |= report.overview(options.saved_models)
         if not tables:
@@ -173,8 +173,6 @@ def _fit(options):
     name = options.name
     if name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
         raise ValueError(f"name: expected one of your own for your tables, which a folder can have, got {name!r}")
-    if not is_asked_for(options):
-        raise ValueError("--expression is missing: the table of the genes of your cells")
     adata = load(options)
     print(summary(adata))
     commands.fit(options, as_paired(adata), results_folder(options.saved_models, name, options.fast))

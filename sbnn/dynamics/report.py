@@ -1,6 +1,7 @@
 """Tables of the study of gene-regulatory dynamics, from saved records alone."""
 
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
@@ -70,6 +71,11 @@ def overview_table(records):
     table = pd.concat(parts, axis=1).fillna("").rename_axis("method")
     known = [name for name in METHODS.values() if name in table.index]
     return table.loc[known, (table != "").any()]  # without noise there is nothing to correct
+
+
+def overview(saved_models):
+    """What ``sbnn report all`` prints of the companion."""
+    return {"Edges of simulated networks of 350 genes": overview_table(read(Path(saved_models, "grn_350")))}
 
 
 def differences_table(records, condition):

@@ -4,9 +4,12 @@ import dataclasses
 import hashlib
 import inspect
 import json
+from pathlib import Path
 
 import numpy as np
 from sklearn.base import clone
+
+from sbnn.results import load
 
 NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
 
@@ -89,3 +92,13 @@ def _as_known(params, defaults, known):
         if name in known or name not in defaults or defaults[name] != value:
             kept[name] = value
     return kept
+
+
+def described_models(models, n_cells, results=None, overwrite=False):
+    """Description and version of each model, by its number of training cells, as a record in `results` has them."""
+    stored = results is not None and Path(results).exists() and not overwrite
+    known = load(results).settings if stored else {}  # what was added since has its default
+    return {
+        name: described(model, known.get(name)) | {"version": version_of(model, n_cells[name])}
+        for name, model in models.items()
+    }

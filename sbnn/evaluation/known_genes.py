@@ -1,7 +1,5 @@
 """How well models find the genes that drive simulated outputs."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
@@ -9,9 +7,9 @@ from sklearn.base import clone
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import paper_folds, split_and_scale
-from sbnn.evaluation.identity import described, version_of
+from sbnn.evaluation.identity import described_models
 from sbnn.evaluation.runs import load_or_compute
-from sbnn.results import Record, load
+from sbnn.results import Record
 
 
 def find_known_genes(models, draws, params, *, results=None, overwrite=False):
@@ -40,19 +38,9 @@ def find_known_genes(models, draws, params, *, results=None, overwrite=False):
     draws = [as_paired(draw) for draw in draws]
     fingerprint = fingerprint_parameters({"draws": [data.sha256 for data in draws]})
     n_cells = dict.fromkeys(models, draws[0].n_cells * 4 // 5)
-    settings = settings_of(models, n_cells, results, overwrite)
+    settings = described_models(models, n_cells, results, overwrite)
     wanted = Record("noise", draws[0].name, fingerprint, params, settings=settings)
     return load_or_compute(wanted, lambda: {"table": _found(models, draws, params)}, results, overwrite)
-
-
-def settings_of(models, n_cells, path=None, overwrite=False):
-    """Description and version of each model, in its own number of training cells, as a record at `path` has them."""
-    stored = path is not None and Path(path).exists() and not overwrite
-    known = load(path).settings if stored else {}  # what was added since has its default
-    return {
-        name: described(model, known.get(name)) | {"version": version_of(model, n_cells[name])}
-        for name, model in models.items()
-    }
 
 
 def _found(models, draws, params):

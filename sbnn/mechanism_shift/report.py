@@ -1,6 +1,7 @@
 """Tables of perturbation screens, from saved records alone."""
 
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 from scipy.spatial.distance import cdist, pdist
@@ -97,6 +98,11 @@ def overview_table(records):
                 row[f"{label}, {configuration}"] = f"{values.mean():.3f} ± {values.std():.3f}"
             row[f"CPU s, {configuration}"] = f"{record.scores['seconds'].mean():.0f}"
     return _table(rows, "method").fillna("")
+
+
+def overview(saved_models):
+    """What ``sbnn report all`` prints of the companion."""
+    return {"MCC and edge F1 on simulated screens": overview_table(read(Path(saved_models, "simulated_screen")))}
 
 
 def ablation_table(records):

@@ -1,7 +1,5 @@
 """What a prior of the genes does: lists of genes at growing influence, beside as many genes drawn at random."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -9,9 +7,9 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.folds import folds_of, paper_folds
-from sbnn.evaluation.identity import described, version_of
+from sbnn.evaluation.identity import described_models
 from sbnn.evaluation.runs import load_or_compute
-from sbnn.results import Record, load
+from sbnn.results import Record
 
 CONTROL = "random genes"
 FEW = "distilled, 60 cells", 60  # a model of the saved results, and how many training cells it was given
@@ -63,11 +61,9 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
     folds = {name: folds_of(folds[name], data.n_cells) for name in models}
     wanted = Record("gene prior", data.name, data.sha256, [{}], seed)
     wanted.settings = {"scaling": "fold", "folds": _named(folds, data.n_cells), "lists": lists}
-    stored = results is not None and not overwrite and Path(results).exists()
-    known = load(results).settings if stored else {}  # of what was added since it lacks the defaults
-    for name, model in models.items():
-        its = {"version": version_of(model, len(folds[name][0][0])), "influences": list(influences[name])}
-        wanted.settings[name] = described(model, known.get(name)) | its
+    n_cells = {name: len(of_model[0][0]) for name, of_model in folds.items()}
+    for name, settings in described_models(models, n_cells, results, overwrite).items():
+        wanted.settings[name] = settings | {"influences": list(influences[name])}
 
     def compute():
         rows, kept = [], []

@@ -80,17 +80,14 @@ def as_options(text):
     )
 
 
-def is_asked_for(options):
-    """Whether there is a table of the genes; an error if that of the outputs is missing, which AnnData holds itself."""
-    if options.expression and options.outputs is None and Path(options.expression).suffix not in ANNDATA:
-        raise ValueError("--outputs is missing: the table of what is to be predicted")
-    return options.expression is not None
-
-
 def load(options):
     """AnnData of the tables that the options name, called ``options.name``, without cells of unknown group."""
     from sbnn.data.readers.tables import read_tables
 
+    if options.expression is None:
+        raise ValueError("--expression is missing: the table of the genes of your cells")
+    if options.outputs is None and Path(options.expression).suffix not in ANNDATA:  # which holds them itself
+        raise ValueError("--outputs is missing: the table of what is to be predicted")
     keywords = {name: value for name, value in vars(options).items() if f"--{name.replace('_', '-')}" in READER}
     files = {name: keywords[name] for name in TABLES if keywords[name]}
     for name in ("decimal", "header", "cell_key"):  # one value for all tables, or table -> value
