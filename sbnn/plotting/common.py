@@ -28,27 +28,34 @@ def style():
 styled = style()
 
 
-def save_figure(figure, path_stem):
-    """Write a figure as PDF (text as text) and PNG (256 colours); the same figure gives the same bytes.
+def save_figure(figure, path_stem, pdf=False):
+    """Write a figure as PNG (256 colours) and, if asked, as PDF (text as text); the same figure gives the same bytes.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
     path_stem : str or path-like
-        Path without ending; ``.pdf`` and ``.png`` are added, folders are made.
+        Path without ending; ``.png`` and ``.pdf`` are added, folders are made.
+    pdf : bool
+        Write the PDF too, which takes as long as the rest.
 
     Returns
     -------
     list of pathlib.Path
-        The PDF and the PNG.
+        The PNG and the PDF, if any.
     """
     undated = dict.fromkeys(("CreationDate", "Creator", "Producer"))
+    written = {}
     with style():
-        figure.savefig(pdf := io.BytesIO(), format="pdf", dpi=RASTER_DPI, metadata=undated)
-        figure.savefig(png := io.BytesIO(), format="png", metadata={"Software": None})
-    paths = [Path(f"{path_stem}.{ending}") for ending in ("pdf", "png")]
-    for path, content in zip(paths, (pdf.getvalue(), in_few_colors(png.getvalue())), strict=True):
-        write_atomically(content, path)
+        figure.draw_without_rendering()  # the layout settles, so that it is the same with a PDF and without
+        if pdf:
+            figure.savefig(content := io.BytesIO(), format="pdf", dpi=RASTER_DPI, metadata=undated)
+            written["pdf"] = content.getvalue()
+        figure.savefig(content := io.BytesIO(), format="png", metadata={"Software": None})
+        written["png"] = in_few_colors(content.getvalue())
+    paths = [Path(f"{path_stem}.{ending}") for ending in sorted(written, reverse=True)]
+    for path in paths:
+        write_atomically(written[path.suffix[1:]], path)
     return paths
 
 

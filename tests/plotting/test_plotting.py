@@ -232,18 +232,20 @@ def test_gene_selection_curve():
 
 def test_the_same_record_gives_the_same_bytes_whatever_the_users_style(tmp_path):
     record, before = fit_record(), dict(mpl.rcParams)
-    first = plotting.save_figure(plotting.latent_panels(record), tmp_path / "one" / "figure1.v2")
+    first = plotting.save_figure(plotting.latent_panels(record), tmp_path / "one" / "figure1.v2", pdf=True)
     assert dict(mpl.rcParams) == before
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "yellow", "savefig.dpi": 50, "pdf.fonttype": 3}):
-        second = plotting.save_figure(plotting.latent_panels(record), tmp_path / "two" / "figure1.v2")
-    assert [path.name for path in first] == ["figure1.v2.pdf", "figure1.v2.png"]
+        second = plotting.save_figure(plotting.latent_panels(record), tmp_path / "two" / "figure1.v2", pdf=True)
+    [third] = plotting.save_figure(plotting.latent_panels(record), tmp_path / "three" / "figure1.v2")
+    assert [path.name for path in first] == ["figure1.v2.png", "figure1.v2.pdf"]
+    assert third.read_bytes() == first[0].read_bytes()
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-    pdf = first[0].read_bytes()
+    pdf = first[1].read_bytes()
     packed = re.findall(rb"/FlateDecode.*?stream\n(.*?)\nendstream", pdf, re.S)
     pdf += b"".join(zlib.decompressobj().decompress(part) for part in packed)  # objects may be packed in streams
     assert b"CreationDate" not in pdf
     assert b"/FontFile2" in pdf and b"/Type3" not in pdf  # TrueType: text stays text
-    with Image.open(first[1]) as image:
+    with Image.open(first[0]) as image:
         assert image.mode == "P" and image.size[0] == round(7.2 * 160)
 
 

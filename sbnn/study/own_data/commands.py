@@ -96,7 +96,7 @@ def draw(records, folder):
     }
     for name, (function, *given) in drawn.items():
         try:
-            plotting.save_figure(function(*given), folder / name)
+            plotting.save_figure(function(*given), folder / name, pdf=True)
         except OSError:
             raise
         except Exception as error:  # the others can do without it
