@@ -88,6 +88,11 @@ def test_bottleneck_comparison_shows_genes_pretraining_and_training():
 
     assert {len(line.get_xdata()) for line in entropy.lines} == {5} and len(entropy.lines) == 4
     assert entropy.get_ylabel() == "cross-entropy"
+    handles = {handle.get_label(): handle.get_color() for handle in entropy.get_legend().legend_handles}
+    for label, column in (("training", "loss"), ("validation", "eval_loss")):
+        (drawn, _) = [line.get_ydata() for line in entropy.lines if line.get_color() == handles[label]]
+        table = network.history[network.find(n_components=2, group_lasso=0.1, pretraining=True)][0]
+        np.testing.assert_allclose(drawn, table[column][table.stage == "pretraining"])  # the same in all folds
     curves = lines(training, 15)
     assert len({(line.get_linestyle(), line.get_color()) for line in curves}) == 4
     text = words(figure)
@@ -113,7 +118,9 @@ def test_latent_panels_choose_genes_and_features():
     text = words(figure)
     for part in ("sBNN, d = 2, 12 genes", "sBNN, d = 8 + t-SNE", "A (30)", "prediction (z-score)"):
         assert part in text
-    italic = [t.get_text() for t in figure.texts if t.get_fontstyle() == "italic"]
+    names = [t for t in figure.texts if t.get_fontstyle() == "italic"]
+    assert sorted(names[:9], key=lambda name: -name.get_position()[1]) == names[:9], "from top to bottom"
+    italic = [t.get_text() for t in names]
     assert italic[:9] == [f"Gene{i}" for i in range(11, 2, -1)]  # by weight norm
     assert italic[9:] == [f"Gene{i}" for i in range(9)]  # by how well the expression is predicted
     features = [t.get_text() for t in figure.texts if t.get_text() in top.feature_names]

@@ -76,3 +76,9 @@ def test_unknown_types_have_the_colour_of_their_legend_entry():
     record.values["labels"].loc[:19, ["family", "type"]] = "unknown"
     groups = Groups(record)
     assert set(groups.colors[:20]) == {groups.table.loc["unknown", "color"]} == {GREY}
+
+
+def test_a_family_has_the_colour_of_its_most_frequent_type():
+    record = fit_record()
+    record.labels.loc[record.labels["family"] == "A", "type"] = ["A1"] * 10 + ["A2"] * 20
+    assert plotting.family_colors(record)["A"] == record.colors["A2"]

@@ -101,6 +101,10 @@ def test_the_figure_shows_which_genes_come_and_go(known, data):
     *_, late, early = plotting.prior_effects(known).axes
     shown = {text.get_text(): bar.get_width() for bar, text in zip(late.patches, late.texts, strict=False)}
     assert shown == dict.fromkeys(data.gene_names[-6:-2], 3) | dict.fromkeys(data.gene_names[:4], -3)
+    listed = {
+        text.get_text() for bar, text in zip(late.patches, late.texts, strict=False) if np.ptp(bar.get_facecolor()[:3])
+    }
+    assert listed == {*data.gene_names[-6:-2]}, "those of the list have its colour, others are grey"
 
 
 def test_lists_are_of_measured_genes_and_few_cells_of_the_training_cells(data):

@@ -85,6 +85,10 @@ def test_counts_of_the_kept_genes_need_totals(model, saved, new, tmp_path, capsy
     np.testing.assert_allclose(pd.read_csv(tmp_path / "map.csv")[COLUMNS], expected, atol=1e-5)
     assert main([*asked, "--totals", "depth"]) == 1
     assert "no 'depth' in the table" in capsys.readouterr().err
+    kept, path = few.drop(columns="total"), tmp_path / "new.h5ad"
+    anndata.AnnData(np.log(1 + kept), few[["total"]], layers={"counts": kept.to_numpy()}).write_h5ad(path)
+    placed = model.transform(read_cells(path, model, totals="total"))
+    np.testing.assert_allclose(placed, expected, atol=1e-5)
 
 
 def test_unlike_cells_are_named_and_missing_genes_stop_the_command(model, saved, new, tmp_path, capsys):

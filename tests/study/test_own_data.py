@@ -113,6 +113,8 @@ def test_every_experiment_is_given_the_options_that_concern_it(cells, tmp_path, 
             assert keywords["preselect"] == 40 and keywords["overwrite"], name
             assert keywords.get("n_jobs") == (2 if name in ("cross_validate", "stability_selection") else None)
     [((model, _, n_pairs), _)] = given["stability_selection"]
+    [(judged, _)] = given["map_trust"]
+    assert [*judged[-1]] == [1, 2, 3, 4, 5][: 1 if fast else 5], "other seeds than the fit"
     assert n_pairs == (2 if fast else 25) and (model.n_components, model.n_genes) == (2, 8)
     default, ridge = (positional for positional, _ in given["cross_validate"])
     assert type(ridge[0]).__name__ == "LeaveOneOutRidge" and default[3] == {"n_components": [2]}
@@ -196,7 +198,10 @@ def test_advice_of_the_reader_is_given_as_options():
     assert options.as_options("give another path, or overwrite=True") == "give another path, or --fresh"
 
 
-def test_cells_of_unknown_group_are_left_out_and_named(adata):
+@pytest.mark.parametrize("unknown", ["", "unknown", np.nan])
+def test_cells_of_unknown_group_are_left_out_and_named(adata, unknown):
+    adata = adata.copy()
+    adata.obs["donor"] = adata.obs["donor"].astype(object).replace("", unknown)
     with pytest.warns(UserWarning, match="1 of 90 cells have no 'donor'"):
         kept = options.with_groups(adata, "donor")
     assert kept.n_obs == 89 and kept.uns["sbnn"]["dropped"]["cells without donor"] == [adata.obs_names[0]]
