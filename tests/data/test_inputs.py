@@ -248,7 +248,7 @@ def test_few_genes_of_counts_are_warned_of_or_refused(of_counts, counts, counted
     monkeypatch.setattr("sbnn.data.inputs.HALF", 0.99)
     with pytest.warns(UserWarning, match="X: counts of 34 of the 40 genes"):
         model.transform(few)
-    known = ExpressionStream(table, counts=True, totals=counts.sum(axis=1))
+    known = ExpressionStream(table, counts=True, totals=counts.sum(axis=1), block_size=50)
     np.testing.assert_allclose(model.transform(known), model.transform(counted), rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match="totals: "):
         model.transform(ExpressionStream(table, counts=True, totals=np.ones(120)))

@@ -20,7 +20,7 @@ def arguments(**changes):
     counts = rng.poisson(5, (N, P))
     labels = pd.DataFrame(
         {"family": ["Sst", "Vip", "Vip"] * 4, "type": ["Sst Chodl", "Vip Gpc3", "Vip Chat_1"] * 4}, index=CELLS
-    ).assign(mouse=["a", "b"] * 6, slice=["1", np.nan] * 6)
+    ).assign(mouse=["a", "b"] * 6, slice=["1", np.nan, "1", "", "1", "unknown"] * 2)
     colors = {"Vip Gpc3": "#B09FFF", "Vip Chat_1": "#FF00FF", "Sst Chodl": "#FFFF00"}
     names = {"gene_names": [f"Gene{i}" for i in range(P)], "feature_names": ["AP width", "Tau", "Sag"]}
     given = {"X": np.log2(counts + 1.0), "Y": rng.normal(size=(N, Q)), "cell_names": CELLS, "labels": labels}

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from sbnn.data.preprocessing import log2p1, normalize_library_size
-from sbnn.data.readers.table_checks import MARKS, no_genes, to_numbers
+from sbnn.data.readers.table_checks import MARKS, kept, no_genes, to_numbers
 from sbnn.data.readers.tables import read_tables
 
 CELLS = [f"c{i}" for i in range(8)]
@@ -304,6 +304,13 @@ def test_gaps_are_left_out_as_is_said(counts, ephys, labels, missing, cells, out
     gap = counts.astype(float)
     gap.loc["c0", "Sst"] = np.nan
     refused(r"expression: missing in 1 column.*Sst \(1\).* cell 'c0'; .* the value 0", gap, ephys, missing=missing)
+
+
+def test_most_values_are_left_where_fewest_are_left_out():
+    gaps = np.zeros((12, 3), bool)
+    gaps[:4, 1:] = True
+    cells, outputs = kept(gaps, "fewest")
+    assert cells.sum() == 8 and outputs.all(), "24 values, not 12 of one output"
 
 
 # --- expression
