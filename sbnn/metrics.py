@@ -57,7 +57,21 @@ def feature_r2(Y_true, Y_pred, Y_mean):
     return 1 - np.divide(residual, total, out=np.full_like(total, np.nan), where=total > 0)
 
 
-def smallest_sufficient(r2, numbers):
+def share_tested(folds):
+    """Test cells per training cell, mean over the folds."""
+    return np.mean([len(test) / len(train) for train, test in folds])
+
+
+def corrected_error(differences, test_share):
+    """Standard error of the mean over folds (axis 0) that share training cells: ``(1 / n + test_share) * s**2``.
+
+    `test_share` is test cells per training cell (Nadeau and Bengio, Machine Learning 52, 239, 2003, section 3.2); with
+    0 it is that of independent values.
+    """
+    return np.sqrt((1 / len(differences) + test_share) * np.var(differences, axis=0, ddof=1))
+
+
+def smallest_sufficient(r2, numbers, test_share=0.0):
     """The smallest number of genes within one standard error of the best.
 
     The standard error is that of the difference to the best number over the same folds: how hard a fold is concerns all
@@ -69,6 +83,9 @@ def smallest_sufficient(r2, numbers):
         On held-out cells; two folds or more.
     numbers : sequence of int
         Ascending.
+    test_share : float
+        Test cells per training cell of a fold, which corrects the error for the training cells that folds share; with 0
+        folds count as independent.
 
     Returns
     -------
@@ -82,5 +99,4 @@ def smallest_sufficient(r2, numbers):
             f"{numbers.tolist()}"
         )
     behind = r2[:, [r2.mean(0).argmax()]] - r2
-    error = behind.std(0, ddof=1) / np.sqrt(len(r2))
-    return int(numbers[(behind.mean(0) <= error).argmax()])
+    return int(numbers[(behind.mean(0) <= corrected_error(behind, test_share)).argmax()])

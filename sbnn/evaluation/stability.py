@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
-from sbnn.metrics import smallest_sufficient
+from sbnn.metrics import share_tested, smallest_sufficient
 
 SHAPES = 200  # tried between two that are known to be extreme
 
@@ -158,11 +158,11 @@ def genes_table(record):
     DataFrame
         Indexed by ``n_genes``, a number or ``"auto"``: ``test_r2``, ``sd``, ``behind`` (the best number less this one),
         ``genes`` (mean number kept), and ``suffices``, true of the smallest number within one standard error of the
-        best one.
+        best one, corrected for the training cells that folds share.
     """
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     points = [g for g, number in enumerate(numbers) if isinstance(number, int)]
-    enough = smallest_sufficient(record.test_r2[:, points], numbers[points].to_list())
+    enough = smallest_sufficient(record.test_r2[:, points], numbers[points].to_list(), share_tested(record.folds))
     table = pd.DataFrame({"test_r2": record.test_r2.mean(0), "sd": record.test_r2.std(0, ddof=1)}, numbers)
     table["behind"] = table.test_r2.iloc[points].max() - table.test_r2
     return table.assign(genes=record.n_selected.mean(0), suffices=[number == enough for number in numbers])

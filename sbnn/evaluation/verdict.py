@@ -8,6 +8,7 @@ from scipy import stats
 
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.crossval import LEVEL, N_PERMUTATIONS, chance_table, least_p
+from sbnn.metrics import corrected_error, share_tested
 from sbnn.results import Record
 
 LEVEL_WITH = 0.05  # a difference of R2 whose whole interval is smaller is none to speak of
@@ -80,14 +81,13 @@ def outputs_of(record, data):
 def corrected_difference(differences, test_share):
     """Mean of differences over folds with its corrected 95 % interval; `test_share` is test cells per training cell.
 
-    Folds share training cells: the variance of the mean is ``(1 / n + test_share) * s**2`` in place of ``s**2 / n``,
-    with Student's t of n - 1 degrees of freedom (Nadeau and Bengio, Machine Learning 52, 239, 2003, section 3.2; for
-    repeated cross-validation Bouckaert and Frank, PAKDD 2004).
+    Folds share training cells: the error is `sbnn.metrics.corrected_error`, with Student's t of n - 1 degrees of
+    freedom (Nadeau and Bengio 2003; for repeated cross-validation Bouckaert and Frank, PAKDD 2004).
     """
     differences = np.asarray(differences, dtype=np.float64).ravel()
     n = len(differences)
     mean = float(differences.mean())
-    se = float(np.sqrt((1 / n + test_share) * differences.var(ddof=1)))
+    se = float(corrected_error(differences, test_share))
     half = float(stats.t.ppf(0.975, n - 1)) * se
     p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
     return PairedDifference(mean, mean - half, mean + half, se, p, n)
@@ -96,12 +96,7 @@ def corrected_difference(differences, test_share):
 def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
     """By how much `metric` of a grid point of record `a` is larger than that of `b` on the same folds."""
     require_same_folds(a, b)
-    return corrected_difference(a.values[metric][:, points[0]] - b.values[metric][:, points[1]], _test_share(a.folds))
-
-
-def _test_share(folds):
-    """Test cells per training cell, mean over the folds."""
-    return np.mean([len(test) / len(train) for train, test in folds])
+    return corrected_difference(a.values[metric][:, points[0]] - b.values[metric][:, points[1]], share_tested(a.folds))
 
 
 def require_same_folds(a, b):
@@ -175,7 +170,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     if ridge is not None:
         require_same_folds(record, ridge)
         if several:
-            difference = corrected_difference(r2 - ridge.test_r2[:, 0], _test_share(record.folds))
+            difference = corrected_difference(r2 - ridge.test_r2[:, 0], share_tested(record.folds))
             found = found._replace(difference=difference)
         its_p = np.nan if unknown else chance(ridge, 0)[1]
         sentence += f"; {_beside_ridge(found, float(ridge.test_r2[:, 0].mean()), its_p)}"

@@ -33,6 +33,7 @@ def test_the_smallest_number_within_one_standard_error_of_the_best():
     uncertain = np.outer([0.06, 0.0, -0.03], [0, 0, 1, 0])
     assert smallest_sufficient(tops + uncertain, numbers) == 25, "10 genes are 0.06 ± 0.026 behind"
     assert smallest_sufficient(tops + 3.5 * uncertain, numbers) == 10, "10 genes are 0.085 ± 0.093 behind, 5 0.185"
+    assert smallest_sufficient(tops + uncertain, numbers, 1.5) == 10, "0.06 ± 0.062: the folds share training cells"
     with pytest.raises(ValueError, match="two folds"):
         smallest_sufficient(gains[None], numbers)
     for r2, wrong in ((tops, (5, 10, 25)), (tops, (5, 10, 50, 25)), (hard + [np.nan, 0, 0, 0], numbers)):
@@ -81,7 +82,7 @@ def test_the_curve_and_its_table(cells, tmp_path):
     assert "test_predictions" not in results.load(path).values
     table = genes_table(record)
     [enough] = table.index[table.suffices]
-    assert enough == smallest_sufficient(record.test_r2[:, :2], (2, 8))
+    assert enough == smallest_sufficient(record.test_r2[:, :2], (2, 8), 1.0)
     again = genes_curve(cells, quick(), (2, 8, 60), 2, results=path, verbose=False)
     np.testing.assert_array_equal(again.test_r2, record.test_r2)
 
@@ -91,10 +92,12 @@ def test_table_and_figure_show_the_folds_the_mean_and_the_choice():
     params = [{"n_genes": number} for number in (2, 8, "auto")]
     values = {"test_r2": r2, "n_selected": np.array([[2, 8, 8], [2, 8, 2], [2, 8, 8]])}
     settings = {"estimator": {"class": "SparseBottleneckRegressor", "params": {"n_components": 2}}, "scaling": "fold"}
-    folds = [(np.arange(2), np.arange(2, 3))] * 3
+    folds = [(np.arange(1), np.arange(1, 4))] * 3  # three test cells for each training cell
     record = results.Record("cross-validation", "a", "b", params, 0, settings, folds, values)
     expected = np.c_[[0.3, 0, 0.5 - r2[:, 2].mean()], r2.std(0, ddof=1), [2, 8, 6]]
-    np.testing.assert_allclose(genes_table(record)[["behind", "sd", "genes"]], expected, atol=1e-12)
+    table = genes_table(record)
+    np.testing.assert_allclose(table[["behind", "sd", "genes"]], expected, atol=1e-12)
+    assert table.index[table.suffices] == [2], "0.3 ± 0.32 behind; 0.3 ± 0.1 if folds were independent"
     [ax] = plotting.genes_curve(record).axes
     np.testing.assert_allclose([line.get_ydata() for line in ax.lines[:4]], [*r2[:, :2], r2[:, :2].mean(0)])
     band = ax.collections[0].get_paths()[0].vertices[:, 1]
