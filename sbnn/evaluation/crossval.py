@@ -23,6 +23,10 @@ from sbnn.results import Record
 WIDEST_KEPT = 16  # columns of a latent space that is kept: wider ones are most of a record, and nobody looks at them
 LEVEL = 0.05
 N_PERMUTATIONS = 199
+# Of noise, let a model predict fold f by weights of the outputs of the other folds. Its score is a sum of terms a_fg,
+# one for each other fold g, and a_fg and a_gf are correlated, at most fully: the sum of all has at most twice the
+# variance that permutations of each fold by itself show, and twice for a symmetric smoother such as ridge.
+_CORRELATED = np.sqrt(2)
 
 
 def cross_validate(
@@ -204,6 +208,8 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, 
     """Test R2 of grid points (or, not `pooled`, of the outputs of one), beside that of permuted test outputs, and p.
 
     The predictions stay; p is the share of permutations that are at least as good, the measured outputs among them.
+    The outputs of a fold have also trained the models that predict the others, so that chance moves the folds together:
+    deviations of permuted outputs are scaled up for it, see `_CORRELATED`.
     """
     held = enumerate(record.values.get("test_predictions", []))
     held = [g for g, of_folds in held if all(predicted is not None for predicted in of_folds)]
@@ -222,8 +228,11 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, 
                 shared = np.vdot(predicted, outputs[order]) if pooled else (predicted * outputs[order]).sum(0)
                 r2[k, i] += (2 * shared - size) / total / len(record.folds)
     r2 = r2.reshape(len(r2), -1)
-    p = np.where(np.isfinite(r2[0]), (r2 >= r2[0] - 1e-12).mean(0), np.nan)  # the measured one is among them
-    columns = {"test_r2": r2[0], "permuted_r2": r2[1:].mean(0), "p": p}
+    measured, permuted = r2[0], r2[1:].mean(0)
+    chance = permuted + (_CORRELATED if len(record.folds) > 1 else 1) * (r2[1:] - permuted)
+    reached = 1 + (chance >= measured - 1e-12).sum(0)  # the measured one is among them
+    p = np.where(np.isfinite(measured), reached / len(r2), np.nan)
+    columns = {"test_r2": measured, "permuted_r2": permuted, "p": p}
     return pd.DataFrame(columns, points if pooled else None)
 
 

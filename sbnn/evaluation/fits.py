@@ -1,6 +1,7 @@
 """Models of all cells with what their figures show, and fits repeated: other seeds, halves of the cells, more genes."""
 
 import time
+from math import comb
 from numbers import Integral
 from pathlib import Path
 
@@ -151,17 +152,24 @@ def _require_selection(estimator):
         raise TypeError(f"estimator: {type(estimator).__name__} has no get_support, it does not select genes")
 
 
-def complementary_pairs(n, n_pairs=50, seed=0):
-    """Halves of the cells, each followed by the other half: 2 B folds; the first pairs are the same for any number."""
-    rng = np.random.default_rng(seed)
-    folds = []
-    for _ in range(n_pairs):
-        one, other = np.sort(rng.permutation(n)[: 2 * (n // 2)].reshape(2, -1))
-        folds += [(one, other), (other, one)]
-    return folds
+def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
+    """Halves of the cells, each followed by the other half: 2 B folds; the first pairs are the same for any number.
+
+    Of `groups`, such as donors, whole ones: fewer pairs if there are not so many different halves of them.
+    """
+    codes = np.arange(n) if groups is None else np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
+    n_groups, rng, halves = codes.max() + 1, np.random.default_rng(seed), {}
+    if n_groups < 2:
+        raise ValueError("groups: expected two or more, got one")
+    size = n_groups // 2
+    n_pairs = min(n_pairs, comb(n_groups, 2 * size) * comb(2 * size, size) // 2)
+    while len(halves) < n_pairs:
+        pair = np.sort(rng.permutation(n_groups)[: 2 * size].reshape(2, -1))
+        halves[frozenset(map(tuple, pair.tolist()))] = [np.flatnonzero(np.isin(codes, half)) for half in pair]
+    return [fold for one, other in halves.values() for fold in ((one, other), (other, one))]
 
 
-def stability_selection(estimator, data, n_pairs=50, *, results=None, seed=0, **options):
+def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=None, seed=0, **options):
     """Fit complementary halves of the cells: complementary pairs stability selection.
 
     Parameters
@@ -171,6 +179,8 @@ def stability_selection(estimator, data, n_pairs=50, *, results=None, seed=0, **
     data : AnnData, MuData or tuple (X, Y)
     n_pairs : int
         B; 2 B models are fitted. More pairs may be added to saved ones later.
+    groups : array-like of shape (n,), optional
+        Donor, batch or date of each cell: a half has whole groups, and there are no more pairs than different halves.
     results : str or path-like, optional
         File to save to, as for `cross_validate`.
     seed : int
@@ -186,7 +196,7 @@ def stability_selection(estimator, data, n_pairs=50, *, results=None, seed=0, **
     """
     _require_selection(estimator)
     data = as_paired(data)
-    halves = complementary_pairs(data.n_cells, n_pairs, seed)
+    halves = complementary_pairs(data.n_cells, n_pairs, seed, groups)
     record = cross_validate(estimator, data, halves, results=results, seed=seed, **options)
     return drop_details(record, results)
 

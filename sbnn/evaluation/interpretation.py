@@ -13,7 +13,7 @@ from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, tw
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import paper_folds, split_and_scale
+from sbnn.evaluation.folds import grouped_folds, paper_folds, split_and_scale
 from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.evaluation.stability import selection_table
@@ -103,7 +103,7 @@ def interpret(
     return Record("interpretation", name, fingerprint_arrays(values, outputs), [{}], random_state, settings, [], found)
 
 
-def interpret_held_out(estimator, data, halves, *, preselect=None, results=None, overwrite=False):
+def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, results=None, overwrite=False):
     """Fit an estimator to three quarters of the cells, and `interpret` it on the others.
 
     Parameters
@@ -113,6 +113,8 @@ def interpret_held_out(estimator, data, halves, *, preselect=None, results=None,
     data : AnnData, MuData or tuple (X, Y)
     halves : Record
         From `sbnn.stability_selection` of the same data: how often halves of the cells keep each gene.
+    groups : array-like of shape (n,), optional
+        Donor, batch or date of each cell: those of one are all fitted, or all held out.
     preselect : int, optional
         Fit so many genes, chosen on the cells that are fitted by the published criterion.
     results : str or path-like, optional
@@ -128,9 +130,13 @@ def interpret_held_out(estimator, data, halves, *, preselect=None, results=None,
     data, stability = as_paired(data), selection_table(halves)
     if halves.sha256 != data.sha256:
         raise ValueError(f"halves: expected a record of the data {data.name!r}, got one of other data")
-    fold = paper_folds(data.n_cells, 4)[0]
+    if groups is None:
+        fold, split = paper_folds(data.n_cells, 4)[0], "a quarter"
+    else:
+        fold = grouped_folds(groups, min(4, len(np.unique(groups))))[0]
+        split = f"groups, {len(fold[1])} cells: {fingerprint_arrays(fold[1])}"
     frequencies = fingerprint_arrays(stability.index.to_numpy(str), stability["frequency"].to_numpy())
-    settings = {"scaling": "fold", "held out": "a quarter", "stability": frequencies}
+    settings = {"scaling": "fold", "held out": split, "stability": frequencies}
     settings |= {} if preselect is None else {"preselect": settings_of(preselect)}
 
     def compute():

@@ -49,11 +49,18 @@ def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, monk
             interpret_held_out(MODEL, cells, halves_of(cells, pairs), results=path)
 
     def stop(_, __, cells):
-        raise InterruptedError(cells.tolist() == paper_folds(data.n_cells, 4)[0][0].tolist())
+        raise InterruptedError(cells)
 
     monkeypatch.setattr(interpretation, "with_preselected", stop)
-    with pytest.raises(InterruptedError, match="True"):  # genes are chosen on the cells that are fitted
+    with pytest.raises(InterruptedError) as stopped:  # genes are chosen on the cells that are fitted
         interpret_held_out(MODEL, data, halves, preselect=30)
+    assert np.array_equal(*stopped.value.args, paper_folds(data.n_cells, 4)[0][0])
+    groups = np.arange(data.n_cells) % 5
+    for its, n_fitted in ((groups, (3, 4)), (groups % 2, (1,))):
+        with pytest.raises(InterruptedError) as stopped:
+            interpret_held_out(MODEL, data, halves, groups=its)
+        [cells] = stopped.value.args
+        assert len(set(its[cells])) in n_fitted and not {*its[cells]} & {*np.delete(its, cells)}
 
 
 def test_known_genes_are_counted_and_r2_is_of_held_out_cells(data, tmp_path):

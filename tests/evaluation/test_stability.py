@@ -74,6 +74,19 @@ def test_pairs_are_complementary():
     assert not np.array_equal(folds[0][0], complementary_pairs(11, 3, seed=1)[0][0])
 
 
+def test_halves_have_whole_groups_and_no_more_pairs_than_there_are():
+    groups = np.array(list("abcdeabcdeabcdaab"))
+    folds = complementary_pairs(17, 50, groups=groups)
+    halves = {frozenset(groups[one]) for one, _ in folds}
+    assert (len(folds), len(halves)) == (30, 10)  # one of five is left out, three ways to halve the others
+    for one, other in folds:
+        assert len(set(groups[one])) == len(set(groups[other])) == 2 and not {*groups[one]} & {*groups[other]}
+        assert len(one) + len(other) == np.isin(groups, [*groups[one], *groups[other]]).sum()
+    assert len(complementary_pairs(17, 3, groups=groups)) == 6
+    with pytest.raises(ValueError, match="groups: expected two"):
+        complementary_pairs(5, groups=["a"] * 5)
+
+
 @pytest.fixture(scope="module")
 def halves(data):
     return stability_selection(Greedy(), data, 10, verbose=False)

@@ -83,10 +83,11 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     assert "spike-ins" in page and "cells without donor" in page and "every donor in one of them" in page
     assert "40, chosen on the training cells of every fold" in page
 
-    record = results.load(saved / "cv_default.pickle")
+    record, halves = (results.load(saved / f"{name}.pickle") for name in ("cv_default", "halves_default"))
+    assert results.load(saved / "interpretation.pickle").settings["held out"].startswith("groups, ")
     assert sum(len(part) for part in record.folds[0]) == 88, "one has no donor, one lacks a value"
     donors = cells.labels.donor.loc[fit.cell_names].to_numpy()
-    for train, test in record.folds:
+    for train, test in record.folds + halves.folds:
         assert not set(donors[train]) & set(donors[test])
     assert record.preselected.sum(1).tolist() == [40, 40] and record.n_selected.max() == 8
 
