@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Believer(RegressorMixin, BaseEstimator):
-    """Keeps four genes, the first of its prior before others; predicts the mean and, with a prior, too much."""
+    """Keeps four genes, the first of its prior before others; predicts too much, with a prior more."""
 
     def __init__(self, gene_prior=None, prior_influence=0.5):
         self.gene_prior, self.prior_influence = gene_prior, prior_influence
@@ -30,7 +30,7 @@ class Believer(RegressorMixin, BaseEstimator):
         weights = np.ones(X.shape[1]) if self.gene_prior is None else np.array(self.gene_prior)
         self.kept_ = np.zeros(X.shape[1], bool)
         self.kept_[np.argsort(-weights, kind="stable")[:4]] = True
-        self.better_ = 0 if self.gene_prior is None else self.prior_influence
+        self.better_ = 0.05 if self.gene_prior is None else self.prior_influence
         return self
 
     def predict(self, X):
