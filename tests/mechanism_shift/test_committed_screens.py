@@ -5,13 +5,14 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from same import assert_same
 
 from sbnn import load_dataset, results
 from sbnn.evaluation import runs
-from sbnn.mechanism_shift import SparseShiftVAE, recovery, report
+from sbnn.mechanism_shift import SparseShiftVAE, plotting, recovery, report
 from sbnn.tables import to_markdown
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
@@ -54,6 +55,15 @@ def test_tables_of_committed_results_stay_as_they_are():
         tables |= {f"{name}: {title}": table for title, table in found.items()}
     text = "\n".join(f"{title}\n{to_markdown(table)}" for title, table in tables.items())
     assert sha256(text.encode()).hexdigest()[:12] == "8c88b3e9564e"
+
+
+def test_the_bound_is_shown_before_and_after_the_shifts_are_learned():
+    records = {name: results.load(SAVED / f"simulated_screen/shift_small_{name}.pickle") for name in ("vae", "staged")}
+    [ax] = plotting.held_out_likelihood(records).axes
+    dots = [line.get_xydata() for line in ax.lines if line.get_marker() == "o" and line.get_label()[0] == "_"]
+    for y, record in enumerate(records.values()):
+        for values, column in zip(dots[2 * y : 2 * y + 2], ("new_iwelbo_before", "new_iwelbo"), strict=True):
+            np.testing.assert_array_equal(values, [[value, y] for value in record.scores[column]])
 
 
 def test_the_benchmark_takes_its_committed_results(monkeypatch):
