@@ -1,7 +1,7 @@
 """The site of the documentation; `make docs` builds it to build/docs, offline.
 
 The source folder is the whole checkout, so that the links between pages, notebooks and figures are the same on GitHub
-and in the site; what belongs to the site, `include_patterns` says. docs/api is written by the build.
+and in the site; `include_patterns` lists what belongs to the site. docs/api is written by the build.
 """
 
 import importlib.metadata
@@ -24,7 +24,6 @@ language = "en"
 
 root_doc = "docs/index"
 include_patterns = [
-    "README.md",
     "docs/**",
     "notebooks/*.ipynb",
     "benchmarks/*.md",
@@ -40,7 +39,7 @@ templates_path = [str(HERE / "_templates")]
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # would be fetched from the network; there is no widget
 nb_merge_streams = True
-myst_enable_extensions = ["attrs_block", "colon_fence", "dollarmath"]
+myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "dollarmath"]
 html_math_renderer = "mathml"  # which browsers draw themselves; scripts that do it would be fetched from the network
 myst_heading_anchors = 4
 

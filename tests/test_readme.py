@@ -1,8 +1,10 @@
 """README and the pages it leads to: links lead somewhere, tables are those of the committed results."""
 
 import re
+import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sbnn.dynamics import report as dynamics
@@ -14,6 +16,7 @@ from sbnn.tables import to_markdown
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
 README = (ROOT / "README.md").read_text()
+MODELS = ["distilled, d=2", "paper, d=2", "sRRR, rank 2", "ridge, all genes"]
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -22,20 +25,47 @@ def test_numbers_beside_the_table_are_those_of_the_committed_results():
     _, mice, dates = scala["Test R2 on cells held apart"].to_numpy().tolist()
     [numbers] = [table for title, table in proteins.items() if title.startswith("Test R2 by the number of genes")]
     text = " ".join(README.split())
-    assert f"it is {mice[0]} (ridge {mice[2].split()[0]})" in text
+    assert f"held out give {mice[0]} (ridge {mice[2].split()[0]})" in text
     assert f"dates {dates[0]} (ridge {dates[2]})" in text
     enough = numbers.index[numbers.suffices == "yes"][0]
-    assert f"needs {enough} genes: {numbers.test_r2[enough]:.3f}" in text
+    assert f"needs {enough} genes ({numbers.test_r2[enough]:.3f})" in text
 
 
 def test_the_tables_are_those_of_the_committed_results():
-    tables = [
-        *report.overview(SAVED).values(),
-        *types.overview(SAVED).values(),
-        *screens.overview(SAVED).values(),
-        *dynamics.overview(SAVED).values(),
-    ]
-    assert all(to_markdown(table).strip() in README for table in tables)
+    [networks] = report.overview(SAVED).values()
+    assert to_markdown(networks[MODELS]).strip() in README
+    rooms = {"results": report, "ephys_types": types, "mechanism_shift": screens, "dynamics": dynamics}
+    for page, room in rooms.items():
+        text = (ROOT / "docs" / f"{page}.md").read_text()
+        assert all(to_markdown(table).strip() in text for table in room.overview(SAVED).values())
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/companions.md"])
+def test_numbers_of_the_companions_are_those_of_the_committed_results(page):
+    text = " ".join((ROOT / page).read_text().split())
+    [classes], [yeast] = (
+        types.overview(SAVED).values(),
+        [dynamics.methods_table(dynamics.read(SAVED / "yeast_pramila"), "real")],
+    )
+    assert f"macro-F1 of {classes.loc['human, 4 classes', 'EphysTypeClassifier']}" in text
+    ahead = yeast["MSE, one interval ahead"].str.split().str[0]
+    assert all(ahead[name] in text for name in ("DASH", "PHOENIX", "SparseRegulation"))
+
+
+def test_badges_hold():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11,<3.14" and project["license"] == "BSD-3-Clause"
+    assert "python: 3.11 - 3.13" in README and "licence: BSD 3-Clause" in README
+
+
+@pytest.mark.slow
+def test_the_quick_start_prints_what_the_readme_shows(capsys):
+    [code], [shown] = (re.findall(rf"^```{kind}\n(.*?)^```$", README, re.M | re.S) for kind in ("python", "text"))
+    exec(compile(code, "README", "exec"), {})
+    number = r"-?\d+\.\d+"
+    printed = capsys.readouterr().out
+    assert re.sub(number, "", printed) == re.sub(number, "", shown)
+    np.testing.assert_allclose(*(np.array(re.findall(number, text), float) for text in (printed, shown)), atol=0.02)
 
 
 def test_tables_of_the_page_of_dynamics_are_those_of_the_committed_results():
