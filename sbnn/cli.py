@@ -32,6 +32,8 @@ Your own cells, from two tables with cell names (CSV, TSV, Excel or AnnData): ac
   sbnn map saved_models/mine/model.safetensors new_counts.csv      places of new cells on the map
   sbnn explore mine                  write one HTML file to explore the map of the cells in a browser
   sbnn traces *.nwb --out t.csv      features of recordings, and t_cells.csv: what is known of each cell
+  sbnn ephys-types fit typed.csv --model m.pickle        learn types from features of electrophysiology
+  sbnn ephys-types predict t.csv --model m.pickle        and predict those of other cells
 """
 
 
@@ -78,6 +80,8 @@ ARGUMENTS = {
     "results": {"help": "name of a data set, folder of its results, or record of a fit"},
     "model": {"help": "file that SparseBottleneckRegressor.save wrote"},
     "cells": {"help": "table of expression (CSV, TSV or Excel) or .h5ad; the kept genes have to be there"},
+    "action": {"choices": ("fit", "predict"), "help": "fit writes --model, predict reads it and writes --out"},
+    "features": {"help": "cells x features (CSV, TSV or Excel), for fit with columns type and, if known, donor"},
     "paths": {"nargs": "+", "help": "NWB files, or folders with them"},
     "--saved-models": {"default": "saved_models", "help": "folder of the results (default: saved_models)"},
     "--figures": {"default": "figures", "help": "folder of the figures (default: figures)"},
@@ -92,6 +96,9 @@ ARGUMENTS = {
     "--totals": {"help": "column with the counts of each cell over all genes of the fit"},
     "--sheet": {"help": "of an Excel workbook"},
     "--cache": {"help": "folder of finished recordings"},
+    "--model": {"required": True, "help": "file of the model"},
+    "--types": {"help": "table with the columns type and donor, if they are not beside the features"},
+    "--abstain": {"type": float, "help": "call cells unknown that are far from the training cells or less probable"},
 }  # fmt: skip
 _EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
 
@@ -108,6 +115,8 @@ def _commands():
                     "results --out --cv --saved-models", ()),
         "map": (_map, "place new cells on the map of a saved model, and predict their outputs",
                 "model cells --out --predictions --totals --sheet", _EXPRESSION),
+        "ephys-types": (_ephys_types, "fit types of cells to features of electrophysiology, or predict them",
+                        "action features --model --types --out --abstain --sheet --fast", ()),
         "traces": (_traces, "write features of recordings (NWB) to a table", "paths --out --cache --jobs", ()),
     }  # fmt: skip
 
@@ -125,7 +134,11 @@ def _parser():
         for option in own:
             tables.add_argument(option, **OWN[option])
         # Notebooks have folders of their own.
-        usual = {"reproduce": {"saved_models": None, "figures": None}, "map": {"out": "map.csv"}}
+        usual = {
+            "reproduce": {"saved_models": None, "figures": None},
+            "map": {"out": "map.csv"},
+            "ephys-types": {"out": "types.csv"},
+        }
         command.set_defaults(run=run, **(usual | {"traces": {"out": "traces.csv"}}).get(name, {}))
     return parser
 
@@ -200,6 +213,21 @@ def _traces(options):
     features = read_traces(options.paths, n_jobs=options.jobs, cache=options.cache)
     print(f"{features.n_obs} cells x {features.n_vars} features")
     print(*write_traces(features, options.out), sep="\n")
+
+
+def _ephys_types(options):
+    from sbnn.ephys_types import EphysTypeClassifier
+    from sbnn.ephys_types.own_tables import fit_table, held_out_sentence, predict_table
+    from sbnn.results import results_path, write_atomically
+
+    features = options.features if options.sheet is None else (options.features, options.sheet)
+    if options.action == "fit":
+        model = fit_table(features, options.types, 20 if options.fast else "auto")
+        print(f"types {', '.join(model.classes_)}; {held_out_sentence(model)}; model: {model.save(options.model)}")
+    else:
+        found = predict_table(EphysTypeClassifier.load(options.model), features, options.abstain)
+        write_atomically(found.to_csv().encode(), results_path(options.out))
+        print(f"{len(found)} cells in {options.out}: {found['type'].value_counts().to_dict()}")
 
 
 if __name__ == "__main__":

@@ -190,6 +190,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         `groups`, shape (n,), has the donor of each cell: those of one donor go to training or validation together.
         """
         X, labels = self._checked_training(X, y, families)
+        groups = self._groups_of_typed(groups)
         random, self._how = check_random_state(self.random_state), self._treatment()
         masked, arcface = self._how["missing"] == "masked", self.loss == "arcface"
         self.validation_ = np.zeros(len(X), dtype=bool)

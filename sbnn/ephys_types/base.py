@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from sbnn.data.checks import some
+from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.typed_cells import families_of, family_columns
 
 N_QUANTILES = 100
@@ -35,17 +35,30 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         codes = self.predict_proba(X).argmax(axis=1)  # first, so that an unfitted model says that it is
         return self.classes_[codes]
 
-    def _checked_training(self, X, y, families=None):
+    def _checked_training(self, X, y, families=None, stacklevel=3):
         """Cells (float64, NaN where missing) and positions in ``classes_``; sets what `fit` learns of the names."""
         self._validate_params()
         columns = getattr(X, "columns", None)
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         check_classification_targets(y)
+        self._typed = np.asarray(y).astype(str) != UNKNOWN
+        if not self._typed.all():
+            n = (~self._typed).sum()
+            warnings.warn(
+                f"y: {n} of {len(y)} cells are {UNKNOWN!r}, no type, and left out of the fit", stacklevel=stacklevel
+            )
+            X, y = X[self._typed], np.asarray(y)[self._typed]
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y: expected two classes or more, got only one class, {self.classes_[0]!r}")
+            found = ", ".join(map(repr, self.classes_)) or "none"
+            raise ValueError(f"y: expected two classes or more, not one class or none, got {found}")
         self.families_ = family_columns(families_of(families, range(X.shape[1]) if columns is None else columns))
         return X, codes
+
+    def _groups_of_typed(self, groups):
+        """Group of each training cell that has a type."""
+        check_consistent_length(self._typed, groups)
+        return None if groups is None else np.asarray(groups)[self._typed]
 
     def _checked_cells(self, X):
         """New cells, with the features that the model was fitted to."""

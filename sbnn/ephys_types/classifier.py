@@ -3,14 +3,24 @@
 import warnings
 
 import numpy as np
-from scipy.special import softmax
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import check_random_state
 
-from sbnn.ephys_types.base import LOST, TypeClassifier, lightgbm
+from sbnn.data.checks import UNKNOWN, some
+from sbnn.data.fingerprint import fingerprint_arrays
+from sbnn.ephys_types.base import LOST, FeatureScaling, TypeClassifier, lightgbm
+from sbnn.ephys_types.distance import Surroundings
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
+from sbnn.results import Record, load, save
 
 LEAST_PROBABILITY = 1e-6  # of a member: none rules out a class by itself
+N_PARTS = 3  # of the groups, left out in turn to calibrate
+POWERS = 0.1, 2.0  # between which the power of the probabilities lies
+SAVED = "EphysTypeClassifier"  # kind of the records that hold a model
 
 
 class EphysTypeClassifier(TypeClassifier):
@@ -23,6 +33,9 @@ class EphysTypeClassifier(TypeClassifier):
     ----------
     n_steps : int or "auto", default="auto"
         Of the network, see `FamilyAttentionClassifier`; fewer for a quick run.
+    calibrate : bool, default=False
+        Raise the mean to the power that fits cells of left-out groups best; which type is the most probable stays as it
+        is. A third of the groups is left out at a time, which takes three further fits.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -32,6 +45,10 @@ class EphysTypeClassifier(TypeClassifier):
         Columns of each.
     members_ : dict of str to classifier
         ``"trees"``, ``"kernel"`` and ``"attention"``.
+    power_ : float
+        Of the mean; 1 if it is not calibrated.
+    held_out_probabilities_ : ndarray, shape (n, n_classes) or None
+        Of the training cells that have a type, each predicted without its group; None without calibration.
 
     Examples
     --------
@@ -43,15 +60,18 @@ class EphysTypeClassifier(TypeClassifier):
     (300, 4)
     """
 
-    def __init__(self, n_steps="auto", random_state=None):
+    _parameter_constraints: dict = {"calibrate": ["boolean"]}
+
+    def __init__(self, n_steps="auto", calibrate=False, random_state=None):
         self.n_steps = n_steps
+        self.calibrate = calibrate
         self.random_state = random_state
 
     def decisive_params(self):
         """Parameters that stored results are recognised by."""
         return self.get_params() | {"members": ["trees", "kernel", "attention"]}
 
-    def fit(self, X, y, families=None):
+    def fit(self, X, y, families=None, groups=None):
         """Fit all members.
 
         Parameters
@@ -59,32 +79,160 @@ class EphysTypeClassifier(TypeClassifier):
         X : array-like or DataFrame, shape (n, p)
             Features, NaN where missing.
         y : array-like, shape (n,)
-            Type of each cell.
+            Type of each cell; cells of type ``"unknown"`` are left out with a warning.
         families : dict of family -> columns, sequence of str, or None
             Columns of each family, or the family of each column; None makes one family of all.
+        groups : array-like, shape (n,), optional
+            Donor (or laboratory, condition) of each cell; by default every cell counts by itself. For `calibrate` and
+            `far`.
 
         Returns
         -------
         self
         """
-        X, codes = self._checked_training(X, y, families)
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
-        self._measured(X)
-        with warnings.catch_warnings():  # each member would say again what this has said
+        self._learn(X, y, families, groups, check_random_state(self.random_state).randint(2**31 - 1))
+        if self.calibrate:
+            self._calibrate(*self._training, self._groups)
+        return self
+
+    def _learn(self, X, y, families, groups, seed):
+        """Fit all but the power of the mean."""
+        X, codes = self._checked_training(X, y, families, stacklevel=4)
+        groups = np.arange(len(self._typed)) if groups is None else groups
+        self._training, self._groups, self._seed = (X, codes), self._groups_of_typed(groups), seed
+        self._seen = self._measured(X, stacklevel=4)
+        self.members_ = self._members(X, codes)
+        self.power_, self.held_out_probabilities_ = 1.0, None
+        self._place = FeatureScaling().fit(X[:, self._seen])
+        self._surroundings = Surroundings(self._scores(X), self._groups)
+
+    def _members(self, X, codes):
+        seed = self._seed
+        with warnings.catch_warnings():  # each member would say again what `fit` has said
             warnings.filterwarnings("ignore", LOST)
             trees, kernel = (model.fit(X, codes) for model in (lightgbm(seed), KernelLogistic(random_state=seed)))
             attention = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed)
-            attention.fit(X, codes, self.families_)
-        self.members_ = {"trees": trees, "kernel": kernel, "attention": attention}
-        return self
+            return {"trees": trees, "kernel": kernel, "attention": attention.fit(X, codes, self.families_)}
+
+    def _calibrate(self, X, codes, groups):
+        """Find the power of the probabilities on cells of left-out groups."""
+        n_groups, logs = len(set(groups)), np.full((len(X), len(self.classes_)), np.nan)
+        if n_groups < 2:
+            raise ValueError(f"groups: expected two different ones or more, got {n_groups}")
+        parts = StratifiedGroupKFold(min(N_PARTS, n_groups), shuffle=True, random_state=self._seed)
+        for train, test in parts.split(X, codes, groups):
+            if len(set(codes[train])) < len(self.classes_):
+                lacking = some(np.delete(self.classes_, codes[train]))
+                warnings.warn(f"not calibrated: only few groups have cells of {lacking}", stacklevel=3)
+                return
+            logs[test] = _mean_log(self._members(X[train], codes[train]), X[test])
+
+        def loss(power):
+            return -log_softmax(power * logs, axis=1)[np.arange(len(X)), codes].mean()
+
+        self.power_ = float(minimize_scalar(loss, bounds=POWERS, method="bounded").x)
+        self.held_out_probabilities_ = softmax(self.power_ * logs, axis=1)
 
     def predict_proba(self, X):
         """Probabilities of the types, ndarray of shape (n, n_classes), if all classes were as frequent."""
         X = self._checked_cells(X)
-        logs = [np.log(np.maximum(model.predict_proba(X), LEAST_PROBABILITY)) for model in self.members_.values()]
-        return softmax(np.mean(logs, axis=0), axis=1)
+        return softmax(self.power_ * _mean_log(self.members_, X), axis=1)
+
+    def predict(self, X, abstain=None):
+        """Most probable type of each cell, ndarray of shape (n,).
+
+        Parameters
+        ----------
+        X : array-like or DataFrame, shape (n, p)
+            Features, NaN where missing.
+        abstain : float in [0, 1), optional
+            Leave a cell untyped (``"unknown"``) if its highest probability is lower, or if it is `far`. 0: only cells
+            that are far. By default every cell has a type.
+
+        Warns
+        -----
+        UserWarning
+            If more cells are `far`, or features have other means, than is to be expected of as many cells of new donors
+            that are like the training cells (each in 5 % of such tables).
+        """
+        if abstain is not None and not 0 <= abstain < 1:
+            raise ValueError(f"abstain: expected a probability in [0, 1) or None, got {abstain!r}")
+        probabilities = self.predict_proba(X)
+        types, far = self.classes_[probabilities.argmax(axis=1)], self.far(X)
+        self._warn_of(X, far)
+        if abstain is None:
+            return types
+        return np.where(far | (probabilities.max(axis=1) < abstain), UNKNOWN, types.astype(object))
+
+    def far(self, X):
+        """Cells farther from the training cells than 99 % of these are from those of other groups; mask (n,).
+
+        By the fifth nearest neighbour on normal scores of the features that both have. A cell without any is far.
+        """
+        return self._surroundings.far(self._scores(self._checked_cells(X)))
+
+    def _warn_of(self, X, far):
+        """Warn, in one sentence, if a table of cells is unlike the training cells."""
+        moved, said = self._surroundings.moved(self._scores(self._checked_cells(X))), []
+        if self._surroundings.too_many(far):
+            names = getattr(X, "index", range(len(far)))
+            said.append(f"{far.sum()} of {len(far)} cells are far from all training cells ({some(names[far])})")
+        if moved.any():
+            names = getattr(self, "feature_names_in_", [f"feature_{j}" for j in range(len(self._seen))])
+            names = np.asarray(names, dtype=object)[self._seen]
+            said.append(f"{moved.sum()} of {len(moved)} features differ in mean ({some(names[moved])})")
+        if said:
+            why = "probabilities may be too high; units, or another preparation, species or mix of types?"
+            warnings.warn(f"X is unlike the training cells: {', '.join(said)}; {why}", stacklevel=3)
+
+    def _scores(self, X):
+        return self._place.transform(X[:, self._seen])
 
     def attention_weights(self, X):
         """Weight of each family in each cell for the member with attention, ndarray of shape (n, n_families)."""
         X = self._checked_cells(X)
         return self.members_["attention"].attention_weights(X)
+
+    def save(self, path):
+        """Write the training cells, their types and the settings to a file, as data alone (see `sbnn.results.save`)."""
+        (X, codes), names = self._training, getattr(self, "feature_names_in_", None)
+        values = {"X": X, "y": self.classes_[codes], "groups": self._groups, "held_out": self.held_out_probabilities_}
+        values |= {"families": {name: list(columns) for name, columns in self.families_.items()}}
+        values |= {"feature_names": names, "power": self.power_}
+        return save(
+            Record(
+                SAVED,
+                "training cells",
+                fingerprint_arrays(X),
+                [{"n_steps": self.n_steps, "calibrate": self.calibrate}],
+                self._seed,
+                values=values,
+            ),
+            path,
+        )
+
+    @classmethod
+    def load(cls, path):
+        """Read a model that `save` wrote: its members are fitted again, to the same bits with the same libraries.
+
+        No code of the file is run.
+        """
+        record = load(path)
+        if record.experiment != SAVED:
+            raise ValueError(
+                f"path: expected a file of EphysTypeClassifier.save, got a record of {record.experiment!r}"
+            )
+        model, X = cls(**record.params[0]), record.X
+        names = record.feature_names
+        X = X if names is None else pd.DataFrame(X, columns=names)
+        families = {family: [j if names is None else names[j] for j in its] for family, its in record.families.items()}
+        model._learn(X, record.y, families, record.groups, record.seed)
+        model.power_, model.held_out_probabilities_ = record.power, record.held_out
+        return model
+
+
+def _mean_log(members, X):
+    """Mean of the logarithms of the probabilities of all members, shape (n, n_classes)."""
+    return np.mean(
+        [np.log(np.maximum(model.predict_proba(X), LEAST_PROBABILITY)) for model in members.values()], axis=0
+    )

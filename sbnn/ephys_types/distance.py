@@ -1,0 +1,70 @@
+"""How far new cells lie from the training cells: single cells by their neighbours, a table by the means of features."""
+
+import numpy as np
+from scipy import stats
+from sklearn.metrics.pairwise import nan_euclidean_distances
+
+N_NEIGHBOURS = 5
+CELL_LEVEL = 0.01  # share of the cells of new donors that are called far if they are like the training cells
+TABLE_LEVEL = 0.05  # share of tables of such donors that either rule warns of
+MOST_REFERENCES = 1000
+N_TABLES = 400
+
+
+class Surroundings:
+    """Training cells on normal scores, shape (n, p), NaN where missing, with the group (donor) of each, shape (n,)."""
+
+    def __init__(self, scores, groups):
+        chosen = np.sort(np.random.default_rng(0).permutation(len(scores))[:MOST_REFERENCES])
+        self.scores = scores[chosen]
+        self.groups = np.unique(np.asarray(groups)[chosen], return_inverse=True)[1]
+        same = self.groups[:, None] == self.groups
+        distances = _to_neighbours(self.scores, self.scores, same)
+        self.limit = np.quantile(distances, 1 - CELL_LEVEL, method="higher")
+        self.n_beyond = (distances > self.limit).sum()
+
+    def far(self, scores):
+        """Mask of cells farther from the training cells than 99 % of these are from those of other groups."""
+        return _to_neighbours(scores, self.scores) > self.limit
+
+    def too_many(self, far):
+        """Whether so many far cells are unlikely in a table of cells like those of training."""
+        # The limit is that of a sample: the share beyond it has a beta distribution.
+        expected = stats.betabinom(len(far), self.n_beyond + 1, len(self.scores) - self.n_beyond)
+        return far.sum() > expected.ppf(1 - TABLE_LEVEL)
+
+    def moved(self, scores):
+        """Mask of features whose mean score differs more than the most different one does in 95 % of training tables.
+
+        Such a table has as many cells, of groups drawn with replacement; differences are in SD over these tables.
+        """
+        weights = np.array([np.bincount(table, minlength=len(self.scores)) for table in self._tables(len(scores))])
+        measured = weights @ np.isfinite(self.scores)
+        means = weights @ np.nan_to_num(self.scores) / np.maximum(measured, 1)
+        n = np.isfinite(scores).sum(axis=0)
+        mean = np.nan_to_num(scores).sum(axis=0) / np.maximum(n, 1)
+        spread = means.std(axis=0)
+        of_both = np.sqrt(1 + len(scores) / len(self.scores))  # the training cells are a sample, too
+        spread = np.where((spread > 0) & (n > 0), spread, np.inf)
+        limit = np.quantile(np.abs((means - means.mean(axis=0)) / spread).max(axis=1), 1 - TABLE_LEVEL)
+        return np.abs(mean - means.mean(axis=0)) / spread > limit * of_both
+
+    def _tables(self, size):
+        rng, members = (
+            np.random.default_rng(0),
+            [np.flatnonzero(self.groups == k) for k in range(self.groups.max() + 1)],
+        )
+        size = min(size, len(self.scores))
+        for _ in range(N_TABLES):
+            table = np.empty(0, dtype=int)
+            while len(table) < size:
+                table = np.append(table, rng.permutation(members[rng.integers(len(members))]))
+            yield table[:size]
+
+
+def _to_neighbours(cells, references, apart=False):
+    """Distance of each cell to its fifth nearest reference, over the features that both have."""
+    distances = nan_euclidean_distances(cells, references)
+    distances[np.isnan(distances) | apart] = np.inf
+    nearest = min(N_NEIGHBOURS, len(references)) - 1
+    return np.partition(distances, nearest, axis=1)[:, nearest]

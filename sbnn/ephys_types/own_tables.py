@@ -1,0 +1,72 @@
+"""A user's own tables: fit the default classifier to one, and type the cells of another; ``sbnn ephys-types``."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from sbnn.data.checks import UNKNOWN, some
+from sbnn.data.ephys_features import unlikely_units
+from sbnn.data.ephys_tables import read_ephys_table
+from sbnn.data.readers.tables import as_numbers, read_table
+from sbnn.ephys_types.classifier import EphysTypeClassifier
+from sbnn.evaluation.classification import scores
+
+SEED = 42
+
+
+def fit_table(features, labels=None, n_steps="auto"):
+    """Model of a table of features and one of types (see `read_ephys_table`), calibrated across donors if known."""
+    data = read_ephys_table(features, labels)
+    if data.obs["type"].eq(UNKNOWN).all():
+        raise ValueError("labels: no cell has a type; expected a column called type, beside the features or in --types")
+    model = EphysTypeClassifier(n_steps, calibrate=True, random_state=SEED)
+    return model.fit(data.to_df(), data.obs["type"], data.var["family"], data.obs.get("donor"))
+
+
+def predict_table(model, features, abstain=None):
+    """Type, its probability, whether it is far, and all probabilities, of each cell of a table; DataFrame.
+
+    Features are found by name. Those that are not there count as not measured; a cell without a value has no type.
+    """
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        raise ValueError("model: it was fitted to features without names, by which those of new cells could be found")
+    table = read_table(features, "features")
+    there = table.columns.isin(names)
+    if not there.any():
+        raise ValueError(f"features: none of the model, such as {some(names, 3)}, is among {some(table.columns, 3)}")
+    lacking = [name for name in names if name not in table]
+    if lacking:
+        warnings.warn(
+            f"{len(lacking)} of {len(names)} features of the model are missing: {some(lacking)}", stacklevel=2
+        )
+    cells = as_numbers(table.loc[:, there], "features")
+    doubts = unlikely_units(cells, {})
+    if doubts:
+        warnings.warn(f"values in another unit? {some(doubts)}", stacklevel=2)
+    cells, empty = cells.reindex(columns=names), cells.isna().all(axis=1)
+    if empty.any():
+        warnings.warn(
+            f"{empty.sum()} of {len(cells)} cells have no value and stay untyped: {some(cells.index[empty])}",
+            stacklevel=2,
+        )
+    if empty.all():
+        raise ValueError(f"features: no cell has a value of {some(cells.columns)}")
+    measured = cells[~empty]
+    types, probabilities = model.predict(measured, abstain), model.predict_proba(measured)
+    found = pd.DataFrame({"type": UNKNOWN, "probability": np.nan, "far": True}, cells.index).rename_axis("cell")
+    found[[f"p({name})" for name in model.classes_]] = np.nan
+    found[~empty] = np.column_stack(
+        [types.astype(object), probabilities.max(axis=1), model.far(measured), probabilities]
+    )
+    return found
+
+
+def held_out_sentence(model):
+    """How good the model is on cells of left-out groups."""
+    if model.held_out_probabilities_ is None:
+        return "not calibrated"
+    (_, codes), p = model._training, model.held_out_probabilities_
+    found = scores(model.classes_[codes], model.classes_[p.argmax(axis=1)], p, model.classes_)
+    return f"on cells of left-out donors macro-F1 {found['macro_f1']:.3f}, log loss {found['log_loss']:.3f}"
