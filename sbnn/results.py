@@ -111,7 +111,7 @@ class Record:
 
     def points(self, **params):
         """Positions of all grid points with these parameters; numbers are compared to 9 digits."""
-        wanted, points = params.items(), range(len(self.params))
+        wanted, points = kept_params(params).items(), range(len(self.params))
         return [g for g in points if all(same_value(self.parameter(g, name), value) for name, value in wanted)]
 
     def find(self, **params):
@@ -131,6 +131,12 @@ class Record:
         genes = self.n_selected[:, hits].mean(0)
         within = genes.round() <= n_genes
         return hits[np.argmax(np.where(within, genes, -np.inf)) if within.any() else np.argmin(genes)]
+
+
+def kept_params(point):
+    """Parameters of a grid point as a record holds them: a Series as a dict, an array or a set as a list."""
+    kinds = {pd.Series: pd.Series.to_dict, np.ndarray: np.ndarray.tolist, set: sorted, frozenset: sorted}
+    return {name: kinds.get(type(value), lambda same: same)(value) for name, value in point.items()}
 
 
 def same_value(a, b):

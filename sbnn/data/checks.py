@@ -213,7 +213,7 @@ def check_outliers(values, argument, cells=None, columns=None):
 
 def check_given_once(X, Y):
     """Refuse several outputs of which each has in all cells the values of a gene: expression given again as outputs."""
-    outputs = [y for y in np.asarray(Y).T if np.ptp(y) > 0]
+    outputs = [y for y in np.asarray(Y).T if len(np.unique(y)) > 2]  # of two cells all z-scores are 1 and -1
     if len(outputs) > 1 and all(_among(X, y.astype(X.dtype)) for y in outputs):
         raise ValueError(f"Y: all {len(outputs)} outputs are columns of X; was expression given again as outputs?")
 
@@ -228,11 +228,19 @@ def _among(X, y):
     return True
 
 
-def check_same_cells(cells, rows, strict=False):
+def check_in_order(X, values, argument):
+    """Refuse a Series or table whose cells are not those of `X`, a DataFrame or AnnData, in its order."""
+    cells, rows = getattr(X, "obs_names", getattr(X, "index", None)), getattr(values, "index", None)
+    if isinstance(cells, pd.Index) and isinstance(rows, pd.Index):
+        check_same_cells(cells, rows, argument=argument)
+
+
+def check_same_cells(cells, rows, strict=False, argument="Y"):
     """Refuse rows of Y that are other cells, or these in another order; numbers of pandas and anndata are no names."""
     cells, rows = cells.astype(str), rows.astype(str)
     numbers = pd.RangeIndex(len(cells)).astype(str)
     named = strict or not (rows.equals(numbers) or cells.equals(numbers)) or set(cells) == set(rows)
     if named and len(cells) == len(rows) and not cells.equals(rows):
         first = f"({some(rows, 2)}) are not those of X ({some(cells, 2)})"
-        raise ValueError(f"Y: the cells of its rows {first}, or in another order; use Y = Y.loc[X.index]")
+        put = f"use {argument} = {argument}.loc[X.index]"
+        raise ValueError(f"{argument}: the cells of its rows {first}, or in another order; {put}")

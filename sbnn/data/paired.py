@@ -170,10 +170,13 @@ def _checked(
     return Paired(x, y, genes, outputs, cells, labels, colors, counts, str(about["name"]), str(about["sha256"]), about)
 
 
-def groups_of(data, column):
-    """Group of every cell, such as its donor, by a column of ``obs``; cells of unknown group are refused."""
+def groups_of(data, groups):
+    """Group of every cell, such as its donor, by a column of ``obs`` or an array; unknown groups are refused."""
     labels = data.labels if isinstance(data, Paired) else data.obs
-    values = entry(labels, column, "obs").astype(object)
+    column = groups if isinstance(groups, str) else "groups"
+    checks.check_in_order(labels, groups, "groups")
+    values = entry(labels, column, "obs") if column is groups else pd.Series(np.asarray(groups), labels.index)
+    values = values.astype(object)
     lacking = values.isna() | values.isin([UNKNOWN, ""])
     if lacking.any():
         names = some(values.index[lacking])

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import check_labels, check_names, some
+from sbnn.data.checks import check_in_order, check_labels, check_names, some
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import AnnDataLike
@@ -87,7 +87,7 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
     if named:
         perturbation = perturbation.set_axis(perturbation.index.astype(str)).reindex(cells)
     control = None if control is None else str(control)
-    perturbation = check_perturbation(perturbation, len(cells), control)
+    perturbation = check_perturbation(perturbation, counts, control)
     obs = check_labels(labels, cells, ()).assign(**{KEY: pd.Categorical(perturbation)})
     about = about_data(**about) | ({} if control is None else {"control": control})
     content = _fingerprint(counts, perturbation, control, genes, cells)
@@ -101,7 +101,7 @@ def as_screen(data):
     if not isinstance(data, AnnDataLike) or KEY not in data.obs:
         raise TypeError(f"data: expected an AnnData with {KEY} in obs, got {type(data).__name__}")
     counts, about = check_screen_counts(data.X).astype(np.int32), data.uns.get("sbnn", {})
-    perturbation = check_perturbation(data.obs[KEY], data.n_obs)
+    perturbation = check_perturbation(data.obs[KEY], data)
     genes, cells = data.var_names.to_numpy(str), data.obs_names.to_numpy(str)
     control = about["control"] if about.get("control") in perturbation else None
     name, sha256 = name_and_sha256(about, _fingerprint(counts, perturbation, control, genes, cells))
@@ -127,9 +127,10 @@ def check_screen_counts(given):
     return counts
 
 
-def check_perturbation(given, n_cells, control=None):
-    """Names of perturbations as an array of str, one of each cell, with those of the control among them."""
-    names = np.asarray(given, dtype=object)
+def check_perturbation(given, cells, control=None):
+    """Names of perturbations as an array of str, one of each row of `cells`, with those of the control among them."""
+    check_in_order(cells, given, "perturbation")
+    names, n_cells = np.asarray(given, dtype=object), np.shape(cells)[0]
     empty = pd.isna(names) | (names == "")
     if names.shape != (n_cells,) or empty.any():
         told = f"got shape {names.shape}, {empty.sum()} of them empty"

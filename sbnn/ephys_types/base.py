@@ -8,7 +8,7 @@ from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from sbnn.data.checks import UNKNOWN, some
+from sbnn.data.checks import UNKNOWN, check_in_order, some
 from sbnn.data.typed_cells import families_of, family_columns
 
 N_QUANTILES = 100
@@ -39,6 +39,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         """Cells (float64, NaN where missing) and positions in ``classes_``; sets what `fit` learns of the names."""
         self._validate_params()
         columns = getattr(X, "columns", None)
+        check_in_order(X, y, "y")
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         check_classification_targets(y)
         self._typed = np.asarray(y).astype(str) != UNKNOWN

@@ -18,7 +18,7 @@ from sbnn.evaluation.folds import folds_of, source_arrays, split_fold
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.results import Record
+from sbnn.results import Record, kept_params
 
 WIDEST_KEPT = 16  # columns of a latent space that is kept: wider ones are most of a record, and nobody looks at them
 LEVEL = 0.05
@@ -102,8 +102,9 @@ def cross_validate(
     folds = folds_of(folds, data.n_cells)
     points = list(ParameterGrid(param_grid or {}))
     chosen = {} if preselect is None else {"preselect": preselect}
+    models = [configured(estimator, point, seed, data.gene_names) for point in points]
+    points = [kept_params(point) for point in points]
     wanted = Record("cross-validation", data.name, data.sha256, points, seed, chosen, folds, data.names)
-    models = [configured(estimator, point, seed, wanted.gene_names) for point in points]
 
     def plan(done):
         arrays, genes = source_arrays(data, scaling), [None] * len(folds)

@@ -9,7 +9,7 @@ import numpy as np
 from joblib import delayed
 from sklearn.linear_model import LinearRegression
 
-from sbnn.data.paired import as_paired
+from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
@@ -157,7 +157,7 @@ def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
 
     Of `groups`, such as donors, whole ones: fewer pairs if there are not so many different halves of them.
     """
-    codes = np.arange(n) if groups is None else np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
+    codes = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
     n_groups, rng, halves = codes.max() + 1, np.random.default_rng(seed), {}
     if n_groups < 2:
         raise ValueError("groups: expected two or more, got one")
@@ -179,8 +179,9 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
     data : AnnData, MuData or tuple (X, Y)
     n_pairs : int
         B; 2 B models are fitted. More pairs may be added to saved ones later.
-    groups : array-like of shape (n,), optional
-        Donor, batch or date of each cell: a half has whole groups, and there are no more pairs than different halves.
+    groups : str or array-like of shape (n,), optional
+        Donor, batch or date of each cell, or their column in ``obs``: a half has whole groups, and there are no more
+        pairs than different halves.
     results : str or path-like, optional
         File to save to, as for `cross_validate`.
     seed : int
@@ -196,7 +197,7 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
     """
     _require_selection(estimator)
     data = as_paired(data)
-    halves = complementary_pairs(data.n_cells, n_pairs, seed, groups)
+    halves = complementary_pairs(data.n_cells, n_pairs, seed, None if groups is None else groups_of(data, groups))
     record = cross_validate(estimator, data, halves, results=results, seed=seed, **options)
     return drop_details(record, results)
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import _check_n_features, check_array, check_consi
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, two_tables
-from sbnn.data.paired import as_paired
+from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import grouped_folds, paper_folds, split_and_scale
@@ -113,8 +113,8 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
     data : AnnData, MuData or tuple (X, Y)
     halves : Record
         From `sbnn.stability_selection` of the same data: how often halves of the cells keep each gene.
-    groups : array-like of shape (n,), optional
-        Donor, batch or date of each cell: those of one are all fitted, or all held out.
+    groups : str or array-like of shape (n,), optional
+        Donor, batch or date of each cell, or their column in ``obs``: those of one are all fitted, or all held out.
     preselect : int, optional
         Fit so many genes, chosen on the cells that are fitted by the published criterion.
     results : str or path-like, optional
@@ -133,7 +133,8 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
     if groups is None:
         fold, split = paper_folds(data.n_cells, 4)[0], "a quarter"
     else:
-        fold = grouped_folds(groups, min(4, len(np.unique(groups))))[0]
+        of_cells = groups_of(data, groups)
+        fold = grouped_folds(of_cells, min(4, len(np.unique(of_cells))))[0]
         split = f"groups, {len(fold[1])} cells: {fingerprint_arrays(fold[1])}"
     frequencies = fingerprint_arrays(stability.index.to_numpy(str), stability["frequency"].to_numpy())
     settings = {"scaling": "fold", "held out": split, "stability": frequencies}

@@ -93,7 +93,7 @@ def fit_all(
 
     def compute():
         if not keys:
-            name_fits()
+            name_fits(described(estimator))  # as it is known when the record is read again
         if parts is not None:
             done.update(_finished(parts, keys, overwrite))
         jobs = plan(done)

@@ -122,8 +122,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         if perturbation is None:
             screen = as_screen(counts)
             perturbation, control = screen.perturbation, screen.control
-        counts, self.control_ = self._checked(counts, reset=True), None if control is None else str(control)
-        checked = check_perturbation(perturbation, counts.shape[0], self.control_)
+        self.control_ = None if control is None else str(control)
+        checked = check_perturbation(perturbation, counts, self.control_)
+        counts = self._checked(counts, reset=True)
         names, codes, _ = codes_of(checked, self.control_)
         recipe = self.recipe or (Recipe() if self.method == "staged" else PUBLISHED)
         random = check_random_state(self.random_state)
@@ -187,11 +188,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             Mean over the cells.
 
         """
-        return self._bound(network.elbo_of_cells, self._checked(counts), perturbation, n_samples)
+        return self._bound(network.elbo_of_cells, counts, perturbation, n_samples)
 
     def iwelbo(self, counts, perturbation, n_samples=1000):
         """Importance-weighted bound (Burda et al. 2016), nearer to the likelihood the more draws; as `elbo`."""
-        return self._bound(network.iwelbo_of_cells, self._checked(counts), perturbation, n_samples)
+        return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
 
     def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
         """Estimate the shifts of perturbations that were not among the training cells; the network stays.
@@ -218,8 +219,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         ValueError
             A perturbation that the model knows; counts as in `fit`.
         """
-        counts = self._checked(counts)
-        given = check_perturbation(perturbation, counts.shape[0])
+        given, counts = check_perturbation(perturbation, counts), self._checked(counts)
         known = sorted(set(given) & set(self.perturbations_))
         if known:
             raise ValueError(f"perturbation: {some(known)} were among the training cells; give new ones alone")
@@ -262,8 +262,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             return network.encoded(self.network_, network.Cells(counts), np.arange(counts.shape[0]))[0]
 
     def _bound(self, function, counts, perturbation, n_samples):
-        cells = network.Cells(counts)
-        names = check_perturbation(perturbation, cells.shape[0])
+        names, cells = check_perturbation(perturbation, counts), network.Cells(self._checked(counts))
         codes = pd.Index(self.perturbations_).get_indexer(names)
         if (codes < 0).any():
             unknown = some(np.unique(names[codes < 0]))

@@ -158,7 +158,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
         Other numbers of cells, values that are not finite, fewer than two perturbations, a perturbation without two
         cells, a control that is not there, latents that do not vary within perturbations.
     """
-    groups = codes_of(check_perturbation(perturbation, len(latents), control), control)
+    groups = codes_of(check_perturbation(perturbation, latents, control), control)
     screen = _Moments(latents, groups, control, variances)
     centres, origin = screen.centres @ screen.root, None if control is None else screen.control @ screen.root
     rng = np.random.default_rng(random_state)
@@ -176,7 +176,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
 @reproducible()
 def describe(latents, perturbation, control=None, variances=None):
     """As `unmix`, but leave the latents as they are, except for place and scale: the matrix is diagonal."""
-    groups = codes_of(check_perturbation(perturbation, len(latents), control), control)
+    groups = codes_of(check_perturbation(perturbation, latents, control), control)
     screen = _Moments(latents, groups, control, variances)
     scale = np.diag(1 / np.sqrt(np.diag(screen.within)))
     centres = screen.centres @ scale

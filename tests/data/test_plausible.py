@@ -75,3 +75,4 @@ def test_expression_given_again_as_outputs_is_refused(rng):
     other[-1, 1] += 1
     for Y in (other, X[:, :1], X[::-1], np.ones((40, 2))):
         check_given_once(X, Y)
+    check_given_once(np.sign(X[:2]), np.array([[1, -1], [-1, 1]]))  # z-scores of two cells

@@ -143,4 +143,4 @@ def test_codes_of_perturbations():
         (["a", "a", "b", "b"], "b", "perturbation: expected two or more besides the control"),
     ):
         with pytest.raises(ValueError, match=message):
-            codes_of(check_perturbation(perturbation, len(perturbation), control), control)
+            codes_of(check_perturbation(perturbation, perturbation, control), control)

@@ -68,6 +68,9 @@ def test_a_lost_feature_is_told_once(rng):
     assert len(told) == 1 and "feature_1" in str(told[0].message) and told[0].filename == __file__
     with pytest.raises(ValueError, match="X has no value"):
         KernelLogistic().fit(np.full((4, 2), np.nan), [0, 0, 1, 1])
+    cells = [f"c{i}" for i in range(40)]
+    with pytest.raises(ValueError, match="y: .* another order"):
+        KernelLogistic().fit(pd.DataFrame(X, cells), pd.Series(y, cells[::-1]))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Effects and known genes are told by held-out cells, and saved ones are taken for the same question only."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import changed
 from sklearn.preprocessing import StandardScaler
@@ -56,6 +57,8 @@ def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, monk
         interpret_held_out(MODEL, data, halves, preselect=30)
     assert np.array_equal(*stopped.value.args, paper_folds(data.n_cells, 4)[0][0])
     groups = np.arange(data.n_cells) % 5
+    with pytest.raises(ValueError, match="groups: .* another order"):
+        interpret_held_out(MODEL, data, halves, groups=pd.Series(groups, data.cell_names[::-1]))
     for its, n_fitted in ((groups, (3, 4)), (groups % 2, (1,))):
         with pytest.raises(InterruptedError) as stopped:
             interpret_held_out(MODEL, data, halves, groups=its)

@@ -1,6 +1,7 @@
 """Genes that are chosen inside the folds: by the training cells alone, and in their places in what comes back."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -139,6 +140,17 @@ def test_a_prior_follows_its_genes(cells):
         assert np.argwhere(record.selected[:, 0])[:, 1].tolist() == [wanted] * 3
     nothing = SparseBottleneckRegressor(gene_prior=[cells.gene_names[hidden]]).for_genes(cells.gene_names, shown[0])
     assert nothing.gene_prior is None, "it says nothing of the genes there are"
+
+
+def test_a_grid_of_priors_is_saved_and_recognised(cells, tmp_path):
+    quick = {"protocol": "paper", "hidden_layers": (8, 4), "epochs": (1, 1, 1, 1), "n_genes": 1, "random_state": 0}
+    names, how = cells.gene_names, {"results": tmp_path / "cv.pickle", "verbose": False}
+    grid = {"gene_prior": [None, list(names[:2]), {names[2]: 1.0, names[4]: 0.5}, pd.Series({names[3]: 2.0})]}
+    first = cross_validate(SparseBottleneckRegressor(**quick), cells, FOLDS[:1], grid, **how)
+    saved = how["results"].stat().st_mtime_ns
+    again = cross_validate(SparseBottleneckRegressor(**quick), cells, FOLDS[:1], grid, **how)
+    assert how["results"].stat().st_mtime_ns == saved and np.array_equal(first.test_r2, again.test_r2)
+    assert [again.find(gene_prior=prior) for prior in grid["gene_prior"]] == [0, 1, 2, 3]
 
 
 def test_every_half_chooses_its_own_genes(cells, tmp_path):

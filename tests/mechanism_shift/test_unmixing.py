@@ -103,6 +103,11 @@ def test_bad_latents_are_named():
         unmix(np.column_stack([mixed, mixed[:, 0]]), names)
     with pytest.raises(ValueError, match="latents contains NaN"):
         describe(np.where(np.arange(mixed.size).reshape(mixed.shape) == 3, np.nan, mixed), names)
+    cells = pd.Index([f"c{i}" for i in range(len(mixed))])
+    table, given = pd.DataFrame(mixed, cells), pd.Series(names, cells)
+    assert unmix(table, given).edges.equals(unmix(mixed, names).edges)
+    with pytest.raises(ValueError, match="perturbation: .* another order"):
+        unmix(table, given[::-1])
 
 
 def test_graph_tables_there_and_back():

@@ -49,7 +49,6 @@ def folds_for(options, data):
 def compute(options, data, folder):
     """Compute, or load, all records of the report; the model of all cells goes to `MODEL` in the folder."""
     n_genes, folds = preselected(options, data.n_genes), folds_for(options, data)
-    groups = None if options.groups is None else groups_of(data, options.groups)
     kept = min(options.keep or 25, n_genes or data.n_genes)
     # The data arrive z-scored, and a GPU would change the last bits.
     fixed = {"standardize": False, "device": "cpu", "random_state": SEED} | (FAST if options.fast else {})
@@ -64,7 +63,7 @@ def compute(options, data, folder):
     default = cross_validate(model, data, folds, {"n_components": [2]}, **repeated("cv_default"))
     mapped = clone(model).set_params(reconstruct=True)
     n_pairs = 2 if options.fast else N_PAIRS
-    halves = stability_selection(model, data, n_pairs, groups=groups, **repeated("halves_default"))
+    halves = stability_selection(model, data, n_pairs, groups=options.groups, **repeated("halves_default"))
     fitted = fit_full(mapped, data, model_file=folder / MODEL, seed=SEED, **how("fit_default_2d"))
     seeds = range(1, 2 if options.fast else 1 + N_SEEDS)
     records = {
@@ -72,7 +71,7 @@ def compute(options, data, folder):
         "cv_default": default,
         "fit_default_2d": fitted,
         "halves_default": halves,
-        "interpretation": interpret_held_out(model, data, halves, groups=groups, **how("interpretation")),
+        "interpretation": interpret_held_out(model, data, halves, groups=options.groups, **how("interpretation")),
         "components": principal_components(data, **how("components")),
         "tsne": tsne_maps(data, **how("tsne")),
         "map_trust": map_trust(model, data, fitted, default, seeds, **how("map_trust")),
