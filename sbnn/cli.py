@@ -1,9 +1,9 @@
 """The command line ``sbnn``: the notebooks, tables of their results, and a user's own cells.
 
-Exit status: 0 done; 1 something was wrong with the input, the message says what; 2 the command itself was; 130 stopped
-by Ctrl-C, what was finished is saved and the same command goes on from there.
+Exit status: 0 done; 1 invalid input, explained in the message; 2 invalid command; 130 stopped by Ctrl-C: finished
+results are saved and the same command resumes.
 
-What a command needs is imported inside it: ``sbnn --help`` waits neither for torch nor for pandas.
+Commands import what they need: ``sbnn --help`` loads neither torch nor pandas.
 """
 
 import argparse
@@ -17,30 +17,30 @@ from sbnn.data import datasets
 from sbnn.data.datasets import DATASETS, SBNN, STUDIES
 from sbnn.study.own_data.options import OWN, as_options, at_least_one
 
-DESCRIPTION = """Which few genes predict a second measurement of the same cells, and how does the map between look?
+DESCRIPTION = """Finds the genes that predict a second measurement of the same cells, and draws the map between the two.
 
-The studies are the notebooks; what is saved is loaded, only what is missing is computed:
+The notebooks and their results; saved results are loaded, missing ones computed:
 
-  sbnn data list                     what data sets there are, and which are here
-  sbnn reproduce                     run all notebooks on all data sets that are here
-  sbnn reproduce 02 citeseq_cd8      run one notebook on one data set; --fast: a trial, --fresh: from nothing
-  sbnn report scala                  print all tables of saved results; `sbnn report all` one of all data sets
+  sbnn data list                     list the data sets, and which are available
+  sbnn reproduce                     run all notebooks on all available data sets
+  sbnn reproduce 02 citeseq_cd8      run one notebook on one data set; --fast: a quick run, --fresh: recompute
+  sbnn report scala                  print all tables of saved results; `sbnn report all`: an overview
 
 Your own cells, from two tables with cell names (CSV, TSV, Excel or AnnData): accuracy, model, figures and a report
 
   sbnn fit mine --expression counts.csv --outputs ephys.xlsx --labels types.csv --groups donor
-  sbnn map saved_models/mine/model.safetensors new_counts.csv      places of new cells on the map
-  sbnn explore mine                  write one HTML file to explore the map of the cells in a browser
-  sbnn traces *.nwb --out t.csv      features of recordings, and t_cells.csv: what is known of each cell
-  sbnn ephys-types fit typed.csv --model m.pickle        learn types from features of electrophysiology
-  sbnn ephys-types predict t.csv --model m.pickle        and predict those of other cells
+  sbnn map saved_models/mine/model.safetensors new_counts.csv      place new cells on the map
+  sbnn explore mine                  write one HTML file to explore the map in a browser
+  sbnn traces *.nwb --out t.csv      features of recordings, and t_cells.csv with metadata of the cells
+  sbnn ephys-types fit typed.csv --model m.pickle        learn types from electrophysiological features
+  sbnn ephys-types predict t.csv --model m.pickle        predict the types of other cells
 """
 
 
 def main(arguments=None):
     """Run a command, by default that of the command line; its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if hasattr(sys.stdout, "reconfigure"):  # a terminal that knows no "±" still gets the numbers
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal without "±" still shows the numbers
         sys.stdout.reconfigure(errors="replace")
     usual, warnings.formatwarning = warnings.formatwarning, _plainly
     status, command = 0, (arguments or [""])[0]
@@ -52,13 +52,13 @@ def main(arguments=None):
             options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("\nstopped; what was finished is saved, the same command goes on from there", file=sys.stderr)
+        print("\nstopped; finished results are saved, the same command resumes", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ImportError, OSError, ValueError, KeyError) as error:
-        said = error.args[0] if isinstance(error, KeyError) and error.args else error  # which quotes its message
-        print(f"sbnn {command}: {as_options(str(said))}", file=sys.stderr)
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error  # which quotes its message
+        print(f"sbnn {command}: {as_options(str(text))}", file=sys.stderr)
         return 1
     finally:
         warnings.formatwarning = usual
@@ -66,33 +66,33 @@ def main(arguments=None):
 
 
 def _plainly(message, category, *_):
-    """A warning without the line of code that gave it, which says nothing to the user of a command."""
+    """A warning without its line of code, which does not help the user of a command."""
     return f"{'warning' if category is UserWarning else category.__name__}: {as_options(str(message))}\n"
 
 
 #: What the commands take, and what argparse takes for it.
 ARGUMENTS = {
-    "name": {"help": "a name of your own for your tables, which a folder can have"},
+    "name": {"help": "a name for your tables, used for folders"},
     "notebook": {"nargs": "?", "default": "all", "help": "number of a notebook, such as 02; all (the default)"},
-    "dataset": {"nargs": "?", "help": f"one of {', '.join(DATASETS)}; all that are here, the default of all notebooks; "
+    "dataset": {"nargs": "?", "help": f"one of {', '.join(DATASETS)}; by default all available ones; "
                 "auto: the main one of each study, the default of a single notebook"},
-    "saved": {"help": "name of a data set or of your own, or all: an overview of all data sets"},
+    "saved": {"help": "name of a data set or of your tables; all: an overview"},
     "results": {"help": "name of a data set, folder of its results, or record of a fit"},
     "model": {"help": "file that SparseBottleneckRegressor.save wrote"},
-    "cells": {"help": "table of expression (CSV, TSV or Excel) or .h5ad; the kept genes have to be there"},
+    "cells": {"help": "table of expression (CSV, TSV or Excel) or .h5ad with at least the kept genes"},
     "action": {"choices": ("fit", "predict"), "help": "fit writes --model, predict reads it and writes --out"},
     "features": {"help": "cells x features (CSV, TSV or Excel), for fit with columns type and, if known, donor"},
     "paths": {"nargs": "+", "help": "NWB files, or folders with them"},
     "--saved-models": {"default": "saved_models", "help": "folder of the results (default: saved_models)"},
     "--figures": {"default": "figures", "help": "folder of the figures (default: figures)"},
     "--fast": {"action": "store_true", "help": "a quick run: small models, few steps and folds"},
-    "--fresh": {"action": "store_true", "help": "compute anew what is saved"},
+    "--fresh": {"action": "store_true", "help": "recompute saved results"},
     "--jobs": {"type": at_least_one, "default": 1, "help": "worker processes; results do not depend on them"},
     "--in-place": {"action": "store_true", "help": "execute the notebooks in notebooks/ themselves"},
     "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
-    "--cv": {"help": "record of the cross-validation; by default the one beside the fit, if any"},
+    "--cv": {"help": "record of the cross-validation; by default that beside the fit"},
     "--out": {"help": "file to write"},
-    "--predictions": {"help": "table to write the predicted outputs to, in place of --out"},
+    "--predictions": {"help": "file for the predicted outputs, in place of --out"},
     "--totals": {"help": "column with the counts of each cell over all genes of the fit"},
     "--sheet": {"help": "of an Excel workbook"},
     "--cache": {"help": "folder of finished recordings"},
@@ -109,9 +109,9 @@ def _commands():
         "reproduce": (_reproduce, "run the notebooks top to bottom",
                       "notebook dataset --saved-models --figures --fast --fresh --in-place --jobs", ()),
         "report": (_report, "print all tables of saved results", "saved --saved-models --fast --json", ()),
-        "fit": (_fit, "cross-validate and fit your own cells, and say what the numbers are worth",
+        "fit": (_fit, "cross-validate and fit your own cells, and write a report with a verdict",
                 "name --saved-models --figures --fast --fresh --jobs", tuple(OWN)),
-        "explore": (_explore, "write one HTML file to explore a fitted model: its map, and what sets cells apart",
+        "explore": (_explore, "write one HTML file to explore a fitted model and compare cells",
                     "results --out --cv --saved-models", ()),
         "map": (_map, "place new cells on the map of a saved model, and predict their outputs",
                 "model cells --out --predictions --totals --sheet", _EXPRESSION),
@@ -185,7 +185,7 @@ def _fit(options):
 
     name = options.name
     if name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
-        raise ValueError(f"name: expected one of your own for your tables, which a folder can have, got {name!r}")
+        raise ValueError(f"name: expected a new name for your tables that is valid as a folder, got {name!r}")
     adata = load(options)
     print(summary(adata))
     commands.fit(options, as_paired(adata), results_folder(options.saved_models, name, options.fast))

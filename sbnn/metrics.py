@@ -51,7 +51,7 @@ def feature_r2(Y_true, Y_pred, Y_mean):
     Returns
     -------
     ndarray of shape (q,), float64
-        NaN for an output whose ``Y_true`` all equal its ``Y_mean``: a table of outputs shows that it tells nothing.
+        NaN for an output whose ``Y_true`` all equal its ``Y_mean``.
     """
     residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
     return 1 - np.divide(residual, total, out=np.full_like(total, np.nan), where=total > 0)

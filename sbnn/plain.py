@@ -56,7 +56,7 @@ def encode(value, where):
 
 
 def _encode_array(array, where):
-    if array.dtype.kind in "OU":  # text: a list of str is smaller than fixed-width unicode and knows no byte order
+    if array.dtype.kind in "OU":  # text: a list of str is smaller than fixed-width unicode and has no byte order
         return {"__text__": [_text(item, where) for item in array.ravel()], "shape": list(array.shape)}
     little = array.dtype.newbyteorder("<")
     if little.str not in DTYPES:

@@ -45,7 +45,7 @@ def library_versions():
 
 @dataclass
 class Record:
-    """What an experiment computed, and everything needed to know how.
+    """Results of an experiment with everything that identifies it.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class Record:
             raise KeyError(f"{len(hits)} of {len(self.params)} grid points match {params}; they are {self.params}")
         return hits[0]
 
-    def within_genes(self, n_genes, **params):
+    def best_with_at_most(self, n_genes, **params):
         """Position of the grid point with most selected genes of those that have at most `n_genes`.
 
         Their number is the mean over the folds, rounded, as tables and figures name it. Where all have more, the point

@@ -34,13 +34,13 @@ def print_table(table, trial=False):
 
 
 def print_tables(tables, as_json=False, trial=False):
-    """Print tables, dict of title to DataFrame, as Markdown or as one JSON object; first of all that it is a trial."""
+    """Print tables, dict of title to DataFrame, as Markdown or one JSON object, with a note for a quick run."""
     if as_json:
-        told = {"trial": TRIAL} if trial else {}
+        found = {"trial": TRIAL} if trial else {}
         for title, table in tables.items():
             note = {"note": table.attrs["note"]} if table.attrs.get("note") else {}
-            told[title] = json.loads(table.to_json(orient="table")) | note
-        print(json.dumps(told))
+            found[title] = json.loads(table.to_json(orient="table")) | note
+        print(json.dumps(found))
         return
     if trial:
         print(f"\n{TRIAL}")

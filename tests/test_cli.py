@@ -54,8 +54,8 @@ def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, cap
         ("fit mine --expression counts.csv", "--outputs is missing"),
         ("fit mine --outputs ephys.tsv", "--expression is missing"),
         ("fit mine", "--expression is missing"),
-        ("fit simulated --expression counts.csv --outputs ephys.tsv", "name: expected one of your own"),
-        ("fit ../x --expression counts.csv --outputs ephys.tsv", "name: expected one of your own"),
+        ("fit simulated --expression counts.csv --outputs ephys.tsv", "name: expected a new name"),
+        ("fit ../x --expression counts.csv --outputs ephys.tsv", "name: expected a new name"),
         ("reproduce all nonsense", "dataset: 'nonsense' is unknown"),
         ("reproduce 05 simulated", "notebook: none is called '05' among those of 'simulated'"),
     ],
@@ -91,7 +91,7 @@ def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):
 
     monkeypatch.setattr(reproduce, "reproduce", interrupted)
     assert cli.main(["reproduce", "02", "simulated"]) == 130
-    assert "goes on from there" in capsys.readouterr().err
+    assert "the same command resumes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", ["fit --help", "data list"])

@@ -22,7 +22,7 @@ PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / 
 
 def test_numbers_beside_the_table_are_those_of_the_committed_results():
     scala, proteins = (report.all_tables(report.read(SAVED / name)) for name in ("scala", "citeseq_cd8"))
-    _, mice, dates = scala["Test R2 on cells held apart"].to_numpy().tolist()
+    _, mice, dates = scala["Test R2 on held-out groups"].to_numpy().tolist()
     [numbers] = [table for title, table in proteins.items() if title.startswith("Test R2 by the number of genes")]
     text = " ".join(README.split())
     assert f"held out give {mice[0]} (ridge {mice[2].split()[0]})" in text

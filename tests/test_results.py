@@ -94,11 +94,11 @@ def test_values_and_grid_points(record):
 def test_the_grid_point_with_at_most_so_many_genes(record):
     record.params = [{"alpha": 0.1, "rank": 2}, {"alpha": 0.1, "rank": 3}, {"alpha": 0.3, "rank": 3}]
     record.values["n_selected"] = np.array([[10, 30, 12], [14, 34, 22]])
-    assert record.within_genes(25) == 2, "32 genes are nearer, but more"
-    assert record.within_genes(40) == 1 and record.within_genes(31) == 2
-    assert record.within_genes(16) == 0 and record.within_genes(16, rank=3) == 2, "all of rank 3 have more: the fewest"
+    assert record.best_with_at_most(25) == 2, "32 genes are nearer, but more"
+    assert record.best_with_at_most(40) == 1 and record.best_with_at_most(31) == 2
+    assert record.best_with_at_most(16) == 0 and record.best_with_at_most(16, rank=3) == 2, "all of rank 3 have more"
     record.values["n_selected"] = np.array([[10, 30, 11], [15, 34, 11]])
-    assert record.within_genes(12) == 0, "12.5 genes are named 12"
+    assert record.best_with_at_most(12) == 0, "12.5 genes are named 12"
 
 
 # -- files that are damaged or made to do harm -------------------------------------------------------------------------

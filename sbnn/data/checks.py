@@ -1,6 +1,6 @@
-"""Validation at the border: turn what a user passes into clean arrays, or say what is wrong with it.
+"""Validation of user input: convert it to clean arrays, or raise an error that explains what is wrong.
 
-Also values that are possible and still not what they are taken for: counts as log values, typing errors, X as Y.
+Also valid numbers that are probably mistakes: counts as log values, typing errors, X given as Y.
 """
 
 import colorsys
@@ -16,7 +16,7 @@ from scipy import sparse
 
 UNKNOWN = "unknown"  # cells without a known group
 GREY = "#808080"  # of unknown cells
-# Okabe & Ito (2008), told apart with every common form of colour blindness; their yellow is too pale for dots.
+# Okabe & Ito (2008), distinguishable with common colour blindness; their yellow is too pale for dots.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LARGEST_LOG = 20  # log2 of a million molecules: log values lie below, and some of many counts above
 BEYOND_LOG = 50  # and no logarithm of anything that was counted lies here
@@ -30,19 +30,19 @@ def check_number(name, value, kind, low=-np.inf, high=np.inf):
     """Refuse a parameter that is not a finite number of this kind within bounds, naming it."""
     is_number = isinstance(value, kind) and not isinstance(value, bool)
     if not is_number or not low <= value <= high or not np.isfinite(value):
-        told = f"{name} must be a finite number in [{low}, {high}]{', a whole one' if kind is Integral else ''}"
-        raise (ValueError if is_number else TypeError)(f"{told}, got {value!r}")
+        text = f"{name} must be a finite number in [{low}, {high}]{', a whole one' if kind is Integral else ''}"
+        raise (ValueError if is_number else TypeError)(f"{text}, got {value!r}")
 
 
 def check_matrix(values: Any, argument: str) -> np.ndarray:
     """Convert an array, a sparse matrix or a DataFrame to dense, C-contiguous float32 of two dimensions."""
     try:
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which check_outliers reports
+        with np.errstate(over="ignore"):  # overflow of float32 becomes infinite, which check_outliers reports
             numbers = np.asarray(values.toarray() if sparse.issparse(values) else values, dtype=np.float32, order="C")
         _, _ = numbers.shape
     except (TypeError, ValueError) as error:
-        told = f"{argument}: expected numbers of shape (cells, columns), got {type(values).__name__}: {error}"
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(told) from None
+        text = f"{argument}: expected numbers of shape (cells, columns), got {type(values).__name__}: {error}"
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(text) from None
     return numbers
 
 
@@ -53,8 +53,8 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
     names = pd.Series(np.ravel(np.asarray(given, dtype=object)))
     wrong = names[names.isna() | (names == "") | names.astype(str).duplicated()].unique()
     if len(names) != size or len(wrong):
-        told = f"got {len(names)}, missing or repeated: {some(wrong)}"
-        raise ValueError(f"{argument}: expected {size} different {kind} names, {told}")
+        text = f"got {len(names)}, missing or repeated: {some(wrong)}"
+        raise ValueError(f"{argument}: expected {size} different {kind} names, {text}")
     return names.to_numpy().astype(str)
 
 
@@ -110,8 +110,8 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
     numbers = values.dtype.kind in "iuf"
     if counts.shape != shape or not numbers or not (np.isfinite(values) & (values % 1 == 0) & (values >= 0)).all():
         reach = f" from {values.min()} to {values.max()}" if numbers and values.size else ""
-        told = f"got {values.dtype} of shape {counts.shape}{reach}"
-        raise ValueError(f"counts: expected whole numbers of 0 or more, of the shape {shape} of X, {told}")
+        text = f"got {values.dtype} of shape {counts.shape}{reach}"
+        raise ValueError(f"counts: expected whole numbers of 0 or more, of the shape {shape} of X, {text}")
     return counts.astype(np.int64) if values.dtype.kind == "f" else counts
 
 
@@ -127,23 +127,23 @@ def warn_of_raw_counts(values, argument, advice):
         return
     low, high, whole, usual = _looked_at(values)
     if whole == 1 and low >= 0 and (high > LARGEST_LOG or (high > 2 and usual == 1)):
-        told = f"{argument} looks like raw counts ({_range(low, high, whole)}) where log values are expected"
-        warnings.warn(f"{told}; {advice}", stacklevel=4)
+        text = f"{argument} looks like raw counts ({_range(low, high, whole)}) where log values are expected"
+        warnings.warn(f"{text}; {advice}", stacklevel=4)
 
 
 def warn_of_log_values(values, argument):
     """Warn where counts are expected and numbers of the first cells are not whole, or reach no further than logs do."""
     low, high, whole, usual = _looked_at(values)
     if whole < 1 or (high <= LARGEST_LOG and usual > 1):
-        told = f"{argument} is said to be raw counts and looks like log values ({_range(low, high, whole)})"
-        warnings.warn(f"{told}, which are not to be normalised once more; leave out counts=True if so", stacklevel=4)
+        text = f"{argument} is declared as raw counts but looks like log values ({_range(low, high, whole)})"
+        warnings.warn(f"{text}, which must not be normalised again; if so, leave out counts=True", stacklevel=4)
 
 
 def kind_of_expression(values) -> tuple[str, str, str]:
-    """Tell "counts", "normalised" (CPM, TPM) and "log" values of an array apart, with their range and what is doubtful.
+    """Classify the values of an array as "counts", "normalised" (CPM, TPM) or "log", with their range and any doubt.
 
-    Some counts reach beyond what log values do, or most that are not zero are 1; one fraction and it is no table of
-    counts. Normalised values are not whole and reach far beyond. Logarithms to different bases are not told apart.
+    Counts are whole numbers, and some exceed log values or most nonzero ones are 1. Normalised values are fractional
+    and large. Logarithms to different bases are not distinguished.
     """
     usual, low, high = _looked_at(values)[3], values.min(), values.max()
     fractions, expressed = np.count_nonzero(values != np.rint(values)), np.count_nonzero(values)
@@ -165,7 +165,7 @@ def _looked_at(values):
     size = block.shape[0] * block.shape[1]
     numbers = block.data if sparse.issparse(block) else np.asarray(block).ravel()
     numbers = numbers if numbers.size else np.zeros(1)
-    with np.errstate(invalid="ignore"):  # infinite ones are somebody else's message
+    with np.errstate(invalid="ignore"):  # infinite values are reported elsewhere
         fractions = np.count_nonzero(numbers != np.rint(numbers))
     zero = [0.0] * (numbers.size < size)
     expressed = numbers[numbers != 0]
@@ -181,11 +181,11 @@ def check_finite(values: np.ndarray, argument: str, rows, columns) -> None:
     """Refuse NaN and values beyond 1e15, naming the first."""
     wrong = ~(np.abs(values) <= LARGEST)
     if wrong.any():
-        told = _told(values, *np.argwhere(wrong)[0], argument, rows, columns)
-        raise ValueError(f"{told}: expected finite numbers up to {LARGEST:g}; correct it or leave it out")
+        text = _entry(values, *np.argwhere(wrong)[0], argument, rows, columns)
+        raise ValueError(f"{text}: expected finite numbers up to {LARGEST:g}; correct it or leave it out")
 
 
-def _told(values, i, j, argument, rows, columns):
+def _entry(values, i, j, argument, rows, columns):
     row = f"at position {i}" if rows is None else repr(str(rows[i]))
     return f"{argument}: {values[i, j]:g} of cell {row}, column {str(columns[j])!r}"
 
@@ -193,7 +193,7 @@ def _told(values, i, j, argument, rows, columns):
 def check_outliers(values, argument, cells=None, columns=None):
     """Check that all is finite, and warn of a cell more than a million SD of the others away from them.
 
-    One typing error makes the SD of its column so large that all other cells become one and the same.
+    One typing error makes the SD of its column so large that all other cells become indistinguishable.
     """
     for first in range(0, values.shape[1], GENES_AT_ONCE):
         part = values[:, first : first + GENES_AT_ONCE]
@@ -207,15 +207,15 @@ def check_outliers(values, argument, cells=None, columns=None):
             i = int(np.abs(part[:, j] - mean[j]).argmax())
             others = np.delete(part[:, j], i).astype(np.float64)
             if np.ptp(others) > 0 and abs(part[i, j] - others.mean()) > FAR_OUT * others.std():
-                told = f"{_told(part, i, j, argument, cells, names)} is more than {FAR_OUT:g} SD away from the others"
-                warnings.warn(f"{told}; if it is a mistake, correct it or leave the cell out", stacklevel=5)
+                text = f"{_entry(part, i, j, argument, cells, names)} is more than {FAR_OUT:g} SD away from the others"
+                warnings.warn(f"{text}; if it is a mistake, correct it or leave the cell out", stacklevel=5)
 
 
 def check_given_once(X, Y):
     """Refuse several outputs of which each has in all cells the values of a gene: expression given again as outputs."""
     outputs = [y for y in np.asarray(Y).T if len(np.unique(y)) > 2]  # of two cells all z-scores are 1 and -1
     if len(outputs) > 1 and all(_among(X, y.astype(X.dtype)) for y in outputs):
-        raise ValueError(f"Y: all {len(outputs)} outputs are columns of X; was expression given again as outputs?")
+        raise ValueError(f"Y: all {len(outputs)} outputs are columns of X; was expression passed as outputs too?")
 
 
 def _among(X, y):

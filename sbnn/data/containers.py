@@ -1,4 +1,4 @@
-"""What the builders and adapters of all kinds of data share: ``uns["sbnn"]`` of an AnnData says what it holds."""
+"""Shared by the builders and adapters of all kinds of data: ``uns["sbnn"]`` of an AnnData describes its content."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Which data sets there are, whether their files are here, and how to load one; imports nothing slow until it loads."""
+"""The named data sets, whether their files are available, and how to load one; slow imports wait until then."""
 
 import argparse
 import csv
@@ -17,12 +17,12 @@ STUDIES = SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS = "sbnn", "ephys_types", 
 #: Study -> the real data set to work on, and the simulated one that replaces it.
 _REAL = dict(zip(STUDIES, ("scala", "lee_human", "papalexi", "grn_350"), strict=True))
 _SIMULATED = dict(zip(STUDIES, ("simulated", "simulated_ephys", "simulated_screen", "simulated_grn"), strict=True))
-#: Column of ``obs`` -> what the groups are called that it tells apart.
+#: Column of ``obs`` -> name of the groups that it distinguishes.
 _GROUPS = {"perturbation": "perturbations", "split": "split", "family": "families", "type": "types"}
 
 
 class Dataset(NamedTuple):
-    """A data set: the reader below `sbnn.data` takes the paths of its `files` (keys of `FILES`) in this order."""
+    """A data set: its reader in `sbnn.data` takes the paths of its `files` (keys of `FILES`) in this order."""
 
     study: str
     about: str
@@ -36,7 +36,7 @@ with Path(__file__).with_name("datasets.csv").open(newline="") as _table:
     _rows = {row.pop("name"): row for row in csv.DictReader(_table)}
 for _row in _rows.values():
     _row |= {key: json.loads(_row[key] or "{}") for key in ("options", "instead")}
-#: Every data set that `load_dataset` knows.
+#: Every data set of `load_dataset`.
 DATASETS = {name: Dataset(**row | {"files": tuple(row["files"].split())}) for name, row in _rows.items()}
 
 
@@ -46,7 +46,7 @@ def names_of(study: str = SBNN) -> tuple[str, ...]:
 
 
 def require_study(name: str, study: str = SBNN) -> None:
-    """Refuse a data set of another study; a name of one's own is none."""
+    """Refuse a data set of another study; the user's own names pass."""
     if name in DATASETS and DATASETS[name].study != study:
         problem = f"is of the study {DATASETS[name].study!r}"
         raise ValueError(f"data set {name!r} {problem}; there are {', '.join(names_of(study))}")
@@ -58,7 +58,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     Parameters
     ----------
     name : str
-        A key of `DATASETS`, of which ``sbnn data list`` prints what each is and data/README.md says more.
+        A key of `DATASETS`; ``sbnn data list`` and data/README.md describe them.
 
         - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (of fewer genes, with a warning, if the complete
           counts cannot be found or downloaded), ``"scala_34c_counts"`` (raw counts without outputs), ``"gouwens"``,
@@ -92,7 +92,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     ValueError, TypeError
         An unknown name, or options that the data set does not have.
     FileNotFoundError
-        A missing file that cannot be downloaded; the message says what to do.
+        A missing file that cannot be downloaded; the message explains what to do.
     DataIntegrityError
         A file that is truncated or altered.
     """
@@ -137,8 +137,8 @@ def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
         except FileNotFoundError:
             found |= search.find([other])
             files[files.index(file)] = other
-            told = f"{name}: {other} replaces {file}, which cannot be found or downloaded"
-            warnings.warn(f"{told}. See why: sbnn data get {file}", stacklevel=3)
+            text = f"{name}: {other} replaces {file}, which cannot be found or downloaded"
+            warnings.warn(f"{text}. See why: sbnn data get {file}", stacklevel=3)
     return {file: found[file] for file in files}
 
 
@@ -205,7 +205,7 @@ def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
 def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
     """Run ``sbnn data``; exit status 1 when a file cannot be had or is corrupt."""
     parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
-    parser.add_argument("command", choices=("list", "get", "check"), help="say which are here, download, or verify")
+    parser.add_argument("command", choices=("list", "get", "check"), help="show what is available, download, verify")
     parser.add_argument("names", nargs="*", metavar="name", help="data set, or one of its files; check: default all")
     parser.add_argument("--path", help="folder to look in first")
     chosen = parser.parse_args(arguments)

@@ -94,8 +94,8 @@ class GeneNetwork:
         wrong += [f"{edge} twice" for edge, times in Counter(acting).items() if times > 1]
         wrong += sorted({gene for edge in acting for gene in edge} - {*names})
         if wrong:
-            told = "genes of gene_names, of which none acts twice on another, an EC50 in (0, 1), an exponent above 0"
-            raise ValueError(f"logic: expected {told}; got {some(wrong)}")
+            wanted = "genes of gene_names, of which none acts twice on another, an EC50 in (0, 1), an exponent above 0"
+            raise ValueError(f"logic: expected {wanted}; got {some(wrong)}")
         logic = {gene: self.logic[gene] for gene in names if gene in self.logic}
         is_input = np.array([gene not in logic for gene in names])
         starts = Starts.random(is_input, np.random.default_rng(0)) if self.starts is None else self.starts

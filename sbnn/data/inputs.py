@@ -190,8 +190,8 @@ def _found(names, seen, needed):
     missing = seen[needed[found[needed] < 0]]
     if len(missing):
         which = "the fit" if len(needed) == len(seen) else "the model"
-        told = f"X: {len(missing)} of the {len(needed)} genes of {which} are missing: {some(missing, 10)}"
-        raise ValueError(f"{told} (X has {some(names, 3)}); genes without counts are given as 0")
+        text = f"X: {len(missing)} of the {len(needed)} genes of {which} are missing: {some(missing, 10)}"
+        raise ValueError(f"{text} (X has {some(names, 3)}); genes without counts are given as 0")
     return found
 
 
@@ -200,13 +200,13 @@ def _enough_counts(share, lacking):
     # The total of a cell is estimated by its counts over these genes, divided by their share. Learned on half of the
     # cells and measured on the others, the SD of the log2 of such totals is 0.08 to 0.15 with a random half of the
     # genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000; benchmarks/new_cells.py measures what that does.
-    told = (
+    text = (
         f"X: counts of {lacking} genes of the fit are missing; sequencing depth is estimated from the others, with "
         f"{share:.1%} of the counts of the training cells; give the counts of all, or the total of each cell "
         "(ExpressionStream(..., totals=...), --totals COLUMN)"
     )
     if share < LEAST_SHARE:
-        raise ValueError(f"{told}: it is too little")
+        raise ValueError(f"{text}: it is too little")
     if share < HALF:
-        warnings.warn(told, stacklevel=4)
+        warnings.warn(text, stacklevel=4)
     return float(share)

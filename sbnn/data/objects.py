@@ -89,8 +89,8 @@ def with_outputs(data, outputs="outputs"):
         alone = cells.difference(names, sort=False)
         if len(alone):
             dropped[f"cells only in {name}"] = list(alone)
-            told = f"{len(alone)} of {len(cells)} cells are only in modality {name!r} and are left out: {some(alone)}"
-            warnings.warn(told, stacklevel=4)
+            text = f"{len(alone)} of {len(cells)} cells are only in modality {name!r} and are left out: {some(alone)}"
+            warnings.warn(text, stacklevel=4)
     adata = adata if len(names) == adata.n_obs else adata[names]  # one in a file stays there
     second = second[names].to_memory() if second.isbacked else second[names]
     return adata, pd.DataFrame(dense(second.X), index=names, columns=second.var_names), dropped
@@ -109,7 +109,7 @@ def parts_of(data, outputs):
             f"X: the AnnData has no X, or is open on disk: adata.to_memory(); layers: {sorted(adata.layers)}"
         )
     labels, palette = adata.obs.copy(), adata.uns.get("type_colors", data.uns.get("type_colors"))
-    if isinstance(data, MuDataLike):  # what is said of all modalities fills in what this one does not say
+    if isinstance(data, MuDataLike):  # values of all modalities fill in those that this one lacks
         shared = data.obs.reindex(labels.index)
         labels = labels.join(shared[shared.columns.difference(labels.columns, sort=False)])
     colors = {}

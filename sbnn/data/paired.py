@@ -82,7 +82,7 @@ def paired(
         Raw counts behind `X`.
     **about
         Entries of ``uns["sbnn"]``: ``name``, short; ``source``, citation with the place the data came from; ``sha256``,
-        fingerprint by which stored results know the data, such as that of its files, by default that of the arrays;
+        fingerprint that links stored results to the data, such as that of its files, by default that of the arrays;
         ``files``, name -> sha256; ``dropped``, why -> names of the cells or genes that were left out, or their number;
         ``notes``, what a reader did, a sentence each; ``truth``, of simulated data: ``"genes"`` that drive `Y`,
         ``"latent"`` (n_cells, d), noise-free ``"outputs"``, and others.
@@ -157,8 +157,8 @@ def _checked(
             checks.check_outliers(values, argument, cells, columns)
             constant = np.ptp(values, axis=0) == 0
             if y.shape[1] and constant.any():  # raw counts without outputs may hold genes that no cell expresses
-                told = f"{constant.sum()} column(s) of {argument} have one constant value in all {len(values)} cells"
-                problems.append(f"{told}: {some(columns[constant])}; leave them out")
+                text = f"{constant.sum()} column(s) of {argument} have the same value in all {len(values)} cells"
+                problems.append(f"{text}: {some(columns[constant])}; leave them out")
         if y.shape[1]:
             checks.check_given_once(x, y)
             checks.warn_of_raw_counts(x, "X", "log-transform it, or keep counts in layers['counts']")
@@ -180,5 +180,5 @@ def groups_of(data, groups):
     lacking = values.isna() | values.isin([UNKNOWN, ""])
     if lacking.any():
         names = some(values.index[lacking])
-        raise ValueError(f"{column!r} of {lacking.sum()} cells is not known; leave them out: {names}")
+        raise ValueError(f"{column!r} of {lacking.sum()} cells is unknown; leave them out: {names}")
     return values.to_numpy(dtype=str)

@@ -45,7 +45,7 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
 
     A gene with mean log2 expression m (over the cells above the threshold) is kept when its near-zero frequency
     exceeds ``exp(-1.5 (m - b)) + 0.02``; b is the one position of the curve that keeps `n_genes`. Solved for b, the
-    rule says that a gene is kept as long as b is below ``m + log(frequency - 0.02) / 1.5``. The `n_genes` largest of
+    rule keeps a gene as long as b is below ``m + log(frequency - 0.02) / 1.5``. The `n_genes` largest of
     these positions are therefore what a bisection over b converges to, found without iterating.
 
     Parameters
@@ -134,12 +134,12 @@ def normalize_library_size(counts, target=None, totals=None):
     values = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
     check_non_negative(values, "library-size normalisation (counts expected)")
     counted = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
-    argument, told = ("counts", "have no counts") if totals is None else ("totals", "have more counts, or none")
+    argument, text = ("counts", "have no counts") if totals is None else ("totals", "have more counts, or none")
     totals = counted if totals is None else np.asarray(totals, dtype=np.float64)
     wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
     if len(wrong):
         names = some(wrong if cells is None else cells[wrong])
-        raise ValueError(f"{argument}: {len(wrong)} of {len(totals)} cells {told}: {names}")
+        raise ValueError(f"{argument}: {len(wrong)} of {len(totals)} cells {text}: {names}")
     factors = ((np.median(totals) if target is None else target) / totals)[:, np.newaxis]
     if sparse.issparse(values):
         return values.multiply(factors).tocsr().astype(np.float32)

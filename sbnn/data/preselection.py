@@ -25,9 +25,9 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
 
     The criterion of `sbnn.data.preprocessing.select_genes`, which looks at no output, for data of any kind: of raw
     counts, else of log values turned back to ``2 ** X - 1``. Genes that are seen in (nearly) all cells, of which it
-    says nothing, come after the others, by the variance of their log values; they alone decide where nothing is zero.
+    is undefined, follow the others, by the variance of their log values; that alone decides if there are no zeros.
 
-    `cells` (names, positions or a mask) are the cells to choose by: to say how good a model is, its training cells. All
+    `cells` (names, positions or a mask) are the cells to choose by: for a test R2, the training cells. All
     genes are chosen where there are no more than `n_genes`, and fewer where fewer are seen in enough cells. A count of
     at most `threshold` is near zero: by default 30 where the median count without zeros is 10 or more, as of
     full-length reads, else 0. ``benchmarks/preselection.py`` compares other criteria on six data sets: none is as good

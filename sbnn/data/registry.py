@@ -84,8 +84,8 @@ class Search(NamedTuple):
                 missing.pop(0)
             except OSError as error:
                 cause = getattr(error.args[0] if error.args else None, "reason", error)  # requests wraps it
-                told = str(cause) or f"nothing came for {TIMEOUT:g} s; is there a network?"
-                reason = f"downloading {file.name} from {urlsplit(file.url).netloc} failed: {told}"
+                text = str(cause) or f"no response for {TIMEOUT:g} s; is there a network?"
+                reason = f"downloading {file.name} from {urlsplit(file.url).netloc} failed: {text}"
         if missing:
             looked = "\n".join(f"  {place}: {folder or 'not set'}" for place, folder in places.items())
             sources = "\n".join(dict.fromkeys(f"  {file.source}" for file in missing))
@@ -115,7 +115,7 @@ def checkout_folder() -> Path | None:
 
 
 def cache_folder() -> Path | None:
-    """Folder of downloads, in the cache of the operating system; ``None`` where nobody has a home."""
+    """Folder of downloads, in the cache of the operating system; ``None`` without a home folder."""
     try:
         return Path(pooch.os_cache("sbnn"))
     except RuntimeError:

@@ -122,8 +122,8 @@ def check_screen_counts(given):
     wrong = (values < 0) | (values % 1 != 0) | (values > LARGEST)
     if wrong.any():
         share = f"{100 * wrong.sum() / np.prod(counts.shape, dtype=float):.3g} %"
-        told = f"{share} of the values are not, the first {values[wrong.argmax()]}"
-        raise ValueError(f"counts: expected raw counts, whole numbers from 0 to {LARGEST}, {told}")
+        text = f"{share} of the values are not, the first {values[wrong.argmax()]}"
+        raise ValueError(f"counts: expected raw counts, whole numbers from 0 to {LARGEST}, {text}")
     return counts
 
 
@@ -133,8 +133,8 @@ def check_perturbation(given, cells, control=None):
     names, n_cells = np.asarray(given, dtype=object), np.shape(cells)[0]
     empty = pd.isna(names) | (names == "")
     if names.shape != (n_cells,) or empty.any():
-        told = f"got shape {names.shape}, {empty.sum()} of them empty"
-        raise ValueError(f"perturbation: expected one of each of {n_cells} cells, the control's too, {told}")
+        text = f"got shape {names.shape}, {empty.sum()} of them empty"
+        raise ValueError(f"perturbation: expected one of each of {n_cells} cells, the control's too, {text}")
     names = names.astype(str)
     if control is not None and str(control) not in names:
         raise ValueError(f"control: no cell is {control!r}; the perturbations are {some(np.unique(names))}")
@@ -145,8 +145,8 @@ def codes_of(perturbation, control):
     """Sorted names of checked perturbations, the position of each cell's among them, and their numbers of cells."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
-        told = f"got {some(names)}; of one cell: {some(names[sizes < 2])}"
-        raise ValueError(f"perturbation: expected two or more besides the control, of two or more cells each, {told}")
+        text = f"got {some(names)}; of one cell: {some(names[sizes < 2])}"
+        raise ValueError(f"perturbation: expected two or more besides the control, of two or more cells each, {text}")
     return names, codes, sizes
 
 

@@ -47,8 +47,8 @@ def simulate_patchseq(
        types and cells.
     2. The true genes take about half of their variance from a random mix of the programmes, the rest is each gene's
        own. Of the other genes half are markers: they follow a profile over types of their own and the programmes as
-       far as the type of a cell foretells them, so that they correlate with the outputs, but tell nothing of a cell
-       beyond its type. The rest hardly depend on type.
+       far as the type of a cell predicts them, so that they correlate with the outputs, but carry no information on a
+       cell beyond its type. The rest hardly depend on type.
     3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes, all weighed alike.
     4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function without linear part
        (30 %; random Fourier features, Rahimi & Recht 2007), plus Gaussian noise, in units of its own.
@@ -162,9 +162,9 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
 
 
 def _programmes(family_of_type, types, n_latent, rng):
-    """Activity of the programmes as the type of a cell foretells it, and as it is, both (n_cells, n_latent)."""
+    """Activity of the programmes as predicted by the type of a cell, and actual, both (n_cells, n_latent)."""
     between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)
-    # Of many draws of family centres, the one whose nearest two are farthest apart: families are to be told apart.
+    # Of many draws of family centres, the one whose nearest two are farthest apart, so that families are distinct.
     draws = rng.standard_normal((_DRAWS, family_of_type[-1] + 1, n_latent))
     draws *= np.sqrt(n_latent) / np.linalg.norm(draws, axis=2, keepdims=True).mean(axis=1, keepdims=True)
     centres = max(draws, key=lambda points: pdist(points).min(initial=np.inf))

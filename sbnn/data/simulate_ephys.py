@@ -1,7 +1,7 @@
 """Simulated electrophysiology of typed neurons of two species: a stand-in for tests, documentation and use offline.
 
 Medians and spreads of the features are those of the two releases, so that units and the shift between species are as in
-real data. What tells types apart is made up: nothing is to be learned from it about neurons.
+real data. Differences between types are made up and carry no information about neurons.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ SPECIES = ("human", "mouse")
 _OTHER_FEATURES = pd.read_csv(Path(__file__).with_name("simulated_features.csv"), index_col="species")["feature"]
 
 # Of each type its place in a space of four axes, its share of the cells of each species, and how often its cells are
-# cultured. SNCG is a part of VIP, where four types are told apart.
+# cultured. SNCG is a part of VIP, if four types are distinguished.
 _TYPES = pd.read_csv(Path(__file__).with_name("simulated_types.csv"), index_col="type")
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
 _CELL_SD = {"human": 0.75, "mouse": 0.55}  # of a cell around its type, on each axis

@@ -76,8 +76,8 @@ class ExpressionStream:
         shape, layout = getattr(source, "shape", ()), getattr(source, "format", "csr")
         problems = []
         if isinstance(source, MuDataLike) or len(shape) != 2 or min(shape) == 0 or layout != "csr":
-            told = f"source: expected an open matrix of cells x genes, CSR if it is sparse, got {type(source).__name__}"
-            problems.append(f"{told} of shape {tuple(shape)}; adata.to_memory() brings another layout into memory")
+            text = f"source: expected an open matrix of cells x genes, CSR if it is sparse, got {type(source).__name__}"
+            problems.append(f"{text} of shape {tuple(shape)}; adata.to_memory() loads other layouts")
         for name, given in (("cell_names", cell_names), ("totals", totals)):
             if given is not None and np.shape(given) != tuple(shape[:1]):
                 problems.append(f"{name}: expected one for each cell of {tuple(shape)}, got shape {np.shape(given)}")
@@ -97,7 +97,7 @@ class ExpressionStream:
         if counts:
             warn_of_log_values(first, "source")
         else:
-            warn_of_raw_counts(first, "source", "normalise it, or say counts=True")
+            warn_of_raw_counts(first, "source", "normalise it, or set counts=True")
         self._release()
 
     def __len__(self):

@@ -113,6 +113,6 @@ def prior_matrix(given, gene_names):
         given = given.reindex(index=gene_names, columns=gene_names, fill_value=0)
     prior = np.array(check_array(given, dtype=np.float64, input_name="prior"))
     if unknown or prior.shape != (p, p):
-        told = f"got shape {prior.shape}, and these others: {some(unknown)}"
-        raise ValueError(f"prior: expected shape ({p}, {p}), [regulator, target], of genes of the trajectories, {told}")
+        text = f"got shape {prior.shape}, and these others: {some(unknown)}"
+        raise ValueError(f"prior: expected shape ({p}, {p}), [regulator, target], of genes of the trajectories, {text}")
     return prior

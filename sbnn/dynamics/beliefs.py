@@ -39,7 +39,7 @@ def first_beliefs():
 
 def kinds_of_edges(prior, changing):
     """Kind of every edge: other targets of its regulator in the prior, at most 2, and 3 more if the prior has it."""
-    # Targets that do not change within samples do not count: they have no regulators, whatever the prior says.
+    # Targets that do not change within samples do not count: they have no regulators, even if the prior has some.
     given = prior != 0
     others = given[:, changing].sum(axis=1)[:, None] - (given & changing)
     return np.minimum(others, 2) + 3 * given

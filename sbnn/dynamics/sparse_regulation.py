@@ -57,7 +57,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
     Notes
     -----
     Nothing is random. Takes trajectories, not a matrix, so that ``check_estimator`` of scikit-learn does not apply.
-    It needs samples that start differently: a single one says little about who regulates whom.
+    It needs samples with different starts: a single one has little information on who regulates whom.
 
     Examples
     --------

@@ -196,6 +196,6 @@ class Training:
                 watched += entry["penalty"]
         self.history.append(entry)
         if not math.isfinite(loss + watched):
-            told = f"training diverged in epoch {entry['epoch']}: the loss is {loss}"
-            raise DivergenceError(f"{told}. A lower Recipe.learning_rate or data on a scale from 0 to 1 may help")
+            text = f"training diverged in epoch {entry['epoch']}: the loss is {loss}"
+            raise DivergenceError(f"{text}. A lower Recipe.learning_rate or data on a scale from 0 to 1 may help")
         return watched

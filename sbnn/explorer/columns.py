@@ -47,13 +47,13 @@ def _point_of(fit, folds):
     params = {name: value for name, value in fit.params[0].items() if name not in NOT_THE_MODEL}
     hits = folds.points(**params)
     if not hits:
-        raise ValueError(f"cv_record: none of its {len(folds.params)} models is the one of the fit, {params}")
+        raise ValueError(f"cv_record: none of its {len(folds.params)} models is that of the fit, {params}")
     point = hits[0]
     kept = folds.values.get("test_predictions", [None] * len(folds.params))[point]
     if kept is None or any(fold is None for fold in kept):
-        raise ValueError("cv_record: it has no predictions of the model of the fit; cross-validate it anew")
+        raise ValueError("cv_record: it has no predictions of the model of the fit; cross-validate it again")
     if folds.settings["scaling"] == "none":
-        raise ValueError("cv_record: its outputs were not scaled, so that its predictions do not compare with the fit")
+        raise ValueError("cv_record: its outputs were not scaled, so its predictions cannot be compared with the fit")
     return point
 
 
@@ -68,7 +68,7 @@ def _places(fit):
 
 
 def _groups(groups):
-    """Types and families of the cells, the most frequent first; families only where they say something else."""
+    """Types and families of the cells, the most frequent first; families only if they differ from types."""
     title = "Cluster of outputs" if groups.clustered else "Type"
     found = {"type": _coded(title, groups.types, groups.count("type"))}
     if (groups.families != groups.types).any():
@@ -82,7 +82,7 @@ def _coded(title, names, table):
 
 
 def _or_none(number):
-    """A number for JSON, which knows no NaN."""
+    """A number for JSON, which has no NaN."""
     return float(number) if np.isfinite(number) else None
 
 

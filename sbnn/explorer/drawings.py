@@ -15,7 +15,7 @@ def cell_map(xy, axes, equal):
         match_aspect=equal, x_axis_label=axes[0], y_axis_label=axes[1], x_range=models.DataRange1d(),
         y_range=models.DataRange1d(),
     )  # fmt: skip
-    # Corners that nobody sees hold the view where it is while types are hidden.
+    # Invisible corners keep the view fixed while types are hidden.
     corners = map_.scatter(*np.array([xy.min(0), xy.max(0)], float).T, alpha=0, size=0)
     columns = ("x", "y", "color", "cell", "type", "family", "value")
     source = models.ColumnDataSource({name: [] for name in columns}, name="cells")

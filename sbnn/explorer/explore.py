@@ -71,7 +71,7 @@ def explore(fit_record, cv_record=None, path=None):
 
 
 def run(options):
-    """Write the page that ``sbnn explore`` asks for, and say where it is."""
+    """Write the page of ``sbnn explore`` and print its path."""
     path = find_fit(options.results, options.saved_models)
     fit, folds = load(path), None
     name = re.match(r"fit_([^_.]+)", path.name)

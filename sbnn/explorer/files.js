@@ -52,7 +52,7 @@ function csvText(name) {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-// Nine digits are what tells two numbers of single precision apart.
+// Nine digits distinguish any two numbers of single precision.
 function csvNumber(value) {
   return Number.isFinite(value) ? String(Number(value.toPrecision(9))) : "";
 }

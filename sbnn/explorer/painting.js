@@ -1,4 +1,4 @@
-// Colours of the page and of the cells, and the words that say what the map shows.
+// Colours of the page and of the cells, and the caption of the map.
 
 function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();

@@ -211,18 +211,18 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         Returns
         -------
         SparseShiftVAE
-            Another model, that also knows these; `shift_graph_` holds rows for each of them, with probability 1 where
+            Another model that includes these; `shift_graph_` has rows for each of them, with probability 1 where
             its shifts were learned.
 
         Raises
         ------
         ValueError
-            A perturbation that the model knows; counts as in `fit`.
+            A perturbation of the training cells; counts as in `fit`.
         """
         given, counts = check_perturbation(perturbation, counts), self._checked(counts)
         known = sorted(set(given) & set(self.perturbations_))
         if known:
-            raise ValueError(f"perturbation: {some(known)} were among the training cells; give new ones alone")
+            raise ValueError(f"perturbation: {some(known)} were among the training cells; pass only new ones")
         names, codes = np.unique(given, return_inverse=True)
         learned = float(learn_shifts and self.method != "vae")
         shifts = means_of(self._encoded(counts), torch.from_numpy(codes), len(names)) * learned
@@ -246,7 +246,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         checked = check_screen_counts(counts).astype(np.float32)
         empty = np.flatnonzero(np.asarray(checked.sum(axis=1)) == 0)
         if len(empty):
-            raise ValueError(f"counts: {len(empty)} cells have no count, at positions {some(empty)}; leave them out")
+            raise ValueError(f"counts: {len(empty)} cells have no counts, at positions {some(empty)}; leave them out")
         validate_data(self, table, skip_check_array=True, reset=reset)
         return checked
 
@@ -266,7 +266,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         codes = pd.Index(self.perturbations_).get_indexer(names)
         if (codes < 0).any():
             unknown = some(np.unique(names[codes < 0]))
-            raise ValueError(f"perturbation: the model does not know {unknown}; see fit_new_perturbations")
+            raise ValueError(f"perturbation: {unknown} were not among the training cells; see fit_new_perturbations")
         centres = self.prior_.means().detach()[codes]
         with reproducible():
             return float(function(self.network_, cells, np.arange(len(codes)), centres, n_samples).double().mean())

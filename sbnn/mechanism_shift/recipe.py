@@ -1,4 +1,4 @@
-"""How a network is built and trained, as one object that is recorded with the results."""
+"""How a network is built and trained, recorded with the results."""
 
 from dataclasses import dataclass
 from math import comb
@@ -6,7 +6,7 @@ from math import comb
 
 @dataclass(frozen=True)
 class Recipe:
-    """Architecture and training of a `SparseShiftVAE`; what each field is stands beside it in the source."""
+    """Architecture and training of a `SparseShiftVAE`; fields are described in the source."""
 
     hidden: int = 400  # units of each of the two hidden layers, of encoder and decoder
     batch_norm: bool = False  # after each hidden layer

@@ -33,7 +33,7 @@ FALSE_EDGES = 0.01  # expected share, as far as sampling error goes
 ROUNDS = 500  # of expectation maximisation, at most
 TOLERANCE = 1e-7  # of the mean log likelihood
 LEAST_SCALE = 1e-4
-MOST_DENSE = 0.5  # with more shifts than that, which latents are not shifted would be a matter of taste
+MOST_DENSE = 0.5  # with more shifts, the unshifted latents are not identifiable
 
 
 class SpikeSlab(NamedTuple):
@@ -186,7 +186,7 @@ def describe(latents, perturbation, control=None, variances=None):
 
 
 class _Moments:
-    """What unmixing needs to know of the cells: means of the perturbations, and the covariance within them."""
+    """Statistics of the cells for unmixing: means of the perturbations, and the covariance within them."""
 
     def __init__(self, latents, groups, control, variances):
         latents, (names, codes, sizes) = check_array(latents, dtype=float, input_name="latents"), groups
@@ -207,7 +207,7 @@ class _Moments:
         self.error = float(np.median(self.errors))
 
     def described(self, matrix, zero, mixture):
-        """The result: what latents ``latents @ matrix - zero`` say."""
+        """The result for latents ``latents @ matrix - zero``."""
         shifts, latents = self.centres @ matrix - zero, latent_names(len(matrix))
         probabilities = mixture.probability(shifts) * _beyond_error(shifts, self.errors)
         tables = (pd.DataFrame(values, self.names, latents) for values in (shifts, probabilities))

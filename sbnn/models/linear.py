@@ -32,7 +32,7 @@ def kept_genes(model):
 
 
 class GeneSelectionMixin:
-    """Says which genes a fitted model uses; the model gives them as a mask in ``_support_mask()``."""
+    """Access to the genes that a fitted model uses, from the mask of ``_support_mask()``."""
 
     def get_support(self, indices=False):
         """Genes the model uses: boolean mask, shape (p,), or with `indices` their sorted positions."""

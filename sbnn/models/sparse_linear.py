@@ -113,8 +113,8 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             yield {"encoder_": solution[0], "decoder_": solution[1]} | about
         if alphas[-1] * self.l1_ratio > 0 and not encoder.any():
             bound = step.slopes(Y @ first).max() / self.l1_ratio
-            told = f"no gene is selected with alpha={alphas[-1]:.4g}, but with alpha below {bound:.4g}"
-            warnings.warn(f"{told}; the prediction is the training mean", stacklevel=3)
+            text = f"no gene is selected with alpha={alphas[-1]:.4g}; use alpha below {bound:.4g}"
+            warnings.warn(f"{text}; the prediction is the training mean", stacklevel=3)
 
     def _alternate(self, step, Y, encoder, decoder, alpha):
         """Encoder, the decoder it is optimal for, and the objective after every W-step."""
@@ -129,8 +129,8 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             last, decoder = decoder, left @ right
             if np.linalg.norm(decoder - last) <= self.tol * np.sqrt(self.rank):
                 return encoder, last, objective
-        told = f"the decoder still moves after max_iter={self.max_iter} alternations with alpha={alpha:.4g}"
-        warnings.warn(told, ConvergenceWarning, stacklevel=4)
+        text = f"no convergence after max_iter={self.max_iter} alternations with alpha={alpha:.4g}"
+        warnings.warn(text, ConvergenceWarning, stacklevel=4)
         return encoder, last, objective
 
     def _finished(self, X, Y, encoder, decoder, alpha):

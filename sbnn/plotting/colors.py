@@ -10,7 +10,7 @@ from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # of what is numbered
 # One meaning in every figure: the two protocols of the network, sparse linear models, and models of all genes. Widths
-# of the bottleneck and ranks are told by lines and markers.
+# of the bottleneck and ranks are distinguished by lines and markers.
 MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes": BLUE}
 SHAPES = "os^DvXP*"  # eight, and seven colours: 56 pairs before one repeats
 MOST_GROUPS = 24  # in a legend

@@ -16,7 +16,7 @@ STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
 RASTER_DPI = 200  # of the rasterised parts of a PDF
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-MANY = 25  # names that are all shown one below the other; where there are more, figures say how many
+MANY = 25  # names that are all listed; figures with more give their number
 
 
 def style():

@@ -67,7 +67,7 @@ def srrr_levels(srrr, network):
     reading.require(srrr, "srrr", ["test_r2", "n_selected", "rank"], network)
     ranks, levels = reading.levels(srrr, "rank"), []
     for rank in sorted({ranks[0], ranks[-1]}):
-        point = srrr.within_genes(reading.gene_target(network), rank=rank)
+        point = srrr.best_with_at_most(reading.gene_target(network), rank=rank)
         levels.append((rank, srrr.test_r2[:, point].mean(), srrr.n_selected[:, point].mean()))
     return levels
 

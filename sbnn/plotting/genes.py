@@ -11,7 +11,7 @@ from sbnn.plotting.common import finish, legend_above, log_ticks, name_columns, 
 from sbnn.plotting.labels import name_line, place_names
 
 CURVE = ("gene_names", "mean_log2", "near_zero_frequency", "selected", "slope", "b", "offset", "threshold")
-# Genes that tell cortical cell classes apart, and one that all neurons express.
+# Markers of cortical cell classes, and one gene that all neurons express.
 MARKERS = (
     *("Snap25", "Gad1", "Slc17a7", "Pvalb", "Sst", "Vip", "Lamp5", "Sncg", "Cux2", "Fezf2", "Foxp2", "Rorb"),
     *("Calb2", "Npy", "Th", "Chodl", "Cck", "Tac1", "Reln", "Penk"),

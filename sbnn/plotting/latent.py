@@ -37,7 +37,7 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
     top, bottom : Record
         From `sbnn.fit_full`, of the same data. The panel shows ``embedding``.
     colorblind : bool
-        Families in colours and shapes that any colour vision tells apart, not cells in the colours of their types.
+        Families in colours and shapes that are safe for colour-blind readers, instead of cells in type colours.
     scores : sequence of Record, (Record, dict) or None, optional
         For each model its cross-validation, with the parameters of the grid point if there are several: the mean test
         R2 of an output is written beside its name.

@@ -123,7 +123,7 @@ def _points_by_width(name, record, n_genes, group_lasso, first):
             params["pretraining"] = True
         if strengths := reading.levels(record, "group_lasso", record.points(**params)):
             params["group_lasso"] = reading.nearest(strengths, group_lasso)
-        found[width] = record.within_genes(n_genes, **params)
+        found[width] = record.best_with_at_most(n_genes, **params)
     return record, found
 
 

@@ -7,7 +7,7 @@ from sbnn.results import Record, same_value
 
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
 ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegression": "sRRR"}
-PROTOCOLS = {"paper": "paper protocol"}  # how a protocol is called where its own name does not say it
+PROTOCOLS = {"paper": "paper protocol"}  # display name of a protocol where its own is unclear
 WORST = -1.0  # R2 below it is drawn at it, for one output or fold that goes wrong would take the whole scale
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -134,7 +134,7 @@ def choose_models(models, n_genes, same_as=None, argument="models"):
         points, same_as = record.points(**params), same_as or record
         if len(points) > 1 and "n_selected" in record.values:
             genes = record.n_selected.mean(0)
-            best = record.within_genes(n_genes, **params)
+            best = record.best_with_at_most(n_genes, **params)
             # Penalties of a path that keep as many genes: the first, as in the tables.
             path = record.params[best] | {"alpha": None}
             others = (g for g in points if genes[g] == genes[best] and record.params[g] | {"alpha": None} != path)

@@ -10,7 +10,7 @@ from sbnn.plotting.common import colorbar, finish, new_panels, styled
 from sbnn.plotting.maps import panel_coordinates
 
 SHADES = colormaps["viridis"].resampled(32)  # many cells of one shade need less room in a PDF
-SHOWN = 0.95  # share of the cells whose values the colours tell apart
+SHOWN = 0.95  # fraction of the cells within the colour range
 
 
 @styled

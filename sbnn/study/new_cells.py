@@ -23,7 +23,7 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
     """Read the expression of new cells, as a fitted model takes it."""
     genes = getattr(model, "feature_names_in_", None)
     if genes is None:
-        raise ValueError("model: it was fitted to genes without names, by which those of new cells could be found")
+        raise ValueError("model: it was fitted to genes without names, so genes of new cells cannot be matched")
     known = getattr(model, "library_size_", None) is not None
     if Path(path).suffix == ".h5ad":
         return _of_anndata(path, known, counts, totals)
@@ -38,7 +38,7 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
         raise ValueError(f"cells: no gene of the model, such as {some(genes, 3)}, is among {across} or {down}")
     gaps = there.columns[there.isna().any()]
     if len(gaps):
-        raise ValueError(f"cells: missing values of {some(gaps)}; a gene that was not seen has the value 0")
+        raise ValueError(f"cells: missing values of {some(gaps)}; set unobserved genes to 0")
     if counts is None:
         counts = known and _are_whole(there.to_numpy())
         if not counts and kind_of_expression(there.to_numpy())[0] == "normalised":

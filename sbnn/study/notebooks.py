@@ -16,7 +16,7 @@ from sbnn.plotting.common import in_few_colors
 
 
 class LocalKernelManager(AsyncKernelManager):
-    """Talks to the kernel through files rather than network ports, where the system can: nobody else can listen."""
+    """Talks to the kernel through files instead of network ports where possible, so that no one can listen."""
 
     transport = CaselessStrEnum(["tcp", "ipc"], default_value="ipc" if os.name == "posix" else "tcp", config=True)
 

@@ -18,7 +18,7 @@ STANDARD = {"pretraining": True, "group_lasso": LASSO}  # of the published netwo
 LEAK = "scaled_over_all_cells"  # ending of the results that repeat the published scaling
 THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # where published numbers are those of folds of a third of the cells
 CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
-SAYS = "What the numbers say"
+SUMMARY = "Summary"
 ACCURACY = "Test R2, mean over the folds"
 EFFECTS = "What the kept genes of the distilled network do, on cells it has not seen"
 NUMBERS = "Test R2 by the number of genes, which of them suffice"
@@ -35,13 +35,13 @@ SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR, the first for the low ran
 SELECTED = ("scala", *CITESEQ)  # their genes were selected by their counts in all cells, test cells included
 SELECTION_NOTE = (
     "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells included, without "
-    "a look at the outputs; benchmarks/README.md says what that is worth."
+    "a look at the outputs; benchmarks/README.md measures the effect."
 )
 # Least R2 of the map with those of other seeds -> what that means.
 MAP_HOLDS = {
-    0.9: "it holds",
-    0.7: "it holds for the most part, map_trust shows which cells move",
-    -np.inf: "it does not hold, other seeds give other maps; read nothing from the places of cells",
+    0.9: "stable",
+    0.7: "mostly stable, map_trust shows which cells move",
+    -np.inf: "not stable, do not interpret the places of cells",
 }
 #: Experiments on other genes or noise than those of the data set.
 OTHER_DATA = ("gene-selection", "noise")
@@ -146,7 +146,7 @@ def _srrr_rows(record):
     ranks = sorted({point["rank"] for point in record.params})
     for rank in ranks:
         for n_genes in known.get(rank, SRRR_GENES if rank == ranks[-1] else SRRR_GENES[:1]):
-            g = record.within_genes(n_genes, rank=rank)
+            g = record.best_with_at_most(n_genes, rank=rank)
             rows[_srrr_name(rank, n_genes)] = record.n_selected[:, g].mean(), record.test_r2[:, g]
     return rows
 
@@ -207,7 +207,7 @@ def feature_table(records):
             columns[title] = records[name].test_feature_r2[:, point]
     if (srrr := records.get("cv_srrr")) is not None:
         for rank in sorted({point["rank"] for point in srrr.params}):
-            columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, srrr.within_genes(N_GENES, rank=rank)]
+            columns[f"sRRR rank {rank}"] = srrr.test_feature_r2[:, srrr.best_with_at_most(N_GENES, rank=rank)]
     if "cv_ridge" in records:
         columns["ridge"] = records["cv_ridge"].test_feature_r2[:, 0]
     names = next(record.feature_names for name, record in records.items() if name.startswith("cv_"))
@@ -218,13 +218,13 @@ def feature_table(records):
 def all_tables(records):
     """Every table that the records of a data set allow, by title."""
     tables = {}
-    if len(says := numbers_say(records)):
-        tables[SAYS] = says
+    if len(summary := summarise(records)):
+        tables[SUMMARY] = summary
     if any(name.startswith("cv_") for name in records):
         tables[ACCURACY] = accuracy_table(records)
         tables["Test R2 of every output, scaled per fold"] = feature_table(records).rename_axis("output")
     if any(name.startswith("apart_") for name in records):
-        tables["Test R2 on cells held apart"] = held_apart_table(records)
+        tables["Test R2 on held-out groups"] = grouped_holdout_table(records)
     if "genes_curve" in records:
         table = stability.genes_table(records["genes_curve"])
         tables[NUMBERS] = table.assign(suffices=table.suffices.map({True: "yes", False: ""}))
@@ -254,7 +254,7 @@ def effects_table(interpretation, halves=None):
         return table
     table.insert(table.columns.get_loc("stability") + 1, "trust", stability.kept_genes_table(halves, table.index).trust)
     table.attrs["note"] = (
-        "trusted: kept in so many halves of the cells that at most one such gene is expected by chance; "
+        "trusted: kept in so many halves of the cells that at most one false selection is expected; "
         "unstable: other cells may give another gene in its place."
     )
     return table
@@ -268,8 +268,8 @@ def note(records):
     return "\n\n".join(notes)
 
 
-def held_apart_table(records):
-    """Test R2 on cells held apart, beside that on random folds."""
+def grouped_holdout_table(records):
+    """Test R2 on held-out groups, beside that on random folds."""
     columns = {title: {} for title in APART_MODELS.values()}
     usual = {"default": {"n_components": 2}, "network": {"n_components": 2, **STANDARD}, "ridge": {}}
     for name, title in APART_MODELS.items():
@@ -285,30 +285,30 @@ def _spread(r2):
     return f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f}" if len(r2) > 1 else f"{r2.mean():.3f}"
 
 
-def numbers_say(records):
+def summarise(records):
     """Sentences on the test R2 of the default network with two units, its outputs, its genes and its map, by `about`.
 
-    Only what there are records for; chance is that of the outputs in a fit of the same data, without one it is unknown.
+    Only for available records; chance needs the outputs in a fit of the same data, otherwise it is unknown.
     """
-    told = {}
+    found = {}
     scores, ridge = records.get("cv_default"), records.get("cv_ridge")
     fit = next((one for one in records.values() if one.experiment == "fit" and "outputs" in one.values), None)
     for point in scores.points(n_components=2)[:1] if scores is not None else ():
         if ridge is not None and not have_same_folds(scores, ridge):
             ridge = None
         accuracy = verdict(scores, fit, ridge, point)
-        told["distilled network d=2"] = accuracy.sentence
+        found["distilled network d=2"] = accuracy.sentence
         if accuracy.better_than_chance is not None:
             better = outputs_table(scores, fit, point=point).better_than_chance
             rest = ", ".join(better.index[~better])
             some_of_them = f"{better.sum()} of {len(better)} outputs are" if better.any() else "No single output is"
             others = f", but not {rest}" if rest and better.any() else ""
-            told["its outputs"] = f"{some_of_them} predicted better than chance (adjusted for their number){others}."
+            found["its outputs"] = f"{some_of_them} predicted better than chance (adjusted for their number){others}."
     if (halves := records.get("halves_default")) is not None:
-        some = f"{stability.selection_table(halves).trusted.sum()} of the genes can be trusted"
-        told["its genes"] = stability.trust_sentence(halves) or f"{some}, with at most one of them expected by chance."
+        some = f"{stability.selection_table(halves).trusted.sum()} genes are trusted"
+        found["its genes"] = stability.trust_sentence(halves) or f"{some}, with at most one false selection expected."
     if (trust := records.get("map_trust")) is not None:
         low, high = trust.agreement.min(), trust.agreement.max()
         holds = next(text for least, text in MAP_HOLDS.items() if low >= least)
-        told["its map"] = f"Fitted with other seeds it has an R2 of {low:.2f} to {high:.2f} with this one: {holds}."
-    return pd.DataFrame({"sentence": told.values()}, pd.Index(told, name="about"))
+        found["its map"] = f"Maps of other seeds agree with it with an R2 of {low:.2f} to {high:.2f}: {holds}."
+    return pd.DataFrame({"sentence": found.values()}, pd.Index(found, name="about"))

@@ -119,6 +119,6 @@ def test_ctrl_c_at_the_command_line_keeps_what_was_finished(data, tmp_path):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)
     said = process.communicate()[1]
-    assert process.returncode == 130 and "the same command goes on from there" in said, said
+    assert process.returncode == 130 and "the same command resumes" in said, said
     kept = list(folder.rglob("*.pickle"))
     assert kept and all(load(path).values for path in kept) and not list(folder.rglob(".*.tmp"))

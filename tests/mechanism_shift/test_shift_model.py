@@ -107,7 +107,7 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v["counts"].__setitem__(4, 0), "counts: 1 cells have no count, at positions 4"),
+        (lambda v: v["counts"].__setitem__(4, 0), "counts: 1 cells have no counts, at positions 4"),
         (lambda v: v["perturbation"].__setitem__(0, "alone"), "perturbation: .*: alone"),
     ],
 )

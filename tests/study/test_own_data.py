@@ -209,7 +209,7 @@ def test_cells_of_unknown_group_are_left_out_and_named(adata, unknown):
     assert options.with_groups(kept, "donor") is kept
     with pytest.raises(KeyError, match="no 'mouse' in the labels; it holds .*donor"):
         options.with_groups(adata, "mouse")
-    with pytest.raises(ValueError, match="'donor' is not known of any cell"):
+    with pytest.raises(ValueError, match="'donor' is unknown for all cells"):
         options.with_groups(adata[[0]], "donor")
 
 

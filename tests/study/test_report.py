@@ -14,7 +14,7 @@ from sbnn.evaluation.stability import kept_genes_table, selection_table, trust_s
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.results import Record, load, save
 from sbnn.study import report
-from sbnn.study.report import numbers_say
+from sbnn.study.report import summarise
 from sbnn.tables import print_tables
 
 SAVED = Path(__file__).parents[2] / "saved_models"
@@ -51,39 +51,39 @@ def tables_of(folder):
 
 def test_results_without_the_models_of_the_paper_have_all_their_tables(mine):
     tables = tables_of(mine)
-    assert list(tables)[:3] == [report.SAYS, ACCURACY, OUTPUTS]
+    assert list(tables)[:3] == [report.SUMMARY, ACCURACY, OUTPUTS]
     assert tables[ACCURACY].index.tolist() == ["distilled network d=2, 10 genes", "ridge, all genes"]
-    assert tables[ACCURACY].folds.tolist() == [4, 4], "other than ten are told"
+    assert tables[ACCURACY].folds.tolist() == [4, 4], "numbers other than ten are given"
     assert tables[OUTPUTS].columns.tolist() == ["distilled network d=2", "ridge"]
     [overview] = report.overview(mine.parent).values()
     assert overview.loc["mine", "sRRR, rank 2"] == "" and overview.loc["mine", "distilled, d=2"] != ""
 
 
-def test_what_the_numbers_say(mine):
-    told = tables_of(mine)[report.SAYS].sentence
-    assert told.index.tolist() == ["distilled network d=2", "its outputs", "its genes", "its map"]
-    assert "(4 folds)" in told.iloc[0] and "with permuted outputs" in told.iloc[0] and " ridge" in told.iloc[0]
-    assert "of 5 outputs are predicted better than chance" in told.iloc[1]
-    its_map = "Fitted with other seeds it has an R2 of 0.65 to 0.95 with this one: it does not hold"
-    assert told.iloc[3].startswith(its_map)
+def test_summary(mine):
+    summary = tables_of(mine)[report.SUMMARY].sentence
+    assert summary.index.tolist() == ["distilled network d=2", "its outputs", "its genes", "its map"]
+    assert "(4 folds)" in summary.iloc[0] and "with permuted outputs" in summary.iloc[0] and " ridge" in summary.iloc[0]
+    assert "predicted better than chance (adjusted for their number)" in summary.iloc[1]
+    its_map = "Maps of other seeds agree with it with an R2 of 0.65 to 0.95: not stable"
+    assert summary.iloc[3].startswith(its_map)
     effects = tables_of(mine)[EFFECTS]
     assert "unstable: other cells may give" in effects.attrs["note"] and set(effects.trust) == {"unstable"}
 
 
 def test_chance_is_unknown_without_outputs_and_ridge_of_other_folds_is_left_out(mine):
     scores = load(mine / "cv_default.pickle")
-    assert "is unknown: the outputs are not at hand" in numbers_say({"cv_default": scores}).sentence.iloc[0]
+    assert "is unknown: the outputs are not at hand" in summarise({"cv_default": scores}).sentence.iloc[0]
     ridge = load(mine / "cv_ridge.pickle")
     ridge.folds = ridge.folds[::-1]
-    assert "ridge" not in numbers_say({"cv_default": scores, "cv_ridge": ridge}).sentence.iloc[0]
-    assert numbers_say({}).empty
+    assert "ridge" not in summarise({"cv_default": scores, "cv_ridge": ridge}).sentence.iloc[0]
+    assert summarise({}).empty
 
 
 def test_committed_results_say_what_they_are_worth():
     tables = tables_of(SAVED / "scala")
-    told, genes = tables[report.SAYS].sentence, tables[EFFECTS]
-    assert told.iloc[0].endswith("p = 0.005); 0.013 above ridge [-0.009, +0.035]: level with ridge.")
-    assert told.iloc[2].startswith("10 of the genes can be trusted")
+    summary, genes = tables[report.SUMMARY].sentence, tables[EFFECTS]
+    assert summary.iloc[0].endswith("p = 0.005); 0.013 above ridge [-0.009, +0.035]: level with ridge.")
+    assert summary.iloc[2].startswith("10 genes are trusted")
     assert genes.trust["Vip"] == "trusted" and genes.trust["Adarb2"] == "unstable"
     assert (genes.trust == "trusted").sum() == 9, "of the 10, Pdyn is not kept here"
     assert "unstable: other cells may give another gene" in genes.attrs["note"]

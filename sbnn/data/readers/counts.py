@@ -48,7 +48,7 @@ def open_file(path, encoding: str | None = None) -> IO:
 
 
 def encoding_of(path) -> str:
-    """Tell how a text is encoded: UTF-16 by its mark, UTF-8 if it is that, else what Windows writes."""
+    """Detect the encoding of a text: UTF-16 by its mark, UTF-8 if valid, else that of Windows."""
     with open_file(path) as handle:
         if handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"

@@ -61,7 +61,7 @@ def read_lee_human(features_path, metadata_path, files=None):
 
 
 def _chosen(name, source, table, release, labels, reasons, files):
-    """Leave out the cells that a reason says to, and those without any measured feature."""
+    """Leave out cells for each reason, and those without any measured feature."""
     about = feature_table(release)
     values = table[about.index].set_axis(labels.index, axis=0).astype(np.float64)
     kept, dropped = np.ones(len(values), dtype=bool), {}

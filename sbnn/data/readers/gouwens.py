@@ -16,7 +16,7 @@ from sbnn.data.paired import paired
 
 SOURCE = "Gouwens et al., Cell 183, 935 (2020); release of github.com/AllenInstitute/coupledAE-patchseq"
 
-#: Features left out: one cell lies far outside of the others, or another feature says nearly the same.
+#: Features left out: one cell is a far outlier, or another feature is nearly the same.
 EXCLUDED_FEATURES = pd.read_csv(Path(__file__).parents[1] / "gouwens_excluded.csv")["feature"].tolist()
 
 

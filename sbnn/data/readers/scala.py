@@ -87,7 +87,7 @@ def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
     """Take labels out of the metadata table, by cell name; a cell of "low quality" (its family) has no type."""
     labels = labels_of("scala", metadata).set_axis(join_cell_names(metadata["Cell"]), axis=0)
     if _DEPTH in labels:
-        labels[_DEPTH] = pd.to_numeric(labels[_DEPTH], errors="coerce")  # some say "Slice Lost"
+        labels[_DEPTH] = pd.to_numeric(labels[_DEPTH], errors="coerce")  # some are "Slice Lost"
     labels[["family", "type"]] = labels[["family", "type"]].fillna("").replace({"type": {_LOW_QUALITY: ""}})
     return labels
 

@@ -47,9 +47,9 @@ def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame
     table = body.iloc[:, columns].set_axis(texts(body.iloc[:, at]), axis=0)
     table = table.loc[:, (table.columns != "") | table.notna().any().to_numpy()]
     units = [i for i in np.flatnonzero(table.index == "") if not any(map(_is_number, table.iloc[i]))]
-    told = [str(value) for value in table.iloc[units].to_numpy().ravel() if not pd.isna(value)]
-    if told:
-        warnings.warn(f"row(s) without a name and without a number are left out: {some(told)}", stacklevel=4)
+    units_row = [str(value) for value in table.iloc[units].to_numpy().ravel() if not pd.isna(value)]
+    if units_row:
+        warnings.warn(f"row(s) without a name and without a number are left out: {some(units_row)}", stacklevel=4)
     table = table.iloc[np.setdiff1d(np.arange(len(table)), units)]
     return table.rename_axis(index=key if key in names else None)
 
@@ -74,11 +74,11 @@ def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -
             problems.append(f"{len(dates)} {axis} name(s) are dates, the first {dates[0][:10]}; type them as text")
         if (names == "").any():
             first = np.flatnonzero(names == "")[0] + 1
-            problems.append(f"{axis} {first} of {len(names)} has values and no name")
+            problems.append(f"{axis} {first} of {len(names)} has values but no name")
         elif names.has_duplicates and not repeats:
             problems.append(f"{axis} names appear more than once: {some(names[names.duplicated()].unique())}")
     if not values and all(map(_MEASURED.fullmatch, table.columns)):
-        problems.append(f"the first row holds numbers instead of names: {some(table.columns, 3)}")
+        problems.append(f"the first row has numbers instead of names: {some(table.columns, 3)}")
     return problems
 
 
@@ -124,7 +124,7 @@ def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
     doubtful = [string for string in point if "," in string][:1]
     if given is None and (all(certain) or (doubtful and not any(certain))) or given not in (None, ".", ","):
         which = " and ".join(map(repr, sum(certain, []) or doubtful))
-        raise ValueError(f"{what}: {which} can be read in two ways; decimal=',' or decimal='.' says which is right")
+        raise ValueError(f"{what}: {which} is ambiguous; set decimal=',' or decimal='.'")
     return given or ("," if certain[1] else ".")
 
 
@@ -172,10 +172,10 @@ def unique_genes(X: pd.DataFrame, duplicates: str, is_log: bool, notes: list[str
     twice = X.columns[X.columns.duplicated()].unique()
     if not len(twice):
         return X
-    told = f"expression: {len(twice)} gene names appear more than once: {some(twice)}"
+    repeated = f"expression: {len(twice)} gene names appear more than once: {some(twice)}"
     if duplicates == "error" or (duplicates == "sum" and is_log):
-        raise ValueError(f"{told}; duplicates='first' takes the first of each, duplicates='sum' adds counts up")
-    notes.append(f"{told}; duplicates={duplicates!r}")
+        raise ValueError(f"{repeated}; duplicates='first' takes the first of each, duplicates='sum' adds counts up")
+    notes.append(f"{repeated}; duplicates={duplicates!r}")
     if duplicates == "first":
         return X.loc[:, ~X.columns.duplicated()]
     return X.T.groupby(level=0, sort=False).sum().T
@@ -207,7 +207,7 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
             for what, table in (("expression", X), ("outputs", Y))
         ]
         loose = best(loosened)[0]
-        advice = f"{loose} match with match='loose'" if loose else "cell_key says which column has the cells"
+        advice = f"{loose} match with match='loose'" if loose else "cell_key names the column of the cells"
         problems.append(f"expression and outputs share no cell name: {', '.join(places)}; {advice}")
     for what, names, keys in (("expression", x_names, x_keys), ("outputs", y_names, y_keys)):
         twice = names[names.duplicated() | (keys.duplicated(keep=False) & keys.isin(x_keys) & keys.isin(y_keys))]

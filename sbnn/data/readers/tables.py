@@ -55,7 +55,7 @@ def read_tables(
         Whether `expression` is raw counts: they are kept, and `X` is log2 of the library-size normalised counts plus
         one. False: `X` is `expression` as it is. By default detected by the values: counts are whole and reach far;
         normalised ones (CPM, TPM) are not whole and reach beyond 50, and `X` is log2 of them plus one; others are
-        logarithms. A note says which it was.
+        logarithms, as recorded in a note.
     genes_in_rows : bool, optional
         Orientation of `expression`; by default the one with more cell names in common with `outputs`.
     missing : {"error", "cells", "outputs", "fewest"}
@@ -171,7 +171,7 @@ def read_table(table, what: str, *, header: int | None = None, key: str | None =
         except Exception as error:  # zip, gzip, XML, pandas, openpyxl and xlrd each have errors of their own
             problems, cause = [f"no table can be read, {str(error).strip()}"], error
     if problems:
-        hint = "header=<number from 1> says which row has the names of columns, cell_key which column those of rows"
+        hint = "header=<number from 1> is the row of the column names, cell_key the column of the row names"
         raise ValueError(f"{_called(table, what)}: {'; '.join(problems)}; {hint}") from cause
     return body
 
@@ -204,17 +204,17 @@ def _numbers(table: pd.DataFrame, what: str, decimal, marks, dropped, notes) -> 
 
 
 def _kind(values: np.ndarray, notes: list[str]) -> str:
-    kind, told, doubt = kind_of_expression(values)
+    kind, span, doubt = kind_of_expression(values)
     taken = {
         "counts": "raw counts, and normalised to the size of the library before log2(x + 1)",
         "normalised": "normalised values that are no logarithms, and log2(x + 1) is taken of them",
         "log": "log values, and left as they are",
     }[kind]
-    told = f"expression is taken for {taken}: {told}"
+    span = f"expression is taken for {taken}: {span}"
     if doubt:
-        warnings.warn(f"{told}. But {doubt}; counts=True or counts=False decides it", stacklevel=3)
+        warnings.warn(f"{span}. But {doubt}; counts=True or counts=False decides it", stacklevel=3)
     else:
-        notes.append(f"{told}; counts=True or counts=False decides otherwise")
+        notes.append(f"{span}; counts=True or counts=False decides otherwise")
     return kind
 
 

@@ -1,4 +1,4 @@
-"""The sparse bottleneck network: `estimator` is what users call, `protocols` say how it is trained.
+"""The sparse bottleneck network: `estimator` is the public class, `protocols` define its training.
 
 `network` (weights and gradients), `training` (the loop), `scales` (into the network and out), `gene_prior`, `settings`,
 `persistence`.

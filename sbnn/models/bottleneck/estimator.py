@@ -1,4 +1,4 @@
-"""The user's object: a network with a narrow bottleneck that predicts many outputs from few genes."""
+"""The public estimator: a network with a narrow bottleneck that predicts many outputs from few genes."""
 
 import copy
 import inspect
@@ -43,7 +43,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     """Sparse bottleneck neural network for two kinds of measurement of the same cells.
 
     Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck of `n_components`
-    units, using `n_genes` genes only. How these are chosen and the network is trained, the `protocol` says.
+    units, using `n_genes` genes only. The `protocol` determines how they are chosen and the network is trained.
 
     Parameters
     ----------
@@ -432,7 +432,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         device = torch.device(self.device)
         if device.type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"device: {self.device!r} was asked for, but torch sees no CUDA device")
+            raise ValueError(f"device: {self.device!r} was requested, but torch finds no CUDA device")
         return device
 
     def __sklearn_is_fitted__(self):

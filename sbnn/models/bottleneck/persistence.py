@@ -24,7 +24,7 @@ ENTRIES = {
     "flat_output": (bool,), "library_size": (float, type(None)), "output_names": (list,), "feature_names_in": (list,),
     "history": (dict,),
 }  # fmt: skip
-DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch knows others, some of which hold no numbers
+DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch has others, some without storage
 MOST_THREADS = 1024
 UNSET = "0" * 64  # the checksum while it is computed
 

@@ -55,5 +55,5 @@ def _is_for_onednn(a, b, least):
 
 
 def _needs_grad(*tensors):
-    """Whether autograd watches: it knows nothing of oneDNN's product."""
+    """Whether autograd is on: it does not support oneDNN's product."""
     return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)

@@ -30,8 +30,8 @@ def learn_scales(model, X, Y, cells="the training cells"):
     constant = (X == X[0]).all(0)
     if constant.any():
         names = getattr(model, "feature_names_in_", np.array([f"x{i}" for i in range(X.shape[1])]))[constant]
-        told = f"{constant.sum()} gene(s) are constant over {cells} and cannot predict anything: {some(names)}"
-        warnings.warn(told, stacklevel=3)
+        text = f"{constant.sum()} gene(s) are constant over {cells} and cannot predict anything: {some(names)}"
+        warnings.warn(text, stacklevel=3)
     x_scale[constant] = 1
     y_scale[(Y == Y[0]).all(0)] = 1
     if not model.standardize:

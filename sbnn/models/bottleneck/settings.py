@@ -1,4 +1,4 @@
-"""What the distilled protocol leaves open, as one value that is handed over, compared and stored."""
+"""Settings of the distilled protocol as one object that is passed, compared and stored."""
 
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -17,7 +17,7 @@ _MOST = {"swapped": 1, "few_cells_swapped": 1, "share_kept": 0.99}
 class DistilledSettings:
     """Settings of ``SparseBottleneckRegressor(protocol="distilled")``.
 
-    The defaults are meant to be left alone: they serve every data set, and nothing else is tuned. Fewer steps, trees
+    The defaults are used for every data set and rarely need changes. Fewer steps, trees
     and made cells make a quick run. Settings are part of what identifies a stored fit.
 
     Examples
@@ -63,7 +63,7 @@ class DistilledSettings:
     #: Least noise variance of the Gaussian process: keeps Cholesky factors in single precision positive definite.
     process_noise_floor: float = 1e-3
     #: Steps of Adam on the marginal likelihood with all genes, and after each time that some are dropped. Few are
-    #: enough to tell relevant genes from others, and stop before single cells are fitted.
+    #: enough to find relevant genes, and stop before single cells are fitted.
     process_steps: tuple = (12, 4)
     #: Share of the genes that is left each time; below 1, nearer to 1 is slower and more careful.
     share_kept: float = 0.7
@@ -74,7 +74,7 @@ class DistilledSettings:
     #: Parts of the training cells, at least 2: as many networks and forests are trained, each without one part. With
     #: few cells: networks of each noise, on all cells.
     n_teachers: int = 5
-    #: Bottleneck units of the teacher's networks, which need not be few since nobody looks at them.
+    #: Bottleneck units of the teacher's networks, which need not be few, as they are not plotted.
     teacher_width: int = 16
     #: Optimiser steps of each of these networks.
     steps_of_teachers: int = 400

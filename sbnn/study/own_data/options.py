@@ -1,4 +1,4 @@
-"""Options of the command line for tables of a user's own, and the data that they name."""
+"""Command-line options for a user's own tables, and the data that they name."""
 
 import argparse
 import re
@@ -35,31 +35,31 @@ def _row_of_table(text):
 _EACH = {"action": "append", "default": [], "type": _of_table}
 #: Options that are keywords of `read_tables`, and what argparse takes for them.
 READER = {
-    "--expression": {"metavar": "FILE", "help": "genes of the cells: CSV, TSV, Excel, .h5ad or .h5mu"},
-    "--outputs": {"metavar": "FILE", "help": "second measurement; of .h5ad the name in obsm, of .h5mu in mod"},
+    "--expression": {"metavar": "FILE", "help": "expression of the cells: CSV, TSV, Excel, .h5ad or .h5mu"},
+    "--outputs": {"metavar": "FILE", "help": "second measurement; for .h5ad a key of obsm, for .h5mu of mod"},
     "--labels": {"metavar": "FILE", "help": "optional: type, family, donor, ... of the cells"},
-    "--counts": {"action": "store_const", "const": True, "help": "the expression is raw counts: normalise it"},
-    "--log": {"dest": "counts", "action": "store_const", "const": False, "help": "it is log values: take it as is"},
+    "--counts": {"action": "store_const", "const": True, "help": "the expression is raw counts"},
+    "--log": {"dest": "counts", "action": "store_const", "const": False, "help": "the expression is log values"},
     "--genes-in-rows": {"action": "store_const", "const": True, "help": "by default detected by the names"},
     "--cells-in-rows": {"dest": "genes_in_rows", "action": "store_const", "const": False},
     "--missing": {"choices": ("error", "cells", "outputs", "fewest"), "default": "error",
-                  "help": "where outputs are missing: stop, leave out the cells, the outputs, or what costs least"},
-    "--missing-marks": {"action": "append", "default": [], "metavar": "TEXT", "help": "also means missing"},
+                  "help": "for missing outputs: stop, leave out cells, outputs, or whichever loses fewer values"},
+    "--missing-marks": {"action": "append", "default": [], "metavar": "TEXT", "help": "further mark of missing values"},
     "--decimal": {**_EACH, "metavar": "[TABLE=]MARK", "help": "decimal mark, . or ,; by default detected"},
     "--header": {**_EACH, "type": _row_of_table, "metavar": "[TABLE=]ROW", "help": "row of the column names, from 1"},
     "--cell-key": {**_EACH, "metavar": "[TABLE=]COLUMN", "help": "column of the cell names; by default the first"},
     "--match": {"choices": ("exact", "loose"), "default": "exact",
-                "help": "loose: names of cells may differ in case, blanks, '-' and '.'"},
-    "--duplicates": {"choices": ("error", "sum", "first"), "default": "error", "help": "genes that are there twice"},
-    "--spike-ins": {"choices": ("leave out", "keep"), "default": "leave out", "help": "ERCC and the like"},
+                "help": "loose: ignore case, blanks, '-' and '.' in names of cells"},
+    "--duplicates": {"choices": ("error", "sum", "first"), "default": "error", "help": "repeated genes"},
+    "--spike-ins": {"choices": ("leave out", "keep"), "default": "leave out", "help": "spike-ins such as ERCC"},
     "--type-key": {"default": "type", "metavar": "COLUMN", "help": "column of the labels with the type of the cells"},
     "--family-key": {"default": "family", "metavar": "COLUMN", "help": "column with the coarser label"},
 }  # fmt: skip
 OWN = READER | {
     "--sheet": {**_EACH, "metavar": "[TABLE=]NAME", "help": "sheet of a workbook"},
-    "--groups": {"metavar": "COLUMN", "help": "column of the donor, batch, ...: folds keep its cells together"},
+    "--groups": {"metavar": "COLUMN", "help": "column of the donor, batch, ...: folds hold out whole groups"},
     "--n-genes": {"type": _number_or_all, "metavar": "N", "help": f"genes given to the models, chosen inside the folds "
-                  f"({PRESELECTED} by default where there are more than {MANY_GENES}; all: no choice)"},
+                  f"({PRESELECTED} by default if there are more than {MANY_GENES}; all: no selection)"},
     "--keep": {"type": at_least_one, "metavar": "N", "help": "genes that the network keeps (default: 25)"},
 }  # fmt: skip
 _AS_OPTION = {"overwrite=True": "--fresh"} | {
@@ -87,7 +87,7 @@ def load(options):
     if options.expression is None:
         raise ValueError("--expression is missing: the table of the genes of your cells")
     if options.outputs is None and Path(options.expression).suffix not in ANNDATA:  # which holds them itself
-        raise ValueError("--outputs is missing: the table of what is to be predicted")
+        raise ValueError("--outputs is missing: the table of the outputs to predict")
     keywords = {name: value for name, value in vars(options).items() if f"--{name.replace('_', '-')}" in READER}
     files = {name: keywords[name] for name in TABLES if keywords[name]}
     for name in ("decimal", "header", "cell_key"):  # one value for all tables, or table -> value
@@ -108,14 +108,14 @@ def load(options):
 
 
 def preselected(options, n_genes):
-    """Number of genes that the models are given, None for all of them."""
+    """Number of preselected genes, None for all."""
     if options.n_genes == "all" or n_genes <= (options.n_genes or MANY_GENES):
         return None
     return options.n_genes or PRESELECTED
 
 
 def with_groups(adata, column):
-    """Leave out the cells whose group is not known, with a warning."""
+    """Leave out cells of unknown group, with a warning."""
     import numpy as np
 
     from sbnn.data.checks import UNKNOWN, some
@@ -126,7 +126,7 @@ def with_groups(adata, column):
     if not unknown.any():
         return adata
     if unknown.all():
-        raise ValueError(f"groups: {column!r} is not known of any cell")
+        raise ValueError(f"groups: {column!r} is unknown for all cells")
     names = list(adata.obs_names[unknown])
     left_out = f"{len(names)} of {len(unknown)} cells have no {column!r} and are left out: {some(names)}"
     warnings.warn(left_out, stacklevel=3)

@@ -15,7 +15,7 @@ from sbnn.evaluation.stability import kept_genes_table, trust_sentence
 from sbnn.evaluation.verdict import outputs_table, verdict
 from sbnn.results import library_versions, write_atomically
 from sbnn.study.own_data.options import preselected
-from sbnn.study.report import numbers_say
+from sbnn.study.report import summarise
 from sbnn.tables import TRIAL
 
 #: Figure -> title, and what it shows in words.
@@ -25,23 +25,23 @@ SHOWN = {
     "map_trust": ("How far the map can be trusted", "Error of every cell when it was held out; maps of other seeds"),
 }
 NAMES_SHOWN = 3
-GAPS = "Gaps: not kept by the network of three quarters of the cells, by which effects are measured."
+GAPS = "Empty: not kept by the network of three quarters of the cells with which effects are measured."
 
 
 def write_report(options, data, records, figures, path):
     """Write the report of the records, with the figures of a folder; gives the verdict and the cautions."""
     default, ridge = records["cv_default"], records["cv_ridge"]
     groups = None if options.groups is None else groups_of(data, options.groups)
-    said = verdict(default, data, ridge, groups=groups).sentence
+    sentence = verdict(default, data, ridge, groups=groups).sentence
     untrusted = trust_sentence(records["halves_default"])
     warned = [TRIAL] * options.fast + cautions(data, default, groups) + [untrusted] * bool(untrusted)
     n_kept = len(records["fit_default_2d"].kept_genes)
-    facts = _says(records) | _facts(options, data, default)
+    facts = _summary(records) | _facts(options, data, default)
     listed = "".join(f"<li>{escape(text)}</li>" for text in warned)
     drawn = [figure for name in SHOWN if (figure := Path(figures, f"{name}.png")).exists()]
     page = Template((files("sbnn.study.own_data") / "report.html").read_text(encoding="utf-8")).substitute(
         title=escape(f"{data.name}: {data.n_outputs} outputs from {n_kept} of {data.n_genes} genes"),
-        verdict=escape(said),
+        verdict=escape(sentence),
         cautions=f'<ul class="cautions" aria-label="Cautions">{listed}</ul>' if warned else "",
         facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items()),
         pictures="".join(_picture(figure, *SHOWN[figure.stem]) for figure in drawn),
@@ -49,13 +49,13 @@ def write_report(options, data, records, figures, path):
         footer=escape(f"sbnn {library_versions()['sbnn']}; {data.about['source']}; fingerprint {data.sha256[:12]}"),
     )
     write_atomically(page.encode(), path)
-    return said, warned
+    return sentence, warned
 
 
-def _says(records):
-    """What else the numbers say: of single outputs, of the genes and of the map."""
-    said = numbers_say({name: record for name, record in records.items() if name != "cv_ridge"}).sentence
-    return {about.removeprefix("its "): said[about] for about in said.index if about.startswith("its ")}
+def _summary(records):
+    """Sentences on single outputs, the genes and the map."""
+    found = summarise({name: record for name, record in records.items() if name != "cv_ridge"}).sentence
+    return {about.removeprefix("its "): found[about] for about in found.index if about.startswith("its ")}
 
 
 def _facts(options, data, record):
@@ -98,6 +98,6 @@ def _genes(records):
     table = table.join(records["interpretation"].table[["output", "effect", "r2_drop"]])
     table.columns = ["kept by halves", "trust", "moves most", "by (SD)", "R2 lost without"]
     n = (table.trust == "trusted").sum()
-    trusted = f"{n} of {len(table)} can be trusted, with one false one expected at most."
+    trusted = f"{n} of {len(table)} are trusted, with at most one false selection expected."
     note = f"{trust_sentence(halves) or trusted} {GAPS}"
     return _table("Genes that the network keeps", table.rename_axis("gene"), note)

@@ -124,12 +124,12 @@ def test_workbooks_and_text_that_is_called_one(tmp_path, counts, ephys, labels):
         ("table.csv.gz", gzip.compress(b"x" * 99, mtime=0)[:30], ""),
         ("table.zip", b"PK\3\4 broken", ""),
         ("table.csv", b"\n\n", "No columns"),
-        ("table.csv", b",Tau,Sag\nc0,1,2\n,3,4\n", "row 2 of 2 has values and no name.*cell_key"),
+        ("table.csv", b",Tau,Sag\nc0,1,2\n,3,4\n", "row 2 of 2 has values but no name.*cell_key"),
         ("table.csv", b",Tau,Tau\nc0,1,2\n", "column names appear more than once: Tau"),
         ("table.csv", b",Tau,Sag\nc0,1,2\nc0,3,4\n", "row names appear more than once: c0"),
         ("table.csv", b",Tau,Sag,Rin,Vm\nc0,1,2\n", "3 elements, new values have 5"),
         ("table.csv", b",Tau,Sag\nc0,1,2\nc1,1,2,3\n", "line 3|saw 4"),
-        ("table.csv", b"c0,1.5,-2.5\nc1,1.5,2.5\n", "first row holds numbers instead of names: 1.5, -2.5"),
+        ("table.csv", b"c0,1.5,-2.5\nc1,1.5,2.5\n", "first row has numbers instead of names: 1.5, -2.5"),
     ],
 )
 def test_what_is_no_table_is_refused_by_name(tmp_path, counts, name, content, message):
@@ -349,7 +349,7 @@ def test_cells_genes_and_outputs_that_say_nothing_are_left_out(counts, ephys):
     assert "c3" in read(counts, ephys, counts=False).X.index, "of log values zeros are nothing special"
     refused("outputs: nothing is left of 3", counts, ephys * 0)
     refused("expression: nothing is left of 1", counts[["Vip"]], ephys)
-    refused("given again as outputs", counts, counts)
+    refused("passed as outputs too", counts, counts)
     gaps = pd.DataFrame({"Tau": [1.0] + 7 * [np.nan], "AP width": [np.nan] + 7 * [1.0]}, CELLS)
     refused("outputs: nothing is left of 8", counts, gaps, missing="cells")
 

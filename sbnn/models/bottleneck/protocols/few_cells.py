@@ -7,7 +7,7 @@ student is that of the protocol for many cells, its predictions shrunk by the er
 # Genes that were chosen on all training cells predict the held-out ones of them far too well, the more so the fewer
 # cells there are (with 30 cells an R2 of 0.5 where new cells give 0.1). So noises and weights of the teacher are fixed.
 # Ridge regression on all genes is hard to beat there, since it averages over hundreds of noisy genes; it enters through
-# the choice of the genes, by a penalty that favours those that say much, even if others say the same.
+# the choice of the genes, by a penalty that favours informative ones even if they are redundant.
 
 from functools import partial
 
@@ -20,7 +20,7 @@ from sbnn.models.bottleneck.training import train_with_noise
 from sbnn.models.linear import LeaveOneOutRidge
 
 PARTS = 5  # of the cells, each held out once to see how far predictions are to be shrunk
-PRIOR_CELLS = 60  # so many cells say for every output that it is predicted as well as all outputs together
+PRIOR_CELLS = 60  # weight of the prior that every output is predicted as well as all together, in cells
 DENOISING_TREES, DENOISING_GENES = 40, 1000  # as many trees, which see the genes with the largest coefficients of ridge
 
 
@@ -32,14 +32,14 @@ def input_limits(X, limit):
 
 
 def choose_genes(X, Y, n_genes, run):
-    """Positions of up to `n_genes` genes that sum up best what all genes say of the outputs."""
+    """Positions of up to `n_genes` genes that best summarise the prediction from all genes."""
     clean = denoised(X, Y, run.random)
     penalty = run.settings.few_cells_penalty * len(X)
     return forward_selection(X, clean - clean.mean(0), n_genes, penalty, run.prior)
 
 
 def denoised(X, Y, random):
-    """What all genes say of the outputs of the same cells, (n, q): mean of ridge regression and of trees."""
+    """Prediction of the outputs of the same cells from all genes, (n, q): mean of ridge regression and of trees."""
     # Cells are predicted by models that saw them. Predictions without them leave less of the outputs than is worth
     # having: with few cells the genes were worse by an R2 of 0.01 to 0.1.
     ridge = LeaveOneOutRidge().fit(X, Y)

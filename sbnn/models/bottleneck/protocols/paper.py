@@ -82,8 +82,8 @@ def pretraining_labels(model, target, random):
     """Cluster labels of the training cells, -1 for none; None with fewer than two clusters."""
     labels = cluster_outputs(target.cpu().numpy(), model.n_clusters, random_state=random)
     if labels.max() < 1:
-        told = f"fewer than two clusters of at least {LEAST_CELLS} cells among {len(labels)}"
-        warnings.warn(f"{told}: the pretraining is left out", stacklevel=5)
+        text = f"fewer than two clusters of at least {LEAST_CELLS} cells among {len(labels)}"
+        warnings.warn(f"{text}: the pretraining is left out", stacklevel=5)
         return None
     return labels
 
