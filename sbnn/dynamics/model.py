@@ -104,14 +104,15 @@ class PhoenixRegressor(DynamicsRegressor):
     n_hidden : int
         Sums, and as many products. Published: 40 for the simulated networks, 120 for yeast, 300 for breast cancer.
     pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
-        On the way by size and prior, by size alone or by the prior alone; at once when trained, by size; by a penalty
-        on open gates, on the sizes of paths or on open paths (`sbnn.dynamics.phoenix`); not at all.
+        On the way by size and prior, by size alone or by the prior alone; at once when trained, by size; by gates and a
+        penalty on open ones, on the sizes of paths or on both sizes and open paths (`sbnn.dynamics.phoenix`); not at
+        all.
     sparsity : float
         Share of the weights that pruning removes of each layer, in (0, 1). With a penalty it has no effect: the weight
-        of the penalty (`Recipe.penalty`) decides. A penalty on sizes alone leaves no weight at exactly zero.
+        of the penalty (`Recipe.penalty`) decides.
     influence : tuple of (float, float)
         Of the prior on the scores of input and output weights, ``pruning="dash"`` alone. Published: (0.5, 0.05) with
-        noise, (0.05, 0.01) without.
+        noise, (0.05, 0.01) without, (0.9995, 0.995) for breast cancer.
     recipe : Recipe, optional
     random_state : int, RandomState or None
 
@@ -168,6 +169,10 @@ class PhoenixRegressor(DynamicsRegressor):
         self.recipe = recipe
         self.random_state = random_state
 
+    def algorithm_version(self, n_cells):
+        """For stored results; 2 of penalties that became the published ones."""
+        return 2 if self.pruning in ("c_node", "path_reg") else 1
+
     def fit(self, trajectories, prior=None):
         """Train the network, and prune it.
 
@@ -208,12 +213,12 @@ class PhoenixRegressor(DynamicsRegressor):
         generator = torch.Generator().manual_seed(random.randint(2**31 - 1))
         train, self.validation_ = split(len(samples.values), recipe.validation_share, random)
         self._training_mean = np.concatenate([samples.values[i] for i in train]).mean(axis=0)
-        size_of, gated, weight = PENALTIES.get(self.pruning, (None, False, None))
+        size_of, weight = PENALTIES.get(self.pruning, (None, None))
         weight = weight if recipe.penalty is None else recipe.penalty
         penalty = size_of and (lambda network: weight * size_of(network))
         size = self.n_features_in_, self.n_hidden
         with reproducible():
-            network = GatedPhoenix(*size, recipe.drop_rates, generator) if gated else Phoenix(*size, generator)
+            network = GatedPhoenix(*size, recipe.drop_rates, generator) if size_of else Phoenix(*size, generator)
             pruner = Pruner(network, influence, prior, generator) if self.pruning in INFLUENCE else None
             parts = train, self.validation_
             training = Training(network, samples, parts, recipe, generator, prior, pruner, penalty)

@@ -76,10 +76,9 @@ class Recipe(_Settings):
         Epochs after the pruning that is done at once, ``pruning="post_hoc"`` alone.
     penalty : float, optional
         Weight of the penalty in the loss, ``pruning="l0"``, ``"c_node"`` or ``"path_reg"`` alone; by default 1e-2, 1e-3
-        and 1e-4.
+        and 1e-4 (ten times as much of the sizes).
     drop_rates : tuple of (float, float)
-        In (0, 1), how closed the gates of genes and those of sums and products are at the start, ``pruning="l0"`` or
-        ``"path_reg"`` alone.
+        In (0, 1), how closed the gates of genes and those of sums and products are at the start, with a penalty alone.
     """
 
     epochs: int = 200

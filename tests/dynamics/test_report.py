@@ -20,6 +20,10 @@ def test_differences_are_those_of_the_same_seeds(records):
     less = (scores[0] - scores[1])["balanced_accuracy"]
     found = report.differences_table(records, "noise_5").loc["DASH less PHOENIX, prior in the loss", "BA"]
     assert found.startswith(f"{less.mean():+.3g} [") and less.mean() > 0.1
+    yeast = report.differences_table(report.read(SAVED / "yeast_pramila"), "real")
+    assert yeast.size and not yeast.map(lambda text: "[" in text).to_numpy().any(), (
+        "starts on the same data: no interval"
+    )
 
 
 def test_figures_of_committed_results_stay_as_they_are(records):
