@@ -1,13 +1,18 @@
 """The best default: the geometric mean of what trees, a kernel and attention over families say."""
 
 import warnings
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.fingerprint import fingerprint_arrays
@@ -20,22 +25,26 @@ from sbnn.results import Record, load, save
 LEAST_PROBABILITY = 1e-6  # of a member: none rules out a class by itself
 N_PARTS = 3  # of the groups, left out in turn to calibrate
 POWERS = 0.1, 2.0  # between which the power of the probabilities lies
+MEMBERS = ("trees", "kernel", "attention")
+LOGISTIC = {"C": 0.01, "class_weight": "balanced", "max_iter": 2000}
 SAVED = "EphysTypeClassifier"  # kind of the records that hold a model
 
 
 class EphysTypeClassifier(TypeClassifier):
-    """Classify cells by the geometric mean of the probabilities of three learners that err in different cells.
+    """Classify cells by the geometric mean of the probabilities of learners that err in different cells.
 
     Gradient-boosted trees (LightGBM), class-balanced kernel logistic regression and a network with attention over
-    families of features. All of them count every class alike.
+    families of features, by default. All of them count every class alike.
 
     Parameters
     ----------
     n_steps : int or "auto", default="auto"
         Of the network, see `FamilyAttentionClassifier`; fewer for a quick run.
-    calibrate : bool, default=False
-        Raise the mean to the power that fits cells of left-out groups best; which type is the most probable stays as it
-        is. A third of the groups is left out at a time, which takes three further fits.
+    members : sequence of {"trees", "kernel", "attention", "logistic"}, default=("trees", "kernel", "attention")
+        The learners; ``"logistic"`` is class-balanced logistic regression on normal scores.
+    power : float or "groups", default=1.0
+        Of the mean of the probabilities, which leaves the most probable type as it is. ``"groups"`` calibrates: the
+        power that fits cells of left-out groups best, a third of the groups at a time, in three further fits.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -44,9 +53,9 @@ class EphysTypeClassifier(TypeClassifier):
     families_ : dict of family to ndarray of int
         Columns of each.
     members_ : dict of str to classifier
-        ``"trees"``, ``"kernel"`` and ``"attention"``.
+        By name.
     power_ : float
-        Of the mean; 1 if it is not calibrated.
+        Of the mean of the probabilities.
     held_out_probabilities_ : ndarray, shape (n, n_classes) or None
         Of the training cells that have a type, each predicted without its group; None without calibration.
 
@@ -60,16 +69,13 @@ class EphysTypeClassifier(TypeClassifier):
     (300, 4)
     """
 
-    _parameter_constraints: dict = {"calibrate": ["boolean"]}
+    _parameter_constraints: dict = {"power": [Interval(Real, 0, None, closed="neither"), StrOptions({"groups"})]}
 
-    def __init__(self, n_steps="auto", calibrate=False, random_state=None):
+    def __init__(self, n_steps="auto", members=MEMBERS, power=1.0, random_state=None):
         self.n_steps = n_steps
-        self.calibrate = calibrate
+        self.members = members
+        self.power = power
         self.random_state = random_state
-
-    def decisive_params(self):
-        """Parameters that stored results are recognised by."""
-        return self.get_params() | {"members": ["trees", "kernel", "attention"]}
 
     def fit(self, X, y, families=None, groups=None):
         """Fit all members.
@@ -83,15 +89,15 @@ class EphysTypeClassifier(TypeClassifier):
         families : dict of family -> columns, sequence of str, or None
             Columns of each family, or the family of each column; None makes one family of all.
         groups : array-like, shape (n,), optional
-            Donor (or laboratory, condition) of each cell; by default every cell counts by itself. For `calibrate` and
-            `far`.
+            Donor (or laboratory, condition) of each cell, for `far` and ``power="groups"``; by default every cell
+            counts by itself.
 
         Returns
         -------
         self
         """
         self._learn(X, y, families, groups, check_random_state(self.random_state).randint(2**31 - 1))
-        if self.calibrate:
+        if self.power == "groups":
             self._calibrate(*self._training, self._groups)
         return self
 
@@ -102,17 +108,26 @@ class EphysTypeClassifier(TypeClassifier):
         self._training, self._groups, self._seed = (X, codes), self._groups_of_typed(groups), seed
         self._seen = self._measured(X, stacklevel=4)
         self.members_ = self._members(X, codes)
-        self.power_, self.held_out_probabilities_ = 1.0, None
+        self.power_, self.held_out_probabilities_ = 1.0 if self.power == "groups" else self.power, None
         self._place = FeatureScaling().fit(X[:, self._seen])
         self._surroundings = Surroundings(self._scores(X), self._groups)
 
     def _members(self, X, codes):
         seed = self._seed
+        made = {
+            "trees": lightgbm(seed),
+            "kernel": KernelLogistic(random_state=seed),
+            "attention": FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed),
+            "logistic": make_pipeline(
+                FeatureScaling(), SimpleImputer(strategy="median"), LogisticRegression(**LOGISTIC)
+            ),
+        }
+        if not self.members or not set(self.members) <= set(made):
+            raise ValueError(f"members: expected some of {', '.join(made)}, got {self.members!r}")
         with warnings.catch_warnings():  # each member would say again what `fit` has said
             warnings.filterwarnings("ignore", LOST)
-            trees, kernel = (model.fit(X, codes) for model in (lightgbm(seed), KernelLogistic(random_state=seed)))
-            attention = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed)
-            return {"trees": trees, "kernel": kernel, "attention": attention.fit(X, codes, self.families_)}
+            families = {"attention": (self.families_,)}
+            return {name: made[name].fit(X, codes, *families.get(name, ())) for name in self.members}
 
     def _calibrate(self, X, codes, groups):
         """Find the power of the probabilities on cells of left-out groups."""
@@ -195,6 +210,7 @@ class EphysTypeClassifier(TypeClassifier):
 
     def save(self, path):
         """Write the training cells, their types and the settings to a file, as data alone (see `sbnn.results.save`)."""
+        params = {name: value for name, value in self.get_params().items() if name != "random_state"}
         (X, codes), names = self._training, getattr(self, "feature_names_in_", None)
         values = {"X": X, "y": self.classes_[codes], "groups": self._groups, "held_out": self.held_out_probabilities_}
         values |= {"families": {name: list(columns) for name, columns in self.families_.items()}}
@@ -204,7 +220,7 @@ class EphysTypeClassifier(TypeClassifier):
                 SAVED,
                 "training cells",
                 fingerprint_arrays(X),
-                [{"n_steps": self.n_steps, "calibrate": self.calibrate}],
+                [params],
                 self._seed,
                 values=values,
             ),

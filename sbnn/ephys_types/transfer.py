@@ -14,10 +14,12 @@ from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils._param_validation import StrOptions
 
-from sbnn.ephys_types.base import TypeClassifier, lightgbm
+from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, lightgbm
+from sbnn.ephys_types.classifier import EphysTypeClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 
-ALIGNMENTS = ("shift", "own", "source")
+ALIGNMENTS = ("shift", "own", "source", "halfway")
+SMOOTH, HALFWAY_POWER = ("kernel", "attention", "logistic"), 0.8  # members for cells halfway between two scales
 LEAST_PROBABILITY = 1e-6
 TYPE_CELLS = 10.0  # labelled cells of a type at which its own place counts half, beside the common shift
 FARTHEST = 4.0  # spreads from the median at which a feature is cut
@@ -105,10 +107,14 @@ class ZeroShotClassifier(TypeClassifier):
     Parameters
     ----------
     classifier : classifier, optional
-        Trained on the source; LightGBM by default.
-    alignment : {"shift", "own", "source"}, default="shift"
+        Trained on the source. By default LightGBM, and for ``"halfway"`` kernel, attention and logistic regression (see
+        `EphysTypeClassifier`): trees rely on thresholds that are not the same there.
+    alignment : {"shift", "own", "source", "halfway"}, default="shift"
         ``"source"`` puts the target on the scale of the source, ``"own"`` each species on its own, and ``"shift"``
-        takes off as well what the types' shares have to do with it.
+        takes off as well what the types' shares have to do with it. ``"halfway"``, for cells of another preparation or
+        laboratory, takes the mean of both scales, as normal scores.
+    keep_missing : bool, default=False
+        Leave missing values to the classifier, not to be set to the median; ``"halfway"`` always does.
     random_state : int or None, default=None
         For the default classifier.
 
@@ -129,34 +135,50 @@ class ZeroShotClassifier(TypeClassifier):
 
     _parameter_constraints: dict = {"alignment": [StrOptions(set(ALIGNMENTS))]}
 
-    def __init__(self, classifier=None, alignment="shift", random_state=None):
+    def __init__(self, classifier=None, alignment="shift", keep_missing=False, random_state=None):
         self.classifier = classifier
         self.alignment = alignment
+        self.keep_missing = keep_missing
         self.random_state = random_state
 
-    def fit(self, X, y, target=None):
+    def fit(self, X, y, target=None, families=None):
         """Fit to cells (n, p) of the source with types (n,), and align them with those of a `target`, shape (m, p).
 
-        Features are the same, NaN where missing; without a target, it is taken to be like the source.
+        Features are the same, NaN where missing; without a target, it is taken to be like the source. `families`, the
+        family of each column, is handed to the classifier.
         """
-        X, codes = self._checked_training(X, y)
+        X, codes = self._checked_training(X, y, families)
         target = X if target is None else self._checked_cells(target)
         self._seen = self._measured(X, target)
         X, target = X[:, self._seen], target[:, self._seen]
-        scaled = own_scale(X, X)
+        halfway, self.shift_, self.shares_ = self.alignment == "halfway", np.zeros(len(self._seen)), None
         self._reference = X if self.alignment == "source" else target
-        self.shift_, self.shares_ = np.zeros(len(self._seen)), None
+        if halfway:
+            self._scales = [FeatureScaling().fit(cells) for cells in (X, target)]
+        scaled = self._scales[0].transform(X) if halfway else self._on_scale(X, X)
         if self.alignment == "shift":
             nothing = np.full(len(target), -1)
-            self.shift_[self._seen], self.shares_, _ = align(scaled, codes, own_scale(target, target), nothing)
-        model = lightgbm(random_state=self.random_state) if self.classifier is None else clone(self.classifier)
-        self.classifier_ = model.fit(scaled, codes)
+            own = own_scale(X, X), codes, own_scale(target, target)
+            self.shift_[self._seen], self.shares_, _ = align(*own, nothing)
+        model = lightgbm() if self.classifier is None else clone(self.classifier)
+        if self.classifier is None and halfway:
+            model = EphysTypeClassifier(members=SMOOTH, power=HALFWAY_POWER)
+        if self.classifier is None:
+            model.set_params(random_state=self.random_state)
+        of_columns = () if families is None else (np.asarray(families, dtype=object)[self._seen],)
+        self.classifier_ = model.fit(scaled, codes, *of_columns)
         return self
+
+    def _on_scale(self, X, reference):
+        scaled = own_scale(X, reference)
+        return np.where(np.isnan(X), np.nan, scaled) if self.keep_missing else scaled
 
     def predict_proba(self, X):
         """Probability of each type for cells of the target, ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)[:, self._seen]
-        return self.classifier_.predict_proba(own_scale(X, self._reference) - self.shift_[self._seen])
+        if self.alignment == "halfway":
+            return self.classifier_.predict_proba(np.mean([scale.transform(X) for scale in self._scales], axis=0))
+        return self.classifier_.predict_proba(self._on_scale(X, self._reference) - self.shift_[self._seen])
 
 
 class SourcePriorClassifier(TypeClassifier):

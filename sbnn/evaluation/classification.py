@@ -33,7 +33,7 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     ----------
     estimator : classifier
         With scikit-learn's grammar and ``predict_proba``. A ``fit`` that takes ``families`` or ``groups`` gets those of
-        the features or the donors; the latter not with ``calibrate=False``.
+        the features or the donors; the latter not with a ``power`` that is a number.
     data : AnnData of typed cells
     folds : dict of int to folds, or list of (training, test) positions, optional
         Sets of folds by their seed, which an estimator without a ``random_state`` gets, or one set, of `seed`; by
@@ -79,7 +79,7 @@ def extra_of(estimator, data):
     """What `fit` takes besides X and y."""
     takes = inspect.signature(estimator.fit).parameters
     extra = {"families": data.families} if "families" in takes else {}
-    if "groups" in takes and getattr(estimator, "calibrate", True):
+    if "groups" in takes and getattr(estimator, "power", "groups") == "groups":
         extra["groups"] = np.asarray(data.labels.get("donor", data.cell_names), dtype=str)
     return extra
 

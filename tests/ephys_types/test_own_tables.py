@@ -19,7 +19,7 @@ from sbnn.results import Record, save
 def told():
     """Training cells, and a model that knows their donors."""
     data = simulate_ephys_types(240, random_state=1)
-    model = EphysTypeClassifier(n_steps=10, calibrate=True, random_state=0)
+    model = EphysTypeClassifier(n_steps=10, power="groups", random_state=0)
     return data, model.fit(data.to_df(), data.obs["type"], data.var["family"], data.obs["donor"])
 
 
@@ -105,8 +105,10 @@ def test_the_power_is_that_of_left_out_donors(told):
     p = plain.predict_proba(data.to_df()) ** model.power_
     np.testing.assert_allclose(model.predict_proba(data.to_df()), p / p.sum(axis=1, keepdims=True))
     assert model.held_out_probabilities_.max(axis=1).mean() < plain.predict_proba(data.to_df()).max(axis=1).mean()
+    with pytest.raises(ValueError, match="members"):
+        EphysTypeClassifier(members=["forest"]).fit(data.X, data.obs["type"])
     with pytest.raises(ValueError, match="groups"):
-        plain.set_params(calibrate=True).fit(data.X, data.obs["type"], groups=np.zeros(240))
+        plain.set_params(power="groups").fit(data.X, data.obs["type"], groups=np.zeros(240))
     rare = np.where(
         (data.obs["type"] == "SST") & (np.arange(240) > np.flatnonzero(data.obs["type"] == "SST")[1]),
         "VIP",

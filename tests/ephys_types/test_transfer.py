@@ -241,3 +241,22 @@ def test_a_network_scales_features_by_cells_without_types_too():
     model = TransferAttentionClassifier(n_members=1, n_steps=1)
     model.fit(target[:20], types[:20], unlabelled=target[20:])
     np.testing.assert_allclose(model._scaled(target), FeatureScaling().fit_transform(target), atol=1e-9)
+
+
+def test_halfway_is_the_mean_of_both_scales_and_missing_values_can_be_kept():
+    source, codes = drawn([0.3, 0.3, 0.4], 300, 0)
+    target, _ = drawn([0.3, 0.3, 0.4], 200, 1, SHIFT)
+    target[:20, 0] = np.nan
+    model = ZeroShotClassifier(KernelLogistic(), "halfway").fit(source, codes, target)
+    of_source, of_target = (FeatureScaling().fit(cells) for cells in (source, target))
+    expected = KernelLogistic().fit(of_source.transform(source), codes)
+    between = (of_source.transform(target) + of_target.transform(target)) / 2
+    np.testing.assert_allclose(model.predict_proba(target), expected.predict_proba(between))
+    kept, filled = (
+        ZeroShotClassifier(KernelLogistic(), keep_missing=keep).fit(source, codes, target) for keep in (1, 0)
+    )
+    same = np.isclose(kept.predict_proba(target), filled.predict_proba(target)).all(axis=1)
+    assert same[20:].all() and not same[:20].any()
+    smooth = ZeroShotClassifier(alignment="halfway", random_state=0).fit(source, codes, target, list("aabbb"))
+    assert list(smooth.classifier_.members_) == ["kernel", "attention", "logistic"] and smooth.classifier_.power_ == 0.8
+    assert list(smooth.classifier_.families_) == ["a", "b"] and smooth.classifier_.random_state == 0
