@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sbnn.data.checks import UNKNOWN, some
+from sbnn.data.checks import UNKNOWN, check_in_order, some
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.ephys_types.base import LOST, FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.distance import Surroundings
@@ -103,6 +103,7 @@ class EphysTypeClassifier(TypeClassifier):
 
     def _learn(self, X, y, families, groups, seed):
         """Fit all but the power of the mean."""
+        check_in_order(X, groups, "groups")
         X, codes = self._checked_training(X, y, families, stacklevel=4)
         groups = np.arange(len(self._typed)) if groups is None else groups
         self._training, self._groups, self._seed = (X, codes), self._groups_of_typed(groups), seed
@@ -114,14 +115,13 @@ class EphysTypeClassifier(TypeClassifier):
 
     def _members(self, X, codes):
         seed = self._seed
+        linear = FeatureScaling(), SimpleImputer(strategy="median"), LogisticRegression(**LOGISTIC)
         made = {
             "trees": lightgbm(seed),
             "kernel": KernelLogistic(random_state=seed),
-            "attention": FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed),
-            "logistic": make_pipeline(
-                FeatureScaling(), SimpleImputer(strategy="median"), LogisticRegression(**LOGISTIC)
-            ),
+            "logistic": make_pipeline(*linear),
         }
+        made["attention"] = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed)
         if not self.members or not set(self.members) <= set(made):
             raise ValueError(f"members: expected some of {', '.join(made)}, got {self.members!r}")
         with warnings.catch_warnings():  # each member would say again what `fit` has said
@@ -190,12 +190,11 @@ class EphysTypeClassifier(TypeClassifier):
         """Warn, in one sentence, if a table of cells is unlike the training cells."""
         moved, said = self._surroundings.moved(self._scores(self._checked_cells(X))), []
         if self._surroundings.too_many(far):
-            names = getattr(X, "index", range(len(far)))
-            said.append(f"{far.sum()} of {len(far)} cells are far from all training cells ({some(names[far])})")
+            cells = X.index if isinstance(X, pd.DataFrame) else np.arange(len(far))
+            said.append(f"{far.sum()} of {len(far)} cells are far from all training cells ({some(cells[far])})")
         if moved.any():
-            names = getattr(self, "feature_names_in_", [f"feature_{j}" for j in range(len(self._seen))])
-            names = np.asarray(names, dtype=object)[self._seen]
-            said.append(f"{moved.sum()} of {len(moved)} features differ in mean ({some(names[moved])})")
+            names = getattr(self, "feature_names_in_", np.array([f"feature_{j}" for j in range(len(self._seen))]))
+            said.append(f"{moved.sum()} of {len(moved)} features differ in mean ({some(names[self._seen][moved])})")
         if said:
             why = "probabilities may be too high; units, or another preparation, species or mix of types?"
             warnings.warn(f"X is unlike the training cells: {', '.join(said)}; {why}", stacklevel=3)
@@ -215,17 +214,8 @@ class EphysTypeClassifier(TypeClassifier):
         values = {"X": X, "y": self.classes_[codes], "groups": self._groups, "held_out": self.held_out_probabilities_}
         values |= {"families": {name: list(columns) for name, columns in self.families_.items()}}
         values |= {"feature_names": names, "power": self.power_}
-        return save(
-            Record(
-                SAVED,
-                "training cells",
-                fingerprint_arrays(X),
-                [params],
-                self._seed,
-                values=values,
-            ),
-            path,
-        )
+        record = Record(SAVED, "training cells", fingerprint_arrays(X), [params], self._seed, values=values)
+        return save(record, path)
 
     @classmethod
     def load(cls, path):
@@ -235,9 +225,7 @@ class EphysTypeClassifier(TypeClassifier):
         """
         record = load(path)
         if record.experiment != SAVED:
-            raise ValueError(
-                f"path: expected a file of EphysTypeClassifier.save, got a record of {record.experiment!r}"
-            )
+            raise ValueError(f"path: expected what EphysTypeClassifier.save wrote, got {record.experiment!r} results")
         model, X = cls(**record.params[0]), record.X
         names = record.feature_names
         X = X if names is None else pd.DataFrame(X, columns=names)
@@ -249,6 +237,4 @@ class EphysTypeClassifier(TypeClassifier):
 
 def _mean_log(members, X):
     """Mean of the logarithms of the probabilities of all members, shape (n, n_classes)."""
-    return np.mean(
-        [np.log(np.maximum(model.predict_proba(X), LEAST_PROBABILITY)) for model in members.values()], axis=0
-    )
+    return np.mean([np.log(np.maximum(its.predict_proba(X), LEAST_PROBABILITY)) for its in members.values()], axis=0)

@@ -145,7 +145,7 @@ class ZeroShotClassifier(TypeClassifier):
         """Fit to cells (n, p) of the source with types (n,), and align them with those of a `target`, shape (m, p).
 
         Features are the same, NaN where missing; without a target, it is taken to be like the source. `families`, the
-        family of each column, is handed to the classifier.
+        family of each column, goes to the classifier.
         """
         X, codes = self._checked_training(X, y, families)
         target = X if target is None else self._checked_cells(target)
@@ -157,13 +157,11 @@ class ZeroShotClassifier(TypeClassifier):
             self._scales = [FeatureScaling().fit(cells) for cells in (X, target)]
         scaled = self._scales[0].transform(X) if halfway else self._on_scale(X, X)
         if self.alignment == "shift":
-            nothing = np.full(len(target), -1)
-            own = own_scale(X, X), codes, own_scale(target, target)
-            self.shift_[self._seen], self.shares_, _ = align(*own, nothing)
-        model = lightgbm() if self.classifier is None else clone(self.classifier)
-        if self.classifier is None and halfway:
-            model = EphysTypeClassifier(members=SMOOTH, power=HALFWAY_POWER)
-        if self.classifier is None:
+            scales = own_scale(X, X), codes, own_scale(target, target), np.full(len(target), -1)
+            self.shift_[self._seen], self.shares_, _ = align(*scales)
+        model = None if self.classifier is None else clone(self.classifier)
+        if model is None:
+            model = EphysTypeClassifier(members=SMOOTH, power=HALFWAY_POWER) if halfway else lightgbm()
             model.set_params(random_state=self.random_state)
         of_columns = () if families is None else (np.asarray(families, dtype=object)[self._seen],)
         self.classifier_ = model.fit(scaled, codes, *of_columns)

@@ -59,6 +59,8 @@ def test_predict_warns_in_one_sentence_of_what_is_far(told, new):
     odd.iloc[:9] = odd.iloc[:9] * np.where(np.arange(43) % 2, 6, 0.1)
     with pytest.warns(UserWarning, match=r"of 120 cells are far .*human_001"):
         model.predict(odd)
+    with pytest.warns(UserWarning, match="feature names"), pytest.warns(UserWarning, match=r"\(0, 1, 2"):
+        model.predict(odd.to_numpy())
 
 
 def test_abstaining_leaves_far_and_uncertain_cells_untyped(told, new):
@@ -123,7 +125,7 @@ def test_a_saved_model_predicts_the_same(told, new, tmp_path):
     again = EphysTypeClassifier.load(model.save(tmp_path / "model.pickle"))
     np.testing.assert_array_equal(again.predict_proba(new), model.predict_proba(new))
     np.testing.assert_array_equal(again.far(new), model.far(new))
-    with pytest.raises(ValueError, match="path: expected a file of EphysTypeClassifier.save"):
+    with pytest.raises(ValueError, match="path: expected what EphysTypeClassifier.save"):
         EphysTypeClassifier.load(save(Record("other", "x", "y", [{}]), tmp_path / "other.pickle"))
 
 
