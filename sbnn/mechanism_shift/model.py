@@ -93,6 +93,10 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         self.recipe = recipe
         self.random_state = random_state
 
+    def algorithm_version(self, n_cells):
+        """For stored results; 2 of the penalty of "svae", which was divided by the number of cells and warmed up."""
+        return 2 if self.method == "svae" else 1
+
     def fit(self, counts, perturbation=None, control=None):
         """Train the network, and estimate which latents each perturbation shifts.
 

@@ -119,7 +119,7 @@ class Prior(nn.Module):
         return self.mask
 
     def penalty(self):
-        """Added to the loss summed over all cells."""
+        """Added to the loss summed over all cells (`summed`), or to their mean."""
         return torch.zeros(())
 
 

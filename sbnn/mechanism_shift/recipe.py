@@ -37,7 +37,8 @@ class Recipe:
         return max(self.epochs, -(-least // n_batches))
 
 
-#: Lopez et al. 2022 and their code. Its `method` is one of "svae+", "svae", "ivae" and "vae".
+#: Lopez et al. 2022 and their code. Its `method` is one of "svae+", "svae", "ivae" and "vae". There means of the
+#: prior and log dispersions start at standard normal draws, here at 0 and the decoder at the mean shares of the genes.
 PUBLISHED = Recipe(
     hidden=128, batch_norm=True, dropout=0.1, standardize=False, epochs=300, least_updates=0, updates_per_pair=0,
     learning_rate=1e-3, weight_decay=1e-6, weight_precision=0.0, epsilon=0.01, one_cycle=False, warm_up=50,

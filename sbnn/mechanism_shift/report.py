@@ -47,7 +47,8 @@ NOTE = (
     "107, but the reported screens were looked at three times: one of them failed with a shorter first stretch, which "
     "was then made longer, and all were fitted again when weights were given a prior. MCC: mean absolute correlation "
     "of matched latents over the cells trained on. ELBO: nats per cell, of a tenth of the cells, set aside. IWELBO: of "
-    "cells of the other 20 perturbations. Intervals: 95 %, over seeds. One thread, other work beside it."
+    "cells of the other 20 perturbations. Intervals: 95 %, over seeds. One thread, other work beside it. Unlike the "
+    "published code, means of perturbations and log dispersions start at 0, not at normal draws."
 )
 
 

@@ -70,7 +70,7 @@ class Training:
             self.prior.load_state_dict(weights[1])
 
     def loss(self, batch, weight=1.0):
-        """Mean negative evidence lower bound of cells, and their part of the penalty of the prior."""
+        """Mean negative evidence lower bound of cells and the penalty of the prior: their part of that of a sum."""
         self.network.train()
         counts, totals = self.cells.batch(batch)
         mean, log_variance = self.network.encode(counts)
@@ -78,7 +78,10 @@ class Training:
         log_shares = self.network.decode(mean + noise * (0.5 * log_variance).exp())
         fit = log_likelihood(counts, totals, log_shares, self.network.dispersion)
         kl = divergence(mean, log_variance, self.prior(self.codes[batch], self.generator))
-        return (weight * kl - fit).mean() + weight * self.prior.penalty() / len(self.train)
+        penalty = self.prior.penalty()
+        if self.prior.summed:
+            penalty = weight * penalty / len(self.train)
+        return (weight * kl - fit).mean() + penalty
 
     def follow_encoder(self):
         """Set the means of the prior to those that the encoder gives to the cells of each perturbation."""

@@ -175,7 +175,7 @@ def test_smote_makes_training_cells_only(cells, monkeypatch):
     model = fitted(cells, loss="arcface", smote=True, validation_share=0.25, max_epochs=1)
     aside = model.validation_
     counts = np.unique(cells.y[~aside], return_counts=True)[1]  # before SMOTE
-    np.testing.assert_allclose(given["weights"], effective_number_weights(torch.from_numpy(counts)), rtol=1e-6)
+    assert given["weights"].tolist() == [1] * len(counts), "SMOTE takes the place of weights"
     *learned, labels = given["learned"]
     assert (np.bincount(labels) == counts.max()).all() and len(labels) > (~aside).sum()
     # The validation part is real cells, as they are.
@@ -184,6 +184,9 @@ def test_smote_makes_training_cells_only(cells, monkeypatch):
     for part, seen, real in zip(learned, watched, model._tokens(model._scaled(cells.X)), strict=True):
         np.testing.assert_array_equal(seen, real[torch.from_numpy(aside)])
         np.testing.assert_array_equal(part[: (~aside).sum()], real[torch.from_numpy(~aside)])
+    trained = cells.y[~fitted(cells, loss="arcface", validation_share=0.25, max_epochs=1).validation_]
+    counts = torch.from_numpy(np.unique(trained, return_counts=True)[1])
+    np.testing.assert_allclose(given["weights"], effective_number_weights(counts), rtol=1e-6)
 
 
 def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells):

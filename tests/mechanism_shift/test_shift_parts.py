@@ -93,7 +93,7 @@ def small_training(screen, prior, recipe):
     return Training(network, prior, Cells(counts), codes, (np.arange(150), np.arange(150, 200)), recipe, 0)
 
 
-def test_the_penalty_of_the_loss_is_spread_over_the_training_cells_and_warms_up(screen, monkeypatch):
+def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_sum(screen, monkeypatch):
     training, batch = small_training(screen, Prior(41, 2, trained=True), TINY), np.arange(40)
 
     def loss(weight):
@@ -102,6 +102,8 @@ def test_the_penalty_of_the_loss_is_spread_over_the_training_cells_and_warms_up(
 
     usual = {weight: loss(weight) for weight in (0.25, 1.0)}
     monkeypatch.setattr(training.prior, "penalty", lambda: torch.tensor(3e4))
+    assert loss(1.0) - usual[1.0] == pytest.approx(3e4, rel=1e-3) == loss(0.25) - usual[0.25], "of a mean: sVAE"
+    training.prior.summed = True
     assert loss(1.0) - usual[1.0] == pytest.approx(3e4 / 150, rel=1e-3)
     assert loss(0.25) - usual[0.25] == pytest.approx(0.25 * 3e4 / 150, rel=1e-3)
 
