@@ -1,7 +1,9 @@
 """Tables of what there is, and what it is worth, in words."""
 
+import importlib
 import json
 import warnings
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +11,18 @@ import pandas as pd
 import pytest
 
 from sbnn import SparseBottleneckRegressor, cross_validate, fit_full, simulate_patchseq, stability_selection
+from sbnn.data.datasets import DATASETS
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.stability import kept_genes_table, selection_table, trust_sentence
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.results import Record, load, save
 from sbnn.study import report
 from sbnn.study.report import summarise
-from sbnn.tables import print_tables
+from sbnn.tables import print_tables, to_markdown
 
 SAVED = Path(__file__).parents[2] / "saved_models"
 ACCURACY, EFFECTS = report.ACCURACY, report.EFFECTS
+PRINTED = pd.read_csv(Path(__file__).with_name("report_tables.csv"))
 OUTPUTS = "Test R2 of every output, scaled per fold"
 
 
@@ -87,6 +91,21 @@ def test_committed_results_say_what_they_are_worth():
     assert genes.trust["Vip"] == "trusted" and genes.trust["Adarb2"] == "unstable"
     assert (genes.trust == "trusted").sum() == 9, "of the 10, Pdyn is not kept here"
     assert "unstable: other cells may give another gene" in genes.attrs["note"]
+
+
+@pytest.mark.parametrize("dataset", sorted(PRINTED["data set"].unique()))
+def test_tables_of_committed_results_stay_as_they_are(dataset):
+    """All that ``sbnn report`` prints of a data set, by a fingerprint of the text of each table."""
+    study = DATASETS[dataset].study
+    room = importlib.import_module(f"sbnn.{'study' if study == 'sbnn' else study}.report")
+    records = room.read(SAVED / dataset)
+    tables = {
+        title: to_markdown(table) + table.attrs.get("note", "") for title, table in room.all_tables(records).items()
+    }
+    if room is report:
+        tables["note"] = report.note(records)
+    stored = PRINTED[PRINTED["data set"] == dataset].set_index("title").sha256.to_dict()
+    assert {title: sha256(text.encode()).hexdigest()[:12] for title, text in tables.items()} == stored
 
 
 def test_no_gene_to_trust_is_said_and_not_an_empty_table(mine, capsys):

@@ -1,0 +1,88 @@
+"""Every figure of committed results shows the same numbers, colours and words as before, by a fingerprint of each."""
+
+import functools
+from pathlib import Path
+
+import pytest
+from same import numbers_shown
+
+from sbnn import plotting, results
+from sbnn.study import published
+
+SAVED = Path(__file__).resolve().parents[2] / "saved_models"
+PAPER = {"pretraining": True, "group_lasso": 0.1}
+
+
+@functools.cache
+def load(name, dataset="simulated"):
+    return results.load(SAVED / dataset / f"{name}.pickle")
+
+
+def models():
+    rows = {f"sRRR, rank {rank}": (load("cv_srrr"), {"rank": rank}) for rank in (2, 16)}
+    first = {"sBNN distilled, d = 2": (load("cv_default"), {"n_components": 2})}
+    return first | {"sBNN paper, d = 2": (load("cv_network"), {"n_components": 2, **PAPER})} | rows | own("ridge")
+
+
+def own(*names):
+    return {name: load(f"cv_{name}") for name in names}
+
+
+def leaky(name):
+    return load(f"cv_{name}_scaled_over_all_cells", "scala")
+
+
+def true_genes():
+    return load("gene_prior").lists["true genes"]
+
+
+FIGURES = {
+    "accuracy_comparison": ("10150b9fdc3a", lambda draw: draw(models())),
+    "bottleneck_comparison": (
+        "1bdd6bcea499",
+        lambda draw: draw(*own("network", "srrr", "ridge").values(), n_components=(2, 64)),
+    ),
+    "component_variance": ("f1e2c98a0d80", lambda draw: draw(load("components"), ("RNA", "outputs"))),
+    "effect_map": ("d51766baa788", lambda draw: draw(load("interpretation"))),
+    "family_zoom": (
+        "12d1552d7631",
+        lambda draw: draw(load("fit_network_2d"), scores=[(load("cv_network"), {"n_components": 2, **PAPER})]),
+    ),
+    "gene_selection_curve": ("6f04a632e9af", lambda draw: draw(load("gene_selection"), "genes")),
+    "genes_curve": ("971219ec69ea", lambda draw: draw(load("genes_curve", "citeseq_cd8"))),
+    "latent_panels": (
+        "2aa9dc9e22ae",
+        lambda draw: draw(load("fit_default_2d"), load("fit_srrr_rank16"), True, true_genes=true_genes()),
+    ),
+    "map_trust": ("deed13895b21", lambda draw: draw(load("map_trust"), load("fit_default_2d"))),
+    "noise_degradation": ("8efb25b65809", lambda draw: draw(load("noise"), load("map_trust"))),
+    "overview": (
+        "cf1e30ccd3db",
+        lambda draw: draw(load("fit_default_2d"), load("halves_default"), load("cv_default"), true_genes()),
+    ),
+    "prior_effects": ("3de365e64a8b", lambda draw: draw(load("gene_prior"))),
+    "selection_frequencies": ("9696150fb9e9", lambda draw: draw(load("halves_default"))),
+    "training_curves": (
+        "0f989b564b60",
+        lambda draw: draw(
+            leaky("network_three_folds"), None, (64,), published.comparable(leaky("network_three_folds"))
+        ),
+    ),
+    "tsne_pair": ("19dae2c5cd79", lambda draw: draw(load("tsne"))),
+    "width_and_stability": (
+        "8b8dc8aac0b4",
+        lambda draw: draw(
+            {"distilled": load("cv_default"), "paper": load("cv_network")}, load("repeats_network"), models()
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_of_committed_results_stay_as_they_are(name):
+    shown, draw = FIGURES[name]
+    assert numbers_shown({name: draw(getattr(plotting, name))}) == shown
+
+
+def test_all_figures_are_compared():
+    assert set(FIGURES) == set(plotting.__all__) - {"family_colors", "save_figure", "style"}
