@@ -38,4 +38,4 @@ def test_figures_of_committed_results_stay_as_they_are(records):
         "paths": figures.predicted_paths(known["prior"], found),
         "network": figures.strongest_edges(found),
     }
-    assert numbers_shown(drawn) == "bfbd7e1813b4"
+    assert numbers_shown(drawn) == "1293fc728b12"
