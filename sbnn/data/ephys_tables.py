@@ -1,4 +1,4 @@
-"""Typed neurons from a user's own tables: matched by cell name, with a warning for all that does not fit."""
+"""Typed neurons from a user's own tables: matched by cell name, with warnings for everything left out."""
 
 import warnings
 from pathlib import Path
@@ -10,7 +10,7 @@ from sbnn.data.ephys_features import known_features, unlikely_units
 from sbnn.data.readers.tables import as_numbers, leave_out, read_table
 from sbnn.data.typed_cells import families_of, typed_cells
 
-OTHER = "other"  # family of features without a published name, where others have one
+OTHER = "other"  # family of features without a published name, if others have one
 _LABELS = ("type", "donor", "condition")
 _CLASSES = {name.lower(): name for name in ("LAMP5", "PVALB", "SST", "VIP", "SNCG")}
 
@@ -40,13 +40,13 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     ------
     FileNotFoundError
     ValueError
-        No cell in common, text among the numbers, nothing left, and what `typed_cells` raises.
+        No cell in common, text among the numbers, nothing left, and the errors of `typed_cells`.
 
     Warns
     -----
     UserWarning
-        What is left out, which types were read in the usual spelling (``"Sst"`` is ``"SST"``), which features look like
-        another unit.
+        What is left out, types whose spelling was changed (``"Sst"`` to ``"SST"``), features that seem to be in another
+        unit.
     """
     paths = [Path(given) for given in (features, labels) if isinstance(given, str | Path)]
     source = source or "the user's tables" + "".join(f", {path.name}" for path in paths)
@@ -60,8 +60,8 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     dropped = {}
     cells = table.index[table.index.isin(labels.index)]
     leave_out(dropped, "features", "cells without labels", table.index.difference(cells, sort=False), len(table))
-    strangers = labels.index.difference(cells, sort=False)
-    leave_out(dropped, "labels", "labels of cells without features", strangers, len(labels))
+    unmatched = labels.index.difference(cells, sort=False)
+    leave_out(dropped, "labels", "labels of cells without features", unmatched, len(labels))
     table, labels = table.loc[cells], labels.loc[cells]
     if "type" in labels:
         labels["type"] = _usual_names(labels["type"])
@@ -83,7 +83,7 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     units = {feature: unit for feature, unit in units.items() if feature not in constant}
     doubts = unlikely_units(numbers, units)
     if doubts:
-        advice = "correct them, or name the unit: units={feature: unit}"
+        advice = "correct them, or pass the unit: units={feature: unit}"
         warnings.warn(f"values in another unit? {some(doubts)}; {advice}", stacklevel=2)
     return typed_cells(numbers, labels, family_of[numbers.columns], units, name=name, source=source, dropped=dropped)
 

@@ -1,4 +1,4 @@
-"""One hexadecimal sha256 that names a data set: by its files, by what simulated it, or by its bytes."""
+"""A hexadecimal sha256 that identifies a data set: by its files, its simulation parameters, or its bytes."""
 
 import hashlib
 import json

@@ -14,7 +14,7 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_ge
 COUNTS = "counts"  # layer of an AnnData
 LEAST_SHARE, HALF = 0.05, 0.5  # of the counts of the training cells, by which depth can be estimated at all, and well
 MOST_DENSE_VALUES = 2**25  # that a sparse matrix is made dense for, 128 MiB in single precision
-WRAP_COUNTS = "log-transform it, or hand it over as ExpressionStream(X, counts=True)"
+WRAP_COUNTS = "log-transform it, or pass ExpressionStream(X, counts=True)"
 
 
 def two_tables(X, Y=None):
@@ -191,7 +191,7 @@ def _found(names, seen, needed):
     if len(missing):
         which = "the fit" if len(needed) == len(seen) else "the model"
         text = f"X: {len(missing)} of the {len(needed)} genes of {which} are missing: {some(missing, 10)}"
-        raise ValueError(f"{text} (X has {some(names, 3)}); genes without counts are given as 0")
+        raise ValueError(f"{text} (X has {some(names, 3)}); set genes without counts to 0")
     return found
 
 
@@ -202,11 +202,11 @@ def _enough_counts(share, lacking):
     # genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000; benchmarks/new_cells.py measures what that does.
     text = (
         f"X: counts of {lacking} genes of the fit are missing; sequencing depth is estimated from the others, with "
-        f"{share:.1%} of the counts of the training cells; give the counts of all, or the total of each cell "
+        f"{share:.1%} of the counts of the training cells; provide all counts, or the total of each cell "
         "(ExpressionStream(..., totals=...), --totals COLUMN)"
     )
     if share < LEAST_SHARE:
-        raise ValueError(f"{text}: it is too little")
+        raise ValueError(f"{text}: this is too little")
     if share < HALF:
         warnings.warn(text, stacklevel=4)
     return float(share)

@@ -1,4 +1,4 @@
-"""What AnnData and MuData objects hold, whose parts every laboratory names a little differently."""
+"""Access to the parts of AnnData and MuData objects, under the names that they commonly have."""
 
 import warnings
 from collections.abc import Mapping
@@ -102,7 +102,7 @@ def dense(matrix):
 
 
 def parts_of(data, outputs):
-    """What `paired` takes, and what is known of it, out of an AnnData or MuData and the name of its outputs."""
+    """Arguments of `paired` from an AnnData or MuData and the name of its outputs."""
     adata, Y, dropped = with_outputs(data, outputs)
     if adata.X is None or adata.isbacked:
         raise ValueError(

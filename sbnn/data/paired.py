@@ -57,7 +57,7 @@ class Paired:
 
     @property
     def truth(self):
-        """Of simulated data: what `paired` was given, of these cells and genes."""
+        """Truth of simulated data, for these cells and genes."""
         return self.about.get("truth", {})
 
 
@@ -83,21 +83,21 @@ def paired(
     **about
         Entries of ``uns["sbnn"]``: ``name``, short; ``source``, citation with the place the data came from; ``sha256``,
         fingerprint that links stored results to the data, such as that of its files, by default that of the arrays;
-        ``files``, name -> sha256; ``dropped``, why -> names of the cells or genes that were left out, or their number;
-        ``notes``, what a reader did, a sentence each; ``truth``, of simulated data: ``"genes"`` that drive `Y`,
+        ``files``, name -> sha256; ``dropped``, reason -> names or number of the cells or genes that were left out;
+        ``notes``, sentences on what a reader did; ``truth``, of simulated data: ``"genes"`` that drive `Y`,
         ``"latent"`` (n_cells, d), noise-free ``"outputs"``, and others.
 
     Returns
     -------
     AnnData
         `X`, ``layers["counts"]``, ``obsm["outputs"]`` (DataFrame), labels in ``obs``, colours in ``uns["type_colors"]``
-        as scanpy has them, all else in ``uns["sbnn"]``. The true latent and outputs are in ``obsm``.
+        as in scanpy, everything else in ``uns["sbnn"]``. The true latent and outputs are in ``obsm``.
 
     Raises
     ------
     ValueError
-        Values that are NaN, infinite or beyond 1e15; rows or names that do not match; repeated names; where there are
-        outputs, genes or outputs with one constant value and outputs that are genes; counts that are no counts.
+        Values that are NaN, infinite or beyond 1e15; rows or names that do not match; repeated names; with outputs,
+        constant genes or outputs and outputs that are genes; counts that are not whole numbers.
     TypeError
         No numbers.
     """

@@ -1,4 +1,4 @@
-"""From raw counts to model input: gene selection, library size, log and scaling, none of it seeing test cells.
+"""From raw counts to model input: gene selection, library size, log and scaling, all without test cells.
 
 Counts are cells x genes: arrays, DataFrames, CSR or CSC matrices.
 """
@@ -28,7 +28,7 @@ _CELLS_LOOKED_AT = 1000  # to find out how expression was normalised
 
 @dataclass(frozen=True, eq=False)
 class GeneSelection:
-    """What `select_genes` chose, and the curve it chose by; one entry for each gene, then the curve's parameters."""
+    """Result of `select_genes`: one entry for each gene, then the parameters of the curve."""
 
     selected: np.ndarray
     mean_log2: np.ndarray  # of the counts above the threshold; NaN for a gene without any
@@ -53,8 +53,8 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes_in)
         Raw counts, not negative.
     n_genes : int
-        How many genes to keep. Exactly so many are kept: of genes that tie at the curve (equal to nine decimals)
-        the first in column order are taken.
+        Number of genes to keep, exactly: of genes tied at the curve (equal to nine decimals) the first in column
+        order are taken.
     threshold : float
         A count of at most this is near zero: 0 for molecules (UMI), about 30 for full-length reads.
     min_cells : int
@@ -64,12 +64,12 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     -------
     GeneSelection
         ``selected`` is a mask of the genes; ``mean_log2``, ``near_zero_frequency``, ``eligible`` and the parameters of
-        the curve (``b``, ``slope``, ``offset``, ``threshold``) are what a figure of the selection needs.
+        the curve (``b``, ``slope``, ``offset``, ``threshold``) are for figures.
 
     Raises
     ------
     ValueError
-        Negative or non-finite counts, or `n_genes` above the number of genes that any position of the curve can keep.
+        Negative or non-finite counts, or `n_genes` above the largest number of genes that the curve can keep.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Which genes are worth a look, of all that were counted: chosen from the expression of the training cells alone."""
+"""Preselection of genes, from the expression of the training cells alone."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,7 +31,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     genes are chosen where there are no more than `n_genes`, and fewer where fewer are seen in enough cells. A count of
     at most `threshold` is near zero: by default 30 where the median count without zeros is 10 or more, as of
     full-length reads, else 0. ``benchmarks/preselection.py`` compares other criteria on six data sets: none is as good
-    everywhere without a look at the outputs.
+    everywhere without using the outputs.
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)

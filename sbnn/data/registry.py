@@ -1,4 +1,4 @@
-"""Where published files are: `sources.csv` names them, their checksums and addresses; each is verified at every use."""
+"""Published files: `sources.csv` has their checksums and addresses; each file is verified at every use."""
 
 import csv
 import hashlib
@@ -55,7 +55,7 @@ def find_file(name: str, path=None, *, download: bool = True, verbose: bool = Tr
 
 
 class Search(NamedTuple):
-    """Where to look for files, first in `path`, and whether what no place holds is downloaded."""
+    """Search for files, first in `path`; missing ones are downloaded if allowed."""
 
     path: str | Path | None = None
     download: bool = True

@@ -1,7 +1,7 @@
 """Expression of more cells than fit into memory: read and normalised block by block.
 
-Gene selection needs some cells only, and after it a few genes of all cells are enough, so a model of a million cells is
-fitted in three passes over the file and the memory that 25 genes take.
+Gene selection needs only some cells, and training only the kept genes of all cells, so a model of a million cells is
+fitted in three passes over the file with the memory of 25 genes.
 """
 
 import copy
@@ -22,38 +22,38 @@ SCATTERED_CELLS_AT_ONCE = 128  # of a mapped file: each may bring half a megabyt
 
 
 class ExpressionStream:
-    """Genes by cells in a file, handed out as dense blocks of single precision.
+    """Expression in a file, read as dense blocks of single precision.
 
     Parameters
     ----------
     source : array-like, shape (n, p), DataFrame or AnnData
-        Anything with ``shape`` whose rows can be sliced: ``numpy.memmap``, an h5py or zarr data set, a CSR matrix, an
-        AnnData opened with ``backed="r"`` (not a part of it, which anndata would load) or its ``X``. Sliced rows may
-        be sparse. zarr takes a chunk that is missing for zeros.
+        Any object with ``shape`` and sliceable rows: ``numpy.memmap``, an h5py or zarr data set, a CSR matrix, an
+        AnnData opened with ``backed="r"`` (not a view of it, which anndata would load) or its ``X``. Sliced rows may
+        be sparse. zarr reads missing chunks as zeros.
     gene_names, cell_names : sequence of str, optional
         Those of the AnnData or DataFrame by default.
     counts : bool
-        Whether `source` holds raw counts: then every block is normalised to `library_size` and log2(x + 1) is taken.
+        Whether `source` holds raw counts; blocks are then normalised to `library_size` and log2(x + 1) is taken.
     block_size : int, optional
-        Cells read at a time; by default as many as make eight million values.
+        Cells read at a time; by default eight million values.
     totals : array-like of shape (n,), optional
-        Of counts of new cells that lack genes of the fit: counts of every cell over all genes of the fit.
+        For counts of new cells that lack genes of the fit: total counts of every cell over all genes of the fit.
 
     Attributes
     ----------
     library_size : float or None
-        Of counts, to which cells are normalised: their median, found in a pass of its own when it is first needed. A
-        model keeps that of its training cells and normalises new cells to it, see `as_fitted`.
+        To which counts are normalised: their median, computed in a separate pass when first needed. A model keeps that
+        of its training cells and normalises new cells to it, see `as_fitted`.
     adata : AnnData or None
-        What the stream was made of, for its other tables of the same cells.
+        The AnnData of the stream, for its other tables of the same cells.
 
     Raises
     ------
     ValueError
-        If `source` is no matrix, there are no cells or genes, names do not match or repeat, or, on reading, a value is
-        not finite or a cell of counts is empty. Counts that look like log values are warned of, and the reverse.
+        If `source` is not a matrix, there are no cells or genes, names do not match or repeat, or, on reading, a value
+        is not finite or a cell has no counts. Counts that look like log values give a warning, and the reverse.
     OSError
-        If the file cannot be read, or was removed, replaced, cut or written to since the stream was made.
+        If the file cannot be read, or was removed, replaced, truncated or modified since the stream was made.
 
     Examples
     --------
@@ -190,10 +190,10 @@ class ExpressionStream:
     def _check_file(self):
         """Refuse another or a changed file: to read beyond the end of a mapped one would kill the process."""
         if self._file_state() != self._state:
-            raise OSError(f"source: the file {self._path} was removed, replaced or written to since it was opened")
+            raise OSError(f"source: the file {self._path} was removed, replaced or modified since it was opened")
 
     def _file_state(self):
-        """What changes when a file is removed, replaced, cut or written to."""
+        """Identity of a file, which changes when it is removed, replaced, truncated or modified."""
         if self._path is None or not os.path.exists(self._path):
             return None
         state = os.stat(self._path)

@@ -1,4 +1,4 @@
-"""What every model of dynamics has to beat: the prior as it is, no change, and each gene by itself."""
+"""Baselines of dynamics: the prior itself, no change, and AR(1) of each gene."""
 
 import numpy as np
 import pandas as pd

@@ -117,7 +117,7 @@ def _wanted(kind, data, params, **settings):
 
 
 def _kept(model, data, details):
-    """What figures need of one fit."""
+    """Data of one fit for figures."""
     (values, times), truth = held_out(data), truth_of(data)
     kept = {"out_degree": np.count_nonzero(model.edge_scores_, axis=1).astype(np.int32)}
     if details and hasattr(model, "gene_names_"):

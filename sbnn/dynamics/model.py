@@ -21,7 +21,7 @@ from sbnn.dynamics.training import COUNT, Recipe, Training
 
 
 class DynamicsRegressor(BaseEstimator):
-    """What models of dynamics have in common: predictions from a start, and their score."""
+    """Base class of models of dynamics: predictions from a start, and their score."""
 
     def predict(self, x0, times):
         """Follow samples from where they start.
@@ -85,7 +85,7 @@ class DynamicsRegressor(BaseEstimator):
         still = samples.gene_names[np.ptp(np.concatenate(samples.values), axis=0) == 0]
         if len(still):
             same = f"{len(still)} gene(s) have one value in all samples and times, such as {still[0]}"
-            warnings.warn(f"{same}; nothing can be learned about their regulators and targets", stacklevel=3)
+            warnings.warn(f"{same}; their regulators and targets cannot be inferred", stacklevel=3)
         self.gene_names_, self.n_features_in_ = samples.gene_names, len(samples.gene_names)
 
 
@@ -227,7 +227,7 @@ class PhoenixRegressor(DynamicsRegressor):
             self.edge_scores_ = pd.DataFrame(self.network_.edges().numpy(), self.gene_names_, self.gene_names_)
         if not self.edge_scores_.to_numpy().any():
             lower = f"Recipe.penalty {weight:g}" if size_of else f"sparsity {self.sparsity}"
-            warnings.warn(f"no edge is left at {lower}; a lower one would leave some", stacklevel=2)
+            warnings.warn(f"no edge is left at {lower}; use a lower one", stacklevel=2)
         self.sparsity_ = self.network_.sparsity()
         self.history_ = pd.DataFrame(training.history)
         return self
@@ -241,5 +241,5 @@ class PhoenixRegressor(DynamicsRegressor):
             training.run(recipe.fine_tuning)
         elif (last := max(prunings, default=0)) >= recipe.epochs:
             late = f"sparsity {self.sparsity} is reached in epoch {last} of the schedule of {recipe.epochs} epochs"
-            warnings.warn(f"{late}: what is left is pruned at once after them, without training", stacklevel=3)
+            warnings.warn(f"{late}: the rest is pruned at once after them, without training", stacklevel=3)
             training.pruner.prune(1 - self.sparsity)

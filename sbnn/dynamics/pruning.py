@@ -1,4 +1,4 @@
-"""Which weights of PHOENIX are removed: scores by size and prior, and masks that keep zeros at zero.
+"""Pruning of PHOENIX: scores by size and prior, and masks that keep pruned weights at zero.
 
 Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and domain knowledge", NeurIPS
 2024, arXiv 2403.04805, section 3. Scores are float64: S S' is ill-conditioned.

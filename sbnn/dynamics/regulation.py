@@ -126,7 +126,7 @@ class Target:
         return [int(gene) for gene in best if np.isfinite(gains[gene])]
 
     def _gains(self, regulators):
-        """How much more probable a further regulator makes a set, by its linear effect, (genes,)."""
+        """Gain of log probability by each further regulator, from its linear effect, (genes,)."""
         fit = self.fit(regulators)
         square = fit.features.T @ fit.features + 1e-6 * np.eye(len(fit.weights))
         projection = np.linalg.solve(square, fit.features.T @ self.linear)

@@ -77,7 +77,7 @@ def overview_table(records):
 
 
 def overview(saved_models):
-    """What ``sbnn report all`` prints of the companion."""
+    """Tables of ``sbnn report all``."""
     return {"Edges of simulated networks of 350 genes": overview_table(read(Path(saved_models, "grn_350")))}
 
 

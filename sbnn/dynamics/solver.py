@@ -58,7 +58,5 @@ def follow(model, start, times, tolerance=1e-6):
     if lost.any():
         sample, time = lost.nonzero()[0].tolist()
         when = f"sample {sample} grows beyond all bounds before time {times[sample, time]:g}"
-        raise DivergenceError(
-            f"the trajectory of {when}; the model does not hold so far from the data it was fitted to"
-        )
+        raise DivergenceError(f"the trajectory of {when}; it is too far from the training data")
     return values

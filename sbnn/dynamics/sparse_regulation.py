@@ -220,7 +220,7 @@ class _Search:
         return Target(values.ravel(), linear, self._deviations, memory, self.noise, self.beliefs, log_odds, signs)
 
     def _errors(self, gene):
-        """What a fit leaves of the later values, (observations,)."""
+        """Residuals of the later values, (observations,)."""
         fit = self.fits[gene]
         return self._acquired(gene, self.rates[gene]).ravel() - fit.features @ fit.weights
 

@@ -1,4 +1,4 @@
-"""How PHOENIX is trained: recipe, schedule of the pruning, losses, and the one training loop."""
+"""Training of PHOENIX: recipe, schedule of the pruning, losses, and the training loop."""
 
 import copy
 import math
@@ -166,7 +166,7 @@ class Training:
         return best
 
     def _epoch(self, optimizer):
-        """One pass over the samples; the loss that is watched."""
+        """One pass over the samples; returns the monitored loss."""
         network, recipe, train = self.network, self.recipe, self.train
         network.train()
         losses, n_samples = [], len(train.n)

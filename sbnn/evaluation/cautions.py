@@ -1,7 +1,7 @@
-"""What to be careful of before numbers are believed: few cells, batches, rare types, outputs that say little.
+"""Cautions about the data of a result: few cells, batches, rare types, uninformative outputs.
 
-Each caution is one sentence with the measured number and what to do. The thresholds are set so that clean simulated
-data, and mouse M1 but for its many rare types, give none.
+Each caution is one sentence with the measured number and advice. The thresholds are set so that clean simulated data,
+and mouse M1 except for its many rare types, give none.
 """
 
 import re
@@ -35,7 +35,7 @@ BATCHES = re.compile(
 BATCH_INDEX, BATCH_DEVIATIONS = 0.06, 4.0
 SHARE_OF_BATCH = 0.5  # of what types leave of an output; the mice of M1 reach 0.17
 N_PERMUTATIONS = 20
-MOST_CELLS, N_COMPONENTS = 3000, 20  # of the neighbours; more would tell no more
+MOST_CELLS, N_COMPONENTS = 3000, 20  # of the neighbours; more do not change the index
 FOLLOWS, MANY_GENES = 0.3, 0.4  # correlation with the library size, share of genes that have it
 FEW_COUNTS = 100
 FEW_VALUES, NEARLY_ALL = 5, 0.8
@@ -44,7 +44,7 @@ OF_ONE_CELL, FAR = 0.2, 10.0  # share of an output's variance, and robust SDs fr
 
 
 def cautions(data, record=None, groups=None):
-    """Say what to be careful of with these data: a sentence each, none where nothing applies.
+    """List cautions about these data, a sentence each.
 
     Batches are the `groups` (n,) and labels with names like "mouse", unless the folds of `record` hold them together.
     """
@@ -94,33 +94,33 @@ def _types(data):
     large = [kind for kind, n in sizes.items() if len(n) > 1 and n.iloc[0] > MOST_OF_ONE_TYPE * n.sum()]
     for kind in large[:1]:  # the family of a large type is as large
         share, largest = sizes[kind].iloc[0] / sizes[kind].sum(), sizes[kind].index[0]
-        advice = "R2 and genes are mostly about it; look at it and at the others apart (adata[cells])."
+        advice = "R2 and genes mostly reflect it; analyse it and the others separately (adata[cells])."
         yield f"{share:.0%} of the cells are of one {kind}, {largest!r}: {advice}"
     types = sizes["type"]
     rare = types[types < FEW_CELLS_OF_TYPE]
     if len(types) > 1 and len(rare):
         which = f"{len(rare)} of {len(types)} ({some(rare.index, 3)})"
-        advice = "nothing can be said of a single one of them, read the families, or merge types."
+        advice = "too few for conclusions on single types; use the families, or merge types."
         yield f"types of fewer than {FEW_CELLS_OF_TYPE} cells: {which}; {advice}"
 
 
 def _outputs(data):
-    """Outputs that say little, or the same twice, and single cells that decide the R2 of one."""
+    """Uninformative or duplicate outputs, and single cells that dominate the R2 of one."""
     Y, names = data.Y.astype(np.float64), data.feature_names.astype(object)
     values = pd.DataFrame(data.Y)
     few = (values.nunique() <= FEW_VALUES).to_numpy(bool)
     constant = values.apply(lambda y: y.value_counts().max() > NEARLY_ALL * len(y)).to_numpy(bool) & ~few
     if few.any():
-        advice = "R2 is a poor measure of them, give them as labels if they are kinds of cells."
+        advice = "R2 is a poor measure for them; pass them as labels if they are kinds of cells."
         yield f"outputs with at most {FEW_VALUES} different values: {some(names[few], 3)}; {advice}"
     if constant.any():
         which, advice = some(names[constant], 3), "look at these, or leave such outputs out."
-        others = f"in more than {NEARLY_ALL:.0%} of the cells: {which}; the few others decide their R2"
-        yield f"outputs with one and the same value {others}, {advice}"
+        others = f"in more than {NEARLY_ALL:.0%} of the cells: {which}; the few others dominate their R2"
+        yield f"outputs with the same value {others}, {advice}"
     same = np.argwhere(np.triu(np.abs(np.corrcoef(Y.T)), 1) > SAME) if Y.shape[1] > 1 else []
     if len(same):
         which = some([" and ".join(names[i]) for i in same], 3)
-        advice = "they count twice in R2, leave one of each pair out."
+        advice = "they count twice in R2; leave out one of each pair."
         yield f"outputs that are copies of each other (|r| > {SAME}): {which}; {advice}"
     shares = np.square(Y - Y.mean(0)) / np.square(Y - Y.mean(0)).sum(0)
     spread = np.abs(Y - np.median(Y, axis=0))
@@ -129,7 +129,7 @@ def _outputs(data):
         i = shares[:, j].argmax()
         which = f"cell {str(data.cell_names[i])!r} alone has {shares[i, j]:.0%} of the variance of {str(names[j])!r}"
         value = f"{Y[i, j]:.4g}, median {np.median(Y[:, j]):.4g}"
-        yield f"{which} ({value}): it decides R2; check this value, or leave it out."
+        yield f"{which} ({value}): it dominates R2; check this value, or leave it out."
 
 
 def _counts(data):
@@ -138,14 +138,14 @@ def _counts(data):
         return
     library = np.asarray(data.counts.sum(axis=1), dtype=np.float64).ravel()
     if np.median(library) < FEW_COUNTS:
-        advice = "noise of counting hides most of what genes say; take genes with more counts, or deeper sequencing."
+        advice = "counting noise dominates; use genes with more counts, or sequence deeper."
         yield f"the median cell has {np.median(library):.0f} counts in these genes: {advice}"
     size = scale(np.log(library + 1))
     follow = np.abs(scale(data.X.astype(np.float64)).T @ size) / len(size) > FOLLOWS
     if follow.mean() > MANY_GENES:
         which = f"{follow.mean():.0%} of the genes follow the library size of the cells (|r| > {FOLLOWS})"
-        advice = "hand raw counts over to be normalised (counts=True, --counts)."
-        yield f"{which}: they tell how deeply a cell was sequenced; {advice}"
+        advice = "pass raw counts, which are then normalised (counts=True, --counts)."
+        yield f"{which}: they reflect sequencing depth; {advice}"
 
 
 def _batch(data, name, labels):
@@ -156,20 +156,20 @@ def _batch(data, name, labels):
     if len(cells) < 20 or len(np.unique(labels[cells])) < 2:
         return
     types = data.labels["type" if data.labels["type"].nunique() > 1 else "family"].to_numpy(dtype=str)
-    what, option = ("the groups", "") if name == "groups" else (repr(name), f", `--groups {name}`")
-    advice = f"hold {what} apart in the folds (grouped_folds{option}) to see what is left on new ones."
-    unsure = "" if len(np.unique(types)) > 1 else ", though types are not known and may be the reason"
+    option = "" if name == "groups" else f", `--groups {name}`"
+    advice = f"hold out whole groups (grouped_folds{option}) to measure R2 on new ones."
+    unsure = "" if len(np.unique(types)) > 1 else ", though unknown types may be the reason"
     index, deviations = batch_index(data.X[cells], labels[cells], types[cells])
     if index > BATCH_INDEX and deviations > BATCH_DEVIATIONS:
         how = f"batch index {index:.2f} of 1, {deviations:.0f} SD above chance{unsure}"
-        which = f"cells of the same {name!r} are alike beyond their types ({how})"
-        yield f"{which}: what they share counts as prediction where folds split them; {advice}"
+        which = f"cells of the same {name!r} are more similar than their types explain ({how})"
+        yield f"{which}: shared variation counts as prediction if folds split them; {advice}"
     shares = pd.Series(_explained(data.Y[cells].astype(np.float64), labels[cells], types[cells]), data.feature_names)
     high = shares[shares > SHARE_OF_BATCH].sort_values(ascending=False)
     if len(high):
         how = some([f"{output} {share:.0%}" for output, share in high.items()], 3) + unsure
-        which = f"{name!r} explains most of what types leave of some outputs ({how})"
-        yield f"{which}: genes may predict the batch and not the cell; {advice}"
+        which = f"{name!r} explains most of the variance of some outputs within types ({how})"
+        yield f"{which}: genes may predict the batch instead of the cell; {advice}"
 
 
 def _explained(Y, batches, types):

@@ -1,1 +1,1 @@
-"""One HTML file to explore a fitted model: its map, what lies where on it, and what sets cells apart."""
+"""One HTML file to explore a fitted model: its map, genes and outputs, and comparisons of cells."""

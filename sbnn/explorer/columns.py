@@ -1,4 +1,4 @@
-"""What of the records goes into the page: places, names and groups of the cells, and numbers of every feature."""
+"""Data of the page: places, names and groups of the cells, and values of every feature."""
 
 import base64
 

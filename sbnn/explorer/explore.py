@@ -40,22 +40,22 @@ class Explorer:
 
 
 def explore(fit_record, cv_record=None, path=None):
-    """Explore a fitted model: its map by type, genes, outputs and errors; what sets a selection of cells apart.
+    """Explore a fitted model: its map by type, genes, outputs and errors, and comparisons of selected cells.
 
     Parameters
     ----------
     fit_record : Record
         From `sbnn.fit_full`, or loaded by `sbnn.results.load`.
     cv_record : Record, optional
-        From `sbnn.cross_validate`, of the same model and data: the page then also shows what was predicted of every
-        cell while it was held out, which is more honest than what was fitted.
+        From `sbnn.cross_validate`, of the same model and data: the page then also shows the
+        held-out predictions of every cell.
     path : str or path-like, optional
-        File to write, such as ``"map.html"``. It needs no network and no server.
+        File to write, such as ``"map.html"``. It works offline.
 
     Returns
     -------
     Explorer
-        Shows itself in a notebook; ``save(path)`` writes it.
+        Displayed in a notebook; ``save(path)`` writes it.
 
     Raises
     ------

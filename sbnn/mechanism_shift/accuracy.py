@@ -1,4 +1,4 @@
-"""How near the latents and shift graph of a model are to the true ones, and results that are computed once."""
+"""Accuracy of the latents and shift graph of a model, and results that are computed once."""
 
 import time
 

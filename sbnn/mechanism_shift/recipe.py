@@ -1,4 +1,4 @@
-"""How a network is built and trained, recorded with the results."""
+"""Architecture and training of a network, recorded with the results."""
 
 from dataclasses import dataclass
 from math import comb

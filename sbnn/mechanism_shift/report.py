@@ -102,12 +102,12 @@ def overview_table(records):
 
 
 def overview(saved_models):
-    """What ``sbnn report all`` prints of the companion."""
+    """Tables of ``sbnn report all``."""
     return {"MCC and edge F1 on simulated screens": overview_table(read(Path(saved_models, "simulated_screen")))}
 
 
 def ablation_table(records):
-    """What each change over the published recipe gives; means over seeds, small configuration."""
+    """Effect of each change of the published recipe; means over seeds, small configuration."""
     names = sorted((name for name in records if name.startswith("ablation_")), key=lambda name: int(name[9:]))
     return _means({records[n].params[0]["method"]: records[n] for n in names}, IN_ABLATION).rename_axis("recipe")
 
@@ -129,7 +129,7 @@ def edges_table(records):
 
 
 def trust_table(records, group=PATHWAY):
-    """Whether a group of perturbations stands apart, by seed; and how many edges permuted labels would give."""
+    """Separation of a group of perturbations by seed, and number of edges under permuted labels."""
     rows, permuted = {}, records["permuted"]
     for seed, graph in records["fits"].graph.groupby("seed"):
         edges, effects, false = edges_of(graph), wide(graph, "effect"), permuted.edges.set_index("seed")["edges"]

@@ -103,7 +103,7 @@ def _maximised(size, mixture, least_spike):
 
 @dataclass
 class Unmixing:
-    """What `unmix` found: ``(latents - origin) @ matrix`` are the unmixed latents."""
+    """Result of `unmix`: ``(latents - origin) @ matrix`` are the unmixed latents."""
 
     matrix: np.ndarray  # (d, d)
     origin: np.ndarray  # (d,), where cells lie that nothing shifted
@@ -115,7 +115,7 @@ class Unmixing:
 
     @property
     def edges(self):
-        """Which latents each perturbation moves: DataFrame of bool, perturbations by latents."""
+        """Edges of the shift graph: DataFrame of bool, perturbations by latents."""
         return self.probabilities > EVEN
 
     @property
@@ -175,7 +175,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
 
 @reproducible()
 def describe(latents, perturbation, control=None, variances=None):
-    """As `unmix`, but leave the latents as they are, except for place and scale: the matrix is diagonal."""
+    """As `unmix`, without rotation: the matrix is diagonal."""
     groups = codes_of(check_perturbation(perturbation, latents, control), control)
     screen = _Moments(latents, groups, control, variances)
     scale = np.diag(1 / np.sqrt(np.diag(screen.within)))
@@ -271,7 +271,7 @@ def _by_angle(x, y, mixture, angles):
 
 
 def _mode(shifts):
-    """Where most perturbations leave each latent: the mean of the densest half of the densest half, and so on."""
+    """Mode of each latent over perturbations: the mean of the densest half of the densest half, and so on."""
     modes = []
     for values in np.sort(shifts, axis=0).T:
         while len(values) > 3:
@@ -283,7 +283,7 @@ def _mode(shifts):
 
 
 def _beyond_error(shifts, errors):
-    """Whether shifts are beyond what sampling of cells gives, at a false discovery rate (Benjamini, Hochberg 1995)."""
+    """Whether shifts exceed the sampling error, at a false discovery rate (Benjamini, Hochberg 1995)."""
     p = 2 * norm.sf(np.abs(shifts) / errors[:, None])
     return false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EDGES
 

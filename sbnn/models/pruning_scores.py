@@ -1,4 +1,4 @@
-"""What is kept when weights or genes are pruned: what matters most by its size and by prior knowledge.
+"""Pruning scores of weights or genes, from their size and prior knowledge.
 
 The mix of DASH (Hossain et al., "Pruning neural network models for gene regulatory dynamics using data and domain
 knowledge", NeurIPS 2024, arXiv 2403.04805, section 3), for any scores of any network.

@@ -175,7 +175,7 @@ class _EncoderStep:
             self.problem = self.penalty.prepare(self.X[:, self.genes])
 
     def slopes(self, residual):
-        """How strongly each gene would enter: what the penalty must exceed to keep it out, shape (p,)."""
+        """Norm of the gradient of each gene, which the penalty must exceed to keep it out, shape (p,)."""
         return self.penalty.dual(self.X.T @ residual) / len(self.X)
 
     def latent(self, encoder):
@@ -184,7 +184,7 @@ class _EncoderStep:
         return self.X[:, used] @ encoder[used]
 
     def objective(self, Y, encoder, decoder, alpha):
-        """What is minimised over encoder and decoder."""
+        """The objective of encoder and decoder."""
         error = ((Y - self.latent(encoder) @ decoder.T) ** 2).sum() / (2 * len(Y))
         sparse, ridge = self.penalty.value(encoder), (encoder**2).sum() / 2
         return error + alpha * (self.l1_ratio * sparse + (1 - self.l1_ratio) * ridge)

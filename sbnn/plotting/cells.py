@@ -1,4 +1,4 @@
-"""How cells look: in the published colours of their types, or in colours and shapes for any colour vision."""
+"""Appearance of cells: published colours of their types, or colours and shapes safe for colour-blind readers."""
 
 import numpy as np
 from matplotlib.lines import Line2D

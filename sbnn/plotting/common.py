@@ -1,4 +1,4 @@
-"""What all figures share: the style, the size, panel letters, and saving."""
+"""Shared by all figures: style, size, panel letters, and saving."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How well the networks predict while they train, how sparse they become, and the linear models beside them."""
+"""Accuracy and sparsity of the networks during training, with linear models for comparison."""
 
 import numpy as np
 from matplotlib.legend_handler import HandlerTuple

@@ -1,4 +1,4 @@
-"""Which genes are selected before a fit, which are kept by fits of other cells, and how many suffice."""
+"""Genes selected before a fit, genes kept by fits of other cells, and how many suffice."""
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -84,7 +84,7 @@ MAX_FALSE = 1.0  # false selections expected among the trusted genes
 
 @styled
 def selection_frequencies(record):
-    """How often halves of the cells keep each gene, with the frequency from which on it is trusted.
+    """Selection frequencies of genes over halves of the cells, with the threshold of trusted genes.
 
     Parameters
     ----------

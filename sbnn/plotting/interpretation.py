@@ -1,4 +1,4 @@
-"""What each kept gene does to each output, at a glance."""
+"""Effect of each kept gene on each output."""
 
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage

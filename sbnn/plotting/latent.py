@@ -60,7 +60,7 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
 
 
 class Model(NamedTuple):
-    """What is drawn of a fit: its cells, the names of its genes, and the mean test R2 of its outputs if known."""
+    """Data of a fit for drawing: its cells, gene names, and the mean test R2 of its outputs if known."""
 
     record: Record
     groups: Groups

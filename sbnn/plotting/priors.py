@@ -1,4 +1,4 @@
-"""What a prior of the genes does: accuracy and kept genes against its influence, and which genes come and go."""
+"""Effect of a prior of the genes: accuracy and kept genes against its influence."""
 
 import numpy as np
 from matplotlib.lines import Line2D

@@ -71,7 +71,7 @@ def mean_text(mean, spread):
 
 
 def far_below(*values):
-    """How many R2 are drawn at `WORST` instead of below it, and the lowest of them; empty if none."""
+    """Note on the number of R2 clipped at `WORST`, and the lowest of them; empty if none."""
     values = np.concatenate([np.ravel(part) for part in values])
     low = values[values < WORST]
     return f"{len(low)} R² below {WORST:g} (to {low.min():.3g})".replace("-", "−") if len(low) else ""
@@ -164,12 +164,12 @@ def number(value):
 
 
 def folds_text(*records):
-    """How many folds the mean and the band are over."""
+    """Note on the number of folds of the mean and the band."""
     counts = sorted({len(record.test_r2) for record in records})
     return "one fold" if counts == [1] else f"mean ± SD over {' or '.join(map(str, counts))} folds"
 
 
 def scaling_texts(records):
-    """How the data of cross-validations were scaled, on which their scores depend: a text for all, or one for each."""
+    """Scaling of the data of cross-validations: one text for all, or one for each."""
     texts = {name: SCALED.get(record.settings.get("scaling"), "") for name, record in records.items()}
     return ("", texts) if len(set(texts.values())) > 1 else (next(iter(texts.values())), dict.fromkeys(texts, ""))

@@ -1,4 +1,4 @@
-"""How far a map, and the chosen genes, can be trusted: held-out cells, other seeds, growing noise, the truth."""
+"""Reliability of a map and of the chosen genes: held-out cells, other seeds, growing noise, the truth."""
 
 import numpy as np
 from matplotlib import colormaps

@@ -1,4 +1,4 @@
-"""What is left of the sBNN study beside its notebooks.
+"""The sBNN study beside its notebooks.
 
 `report` (tables and sentences), `published` numbers, `gene_priors`, `own_data` (``sbnn fit``), `new_cells`
 (``sbnn map``), `notebooks` (running one) and `reproduce` (running all).

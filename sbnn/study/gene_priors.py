@@ -1,4 +1,4 @@
-"""What a prior of the genes does: lists of genes at growing influence, beside as many genes drawn at random."""
+"""Effect of a prior of the genes: lists of genes at growing influence, compared with as many random genes."""
 
 import numpy as np
 import pandas as pd

@@ -42,8 +42,8 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
     if counts is None:
         counts = known and _are_whole(there.to_numpy())
         if not counts and kind_of_expression(there.to_numpy())[0] == "normalised":
-            why = "cells: the values reach further than logarithms do, and are taken for normalised ones"
-            warnings.warn(f"{why} as by read_tables: log2(x + 1); --log takes them as they are", stacklevel=2)
+            why = "cells: the values are too large for logarithms and are taken as normalised"
+            warnings.warn(f"{why}: log2(x + 1) is applied; --log prevents this", stacklevel=2)
             there = there.transform(log2p1)
     return ExpressionStream(there, counts=counts, totals=of_cells)
 
@@ -79,7 +79,7 @@ def place(model, X):
     clipped = ((values < low) | (values > high)).mean(axis=1)
     if len(beyond := cells[clipped > MANY]):
         what = f"{len(beyond)} of {len(clipped)} cells have more than {MANY:.0%} of the genes of the model"
-        why = "they are not like these, or measured or normalised in another way"
+        why = "they differ, or were measured or normalised in another way"
         warnings.warn(f"{what} beyond the range of its training cells: {some(beyond)}; {why}", stacklevel=2)
     latent = model.transform(X)
     places = pd.DataFrame(latent, cells, [f"sbnn_{i + 1}" for i in range(latent.shape[1])]).assign(clipped=clipped)
@@ -88,7 +88,7 @@ def place(model, X):
 
 
 def write_map(model, X, out, predictions=None):
-    """Put cells on the map of a model, and write where they are as CSV."""
+    """Put cells on the map of a model, and write their places as CSV."""
     places, predicted = place(model, X)
     if predictions is None:
         places = pd.concat([places.drop(columns="clipped"), predicted, places["clipped"]], axis=1)

@@ -248,7 +248,7 @@ def all_tables(records):
 
 
 def effects_table(interpretation, halves=None):
-    """What every kept gene does, and whether halves of the cells keep it too."""
+    """Effects of the kept genes, and whether they are trusted."""
     table = interpretation.table.rename_axis("gene")
     if halves is None:
         return table
@@ -261,7 +261,7 @@ def effects_table(interpretation, halves=None):
 
 
 def note(records):
-    """What belongs below the tables: whose genes were selected on all cells, and how long it took."""
+    """Note below the tables: selection of the genes on all cells, and computing time."""
     notes = [SELECTION_NOTE] if {record.dataset for record in records.values()} & set(SELECTED) else []
     if seconds := sum(record.seconds.sum() for name, record in records.items() if name.startswith("cv_")):
         notes.append(f"The cross-validations took {seconds / 60:.0f} CPU minutes")

@@ -121,7 +121,7 @@ def test_a_file_that_is_not_what_it_was_is_named(kind, harm, data, tmp_path):
     stream.columns(np.array([1]))
     harm(path)
     for read in (lambda: stream.columns(np.array([1])), lambda: stream.rows(np.array([2, 3]))):
-        with pytest.raises(OSError, match="replaced or written to") as caught:
+        with pytest.raises(OSError, match="replaced or modified") as caught:
             read()
         assert str(path) in str(caught.value)
 

@@ -55,11 +55,11 @@ def test_cells_of_a_batch_that_are_alike_beyond_their_types(clean, n):
     donors = batches(clean, n)
     moved = shifted(clean, donors, 0.25)
     [caution] = cautions(labelled(moved, donor_id=donors.astype(str)))
-    assert caution.startswith("cells of the same 'donor_id' are alike beyond their types (batch index 0.")
+    assert caution.startswith("cells of the same 'donor_id' are more similar than their types explain (batch index 0.")
     assert "`--groups donor_id`" in caution
     assert cautions(labelled(moved, note=donors.astype(str))) == []
     [caution] = cautions(moved, groups=donors)
-    assert "hold the groups apart in the folds (grouped_folds)" in caution
+    assert "hold out whole groups (grouped_folds)" in caution
     [caution] = cautions(labelled(moved, note=donors.astype(str)), groups=donors)
     assert "the same 'note'" in caution
 
@@ -72,7 +72,7 @@ def test_types_are_no_batch(clean, rng):
     assert cautions(labelled(clean, donor=donors)) == []
     unknown = changed(clean, labels=pd.DataFrame({"donor": donors}, clean.cell_names))
     [caution] = cautions(unknown)
-    assert "types are not known and may be the reason" in caution
+    assert "unknown types may be the reason" in caution
     plate = np.repeat(np.arange(6), 10)
     index, deviations = batch_index(rng.normal(size=(60, 9)) + 50 * rng.normal(size=(6, 9))[plate], plate)
     assert index == pytest.approx(1) and deviations > 20, "batches that lie apart have an index of one"
@@ -92,7 +92,7 @@ def test_outputs_that_are_a_function_of_the_batch(clean):
     plates = batches(clean, 3)
     noise = np.random.default_rng(1).normal(size=clean.n_cells)
     [caution] = cautions(labelled(with_outputs(clean, 2, plates + 0.3 * noise), plate=plates.astype(str)))
-    assert re.match(r"'plate' explains most of what types leave of some outputs \(\S+ 90%\)", caution)
+    assert re.match(r"'plate' explains most of the variance of some outputs within types \(\S+ 90%\)", caution)
     assert clean.feature_names[2] in caution
     assert cautions(labelled(with_outputs(clean, 2, plates + 3 * noise), plate=plates.astype(str))) == []
 
@@ -111,7 +111,7 @@ def test_outputs_that_say_little(clean):
     mostly = np.where(np.arange(300) < 260, 0.5, clean.Y[:, 3])
     for values, begins, ends in (
         (np.arange(300) % 5, "outputs with at most 5 different values", f": {name};"),
-        (mostly, "outputs with one and the same value .* 80%", f": {name};"),
+        (mostly, "outputs with the same value .* 80%", f": {name};"),
         (-2 * clean.Y[:, 0] + 7, "outputs that are copies", f"{clean.feature_names[0]} and {name};"),
         (wild, f"cell {str(clean.cell_names[17])!r} alone has 9", f"{str(name)!r}"),
     ):

@@ -1,4 +1,4 @@
-"""What has to be right in a user's table: its names, its numbers, its cells and its missing values."""
+"""Checks of a user's table: names, numbers, cells and missing values."""
 
 import re
 import warnings
@@ -64,7 +64,7 @@ def texts(values: Iterable) -> pd.Index:
 
 
 def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -> list[str]:
-    """What is wrong with names; those of columns may be given twice (`repeats`) or all be measured `values`."""
+    """Problems of names; column names may repeat (`repeats`) or all be measured `values`."""
     if not table.size:
         return [f"it holds no values, {table.shape[0]} rows x {table.shape[1]} columns"]
     problems = []
@@ -163,7 +163,7 @@ def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def no_genes(names: pd.Index) -> np.ndarray:
-    """Which names are those of added RNA, or of reads of no gene: bool of shape (n_genes,)."""
+    """Names of spike-ins and of counters of unassigned reads: bool of shape (n_genes,)."""
     return np.array([_NO_GENE.fullmatch(name) is not None for name in names], dtype=bool)
 
 

@@ -44,38 +44,38 @@ def read_tables(
     Parameters
     ----------
     expression : path-like, (path-like, str) or DataFrame
-        Cells x genes, or genes x cells. A path leads to an Excel workbook (.xlsx, .xls; extra ``excel``) or to text,
-        also as .gz or as the one file of a .zip; separator and encoding are detected. A pair of path and sheet name
-        chooses among several sheets.
+        Cells x genes, or genes x cells. A path to an Excel workbook (.xlsx, .xls; extra ``excel``) or to text, also as
+        .gz or as the only file of a .zip; separator and encoding are detected. A pair (path, sheet) selects one of
+        several sheets.
     outputs : path-like, (path-like, str) or DataFrame
         Cells x features, or features x cells.
     labels : path-like, (path-like, str) or DataFrame, optional
         Cells x labels, of any kind.
     counts : bool, optional
         Whether `expression` is raw counts: they are kept, and `X` is log2 of the library-size normalised counts plus
-        one. False: `X` is `expression` as it is. By default detected by the values: counts are whole and reach far;
-        normalised ones (CPM, TPM) are not whole and reach beyond 50, and `X` is log2 of them plus one; others are
-        logarithms, as recorded in a note.
+        one. False: `X` is `expression` itself. By default detected from the values: counts are whole and large;
+        normalised values (CPM, TPM) are fractional and exceed 50, and `X` is log2 of them plus one; others are taken
+        as logarithms. A note records which.
     genes_in_rows : bool, optional
         Orientation of `expression`; by default the one with more cell names in common with `outputs`.
     missing : {"error", "cells", "outputs", "fewest"}
-        Where outputs are missing: raise, leave out the cells or the outputs with gaps, or as few of both as possible.
+        For missing outputs: raise, leave out the cells or the outputs with gaps, or as few of both as possible.
     missing_marks : iterable of str
-        What means a missing value, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."`` and the like.
+        Further marks of missing values, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."`` and so on.
     decimal : {".", ","}, optional
         Decimal mark of numbers that are text; by default detected.
     header : int, optional
-        Row with the names of columns, counted from 1; by default the first that is not empty.
+        Row of the column names, counted from 1; by default the first non-empty one.
     cell_key : str, optional
-        Column with the cell names, by default the first. One name for all tables holds for those that have it.
+        Column of the cell names, by default the first. A single name applies to the tables that have it.
     match : {"exact", "loose"}
         Whether cell names may differ in case, blanks, punctuation, an X before a digit (R's) or the -1 of a barcode.
     duplicates : {"error", "sum", "first"}
-        What to do with genes of the same name: raise, add them up (counts), or take the first.
+        For genes with the same name: raise, add them up (counts), or take the first.
     spike_ins : {"leave out", "keep"}
-        What to do with added RNA (ERCC-00002 and the like) and the counters of HTSeq and STAR.
+        For spike-ins (such as ERCC-00002) and the counters of HTSeq and STAR.
     family_key, type_key : str
-        Columns of `labels` with the coarse and the fine label, ``"unknown"`` where there is none; one may be both.
+        Columns of `labels` with the coarse and the fine label, ``"unknown"`` if missing; may be the same.
     colors : mapping of str to str, optional
         Type -> colour.
     name, source : str, optional
@@ -91,9 +91,9 @@ def read_tables(
     ------
     FileNotFoundError
     ValueError
-        A file that is no table, rows or columns without a name, repeated names, no cell in common, text among numbers,
-        numbers that can be read in two ways, missing values, no such labels, counts that are not whole numbers.
-        What is left out, and expression that does not look like `counts`, is warned of.
+        A file that is not a table, rows or columns without a name, repeated names, no cell in common, text among
+        numbers, ambiguous decimal marks, missing values, unknown label columns, counts that are not whole numbers.
+        Left out rows and columns, and expression that does not look like `counts`, give a warning.
     """
     headers, keys, decimals = (
         option if isinstance(option, Mapping) else dict.fromkeys(_TABLES, option)
@@ -131,7 +131,7 @@ def read_tables(
         others = checks.no_genes(X.columns)
         leave_out(dropped, "expression", "spike-ins and counters", X.columns[others], X.shape[1])
         X = X.loc[:, ~others]
-    checks.require_none(X.isna().to_numpy(), X, "expression", "missing", "a gene that was not seen has the value 0")
+    checks.require_none(X.isna().to_numpy(), X, "expression", "missing", "set unobserved genes to 0")
     kind = {True: "counts", False: "log"}.get(counts) or _kind(X.to_numpy(), notes)
     X = checks.unique_genes(X, duplicates, kind == "log", notes)
     check_given_once(X.to_numpy(), Y.to_numpy())

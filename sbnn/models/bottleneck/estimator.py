@@ -35,7 +35,7 @@ TRAIN_HEAD = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parame
 
 
 def numbers_up_to(n_genes, numbers=NUMBERS):
-    """Those of the numbers that are smaller than the number of genes; that number itself where none is."""
+    """Numbers below the number of genes; that number itself if there are none."""
     return tuple(number for number in numbers if number < n_genes) or (n_genes,)
 
 

@@ -111,7 +111,7 @@ class BottleneckNetwork(nn.Module):
         return torch.linalg.vector_norm(self.weights[0], dim=-1)
 
     def _linear(self, layer):
-        """Whether the output of a layer is left linear."""
+        """Whether a layer has no activation."""
         return layer == self.bottleneck or layer == len(self.weights) - 1
 
     def forward(self, x, first=0, last=None):

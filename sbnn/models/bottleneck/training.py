@@ -19,7 +19,7 @@ ALIVE = 0.1  # a gene counts as alive while its weight norm is above this fracti
 
 
 class Trained(NamedTuple):
-    """What every protocol returns; the network takes the kept genes only, and the history has a row per epoch."""
+    """Result of a protocol; the network takes the kept genes only, and the history has a row per epoch."""
 
     network: BottleneckNetwork
     support: np.ndarray
@@ -28,7 +28,7 @@ class Trained(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What every part of a fit by the distilled protocol needs: its settings, randomness, and prior of the genes."""
+    """Shared by all steps of the distilled protocol: settings, randomness, and prior of the genes."""
 
     settings: DistilledSettings
     random: np.random.RandomState = None  # for subsets of the cells and the trees
@@ -37,7 +37,7 @@ class Run(NamedTuple):
 
     @property
     def of_teachers(self):
-        """How the networks of a teacher are trained."""
+        """Training options of the networks of a teacher."""
         return {"n_steps": self.settings.steps_of_teachers, "learning_rate": self.settings.rate_of_teachers}
 
 
@@ -87,7 +87,7 @@ def descend(network, batches, first=0, group_lasso=0.0, weight_decay=0.0, epsilo
 
 @dataclass(frozen=True)
 class Stage:
-    """One stretch of training; the `frozen` leading layers stay as they are."""
+    """One stage of training; the first `frozen` layers are not trained."""
 
     name: str
     epochs: int

@@ -1,4 +1,4 @@
-"""The command ``sbnn fit``, for tables of a user's own: the default network beside ridge, as notebook 09 shows it."""
+"""The command ``sbnn fit``, for a user's own tables: the default network and ridge, as in notebook 09."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""How a network is trained and its genes are chosen: one module per protocol.
+"""Training of the network and choice of its genes: one module per protocol.
 
 Each has ``train``, ``algorithm_version``, ``input_limits`` to which genes are clipped, and `PARAMETERS` of the
 estimator that it alone uses. One that can choose genes on some of the cells, for streams, has ``choose_genes`` too.

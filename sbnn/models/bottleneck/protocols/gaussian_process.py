@@ -70,7 +70,7 @@ class RelevanceProcess:
         return kernel @ torch.cholesky_solve(self.Y, factor)
 
     def relevance(self, n_cells=300):
-        """What each gene does to the outputs: mean squared gradient of the posterior mean by the gene, over outputs."""
+        """Relevance of each gene: mean squared gradient of the posterior mean by the gene, summed over outputs."""
         # Unlike the scale of a gene, it does not overrate effects that are not linear (Paananen et al., AISTATS 2019).
         scales, b = self.theta[:-3].exp(), self.theta[-2].exp()
         Z, radial, factor = self._factor()

@@ -41,7 +41,7 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
 
 
 def cells_behind(x):
-    """How many cells the variance of each centred gene comes from: m for a gene that m of many cells express alike."""
+    """Effective number of cells behind the variance of each centred gene: m if m of many cells express it alike."""
     # A gene of one or two cells can be fitted to whatever the outputs of these cells are. It is n / 3 for a normal
     # distribution, 0 for a constant gene.
     squares = x.double().square()
