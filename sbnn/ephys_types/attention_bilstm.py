@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import f1_score
+from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_random_state
@@ -26,19 +26,20 @@ NOISE, MOST_NOISE = 10.0, 0.5  # SD of the noise is NOISE / sqrt(cells): few cel
 # scaling, and input weights are shared, by which the padding of a narrow family is read as the columns of a wide one.
 # `hide`: share of the features that are hidden from each cell in each epoch. `noise`: SD added to scaled features, None
 # by the number of cells. The learning rate is constant or rises and falls to nothing in one cycle. `validation_share`:
-# part of the training cells that decides by macro-F1 which epoch was best; without, all are trained on for all epochs.
-OURS = {
+# part of the training cells that decides by `stop_on` which epoch was best; without, all are trained on for all epochs.
+BALANCED = {"class_weight": "balanced", "stop_on": "macro_f1"}
+OURS = BALANCED | {
     "missing": "masked", "scaling": "normal_scores", "hide": 0.2, "noise": None, "learning_rate": 3e-3,
     "schedule": "one_cycle", "max_epochs": 20, "validation_share": 0.0,
 }  # fmt: skip
-PUBLISHED = {
+PUBLISHED = BALANCED | {
     "missing": "zeros_as_data", "scaling": "standard", "hide": 0.0, "noise": 0.0, "learning_rate": 1e-3,
     "schedule": "constant", "max_epochs": 50, "validation_share": 0.25,
 }  # fmt: skip
+OF_MOUSE = PUBLISHED | {"class_weight": None, "stop_on": "accuracy"}
 # What stored results name as parameters besides.
 FIXED = {
-    "batch_size": BATCH_SIZE, "class_weight": "balanced", "dropout": DROPOUT, "patience": PATIENCE, "prior": None,
-    "stop_on": "macro_f1", "weight_decay": WEIGHT_DECAY,
+    "batch_size": BATCH_SIZE, "dropout": DROPOUT, "patience": PATIENCE, "prior": None, "weight_decay": WEIGHT_DECAY,
 }  # fmt: skip
 
 
@@ -133,14 +134,14 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         Units of the LSTM in each direction.
     loss : {"cross_entropy", "arcface"}, default="cross_entropy"
         ``"arcface"``: focal (gamma 2) with an angular margin of 0.35, scale 30 and weights of the effective number of
-        cells (beta 0.999). The published one adds SMOTE and a prior correction of the logits.
+        cells (beta 0.999). The published one adds SMOTE and a prior correction of the logits, which is left out.
     smote : bool, default=False
         Fill up the small classes with cells between neighbours, in the training part only, in place of weights.
-    published : bool, default=False
-        The published treatment of human cells: zeros in place of missing values, z-scores, no noise, a constant
-        learning rate, and a quarter of the training cells set aside to stop early, by macro-F1. (That of mouse cells
-        has no weights of the classes and stops by accuracy.) By default normal scores are disturbed by noise, a fifth
-        of the features is hidden in each epoch, and all cells are trained on for all epochs.
+    published : bool or "mouse", default=False
+        The published treatment: zeros in place of missing values, z-scores, no noise, a constant learning rate, and a
+        quarter of the training cells set aside to stop early, by macro-F1; ``"mouse"``, that of mouse cells: without
+        weights of the classes, stopped by accuracy. By default normal scores are disturbed by noise, a fifth of the
+        features is hidden in each epoch, and all cells are trained on for all epochs.
     max_epochs : int, optional
         By default 20, and 50 of the published treatment.
     random_state : int, RandomState or None, default=None
@@ -148,7 +149,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     Attributes
     ----------
     history_ : DataFrame
-        One row per epoch: ``loss``, and of the validation part ``validation_loss`` and ``validation_macro_f1``.
+        One row per epoch: ``loss``, and of the validation part ``validation_loss`` and ``validation_macro_f1``, or
+        ``validation_accuracy``.
     validation_ : ndarray of bool, shape (n,)
         Training cells that were set aside.
     network_ : BiLSTM
@@ -162,7 +164,10 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     GABAergic interneurons", arXiv 2603.11000.
     """
 
-    _parameter_constraints: dict = {"loss": [StrOptions({"cross_entropy", "arcface"})]}
+    _parameter_constraints: dict = {
+        "loss": [StrOptions({"cross_entropy", "arcface"})],
+        "published": ["boolean", StrOptions({"mouse"})],
+    }
 
     def __init__(
         self, attention=True, hidden=128, loss="cross_entropy", smote=False, published=False, max_epochs=None,
@@ -179,10 +184,11 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def decisive_params(self):
         """Parameters that stored results are recognised by."""
         named = {name: value for name, value in self.get_params().items() if name != "published"}
-        return named | self._treatment() | FIXED | ({"class_weight": None} if self.smote else {})
+        return named | self._treatment() | FIXED
 
     def _treatment(self):
-        how = PUBLISHED if self.published else OURS
+        how = OF_MOUSE if self.published == "mouse" else PUBLISHED if self.published else OURS
+        how = how | ({"class_weight": None} if self.smote else {})
         return how | ({} if self.max_epochs is None else {"max_epochs": self.max_epochs})
 
     def fit(self, X, y, families=None, groups=None):
@@ -207,8 +213,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self._columns = np.array([np.pad(its, (0, width - len(its)), constant_values=-1) for its in columns])
         counts = torch.from_numpy(np.bincount(trained, minlength=len(self.classes_)))
         weights = (training.effective_number_weights if arcface else training.balanced_weights)(counts).float()
+        weights = weights if self._how["class_weight"] else torch.ones(len(counts))
         if self.smote:
-            weights = torch.ones(len(counts))
             cells, trained = training.oversample(cells, trained, random.randint(2**31 - 1))
         if self._how["noise"] is None:
             self._how["noise"] = min(MOST_NOISE, NOISE / np.sqrt(len(X)))
@@ -249,7 +255,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             if not self.validation_.any():
                 continue
             history[-1] |= self._score(*watched, weights)
-            ranks = [(row["validation_macro_f1"], -row["validation_loss"]) for row in history]
+            ranks = [(row[f"validation_{self._how['stop_on']}"], -row["validation_loss"]) for row in history]
             best = ranks.index(max(ranks))
             if best == epoch:
                 best_weights = deepcopy(self.network_.state_dict())
@@ -269,12 +275,15 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         """Validation scores; the margin of ArcFace and dropout are for training only."""
         self.network_.eval()
         output = self.network_(values, present)
-        f1 = f1_score(labels, output.argmax(1), average="macro", labels=np.unique(labels), zero_division=0)
-        return {"validation_loss": float(self._loss(output, labels, weights, margin=0.0)), "validation_macro_f1": f1}
+        predicted, loss = output.argmax(1), float(self._loss(output, labels, weights, margin=0.0))
+        if self._how["stop_on"] == "accuracy":
+            return {"validation_loss": loss, "validation_accuracy": accuracy_score(labels, predicted)}
+        f1 = f1_score(labels, predicted, average="macro", labels=np.unique(labels), zero_division=0)
+        return {"validation_loss": loss, "validation_macro_f1": f1}
 
     @torch.no_grad()
     def predict_proba(self, X):
-        """Probabilities of the types, ndarray of shape (n, n_classes), if all classes were as frequent."""
+        """Probabilities of the types, (n, n_classes), if all classes were as frequent (not if ``"mouse"``)."""
         tokens = self._tokens(self._scaled(self._checked_cells(X)))
         with reproducible():
             logits = self.network_(*tokens).double()

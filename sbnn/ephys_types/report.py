@@ -25,9 +25,9 @@ FEWEST = 50  # cells of a group of which scores are told: of fewer they are a ma
 NOTE = (
     "Five folds, donors kept together, three times; mean ± SD over the three. `minus LightGBM` is the mean difference "
     "over the same folds with its 95 % interval, corrected for the cells that folds share (Nadeau and Bengio 2003). "
-    "Published numbers are of recordings of other cells (arXiv 2603.11000), donors not kept together. The network as "
-    "published weighs classes and stops on macro-F1, for mouse cells too, where the published one does neither; ours "
-    "with ArcFace has weights in place of SMOTE, and no prior correction."
+    "Published numbers are of recordings of other cells (arXiv 2603.11000), donors not kept together. Networks as "
+    "published weigh classes and stop on macro-F1, those of mouse cells do neither; ours with ArcFace has weights in "
+    "place of SMOTE, and no prior correction."
 )
 #: Columns of the table of all data sets.
 OVERVIEW = ("logistic", "forest", "lightgbm", "sparse_pca_forest", "bilstm_published", "bilstm", "family_attention",

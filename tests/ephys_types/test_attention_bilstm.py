@@ -223,5 +223,10 @@ def test_published_treatment_by_its_name(cells):
     assert 0 < model.validation_.mean() < 0.3 and len(model.history_) == 3
     zeros = np.nan_to_num(cells.X)
     np.testing.assert_array_equal(model.predict_proba(zeros), model.predict_proba(cells.X))
+    mouse = fitted(cells, published="mouse", max_epochs=1)
+    p, [epoch] = mouse.predict_proba(cells.X)[aside := mouse.validation_], mouse.history_.to_dict("records")
+    true = np.searchsorted(mouse.classes_, cells.y[aside])
+    assert epoch["validation_accuracy"] == (p.argmax(1) == true).mean()
+    assert epoch["validation_loss"] == pytest.approx(-np.log(p[np.arange(len(p)), true]).mean(), rel=1e-5)
     masked = fitted(cells)
     assert not np.allclose(masked.predict_proba(zeros), masked.predict_proba(cells.X))
