@@ -197,7 +197,8 @@ def _map(options):
 
     model = SparseBottleneckRegressor.load(options.model)
     how = {name: getattr(options, name) for name in ("counts", "genes_in_rows", "totals", "sheet")}
-    n_cells = write_map(model, read_cells(options.cells, model, **how), options.out, options.predictions)
+    inputs = options.model, options.cells
+    n_cells = write_map(model, read_cells(options.cells, model, **how), options.out, options.predictions, inputs)
     print(f"{n_cells} cells are placed in {options.out}")
 
 
@@ -209,7 +210,9 @@ def _explore(options):
 
 def _traces(options):
     from sbnn.ephys_types.traces import read_traces, write_traces  # needs an extra
+    from sbnn.results import results_path
 
+    results_path(options.out, "--out", options.paths)
     features = read_traces(options.paths, n_jobs=options.jobs, cache=options.cache)
     print(f"{features.n_obs} cells x {features.n_vars} features")
     print(*write_traces(features, options.out), sep="\n")
@@ -221,12 +224,14 @@ def _ephys_types(options):
     from sbnn.results import results_path, write_atomically
 
     features = options.features if options.sheet is None else (options.features, options.sheet)
+    out = results_path(options.out, "--out", (options.features, options.model))
+    results_path(options.model, "--model", (options.features, options.types))
     if options.action == "fit":
         model = fit_table(features, options.types, 20 if options.fast else "auto")
         print(f"types {', '.join(model.classes_)}; {held_out_sentence(model)}; model: {model.save(options.model)}")
     else:
         found = predict_table(EphysTypeClassifier.load(options.model), features, options.abstain)
-        write_atomically(found.to_csv().encode(), results_path(options.out))
+        write_atomically(found.to_csv().encode(), out)
         print(f"{len(found)} cells in {options.out}: {found['type'].value_counts().to_dict()}")
 
 

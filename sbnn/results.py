@@ -12,6 +12,7 @@ import numbers
 import os
 import pickle
 import platform
+import re
 import sys
 import tempfile
 from dataclasses import dataclass, field, fields
@@ -146,11 +147,16 @@ def same_value(a, b):
     return a == b
 
 
-def results_path(path, argument="path"):
-    """Path of a file, with the user's home in place of ``~``; an error if that is unknown, or a folder or nothing."""
+def results_path(path, argument="path", inputs=()):
+    """Path of a file, with the user's home in place of ``~``; an error if it is no file, or one of the `inputs`."""
     text = os.path.expanduser(path)
-    if not text or text.startswith("~") or text.endswith(os.sep) or os.path.isdir(text):
+    if not text or "\0" in text or text.startswith("~") or text.endswith(os.sep):
         raise ValueError(f"{argument}: expected the path of a file, got {str(path)!r}")
+    if os.path.exists(text) and not os.path.isfile(text):
+        raise ValueError(f"{argument}: expected the path of a file, {text!r} is a folder or a device")
+    for other in inputs:
+        if other is not None and os.path.realpath(text) == os.path.realpath(os.path.expanduser(other)):
+            raise ValueError(f"{argument}: {str(other)!r} would be overwritten, which is needed; name another file")
     return Path(text)
 
 
@@ -187,12 +193,19 @@ def save(record, path):
     _check(record)
     path = results_path(path)
     content = {part.name: encode(getattr(record, part.name), part.name) for part in fields(Record)}
-    write_atomically(_seal(pickle.dumps(content, protocol=4)), path)
+    write_atomically(_seal(pickle.dumps(content, protocol=4)), path, re.escape(HEADER[:24]))
     return path
 
 
-def write_atomically(content, path):
-    """Write bytes so that a file, a `pathlib.Path`, holds either the old content or all of the new one."""
+def write_atomically(content, path, kind=b""):
+    """Write bytes so that a file, a `pathlib.Path`, holds either the old content or all of the new one.
+
+    A file that is there is replaced if it begins as `kind`, a regular expression, says.
+    """
+    if path.is_file() and path.stat().st_size:
+        with path.open("rb") as there:
+            if not re.match(kind, there.read(64), re.DOTALL):
+                raise ValueError(f"{path} holds something else, which would be lost; name another file, or delete it")
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

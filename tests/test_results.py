@@ -16,7 +16,8 @@ from damage import edits, slots, with_edits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sbnn import results
+from sbnn import SparseBottleneckRegressor, fit_full, results, simulate_patchseq, stability_selection
+from sbnn.explorer.explore import Explorer
 from sbnn.plain import encode
 from sbnn.results import Record, load, results_path, save
 
@@ -309,13 +310,34 @@ def test_a_hostile_file_is_a_record_or_refused(tmp_path, times):
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["", ".", "new/", "~no-such-user-here/x.pickle"])
+@pytest.mark.parametrize("path", ["", ".", "new/", "~no-such-user-here/x.pickle", "/dev/null", "a\0b"])
 def test_a_path_that_is_no_file(record, path):
     for use in (lambda: save(record, path), lambda: load(path)):
         with pytest.raises(ValueError, match="path: expected the path of a file"):
             use()
     with pytest.raises(TypeError):
         results_path(3)
+
+
+def test_what_is_something_else_is_not_overwritten(record, tmp_path):
+    other, fit = tmp_path / "counts.csv", tmp_path / "fit.pickle"
+    other.write_text("cell,a")
+    cells, page = simulate_patchseq(20, 6, 2, n_true_genes=3, random_state=0), Explorer("<!DOCTYPE html>")
+    model = SparseBottleneckRegressor(n_genes=2, protocol="paper", epochs=(1, 1, 1, 1)).fit(cells)
+    written = [lambda path: save(record, path), model.save, page.save]
+    paths = fit, tmp_path / "model.safetensors", tmp_path / "page.html"
+    for write, path in zip(written, paths, strict=True):
+        write(path)
+        write(path)
+        for kept in {other, *paths} - {path}:
+            if kept.exists():
+                with pytest.raises(ValueError, match="holds something else"):
+                    write(kept)
+    assert other.read_text() == "cell,a"
+    with pytest.raises(ValueError, match="model_file: .* would be overwritten"):
+        fit_full(model, cells, results=fit, model_file=tmp_path / "." / "fit.pickle")
+    with pytest.raises(OSError, match="results: cannot write to /proc"):
+        stability_selection(model, cells, results="/proc/x")
 
 
 def test_a_failed_write_leaves_the_old_file(record, tmp_path, monkeypatch):

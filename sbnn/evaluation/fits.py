@@ -3,7 +3,6 @@
 import time
 from math import comb
 from numbers import Integral
-from pathlib import Path
 
 import numpy as np
 from joblib import delayed
@@ -21,7 +20,7 @@ from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.models.bottleneck.estimator import AUTO, NUMBERS, SparseBottleneckRegressor, numbers_up_to
 from sbnn.models.bottleneck.scales import model_in_units
 from sbnn.models.maps import embed
-from sbnn.results import Record
+from sbnn.results import Record, results_path
 
 
 def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, overwrite=False, seed=0):
@@ -64,7 +63,8 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
             model_in_units(model, data, chosen.gene_names).save(model_file)
         return values
 
-    overwrite = overwrite or (model_file is not None and not Path(model_file).expanduser().exists())
+    if model_file is not None:
+        overwrite = overwrite or not results_path(model_file, "model_file", [results]).exists()
     return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=len(data.X))
 
 

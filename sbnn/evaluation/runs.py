@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import re
+import tempfile
 import time
 import warnings
 from contextlib import contextmanager, suppress
@@ -135,7 +136,8 @@ def _locked(path, wait=True):
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        with tempfile.TemporaryFile(dir=path.parent):  # where none can be made, a lock would be waited for
+            lock.acquire(timeout=0)
     except Timeout:
         if not wait:
             raise

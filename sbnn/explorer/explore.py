@@ -29,7 +29,7 @@ class Explorer:
     def save(self, path):
         """Write the page to a file, all of it or nothing; gives its path."""
         path = results_path(path)
-        write_atomically(self.html.encode(), path)
+        write_atomically(self.html.encode(), path, b"(?i)<!doctype html")
         return path
 
     def _repr_html_(self):
@@ -80,7 +80,7 @@ def run(options):
         folds = load(options.cv)
     elif beside is not None and beside.is_file():
         folds = load(beside)
-    out = options.out or f"{fit.dataset}_explorer.html"
+    out = results_path(options.out or f"{fit.dataset}_explorer.html", "--out")
     try:
         explorer = explore(fit, folds)
     except ValueError as error:

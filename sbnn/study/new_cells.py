@@ -87,12 +87,14 @@ def place(model, X):
     return places, pd.DataFrame(predicted, cells, [str(name) for name in model.output_names_])
 
 
-def write_map(model, X, out, predictions=None):
-    """Put cells on the map of a model, and write their places as CSV."""
+def write_map(model, X, out, predictions=None, inputs=()):
+    """Put cells on the map of a model, and write their places as CSV, over none of the `inputs`."""
+    out = results_path(out, "--out", (*inputs, predictions))
+    predictions = None if predictions is None else results_path(predictions, "--predictions", inputs)
     places, predicted = place(model, X)
     if predictions is None:
         places = pd.concat([places.drop(columns="clipped"), predicted, places["clipped"]], axis=1)
     else:
-        write_atomically(predicted.to_csv().encode(), results_path(predictions))
-    write_atomically(places.to_csv().encode(), results_path(out))
+        write_atomically(predicted.to_csv().encode(), predictions)
+    write_atomically(places.to_csv().encode(), out)
     return len(places)

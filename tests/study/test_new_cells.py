@@ -106,3 +106,9 @@ def test_unlike_cells_are_named_and_missing_genes_stop_the_command(model, saved,
     assert main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "none.csv")]) == 1
     assert f"2 of the 6 genes of the model are missing: {kept[0]}, {kept[1]}" in capsys.readouterr().err
     assert not (tmp_path / "none.csv").exists()
+    inputs, before = (saved, str(tmp_path / "new.csv")), (tmp_path / "new.csv").read_bytes()
+    for out in (*inputs, "same.csv"):
+        assert main(["map", *inputs, "--out", out, "--predictions", "same.csv"]) == 1
+        assert "--out: " in capsys.readouterr().err
+    assert main(["map", *inputs, "--predictions", inputs[1]]) == 1
+    assert (tmp_path / "new.csv").read_bytes() == before

@@ -17,6 +17,7 @@ from sbnn.evaluation.stability import kept_genes_table, selection_table, trust_s
 from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
 from sbnn.results import Record, load, save
 from sbnn.study import report
+from sbnn.study.own_data.commands import FAST
 from sbnn.study.report import summarise
 from sbnn.tables import print_tables, to_markdown
 
@@ -31,8 +32,7 @@ def mine(tmp_path_factory):
     """Results of a user's cells: the default network with two units and ridge, and no model of the paper."""
     data = as_paired(simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0))
     folder = tmp_path_factory.mktemp("saved_models") / "mine"
-    quick = {"protocol": "paper", "hidden_layers": (32, 16), "epochs": (1, 1, 1, 1), "standardize": False}
-    model = SparseBottleneckRegressor(n_genes=10, random_state=42, **quick)
+    model = SparseBottleneckRegressor(n_genes=10, random_state=42, standardize=False, **FAST)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cross_validate(model, data, 4, {"n_components": [2]}, results=folder / "cv_default.pickle", verbose=False)

@@ -53,7 +53,7 @@ def save_model(model, path):
     _check_tensors(tensors, header["shapes"])
     content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
     path = results_path(path)
-    write_atomically(_sealed(content), path)
+    write_atomically(_sealed(content), path, rb".{8}\{")
     return path
 
 
