@@ -1,0 +1,95 @@
+"""How often noise is called better than chance, and how often few real cells are.
+
+    python benchmarks/chance.py [--data-sets 300] [--draws 40] [--only NAME ...]
+
+Outputs of noise: 60 cells, 50 genes, three outputs, ten folds (the network, in a quick setting: 30 genes, five folds).
+Power: ridge on few cells of mouse M1 and of CD8 T cells, drawn anew each time, where the data are found. Both with the
+permutations of every fold by itself, as if folds were independent, and as `sbnn.verdict` takes them. Prints Markdown.
+"""
+
+import argparse
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsRegressor
+
+from sbnn import (
+    LeaveOneOutRidge,
+    ReducedRankRegression,
+    SparseBottleneckRegressor,
+    SparseReducedRankRegression,
+    cross_validate,
+    load_dataset,
+)
+from sbnn.data.paired import as_paired
+from sbnn.evaluation import crossval
+from sbnn.study.own_data.commands import FAST
+from sbnn.tables import to_markdown
+
+MODELS = {
+    "ridge, penalty 100": Ridge(100.0),
+    "ridge, penalty by leave-one-out": LeaveOneOutRidge(),
+    "reduced-rank regression": ReducedRankRegression(rank=2),
+    "sparse reduced-rank regression": SparseReducedRankRegression(rank=2, alpha=0.3),
+    "forest": RandomForestRegressor(30, min_samples_leaf=3),
+    "10 neighbours": KNeighborsRegressor(10),
+    "network": SparseBottleneckRegressor(n_genes=10, standardize=False, device="cpu", **FAST),
+}
+FEW = {"scala": (20, 30, 60), "citeseq_cd8": (20, 30, 60)}  # cells
+
+
+def p_values(model, X, Y, folds):
+    """p of folds taken for independent, and of `sbnn.verdict`."""
+    record, found, scale = cross_validate(model, (X, Y), folds, verbose=False), [], crossval._CORRELATED
+    for crossval._CORRELATED in (1.0, scale):
+        found.append(crossval.chance_table(record, Y).p[0])
+    return found
+
+
+def shares(p):
+    """Share of the data sets with p of at most 0.05 and 0.01, as text, of both ways."""
+    return [f"{(p[:, way] <= 0.05).mean():.3f}, {(p[:, way] <= 0.01).mean():.3f}" for way in (0, 1)]
+
+
+def noise(model, n_sets):
+    """p of data sets of noise."""
+    n_genes, n_folds = (30, 5) if isinstance(model, SparseBottleneckRegressor) else (50, 10)
+    for seed in range(n_sets):
+        random = np.random.default_rng(1000 + seed)
+        X, Y = (random.normal(size=(60, columns)).astype(np.float32) for columns in (n_genes, 3))
+        yield p_values(model, X, Y, n_folds)
+
+
+def few_cells(data, n_cells, draws):
+    """p of ridge on some of the cells."""
+    for seed in range(draws):
+        cells = np.random.default_rng(seed).permutation(data.n_cells)[:n_cells]
+        X, Y = (values[cells][:, np.ptp(values[cells], axis=0) > 0] for values in (data.X, data.Y))
+        yield p_values(LeaveOneOutRidge(), X, Y, min(10, n_cells // 3))
+
+
+def main():
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-sets", type=int, default=300)
+    parser.add_argument("--draws", type=int, default=40)
+    parser.add_argument("--only", nargs="+", choices=[*MODELS, *FEW], default=[*MODELS, *FEW], metavar="NAME")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    rows = {}
+    for name in (name for name in MODELS if name in options.only):
+        rows[f"noise, {name}", options.data_sets] = shares(np.array(list(noise(MODELS[name], options.data_sets))))
+    for name in (name for name in FEW if name in options.only):
+        data = as_paired(load_dataset(name, download=False, verbose=False))
+        for n in FEW[name]:
+            rows[f"{name}, {n} cells", options.draws] = shares(np.array(list(few_cells(data, n, options.draws))))
+    columns = ["folds as if independent: p <= .05, <= .01", "p <= .05, <= .01"]
+    index = pd.MultiIndex.from_tuples(rows, names=["outputs and model", "data sets"])
+    print(to_markdown(pd.DataFrame(list(rows.values()), index, columns)))
+
+
+if __name__ == "__main__":
+    main()
