@@ -42,7 +42,7 @@ FEW = {"scala": (20, 30, 60), "citeseq_cd8": (20, 30, 60)}  # cells
 
 
 def p_values(model, X, Y, folds):
-    """p of folds taken for independent, and of `sbnn.verdict`."""
+    """P of folds taken for independent, and of `sbnn.verdict`."""
     record, found, scale = cross_validate(model, (X, Y), folds, verbose=False), [], crossval._CORRELATED
     for crossval._CORRELATED in (1.0, scale):
         found.append(crossval.chance_table(record, Y).p[0])
@@ -55,7 +55,7 @@ def shares(p):
 
 
 def noise(model, n_sets):
-    """p of data sets of noise."""
+    """P of data sets of noise."""
     n_genes, n_folds = (30, 5) if isinstance(model, SparseBottleneckRegressor) else (50, 10)
     for seed in range(n_sets):
         random = np.random.default_rng(1000 + seed)
@@ -64,7 +64,7 @@ def noise(model, n_sets):
 
 
 def few_cells(data, n_cells, draws):
-    """p of ridge on some of the cells."""
+    """P of ridge on some of the cells."""
     for seed in range(draws):
         cells = np.random.default_rng(seed).permutation(data.n_cells)[:n_cells]
         X, Y = (values[cells][:, np.ptp(values[cells], axis=0) > 0] for values in (data.X, data.Y))
