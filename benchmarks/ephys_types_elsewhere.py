@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 
 from sbnn import load_dataset, to_shared_features
@@ -38,6 +37,8 @@ HALVES = 7  # seed by which the human donors were divided
 FOLD_SHARE = 0.25  # test cells per training cell of five folds
 REFERENCE = {"mouse -> human": "ZeroShotClassifier"}  # of other tasks the default
 DEFAULT = "EphysTypeClassifier"
+TITLES = {"donors": ("Other donors", "model"), "elsewhere": ("Another condition or species", "task"),
+          "far": ("False alarms", "cells of")}  # fmt: skip
 
 
 def main():
@@ -50,12 +51,8 @@ def main():
         tables["donors"] = other_donors(as_typed(human))
         record = Record("elsewhere", "lee_human", as_typed(human).sha256, [{}], SEEDS[0], values=tables)
         save(record, PATH)
-    for name, title in (
-        ("donors", "Other donors"),
-        ("elsewhere", "Another condition or species"),
-        ("far", "False alarms"),
-    ):
-        print(f"\n## {title}\n\n{to_markdown(record.values[name].round(3))}")
+    for name, (title, rows) in TITLES.items():
+        print(f"\n## {title}\n\n{to_markdown(record.values[name].rename_axis(rows))}")
 
 
 def models(seed):
@@ -159,7 +156,7 @@ def candidates(task, seed):
             ),
         }
     half = ZeroShotClassifier(alignment="halfway", random_state=seed)
-    smooth = clone(EphysTypeClassifier(members=("kernel", "attention", "logistic"), random_state=seed))
+    smooth = EphysTypeClassifier(members=("kernel", "attention", "logistic"), random_state=seed)
     return models(seed) | {
         DEFAULT: EphysTypeClassifier(random_state=seed),
         f"{DEFAULT}(members=('kernel', 'attention', 'logistic'))": smooth,
