@@ -8,12 +8,6 @@ import pandas as pd
 from sbnn.data.paired import as_paired, paired
 from sbnn.results import Record
 
-PUBLISHED = [
-    {"n_components": 2, "group_lasso": 0.1, "n_genes": 5, "test_r2": 0.397},
-    {"n_components": 2, "group_lasso": 0.1, "n_genes": 5, "pretraining": False, "test_r2": 0.374},
-    {"rank": 2, "n_genes": 6, "test_r2": 0.350},
-]
-
 
 def history(rng, epochs, pretraining, level):
     """Table as `SparseBottleneckRegressor.history_`."""
@@ -100,7 +94,7 @@ def selection_record(n=400, markers=("Pvalb", "Sst", "Vip", "Gad1", "Lamp5")):
     names = np.array([*markers, *(f"g{i}" for i in range(n - len(markers)))])
     selected = y > np.exp(-1.5 * (x - 2.5)) + 0.02
     values = {"gene_names": names, "mean_log2": x, "near_zero_frequency": y, "selected": selected}
-    return Record("gene-selection", "m", "s", [{}], values=values | dict(slope=1.5, b=2.5, offset=0.02, threshold=30))
+    return Record("gene-selection", "m", "c", [{}], values=values | dict(slope=1.5, b=2.5, offset=0.02, threshold=30))
 
 
 def drawn_texts(figure):
@@ -137,10 +131,6 @@ def assert_tidy(figure):
 
 def words(figure):
     return "\n".join(text.get_text() for text in drawn_texts(figure))
-
-
-def lines(ax, n_points):
-    return [line for line in ax.lines if len(line.get_xdata()) == n_points]
 
 
 def changed(data, **fields):

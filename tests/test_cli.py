@@ -53,7 +53,6 @@ def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, cap
         ("report lee_human", "sbnn report: no results in"),
         ("fit mine --expression counts.csv", "--outputs is missing"),
         ("fit mine --outputs ephys.tsv", "--expression is missing"),
-        ("fit mine", "--expression is missing"),
         ("fit simulated --expression counts.csv --outputs ephys.tsv", "name: expected a new name"),
         ("fit ../x --expression counts.csv --outputs ephys.tsv", "name: expected a new name"),
         ("reproduce all nonsense", "dataset: 'nonsense' is unknown"),

@@ -72,12 +72,8 @@ def committed(tmp_path_factory):
 
 @pytest.mark.slow
 def test_committed_results_are_recognised(committed):
-    for name, ending in {
-        "grn_350": "",
-        "grn_690": "_690",
-        "yeast_pramila": "_yeast",
-        "breast_desmedt": "_breast",
-    }.items():
+    endings = {"grn_350": "", "grn_690": "_690", "yeast_pramila": "_yeast", "breast_desmedt": "_breast"}
+    for name, ending in endings.items():
         assert set(committed[f"records{ending}"]) == names((SAVED / name).glob("*.pickle"))
     assert len(runpy.run_path(str(ROOT / "benchmarks" / "dynamics.py"))["sizes"]().scores) == 12
 

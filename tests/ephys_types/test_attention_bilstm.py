@@ -11,13 +11,7 @@ from torch import nn
 
 from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm
 from sbnn.ephys_types.attention_bilstm import BiLSTM
-from sbnn.ephys_types.training import (
-    add_angular_margin,
-    effective_number_weights,
-    focal,
-    oversample,
-    validation_part,
-)
+from sbnn.ephys_types.training import add_angular_margin, effective_number_weights, focal, oversample, validation_part
 
 QUICK = {"hidden": 8, "max_epochs": 3, "random_state": 0}
 COLUMNS = np.array([[0, 2, 4], [1, -1, -1], [3, 5, -1]])  # of three families

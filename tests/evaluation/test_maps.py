@@ -4,17 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import fit_record
-from matplotlib.colors import to_hex
 from sklearn.base import clone
 from sklearn.manifold import trustworthiness
 
-from sbnn import DistilledSettings, SparseBottleneckRegressor, cross_validate, load_dataset, plotting, results
+from sbnn import DistilledSettings, SparseBottleneckRegressor, cross_validate, load_dataset, results
 from sbnn.data.paired import as_paired
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.evaluation.maps import map_trust, principal_components, tsne_maps
-from sbnn.plotting.maps import panel_coordinates
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models" / "simulated"
 
@@ -64,25 +61,6 @@ def test_the_verdict_is_what_it_says():
         np.testing.assert_allclose(record.errors[fold[1]], ((predicted - wanted) ** 2).mean(1), rtol=1e-5)
 
 
-def test_cells_keep_their_values_and_colours():
-    fit = fit_record()
-    fit.labels["family"] = "unknown"  # then types stand in for families
-    rng = np.random.default_rng(0)
-    places, true = rng.normal(size=(2, 90, 2))
-    values = {"latent": places, "errors": np.r_[np.nan, rng.uniform(size=89)], "spread": rng.uniform(size=90)}
-    values |= {"agreement": np.array([0.8, 0.9]), "true_latent": true, "truth_agreement": 0.7}
-    figure = plotting.map_trust(results.Record("map trust", fit.dataset, fit.sha256, [{}], values=values), fit)
-    xy = np.clip(panel_coordinates(places, proportional=False)[0], 0.01, 0.99)
-    for ax, name in zip(figure.axes, ("errors", "spread"), strict=False):
-        drawn = np.column_stack([ax.collections[0].get_offsets(), ax.collections[0].get_array()])
-        wanted = np.column_stack([xy, values[name]])[np.isfinite(values[name])]
-        np.testing.assert_allclose(drawn[np.argsort(drawn[:, 2])], wanted[np.argsort(wanted[:, 2])], atol=1e-6)
-    for i, ax in enumerate(figure.axes[2:4]):
-        np.testing.assert_allclose(ax.collections[0].get_offsets(), np.column_stack([true[:, i], places[:, i]]))
-        colors = [to_hex(color) for color in ax.collections[0].get_facecolors()]
-        assert colors == [fit.colors[kind].lower() for kind in fit.labels["type"]]
-
-
 def test_shares_of_variance(simulated):
     record = principal_components(simulated)
     spread = (simulated.Y - simulated.Y.mean(0)) / simulated.Y.std(0)
@@ -90,11 +68,6 @@ def test_shares_of_variance(simulated):
     np.testing.assert_allclose(record.outputs, expected / expected.sum(), atol=1e-6)
     committed = results.load(SAVED / "components.pickle")
     np.testing.assert_allclose(committed.transcriptome, record.transcriptome, atol=1e-9)
-    figure = plotting.component_variance(committed, ("genes", "outputs"))
-    together, each = (line.get_ydata() for line in figure.axes[1].lines[:2])
-    np.testing.assert_allclose((together, each), (committed.outputs.cumsum(), committed.outputs))
-    n_needed = (committed.outputs.cumsum() < 0.9).sum() + 1
-    assert f"90%: {n_needed}" in " ".join(text.get_text() for text in figure.axes[1].texts)
 
 
 def test_maps_keep_the_neighbours_and_say_how_many_components_they_show(data):

@@ -8,97 +8,18 @@ from dataclasses import replace
 import matplotlib as mpl
 import numpy as np
 import pytest
-from made_up import (
-    PUBLISHED,
-    assert_tidy,
-    fit_record,
-    linear_record,
-    lines,
-    network_record,
-    ridge_record,
-    selection_record,
-    words,
-)
+from made_up import assert_tidy, fit_record, linear_record, network_record, ridge_record, selection_record, words
 from matplotlib import colormaps
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.tri import Triangulation
 from PIL import Image
 
 from sbnn import plotting
-from sbnn.data.checks import OKABE_ITO
+from sbnn.data.checks import GREY, OKABE_ITO
+from sbnn.plotting import reading
 from sbnn.plotting.cells import draw_crowd
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import in_few_colors
 from sbnn.plotting.maps import map_image, map_triangles
-
-
-def test_training_curves_show_mean_band_and_levels():
-    network, srrr = network_record(), linear_record()
-    figure = plotting.training_curves(network, srrr, (2,), PUBLISHED)
-    assert_tidy(figure)
-    left, right = figure.axes
-    points = [network.find(n_components=2, group_lasso=a, pretraining=True) for a in (1e-4, 1e-2, 0.1, 1)]
-    curves = lines(left, 15)
-    assert len(curves) == 4
-    bands = [c for c in left.collections if c.get_paths()]
-    for point, line, band in zip(points, curves, bands, strict=True):
-        folds = np.array([t.eval_r2[t.stage != "pretraining"] for t in network.history[point]])
-        np.testing.assert_allclose(line.get_ydata(), folds.mean(0))
-        np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 16))
-        edges = band.get_paths()[0].vertices[:, 1]
-        assert np.isclose(edges.max(), (folds.mean(0) + folds.std(0, ddof=1)).max())
-    shades = [sum(to_rgb(line.get_color())) for line in curves]
-    assert shades == sorted(shades), "from dark to pale, as the lasso gets stronger"
-
-    levels = [line.get_ydata()[0] for line in left.lines if list(line.get_xdata()) == [0, 1]]
-    within = [srrr.find(rank=rank, alpha=srrr.params[5]["alpha"]) for rank in (2, 16)]  # 3 genes; the next 6, not 5
-    np.testing.assert_allclose(sorted(levels), sorted(srrr.test_r2[:, within].mean(0)))
-    diamonds = [line.get_ydata()[0] for line in left.lines if line.get_marker() == "D"]
-    assert diamonds == [0.397]  # the straight result belongs to another panel
-
-    for norm_line, point in zip(lines(right, 40), points, strict=True):
-        expected = -np.sort(-network.gene_norms[:, point], axis=1).astype(float)
-        np.testing.assert_allclose(norm_line.get_ydata(), np.exp(np.log(expected).mean(0)), rtol=1e-5)
-    assert right.get_yscale() == "log"
-
-    text = words(figure)
-    mean = network.test_r2[:, points[2]].mean()
-    for part in ("unfreezing", "pruning", "sRRR, rank 2", "sRRR, rank 16", "λ = 10⁻⁴", "mean ± SD over 3 folds"):
-        assert part in text
-    assert f"λ = 0.1:  {mean:.3f} ± " in text and "(published 0.397)" in text and "5 genes" in text
-
-
-def test_bottleneck_comparison_shows_genes_pretraining_and_training():
-    network, srrr = network_record(), linear_record()
-    figure = plotting.bottleneck_comparison(network, srrr, ridge_record(), PUBLISHED)
-    assert_tidy(figure)
-    genes, entropy, training = figure.axes
-    path = lines(genes, 6)  # six of the seven points have genes
-    assert len(path) == 2
-    np.testing.assert_array_equal(path[0].get_xdata(), [3, 6, 9, 14, 25, 38])
-    np.testing.assert_allclose(path[0].get_ydata(), srrr.test_r2[:, 5::-1][:, :6].mean(0))
-    for marker, width in (("o", 2), ("s", 64)):
-        point = network.find(n_components=width, group_lasso=0.1, pretraining=True)
-        dots = [line for line in genes.lines if line.get_marker() == marker and len(line.get_xdata()) == 1]
-        dots = [line for line in dots if to_hex(line.get_color()) == "#d55e00"]
-        assert [float(dot.get_ydata()[0]) for dot in dots] == [network.test_r2[:, point].mean()]
-        assert abs(dots[0].get_xdata()[0] - 5) < 0.3
-    assert genes.get_xscale() == "log"
-    assert any(line.get_ydata()[0] == pytest.approx(0.45) for line in genes.lines)  # ridge
-
-    assert {len(line.get_xdata()) for line in entropy.lines} == {5} and len(entropy.lines) == 4
-    assert entropy.get_ylabel() == "cross-entropy"
-    handles = {handle.get_label(): handle.get_color() for handle in entropy.get_legend().legend_handles}
-    for label, column in (("training", "loss"), ("validation", "eval_loss")):
-        (drawn, _) = [line.get_ydata() for line in entropy.lines if line.get_color() == handles[label]]
-        table = network.history[network.find(n_components=2, group_lasso=0.1, pretraining=True)][0]
-        np.testing.assert_allclose(drawn, table[column][table.stage == "pretraining"])  # the same in all folds
-    curves = lines(training, 15)
-    assert len({(line.get_linestyle(), line.get_color()) for line in curves}) == 4
-    text = words(figure)
-    for part in ("sRRR, rank 2", "sRRR\nrank 16", "d = 64", "ridge, 40 genes: 0.450", "published: sBNN, sRRR",
-                 "validation", "straight", "unfreezing", "pruning", "selected genes", "± SD"):  # fmt: skip
-        assert part in text
 
 
 @pytest.mark.parametrize(
@@ -109,45 +30,6 @@ def test_bottleneck_comparison_of_any_grid(options, panels):
     figure = plotting.bottleneck_comparison(network, linear_record(n_folds=len(network.test_r2)), ridge_record())
     assert_tidy(figure)
     assert len(figure.axes) == panels
-
-
-def test_latent_panels_choose_genes_and_features():
-    top, bottom = fit_record(), fit_record(width=8, norms=False, seed=1)
-    figure = plotting.latent_panels(top, bottom)
-    assert_tidy(figure)
-    text = words(figure)
-    for part in ("sBNN, d = 2, 12 genes", "sBNN, d = 8 + t-SNE", "A (30)", "prediction (z-score)"):
-        assert part in text
-    names = [t for t in figure.texts if t.get_fontstyle() == "italic"]
-    assert sorted(names[:9], key=lambda name: -name.get_position()[1]) == names[:9], "from top to bottom"
-    italic = [t.get_text() for t in names]
-    assert italic[:9] == [f"Gene{i}" for i in range(11, 2, -1)]  # by weight norm
-    assert italic[9:] == [f"Gene{i}" for i in range(9)]  # by how well the expression is predicted
-    features = [t.get_text() for t in figure.texts if t.get_text() in top.feature_names]
-    assert features == ["AP width", "Tau", "y", "x"] * 2  # known names first, then the best predicted
-    cells = [c for ax in figure.axes for c in ax.collections if len(c.get_offsets()) == 90]
-    drawn = {to_hex(color) for c in cells for color in c.get_facecolors()}
-    assert drawn == {color.lower() for color in top.colors.values()}
-    maps = [image.get_array() for ax in figure.axes for image in ax.images if len(image.get_array()) > 100]
-    assert len(maps) == 2 * 13
-    for image, gene in zip(maps, range(11, 2, -1), strict=False):
-        level = (top.predicted_expression[0, gene] + 2) / 4  # z-scores from -2 to 2, the same range in all maps
-        shades, counts = np.unique(image[(image < 255).any(2)], axis=0, return_counts=True)
-        assert counts.max() > 0.9 * counts.sum() and len(shades) <= 3  # all but the outline
-        assert np.abs(shades[counts.argmax()] / 255 - colormaps["inferno"](level)[:3]).max() < 0.06
-
-
-def test_latent_panels_write_test_r2_beside_outputs():
-    fit, folds = fit_record(), network_record(widths=(2,))
-    outputs = len(fit.feature_names)
-    folds.values["test_feature_r2"] = np.arange(folds.test_r2.size * outputs).reshape(*folds.test_r2.shape, outputs) / 9
-    folds.dataset, folds.sha256 = fit.dataset, fit.sha256
-    params = {"n_components": 2, "group_lasso": 0.1, "pretraining": True}
-    text = words(plotting.latent_panels(fit, scores=[(folds, params)]))
-    for name, r2 in zip(fit.feature_names, folds.test_feature_r2[:, folds.find(**params)].mean(0), strict=True):
-        assert f"{name} {r2:.2f}" in text
-    zoom = words(plotting.family_zoom(fit, family="B", scores=[(folds, params)]))
-    assert f"{name} {r2:.2f}" in zoom and ", test R² " in zoom
 
 
 def test_a_crowded_place_of_a_map_is_drawn_once_more_in_an_empty_corner():
@@ -219,24 +101,6 @@ def test_map_has_the_outline_of_the_cloud():
     assert map_triangles(np.column_stack([np.arange(5.0), np.arange(5.0)])) is None
 
 
-def test_gene_selection_curve():
-    record = selection_record()
-    figure = plotting.gene_selection_curve(record)
-    assert_tidy(figure)
-    (ax,) = figure.axes
-    text = words(figure)
-    assert f"{record.selected.sum()} selected of 400 genes" in text and "2.50" in text
-    assert "more than 30" in ax.get_xlabel() and "at most 30" in ax.get_ylabel()
-    names = [t for t in ax.texts if t.get_fontstyle() == "italic"]
-    assert sorted(t.get_text() for t in names) == ["Gad1", "Lamp5", "Pvalb", "Sst", "Vip"]
-    curve = max(ax.lines, key=lambda line: line.get_linewidth())
-    x, y = curve.get_data()
-    np.testing.assert_allclose(y, np.exp(-1.5 * (x - 2.5)) + 0.02)
-    dots = [line for line in ax.lines if line.get_marker() == "."]
-    assert sorted(len(line.get_xdata()) for line in dots) == sorted(np.bincount(record.selected[:-1]))
-    assert all(line.get_rasterized() for line in dots)
-
-
 def test_the_same_record_gives_the_same_bytes_whatever_the_users_style(tmp_path):
     record, before = fit_record(), dict(mpl.rcParams)
     first = plotting.save_figure(plotting.latent_panels(record), tmp_path / "one" / "figure1.v2", pdf=True)
@@ -274,6 +138,76 @@ def test_a_wrong_record_is_named():
         (lambda: plotting.training_curves(network, replace(srrr, sha256="t")), "srrr: .*same data"),
         (lambda: plotting.bottleneck_comparison(network, srrr, ridge, n_components=(3,)), r".*\(3,\).*only \[2, 64\]"),
         (lambda: plotting.gene_selection_curve({"not": "a record"}), "record: expected .* mean_log2"),
+        (lambda: plotting.noise_degradation(srrr, network), "trust: expected .* true_latent"),
+        (lambda: plotting.overview(fit_record(), selection_record()), "halves: expected .* same data"),
     ):
         with pytest.raises(ValueError, match=message):
             draw()
+
+
+def test_accuracy_comparison_names_the_scaling():
+    left, right = linear_record(), ridge_record()
+    left.settings = right.settings = {"scaling": "all"}
+    chosen = {"sRRR": (left, {"rank": 2}), "ridge": right}
+    assert "made up, scaled over all cells" in words(plotting.accuracy_comparison(chosen))
+    right.settings = {"scaling": "fold"}
+    text = words(plotting.accuracy_comparison(chosen))
+    assert "ridge, 40 genes, scaled per fold" in text and "genes, scaled over all cells" in text
+    assert "made up, scaled" not in text
+
+
+def test_models_of_as_many_genes_are_not_chosen_between():
+    record = network_record(widths=(2, 64), lassos=(0.1,), variants=(True,))
+    with pytest.raises(ValueError, match=r"models\['m'\]: .* leave 2 of"):
+        reading.choose_models({"m": record}, 5)
+
+
+def test_models_are_named_by_protocol_and_width():
+    record = fit_record(width=8)
+    record.settings["estimator"]["params"] = {"protocol": "paper"}
+    assert reading.model_title(record) == "sBNN, paper protocol, d = 8 + t-SNE, 12 genes"
+    del record.values["latent"], record.values["kept_genes"]
+    record.settings["estimator"]["params"] = {"protocol": "distilled", "n_components": 2, "n_genes": 25}
+    assert reading.model_title(record) == "sBNN, distilled, d = 2, 25 genes"
+    record.settings["estimator"] = {"class": "sbnn.SparseReducedRankRegression", "params": {"rank": 5}}
+    assert reading.model_title(record) == "sRRR, rank 5"
+
+
+def test_family_zoom_chooses_the_marker_and_the_outputs():
+    record = fit_record()
+    own = record.labels["family"] == "B"
+    record.values["predicted_expression"] = np.zeros((90, 12))
+    record.values["predicted_expression"][own, 7] = 1.0
+    record.values["predicted_expression"][~own, 3] = 5.0
+    record.values["predictions"][own, :2] = 0.5
+    record.values["predictions"][~own, :2] *= 10
+    figure = plotting.family_zoom(record, family="B")
+    assert_tidy(figure)
+    texts = [text.get_text() for text in figure.texts]
+    assert texts[-3] == "Gene7" and set(texts[-2:]) == {"x", "y"}  # AP width and Tau do not differ among the cells
+
+
+def test_a_family_of_one_type_is_not_shown_from_near():
+    record = fit_record()
+    own = record.labels["family"] == "A"
+    record.labels.loc[own, "type"] = "A1"
+    assert "B, 30 cells" in words(plotting.family_zoom(record)), "the first of several types"
+    with pytest.raises(ValueError, match=r"family: expected one with several types, of \['B', 'C'\], got 'A'"):
+        plotting.family_zoom(record, family="A")
+    with pytest.raises(ValueError, match=r"family: expected one with several types, of \[\], got None"):
+        record.labels["type"] = "unknown"
+        plotting.family_zoom(record)
+
+
+def test_unknown_types_have_the_colour_of_their_legend_entry():
+    record = fit_record()
+    record.values["colors"]["unknown"] = "#123456"  # as of a file that colours its missing types
+    record.values["labels"].loc[:19, ["family", "type"]] = "unknown"
+    groups = Groups(record)
+    assert set(groups.colors[:20]) == {groups.table.loc["unknown", "color"]} == {GREY}
+
+
+def test_a_family_has_the_colour_of_its_most_frequent_type():
+    record = fit_record()
+    record.labels.loc[record.labels["family"] == "A", "type"] = ["A1"] * 10 + ["A2"] * 20
+    assert plotting.family_colors(record)["A"] == record.colors["A2"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from sbnn import SparseBottleneckRegressor, cross_validate, paper_folds, plotting
+from sbnn import SparseBottleneckRegressor, cross_validate, paper_folds
 from sbnn.evaluation.stability import folds_kept, priors_table
 from sbnn.results import load, save
 from sbnn.study import gene_priors
@@ -95,16 +95,6 @@ def test_shares_are_of_the_kept_genes(known, data):
     assert kept[kept > 0].to_dict() == {gene: 3 for gene in data.gene_names[-6:-2]}
     record.kept[:3] = [[0, 1, 2, 3], [0, 1, 2, 4], [0, 5, 6, 7]]
     assert priors_table(record).stability.iloc[0] == pytest.approx((0.75 + 0.25 + 0.25) / 3), "what two folds share"
-
-
-def test_the_figure_shows_which_genes_come_and_go(known, data):
-    *_, late, early = plotting.prior_effects(known).axes
-    shown = {text.get_text(): bar.get_width() for bar, text in zip(late.patches, late.texts, strict=False)}
-    assert shown == dict.fromkeys(data.gene_names[-6:-2], 3) | dict.fromkeys(data.gene_names[:4], -3)
-    listed = {
-        text.get_text() for bar, text in zip(late.patches, late.texts, strict=False) if np.ptp(bar.get_facecolor()[:3])
-    }
-    assert listed == {*data.gene_names[-6:-2]}, "those of the list have its colour, others are grey"
 
 
 def test_lists_are_of_measured_genes_and_few_cells_of_the_training_cells(data):

@@ -83,16 +83,6 @@ def test_chance_is_unknown_without_outputs_and_ridge_of_other_folds_is_left_out(
     assert summarise({}).empty
 
 
-def test_committed_results_say_what_they_are_worth():
-    tables = tables_of(SAVED / "scala")
-    summary, genes = tables[report.SUMMARY].sentence, tables[EFFECTS]
-    assert summary.iloc[0].endswith("p = 0.005); 0.013 above ridge [-0.009, +0.035]: level with ridge.")
-    assert summary.iloc[2].startswith("10 genes are trusted")
-    assert genes.trust["Vip"] == "trusted" and genes.trust["Adarb2"] == "unstable"
-    assert (genes.trust == "trusted").sum() == 9, "of the 10, Pdyn is not kept here"
-    assert "unstable: other cells may give another gene" in genes.attrs["note"]
-
-
 @pytest.mark.parametrize("dataset", sorted(PRINTED["data set"].unique()))
 def test_tables_of_committed_results_stay_as_they_are(dataset):
     """All that ``sbnn report`` prints of a data set, by a fingerprint of the text of each table."""
