@@ -173,20 +173,6 @@ def test_models_are_named_by_protocol_and_width():
     assert reading.model_title(record) == "sRRR, rank 5"
 
 
-def test_family_zoom_chooses_the_marker_and_the_outputs():
-    record = fit_record()
-    own = record.labels["family"] == "B"
-    record.values["predicted_expression"] = np.zeros((90, 12))
-    record.values["predicted_expression"][own, 7] = 1.0
-    record.values["predicted_expression"][~own, 3] = 5.0
-    record.values["predictions"][own, :2] = 0.5
-    record.values["predictions"][~own, :2] *= 10
-    figure = plotting.family_zoom(record, family="B")
-    assert_tidy(figure)
-    texts = [text.get_text() for text in figure.texts]
-    assert texts[-3] == "Gene7" and set(texts[-2:]) == {"x", "y"}  # AP width and Tau do not differ among the cells
-
-
 def test_a_family_of_one_type_is_not_shown_from_near():
     record = fit_record()
     own = record.labels["family"] == "A"
