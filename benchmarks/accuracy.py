@@ -71,7 +71,7 @@ class Model:
     genes : tuple of int
         Numbers of genes; empty for a model of all genes.
     folds : int
-        How many folds are measured unless the command line says otherwise.
+        How many folds are measured by default.
     package : str or None
         What it needs beyond sbnn.
     """

@@ -87,7 +87,7 @@ def _run(sender, prepare, arguments, limit):
 
 
 def _resident_memory():
-    """Resident memory now, from which on the peak counts; where it cannot be told (not Linux), the peak so far."""
+    """Resident memory now, from which on the peak counts; if unknown (not Linux), the peak so far."""
     if not sys.platform.startswith("linux"):
         return _peak_memory()
     with open("/proc/self/clear_refs", "w") as file:

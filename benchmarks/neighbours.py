@@ -1,4 +1,4 @@
-"""How well a two-dimensional map tells the families and types of cells that it has not seen.
+"""How well a two-dimensional map predicts the families and types of held-out cells.
 
     python benchmarks/neighbours.py [--maps MAP ...] [--jobs 1] [--report-only]
 

@@ -134,7 +134,7 @@ def keras_fit(X, Y, seed=0, group_lasso=0.1, n_genes=25, graph=True):
 
 def _one_threaded_keras(graph):
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # Keras 2: Keras 3 knows no graph mode
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # Keras 2: Keras 3 has no graph mode
     import tensorflow as tf
     import tf_keras as keras
 

@@ -106,7 +106,7 @@ def table(done):
 
 
 def ratios(done):
-    """Lines that say how many times as long the plain versions take as ours."""
+    """Lines with the ratio of the time of the plain versions to ours."""
     for ours in ("sbnn_d2", "sbnn_distilled_d2"):
         for plain in PLAIN:
             if done.get(ours) and done.get(plain):

@@ -48,7 +48,7 @@ for name in sbnn._MODULES:  # such as `from sbnn import linear`, which sphinx ca
     sys.modules[f"sbnn.{name}"] = getattr(sbnn, name)
 autosummary_generate = True
 autosummary_ignore_module_all = False
-autodoc_typehints = "none"  # the docstrings say more
+autodoc_typehints = "none"  # the docstrings have more detail
 default_role = "py:obj"
 numpydoc_show_class_members = False  # the template of a class lists them
 numpydoc_xref_param_type = False

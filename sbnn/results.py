@@ -200,7 +200,7 @@ def save(record, path):
 def write_atomically(content, path, kind=b""):
     """Write bytes so that a file, a `pathlib.Path`, holds either the old content or all of the new one.
 
-    A file that is there is replaced if it begins as `kind`, a regular expression, says.
+    An existing file is replaced only if its beginning matches `kind`, a regular expression.
     """
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as there:
