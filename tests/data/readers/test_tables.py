@@ -303,7 +303,12 @@ def test_gaps_are_left_out_as_is_said(counts, ephys, labels, missing, cells, out
     assert "labels of cells" not in str(data.dropped), "labels of cells that were left out are not strangers"
     gap = counts.astype(float)
     gap.loc["c0", "Sst"] = np.nan
-    refused(r"expression: missing in 1 column.*Sst \(1\).* cell 'c0'; set unobserved genes to 0", gap, ephys, missing=missing)
+    refused(
+        r"expression: missing in 1 column.*Sst \(1\).* cell 'c0'; set unobserved genes to 0",
+        gap,
+        ephys,
+        missing=missing,
+    )
 
 
 def test_most_values_are_left_where_fewest_are_left_out():
