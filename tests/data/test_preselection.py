@@ -71,6 +71,10 @@ def test_where_nothing_is_zero_the_variance_decides(rng):
     for shift in (0, -8):
         chosen = preselect_genes(as_paired((X + shift, Y)), 5)
         assert chosen.sum() == 5 and spread[chosen].min() > np.quantile(spread, 0.7)
+    wild = X - 8
+    wild[200:, :5] *= 100  # in the other cells
+    alone = preselect_genes(as_paired((wild[:200], Y[:200])), 5)
+    np.testing.assert_array_equal(preselect_genes(as_paired((wild, Y)), 5, cells=np.arange(200)), alone)
     with pytest.raises(ValueError, match="preselect: every gene of X has an SD of 1"):
         preselect_genes(as_paired(((X - X.mean(0)) / X.std(0), Y)), 5, cells=np.arange(50))
 
