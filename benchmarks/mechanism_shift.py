@@ -38,8 +38,9 @@ from sbnn.mechanism_shift import (
     simulate_perturbations,
     unmix,
 )
-from sbnn.mechanism_shift.accuracy import compute_once, edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift.accuracy import edge_scores, match_latents, mean_correlation
 from sbnn.mechanism_shift.linear import LinearShift
+from sbnn.mechanism_shift.records import compute_once
 from sbnn.results import results_folder
 from sbnn.tables import print_tables
 

@@ -138,8 +138,9 @@ def _parser():
             "reproduce": {"saved_models": None, "figures": None},
             "map": {"out": "map.csv"},
             "ephys-types": {"out": "types.csv"},
+            "traces": {"out": "traces.csv"},
         }
-        command.set_defaults(run=run, **(usual | {"traces": {"out": "traces.csv"}}).get(name, {}))
+        command.set_defaults(run=run, **usual.get(name, {}))
     return parser
 
 

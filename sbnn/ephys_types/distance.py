@@ -50,10 +50,8 @@ class Surroundings:
         return np.abs(mean - means.mean(axis=0)) / spread > limit * of_both
 
     def _tables(self, size):
-        rng, members = (
-            np.random.default_rng(0),
-            [np.flatnonzero(self.groups == k) for k in range(self.groups.max() + 1)],
-        )
+        rng = np.random.default_rng(0)
+        members = [np.flatnonzero(self.groups == k) for k in range(self.groups.max() + 1)]
         size = min(size, len(self.scores))
         for _ in range(N_TABLES):
             table = np.empty(0, dtype=int)

@@ -90,9 +90,8 @@ def trust_sentence(record):
     halves, kept = len(record.folds), round(float(np.mean(record.n_selected)))
     if np.isinf(selection_threshold(record)):
         few = f"{halves} halves of the cells are too few to tell, even of genes that all of them keep"
-        return (
-            f"No gene can be trusted yet: {few}; fit more of them (stability_selection, n_pairs=25), or of more donors."
-        )
+        advice = "fit more of them (stability_selection, n_pairs=25), or of more donors"
+        return f"No gene can be trusted yet: {few}; {advice}."
     first = f"{table.index[0]}, in {table.frequency.iloc[0]:.0%} of {halves} halves of the cells"
     often = f"No gene can be trusted: of {kept} kept genes the most often chosen is {first}"
     return f"{often}; other cells would give other genes. The map may hold nevertheless, see map_trust."

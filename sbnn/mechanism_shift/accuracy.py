@@ -1,4 +1,4 @@
-"""Accuracy of the latents and shift graph of a model, and results that are computed once."""
+"""Accuracy of the latents and shift graph of a model."""
 
 import time
 
@@ -6,13 +6,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import clone
 
-from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.screens import as_screen
 from sbnn.determinism import reproducible
-from sbnn.evaluation.runs import load_or_compute
 from sbnn.mechanism_shift.graph import edges_of, largest_shifts, wide
 from sbnn.mechanism_shift.unmixing import unmix
-from sbnn.results import Record
 
 SHOWN_CELLS = 500
 EDGES = ("probable", "largest", "unmixed")
@@ -125,39 +122,3 @@ def edge_scores(true_shifts, edges, of_true, of_found):
     right = float((true[:, of_true] & found[:, of_found]).sum())
     precision, recall = right / max(found.sum(), 1), right / max(true.sum(), 1)
     return {"precision": precision, "recall": recall, "f1": 2 * right / max(found.sum() + true.sum(), 1)}
-
-
-def compute_once(kind, data, model, compute, *, params=None, results=None, overwrite=False, **settings):
-    """Load the record of an experiment on screens, or compute and save it.
-
-    Parameters
-    ----------
-    kind : str
-        Name of the experiment.
-    data : AnnData or dict
-        The screen, or the parameters of `simulate_perturbations` but for the seed.
-    model : estimator
-        Its class and parameters are part of the question that the record answers.
-    compute : callable
-        Without arguments; gives a dict of the values of the record.
-    params : dict, optional
-        What else the record answers, such as the name of the method.
-    results : path-like, optional
-        File of the record (``.pickle``); one that answers another question is an error.
-    overwrite : bool
-        Whether to compute what is there.
-    **settings
-        All else that decides the values, such as ``seeds``.
-
-    Returns
-    -------
-    sbnn.results.Record
-    """
-    settings |= {"version": 1}
-    if isinstance(data, dict):
-        name, sha256, seed, settings["configuration"] = "simulated_screen", fingerprint_parameters(data), None, data
-    else:
-        screen = as_screen(data)
-        name, sha256, seed = screen.name, screen.sha256, 0
-    wanted = Record(f"mechanism-shift {kind}", name, sha256, [params or {}], seed, settings)
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model)

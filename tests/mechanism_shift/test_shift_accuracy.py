@@ -6,9 +6,10 @@ import pytest
 from short_recipes import TINY
 
 from sbnn.mechanism_shift import SparseShiftVAE, recovery, report
-from sbnn.mechanism_shift.accuracy import aligned, compute_once, edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift.accuracy import aligned, edge_scores, match_latents, mean_correlation
 from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.linear import LinearShift
+from sbnn.mechanism_shift.records import compute_once
 
 MODEL = SparseShiftVAE(3, recipe=TINY, random_state=0)
 

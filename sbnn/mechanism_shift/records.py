@@ -1,0 +1,42 @@
+"""Records of experiments on screens, computed once."""
+
+from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.screens import as_screen
+from sbnn.evaluation.runs import load_or_compute
+from sbnn.results import Record
+
+
+def compute_once(kind, data, model, compute, *, params=None, results=None, overwrite=False, **settings):
+    """Load the record of an experiment on screens, or compute and save it.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the experiment.
+    data : AnnData or dict
+        The screen, or the parameters of `simulate_perturbations` but for the seed.
+    model : estimator
+        Its class and parameters are part of the question that the record answers.
+    compute : callable
+        Without arguments; gives a dict of the values of the record.
+    params : dict, optional
+        What else the record answers, such as the name of the method.
+    results : path-like, optional
+        File of the record (``.pickle``); one that answers another question is an error.
+    overwrite : bool
+        Whether to compute what is there.
+    **settings
+        All else that decides the values, such as ``seeds``.
+
+    Returns
+    -------
+    sbnn.results.Record
+    """
+    settings |= {"version": 1}
+    if isinstance(data, dict):
+        name, sha256, seed, settings["configuration"] = "simulated_screen", fingerprint_parameters(data), None, data
+    else:
+        screen = as_screen(data)
+        name, sha256, seed = screen.name, screen.sha256, 0
+    wanted = Record(f"mechanism-shift {kind}", name, sha256, [params or {}], seed, settings)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model)
