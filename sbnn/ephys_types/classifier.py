@@ -42,9 +42,10 @@ class EphysTypeClassifier(TypeClassifier):
         Of the network, see `FamilyAttentionClassifier`; fewer for a quick run.
     members : sequence of {"trees", "kernel", "attention", "logistic"}, default=("trees", "kernel", "attention")
         The learners; ``"logistic"`` is class-balanced logistic regression on normal scores.
-    power : float or "groups", default=1.0
+    power : float or "groups", default="groups"
         Of the mean of the probabilities, which leaves the most probable type as it is. ``"groups"`` calibrates: the
-        power that fits cells of left-out groups best, a third of the groups at a time, in three further fits.
+        power that fits cells of left-out groups best, a third of the groups at a time, in three further fits. 1 saves
+        these and leaves the mean as it is.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -71,7 +72,7 @@ class EphysTypeClassifier(TypeClassifier):
 
     _parameter_constraints: dict = {"power": [Interval(Real, 0, None, closed="neither"), StrOptions({"groups"})]}
 
-    def __init__(self, n_steps="auto", members=MEMBERS, power=1.0, random_state=None):
+    def __init__(self, n_steps="auto", members=MEMBERS, power="groups", random_state=None):
         self.n_steps = n_steps
         self.members = members
         self.power = power
@@ -133,7 +134,8 @@ class EphysTypeClassifier(TypeClassifier):
         """Find the power of the probabilities on cells of left-out groups."""
         n_groups, logs = len(set(groups)), np.full((len(X), len(self.classes_)), np.nan)
         if n_groups < 2:
-            raise ValueError(f"groups: expected two different ones or more, got {n_groups}")
+            warnings.warn("not calibrated: all cells are of one group", stacklevel=3)
+            return
         parts = StratifiedGroupKFold(min(N_PARTS, n_groups), shuffle=True, random_state=self._seed)
         for train, test in parts.split(X, codes, groups):
             if len(set(codes[train])) < len(self.classes_):

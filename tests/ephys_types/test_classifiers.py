@@ -49,7 +49,7 @@ def test_scikit_learn_api(estimator, check):
 @pytest.mark.slow
 @parametrize_with_checks(
     [
-        EphysTypeClassifier(n_steps=5, random_state=0),
+        EphysTypeClassifier(n_steps=5, power=1, random_state=0),
         AttentionBiLSTMClassifier(hidden=8, max_epochs=15, random_state=0),
         FamilyAttentionClassifier(n_steps=100, n_members=2, random_state=0),
     ]
@@ -138,7 +138,7 @@ def test_it_is_balanced_logistic_regression_in_the_space_of_the_kernel(cells):
 
 
 def test_the_best_default_is_the_geometric_mean_of_its_members(cells):
-    model = EphysTypeClassifier(n_steps=20, random_state=3).fit(cells.X, cells.y, cells.families)
+    model = EphysTypeClassifier(n_steps=20, power=1.0, random_state=3).fit(cells.X, cells.y, cells.families)
     assert list(model.members_) == ["trees", "kernel", "attention"]
     said = [np.maximum(member.predict_proba(cells.X), 1e-6) for member in model.members_.values()]
     np.testing.assert_allclose(model.predict_proba(cells.X), softmax(np.mean(np.log(said), 0), 1), atol=1e-6)

@@ -19,7 +19,7 @@ from sbnn.results import Record, save
 def told():
     """Training cells, and a model that knows their donors."""
     data = simulate_ephys_types(240, random_state=1)
-    model = EphysTypeClassifier(n_steps=10, power="groups", random_state=0)
+    model = EphysTypeClassifier(n_steps=10, random_state=0)
     return data, model.fit(data.to_df(), data.obs["type"], data.var["family"], data.obs["donor"])
 
 
@@ -80,7 +80,7 @@ def test_abstaining_leaves_far_and_uncertain_cells_untyped(told, new):
 def test_unknown_is_no_type(told):
     data, _ = told
     types = data.obs["type"].astype(str).to_numpy()
-    model = EphysTypeClassifier(n_steps=2, random_state=0)
+    model = EphysTypeClassifier(n_steps=2, power=1.0, random_state=0)
     alone = model.fit(data.X[20:], types[20:], groups=data.obs["donor"][20:]).predict_proba(data.X)
     types[:20] = "unknown"
     with pytest.warns(UserWarning, match="20 of 240 cells are 'unknown'") as said:
@@ -102,15 +102,17 @@ def test_the_power_is_that_of_left_out_donors(told):
         return -np.log(p[np.arange(240), codes] / p.sum(axis=1)).mean()
 
     assert loss(1) < min(loss(0.9), loss(1.1))
-    plain = EphysTypeClassifier(n_steps=10, random_state=0).fit(data.to_df(), data.obs["type"], data.var["family"])
+    plain = EphysTypeClassifier(n_steps=10, power=1.0, random_state=0).fit(
+        data.to_df(), data.obs["type"], data.var["family"]
+    )
     assert plain.power_ == 1 != model.power_
     p = plain.predict_proba(data.to_df()) ** model.power_
     np.testing.assert_allclose(model.predict_proba(data.to_df()), p / p.sum(axis=1, keepdims=True))
     assert model.held_out_probabilities_.max(axis=1).mean() < plain.predict_proba(data.to_df()).max(axis=1).mean()
     with pytest.raises(ValueError, match="members"):
         EphysTypeClassifier(members=["forest"]).fit(data.X, data.obs["type"])
-    with pytest.raises(ValueError, match="groups"):
-        plain.set_params(power="groups").fit(data.X, data.obs["type"], groups=np.zeros(240))
+    with pytest.warns(UserWarning, match="not calibrated: all cells are of one group"):
+        assert plain.set_params(power="groups").fit(data.X, data.obs["type"], groups=np.zeros(240)).power_ == 1
     rare = np.where(
         (data.obs["type"] == "SST") & (np.arange(240) > np.flatnonzero(data.obs["type"] == "SST")[1]),
         "VIP",
