@@ -2,6 +2,8 @@
 
 import importlib
 
+__version__ = "1.0.0"
+
 # Public name -> the module it lives in.
 _HOME = {
     "DistilledSettings": "models.bottleneck.settings",

@@ -3,7 +3,8 @@
 Exit status: 0 done; 1 invalid input, explained in the message; 2 invalid command; 130 stopped by Ctrl-C: finished
 results are saved and the same command resumes.
 
-Commands import what they need: ``sbnn --help`` loads neither torch nor pandas.
+Commands check their options, and then import what they need: ``sbnn --help`` and a missing file load neither torch nor
+pandas.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import warnings
 
 from sbnn.data import datasets
 from sbnn.data.datasets import DATASETS, SBNN, STUDIES
-from sbnn.study.own_data.options import OWN, as_options, at_least_one
+from sbnn.study.own_data.options import OWN, as_options, at_least_one, check, require_files
 
 DESCRIPTION = """Finds the genes that predict a second measurement of the same cells, and draws the map between the two.
 
@@ -124,6 +125,7 @@ def _commands():
 def _parser():
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="sbnn", description=DESCRIPTION, formatter_class=as_written)
+    parser.add_argument("--version", action="version", version=f"sbnn {sys.modules['sbnn'].__version__}")
     added = parser.add_subparsers(required=True, dest="step", metavar="command")
     added.add_parser("data", help="list, get or check data sets: see `sbnn data --help`")  # taken before
     for name, (run, about, arguments, own) in _commands().items():
@@ -178,21 +180,23 @@ def _report(options):
 
 
 def _fit(options):
+    name = options.name
+    if name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
+        raise ValueError(f"name: expected a new name for your tables that is valid as a folder, got {name!r}")
+    check(options)
     from sbnn.data.datasets import summary
     from sbnn.data.paired import as_paired
     from sbnn.results import results_folder
     from sbnn.study.own_data import commands
     from sbnn.study.own_data.options import load
 
-    name = options.name
-    if name in ("auto", *DATASETS) or not name or name.startswith(".") or set(name) & set("/\\"):
-        raise ValueError(f"name: expected a new name for your tables that is valid as a folder, got {name!r}")
     adata = load(options)
     print(summary(adata))
     commands.fit(options, as_paired(adata), results_folder(options.saved_models, name, options.fast))
 
 
 def _map(options):
+    require_files(model=options.model, cells=options.cells)
     from sbnn.models.bottleneck.estimator import SparseBottleneckRegressor
     from sbnn.study.new_cells import read_cells, write_map
 
@@ -204,12 +208,14 @@ def _map(options):
 
 
 def _explore(options):
+    require_files(**{"--cv": options.cv})
     from sbnn.explorer.explore import run
 
     run(options)
 
 
 def _traces(options):
+    require_files(*options.paths)
     from sbnn.ephys_types.traces import read_traces, write_traces  # needs an extra
     from sbnn.results import results_path
 
@@ -220,6 +226,8 @@ def _traces(options):
 
 
 def _ephys_types(options):
+    model = options.model if options.action == "predict" else None
+    require_files(**{"features": options.features, "--types": options.types, "--model": model})
     from sbnn.ephys_types import EphysTypeClassifier
     from sbnn.ephys_types.own_tables import fit_table, held_out_sentence, predict_table
     from sbnn.results import results_path, write_atomically

@@ -34,7 +34,8 @@ BETWEEN, END = b"\x8c\x07content\x8e", b"u."
 def library_versions():
     """Versions of Python and of the libraries the numbers depend on; with torch, also the instructions it uses."""
     versions = {"python": platform.python_version()}
-    for name in ("sbnn", "numpy", "pandas", "scipy", "scikit-learn", "torch"):
+    versions["sbnn"] = sys.modules["sbnn"].__version__
+    for name in ("numpy", "pandas", "scipy", "scikit-learn", "torch"):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -1,6 +1,7 @@
 """Tables as text."""
 
 import json
+import sys
 
 import pandas as pd
 
@@ -14,6 +15,16 @@ def to_markdown(table):
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in text.itertuples(index=False)])
 
 
+def to_columns(table):
+    """A table as `to_markdown` has it, in columns of equal width for a terminal, numbers at their right; str."""
+    table = table.reset_index()
+    columns = []
+    for (name, values), kind in zip(table.map(_cell).items(), table.dtypes, strict=True):
+        pad, width = (str.rjust if kind.kind in "iuf" else str.ljust), max(map(len, [name, *values]))
+        columns.append([pad(cell, width) for cell in [name, *values]])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
+
+
 def _cell(value):
     if isinstance(value, str):
         return value
@@ -23,18 +34,21 @@ def _cell(value):
 
 
 def print_table(table, trial=False):
-    """Print a table as Markdown, with its note (``table.attrs["note"]``); an empty one is its note alone."""
+    """Print a table and its note (``table.attrs["note"]``), aligned in a terminal, as Markdown in a file or pipe.
+
+    An empty one is its note alone.
+    """
     if trial:
         print(f"{TRIAL}\n")
     note = table.attrs.get("note", "")
     if len(table) or not note:
-        print(to_markdown(table) + "\n" * bool(note))
+        print((to_columns if sys.stdout.isatty() else to_markdown)(table) + "\n" * bool(note))
     if note:
         print(note)
 
 
 def print_tables(tables, as_json=False, trial=False):
-    """Print tables, dict of title to DataFrame, as Markdown or one JSON object, with a note for a quick run."""
+    """Print tables, dict of title to DataFrame, one by one or as one JSON object, with a note for a quick run."""
     if as_json:
         found = {"trial": TRIAL} if trial else {}
         for title, table in tables.items():

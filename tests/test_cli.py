@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import sbnn
 from sbnn import cli, simulate_patchseq
 from sbnn.data.datasets import STUDIES
 from sbnn.data.paired import as_paired
@@ -51,6 +52,10 @@ def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, cap
     [
         ("report scala", "sbnn report: no results in"),
         ("report lee_human", "sbnn report: no results in"),
+        ("fit mine --expression counts.csv --outputs ephys.tsv", "--expression: there is no file 'counts.csv'"),
+        ("fit mine --expression . --outputs ephys.h5ad", "--outputs: there is no file 'ephys.h5ad'"),
+        ("fit mine --expression . --outputs . --groups donor", "--labels is missing"),
+        ("ephys-types predict . --model model", "--model: there is no file 'model'"),
         ("fit mine --expression counts.csv", "--outputs is missing"),
         ("fit mine --outputs ephys.tsv", "--expression is missing"),
         ("fit simulated --expression counts.csv --outputs ephys.tsv", "name: expected a new name"),
@@ -93,14 +98,21 @@ def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):
     assert "the same command resumes" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", ["fit --help", "data list"])
-def test_what_needs_no_arithmetic_loads_none(arguments):
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [("fit --help", 0), ("--version", 0), ("data list", 0), ("fit mine --expression lost.csv --outputs o.csv", 1),
+     ("map lost.safetensors lost.csv", 1)],
+)  # fmt: skip
+def test_what_needs_no_arithmetic_loads_none(arguments, status):
     code = "import atexit, sys; from sbnn import cli; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
     code += f"sys.exit(cli.main({arguments.split()}))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=SAVED.parent)
     loaded = {module.partition(".")[0] for module in ended.stderr.split()}
     slow = {"anndata", "matplotlib", "numpy", "pandas", "papermill", "scipy", "sklearn", "torch"}
-    assert ended.returncode == 0 and "sbnn" in loaded and not slow & loaded
+    assert ended.returncode == status and "sbnn" in loaded and not slow & loaded
+    if arguments == "--version":
+        found = subprocess.run([sys.executable, "-m", "sbnn", arguments], capture_output=True, text=True)
+        assert found.stdout == ended.stdout == f"sbnn {sbnn.__version__}\n"
 
 
 def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch, capsys):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import sbnn
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -23,6 +25,13 @@ def test_conda_and_pip_install_the_same_versions():
     listed = pins(re.findall(r"^\s+- (\S+==\S+)$", (ROOT / "environment.yml").read_text(), re.M))
     assert listed == wanted
     assert wanted["torch"] == "2.13.0"
+
+
+def test_the_version_is_the_same_everywhere():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert version == sbnn.__version__ == sbnn.results.library_versions()["sbnn"]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## {version}" in (ROOT / "docs" / "changelog.md").read_text()
 
 
 def test_every_file_of_the_package_is_installed():

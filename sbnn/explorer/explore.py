@@ -6,8 +6,6 @@ from html import escape
 from pathlib import Path
 
 from sbnn.data.datasets import require_study
-from sbnn.explorer.columns import page_data
-from sbnn.explorer.page import page
 from sbnn.results import load, results_folder, results_path, write_atomically
 
 HEIGHT = 900  # pixels in a notebook
@@ -64,6 +62,9 @@ def explore(fit_record, cv_record=None, path=None):
     OSError
         If the file cannot be written.
     """
+    from sbnn.explorer.columns import page_data  # a missing record is found before bokeh is loaded
+    from sbnn.explorer.page import page
+
     explorer = Explorer(page(page_data(fit_record, cv_record)))
     if path is not None:
         explorer.save(path)

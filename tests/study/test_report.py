@@ -93,6 +93,15 @@ def test_tables_of_committed_results_stay_as_they_are(dataset):
     assert found == PRINTED[PRINTED["data set"] == dataset].set_index("title").sha256.to_dict()
 
 
+def test_tables_are_aligned_in_a_terminal_and_markdown_elsewhere(capsys, monkeypatch):
+    table = pd.DataFrame({"R2": [0.5, np.nan], "": ["yes", "no"]}, pd.Index(["ridge", "a network"], name="model"))
+    print_tables({"T": table})
+    assert capsys.readouterr().out.startswith("\nT\n\n| model | R2 |  |\n|---|---|---|\n| ridge | 0.500 | yes |\n")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_tables({"T": table})
+    assert capsys.readouterr().out == "\nT\n\nmodel         R2\nridge      0.500  yes\na network         no\n"
+
+
 def test_no_gene_to_trust_is_said_and_not_an_empty_table(mine, capsys):
     halves = load(mine / "halves_default.pickle")
     assert not selection_table(halves).trusted.any()

@@ -80,14 +80,30 @@ def as_options(text):
     )
 
 
+def require_files(*paths, **named):
+    """Refuse a path, by the name of its argument, at which there is nothing; None is none."""
+    for name, path in [*(("paths", path) for path in paths), *named.items()]:
+        if path is not None and not Path(path).expanduser().exists():
+            raise FileNotFoundError(f"{name}: there is no file {path!r}")
+
+
+def check(options):
+    """Refuse options without a table that they need, before anything slow is loaded."""
+    if options.expression is None:
+        raise ValueError("--expression is missing: the table of the genes of your cells")
+    alone = Path(options.expression).suffix.lower() in ANNDATA  # holds outputs and labels itself
+    if options.outputs is None and not alone:
+        raise ValueError("--outputs is missing: the table of the outputs to predict")
+    if options.groups is not None and options.labels is None and not alone:
+        raise ValueError(f"--labels is missing: the table with the column {options.groups!r} of --groups")
+    outputs = None if alone else options.outputs  # else it may be a key
+    require_files(**{"--expression": options.expression, "--outputs": outputs, "--labels": options.labels})
+
+
 def load(options):
     """AnnData of the tables that the options name, called ``options.name``, without cells of unknown group."""
     from sbnn.data.readers.tables import read_tables
 
-    if options.expression is None:
-        raise ValueError("--expression is missing: the table of the genes of your cells")
-    if options.outputs is None and Path(options.expression).suffix not in ANNDATA:  # which holds them itself
-        raise ValueError("--outputs is missing: the table of the outputs to predict")
     keywords = {name: value for name, value in vars(options).items() if f"--{name.replace('_', '-')}" in READER}
     files = {name: keywords[name] for name in TABLES if keywords[name]}
     for name in ("decimal", "header", "cell_key"):  # one value for all tables, or table -> value
