@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib import patheffects
-from matplotlib.transforms import Bbox
 from scipy.optimize import isotonic_regression
 
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
@@ -104,26 +103,25 @@ def _settle_lines(ax, texts):
 def place_names(ax, points, names, background, leader=True, **style):
     """Write a name beside each point such that no two names overlap, none leaves the axes or hides a named point."""
     pixels, dots = (ax.transData.transform(np.asarray(places, float)) for places in (points, background))
-    frame, unit = ax.get_window_extent(), ax.figure.dpi / 72
-    placed, notes = [inset.get_window_extent() for inset in ax.child_axes], [None] * len(names)
+    frame, unit = ax.get_window_extent().extents, ax.figure.dpi / 72
+    placed, notes = [inset.get_window_extent().extents for inset in ax.child_axes], [None] * len(names)
     # Those in the thick of it first: they have the fewest places to go.
     crowding = (np.linalg.norm(pixels[:, np.newaxis] - pixels, axis=2) < 40 * unit).sum(1)
     for i in np.argsort(-crowding, kind="stable"):
         note = ax.annotate(names[i], points[i], (0, 0), textcoords="offset points", annotation_clip=False)
         note.set(ha="center", va="center", path_effects=HALO, in_layout=False, **style)
         size, others = np.array(note.get_window_extent().size), np.delete(pixels, i, 0)
-        shifts, costs = _shifts(size, unit), []
-        for shift in shifts:
-            box = Bbox.from_bounds(*(pixels[i] + shift - size / 2), *size)
-            outside = box.width * box.height - _shared(box, frame)
-            overlap = sum(_shared(box, other) for other in placed)
-            hidden = box.padded(3 * unit).count_contains(others)  # nearer, the name would seem to belong to another
-            crowd = box.count_contains(dots) / max(len(dots), 1) ** 0.5
-            away = _distance(shift, box.size) / unit
-            costs.append(1e4 * (overlap + outside) / unit**2 + 1e3 * hidden + 5 * crowd + away)
-        best = shifts[int(np.argmin(costs))]
+        shifts = _shifts(size, unit)
+        boxes = np.hstack([pixels[i] + shifts - size / 2, pixels[i] + shifts + size / 2])
+        outside = size.prod() - _shared(boxes, frame)
+        overlap = sum(_shared(boxes, other) for other in placed)
+        hidden = _inside(boxes + 3 * unit * np.array([-1, -1, 1, 1]), others)  # it would seem to belong to another
+        crowd = _inside(boxes, dots) / max(len(dots), 1) ** 0.5
+        away = _distance(shifts, size) / unit
+        costs = 1e4 * (overlap + outside) / unit**2 + 1e3 * hidden + 5 * crowd + away
+        best = shifts[np.argmin(costs)]
         note.set_position(best / unit)
-        placed.append(Bbox.from_bounds(*(pixels[i] + best - size / 2), *size).padded(0.5 * unit))
+        placed.append(boxes[np.argmin(costs)] + 0.5 * unit * np.array([-1, -1, 1, 1]))
         notes[i] = note
         if leader and _distance(best, size) > (GAP + 4) * unit:
             line = np.clip(0, best - size / 2, best + size / 2)  # nearest point of the box
@@ -132,18 +130,25 @@ def place_names(ax, points, names, background, leader=True, **style):
 
 
 def _shifts(size, unit):
-    """Places of the centre of a box around a point."""
+    """Places of the centre of a box around a point, (places, 2)."""
     # The box touches the circle around the point with its side, corner or edge that faces the point.
     touching = np.sign(np.round(DIRECTIONS, 9)) * np.abs(DIRECTIONS) ** 0.5 * size / 2
-    return [place for further in FURTHER for place in DIRECTIONS * (GAP * unit + further * unit) + touching]
+    return np.vstack([DIRECTIONS * (GAP * unit + further * unit) + touching for further in FURTHER])
 
 
-def _distance(shift, size):
-    """Of a box, shifted from a point, to the point."""
-    return np.linalg.norm(np.maximum(np.abs(shift) - size / 2, 0))
+def _distance(shifts, size):
+    """Of boxes, shifted from a point, to the point."""
+    return np.linalg.norm(np.maximum(np.abs(shifts) - size / 2, 0), axis=-1)
 
 
-def _shared(a, b):
-    """Area of the overlap of two boxes."""
-    both = Bbox.intersection(a, b)
-    return 0 if both is None else both.width * both.height
+def _shared(boxes, other):
+    """Area of the overlap of each box (x0, y0, x1, y1) with another."""
+    low, high = np.maximum(boxes[:, :2], other[:2]), np.minimum(boxes[:, 2:], other[2:])
+    return np.maximum(high - low, 0).prod(axis=1)
+
+
+def _inside(boxes, points):
+    """Number of the points within each box (x0, y0, x1, y1)."""
+    x, y = points.T[:, np.newaxis]
+    x0, y0, x1, y1 = boxes.T[..., np.newaxis]
+    return ((x0 < x) & (x < x1) & (y0 < y) & (y < y1)).sum(axis=1)
