@@ -35,6 +35,7 @@ def record():
         "table": pd.DataFrame({"stage": ["a", "b"], "loss": [1.0, np.nan]}, index=["c1", "c2"]),
         "scalar": np.float64(0.25),
         "text": np.str_("Vip"),
+        "types": np.array([["Sst", "Vip", "Sst"], ["Sst", "", "Vip"]], dtype=object),
         "unicode": np.array(["a", "bc"]),
         "empty": np.zeros((0, 3)),
         "zeros": np.zeros((3000, 5000), bool),  # shrink as far as zlib can
@@ -197,6 +198,7 @@ def shared(value):
         ([zeros(30_000_000, [30_000_000])] * 100, "BINGET"),
         ([{**PACKED, "shape": [10_000_000]} for _ in range(100)], "more than the file can hold"),
         (shared(b""), "BINGET"),
+        ([{"__text__": ["a"], "codes": zeros(2_000_000, [2_000_000])} for _ in range(10)], "more text than the file"),
         (zeros(0, [0, 2**63 - 1, 2**63 - 1]), ""),
     ],
 )
@@ -240,6 +242,7 @@ PAIR = array(16, "<f8", [2])
         ("values", {"__dict__": [["a"]]}),
         ("values", {"__dict__": [[["a"], 1]]}),
         ("odd", {"__text__": ["a", 1], "shape": [2]}),
+        ("odd", {"__text__": ["a"], "codes": array([0, 1], "|u1", [2])}),
         ("odd", array(16, "O", [2])),
         ("odd", {"__array__": "<f8", "shape": [2], "zlib": bytes(16)}),
         ("odd", {"__table__": {"a": PAIR}, "index": array(24, "<i8", [3])}),

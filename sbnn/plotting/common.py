@@ -29,7 +29,9 @@ styled = style()
 
 
 def save_figure(figure, path_stem, pdf=False):
-    """Write a figure as PNG (256 colours) and, if asked, as PDF (text as text); the same figure gives the same bytes.
+    """Write a figure as PNG and, if asked, as PDF (text as text); the same figure gives the same bytes.
+
+    The PNG has 256 colours, or all of them if there is a colour bar.
 
     Parameters
     ----------
@@ -52,7 +54,9 @@ def save_figure(figure, path_stem, pdf=False):
             figure.savefig(content := io.BytesIO(), format="pdf", dpi=RASTER_DPI, metadata=undated)
             written["pdf"] = content.getvalue()
         figure.savefig(content := io.BytesIO(), format="png", metadata={"Software": None})
-        written["png"] = in_few_colors(content.getvalue())
+        written["png"] = content.getvalue()
+        if all(ax.get_label() != "<colorbar>" for ax in figure.axes):
+            written["png"] = in_few_colors(written["png"])
     paths = [Path(f"{path_stem}.{ending}") for ending in sorted(written, reverse=True)]
     for path in paths:
         write_atomically(written[path.suffix[1:]], path)

@@ -27,7 +27,7 @@ from sbnn.data.checks import GREY, OKABE_ITO
 from sbnn.plotting import reading
 from sbnn.plotting.cells import draw_crowd
 from sbnn.plotting.colors import Groups
-from sbnn.plotting.common import in_few_colors
+from sbnn.plotting.common import in_few_colors, new_panels
 from sbnn.plotting.maps import map_image, map_triangles
 
 
@@ -126,7 +126,11 @@ def test_the_same_record_gives_the_same_bytes_whatever_the_users_style(tmp_path)
     assert b"CreationDate" not in pdf
     assert b"/FontFile2" in pdf and b"/Type3" not in pdf  # TrueType: text stays text
     with Image.open(first[0]) as image:
-        assert image.mode == "P" and image.size[0] == round(7.2 * 160)
+        assert image.mode == "P" and image.size[0] == round(7.2 * 200)
+    figure, ax = new_panels(1)
+    figure.colorbar(ax.imshow(np.linspace(0, 1, 1000)[np.newaxis], aspect="auto"))
+    with Image.open(plotting.save_figure(figure, tmp_path / "bar")[0]) as image:
+        assert len(image.convert("RGB").getcolors(10_000)) > 256, "a palette puts steps into a colour bar"
 
 
 def test_an_image_in_few_colours_looks_as_before():
