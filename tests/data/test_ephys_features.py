@@ -44,7 +44,8 @@ def test_mouse_columns_become_the_human_features(mouse):
     for column in ("family", "unit"):
         assert shared.var[column].tolist() == human.loc[shared.var_names, column].tolist()
     assert shared.obs.equals(mouse.obs) and shared.uns["sbnn"]["name"] == "custom_shared"
-    assert shared.uns["sbnn"]["sha256"] != mouse.uns["sbnn"]["sha256"]
+    others = typed_cells(mouse.to_df() * 1.001, mouse.obs, mouse.var["family"], mouse.var["unit"].to_dict())
+    assert len({each.uns["sbnn"]["sha256"] for each in (mouse, shared, to_shared_features(others))}) == 3
     mouse.X[3, list(mouse.var_names).index("threshold_v_ramp")] = np.nan
     gaps = np.isnan(to_shared_features(mouse).X)
     assert gaps.sum() == 4 and gaps[3].sum() == 4, "threshold, peak, fast trough and trough of the ramp"

@@ -51,6 +51,9 @@ def test_blocks_are_normalised_like_the_whole(kind, data, tmp_path):
     np.testing.assert_allclose(stream.rows(slice(5, 30)), expected[5:30], rtol=1e-5)
     np.testing.assert_allclose(stream.rows(np.array([1, 4, 100])), expected[[1, 4, 100]], rtol=1e-5)
     np.testing.assert_allclose(stream.columns(np.array([3, 17])), expected[:, [3, 17]], rtol=1e-5)
+    order = np.roll(np.arange(40), 3)
+    twice = stream.as_fitted(order, stream.library_size).as_fitted(order, stream.library_size)
+    np.testing.assert_allclose(twice.columns(np.arange(40)), expected[:, order[order]], rtol=1e-5)
     assert stream.library_size == np.median(data.counts.sum(1)) and len(stream) == 120
     np.testing.assert_allclose(stream.count_share, shares_of_genes(data.counts), rtol=1e-6)
 

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 
 from sbnn.data.trajectories import trajectories
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
 from sbnn.dynamics.baselines import AutoRegression, PriorAlone
+from sbnn.dynamics.evaluation import strongest
 from sbnn.dynamics.solver import DivergenceError
 
 
@@ -31,6 +33,12 @@ def test_edges_are_counted():
     assert np.isnan(right["recall_missing"]) and np.isnan(right["kept_wrong"]) and right["auroc"] == 1
     some = edge_accuracy(FOUND, TRUTH.loc[["b"]], PRIOR)  # only regulators of which the truth is known count
     assert some["n_edges"] == 1 and some["balanced_accuracy"] == pytest.approx((0 + 1 / 2) / 2)
+
+
+def test_the_strongest_edges_are_looked_up_by_regulator_and_target():
+    found = strongest(FOUND, AnnData(np.zeros((1, 3)), varp={"prior": PRIOR.to_numpy(), "truth": TRUTH.to_numpy()}))
+    assert (found.regulator + found.target).tolist() == ["ab", "cb", "ac", "ba"]
+    assert found.in_prior.tolist() == [True, True, False, False] and found.true.tolist() == [1, 0, 1, 0]
 
 
 def test_auto_regression_finds_levels_and_rates_at_any_times(rng):

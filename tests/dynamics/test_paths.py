@@ -13,6 +13,7 @@ def test_the_grid_divides_every_interval():
     np.testing.assert_allclose(clock.grid[0, clock.observed] * clock.unit, TIMES - 1)
     np.testing.assert_allclose(np.diff(clock.grid[0, :7]) * clock.unit, 2 / N_BETWEEN)
     ragged = Clock(np.stack([TIMES, TIMES**2]))
+    assert Clock(np.array([[0, 1, 2, 2], [0, 1, 2, 3]])).unit == 1, "without what fills up the shorter sample"
     assert ragged.grid.shape == (2, 25) and ragged.unit == pytest.approx((9 + 99) / 8)
     np.testing.assert_allclose(ragged.grid[1, ragged.observed] * ragged.unit, TIMES**2 - 1)
 

@@ -208,6 +208,11 @@ def test_best_epoch_is_restored_and_patience_ends_training(cells, monkeypatch):
     trained = cells.y[~model.validation_]
     weights = np.array([1 / (trained == name).sum() for name in y])
     assert -(weights * np.log(p)).sum() / weights.sum() == pytest.approx(loss[best], rel=1e-5)
+    scores = iter([(0.5, 3), (0.5, 2), (0.5, 4), *[(0.1, 1)] * 9])
+    scored = lambda *_: dict(zip(("validation_macro_f1", "validation_loss"), next(scores), strict=True))  # noqa: E731
+    monkeypatch.setattr(AttentionBiLSTMClassifier, "_score", scored)
+    history = fitted(cells, validation_share=0.3, max_epochs=12).history_
+    assert len(history) == 2 + 2, "of epochs of the same macro-F1 that with the least loss is the best"
 
 
 def test_published_treatment_by_its_name(cells):

@@ -224,3 +224,4 @@ def test_scores_within_groups_are_of_their_cells_alone():
     assert table.loc["x", "accuracy_sd"] == pytest.approx(1 / 3 / np.sqrt(2))
     assert table.loc["y", ["macro_f1", "accuracy", "classes", "smallest"]].tolist() == [1, 1, 1, 2]
     assert table.loc["x", "smallest"] == 1
+    assert scores_within(record(), record().true).loc["b", "macro_f1"] == pytest.approx(0.8), "not half, 0 of a"

@@ -98,6 +98,8 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen):
     assert (graph.loc[names[0], "probability"] == 1).all()
     with pytest.raises(ValueError, match="were among the training cells"):
         model.fit_new_perturbations(*known[:2])
+    without = SparseShiftVAE(5, "vae", recipe=TINY, random_state=0).fit(*known).fit_new_perturbations(counts, names)
+    assert not without.prior_.means().any() and not without.shift_graph_[["effect", "probability"]].to_numpy().any()
     cells, given = pd.DataFrame(counts.toarray()), pd.Series(names)
     for method in (model.fit, model.fit_new_perturbations, model.elbo):
         with pytest.raises(ValueError, match="perturbation: .* another order"):

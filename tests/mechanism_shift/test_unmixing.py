@@ -9,7 +9,7 @@ from sbnn.data.screens import codes_of
 from sbnn.mechanism_shift import unmix
 from sbnn.mechanism_shift.accuracy import edge_scores, match_latents
 from sbnn.mechanism_shift.graph import edges_of, graph_table, largest_shifts, wide
-from sbnn.mechanism_shift.unmixing import _beyond_error, _Moments, describe, fit_spike_slab
+from sbnn.mechanism_shift.unmixing import SpikeSlab, _beyond_error, _Moments, _unseparated, describe, fit_spike_slab
 
 
 def made(n_latents=6, n_perturbations=40, n_cells=60, size=4.0, targets=2, seed=0, control=False):
@@ -58,6 +58,13 @@ def test_latents_that_another_turn_separates_as_well_are_named():
     alone = match_latents(latents[:, :1], found.transform(latents))[2][0]
     pair = {f"latent_{i}" for i in range(3) if i != alone}
     assert [set(names) for names in found.unseparated] == [pair]
+
+
+@pytest.mark.parametrize(("alone", "together", "said"), [(9, 5, [("a", "b")]), (12, 4, [])])
+def test_another_turn_is_as_likely_within_chance_of_all_perturbations_that_move_either(alone, together, said):
+    angle = np.pi / 4 * np.append(2 * np.arange(alone), 2 * np.arange(together) + 1)
+    shifts = 4 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    assert _unseparated(shifts, SpikeSlab(0.5, 3.5, 1.0, 0.3), "ab") == said
 
 
 def test_a_latent_that_nothing_moves_is_named():

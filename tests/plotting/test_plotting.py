@@ -255,6 +255,9 @@ def test_stages_that_all_folds_share_begin_together():
     np.testing.assert_array_equal(curves[0, :8], short.eval_r2[short.stage == "unfrozen"])
     assert reading.regression_stages(tables) == ([(1, "frozen"), (6, "unfrozen"), (11, "fine-tuning")], 15)
 
-    line = plotting.training_curves(record).axes[0].lines[0].get_ydata()
+    published = [{"n_components": 2, "group_lasso": 0.1, "test_r2": -2.0}]
+    panel = plotting.training_curves(record, published=published).axes[0]
+    assert panel.get_ylim()[0] < -2, "published values are within the panel"
+    line = panel.lines[0].get_ydata()
     np.testing.assert_allclose(line[:7], curves[:, :7].mean(0))
     np.testing.assert_allclose(line[7:8], curves[[0, 2], 7:8].mean(0))  # of the folds that trained

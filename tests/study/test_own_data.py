@@ -213,9 +213,11 @@ def test_advice_of_the_reader_is_given_as_options():
 def test_cells_of_unknown_group_are_left_out_and_named(adata, unknown):
     adata = adata.copy()
     adata.obs["donor"] = adata.obs["donor"].astype(object).replace("", unknown)
+    adata.X[:, 3] = np.arange(90) == 0
     with pytest.warns(UserWarning, match="1 of 90 cells have no 'donor'"):
         kept = options.with_groups(adata, "donor")
     assert kept.n_obs == 89 and kept.uns["sbnn"]["dropped"]["cells without donor"] == [adata.obs_names[0]]
+    assert list(kept.var_names) == list(adata.var_names.delete(3)), "without the gene of that cell alone"
     assert options.with_groups(kept, "donor") is kept
     with pytest.raises(KeyError, match="no 'mouse' in the labels; it holds .*donor"):
         options.with_groups(adata, "mouse")

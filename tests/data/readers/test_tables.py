@@ -149,6 +149,8 @@ def test_empty_rows_and_columns_units_and_titles_are_no_data(tmp_path, counts, e
     data = read(counts, written(tmp_path, "\n".join([names, "Units,ms,ms,%", *rows]) + "\n"))
     assert_read(data, counts, ephys)
     assert data.dropped == {"cells only in outputs": ["Units"]}
+    text = "cell,Tau,AP width,Sag\n" + ephys.to_csv(header=False).replace("\n", ",\n")  # but for the names
+    assert_read(read(counts, written(tmp_path, text)), counts, ephys)
     numbered = ephys.set_axis(["11", "12", "1.5"], axis=1)
     path = written(tmp_path, "Table S2. Cells, of mice\n\n# made by hand\n" + numbered.to_csv())
     for header in (None, {"outputs": 13}):
@@ -316,6 +318,8 @@ def test_most_values_are_left_where_fewest_are_left_out():
     gaps[:4, 1:] = True
     cells, outputs = kept(gaps, "fewest")
     assert cells.sum() == 8 and outputs.all(), "24 values, not 12 of one output"
+    cells, outputs = kept(np.array([[True, True], [False, False], [False, True]]), "outputs")
+    assert cells.tolist() == [False, True, True] and outputs.tolist() == [True, False], "not for a cell that has none"
 
 
 # --- expression

@@ -39,6 +39,8 @@ def test_prediction_goes_through_the_bottleneck(model, data):
     some, Y = data.X[:50], data.Y[:50]
     true, predicted = ((a - model.y_mean_) / model.y_scale_ for a in (Y, model.predict(some)))
     assert model.score(some, Y) == pytest.approx(pooled_r2(true, predicted, 0.0), abs=1e-6)
+    times = np.arange(50) % 4
+    assert model.score(some, Y, times) == pytest.approx(model.score(some.repeat(times, 0), Y.repeat(times, 0)))
 
 
 def test_the_seed_decides_and_neither_watched_cells_nor_the_head_for_genes(data, model):

@@ -137,6 +137,7 @@ def believed(x, y, predict, monkeypatch):
     factors = few_cells.shrinkage(len, x, y, choose, Run(DistilledSettings(**SHORT), None, generator))
     for (known, outputs), (cells, same) in zip(seen, chosen_on, strict=True):
         assert torch.equal(known, cells[:, [0, 2]]) and torch.equal(outputs, same), "genes are chosen without them too"
+        assert max(each.mean(0).abs().max() for each in (cells, outputs)) < 1e-3, "centred without them"
     return factors, seen
 
 
