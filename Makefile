@@ -6,7 +6,7 @@ READY := .venv/ready
 CHECK := import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and \
 	f"sbnn needs Python 3.11 to 3.13, $(PYTHON) is {v[0]}.{v[1]}; name another: make PYTHON=python3.13")
 
-.PHONY: reproduce test check lint notebooks docs clean
+.PHONY: reproduce test check lint notebooks docs dist clean
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 # Runs the notebooks top to bottom and draws the figures from saved results; FRESH=1 computes everything anew.
@@ -33,8 +33,14 @@ notebooks: $(READY)
 docs: $(READY)
 	$(BIN)/python -m sphinx -W --keep-going -n -q -E -d build/doctrees -c docs . build/docs
 
+# Source archive, and the wheel built from it alone, in dist/.
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m pip install --quiet build==1.6.1
+	$(BIN)/python -m build
+
 clean:
-	rm -rf .venv build
+	rm -rf .venv build dist
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c '$(CHECK)'
