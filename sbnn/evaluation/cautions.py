@@ -59,10 +59,10 @@ def cautions(data, record=None, groups=None):
         groups = np.asarray(groups).astype(str)
         columns = [name for name in data.labels if np.array_equal(data.labels[name].astype(str), groups)]
         batches[[*columns, "groups"][0]] = groups
-    for name, labels in batches.astype(str).items():
-        if record is None or split_groups(record, labels.to_numpy()):
-            found += _batch(data, name, labels.to_numpy())
-    return found
+    batches = {name: labels.to_numpy() for name, labels in batches.astype(str).items()}
+    if record is not None:
+        batches = {name: labels for name, labels in batches.items() if split_groups(record, labels)}
+    return [*found, *_batches(data, batches)]
 
 
 def batch_index(X, batches, types=None, seed=0):
@@ -125,11 +125,12 @@ def _outputs(data):
     shares = np.square(Y - Y.mean(0)) / np.square(Y - Y.mean(0)).sum(0)
     spread = np.abs(Y - np.median(Y, axis=0))
     far = spread > FAR * 1.4826 * np.median(spread, axis=0)
-    for j in np.flatnonzero(((shares > OF_ONE_CELL) & far).any(0)):
-        i = shares[:, j].argmax()
-        which = f"cell {str(data.cell_names[i])!r} alone has {shares[i, j]:.0%} of the variance of {str(names[j])!r}"
-        value = f"{Y[i, j]:.4g}, median {np.median(Y[:, j]):.4g}"
-        yield f"{which} ({value}): it dominates R2; check this value, or leave it out."
+    ruled, which = np.flatnonzero(((shares > OF_ONE_CELL) & far).any(0)), []
+    for i, j in zip(shares[:, ruled].argmax(0), ruled, strict=True):
+        value = f"{shares[i, j]:.0%} of the variance, {Y[i, j]:.4g}, median {np.median(Y[:, j]):.4g}"
+        which.append(f"{str(names[j])!r} (cell {str(data.cell_names[i])!r}: {value})")
+    if which:
+        yield f"outputs whose R2 a single cell dominates: {some(which)}; check these values, or leave them out."
 
 
 def _counts(data):
@@ -148,28 +149,36 @@ def _counts(data):
         yield f"{which}: they reflect sequencing depth; {advice}"
 
 
-def _batch(data, name, labels):
-    """Cautions of one kind of batch."""
-    cells = np.flatnonzero(~np.isin(labels, [UNKNOWN, ""]))
-    if len(cells) > MOST_CELLS:
-        cells = np.sort(np.random.default_rng(0).choice(cells, MOST_CELLS, replace=False))
-    if len(cells) < 20 or len(np.unique(labels[cells])) < 2:
-        return
+def _batches(data, batches):
+    """Cautions about labels of cells that were measured together, name -> label of each cell; one for each kind."""
+    similar, explained = {}, {}
     types = data.labels["type" if data.labels["type"].nunique() > 1 else "family"].to_numpy(dtype=str)
-    option = "" if name == "groups" else f", `--groups {name}`"
-    advice = f"hold out whole groups (grouped_folds{option}) to measure R2 on new ones."
-    unsure = "" if len(np.unique(types)) > 1 else ", though unknown types may be the reason"
-    index, deviations = batch_index(data.X[cells], labels[cells], types[cells])
-    if index > BATCH_INDEX and deviations > BATCH_DEVIATIONS:
-        how = f"batch index {index:.2f} of 1, {deviations:.0f} SD above chance{unsure}"
-        which = f"cells of the same {name!r} are more similar than their types explain ({how})"
-        yield f"{which}: shared variation counts as prediction if folds split them; {advice}"
-    shares = pd.Series(_explained(data.Y[cells].astype(np.float64), labels[cells], types[cells]), data.feature_names)
-    high = shares[shares > SHARE_OF_BATCH].sort_values(ascending=False)
-    if len(high):
-        how = some([f"{output} {share:.0%}" for output, share in high.items()], 3) + unsure
-        which = f"{name!r} explains most of the variance of some outputs within types ({how})"
-        yield f"{which}: genes may predict the batch instead of the cell; {advice}"
+    for name, labels in batches.items():
+        cells = np.flatnonzero(~np.isin(labels, [UNKNOWN, ""]))
+        if len(cells) > MOST_CELLS:
+            cells = np.sort(np.random.default_rng(0).choice(cells, MOST_CELLS, replace=False))
+        if len(cells) < 20 or len(np.unique(labels[cells])) < 2:
+            continue
+        unsure = "" if len(np.unique(types[cells])) > 1 else ", though unknown types may be the reason"
+        index, deviations = batch_index(data.X[cells], labels[cells], types[cells])
+        if index > BATCH_INDEX and deviations > BATCH_DEVIATIONS:
+            similar[name] = f"batch index {index:.2f} of 1, {deviations:.0f} SD above chance{unsure}"
+        shares = pd.Series(
+            _explained(data.Y[cells].astype(np.float64), labels[cells], types[cells]), data.feature_names
+        )
+        high = shares[shares > SHARE_OF_BATCH].sort_values(ascending=False)
+        if len(high):
+            explained[name] = some([f"{output} {share:.0%}" for output, share in high.items()], 3) + unsure
+    for found, begin, end in (
+        (similar, "cells of the same", "are more similar than their types explain: shared variation counts as "
+         "prediction if folds split them"),
+        (explained, "most of the variance of some outputs within types is explained by", "and genes may predict the "
+         "batch instead of the cell"),
+    ):  # fmt: skip
+        if found:
+            options = "".join(f", `--groups {name}`" for name in found if name != "groups")
+            advice = f"hold out whole groups (grouped_folds{options}) to measure R2 on new ones."
+            yield f"{begin} {', '.join(f'{name!r} ({how})' for name, how in found.items())} {end}; {advice}"
 
 
 def _explained(Y, batches, types):

@@ -14,6 +14,7 @@ from sbnn.data.paired import as_paired
 from sbnn.data.readers import tables as reader
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.study.own_data import commands, options
+from sbnn.study.own_data.report import _left_out
 
 MARKUP = '<script>alert("1")</script>'  # no name is markup on the page
 FEW = DistilledSettings(steps_of_teachers=20, steps_of_student=20)
@@ -80,7 +81,15 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     known = of_genes.loc[of_genes["by (SD)"] != "", "by (SD)"].astype(float)
     assert set(of_genes.index) == set(fit.kept_genes) and len(known)
     np.testing.assert_allclose(known, effects.effect[known.index], atol=6e-4)
-    assert "spike-ins" in page and "cells without donor" in page and "every donor in one of them" in page
+    order = [
+        "verdict",
+        "The map of the cells",
+        "A trial (--fast)",
+        "1 left out, cells without donor: cell",
+        "<dt>cells",
+    ]
+    assert sorted(order, key=page.index) == order, "the verdict, the map, cautions, what is left out"
+    assert "spike-ins" in page and "every donor in one of them" in page
     assert "40, chosen on the training cells of every fold" in page
 
     record, halves = (results.load(saved / f"{name}.pickle") for name in ("cv_default", "halves_default"))
@@ -154,6 +163,16 @@ def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
     commands._with_labels_of(as_paired(relabelled), record, how["results"])
     again = results.load(how["results"])
     assert set(again.labels["type"]) == {"one"} and again.colors == {"one": "#102030"}
+
+
+def test_many_that_are_left_out_are_listed_when_opened():
+    names = [f"{MARKUP} {i}" for i in range(27)]
+    assert _left_out("cells without donor", names[:3]).startswith("<p>3 left out, cells without donor: ")
+    summary, every = re.fullmatch(
+        "<details><summary>(.*)</summary><p>(.*)</p></details>", _left_out("of <5", names)
+    ).groups()
+    assert unescape(summary) == f"27 left out, of <5: {', '.join(names[:3])} and 24 more"
+    assert unescape(every).split(", ") == names and "<script" not in summary + every
 
 
 def test_folds_are_ten_or_as_many_as_there_are_groups(adata):

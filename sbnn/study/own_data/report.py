@@ -20,8 +20,8 @@ from sbnn.tables import TRIAL
 
 #: Figure -> title, and what it shows in words.
 SHOWN = {
-    "overview": ("From few genes through two units to the outputs", "Kept genes, the map of the cells and the outputs"),
     "figure3_latent_default": ("The map of the cells", "The two units of the network, with genes and outputs"),
+    "overview": ("From few genes through two units to the outputs", "Kept genes, the map of the cells and the outputs"),
     "map_trust": ("How far the map can be trusted", "Error of every cell when it was held out; maps of other seeds"),
 }
 NAMES_SHOWN = 3
@@ -38,13 +38,16 @@ def write_report(options, data, records, figures, path):
     n_kept = len(records["fit_default_2d"].kept_genes)
     facts = _summary(records) | _facts(options, data, default)
     listed = "".join(f"<li>{escape(text)}</li>" for text in warned)
-    drawn = [figure for name in SHOWN if (figure := Path(figures, f"{name}.png")).exists()]
+    drawn = [Path(figures, f"{name}.png") for name in SHOWN]
+    map_, *others = [_picture(figure, *SHOWN[figure.stem]) if figure.exists() else "" for figure in drawn]
     page = Template((files("sbnn.study.own_data") / "report.html").read_text(encoding="utf-8")).substitute(
         title=escape(f"{data.name}: {data.n_outputs} outputs from {n_kept} of {data.n_genes} genes"),
         verdict=escape(sentence),
+        map=map_,
         cautions=f'<ul class="cautions" aria-label="Cautions">{listed}</ul>' if warned else "",
         facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items()),
-        pictures="".join(_picture(figure, *SHOWN[figure.stem]) for figure in drawn),
+        left_out="".join(_left_out(why, names) for why, names in data.about["dropped"].items()),
+        pictures="".join(others),
         tables=_outputs(default, data, ridge) + _genes(records),
         footer=escape(f"sbnn {library_versions()['sbnn']}; {data.about['source']}; fingerprint {data.sha256[:12]}"),
     )
@@ -65,10 +68,16 @@ def _facts(options, data, record):
     given = f"{chosen}, chosen on the training cells of every fold" if chosen else f"all {data.n_genes}"
     facts = {"cells": f"{data.n_cells}", "types": some(types, 8), "folds": f"{len(record.folds)}, {how}"}
     facts["genes given to the models"] = given
-    for why, names in data.about["dropped"].items():
-        facts[f"left out, {why}"] = f"{len(names)}: {some(names, NAMES_SHOWN)}"
     notes = " ".join(data.about["notes"])
     return facts | ({"as read": notes} if notes else {})
+
+
+def _left_out(why, names):
+    """What was left out for one reason: the number and the first names, and all of them once it is opened."""
+    first = escape(f"{len(names)} left out, {why}: {some(names, NAMES_SHOWN)}")
+    if len(names) <= NAMES_SHOWN:
+        return f"<p>{first}</p>"
+    return f"<details><summary>{first}</summary><p>{escape(', '.join(map(str, names)))}</p></details>"
 
 
 def _picture(path, title, alternative):
