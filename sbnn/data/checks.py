@@ -7,7 +7,8 @@ import colorsys
 import re
 import warnings
 from collections.abc import Iterable, Mapping
-from numbers import Integral
+from dataclasses import fields
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ VALUES_LOOKED_AT = 2**20  # of the first cells
 FAR_OUT = 1e6  # SD of the other cells
 LARGEST = 1e15  # beyond, sums of squares leave single precision
 GENES_AT_ONCE = 64  # so that deviations in double precision stay small
+MOST = 1e9  # of a setting: beyond, numbers overflow or nothing ends
 
 
 def check_number(name, value, kind, low=-np.inf, high=np.inf):
@@ -32,6 +34,29 @@ def check_number(name, value, kind, low=-np.inf, high=np.inf):
     if not is_number or not low <= value <= high or not np.isfinite(value):
         text = f"{name} must be a finite number in [{low}, {high}]{', a whole one' if kind is Integral else ''}"
         raise (ValueError if is_number else TypeError)(f"{text}, got {value!r}")
+
+
+class CheckedSettings:
+    """Base of frozen dataclasses: every field is of the kind of its default, and numbers are in `_LEAST` to `_MOST`."""
+
+    _LEAST: dict = {}  # else 1 of whole numbers and 0 of others
+    _MOST: dict = {}  # else 1 of rates and shares and 1e9 of others
+
+    def __post_init__(self):
+        """Refuse what would train on nothing, away from the aim, or without end."""
+        for name, default in ((one.name, one.default) for one in fields(self)):
+            value, several = getattr(self, name), isinstance(default, tuple)
+            kind = type(default[0] if several else default)
+            if kind in (int, float) or (default is None and value is not None):
+                kind = kind if kind is int else float
+                most = self._MOST.get(name, 1 if {"rate", "share"} & {*name.split("_")} and kind is float else MOST)
+                for number in value if several else (value,):
+                    least = self._LEAST.get(name, int(kind is int))
+                    check_number(name, number, Integral if kind is int else Real, least, most)
+                # Python's own numbers, so that equal settings are stored alike.
+                object.__setattr__(self, name, tuple(map(kind, value)) if several else kind(value))
+            elif not isinstance(value, kind):
+                raise TypeError(f"{name}: expected {kind.__name__}, got {value!r}")
 
 
 def check_matrix(values: Any, argument: str) -> np.ndarray:
@@ -73,6 +98,15 @@ def check_labels(
         text = labels[column].astype(object) if column in labels else pd.Series(UNKNOWN, labels.index)
         labels[column] = text.where(text.notna() & (text != ""), UNKNOWN).astype(str)
     return labels
+
+
+def check_blanks(labels, argument: str) -> None:
+    """Refuse labels of cells that differ by blanks alone, which would be two groups."""
+    labels = pd.Index(np.unique(np.asarray(labels).astype(str)))
+    plain = labels.str.strip()
+    if plain.has_duplicates:
+        twice = some(map(repr, labels[plain.duplicated(keep=False)]))
+        raise ValueError(f"{argument}: labels differ by blanks alone: {twice}; take them off, as by .str.strip()")
 
 
 def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
@@ -183,6 +217,17 @@ def check_finite(values: np.ndarray, argument: str, rows, columns) -> None:
     if wrong.any():
         text = _entry(values, *np.argwhere(wrong)[0], argument, rows, columns)
         raise ValueError(f"{text}: expected finite numbers up to {LARGEST:g}; correct it or leave it out")
+
+
+def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None, stacklevel=3) -> None:
+    """As `check_finite`, but NaN is a value that was not recorded; warn of cells without any."""
+    columns = range(values.shape[1]) if columns is None else columns
+    missing = np.isnan(values)
+    check_finite(np.where(missing, 0, values), argument, rows, columns)
+    if (empty := missing.all(axis=1)).any():
+        names = some(np.flatnonzero(empty) if rows is None else np.asarray(rows)[empty])
+        text = f"{argument}: {empty.sum()} of {len(values)} cells have no value, nothing tells their types: {names}"
+        warnings.warn(f"{text}; leave them out", stacklevel=stacklevel)
 
 
 def _entry(values, i, j, argument, rows, columns):

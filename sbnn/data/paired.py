@@ -181,4 +181,5 @@ def groups_of(data, groups):
     if lacking.any():
         names = some(values.index[lacking])
         raise ValueError(f"{column!r} of {lacking.sum()} cells is unknown; leave them out: {names}")
+    checks.check_blanks(values, column)
     return values.to_numpy(dtype=str)

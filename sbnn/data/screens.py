@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import check_in_order, check_labels, check_names, some
+from sbnn.data.checks import check_blanks, check_in_order, check_labels, check_names, some
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import AnnDataLike
@@ -136,6 +136,7 @@ def check_perturbation(given, cells, control=None):
         text = f"got shape {names.shape}, {empty.sum()} of them empty"
         raise ValueError(f"perturbation: expected one of each of {n_cells} cells, the control's too, {text}")
     names = names.astype(str)
+    check_blanks(names, "perturbation")
     if control is not None and str(control) not in names:
         raise ValueError(f"control: no cell is {control!r}; the perturbations are {some(np.unique(names))}")
     return names

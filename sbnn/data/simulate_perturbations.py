@@ -1,11 +1,13 @@
 """Simulated perturbation screens with known latents and shifts, as in the paper on sparse mechanism shifts."""
 
 from itertools import pairwise
+from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sbnn.data.checks import check_number
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.screens import screen
 
@@ -62,6 +64,8 @@ def simulate_perturbations(
     if not 1 <= n_latents <= HIDDEN[0] or n_genes < HIDDEN[-1]:
         limits = f"n_latents must be 1 to {HIDDEN[0]} and n_genes at least {HIDDEN[-1]}"
         raise ValueError(f"{limits}, got {n_latents} and {n_genes}")
+    check_number("most_targets", most_targets, Integral, 1, n_latents if density is None else np.inf)
+    check_number("density", density or 0.0, Real, 0, 1)
     rng = np.random.default_rng(random_state)
 
     shifts = np.zeros((n_perturbations, n_latents))

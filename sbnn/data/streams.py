@@ -81,6 +81,8 @@ class ExpressionStream:
         for name, given in (("cell_names", cell_names), ("totals", totals)):
             if given is not None and np.shape(given) != tuple(shape[:1]):
                 problems.append(f"{name}: expected one for each cell of {tuple(shape)}, got shape {np.shape(given)}")
+        if not isinstance(counts, bool | np.bool_):
+            problems.append(f"counts: expected True or False, got {counts!r}")
         if problems:
             raise ValueError("; ".join(problems))
         self.source, self.counts, self.shape = source, counts, tuple(int(size) for size in shape)

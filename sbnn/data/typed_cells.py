@@ -1,5 +1,7 @@
 """Typed neurons: an AnnData of electrophysiological features in families, and the arrays that the code below takes."""
 
+import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,11 +9,15 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import check_finite, check_labels, check_names, some
+from sbnn.data.checks import check_labels, check_names, check_recorded, some
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 
 ALL = "all"  # the one family if none is given
+_ONE = (
+    r"[fpnuµμmckMG]?(s|V|A|Ohms?|ohms?|Ω|F|Hz|S|m|C|J|W|L|g|M|B|rad)|spikes?|APs?|counts?|min|h|°C?|deg|%|1|a\.?u\.?|SD"
+)
+UNIT = re.compile(rf"(?:(?:{_ONE})(?:\^?-?\d)?(?:\s*[/*·. ]\s*|$))*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +72,14 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     values = np.ascontiguousarray(X, dtype=np.float64)
     cells = check_names(X.index if named else None, "X", "cell", values.shape[0])
     features = check_names(X.columns if named else None, "X", "feature", values.shape[1])
-    check_finite(np.where(np.isnan(values), 0, values), "X", cells, features)
+    check_recorded(values, "X", cells, features)
     if labels is not None:
         labels = labels[labels.index.astype(str).isin(cells)]
     obs = check_labels(labels, cells, ("type",), ("donor", "condition")).rename_axis(index=None)
     if units and not {*units} <= {*features}:
         raise ValueError(f"units: no such features: {some(sorted({*units} - {*features}))}")
+    if odd := sorted({str(unit) for unit in (units or {}).values() if not UNIT.fullmatch(str(unit))}):
+        warnings.warn(f"units: {some(odd)} is no unit as s, mV, pA, MOhm, Hz/pA or 1 are", stacklevel=2)
     var = {"family": families_of(families, features), "unit": [(units or {}).get(feature, "") for feature in features]}
     adata = ad.AnnData(values, obs, pd.DataFrame(var, index=features))
     return with_about(adata, about_data(**about), _fingerprint(values, cells, features, obs["type"]))

@@ -203,7 +203,7 @@ class PhoenixRegressor(DynamicsRegressor):
         recipe, samples = self.recipe or Recipe(), as_trajectories(trajectories)
         self._check_samples(samples)
         influence = INFLUENCE.get(self.pruning, (0, 0)) or self.influence
-        if not all(0 <= part <= 1 for part in influence):
+        if len(influence) != 2 or not all(0 <= part <= 1 for part in influence):
             raise ValueError(f"influence: expected two numbers in [0, 1], got {self.influence!r}")
         if prior is not None:
             prior = torch.from_numpy(prior_matrix(prior, samples.gene_names))

@@ -3,29 +3,23 @@
 import copy
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 
 import torch
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval
 
+from sbnn.data.checks import CheckedSettings
 from sbnn.dynamics.solver import DivergenceError, advance, step_factors
 
-COUNT, SHARE = [Interval(Integral, 1, None, closed="left")], [Interval(Real, 0, 1, closed="right")]
-_ALLOWED = {
-    "epochs": COUNT, "n_steps": COUNT, "every": COUNT, "share": SHARE, "data_weight": SHARE,
-    "penalty": [Interval(Real, 0, None, closed="left"), None],
-}  # fmt: skip
-
-
-class _Settings:
-    def __post_init__(self):
-        """Refuse what would train on nothing, away from the aim, or without end."""
-        validate_parameter_constraints(_ALLOWED, vars(self), type(self).__name__)
+COUNT = [Interval(Integral, 1, None, closed="left")]
 
 
 @dataclass(frozen=True)
-class Schedule(_Settings):
+class Schedule(CheckedSettings):
     """Pruning on the way: `first_share` of the weights goes at `first_epoch`, `share` of the rest `every` epochs."""
+
+    _LEAST = {"first_epoch": 0, "share": 1e-9}
+    _MOST = {"first_share": 0.999}
 
     first_epoch: int = 3
     first_share: float = 0.7
@@ -44,7 +38,7 @@ class Schedule(_Settings):
 
 
 @dataclass(frozen=True)
-class Recipe(_Settings):
+class Recipe(CheckedSettings):
     """Training of a `PhoenixRegressor`.
 
     Parameters
@@ -80,6 +74,9 @@ class Recipe(_Settings):
     drop_rates : tuple of (float, float)
         In (0, 1), how closed the gates of genes and those of sums and products are at the start, with a penalty alone.
     """
+
+    _LEAST = {"rate_patience": 0, "patience": 0, "fine_tuning": 0, "data_weight": 1e-9}
+    _MOST = {"learning_rate": 1e6, "data_weight": 1, "validation_share": 0.999, "drop_rates": 1}
 
     epochs: int = 200
     batch_size: int = 4

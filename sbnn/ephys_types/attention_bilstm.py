@@ -16,7 +16,7 @@ from torch import nn
 
 from sbnn.determinism import reproducible
 from sbnn.ephys_types import training
-from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, seen_columns
+from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
 
 TOKEN_SIZE, DROPOUT, BATCH_SIZE = 64, 0.2, 64
 CLIP, WEIGHT_DECAY = 2.0, 1e-4
@@ -167,6 +167,10 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     _parameter_constraints: dict = {
         "loss": [StrOptions({"cross_entropy", "arcface"})],
         "published": ["boolean", StrOptions({"mouse"})],
+        "attention": ["boolean"],
+        "smote": ["boolean"],
+        "hidden": COUNT,
+        "max_epochs": [*COUNT, None],
     }
 
     def __init__(

@@ -1,16 +1,19 @@
 """What all classifiers of this room share: what they accept, the scale of features, and a missing value that is NaN."""
 
 import warnings
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import QuantileTransformer
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from sbnn.data.checks import UNKNOWN, check_in_order, some
+from sbnn.data.checks import UNKNOWN, check_in_order, check_recorded, some
 from sbnn.data.typed_cells import families_of, family_columns
 
+COUNT = [Interval(Integral, 1, None, closed="left")]  # of `_parameter_constraints`
 N_QUANTILES = 100
 FARTHEST = 2.5  # SD to which normal scores are clipped: beyond, they tell the few outermost cells apart by chance
 LOST = "features without a value"  # a warning begins so
@@ -38,9 +41,10 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
     def _checked_training(self, X, y, families=None, stacklevel=3):
         """Cells (float64, NaN where missing) and positions in ``classes_``; sets what `fit` learns of the names."""
         self._validate_params()
-        columns = getattr(X, "columns", None)
+        columns, cells = getattr(X, "columns", None), getattr(X, "index", None)
         check_in_order(X, y, "y")
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        check_recorded(X, "X", cells, stacklevel=stacklevel + 1)
         check_classification_targets(y)
         self._typed = np.asarray(y).astype(str) != UNKNOWN
         if not self._typed.all():
@@ -64,7 +68,10 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
     def _checked_cells(self, X):
         """New cells, with the features that the model was fitted to."""
         check_is_fitted(self, "classes_")
-        return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        names = getattr(X, "index", None)
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        check_recorded(X, "X", names, stacklevel=4)
+        return X
 
     def _measured(self, *tables, stacklevel=3):
         """Which features have a value in some cell of each table; warns of the others."""

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from sbnn.determinism import reproducible
-from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, seen_columns
+from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
 from sbnn.ephys_types.training import descend
 
 FEW, MANY = 500, 5000  # training cells between which settings go from those for few to those for many, by logarithm
@@ -102,6 +102,8 @@ class FamilyAttentionClassifier(TypeClassifier):
         Columns of each.
     network_ : FamilyAttentionNetwork
     """
+
+    _parameter_constraints: dict = {"n_members": COUNT, "n_steps": [*COUNT, StrOptions({"auto"})]}
 
     def __init__(self, n_members=4, n_steps="auto", random_state=None):
         self.n_members = n_members
@@ -206,7 +208,9 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         As for `FamilyAttentionClassifier`.
     """
 
-    _parameter_constraints: dict = {"way": [StrOptions({"pretrained", "joint"})]}
+    _parameter_constraints: dict = {
+        **FamilyAttentionClassifier._parameter_constraints, "way": [StrOptions({"pretrained", "joint"})],
+    }  # fmt: skip
 
     def __init__(self, way="pretrained", n_members=4, n_steps="auto", random_state=None):
         super().__init__(n_members, n_steps, random_state)

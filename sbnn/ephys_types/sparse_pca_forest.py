@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.typed_cells import as_typed
 from sbnn.determinism import reproducible
-from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, seen_columns
+from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
@@ -108,6 +108,8 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     Gouwens et al., "Integrated morphoelectric and transcriptomic classification of cortical GABAergic cells", Cell 183,
     935 (2020). Schwider and Ramezani, arXiv 2603.11000.
     """
+
+    _parameter_constraints: dict = {"published": ["boolean"], "n_estimators": COUNT}
 
     def __init__(self, published=False, n_estimators=300, random_state=None):
         self.published = published

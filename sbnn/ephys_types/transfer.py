@@ -133,7 +133,7 @@ class ZeroShotClassifier(TypeClassifier):
     worse than none, so look at `shares_`.
     """
 
-    _parameter_constraints: dict = {"alignment": [StrOptions(set(ALIGNMENTS))]}
+    _parameter_constraints: dict = {"alignment": [StrOptions(set(ALIGNMENTS))], "keep_missing": ["boolean"]}
 
     def __init__(self, classifier=None, alignment="shift", keep_missing=False, random_state=None):
         self.classifier = classifier

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import UNKNOWN
+from sbnn.data.checks import UNKNOWN, check_blanks
 from sbnn.data.preprocessing import Standardizer, expression_pipeline
 from sbnn.data.typed_cells import as_typed
 
@@ -57,6 +57,7 @@ def grouped_folds(groups, n_folds=10, seed=42):
         Training and test positions; every cell is tested once. Folds have as many groups, to one, not as many cells.
     """
     codes = _codes(groups, "groups")
+    check_blanks(groups, "groups")
     return list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes))
 
 
@@ -125,6 +126,7 @@ def labels_of(data, target):
         found, others = f"{values.nunique()} of {target!r} and {lacking} cells without one", ", ".join(data.labels)
         advice = f"leave these out, or take another of {others}"
         raise ValueError(f"{data.name}: expected a label of every cell, of two or more, got {found}; {advice}")
+    check_blanks(values, target)
     return values.to_numpy(dtype=str)
 
 

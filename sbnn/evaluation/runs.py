@@ -116,6 +116,8 @@ def fit_all(
 
 def _once(path, overwrite, answer, compute):
     """The record of a file if it is the answer, else what is computed, and saved; by one process at a time."""
+    if not isinstance(overwrite, bool | np.bool_):
+        raise ValueError(f"overwrite: expected True or False, got {overwrite!r}")
     if path is None:
         return compute()
 

@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 from math import comb
 
+from sbnn.data.checks import CheckedSettings
+
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(CheckedSettings):
     """Architecture and training of a `SparseShiftVAE`; fields are described in the source."""
+
+    _LEAST = {"least_updates": 0, "updates_per_pair": 0, "warm_up": 0, "patience": 1, "unmixings": 0, "dispersion": -50}
+    _MOST = {"dropout": 0.999, "validation_share": 0.999, "dispersion": 50}
 
     hidden: int = 400  # units of each of the two hidden layers, of encoder and decoder
     batch_norm: bool = False  # after each hidden layer

@@ -105,6 +105,8 @@ class LeaveOneOutRidge(LinearRegressor):
 
     def fit(self, X, y=None):
         """Choose the penalty and fit; X and y as for `SparseBottleneckRegressor.fit`."""
+        for alpha in np.ravel(self.alphas):
+            check_number("alphas", alpha, Real, 0)
         X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
         # "auto" would take "eigen" here, four times slower where cells and genes are about equally many.
         ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)

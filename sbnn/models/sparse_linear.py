@@ -14,6 +14,7 @@ from glmnet import ElasticNet
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
+from sklearn.utils._param_validation import StrOptions
 
 from sbnn.data.checks import check_number
 from sbnn.models.linear import (
@@ -78,6 +79,8 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     paired multivariate data", J. R. Stat. Soc. C 70, 2021. Chen and Huang, J. Am. Stat. Assoc. 107, 2012.
     """
 
+    _parameter_constraints = {"relaxed": ["boolean"], "penalty": [StrOptions({"group", "element"})]}
+
     def __init__(self, rank=2, alpha=1.0, l1_ratio=1.0, relaxed=True, penalty="group", max_iter=1000, tol=1e-6):
         self.rank = rank
         self.alpha = alpha
@@ -91,8 +94,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         check_number("l1_ratio", self.l1_ratio, Real, 0, 1)
         check_number("max_iter", self.max_iter, Integral, 1)
         check_number("tol", self.tol, Real, 1e-7, 1)
-        if self.penalty not in _PENALTIES:
-            raise ValueError(f"penalty must be one of {list(_PENALTIES)}, got {self.penalty!r}")
+        self._validate_params()
         return super()._validate(X, y)
 
     def _solve(self, X, Y, alphas):
@@ -336,6 +338,8 @@ class PerFeatureElasticNet(SparseCoefficients, LinearRegressor):
     def fit(self, X, y=None):
         """Fit one elastic net per output; X and y as for `SparseBottleneckRegressor.fit`."""
         check_number("l1_ratio", self.l1_ratio, Real, 0, 1)
+        check_number("cut_point", self.cut_point, Real, 0)
+        check_number("tol", self.tol, Real, 1e-15, 1)
         if self.alpha is not None:
             check_number("alpha", self.alpha, Real, 0)
         X, Y = self._validate(X, y)

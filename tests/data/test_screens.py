@@ -80,6 +80,7 @@ def test_perturbations_and_labels_go_by_the_names_of_their_cells():
         ({"perturbation": PERTURBATION[1:]}, r"perturbation: .* 6 cells.* got shape \(5,\)"),
         ({"perturbation": [*PERTURBATION[:4], None, np.nan]}, "perturbation: .* 2 of them empty"),
         ({"perturbation": ["b", "", *PERTURBATION[2:]]}, "perturbation: .* 1 of them empty"),
+        ({"perturbation": ["b ", *PERTURBATION[1:]]}, "perturbation: .*blanks.*'b', 'b '"),
         ({"cell_names": ["c0"] * 6}, "cell_names"),
         ({"gene_names": GENES[:2]}, "gene_names"),
         ({"labels": pd.DataFrame(index=CELLS[1:])}, "labels"),

@@ -74,3 +74,12 @@ def test_an_anndata_of_another_maker_and_one_from_a_file(adata, tmp_path):
 def test_what_does_not_fit_is_named(changes, argument):
     with pytest.raises(ValueError, match=argument):
         typed_cells(**{"X": TABLE, "labels": LABELS} | changes)
+
+
+def test_unknown_units_and_cells_without_values_are_named():
+    empty = TABLE.astype(float)
+    empty.loc["c1"] = np.nan
+    with pytest.warns(UserWarning, match="X: 1 of 4 cells have no value.*: c1"):
+        typed_cells(empty)
+    with pytest.warns(UserWarning, match="units: bananas is no unit"):
+        typed_cells(TABLE, units={"tau": "bananas", "sag": "mV/ms", "vrest": "Hz/pA"})

@@ -166,9 +166,20 @@ def test_wrong_input_is_named(samples, prior, fitted):
     for options in ({"sparsity": 1.0}, {"influence": (0.5, 2)}):
         with pytest.raises(ValueError, match=next(iter(options))):
             PhoenixRegressor(**options).fit(samples, prior)
-    for settings, name in ((Recipe, "data_weight"), (Schedule, "every")):
-        with pytest.raises(ValueError, match=name):
-            settings(**{name: 0})
+    for wrong in (
+        {"data_weight": 0},
+        {"epochs": 0},
+        {"validation_share": 1.5},
+        {"drop_rates": (2, 2)},
+        {"patience": -1},
+    ):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Recipe(**wrong)
+    for wrong in ({"every": 0}, {"share": 0}, {"first_share": 1.5}, {"first_epoch": -1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Schedule(**wrong)
+    with pytest.raises(TypeError, match="schedule"):
+        Recipe(schedule=10)
     for wrong in (None, prior * 0, prior.to_numpy()[1:], prior.rename(columns={"gene_03": "other"})):
         with pytest.raises(ValueError, match="prior"):
             PhoenixRegressor(4, recipe=SHORT).fit(samples, wrong)

@@ -76,7 +76,9 @@ def test_a_lost_feature_is_told_once(rng):
 @pytest.mark.parametrize(
     ("model", "name"),
     [
-        (AttentionBiLSTMClassifier, "loss"), (TransferAttentionClassifier, "way"), (ZeroShotClassifier, "alignment")
+        (AttentionBiLSTMClassifier, "loss"), (TransferAttentionClassifier, "way"), (ZeroShotClassifier, "alignment"),
+        (AttentionBiLSTMClassifier, "smote"), (AttentionBiLSTMClassifier, "max_epochs"), (SparsePCAForest, "published"),
+        (EphysTypeClassifier, "n_steps"), (ZeroShotClassifier, "keep_missing"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_exist_are_named(model, name, cells):
@@ -84,6 +86,17 @@ def test_settings_that_do_not_exist_are_named(model, name, cells):
         model(**{name: "none"}).fit(cells.X, cells.y)
     with pytest.raises(ValueError, match="one class"):
         model().fit(cells.X, np.full(200, "SST"))
+
+
+def test_cells_without_values_and_values_beyond_arithmetic_are_named(cells):
+    X, model = cells.X.copy(), SparsePCAForest(n_estimators=2)
+    X[7] = np.nan
+    with pytest.warns(UserWarning, match="X: 1 of 200 cells have no value.*: 7;"):
+        model.fit(X, cells.y)
+    X[3] = 1e300
+    for ask in (model.predict, lambda X: model.fit(X, cells.y)):
+        with pytest.raises(ValueError, match="X: 1e.300 of cell at position 3"):
+            ask(X)
 
 
 @pytest.fixture(scope="module", params=NETWORKS)

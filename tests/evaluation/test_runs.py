@@ -29,6 +29,8 @@ def test_what_is_saved_is_loaded_and_not_computed_again(tmp_path):
     path = tmp_path / "folder" / "count.pickle"
     assert load_or_compute(question(), lambda: {"a": 1}, path).a == 1
     assert load_or_compute(question(), never, path).a == 1
+    with pytest.raises(ValueError, match="overwrite"):
+        load_or_compute(question(), lambda: {"a": 3}, path, overwrite="False")
     assert load_or_compute(question(), lambda: {"a": 2}, path, overwrite=True).a == 2
     assert results.load(path).a == 2
     assert load_or_compute(question(), lambda: {"a": 3}).a == 3, "without a file"

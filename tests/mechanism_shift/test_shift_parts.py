@@ -186,3 +186,15 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch)
     training = small_training(screen, Prior(41, 2), replace(TINY, patience=2))
     training.run(5, warm_up=3)
     assert len(training.history) == 5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0}, {"validation_share": 1.5}, {"first_share": 2}, {"dropout": 1}, {"batch_norm": "False"},
+        {"learning_rate": 1e30}, {"patience": 0}, {"hidden": 2.5}, {"dispersion": float("nan")},
+    ],
+)  # fmt: skip
+def test_recipes_out_of_range_are_named(wrong):
+    with pytest.raises((ValueError, TypeError), match=next(iter(wrong))):
+        Recipe(**wrong)

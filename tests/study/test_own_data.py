@@ -116,6 +116,8 @@ def test_every_experiment_is_given_the_options_that_concern_it(cells, tmp_path, 
             return SimpleNamespace(labels=cells.labels[["family", "type"]], colors=cells.colors)
 
         monkeypatch.setattr(commands, name, record)
+    with pytest.raises(ValueError, match="--keep: .* 40 genes .*got 1000"):
+        commands.compute(parsed("--n-genes", "40", "--keep", "1000"), cells, tmp_path)
     chosen = parsed("--n-genes", "40", "--keep", "8", "--fresh", "--jobs", "2", *["--fast"] * fast)
     assert len(commands.compute(chosen, cells, tmp_path)) == 8 and len(given) == 7
     for name, calls in given.items():

@@ -23,6 +23,7 @@ _TABLES = ("expression", "outputs", "labels")
 @validate_params(
     {
         "counts": ["boolean", None],
+        "genes_in_rows": ["boolean", None],
         "missing": [StrOptions({"error", "cells", "outputs", "fewest"})],
         "match": [StrOptions({"exact", "loose"})],
         "duplicates": [StrOptions({"error", "sum", "first"})],
@@ -99,6 +100,10 @@ def read_tables(
         option if isinstance(option, Mapping) else dict.fromkeys(_TABLES, option)
         for option in (header, cell_key, decimal)
     )
+    if labels is None and (named := {type_key, family_key} - {"type", "family"}):
+        raise ValueError(
+            f"labels: expected a table with {', '.join(sorted(named))}, as type_key or family_key say, got none"
+        )
     marks = [missing_marks] if isinstance(missing_marks, str) else missing_marks
     given = dict(zip(_TABLES, (expression, outputs, labels), strict=True))
     tables = {

@@ -31,6 +31,7 @@ AUTO = "auto"
 NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # of genes that "auto" compares
 N_PARTS = 3  # of the cells on which it does
 MOST_COMPONENTS = 10_000  # of the bottleneck, and units of a layer: more is a slip, and takes the memory of the machine
+MOST_THREADS = 1024  # torch ends the process at many more
 TRAIN_HEAD = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parameters that `reconstruct` uses too
 
 
@@ -138,6 +139,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     >>> model.transform(data.X).shape  # doctest: +SKIP
     (600, 2)
     """
+
+    _parameter_constraints = dict.fromkeys(("pretraining", "reconstruct", "standardize"), ["boolean"])
 
     def __init__(
         self,
@@ -327,6 +330,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     def _check_params(self, n_features):
         """Refuse parameters that are out of range, and warn of those that the protocol does not use."""
         protocol = self._protocol()
+        self._validate_params()
         if not isinstance(self.distillation, DistilledSettings | None):
             raise TypeError(f"distillation: expected None or sbnn.DistilledSettings, got {self.distillation!r}")
         if self.n_genes not in (None, AUTO):
@@ -339,12 +343,14 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             raise ValueError(f"hidden_layers: expected at least two widths, got {hidden_layers}")
         for width in (self.n_components, *hidden_layers):
             check_number("n_components and hidden_layers", width, Integral, 1, MOST_COMPONENTS)
-        for name in ("batch_size", "n_clusters", "n_threads"):
-            check_number(name, getattr(self, name), Integral, 1)
-        for name in ("group_lasso", "learning_rate", "weight_decay"):
-            check_number(name, getattr(self, name), Real, 0)
+        for name, most in {"batch_size": np.inf, "n_clusters": np.inf, "n_threads": MOST_THREADS}.items():
+            check_number(name, getattr(self, name), Integral, 1, most)
+        for name, most in {"group_lasso": 1e6, "learning_rate": 1, "weight_decay": 1e6}.items():
+            check_number(name, getattr(self, name), Real, 0, most)
         for number in self.epochs:
             check_number("epochs", number, Integral, 0)
+        if len(self.epochs) != 4 or not any(self.epochs):
+            raise ValueError(f"epochs: expected four numbers, not all 0, got {self.epochs}")
         # A penalty that does nothing would be taken for one that makes no difference.
         used = {*protocol.PARAMETERS, *(TRAIN_HEAD if self.reconstruct else ())}
         others = {name for one in PROTOCOLS.values() for name in one.PARAMETERS} - used

@@ -1,20 +1,12 @@
 """Settings of the distilled protocol as one object that is passed, compared and stored."""
 
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
 
-import numpy as np
-
-from sbnn.data.checks import check_number
-
-_LEAST = {"few_cells": 0, "few_cells_of_a_gene": 0, "fewest_cells": 0, "fewest_cells_of_a_gene": 0} | {
-    "most_cells": 2, "n_teachers": 2,
-}  # fmt: skip
-_MOST = {"swapped": 1, "few_cells_swapped": 1, "share_kept": 0.99}
+from sbnn.data.checks import CheckedSettings
 
 
 @dataclass(frozen=True, repr=False)
-class DistilledSettings:
+class DistilledSettings(CheckedSettings):
     """Settings of ``SparseBottleneckRegressor(protocol="distilled")``.
 
     The defaults are used for every data set and rarely need changes. Fewer steps, trees
@@ -26,6 +18,11 @@ class DistilledSettings:
     >>> quick = DistilledSettings(steps_of_teachers=100, steps_of_student=500)
     >>> model = SparseBottleneckRegressor(distillation=quick)
     """
+
+    _LEAST = dict.fromkeys(("few_cells", "few_cells_of_a_gene", "fewest_cells", "fewest_cells_of_a_gene"), 0) | {
+        "most_cells": 2, "n_teachers": 2,
+    }  # fmt: skip
+    _MOST = {"swapped": 1, "few_cells_swapped": 1, "share_kept": 0.99}
 
     #: Genes that forward selection hands to the Gaussian process, whose cost grows with them; twice the wanted number
     #: if that is more. No more than half as many as there are cells, unless more are wanted.
@@ -104,15 +101,7 @@ class DistilledSettings:
     watched_cells: int = 20_000
 
     def __post_init__(self):
-        for one in fields(self):
-            value, several = getattr(self, one.name), isinstance(one.default, tuple)
-            kind = type(one.default[0] if several else one.default)
-            numbers = value if several else (value,)
-            for number in numbers:
-                least = _LEAST.get(one.name, 1 if kind is int else 0)
-                check_number(one.name, number, Integral if kind is int else Real, least, _MOST.get(one.name, np.inf))
-            plain = tuple(map(kind, numbers))  # Python's own numbers, so that equal settings are stored alike
-            object.__setattr__(self, one.name, plain if several else plain[0])
+        super().__post_init__()
         if list(self.noises) != sorted(set(self.noises)) or self.usual_noise not in self.noises:
             raise ValueError(f"noises: expected rising numbers with {self.usual_noise} among them, got {self.noises}")
 

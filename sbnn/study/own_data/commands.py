@@ -52,7 +52,10 @@ def folds_for(options, data):
 def compute(options, data, folder):
     """Compute, or load, all records of the report; the model of all cells goes to `MODEL` in the folder."""
     n_genes, folds = preselected(options, data.n_genes), folds_for(options, data)
-    kept = min(options.keep or 25, n_genes or data.n_genes)
+    given = n_genes or data.n_genes
+    if (options.keep or 1) > given:
+        raise ValueError(f"--keep: expected at most the {given} genes of the network (--n-genes), got {options.keep}")
+    kept = min(options.keep or 25, given)
     # The data arrive z-scored, and a GPU would change the last bits.
     fixed = {"standardize": False, "device": "cpu", "random_state": SEED} | (FAST if options.fast else {})
     model = SparseBottleneckRegressor(n_components=2, n_genes=kept, **fixed)

@@ -19,7 +19,8 @@ SHORT = DistilledSettings(n_trees=5, n_augmented=300, steps_of_teachers=5, steps
         {"n_trees": 0}, {"n_trees": 2.5}, {"n_trees": True}, {"n_teachers": 1}, {"most_cells": 1}, {"few_cells": -1},
         {"share_kept": 1}, {"swapped": 1.1}, {"few_cells_swapped": 1.1}, {"rate_of_student": float("nan")},
         {"process_steps": 12}, {"process_start": (0.5, -0.1, 0.5)}, {"noises": ()}, {"noises": (0.8, 0.5)},
-        {"noises": (0.8, 0.8)}, {"few_cells_noises": (0.5, -0.1)},
+        {"rate_of_student": 1e30}, {"augmentation_noise": 1e30}, {"noises": (0.8, 0.8)},
+        {"few_cells_noises": (0.5, -0.1)},
     ],
 )  # fmt: skip
 def test_what_is_out_of_range_is_named(settings):
