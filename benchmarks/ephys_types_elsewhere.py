@@ -56,12 +56,12 @@ def main():
 
 
 def models(seed):
-    logistic = EphysTypeClassifier(members=["logistic"], random_state=seed)
+    logistic = EphysTypeClassifier(members=["logistic"], power=1.0, random_state=seed)
     return {"majority": DummyClassifier(), "logistic": logistic, "LightGBM": lightgbm(seed)}
 
 
-def fitted(model, X, y, families):
-    return model.fit(X, y, families) if isinstance(model, EphysTypeClassifier) else model.fit(X, y)
+def fitted(model, X, y, families, groups):
+    return model.fit(X, y, families, groups) if isinstance(model, EphysTypeClassifier) else model.fit(X, y)
 
 
 def calibration_error(true, p, classes, n_bins=10):
@@ -79,12 +79,12 @@ def other_donors(human):
         for fold, (train, test) in enumerate(folds):
             X, y = human.X[train], human.y[train]
             found = {
-                name: fitted(m, X, y, human.families).predict_proba(human.X[test]) for name, m in models(seed).items()
+                name: fitted(m, X, y, human.families, donors[train]).predict_proba(human.X[test])
+                for name, m in models(seed).items()
             }
-            model = EphysTypeClassifier(power="groups", random_state=seed).fit(X, y, human.families, donors[train])
-            calibrated = model.predict_proba(human.X[test])
-            found[DEFAULT] = softmax(np.log(calibrated) / model.power_, axis=1)
-            found[f"{DEFAULT}, power='groups'"] = calibrated
+            model = EphysTypeClassifier(random_state=seed).fit(X, y, human.families, donors[train])
+            found[DEFAULT] = model.predict_proba(human.X[test])
+            found[f"{DEFAULT}(power=1)"] = softmax(np.log(found[DEFAULT]) / model.power_, axis=1)
             for name, p in found.items():
                 row = scores(human.y[test], classes[p.argmax(axis=1)], p, classes)
                 rows.append(
@@ -113,19 +113,21 @@ def elsewhere(human, mouse):
     tasks = {}
     for there, here in (("acute", "culture"), ("culture", "acute")):
         source, target = (condition == there) & ~both, condition == here
-        tasks[f"{there} -> {here}"] = (cells.X[source], cells.y[source], cells.X[target], cells.families, target)
+        of_source = cells.X[source], cells.y[source], donors[source]
+        tasks[f"{there} -> {here}"] = (*of_source, cells.X[target], cells.families, target)
     of_mouse, of_human = (as_typed(to_shared_features(data)) for data in (mouse, human))
     X, target = (physiological_scale(its.X, its.feature_names) for its in (of_mouse, of_human))
-    tasks["mouse -> human"] = (X, of_mouse.y, target, of_mouse.families, np.ones(len(target), dtype=bool))
+    every = np.ones(len(target), dtype=bool)
+    tasks["mouse -> human"] = (X, of_mouse.y, of_mouse.labels["donor"].to_numpy(str), target, of_mouse.families, every)
     rows = {}
-    for task, (X, y, target, families, chosen) in tasks.items():
+    for task, (X, y, groups, target, families, chosen) in tasks.items():
         kept = reported[chosen]
         said = {}
         for seed in SEEDS:
             for name, model in candidates(task, seed).items():
                 transfers = isinstance(model, ZeroShotClassifier)
                 of_families = families if not transfers or model.keep_missing or model.alignment == "halfway" else None
-                model = model.fit(X, y, target, of_families) if transfers else fitted(model, X, y, families)
+                model = model.fit(X, y, target, of_families) if transfers else fitted(model, X, y, families, groups)
                 said.setdefault(name, []).append(model.predict_proba(target))
                 print(task, seed, name, file=sys.stderr, flush=True)
         true, classes = cells.y[chosen], np.unique(cells.y)
@@ -145,7 +147,7 @@ def elsewhere(human, mouse):
 
 
 def candidates(task, seed):
-    """Models of a task: baselines, the default of today, and what it may gain."""
+    """Models of a task: baselines, the default, and what may be gained."""
     if task == "mouse -> human":
         zero = {name: ZeroShotClassifier(model) for name, model in models(seed).items() if name != "LightGBM"}
         adapted = EphysTypeClassifier(power=0.5, random_state=seed)
@@ -156,10 +158,11 @@ def candidates(task, seed):
             ),
         }
     half = ZeroShotClassifier(alignment="halfway", random_state=seed)
-    smooth = EphysTypeClassifier(members=("kernel", "attention", "logistic"), random_state=seed)
+    smooth = EphysTypeClassifier(members=("kernel", "attention", "logistic"), power=1.0, random_state=seed)
     return models(seed) | {
         DEFAULT: EphysTypeClassifier(random_state=seed),
-        f"{DEFAULT}(members=('kernel', 'attention', 'logistic'))": smooth,
+        f"{DEFAULT}(power=1)": EphysTypeClassifier(power=1.0, random_state=seed),
+        f"{DEFAULT}(members=('kernel', 'attention', 'logistic'), power=1)": smooth,
         "ZeroShotClassifier(alignment='halfway')": half,
     }
 
