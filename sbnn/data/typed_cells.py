@@ -14,10 +14,8 @@ from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 
 ALL = "all"  # the one family if none is given
-_ONE = (
-    r"[fpnuµμmckMG]?(s|V|A|Ohms?|ohms?|Ω|F|Hz|S|m|C|J|W|L|g|M|B|rad)|spikes?|APs?|counts?|min|h|°C?|deg|%|1|a\.?u\.?|SD"
-)
-UNIT = re.compile(rf"(?:(?:{_ONE})(?:\^?-?\d)?(?:\s*[/*·. ]\s*|$))*")
+_SYMBOL = r"[fpnuµμmckMG]?(s|V|A|Ohms?|ohms?|Ω|F|Hz|S|m|C|J|W|L|g|M|B|rad)|min|h|°C?|deg|%|\d+|a\.?u\.?|SD"
+UNIT = re.compile(rf"(({_SYMBOL}|spikes?|APs?|counts?)(\^?-?\d)?(\s*([/*·. ]|per)\s*|$))*")
 
 
 @dataclass(frozen=True, eq=False)

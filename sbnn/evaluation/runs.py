@@ -8,14 +8,16 @@ import time
 import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from threading import Thread
 
 import numpy as np
 from filelock import FileLock, Timeout
-from joblib import Parallel
+from joblib import Parallel, cpu_count
 from tqdm.auto import tqdm
 
+from sbnn.data.checks import check_number
 from sbnn.evaluation.identity import described, fit_key, version_of
 from sbnn.results import drop_leftovers, library_versions, load, results_path, save
 
@@ -157,7 +159,12 @@ def _locked(path, wait=True):
 
 
 def in_workers(jobs, n_jobs, return_as="generator_unordered"):
-    """Results of joblib's delayed calls as they finish; workers end with the process that started them."""
+    """Results of joblib's delayed calls as they finish, in no more workers than there are calls and cores.
+
+    Workers end with the process that started them.
+    """
+    check_number("n_jobs", n_jobs, Integral)
+    n_jobs = min(n_jobs, max(len(jobs), 1), cpu_count())
     return Parallel(n_jobs=n_jobs, return_as=return_as, initializer=_end_with_parent)(jobs)
 
 

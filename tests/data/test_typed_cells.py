@@ -82,4 +82,4 @@ def test_unknown_units_and_cells_without_values_are_named():
     with pytest.warns(UserWarning, match="X: 1 of 4 cells have no value.*: c1"):
         typed_cells(empty)
     with pytest.warns(UserWarning, match="units: bananas is no unit"):
-        typed_cells(TABLE, units={"tau": "bananas", "sag": "mV/ms", "vrest": "Hz/pA"})
+        typed_cells(TABLE, units={"tau": "bananas", "sag": "mV per 20 us", "vrest": "Hz/pA"})

@@ -133,3 +133,14 @@ def test_what_another_run_has_finished_meanwhile_is_taken(tmp_path, monkeypatch)
 
     monkeypatch.setattr(runs, "_locked", after_another)
     assert load_or_compute(question(), never, path).a == 1
+
+
+def test_there_are_no_more_workers_than_calls_and_cores(monkeypatch):
+    asked = []
+    monkeypatch.setattr(runs, "Parallel", lambda n_jobs, **_: asked.append(n_jobs) or list)
+    monkeypatch.setattr(runs, "cpu_count", lambda: 4)
+    for n_calls, n_jobs in ((3, 10_000), (9, 10_000), (9, 2), (9, -1), (0, 2)):
+        runs.in_workers([None] * n_calls, n_jobs)
+    assert asked == [3, 4, 2, -1, 1]
+    with pytest.raises(TypeError, match="n_jobs"):
+        runs.in_workers([None], "2")

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import zipfile
+from itertools import count
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +16,9 @@ from scipy import sparse
 
 _GENES_AT_ONCE = 2000  # the complete tables are large
 _LETTERS_AT_ONCE = 2**20
+# A small file may unpack to more than there is memory: text of one letter to a thousand times its size. Tables shrink
+# to a tenth, very sparse ones to a hundredth, so that these limits stop none; nothing is kept before they are checked.
+_MOST_UNPACKED, _USUAL_UNPACKED, _MOST_RATIO = 2**32, 2**30, 200
 _UTF8 = "utf-8-sig"  # without the mark by which Excel begins it, if there is one
 
 
@@ -47,8 +51,22 @@ def open_file(path, encoding: str | None = None) -> IO:
     return content if encoding is None else io.TextIOWrapper(content, encoding)
 
 
+def check_unpacked(size: int, path) -> None:
+    """Refuse a file that is far larger unpacked."""
+    packed = Path(path).stat().st_size
+    if size > min(_MOST_UNPACKED, max(_USUAL_UNPACKED, _MOST_RATIO * packed)):
+        text = f"its {packed / 2**20:.3g} MiB unpack to more than {size / 2**30:.3g} GiB, which is hardly a table"
+        raise ValueError(f"{text}; if it is one, give the unpacked text or an .h5ad")
+
+
 def encoding_of(path) -> str:
     """Detect the encoding of a text: UTF-16 by its mark, UTF-8 if valid, else that of Windows."""
+    if Path(path).suffix.lower() in (".gz", ".zip"):
+        with open_file(path) as handle:
+            for n in count(1):
+                if not handle.read(_LETTERS_AT_ONCE):
+                    break
+                check_unpacked(n * _LETTERS_AT_ONCE, path)
     with open_file(path) as handle:
         if handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"

@@ -1,18 +1,24 @@
 """From a file to names and rows of values: text in any encoding and with any separator, workbooks old and new."""
 
 import csv
+import re
+import zipfile
 from collections import Counter
+from functools import reduce
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
-from sbnn.data.readers.counts import encoding_of, open_file
+from sbnn.data.readers.counts import check_unpacked, encoding_of, open_file
 from sbnn.data.readers.table_checks import has_decimal_commas
 
 _SEPARATORS = ("\t", ",", ";")
 _RARE_SEPARATORS = (" ", "|")  # of R by default, and of databases; they stand in names too
 _ENGINES = {b"PK\3\4": "openpyxl", b"\xd0\xcf\x11\xe0": "xlrd", b"\t\0": "xlrd", b"\t\2": "xlrd", b"\t\4": "xlrd"}
+_SHEET = re.compile(r"xl/worksheets/.*\.xml", re.I)
+_CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br=[\"']([A-Z]{1,3})([0-9]{1,7})[\"']")
+_FREE_CELLS, _MOST_BETWEEN = 2**24, 100  # of a sheet, and for each cell that it holds
 _HEAD = 50  # rows that are looked at to find separator and names
 
 
@@ -76,8 +82,29 @@ def _separator(lines: list[str]) -> str:
     return found if any(agreement(found)) else max(_RARE_SEPARATORS, key=agreement)
 
 
+def _check_workbook(path):
+    """Refuse sheets with a few cells far from all others: they are read with all that are between."""
+    with zipfile.ZipFile(path) as archive:
+        check_unpacked(sum(member.file_size for member in archive.infolist()), path)
+        for name in filter(_SHEET.fullmatch, archive.namelist()):
+            columns, rows, n, rest = {b"A"}, 1, 0, b""
+            with archive.open(name) as handle:
+                while part := handle.read(2**20):
+                    found = _CELL.findall(rest + part)
+                    rest = part[-100:]  # a cell may begin there
+                    columns, n = columns.union(column for column, _ in found), n + len(found)
+                    rows = max([rows, *(int(row) for _, row in found)])
+            last = max(columns, key=lambda column: (len(column), column)).decode()
+            size = rows * reduce(lambda number, letter: 26 * number + letter - 64, last.encode(), 0)
+            if size > max(_FREE_CELLS, _MOST_BETWEEN * n):
+                text = f"{n} cells, of which some are as far as column {last} and row {rows}"
+                raise ValueError(f"{name} holds {text}; delete those, or save the table as CSV")
+
+
 def _read_excel(path, sheet, engine):
     """As `_read_text`, of one sheet."""
+    if engine == "openpyxl":
+        _check_workbook(path)
     with pd.ExcelFile(path, engine=engine) as book:
         found = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
     sheets = {name: table for name, table in found.items() if table.size} if sheet is None else {sheet: found}

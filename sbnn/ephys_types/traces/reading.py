@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Memory, Parallel, delayed
+from joblib import Memory, delayed
 from pynwb import NWBHDF5IO
 from tqdm.auto import tqdm
 
@@ -20,6 +20,7 @@ from sbnn.data.registry import cache_folder
 from sbnn.data.typed_cells import typed_cells
 from sbnn.ephys_types.traces.recording import sweeps_of
 from sbnn.ephys_types.traces.vectors import joined, settings_fingerprint, trace_families, trace_units, vectors_of
+from sbnn.evaluation.runs import in_workers
 from sbnn.results import results_path, write_atomically
 
 SOURCE = "twelve families of IPFX feature vectors from NWB recordings"
@@ -69,9 +70,8 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     if cache is None and (home := cache_folder()):
         cache = home / "traces"
     settings = settings_fingerprint()
-    jobs = (delayed(_vectors_or_reason)(path, cache or None, settings) for path in files.values())
-    finished = Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
-    bar = tqdm(finished, total=len(files), desc="recordings", disable=not verbose)
+    jobs = [delayed(_vectors_or_reason)(path, cache or None, settings) for path in files.values()]
+    bar = tqdm(in_workers(jobs, n_jobs, "generator"), total=len(files), desc="recordings", disable=not verbose)
     outcomes = dict(zip(files, bar, strict=True))
     cells = {cell: its for cell, its in outcomes.items() if isinstance(its, CellVectors)}
     dropped = {}

@@ -7,6 +7,7 @@ import zipfile
 from types import SimpleNamespace
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -402,3 +403,20 @@ def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
         assert data.labels["type"].tolist() == data.labels["family"].tolist() == ["Sst", "Vip"] * 4
     refused("labels: type_key .*'cluster'", counts, ephys, labels, type_key="cluster")
     refused("labels: nothing is left of 8, .*: xc0", counts, ephys, labels.add_prefix("x", axis=0))
+
+
+def test_what_unpacks_to_far_more_than_a_table_is_refused(tmp_path, monkeypatch, ephys):
+    monkeypatch.setattr("sbnn.data.readers.counts._USUAL_UNPACKED", 2**20)
+    text = b"cell,Gad1\nc0,1\n" + b"0," * 2**21
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(text))
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.csv", text)
+    book = openpyxl.Workbook()
+    book.active["B2"], book.active["XFD1048576"] = 1, 1
+    book.save(tmp_path / "x.xlsx")
+    for form, message in {
+        "csv.gz": "unpack to",
+        "zip": "unpack to",
+        "xlsx": "2 cells.* column XFD and row 104857",
+    }.items():
+        refused(rf"expression \(x.{form}\): .* {message}", tmp_path / f"x.{form}", ephys)
