@@ -204,7 +204,8 @@ def test_every_option_of_the_reader_is_one_of_the_command_line(adata, monkeypatc
     monkeypatch.setattr(reader, "read_tables", lambda **given: taken.update(given) or adata)
     given = """--expression a.csv --outputs b.xls --labels c.tsv --log --genes-in-rows --sheet S --missing fewest
         --missing-marks lost --missing-marks -999 --decimal outputs=, --header 2 --header labels=3 --cell-key cell
-        --match loose --duplicates sum --spike-ins keep --type-key t --family-key f"""
+        --match loose --duplicates sum --spike-ins keep --type-key t --family-key f
+        --drop-columns note --drop-columns id --rename a=b=c --cell-names n.csv"""
     options.load(parsed(*given.replace("--missing-marks -999", "--missing-marks=-999").split()))
     assert taken == {
         **{"expression": "a.csv", "outputs": ("b.xls", "S"), "labels": "c.tsv"},
@@ -212,13 +213,25 @@ def test_every_option_of_the_reader_is_one_of_the_command_line(adata, monkeypatc
         **{"decimal": {"outputs": ",", "expression": None, "labels": None}, "cell_key": "cell", "match": "loose"},
         **{"header": {"expression": 2, "outputs": 2, "labels": 3}, "duplicates": "sum", "spike_ins": "keep"},
         **{"type_key": "t", "family_key": "f", "name": "mine", "source": "the user's tables: a.csv, b.xls, c.tsv"},
+        **{"drop_columns": ["note", "id"], "rename": {"a": "b=c"}, "cell_names": "n.csv"},
     }
     assert set(known) - {"colors"} == taken.keys()
     options.load(parsed("--expression", "a.xlsx", "--outputs", "b.xls", "--counts", "--cells-in-rows"))
-    own = {"expression", "outputs", "labels", "counts", "genes_in_rows", "missing_marks", "name", "source"}
+    own = {
+        "expression",
+        "outputs",
+        "labels",
+        "counts",
+        "genes_in_rows",
+        "missing_marks",
+        "name",
+        "source",
+        "drop_columns",
+        "rename",
+    }
     assert all(value == known[name].default for name, value in taken.items() if name not in own)
     assert (taken["counts"], taken["genes_in_rows"]) == (True, False)
-    for option, value in (("--header", "outputs=0"), ("--n-genes", "-3")):
+    for option, value in (("--header", "outputs=0"), ("--n-genes", "-3"), ("--rename", "a")):
         with pytest.raises(SystemExit):
             parsed(option, value)
 

@@ -16,7 +16,7 @@ MARKS = frozenset(
     pd.read_csv(Path(__file__).parents[1] / "missing_marks.csv", keep_default_na=False, dtype=str)["mark"]
 )
 
-TEXT = "if text means that a value is missing, add it to missing_marks"
+TEXT = "if text means that a value is missing, add it to missing_marks; drop_columns leaves columns out"
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d 00:00:00")
 _MEASURED = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
@@ -80,6 +80,12 @@ def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -
     if not values and all(map(_MEASURED.fullmatch, table.columns)):
         problems.append(f"the first row has numbers instead of names: {some(table.columns, 3)}")
     return problems
+
+
+def numbered(names: pd.Index) -> pd.Index:
+    """Names of which repeated ones have a number from the second on."""
+    times = pd.Series(names).groupby(names, sort=False).cumcount().to_numpy() + 1
+    return pd.Index([name if n == 1 else f"{name} ({n})" for name, n in zip(names, times, strict=True)], dtype=object)
 
 
 def has_decimal_commas(table: pd.DataFrame) -> bool:
@@ -208,6 +214,7 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
         ]
         loose = best(loosened)[0]
         advice = f"{loose} match with match='loose'" if loose else "cell_key names the column of the cells"
+        advice += ", cell_names a table of their names in both"
         problems.append(f"expression and outputs share no cell name: {', '.join(places)}; {advice}")
     for what, names, keys in (("expression", x_names, x_keys), ("outputs", y_names, y_keys)):
         twice = names[names.duplicated() | (keys.duplicated(keep=False) & keys.isin(x_keys) & keys.isin(y_keys))]

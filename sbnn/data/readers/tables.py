@@ -1,7 +1,7 @@
 """Paired data from a user's own tables: read, matched by cell name, checked."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,13 +34,15 @@ _TABLES = ("expression", "outputs", "labels")
 def read_tables(
     expression, outputs, labels=None, *, counts=None, genes_in_rows=None, missing="error", missing_marks=(),
     decimal=None, header=None, cell_key=None, match="exact", duplicates="error", spike_ins="leave out",
-    family_key="family", type_key="type", colors=None, name="custom", source=None,
+    family_key="family", type_key="type", drop_columns=(), rename=None, cell_names=None, colors=None, name="custom",
+    source=None,
 ):  # fmt: skip
     """Build paired data from a table of expression and a table of outputs.
 
     Every table has the names of its columns in one row and of its rows in one column. Cells are matched by name and
-    kept in the order of `expression`. Rows and columns without name and numbers, such as units, are left out.
-    `decimal`, `header` and `cell_key` hold for all tables, or are given for each: ``header={"outputs": 3}``.
+    kept in the order of `expression`. Rows and columns without name and numbers, such as units, are left out;
+    outputs of the same name are numbered. `decimal`, `header` and `cell_key` hold for all, or are given for each:
+    ``header={"outputs": 3}``.
 
     Parameters
     ----------
@@ -77,6 +79,12 @@ def read_tables(
         For spike-ins (such as ERCC-00002) and the counters of HTSeq and STAR.
     family_key, type_key : str
         Columns of `labels` with the coarse and the fine label, ``"unknown"`` if missing; may be the same.
+    drop_columns : iterable of str
+        Columns of any table to leave out, such as text among the outputs.
+    rename : mapping of str to str, optional
+        Old -> new names of columns.
+    cell_names : path-like, (path-like, str) or DataFrame, optional
+        Where outputs and labels name the cells differently: their names (first column) and those in `expression`.
     colors : mapping of str to str, optional
         Type -> colour.
     name, source : str, optional
@@ -105,12 +113,14 @@ def read_tables(
             f"labels: expected a table with {', '.join(sorted(named))}, as type_key or family_key say, got none"
         )
     marks = [missing_marks] if isinstance(missing_marks, str) else missing_marks
-    given = dict(zip(_TABLES, (expression, outputs, labels), strict=True))
+    # The expression last: it takes longest, and more often it is another one that is not as expected.
+    given = {what: table for what, table in {"outputs": outputs, "labels": labels, "expression": expression}.items()
+             if table is not None}  # fmt: skip
     tables = {
         what: read_table(table, what, header=headers.get(what), key=keys.get(what), repeats=what == "expression")
         for what, table in given.items()
-        if table is not None
     }
+    tables = _edited(tables, drop_columns, rename or {}, cell_names)
     without = {what: some(table, 8) for what, table in tables.items() if table.index.name != keys.get(what)}
     if without and (len(without) == len(tables) or isinstance(cell_key, Mapping)):
         raise ValueError(f"cell_key: no column {cell_key!r}; there are {without}")
@@ -121,22 +131,23 @@ def read_tables(
     leave_out(dropped, "expression", "cells only in expression", only_X, len(only_X) + len(X))
     leave_out(dropped, "outputs", "cells only in outputs", only_Y, len(only_Y) + len(Y))
 
-    Y = _numbers(Y, "outputs", decimals.get("outputs"), marks, dropped, notes)
+    called = {what: _called(table, what) for what, table in given.items()}
+    Y = _numbers(Y, called["outputs"], "outputs", decimals.get("outputs"), marks, dropped, notes)
     gaps = Y.isna().to_numpy()
     if missing == "error":
-        checks.require_none(gaps, Y, "outputs", "missing", "missing='cells', 'outputs' or 'fewest' leaves out")
+        checks.require_none(gaps, Y, called["outputs"], "missing", "missing='cells', 'outputs' or 'fewest' leaves out")
     else:
         cells, features = checks.kept(gaps, missing)
         leave_out(dropped, "outputs", "cells with missing outputs", Y.index[~cells], len(Y))
         leave_out(dropped, "outputs", "outputs with missing values", Y.columns[~features], Y.shape[1])
         X, Y = X[cells], Y.loc[cells, features]
 
-    X = _numbers(X, "expression", decimals.get("expression"), marks, dropped, notes)
+    X = _numbers(X, called["expression"], "genes", decimals.get("expression"), marks, dropped, notes)
     if spike_ins != "keep":
         others = checks.no_genes(X.columns)
         leave_out(dropped, "expression", "spike-ins and counters", X.columns[others], X.shape[1])
         X = X.loc[:, ~others]
-    checks.require_none(X.isna().to_numpy(), X, "expression", "missing", "set unobserved genes to 0")
+    checks.require_none(X.isna().to_numpy(), X, called["expression"], "missing", "set unobserved genes to 0")
     kind = {True: "counts", False: "log"}.get(counts) or _kind(X.to_numpy(), notes)
     X = checks.unique_genes(X, duplicates, kind == "log", notes)
     check_given_once(X.to_numpy(), Y.to_numpy())
@@ -154,7 +165,7 @@ def read_tables(
         values[kind](), Y.to_numpy(), X.columns, Y.columns, X.index,
         None if labels is None else _labels_of(X.index, tables["labels"], family_key, type_key, match, dropped),
         colors, raw, name=name, dropped=dropped, notes=notes,
-        source=source or "the user's tables: " + ", ".join(_called(given[what], what) for what in tables),
+        source=source or "the user's tables: " + ", ".join(called[what] for what in _TABLES if what in called),
     )  # fmt: skip
 
 
@@ -165,13 +176,14 @@ def read_table(table, what: str, *, header: int | None = None, key: str | None =
         body = table.set_axis(checks.texts(table.columns), axis=1).set_axis(checks.texts(table.index), axis=0)
         if key in body:
             body = body.set_axis(checks.texts(body.pop(key)), axis=0).rename_axis(index=key)
+        body = _numbered(body, what)
         problems = checks.problems_of_names(body, repeats)
     else:
         path, sheet = table if isinstance(table, tuple) else (table, None)
         path = Path(path).expanduser()
         path.stat()  # a missing file is an error of its own
         try:
-            body = checks.named(*read_file(path, sheet, header, key), key)
+            body = _numbered(checks.named(*read_file(path, sheet, header, key), key), what)
             problems = checks.problems_of_names(body, repeats, values=header is not None or what == "labels")
         except Exception as error:  # zip, gzip, XML, pandas, openpyxl and xlrd each have errors of their own
             problems, cause = [f"no table can be read, {str(error).strip()}"], error
@@ -179,6 +191,33 @@ def read_table(table, what: str, *, header: int | None = None, key: str | None =
         hint = "header=<number from 1> is the row of the column names, cell_key the column of the row names"
         raise ValueError(f"{_called(table, what)}: {'; '.join(problems)}; {hint}") from cause
     return body
+
+
+def _numbered(table: pd.DataFrame, what: str) -> pd.DataFrame:
+    """Outputs of the same name, which two protocols may give, with a number."""
+    twice = table.columns[table.columns.duplicated() & (table.columns != "")].unique()
+    if what != "outputs" or not len(twice):
+        return table
+    warnings.warn(f"outputs: names appear more than once and are numbered: {some(twice)}", stacklevel=4)
+    return table.set_axis(checks.numbered(table.columns), axis=1)
+
+
+def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cell_names) -> dict:
+    """Tables without some columns, and with other names of columns and cells."""
+    drop = [drop] if isinstance(drop, str) else list(drop)
+    for option, names in (("drop_columns", drop), ("rename", rename)):
+        absent = [name for name in names if not any(name in table for table in tables.values())]
+        if absent:
+            there = {what: some(table.columns, 8) for what, table in tables.items()}
+            raise ValueError(f"{option}: no table has the column {some(absent)}; there are {there}")
+    cells = {} if cell_names is None else read_table(cell_names, "cell_names").iloc[:, 0].astype(str).to_dict()
+    edited = {}
+    for what, table in tables.items():
+        names = dict(rename) if what == "expression" else cells | dict(rename)
+        body = table.drop(columns=table.columns.intersection(drop)) if drop else table
+        body = body.rename(names, axis=0).rename(names, axis=1) if names else body
+        edited[what] = body if body is table else read_table(body, what, repeats=what == "expression")
+    return edited
 
 
 def leave_out(dropped: dict[str, list[str]], what: str, why: str, names: pd.Index, total: int) -> None:
@@ -197,11 +236,10 @@ def _called(table, what: str) -> str:
     return f"{what} ({Path(path).name}{'' if sheet is None else f', sheet {sheet}'})"
 
 
-def _numbers(table: pd.DataFrame, what: str, decimal, marks, dropped, notes) -> pd.DataFrame:
+def _numbers(table: pd.DataFrame, what: str, kind: str, decimal, marks, dropped, notes) -> pd.DataFrame:
     """Numbers of the columns that have any; text among them is an error."""
     numbers, text = checks.to_numbers(table, what, decimal, marks, notes)
     some_number = numbers.notna().any().to_numpy()
-    kind = "genes" if what == "expression" else "outputs"
     leave_out(dropped, what, f"{kind} without a number", table.columns[~some_number], table.shape[1])
     text, table = text[:, some_number], table.loc[:, some_number]
     checks.require_none(text, table, what, "values that are not numbers", checks.TEXT)

@@ -27,6 +27,14 @@ def _of_table(text):
     return re.fullmatch(rf"(?:({'|'.join(TABLES)})=)?(.*)", text, re.DOTALL).groups()
 
 
+def _old_and_new(text):
+    """Both names of "old=new"."""
+    old, equals, new = text.partition("=")
+    if not (old and new):
+        raise argparse.ArgumentTypeError(f"expected OLD=NEW, got {text!r}")
+    return old, new
+
+
 def _row_of_table(text):
     table, row = _of_table(text)
     return table, at_least_one(row)
@@ -52,6 +60,10 @@ READER = {
                 "help": "loose: ignore case, blanks, '-' and '.' in names of cells"},
     "--duplicates": {"choices": ("error", "sum", "first"), "default": "error", "help": "repeated genes"},
     "--spike-ins": {"choices": ("leave out", "keep"), "default": "leave out", "help": "spike-ins such as ERCC"},
+    "--drop-columns": {"action": "append", "default": [], "metavar": "COLUMN", "help": "column to leave out"},
+    "--rename": {"action": "append", "default": [], "type": _old_and_new, "metavar": "OLD=NEW",
+                 "help": "another name for a column"},
+    "--cell-names": {"metavar": "FILE", "help": "table of the cells' names in the outputs and the expression"},
     "--type-key": {"default": "type", "metavar": "COLUMN", "help": "column of the labels with the type of the cells"},
     "--family-key": {"default": "family", "metavar": "COLUMN", "help": "column with the coarser label"},
 }  # fmt: skip
@@ -97,7 +109,8 @@ def check(options):
     if options.groups is not None and options.labels is None and not alone:
         raise ValueError(f"--labels is missing: the table with the column {options.groups!r} of --groups")
     outputs = None if alone else options.outputs  # else it may be a key
-    require_files(**{"--expression": options.expression, "--outputs": outputs, "--labels": options.labels})
+    files = {"--expression": options.expression, "--outputs": outputs, "--labels": options.labels}
+    require_files(**files, **{"--cell-names": options.cell_names})
 
 
 def load(options):
@@ -110,6 +123,7 @@ def load(options):
         values = dict(keywords[name])
         common = values.pop(None, None)
         keywords[name] = {**dict.fromkeys(TABLES, common), **values} if values else common
+    keywords["rename"] = dict(keywords["rename"])
     sheets = dict(options.sheet)
     for name, file in files.items():
         sheet = sheets.get(name, sheets.get(None) if file.lower().endswith(WORKBOOKS) else None)

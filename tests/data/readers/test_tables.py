@@ -126,7 +126,6 @@ def test_workbooks_and_text_that_is_called_one(tmp_path, counts, ephys, labels):
         ("table.zip", b"PK\3\4 broken", ""),
         ("table.csv", b"\n\n", "No columns"),
         ("table.csv", b",Tau,Sag\nc0,1,2\n,3,4\n", "row 2 of 2 has values but no name.*cell_key"),
-        ("table.csv", b",Tau,Tau\nc0,1,2\n", "column names appear more than once: Tau"),
         ("table.csv", b",Tau,Sag\nc0,1,2\nc0,3,4\n", "row names appear more than once: c0"),
         ("table.csv", b",Tau,Sag,Rin,Vm\nc0,1,2\n", "3 elements, new values have 5"),
         ("table.csv", b",Tau,Sag\nc0,1,2\nc1,1,2,3\n", "line 3|saw 4"),
@@ -157,6 +156,21 @@ def test_empty_rows_and_columns_units_and_titles_are_no_data(tmp_path, counts, e
     for header in (None, {"outputs": 13}):
         refused(r"outputs \(ephys.csv\).*header=", counts, path, header=header)
     assert_read(read(counts, path, header={"outputs": 4}), counts, numbered)
+
+
+def test_columns_and_cells_of_a_supplement_are_renamed_and_left_out(tmp_path, counts, ephys, labels):
+    """Two outputs have one name, one is text, and cells have other names than in the expression."""
+    other = {name: f"mouse 1, {name}" for name in ephys.index}
+    table = ephys.set_axis(["Tau", "Tau", "Sag"], axis=1).assign(note="fine").rename(other)
+    told = {"drop_columns": ["note"], "rename": {"Tau (2)": "AP width"}}
+    refused("share no cell name.*cell_names", counts, table)
+    names = written(tmp_path, "\n".join(["ephys,counts", *(f'"{b}",{a}' for a, b in other.items())]), "names.csv")
+    data = read(counts, table, labels.rename(other), cell_names=names, **told)
+    assert_read(data, counts, ephys)
+    assert "numbered: Tau" in data.warned and list(data.labels["type"]) == list(labels["type"])
+    refused(
+        "drop_columns: no table has the column Rin; .*'outputs': 'Tau, Tau .2., Sag", counts, table, drop_columns="Rin"
+    )
 
 
 def test_the_column_of_the_cells_can_be_named(tmp_path, counts, ephys, labels):
