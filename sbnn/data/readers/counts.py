@@ -59,14 +59,20 @@ def check_unpacked(size: int, path) -> None:
         raise ValueError(f"{text}; if it is one, give the unpacked text or an .h5ad")
 
 
-def encoding_of(path) -> str:
-    """Detect the encoding of a text: UTF-16 by its mark, UTF-8 if valid, else that of Windows."""
-    if Path(path).suffix.lower() in (".gz", ".zip"):
+def is_packed(path) -> bool:
+    """Whether a file is gzipped or zipped, by its name; refuse one that is far larger unpacked."""
+    packed = Path(path).suffix.lower() in (".gz", ".zip")
+    if packed:
         with open_file(path) as handle:
             for n in count(1):
                 if not handle.read(_LETTERS_AT_ONCE):
                     break
                 check_unpacked(n * _LETTERS_AT_ONCE, path)
+    return packed
+
+
+def encoding_of(path) -> str:
+    """Detect the encoding of a text: UTF-16 by its mark, UTF-8 if valid, else that of Windows."""
     with open_file(path) as handle:
         if handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"

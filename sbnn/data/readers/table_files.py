@@ -1,16 +1,19 @@
 """From a file to names and rows of values: text in any encoding and with any separator, workbooks old and new."""
 
 import csv
+import io
 import re
+import warnings
 import zipfile
 from collections import Counter
 from functools import reduce
 from itertools import islice
-from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from sbnn.data.readers.counts import check_unpacked, encoding_of, open_file
+from sbnn.data.checks import some
+from sbnn.data.readers.counts import check_unpacked, encoding_of, is_packed, open_file
 from sbnn.data.readers.table_checks import has_decimal_commas
 
 _SEPARATORS = ("\t", ",", ";")
@@ -25,16 +28,28 @@ _HEAD = 50  # rows that are looked at to find separator and names
 def read_file(path, sheet: str | None, header: int | None, key: str | None) -> tuple[list[str], pd.DataFrame]:
     """Names of all columns, that of the row names included, and the rows below them.
 
-    The names are in row number `header`, or in the first that is not empty.
+    The names are in row number `header`, or in the first that has more than half as many fields as is usual: titles
+    and notes have fewer.
     """
-    with open(path, "rb") as handle:
+    packed = is_packed(path)
+    with open_file(path) if packed else open(path, "rb") as handle:
         start = handle.read(4)
     engine = next((engine for mark, engine in _ENGINES.items() if start.startswith(mark)), None)
-    if engine is None or Path(path).suffix.lower() == ".zip":  # many an .xls is text
+    if engine is None:  # many an .xls is text
         rows, below = _read_text(path, encoding_of(path), key)
     else:
-        rows, below = _read_excel(path, sheet, engine)
-    return below(range(len(rows))[header - 1] if header else next((i for i, row in enumerate(rows) if any(row)), 0))
+        rows, below = _read_excel(path, sheet, engine, packed)
+    if header:
+        return below(range(len(rows))[header - 1])
+    filled = np.array([sum(map(bool, row)) for row in rows])
+    usual = np.median(filled[filled > 0]) if filled.any() else 0
+    at = np.argmax(filled > (usual / 2 if usual > 2 else 0))
+    if filled[:at].any():
+        above = [" ".join(filter(None, row)) for row in rows[:at] if any(row)]
+        warnings.warn(
+            f"the names are taken from row {at + 1}, below {some(above)}; header says otherwise", stacklevel=4
+        )
+    return below(at)
 
 
 def _read_text(path, encoding, key):
@@ -82,9 +97,9 @@ def _separator(lines: list[str]) -> str:
     return found if any(agreement(found)) else max(_RARE_SEPARATORS, key=agreement)
 
 
-def _check_workbook(path):
+def _check_workbook(content, path):
     """Refuse sheets with a few cells far from all others: they are read with all that are between."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(content) as archive:
         check_unpacked(sum(member.file_size for member in archive.infolist()), path)
         for name in filter(_SHEET.fullmatch, archive.namelist()):
             columns, rows, n, rest = {b"A"}, 1, 0, b""
@@ -101,11 +116,13 @@ def _check_workbook(path):
                 raise ValueError(f"{name} holds {text}; delete those, or save the table as CSV")
 
 
-def _read_excel(path, sheet, engine):
+def _read_excel(path, sheet, engine, packed):
     """As `_read_text`, of one sheet."""
+    with open_file(path) if packed else open(path, "rb") as handle:
+        content = io.BytesIO(handle.read())
     if engine == "openpyxl":
-        _check_workbook(path)
-    with pd.ExcelFile(path, engine=engine) as book:
+        _check_workbook(content, path)
+    with pd.ExcelFile(content, engine=engine) as book:
         found = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
     sheets = {name: table for name, table in found.items() if table.size} if sheet is None else {sheet: found}
     if len(sheets) != 1:

@@ -126,7 +126,7 @@ def load(options):
     keywords["rename"] = dict(keywords["rename"])
     sheets = dict(options.sheet)
     for name, file in files.items():
-        sheet = sheets.get(name, sheets.get(None) if file.lower().endswith(WORKBOOKS) else None)
+        sheet = sheets.get(name, sheets.get(None) if file.lower().removesuffix(".gz").endswith(WORKBOOKS) else None)
         keywords[name] = file if sheet is None else (file, sheet)
     if Path(options.expression).suffix.lower() in ANNDATA:
         keywords |= _of_anndata(options)

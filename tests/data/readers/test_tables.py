@@ -117,6 +117,8 @@ def test_workbooks_and_text_that_is_called_one(tmp_path, counts, ephys, labels):
     assert "expression (book.xlsx, sheet counts)" in data.about["source"]
     refused(r"outputs .*sheets \['counts', 'ephys', 'cells'\].*--sheet", counts, path)
     refused("outputs .*'Ephys'", counts, (path, "Ephys"))
+    (packed := tmp_path / "book.xlsx.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert_read(read(counts, (packed, "ephys")), counts, ephys)
 
 
 @pytest.mark.parametrize(
@@ -153,9 +155,13 @@ def test_empty_rows_and_columns_units_and_titles_are_no_data(tmp_path, counts, e
     assert_read(read(counts, written(tmp_path, text)), counts, ephys)
     numbered = ephys.set_axis(["11", "12", "1.5"], axis=1)
     path = written(tmp_path, "Table S2. Cells, of mice\n\n# made by hand\n" + numbered.to_csv())
-    for header in (None, {"outputs": 13}):
-        refused(r"outputs \(ephys.csv\).*header=", counts, path, header=header)
+    refused(r"outputs \(ephys.csv\).*header=", counts, path, header={"outputs": 13})
     assert_read(read(counts, path, header={"outputs": 4}), counts, numbered)
+    data = read(counts, path)
+    assert_read(data, counts, numbered)
+    assert "taken from row 4, below Table S2. Cells of mice, # made by hand; header" in data.warned
+    two = written(tmp_path, "\n,Tau\n" + ephys[["Tau"]].to_csv(header=False))  # half as many names as columns
+    assert_read(read(counts, two), counts, ephys[["Tau"]])
 
 
 def test_columns_and_cells_of_a_supplement_are_renamed_and_left_out(tmp_path, counts, ephys, labels):
