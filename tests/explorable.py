@@ -1,8 +1,9 @@
-"""Made-up records that the explorer can show: a fit with known places, and a cross-validation of the same model."""
+"""Made-up records that the explorer can show: a fit with known places, folds of the same model, and more."""
 
 import numpy as np
 import pandas as pd
 
+from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import paper_folds
 from sbnn.results import Record
 
@@ -47,9 +48,29 @@ def folds_to_explore(fit, n_folds=4, seed=1):
     folds = paper_folds(len(fit.outputs), n_folds)
     predicted = [rng.normal(size=(len(test), fit.outputs.shape[1])).astype("f4") for _, test in folds]
     values = {
-        "test_predictions": [None, predicted],
+        "test_predictions": [[None] * n_folds, predicted],
+        "test_r2": rng.uniform(size=(n_folds, 2)),
         "test_feature_r2": rng.uniform(size=(n_folds, 2, fit.outputs.shape[1])),
     }
     params = [{"n_components": 1}, {"n_components": 2}]
     settings = {"scaling": "fold", "estimator": {"class": ESTIMATOR["class"], "params": {"protocol": "distilled"}}}
-    return Record("cross-validation", "made up", "s", params, 0, settings, folds, values)
+    return Record("cross-validation", "made up", fit.sha256, params, 0, settings, folds, values)
+
+
+def with_all_genes(fit, n_others=30, seed=2):
+    """The fit, now of data that have other genes, too; and these data, halves of the cells, and t-SNE."""
+    rng, n = np.random.default_rng(seed), len(fit.outputs)
+    X = np.log2(
+        1 + rng.poisson(rng.uniform(0.5, 20, n_others + len(fit.kept_genes)), (n, n_others + len(fit.kept_genes)))
+    )
+    names = [*fit.kept_genes, *(f"Other{i}" for i in range(n_others))]
+    data = as_paired(tuple(pd.DataFrame(values, fit.cell_names, own) for values, own in
+                           ((X, names), (fit.outputs, fit.feature_names))))  # fmt: skip
+    fit.sha256 = about = data.sha256
+    halves = [half for _ in range(25) for half in np.split(rng.permutation(n)[: n // 2 * 2], 2)]
+    folds = [(half, halves[i ^ 1]) for i, half in enumerate(halves)]
+    selected = np.tile(np.arange(len(names)) < 1, (50, 1, 1))  # the first gene alone can be trusted
+    values = {"selected": selected, "n_selected": np.ones((50, 1), int), "gene_names": np.array(names, object)}
+    stability = Record("cross-validation", "made up", about, [{}], folds=folds, values=values)
+    places = {name: rng.normal(size=(n, 2)).astype("f4") for name in ("transcriptome", "outputs")}
+    return data, {"halves": stability, "tsne": Record("t-SNE", "made up", about, [{}], values=places)}

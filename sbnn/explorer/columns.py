@@ -1,27 +1,43 @@
 """Data of the page: places, names and groups of the cells, and values of every feature."""
 
 import base64
+import json
+import zlib
+from dataclasses import replace
 
 import numpy as np
 
+from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import held_out_means
+from sbnn.evaluation.stability import kept_genes_table
+from sbnn.evaluation.verdict import verdict
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.latent import NEEDED
 from sbnn.plotting.reading import model_title, require
 
 NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between a fit and its folds
+MOST_BYTES = 4.6e6  # of the data, so that the page with its library stays below 6 MB
+BYTES_OF_GENE = 60  # its name and range
+MOST_COMPRESSED = 12  # expression is hardly ever compressed more
 
 
-def page_data(fit, folds=None):
+def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
     """Everything that the page shows, for JSON: names, groups, places and z-scores, these as base64 of float32."""
     require(fit, "fit_record", [*NEEDED, "cell_names"])
+    for record, argument, value in ((halves, "halves", "selected"), (tsne, "tsne", "transcriptome")):
+        if record is not None:
+            require(record, argument, [value], fit)
     if folds is not None:
         require(folds, "cv_record", ("test_feature_r2",), fit)
     outputs = [
         {"name": str(name), "group": "output", "r2": _or_none(r2)}
         for name, r2 in zip(fit.feature_names, fit.train_feature_r2, strict=True)
     ]
-    genes = [{"name": str(name), "group": "gene"} for name in fit.kept_genes]
+    genes, sentence = [{"name": str(name), "group": "gene"} for name in fit.kept_genes], ""
+    if halves is not None:
+        trusted = kept_genes_table(halves, fit.kept_genes)
+        for gene, frequency, trust in zip(genes, trusted.frequency, trusted.trust, strict=True):
+            gene |= {"trust": trust, "frequency": float(frequency)}
     values = {
         "measured": _packed(np.hstack([fit.outputs, fit.expression])),
         "predicted": _packed(np.hstack([fit.predictions, fit.predicted_expression])),
@@ -31,15 +47,18 @@ def page_data(fit, folds=None):
         values["held_out"] = _packed(held_out_means(folds, fit.outputs, point))  # NaN of cells that never were
         for output, r2 in zip(outputs, folds.test_feature_r2[:, point].mean(0), strict=True):
             output["test_r2"] = _or_none(r2)
-    return {
+        sentence = verdict(folds, replace(fit, dataset=folds.dataset), ridge, point).sentence
+    page = {
         "dataset": fit.dataset,
         "model": model_title(fit),
         "cells": [str(name) for name in fit.cell_names],
-        "map": _places(fit),
+        "verdict": sentence,
+        "maps": [_places(fit), *([] if tsne is None else _tsne(tsne))],
         "groups": _groups(Groups(fit)),
         "features": outputs + genes,
         "values": values,
     }
+    return page if data is None else page | {"genes": _genes(as_paired(data), fit, MOST_BYTES - len(json.dumps(page)))}
 
 
 def _point_of(fit, folds):
@@ -50,11 +69,45 @@ def _point_of(fit, folds):
         raise ValueError(f"cv_record: none of its {len(folds.params)} models is that of the fit, {params}")
     point = hits[0]
     kept = folds.values.get("test_predictions", [None] * len(folds.params))[point]
-    if kept is None or any(fold is None for fold in kept):
+    if any(fold is None for fold in kept):
         raise ValueError("cv_record: it has no predictions of the model of the fit; cross-validate it again")
     if folds.settings["scaling"] == "none":
         raise ValueError("cv_record: its outputs were not scaled, so its predictions cannot be compared with the fit")
     return point
+
+
+def _genes(data, fit, room):
+    """Genes that the model does not keep, in 8 bits: the most variable ones, as many as there is room for."""
+    if data.sha256 != fit.sha256:
+        raise ValueError(f"data: expected those of the fit, {fit.dataset!r}, got {data.name!r}")
+    others = np.flatnonzero(~np.isin(data.gene_names, fit.kept_genes))
+    chosen = others[np.argsort(-data.X[:, others].var(0), kind="stable")]
+    chosen, packed = chosen[: max(int(MOST_COMPRESSED * room / data.n_cells), 0)], ""
+    while len(chosen):
+        X = data.X[:, chosen].astype(np.float64)
+        low, width = X.min(0), np.maximum(np.ptp(X, axis=0), 1e-12)
+        codes = np.rint((X - low) / width * 255).astype(np.uint8)
+        packed = base64.b64encode(zlib.compress(codes.tobytes(order="F"))).decode("ascii")
+        if (size := len(packed) + BYTES_OF_GENE * len(chosen)) <= room:
+            break
+        chosen = chosen[: int(0.98 * len(chosen) * room / size)]
+    if not len(chosen):
+        return {"names": [], "left_out": len(others)}
+    low, width = (low - X.mean(0)) / (sd := np.maximum(X.std(0), 1e-12)), width / sd
+    return {
+        "names": [str(name) for name in data.gene_names[chosen]],
+        "low": low.round(4).tolist(),
+        "width": width.round(4).tolist(),
+        "codes": packed,
+        "left_out": len(others) - len(chosen),
+    }
+
+
+def _tsne(record):
+    """Maps of each measurement alone."""
+    for name, title in (("transcriptome", "t-SNE of all genes"), ("outputs", "t-SNE of the outputs")):
+        x, y = np.asarray(record.values[name], np.float32).T
+        yield {"title": title, "x": _packed(x), "y": _packed(y), "axes": ["t-SNE 1", "t-SNE 2"], "equal": True}
 
 
 def _places(fit):
@@ -64,7 +117,7 @@ def _places(fit):
     axes = ["t-SNE 1", "t-SNE 2"] if width > 2 else ["latent 1", "latent 2"]
     if width == 1:
         y, axes[1] = fit.outputs[:, 0], f"{fit.feature_names[0]} (measured, z-score)"
-    return {"x": _packed(x), "y": _packed(y), "axes": axes, "equal": width > 1}
+    return {"title": "map of the model", "x": _packed(x), "y": _packed(y), "axes": axes, "equal": width > 1}
 
 
 def _groups(groups):

@@ -1,23 +1,56 @@
-// The selected cells against the rest: the ranked features and the histogram of one.
+// Two groups of cells compared: the selected ones against the rest, or A against B; ranked features, a histogram of one.
 
-function isSelectedOf(drawn) {
-  const isSelected = new Uint8Array(nCells);
-  selectedCells(drawn).forEach((cell) => (isSelected[cell] = 1));
-  return isSelected;
+const GROUPS = ["a", "b"];
+
+// The two groups by cell (1, 2, or 0 for neither), and their names.
+function comparedOf(drawn) {
+  const parts = new Uint8Array(nCells);
+  const { a, b } = state.held;
+  if (a && b) {
+    a.forEach((cell) => (parts[cell] = 1));
+    b.forEach((cell) => (parts[cell] = parts[cell] === 1 ? 0 : 2)); // a cell of both is in neither
+    return { parts, names: ["A", "B"] };
+  }
+  const selected = selectedCells(drawn);
+  selected.forEach((cell) => (parts[cell] = 1));
+  return { parts: parts.map((part) => part || 2), names: ["selected", "rest"] };
+}
+
+function hold(drawn, group) {
+  const cells = selectedCells(drawn);
+  if (cells.length) state.held[group] = cells;
+  showHeld(drawn);
+}
+
+function showHeld(drawn) {
+  const { a, b } = state.held;
+  byId("drop-groups").hidden = !a && !b;
+  const told = GROUPS.filter((group) => state.held[group]).map((group) => `${group.toUpperCase()}: ${plural(state.held[group].length, "cell")}`);
+  const both = a && b && a.filter((cell) => b.includes(cell)).length;
+  const next = a && b ? "compared below" : "select other cells for the other group";
+  byId("groups-note").textContent = told.length
+    ? `${told.join(", ")}; ${next}.${both ? ` ${plural(both, "cell")} of both left out.` : ""}`
+    : "Or hold two selections as A and B to compare them.";
+  showFeatures(drawn);
 }
 
 function showFeatures(drawn) {
-  const isSelected = isSelectedOf(drawn);
-  const some = isSelected.includes(1) && isSelected.includes(0);
-  const rows = some ? rankFeatures(isSelected, state.rankBy) : [];
+  const { parts, names } = comparedOf(drawn);
+  const some = parts.includes(1) && parts.includes(2);
+  const rows = some ? rankFeatures(parts, state.rankBy) : [];
   byId("ranking-title").hidden = !some;
+  byId("ranking-heading").textContent = names[0] === "A" ? "What sets A apart from B" : "What sets it apart";
+  const more = data.features.length - rows.length;
+  byId("ranking-note").textContent = rows.length && more ? `The first ${rows.length} of ${data.features.length} features.` : "";
   fillTable(
     byId("features"),
-    ["feature", "selected", "rest", "difference", "AUC"],
+    ["feature", ...names, "difference (SD)", "AUC"],
     rows.map(({ feature, mean, restMean, difference, auc }) => {
-      const button = element("button", data.features[feature].name, { type: "button", "data-feature": feature });
+      const { name, trust } = data.features[feature];
+      const button = element("button", name, { type: "button", "data-feature": feature, title: trustText(data.features[feature]) });
       button.addEventListener("click", () => chooseFeature(drawn, feature));
-      return [button, decimal(mean), decimal(restMean), decimal(difference), decimal(auc)];
+      const mark = trust === "trusted" ? [element("span", "trusted", { class: "trusted" })] : [];
+      return [[button, ...mark], decimal(mean), decimal(restMean), decimal(difference), decimal(auc)];
     }),
   );
   chooseFeature(drawn, state.feature);
@@ -25,19 +58,22 @@ function showFeatures(drawn) {
 
 function chooseFeature(drawn, feature) {
   state.feature = feature;
+  offer(feature);
   byId("feature").value = feature;
   document.querySelectorAll("#features button").forEach((button) => {
     button.closest("tr").classList.toggle("chosen", Number(button.dataset.feature) === feature);
   });
-  const isSelected = isSelectedOf(drawn);
-  const some = isSelected.includes(1);
-  const bins = binned(feature, isSelected);
+  const { parts, names } = comparedOf(drawn);
+  const some = parts.includes(1);
+  const bins = binned(feature, parts);
   drawn.bins.data = bins;
   const { name } = data.features[feature];
   drawn.plot.model.below[0].axis_label = `${name} (measured, z-score)`;
-  byId("histogram").setAttribute("aria-label", `Histogram of ${name}, ${some ? "selected cells against the rest" : "all cells"}`);
+  byId("histogram").setAttribute("aria-label", `Histogram of ${name}, ${some ? `${names[0]} cells against ${names[1]}` : "all cells"}`);
   const key = (part, text) => [element("span", [], { class: `key ${part}` }), text];
   byId("histogram-note").replaceChildren(
-    ...(some ? [...key("inside", "selected"), ...key("rest", "rest")] : key("rest", "all cells: none is selected")),
+    ...(some ? [...key("inside", names[0]), ...key("rest", names[1])] : key("rest", "all cells: none is selected")),
   );
+  if (state.colorBy in data.groups) showValues(drawn);
+  remember(drawn);
 }

@@ -12,14 +12,28 @@ const KINDS = {
     held_out_residual: "residual (held out)",
   },
   gene: { measured: "measured", predicted: "reconstructed" },
+  other: { measured: "measured" }, // a gene that the model does not keep
 };
 
-function unpack(text) {
-  return new Float32Array(Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0)).buffer);
+function bytesOf(text) {
+  return Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0));
 }
 
-const places = { x: unpack(data.map.x), y: unpack(data.map.y) };
+function unpack(text) {
+  return new Float32Array(bytesOf(text).buffer);
+}
+
+const maps = data.maps.map((map) => ({ ...map, x: unpack(map.x), y: unpack(map.y) }));
 const packed = Object.fromEntries(Object.entries(data.values).map(([kind, text]) => [kind, unpack(text)]));
+let codes = new Uint8Array(); // of the genes that are not kept, 0 to 255 from the smallest to the largest value
+
+// Genes that are not kept become features, after the outputs and the kept genes.
+async function unpackGenes() {
+  if (!data.genes?.names.length) return;
+  const stream = new Blob([bytesOf(data.genes.codes)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  codes = new Uint8Array(await new Response(stream).arrayBuffer());
+  data.genes.names.forEach((name, at) => data.features.push({ name, group: "other", at }));
+}
 
 // Kinds of numbers that there are of a feature, key -> name.
 function kindsOf(feature) {
@@ -29,12 +43,29 @@ function kindsOf(feature) {
 
 // One number per cell; NaN of cells that were in no test fold.
 function valuesOf(feature, kind) {
+  const { group, at } = data.features[feature];
+  if (group === "other") {
+    const [low, step] = [data.genes.low[at], data.genes.width[at] / 255];
+    return Float32Array.from(codes.subarray(at * nCells, (at + 1) * nCells), (code) => low + step * code);
+  }
   const column = (name) => packed[name].subarray(feature * nCells, (feature + 1) * nCells);
   if (kind === "residual" || kind === "held_out_residual") {
     const predicted = column(kind === "residual" ? "predicted" : "held_out");
     return column("measured").map((value, i) => value - predicted[i]);
   }
   return column(kind);
+}
+
+// Position of a feature by its name, whatever the case; a whole name, kept genes and outputs first.
+function featureNamed(query) {
+  const wanted = query.toLowerCase();
+  return data.features.findIndex(({ name }) => name.toLowerCase() === wanted);
+}
+
+// How far a gene can be trusted, in words; nothing of what is no gene or was not tested.
+function trustText({ group, trust, frequency }) {
+  if (group === "other") return "not kept by the model";
+  return trust === undefined ? "" : `${trust}: kept in ${Math.round(100 * frequency)} % of the halves of the cells`;
 }
 
 function groupName(groups, cell) {
@@ -44,8 +75,8 @@ function groupName(groups, cell) {
 
 // Cells in each group, of some cells or of all.
 function countGroups(groups, cells) {
-  const { names, codes } = data.groups[groups];
+  const { names, codes: groupCodes } = data.groups[groups];
   const counts = new Array(names.length).fill(0);
-  for (const cell of cells ?? codes.keys()) counts[codes[cell]] += 1;
+  for (const cell of cells ?? groupCodes.keys()) counts[groupCodes[cell]] += 1;
   return counts;
 }

@@ -16,7 +16,9 @@ def cell_map(xy, axes, equal):
         y_range=models.DataRange1d(),
     )  # fmt: skip
     # Invisible corners keep the view fixed while types are hidden.
-    corners = map_.scatter(*np.array([xy.min(0), xy.max(0)], float).T, alpha=0, size=0)
+    (left, low), (right, high) = xy.min(0).tolist(), xy.max(0).tolist()
+    ends = models.ColumnDataSource({"x": [left, right], "y": [low, high]}, name="corners")
+    corners = map_.scatter("x", "y", source=ends, alpha=0, size=0)
     columns = ("x", "y", "color", "cell", "type", "family", "value")
     source = models.ColumnDataSource({name: [] for name in columns}, name="cells")
     size = float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST))
@@ -26,6 +28,11 @@ def cell_map(xy, axes, equal):
         nonselection_fill_alpha=0.08, nonselection_line_alpha=0,
     )  # fmt: skip
     dots.selection_glyph = dots.glyph
+    map_.text(
+        "x", "y", "text", source=models.ColumnDataSource({"x": [], "y": [], "text": []}, name="names"), name="labels",
+        text_align="center", text_baseline="middle", text_font={"value": FONT}, text_font_size="12px",
+        background_fill_alpha=0.75, padding=2, border_radius=3,
+    )  # fmt: skip
     for range_ in (map_.x_range, map_.y_range):
         range_.renderers = [corners]
     hover = models.HoverTool(name="hover", renderers=[dots], tooltips=None, attachment="right")

@@ -1,11 +1,12 @@
 """The explorer of a fitted model: shown in a notebook, or written to one file that works offline."""
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from sbnn.data.datasets import require_study
+from sbnn.data.datasets import DATASETS, load_dataset, require_study
 from sbnn.results import load, results_folder, results_path, write_atomically
 
 HEIGHT = 900  # pixels in a notebook
@@ -37,8 +38,8 @@ class Explorer:
         )
 
 
-def explore(fit_record, cv_record=None, path=None):
-    """Explore a fitted model: its map by type, genes, outputs and errors, and comparisons of selected cells.
+def explore(fit_record, cv_record=None, path=None, *, data=None, ridge=None, halves=None, tsne=None):
+    """Explore a fitted model: its map by family, genes, outputs and errors, and comparisons of selected cells.
 
     Parameters
     ----------
@@ -46,9 +47,18 @@ def explore(fit_record, cv_record=None, path=None):
         From `sbnn.fit_full`, or loaded by `sbnn.results.load`.
     cv_record : Record, optional
         From `sbnn.cross_validate`, of the same model and data: the page then also shows the
-        held-out predictions of every cell.
+        held-out predictions of every cell, and the verdict.
     path : str or path-like, optional
         File to write, such as ``"map.html"``. It works offline.
+    data : AnnData, MuData or tuple (X, Y), optional
+        What was fitted: the page then shows the genes that are not kept, too, in 8 bits; if they do not fit into 6 MB,
+        the most variable ones.
+    ridge : Record, optional
+        Cross-validation of ridge on the same folds, for the verdict.
+    halves : Record, optional
+        From `sbnn.stability_selection`, for the trust of the kept genes.
+    tsne : Record, optional
+        From `sbnn.evaluation.maps.tsne_maps`: maps to switch to.
 
     Returns
     -------
@@ -65,7 +75,7 @@ def explore(fit_record, cv_record=None, path=None):
     from sbnn.explorer.columns import page_data  # a missing record is found before bokeh is loaded
     from sbnn.explorer.page import page
 
-    explorer = Explorer(page(page_data(fit_record, cv_record)))
+    explorer = Explorer(page(page_data(fit_record, cv_record, data, ridge, halves, tsne)))
     if path is not None:
         explorer.save(path)
     return explorer
@@ -81,16 +91,43 @@ def run(options):
         folds = load(options.cv)
     elif beside is not None and beside.is_file():
         folds = load(beside)
+    more = {"data": _data_of(fit)} | _beside(path, fit, folds)
     out = results_path(options.out or f"{fit.dataset}_explorer.html", "--out")
     try:
-        explorer = explore(fit, folds)
+        explorer = explore(fit, folds, **more)
     except ValueError as error:
         if folds is None or options.cv is not None:
             raise
-        explorer = explore(fit)
+        explorer = explore(fit, **more)
         print(f"without predictions of held-out cells from {beside}: {error}")
     saved = explorer.save(out)
     print(f"{saved}: {path}, {len(fit.cell_names)} cells, {saved.stat().st_size / 1e6:.1f} MB; open it in a browser")
+
+
+def _beside(path, fit, folds):
+    """Records of the same data beside that of a fit: ridge on the same folds, halves of the cells, and t-SNE."""
+    from sbnn.evaluation.verdict import have_same_folds
+
+    found = {}
+    for argument, name in (("ridge", "cv_ridge"), ("halves", "halves_default"), ("tsne", "tsne")):
+        if (file := path.with_name(f"{name}.pickle")).is_file() and (record := load(file)).sha256 == fit.sha256:
+            found[argument] = record
+    if "ridge" in found and (folds is None or not have_same_folds(folds, found["ridge"])):
+        del found["ridge"]
+    return found
+
+
+def _data_of(fit):
+    """Data of a fit, if they are a named data set whose files are here."""
+    from sbnn.data.paired import as_paired
+
+    if fit.dataset in DATASETS:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            data = load_dataset(fit.dataset, download=False, verbose=False)
+            if as_paired(data).sha256 == fit.sha256:
+                return data
+    print("genes that are not kept are left out: the data are not at hand (`sbnn fit` writes a page with them)")
+    return None
 
 
 def find_fit(results, saved_models):

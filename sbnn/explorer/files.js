@@ -58,18 +58,20 @@ function csvNumber(value) {
 }
 
 function csvOf(cells) {
-  const columns = data.features.flatMap(({ name }, feature) =>
+  // Of genes that are not kept, the one that is seen.
+  const wanted = [...data.features.keys()].filter((feature) => data.features[feature].group !== "other" || feature === state.colorBy);
+  const columns = wanted.flatMap((feature) =>
     kindsOf(feature)
       .filter(([kind]) => !isResidual(kind))
-      .map(([kind, title]) => ({ title: `${name}, ${title}`, values: valuesOf(feature, kind) })),
+      .map(([kind, title]) => ({ title: `${data.features[feature].name}, ${title}`, values: valuesOf(feature, kind) })),
   );
   const known = Object.keys(data.groups);
-  const titles = ["cell", ...known, ...data.map.axes, ...columns.map(({ title }) => title)];
+  const axes = maps.flatMap(({ title, axes: own }, at) => (at ? own.map((axis) => `${title}, ${axis}`) : own));
+  const titles = ["cell", ...known, ...axes, ...columns.map(({ title }) => title)];
   const rows = cells.map((cell) => [
     csvText(data.cells[cell]),
     ...known.map((groups) => csvText(groupName(groups, cell))),
-    csvNumber(places.x[cell]),
-    csvNumber(places.y[cell]),
+    ...maps.flatMap(({ x, y }) => [csvNumber(x[cell]), csvNumber(y[cell])]),
     ...columns.map(({ values }) => csvNumber(values[cell])),
   ]);
   return [titles.map(csvText), ...rows].map((row) => row.join(",") + "\r\n");

@@ -1,5 +1,7 @@
 // The legend: every group with its colour and its number of cells, to hide and to show.
 
+const MOST_LABELS = 24; // on the map
+
 function showLegend(drawn) {
   const { title, names, colors } = data.groups[state.shownGroups];
   const counts = countGroups(state.shownGroups);
@@ -23,6 +25,17 @@ function showLegend(drawn) {
   byId("legend").replaceChildren(...entries);
 }
 
+// Names of the shown groups at the medians of their cells, unless there are too many to read.
+function showLabels({ names }) {
+  const { names: groups, codes: groupCodes } = data.groups[state.shownGroups];
+  const { x, y } = maps[state.map];
+  const shown = [...groups.keys()].filter((group) => !state.hidden.has(group));
+  const cells = shown.map((group) => [...groupCodes.keys()].filter((cell) => groupCodes[cell] === group));
+  const middle = (places) => cells.map((own) => quantiles(own.map((cell) => places[cell]), [0.5])[0]);
+  const some = state.labels && groups.length <= MOST_LABELS;
+  names.data = some ? { x: middle(x), y: middle(y), text: shown.map((group) => groups[group]) } : { x: [], y: [], text: [] };
+}
+
 function hide(drawn, groups) {
   state.hidden = new Set(groups);
   showLegend(drawn);
@@ -31,5 +44,6 @@ function hide(drawn, groups) {
 
 function showCells(drawn) {
   drawn.shown.booleans = data.groups[state.shownGroups].codes.map((code) => !state.hidden.has(code));
+  showLabels(drawn);
   showSelection(drawn);
 }

@@ -1,21 +1,27 @@
 // The page at work: its parts are put together, and the controls listen.
 
-const state = { colorBy: "type", kind: "measured", feature: 0, rankBy: "difference", shownGroups: "type", hidden: new Set() };
+const coarsest = "family" in data.groups ? "family" : "type";
+const state = {
+  ...{ colorBy: coarsest, shownGroups: coarsest, hidden: new Set(), labels: true, map: 0 },
+  ...{ kind: "measured", feature: 0, rankBy: "difference", held: { a: null, b: null } },
+};
 
 start();
 
 async function start() {
+  await unpackGenes();
   const [map, plot] = await Promise.all(
     ["map", "histogram"].map(async (id) => (await Bokeh.embed.embed_item(drawings[id], id)).roots[0]),
   );
   const part = (view, name) => view.model.document.get_model_by_name(name);
   const named = (view, names) => Object.fromEntries(names.map((name) => [name, part(view, name)]));
-  const parts = named(map, ["cells", "dots", "shown", "pan", "box", "lasso", "hover", "mapper", "bar"]);
+  const parts = named(map, ["cells", "dots", "shown", "pan", "box", "lasso", "hover", "mapper", "bar", "corners", "names", "labels"]);
   const { bins } = named(plot, ["bins"]);
   const drawn = { map, plot, ...parts, bins };
 
   parts.cells.data = {
-    ...places,
+    x: maps[0].x,
+    y: maps[0].y,
     color: new Array(nCells).fill("#808080"),
     cell: data.cells,
     type: data.cells.map((_, cell) => groupName("type", cell)),
@@ -30,7 +36,11 @@ async function start() {
   listen(drawn);
   setTheme(drawn, matchMedia("(prefers-color-scheme: dark)").matches);
   showLegend(drawn);
-  showSelection(drawn);
+  showCells(drawn);
+  showHeld(drawn);
+  first = stateText(drawn);
+  if (location.hash) restore(drawn, location.hash.slice(1));
+  addEventListener("hashchange", () => restore(drawn, location.hash.slice(1)));
   document.documentElement.dataset.ready = "true";
 }
 
@@ -40,9 +50,14 @@ function featuresOf(group) {
 
 function fillControls() {
   const groups = Object.entries(data.groups).map(([key, { title }]) => [key, title]);
-  const features = { Outputs: featuresOf("output"), Genes: featuresOf("gene") };
+  const features = { Outputs: featuresOf("output"), "Kept genes": featuresOf("gene") };
   fillSelect(byId("color-by"), { Cells: groups, ...features });
+  byId("color-by").value = state.colorBy;
   fillSelect(byId("feature"), features);
+  fillSelect(byId("places"), { "": maps.map(({ title }, at) => [at, title]) });
+  byId("places-label").hidden = maps.length === 1;
+  byId("verdict").hidden = !byId("verdict").textContent;
+  byId("genes-note").textContent = genesText();
   const mean = (key) => {
     const known = data.features.map((feature) => feature[key]).filter((value) => value != null);
     return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : NaN;
@@ -50,6 +65,30 @@ function fillControls() {
   byId("accuracy").textContent =
     `; mean R² of the outputs: ${decimal(mean("r2"))} fitted` +
     (packed.held_out === undefined ? "" : `, ${decimal(mean("test_r2"))} held out`);
+}
+
+// Which genes the file holds.
+function genesText() {
+  const kept = featuresOf("gene").length;
+  if (data.genes === undefined) return `The file holds the ${plural(kept, "kept gene")} alone.`;
+  const all = `The file holds ${plural(kept + data.genes.names.length, "gene")}, those that are not kept in 8 bits`;
+  return data.genes.left_out ? `${all}; ${data.genes.left_out} less variable ones are left out to keep it below 6 MB.` : `${all}.`;
+}
+
+// A gene that is not kept has no option in the lists until it is asked for.
+function offer(feature) {
+  for (const id of ["color-by", "feature"]) {
+    const list = byId(id);
+    if (![...list.options].some(({ value }) => value === String(feature))) {
+      list.append(element("option", data.features[feature].name, { value: feature }));
+    }
+  }
+}
+
+function findGene(drawn, query) {
+  const feature = featureNamed(query);
+  if (feature >= 0) colorBy(drawn, String(feature));
+  byId("genes-note").textContent = feature >= 0 || !query ? genesText() : `No gene or output is called “${query}”. ${genesText()}`;
 }
 
 function listen(drawn) {
@@ -73,7 +112,27 @@ function listen(drawn) {
     event.preventDefault();
     search(drawn, byId("query").value.trim());
   });
-  on("query", "input", () => suggest(byId("query").value.trim()));
+  on("find-gene", "submit", (event) => {
+    event.preventDefault();
+    findGene(drawn, byId("gene").value.trim());
+  });
+  on("gene", "change", () => findGene(drawn, byId("gene").value.trim()));
+  on("gene", "input", () => suggest("genes", byId("gene").value.trim(), data.features.map(({ name }) => name)));
+  on("places", "change", () => {
+    showMap(drawn, Number(byId("places").value));
+    paint(drawn);
+  });
+  on("labels", "change", () => {
+    state.labels = byId("labels").checked;
+    showLabels(drawn);
+    remember(drawn);
+  });
+  GROUPS.forEach((group) => on(`hold-${group}`, "click", () => hold(drawn, group)));
+  on("drop-groups", "click", () => {
+    state.held = { a: null, b: null };
+    showHeld(drawn);
+  });
+  on("query", "input", () => suggest("suggestions", byId("query").value.trim(), namesOfCells()));
   on("show-all", "click", () => hide(drawn, []));
   on("hide-all", "click", () => hide(drawn, data.groups[state.shownGroups].names.keys()));
   on("clear", "click", () => select(drawn, []));

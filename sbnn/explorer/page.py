@@ -17,7 +17,7 @@ from sbnn.explorer.drawings import cell_map, histogram
 # In this order: each may use what stands before it.
 SCRIPTS = (
     *("data.js", "scales.js", "statistics.js", "tables.js", "files.js"),
-    *("painting.js", "legend.js", "selection.js", "comparison.js", "main.js"),
+    *("painting.js", "legend.js", "selection.js", "comparison.js", "link.js", "main.js"),
 )
 # Zero has the colour of what is behind it: differences stand out.
 PALETTES = {
@@ -29,9 +29,10 @@ PALETTES = {
 
 def page(data):
     """The page of `page_data` as HTML; its content security policy allows the scripts by their checksums, no more."""
-    xy = np.column_stack([np.frombuffer(base64.b64decode(data["map"][axis]), "<f4") for axis in "xy"])
+    first = data["maps"][0]
+    xy = np.column_stack([np.frombuffer(base64.b64decode(first[axis]), "<f4") for axis in "xy"])
     drawings = {
-        "map": json_item(cell_map(xy, data["map"]["axes"], data["map"]["equal"])),
+        "map": json_item(cell_map(xy, first["axes"], first["equal"])),
         "histogram": json_item(histogram()),
         "palettes": PALETTES,
     }
@@ -43,6 +44,7 @@ def page(data):
         title=escape(title),
         dataset=escape(data["dataset"]),
         about=escape(f"{data['model']}, {len(data['cells'])} cells"),
+        verdict=escape(data["verdict"]),
         checksums=" ".join(f"'sha256-{_checksum(script)}'" for script in (library, own)),
         style=_read("page.css"),
         library=library,

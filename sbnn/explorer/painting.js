@@ -18,10 +18,25 @@ function setTheme(drawn, dark, chosen = false) {
   }
   drawn.bar.setv({ major_label_text_color: quiet, major_tick_line_color: quiet });
   for (const glyph of [drawn.dots.glyph, drawn.dots.nonselection_glyph]) glyph.line_color = css("--dot-edge");
+  drawn.labels.glyph.setv({ text_color: text, background_fill_color: css("--card") });
   for (const name of ["inside", "rest"]) {
     drawn.plot.model.document.get_model_by_name(name).glyph.setv({ fill_color: css(`--${name}`), line_color: css(`--${name}`) });
   }
   paint(drawn);
+}
+
+// Another map of the same cells.
+function showMap(drawn, at) {
+  state.map = at;
+  byId("places").value = at;
+  const { x, y, axes } = maps[at];
+  const ends = (places) => [places.reduce((a, b) => Math.min(a, b)), places.reduce((a, b) => Math.max(a, b))];
+  drawn.cells.data = { ...drawn.cells.data, x, y };
+  drawn.corners.data = { x: ends(x), y: ends(y) };
+  drawn.map.model.below[0].axis_label = axes[0];
+  drawn.map.model.left[0].axis_label = axes[1];
+  drawn.map.reset_range();
+  showLabels(drawn);
 }
 
 // `by` is a kind of groups, or the number of a feature.
@@ -33,7 +48,10 @@ function colorBy(drawn, by) {
   }
   paint(drawn);
   showLegend(drawn);
-  if (!(by in data.groups)) chooseFeature(drawn, Number(by));
+  if (!(by in data.groups)) {
+    chooseFeature(drawn, Number(by)); // which offers it
+    byId("color-by").value = by;
+  }
 }
 
 function paint(drawn) {
@@ -42,18 +60,29 @@ function paint(drawn) {
   drawn.bar.visible = !byGroup;
   if (byGroup) paintGroups(drawn);
   else paintNumbers(drawn);
-  drawn.cells.change.emit();
+  showValues(drawn);
+  remember(drawn);
 }
 
-function paintGroups({ map, cells, hover }) {
+// The tooltips: name and groups of a cell, and all values of the coloured feature or else of the chosen one.
+function showValues({ cells, hover }) {
+  const feature = state.colorBy in data.groups ? state.feature : state.colorBy;
+  const kinds = kindsOf(feature).map(([kind, name]) => [name, valuesOf(feature, kind)]);
+  cells.data.value = data.cells.map((_, cell) => kinds.map(([name, values]) => `${decimal(values[cell])} ${name}`).join(", "));
+  const rows = [["cell", "@cell"], [data.groups.type.title.toLowerCase(), "@type"]];
+  if ("family" in data.groups) rows.push(["family", "@family"]);
+  hover.tooltips = [...rows, [`${data.features[feature].name}, z-score`, "@value"]];
+  cells.change.emit();
+}
+
+function paintGroups({ map, cells }) {
   const { title, colors, codes, names } = data.groups[state.colorBy];
   cells.data.color = codes.map((code) => colors[code]);
-  hover.tooltips = tooltips();
   map.model.title.text = title;
   byId("note").textContent = `Map of ${plural(nCells, "cell")}, ${axesText()}, coloured by ${title.toLowerCase()} (${names.length}).`;
 }
 
-function paintNumbers({ map, cells, hover, mapper }) {
+function paintNumbers({ map, cells, mapper }) {
   const { name, group, r2, test_r2: testR2 } = data.features[state.colorBy];
   const kinds = kindsOf(state.colorBy);
   if (!kinds.some(([kind]) => kind === state.kind)) state.kind = "measured";
@@ -64,14 +93,14 @@ function paintNumbers({ map, cells, hover, mapper }) {
   const scale = scaleOf(state.colorBy, state.kind);
   const missing = css("--missing");
   cells.data.color = Array.from(values, (value) => colorOf(value, scale, missing));
-  cells.data.value = Array.from(values, decimal);
-  hover.tooltips = tooltips(title);
   map.model.title.text = `${title}, z-score`;
   mapper.setv(scale);
 
   const beyond = values.filter((value) => value < scale.low || value > scale.high).length;
   const unknown = values.filter(Number.isNaN).length;
   const notes = [`Map of ${plural(nCells, "cell")}, ${axesText()}, coloured by ${title}, in z-scores over all cells.`];
+  const trust = trustText(data.features[state.colorBy]);
+  if (trust) notes.push(`${name} is ${trust}.`);
   if (isResidual(state.kind)) notes.push("A residual is what was measured minus what was predicted.");
   notes.push(
     `Colours end at ${isResidual(state.kind) ? "the 99th percentile of the size" : "the 1st and 99th percentile"} ` +
@@ -90,11 +119,5 @@ function paintNumbers({ map, cells, hover, mapper }) {
 }
 
 function axesText() {
-  return `${data.map.axes[0]} against ${data.map.axes[1]}`;
-}
-
-function tooltips(value) {
-  const rows = [["cell", "@cell"], [data.groups.type.title.toLowerCase(), "@type"]];
-  if ("family" in data.groups) rows.push(["family", "@family"]);
-  return value === undefined ? rows : [...rows, ["value", "@value"]];
+  return `${maps[state.map].axes[0]} against ${maps[state.map].axes[1]}`;
 }

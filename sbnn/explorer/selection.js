@@ -29,11 +29,17 @@ function search(drawn, query) {
   byId("status").textContent = `${plural(found.length, "cell")} found with “${query}”. ${selectionText(drawn)}`;
 }
 
-function suggest(query) {
+function namesOfCells() {
+  return [...Object.values(data.groups).flatMap((group) => group.names), ...data.cells];
+}
+
+// Names that begin with the query, then others that have it in them.
+function suggest(list, query, names) {
   const wanted = query.toLowerCase();
-  const names = [...Object.values(data.groups).flatMap((group) => group.names), ...data.cells];
   const fitting = query === "" ? [] : names.filter((name) => name.toLowerCase().includes(wanted));
-  byId("suggestions").replaceChildren(...[...new Set(fitting)].slice(0, 12).map((value) => element("option", [], { value })));
+  const begins = (name) => name.toLowerCase().startsWith(wanted);
+  const sorted = [...fitting.filter(begins), ...fitting.filter((name) => !begins(name))];
+  byId(list).replaceChildren(...[...new Set(sorted)].slice(0, 12).map((value) => element("option", [], { value })));
 }
 
 function selectionText(drawn) {
@@ -66,4 +72,5 @@ function showSelection(drawn) {
     rows.map(([name, count, total]) => [name, String(count), String(total), `${((100 * count) / selected.length).toFixed(1)} %`]),
   );
   showFeatures(drawn);
+  remember(drawn);
 }

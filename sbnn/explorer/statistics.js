@@ -1,20 +1,15 @@
-// What sets some cells apart from the rest, in every measured feature.
+// What sets some cells apart from others, in every measured feature. `parts` has 1 for the first group of cells, 2 for the
+// second, and 0 for cells of neither.
 
-const ranked = new Map(); // feature -> ranks of the cells, 1 the smallest, ties their mean
+const MOST_ROWS = 100; // of the ranking that are shown
+const orders = new Map(); // feature -> cells from the smallest to the largest value
 
-function ranksOf(feature) {
-  if (!ranked.has(feature)) {
+function orderOf(feature) {
+  if (!orders.has(feature)) {
     const values = valuesOf(feature, "measured");
-    const order = Uint32Array.from(values.keys()).sort((a, b) => values[a] - values[b]);
-    const ranks = new Float64Array(nCells);
-    for (let start = 0, end; start < nCells; start = end) {
-      end = start + 1;
-      while (end < nCells && values[order[end]] === values[order[start]]) end += 1;
-      for (let i = start; i < end; i += 1) ranks[order[i]] = (start + end + 1) / 2;
-    }
-    ranked.set(feature, ranks);
+    orders.set(feature, Uint32Array.from(values.keys()).sort((a, b) => values[a] - values[b]));
   }
-  return ranked.get(feature);
+  return orders.get(feature);
 }
 
 function meanAndVariance(values) {
@@ -23,39 +18,49 @@ function meanAndVariance(values) {
   return [mean, variance];
 }
 
-// Means of the two groups, their difference in standard deviations (root of the mean variance), and the share of pairs
-// of a selected cell and another one in which the selected one has more (AUC, ties count half).
-function compare(feature, isSelected) {
+// Means of the two groups, and their difference in standard deviations (root of the mean variance).
+function compare(feature, parts) {
   const values = valuesOf(feature, "measured");
-  const ranks = ranksOf(feature);
-  const inside = [];
-  const rest = [];
-  let rankSum = 0;
-  values.forEach((value, cell) => {
-    (isSelected[cell] ? inside : rest).push(value);
-    if (isSelected[cell]) rankSum += ranks[cell];
-  });
-  const [mean, variance] = meanAndVariance(inside);
-  const [restMean, restVariance] = meanAndVariance(rest);
-  const auc = (rankSum - (inside.length * (inside.length + 1)) / 2) / (inside.length * rest.length);
-  return { feature, mean, restMean, difference: (mean - restMean) / Math.sqrt((variance + restVariance) / 2), auc };
+  const [first, second] = [1, 2].map((part) => values.filter((_, cell) => parts[cell] === part));
+  const [mean, variance] = meanAndVariance(first);
+  const [restMean, restVariance] = meanAndVariance(second);
+  return { feature, mean, restMean, difference: (mean - restMean) / Math.sqrt((variance + restVariance) / 2) };
 }
 
-// Every feature compared, those that differ most first; what cannot be compared last.
-function rankFeatures(isSelected, by) {
+// Share of pairs of a cell of each group in which that of the first has more; ties count half.
+function aucOf(feature, parts) {
+  const values = valuesOf(feature, "measured");
+  const order = orderOf(feature).filter((cell) => parts[cell]);
+  let [rankSum, nFirst] = [0, 0];
+  for (let start = 0, end; start < order.length; start = end) {
+    end = start + 1;
+    while (end < order.length && values[order[end]] === values[order[start]]) end += 1;
+    const inside = order.subarray(start, end).filter((cell) => parts[cell] === 1).length;
+    rankSum += (inside * (start + end + 1)) / 2; // 1 is the smallest rank; ties have their mean
+    nFirst += inside;
+  }
+  return (rankSum - (nFirst * (nFirst + 1)) / 2) / (nFirst * (order.length - nFirst));
+}
+
+// The features that differ most, those first; what cannot be compared last.
+function rankFeatures(parts, by) {
   const size = { difference: (row) => Math.abs(row.difference), auc: (row) => Math.abs(row.auc - 0.5) }[by];
   const orLast = (row) => (Number.isNaN(size(row)) ? -1 : size(row));
-  return data.features.map((_, feature) => compare(feature, isSelected)).sort((a, b) => orLast(b) - orLast(a));
+  const withAuc = (row) => ({ ...row, auc: aucOf(row.feature, parts) });
+  let rows = data.features.map((_, feature) => compare(feature, parts));
+  if (by === "auc") rows = rows.map(withAuc);
+  rows = rows.sort((a, b) => orLast(b) - orLast(a)).slice(0, MOST_ROWS);
+  return by === "auc" ? rows : rows.map(withAuc);
 }
 
-// Share of the selected and of the other cells in equal bins from the smallest to the largest value.
-function binned(feature, isSelected, nBins = 30) {
+// Share of the cells of each group in equal bins from the smallest to the largest value.
+function binned(feature, parts, nBins = 30) {
   const values = valuesOf(feature, "measured");
   const [low, top] = quantiles(values, [0, 1]);
   const width = (top - low || 1) / nBins;
   const counts = { inside: new Array(nBins).fill(0), rest: new Array(nBins).fill(0) };
   values.forEach((value, cell) => {
-    counts[isSelected[cell] ? "inside" : "rest"][Math.min(Math.floor((value - low) / width), nBins - 1)] += 1;
+    if (parts[cell]) counts[parts[cell] === 1 ? "inside" : "rest"][Math.min(Math.floor((value - low) / width), nBins - 1)] += 1;
   });
   const shares = (part) => {
     const total = part.reduce((sum, count) => sum + count, 0);

@@ -4,14 +4,16 @@ import base64
 import html
 import json
 import re
+import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from explorable import fit_to_explore, folds_to_explore
+from explorable import fit_to_explore, folds_to_explore, with_all_genes
 from sklearn.preprocessing import StandardScaler
 
 from sbnn import SparseReducedRankRegression, cli, cross_validate, explore, fit_full, results
+from sbnn.explorer import columns
 from sbnn.explorer.columns import page_data
 
 
@@ -50,10 +52,38 @@ def test_only_a_cross_validation_of_the_same_model_and_data_tells_of_held_out_ce
         explore("saved_models/scala")
 
 
+def test_other_genes_are_there_in_8_bits_as_far_as_there_is_room(monkeypatch):
+    fit = fit_to_explore()
+    data, more = with_all_genes(fit)
+    page = page_data(fit, None, data, **more)
+    genes = page["genes"]
+    codes = np.frombuffer(zlib.decompress(base64.b64decode(genes["codes"])), np.uint8).reshape(-1, data.n_cells).T
+    at = [list(data.gene_names).index(name) for name in genes["names"]]
+    assert sorted(at) == list(range(4, 34)) and (np.diff(data.X[:, at].var(0)) <= 0).all() and genes["left_out"] == 0
+    values, width = StandardScaler().fit_transform(data.X[:, at]), np.array(genes["width"])
+    assert (np.abs(genes["low"] + codes / 255 * width - values) <= width / 510 + 1e-3).all()
+    assert [gene.get("trust") for gene in page["features"][3:]] == ["trusted", *["unstable"] * 3]
+    assert [place["title"] for place in page["maps"]] == [
+        "map of the model",
+        "t-SNE of all genes",
+        "t-SNE of the outputs",
+    ]
+    without = len(json.dumps(page | {"genes": None}))
+    for room, most in ((2500, 25), (0, 0), (-9, 0)):
+        monkeypatch.setattr(columns, "MOST_BYTES", without + room)
+        fewer = page_data(fit, None, data, **more)["genes"]
+        assert (len(fewer["names"]) > 0) == (most > 0) and len(fewer["names"]) <= most
+        assert fewer["names"] == genes["names"][: len(fewer["names"])] and len(fewer["names"]) + fewer["left_out"] == 30
+    fit.sha256 = "other"
+    with pytest.raises(ValueError, match="data: expected those of the fit"):
+        page_data(fit, data=data)
+
+
 def test_a_page_of_5000_cells_is_small_and_a_notebook_shows_all_of_it():
     fit = fit_to_explore(n=5000, n_outputs=16, n_genes=25, n_types=100)
     page = explore(fit, folds_to_explore(fit))
     assert len(page.html.encode()) < 5e6
+    assert len(page.html.encode()) - len(json.dumps(page_data(fit, folds_to_explore(fit)))) < 6e6 - columns.MOST_BYTES
     shown = re.fullmatch(r'<iframe [^>]*srcdoc="([^"]*)"[^>]*></iframe>', page._repr_html_())
     assert html.unescape(shown[1]) == page.html
     assert repr(page) == "Explorer()"

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from explorable import COLORS, fit_to_explore, folds_to_explore
+from explorable import COLORS, fit_to_explore, folds_to_explore, with_all_genes
 from scipy.stats import mannwhitneyu
 
 from sbnn import explore
@@ -63,8 +63,9 @@ def address(records, tmp_path_factory):
 
 @pytest.fixture
 def page(browser, address):
-    """The page of the records, anew."""
-    return opened(browser, address)
+    """The page of the records, anew, coloured by type."""
+    choose(opened(browser, address), "color-by", "Type")
+    return browser
 
 
 def opened(browser, address):
@@ -161,12 +162,16 @@ def downloaded(page, button, name):
     return path
 
 
-def test_the_page_opens_without_network_and_without_errors_and_names_stay_text(page):
+def test_the_page_opens_without_network_and_without_errors_and_names_stay_text(browser, address):
+    page = opened(browser, address)
     assert [entry for entry in page.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")] == []
     messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
     sent = [m["params"] for m in messages if m["method"] == "Network.requestWillBeSent"]
     asked = {request["request"]["url"] for request in sent if request["documentURL"] == page.current_url}
     assert page.current_url in asked and all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+    assert text(page, "legend-title") == "Family (2)" and text(page, "verdict").startswith("Test R2 ")
+    assert page.execute_script(MODEL + "return model('names').data.text") == ["even", "odd"]
+    choose(page, "color-by", "Type")
     names = page.execute_script("return Array.from(document.querySelectorAll('#legend .name'), (e) => e.textContent)")
     assert names == TYPES
     assert text(page, "legend-title") == "Type (3)"
@@ -318,3 +323,50 @@ def test_csv_holds_the_selected_cells_or_all_of_them(page, records):
     page.execute_script(MODEL + "model('cells').selected.indices = [4, 2]")
     with open(downloaded(page, "save-csv", name), newline="", encoding="utf-8") as handle:
         assert [row[0] for row in csv.reader(handle)] == ["cell", HOSTILE[2], HOSTILE[4]]
+
+
+def test_any_gene_two_groups_and_another_map_and_a_link_to_them(browser, tmp_path):
+    fit = fit_to_explore()
+    data, more = with_all_genes(fit)
+    explore(fit, folds_to_explore(fit), tmp_path / "all.html", data=data, **more)
+    page = opened(browser, (tmp_path / "all.html").as_uri())
+    gene = by_id(page, "gene")
+    gene.send_keys("nothing\n")
+    assert "No gene or output is called “nothing”. The file holds 34 genes" in text(page, "genes-note")
+    gene.clear()
+    gene.send_keys("oTHER7\n")
+    assert "coloured by Other7" in text(page, "note") and "Other7 is not kept by the model" in text(page, "note")
+    values = data.X[:, 11].astype(float)
+    values = (values - values.mean()) / values.std()
+    shown = page.execute_script(MODEL + "return model('cells').data.value")
+    np.testing.assert_allclose([float(v.split()[0].replace("−", "-")) for v in shown], values, atol=0.03)
+    a, b = list(range(0, 40)), list(range(35, 80))
+    for button, cells in (("hold-a", a), ("hold-b", b)):
+        page.execute_script(MODEL + "model('cells').selected.indices = arguments[0]", cells)
+        by_id(page, button).click()
+    assert text(page, "groups-note") == "A: 40 cells, B: 45 cells; compared below. 5 cells of both left out."
+    found = {name: numbers for name, *numbers in rows(page, "features")}
+    assert len(found) == 37 and "Gene0\ntrusted" in {name.replace("trusted", "\ntrusted") for name in found}
+    means = values[:35].mean(), values[40:80].mean()
+    spread = np.sqrt((values[:35].var(ddof=1) + values[40:80].var(ddof=1)) / 2)
+    wanted = [*means, (means[0] - means[1]) / spread, mannwhitneyu(values[:35], values[40:80]).statistic / (35 * 40)]
+    np.testing.assert_allclose([float(n.replace("−", "-")) for n in found["Other7"]], wanted, atol=0.03)
+    choose(page, "places", "t-SNE of all genes")
+    places = MODEL + "return Array.from(model('cells').data.x)"
+    np.testing.assert_array_equal(page.execute_script(places), more["tsne"].transcriptome[:, 0])
+    wait(lambda: "map=1" in page.current_url)
+    link = page.current_url
+    page.get("about:blank")
+    opened(page, link)
+    assert (
+        "coloured by Other7" in text(page, "note")
+        and selected(page) == b
+        and text(page, "legend-title") == "Family (2)"
+    )
+    assert text(page, "groups-note").startswith("A: 40 cells, B: 45 cells; compared")
+    np.testing.assert_array_equal(page.execute_script(places), more["tsne"].transcriptome[:, 0])
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    )
+    assert page.execute_script("return document.documentElement.scrollWidth") == 390
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

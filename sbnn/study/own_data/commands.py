@@ -32,7 +32,8 @@ def fit(options, data, folder):
     records = compute(options, data, folder)
     figures, page = results_folder(options.figures, data.name, options.fast), folder / "report.html"
     draw(records, figures)
-    explore(records["fit_default_2d"], records["cv_default"], folder / "explorer.html")
+    more = {"ridge": records["cv_ridge"], "halves": records["halves_default"], "tsne": records["tsne"]}
+    explore(records["fit_default_2d"], records["cv_default"], folder / "explorer.html", data=data, **more)
     sentence, warned = write_report(options, data, records, figures, page)
     print(f"\n{sentence}", *warned, sep="\n- ")
     print(f"\nreport: {page}; to explore: explorer.html beside it")

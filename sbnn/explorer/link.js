@@ -1,0 +1,75 @@
+// What is seen, as the part of the address after "#", so that a link shows it again.
+
+let first = ""; // what a page without such a part shows: it is not written into the address
+let due; // many changes at once are written once
+
+// Positions of cells or groups as text, such as "0-4.7", and back.
+function asRanges(positions) {
+  const found = [];
+  for (const at of [...positions].sort((a, b) => a - b)) {
+    if (found.length && found.at(-1)[1] === at - 1) found.at(-1)[1] = at;
+    else found.push([at, at]);
+  }
+  return found.map(([from, to]) => (from === to ? from : `${from}-${to}`)).join(".");
+}
+
+function ofRanges(text, most) {
+  const found = (text ?? "").split(".").filter(Boolean).flatMap((part) => {
+    const [from, to = from] = part.split("-").map(Number);
+    return Array.from({ length: Math.max(Math.min(to, most - 1) - from + 1, 0) }, (_, i) => from + i);
+  });
+  return found.filter(Number.isInteger);
+}
+
+function stateText(drawn) {
+  const named = (feature) => `${data.features[feature].group}:${data.features[feature].name}`;
+  const all = {
+    color: state.colorBy in data.groups ? state.colorBy : named(state.colorBy),
+    values: state.kind,
+    groups: state.shownGroups,
+    hidden: asRanges(state.hidden),
+    map: String(state.map),
+    feature: named(state.feature),
+    rank: state.rankBy,
+    labels: state.labels ? "" : "off",
+    selected: asRanges(selectedCells(drawn)),
+    ...Object.fromEntries(GROUPS.map((group) => [group, asRanges(state.held[group] ?? [])])),
+  };
+  return new URLSearchParams(Object.entries(all).filter(([, text]) => text)).toString();
+}
+
+function remember(drawn) {
+  if (document.documentElement.dataset.ready === undefined) return;
+  clearTimeout(due);
+  due = setTimeout(() => {
+    const text = stateText(drawn);
+    try {
+      history.replaceState(null, "", text === first && !location.hash ? location.href : `#${text}`);
+    } catch {
+      // a page inside a notebook has no address of its own
+    }
+  }, 100);
+}
+
+function restore(drawn, text) {
+  const known = new URLSearchParams(text);
+  const feature = (name) => data.features.findIndex((one) => `${one.group}:${one.name}` === name);
+  if (known.get("groups") in data.groups) state.shownGroups = known.get("groups");
+  state.kind = known.get("values") ?? state.kind;
+  state.rankBy = known.get("rank") === "auc" ? "auc" : "difference";
+  byId("rank-by").value = state.rankBy;
+  state.labels = known.get("labels") !== "off";
+  byId("labels").checked = state.labels;
+  for (const group of GROUPS) {
+    const cells = ofRanges(known.get(group), nCells);
+    state.held[group] = cells.length ? cells : null;
+  }
+  state.feature = Math.max(feature(known.get("feature")), 0);
+  showMap(drawn, Number(known.get("map")) in maps ? Number(known.get("map")) : 0);
+  const colored = feature(known.get("color"));
+  colorBy(drawn, colored >= 0 ? String(colored) : known.get("color") in data.groups ? known.get("color") : state.shownGroups);
+  hide(drawn, ofRanges(known.get("hidden"), data.groups[state.shownGroups].names.length));
+  select(drawn, ofRanges(known.get("selected"), nCells));
+  state.feature = Math.max(feature(known.get("feature")), 0);
+  showHeld(drawn);
+}
