@@ -5,19 +5,20 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.dynamics.report import METHODS, PUBLISHED, TITLES
+from sbnn.dynamics.report import COLUMNS, METHODS, PUBLISHED, TITLES
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from sbnn.plotting.common import draw_scores, finish, grid, name_rows, new_figure, new_panels, styled
+from sbnn.plotting.labels import place_names
 
 COLORS = {
-    "prior": "k", "none": "0.45", "phoenix": "0.7", "c_node": SKY, "l0": BLUE, "path_reg": PURPLE,
+    "prior": "k", "ar1": "#7a5c9e", "none": "0.45", "phoenix": "0.7", "c_node": SKY, "l0": BLUE, "path_reg": PURPLE,
     "post_hoc": "#8c6d31", "imp": ORANGE, "biological": "#882255", "dash": VERMILLION, "sparse": GREEN,
 }  # fmt: skip
 ROW = 0.2  # inches
 LEGEND = {"loc": "outside right upper", "fontsize": 6.5}
 PANELS = {
     "auroc": "AUROC of edges", "balanced_accuracy": "balanced accuracy of edges",
-    "mse_ahead": "test MSE, one interval ahead", "sparsity": "sparsity",
+    "mse_rollout": COLUMNS["mse_rollout"], "mse_ahead": COLUMNS["mse_ahead"], "sparsity": "sparsity",
 }  # fmt: skip
 KINDS_OF_EDGES = {  # by whether they are true, and whether the prior has them
     (True, True): ("true, in the prior", "0.55", "-"),
@@ -35,18 +36,22 @@ SHOWN_GENES = 6
 @styled
 def scores_of_methods(records):
     """Edges, where a truth is known, predictions and sparsity: one dot for each seed, methods from top to bottom."""
-    panels = {column: name for column, name in PANELS.items() if any(column in r.scores for r in records.values())}
-    figure, (axes,) = new_panels(0.9 + ROW * len(records), 1, len(panels), sharey=True, squeeze=False)
-    for ax, (column, name_of_axis) in zip(axes, panels.items(), strict=True):
-        for y, (name, record) in enumerate(records.items()):
-            draw_scores(ax, y, record.scores[column], COLORS[name])
+    scored = {name: record.scores.dropna(axis=1, how="all") for name, record in records.items()}
+    panels = {column: name for column, name in PANELS.items() if any(column in of for of in scored.values())}
+    figure, (axes,) = new_panels(1 + ROW * len(records), 1, len(panels), sharey=True, squeeze=False)
+    for ax, (column, title) in zip(axes, panels.items(), strict=True):
+        for y, (name, of) in enumerate(scored.items()):
+            if column in of:
+                draw_scores(ax, y, of[column], COLORS[name])
         if column in ("auroc", "balanced_accuracy"):
             ax.axvline(0.5, color="0.6", lw=0.8, ls="--")
-        ax.set_xlabel(name_of_axis)
-        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.set_title(title.replace(", ", ",\n").replace(" of ", "\nof "), fontsize=7)
+        ax.xaxis.set_major_locator(MaxNLocator(3))
+        ax.ticklabel_format(axis="x", scilimits=(-2, 3), useMathText=True)
         name_rows(ax, [METHODS[name] for name in records])
         grid(ax)
-    figure.suptitle("Real data", fontsize=8)
+    axes[-1].set(xlim=(-0.05, 1.05), xticks=(0, 0.5, 1))
+    figure.suptitle(f"{next(iter(records.values())).dataset}: a dot for each start, a stroke for the mean", fontsize=8)
     return figure
 
 
@@ -104,10 +109,11 @@ def corrected_edges(by_condition):
             ax.plot(wrong, missing, "o", color=COLORS[name], ms=3, mew=0, alpha=0.5)
             ax.plot(wrong.mean(), missing.mean(), "D", color=COLORS[name], ms=5, label=label)
         ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
-        ax.annotate("edges at random", (0.5, 0.47), fontsize=6, color="0.4", rotation=45, ha="center", va="center")
+        slanted = {"rotation": 45, "transform_rotates_text": True, "rotation_mode": "anchor", "va": "top"}
+        ax.text(0.1, 0.09, "edges at random", fontsize=6, color="0.4", **slanted)
         ax.plot(1, 0, "kx", ms=5)
         ax.annotate("prior", (1, 0), xytext=(-4, 4), textcoords="offset points", fontsize=6, ha="right")
-        ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal", title=TITLES[condition])
+        ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), title=TITLES[condition])
         ax.set_xlabel("wrong edges of the prior that are kept")
     axes[0].set_ylabel("true edges missing in the prior that are found")
     figure.legend(**LEGEND)
@@ -123,7 +129,10 @@ def out_degrees(records):
     ax.plot(*_at_least(prior.out_degree), color="k", lw=0.9, ls="--", label="prior", zorder=4)
     for name, record in records.items():
         if name != "prior":
-            ax.plot(*_at_least(record.out_degree), color=COLORS[name], lw=1.1, label=METHODS[name])
+            k, shares = _at_least(record.out_degree)
+            # All genes of a network have as many targets, and where they are drawn they are one dot.
+            look = {} if len(k) > 1 else {"marker": "o", "ms": 4, "alpha": 0.8, "ls": ""}
+            ax.plot(k, shares, color=COLORS[name], lw=1.1, label=METHODS[name], **look)
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel="targets of a gene (out-degree), k", ylabel="share of genes with k or more")
     figure.legend(**LEGEND)
@@ -159,8 +168,12 @@ def predicted_paths(of_prior, records):
     for ax, (name, record) in zip(squares, records.items(), strict=True):
         t, p = true[:, 1:].ravel(), record.predicted[:, 1:].ravel()
         ax.plot(t, p, ".", color=COLORS[name], ms=1.2, alpha=0.4, rasterized=True)
+        for marker, beyond, edge in (("^", p > high, high), ("v", p < low, low)):
+            if beyond.any():
+                ax.plot(t[beyond], 0 * t[beyond] + edge, marker, color=COLORS[name], ms=3, mew=0, clip_on=False)
         ax.plot([low, high], [low, high], color="k", lw=0.6)
-        ax.set_title(f"{METHODS[name]}: MSE {((t - p) ** 2).mean():.2g}", fontsize=7)
+        outside = f"\n{n} of {len(p)} outside" if (n := ((p < low) | (p > high)).sum()) else ""
+        ax.set_title(f"{METHODS[name]}: MSE {((t - p) ** 2).mean():.2g}{outside}", fontsize=7)
         ax.set(xlabel="true", aspect="equal", xlim=(low, high), ylim=(low, high))
     squares[0].set_ylabel("predicted")
     return finish(figure, [[axes[0, 0]], [squares[0]]])
@@ -181,7 +194,7 @@ def _most_moving(true):
 def strongest_edges(records):
     """The strongest edges of networks, side by side: which are true, and which the prior lacks."""
     figure, (axes,) = new_panels(0.4 + 7.0 / len(records), 1, len(records), squeeze=False)
-    used = set()
+    used, named = set(), []
     for ax, (name, record) in zip(axes, records.items(), strict=True):
         edges = record.edges.iloc[:STRONGEST].astype({"true": bool})
         graph = networkx.DiGraph(edges[["regulator", "target"]].to_numpy().tolist())
@@ -196,11 +209,8 @@ def strongest_edges(records):
         degree = dict(graph.out_degree)
         points = np.array([place[gene] for gene in graph])
         ax.scatter(*points.T, s=2 + 1.3 * np.array(list(degree.values())), c="k", lw=0, zorder=3)
-        style = {"xytext": (0, 3), "textcoords": "offset points", "fontsize": 5.5, "ha": "center", "zorder": 4}
-        style["bbox"] = {"facecolor": "w", "alpha": 0.7, "lw": 0, "pad": 0.3}
-        for gene in sorted(graph, key=degree.get, reverse=True)[:NAMED]:
-            if degree[gene] > 1:
-                ax.annotate(gene, place[gene], **style)
+        most = [gene for gene in sorted(graph, key=degree.get, reverse=True)[:NAMED] if degree[gene] > 1]
+        named.append((ax, np.array([place[gene] for gene in most]), most, points))
         wrong = (~edges["true"]).sum()
         ax.set_title(f"{METHODS[name]}: {len(edges)} strongest edges, {wrong} of them wrong")
         ax.set(xticks=[], yticks=[], aspect="equal")
@@ -208,6 +218,9 @@ def strongest_edges(records):
     kinds = [about for kind, about in KINDS_OF_EDGES.items() if kind in used]
     handles = [Line2D([], [], color=color, ls=style, lw=1.2, label=label) for label, color, style in kinds]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=6.5)
+    finish(figure)
+    for some in named:
+        place_names(*some, fontsize=5.5)
     return figure
 
 
@@ -215,20 +228,21 @@ def _places(graph):
     """Positions of genes: connected parts each by their own layout, packed in rows."""
     whole = graph.to_undirected()
     parts = sorted(networkx.connected_components(whole), key=lambda part: (-len(part), min(part)))
-    sizes = [SPREAD * np.sqrt(len(part)) for part in parts]
-    width = max(np.sqrt(sum((size + GAP) ** 2 for size in sizes)), sizes[0])
-    place, x, y, height = {}, 0.0, 0.0, 0.0
-    for part, size in zip(parts, sizes, strict=True):
+    at, sizes = {}, []
+    for part in parts:
         ordered = networkx.Graph()  # nodes in the order of their names: the same drawing whatever the order of sets
         ordered.add_nodes_from(sorted(part))
         ordered.add_edges_from(sorted(map(sorted, whole.subgraph(part).edges)))
-        at = networkx.kamada_kawai_layout(ordered)
-        at = {gene: np.round(point, 3) for gene, point in at.items()}  # last digits differ between processors
-        points = np.array(list(at.values()))
-        low, span = points.min(axis=0), np.ptp(points, axis=0).max() or 1.0
-        if x and x + size > width:
-            x, y, height = 0.0, y - height - GAP, 0.0
-        for gene, point in at.items():
-            place[gene] = np.array([x, y - size]) + (point - low) / span * size
-        x, height = x + size + GAP, max(height, size)
+        points = networkx.kamada_kawai_layout(ordered)
+        points = np.round([points[gene] for gene in ordered], 3)  # last digits differ between processors
+        points = (points - points.min(axis=0)) * SPREAD * np.sqrt(len(part)) / (np.ptp(points, axis=0).max() or 1.0)
+        at[tuple(ordered)] = points[:, ::-1] if np.ptp(points[:, 0]) < np.ptp(points[:, 1]) else points  # lying
+        sizes.append(np.sort(np.ptp(points, axis=0))[::-1] + GAP)
+    width = max(np.sqrt(np.prod(sizes, axis=1).sum()), sizes[0][0])
+    place, x, y, height = {}, 0.0, 0.0, 0.0
+    for (genes, points), size in zip(at.items(), sizes, strict=True):
+        if x and x + size[0] > 1.05 * width:
+            x, y, height = 0.0, y - height, 0.0
+        place |= dict(zip(genes, points + [x, y - size[1]], strict=True))
+        x, height = x + size[0], max(height, size[1])
     return place

@@ -149,6 +149,8 @@ def in_few_colors(png):
         image = image.convert("RGB")
         every_other = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)
         palette = every_other.quantize(256, kmeans=2, dither=Image.Dither.NONE)
+        colors = np.reshape(palette.getpalette(), (-1, 3))
+        palette.putpalette(np.where(colors.min(axis=1, keepdims=True) > 245, 255, colors).ravel().tolist())  # paper
         few = image.quantize(palette=palette, dither=Image.Dither.NONE)
     few.save(content := io.BytesIO(), "png", optimize=True)
     return content.getvalue()
