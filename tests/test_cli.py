@@ -44,7 +44,7 @@ def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, cap
     assert "Test R2, mean over the folds" in json.loads(printed("report", "mine", "--fast", "--json"))
     printed("report", "nobody", status=1)  # no results
     (tmp_path / "saved_models" / "mine-fast").rename(tmp_path / "saved_models" / "mine")
-    assert "| mine | 30 -> 3 |" in printed("report", "all")
+    assert "| mine | 30 -> 3 |" in printed("report", "all") and "CPU minutes" in printed("report", "mine")
 
 
 @pytest.mark.parametrize(

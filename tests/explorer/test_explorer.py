@@ -21,7 +21,7 @@ def test_predictions_of_held_out_cells_are_in_the_units_of_the_fit(data):
     model = SparseReducedRankRegression(rank=2, alpha=0.1)
     fit, folds = fit_full(model, data), cross_validate(model, data, 7)
     page = page_data(fit, folds)
-    predictions = np.frombuffer(base64.b64decode(page["values"]["held_out"]), "<f4").reshape(-1, data.n_cells).T
+    predictions = unpacked(page["values"]["held_out"], data.n_cells)
     overall = StandardScaler().fit(data.Y)
     for (train, test), predicted in zip(folds.folds, folds.test_predictions[0], strict=True):
         natural = StandardScaler().fit(data.Y[train]).inverse_transform(predicted)
@@ -32,10 +32,25 @@ def test_predictions_of_held_out_cells_are_in_the_units_of_the_fit(data):
     assert np.allclose([output["test_r2"] for output in page["features"][: len(expected)]], expected)
 
 
+def test_the_page_has_the_places_and_values_of_the_fit_and_the_scores_of_its_model():
+    fit = fit_to_explore()
+    folds = folds_to_explore(fit)
+    page = page_data(fit, folds)
+    for name, parts in {
+        "measured": ("outputs", "expression"),
+        "predicted": ("predictions", "predicted_expression"),
+    }.items():
+        expected = np.hstack([fit.values[part] for part in parts])
+        np.testing.assert_array_equal(unpacked(page["values"][name], 90), expected)
+    assert [output["test_r2"] for output in page["features"][:3]] == folds.test_feature_r2[:, 1].mean(0).tolist()
+    of_one = page_data(fit_to_explore(width=1))["map"]  # against the first output
+    np.testing.assert_array_equal(unpacked(of_one["y"], 90)[:, 0], fit.outputs[:, 0])
+    assert of_one["axes"] == ["latent 1", "output 0 (measured, z-score)"] and not of_one["equal"]
+
+
 def test_only_a_cross_validation_of_the_same_model_and_data_tells_of_held_out_cells():
     fit = fit_to_explore()
     folds = folds_to_explore(fit)
-    page_data(fit, folds)
     other = {
         "none of its 2 models": replace(fit, params=[{"n_components": 3}]),
         "no predictions": replace(fit, params=[{"n_components": 1}]),
@@ -118,6 +133,10 @@ def test_the_command_finds_the_fit(tmp_path, monkeypatch, capsys):
     assert "without predictions of held-out cells" in capsys.readouterr().out
     assert cli.main(["explore", str(folder), "--cv", str(folder / "cv_default.pickle")]) == 1, "asked for by name"
     assert "cv_record: expected a record of the same data" in capsys.readouterr().err
+
+
+def unpacked(text, n_cells):
+    return np.frombuffer(base64.b64decode(text), "<f4").reshape(-1, n_cells).T
 
 
 def data_of(path):

@@ -113,14 +113,14 @@ def test_one_output_does_not_take_the_colours_of_all_effects():
 def test_one_output_or_fold_that_goes_wrong_does_not_take_the_scale():
     records = own_records(16, 30, 5)
     bad = with_values(records["cv_ridge"], test_feature_r2=records["cv_ridge"].test_feature_r2.copy())
-    bad.values["test_feature_r2"][..., 3] = -40
-    bad.values["test_r2"] = np.array([[0.4], [-7.5], [0.5]])
+    bad.values["test_feature_r2"][..., [3, 4]] = -40, -2
+    bad.values["test_r2"] = np.array([[-1.5], [-7.5], [0.5]])
     both = {"sBNN distilled, d = 2": records["cv_default"], "ridge": bad}
     width = plotting.width_and_stability({"distilled": records["cv_default"]}, repeated_fits(records), both)
     accuracy = plotting.accuracy_comparison(both)
     for figure, ax, lowest in ((width, width.axes[2], "−40"), (accuracy, accuracy.axes[0], "−7.5")):
         assert -1.3 < ax.get_xlim()[0] < -1 and ax.get_xlim()[1] < 1.2
-        assert f"1 R² below −1 (to {lowest})" in words(figure)
+        assert f"2 R² below −1 (to {lowest})" in words(figure)
         assert_tidy(figure)
 
 

@@ -61,6 +61,7 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     ephys = ephys.rename(columns={ephys.columns[0]: MARKUP})
     for name, table, separator in (("counts", counts, ","), ("ephys", ephys, ";"), ("types", cells.labels, ",")):
         (tmp_path / f"{name}.csv").write_text("\ufeff" + table.to_csv(sep=separator, lineterminator="\r\n"), "utf-8")
+    monkeypatch.setattr("sbnn.study.own_data.report.trust_sentence", lambda halves: "Trust none.")
     command = "fit mine --expression counts.csv --outputs ephys.csv --labels types.csv --missing cells --groups donor"
     assert cli.main(f"{command} --n-genes 40 --keep 8 --fast".split()) == 0
     printed, saved = capsys.readouterr().out, tmp_path / "saved_models" / "mine-fast"
@@ -70,7 +71,7 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     page = (saved / "report.html").read_text()
     [verdict] = re.findall(r'<p class="verdict">(.*?)</p>', page)
     assert verdict.startswith("Test R2 ") and verdict in printed
-    assert "A trial (--fast)" in page and "A trial (--fast)" in printed
+    assert "A trial (--fast)" in page and "A trial (--fast)" in printed and "\n- Trust none.\n" in printed
     assert page.count("data:image/png;base64,") == 3 and not re.search(r'(src|href)="(?!data:)', page)
     fit = results.load(saved / "fit_default_2d.pickle")
     effects = results.load(saved / "interpretation.pickle").table
