@@ -36,14 +36,11 @@ def test_the_page_has_the_places_and_values_of_the_fit_and_the_scores_of_its_mod
     fit = fit_to_explore()
     folds = folds_to_explore(fit)
     page = page_data(fit, folds)
-    for name, parts in {
-        "measured": ("outputs", "expression"),
-        "predicted": ("predictions", "predicted_expression"),
-    }.items():
-        expected = np.hstack([fit.values[part] for part in parts])
+    for name, parts in (("measured", "outputs expression"), ("predicted", "predictions predicted_expression")):
+        expected = np.hstack([fit.values[part] for part in parts.split()])
         np.testing.assert_array_equal(unpacked(page["values"][name], 90), expected)
     assert [output["test_r2"] for output in page["features"][:3]] == folds.test_feature_r2[:, 1].mean(0).tolist()
-    of_one = page_data(fit_to_explore(width=1))["map"]  # against the first output
+    [of_one] = page_data(fit_to_explore(width=1))["maps"]  # against the first output
     np.testing.assert_array_equal(unpacked(of_one["y"], 90)[:, 0], fit.outputs[:, 0])
     assert of_one["axes"] == ["latent 1", "output 0 (measured, z-score)"] and not of_one["equal"]
 
