@@ -25,6 +25,12 @@ VALUES_LOOKED_AT = 2**20  # of the first cells
 FAR_OUT = 1e6  # SD of the other cells
 LARGEST = 1e15  # beyond, sums of squares leave single precision
 GENES_AT_ONCE = 64  # so that deviations in double precision stay small
+NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # that stand for missing values in tables
+_MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
+DATE = re.compile(  # what a spreadsheet makes of SEPT2 and MARCH1
+    rf"\d{{4}}-\d\d-\d\d( 00:00:00)?|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|\d{{1,2}}[-. ]+{_MONTH}|{_MONTH}-\d\d"
+)
+FEWEST_NUMBERED = 8  # cells by which IDs are recognised
 MOST = 1e9  # of a setting: beyond, numbers overflow or nothing ends
 
 
@@ -61,6 +67,7 @@ class CheckedSettings:
 
 def check_matrix(values: Any, argument: str) -> np.ndarray:
     """Convert an array, a sparse matrix or a DataFrame to dense, C-contiguous float32 of two dimensions."""
+    check_unmasked(values, argument)
     try:
         with np.errstate(over="ignore"):  # overflow of float32 becomes infinite, which check_outliers reports
             numbers = np.asarray(values.toarray() if sparse.issparse(values) else values, dtype=np.float32, order="C")
@@ -69,6 +76,19 @@ def check_matrix(values: Any, argument: str) -> np.ndarray:
         text = f"{argument}: expected numbers of shape (cells, columns), got {type(values).__name__}: {error}"
         raise (TypeError if isinstance(error, TypeError) else ValueError)(text) from None
     return numbers
+
+
+def check_unmasked(values: Any, argument: str) -> None:
+    """Refuse a numpy array of which some values are masked, which numpy and scikit-learn would take as they are."""
+    if np.ma.is_masked(values):
+        text = f"{argument}: {np.ma.count_masked(values)} values are masked, but would be taken as they are"
+        raise ValueError(f"{text}; leave these cells out, or fill them, as by {argument}.filled(...)")
+
+
+def dates_among(names: Iterable[str]) -> list[str]:
+    """Names that are dates, unless most are, and so meant as dates."""
+    found = [name for name in names if DATE.fullmatch(name)]
+    return found if 2 * len(found) < len(names) or any(name.endswith("00:00:00") for name in found) else []
 
 
 def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
@@ -157,9 +177,9 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
 
 def warn_of_raw_counts(values, argument, advice):
     """Warn where log values are expected and all numbers of the first cells are whole and reach further."""
-    if _looked_at(values[:16])[2] < 1:  # one fraction is enough, and mostly found at once
+    if looked_at(values[:16])[2] < 1:  # one fraction is enough, and mostly found at once
         return
-    low, high, whole, usual = _looked_at(values)
+    low, high, whole, usual = looked_at(values)
     if whole == 1 and low >= 0 and (high > LARGEST_LOG or (high > 2 and usual == 1)):
         text = f"{argument} looks like raw counts ({_range(low, high, whole)}) where log values are expected"
         warnings.warn(f"{text}; {advice}", stacklevel=4)
@@ -167,7 +187,7 @@ def warn_of_raw_counts(values, argument, advice):
 
 def warn_of_log_values(values, argument):
     """Warn where counts are expected and numbers of the first cells are not whole, or reach no further than logs do."""
-    low, high, whole, usual = _looked_at(values)
+    low, high, whole, usual = looked_at(values)
     if whole < 1 or (high <= LARGEST_LOG and usual > 1):
         text = f"{argument} is declared as raw counts but looks like log values ({_range(low, high, whole)})"
         warnings.warn(f"{text}, which must not be normalised again; if so, leave out counts=True", stacklevel=4)
@@ -179,7 +199,7 @@ def kind_of_expression(values) -> tuple[str, str, str]:
     Counts are whole numbers, and some exceed log values or most nonzero ones are 1. Normalised values are fractional
     and large. Logarithms to different bases are not distinguished.
     """
-    usual, low, high = _looked_at(values)[3], values.min(), values.max()
+    usual, low, high = looked_at(values)[3], values.min(), values.max()
     fractions, expressed = np.count_nonzero(values != np.rint(values)), np.count_nonzero(values)
     kind, doubt = "log", ""
     if low >= 0 and not fractions:
@@ -193,7 +213,7 @@ def kind_of_expression(values) -> tuple[str, str, str]:
     return kind, _range(low, high, 1 - fractions / values.size), doubt
 
 
-def _looked_at(values):
+def looked_at(values):
     """Range, share of whole numbers, and median of what is not zero: mostly 1 where counts do not reach far."""
     block = values[: max(1, VALUES_LOOKED_AT // values.shape[1])]
     size = block.shape[0] * block.shape[1]
@@ -223,7 +243,9 @@ def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None, s
     """As `check_finite`, but NaN is a value that was not recorded; warn of cells without any."""
     columns = range(values.shape[1]) if columns is None else columns
     missing = np.isnan(values)
-    check_finite(np.where(missing, 0, values), argument, rows, columns)
+    filled = np.where(missing, 0, values)
+    check_finite(filled, argument, rows, columns)
+    _warn_of_marks(values, filled.min(0), filled.max(0), argument, columns)
     if (empty := missing.all(axis=1)).any():
         names = some(np.flatnonzero(empty) if rows is None else np.asarray(rows)[empty])
         text = f"{argument}: {empty.sum()} of {len(values)} cells have no value, nothing tells their types: {names}"
@@ -236,7 +258,7 @@ def _entry(values, i, j, argument, rows, columns):
 
 
 def check_outliers(values, argument, cells=None, columns=None):
-    """Check that all is finite, and warn of a cell more than a million SD of the others away from them.
+    """Check that all is finite; warn of marks of missing values, and of a cell a million SD of the others from them.
 
     One typing error makes the SD of its column so large that all other cells become indistinguishable.
     """
@@ -245,6 +267,7 @@ def check_outliers(values, argument, cells=None, columns=None):
         names = (range(values.shape[1]) if columns is None else columns)[first : first + GENES_AT_ONCE]
         check_finite(part, argument, cells, names)
         low, high = part.min(0).astype(np.float64), part.max(0).astype(np.float64)
+        _warn_of_marks(part, low, high, argument, names)
         mean, sd = part.mean(0, dtype=np.float64), part.std(0, dtype=np.float64)
         # A cell that is alone far out has nearly the largest z-score that there can be, the root of n - 1.
         alone = np.maximum(high - mean, mean - low) > 0.999 * np.sqrt(max(0, len(part) - 1)) * sd
@@ -254,6 +277,38 @@ def check_outliers(values, argument, cells=None, columns=None):
             if np.ptp(others) > 0 and abs(part[i, j] - others.mean()) > FAR_OUT * others.std():
                 text = f"{_entry(part, i, j, argument, cells, names)} is more than {FAR_OUT:g} SD away from the others"
                 warnings.warn(f"{text}; if it is a mistake, correct it or leave the cell out", stacklevel=5)
+
+
+def _warn_of_marks(values, low, high, argument, columns):
+    """Warn of numbers such as -999 that end a column, are repeated, and are unlike the others in it."""
+    found = []
+    for j in np.flatnonzero(np.isin(low, NINES) | np.isin(high, NINES)):
+        column = values[~np.isnan(values[:, j]), j].astype(np.float64)
+        others = column[~np.isin(column, NINES)]
+        for mark in {low[j], high[j]}.intersection(NINES):
+            n, gap = np.count_nonzero(column == mark), np.abs(others - mark).min(initial=np.inf)
+            if n > 1 and len(others) > 1 and (gap > np.ptp(others) or np.mean(others % 1 == 0) < 0.1):
+                found.append(f"{mark:g} in {n} cells of column {str(columns[j])!r}")
+    if found:
+        text = f"{argument}: {some(found)}, unlike the other values, may stand for a missing value"
+        warnings.warn(f"{text}; leave it out (in read_tables, missing_marks names such values)", stacklevel=5)
+
+
+def warn_of_mistaken_columns(X, Y, genes=None, outputs=None):
+    """Warn of genes that are dates, of outputs that number the cells, and of X and Y that seem exchanged."""
+    found = []
+    if genes is not None and (dates := dates_among([str(gene) for gene in genes])):
+        found.append(f"X: {len(dates)} gene names are dates, as a spreadsheet makes of SEPT2: {some(dates)}")
+    steps = np.diff(Y, axis=0)  # in single precision large IDs may be equal
+    rising = (steps >= 0).all(0) & (np.count_nonzero(steps, axis=0) > len(Y) // 2)
+    ids = rising & (Y % 1 == 0).all(0) & (len(Y) >= FEWEST_NUMBERED)
+    if ids.any():
+        names = some(np.arange(Y.shape[1])[ids] if outputs is None else np.asarray(outputs)[ids])
+        found.append(f"Y: {ids.sum()} output(s) number the cells, as an ID does; leave them out: {names}")
+    if Y.shape[1] > X.shape[1] and Y.min() >= 0 and (X.min() < 0 or np.mean(Y == 0) > np.mean(X == 0) + 0.1):
+        found.append(f"Y, {Y.shape[1]} columns, looks like expression, and X, {X.shape[1]}, does not; exchange them")
+    for text in found:
+        warnings.warn(text, stacklevel=4)
 
 
 def check_given_once(X, Y):

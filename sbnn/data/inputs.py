@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array, validate_data
 
+from sbnn.data import checks
 from sbnn.data.checks import check_given_once, check_outliers, check_same_cells, some, warn_of_raw_counts
 from sbnn.data.objects import AnnDataLike, MuDataLike, StreamLike, dense, entry, obsm_table, with_outputs
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes, size_of_library
@@ -19,6 +20,8 @@ WRAP_COUNTS = "log-transform it, or pass ExpressionStream(X, counts=True)"
 
 def two_tables(X, Y=None):
     """Expression and outputs of a fit: the parts of a MuData; an AnnData open on disk becomes a stream."""
+    for values, argument in ((X, "X"), (Y, "Y")):
+        checks.check_unmasked(values, argument)
     if isinstance(X, MuDataLike):
         X, Y, _ = with_outputs(X, "outputs" if Y is None else Y)
     if getattr(X, "isbacked", False) and X.X is not None:
@@ -84,6 +87,7 @@ def to_be_fitted(model, X, y, dtype):
     for values, argument, given in ((genes, "X", table), (columns, "Y", outputs)):
         check_outliers(values, argument, getattr(table, "index", None), getattr(given, "columns", None))
     check_given_once(genes, columns)
+    checks.warn_of_mistaken_columns(genes, columns, getattr(table, "columns", None), getattr(given, "columns", None))
     if not isinstance(X, StreamLike):  # which looks by itself
         warn_of_raw_counts(genes, "X", WRAP_COUNTS)
     return genes, targets.astype(np.float64, copy=False)
@@ -115,6 +119,7 @@ def new_cells(model, X, genes=None, needed=None):
     holds the genes of the fit in their order. Counts are those of a stream of counts and, if the model was fitted to
     counts, of ``layers["counts"]``.
     """
+    checks.check_unmasked(X, "X")
     size, n_fitted = getattr(model, "library_size_", None), model.n_features_in_
     if isinstance(X, MuDataLike):
         X = entry(X.mod, "rna", "mod")

@@ -161,7 +161,10 @@ def _checked(
                 problems.append(f"{text}: {some(columns[constant])}; leave them out")
         if y.shape[1]:
             checks.check_given_once(x, y)
+            checks.warn_of_mistaken_columns(x, y, genes, outputs)
             checks.warn_of_raw_counts(x, "X", "log-transform it, or keep counts in layers['counts']")
+        if counts is not None:
+            size_of_library(x, counts)  # which warns of counts of other cells or genes
         given = "" if "content_sha256" in about else about["sha256"]
         about |= {"sha256": given or content, "content_sha256": content}
     if problems:

@@ -3,6 +3,7 @@
 Counts are cells x genes: arrays, DataFrames, CSR or CSC matrices.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_array, check_is_fitted, check_non_negative, validate_data
 
-from sbnn.data.checks import some
+from sbnn.data.checks import LARGEST_LOG, looked_at, some
 from sbnn.data.objects import dense
 
 __all__ = ["Standardizer", "expression_pipeline", "log2p1", "normalize_library_size", "select_genes"]
@@ -23,6 +24,7 @@ SLOPE, OFFSET = 1.5, 0.02  # of the selection curve, per log2 unit and as a freq
 _SPARSE = ("csr", "csc")
 # Near-equal positions on the selection curve differ by rounding only; beyond this many decimals they are one.
 _DECIMALS = 9
+LEAST_ALIKE, FEW_CELLS = 0.5, 8  # correlation of X with what its counts give, and cells that tell nothing of it
 _CELLS_LOOKED_AT = 1000  # to find out how expression was normalised
 
 
@@ -76,6 +78,9 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     Andrews & Hemberg, Bioinformatics 35, 2865 (2019); Kobak & Berens, Nature Communications 10, 5416 (2019), Methods.
     """
     mean_log2, frequency, eligible, position = positions_of_curve(counts, threshold, min_cells)
+    low, high, whole, _ = looked_at(counts)
+    if whole < 1 and high <= LARGEST_LOG:
+        warnings.warn(f"counts: expected raw counts, got what looks like logs, from {low:g} to {high:g}", stacklevel=2)
     n_candidates = np.isfinite(position).sum()
     if not 1 <= n_genes <= n_candidates:
         limits = f"above {threshold} in at least {min_cells} cells and not in more than {OFFSET:.0%} of them"
@@ -158,7 +163,15 @@ def size_of_library(X, counts):
     if np.isclose(size, np.median(totals), rtol=1e-5, atol=0):
         size = np.median(totals)  # without the rounding of X
     expected = dense(log2p1(normalize_library_size(some, size)))
-    return float(size) if np.allclose(X, expected, rtol=1e-4, atol=1e-4) else None
+    if np.allclose(X, expected, rtol=1e-4, atol=1e-4):
+        return float(size)
+    X, expected = X - X.mean(axis=0), expected - expected.mean(axis=0)
+    norms = np.linalg.norm(X, axis=0) * np.linalg.norm(expected, axis=0)
+    alike = np.median((X * expected).sum(axis=0)[norms > 0] / norms[norms > 0]) if norms.any() else 1
+    if alike < LEAST_ALIKE and len(cells) > FEW_CELLS:
+        text = f"counts: over the cells they correlate with X by {alike:.2f} only, the median of the genes"
+        warnings.warn(f"{text}; are they of the same cells and genes, in the same order?", stacklevel=4)
+    return None
 
 
 def log2p1(x):

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import check_blanks, check_in_order, check_labels, check_names, some
+from sbnn.data.checks import check_blanks, check_in_order, check_labels, check_names, check_unmasked, some
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import AnnDataLike
@@ -113,6 +113,7 @@ def as_screen(data):
 
 def check_screen_counts(given):
     """Counts as a CSR matrix of the dtype given, each stored in one way, or an error with the share of what is none."""
+    check_unmasked(given, "counts")
     counts = sparse.csr_array(check_array(given, accept_sparse="csr", input_name="counts"))
     if not counts.has_canonical_format or not counts.data.all():
         counts = counts.copy()  # what follows works in place, on what may be memory of the caller

@@ -9,7 +9,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import check_labels, check_names, check_recorded, some
+from sbnn.data.checks import check_labels, check_names, check_recorded, check_unmasked, some
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 
@@ -66,6 +66,7 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
         Infinite values, duplicate names, labels that lack a cell, families that do not hold every column once, units of
         other features.
     """
+    check_unmasked(X, "X")
     named = isinstance(X, pd.DataFrame)
     values = np.ascontiguousarray(X, dtype=np.float64)
     cells = check_names(X.index if named else None, "X", "cell", values.shape[0])

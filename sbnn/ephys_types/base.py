@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from sbnn.data.checks import UNKNOWN, check_in_order, check_recorded, some
+from sbnn.data.checks import UNKNOWN, check_in_order, check_recorded, check_unmasked, some
 from sbnn.data.typed_cells import families_of, family_columns
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # of `_parameter_constraints`
@@ -43,6 +43,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         self._validate_params()
         columns, cells = getattr(X, "columns", None), getattr(X, "index", None)
         check_in_order(X, y, "y")
+        check_unmasked(X, "X")
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         check_recorded(X, "X", cells, stacklevel=stacklevel + 1)
         check_classification_targets(y)
@@ -68,6 +69,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
     def _checked_cells(self, X):
         """New cells, with the features that the model was fitted to."""
         check_is_fitted(self, "classes_")
+        check_unmasked(X, "X")
         names = getattr(X, "index", None)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         check_recorded(X, "X", names, stacklevel=4)

@@ -1,19 +1,21 @@
 """Folds of the cells, and the arrays of a fold, scaled without a look at its test cells."""
 
+import re
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import UNKNOWN, check_blanks
+from sbnn.data.checks import UNKNOWN, check_blanks, check_number
 from sbnn.data.preprocessing import Standardizer, expression_pipeline
 from sbnn.data.typed_cells import as_typed
 
 SCALINGS = ("fold", "all", "none")
 KINDS = ("training", "test")
+ISO = re.compile(r"\d{4}([-/.]\d\d){0,2}([ T].*)?")  # text that sorts as its times do
 SEEDS = (0, 1, 2)  # of the sets of folds of typed cells
 
 
@@ -76,6 +78,12 @@ def later_fold(times, share=0.8):
     list of (ndarray, ndarray)
         Training and test positions, one pair. Cells of one time are never in both.
     """
+    check_number("share", share, Real, 0, 1)
+    text = [value for value in np.ravel(np.asarray(times, dtype=object)) if isinstance(value, str)]
+    lengths = {len(value) if value.isdecimal() else 0 for value in text}
+    if not all(map(ISO.fullmatch, text)) and (len(text) < np.size(times) or len(lengths) > 1 or 0 in lengths):
+        expected = "numbers, datetime64 or dates as 2018-09-17"
+        raise ValueError(f"times: text such as {text[0]!r} sorts by its letters, not in time; expected {expected}")
     codes = _codes(times, "times")
     n_train = min(max(round(share * (codes.max() + 1)), 1), codes.max())
     return folds_of([(np.flatnonzero(codes < n_train), np.flatnonzero(codes >= n_train))], len(codes))
@@ -144,8 +152,14 @@ def folds_of(folds, n):
         wrong += [f"fold {i} has no {name} cell" for name, its in zip(KINDS, fold, strict=True) if not its.size]
         if cells.dtype.kind not in "iu" or (cells < 0).any() or (cells >= n).any():
             wrong.append(f"the cells of fold {i} must be positions from 0 to {n - 1}")
+        if len(np.unique(fold[1])) < len(fold[1]):
+            wrong.append(f"fold {i} tests a cell twice")
         if shared := np.intersect1d(*fold).tolist():
             wrong.append(f"fold {i} has {len(shared)} cell(s) both in training and in test, e.g. {shared[0]}")
+    first = {}
+    for i, fold in enumerate(checked):
+        if (same := first.setdefault(tuple(np.sort(part).tobytes() for part in fold), i)) < i:
+            wrong.append(f"fold {i} has the same cells as fold {same}, which would count twice")
     if wrong:
         raise ValueError(f"folds: {'; '.join(wrong[:3])}")
     return checked

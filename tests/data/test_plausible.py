@@ -2,10 +2,18 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
+from sbnn import LeaveOneOutRidge
 from sbnn.data.checks import check_given_once, check_outliers, warn_of_log_values, warn_of_raw_counts
+from sbnn.data.paired import as_paired, paired
+from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
+from sbnn.data.readers.tables import read_tables
+from sbnn.data.screens import screen
+from sbnn.data.typed_cells import typed_cells
+from sbnn.evaluation.folds import folds_of, later_fold
 
 
 @pytest.fixture
@@ -76,3 +84,63 @@ def test_expression_given_again_as_outputs_is_refused(rng):
     for Y in (other, X[:, :1], X[::-1], np.ones((40, 2))):
         check_given_once(X, Y)
     check_given_once(np.sign(X[:2]), np.array([[1, -1], [-1, 1]]))  # z-scores of two cells
+
+
+def tables():
+    rng = np.random.default_rng(0)
+    counts = pd.DataFrame(rng.poisson(9, (40, 6)) + 1, [f"c{i}" for i in range(40)], [f"g{i}" for i in range(6)])
+    X = pd.DataFrame(log2p1(normalize_library_size(counts)), counts.index, counts.columns)
+    return X, pd.DataFrame(rng.normal(-50, 3, (40, 2)), X.index, ["Vrest", "Rin"]), counts
+
+
+X, Y, COUNTS = tables()
+FOLD = np.arange(20, 40), np.arange(20)
+MASKED = np.ma.masked_array(Y.to_numpy(), Y.to_numpy() < -55)
+
+
+def marked(value):
+    return Y.assign(Rin=Y["Rin"].where(np.arange(40) % 9 > 0, value))
+
+
+@pytest.mark.parametrize(
+    ("message", "call"),
+    [
+        ("Y: -999 in 5 cells of column 'Rin'", lambda: read_tables(X, marked(-999))),
+        ("Y: -99 in 5 cells", lambda: paired(X, marked(-99))),
+        ("Y: 9999 in 5 cells", lambda: LeaveOneOutRidge().fit(X, marked(9999))),
+        ("X: 999 in 5 cells of column 'Rin'", lambda: typed_cells(marked(999).where(Y < -40))),
+        ("number the cells.*: ID", lambda: read_tables(X, Y.assign(ID=range(2, 82, 2)))),
+        ("!1 column.*dates, the first 1-Mar", lambda: read_tables(X.rename(columns={"g1": "1-Mar"}), Y)),
+        ("!row.*dates, the first 2024-03-01", lambda: read_tables(X.rename(columns={"g1": "2024-03-01"}).T, Y)),
+        ("gene names are dates.*Sep-02", lambda: paired(X.rename(columns={"g1": "Sep-02"}), Y)),
+        ("!Y: .* masked", lambda: LeaveOneOutRidge().fit(X, MASKED)),
+        ("!Y: .* masked", lambda: paired(X.to_numpy(), MASKED)),
+        ("!X: .* masked", lambda: LeaveOneOutRidge().fit(MASKED, X)),
+        ("!X: .* masked", lambda: typed_cells(MASKED)),
+        ("!counts: .* masked", lambda: screen(MASKED, ["a"] * 40)),
+        ("counts: .* correlate", lambda: paired(X, Y, counts=COUNTS[::-1])),
+        ("counts: .* correlate", lambda: paired(X, Y, counts=COUNTS.iloc[:, ::-1])),
+        ("exchange", lambda: read_tables(Y, X)),
+        ("!labels: .*subclass", lambda: read_tables(X, Y, type_key="subclass")),
+        ("!fold 1 has the same cells as fold 0", lambda: folds_of([FOLD, (FOLD[0][::-1], FOLD[1])], 40)),
+        ("!tests a cell twice", lambda: folds_of([(FOLD[0], [1, 1])], 40)),
+        ("!times: .*'9'", lambda: later_fold(["9", "10"])),
+        ("!times: .*'1.2.2020'", lambda: later_fold(["1.2.2020", "3.1.2020"])),
+        ("!share", lambda: later_fold([1, 2], share=2)),
+        ("counts: .* logs", lambda: select_genes(X.where(COUNTS > 9, 0), 2)),
+    ],
+)
+def test_what_is_probably_a_mistake_is_named(message, call):
+    error = message.startswith("!")
+    with pytest.raises(ValueError, match=message[1:]) if error else pytest.warns(UserWarning, match=message):
+        call()
+
+
+def test_usual_tables_give_no_alarm():
+    percent = Y.assign(Rin=np.minimum(99, np.arange(40) * 3 % 100 + 20))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        paired(X, percent, counts=COUNTS)
+        as_paired((X.set_axis([f"2024-03-{i:02}" for i in range(1, 7)], axis=1), Y[::-1].set_axis(X.index)))
+        later_fold(["2018-09-17", "2018-10-01"])
+        select_genes(COUNTS.where(COUNTS > 9, 0), 2)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import some
+from sbnn.data.checks import dates_among, some
 
 #: Text that stands for a missing value, in any case: spreadsheets, R, Python and people have their own.
 MARKS = frozenset(
@@ -18,7 +18,6 @@ MARKS = frozenset(
 
 TEXT = "if text means that a value is missing, add it to missing_marks; drop_columns leaves columns out"
 
-_DATE = re.compile(r"\d{4}-\d\d-\d\d 00:00:00")
 _MEASURED = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
 _PLAIN = str.maketrans({"−": "-", "’": "'"})
 # Decimal mark -> numbers, in which the other mark, a blank or an apostrophe may stand between groups of three digits.
@@ -69,9 +68,9 @@ def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -
         return [f"it holds no values, {table.shape[0]} rows x {table.shape[1]} columns"]
     problems = []
     for axis, names in (("column", table.columns), ("row", table.index)):
-        dates = [name for name in names if _DATE.fullmatch(name)]  # SEPT2 and MARCH1 in Excel
-        if dates:
-            problems.append(f"{len(dates)} {axis} name(s) are dates, the first {dates[0][:10]}; type them as text")
+        if dates := dates_among(names):
+            advice = "type them as text, or leave them out"
+            problems.append(f"{len(dates)} {axis} name(s) are dates, the first {dates[0][:10]}; {advice}")
         if (names == "").any():
             first = np.flatnonzero(names == "")[0] + 1
             problems.append(f"{axis} {first} of {len(names)} has values but no name")
