@@ -66,12 +66,21 @@ def test_held_out_parts_are_not_seen(cells, monkeypatch):
         assert not seen[-1] & rows(X)
         return score(self, X, y)
 
-    monkeypatch.setattr(SparseBottleneckRegressor, "fit", lambda self, X, *a: seen.append(rows(X)) or fit(self, X, *a))
+    def noted(self, X, *given, **named):
+        seen.append(rows(X))
+        return fit(self, X, *given, **named)
+
+    monkeypatch.setattr(SparseBottleneckRegressor, "fit", noted)
     monkeypatch.setattr(SparseBottleneckRegressor, "score", checked)
     monkeypatch.setattr(estimator, "NUMBERS", (2, 5))
     quick(n_genes="auto").fit(cells.X, cells.Y)
     assert [len(part) for part in seen[1:-1]] == [100] * 6, "first the call itself, last the fit of all cells"
     assert rows(cells.X[50:]) not in seen, "parts of cells in their order may be types"
+    seen.clear()
+    quick(n_genes="auto").fit(cells.X, cells.Y, groups=(donors := np.arange(150) % 2))
+    assert {len(part) for part in seen[1:-1]} == {75} and all(
+        part in [rows(cells.X[donors == donor]) for donor in (0, 1)] for part in seen[1:-1]
+    )
 
 
 def test_the_curve_and_its_table(cells, tmp_path):

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 from sklearn.utils import _safe_indexing, check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sbnn.data import inputs
-from sbnn.data.checks import check_number
+from sbnn.data.checks import check_in_order, check_number
 from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2, smallest_sufficient
@@ -215,7 +215,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         weights = weights if kept is None else weights[kept]
         return clone(self).set_params(gene_prior=weights.tolist() if weights.any() else None)
 
-    def fit(self, X, y=None, eval_set=None):
+    def fit(self, X, y=None, eval_set=None, groups=None):
         """Train the network and choose its genes.
 
         Parameters
@@ -229,6 +229,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             With a MuData: another modality, by default the only one; cells that lack either are left out.
         eval_set : tuple (X, Y), optional
             Cells on which R2 is recorded after every epoch (``history_.eval_r2``). Nothing is chosen on them.
+        groups : array-like, shape (n,), optional
+            Donor, batch or date of each cell: the held-out parts of ``n_genes="auto"`` have whole ones.
 
         Returns
         -------
@@ -246,7 +248,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         model = clone(self) if auto else self  # what is wrong is named before the cells are parted
         prepared = model._prepare(*inputs.to_be_fitted(model, X, y, np.float32), eval_set)
         if auto:
-            return self._fit_with_number_chosen(X, y, eval_set)
+            return self._fit_with_number_chosen(X, y, eval_set, groups)
         n_epochs = sum(self.epochs[0 if self.pretraining else 1 :]) if self.protocol == "paper" else None
         with (
             reproducible(self.n_threads),
@@ -255,12 +257,15 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             self._train(*prepared, bar.update)
         return self
 
-    def _fit_with_number_chosen(self, X, y, eval_set):
+    def _fit_with_number_chosen(self, X, y, eval_set, groups):
         """Choose the number of genes on held-out parts of the cells, then fit all of them with it."""
         tables = inputs.expression_table(X), inputs.output_table(X, y)
         table, outputs = (t if hasattr(t, "shape") else np.asarray(t) for t in tables)
         numbers, r2 = numbers_up_to(table.shape[1], NUMBERS), []
-        for train, test in KFold(N_PARTS, shuffle=True, random_state=0).split(np.arange(table.shape[0])):
+        check_in_order(X, groups, "groups")
+        parts = KFold if groups is None else GroupKFold
+        n_parts = N_PARTS if groups is None else min(N_PARTS, len(set(groups)))
+        for train, test in parts(n_parts, shuffle=True, random_state=0).split(outputs, groups=groups):
             models = [clone(self).set_params(n_genes=number, verbose=0) for number in numbers]
             known, new = ([_safe_indexing(t, cells) for t in (table, outputs)] for cells in (train, test))
             r2.append([model.fit(*known).score(*new) for model in models])

@@ -115,7 +115,7 @@ def test_a_header_or_a_tensor_of_another_kind_is_refused(parts, tmp_path):
         ("output_names", ["a"], "names: expected"),
         ("history", {"loss": [[1]]}, "history: expected numbers and text"),
         ("params", {"n_genes": 10}, "n_genes"),
-        ("params", {"n_threads": 10**9}, "n_threads: expected at most"),
+        ("params", {"n_threads": 10**9}, "n_threads.* 1024"),
         ("params", {"device": "meta"}, "device: expected one of"),
         ("params", {"distillation": {"n_tree": 1}}, "n_tree"),
         ("more", 1, "more"),
