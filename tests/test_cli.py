@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 
 import sbnn
 from sbnn import cli, simulate_patchseq
@@ -113,6 +115,15 @@ def test_what_needs_no_arithmetic_loads_none(arguments, status):
     if arguments == "--version":
         found = subprocess.run([sys.executable, "-m", "sbnn", arguments], capture_output=True, text=True)
         assert found.stdout == ended.stdout == f"sbnn {sbnn.__version__}\n"
+
+
+def test_recordings_are_read_as_asked_for(monkeypatch, tmp_path, capsys):
+    traces = pytest.importorskip("sbnn.ephys_types.traces")
+    given = []
+    monkeypatch.setattr(traces, "read_traces", lambda *paths, **how: given.append((*paths, how)) or AnnData(np.eye(2)))
+    monkeypatch.setattr(traces, "write_traces", lambda _, out: [out])
+    assert cli.main(["traces", str(tmp_path), "--cache", "done", "--jobs", "3", "--out", "t.csv"]) == 0
+    assert given == [([str(tmp_path)], {"n_jobs": 3, "cache": "done"})] and "2 cells x 2 f" in capsys.readouterr().out
 
 
 def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch, capsys):

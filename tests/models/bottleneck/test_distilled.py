@@ -1,5 +1,4 @@
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,16 +27,15 @@ def one_thread():
 
 
 def test_genes_of_many_cells_are_chosen_by_a_draw_of_all(monkeypatch):
-    def stop(cells):
-        raise InterruptedError(cells[:, 0])
+    def stop(cells, outputs, *rest):
+        raise InterruptedError(cells[:, 0], outputs[:, 0])
 
-    monkeypatch.setattr(distilled, "cells_behind", stop)
-    run = SimpleNamespace(settings=DistilledSettings(most_cells=20), random=np.random.default_rng(0))
+    monkeypatch.setattr(distilled.few_cells, "choose_genes", stop)
     x = torch.arange(100.0)[:, None].repeat(1, 3)
     with pytest.raises(InterruptedError) as stopped:
-        distilled.choose_genes(x, x, 2, run)
-    [drawn] = stopped.value.args
-    assert len(drawn) == 20 and drawn.mean().abs() < 1e-4 and drawn.max() - drawn.min() > 50
+        distilled.choose_genes(x, x, 2, Run(DistilledSettings(most_cells=20), np.random.RandomState(0)))
+    for drawn in stopped.value.args:
+        assert len(drawn) == 20 and abs(drawn.mean()) < 1e-4 and np.ptp(drawn) > 50
 
 
 def short(**params):
