@@ -75,11 +75,11 @@ def test_other_genes_are_there_in_8_bits_as_far_as_there_is_room(monkeypatch):
     values, width = StandardScaler().fit_transform(data.X[:, at]), np.array(genes["width"])
     assert (np.abs(genes["low"] + codes / 255 * width - values) <= width / 510 + 1e-3).all()
     assert [gene.get("trust") for gene in page["features"][3:]] == ["trusted", *["unstable"] * 3]
-    assert [place["title"] for place in page["maps"]] == [
-        "map of the model",
-        "t-SNE of all genes",
-        "t-SNE of the outputs",
-    ]
+    titles = ["map of the model", "t-SNE of all genes", "t-SNE of the outputs"]
+    assert [place["title"] for place in page["maps"]] == titles
+    for place, name in zip(page["maps"][1:], ("transcriptome", "outputs"), strict=True):
+        found = np.hstack([unpacked(place[axis], data.n_cells) for axis in "xy"])
+        np.testing.assert_array_equal(found, np.asarray(more["tsne"].values[name], np.float32))
     without = len(json.dumps(page | {"genes": None}))
     for room, most in ((2500, 25), (0, 0), (-9, 0)):
         monkeypatch.setattr(columns, "MOST_BYTES", without + room)
