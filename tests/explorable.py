@@ -57,20 +57,17 @@ def folds_to_explore(fit, n_folds=4, seed=1):
     return Record("cross-validation", "made up", fit.sha256, params, 0, settings, folds, values)
 
 
-def with_all_genes(fit, n_others=30, seed=2):
-    """The fit, now of data that have other genes, too; and these data, halves of the cells, and t-SNE."""
+def with_all_genes(fit, seed=2):
+    """The fit, now of data with 30 other genes; these data; halves of the cells, which trust the first gene; t-SNE."""
     rng, n = np.random.default_rng(seed), len(fit.outputs)
-    X = np.log2(
-        1 + rng.poisson(rng.uniform(0.5, 20, n_others + len(fit.kept_genes)), (n, n_others + len(fit.kept_genes)))
-    )
-    names = [*fit.kept_genes, *(f"Other{i}" for i in range(n_others))]
-    data = as_paired(tuple(pd.DataFrame(values, fit.cell_names, own) for values, own in
-                           ((X, names), (fit.outputs, fit.feature_names))))  # fmt: skip
-    fit.sha256 = about = data.sha256
-    halves = [half for _ in range(25) for half in np.split(rng.permutation(n)[: n // 2 * 2], 2)]
-    folds = [(half, halves[i ^ 1]) for i, half in enumerate(halves)]
-    selected = np.tile(np.arange(len(names)) < 1, (50, 1, 1))  # the first gene alone can be trusted
-    values = {"selected": selected, "n_selected": np.ones((50, 1), int), "gene_names": np.array(names, object)}
-    stability = Record("cross-validation", "made up", about, [{}], folds=folds, values=values)
+    names = [*fit.kept_genes, *(f"Other{i}" for i in range(30))]
+    X = np.log2(1 + rng.poisson(rng.uniform(0.5, 20, len(names)), (n, len(names))))
+    tables = (pd.DataFrame(X, fit.cell_names, names), pd.DataFrame(fit.outputs, fit.cell_names, fit.feature_names))
+    data = as_paired(tables)
+    fit.sha256, pairs = data.sha256, [np.split(rng.permutation(n), 2) for _ in range(25)]
+    values = {"selected": np.tile(np.arange(len(names)) < 1, (50, 1, 1)), "n_selected": np.ones((50, 1), int)}
+    values["gene_names"] = np.array(names, object)
+    folds = [fold for one, other in pairs for fold in ((one, other), (other, one))]
+    halves = Record("cross-validation", "made up", fit.sha256, [{}], folds=folds, values=values)
     places = {name: rng.normal(size=(n, 2)).astype("f4") for name in ("transcriptome", "outputs")}
-    return data, {"halves": stability, "tsne": Record("t-SNE", "made up", about, [{}], values=places)}
+    return data, {"halves": halves, "tsne": Record("t-SNE", "made up", fit.sha256, [{}], values=places)}

@@ -20,6 +20,7 @@ function hold(drawn, group) {
   const cells = selectedCells(drawn);
   if (cells.length) state.held[group] = cells;
   showHeld(drawn);
+  if (!cells.length) byId("groups-note").textContent = `No cell is selected to be held as ${group.toUpperCase()}.`;
 }
 
 function showHeld(drawn) {

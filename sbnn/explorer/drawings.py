@@ -35,7 +35,7 @@ def cell_map(xy, axes, equal):
     )  # fmt: skip
     for range_ in (map_.x_range, map_.y_range):
         range_.renderers = [corners]
-    hover = models.HoverTool(name="hover", renderers=[dots], tooltips=None, attachment="right")
+    hover = models.HoverTool(name="hover", renderers=[dots], tooltips=None, attachment="right", limit=1)
     wheel = models.WheelZoomTool()
     pan, box = models.PanTool(name="pan"), models.BoxSelectTool(name="box")
     lasso = models.LassoSelectTool(name="lasso", continuous=False)

@@ -64,10 +64,10 @@ function paint(drawn) {
   remember(drawn);
 }
 
-// The tooltips: name and groups of a cell, and all values of the coloured feature or else of the chosen one.
+// The tooltip of a cell: its name and groups, and values of the coloured feature or else of the chosen one.
 function showValues({ cells, hover }) {
   const feature = state.colorBy in data.groups ? state.feature : state.colorBy;
-  const kinds = kindsOf(feature).map(([kind, name]) => [name, valuesOf(feature, kind)]);
+  const kinds = kindsOf(feature).filter(([kind]) => !isResidual(kind)).map(([kind, name]) => [name, valuesOf(feature, kind)]);
   cells.data.value = data.cells.map((_, cell) => kinds.map(([name, values]) => `${decimal(values[cell])} ${name}`).join(", "));
   const rows = [["cell", "@cell"], [data.groups.type.title.toLowerCase(), "@type"]];
   if ("family" in data.groups) rows.push(["family", "@family"]);
