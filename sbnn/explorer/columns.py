@@ -24,9 +24,6 @@ MOST_COMPRESSED = 12  # expression is hardly ever compressed more
 def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
     """Everything that the page shows, for JSON: names, groups, places and z-scores, these as base64 of float32."""
     require(fit, "fit_record", [*NEEDED, "cell_names"])
-    for record, argument, value in ((halves, "halves", "selected"), (tsne, "tsne", "transcriptome")):
-        if record is not None:
-            require(record, argument, [value], fit)
     if folds is not None:
         require(folds, "cv_record", ("test_feature_r2",), fit)
     outputs = [
@@ -35,6 +32,7 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
     ]
     genes, sentence = [{"name": str(name), "group": "gene"} for name in fit.kept_genes], ""
     if halves is not None:
+        require(halves, "halves", ["selected"], fit)
         trusted = kept_genes_table(halves, fit.kept_genes)
         for gene, frequency, trust in zip(genes, trusted.frequency, trusted.trust, strict=True):
             gene |= {"trust": trust, "frequency": float(frequency)}
@@ -53,7 +51,7 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
         "model": model_title(fit),
         "cells": [str(name) for name in fit.cell_names],
         "verdict": sentence,
-        "maps": [_places(fit), *([] if tsne is None else _tsne(tsne))],
+        "maps": _maps(fit, tsne),
         "groups": _groups(Groups(fit)),
         "features": outputs + genes,
         "values": values,
@@ -82,17 +80,16 @@ def _genes(data, fit, room):
         raise ValueError(f"data: expected those of the fit, {fit.dataset!r}, got {data.name!r}")
     others = np.flatnonzero(~np.isin(data.gene_names, fit.kept_genes))
     chosen = others[np.argsort(-data.X[:, others].var(0), kind="stable")]
-    chosen, packed = chosen[: max(int(MOST_COMPRESSED * room / data.n_cells), 0)], ""
-    while len(chosen):
+    chosen = chosen[: max(int(MOST_COMPRESSED * room / data.n_cells), 0)]
+    while True:
         X = data.X[:, chosen].astype(np.float64)
         low, width = X.min(0), np.maximum(np.ptp(X, axis=0), 1e-12)
         codes = np.rint((X - low) / width * 255).astype(np.uint8)
         packed = base64.b64encode(zlib.compress(codes.tobytes(order="F"))).decode("ascii")
-        if (size := len(packed) + BYTES_OF_GENE * len(chosen)) <= room:
+        size = len(packed) + BYTES_OF_GENE * len(chosen)
+        if size <= room or not len(chosen):
             break
         chosen = chosen[: int(0.98 * len(chosen) * room / size)]
-    if not len(chosen):
-        return {"names": [], "left_out": len(others)}
     low, width = (low - X.mean(0)) / (sd := np.maximum(X.std(0), 1e-12)), width / sd
     return {
         "names": [str(name) for name in data.gene_names[chosen]],
@@ -103,21 +100,22 @@ def _genes(data, fit, room):
     }
 
 
-def _tsne(record):
-    """Maps of each measurement alone."""
-    for name, title in (("transcriptome", "t-SNE of all genes"), ("outputs", "t-SNE of the outputs")):
-        x, y = np.asarray(record.values[name], np.float32).T
-        yield {"title": title, "x": _packed(x), "y": _packed(y), "axes": ["t-SNE 1", "t-SNE 2"], "equal": True}
-
-
-def _places(fit):
-    """The map is ``embedding``; a latent space of one dimension is drawn against the first output."""
-    width = fit.latent.shape[1]
-    x, y = np.asarray(fit.embedding, np.float32).T
-    axes = ["t-SNE 1", "t-SNE 2"] if width > 2 else ["latent 1", "latent 2"]
+def _maps(fit, tsne):
+    """The map is ``embedding``, one dimension against the first output; then t-SNE of each measurement alone."""
+    width, tsne_axes = fit.latent.shape[1], ["t-SNE 1", "t-SNE 2"]
+    axes, places = tsne_axes if width > 2 else ["latent 1", "latent 2"], np.array(fit.embedding, np.float32)
     if width == 1:
-        y, axes[1] = fit.outputs[:, 0], f"{fit.feature_names[0]} (measured, z-score)"
-    return {"title": "map of the model", "x": _packed(x), "y": _packed(y), "axes": axes, "equal": width > 1}
+        places[:, 1], axes[1] = fit.outputs[:, 0], f"{fit.feature_names[0]} (measured, z-score)"
+    maps = [("map of the model", places, axes)]
+    if tsne is not None:
+        require(tsne, "tsne", ["transcriptome"], fit)
+        maps += [
+            ("t-SNE of all genes", tsne.transcriptome, tsne_axes),
+            ("t-SNE of the outputs", tsne.outputs, tsne_axes),
+        ]
+    return [
+        {"title": t, "x": _packed(xy[:, 0]), "y": _packed(xy[:, 1]), "axes": a, "equal": width > 1} for t, xy, a in maps
+    ]
 
 
 def _groups(groups):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from sbnn.data.datasets import DATASETS, load_dataset, require_study
+from sbnn.data.datasets import load_dataset, require_study
 from sbnn.results import load, results_folder, results_path, write_atomically
 
 HEIGHT = 900  # pixels in a notebook
@@ -121,11 +121,10 @@ def _data_of(fit):
     """Data of a fit, if they are a named data set whose files are here."""
     from sbnn.data.paired import as_paired
 
-    if fit.dataset in DATASETS:
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            data = load_dataset(fit.dataset, download=False, verbose=False)
-            if as_paired(data).sha256 == fit.sha256:
-                return data
+    with contextlib.suppress(FileNotFoundError, ValueError):  # a user's own, too
+        data = load_dataset(fit.dataset, download=False, verbose=False)
+        if as_paired(data).sha256 == fit.sha256:
+            return data
     print("genes that are not kept are left out: the data are not at hand (`sbnn fit` writes a page with them)")
     return None
 
