@@ -106,16 +106,13 @@ def _maps(fit, tsne):
     axes, places = tsne_axes if width > 2 else ["latent 1", "latent 2"], np.array(fit.embedding, np.float32)
     if width == 1:
         places[:, 1], axes[1] = fit.outputs[:, 0], f"{fit.feature_names[0]} (measured, z-score)"
-    maps = [("map of the model", places, axes)]
+    maps = {"map of the model": (places, axes)}
     if tsne is not None:
         require(tsne, "tsne", ["transcriptome"], fit)
-        maps += [
-            ("t-SNE of all genes", tsne.transcriptome, tsne_axes),
-            ("t-SNE of the outputs", tsne.outputs, tsne_axes),
-        ]
-    return [
-        {"title": t, "x": _packed(xy[:, 0]), "y": _packed(xy[:, 1]), "axes": a, "equal": width > 1} for t, xy, a in maps
-    ]
+        alone = {"t-SNE of all genes": tsne.transcriptome, "t-SNE of the outputs": tsne.outputs}
+        maps |= {title: (xy, tsne_axes) for title, xy in alone.items()}
+    maps = {title: (_packed(xy[:, 0]), _packed(xy[:, 1]), axes) for title, (xy, axes) in maps.items()}
+    return [{"title": title, "x": x, "y": y, "axes": axes, "equal": width > 1} for title, (x, y, axes) in maps.items()]
 
 
 def _groups(groups):
