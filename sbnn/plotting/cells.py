@@ -13,6 +13,7 @@ from sbnn.plotting.labels import HALO, place_names, shortened
 MARGIN = 0.06  # inches, of figures whose panels have places of their own
 INSET, ENLARGED = 0.3, 2.5  # side of the inset of the busiest part, of that of the map; how much larger it is
 MOST_SHAPES = 5000  # cells drawn one by one in a PDF; more are an image, which is then smaller
+MIXED = 0.8  # share of one family in the busiest part, above which there is nothing to see in it
 AROUND = 9  # cells that are nearest to a name
 LETTERS = 18  # of a name on the map
 
@@ -49,7 +50,8 @@ def draw_crowd(ax, xy, groups):
     near = (np.abs(xy - middle) <= half).all(1)
     corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # beside the panel is some room
     hidden = [(((xy >= corner) & (xy <= np.add(corner, INSET))).all(1)).sum() for corner in corners]
-    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or len(np.unique(families[near])) < 2:
+    most = np.unique(families[near], return_counts=True)[1].max() / near.sum()
+    if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or most > MIXED:  # it would hide something, or show one colour
         return
     inset = ax.inset_axes((*corners[int(np.argmin(hidden))], INSET, INSET))
     (x, y), ends = middle, half * np.array([-1, 1])

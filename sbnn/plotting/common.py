@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib.style
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -111,6 +112,7 @@ def colorbar(figure, image, label, labelpad=None, **options):
     """Draw a colour bar with a thin outline."""
     bar = figure.colorbar(image, **options)
     bar.set_label(label, labelpad=labelpad)
+    bar.ax.tick_params(labelsize=rcParams["ytick.labelsize"])  # of ticks drawn later too
     bar.outline.set_linewidth(0.4)
 
 

@@ -201,6 +201,7 @@ def bottleneck_comparison(network, srrr, ridge, published=None, group_lasso=0.1,
         entries.append(tuple(dots))
     if pretrained:
         _draw_cross_entropy(panels[1], network, pretrained, looks)
+        _explain_shades(panels[1], model_color(network, pretrained[0]), looks, "validation", "training")
     _draw_training(panels[-1], network, chosen, meant, looks, levels)
     names = ["published: sBNN, sRRR" if isinstance(entry, tuple) else entry.get_label() for entry in entries]
     both = {tuple: HandlerTuple(ndivide=None)}
@@ -262,7 +263,6 @@ def _draw_cross_entropy(ax, network, points, looks):
     ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy", xlim=(0, len(curves[0])))
     ax.set_ylim(0, 1.08 * max(np.nanquantile(curve, 0.97) for curve in curves))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    _explain_shades(ax, color, "validation", "training")
 
 
 def _draw_training(ax, network, points, pretrained, looks, levels):
@@ -283,8 +283,12 @@ def _draw_training(ax, network, points, pretrained, looks, levels):
         few = min(len(reading.epochs(network, point, "pretraining")) for point in pretrained)
         n_folds = len(network.test_r2)
         some = f" in {few} of {n_folds} folds" if few < n_folds else ""
-        _explain_shades(ax, color, f"pretrained{some} (± SD)", "straight")
+        _explain_shades(ax, color, looks, f"pretrained{some} (± SD)", "no pretraining")
 
 
-def _explain_shades(ax, color, full, pale):
-    legend_above(ax, [Line2D([], [], color=color, label=full), Line2D([], [], color=paler(color), label=pale)], ncols=2)
+def _explain_shades(ax, color, looks, *names):
+    entries = [
+        Line2D([], [], color=shade, label=name) for shade, name in zip((color, paler(color)), names, strict=False)
+    ]
+    lines = [Line2D([], [], color="0.3", ls=line, label=f"d = {width}") for width, (line, _) in looks.items()]
+    legend_above(ax, [*entries, *lines], ncols=2)

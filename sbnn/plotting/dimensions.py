@@ -1,16 +1,18 @@
 """The two measurements without a model: variance of their principal components, and a map by each."""
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from sbnn.plotting import reading
 from sbnn.plotting.cells import MARGIN, draw_cloud, draw_legend
 from sbnn.plotting.colors import BLUE, Groups
-from sbnn.plotting.common import WIDTH, finish, new_figure, new_panels, styled
+from sbnn.plotting.common import WIDTH, finish, log_ticks, new_figure, new_panels, styled
 from sbnn.plotting.labels import counted
 from sbnn.plotting.latent import place_panel
 from sbnn.plotting.maps import panel_coordinates
 
 LEVELS = (0.5, 0.75, 0.9, 0.99)
+DECADES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
 
 @styled
@@ -42,8 +44,11 @@ def component_variance(record, titles=("transcriptome", "outputs")):
                 look = {"fontsize": 6, "color": "0.3", "bbox": {"facecolor": "white", "lw": 0, "pad": 0.5}}
                 ax.annotate(f"{level:.0%}: {n}", (n, level), (3, -7), textcoords="offset points", **look)
         ax.set(xlabel="principal component", ylabel="share of the variance", ylim=(0, 1.03))
-        ax.set_xscale("linear" if few else "log")
-        if len(shares) < 5:
+        if few:
+            ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        else:
+            log_ticks(ax, [tick for tick in DECADES if tick <= len(shares)])
+        if len(shares) < 8:
             ax.set(xlim=(0.5, len(shares) + 0.5), xticks=places)
         ax.set_title(f"{title}: {counted(len(shares), 'component')}", loc="left")
     # The right is free of curves and numbers where few components hold most of the variance.
@@ -58,7 +63,7 @@ SIDE = (WIDTH - 2 * MARGIN - GAP) / 2
 
 
 @styled
-def tsne_pair(record, titles=("transcriptome", "outputs")):
+def tsne_pair(record, titles=("transcriptome", "outputs"), fit=None):
     """t-SNE of the genes and t-SNE of the outputs, cells in the colours of their types.
 
     Parameters
@@ -66,13 +71,17 @@ def tsne_pair(record, titles=("transcriptome", "outputs")):
     record : Record
         From `sbnn.evaluation.maps.tsne_maps`.
     titles : pair of str
+    fit : Record, optional
+        From `sbnn.fit_full` of the same cells: where no type is known, they have the colours of its clusters.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     reading.require(record, "record", ["transcriptome", "outputs", "n_transcriptome", "n_outputs", "labels", "colors"])
-    figure, groups = new_figure(1, "none"), Groups(record)
+    if fit is not None:
+        reading.require(fit, "fit", ["labels", "colors"], record)
+    figure, groups = new_figure(1, "none"), Groups(fit or record)
     room = draw_legend(figure, groups.table, groups.title)[1] + 0.2
     figure.set_size_inches(WIDTH, height := room + SIDE + HEADING)
     for i, (name, heading) in enumerate(zip(("transcriptome", "outputs"), titles, strict=True)):

@@ -8,7 +8,7 @@ from sbnn.evaluation.stability import genes_table, selection_table, selection_th
 from sbnn.plotting import reading
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, model_color
 from sbnn.plotting.common import finish, legend_above, log_ticks, name_columns, new_panels, styled
-from sbnn.plotting.labels import name_line, place_names
+from sbnn.plotting.labels import counted, name_line, place_names
 
 CURVE = ("gene_names", "mean_log2", "near_zero_frequency", "selected", "slope", "b", "offset", "threshold")
 # Markers of cortical cell classes, and one gene that all neurons express.
@@ -40,6 +40,11 @@ def gene_selection_curve(record, title=None):
 
     figure, ax = new_panels(3.6)
     low, high = x[drawn].min(), x[drawn].max()
+    if (tail := low + 1.5 * (np.quantile(x[drawn], 0.999) - low)) < high:  # a few genes would take half of the panel
+        high, further = tail, drawn & (x > tail)
+        ax.plot(np.full(further.sum(), tail), y[further], ">", color="0.15", ms=4, mew=0)
+        beyond = counted(int(further.sum()), "gene") + f" beyond {tail:.1f}"
+        ax.annotate(beyond, (1, 0.25), xycoords="axes fraction", ha="right", fontsize=6, color="0.3")
     margin = 0.02 * max(high - low, 1)
     ax.set(xlim=(low - margin, high + margin), ylim=(-0.02, 1.03))
     line = np.linspace(*ax.get_xlim(), 500)
@@ -78,6 +83,7 @@ def _curve(record, mean_log2):
 
 
 MOST_GENES = 60  # names that fit side by side
+SPIKE_INS = "ERCC-"  # added RNA: measured as genes are, and not of the cells
 TRUSTED, OTHERS = GREEN, "0.65"
 MAX_FALSE = 1.0  # false selections expected among the trusted genes
 
@@ -98,7 +104,7 @@ def selection_frequencies(record):
     reading.require(record, "record", ["selected", "gene_names", "n_selected"])
     table = selection_table(record)
     threshold = selection_threshold(record, MAX_FALSE)
-    shown = table[table["frequency"] > 0].iloc[:MOST_GENES]
+    shown = table[(table["frequency"] > 0) & ~table.index.str.startswith(SPIKE_INS)].iloc[:MOST_GENES]
 
     figure, ax = new_panels(2.6)
     x, colors = np.arange(len(shown)), np.where(shown["trusted"], TRUSTED, OTHERS)
@@ -114,7 +120,7 @@ def selection_frequencies(record):
         Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes"),
         Line2D([], [], color="0.2", lw=0.8, ls=(0, (3, 2)), label=f"at most {MAX_FALSE:g} false expected, {rule}"),
     ]
-    legend_above(ax, entries, ncols=3, title=reading.model_title(record))
+    legend_above(ax, entries, ncols=3, title=f"{reading.model_title(record)}; fits to halves of the cells")
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03), ylabel=f"frequency over {len(record.folds)} halves")
     name_columns(ax, shown.index)
     return figure
@@ -145,7 +151,8 @@ def genes_curve(record):
     ax.fill_between(numbers, curve.test_r2 - curve.sd, curve.test_r2 + curve.sd, color=color, alpha=0.12, lw=0)
     ax.plot(numbers, curve.test_r2, color=color, marker="o", ms=3.5, label="mean ± SD over folds")
     enough = int(table.index[table.suffices][0])
-    name_line(ax, enough, f"{enough} genes suffice", low=True)
+    inside = enough < numbers.max()  # at the end of the grid more might be needed
+    name_line(ax, enough, f"{enough} genes suffice" if inside else f"≥ {enough} genes", low=True)
     if AUTO in table.index:
         row = table.loc[AUTO]
         label = f'n_genes="auto": {row.genes:.0f} genes, R² {row.test_r2:.3f}'

@@ -59,7 +59,7 @@ def effect_map(record):
     label, aspect = f"effect: SD of the output\nper SD of the gene{note}", min(30, 4 + len(down))
     colorbar(figure, image, label, ax=ax, fraction=0.02, pad=0.015, aspect=aspect, extend=ends)
     share = record.settings.get("held out")
-    held = "" if share is None else f"; fitted without {share} of the cells, on which effects are measured"
+    held = "; fit to all cells" if share is None else f"; fit without {share} of the cells, effects measured on it"
     rest = f"; {left_out} outputs not shown" if left_out else ""
     ax.set_title(reading.model_title(record) + held + rest, loc="left", fontsize=7.5)
     return figure

@@ -74,6 +74,7 @@ def _draw_row(ax, y, record, point):
 MOST_GENES, MOST_OUTPUTS = 36, 60
 LINE = 8.5  # points, of the rows of numbers below the widths
 SHAPES = "osD^vX"
+STEP = 0.14  # between the models of an output, of the distance of the rows
 
 
 @styled
@@ -172,18 +173,22 @@ def _draw_outputs(ax, chosen):
     means = np.array([record.test_feature_r2[:, point].mean(0) for record, point in chosen.values()])
     order = np.argsort(-means[0], kind="stable")[:MOST_OUTPUTS]
     together, y = means[:, order].clip(min=reading.WORST), np.arange(len(order))
-    ax.hlines(y, together.min(0), together.max(0), color="0.8", lw=0.8, zorder=1)
     used, scaling = [], reading.scaling_texts({name: record for name, (record, _) in chosen.items()})[1]
-    for i, (name, model) in enumerate(chosen.items()):
-        color = model_color(*model)
+    for i, (name, (record, point)) in enumerate(chosen.items()):
+        color = model_color(record, point)
         filled = "white" if color in used else color  # a second model of the kind is hollow
         look = {"color": color, "mfc": filled, "mew": 0.8, "ms": 3.2, "zorder": 5 - 0.1 * i}
-        ax.plot(together[i], y, SHAPES[i % 6], label=name + scaling[name], **look)
+        below = y + STEP * min(len(y) / 16, 1) * (i - (len(chosen) - 1) / 2)
+        ax.plot(together[i], below, SHAPES[i % 6], label=name + scaling[name], **look)
+        if record.parameter(point, "n_components") is not None:
+            spread = reading.mean_sd(record.test_feature_r2[:, point][:, order])[1]
+            ax.errorbar(together[i], below, xerr=spread, fmt="none", ecolor=color, elinewidth=0.6, alpha=0.7)
         used.append(color)
     if together.min() < 0:
         ax.axvline(0, color="0.6", lw=0.5, zorder=0)
     name_rows(ax, [shortened(names[i]) for i in order])
     ax.set(ylim=(len(y) - 0.4, -0.6), xlabel="test R² of the output")
     rest = len(names) - len(order)
-    notes = [f"{rest} outputs not shown" if rest else "", reading.far_below(means[:, order])]
+    notes = ["bars: SD over folds", f"{rest} outputs not shown" if rest else ""]
+    notes.append(reading.far_below(means[:, order]))
     legend_above(ax, title="\n".join(filter(None, notes)) or None)

@@ -45,9 +45,9 @@ def overview(record, halves=None, folds=None, true_genes=None):
         reading.require(halves, "halves", ["selected", "gene_names"], record)
         trusted = set(selection_table(halves).query("trusted").index)
     if folds is not None:
-        reading.require(folds, "folds", ["test_feature_r2"], record)
+        reading.require(folds, "folds", ["test_r2", "test_feature_r2"], record)
         point = folds.find(n_components=record.latent.shape[1]) if len(folds.params) > 1 else 0
-        r2 = folds.test_feature_r2[:, point].mean(axis=0)
+        r2, pooled = folds.test_feature_r2[:, point].mean(axis=0), folds.test_r2[:, point].mean()
         best = np.argsort(-r2, kind="stable")
     genes, outputs = np.asarray(record.kept_genes)[rank_genes(record)], np.asarray(record.feature_names)[best]
 
@@ -71,14 +71,19 @@ def overview(record, halves=None, folds=None, true_genes=None):
     _column(canvas, x, outputs, "left", room, bars=None if r2 is None else r2[best])
     if r2 is not None:
         canvas.text(WIDTH - BARS, TOP, "test R²", ha="left", **heading)
-        canvas.text(WIDTH - BARS, TOP - 0.13, f"mean {r2.mean():.2f}", ha="left", **below)
+        canvas.text(WIDTH - BARS, TOP - 0.13, f"pooled {pooled:.2f}", ha="left", **below)
     left, right = (WIDTH - SIDE) / 2, (WIDTH + SIDE) / 2
-    for tip, foot, name in ((left, encoder, "encoder"), (right, x - 0.12, "decoder")):
+    width = record.latent.shape[1]
+    kind = "linear" if "rank" in record.settings.get("estimator", {}).get("params", {}) else "neural network"
+    encoding = left, encoder, "encoder", f"{len(genes)} genes → {width}"
+    decoding = right, x - 0.12, "decoder", f"{width} → {counted(len(outputs), 'output')}"
+    for tip, foot, name, sizes in (encoding, decoding):
         corners = [(foot, MIDDLE - SIDE / 2), (foot, MIDDLE + SIDE / 2), (tip, MIDDLE + 0.25), (tip, MIDDLE - 0.25)]
         canvas.add_patch(Polygon(corners, closed=True, facecolor=SKY, alpha=0.3, lw=0))
         inwards = np.sign(tip - foot) * max(abs(tip - foot) / 3, WORD / 2)
-        canvas.text(foot + inwards, MIDDLE, name, ha="center", va="center", fontsize=8)
-    canvas.text(WIDTH / 2, TOP, f"{record.latent.shape[1]} linear units: the map", ha="center", **heading)
+        canvas.text(foot + inwards, MIDDLE, name, ha="center", va="bottom", fontsize=8)
+        canvas.text(foot + inwards, MIDDLE - 0.04, f"{kind}\n{sizes}", ha="center", **below | {"va": "top"})
+    canvas.text(WIDTH / 2, TOP, f"{width} linear units: the map", ha="center", **heading)
     canvas.text(WIDTH / 2, TOP - 0.13, f"{len(record.latent)} cells", ha="center", **below)
     ax = place_panel(figure, left, FLOOR, SIDE, SIDE)
     xy, note = map_coordinates(record)

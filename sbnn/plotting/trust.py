@@ -37,8 +37,8 @@ def map_trust(record, fit=None):
     xy, agreement = np.clip(xy, 0.01, 0.99), record.agreement
     error = f"cells when held out: mean error {np.nanmean(record.errors):.2f}"
     moved = f"{len(agreement)} other seeds: R² {agreement.min():.2f} to {agreement.max():.2f}"
-    held_out = record.errors, error, "squared error, mean over outputs"
-    by_seeds = record.spread, moved, "distance moved / size of the map"
+    held_out = record.errors, error, "mean squared error of a cell"
+    by_seeds = record.spread, moved, "distance moved / map size"
     for ax, (values, title, label) in zip(panels[0], (held_out, by_seeds), strict=True):
         order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]  # what stands out lies on top
         look = {"cmap": SHADES, "vmin": 0, "vmax": np.nanquantile(values, SHOWN), "rasterized": len(xy) > MOST_SHAPES}
