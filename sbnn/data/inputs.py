@@ -13,6 +13,9 @@ from sbnn.data.objects import AnnDataLike, MuDataLike, StreamLike, dense, entry,
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes, size_of_library
 
 COUNTS = "counts"  # layer of an AnnData
+ROUNDING = 1e-3  # by which a gene may be beyond the range of the training cells
+MANY = 0.5  # of the kept genes; with few training cells the limits are close and a tenth is beyond them anyway
+FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5  # of which cells can be seen to be unlike those of the fit
 LEAST_SHARE, HALF = 0.05, 0.5  # of the counts of the training cells, by which depth can be estimated at all, and well
 MOST_DENSE_VALUES = 2**25  # that a sparse matrix is made dense for, 128 MiB in single precision
 WRAP_COUNTS = "log-transform it, or pass ExpressionStream(X, counts=True)"
@@ -84,6 +87,7 @@ def to_be_fitted(model, X, y, dtype):
     genes, targets = validate_data(model, table, outputs, dtype=dtype, **how)
     columns = targets.reshape(len(targets), -1)
     model.output_names_ = output_names(outputs, columns.shape[1])
+    model.x_min_, model.x_max_, model.x_mean_ = genes.min(0), genes.max(0), genes.mean(0)
     for values, argument, given in ((genes, "X", table), (columns, "Y", outputs)):
         check_outliers(values, argument, getattr(table, "index", None), getattr(given, "columns", None))
     check_given_once(genes, columns)
@@ -112,6 +116,39 @@ def library_of(X, counts):
 
 
 def new_cells(model, X, genes=None, needed=None):
+    """Expression of cells as a fitted model takes it, see `_new_cells`, with a warning where it is unlike the fit's."""
+    values = _new_cells(model, X, genes, needed)
+    columns = genes if needed is None else needed
+    columns = np.arange(model.n_features_in_) if columns is None else columns
+    if hasattr(model, "x_min_") and len(columns) >= FEWEST_GENES and len(values):
+        _warn_of_unlike(model, columns, values if genes is not None else values[:, columns], cells_of(X))
+    return values
+
+
+def _warn_of_unlike(model, columns, values, cells):
+    """Warn of cells beyond the range of the training cells, without counts, or in another logarithm or unit."""
+    low, high, mean = (getattr(model, name)[columns] for name in ("x_min_", "x_max_", "x_mean_"))
+    if np.isinf(low).any():  # no limits are kept
+        low, high = (mean + side * SDS_OF_RANGE * model.x_scale_[columns] for side in (-1, 1))
+    names = np.arange(len(values)) if cells is None else cells
+    found, logs, of_cells = [], (mean >= 0).all() and mean.any(), f"of {len(values)} cells"
+    beyond = ((values < low - ROUNDING) | (values > high + ROUNDING)).mean(axis=1) > MANY
+    if beyond.any():
+        what = f"have more than {MANY:.0%} of the genes of the model beyond the range of its training cells"
+        found.append(f"{beyond.sum()} {of_cells} {what}: {some(names[beyond])}; they differ, or are in other units")
+    if logs and (empty := ~values.any(axis=1)).any():
+        what = "have no counts of the genes of the model, and are predicted as such; leave them out"
+        found.append(f"{empty.sum()} {of_cells} {what}: {some(names[empty])}")
+    new = values.mean(axis=0)
+    times = new @ mean / (mean @ mean) if logs else 1
+    unlike = np.linalg.norm(new - times * mean) / max(np.linalg.norm(new), ROUNDING)
+    if len(values) >= FEWEST_CELLS and (times < 0.1 or (unlike < 0.15 and not 0.8 < times < 1.25)):
+        found.append(f"genes are on average {times:.2g} times as high as in the training cells: in another logarithm?")
+    for text in found:
+        warnings.warn(f"X: {text}", stacklevel=4)
+
+
+def _new_cells(model, X, genes, needed):
     """Expression of cells as a fitted model takes it, float64, (n, p): counts normalised as the training cells were.
 
     Genes are found by name, in any order and among others; `genes` are the positions wanted (all by default) and
@@ -159,7 +196,7 @@ def new_cells(model, X, genes=None, needed=None):
             matrix = matrix[:, places] if sparse.issparse(matrix) else np.ascontiguousarray(matrix[:, places])
         matrix = check_array(matrix, accept_sparse=("csr", "csc"), dtype=np.float64, input_name="X")
         if counted:
-            matrix = log2p1(normalize_library_size(matrix, size))
+            matrix = log2p1(normalize_library_size(matrix, size, cells=X.obs_names))
         elif size is not None:
             warn_of_raw_counts(matrix, "X", WRAP_COUNTS)
         values = dense(matrix[:, wanted])

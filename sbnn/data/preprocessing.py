@@ -113,7 +113,7 @@ def positions_of_curve(counts, threshold, min_cells):
     return mean_log2, frequency, eligible, np.round(position, _DECIMALS)
 
 
-def normalize_library_size(counts, target=None, totals=None):
+def normalize_library_size(counts, target=None, totals=None, cells=None):
     """Scale every cell to the same total, so that sequencing depth is no longer the main difference between cells.
 
     Parameters
@@ -124,6 +124,8 @@ def normalize_library_size(counts, target=None, totals=None):
         Total of every cell afterwards; the median total of the given cells by default.
     totals : ndarray of shape (n_cells,), optional
         Total of every cell, where `counts` holds some of its genes only; the row sums by default.
+    cells : array-like of shape (n_cells,), optional
+        Names of the cells, for the error; by default those of a DataFrame.
 
     Returns
     -------
@@ -135,7 +137,7 @@ def normalize_library_size(counts, target=None, totals=None):
     ValueError
         A cell without counts, negative or non-finite counts, or a total that is smaller than the counts of the cell.
     """
-    cells = counts.index if isinstance(counts, pd.DataFrame) else None
+    cells = counts.index if isinstance(counts, pd.DataFrame) else cells
     values = check_array(counts, accept_sparse=_SPARSE, input_name="counts")
     check_non_negative(values, "library-size normalisation (counts expected)")
     counted = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
@@ -144,7 +146,7 @@ def normalize_library_size(counts, target=None, totals=None):
     wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
     if len(wrong):
         names = some(wrong if cells is None else cells[wrong])
-        raise ValueError(f"{argument}: {len(wrong)} of {len(totals)} cells {text}: {names}")
+        raise ValueError(f"{argument}: {len(wrong)} of {len(totals)} cells {text}: {names}; leave them out")
     factors = ((np.median(totals) if target is None else target) / totals)[:, np.newaxis]
     if sparse.issparse(values):
         return values.multiply(factors).tocsr().astype(np.float32)

@@ -142,7 +142,8 @@ class ExpressionStream:
         block = self._read(cells)
         if self.counts:
             totals = None if self.totals is None else self.totals[cells]
-            block = log2p1(normalize_library_size(block, self.library_size, totals))
+            names = (np.arange(len(self)) if self.cell_names is None else self.cell_names)[cells]
+            block = log2p1(normalize_library_size(block, self.library_size, totals, names))
         with np.errstate(over="ignore"):  # what single precision cannot hold is infinite and named below
             block = block.astype(np.float32) if sparse.issparse(block) else np.asarray(block, dtype=np.float32)
         if not np.isfinite(block.data if sparse.issparse(block) else block).all():

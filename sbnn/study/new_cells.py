@@ -8,15 +8,12 @@ import pandas as pd
 from scipy import sparse
 
 from sbnn.data.checks import kind_of_expression, some
-from sbnn.data.inputs import COUNTS, cells_of, new_cells
+from sbnn.data.inputs import COUNTS, ROUNDING, cells_of, new_cells
 from sbnn.data.objects import entry
 from sbnn.data.preprocessing import log2p1
-from sbnn.data.readers.tables import as_numbers, read_table
+from sbnn.data.readers.tables import as_numbers, leave_out, read_table
 from sbnn.data.streams import ExpressionStream
 from sbnn.results import results_path, write_atomically
-
-ROUNDING = 1e-3  # by which a gene may be beyond the range of the training cells
-MANY = 0.5  # of the kept genes; with few training cells the limits are close and a tenth is beyond them anyway
 
 
 def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, sheet=None):
@@ -45,6 +42,10 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
             why = "cells: the values are too large for logarithms and are taken as normalised"
             warnings.warn(f"{why}: log2(x + 1) is applied; --log prevents this", stacklevel=2)
             there = there.transform(log2p1)
+    if counts and totals is None:
+        empty = ~there.any(axis=1)
+        leave_out({}, "cells", "cells without counts of the genes of the model", there.index[empty], len(there))
+        there = there[~empty]
     return ExpressionStream(there, counts=counts, totals=of_cells)
 
 
@@ -77,10 +78,6 @@ def place(model, X):
     X = pd.DataFrame(values, cells, model.get_feature_names_out())
     low, high = model.x_min_[kept] - ROUNDING, model.x_max_[kept] + ROUNDING
     clipped = ((values < low) | (values > high)).mean(axis=1)
-    if len(beyond := cells[clipped > MANY]):
-        what = f"{len(beyond)} of {len(clipped)} cells have more than {MANY:.0%} of the genes of the model"
-        why = "they differ, or were measured or normalised in another way"
-        warnings.warn(f"{what} beyond the range of its training cells: {some(beyond)}; {why}", stacklevel=2)
     latent = model.transform(X)
     places = pd.DataFrame(latent, cells, [f"sbnn_{i + 1}" for i in range(latent.shape[1])]).assign(clipped=clipped)
     predicted = np.asarray(model.predict(X)).reshape(len(cells), -1)

@@ -2,6 +2,7 @@
 
 import copy
 import tracemalloc
+import warnings
 
 import anndata
 import numpy as np
@@ -265,3 +266,22 @@ def test_few_genes_of_counts_are_warned_of_or_refused(of_counts, counts, counted
     model.library_size_ = None
     with pytest.raises(ValueError, match="missing"):
         model.transform(ExpressionStream(table.iloc[:, 1:], counts=True))
+
+
+PAPER = {"protocol": "paper", "epochs": (1,) * 4, "distillation": None}
+
+
+@pytest.mark.parametrize("model", [*MODELS[1:], *(clone(NETWORK).set_params(n_genes=20, **way) for way in ({}, PAPER))])
+def test_new_cells_in_other_units_or_without_counts_are_named(data, model):
+    new, known = table_of(data)[60:], table_of(data)[:60]
+    fitted = clone(model).fit(known, data.Y[:60])
+    none = new.copy()
+    none.iloc[0] = 0
+    of_cells = f"1 of 60 cells have no counts of the genes of the model.*: {new.index[0]}"
+    other = [(new - new.mean()) / new.std(), new * np.log(2), new * 1000, 1e4 * (2**new - 1)]  # z-scores, TPM
+    for cells, message in ((none, of_cells), *((cells, "training cells") for cells in other)):
+        with pytest.warns(UserWarning, match=message):
+            fitted.predict(cells)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted.predict(new)

@@ -99,9 +99,15 @@ def test_unlike_cells_are_named_and_missing_genes_stop_the_command(model, saved,
 
     kept = model.get_feature_names_out()
     limits = {"below": model.x_min_ - 1, "above": model.x_max_ + 1, "within": model.x_mean_}
-    with pytest.warns(UserWarning, match="2 of 3 cells .*: below, above;"):
+    with pytest.warns(UserWarning, match="X: 2 of 3 cells .*: below, above;"):
         places, _ = place(model, pd.DataFrame(limits, model.feature_names_in_).T)
     assert places.clipped.tolist() == [1, 1, 0]
+    new.loc["cell70"] = 0
+    new.to_csv(tmp_path / "new.csv")
+    with pytest.warns(UserWarning, match="1 of 61 are left out, cells without counts .*: cell70"):
+        main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "map.csv"), "--counts"])
+    assert len(pd.read_csv(tmp_path / "map.csv")) == 60
+    new = new.drop(index="cell70")
     new.drop(columns=kept[:2]).to_csv(tmp_path / "new.csv")
     assert main(["map", saved, str(tmp_path / "new.csv"), "--out", str(tmp_path / "none.csv")]) == 1
     assert f"2 of the 6 genes of the model are missing: {kept[0]}, {kept[1]}" in capsys.readouterr().err
