@@ -25,7 +25,6 @@ ENTRIES = {
     "history": (dict,),
 }  # fmt: skip
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # torch has others, some without storage
-MOST_THREADS = 1024
 UNSET = "0" * 64  # the checksum while it is computed
 
 
@@ -121,7 +120,6 @@ def _model(cls, header, tensors):
         warnings.simplefilter("ignore")  # what `fit` has warned of
         model._check_params(n_genes)
         GenePrior.of(model, n_genes)
-    _require(model.n_threads <= MOST_THREADS, f"n_threads: expected at most {MOST_THREADS}, got {model.n_threads}")
     model.output_names_ = np.array(names, dtype=object)
     model.library_size_ = size
     model.count_share_ = tensors["count_share_"].numpy() if "count_share_" in tensors else None
