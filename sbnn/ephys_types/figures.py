@@ -13,8 +13,10 @@ from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.ephys_types import report
 from sbnn.ephys_types.base import FeatureScaling
 from sbnn.evaluation import classification
+from sbnn.plotting.cells import family_centre
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
-from sbnn.plotting.common import colorbar, finish, grid, name_rows, new_panels, styled
+from sbnn.plotting.common import colorbar, finish, grid, name_rows, new_figure, new_panels, styled
+from sbnn.plotting.labels import HALO, place_names
 from sbnn.plotting.models import AROUND
 
 #: Of the subclasses, as in the Allen taxonomies and usual in the field.
@@ -30,6 +32,7 @@ CHANCE = "majority"  # far below all others: told, not drawn to scale
 COLUMNS, SIDE = 4, 1.75  # of panels, and inches of one with its labels
 RAREST = 0.005  # share of the predictions that a dot is of
 MARKERS = {"transfer": "o", "pretrained": "^", "joint": "s", report.CONTROL: "D"}
+REFERENCES = {CHANCE: ":", "ephys_type": "--"}  # with transfer without types
 OVER = {"": "over human only", " over two": "over two experts"}  # ending of the columns -> title
 DASHES = {report.WITHOUT: (3, 1.5), report.CONTROL: (1, 1)}
 # What was done to the scales of the two species.
@@ -43,7 +46,9 @@ ALIGNED = {
 def accuracy_of_models(models, kind):
     """Macro-F1 and accuracy of models (name -> cross-validation on the same folds), and published numbers."""
     first = next(iter(models.values()))
-    known, title = report.published(first.dataset, kind), f"{first.dataset}, {report.CLASSES_OF[kind]}"
+    dataset = first.dataset.removesuffix("_relative")
+    title = f"{report.TITLES.get(dataset, dataset)} neurons ({dataset}), {report.CLASSES_OF[kind]}"
+    known = report.published(dataset, kind)
     figure, axes = new_panels(0.75 + 0.21 * len(models), 1, 2, sharey=True)
     for i, (ax, metric) in enumerate(zip(axes, ("macro_f1", "accuracy"), strict=True)):
         seen = []
@@ -213,7 +218,10 @@ def cells_by_type(record):
     dots = {name: Line2D([], [], color=TYPE_COLORS.get(name, GREY), marker="o", ms=4, ls="") for name in names}
     told = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
     figure.legend(dots.values(), told, loc="outside lower center", ncols=len(told), handletextpad=0.1)
-    return finish(figure, [list(axes)])
+    finish(figure, [list(axes)])
+    places = np.array([family_centre(record.tsne, types == name) for name in names])
+    place_names(axes[1], places, names, record.tsne, leader=False, fontweight="bold")
+    return figure
 
 
 def discriminating_components(components, types, names):
@@ -315,18 +323,28 @@ def learning_curves(record):
     sizes, n = list(table.index.unique("cells")), len(scores.index.unique("seed"))
     curves = {pair: table.xs(pair, level=(1, 2)) for pair in table.index.droplevel("cells").unique()}
     x = np.arange(len(sizes))
-    figure, (left, alone, two) = new_panels(3.3, 1, 3, width_ratios=(1.25, 1, 0.75))
-    two.sharey(alone)
     helped = dict.fromkeys(model for (model, _), rows in curves.items() if rows["gain"].notna().any())
     colors = dict(zip(helped, SERIES[1:], strict=False))
+    figure = new_figure(4.8)
+    above, below = figure.add_gridspec(2, 1)
+    panels = dict(zip(helped, above.subgridspec(1, len(helped)).subplots(sharey=True), strict=True))
+    alone, two = below.subgridspec(1, 2, width_ratios=(1.3, 1)).subplots(sharey=True)
     for (model, method), rows in curves.items():
         look = {"color": colors.get(model, SERIES[0]), "marker": MARKERS.get(method, "o"), "ms": 3}
         look |= {"dashes": DASHES.get(method, (None, None)), "mfc": "w" if method == report.WITHOUT else None}
-        left.plot(x, rows["macro_f1"], label=f"{model}, {method}" if model in helped else f"{model} alone", **look)
         half = student.ppf(0.975, n - 1) * rows["sd"] / np.sqrt(n)
-        band = {"color": look["color"], "alpha": 0.12, "lw": 0}
-        left.fill_between(x, rows["macro_f1"] - half, rows["macro_f1"] + half, **band)
-    left.set(ylabel="macro-F1")
+        for own, ax in panels.items():
+            if model in helped and model != own:
+                ax.plot(x, rows["macro_f1"], color="0.85", lw=0.8, zorder=1)
+                continue
+            ax.plot(x, rows["macro_f1"], label=method if model == own else f"{model} alone", **look)
+            band = {"color": look["color"], "alpha": 0.12, "lw": 0}
+            ax.fill_between(x, rows["macro_f1"] - half, rows["macro_f1"] + half, **band)
+    for own, ax in panels.items():
+        ax.set_title(f"{own}; grey: the others")
+        ax.legend(loc="lower right", handlelength=2.2)
+    first = next(iter(panels.values()))
+    first.set_ylabel("macro-F1")
     for ax, (ending, title) in zip((alone, two), OVER.items(), strict=True):
         shown = {pair: rows for pair, rows in curves.items() if rows[f"gain{ending}"].notna().any()}
         for i, ((model, method), rows) in enumerate(shown.items()):
@@ -336,20 +354,21 @@ def learning_curves(record):
         ax.axhline(0, color="0.5", lw=0.6)
         ax.set(title=title, xlim=(-0.5, len(sizes) - 0.5))
     alone.set(ylabel="gain in macro-F1 (95 %)")
-    two.tick_params(labelleft=False)
     cells = scores["n_cells"].groupby("cells").mean()
     names = [f"all\n(≈{cells['all']:.0f})" if size == "all" else size for size in sizes]
-    for ax in (left, alone, two):
+    for ax in (*panels.values(), alone, two):
         ax.set_xticks(x, names)
         ax.set_xlabel("labelled human cells")
         grid(ax, "y")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, handlelength=2.2)
-    return finish(figure, [[left, alone, two]])
+    return finish(figure, [[first], [alone, two]])
 
 
 @styled
-def zero_shot(record):
-    """Macro-F1 without any label of the target species, by method, in both directions; dots are seeds."""
+def zero_shot(record, models=None):
+    """Macro-F1 without any label of the target species, by method, in both directions; dots are seeds.
+
+    Lines are `models` (name -> cross-validation) of the target that know its types: the majority, and ours.
+    """
     by = record.scores.groupby(["way", "method"], sort=False)["macro_f1"]
     ways, methods = (record.scores[column].unique() for column in ("way", "method"))
     figure, axes = new_panels(0.75 + 0.26 * len(methods), 1, len(ways), sharey=True)
@@ -358,7 +377,17 @@ def zero_shot(record):
             f1 = by.get_group((way, method))
             ax.barh(y, f1.mean(), height=0.65, color=SERIES[1 + y % 6], alpha=0.5)
             ax.plot(f1, [y] * len(f1), ".", ms=3, color="0.2")
-            ax.text(f1.mean() + 0.025, y, f"{f1.mean():.3f}", va="center")
-        ax.set(xlim=(0, 1), xlabel="macro-F1", title=way.replace("->", "→"))
+            ax.text(f1.mean() + 0.025, y, f"{f1.mean():.3f}", va="center", path_effects=HALO)
+        source, target = way.split(" -> ")
+        for name, line in REFERENCES.items() if target == record.dataset else ():
+            if name in (models or {}):
+                level = classification.repeat_means(models[name], "macro_f1").mean()
+                label = f"{report.LABELS[name]} of {report.TITLES.get(target, target)} cells with types: {level:.3f}"
+                ax.axvline(level, color="0.2", lw=0.9, ls=line, label=label)
+        titles = (
+            report.TITLES.get(name.removesuffix("_relative"), name.replace("_", " ")) for name in (source, target)
+        )
+        ax.set(xlim=(0, 1), xlabel="macro-F1", title=" → ".join(titles))
         name_rows(ax, [ALIGNED.get(method, method) for method in methods])
+    figure.legend(loc="outside lower center", ncols=len(REFERENCES))
     return figure

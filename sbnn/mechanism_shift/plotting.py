@@ -1,12 +1,14 @@
 """Figures of perturbation screens, from saved records alone."""
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.mechanism_shift.report import LABELS, METHODS, TITLE, VARIED
 from sbnn.plotting.colors import BLUE, GREEN, PALETTE, VERMILLION
-from sbnn.plotting.common import MANY, draw_scores, grid, new_panels, styled
+from sbnn.plotting.common import MANY, draw_scores, finish, grid, new_figure, new_panels, styled
+from sbnn.plotting.labels import place_names
 
 KIND_COLORS = {"linear": "0.45", "network": BLUE, "published": VERMILLION, "ours": GREEN}
 EFFECTS = "PuOr_r"
@@ -52,6 +54,8 @@ def accuracy_of_methods(records):
                 draw_scores(ax, y, record.scores[column], _color(name))
         _rows_of(ax, records)
         ax.set(xscale=scale, xlabel=label, xlim=(0, 1.02) if column in ("mcc", "f1") else None)
+        if scale == "linear":
+            ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
         ax.tick_params(axis="y", length=0)
     figure.suptitle(_title(records))
     return figure
@@ -154,45 +158,62 @@ def cells_by_perturbation(record):
     """Cells of a real screen in the two latents that are shifted most, and the means of all perturbations."""
     effects, strength = _first_fit(record)
     axes_of = np.sort(np.argsort(-strength.sum(axis=0), kind="stable")[:2])
-    moved = np.argsort(-strength.max(axis=1), kind="stable")[: strength.any(axis=1).sum()]
-    figure, (cells, means) = new_panels(3.2, 1, 2)
-    x, y = record.latents[:, axes_of].T
-    cells.plot(x, y, ".", color="0.8", ms=2, mew=0, rasterized=True)
-    means.plot(*effects.to_numpy()[:, axes_of].T, "o", color="0.7", ms=3)
+    titles, values = _latents(effects.columns), effects.to_numpy()
+    first, second = strength[:, axes_of].astype(bool).T
+    any_latent, names = strength.any(axis=1), effects.index.to_numpy(str).astype(object)
+    strongest = [titles[i] for i in strength.argmax(axis=1)]
+    kinds = {f"shifts {titles[axes_of[0]]}": first & ~second, f"shifts {titles[axes_of[1]]}": second & ~first}
+    kinds |= {"shifts both": first & second, "shifts another latent": any_latent & ~first & ~second}
+    figure, (cells, means) = new_panels(3.4, 1, 2, sharex=True, sharey=True)
+    cells.plot(*record.latents[:, axes_of].T, ".", color="0.8", ms=2, mew=0, rasterized=True)
+    means.plot(*values[~any_latent][:, axes_of].T, "o", color="0.7", ms=3)
     means.plot(0, 0, "+", color="k", ms=8)
-    for i, color in zip(moved, PALETTE, strict=False):
-        of = record.perturbation == effects.index[i]
-        cells.plot(x[of], y[of], ".", color=color, ms=3, mew=0, rasterized=True, label=effects.index[i])
-        means.plot(*effects.iloc[i, axes_of], "o", color=color, ms=4)
-    for i in moved[len(PALETTE) :] if len(moved) <= MANY else ():  # no colour is left
-        place = tuple(effects.iloc[i, axes_of])
-        means.annotate(effects.index[i], place, xytext=(3, 3), textcoords="offset points", fontsize="small")
-    titles = "cells; grey: all other perturbations and the control", "shifts of all perturbations; +: control"
-    for ax, title in zip((cells, means), titles, strict=True):
-        ax.set(title=title, xlabel=effects.columns[axes_of[0]], ylabel=effects.columns[axes_of[1]])
-    cells.legend(markerscale=3)
+    for (kind, of), color in zip(kinds.items(), PALETTE, strict=False):
+        if of.any():
+            x, y = record.latents[np.isin(record.perturbation, effects.index[of])][:, axes_of].T
+            cells.plot(x, y, ".", color=color, ms=3, mew=0, rasterized=True)
+            means.plot(*values[of][:, axes_of].T, "o", color=color, ms=4, label=f"{kind} ({of.sum()})")
+    headings = "cells; grey: all other perturbations and the control", "shifts of all perturbations; +: control"
+    for ax, title in zip((cells, means), headings, strict=True):
+        ax.set(title=title, xlabel=titles[axes_of[0]], ylabel=titles[axes_of[1]])
+    entries = means.get_legend_handles_labels()
+    figure.legend(
+        *entries, loc="outside upper center", ncols=len(kinds), title="perturbations with edges, by what they shift"
+    )
+    finish(figure)
+    if any_latent.sum() <= MANY:
+        hidden = any_latent & ~first & ~second
+        names[hidden] = [f"{names[i]} → {strongest[i]}" for i in np.flatnonzero(hidden)]
+        places = values[:, axes_of]
+        place_names(means, places[any_latent], names[any_latent], places, fontsize="small")
     return figure
+
+
+def _latents(columns):
+    return [str(name).replace("_", " ") for name in columns]
 
 
 @styled
 def trust(sizes, bootstraps, permuted, fits):
     """Number of latents, how often edges come back, and effects under labels that mean nothing."""
-    figure, (left, middle, right) = new_panels(2.7, 1, 3)
-    left.plot(sizes.sizes["n_latent"], sizes.sizes["elbo"], "o-", color=BLUE, ms=3)
-    left.set(xlabel="latents of the model", ylabel="held-out ELBO per cell (nats)")
-    moved = left.twinx()
-    moved.plot(sizes.sizes["n_latent"], sizes.sizes["moved"], "s--", color=GREEN, ms=3)
-    moved.set_ylim(0, None)
-    moved.set_ylabel("latents that are moved", color=GREEN)
+    figure = new_figure(2.9)
+    bound, middle, right, moved = figure.subplot_mosaic("ACD;BCD").values()
+    bound.plot(sizes.sizes["n_latent"], sizes.sizes["elbo"], "o-", color=BLUE, ms=3)
+    bound.set_ylabel("held-out ELBO\nper cell (nats)")
+    bound.sharex(moved)
+    bound.tick_params(labelbottom=False)
+    moved.plot(sizes.sizes["n_latent"], sizes.sizes["moved"], "o-", color=BLUE, ms=3)
+    moved.set(ylim=(0, None), xlabel="latents of the model", ylabel="latents that\nare moved")
+    moved.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     found = bootstraps.stability.sort_values(["found", "share"], ascending=False)
     middle.barh(np.arange(len(found)), found["share"], color=np.where(found["found"], GREEN, "0.7"))
-    names = found["perturbation"] + " " + found["latent"].str.removeprefix("latent_")
+    names = found["perturbation"] + " → " + found["latent"].str.replace("_", " ")
     if len(found) <= MANY:
         middle.set_yticks(np.arange(len(found)), names, fontsize="small")
     else:
         middle.set(yticks=[], ylabel=f"{len(found)} edges")
     middle.invert_yaxis()
-    middle.set(xlim=(0, 1), xlabel="share of bootstraps with the edge", title="green: in the fit to all cells")
+    middle.set(xlim=(0, 1), xlabel="share of bootstraps with the edge", title="green: edges of the fit to all cells")
     effects = np.abs(_first_fit(fits)[0].to_numpy()).ravel()
     for values, color, label in ((effects, GREEN, "true labels"), (permuted.null, VERMILLION, "permuted labels")):
         right.plot(np.arange(1, len(values) + 1) / len(values), np.sort(values)[::-1], color=color, label=label)
