@@ -91,15 +91,15 @@ ARGUMENTS = {
     "--jobs": {"type": at_least_one, "default": 1, "help": "worker processes; results do not depend on them"},
     "--in-place": {"action": "store_true", "help": "execute the notebooks in notebooks/ themselves"},
     "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
-    "--cv": {"help": "record of the cross-validation; by default that beside the fit"},
+    "--cv": {"help": "record of the cross-validation; by default the one in the folder of the fit"},
     "--out": {"help": "file to write"},
     "--predictions": {"help": "file for the predicted outputs, in place of --out"},
     "--totals": {"help": "column with the counts of each cell over all genes of the fit"},
     "--sheet": {"help": "of an Excel workbook"},
     "--cache": {"help": "folder of finished recordings"},
     "--model": {"required": True, "help": "file of the model"},
-    "--types": {"help": "table with the columns type and donor, if they are not beside the features"},
-    "--abstain": {"type": float, "help": "call cells unknown that are far from the training cells or less probable"},
+    "--types": {"help": "table with the columns type and donor, if they are not in the table of features"},
+    "--abstain": {"type": float, "help": "call cells unknown if far from the training cells or less probable"},
 }  # fmt: skip
 _EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
 
@@ -116,7 +116,7 @@ def _commands():
                     "results --out --cv --saved-models", ()),
         "map": (_map, "place new cells on the map of a saved model, and predict their outputs",
                 "model cells --out --predictions --totals --sheet", _EXPRESSION),
-        "ephys-types": (_ephys_types, "fit types of cells to features of electrophysiology, or predict them",
+        "ephys-types": (_ephys_types, "learn types of cells from electrophysiological features, or predict them",
                         "action features --model --types --out --abstain --sheet --fast", ()),
         "traces": (_traces, "write features of recordings (NWB) to a table", "paths --out --cache --jobs", ()),
     }  # fmt: skip

@@ -23,7 +23,7 @@ PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / 
 def test_numbers_beside_the_table_are_those_of_the_committed_results():
     scala, proteins = (report.all_tables(report.read(SAVED / name)) for name in ("scala", "citeseq_cd8"))
     _, mice, dates = scala["Test R2 on held-out groups"].to_numpy().tolist()
-    [numbers] = [table for title, table in proteins.items() if title.startswith("Test R2 by the number of genes")]
+    [numbers] = [table for title, table in proteins.items() if title.startswith("Test R2 by number of genes")]
     text = " ".join(README.split())
     assert f"held out give {mice[0]} (ridge {mice[2].split()[0]})" in text
     assert f"dates {dates[0]} (ridge {dates[2]})" in text
@@ -48,7 +48,7 @@ def test_numbers_of_the_companions_are_those_of_the_committed_results(page):
         [dynamics.methods_table(dynamics.read(SAVED / "yeast_pramila"), "real")],
     )
     assert f"macro-F1 of {classes.loc['human, 4 classes', 'EphysTypeClassifier']}" in text
-    ahead = yeast["MSE, one interval ahead"].str.split().str[0]
+    ahead = yeast["one-step MSE"].str.split().str[0]
     assert all(ahead[name] in text for name in ("DASH", "PHOENIX", "SparseRegulation"))
 
 

@@ -16,14 +16,14 @@ METHODS = {
 }  # fmt: skip
 #: Name of a condition -> its title, in their order.
 TITLES = {
-    "noise_0": "without noise, the prior all right",
+    "noise_0": "without noise, correct prior",
     "noise_5": "noise 0.025 and 5 % of the prior misplaced",
     "noise_10": "noise 0.05 and 10 % of the prior misplaced",
     "real": "real data",
 }
 COLUMNS = {
     "sparsity": "sparsity", "balanced_accuracy": "BA", "auroc": "AUROC", "recall_missing": "missing edges found",
-    "kept_wrong": "wrong edges kept", "mse_rollout": "MSE, followed", "mse_ahead": "MSE, one interval ahead",
+    "kept_wrong": "wrong edges kept", "mse_rollout": "rollout MSE", "mse_ahead": "one-step MSE",
     "seconds": "CPU s",
 }  # fmt: skip
 #: Methods that are compared, one with the other.
@@ -35,11 +35,11 @@ PUBLISHED = {
     "post_hoc": (0.871, 0.823), "biological": (0.835, 0.873), "imp": (0.959, 0.708), "dash": (0.946, 0.906),
 }  # fmt: skip
 NOTE = (
-    "Mean ± SD of three seeds, each with samples, a prior and a start of its own; of real data over three starts, "
-    "which are one sample: their differences have no interval. BA: balanced accuracy of all pairs of genes; missing "
-    "edges are true ones that the prior lacks, wrong ones those that the prior has and the truth has not. Errors are "
-    "of test trajectories without noise. Settings were chosen on other seeds (from 100 on); the reported ones were "
-    "looked at three times. One thread, other work beside it. Unlike the published comparison: L0 has a penalty, gated "
+    "Mean ± SD over three seeds, each with its own samples, prior and start; for real data over three starts on the "
+    "same data, so differences have no interval. BA: balanced accuracy of all pairs of genes; missing edges: true "
+    "edges that are not in the prior; wrong edges: edges of the prior that are not true. Errors are on test "
+    "trajectories without noise. Settings were chosen on other seeds (from 100 on); the reported ones were evaluated "
+    "three times. One thread, with other processes running. Unlike the published comparison: L0 has a penalty, gated "
     "networks start from weights of PHOENIX, and on breast cancer pruning has no prior in the loss and no protein "
     "interactions."
 )
@@ -82,7 +82,7 @@ def overview(saved_models):
 
 
 def differences_table(records, condition):
-    """Scores of one method less those of another on the same seeds, as text: 95 % interval, or of real data the SD."""
+    """Scores of one method minus those of another on the same seeds, as text: 95 % interval, or of real data the SD."""
     of, real = by_condition(records)[condition], condition == "real"
     scores = {name: record.scores.set_index("seed") for name, record in of.items()}
     compared = ["balanced_accuracy", "auroc", "recall_missing", "kept_wrong", "mse_ahead"]
@@ -92,7 +92,7 @@ def differences_table(records, condition):
             differences = (scores[one] - scores[other]).reindex(columns=compared).dropna(axis=1)
             if len(differences) > 1:
                 differences = differences.rename(columns=COLUMNS)
-                rows[f"{METHODS[one]} less {METHODS[other]}"] = differences.agg(_spread if real else _interval)
+                rows[f"{METHODS[one]} minus {METHODS[other]}"] = differences.agg(_spread if real else _interval)
     return pd.DataFrame(rows).T.rename_axis("difference")
 
 

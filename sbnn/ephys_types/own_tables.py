@@ -69,4 +69,4 @@ def held_out_sentence(model):
         return "not calibrated"
     (_, codes), p = model._training, model.held_out_probabilities_
     found = scores(model.classes_[codes], model.classes_[p.argmax(axis=1)], p, model.classes_)
-    return f"on cells of left-out donors macro-F1 {found['macro_f1']:.3f}, log loss {found['log_loss']:.3f}"
+    return f"on cells of held-out donors macro-F1 {found['macro_f1']:.3f}, log loss {found['log_loss']:.3f}"

@@ -20,14 +20,14 @@ INTERPRETED = ("bilstm", "family_attention", "lightgbm")
 CELLS, FAMILIES, ZERO_SHOT, CURVES = "types_cells", "types_families", "transfer_zero_shot", "transfer_curves"
 #: Kinds of types, with which the names of the records begin.
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
-GROUPS = ("condition", "virus")  # what the classes were confounded with
-FEWEST = 50  # cells of a group of which scores are told: of fewer they are a matter of chance
+GROUPS = ("condition", "virus")  # confounded with the classes
+FEWEST = 50  # cells of a group with a score of its own; with fewer, scores are mostly chance
 NOTE = (
     "Five folds, donors kept together, three times; mean ± SD over the three. `minus LightGBM` is the mean difference "
     "over the same folds with its 95 % interval, corrected for the cells that folds share (Nadeau and Bengio 2003). "
-    "Published numbers are of recordings of other cells (arXiv 2603.11000), donors not kept together. Networks as "
-    "published weigh classes and stop on macro-F1, those of mouse cells do neither; ours with ArcFace has weights in "
-    "place of SMOTE, and no prior correction."
+    "Published numbers are from recordings of other cells (arXiv 2603.11000), donors not kept together. Networks as "
+    "published have class weights and stop early on macro-F1, those of mouse cells neither; ours with ArcFace has "
+    "class weights in place of SMOTE, and no prior correction."
 )
 #: Columns of the table of all data sets.
 OVERVIEW = ("logistic", "forest", "lightgbm", "sparse_pca_forest", "bilstm_published", "bilstm", "family_attention",
@@ -188,10 +188,10 @@ def all_tables(records):
     if any(name.startswith(FAMILIES) for name in records):
         importance, agreement = families_tables(records)
         importance.columns = [f"{model}: {way}" for model, way in importance.columns]
-        tables["What the families are worth: rise of the log loss, and attention"] = importance
-        tables["Rank correlation between the ways of asking"] = agreement
+        tables["Importance of the families: rise of the log loss, and attention"] = importance
+        tables["Rank correlation between measures of importance"] = agreement
     if ZERO_SHOT in records:
-        tables["Types of one species from those of the other, without labels"] = zero_shot_table(records[ZERO_SHOT])
+        tables["Types of one species predicted from the other, without labels"] = zero_shot_table(records[ZERO_SHOT])
     if CURVES in records:
         tables["Transfer by number of labelled cells"] = curves_table(records[CURVES])
     return tables

@@ -19,7 +19,7 @@ from sbnn.evaluation.verdict import outputs_of, split_groups
 
 FEW_CELLS = 100
 WORTH_OF_CELLS = (
-    "of mouse M1, 30 training cells gave a test R2 of 0.24, 60 of 0.33, 120 of 0.38 and 1092 of 0.46, and with few "
+    "on mouse M1, 30 training cells gave a test R2 of 0.24, 60 of 0.33, 120 of 0.38 and 1092 of 0.46, and with few "
     "cells other cells give other genes; trust intervals more than means, and measure more cells if you can."
 )
 FEW_CELLS_OF_TYPE = 5
@@ -114,7 +114,7 @@ def _outputs(data):
         advice = "R2 is a poor measure for them; pass them as labels if they are kinds of cells."
         yield f"outputs with at most {FEW_VALUES} different values: {some(names[few], 3)}; {advice}"
     if constant.any():
-        which, advice = some(names[constant], 3), "look at these, or leave such outputs out."
+        which, advice = some(names[constant], 3), "check these, or leave such outputs out."
         others = f"in more than {NEARLY_ALL:.0%} of the cells: {which}; the few others dominate their R2"
         yield f"outputs with the same value {others}, {advice}"
     same = np.argwhere(np.triu(np.abs(np.corrcoef(Y.T)), 1) > SAME) if Y.shape[1] > 1 else []
@@ -144,7 +144,7 @@ def _counts(data):
     size = scale(np.log(library + 1))
     follow = np.abs(scale(data.X.astype(np.float64)).T @ size) / len(size) > FOLLOWS
     if follow.mean() > MANY_GENES:
-        which = f"{follow.mean():.0%} of the genes follow the library size of the cells (|r| > {FOLLOWS})"
+        which = f"{follow.mean():.0%} of the genes correlate with the library size of the cells (|r| > {FOLLOWS})"
         advice = "pass raw counts, which are then normalised (counts=True, --counts)."
         yield f"{which}: they reflect sequencing depth; {advice}"
 

@@ -89,12 +89,12 @@ def trust_sentence(record):
         return ""
     halves, kept = len(record.folds), round(float(np.mean(record.n_selected)))
     if np.isinf(selection_threshold(record)):
-        few = f"{halves} halves of the cells are too few to tell, even of genes that all of them keep"
+        few = f"{halves} halves of the cells are too few, even for genes that all of them keep"
         advice = "fit more of them (stability_selection, n_pairs=25), or of more donors"
         return f"No gene can be trusted yet: {few}; {advice}."
     first = f"{table.index[0]}, in {table.frequency.iloc[0]:.0%} of {halves} halves of the cells"
     often = f"No gene can be trusted: of {kept} kept genes the most often chosen is {first}"
-    return f"{often}; other cells would give other genes. The map may hold nevertheless, see map_trust."
+    return f"{often}; other cells would give other genes. The map may still be stable, see map_trust."
 
 
 def expected_false(threshold, n_genes, n_selected, n_pairs=50):

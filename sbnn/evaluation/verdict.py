@@ -57,7 +57,9 @@ def outputs_table(record, data, ridge=None, point=0):
     n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
     table = chance_table(record, Y, n_permutations, points=[point], pooled=False)
     if table.empty or least_p(record, n_permutations) > LEVEL:
-        raise ValueError(f"record: to tell chance it needs predictions of grid point {point}, of several test cells")
+        raise ValueError(
+            f"record: a test against chance needs predictions of grid point {point}, of several test cells"
+        )
     table.index = pd.Index(names, name="output")
     p = table.p.dropna()
     table["adjusted_p"] = pd.Series(stats.false_discovery_control(p) if len(p) else p, p.index)
@@ -73,8 +75,8 @@ def outputs_of(record, data):
     data = data if fitted else as_paired(data)
     name = data.dataset if fitted else data.name
     if (record.dataset, record.sha256) != (name, data.sha256) or (fitted and record.settings["scaling"] == "none"):
-        told = f"it is of other data than {name!r}, or of outputs that were not z-scored as those of a fit"
-        raise ValueError(f"record: {told}; give what was cross-validated")
+        wrong = f"it is of other data than {name!r}, or of outputs that were not z-scored as those of a fit"
+        raise ValueError(f"record: {wrong}; give what was cross-validated")
     return (data.outputs if fitted else data.Y), np.asarray(data.feature_names).astype(str)
 
 
@@ -140,11 +142,11 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
         interval (None with a single fold), ``sentence`` and ``better_than_chance``.
     """
     if n_permutations < 1 / LEVEL - 1:
-        raise ValueError(f"n_permutations: {n_permutations} cannot tell p <= {LEVEL}, expected at least 19")
+        raise ValueError(f"n_permutations: {n_permutations} cannot give p <= {LEVEL}, expected at least 19")
 
     def chance(record, point):  # R2 of permuted outputs and p, or NaN and why they are unknown
         if data is None:
-            return np.nan, np.nan, "the outputs are not at hand"
+            return np.nan, np.nan, "the outputs are not available"
         if least_p(record, n_permutations) > LEVEL:
             return np.nan, np.nan, "the folds test too few cells to permute"
         table = chance_table(record, outputs_of(record, data)[0], n_permutations, seed, [point])
@@ -164,7 +166,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     elif found.better_than_chance:
         sentence += f"better than chance {numbers}"
     elif p <= LEVEL:  # and R2 is not above 0
-        sentence += f"no better than the mean of the training cells, though better than with other outputs {numbers}"
+        sentence += f"no better than the mean of the training cells, though better than with permuted outputs {numbers}"
     else:
         sentence += f"not distinguishable from chance {numbers}"
     if ridge is not None:
@@ -177,14 +179,14 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     sentence += "."
     groups = None if groups is None else np.asarray(groups).astype(str)
     if groups is not None and (split := split_groups(record, groups)):
-        sentence += f" {len(split)} of {len(np.unique(groups))} groups have cells in training and in test at once: "
-        sentence += "what cells of a group share counts as prediction here, and the numbers may be too high; "
-        sentence += "hold groups apart (grouped_folds)."
+        sentence += f" {len(split)} of {len(np.unique(groups))} groups have cells in both training and test: "
+        sentence += "what cells of a group share counts as prediction, so R2 may be too high; "
+        sentence += "hold out whole groups (grouped_folds)."
     return found._replace(sentence=sentence)
 
 
 def _beside_ridge(found, its_r2, its_p):
-    """How the model stands to ridge; of two models at chance it is no use to say which is better."""
+    """How the model compares with ridge; two models at chance are not ranked."""
     if found.better_than_chance is False and (its_p > LEVEL or its_r2 <= 0):
         return f"ridge ({its_r2:.3f}) is no better than chance either"
     side = f"{abs(found.test_r2 - its_r2):.3f} {'above' if found.test_r2 >= its_r2 else 'below'} ridge"
@@ -196,9 +198,9 @@ def _beside_ridge(found, its_r2, its_p):
     elif high < 0:
         standing = "worse than ridge"
     elif max(-low, high) <= LEVEL_WITH:
-        standing = "level with ridge"
+        standing = "as good as ridge"
     else:
-        standing = "not told apart from ridge by these folds" if mean > 0 else "no better than ridge"
+        standing = "not distinguishable from ridge on these folds" if mean > 0 else "no better than ridge"
     at_chance = "; ridge itself is not distinguishable from chance" if its_p > LEVEL else ""
     return f"{side} [{low:+.3f}, {high:+.3f}]: {standing}{at_chance}"
 

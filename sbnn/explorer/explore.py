@@ -125,7 +125,7 @@ def _data_of(fit):
         data = load_dataset(fit.dataset, download=False, verbose=False)
         if as_paired(data).sha256 == fit.sha256:
             return data
-    print("genes that are not kept are left out: the data are not at hand (`sbnn fit` writes a page with them)")
+    print("genes that are not kept are left out: the data are not available (`sbnn fit` writes a page with them)")
     return None
 
 

@@ -101,7 +101,7 @@ function paintNumbers({ map, cells, mapper }) {
   const notes = [`Map of ${plural(nCells, "cell")}, ${axesText()}, coloured by ${title}, in z-scores over all cells.`];
   const trust = trustText(data.features[state.colorBy]);
   if (trust) notes.push(`${name} is ${trust}.`);
-  if (isResidual(state.kind)) notes.push("A residual is what was measured minus what was predicted.");
+  if (isResidual(state.kind)) notes.push("A residual is measured minus predicted.");
   notes.push(
     `Colours end at ${isResidual(state.kind) ? "the 99th percentile of the size" : "the 1st and 99th percentile"} ` +
       `(${decimal(scale.low)} to ${decimal(scale.high)}); ${plural(beyond, "cell")} beyond.`,
@@ -111,7 +111,7 @@ function paintNumbers({ map, cells, mapper }) {
   }
   if (state.kind.startsWith("held_out")) {
     notes.push(
-      "By models that had not seen the cell, brought from the units of their folds into these." +
+      "Predicted by models that were not fitted to the cell, rescaled from the units of their folds." +
         (unknown ? ` Grey: ${plural(unknown, "cell")} that no fold held out.` : ""),
     );
   }

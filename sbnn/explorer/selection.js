@@ -10,7 +10,7 @@ function select({ cells }, found) {
 
 function search(drawn, query) {
   if (query === "") {
-    byId("status").textContent = "Nothing to look for: type a part of a name of a cell, a type or a family.";
+    byId("status").textContent = "Type a part of the name of a cell, a type or a family.";
     return;
   }
   const wanted = query.toLowerCase();

@@ -43,12 +43,13 @@ ROWS = 40  # of tables of perturbations, at most
 #: Targets of Papalexi et al. that take part in the response to interferon gamma, which the cells were stimulated with.
 PATHWAY = ("IFNGR1", "IFNGR2", "JAK2", "STAT1")
 NOTE = (
-    "Three simulated screens (seeds 0, 1, 2), 80 of 100 perturbations trained on. Settings were chosen on seeds 100 to "
-    "107, but the reported screens were looked at three times: one of them failed with a shorter first stretch, which "
-    "was then made longer, and all were fitted again when weights were given a prior. MCC: mean absolute correlation "
-    "of matched latents over the cells trained on. ELBO: nats per cell, of a tenth of the cells, set aside. IWELBO: of "
-    "cells of the other 20 perturbations. Intervals: 95 %, over seeds. One thread, other work beside it. Unlike the "
-    "published code, means of perturbations and log dispersions start at 0, not at normal draws."
+    "Three simulated screens (seeds 0, 1, 2), trained on 80 of 100 perturbations. Settings were chosen on seeds 100 "
+    "to 107, but the reported screens were evaluated three times: one of them failed with a shorter first stage, "
+    "which was then made longer, and all were fitted again when weights were given a prior. MCC: mean absolute "
+    "correlation of matched latents over the training cells. ELBO: nats per cell, of a held-out tenth of the cells. "
+    "IWELBO: of cells of the other 20 perturbations. Intervals: 95 %, over seeds. One thread, with other processes "
+    "running. Unlike in the published code, means of perturbations and log dispersions start at 0, not at normal "
+    "draws."
 )
 
 
@@ -74,13 +75,13 @@ def methods_table(records):
 
 
 def differences_table(records):
-    """Scores of the default less those of every other method on the same screens, with 95 % intervals, as text."""
+    """Scores of the default minus those of every other method on the same screens, with 95 % intervals, as text."""
     mine, rows = records["staged"].scores.set_index("seed"), {}
     for name in [name for name in records if name != "staged"]:
         less = (mine - records[name].scores.set_index("seed")).dropna(axis=1)
         columns = [column for column in PAIRED if column in less]
         rows[LABELS[name]] = {COLUMNS[c]: _difference(less[c]) for c in columns}
-    return _table(rows, "staged less").fillna("")
+    return _table(rows, "staged minus").fillna("")
 
 
 def _difference(less):
@@ -136,7 +137,7 @@ def trust_table(records, group=PATHWAY):
         row = {"edges": int(edges.to_numpy().sum()), "edges, permuted labels": false.get(seed)}
         row["false discovery rate"] = false_discovery_rate(graph, permuted.null)
         if set(group) <= set(edges.index):
-            row["latents that all of the pathway move"] = int(edges.loc[[*group]].all().sum())
+            row["latents shifted by the whole pathway"] = int(edges.loc[[*group]].all().sum())
             inside, outside = effects.loc[[*group]], effects.drop(index=[*group])
             row["largest distance within"] = pdist(inside).max()
             row["smallest to others"] = cdist(inside, outside).min()
@@ -163,22 +164,22 @@ def all_tables(records):
             title = TITLE.format(**next(iter(there.values())).settings["configuration"])
             tables[f"Simulated screens, {title}"] = methods_table(there)
         if "staged" in there:
-            tables[f"Staged less the others, {title}"] = differences_table(there)
+            tables[f"Staged minus the others, {title}"] = differences_table(there)
     if any(name.startswith("ablation_") for name in records):
         tables["From the published recipe to the staged one"] = ablation_table(records)
     if any(name.startswith("varied_") for name in records):
-        tables["As screens vary, no setting changed"] = varied_table(records)
+        tables["Other screens, unchanged settings"] = varied_table(records)
     if "fits" in records:
         moved = edges_table(records)
-        tables["Latents that are moved"] = moved.head(ROWS)
+        tables["Shifted latents"] = moved.head(ROWS)
     if {"fits", "permuted"} <= records.keys():
         known = f" ({', '.join(PATHWAY)})" if PATHWAY[0] in moved.index else ""
-        tables[f"What can be trusted{known}"] = trust_table(records)
+        tables[f"Checks of the edges{known}"] = trust_table(records)
     if "sizes" in records:
         sizes = records["sizes"].sizes.set_index("n_latent")
         tables["Number of latents"] = sizes.assign(elbo=sizes["elbo"].map("{:.2f}".format))  # by parts of a nat
     if "bootstraps" in records:
-        tables["Edges that come back"] = records["bootstraps"].stability.set_index("perturbation").head(ROWS)
+        tables["Edges found in bootstraps"] = records["bootstraps"].stability.set_index("perturbation").head(ROWS)
     return tables
 
 

@@ -20,13 +20,13 @@ THREE_FOLDS = f"cv_network_three_folds_{LEAK}"  # where published numbers are th
 CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
 SUMMARY = "Summary"
 ACCURACY = "Test R2, mean over the folds"
-EFFECTS = "What the kept genes of the distilled network do, on cells it has not seen"
-NUMBERS = "Test R2 by the number of genes, which of them suffice"
+EFFECTS = "Effects of the kept genes of the distilled network, on held-out cells"
+NUMBERS = "Test R2 by number of genes, and which numbers suffice"
 SCALED = "R2, scaled per fold", "SD, scaled per fold"
 USUAL_FOLDS = 10
-PRIORS = "What a prior of the genes does, mean over the folds"
+PRIORS = "Effect of a prior of the genes, mean over the folds"
 APART = {
-    "mouse": "mice kept apart, ten folds",
+    "mouse": "whole mice held out, ten folds",
     "date": "trained on the first four fifths of the recording dates, tested on the last",
 }
 APART_MODELS = {"default": "distilled, d=2", "network": "paper, d=2", "ridge": "ridge, all genes"}
@@ -34,14 +34,14 @@ THIRDS = ", three folds"  # ending of rows of folds of a third of the cells each
 SRRR_GENES = (25, 33, 83)  # numbers of genes of sRRR, the first for the low rank, where none was published
 SELECTED = ("scala", *CITESEQ)  # their genes were selected by their counts in all cells, test cells included
 SELECTION_NOTE = (
-    "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells included, without "
-    "a look at the outputs; benchmarks/README.md measures the effect."
+    "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells included, but not by "
+    "the outputs; benchmarks/README.md measures the effect."
 )
 # Least R2 of the map with those of other seeds -> what that means.
 MAP_HOLDS = {
     0.9: "stable",
     0.7: "mostly stable, map_trust shows which cells move",
-    -np.inf: "not stable, do not interpret the places of cells",
+    -np.inf: "not stable, do not interpret the positions of cells",
 }
 #: Experiments on other genes or noise than those of the data set.
 OTHER_DATA = ("gene-selection", "noise")

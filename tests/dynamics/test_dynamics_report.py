@@ -27,4 +27,4 @@ def test_figures_of_committed_results_stay_as_they_are(records):
         "paths": figures.predicted_paths(known["prior"], found),
         "network": figures.strongest_edges(found),
     }
-    assert numbers_shown(drawn) == "be57685cf819"
+    assert numbers_shown(drawn) == "c747bdfac483"

@@ -146,7 +146,7 @@ def tables(tmp_path, monkeypatch):
 
 def test_from_tables_to_types(tables, capsys, recwarn):
     assert cli.main(["ephys-types", "fit", "typed.csv", "--model", "m.pickle", "--fast"]) == 0
-    assert "left-out donors macro-F1 0." in capsys.readouterr().out
+    assert "held-out donors macro-F1 0." in capsys.readouterr().out
     assert (
         cli.main(["ephys-types", "predict", "new.xlsx", "--model", "m.pickle", "--out", "p.csv", "--abstain", "0"]) == 0
     )

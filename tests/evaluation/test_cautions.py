@@ -128,7 +128,7 @@ def test_counts_that_are_low_or_not_normalised(clean):
     depth = np.exp2(np.random.default_rng(0).normal(0, 1.5, clean.n_cells))
     counts = np.random.default_rng(0).poisson(clean.counts * depth[:, np.newaxis] / 20)
     [caution] = cautions(changed(clean, counts=counts, X=np.log2(counts + 1)))
-    assert "of the genes follow the library size" in caution and "counts=True" in caution
+    assert "of the genes correlate with the library size" in caution and "counts=True" in caution
     scarce = np.random.default_rng(0).poisson(60 * clean.counts / clean.counts.sum(1, keepdims=True))
     [caution] = cautions(changed(clean, counts=scarce))
     assert re.match(r"the median cell has \d\d counts in these genes", caution)

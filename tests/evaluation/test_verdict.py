@@ -151,8 +151,8 @@ def test_signal_is_better_than_chance_and_beside_ridge(data, record):
     [
         ([0.1, 0.11, 0.1, 0.09, 0.1], r"0\.100 above ridge \[\+0\.0\d+, \+0\.1\d+\]: better than ridge\."),
         ([-0.1, -0.11, -0.1, -0.09, -0.1], r"0\.100 below ridge \[-0\.1\d+, -0\.0\d+\]: worse than ridge\."),
-        ([0.01, -0.01, 0.01, -0.01, 0.0], "0.000 above ridge .*: level with ridge"),
-        ([0.1, -0.1, 0.1, -0.1, 0.01], "above ridge .*: not told apart from ridge by these folds"),
+        ([0.01, -0.01, 0.01, -0.01, 0.0], "0.000 above ridge .*: as good as ridge"),
+        ([0.1, -0.1, 0.1, -0.1, 0.01], "above ridge .*: not distinguishable from ridge on these folds"),
         ([0.1, -0.1, 0.1, -0.1, -0.01], "below ridge .*: no better than ridge"),
     ],
 )
@@ -183,13 +183,13 @@ def test_below_the_mean_is_no_success_however_small_p(data, record):
     values = record.values | {"test_predictions": bold, "test_r2": record.test_r2 - 30}
     told = verdict(dataclasses.replace(record, values=values), data)
     assert told.p <= 0.05 and not told.better_than_chance
-    assert "no better than the mean of the training cells, though better than with other outputs" in told.sentence
+    assert "no better than the mean of the training cells, though better than with permuted outputs" in told.sentence
 
 
 def test_what_is_unknown_is_said(data, record):
     assert verdict(record).better_than_chance is None
-    assert "is unknown: the outputs are not at hand." in verdict(record).sentence
-    with pytest.raises(ValueError, match="n_permutations: 18 cannot tell"):
+    assert "is unknown: the outputs are not available." in verdict(record).sentence
+    with pytest.raises(ValueError, match="n_permutations: 18 cannot give"):
         verdict(record, data, n_permutations=18)
     one = scored(data, folds=paper_folds(data.n_cells, 4)[:1])
     told = verdict(one, data, one)
@@ -198,7 +198,7 @@ def test_what_is_unknown_is_said(data, record):
     assert told.sentence.endswith("0.000 above ridge (one fold: no interval).")
     assert "the record holds no predictions of single cells; 0.000 above" in str(verdict(drop_details(one), data, one))
     donors = np.arange(data.n_cells) // 40
-    assert "3 of 3 groups have cells in training and in test at once" in verdict(record, data, groups=donors).sentence
+    assert "3 of 3 groups have cells in both training and test" in verdict(record, data, groups=donors).sentence
     apart = scored(data, folds=[(np.flatnonzero(donors != d), np.flatnonzero(donors == d)) for d in range(3)])
     assert "groups" not in verdict(apart, data, groups=donors).sentence
 

@@ -140,8 +140,8 @@ def test_steps_are_named_with_the_time_to_go(monkeypatch, capsys):
     steps = commands._steps({"network, 10 folds": 10, "ridge": 1, "halves": 5, "map": 6})
     for _ in range(4):
         next(steps)
-    expected = ["1/4 network, 10 folds", "2/4 ridge; about 24 s to go", "3/4 halves; about 22 s to go"]
-    assert capsys.readouterr().err.splitlines() == [*expected, "4/4 map; about 12 s to go"]
+    expected = ["1/4 network, 10 folds", "2/4 ridge; about 24 s left", "3/4 halves; about 22 s left"]
+    assert capsys.readouterr().err.splitlines() == [*expected, "4/4 map; about 12 s left"]
 
 
 def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):

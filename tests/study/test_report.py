@@ -76,7 +76,7 @@ def test_summary(mine):
 
 def test_chance_is_unknown_without_outputs_and_ridge_of_other_folds_is_left_out(mine):
     scores = load(mine / "cv_default.pickle")
-    assert "is unknown: the outputs are not at hand" in summarise({"cv_default": scores}).sentence.iloc[0]
+    assert "is unknown: the outputs are not available" in summarise({"cv_default": scores}).sentence.iloc[0]
     ridge = load(mine / "cv_ridge.pickle")
     ridge.folds = ridge.folds[::-1]
     assert "ridge" not in summarise({"cv_default": scores, "cv_ridge": ridge}).sentence.iloc[0]

@@ -36,7 +36,7 @@ def fit(options, data, folder):
     explore(records["fit_default_2d"], records["cv_default"], folder / "explorer.html", data=data, **more)
     sentence, warned = write_report(options, data, records, figures, page)
     print(f"\n{sentence}", *warned, sep="\n- ")
-    print(f"\nreport: {page}; to explore: explorer.html beside it")
+    print(f"\nreport: {page}; to explore: explorer.html in the same folder")
     print(f"figures: {figures}; new cells: sbnn map {folder / MODEL} new_counts.csv")
 
 
@@ -100,7 +100,7 @@ def _steps(costs):
     """Print at every ``next`` which step begins and how long the rest may take, from relative costs of the steps."""
     spent = done = to_go = 0
     for i, (title, cost) in enumerate(costs.items(), 1):
-        print(f"{i}/{len(costs)} {title}" + f"; about {to_go:.0f} s to go" * (to_go > 0), file=sys.stderr, flush=True)
+        print(f"{i}/{len(costs)} {title}" + f"; about {to_go:.0f} s left" * (to_go > 0), file=sys.stderr, flush=True)
         started = time.monotonic()
         yield
         if (took := time.monotonic() - started) > 1:  # else it was loaded

@@ -25,7 +25,7 @@ SHOWN = {
     "map_trust": ("How far the map can be trusted", "Error of every cell when it was held out; maps of other seeds"),
 }
 NAMES_SHOWN = 3
-GAPS = "Empty: not kept by the network of three quarters of the cells with which effects are measured."
+GAPS = "Empty: not kept by the network fitted to three quarters of the cells, which measures effects."
 
 
 def write_report(options, data, records, figures, path):
@@ -97,7 +97,7 @@ def _outputs(record, data, ridge):
     table["better_than_chance"] = table.better_than_chance.map({True: "yes", False: "no"})
     table = table.drop(columns="p").sort_values("test_r2", ascending=False, kind="stable")
     table.columns = ["test R2", "permuted", "p, adjusted", "ridge", "better than chance"]
-    return _table("How well each output is predicted, in cells that were held out", table)
+    return _table("How well each output is predicted in held-out cells", table)
 
 
 def _genes(records):
@@ -105,7 +105,7 @@ def _genes(records):
     table = kept_genes_table(halves, records["fit_default_2d"].kept_genes).drop(columns="expected_false")
     table = table.sort_values("frequency", ascending=False, kind="stable")
     table = table.join(records["interpretation"].table[["output", "effect", "r2_drop"]])
-    table.columns = ["kept by halves", "trust", "moves most", "by (SD)", "R2 lost without"]
+    table.columns = ["share of halves", "trust", "main output", "effect (SD)", "R2 lost without it"]
     n = (table.trust == "trusted").sum()
     trusted = f"{n} of {len(table)} are trusted, with at most one false selection expected."
     note = f"{trust_sentence(halves) or trusted} {GAPS}"
