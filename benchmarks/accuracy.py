@@ -13,6 +13,7 @@ import importlib.util
 import sys
 import time
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,7 @@ from sbnn.data.paired import as_paired
 from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
 from sbnn.plotting.colors import PALETTE
-from sbnn.plotting.common import finish, new_figure, styled
-from sbnn.plotting.labels import name_level
+from sbnn.plotting.common import finish, legend_above, new_figure, styled
 from sbnn.results import load, save
 from sbnn.tables import to_markdown
 
@@ -44,6 +44,7 @@ N_FOLDS = 10
 GENES = (5, 10, 15, 25, 50, 100)
 SEED = 42
 REFERENCE = "sbnn_distilled_d2"  # what the others are compared with, at the same number of genes
+ACROSS = 2  # panels of families of models
 AT = 25  # genes at which the figure shows the differences
 ROOT = Path(__file__).resolve().parents[1]
 NOTES = """
@@ -292,42 +293,48 @@ def draw(records, models=MODELS, reference=REFERENCE, n_genes=AT):
     Returns
     -------
     matplotlib.figure.Figure
-        Left, means over folds; bands and bars are the sample SD over folds. Right, paired differences with 95 %
-        confidence intervals, see `paired_difference`.
+        Left, a panel for each family of models, the others in grey; means over folds, bars are the sample SD over
+        folds. Right, paired differences with 95 % confidence intervals, see `paired_difference`.
     """
-    figure = new_figure(4.4)
-    left, right = figure.subplots(1, 2, width_ratios=(2, 1))
+    figure = new_figure(6)
+    left, right = figure.add_gridspec(1, 2, width_ratios=(2.2, 1))
     lines = {name: model for name, model in models.items() if name in records and model.genes}
-    for position, (name, model) in enumerate(lines.items()):
-        _draw_line(left, records[name], model, name.startswith("sbnn"), position / max(len(lines) - 1, 1) - 0.5)
-    for name, model in models.items():
-        if name in records and not model.genes:
-            level = records[name].test_r2[:, 0].mean()
-            left.axhline(level, color=model.color, lw=0.8, ls=(0, (3, 2)), zorder=1)
-            left.text(5, level, f"{model.label}\n{level:.3f}", va="bottom", fontsize=6.5, color=model.color)
-    left.set(xscale="log", xlabel="genes", ylabel="test R²")
-    left.set_xticks(GENES, [str(n) for n in GENES])
-    left.xaxis.set_minor_locator(NullLocator())
-    left.set_title("mean over folds, SD as bars or bands; the numbers are the last means", loc="left")
-    _draw_differences(right, records, models, reference, n_genes)
-    finish(figure, [[left, right]])
-    return figure
+    families = list(dict.fromkeys(model.color for model in lines.values()))
+    panels = left.subgridspec(-(-len(families) // ACROSS), ACROSS).subplots(sharex=True, sharey=True, squeeze=False)
+    for ax, color in zip_longest(panels.flat, families):
+        if color is None:
+            ax.remove()
+            continue
+        for name, model in lines.items():
+            _draw_line(ax, records[name], model, model.color == color)
+        for name, model in models.items():
+            if name in records and not model.genes:
+                level = records[name].test_r2[:, 0].mean()
+                label = f"{model.label}: {level:.3f}" if color == families[0] else None
+                ax.axhline(level, color=model.color, lw=0.8, ls=(0, (3, 2)), zorder=1, label=label)
+        ax.set(xscale="log", xlabel="genes", ylabel="test R²")
+        ax.set_xticks(GENES, [str(n) for n in GENES])
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.label_outer()
+        legend_above(ax, handlelength=2.2)
+    figure.suptitle("Mean ± SD over folds, with the last mean; grey: the other models", fontsize=7)
+    ax = figure.add_subplot(right)
+    _draw_differences(ax, records, models, reference, n_genes)
+    return finish(figure, [[panels[0, 0], ax]])
 
 
-def _draw_line(ax, record, model, ours, shift):
+def _draw_line(ax, record, model, own):
     sizes = [n for n in model.genes if {"n_genes": n} in record.params]
     found = [at_genes(record, n) for n in sizes]
     mean = np.array([scores.mean() for scores, _ in found])
     sd = np.array([scores.std(ddof=1) if len(scores) > 1 else 0 for scores, _ in found])
     x = np.array([used for _, used in found])
-    style = {"color": model.color, "ls": model.dashes, "lw": 2 if ours else 1, "zorder": 4 if ours else 3}
-    ax.plot(x, mean, marker="o", markersize=4 if ours else 2.5, **style)
-    if ours:
-        ax.fill_between(x, mean - sd, mean + sd, color=model.color, alpha=0.13, lw=0, zorder=2)
-    else:
-        ax.errorbar(x * 1.06**shift, mean, sd, fmt="none", ecolor=model.color, elinewidth=0.6, alpha=0.35, zorder=2)
+    if not own:
+        ax.plot(x, mean, color="0.88", lw=0.7, zorder=0)
+        return
     folds = "" if len(record.folds) == N_FOLDS else f" ({len(record.folds)} folds)"
-    name_level(ax, mean[-1], f"{model.label}{folds}: {mean[-1]:.3f}", model.color)
+    ax.plot(x, mean, "o", ls=model.dashes, color=model.color, ms=2.5, label=f"{model.label}{folds}: {mean[-1]:.3f}")
+    ax.errorbar(x, mean, sd, fmt="none", ecolor=model.color, elinewidth=0.6, alpha=0.5, zorder=2)
 
 
 def _draw_differences(ax, records, models, reference, n_genes):
