@@ -83,7 +83,7 @@ def test_cells_without_counts_or_with_too_small_a_total_are_named():
     counts = pd.DataFrame([[1, 2], [0, 0]], index=["good", "empty"])
     with pytest.raises(ValueError, match="counts: 1 of 2 cells have no counts: empty; leave"):
         normalize_library_size(counts)
-    with pytest.raises(ValueError, match="no counts: 1$"):
+    with pytest.raises(ValueError, match="no counts: 1; leave"):
         LibrarySizeNormalizer().fit_transform(sparse.csr_array(counts))
     with pytest.raises(ValueError, match="totals: 2 of 2 cells .*: good, empty$"):
         normalize_library_size(counts, None, [2, 0])
