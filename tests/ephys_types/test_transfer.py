@@ -253,7 +253,7 @@ def test_halfway_is_the_mean_of_both_scales_and_missing_values_can_be_kept():
     between = (of_source.transform(target) + of_target.transform(target)) / 2
     np.testing.assert_allclose(model.predict_proba(target), expected.predict_proba(between))
     kept, filled = (
-        ZeroShotClassifier(KernelLogistic(), keep_missing=keep).fit(source, codes, target) for keep in (1, 0)
+        ZeroShotClassifier(KernelLogistic(), keep_missing=keep).fit(source, codes, target) for keep in (True, False)
     )
     same = np.isclose(kept.predict_proba(target), filled.predict_proba(target)).all(axis=1)
     assert same[20:].all() and not same[:20].any()

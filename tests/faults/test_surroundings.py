@@ -83,7 +83,7 @@ import time
 from joblib import delayed
 from sbnn.evaluation.runs import in_workers
 if __name__ == "__main__":
-    list(in_workers((delayed(time.sleep)(600) for _ in range(2)), 2))
+    list(in_workers([delayed(time.sleep)(600)] * 2, 2))
 """
 
 
