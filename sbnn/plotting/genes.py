@@ -41,7 +41,7 @@ def gene_selection_curve(record, title=None):
     figure, ax = new_panels(3.6)
     low, high = x[drawn].min(), x[drawn].max()
     if (tail := low + 1.5 * (np.quantile(x[drawn], 0.999) - low)) < high:  # a few genes would take half of the panel
-        high, further = tail, drawn & (x > tail)
+        high, further, named = tail, drawn & (x > tail), [i for i in named if x[i] <= tail]
         ax.plot(np.full(further.sum(), tail), y[further], ">", color="0.15", ms=4, mew=0)
         beyond = counted(int(further.sum()), "gene") + f" beyond {tail:.1f}"
         ax.annotate(beyond, (1, 0.25), xycoords="axes fraction", ha="right", fontsize=6, color="0.3")

@@ -79,6 +79,8 @@ def test_figures_say_what_they_leave_out():
     assert "20 outputs not shown" in words(figure) and "o19\n" not in words(figure) and "o20\n" in words(figure)
     kept = own_records(16, 30, 5, n_genes=80)["halves_default"]
     assert "75 trusted genes, 15 of them not shown" in words(plotting.selection_frequencies(kept))
+    spiked = with_values(kept, gene_names=np.r_[["ERCC-00009"], kept.gene_names[1:]])
+    assert "ERCC" not in words(plotting.selection_frequencies(spiked)), "spike-ins are no genes of the cells"
 
 
 def test_an_output_with_an_outlier_is_stretched_and_says_so():

@@ -54,9 +54,10 @@ def test_a_crowded_place_of_a_map_is_drawn_once_more_in_an_empty_corner():
     inside = ((xy > (x0, y0)) & (xy < (x1, y1))).all(1)
     assert inside[60:].all() and len(inset.collections[0].get_offsets()) == inside.sum()
     assert (x1 - x0, y1 - y0) == pytest.approx((0.12, 0.12)), "2.5 times larger in an inset of 0.3"
-    ax, fit.labels["family"] = mpl.figure.Figure().subplots(), "a"
-    draw_crowd(ax, xy, Groups(fit))
-    assert not ax.child_axes, "one group alone needs no second look"
+    for families in (["a"], [*"aaaaaaaaab"]):
+        ax, fit.labels["family"] = mpl.figure.Figure().subplots(), np.resize(families, 120)
+        draw_crowd(ax, xy, Groups(fit))
+        assert not ax.child_axes, "one group, or nearly one alone, needs no second look"
 
 
 def test_cells_without_types_are_told_apart_by_clusters_of_their_outputs():
@@ -70,6 +71,11 @@ def test_cells_without_types_are_told_apart_by_clusters_of_their_outputs():
     text = words(plotting.latent_panels(fit))
     assert "no types are known: clusters of the outputs (cells)" in text and "cluster 3 (15)" in text
     assert list(groups.colors[own == 1]) == [OKABE_ITO[1]] * 30
+    maps = {name: fit.embedding for name in ("transcriptome", "outputs")} | {"n_transcriptome": 2, "n_outputs": 2}
+    tsne = replace(fit, values=maps | {name: fit.values[name] for name in ("labels", "colors")})
+    assert "cluster 3 (15)" in words(plotting.tsne_pair(tsne, fit=fit)) and "unknown (90)" in words(
+        plotting.tsne_pair(tsne)
+    )
     fit.labels.loc[0, "type"] = "A1"
     assert set(Groups(fit).types) == {"A1", "unknown"}, "one known type is enough"
 
@@ -138,10 +144,20 @@ def test_an_image_in_few_colours_looks_as_before():
     before = np.stack((across * 255 // 400, down * 255 // 300, 120 + across // 8), 2).astype(np.uint8)
     before[:100] = 255
     before[20:60, 20:60] = [1, 2, 3]  # a rare colour
+    before[70:90] = np.linspace(240, 255, 400)[:, np.newaxis]  # the edges of letters, which are no paper
     Image.fromarray(before).save(png := io.BytesIO(), "png")
     with Image.open(io.BytesIO(in_few_colors(png.getvalue()))) as image:
         after = np.asarray(image.convert("RGB"), int)
     assert (after[:60] == before[:60]).all() and np.abs(after - before).mean() < 4
+
+
+def test_a_few_genes_far_away_do_not_take_half_of_the_panel():
+    record = selection_record(n=4000)
+    assert "beyond" not in words(plotting.gene_selection_curve(record))
+    record.values["mean_log2"][:2] = 40
+    figure = plotting.gene_selection_curve(record)
+    assert figure.axes[0].get_xlim()[1] < 14 and "2 genes beyond 12" in words(figure)
+    assert_tidy(figure)
 
 
 def test_a_wrong_record_is_named():
