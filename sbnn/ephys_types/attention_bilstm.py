@@ -44,7 +44,7 @@ FIXED = {
 
 
 class OwnWeights(nn.Module):
-    """Turns each family into a token by weights of its own: a column means another thing in another family."""
+    """Turns each family into a token by weights of its own: a column has another meaning in another family."""
 
     def __init__(self, real, size):
         super().__init__()
@@ -65,8 +65,8 @@ class OwnWeights(nn.Module):
 class BiLSTM(nn.Module):
     """LayerNorm, bidirectional LSTM over families, additive attention, LayerNorm, dropout, linear head.
 
-    Cells are `values` (n, families, width), NaN where missing and in the padding, which `real` (families, width) tells
-    from columns, and `present` (n, families), the families to be read. Without `attention` the output of the LSTM at
+    Cells are `values` (n, families, width), NaN where missing and in the padding, `real` (families, width) is False in
+    the padding, and `present` (n, families), the families to be read. Without `attention` the output of the LSTM at
     the last family takes the place of the weighted mean; without `own_weights` a token is the values themselves, zeros
     where missing, as published; a head of a `cosine` gives those between cell and class.
     """
@@ -89,7 +89,7 @@ class BiLSTM(nn.Module):
     def encode(self, values, present):
         """State of each cell (n, 2 * hidden), and weights of its families (n, families): 0 if not present, sum 1."""
         x = self.norm_tokens(self.tokens(values))
-        # Present families first, in their order; what comes after them is computed and never looked at.
+        # Present families first, in their order; what comes after them is computed and ignored.
         order = torch.argsort(present, dim=1, descending=True, stable=True)
         length = present.sum(1, keepdim=True)
         place = torch.arange(present.shape[1]).expand_as(order)

@@ -15,12 +15,12 @@ from sbnn.data.typed_cells import families_of, family_columns
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # of `_parameter_constraints`
 N_QUANTILES = 100
-FARTHEST = 2.5  # SD to which normal scores are clipped: beyond, they tell the few outermost cells apart by chance
-LOST = "features without a value"  # a warning begins so
+FARTHEST = 2.5  # SD to which normal scores are clipped: beyond, differences of the few outermost cells are chance
+LOST = "features without a value"  # start of a warning
 
 
 class MissingAllowed(BaseEstimator):
-    """An estimator to which a missing value is NaN."""
+    """An estimator that takes NaN for missing values."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -35,7 +35,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
     def predict(self, X):
         """Most probable type of each cell, ndarray of shape (n,)."""
-        codes = self.predict_proba(X).argmax(axis=1)  # first, so that an unfitted model says that it is
+        codes = self.predict_proba(X).argmax(axis=1)  # first, so that an unfitted model raises
         return self.classes_[codes]
 
     def _checked_training(self, X, y, families=None, stacklevel=3):

@@ -1,4 +1,4 @@
-"""The best default: the geometric mean of what trees, a kernel and attention over families say."""
+"""The default classifier: the geometric mean of trees, a kernel method and attention over families."""
 
 import warnings
 from numbers import Real
@@ -31,7 +31,7 @@ SAVED = "EphysTypeClassifier"  # kind of the records that hold a model
 
 
 class EphysTypeClassifier(TypeClassifier):
-    """Classify cells by the geometric mean of the probabilities of learners that err in different cells.
+    """Classify cells by the geometric mean of the probabilities of learners with different errors.
 
     Gradient-boosted trees (LightGBM), class-balanced kernel logistic regression and a network with attention over
     families of features, by default. All of them count every class alike.
@@ -125,7 +125,7 @@ class EphysTypeClassifier(TypeClassifier):
         made["attention"] = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed)
         if not self.members or not set(self.members) <= set(made):
             raise ValueError(f"members: expected some of {', '.join(made)}, got {self.members!r}")
-        with warnings.catch_warnings():  # each member would say again what `fit` has said
+        with warnings.catch_warnings():  # each member would repeat the warnings of `fit`
             warnings.filterwarnings("ignore", LOST)
             families = {"attention": (self.families_,)}
             return {name: made[name].fit(X, codes, *families.get(name, ())) for name in self.members}
@@ -190,16 +190,16 @@ class EphysTypeClassifier(TypeClassifier):
 
     def _warn_of(self, X, far):
         """Warn, in one sentence, if a table of cells is unlike the training cells."""
-        moved, said = self._surroundings.moved(self._scores(self._checked_cells(X))), []
+        moved, reasons = self._surroundings.moved(self._scores(self._checked_cells(X))), []
         if self._surroundings.too_many(far):
             cells = X.index if isinstance(X, pd.DataFrame) else np.arange(len(far))
-            said.append(f"{far.sum()} of {len(far)} cells are far from all training cells ({some(cells[far])})")
+            reasons.append(f"{far.sum()} of {len(far)} cells are far from all training cells ({some(cells[far])})")
         if moved.any():
             names = getattr(self, "feature_names_in_", np.array([f"feature_{j}" for j in range(len(self._seen))]))
-            said.append(f"{moved.sum()} of {len(moved)} features differ in mean ({some(names[self._seen][moved])})")
-        if said:
-            why = "probabilities may be too high; units, or another preparation, species or mix of types?"
-            warnings.warn(f"X is unlike the training cells: {', '.join(said)}; {why}", stacklevel=3)
+            reasons.append(f"{moved.sum()} of {len(moved)} features differ in mean ({some(names[self._seen][moved])})")
+        if reasons:
+            why = "probabilities may be too high; check units, preparation, species and mix of types"
+            warnings.warn(f"X is unlike the training cells: {', '.join(reasons)}; {why}", stacklevel=3)
 
     def _scores(self, X):
         return self._place.transform(X[:, self._seen])

@@ -5,7 +5,7 @@ from scipy import stats
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 N_NEIGHBOURS = 5
-CELL_LEVEL = 0.01  # share of the cells of new donors that are called far if they are like the training cells
+CELL_LEVEL = 0.01  # share of cells called far, of new donors that are like the training cells
 TABLE_LEVEL = 0.05  # share of tables of such donors that either rule warns of
 MOST_REFERENCES = 1000
 N_TABLES = 400

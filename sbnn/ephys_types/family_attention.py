@@ -32,8 +32,8 @@ class FamilyAttentionNetwork(nn.Module):
     """An ensemble of `n_members` networks, trained side by side, whose input is cut into families.
 
     Each family becomes a token of `width` numbers. Attention gives every token a weight; weights of a cell sum to 1
-    over the families that were measured in it. Weighted tokens stand side by side, and not in a sum, so that the layers
-    after them can tell which family said what.
+    over the families that were measured in it. Weighted tokens are concatenated, not summed, so that the layers
+    after them can distinguish families.
     """
 
     def __init__(self, columns, n_classes, n_members, width, hidden, dropout, generator):
@@ -73,19 +73,19 @@ class FamilyAttentionNetwork(nn.Module):
         absent = (measured @ self.belongs) == 0
         attention = scores.masked_fill(absent, ABSENT).softmax(-1)
         weighted = tokens * (attention * ~absent * self.n_families).unsqueeze(-1)
-        said = functional.dropout(weighted.flatten(2), self.dropout, self.training)
-        said = functional.silu(torch.baddbmm(self.hidden_bias, said, self.hidden))
-        said = functional.dropout(said, self.dropout, self.training)
-        return torch.baddbmm(self.head_bias, said, self.head), attention
+        hidden = functional.dropout(weighted.flatten(2), self.dropout, self.training)
+        hidden = functional.silu(torch.baddbmm(self.hidden_bias, hidden, self.hidden))
+        hidden = functional.dropout(hidden, self.dropout, self.training)
+        return torch.baddbmm(self.head_bias, hidden, self.head), attention
 
 
 class FamilyAttentionClassifier(TypeClassifier):
     """Classify cells by attention over families of features.
 
-    Features are mapped to normal scores by their quantiles; a missing value says nothing, and a family without any has
-    no weight. `n_members` networks are trained side by side, each on cells drawn so that all classes are as frequent,
-    with Gaussian noise on the inputs and some of them left out: with few hundred cells that is what keeps a network
-    from overfitting. No cell is set aside to stop early. The mean of their probabilities is the prediction. Noise,
+    Features are mapped to normal scores by their quantiles; missing values are ignored, and a family without any has no
+    weight. `n_members` networks are trained side by side, each on cells drawn so that all classes are as frequent,
+    with Gaussian noise on the inputs and some of them left out: with a few hundred cells this prevents
+    overfitting. No cell is set aside to stop early. The mean of their probabilities is the prediction. Noise,
     dropout, steps and batch size go by the logarithm of the number of training cells (`SETTINGS`).
 
     Parameters
@@ -170,7 +170,7 @@ class FamilyAttentionClassifier(TypeClassifier):
     @torch.no_grad()
     def _through(self, X):
         """Mean probabilities and mean attention of the members, over cells X."""
-        # In double precision, so that the cells beside a cell do not change its last digits.
+        # In double precision, so that the other cells do not change the last digits of a cell.
         x, known = (part.double() for part in self._tensors(self._checked_cells(X)))
         members = (self.n_members, *x.shape)
         with reproducible():

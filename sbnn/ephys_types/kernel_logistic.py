@@ -1,4 +1,4 @@
-"""Logistic regression on a Gaussian kernel of normal scores: smooth, and strong with few cells."""
+"""Logistic regression on a Gaussian kernel of normal scores: smooth, and accurate with few cells."""
 
 import numpy as np
 from sklearn.impute import SimpleImputer

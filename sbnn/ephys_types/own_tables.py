@@ -64,7 +64,7 @@ def predict_table(model, features, abstain=None):
 
 
 def held_out_sentence(model):
-    """How good the model is on cells of left-out groups."""
+    """Accuracy of the model on cells of held-out groups."""
     if model.held_out_probabilities_ is None:
         return "not calibrated"
     (_, codes), p = model._training, model.held_out_probabilities_

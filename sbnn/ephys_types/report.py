@@ -41,8 +41,8 @@ TEST_SHARE = 0.25  # test cells per training cell of five folds, labelled or not
 
 # Schwider and Ramezani, arXiv 2603.11000 (2026): recordings, in twelve IPFX families, of 3699 mouse cells (DANDI
 # 000020; stratified 60/20/20, 10 seeds) and of 506 human cells (DANDI 000636; 5 folds, 10 runs, donors not kept
-# together); ours are of engineered features of the same studies, of more cells, donors kept together. They are no
-# target that is hit or missed by a digit: other cells, other features, other folds. Macro-F1 and accuracy.
+# together); ours are of engineered features of the same studies, of more cells, donors kept together. They are
+# not directly comparable: other cells, other features, other folds. Macro-F1 and accuracy.
 PUBLISHED = pd.read_csv(Path(__file__).with_name("published.csv"))
 read = load_folder
 
@@ -59,7 +59,7 @@ def published(dataset, kind):
 
 
 def accuracy_table(records, kind="types"):
-    """How well each model tells the types apart (``kind`` is ``"types"`` or ``"types5"``), with published numbers.
+    """Accuracy of each model (``kind`` is ``"types"`` or ``"types5"``), with published numbers.
 
     ``minus LightGBM`` is the paired difference, with the ends of its 95 % interval, ``low`` and ``high``; ``seconds``
     are CPU per fit, ``SD`` is over the repeats.
@@ -88,7 +88,7 @@ def class_table(records, kind="types"):
 
 
 def group_table(records, column, kind="types"):
-    """Macro-F1 within groups of cells, which a model can then not recognise: rows (model, group), ``all`` first."""
+    """Macro-F1 within groups of cells, without gain from recognising the group: rows (model, group), ``all`` first."""
     labels = records[CELLS].labels
     tables = {}
     for name, record in of_kind(records, kind).items():
@@ -98,13 +98,13 @@ def group_table(records, column, kind="types"):
 
 
 def confounding_table(records, column):
-    """Cells by class (rows) and group (columns): how far the one foretells the other; DataFrame."""
+    """Cells by class (rows) and group (columns): how far one predicts the other; DataFrame."""
     labels = records[CELLS].labels
     return pd.crosstab(labels["type"], labels[column])
 
 
 def families_tables(records):
-    """Families by (model, way of asking), and Spearman's rho of each pair of ways by model."""
+    """Families by (model, measure), and Spearman's rho of each pair of measures by model."""
     importance, agreement = {}, {}
     for name in (name for name in INTERPRETED if f"{FAMILIES}_{name}" in records):
         record = records[f"{FAMILIES}_{name}"]

@@ -100,7 +100,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     -----
     Each family of the paper is asked for the published number of components, others for that of ordinary principal
     components with more than 1 % of the variance; those are kept that add as much. What is missing is set to the median
-    of the training cells. So that the forest can tell it from a measured median it is also given, for each family, the
+    of the training cells. To distinguish it from a measured median the forest is also given, for each family, the
     share of the features that are missing.
 
     References
@@ -181,7 +181,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 def map_cells(data, results=None, overwrite=False, *, seed=0):
     """Place cells by the sparse principal components of their families of features, and by a t-SNE of these.
 
-    The components are learned from all cells without a look at their types: a picture, not a test.
+    The components are learned from all cells without their types: for display, not as a test.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
         variance ``explained`` by each, ``tsne`` (n, 2).
     """
     data = as_typed(data)
-    model = SparsePCAForest(n_estimators=1, random_state=seed)  # the forest is of no interest here
+    model = SparsePCAForest(n_estimators=1, random_state=seed)  # the forest is not used here
 
     def compute():
         with reproducible():

@@ -27,14 +27,14 @@ NORMAL_QUARTILES = 1.349  # distance of the quartiles of a normal distribution, 
 STARTS = (0.1, 0.25, 0.4, 0.55, 0.7)  # shares that the estimation starts from, in all combinations that sum to 1
 STEPS = 100
 WEIGHT = 10.0  # of the source, in labelled cells
-PSEUDO_SHARE = 0.1  # cells that speak for each type beside those measured, as a share of them
+PSEUDO_SHARE = 0.1  # pseudo-cells of each type, as a share of the cells
 FLOOR = 0.05  # added to the variances of a type, in the discriminants' own units
-#: Scale of features, the least value that is told from smaller ones, and what is added to it.
+#: Scale of features, the least value that differs from smaller ones, and what is added to it.
 SCALES = pd.read_csv(Path(__file__).with_name("physiological_scales.csv"), index_col="feature").T.to_dict("list")
 
 
 def physiological_scale(X, feature_names):
-    """Shared features (n, p) on scales on which differences mean alike everywhere; others are left as they are.
+    """Shared features (n, p) on scales on which differences have the same meaning everywhere; others are unchanged.
 
     Resistances, times, currents, ratios and the sag as logarithms, the slope of the f-I curve as its square root,
     adaptation and the slow trough as cube roots.
@@ -94,15 +94,15 @@ def _maximise(cells, means, covariances, shares, known):
         total = logsumexp(joint, axis=1, keepdims=True)
         memberships = np.exp(joint - total)
         memberships[is_known] = np.eye(len(means))[known[is_known]]
-        said = np.where(is_known, joint[np.arange(len(cells)), np.maximum(known, 0)], total[:, 0])
-        posterior = said.sum() + pseudo * np.log(shares).sum()
+        likelihoods = np.where(is_known, joint[np.arange(len(cells)), np.maximum(known, 0)], total[:, 0])
+        posterior = likelihoods.sum() + pseudo * np.log(shares).sum()
         shares = (memberships.sum(0) + pseudo) / (len(cells) + pseudo * len(means))
         shift = (cells - memberships @ means).mean(0)
     return posterior, shares, memberships
 
 
 class ZeroShotClassifier(TypeClassifier):
-    """Train on the cells of one species to tell the types of those of another, none of which is known.
+    """Train on the cells of one species to predict the types of another, without any labels there.
 
     Parameters
     ----------
@@ -183,9 +183,9 @@ class SourcePriorClassifier(TypeClassifier):
     """A classifier of the target's own cells, with a classifier of the source's as a prior.
 
     The prior is trained on the cells of the source, which are moved onto the target: by one shift, estimated from all
-    training cells of the target, with types and without, and for each type by what its labelled cells say beyond that.
+    training cells of the target, with types or without, and for each type by the remaining shift of its labelled cells.
     Probabilities are multiplied, those of the prior to the power of 10 / n: the more labelled cells the target has, the
-    less the source says.
+    less the source counts.
 
     Attributes
     ----------
@@ -220,7 +220,7 @@ class SourcePriorClassifier(TypeClassifier):
         return self
 
     def prior_features(self, X):
-        """What the prior is shown of cells: features on the scale of the target, ndarray of shape (n, s)."""
+        """Input of the prior: features on the scale of the target, ndarray of shape (n, s)."""
         return own_scale(self._checked_cells(X)[:, self._seen], self._reference)
 
     def predict_proba(self, X):

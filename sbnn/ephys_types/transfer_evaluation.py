@@ -18,7 +18,7 @@ from sbnn.results import Record
 SIZES = (25, 50, 100, 200, None)
 N_FOLDS = 5
 FEWEST_OF_A_TYPE = 2  # labelled cells, without which a draw is repeated
-VERSION = 2  # of both experiments: raised whenever the same settings come to give other numbers
+VERSION = 2  # of both experiments: raised whenever the same settings give other numbers
 
 
 def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
@@ -113,10 +113,10 @@ def learning_curves(
 
     Notes
     -----
-    With help and without, a model has the same settings, sees the same cells, and nothing is stopped early. Two
-    classifiers are often better than one, wherever the second was trained. The control tells that from transfer: a
-    classifier of the settings of the prior, fitted to the labelled cells' shared features in place of the source's, is
-    multiplied in at the same power.
+    With the source and without, a model has the same settings and test cells, and nothing is stopped early. Two
+    classifiers are often better than one, wherever the second was trained. The control separates that from transfer: a
+    classifier with the settings of the prior, fitted to the labelled cells' shared features instead of the source's,
+    is multiplied in at the same power.
     """
     network = TransferAttentionClassifier() if network is None else network
     of_models = {"models": {name: described(model) for name, model in models.items()}, "network": described(network)}
@@ -128,13 +128,13 @@ def learning_curves(
         shared, rows = [as_typed(to_shared_features(data)) for data in (source, target)], []
         folds = repeated_donor_folds(cells, N_FOLDS, seeds)
         for seed, fold, draw, *drawn in labelled_cells(folds, cells.y, sizes, draws):
-            said = _by_experts(models, cells, *shared, *drawn)
+            predicted = _by_experts(models, cells, *shared, *drawn)
             if draw == 0:
-                said |= _by_networks(clone(network).set_params(random_state=seed), *shared, *drawn)
+                predicted |= _by_networks(clone(network).set_params(random_state=seed), *shared, *drawn)
             known, _, test = drawn
             types = np.unique(cells.y[known])
             key = {"n_cells": len(known), "seed": seed, "fold": fold, "draw": draw}
-            for (name, method), probabilities in said.items():
+            for (name, method), probabilities in predicted.items():
                 scores = _scores(cells.y[test], types[probabilities.argmax(1)], np.unique(cells.y))
                 rows.append({"model": name, "method": method} | key | scores)
         return {"scores": pd.DataFrame(rows)}
@@ -149,26 +149,26 @@ def _by_experts(models, cells, source, target, known, others, test):
     helper = transfer.SourcePriorClassifier().fit(human[known], types, (mouse, source.y), unlabelled)
     first, tested = helper.prior_features(human[known]), helper.prior_features(human[test])
     prior = helper.prior_.predict_proba(tested)
-    # A second expert of the settings of the prior, of the target's own labelled cells.
+    # A second expert with the settings of the prior, fitted to the target's own labelled cells.
     second = clone(helper.prior_).fit(first, types).predict_proba(tested)
-    said = {("source", "transfer"): prior}
+    predicted = {("source", "transfer"): prior}
     for name, model in models.items():
         own = clone(model).fit(cells.X[known], types).predict_proba(cells.X[test])
-        said[name, WITHOUT] = own
-        said[name, CONTROL] = transfer.two_experts(own, second, helper.power_)
-        said[name, "transfer"] = transfer.two_experts(own, prior, helper.power_)
-    return said
+        predicted[name, WITHOUT] = own
+        predicted[name, CONTROL] = transfer.two_experts(own, second, helper.power_)
+        predicted[name, "transfer"] = transfer.two_experts(own, prior, helper.power_)
+    return predicted
 
 
 def _by_networks(network, source, target, known, others, test):
     """Probabilities of networks on the shared features: of the target alone, and helped by the source in two ways."""
-    said, unlabelled = {}, target.X[others] if len(others) else None
+    predicted, unlabelled = {}, target.X[others] if len(others) else None
     for method, way in ((WITHOUT, "joint"), ("pretrained", "pretrained"), ("joint", "joint")):
         help = None if method == WITHOUT else (source.X, source.y)
         model = clone(network).set_params(way=way)
         model.fit(target.X[known], target.y[known], target.families, source=help, unlabelled=unlabelled)
-        said["attention, shared features", method] = model.predict_proba(target.X[test])
-    return said
+        predicted["attention, shared features", method] = model.predict_proba(target.X[test])
+    return predicted
 
 
 def labelled_cells(folds, types, sizes, draws):
@@ -185,7 +185,7 @@ def labelled_cells(folds, types, sizes, draws):
 
 
 def _drawn(train, types, size, random):
-    """Labelled cells and the others, of the training cells; the former have some cells of every type."""
+    """Labelled cells and the others, of the training cells; the former include cells of every type."""
     if size is None or size >= len(train):
         return train, train[:0]
     names, counts = np.unique(types[train], return_counts=True)

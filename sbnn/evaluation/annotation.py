@@ -1,4 +1,4 @@
-"""Models and results written into an AnnData or MuData, where scanpy and its relatives look for them."""
+"""Models and results written into an AnnData or MuData, where scanpy and related packages look for them."""
 
 import json
 

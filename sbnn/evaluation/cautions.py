@@ -24,7 +24,7 @@ WORTH_OF_CELLS = (
 )
 FEW_CELLS_OF_TYPE = 5
 MOST_OF_ONE_TYPE = 0.6
-#: Words in the name of a label by which it looks like something that is shared by cells measured together.
+#: Words in the name of a label that suggest a label shared by cells measured together.
 BATCHES = re.compile(
     "(?<![a-z])(animal|batch|brain|channel|chip|date|day|donor|experiment|experimenter|individual|lab|lane|library|mouse|"
     "operator|patient|plate|pool|rig|run|session|site|slice|specimen|subject|user)(?![a-z])"
@@ -134,7 +134,7 @@ def _outputs(data):
 
 
 def _counts(data):
-    """Few counts, and expression that follows their number."""
+    """Few counts, and expression that correlates with the library size."""
     if data.counts is None:
         return
     library = np.asarray(data.counts.sum(axis=1), dtype=np.float64).ravel()

@@ -20,7 +20,7 @@ from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
 from sbnn.results import Record
 
-#: A probability below counts as this in the logarithmic loss, for all models alike: forests say 0 and mean "rarely".
+#: A probability below counts as this in the logarithmic loss, for all models alike: forests predict 0 for "rarely".
 LEAST_PROBABILITY = 1e-3
 LOSSES = ("macro_f1", "log_loss")
 N_SHUFFLES = 10
@@ -191,7 +191,7 @@ def family_importance(
     estimator, data, folds=None, n_jobs=1, *, target="type", n_shuffles=N_SHUFFLES, results=None, overwrite=False,
     seed=0, verbose=True,
 ):  # fmt: skip
-    """Importance of every family of features for a classifier, on cells that it has not seen.
+    """Importance of every family of features for a classifier, on held-out cells.
 
     Parameters
     ----------
@@ -276,7 +276,7 @@ def attention_by_class(weights, labels, classes):
 
 
 def agreement_table(record, loss="log_loss"):
-    """Spearman's rho between the ways of asking which families matter."""
+    """Spearman's rho between the measures of importance."""
     return importance_table(record, loss).corr("spearman")
 
 

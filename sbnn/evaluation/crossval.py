@@ -1,4 +1,4 @@
-"""Cross-validation of any scikit-learn-style estimator: parallel, resumable, and blind to the test fold."""
+"""Cross-validation of any scikit-learn-style estimator: parallel and resumable, without test cells in training."""
 
 import inspect
 import math
@@ -20,10 +20,10 @@ from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, kept_params
 
-WIDEST_KEPT = 16  # columns of a latent space that is kept: wider ones are most of a record, and nobody looks at them
+WIDEST_KEPT = 16  # columns of a latent space that is stored: wider ones take most of a record and are not plotted
 LEVEL = 0.05
 N_PERMUTATIONS = 199
-# Of noise, let a model predict fold f by weights of the outputs of the other folds. Its score is a sum of terms a_fg,
+# With noise, a model predicts fold f by weights of the outputs of the other folds. Its score is a sum of terms a_fg,
 # one for each other fold g, and a_fg and a_gf are correlated, at most fully: the sum of all has at most twice the
 # variance that permutations of each fold by itself show, and twice for a symmetric smoother such as ridge.
 _CORRELATED = np.sqrt(2)
@@ -251,8 +251,8 @@ def _warn_of_chance(record, Y):
         best = chance.loc[chance.test_r2.idxmax()]
         some = "" if len(record.params) == 1 else f"{len(chance)} of {len(record.params)} grid points: "
         found = f"test R2 {best.test_r2:.3f}, with permuted outputs {best.permuted_r2:.3f}, p = {best.p:.2f}"
-        told = f"{some}held-out cells of {record.dataset!r} are not predicted better than by chance ({found})"
-        warnings.warn(told, stacklevel=3)
+        text = f"{some}held-out cells of {record.dataset!r} are not predicted better than by chance ({found})"
+        warnings.warn(text, stacklevel=3)
 
 
 def _held_out_outputs(Y, fold, scaling):

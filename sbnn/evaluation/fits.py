@@ -24,7 +24,7 @@ from sbnn.results import Record, results_path
 
 
 def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, overwrite=False, seed=0):
-    """Fit an estimator to all cells, z-scored, and keep what there is to see.
+    """Fit an estimator to all cells, z-scored, and store what figures need.
 
     Parameters
     ----------
@@ -53,9 +53,9 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
         ``history`` (table) where the estimator has them.
     """
     data = as_paired(data)
-    chosen, said = with_preselected(data, preselect)
+    chosen, settings = with_preselected(data, preselect)
     model = configured(estimator, {}, seed, chosen.gene_names)
-    wanted = Record("fit", data.name, data.sha256, [described(model)["params"]], seed, {"scaling": "all"} | said)
+    wanted = Record("fit", data.name, data.sha256, [described(model)["params"]], seed, {"scaling": "all"} | settings)
 
     def compute():
         values = _fitted(model, chosen, seed)
@@ -193,7 +193,7 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
     -------
     Record
         As from `cross_validate`, without predictions, latent space and history. ``test_r2`` is that of the half that
-        was not fitted. `selection_table` says which genes to trust.
+        was not fitted. `selection_table` lists the genes to trust.
     """
     _require_selection(estimator)
     data = as_paired(data)

@@ -1,4 +1,4 @@
-"""Folds of the cells, and the arrays of a fold, scaled without a look at its test cells."""
+"""Folds of the cells, and the arrays of a fold, scaled without its test cells."""
 
 import re
 import warnings
@@ -64,7 +64,7 @@ def grouped_folds(groups, n_folds=10, seed=42):
 
 
 def later_fold(times, share=0.8):
-    """One fold that trains on what came first and tests on what came later, such as recordings by their dates.
+    """One fold that trains on earlier cells and tests on later ones, such as recordings by date.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def source_arrays(data, scaling):
 
 
 def split_fold(arrays, fold, scaling, genes=None):
-    """Training and test arrays of a fold, scaled without a look at the test cells (but for "all").
+    """Training and test arrays of a fold, scaled without the test cells (except for "all").
 
     Of `genes`, a mask, only those are given; the library size of a cell is that of all.
     """

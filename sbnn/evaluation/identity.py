@@ -1,4 +1,4 @@
-"""What decides a result: data, cells, estimator, seed, settings and the version of the algorithm - and nothing else."""
+"""What identifies a result: data, cells, estimator, seed, settings and the version of the algorithm."""
 
 import dataclasses
 import hashlib
@@ -47,7 +47,7 @@ def version_of(model, n_cells):
 
 
 def fit_key(data, model, fold, scaling, known=None, **besides):
-    """Name one fit by all that decides its result, in 32 hexadecimal digits.
+    """Fingerprint of all that determines the result of a fit, in 32 hexadecimal digits.
 
     `data` is their name, fingerprint and shape (cells, features); `besides` is plain data, too.
     """
@@ -63,9 +63,9 @@ def fit_key(data, model, fold, scaling, known=None, **besides):
 
 
 def _plain(value):
-    """Spell a parameter out in JSON's own types."""
+    """Write a parameter in types of JSON."""
     if hasattr(value, "get_params"):
-        return type(value).__name__  # its own parameters stand beside it
+        return type(value).__name__  # its own parameters are listed separately
     if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, np.generic | np.ndarray):

@@ -1,4 +1,4 @@
-"""What a fitted model does with each gene it kept: effect on every output and on the map, and what it is worth."""
+"""What a fitted model does with each gene it kept: effect on every output and on the map, and loss of R2 without it."""
 
 import copy
 
@@ -37,7 +37,7 @@ def interpret(
         Outputs, where X does not have them by itself. Effects are averaged and R2 is computed over these cells. They
         should be held out: on training cells ``r2_drop`` flatters. Scaled as the training cells were.
     gene_names, feature_names : sequence of str, optional
-        By default those that the model or the tables know.
+        By default those of the model or the tables.
     stability : Series or DataFrame with the column ``frequency``, optional
         By gene, how often it is kept, as from `sbnn.selection_table`.
     baseline : array-like, shape (p,), optional
@@ -152,7 +152,7 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
 
 
 def _gene_table(found, stability):
-    """One row per kept gene: how strong, how stable, what it does and what it is worth."""
+    """One row per kept gene: weight norm, stability, effects and loss of R2 without it."""
     effects = found["effects"]
     strongest = np.abs(effects).argmax(1)
     columns, index = {"norm": found["gene_norms"]}, pd.Index(found["kept_genes"].astype(str), name="gene")
@@ -195,7 +195,7 @@ def integrated_gradients(model, X, baseline, n_steps=32):
     kept = kept_genes(model)
     if hasattr(model, "network_"):
         mean, scale, limits = model.x_mean_[kept], model.x_scale_[kept], (model.x_min_[kept], model.x_max_[kept])
-        # What the network is given: nothing beyond what it was trained on.
+        # Inputs of the network, clipped to the range of the training cells.
         start, end = ((np.clip(values, *limits) - mean) / scale for values in (baseline[kept], X[:, kept]))
         with reproducible(model.n_threads):
             return _along_lines(model.network_, start, end - start, n_steps) * model.y_scale_
@@ -244,8 +244,8 @@ def r2_drops(model, X, Y, baseline):
 
 
 def _asked(model, method, X, *Y):
-    """What a model says of cells, two-dimensional, or its score."""
-    # With the names that the model saw, so that it does not warn of missing ones.
+    """Prediction or latent space of cells, two-dimensional, or a score of the model."""
+    # With the names that the model was fitted to, so that it does not warn of missing ones.
     named = pd.DataFrame(X, columns=model.feature_names_in_) if hasattr(model, "feature_names_in_") else X
     found = getattr(model, method)(named, *Y)
     return found if Y else np.asarray(found).reshape(len(X), -1)

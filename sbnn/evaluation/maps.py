@@ -158,6 +158,6 @@ def held_out_errors(data, folds, point):
 
 
 def _onto(other, latent):
-    """Places of another map of the same cells after the affine map that brings them nearest to one, and R2."""
+    """Positions in another map of the same cells, aligned with one by the best affine map, and R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
     return placed, 1 - np.square(placed - latent).sum() / np.square(latent - latent.mean(0)).sum()

@@ -54,7 +54,7 @@ def vote(places, labels, k, new_places=None, new_labels=None):
     if len(labels) < k + (new_places is None) or not len(truth):
         return float("nan")
     classes, codes = np.unique(labels, return_inverse=True)
-    # Asked about no new cells, it leaves out each cell itself.
+    # Without new cells, it leaves out each cell itself.
     nearest = NearestNeighbors(n_neighbors=k).fit(places).kneighbors(new_places, return_distance=False)
     votes = np.zeros((len(truth), len(classes)), dtype=np.int32)
     np.add.at(votes, (np.arange(len(truth))[:, np.newaxis], codes[nearest]), 1)

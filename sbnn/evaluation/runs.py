@@ -1,4 +1,4 @@
-"""Results that are computed once: taken from their file if all that decides them is the same, never lost or mixed."""
+"""Results that are computed once: loaded if data, settings and code are the same, never overwritten or mixed."""
 
 import multiprocessing
 import os
@@ -31,7 +31,7 @@ PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # file of a finis
 
 
 def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None):
-    """Load the record that answers the question `wanted`, a record without values, or compute its values and save it.
+    """Load the record that matches `wanted`, a record without values, or compute its values and save it.
 
     All but the values decides, and class, parameters and version of the `estimator`, if it is given (of `n_cells`).
     """
@@ -55,7 +55,7 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
 
 
 def _question(record):
-    """All that a record is the answer to, by name."""
+    """What identifies a record, by name."""
     about = {"experiment": record.experiment, "data set": record.dataset, "data": record.sha256, "seed": record.seed}
     return about | {"parameters": record.params} | record.settings
 
@@ -117,7 +117,7 @@ def fit_all(
 
 
 def _once(path, overwrite, answer, compute):
-    """The record of a file if it is the answer, else what is computed, and saved; by one process at a time."""
+    """The record of a file if it matches, else what is computed, and saved; by one process at a time."""
     if not isinstance(overwrite, bool | np.bool_):
         raise ValueError(f"overwrite: expected True or False, got {overwrite!r}")
     if path is None:
@@ -136,7 +136,7 @@ def _once(path, overwrite, answer, compute):
 
 @contextmanager
 def _locked(path, wait=True):
-    """Hold a results file, so that two runs do not write it at once; the second waits and says so."""
+    """Hold a results file, so that two runs do not write it at once; the second warns and waits."""
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Tables of which genes to trust, how many are needed and what a prior does, from saved records alone.
+"""Tables of the genes to trust, the number needed and the effect of a prior, from saved records alone.
 
 Genes are kept again with other seeds, and in halves of the cells, whose frequencies bound how many are kept by chance
 (Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat. Soc. B 75, 2013).
@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 
 from sbnn.metrics import share_tested, smallest_sufficient
 
-SHAPES = 200  # tried between two that are known to be extreme
+SHAPES = 200  # tried between the two extreme ones
 
 
 def gene_counts(record):
@@ -83,7 +83,7 @@ def kept_genes_table(record, genes):
 
 
 def trust_sentence(record):
-    """What it means that no gene can be trusted; empty where some can be."""
+    """Explains why no gene can be trusted; empty if some can be."""
     table = selection_table(record)
     if table.trusted.any():
         return ""
@@ -135,7 +135,7 @@ def concave_tail(mean, n, r):
         weights = shapes(log, k)[0]
         return weights @ np.arange(k + 1) / weights.sum() - target
 
-    widest = 25.0  # as good as uniform
+    widest = 25.0  # practically uniform
     ends = {k: brentq(excess, -25.0, widest, (k,)) if excess(widest, k) > 0 else widest for k in range(first, n + 1)}
     for k in range(first, n):
         weights = shapes(np.linspace(ends[k + 1], ends[k], SHAPES), k)
@@ -170,7 +170,7 @@ def genes_table(record):
 
 
 def priors_table(record):
-    """What each prior of `sbnn.study.gene_priors.compare_priors` does, mean over the folds, with the change of test R2.
+    """Effect of each prior of `sbnn.study.gene_priors.compare_priors`, mean over the folds, with the change of test R2.
 
     ``stability`` is the share of the kept genes that two folds have in common, over all pairs.
     """

@@ -1,4 +1,4 @@
-"""What a test R2 is worth: beside permuted outputs, beside ridge, and beside another model on the same folds."""
+"""Test R2 compared with permuted outputs, with ridge, and with another model on the same folds."""
 
 from typing import NamedTuple
 
@@ -11,12 +11,12 @@ from sbnn.evaluation.crossval import LEVEL, N_PERMUTATIONS, chance_table, least_
 from sbnn.metrics import corrected_error, share_tested
 from sbnn.results import Record
 
-LEVEL_WITH = 0.05  # a difference of R2 whose whole interval is smaller is none to speak of
+LEVEL_WITH = 0.05  # models are as good as each other if the whole interval of their difference is within this
 N_PERMUTATIONS_OF_OUTPUTS = 999, 4999  # more, since p is corrected for the number of outputs
 
 
 class PairedDifference(NamedTuple):
-    """Mean difference over the same folds, its interval, corrected standard error, two-sided p and their number."""
+    """Mean difference over the same folds, its interval, corrected standard error, two-sided p and number of folds."""
 
     mean: float
     low: float
@@ -30,7 +30,7 @@ class PairedDifference(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a cross-validation says; p is NaN where chance cannot be estimated, which the sentence explains."""
+    """Result of a cross-validation; p is NaN where chance cannot be estimated, which the sentence explains."""
 
     test_r2: float
     sd: float
@@ -117,7 +117,7 @@ def have_same_folds(a, b):
 
 
 def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutations=N_PERMUTATIONS, seed=0):
-    """Say in one sentence what the test R2 of a grid point is worth.
+    """Compare the test R2 of a grid point with chance and with ridge, in one sentence.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     point : int
         Position in the grid.
     groups : array-like of shape (n,), optional
-        Donor, batch or date of each cell. The sentence says so if folds split them: what cells of one donor share
-        beside their genes then looks like prediction, which permuting does not show.
+        Donor, batch or date of each cell. The sentence warns if folds split them: what cells of one donor share
+        besides their genes then counts as prediction, which permuting does not show.
     n_permutations, seed : int
         Permutations of the outputs, at least 19.
 
@@ -206,5 +206,5 @@ def _beside_ridge(found, its_r2, its_p):
 
 
 def split_groups(record, groups):
-    """Groups of which folds train on some cells and test others."""
+    """Groups with some cells in training and others in test of a fold."""
     return {group for train, test in record.folds for group in np.intersect1d(groups[train], groups[test])}

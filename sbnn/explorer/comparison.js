@@ -26,11 +26,11 @@ function hold(drawn, group) {
 function showHeld(drawn) {
   const { a, b } = state.held;
   byId("drop-groups").hidden = !a && !b;
-  const told = GROUPS.filter((group) => state.held[group]).map((group) => `${group.toUpperCase()}: ${plural(state.held[group].length, "cell")}`);
+  const groups = GROUPS.filter((group) => state.held[group]).map((group) => `${group.toUpperCase()}: ${plural(state.held[group].length, "cell")}`);
   const both = a && b && a.filter((cell) => b.includes(cell)).length;
   const next = a && b ? "compared below" : "select other cells for the other group";
-  byId("groups-note").textContent = told.length
-    ? `${told.join(", ")}; ${next}.${both ? ` ${plural(both, "cell")} of both left out.` : ""}`
+  byId("groups-note").textContent = groups.length
+    ? `${groups.join(", ")}; ${next}.${both ? ` ${plural(both, "cell")} of both left out.` : ""}`
     : "Or hold two selections as A and B to compare them.";
   showFeatures(drawn);
 }

@@ -1,4 +1,4 @@
-"""A folder of recordings becomes a table of the twelve families, in parallel, resumable, whatever single files hold."""
+"""From a folder of recordings to a table of the twelve families: parallel, resumable, tolerant of damaged files."""
 
 import hashlib
 import logging
@@ -27,7 +27,7 @@ SOURCE = "twelve families of IPFX feature vectors from NWB recordings"
 
 
 class CellVectors(NamedTuple):
-    """What one recording gives: values (2607,), what the file tells, what is missing and why, sha256 of the file."""
+    """Result of one recording: values (2607,), metadata of the file, what is missing and why, sha256 of the file."""
 
     values: np.ndarray
     donor: str
@@ -56,7 +56,7 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     -------
     AnnData of typed cells
         Cells in the order of their files' names, 2607 columns as `trace_families` lists them, NaN where a cell lacks a
-        protocol. ``obs`` holds `donor` and `species` as the files tell, ``file``, ``notes``: what is missing in a cell
+        protocol. ``obs`` holds `donor` and `species` from the files, ``file``, ``notes``: what is missing in a cell
         and why. ``uns["sbnn"]["dropped"]`` holds, for each reason, the files that gave no cell.
 
     Raises
@@ -64,7 +64,7 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     FileNotFoundError
         No NWB file.
     ValueError
-        Two files of the same cell, or no file that gives a cell; the message tells why.
+        Two files of the same cell, or no file that gives a cell; the message gives the reasons.
     """
     files = find_recordings(paths)
     if cache is None and (home := cache_folder()):
@@ -81,17 +81,17 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
         reasons = "; ".join(f"{some(names)}: {reason}" for reason, names in dropped.items())
         raise ValueError(f"none of the {len(files)} file(s) gives a cell: {reasons}")
     rows = [(its.donor, its.species, files[cell].name, "; ".join(its.notes)) for cell, its in cells.items()]
-    told = pd.DataFrame(rows, pd.Index(list(cells), dtype=object), ["donor", "species", "file", "notes"])
+    metadata = pd.DataFrame(rows, pd.Index(list(cells), dtype=object), ["donor", "species", "file", "notes"])
     checksums = {files[cell].name: its.sha256 for cell, its in cells.items()}
     units = trace_units()
     sha256 = fingerprint_parameters({"files": fingerprint_files(checksums), "settings": settings})
     facts = {"name": "traces", "source": SOURCE, "sha256": sha256, "files": checksums, "dropped": dropped}
     table = pd.DataFrame(np.stack([its.values for its in cells.values()]), list(cells), list(units))
-    return typed_cells(table, told, trace_families(), units, **facts)
+    return typed_cells(table, metadata, trace_families(), units, **facts)
 
 
 def write_traces(features, path):
-    """Write features of `read_traces` as CSV, and to ``<path>_cells.csv`` what is known of each cell; both paths.
+    """Write features of `read_traces` as CSV, and to ``<path>_cells.csv`` metadata of each cell; both paths.
 
     With types filled into the second, ``read_ephys_table(path, cells, families=trace_families())`` reads them.
     """
@@ -128,7 +128,7 @@ def _vectors_or_reason(path, cache, settings):
         return Memory(cache, verbose=0).cache(cell_vectors, ignore=["path"])(path, sha256, settings)
     except ValueError as error:
         return str(error)
-    except Exception as error:  # what reading a damaged file may raise, no list foresees
+    except Exception as error:  # damaged files can raise anything
         return f"{type(error).__name__}: {error}"
 
 
@@ -148,7 +148,7 @@ def cell_vectors(path, sha256, settings):
 
 @contextmanager
 def quiet():
-    """Keep warnings and logs of IPFX and pynwb back; what matters of them goes into the notes of a cell."""
+    """Suppress warnings and logs of IPFX and pynwb; the relevant ones go into the notes of a cell."""
     root, swallow = logging.getLogger(), logging.NullHandler()
     level = root.manager.disable
     root.addHandler(swallow)  # or IPFX's first message would set up logging to the terminal, for the whole process

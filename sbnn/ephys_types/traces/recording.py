@@ -79,7 +79,7 @@ class CutSweep(NamedTuple):
 
 
 def stored_sweeps(nwb):
-    """Sweeps in current clamp of an open file, in the order of the experiment, and notes of those that do not do."""
+    """Sweeps in current clamp of an open file, in the order of the experiment, and notes of unusable ones."""
     of_current = [series for series in nwb.acquisition.values() if isinstance(series, CurrentClampSeries)]
     responses = [series for series in of_current if not isinstance(series, IZeroClampSeries)]
     if not responses:
@@ -145,7 +145,7 @@ def check_scale(quantity, value):
 
 @cache
 def _protocols():
-    """What IPFX's list of stimuli says of names: one of the protocols, or "other" (a search, a chirp, noise)."""
+    """Kinds of stimuli by IPFX's list of names: one of the protocols, or "other" (a search, a chirp, noise)."""
     ontology, known = StimulusOntology.default(), {}
     kinds = {kind: getattr(ontology, f"{kind}_names") for kind in PROTOCOLS}
     for stimulus in ontology.stimuli:
@@ -252,7 +252,7 @@ def _at_rest(stored, stimulus, voltage):
 
 
 def _cut(stored, stimulus, voltage):
-    """The sweep around its stimulus, or what is wrong with it."""
+    """The sweep around its stimulus, or why it cannot be used."""
     kind, rate, ratio = stimulus.kind, stored.rate, Fraction(RATE / stored.rate).limit_denominator(1000)
     if abs(float(ratio) * rate / RATE - 1) > 1e-6:
         return f"{rate:g} Hz has no simple ratio to {RATE} Hz"

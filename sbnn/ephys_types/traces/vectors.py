@@ -44,7 +44,7 @@ TABLE = pd.read_csv(Path(__file__).with_name("vectors.csv"), keep_default_na=Fal
 VECTORS = tuple(map(tuple, TABLE.to_numpy().tolist()))
 _END = 1.0  # s, of a long square; all stimuli begin at 0
 _AFTER_SHORT = 0.053  # s, until when the spike of a short square is looked for
-#: What IPFX raises on sweeps it was not made for.
+#: Errors of IPFX on sweeps that it cannot analyse.
 _FAULTS = (ArithmeticError, AssertionError, FeatureError, LookupError, TypeError, ValueError)
 
 
@@ -68,7 +68,7 @@ def joined(vectors):
 
 
 def settings_fingerprint():
-    """Name what decides the vectors besides the recording: these numbers and the version of IPFX."""
+    """Fingerprint of what determines the vectors besides the recording: these numbers and the version of IPFX."""
     settings = {"format": FORMAT, "ipfx": version("ipfx"), "vectors": VECTORS, "rate": RATE}
     settings["stimuli"] = [SHORT_SQUARE, LONG_SQUARE, RAMP]
     settings["levels"] = [LEVELS, LEVEL_TOLERANCE, STEPS, STEP_TOLERANCE, NORM_STEP]
