@@ -11,7 +11,6 @@ from files import published, put
 from sbnn.data import registry
 from sbnn.data.datasets import load_dataset
 from sbnn.data.paired import as_paired
-from sbnn.data.readers.counts import read_count_table
 from sbnn.data.registry import find_file, search_places
 from sbnn.data.simulate import simulate_patchseq
 
@@ -59,12 +58,6 @@ def real_file():
         pytest.skip(f"{folder}/{name} is not on this machine")
 
     return find
-
-
-@pytest.fixture(scope="session")
-def real_counts(real_file):
-    """Complete raw counts of the 185 cells recorded at physiological temperature: counts, cells, genes."""
-    return read_count_table(real_file("m1_patchseq_phys_temp_exon_counts.csv.gz"))
 
 
 @pytest.fixture

@@ -60,15 +60,6 @@ def test_selectors_find_true_genes_and_no_more_than_asked_for(selector, data, ar
     np.testing.assert_array_equal(many, again[1])
 
 
-def test_greedy_selection_takes_the_gene_that_leaves_least_error(arrays):
-    X, Y = arrays
-    chosen = []
-    for _ in range(4):
-        errors = [np.linalg.lstsq(X[:, [*chosen, j]], Y)[1].sum() for j in range(X.shape[1]) if j not in chosen]
-        chosen.append([j for j in range(X.shape[1]) if j not in chosen][int(np.argmin(errors))])
-    np.testing.assert_array_equal(peers.GreedyForward().select(X, Y, [4])[0], chosen)
-
-
 def test_kernel_ridge_chooses_by_the_error_of_left_out_cells(arrays):
     X, Y = arrays[0][:25, :6], arrays[1][:25]
     Y = Y - Y.mean(0)  # scikit-learn's has no intercept

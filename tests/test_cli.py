@@ -91,15 +91,6 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(tmp_path, monkeypatch
     assert numbers == ["01", "02", "03", "04"], "no list of genes to believe in is known for it"
 
 
-def test_ctrl_c_loses_nothing_and_says_so(monkeypatch, capsys):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(reproduce, "reproduce", interrupted)
-    assert cli.main(["reproduce", "02", "simulated"]) == 130
-    assert "the same command resumes" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [("fit --help", 0), ("--version", 0), ("data list", 0), ("fit mine --expression lost.csv --outputs o.csv", 1),

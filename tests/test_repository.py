@@ -34,14 +34,6 @@ def test_the_version_is_the_same_everywhere():
     assert f"\n## {version}" in (ROOT / "docs" / "changelog.md").read_text()
 
 
-def test_every_file_of_the_package_is_installed():
-    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    taken = {Path(pattern).suffix for pattern in setuptools["package-data"]["*"]} | {".py"}
-    files = [path for path in (ROOT / "sbnn").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    assert {path.suffix for path in files if path.name != "README.md"} == taken
-    assert all((path.parent / "__init__.py").exists() for path in files)
-
-
 def test_no_data_is_committed():
     tracked = subprocess.run(["git", "ls-files", "data"], cwd=ROOT, capture_output=True, text=True)
     if tracked.returncode:

@@ -1,6 +1,5 @@
 """Records come back to the bit, are never half written, and reading one runs no code and takes little memory."""
 
-import copyreg
 import os
 import pickle
 import subprocess
@@ -39,6 +38,12 @@ def record():
         "unicode": np.array(["a", "bc"]),
         "empty": np.zeros((0, 3)),
         "zeros": np.zeros((3000, 5000), bool),  # shrink as far as zlib can
+        "plain": [None, True, -(2**80), 2**63, -1, 0.5, float("inf"), "µ", b"\0\xff"],
+        "keys": {1: "a", "1": "b", None: 1, False: 2, b"x": 3, 2**64 - 1: 4},
+        "nested": ((), [], {}, (1, [2, (3,)])),
+        "arrays": [np.arange(3).astype(kind) for kind in ("?", "i1", "u1", "<i2", ">i4", "u8", "f2", "<f4", ">f8")],
+        "shapes": [np.array(np.nan), np.zeros((2, 0, 1)), np.asfortranarray(np.eye(2, 3))],
+        "numbered": pd.DataFrame({"a": [1.0, np.nan], "b": [2, 3]}, index=[5, 4]),
     }
     points = [{"alpha": 0.1, "rank": 2}, {"alpha": 0.3, "rank": 2}]
     folds = [(np.arange(5), np.arange(5, 7)), (np.arange(2, 7), np.arange(2))]
@@ -51,13 +56,14 @@ def assert_same(a, b):
         pd.testing.assert_frame_equal(a, b, check_column_type=False)
     elif isinstance(a, np.ndarray):
         np.testing.assert_array_equal(a, b)
-        assert (a.dtype == b.dtype or (a.dtype.kind == "U" and b.dtype == object)) and b.flags.writeable
+        native = a.dtype.newbyteorder("=")
+        assert (b.dtype == native or (native.kind == "U" and b.dtype == object)) and b.flags.writeable
     elif isinstance(a, dict | list | tuple):
         assert type(a) is type(b)
         for x, y in zip(*(part.items() if isinstance(part, dict) else part for part in (a, b)), strict=True):
             assert_same(x, y)
     else:
-        assert a == b
+        assert a == b and (type(a) is type(b) or isinstance(a, np.generic))
 
 
 def test_round_trip_keeps_every_bit(record, tmp_path):
@@ -139,25 +145,6 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path, monkeypatch, seal):
     assert not (tmp_path / "owned").exists()
 
 
-called = []
-
-
-def remember():
-    called.append(True)
-
-
-def test_a_registered_function_is_not_called(tmp_path):
-    """Codes of the registry of extensions need no import, so that forbidding imports does not forbid them."""
-    copyreg.add_extension(__name__, "remember", 240)
-    try:
-        sys.modules.setdefault(__name__, sys.modules[remember.__module__])
-        assert pickle.loads(b"\x80\x02\x82\xf0.") is remember  # from now on without an import
-        refused(tmp_path / "r.pickle", sealed(b"\x80\x02\x82\xf0)R."), "EXT1")
-    finally:
-        copyreg.remove_extension(__name__, "remember", 240)
-    assert called == []
-
-
 def test_a_flipped_bit_anywhere_is_noticed(record, tmp_path):
     path = save(record, tmp_path / "r.pickle")
     whole = path.read_bytes()
@@ -217,10 +204,11 @@ def test_a_small_file_takes_little_memory(record, tmp_path, odd, message):
         b"\x80\x04(((((((((.",
         b"\x80\x04]2a.",  # a list in itself
         b"\x80\x04]\x94h\x00a.",
+        b"\x80\x02\x82\xf0)R.",  # calls what is registered as extension 240, which needs no import
     ],
 )
 def test_odd_instructions_are_refused(tmp_path, content):
-    refused(tmp_path / "r.pickle", sealed(content), most=1_000_000)
+    refused(tmp_path / "r.pickle", sealed(content), "EXT1" if b"\x82" in content else "", most=1_000_000)
 
 
 def array(values, dtype, shape):

@@ -18,6 +18,7 @@ from sbnn.data.preprocessing import (
     shares_of_genes,
     size_of_library,
 )
+from sbnn.data.readers.counts import read_count_table
 
 EMPTY_CELLS = {"check_estimators_dtypes": "the check holds cells without counts, which cannot be normalised"}
 EXEMPT = {LibrarySizeNormalizer: EMPTY_CELLS, Standardizer: {}}
@@ -58,8 +59,8 @@ def test_selection_reports_the_curve_that_selects(rng):
     np.testing.assert_array_equal(result.selected, kept_at(counts, result.b, threshold=3, min_cells=10))
 
 
-def test_selection_of_the_physiological_counts_is_the_known_one(real_counts, real_scala):
-    counts, cells, genes = real_counts
+def test_selection_of_the_physiological_counts_is_the_known_one(real_file, real_scala):
+    counts, _, genes = read_count_table(real_file("m1_patchseq_phys_temp_exon_counts.csv.gz"))
     assert counts.shape == (185, 30749)
     result = select_genes(counts, 1000, threshold=30)
     assert result.selected.sum() == 1000

@@ -176,11 +176,6 @@ def in_families(values):
     return dict(zip(FAMILIES, np.split(values, ends[:-1]), strict=True))
 
 
-def assert_same(families, others):
-    for name, values in families.items():
-        np.testing.assert_array_equal(values, others[name], err_msg=name)
-
-
 NEURON = Neuron()
 
 
@@ -262,7 +257,7 @@ def test_stimuli_without_names_and_pairs_in_a_table_are_read_alike(whole, tmp_pa
     sweeps = [("", current, voltage) for _, current, voltage in recorded()[0]]
     family, notes = features_of(tmp_path, sweeps, by_number=False)
     assert notes == ""
-    assert_same(family, whole)
+    np.testing.assert_equal(family, whole)
 
 
 def test_what_a_cell_lacks_is_missing_and_never_zero(whole, tmp_path):
@@ -321,7 +316,7 @@ def test_sweeps_with_faults_are_left_out_and_told(whole, tmp_path):
     assert "is called 'X7Ramp_DA_0', but its current is: long_square of 1000 ms" in notes
     assert "2 long square sweep(s): end less than 200 ms after the stimulus" in notes
     assert "1 long square sweep(s): no resting voltage before the stimulus" in notes and "X2LP" not in notes
-    assert_same(family, whole)
+    np.testing.assert_equal(family, whole)
 
 
 def square(rate, length, amplitude, onset=0.3, total=1.8, test_pulse=-50.0):
@@ -387,11 +382,6 @@ def test_what_no_recording_can_have_is_refused():
         for factor in (1e-3, 1e3, np.nan):
             with pytest.raises(ValueError, match=f"^{quantity}: "):
                 check_scale(quantity, value * factor)
-
-
-def test_recording_ends_where_a_run_of_missing_values_begins():
-    ends = {"0000": 4, "0011": 2, "0001": 3, "0100": 4, "011100": 1, "11": 0}
-    assert {text: recording._end_of_recording(np.array(list(text)) == "1", 3) for text in ends} == ends
 
 
 @pytest.fixture(scope="module")

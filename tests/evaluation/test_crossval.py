@@ -2,6 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from made_up import changed
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
@@ -28,18 +30,28 @@ def test_paper_folds_are_the_published_ones():
     folds = paper_folds(1213)
     assert folds[0][1][:5].tolist() == [382, 787, 43, 155, 493] and folds[1][1][:3].tolist() == [1176, 415, 371]
     assert [(len(train), len(test)) for train, test in folds] == [(1092, 121)] * 10
-    assert len(np.unique(np.concatenate([test for _, test in folds]))) == 1210
-    assert all(np.union1d(*fold).size == 1213 for fold in folds)
 
 
-def test_groups_are_never_split():
+@settings(max_examples=40)
+@given(st.lists(st.integers(0, 7), min_size=5, max_size=60), st.integers(2, 5), st.integers(0, 1000))
+def test_folds_part_the_cells_the_groups_or_the_times(groups, n_folds, seed):
+    assume(len(set(groups)) >= n_folds)
+    groups, cells = np.array(groups), list(range(len(groups)))
+    [later], grouped = later_fold(groups, 0.3), grouped_folds(groups, n_folds, seed)
+    paper = paper_folds(len(cells), n_folds, seed)
+    for train, test in [*paper, *grouped, later]:
+        assert sorted([*train, *test]) == cells, "each cell on one side"
+    assert all(len(test) == len(cells) // n_folds for _, test in paper)
+    assert len({cell for _, test in paper for cell in test}) == n_folds * (len(cells) // n_folds)
+    assert all(not set(groups[train]) & set(groups[test]) for train, test in grouped)
+    assert sorted(np.concatenate([test for _, test in grouped])) == cells
+    assert groups[later[0]].max() < groups[later[1]].min()
+
+
+def test_groups_are_dealt_out_evenly_by_the_seed():
     groups = np.random.default_rng(0).choice([f"mouse_{i}" for i in range(30)], 200)
-    folds = grouped_folds(groups, 4, seed=1)
-    assert sorted(np.concatenate([test for _, test in folds])) == list(range(200))
-    for train, test in folds:
-        assert set(groups[train]).isdisjoint(groups[test]) and len(train) + len(test) == 200
-        assert 7 <= len(set(groups[test])) <= 8
-    other = grouped_folds(groups, 4, seed=2)
+    folds, other = (grouped_folds(groups, 4, seed=seed) for seed in (1, 2))
+    assert {len(set(groups[test])) for _, test in folds} <= {7, 8}
     assert any(set(a[1]) != set(b[1]) for a, b in zip(folds, other, strict=True))
 
 

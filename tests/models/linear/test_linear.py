@@ -1,6 +1,4 @@
-import anndata
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
@@ -96,26 +94,6 @@ def test_score_is_pooled_and_about_the_training_mean(pair, model):
     assert prediction.dtype == np.float64
     assert model.score(X[90:], Y[90:]) == pooled_r2(Y[90:], prediction, Y[:90].mean(axis=0))
     assert model.score(X[90:], Y[90:]) > 0.3
-
-
-@pytest.mark.parametrize("model", MODELS + LATENT, ids=str)
-def test_tables_and_anndata(pair, model):
-    X, Y = pair[0], pair[1][:, 0] if getattr(model, "rank", 2) == 1 else pair[1]
-    cells, genes = [f"c{i}" for i in range(120)], [f"g{j}" for j in range(40)]
-    table = pd.DataFrame(X, index=cells, columns=genes)
-    outputs = pd.DataFrame(Y, index=cells) if Y.ndim == 2 else pd.Series(Y, index=cells)
-    plain = clone(model).fit(X, Y)
-    named = clone(model).fit(table, outputs)
-    np.testing.assert_array_equal(named.coef_, plain.coef_)
-    np.testing.assert_array_equal(named.feature_names_in_, genes)
-    box = anndata.AnnData(table, obsm={"outputs": Y.reshape(120, -1)})
-    boxed = clone(model).fit(box)
-    np.testing.assert_array_equal(boxed.coef_.ravel(), plain.coef_.ravel())
-    np.testing.assert_array_equal(boxed.predict(box).ravel(), plain.predict(X).ravel())
-    assert boxed.score(box) == plain.score(X, Y)
-    if hasattr(model, "get_support"):
-        np.testing.assert_array_equal(named.get_feature_names_out(), np.array(genes)[named.get_support()])
-        np.testing.assert_array_equal(plain.get_feature_names_out(genes), named.get_feature_names_out())
 
 
 @pytest.mark.parametrize(
