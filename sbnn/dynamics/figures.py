@@ -45,7 +45,7 @@ def scores_of_methods(records):
                 draw_scores(ax, y, of[column], COLORS[name])
         if column in ("auroc", "balanced_accuracy"):
             ax.axvline(0.5, color="0.6", lw=0.8, ls="--")
-        ax.set_title(title.replace(", ", ",\n").replace(" of ", "\nof "), fontsize=7)
+        ax.set_title(title.replace(" of ", "\nof "), fontsize=7)
         ax.xaxis.set_major_locator(MaxNLocator(3))
         ax.ticklabel_format(axis="x", scilimits=(-2, 3), useMathText=True)
         name_rows(ax, [METHODS[name] for name in records])
@@ -82,7 +82,7 @@ def accuracy_by_sparsity(records, condition, sweep=None):
         for name, of in sweep.groupby("method", sort=False):
             means = of.groupby("asked")[["sparsity", "balanced_accuracy"]].mean()
             left.plot(*means.to_numpy().T, color=COLORS[name], lw=1, alpha=0.7)
-    accuracy, error = "balanced accuracy of edges", "test MSE, one interval ahead"
+    accuracy, error = "balanced accuracy of edges", f"test {COLUMNS['mse_ahead']}"
     left.set(xlabel="sparsity of the weights", ylabel=accuracy, xlim=(-0.03, 1.03), ylim=(0.48, 1.02))
     right.set(xlabel=accuracy, ylabel=error, yscale="log", xlim=(0.48, 1.02))
     figure.legend(**LEGEND)

@@ -158,10 +158,9 @@ def cells_by_perturbation(record):
     """Cells of a real screen in the two latents that are shifted most, and the means of all perturbations."""
     effects, strength = _first_fit(record)
     axes_of = np.sort(np.argsort(-strength.sum(axis=0), kind="stable")[:2])
-    titles, values = _latents(effects.columns), effects.to_numpy()
+    titles, values = [name.replace("_", " ") for name in effects.columns], effects.to_numpy()
     first, second = strength[:, axes_of].astype(bool).T
     any_latent, names = strength.any(axis=1), effects.index.to_numpy(str).astype(object)
-    strongest = [titles[i] for i in strength.argmax(axis=1)]
     kinds = {f"shifts {titles[axes_of[0]]}": first & ~second, f"shifts {titles[axes_of[1]]}": second & ~first}
     kinds |= {"shifts both": first & second, "shifts another latent": any_latent & ~first & ~second}
     figure, (cells, means) = new_panels(3.4, 1, 2, sharex=True, sharey=True)
@@ -183,14 +182,9 @@ def cells_by_perturbation(record):
     finish(figure)
     if any_latent.sum() <= MANY:
         hidden = any_latent & ~first & ~second
-        names[hidden] = [f"{names[i]} → {strongest[i]}" for i in np.flatnonzero(hidden)]
-        places = values[:, axes_of]
-        place_names(means, places[any_latent], names[any_latent], places, fontsize="small")
+        names[hidden] = [f"{names[i]} → {titles[strength[i].argmax()]}" for i in np.flatnonzero(hidden)]
+        place_names(means, values[any_latent][:, axes_of], names[any_latent], values[:, axes_of], fontsize="small")
     return figure
-
-
-def _latents(columns):
-    return [str(name).replace("_", " ") for name in columns]
 
 
 @styled
