@@ -248,7 +248,7 @@ def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None, s
     _warn_of_marks(values, filled.min(0), filled.max(0), argument, columns)
     if (empty := missing.all(axis=1)).any():
         names = some(np.flatnonzero(empty) if rows is None else np.asarray(rows)[empty])
-        text = f"{argument}: {empty.sum()} of {len(values)} cells have no value, nothing tells their types: {names}"
+        text = f"{argument}: {empty.sum()} of {len(values)} cells have no value, so no type can be predicted: {names}"
         warnings.warn(f"{text}; leave them out", stacklevel=stacklevel)
 
 
