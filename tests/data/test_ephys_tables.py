@@ -59,6 +59,7 @@ def test_what_is_left_out_is_told_and_kept_in_mind(simulated, table):
         "features without two different values": ["empty", "constant"],
     }
     assert data.uns["sbnn"]["dropped"] == dropped and data.shape == (55, simulated.n_vars)
+    assert str(told[1].message).startswith("1 of 59 ")
     assert len(told) == len(dropped) and all(warning.filename == __file__ for warning in told)
 
 

@@ -110,6 +110,7 @@ def test_all_forms_give_the_same_arrays(adata):
     for wrong, error, message in (
         ((X, Y[::-1]), ValueError, "Y: .*another order"),
         ((anndata.AnnData(X), Y[::-1]), ValueError, "Y: .*another order"),
+        ((X.reset_index(drop=True), Y), ValueError, "Y: .*not those of X"),
         ((X, adata), ValueError, "Y"),
         (ExpressionStream(X), TypeError, "data: .* got ExpressionStream"),
         ((adata, "protein"), KeyError, r"no 'protein' in adata.obsm; it holds \['outputs'\]"),

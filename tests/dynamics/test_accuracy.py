@@ -49,6 +49,8 @@ def test_auto_regression_finds_levels_and_rates_at_any_times(rng):
     np.testing.assert_allclose(paths[:, 2], model.levels_ + np.exp([-0.3, -3]) * (starts - model.levels_))
     found = AutoRegression().fit(trajectories(paths, times))
     np.testing.assert_allclose(found.predict(starts, times), paths, atol=0.01)
+    slow = AutoRegression().fit(trajectories(paths, 60 * np.array(times)))
+    np.testing.assert_allclose(60 * slow.rates_, found.rates_)
 
 
 def test_errors_of_samples_that_stay_as_they_are():

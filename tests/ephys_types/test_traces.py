@@ -349,6 +349,7 @@ def test_a_ramp_begins_where_its_line_leaves_the_baseline(rng, noise):
     found = stimulus_of(current + rng.normal(0, noise, len(current)), 50_000)
     assert found.kind == "ramp"
     assert abs(found.onset - 20_000) <= 1_000 and found.amplitude == pytest.approx(100, abs=3)
+    assert found.onset / 50_000 + found.length == pytest.approx(4.4, abs=1e-2)
 
 
 def test_other_stimuli_are_not_taken_for_one_of_the_three():

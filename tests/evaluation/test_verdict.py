@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up import changed
 from scipy import stats
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Lasso, Ridge
 from sklearn.tree import DecisionTreeClassifier
 
 from sbnn import cross_validate, fit_full, paper_folds, results, simulate_patchseq
@@ -86,6 +86,8 @@ def test_outputs_of_other_cells_are_chance_and_warned_of(data):
     with pytest.warns(UserWarning, match=r"2 of 2 grid points: .* \(test R2 -.*permuted outputs -"):
         record = cross_validate(Ridge(), shuffled, 5, {"alpha": [1.0, 30.0]}, verbose=False)
     assert (chance_table(record, shuffled.Y).p > 0.05).all()
+    with pytest.warns(UserWarning, match=r"1 of 2 grid points: .* p = 1.00"):  # of the one without a gene
+        cross_validate(Lasso(), data, 5, {"alpha": [0.05, 9.0]}, verbose=False)
     alone = [(np.delete(np.arange(20), i), np.array([i])) for i in range(20)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -183,9 +183,13 @@ def test_every_setting_of_the_recipe_counts(screen):
 def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch):
     scores = iter([5.0, 4.0, 1.0, 2.0, 0.5])
     monkeypatch.setattr(training_module, "elbo_of_cells", lambda *_: torch.tensor([next(scores)]))
-    training = small_training(screen, Prior(41, 2), replace(TINY, patience=2))
+    training = small_training(screen, Prior(41, 2), replace(TINY, patience=2, batch_size=64))
+    loss, weights = training.loss, []
+    monkeypatch.setattr(training, "loss", lambda batch, weight: weights.append(weight) or loss(batch, weight))
     training.run(5, warm_up=3)
     assert len(training.history) == 5
+    np.testing.assert_allclose(weights, np.minimum(1, np.linspace(0, 5, len(weights) + 1)[1:] / 3))
+    assert len(weights) > 5
 
 
 def test_recipes_out_of_range_are_named():

@@ -42,13 +42,14 @@ def test_it_is_used_up_to_the_limit_and_not_beyond(monkeypatch, data):
     assert DistilledSettings().few_cells == 250
 
 
-def test_inputs_are_clipped_to_the_middle_of_their_range(data):
+@pytest.mark.parametrize("limit", [2.0, 7.0])  # beyond 7 SD there is a high value alone
+def test_inputs_are_clipped_to_the_middle_of_their_range(data, limit):
     X = data.X[:60].copy()
     X[:, 0] = 0.01 * np.arange(60)  # within 2 SD
     X[0, 1] = 1000
-    model = short(few_cells_limit=2.0).fit(X, data.Y[:60])
+    model = short(few_cells_limit=limit).fit(X, data.Y[:60])
     np.testing.assert_allclose((model.x_min_[0], model.x_max_[0]), (0, 0.59), rtol=1e-6)
-    assert model.x_max_[1] == pytest.approx(X[:, 1].mean() + 2 * X[:, 1].std(), rel=1e-5)
+    assert model.x_max_[1] == pytest.approx(X[:, 1].mean() + limit * X[:, 1].std(), rel=1e-5)
     assert model.x_min_[1] == X[:, 1].min()
     clipped = np.clip(X, model.x_min_, model.x_max_).astype(float)
     np.testing.assert_allclose(model.x_mean_, clipped.mean(0), rtol=1e-5)
@@ -67,8 +68,9 @@ def test_clipped_genes_keep_the_sd_they_came_with(data):
         again, once = (short(**settings).set_params(standardize=flag).fit(X, Y) for flag in (True, False))
     np.testing.assert_allclose(once.x_scale_, again.x_scale_, rtol=1e-6)
     np.testing.assert_allclose(once.predict(X), again.predict(X), atol=1e-4)
-    wide = short(**settings).set_params(standardize=False).fit(X * 3, Y)  # not of 1 SD: what was given is left alone
+    wide = short(**settings).set_params(standardize=False).fit(X * 3, Y * 3)  # not of 1 SD: what was given is left alone
     np.testing.assert_allclose(wide.x_scale_, once.x_scale_, rtol=1e-6)
+    np.testing.assert_array_equal(wide.y_scale_, 1)
 
 
 def scaled(data, cells):
