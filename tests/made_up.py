@@ -1,11 +1,14 @@
-"""Small made-up records for tests of figures, and what their texts must be like."""
+"""Small made-up records for tests of figures, what their texts must be like, tables, and a model of a moment."""
 
 import itertools
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import Ridge
 
 from sbnn.data.paired import as_paired, paired
+from sbnn.models.bottleneck.protocols.greedy import forward_selection
 from sbnn.results import Record
 
 
@@ -138,3 +141,34 @@ def changed(data, **fields):
     about = {"name": data.name} | {key: data.about[key] for key in ("source", "truth") if key in data.about}
     now = {name: getattr(data, name) for name in ("X", "Y", "gene_names", "feature_names", "cell_names", "labels")}
     return as_paired(paired(**now | {"colors": data.colors, "counts": data.counts} | about | fields))
+
+
+def table_of(data):
+    return pd.DataFrame(data.X, data.cell_names, data.gene_names)
+
+
+def counts_of(data):
+    return pd.DataFrame(data.counts, data.cell_names, data.gene_names)
+
+
+def outputs_of(data):
+    return pd.DataFrame(data.Y.copy(), data.cell_names, data.feature_names)
+
+
+class Weigher(RegressorMixin, BaseEstimator):
+    """Ridge regression that keeps the `n_genes` columns of greedy forward selection, and says so."""
+
+    def __init__(self, n_genes=2):
+        self.n_genes = n_genes
+
+    def fit(self, X, y):
+        self.gene_norms_ = np.abs(X.T @ y[:, 0]) + 1
+        self.kept_ = np.isin(np.arange(X.shape[1]), forward_selection(X - X.mean(0), y - y.mean(0), self.n_genes))
+        self.ridge_ = Ridge(10.0).fit(X, y)
+        return self
+
+    def predict(self, X):
+        return self.ridge_.predict(X)
+
+    def get_support(self):
+        return self.kept_

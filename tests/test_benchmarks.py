@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import cdist
-from scipy.stats import ttest_rel
 from sklearn.base import clone
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
@@ -73,17 +72,6 @@ def test_kernel_ridge_chooses_by_the_error_of_left_out_cells(arrays):
     assert (model.alpha_, model.gamma_) == min(errors, key=errors.get)
     plain = KernelRidge(alpha=model.alpha_, kernel="rbf", gamma=model.gamma_ / 6).fit(X, Y)
     np.testing.assert_allclose(model.predict(arrays[0][25:, :6]), plain.predict(arrays[0][25:, :6]), atol=1e-10)
-
-
-def test_paired_difference_is_the_t_interval_with_the_correction_for_shared_training_cells(rng):
-    a, b = rng.normal(size=(2, 10))
-    mean, half = accuracy.paired_difference(a, b, test_share=0)
-    plain = ttest_rel(a, b).confidence_interval()
-    np.testing.assert_allclose([mean - half, mean + half], [plain.low, plain.high])
-    _, wider = accuracy.paired_difference(a, b, test_share=1 / 9)
-    np.testing.assert_allclose(wider / half, np.sqrt((1 / 10 + 1 / 9) / (1 / 10)))
-    assert accuracy.paired_difference(a[:4], b, 0) == accuracy.paired_difference(a[:4], b[:4], 0)
-    assert accuracy.paired_difference(a[:1], b, 0) == (a[0] - b[0], np.inf)
 
 
 def test_measuring_resumes_and_extends(data, tmp_path, monkeypatch):

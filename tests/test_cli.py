@@ -1,19 +1,16 @@
 """The command line does what the notebooks do, and ends with a status that a script can use."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from anndata import AnnData
 
 import sbnn
-from sbnn import cli, simulate_patchseq
+from sbnn import cli
 from sbnn.data.datasets import STUDIES
-from sbnn.data.paired import as_paired
 from sbnn.study import notebooks, reproduce
 
 #: Numbers of the notebooks of own data that are there.
@@ -24,29 +21,6 @@ SAVED = Path(__file__).parents[1] / "saved_models"
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def tables(tmp_path):
-    data = as_paired(simulate_patchseq(n_cells=90, n_genes=30, n_outputs=3, n_true_genes=5, n_families=2, n_types=3))
-    pd.DataFrame(data.counts, data.cell_names, data.gene_names).to_csv(tmp_path / "counts.csv")
-    pd.DataFrame(data.Y, data.cell_names, data.feature_names).iloc[::-1].to_csv(tmp_path / "ephys.tsv", sep="\t")
-    data.labels.to_csv(tmp_path / "types.csv")
-    return ["mine", "--expression", "counts.csv", "--outputs", "ephys.tsv", "--labels", "types.csv", "--counts"]
-
-
-@pytest.mark.slow
-def test_tables_of_a_user_from_cross_validation_to_figures(tables, tmp_path, capsys):
-    def printed(*command, status=0):
-        assert cli.main([*command]) == status
-        return capsys.readouterr().out
-
-    assert "sbnn map saved_models/mine-fast/model.safetensors" in printed("fit", *tables, "--fast")
-    assert (tmp_path / "figures" / "mine-fast" / "effects.png").exists()
-    assert "Test R2, mean over the folds" in json.loads(printed("report", "mine", "--fast", "--json"))
-    printed("report", "nobody", status=1)  # no results
-    (tmp_path / "saved_models" / "mine-fast").rename(tmp_path / "saved_models" / "mine")
-    assert "| mine | 30 -> 3 |" in printed("report", "all") and "CPU minutes" in printed("report", "mine")
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,9 @@
 import threading
 import time
 
-import joblib
-import numpy as np
 import torch
 from threadpoolctl import threadpool_info
 
-from sbnn import SparseBottleneckRegressor, cross_validate
 from sbnn.determinism import reproducible
 
 
@@ -43,15 +40,3 @@ def test_one_python_thread_waits_for_another():
     assert all(now == {n} for n, now in seen)
     changes = sum(a[0] != b[0] for a, b in zip(seen, seen[1:], strict=False))
     assert changes <= 2, "blocks overlapped"
-
-
-def test_fits_in_threads_give_the_bits_of_fits_in_a_row(data):
-    model = SparseBottleneckRegressor(
-        protocol="paper", hidden_layers=(32, 16), epochs=(1, 2, 2, 2), n_genes=5, standardize=False, random_state=0
-    )
-    grid = {"group_lasso": [0.01, 0.1]}
-    alone = cross_validate(model, data, 3, grid, verbose=False)
-    with joblib.parallel_config("threading"):
-        together = cross_validate(model, data, 3, grid, n_jobs=2, verbose=False)
-    np.testing.assert_array_equal(together.test_r2, alone.test_r2)
-    np.testing.assert_array_equal(together.selected, alone.selected)

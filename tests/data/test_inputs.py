@@ -8,6 +8,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import counts_of, outputs_of, table_of
 from scipy import sparse
 from sklearn.base import clone
 
@@ -32,18 +33,9 @@ LINEAR = MODELS[1]
 FORMS = ["csr", "csc", "view", "backed dense", "backed csr"]
 
 
-def table_of(data):
-    return pd.DataFrame(data.X, data.cell_names, data.gene_names)
-
-
-def outputs_of(data):
-    return pd.DataFrame(data.Y.copy(), data.cell_names, data.feature_names)
-
-
 @pytest.fixture
 def counts(data):
-    """Raw counts with names."""
-    return pd.DataFrame(data.counts, data.cell_names, data.gene_names)
+    return counts_of(data)
 
 
 @pytest.fixture(scope="module")

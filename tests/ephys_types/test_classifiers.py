@@ -225,16 +225,6 @@ def test_published_numbers_of_components(rng):
     assert [len(loadings) for loadings in model.loadings_.values()] == [7, 2]
 
 
-def test_a_feature_without_values_is_left_out_and_named(cells):
-    X = pd.DataFrame(cells.X, columns=cells.feature_names)
-    X[cells.feature_names[3]] = np.nan
-    with pytest.warns(UserWarning, match=f"left out: {cells.feature_names[3]}"):
-        model = SparsePCAForest(**QUICK).fit(X, cells.y, cells.families)
-    family = cells.families[3]
-    assert not model.loadings_[family][:, list(model.families_[family]).index(3)].any()
-    np.testing.assert_array_equal(model.transform(X.fillna({cells.feature_names[3]: 5.0})), model.transform(X))
-
-
 def test_scaling(rng):
     X = np.exp(rng.normal(size=(300, 3)))
     X[rng.random((300, 3)) < 0.1] = np.nan

@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import Weigher
 from scipy import sparse
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.linear_model import Ridge
 
 from sbnn import (
     SparseBottleneckRegressor,
@@ -23,25 +22,6 @@ from sbnn.evaluation.identity import fit_key
 from sbnn.evaluation.stability import expected_false, selection_threshold
 
 N = 12
-
-
-class Weigher(RegressorMixin, BaseEstimator):
-    """Keeps the `n_genes` columns that go with the first output best, and says so."""
-
-    def __init__(self, n_genes=2):
-        self.n_genes = n_genes
-
-    def fit(self, X, y):
-        self.gene_norms_ = np.abs(X.T @ y[:, 0]) + 1
-        self.kept_ = np.isin(np.arange(X.shape[1]), np.argsort(-self.gene_norms_)[: self.n_genes])
-        self.ridge_ = Ridge(10.0).fit(X, y)
-        return self
-
-    def predict(self, X):
-        return self.ridge_.predict(X)
-
-    def get_support(self):
-        return self.kept_
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.linear_model import LinearRegression
+from made_up import Weigher
 from sklearn.metrics import r2_score
 
 from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, SparseReducedRankRegression
@@ -12,28 +11,8 @@ from sbnn import results as saved
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import complementary_pairs, repeat_fits, stability_selection
 from sbnn.evaluation.stability import concave_tail, expected_false, gene_counts, selection_table, selection_threshold
-from sbnn.models.bottleneck.protocols.greedy import forward_selection
 
 QUICK = {"protocol": "paper", "hidden_layers": (8, 4), "epochs": (1, 1, 1, 1), "n_genes": 5, "standardize": False}
-
-
-class Greedy(RegressorMixin, BaseEstimator):
-    """Least squares on greedily chosen genes: a selector that takes no time."""
-
-    def __init__(self, n_genes=5):
-        self.n_genes = n_genes
-
-    def fit(self, X, y):
-        genes = forward_selection(X - X.mean(0), y - y.mean(0), self.n_genes)
-        self.support_ = np.isin(np.arange(X.shape[1]), genes)
-        self.model_ = LinearRegression().fit(X[:, self.support_], y)
-        return self
-
-    def predict(self, X):
-        return self.model_.predict(X[:, self.support_])
-
-    def get_support(self):
-        return self.support_
 
 
 @pytest.mark.parametrize(("mean", "n", "r"), [(0.02, 20, -0.25), (0.004, 50, -0.5), (0.2, 10, -1.0)])
@@ -89,7 +68,7 @@ def test_halves_have_whole_groups_and_no_more_pairs_than_there_are():
 
 @pytest.fixture(scope="module")
 def halves(data):
-    return stability_selection(Greedy(), data, 10, verbose=False)
+    return stability_selection(Weigher(5), data, 10, verbose=False)
 
 
 def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
@@ -97,7 +76,7 @@ def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
     trusted = table.index[table["trusted"]]
     assert len(trusted) >= 3 and set(trusted) <= set(data.truth["genes"])
     shuffled = data.X[np.random.default_rng(0).permutation(data.n_cells)], data.Y
-    noise = selection_table(stability_selection(Greedy(), shuffled, 10, verbose=False))
+    noise = selection_table(stability_selection(Weigher(5), shuffled, 10, verbose=False))
     assert noise["trusted"].sum() <= 1
     expected = pd.Series(halves.selected[:, 0].mean(0), halves.gene_names)
     np.testing.assert_allclose(table["frequency"], expected[table.index])
@@ -110,13 +89,13 @@ def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
 
 def test_pairs_are_added_to_saved_ones(data, halves, tmp_path, monkeypatch):
     path = tmp_path / "halves.pickle"
-    few = stability_selection(Greedy(), data, 2, results=path, verbose=False)
+    few = stability_selection(Weigher(5), data, 2, results=path, verbose=False)
     assert "test_predictions" not in saved.load(path).values
-    more = stability_selection(Greedy(), data, 10, results=path, verbose=False)
+    more = stability_selection(Weigher(5), data, 10, results=path, verbose=False)
     np.testing.assert_array_equal(more.selected, halves.selected)
     np.testing.assert_array_equal(more.selected[:4], few.selected)
-    monkeypatch.setattr(Greedy, "fit", lambda *_: pytest.fail("fitted again"))
-    np.testing.assert_array_equal(stability_selection(Greedy(), data, 10, results=path).selected, more.selected)
+    monkeypatch.setattr(Weigher, "fit", lambda *_: pytest.fail("fitted again"))
+    np.testing.assert_array_equal(stability_selection(Weigher(5), data, 10, results=path).selected, more.selected)
 
 
 @pytest.fixture(scope="module")
@@ -154,10 +133,10 @@ def test_records_of_other_experiments_are_refused(data, repeats):
     with pytest.raises(ValueError, match="random_state"):
         repeat_fits(SparseReducedRankRegression(), data)
     folds = complementary_pairs(data.n_cells, 2)[:3]
-    grid = cross_validate(Greedy(), data, folds, {"n_genes": [2, 3]}, verbose=False)
+    grid = cross_validate(Weigher(5), data, folds, {"n_genes": [2, 3]}, verbose=False)
     for record in (grid, repeats):
         with pytest.raises(ValueError, match="record: expected complementary pairs"):
             selection_table(record)
     with pytest.raises(ValueError, match="record: expected one grid point, got 2"):
         gene_counts(grid)
-    assert gene_counts(cross_validate(Greedy(), data, folds, verbose=False))["count"].sum() == 15
+    assert gene_counts(cross_validate(Weigher(5), data, folds, verbose=False))["count"].sum() == 15

@@ -13,7 +13,6 @@ from functools import partial
 
 import downloads
 import interruptions
-import tables_of_users
 from interruptions import killed_again_and_again as again_and_again
 
 FAULTS = {  # name -> function, seeds in the tests, seeds in the table
@@ -29,7 +28,6 @@ FAULTS = {  # name -> function, seeds in the tests, seeds in the table
     "kill -9 of a download": (downloads.killed, 1, 6),
     "two downloads of one file, of which one may be killed": (downloads.two_at_once, 2, 10),
     "a damaged file of a finished fit": (interruptions.damaged_part, 1, 8),
-    "a table in any dialect": (tables_of_users.in_any_dialect, 1, 30),
 }
 
 

@@ -1,6 +1,7 @@
 """One command takes a user's raw tables to results, a model, figures and a page."""
 
 import inspect
+import json
 import re
 from html import unescape
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import counts_of, outputs_of
 
 from sbnn import DistilledSettings, SparseBottleneckRegressor, cli, fit_full, results
 from sbnn.data.paired import as_paired
@@ -33,10 +35,6 @@ def cells(adata):
     return as_paired(adata)
 
 
-def outputs_of(cells):
-    return pd.DataFrame(cells.Y, cells.cell_names, cells.feature_names)
-
-
 def parsed(*arguments):
     return cli._parser().parse_args(["fit", "mine", *arguments])
 
@@ -54,7 +52,7 @@ def tables_of(page):
 def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_path, monkeypatch, capsys):
     """Of raw tables as a spreadsheet of another country saves them."""
     monkeypatch.chdir(tmp_path)
-    counts = pd.DataFrame(cells.counts, cells.cell_names, cells.gene_names).T
+    counts = counts_of(cells).T
     counts.loc["ERCC-00002"] = 1000
     ephys = outputs_of(cells).iloc[::-1].map(lambda value: f"{value:.4f}".replace(".", ","))
     ephys.iloc[3, 1] = "-"
@@ -71,6 +69,7 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     page = (saved / "report.html").read_text()
     [verdict] = re.findall(r'<p class="verdict">(.*?)</p>', page)
     assert verdict.startswith("Test R2 ") and verdict in printed
+    assert "sbnn map saved_models/mine-fast/model.safetensors" in printed
     assert "A trial (--fast)" in page and "A trial (--fast)" in printed and "\n- Trust none.\n" in printed
     assert page.count("data:image/png;base64,") == 3 and not re.search(r'(src|href)="(?!data:)', page)
     fit = results.load(saved / "fit_default_2d.pickle")
@@ -104,6 +103,11 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     model = SparseBottleneckRegressor.load(saved / "model.safetensors")
     placed = model.transform(adata[list(fit.cell_names)].copy())
     assert np.abs(placed - fit.latent).max() < 1e-4 * np.abs(fit.latent).max()
+
+    assert cli.main(["report", "mine", "--fast", "--json"]) == 0
+    assert "Test R2, mean over the folds" in json.loads(capsys.readouterr().out)
+    saved.rename(saved.with_name("mine"))
+    assert cli.main(["report", "all"]) == 0 and "| mine | 60 -> 3 |" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("fast", [False, True])

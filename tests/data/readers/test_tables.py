@@ -2,6 +2,8 @@
 
 import gzip
 import itertools
+import random
+import re
 import warnings
 import zipfile
 from types import SimpleNamespace
@@ -97,6 +99,26 @@ def test_every_form_gives_the_same_data(tmp_path, counts, ephys, labels, form):
     assert (data.about["name"], data.dropped, data.warned) == ("mine", {}, "")
     if form != "frame":
         assert data.about["source"] == f"the user's tables: expression ({form}), outputs ({form}), labels (comma.csv)"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_table_in_any_dialect_is_read_right_or_refused_by_name(tmp_path, counts, ephys, seed):
+    """Spreadsheets, R and other countries write them; one gene looks like a missing value."""
+    pick, paths = random.Random(seed).choice, [tmp_path / "counts.csv", tmp_path / "ephys.csv"]
+    ephys = ephys.rename(columns={"Tau": "Tau (µs)"})
+    for path, table in zip(paths, (counts * 1.25, ephys.sample(frac=1, random_state=seed)), strict=True):
+        dialect = {"sep": pick(",;\t"), "decimal": pick(".,"), "lineterminator": pick(["\n", "\r\n"])}
+        text = pick([table, table, table.T]).to_csv(**dialect, quoting=pick([0, 1, 2]))
+        text = text[text.index(dialect["sep"]) + 1 :] if pick(range(5)) == 0 else text  # R names no column of row names
+        path.write_bytes(text.encode(pick(["utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16"])))
+    try:
+        data = read(*paths, counts=False)
+    except ValueError as error:
+        assert re.search("expression|outputs", str(error))
+    else:
+        assert {*data.X.index, *sum(data.dropped.values(), [])} >= set(CELLS) and len(data.X)
+        np.testing.assert_array_equal(data.X, 1.25 * counts.loc[data.X.index, data.X.columns])
+        pd.testing.assert_frame_equal(data.Y, ephys.loc[data.Y.index].astype("f4"), check_names=False)
 
 
 def workbook(folder, **sheets):

@@ -15,13 +15,17 @@ from sbnn.data.paired import as_paired
 pytestmark = pytest.mark.slow
 SAVED_MODELS = Path(__file__).resolve().parents[3] / "saved_models"
 FOLD = 0
+POINTS = {"cv_default": {"n_components": 2}}
+POINTS["cv_network"] = POINTS["cv_default"] | {"group_lasso": 0.1, "pretraining": True}
 
 
-def assert_same_fit(data, experiment, **point):
-    """Refit one fold of a committed cross-validation as it was fitted."""
+@pytest.mark.parametrize("experiment", POINTS)
+@pytest.mark.parametrize("dataset", ["simulated", "scala"])
+def test_a_committed_fold_comes_out_the_same(dataset, experiment, request):
+    data = request.getfixturevalue("real_scala") if dataset == "scala" else as_paired(load_dataset(dataset))
     committed = results.load(SAVED_MODELS / data.name / f"{experiment}.pickle")
     assert committed.sha256 == data.sha256
-    g = committed.find(**point)
+    g = committed.find(**POINTS[experiment])
     known = SparseBottleneckRegressor().get_params()
     params = {k: v for k, v in committed.settings["estimator"]["params"].items() if k in known} | committed.params[g]
     if params.get("distillation"):
@@ -37,24 +41,3 @@ def assert_same_fit(data, experiment, **point):
         history, before = again.history[0][0], committed.history[g][FOLD]
         assert history.shape == before.shape and history["stage"].tolist() == before["stage"].tolist()
         np.testing.assert_allclose(history["loss"], before["loss"], rtol=0.01)
-
-
-@pytest.fixture(scope="module")
-def simulated():
-    return as_paired(load_dataset("simulated", verbose=False))
-
-
-def test_default_on_simulated_data(simulated):
-    assert_same_fit(simulated, "cv_default", n_components=2)
-
-
-def test_paper_protocol_on_simulated_data(simulated):
-    assert_same_fit(simulated, "cv_network", n_components=2, group_lasso=0.1, pretraining=True)
-
-
-def test_default_on_real_data(real_scala):
-    assert_same_fit(real_scala, "cv_default", n_components=2)
-
-
-def test_paper_protocol_on_real_data(real_scala):
-    assert_same_fit(real_scala, "cv_network", n_components=2, group_lasso=0.1, pretraining=True)
