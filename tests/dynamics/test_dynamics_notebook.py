@@ -1,4 +1,4 @@
-"""Notebook 07: it runs without data, and takes the committed results, one of each kind of which is made again."""
+"""Notebook 07 takes the committed results, one of each kind of which is made again."""
 
 import runpy
 from pathlib import Path
@@ -9,13 +9,11 @@ from notebook import run_cells
 from same import assert_same
 
 from sbnn import load_dataset, results
-from sbnn.data.gene_dynamics import prior_of, truth_of
-from sbnn.dynamics import evaluation, report
+from sbnn.dynamics import evaluation
 from sbnn.evaluation.identity import configured
 
 ROOT = Path(__file__).resolve().parents[2]
 SAVED = ROOT / "saved_models"
-FIGURES = {"noise_0_sparsity", "noise_5_sparsity", "noise_10_sparsity", "corrected", "network", "out_degree", "paths"}
 
 
 def run(dataset, place, **options):
@@ -34,27 +32,6 @@ def only_baselines(model, data):
 
 
 FIT = evaluation.fit_and_score
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_it_runs_on_small_simulated_samples_where_there_are_no_data(alone):
-    made = run("simulated_grn", alone, fast=True)
-    records, data = made["records"], made["data"][0]
-    assert made["folder"] == alone / "saved" / "simulated_grn-fast" and len(records) == 11 + 2 * 7 + 1
-    assert names(made["folder"].glob("*.pickle")) == set(records) and names(made["out"].glob("*.png")) == FIGURES
-    assert made["folder_yeast"] is None and names(made["out_yeast"].glob("*.png")) == {"paths", "scores"}
-    prior, dash, edges = records["noise_5_prior"], records["noise_5_dash"], records["noise_5_dash"].edges
-    assert prior.test.shape == dash.predicted.shape == (10, 5, 40)
-    assert (edges["score"].abs().diff().dropna() <= 0).all() and len(edges) == dash.scores["n_edges"].iloc[0]
-    truth, given = truth_of(data) != 0, prior_of(data) != 0
-    assert all((row.true, row.in_prior) == (truth[row.target][row.regulator], given[row.target][row.regulator])
-               for row in edges.itertuples())  # fmt: skip
-    assert dash.out_degree.sum() == len(edges) and np.array_equal(prior.true_out_degree, truth.sum(axis=1))
-    assert report.by_sparsity(records)["asked"].tolist() == [0.8] * 4 + [0.9] * 4 + [0.955] * 4 + [0.98] * 4, (
-        "with that of the comparison"
-    )
-    assert sum(title.startswith("Methods") for title in report.all_tables(records)) == 3
 
 
 @pytest.fixture(scope="module")

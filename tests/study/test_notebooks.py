@@ -40,7 +40,7 @@ def test_committed_results_are_taken_and_committed_figures_drawn(dataset, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("dataset", ["simulated", "scala", "simulated_ephys", "simulated_screen"])
+@pytest.mark.parametrize("dataset", ["simulated", "scala", "simulated_ephys", "simulated_screen", "simulated_grn"])
 def test_a_quick_run_computes_saves_and_shows_everything(dataset, tmp_path):
     drawn = run_all(dataset, tmp_path, saved_models=str(tmp_path), fast=True, n_jobs=1)
     saved = {path.stem for path in (tmp_path / f"{dataset}-fast").glob("*.pickle")}
