@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from files import published, put
+from made_up import counts_of
 
 from sbnn.data import registry
 from sbnn.data.datasets import load_dataset
@@ -31,6 +32,11 @@ def adata():
 def data(adata):
     """The arrays of `adata`."""
     return as_paired(adata)
+
+
+@pytest.fixture(scope="session")
+def counts(data):
+    return counts_of(data)
 
 
 @pytest.fixture(scope="session")

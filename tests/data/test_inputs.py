@@ -8,7 +8,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import counts_of, outputs_of, table_of
+from made_up import outputs_of, table_of
 from scipy import sparse
 from sklearn.base import clone
 
@@ -31,11 +31,6 @@ PUBLISHED = SparseBottleneckRegressor(n_genes=20, protocol="paper", epochs=(1,) 
 MODELS = [NETWORK, ReducedRankRegression(rank=2), LeaveOneOutRidge(), SparseReducedRankRegression(alpha=0.3)]
 LINEAR = MODELS[1]
 FORMS = ["csr", "csc", "view", "backed dense", "backed csr"]
-
-
-@pytest.fixture
-def counts(data):
-    return counts_of(data)
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SAVED = ROOT / "saved_models"
 
 
-def run(dataset, place, **options):
-    """Variables of the notebook; its results stand in a folder, its figures beside them."""
-    how = {"dataset": dataset, "saved_models": place / "saved", "figures": place / "figures"}
-    return run_cells("07_dynamics", **how | options)
-
-
 def names(paths):
     return {path.stem.removeprefix("dynamics_") for path in paths}
 
@@ -44,7 +38,8 @@ def committed(tmp_path_factory):
             pytest.skip("the data are not here")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "fit_and_score", only_baselines)
-        return run("grn_350", tmp_path_factory.mktemp("dynamics"), saved_models=SAVED)
+        figures = tmp_path_factory.mktemp("dynamics")
+        return run_cells("07_dynamics", dataset="grn_350", saved_models=SAVED, figures=figures)
 
 
 @pytest.mark.slow

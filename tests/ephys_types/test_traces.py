@@ -366,8 +366,6 @@ def test_other_stimuli_are_not_taken_for_one_of_the_three():
         "one value": np.zeros(1),
     }
     assert {stimulus_of(current, rate).kind: name for name, current in others.items()}.keys() == {"other"}
-    bridged = recording._runs(np.array([1, 1, 0, 1, 0, 0, 1], dtype=bool), 1000)
-    assert bridged == [(0, 4), (6, 7)]  # short gaps are
 
 
 def test_names_of_stimuli():

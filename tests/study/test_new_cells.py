@@ -13,11 +13,6 @@ COLUMNS = ["sbnn_1", "sbnn_2"]
 
 
 @pytest.fixture(scope="module")
-def counts(data):
-    return pd.DataFrame(data.counts, data.cell_names, data.gene_names)
-
-
-@pytest.fixture(scope="module")
 def model(data, counts):
     """Fitted to one half of the cells."""
     outputs = pd.DataFrame(data.Y, data.cell_names, data.feature_names)[:60]

@@ -78,7 +78,7 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     assert "<script" not in page and MARKUP in fit.feature_names
     assert set(map(unescape, of_outputs.index)) == set(fit.feature_names)
     assert of_outputs["test R2"].astype(float).is_monotonic_decreasing
-    known = of_genes.loc[of_genes["by (SD)"] != "", "by (SD)"].astype(float)
+    known = of_genes.loc[of_genes["effect (SD)"] != "", "effect (SD)"].astype(float)
     assert set(of_genes.index) == set(fit.kept_genes) and len(known)
     np.testing.assert_allclose(known, effects.effect[known.index], atol=6e-4)
     order = [

@@ -1,8 +1,4 @@
-"""Fits of committed results, computed again, on data of every kind and by both protocols.
-
-Libraries choose the order of sums by the processor. Where the last digits decide which gene is kept, the fit goes
-another way, so that genes and accuracy are compared within what that brings about; a changed algorithm goes further.
-"""
+"""Fits of committed results, computed again, but for what last digits of another processor bring about."""
 
 from pathlib import Path
 
