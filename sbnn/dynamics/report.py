@@ -23,8 +23,7 @@ TITLES = {
 }
 COLUMNS = {
     "sparsity": "sparsity", "balanced_accuracy": "BA", "auroc": "AUROC", "recall_missing": "missing edges found",
-    "kept_wrong": "wrong edges kept", "mse_rollout": "rollout MSE", "mse_ahead": "one-step MSE",
-    "seconds": "CPU s",
+    "kept_wrong": "wrong edges kept", "mse_rollout": "rollout MSE", "mse_ahead": "one-step MSE", "seconds": "CPU s",
 }  # fmt: skip
 #: Methods that are compared, one with the other.
 PAIRS = (("dash", "imp"), ("dash", "biological"), ("dash", "phoenix"), ("sparse", "dash"), ("sparse", "prior"))

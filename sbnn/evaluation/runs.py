@@ -112,7 +112,11 @@ def fit_all(
     found = _once(path, overwrite, answer, compute)
     if parts is not None and parts.is_dir():
         with suppress(Timeout, OSError), _locked(path, wait=False):  # else another run goes on in them
-            _drop_parts(parts, keys)
+            for part in parts.glob("*"):
+                name = PART.fullmatch(part.name)
+                if name and (name[2] or name[1] in keys.values()):
+                    part.unlink()
+            parts.rmdir()  # unless it holds other files
     return found
 
 
@@ -212,16 +216,6 @@ def _finished(parts, keys, overwrite):
         except ValueError as error:
             warnings.warn(f"computing again what {files[key]} should hold: {error}", stacklevel=3)
     return done
-
-
-def _drop_parts(folder, keys):
-    """Delete the parts with these keys, and their folder unless it holds other files."""
-    for path in folder.glob("*"):
-        name = PART.fullmatch(path.name)
-        if name and (name[2] or name[1] in keys.values()):
-            path.unlink()
-    with suppress(OSError):
-        folder.rmdir()
 
 
 def _gathered(outcomes):

@@ -17,8 +17,7 @@ from sbnn.plotting.reading import model_title, require
 
 NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}  # may differ between a fit and its folds
 MOST_BYTES = 4.6e6  # of the data, so that the page with its library stays below 6 MB
-BYTES_OF_GENE = 60  # its name and range
-MOST_COMPRESSED = 12  # expression is hardly ever compressed more
+BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3  # at most: name and range of a gene, and its value in a cell
 
 
 def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
@@ -79,17 +78,12 @@ def _genes(data, fit, room):
     if data.sha256 != fit.sha256:
         raise ValueError(f"data: expected those of the fit, {fit.dataset!r}, got {data.name!r}")
     others = np.flatnonzero(~np.isin(data.gene_names, fit.kept_genes))
-    chosen = others[np.argsort(-data.X[:, others].var(0), kind="stable")]
-    chosen = chosen[: max(int(MOST_COMPRESSED * room / data.n_cells), 0)]
-    while True:
-        X = data.X[:, chosen].astype(np.float64)
-        low, width = X.min(0), np.maximum(np.ptp(X, axis=0), 1e-12)
-        codes = np.rint((X - low) / width * 255).astype(np.uint8)
-        packed = base64.b64encode(zlib.compress(codes.tobytes(order="F"))).decode("ascii")
-        size = len(packed) + BYTES_OF_GENE * len(chosen)
-        if size <= room or not len(chosen):
-            break
-        chosen = chosen[: int(0.98 * len(chosen) * room / size)]
+    n_genes = max(int(room / (BYTES_OF_CELL * data.n_cells + BYTES_OF_GENE)), 0)
+    chosen = others[np.argsort(-data.X[:, others].var(0), kind="stable")][:n_genes]
+    X = data.X[:, chosen].astype(np.float64)
+    low, width = X.min(0), np.maximum(np.ptp(X, axis=0), 1e-12)
+    codes = np.rint((X - low) / width * 255).astype(np.uint8)
+    packed = base64.b64encode(zlib.compress(codes.tobytes(order="F"))).decode("ascii")
     low, width = (low - X.mean(0)) / (sd := np.maximum(X.std(0), 1e-12)), width / sd
     return {
         "names": [str(name) for name in data.gene_names[chosen]],

@@ -1,8 +1,8 @@
 """The page: template, style, scripts, drawings and data in one HTML text that needs nothing from elsewhere."""
 
-import base64
-import hashlib
 import json
+from base64 import b64decode, b64encode
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -30,7 +30,7 @@ PALETTES = {
 def page(data):
     """The page of `page_data` as HTML; its content security policy allows the scripts by their checksums, no more."""
     first = data["maps"][0]
-    xy = np.column_stack([np.frombuffer(base64.b64decode(first[axis]), "<f4") for axis in "xy"])
+    xy = np.column_stack([np.frombuffer(b64decode(first[axis]), "<f4") for axis in "xy"])
     drawings = {
         "map": json_item(cell_map(xy, first["axes"], first["equal"])),
         "histogram": json_item(histogram()),
@@ -45,7 +45,9 @@ def page(data):
         dataset=escape(data["dataset"]),
         about=escape(f"{data['model']}, {len(data['cells'])} cells"),
         verdict=escape(data["verdict"]),
-        checksums=" ".join(f"'sha256-{_checksum(script)}'" for script in (library, own)),
+        checksums=" ".join(
+            f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in (library, own)
+        ),
         style=_read("page.css"),
         library=library,
         scripts=own,
@@ -56,10 +58,6 @@ def page(data):
 
 def _read(name):
     return (files("sbnn.explorer") / name).read_text(encoding="utf-8")
-
-
-def _checksum(script):
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
 def _json(value):

@@ -81,12 +81,6 @@ def problems_of_names(table: pd.DataFrame, repeats: bool, values: bool = True) -
     return problems
 
 
-def numbered(names: pd.Index) -> pd.Index:
-    """Names of which repeated ones have a number from the second on."""
-    times = pd.Series(names).groupby(names, sort=False).cumcount().to_numpy() + 1
-    return pd.Index([name if n == 1 else f"{name} ({n})" for name, n in zip(names, times, strict=True)], dtype=object)
-
-
 def has_decimal_commas(table: pd.DataFrame) -> bool:
     """Whether some text of a table is a number with a comma, or with several points."""
     distinct = pd.unique(table.select_dtypes(object).to_numpy().ravel())

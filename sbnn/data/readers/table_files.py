@@ -2,11 +2,9 @@
 
 import csv
 import io
-import re
 import warnings
 import zipfile
 from collections import Counter
-from functools import reduce
 from itertools import islice
 
 import numpy as np
@@ -19,9 +17,7 @@ from sbnn.data.readers.table_checks import has_decimal_commas
 _SEPARATORS = ("\t", ",", ";")
 _RARE_SEPARATORS = (" ", "|")  # of R by default, and of databases; they stand in names too
 _ENGINES = {b"PK\3\4": "openpyxl", b"\xd0\xcf\x11\xe0": "xlrd", b"\t\0": "xlrd", b"\t\2": "xlrd", b"\t\4": "xlrd"}
-_SHEET = re.compile(r"xl/worksheets/.*\.xml", re.I)
-_CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br=[\"']([A-Z]{1,3})([0-9]{1,7})[\"']")
-_FREE_CELLS, _MOST_BETWEEN = 2**24, 100  # of a sheet, and for each cell that it holds
+_FREE_CELLS, _LEAST_OF_CELL = 2**24, 8  # cells of a sheet, and for each unpacked bytes at least
 _HEAD = 50  # rows that are looked at to find separator and names
 
 
@@ -97,32 +93,20 @@ def _separator(lines: list[str]) -> str:
     return found if any(agreement(found)) else max(_RARE_SEPARATORS, key=agreement)
 
 
-def _check_workbook(content, path):
-    """Refuse sheets with a few cells far from all others: they are read with all that are between."""
-    with zipfile.ZipFile(content) as archive:
-        check_unpacked(sum(member.file_size for member in archive.infolist()), path)
-        for name in filter(_SHEET.fullmatch, archive.namelist()):
-            columns, rows, n, rest = {b"A"}, 1, 0, b""
-            with archive.open(name) as handle:
-                while part := handle.read(2**20):
-                    found = _CELL.findall(rest + part)
-                    rest = part[-100:]  # a cell may begin there
-                    columns, n = columns.union(column for column, _ in found), n + len(found)
-                    rows = max([rows, *(int(row) for _, row in found)])
-            last = max(columns, key=lambda column: (len(column), column)).decode()
-            size = rows * reduce(lambda number, letter: 26 * number + letter - 64, last.encode(), 0)
-            if size > max(_FREE_CELLS, _MOST_BETWEEN * n):
-                text = f"{n} cells, of which some are as far as column {last} and row {rows}"
-                raise ValueError(f"{name} holds {text}; delete those, or save the table as CSV")
-
-
 def _read_excel(path, sheet, engine, packed):
     """As `_read_text`, of one sheet."""
     with open_file(path) if packed else open(path, "rb") as handle:
         content = io.BytesIO(handle.read())
     if engine == "openpyxl":
-        _check_workbook(content, path)
+        with zipfile.ZipFile(content) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        check_unpacked(unpacked, path)
     with pd.ExcelFile(content, engine=engine) as book:
+        for part in book.book.worksheets if engine == "openpyxl" else ():  # is read with all that is between its cells
+            rows, columns = part.max_row or 0, part.max_column or 0
+            if rows * columns > max(_FREE_CELLS, unpacked / _LEAST_OF_CELL):
+                far = f"sheet {part.title!r} has few cells, one as far as row {rows} or column {columns}"
+                raise ValueError(f"{far}; delete it, or save the table as CSV")
         found = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
     sheets = {name: table for name, table in found.items() if table.size} if sheet is None else {sheet: found}
     if len(sheets) != 1:

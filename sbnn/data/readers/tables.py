@@ -199,7 +199,8 @@ def _numbered(table: pd.DataFrame, what: str) -> pd.DataFrame:
     if what != "outputs" or not len(twice):
         return table
     warnings.warn(f"outputs: names appear more than once and are numbered: {some(twice)}", stacklevel=4)
-    return table.set_axis(checks.numbered(table.columns), axis=1)
+    times = pd.Series(table.columns).groupby(table.columns, sort=False).cumcount() + 1
+    return table.set_axis([f"{name} ({n})" if n > 1 else name for name, n in zip(table, times, strict=True)], axis=1)
 
 
 def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cell_names) -> dict:

@@ -51,9 +51,6 @@ def write_gradient(x, delta, out):
 
 def _is_for_onednn(a, b, least):
     large = a.numel() * b.shape[1] >= least and a.shape[1] <= LONGEST_SUM
-    return large and a.dtype == torch.float32 and a.device.type == "cpu" and has_onednn() and not _needs_grad(a, b)
-
-
-def _needs_grad(*tensors):
-    """Whether autograd is on: it does not support oneDNN's product."""
-    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+    # Autograd does not support oneDNN's product.
+    needs_grad = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
+    return large and a.dtype == torch.float32 and a.device.type == "cpu" and has_onednn() and not needs_grad

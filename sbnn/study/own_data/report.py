@@ -36,7 +36,9 @@ def write_report(options, data, records, figures, path):
     untrusted = trust_sentence(records["halves_default"])
     warned = [TRIAL] * options.fast + cautions(data, default, groups) + [untrusted] * bool(untrusted)
     n_kept = len(records["fit_default_2d"].kept_genes)
-    facts = _summary(records) | _facts(options, data, default)
+    found = summarise({name: record for name, record in records.items() if name != "cv_ridge"}).sentence
+    facts = {about.removeprefix("its "): found[about] for about in found.index if about.startswith("its ")}
+    facts |= _facts(options, data, default)
     listed = "".join(f"<li>{escape(text)}</li>" for text in warned)
     drawn = [Path(figures, f"{name}.png") for name in SHOWN]
     map_, *others = [_picture(figure, *SHOWN[figure.stem]) if figure.exists() else "" for figure in drawn]
@@ -53,12 +55,6 @@ def write_report(options, data, records, figures, path):
     )
     write_atomically(page.encode(), path)
     return sentence, warned
-
-
-def _summary(records):
-    """Sentences on single outputs, the genes and the map."""
-    found = summarise({name: record for name, record in records.items() if name != "cv_ridge"}).sentence
-    return {about.removeprefix("its "): found[about] for about in found.index if about.startswith("its ")}
 
 
 def _facts(options, data, record):
