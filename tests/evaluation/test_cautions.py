@@ -102,6 +102,8 @@ def test_outputs_that_are_a_function_of_the_batch(clean):
 
 def test_types_that_rule_and_types_that_are_rare(clean):
     few = np.where(np.arange(300) < 200, "big", np.where(np.arange(300) < 297, "other", "rare"))
+    untyped = np.where(np.arange(300) < 40, "unknown", few)  # 160 of 260 are of the largest one
+    assert cautions(labelled(clean, type=untyped, family=untyped))[0].startswith("62% of the cells are of one type")
     told = cautions(labelled(clean, type=few, family=few))
     assert told[0].startswith("67% of the cells are of one type, 'big'")
     assert told[1].startswith("types of fewer than 5 cells: 1 of 3 (rare);")

@@ -106,6 +106,8 @@ def test_outputs_are_told_one_by_one(data, rng):
     assert table.better_than_chance[:5].all() and table.better_than_chance[5:].sum() <= 1
     np.testing.assert_allclose(table.adjusted_p, stats.false_discovery_control(table.p))
     assert (table.adjusted_p > table.p)[:5].all()
+    by_chance = outputs_table(scored(noisy(5)), noisy(5)).iloc[2]  # of three outputs
+    assert by_chance.p < 0.05 < by_chance.adjusted_p and by_chance.test_r2 > 0 and not by_chance.better_than_chance
     with pytest.raises(ValueError, match="predictions of grid point 0"):
         outputs_table(drop_details(record), mixed)
 
