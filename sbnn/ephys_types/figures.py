@@ -109,7 +109,7 @@ def calibration_curves(models):
     The area of a dot is the share of the predictions; bins of fewer than 0.5 % of them are not drawn. The number is the
     expected calibration error.
     """
-    figure, axes = _panels(models, 0.2, "probability of the answer", "share that is right", sharex=True, sharey=True)
+    figure, axes = _panels(models, 0.2, "probability of the answer", "fraction correct", sharex=True, sharey=True)
     for ax, (name, record) in zip(axes, models.items(), strict=False):
         table, error = classification.calibration(record)
         table = table[table["share"] >= RAREST]

@@ -189,7 +189,7 @@ def cells_by_perturbation(record):
 
 @styled
 def trust(sizes, bootstraps, permuted, fits):
-    """Number of latents, how often edges come back, and effects under labels that mean nothing."""
+    """Number of latents, how stable the edges are, and effects under labels that mean nothing."""
     figure = new_figure(2.9)
     bound, middle, right, moved = figure.subplot_mosaic("ACD;BCD").values()
     bound.plot(sizes.sizes["n_latent"], sizes.sizes["elbo"], "o-", color=BLUE, ms=3)
@@ -197,7 +197,7 @@ def trust(sizes, bootstraps, permuted, fits):
     bound.sharex(moved)
     bound.tick_params(labelbottom=False)
     moved.plot(sizes.sizes["n_latent"], sizes.sizes["moved"], "o-", color=BLUE, ms=3)
-    moved.set(ylim=(0, None), xlabel="latents of the model", ylabel="latents that\nare moved")
+    moved.set(ylim=(0, None), xlabel="latents of the model", ylabel="latents that\nare shifted")
     moved.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     found = bootstraps.stability.sort_values(["found", "share"], ascending=False)
     middle.barh(np.arange(len(found)), found["share"], color=np.where(found["found"], GREEN, "0.7"))

@@ -17,7 +17,7 @@ DECADES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
 @styled
 def component_variance(record, titles=("transcriptome", "outputs")):
-    """Share of the variance in every principal component, and in all up to it, of the genes and of the outputs.
+    """Share of the variance in every principal component, and its cumulative sum, of the genes and of the outputs.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def component_variance(record, titles=("transcriptome", "outputs")):
         shares = np.asarray(record.values[name])
         total, places = shares.cumsum(), np.arange(1, len(shares) + 1)
         few = len(shares) <= 50
-        ax.plot(places, total, color="black", marker="." if few else None, label="up to it")
-        ax.plot(places, shares, color=BLUE, marker="." if few else None, label="in the component")
+        ax.plot(places, total, color="black", marker="." if few else None, label="cumulative")
+        ax.plot(places, shares, color=BLUE, marker="." if few else None, label="per component")
         for level in LEVELS:
             n = int(np.searchsorted(total, level - 1e-9)) + 1
             if n <= len(shares):

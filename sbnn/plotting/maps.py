@@ -17,7 +17,7 @@ STEPS = 64  # of the colour range: a PDF keeps an image of few colours as a pale
 EDGE = 3  # steps from paper to a colour, along outlines: with the colours they fill a palette of 256
 LIMIT = 2.0  # z-scores: all maps have the same colour range, so that they compare
 NARROW = 0.5  # of a normal distribution: where the bulk of an output spans less, outliers make its SD
-# Islands of a t-SNE are moved nearer: how far apart it puts them means little, and the space between shows nothing.
+# Gaps of a t-SNE are compressed: how far apart it puts them means little, and the space between shows nothing.
 STRAIT = 1.75  # how wide, in distances to the tenth neighbour where cells are sparse: no map bridges it
 MOVES = (8, 4, 2, 1, 0.5)  # of a move, in widths of the strait, from far to fine
 TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])  # from the way to the centre, to slide along another island
@@ -47,7 +47,7 @@ def panel_coordinates(xy, proportional):
         inside = xy[np.unique(triangles.get_masked_triangles())]
         low, high = inside.min(0), inside.max(0)
     xy = _framed(xy, low, high, proportional)
-    notes, beyond = ["islands moved nearer"] * moved, int(((xy < 0) | (xy > 1)).any(1).sum())
+    notes, beyond = ["gaps compressed"] * moved, int(((xy < 0) | (xy > 1)).any(1).sum())
     notes += [f"{counted(beyond, 'stray cell')} at the border"] if beyond else []
     return xy, "; ".join(notes)
 

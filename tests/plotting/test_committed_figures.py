@@ -40,7 +40,7 @@ FIGURES = {
         "e5275e9162ee",
         lambda draw: draw(*map(leaky, ("network", "srrr", "ridge")), published.comparable(leaky("network"))),
     ),
-    "component_variance": ("9a754e921d58", lambda draw: draw(load("components"), ("RNA", "outputs"))),
+    "component_variance": ("ad2d311017a8", lambda draw: draw(load("components"), ("RNA", "outputs"))),
     "effect_map": ("0e0861e5ab1f", lambda draw: draw(load("interpretation"))),
     "family_zoom": ("12d1552d7631", lambda draw: draw(load("fit_network_2d"), scores=[(load("cv_network"), PAPER)])),
     "gene_selection_curve": ("b8ebfa58dceb", lambda draw: draw(selection_record(), "genes")),

@@ -32,7 +32,7 @@ def test_one_island_stays():
     assert not moved
     np.testing.assert_allclose(pdist(new), pdist(xy), atol=1e-9)
     assert panel_coordinates(xy, proportional=True)[1] == ""
-    assert panel_coordinates(islands()[0], proportional=True)[1] == "islands moved nearer"
+    assert panel_coordinates(islands()[0], proportional=True)[1] == "gaps compressed"
     assert panel_coordinates(islands()[0], proportional=False)[1] == "", "the axes of a latent space have a meaning"
 
 
