@@ -8,6 +8,7 @@ Markdown.
 """
 
 import argparse
+import sys
 import warnings
 
 import numpy as np
@@ -78,12 +79,17 @@ def main():
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     rows = {}
+
+    def add(title, n, p):
+        rows[title, n] = shares(p)
+        print(title, n, rows[title, n], file=sys.stderr, flush=True)  # a row may take ten minutes
+
     for name in (name for name in MODELS if name in options.only):
-        rows[f"noise, {name}", options.data_sets] = shares(noise(MODELS[name], options.data_sets))
+        add(f"noise, {name}", options.data_sets, noise(MODELS[name], options.data_sets))
     for name in (name for name in FEW if name in options.only):
         data = as_paired(load_dataset(name, download=False, verbose=False))
         for n in FEW[name]:
-            rows[f"{name}, {n} cells", options.draws] = shares(few_cells(data, n, options.draws))
+            add(f"{name}, {n} cells", options.draws, few_cells(data, n, options.draws))
     columns = ["p <= 0.05", "p <= 0.01"]
     index = pd.MultiIndex.from_tuples(rows, names=["outputs and model", "data sets"])
     print(to_markdown(pd.DataFrame(list(rows.values()), index, columns)))

@@ -58,12 +58,11 @@ def encode(value, where):
 def _encode_array(array, where):
     if array.dtype.kind in "OU":  # text: a list of str is smaller than fixed-width unicode and has no byte order
         items, shape = [_text(item, where) for item in array.ravel()], list(array.shape)
-        kinds = list(dict.fromkeys(items))
+        codes, kinds = pd.factorize(np.array(items, dtype=object))
         if 2 * len(kinds) > len(items):
             return {"__text__": items, "shape": shape}
-        place = {item: i for i, item in enumerate(kinds)}
-        codes = np.array([place[item] for item in items], np.uint16 if len(kinds) <= 2**16 else np.int64)
-        return {"__text__": kinds, "codes": _encode_array(codes.reshape(shape), where)}
+        codes = codes.astype(np.uint16 if len(kinds) <= 2**16 else np.int64)
+        return {"__text__": kinds.tolist(), "codes": _encode_array(codes.reshape(shape), where)}
     little = array.dtype.newbyteorder("<")
     if little.str not in DTYPES:
         raise TypeError(f"{where}: arrays of dtype {array.dtype} cannot be saved")

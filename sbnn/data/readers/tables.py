@@ -68,7 +68,8 @@ def read_tables(
     decimal : {".", ","}, optional
         Decimal mark of numbers that are text; by default detected.
     header : int, optional
-        Row of the column names, counted from 1; by default the first non-empty one.
+        Row of the column names, counted from 1; by default the first with about as many fields as the others, below
+        titles and notes.
     cell_key : str, optional
         Column of the cell names, by default the first. A single name applies to the tables that have it.
     match : {"exact", "loose"}
@@ -171,22 +172,22 @@ def read_tables(
 
 def read_table(table, what: str, *, header: int | None = None, key: str | None = None, repeats=False) -> pd.DataFrame:
     """One table, as `read_tables` takes it: names are text, values stay as they are, the index has the name `key`."""
-    cause = None
-    if isinstance(table, pd.DataFrame):
+    cause, in_memory = None, isinstance(table, pd.DataFrame)
+    if in_memory:
         body = table.set_axis(checks.texts(table.columns), axis=1).set_axis(checks.texts(table.index), axis=0)
         if key in body:
             body = body.set_axis(checks.texts(body.pop(key)), axis=0).rename_axis(index=key)
-        body = _numbered(body, what)
-        problems = checks.problems_of_names(body, repeats)
     else:
         path, sheet = table if isinstance(table, tuple) else (table, None)
         path = Path(path).expanduser()
         path.stat()  # a missing file is an error of its own
         try:
-            body = _numbered(checks.named(*read_file(path, sheet, header, key), key), what)
-            problems = checks.problems_of_names(body, repeats, values=header is not None or what == "labels")
+            body = checks.named(*read_file(path, sheet, header, key), key)
         except Exception as error:  # zip, gzip, XML, pandas, openpyxl and xlrd each have errors of their own
             problems, cause = [f"no table can be read, {str(error).strip()}"], error
+    if cause is None:
+        body = _numbered(body, what)
+        problems = checks.problems_of_names(body, repeats, in_memory or header is not None or what == "labels")
     if problems:
         hint = "header=<number from 1> is the row of the column names, cell_key the column of the row names"
         raise ValueError(f"{_called(table, what)}: {'; '.join(problems)}; {hint}") from cause
