@@ -243,9 +243,7 @@ def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None, s
     """As `check_finite`, but NaN is a value that was not recorded; warn of cells without any."""
     columns = range(values.shape[1]) if columns is None else columns
     missing = np.isnan(values)
-    filled = np.where(missing, 0, values)
-    check_finite(filled, argument, rows, columns)
-    _warn_of_marks(values, filled.min(0), filled.max(0), argument, columns)
+    check_finite(np.where(missing, 0, values), argument, rows, columns)
     if (empty := missing.all(axis=1)).any():
         names = some(np.flatnonzero(empty) if rows is None else np.asarray(rows)[empty])
         text = f"{argument}: {empty.sum()} of {len(values)} cells have no value, so no type can be predicted: {names}"
@@ -266,8 +264,8 @@ def check_outliers(values, argument, cells=None, columns=None):
         part = values[:, first : first + GENES_AT_ONCE]
         names = (range(values.shape[1]) if columns is None else columns)[first : first + GENES_AT_ONCE]
         check_finite(part, argument, cells, names)
+        warn_of_marks(part, argument, names, stacklevel=5)
         low, high = part.min(0).astype(np.float64), part.max(0).astype(np.float64)
-        _warn_of_marks(part, low, high, argument, names)
         mean, sd = part.mean(0, dtype=np.float64), part.std(0, dtype=np.float64)
         # A cell that is alone far out has nearly the largest z-score that there can be, the root of n - 1.
         alone = np.maximum(high - mean, mean - low) > 0.999 * np.sqrt(max(0, len(part) - 1)) * sd
@@ -279,9 +277,10 @@ def check_outliers(values, argument, cells=None, columns=None):
                 warnings.warn(f"{text}; if it is a mistake, correct it or leave the cell out", stacklevel=5)
 
 
-def _warn_of_marks(values, low, high, argument, columns):
+def warn_of_marks(values, argument, columns=None, stacklevel=4):
     """Warn of numbers such as -999 that end a column, are repeated, and are unlike the others in it."""
-    found = []
+    columns, found = range(values.shape[1]) if columns is None else columns, []
+    low, high = np.fmin.reduce(values).astype(np.float64), np.fmax.reduce(values).astype(np.float64)
     for j in np.flatnonzero(np.isin(low, NINES) | np.isin(high, NINES)):
         column = values[~np.isnan(values[:, j]), j].astype(np.float64)
         others = column[~np.isin(column, NINES)]
@@ -291,7 +290,7 @@ def _warn_of_marks(values, low, high, argument, columns):
                 found.append(f"{mark:g} in {n} cells of column {str(columns[j])!r}")
     if found:
         text = f"{argument}: {some(found)}, unlike the other values, may stand for a missing value"
-        warnings.warn(f"{text}; leave it out (in read_tables, missing_marks names such values)", stacklevel=5)
+        warnings.warn(f"{text}; leave it out (in read_tables, missing_marks names such values)", stacklevel=stacklevel)
 
 
 def warn_of_mistaken_columns(X, Y, genes=None, outputs=None):

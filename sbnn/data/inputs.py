@@ -117,6 +117,7 @@ def library_of(X, counts):
 
 def new_cells(model, X, genes=None, needed=None):
     """Expression of cells as a fitted model takes it, see `_new_cells`, with a warning where it is unlike the fit's."""
+    checks.check_unmasked(X, "X")
     values = _new_cells(model, X, genes, needed)
     columns = genes if needed is None else needed
     columns = np.arange(model.n_features_in_) if columns is None else columns
@@ -156,7 +157,6 @@ def _new_cells(model, X, genes, needed):
     holds the genes of the fit in their order. Counts are those of a stream of counts and, if the model was fitted to
     counts, of ``layers["counts"]``.
     """
-    checks.check_unmasked(X, "X")
     size, n_fitted = getattr(model, "library_size_", None), model.n_features_in_
     if isinstance(X, MuDataLike):
         X = entry(X.mod, "rna", "mod")

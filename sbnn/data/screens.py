@@ -101,7 +101,7 @@ def as_screen(data):
     if not isinstance(data, AnnDataLike) or KEY not in data.obs:
         raise TypeError(f"data: expected an AnnData with {KEY} in obs, got {type(data).__name__}")
     counts, about = check_screen_counts(data.X).astype(np.int32), data.uns.get("sbnn", {})
-    perturbation = check_perturbation(data.obs[KEY], data)
+    perturbation = check_perturbation(data.obs[KEY], data.X)
     genes, cells = data.var_names.to_numpy(str), data.obs_names.to_numpy(str)
     control = about["control"] if about.get("control") in perturbation else None
     name, sha256 = name_and_sha256(about, _fingerprint(counts, perturbation, control, genes, cells))

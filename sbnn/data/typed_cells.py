@@ -9,7 +9,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import check_labels, check_names, check_recorded, check_unmasked, some
+from sbnn.data.checks import check_labels, check_names, check_recorded, check_unmasked, some, warn_of_marks
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 
@@ -72,6 +72,7 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     cells = check_names(X.index if named else None, "X", "cell", values.shape[0])
     features = check_names(X.columns if named else None, "X", "feature", values.shape[1])
     check_recorded(values, "X", cells, features)
+    warn_of_marks(values, "X", features)
     if labels is not None:
         labels = labels[labels.index.astype(str).isin(cells)]
     obs = check_labels(labels, cells, ("type",), ("donor", "condition")).rename_axis(index=None)

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from sbnn.data.checks import UNKNOWN, check_in_order, check_recorded, check_unmasked, some
+from sbnn.data.checks import UNKNOWN, check_in_order, check_recorded, check_unmasked, some, warn_of_marks
 from sbnn.data.typed_cells import families_of, family_columns
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # of `_parameter_constraints`
@@ -46,6 +46,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         check_unmasked(X, "X")
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         check_recorded(X, "X", cells, stacklevel=stacklevel + 1)
+        warn_of_marks(X, "X", columns)
         check_classification_targets(y)
         self._typed = np.asarray(y).astype(str) != UNKNOWN
         if not self._typed.all():
@@ -73,6 +74,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         names = getattr(X, "index", None)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         check_recorded(X, "X", names, stacklevel=4)
+        warn_of_marks(X, "X")
         return X
 
     def _measured(self, *tables, stacklevel=3):
