@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from sbnn import load_dataset, paper_folds
 from sbnn.data.paired import as_paired
-from sbnn.models.linear import SparseReducedRankRegression
+from sbnn.models.sparse_linear import SparseReducedRankRegression
 
 ALPHAS = np.arange(19, 0, -1) / 10
 CHOICE = """

@@ -17,7 +17,8 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.models.bottleneck.protocols.greedy import forward_selection
-from sbnn.models.linear import GeneSelectionMixin, SparseReducedRankRegression
+from sbnn.models.linear import GeneSelectionMixin
+from sbnn.models.sparse_linear import SparseReducedRankRegression
 
 
 class GeneLimitedRegressor(GeneSelectionMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):

@@ -4,48 +4,34 @@ import importlib
 
 __version__ = "1.0.0"
 
-# Public name -> the module it lives in.
-_HOME = {
-    "DistilledSettings": "models.bottleneck.settings",
-    "ExpressionStream": "data.streams",
-    "LeaveOneOutRidge": "models.linear",
-    "PerFeatureElasticNet": "models.sparse_linear",
-    "ReducedRankRegression": "models.linear",
-    "SparseBottleneckRegressor": "models.bottleneck.estimator",
-    "SparseReducedRankRegression": "models.linear",
-    "annotate": "evaluation.annotation",
-    "cross_validate": "evaluation.crossval",
-    "default_dataset": "data.datasets",
-    "epoch_curves": "evaluation.crossval",
-    "explore": "explorer.explore",
-    "fit_full": "evaluation.fits",
-    "genes_curve": "evaluation.fits",
-    "genes_table": "evaluation.stability",
-    "grouped_folds": "evaluation.folds",
-    "interpret": "evaluation.interpretation",
-    "later_fold": "evaluation.folds",
-    "load_dataset": "data.datasets",
-    "map_trust": "evaluation.maps",
-    "neighbour_accuracy": "evaluation.neighbours",
-    "paper_folds": "evaluation.folds",
-    "paired": "data.paired",
-    "read_ephys_table": "data.ephys_tables",
-    "read_tables": "data.readers.tables",
-    "selection_table": "evaluation.stability",
-    "simulate_patchseq": "data.simulate",
-    "simulate_tables": "data.simulate",
-    "stability_selection": "evaluation.fits",
-    "to_shared_features": "data.ephys_features",
-    "typed_cells": "data.typed_cells",
-    "verdict": "evaluation.verdict",
+# Public names by the module they live in.
+_NAMES = {
+    "data.datasets": ("default_dataset", "load_dataset"),
+    "data.ephys_features": ("to_shared_features",),
+    "data.ephys_tables": ("read_ephys_table",),
+    "data.paired": ("paired",),
+    "data.readers.tables": ("read_tables",),
+    "data.simulate": ("simulate_patchseq", "simulate_tables"),
+    "data.streams": ("ExpressionStream",),
+    "data.typed_cells": ("typed_cells",),
+    "evaluation.annotation": ("annotate",),
+    "evaluation.crossval": ("cross_validate", "epoch_curves"),
+    "evaluation.fits": ("fit_full", "genes_curve", "stability_selection"),
+    "evaluation.folds": ("grouped_folds", "later_fold", "paper_folds"),
+    "evaluation.interpretation": ("interpret",),
+    "evaluation.maps": ("map_trust",),
+    "evaluation.neighbours": ("neighbour_accuracy",),
+    "evaluation.stability": ("genes_table", "selection_table"),
+    "evaluation.verdict": ("verdict",),
+    "explorer.explore": ("explore",),
+    "models.bottleneck.estimator": ("SparseBottleneckRegressor",),
+    "models.bottleneck.settings": ("DistilledSettings",),
+    "models.linear": ("LeaveOneOutRidge", "ReducedRankRegression"),
+    "models.sparse_linear": ("SparseReducedRankRegression",),
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
 # Public modules, by the name under which `from sbnn import ...` finds them.
-_MODULES = {
-    "metrics": "metrics",
-    "plotting": "plotting",
-    "preprocessing": "data.preprocessing",
-    "results": "results",
-}
+_MODULES = {path.rpartition(".")[2]: path for path in ("metrics", "plotting", "data.preprocessing", "results")}
 
 __all__ = [*_HOME, *_MODULES]
 

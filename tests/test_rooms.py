@@ -13,13 +13,13 @@ import sbnn
 
 PACKAGE = Path(sbnn.__file__).parent
 PUBLIC = {
-    "sbnn": """DistilledSettings ExpressionStream LeaveOneOutRidge PerFeatureElasticNet ReducedRankRegression
+    "sbnn": """DistilledSettings ExpressionStream LeaveOneOutRidge ReducedRankRegression
         SparseBottleneckRegressor SparseReducedRankRegression annotate cross_validate default_dataset epoch_curves
         explore fit_full genes_curve genes_table grouped_folds interpret later_fold load_dataset map_trust
         neighbour_accuracy paired paper_folds read_ephys_table read_tables selection_table simulate_patchseq
         simulate_tables stability_selection to_shared_features typed_cells verdict metrics plotting preprocessing
         results""",
-    "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier SourcePriorClassifier
+    "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier
         SparsePCAForest TransferAttentionClassifier ZeroShotClassifier cross_validate_classifier family_importance""",
     "sbnn.mechanism_shift": """PUBLISHED Recipe SparseShiftVAE recovery screen simulate_perturbations
         unmix""",

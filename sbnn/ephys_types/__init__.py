@@ -2,18 +2,16 @@
 
 import importlib
 
-# Public name -> the module it lives in.
-_HOME = {
-    "AttentionBiLSTMClassifier": "ephys_types.attention_bilstm",
-    "EphysTypeClassifier": "ephys_types.classifier",
-    "FamilyAttentionClassifier": "ephys_types.family_attention",
-    "SourcePriorClassifier": "ephys_types.transfer",
-    "SparsePCAForest": "ephys_types.sparse_pca_forest",
-    "TransferAttentionClassifier": "ephys_types.family_attention",
-    "ZeroShotClassifier": "ephys_types.transfer",
-    "cross_validate_classifier": "evaluation.classification",
-    "family_importance": "evaluation.classification",
+# Public names by the module they live in.
+_NAMES = {
+    "ephys_types.attention_bilstm": ("AttentionBiLSTMClassifier",),
+    "ephys_types.classifier": ("EphysTypeClassifier",),
+    "ephys_types.family_attention": ("FamilyAttentionClassifier", "TransferAttentionClassifier"),
+    "ephys_types.sparse_pca_forest": ("SparsePCAForest",),
+    "ephys_types.transfer": ("ZeroShotClassifier",),
+    "evaluation.classification": ("cross_validate_classifier", "family_importance"),
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = list(_HOME)
 

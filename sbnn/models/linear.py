@@ -1,10 +1,9 @@
-"""Linear peers of the network: ridge and (sparse) reduced-rank regression, and an elastic net for every output.
+"""Linear peers of the network: ridge and reduced-rank regression.
 
 All centre X and Y and work in float64. None scales its input: z-score genes and outputs beforehand.
 """
 
 import copy
-import importlib
 from numbers import Integral, Real
 
 import numpy as np
@@ -15,13 +14,6 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sbnn.data.checks import check_number
 from sbnn.data.inputs import new_cells, output_table, to_be_fitted, two_tables
-
-
-def __getattr__(name):
-    # On first use: their solvers take longer to import than all the rest.
-    if name in ("PerFeatureElasticNet", "SparseReducedRankRegression"):
-        return getattr(importlib.import_module("sbnn.models.sparse_linear"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def kept_genes(model):

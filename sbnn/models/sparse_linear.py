@@ -1,4 +1,4 @@
-"""Linear models that select genes: sparse reduced-rank regression, and an elastic net for every output."""
+"""Sparse reduced-rank regression, a linear model that selects genes."""
 
 # The W-step of sparse reduced-rank regression, given V, is a convex elastic net. For rows of W that vanish together
 # scikit-learn's coordinate descent solves it (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). What
@@ -17,13 +17,7 @@ from sklearn.linear_model import enet_path
 from sklearn.utils._param_validation import StrOptions
 
 from sbnn.data.checks import check_number
-from sbnn.models.linear import (
-    LatentRegressor,
-    LinearRegressor,
-    SparseCoefficients,
-    ridge_reduced_rank,
-    with_positive_peaks,
-)
+from sbnn.models.linear import LatentRegressor, SparseCoefficients, ridge_reduced_rank, with_positive_peaks
 
 # Weight of the last decoder in the V-step, relative to the data. Too small to change what the data determine, it keeps
 # what they leave open, the column of a latent variable without genes, where it was: from there genes may still enter.
@@ -320,46 +314,6 @@ class _Point:
         bend = 2 * self.ridge / (self.sparse + self.ridge * self.norms[free])
         hessian[np.diag_indices_from(hessian)] += bend * rates * self.pulls[free]
         return hessian
-
-
-class PerFeatureElasticNet(SparseCoefficients, LinearRegressor):
-    """Elastic net for every output on its own (Friedman et al. 2010): what sparsity reaches without shared genes."""
-
-    # Outputs are divided by their SD (ddof 0), so that one `alpha` means the same for all. Without one, the best of a
-    # path is chosen for every output by cross-validation, or the sparsest within `cut_point` standard errors of it.
-
-    def __init__(self, l1_ratio=0.5, alpha=None, cut_point=0.0, tol=1e-7, random_state=0):
-        self.l1_ratio = l1_ratio
-        self.alpha = alpha
-        self.cut_point = cut_point
-        self.tol = tol
-        self.random_state = random_state
-
-    def fit(self, X, y=None):
-        """Fit one elastic net per output; X and y as for `SparseBottleneckRegressor.fit`."""
-        check_number("l1_ratio", self.l1_ratio, Real, 0, 1)
-        check_number("cut_point", self.cut_point, Real, 0)
-        check_number("tol", self.tol, Real, 1e-15, 1)
-        if self.alpha is not None:
-            check_number("alpha", self.alpha, Real, 0)
-        X, Y = self._validate(X, y)
-        spread = Y.std(axis=0)
-        coef = np.zeros((Y.shape[1], X.shape[1]))
-        self.alpha_ = np.full(len(coef), np.nan)
-        for k in np.flatnonzero(spread):
-            scaled = Y[:, k] / spread[k]
-            if self.alpha is None:
-                model = ElasticNet(
-                    alpha=self.l1_ratio, n_lambda=50, min_lambda_ratio=0.01, standardize=False, n_splits=5,
-                    cut_point=self.cut_point, tol=self.tol, random_state=self.random_state, n_jobs=1,
-                ).fit(X, scaled)  # fmt: skip
-                chosen, self.alpha_[k] = model.coef_, model.lambda_best_[0]
-            else:
-                sparse, ridge = self.alpha * self.l1_ratio, self.alpha * (1 - self.l1_ratio)
-                chosen, self.alpha_[k] = glmnet_elastic_net(X, scaled, sparse, ridge, self.tol), self.alpha
-            coef[k] = spread[k] * chosen
-        self._store_coef(coef)
-        return self
 
 
 def glmnet_elastic_net(X, y, sparse, ridge, tol):

@@ -9,11 +9,11 @@ from sklearn.metrics import f1_score
 
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
-from sbnn.ephys_types import SourcePriorClassifier, TransferAttentionClassifier, ZeroShotClassifier, transfer_evaluation
+from sbnn.ephys_types import TransferAttentionClassifier, ZeroShotClassifier, transfer_evaluation
 from sbnn.ephys_types.base import FeatureScaling
 from sbnn.ephys_types.family_attention import LEARNING_RATE
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.ephys_types.transfer import _moved, align, own_scale, physiological_scale, two_experts
+from sbnn.ephys_types.transfer import SourcePriorClassifier, _moved, align, own_scale, physiological_scale, two_experts
 from sbnn.ephys_types.transfer_evaluation import _drawn, labelled_cells
 from sbnn.evaluation.folds import repeated_donor_folds
 

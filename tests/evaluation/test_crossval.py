@@ -18,7 +18,7 @@ from sbnn import (
     paper_folds,
     results,
 )
-from sbnn.models.linear import SparseReducedRankRegression
+from sbnn.models.sparse_linear import SparseReducedRankRegression
 from sbnn.plain import encode
 
 QUICK = SparseBottleneckRegressor(

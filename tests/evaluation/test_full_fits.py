@@ -3,8 +3,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from sbnn import SparseBottleneckRegressor, fit_full, neighbour_accuracy
-from sbnn.models.linear import SparseReducedRankRegression
 from sbnn.models.maps import embed
+from sbnn.models.sparse_linear import SparseReducedRankRegression
 
 QUICK = {"protocol": "paper", "hidden_layers": (16, 8), "epochs": (1, 2, 1, 2), "n_genes": 5, "standardize": False}
 

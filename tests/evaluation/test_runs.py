@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from sbnn import cross_validate, results
 from sbnn.evaluation import runs
 from sbnn.evaluation.runs import drop_details, load_or_compute
-from sbnn.models.linear import SparseReducedRankRegression
+from sbnn.models.sparse_linear import SparseReducedRankRegression
 from sbnn.results import Record
 
 FIT = Ridge.fit

@@ -19,7 +19,7 @@ from sbnn.evaluation.crossval import chance_table, least_p
 from sbnn.evaluation.folds import repeated_donor_folds
 from sbnn.evaluation.runs import drop_details
 from sbnn.evaluation.verdict import corrected_difference, outputs_table, paired_difference, verdict
-from sbnn.models.linear import SparseReducedRankRegression
+from sbnn.models.sparse_linear import SparseReducedRankRegression
 
 
 def scored(data, alpha=30.0, folds=5, grid=None, **options):

@@ -14,7 +14,8 @@ from sbnn import SparseBottleneckRegressor, cross_validate, fit_full, simulate_p
 from sbnn.data.datasets import DATASETS
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.stability import kept_genes_table, selection_table, trust_sentence
-from sbnn.models.linear import LeaveOneOutRidge, SparseReducedRankRegression
+from sbnn.models.linear import LeaveOneOutRidge
+from sbnn.models.sparse_linear import SparseReducedRankRegression
 from sbnn.results import Record, load, save
 from sbnn.study import report
 from sbnn.study.own_data.commands import FAST

@@ -4,22 +4,11 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sbnn import paper_folds
+from sbnn import LeaveOneOutRidge, ReducedRankRegression, SparseReducedRankRegression, paper_folds
 from sbnn.metrics import pooled_r2
-from sbnn.models.linear import (
-    LeaveOneOutRidge,
-    PerFeatureElasticNet,
-    ReducedRankRegression,
-    SparseReducedRankRegression,
-)
 from sbnn.models.sparse_linear import glmnet_elastic_net
 
-MODELS = [
-    LeaveOneOutRidge(),
-    ReducedRankRegression(rank=1),
-    SparseReducedRankRegression(rank=1, alpha=0.01),
-    PerFeatureElasticNet(alpha=0.01),
-]
+MODELS = [LeaveOneOutRidge(), ReducedRankRegression(rank=1), SparseReducedRankRegression(rank=1, alpha=0.01)]
 LATENT = [ReducedRankRegression(rank=2, alpha=0.1), SparseReducedRankRegression(rank=2, alpha=0.1)]
 
 
@@ -38,7 +27,7 @@ def pair():
     return X, X[:, :6] @ rng.normal(size=(6, 5)) + 2 * rng.normal(size=(120, 5))
 
 
-# --- ridge and the elastic net per output
+# --- ridge, and one elastic net
 
 
 def test_leave_one_out_ridge_chooses_what_refitting_without_each_cell_chooses(pair):
@@ -65,19 +54,6 @@ def test_glmnet_solves_the_stated_problem(pair, sparse, ridge, size):
     slope = Xc.T @ (y - Xc @ coef) / len(y) - ridge * coef
     np.testing.assert_allclose(slope[coef != 0], sparse * np.sign(coef[coef != 0]), atol=1e-5 * size)
     assert (np.abs(slope[coef == 0]) <= sparse + 1e-5).all()
-
-
-def test_elastic_net_chooses_inside_and_is_deterministic(pair):
-    X, Y = pair
-    model = PerFeatureElasticNet(l1_ratio=1.0).fit(X[:90], Y[:90])
-    again = PerFeatureElasticNet(l1_ratio=1.0).fit(X[:90], Y[:90])
-    np.testing.assert_array_equal(model.coef_, again.coef_)
-    assert len(np.unique(model.alpha_)) > 1
-    for alpha in (0.01, 1.0):
-        assert model.score(X[90:], Y[90:]) > PerFeatureElasticNet(1.0, alpha).fit(X[:90], Y[:90]).score(X[90:], Y[90:])
-    sparser = PerFeatureElasticNet(l1_ratio=1.0, cut_point=1.0).fit(X[:90], Y[:90])
-    assert (sparser.alpha_ >= model.alpha_).all()
-    assert (sparser.coef_ != 0).sum() < (model.coef_ != 0).sum()
 
 
 # --- what all have in common
@@ -108,11 +84,7 @@ def test_score_is_pooled_and_about_the_training_mean(pair, model):
         (SparseReducedRankRegression(penalty="rows"), ValueError, "'penalty' .*'rows'"),
         (SparseReducedRankRegression(max_iter=0), ValueError, "max_iter"),
         (SparseReducedRankRegression(tol=0), ValueError, "tol"),
-        (PerFeatureElasticNet(l1_ratio=2), ValueError, "l1_ratio"),
         (SparseReducedRankRegression(relaxed="False"), ValueError, "relaxed"),
-        (PerFeatureElasticNet(alpha=-1), ValueError, "alpha"),
-        (PerFeatureElasticNet(cut_point=-5), ValueError, "cut_point"),
-        (PerFeatureElasticNet(tol=1e30), ValueError, "tol"),
         (LeaveOneOutRidge(alphas=[np.nan]), ValueError, "alphas"),
     ],
     ids=str,

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import MultiTaskElasticNet, Ridge
 
-from sbnn.models.linear import ReducedRankRegression, SparseReducedRankRegression
+from sbnn import ReducedRankRegression, SparseReducedRankRegression
 
 GRID = [
     {"penalty": penalty, "l1_ratio": l1_ratio, "rank": rank}
