@@ -136,12 +136,8 @@ def _parser():
         for option in own:
             tables.add_argument(option, **OWN[option])
         # Notebooks have folders of their own.
-        usual = {
-            "reproduce": {"saved_models": None, "figures": None},
-            "map": {"out": "map.csv"},
-            "ephys-types": {"out": "types.csv"},
-            "traces": {"out": "traces.csv"},
-        }
+        usual = {"map": {"out": "map.csv"}, "ephys-types": {"out": "types.csv"}, "traces": {"out": "traces.csv"}}
+        usual["reproduce"] = {"saved_models": None, "figures": None}
         command.set_defaults(run=run, **usual.get(name, {}))
     return parser
 

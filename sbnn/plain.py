@@ -51,7 +51,7 @@ def encode(value, where):
         items = [encode(item, where) for item in value]
         return {"__tuple__": items} if isinstance(value, tuple) else items
     raise TypeError(
-        f"{where}: a {type(value).__name__} cannot be saved; give arrays, tables, numbers, text or containers"
+        f"{where}: a {type(value).__name__} cannot be saved; give arrays, tables, numbers, text, containers"
     )
 
 

@@ -52,9 +52,7 @@ def obsm_table(adata, key, where="adata.obsm"):
 
     Columns of an array are named by ``uns["<key>_names"]`` or, as scvi-tools has it, ``uns["<first word>_names"]``.
     """
-    if key not in adata.obsm:
-        raise KeyError(f"no {key!r} in {where}; it holds {sorted(adata.obsm.keys())}")
-    table = adata.obsm[key]
+    table = entry(adata.obsm, key, where)
     if isinstance(table, pd.DataFrame):
         return table
     table = dense(table).reshape(adata.n_obs, -1)
@@ -69,9 +67,7 @@ def with_outputs(data, outputs="outputs"):
     Outputs are a key of ``obsm``, columns of ``obs`` (a list), another modality, whose cells are matched, or taken as
     they are. In a MuData where the default is none of these, it stands for the only other modality.
     """
-    adata, modalities = data, {}
-    if isinstance(data, MuDataLike):
-        adata, modalities = entry(data.mod, "rna", "mod"), data.mod
+    adata, modalities = gene_modality(data), data.mod if isinstance(data, MuDataLike) else {}
     if isinstance(outputs, list):
         return adata, adata.obs[outputs], {}
     if not isinstance(outputs, str):
@@ -105,9 +101,7 @@ def parts_of(data, outputs):
     """Arguments of `paired` from an AnnData or MuData and the name of its outputs."""
     adata, Y, dropped = with_outputs(data, outputs)
     if adata.X is None or adata.isbacked:
-        raise ValueError(
-            f"X: the AnnData has no X, or is open on disk: adata.to_memory(); layers: {sorted(adata.layers)}"
-        )
+        raise ValueError(f"X: there is none, or it is open on disk: adata.to_memory(); layers: {sorted(adata.layers)}")
     labels, palette = adata.obs.copy(), adata.uns.get("type_colors", data.uns.get("type_colors"))
     if isinstance(data, MuDataLike):  # values of all modalities fill in those that this one lacks
         shared = data.obs.reindex(labels.index)

@@ -58,9 +58,9 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
 
 
 def settings_of(preselect):
-    """Settings that identify a preselection: of a number of genes, of ``n_genes`` and ``threshold``, or of None."""
+    """What a record says of a preselection, by a number of genes or ``n_genes`` and ``threshold``; empty for None."""
     if preselect is None:
-        return None
+        return {}
     settings = {"n_genes": 1000, "threshold": None}
     settings |= preselect if isinstance(preselect, Mapping) else {"n_genes": preselect}
     if len(settings) > 2:
@@ -69,7 +69,8 @@ def settings_of(preselect):
     check_number("preselect: n_genes", n_genes, Integral, 1)
     if threshold is not None:
         check_number("preselect: threshold", threshold, Real, 0)
-    return {"n_genes": int(n_genes), "threshold": None if threshold is None else float(threshold), "version": VERSION}
+    threshold = None if threshold is None else float(threshold)
+    return {"preselect": {"n_genes": int(n_genes), "threshold": threshold, "version": VERSION}}
 
 
 def _best_first(counts, threshold, n_genes):
@@ -91,11 +92,12 @@ def _best_first(counts, threshold, n_genes):
 def with_preselected(data, preselect, cells=None):
     """Give data with its preselected genes alone, and ``{"preselect": settings}`` for the record; empty for None."""
     settings = settings_of(preselect)
-    if settings is None:
-        return data, {}
-    genes = preselect_genes(data, settings["n_genes"], cells, threshold=settings["threshold"])
+    if not settings:
+        return data, settings
+    n_genes, threshold, _ = settings["preselect"].values()
+    genes = preselect_genes(data, n_genes, cells, threshold=threshold)
     names = {"cells": data.cell_names, "genes": data.gene_names[genes]}
     counts = None if data.counts is None else data.counts[:, genes]
     sha256 = data.sha256 if genes.all() else fingerprint_parameters({"subset of": data.sha256, **names})
     chosen = replace(data, X=data.X[:, genes], gene_names=names["genes"], counts=counts, sha256=sha256)
-    return chosen, {"preselect": settings}
+    return chosen, settings

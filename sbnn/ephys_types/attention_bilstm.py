@@ -165,13 +165,9 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     """
 
     _parameter_constraints: dict = {
-        "loss": [StrOptions({"cross_entropy", "arcface"})],
-        "published": ["boolean", StrOptions({"mouse"})],
-        "attention": ["boolean"],
-        "smote": ["boolean"],
-        "hidden": COUNT,
-        "max_epochs": [*COUNT, None],
-    }
+        "attention": ["boolean"], "smote": ["boolean"], "published": ["boolean", StrOptions({"mouse"})],
+        "loss": [StrOptions({"cross_entropy", "arcface"})], "hidden": COUNT, "max_epochs": [*COUNT, None],
+    }  # fmt: skip
 
     def __init__(
         self, attention=True, hidden=128, loss="cross_entropy", smote=False, published=False, max_epochs=None,

@@ -117,12 +117,9 @@ class EphysTypeClassifier(TypeClassifier):
     def _members(self, X, codes):
         seed = self._seed
         linear = FeatureScaling(), SimpleImputer(strategy="median"), LogisticRegression(**LOGISTIC)
-        made = {
-            "trees": lightgbm(seed),
-            "kernel": KernelLogistic(random_state=seed),
-            "logistic": make_pipeline(*linear),
-        }
-        made["attention"] = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed)
+        network = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed)
+        made = {"trees": lightgbm(seed), "kernel": KernelLogistic(random_state=seed)}
+        made |= {"logistic": make_pipeline(*linear), "attention": network}
         if not self.members or not set(self.members) <= set(made):
             raise ValueError(f"members: expected some of {', '.join(made)}, got {self.members!r}")
         with warnings.catch_warnings():  # each member would repeat the warnings of `fit`

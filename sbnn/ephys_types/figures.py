@@ -285,7 +285,8 @@ def within_groups(records, column):
 @styled
 def family_map(record, label):
     """Attention per class, and importance per family by shuffling and leaving out; dots are folds, rho Spearman's."""
-    table, rho = classification.importance_table(record), classification.agreement_table(record)
+    table = classification.importance_table(record)
+    rho = table.corr("spearman")
     order = np.argsort(-table["shuffled"].to_numpy(), kind="stable")
     names, attends = table.index[order], "attention" in table
     widths = [0.55] * attends + [1, 1]
@@ -378,14 +379,14 @@ def zero_shot(record, models=None):
             ax.barh(y, f1.mean(), height=0.65, color=SERIES[1 + y % 6], alpha=0.5)
             ax.plot(f1, [y] * len(f1), ".", ms=3, color="0.2")
             ax.text(f1.mean() + 0.025, y, f"{f1.mean():.3f}", va="center", path_effects=HALO)
-        source, target = way.split(" -> ")
+        target = way.split(" -> ")[1]
         for name, line in REFERENCES.items() if target == record.dataset else ():
             if name in (models or {}):
                 level = classification.repeat_means(models[name], "macro_f1").mean()
                 label = f"{report.LABELS[name]} of {report.TITLES.get(target, target)} cells with types: {level:.3f}"
                 ax.axvline(level, color="0.2", lw=0.9, ls=line, label=label)
         titles = (
-            report.TITLES.get(name.removesuffix("_relative"), name.replace("_", " ")) for name in (source, target)
+            report.TITLES.get(name.removesuffix("_relative"), name.replace("_", " ")) for name in way.split(" -> ")
         )
         ax.set(xlim=(0, 1), xlabel="macro-F1", title=" → ".join(titles))
         name_rows(ax, [ALIGNED.get(method, method) for method in methods])

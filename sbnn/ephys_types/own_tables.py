@@ -38,28 +38,22 @@ def predict_table(model, features, abstain=None):
         raise ValueError(f"features: none of the model, such as {some(names, 3)}, is among {some(table.columns, 3)}")
     lacking = [name for name in names if name not in table]
     if lacking:
-        warnings.warn(
-            f"{len(lacking)} of {len(names)} features of the model are missing: {some(lacking)}", stacklevel=2
-        )
+        absent = f"{len(lacking)} of {len(names)} features of the model are missing: {some(lacking)}"
+        warnings.warn(absent, stacklevel=2)
     cells = as_numbers(table.loc[:, there], "features")
-    doubts = unlikely_units(cells, {})
-    if doubts:
+    if doubts := unlikely_units(cells, {}):
         warnings.warn(f"values in another unit? {some(doubts)}", stacklevel=2)
     cells, empty = cells.reindex(columns=names), cells.isna().all(axis=1)
     if empty.any():
-        warnings.warn(
-            f"{empty.sum()} of {len(cells)} cells have no value and stay untyped: {some(cells.index[empty])}",
-            stacklevel=2,
-        )
+        untyped = f"{empty.sum()} of {len(cells)} cells have no value and stay untyped: {some(cells.index[empty])}"
+        warnings.warn(untyped, stacklevel=2)
     if empty.all():
         raise ValueError(f"features: no cell has a value of {some(cells.columns)}")
     measured = cells[~empty]
-    types, probabilities = model.predict(measured, abstain), model.predict_proba(measured)
+    types, probabilities = model.predict(measured, abstain).astype(object), model.predict_proba(measured)
     found = pd.DataFrame({"type": UNKNOWN, "probability": np.nan, "far": True}, cells.index).rename_axis("cell")
     found[[f"p({name})" for name in model.classes_]] = np.nan
-    found[~empty] = np.column_stack(
-        [types.astype(object), probabilities.max(axis=1), model.far(measured), probabilities]
-    )
+    found[~empty] = np.column_stack([types, probabilities.max(axis=1), model.far(measured), probabilities])
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.evaluation.classification import agreement_table, calibration, importance_table, repeat_means, scores_within
+from sbnn.evaluation.classification import calibration, importance_table, repeat_means, scores_within
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
 from sbnn.results import load, load_folder
 
@@ -87,28 +87,22 @@ def class_table(records, kind="types"):
     return pd.DataFrame(rows).T.rename_axis("model")
 
 
-def group_table(records, column, kind="types"):
+def group_table(records, column):
     """Macro-F1 within groups of cells, without gain from recognising the group: rows (model, group), ``all`` first."""
     labels = records[CELLS].labels
     tables = {}
-    for name, record in of_kind(records, kind).items():
+    for name, record in of_kind(records, "types").items():
         whole, parts = (scores_within(record, groups) for groups in (np.full(len(labels), "all"), labels[column]))
         tables[LABELS[name]] = pd.concat([whole, parts[parts["cells"] >= FEWEST]])
     return pd.concat(tables, names=["model"])
-
-
-def confounding_table(records, column):
-    """Cells by class (rows) and group (columns): how far one predicts the other; DataFrame."""
-    labels = records[CELLS].labels
-    return pd.crosstab(labels["type"], labels[column])
 
 
 def families_tables(records):
     """Families by (model, measure), and Spearman's rho of each pair of measures by model."""
     importance, agreement = {}, {}
     for name in (name for name in INTERPRETED if f"{FAMILIES}_{name}" in records):
-        record = records[f"{FAMILIES}_{name}"]
-        importance[LABELS[name]], rho = importance_table(record), agreement_table(record)
+        table = importance[LABELS[name]] = importance_table(records[f"{FAMILIES}_{name}"])
+        rho = table.corr("spearman")
         agreement[LABELS[name]] = {f"{a} - {b}": rho.loc[a, b] for a, b in combinations(rho, 2)}
     return pd.concat(importance, axis=1), pd.DataFrame(agreement).T.rename_axis("model")
 
@@ -182,8 +176,9 @@ def all_tables(records):
             tables[f"Accuracy, {CLASSES_OF[kind]}"] = accuracy_table(records, kind)
             tables[f"F1 of every class, {CLASSES_OF[kind]}"] = class_table(records, kind)
     for column in GROUPS:
-        if CELLS in records and column in records[CELLS].labels and of_kind(records, "types"):
-            tables[f"Cells by class and {column}"] = confounding_table(records, column)
+        labels = records[CELLS].labels if CELLS in records else {}
+        if column in labels and of_kind(records, "types"):
+            tables[f"Cells by class and {column}"] = pd.crosstab(labels["type"], labels[column])
             tables[f"Macro-F1 within {column}"] = group_table(records, column)["macro_f1"].unstack(sort=False)
     if any(name.startswith(FAMILIES) for name in records):
         importance, agreement = families_tables(records)

@@ -68,8 +68,8 @@ def _scores_of_alignments(ways, seeds):
             for seed in seeds:
                 model = transfer.ZeroShotClassifier(alignment=alignment, random_state=seed).fit(X, y, target_X)
                 probabilities = model.predict_proba(target_X)
-                row = {"way": way, "method": alignment, "seed": seed}
-                row |= _scores(types, model.classes_[probabilities.argmax(1)], classes)
+                scores = _scores(types, model.classes_[probabilities.argmax(1)], classes)
+                row = {"way": way, "method": alignment, "seed": seed} | scores
                 if model.shares_ is not None:
                     row |= {f"share {name}": share for name, share in zip(model.classes_, model.shares_, strict=True)}
                 rows.append(row)

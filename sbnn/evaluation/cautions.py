@@ -163,9 +163,8 @@ def _batches(data, batches):
         index, deviations = batch_index(data.X[cells], labels[cells], types[cells])
         if index > BATCH_INDEX and deviations > BATCH_DEVIATIONS:
             similar[name] = f"batch index {index:.2f} of 1, {deviations:.0f} SD above chance{unsure}"
-        shares = pd.Series(
-            _explained(data.Y[cells].astype(np.float64), labels[cells], types[cells]), data.feature_names
-        )
+        shares = _explained(data.Y[cells].astype(np.float64), labels[cells], types[cells])
+        shares = pd.Series(shares, data.feature_names)
         high = shares[shares > SHARE_OF_BATCH].sort_values(ascending=False)
         if len(high):
             explained[name] = some([f"{output} {share:.0%}" for output, share in high.items()], 3) + unsure

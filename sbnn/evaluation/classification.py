@@ -275,16 +275,11 @@ def attention_by_class(weights, labels, classes):
     return means / means.sum(axis=1, keepdims=True)
 
 
-def agreement_table(record, loss="log_loss"):
-    """Spearman's rho between the measures of importance."""
-    return importance_table(record, loss).corr("spearman")
-
-
-def importance_table(record, loss="log_loss"):
-    """What the absence of each family costs, mean of folds: ``attention`` (if any), ``shuffled``, ``left out``."""
+def importance_table(record):
+    """What the log loss rises by without each family, mean of folds, ``shuffled`` and ``left out``; and attention."""
     table = pd.DataFrame(index=pd.Index(record.family_names, name="family"))
     if "attention" in record.values:
         table["attention"] = np.nanmean(record.attention, axis=0)
-    table["shuffled"] = record.values[f"shuffled_{loss}"].mean(axis=0)
-    table["left out"] = record.values[f"left_out_{loss}"].mean(axis=0)
+    table["shuffled"] = record.shuffled_log_loss.mean(axis=0)
+    table["left out"] = record.left_out_log_loss.mean(axis=0)
     return table

@@ -96,20 +96,19 @@ def cross_validate(
     UserWarning
         If held-out cells are not predicted better than by chance, see `chance_table`.
     """
-    data, preselect = as_paired(data), settings_of(preselect)
+    data, chosen = as_paired(data), settings_of(preselect)
     if not data.n_outputs:
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
     folds = folds_of(folds, data.n_cells)
     points = list(ParameterGrid(param_grid or {}))
-    chosen = {} if preselect is None else {"preselect": preselect}
     models = [configured(estimator, point, seed, data.gene_names) for point in points]
     points = [kept_params(point) for point in points]
     wanted = Record("cross-validation", data.name, data.sha256, points, seed, chosen, folds, data.names)
 
     def plan(done):
         arrays, genes = source_arrays(data, scaling), [None] * len(folds)
-        if preselect is not None:
-            how = {name: preselect[name] for name in ("n_genes", "threshold")}
+        if chosen:
+            how = {name: chosen["preselect"][name] for name in ("n_genes", "threshold")}
             choices = [delayed(preselect_genes)(data, cells=train, **how) for train, _ in folds]
             genes = list(in_workers(choices, n_jobs, "generator"))
             wanted.values = wanted.values | {"preselected": np.array(genes)}

@@ -230,7 +230,7 @@ def genes_curve(
         `sbnn.plotting.genes_curve` draws it.
     """
     data = as_paired(data)
-    shown = data.n_genes if preselect is None else min(data.n_genes, settings_of(preselect)["n_genes"])
+    shown = data.n_genes if preselect is None else min(data.n_genes, settings_of(preselect)["preselect"]["n_genes"])
     points = [*numbers_up_to(shown, sorted(numbers)), *([AUTO] if nested else [])]
     estimator = SparseBottleneckRegressor() if estimator is None else estimator
     how = {"results": results, "preselect": preselect} | options

@@ -98,7 +98,5 @@ def described_models(models, n_cells, results=None, overwrite=False):
     """Description and version of each model, by its number of training cells, as a record in `results` has them."""
     stored = results is not None and Path(results).exists() and not overwrite
     known = load(results).settings if stored else {}  # what was added since has its default
-    return {
-        name: described(model, known.get(name)) | {"version": version_of(model, n_cells[name])}
-        for name, model in models.items()
-    }
+    versions = {name: {"version": version_of(model, n_cells[name])} for name, model in models.items()}
+    return {name: described(model, known.get(name)) | versions[name] for name, model in models.items()}

@@ -137,8 +137,7 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
         fold = grouped_folds(of_cells, min(4, len(np.unique(of_cells))))[0]
         split = f"groups, {len(fold[1])} cells: {fingerprint_arrays(fold[1])}"
     frequencies = fingerprint_arrays(stability.index.to_numpy(str), stability["frequency"].to_numpy())
-    settings = {"scaling": "fold", "held out": split, "stability": frequencies}
-    settings |= {} if preselect is None else {"preselect": settings_of(preselect)}
+    settings = {"scaling": "fold", "held out": split, "stability": frequencies} | settings_of(preselect)
 
     def compute():
         chosen = with_preselected(data, preselect, fold[0])[0]

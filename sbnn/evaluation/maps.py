@@ -50,7 +50,7 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
             values[f"n_{name}"] = int(pca.n_components_)
         return values
 
-    wanted = Record("t-SNE", data.name, data.sha256, [{"variance": variance}], seed, _chosen(preselect))
+    wanted = Record("t-SNE", data.name, data.sha256, [{"variance": variance}], seed, settings_of(preselect))
     return load_or_compute(wanted, compute, results, overwrite)
 
 
@@ -74,12 +74,8 @@ def principal_components(data, *, preselect=None, results=None, overwrite=False)
         with reproducible():
             return {name: _principal(matrix)[1].explained_variance_ratio_ for name, matrix in matrices.items()}
 
-    wanted = Record("principal components", data.name, data.sha256, [{}], settings=_chosen(preselect))
+    wanted = Record("principal components", data.name, data.sha256, [{}], settings=settings_of(preselect))
     return load_or_compute(wanted, compute, results, overwrite)
-
-
-def _chosen(preselect):
-    return {} if preselect is None else {"preselect": settings_of(preselect)}
 
 
 def _principal(matrix, variance=None):
@@ -121,7 +117,7 @@ def map_trust(
             raise ValueError(f"{name}: expected a record of the data {data.name!r}, got one of other data")
     point = folds.find(n_components=estimator.n_components)
     judged = fingerprint_arrays(fit.latent, *folds.test_predictions[point])
-    settings = {"seeds": list(seeds), "judged": judged, "scaling": folds.settings["scaling"]} | _chosen(preselect)
+    settings = {"seeds": list(seeds), "judged": judged, "scaling": folds.settings["scaling"]} | settings_of(preselect)
 
     def compute():
         chosen = with_preselected(data, preselect)[0]
@@ -130,14 +126,10 @@ def map_trust(
         fits = [clone(estimator).set_params(random_state=seed).fit(X, Y).transform(X) for seed in seeds]
         aligned, agreement = zip(*(_onto(other, latent) for other in fits), strict=True)
         size = np.sqrt(np.square(latent - latent.mean(0)).sum(1).mean())
-        values = {
-            "cell_names": data.cell_names,
-            "latent": fit.latent,
-            "latents": np.array(aligned, np.float32),
-            "agreement": np.array(agreement),
-            "spread": np.sqrt(np.square(np.array(aligned) - latent).sum(2).mean(0)) / size,
-            "errors": held_out_errors(data, folds, point),
-        }
+        spread = np.sqrt(np.square(np.array(aligned) - latent).sum(2).mean(0)) / size
+        values = {"cell_names": data.cell_names, "latent": fit.latent, "latents": np.array(aligned, np.float32)}
+        values |= {"agreement": np.array(agreement), "spread": spread}
+        values["errors"] = held_out_errors(data, folds, point)
         truth = np.asarray(data.truth.get("latent", np.empty((data.n_cells, 0))))
         if truth.shape[1] == 2:
             values["true_latent"], values["truth_agreement"] = _onto(truth, latent)

@@ -185,15 +185,9 @@ def _end_with_parent():
         Thread(target=watch, daemon=True).start()
 
 
-def drop_details(record, path=None, names=NESTED, points=None):
-    """Leave out of a record (and its file) lists over grid points (`points`, or all) and folds, most of its size."""
-    held = {name: record.values[name] for name in names if name in record.values}
-    if points is None:
-        dropped = [record.values.pop(name) for name in held]
-    else:
-        dropped = [(name, g) for name in held for g in points if any(one is not None for one in held[name][g])]
-        for name, g in dropped:
-            held[name][g] = [None] * len(held[name][g])
+def drop_details(record, path=None, names=NESTED):
+    """Leave out of a record (and its file) lists over grid points and folds, most of its size."""
+    dropped = [record.values.pop(name) for name in names if name in record.values]
     if dropped and path is not None:
         save(record, path)
     return record

@@ -57,9 +57,7 @@ def outputs_table(record, data, ridge=None, point=0):
     n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
     table = chance_table(record, Y, n_permutations, points=[point], pooled=False)
     if table.empty or least_p(record, n_permutations) > LEVEL:
-        raise ValueError(
-            f"record: a test against chance needs predictions of grid point {point}, of several test cells"
-        )
+        raise ValueError(f"record: chance needs predictions of grid point {point}, of several test cells")
     table.index = pd.Index(names, name="output")
     p = table.p.dropna()
     table["adjusted_p"] = pd.Series(stats.false_discovery_control(p) if len(p) else p, p.index)

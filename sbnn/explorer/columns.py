@@ -25,36 +25,25 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
     require(fit, "fit_record", [*NEEDED, "cell_names"])
     if folds is not None:
         require(folds, "cv_record", ("test_feature_r2",), fit)
-    outputs = [
-        {"name": str(name), "group": "output", "r2": _or_none(r2)}
-        for name, r2 in zip(fit.feature_names, fit.train_feature_r2, strict=True)
-    ]
+    named = zip(fit.feature_names, fit.train_feature_r2, strict=True)
+    outputs = [{"name": str(name), "group": "output", "r2": _or_none(r2)} for name, r2 in named]
     genes, sentence = [{"name": str(name), "group": "gene"} for name in fit.kept_genes], ""
     if halves is not None:
         require(halves, "halves", ["selected"], fit)
         trusted = kept_genes_table(halves, fit.kept_genes)
         for gene, frequency, trust in zip(genes, trusted.frequency, trusted.trust, strict=True):
             gene |= {"trust": trust, "frequency": float(frequency)}
-    values = {
-        "measured": _packed(np.hstack([fit.outputs, fit.expression])),
-        "predicted": _packed(np.hstack([fit.predictions, fit.predicted_expression])),
-    }
+    values = {"measured": _packed(np.hstack([fit.outputs, fit.expression]))}
+    values["predicted"] = _packed(np.hstack([fit.predictions, fit.predicted_expression]))
     if folds is not None:
         point = _point_of(fit, folds)
         values["held_out"] = _packed(held_out_means(folds, fit.outputs, point))  # NaN of cells that never were
         for output, r2 in zip(outputs, folds.test_feature_r2[:, point].mean(0), strict=True):
             output["test_r2"] = _or_none(r2)
         sentence = verdict(folds, replace(fit, dataset=folds.dataset), ridge, point).sentence
-    page = {
-        "dataset": fit.dataset,
-        "model": model_title(fit),
-        "cells": [str(name) for name in fit.cell_names],
-        "verdict": sentence,
-        "maps": _maps(fit, tsne),
-        "groups": _groups(Groups(fit)),
-        "features": outputs + genes,
-        "values": values,
-    }
+    page = {"dataset": fit.dataset, "model": model_title(fit), "cells": [str(name) for name in fit.cell_names]}
+    page |= {"verdict": sentence, "maps": _maps(fit, tsne), "groups": _groups(Groups(fit))}
+    page |= {"features": outputs + genes, "values": values}
     return page if data is None else page | {"genes": _genes(as_paired(data), fit, MOST_BYTES - len(json.dumps(page)))}
 
 
@@ -85,13 +74,9 @@ def _genes(data, fit, room):
     codes = np.rint((X - low) / width * 255).astype(np.uint8)
     packed = base64.b64encode(zlib.compress(codes.tobytes(order="F"))).decode("ascii")
     low, width = (low - X.mean(0)) / (sd := np.maximum(X.std(0), 1e-12)), width / sd
-    return {
-        "names": [str(name) for name in data.gene_names[chosen]],
-        "low": low.round(4).tolist(),
-        "width": width.round(4).tolist(),
-        "codes": packed,
-        "left_out": len(others) - len(chosen),
-    }
+    names = [str(name) for name in data.gene_names[chosen]]
+    ranges = {"low": low.round(4).tolist(), "width": width.round(4).tolist()}
+    return {"names": names} | ranges | {"codes": packed, "left_out": len(others) - len(chosen)}
 
 
 def _maps(fit, tsne):

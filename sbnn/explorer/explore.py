@@ -32,10 +32,8 @@ class Explorer:
         return path
 
     def _repr_html_(self):
-        return (
-            f'<iframe title="Explorer of a fitted model" srcdoc="{escape(self.html)}" width="100%" height="{HEIGHT}" '
-            'style="border: 0"></iframe>'
-        )
+        look = f'width="100%" height="{HEIGHT}" style="border: 0"'
+        return f'<iframe title="Explorer of a fitted model" srcdoc="{escape(self.html)}" {look}></iframe>'
 
 
 def explore(fit_record, cv_record=None, path=None, *, data=None, ridge=None, halves=None, tsne=None):
@@ -138,7 +136,5 @@ def find_fit(results, saved_models):
     found = sorted(folder.glob("fit_*.pickle"))
     if not found:
         require_study(path.name)
-        raise FileNotFoundError(
-            f"results: no record of a fit at {path} or in {folder}; `sbnn fit {path.name}` makes one"
-        )
+        raise FileNotFoundError(f"results: no fit at {path} or in {folder}; `sbnn fit {path.name}` makes one")
     return next((fit for fit in found if fit.name == FIRST_CHOICE), found[0])

@@ -31,29 +31,19 @@ def page(data):
     """The page of `page_data` as HTML; its content security policy allows the scripts by their checksums, no more."""
     first = data["maps"][0]
     xy = np.column_stack([np.frombuffer(b64decode(first[axis]), "<f4") for axis in "xy"])
-    drawings = {
-        "map": json_item(cell_map(xy, first["axes"], first["equal"])),
-        "histogram": json_item(histogram()),
-        "palettes": PALETTES,
-    }
+    map_, bars = (json_item(drawing) for drawing in (cell_map(xy, first["axes"], first["equal"]), histogram()))
+    drawings = {"map": map_, "histogram": bars, "palettes": PALETTES}
     library = "\n".join(Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw)
     scripts = "\n".join(_read(name) for name in SCRIPTS)
     own = f'"use strict";\n(() => {{\n{scripts}\n}})();'
-    title = f"{data['dataset']}: {data['model']}"
-    return Template(_read("page.html")).substitute(
-        title=escape(title),
-        dataset=escape(data["dataset"]),
-        about=escape(f"{data['model']}, {len(data['cells'])} cells"),
-        verdict=escape(data["verdict"]),
-        checksums=" ".join(
-            f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in (library, own)
-        ),
-        style=_read("page.css"),
-        library=library,
-        scripts=own,
-        drawings=_json(drawings),
-        data=_json(data),
-    )
+    checksums = (b64encode(sha256(script.encode()).digest()).decode() for script in (library, own))
+    shown = {"title": f"{data['dataset']}: {data['model']}", "dataset": data["dataset"], "verdict": data["verdict"]}
+    shown["about"] = f"{data['model']}, {len(data['cells'])} cells"
+    parts = {name: escape(text) for name, text in shown.items()}
+    parts |= {"style": _read("page.css"), "library": library, "scripts": own}
+    parts |= {"drawings": _json(drawings), "data": _json(data)}
+    parts["checksums"] = " ".join(f"'sha256-{checksum}'" for checksum in checksums)
+    return Template(_read("page.html")).substitute(parts)
 
 
 def _read(name):

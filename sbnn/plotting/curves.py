@@ -287,8 +287,7 @@ def _draw_training(ax, network, points, pretrained, looks, levels):
 
 
 def _explain_shades(ax, color, looks, *names):
-    entries = [
-        Line2D([], [], color=shade, label=name) for shade, name in zip((color, paler(color)), names, strict=False)
-    ]
+    named = zip((color, paler(color)), names, strict=False)
+    entries = [Line2D([], [], color=shade, label=name) for shade, name in named]
     lines = [Line2D([], [], color="0.3", ls=line, label=f"d = {width}") for width, (line, _) in looks.items()]
     legend_above(ax, [*entries, *lines], ncols=2)

@@ -15,12 +15,7 @@ INFLUENCE = 0.25  # at which genes are compared with those that are kept without
 SHOWN = 5  # genes that come in, and that go, at most
 LETTERS = 60  # of the names of genes in one half of all panels
 DASHES, MARKERS = ("-", (0, (3, 1.2)), (0, (1, 1))), "osD"
-MEASURES = {
-    "test_r2": "test R²",
-    "listed": "share of the kept genes\nthat are listed",
-    "true": "share of the kept genes\nthat are true",
-    "stability": "share of the kept genes\nthat two folds share",
-}
+MEASURES = {"listed": "that are listed", "true": "that are true", "stability": "that two folds share"}
 
 
 @styled
@@ -54,9 +49,9 @@ def prior_effects(record):
             error = rows.SE if measure == "test_r2" and len(record.table.fold.unique()) > 1 else None
             ax.errorbar(rows.index, rows[measure], error, elinewidth=0.7, **look)
     for ax, measure in zip(panels, measures, strict=True):
-        ax.set(xlabel="influence of the prior", xlim=(-0.04, 1.04), ylabel=MEASURES[measure])
-        if measure != "test_r2":
-            ax.set(ylim=(-0.03, 1.03), title=models[0])
+        ax.set(xlabel="influence of the prior", xlim=(-0.04, 1.04), ylabel="test R²")
+        if measure in MEASURES:
+            ax.set(ylabel=f"share of the kept genes\n{MEASURES[measure]}", ylim=(-0.03, 1.03), title=models[0])
     entries = [Line2D([], [], color=colors[name], label=f"{name} ({len(record.lists[name])})") for name in titles]
     for i, model in enumerate(models):
         entries.append(Line2D([], [], color="0.2", ls=DASHES[i % 3], marker=MARKERS[i % 3], ms=3, label=model))

@@ -197,10 +197,8 @@ def overview(saved_models):
 
 def feature_table(records):
     """Test R2 of every output, mean over the folds scaled per fold, by model; those there are, best predicted first."""
-    shown = {
-        "distilled network d=2": ("cv_default", {"n_components": 2}),
-        **{f"network d={d}": ("cv_network", {"n_components": d, **STANDARD}) for d in MAPS},
-    }
+    shown = {"distilled network d=2": ("cv_default", {"n_components": 2})}
+    shown |= {f"network d={d}": ("cv_network", {"n_components": d, **STANDARD}) for d in MAPS}
     columns = {}
     for title, (name, known) in shown.items():
         for point in records[name].points(**known) if name in records else ():
@@ -253,10 +251,8 @@ def effects_table(interpretation, halves=None):
     if halves is None:
         return table
     table.insert(table.columns.get_loc("stability") + 1, "trust", stability.kept_genes_table(halves, table.index).trust)
-    table.attrs["note"] = (
-        "trusted: kept in so many halves of the cells that at most one false selection is expected; "
-        "unstable: other cells may give another gene in its place."
-    )
+    trusted = "trusted: kept in so many halves of the cells that at most one false selection is expected"
+    table.attrs["note"] = f"{trusted}; unstable: other cells may give another gene in its place."
     return table
 
 

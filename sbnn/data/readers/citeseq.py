@@ -22,7 +22,7 @@ _SOURCE_10X = "10x Genomics peripheral blood cells, 200 of them as kept in githu
 _HUMAN = "HUMAN_"
 
 
-def read_cord_blood(rna_path, protein_path, clustering_path, *, n_genes=1000, log_proteins=False, files=None):
+def read_cord_blood(rna_path, protein_path, clustering_path, **options):
     """Read the human genes and 13 proteins of the 7652 cord blood cells with a type, in the order of the clustering."""
     clustering = pd.read_csv(clustering_path)
     clustering = clustering.set_index(clustering["cell_barcode"].astype(str))
@@ -32,22 +32,20 @@ def read_cord_blood(rna_path, protein_path, clustering_path, *, n_genes=1000, lo
     human = genes.str.startswith(_HUMAN)
     counts = counts[pd.Series(range(len(cells)), cells).loc[labels.index].to_numpy()][:, np.flatnonzero(human)]
     genes, proteins = genes[human].str.removeprefix(_HUMAN), pd.read_csv(protein_path, index_col=0).T
-    about = {"name": "stoeckius", "source": f"{SOURCE}; cells as selected in github.com/berenslab/sBNN", "files": files}
-    options = {"n_genes": n_genes, "log_proteins": log_proteins}
-    return pair_counts(counts, genes, proteins.loc[labels.index], labels, **options, **about)
+    about = {"name": "stoeckius", "source": f"{SOURCE}; cells as selected in github.com/berenslab/sBNN"}
+    return pair_counts(counts, genes, proteins.loc[labels.index], labels, **about | {"log_proteins": False} | options)
 
 
-def read_cd8(rna_path, protein_path, *, n_genes=1000, log_proteins=True, files=None):
+def read_cd8(rna_path, protein_path, **options):
     """Read the blood cells sorted by their CD8 protein; the gate, from the name of the cell, is family and type."""
     counts, cells, genes = read_count_table(rna_path)
     gate = cells.str.rsplit("_", n=1).str[0].str.replace("_", " ")
     labels, proteins = pd.DataFrame({"family": gate, "type": gate}, cells), pd.read_csv(protein_path, index_col=0).T
-    source = f"{SOURCE}, CD8 sample; tables of github.com/databio/bds_hackathon"
-    about = {"name": "citeseq_cd8", "source": source, "files": files}
-    return pair_counts(counts, genes, proteins.loc[cells], labels, n_genes=n_genes, log_proteins=log_proteins, **about)
+    options |= {"name": "citeseq_cd8", "source": f"{SOURCE}, CD8 sample; tables of github.com/databio/bds_hackathon"}
+    return pair_counts(counts, genes, proteins.loc[cells], labels, **options)
 
 
-def read_pbmc(path, name, *, n_genes=1000, log_proteins=True, files=None):
+def read_pbmc(path, name, **options):
     """Read one of the two small sets of 10x Genomics, kept as AnnData without labels."""
     import anndata  # takes longer to import than all the rest
 
@@ -56,11 +54,13 @@ def read_pbmc(path, name, *, n_genes=1000, log_proteins=True, files=None):
         adata = anndata.read_h5ad(path)
     proteins = obsm_table(adata, "protein_expression")
     proteins.columns = proteins.columns.str.removesuffix("_TotalSeqB")
-    counts, about = sparse.csr_array(adata.X), {"name": name, "source": _SOURCE_10X, "files": files}
-    return pair_counts(counts, adata.var_names, proteins, n_genes=n_genes, log_proteins=log_proteins, **about)
+    counts = sparse.csr_array(adata.X)
+    return pair_counts(counts, adata.var_names, proteins, name=name, source=_SOURCE_10X, **options)
 
 
-def pair_counts(counts, gene_names, proteins, labels=None, *, n_genes, log_proteins, name, source, files):
+def pair_counts(
+    counts, gene_names, proteins, labels=None, *, name, source, n_genes=1000, log_proteins=True, files=None
+):
     """Pair the proteins with genes selected on all cells (None: all that have counts), normalised over these genes."""
     options = {"n_genes": n_genes, "log_proteins": log_proteins}  # the same files give other data with others
     kept = counts.sum(axis=0) > 0 if n_genes is None else select_genes(counts, n_genes).selected

@@ -35,10 +35,8 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
     labels["area"], labels["layer"] = area[0], area[1].fillna("")
     labels["age_days"] = pd.to_numeric(metadata["age"].str.lstrip("P"), errors="coerce").to_numpy()
     labels["cre"] = labels["genotype"].map(_driver_lines)
-    reasons = {
-        "no t-type": labels["subclass"] == "",
-        "subclass other than Lamp5, Pvalb, Sst, Vip and Sncg": labels["type"].isna(),
-    }
+    reasons = {"no t-type": labels["subclass"] == ""}
+    reasons["subclass other than Lamp5, Pvalb, Sst, Vip and Sncg"] = labels["type"].isna()
     data = _chosen("gouwens_ephys", MOUSE_SOURCE, table, MOUSE, labels, reasons, files)
     return relative_to_threshold(data) if relative else data
 
@@ -70,10 +68,8 @@ def _chosen(name, source, table, release, labels, reasons, files):
         if applies.any():
             dropped[reason] = list(values.index[applies])
         kept &= ~applies
-    families, units = about["family"], about["unit"].to_dict()
-    return typed_cells(
-        values[kept], labels[kept], families, units, name=name, source=source, files=files, dropped=dropped
-    )
+    facts = {"name": name, "source": source, "files": files, "dropped": dropped}
+    return typed_cells(values[kept], labels[kept], about["family"], about["unit"].to_dict(), **facts)
 
 
 def _read(path):

@@ -12,9 +12,8 @@ import pandas as pd
 from sbnn.data.checks import dates_among, some
 
 #: Text that stands for a missing value, in any case: spreadsheets, R, Python and people have their own.
-MARKS = frozenset(
-    pd.read_csv(Path(__file__).parents[1] / "missing_marks.csv", keep_default_na=False, dtype=str)["mark"]
-)
+_TABLE = Path(__file__).parents[1] / "missing_marks.csv"
+MARKS = frozenset(pd.read_csv(_TABLE, keep_default_na=False, dtype=str)["mark"])
 
 TEXT = "if text means that a value is missing, add it to missing_marks; drop_columns leaves columns out"
 
@@ -201,14 +200,11 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
     x_keys, y_keys = alike(x_names), alike(y_names)
     problems = []
     if not shared:
-        places = [
-            f"{what} has the rows {some(table.index, 3)} and the columns {some(table.columns, 3)}"
-            for what, table in (("expression", X), ("outputs", Y))
-        ]
+        places = [f"the rows {some(table.index, 3)} and the columns {some(table.columns, 3)}" for table in (X, Y)]
         loose = best(loosened)[0]
         advice = f"{loose} match with match='loose'" if loose else "cell_key names the column of the cells"
         advice += ", cell_names a table of their names in both"
-        problems.append(f"expression and outputs share no cell name: {', '.join(places)}; {advice}")
+        problems.append(f"expression and outputs share no cell name: {places[0]}, against {places[1]}; {advice}")
     for what, names, keys in (("expression", x_names, x_keys), ("outputs", y_names, y_keys)):
         twice = names[names.duplicated() | (keys.duplicated(keep=False) & keys.isin(x_keys) & keys.isin(y_keys))]
         if shared and len(twice):

@@ -42,9 +42,8 @@ def read_file(path, sheet: str | None, header: int | None, key: str | None) -> t
     at = np.argmax(filled > (usual / 2 if usual > 2 else 0))
     if filled[:at].any():
         above = [" ".join(filter(None, row)) for row in rows[:at] if any(row)]
-        warnings.warn(
-            f"the names are taken from row {at + 1}, below {some(above)}; header says otherwise", stacklevel=4
-        )
+        names_from = f"the names are taken from row {at + 1}, below {some(above)}"
+        warnings.warn(f"{names_from}; header says otherwise", stacklevel=4)
     return below(at)
 
 

@@ -110,9 +110,7 @@ def read_tables(
         for option in (header, cell_key, decimal)
     )
     if labels is None and (named := {type_key, family_key} - {"type", "family"}):
-        raise ValueError(
-            f"labels: expected a table with {', '.join(sorted(named))}, as type_key or family_key say, got none"
-        )
+        raise ValueError(f"labels: expected a table with {', '.join(sorted(named))} (type_key, family_key), got none")
     marks = [missing_marks] if isinstance(missing_marks, str) else missing_marks
     # The expression last: it takes longest, and more often it is another one that is not as expected.
     given = {what: table for what, table in {"outputs": outputs, "labels": labels, "expression": expression}.items()

@@ -143,28 +143,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     _parameter_constraints = dict.fromkeys(("pretraining", "reconstruct", "standardize"), ["boolean"])
 
     def __init__(
-        self,
-        n_components=2,
-        n_genes=25,
-        protocol="distilled",
-        group_lasso=0.1,
-        pretraining=True,
-        reconstruct=False,
-        standardize=True,
-        hidden_layers=None,
-        epochs=(50, 50, 50, 100),
-        learning_rate=1e-4,
-        batch_size=32,
-        weight_decay=1e-10,
-        n_clusters=20,
-        distillation=None,
-        gene_prior=None,
-        prior_influence=0.5,
-        n_threads=1,
-        random_state=None,
-        device="auto",
-        verbose=0,
-    ):
+        self, n_components=2, n_genes=25, protocol="distilled", group_lasso=0.1, pretraining=True, reconstruct=False,
+        standardize=True, hidden_layers=None, epochs=(50, 50, 50, 100), learning_rate=1e-4, batch_size=32,
+        weight_decay=1e-10, n_clusters=20, distillation=None, gene_prior=None, prior_influence=0.5, n_threads=1,
+        random_state=None, device="auto", verbose=0,
+    ):  # fmt: skip
         self.n_components = n_components
         self.n_genes = n_genes
         self.protocol = protocol

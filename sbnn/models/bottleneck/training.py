@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from sbnn.models.bottleneck.gene_prior import GenePrior
-from sbnn.models.bottleneck.network import BottleneckNetwork, Gradient
+from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
 from sbnn.models.bottleneck.settings import DistilledSettings
 
 ADAM_EPSILON = 1e-7  # as in Keras, which the published code used
@@ -34,11 +34,6 @@ class Run(NamedTuple):
     random: np.random.RandomState = None  # for subsets of the cells and the trees
     generator: torch.Generator = None  # for weights, batches and noise; on the CPU, the same on every device
     prior: GenePrior | None = None
-
-    @property
-    def of_teachers(self):
-        """Training options of the networks of a teacher."""
-        return {"n_steps": self.settings.steps_of_teachers, "learning_rate": self.settings.rate_of_teachers}
 
 
 class Adam:
@@ -215,6 +210,14 @@ def train_with_noise(
 
     descend(network, steps())
     return history
+
+
+def networks_of_teacher(new, x, target, run, noise, members):
+    """Networks trained side by side with input noise, each on the cells of one of the `members`."""
+    together, settings = Ensemble([new().to(x.device) for _ in members]), run.settings
+    how = {"n_steps": settings.steps_of_teachers, "learning_rate": settings.rate_of_teachers, "members": members}
+    train_with_noise(together, x, target, noise, run.generator, **how)
+    return [together.member(i) for i in range(len(members))]
 
 
 @torch.no_grad()

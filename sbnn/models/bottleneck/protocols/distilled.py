@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from sbnn.models.bottleneck.gene_prior import GenePrior
-from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble
+from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import few_cells
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess, most_relevant
 from sbnn.models.bottleneck.protocols.greedy import cells_behind, forward_selection, grow_forest
 from sbnn.models.bottleneck.settings import DistilledSettings
-from sbnn.models.bottleneck.training import Run, Trained, train_with_noise
+from sbnn.models.bottleneck.training import Run, Trained, networks_of_teacher, train_with_noise
 
 PARAMETERS = ("distillation",)
 HIDDEN_LAYERS = (64, 64, 64)
@@ -155,9 +155,7 @@ class Teacher:
 def _networks_without(parts, new, x, target, run, noise, left_out):
     """Networks trained on all parts of the cells but one, and their residuals there; a list of pairs."""
     members = [torch.cat(parts[:part] + parts[part + 1 :]) for part in left_out]
-    together = Ensemble([new().to(x.device) for _ in members])
-    train_with_noise(together, x, target, noise, run.generator, members=members, **run.of_teachers)
-    networks = [together.member(i) for i in range(len(members))]
+    networks = networks_of_teacher(new, x, target, run, noise, members)
     watched = [parts[part][: run.settings.watched_cells] for part in left_out]
     with torch.no_grad():
         return [(network, network(x[cells]) - target[cells]) for network, cells in zip(networks, watched, strict=True)]

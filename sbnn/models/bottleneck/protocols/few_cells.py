@@ -14,9 +14,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from sbnn.models.bottleneck.network import Ensemble
 from sbnn.models.bottleneck.protocols.greedy import forward_selection, grow_forest
-from sbnn.models.bottleneck.training import train_with_noise
+from sbnn.models.bottleneck.training import networks_of_teacher
 from sbnn.models.linear import LeaveOneOutRidge
 
 PARTS = 5  # of the cells, each held out once to see how far predictions are to be shrunk
@@ -58,9 +57,7 @@ class Teacher:
         self.noise, self.networks = max(settings.few_cells_noises), []
         members = [torch.arange(len(x), device=x.device)] * n_members
         for noise in settings.few_cells_noises:
-            together = Ensemble([new().to(x.device) for _ in members])
-            train_with_noise(together, x, target, noise, run.generator, members=members, **run.of_teachers)
-            self.networks += [together.member(i) for i in range(n_members)]
+            self.networks += networks_of_teacher(new, x, target, run, noise, members)
         self.forest = grow_forest(x.cpu().numpy(), target.cpu().numpy(), n_members * settings.n_trees, run.random)
 
     @torch.no_grad()
