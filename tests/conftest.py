@@ -23,9 +23,7 @@ hypothesis.settings.load_profile("sbnn")
 @pytest.fixture(scope="session")
 def adata():
     """120 cells x 40 genes -> 5 outputs, driven by 8 genes."""
-    return simulate_patchseq(
-        n_cells=120, n_genes=40, n_outputs=5, n_true_genes=8, n_families=3, n_types=6, random_state=0
-    )
+    return simulate_patchseq(120, 40, 5, n_true_genes=8, n_families=3, n_types=6, random_state=0)
 
 
 @pytest.fixture(scope="session")
@@ -96,24 +94,15 @@ def small_scala(alone, monkeypatch):
     cells = [f"20180918sample{i}" for i in range(6)]
     counts = pd.DataFrame(rng.integers(0, 500, (4, 6)), index=["Gad1", "Sst", "Vip", "Pvalb"], columns=cells)
     ephys = pd.DataFrame(rng.normal(size=(6, 2)), index=cells, columns=["AP width", "Tau"])
-    metadata = pd.DataFrame(
-        {
-            "Cell": [f"20180918_sample_{i}" for i in (5, 3, 4, 0, 1, 2, 9)],
-            "Mouse": "mouse_A",
-            "Targeted layer": ["5", "2/3", "5", "5", "6", "1", "5"],
-            "Cre": "SST+",
-            "RNA family": ["Sst"] * 3 + ["PT"] * 3 + ["low quality"],
-            "RNA type": ["Sst Penk"] * 3 + ["L5 PT_1", "L5 ET_1", "L5 PT_2", None],
-            "RNA type confidence": 0.9,
-            "Soma depth (µm)": ["700.5"] * 6 + ["Slice Lost"],
-        }
-    )
-    contents = {
-        "gene_counts.csv": counts.to_csv(index_label="gene").encode(),
-        "ephys_values.csv": ephys.to_csv().encode(),
-        "mini-atlas-meta-data.csv": metadata.to_csv(sep="\t", index=False).encode(),
-    }
+    metadata = pd.DataFrame({"Cell": [f"20180918_sample_{i}" for i in (5, 3, 4, 0, 1, 2, 9)], "Mouse": "mouse_A"})
+    metadata["Targeted layer"] = ["5", "2/3", "5", "5", "6", "1", "5"]
+    metadata["RNA family"] = ["Sst"] * 3 + ["PT"] * 3 + ["low quality"]
+    metadata["RNA type"] = ["Sst Penk"] * 3 + ["L5 PT_1", "L5 ET_1", "L5 PT_2", None]
+    metadata[["Cre", "RNA type confidence"]] = "SST+", 0.9
+    metadata["Soma depth (µm)"] = ["700.5"] * 6 + ["Slice Lost"]
+    contents = {"gene_counts.csv": counts.to_csv(index_label="gene"), "ephys_values.csv": ephys.to_csv()}
+    contents["mini-atlas-meta-data.csv"] = metadata.to_csv(sep="\t", index=False)
     for name, content in contents.items():
-        published(monkeypatch, name, content)
-        put(alone / "given" / "tiny" / name, content)
+        published(monkeypatch, name, content.encode())
+        put(alone / "given" / "tiny" / name, content.encode())
     return alone / "given", counts, ephys

@@ -23,10 +23,9 @@ def fit_to_explore(n=90, n_outputs=3, n_genes=4, width=2, n_types=3, names=None,
     latent[:, :2] = places[:, :width]
     outputs = rng.normal(size=(n, n_outputs)) + 3.0 * (codes == 0)[:, np.newaxis] * (np.arange(n_outputs) == 0)
     outputs = ((outputs - outputs.mean(0)) / outputs.std(0)).astype("f4")
+    labels = {"family": np.array(["even", "odd"], object)[codes % 2], "type": np.array(types)[codes]}
     values = {
-        "latent": latent,
-        "embedding": places,
-        "outputs": outputs,
+        "latent": latent, "embedding": places, "outputs": outputs, "labels": pd.DataFrame(labels),
         "predictions": (0.5 * outputs + 0.1 * rng.normal(size=outputs.shape)).astype("f4"),
         "train_feature_r2": np.linspace(0.2, 0.8, n_outputs),
         "feature_names": np.array([f"output {i}" for i in range(n_outputs)], object),
@@ -34,11 +33,8 @@ def fit_to_explore(n=90, n_outputs=3, n_genes=4, width=2, n_types=3, names=None,
         "expression": np.maximum(rng.normal(size=(n, n_genes)), 0).astype("f4"),  # most genes are off in many cells
         "predicted_expression": rng.normal(size=(n, n_genes)).astype("f4"),
         "cell_names": np.array([f"cell{i}" for i in range(n)] if names is None else names, object),
-        "labels": pd.DataFrame(
-            {"family": np.array(["even", "odd"], object)[codes % 2], "type": np.array(types)[codes]}
-        ),
         "colors": {name: COLORS[i % len(COLORS)] for i, name in enumerate(types)},
-    }
+    }  # fmt: skip
     return Record("fit", "made up", "s", [dict(PARAMS)], 0, {"estimator": ESTIMATOR}, [], values)
 
 
@@ -47,11 +43,8 @@ def folds_to_explore(fit, n_folds=4, seed=1):
     rng = np.random.default_rng(seed)
     folds = paper_folds(len(fit.outputs), n_folds)
     predicted = [rng.normal(size=(len(test), fit.outputs.shape[1])).astype("f4") for _, test in folds]
-    values = {
-        "test_predictions": [[None] * n_folds, predicted],
-        "test_r2": rng.uniform(size=(n_folds, 2)),
-        "test_feature_r2": rng.uniform(size=(n_folds, 2, fit.outputs.shape[1])),
-    }
+    values = {"test_predictions": [[None] * n_folds, predicted], "test_r2": rng.uniform(size=(n_folds, 2))}
+    values["test_feature_r2"] = rng.uniform(size=(n_folds, 2, fit.outputs.shape[1]))
     params = [{"n_components": 1}, {"n_components": 2}]
     settings = {"scaling": "fold", "estimator": {"class": ESTIMATOR["class"], "params": {"protocol": "distilled"}}}
     return Record("cross-validation", "made up", fit.sha256, params, 0, settings, folds, values)

@@ -27,21 +27,14 @@ def history(rng, epochs, pretraining, level):
 
 def network_record(widths=(2, 64), lassos=(1e-4, 1e-2, 0.1, 1.0), variants=(True, False), n_folds=3, epochs=(5,) * 4):
     rng = np.random.default_rng(0)
-    points = [
-        {"n_components": d, "group_lasso": strength, "pretraining": variant}
-        for d, strength, variant in itertools.product(widths, lassos, variants)
-    ]
+    names = "n_components", "group_lasso", "pretraining"
+    points = [dict(zip(names, point, strict=True)) for point in itertools.product(widths, lassos, variants)]
     level = [0.3 + 0.03 * (p["n_components"] > 2) + 0.02 * lassos.index(p["group_lasso"]) for p in points]
-    tables = [
-        [history(rng, epochs, point["pretraining"], height) for _ in range(n_folds)]
-        for point, height in zip(points, level, strict=True)
-    ]
-    values = {
-        "test_r2": np.array(level) + 0.01 * rng.normal(size=(n_folds, len(points))),
-        "n_selected": np.full((n_folds, len(points)), 5),
-        "gene_norms": rng.exponential(size=(n_folds, len(points), 40)).astype("f4"),
-        "history": tables,
-    }
+    heights = zip(points, level, strict=True)
+    tables = [[history(rng, epochs, point["pretraining"], top) for _ in range(n_folds)] for point, top in heights]
+    values = {"test_r2": np.array(level) + 0.01 * rng.normal(size=(n_folds, len(points))), "history": tables}
+    values["n_selected"] = np.full((n_folds, len(points)), 5)
+    values["gene_norms"] = rng.exponential(size=(n_folds, len(points), 40)).astype("f4")
     return Record("cross-validation", "made up", "s", points, 0, {"estimator": {"params": {}}}, [], values)
 
 
@@ -70,19 +63,13 @@ def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y")
     names = np.array([f"Gene{i}" for i in range(n_genes)])
     colors = {"A1": "#AA0000", "A2": "#BB3300", "B1": "#00AA00", "B2": "#11BB11", "C1": "#0000AA", "C2": "#3333CC"}
     values = {
-        "latent": np.zeros((n, width)),
-        "embedding": embedding.astype("f4"),
-        "predictions": rng.normal(size=(n, len(features))),
-        "outputs": np.random.default_rng(seed + 1).normal(size=(n, len(features))),
-        "train_feature_r2": np.linspace(0.1, 0.9, len(features)),
-        "feature_names": np.array(features),
-        "kept_genes": names,
-        "expression": np.zeros((n, n_genes)),
-        "predicted_expression": np.linspace(0.1, 2, n_genes) * np.ones((n, 1)),
-        "selected": np.r_[np.zeros(4, bool), np.ones(n_genes, bool)],
+        "latent": np.zeros((n, width)), "embedding": embedding.astype("f4"), "feature_names": np.array(features),
+        "predictions": rng.normal(size=(n, len(features))), "train_feature_r2": np.linspace(0.1, 0.9, len(features)),
+        "outputs": np.random.default_rng(seed + 1).normal(size=(n, len(features))), "kept_genes": names,
+        "expression": np.zeros((n, n_genes)), "selected": np.r_[np.zeros(4, bool), np.ones(n_genes, bool)],
+        "predicted_expression": np.linspace(0.1, 2, n_genes) * np.ones((n, 1)), "colors": colors,
         "labels": pd.DataFrame({"family": family, "type": kind}),
-        "colors": colors,
-    }
+    }  # fmt: skip
     if norms:
         values["gene_norms"] = np.r_[np.full(4, 99.0), np.arange(n_genes, dtype=float)]
     settings = {"estimator": {"class": "sbnn.models.bottleneck.estimator.SparseBottleneckRegressor", "params": {}}}

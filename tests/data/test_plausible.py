@@ -56,7 +56,7 @@ def test_values_beyond_arithmetic_are_refused_by_cell_and_gene(rng, n_genes, val
 
 
 @pytest.mark.parametrize("value", [1e8, -1e8])
-def test_a_cell_out_of_all_proportion_is_named(rng, value):
+def test_an_outlier_is_named(rng, value):
     Y = rng.normal(size=(40, 3))
     Y[7, 1] = value
     with pytest.warns(UserWarning, match=re.escape(f"Y: {value:g} of cell 'c7', column 'Tau' is more than 1e+06 SD")):

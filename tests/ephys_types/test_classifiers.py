@@ -212,9 +212,8 @@ def test_components_and_trees_of_each_family(model, cells):
     published = SparsePCAForest(published=True, **QUICK).fit(cells.X, cells.y, cells.families)
     assert published.forest_.n_features_in_ == published.transform(cells.X).shape[1] + 11
     assert model.forest_.n_features_in_ == scores.shape[1] + 11 + cells.X.shape[1]
-    np.testing.assert_array_equal(
-        model._forest_input(cells.X)[:, start], np.isnan(cells.X[:, model.families_[cells.families[0]]]).mean(1)
-    )
+    lacking = np.isnan(cells.X[:, model.families_[cells.families[0]]]).mean(1)
+    np.testing.assert_array_equal(model._forest_input(cells.X)[:, start], lacking)
     again = clone(model).fit(cells.X, cells.y, cells.families)
     np.testing.assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
 

@@ -14,13 +14,7 @@ from sbnn import explore
 
 pytestmark = pytest.mark.slow
 
-HOSTILE = [
-    "</script><script>alert(1)</script>",
-    '<img src=x onerror="alert(2)">',
-    'a "quoted", name',
-    "=1+1",
-    "Zürich 神経",
-]
+HOSTILE = ["</script><script>alert(1)</script>", '<img src=x onerror="alert(2)">', 'a "quoted", name', "=1+1", "神経"]
 TYPES = ["<b>first</b>", "second, type", "third"]
 # Where a model of the page is, by its name; the roots are bokeh's views.
 MODEL = "const model = (name) => Bokeh.documents.map((d) => d.get_model_by_name(name)).find((m) => m !== null);"
@@ -165,10 +159,8 @@ def inside(points, box):
 
 
 def rows(page, table):
-    script = (
-        "return Array.from(document.querySelectorAll(arguments[0]), (r) => Array.from(r.cells, (c) => c.innerText))"
-    )
-    return page.execute_script(script, f"#{table} tbody tr")
+    listed = "document.querySelectorAll(arguments[0]), (row) => Array.from(row.cells, (cell) => cell.innerText)"
+    return page.execute_script(f"return Array.from({listed})", f"#{table} tbody tr")
 
 
 def downloaded(page, button, name):
@@ -275,9 +267,8 @@ def test_lasso_and_box_select_what_is_inside_and_shift_adds(page):
     assert "of them hidden" in text(page, "status")
     drag(page, second[[0, 2]])
     assert not set(selected(page)) & set(range(1, 90, 3)), "what is hidden cannot be drawn around"
-    x, y = np.ptp(points, 0) / np.ptp(
-        [page.execute_script(MODEL + f"return Array.from(model('cells').data.{a})") for a in "xy"], 1
-    )
+    places = [page.execute_script(MODEL + f"return Array.from(model('cells').data.{a})") for a in "xy"]
+    x, y = np.ptp(points, 0) / np.ptp(places, 1)
     assert x == pytest.approx(y, rel=0.01), "a unit is as long along both axes"
 
 
@@ -288,9 +279,8 @@ def test_counts_and_comparisons_of_the_selection_are_right(page, records):
     assert text(page, "status") == "7 cells of 90 selected: 6 <b>first</b> and 1 other type."
     mask = np.isin(np.arange(90), [0, 1, 3, 6, 9, 12, 15])
     wanted = {}
-    for name, values in zip(
-        [*fit.feature_names, *fit.kept_genes], np.hstack([fit.outputs, fit.expression]).T, strict=True
-    ):
+    features = np.hstack([fit.outputs, fit.expression]).T
+    for name, values in zip([*fit.feature_names, *fit.kept_genes], features, strict=True):
         wanted[name] = compared(values[mask].astype(float), values[~mask].astype(float))
     found = {name: numbers(cells) for name, *cells in rows(page, "features")}
     assert list(found) == sorted(wanted, key=lambda name: -abs(wanted[name][2]))

@@ -73,9 +73,8 @@ def test_cells_without_types_are_told_apart_by_clusters_of_their_outputs():
     assert list(groups.colors[own == 1]) == [OKABE_ITO[1]] * 30
     maps = {name: fit.embedding for name in ("transcriptome", "outputs")} | {"n_transcriptome": 2, "n_outputs": 2}
     tsne = replace(fit, values=maps | {name: fit.values[name] for name in ("labels", "colors")})
-    assert "cluster 3 (15)" in words(plotting.tsne_pair(tsne, fit=fit)) and "unknown (90)" in words(
-        plotting.tsne_pair(tsne)
-    )
+    assert "cluster 3 (15)" in words(plotting.tsne_pair(tsne, fit=fit))
+    assert "unknown (90)" in words(plotting.tsne_pair(tsne))
     fit.labels.loc[0, "type"] = "A1"
     assert set(Groups(fit).types) == {"A1", "unknown"}, "one known type is enough"
 

@@ -81,13 +81,7 @@ def test_one_command_leaves_results_figures_model_and_page(adata, cells, tmp_pat
     known = of_genes.loc[of_genes["effect (SD)"] != "", "effect (SD)"].astype(float)
     assert set(of_genes.index) == set(fit.kept_genes) and len(known)
     np.testing.assert_allclose(known, effects.effect[known.index], atol=6e-4)
-    order = [
-        "verdict",
-        "The map of the cells",
-        "A trial (--fast)",
-        "1 left out, cells without donor: cell",
-        "<dt>cells",
-    ]
+    order = ["verdict", "The map of the cells", "A trial (--fast)", "1 left out, cells without donor", "<dt>cells"]
     assert sorted(order, key=page.index) == order, "the verdict, the map, cautions, what is left out"
     assert "spike-ins" in page and "every donor in one of them" in page
     assert "40, chosen on the training cells of every fold" in page
@@ -175,9 +169,8 @@ def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
 def test_many_that_are_left_out_are_listed_when_opened():
     names = [f"{MARKUP} {i}" for i in range(27)]
     assert _left_out("cells without donor", names[:3]).startswith("<p>3 left out, cells without donor: ")
-    summary, every = re.fullmatch(
-        "<details><summary>(.*)</summary><p>(.*)</p></details>", _left_out("of <5", names)
-    ).groups()
+    opened = "<details><summary>(.*)</summary><p>(.*)</p></details>"
+    summary, every = re.fullmatch(opened, _left_out("of <5", names)).groups()
     assert unescape(summary) == f"27 left out, of <5: {', '.join(names[:3])} and 24 more"
     assert unescape(every).split(", ") == names and "<script" not in summary + every
 
@@ -222,18 +215,7 @@ def test_every_option_of_the_reader_is_one_of_the_command_line(adata, monkeypatc
     }
     assert set(known) - {"colors"} == taken.keys()
     options.load(parsed("--expression", "a.xlsx", "--outputs", "b.xls", "--counts", "--cells-in-rows"))
-    own = {
-        "expression",
-        "outputs",
-        "labels",
-        "counts",
-        "genes_in_rows",
-        "missing_marks",
-        "name",
-        "source",
-        "drop_columns",
-        "rename",
-    }
+    own = {*options.TABLES, "counts", "genes_in_rows", "missing_marks", "name", "source", "drop_columns", "rename"}
     assert all(value == known[name].default for name, value in taken.items() if name not in own)
     assert (taken["counts"], taken["genes_in_rows"]) == (True, False)
     for option, value in (("--header", "outputs=0"), ("--n-genes", "-3"), ("--rename", "a")):

@@ -196,9 +196,8 @@ def test_columns_and_cells_of_a_supplement_are_renamed_and_left_out(tmp_path, co
     data = read(counts, table, labels.rename(other), cell_names=names, **told)
     assert_read(data, counts, ephys)
     assert "numbered: Tau" in data.warned and list(data.labels["type"]) == list(labels["type"])
-    refused(
-        "drop_columns: no table has the column Rin; .*'outputs': 'Tau, Tau .2., Sag", counts, table, drop_columns="Rin"
-    )
+    absent = "drop_columns: no table has the column Rin; .*'outputs': 'Tau, Tau .2., Sag"
+    refused(absent, counts, table, drop_columns="Rin")
 
 
 def test_the_column_of_the_cells_can_be_named(tmp_path, counts, ephys, labels):
@@ -247,11 +246,8 @@ def test_cells_of_one_table_alone_are_listed(counts, ephys, labels):
     data = read(counts.drop("c1"), ephys.drop(["c5", "c0"]).iloc[::-1], labels.drop("c7").rename({"c4": "c99"}))
     kept = ["c2", "c3", "c4", "c6", "c7"]
     assert_read(data, counts.loc[kept], ephys.loc[kept])
-    assert data.dropped == {
-        "cells only in expression": ["c0", "c5"],
-        "cells only in outputs": ["c1"],
-        "labels of cells that are not there": ["c99"],
-    }
+    only = {f"cells only in {what}": cells for what, cells in (("expression", ["c0", "c5"]), ("outputs", ["c1"]))}
+    assert data.dropped == only | {"labels of cells that are not there": ["c99"]}
     assert data.labels["type"].tolist() == ["Sst 2", "Vip 2", "unknown", "Sst 2", "unknown"]
     for said in ("2 of 7 are left out, cells only in expression: c0, c5", "2 of 5 cells have no labels: c4, c7"):
         assert said in data.warned
@@ -348,12 +344,8 @@ def test_gaps_are_left_out_as_is_said(counts, ephys, labels, missing, cells, out
     assert "labels of cells" not in str(data.dropped), "labels of cells that were left out are not strangers"
     gap = counts.astype(float)
     gap.loc["c0", "Sst"] = np.nan
-    refused(
-        r"expression: missing in 1 column.*Sst \(1\).* cell 'c0'; set unobserved genes to 0",
-        gap,
-        ephys,
-        missing=missing,
-    )
+    lacking = r"expression: missing in 1 column.*Sst \(1\).* cell 'c0'; set unobserved genes to 0"
+    refused(lacking, gap, ephys, missing=missing)
 
 
 def test_most_values_are_left_where_fewest_are_left_out():
@@ -391,13 +383,9 @@ def test_cells_genes_and_outputs_that_say_nothing_are_left_out(counts, ephys):
     data = read(counts.assign(Length="n.d."), ephys.assign(Rin=1, Cre="SST+"))
     cells = counts.index.drop("c3")
     assert_read(data, counts.loc[cells].drop(columns="Vip"), ephys.loc[cells])
-    assert data.dropped == {
-        "outputs without a number": ["Cre"],
-        "genes without a number": ["Length"],
-        "cells without counts": ["c3"],
-        "genes with one value in all cells": ["Vip"],
-        "outputs with one value in all cells": ["Rin"],
-    }
+    without = {"outputs without a number": ["Cre"], "genes without a number": ["Length"]}
+    constant = {"genes with one value in all cells": ["Vip"], "outputs with one value in all cells": ["Rin"]}
+    assert data.dropped == without | constant | {"cells without counts": ["c3"]}
     assert "c3" in read(counts, ephys, counts=False).X.index, "of log values zeros are nothing special"
     refused("outputs: nothing is left of 3", counts, ephys * 0)
     refused("expression: nothing is left of 1", counts[["Vip"]], ephys)
@@ -456,9 +444,6 @@ def test_what_unpacks_to_far_more_than_a_table_is_refused(tmp_path, monkeypatch,
     book = openpyxl.Workbook()
     book.active["B2"], book.active["XFD1048576"] = 1, 1
     book.save(tmp_path / "x.xlsx")
-    for form, message in {
-        "csv.gz": "unpack to",
-        "zip": "unpack to",
-        "xlsx": "few cells, one as far as row 1048576 or column 16384",
-    }.items():
+    far = "few cells, one as far as row 1048576 or column 16384"
+    for form, message in {"csv.gz": "unpack to", "zip": "unpack to", "xlsx": far}.items():
         refused(rf"expression \(x.{form}\): .* {message}", tmp_path / f"x.{form}", ephys)

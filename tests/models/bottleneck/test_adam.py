@@ -26,9 +26,8 @@ def test_steps_are_those_of_torch():
 
 def test_learning_rates_are_those_of_one_cycle(n_steps=50):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 0.01, n_steps, pct_start=0.15, div_factor=25, cycle_momentum=False
-    )
+    how = {"pct_start": 0.15, "div_factor": 25, "cycle_momentum": False}
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, n_steps, **how)
     rates = []
     for _ in range(n_steps):
         rates.append(optimizer.param_groups[0]["lr"])

@@ -96,13 +96,13 @@ def test_the_teacher_is_the_mean_of_trees_and_networks_that_saw_all_cells(data, 
     x, y = (torch.as_tensor(a.astype(np.float32)) for a in scaled(data, slice(80)))
     generator = torch.Generator().manual_seed(0)
     new = partial(BottleneckNetwork, x.shape[1], y.shape[1], 4, (16, 16), "silu", generator=generator)
-    trained, train = [], few_cells.train_with_noise
+    trained, train = [], few_cells.networks_of_teacher
 
-    def watched(network, cells, target, noise, *rest, **options):
-        trained.extend((len(cells), len(target), noise, len(own.unique())) for own in options["members"])
-        return train(network, cells, target, noise, *rest, **options)
+    def watched(new, cells, target, run, noise, members):
+        trained.extend((len(cells), len(target), noise, len(own.unique())) for own in members)
+        return train(new, cells, target, run, noise, members)
 
-    monkeypatch.setattr(few_cells, "train_with_noise", watched)
+    monkeypatch.setattr(few_cells, "networks_of_teacher", watched)
     settings = DistilledSettings(**SHORT | {"n_teachers": 3, "few_cells_noises": (1.0, 1.5)})
     teacher = few_cells.Teacher(new, x, y, Run(settings, np.random.RandomState(0), generator))
     assert trained == [(80, 80, 1.0, 80)] * 3 + [(80, 80, 1.5, 80)] * 3

@@ -44,9 +44,8 @@ def test_gradient_equals_autograd(network, first, activation):
     (network(x, first=first) - y).square().mean().backward()
     gradient = Gradient(network, first)
     gradient.backward((gradient.forward(x) - y) * (2 / y.numel()))
-    expected = [
-        t.grad.reshape(-1) for wb in zip(network.weights[first:], network.biases[first:], strict=True) for t in wb
-    ]
+    layers = zip(network.weights[first:], network.biases[first:], strict=True)
+    expected = [t.grad.reshape(-1) for layer in layers for t in layer]
     torch.testing.assert_close(gradient.flat, torch.cat(expected))
 
 
