@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sbnn.evaluation.stability import gene_counts
 from sbnn.plotting import reading
@@ -86,8 +87,8 @@ def width_and_stability(widths, selection, models, n_genes=25, group_lasso=0.1):
     widths : dict of str to Record
         Cross-validations over ``n_components``, by the name of the protocol; the strength of the group lasso nearest to
         `group_lasso`, most genes up to `n_genes`, and the pretrained network if there is one, are drawn.
-    selection : Record
-        Repeated fits, of other cells or seeds; or any with ``selected`` (fits, p) and ``gene_names`` (p).
+    selection : dict of str to Record
+        Fits with other seeds or of halves of the cells, by name; the genes are sorted by the first, drawn as bars.
     models : dict of str to Record or (Record, dict)
         Whose ``test_feature_r2`` to compare, as for `accuracy_comparison`; the outputs are sorted by the first.
     n_genes : int
@@ -100,7 +101,8 @@ def width_and_stability(widths, selection, models, n_genes=25, group_lasso=0.1):
     """
     first = next(iter(widths.values()))
     lines = {name: _points_by_width(name, record, n_genes, group_lasso, first) for name, record in widths.items()}
-    reading.require(selection, "selection", ["selected", "gene_names"], first)
+    for name, record in selection.items():
+        reading.require(record, f"selection[{name!r}]", ["selected", "gene_names"], first)
     chosen = reading.choose_models(models, n_genes, first)
 
     n_outputs = min(len(next(iter(chosen.values()))[0].feature_names), MOST_OUTPUTS)
@@ -145,27 +147,30 @@ def _draw_widths(ax, lines):
         for place, value in zip(places, mean, strict=True):
             ax.annotate(f"{value:.3f}", (place, 0), (0, -12 - LINE * i), color=look["color"], fontsize=6.5, **below)
     ax.set_xticks(range(len(every)), every)
+    ax.yaxis.set_major_locator(MaxNLocator(5))  # as many at any height, so that the layout is found
     ax.set(xlim=(-0.5, len(every) - 0.5), ylabel="test R²")
     ax.set_xlabel("units of the bottleneck", labelpad=2.5 + LINE * len(lines))
     title = f"{' or '.join(map(str, sorted(sizes)))} genes, {reading.folds_text(*records.values())}{scaling}"
     legend_above(ax, ncols=len(lines), title=title)
 
 
-def _draw_stability(ax, record):
-    counts, n_fits = gene_counts(record)["count"], record.selected[..., 0].size
-    counts, per_fit = counts[counts > 0], counts.sum() / n_fits
-    shown = counts.iloc[:MOST_GENES]
-    ax.bar(range(len(shown)), shown, width=0.72, color="0.45", lw=0)
-    name_columns(ax, shown.index, fontsize=5.5)
-    ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, n_fits * 1.02), ylabel="fits that keep the gene")
-    ax.yaxis.get_major_locator().set_params(integer=True)
-    mark, rarer, rest = "", "", len(counts) - len(shown)
-    if per_fit <= len(shown):
-        ax.axvline(per_fit - 0.5, color="0.3", lw=0.7, ls=(0, (3, 2)))
-        mark, rarer = "dashed: ", "rarer ones "
-    text = f"{(counts == n_fits).sum()} genes in all {n_fits} fits, {len(counts)} in any; {mark}{per_fit:.0f} per fit"
-    text += f"; {rest} {rarer}not shown" if rest else ""
-    ax.set_title(f"{reading.model_title(record)}, other seeds\n{text}", loc="left")
+def _draw_stability(ax, selection):
+    """Share of the fits that keep each gene: of the first record as bars, of the others as marks."""
+    tables, fits = {name: gene_counts(record) for name, record in selection.items()}, []
+    shown = next(iter(tables.values())).query("count > 0").index[:MOST_GENES]
+    for i, (name, table) in enumerate(tables.items()):
+        record, shares = selection[name], table.frequency.reindex(shown)
+        fits.append(f"{name}: {(table.frequency == 1).sum()} genes in all {record.selected[..., 0].size} fits")
+        fits[-1] += f", {table['count'].astype(bool).sum()} in any"
+        if i:
+            look = {"color": model_color(record, 0), "mec": "white", "mew": 0.4, "ms": 4.2}
+            ax.plot(range(len(shown)), shares, SHAPES[i % 6], label=fits[-1], **look)
+        else:
+            ax.bar(range(len(shown)), shares, width=0.72, color="0.75", lw=0, label=fits[-1])
+    name_columns(ax, shown, fontsize=5.5)
+    ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.04), ylabel="fits that keep the gene")
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    legend_above(ax)
 
 
 def _draw_outputs(ax, chosen):

@@ -65,9 +65,11 @@ FIGURES = {
     ),
     "tsne_pair": ("19dae2c5cd79", lambda draw: draw(load("tsne"))),
     "width_and_stability": (
-        "fecb44647bb3",
+        "7389b400498c",
         lambda draw: draw(
-            {"distilled": load("cv_default"), "paper": load("cv_network")}, load("repeats_network"), models()
+            {"distilled": load("cv_default"), "paper": load("cv_network")},
+            {"paper, d = 2": load("repeats_network"), "distilled, halves of the cells": load("halves_default")},
+            models(),
         ),
     ),
 }

@@ -22,7 +22,7 @@ FIGURES = {
     "maps": lambda r: plotting.latent_panels(r["fit_default_2d"], scores=[r["cv_default"]]),
     "maps, two": lambda r: plotting.latent_panels(r["fit_default_2d"], r["fit_default_2d"], colorblind=True),
     "zoom": lambda r: plotting.family_zoom(r["fit_default_2d"], scores=[r["cv_default"]]),
-    "width": lambda r: plotting.width_and_stability({"distilled": r["cv_default"]}, repeated_fits(r), models(r)),
+    "width": lambda r: plotting.width_and_stability({"distilled": r["cv_default"]}, {"paper": repeated_fits(r)}, models(r)),
     "accuracy": lambda r: plotting.accuracy_comparison(models(r)),
     "effects": lambda r: plotting.effect_map(r["interpretation"]),
     "selection": lambda r: plotting.selection_frequencies(r["halves_default"]),
@@ -118,7 +118,7 @@ def test_one_output_or_fold_that_goes_wrong_does_not_take_the_scale():
     bad.values["test_feature_r2"][..., [3, 4]] = -40, -2
     bad.values["test_r2"] = np.array([[-1.5], [-7.5], [0.5]])
     both = {"sBNN distilled, d = 2": records["cv_default"], "ridge": bad}
-    width = plotting.width_and_stability({"distilled": records["cv_default"]}, repeated_fits(records), both)
+    width = plotting.width_and_stability({"distilled": records["cv_default"]}, {"paper": repeated_fits(records)}, both)
     accuracy = plotting.accuracy_comparison(both)
     for figure, ax, lowest in ((width, width.axes[2], "−40"), (accuracy, accuracy.axes[0], "−7.5")):
         assert -1.3 < ax.get_xlim()[0] < -1 and ax.get_xlim()[1] < 1.2
