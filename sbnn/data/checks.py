@@ -30,6 +30,7 @@ _MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
 DATE = re.compile(  # what a spreadsheet makes of SEPT2 and MARCH1
     rf"\d{{4}}-\d\d-\d\d( 00:00:00)?|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|\d{{1,2}}[-. ]+{_MONTH}|{_MONTH}-\d\d"
 )
+ALONE = 3  # times the range of the others, from which a single one of them is
 FEWEST_NUMBERED = 8  # cells by which IDs are recognised
 MOST = 1e9  # of a setting: beyond, numbers overflow or nothing ends
 
@@ -278,7 +279,7 @@ def check_outliers(values, argument, cells=None, columns=None):
 
 
 def warn_of_marks(values, argument, columns=None, stacklevel=4):
-    """Warn of numbers such as -999 that end a column, are repeated, and are unlike the others in it."""
+    """Warn of numbers such as -999 that end a column and are unlike the others in it, of one if it is far away."""
     columns, found = range(values.shape[1]) if columns is None else columns, []
     low, high = np.fmin.reduce(values).astype(np.float64), np.fmax.reduce(values).astype(np.float64)
     for j in np.flatnonzero(np.isin(low, NINES) | np.isin(high, NINES)):
@@ -286,7 +287,9 @@ def warn_of_marks(values, argument, columns=None, stacklevel=4):
         others = column[~np.isin(column, NINES)]
         for mark in {low[j], high[j]}.intersection(NINES):
             n, gap = np.count_nonzero(column == mark), np.abs(others - mark).min(initial=np.inf)
-            if n > 1 and len(others) > 1 and (gap > np.ptp(others) or np.mean(others % 1 == 0) < 0.1):
+            spread = np.ptp(others) if len(others) > 1 else np.inf
+            alone = n == 1 and abs(mark) > 99 and gap > ALONE * spread > 0
+            if alone or (n > 1 and len(others) > 1 and (gap > spread or np.mean(others % 1 == 0) < 0.1)):
                 found.append(f"{mark:g} in {n} cells of column {str(columns[j])!r}")
     if found:
         text = f"{argument}: {some(found)}, unlike the other values, may stand for a missing value"

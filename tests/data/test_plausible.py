@@ -98,14 +98,15 @@ FOLD = np.arange(20, 40), np.arange(20)
 MASKED = np.ma.masked_array(Y.to_numpy(), Y.to_numpy() < -55)
 
 
-def marked(value):
-    return Y.assign(Rin=Y["Rin"].where(np.arange(40) % 9 > 0, value))
+def marked(value, every=9):
+    return Y.assign(Rin=Y["Rin"].where(np.arange(40) % every > 0, value))
 
 
 @pytest.mark.parametrize(
     ("message", "call"),
     [
         ("Y: -999 in 5 cells of column 'Rin'", lambda: read_tables(X, marked(-999))),
+        ("Y: -999 in 1 cells", lambda: paired(X, marked(-999, 40))),
         ("Y: -99 in 5 cells", lambda: paired(X, marked(-99))),
         ("Y: 9999 in 5 cells", lambda: LeaveOneOutRidge().fit(X, marked(9999))),
         ("X: 999 in 5 cells of column 'Rin'", lambda: typed_cells(marked(999).where(Y < -40))),

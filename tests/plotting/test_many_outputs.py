@@ -22,7 +22,9 @@ FIGURES = {
     "maps": lambda r: plotting.latent_panels(r["fit_default_2d"], scores=[r["cv_default"]]),
     "maps, two": lambda r: plotting.latent_panels(r["fit_default_2d"], r["fit_default_2d"], colorblind=True),
     "zoom": lambda r: plotting.family_zoom(r["fit_default_2d"], scores=[r["cv_default"]]),
-    "width": lambda r: plotting.width_and_stability({"distilled": r["cv_default"]}, {"paper": repeated_fits(r)}, models(r)),
+    "width": lambda r: plotting.width_and_stability(
+        {"distilled": r["cv_default"]}, {"paper": repeated_fits(r)}, models(r)
+    ),
     "accuracy": lambda r: plotting.accuracy_comparison(models(r)),
     "effects": lambda r: plotting.effect_map(r["interpretation"]),
     "selection": lambda r: plotting.selection_frequencies(r["halves_default"]),
