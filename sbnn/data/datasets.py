@@ -68,7 +68,8 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         - Electrophysiology and types: ``"gouwens_ephys"``, ``"lee_human"``, ``"simulated_ephys"``.
         - Counts, each cell under one perturbation: ``"papalexi"``, ``"simulated_screen"``.
         - Expression over time, a prior and, where there is one, the truth: ``"grn_350"``, ``"grn_690"``,
-          ``"yeast_pramila"``, ``"breast_desmedt"``, ``"simulated_grn"``.
+          ``"yeast_pramila"``, ``"breast_desmedt"``, ``"hematopoiesis"``, ``"beeline_gsd"``, ``"beeline_hsc"``,
+          ``"simulated_grn"``.
     path : path-like, optional
         Folder with the files. Otherwise they are taken from the first place that holds them: ``$SBNN_DATA``, ``data/``
         in the checkout, ``../shared/data`` beside it, the local cache, and at last their public source.
@@ -81,7 +82,9 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
         and ``log_proteins``, whether outputs are log2(1 + counts) or the counts as they are (as in the paper; the
         default of ``"stoeckius"`` alone). ``"gouwens_ephys"``: ``relative``, whether spikes are measured from their
         threshold. ``"papalexi"``: ``confident_only``, whether to leave out cells without a clear guide. ``"grn_350"``
-        and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`.
+        and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`. ``"hematopoiesis"``:
+        ``cells_per_bin``, how many neighbouring cells are averaged. ``"beeline_gsd"`` and ``"beeline_hsc"``:
+        ``repeat``, 0 to 4, ``dropout`` and ``n_bins`` of `read_beeline`.
 
     Returns
     -------

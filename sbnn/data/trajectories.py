@@ -1,13 +1,14 @@
 """Expression of genes over time: an AnnData with a row per sample and time, and the arrays that models work on."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import check_finite, check_names, some
+from sbnn.data.checks import check_finite, check_names, check_number, some
 from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import dense
@@ -74,6 +75,61 @@ def trajectories(values, times=None, gene_names=None, **about):
     obs.index = obs["sample"] + "_" + obs.groupby("sample").cumcount().astype(str)
     adata = ad.AnnData(np.concatenate(values), obs, pd.DataFrame(index=names))
     return with_about(adata, about_data(**about), _fingerprint(as_trajectories(adata)))
+
+
+def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
+    """Put cells with a pseudotime into trajectories: means of bins with equal numbers of cells along each trajectory.
+
+    Parameters
+    ----------
+    expression : DataFrame or path-like
+        Cells by genes; of a path, a CSV with the names of cells in the first column.
+    pseudotime : DataFrame, Series or path-like
+        Cells by trajectories, blank where a cell is not on a trajectory; cells are matched by name.
+    n_bins : int
+        Of each trajectory, at least 2; fewer if it has fewer cells with times of their own.
+    scaled : bool
+        Whether genes are divided by their largest value and all times are stretched to 0 to 9, as of the simulations.
+    **about
+        As for `trajectories`.
+
+    Returns
+    -------
+    AnnData
+        As of `trajectories`, a sample for each trajectory.
+
+    Raises
+    ------
+    ValueError
+        Cells without expression, a trajectory of fewer than two cells, content that `trajectories` refuses.
+    """
+    check_number("n_bins", n_bins, Integral, 2)
+    expression, pseudotime = (
+        given if isinstance(given, pd.DataFrame | pd.Series) else pd.read_csv(given, index_col=0)
+        for given in (expression, pseudotime)
+    )
+    pseudotime = pd.DataFrame(pseudotime)
+    if missing := [cell for cell in pseudotime.index if cell not in expression.index]:
+        raise ValueError(f"expression: no row for these cells of the pseudotime: {some(missing)}")
+    values, times = [], []
+    for name, of_cells in pseudotime.items():
+        of_cells = of_cells.dropna().sort_values(kind="stable")
+        if of_cells.nunique() < 2:
+            raise ValueError(f"pseudotime: trajectory {name!r} has fewer than two cells with different times")
+        parts = np.array_split(np.arange(len(of_cells)), min(n_bins, of_cells.nunique()))
+        cells = expression.loc[of_cells.index].to_numpy(float)
+        of_bins, bins = np.unique([of_cells.to_numpy()[part].mean() for part in parts], return_inverse=True)
+        sums = np.zeros((len(of_bins), cells.shape[1]))  # bins of the same time, by ties, become one
+        np.add.at(sums, bins, [cells[part].sum(axis=0) for part in parts])
+        sizes = np.bincount(bins, [len(part) for part in parts])
+        values.append(sums / sizes[:, None])
+        times.append(of_bins)
+    if scaled:
+        largest = np.abs(np.concatenate(values)).max(axis=0)
+        start, end = min(t[0] for t in times), max(t[-1] for t in times)
+        values = [v / np.where(largest > 0, largest, 1) for v in values]
+        times = [9 * (t - start) / (end - start) for t in times]
+    return trajectories(values, times, expression.columns, **about)
 
 
 def as_trajectories(data):

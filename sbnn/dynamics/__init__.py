@@ -3,17 +3,17 @@
 - `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or otherwise.
 - `SparseRegulationRegressor`: regulators by Bayesian selection, more accurate than the prior they start from.
 - `GeneNetwork`: networks with a known truth, and samples simulated from them.
-- `trajectories`, `read_trajectories`: expression over time as an AnnData.
+- `trajectories`, `read_trajectories`, `read_pseudotime`: expression over time as an AnnData.
 - `evaluate`: scores of networks and predictions over several seeds, saved.
 """
 
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.readers.gene_dynamics import read_trajectories
-from sbnn.data.trajectories import trajectories
+from sbnn.data.trajectories import read_pseudotime, trajectories
 from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.model import PhoenixRegressor
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
 from sbnn.dynamics.training import Recipe, Schedule
 
 __all__ = ["GeneNetwork", "PhoenixRegressor", "Recipe", "Schedule", "SparseRegulationRegressor", "evaluate",
-           "read_trajectories", "trajectories"]  # fmt: skip
+           "read_pseudotime", "read_trajectories", "trajectories"]  # fmt: skip

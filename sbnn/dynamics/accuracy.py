@@ -22,17 +22,24 @@ def edge_accuracy(scores, truth, prior, confidence=None):
     }
 
 
-def path_errors(model, values, times):
+def path_errors(model, samples):
     """Mean squared errors of all later times from the first, and of one interval; NaN beyond all bounds."""
-    ahead = [_squared_error(model, values[:, i : i + 2], times[:, i : i + 2]) for i in range(times.shape[1] - 1)]
-    return {"mse_rollout": _squared_error(model, values, times), "mse_ahead": float(np.mean(ahead))}
-
-
-def _squared_error(model, values, times):
+    before, after = (np.concatenate([v[part] for v in samples.values]) for part in (slice(-1), slice(1, None)))
+    spans = np.concatenate([np.stack([t[:-1], t[1:]], axis=1) for t in samples.times])
+    lengths, errors = np.array([len(times) for times in samples.times]), []
     try:
-        return float(((model.predict(values[:, 0], times) - values)[:, 1:] ** 2).mean())
+        for length in np.unique(lengths):  # samples of one length at once
+            rows = np.flatnonzero(lengths == length)
+            values, times = (np.stack([of[i] for i in rows]) for of in (samples.values, samples.times))
+            errors.append((model.predict(values[:, 0], times) - values)[:, 1:].ravel() ** 2)
+        rollout = float(np.concatenate(errors).mean())
     except DivergenceError:
-        return np.nan
+        rollout = np.nan
+    try:
+        ahead = float(((model.predict(before, spans)[:, 1] - after) ** 2).mean())
+    except DivergenceError:
+        ahead = np.nan
+    return {"mse_rollout": rollout, "mse_ahead": ahead}
 
 
 def _share(edge, of):

@@ -1,4 +1,4 @@
-"""Baselines of dynamics: the prior itself, no change, and AR(1) of each gene."""
+"""Baselines of dynamics: the prior itself, no change, constant mean, AR(1), ridge, and a copy of a replicate."""
 
 import numpy as np
 import pandas as pd
@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 
 RATES = np.geomspace(0.01, 10, 61)  # tried rates of decay, per mean interval
+PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)  # tried, on values as they are
 
 
 class PriorAlone(BaseEstimator):
@@ -45,3 +46,70 @@ class AutoRegression(BaseEstimator):
         """Decay from the start to the levels; (samples, times, genes)."""
         since = np.atleast_2d(times)[..., None] - np.atleast_2d(times)[:, :1, None]
         return self.levels_ + np.exp(-self.rates_ * since) * (np.asarray(x0, dtype=float)[:, None] - self.levels_)
+
+
+class Linear(BaseEstimator):
+    """One interval ahead by a linear map of the deviations from the gene means, whatever the length of the interval.
+
+    ``kind``: "mean", the gene means; "ar1", one slope for all genes; "ridge", ridge regression of all genes on all.
+    """
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def fit(self, trajectories, prior=None):
+        """Least squares over all intervals; the penalty of ridge by held-out blocks of intervals."""
+        values = as_trajectories(trajectories).values
+        self.mean_ = np.concatenate(values).mean(axis=0)
+        before, after = (np.concatenate([v[part] for v in values]) - self.mean_ for part in (slice(-1), slice(1, None)))
+        if self.kind == "ridge":
+            self.map_, self.penalty_ = held_out_ridge(before, after)
+        else:
+            slope = (before * after).sum() / max((before**2).sum(), 1e-12)
+            self.map_ = (slope if self.kind == "ar1" else 0.0) * np.eye(len(self.mean_))
+        self.edge_scores_, self.sparsity_ = pd.DataFrame(0.0, *2 * [trajectories.var_names]), 1.0
+        return self
+
+    def predict(self, x0, times):
+        """Apply the map once for each interval; (samples, times, genes)."""
+        path = [np.asarray(x0, dtype=float) - self.mean_]
+        for _ in range(np.shape(times)[-1] - 1):
+            path.append(path[-1] @ self.map_)
+        return self.mean_ + np.stack(path, axis=1)
+
+
+class Replicate(BaseEstimator):
+    """Whatever the start, a copy of the first training sample, interpolated to the times."""
+
+    def fit(self, trajectories, prior=None):
+        """Keep the sample."""
+        samples, names = as_trajectories(trajectories), trajectories.var_names
+        self.values_, self.times_ = samples.values[0], samples.times[0]
+        self.edge_scores_, self.sparsity_ = pd.DataFrame(0.0, names, names), 1.0
+        return self
+
+    def predict(self, x0, times):
+        """Repeat the sample after the start; (samples, times, genes)."""
+        times = np.broadcast_to(times, (len(x0), np.shape(times)[-1]))
+        copies = np.stack([np.interp(times, self.times_, gene) for gene in self.values_.T], axis=-1)
+        return np.concatenate([np.asarray(x0, dtype=float)[:, None], copies[:, 1:]], axis=1)
+
+
+#: Name of a baseline -> estimator; records have these names. A copy is only one if the test sample is a replicate.
+BASELINES = {
+    "prior": PriorAlone(), "mean": Linear("mean"), "ar1_mean": Linear("ar1"), "ar1": AutoRegression(),
+    "ridge": Linear("ridge"), "replicate": Replicate(),
+}  # fmt: skip
+
+
+def held_out_ridge(X, Y, n_folds=5):
+    """Weights, (columns of X, columns of Y), with the penalty that predicts held-out blocks of rows best, and that."""
+    rows, errors = np.arange(len(X)), np.zeros(len(PENALTIES))
+    for held in np.array_split(rows, min(n_folds, len(X))):
+        left, sizes, right = np.linalg.svd(X[kept := np.setdiff1d(rows, held)], full_matrices=False)
+        known, new = left.T @ Y[kept], X[held] @ right.T
+        for i, penalty in enumerate(PENALTIES):
+            errors[i] += ((Y[held] - new @ ((sizes / (sizes**2 + penalty))[:, None] * known)) ** 2).sum()
+    penalty = PENALTIES[np.argmin(errors)]
+    left, sizes, right = np.linalg.svd(X, full_matrices=False)
+    return right.T @ ((sizes / (sizes**2 + penalty))[:, None] * (left.T @ Y)), float(penalty)

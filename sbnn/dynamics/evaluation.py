@@ -5,12 +5,14 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.gene_dynamics import prior_of, truth_of
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
+from sbnn.dynamics.baselines import BASELINES
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
@@ -42,7 +44,8 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
     -------
     Record
         ``scores``: a row for each seed with `edge_accuracy` (if there is a truth), `path_errors`, the sparsity and the
-        CPU seconds of the fit. ``out_degree``: targets of each gene in the first network.
+        CPU seconds of the fit. ``baselines``: errors of models without a network on the data of the first seed.
+        ``out_degree``: targets of each gene in the first network.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
         for seed, of_seed in data.items():
             fitted = configured(model, {}, seed)
             rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
-            kept = kept or _kept(fitted, of_seed, details)
+            kept = kept or _kept(fitted, of_seed, details) | {"baselines": baseline_errors(of_seed).reset_index()}
         return {"scores": pd.DataFrame(rows)} | kept
 
     wanted = _wanted("methods", data, {"method": method}, condition=condition)
@@ -91,9 +94,16 @@ def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite
 
 
 def held_out(data):
-    """Values (samples, times, genes) and times (samples, times) to test on."""
-    samples = as_trajectories(data[data.obs["split"] == "test"])
-    return np.stack(samples.values), np.stack(samples.times)
+    """`Samples` to test on."""
+    return as_trajectories(data[data.obs["split"] == "test"])
+
+
+def baseline_errors(data):
+    """`path_errors` of the baselines on the same split, without a copy of a replicate; DataFrame."""
+    train, samples = data[data.obs["split"] == "train"], held_out(data)
+    fitted = {name: clone(model).fit(train, prior_of(data)) for name, model in BASELINES.items() if name != "replicate"}
+    rows = {name: path_errors(model, samples) for name, model in fitted.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("baseline")
 
 
 def fit_and_score(model, data):
@@ -105,7 +115,7 @@ def fit_and_score(model, data):
     with reproducible():
         if truth is not None:
             row |= edge_accuracy(model.edge_scores_, truth, prior, getattr(model, "edge_probabilities_", None))
-        return row | path_errors(model, *held_out(data))
+        return row | path_errors(model, held_out(data))
 
 
 def _wanted(kind, data, params, **settings):
@@ -118,8 +128,9 @@ def _wanted(kind, data, params, **settings):
 
 def _kept(model, data, details):
     """Data of one fit for figures."""
-    (values, times), truth = held_out(data), truth_of(data)
+    samples, truth = held_out(data), truth_of(data)
     kept = {"out_degree": np.count_nonzero(model.edge_scores_, axis=1).astype(np.int32)}
+    values, times = (np.stack(of) for of in (samples.values, samples.times)) if details else (None, None)
     if details and hasattr(model, "gene_names_"):
         predicted = model.predict(values[:, 0], times).astype(np.float32)
         return kept | {"edges": strongest(model.edge_scores_, data), "predicted": predicted}

@@ -10,7 +10,9 @@ from sbnn.results import load_folder
 
 #: Name of a method -> its label in tables and figures, in their order.
 METHODS = {
-    "prior": "the prior alone", "ar1": "AR(1) of each gene", "none": "PHOENIX", "phoenix": "PHOENIX, prior in the loss",
+    "prior": "the prior alone", "mean": "constant mean", "ar1_mean": "AR(1) to the mean", "ar1": "AR(1) of each gene",
+    "ridge": "ridge, x(t + 1) on x(t)", "replicate": "copy of the training replicate",
+    "none": "PHOENIX", "phoenix": "PHOENIX, prior in the loss",
     "c_node": "C-NODE", "l0": "L0", "path_reg": "PathReg", "post_hoc": "post hoc", "imp": "IMP",
     "biological": "BioPruning", "dash": "DASH", "sparse": "SparseRegulation",
 }  # fmt: skip
@@ -23,7 +25,8 @@ TITLES = {
 }
 COLUMNS = {
     "sparsity": "sparsity", "balanced_accuracy": "BA", "auroc": "AUROC", "recall_missing": "missing edges found",
-    "kept_wrong": "wrong edges kept", "mse_rollout": "rollout MSE", "mse_ahead": "one-step MSE", "seconds": "CPU s",
+    "kept_wrong": "wrong edges kept", "mse_rollout": "rollout MSE", "mse_ahead": "one-step MSE",
+    "relative": "one-step MSE / no change", "seconds": "CPU s",
 }  # fmt: skip
 #: Methods that are compared, one with the other.
 PAIRS = (("dash", "imp"), ("dash", "biological"), ("dash", "phoenix"), ("sparse", "dash"), ("sparse", "prior"))
@@ -56,7 +59,12 @@ def by_condition(records):
 
 def methods_table(records, condition):
     """Scores of all methods under one condition, mean ± SD over seeds, as text."""
-    scores = {METHODS[name]: record.scores for name, record in by_condition(records)[condition].items()}
+    of, labels = by_condition(records)[condition], METHODS
+    scores = {name: record.scores for name, record in of.items()}
+    if condition == "real" and "prior" in of:
+        labels, still = METHODS | {"prior": "no change; edges of the prior"}, of["prior"].scores["mse_ahead"].mean()
+        scores = {name: rows.assign(relative=rows["mse_ahead"] / still) for name, rows in scores.items()}
+    scores = {labels[name]: rows for name, rows in scores.items()}
     scores = pd.concat(scores, names=["method"]).rename(columns=COLUMNS)
     shown = [column for column in COLUMNS.values() if column in scores]
     return scores.groupby(level="method", sort=False)[shown].agg(_spread)

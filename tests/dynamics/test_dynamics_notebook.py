@@ -72,7 +72,8 @@ def test_a_committed_fit_comes_out_the_same(committed, models, data, record):
     steps = method["method"] == "dash"
     assert_same([row[column] for column in compared], first[compared].to_numpy(float), rtol=0.15 if steps else 1e-3)
     if "predicted" in stored.values and not steps:
-        values, times = evaluation.held_out(data)
-        assert_same(model.predict(values[:, 0], times).astype(np.float32), stored.predicted)
+        samples = evaluation.held_out(data)
+        start, times = np.stack(samples.values)[:, 0], np.stack(samples.times)
+        assert_same(model.predict(start, times).astype(np.float32), stored.predicted)
         strongest = stored.edges.iloc[0]
         assert_same(model.edge_scores_.loc[strongest["regulator"], strongest["target"]], strongest["score"])

@@ -1,6 +1,7 @@
-"""Published trajectories with prior and truth: simulated networks, yeast cell cycle, breast cancer.
+"""Published trajectories with prior and truth: simulated networks, yeast, breast cancer, hematopoiesis, BEELINE.
 
-Files of Hossain et al., Genome Biology (2024) and arXiv 2403.04805 (github.com/QuackenbushLab/phoenix and DASH).
+Files of Hossain et al., Genome Biology (2024) and arXiv 2403.04805 (github.com/QuackenbushLab/phoenix and DASH), and of
+Pratapa et al., Nature Methods (2020; github.com/Murali-group/Beeline).
 """
 
 from pathlib import Path
@@ -10,10 +11,14 @@ import pandas as pd
 
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.trajectories import trajectories
+from sbnn.data.trajectories import read_pseudotime, trajectories
 
 GRN = "Hossain et al., arXiv 2403.04805 (2024); rate equations corrected, samples to learn from simulated"
 YEAST = "Pramila et al., Genes & Development 20, 2266 (2006); files of Hossain et al., Genome Biology (2024)"
+HEMATOPOIESIS = (
+    "B cell lineage of human hematopoiesis along a pseudotime; files of Hossain et al., arXiv 2403.04805 (2024)"
+)
+BEELINE = "Pratapa et al., Nature Methods 17, 147 (2020): Boolean models simulated with BoolODE"
 BREAST = "Desmedt et al., Clinical Cancer Research 13, 3207 (2007); files of Hossain et al., Genome Biology (2024)"
 
 
@@ -21,7 +26,7 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
     """Read a file of trajectories as Hossain et al. publish them.
 
     The first line holds the numbers of genes and samples. For each sample there follow a line of values for each gene
-    and a line with the times; samples may have different numbers of times.
+    and a line with the times. Samples may have different numbers of times; lines of shorter ones may end in blanks.
 
     Parameters
     ----------
@@ -43,23 +48,42 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
         A file of another layout, or content that `sbnn.dynamics.trajectories` refuses.
     """
     path = Path(path)
-    lines = [line for line in path.read_text().splitlines() if line.strip(", \t")]
+    lines = [(i, line) for i, line in enumerate(path.read_text().splitlines(), 1) if line.strip(", \t")]
+    wanted = (
+        "expected the numbers of genes and samples in the first line, and for each sample a line per gene and of times"
+    )
     try:
-        n_genes, n_samples = (int(part) for part in lines[0].replace('"', "").split(",")[:2])
-        expected = range(n_samples * (n_genes + 1))
-        rows = [[float(part) for part in line.split(",")] for _, line in zip(expected, lines[1:], strict=True)]
-        blocks = [np.array(rows[i : i + n_genes + 1]) for i in range(0, len(rows), n_genes + 1)]
-    except (ValueError, IndexError) as error:
-        raise ValueError(
-            f"{path}: expected the numbers of genes and samples in the first line, and for each sample a line of "
-            f"values per gene and a line of times, all of one length; {error}"
-        ) from None
+        n_genes, n_samples = (int(part) for part in lines[0][1].replace('"', "").split(",")[:2])
+    except (ValueError, IndexError):
+        raise ValueError(f"{path}, line 1: {wanted}") from None
+    if len(lines) - 1 != n_samples * (n_genes + 1):
+        got = f"{len(lines) - 1} lines after it for {n_samples} samples of {n_genes} genes"
+        raise ValueError(f"{path}: {wanted}; got {got}")
+    values, times = [], []
+    for sample in range(n_samples):
+        *of_genes, of_times = lines[1 + sample * (n_genes + 1) : 1 + (sample + 1) * (n_genes + 1)]
+        length = len(of_times[1].rstrip(", \t").split(","))
+        numbers = [_numbers(path, sample, gene, *line, length) for gene, line in enumerate([*of_genes, of_times])]
+        values.append(np.array(numbers[:-1]).T)
+        times.append(np.array(numbers[-1]))
     genes = pd.read_csv(gene_names).iloc[:, 0] if isinstance(gene_names, str | Path) else gene_names
     genes = None if genes is None else [str(gene).removesuffix("_input") for gene in genes]
-    values, times = [block[:-1].T for block in blocks], [block[-1] for block in blocks]
     data = trajectories(values, times, genes, name=name or path.stem, source=source or path.name)
     data.uns["sbnn"]["gene_major"] = True  # as in the file: sums over another layout would round differently
     return data
+
+
+def _numbers(path, sample, gene, place, line, length):
+    """Numbers of a line of a sample, without the blanks that pad it to the longest sample."""
+    parts = line.rstrip(", \t").split(",")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if len(numbers) != length:
+        text = f"expected {length} numbers, as many as its line of times, then blanks alone; got {len(parts)} entries"
+        raise ValueError(f"{path}, line {place} (sample {sample + 1}, its line {gene + 1}): {text}: {line[:40]}")
+    return numbers
 
 
 def read_grn(
@@ -103,6 +127,53 @@ def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, fi
         truth.loc[regulator, target] = 1
     prior = _matrix(prior_path, genes)
     return gene_dynamics(train, test, prior, truth, name="breast_desmedt", source=BREAST, files=files)
+
+
+def read_hematopoiesis(train_path, test_path, names_path, prior_path, *, cells_per_bin=1, files=None):
+    """Read the B cell lineage of hematopoiesis, 529 genes along a pseudotime: two samples to train on, three to test.
+
+    Most values are zeros, and neighbouring cells are independent; means of `cells_per_bin` neighbours are smoother,
+    with genes scaled to their largest in training. The prior holds motifs; there is no truth.
+    """
+    train, test = (read_trajectories(path, names_path) for path in (train_path, test_path))
+    if cells_per_bin > 1:
+        train, test = (_averaged(data, cells_per_bin) for data in (train, test))
+        largest = train.X.max(axis=0)
+        for data in (train, test):
+            data.X /= np.where(largest > 0, largest, 1)
+    prior = _matrix(prior_path, train.var_names)
+    return gene_dynamics(train, test, prior, name="hematopoiesis", source=HEMATOPOIESIS, files=files)
+
+
+def _averaged(data, cells_per_bin):
+    """Each sample in bins of neighbouring cells."""
+    parts = []
+    for sample, rows in data.obs.groupby("sample", sort=False):
+        n_bins = max(len(rows) // cells_per_bin, 2)
+        part = read_pseudotime(data[rows.index].to_df(), rows["time"], n_bins, scaled=False)
+        parts.append(part.to_df().assign(sample=sample, time=part.obs["time"].to_numpy()))
+    return trajectories(pd.concat(parts), name=data.uns["sbnn"]["name"], source=data.uns["sbnn"]["source"])
+
+
+def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
+    """Read a data set of BEELINE, one of five `repeat`, with or without `dropout` of half of the low values.
+
+    2000 cells of a curated Boolean model, on trajectories with a pseudotime each, in bins (`read_pseudotime`); the next
+    repeat to test on. The truth is the model; there is no prior.
+    """
+    if repeat not in range(5):
+        raise ValueError(f"repeat: expected 0 to 4, got {repeat}")
+    parts, truth = [], None
+    for number in (repeat, (repeat + 1) % 5):
+        folder = f"{model}_2000_{number}{'_50' * dropout}"
+        chosen = {path.name: path for path in map(Path, paths) if path.parent.name == folder}
+        cells = pd.read_csv(chosen["ExpressionData.csv"], index_col=0).T
+        parts.append(read_pseudotime(cells, chosen["PseudoTime.csv"], n_bins, name=folder, source=BEELINE))
+        if truth is None:
+            truth = pd.DataFrame(0, cells.columns, cells.columns)
+            for regulator, target, sign in pd.read_csv(chosen["refNetwork.csv"])[["Gene1", "Gene2", "Type"]].to_numpy():
+                truth.loc[regulator, target] = 1 if sign == "+" else -1
+    return gene_dynamics(*parts, 0 * truth, truth, name=f"beeline_{model.lower()}", source=BEELINE, files=files)
 
 
 def _matrix(path, genes):

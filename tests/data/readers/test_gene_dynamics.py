@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sbnn import load_dataset
 from sbnn.data.gene_dynamics import prior_of, simulate_gene_dynamics, truth_of
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.readers.gene_dynamics import read_grn, read_trajectories
-from sbnn.data.trajectories import as_trajectories
+from sbnn.data.trajectories import as_trajectories, read_pseudotime
 
 GENES = ["A", "B", "C"]
 FILE = "2,2,\n0.1,0.2,0.3\n1,2,-3\n0,2,5\n4,5\n7,8\n0,2\n"
@@ -34,9 +35,14 @@ def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
     np.testing.assert_array_equal(arrays.values[1], [[4, 7], [5, 8]])
     assert [times.tolist() for times in arrays.times] == [[0, 2, 5], [0, 2]]
     assert data.var_names.tolist() == ["A", "B"] and data.uns["sbnn"]["name"] == "two"
-    for change in (("2,2,", "genes"), ("2,2,", "2,3,"), ("7,8\n", "7\n"), ("7,8", "7,x")):
-        path.write_text(FILE.replace(*change))
-        with pytest.raises(ValueError, match=r"two\.csv"):
+    padded = FILE.replace("4,5\n7,8\n0,2\n", "4,5,\n7,8,\n0,2,\n")
+    path.write_text(padded)
+    np.testing.assert_array_equal(as_trajectories(read_trajectories(path)).values[1], [[4, 7], [5, 8]])
+    changes = {("2,2,", "genes"): "line 1", ("2,2,", "2,3,"): "6 lines", ("7,8", "7,x"): "line 6",
+               ("7,8,\n", "7,,\n"): r"line 6 \(sample 2, its line 2\)", ("0.1,0.2", "0.1,"): "line 2"}  # fmt: skip
+    for change, place in changes.items():
+        path.write_text(padded.replace(*change))
+        with pytest.raises(ValueError, match=rf"two\.csv.*{place}"):
             read_trajectories(path)
 
 
@@ -81,3 +87,44 @@ def test_made_data_have_a_prior_that_is_partly_wrong():
     assert apart.min() > 0.05, "no test sample is one to train on"
     shas = [made.uns["sbnn"]["sha256"] for made in (data, make(4), make(5), make(4, noise=0.1))]
     assert shas[0] == shas[1] and len(set(shas)) == 3
+
+
+def test_cells_with_a_pseudotime_become_bins_of_equal_size(rng, tmp_path):
+    cells = pd.DataFrame(rng.random((40, 2)), [f"c{i}" for i in range(40)], ["A", "B"])
+    times = pd.DataFrame(
+        {"one": np.r_[rng.permutation(24) * 1.0, [np.nan] * 16], "two": np.r_[[np.nan] * 24, np.arange(16)]},
+        cells.index,
+    )
+    arrays = as_trajectories(read_pseudotime(cells, times.iloc[::-1], 4, scaled=False))
+    assert [len(t) for t in arrays.times] == [4, 4]
+    first = cells.loc[times["one"].nsmallest(6).index]
+    np.testing.assert_allclose(arrays.values[0][0], first.mean())
+    np.testing.assert_allclose(arrays.times[0], [2.5, 8.5, 14.5, 20.5])
+    scaled = read_pseudotime(cells, times, 4)
+    assert scaled.X.max(axis=0).tolist() == [1, 1] and (scaled.obs["time"].min(), scaled.obs["time"].max()) == (0, 9)
+    for name, table in (("cells", cells), ("times", times)):
+        table.to_csv(tmp_path / f"{name}.csv")
+    again = read_pseudotime(tmp_path / "cells.csv", tmp_path / "times.csv", 4)
+    np.testing.assert_allclose(again.X, scaled.X)
+    with pytest.raises(ValueError, match="c0"):
+        read_pseudotime(cells.iloc[1:], times)
+    with pytest.raises(ValueError, match="'two'"):
+        read_pseudotime(cells, times.assign(two=np.nan))
+
+
+def test_beeline_and_hematopoiesis_are_as_published():
+    options = {"download": False, "verbose": False}
+    try:
+        blood, model = (
+            load_dataset("hematopoiesis", **options),
+            load_dataset("beeline_hsc", repeat=4, dropout=True, **options),
+        )
+    except FileNotFoundError:
+        pytest.skip("the data are not here")
+    assert blood.obs.groupby("sample", sort=False).size().tolist() == [482, 168, 391, 1005, 48] and blood.n_vars == 529
+    assert np.count_nonzero(prior_of(blood)) == 31030 and truth_of(blood) is None
+    coarse = load_dataset("hematopoiesis", cells_per_bin=12, **options)
+    assert coarse[coarse.obs["split"] == "train"].X.max() == 1 and coarse.n_obs == 40 + 14 + 32 + 83 + 4
+    truth = truth_of(model)
+    assert truth.shape == (11, 11) and truth.loc["Gata1", "Pu1"] == -1 and not prior_of(model).to_numpy().any()
+    assert not np.array_equal(part(model, "train").values[0], part(model, "test").values[0])
