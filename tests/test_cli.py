@@ -100,9 +100,11 @@ def test_notebooks_take_the_folders_of_the_command(tmp_path, monkeypatch, capsys
     assert all(given == folders | {"dataset": "simulated", "fresh": False, "fast": True} for _, given in ran)
     assert ran[0][0] == reproduce.ROOT / "build" / "notebooks" / "simulated" / "01_preprocess.ipynb"
     ran.clear()
-    monkeypatch.setattr(reproduce, "_jobs", lambda dataset, _: [(reproduce.ROOT / "a.ipynb", dataset)])
-    assert cli.main(["reproduce", "--in-place"]) == 0
-    assert ran == [(reproduce.ROOT / "a.ipynb", {})]
+    path, asked = reproduce.ROOT / "a.ipynb", []
+    monkeypatch.setattr(reproduce, "_jobs", lambda dataset, saved: asked.append(saved) or [(path, dataset)])
+    assert cli.main(["reproduce", "--in-place"]) == 0 and ran == [(path, {})]
+    assert cli.main(["reproduce", "--saved-models", "here"]) == 0
+    assert asked == [reproduce.ROOT / "saved_models", tmp_path / "here"], "where results are looked for"
     monkeypatch.setattr(reproduce, "ROOT", tmp_path)  # as in an installed copy: no notebooks beside the package
     assert cli.main(["reproduce"]) == 1
     assert "notebooks run in a checkout" in capsys.readouterr().err

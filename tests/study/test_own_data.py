@@ -158,12 +158,14 @@ def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
     how["model_file"].unlink()
     assert np.array_equal(fit_full(model, cells, **how).latent, record.latent), "without its model it is fitted anew"
     assert how["model_file"].read_bytes() == content
-    relabelled = adata.copy()
-    relabelled.obs["type"] = "one"
-    relabelled.uns["type_colors"] = ["#102030"]
-    commands._with_labels_of(as_paired(relabelled), record, how["results"])
-    again = results.load(how["results"])
-    assert set(again.labels["type"]) == {"one"} and again.colors == {"one": "#102030"}
+    for types, color in ((cells.labels["type"], "#102030"), ("one", "#102030"), ("other", "#102030")):
+        relabelled = adata.copy()
+        relabelled.obs["type"] = pd.Categorical(pd.Series(types, adata.obs_names))
+        relabelled.uns["type_colors"] = [color] * relabelled.obs["type"].nunique()
+        commands._with_labels_of(as_paired(relabelled), record, how["results"])
+        again = results.load(how["results"])
+        assert again.labels["type"].tolist() == relabelled.obs["type"].tolist(), "other labels"
+        assert set(again.colors.values()) == {color} and again.colors.keys() == set(relabelled.obs["type"])
 
 
 def test_many_that_are_left_out_are_listed_when_opened():
