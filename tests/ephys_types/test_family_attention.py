@@ -1,9 +1,10 @@
 """Attention over families: what is missing says nothing, members are networks of their own."""
 
 import numpy as np
+import pytest
 import torch
 
-from sbnn.ephys_types.family_attention import FamilyAttentionNetwork
+from sbnn.ephys_types.family_attention import SETTINGS, FamilyAttentionClassifier, FamilyAttentionNetwork
 
 
 def network(n_members=1, dropout=0.0):
@@ -53,3 +54,11 @@ def test_members_share_nothing_and_drop_out():
     dropping = network(dropout=0.5)
     assert not torch.equal(*(dropping(x[:1], torch.ones_like(x[:1]))[0] for _ in range(2)))
     assert torch.equal(*(dropping.eval()(x[:1], torch.ones_like(x[:1]))[0] for _ in range(2)))
+
+
+@pytest.mark.parametrize(("n_cells", "share"), [(50, 0), (500, 0), (500 * 10**0.25, 0.25), (5000, 1), (9000, 1)])
+def test_settings_change_with_the_logarithm_of_the_number_of_cells(n_cells, share):
+    model = FamilyAttentionClassifier(n_members=1)
+    model.families_, model._seen = {"one": np.arange(2)}, np.ones(2, bool)
+    model._build(2, n_cells, torch.Generator())
+    assert model._settings == pytest.approx({name: few + share * (many - few) for name, (few, many) in SETTINGS.items()})

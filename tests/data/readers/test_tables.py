@@ -369,6 +369,7 @@ def test_what_expression_is_taken_for_is_detected_and_noted(counts, ephys):
     data = read(tpm, ephys)
     np.testing.assert_array_equal(data.X, log2p1(tpm))
     assert data.counts is None and "normalised values that are no logarithms" in data.notes
+    assert read(tpm.mul(tpm.index != "c3", axis=0), ephys).dropped["cells without counts"] == ["c3"]
     for logs in (np.log1p(tpm), np.log2(counts + 1), counts - counts.mean()):
         data = read(logs, ephys)
         np.testing.assert_array_equal(data.X, logs.astype("f4"))
