@@ -61,4 +61,6 @@ def test_settings_change_with_the_logarithm_of_the_number_of_cells(n_cells, shar
     model = FamilyAttentionClassifier(n_members=1)
     model.families_, model._seen = {"one": np.arange(2)}, np.ones(2, bool)
     model._build(2, n_cells, torch.Generator())
-    assert model._settings == pytest.approx({name: few + share * (many - few) for name, (few, many) in SETTINGS.items()})
+    assert model._settings == pytest.approx(
+        {name: few + share * (many - few) for name, (few, many) in SETTINGS.items()}
+    )
