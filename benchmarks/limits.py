@@ -1,0 +1,122 @@
+"""How well 25, 50 or 100 genes can predict at all: the network beside larger models, and beside genes that leak.
+
+    python benchmarks/limits.py [--only NAME ...] [--folds N]
+
+Ten paper folds, scaled inside the training cells. The genes of the default network are given to ridge, a Gaussian
+process, gradient boosting and the network's own teacher (trees and wide networks, no bottleneck), which says what the
+bottleneck costs. Genes chosen on all cells, test cells included, and genes chosen one by one for the least error of a
+linear model on the very test cells are no predictions: they bound what a better choice of genes could give. Prints
+Markdown as each data set is done.
+"""
+
+import argparse
+import sys
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.multioutput import MultiOutputRegressor
+
+from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, load_dataset, paper_folds
+from sbnn.data.paired import as_paired
+from sbnn.models.bottleneck.network import BottleneckNetwork
+from sbnn.models.bottleneck.protocols.distilled import HIDDEN_LAYERS, Teacher
+from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess
+from sbnn.models.bottleneck.settings import DistilledSettings
+from sbnn.models.bottleneck.training import Run
+from sbnn.tables import to_markdown
+
+DATASETS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
+NUMBERS = (25, 50, 100)
+NETWORK, LEAK, ORACLE = "network, d=2", "genes chosen on all cells (leaks)", "genes chosen on the test cells (leaks)"
+
+
+def network(n_genes=None, d=2):
+    return SparseBottleneckRegressor(n_components=d, n_genes=n_genes, standardize=False, device="cpu", random_state=0)
+
+
+def fold_arrays(data, train, test):
+    """Training and test cells z-scored by the training cells, genes clipped to their range."""
+    X, Y = data.X.astype(np.float64), data.Y
+    scale = X[train].std(0)
+    X = (X - X[train].mean(0)) / np.where(scale > 0, scale, 1)
+    X = np.clip(X, X[train].min(0), X[train].max(0)).astype(np.float32)
+    Y = ((Y - Y[train].mean(0)) / Y[train].std(0)).astype(np.float32)
+    return X[train], Y[train], X[test], Y[test]
+
+
+def oracle(X, Y, X_test, Y_test, n_genes):
+    """Genes, each the one that lowers the test error of least squares on the training cells most; uses the test cells.
+
+    Orthogonalises the genes on the training cells, and combines those of the test cells in the same way.
+    """
+    X, X_test, left, left_test = X.astype(float), X_test.astype(float), Y.astype(float), Y_test.astype(float)
+    usable, penalty, chosen = np.square(X).sum(0) > 0, 0.03 * len(X), []
+    for _ in range(n_genes):
+        length = np.square(X).sum(0) + penalty
+        slopes = X.T @ left / length[:, None]
+        error = (np.square(slopes).sum(1) * np.square(X_test).sum(0)) - 2 * (slopes * (X_test.T @ left_test)).sum(1)
+        error[~usable] = np.inf
+        gene = int(error.argmin())
+        chosen.append(gene)
+        usable[gene] = False
+        left, left_test = left - np.outer(X[:, gene], slopes[gene]), left_test - np.outer(X_test[:, gene], slopes[gene])
+        weights = X[:, gene] @ X / length[gene]
+        direction, direction_test = X[:, gene].copy(), X_test[:, gene].copy()
+        X, X_test = X - np.outer(direction, weights), X_test - np.outer(direction_test, weights)
+    return np.sort(chosen)
+
+
+def larger_models(X, Y, X_test):
+    """Predictions of models without a bottleneck, by name."""
+    x, y, new = map(torch.as_tensor, (X, Y, X_test))
+    run = Run(DistilledSettings(), np.random.RandomState(0), torch.Generator().manual_seed(0))
+    wide = partial(BottleneckNetwork, X.shape[1], Y.shape[1], 16, HIDDEN_LAYERS, "silu", generator=run.generator)
+    boosted = HistGradientBoostingRegressor(learning_rate=0.05, max_iter=150, max_leaf_nodes=8, min_samples_leaf=10)
+    yield "ridge on the genes", LeaveOneOutRidge().fit(X, Y).predict(X_test)
+    yield "Gaussian process", RelevanceProcess(x, y, run.settings).fit(40).predict(new).numpy()
+    yield "gradient boosting", MultiOutputRegressor(boosted).fit(X, Y).predict(X_test)
+    yield "teacher, no bottleneck", Teacher(wide, x, y, run).predict(new).numpy()
+
+
+def fold_scores(data, train, test):
+    """Test R2 of every model with every number of genes, in one fold."""
+    X, Y, X_test, Y_test = fold_arrays(data, train, test)
+
+    def r2(predicted):
+        return 1 - np.square(Y_test - predicted).sum() / np.square(Y_test).sum()
+
+    yield "ridge, all genes", "all", r2(LeaveOneOutRidge().fit(X, Y).predict(X_test))
+    everyone = fold_arrays(data, np.r_[train, test], test)[:2]
+    for k in NUMBERS:
+        fitted = network(k).fit(X, Y)
+        kept = np.flatnonzero(fitted.get_support()) if hasattr(fitted, "get_support") else np.asarray(fitted.selected_)
+        yield NETWORK, k, r2(fitted.predict(X_test))
+        for name, predicted in larger_models(X[:, kept], Y, X_test[:, kept]):
+            yield name, k, r2(predicted)
+        leaking = np.flatnonzero(network(k).fit(*everyone).get_support())
+        cheating = oracle(X, Y, X_test, Y_test, k)
+        for name, genes in ((LEAK, leaking), (ORACLE, cheating)):
+            yield f"{NETWORK}, {name}", k, r2(network().fit(X[:, genes], Y).predict(X_test[:, genes]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=DATASETS, default=DATASETS)
+    parser.add_argument("--folds", type=int, default=10)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for name in options.only:
+        data, rows = as_paired(load_dataset(name, verbose=False)), []
+        for fold, (train, test) in enumerate(paper_folds(data.n_cells)[: options.folds]):
+            rows += [(*row, fold) for row in fold_scores(data, train, test)]
+            print(f"{name}: fold {fold + 1} of {options.folds}", file=sys.stderr, flush=True)
+        table = pd.DataFrame(rows, columns=["model", "genes", "R2", "fold"])
+        means = table.pivot_table("R2", "model", "genes", "mean", sort=False)
+        print(f"\n## {name}\n\n{to_markdown(means.rename(columns=str))}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
