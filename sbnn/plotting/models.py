@@ -163,8 +163,9 @@ def _draw_stability(ax, selection):
         fits.append(f"{name}: {(table.frequency == 1).sum()} genes in all {record.selected[..., 0].size} fits")
         fits[-1] += f", {table['count'].astype(bool).sum()} in any"
         if i:
-            look = {"color": model_color(record, 0), "mec": "white", "mew": 0.4, "ms": 4.2}
-            ax.plot(range(len(shown)), shares, SHAPES[i % 6], label=fits[-1], **look)
+            look = {"color": model_color(record, 0), "mec": "white", "mew": 0.4, "ms": 3.8}
+            places = np.arange(len(shown)) + 0.2 * (2 * i - len(tables))  # beside each other
+            ax.plot(places, shares, SHAPES[i % 6], label=fits[-1], **look)
         else:
             ax.bar(range(len(shown)), shares, width=0.72, color="0.75", lw=0, label=fits[-1])
     name_columns(ax, shown, fontsize=5.5)
