@@ -156,8 +156,8 @@ def test_signal_is_better_than_chance_and_beside_ridge(data, record):
         ([0.1, 0.11, 0.1, 0.09, 0.1], r"0\.100 above ridge \[\+0\.0\d+, \+0\.1\d+\]: better than ridge\."),
         ([-0.1, -0.11, -0.1, -0.09, -0.1], r"0\.100 below ridge \[-0\.1\d+, -0\.0\d+\]: worse than ridge\."),
         ([0.01, -0.01, 0.01, -0.01, 0.0], "0.000 above ridge .*: as good as ridge"),
-        ([0.1, -0.1, 0.1, -0.1, 0.01], "above ridge .*: not distinguishable from ridge on these folds"),
-        ([0.1, -0.1, 0.1, -0.1, -0.01], "below ridge .*: no better than ridge"),
+        ([0.07, 0.01, 0.07, 0.01, 0.04], "above ridge .*: not distinguishable from ridge on these folds"),
+        ([-0.07, -0.01, -0.07, -0.01, -0.04], "below ridge .*: no better than ridge"),
     ],
 )
 def test_ridge_is_better_worse_or_level(data, record, by, standing):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import SparseBottleneckRegressor, cross_validate, fit_full, simulate_patchseq, stability_selection
+from sbnn import SparseBottleneckRegressor, cli, cross_validate, fit_full, simulate_patchseq, stability_selection
 from sbnn.data.datasets import DATASETS
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.stability import kept_genes_table, selection_table, trust_sentence
@@ -20,7 +20,7 @@ from sbnn.results import Record, load, save
 from sbnn.study import report
 from sbnn.study.own_data.commands import FAST
 from sbnn.study.report import summarise
-from sbnn.tables import print_tables, to_markdown
+from sbnn.tables import TRIAL, print_tables, to_markdown
 
 SAVED = Path(__file__).parents[2] / "saved_models"
 ACCURACY, EFFECTS = report.ACCURACY, report.EFFECTS
@@ -115,3 +115,10 @@ def test_no_gene_to_trust_is_said_and_not_an_empty_table(mine, capsys):
     print_tables(tables, as_json=True)
     assert json.loads(capsys.readouterr().out)[title]["note"] == trust_sentence(halves)
     assert trust_sentence(load(SAVED / "scala" / "halves_default.pickle")) == ""
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_tables_of_a_quick_run_are_called_so(mine, fast, tmp_path, capsys):
+    (tmp_path / ("mine-fast" if fast else "mine")).symlink_to(mine)
+    assert cli.main(["report", "mine", "--saved-models", str(tmp_path), *["--fast"] * fast]) == 0
+    assert (TRIAL in capsys.readouterr().out) == fast
