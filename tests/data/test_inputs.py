@@ -3,6 +3,7 @@
 import copy
 import tracemalloc
 import warnings
+from types import SimpleNamespace
 
 import anndata
 import numpy as np
@@ -21,7 +22,7 @@ from sbnn import (
     SparseReducedRankRegression,
     cross_validate,
 )
-from sbnn.data.inputs import _enough_counts
+from sbnn.data.inputs import _enough_counts, _warn_of_unlike
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 
@@ -271,3 +272,13 @@ def test_new_cells_in_other_units_or_without_counts_are_named(data, model):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fitted.predict(new)
+
+
+@pytest.mark.parametrize(("sds", "n_genes", "far"), [(4.9, 8, False), (-5.1, 5, True), (5.1, 5, True), (5.1, 4, False)])
+def test_without_limits_cells_with_most_genes_five_sd_away_are_named(sds, n_genes, far):
+    mean, sd, endless = np.tile([1.0, -1.0], 4), np.linspace(1, 2, 8), np.full(8, np.inf)
+    model = SimpleNamespace(x_min_=-endless, x_max_=endless, x_mean_=mean, x_scale_=sd)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        _warn_of_unlike(model, slice(None), mean + sds * sd * [np.arange(8) < n_genes], None)
+    assert bool(found) == far

@@ -7,7 +7,13 @@ import pytest
 from scipy import sparse
 
 from sbnn import LeaveOneOutRidge
-from sbnn.data.checks import check_given_once, check_outliers, warn_of_log_values, warn_of_raw_counts
+from sbnn.data.checks import (
+    check_given_once,
+    check_outliers,
+    kind_of_expression,
+    warn_of_log_values,
+    warn_of_raw_counts,
+)
 from sbnn.data.paired import as_paired, paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 from sbnn.data.readers.tables import read_tables
@@ -44,6 +50,7 @@ def test_raw_counts_and_log_values_are_told_apart(deep, shallow, form):
             warn_of_raw_counts(form(values), "X", "log-transform it")
         for counts in (deep, shallow):
             warn_of_log_values(form(counts), "source")
+            assert kind_of_expression(counts)[0] == "counts" and kind_of_expression(0.5 * counts)[0] != "counts"
 
 
 @pytest.mark.parametrize("n_genes", [5, 200])  # in one block and in several

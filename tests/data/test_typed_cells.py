@@ -69,6 +69,8 @@ def test_an_anndata_of_another_maker_and_one_from_a_file(adata, tmp_path):
         ({"labels": LABELS.iloc[1:]}, "labels: .* c4"),
         ({"units": {"ri": "MOhm"}}, "units: .* ri"),
         ({"families": {"a": ["sag", "tau"]}}, "families: .*vrest"),
+        ({"families": {"a": ["sag", "tau", "vrest"], "b": ["sag"]}}, "families: .*once"),
+        ({"families": {"a": ["sag", "tau", "vrest", "lost"]}}, "families: .*vrest"),
     ],
 )
 def test_what_does_not_fit_is_named(changes, argument):

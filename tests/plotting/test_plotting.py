@@ -28,6 +28,7 @@ from sbnn.plotting import reading
 from sbnn.plotting.cells import draw_crowd
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import in_few_colors, new_panels
+from sbnn.plotting.latent import rank_genes
 from sbnn.plotting.maps import map_image, map_triangles
 
 
@@ -276,3 +277,17 @@ def test_stages_that_all_folds_share_begin_together():
     line = panel.lines[0].get_ydata()
     np.testing.assert_allclose(line[:7], curves[:, :7].mean(0))
     np.testing.assert_allclose(line[7:8], curves[[0, 2], 7:8].mean(0))  # of the folds that trained
+
+
+def test_genes_are_ranked_by_norm_or_else_by_how_well_they_are_predicted():
+    assert rank_genes(fit_record(n_genes=4)).tolist() == [3, 2, 1, 0]
+    assert rank_genes(fit_record(n_genes=4, norms=False)).tolist() == [0, 1, 2, 3]
+
+
+def test_two_components_fill_their_panel_and_a_tsne_keeps_its_proportions(monkeypatch):
+    xy, drawn = np.random.default_rng(0).uniform(size=(300, 2)) * [1, 0.4], []
+    monkeypatch.setattr("sbnn.plotting.dimensions.draw_cloud", lambda ax, groups, places, *_: drawn.append(places))
+    maps = {"transcriptome": xy, "n_transcriptome": 3, "outputs": xy, "n_outputs": 2}
+    plotting.tsne_pair(replace(fit := fit_record(n=300), values=fit.values | maps))
+    tsne, two = (np.linalg.cond(np.linalg.lstsq(xy - xy.mean(0), its - its.mean(0))[0]) for its in drawn)
+    assert tsne < 1.25 and two == pytest.approx(2.5, rel=0.05)
