@@ -1,6 +1,7 @@
 """A variational autoencoder of a perturbation screen whose latents are shifted sparsely."""
 
 from copy import copy
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -15,12 +16,14 @@ from sbnn.data.checks import some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift import network
+from sbnn.mechanism_shift.direct import class_sums, direct_effects, gene_effects, mean_shares
 from sbnn.mechanism_shift.graph import graph_table
-from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
+from sbnn.mechanism_shift.recipe import PUBLISHED, STAGED, Recipe
 from sbnn.mechanism_shift.training import Training, means_of
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
+DRAWS = 50  # of the latents of each held-out cell, where fits are compared by their likelihood
 
 
 class SparseShiftVAE(TransformerMixin, BaseEstimator):
@@ -41,8 +44,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     method : {"staged", "svae+", "svae", "ivae", "vae"}
     strength : float, optional
         Of the penalty: K of Beta(1, K) for "svae+" (10 by default), lambda for "svae" (100).
-    recipe : Recipe, optional
-        Architecture and training; by default `Recipe()` for "staged" and `PUBLISHED` for the others.
+    recipe : Recipe or sequence of Recipe, optional
+        Architecture and training; of several, that under which held-out cells are likeliest. By default `PUBLISHED`,
+        and for "staged" one of two, with strong and with weaker shrinkage of the weights.
     random_state : int, RandomState or None
 
     Attributes
@@ -56,6 +60,13 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     unmixing_ : Unmixing or None
         Of "staged" alone; its ``unseparated`` are pairs of latents that the screen cannot separate, its ``unmoved``
         latents that nothing shifts.
+    gene_effects_ : DataFrame
+        Of "staged" alone: a row for each perturbation but the control and each gene, with its ``log_fold_change``
+        against the control, its 95 % interval from ``lower`` to ``upper``, whether it is ``significant`` (at a false
+        discovery rate of 1 %, then it is that of the cells, else that of the model), and the ``direct`` part that the
+        latents do not carry.
+    recipe_ : Recipe
+        The chosen one.
     history_ : DataFrame
         Training by epoch.
     validation_ : ndarray of int
@@ -129,8 +140,23 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         self.control_ = None if control is None else str(control)
         checked = check_perturbation(perturbation, counts, self.control_)
         counts = self._checked(counts, reset=True)
+        genes = getattr(self, "feature_names_in_", np.arange(counts.shape[1]))
         names, codes, _ = codes_of(checked, self.control_)
-        recipe = self.recipe or (Recipe() if self.method == "staged" else PUBLISHED)
+        recipes = self.recipe or (STAGED if self.method == "staged" else PUBLISHED)
+        recipes, self.perturbations_ = [recipes] if isinstance(recipes, Recipe) else recipes, names
+        best = -np.inf
+        for recipe in recipes:
+            fitted = copy(self)._fit_recipe(recipe, counts, codes, genes)
+            aside = fitted.validation_ if len(recipes) > 1 else ()
+            score = fitted._mean(network.iwelbo_of_cells, counts, aside, codes, DRAWS) if len(aside) else 0.0
+            if score > best:
+                best, chosen = score, fitted
+        self.__dict__.update(vars(chosen))
+        return self
+
+    def _fit_recipe(self, recipe, counts, codes, genes):
+        """Train by one recipe."""
+        names, self.recipe_ = self.perturbations_, recipe
         random = check_random_state(self.random_state)
         seed = random.randint(2**31 - 1)
         train, self.validation_ = split = _split(codes, recipe.validation_share, random)
@@ -153,7 +179,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
                 self.unmixing_ = training.run_staged(names, self.control_)
             else:
                 self.unmixing_ = training.run(training.epochs, recipe.warm_up)
-        self.perturbations_, self.history_ = names, pd.DataFrame(training.history)
+        self.history_, self.direct_ = pd.DataFrame(training.history), torch.zeros(len(names), 1)
+        if self.method == "staged":
+            self._add_direct_effects(counts, codes, train, genes)
         if self.unmixing_ is not None:
             self.shift_graph_ = self.unmixing_.graph
         else:
@@ -198,6 +226,13 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         """Importance-weighted bound (Burda et al. 2016), nearer to the likelihood the more draws; as `elbo`."""
         return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
 
+    def predict_counts(self, total=10_000):
+        """Expected counts of each gene in a cell of each perturbation with this `total`, DataFrame."""
+        check_is_fitted(self)
+        with reproducible():
+            shares = mean_shares(self.network_, self.prior_.means().detach(), self.direct_)
+        return pd.DataFrame(total * shares, self.perturbations_, getattr(self, "feature_names_in_", None))
+
     def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
         """Estimate the shifts of perturbations that were not among the training cells; the network stays.
 
@@ -236,9 +271,24 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         old = self.prior_.probabilities().detach()
         other.prior_.mask = torch.cat([(old > 0.5).float(), torch.ones_like(shifts)])
         other.prior_.set_means(torch.cat([self.prior_.means().detach(), shifts]))
+        other.direct_ = torch.cat([self.direct_, torch.zeros(len(names), self.direct_.shape[1])])
         new = graph_table(names, self._effects(shifts) * learned, torch.full(shifts.shape, learned))
         other.shift_graph_ = pd.concat([self.shift_graph_, new], ignore_index=True)
         return other
+
+    def _add_direct_effects(self, counts, codes, train, genes):
+        """Effects on genes beyond those of the latents; used only where held-out cells are the likelier for it."""
+        names, aside = self.perturbations_, self.validation_
+        with reproducible():
+            observed, *sums, totals = class_sums(self.network_, network.Cells(counts), train, codes, len(names))
+            direct, sd = direct_effects(observed, *sums)
+        before, self.direct_ = self.direct_, torch.from_numpy(direct).float()
+        if len(aside):
+            bound = partial(self._mean, network.elbo_of_cells, counts, aside, codes, 10)
+            if bound() <= bound(direct=before):
+                self.direct_ = torch.zeros_like(self.direct_)
+        tables = self.predict_counts(1.0).to_numpy(), self.direct_.double().numpy(), sd
+        self.gene_effects_ = gene_effects(observed, sums[1], totals, *tables, names, genes, self.control_)
 
     def _checked(self, counts, reset=False):
         """Counts (CSR) of cells with the genes that the model was fitted to, or with `reset` will be."""
@@ -266,14 +316,19 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             return network.encoded(self.network_, network.Cells(counts), np.arange(counts.shape[0]))[0]
 
     def _bound(self, function, counts, perturbation, n_samples):
-        names, cells = check_perturbation(perturbation, counts), network.Cells(self._checked(counts))
+        names, counts = check_perturbation(perturbation, counts), self._checked(counts)
         codes = pd.Index(self.perturbations_).get_indexer(names)
         if (codes < 0).any():
             unknown = some(np.unique(names[codes < 0]))
             raise ValueError(f"perturbation: {unknown} were not among the training cells; see fit_new_perturbations")
-        centres = self.prior_.means().detach()[codes]
+        return self._mean(function, counts, np.arange(len(codes)), codes, n_samples)
+
+    def _mean(self, function, counts, cells, codes, n_samples, direct=None):
+        """Mean bound over the cells at some positions of checked counts."""
+        tables = self.prior_.means().detach(), self.direct_ if direct is None else direct
         with reproducible():
-            return float(function(self.network_, cells, np.arange(len(codes)), centres, n_samples).double().mean())
+            bounds = function(self.network_, network.Cells(counts), cells, codes[cells], *tables, n_samples)
+        return float(bounds.double().mean())
 
     def _effects(self, means):
         """Means of perturbations, (m, d), against those of the control, in standard deviations within one."""

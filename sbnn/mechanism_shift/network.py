@@ -61,10 +61,11 @@ class ShiftNetwork(nn.Module):
         hidden = self.encoder((counts.log1p() - self.input_mean) / self.input_sd)
         return self.mean(hidden), self.log_variance(hidden).clamp(*LOG_VARIANCES)
 
-    def decode(self, latents):
-        """Log of the share of each gene in the counts of a cell, (..., n_genes)."""
+    def decode(self, latents, direct=0.0):
+        """Log of the share of each gene in the counts of a cell, (..., n_genes), with `direct` effects on genes."""
         flat = latents.reshape(-1, latents.shape[-1])
-        return torch.log_softmax(self.logits(self.decoder(flat)), dim=1).reshape(*latents.shape[:-1], -1)
+        logits = self.logits(self.decoder(flat)).reshape(*latents.shape[:-1], -1)
+        return torch.log_softmax(logits + direct, dim=-1)
 
     @torch.no_grad()
     def change_latents(self, matrix, origin):
@@ -189,34 +190,38 @@ def encoded(network, cells, positions):
 
 
 @torch.no_grad()
-def elbo_of_cells(network, cells, positions, centres, n_samples=1):
-    """Evidence lower bound of each cell, in nats, with all constants; the prior of its latents is N(centre, I)."""
+def elbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1):
+    """Evidence lower bound of each cell, in nats, with all constants.
+
+    Cells with the same of `codes` have the prior N(centre, I) of their latents and direct effects on genes in common.
+    """
     network.eval()
     generator, values = torch.Generator().manual_seed(0), []
-    for block, centre in zip(blocks(positions), blocks(centres), strict=True):
+    for block, of in zip(blocks(positions), blocks(codes), strict=True):
         counts, totals = cells.batch(block)
         mean, log_variance = network.encode(counts)
         fit = torch.zeros(len(counts))
         for _ in range(n_samples):
             noise = torch.randn(mean.shape, generator=generator)
-            log_shares = network.decode(mean + noise * (0.5 * log_variance).exp())
+            log_shares = network.decode(mean + noise * (0.5 * log_variance).exp(), direct[of])
             fit += log_likelihood(counts, totals, log_shares, network.dispersion)
-        values.append(fit / n_samples - torch.lgamma(counts + 1).sum(-1) - divergence(mean, log_variance, centre))
+        fit = fit / n_samples - torch.lgamma(counts + 1).sum(-1)
+        values.append(fit - divergence(mean, log_variance, centres[of]))
     return torch.cat(values)
 
 
 @torch.no_grad()
-def iwelbo_of_cells(network, cells, positions, centres, n_samples=1000):
+def iwelbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1000):
     """Importance-weighted bound of each cell (Burda et al. 2016), in nats; parameters as `elbo_of_cells`."""
     network.eval()
     generator, values = torch.Generator().manual_seed(0), []
     size = max(DRAWS_AT_ONCE // (n_samples * cells.shape[1]), 1)
-    for block, centre in zip(blocks(positions, size), blocks(centres, size), strict=True):
+    for block, of in zip(blocks(positions, size), blocks(codes, size), strict=True):
         counts, totals = cells.batch(block)
         mean, log_variance = network.encode(counts)
         noise = torch.randn((n_samples, *mean.shape), generator=generator)
         latents = mean + noise * (0.5 * log_variance).exp()
-        weights = log_likelihood(counts, totals, network.decode(latents), network.dispersion)
-        weights += log_normal(latents, centre, torch.zeros(())) - log_normal(latents, mean, log_variance)
+        weights = log_likelihood(counts, totals, network.decode(latents, direct[of]), network.dispersion)
+        weights += log_normal(latents, centres[of], torch.zeros(())) - log_normal(latents, mean, log_variance)
         values.append(weights.logsumexp(0) - math.log(n_samples) - torch.lgamma(counts + 1).sum(-1))
     return torch.cat(values)

@@ -42,6 +42,9 @@ class Recipe(CheckedSettings):
         return max(self.epochs, -(-least // n_batches))
 
 
+#: Tried by default: strong shrinkage is best in simulation, the second one on real screens.
+STAGED = (Recipe(), Recipe(warm_up=10, weight_precision=36.0))
+
 #: Lopez et al. 2022 and their code. Its `method` is one of "svae+", "svae", "ivae" and "vae". There means of the
 #: prior and log dispersions start at standard normal draws, here at 0 and the decoder at the mean shares of the genes.
 PUBLISHED = Recipe(

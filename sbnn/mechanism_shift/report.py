@@ -24,6 +24,16 @@ METHODS = {
     "staged": ("staged", "ours"),
 }
 LABELS = {name: label for name, (label, _) in METHODS.items()}
+#: Of held-out cells of real screens.
+HELD_OUT = {
+    "means": "means of the training half", "z": "z-scored differences", "independent": "negative binomial, no latents",
+    "linear": "PCA, unmixed", "ivae": "iVAE, our training", "svae+": "SVAE+", "sams": "SAMS-VAE, our training",
+    "staged": "staged: predict_counts, shift graph", "effects": "staged: gene_effects_",
+}  # fmt: skip
+OF_HELD_OUT = {
+    "slope": "slope", "r": "r", "effect_r": "r within a target", "edges": "edges", "targets": "targets with an edge",
+    "other_targets": "of others", "permuted": "permuted labels", "seconds": "CPU s",
+}  # fmt: skip
 TITLE = "{n_cells_per} cells x {n_perturbations} perturbations, {n_latents} latents, {n_genes} genes"
 CONFIGURATIONS = ("small", "script", "library")
 #: What is varied from the small configuration: its usual value and label.
@@ -155,6 +165,30 @@ def false_discovery_rate(graph, null):
     return min((null >= sizes.min()).mean() * len(graph) / len(sizes), 1.0) if len(sizes) else float("nan")
 
 
+def held_out_tables(records):
+    """Tables of a real screen of which half of the cells are held out, means over splits."""
+    splits = {name: record for name, record in records.items() if name.startswith("held_out_")}
+    tables = {}
+    if splits:
+        scores = pd.concat([record.scores.set_index("method") for record in splits.values()]).astype(float)
+        means = scores.groupby(level=0).mean().reindex([name for name in HELD_OUT if name in scores.index])
+        title = f"Held-out half of the cells, means of {len(splits)} splits"
+        tables[title] = means[[*OF_HELD_OUT]].rename(columns=OF_HELD_OUT, index=HELD_OUT).round(3)
+        rows = {}
+        for name, record in splits.items():
+            bounds = record.bounds
+            less = bounds.drop(columns="staged").rsub(bounds["staged"], axis=0)
+            half = 1.96 * less.std() / len(less) ** 0.5
+            texts = [f"{d:+.3f} [{d - h:+.3f}, {d + h:+.3f}]" for d, h in zip(less.mean(), half, strict=True)]
+            rows[f"split {name[9:]}"] = dict(zip(less.columns.map(HELD_OUT), texts, strict=True))
+            rows[f"split {name[9:]}"]["staged"] = f"{bounds['staged'].mean():.3f}"
+        tables["IWELBO per held-out cell (nats), and staged minus the others, 95 % over cells"] = pd.DataFrame(rows)
+    if "guides" in records:
+        guides = records["guides"].guides.set_index("method").rename(index=HELD_OUT | {"staged": "staged: shift graph"})
+        tables["Profiles of guides: those of the same target against others"] = guides.round(3)
+    return tables
+
+
 def all_tables(records):
     """Tables of whatever results there are; dict of title to DataFrame."""
     tables = {}
@@ -180,7 +214,7 @@ def all_tables(records):
         tables["Number of latents"] = sizes.assign(elbo=sizes["elbo"].map("{:.2f}".format))  # by parts of a nat
     if "bootstraps" in records:
         tables["Edges found in bootstraps"] = records["bootstraps"].stability.set_index("perturbation").head(ROWS)
-    return tables
+    return tables | held_out_tables(records)
 
 
 def _table(rows, index):

@@ -53,9 +53,10 @@ class Training:
                 losses.append(loss.item())
             self.history.append({"epoch": len(self.history) + 1, "loss": float(np.mean(losses))})
             if recipe.patience is not None and len(self.validation):
-                centres = self.prior.means()[self.codes[self.validation]]
+                of, direct = self.codes[self.validation], torch.zeros(len(self.prior.table), 1)
                 # With the same draws in every epoch.
-                score = float(elbo_of_cells(self.network, self.cells, self.validation, centres).mean())
+                bounds = elbo_of_cells(self.network, self.cells, self.validation, of, self.prior.means(), direct)
+                score = float(bounds.mean())
                 self.history[-1]["validation_elbo"] = score
                 # The objective changes while the weight rises: scores are compared from then on.
                 if score > best or epoch < warm_up:

@@ -29,6 +29,7 @@ ENOUGH = 0.1  # gain of log likelihood, for another sweep
 FAR = np.deg2rad(15)  # of a turn that makes other latents
 CLOSE = 3.0  # difference of log likelihood, below which another turn of a pair is as good: a factor of 20 ...
 BY_CHANCE = 2.0  # ... and standard deviations of what sampling adds to it
+BENT = 4.0  # standard errors, beyond which shifts of other latents may move one along
 FALSE_EDGES = 0.01  # expected share, as far as sampling error goes
 ROUNDS = 500  # of expectation maximisation, at most
 TOLERANCE = 1e-7  # of the mean log likelihood
@@ -201,6 +202,7 @@ class _Moments:
             raise ValueError("latents: some do not vary within perturbations, or repeat others; use fewer of them")
         self.root = vectors / np.sqrt(values) @ vectors.T  # gives unit variance within perturbations
         moved = names != control
+        self.tested = not moved.all()  # without a control the origin is too inexact for tests of small shifts
         self.names, self.centres, self.control = names[moved], means[moved], means[~moved].sum(axis=0)
         # Of the means against the origin, in standard deviations within; nothing is the sum over no control.
         self.errors = np.sqrt(1 / sizes[moved] + (1 / sizes[~moved]).sum())
@@ -209,7 +211,10 @@ class _Moments:
     def described(self, matrix, zero, mixture):
         """The result for latents ``latents @ matrix - zero``."""
         shifts, latents = self.centres @ matrix - zero, latent_names(len(matrix))
-        probabilities = mixture.probability(shifts) * _beyond_error(shifts, self.errors)
+        adjusted = _adjusted(2 * norm.sf(np.abs(shifts) / self.errors[:, None]))
+        probabilities = mixture.probability(shifts) * (adjusted <= FALSE_EDGES)
+        if self.tested:
+            probabilities = _with_small_shifts(probabilities, adjusted, shifts, self.errors)
         tables = (pd.DataFrame(values, self.names, latents) for values in (shifts, probabilities))
         unmoved = [name for name, moved in zip(latents, (probabilities > EVEN).any(axis=0), strict=True) if not moved]
         origin = np.linalg.solve(matrix.T, zero)
@@ -282,10 +287,24 @@ def _mode(shifts):
     return np.array(modes)
 
 
-def _beyond_error(shifts, errors):
-    """Whether shifts exceed the sampling error, at a false discovery rate (Benjamini, Hochberg 1995)."""
-    p = 2 * norm.sf(np.abs(shifts) / errors[:, None])
-    return false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EDGES
+def _adjusted(p):
+    """P-values of all pairs, adjusted for the false discovery rate (Benjamini, Hochberg 1995)."""
+    return false_discovery_control(p, axis=None).reshape(p.shape)
+
+
+def _with_small_shifts(probabilities, adjusted, shifts, errors):
+    """Probabilities, with edges for shifts that are small beside those of the slab but far beyond sampling error.
+
+    A perturbation that shifts other latents far moves this one a little where the network bends, too: the size of such
+    shifts, relative to those of the other latents, is that of the pairs without an edge, with exponential tails.
+    """
+    size = np.abs(shifts)
+    others = np.sqrt(np.maximum((size**2).sum(axis=1, keepdims=True) - size**2, 0.0))
+    still = (probabilities <= EVEN) & (others > BENT * errors[:, None])
+    if still.any():
+        bend = (size[still] / others[still]).mean() * others
+        adjusted = np.maximum(adjusted, _adjusted(np.exp(-size / np.maximum(bend, LEAST_SCALE))))
+    return np.where(adjusted <= FALSE_EDGES, np.maximum(probabilities, 1 - adjusted), probabilities)
 
 
 def _unseparated(shifts, mixture, names):

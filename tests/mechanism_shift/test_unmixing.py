@@ -9,7 +9,16 @@ from sbnn.data.screens import codes_of
 from sbnn.mechanism_shift import unmix
 from sbnn.mechanism_shift.accuracy import edge_scores, match_latents
 from sbnn.mechanism_shift.graph import edges_of, graph_table, largest_shifts, wide
-from sbnn.mechanism_shift.unmixing import SpikeSlab, _beyond_error, _Moments, _unseparated, describe, fit_spike_slab
+from sbnn.mechanism_shift.unmixing import (
+    FALSE_EDGES,
+    SpikeSlab,
+    _adjusted,
+    _Moments,
+    _unseparated,
+    _with_small_shifts,
+    describe,
+    fit_spike_slab,
+)
 
 
 def made(n_latents=6, n_perturbations=40, n_cells=60, size=4.0, targets=2, seed=0, control=False):
@@ -89,11 +98,32 @@ def test_size_spread_and_density_of_shifts_are_estimated(share):
 
 def test_edges_are_beyond_sampling_error_at_a_false_discovery_rate_of_one_percent():
     p = np.array([[0.0009, 0.003, 0.0049], [0.0082, 0.012, 0.5]])  # six: at 1 % three pass, at 2 % five, at 0.5 % none
-    errors = np.array([0.5, 2.0])
-    shifts = norm.isf(p / 2) * errors[:, None] * [1, -1, 1]
     # Benjamini and Hochberg: p_(k) <= 0.01 k / 6, for k = 1, 2, ... 0.0017, 0.0033, 0.005, 0.0067, 0.0083, 0.01
-    assert _beyond_error(shifts, errors).tolist() == [[True, True, True], [False, False, False]]
-    assert not _beyond_error(shifts / 10, errors).any()
+    assert (_adjusted(p) <= FALSE_EDGES).tolist() == [[True, True, True], [False, False, False]]
+
+
+def test_small_shifts_are_edges_where_they_are_neither_error_nor_bend():
+    errors, shifts = np.full(30, 0.05), np.random.default_rng(0).normal(0, 0.05, (30, 6))
+    shifts[:10, 0] = 4.0  # and a network that bends moves the other latents along
+    shifts[:10, 1:] += np.random.default_rng(1).laplace(0, 0.12, (10, 5))
+    shifts[20, 3] = 0.4
+    adjusted = _adjusted(2 * norm.sf(np.abs(shifts) / errors[:, None]))
+    of_slab = np.zeros(shifts.shape)
+    of_slab[:10, 0] = 0.9
+    assert (adjusted <= FALSE_EDGES).sum() > 20
+    found = _with_small_shifts(of_slab, adjusted, shifts, errors)
+    assert np.argwhere(found > 0.5).tolist() == [[i, 0] for i in range(10)] + [[20, 3]]
+
+
+def test_small_shifts_need_a_control():
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(30), 400)
+    latents = rng.standard_normal((len(codes), 3))
+    latents[codes < 6, 0] += 4.0
+    latents[codes == 9, 1] += 0.45
+    edges = {control: describe(latents, codes.astype(str), control).edges for control in ("29", None)}
+    assert edges["29"].loc["9"].tolist() == [False, True, False] and edges["29"].to_numpy().sum() == 7
+    assert not edges[None].loc["9"].any()
 
 
 def test_sampling_error_of_a_shift_is_that_of_both_means():

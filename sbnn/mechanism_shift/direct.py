@@ -1,0 +1,88 @@
+"""Effects of perturbations on genes: what the latents do not carry, and log fold changes with intervals."""
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import false_discovery_control, norm
+
+from sbnn.mechanism_shift.network import blocks
+
+SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # of effects on log counts
+NULL_PAIRS = 10.0  # of no effect, added to those of each perturbation (Stephens 2017)
+ROUNDS = 100  # of expectation maximisation
+DRAWS = 1000  # of latents, for the mean share of each gene
+SMALL = 1e-4  # added to shares before the logarithm: one count of ten thousand
+FALSE_EFFECTS = 0.01  # expected share of the significant ones
+NORMAL_95 = norm.ppf(0.975)
+
+
+def shrunken(estimates, errors):
+    """Posterior mean and standard deviation of effects (m, p) with normal errors (Stephens 2017, Biostatistics 18).
+
+    The prior of each row is a mixture of normal distributions around zero whose weights are estimated.
+    """
+    total = SCALES**2 + errors[..., None] ** 2
+    log_density = -0.5 * (estimates[..., None] ** 2 / total + np.log(total))
+    density = np.exp(log_density - log_density.max(axis=-1, keepdims=True))
+    weights = np.full((len(estimates), 1, len(SCALES)), 1 / len(SCALES))
+    for _ in range(ROUNDS):
+        parts = density * weights
+        weights = (parts / parts.sum(axis=-1, keepdims=True)).sum(axis=1, keepdims=True)
+        weights[..., 0] += NULL_PAIRS
+        weights /= weights.sum(axis=-1, keepdims=True)
+    parts = density * weights
+    parts /= parts.sum(axis=-1, keepdims=True)
+    means, variances = estimates[..., None] * SCALES**2 / total, SCALES**2 * errors[..., None] ** 2 / total
+    mean = (parts * means).sum(axis=-1)
+    return mean, np.sqrt((parts * (variances + means**2)).sum(axis=-1) - mean**2)
+
+
+@torch.no_grad()
+def class_sums(network, cells, positions, codes, n_classes):
+    """Sums over the cells of each class (m, p): counts, expected given their latents, squared residuals, and totals."""
+    network.eval()
+    sums, totals = np.zeros((3, n_classes, cells.shape[1])), np.zeros((n_classes, 1))
+    for block in blocks(positions):
+        counts, total = cells.batch(block)
+        expected = (network.decode(network.encode(counts)[0]).exp() * total).double().numpy()
+        counts, code = counts.double().numpy(), codes[block]
+        for values, to in zip((counts, expected, (counts - expected) ** 2), sums, strict=True):
+            np.add.at(to, code, values)
+        np.add.at(totals, code, total.double().numpy())
+    return *sums, totals
+
+
+def direct_effects(observed, expected, squares):
+    """Shrunken log ratios of the counts of classes to those expected from the latents, and their standard errors."""
+    errors = np.sqrt(np.maximum(squares, expected)) / (expected + 0.5)  # at least those of Poisson counts
+    return shrunken(np.log((observed + 0.5) / (expected + 0.5)), errors)
+
+
+@torch.no_grad()
+def mean_shares(network, centres, direct):
+    """Expected share of each gene in the cells of each perturbation, ndarray of shape (m, p)."""
+    network.eval()
+    noise = torch.randn((DRAWS, centres.shape[1]), generator=torch.Generator().manual_seed(0))
+    rows = zip(centres, direct, strict=True)
+    return torch.stack([network.decode(centre + noise, row).exp().mean(0) for centre, row in rows]).double().numpy()
+
+
+def gene_effects(observed, squares, totals, shares, direct, direct_sd, names, genes, control):
+    """Log fold changes of genes against the control (without one: all perturbations), a row for each pair; DataFrame.
+
+    Where the cells show an effect at a false discovery rate of 1 %, it is their own, unshrunk; elsewhere that of the
+    model, whose `direct` effects are shrunk.
+    """
+    of = names != control
+    reference = of if of.all() else ~of
+    found, pooled = observed / totals, observed.sum(axis=0) / totals.sum()
+    errors = np.sqrt(np.maximum(squares, pooled * totals)) / totals / (found + SMALL)
+    own, model = (logs[of] - logs[reference].mean(axis=0) for logs in (np.log(found + SMALL), np.log(shares + SMALL)))
+    noise, spread = (np.sqrt(sd[of] ** 2 + (sd[~of] ** 2).sum(axis=0)) for sd in (errors, direct_sd))
+    p = 2 * norm.sf(np.abs(own) / noise)
+    significant = false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EFFECTS
+    estimate, half = np.where(significant, own, model), NORMAL_95 * np.where(significant, noise, spread)
+    pairs = pd.MultiIndex.from_product([names[of], genes], names=["perturbation", "gene"])
+    values = {"log_fold_change": estimate, "lower": estimate - half, "upper": estimate + half}
+    values |= {"significant": significant, "direct": direct[of]}
+    return pd.DataFrame({name: value.ravel() for name, value in values.items()}, pairs).reset_index()

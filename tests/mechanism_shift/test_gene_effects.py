@@ -1,0 +1,54 @@
+"""Effects on genes beyond the latents, and the choice among recipes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from short_recipes import SHORT, TINY
+
+from sbnn.mechanism_shift import SparseShiftVAE
+from sbnn.mechanism_shift.direct import shrunken
+
+
+def test_noise_is_shrunk_and_large_effects_are_not():
+    rng = np.random.default_rng(0)
+    true = np.where(rng.random((3, 400)) < [[0.0], [0.05], [0.5]], rng.normal(0, 1, (3, 400)), 0.0)
+    errors = np.full(true.shape, 0.1)
+    estimates = true + rng.normal(0, errors)
+    mean, sd = shrunken(estimates, errors)
+    assert np.abs(mean[0]).max() < 0.05
+    large = np.abs(true) > 0.5
+    np.testing.assert_allclose(mean[large], estimates[large], atol=0.06)
+    assert ((mean - true) ** 2).mean() < 0.6 * ((estimates - true) ** 2).mean()
+    assert (np.abs(mean - true) < 2 * sd + 0.02).mean() > 0.93
+
+
+def test_an_effect_on_one_gene_is_direct_and_reported_as_the_cells_show_it(screen):
+    counts, name = screen.counts.toarray(), screen.targets[3]
+    of, gene = screen.perturbation == name, int(np.argsort(screen.counts.sum(axis=0))[-5])
+    counts[of, gene] = np.random.default_rng(0).binomial(counts[of, gene], 0.1)
+    recipe = replace(SHORT, epochs=40)
+    model = SparseShiftVAE(5, recipe=recipe, random_state=0).fit(counts, screen.perturbation, screen.control)
+    found = model.gene_effects_.set_index(["perturbation", "gene"]).loc[(name, gene)]
+    kept = np.setdiff1d(np.arange(len(counts)), model.validation_)
+    share = {key: counts[kept][screen.perturbation[kept] == key].sum(0) for key in (name, screen.control)}
+    own = np.log([share[key][gene] / share[key].sum() + 1e-4 for key in share])
+    assert (
+        found["significant"] and found["direct"] < -0.3 and found["log_fold_change"] == pytest.approx(own[0] - own[1])
+    )
+    assert found["lower"] < found["log_fold_change"] < found["upper"] < 0
+    predicted = model.predict_counts(1000)
+    assert predicted.shape == (len(model.perturbations_), 60)
+    np.testing.assert_allclose(predicted.sum(axis=1), 1000, rtol=1e-4)
+    assert predicted.loc[name, gene] < 0.6 * predicted.loc[screen.control, gene]
+    new = model.fit_new_perturbations(screen.counts[of], np.full(of.sum(), "new"))
+    assert not new.direct_[-1].any() and new.elbo(counts[~of], screen.perturbation[~of]) < 0
+
+
+def test_of_several_recipes_the_one_under_which_held_out_cells_are_likeliest_is_taken(screen):
+    cells = screen.counts, screen.perturbation, screen.control
+    recipes = [TINY, replace(TINY, epochs=12, learning_rate=4e-3), TINY]
+    model = SparseShiftVAE(3, recipe=recipes, random_state=0).fit(*cells)
+    alone = SparseShiftVAE(3, recipe=recipes[1], random_state=0).fit(*cells)
+    assert model.recipe_ == recipes[1] and model.recipe == recipes
+    assert np.array_equal(model.transform(cells[0]), alone.transform(cells[0]))
