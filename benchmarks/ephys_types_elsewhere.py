@@ -23,9 +23,9 @@ from sbnn import load_dataset, to_shared_features
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import EphysTypeClassifier, ZeroShotClassifier
 from sbnn.ephys_types.base import FeatureScaling, lightgbm
+from sbnn.ephys_types.classification import label_scores, scores
 from sbnn.ephys_types.distance import Surroundings
 from sbnn.ephys_types.transfer import physiological_scale
-from sbnn.evaluation.classification import label_scores, scores
 from sbnn.evaluation.folds import repeated_donor_folds
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import Record, load, save
@@ -65,7 +65,7 @@ def fitted(model, X, y, families, groups):
 
 
 def calibration_error(true, p, classes, n_bins=10):
-    """Expected calibration error, as `sbnn.evaluation.classification.calibration` has it."""
+    """Expected calibration error, as `sbnn.ephys_types.classification.calibration` has it."""
     confidence, hit = p.max(axis=1), classes[p.argmax(axis=1)] == true
     bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
     parts = pd.DataFrame({"gap": confidence - hit, "bin": bins}).groupby("bin")["gap"].sum()

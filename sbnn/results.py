@@ -76,7 +76,7 @@ class Record:
     dataset: str
     sha256: str
     params: list
-    seed: int | None = None
+    seed: numbers.Integral | None = None
     settings: dict = field(default_factory=dict)
     folds: list = field(default_factory=list)
     values: dict = field(default_factory=dict)
@@ -313,32 +313,15 @@ def _content(whole):
 
 def _check(record):
     """Refuse a record one of whose parts is of another kind."""
-    for name, (is_right, expected) in _KINDS.items():
-        if not is_right(getattr(record, name)):
-            raise TypeError(f"{name}: expected {expected}, got {type(getattr(record, name)).__name__}")
-
-
-def _is_text(value):
-    return isinstance(value, str)
-
-
-def _is_named(value):
-    return isinstance(value, dict) and all(map(_is_text, value))
-
-
-def _is_fold(fold):
-    return isinstance(fold, tuple | list) and len(fold) == 2 and all(map(_are_positions, fold))
-
-
-def _are_positions(cells):
-    return isinstance(cells, np.ndarray) and cells.ndim == 1 and cells.dtype.kind in "iu"
-
-
-#: Part of a record -> whether a value may be it, and what is expected.
-_KINDS = dict.fromkeys(("experiment", "dataset", "sha256"), (_is_text, "text"))
-_KINDS |= dict.fromkeys(("settings", "values", "versions"), (_is_named, "a dict with text as keys"))
-_KINDS |= {
-    "seed": (lambda seed: seed is None or isinstance(seed, numbers.Integral), "a whole number or None"),
-    "params": (lambda points: isinstance(points, list) and all(map(_is_named, points)), "a list of dicts with text"),
-    "folds": (lambda folds: isinstance(folds, list) and all(map(_is_fold, folds)), "a list of pairs of positions"),
-}
+    for part in fields(Record):
+        value = getattr(record, part.name)
+        if not isinstance(value, part.type):
+            raise TypeError(f"{part.name}: expected {part.type}, got {type(value).__name__}")
+    named = [record.settings, record.values, record.versions, *record.params]
+    if not all(isinstance(one, dict) and all(isinstance(name, str) for name in one) for one in named):
+        raise TypeError("settings, values, versions and params: expected dicts with text as keys")
+    if not all(isinstance(fold, tuple | list) and len(fold) == 2 for fold in record.folds):
+        raise TypeError("folds: expected pairs of positions")
+    cells = [cells for fold in record.folds for cells in fold]
+    if not all(isinstance(one, np.ndarray) and one.ndim == 1 and one.dtype.kind in "iu" for one in cells):
+        raise TypeError("folds: expected pairs of positions, each a vector of whole numbers")

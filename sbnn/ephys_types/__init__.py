@@ -5,11 +5,11 @@ import importlib
 # Public names by the module they live in.
 _NAMES = {
     "ephys_types.attention_bilstm": ("AttentionBiLSTMClassifier",),
+    "ephys_types.classification": ("cross_validate_classifier", "family_importance"),
     "ephys_types.classifier": ("EphysTypeClassifier",),
     "ephys_types.family_attention": ("FamilyAttentionClassifier", "TransferAttentionClassifier"),
     "ephys_types.sparse_pca_forest": ("SparsePCAForest",),
     "ephys_types.transfer": ("ZeroShotClassifier",),
-    "evaluation.classification": ("cross_validate_classifier", "family_importance"),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -10,9 +10,8 @@ from scipy.stats import t as student
 
 from sbnn.data.checks import GREY
 from sbnn.data.typed_cells import as_typed, family_columns
-from sbnn.ephys_types import report
+from sbnn.ephys_types import classification, report
 from sbnn.ephys_types.base import FeatureScaling
-from sbnn.evaluation import classification
 from sbnn.plotting.cells import family_centre
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from sbnn.plotting.common import colorbar, finish, grid, name_rows, new_figure, new_panels, styled

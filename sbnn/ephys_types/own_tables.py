@@ -9,8 +9,8 @@ from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_features import unlikely_units
 from sbnn.data.ephys_tables import read_ephys_table
 from sbnn.data.readers.tables import as_numbers, read_table
+from sbnn.ephys_types.classification import scores
 from sbnn.ephys_types.classifier import EphysTypeClassifier
-from sbnn.evaluation.classification import scores
 
 SEED = 42
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.evaluation.classification import calibration, importance_table, repeat_means, scores_within
+from sbnn.ephys_types.classification import calibration, importance_table, repeat_means, scores_within
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
 from sbnn.results import load, load_folder
 

@@ -7,9 +7,9 @@ from sklearn.base import clone
 from sbnn.data.ephys_features import to_shared_features
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import transfer
+from sbnn.ephys_types.classification import label_scores
 from sbnn.ephys_types.family_attention import TransferAttentionClassifier
 from sbnn.ephys_types.report import CONTROL, WITHOUT
-from sbnn.evaluation.classification import label_scores
 from sbnn.evaluation.folds import SEEDS, repeated_donor_folds
 from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute

@@ -68,7 +68,7 @@ def noise_degradation(record, trust):
     Parameters
     ----------
     record : Record
-        From `sbnn.evaluation.known_genes.find_known_genes`: as many genes are kept as are true: precision is recall.
+        From `sbnn.study.known_genes.find_known_genes`: as many genes are kept as are true: precision is recall.
     trust : Record
         From `sbnn.evaluation.maps.map_trust` of simulated data: its true coordinates of the cells are drawn against
         those that the model recovered.

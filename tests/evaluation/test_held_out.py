@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sbnn import SparseBottleneckRegressor, SparseReducedRankRegression, paper_folds, stability_selection
 from sbnn.evaluation import interpretation
 from sbnn.evaluation.interpretation import interpret_held_out
-from sbnn.evaluation.known_genes import find_known_genes
+from sbnn.study.known_genes import find_known_genes
 
 QUICK = {"protocol": "paper", "hidden_layers": (32, 16), "epochs": (2, 3, 3, 4), "standardize": False, "device": "cpu"}
 MODEL = SparseBottleneckRegressor(n_genes=25, random_state=42, **QUICK)

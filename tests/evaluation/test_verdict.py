@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sbnn import cross_validate, fit_full, paper_folds, results, simulate_patchseq
 from sbnn.data.paired import as_paired
 from sbnn.data.simulate_ephys import simulate_ephys_types
-from sbnn.evaluation.classification import cross_validate_classifier
+from sbnn.ephys_types.classification import cross_validate_classifier
 from sbnn.evaluation.crossval import chance_table, least_p
 from sbnn.evaluation.folds import repeated_donor_folds
 from sbnn.evaluation.runs import drop_details

@@ -10,10 +10,10 @@ import pandas as pd
 
 from sbnn.data.checks import some
 from sbnn.data.paired import groups_of
-from sbnn.evaluation.cautions import cautions
 from sbnn.evaluation.stability import kept_genes_table, trust_sentence
 from sbnn.evaluation.verdict import outputs_table, verdict
 from sbnn.results import library_versions, write_atomically
+from sbnn.study.own_data.cautions import cautions
 from sbnn.study.own_data.options import preselected
 from sbnn.study.report import summarise
 from sbnn.tables import TRIAL

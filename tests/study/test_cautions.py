@@ -11,8 +11,8 @@ from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, grouped_folds, results, simulate_patchseq
 from sbnn.data.paired import as_paired
-from sbnn.evaluation.cautions import batch_index, cautions
 from sbnn.evaluation.stability import trust_sentence
+from sbnn.study.own_data.cautions import batch_index, cautions
 
 SAVED = Path(__file__).parents[2] / "saved_models"
 

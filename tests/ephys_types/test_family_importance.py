@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
 from sbnn import typed_cells
-from sbnn.evaluation.classification import attention_by_class, family_importance, importance_table
+from sbnn.ephys_types.classification import attention_by_class, family_importance, importance_table
 
 FAMILIES = ("decides", "repeated", "its copy", "noise")
 

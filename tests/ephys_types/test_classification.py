@@ -10,8 +10,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sbnn import typed_cells
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
-from sbnn.evaluation import folds as donors
-from sbnn.evaluation.classification import (
+from sbnn.ephys_types.classification import (
     calibration,
     confusion_counts,
     cross_validate_classifier,
@@ -20,6 +19,7 @@ from sbnn.evaluation.classification import (
     scores,
     scores_within,
 )
+from sbnn.evaluation import folds as donors
 from sbnn.evaluation.folds import repeated_donor_folds
 from sbnn.results import Record
 
