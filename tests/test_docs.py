@@ -95,7 +95,7 @@ def networks_of_a_moment(monkeypatch):
 
 
 @with_blocks("python")
-def test_every_example_runs_and_prints_what_the_page_says(page, files, networks_of_a_moment):
+def test_every_example_runs_and_prints_what_the_page_shows(page, files, networks_of_a_moment):
     names = {"sbnn": sbnn, **files(page.stem)}
     printed = None
     for language, block in fences(page):

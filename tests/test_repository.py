@@ -42,7 +42,7 @@ def test_no_data_is_committed():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebooks_tell_and_show_what_they_do(path):
+def test_notebooks_explain_and_show_what_they_do(path):
     notebook = json.loads(path.read_text())
     code, text = ([cell for cell in notebook["cells"] if cell["cell_type"] == kind] for kind in ("code", "markdown"))
     assert [cell["metadata"].get("tags") for cell in code].count(["parameters"]) == 1

@@ -12,7 +12,6 @@ from sbnn.data.typed_cells import families_of, typed_cells
 
 OTHER = "other"  # family of features without a published name, if others have one
 _LABELS = ("type", "donor", "condition")
-_CLASSES = {name.lower(): name for name in ("LAMP5", "PVALB", "SST", "VIP", "SNCG")}
 
 
 def read_ephys_table(features, labels=None, families=None, units=None, *, name="custom", source=None):
@@ -45,8 +44,7 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     Warns
     -----
     UserWarning
-        What is left out, types whose spelling was changed (``"Sst"`` to ``"SST"``), features that seem to be in another
-        unit.
+        What is left out, and features that seem to be in another unit.
     """
     paths = [Path(given) for given in (features, labels) if isinstance(given, str | Path)]
     source = source or "the user's tables" + "".join(f", {path.name}" for path in paths)
@@ -64,8 +62,8 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     leave_out(dropped, "labels", "labels of cells without features", unmatched, len(labels))
     table, labels = table.loc[cells], labels.loc[cells]
     if "type" in labels:
-        labels["type"] = _usual_names(labels["type"])
-        typed = labels["type"].notna()
+        labels["type"] = labels["type"].where(labels["type"].notna(), UNKNOWN).astype(str).str.strip()
+        typed = ~labels["type"].isin(["", UNKNOWN])
         leave_out(dropped, "labels", "cells without a type", cells[~typed], len(cells))
         table, labels = table[typed], labels[typed]
     known = known_features(table.columns)
@@ -86,13 +84,3 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
         advice = "correct them, or pass the unit: units={feature: unit}"
         warnings.warn(f"values in another unit? {some(doubts)}; {advice}", stacklevel=2)
     return typed_cells(numbers, labels, family_of[numbers.columns], units, name=name, source=source, dropped=dropped)
-
-
-def _usual_names(types):
-    """Types as text, known ones in the usual case, missing ones as NaN."""
-    types = types.where(types.notna(), UNKNOWN).astype(str).str.strip()
-    usual = types.map(lambda name: _CLASSES.get(name.lower(), name))
-    changed = sorted({f"{old} as {new}" for old, new in zip(types, usual, strict=True) if old != new})
-    if changed:
-        warnings.warn(f"types are read in the usual spelling: {some(changed)}", stacklevel=3)
-    return usual.where(~usual.isin(["", UNKNOWN]))

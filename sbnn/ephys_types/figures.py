@@ -1,7 +1,5 @@
 """The figures of electrophysiology -> type: every function takes records and returns a matplotlib Figure."""
 
-from itertools import zip_longest
-
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
@@ -27,7 +25,7 @@ SERIES = ("0.35", GREEN, BLUE, VERMILLION, PURPLE, ORANGE, SKY)
 #: Models of the figures with a panel for each.
 SHOWN = ("lightgbm", "sparse_pca_forest", "bilstm_published", "bilstm", "bilstm_no_attention", "family_attention",
          "ephys_type")  # fmt: skip
-CHANCE = "majority"  # far below all others: told, not drawn to scale
+CHANCE = "majority"  # far below all others: not drawn to scale
 COLUMNS, SIDE = 4, 1.75  # of panels, and inches of one with its labels
 RAREST = 0.005  # share of the predictions that a dot is of
 MARKERS = {"transfer": "o", "pretrained": "^", "joint": "s", report.CONTROL: "D"}
@@ -70,10 +68,8 @@ def accuracy_of_models(models, kind):
         name_rows(ax, [report.LABELS[name] for name in models])
         grid(ax, "x")
     dot = {"ls": "", "color": "0.3"}
-    entries = [
-        Line2D([], [], marker="o", ms=3, mew=0, alpha=0.5, label="one set of folds", **dot),
-        Line2D([], [], marker="|", ms=8, mew=1.4, label=f"mean of {len(first.repeats)} folds", **dot),
-    ]
+    entries = [Line2D([], [], marker="o", ms=3, mew=0, alpha=0.5, label="one set of folds", **dot)]
+    entries.append(Line2D([], [], marker="|", ms=8, mew=1.4, label=f"mean of {len(first.repeats)} folds", **dot))
     if any(name in known for name in models):
         entries.append(Line2D([], [], color="0.3", label="published (in brackets): other cells and features", **AROUND))
     if CHANCE in models and len(models) > 1:
@@ -127,10 +123,9 @@ def _panels(models, margin, xlabel, ylabel, **options):
     """Figure and axes for a panel per model."""
     n_rows = -(-len(models) // COLUMNS)
     figure, axes = new_panels(SIDE * n_rows + margin, n_rows, COLUMNS, squeeze=False, **options)
-    for i, (ax, name) in enumerate(zip_longest(axes.flat, models)):
-        if name is None:
-            ax.set_visible(False)
-            continue
+    for ax in axes.flat[len(models) :]:
+        ax.set_visible(False)
+    for i, (ax, name) in enumerate(zip(axes.flat, models, strict=False)):
         shown = {"xlabel": xlabel if i + COLUMNS >= len(models) else "", "ylabel": "" if i % COLUMNS else ylabel}
         ax.set(title=report.LABELS[name], **shown)
     return figure, axes.ravel()
@@ -215,8 +210,8 @@ def cells_by_type(record):
     axes[1].set(title=f"t-SNE of all {record.components.shape[1]} sparse components", xticks=[], yticks=[])
     axes[1].spines[:].set_visible(False)
     dots = {name: Line2D([], [], color=TYPE_COLORS.get(name, GREY), marker="o", ms=4, ls="") for name in names}
-    told = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
-    figure.legend(dots.values(), told, loc="outside lower center", ncols=len(told), handletextpad=0.1)
+    labels = [f"{name} ({count})" for name, count in zip(names, counts, strict=True)]
+    figure.legend(dots.values(), labels, loc="outside lower center", ncols=len(labels), handletextpad=0.1)
     finish(figure, [list(axes)])
     places = np.array([family_centre(record.tsne, types == name) for name in names])
     place_names(axes[1], places, names, record.tsne, leader=False, fontweight="bold")
@@ -303,8 +298,8 @@ def family_map(record, label):
         ax.axvline(0, color="0.5", lw=0.6)
         ax.xaxis.set_major_locator(MaxNLocator(4))
         others = [other for other in rho if other not in (way, "shuffled")]
-        told = ", ".join(f"{rho.loc[way, other]:.2f} with {other}" for other in others)
-        ax.set_title(f"{way}\nrho {told}" if told else f"{way}\n")
+        rhos = ", ".join(f"{rho.loc[way, other]:.2f} with {other}" for other in others)
+        ax.set_title(f"{way}\nrho {rhos}" if rhos else f"{way}\n")
         ax.set_xlabel("rise of the log loss (nats)")
         ax.tick_params(axis="y", length=0)
     name_rows(panels[0], names)

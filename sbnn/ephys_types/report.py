@@ -157,11 +157,6 @@ def curves_table(record):
     return table.join(gains(scores, WITHOUT)).join(gains(scores, CONTROL).add_suffix(" over two"))
 
 
-def zero_shot_table(record):
-    """Scores without any label of the target by direction and method: mean and SD over the seeds."""
-    return _with_sd(record.scores.groupby(["way", "method"], sort=False))
-
-
 def _with_sd(by):
     table = by[["macro_f1", "accuracy"]].mean()
     table.insert(1, "sd", by["macro_f1"].std())
@@ -186,7 +181,8 @@ def all_tables(records):
         tables["Importance of the families: rise of the log loss, and attention"] = importance
         tables["Rank correlation between measures of importance"] = agreement
     if ZERO_SHOT in records:
-        tables["Types of one species predicted from the other, without labels"] = zero_shot_table(records[ZERO_SHOT])
+        ways = records[ZERO_SHOT].scores.groupby(["way", "method"], sort=False)
+        tables["Types of one species predicted from the other, without labels"] = _with_sd(ways)
     if CURVES in records:
         tables["Transfer by number of labelled cells"] = curves_table(records[CURVES])
     return tables

@@ -145,9 +145,8 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places):
             parameter = models[0].path_parameter
             fitted = models[0].fit_path(X_train, Y_train, [getattr(model, parameter) for model in models])
         else:
-            watched = "eval_set" in inspect.signature(models[0].fit).parameters
-            options = {"eval_set": (X_test, Y_test)} if watched else {}
-            fitted = [models[0].fit(X_train, Y_train, **options)]
+            takes = inspect.signature(models[0].fit).parameters
+            fitted = [models[0].fit(X_train, Y_train, **{"eval_set": (X_test, Y_test)} if "eval_set" in takes else {})]
         for model, place in zip(fitted, places, strict=True):
             outcome = {"seconds": time.process_time() - started}
             parts = {"test": (X_test, Y_test), "train": (X_train, Y_train)}

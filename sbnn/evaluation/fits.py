@@ -111,10 +111,9 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
     data, params = as_paired(data), {"n_genes": n_genes, "threshold": threshold}
 
     def compute():
-        return {**vars(select_genes(data.counts, **params)), "gene_names": data.gene_names}
+        return vars(select_genes(data.counts, **params)) | {"gene_names": data.gene_names}
 
-    wanted = Record("gene-selection", data.name, data.sha256, [params])
-    return load_or_compute(wanted, compute, results, overwrite)
+    return load_or_compute(Record("gene-selection", data.name, data.sha256, [params]), compute, results, overwrite)
 
 
 def repeat_fits(estimator, data, seeds=10, **options):

@@ -97,7 +97,7 @@ def test_default_dataset_is_the_real_one_where_it_can_be_had(small_scala, capsys
         default_dataset(path=folder)
 
 
-def test_default_dataset_is_simulated_elsewhere_and_says_why(alone, capsys):
+def test_default_dataset_is_simulated_elsewhere_with_the_reason(alone, capsys):
     for study, simulated, missing in (
         ("sbnn", "simulated", "scala_2020/gene_counts.csv"),
         ("ephys_types", "simulated_ephys", "lee_2023_human/LeeDalley_ephys_fx.csv"),

@@ -35,7 +35,7 @@ def shallow(rng):
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
-def test_raw_counts_and_log_values_are_told_apart(deep, shallow, form):
+def test_raw_counts_and_log_values_are_distinguished(deep, shallow, form):
     logs = np.log2(deep + 1)
     share = np.floor(1000 * np.mean(logs == np.rint(logs))) / 10
     for counts, about in ((deep, rf"from 0 to {deep.max()}, 100 % of them whole"), (shallow, "log-transform it")):

@@ -33,7 +33,7 @@ def logs_only(data):
     return make(data.X, data.Y)
 
 
-def test_counts_say_whether_they_are_reads_or_molecules(reads, molecules):
+def test_counts_are_recognised_as_reads_or_molecules(reads, molecules):
     for data, usual, other in ((reads, 30, 0), (molecules, 0, 2)):
         expected, unusual = (select_genes(data.counts, 20, threshold).selected for threshold in (usual, other))
         assert (expected != unusual).any()

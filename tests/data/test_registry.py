@@ -17,17 +17,10 @@ def test_places_are_searched_in_order(alone, monkeypatch):
     checkout = alone / "repository" / "checkout"
     monkeypatch.setattr(registry, "checkout_folder", lambda: checkout)
     monkeypatch.setenv("SBNN_DATA", str(alone / "mine"))
-    expected = [
-        ("path", put(alone / "given" / "tiny" / "tiny.csv")),
-        ("path", put(alone / "given" / "tiny.csv")),
-        ("$SBNN_DATA", put(alone / "mine" / "tiny" / "tiny.csv")),
-        ("$SBNN_DATA", put(alone / "mine" / "tiny.csv")),
-        ("data/", put(checkout / "data" / "tiny" / "tiny.csv")),
-        ("data/", put(checkout / "data" / "tiny.csv")),
-        ("../shared/data", put(alone / "repository" / "shared" / "data" / "tiny" / "tiny.csv")),
-        ("cache", put(alone / "cache" / "tiny" / "tiny.csv")),
-    ]
-    for place, path in expected:
+    folders = {"path": alone / "given", "$SBNN_DATA": alone / "mine", "data/": checkout / "data"}
+    folders |= {"../shared/data": alone / "repository" / "shared" / "data", "cache": alone / "cache"}
+    inside = ("tiny/tiny.csv", "tiny.csv")
+    for place, path in [(place, put(folder / name)) for place, folder in folders.items() for name in inside]:
         found = Search(alone / "given").find(["tiny.csv"])["tiny.csv"]
         assert (found.place, found.path) == (place, path)
         assert found.sha256 == FILES["tiny.csv"].sha256
@@ -57,9 +50,8 @@ def test_a_wrong_file_is_refused_and_not_passed_over(alone, monkeypatch, content
 
 def test_a_file_known_by_its_git_blob_is_verified(alone, monkeypatch):
     # facts of git: `printf 'hello\n' | git hash-object --stdin`
-    published(
-        monkeypatch, content=b"hello\n", sha256=None, size=None, git_sha1="ce013625030ba8dba906f756967f9e9ca394464a"
-    )
+    blob = "ce013625030ba8dba906f756967f9e9ca394464a"
+    published(monkeypatch, content=b"hello\n", sha256=None, size=None, git_sha1=blob)
     path = put(alone / "cache" / "tiny.csv", b"hello\n")
     found = Search().find(["tiny.csv"])["tiny.csv"]
     assert found.sha256 == hashlib.sha256(b"hello\n").hexdigest()

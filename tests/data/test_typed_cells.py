@@ -78,10 +78,8 @@ def test_what_does_not_fit_is_named(changes, argument):
         typed_cells(**{"X": TABLE, "labels": LABELS} | changes)
 
 
-def test_unknown_units_and_cells_without_values_are_named():
+def test_cells_without_values_are_named():
     empty = TABLE.astype(float)
     empty.loc["c1"] = np.nan
     with pytest.warns(UserWarning, match="X: 1 of 4 cells have no value.*: c1"):
         typed_cells(empty)
-    with pytest.warns(UserWarning, match="units: bananas is no unit"):
-        typed_cells(TABLE, units={"tau": "bananas", "sag": "mV per 20 us", "vrest": "Hz/pA"})

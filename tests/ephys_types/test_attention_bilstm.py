@@ -5,18 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.special import softmax
 from sklearn.metrics import f1_score
 from torch import nn
 
 from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm
 from sbnn.ephys_types.attention_bilstm import BiLSTM
-from sbnn.ephys_types.training import add_angular_margin, effective_number_weights, focal, oversample, validation_part
+from sbnn.ephys_types.training import effective_number_weights, oversample, validation_part
 
 QUICK = {"hidden": 8, "max_epochs": 3, "random_state": 0}
 COLUMNS = np.array([[0, 2, 4], [1, -1, -1], [3, 5, -1]])  # of three families
-COUNTS = torch.tensor([10, 30, 160])
-LABELS = torch.tensor([0, 1, 2, 2, 1])
 
 
 def fitted(cells, groups=None, X=None, **changes):
@@ -92,29 +89,6 @@ def test_a_cell_is_what_a_network_of_its_families_alone_makes_of_it(X):
     assert not attention[~present].any()
     last = network(attention=False).encode(values, present)[1]
     assert last[:2].tolist() == [[0, 0, 1]] * 2 and last[2].tolist() == [1, 0, 0] and last[11].tolist() == [0, 0, 0]
-
-
-def test_focal_by_hand():
-    logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    weights = torch.tensor([3.0, 1.0, 0.5], dtype=torch.float64)
-    p = softmax(logits.numpy(), axis=1)[np.arange(5), LABELS]
-    w = weights.numpy()[LABELS]
-    assert float(focal(logits, LABELS, weights)) == pytest.approx(-(w * (1 - p) ** 2 * np.log(p)).sum() / w.sum())
-    certain = torch.tensor([[200.0, 0.0]], requires_grad=True)
-    focal(certain, torch.tensor([0]), torch.ones(2)).backward()
-    assert torch.isfinite(certain.grad).all()
-
-
-def test_margin_is_added_to_the_angle_of_the_own_class():
-    """Beyond pi - margin, where the cosine of the sum would rise again, it goes on falling; a gradient at the ends."""
-    angles = torch.linspace(0, math.pi, 400, dtype=torch.float64)
-    cosines = torch.stack([angles, angles], 1).cos().requires_grad_()
-    moved, other = add_angular_margin(cosines, torch.zeros(400, dtype=int)).T
-    torch.testing.assert_close(moved[1:350], 30 * (angles + 0.35).cos()[1:350], rtol=0, atol=1e-6)
-    torch.testing.assert_close(other, 30 * angles.cos())
-    assert (moved.diff() < 0).all()
-    moved.sum().backward()
-    assert torch.isfinite(cosines.grad).all()
 
 
 def test_classes_are_filled_up_with_cells_between_two_of_their_own(rng):

@@ -96,7 +96,7 @@ def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
         donor_folds(cells, target="subclass")
 
 
-def test_a_class_that_donors_keep_out_of_a_fold_is_told(monkeypatch):
+def test_a_class_that_is_absent_from_a_fold_is_warned_of(monkeypatch):
     halves = [(np.arange(4), np.arange(4, 8)), (np.arange(4, 8), np.arange(4))]
     monkeypatch.setattr(donors.StratifiedGroupKFold, "split", lambda *_: iter(halves))
     data = small(["a", "a", "b", "c", "b", "b", "c", "c"], range(8))
@@ -144,9 +144,8 @@ def test_saved_folds_are_loaded_and_others_added(cells, folds, tmp_path, monkeyp
     count = lambda self, X, y, families, groups: fits.append(len(X)) or fit(self, X, y, families, groups)  # noqa: E731
     monkeypatch.setattr(Watching, "fit", count)
     more = folds | {2: donor_folds(cells, 3, 2)}
-    whole, record, stored = (
-        cross_validate_classifier(Watching(), cells, some, results=path, verbose=False) for some in (folds, more, more)
-    )
+    how = {"results": path, "verbose": False}
+    whole, record, stored = (cross_validate_classifier(Watching(), cells, some, **how) for some in (folds, more, more))
     assert len(fits) == 9, "those of another seed are added to what is there"
     np.testing.assert_array_equal(record.macro_f1[:6], whole.macro_f1)
     np.testing.assert_array_equal(stored.macro_f1, record.macro_f1)
@@ -161,15 +160,11 @@ def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
         record = cross_validate_classifier(model or Watching(), data, folds[0], verbose=False, **options)
         return record.settings["keys"][0][0]
 
-    keys = [
-        key(results=path),
-        key(Watching(depth=2)),
-        key(target="other"),
-        key(seed=1),
-        key(data=replaced(data, labels=labels.assign(other=cells.y)), target="other"),
-        key(data=replaced(data, labels=labels.assign(donor=[f"d{i}" for i in range(data.n_cells)]))),
-        key(data=replaced(data, families=None)),
-    ]
+    keys = [key(results=path), key(Watching(depth=2)), key(target="other"), key(seed=1)]
+    keys.append(key(data=replaced(data, labels=labels.assign(other=cells.y)), target="other"))
+    donors = [f"d{i}" for i in range(data.n_cells)]
+    changes = {"labels": labels.assign(donor=donors)}, {"families": None}
+    keys += [key(data=replaced(data, **change)) for change in changes]
     assert len(set(keys)) == len(keys) and key(Watching(n_jobs=2)) == keys[0]
     for bad in ({"target": "other"}, {"seed": 1}):
         with pytest.raises(ValueError, match="overwrite=True"):
@@ -185,19 +180,18 @@ def record():
     predicted = np.array([[0, 0, 0], [0, 1, 1], [1, 0, 1], [0, 1, 0]], dtype=np.int16)
     sure = np.array([[0.95, 0.85, 0.6], [0.95, 0.85, 0.85], [0.6, 0.6, 0.85], [0.95, 0.95, 0.95]], dtype=np.float32)
     first = np.where(predicted == 0, sure, 1 - sure)
-    values = {
-        "test_predictions": [list(predicted)],
-        "test_probabilities": [list(np.stack([first, 1 - first], axis=2))],
+    probabilities = [list(np.stack([first, 1 - first], axis=2))]
+    values = {"test_predictions": [list(predicted)], "test_probabilities": probabilities}
+    values |= {"classes": np.array(["a", "b"])} | {
         "true": np.array(["a", "a", "b", "b", "b", "a"]),
-        "classes": np.array(["a", "b"]),
         "repeats": np.array([7, 7, 3, 3]),
-        "macro_f1": np.array([[0.5], [0.7], [0.8], [0.8]]),
     }
+    values["macro_f1"] = np.array([[0.5], [0.7], [0.8], [0.8]])
     folds = [(np.setdiff1d(np.arange(6), test), np.array(test)) for test in tests]
     return Record("classification", "tiny", "s", [{}], folds=folds, values=values)
 
 
-def test_repeats_are_told_apart_and_cells_keep_their_places():
+def test_repeats_are_separate_and_cells_keep_their_places():
     (cells, true, predicted, _), (others, *_) = repeats_of(record())
     assert list(cells) == [0, 1, 2, 5, 4, 3] and list(others) == [0, 2, 4, 1, 3, 5]
     assert list(true) == ["a", "a", "b", "a", "b", "b"] and list(predicted) == ["a", "a", "a", "a", "b", "b"]

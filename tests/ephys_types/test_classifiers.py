@@ -58,7 +58,7 @@ def test_scikit_learn_api_of_networks(estimator, check):
     check(estimator)
 
 
-def test_a_lost_feature_is_told_once(rng):
+def test_a_lost_feature_is_warned_of_once(rng):
     X, y = rng.normal(size=(40, 3)), np.repeat(["a", "b"], 20)
     X[:, 1] = np.nan
     with warnings.catch_warnings(record=True) as said:

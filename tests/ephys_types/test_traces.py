@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from pynwb import icephys as ic
 from pynwb.file import Subject
 
 from sbnn import read_ephys_table
-from sbnn.ephys_types.traces import read_traces, reading, recording, trace_families, write_traces
+from sbnn.ephys_types.traces import read_traces, reading, trace_families, write_traces
 from sbnn.ephys_types.traces.reading import find_recordings, quiet
 from sbnn.ephys_types.traces.recording import check_scale, named_protocol, stimulus_of, sweeps_of
 from sbnn.ephys_types.traces.vectors import LEVELS, STEPS, joined, vectors_of
@@ -194,19 +193,13 @@ def whole(tmp_path_factory):
 
 # Means of the thirds of each family; thresholds, peaks, troughs and numbers of spikes are those of the simulation.
 MEANS = {
-    "first_ap_v": (-40.49, -46.29, -46.318),
-    "first_ap_dv": (-0.029782, -0.087039, -0.087878),
-    "isi_shape": (-10.399, -4.3874, -1.2393),
-    "inst_freq": (2.0243, 31.757, 55.561),
-    "spiking_threshold_v": (-45, -45.003, -45.017),
-    "spiking_peak_v": (20, 19.998, 20),
-    "spiking_width": (0.00048, 0.000486, 0.000486),
-    "spiking_fast_trough_v": (-60.031, -59.977, -59.976),
-    "spiking_upstroke_downstroke_ratio": (1.5868, 1.5876, 1.5871),
-    "step_subthresh": (-73.214, -75.361, -79.657),
+    "first_ap_v": (-40.49, -46.29, -46.318), "first_ap_dv": (-0.029782, -0.087039, -0.087878),
+    "isi_shape": (-10.399, -4.3874, -1.2393), "inst_freq": (2.0243, 31.757, 55.561), "psth": (1, 31, 55),
+    "spiking_threshold_v": (-45, -45.003, -45.017), "spiking_peak_v": (20, 19.998, 20),
+    "spiking_width": (0.00048, 0.000486, 0.000486), "spiking_fast_trough_v": (-60.031, -59.977, -59.976),
+    "spiking_upstroke_downstroke_ratio": (1.5868, 1.5876, 1.5871), "step_subthresh": (-73.214, -75.361, -79.657),
     "subthresh_norm": (-0.51146, -0.87018, -0.48047),
-    "psth": (1, 31, 55),
-}
+}  # fmt: skip
 
 
 def test_families_are_those_of_the_simulation(whole):
@@ -229,10 +222,8 @@ def test_first_spikes_are_of_rheobase_and_of_the_usual_short_square(whole, tmp_p
     """Other sweeps hold spikes of another neuron: taller ones."""
     sweeps, truth = recorded()
     tall = record(Neuron(peak=35.0))[0]
-    mixed = [
-        other if protocol.amplitude > RHEOBASE and protocol[1::2] == (1.0, "square") else own
-        for own, other, (protocol, _) in zip(sweeps, tall, truth, strict=True)
-    ]
+    above = [protocol.amplitude > RHEOBASE and protocol[1::2] == (1.0, "square") for protocol, _ in truth]
+    mixed = [other if swapped else own for own, other, swapped in zip(sweeps, tall, above, strict=True)]
     rare = record(Neuron(peak=35.0), [Protocol("X6SP_Rheo_DA_0", 0.003, 1400)])[0]
     rebound = [(sweeps[0][0], sweeps[0][1], tall[6][2])]  # spikes while the current is negative
     family, _ = features_of(tmp_path, rebound + rare + mixed)
@@ -300,7 +291,7 @@ def test_spikes_that_are_cut_off_are_no_first_spikes(tmp_path):
     assert np.isnan(family["first_ap_v"].reshape(3, 150)).all(axis=1).tolist() == [False, True, True]
 
 
-def test_sweeps_with_faults_are_left_out_and_told(whole, tmp_path):
+def test_sweeps_with_faults_are_left_out_and_noted(whole, tmp_path):
     sweeps = [(name, current.copy(), voltage.copy()) for name, current, voltage in recorded()[0]]
     onset = round(ONSET * RATE)
     stopped = [(name, current, voltage.copy()) for name, current, voltage in (sweeps[0], sweeps[7])]
@@ -433,9 +424,9 @@ def test_finished_recordings_are_not_computed_again(folder, features, tmp_path, 
 @pytest.mark.filterwarnings("ignore:.* are left out")  # features that are the same in all of three cells
 def test_tables_are_read_back_with_types_filled_in(features, tmp_path):
     table, cells = write_traces(features, tmp_path / "new" / "features.csv")
-    told = pd.read_csv(cells, index_col="cell", dtype={"cell": str})
-    assert told["notes"].tolist() == features.obs["notes"].tolist() and "no ramp sweep" in told["notes"].iloc[0]
-    told.assign(type=["SST", "VIP", "SST"]).to_csv(cells)
+    about = pd.read_csv(cells, index_col="cell", dtype={"cell": str})
+    assert about["notes"].tolist() == features.obs["notes"].tolist() and "no ramp sweep" in about["notes"].iloc[0]
+    about.assign(type=["SST", "VIP", "SST"]).to_csv(cells)
     back = read_ephys_table(table, cells, families=trace_families())
     same = features[:, back.var_names]
     assert back.n_vars > 1000 and back.var["family"].equals(same.var["family"])
@@ -465,8 +456,3 @@ def test_paths_and_recordings_that_hold_nothing(tmp_path):
     assert "ses-1.nwb: no short square, long square or ramp was recognised" in str(error.value)
     assert "ses-2.nwb: the file holds no sweep in current clamp" in str(error.value)
     assert "ses-3.nwb: voltage before the stimuli: " in str(error.value)
-
-
-def test_an_offset_is_added_to_stored_numbers():
-    series = SimpleNamespace(data=np.array([0, 10]), conversion=1e-3, offset=-0.07)
-    np.testing.assert_allclose(recording._values(series), [-0.07, -0.06])

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score
 
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
-from sbnn.ephys_types import TransferAttentionClassifier, ZeroShotClassifier, transfer_evaluation
+from sbnn.ephys_types import TransferAttentionClassifier, ZeroShotClassifier
 from sbnn.ephys_types.base import FeatureScaling
 from sbnn.ephys_types.family_attention import LEARNING_RATE
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
@@ -61,7 +61,7 @@ def test_scales():
     np.testing.assert_array_equal(own_scale(x + 100, x), 4.0)
 
 
-def test_a_target_of_other_shares_is_told_better_with_the_shift():
+def test_a_target_of_other_shares_is_classified_better_with_the_shift():
     source, codes = drawn([0.2, 0.3, 0.5], 400, 0)
     target, types = drawn([0.7, 0.2, 0.1], 300, 1, 4 * SHIFT)
     found = {}
@@ -222,20 +222,6 @@ def test_draws_of_a_fold_and_folds_of_a_seed_are_others():
         assert not set(donors[np.append(known, others)]) & set(donors[test])
 
 
-def test_networks_have_the_seed_of_their_folds(monkeypatch):
-    seen = []
-
-    def networks(network, *_):
-        seen.append(network.random_state)
-        return {}
-
-    monkeypatch.setattr(transfer_evaluation, "_by_experts", lambda *_: {})
-    monkeypatch.setattr(transfer_evaluation, "_by_networks", networks)
-    mouse, human = (simulate_ephys_types(120, species=species) for species in ("mouse", "human"))
-    transfer_evaluation.learning_curves(mouse, human, {}, sizes=(40,), seeds=(0, 2), draws=1)
-    assert seen == [0] * 5 + [2] * 5
-
-
 def test_a_network_scales_features_by_cells_without_types_too():
     target, types = drawn([0.3, 0.3, 0.4], 60, 0)
     model = TransferAttentionClassifier(n_members=1, n_steps=1)
@@ -252,9 +238,8 @@ def test_halfway_is_the_mean_of_both_scales_and_missing_values_can_be_kept():
     expected = KernelLogistic().fit(of_source.transform(source), codes)
     between = (of_source.transform(target) + of_target.transform(target)) / 2
     np.testing.assert_allclose(model.predict_proba(target), expected.predict_proba(between))
-    kept, filled = (
-        ZeroShotClassifier(KernelLogistic(), keep_missing=keep).fit(source, codes, target) for keep in (True, False)
-    )
+    both = [ZeroShotClassifier(KernelLogistic(), keep_missing=keep) for keep in (True, False)]
+    kept, filled = (each.fit(source, codes, target) for each in both)
     same = np.isclose(kept.predict_proba(target), filled.predict_proba(target)).all(axis=1)
     assert same[20:].all() and not same[:20].any()
     smooth = ZeroShotClassifier(alignment="halfway", random_state=0).fit(source, codes, target, list("aabbb"))

@@ -46,16 +46,10 @@ def test_all_that_decides_a_result_is_in_its_key(data, monkeypatch):
     assert usual == key(data, Model(alpha=np.float64(1))) == key(data, Model(alpha=np.array(1.0)))
     X = data.X.copy()
     X[0, 0] += 1
-    others = [
-        key(data, Model(alpha=2.0)),
-        key(data, Model(random_state=1)),
-        key(data, Model(settings=Settings(steps=4))),
-        key(data, Model(settings=Settings(rates=(0.1, 0.3)))),
-        key(data, Model(), scaling="all"),
-        key(changed(data, X=X), Model()),
-        key(changed(data, name="other"), Model()),
-        key(data, Ridge()),
-    ]
+    settings = Settings(steps=4), Settings(rates=(0.1, 0.3))
+    models = [Model(alpha=2.0), Model(random_state=1), Ridge(), *(Model(settings=its) for its in settings)]
+    others = [*(key(data, model) for model in models), key(data, Model(), scaling="all")]
+    others += [key(changed(data, **change), Model()) for change in ({"X": X}, {"name": "other"})]
     train, test = FOLD
     moved = np.append(train, test[0]), test[1:]
     folds = [(test, train), (train, test[1:]), (train[1:], test), moved, paper_folds(120, 4)[1]]

@@ -33,7 +33,7 @@ def test_another_map_is_another_verdict(simulated, data):
         map_trust(model, data, fit, folds)
 
 
-def test_the_verdict_is_what_it_says():
+def test_values_are_those_of_their_definitions():
     data = as_paired(simulate_patchseq(80, 20, 4, n_true_genes=5, random_state=0))
     quick = DistilledSettings(steps_of_teachers=5, steps_of_student=20, n_teachers=2, n_trees=2, few_cells=0)
     model = SparseBottleneckRegressor(n_genes=5, random_state=0, hidden_layers=(8, 8), distillation=quick)
@@ -70,7 +70,7 @@ def test_shares_of_variance(simulated):
     np.testing.assert_allclose(committed.transcriptome, record.transcriptome, atol=1e-9)
 
 
-def test_maps_keep_the_neighbours_and_say_how_many_components_they_show(data):
+def test_maps_keep_the_neighbours_and_number_their_components(data):
     record = tsne_maps(data)
     for name, matrix in (("transcriptome", data.X), ("outputs", data.Y)):
         z = (matrix - matrix.mean(0, dtype=float)) / matrix.std(0, dtype=float)

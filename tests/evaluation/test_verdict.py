@@ -66,7 +66,7 @@ def test_permuted_outputs_are_those_of_the_same_fold(data):
     assert chance_table(record, data.Y, 2000).permuted_r2[0] == pytest.approx(np.mean(expected), abs=5e-3)
 
 
-def test_noise_is_better_than_chance_as_often_as_the_level_says():
+def test_noise_is_better_than_chance_at_the_rate_of_the_level():
     """Of a linear smoother, whose folds chance moves together the most."""
     folds, n_sets, found, alone = paper_folds(60, 5), 200, [], []
     for seed in range(n_sets):
@@ -96,7 +96,7 @@ def test_outputs_of_other_cells_are_chance_and_warned_of(data):
     assert least_p(record) == 1 and verdict(record, noisy(0, 20)).better_than_chance is None
 
 
-def test_outputs_are_told_one_by_one(data, rng):
+def test_outputs_are_tested_one_by_one(data, rng):
     Y = np.column_stack([data.Y, rng.normal(size=(data.n_cells, 12))]).astype(np.float32)
     mixed = changed(data, Y=Y, feature_names=[f"o{i}" for i in range(17)])
     record = scored(mixed)
@@ -182,7 +182,7 @@ def test_below_the_mean_is_no_success_however_small_p(data, record):
     assert "no better than the mean of the training cells, though better than with permuted outputs" in told.sentence
 
 
-def test_what_is_unknown_is_said(data, record):
+def test_unknown_results_are_named(data, record):
     assert verdict(record).better_than_chance is None
     assert "is unknown: the outputs are not available." in verdict(record).sentence
     with pytest.raises(ValueError, match="n_permutations: 18 cannot give"):

@@ -45,7 +45,7 @@ def test_the_page_has_the_places_and_values_of_the_fit_and_the_scores_of_its_mod
     assert of_one["axes"] == ["latent 1", "output 0 (measured, z-score)"] and not of_one["equal"]
 
 
-def test_only_a_cross_validation_of_the_same_model_and_data_tells_of_held_out_cells():
+def test_held_out_cells_need_a_cross_validation_of_the_same_model_and_data():
     fit = fit_to_explore()
     folds = folds_to_explore(fit)
     other = {

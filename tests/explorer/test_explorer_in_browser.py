@@ -235,7 +235,7 @@ def test_colours_are_of_types_and_then_of_numbers_on_one_robust_scale(page, reco
     assert text(page, "kind").split("\n") == ["measured", "reconstructed"]
 
 
-def test_search_selects_and_the_legend_hides_cells_and_says_so(page):
+def test_search_selects_and_the_legend_hides_cells(page):
     assert search(page, "CELL8").startswith("1 cell found") and selected(page) == [8], "its whole name, not cell80 too"
     assert search(page, "SECOND, t").startswith("30 cells found") and selected(page) == list(range(1, 90, 3))
     assert search(page, "no such cell").startswith("Nothing found") and len(selected(page)) == 30

@@ -36,7 +36,7 @@ def test_a_terminal_without_special_characters_gets_the_tables():
     assert b"| scala | 1000 -> 16 | 0.462 ? 0.023 |" in ended.stdout
 
 
-def test_without_a_home_local_files_are_found_and_a_download_says_what_to_set(tmp_path, monkeypatch):
+def test_without_a_home_local_files_are_found_and_downloads_fail_with_advice(tmp_path, monkeypatch):
     def nobody(_):
         raise KeyError("uid not found")
 

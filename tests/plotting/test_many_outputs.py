@@ -68,7 +68,7 @@ def test_long_names_give_way_in_the_middle():
     assert text.get_window_extent().width <= 0.7 * figure.dpi and text.get_fontsize() == 5
 
 
-def test_figures_say_what_they_leave_out():
+def test_figures_name_what_they_leave_out():
     records = own_records(80, 30, 24)
     assert "9 of 80 predicted features" in words(FIGURES["maps"](records))
     assert "of 16" not in words(FIGURES["maps"](own_records(16, 30, 5)))
@@ -85,7 +85,7 @@ def test_figures_say_what_they_leave_out():
     assert "ERCC" not in words(plotting.selection_frequencies(spiked)), "spike-ins are no genes of the cells"
 
 
-def test_an_output_with_an_outlier_is_stretched_and_says_so():
+def test_an_output_with_an_outlier_is_stretched_and_marked():
     fit = own_records(16, 30, 5)["fit_default_2d"]
     wide = widened(fit)
     assert wide[0] > 2 and (wide[1:] == 1).all()

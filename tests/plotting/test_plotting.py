@@ -61,7 +61,7 @@ def test_a_crowded_place_of_a_map_is_drawn_once_more_in_an_empty_corner():
         assert not ax.child_axes, "one group, or nearly one alone, needs no second look"
 
 
-def test_cells_without_types_are_told_apart_by_clusters_of_their_outputs():
+def test_cells_without_types_are_coloured_by_clusters_of_their_outputs():
     fit = fit_record()
     rng = np.random.default_rng(0)
     own = rng.permutation(np.repeat([0, 1, 2], [45, 30, 15]))

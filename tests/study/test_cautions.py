@@ -110,7 +110,7 @@ def test_types_that_rule_and_types_that_are_rare(clean):
     assert len(told) == 2
 
 
-def test_outputs_that_say_little(clean):
+def test_uninformative_outputs(clean):
     wild, name = clean.Y[:, 3].copy(), clean.feature_names[3]
     wild[17] = 60 * wild.std()
     mostly = np.where(np.arange(300) < 260, 0.5, clean.Y[:, 3])
@@ -136,7 +136,7 @@ def test_counts_that_are_low_or_not_normalised(clean):
     assert re.match(r"the median cell has \d\d counts in these genes", caution)
 
 
-def test_of_mouse_m1_only_its_rare_types_are_said(real_scala):
+def test_mouse_m1_gives_a_caution_of_its_rare_types_alone(real_scala):
     halves = results.load(SAVED / "scala" / "halves_default.pickle")
     assert trust_sentence(halves) == ""
     [caution] = cautions(real_scala)

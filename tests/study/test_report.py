@@ -103,7 +103,7 @@ def test_tables_are_aligned_in_a_terminal_and_markdown_elsewhere(capsys, monkeyp
     assert capsys.readouterr().out == "\nT\n\nmodel         R2\nridge      0.500  yes\na network         no\n"
 
 
-def test_no_gene_to_trust_is_said_and_not_an_empty_table(mine, capsys):
+def test_no_gene_to_trust_is_a_sentence_and_not_an_empty_table(mine, capsys):
     halves = load(mine / "halves_default.pickle")
     assert not selection_table(halves).trusted.any()
     assert trust_sentence(halves).startswith("No gene can be trusted yet: 2 halves of the cells are too few")

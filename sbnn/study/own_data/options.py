@@ -170,23 +170,21 @@ def _of_anndata(options):
     import anndata
 
     from sbnn.data.checks import UNKNOWN
-    from sbnn.data.objects import gene_modality, obsm_table
+    from sbnn.data.objects import gene_modality, with_outputs
 
-    path, outputs, modalities = options.expression, options.outputs, {}
+    path, outputs = options.expression, options.outputs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about files that older versions have written
         if path.endswith(".h5mu"):
             import mudata
 
-            mdata = mudata.read_h5mu(path)
-            modalities, adata = mdata.mod, gene_modality(mdata)
+            data = mudata.read_h5mu(path)
         else:
-            adata = anndata.read_h5ad(path)
+            data = anndata.read_h5ad(path)
+    adata = gene_modality(data)
     tables = {"expression": adata.to_df("counts" if "counts" in adata.layers else None)}
-    if outputs in modalities:
-        tables["outputs"] = modalities[outputs].to_df()
-    elif outputs is None or not Path(outputs).is_file():
-        tables["outputs"] = obsm_table(adata, outputs or "outputs")
+    if outputs is None or not Path(outputs).is_file():
+        tables["outputs"] = with_outputs(data, outputs or "outputs")[1]
     if options.labels is None:
         known = adata.obs.columns.isin([options.type_key, options.family_key]).any()
         tables["labels"] = adata.obs if known else adata.obs.assign(type=UNKNOWN)

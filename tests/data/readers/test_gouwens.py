@@ -23,18 +23,13 @@ def test_the_release_is_read_from_its_layout(tmp_path):
     components[3, 2] = np.nan
     features = rng.normal(size=(CELLS, FEATURES)).clip(-6, 6)
     features[11, 0] = np.nan  # an output that is not used makes a cell incomplete too, as published
-    fields = {
-        "T_dat": rng.gamma(1, 2, (CELLS, GENES)),
-        "gene_id": cells_of_text([f"Gene{i}" for i in range(GENES)]),
-        "E_pc_scaled": components,
-        "E_feature": features,
-        "pc_name": cells_of_text(raw[:COMPONENTS]).T,
-        "feature_name": np.array(raw[COMPONENTS:]),  # stored as padded characters, all of the same length
-        "sample_id": cells_of_text([f"PS0810_E1-50_S{i}" for i in range(CELLS)]),
-        "cluster": cells_of_text([types[i % 3][0] for i in range(CELLS)]),
-        "cluster_color": np.array([types[i % 3][1] for i in range(CELLS)]),
-        "map_conf": np.linspace(0, 1, CELLS)[None],
-    }
+    fields = {"T_dat": rng.gamma(1, 2, (CELLS, GENES)), "E_pc_scaled": components, "E_feature": features}
+    fields |= {"gene_id": cells_of_text([f"Gene{i}" for i in range(GENES)]), "map_conf": np.linspace(0, 1, CELLS)[None]}
+    fields["pc_name"] = cells_of_text(raw[:COMPONENTS]).T
+    fields["feature_name"] = np.array(raw[COMPONENTS:])  # stored as padded characters, all of the same length
+    fields["sample_id"] = cells_of_text([f"PS0810_E1-50_S{i}" for i in range(CELLS)])
+    fields["cluster"] = cells_of_text([types[i % 3][0] for i in range(CELLS)])
+    fields["cluster_color"] = np.array([types[i % 3][1] for i in range(CELLS)])
     short = dict(zip(raw, np.random.default_rng(1).permutation(SHORT).tolist(), strict=True))
     savemat(tmp_path / "release.mat", fields)
     (tmp_path / "names.json").write_text(json.dumps(short))

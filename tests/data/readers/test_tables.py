@@ -229,7 +229,7 @@ CHANGES |= {"R": lambda n: f"X{n}".replace("-", "_"), "barcodes": "{}-1".format}
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_names_that_differ_a_little_match_if_it_is_said(counts, ephys, labels, what):
+def test_names_that_differ_a_little_match_if_asked_for(counts, ephys, labels, what):
     names = BARCODES if what == "barcodes" else [f"2020-{cell}" for cell in CELLS]
     changed = [CHANGES[what](name) for name in names]
     counts, ephys, labels = counts.set_axis(names), ephys.set_axis(changed), labels.set_axis(changed)
@@ -333,7 +333,7 @@ def test_text_among_numbers_is_named(counts, ephys, value):
         ("fewest", ["c0", *CELLS[2:]], ["AP width", "Sag"]),
     ],
 )
-def test_gaps_are_left_out_as_is_said(counts, ephys, labels, missing, cells, outputs):
+def test_gaps_are_left_out_as_asked_for(counts, ephys, labels, missing, cells, outputs):
     ephys.loc[CELLS[4:], "Tau"] = np.nan
     ephys.loc["c1", "Sag"] = np.nan
     refused(r"outputs: missing in 2 column.*Tau \(4\), Sag \(1\).*missing=", counts, ephys)
@@ -379,7 +379,7 @@ def test_what_expression_is_taken_for_is_detected_and_noted(counts, ephys):
     refused("counts", counts.astype(float).where(counts != counts.iloc[2, 1], 0.5), ephys, counts=True)
 
 
-def test_cells_genes_and_outputs_that_say_nothing_are_left_out(counts, ephys):
+def test_uninformative_cells_genes_and_outputs_are_left_out(counts, ephys):
     counts.loc["c3"], counts["Vip"] = 0, 0
     data = read(counts.assign(Length="n.d."), ephys.assign(Rin=1, Cre="SST+"))
     cells = counts.index.drop("c3")

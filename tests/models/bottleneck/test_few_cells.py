@@ -145,7 +145,7 @@ def believed(x, y, predict, monkeypatch):
     return factors, seen
 
 
-def test_predictions_are_believed_as_far_as_held_out_cells_ask_for(monkeypatch):
+def test_predictions_are_shrunk_by_the_error_of_held_out_cells(monkeypatch):
     x = torch.randn(400, 3, generator=torch.Generator().manual_seed(1))
     x -= x.mean(0)
     y = torch.stack([x[:, 0], 0.5 * x[:, 0], -x[:, 0], 2 * x[:, 2]], 1)

@@ -17,7 +17,7 @@ def by_least_squares(X, Y, n_genes):
 
 
 @pytest.mark.parametrize(("n", "penalty"), [(60, 0.0), (20, 50.0)])
-def test_it_is_what_the_definition_says(n, penalty, rng):
+def test_it_follows_the_definition(n, penalty, rng):
     X = rng.normal(size=(n, 12)) @ rng.normal(size=(12, 12))
     Y = X @ rng.normal(size=(12, 3)) + rng.normal(size=(n, 3))
     X, Y = X - X.mean(0), Y - Y.mean(0)

@@ -6,7 +6,7 @@ import torch
 
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols.paper import cluster_outputs, paper_stages, pretraining_cells
-from sbnn.models.bottleneck.training import Stage, Trainer
+from sbnn.models.bottleneck.training import Stage, Trainer, one_cycle
 
 
 def make(seed=0, p=12, n=60, q=3):
@@ -19,8 +19,8 @@ def make(seed=0, p=12, n=60, q=3):
 
 def test_paper_stages_follow_the_publication():
     pretraining, frozen, unfrozen, finetuning = paper_stages(group_lasso=0.1)
-    told = [(stage.name, stage.epochs) for stage in paper_stages()]
-    assert told == [("pretraining", 50), ("frozen", 50), ("unfrozen", 50), ("fine-tuning", 100)]
+    stages = {stage.name: stage.epochs for stage in paper_stages()}
+    assert stages == {"pretraining": 50, "frozen": 50, "unfrozen": 50, "fine-tuning": 100}
     assert pretraining.classify and pretraining.group_lasso == 0.1
     assert frozen.frozen == 2 and frozen.learning_rate == 1e-4 and frozen.group_lasso == 0
     assert unfrozen.frozen == 0 and unfrozen.learning_rate == 5e-5 and unfrozen.group_lasso == 0.1
@@ -29,10 +29,8 @@ def test_paper_stages_follow_the_publication():
 
 def test_the_straight_variant_follows_the_publication():
     """One optimiser for 100 epochs at the full rate, under the lasso; the pruning, and 100 epochs at half of it."""
-    assert paper_stages(pretraining=False) == (
-        Stage("unfrozen", 100, 1e-4, group_lasso=0.1),
-        Stage("fine-tuning", 100, 5e-5),
-    )
+    regression = Stage("unfrozen", 100, 1e-4, group_lasso=0.1)
+    assert paper_stages(pretraining=False) == (regression, Stage("fine-tuning", 100, 5e-5))
     regression, finetuning = paper_stages(0.3, False, epochs=(1, 2, 3, 4), learning_rate=1e-2)
     assert (regression.epochs, finetuning.epochs) == (5, 4)
     assert (regression.group_lasso, regression.learning_rate) == (0.3, 1e-2)
@@ -92,6 +90,17 @@ def test_history_records_what_was_trained():
     told = error.mean().item(), 1 - (error.sum() / y.square().sum()).item(), 0.01 * network.input_norms().sum().item()
     assert [last[name] for name in ("eval_loss", "eval_r2", "penalty")] == pytest.approx(told, rel=1e-5)
     assert len(trainer.history) == 4 and first["loss"] > last["loss"] and first["r2"] < last["r2"]
+
+
+def test_learning_rates_are_those_of_one_cycle(n_steps=50):
+    optimizer, rates = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), []
+    how = {"pct_start": 0.15, "div_factor": 25, "cycle_momentum": False}
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, n_steps, **how)
+    for _ in range(n_steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert one_cycle(n_steps, 0.01) == pytest.approx(rates, rel=1e-9)
 
 
 def test_clusters_of_outputs():
