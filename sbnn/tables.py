@@ -33,13 +33,11 @@ def _cell(value):
     return f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"
 
 
-def print_table(table, trial=False):
+def print_table(table):
     """Print a table and its note (``table.attrs["note"]``), aligned in a terminal, as Markdown in a file or pipe.
 
     An empty one is its note alone.
     """
-    if trial:
-        print(f"{TRIAL}\n")
     note = table.attrs.get("note", "")
     if len(table) or not note:
         print((to_columns if sys.stdout.isatty() else to_markdown)(table) + "\n" * bool(note))

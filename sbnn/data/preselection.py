@@ -5,7 +5,6 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from sbnn.data.checks import LARGEST_LOG, check_number
@@ -27,7 +26,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     counts, else of log values turned back to ``2 ** X - 1``. Genes that are seen in (nearly) all cells, of which it
     is undefined, follow the others, by the variance of their log values; that alone decides if there are no zeros.
 
-    `cells` (names, positions or a mask) are the cells to choose by: for a test R2, the training cells. All
+    `cells` (positions or a mask) are the cells to choose by: for a test R2, the training cells. All
     genes are chosen where there are no more than `n_genes`, and fewer where fewer are seen in enough cells. A count of
     at most `threshold` is near zero: by default 30 where the median count without zeros is 10 or more, as of
     full-length reads, else 0. ``benchmarks/preselection.py`` compares other criteria on six data sets: none is as good
@@ -35,10 +34,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)
-    everything = pd.Series(np.arange(data.n_cells), data.cell_names)
-    cells = slice(None) if cells is None else np.asarray(cells)
-    named = isinstance(cells, np.ndarray) and cells.dtype.kind not in "biu"
-    rows = (everything.loc[cells] if named else everything.iloc[cells]).to_numpy()
+    rows = np.arange(data.n_cells) if cells is None else cells
     if data.counts is not None:
         counts = data.counts[rows]
         if threshold is None:

@@ -13,18 +13,12 @@ from made_up import outputs_of, table_of
 from scipy import sparse
 from sklearn.base import clone
 
-from sbnn import (
-    DistilledSettings,
-    ExpressionStream,
-    LeaveOneOutRidge,
-    ReducedRankRegression,
-    SparseBottleneckRegressor,
-    SparseReducedRankRegression,
-    cross_validate,
-)
+from sbnn import DistilledSettings, ExpressionStream, LeaveOneOutRidge, SparseBottleneckRegressor, cross_validate
 from sbnn.data.inputs import _enough_counts, _warn_of_unlike
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.models.linear import ReducedRankRegression
+from sbnn.models.sparse_linear import SparseReducedRankRegression
 
 SHORT = DistilledSettings(steps_of_teachers=5, steps_of_student=5)
 NETWORK = SparseBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)
@@ -190,12 +184,9 @@ def test_counts_of_new_cells_get_the_normalisation_of_the_training_cells(counts,
     expected = pd.DataFrame(log2p1(normalize_library_size(few, size)).astype(float), columns=few.columns)
     # Deeper sequencing of other cells changes nothing, neither does the order of the genes nor a gene more.
     deeper = 3 * few[few.columns[::-1]].assign(Malat1=5000)
-    forms = [
-        ExpressionStream(few, counts=True),
-        ExpressionStream(deeper, counts=True),
-        ExpressionStream(sparse.csr_matrix(deeper.to_numpy()), deeper.columns, counts=True),
-        anndata.AnnData(np.log1p(deeper.astype(float)), layers={"counts": deeper.to_numpy()}),
-    ]
+    forms = [ExpressionStream(few, counts=True), ExpressionStream(deeper, counts=True)]
+    forms.append(ExpressionStream(sparse.csr_matrix(deeper.to_numpy()), deeper.columns, counts=True))
+    forms.append(anndata.AnnData(np.log1p(deeper.astype(float)), layers={"counts": deeper.to_numpy()}))
     counted.write_h5ad(tmp_path / "a.h5ad")
     backed = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r")
     for model in of_counts:

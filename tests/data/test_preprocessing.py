@@ -96,9 +96,8 @@ def test_a_total_is_found_again_only_in_expression_that_was_made_with_it(data):
     assert size_of_library(data.X, sparse.csr_array(data.counts)) == np.median(data.counts.sum(axis=1))
     for other, counts in ((X[:, 1:], data.counts[:, 1:]), (X + 1e-3, data.counts), (X, 0 * data.counts)):
         assert size_of_library(other, counts) is None
-    np.testing.assert_allclose(
-        shares_of_genes(data.counts), (data.counts / data.counts.sum(1, keepdims=True)).mean(0), rtol=1e-6
-    )
+    shares = (data.counts / data.counts.sum(1, keepdims=True)).mean(0)
+    np.testing.assert_allclose(shares_of_genes(data.counts), shares, rtol=1e-6)
 
 
 @pytest.mark.parametrize("convert", FORMATS)

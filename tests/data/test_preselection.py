@@ -49,7 +49,7 @@ def test_the_other_cells_do_not_matter(reads):
     other = make(X, reads.Y, counts=sparse.csr_array(counts), cell_names=reads.cell_names)
     expected = preselect_genes(reads, 20, cells)
     assert (expected != preselect_genes(reads, 20)).any()
-    for chosen in (cells, reads.cell_names[cells], np.isin(np.arange(120), cells)):
+    for chosen in (cells, np.isin(np.arange(120), cells)):
         np.testing.assert_array_equal(preselect_genes(other, 20, chosen), expected)
     X[cells] = reads.X[cells]
     expected = preselect_genes(logs_only(reads), 20, cells)

@@ -218,12 +218,6 @@ def test_components_and_trees_of_each_family(model, cells):
     np.testing.assert_array_equal(again.predict_proba(cells.X), model.predict_proba(cells.X))
 
 
-def test_published_numbers_of_components(rng):
-    model = SparsePCAForest(**QUICK)
-    model.fit(rng.normal(size=(120, 12)), np.arange(120) % 2, {"first_ap_v": range(10), "b": [10, 11]})
-    assert [len(loadings) for loadings in model.loadings_.values()] == [7, 2]
-
-
 def test_scaling(rng):
     X = np.exp(rng.normal(size=(300, 3)))
     X[rng.random((300, 3)) < 0.1] = np.nan

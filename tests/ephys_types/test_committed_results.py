@@ -16,12 +16,9 @@ from sbnn.ephys_types.transfer_evaluation import learning_curves, zero_shot
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
 DATASETS = ("lee_human", "gouwens_ephys", "simulated_ephys")
-RECORDS = [
-    (path.parent.name, *path.stem.split("_", 1))
-    for name in DATASETS
-    for path in sorted((SAVED / name).glob("types*_*.pickle"))
-    if path.stem.split("_", 1)[1] in report.LABELS
-]
+PATHS = [path for name in DATASETS for path in sorted((SAVED / name).glob("types*_*.pickle"))]
+RECORDS = [(path.parent.name, *path.stem.split("_", 1)) for path in PATHS]
+RECORDS = [record for record in RECORDS if record[2] in report.LABELS]
 
 
 @cache

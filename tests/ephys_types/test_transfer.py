@@ -7,15 +7,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from sbnn.data.simulate_ephys import simulate_ephys_types
-from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import TransferAttentionClassifier, ZeroShotClassifier
 from sbnn.ephys_types.base import FeatureScaling
 from sbnn.ephys_types.family_attention import LEARNING_RATE
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.transfer import SourcePriorClassifier, _moved, align, own_scale, physiological_scale, two_experts
-from sbnn.ephys_types.transfer_evaluation import _drawn, labelled_cells
-from sbnn.evaluation.folds import repeated_donor_folds
+from sbnn.ephys_types.transfer_evaluation import _drawn
 
 SHIFT = np.array([0.8, -1.0, 0.5, 0.0, 0.6])
 CENTRES = np.array([[3.0, 0, 0, 0, 0], [0, 3.0, 0, 1, 0], [0, 0, 3.0, 0, 1]])
@@ -206,20 +203,6 @@ def test_pretraining_leaves_its_weights_and_goes_on_slowly(monkeypatch, same_typ
     assert (n_first, n_second) == (90, 40) and slow == rate / 5
     for name, value in started.items():
         assert bool((value == learned[name]).all()) == (same_types or not name.startswith("head")), name
-
-
-def test_draws_of_a_fold_and_folds_of_a_seed_are_others():
-    human = as_typed(simulate_ephys_types(160))
-    found = list(labelled_cells(repeated_donor_folds(human, 5, (0, 2)), human.y, (40, None), 2))
-    assert [(draw, len(known)) for _, _, draw, known, *_ in found][:2] == [(0, 40), (1, 40)]
-    assert [it[:3] for it in found] == [(seed, fold, d) for seed in (0, 2) for fold in range(5) for d in (0, 1, 0)]
-    first, second, every = (set(known.tolist()) for *_, known, _, _ in found[:3])
-    trained = [set(known) | set(others) for *_, known, others, _ in found]
-    assert first != second and trained[0] == trained[1] == trained[2] == every
-    assert trained[0] != trained[15]  # seed 1 has the same first fold as 0, since uneven donors are dealt out first
-    donors = human.labels["donor"].to_numpy()
-    for *_, known, others, test in found:
-        assert not set(donors[np.append(known, others)]) & set(donors[test])
 
 
 def test_a_network_scales_features_by_cells_without_types_too():

@@ -63,9 +63,8 @@ def test_all_that_is_found_comes_back_from_a_file(adata, data, model, cross_vali
     assert again.varm["sbnn_effects"].notna().any(axis=1).sum() == 6
     notes = again.uns["sbnn"]
     assert notes.keys() >= {"name", "model", "cross-validation", "stability selection", "interpretation"}
-    assert (
-        json.loads(notes["model"]["params"])["n_genes"] == 6 and notes["model"]["library_size"] == model.library_size_
-    )
+    assert json.loads(notes["model"]["params"])["n_genes"] == 6
+    assert notes["model"]["library_size"] == model.library_size_
     assert notes["cross-validation"]["sha256"] == data.sha256
 
 
@@ -89,9 +88,8 @@ def test_held_out_predictions_are_in_the_units_of_the_outputs(adata, data, cross
 
 def test_cells_and_genes_are_matched_by_name(adata, data, model, cross_validated, tmp_path):
     other = adata.copy()[::-1, np.r_[39:-1:-1]]
-    other = anndata.concat(
-        [other[:50], anndata.AnnData(other.X[:2], obs=pd.DataFrame(index=["new1", "new2"]), var=other.var)]
-    )
+    new = anndata.AnnData(other.X[:2], obs=pd.DataFrame(index=["new1", "new2"]), var=other.var)
+    other = anndata.concat([other[:50], new])
     annotate(other, fit_full(NETWORK, data), cross_validated, data=data)
     again = read_back(other, tmp_path)
     assert np.isnan(again.obsm["X_sbnn"][-2:]).all() and np.isfinite(again.obsm["X_sbnn"][:-2]).all()

@@ -26,9 +26,8 @@ def held_out(data, n_folds):
     counts = data.counts.astype(float)
     logs = np.log2(counts / counts.sum(1, keepdims=True) * np.median(counts[train].sum(1)) + 1)
     scalers = StandardScaler().fit(logs[train]), StandardScaler().fit(data.Y[train].astype(float))
-    return [
-        scaler.transform(a[cells]) for cells in (train, test) for scaler, a in zip(scalers, (logs, data.Y), strict=True)
-    ]
+    pairs = list(zip(scalers, (logs, data.Y), strict=True))
+    return [scaler.transform(a[cells]) for cells in (train, test) for scaler, a in pairs]
 
 
 def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, monkeypatch):

@@ -247,15 +247,6 @@ def test_figures_of_folds_without_pretraining(straight):
     assert ("cross-entropy" in words(figure)) == (len(straight) < 3)
 
 
-def test_the_cross_entropy_is_that_of_the_folds_that_have_one():
-    record = uneven((0,))
-    point = record.find(n_components=2, group_lasso=0.1, pretraining=True)
-    tables = reading.epochs(record, point, "pretraining")
-    expected = [t.eval_loss[t.stage == "pretraining"] for t in record.history[point][1:]]
-    np.testing.assert_array_equal(reading.curve(tables, "eval_loss"), expected)
-    assert len(tables) == 2
-
-
 def test_stages_that_all_folds_share_begin_together():
     record = network_record(widths=(2,), lassos=(0.1,), variants=(True,))
     rng = np.random.default_rng(0)

@@ -132,16 +132,6 @@ def test_every_experiment_is_given_the_options_that_concern_it(cells, tmp_path, 
     assert len(ridge[2]) == len(default[2]) == (2 if fast else 10)
 
 
-def test_steps_are_named_with_the_time_to_go(monkeypatch, capsys):
-    now = iter([0.0, 20.0, 20.0, 20.1, 20.1, 30.1, 30.1])  # the second step is loaded
-    monkeypatch.setattr(commands.time, "monotonic", lambda: next(now))
-    steps = commands._steps({"network, 10 folds": 10, "ridge": 1, "halves": 5, "map": 6})
-    for _ in range(4):
-        next(steps)
-    expected = ["1/4 network, 10 folds", "2/4 ridge; about 24 s left", "3/4 halves; about 22 s left"]
-    assert capsys.readouterr().err.splitlines() == [*expected, "4/4 map; about 12 s left"]
-
-
 def test_a_saved_model_is_in_the_units_of_the_data(adata, cells, tmp_path):
     model = SparseBottleneckRegressor(n_genes=8, distillation=FEW, standardize=False, device="cpu", random_state=42)
     how = {"preselect": 30, "results": tmp_path / "fit.pickle", "model_file": tmp_path / "model.safetensors"}

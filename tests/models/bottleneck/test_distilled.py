@@ -185,8 +185,6 @@ def test_of_few_genes_those_are_kept_that_sum_up_others():
         Y = X[:, :6] @ rng.uniform(0.5, 1, size=(6, 4)) + 0.5 * rng.normal(size=(300, 4))
         x, y = (torch.as_tensor(((a - a.mean(0)) / a.std(0)).astype(np.float32)) for a in (X, Y))
         for n_genes in (1, 2):
-            kept = [
-                distilled.choose_genes(x, y, n_genes, Run(settings, np.random.RandomState(0)))
-                for settings in (DEFAULT, DistilledSettings(fewest_relevant=1))
-            ]
+            settings = DEFAULT, DistilledSettings(fewest_relevant=1)
+            kept = [distilled.choose_genes(x, y, n_genes, Run(its, np.random.RandomState(0))) for its in settings]
             assert 6 in kept[0] and 6 not in kept[1]

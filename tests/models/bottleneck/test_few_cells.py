@@ -68,9 +68,7 @@ def test_clipped_genes_keep_the_sd_they_came_with(data):
         again, once = (short(**settings).set_params(standardize=flag).fit(X, Y) for flag in (True, False))
     np.testing.assert_allclose(once.x_scale_, again.x_scale_, rtol=1e-6)
     np.testing.assert_allclose(once.predict(X), again.predict(X), atol=1e-4)
-    wide = (
-        short(**settings).set_params(standardize=False).fit(X * 3, Y * 3)
-    )  # not of 1 SD: what was given is left alone
+    wide = short(**settings).set_params(standardize=False).fit(X * 3, Y * 3)  # not of 1 SD: left as given
     np.testing.assert_allclose(wide.x_scale_, once.x_scale_, rtol=1e-6)
     np.testing.assert_array_equal(wide.y_scale_, 1)
 

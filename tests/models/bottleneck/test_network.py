@@ -12,28 +12,12 @@ def network():
     return BottleneckNetwork(7, 5, 2, (6, 4), generator=torch.Generator().manual_seed(0))
 
 
-def test_layers_and_widths(network):
-    assert network.shapes == [(7, 6), (6, 4), (4, 2), (2, 4), (4, 6), (6, 5)]
-    x = torch.randn(3, 7)
-    assert network.encode(x).shape == (3, 2)
-    torch.testing.assert_close(network(network.encode(x), first=network.bottleneck + 1), network(x))
-    torch.testing.assert_close(network(network(x, last=2), first=2), network(x))
-
-
 def test_elu_between_layers_linear_at_bottleneck_and_output(network):
     x = torch.randn(50, 7)
     linear = torch.addmm(network.biases[2], network(x, last=2), network.weights[2])
     torch.testing.assert_close(network.encode(x), linear)
     hidden = torch.nn.functional.elu(torch.addmm(network.biases[0], x, network.weights[0]))
     torch.testing.assert_close(network(x, last=1), hidden)
-
-
-def test_glorot_uniform_start():
-    network = BottleneckNetwork(400, 300, 2, (200, 50), generator=torch.Generator().manual_seed(0))
-    weight, bound = network.weights[0].detach(), (6 / 600) ** 0.5
-    assert weight.abs().max() <= bound
-    assert abs(weight.std().item() / (bound / 3**0.5) - 1) < 0.01
-    assert all((bias == 0).all() for bias in network.biases)
 
 
 @pytest.mark.parametrize("activation", ["elu", "silu"])
