@@ -263,19 +263,21 @@ def load(path):
     return record
 
 
-def load_folder(folder, data_of=lambda record: (record.dataset, record.sha256)):
+def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, record.sha256)):
     """Read all records of a folder.
 
     Parameters
     ----------
     folder : str or path-like
+    prefix : str
+        Of the names of the files; left out in those of the records.
     data_of : callable
         What of a record must be the same for all, by default data set and fingerprint; None of a record: whatever.
 
     Returns
     -------
     dict of str to Record
-        By name of the file, without ending.
+        By name of the file, without prefix and ending.
 
     Raises
     ------
@@ -284,7 +286,7 @@ def load_folder(folder, data_of=lambda record: (record.dataset, record.sha256)):
     ValueError
         If they are of different data, whose numbers must not stand side by side, or one cannot be read.
     """
-    records = {path.stem: load(path) for path in sorted(Path(folder).glob("*.pickle"))}
+    records = {path.stem.removeprefix(prefix): load(path) for path in sorted(Path(folder).glob(f"{prefix}*.pickle"))}
     if not records:
         trial = f"; those of a quick run are in {folder}-fast" if Path(f"{folder}-fast").is_dir() else ""
         raise FileNotFoundError(f"no results in {folder}: run the notebooks, or `sbnn fit`, first{trial}")
