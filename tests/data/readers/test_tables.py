@@ -353,6 +353,10 @@ def test_most_values_are_left_where_fewest_are_left_out():
     gaps[:4, 1:] = True
     cells, outputs = kept(gaps, "fewest")
     assert cells.sum() == 8 and outputs.all(), "24 values, not 12 of one output"
+    gaps = np.zeros((12, 4), bool)
+    gaps[2:, 3] = gaps[0, :2] = True
+    cells, outputs = kept(gaps, "fewest")
+    assert np.flatnonzero(~cells).tolist() == [0] and np.flatnonzero(~outputs).tolist() == [3], "33 values of both"
     cells, outputs = kept(np.array([[True, True], [False, False], [False, True]]), "outputs")
     assert cells.tolist() == [False, True, True] and outputs.tolist() == [True, False], "not for a cell that has none"
 
