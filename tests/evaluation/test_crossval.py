@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
 from sbnn import ExpressionStream, SparseBottleneckRegressor, cross_validate, epoch_curves, results
-from sbnn.evaluation.folds import grouped_folds, later_fold, paper_folds
+from sbnn.evaluation.folds import grouped_folds, later_fold, paper_folds, split_and_scale
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 from sbnn.plain import encode
 
@@ -156,3 +156,16 @@ def test_bad_folds_and_input(data, tmp_path):
     results.save(results.Record("fit", "toy", "", [{}]), other)
     with pytest.raises(ValueError, match="holds fit results for 'toy'"):
         cross_validate(Ridge(), data, 2, results=other, verbose=False)
+
+
+@pytest.mark.parametrize("scaling", ["all", "fold", "none"])
+def test_training_and_test_cells_are_scaled_alike_and_about_the_training_mean(data, scaling):
+    fold = paper_folds(data.n_cells, 3)[0]
+    some = changed(data, counts=None)
+    X_train, Y_train, X_test, Y_test = split_and_scale(some, fold, scaling)
+    for values, train, test in ((some.X, X_train, X_test), (some.Y, Y_train, Y_test)):
+        before, after = np.vstack([values[cells] for cells in fold]), np.vstack([train, test])
+        known = train.std(0) > 0
+        alike = [np.corrcoef(*columns)[0, 1] for columns in zip(before.T[known], after.T[known], strict=True)]
+        np.testing.assert_allclose(alike, 1, atol=1e-6)
+        assert scaling == "none" or np.abs(train.mean(0)).max() < 1e-5

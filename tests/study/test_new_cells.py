@@ -61,6 +61,9 @@ def test_expression_as_it_is_needs_the_kept_genes_only(model, saved, data, tmp_p
     assert main(["map", saved, paths[0], "--log", "--out", paths[1], "--predictions", paths[2]]) == 0
     assert pd.read_csv(paths[1], index_col=0).columns.tolist() == [*COLUMNS, "clipped"]
     np.testing.assert_allclose(pd.read_csv(paths[2], index_col=0), model.predict(log), rtol=1e-5)
+    anndata.AnnData(log, layers={"counts": np.ones(log.shape)}).write_h5ad(tmp_path / "new.h5ad")
+    as_it_is = read_cells(tmp_path / "new.h5ad", model, counts=False)
+    np.testing.assert_allclose(model.predict(as_it_is), model.predict(log), rtol=1e-5)
     (normalised := 1000 * np.expm1(log)).to_csv(tmp_path / "new.csv")
     with pytest.warns(UserWarning, match=r"log2\(x \+ 1\)"):
         placed = model.transform(read_cells(paths[0], model))
