@@ -8,33 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import (
-    DistilledSettings,
-    SparseBottleneckRegressor,
-    SparseReducedRankRegression,
-    annotate,
-    cross_validate,
-    fit_full,
-    interpret,
-    neighbour_accuracy,
-    selection_table,
-    stability_selection,
-    verdict,
-)
+import sbnn
 
-SHORT = DistilledSettings(steps_of_teachers=5, steps_of_student=5)
-NETWORK = SparseBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)
-LINEAR = SparseReducedRankRegression(rank=2, alpha=0.3)
+SHORT = sbnn.DistilledSettings(steps_of_teachers=5, steps_of_student=5)
+NETWORK = sbnn.SparseBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)
+LINEAR = sbnn.SparseReducedRankRegression(rank=2, alpha=0.3)
 
 
 @pytest.fixture(scope="module")
 def model(adata):
-    return SparseBottleneckRegressor(**NETWORK.get_params()).fit(adata)
+    return sbnn.SparseBottleneckRegressor(**NETWORK.get_params()).fit(adata)
 
 
 @pytest.fixture(scope="module")
 def cross_validated(data):
-    return cross_validate(LINEAR, data, 4, verbose=False)
+    return sbnn.cross_validate(LINEAR, data, 4, verbose=False)
 
 
 def read_back(adata, folder):
@@ -43,12 +31,12 @@ def read_back(adata, folder):
 
 
 def test_all_that_is_found_comes_back_from_a_file(adata, data, model, cross_validated, tmp_path):
-    halves = stability_selection(LINEAR, data, n_pairs=3, verbose=False)
-    effects, told = interpret(model, adata), adata.copy()
-    annotate(told, model, cross_validated, halves, effects)
+    halves = sbnn.stability_selection(LINEAR, data, n_pairs=3, verbose=False)
+    effects, told = sbnn.interpret(model, adata), adata.copy()
+    sbnn.annotate(told, model, cross_validated, halves, effects)
     again = read_back(told, tmp_path)
     assert again.obs_names.tolist() == data.cell_names.tolist() and again.var_names.tolist() == data.gene_names.tolist()
-    predictions, table = again.obsm["sbnn_predictions"], selection_table(halves)
+    predictions, table = again.obsm["sbnn_predictions"], sbnn.selection_table(halves)
     assert predictions.columns.tolist() == data.feature_names.tolist() and again.var["sbnn_trusted"].dtype == bool
     for found, expected in (
         (again.obsm["X_sbnn"], model.transform(adata)),
@@ -70,17 +58,17 @@ def test_all_that_is_found_comes_back_from_a_file(adata, data, model, cross_vali
 
 def test_held_out_predictions_are_in_the_units_of_the_outputs(adata, data, cross_validated):
     adata = adata.copy()
-    annotate(adata, cross_validated)
+    sbnn.annotate(adata, cross_validated)
     train, test = cross_validated.folds[1]
     Y = data.Y.astype(float)
     expected = cross_validated.test_predictions[0][1] * Y[train].std(0) + Y[train].mean(0)
     np.testing.assert_allclose(adata.obsm["sbnn_held_out"].iloc[test], expected, rtol=1e-6)
     assert set(adata.obs["sbnn_fold"].iloc[test]) == {1}
     again = [(train[1:], test), *cross_validated.folds[:2]]  # cells of fold 0 are tested again in fold 2
-    annotate(adata, cross_validate(LINEAR, data, again, verbose=False))
+    sbnn.annotate(adata, sbnn.cross_validate(LINEAR, data, again, verbose=False))
     assert set(adata.obs["sbnn_fold"].iloc[test]) == {0}, "the first"
-    record = cross_validate(LINEAR, data, 4, scaling="all", verbose=False)
-    annotate(adata, record)
+    record = sbnn.cross_validate(LINEAR, data, 4, scaling="all", verbose=False)
+    sbnn.annotate(adata, record)
     train, test = record.folds[0]
     expected = record.test_predictions[0][0] * Y.std(0) + Y[train].mean(0)
     np.testing.assert_allclose(adata.obsm["sbnn_held_out"].iloc[test], expected, rtol=1e-5)
@@ -90,34 +78,34 @@ def test_cells_and_genes_are_matched_by_name(adata, data, model, cross_validated
     other = adata.copy()[::-1, np.r_[39:-1:-1]]
     new = anndata.AnnData(other.X[:2], obs=pd.DataFrame(index=["new1", "new2"]), var=other.var)
     other = anndata.concat([other[:50], new])
-    annotate(other, fit_full(NETWORK, data), cross_validated, data=data)
+    sbnn.annotate(other, sbnn.fit_full(NETWORK, data), cross_validated, data=data)
     again = read_back(other, tmp_path)
     assert np.isnan(again.obsm["X_sbnn"][-2:]).all() and np.isfinite(again.obsm["X_sbnn"][:-2]).all()
     assert again.obs["sbnn_fold"].isna().tolist() == [False] * 50 + [True] * 2
     whole = adata.copy()
-    annotate(whole, cross_validated)
+    sbnn.annotate(whole, cross_validated)
     cell = other.obs_names[7]
     np.testing.assert_array_equal(again.obsm["sbnn_held_out"].loc[cell], whole.obsm["sbnn_held_out"].loc[cell])
     with pytest.raises(ValueError, match="data, point: the record is of"):
-        annotate(whole[:60].copy(), cross_validated)
+        sbnn.annotate(whole[:60].copy(), cross_validated)
     with pytest.raises(ValueError, match="it has other cells than the result: new1"):
-        annotate(other[-2:].copy(), cross_validated, data=data)
+        sbnn.annotate(other[-2:].copy(), cross_validated, data=data)
     strange = adata.copy()
     strange.var_names = [f"other{j}" for j in range(40)]
     with pytest.raises(ValueError, match="X: 6 of the 6 genes of the model are missing"):
-        annotate(strange, model)
+        sbnn.annotate(strange, model)
     with pytest.raises(ValueError, match="it has other genes than the result: other0"):
-        annotate(strange, selection_table(stability_selection(LINEAR, data, n_pairs=1, verbose=False)))
+        sbnn.annotate(strange, sbnn.selection_table(sbnn.stability_selection(LINEAR, data, n_pairs=1, verbose=False)))
 
 
 def test_a_mudata_is_written_to_where_its_genes_are(adata, data, model):
     rna = adata.copy()
     proteins = anndata.AnnData(rna.obsm.pop("outputs"))
     mdata = mudata.MuData({"rna": rna, "prot": proteins})
-    record = cross_validate(LINEAR, mdata, 3, verbose=False)
-    annotate(mdata, model, record)
+    record = sbnn.cross_validate(LINEAR, mdata, 3, verbose=False)
+    sbnn.annotate(mdata, model, record)
     assert mdata["rna"].obsm["sbnn_held_out"].shape == mdata["rna"].obsm["sbnn_predictions"].shape
-    told = neighbour_accuracy(mdata)
+    told = sbnn.neighbour_accuracy(mdata)
     assert told.index.tolist() == ["family", "type"]
-    assert told["type"] == neighbour_accuracy(model.transform(mdata), data.labels["type"].to_numpy())
-    assert verdict(record, (mdata, "prot")).p == verdict(record, mdata).p <= 0.05
+    assert told["type"] == sbnn.neighbour_accuracy(model.transform(mdata), data.labels["type"].to_numpy())
+    assert sbnn.verdict(record, (mdata, "prot")).p == sbnn.verdict(record, mdata).p <= 0.05
