@@ -2,9 +2,10 @@
 
 import importlib
 
-# Public names by the module they live in; the figures of one study alone are in its room.
+# Public names by the module they live in.
 _NAMES = {
     "plotting.models": ("accuracy_comparison", "width_and_stability"),
+    "plotting.curves": ("bottleneck_comparison", "training_curves"),
     "plotting.dimensions": ("component_variance", "tsne_pair"),
     "plotting.interpretation": ("effect_map",),
     "plotting.colors": ("family_colors",),
@@ -12,9 +13,8 @@ _NAMES = {
     "plotting.genes": ("gene_selection_curve", "genes_curve", "selection_frequencies"),
     "plotting.trust": ("map_trust", "noise_degradation"),
     "plotting.summary": ("overview",),
+    "plotting.priors": ("prior_effects",),
     "plotting.common": ("save_figure", "style"),
-    "study.curves": ("bottleneck_comparison", "training_curves"),
-    "study.prior_figure": ("prior_effects",),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -8,10 +8,10 @@ from sbnn.evaluation.stability import gene_counts
 from sbnn.plotting import reading
 from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import finish, grid, legend_above, name_columns, name_rows, new_figure, new_panels, styled
+from sbnn.plotting.curves import PUBLISHED
 from sbnn.plotting.labels import counted, shortened
 
 ROW = 0.25  # inches
-PUBLISHED = {"marker": "D", "markersize": 4.5, "markerfacecolor": "white", "markeredgewidth": 0.9, "ls": ""}
 AROUND = {**PUBLISHED, "markersize": 7}  # large enough to be seen around a dot of ours
 
 

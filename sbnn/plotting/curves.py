@@ -9,10 +9,10 @@ from sbnn.plotting import reading
 from sbnn.plotting.colors import MODELS, model_color, paler, shades
 from sbnn.plotting.common import finish, legend_above, log_ticks, new_panels, styled
 from sbnn.plotting.labels import name_level, name_line
-from sbnn.plotting.models import PUBLISHED
 from sbnn.results import same_value
 
 TRANSITIONS = {"unfrozen": "unfreezing", "fine-tuning": "pruning"}
+PUBLISHED = {"marker": "D", "markersize": 4.5, "markerfacecolor": "white", "markeredgewidth": 0.9, "ls": ""}
 HISTORY = ("history", "test_r2", "n_selected")
 
 
