@@ -1,6 +1,7 @@
 """The command ``sbnn fit``, for a user's own tables: the default network and ridge, as in notebook 09."""
 
 import sys
+import time
 import warnings
 
 from sklearn.base import clone
@@ -21,8 +22,8 @@ from sbnn.study.own_data.options import preselected
 from sbnn.study.own_data.report import write_report
 
 MODEL = "model.safetensors"
+SHARE_OF_HALF = 0.7  # seconds of a fit to half of the cells, relative to all
 N_FOLDS, N_PAIRS, N_SEEDS, SEED = 10, 25, 5, 42  # pairs of halves of the cells
-N_STEPS = 7  # of `compute`
 FAST = {"hidden_layers": (32, 16), "distillation": DistilledSettings(steps_of_teachers=50, steps_of_student=100)}
 
 
@@ -67,31 +68,44 @@ def compute(options, data, folder):
         return how(name) | {"n_jobs": options.jobs, "seed": SEED}
 
     n_pairs, seeds = 2 if options.fast else N_PAIRS, range(1, 2 if options.fast else 1 + N_SEEDS)
-    mapped = clone(model).set_params(reconstruct=True)
-    _begin(1, f"network, {len(folds)} folds")
+    mapped, of_folds = clone(model).set_params(reconstruct=True), f"{len(folds)} folds"
+    steps = _steps({  # in fits of the network by one process
+        f"network, {of_folds}": len(folds) / options.jobs, f"ridge, {of_folds}": 1,
+        f"genes to trust, {2 * n_pairs} halves of the cells": 2 * n_pairs * SHARE_OF_HALF / options.jobs,
+        "network of all cells": 1, "effects of the genes": 1, "t-SNE of both measurements": 1,
+        f"map, {len(seeds)} other seeds": len(seeds),
+    })  # fmt: skip
+    next(steps)
     records = {"cv_default": cross_validate(model, data, folds, {"n_components": [2]}, **repeated("cv_default"))}
-    _begin(2, f"ridge, {len(folds)} folds")
+    next(steps)
     records["cv_ridge"] = cross_validate(LeaveOneOutRidge(), data, folds, **repeated("cv_ridge"))
-    _begin(3, f"genes to trust, {2 * n_pairs} halves of the cells")
+    next(steps)
     halves = stability_selection(model, data, n_pairs, groups=options.groups, **repeated("halves_default"))
-    _begin(4, "network of all cells")
+    next(steps)
     fitted = fit_full(mapped, data, model_file=folder / MODEL, seed=SEED, **how("fit_default_2d"))
-    _begin(5, "effects of the genes")
+    next(steps)
     effects = interpret_held_out(model, data, halves, groups=options.groups, **how("interpretation"))
     records |= {"fit_default_2d": fitted, "halves_default": halves, "interpretation": effects}
-    _begin(6, "t-SNE of both measurements")
+    next(steps)
     records["components"] = principal_components(data, **how("components"))
     records["tsne"] = tsne_maps(data, **how("tsne"))
-    _begin(7, f"map, {len(seeds)} other seeds")
+    next(steps)
     records["map_trust"] = map_trust(model, data, fitted, records["cv_default"], seeds, **how("map_trust"))
     for name in ("fit_default_2d", "tsne"):
         _with_labels_of(data, records[name], folder / f"{name}.pickle")
     return records
 
 
-def _begin(number, title):
-    """Print which step of `compute` begins."""
-    print(f"{number}/{N_STEPS} {title}", file=sys.stderr, flush=True)
+def _steps(costs):
+    """Print at every ``next`` which step begins and how long the rest may take, from relative costs of the steps."""
+    spent = done = to_go = 0
+    for i, (title, cost) in enumerate(costs.items(), 1):
+        print(f"{i}/{len(costs)} {title}" + f"; about {to_go:.0f} s left" * (to_go > 0), file=sys.stderr, flush=True)
+        started = time.monotonic()
+        yield
+        if (took := time.monotonic() - started) > 1:  # else it was loaded
+            spent, done = spent + took, done + cost
+        to_go = spent / max(done, 1) * (sum(list(costs.values())[i:]))
 
 
 def draw(records, folder):
