@@ -39,17 +39,21 @@ def shrunken(estimates, errors):
 
 @torch.no_grad()
 def class_sums(network, cells, positions, codes, n_classes):
-    """Sums over the cells of each class (m, p): counts, expected given their latents, squared residuals, and totals."""
+    """Sums over the cells of each class, (m, p): counts; those expected given the latents, and squared differences.
+
+    The last ones are of squared differences from the mean of the class, and the totals of the cells (m, 1).
+    """
     network.eval()
-    sums, totals = np.zeros((3, n_classes, cells.shape[1])), np.zeros((n_classes, 1))
+    sums, of_totals = np.zeros((5, n_classes, cells.shape[1])), np.zeros((2, n_classes, 1))
     for block in blocks(positions):
         counts, total = cells.batch(block)
-        expected = (network.decode(network.encode(counts)[0]).exp() * total).double().numpy()
-        counts, code = counts.double().numpy(), codes[block]
-        for values, to in zip((counts, expected, (counts - expected) ** 2), sums, strict=True):
-            np.add.at(to, code, values)
-        np.add.at(totals, code, total.double().numpy())
-    return *sums, totals
+        expected, code = network.decode(network.encode(counts)[0]).exp() * total, codes[block]
+        parts = counts, expected, (counts - expected) ** 2, counts**2, counts * total
+        for values, to in zip((*parts, total, total**2), (*sums, *of_totals), strict=True):
+            np.add.at(to, code, values.double().numpy())
+    (*known, squares, products), (totals, total_squares) = sums, of_totals
+    found = known[0] / totals
+    return *known, squares - 2 * found * products + found**2 * total_squares, totals
 
 
 def direct_effects(observed, expected, squares):
@@ -67,22 +71,26 @@ def mean_shares(network, centres, direct):
     return torch.stack([network.decode(centre + noise, row).exp().mean(0) for centre, row in rows]).double().numpy()
 
 
-def gene_effects(observed, squares, totals, shares, direct, direct_sd, names, genes, control):
+def gene_effects(observed, squares, totals, shares, direct, names, genes, control):
     """Log fold changes of genes against the control (without one: all perturbations), a row for each pair; DataFrame.
 
     Where the cells show an effect at a false discovery rate of 1 %, it is their own, unshrunk; elsewhere that of the
-    model, whose `direct` effects are shrunk.
+    model, and of what the cells add to it a part that is estimated.
     """
     of = names != control
     reference = of if of.all() else ~of
     found, pooled = observed / totals, observed.sum(axis=0) / totals.sum()
-    errors = np.sqrt(np.maximum(squares, pooled * totals)) / totals / (found + SMALL)
     own, model = (logs[of] - logs[reference].mean(axis=0) for logs in (np.log(found + SMALL), np.log(shares + SMALL)))
-    noise, spread = (np.sqrt(sd[of] ** 2 + (sd[~of] ** 2).sum(axis=0)) for sd in (errors, direct_sd))
-    p = 2 * norm.sf(np.abs(own) / noise)
+    sums = np.sqrt(np.maximum(squares, pooled * totals)) / totals
+    test, noise = (
+        np.sqrt(errors[of] ** 2 + (errors[~of] ** 2).sum(axis=0))
+        for errors in (sums / (found + SMALL), sums / (np.maximum(found, pooled) + SMALL))
+    )
+    p = 2 * norm.sf(np.abs(own) / test)
     significant = false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EFFECTS
-    estimate, half = np.where(significant, own, model), NORMAL_95 * np.where(significant, noise, spread)
+    rest, spread = shrunken(own - model, noise)
+    estimate, half = np.where(significant, own, model + rest), NORMAL_95 * np.where(significant, test, spread)
     pairs = pd.MultiIndex.from_product([names[of], genes], names=["perturbation", "gene"])
     values = {"log_fold_change": estimate, "lower": estimate - half, "upper": estimate + half}
-    values |= {"significant": significant, "direct": direct[of]}
+    values |= {"significant": significant, "model": model, "direct": direct[of]}
     return pd.DataFrame({name: value.ravel() for name, value in values.items()}, pairs).reset_index()

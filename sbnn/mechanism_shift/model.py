@@ -1,5 +1,6 @@
 """A variational autoencoder of a perturbation screen whose latents are shifted sparsely."""
 
+import warnings
 from copy import copy
 from functools import partial
 from numbers import Integral, Real
@@ -17,12 +18,15 @@ from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift import network
 from sbnn.mechanism_shift.direct import class_sums, direct_effects, gene_effects, mean_shares
-from sbnn.mechanism_shift.graph import graph_table
+from sbnn.mechanism_shift.graph import EVEN, graph_table
 from sbnn.mechanism_shift.recipe import PUBLISHED, STAGED, Recipe
 from sbnn.mechanism_shift.training import Training, means_of
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
+MANY_EDGES = 0.25  # share of shifts: with as many, and latents that are not separated, simulated ones were wrong
+OF_BATCH = 0.5  # share of the variance of a latent
+SHRUNK = 0.5  # slope of predicted log fold changes on those of the cells
 DRAWS = 50  # of the latents of each held-out cell, where fits are compared by their likelihood
 
 
@@ -63,8 +67,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     gene_effects_ : DataFrame
         Of "staged" alone: a row for each perturbation but the control and each gene, with its ``log_fold_change``
         against the control, its 95 % interval from ``lower`` to ``upper``, whether it is ``significant`` (at a false
-        discovery rate of 1 %, then it is that of the cells, else that of the model), and the ``direct`` part that the
-        latents do not carry.
+        discovery rate of 1 %, then it is that of the cells, else near that of the ``model``), and the ``direct`` part
+        that the latents do not carry.
     recipe_ : Recipe
         The chosen one.
     history_ : DataFrame
@@ -139,6 +143,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             perturbation, control = screen.perturbation, screen.control
         self.control_ = None if control is None else str(control)
         checked = check_perturbation(perturbation, counts, self.control_)
+        labels = getattr(counts, "obs", pd.DataFrame())
         counts = self._checked(counts, reset=True)
         genes = getattr(self, "feature_names_in_", np.arange(counts.shape[1]))
         names, codes, _ = codes_of(checked, self.control_)
@@ -152,6 +157,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             if score > best:
                 best, chosen = score, fitted
         self.__dict__.update(vars(chosen))
+        if self.method == "staged":
+            self._warn(counts, checked, labels)
         return self
 
     def _fit_recipe(self, recipe, counts, codes, genes):
@@ -280,15 +287,43 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         """Effects on genes beyond those of the latents; used only where held-out cells are the likelier for it."""
         names, aside = self.perturbations_, self.validation_
         with reproducible():
-            observed, *sums, totals = class_sums(self.network_, network.Cells(counts), train, codes, len(names))
-            direct, sd = direct_effects(observed, *sums)
+            *sums, squares, totals = class_sums(self.network_, network.Cells(counts), train, codes, len(names))
+            direct, _ = direct_effects(*sums)
         before, self.direct_ = self.direct_, torch.from_numpy(direct).float()
         if len(aside):
             bound = partial(self._mean, network.elbo_of_cells, counts, aside, codes, 10)
             if bound() <= bound(direct=before):
                 self.direct_ = torch.zeros_like(self.direct_)
-        tables = self.predict_counts(1.0).to_numpy(), self.direct_.double().numpy(), sd
-        self.gene_effects_ = gene_effects(observed, sums[1], totals, *tables, names, genes, self.control_)
+        tables = self.predict_counts(1.0).to_numpy(), self.direct_.double().numpy()
+        self.gene_effects_ = gene_effects(sums[0], squares, totals, *tables, names, genes, self.control_)
+
+    def _warn(self, counts, perturbation, labels):
+        """Warn of edges that are too many, latents that follow a batch, and fold changes that the model shrinks."""
+        edges, mixed = (self.shift_graph_["probability"] > EVEN).mean(), len(self.unmixing_.unseparated)
+        if edges > MANY_EDGES and 2 * mixed >= self.n_latent:
+            text = "perturbations shift too many latents, or n_latent is too small; try more latents"
+            pairs = f"{edges:.0%} of the shifts are edges, and {mixed} pairs of latents are not separated"
+            warnings.warn(f"{pairs}: {text}", stacklevel=3)
+        latents = self._encoded(counts).double().numpy()
+        latents = latents - latents.mean(axis=0)
+        for column in labels:
+            levels = labels[column].astype(str).to_numpy()
+            across = pd.Series(perturbation).groupby(levels).nunique()
+            if column == "perturbation" or not 2 <= len(across) <= len(latents) // 20 or across.min() < 2:
+                continue  # not a batch, or one of each perturbation, such as a guide
+            between = pd.DataFrame(latents).groupby(levels).transform("mean").to_numpy()
+            share = (between**2).sum(axis=0) / np.maximum((latents**2).sum(axis=0), 1e-9)
+            for i in np.flatnonzero(share > OF_BATCH):
+                text = "where it is confounded with perturbations, their edges with this latent may be those of batches"
+                warnings.warn(f"{column} explains {share[i]:.0%} of the variance of latent_{i}; {text}", stacklevel=3)
+        table = self.gene_effects_[self.gene_effects_["significant"]]
+        if len(table) > 1:
+            slope = np.polyfit(table["log_fold_change"], table["model"], 1)[0]
+            if slope < SHRUNK:
+                text = f"{slope:.2f} of those of the cells on average; use gene_effects_, or train longer"
+                warnings.warn(
+                    f"predict_counts shrinks {len(table)} significant log fold changes to {text}", stacklevel=3
+                )
 
     def _checked(self, counts, reset=False):
         """Counts (CSR) of cells with the genes that the model was fitted to, or with `reset` will be."""

@@ -13,6 +13,8 @@ from sbnn.plotting.labels import place_names
 KIND_COLORS = {"linear": "0.45", "network": BLUE, "published": VERMILLION, "ours": GREEN}
 EFFECTS = "PuOr_r"
 COLUMNS = 5  # of panels of latents
+NAMED_GENES = 3  # of each latent, those that correlate with it most
+DIRECT_GENES = 14  # those with the largest direct effects
 SHOWN = 40  # perturbations in a graph, those with the largest shifts
 PANELS = {
     "mcc": ("correlation with true latents (MCC)", "linear"),
@@ -150,6 +152,36 @@ def graph_of_screen(record):
     ax.set(xlabel="latent", title=f"{record.dataset}: shifts against the control")
     figure.legend(loc="outside lower right")
     figure.colorbar(image, ax=ax, label="shift (SD)", shrink=0.5)
+    return figure
+
+
+@styled
+def latents_and_genes(record):
+    """Shifts of the latents by all perturbations, each latent with its genes, and direct effects on single genes."""
+    effects, strength = _first_fit(record)
+    of_latents = [", ".join(record.genes[name].abs().nlargest(NAMED_GENES).index) for name in effects.columns]
+    largest = record.effects.assign(size=record.effects["direct"].abs()).groupby("gene")["size"].max()
+    genes = largest.nlargest(DIRECT_GENES).index
+    direct = record.effects.pivot(index="gene", columns="perturbation", values="direct")
+    direct = direct.reindex(index=genes, columns=effects.index).fillna(0.0)
+    order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1)))
+    figure, axes = new_panels(1.5 + 0.17 * (effects.shape[1] + len(genes)), 2, 1, sharex=True,
+                              height_ratios=[effects.shape[1], len(genes)])  # fmt: skip
+    names = [f"{name.removeprefix('latent_')}: {of}" for name, of in zip(effects.columns, of_latents, strict=True)]
+    for ax, table, rows, label in (
+        (axes[0], effects.to_numpy().T, names, "shift (SD)"),
+        (axes[1], direct.to_numpy(), genes, "direct effect\n(log fold change)"),
+    ):
+        most = float(np.abs(table).max())
+        image = ax.imshow(table[:, order], cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto")
+        ax.set_yticks(range(len(rows)), rows, fontsize="small")
+        figure.colorbar(image, ax=ax, label=label)
+    y, x = np.nonzero(strength[order].T)
+    axes[0].plot(x, y, "o", color="k", ms=3, label="edge")
+    axes[0].set(ylabel="latent: its genes", title=f"{record.dataset}: what each perturbation does")
+    axes[1].set_ylabel("gene")
+    axes[1].set_xticks(range(len(order)), effects.index[order], rotation=90)
+    figure.legend(loc="outside upper right")
     return figure
 
 

@@ -29,6 +29,7 @@ ENOUGH = 0.1  # gain of log likelihood, for another sweep
 FAR = np.deg2rad(15)  # of a turn that makes other latents
 CLOSE = 3.0  # difference of log likelihood, below which another turn of a pair is as good: a factor of 20 ...
 BY_CHANCE = 2.0  # ... and standard deviations of what sampling adds to it
+FEW_CELLS = 0.2  # standard error of a shift, from which on it is of too few cells for a test: 25
 BENT = 4.0  # standard errors, beyond which shifts of other latents may move one along
 FALSE_EDGES = 0.01  # expected share, as far as sampling error goes
 ROUNDS = 500  # of expectation maximisation, at most
@@ -296,15 +297,17 @@ def _with_small_shifts(probabilities, adjusted, shifts, errors):
     """Probabilities, with edges for shifts that are small beside those of the slab but far beyond sampling error.
 
     A perturbation that shifts other latents far moves this one a little where the network bends, too: the size of such
-    shifts, relative to those of the other latents, is that of the pairs without an edge, with exponential tails.
+    shifts, relative to the larger ones, is that of the pairs without an edge, with exponential tails.
     """
     size = np.abs(shifts)
-    others = np.sqrt(np.maximum((size**2).sum(axis=1, keepdims=True) - size**2, 0.0))
+    larger = size[:, None] > size[..., None]  # of each perturbation and latent, which of the latents are
+    others = np.sqrt((larger * size[:, None] ** 2).sum(axis=2))
     still = (probabilities <= EVEN) & (others > BENT * errors[:, None])
     if still.any():
         bend = (size[still] / others[still]).mean() * others
         adjusted = np.maximum(adjusted, _adjusted(np.exp(-size / np.maximum(bend, LEAST_SCALE))))
-    return np.where(adjusted <= FALSE_EDGES, np.maximum(probabilities, 1 - adjusted), probabilities)
+    enough = (adjusted <= FALSE_EDGES) & (errors[:, None] < FEW_CELLS)
+    return np.where(enough, np.maximum(probabilities, 1 - adjusted), probabilities)
 
 
 def _unseparated(shifts, mixture, names):

@@ -1,8 +1,11 @@
 """Effects on genes beyond the latents, and the choice among recipes."""
 
+import warnings
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from short_recipes import SHORT, TINY
 
@@ -25,7 +28,7 @@ def test_noise_is_shrunk_and_large_effects_are_not():
 
 def test_an_effect_on_one_gene_is_direct_and_reported_as_the_cells_show_it(screen):
     counts, name = screen.counts.toarray(), screen.targets[3]
-    of, gene = screen.perturbation == name, int(np.argsort(screen.counts.sum(axis=0))[-5])
+    of, gene = screen.perturbation == name, int(np.argmin(screen.counts.toarray().std(axis=0)))
     counts[of, gene] = np.random.default_rng(0).binomial(counts[of, gene], 0.1)
     recipe = replace(SHORT, epochs=40)
     model = SparseShiftVAE(5, recipe=recipe, random_state=0).fit(counts, screen.perturbation, screen.control)
@@ -34,7 +37,7 @@ def test_an_effect_on_one_gene_is_direct_and_reported_as_the_cells_show_it(scree
     share = {key: counts[kept][screen.perturbation[kept] == key].sum(0) for key in (name, screen.control)}
     own = np.log([share[key][gene] / share[key].sum() + 1e-4 for key in share])
     assert (
-        found["significant"] and found["direct"] < -0.3 and found["log_fold_change"] == pytest.approx(own[0] - own[1])
+        found["significant"] and found["direct"] < -0.1 and found["log_fold_change"] == pytest.approx(own[0] - own[1])
     )
     assert found["lower"] < found["log_fold_change"] < found["upper"] < 0
     predicted = model.predict_counts(1000)
@@ -52,3 +55,33 @@ def test_of_several_recipes_the_one_under_which_held_out_cells_are_likeliest_is_
     alone = SparseShiftVAE(3, recipe=recipes[1], random_state=0).fit(*cells)
     assert model.recipe_ == recipes[1] and model.recipe == recipes
     assert np.array_equal(model.transform(cells[0]), alone.transform(cells[0]))
+
+
+def warned(model, **changes):
+    """Messages of a fitted model after changes."""
+    model = copy(model)
+    vars(model).update(changes)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model._warn(*changes.get("cells", ()))
+    return [str(one.message) for one in caught]
+
+
+def test_dense_graphs_latents_of_a_batch_and_shrunken_effects_are_warned_of(screen, staged):
+    counts, names = screen.counts.astype(np.float32), screen.perturbation
+    latents = staged.transform(counts)
+    batch = np.where(latents[:, 2] > 0, "late", "early")
+    labels = pd.DataFrame({"batch": batch, "replicate": np.arange(len(names)) % 3, "guide": names})
+    cells = counts, names, labels[["replicate", "guide"]]
+    assert warned(staged, cells=cells) == []
+    [message] = warned(staged, cells=(counts, names, labels))
+    assert "batch explains" in message and "latent_2" in message
+    dense = {"shift_graph_": staged.shift_graph_.assign(probability=1.0)}
+    assert warned(staged, cells=cells, **dense) == []
+    mixed = replace(staged.unmixing_, unseparated=[("latent_0", "latent_1")] * 3)
+    [message] = warned(staged, cells=cells, unmixing_=mixed, **dense)
+    assert message.startswith("100% of the shifts are edges, and 3 pairs")
+    effects = staged.gene_effects_.assign(significant=True)
+    effects["model"] = 0.3 * effects["log_fold_change"]
+    [message] = warned(staged, cells=cells, gene_effects_=effects)
+    assert "to 0.30 of those of the cells" in message
