@@ -1,5 +1,7 @@
 """Typed neurons: an AnnData of electrophysiological features in families, and the arrays that the code below takes."""
 
+import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +14,8 @@ from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 
 ALL = "all"  # the one family if none is given
+_SYMBOL = r"[fpnuµμmckMG]?(s|V|A|Ohms?|ohms?|Ω|F|Hz|S|m|C|J|W|L|g|M|B|rad)|min|h|°C?|deg|%|\d+|a\.?u\.?|SD"
+UNIT = re.compile(rf"(({_SYMBOL}|spikes?|APs?|counts?)(\^?-?\d)?(\s*([/*·. ]|per)\s*|$))*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,8 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     obs = check_labels(labels, cells, ("type",), ("donor", "condition")).rename_axis(index=None)
     if units and not {*units} <= {*features}:
         raise ValueError(f"units: no such features: {some(sorted({*units} - {*features}))}")
+    if odd := sorted({str(unit) for unit in (units or {}).values() if not UNIT.fullmatch(str(unit))}):
+        warnings.warn(f"units: {some(odd)} is no unit as s, mV, pA, MOhm, Hz/pA or 1 are", stacklevel=2)
     var = {"family": families_of(families, features), "unit": [(units or {}).get(feature, "") for feature in features]}
     adata = ad.AnnData(values, obs, pd.DataFrame(var, index=features))
     return with_about(adata, about_data(**about), _fingerprint(values, cells, features, obs["type"]))
