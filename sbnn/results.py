@@ -150,7 +150,7 @@ def same_value(a, b):
 
 def results_path(path, argument="path", inputs=()):
     """Path of a file, with the user's home in place of ``~``; an error if it is no file, or one of the `inputs`."""
-    text = os.path.expanduser(path)
+    text = os.path.expanduser(path) if isinstance(path, str | os.PathLike) else ""
     if not text or "\0" in text or text.startswith("~") or text.endswith(os.sep):
         raise ValueError(f"{argument}: expected the path of a file, got {str(path)!r}")
     if os.path.exists(text) and not os.path.isfile(text):
@@ -159,6 +159,18 @@ def results_path(path, argument="path", inputs=()):
         if other is not None and os.path.realpath(text) == os.path.realpath(os.path.expanduser(other)):
             raise ValueError(f"{argument}: {str(other)!r} would be overwritten, which is needed; name another file")
     return Path(text)
+
+
+def require(record, argument, names, other=None):
+    """Check that a record holds some values or parameters, and is of the same data as another, or of these data."""
+    known = set()
+    if isinstance(record, Record):
+        known.update(record.values, record.settings.get("estimator", {}).get("params", {}), *record.params)
+    if missing := [name for name in names if name not in known]:
+        raise ValueError(f"{argument}: expected a record with {', '.join(missing)}, got {record!r}")
+    if other is not None and record.sha256 != other.sha256:
+        here, there = (f"{getattr(of, 'dataset', None) or of.name!r} ({of.sha256[:12]})" for of in (record, other))
+        raise ValueError(f"{argument}: expected a record of the same data as the others, {there}, got {here}")
 
 
 def results_folder(saved_models, dataset, fast=False):

@@ -306,7 +306,7 @@ def test_a_path_that_is_no_file(record, path):
     for use in (lambda: save(record, path), lambda: load(path)):
         with pytest.raises(ValueError, match="path: expected the path of a file"):
             use()
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="got '3'"):
         results_path(3)
 
 

@@ -7,6 +7,7 @@ import colorsys
 import re
 import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
@@ -43,6 +44,15 @@ def check_number(name, value, kind, low=-np.inf, high=np.inf):
         raise (ValueError if is_number else TypeError)(f"{text}, got {value!r}")
 
 
+@contextmanager
+def naming(expected):
+    """Put the argument and what was expected of it before an error of numpy or pandas."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{expected}; {error}") from error
+
+
 class CheckedSettings:
     """Base of frozen dataclasses: every field is of the kind of its default, and numbers are in `_LEAST` to `_MOST`."""
 
@@ -69,13 +79,10 @@ class CheckedSettings:
 def check_matrix(values: Any, argument: str) -> np.ndarray:
     """Convert an array, a sparse matrix or a DataFrame to dense, C-contiguous float32 of two dimensions."""
     check_unmasked(values, argument)
-    try:
-        with np.errstate(over="ignore"):  # overflow of float32 becomes infinite, which check_outliers reports
-            numbers = np.asarray(values.toarray() if sparse.issparse(values) else values, dtype=np.float32, order="C")
+    expected = f"{argument}: expected numbers of shape (cells, columns), got {type(values).__name__}"
+    with naming(expected), np.errstate(over="ignore"):  # overflow becomes infinite, which check_outliers reports
+        numbers = np.asarray(values.toarray() if sparse.issparse(values) else values, dtype=np.float32, order="C")
         _, _ = numbers.shape
-    except (TypeError, ValueError) as error:
-        text = f"{argument}: expected numbers of shape (cells, columns), got {type(values).__name__}: {error}"
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(text) from None
     return numbers
 
 

@@ -10,7 +10,7 @@ OF_CELLS = {"latent", "latents", "outputs"}  # of a truth: true values that foll
 def about_data(*, name="custom", source="the user's data", sha256="", files=None, dropped=None, truth=None, notes=()):
     """Entries of ``uns["sbnn"]``; see `sbnn.paired`, of which the builders of other kinds take the same ones."""
     sha256 = sha256 or (fingerprint_files(files) if files else "")
-    about = {"name": name, "source": source, "sha256": sha256, "files": dict(files or {})}
+    about = {"name": str(name), "source": str(source), "sha256": sha256, "files": dict(files or {})}
     left_out = {w: int(what) if np.ndim(what) == 0 else [str(n) for n in what] for w, what in (dropped or {}).items()}
     about["dropped"] = {why: what for why, what in left_out.items() if what}
     return about | {"truth": dict(truth or {}), "notes": [str(note) for note in notes]}

@@ -99,7 +99,7 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     DataIntegrityError
         A file that is truncated or altered.
     """
-    if name not in DATASETS:
+    if name not in [*DATASETS]:
         raise ValueError(f"data set {name!r} is unknown; there are {', '.join(DATASETS)}")
     dataset = DATASETS[name]
     module, function = dataset.reader.rsplit(".", 1)

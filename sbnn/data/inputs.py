@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils import validation
 
 from sbnn.data import checks
-from sbnn.data.checks import check_given_once, check_outliers, check_same_cells, some, warn_of_raw_counts
+from sbnn.data.checks import check_given_once, check_outliers, check_same_cells, naming, some, warn_of_raw_counts
 from sbnn.data.objects import AnnDataLike, MuDataLike, StreamLike, dense, entry, obsm_table, with_outputs
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes, size_of_library
 
@@ -19,6 +19,7 @@ FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5  # of which cells can be seen
 LEAST_SHARE, HALF = 0.05, 0.5  # of the counts of the training cells, by which depth can be estimated at all, and well
 MOST_DENSE_VALUES = 2**25  # that a sparse matrix is made dense for, 128 MiB in single precision
 WRAP_COUNTS = "log-transform it, or pass ExpressionStream(X, counts=True)"
+validate_data = naming("X and y: expected tables, and a type or outputs of each cell")(validation.validate_data)
 
 
 def two_tables(X, Y=None):
@@ -194,7 +195,7 @@ def _new_cells(model, X, genes, needed):
             matrix = matrix.iloc[:, places]
         elif places is not None:
             matrix = matrix[:, places] if sparse.issparse(matrix) else np.ascontiguousarray(matrix[:, places])
-        matrix = check_array(matrix, accept_sparse=("csr", "csc"), dtype=np.float64, input_name="X")
+        matrix = validation.check_array(matrix, accept_sparse=("csr", "csc"), dtype=np.float64, input_name="X")
         if counted:
             matrix = log2p1(normalize_library_size(matrix, size, cells=X.obs_names))
         elif size is not None:

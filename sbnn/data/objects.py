@@ -69,7 +69,7 @@ def with_outputs(data, outputs="outputs"):
     """
     adata, modalities = gene_modality(data), data.mod if isinstance(data, MuDataLike) else {}
     if isinstance(outputs, list):
-        return adata, adata.obs[outputs], {}
+        return adata, pd.concat([entry(adata.obs, name, "adata.obs") for name in outputs], axis=1), {}
     if not isinstance(outputs, str):
         return adata, outputs, {}
     others = [name for name in modalities if name != "rna"]

@@ -82,7 +82,7 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
     if whole < 1 and high <= LARGEST_LOG:
         warnings.warn(f"counts: expected raw counts, got what looks like logs, from {low:g} to {high:g}", stacklevel=2)
     n_candidates = np.isfinite(position).sum()
-    if not 1 <= n_genes <= n_candidates:
+    if not (isinstance(n_genes, int | np.integer) and 1 <= n_genes <= n_candidates):
         limits = f"above {threshold} in at least {min_cells} cells and not in more than {OFFSET:.0%} of them"
         raise ValueError(f"n_genes={n_genes} but only {n_candidates} of {len(position)} genes have counts {limits}")
     order = np.argsort(-position, kind="stable")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
 
-from sbnn.data.checks import OKABE_ITO
+from sbnn.data.checks import OKABE_ITO, naming
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -37,6 +37,7 @@ _HUES = OKABE_ITO[:-1]  # black cannot be made darker
 _FORMAT = 1  # to be raised whenever the same parameters come to give other data
 
 
+@naming("simulate_patchseq: expected numbers")
 def simulate_patchseq(
     n_cells=600, n_genes=300, n_outputs=16, n_latent=2, n_true_genes=25, noise=0.5, n_families=4, n_types=12,
     random_state=0,

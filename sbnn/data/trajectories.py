@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import check_finite, check_names, check_number, some
+from sbnn.data.checks import check_finite, check_names, check_number, naming, some
 from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import dense
@@ -59,14 +59,15 @@ def trajectories(values, times=None, gene_names=None, **about):
         samples, repeated names.
     """
     labels = None
-    if isinstance(values, pd.DataFrame):
-        parts = dict(iter(values.groupby("sample", sort=False)))
-        gene_names = values.columns.drop(["sample", "time"]) if gene_names is None else gene_names
-        labels, times = list(parts), [part["time"] for part in parts.values()]
-        values = [part.drop(columns=["sample", "time"]) for part in parts.values()]
-    values = [np.asarray(block, dtype=np.float64) for block in values]
-    times = [times] * len(values) if np.ndim(times[0]) == 0 else times
-    shapes, lengths = [block.shape for block in values], [len(of_sample) for of_sample in times]
+    with naming("values and times: expected numbers, of shape (samples, times, genes) and (times,), or a long table"):
+        if isinstance(values, pd.DataFrame):
+            parts = dict(iter(values.groupby("sample", sort=False)))
+            gene_names = values.columns.drop(["sample", "time"]) if gene_names is None else gene_names
+            labels, times = list(parts), [part["time"] for part in parts.values()]
+            values = [part.drop(columns=["sample", "time"]) for part in parts.values()]
+        values = [np.asarray(block, dtype=np.float64) for block in values]
+        times = [np.asarray(of, np.float64) for of in ([times] * len(values) if np.ndim(times[0]) == 0 else times)]
+        shapes, lengths = [block.shape for block in values], [len(of_sample) for of_sample in times]
     if not values or shapes != [(length, *shapes[0][-1:]) for length in lengths]:
         raise ValueError(f"values: expected (times, genes) of each sample, got {shapes}, and times: {lengths}")
     names = check_names(gene_names, "gene_names", "gene", shapes[0][1])
@@ -134,8 +135,8 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
 
 def as_trajectories(data):
     """Arrays of an AnnData as `trajectories` makes it, checked: `Samples` in the order in which samples appear."""
-    if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs}:
-        raise TypeError(f"data: expected an AnnData with sample, time in obs, got {type(data).__name__}")
+    if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs} or data.X is None:
+        raise TypeError(f"data: expected an AnnData with X, and sample, time in obs, got {type(data).__name__}")
     X = dense(data.X).astype(np.float64, copy=False)
     names = check_names(data.var_names, "trajectories", "gene", data.n_vars)
     check_finite(X, "trajectories", data.obs_names, names)

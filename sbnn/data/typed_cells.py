@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import anndata as ad
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import check_labels, check_names, check_recorded, check_unmasked, some, warn_of_marks
 from sbnn.data.containers import about_data, name_and_sha256, with_about
@@ -68,7 +69,7 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     """
     check_unmasked(X, "X")
     named = isinstance(X, pd.DataFrame)
-    values = np.ascontiguousarray(X, dtype=np.float64)
+    values = check_array(np.asarray(X), dtype=np.float64, order="C", ensure_all_finite=False, input_name="X")
     cells = check_names(X.index if named else None, "X", "cell", values.shape[0])
     features = check_names(X.columns if named else None, "X", "feature", values.shape[1])
     check_recorded(values, "X", cells, features)
@@ -110,7 +111,7 @@ def families_of(families, names):
         n_given = sum(map(len, families.values()))
         family_of = {str(name): family for family, its in families.items() for name in its}
         families = [family_of[name] for name in names if name in family_of]
-    if not len(families) == len(names) == (n_given or len(names)):
+    if np.shape(families) != (len(names),) or n_given not in (0, len(names)):
         raise ValueError(f"families: expected a family for every one of the columns {some(names)}, given once")
     return np.array([str(family) for family in families], dtype=object)
 

@@ -62,7 +62,7 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
         return {"scores": pd.DataFrame(rows)} | kept
 
     wanted = _wanted("methods", data, {"method": method}, condition=condition)
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=clone(model))
 
 
 def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite=False):
@@ -120,6 +120,8 @@ def fit_and_score(model, data):
 
 def _wanted(kind, data, params, **settings):
     """A record without values."""
+    if not isinstance(data, dict) or not all("split" in getattr(of_seed, "obs", ()) for of_seed in data.values()):
+        raise TypeError(f"data: expected a dict of seed to AnnData with obs['split'], got {data!r}")
     about = [of_seed.uns["sbnn"] for of_seed in data.values()]
     sha256 = fingerprint_parameters({"data": [of_seed["sha256"] for of_seed in about]})
     settings |= {"seeds": list(data), "version": 1}

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sbnn.data.checks import naming
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.phoenix import PENALTIES, GatedPhoenix, Phoenix
@@ -48,8 +49,9 @@ class DynamicsRegressor(BaseEstimator):
         if isinstance(x0, pd.DataFrame):
             x0 = x0.rename(columns=str)[list(self.gene_names_)].to_numpy()
         start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
-        times = np.array(np.broadcast_to(times, (len(start), np.shape(times)[-1])), dtype=np.float64)
-        if not (np.diff(times, axis=1) > 0).all():
+        with naming("times: expected numbers of shape (times,) or (samples, times)"):
+            times = np.array(np.broadcast_to(times, (len(start), np.shape(times)[-1])), dtype=np.float64)
+        if not (np.diff(times, axis=1) > 0).all() or not np.isfinite(times).all():
             raise ValueError(f"times: must increase, got {times[0]}")
         with reproducible(), torch.no_grad():
             model = copy.deepcopy(self.network_).double()
@@ -157,6 +159,7 @@ class PhoenixRegressor(DynamicsRegressor):
         "n_hidden": COUNT,
         "pruning": [StrOptions({"none", *INFLUENCE, *PENALTIES})],
         "sparsity": [Interval(Real, 0, 1, closed="neither")],
+        "recipe": [Recipe, None],
     }
 
     def __init__(

@@ -8,9 +8,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, T
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sbnn.data.checks import UNKNOWN, check_in_order, check_recorded, check_unmasked, some, warn_of_marks
+from sbnn.data.checks import UNKNOWN, check_in_order, check_recorded, check_unmasked, naming, some, warn_of_marks
+from sbnn.data.inputs import validate_data
 from sbnn.data.typed_cells import families_of, family_columns
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # of `_parameter_constraints`
@@ -47,7 +48,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
         check_recorded(X, "X", cells, stacklevel=stacklevel + 1)
         warn_of_marks(X, "X", columns)
-        check_classification_targets(y)
+        naming("y: expected a type of every cell")(check_classification_targets)(y)
         self._typed = np.asarray(y).astype(str) != UNKNOWN
         if not self._typed.all():
             n = (~self._typed).sum()

@@ -56,7 +56,7 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     y = labels_of(data, target)
     classes = np.unique(y)
     folds = {s: deal_donors(data, y, 5, s) for s in SEEDS} if folds is None else folds
-    folds = folds if isinstance(folds, dict) else {seed: folds}
+    folds = {s: folds_of(its, len(y)) for s, its in (folds if isinstance(folds, dict) else {seed: folds}).items()}
     repeats = [int(s) for s, its in folds.items() for _ in its]
     folds = folds_of([fold for its in folds.values() for fold in its], len(y))
     by_seed = {s: configured(estimator, {}, s) for s in dict.fromkeys(repeats)}

@@ -59,7 +59,7 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
     >>> sbnn.annotate(adata, model, record)  # doctest: +SKIP
     >>> scanpy.pl.embedding(adata, "X_sbnn", color="family")  # doctest: +SKIP
     """
-    notes = _Notes(gene_modality(adata), key)
+    notes = _Notes(gene_modality(adata), str(key))
     for result in found:
         if isinstance(result, pd.DataFrame):
             notes.of_genes(result)

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import UNKNOWN, check_blanks, check_number
+from sbnn.data.checks import UNKNOWN, check_blanks, check_number, naming
 from sbnn.data.preprocessing import Standardizer, expression_pipeline
 from sbnn.data.typed_cells import as_typed
 
@@ -58,7 +58,7 @@ def grouped_folds(groups, n_folds=10, seed=42):
     list of (ndarray, ndarray)
         Training and test positions; every cell is tested once. Folds have as many groups, to one, not as many cells.
     """
-    codes = _codes(groups, "groups")
+    codes = group_codes(groups, "groups")
     check_blanks(groups, "groups")
     return list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(codes, groups=codes))
 
@@ -84,13 +84,15 @@ def later_fold(times, share=0.8):
     if not all(map(ISO.fullmatch, text)) and (len(text) < np.size(times) or len(lengths) > 1 or 0 in lengths):
         expected = "numbers, datetime64 or dates as 2018-09-17"
         raise ValueError(f"times: text such as {text[0]!r} sorts by its letters, not in time; expected {expected}")
-    codes = _codes(times, "times")
+    codes = group_codes(times, "times")
     n_train = min(max(round(share * (codes.max() + 1)), 1), codes.max())
     return folds_of([(np.flatnonzero(codes < n_train), np.flatnonzero(codes >= n_train))], len(codes))
 
 
-def _codes(labels, name):
+def group_codes(labels, name, cells=None):
     """Position of the label of each cell among the different ones, sorted."""
+    if np.ndim(labels) != 1 or (cells is not None and len(labels) != len(cells)):
+        raise ValueError(f"{name}: expected one of each cell, got shape {np.shape(labels)}")
     missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text they would be groups of their own
     if missing.size:
         raise ValueError(f"{name}: {missing.size} cell(s) have none, the first is cell {missing[0]}")
@@ -145,7 +147,8 @@ def folds_of(folds, n):
         folds = paper_folds(n, folds)
     elif hasattr(folds, "get_n_splits"):
         folds = folds.split(np.zeros((n, 1)))
-    checked = [(np.asarray(train), np.asarray(test)) for train, test in folds]
+    with naming("folds: expected pairs (training, test) of positions, a number, or a splitter"):
+        checked = [(np.asarray(train), np.asarray(test)) for train, test in folds]
     wrong = [] if checked else ["there is none"]
     for i, fold in enumerate(checked):
         cells = np.concatenate(fold)

@@ -18,7 +18,7 @@ from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
-from sbnn.results import Record
+from sbnn.results import Record, require
 
 ROWS_AT_ONCE = 16_384  # points of the paths that go through the network together
 
@@ -128,8 +128,7 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
         As from `interpret`; `sbnn.plotting.effect_map` draws it.
     """
     data, stability = as_paired(data), selection_table(halves)
-    if halves.sha256 != data.sha256:
-        raise ValueError(f"halves: expected a record of the data {data.name!r}, got one of other data")
+    require(halves, "halves", [], data)
     if groups is None:
         fold, split = paper_folds(data.n_cells, 4)[0], "a quarter"
     else:

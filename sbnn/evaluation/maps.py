@@ -13,7 +13,7 @@ from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import source_arrays, split_and_scale, split_fold
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
-from sbnn.results import Record
+from sbnn.results import Record, require
 
 
 def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):
@@ -112,9 +112,8 @@ def map_trust(
         `sbnn.plotting.map_trust` draws it.
     """
     data = as_paired(data)
-    for name, record in (("fit", fit), ("folds", folds)):
-        if record.sha256 != data.sha256:
-            raise ValueError(f"{name}: expected a record of the data {data.name!r}, got one of other data")
+    for name, record, values in (("fit", fit, ["latent"]), ("folds", folds, ["test_predictions"])):
+        require(record, name, values, data)
     point = folds.find(n_components=estimator.n_components)
     judged = fingerprint_arrays(fit.latent, *folds.test_predictions[point])
     settings = {"seeds": list(seeds), "judged": judged, "scaling": folds.settings["scaling"]} | settings_of(preselect)

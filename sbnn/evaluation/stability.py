@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.optimize import brentq
 
 from sbnn.metrics import share_tested, smallest_sufficient
+from sbnn.results import require
 
 SHAPES = 200  # tried between the two extreme ones
 
@@ -64,10 +65,11 @@ def selection_threshold(record, max_false=1.0):
 
 def _bound_of(record):
     """`expected_false` of thresholds, for the halves of a record."""
+    require(record, "record", ["selected", "gene_names"])
     folds = record.folds
     pairs = list(zip(folds[::2], folds[1::2], strict=False))
     swapped = all(np.array_equal(a, d) and np.array_equal(b, c) for (a, b), (c, d) in pairs)
-    if "selected" not in record.values or not pairs or len(folds) % 2 or not swapped:
+    if not pairs or len(folds) % 2 or not swapped:
         found = f"{record.experiment!r} of {record.dataset!r} with {len(folds)} fold(s)"
         raise ValueError(f"record: expected complementary pairs, as from stability_selection, got {found}")
     shown = record.values.get("preselected")  # where a half preselected genes, a gene at random is one of those
@@ -161,6 +163,7 @@ def genes_table(record):
         ``genes`` (mean number kept), and ``suffices``, true of the smallest number within one standard error of the
         best one, corrected for the training cells that folds share.
     """
+    require(record, "record", ["n_genes", "n_selected"])
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     points = [g for g, number in enumerate(numbers) if isinstance(number, int)]
     enough = smallest_sufficient(record.test_r2[:, points], numbers[points].to_list(), share_tested(record.folds))

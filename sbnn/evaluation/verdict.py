@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sbnn.data.checks import check_number, naming
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.crossval import LEVEL, N_PERMUTATIONS, chance_table, least_p
+from sbnn.evaluation.folds import group_codes
 from sbnn.metrics import corrected_error, share_tested
-from sbnn.results import Record
+from sbnn.results import Record, require
 
 LEVEL_WITH = 0.05  # models are as good as each other if the whole interval of their difference is within this
 N_PERMUTATIONS_OF_OUTPUTS = 999, 4999  # more, since p is corrected for the number of outputs
@@ -139,8 +141,8 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
         ``test_r2`` and ``sd`` over the folds, ``permuted_r2``, ``p``, ``difference`` to ridge with the corrected
         interval (None with a single fold), ``sentence`` and ``better_than_chance``.
     """
-    if n_permutations < 1 / LEVEL - 1:
-        raise ValueError(f"n_permutations: {n_permutations} cannot give p <= {LEVEL}, expected at least 19")
+    require(record, "record", ["test_r2"])
+    check_number("n_permutations", n_permutations, int | np.integer, 1 / LEVEL - 1, 1e6)
 
     def chance(record, point):  # R2 of permuted outputs and p, or NaN and why they are unknown
         if data is None:
@@ -152,7 +154,8 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
             return np.nan, np.nan, "the record holds no predictions of single cells"
         return table.permuted_r2.item(), table.p.item(), ""
 
-    r2 = record.test_r2[:, point]
+    with naming("point: expected the position of a grid point"):
+        r2 = record.test_r2[:, point]
     mean, several = float(r2.mean()), len(r2) > 1
     sd = float(r2.std(ddof=1)) if several else np.nan
     permuted, p, unknown = chance(record, point)
@@ -175,7 +178,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
         its_p = np.nan if unknown else chance(ridge, 0)[1]
         sentence += f"; {_beside_ridge(found, float(ridge.test_r2[:, 0].mean()), its_p)}"
     sentence += "."
-    groups = None if groups is None else np.asarray(groups).astype(str)
+    groups = None if groups is None else group_codes(groups, "groups", record.values.get("cell_names"))
     if groups is not None and (split := split_groups(record, groups)):
         sentence += f" {len(split)} of {len(np.unique(groups))} groups have cells in both training and test: "
         sentence += "what cells of a group share counts as prediction, so R2 may be too high; "

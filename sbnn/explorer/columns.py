@@ -64,8 +64,7 @@ def _point_of(fit, folds):
 
 def _genes(data, fit, room):
     """Genes that the model does not keep, in 8 bits: the most variable ones, as many as there is room for."""
-    if data.sha256 != fit.sha256:
-        raise ValueError(f"data: expected those of the fit, {fit.dataset!r}, got {data.name!r}")
+    require(fit, "fit_record", [], data)
     others = np.flatnonzero(~np.isin(data.gene_names, fit.kept_genes))
     n_genes = max(int(room / (BYTES_OF_CELL * data.n_cells + BYTES_OF_GENE)), 0)
     chosen = others[np.argsort(-data.X[:, others].var(0), kind="stable")][:n_genes]

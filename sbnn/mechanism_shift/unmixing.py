@@ -200,7 +200,7 @@ class _Moments:
             self.within += np.diag(np.mean(variances, axis=0, dtype=float))
         values, vectors = np.linalg.eigh(self.within)
         if values[0] <= 1e-9 * values[-1]:
-            raise ValueError("latents: some do not vary within perturbations, or repeat others; use fewer of them")
+            raise ValueError("latents: some do not vary within perturbations, repeat others or have negative variances")
         self.root = vectors / np.sqrt(values) @ vectors.T  # gives unit variance within perturbations
         moved = names != control
         self.tested = not moved.all()  # without a control the origin is too inexact for tests of small shifts

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sbnn.plotting.labels import counted
-from sbnn.results import Record, same_value
+from sbnn.results import require, same_value
 
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
 ABBREVIATIONS = {"SparseBottleneckRegressor": "sBNN", "SparseReducedRankRegression": "sRRR"}
@@ -11,18 +11,6 @@ PROTOCOLS = {"paper": "paper protocol"}  # display name of a protocol where its 
 WORST = -1.0  # R2 below it is drawn at it, for one output or fold that goes wrong would take the whole scale
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def require(record, argument, names, other=None):
-    """Check that a record holds what a figure needs, values or parameters, and is of the same data as another."""
-    known = set()
-    if isinstance(record, Record):
-        known.update(record.values, record.settings.get("estimator", {}).get("params", {}), *record.params)
-    if missing := [name for name in names if name not in known]:
-        raise ValueError(f"{argument}: expected a record with {', '.join(missing)}, got {record!r}")
-    if other is not None and record.sha256 != other.sha256:
-        here, there = (f"{of.dataset!r} ({of.sha256[:12]})" for of in (record, other))
-        raise ValueError(f"{argument}: expected a record of the same data as the others, {there}, got {here}")
 
 
 def model_title(record):
@@ -128,6 +116,8 @@ def gene_target(record):
 def choose_models(models, n_genes, same_as=None, argument="models"):
     """Look up the grid point of every model, a record and a point, and check that all of them are of the same data."""
     chosen = {}
+    if not models or not isinstance(models, dict):
+        raise ValueError(f"{argument}: expected a dict of name to record, or to (record, parameters), got {models!r}")
     for name, entry in models.items():
         record, params = entry if isinstance(entry, tuple) else (entry, {})
         require(record, f"{argument}[{name!r}]", ["test_r2"], same_as)

@@ -29,7 +29,7 @@ def test_another_map_is_another_verdict(simulated, data):
     fit.values["latent"] = fit.latent + 1
     with pytest.raises(ValueError, match="judged"):
         map_trust(model, simulated, fit, folds, **saved)
-    with pytest.raises(ValueError, match="fit: expected a record of the data"):
+    with pytest.raises(ValueError, match="fit: expected a record of the same data"):
         map_trust(model, data, fit, folds)
 
 

@@ -185,7 +185,7 @@ def test_below_the_mean_is_no_success_however_small_p(data, record):
 def test_unknown_results_are_named(data, record):
     assert verdict(record).better_than_chance is None
     assert "is unknown: the outputs are not available." in verdict(record).sentence
-    with pytest.raises(ValueError, match="n_permutations: 18 cannot give"):
+    with pytest.raises(ValueError, match="n_permutations must be .*19.*got 18"):
         verdict(record, data, n_permutations=18)
     one = scored(data, folds=paper_folds(data.n_cells, 4)[:1])
     told = verdict(one, data, one)

@@ -83,7 +83,7 @@ def test_other_genes_are_there_in_8_bits_as_far_as_there_is_room(monkeypatch):
         n = len(fewer["names"])
         assert (n > 0) == (room > 0) and n < 30 and fewer["left_out"] == 30 - n and fewer["names"] == genes["names"][:n]
     fit.sha256 = "other"
-    with pytest.raises(ValueError, match="data: expected those of the fit"):
+    with pytest.raises(ValueError, match="fit_record: expected a record of the same data"):
         page_data(fit, data=data)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sbnn.data.checks import naming
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import read_pseudotime, trajectories
@@ -52,10 +53,8 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
     wanted = (
         "expected the numbers of genes and samples in the first line, and for each sample a line per gene and of times"
     )
-    try:
+    with naming(f"{path}, line 1: {wanted}"):
         n_genes, n_samples = (int(part) for part in lines[0][1].replace('"', "").split(",")[:2])
-    except (ValueError, IndexError):
-        raise ValueError(f"{path}, line 1: {wanted}") from None
     if len(lines) - 1 != n_samples * (n_genes + 1):
         got = f"{len(lines) - 1} lines after it for {n_samples} samples of {n_genes} genes"
         raise ValueError(f"{path}: {wanted}; got {got}")

@@ -121,7 +121,7 @@ def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
     certain = [string for string in point if string not in comma][:1], [s for s in comma if s not in point][:1]
     doubtful = [string for string in point if "," in string][:1]
     if given is None and (all(certain) or (doubtful and not any(certain))) or given not in (None, ".", ","):
-        which = " and ".join(map(repr, sum(certain, []) or doubtful))
+        which = " and ".join(map(repr, sum(certain, []) or doubtful or [given]))
         raise ValueError(f"{what}: {which} is ambiguous; set decimal=',' or decimal='.'")
     return given or ("," if certain[1] else ".")
 

@@ -14,6 +14,7 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers import table_checks as checks
 from sbnn.data.readers.table_checks import as_numbers
 from sbnn.data.readers.table_files import read_file
+from sbnn.results import results_path
 
 __all__ = ["as_numbers", "read_table", "read_tables"]
 
@@ -177,7 +178,7 @@ def read_table(table, what: str, *, header: int | None = None, key: str | None =
             body = body.set_axis(checks.texts(body.pop(key)), axis=0).rename_axis(index=key)
     else:
         path, sheet = table if isinstance(table, tuple) else (table, None)
-        path = Path(path).expanduser()
+        path = results_path(path, what)
         path.stat()  # a missing file is an error of its own
         try:
             body = checks.named(*read_file(path, sheet, header, key), key)
@@ -204,7 +205,7 @@ def _numbered(table: pd.DataFrame, what: str) -> pd.DataFrame:
 
 def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cell_names) -> dict:
     """Tables without some columns, and with other names of columns and cells."""
-    drop = [drop] if isinstance(drop, str) else list(drop)
+    drop = list(drop) if isinstance(drop, Iterable) and not isinstance(drop, str) else [drop]
     for option, names in (("drop_columns", drop), ("rename", rename)):
         absent = [name for name in names if not any(name in table for table in tables.values())]
         if absent:

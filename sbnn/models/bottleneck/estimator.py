@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sbnn.data import inputs
-from sbnn.data.checks import check_in_order, check_number
+from sbnn.data.checks import check_in_order, check_number, naming
 from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2, smallest_sufficient
@@ -220,7 +220,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         self
         """
         X, y = inputs.two_tables(X, y)
-        auto, stream = self.n_genes == AUTO, X if isinstance(X, ExpressionStream) else None
+        auto, stream = str(self.n_genes) == AUTO, X if isinstance(X, ExpressionStream) else None
         if auto and stream is not None:
             raise ValueError("n_genes: 'auto' needs cells in memory, as after adata.to_memory()")
         known = self.n_genes is not None and not auto
@@ -310,7 +310,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         x, target = scaled_inputs(self, X, device), scaled_outputs(self, Y, device)
         if eval_set is not None:
             Xe, Ye = inputs.two_tables(*eval_set)
-            Ye = np.asarray(inputs.output_table(Xe, Ye), dtype=np.float64)
+            Ye = check_array(inputs.output_table(Xe, Ye), dtype=np.float64, ensure_2d=False, input_name="eval_set")
             Xe = inputs.new_cells(self, Xe).astype(np.float32)
             eval_set = scaled_inputs(self, Xe, device), scaled_outputs(self, Ye.reshape(len(Ye), -1), device)
         return x, target, eval_set, random, generator
@@ -321,7 +321,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         self._validate_params()
         if not isinstance(self.distillation, DistilledSettings | None):
             raise TypeError(f"distillation: expected None or sbnn.DistilledSettings, got {self.distillation!r}")
-        if self.n_genes not in (None, AUTO):
+        if self.n_genes is not None and str(self.n_genes) != AUTO:
             check_number("n_genes", self.n_genes, Integral, 1, n_features)
         check_number("prior_influence", self.prior_influence, Real, 0, 1)
         if self.gene_prior is not None:
@@ -399,11 +399,12 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         With ``standardize=True`` every output is measured in units of its training SD, so that all count alike.
         """
         X, y = inputs.two_tables(X, y)
-        Y = check_array(inputs.output_table(X, y), dtype=np.float64, ensure_2d=False, input_name="y")
+        Y = check_array(np.asarray(inputs.output_table(X, y)), dtype=np.float64, ensure_2d=False, input_name="y")
         predicted = self.predict(X)
         check_consistent_length(predicted, Y)
         Y = Y.reshape(len(predicted), -1)
-        predicted = predicted.reshape(Y.shape)
+        with naming(f"y: expected the outputs of the fit, got shape {Y.shape}"):
+            predicted = predicted.reshape(Y.shape)
         weight = 1.0 if sample_weight is None else np.sqrt(np.asarray(sample_weight, dtype=float))[:, None]
         scale = weight / self.y_scale_
         return pooled_r2((Y - self.y_mean_) * scale, (predicted - self.y_mean_) * scale, 0.0)

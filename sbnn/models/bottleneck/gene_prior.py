@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sbnn.data.checks import some
+from sbnn.data.checks import naming, some
 from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
 
@@ -80,6 +80,7 @@ def spelled_out(gene_prior):
     return dict(zip(map(str, gene_prior), _checked(gene_prior.values()), strict=True))
 
 
+@naming("gene_prior: expected names of genes, or weights by name or of each gene")
 def _checked(weights):
     weights = [float(weight) for weight in weights]
     if not all(0 <= weight < np.inf for weight in weights):
