@@ -157,12 +157,13 @@ def graph_of_screen(record):
 
 @styled
 def latents_and_genes(record):
-    """Shifts of the latents by all perturbations, each latent with its genes, and direct effects on single genes."""
+    """Shifts of the latents by all perturbations, each latent with its genes, and significant direct effects."""
     effects, strength = _first_fit(record)
     of_latents = [", ".join(record.genes[name].abs().nlargest(NAMED_GENES).index) for name in effects.columns]
-    largest = record.effects.assign(size=record.effects["direct"].abs()).groupby("gene")["size"].max()
+    found = record.effects[record.effects["significant"]]
+    largest = found.assign(size=found["direct"].abs()).groupby("gene")["size"].max()
     genes = largest.nlargest(DIRECT_GENES).index
-    direct = record.effects.pivot(index="gene", columns="perturbation", values="direct")
+    direct = found.pivot(index="gene", columns="perturbation", values="direct")
     direct = direct.reindex(index=genes, columns=effects.index).fillna(0.0)
     order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1)))
     figure, axes = new_panels(1.5 + 0.17 * (effects.shape[1] + len(genes)), 2, 1, sharex=True,
