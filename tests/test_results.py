@@ -325,8 +325,9 @@ def test_what_is_something_else_is_not_overwritten(record, tmp_path):
                 with pytest.raises(ValueError, match="holds something else"):
                     write(kept)
     assert other.read_text() == "cell,a"
+    (tmp_path / "link").symlink_to(tmp_path)
     with pytest.raises(ValueError, match="model_file: .* would be overwritten"):
-        fit_full(model, cells, results=fit, model_file=tmp_path / "." / "fit.pickle")
+        fit_full(model, cells, results=fit, model_file=tmp_path / "link" / "fit.pickle")
     with pytest.raises(OSError, match="results: cannot write to /proc"):
         stability_selection(model, cells, results="/proc/x")
 

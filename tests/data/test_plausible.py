@@ -10,6 +10,7 @@ from sbnn import LeaveOneOutRidge
 from sbnn.data.checks import (
     check_given_once,
     check_outliers,
+    dates_among,
     kind_of_expression,
     warn_of_log_values,
     warn_of_raw_counts,
@@ -50,7 +51,7 @@ def test_raw_counts_and_log_values_are_distinguished(deep, shallow, form):
             warn_of_raw_counts(form(values), "X", "log-transform it")
         for counts in (deep, shallow):
             warn_of_log_values(form(counts), "source")
-            assert kind_of_expression(counts)[0] == "counts" and kind_of_expression(0.5 * counts)[0] != "counts"
+            assert [kind_of_expression(counts - less)[0] for less in (0, 0.5)] == ["counts", "log"]
 
 
 @pytest.mark.parametrize("n_genes", [5, 200])  # in one block and in several
@@ -145,6 +146,7 @@ def test_what_is_probably_a_mistake_is_named(message, call):
 
 
 def test_usual_tables_give_no_alarm():
+    assert [dates_among(["1-Mar", *others]) for others in (["Sst"], ["Sst", "Vip"])] == [[], ["1-Mar"]]
     percent = Y.assign(Rin=np.minimum(99, np.arange(40) * 3 % 100 + 20))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

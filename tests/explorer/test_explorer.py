@@ -40,6 +40,8 @@ def test_the_page_has_the_places_and_values_of_the_fit_and_the_scores_of_its_mod
         expected = np.hstack([fit.values[part] for part in parts.split()])
         np.testing.assert_array_equal(unpacked(page["values"][name], 90), expected)
     assert [output["test_r2"] for output in page["features"][:3]] == folds.test_feature_r2[:, 1].mean(0).tolist()
+    for types, kinds in ((["even", "odd"], ["type"]), (["even", "other"], ["type", "family"])):
+        assert list(page_data(fit_to_explore(types=types))["groups"]) == kinds, "families that are no types"
     [of_one] = page_data(fit_to_explore(width=1))["maps"]  # against the first output
     np.testing.assert_array_equal(unpacked(of_one["y"], 90)[:, 0], fit.outputs[:, 0])
     assert of_one["axes"] == ["latent 1", "output 0 (measured, z-score)"] and not of_one["equal"]

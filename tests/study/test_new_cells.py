@@ -64,6 +64,8 @@ def test_expression_as_it_is_needs_the_kept_genes_only(model, saved, data, tmp_p
     anndata.AnnData(log, layers={"counts": np.ones(log.shape)}).write_h5ad(tmp_path / "new.h5ad")
     as_it_is = read_cells(tmp_path / "new.h5ad", model, counts=False)
     np.testing.assert_allclose(model.predict(as_it_is), model.predict(log), rtol=1e-5)
+    (log - 9).round().to_csv(tmp_path / "new.csv")
+    assert not read_cells(paths[0], model).counts, "whole numbers below 0 are no counts"
     (normalised := 1000 * np.expm1(log)).to_csv(tmp_path / "new.csv")
     with pytest.warns(UserWarning, match=r"log2\(x \+ 1\)"):
         placed = model.transform(read_cells(paths[0], model))

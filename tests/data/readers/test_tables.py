@@ -196,6 +196,9 @@ def test_columns_and_cells_of_a_supplement_are_renamed_and_left_out(tmp_path, co
     data = read(counts, table, labels.rename(other), cell_names=names, **told)
     assert_read(data, counts, ephys)
     assert "numbered: Tau" in data.warned and list(data.labels["type"]) == list(labels["type"])
+    moved = dict(zip(ephys.index, np.roll(ephys.index, 1), strict=True))  # names of the expression stay
+    names = pd.DataFrame({"counts": moved.keys()}, moved.values())
+    assert_read(read(counts, ephys.rename(moved).T, cell_names=names), counts, ephys)
     absent = "drop_columns: no table has the column Rin; .*'outputs': 'Tau, Tau .2., Sag"
     refused(absent, counts, table, drop_columns="Rin")
 
