@@ -6,6 +6,8 @@
     python benchmarks/mechanism_shift.py --bound           how near a regression comes that is given the true latents
     python benchmarks/mechanism_shift.py --memory          100 000 cells x 2000 genes: seconds per epoch, memory
 
+A real screen, half of its cells held out: real_screen.py.
+
 Measures what is missing, one thread, and keeps it in saved_models; `--fresh` measures all anew. Small screens, and a
 real one, are in notebook 06.
 """
