@@ -2,8 +2,10 @@
 
     python benchmarks/dynamics.py [--fresh]     random networks of 50 to 1400 genes
     python benchmarks/dynamics.py --solvers     what an epoch costs: this solver beside those of torchdiffeq
+    python benchmarks/dynamics.py --beeline     edges of curated models of BEELINE, beside other ways to find them
 
-Accuracy is measured in notebook 07. What is saved in saved_models is loaded, unless --fresh asks to measure it anew.
+Other accuracy is measured in notebook 07. What is saved in saved_models is loaded, unless --fresh asks to measure it
+anew.
 """
 
 import argparse
@@ -11,9 +13,13 @@ import time
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LassoCV
+from sklearn.metrics import average_precision_score
 
 from sbnn.data.datasets import load_dataset
 from sbnn.data.fingerprint import fingerprint_parameters
@@ -29,6 +35,7 @@ from sbnn.results import Record
 from sbnn.tables import print_table
 
 SIZED = Path(__file__).resolve().parents[1] / "saved_models" / "simulated_grn" / "dynamics_sizes.pickle"
+BEELINE = SIZED.parents[1] / "benchmarks" / "beeline.pickle"
 SIZES = (50, 100, 200, 350, 700, 1400)
 REPEATS = 3
 
@@ -50,6 +57,66 @@ def sizes(path=SIZED, fresh=False):
     params = [{"methods": list(methods)}]
     wanted = Record("dynamics sizes", "simulated_grn", fingerprint_parameters(samples), params, settings=settings)
     return load_or_compute(wanted, compute, path, fresh, estimator=PhoenixRegressor(recipe=Recipe()))
+
+
+def forest(cells, train):
+    """GENIE3-like: importance of each gene in a forest of 100 trees that predicts the target from the same cells."""
+    importance = np.zeros((cells.shape[1],) * 2)
+    for gene in range(cells.shape[1]):
+        others = np.delete(np.arange(cells.shape[1]), gene)
+        trees = RandomForestRegressor(100, max_features="sqrt", random_state=0).fit(cells[:, others], cells[:, gene])
+        importance[others, gene] = trees.feature_importances_
+    return importance
+
+
+def partial_correlation(cells, train):
+    """Size of the correlation of two genes over cells, given all others."""
+    precision = np.linalg.pinv(np.cov(cells.T))
+    size = np.sqrt(np.diag(precision))
+    return np.abs(precision / np.outer(size, size))
+
+
+def lasso(cells, train):
+    """Size of the coefficients of all genes for the rates of change between bins, penalty by cross-validation."""
+    before, after, spans = as_trajectories(train).intervals()
+    rates = (after - before) / np.diff(spans, axis=1)
+    return np.abs([LassoCV(cv=5, max_iter=5000).fit(before, rate).coef_ for rate in rates.T]).T
+
+
+def sparse(cells, train):
+    """Probability of edges; where it is 1, or the same, by strength."""
+    model = SparseRegulationRegressor().fit(train)
+    strength = model.edge_scores_.abs().to_numpy()
+    return model.edge_probabilities_.to_numpy() + 1e-9 * strength / max(strength.max(), 1e-12)
+
+
+RANKINGS = {"SparseRegulation": sparse, "forest (GENIE3-like)": forest, "partial correlation": partial_correlation,
+            "lasso on derivatives": lasso}  # fmt: skip
+
+
+def beeline(path=BEELINE, fresh=False, repeats=range(5)):
+    """Record of curated models: AUPRC and early precision over those of chance, a row per data set and method."""
+
+    def compute():
+        rows = []
+        for model, dropout, repeat in product(("gsd", "hsc"), (False, True), repeats):
+            data = load_dataset(f"beeline_{model}", repeat=repeat, dropout=dropout, verbose=False)
+            cells = load_dataset(f"beeline_{model}", repeat=repeat, dropout=dropout, n_bins=2000, verbose=False)
+            train, cells = data[data.obs["split"] == "train"], cells[cells.obs["split"] == "train"].X
+            pairs = ~np.eye(data.n_vars, dtype=bool)
+            true = data.varp["truth"][pairs] != 0
+            for name, rank in RANKINGS.items():
+                started = time.process_time()
+                scores = rank(cells, train)[pairs]
+                row = {"auprc": average_precision_score(true, scores) / true.mean()}
+                row["early"] = true[np.argsort(-scores, kind="stable")[: true.sum()]].mean() / true.mean()
+                row["seconds"] = time.process_time() - started
+                rows.append({"model": model, "dropout": dropout, "repeat": repeat, "method": name} | row)
+        return {"scores": pd.DataFrame(rows)}
+
+    settings = {"methods": list(RANKINGS), "repeats": list(repeats), "version": 1}
+    wanted = Record("dynamics beeline", "beeline", fingerprint_parameters(settings), [{}], settings=settings)
+    return load_or_compute(wanted, compute, path, fresh, estimator=SparseRegulationRegressor())
 
 
 def solvers(n_genes=350, n_hidden=40, n_samples=140, repeats=REPEATS):
@@ -135,10 +202,13 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--solvers", action="store_true")
+    parser.add_argument("--beeline", action="store_true")
     options = parser.parse_args(arguments)
     if options.solvers:
         with reproducible():
             print_table(solvers())
+    elif options.beeline:
+        print_table(report.beeline_table(beeline(fresh=options.fresh)))
     else:
         print_table(report.sizes_table({"sizes": sizes(fresh=options.fresh)}))
 

@@ -59,10 +59,10 @@ def test_badges_hold():
 
 def test_tables_of_the_page_of_dynamics_are_those_of_the_committed_results():
     page = (ROOT / "docs" / "dynamics.md").read_text()
-    folders = ("grn_350", "simulated_grn", "yeast_pramila", "breast_desmedt")
+    folders = ("grn_350", "simulated_grn", "yeast_pramila", "breast_desmedt", "hematopoiesis")
     records = {name: dynamics.read(SAVED / name) for name in folders}
     tables = [dynamics.methods_table(records["grn_350"], condition) for condition in ("noise_5", "noise_10")]
-    tables += [dynamics.methods_table(records[name], "real") for name in ("yeast_pramila", "breast_desmedt")]
+    tables += [dynamics.methods_table(records[name], "real") for name in folders[2:]]
     tables += [dynamics.sparsities_table(records["grn_350"]), dynamics.sizes_table(records["simulated_grn"])]
     assert all(to_markdown(table).strip() in page for table in tables)
 

@@ -1,6 +1,7 @@
 """Expression of genes over time: an AnnData with a row per sample and time, and the arrays that models work on."""
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import anndata as ad
@@ -22,6 +23,25 @@ class Samples:
     times: list
     gene_names: np.ndarray
     gene_major: bool = False  # layout in memory
+
+    def intervals(self):
+        """Values before and after each interval, (intervals, genes), and the times between which it lies."""
+        before, after = (np.concatenate([v[part] for v in self.values]) for part in (slice(-1), slice(1, None)))
+        return before, after, np.concatenate([np.stack([t[:-1], t[1:]], axis=1) for t in self.times])
+
+    def pieces(self, most):
+        """The same in pieces of at most so many intervals; each starts where the last one ended."""
+        values, times = [], []
+        for v, t in zip(self.values, self.times, strict=True):
+            n = -(-(len(t) - 1) // most)
+            ends = np.linspace(0, len(t) - 1, n + 1).round().astype(int)
+            values += [v[a : b + 1] for a, b in itertools.pairwise(ends)]
+            times += [t[a : b + 1] for a, b in itertools.pairwise(ends)]
+        return replace(self, values=values, times=times)
+
+    def chosen(self, rows):
+        """Some of the samples."""
+        return replace(self, values=[self.values[i] for i in rows], times=[self.times[i] for i in rows])
 
     def padded(self):
         """Values (samples, times, genes) and times (samples, times); shorter samples repeat their last ones."""
@@ -135,6 +155,8 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
 
 def as_trajectories(data):
     """Arrays of an AnnData as `trajectories` makes it, checked: `Samples` in the order in which samples appear."""
+    if isinstance(data, Samples):
+        return data
     if not isinstance(data, ad.AnnData) or not {"sample", "time"} <= {*data.obs} or data.X is None:
         raise TypeError(f"data: expected an AnnData with X, and sample, time in obs, got {type(data).__name__}")
     X = dense(data.X).astype(np.float64, copy=False)
@@ -172,4 +194,9 @@ def prior_matrix(given, gene_names):
     if unknown or prior.shape != (p, p):
         text = f"got shape {prior.shape}, and these others: {some(unknown)}"
         raise ValueError(f"prior: expected shape ({p}, {p}), [regulator, target], of genes of the trajectories, {text}")
+    size = np.abs(prior).max()
+    if len(odd := np.argwhere((prior != 0) & ~np.isclose(np.abs(prior), size))):
+        (one, other), names = odd[0], list(gene_names)
+        text = f"{names[one]} -> {names[other]} has {prior[one, other]:g} and others {size:g}"
+        raise ValueError(f"prior: expected signs, such as 1, -1 and 0, all of one size; {text}")
     return prior

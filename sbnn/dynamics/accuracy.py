@@ -24,8 +24,7 @@ def edge_accuracy(scores, truth, prior, confidence=None):
 
 def path_errors(model, samples):
     """Mean squared errors of all later times from the first, and of one interval; NaN beyond all bounds."""
-    before, after = (np.concatenate([v[part] for v in samples.values]) for part in (slice(-1), slice(1, None)))
-    spans = np.concatenate([np.stack([t[:-1], t[1:]], axis=1) for t in samples.times])
+    before, after, spans = samples.intervals()
     lengths, errors = np.array([len(times) for times in samples.times]), []
     try:
         for length in np.unique(lengths):  # samples of one length at once

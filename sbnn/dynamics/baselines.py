@@ -30,9 +30,9 @@ class AutoRegression(BaseEstimator):
 
     def fit(self, trajectories, prior=None):
         """Least squares one interval ahead: the level of each gene for every tried rate, and the best rate."""
-        samples, names = as_trajectories(trajectories), trajectories.var_names
-        before, after = (np.concatenate([v[part] for v in samples.values]) for part in (slice(-1), slice(1, None)))
-        length = np.concatenate([np.diff(times) for times in samples.times])[:, None]
+        samples = as_trajectories(trajectories)
+        before, after, spans = samples.intervals()
+        length, names = np.diff(spans, axis=1), samples.gene_names
         rates = RATES[:, None, None] / length.mean()
         left = np.exp(-rates * length)  # (rates, intervals, 1)
         levels = np.stack([((1 - a) * (after - a * before)).sum(axis=0) / ((1 - a) ** 2).sum() for a in left])
@@ -51,7 +51,8 @@ class AutoRegression(BaseEstimator):
 class Linear(BaseEstimator):
     """One interval ahead by a linear map of the deviations from the gene means, whatever the length of the interval.
 
-    ``kind``: "mean", the gene means; "ar1", one slope for all genes; "ridge", ridge regression of all genes on all.
+    ``kind``: "mean", the gene means; "ar1", one slope for all genes; "ridge", ridge regression of all genes on all;
+    "rest", a slope for each gene, shrunk to the common one, and ridge regression of what is left.
     """
 
     def __init__(self, kind):
@@ -59,15 +60,23 @@ class Linear(BaseEstimator):
 
     def fit(self, trajectories, prior=None):
         """Least squares over all intervals; the penalty of ridge by held-out blocks of intervals."""
-        values = as_trajectories(trajectories).values
-        self.mean_ = np.concatenate(values).mean(axis=0)
-        before, after = (np.concatenate([v[part] for v in values]) - self.mean_ for part in (slice(-1), slice(1, None)))
-        if self.kind == "ridge":
-            self.map_, self.penalty_ = held_out_ridge(before, after)
-        else:
-            slope = (before * after).sum() / max((before**2).sum(), 1e-12)
-            self.map_ = (slope if self.kind == "ar1" else 0.0) * np.eye(len(self.mean_))
-        self.edge_scores_, self.sparsity_ = pd.DataFrame(0.0, *2 * [trajectories.var_names]), 1.0
+        samples = as_trajectories(trajectories)
+        self.mean_ = np.concatenate(samples.values).mean(axis=0)
+        before, after = (values - self.mean_ for values in samples.intervals()[:2])
+        slopes = np.zeros(len(self.mean_))
+        if self.kind in ("ar1", "rest"):
+            along, squares = (before * after).sum(axis=0), np.maximum((before**2).sum(axis=0), 1e-12)
+            slopes += along.sum() / squares.sum()
+            if self.kind == "rest":
+                own = along / squares
+                variance = ((after - own * before) ** 2).mean(axis=0) / squares
+                spread = max(np.median((own - slopes) ** 2 - variance), 1e-6)
+                slopes += spread / (spread + variance) * (own - slopes)
+        self.map_ = np.diag(slopes)
+        if self.kind in ("ridge", "rest"):
+            weights, self.penalty_ = held_out_ridge(before, after - slopes * before)
+            self.map_ += weights
+        self.edge_scores_, self.sparsity_ = pd.DataFrame(0.0, *2 * [samples.gene_names]), 1.0
         return self
 
     def predict(self, x0, times):
@@ -83,7 +92,8 @@ class Replicate(BaseEstimator):
 
     def fit(self, trajectories, prior=None):
         """Keep the sample."""
-        samples, names = as_trajectories(trajectories), trajectories.var_names
+        samples = as_trajectories(trajectories)
+        names = samples.gene_names
         self.values_, self.times_ = samples.values[0], samples.times[0]
         self.edge_scores_, self.sparsity_ = pd.DataFrame(0.0, names, names), 1.0
         return self
@@ -98,7 +108,7 @@ class Replicate(BaseEstimator):
 #: Name of a baseline -> estimator; records have these names. A copy is only one if the test sample is a replicate.
 BASELINES = {
     "prior": PriorAlone(), "mean": Linear("mean"), "ar1_mean": Linear("ar1"), "ar1": AutoRegression(),
-    "ridge": Linear("ridge"), "replicate": Replicate(),
+    "ridge": Linear("ridge"), "ar1_ridge": Linear("rest"), "replicate": Replicate(),
 }  # fmt: skip
 
 

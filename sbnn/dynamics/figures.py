@@ -12,7 +12,8 @@ from sbnn.plotting.labels import place_names
 
 COLORS = {
     "prior": "k", "mean": "#a6a6a6", "ar1_mean": "#b39ac9", "ar1": "#7a5c9e", "ridge": "#4b2e83",
-    "replicate": "#d0b000", "none": "0.45", "phoenix": "0.7", "c_node": SKY, "l0": BLUE, "path_reg": PURPLE,
+    "ar1_ridge": "#2a1a4a", "replicate": "#d0b000", "none": "0.45", "phoenix": "0.7", "c_node": SKY,
+    "l0": BLUE, "path_reg": PURPLE,
     "post_hoc": "#8c6d31", "imp": ORANGE, "biological": "#882255", "dash": VERMILLION, "sparse": GREEN,
 }  # fmt: skip
 ROW = 0.2  # inches

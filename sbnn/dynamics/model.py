@@ -54,8 +54,12 @@ class DynamicsRegressor(BaseEstimator):
         if not (np.diff(times, axis=1) > 0).all() or not np.isfinite(times).all():
             raise ValueError(f"times: must increase, got {times[0]}")
         with reproducible(), torch.no_grad():
-            model = copy.deepcopy(self.network_).double()
-            return follow(model, torch.from_numpy(start), torch.from_numpy(times)).numpy()
+            return self._follow(start, times)
+
+    def _follow(self, start, times):
+        """Trajectories (samples, times, genes) of the network."""
+        model = copy.deepcopy(self.network_).double()
+        return follow(model, torch.from_numpy(start), torch.from_numpy(times)).numpy()
 
     def score(self, trajectories):
         """R2 of trajectories that are followed from their first time, over all later times and genes.

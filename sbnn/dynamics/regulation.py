@@ -106,6 +106,11 @@ class Target:
                 return self.fit(best)
             score, best = max(scores), moves[int(np.argmax(scores))]
 
+    def strongest(self, genes):
+        """Of many genes the `MOST` that are likeliest regulators, each by itself."""
+        gains = self._gains(frozenset())[genes]
+        return genes[np.sort(np.argsort(-gains, kind="stable")[:MOST])]
+
     def probabilities(self, regulators):
         """Probability of each edge, given all others as in a set; by linear effects if in neither set nor prior."""
         with np.errstate(over="ignore"):
@@ -164,11 +169,14 @@ class Target:
 
 
 class RegulatedNetwork(nn.Module):
-    """``dx/dt = decay * (J(x) - x)``; J of a gene holds slopes and products of two of its regulators."""
+    """``dx/dt = decay * (J(p) - x)``; J of a gene holds slopes and products of two of its regulators.
+
+    Regulators p are the genes themselves, or with a lag their proteins, ``dp/dt = (x - p) / lag``.
+    """
 
     # Regulators count within `lowest` and `highest` alone, so that J stays bounded, as saturating effects are.
 
-    def __init__(self, decay, means, lowest, highest, fits):
+    def __init__(self, decay, means, lowest, highest, fits, lag=0.0):
         super().__init__()
         constant, places, weights = np.zeros(len(decay)), [], []
         for gene, fit in fits.items():
@@ -182,12 +190,20 @@ class RegulatedNetwork(nn.Module):
         for name, value in (buffers | {"weights": weights}).items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
 
-    def decay(self):
-        """Rates, (genes,)."""
-        return self.rate
+        self.lag = float(lag)
 
-    def targets(self, x):
-        """J, (samples, genes), at expression x, (samples, genes)."""
+    def decay(self):
+        """Rates, (genes,), and of proteins if there is a lag, (2 genes,)."""
+        return torch.cat([self.rate, torch.full_like(self.rate, 1 / self.lag)]) if self.lag else self.rate
+
+    def targets(self, state):
+        """J, (samples, genes), at expression (samples, genes); with a lag of both genes and proteins, side by side."""
+        if self.lag:
+            genes, proteins = state.chunk(2, dim=1)
+            return torch.cat([self._drawn_to(proteins), genes], dim=1)
+        return self._drawn_to(state)
+
+    def _drawn_to(self, x):
         deviations = x.clamp(self.lowest, self.highest) - self.means
         factors = torch.cat([deviations, torch.ones_like(x[:, :1])], dim=1)
         gene, one, other = self.places

@@ -12,6 +12,7 @@ from sbnn.results import load_folder
 METHODS = {
     "prior": "the prior alone", "mean": "constant mean", "ar1_mean": "AR(1) to the mean", "ar1": "AR(1) of each gene",
     "ridge": "ridge, x(t + 1) on x(t)", "replicate": "copy of the training replicate",
+    "ar1_ridge": "AR(1), and ridge on the rest",
     "none": "PHOENIX", "phoenix": "PHOENIX, prior in the loss",
     "c_node": "C-NODE", "l0": "L0", "path_reg": "PathReg", "post_hoc": "post hoc", "imp": "IMP",
     "biological": "BioPruning", "dash": "DASH", "sparse": "SparseRegulation",
@@ -125,6 +126,16 @@ def sizes_table(records):
     scores = records["sizes"].scores.replace({"method": METHODS})
     columns = ["genes", "method", "seconds", "balanced_accuracy", "sparsity"]
     return scores[columns].rename(columns=COLUMNS).set_index("genes")
+
+
+def beeline_table(record):
+    """Medians over the data sets of each curated model: AUPRC and early precision over those of chance, CPU seconds."""
+    scores = record.scores.assign(model=record.scores["model"].str.upper())
+    scores.loc[scores["dropout"], "model"] += ", dropout"
+    table = scores.groupby(["method", "model"], sort=False)[["auprc", "early", "seconds"]].median().unstack("model")
+    table = table.swaplevel(axis=1).sort_index(axis=1, level=0, sort_remaining=False)
+    table.columns = [f"{model}: {column}" for model, column in table.columns]
+    return table.map("{:.2f}".format)
 
 
 def all_tables(records):

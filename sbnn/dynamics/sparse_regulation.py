@@ -1,19 +1,40 @@
 """Regulators of every gene from trajectories and prior together: edges more accurate than the prior."""
 
+import warnings
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pandas as pd
+import torch
+from sklearn.base import clone
 
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
-from sbnn.dynamics.beliefs import first_beliefs, kinds_of_edges, learned_beliefs
+from sbnn.dynamics.baselines import AutoRegression, Linear
+from sbnn.dynamics.beliefs import MOST, first_beliefs, kinds_of_edges, learned_beliefs
 from sbnn.dynamics.model import DynamicsRegressor
 from sbnn.dynamics.paths import LEAST_NOISE, N_BETWEEN, Clock, relaxation
 from sbnn.dynamics.regulation import RegulatedNetwork, Target
+from sbnn.dynamics.solver import follow
 from sbnn.dynamics.training import COUNT
 
 RATE_STEPS = (0.2, 0.1, 0.05)  # by which rates of decay are varied, relative, one after the other
 BEYOND = 1.0  # the observed range of a regulator, in widths of it, over which its effect goes on
 LEAST_RATE_SPREAD = 0.1  # of the logarithms of the rates
+LAGS = (0.0, 0.5, 1.0)  # tried at first, in mean intervals
+LAG_STEP = 1.4  # by which a lag is varied later
+N_FOLDS = 5  # parts of the training data, held out in turn to choose how much regulation to believe
+MANY = 25  # samples, of which one part is held out instead of all in turn
+HELD_OUT_PASSES = 2  # of what is compared on held-out parts
+PIECE, LONG = 5, 30  # intervals of the pieces that are held out, and of the longest sample that is fitted as a whole
+ALONE = 0.9  # share of the gain by both at which the network is taken without the simple model
+LEAST_GAIN = 0.01  # share of the held-out error by which the network has to lower it, beyond doubt
+DOUBT = 0.01  # share of the evidence that counts for edges of a network that predicts nothing
+COUNTED = 20  # largest value from which on whole numbers are taken for counts
+LEFT_OVER = 0.25  # autocorrelation of residuals from which on it is reported
+#: What the network is weighed against.
+SIMPLE = {"ar1_mean": Linear("ar1"), "ar1": AutoRegression(), "ridge": Linear("ridge"), "ar1_ridge": Linear("rest")}
 FAR_RATE = 1.0  # from the middle one, of the logarithms
 
 
@@ -26,7 +47,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
     2. With these, a gene is regressed on sets of regulators (`sbnn.dynamics.regulation`). The evidence of a set, times
        the odds of its edges, decides; sets grow and shrink one edge at a time, starting from the prior.
     3. What effects are like, and how often edges of the prior are right and others missing, is learned from all genes
-       together (`sbnn.dynamics.beliefs`). Then all is repeated.
+       together (`sbnn.dynamics.beliefs`). Then all is repeated. Once, a lag with which regulators act is estimated too.
+    4. Held-out parts of the training data decide how much the network counts in predictions beside the best model
+       without one (AR(1), ridge, or both: `sbnn.dynamics.baselines`), down to nothing. With a prior, evidence for edges
+       then counts as much less, so that the network falls back to the prior.
 
     Of the data it is assumed that genes decay linearly, that effects of regulators saturate and join as by AND and OR,
     so that within the range of the data slopes and products of two describe them, and that noise is normal and of one
@@ -51,13 +75,28 @@ class SparseRegulationRegressor(DynamicsRegressor):
     noise_ : float
         Standard deviation.
     beliefs_ : Beliefs
+    verdict_ : str
+        What held-out intervals say of the network, in plain words.
+    explains_ : bool
+        Whether it lowers their error by a hundredth and beyond doubt (two standard errors over blocks of intervals).
+    weights_ : Series
+        Of the network and of the models without one in predictions.
+    held_out_errors_ : Series or None
+        Mean squared errors of all of them one interval ahead, relative to those of no change.
+    lag_ : float
+        By which regulators act later than they are seen, in the unit of the times; 0 is none.
+    autocorrelation_ : float
+        Of residuals of the network at neighbouring times; well above 0 something is not modelled.
+    scale_ : float
+        By which values were divided, since they were far from 0 to 1.
     gene_names_ : ndarray of str
     n_features_in_ : int
 
     Notes
     -----
     Nothing is random. Takes trajectories, not a matrix, so that ``check_estimator`` of scikit-learn does not apply.
-    It needs samples with different starts: a single one has little information on who regulates whom.
+    It needs samples with different starts: a single one has little information on who regulates whom. Samples of more
+    than 30 intervals are fitted in pieces of five.
 
     Examples
     --------
@@ -92,40 +131,135 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            No pass, a prior of another shape or of unknown genes.
+            No pass, a prior of another shape or of unknown genes, counts.
 
         Warns
         -----
         UserWarning
-            Genes that never change.
+            Genes that never change, values far from 0 to 1, residuals that go on from one time to the next.
         """
         self._validate_params()
         samples = as_trajectories(trajectories)
         self._check_samples(samples)
         names, n = self.gene_names_, self.n_features_in_
         prior = np.zeros((n, n)) if prior is None else prior_matrix(prior, names)
+        samples = self._scaled(samples)
         with reproducible():
-            search = _Search(samples, prior)
-            for i in range(self.n_passes):
-                if i and search.fits:
-                    search.learn(RATE_STEPS[min(i, len(RATE_STEPS)) - 1])
-                    search.learn_levels()
-                    search.follow_model()
-                search.find_regulators()
-        scores = np.zeros((n, n))
-        for gene, fit in search.fits.items():
-            slopes, _, _ = fit.parts()
-            scores[list(fit.regulators), gene] = fit.weights[slopes] * search.rates[gene]
-        paths, rates = search.paths, search.rates / search.clock.unit
-        lowest, highest = paths.min(axis=(0, 1)), paths.max(axis=(0, 1))
-        beyond = BEYOND * (highest - lowest)
-        self.network_ = RegulatedNetwork(rates, search.means, lowest - beyond, highest + beyond, search.fits)
-        self.edge_scores_ = pd.DataFrame(scores / search.clock.unit, names, names)
-        self.edge_probabilities_ = pd.DataFrame(search.probabilities, names, names)
-        self.sparsity_ = 1 - np.count_nonzero(scores) / n**2
-        self.rates_, self.noise_, self.beliefs_ = pd.Series(rates, names), search.noise, search.beliefs
-        self._training_mean = np.concatenate(samples.values).mean(axis=0)
+            self._weigh(samples, prior)
+            search = self._search(samples.pieces(PIECE) if max(map(len, samples.times)) > LONG else samples, prior)
+        self.network_, self._training_mean = search.network(), np.concatenate(samples.values).mean(axis=0) * self.scale_
+        strength = max(self.weights_["network"], DOUBT) if prior.any() else 1.0  # without a prior ranks stay the same
+        self.edge_probabilities_ = pd.DataFrame(search.tempered(strength), names, names)
+        self.edge_scores_ = pd.DataFrame(search.scores(), names, names)
+        if strength < 1:
+            self.edge_scores_ = self.edge_scores_.where(self.edge_probabilities_ >= 0.5, 0.0)
+        self.sparsity_ = 1 - np.count_nonzero(self.edge_scores_) / n**2
+        self.rates_, self.noise_ = pd.Series(self.network_.rate.numpy(), names), search.noise * self.scale_
+        self.beliefs_, self.lag_, self.autocorrelation_ = search.beliefs, self.network_.lag, search.autocorrelation()
+        self.verdict_ = self._verdict()
+        if self.autocorrelation_ > LEFT_OVER:
+            what = f"residuals go on from one time to the next (autocorrelation {self.autocorrelation_:.2f})"
+            warnings.warn(
+                f"{what}: regulators may act late, or effects saturate, beyond what is modelled", stacklevel=2
+            )
         return self
+
+    def _search(self, samples, prior, most=None):
+        """Paths, regulators and beliefs in turn, at `most` so many times; `_Search`."""
+        search = _Search(samples, prior)
+        for i in range(min(self.n_passes, most or self.n_passes)):
+            if i and search.fits:
+                search.learn(RATE_STEPS[min(i, len(RATE_STEPS)) - 1], at_first=i == 1)
+                search.learn_levels()
+                search.follow_model()
+            search.find_regulators()
+        return search
+
+    def _scaled(self, samples):
+        """Samples divided by one number if their values are far from 0 to 1, with a warning; no counts."""
+        values = np.concatenate(samples.values)
+        largest = float(np.abs(values).max())
+        if largest > COUNTED and (values == np.round(values)).all() and (values >= 0).all():
+            raise ValueError(
+                f"trajectories: these look like counts, up to {largest:g}; expected log or relative values"
+            )
+        self.scale_ = 1.0 if 0.5 <= largest <= 1.5 or largest == 0 else largest
+        if self.scale_ == 1:
+            return samples
+        text = f"values go up to {largest:.3g} instead of 1, and are divided by that; scores and predictions are not"
+        warnings.warn(f"trajectories: {text}", stacklevel=3)
+        return replace(samples, values=[v / self.scale_ for v in samples.values])
+
+    def _weigh(self, samples, prior):
+        """Choose the best model without a network, and the weight of the network beside it, by held-out parts."""
+        pieces = samples if len(samples.times) >= MANY else samples.pieces(PIECE)
+        rows, names = np.arange(len(pieces.times)), ["network", *SIMPLE]
+        folds = np.array_split(rows, min(N_FOLDS, len(rows))) if len(rows) > 1 else []
+        folds = [rows[::N_FOLDS]] if len(rows) >= MANY else folds
+        self.weights_, self.simple_ = pd.Series([1.0] + [0.0] * len(SIMPLE), names), {}
+        self.held_out_errors_, self.explains_, tables, changes = None, False, [], []
+        for fold in folds:
+            kept, (before, after, spans) = pieces.chosen(np.setdiff1d(rows, fold)), pieces.chosen(fold).intervals()
+            network = self._search(kept, prior, HELD_OUT_PASSES).network()
+            models = [partial(followed, network), *(clone(model).fit(kept).predict for model in SIMPLE.values())]
+            tables.append(np.stack([predict(before, spans)[:, 1] - after for predict in models]))
+            changes.append(after - before)
+        if not tables:
+            return
+        left = dict(zip(names, np.concatenate(tables, axis=1), strict=True))
+        best = min(SIMPLE, key=lambda name: (left[name] ** 2).mean())
+        gap = left[best] - left["network"]
+        weight = float(np.clip((gap * left[best]).sum() / max((gap**2).sum(), 1e-300), 0, 1))
+        left |= {"no change": -np.concatenate(changes), "together": left[best] - weight * gap}
+        errors = pd.DataFrame({name: (rest**2).mean(axis=1) for name, rest in left.items()})
+        mean = errors.mean()
+        # Of neighbouring intervals the errors are alike: blocks of them count.
+        gains = np.array_split((errors[best] - errors["together"]).to_numpy(), min(10, len(errors)))
+        gains = np.array([block.mean() for block in gains])
+        certain = len(gains) > 1 and gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains))
+        self.explains_ = bool(weight > 0 and certain and mean["together"] < (1 - LEAST_GAIN) * mean[best])
+        # A mean of two models shrinks noise of the start too; the network alone is simpler, if it is nearly as good.
+        if self.explains_ and mean[best] - mean["network"] > ALONE * (mean[best] - mean["together"]):
+            weight = 1.0
+        weight = weight if self.explains_ else 0.0
+        self.weights_["network"], self.weights_[best] = weight, 1 - weight
+        self.held_out_errors_ = mean / max(mean["no change"], 1e-300)
+        self.simple_ = {} if weight == 1 else {best: clone(SIMPLE[best]).fit(samples)}
+
+    def _verdict(self):
+        """What held-out intervals say of the network, in plain words."""
+        errors = self.held_out_errors_
+        if errors is None:
+            return "too few intervals to hold any out: how much the network explains is unknown"
+        best = min(SIMPLE, key=lambda name: errors[name])
+        text = "regulation explains nothing of the held-out intervals here"
+        if self.explains_:
+            share = 1 - errors["together"] / errors[best]
+            text = f"regulation explains {share:.0%} of what the best simple model leaves of the held-out intervals"
+        text += f": their error, that of no change being 1, is {errors['network']:.3f} of the network alone, "
+        text += (
+            f"{errors[best]:.3f} of {best}, the best of the simple models, and {errors['together']:.3f} of their mean"
+        )
+        late = self.explains_ and self.lag_ > 0
+        return text + (f"; regulators act later by about {self.lag_:.3g} units of time" if late else "")
+
+    def _follow(self, start, times):
+        """The weighted mean of all parts, from each time to the next; of the network alone the whole path at once."""
+        path = [start / self.scale_]
+        if not self.simple_:
+            return self.scale_ * followed(self.network_, path[0], times)
+        [model], weight = self.simple_.values(), self.weights_["network"]
+        for span in np.stack([times[:, :-1], times[:, 1:]], axis=-1).swapaxes(0, 1):
+            after = (1 - weight) * model.predict(path[-1], span)[:, 1]
+            path.append(after + weight * followed(self.network_, path[-1], span)[:, 1] if weight else after)
+        return self.scale_ * np.stack(path, axis=1)
+
+
+def followed(network, start, times):
+    """Trajectories (samples, times, genes) of a `RegulatedNetwork`; at first, proteins are as their genes."""
+    state = torch.from_numpy(np.tile(start, (1, 2)) if network.lag else np.array(start))
+    with torch.no_grad():
+        return follow(network, state, torch.from_numpy(np.array(times))).numpy()[:, :, : start.shape[1]]
 
 
 class _Search:
@@ -144,17 +278,51 @@ class _Search:
         self.beliefs = first_beliefs()
         self.kinds = kinds_of_edges(prior, self.changing)
         self.possible = np.broadcast_to(self.changing, prior.shape) & ~np.eye(len(prior), dtype=bool)
-        self.fits, self.probabilities = {}, np.zeros(prior.shape)
+        self.fits, self.probabilities, self.lag = {}, np.zeros(prior.shape), 0.0
+
+    def network(self):
+        """`RegulatedNetwork` in the unit of the times."""
+        lowest, highest = self.paths.min(axis=(0, 1)), self.paths.max(axis=(0, 1))
+        beyond, unit = BEYOND * (highest - lowest), self.clock.unit
+        bounds = lowest - beyond, highest + beyond
+        return RegulatedNetwork(self.rates / unit, self.means, *bounds, self.fits, self.lag * unit)
+
+    def scores(self):
+        """Slopes of the rates of change over the regulators at the mean, [regulator, target]."""
+        scores = np.zeros(self.prior.shape)
+        for gene, fit in self.fits.items():
+            scores[list(fit.regulators), gene] = fit.weights[fit.parts()[0]] * self.rates[gene]
+        return scores / self.clock.unit
+
+    def tempered(self, strength):
+        """Probabilities of edges of which the evidence counts for less than it seems: 0 the prior odds, 1 all of it."""
+        if strength == 1:
+            return self.probabilities
+        p, odds = np.clip(self.probabilities, 1e-15, 1 - 1e-15), self.beliefs.log_odds[self.kinds]
+        logit = odds + strength * np.where(self.possible, np.log(p / (1 - p)) - odds, 0.0)
+        return np.where(np.eye(len(p)), 0.0, 1 / (1 + np.exp(-logit)))
+
+    def autocorrelation(self):
+        """Of what is left of neighbouring times, over all genes; 0 is expected of noise."""
+        left = [self._errors(gene).reshape(len(self.values), -1) for gene in self.fits]
+        if not left or left[0].shape[1] < 2:
+            return 0.0
+        left = np.stack(left) * self.seen[:, 1:]
+        size = (left**2).sum() / self.seen[:, 1:].sum()
+        pairs = (self.seen[:, 1:-1] * self.seen[:, 2:]).sum()
+        return float((left[..., :-1] * left[..., 1:]).sum() / pairs / max(size, 1e-300))
 
     def find_regulators(self):
         """Search the regulators of every gene that changes."""
         going_on = np.insert(np.repeat(self.seen[:, 1:], N_BETWEEN, axis=1) > 0, 0, True, axis=1)
         self.means = self.paths[going_on].mean(axis=0)
-        self._deviations = self.paths - self.means
+        self._deviations = self._acting() - self.means
         for gene in np.flatnonzero(self.changing):
             target = self._target(gene, self.rates[gene])
             # From the prior each time: an edge that was left out for wrong paths or beliefs would hardly come back.
             given = np.flatnonzero((self.prior[:, gene] != 0) & self.possible[:, gene])
+            if len(given) > MOST:
+                given = target.strongest(given)
             fit = self.fits[gene] = target.search(given.tolist())
             self.probabilities[:, gene] = target.probabilities(frozenset(fit.regulators))
         errors = [self._errors(gene) for gene in self.fits]
@@ -162,11 +330,12 @@ class _Search:
             squares = np.square(errors).sum(axis=1) / self.seen[:, 1:].sum()
             self.noise = max(float(np.sqrt(np.median(squares))), LEAST_NOISE)
 
-    def learn(self, step):
+    def learn(self, step, at_first):
         """Learn what effects are like and how credible the prior is, and try other rates with the same regulators."""
         self.beliefs = learned_beliefs(self.fits.values(), self.probabilities, self.kinds, self.possible)
         logs = np.log(self.rates[self.changing])
         middle, spread = np.median(logs), max(logs.std(), LEAST_RATE_SPREAD)
+        self.learn_lag(at_first)
         for gene, fit in self.fits.items():
             tried = self.rates[gene] * np.exp([-step, 0, step])
             fits = [self._target(gene, rate, fit).fit(frozenset(fit.regulators)) for rate in tried]
@@ -174,10 +343,30 @@ class _Search:
             best = int(np.argmax(evidence - ((np.log(tried) - middle) / spread) ** 2 / 2))
             self.rates[gene], self.fits[gene] = tried[best], fits[best]
 
+    def learn_lag(self, at_first):
+        """Time, in mean intervals, by which regulators act later than they are seen, with the same regulators."""
+        tried = LAGS if at_first else (self.lag / LAG_STEP, self.lag, self.lag * LAG_STEP) if self.lag else ()
+        evidence = []
+        for self.lag in tried:
+            self._deviations = self._acting() - self.means
+            targets = [self._target(gene, self.rates[gene], fit) for gene, fit in self.fits.items()]
+            fits = zip(targets, self.fits.values(), strict=True)
+            evidence.append(sum(target.fit(frozenset(fit.regulators)).log_evidence for target, fit in fits))
+        if tried:
+            self.lag = tried[int(np.argmax(evidence))]
+            self._deviations = self._acting() - self.means
+
+    def _acting(self):
+        """Paths of the genes as regulators: of proteins that follow them with a lag."""
+        if not self.lag:
+            return self.paths
+        left, memory = self.clock.left(1 / self.lag), self.clock.memory(1 / self.lag)
+        return left[..., None] * self.paths[:, :1] + memory @ self.paths
+
     def follow_model(self):
         """Take the values between the observed times from the model, with the start that fits the sample best."""
         observed, paths = self.clock.observed, self.paths.copy()
-        self._deviations = self.paths - self.means
+        self._deviations = self._acting() - self.means
         for gene, fit in self.fits.items():
             drawn_to = fit.target(self._deviations[:, :, list(fit.regulators)])
             come = (self.clock.memory(self.rates[gene]) @ drawn_to[..., None])[..., 0]

@@ -83,3 +83,6 @@ def test_a_prior_is_matched_by_name():
     for wrong in (np.zeros((3, 2)), np.full((3, 3), np.nan), pd.DataFrame(0, ["A", "Z"], ["A", "B"])):
         with pytest.raises(ValueError, match="prior"):
             prior_matrix(wrong, genes)
+    with pytest.raises(ValueError, match="A -> B has 0.3 and others 1"):
+        prior_matrix(np.array([[0, 0.3, 0], [0, 0, -1], [0, 0, 0]]), genes)
+    np.testing.assert_array_equal(prior_matrix(-0.5 * np.eye(3), genes), -0.5 * np.eye(3))

@@ -31,7 +31,7 @@ FIT = evaluation.fit_and_score
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory):
     """The notebook with everything from the committed results."""
-    for name in ("grn_350", "grn_690", "yeast_pramila", "breast_desmedt"):
+    for name in ("grn_350", "grn_690", "yeast_pramila", "breast_desmedt", "hematopoiesis"):
         try:
             load_dataset(name, download=False, verbose=False)
         except FileNotFoundError:
@@ -44,7 +44,8 @@ def committed(tmp_path_factory):
 
 @pytest.mark.slow
 def test_committed_results_are_recognised(committed):
-    endings = {"grn_350": "", "grn_690": "_690", "yeast_pramila": "_yeast", "breast_desmedt": "_breast"}
+    endings = {"grn_350": "", "grn_690": "_690", "yeast_pramila": "_yeast", "breast_desmedt": "_breast",
+               "hematopoiesis": "_blood"}  # fmt: skip
     for name, ending in endings.items():
         assert set(committed[f"records{ending}"]) == names((SAVED / name).glob("*.pickle"))
     assert len(runpy.run_path(str(ROOT / "benchmarks" / "dynamics.py"))["sizes"]().scores) == 12

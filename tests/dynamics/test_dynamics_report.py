@@ -30,7 +30,7 @@ def test_figures_of_committed_results_stay_as_they_are(records):
         "paths": figures.predicted_paths(known["prior"], found),
         "network": figures.strongest_edges(found),
     }
-    assert numbers_shown(drawn) == "9ed4a4acae58"
+    assert numbers_shown(drawn) == "9f86f947759c"
 
 
 def test_predictions_outside_the_range_of_the_data_are_counted(records):

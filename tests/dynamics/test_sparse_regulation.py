@@ -12,6 +12,8 @@ from sbnn.dynamics.paths import relaxation
 from sbnn.dynamics.regulation import RegulatedNetwork
 from sbnn.dynamics.sparse_regulation import _Search
 
+TIMES = [0, 2, 3, 7, 9]
+
 
 @pytest.fixture(scope="module")
 def many(network):
@@ -82,7 +84,7 @@ def test_nothing_counts_after_the_end_of_a_sample(network, prior):
         np.testing.assert_allclose(search.means, np.concatenate(within).mean(axis=0))
         search.learn_levels()
         search.follow_model()
-        search.learn(0.1)
+        search.learn(0.1, at_first=False)
     one, other = searches
     for a, b in [*zip(*found, strict=True), (one.rates, other.rates), (one.noise, other.noise)]:
         np.testing.assert_allclose(a, b)
@@ -98,6 +100,62 @@ def test_targets_are_bounded():
     x = torch.tensor([[0.5, 0.2], [1.0, 0], [9.0, 0]], dtype=torch.float64)
     np.testing.assert_allclose(network.targets(x)[:, 1], [0.5 + 0.1 + 2 * 0.01] + [0.5 + 0.6 + 2 * 0.36] * 2)
     assert network.decay().tolist() == [0, 1]
+
+
+def test_a_network_that_explains_its_samples_predicts_alone(fitted):
+    assert fitted.explains_ and fitted.weights_["network"] == 1 and fitted.lag_ == 0 and fitted.scale_ == 1
+    assert fitted.verdict_.startswith("regulation explains") and "nothing" not in fitted.verdict_
+    errors = fitted.held_out_errors_
+    assert errors["network"] < 0.6 * errors["ar1"] < 0.6 and abs(fitted.autocorrelation_) < 0.15
+
+
+def test_noise_around_a_mean_has_no_network_and_the_prior_is_kept(rng):
+    """White noise: the best prediction is the mean, and no evidence is left for or against an edge of the prior."""
+    data = trajectories([0.5 + 0.1 * rng.standard_normal((40, 8))], [np.arange(40.0)])
+    prior = np.zeros((8, 8))
+    prior[0, 1:5] = 1
+    model = SparseRegulationRegressor(2).fit(data, prior)
+    assert not model.explains_ and model.weights_["network"] == 0
+    assert "regulation explains nothing of the held-out intervals here" in model.verdict_
+    p = model.edge_probabilities_.to_numpy()
+    assert p[0, 1:5].min() > p[prior == 0].max(), "the prior ranks edges"
+    ahead = model.predict(data.X[:1], [0, 1, 2])[0, 1:]
+    assert np.abs(ahead - data.X.mean(axis=0)).max() < 0.1, "to the mean"
+
+
+def test_regulators_that_act_late_are_recognised(network):
+    start = network.starts.draw(60, np.random.default_rng(3))
+    state, times, late = np.concatenate([start, start], axis=1), np.array([0, 2, 3, 7, 9.0]), 1.5
+
+    def change(x):
+        genes, proteins = x[:, :30].T, x[:, 30:].T
+        rates = network.rates(proteins) + np.where(network.is_input[:, None], 0, proteins - genes)
+        return np.concatenate([rates, (genes - proteins) / late]).T
+
+    values = [start]
+    for i in range(1, 901):
+        middle = state + 0.005 * change(state)
+        state = state + 0.01 * change(middle)
+        if i in (200, 300, 700, 900):
+            values.append(state[:, :30])
+    noise = 0.02 * np.random.default_rng(0).standard_normal((60, 5, 30))
+    data = trajectories(np.stack(values, axis=1) + noise, times, network.gene_names)
+    model = SparseRegulationRegressor(3).fit(data, network.graph)
+    assert 0.9 < model.lag_ < 2.5 and "act later" in model.verdict_
+    assert model.predict(start[:2], times).shape == (2, 5, 30)
+
+
+def test_values_on_another_scale_are_scaled_and_counts_refused(samples, prior):
+    large = trajectories(100.5 * np.stack(as_trajectories(samples).values), TIMES)
+    with pytest.warns(UserWarning, match="divided"):
+        model = SparseRegulationRegressor(1).fit(large, prior.to_numpy())
+    scaled = trajectories(large.X.reshape(24, 5, 30) / model.scale_, TIMES)
+    plain = SparseRegulationRegressor(1).fit(scaled, prior.to_numpy())
+    np.testing.assert_allclose(model.edge_scores_, plain.edge_scores_)
+    ahead = plain.predict(scaled.X[:2], [0, 1])
+    np.testing.assert_allclose(model.predict(large.X[:2], [0, 1]), model.scale_ * ahead)
+    with pytest.raises(ValueError, match="counts"):
+        SparseRegulationRegressor().fit(trajectories(large.X.round().reshape(24, 5, 30).clip(0), [0, 1, 2, 3, 4]))
 
 
 def test_data_without_change_are_taken():
