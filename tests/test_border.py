@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import sbnn
-from sbnn import dynamics, ephys_types, mechanism_shift, plotting
+from sbnn import dynamics, ephys_types, plotting
 
 MODEL = sbnn.LeaveOneOutRidge()
 TREES = ephys_types.SparsePCAForest(n_estimators=2)
@@ -27,7 +27,6 @@ CALLS = {
     "X and y": lambda data, record: MODEL.fit([[1, 2], [3]], [1, 2]),
     "families": lambda data, record: sbnn.typed_cells(data.to_df(), families=5),
     "y: expected a type": lambda data, record: TREES.fit(np.eye(3), ["a", None, "b"]),
-    "recipe": lambda data, record: mechanism_shift.SparseShiftVAE(recipe="long").fit(np.eye(4), list("aabb")),
     "values and times": lambda data, record: dynamics.trajectories(pd.DataFrame({"gene": [1.0, 2.0]})),
     "seed to AnnData": lambda data, record: dynamics.evaluate(MODEL, data, method="m", condition="c"),
 }
@@ -43,3 +42,9 @@ def test_a_wrong_argument_is_named(adata, record, name):
     with pytest.raises((TypeError, ValueError, KeyError)) as error:
         CALLS[name](adata, record)
     assert re.search(name, str(error.value))
+
+
+def test_a_table_with_nul_characters_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("cell,x,y\n" + "".join(f"c{i},{i}\0.5,2\n" for i in range(60)))
+    with pytest.raises(ValueError, match="outputs .*NUL"):
+        sbnn.read_tables(tmp_path / "a.csv", tmp_path / "a.csv")

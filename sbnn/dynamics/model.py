@@ -163,7 +163,6 @@ class PhoenixRegressor(DynamicsRegressor):
         "n_hidden": COUNT,
         "pruning": [StrOptions({"none", *INFLUENCE, *PENALTIES})],
         "sparsity": [Interval(Real, 0, 1, closed="neither")],
-        "recipe": [Recipe, None],
     }
 
     def __init__(

@@ -99,7 +99,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         "n_latent": [Interval(Integral, 1, None, closed="left")],
         "method": [StrOptions({*METHODS})],
         "strength": [Interval(Real, 0, None, closed="neither"), None],
-        "recipe": [Recipe, None],
     }
 
     def __init__(self, n_latent=15, method="staged", strength=None, recipe=None, random_state=None):

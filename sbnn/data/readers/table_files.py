@@ -5,7 +5,7 @@ import io
 import warnings
 import zipfile
 from collections import Counter
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import pandas as pd
@@ -51,6 +51,8 @@ def _read_text(path, encoding, key):
     """The first rows, and what gives names and table by the position of the row with the names."""
     with open_file(path, encoding) as handle:
         lines = list(islice(iter(handle.readline, ""), _HEAD))
+        if any("\0" in line for line in chain(lines, handle)):  # pandas would end numbers there
+            raise ValueError("it has NUL characters, as a damaged file does")
     separator = _separator(lines)
     rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=separator)]
 
