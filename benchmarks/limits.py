@@ -1,17 +1,19 @@
 """How well 25, 50 or 100 genes can predict at all: the network beside larger models, and beside genes that leak.
 
     python benchmarks/limits.py [--only NAME ...] [--folds N]
+    python benchmarks/limits.py --report-only    # the committed numbers, limits.csv, and figures/benchmarks/limits
 
-Ten paper folds, scaled inside the training cells. The genes of the default network are given to ridge, a Gaussian
+Paper folds, scaled inside the training cells. The genes of the default network are given to ridge, a Gaussian
 process, gradient boosting and the network's own teacher (trees and wide networks, no bottleneck), which says what the
 bottleneck costs. Genes chosen on all cells, test cells included, and genes chosen one by one for the least error of a
-linear model on the very test cells are no predictions: they bound what a better choice of genes could give. Prints
-Markdown as each data set is done.
+linear model on the very test cells are no predictions: they bound what a better choice of genes could give. Writes
+the rows of a data set to limits.csv when it is done, prints Markdown, and draws the figure.
 """
 
 import argparse
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,11 +28,21 @@ from sbnn.models.bottleneck.protocols.distilled import HIDDEN_LAYERS, Teacher
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.bottleneck.training import Run
+from sbnn.plotting import save_figure
+from sbnn.plotting.common import finish, new_panels, styled
 from sbnn.tables import to_markdown
 
 DATASETS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
 NUMBERS = (25, 50, 100)
-NETWORK, LEAK, ORACLE = "network, d=2", "genes chosen on all cells (leaks)", "genes chosen on the test cells (leaks)"
+RIDGE, NETWORK = "ridge, all genes", "network, d=2"
+LEAK, ORACLE = f"{NETWORK}, genes chosen on all cells (leaks)", f"{NETWORK}, genes chosen on the test cells (leaks)"
+LOOKS = {
+    NETWORK: ("#009E73", "o-"), "teacher, no bottleneck": ("#0072B2", "s-"), "Gaussian process": ("#56B4E9", "^-"),
+    "gradient boosting": ("#E69F00", "D-"), "ridge on the genes": ("#CC79A7", "v-"), LEAK: ("0.35", "o--"),
+    ORACLE: ("0.6", "o:"),
+}  # fmt: skip
+HERE = Path(__file__).parent
+TABLE, FIGURE = HERE / "limits.csv", HERE.parent / "figures" / "benchmarks" / "limits"
 
 
 def network(n_genes=None, d=2):
@@ -88,34 +100,59 @@ def fold_scores(data, train, test):
     def r2(predicted):
         return 1 - np.square(Y_test - predicted).sum() / np.square(Y_test).sum()
 
-    yield "ridge, all genes", "all", r2(LeaveOneOutRidge().fit(X, Y).predict(X_test))
+    yield RIDGE, "all", r2(LeaveOneOutRidge().fit(X, Y).predict(X_test))
     everyone = fold_arrays(data, np.r_[train, test], test)[:2]
     for k in NUMBERS:
         fitted = network(k).fit(X, Y)
-        kept = np.flatnonzero(fitted.get_support()) if hasattr(fitted, "get_support") else np.asarray(fitted.selected_)
+        kept = np.flatnonzero(fitted.get_support())
         yield NETWORK, k, r2(fitted.predict(X_test))
         for name, predicted in larger_models(X[:, kept], Y, X_test[:, kept]):
             yield name, k, r2(predicted)
         leaking = np.flatnonzero(network(k).fit(*everyone).get_support())
         cheating = oracle(X, Y, X_test, Y_test, k)
         for name, genes in ((LEAK, leaking), (ORACLE, cheating)):
-            yield f"{NETWORK}, {name}", k, r2(network().fit(X[:, genes], Y).predict(X_test[:, genes]))
+            yield name, k, r2(network().fit(X[:, genes], Y).predict(X_test[:, genes]))
+
+
+@styled
+def draw(table):
+    """Test R2 against the number of genes, a panel for each data set."""
+    names = [name for name in DATASETS if name in set(table.dataset)]
+    figure, axes = new_panels(2.6, 1, len(names), squeeze=False)
+    for ax, name in zip(axes[0], names, strict=True):
+        of = table[table.dataset == name].set_index("model")
+        ax.axhline(of.R2[RIDGE], color="0.2", lw=0.8, label=RIDGE)
+        for model, (color, line) in LOOKS.items():
+            ax.plot(of.genes[model].astype(int), of.R2[model], line, color=color, ms=3.5, lw=1, label=model)
+        ax.set(xscale="log", xlabel="genes", title=f"{name}, {of.folds.iloc[0]} folds")
+        ax.set_xticks(NUMBERS, NUMBERS)
+        ax.minorticks_off()
+    axes[0, 0].set_ylabel("test R²")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
+    return finish(figure)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=DATASETS, default=DATASETS)
     parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--report-only", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for name in options.only:
+    table = pd.read_csv(TABLE, dtype={"genes": str}) if TABLE.exists() else pd.DataFrame(columns=["dataset"])
+    for name in [] if options.report_only else options.only:
         data, rows = as_paired(load_dataset(name, verbose=False)), []
         for fold, (train, test) in enumerate(paper_folds(data.n_cells)[: options.folds]):
-            rows += [(*row, fold) for row in fold_scores(data, train, test)]
+            rows += fold_scores(data, train, test)
             print(f"{name}: fold {fold + 1} of {options.folds}", file=sys.stderr, flush=True)
-        table = pd.DataFrame(rows, columns=["model", "genes", "R2", "fold"])
-        means = table.pivot_table("R2", "model", "genes", "mean", sort=False)
-        print(f"\n## {name}\n\n{to_markdown(means.rename(columns=str))}\n", flush=True)
+        scores = pd.DataFrame(rows, columns=["model", "genes", "R2"]).groupby(["model", "genes"], sort=False).R2
+        new = scores.agg(R2="mean", SD="std", folds="size").round(4).reset_index().assign(dataset=name)
+        table = pd.concat([table[table.dataset != name], new.astype({"genes": str})])
+        table[["dataset", "model", "genes", "R2", "SD", "folds"]].to_csv(TABLE, index=False)
+    for name, of in table.groupby("dataset", sort=False):
+        means = of.pivot_table("R2", "model", "genes", sort=False)
+        print(f"\n## {name}, {of.folds.iloc[0]} folds\n\n{to_markdown(means)}")
+    save_figure(draw(table), FIGURE)
 
 
 if __name__ == "__main__":
