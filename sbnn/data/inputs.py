@@ -117,13 +117,28 @@ def library_of(X, counts):
 
 
 def new_cells(model, X, genes=None, needed=None):
-    """Expression of cells as a fitted model takes it, see `_new_cells`, with a warning where it is unlike the fit's."""
+    """Expression of cells as a fitted model takes it, float64, (n, p): counts normalised as the training cells were.
+
+    Genes are found by name, in any order and among others; `genes` are the positions wanted (all by default) and
+    `needed` those that have to be there (by default those wanted); others that are missing are 0. What has no names
+    holds the genes of the fit in their order. Counts are those of a stream of counts and, if the model was fitted to
+    counts, of ``layers["counts"]``. Warns where cells are unlike those of the fit.
+    """
     checks.check_unmasked(X, "X")
-    values = _new_cells(model, X, genes, needed)
+    cells = entry(X.mod, "rna", "mod") if isinstance(X, MuDataLike) else X
+    counted = getattr(model, "library_size_", None) is not None and isinstance(cells, AnnDataLike)
+    counted = counted and COUNTS in cells.layers
+    if isinstance(cells, AnnDataLike) and cells.X is None and not counted:
+        raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(cells.layers)}")
+    if getattr(cells, "isbacked", False) and not counted:
+        from sbnn.data.streams import ExpressionStream
+
+        cells = ExpressionStream(cells.X, cells.var_names)
+    values = _values_of(model, cells, cells.counts if isinstance(cells, StreamLike) else counted, genes, needed)
     columns = genes if needed is None else needed
     columns = np.arange(model.n_features_in_) if columns is None else columns
     if hasattr(model, "x_min_") and len(columns) >= FEWEST_GENES and len(values):
-        _warn_of_unlike(model, columns, values if genes is not None else values[:, columns], cells_of(X))
+        _warn_of_unlike(model, columns, values if genes is not None else values[:, columns], cells_of(cells))
     return values
 
 
@@ -150,25 +165,9 @@ def _warn_of_unlike(model, columns, values, cells):
         warnings.warn(f"X: {text}", stacklevel=4)
 
 
-def _new_cells(model, X, genes, needed):
-    """Expression of cells as a fitted model takes it, float64, (n, p): counts normalised as the training cells were.
-
-    Genes are found by name, in any order and among others; `genes` are the positions wanted (all by default) and
-    `needed` those that have to be there (by default those wanted); others that are missing are 0. What has no names
-    holds the genes of the fit in their order. Counts are those of a stream of counts and, if the model was fitted to
-    counts, of ``layers["counts"]``.
-    """
+def _values_of(model, X, counted, genes, needed):
+    """Values of `new_cells`: of `counted` ones from the counts of a stream or layer, else from X."""
     size, n_fitted = getattr(model, "library_size_", None), model.n_features_in_
-    if isinstance(X, MuDataLike):
-        X = entry(X.mod, "rna", "mod")
-    counted = size is not None and isinstance(X, AnnDataLike) and COUNTS in X.layers
-    if isinstance(X, AnnDataLike) and X.X is None and not counted:
-        raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(X.layers)}")
-    if getattr(X, "isbacked", False) and not counted:
-        from sbnn.data.streams import ExpressionStream
-
-        X = ExpressionStream(X.X, X.var_names)
-    counted = X.counts if isinstance(X, StreamLike) else counted
     names = X.columns if isinstance(X, pd.DataFrame) else getattr(X, "gene_names", getattr(X, "var_names", None))
     found = None
     if names is not None and all(isinstance(name, str) for name in names):

@@ -67,7 +67,8 @@ def with_outputs(data, outputs="outputs"):
     Outputs are a key of ``obsm``, columns of ``obs`` (a list), another modality, whose cells are matched, or taken as
     they are. In a MuData where the default is none of these, it stands for the only other modality.
     """
-    adata, modalities = gene_modality(data), data.mod if isinstance(data, MuDataLike) else {}
+    modalities = data.mod if isinstance(data, MuDataLike) else {}
+    adata = entry(modalities, "rna", "mod") if isinstance(data, MuDataLike) else data
     if isinstance(outputs, list):
         return adata, pd.concat([entry(adata.obs, name, "adata.obs") for name in outputs], axis=1), {}
     if not isinstance(outputs, str):

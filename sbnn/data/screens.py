@@ -81,6 +81,7 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
     named = isinstance(perturbation, pd.Series) and not isinstance(perturbation.index, pd.RangeIndex)
     if cell_names is None and named:
         cell_names = perturbation.index
+    check_unmasked(counts, "counts")
     counts = check_screen_counts(counts).astype(np.int32)
     genes = check_names(gene_names, "gene_names", "gene", counts.shape[1])
     cells = check_names(cell_names, "cell_names", "cell", counts.shape[0])
@@ -113,7 +114,6 @@ def as_screen(data):
 
 def check_screen_counts(given):
     """Counts as a CSR matrix of the dtype given, each stored in one way, or an error with the share of what is none."""
-    check_unmasked(given, "counts")
     counts = sparse.csr_array(check_array(given, accept_sparse="csr", input_name="counts"))
     if not counts.has_canonical_format or not counts.data.all():
         counts = counts.copy()  # what follows works in place, on what may be memory of the caller

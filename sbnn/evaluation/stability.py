@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.optimize import brentq
 
 from sbnn.metrics import share_tested, smallest_sufficient
-from sbnn.results import require
+from sbnn.results import Record, require
 
 SHAPES = 200  # tried between the two extreme ones
 
@@ -65,13 +65,11 @@ def selection_threshold(record, max_false=1.0):
 
 def _bound_of(record):
     """`expected_false` of thresholds, for the halves of a record."""
-    require(record, "record", ["selected", "gene_names"])
-    folds = record.folds
+    folds = record.folds if isinstance(record, Record) and "selected" in record.values else []
     pairs = list(zip(folds[::2], folds[1::2], strict=False))
     swapped = all(np.array_equal(a, d) and np.array_equal(b, c) for (a, b), (c, d) in pairs)
     if not pairs or len(folds) % 2 or not swapped:
-        found = f"{record.experiment!r} of {record.dataset!r} with {len(folds)} fold(s)"
-        raise ValueError(f"record: expected complementary pairs, as from stability_selection, got {found}")
+        raise ValueError(f"record: expected complementary pairs, as from stability_selection, got {record!r}")
     shown = record.values.get("preselected")  # where a half preselected genes, a gene at random is one of those
     n_genes = record.selected.shape[-1] if shown is None else round(shown.sum(1).mean())
     n_selected = float(np.mean(record.n_selected))

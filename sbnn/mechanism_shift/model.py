@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.checks import some
+from sbnn.data.checks import check_unmasked, some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift import network
@@ -329,6 +329,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         """Counts (CSR) of cells with the genes that the model was fitted to, or with `reset` will be."""
         if not reset:
             check_is_fitted(self)
+        check_unmasked(counts, "counts")
         table = counts
         if hasattr(counts, "obs"):  # AnnData: scikit-learn compares the names of a DataFrame
             counts, table = counts.X, pd.DataFrame(columns=counts.var_names)
