@@ -22,7 +22,7 @@ CALLS = {
     "point": lambda data, record: sbnn.verdict(record, data, point=7),
     "groups": lambda data, record: sbnn.verdict(record, data, groups=["a"] * 7),
     "with n_genes": lambda data, record: sbnn.genes_table(record),
-    "with selected": lambda data, record: sbnn.selection_table("halves.pickle"),
+    "complementary pairs": lambda data, record: sbnn.selection_table("halves.pickle"),
     "models": lambda data, record: plotting.accuracy_comparison({}),
     "X and y": lambda data, record: MODEL.fit([[1, 2], [3]], [1, 2]),
     "families": lambda data, record: sbnn.typed_cells(data.to_df(), families=5),

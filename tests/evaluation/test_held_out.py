@@ -42,7 +42,7 @@ def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, monk
         patch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
         interpret_held_out(MODEL, data, halves, results=path)
     other = changed(data, Y=data.Y[::-1].copy())
-    with pytest.raises(ValueError, match="halves: expected a record of the data"):
+    with pytest.raises(ValueError, match="halves: expected a record of the same data"):
         interpret_held_out(MODEL, other, halves, results=path)
     for cells, pairs, message in ((other, 2, "another data"), (data, 3, "another stability")):
         with pytest.raises(ValueError, match=f"holds another interpretation .* {message}"):
