@@ -12,7 +12,6 @@ from sbnn.data.gene_dynamics import prior_of, truth_of
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
-from sbnn.dynamics.baselines import BASELINES
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
@@ -44,8 +43,7 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
     -------
     Record
         ``scores``: a row for each seed with `edge_accuracy` (if there is a truth), `path_errors`, the sparsity and the
-        CPU seconds of the fit. ``baselines``: errors of models without a network on the data of the first seed.
-        ``out_degree``: targets of each gene in the first network.
+        CPU seconds of the fit. ``out_degree``: targets of each gene in the first network.
 
     Raises
     ------
@@ -58,7 +56,7 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
         for seed, of_seed in data.items():
             fitted = configured(model, {}, seed)
             rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
-            kept = kept or _kept(fitted, of_seed, details) | {"baselines": baseline_errors(of_seed).reset_index()}
+            kept = kept or _kept(fitted, of_seed, details)
         return {"scores": pd.DataFrame(rows)} | kept
 
     wanted = _wanted("methods", data, {"method": method}, condition=condition)
@@ -96,14 +94,6 @@ def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite
 def held_out(data):
     """`Samples` to test on."""
     return as_trajectories(data[data.obs["split"] == "test"])
-
-
-def baseline_errors(data):
-    """`path_errors` of the baselines on the same split, without a copy of a replicate; DataFrame."""
-    train, samples = data[data.obs["split"] == "train"], held_out(data)
-    fitted = {name: clone(model).fit(train, prior_of(data)) for name, model in BASELINES.items() if name != "replicate"}
-    rows = {name: path_errors(model, samples) for name, model in fitted.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("baseline")
 
 
 def fit_and_score(model, data):

@@ -128,16 +128,6 @@ def sizes_table(records):
     return scores[columns].rename(columns=COLUMNS).set_index("genes")
 
 
-def beeline_table(record):
-    """Medians over the data sets of each curated model: AUPRC and early precision over those of chance, CPU seconds."""
-    scores = record.scores.assign(model=record.scores["model"].str.upper())
-    scores.loc[scores["dropout"], "model"] += ", dropout"
-    table = scores.groupby(["method", "model"], sort=False)[["auprc", "early", "seconds"]].median().unstack("model")
-    table = table.swaplevel(axis=1).sort_index(axis=1, level=0, sort_remaining=False)
-    table.columns = [f"{model}: {column}" for model, column in table.columns]
-    return table.map("{:.2f}".format)
-
-
 def all_tables(records):
     """Tables of whatever results there are, by title."""
     tables = {}

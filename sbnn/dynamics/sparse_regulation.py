@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
-from sbnn.dynamics.baselines import AutoRegression, Linear
+from sbnn.dynamics.baselines import BASELINES
 from sbnn.dynamics.beliefs import MOST, first_beliefs, kinds_of_edges, learned_beliefs
 from sbnn.dynamics.model import DynamicsRegressor
 from sbnn.dynamics.paths import LEAST_NOISE, N_BETWEEN, Clock, relaxation
@@ -34,7 +34,7 @@ DOUBT = 0.01  # share of the evidence that counts for edges of a network that pr
 COUNTED = 20  # largest value from which on whole numbers are taken for counts
 LEFT_OVER = 0.25  # autocorrelation of residuals from which on it is reported
 #: What the network is weighed against.
-SIMPLE = {"ar1_mean": Linear("ar1"), "ar1": AutoRegression(), "ridge": Linear("ridge"), "ar1_ridge": Linear("rest")}
+SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ridge", "ar1_ridge")}
 FAR_RATE = 1.0  # from the middle one, of the logarithms
 
 
