@@ -162,26 +162,27 @@ def latents_and_genes(record):
     of_latents = [", ".join(record.genes[name].abs().nlargest(NAMED_GENES).index) for name in effects.columns]
     found = record.effects[record.effects["significant"]]
     largest = found.assign(size=found["direct"].abs()).groupby("gene")["size"].max()
-    genes = largest.nlargest(DIRECT_GENES).index
+    genes = largest[largest > 0].nlargest(DIRECT_GENES).index
     direct = found.pivot(index="gene", columns="perturbation", values="direct")
     direct = direct.reindex(index=genes, columns=effects.index).fillna(0.0)
-    order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1)))
-    figure, axes = new_panels(1.5 + 0.17 * (effects.shape[1] + len(genes)), 2, 1, sharex=True,
-                              height_ratios=[effects.shape[1], len(genes)])  # fmt: skip
+    most_shifted = np.argsort(-np.abs(effects).max(axis=1).to_numpy(), kind="stable")[:SHOWN]
+    order = [i for i in np.lexsort((-strength.max(axis=1), strength.argmax(axis=1))) if i in most_shifted]
     names = [f"{name.removeprefix('latent_')}: {of}" for name, of in zip(effects.columns, of_latents, strict=True)]
-    for ax, table, rows, label in (
-        (axes[0], effects.to_numpy().T, names, "shift (SD)"),
-        (axes[1], direct.to_numpy(), genes, "direct effect\n(log fold change)"),
-    ):
+    panels = [("latent: its genes", effects.to_numpy().T, names, "shift (SD)")]
+    panels += [("gene", direct.to_numpy(), genes, "direct effect\n(log fold change)")] * (len(genes) > 0)
+    sizes = [len(rows) for _, _, rows, _ in panels]
+    figure, axes = new_panels(1.5 + 0.17 * sum(sizes), len(panels), 1, sharex=True, height_ratios=sizes, squeeze=False)
+    axes = axes[:, 0]
+    for ax, (kind, table, rows, label) in zip(axes, panels, strict=True):
         most = float(np.abs(table).max())
         image = ax.imshow(table[:, order], cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto")
         ax.set_yticks(range(len(rows)), rows, fontsize="small")
+        ax.set_ylabel(kind)
         figure.colorbar(image, ax=ax, label=label)
     y, x = np.nonzero(strength[order].T)
     axes[0].plot(x, y, "o", color="k", ms=3, label="edge")
-    axes[0].set(ylabel="latent: its genes", title=f"{record.dataset}: what each perturbation does")
-    axes[1].set_ylabel("gene")
-    axes[1].set_xticks(range(len(order)), effects.index[order], rotation=90)
+    axes[0].set_title(f"{record.dataset}: what each perturbation does")
+    axes[-1].set_xticks(range(len(order)), effects.index[order], rotation=90)
     figure.legend(loc="outside upper right")
     return figure
 
