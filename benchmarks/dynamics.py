@@ -3,19 +3,22 @@
     python benchmarks/dynamics.py [--fresh]     random networks of 50 to 1400 genes
     python benchmarks/dynamics.py --solvers     what an epoch costs: this solver beside those of torchdiffeq
     python benchmarks/dynamics.py --beeline     edges of curated models of BEELINE, beside other ways to find them
+    python benchmarks/dynamics.py --systems     edges of samples that follow other laws (--seeds 2: measure one more)
 
-Other accuracy is measured in notebook 07. What is saved in saved_models is loaded, unless --fresh asks to measure it
-anew.
+Other accuracy is measured in notebook 07. What is saved (saved_models, *.csv beside this file) is loaded, unless
+--fresh asks to measure it anew; rows of BEELINE that are missing are measured if their library is installed (PySINDy).
 """
 
 import argparse
 import time
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LassoCV
@@ -23,7 +26,7 @@ from sklearn.metrics import average_precision_score
 
 from sbnn.data.datasets import load_dataset
 from sbnn.data.fingerprint import fingerprint_parameters
-from sbnn.data.gene_network import GeneNetwork
+from sbnn.data.gene_network import KINDS, GeneNetwork
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics import PhoenixRegressor, Recipe, SparseRegulationRegressor, evaluation, report
@@ -35,7 +38,7 @@ from sbnn.results import Record
 from sbnn.tables import print_table
 
 SIZED = Path(__file__).resolve().parents[1] / "saved_models" / "simulated_grn" / "dynamics_sizes.pickle"
-BEELINE = SIZED.parents[1] / "benchmarks" / "beeline.pickle"
+BEELINE, SYSTEMS = (Path(__file__).with_name(f"dynamics_{name}.csv") for name in ("beeline", "systems"))
 SIZES = (50, 100, 200, 350, 700, 1400)
 REPEATS = 3
 
@@ -59,74 +62,206 @@ def sizes(path=SIZED, fresh=False):
     return load_or_compute(wanted, compute, path, fresh, estimator=PhoenixRegressor(recipe=Recipe()))
 
 
-def forest(cells, train):
-    """GENIE3-like: importance of each gene in a forest of 100 trees that predicts the target from the same cells."""
-    importance = np.zeros((cells.shape[1],) * 2)
-    for gene in range(cells.shape[1]):
-        others = np.delete(np.arange(cells.shape[1]), gene)
-        trees = RandomForestRegressor(100, max_features="sqrt", random_state=0).fit(cells[:, others], cells[:, gene])
-        importance[others, gene] = trees.feature_importances_
-    return importance
+def train_of(load, n_bins=25):
+    """Cells of BEELINE in bins along each trajectory; 2000 bins are the cells as they are."""
+    data = load(n_bins=n_bins)
+    return data[data.obs["split"] == "train"]
 
 
-def partial_correlation(cells, train):
+def changes(train):
+    """Expression before each interval, and rates of change."""
+    before, after, spans = as_trajectories(train).intervals()
+    return before, (after - before) / np.diff(spans, axis=1)
+
+
+def importances(X, Y, same=True):
+    """Of each column of X in a forest of 100 trees for each column of Y; without the same column, if not `same`."""
+    found = np.zeros((X.shape[1], Y.shape[1]))
+    for gene in range(Y.shape[1]):
+        used = np.arange(X.shape[1]) if same else np.delete(np.arange(X.shape[1]), gene)
+        trees = RandomForestRegressor(100, max_features="sqrt", random_state=0).fit(X[:, used], Y[:, gene])
+        found[used, gene] = trees.feature_importances_
+    return found
+
+
+def forest(load):
+    """GENIE3-like: importance of each gene in a forest that predicts the target from the same cells."""
+    cells = train_of(load, 2000).X
+    return importances(cells, cells, same=False)
+
+
+def partial_correlation(load):
     """Size of the correlation of two genes over cells, given all others."""
-    precision = np.linalg.pinv(np.cov(cells.T))
+    precision = np.linalg.pinv(np.cov(train_of(load, 2000).X.T))
     size = np.sqrt(np.diag(precision))
     return np.abs(precision / np.outer(size, size))
 
 
-def lasso(cells, train):
-    """Size of the coefficients of all genes for the rates of change between bins, penalty by cross-validation."""
-    before, after, spans = as_trajectories(train).intervals()
-    rates = (after - before) / np.diff(spans, axis=1)
-    return np.abs([LassoCV(cv=5, max_iter=5000).fit(before, rate).coef_ for rate in rates.T]).T
+def lasso(train, scale=None, **how):
+    """Size of the coefficients of all genes for the rates of change, and the error that chose the penalty.
+
+    Of edges with a larger `scale`, (genes, genes), the penalty is lower.
+    """
+    before, rates = changes(train)
+    scale = np.ones(2 * [before.shape[1]]) if scale is None else scale
+    moving = np.flatnonzero(np.ptp(rates, axis=0))
+    fits = {gene: LassoCV(cv=5, **how).fit(before * scale[:, gene], rates[:, gene]) for gene in moving}
+    found = np.zeros(scale.shape)
+    for gene, fit in fits.items():
+        found[:, gene] = np.abs(fit.coef_) * scale[:, gene]
+    return found, sum(fit.mse_path_.mean(axis=1).min() / rates[:, gene].var() for gene, fit in fits.items())
 
 
-def sparse(cells, train):
-    """Probability of edges; where it is 1, or the same, by strength."""
-    model = SparseRegulationRegressor().fit(train)
-    strength = model.edge_scores_.abs().to_numpy()
-    return model.edge_probabilities_.to_numpy() + 1e-9 * strength / max(strength.max(), 1e-12)
+def sparse(load, bins=(25,)):
+    """Probability of edges, of several numbers of bins their mean; where it is the same, by strength."""
+    ranks = []
+    for n_bins in bins:
+        model = SparseRegulationRegressor().fit(train_of(load, n_bins))
+        strength = model.edge_scores_.abs().to_numpy()
+        ranks.append(model.edge_probabilities_.to_numpy() + 1e-9 * strength / max(strength.max(), 1e-12))
+    return np.mean(ranks, axis=0)
 
 
-RANKINGS = {"SparseRegulation": sparse, "forest (GENIE3-like)": forest, "partial correlation": partial_correlation,
-            "lasso on derivatives": lasso}  # fmt: skip
+def phoenix(load, pruning):
+    """Size of the effects."""
+    return PhoenixRegressor(40, pruning, 0.9, random_state=0).fit(train_of(load)).edge_scores_.abs().to_numpy()
 
 
-def beeline(path=BEELINE, fresh=False, repeats=range(5)):
-    """Record of curated models: AUPRC and early precision over those of chance, a row per data set and method."""
+def sindy(load):
+    """Largest coefficient of PySINDy, with products of two genes, among the terms with a gene.
 
-    def compute():
-        rows = []
-        for model, dropout, repeat in product(("gsd", "hsc"), (False, True), repeats):
-            data = load_dataset(f"beeline_{model}", repeat=repeat, dropout=dropout, verbose=False)
-            cells = load_dataset(f"beeline_{model}", repeat=repeat, dropout=dropout, n_bins=2000, verbose=False)
-            train, cells = data[data.obs["split"] == "train"], cells[cells.obs["split"] == "train"].X
-            pairs = ~np.eye(data.n_vars, dtype=bool)
-            true = data.varp["truth"][pairs] != 0
-            for name, rank in RANKINGS.items():
-                started = time.process_time()
-                scores = rank(cells, train)[pairs]
-                row = {"auprc": average_precision_score(true, scores) / true.mean()}
-                row["early"] = true[np.argsort(-scores, kind="stable")[: true.sum()]].mean() / true.mean()
-                row["seconds"] = time.process_time() - started
-                rows.append({"model": model, "dropout": dropout, "repeat": repeat, "method": name} | row)
-        return {"scores": pd.DataFrame(rows)}
+    The threshold is the best of 0, 0.003, 0.01, 0.03 and 0.1 (its default, which leaves next to nothing) on these data.
+    """
+    import pysindy
 
-    settings = {"methods": list(RANKINGS), "repeats": list(repeats), "version": 1}
-    wanted = Record("dynamics beeline", "beeline", fingerprint_parameters(settings), [{}], settings=settings)
-    return load_or_compute(wanted, compute, path, fresh, estimator=SparseRegulationRegressor())
+    samples = as_trajectories(train_of(load))
+    model = pysindy.SINDy(pysindy.STLSQ(threshold=0.003), pysindy.PolynomialLibrary(2))
+    model.fit(samples.values, t=samples.times)
+    terms = model.feature_library.powers_ > 0  # (terms, genes)
+    return (terms[:, :, None] * np.abs(model.coefficients()).T[:, None]).max(axis=0)
 
 
-def beeline_table(record):
+RANKINGS = {
+    "SparseRegulation, 25 bins": sparse,
+    "SparseRegulation, mean of 10 to 50 bins": lambda load: sparse(load, (10, 15, 20, 25, 35, 50)),
+    "forest on cells (like GENIE3)": forest,
+    "partial correlation of cells": partial_correlation,
+    "lasso on derivatives": lambda load: lasso(train_of(load), max_iter=5000)[0],
+    "PHOENIX": lambda load: phoenix(load, "none"),
+    "PHOENIX, pruned by magnitude": lambda load: phoenix(load, "imp"),
+    "PySINDy": sindy,
+}
+
+
+def ranked_edges(name, model, dropout, repeat):
+    """Scores of one method on one data set of BEELINE."""
+
+    def load(n_bins):
+        how = {"repeat": repeat, "dropout": dropout, "n_bins": n_bins}
+        return load_dataset(f"beeline_{model}", verbose=False, **how)
+
+    started = time.process_time()
+    with reproducible():
+        found = RANKINGS[name](load)
+    seconds, truth = time.process_time() - started, load(25).varp["truth"]
+    pairs = ~np.eye(len(truth), dtype=bool)
+    true, scores = truth[pairs] != 0, found[pairs]
+    first = true[np.argsort(-scores, kind="stable")[: true.sum()]]
+    ratios = {"auprc": average_precision_score(true, scores) / true.mean(), "early": first.mean() / true.mean()}
+    return {"method": name, "model": model, "dropout": dropout, "repeat": repeat} | ratios | {"seconds": seconds}
+
+
+def beeline(fresh=False, n_jobs=1):
+    """AUPRC and early precision over those of chance, a row for each method and data set."""
+    table = pd.read_csv(BEELINE) if BEELINE.exists() and not fresh else pd.DataFrame(columns=["method"])
+    lacking = [name for name in RANKINGS if name not in set(table["method"])]
+    lacking = [name for name in lacking if name != "PySINDy" or find_spec("pysindy")]
+    tasks = product(lacking, ("gsd", "hsc"), (False, True), range(5))
+    rows = Parallel(n_jobs)(delayed(ranked_edges)(*task) for task in tasks)
+    if rows:
+        table = pd.concat([table, pd.DataFrame(rows).round(5)])
+        table.to_csv(BEELINE, index=False)
+    return table
+
+
+def beeline_table(scores):
     """Medians over the data sets of each curated model: AUPRC and early precision over those of chance, CPU seconds."""
-    scores = record.scores.assign(model=record.scores["model"].str.upper())
-    scores.loc[scores["dropout"], "model"] += ", dropout"
-    table = scores.groupby(["method", "model"], sort=False)[["auprc", "early", "seconds"]].median().unstack("model")
-    table = table.swaplevel(axis=1).sort_index(axis=1, level=0, sort_remaining=False)
-    table.columns = [f"{model}: {column}" for model, column in table.columns]
-    return table.map("{:.2f}".format)
+    medians = scores.groupby(["method", "model", "dropout"])[["auprc", "early", "seconds"]].median().unstack([1, 2])
+    table = pd.DataFrame(index=pd.Index([name for name in RANKINGS if name in medians.index], name="method"))
+    for model, dropout in product(("gsd", "hsc"), (False, True)):
+        of = medians.xs((model, dropout), axis=1, level=("model", "dropout")).loc[table.index]
+        table[model.upper() + ", dropout" * dropout] = [
+            f"{a:.2f}, {e:.2f}" for a, e in of[["auprc", "early"]].to_numpy()
+        ]
+    seconds = medians["seconds"].loc[table.index]
+    table["CPU s"] = [
+        f"{low:.1f} to {high:.1f}" for low, high in zip(seconds.min(axis=1), seconds.max(axis=1), strict=True)
+    ]
+    return table
+
+
+PRIORS = {"no prior": None, "90 % right": 0.1, "50 % right": 0.5}
+
+
+def found_edges(kind, seed, n_genes=100, n_samples=150):
+    """Rows of all methods on samples of one law: AUPR over all pairs; of SparseRegulation also precision and recall.
+
+    Rivals: the lasso on derivatives, without the prior, with penalties lower for edges of the prior by a factor
+    chosen by cross-validation, and behind the edges of the prior; a forest on derivatives (like dynGENIE3).
+    """
+    network = GeneNetwork.random(n_genes, random_state=seed)
+    train, pairs = network.simulate(n_samples, 0.025, seed, kind=kind), ~np.eye(n_genes, dtype=bool)
+    true = network.graph.to_numpy() != 0
+    before, rates = changes(train)
+    how = {"alphas": 25, "max_iter": 2000, "tol": 1e-3}
+    plain, trees = lasso(train, **how)[0], importances(before, rates + before)
+    rows = []
+    for prior_name, wrong in PRIORS.items():
+        prior = None if wrong is None else network.misplaced_prior(wrong, seed)
+        given = np.zeros_like(true) if prior is None else prior.to_numpy() != 0
+        started = time.process_time()
+        model = SparseRegulationRegressor().fit(train, prior)
+        seconds, strength = time.process_time() - started, model.edge_scores_.abs().to_numpy()
+        p, found = model.edge_probabilities_.to_numpy(), model.edge_scores_.to_numpy() != 0
+        ranks = {"SparseRegulation": p + 1e-9 * strength / strength.max(), "lasso on derivatives": plain,
+                 "forest on derivatives": trees}  # fmt: skip
+        if prior is not None:
+            weighted = [lasso(train, 1 + given * (factor - 1), **how) for factor in (2, 5, 10)]
+            ranks |= {"the prior": given, "lasso, the prior first": plain / plain.max() + given}
+            ranks["lasso, penalties by the prior"] = min(weighted, key=lambda fit: fit[1])[0]
+        for name, rank in ranks.items():
+            rows.append({"kind": kind, "prior": prior_name, "seed": seed, "method": name})
+            rows[-1]["aupr"] = average_precision_score(true[pairs], rank[pairs])
+        new = found & ~given
+        share = {"precision": (found & true).sum() / found.sum(), "recall": found[true].mean(), "seconds": seconds}
+        rows[-len(ranks)] |= share | {"new": new.sum(), "new_right": (new & true).sum() / max(new.sum(), 1)}
+    return rows
+
+
+def systems(seeds=(), fresh=False, n_jobs=1):
+    """Rows of `found_edges` for all laws and these seeds, and those that are saved already."""
+    table = pd.read_csv(SYSTEMS) if SYSTEMS.exists() and not fresh else pd.DataFrame(columns=["kind", "seed"])
+    lacking = [(k, s) for s, k in product(seeds, KINDS) if not ((table["kind"] == k) & (table["seed"] == s)).any()]
+    for rows in Parallel(n_jobs, return_as="generator_unordered")(delayed(found_edges)(*task) for task in lacking):
+        table = pd.concat([table, pd.DataFrame(rows).round(5)])
+        table.to_csv(SYSTEMS, index=False)
+    return table
+
+
+def systems_table(scores):
+    """Mean AUPR by law and prior, that of the best other method, the difference by seed, and precision and recall."""
+    rows = []
+    for (kind, prior), of in scores.groupby(["kind", "prior"], sort=False):
+        aupr = of.pivot_table("aupr", "seed", "method")
+        rivals = aupr.drop(columns="SparseRegulation")
+        best, ours = rivals.mean().idxmax(), of[of["method"] == "SparseRegulation"]
+        row = {"law": kind, "prior": prior, "SparseRegulation": aupr["SparseRegulation"].mean(), "best other": best}
+        row["its AUPR"] = rivals[best].mean()
+        row["difference by seed"] = ", ".join(f"{gain:+.3f}" for gain in aupr["SparseRegulation"] - rivals[best])
+        row |= ours[["precision", "recall", "new_right"]].mean().rename({"new_right": "new edges right"}).to_dict()
+        rows.append(row)
+    order = {(kind, prior): i for i, (kind, prior) in enumerate(product(KINDS, PRIORS))}
+    return pd.DataFrame(sorted(rows, key=lambda row: order[row["law"], row["prior"]])).set_index("law")
 
 
 def solvers(n_genes=350, n_hidden=40, n_samples=140, repeats=REPEATS):
@@ -213,12 +348,17 @@ def main(arguments=None):
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--solvers", action="store_true")
     parser.add_argument("--beeline", action="store_true")
+    parser.add_argument("--systems", action="store_true")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[])
+    parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args(arguments)
     if options.solvers:
         with reproducible():
             print_table(solvers())
     elif options.beeline:
-        print_table(beeline_table(beeline(fresh=options.fresh)))
+        print_table(beeline_table(beeline(options.fresh, options.jobs)))
+    elif options.systems:
+        print_table(systems_table(systems(options.seeds, options.fresh, options.jobs)))
     else:
         print_table(report.sizes_table({"sizes": sizes(fresh=options.fresh)}))
 

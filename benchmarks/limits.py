@@ -1,6 +1,6 @@
 """How well 25, 50 or 100 genes can predict at all: the network beside larger models, and beside genes that leak.
 
-    python benchmarks/limits.py [--only NAME ...] [--folds N]
+    python benchmarks/limits.py [--only NAME ...] [--folds N] [--jobs N]    # resumes after a kill
     python benchmarks/limits.py --report-only    # the committed numbers, limits.csv, and figures/benchmarks/limits
 
 Paper folds, scaled inside the training cells. The genes of the default network are given to ridge, a Gaussian
@@ -11,19 +11,21 @@ the rows of a data set to limits.csv when it is done, prints Markdown, and draws
 """
 
 import argparse
-import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from joblib import Memory, Parallel, delayed
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.multioutput import MultiOutputRegressor
 
 from sbnn import LeaveOneOutRidge, SparseBottleneckRegressor, load_dataset, paper_folds
 from sbnn.data.paired import as_paired
+from sbnn.evaluation.verdict import corrected_difference
 from sbnn.models.bottleneck.network import BottleneckNetwork
+from sbnn.models.bottleneck.protocols import few_cells
 from sbnn.models.bottleneck.protocols.distilled import HIDDEN_LAYERS, Teacher
 from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess
 from sbnn.models.bottleneck.settings import DistilledSettings
@@ -41,8 +43,9 @@ LOOKS = {
     "gradient boosting": ("#E69F00", "D-"), "ridge on the genes": ("#CC79A7", "v-"), LEAK: ("0.35", "o--"),
     ORACLE: ("0.6", "o:"),
 }  # fmt: skip
-HERE = Path(__file__).parent
-TABLE, FIGURE = HERE / "limits.csv", HERE.parent / "figures" / "benchmarks" / "limits"
+TEST_SHARE = 1 / 9  # test cells of a fold for each training cell
+ROOT = Path(__file__).resolve().parents[1]
+TABLE, FIGURE = ROOT / "benchmarks" / "limits.csv", ROOT / "figures" / "benchmarks" / "limits"
 
 
 def network(n_genes=None, d=2):
@@ -90,28 +93,43 @@ def larger_models(X, Y, X_test):
     yield "ridge on the genes", LeaveOneOutRidge().fit(X, Y).predict(X_test)
     yield "Gaussian process", RelevanceProcess(x, y, run.settings).fit(40).predict(new).numpy()
     yield "gradient boosting", MultiOutputRegressor(boosted).fit(X, Y).predict(X_test)
-    yield "teacher, no bottleneck", Teacher(wide, x, y, run).predict(new).numpy()
+    teacher = few_cells.Teacher if len(X) <= run.settings.few_cells else Teacher
+    yield "teacher, no bottleneck", teacher(wide, x, y, run).predict(new).numpy()
 
 
 def fold_scores(data, train, test):
     """Test R2 of every model with every number of genes, in one fold."""
+    torch.set_num_threads(1)
     X, Y, X_test, Y_test = fold_arrays(data, train, test)
+    rows = []
 
-    def r2(predicted):
-        return 1 - np.square(Y_test - predicted).sum() / np.square(Y_test).sum()
+    def note(model, genes, predicted):
+        r2 = 1 - np.square(Y_test - predicted).sum() / np.square(Y_test).sum()
+        rows.append((model, str(genes), float(r2)))
 
-    yield RIDGE, "all", r2(LeaveOneOutRidge().fit(X, Y).predict(X_test))
+    note(RIDGE, "all", LeaveOneOutRidge().fit(X, Y).predict(X_test))
     everyone = fold_arrays(data, np.r_[train, test], test)[:2]
-    for k in NUMBERS:
+    for k in [k for k in NUMBERS if k < X.shape[1]]:
         fitted = network(k).fit(X, Y)
         kept = np.flatnonzero(fitted.get_support())
-        yield NETWORK, k, r2(fitted.predict(X_test))
-        for name, predicted in larger_models(X[:, kept], Y, X_test[:, kept]):
-            yield name, k, r2(predicted)
+        note(NETWORK, k, fitted.predict(X_test))
+        for model, predicted in larger_models(X[:, kept], Y, X_test[:, kept]):
+            note(model, k, predicted)
         leaking = np.flatnonzero(network(k).fit(*everyone).get_support())
         cheating = oracle(X, Y, X_test, Y_test, k)
-        for name, genes in ((LEAK, leaking), (ORACLE, cheating)):
-            yield name, k, r2(network().fit(X[:, genes], Y).predict(X_test[:, genes]))
+        for model, genes in ((LEAK, leaking), (ORACLE, cheating)):
+            note(model, k, network().fit(X[:, genes], Y).predict(X_test[:, genes]))
+    return rows
+
+
+def summary(scores):
+    """Mean and SD over the folds of every model, and the difference to ridge on all genes with its 95 % interval."""
+    table = pd.concat([pd.Series({row[:2]: row[2] for row in rows}) for rows in scores], axis=1)
+    ahead = table - table.loc[RIDGE, "all"].to_numpy()
+    differences = [corrected_difference(row, TEST_SHARE) if len(scores) > 1 else "" for row in ahead.to_numpy()]
+    means = pd.DataFrame({"R2": table.mean(axis=1).round(4), "SD": table.std(axis=1).round(4), "folds": len(scores)})
+    means["minus_ridge"] = list(map(str, differences))
+    return means.rename_axis(["model", "genes"]).reset_index()
 
 
 @styled
@@ -136,22 +154,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=DATASETS, default=DATASETS)
     parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--report-only", action="store_true")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    table = pd.read_csv(TABLE, dtype={"genes": str}) if TABLE.exists() else pd.DataFrame(columns=["dataset"])
+    table = pd.read_csv(TABLE, keep_default_na=False, na_values={"SD": ""})
+    scores = Memory(ROOT / "build" / "limits", verbose=0).cache(fold_scores)
     for name in [] if options.report_only else options.only:
-        data, rows = as_paired(load_dataset(name, verbose=False)), []
-        for fold, (train, test) in enumerate(paper_folds(data.n_cells)[: options.folds]):
-            rows += fold_scores(data, train, test)
-            print(f"{name}: fold {fold + 1} of {options.folds}", file=sys.stderr, flush=True)
-        scores = pd.DataFrame(rows, columns=["model", "genes", "R2"]).groupby(["model", "genes"], sort=False).R2
-        new = scores.agg(R2="mean", SD="std", folds="size").round(4).reset_index().assign(dataset=name)
-        table = pd.concat([table[table.dataset != name], new.astype({"genes": str})])
-        table[["dataset", "model", "genes", "R2", "SD", "folds"]].to_csv(TABLE, index=False)
+        data = as_paired(load_dataset(name, verbose=False))
+        folds = paper_folds(data.n_cells)[: options.folds]
+        new = summary(Parallel(options.jobs)(delayed(scores)(data, *fold) for fold in folds)).assign(dataset=name)
+        table = pd.concat([table[table.dataset != name], new])[["dataset", *new.columns[:-1]]]
+        table.to_csv(TABLE, index=False)
     for name, of in table.groupby("dataset", sort=False):
-        means = of.pivot_table("R2", "model", "genes", sort=False)
-        print(f"\n## {name}, {of.folds.iloc[0]} folds\n\n{to_markdown(means)}")
+        texts = [f"{r2:.3f} ± {sd:.3f}".removesuffix(" ± nan") for r2, sd in zip(of.R2, of.SD, strict=True)]
+        of = of.assign(R2=texts)
+        for column in ("R2", "minus_ridge"):
+            print(f"\n## {name}, {of.folds.iloc[0]} folds: {column}\n")
+            print(to_markdown(of.pivot_table(column, "model", "genes", "first", sort=False)))
     save_figure(draw(table), FIGURE)
 
 

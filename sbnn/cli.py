@@ -33,8 +33,10 @@ Your own cells, from two tables with cell names (CSV, TSV, Excel or AnnData): ac
   sbnn map saved_models/mine/model.safetensors new_counts.csv      place new cells on the map
   sbnn explore mine                  write one HTML file to explore the map in a browser
   sbnn traces *.nwb --out t.csv      features of recordings, and t_cells.csv with metadata of the cells
+  sbnn network course.csv --prior prior.csv --out folder        who regulates whom, from expression over time
   sbnn ephys-types fit typed.csv --model m.pickle        learn types from electrophysiological features
   sbnn ephys-types predict t.csv --model m.pickle        predict the types of other cells
+  sbnn screen counts.h5ad --guides guides.csv --control NT     what each perturbation of a screen shifts
 """
 
 
@@ -67,7 +69,7 @@ def main(arguments=None):
 
 
 def _plainly(message, category, *_):
-    """A warning without its line of code, which does not help the user of a command."""
+    """Format a warning without its line of code."""
     return f"{'warning' if category is UserWarning else category.__name__}: {as_options(str(message))}\n"
 
 
@@ -83,6 +85,7 @@ ARGUMENTS = {
     "cells": {"help": "table of expression (CSV, TSV or Excel) or .h5ad with at least the kept genes"},
     "action": {"choices": ("fit", "predict"), "help": "fit writes --model, predict reads it and writes --out"},
     "features": {"help": "cells x features (CSV, TSV or Excel), for fit with columns type and, if known, donor"},
+    "course": {"help": "long table with the columns sample, time and one per gene; or rows of cells, for --times"},
     "paths": {"nargs": "+", "help": "NWB files, or folders with them"},
     "--saved-models": {"default": "saved_models", "help": "folder of the results (default: saved_models)"},
     "--figures": {"default": "figures", "help": "folder of the figures (default: figures)"},
@@ -92,15 +95,22 @@ ARGUMENTS = {
     "--in-place": {"action": "store_true", "help": "execute the notebooks in notebooks/ themselves"},
     "--json": {"action": "store_true", "help": "print JSON instead of Markdown"},
     "--cv": {"help": "record of the cross-validation; by default the one in the folder of the fit"},
-    "--out": {"help": "file to write"},
+    "--out": {"help": "file to write, or folder of a network or screen"},
     "--predictions": {"help": "file for the predicted outputs, in place of --out"},
     "--totals": {"help": "column with the counts of each cell over all genes of the fit"},
+    "--times": {"help": "table of the cells: columns sample and time, or a pseudotime for each trajectory"},
+    "--prior": {"help": "known regulation: genes x genes of 1, -1 and 0, or columns regulator, target and sign"},
     "--sheet": {"help": "of an Excel workbook"},
     "--cache": {"help": "folder of finished recordings"},
     "--model": {"required": True, "help": "file of the model"},
     "--types": {"help": "table with the columns type and donor, if they are not in the table of features"},
+    "counts": {"help": "raw counts of your screen: cells x genes (CSV, TSV), 10x .h5 or .h5ad"},
+    "--guides": {"required": True, "help": "table of cells: their perturbation, or counts of guides named TARGET_1"},
+    "--control": {"required": True, "help": "perturbation of the cells in which nothing was perturbed"},
+    "--latents": {"type": at_least_one, "default": 10, "help": "latents of the model (default: 10)"},
     "--abstain": {"type": float, "help": "call cells unknown if far from the training cells or less probable"},
 }  # fmt: skip
+OUT = {"map": "map.csv", "ephys-types": "types.csv", "traces": "traces.csv", "network": "network", "screen": "screen"}
 _EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
 
 
@@ -118,6 +128,10 @@ def _commands():
                 "model cells --out --predictions --totals --sheet", _EXPRESSION),
         "ephys-types": (_ephys_types, "learn types of cells from electrophysiological features, or predict them",
                         "action features --model --types --out --abstain --sheet --fast", ()),
+        "network": (_network, "infer who regulates whom from your own time course, beside simple models",
+                    "course --times --prior --out --fast", ()),
+        "screen": (_screen, "find which latents and genes each perturbation of your own screen shifts",
+                   "counts --guides --control --latents --out --fast", ()),
         "traces": (_traces, "write features of recordings (NWB) to a table", "paths --out --cache --jobs", ()),
     }  # fmt: skip
 
@@ -135,10 +149,8 @@ def _parser():
         tables = command.add_argument_group("tables of your own, cells matched by name")
         for option in own:
             tables.add_argument(option, **OWN[option])
-        # Notebooks have folders of their own.
-        usual = {"map": {"out": "map.csv"}, "ephys-types": {"out": "types.csv"}, "traces": {"out": "traces.csv"}}
-        usual["reproduce"] = {"saved_models": None, "figures": None}
-        command.set_defaults(run=run, **usual.get(name, {}))
+        own_folders = {"saved_models": None, "figures": None} if name == "reproduce" else {}  # of each notebook
+        command.set_defaults(run=run, out=OUT.get(name), **own_folders)
     return parser
 
 
@@ -210,6 +222,13 @@ def _explore(options):
     run(options)
 
 
+def _screen(options):
+    require_files(counts=options.counts, **{"--guides": options.guides})
+    from sbnn.mechanism_shift import Recipe, own_screen
+
+    own_screen.run(options, Recipe(epochs=2, least_updates=0, updates_per_pair=0) if options.fast else None)
+
+
 def _traces(options):
     require_files(*options.paths)
     from sbnn.ephys_types.traces import read_traces, write_traces  # needs an extra
@@ -219,6 +238,17 @@ def _traces(options):
     features = read_traces(options.paths, n_jobs=options.jobs, cache=options.cache)
     print(f"{features.n_obs} cells x {features.n_vars} features")
     print(*write_traces(features, options.out), sep="\n")
+
+
+def _network(options):
+    require_files(course=options.course, **{"--times": options.times, "--prior": options.prior})
+    from sbnn.dynamics import own_tables
+
+    data = own_tables.read_course(options.course, options.times)
+    prior = own_tables.read_prior(options.prior, data.var_names)
+    os.makedirs(options.out, exist_ok=True)  # before what takes long
+    print(own_tables.study(data, prior, options.out, 2 if options.fast else 5))
+    print(f"network, predictions and figures: {options.out}")
 
 
 def _ephys_types(options):

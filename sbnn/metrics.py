@@ -5,16 +5,21 @@ import numpy as np
 __all__ = ["feature_r2", "pooled_r2", "smallest_sufficient"]
 
 
+def _numbers(argument, values):
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{argument}: expected an array of numbers; {error}") from error
+
+
 def _sums_of_squares(Y_true, Y_pred, Y_mean):
     """Residual and total sum of squares of every output, two float64 arrays of shape (q,)."""
-    Y_true, Y_pred, Y_mean = (np.asarray(values, dtype=np.float64) for values in (Y_true, Y_pred, Y_mean))
+    Y_true, Y_pred, Y_mean = map(_numbers, ("Y_true", "Y_pred", "Y_mean"), (Y_true, Y_pred, Y_mean))
     q = Y_true.shape[1] if Y_true.ndim == 2 else 1
     fit = Y_true.ndim in (1, 2) and Y_pred.shape == Y_true.shape and Y_mean.shape in ((), (q,))
     if not (fit and len(Y_true)) or not all(np.isfinite(values).all() for values in (Y_true, Y_pred, Y_mean)):
-        raise ValueError(
-            "Y_true, Y_pred and Y_mean: expected finite values of a cell or more, of one shape, (n,) or (n, q), and a "
-            f"mean of each output or one for all; got the shapes {Y_true.shape}, {Y_pred.shape} and {Y_mean.shape}"
-        )
+        got = f"{Y_true.shape}, {Y_pred.shape} and {Y_mean.shape}"
+        raise ValueError(f"Y_true, Y_pred and Y_mean: expected finite (n, q), (n, q) and (q,), got shapes {got}")
     Y_true, Y_pred = Y_true.reshape(-1, q), Y_pred.reshape(-1, q)
     return ((Y_true - Y_pred) ** 2).sum(axis=0), ((Y_true - Y_mean) ** 2).sum(axis=0)
 
@@ -91,12 +96,9 @@ def smallest_sufficient(r2, numbers, test_share=0.0):
     -------
     int
     """
-    r2, numbers = np.asarray(r2, float), np.asarray(numbers)
-    fit = r2.shape == (len(r2), len(numbers)) and len(r2) > 1 and (np.diff(numbers) > 0).all()
+    r2, numbers = _numbers("r2", r2), _numbers("numbers", numbers)
+    fit = r2.ndim == 2 and len(r2) > 1 and r2.shape[1:] == numbers.shape and (np.diff(numbers) > 0).all()
     if not fit or np.isnan(r2).any():
-        raise ValueError(
-            f"r2: expected values of two folds or more for numbers of genes that ascend, got shape {r2.shape} for "
-            f"{numbers.tolist()}"
-        )
+        raise ValueError(f"r2: expected folds by ascending numbers of genes, got {r2.shape} for {numbers.tolist()}")
     behind = r2[:, [r2.mean(0).argmax()]] - r2
     return int(numbers[(behind.mean(0) <= corrected_error(behind, test_share)).argmax()])

@@ -50,9 +50,7 @@ def encode(value, where):
     if isinstance(value, tuple | list):
         items = [encode(item, where) for item in value]
         return {"__tuple__": items} if isinstance(value, tuple) else items
-    raise TypeError(
-        f"{where}: a {type(value).__name__} cannot be saved; give arrays, tables, numbers, text, containers"
-    )
+    raise TypeError(f"{where}: expected arrays, tables, numbers, text or containers, got {type(value).__name__}")
 
 
 def _encode_array(array, where):
@@ -81,7 +79,7 @@ def _text(value, where):
 
 
 def decode(value, size):
-    """Give back what `encode` has spelled out; text arrays have dtype object. `size` is that of the file in bytes."""
+    """Decode the output of `encode`; text arrays have dtype object. `size` is that of the file in bytes."""
     return _Decoder(size)(value)
 
 
@@ -98,18 +96,18 @@ class _Decoder:
             return {key: self(item) for key, item in value["__dict__"]}
         if "__tuple__" in value:
             return tuple(self(item) for item in value["__tuple__"])
-        return self.table(value) if "__table__" in value else self.array(value)
+        return self.table(value) if "__table__" in value else self.decoded(value)
 
     def table(self, value):
-        index = self.array(value["index"])
-        columns = {name: self.array(column) for name, column in value["__table__"].items()}
+        index = self.decoded(value["index"])
+        columns = {name: self.decoded(column) for name, column in value["__table__"].items()}
         if any(column.shape != (len(index),) for column in columns.values()):  # pandas would repeat a single value
             raise ValueError("a table whose columns differ in length")
         return pd.DataFrame(columns, index=index)
 
-    def array(self, value):
+    def decoded(self, value):
         if "codes" in value:
-            codes = self.array(value["codes"])
+            codes = self.decoded(value["codes"])
             self.left -= 8 * codes.size
             if self.left < 0:
                 raise ValueError("more text than the file can hold")

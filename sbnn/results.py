@@ -1,4 +1,4 @@
-"""The one record every experiment leaves behind: saved atomically, loaded without running any code.
+"""The record of an experiment: saved atomically, loaded without running any code.
 
 A record is the pickle of a dict with its format, its schema, a checksum and the content, which is the pickle of nothing
 but Python's own containers, numbers, strings and bytes (`sbnn.plain`). So a file written today loads under another
@@ -124,7 +124,7 @@ class Record:
         return hits[0]
 
     def best_with_at_most(self, n_genes, **params):
-        """Position of the grid point with most selected genes of those that have at most `n_genes`.
+        """Position of the grid point with the largest number of selected genes up to `n_genes`.
 
         Their number is the mean over the folds, rounded, as tables and figures name it. Where all have more, the point
         with the fewest; of equal ones the first.
@@ -151,10 +151,10 @@ def same_value(a, b):
 def results_path(path, argument="path", inputs=()):
     """Path of a file, with the user's home in place of ``~``; an error if it is no file, or one of the `inputs`."""
     text = os.path.expanduser(path) if isinstance(path, str | os.PathLike) else ""
-    if not text or "\0" in text or text.startswith("~") or text.endswith(os.sep):
-        raise ValueError(f"{argument}: expected the path of a file, got {str(path)!r}")
-    if os.path.exists(text) and not os.path.isfile(text):
-        raise ValueError(f"{argument}: expected the path of a file, {text!r} is a folder or a device")
+    other_kind = os.path.exists(text.replace("\0", "")) and not os.path.isfile(text)
+    if not text or "\0" in text or text.startswith("~") or text.endswith(os.sep) or other_kind:
+        what = ", which is a folder or a device" if other_kind else ""
+        raise ValueError(f"{argument}: expected the path of a file, got {str(path)!r}{what}")
     for other in inputs:
         if other is not None and os.path.realpath(text) == os.path.realpath(os.path.expanduser(other)):
             raise ValueError(f"{argument}: {str(other)!r} would be overwritten, which is needed; name another file")
@@ -199,7 +199,7 @@ def save(record, path):
     OSError
         If the file cannot be written; the message names it and the reason.
     TypeError
-        If the record holds something that is neither data nor a container of data.
+        If the record holds anything but data and containers of data.
     ValueError
         If `path` is empty or a folder, or the record could not be read back as it is.
     """
@@ -240,7 +240,7 @@ def write_atomically(content, path, kind=b""):
 
 
 def drop_leftovers(path):
-    """Delete what a killed writer of a file has left beside it, once no other can be writing it."""
+    """Delete temporary files that a killed writer left beside a file, if no other process is writing it."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
         leftover.unlink(missing_ok=True)
 
@@ -325,6 +325,8 @@ def _content(whole):
 
 def _check(record):
     """Refuse a record one of whose parts is of another kind."""
+    if not isinstance(record, Record):
+        raise TypeError(f"record: expected a Record, got {type(record).__name__}")
     for part in fields(Record):
         value = getattr(record, part.name)
         if not isinstance(value, part.type):
@@ -332,8 +334,7 @@ def _check(record):
     named = [record.settings, record.values, record.versions, *record.params]
     if not all(isinstance(one, dict) and all(isinstance(name, str) for name in one) for one in named):
         raise TypeError("settings, values, versions and params: expected dicts with text as keys")
-    if not all(isinstance(fold, tuple | list) and len(fold) == 2 for fold in record.folds):
-        raise TypeError("folds: expected pairs of positions")
-    cells = [cells for fold in record.folds for cells in fold]
+    pairs = all(isinstance(fold, tuple | list) and len(fold) == 2 for fold in record.folds)
+    cells = [cells for fold in record.folds for cells in fold] if pairs else [None]
     if not all(isinstance(one, np.ndarray) and one.ndim == 1 and one.dtype.kind in "iu" for one in cells):
         raise TypeError("folds: expected pairs of positions, each a vector of whole numbers")

@@ -36,7 +36,7 @@ def _cell(value):
 def print_table(table):
     """Print a table and its note (``table.attrs["note"]``), aligned in a terminal, as Markdown in a file or pipe.
 
-    An empty one is its note alone.
+    Of an empty table only the note is printed.
     """
     note = table.attrs.get("note", "")
     if len(table) or not note:

@@ -88,12 +88,3 @@ def own_records(n_outputs, n_types, n_families=0, n_cells=150, n_genes=25):
             n_outputs=min(n_outputs, 9), labels=labels, colors=colors,
         ),
     }  # fmt: skip
-
-
-def repeated_fits(records):
-    """A record of repeated fits, for figures that need one."""
-    halves = records["halves_default"]
-    selected = halves.selected[:10, 0][np.newaxis]
-    values = {"selected": selected, "n_selected": selected.sum(-1), "gene_names": halves.gene_names}
-    points = [{"random_state": i} for i in range(10)]
-    return Record("repeated fits", "mine", "s", points, 0, halves.settings, [], values)

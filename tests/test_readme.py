@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from sbnn.dynamics import report as dynamics
@@ -28,6 +29,8 @@ def test_numbers_beside_the_table_are_those_of_the_committed_results():
     assert f"dates {dates[0]} (ridge {dates[2]})" in text
     enough = numbers.index[numbers.suffices == "yes"][0]
     assert f"needs {enough} genes ({numbers.test_r2[enough]:.3f})" in text
+    limits = pd.read_csv(ROOT / "benchmarks" / "limits.csv", index_col=["model", "dataset", "genes"]).R2["network, d=2"]
+    assert all(f"{limits[name, n]:.3f}" in text for name in ("scala", "citeseq_cd8") for n in ("50", "100"))
 
 
 def test_the_tables_are_those_of_the_committed_results():

@@ -177,10 +177,8 @@ def shared(value):
 @pytest.mark.parametrize(
     ("odd", "message"),
     [
-        (zeros(90_000_000, [1]), ""),
-        (zeros(90_000_000, [-1]), "more than the file can hold"),
-        (zeros(1000, [1001]), ""),
-        (zeros(1, [2**40]), "more than the file can hold"),
+        (zeros(90_000_000, [1]), ""), (zeros(90_000_000, [-1]), "more than the file can hold"),
+        (zeros(1000, [1001]), ""), (zeros(1, [2**40]), "more than the file can hold"),
         (zeros(1, [2**62] * 100_000), "more than the file can hold"),
         ([zeros(30_000_000, [30_000_000])] * 100, "BINGET"),
         ([{**PACKED, "shape": [10_000_000]} for _ in range(100)], "more than the file can hold"),
@@ -188,7 +186,7 @@ def shared(value):
         ([{"__text__": ["a"], "codes": zeros(2_000_000, [2_000_000])} for _ in range(10)], "more text than the file"),
         (zeros(0, [0, 2**63 - 1, 2**63 - 1]), ""),
     ],
-)
+)  # fmt: skip
 def test_a_small_file_takes_little_memory(record, tmp_path, odd, message):
     content = spelled_out(record) | {"values": {"__dict__": [["odd", odd]]}}
     refused(tmp_path / "r.pickle", sealed(content), message)
@@ -218,30 +216,21 @@ def array(values, dtype, shape):
 PAIR = array(16, "<f8", [2])
 
 
-@pytest.mark.parametrize(
-    ("part", "value"),
-    [
-        ("params", [1]),
-        ("seed", "x"),
-        ("dataset", None),
-        ("settings", {"__dict__": [[1, 2]]}),
-        ("folds", [{"__tuple__": [PAIR, array(8, "<f8", [1])]}]),
-        ("more", 1),
-        ("values", {"__dict__": [["a"]]}),
-        ("values", {"__dict__": [[["a"], 1]]}),
-        ("odd", {"__text__": ["a", 1], "shape": [2]}),
-        ("odd", {"__text__": ["a"], "codes": array([0, 1], "|u1", [2])}),
-        ("odd", array(16, "O", [2])),
+def test_entries_of_another_kind_are_refused(record, tmp_path):
+    for part, value in (
+        ("params", [1]), ("seed", "x"), ("dataset", None), ("settings", {"__dict__": [[1, 2]]}),
+        ("folds", [{"__tuple__": [PAIR, array(8, "<f8", [1])]}]), ("more", 1), ("values", {"__dict__": [["a"]]}),
+        ("values", {"__dict__": [[["a"], 1]]}), ("odd", {"__text__": ["a", 1], "shape": [2]}),
+        ("odd", {"__text__": ["a"], "codes": array([0, 1], "|u1", [2])}), ("odd", array(16, "O", [2])),
         ("odd", {"__array__": "<f8", "shape": [2], "zlib": bytes(16)}),
         ("odd", {"__table__": {"a": PAIR}, "index": array(24, "<i8", [3])}),
         ("odd", {"__table__": {"a": array(8, "<f8", [])}, "index": array(24, "<i8", [3])}),
         ("odd", {"__table__": {"a": array(16, "<f8", [2, 1])}, "index": array(16, "<i8", [2, 1])}),
-    ],
-)
-def test_entries_of_another_kind_are_refused(record, tmp_path, part, value):
-    content = spelled_out(record)
-    content |= {"values": {"__dict__": [[part, value]]}} if part == "odd" else {part: value}
-    refused(tmp_path / "r.pickle", sealed(content), f"{part}: expected" if part in ("params", "seed", "folds") else "")
+    ):  # fmt: skip
+        content = spelled_out(record)
+        content |= {"values": {"__dict__": [[part, value]]}} if part == "odd" else {part: value}
+        message = f"{part}: expected" if part in ("params", "seed", "folds") else ""
+        refused(tmp_path / "r.pickle", sealed(content), message)
 
 
 SMALL = Record(

@@ -24,11 +24,10 @@ PUBLIC = {
     "sbnn.mechanism_shift": """PUBLISHED Recipe SparseShiftVAE recovery screen simulate_perturbations
         unmix""",
     "sbnn.dynamics": """GeneNetwork PhoenixRegressor Recipe Schedule SparseRegulationRegressor evaluate
-        read_pseudotime read_trajectories trajectories""",
+        read_pseudotime read_trajectories simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bottleneck_comparison effect_map family_colors family_zoom
-        gene_selection_curve genes_curve component_variance latent_panels map_trust noise_degradation
-        overview prior_effects save_figure selection_frequencies style training_curves
-        tsne_pair width_and_stability""",
+        gene_selection_curve genes_curve component_variance latent_panels map_trust
+        overview save_figure selection_frequencies style training_curves tsne_pair""",
     "sbnn.results": "Record load load_folder results_folder save",
     "sbnn.metrics": "feature_r2 pooled_r2 smallest_sufficient",
 }

@@ -37,16 +37,22 @@ MOST = 1e9  # of a setting: beyond, numbers overflow or nothing ends
 
 
 def check_number(name, value, kind, low=-np.inf, high=np.inf):
-    """Refuse a parameter that is not a finite number of this kind within bounds, naming it."""
-    is_number = isinstance(value, kind) and not isinstance(value, bool)
+    """Refuse a parameter that is not a finite number within bounds, a whole one if `kind` is int, naming it."""
+    is_number = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
     if not is_number or not low <= value <= high or not np.isfinite(value):
-        text = f"{name} must be a finite number in [{low}, {high}]{', a whole one' if kind is Integral else ''}"
+        text = f"{name} must be a finite number in [{low}, {high}]{', a whole one' if kind is int else ''}"
         raise (ValueError if is_number else TypeError)(f"{text}, got {value!r}")
+
+
+def check_among(name, value, allowed):
+    """Refuse an option that is not among those allowed, naming it."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name}: {value!r} is unknown, expected one of {list(allowed)}")
 
 
 @contextmanager
 def naming(expected):
-    """Put the argument and what was expected of it before an error of numpy or pandas."""
+    """Prefix errors of numpy and pandas with the argument and what was expected of it."""
     try:
         yield
     except (TypeError, ValueError, LookupError, AttributeError) as error:
@@ -54,13 +60,13 @@ def naming(expected):
 
 
 class CheckedSettings:
-    """Base of frozen dataclasses: every field is of the kind of its default, and numbers are in `_LEAST` to `_MOST`."""
+    """Base class of settings: every field has the type of its default, and numbers lie between `_LEAST` and `_MOST`."""
 
     _LEAST: dict = {}  # else 1 of whole numbers and 0 of others
     _MOST: dict = {}  # else 1 of rates and shares and 1e9 of others
 
     def __post_init__(self):
-        """Refuse what would train on nothing, away from the aim, or without end."""
+        """Check the types and ranges of all fields."""
         for name, default in ((one.name, one.default) for one in fields(self)):
             value, several = getattr(self, name), isinstance(default, tuple)
             kind = type(default[0] if several else default)
@@ -69,7 +75,7 @@ class CheckedSettings:
                 most = self._MOST.get(name, 1 if {"rate", "share"} & {*name.split("_")} and kind is float else MOST)
                 for number in value if several else (value,):
                     least = self._LEAST.get(name, int(kind is int))
-                    check_number(name, number, Integral if kind is int else Real, least, most)
+                    check_number(name, number, kind, least, most)
                 # Python's own numbers, so that equal settings are stored alike.
                 object.__setattr__(self, name, tuple(map(kind, value)) if several else kind(value))
             elif not isinstance(value, kind):
@@ -81,20 +87,20 @@ def check_matrix(values: Any, argument: str) -> np.ndarray:
     check_unmasked(values, argument)
     expected = f"{argument}: expected numbers of shape (cells, columns), got {type(values).__name__}"
     with naming(expected), np.errstate(over="ignore"):  # overflow becomes infinite, which check_outliers reports
-        numbers = np.asarray(values.toarray() if sparse.issparse(values) else values, dtype=np.float32, order="C")
+        numbers = np.asarray(values.toarray() if sparse.issparse(values) else values)
+        numbers = numbers.astype(np.float32, "C", "unsafe" if numbers.dtype.kind in "OSU" else "same_kind", copy=False)
         _, _ = numbers.shape
     return numbers
 
 
 def check_unmasked(values: Any, argument: str) -> None:
-    """Refuse a numpy array of which some values are masked, which numpy and scikit-learn would take as they are."""
+    """Refuse a masked array with masked values, since numpy and scikit-learn would ignore the mask."""
     if np.ma.is_masked(values):
-        text = f"{argument}: {np.ma.count_masked(values)} values are masked, but would be taken as they are"
-        raise ValueError(f"{text}; leave these cells out, or fill them, as by {argument}.filled(...)")
+        raise ValueError(f"{argument}: {np.ma.count_masked(values)} values are masked; fill them or leave them out")
 
 
 def dates_among(names: Iterable[str]) -> list[str]:
-    """Names that are dates, unless most are, and so meant as dates."""
+    """Names that look like dates; none if most names do, since dates are then intended."""
     found = [name for name in names if DATE.fullmatch(name)]
     return found if 2 * len(found) < len(names) or any(name.endswith("00:00:00") for name in found) else []
 
@@ -106,8 +112,7 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
     names = pd.Series(np.ravel(np.asarray(given, dtype=object)))
     wrong = names[names.isna() | (names == "") | names.astype(str).duplicated()].unique()
     if len(names) != size or len(wrong):
-        text = f"got {len(names)}, missing or repeated: {some(wrong)}"
-        raise ValueError(f"{argument}: expected {size} different {kind} names, {text}")
+        raise ValueError(f"{argument}: expected {size} different {kind} names, got {len(names)}; not so: {some(wrong)}")
     return names.to_numpy().astype(str)
 
 
@@ -116,7 +121,8 @@ def check_labels(
 ) -> pd.DataFrame:
     """Align labels with the cells; some columns exist `always` afterwards, as text, and others are text `if_given`."""
     given = pd.DataFrame(index=pd.Index(cells, dtype=object)) if given is None else given
-    labels = given.set_axis(given.index.astype(str), axis=0)
+    with naming("labels: expected a DataFrame with a row for each cell"):
+        labels = given.set_axis(given.index.astype(str), axis=0)
     alone = labels.index.symmetric_difference(cells)
     if len(alone) or labels.index.has_duplicates:
         repeated = some(labels.index[labels.index.duplicated()])
@@ -129,7 +135,7 @@ def check_labels(
 
 
 def check_blanks(labels, argument: str) -> None:
-    """Refuse labels of cells that differ by blanks alone, which would be two groups."""
+    """Refuse labels that differ only in whitespace, which would be counted as different groups."""
     labels = pd.Index(np.unique(np.asarray(labels).astype(str)))
     plain = labels.str.strip()
     if plain.has_duplicates:
@@ -137,6 +143,7 @@ def check_blanks(labels, argument: str) -> None:
         raise ValueError(f"{argument}: labels differ by blanks alone: {twice}; take them off, as by .str.strip()")
 
 
+@naming("colors: expected a dict of type to colour")
 def check_colors(given: Mapping[str, Any], types: Iterable[str]) -> dict[str, str]:
     """Give every type a ``"#RRGGBB"``: the colour given, else one of a palette, grey for the unknown type."""
     colors = {str(key): _as_hex(color) for key, color in given.items()}
@@ -156,7 +163,7 @@ def _as_hex(color: Any) -> str:
 
 
 def _palette(size: int) -> list[str]:
-    """Take safe colours as far as they go, else evenly spaced hues: no two types share a colour."""
+    """Colours of a colour-blind-safe palette, or evenly spaced hues if there are more types than colours."""
     if size <= len(OKABE_ITO):
         return list(OKABE_ITO[:size])
     levels = (colorsys.hls_to_rgb(i / size, 0.55 if i % 2 else 0.4, 0.65) for i in range(size))
@@ -184,7 +191,7 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
 
 
 def warn_of_raw_counts(values, argument, advice):
-    """Warn where log values are expected and all numbers of the first cells are whole and reach further."""
+    """Warn if log values are expected but the first cells hold large whole numbers only."""
     if looked_at(values[:16])[2] < 1:  # one fraction is enough, and mostly found at once
         return
     low, high, whole, usual = looked_at(values)
@@ -194,7 +201,7 @@ def warn_of_raw_counts(values, argument, advice):
 
 
 def warn_of_log_values(values, argument):
-    """Warn where counts are expected and numbers of the first cells are not whole, or reach no further than logs do."""
+    """Warn if counts are expected but the first cells hold fractions, or no value above those of logarithms."""
     low, high, whole, usual = looked_at(values)
     if whole < 1 or (high <= LARGEST_LOG and usual > 1):
         text = f"{argument} is declared as raw counts but looks like log values ({_range(low, high, whole)})"
@@ -222,7 +229,7 @@ def kind_of_expression(values) -> tuple[str, str, str]:
 
 
 def looked_at(values):
-    """Range, share of whole numbers, and median of what is not zero: mostly 1 where counts do not reach far."""
+    """Range, share of whole numbers, and median of the nonzero values, which is mostly 1 for low counts."""
     block = values[: max(1, VALUES_LOOKED_AT // values.shape[1])]
     size = block.shape[0] * block.shape[1]
     numbers = block.data if sparse.issparse(block) else np.asarray(block).ravel()
@@ -248,14 +255,14 @@ def check_finite(values: np.ndarray, argument: str, rows, columns) -> None:
 
 
 def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None, stacklevel=3) -> None:
-    """As `check_finite`, but NaN is a value that was not recorded; warn of cells without any."""
+    """As `check_finite`, but NaN marks a value that was not recorded; warn of cells without values."""
     columns = range(values.shape[1]) if columns is None else columns
     missing = np.isnan(values)
     check_finite(np.where(missing, 0, values), argument, rows, columns)
     if (empty := missing.all(axis=1)).any():
         names = some(np.flatnonzero(empty) if rows is None else np.asarray(rows)[empty])
-        text = f"{argument}: {empty.sum()} of {len(values)} cells have no value, so no type can be predicted: {names}"
-        warnings.warn(f"{text}; leave them out", stacklevel=stacklevel)
+        text = f"{argument}: {empty.sum()} of {len(values)} cells have no value: {names}; leave them out"
+        warnings.warn(text, stacklevel=stacklevel)
 
 
 def _entry(values, i, j, argument, rows, columns):
@@ -264,7 +271,7 @@ def _entry(values, i, j, argument, rows, columns):
 
 
 def check_outliers(values, argument, cells=None, columns=None):
-    """Check that all is finite; warn of marks of missing values, and of a cell a million SD of the others from them.
+    """Refuse values that are not finite; warn of marks of missing values, and of a value a million SD from the others.
 
     One typing error makes the SD of its column so large that all other cells become indistinguishable.
     """
@@ -286,7 +293,7 @@ def check_outliers(values, argument, cells=None, columns=None):
 
 
 def warn_of_marks(values, argument, columns=None, stacklevel=4):
-    """Warn of numbers such as -999 that end a column and are unlike the others in it, of one if it is far away."""
+    """Warn of extreme values such as -999 that are unlike the others of their column."""
     columns, found = range(values.shape[1]) if columns is None else columns, []
     low, high = np.fmin.reduce(values).astype(np.float64), np.fmax.reduce(values).astype(np.float64)
     for j in np.flatnonzero(np.isin(low, NINES) | np.isin(high, NINES)):
@@ -304,7 +311,7 @@ def warn_of_marks(values, argument, columns=None, stacklevel=4):
 
 
 def warn_of_mistaken_columns(X, Y, genes=None, outputs=None):
-    """Warn of genes that are dates, of outputs that number the cells, and of X and Y that seem exchanged."""
+    """Warn of gene names that are dates, of outputs that number the cells, and of X and Y that seem to be swapped."""
     found = []
     if genes is not None and (dates := dates_among([str(gene) for gene in genes])):
         found.append(f"X: {len(dates)} gene names are dates, as a spreadsheet makes of SEPT2: {some(dates)}")
@@ -321,7 +328,7 @@ def warn_of_mistaken_columns(X, Y, genes=None, outputs=None):
 
 
 def check_given_once(X, Y):
-    """Refuse several outputs of which each has in all cells the values of a gene: expression given again as outputs."""
+    """Refuse outputs that all equal columns of X: expression was passed as outputs too."""
     outputs = [y for y in np.asarray(Y).T if len(np.unique(y)) > 2]  # of two cells all z-scores are 1 and -1
     if len(outputs) > 1 and all(_among(X, y.astype(X.dtype)) for y in outputs):
         raise ValueError(f"Y: all {len(outputs)} outputs are columns of X; was expression passed as outputs too?")
@@ -338,18 +345,17 @@ def _among(X, y):
 
 
 def check_in_order(X, values, argument):
-    """Refuse a Series or table whose cells are not those of `X`, a DataFrame or AnnData, in its order."""
+    """Refuse a Series or table whose cells are not those of `X`, a DataFrame or AnnData, in the same order."""
     cells, rows = getattr(X, "obs_names", getattr(X, "index", None)), getattr(values, "index", None)
     if isinstance(cells, pd.Index) and isinstance(rows, pd.Index):
         check_same_cells(cells, rows, argument=argument)
 
 
 def check_same_cells(cells, rows, strict=False, argument="Y"):
-    """Refuse rows of Y that are other cells, or these in another order; numbers of pandas and anndata are no names."""
+    """Refuse rows of Y that are other cells or in another order; default indices of pandas and anndata are ignored."""
     cells, rows = cells.astype(str), rows.astype(str)
     numbers = pd.RangeIndex(len(cells)).astype(str)
     named = strict or not (rows.equals(numbers) or cells.equals(numbers)) or set(cells) == set(rows)
     if named and len(cells) == len(rows) and not cells.equals(rows):
-        first = f"({some(rows, 2)}) are not those of X ({some(cells, 2)})"
-        put = f"use {argument} = {argument}.loc[X.index]"
-        raise ValueError(f"{argument}: the cells of its rows {first}, or in another order; {put}")
+        got = f"got others or in another order: {some(rows, 2)}; use {argument} = {argument}.loc[X.index]"
+        raise ValueError(f"{argument}: expected the cells of X, {some(cells, 2)}, {got}")

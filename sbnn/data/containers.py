@@ -17,7 +17,7 @@ def about_data(*, name="custom", source="the user's data", sha256="", files=None
 
 
 def with_about(adata, about, content):
-    """Keep in `adata` what it holds, and of which content its fingerprint is; true values of cells go into ``obsm``."""
+    """Store the description of the content and its fingerprint in `adata`; true values of cells go into ``obsm``."""
     truth = dict(about["truth"])
     for key in truth.keys() & OF_CELLS:
         adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))
@@ -26,6 +26,6 @@ def with_about(adata, about, content):
 
 
 def name_and_sha256(about, content):
-    """Name, and the fingerprint that was given for this content, else that of the content, as of a subset."""
+    """Name, and the stored fingerprint if it belongs to this content, else the fingerprint of the content."""
     known = about.get("content_sha256") == content
     return about.get("name", "custom"), about["sha256"] if known else content

@@ -1,4 +1,4 @@
-"""The named data sets, whether their files are available, and how to load one; slow imports wait until then."""
+"""The named data sets: their files and how to load them; slow imports are deferred until a data set is loaded."""
 
 import argparse
 import csv
@@ -48,8 +48,7 @@ def names_of(study: str = SBNN) -> tuple[str, ...]:
 def require_study(name: str, study: str = SBNN) -> None:
     """Refuse a data set of another study; the user's own names pass."""
     if name in DATASETS and DATASETS[name].study != study:
-        problem = f"is of the study {DATASETS[name].study!r}"
-        raise ValueError(f"data set {name!r} {problem}; there are {', '.join(names_of(study))}")
+        raise ValueError(f"data set {name!r}: expected one of {', '.join(names_of(study))}")
 
 
 def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool = True, **options):
@@ -130,7 +129,7 @@ def summary(data) -> str:
 
 
 def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
-    """Find or download the files of a data set; one that cannot be had is replaced, with a warning, if one can."""
+    """Find or download the files of a data set; a missing one is replaced if possible, with a warning."""
     dataset = DATASETS[name]
     found = search.find([file for file in dataset.files if file not in dataset.instead])
     files = list(dataset.files)
@@ -140,15 +139,14 @@ def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
         except FileNotFoundError:
             found |= search.find([other])
             files[files.index(file)] = other
-            text = f"{name}: {other} replaces {file}, which cannot be found or downloaded"
-            warnings.warn(f"{text}. See why: sbnn data get {file}", stacklevel=3)
+            warnings.warn(f"{name}: {other} replaces {file}, which is missing; try sbnn data get {file}", stacklevel=3)
     return {file: found[file] for file in files}
 
 
 def default_dataset(
     name: str = "auto", path=None, *, download: bool = True, verbose: bool = True, study: str = SBNN
 ) -> str:
-    """Name the data set to work on: the wanted one if it can be found or downloaded, else the simulated one.
+    """Name of the data set to use: the one asked for if it can be found or downloaded, else the simulated one.
 
     Parameters
     ----------
@@ -187,7 +185,7 @@ def default_dataset(
 
 
 def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """State of every data set and the files that are missing; nothing is read, so what is here may be altered.
+    """State of every data set and its missing files; files are not read, so altered ones are not detected.
 
     "here", "here in part", "downloadable", "to be fetched by hand" or "made here".
     """
@@ -206,7 +204,7 @@ def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
-    """Run ``sbnn data``; exit status 1 when a file cannot be had or is corrupt."""
+    """Run ``sbnn data``; exit status 1 if a file is missing or corrupt."""
     parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
     parser.add_argument("command", choices=("list", "get", "check"), help="show what is available, download, verify")
     parser.add_argument("names", nargs="*", metavar="name", help="data set, or one of its files; check: default all")
@@ -237,7 +235,7 @@ def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
 
 
 def _check(names, places) -> int:
-    """Verify the copy of every file that would be used and print what it is: ok, corrupt or absent."""
+    """Verify the copy of each file that would be used, and print its state: ok, corrupt or absent."""
     of_names = [DATASETS[n].files + tuple(DATASETS[n].instead.values()) if n in DATASETS else (n,) for n in names]
     corrupt = 0
     for name in dict.fromkeys(sum(of_names, ())) if names else FILES:

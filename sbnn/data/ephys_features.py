@@ -33,13 +33,13 @@ def shared_feature_table():
 
 
 def known_features(names):
-    """Rows of `feature_table` of these names, from the release that has more of them: both have ``tau``."""
+    """Rows of `feature_table` with these names, from the release that has more of them."""
     releases = [feature_table(release) for release in (HUMAN, MOUSE)]
     return max((table[table.index.isin(list(names))] for table in releases), key=len)
 
 
 def unlikely_units(table, units):
-    """Features whose median is not where that of published data is, as sentences; a unit of one's own is not judged."""
+    """Sentences about features whose median is far from that of published data; features in other units are skipped."""
     found = []
     for feature, about in known_features(table.columns).dropna(subset="low").iterrows():
         median = table[feature].median()
@@ -60,7 +60,7 @@ def to_shared_features(data):
     Returns
     -------
     AnnData
-        The same cells with 27 features in 7 families, called as `data` with ``_shared`` added.
+        The same cells with 27 features in 7 families, with the name of `data` and ``_shared``.
 
     Raises
     ------

@@ -81,6 +81,5 @@ def read_ephys_table(features, labels=None, families=None, units=None, *, name="
     units = {feature: unit for feature, unit in units.items() if feature not in constant}
     doubts = unlikely_units(numbers, units)
     if doubts:
-        advice = "correct them, or pass the unit: units={feature: unit}"
-        warnings.warn(f"values in another unit? {some(doubts)}; {advice}", stacklevel=2)
+        warnings.warn(f"values in another unit? {some(doubts)}; if so, pass units={{feature: unit}}", stacklevel=2)
     return typed_cells(numbers, labels, family_of[numbers.columns], units, name=name, source=source, dropped=dropped)

@@ -42,13 +42,28 @@ def truth_of(data):
     return pd.DataFrame(data.varp["truth"], data.var_names, data.var_names)[data.var["truth_known"].to_numpy()]
 
 
-def simulate_gene_dynamics(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test=10, random_state=0):
-    """Simulate a random network, samples of it, and a prior that has a share `wrong` of the edges in other places.
+def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test=10, random_state=0, kind="logic"):
+    """Simulate a random network, samples of it, and a prior of which a share of the edges is in other places.
 
-    Samples to train on have `noise` (see `GeneNetwork.simulate`), those to test on none.
+    Parameters
+    ----------
+    n_genes, n_samples, n_test : int
+        Of `GeneNetwork.random`; samples to train on and to test on.
+    noise : float
+        Of the samples to train on; those to test on have none.
+    wrong : float
+        Share of misplaced edges of the prior, in [0, 1].
+    random_state : int
+    kind : {"logic", "sigmoid", "hill", "thermodynamic", "lag"}
+        Law by which regulators act, as of `GeneNetwork.simulate`.
+
+    Returns
+    -------
+    AnnData
+        ``obs["split"]`` "train" or "test", ``varp["prior"]`` and ``varp["truth"]``.
     """
     network = GeneNetwork.random(n_genes, random_state=random_state)
     prior = network.misplaced_prior(wrong, random_state)
-    train = network.simulate(n_samples, noise, random_state)
-    test = network.simulate(n_test, 0.0, random_state + 1_000_000)  # far from any seed of samples to train on
+    train = network.simulate(n_samples, noise, random_state, kind=kind)
+    test = network.simulate(n_test, 0.0, random_state + 1_000_000, kind=kind)  # far from any seed of training samples
     return gene_dynamics(train, test, prior, network.graph, name="simulated_grn", source=train.uns["sbnn"]["source"])

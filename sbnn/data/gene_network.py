@@ -1,26 +1,29 @@
-"""Gene networks with a known truth: who regulates whom, by what logic, and what follows from it over time."""
+"""Gene networks with a known truth: regulators and logic of every gene, and simulated expression over time."""
 
 import itertools
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from numbers import Real
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
 from scipy.integrate import solve_ivp
+from scipy.special import expit
 
-from sbnn.data.checks import check_names, check_number, some
+from sbnn.data.checks import check_among, check_names, check_number, naming, some
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.rate_equations import And, Or, Regulation, parse_rate_equation, regulations
 from sbnn.data.trajectories import as_trajectories, trajectories
 
 SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
 TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
+#: Laws of regulation that samples can follow.
+KINDS = ("logic", "sigmoid", "hill", "thermodynamic", "lag")
 
 _TOLERANCE = 1e-9  # relative, of the solver
 _FORMAT = 1  # to be raised whenever the same parameters come to give other data
 _LARGEST_OFFSET = 0.25
+_LAG = 1.5  # in the unit of the times
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Starts:
 
     @classmethod
     def of(cls, is_input, mean, sd, offset):
-        """Set what the kind of a gene does not use to NaN."""
+        """Set parameters that do not apply to a gene to NaN."""
         return cls(*(np.where(of, v, np.nan) for of, v in ((is_input, mean), (is_input, sd), (~is_input, offset))))
 
     @classmethod
@@ -58,7 +61,7 @@ class Starts:
 
 @dataclass(eq=False, repr=False)
 class GeneNetwork:
-    """Genes whose rates of change follow from their regulators: ``dx/dt = logic(x) - x``, or 0 for an input gene.
+    """Genes whose rates of change depend on their regulators: ``dx/dt = logic(x) - x``, or 0 for an input gene.
 
     Parameters
     ----------
@@ -94,8 +97,7 @@ class GeneNetwork:
         wrong += [f"{edge} twice" for edge, times in Counter(acting).items() if times > 1]
         wrong += sorted({gene for edge in acting for gene in edge} - {*names})
         if wrong:
-            wanted = "genes of gene_names, of which none acts twice on another, an EC50 in (0, 1), an exponent above 0"
-            raise ValueError(f"logic: expected {wanted}; got {some(wrong)}")
+            raise ValueError(f"logic: unknown or repeated genes, or parameters out of range: {some(wrong)}")
         logic = {gene: self.logic[gene] for gene in names if gene in self.logic}
         is_input = np.array([gene not in logic for gene in names])
         starts = Starts.random(is_input, np.random.default_rng(0)) if self.starts is None else self.starts
@@ -105,8 +107,9 @@ class GeneNetwork:
     @classmethod
     def from_tables(cls, equations, names, name="network"):
         """Read a network from CSV: its rate equations, and its genes in their order."""
-        genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
-        texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"][genes]
+        with naming("equations and names: expected tables with the columns node and eqn, and with genes in the first"):
+            genes = pd.read_csv(names).iloc[:, 0].astype(str).str.removesuffix("_input")
+            texts = pd.read_csv(equations).set_index("node", verify_integrity=True)["eqn"][genes]
         rules = {gene: parse_rate_equation(text, gene) for gene, text in texts.items()}
         return cls(genes, {gene: rule for gene, rule in rules.items() if rule is not None}, name=name)
 
@@ -124,6 +127,7 @@ class GeneNetwork:
             At least 3.
         random_state : int
         """
+        check_number("n_genes", n_genes, int, 3)
         rng = np.random.default_rng(random_state)
         n_inputs = max(round(0.2 * n_genes), 1)
         names = np.array([f"gene_{i:0{len(str(n_genes - 1))}d}" for i in range(n_genes)])
@@ -169,20 +173,26 @@ class GeneNetwork:
         parts = {"names": self.gene_names, "logic": {gene: repr(rule) for gene, rule in self.logic.items()}}
         return fingerprint_parameters(parts | {"mean": starts.mean, "sd": starts.sd, "offset": starts.offset})
 
-    def rates(self, values):
-        """Rates of change, (genes, ...), at values of the same shape."""
-        rates = np.zeros_like(values)
-        rates[~self.is_input] = self._rules(values) - values[~self.is_input]
-        return rates
+    def rates(self, values, kind="logic"):
+        """Rates of change, (genes, ...), at values of the same shape; with a lag of genes and then of proteins."""
+        genes, acting = np.split(values, 2) if kind == "lag" else (values, values)
+        targets = self._rules(acting) if kind in ("logic", "lag") else self._rules.added(acting, kind)
+        decay = 1.4 * genes / (genes + 0.4) if kind == "lag" else genes  # by an enzyme that saturates
+        rates = np.zeros_like(genes)
+        rates[~self.is_input] = targets - decay[~self.is_input]
+        return np.concatenate([rates, (genes - acting) / _LAG]) if kind == "lag" else rates
 
-    def solve(self, start, times):
+    @naming("times: expected two or more, which increase")
+    def solve(self, start, times, kind="logic"):
         """Follow samples from their `start`, (samples, genes), over `times`, without noise; (samples, times, genes)."""
         times, close = np.asarray(times, dtype=np.float64), {"rtol": _TOLERANCE, "atol": _TOLERANCE}
+        state = np.tile(start, (1, 2)) if kind == "lag" else start
         # One by one: each has steps, and a stiff method, of its own.
-        found = [solve_ivp(lambda _, x: self.rates(x), times[[0, -1]], one, "LSODA", times, **close) for one in start]
-        return np.stack([path.y.T for path in found])
+        how = {"method": "LSODA", "t_eval": times, "args": (kind,)} | close
+        found = [solve_ivp(lambda _, x, *args: self.rates(x, *args), times[[0, -1]], one, **how) for one in state]
+        return np.stack([path.y[: len(self.gene_names)].T for path in found])
 
-    def simulate(self, n, noise=0.0, random_state=0, times=TIMES):
+    def simulate(self, n, noise=0.0, random_state=0, times=TIMES, kind="logic"):
         """Draw samples and follow them over time.
 
         Parameters
@@ -195,22 +205,31 @@ class GeneNetwork:
         random_state : int
             Seed of starting values and noise. Starting values do not depend on `noise`.
         times : array-like, shape (times,)
+        kind : {"logic", "sigmoid", "hill", "thermodynamic", "lag"}
+            Law by which the same regulators act: AND and OR of Hill functions (the published one); a sigmoid of a
+            weighted sum; a weighted mean of Hill functions; occupancy of a promoter, to which regulators help or hinder
+            the polymerase to bind; or AND and OR of proteins that follow their genes with a lag, with a saturating
+            decay. Weights are drawn, always the same for one network.
 
         Returns
         -------
         AnnData
             As of `sbnn.dynamics.trajectories`. Noise makes some values negative.
         """
+        check_among("kind", kind, KINDS)
+        check_number("n", n, int, 1)
+        check_number("noise", noise, float, 0)
         rng, of_noise = (np.random.default_rng(child) for child in np.random.SeedSequence(random_state).spawn(2))
-        values = _solved(self, self.starts.draw(n, rng).tobytes(), tuple(times))
+        values = _solved(self, self.starts.draw(n, rng).tobytes(), tuple(times), kind)
         values = values + noise * of_noise.standard_normal(values.shape)
         made = {"generator": "GeneNetwork.simulate", "format": _FORMAT, "n": int(n), "noise": float(noise)}
         made |= {"random_state": int(random_state), "times": np.asarray(times, dtype=float), "network": self.sha256}
+        made |= {"kind": kind} if kind != "logic" else {}
         about = {"name": f"simulated_{self.name}", "source": SOURCE, "sha256": fingerprint_parameters(made)}
         return trajectories(values, times, self.gene_names, **about)
 
     def starting_like(self, data):
-        """Take over how two or more samples of the same genes start; later values are not used."""
+        """Estimate the distribution of starting values from two or more samples of the same genes."""
         # The published training samples are not available; how they started is known from the test samples alone.
         first = np.stack([of_sample[0] for of_sample in as_trajectories(data[:, self.gene_names]).values])
         mean, sd = first.mean(axis=0), np.maximum(first.std(axis=0, ddof=1), 0.01)
@@ -231,7 +250,7 @@ class GeneNetwork:
         DataFrame of int8
             As `graph`. No misplaced edge is a true one or acts on its own regulator.
         """
-        check_number("share", share, Real, 0, 1)
+        check_number("share", share, float, 0, 1)
         rng = np.random.default_rng(random_state)
         truth = self.graph.to_numpy()
         edges = np.argwhere(truth)
@@ -245,12 +264,12 @@ class GeneNetwork:
 
 
 @lru_cache(maxsize=6)  # noise of another size is added to the same paths
-def _solved(network, start, times):
-    return network.solve(np.frombuffer(start).reshape(-1, len(network.gene_names)), times)
+def _solved(network, start, times, kind):
+    return network.solve(np.frombuffer(start).reshape(-1, len(network.gene_names)), times, kind)
 
 
 class _Rules:
-    """The logic of all genes as arrays: the regulations first, then what joins two earlier nodes, level by level."""
+    """The logic of all genes as arrays: regulations first, then nodes that join two earlier ones, level by level."""
 
     def __init__(self, names, logic):
         edges = [edge for rule in logic.values() for edge in regulations(rule)]
@@ -258,6 +277,9 @@ class _Rules:
         self.exponent = np.array([edge.exponent for edge in edges])
         self.half = np.array([edge.ec50 for edge in edges]) ** self.exponent
         self.represses = np.array([not edge.activation for edge in edges], dtype=bool)
+        rng = np.random.default_rng(self.half.view(np.uint64))
+        self.sizes, self.offsets = rng.uniform(0.5, 1.5, len(edges)), rng.uniform(-0.5, 0.5, len(logic))
+        self.rule = np.repeat(range(len(logic)), [len([*regulations(rule)]) for rule in logic.values()])
         position, joins = itertools.count(), []
 
         def place(rule):
@@ -287,3 +309,15 @@ class _Rules:
             both = a * b
             nodes[node] = np.where(is_or[wide], a + b - both, both)
         return nodes[self.tops]
+
+    def added(self, values, kind):
+        """Results, (targets,), of effects that are added instead of joined, for values of all genes, (genes,)."""
+        x, sizes, total = np.maximum(values[self.regulator], 0), self.sizes, partial(np.bincount, self.rule)
+        if kind == "sigmoid":
+            return expit(self.offsets + total(np.where(self.represses, -4, 4) * sizes * (x - 0.5)))
+        if kind == "hill":
+            effects = x**self.exponent / (self.half + x**self.exponent) * (1 + self.half)
+            return total(np.where(self.represses, 1 - effects, effects) * sizes) / total(sizes)
+        bound = (x**self.exponent / self.half) ** 1.5
+        helps = np.where(self.represses, 0.05, 8 * sizes)
+        return expit(self.offsets + np.log(0.5) + total(np.log((1 + helps * bound) / (1 + bound))))

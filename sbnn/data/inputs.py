@@ -36,7 +36,7 @@ def two_tables(X, Y=None):
 
 
 def stream_of_sparse(X):
-    """A stream of expression that is sparse and too large to be made dense; None for anything else."""
+    """A stream if expression is sparse and too large to be made dense; else None."""
     matrix = X.X if isinstance(X, AnnDataLike) else X
     if not sparse.issparse(matrix) or np.prod(matrix.shape, dtype=float) <= MOST_DENSE_VALUES:
         return None
@@ -46,13 +46,12 @@ def stream_of_sparse(X):
 
 
 def expression_table(X):
-    """Expression as scikit-learn accepts it, dense; what has names becomes a DataFrame, what is in a file is read."""
+    """Expression as a dense array or, if it has names, a DataFrame; what is in a file is read."""
     if isinstance(X, StreamLike):
         values = X.rows(slice(0, len(X)))
         return values if X.gene_names is None else pd.DataFrame(values, X.cell_names, X.gene_names)
     if isinstance(X, AnnDataLike):
-        if X.X is None:
-            raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(X.layers)}")
+        _require_values(X)
         X = pd.DataFrame(dense(X.X), X.obs_names, X.var_names)
     elif sparse.issparse(X):
         X = X.toarray(order="C")
@@ -81,7 +80,7 @@ def output_names(Y, n_outputs):
 
 
 def to_be_fitted(model, X, y, dtype):
-    """Checked arrays of `two_tables` for a fit, Y in float64; the model keeps the names and `learn_library`'s facts."""
+    """Checked arrays of `two_tables` for a fit, Y in float64; stores names and library size in the model."""
     learn_library(model, X)
     table, outputs = expression_table(X), output_table(X, y)
     how = {"multi_output": True, "y_numeric": True, "ensure_min_samples": 2}
@@ -99,7 +98,7 @@ def to_be_fitted(model, X, y, dtype):
 
 
 def learn_library(model, X):
-    """Keep to which total counts were normalised to give `X`, and the share of every gene; None without counts."""
+    """Store the library size that counts were normalised to, and the share of each gene; None without counts."""
     adata = X.adata if isinstance(X, StreamLike) else X
     if isinstance(X, StreamLike) and X.counts:
         if X.totals is not None:
@@ -111,25 +110,25 @@ def learn_library(model, X):
 
 
 def library_of(X, counts):
-    """Library size to which counts were normalised to give `X`, and the share of every gene; else None."""
+    """Library size that counts were normalised to, and the share of each gene; None if `X` is not from counts."""
     size = None if counts is None else size_of_library(X, counts)
     return size, None if size is None else shares_of_genes(counts)
 
 
 def new_cells(model, X, genes=None, needed=None):
-    """Expression of cells as a fitted model takes it, float64, (n, p): counts normalised as the training cells were.
+    """Expression (n, p) in float64 for a fitted model; counts are normalised as those of the training cells.
 
     Genes are found by name, in any order and among others; `genes` are the positions wanted (all by default) and
-    `needed` those that have to be there (by default those wanted); others that are missing are 0. What has no names
-    holds the genes of the fit in their order. Counts are those of a stream of counts and, if the model was fitted to
-    counts, of ``layers["counts"]``. Warns where cells are unlike those of the fit.
+    `needed` the required ones (by default those wanted); others that are missing are 0. What has no names holds the
+    genes of the fit in their order. Counts are those of a stream of counts and, if the model was fitted to counts, of
+    ``layers["counts"]``. Warns where cells are unlike those of the fit.
     """
     checks.check_unmasked(X, "X")
     cells = entry(X.mod, "rna", "mod") if isinstance(X, MuDataLike) else X
     counted = getattr(model, "library_size_", None) is not None and isinstance(cells, AnnDataLike)
     counted = counted and COUNTS in cells.layers
-    if isinstance(cells, AnnDataLike) and cells.X is None and not counted:
-        raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(cells.layers)}")
+    if isinstance(cells, AnnDataLike) and not counted:
+        _require_values(cells)
     if getattr(cells, "isbacked", False) and not counted:
         from sbnn.data.streams import ExpressionStream
 
@@ -216,6 +215,11 @@ def cells_of(X):
     return None if names is None else pd.Index(names)
 
 
+def _require_values(adata):
+    if adata.X is None:
+        raise ValueError(f"X: the AnnData has no X; set it to one of the layers, {sorted(adata.layers)}")
+
+
 def _require_unique(names):
     repeated = pd.Index(names)[pd.Index(names).duplicated()].unique()
     if len(repeated):
@@ -238,7 +242,7 @@ def _found(names, seen, needed):
 
 
 def _enough_counts(share, lacking):
-    """Share that some genes of the fit have in the counts of the training cells, if it is enough to go by."""
+    """Share of some genes in the counts of the training cells, if large enough to estimate the total of a cell."""
     # The total of a cell is estimated by its counts over these genes, divided by their share. Learned on half of the
     # cells and measured on the others, the SD of the log2 of such totals is 0.08 to 0.15 with a random half of the
     # genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000; benchmarks/new_cells.py measures what that does.

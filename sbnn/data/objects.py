@@ -13,7 +13,7 @@ from sbnn.data.checks import some
 
 @runtime_checkable
 class AnnDataLike(Protocol):
-    """An AnnData, or what looks like one; importing anndata takes longer than all the rest."""
+    """An AnnData, recognised without importing anndata, which is slow."""
 
     var_names: Any
     layers: Any
@@ -21,7 +21,7 @@ class AnnDataLike(Protocol):
 
 @runtime_checkable
 class MuDataLike(Protocol):
-    """A MuData, or what looks like one: several AnnData by name."""
+    """A MuData, recognised without importing mudata: several AnnData by name."""
 
     mod: Any
     obsm: Any
@@ -29,14 +29,14 @@ class MuDataLike(Protocol):
 
 @runtime_checkable
 class StreamLike(Protocol):
-    """A `sbnn.data.streams.ExpressionStream`, which those who meet none need not import."""
+    """An `sbnn.data.streams.ExpressionStream`, recognised without importing it."""
 
     rows: Any
     as_fitted: Any
 
 
 def entry(mapping, key, where):
-    """Take an entry, or name those there are."""
+    """Get an entry by its key; the error lists the keys."""
     if key not in mapping:
         raise KeyError(f"no {key!r} in {where}; it holds {sorted(map(str, mapping.keys()))}")
     return mapping[key]
@@ -65,7 +65,7 @@ def with_outputs(data, outputs="outputs"):
     """Expression (AnnData) of an AnnData or MuData, its outputs, and which cells were left out.
 
     Outputs are a key of ``obsm``, columns of ``obs`` (a list), another modality, whose cells are matched, or taken as
-    they are. In a MuData where the default is none of these, it stands for the only other modality.
+    they are. In a MuData without any of these, the default is the only other modality.
     """
     modalities = data.mod if isinstance(data, MuDataLike) else {}
     adata = entry(modalities, "rna", "mod") if isinstance(data, MuDataLike) else data

@@ -1,4 +1,4 @@
-"""Two measurements of the same cells: AnnData outside, checked once at the border, a few named arrays inside."""
+"""Two measurements of the same cells: an AnnData for users, checked once on input, and arrays for internal use."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from sbnn.data.preprocessing import size_of_library
 
 @dataclass(frozen=True, eq=False)
 class Paired:
-    """The arrays of paired cells, as all code below the border takes them; `as_paired` makes it."""
+    """Arrays of paired cells for internal use, made by `as_paired`."""
 
     X: np.ndarray  # log expression, float32, (n_cells, n_genes)
     Y: np.ndarray  # outputs in their units, float32, (n_cells, n_outputs)
@@ -115,7 +115,7 @@ def paired(
 
 
 def as_paired(data):
-    """Take the `Paired` arrays of an AnnData, a MuData or a pair (X, Y), whose Y may also be a name in X."""
+    """The `Paired` arrays of an AnnData, a MuData or a pair (X, Y), where Y may be the name of an entry of X."""
     if isinstance(data, Paired):  # one public function hands it to another
         return data
     if isinstance(data, AnnDataLike | MuDataLike):
@@ -129,7 +129,7 @@ def as_paired(data):
 def _checked(
     X, Y=None, gene_names=None, feature_names=None, cell_names=None, labels=None, colors=None, counts=None, about=None
 ):
-    """`Paired` of what users give, which is looked at unless it was before: ``about["content_sha256"]`` is of that."""
+    """`Paired` arrays of user input, checked unless ``about["content_sha256"]`` shows that they were checked before."""
     if isinstance(Y, pd.Series):
         Y = Y.to_frame(Y.name or "output_0")
     elif isinstance(Y, np.ndarray | list) and np.ndim(Y) == 1:

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_array, check_is_fitted, check_non_negative, validate_data
 
-from sbnn.data.checks import LARGEST_LOG, looked_at, some
+from sbnn.data.checks import LARGEST_LOG, check_number, looked_at, naming, some
 from sbnn.data.objects import dense
 
 __all__ = ["Standardizer", "expression_pipeline", "log2p1", "normalize_library_size", "select_genes"]
@@ -47,8 +47,8 @@ def select_genes(counts, n_genes=1000, threshold=0, min_cells=10):
 
     A gene with mean log2 expression m (over the cells above the threshold) is kept when its near-zero frequency
     exceeds ``exp(-1.5 (m - b)) + 0.02``; b is the one position of the curve that keeps `n_genes`. Solved for b, the
-    rule keeps a gene as long as b is below ``m + log(frequency - 0.02) / 1.5``. The `n_genes` largest of
-    these positions are therefore what a bisection over b converges to, found without iterating.
+    rule keeps a gene as long as b is below ``m + log(frequency - 0.02) / 1.5``. The `n_genes` largest of these
+    positions are therefore the result of a bisection over b, without iterating.
 
     Parameters
     ----------
@@ -147,14 +147,16 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     if len(wrong):
         names = some(wrong if cells is None else cells[wrong])
         raise ValueError(f"{argument}: {len(wrong)} of {len(totals)} cells {text}: {names}; leave them out")
-    factors = ((np.median(totals) if target is None else target) / totals)[:, np.newaxis]
+    target = np.median(totals) if target is None else target
+    check_number("target", target, float, 0)
+    factors = (target / totals)[:, np.newaxis]
     if sparse.issparse(values):
         return values.multiply(factors).tocsr().astype(np.float32)
     return (values * factors).astype(np.float32)
 
 
 def size_of_library(X, counts):
-    """Total that cells were normalised to if X is log2(x + 1) of normalised counts, else None (as for some genes)."""
+    """Total that cells were normalised to if X is log2(x + 1) of normalised counts; else None."""
     cells = np.unique(np.linspace(0, X.shape[0] - 1, _CELLS_LOOKED_AT).astype(int))
     some, X = counts[cells], dense(X[cells])
     totals = np.asarray(counts.sum(axis=1)).ravel()
@@ -171,11 +173,11 @@ def size_of_library(X, counts):
     norms = np.linalg.norm(X, axis=0) * np.linalg.norm(expected, axis=0)
     alike = np.median((X * expected).sum(axis=0)[norms > 0] / norms[norms > 0]) if norms.any() else 1
     if alike < LEAST_ALIKE and len(cells) > FEW_CELLS:
-        text = f"counts: over the cells they correlate with X by {alike:.2f} only, the median of the genes"
-        warnings.warn(f"{text}; are they of the same cells and genes, in the same order?", stacklevel=4)
+        warnings.warn(f"counts: they correlate with X by {alike:.2f} only; is the order the same?", stacklevel=4)
     return None
 
 
+@naming("x: expected numbers")
 def log2p1(x):
     """Take log2(x + 1) of values above -1, which keeps zeros zero and makes fold changes differences.
 
@@ -229,8 +231,7 @@ class LibrarySizeNormalizer(_Transformer):
 class Standardizer(_Transformer):
     """Z-score with the mean and population SD (ddof 0) of the training cells; gives dense float32.
 
-    A gene that never varies in the training cells, of which a model can have learned nothing, is 0 in all cells, also
-    in later ones that differ.
+    A gene that does not vary in the training cells is 0 in all cells, also in later ones that differ.
 
     Attributes
     ----------
@@ -258,7 +259,7 @@ class Standardizer(_Transformer):
 
 
 def expression_pipeline(scale=True) -> Pipeline:
-    """Build the preprocessing of counts that learns from training cells alone: library size, log2(x + 1), z-score.
+    """Build a pipeline for counts that is fitted to training cells only: library size, log2(x + 1), z-score.
 
     Parameters
     ----------
@@ -275,5 +276,5 @@ def expression_pipeline(scale=True) -> Pipeline:
 
 
 def shares_of_genes(counts):
-    """Mean share of each gene in the counts of a cell, by which some genes foretell the total of a cell."""
+    """Mean share of each gene in the counts of a cell, from which some genes predict the total of a cell."""
     return np.asarray(normalize_library_size(counts, 1).mean(axis=0, dtype=np.float64)).ravel()

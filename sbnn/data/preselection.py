@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
@@ -20,11 +19,11 @@ LEAST_CELLS = 2
 
 
 def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
-    """Mask of the genes with more zeros than their expression explains, on some of the cells of `as_paired` data.
+    """Mask of the genes with more zeros than their expression level explains, in some cells of `as_paired` data.
 
     The criterion of `sbnn.data.preprocessing.select_genes`, which looks at no output, for data of any kind: of raw
-    counts, else of log values turned back to ``2 ** X - 1``. Genes that are seen in (nearly) all cells, of which it
-    is undefined, follow the others, by the variance of their log values; that alone decides if there are no zeros.
+    counts, else of log values turned back to ``2 ** X - 1``. It is undefined for genes detected in (nearly) all cells;
+    these follow the others, by the variance of their log values; that alone decides if there are no zeros.
 
     `cells` (positions or a mask) are the cells to choose by: for a test R2, the training cells. All
     genes are chosen where there are no more than `n_genes`, and fewer where fewer are seen in enough cells. A count of
@@ -54,7 +53,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
 
 
 def settings_of(preselect):
-    """What a record says of a preselection, by a number of genes or ``n_genes`` and ``threshold``; empty for None."""
+    """Entry of a record for a preselection: a number of genes, or ``n_genes`` and ``threshold``; empty for None."""
     if preselect is None:
         return {}
     settings = {"n_genes": 1000, "threshold": None}
@@ -62,9 +61,9 @@ def settings_of(preselect):
     if len(settings) > 2:
         raise ValueError(f"preselect: expected n_genes and threshold, got {list(preselect)}")
     n_genes, threshold = settings.values()
-    check_number("preselect: n_genes", n_genes, Integral, 1)
+    check_number("preselect: n_genes", n_genes, int, 1)
     if threshold is not None:
-        check_number("preselect: threshold", threshold, Real, 0)
+        check_number("preselect: threshold", threshold, float, 0)
     threshold = None if threshold is None else float(threshold)
     return {"preselect": {"n_genes": int(n_genes), "threshold": threshold, "version": VERSION}}
 
@@ -80,13 +79,12 @@ def _best_first(counts, threshold, n_genes):
         always = np.flatnonzero(eligible & ~np.isfinite(position) & (spread > 0))
         order = np.concatenate([order, always[np.argsort(-spread[always], kind="stable")]])
     if not len(order):
-        limits = f"above {threshold:g} in at least {least} of {counts.shape[0]} cells"
-        raise ValueError(f"preselect: none of {counts.shape[1]} genes varies and is {limits}")
+        raise ValueError(f"preselect: no gene varies and exceeds {threshold:g} in {least} of {counts.shape[0]} cells")
     return order
 
 
 def with_preselected(data, preselect, cells=None):
-    """Give data with its preselected genes alone, and ``{"preselect": settings}`` for the record; empty for None."""
+    """The data with the preselected genes only, and ``{"preselect": settings}`` for the record, empty for None."""
     settings = settings_of(preselect)
     if not settings:
         return data, settings

@@ -55,8 +55,7 @@ def parse_rate_equation(text, gene):
                 return logic
     except SyntaxError:
         pass
-    expected = f"'input gene' or '(logic * 1 - 1 * {gene}) / 1', of regulations, 'a * b' and 'a + b - a * b'"
-    raise ValueError(f"rate equation of {gene}: expected {expected}, got {text[:80]!r}")
+    raise ValueError(f"rate equation of {gene}: expected 'input gene' or '(logic * 1 - 1 * {gene}) / 1': {text[:80]!r}")
 
 
 def _tree(node):

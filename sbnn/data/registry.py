@@ -20,7 +20,7 @@ _HEADERS = {"Accept": "application/vnd.github.raw+json, */*"}
 
 
 class DataFile(NamedTuple):
-    """A published file; `git_sha1`, its git blob id, verifies one of which no sha256 has been published."""
+    """A published file; if no sha256 has been published, it is verified by `git_sha1`, its git blob id."""
 
     name: str
     folder: str  # in every data place
@@ -62,7 +62,7 @@ class Search(NamedTuple):
     verbose: bool = True
 
     def find(self, names) -> dict[str, FoundFile]:
-        """Find, else download, files and verify each; the first download that fails ends the search.
+        """Find or download files and verify each; the first failed download ends the search.
 
         A file of the right name with other content is an error in every place, no reason to look further: whoever put
         it there believes that it is used.
@@ -154,7 +154,7 @@ def check_file(file: DataFile, path, where: str | None = None) -> str:
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
     """Download a file; it appears under its name only once it is complete and verified.
 
-    Of two processes the second waits, and takes what the first has got.
+    A second process waits and uses the files of the first.
     """
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Perturbation screens: AnnData outside, checked once at the border, a few arrays inside."""
+"""Perturbation screens: an AnnData for users, checked once on input, and arrays for internal use."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import check_blanks, check_in_order, check_labels, check_names, check_unmasked, some
+from sbnn.data.checks import check_blanks, check_in_order, check_labels, check_names, check_unmasked, naming, some
 from sbnn.data.containers import about_data, name_and_sha256, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import AnnDataLike
@@ -18,7 +18,7 @@ LARGEST = np.iinfo(np.int32).max
 
 @dataclass(frozen=True, eq=False)
 class Screen:
-    """The arrays of a screen, as all code below the border takes them; `as_screen` makes it."""
+    """Arrays of a screen for internal use, made by `as_screen`."""
 
     counts: sparse.csr_array  # int32, (n_cells, n_genes)
     perturbation: np.ndarray  # str, (n_cells,)
@@ -45,8 +45,8 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
     counts : AnnData, or array, sparse matrix or DataFrame, shape (n_cells, n_genes)
         Raw counts; of an AnnData ``X``, with its names and, as labels, its ``obs``.
     perturbation : str or sequence of str, shape (n_cells,)
-        Name of what was perturbed in each cell, such as a gene or a guide; a Series goes by its index if that names the
-        cells. Of an AnnData the column of ``obs``.
+        Name of what was perturbed in each cell, such as a gene or a guide; a Series is aligned by its index if that
+        holds the names of the cells. Of an AnnData the column of ``obs``.
     control : str, optional
         Name of the cells in which nothing was perturbed.
     gene_names, cell_names : sequence of str, optional
@@ -73,7 +73,8 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
 
     if isinstance(counts, AnnData):
         gene_names, cell_names = counts.var_names, counts.obs_names
-        labels, perturbation = counts.obs.drop(columns=perturbation), counts.obs[perturbation]
+        with naming("perturbation: expected a column of obs"):
+            labels, perturbation = counts.obs.drop(columns=perturbation), counts.obs[perturbation]
         counts = counts.X
     elif isinstance(counts, pd.DataFrame):
         gene_names = counts.columns if gene_names is None else gene_names
@@ -112,9 +113,10 @@ def as_screen(data):
     return Screen(counts, perturbation, control, genes, cells, data.obs.drop(columns=KEY), name, sha256, truth)
 
 
-def check_screen_counts(given):
-    """Counts as a CSR matrix of the dtype given, each stored in one way, or an error with the share of what is none."""
-    counts = sparse.csr_array(check_array(given, accept_sparse="csr", input_name="counts"))
+def check_screen_counts(given, argument="counts"):
+    """Counts as a CSR matrix of the dtype given, each stored in one way; an error lists the cells that have others."""
+    with naming(f"{argument}: expected a matrix of cells by genes"):
+        counts = sparse.csr_array(check_array(given, accept_sparse="csr", input_name=argument))
     if not counts.has_canonical_format or not counts.data.all():
         counts = counts.copy()  # what follows works in place, on what may be memory of the caller
         counts.sum_duplicates()
@@ -122,19 +124,19 @@ def check_screen_counts(given):
     values = counts.data
     wrong = (values < 0) | (values % 1 != 0) | (values > LARGEST)
     if wrong.any():
-        share = f"{100 * wrong.sum() / np.prod(counts.shape, dtype=float):.3g} %"
-        text = f"{share} of the values are not, the first {values[wrong.argmax()]}"
-        raise ValueError(f"counts: expected raw counts, whole numbers from 0 to {LARGEST}, {text}")
+        cells = np.unique(counts.tocoo().row[wrong])
+        text = f"got others in {len(cells)} cells, at positions {some(cells)}, the first {values[wrong.argmax()]}"
+        raise ValueError(f"{argument}: expected raw counts, whole numbers from 0 to {LARGEST}, {text}")
     return counts
 
 
 def check_perturbation(given, cells, control=None):
     """Names of perturbations as an array of str, one of each row of `cells`, with those of the control among them."""
     check_in_order(cells, given, "perturbation")
-    names, n_cells = np.asarray(given, dtype=object), np.shape(cells)[0]
+    names, n_cells = np.asarray(given, dtype=object), (np.shape(cells) or (1,))[0]
     empty = pd.isna(names) | (names == "")
     if names.shape != (n_cells,) or empty.any():
-        text = f"got shape {names.shape}, {empty.sum()} of them empty"
+        text = f"got shape {names.shape}, {empty.sum()} of them empty, at positions {some(np.flatnonzero(empty))}"
         raise ValueError(f"perturbation: expected one of each of {n_cells} cells, the control's too, {text}")
     names = names.astype(str)
     check_blanks(names, "perturbation")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
 
-from sbnn.data.checks import OKABE_ITO, naming
+from sbnn.data.checks import MOST, OKABE_ITO, check_number
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -37,7 +37,6 @@ _HUES = OKABE_ITO[:-1]  # black cannot be made darker
 _FORMAT = 1  # to be raised whenever the same parameters come to give other data
 
 
-@naming("simulate_patchseq: expected numbers")
 def simulate_patchseq(
     n_cells=600, n_genes=300, n_outputs=16, n_latent=2, n_true_genes=25, noise=0.5, n_families=4, n_types=12,
     random_state=0,
@@ -84,14 +83,14 @@ def simulate_patchseq(
     ValueError
         Sizes out of range.
     """
-    made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals() | {"noise": float(noise)}
-    ascending = 1 <= n_latent <= n_true_genes <= n_genes and 1 <= n_families <= n_types
-    # With fewer cells, a linear map of the latent fits everything.
-    if not ascending or n_genes < 2 or n_outputs < 1 or n_cells < n_latent + 3:
-        raise ValueError(
-            "expected 1 <= n_latent <= n_true_genes <= n_genes, 1 <= n_families <= n_types, 2 <= n_genes, "
-            f"1 <= n_outputs and n_latent + 3 <= n_cells, got {made}"
-        )
+    made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals()
+    least = {"n_genes": 2, "n_true_genes": 1, "n_latent": 1, "n_types": 1, "n_families": 1, "n_outputs": 1}
+    most = {"n_true_genes": n_genes, "n_latent": n_true_genes, "n_families": n_types}
+    for name, low in least.items():
+        check_number(name, made[name], int, low, most.get(name, MOST))
+    check_number("n_cells", n_cells, int, n_latent + 3, MOST)  # of fewer, a linear map of the latent fits all
+    check_number("noise", noise, float, 0, MOST)
+    made["noise"] = float(noise)
     rng = np.random.default_rng(int(random_state))
 
     family_of_type = np.sort(np.arange(n_types) % n_families)
@@ -126,7 +125,7 @@ def simulate_patchseq(
 
 
 def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, **sizes):
-    """Write simulated cells as raw tables, the way measurements come: what `sbnn.read_tables` is for.
+    """Write simulated cells as raw tables in the form of measurements, for `sbnn.read_tables`.
 
     Parameters
     ----------
@@ -146,6 +145,8 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
         CSV files: ``counts``, genes in rows, with a spike-in; ``outputs``, cells in another order, one without a
         value; ``labels`` with family, type and donor; ``new_counts`` of the further cells.
     """
+    for name, number in {"n_cells": n_cells, "n_new": n_new, "n_donors": n_donors}.items():
+        check_number(name, number, int, 1)
     adata = simulate_patchseq(n_cells + n_new, random_state=random_state, **sizes)
     rng = np.random.default_rng(random_state)
     counts = pd.DataFrame(adata.layers["counts"].T, adata.var_names, adata.obs_names).rename_axis("gene")
@@ -213,7 +214,7 @@ def _counts(activity, rng):
 
 
 def _type_colors(family_of_type):
-    """One hue of a colour-blind-safe palette for each family, lighter from type to type, darker once hues run out."""
+    """One hue of a colour-blind-safe palette per family, lighter for each further type, darker once hues run out."""
     colors = {}
     for family, n_types in enumerate(np.bincount(family_of_type)):
         rounds, hue = divmod(family, len(_HUES))

@@ -95,7 +95,7 @@ def _about(species):
 
 
 def _types(n_cells, shares):
-    """Types of the cells, at least a twentieth of each; the most frequent one takes what rounding leaves."""
+    """Types of the cells, at least a twentieth each; the remainder of rounding goes to the most frequent type."""
     sizes = {name: max(round(share * n_cells), -(-n_cells // 20)) for name, share in shares.items()}
     sizes[max(sizes, key=sizes.get)] += n_cells - sum(sizes.values())
     return np.repeat(list(sizes), list(sizes.values()))
@@ -124,7 +124,7 @@ def _in_units(z, about):
 
 
 def _lost(species, about, n_cells, rng):
-    """Mask (n_cells, p) of what is missing; no cell misses everything."""
+    """Mask (n_cells, p) of missing values; no cell lacks all values."""
     chances = _LOST_PROTOCOLS[species].dropna()
     lost = pd.DataFrame(rng.random((n_cells, len(chances))) < chances.to_numpy(), columns=chances.index)
     lost.loc[lost.all(axis=1), "short square"] = False

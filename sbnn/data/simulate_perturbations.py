@@ -1,13 +1,12 @@
 """Simulated perturbation screens with known latents and shifts, as in the paper on sparse mechanism shifts."""
 
 from itertools import pairwise
-from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import check_number
+from sbnn.data.checks import MOST, check_number
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.screens import screen
 
@@ -60,12 +59,13 @@ def simulate_perturbations(
         Numbers out of range.
     """
     made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
+    least = {"n_latents": 1, "n_genes": HIDDEN[-1], "n_cells_per": 1, "n_perturbations": 1, "n_control": 0}
+    most = {"n_latents": HIDDEN[0], "most_targets": n_latents if density is None else MOST}
+    for name, low in (least | {"most_targets": 1}).items():
+        check_number(name, made[name], int, low, most.get(name, MOST))
+    for name, low, high in (("shift", -MOST, MOST), ("shift_sd", 0, MOST), ("density", 0, 1)):
+        check_number(name, 0.0 if made[name] is None else made[name], float, low, high)
     made |= {"shift": float(shift), "shift_sd": float(shift_sd), "density": density and float(density)}
-    if not 1 <= n_latents <= HIDDEN[0] or n_genes < HIDDEN[-1]:
-        limits = f"n_latents must be 1 to {HIDDEN[0]} and n_genes at least {HIDDEN[-1]}"
-        raise ValueError(f"{limits}, got {n_latents} and {n_genes}")
-    check_number("most_targets", most_targets, Integral, 1, n_latents if density is None else np.inf)
-    check_number("density", density or 0.0, Real, 0, 1)
     rng = np.random.default_rng(random_state)
 
     shifts = np.zeros((n_perturbations, n_latents))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import VALUES_LOOKED_AT, check_names, warn_of_log_values, warn_of_raw_counts
+from sbnn.data.checks import VALUES_LOOKED_AT, check_names, check_number, warn_of_log_values, warn_of_raw_counts
 from sbnn.data.objects import AnnDataLike, MuDataLike
 from sbnn.data.preprocessing import log2p1, normalize_library_size, shares_of_genes
 
@@ -74,18 +74,16 @@ class ExpressionStream:
             source = source.to_numpy()
         source = source.tocsr() if sparse.issparse(source) else source
         shape, layout = getattr(source, "shape", ()), getattr(source, "format", "csr")
-        problems = []
         if isinstance(source, MuDataLike) or len(shape) != 2 or min(shape) == 0 or layout != "csr":
-            text = f"source: expected an open matrix of cells x genes, CSR if it is sparse, got {type(source).__name__}"
-            problems.append(f"{text} of shape {tuple(shape)}; adata.to_memory() loads other layouts")
+            got = f"{type(source).__name__} of shape {tuple(shape)}; adata.to_memory() loads other layouts"
+            raise ValueError(f"source: expected an open matrix of cells x genes, CSR if it is sparse, got {got}")
         for name, given in (("cell_names", cell_names), ("totals", totals)):
             if given is not None and np.shape(given) != tuple(shape[:1]):
-                problems.append(f"{name}: expected one for each cell of {tuple(shape)}, got shape {np.shape(given)}")
+                raise ValueError(f"{name}: expected one for each cell of {tuple(shape)}, got shape {np.shape(given)}")
         if not isinstance(counts, bool | np.bool_):
-            problems.append(f"counts: expected True or False, got {counts!r}")
-        if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError(f"counts: expected True or False, got {counts!r}")
         self.source, self.counts, self.shape = source, counts, tuple(int(size) for size in shape)
+        check_number("block_size", block_size or 1, int, 1)
         self.block_size = block_size or max(1, VALUES_AT_ONCE // self.shape[1])
         self.gene_names = None
         if gene_names is not None:
@@ -185,13 +183,13 @@ class ExpressionStream:
         return block if self._genes is None else block[:, self._genes]
 
     def _release(self):
-        """Give back the pages of a file mapped for reading, which would stay resident long after they were read."""
+        """Release the pages of a memory-mapped file, which would otherwise stay resident after reading."""
         array = mapped(self.source)
         if array is not None and array.mode == "r" and hasattr(array._mmap, "madvise"):
             array._mmap.madvise(mmap.MADV_DONTNEED)
 
     def _check_file(self):
-        """Refuse another or a changed file: to read beyond the end of a mapped one would kill the process."""
+        """Refuse a replaced or changed file, since reading beyond the end of a mapped file kills the process."""
         if self._file_state() != self._state:
             raise OSError(f"source: the file {self._path} was removed, replaced or modified since it was opened")
 
@@ -211,7 +209,7 @@ def mapped(array):
 
 
 def _path_behind(source):
-    """Path of the one local file that a source reads; None for arrays in memory, folders and what is far away."""
+    """Path of the local file that a source reads; None for arrays in memory, folders and remote sources."""
     array = mapped(source)
     if array is not None:
         return None if array.filename is None else os.path.abspath(array.filename)

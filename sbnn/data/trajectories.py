@@ -2,12 +2,10 @@
 
 import itertools
 from dataclasses import dataclass, replace
-from numbers import Integral
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import check_finite, check_names, check_number, naming, some
 from sbnn.data.containers import about_data, with_about
@@ -17,12 +15,13 @@ from sbnn.data.objects import dense
 
 @dataclass(frozen=True)
 class Samples:
-    """Trajectories as arrays: of each sample the values (times, genes) and the times, both float64."""
+    """Trajectories as arrays: values (times, genes) and times of each sample, both float64."""
 
     values: list
     times: list
     gene_names: np.ndarray
     gene_major: bool = False  # layout in memory
+    whole: tuple = ()  # of pieces, the position of the sample that each was cut from
 
     def intervals(self):
         """Values before and after each interval, (intervals, genes), and the times between which it lies."""
@@ -30,18 +29,31 @@ class Samples:
         return before, after, np.concatenate([np.stack([t[:-1], t[1:]], axis=1) for t in self.times])
 
     def pieces(self, most):
-        """The same in pieces of at most so many intervals; each starts where the last one ended."""
-        values, times = [], []
-        for v, t in zip(self.values, self.times, strict=True):
+        """Split samples into pieces of at most this many intervals, each starting where the last one ended."""
+        values, times, whole = [], [], []
+        for i, (v, t) in enumerate(zip(self.values, self.times, strict=True)):
             n = -(-(len(t) - 1) // most)
+            whole += n * [i]
             ends = np.linspace(0, len(t) - 1, n + 1).round().astype(int)
             values += [v[a : b + 1] for a, b in itertools.pairwise(ends)]
             times += [t[a : b + 1] for a, b in itertools.pairwise(ends)]
-        return replace(self, values=values, times=times)
+        return replace(self, values=values, times=times, whole=tuple(whole))
+
+    def joined(self):
+        """Pieces of each sample in one again; over those that are missing there is one long interval."""
+        if not self.whole:
+            return self
+        keys = pd.DataFrame(
+            {"whole": np.repeat(self.whole, [*map(len, self.times)]), "time": np.concatenate(self.times)}
+        )
+        rows = [*keys.drop_duplicates().groupby("whole").groups.values()]  # pieces share their ends
+        values, times = ([np.concatenate(of)[i] for i in rows] for of in (self.values, self.times))
+        return replace(self, values=values, times=times, whole=())
 
     def chosen(self, rows):
         """Some of the samples."""
-        return replace(self, values=[self.values[i] for i in rows], times=[self.times[i] for i in rows])
+        values, times = ([of[i] for i in rows] for of in (self.values, self.times))
+        return replace(self, values=values, times=times, whole=tuple(self.whole[i] for i in rows if self.whole))
 
     def padded(self):
         """Values (samples, times, genes) and times (samples, times); shorter samples repeat their last ones."""
@@ -78,7 +90,7 @@ def trajectories(values, times=None, gene_names=None, **about):
         Times that do not fit the values or do not increase, fewer than two times, NaN or infinite values, identical
         samples, repeated names.
     """
-    labels = None
+    labels, values = None, _checked(values) if isinstance(values, pd.DataFrame) else values
     with naming("values and times: expected numbers, of shape (samples, times, genes) and (times,), or a long table"):
         if isinstance(values, pd.DataFrame):
             parts = dict(iter(values.groupby("sample", sort=False)))
@@ -124,12 +136,13 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
     ValueError
         Cells without expression, a trajectory of fewer than two cells, content that `trajectories` refuses.
     """
-    check_number("n_bins", n_bins, Integral, 2)
-    expression, pseudotime = (
-        given if isinstance(given, pd.DataFrame | pd.Series) else pd.read_csv(given, index_col=0)
-        for given in (expression, pseudotime)
-    )
-    pseudotime = pd.DataFrame(pseudotime)
+    check_number("n_bins", n_bins, int, 2)
+    with naming("expression and pseudotime: expected tables of numbers"):
+        expression, pseudotime = (
+            given if isinstance(given, pd.DataFrame | pd.Series) else pd.read_csv(given, index_col=0)
+            for given in (expression, pseudotime)
+        )
+        expression, pseudotime = expression.astype(float), pd.DataFrame(pseudotime).astype(float)
     if missing := [cell for cell in pseudotime.index if cell not in expression.index]:
         raise ValueError(f"expression: no row for these cells of the pseudotime: {some(missing)}")
     values, times = [], []
@@ -138,7 +151,7 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
         if of_cells.nunique() < 2:
             raise ValueError(f"pseudotime: trajectory {name!r} has fewer than two cells with different times")
         parts = np.array_split(np.arange(len(of_cells)), min(n_bins, of_cells.nunique()))
-        cells = expression.loc[of_cells.index].to_numpy(float)
+        cells = expression.loc[of_cells.index].to_numpy()
         of_bins, bins = np.unique([of_cells.to_numpy()[part].mean() for part in parts], return_inverse=True)
         sums = np.zeros((len(of_bins), cells.shape[1]))  # bins of the same time, by ties, become one
         np.add.at(sums, bins, [cells[part].sum(axis=0) for part in parts])
@@ -167,13 +180,33 @@ def as_trajectories(data):
     time = data.obs["time"].to_numpy(np.float64)
     gene_major = bool(data.uns.get("sbnn", {}).get("gene_major", False))
     samples = Samples([X[i] for i in rows], [time[i] for i in rows], names, gene_major)
-    bad = [label for label, t in zip(labels, samples.times, strict=True) if len(t) < 2 or not (np.diff(t) > 0).all()]
-    contents = pd.Series([X[i].tobytes() + time[i].tobytes() for i in rows], labels)
-    bad += list(labels[contents.duplicated().to_numpy()])  # of two alike, one would test what the other trained
-    if bad:
-        rule = "a sample has two or more times, which increase, and differs from others"
-        raise ValueError(f"trajectories: {rule}; not so: {some(bad)}")
+    seen = {}
+    for label, i, times in zip(labels, rows, samples.times, strict=True):
+        early = np.flatnonzero(~(np.diff(times) > 0))  # NaN too
+        if len(times) < 2 or len(early):
+            got = f"{times[early[0] + 1]:g} after {times[early[0]]:g}" if len(early) else "one time"
+            raise ValueError(f"trajectories: sample {label} has {got}, expected two or more times that increase")
+        if (same := seen.setdefault(X[i].tobytes() + times.tobytes(), label)) is not label:
+            raise ValueError(
+                f"trajectories: sample {label} is a copy of sample {same}; one would test what the other trained"
+            )
     return samples
+
+
+def _checked(table):
+    """A long table of numbers; an error names the sample, the gene and the line, of which 1 holds the names."""
+    if lacking := [name for name in ("sample", "time") if name not in table]:
+        raise ValueError(f"values: expected columns sample, time and one per gene; no {lacking[0]} in {some(table)}")
+    numbers = table.drop(columns="sample").apply(pd.to_numeric, errors="coerce").reset_index(drop=True)
+    samples = table["sample"].reset_index(drop=True)
+    wrong = np.argwhere(~np.isfinite(numbers.to_numpy(float)) | samples.isna().to_numpy()[:, None])
+    late = np.flatnonzero(numbers["time"].groupby(samples).diff() <= 0)
+    if len(wrong) or len(late):
+        row, name = (wrong[0][0], numbers.columns[wrong[0][1]]) if len(wrong) else (late[0], "time")
+        expected = "a number" if len(wrong) else "a later time than the one before"
+        place = f"line {row + 2}, sample {samples[row]}"
+        raise ValueError(f"values: {place}: {name} is {table[name].iloc[row]}, expected {expected}")
+    return numbers.assign(sample=samples)
 
 
 def _fingerprint(samples):
@@ -185,18 +218,20 @@ def _fingerprint(samples):
 
 def prior_matrix(given, gene_names):
     """Prior of regulation, [regulator, target], in the order of the genes; names of a DataFrame are matched."""
-    p, unknown = len(gene_names), []
+    p, names = len(gene_names), [*map(str, gene_names)]
     if isinstance(given, pd.DataFrame):
         given = given.rename(index=str, columns=str)
-        unknown = sorted({*given.index, *given.columns} - {*gene_names})
-        given = given.reindex(index=gene_names, columns=gene_names, fill_value=0)
-    prior = np.array(check_array(given, dtype=np.float64, input_name="prior"))
-    if unknown or prior.shape != (p, p):
-        text = f"got shape {prior.shape}, and these others: {some(unknown)}"
-        raise ValueError(f"prior: expected shape ({p}, {p}), [regulator, target], of genes of the trajectories, {text}")
+        for axis in (given.index, given.columns):
+            if wrong := [*axis.difference(names), *axis[axis.duplicated()]]:
+                raise ValueError(f"prior: {some(wrong)} unknown or repeated; the trajectories have genes {some(names)}")
+        given = given.reindex(index=names, columns=names, fill_value=0)
+    with naming(f"prior: expected signs, such as 1, -1 and 0, of shape ({p}, {p}), [regulator, target]"):
+        prior = np.array(given, dtype=np.float64)
+    if prior.shape != (p, p):
+        raise ValueError(f"prior: expected shape ({p}, {p}), [regulator, target], got shape {prior.shape}")
     size = np.abs(prior).max()
     if len(odd := np.argwhere((prior != 0) & ~np.isclose(np.abs(prior), size))):
-        (one, other), names = odd[0], list(gene_names)
+        one, other = odd[0]
         text = f"{names[one]} -> {names[other]} has {prior[one, other]:g} and others {size:g}"
         raise ValueError(f"prior: expected signs, such as 1, -1 and 0, all of one size; {text}")
     return prior

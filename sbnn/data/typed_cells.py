@@ -21,7 +21,7 @@ UNIT = re.compile(rf"(({_SYMBOL}|spikes?|APs?|counts?)(\^?-?\d)?(\s*([/*·. ]|pe
 
 @dataclass(frozen=True, eq=False)
 class TypedCells:
-    """The arrays of typed neurons, as all code below the border takes them; `as_typed` makes it."""
+    """Arrays of typed neurons for internal use, made by `as_typed`."""
 
     X: np.ndarray  # float64, (n, p), NaN where not recorded
     y: np.ndarray  # types, "unknown" where not known
@@ -40,7 +40,7 @@ class TypedCells:
 
 
 def typed_cells(X, labels=None, families=None, units=None, **about):
-    """Build typed neurons, checked, from a table of features and what is known of the cells.
+    """Build an AnnData of typed neurons, checked, from a table of features and labels of the cells.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def typed_cells(X, labels=None, families=None, units=None, **about):
     features = check_names(X.columns if named else None, "X", "feature", values.shape[1])
     check_recorded(values, "X", cells, features)
     warn_of_marks(values, "X", features)
-    if labels is not None:
+    if isinstance(labels, pd.DataFrame):
         labels = labels[labels.index.astype(str).isin(cells)]
     obs = check_labels(labels, cells, ("type",), ("donor", "condition")).rename_axis(index=None)
     if units and not {*units} <= {*features}:
@@ -92,7 +92,7 @@ def as_typed(data):
         return data
     if not isinstance(data, ad.AnnData):
         raise TypeError(f"data: expected an AnnData as of sbnn.typed_cells, got {type(data).__name__}")
-    if "sbnn" not in data.uns or "type" not in data.obs:
+    if "sbnn" not in data.uns or "type" not in data.obs or not {"family", "unit"} <= {*data.var}:
         units = data.var["unit"].to_dict() if "unit" in data.var else None
         data = typed_cells(data.to_df(), data.obs, data.var.get("family"), units)
     X = np.ascontiguousarray(data.X, dtype=np.float64)
@@ -108,8 +108,8 @@ def families_of(families, names):
     if families is None:
         families = [ALL] * len(names)
     elif isinstance(families, Mapping):
-        n_given = sum(map(len, families.values()))
-        family_of = {str(name): family for family, its in families.items() for name in its}
+        n_given = sum(map(np.size, families.values()))
+        family_of = {str(name): family for family, its in families.items() for name in np.ravel(its)}
         families = [family_of[name] for name in names if name in family_of]
     if np.shape(families) != (len(names),) or n_given not in (0, len(names)):
         raise ValueError(f"families: expected a family for every one of the columns {some(names)}, given once")

@@ -1,12 +1,14 @@
-"""Gene-regulatory dynamics: who regulates whom, learned from trajectories of expression and prior knowledge.
+"""Gene-regulatory dynamics: regulatory networks inferred from trajectories of expression and prior knowledge.
 
 - `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or otherwise.
 - `SparseRegulationRegressor`: regulators by Bayesian selection, more accurate than the prior they start from.
 - `GeneNetwork`: networks with a known truth, and samples simulated from them.
+- `simulate_network`: such samples, a prior that is partly wrong and the truth, as one data set.
 - `trajectories`, `read_trajectories`, `read_pseudotime`: expression over time as an AnnData.
 - `evaluate`: scores of networks and predictions over several seeds, saved.
 """
 
+from sbnn.data.gene_dynamics import simulate_network
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.trajectories import read_pseudotime, trajectories
@@ -16,4 +18,4 @@ from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
 from sbnn.dynamics.training import Recipe, Schedule
 
 __all__ = ["GeneNetwork", "PhoenixRegressor", "Recipe", "Schedule", "SparseRegulationRegressor", "evaluate",
-           "read_pseudotime", "read_trajectories", "trajectories"]  # fmt: skip
+           "read_pseudotime", "read_trajectories", "simulate_network", "trajectories"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Baselines of dynamics: the prior itself, no change, constant mean, AR(1), ridge, and a copy of a replicate."""
+"""Baselines of dynamics: the prior itself, no change, constant mean, AR(1), ridge, training path, replicate."""
 
 import numpy as np
 import pandas as pd
@@ -6,12 +6,13 @@ from sklearn.base import BaseEstimator
 
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 
+NEAR = 0.1  # of the median distance to the nearest interval, squared, over which others count less
 RATES = np.geomspace(0.01, 10, 61)  # tried rates of decay, per mean interval
 PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)  # tried, on values as they are
 
 
 class PriorAlone(BaseEstimator):
-    """No learning at all: the prior is the network, and samples stay as they are."""
+    """Baseline without learning: the prior is the network, and samples do not change."""
 
     def fit(self, trajectories, prior):
         """Keep the prior."""
@@ -25,22 +26,30 @@ class PriorAlone(BaseEstimator):
         return np.repeat(np.asarray(x0, dtype=float)[:, None], np.shape(times)[-1], axis=1)
 
 
-class AutoRegression(BaseEstimator):
-    """AR(1) of each gene by itself, at any times: it decays to one level at one rate, and nothing regulates it."""
+class _WithoutEdges(BaseEstimator):
+    """Base class of baselines that nothing regulates; `_learn` takes `Samples`."""
 
     def fit(self, trajectories, prior=None):
-        """Least squares one interval ahead: the level of each gene for every tried rate, and the best rate."""
+        """Fit to all samples, whatever the prior."""
         samples = as_trajectories(trajectories)
+        self.edge_scores_, self.sparsity_ = pd.DataFrame(0.0, *2 * [samples.gene_names]), 1.0
+        self._learn(samples)
+        return self
+
+
+class AutoRegression(_WithoutEdges):
+    """AR(1) of each gene by itself, at any times: it decays to one level at one rate, and nothing regulates it."""
+
+    def _learn(self, samples):
+        """Least squares one interval ahead: the level of each gene for every tried rate, and the best rate."""
         before, after, spans = samples.intervals()
-        length, names = np.diff(spans, axis=1), samples.gene_names
+        length = np.diff(spans, axis=1)
         rates = RATES[:, None, None] / length.mean()
         left = np.exp(-rates * length)  # (rates, intervals, 1)
         levels = np.stack([((1 - a) * (after - a * before)).sum(axis=0) / ((1 - a) ** 2).sum() for a in left])
         errors = [((after - a * before - (1 - a) * m) ** 2).sum(axis=0) for a, m in zip(left, levels, strict=True)]
         best = np.argmin(errors, axis=0)
-        self.rates_, self.levels_ = rates[best, 0, 0], levels[best, np.arange(len(names))]
-        self.edge_scores_, self.sparsity_ = pd.DataFrame(0.0, names, names), 1.0
-        return self
+        self.rates_, self.levels_ = rates[best, 0, 0], levels[best, np.arange(len(best))]
 
     def predict(self, x0, times):
         """Decay from the start to the levels; (samples, times, genes)."""
@@ -48,7 +57,7 @@ class AutoRegression(BaseEstimator):
         return self.levels_ + np.exp(-self.rates_ * since) * (np.asarray(x0, dtype=float)[:, None] - self.levels_)
 
 
-class Linear(BaseEstimator):
+class Linear(_WithoutEdges):
     """One interval ahead by a linear map of the deviations from the gene means, whatever the length of the interval.
 
     ``kind``: "mean", the gene means; "ar1", one slope for all genes; "ridge", ridge regression of all genes on all;
@@ -58,9 +67,8 @@ class Linear(BaseEstimator):
     def __init__(self, kind):
         self.kind = kind
 
-    def fit(self, trajectories, prior=None):
+    def _learn(self, samples):
         """Least squares over all intervals; the penalty of ridge by held-out blocks of intervals."""
-        samples = as_trajectories(trajectories)
         self.mean_ = np.concatenate(samples.values).mean(axis=0)
         before, after = (values - self.mean_ for values in samples.intervals()[:2])
         slopes = np.zeros(len(self.mean_))
@@ -76,8 +84,6 @@ class Linear(BaseEstimator):
         if self.kind in ("ridge", "rest"):
             weights, self.penalty_ = held_out_ridge(before, after - slopes * before)
             self.map_ += weights
-        self.edge_scores_, self.sparsity_ = pd.DataFrame(0.0, *2 * [samples.gene_names]), 1.0
-        return self
 
     def predict(self, x0, times):
         """Apply the map once for each interval; (samples, times, genes)."""
@@ -87,16 +93,36 @@ class Linear(BaseEstimator):
         return self.mean_ + np.stack(path, axis=1)
 
 
-class Replicate(BaseEstimator):
-    """Whatever the start, a copy of the first training sample, interpolated to the times."""
+class TrainingPath(_WithoutEdges):
+    """The rate of change of the nearest intervals of training: lines from one observed state to the next."""
 
-    def fit(self, trajectories, prior=None):
+    def _learn(self, samples):
+        """Keep the intervals; over a gap in a sample there is one."""
+        self.before_, after, spans = samples.joined().intervals()
+        self.length_, self.change_ = np.diff(spans, axis=1)[:, 0], after - self.before_
+
+    def predict(self, x0, times):
+        """Move with the nearest intervals; (samples, times, genes)."""
+        path, rates = [np.asarray(x0, dtype=float)], self.change_ / self.length_[:, None]
+        for span in np.diff(np.broadcast_to(times, (len(path[0]), np.shape(times)[-1])), axis=1).T:
+            x, sizes = path[-1], np.maximum((self.change_**2).sum(axis=1), 1e-300)
+            along = x @ self.change_.T - (self.before_ * self.change_).sum(axis=1)
+            share = np.clip(along / sizes, 0, 1)
+            far = (x**2).sum(axis=1)[:, None] + (self.before_**2).sum(axis=1) - 2 * x @ self.before_.T
+            far += share**2 * sizes - 2 * share * along  # squared distance to the nearest point of each line
+            nearest = far.min(axis=1, keepdims=True)
+            width = max(NEAR * np.median(nearest), 1e-6 * sizes.mean())  # the latter on the path itself
+            weights = self.length_ * np.exp((nearest - far) / width)
+            path.append(x + span[:, None] * (weights @ rates) / weights.sum(axis=1, keepdims=True))
+        return np.stack(path, axis=1)
+
+
+class Replicate(_WithoutEdges):
+    """Baseline that repeats the first training sample, interpolated to the times, whatever the start."""
+
+    def _learn(self, samples):
         """Keep the sample."""
-        samples = as_trajectories(trajectories)
-        names = samples.gene_names
         self.values_, self.times_ = samples.values[0], samples.times[0]
-        self.edge_scores_, self.sparsity_ = pd.DataFrame(0.0, names, names), 1.0
-        return self
 
     def predict(self, x0, times):
         """Repeat the sample after the start; (samples, times, genes)."""
@@ -108,7 +134,7 @@ class Replicate(BaseEstimator):
 #: Name of a baseline -> estimator; records have these names. A copy is only one if the test sample is a replicate.
 BASELINES = {
     "prior": PriorAlone(), "mean": Linear("mean"), "ar1_mean": Linear("ar1"), "ar1": AutoRegression(),
-    "ridge": Linear("ridge"), "ar1_ridge": Linear("rest"), "replicate": Replicate(),
+    "ridge": Linear("ridge"), "ar1_ridge": Linear("rest"), "path": TrainingPath(), "replicate": Replicate(),
 }  # fmt: skip
 
 

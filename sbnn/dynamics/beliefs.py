@@ -31,7 +31,7 @@ class Beliefs:
 
 
 def first_beliefs():
-    """Beliefs before any data: an effect of 1 of a lone regulator, and less of each where there are more."""
+    """Prior distributions before any data: an effect of 1 for a single regulator, and smaller effects of several."""
     mean = 0.6 ** np.maximum(np.arange(MOST + 1) - 1.0, 0)
     sd = np.hypot(0.4 * mean, _LEAST_SPREAD)
     return Beliefs(mean, sd, sd, sd / 2, _FIRST_ODDS)
@@ -66,7 +66,7 @@ def learned_beliefs(fits, probabilities, kinds, possible):
 
 
 def _shrunk(found, at_first):
-    """Means of lists of numbers, shrunk towards those believed at first."""
+    """Means of lists of numbers, shrunk towards their initial values."""
     n = np.array([len(numbers) for numbers in found])
     means = np.array([np.mean(numbers) if numbers else 0.0 for numbers in found])
     return (n * means + _OBSERVATIONS * at_first) / (n + _OBSERVATIONS)

@@ -1,4 +1,4 @@
-"""Scores of models of dynamics: how right their networks are, and how well they predict samples kept for testing."""
+"""Scores of models of dynamics: accuracy of their networks and of their predictions of test samples."""
 
 import time
 from itertools import product

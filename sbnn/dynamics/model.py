@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sbnn.data.checks import naming
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
+from sbnn.dynamics.accuracy import path_errors
 from sbnn.dynamics.phoenix import PENALTIES, GatedPhoenix, Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.solver import follow
@@ -78,13 +79,8 @@ class DynamicsRegressor(BaseEstimator):
         samples = as_trajectories(trajectories)
         if samples.gene_names.tolist() != self.gene_names_.tolist():
             raise ValueError("trajectories: expected the genes of the training, in the same order")
-        lengths, errors, around = np.array([len(of_sample) for of_sample in samples.times]), 0.0, 0.0
-        for length in np.unique(lengths):  # samples of one length are followed at once
-            rows = np.flatnonzero(lengths == length)
-            values, times = (np.stack([of[i] for i in rows]) for of in (samples.values, samples.times))
-            errors += ((values - self.predict(values[:, 0], times))[:, 1:] ** 2).sum()
-            around += ((values[:, 1:] - self._training_mean) ** 2).sum()
-        return float(1 - errors / around)
+        around = (np.concatenate([values[1:] for values in samples.values]) - self._training_mean) ** 2
+        return 1 - path_errors(self, samples)["mse_rollout"] / float(around.mean())
 
     def _check_samples(self, samples):
         """Remember the genes of `Samples` and warn of those that never change."""
@@ -163,6 +159,8 @@ class PhoenixRegressor(DynamicsRegressor):
         "n_hidden": COUNT,
         "pruning": [StrOptions({"none", *INFLUENCE, *PENALTIES})],
         "sparsity": [Interval(Real, 0, 1, closed="neither")],
+        "influence": ["array-like"],
+        "recipe": [Recipe, None],
     }
 
     def __init__(

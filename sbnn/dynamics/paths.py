@@ -1,4 +1,4 @@
-"""Expression between the observed times, and what a gene that decays remembers of it."""
+"""Expression between the observed times, and its exponentially weighted past."""
 
 import numpy as np
 

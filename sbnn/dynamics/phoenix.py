@@ -41,7 +41,7 @@ class Phoenix(nn.Module):
         return tuple(getattr(self, name) for name in self.LAYERS)
 
     def draw(self, generator):
-        """Draw what is random in a training step: here nothing."""
+        """Draw the random parts of a training step: none here."""
 
     def settled(self):
         """The network as it is used after training."""
@@ -117,7 +117,7 @@ def hard_concrete(uniform, location):
 
 
 def settled_gates(location):
-    """Gates without chance, as they are used after training (equation 13)."""
+    """Deterministic gates, as used after training (equation 13)."""
     return _stretched(torch.sigmoid(location))
 
 

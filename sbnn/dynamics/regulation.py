@@ -66,8 +66,8 @@ class Target:
     The gene decays towards a constant plus slopes and products of two of the deviations of its regulators from their
     means: saturating Hill terms that are joined by AND and OR are nearly that within the range of the data.
 
-    ``values``, (observations,), without what is left of the first value; ``linear``, (observations, genes), what the
-    gene remembers of the deviation of each gene; ``deviations``, (samples, points, genes); ``memory``, (m, times - 1,
+    ``values``, (observations,), without what is left of the first value; ``linear``, (observations, genes), the
+    weighted past of the deviation of each gene; ``deviations``, (samples, points, genes); ``memory``, (m, times - 1,
     points), of `Clock.later_memory`; ``log_odds`` of every edge to this gene, -inf where there can be none; ``signs``
     of the edges in the prior, 0 where the sign is free. Observations after the end of a sample are 0 in all of them and
     count for nothing but a constant of the evidence.

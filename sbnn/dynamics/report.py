@@ -12,7 +12,7 @@ from sbnn.results import load_folder
 METHODS = {
     "prior": "the prior alone", "mean": "constant mean", "ar1_mean": "AR(1) to the mean", "ar1": "AR(1) of each gene",
     "ridge": "ridge, x(t + 1) on x(t)", "replicate": "copy of the training replicate",
-    "ar1_ridge": "AR(1), and ridge on the rest",
+    "ar1_ridge": "AR(1), and ridge on the rest", "path": "nearest part of the training path",
     "none": "PHOENIX", "phoenix": "PHOENIX, prior in the loss",
     "c_node": "C-NODE", "l0": "L0", "path_reg": "PathReg", "post_hoc": "post hoc", "imp": "IMP",
     "biological": "BioPruning", "dash": "DASH", "sparse": "SparseRegulation",
@@ -39,12 +39,10 @@ PUBLISHED = {
 }  # fmt: skip
 NOTE = (
     "Mean ± SD over three seeds, each with its own samples, prior and start; for real data over three starts on the "
-    "same data, so differences have no interval. BA: balanced accuracy of all pairs of genes; missing edges: true "
-    "edges that are not in the prior; wrong edges: edges of the prior that are not true. Errors are on test "
-    "trajectories without noise. Settings were chosen on other seeds (from 100 on); the reported ones were evaluated "
-    "three times. One thread, with other processes running. Unlike the published comparison: L0 has a penalty, gated "
-    "networks start from weights of PHOENIX, and on breast cancer pruning has no prior in the loss and no protein "
-    "interactions."
+    "same data. BA: balanced accuracy of all pairs of genes; missing edges: true edges not in the prior; wrong "
+    "edges: edges of the prior that are not true. Errors are on test trajectories without noise. Settings were chosen "
+    "on other seeds (from 100 on); the reported ones were evaluated four times. Departures from the published "
+    "comparison: docs/dynamics.md."
 )
 
 

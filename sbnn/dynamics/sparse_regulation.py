@@ -28,13 +28,13 @@ N_FOLDS = 5  # parts of the training data, held out in turn to choose how much r
 MANY = 25  # samples, of which one part is held out instead of all in turn
 HELD_OUT_PASSES = 2  # of what is compared on held-out parts
 PIECE, LONG = 5, 30  # intervals of the pieces that are held out, and of the longest sample that is fitted as a whole
-ALONE = 0.9  # share of the gain by both at which the network is taken without the simple model
+ALONE = 0.8  # share of the gain by both at which the network is taken without the simple model
 LEAST_GAIN = 0.01  # share of the held-out error by which the network has to lower it, beyond doubt
-DOUBT = 0.01  # share of the evidence that counts for edges of a network that predicts nothing
+WEAK = 0.3  # share of the largest effect on a gene, below which new edges are less probable
 COUNTED = 20  # largest value from which on whole numbers are taken for counts
 LEFT_OVER = 0.25  # autocorrelation of residuals from which on it is reported
 #: What the network is weighed against.
-SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ridge", "ar1_ridge")}
+SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ridge", "ar1_ridge", "path")}
 FAR_RATE = 1.0  # from the middle one, of the logarithms
 
 
@@ -49,8 +49,9 @@ class SparseRegulationRegressor(DynamicsRegressor):
     3. What effects are like, and how often edges of the prior are right and others missing, is learned from all genes
        together (`sbnn.dynamics.beliefs`). Then all is repeated. Once, a lag with which regulators act is estimated too.
     4. Held-out parts of the training data decide how much the network counts in predictions beside the best model
-       without one (AR(1), ridge, or both: `sbnn.dynamics.baselines`), down to nothing. With a prior, evidence for edges
-       then counts as much less, so that the network falls back to the prior.
+       without one (AR(1), ridge, both, or the nearest part of the training: `sbnn.dynamics.baselines`), down to
+       nothing: then, if there is a prior, the network is the prior. New edges far weaker than the strongest of a gene
+       are less probable.
 
     Of the data it is assumed that genes decay linearly, that effects of regulators saturate and join as by AND and OR,
     so that within the range of the data slopes and products of two describe them, and that noise is normal and of one
@@ -148,20 +149,19 @@ class SparseRegulationRegressor(DynamicsRegressor):
             self._weigh(samples, prior)
             search = self._search(samples.pieces(PIECE) if max(map(len, samples.times)) > LONG else samples, prior)
         self.network_, self._training_mean = search.network(), np.concatenate(samples.values).mean(axis=0) * self.scale_
-        strength = max(self.weights_["network"], DOUBT) if prior.any() else 1.0  # without a prior ranks stay the same
-        self.edge_probabilities_ = pd.DataFrame(search.tempered(strength), names, names)
-        self.edge_scores_ = pd.DataFrame(search.scores(), names, names)
-        if strength < 1:
-            self.edge_scores_ = self.edge_scores_.where(self.edge_probabilities_ >= 0.5, 0.0)
+        explains = self.weights_["network"] > 0 or not prior.any()
+        scores, probabilities = search.scores(), search.believed(explains)
+        if not explains:  # edges of the prior that the search left out are back, with the least effect
+            scores = np.where(scores == 0, np.sign(prior) * np.abs(scores).min(where=scores != 0, initial=1), scores)
+        self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
+        self.edge_scores_ = pd.DataFrame(np.where(probabilities >= 0.5, scores, 0.0), names, names)
         self.sparsity_ = 1 - np.count_nonzero(self.edge_scores_) / n**2
         self.rates_, self.noise_ = pd.Series(self.network_.rate.numpy(), names), search.noise * self.scale_
         self.beliefs_, self.lag_, self.autocorrelation_ = search.beliefs, self.network_.lag, search.autocorrelation()
         self.verdict_ = self._verdict()
         if self.autocorrelation_ > LEFT_OVER:
             what = f"residuals go on from one time to the next (autocorrelation {self.autocorrelation_:.2f})"
-            warnings.warn(
-                f"{what}: regulators may act late, or effects saturate, beyond what is modelled", stacklevel=2
-            )
+            warnings.warn(f"{what}: late or saturating effects that are not modelled?", stacklevel=2)
         return self
 
     def _search(self, samples, prior, most=None):
@@ -180,9 +180,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         values = np.concatenate(samples.values)
         largest = float(np.abs(values).max())
         if largest > COUNTED and (values == np.round(values)).all() and (values >= 0).all():
-            raise ValueError(
-                f"trajectories: these look like counts, up to {largest:g}; expected log or relative values"
-            )
+            raise ValueError(f"trajectories: counts up to {largest:g}, it seems; expected log or relative values")
         self.scale_ = 1.0 if 0.5 <= largest <= 1.5 or largest == 0 else largest
         if self.scale_ == 1:
             return samples
@@ -237,9 +235,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
             share = 1 - errors["together"] / errors[best]
             text = f"regulation explains {share:.0%} of what the best simple model leaves of the held-out intervals"
         text += f": their error, that of no change being 1, is {errors['network']:.3f} of the network alone, "
-        text += (
-            f"{errors[best]:.3f} of {best}, the best of the simple models, and {errors['together']:.3f} of their mean"
-        )
+        text += f"{errors[best]:.3f} of {best}, the best simple model, and {errors['together']:.3f} of their mean"
         late = self.explains_ and self.lag_ > 0
         return text + (f"; regulators act later by about {self.lag_:.3g} units of time" if late else "")
 
@@ -294,13 +290,17 @@ class _Search:
             scores[list(fit.regulators), gene] = fit.weights[fit.parts()[0]] * self.rates[gene]
         return scores / self.clock.unit
 
-    def tempered(self, strength):
-        """Probabilities of edges of which the evidence counts for less than it seems: 0 the prior odds, 1 all of it."""
-        if strength == 1:
-            return self.probabilities
-        p, odds = np.clip(self.probabilities, 1e-15, 1 - 1e-15), self.beliefs.log_odds[self.kinds]
-        logit = odds + strength * np.where(self.possible, np.log(p / (1 - p)) - odds, 0.0)
-        return np.where(np.eye(len(p)), 0.0, 1 / (1 + np.exp(-logit)))
+    def believed(self, explains):
+        """Probabilities of edges: if the network explains something, those found, otherwise those of the prior.
+
+        New edges with a small effect are less probable: they make up for what slopes and products leave out.
+        """
+        if not explains:
+            odds = self.beliefs.log_odds[self.kinds]
+            return np.where(np.eye(len(odds)) * (self.prior == 0), 0.0, 1 / (1 + np.exp(-odds)))
+        effects = np.abs(self.scores())
+        share = effects / np.maximum(WEAK * effects.max(axis=0), 1e-300)
+        return self.probabilities * np.where((self.prior == 0) & (effects > 0), np.minimum(share, 1), 1)
 
     def autocorrelation(self):
         """Of what is left of neighbouring times, over all genes; 0 is expected of noise."""

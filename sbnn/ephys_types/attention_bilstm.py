@@ -44,7 +44,7 @@ FIXED = {
 
 
 class OwnWeights(nn.Module):
-    """Turns each family into a token by weights of its own: a column has another meaning in another family."""
+    """Maps each family to a token with weights of its own, since columns differ in meaning between families."""
 
     def __init__(self, real, size):
         super().__init__()
@@ -65,10 +65,10 @@ class OwnWeights(nn.Module):
 class BiLSTM(nn.Module):
     """LayerNorm, bidirectional LSTM over families, additive attention, LayerNorm, dropout, linear head.
 
-    Cells are `values` (n, families, width), NaN where missing and in the padding, `real` (families, width) is False in
+    Inputs are `values` (n, families, width), NaN where missing and in the padding, `real` (families, width), False in
     the padding, and `present` (n, families), the families to be read. Without `attention` the output of the LSTM at
-    the last family takes the place of the weighted mean; without `own_weights` a token is the values themselves, zeros
-    where missing, as published; a head of a `cosine` gives those between cell and class.
+    the last family replaces the weighted mean; without `own_weights` a token is the values themselves, zeros where
+    missing, as published; a `cosine` head gives the cosine between cell and class.
     """
 
     def __init__(self, real, n_classes, hidden, attention=True, own_weights=True, cosine=False):

@@ -52,14 +52,11 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         self._typed = np.asarray(y).astype(str) != UNKNOWN
         if not self._typed.all():
             n = (~self._typed).sum()
-            warnings.warn(
-                f"y: {n} of {len(y)} cells are {UNKNOWN!r}, no type, and left out of the fit", stacklevel=stacklevel
-            )
+            warnings.warn(f"y: {n} of {len(y)} cells are {UNKNOWN!r} and left out of the fit", stacklevel=stacklevel)
             X, y = X[self._typed], np.asarray(y)[self._typed]
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            found = ", ".join(map(repr, self.classes_)) or "none"
-            raise ValueError(f"y: expected two classes or more, not one class or none, got {found}")
+            raise ValueError(f"y: expected two classes or more, not one class: {some(self.classes_) or None}")
         self.families_ = family_columns(families_of(families, range(X.shape[1]) if columns is None else columns))
         return X, codes
 

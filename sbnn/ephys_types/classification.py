@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.metrics import confusion_matrix, f1_score
 from tqdm.auto import tqdm
 
+from sbnn.data.checks import check_number
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
@@ -57,9 +58,9 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     classes = np.unique(y)
     folds = {s: deal_donors(data, y, 5, s) for s in SEEDS} if folds is None else folds
     folds = {s: folds_of(its, len(y)) for s, its in (folds if isinstance(folds, dict) else {seed: folds}).items()}
+    by_seed = {s: configured(estimator, {}, s) for s in folds}
     repeats = [int(s) for s, its in folds.items() for _ in its]
     folds = folds_of([fold for its in folds.values() for fold in its], len(y))
-    by_seed = {s: configured(estimator, {}, s) for s in dict.fromkeys(repeats)}
     models = [by_seed[s] for s in repeats]
     extra = extra_of(estimator, data)
     besides = {name: fingerprint_arrays(np.asarray(value, str)) for name, value in ({"labels": y} | extra).items()}
@@ -216,6 +217,7 @@ def family_importance(
     -----
     The two differ: a family that others repeat is shuffled at a loss and left out at none.
     """
+    check_number("n_shuffles", n_shuffles, int, 1)
     data = as_typed(data)
     y = labels_of(data, target)
     classes = np.unique(y)

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sbnn.data.checks import UNKNOWN, check_in_order, some
+from sbnn.data.checks import UNKNOWN, check_among, check_in_order, some
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.ephys_types.base import LOST, FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.distance import Surroundings
@@ -120,8 +120,8 @@ class EphysTypeClassifier(TypeClassifier):
         network = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed)
         made = {"trees": lightgbm(seed), "kernel": KernelLogistic(random_state=seed)}
         made |= {"logistic": make_pipeline(*linear), "attention": network}
-        if not self.members or not set(self.members) <= set(made):
-            raise ValueError(f"members: expected some of {', '.join(made)}, got {self.members!r}")
+        for member in self.members or [None]:
+            check_among("members", member, made)
         with warnings.catch_warnings():  # each member would repeat the warnings of `fit`
             warnings.filterwarnings("ignore", LOST)
             families = {"attention": (self.families_,)}
@@ -166,8 +166,8 @@ class EphysTypeClassifier(TypeClassifier):
         Warns
         -----
         UserWarning
-            If more cells are `far`, or features have other means, than is to be expected of as many cells of new donors
-            that are like the training cells (each in 5 % of such tables).
+            If more cells are `far`, or features have other means, than expected of as many cells of new donors that
+            resemble the training cells (each in 5 % of such tables).
         """
         if abstain is not None and not 0 <= abstain < 1:
             raise ValueError(f"abstain: expected a probability in [0, 1) or None, got {abstain!r}")

@@ -36,7 +36,8 @@ class Surroundings:
     def moved(self, scores):
         """Mask of features whose mean score differs more than the most different one does in 95 % of training tables.
 
-        Such a table has as many cells, of groups drawn with replacement; differences are in SD over these tables.
+        Such a table has the same number of cells, from groups drawn with replacement; differences are in SD over these
+        tables.
         """
         weights = np.array([np.bincount(table, minlength=len(self.scores)) for table in self._tables(len(scores))])
         measured = weights @ np.isfinite(self.scores)

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length
 from torch import nn
 from torch.nn import functional
 
+from sbnn.data.checks import naming
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
 from sbnn.ephys_types.training import descend
@@ -201,7 +202,7 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
     Parameters
     ----------
     way : {"pretrained", "joint"}, default="pretrained"
-        ``"pretrained"`` trains on the source first, and goes on from there with a fifth of the learning rate; the head
+        ``"pretrained"`` trains on the source first, and then on the target with a fifth of the learning rate; the head
         too where the types are the same. ``"joint"`` trains one network with a head for each species on both, in which
         cells of the source count half.
     n_members, n_steps, random_state
@@ -231,8 +232,10 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         cells = X if unlabelled is None else np.vstack([X, self._checked_cells(unlabelled)])
         k, tables = len(self.classes_), [X]
         if source is not None:
-            source_X, (types, source_codes) = self._checked_cells(source[0]), np.unique(source[1], return_inverse=True)
-            check_consistent_length(source_X, source_codes)
+            with naming("source: expected the features of its cells, and a type of each"):
+                source_X, types = source
+                source_X, (types, source_codes) = self._checked_cells(source_X), np.unique(types, return_inverse=True)
+                check_consistent_length(source_X, source_codes)
             tables.append(source_X)
         self._seen = self._measured(*tables)
         with reproducible():

@@ -31,11 +31,9 @@ def predict_table(model, features, abstain=None):
     """
     names = getattr(model, "feature_names_in_", None)
     if names is None:
-        raise ValueError("model: it was fitted to features without names, by which those of new cells could be found")
+        raise ValueError("model: it was fitted without feature names, which are needed to match new cells")
     table = read_table(features, "features")
     there = table.columns.isin(names)
-    if not there.any():
-        raise ValueError(f"features: none of the model, such as {some(names, 3)}, is among {some(table.columns, 3)}")
     lacking = [name for name in names if name not in table]
     if lacking:
         absent = f"{len(lacking)} of {len(names)} features of the model are missing: {some(lacking)}"
@@ -48,7 +46,8 @@ def predict_table(model, features, abstain=None):
         untyped = f"{empty.sum()} of {len(cells)} cells have no value and stay untyped: {some(cells.index[empty])}"
         warnings.warn(untyped, stacklevel=2)
     if empty.all():
-        raise ValueError(f"features: no cell has a value of {some(cells.columns)}")
+        among = f"{some(names, 3)}, among {some(table.columns, 3)}"
+        raise ValueError(f"features: no cell has a value of a feature of the model, such as {among}")
     measured = cells[~empty]
     types, probabilities = model.predict(measured, abstain).astype(object), model.predict_proba(measured)
     found = pd.DataFrame({"type": UNKNOWN, "probability": np.nan, "far": True}, cells.index).rename_axis("cell")

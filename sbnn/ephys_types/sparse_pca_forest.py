@@ -39,7 +39,7 @@ LABELS = ("type", "type5", "donor", "condition", "virus")  # of the cells on a m
 def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANCE, random_state=0):
     """Sparse principal components of centred data (n, p), of which each adds to the variance explained.
 
-    `n_components` None looks for as many as there are principal components with more than `least_variance` of the
+    With `n_components` None their number is that of the principal components with more than `least_variance` of the
     variance. A loading is zero about where the feature's covariance with the component is below `alpha`.
 
     Components that are not orthogonal explain some of the variance twice. Adjusted as by Zou, Hastie and Tibshirani
@@ -79,8 +79,8 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     ----------
     published : bool, default=False
         The published pipeline: z-scores, and a random forest on the components alone. By default features are mapped to
-        a normal distribution by their quantiles, and extremely randomised trees are given them along with the
-        components, which leave out what is peculiar to one.
+        a normal distribution by their quantiles, and extremely randomised trees get them along with the components,
+        which omit the variance of single features.
     n_estimators : int, default=300
         Trees.
     random_state : int, RandomState or None, default=None
@@ -173,7 +173,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         return np.array(names, dtype=object)
 
     def predict_proba(self, X):
-        """Probabilities of the types, ndarray of shape (n, n_classes), if all types were equally many."""
+        """Probabilities of the types, ndarray of shape (n, n_classes), if all types were equally frequent."""
         X = self._checked_cells(X)
         return self.forest_.predict_proba(self._forest_input(X))
 
@@ -210,3 +210,27 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
 
     wanted = Record("typed cells", data.name, data.sha256, [{}], seed)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells)
+
+
+def discriminating_components(components, types, names):
+    """Positions of the component (n, k) that discriminates the types best, and of one of another family beside it.
+
+    The second discriminates best after its correlation with the first is removed; names are a family and a number.
+    """
+    first = int(np.argmax(_between(components, types)))
+    families = [name.rpartition(" ")[0] for name in names]
+    others = [i for i, family in enumerate(families) if family != families[first]]
+    x = components[:, first] - components[:, first].mean()
+    rest = components - components.mean(axis=0)
+    left = rest - np.outer(x, x @ rest / (x @ x))
+    # Shares of the whole variance, so that a remainder of next to nothing does not win.
+    share = _between(left, types) * (left**2).sum(axis=0) / (rest**2).sum(axis=0)
+    return [first, others[int(np.argmax(share[others]))]]
+
+
+def _between(values, types):
+    """Share of the variance of each column that lies between types."""
+    centred = values - values.mean(axis=0)
+    total = (centred**2).sum(axis=0)
+    between = sum((types == name).sum() * centred[types == name].mean(axis=0) ** 2 for name in np.unique(types))
+    return between / np.where(total == 0, 1, total)

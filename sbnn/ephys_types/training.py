@@ -1,4 +1,4 @@
-"""How the networks of this room are trained, and the losses."""
+"""Training loop and losses of the networks of this package."""
 
 import math
 
@@ -59,7 +59,7 @@ def focal(logits, labels, weights, gamma=FOCAL_GAMMA):
 def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
     """Logits of ArcFace (Deng et al. 2019): of cos(angle + margin) for the own class, of the cosine for others.
 
-    Where angle + margin would pass pi, and the cosine would rise again, it goes on falling linearly.
+    Where angle + margin exceeds pi and the cosine would rise again, it decreases linearly.
     """
     own = cosines.gather(1, labels[:, None])
     sine = (1 - own.square()).clamp_min(1e-9).sqrt()
@@ -93,9 +93,9 @@ def validation_part(labels, share, groups, keep, random_state):
 def oversample(values, labels, random_state):
     """Fill up every class to the size of the largest with cells between neighbours of the class (SMOTE).
 
-    `values` (n, p) are NaN where missing. A new cell lacks what the nearer of its two parents lacks; if only the other
-    one lacks a value, it is that of the nearer. With min(5, n_min - 1) neighbours, n_min the cells of the smallest
-    class (Chawla et al. 2002). Returns values and labels, the given cells first.
+    `values` (n, p) are NaN where missing. A new cell has the missing values of the nearer of its two parents; if only
+    the other one lacks a value, it is that of the nearer. With min(5, n_min - 1) neighbours, n_min the cells of the
+    smallest class (Chawla et al. 2002). Returns values and labels, the given cells first.
     """
     from imblearn.over_sampling import SMOTE  # slow to load
 

@@ -1,4 +1,4 @@
-"""Cells of one species help with the types of another: without any label there, and with few.
+"""Transfer of types from one species to another, with no or few labels in the target.
 
 Cells are put on the scale of their own species. Where types are not equally frequent in both, a shift is left: it and
 the shares of the types are estimated together, by expectation-maximisation in the space of the source's discriminants.
@@ -110,9 +110,9 @@ class ZeroShotClassifier(TypeClassifier):
         Trained on the source. By default LightGBM, and for ``"halfway"`` kernel, attention and logistic regression (see
         `EphysTypeClassifier`): trees rely on thresholds that are not the same there.
     alignment : {"shift", "own", "source", "halfway"}, default="shift"
-        ``"source"`` puts the target on the scale of the source, ``"own"`` each species on its own, and ``"shift"``
-        takes off as well what the types' shares have to do with it. ``"halfway"``, for cells of another preparation or
-        laboratory, takes the mean of both scales, as normal scores.
+        ``"source"`` puts the target on the scale of the source, ``"own"`` each species on its own, and ``"shift"`` also
+        corrects for different shares of the types. ``"halfway"``, for cells of another preparation or laboratory, takes
+        the mean of both scales, as normal scores.
     keep_missing : bool, default=False
         Leave missing values to the classifier, not to be set to the median; ``"halfway"`` always does.
     random_state : int or None, default=None

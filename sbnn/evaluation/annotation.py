@@ -81,7 +81,7 @@ class _Notes:
         self.adata, self.key = adata, key
 
     def of_cells(self, cells, values, columns=None):
-        """Rows by the names of the cells, as a table of those of the AnnData."""
+        """Rows of a table matched by cell name to the AnnData."""
         table = pd.DataFrame(np.asarray(values, dtype=np.float64), np.asarray(cells).astype(str), columns)
         return self._aligned(table, self.adata.obs_names, "cells")
 
@@ -96,13 +96,12 @@ class _Notes:
     def _aligned(self, table, names, kind):
         """Rows of a table by these names, NaN where it has none."""
         if not table.index.isin(names).any():
-            held = f"{some(names, 3)}, the result {some(table.index, 3)}"
-            raise ValueError(f"adata: it has other {kind} than the result: {held}")
+            raise ValueError(f"adata: expected the {kind} of the result, {some(table.index, 3)}, got {some(names, 3)}")
         return table.reindex(names)
 
 
 def _write_model(notes, model):
-    """Write a fitted model; what ``uns`` holds of it."""
+    """Write a fitted model; gives its entry of ``uns``."""
     check_is_fitted(model)
     adata, key = notes.adata, notes.key
     predicted = np.asarray(model.predict(adata)).reshape(adata.n_obs, -1)
@@ -119,7 +118,7 @@ def _write_model(notes, model):
 
 
 def _write_record(notes, record, data, point):
-    """Write what a record holds; its kind and what ``uns`` holds of it."""
+    """Write the content of a record; gives its kind and its entry of ``uns``."""
     adata, key, values, kind = notes.adata, notes.key, record.values, record.experiment
     if kind == "interpretation":
         genes = pd.Index(record.kept_genes.astype(str))
@@ -140,9 +139,8 @@ def _write_record(notes, record, data, point):
         return "stability selection", {"test_r2": record.test_r2[:, 0]}
     data = as_paired(data)
     if data.sha256 != record.sha256 or (point is None and len(record.params) > 1):
-        held = f"{len(record.params)} grid points, of which one has to be chosen (record.find), and of "
-        advice = "if adata has other values, cells or outputs, give what was cross-validated as data="
-        raise ValueError(f"data, point: the record is of {held}{record.dataset!r}: {advice}")
+        held = f"{record.dataset!r}, which has {len(record.params)} grid points (record.find)"
+        raise ValueError(f"data, point: expected the data and a grid point of the record of {held}")
     point = point or 0
     held_out = held_out_means(record, data.Y, point)
     adata.obsm[f"{key}_held_out"] = notes.of_cells(data.cell_names, held_out, record.feature_names.astype(str))

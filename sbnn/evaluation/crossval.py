@@ -11,6 +11,7 @@ from joblib import delayed
 from sklearn.model_selection import ParameterGrid
 from sklearn.preprocessing import StandardScaler
 
+from sbnn.data.checks import check_among
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
@@ -41,7 +42,7 @@ def cross_validate(
         Where it has them, ``transform`` (latent space), ``get_support`` (selected genes), ``gene_norms_`` and
         ``history_`` are kept too. If its ``fit`` takes ``eval_set``, it gets the test fold, for the curves over epochs.
         Optional hooks: ``path_parameter`` with ``fit_path`` (warm starts along that parameter), and ``for_genes``,
-        which gets the names of the genes and, with `preselect`, a mask of those that a fold shows.
+        which gets the names of the genes and, with `preselect`, a mask of those selected in a fold.
     data : AnnData, MuData or tuple (X, Y)
         See `sbnn.data.inputs.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
@@ -57,10 +58,10 @@ def cross_validate(
         cells, test cells included: a leak, kept because the published numbers were computed so. Both centre on the
         training mean. ``"none"`` hands the data over as they are.
     results : str or path-like, optional
-        File to save to. What it holds is not computed again; after a kill, neither is what was finished (kept beside
+        File to save to. Fits that it holds are not computed again, nor are finished fits of a killed run (kept beside
         it in ``<results>.parts``).
     overwrite : bool
-        Compute everything anew, but for what an interrupted run of the same fits has left beside `results`. The old
+        Compute everything anew, except the finished fits of an interrupted run beside `results`. The old
         file is replaced only when all is done.
     seed : int
         ``random_state`` for an estimator whose own is None.
@@ -99,6 +100,8 @@ def cross_validate(
     data, chosen = as_paired(data), settings_of(preselect)
     if not data.n_outputs:
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
+    for name in keep:
+        check_among("keep", name, NESTED)
     folds = folds_of(folds, data.n_cells)
     points = list(ParameterGrid(param_grid or {}))
     models = [configured(estimator, point, seed, data.gene_names) for point in points]
@@ -142,8 +145,7 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places):
         outcomes = []
         started = time.process_time()
         if len(models) > 1:
-            parameter = models[0].path_parameter
-            fitted = models[0].fit_path(X_train, Y_train, [getattr(model, parameter) for model in models])
+            fitted = models[0].fit_path(X_train, Y_train, [getattr(model, model.path_parameter) for model in models])
         else:
             takes = inspect.signature(models[0].fit).parameters
             fitted = [models[0].fit(X_train, Y_train, **{"eval_set": (X_test, Y_test)} if "eval_set" in takes else {})]
@@ -156,7 +158,7 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places):
 
 
 def scores_of(model, parts, mean, genes=None):
-    """What is kept of a fitted model, R2 about `mean`; of `genes` that it was shown, among all."""
+    """Values stored for a fitted model, with R2 about `mean`; positions of its `genes` among all genes."""
 
     def over_all(values):
         spread = np.zeros(len(genes) if genes is not None else values.shape, values.dtype)
@@ -231,8 +233,7 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, 
     chance = permuted + (_CORRELATED if len(record.folds) > 1 else 1) * (r2[1:] - permuted)
     reached = 1 + (chance >= measured - 1e-12).sum(0)  # the measured one is among them
     p = np.where(np.isfinite(measured), reached / len(r2), np.nan)
-    columns = {"test_r2": measured, "permuted_r2": permuted, "p": p}
-    return pd.DataFrame(columns, points if pooled else None)
+    return pd.DataFrame({"test_r2": measured, "permuted_r2": permuted, "p": p}, points if pooled else None)
 
 
 def least_p(record, n_permutations=N_PERMUTATIONS):
@@ -257,7 +258,6 @@ def _held_out_outputs(Y, fold, scaling):
     """Scaled outputs of the test cells of a fold, about the means of its training cells; and these means."""
     if scaling == "all":
         Y = StandardScaler().fit_transform(Y.astype(np.float64)).astype(np.float32)
-    no_genes = np.zeros((len(Y), 1), np.float32)
-    _, Y_train, _, Y_test = split_fold((no_genes, Y, None), fold, scaling)
+    _, Y_train, _, Y_test = split_fold((np.zeros((len(Y), 1), np.float32), Y, None), fold, scaling)
     middle = Y_train.mean(axis=0, dtype=np.float64)
     return Y_test - middle, middle

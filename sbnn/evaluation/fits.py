@@ -8,6 +8,7 @@ import numpy as np
 from joblib import delayed
 from sklearn.linear_model import LinearRegression
 
+from sbnn.data.checks import check_number
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import settings_of, with_preselected
@@ -32,7 +33,7 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
         With ``transform`` (latent space) and ``get_support`` (kept genes).
     data : AnnData, MuData or tuple (X, Y)
     preselect : int, optional
-        Fit so many genes, chosen on all cells by the published criterion; names and masks of the record are of these.
+        Fit this many genes, chosen on all cells by the published criterion; names and masks of the record are of these.
     results : str or path-like, optional
         File to save to. If it already holds this fit, it is loaded instead.
     model_file : str or path-like, optional
@@ -52,6 +53,7 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
         ``train_r2``, ``train_feature_r2`` (q), the names, labels and colours of the data; and ``gene_norms`` (p) and
         ``history`` (table) where the estimator has them.
     """
+    _require_selection(estimator)
     data = as_paired(data)
     chosen, settings = with_preselected(data, preselect)
     model = configured(estimator, {}, seed, chosen.gene_names)
@@ -154,8 +156,9 @@ def _require_selection(estimator):
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     """Halves of the cells, each followed by the other half: 2 B folds; the first pairs are the same for any number.
 
-    Of `groups`, such as donors, whole ones: fewer pairs if there are not so many different halves of them.
+    Of `groups`, such as donors, whole ones: fewer pairs if they have fewer different halves.
     """
+    check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
     n_groups, rng, halves = codes.max() + 1, np.random.default_rng(seed), {}
     if n_groups < 2:
@@ -230,7 +233,7 @@ def genes_curve(
     """
     data = as_paired(data)
     shown = data.n_genes if preselect is None else min(data.n_genes, settings_of(preselect)["preselect"]["n_genes"])
-    points = [*numbers_up_to(shown, sorted(numbers)), *([AUTO] if nested else [])]
+    points = [*numbers_up_to(shown, sorted(np.ravel(numbers).tolist())), *([AUTO] if nested else [])]
     estimator = SparseBottleneckRegressor() if estimator is None else estimator
     how = {"results": results, "preselect": preselect} | options
     record = cross_validate(estimator, data, folds, {"n_genes": points}, **how)

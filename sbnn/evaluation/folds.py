@@ -2,14 +2,14 @@
 
 import re
 import warnings
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import UNKNOWN, check_blanks, check_number, naming
+from sbnn.data.checks import UNKNOWN, check_among, check_blanks, check_number, naming
 from sbnn.data.preprocessing import Standardizer, expression_pipeline
 from sbnn.data.typed_cells import as_typed
 
@@ -36,9 +36,9 @@ def paper_folds(n, n_folds=10, seed=42):
     list of (ndarray, ndarray)
         Training and test positions of every fold, in the order of the permutation.
     """
-    size = n // max(n_folds, 1)
-    if n_folds < 2 or size < 1:
-        raise ValueError(f"n_folds: {n_folds} folds of {n} cells leave a fold without a test or training cell")
+    check_number("n", n, int, 2)
+    check_number("n_folds", n_folds, int, 2, n)
+    size = n // n_folds
     order = np.random.RandomState(seed).permutation(n)  # noqa: NPY002 -- the published folds come from this generator
     blocks = [slice(i * size, (i + 1) * size) for i in range(n_folds)]
     return [(np.delete(order, block), order[block]) for block in blocks]
@@ -56,7 +56,8 @@ def grouped_folds(groups, n_folds=10, seed=42):
     Returns
     -------
     list of (ndarray, ndarray)
-        Training and test positions; every cell is tested once. Folds have as many groups, to one, not as many cells.
+        Training and test positions; every cell is tested once. Folds have equal numbers of groups (up to one), not of
+        cells.
     """
     codes = group_codes(groups, "groups")
     check_blanks(groups, "groups")
@@ -78,12 +79,11 @@ def later_fold(times, share=0.8):
     list of (ndarray, ndarray)
         Training and test positions, one pair. Cells of one time are never in both.
     """
-    check_number("share", share, Real, 0, 1)
+    check_number("share", share, float, 0, 1)
     text = [value for value in np.ravel(np.asarray(times, dtype=object)) if isinstance(value, str)]
     lengths = {len(value) if value.isdecimal() else 0 for value in text}
     if not all(map(ISO.fullmatch, text)) and (len(text) < np.size(times) or len(lengths) > 1 or 0 in lengths):
-        expected = "numbers, datetime64 or dates as 2018-09-17"
-        raise ValueError(f"times: text such as {text[0]!r} sorts by its letters, not in time; expected {expected}")
+        raise ValueError(f"times: expected numbers, datetime64 or dates such as 2018-09-17, got text, {text[0]!r}")
     codes = group_codes(times, "times")
     n_train = min(max(round(share * (codes.max() + 1)), 1), codes.max())
     return folds_of([(np.flatnonzero(codes < n_train), np.flatnonzero(codes >= n_train))], len(codes))
@@ -91,11 +91,11 @@ def later_fold(times, share=0.8):
 
 def group_codes(labels, name, cells=None):
     """Position of the label of each cell among the different ones, sorted."""
-    if np.ndim(labels) != 1 or (cells is not None and len(labels) != len(cells)):
-        raise ValueError(f"{name}: expected one of each cell, got shape {np.shape(labels)}")
     missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text they would be groups of their own
-    if missing.size:
-        raise ValueError(f"{name}: {missing.size} cell(s) have none, the first is cell {missing[0]}")
+    if np.ndim(labels) != 1 or (cells is not None and len(labels) != len(cells)) or missing.size:
+        got = f"shape {np.shape(labels)}"
+        got += f", {missing.size} missing, the first is cell {missing[0]}" if missing.size else ""
+        raise ValueError(f"{name}: expected one of each cell, got {got}")
     return np.unique(np.asarray(labels), return_inverse=True)[1]
 
 
@@ -119,8 +119,7 @@ def deal_donors(cells, y, n_folds, seed):
         warnings.warn(f"{cells.name}: no donors in the labels; folds may share donors", stacklevel=3)
     few = [f"{n} {kind} of {name}" for kind, sizes in counts.items() for name, n in sizes[sizes < n_folds].items()]
     if few:
-        needed = f"{n_folds} folds need as many cells, and donors, of each class"
-        raise ValueError(f"n_folds: {needed}; there are {', '.join(few)}; take fewer folds, or leave them out")
+        raise ValueError(f"n_folds: {n_folds} exceeds the cells or donors of some classes: {', '.join(few)}")
     folds = list(splitter(n_folds, shuffle=True, random_state=seed).split(y, y, donors))
     for i, (train, test) in enumerate(folds):
         if absent := sorted(set(y) - (set(y[train]) & set(y[test]))):
@@ -133,9 +132,8 @@ def labels_of(data, target):
     values = data.labels.get(target, pd.Series(dtype=object))
     lacking = (values.isna() | (values == UNKNOWN)).sum()
     if lacking or values.nunique() < 2:
-        found, others = f"{values.nunique()} of {target!r} and {lacking} cells without one", ", ".join(data.labels)
-        advice = f"leave these out, or take another of {others}"
-        raise ValueError(f"{data.name}: expected a label of every cell, of two or more, got {found}; {advice}")
+        found = f"{values.nunique()} of {target!r}, {lacking} cells without one; there are {', '.join(data.labels)}"
+        raise ValueError(f"{data.name}: expected a label of every cell, of two or more, got {found}")
     check_blanks(values, target)
     return values.to_numpy(dtype=str)
 
@@ -170,8 +168,7 @@ def folds_of(folds, n):
 
 def source_arrays(data, scaling):
     """What folds are cut from: genes, outputs and, where genes can be normalised anew in every fold, counts or None."""
-    if scaling not in SCALINGS:
-        raise ValueError(f"scaling: {scaling!r} is unknown, expected one of {SCALINGS}")
+    check_among("scaling", scaling, SCALINGS)
     if scaling == "all":  # z-scored over all cells, in double precision until the end
         scaled = (StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32) for a in (data.X, data.Y))
         return *scaled, None

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import clone
 
+from sbnn.data.checks import check_number
 from sbnn.results import load
 
 NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
@@ -16,6 +17,7 @@ NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
 
 def configured(estimator, point, seed, genes=None):
     """Clone of an estimator with the parameters of a grid point, for these genes, seeded where a step has no seed."""
+    check_number("seed", 0 if seed is None else seed, int, 0, 2**32 - 1)
     model = clone(estimator).set_params(**point)
     unseeded = [n for n, value in model.get_params().items() if n.split("__")[-1] == "random_state" and value is None]
     model.set_params(**dict.fromkeys(unseeded, seed))
@@ -25,12 +27,11 @@ def configured(estimator, point, seed, genes=None):
 def described(model, known=None):
     """Package, class and parameters of an estimator as plain data.
 
-    Of what is `known` from an older record its name of the class is taken over, and parameters that were added since
-    are left out while they have their defaults. ``decisive_params`` of an estimator spells out what None stands for.
+    The name of the class is that of an older record, `known`; parameters added since then are left out while they have
+    their defaults. ``decisive_params`` of an estimator replaces None by the value that it implies.
     """
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
-    values = {name: value for name, value in sorted(values.items()) if name.split("__")[-1] not in NOT_DECISIVE}
-    params = {name: _plain(value) for name, value in values.items()}
+    params = {name: _plain(values[name]) for name in sorted(values) if name.split("__")[-1] not in NOT_DECISIVE}
     # A result must not depend on the file in which the class stands, as older names do.
     package, name = type(model).__module__.partition(".")[0], type(model).__qualname__
     if not known:

@@ -8,6 +8,7 @@ import torch
 from sklearn.base import clone
 from sklearn.utils.validation import _check_n_features, check_array, check_consistent_length, check_is_fitted
 
+from sbnn.data.checks import naming
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import cells_of, new_cells, output_names, output_table, two_tables
 from sbnn.data.paired import as_paired, groups_of
@@ -96,9 +97,9 @@ def interpret(
     if (cells := cells_of(X)) is not None:
         found["cell_names"] = np.asarray(cells).astype(str)
     if latent is not None:
-        found["latent_steps"] = latent.mean(0)
-        found["latent_lengths"] = np.linalg.norm(latent, axis=2).mean(0)
-    found["table"] = _gene_table(found, stability)
+        found |= {"latent_steps": latent.mean(0), "latent_lengths": np.linalg.norm(latent, axis=2).mean(0)}
+    with naming("stability: expected a Series by gene, or a DataFrame with the column frequency"):
+        found["table"] = _gene_table(found, stability)
     settings = {"estimator": described(model), "n_cells": len(values)}
     return Record("interpretation", name, fingerprint_arrays(values, outputs), [{}], random_state, settings, [], found)
 
@@ -116,11 +117,11 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
     groups : str or array-like of shape (n,), optional
         Donor, batch or date of each cell, or their column in ``obs``: those of one are all fitted, or all held out.
     preselect : int, optional
-        Fit so many genes, chosen on the cells that are fitted by the published criterion.
+        Fit this many genes, chosen by the published criterion on the cells that are fitted.
     results : str or path-like, optional
         File to save to. If it already holds this interpretation, it is loaded instead.
     overwrite : bool
-        Compute it anew, whatever `results` holds.
+        Compute it anew, even if `results` holds it.
 
     Returns
     -------
@@ -178,8 +179,7 @@ def baseline_of(model, X, baseline=None):
     """The given baseline, or the training means of the model."""
     baseline = np.asarray(getattr(model, "x_mean_", None) if baseline is None else baseline, dtype=np.float64)
     if baseline.shape != X.shape[1:]:
-        needed = f"{X.shape[1]} numbers, one per gene, got shape {baseline.shape}"
-        raise ValueError(f"baseline: expected {needed}; a {type(model).__name__} may not keep the training means")
+        raise ValueError(f"baseline: expected a number for each of {X.shape[1]} genes, got shape {baseline.shape}")
     return baseline
 
 

@@ -25,11 +25,11 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
     variance : float
         Share of the variance in the components that t-SNE is given; 0.8 as in arXiv 2006.10411.
     preselect : int, optional
-        Take so many genes, chosen on all cells by the published criterion.
+        Use this many genes, chosen on all cells by the published criterion.
     results : str or path-like, optional
         File to save to. If it already holds these maps, they are loaded instead.
     overwrite : bool
-        Compute them anew, whatever `results` holds.
+        Compute them anew, even if `results` holds them.
     seed : int
 
     Returns
@@ -96,7 +96,7 @@ def map_trust(
     fit : Record
         From `sbnn.fit_full`.
     folds : Record
-        From `sbnn.cross_validate` of the same model, with ``test_predictions`` of as many units.
+        From `sbnn.cross_validate` of the same model, with ``test_predictions`` for the same number of units.
     seeds : sequence of int
         With which the model is fitted again.
     preselect, results, overwrite
@@ -127,8 +127,7 @@ def map_trust(
         size = np.sqrt(np.square(latent - latent.mean(0)).sum(1).mean())
         spread = np.sqrt(np.square(np.array(aligned) - latent).sum(2).mean(0)) / size
         values = {"cell_names": data.cell_names, "latent": fit.latent, "latents": np.array(aligned, np.float32)}
-        values |= {"agreement": np.array(agreement), "spread": spread}
-        values["errors"] = held_out_errors(data, folds, point)
+        values |= {"agreement": np.array(agreement), "spread": spread, "errors": held_out_errors(data, folds, point)}
         truth = np.asarray(data.truth.get("latent", np.empty((data.n_cells, 0))))
         if truth.shape[1] == 2:
             values["true_latent"], values["truth_agreement"] = _onto(truth, latent)

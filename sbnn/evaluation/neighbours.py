@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
-from sbnn.data.checks import UNKNOWN
+from sbnn.data.checks import UNKNOWN, naming
 from sbnn.data.objects import AnnDataLike, MuDataLike, entry, gene_modality
 from sbnn.results import Record
 
@@ -42,7 +42,8 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
             labels = adata.obs[labels].astype(object).fillna(UNKNOWN)
     if isinstance(labels, pd.DataFrame):
         return pd.Series({kind: neighbour_accuracy(latent, labels[kind].to_numpy(), k) for kind in labels})
-    return vote(np.asarray(latent), np.asarray(labels, dtype=object).astype(str), k)
+    with naming("latent and labels: expected places of shape (cells, dimensions), and a label of each cell"):
+        return vote(np.asarray(latent), np.asarray(labels, dtype=object).astype(str), k)
 
 
 def vote(places, labels, k, new_places=None, new_labels=None):

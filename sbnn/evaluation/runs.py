@@ -8,7 +8,6 @@ import time
 import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from numbers import Integral
 from pathlib import Path
 from threading import Thread
 
@@ -47,8 +46,7 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
             asked["estimator"] = described(estimator, held["estimator"])
             asked["parameters"] = held["parameters"]  # they are those of the estimator
         if differing := [name for name in asked | held if asked.get(name) != held.get(name)]:
-            held = f"another {stored.experiment} of {stored.dataset!r}, with another {', '.join(differing)}"
-            raise ValueError(f"results: {path} holds {held}; {OR_ELSE} to compute anew")
+            raise ValueError(f"results: {path} holds a result with another {', '.join(differing)}; {OR_ELSE}")
         return stored
 
     return _once(path, overwrite, answer, lambda: replace(wanted, values=compute()))
@@ -65,8 +63,8 @@ def fit_all(
 ):
     """Record of fits over (folds, grid points), each of which is on disk, beside the record, when it is finished.
 
-    `models` is indexed [grid point][fold]; `besides` names what else decides a fit. ``plan(done)`` gives the jobs that
-    the outcomes `done` leave, each of which returns [((grid point, fold), outcome), ...]; it may add to `wanted`.
+    `models` is indexed [grid point][fold]; `besides` names what else decides a fit. ``plan(done)`` gives the jobs left
+    after the outcomes `done`, each of which returns [((grid point, fold), outcome), ...]; it may add to `wanted`.
     """
     path = None if results is None else results_path(results, "results").absolute()
     parts = None if path is None else Path(f"{path}.parts")
@@ -89,8 +87,8 @@ def fit_all(
         of_data = [kind for kind in NAMES if kind in stored.values]
         differing = [k for k in of_data if not np.array_equal(stored.values[k].astype(str), wanted.values[k])]
         if differing or not old or not old.keys() <= set(keys.values()):
-            held = f"{stored.experiment} results for {stored.dataset!r} with other {', '.join(differing) or OF_FITS}"
-            raise ValueError(f"results: {path} holds {held}, which would be lost; {OR_ELSE} to compute anew")
+            other = ", ".join(differing) or OF_FITS
+            raise ValueError(f"results: {path} holds results with other {other}, which would be lost; {OR_ELSE}")
         done.update({place: old[key] for place, key in keys.items() if key in old})
         return stored if len(done) == len(keys) else None
 
@@ -167,7 +165,7 @@ def in_workers(jobs, n_jobs, return_as="generator_unordered"):
 
     Workers end with the process that started them.
     """
-    check_number("n_jobs", n_jobs, Integral)
+    check_number("n_jobs", n_jobs, int)
     n_jobs = min(n_jobs, max(len(jobs), 1), cpu_count())
     return Parallel(n_jobs=n_jobs, return_as=return_as, initializer=_end_with_parent)(jobs)
 
@@ -198,8 +196,7 @@ def _finished(parts, keys, overwrite):
     files = {path.stem: path for path in parts.glob("*.pickle") if PART.fullmatch(path.name)}
     others = files.keys() - keys.values()
     if others and not overwrite:
-        held = f"{len(others)} finished fit(s) of an unfinished run with other {OF_FITS}, which would be lost"
-        raise ValueError(f"results: {parts} holds {held}; finish that run, {OR_ELSE} to drop them")
+        raise ValueError(f"results: {parts} holds fits of another run, which would be lost; finish it, {OR_ELSE}")
     for key in others:
         files[key].unlink()
     done = {}

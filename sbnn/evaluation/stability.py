@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
+from sbnn.data.checks import check_number, naming
 from sbnn.metrics import share_tested, smallest_sufficient
-from sbnn.results import Record, require
+from sbnn.results import Record
 
 SHAPES = 200  # tried between the two extreme ones
 
@@ -46,6 +47,7 @@ def selection_table(record, repeats=None, max_false=1.0):
         given), ``expected_false``, the bound on the number of falsely selected genes if this gene and all of at least
         its frequency are selected, and ``trusted``, whether that is at most `max_false`.
     """
+    check_number("max_false", max_false, float, 0)
     bound = _bound_of(record)
     table = gene_counts(record).drop(columns="count")
     table["expected_false"] = bound(table["frequency"].to_numpy())
@@ -146,6 +148,7 @@ def concave_tail(mean, n, r):
     return tails
 
 
+@naming("record: expected one from genes_curve")
 def genes_table(record):
     """Test R2 by the number of genes, mean and SD over folds, and which number suffices.
 
@@ -161,7 +164,6 @@ def genes_table(record):
         ``genes`` (mean number kept), and ``suffices``, true of the smallest number within one standard error of the
         best one, corrected for the training cells that folds share.
     """
-    require(record, "record", ["n_genes", "n_selected"])
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     points = [g for g, number in enumerate(numbers) if isinstance(number, int)]
     enough = smallest_sufficient(record.test_r2[:, points], numbers[points].to_list(), share_tested(record.folds))

@@ -10,6 +10,7 @@ from sbnn.data.checks import check_number, naming
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.crossval import LEVEL, N_PERMUTATIONS, chance_table, least_p
 from sbnn.evaluation.folds import group_codes
+from sbnn.evaluation.stability import genes_table
 from sbnn.metrics import corrected_error, share_tested
 from sbnn.results import Record, require
 
@@ -75,8 +76,7 @@ def outputs_of(record, data):
     data = data if fitted else as_paired(data)
     name = data.dataset if fitted else data.name
     if (record.dataset, record.sha256) != (name, data.sha256) or (fitted and record.settings["scaling"] == "none"):
-        wrong = f"it is of other data than {name!r}, or of outputs that were not z-scored as those of a fit"
-        raise ValueError(f"record: {wrong}; give what was cross-validated")
+        raise ValueError(f"record: expected a cross-validation of {name!r}, with the outputs z-scored as for a fit")
     return (data.outputs if fitted else data.Y), np.asarray(data.feature_names).astype(str)
 
 
@@ -116,7 +116,7 @@ def have_same_folds(a, b):
     return len(cells) == len(others) and all(map(np.array_equal, cells, others))
 
 
-def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutations=N_PERMUTATIONS, seed=0):
+def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, n_permutations=N_PERMUTATIONS, seed=0):
     """Compare the test R2 of a grid point with chance and with ridge, in one sentence.
 
     Parameters
@@ -130,8 +130,11 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
     point : int
         Position in the grid.
     groups : array-like of shape (n,), optional
-        Donor, batch or date of each cell. The sentence warns if folds split them: what cells of one donor share
-        besides their genes then counts as prediction, which permuting does not show.
+        Donor, batch or date of each cell. The sentence warns if folds split them: similarities of the cells of a donor
+        then raise R2, which permuted outputs do not reveal.
+    curve : Record, optional
+        From `sbnn.genes_curve` of the same data: the sentence states whether more genes help. Without it, more genes
+        are suggested if ridge on all of them is better.
     n_permutations, seed : int
         Permutations of the outputs, at least 19.
 
@@ -142,7 +145,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
         interval (None with a single fold), ``sentence`` and ``better_than_chance``.
     """
     require(record, "record", ["test_r2"])
-    check_number("n_permutations", n_permutations, int | np.integer, 1 / LEVEL - 1, 1e6)
+    check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
 
     def chance(record, point):  # R2 of permuted outputs and p, or NaN and why they are unknown
         if data is None:
@@ -177,7 +180,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, *, n_permutatio
             found = found._replace(difference=difference)
         its_p = np.nan if unknown else chance(ridge, 0)[1]
         sentence += f"; {_beside_ridge(found, float(ridge.test_r2[:, 0].mean()), its_p)}"
-    sentence += "."
+    sentence += f".{_more_genes(record, point, curve, found.difference)}"
     groups = None if groups is None else group_codes(groups, "groups", record.values.get("cell_names"))
     if groups is not None and (split := split_groups(record, groups)):
         sentence += f" {len(split)} of {len(np.unique(groups))} groups have cells in both training and test: "
@@ -204,6 +207,19 @@ def _beside_ridge(found, its_r2, its_p):
         standing = "not distinguishable from ridge on these folds" if mean > 0 else "no better than ridge"
     at_chance = "; ridge itself is not distinguishable from chance" if its_p > LEVEL else ""
     return f"{side} [{low:+.3f}, {high:+.3f}]: {standing}{at_chance}"
+
+
+def _more_genes(record, point, curve, difference):
+    """Whether more genes help, by a curve of their number, or a suggestion to measure it; empty if they do not."""
+    if curve is None:
+        behind = difference is not None and difference.high < 0 and not np.all(record.values.get("selected", True))
+        return " More genes may help, see genes_curve." * behind
+    require(curve, "curve", [], record)
+    table = genes_table(curve)
+    [enough] = table.index[table.suffices]
+    nested = [f", a number chosen inside the training cells {r2:.3f}" for r2 in table.test_r2.get(["auto"], [])]
+    found = f" More genes help: {enough} have a test R2 of {table.test_r2[enough]:.3f}{''.join(nested)}."
+    return found * bool(enough > record.n_selected[:, point].mean())
 
 
 def split_groups(record, groups):

@@ -55,10 +55,8 @@ def _point_of(fit, folds):
         raise ValueError(f"cv_record: none of its {len(folds.params)} models is that of the fit, {params}")
     point = hits[0]
     kept = folds.values.get("test_predictions", [None] * len(folds.params))[point]
-    if any(fold is None for fold in kept):
-        raise ValueError("cv_record: it has no predictions of the model of the fit; cross-validate it again")
-    if folds.settings["scaling"] == "none":
-        raise ValueError("cv_record: its outputs were not scaled, so its predictions cannot be compared with the fit")
+    if any(fold is None for fold in kept) or folds.settings["scaling"] == "none":
+        raise ValueError("cv_record: it has no predictions of scaled outputs by the model of the fit")
     return point
 
 

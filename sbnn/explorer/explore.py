@@ -123,7 +123,7 @@ def _data_of(fit):
         data = load_dataset(fit.dataset, download=False, verbose=False)
         if as_paired(data).sha256 == fit.sha256:
             return data
-    print("genes that are not kept are left out: the data are not available (`sbnn fit` writes a page with them)")
+    print("only the kept genes are shown: the data are not here; in Python, explore(fit, data=data) shows all genes")
     return None
 
 
@@ -136,5 +136,5 @@ def find_fit(results, saved_models):
     found = sorted(folder.glob("fit_*.pickle"))
     if not found:
         require_study(path.name)
-        raise FileNotFoundError(f"results: no fit at {path} or in {folder}; `sbnn fit {path.name}` makes one")
+        raise FileNotFoundError(f"results: no fit at {path} or in {folder}: run the notebooks, or `sbnn fit`, first")
     return next((fit for fit in found if fit.name == FIRST_CHOICE), found[0])

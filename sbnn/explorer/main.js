@@ -70,7 +70,7 @@ function fillControls() {
 // Which genes the file holds.
 function genesText() {
   const kept = featuresOf("gene").length;
-  if (data.genes === undefined) return `The file holds only the ${plural(kept, "kept gene")}.`;
+  if (data.genes === undefined) return `The file holds only the ${plural(kept, "kept gene")}; explore(fit, data=data) adds the others.`;
   const all = `The file holds ${plural(kept + data.genes.names.length, "gene")}, those that are not kept in 8 bits`;
   return data.genes.left_out ? `${all}; ${data.genes.left_out} less variable ones are left out to keep it below 6 MB.` : `${all}.`;
 }

@@ -1,4 +1,4 @@
-"""Effects of perturbations on genes: what the latents do not carry, and log fold changes with intervals."""
+"""Effects of perturbations on genes: those not explained by the latents, and log fold changes with intervals."""
 
 import numpy as np
 import pandas as pd
@@ -57,9 +57,10 @@ def class_sums(network, cells, positions, codes, n_classes):
 
 
 def direct_effects(observed, expected, squares):
-    """Shrunken log ratios of the counts of classes to those expected from the latents, and their standard errors."""
-    errors = np.sqrt(np.maximum(squares, expected)) / (expected + 0.5)  # at least those of Poisson counts
-    return shrunken(np.log((observed + 0.5) / (expected + 0.5)), errors)
+    """Log ratios of the counts of classes to those expected from the latents, (m, p), and their standard errors."""
+    dispersion = np.maximum(squares.sum(axis=0) / expected.sum(axis=0), 1.0)  # of a gene; 1 is that of Poisson counts
+    # The logarithm of few counts is inexact, whichever of the two are few.
+    return np.log((observed + 0.5) / (expected + 0.5)), np.sqrt(dispersion / (np.minimum(observed, expected) + 0.5))
 
 
 @torch.no_grad()
@@ -71,26 +72,34 @@ def mean_shares(network, centres, direct):
     return torch.stack([network.decode(centre + noise, row).exp().mean(0) for centre, row in rows]).double().numpy()
 
 
-def gene_effects(observed, squares, totals, shares, direct, names, genes, control):
+def gene_effects(observed, squares, totals, ratios, shares, direct, names, genes, control):
     """Log fold changes of genes against the control (without one: all perturbations), a row for each pair; DataFrame.
 
     Where the cells show an effect at a false discovery rate of 1 %, it is their own, unshrunk; elsewhere that of the
-    model, and of what the cells add to it a part that is estimated.
+    model, times the factor by which those effects exceed the model's, and of what the cells add a part that is
+    estimated. `ratios` are those of `direct_effects`: where they are significant, too, a gene has an edge.
     """
     of = names != control
     reference = of if of.all() else ~of
+
+    def against(values, errors):
+        return values[of] - values[reference].mean(axis=0), np.sqrt(errors[of] ** 2 + (errors[~of] ** 2).sum(axis=0))
+
     found, pooled = observed / totals, observed.sum(axis=0) / totals.sum()
-    own, model = (logs[of] - logs[reference].mean(axis=0) for logs in (np.log(found + SMALL), np.log(shares + SMALL)))
     sums = np.sqrt(np.maximum(squares, pooled * totals)) / totals
-    test, noise = (
-        np.sqrt(errors[of] ** 2 + (errors[~of] ** 2).sum(axis=0))
-        for errors in (sums / (found + SMALL), sums / (np.maximum(found, pooled) + SMALL))
-    )
-    p = 2 * norm.sf(np.abs(own) / test)
-    significant = false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EFFECTS
-    rest, spread = shrunken(own - model, noise)
-    estimate, half = np.where(significant, own, model + rest), NORMAL_95 * np.where(significant, test, spread)
+    own, test = against(np.log(found + SMALL), sums / (found + SMALL))
+    model, noise = against(np.log(shares + SMALL), sums / (np.maximum(found, pooled) + SMALL))
+    significant, edges = _significant(own, test), _significant(*against(*ratios)) & (direct[of] != 0)
+    known = model * significant
+    scaled = model * ((own * known).sum() / (known**2).sum() if significant.any() else 1.0)
+    estimate = np.where(significant, own, scaled + shrunken(own - scaled, noise)[0])
+    half = NORMAL_95 * np.where(significant, test, noise)  # wide for the others, where that of the posterior may be 0
     pairs = pd.MultiIndex.from_product([names[of], genes], names=["perturbation", "gene"])
     values = {"log_fold_change": estimate, "lower": estimate - half, "upper": estimate + half}
-    values |= {"significant": significant, "model": model, "direct": direct[of]}
+    values |= {"significant": significant, "model": model, "direct": direct[of], "edge": edges}
     return pd.DataFrame({name: value.ravel() for name, value in values.items()}, pairs).reset_index()
+
+
+def _significant(effects, errors):
+    p = 2 * norm.sf(np.abs(effects) / errors)
+    return false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EFFECTS

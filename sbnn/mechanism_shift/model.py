@@ -17,14 +17,15 @@ from sbnn.data.checks import check_unmasked, some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift import network
-from sbnn.mechanism_shift.direct import class_sums, direct_effects, gene_effects, mean_shares
-from sbnn.mechanism_shift.graph import EVEN, graph_table
+from sbnn.mechanism_shift.direct import class_sums, direct_effects, gene_effects, mean_shares, shrunken
+from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.recipe import PUBLISHED, STAGED, Recipe
 from sbnn.mechanism_shift.training import Training, means_of
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
-MANY_EDGES = 0.25  # share of shifts: with as many, and latents that are not separated, simulated ones were wrong
+DOUBTFUL = 0.05  # probability of an edge that is neither likely nor unlikely
+MANY_DOUBTFUL = 0.05  # share of shifts: with as many, simulated latents were wrong
 OF_BATCH = 0.5  # share of the variance of a latent
 SHRUNK = 0.5  # slope of predicted log fold changes on those of the cells
 DRAWS = 50  # of the latents of each held-out cell, where fits are compared by their likelihood
@@ -67,8 +68,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     gene_effects_ : DataFrame
         Of "staged" alone: a row for each perturbation but the control and each gene, with its ``log_fold_change``
         against the control, its 95 % interval from ``lower`` to ``upper``, whether it is ``significant`` (at a false
-        discovery rate of 1 %, then it is that of the cells, else near that of the ``model``), and the ``direct`` part
-        that the latents do not carry.
+        discovery rate of 1 %, then it is that of the cells, else near that of the ``model``), the ``direct`` part
+        that the latents do not carry, and whether that is significant, too: an ``edge`` to the gene.
     recipe_ : Recipe
         The chosen one.
     history_ : DataFrame
@@ -99,6 +100,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         "n_latent": [Interval(Integral, 1, None, closed="left")],
         "method": [StrOptions({*METHODS})],
         "strength": [Interval(Real, 0, None, closed="neither"), None],
+        "recipe": [Recipe, list, tuple, None],
     }
 
     def __init__(self, n_latent=15, method="staged", strength=None, recipe=None, random_state=None):
@@ -288,22 +290,22 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         names, aside = self.perturbations_, self.validation_
         with reproducible():
             *sums, squares, totals = class_sums(self.network_, network.Cells(counts), train, codes, len(names))
-            direct, _ = direct_effects(*sums)
+        ratios = direct_effects(*sums)
+        direct, _ = shrunken(*ratios)
         before, self.direct_ = self.direct_, torch.from_numpy(direct).float()
         if len(aside):
             bound = partial(self._mean, network.elbo_of_cells, counts, aside, codes, 10)
             if bound() <= bound(direct=before):
                 self.direct_ = torch.zeros_like(self.direct_)
         tables = self.predict_counts(1.0).to_numpy(), self.direct_.double().numpy()
-        self.gene_effects_ = gene_effects(sums[0], squares, totals, *tables, names, genes, self.control_)
+        self.gene_effects_ = gene_effects(sums[0], squares, totals, ratios, *tables, names, genes, self.control_)
 
     def _warn(self, counts, perturbation, labels):
-        """Warn of edges that are too many, latents that follow a batch, and fold changes that the model shrinks."""
-        edges, mixed = (self.shift_graph_["probability"] > EVEN).mean(), len(self.unmixing_.unseparated)
-        if edges > MANY_EDGES and 2 * mixed >= self.n_latent:
+        """Warn of edges that are in doubt, latents that follow a batch, and fold changes that the model shrinks."""
+        doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
+        if doubtful > MANY_DOUBTFUL:
             text = "perturbations shift too many latents, or n_latent is too small; try more latents"
-            pairs = f"{edges:.0%} of the shifts are edges, and {mixed} pairs of latents are not separated"
-            warnings.warn(f"{pairs}: {text}", stacklevel=3)
+            warnings.warn(f"it is in doubt whether {doubtful:.0%} of the shifts are edges: {text}", stacklevel=3)
         latents = self._encoded(counts).double().numpy()
         latents = latents - latents.mean(axis=0)
         for column in labels:

@@ -43,7 +43,7 @@ def blocks(positions, size=2048):
 
 
 class ShiftNetwork(nn.Module):
-    """Counts to latents and back; neither way sees the perturbation."""
+    """Encoder and decoder between counts and latents, without the perturbation as input."""
 
     def __init__(self, n_genes, n_latents, recipe):
         super().__init__()
@@ -193,7 +193,7 @@ def encoded(network, cells, positions):
 def elbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1):
     """Evidence lower bound of each cell, in nats, with all constants.
 
-    Cells with the same of `codes` have the prior N(centre, I) of their latents and direct effects on genes in common.
+    Cells with the same code share the prior N(centre, I) of their latents and direct effects on genes.
     """
     network.eval()
     generator, values = torch.Generator().manual_seed(0), []

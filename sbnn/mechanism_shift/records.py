@@ -24,7 +24,7 @@ def compute_once(kind, data, model, compute, *, params=None, results=None, overw
     results : path-like, optional
         File of the record (``.pickle``); one that answers another question is an error.
     overwrite : bool
-        Whether to compute what is there.
+        Compute anew what is stored.
     **settings
         All else that decides the values, such as ``seeds``.
 

@@ -10,25 +10,16 @@ from sbnn.evaluation.verdict import corrected_difference
 from sbnn.mechanism_shift.graph import EVEN, edges_of, wide
 from sbnn.results import load_folder
 
-#: Label and kind of each method of the records.
-METHODS = {
-    "pca": ("PCA", "linear"),
-    "ica": ("ICA", "linear"),
-    "linear": ("PCA, unmixed", "linear"),
-    "vae": ("VAE", "network"),
-    "ivae": ("iVAE", "network"),
-    "ivae_unmixed": ("iVAE, unmixed", "network"),
-    "svae": ("sVAE", "published"),
-    "svae+": ("SVAE+", "published"),
-    "svae+_unmixed": ("SVAE+, unmixed", "published"),
-    "staged": ("staged", "ours"),
-}
-LABELS = {name: label for name, (label, _) in METHODS.items()}
+#: Label of each method of the records.
+LABELS = {
+    "pca": "PCA", "ica": "ICA", "linear": "PCA, unmixed", "vae": "VAE", "ivae": "iVAE", "ivae_unmixed": "iVAE, unmixed",
+    "svae": "sVAE", "svae+": "SVAE+", "svae+_unmixed": "SVAE+, unmixed", "staged": "staged",
+}  # fmt: skip
 #: Of held-out cells of real screens.
 HELD_OUT = {
     "means": "means of the training half", "z": "z-scored differences", "independent": "negative binomial, no latents",
     "linear": "PCA, unmixed", "ivae": "iVAE, our training", "svae+": "SVAE+", "sams": "SAMS-VAE, our training",
-    "staged": "staged: predict_counts, shift graph", "effects": "staged: gene_effects_",
+    "staged": "staged: predict_counts, edges to latents", "effects": "staged: gene_effects_, edges to genes, too",
 }  # fmt: skip
 OF_HELD_OUT = {
     "slope": "slope", "r": "r", "effect_r": "r within a target", "edges": "edges", "targets": "targets with an edge",
@@ -36,13 +27,11 @@ OF_HELD_OUT = {
 }  # fmt: skip
 TITLE = "{n_cells_per} cells x {n_perturbations} perturbations, {n_latents} latents, {n_genes} genes"
 CONFIGURATIONS = ("small", "script", "library")
-#: What is varied from the small configuration: its usual value and label.
+#: What is varied from the small configuration.
 VARIED = {
-    "shift": (5.0, "size of the shifts (SD)"),
-    "density": (None, "share of latents moved"),
-    "n_cells_per": (50, "cells of a perturbation"),
-    "latents_fitted": (15, "latents of the model"),
-}
+    "shift": "size of the shifts (SD)", "density": "share of latents moved",
+    "n_cells_per": "cells of a perturbation", "latents_fitted": "latents of the model",
+}  # fmt: skip
 COLUMNS = {
     "mcc": "MCC", "sd": "SD", "f1": "edge F1", "precision": "precision", "recall": "recall", "seconds": "CPU s",
     "elbo": "ELBO", "new_iwelbo": "IWELBO, held out",
@@ -68,8 +57,8 @@ read = partial(load_folder, prefix="shift_", data_of=lambda record: record.datas
 
 
 def of_configuration(records, configuration):
-    """Records of the methods on one configuration, by name, in the order of `METHODS`."""
-    return {name: records[f"{configuration}_{name}"] for name in METHODS if f"{configuration}_{name}" in records}
+    """Records of the methods on one configuration, by name, in the order of `LABELS`."""
+    return {name: records[f"{configuration}_{name}"] for name in LABELS if f"{configuration}_{name}" in records}
 
 
 def _means(records, columns):
@@ -172,7 +161,7 @@ def held_out_tables(records):
     if splits:
         scores = pd.concat([record.scores.set_index("method") for record in splits.values()]).astype(float)
         means = scores.groupby(level=0).mean().reindex([name for name in HELD_OUT if name in scores.index])
-        title = f"Held-out half of the cells, means of {len(splits)} splits"
+        title = f"Held-out half of the cells, {f'means over {len(splits)} splits' if len(splits) > 1 else 'one split'}"
         tables[title] = means[[*OF_HELD_OUT]].rename(columns=OF_HELD_OUT, index=HELD_OUT).round(3)
         rows = {}
         for name, record in splits.items():
@@ -184,8 +173,9 @@ def held_out_tables(records):
             rows[f"split {name[9:]}"]["staged"] = f"{bounds['staged'].mean():.3f}"
         tables["IWELBO per held-out cell (nats), and staged minus the others, 95 % over cells"] = pd.DataFrame(rows)
     if "guides" in records:
-        guides = records["guides"].guides.set_index("method").rename(index=HELD_OUT | {"staged": "staged: shift graph"})
-        tables["Profiles of guides: those of the same target against others"] = guides.round(3)
+        names = HELD_OUT | {"staged": "staged: shifts", "effects": "staged: gene_effects_", "minus_z": "AUC minus z"}
+        guides = records["guides"].guides.set_index("method").rename(index=names, columns=names | {"auc": "AUC"})
+        tables["Profiles of guides: those of the same target against others, 95 % over targets"] = guides.round(3)
     return tables
 
 

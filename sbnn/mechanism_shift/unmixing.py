@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control, norm
 from sklearn.utils import check_array
 
+from sbnn.data.checks import check_number
 from sbnn.data.screens import check_perturbation, codes_of
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names
@@ -140,7 +141,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
         Of cells; of any model, such as the means of a variational autoencoder.
     perturbation : array-like, shape (n,)
     control : str, optional
-        Perturbation whose cells are unmoved. Without one the origin is where most perturbations leave a latent.
+        Perturbation whose cells are unmoved. Without one the origin is where latents stay under most perturbations.
     variances : array-like, shape (n, d), optional
         Uncertainty of the latents of each cell, which adds to their variance within a perturbation.
     n_starts : int
@@ -160,6 +161,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
         Other numbers of cells, values that are not finite, fewer than two perturbations, a perturbation without two
         cells, a control that is not there, latents that do not vary within perturbations.
     """
+    check_number("n_starts", n_starts, int, 1)
     groups = codes_of(check_perturbation(perturbation, latents, control), control)
     screen = _Moments(latents, groups, control, variances)
     centres, origin = screen.centres @ screen.root, None if control is None else screen.control @ screen.root

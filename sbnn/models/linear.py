@@ -4,7 +4,6 @@ All centre X and Y and work in float64. None scales its input: z-score genes and
 """
 
 import copy
-from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
@@ -33,7 +32,7 @@ class GeneSelectionMixin:
         return np.flatnonzero(mask) if indices else mask
 
     def get_feature_names_out(self, input_features=None):
-        """Names of the genes the model uses, in the order of X; `input_features` names all where ``fit`` saw none."""
+        """Names of the genes the model uses, in the order of X; `input_features` names all if ``fit`` got none."""
         return _check_feature_names_in(self, input_features)[self.get_support()]
 
 
@@ -53,7 +52,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
 
     def _store_coef(self, coef):
-        """Keep coefficients (q, p) in the shape that belongs to the dimension of y, and the intercept."""
+        """Store coefficients (q, p), one-dimensional for one-dimensional y, and the intercept."""
         self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
         self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
@@ -97,8 +96,8 @@ class LeaveOneOutRidge(LinearRegressor):
 
     def fit(self, X, y=None):
         """Choose the penalty and fit; X and y as for `SparseBottleneckRegressor.fit`."""
-        for alpha in np.ravel(self.alphas):
-            check_number("alphas", alpha, Real, 0)
+        for alpha in np.ravel(self.alphas).tolist() or [()]:
+            check_number("alphas", alpha, float, 0)
         X, Y = to_be_fitted(self, *two_tables(X, y), np.float64)
         # "auto" would take "eigen" here, four times slower where cells and genes are about equally many.
         ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)
@@ -141,28 +140,23 @@ class LatentRegressor(LatentMixin, LinearRegressor):
     path_parameter = "alpha"
 
     def _validate(self, X, y):
-        check_number("alpha", self.alpha, Real, 0)
-        check_number("rank", self.rank, Integral, 1)
+        check_number("alpha", self.alpha, float, 0)
         X, Y = super()._validate(X, y)
-        if self.rank > min(X.shape[1], Y.shape[1]):
-            most = f"the number of genes, {X.shape[1]}, or of outputs, {Y.shape[1]}"
-            raise ValueError(f"rank must not exceed {most}; got {self.rank}")
+        check_number("rank", self.rank, int, 1, min(X.shape[1], Y.shape[1]))
         return X, Y
 
     def fit(self, X, y=None):
         """Fit the model; X and y as for `SparseBottleneckRegressor.fit`."""
-        X, Y = self._validate(X, y)
-        [solution] = self._solve(X, Y, [self.alpha])
-        return self._store(solution)
+        return self._store(*self._solve(*self._validate(X, y), [self.alpha]))
 
     def fit_path(self, X, y, alphas):
-        """Yield a fitted copy per penalty, in the order of `alphas`, for little more than the hardest of them costs.
+        """Yield a fitted copy per penalty, in the order of `alphas`, at little more than the cost of the slowest fit.
 
         Each is solved when the iterator reaches it, and ready at once if the penalties fall.
         """
         alphas = list(alphas)
         for alpha in alphas:
-            check_number("alpha", alpha, Real, 0)
+            check_number("alpha", alpha, float, 0)
         template = clone(self).set_params(alpha=alphas[0])
         falling = sorted(range(len(alphas)), key=lambda i: -alphas[i])  # as warm starts want it
         solutions = template._solve(*template._validate(X, y), [alphas[i] for i in falling])

@@ -7,7 +7,6 @@
 # the solution of Newton's method. For element-wise sparsity the columns of W separate, and glmnet solves each.
 
 import warnings
-from numbers import Integral, Real
 
 import numpy as np
 from glmnet import ElasticNet
@@ -85,9 +84,9 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         self.tol = tol
 
     def _validate(self, X, y):
-        check_number("l1_ratio", self.l1_ratio, Real, 0, 1)
-        check_number("max_iter", self.max_iter, Integral, 1)
-        check_number("tol", self.tol, Real, 1e-7, 1)
+        check_number("l1_ratio", self.l1_ratio, float, 0, 1)
+        check_number("max_iter", self.max_iter, int, 1)
+        check_number("tol", self.tol, float, 1e-7, 1)
         self._validate_params()
         return super()._validate(X, y)
 
@@ -101,16 +100,14 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
             if alpha * self.l1_ratio == 0:
                 [(encoder, decoder)] = ridge_reduced_rank(X, Y, self.rank, [alpha])
                 objective = [step.objective(Y, encoder, decoder, alpha)]
-                solution = encoder, decoder
+                W, V = encoder, decoder
             else:
                 encoder, decoder, objective = self._alternate(step, Y, encoder, first, alpha)
-                solution = self._finished(X, Y, encoder, decoder, alpha)
-            about = {"objective_": np.array(objective), "n_iter_": len(objective)}
-            yield {"encoder_": solution[0], "decoder_": solution[1]} | about
+                W, V = self._finished(X, Y, encoder, decoder, alpha)
+            yield {"encoder_": W, "decoder_": V, "objective_": np.array(objective), "n_iter_": len(objective)}
         if alphas[-1] * self.l1_ratio > 0 and not encoder.any():
             bound = step.slopes(Y @ first).max() / self.l1_ratio
-            text = f"no gene is selected with alpha={alphas[-1]:.4g}; use alpha below {bound:.4g}"
-            warnings.warn(f"{text}; the prediction is the training mean", stacklevel=3)
+            warnings.warn(f"no gene is selected with alpha={alphas[-1]:.4g}; use alpha below {bound:.4g}", stacklevel=3)
 
     def _alternate(self, step, Y, encoder, decoder, alpha):
         """Encoder, the decoder it is optimal for, and the objective after every W-step."""
@@ -130,7 +127,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         return encoder, last, objective
 
     def _finished(self, X, Y, encoder, decoder, alpha):
-        """Refit if relaxed, else bring the solution into the one form its symmetries allow."""
+        """Refit if relaxed; else rotate the solution to its unique form."""
         selected = encoder.any(axis=1)
         if self.relaxed and selected.any():
             refit, decoder = next(ridge_reduced_rank(X[:, selected], Y, self.rank, [alpha]))
@@ -149,7 +146,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
 
 
 class _EncoderStep:
-    """Minimise ``|Z - X W|^2 / (2 n) + penalty(W)`` on a working set of genes that grows until nothing is missing."""
+    """Minimise ``|Z - X W|^2 / (2 n) + penalty(W)`` on a growing working set of genes."""
 
     def __init__(self, X, penalty, l1_ratio, tol):
         self.X, self.penalty, self.l1_ratio, self.tol = X, penalty, l1_ratio, tol

@@ -4,16 +4,15 @@ import importlib
 
 # Public names by the module they live in.
 _NAMES = {
-    "plotting.models": ("accuracy_comparison", "width_and_stability"),
+    "plotting.models": ("accuracy_comparison",),
     "plotting.curves": ("bottleneck_comparison", "training_curves"),
     "plotting.dimensions": ("component_variance", "tsne_pair"),
     "plotting.interpretation": ("effect_map",),
     "plotting.colors": ("family_colors",),
     "plotting.latent": ("family_zoom", "latent_panels"),
     "plotting.genes": ("gene_selection_curve", "genes_curve", "selection_frequencies"),
-    "plotting.trust": ("map_trust", "noise_degradation"),
+    "plotting.trust": ("map_trust",),
     "plotting.summary": ("overview",),
-    "plotting.priors": ("prior_effects",),
     "plotting.common": ("save_figure", "style"),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}

@@ -41,8 +41,8 @@ def model_color(record, point):
 class Groups:
     """Families and types of the cells of a record, in the colours of types, or in colours for any colour vision.
 
-    Where no family is known, types stand for families; where no type is known either, clusters of the outputs of a fit.
-    Cells of no known group are "unknown". `table` has count, colour and marker of the families, or of what stands for
+    Without known families, types replace them; where no type is known either, clusters of the outputs of a fit. Cells
+    of no known group are "unknown". `table` has count, colour and marker of the families, or of the types that replace
     them; `colors` and `markers` are those of the cells; `title` is that of the legend.
     """
 

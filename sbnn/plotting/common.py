@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sbnn.plotting.labels import settle_labels, shortened
-from sbnn.results import write_atomically
+from sbnn.results import results_path, write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches: two columns of a journal page
@@ -47,6 +47,7 @@ def save_figure(figure, path_stem, pdf=False):
     list of pathlib.Path
         The PNG and the PDF, if any.
     """
+    path_stem = results_path(path_stem, "path_stem")
     undated = dict.fromkeys(("CreationDate", "Creator", "Producer"))
     written = {}
     with style():

@@ -29,7 +29,7 @@ def training_curves(network, srrr=None, n_components=(2,), published=None):
         Cross-validation of sparse reduced-rank regression; its smallest and largest rank are drawn as levels, with at
         most as many genes as the network.
     n_components : sequence of int
-        Bottleneck widths, one row of panels each; those that the record lacks are left out.
+        Bottleneck widths, one row of panels each; missing ones are left out.
     published : list of dict, optional
         ``{"n_components": 2, "group_lasso": 0.1, "test_r2": 0.397}``; drawn as hollow diamonds after the last epoch.
 

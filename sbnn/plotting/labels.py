@@ -1,4 +1,4 @@
-"""Labels that do not collide: short enough, spread along the edge of a panel, or beside the points they name."""
+"""Labels that do not overlap: shortened, spread along the edge of a panel, or beside their points."""
 
 import numpy as np
 from matplotlib import patheffects

@@ -1,4 +1,4 @@
-"""The map of the cells that a model makes, what it predicts at each place, and one family from near."""
+"""Latent maps of the cells with the predictions at each place, and one family enlarged."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.data.checks import UNKNOWN
+from sbnn.data.checks import UNKNOWN, naming
 from sbnn.plotting import reading
 from sbnn.plotting.cells import MARGIN, draw_cells, draw_cloud, draw_legend
 from sbnn.plotting.colors import Groups
@@ -100,6 +100,7 @@ def draw_models(figure, models, y, letters):
     return ax
 
 
+@naming("true_genes: expected names of genes")
 def mark_true(genes, true_genes):
     """Names of genes, with a mark if they are true ones."""
     return [f"{gene} {TRUE}" if gene in set(true_genes) else str(gene) for gene in genes]
@@ -183,8 +184,9 @@ DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.
 def family_zoom(top, bottom=None, family=None, scores=None):
     """Latent space of one or two models, and below it one family of cells enlarged, in the lower of them.
 
-    The large panels show the marker gene of the family (that of its name, else the kept gene that sets it apart most),
-    its cells by type, and two outputs (those of the published figure, else those that differ most among its cells).
+    The large panels show the marker gene of the family (that of its name, else the kept gene that distinguishes it
+    most), its cells by type, and two outputs (those of the published figure, else those that differ most among its
+    cells).
 
     Parameters
     ----------

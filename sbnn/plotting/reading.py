@@ -1,4 +1,4 @@
-"""Reading the numbers of a figure out of a record, whatever grid it was computed on."""
+"""Reads the numbers of a figure from a record, for any parameter grid."""
 
 import numpy as np
 

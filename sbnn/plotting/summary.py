@@ -1,4 +1,4 @@
-"""The whole idea in one picture: few genes, through two units that are a map of the cells, to many outputs."""
+"""Overview figure: few genes predict many outputs through two units, which are a map of the cells."""
 
 import numpy as np
 from matplotlib.patches import Polygon

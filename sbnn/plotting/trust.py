@@ -1,11 +1,11 @@
-"""Reliability of a map and of the chosen genes: held-out cells, other seeds, growing noise, the truth."""
+"""Reliability of a map: held-out cells, other seeds, the truth."""
 
 import numpy as np
 from matplotlib import colormaps
 
 from sbnn.plotting import reading
 from sbnn.plotting.cells import MOST_SHAPES
-from sbnn.plotting.colors import BLUE, MODELS, ORANGE, Groups
+from sbnn.plotting.colors import BLUE, Groups
 from sbnn.plotting.common import colorbar, finish, new_panels, styled
 from sbnn.plotting.maps import panel_coordinates
 
@@ -59,50 +59,3 @@ def map_trust(record, fit=None):
     if fit is not None:
         figure.suptitle(reading.model_title(fit), fontsize=7.5, fontweight="bold")
     return finish(figure, panels)
-
-
-@styled
-def noise_degradation(record, trust):
-    """Known genes that are found against the noise of simulated outputs, and the map that is recovered.
-
-    Parameters
-    ----------
-    record : Record
-        From `sbnn.study.known_genes.find_known_genes`: as many genes are kept as are true: precision is recall.
-    trust : Record
-        From `sbnn.evaluation.maps.map_trust` of simulated data: its true coordinates of the cells are drawn against
-        those that the model recovered.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Lines are means over repeats, bands their sample SD.
-    """
-    reading.require(trust, "trust", ("latent", "true_latent", "truth_agreement"))
-    reading.require(record, "record", ["table"])
-    table, lowest = record.table, 0.0
-    figure, (found, places) = new_panels(2.5, 1, 2)
-    for i, (name, own) in enumerate(table.groupby("model", sort=False)):
-        levels = own.groupby("noise").recall.agg(["mean", "std"]).fillna(0)
-        color, low, high = MODELS[name], levels["mean"] - levels["std"], levels["mean"] + levels["std"]
-        found.plot(levels.index, levels["mean"], ms=3.5, zorder=3, color=color, marker="osD^vX"[i % 6], label=name)
-        if levels["std"].any():
-            found.fill_between(levels.index, low, high, color=color, alpha=0.15, lw=0, zorder=2)
-        lowest = min(lowest, low.min())
-    chance = table.groupby("noise").chance.mean()
-    found.plot(chance.index, chance, zorder=2, label="genes at random", color="0.35", lw=1, ls=(0, (1, 1.5)))
-    found.set(xlabel="noise (SD of the noise-free output)", ylabel="true genes found, share")
-    found.set_ylim(1.05 * lowest, 1.03)
-    repeats = int(table.groupby(["model", "noise"]).size().max())
-    title = f"mean ± SD over {repeats} simulations" if repeats > 1 else "one simulation"
-    entries = found.get_legend_handles_labels()[0]
-    figure.legend(handles=entries, loc="outside upper center", ncols=len(entries), title=title, markerscale=8 / 7)
-
-    ends = np.quantile(trust.true_latent, [0, 1])
-    places.plot(ends, ends, color="0.35", lw=0.7, ls="--", zorder=1)
-    for i, color in enumerate((BLUE, ORANGE)[: trust.latent.shape[1]]):
-        places.scatter(trust.true_latent[:, i], trust.latent[:, i], color=color, s=4, lw=0, label=f"coordinate {i + 1}")
-    places.set(xlabel="true coordinate, turned and scaled", ylabel="recovered coordinate")
-    title = f"{len(trust.latent)} cells, R² {trust.truth_agreement:.2f}"
-    places.legend(loc="lower right", handletextpad=0, title=title)
-    return finish(figure, [[found, places]])

@@ -16,7 +16,7 @@ FEW = "distilled, 60 cells", 60  # a model of the saved results, and how many tr
 
 
 def with_control(lists, gene_names, seed=0):
-    """Lists as far as the genes were measured, in their order, and as many random genes as the first one has."""
+    """Measured genes of the lists, in their order, and as many random genes as in the first list."""
     names = [str(gene) for gene in gene_names]
     found = {title: [gene for gene in names if gene in set(genes)] for title, genes in lists.items()}
     if empty := [title for title, genes in found.items() if not genes]:
@@ -55,7 +55,7 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
         ``values`` has ``table``, a row per ``model``, ``list``, ``influence`` and ``fold`` with ``test_r2``,
         ``listed``, the share of the kept genes that are in the list, and ``true``, where the truth is known; ``kept``,
         ndarray of int (rows of the table, kept genes), positions in ``gene_names``, the genes that were ever kept; and
-        ``lists``. `sbnn.plotting.prior_effects` draws it.
+        ``lists``.
     """
     data = as_paired(data)
     folds = {name: folds_of(folds[name], data.n_cells) for name in models}
@@ -97,7 +97,7 @@ def _rows_of(record, g, genes, data):
 
 
 def _named(folds, n_cells):
-    """What a record calls folds: the first of the paper by their number, any others by a fingerprint."""
+    """Description of folds in a record: the number of the paper's first folds, or a fingerprint of others."""
     n_folds = len(next(iter(folds.values())))
     usual = paper_folds(n_cells)[:n_folds]
     saved = dict.fromkeys(folds, usual) | {FEW[0]: with_few_cells(usual, FEW[1])}

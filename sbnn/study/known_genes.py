@@ -18,7 +18,7 @@ def find_known_genes(models, draws, params, *, results=None, overwrite=False):
     Parameters
     ----------
     models : dict of str to SparseBottleneckRegressor
-        For z-scored data. Each keeps as many genes as are true.
+        For z-scored data. Each keeps as many genes as there are true ones.
     draws : sequence of AnnData
         From `sbnn.simulate_patchseq`, of as many cells each.
     params : list of dict
@@ -33,7 +33,7 @@ def find_known_genes(models, draws, params, *, results=None, overwrite=False):
     Record
         ``values`` has ``table``, a row for every draw and model: its ``noise`` and ``seed``, ``model``, ``precision``,
         ``recall``, their value for random genes, ``chance``, and on a fifth of the cells that was held out ``test_r2``
-        beside ``best_r2``, that of the noise-free outputs. `sbnn.plotting.noise_degradation` draws it.
+        beside ``best_r2``, that of the noise-free outputs.
     """
     draws = [as_paired(draw) for draw in draws]
     fingerprint = fingerprint_parameters({"draws": [data.sha256 for data in draws]})

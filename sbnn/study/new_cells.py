@@ -17,7 +17,7 @@ from sbnn.results import results_path, write_atomically
 
 
 def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, sheet=None):
-    """Read the expression of new cells, as a fitted model takes it."""
+    """Read the expression of new cells in the form that a fitted model takes."""
     genes = getattr(model, "feature_names_in_", None)
     if genes is None:
         raise ValueError("model: it was fitted to genes without names, so genes of new cells cannot be matched")
@@ -39,8 +39,7 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
     if counts is None:
         counts = known and _are_whole(there.to_numpy())
         if not counts and kind_of_expression(there.to_numpy())[0] == "normalised":
-            why = "cells: the values are too large for logarithms and are taken as normalised"
-            warnings.warn(f"{why}: log2(x + 1) is applied; --log prevents this", stacklevel=2)
+            warnings.warn("cells: log2(x + 1) is applied to large values; --log prevents this", stacklevel=2)
             there = there.transform(log2p1)
     if counts and totals is None:
         empty = ~there.any(axis=1)

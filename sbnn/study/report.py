@@ -292,7 +292,7 @@ def summarise(records):
     for point in scores.points(n_components=2)[:1] if scores is not None else ():
         if ridge is not None and not have_same_folds(scores, ridge):
             ridge = None
-        accuracy = verdict(scores, fit, ridge, point)
+        accuracy = verdict(scores, fit, ridge, point, curve=records.get("genes_curve"))
         found["distilled network d=2"] = accuracy.sentence
         if accuracy.better_than_chance is not None:
             better = outputs_table(scores, fit, point=point).better_than_chance

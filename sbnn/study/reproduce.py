@@ -1,4 +1,4 @@
-"""All notebooks top to bottom, on every data set of the project that is here: ``sbnn reproduce``.
+"""Runs all notebooks on every available data set: ``sbnn reproduce``.
 
 The figures of data sets that are not here are redrawn from the saved results, which need no data. Executed notebooks go
 to ``build/notebooks/<data set>``, results to ``saved_models``, figures to ``figures``.
@@ -32,9 +32,10 @@ def reproduce(
 
     So many `jobs` at the same time, each all notebooks of a data set.
     """
+    from sbnn.data.checks import check_among  # needs pandas
+
     dataset = dataset or ("all" if notebook == "all" and not in_place else "auto")
-    if dataset not in ("all", "auto", *DATASETS):
-        raise ValueError(f"dataset: {dataset!r} is unknown, expected all, auto or one of {', '.join(DATASETS)}")
+    check_among("dataset", dataset, ("all", "auto", *DATASETS))
     if not (ROOT / "notebooks").is_dir() or importlib.util.find_spec("papermill") is None:
         raise FileNotFoundError("notebooks run in a checkout of the repository, with `pip install -e '.[notebooks]'`")
     from sbnn.study.notebooks import run_notebook  # needs what a plain installation does not have
@@ -43,13 +44,11 @@ def reproduce(
     folders = {kind: Path(folder).expanduser().resolve() for kind, folder in folders.items() if folder is not None}
     parameters = {"fresh": fresh, "fast": fast} | {kind: str(folder) for kind, folder in folders.items()}
     planned = _jobs(dataset, folders.get("saved_models", ROOT / "saved_models"))
+    check_among("notebook", notebook, ("all", *{part: 0 for path, _ in planned for part in (path.stem, path.stem[:2])}))
     wanted = {}
     for path, name in planned:
         if notebook in ("all", path.stem, path.stem[:2]):
             wanted.setdefault(name, []).append(path)
-    if not wanted:
-        there = ", ".join(dict.fromkeys(path.stem for path, _ in planned))
-        raise ValueError(f"notebook: none is called {notebook!r} among those of {dataset!r}: {there}")
 
     def run(name, paths):
         for path in paths:

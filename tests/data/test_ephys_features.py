@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sbnn.data import ephys_features
 from sbnn.data.ephys_features import feature_table, known_features, to_shared_features, unlikely_units
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import typed_cells
@@ -49,6 +50,13 @@ def test_mouse_columns_become_the_human_features(mouse):
     mouse.X[3, list(mouse.var_names).index("threshold_v_ramp")] = np.nan
     gaps = np.isnan(to_shared_features(mouse).X)
     assert gaps.sum() == 4 and gaps[3].sum() == 4, "threshold, peak, fast trough and trough of the ramp"
+
+
+def test_parts_of_spikes_are_measured_from_their_threshold(mouse):
+    raw, found = mouse.to_df(), ephys_features.relative_to_threshold(mouse).to_df()
+    for old, new in (("v", "deltav"), ("t", "lag")):
+        expected = raw[f"peak_{old}_ramp"] - raw[f"threshold_{old}_ramp"]
+        np.testing.assert_allclose(found[f"peak_{new}_ramp"], expected, rtol=1e-12)
 
 
 def test_other_units_and_missing_columns_are_named(mouse):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import solve_ivp
 
-from sbnn.data.gene_network import TIMES, GeneNetwork
+from sbnn.data.gene_network import KINDS, TIMES, GeneNetwork
 from sbnn.data.rate_equations import And, Regulation
 from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.trajectories import as_trajectories
@@ -59,7 +59,8 @@ def test_simulation_is_seeded_and_noise_is_of_the_size_asked_for(network):
 
 
 def test_samples_start_like_others(network):
-    other = GeneNetwork(network.gene_names, network.logic)  # with starting values of its own
+    other, again = (GeneNetwork(network.gene_names, network.logic) for _ in range(2))  # with starts of their own
+    assert again.sha256 == other.sha256 != network.sha256
     samples = network.simulate(60, 0, 1)
     like, first, inputs = other.starting_like(samples), values_of(samples)[:, 0], network.is_input
     np.testing.assert_allclose(like.starts.mean[inputs], first.mean(0)[inputs])
@@ -108,3 +109,22 @@ def test_wrong_networks_and_parameters_are_refused(network):
             GeneNetwork(["A", "B"], {"B": rule})
     with pytest.raises(ValueError, match="share"):
         network.misplaced_prior(2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_regulators_and_signs_are_the_same_under_every_law(kind):
+    network = GeneNetwork.random(25, random_state=3)
+    state = np.random.default_rng(0).uniform(0.2, 0.8, 50 if kind == "lag" else 25)
+    changed = [
+        network.rates(state + step, kind) - network.rates(state - step, kind) for step in 1e-5 * np.eye(len(state))
+    ]
+    slopes = np.array(changed)[-25:, :25] / 2e-5
+    if kind != "lag":
+        slopes += np.diag(~network.is_input)  # decay
+    np.testing.assert_array_equal(np.sign(np.where(np.abs(slopes) > 1e-6, slopes, 0)), network.graph)
+    assert (slopes[:, network.is_input] == 0).all()
+    data, logic = (network.simulate(5, 0.0, 1, kind=of) for of in (kind, "logic"))
+    assert data.X.min() > -1e-6 and data.X.max() < 1.5
+    assert (data.uns["sbnn"]["sha256"] == logic.uns["sbnn"]["sha256"]) == (kind == "logic")
+    with pytest.raises(ValueError, match="kind"):
+        network.simulate(2, kind="linear")

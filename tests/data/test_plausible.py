@@ -110,9 +110,8 @@ def marked(value, every=9):
     return Y.assign(Rin=Y["Rin"].where(np.arange(40) % every > 0, value))
 
 
-@pytest.mark.parametrize(
-    ("message", "call"),
-    [
+def test_what_is_probably_a_mistake_is_named():
+    for message, call in (
         ("Y: -999 in 5 cells of column 'Rin'", lambda: read_tables(X, marked(-999))),
         ("Y: -999 in 1 cells", lambda: paired(X, marked(-999, 40))),
         ("Y: -99 in 5 cells", lambda: paired(X, marked(-99))),
@@ -137,12 +136,10 @@ def marked(value, every=9):
         ("!times: .*'1.2.2020'", lambda: later_fold(["1.2.2020", "3.1.2020"])),
         ("!share", lambda: later_fold([1, 2], share=2)),
         ("counts: .* logs", lambda: select_genes(X.where(COUNTS > 9, 0), 2)),
-    ],
-)
-def test_what_is_probably_a_mistake_is_named(message, call):
-    error = message.startswith("!")
-    with pytest.raises(ValueError, match=message[1:]) if error else pytest.warns(UserWarning, match=message):
-        call()
+    ):
+        error = message.startswith("!")
+        with pytest.raises(ValueError, match=message[1:]) if error else pytest.warns(UserWarning, match=message):
+            call()
 
 
 def test_usual_tables_give_no_alarm():

@@ -14,19 +14,13 @@ def either(one, other):
     return f"({one} + {other} - {one} * {other})"
 
 
-@pytest.mark.parametrize(
-    ("text", "logic"),
-    [
-        (f"({A_TEXT} * {B_TEXT})", And(A, NOT_B)),
-        (f"{A_TEXT} * {B_TEXT} * {C_TEXT}", And(And(A, NOT_B), C)),
-        (either(A_TEXT, B_TEXT), Or(A, NOT_B)),
-        (either(f"({A_TEXT} * {C_TEXT})", B_TEXT), Or(And(A, C), NOT_B)),
-        (f"({either(B_TEXT, A_TEXT)} * {C_TEXT})", And(Or(NOT_B, A), C)),
-        ("fAct(A,5e-1,1.5)", A),
-    ],
-)
-def test_logic_is_read(text, logic):
-    assert parse_rate_equation(rate(text), "G") == logic
+def test_logic_is_read():
+    for text, logic in (
+        (f"({A_TEXT} * {B_TEXT})", And(A, NOT_B)), (f"{A_TEXT} * {B_TEXT} * {C_TEXT}", And(And(A, NOT_B), C)),
+        (either(A_TEXT, B_TEXT), Or(A, NOT_B)), (either(f"({A_TEXT} * {C_TEXT})", B_TEXT), Or(And(A, C), NOT_B)),
+        (f"({either(B_TEXT, A_TEXT)} * {C_TEXT})", And(Or(NOT_B, A), C)), ("fAct(A,5e-1,1.5)", A),
+    ):  # fmt: skip
+        assert parse_rate_equation(rate(text), "G") == logic
 
 
 def test_regulations_are_those_of_the_text_from_left_to_right():
@@ -34,15 +28,10 @@ def test_regulations_are_those_of_the_text_from_left_to_right():
     assert parse_rate_equation(" input gene ", "G") is None
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        rate(A_TEXT, "H"), rate(f"2 * {A_TEXT}"), rate(f"{A_TEXT} + {B_TEXT}"),
-        rate(f"{A_TEXT} + {B_TEXT} - {A_TEXT} * {C_TEXT}"), rate(f"1 - {A_TEXT} * {C_TEXT}"), rate(f"1 - {B_TEXT}"),
-        rate("A"), rate("fAct(A, 0.5)"), rate("fAct(A, 0.5, -1.0)"), rate("__import__('os').system('true')"),
-        rate(A_TEXT) + ")", rate(f"{A_TEXT} ** {B_TEXT}"), "",
-    ],
-)  # fmt: skip
-def test_other_text_is_refused(text):
-    with pytest.raises(ValueError, match="rate equation of G"):
-        parse_rate_equation(text, "G")
+def test_other_text_is_refused():
+    products = [f"2 * {A_TEXT}", f"1 - {A_TEXT} * {C_TEXT}", f"1 - {B_TEXT}", f"{A_TEXT} ** {B_TEXT}"]
+    sums = [f"{A_TEXT} + {B_TEXT}", f"{A_TEXT} + {B_TEXT} - {A_TEXT} * {C_TEXT}"]
+    others = ["A", "fAct(A, 0.5)", "fAct(A, 0.5, -1.0)", "__import__('os').system('true')"]
+    for text in [rate(A_TEXT, "H"), rate(A_TEXT) + ")", "", *map(rate, products + sums + others)]:
+        with pytest.raises(ValueError, match="rate equation of G"):
+            parse_rate_equation(text, "G")

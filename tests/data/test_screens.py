@@ -69,39 +69,30 @@ def test_perturbations_and_labels_go_by_the_names_of_their_cells():
         build(perturbation=pd.Series(PERTURBATION, [*CELLS[:5], "x"]))
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"counts": with_value(-1)}, "counts: .* 11.1 % .* first -1"),
-        ({"counts": sparse.csr_array(with_value(0.5))}, "counts: .* 11.1 % .* first 0.5"),
-        ({"counts": with_value(2.0**31)}, "counts: .* first 2147483648"),
-        ({"counts": with_value(np.nan)}, "counts"),
+def test_wrong_arguments_are_named():
+    for changes, message in (
+        ({"counts": with_value(-1)}, "counts: .* 2 cells.* first -1"),
+        ({"counts": sparse.csr_array(with_value(0.5))}, "counts: .* 2 cells.* first 0.5"),
+        ({"counts": with_value(2.0**31)}, "counts: .* first 2147483648"), ({"counts": with_value(np.nan)}, "counts"),
         ({"control": "None"}, "control: no cell is 'None'"),
         ({"perturbation": PERTURBATION[1:]}, r"perturbation: .* 6 cells.* got shape \(5,\)"),
         ({"perturbation": [*PERTURBATION[:4], None, np.nan]}, "perturbation: .* 2 of them empty"),
         ({"perturbation": ["b", "", *PERTURBATION[2:]]}, "perturbation: .* 1 of them empty"),
         ({"perturbation": ["b ", *PERTURBATION[1:]]}, "perturbation: .*blanks.*'b', 'b '"),
-        ({"cell_names": ["c0"] * 6}, "cell_names"),
-        ({"gene_names": GENES[:2]}, "gene_names"),
+        ({"cell_names": ["c0"] * 6}, "cell_names"), ({"gene_names": GENES[:2]}, "gene_names"),
         ({"labels": pd.DataFrame(index=CELLS[1:])}, "labels"),
-    ],
-)
-def test_wrong_arguments_are_named(changes, message):
-    with pytest.raises(ValueError, match=message):
-        build(**changes)
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            build(**changes)
 
 
 def test_the_fingerprint_is_of_the_content_or_given_for_it():
     known = as_screen(build()).sha256
     assert known == "539336ea50a68fd2517402675cc8515fe3c94026fb2a7324af4376613fb8560b", "that of earlier records"
     for changes in (
-        {"counts": counts() + 1},
-        {"counts": counts()[:, ::-1]},
-        {"perturbation": ["c", *PERTURBATION[1:]]},
-        {"control": "a"},
-        {"gene_names": ["x", "y", "z"]},
-        {"cell_names": list("uvwxyz"), "labels": None},
-    ):
+        {"counts": counts() + 1}, {"counts": counts()[:, ::-1]}, {"perturbation": ["c", *PERTURBATION[1:]]},
+        {"control": "a"}, {"gene_names": ["x", "y", "z"]}, {"cell_names": list("uvwxyz"), "labels": None},
+    ):  # fmt: skip
         assert as_screen(build(**changes)).sha256 != known
     adata = build(sha256="of the files")
     assert as_screen(adata).sha256 == as_screen(adata.copy()).sha256 == "of the files"
@@ -123,10 +114,8 @@ def test_a_subset_takes_truth_and_labels_along_and_has_a_control_while_its_cells
 
 @pytest.mark.parametrize("control", ["none", None])
 def test_it_is_the_same_after_a_file(control, tmp_path):
-    for adata in (
-        build(control=control, files={"a.csv": "12"}, sha256="of the files"),
-        simulate_perturbations(5, 6, 4, 40),
-    ):
+    given = build(control=control, files={"a.csv": "12"}, sha256="of the files")
+    for adata in (given, simulate_perturbations(5, 6, 4, 40)):
         adata.write_h5ad(tmp_path / "screen.h5ad")
         one, other = as_screen(adata), as_screen(anndata.read_h5ad(tmp_path / "screen.h5ad"))
         assert (one.counts != other.counts).nnz == 0 and one.sha256 == other.sha256 and one.control == other.control
@@ -139,7 +128,6 @@ def test_codes_of_perturbations():
     names, codes, sizes = codes_of(np.array(["b", "a", "b", "a", "b"]), None)
     assert names.tolist() == ["a", "b"] and codes.tolist() == [1, 0, 1, 0, 1] and sizes.tolist() == [2, 3]
     for perturbation, control, message in (
-        (["a", "a", "b", "b"], "c", "control: no cell is 'c'"),
         (["a", "a", "b"], None, "perturbation: .*: b$"),
         (["a", "a", "b", "b"], "b", "perturbation: expected two or more besides the control"),
     ):

@@ -46,7 +46,7 @@ def test_control_cells_are_not_shifted():
 
 @pytest.mark.parametrize("options", [{"n_latents": 41}, {"n_latents": 0}, {"n_genes": 39}])
 def test_wrong_sizes_are_named(options):
-    with pytest.raises(ValueError, match="n_latents must be 1 to 40 and n_genes at least 40"):
+    with pytest.raises(ValueError, match=next(iter(options))):
         simulate_perturbations(2, 3, **options)
     for name, value in (("most_targets", 100), ("most_targets", 0), ("density", 2.0), ("density", np.nan)):
         with pytest.raises(ValueError, match=name):

@@ -30,6 +30,14 @@ def test_what_is_given_is_kept(values):
     assert as_trajectories(mixed).gene_names.tolist() == ["gene_0", "gene_1"]
 
 
+def test_pieces_are_no_longer_than_asked_for_and_lose_no_interval(rng):
+    whole = as_trajectories(trajectories(rng.random((1, 6, 2)), np.arange(6.0)))
+    for most, lengths in ((2, [3, 2, 3]), (5, [6]), (9, [6])):
+        pieces = whole.pieces(most)
+        assert list(map(len, pieces.times)) == lengths
+        np.testing.assert_array_equal(pieces.intervals()[2], whole.intervals()[2])
+
+
 def test_a_long_table_is_read_in_the_order_of_its_samples(values):
     table = pd.DataFrame(values[:2].reshape(6, 2), columns=["A", "B"])
     table["sample"], table["time"] = ["y", "x"] * 3, np.repeat(TIMES, 2)
@@ -37,6 +45,25 @@ def test_a_long_table_is_read_in_the_order_of_its_samples(values):
     assert [len(times) for times in arrays.times] == [3, 2] and arrays.gene_names.tolist() == ["A", "B"]
     np.testing.assert_array_equal(arrays.values[0], table[["A", "B"]].iloc[[0, 2, 4]])
     assert trajectories(table).obs["sample"].unique().tolist() == ["y", "x"]
+
+
+def test_a_long_table_is_refused_with_its_line_sample_and_gene():
+    for row, column, value, problem in (
+        (4, "B", np.nan, "line 6, sample y: B is nan"), (4, "B", "high", "line 6, sample y: B is high"),
+        (4, "time", 0, "line 6, sample y: time is 0, expected a later"), (4, "sample", None, "line 6, sample None"),
+        (5, "sample", "z", "sample z has one time"),
+    ):  # fmt: skip
+        table = pd.DataFrame({"sample": [*"xxxyyy"], "time": TIMES * 2, "A": range(6), "B": range(6)}, dtype=object)
+        table.loc[row, column] = value
+        with pytest.raises(ValueError, match=problem):
+            trajectories(table)
+
+
+def test_pieces_are_joined_over_those_that_are_missing(rng):
+    whole = as_trajectories(trajectories(rng.random((2, 7, 3)), np.arange(7)))
+    joined = whole.pieces(2).chosen([0, 2, 3, 4]).joined()
+    assert [list(times) for times in joined.times] == [[0, 1, 2, 4, 5, 6], [0, 1, 2, 3, 4]] and not joined.whole
+    np.testing.assert_array_equal(joined.values[0], whole.values[0][[0, 1, 2, 4, 5, 6]])
 
 
 def test_the_fingerprint_is_of_values_times_and_names(values):
@@ -63,7 +90,7 @@ def test_wrong_values_names_and_objects_are_refused(values):
     for wrong in (values[:, :, 0], values[:0], [values[0], values[2, :, :1]]):
         with pytest.raises(ValueError, match="values"):
             trajectories(wrong, TIMES)
-    with pytest.raises(ValueError, match="trajectories: .*: 2$"):
+    with pytest.raises(ValueError, match="sample 2 is a copy of sample 0"):
         trajectories(values[[0, 1, 0]], TIMES)
     assert trajectories(values[[0, 0]], [[0, 1, 2], [0, 1, 3]]).n_obs == 6, "at other times"
     with pytest.raises(ValueError, match="gene_names: .*A"):
@@ -80,9 +107,12 @@ def test_a_prior_is_matched_by_name():
     genes = np.array(["A", "B", "C"])
     table = pd.DataFrame([[0, -1], [1, 0]], ["C", "A"], ["B", "C"])
     np.testing.assert_array_equal(prior_matrix(table, genes), [[0, 1, 0], [0, 0, 0], [0, 0, -1]])
-    for wrong in (np.zeros((3, 2)), np.full((3, 3), np.nan), pd.DataFrame(0, ["A", "Z"], ["A", "B"])):
-        with pytest.raises(ValueError, match="prior"):
+    for wrong in (np.zeros((3, 2)), np.full((3, 3), np.nan), pd.DataFrame("x", genes, genes)):
+        with pytest.raises(ValueError, match="prior: expected signs|prior: expected shape"):
             prior_matrix(wrong, genes)
+    for names in ("AZ", "AA"):
+        with pytest.raises(ValueError, match=f"prior: {names[1]} unknown or repeated"):
+            prior_matrix(pd.DataFrame(0, [*names], ["A", "B"]), genes)
     with pytest.raises(ValueError, match="A -> B has 0.3 and others 1"):
         prior_matrix(np.array([[0, 0.3, 0], [0, 0, -1], [0, 0, 0]]), genes)
     np.testing.assert_array_equal(prior_matrix(-0.5 * np.eye(3), genes), -0.5 * np.eye(3))

@@ -60,22 +60,18 @@ def test_an_anndata_of_another_maker_and_one_from_a_file(adata, tmp_path):
         as_typed(TABLE)
 
 
-@pytest.mark.parametrize(
-    ("changes", "argument"),
-    [
+def test_what_does_not_fit_is_named():
+    for changes, argument in (
         ({"X": TABLE.replace(1, np.inf)}, "X: .*'c1'.*'tau'"),
         ({"X": TABLE.set_axis(["a", "b", "c", "a"], axis=0)}, "X: .* cell names, .*: a"),
         ({"X": TABLE.set_axis(["a", "b", "a"], axis=1)}, "X: .* feature names, .*: a"),
-        ({"labels": LABELS.iloc[1:]}, "labels: .* c4"),
-        ({"units": {"ri": "MOhm"}}, "units: .* ri"),
+        ({"labels": LABELS.iloc[1:]}, "labels: .* c4"), ({"units": {"ri": "MOhm"}}, "units: .* ri"),
         ({"families": {"a": ["sag", "tau"]}}, "families: .*vrest"),
         ({"families": {"a": ["sag", "tau", "vrest"], "b": ["sag"]}}, "families: .*once"),
         ({"families": {"a": ["sag", "tau", "vrest", "lost"]}}, "families: .*vrest"),
-    ],
-)
-def test_what_does_not_fit_is_named(changes, argument):
-    with pytest.raises(ValueError, match=argument):
-        typed_cells(**{"X": TABLE, "labels": LABELS} | changes)
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=argument):
+            typed_cells(**{"X": TABLE, "labels": LABELS} | changes)
 
 
 def test_cells_without_values_are_named():

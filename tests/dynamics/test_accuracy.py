@@ -83,7 +83,12 @@ def test_baselines_without_a_network(rng):
     np.testing.assert_array_equal(found["replicate"], data.X[:6])
     np.testing.assert_array_equal(BASELINES["replicate"].predict(start + 1, [0, 2.5])[0, 1], data.X[2:4].mean(axis=0))
     np.testing.assert_array_equal(found["prior"], np.tile(start, (6, 1)))
+    nearest = BASELINES["path"].fit(trajectories([[[0.0, 1], [4, 1]], [[0, 0], [8, 0]]], [[0, 1], [0, 4]]))
+    np.testing.assert_allclose(nearest.predict([[1, 0.9], [1, 0.1]], [0, 0.5])[:, 1], [[3, 0.9], [2, 0.1]], atol=1e-3)
     away = found["ar1_mean"] - data.X.mean(axis=0)
     np.testing.assert_allclose(away[1:] / away[:-1], away[1, 0] / away[0, 0], err_msg="one slope")
+    halved = rng.standard_normal((6, 1, 30)) * 0.5 ** np.arange(4.0)[:, None]
+    own = BASELINES["ar1_ridge"].fit(trajectories(np.r_[halved, -halved], np.arange(4.0))).map_
+    np.testing.assert_allclose(own, 0.5 * np.eye(30), atol=0.01, err_msg="of more genes than samples")
     noise = held_out_ridge(rng.standard_normal((200, 5)), rng.standard_normal((200, 3)))
     assert np.abs(noise[0]).max() < 0.1, "next to nothing is learned from noise"

@@ -60,16 +60,14 @@ def test_the_same_seed_gives_the_same_bits_and_priors_are_matched_by_name(fitted
 @pytest.mark.parametrize(
     ("pruning", "weight", "expected"),
     [
-        ("none", 0.9, [35.3722, 0.491885, 0.15, -0.708672]),
-        ("imp", 1.0, [21.5528, 0.491135, 0.60625, -0.851448]),
+        ("none", 0.9, [35.3722, 0.491885, 0.15, -0.708672]), ("imp", 1.0, [21.5528, 0.491135, 0.60625, -0.851448]),
         ("dash", 1.0, [13.5528, 0.490931, 0.63125, -1.30065]),
         ("biological", 1.0, [9.6796, 0.486826, 0.638542, -1.3239]),
-        ("post_hoc", 1.0, [21.8071, 0.480669, 0.6, -0.640869]),
-        ("l0", 1.0, [3.32966, 0.487196, 0.283333, -4.13262]),
+        ("post_hoc", 1.0, [21.8071, 0.480669, 0.6, -0.640869]), ("l0", 1.0, [3.32966, 0.487196, 0.283333, -4.13262]),
         ("path_reg", 1.0, [3.31369, 0.487534, 0.283333, -4.12563]),
         ("c_node", 1.0, [3.45807, 0.487716, 0.283333, -4.12703]),
     ],
-)
+)  # fmt: skip
 def test_numbers_stay_as_they_are(samples, prior, pruning, weight, expected):
     """Sizes of edges, predictions, sparsity and score of short fits."""
     options = {"schedule": Schedule(2, 0.5, 3, 0.2), "fine_tuning": 3, "data_weight": weight, "n_prior_points": 100}
@@ -166,18 +164,12 @@ def test_wrong_input_is_named(samples, prior, fitted):
     for options in ({"sparsity": 1.0}, {"influence": (0.5, 2)}):
         with pytest.raises(ValueError, match=next(iter(options))):
             PhoenixRegressor(**options).fit(samples, prior)
-    for wrong in (
-        {"data_weight": 0},
-        {"epochs": 0},
-        {"validation_share": 1.5},
-        {"drop_rates": (2, 2)},
-        {"patience": -1},
-    ):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            Recipe(**wrong)
-    for wrong in ({"every": 0}, {"share": 0}, {"first_share": 1.5}, {"first_epoch": -1}):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
-            Schedule(**wrong)
+    of_recipe = {"data_weight": 0, "epochs": 0, "validation_share": 1.5, "drop_rates": (2, 2), "patience": -1}
+    of_schedule = {"every": 0, "share": 0, "first_share": 1.5, "first_epoch": -1}
+    for made, wrong in ((Recipe, of_recipe), (Schedule, of_schedule)):
+        for name, value in wrong.items():
+            with pytest.raises(ValueError, match=name):
+                made(**{name: value})
     with pytest.raises(TypeError, match="schedule"):
         Recipe(schedule=10)
     for wrong in (None, prior * 0, prior.to_numpy()[1:], prior.rename(columns={"gene_03": "other"})):

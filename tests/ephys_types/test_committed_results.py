@@ -11,7 +11,8 @@ from same import assert_same, numbers_shown
 
 from sbnn import plotting, results
 from sbnn.data.datasets import list_datasets
-from sbnn.ephys_types import cross_validate_classifier, figures, report
+from sbnn.ephys_types import cross_validate_classifier, report
+from sbnn.ephys_types.sparse_pca_forest import discriminating_components
 from sbnn.ephys_types.transfer_evaluation import learning_curves, zero_shot
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
@@ -57,7 +58,7 @@ def test_transfer_that_is_measured_again_gives_the_same_numbers():
     kept = [stored[0].query("seed == 0"), stored[1].query("n_cells == 50")]
     for again, committed in zip((alignments, curves), kept, strict=True):
         pd.testing.assert_frame_equal(again, committed.reset_index(drop=True), rtol=1e-6)
-    with pytest.raises(ValueError, match="another zero-shot .* source_sha256"):
+    with pytest.raises(ValueError, match="transfer_zero_shot.pickle holds a result with another source_sha256"):
         zero_shot(species[0][:100].copy(), species[1], results=SAVED / "simulated_ephys" / "transfer_zero_shot.pickle")
 
 
@@ -67,7 +68,7 @@ def test_a_folder_without_results_names_the_command():
 
 
 def test_the_notebook_shows_committed_numbers_of_folds_that_keep_donors_apart():
-    """As do the figures of the package, by a fingerprint."""
+    """As do its figures, by a fingerprint."""
     told, drawn = study("lee_human")
     donor, records = told["cells"].obs["donor"].to_numpy(), told["records"]
     for record in report.of_kind(records, "types").values():
@@ -76,8 +77,8 @@ def test_the_notebook_shows_committed_numbers_of_folds_that_keep_donors_apart():
             np.testing.assert_array_equal(test, reference)
             assert not set(donor[train]) & set(donor[test])
     assert len(drawn) == 13
-    of_package = {name: drawn[name] for name in ("types_cells", "types_accuracy", "transfer_curves")}
-    assert numbers_shown(of_package) == "9290b132ca77"
+    fixed = {name: drawn[name] for name in ("types_cells", "types_accuracy", "transfer_curves")}
+    assert numbers_shown(fixed) == "9290b132ca77"
 
 
 def test_components_are_shown_that_part_the_types_in_two_ways():
@@ -89,4 +90,4 @@ def test_components_are_shown_that_part_the_types_in_two_ways():
     components[:, 2] = components[:, 1] + 0.01 * (types == "b")  # says the same again, and next to nothing else
     components[:, 3] += 3 * (types == "b")
     names = ["f sPC1", "f sPC2", "g sPC1", "h sPC1"]
-    assert figures.discriminating_components(components, types, names) == [1, 3]
+    assert discriminating_components(components, types, names) == [1, 3]

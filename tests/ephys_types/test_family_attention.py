@@ -56,6 +56,14 @@ def test_members_share_nothing_and_drop_out():
     assert torch.equal(*(dropping.eval()(x[:1], torch.ones_like(x[:1]))[0] for _ in range(2)))
 
 
+def test_a_tenth_of_the_features_is_left_out_at_each_step(rng, monkeypatch):
+    seen, forward = [], FamilyAttentionNetwork.forward
+    watched = lambda self, x, known: seen.append(known.mean().item()) or forward(self, x, known)  # noqa: E731
+    monkeypatch.setattr(FamilyAttentionNetwork, "forward", watched)
+    FamilyAttentionClassifier(n_steps=9, n_members=1).fit(rng.normal(size=(60, 8)), np.arange(60) % 2)
+    assert np.mean(seen) == pytest.approx(0.9, abs=0.02)
+
+
 @pytest.mark.parametrize(("n_cells", "share"), [(50, 0), (500, 0), (500 * 10**0.25, 0.25), (5000, 1), (9000, 1)])
 def test_settings_change_with_the_logarithm_of_the_number_of_cells(n_cells, share):
     model = FamilyAttentionClassifier(n_members=1)

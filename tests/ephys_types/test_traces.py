@@ -291,6 +291,14 @@ def test_spikes_that_are_cut_off_are_no_first_spikes(tmp_path):
     assert np.isnan(family["first_ap_v"].reshape(3, 150)).all(axis=1).tolist() == [False, True, True]
 
 
+def test_a_spike_ten_ms_after_a_short_square_is_its_own(tmp_path):
+    (name, current, voltage), (_, times) = (each[8] for each in recorded())
+    begins = round((ONSET + times[0]) * RATE)
+    late = np.insert(voltage, begins, np.full(500, voltage[begins - 1]))[: len(voltage)]
+    family, _ = features_of(tmp_path, [(name, current, late)])
+    assert family["first_ap_v"][:150].max() == pytest.approx(20.0, abs=0.2)
+
+
 def test_sweeps_with_faults_are_left_out_and_noted(whole, tmp_path):
     sweeps = [(name, current.copy(), voltage.copy()) for name, current, voltage in recorded()[0]]
     onset = round(ONSET * RATE)
@@ -449,6 +457,8 @@ def test_paths_and_recordings_that_hold_nothing(tmp_path):
     (held / "ses-4.nwb").write_bytes(b"")
     with pytest.raises(ValueError, match="none of the 4 .*OSError") as error:
         read(held)
-    assert "ses-1.nwb: no short square, long square or ramp was recognised" in str(error.value)
+    assert "ses-1.nwb: no family can be computed (no short square, long square or ramp was recognised" in str(
+        error.value
+    )
     assert "ses-2.nwb: the file holds no sweep in current clamp" in str(error.value)
     assert "ses-3.nwb: voltage before the stimuli: " in str(error.value)

@@ -39,14 +39,12 @@ def test_all_that_is_found_comes_back_from_a_file(adata, data, model, cross_vali
     predictions, table = again.obsm["sbnn_predictions"], sbnn.selection_table(halves)
     assert predictions.columns.tolist() == data.feature_names.tolist() and again.var["sbnn_trusted"].dtype == bool
     for found, expected in (
-        (again.obsm["X_sbnn"], model.transform(adata)),
-        (predictions, model.predict(adata)),
-        (again.var["sbnn_kept"], model.get_support()),
-        (again.var["sbnn_norm"], model.gene_norms_),
+        (again.obsm["X_sbnn"], model.transform(adata)), (predictions, model.predict(adata)),
+        (again.var["sbnn_kept"], model.get_support()), (again.var["sbnn_norm"], model.gene_norms_),
         (again.var["sbnn_frequency"][table.index], table["frequency"]),
         (again.varm["sbnn_effects"].loc[effects.kept_genes], effects.effects),
         (again.uns["sbnn"]["cross-validation"]["test_r2"], cross_validated.test_r2[:, 0]),
-    ):
+    ):  # fmt: skip
         np.testing.assert_array_equal(found, expected)
     assert again.varm["sbnn_effects"].notna().any(axis=1).sum() == 6
     notes = again.uns["sbnn"]
@@ -86,15 +84,15 @@ def test_cells_and_genes_are_matched_by_name(adata, data, model, cross_validated
     sbnn.annotate(whole, cross_validated)
     cell = other.obs_names[7]
     np.testing.assert_array_equal(again.obsm["sbnn_held_out"].loc[cell], whole.obsm["sbnn_held_out"].loc[cell])
-    with pytest.raises(ValueError, match="data, point: the record is of"):
+    with pytest.raises(ValueError, match="data, point: expected the data"):
         sbnn.annotate(whole[:60].copy(), cross_validated)
-    with pytest.raises(ValueError, match="it has other cells than the result: new1"):
+    with pytest.raises(ValueError, match="expected the cells of the result, .* got new1"):
         sbnn.annotate(other[-2:].copy(), cross_validated, data=data)
     strange = adata.copy()
     strange.var_names = [f"other{j}" for j in range(40)]
     with pytest.raises(ValueError, match="X: 6 of the 6 genes of the model are missing"):
         sbnn.annotate(strange, model)
-    with pytest.raises(ValueError, match="it has other genes than the result: other0"):
+    with pytest.raises(ValueError, match="expected the genes of the result, .* got other0"):
         sbnn.annotate(strange, sbnn.selection_table(sbnn.stability_selection(LINEAR, data, n_pairs=1, verbose=False)))
 
 

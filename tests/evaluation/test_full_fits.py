@@ -15,14 +15,11 @@ def test_network_record(data):
     X, Y = ((a - a.mean(0)) / a.std(0) for a in (data.X.astype(float), data.Y.astype(float)))
     model.fit(X.astype(np.float32), Y.astype(np.float32))
     for found, expected in (
-        (record.latent, model.transform(X)),
-        (record.embedding, model.transform(X)),
-        (record.predictions, model.predict(X)),
-        (record.predicted_expression, model.reconstruct_genes(X)),
-        (record.expression, X[:, model.get_support()]),
-        (record.train_r2, model.score(X, Y)),
+        (record.latent, model.transform(X)), (record.embedding, model.transform(X)),
+        (record.predictions, model.predict(X)), (record.predicted_expression, model.reconstruct_genes(X)),
+        (record.expression, X[:, model.get_support()]), (record.train_r2, model.score(X, Y)),
         (record.train_feature_r2, r2_score(Y, model.predict(X), multioutput="raw_values")),
-    ):
+    ):  # fmt: skip
         np.testing.assert_allclose(found, expected, atol=1e-5)
     assert record.kept_genes.tolist() == data.gene_names[model.get_support()].tolist()
     assert record.labels.index.tolist() == data.cell_names.tolist() and record.colors == dict(data.colors)

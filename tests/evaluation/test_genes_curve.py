@@ -34,7 +34,7 @@ def test_the_smallest_number_within_one_standard_error_of_the_best():
     assert smallest_sufficient(tops + uncertain, numbers) == 25, "10 genes are 0.06 ± 0.026 behind"
     assert smallest_sufficient(tops + 3.5 * uncertain, numbers) == 10, "10 genes are 0.085 ± 0.093 behind, 5 0.185"
     assert smallest_sufficient(tops + uncertain, numbers, 1.5) == 10, "0.06 ± 0.062: the folds share training cells"
-    with pytest.raises(ValueError, match="two folds"):
+    with pytest.raises(ValueError, match="r2: expected folds"):
         smallest_sufficient(gains[None], numbers)
     for r2, wrong in ((tops, (5, 10, 25)), (tops, (5, 10, 50, 25)), (hard + [np.nan, 0, 0, 0], numbers)):
         with pytest.raises(ValueError, match="r2: expected"):

@@ -92,7 +92,7 @@ def test_linear_models_have_closed_forms(halves):
     record = interpret(model, still, Y_new)
     assert (record.effects[0] == 0).all() and (record.effects[1:] != 0).any()
     assert record.kept_genes.tolist() == [f"x{gene}" for gene in kept]
-    with pytest.raises(ValueError, match="baseline: expected 40 numbers"):
+    with pytest.raises(ValueError, match="baseline: expected a number for each of 40 genes"):
         integrated_gradients(model, X_new, baseline=[0.0])
     for names in ({"gene_names": ["a"]}, {"feature_names": ["a"]}):
         with pytest.raises(ValueError, match="gene_names, feature_names: expected 40 and 5"):
@@ -103,7 +103,7 @@ def test_a_model_of_all_genes_without_a_map(adata, data, halves):
     """Counts of new cells are normalised as the training cells were."""
     X, Y, X_new, Y_new = halves
     model = LeaveOneOutRidge().fit(X, Y)
-    with pytest.raises(ValueError, match="baseline: .* LeaveOneOutRidge"):
+    with pytest.raises(ValueError, match="baseline: "):
         interpret(model, X_new, Y_new, baseline=X.mean(0)[1:])
     record = interpret(model, X_new, Y_new, baseline=X.mean(0))
     assert record.effects.shape == (40, 5)
@@ -137,14 +137,11 @@ def test_the_record_and_its_table(data):
     assert record.feature_names.tolist() == data.feature_names.tolist()
     shares, (latent, steps) = integrated_gradients(model, X), finite_differences(model, data.X[80:].astype(float))
     for found, expected in (
-        (record.share_absolute, np.abs(shares).mean(0)),
-        (record.share_mean, shares.mean(0)),
-        (record.steps, steps.mean(0)),
-        (record.latent_lengths, np.linalg.norm(latent, axis=2).mean(0)),
-        (record.gene_norms, model.gene_norms_[kept_genes(model)]),
-        (record.output_sd, data.Y[80:].std(0)),
+        (record.share_absolute, np.abs(shares).mean(0)), (record.share_mean, shares.mean(0)),
+        (record.steps, steps.mean(0)), (record.latent_lengths, np.linalg.norm(latent, axis=2).mean(0)),
+        (record.gene_norms, model.gene_norms_[kept_genes(model)]), (record.output_sd, data.Y[80:].std(0)),
         (record.r2, model.score(X, Y)),
-    ):
+    ):  # fmt: skip
         np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert 0 < record.gap < 0.01
     table = record.table

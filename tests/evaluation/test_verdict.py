@@ -204,7 +204,24 @@ def test_a_fit_of_the_same_data_stands_in_for_them(data, record):
     told, by_fit = verdict(record, data), verdict(record, fit)
     assert by_fit.sentence == told.sentence
     assert by_fit.permuted_r2 == pytest.approx(told.permuted_r2, abs=1e-5)
-    with pytest.raises(ValueError, match="record: it is of other data"):
+    with pytest.raises(ValueError, match="record: expected a cross-validation of"):
         verdict(record, dataclasses.replace(fit, sha256="other"))
-    with pytest.raises(ValueError, match="outputs that were not z-scored"):
+    with pytest.raises(ValueError, match="the outputs z-scored"):
         verdict(scored(data, scaling="none"), fit)
+
+
+def test_it_says_when_more_genes_help(record):
+    genes = {"n_selected": np.full((5, 1), 5), "selected": np.arange(30).reshape(1, 1, -1).repeat(5, 0) < 5}
+    sparse = dataclasses.replace(record, values=record.values | genes)
+    assert "may help, see genes_curve" in verdict(sparse, ridge=moved(sparse, np.arange(5) / 500 + 0.1)).sentence
+    assert "genes" not in verdict(moved(sparse, 0.1), ridge=sparse).sentence
+    assert "genes" not in verdict(record, ridge=moved(record, 0.1)).sentence  # it has all of them
+    params = [{"n_genes": number} for number in (5, 10, "auto")]
+    for gain in (0.1, -0.1):
+        values = {"test_r2": record.test_r2 + [0, gain, gain / 2], "n_selected": np.full((5, 3), 5)}
+        curve = dataclasses.replace(record, params=params, values=record.values | values)
+        best, nested = values["test_r2"].mean(0)[1:]
+        told = (
+            f"More genes help: 10 have a test R2 of {best:.3f}, a number chosen inside the training cells {nested:.3f}"
+        )
+        assert (told in verdict(sparse, curve=curve).sentence) == (gain > 0)

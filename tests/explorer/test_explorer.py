@@ -55,7 +55,7 @@ def test_held_out_cells_need_a_cross_validation_of_the_same_model_and_data():
     for message, wrong in other.items():
         with pytest.raises(ValueError, match=f"cv_record: .*{message}"):
             page_data(wrong, folds)
-    with pytest.raises(ValueError, match="not scaled"):
+    with pytest.raises(ValueError, match="no predictions of scaled outputs"):
         page_data(fit, replace(folds, settings=folds.settings | {"scaling": "none"}))
     with pytest.raises(ValueError, match="fit_record: expected a record with"):
         explore(folds)
@@ -112,7 +112,7 @@ def test_the_command_finds_the_fit(tmp_path, monkeypatch, capsys):
     fit = fit_to_explore()
     folder = tmp_path / "saved_models" / "mine"
     assert cli.main(["explore", "mine"]) == 1
-    assert "`sbnn fit mine` makes one" in capsys.readouterr().err
+    assert "no fit at mine" in capsys.readouterr().err
     results.save(fit, folder / "fit_default_64d.pickle")
     results.save(replace(fit, dataset="chosen"), folder / "fit_default_2d.pickle")
     assert cli.main(["explore", "mine"]) == 0

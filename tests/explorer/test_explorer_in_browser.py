@@ -115,18 +115,14 @@ def selected(page):
 
 def pixels(page):
     """Places of the cells on the screen."""
-    return np.array(
-        page.execute_script(
-            MODEL
-            + """
-            const view = Bokeh.index.get_by_id(model("map").id);
-            const { left, top } = view.canvas_view.events_el.getBoundingClientRect();
-            const { x, y } = model("cells").data;
-            const { x_scale, y_scale } = view.frame;
-            return Array.from(x, (_, i) => [left + x_scale.compute(x[i]), top + y_scale.compute(y[i])]);
-            """
-        )
-    )
+    read = """
+        const view = Bokeh.index.get_by_id(model("map").id);
+        const { left, top } = view.canvas_view.events_el.getBoundingClientRect();
+        const { x, y } = model("cells").data;
+        const { x_scale, y_scale } = view.frame;
+        return Array.from(x, (_, i) => [left + x_scale.compute(x[i]), top + y_scale.compute(y[i])]);
+    """
+    return np.array(page.execute_script(MODEL + read))
 
 
 def drag(page, corners, shift=False):
@@ -191,15 +187,13 @@ def test_the_page_opens_without_network_and_without_errors_and_names_stay_text(b
 
 def test_colours_are_of_types_and_then_of_numbers_on_one_robust_scale(page, records):
     fit, folds = records
-    read = (
-        MODEL
-        + """
+    read = MODEL
+    read += """
         const view = Bokeh.index.get_by_id(model("map").id);
         const dots = Array.from(view.renderer_views.values()).find((v) => v.model.name === "dots");
         const { low, high, palette } = model("mapper");
         return [model("cells").data.color, Array.from(dots.glyph.fill_color), low, high, palette, model("bar").visible];
     """
-    )
     colors, drawn, *_, bar = page.execute_script(read)
     assert colors == [COLORS[i % 3] for i in range(90)] and not bar
     assert drawn == [int(color[1:] + "ff", 16) for color in colors]

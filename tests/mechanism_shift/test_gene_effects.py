@@ -10,7 +10,7 @@ import pytest
 from short_recipes import SHORT, TINY
 
 from sbnn.mechanism_shift import SparseShiftVAE
-from sbnn.mechanism_shift.direct import shrunken
+from sbnn.mechanism_shift.direct import direct_effects, gene_effects, shrunken
 
 
 def test_noise_is_shrunk_and_large_effects_are_not():
@@ -24,6 +24,7 @@ def test_noise_is_shrunk_and_large_effects_are_not():
     np.testing.assert_allclose(mean[large], estimates[large], atol=0.06)
     assert ((mean - true) ** 2).mean() < 0.6 * ((estimates - true) ** 2).mean()
     assert (np.abs(mean - true) < 2 * sd + 0.02).mean() > 0.93
+    assert sd[1].max() > 0.1, "more than the error where it is open whether there is an effect"
 
 
 def test_an_effect_on_one_gene_is_direct_and_reported_as_the_cells_show_it(screen):
@@ -39,13 +40,28 @@ def test_an_effect_on_one_gene_is_direct_and_reported_as_the_cells_show_it(scree
     assert (
         found["significant"] and found["direct"] < -0.1 and found["log_fold_change"] == pytest.approx(own[0] - own[1])
     )
-    assert found["lower"] < found["log_fold_change"] < found["upper"] < 0
+    assert found["lower"] < found["log_fold_change"] < found["upper"] < 0 and found["edge"]
+    assert model.gene_effects_["edge"].sum() < 10
     predicted = model.predict_counts(1000)
     assert predicted.shape == (len(model.perturbations_), 60)
     np.testing.assert_allclose(predicted.sum(axis=1), 1000, rtol=1e-4)
     assert predicted.loc[name, gene] < 0.6 * predicted.loc[screen.control, gene]
     new = model.fit_new_perturbations(screen.counts[of], np.full(of.sum(), "new"))
     assert not new.direct_[-1].any() and new.elbo(counts[~of], screen.perturbation[~of]) < 0
+
+
+def test_few_counts_make_no_effect_and_the_model_is_scaled_as_the_significant_genes_show():
+    observed, expected = np.array([[400.0, 0, 9e4, 9e4], [800, 3, 9e4, 9e4]]), np.array([[800.0, 3, 9e4, 9e4]] * 2)
+    logs, errors = direct_effects(observed, expected, expected)
+    assert np.abs(logs / errors)[0].round(1).tolist() == [13.9, 1.4, 0, 0]
+    shares = np.array([[600.0, 3, 9e4, 6e4], [800, 3, 9e4, 9e4]]) / 180803
+    totals = observed.sum(axis=1, keepdims=True)
+    squares = np.array([observed[0] * [1, 1, 1, 1e9]] * 2)  # of the last gene nothing is known but by the model
+    names = np.array(["a", "control"]), np.array(list("wxyz")), "control"
+    table = gene_effects(observed, squares, totals, (logs, errors), shares, logs, *names).set_index("gene")
+    assert table["significant"].tolist() == table["edge"].tolist() == [True, False, False, False]
+    scale = table["log_fold_change"]["w"] / table["model"]["w"]
+    assert scale > 2 and table["log_fold_change"]["z"] == pytest.approx(scale * table["model"]["z"], rel=1e-3)
 
 
 def test_of_several_recipes_the_one_under_which_held_out_cells_are_likeliest_is_taken(screen):
@@ -67,7 +83,7 @@ def warned(model, **changes):
     return [str(one.message) for one in caught]
 
 
-def test_dense_graphs_latents_of_a_batch_and_shrunken_effects_are_warned_of(screen, staged):
+def test_doubtful_graphs_latents_of_a_batch_and_shrunken_effects_are_warned_of(screen, staged):
     counts, names = screen.counts.astype(np.float32), screen.perturbation
     latents = staged.transform(counts)
     batch = np.where(latents[:, 2] > 0, "late", "early")
@@ -76,11 +92,9 @@ def test_dense_graphs_latents_of_a_batch_and_shrunken_effects_are_warned_of(scre
     assert warned(staged, cells=cells) == []
     [message] = warned(staged, cells=(counts, names, labels))
     assert "batch explains" in message and "latent_2" in message
-    dense = {"shift_graph_": staged.shift_graph_.assign(probability=1.0)}
-    assert warned(staged, cells=cells, **dense) == []
-    mixed = replace(staged.unmixing_, unseparated=[("latent_0", "latent_1")] * 3)
-    [message] = warned(staged, cells=cells, unmixing_=mixed, **dense)
-    assert message.startswith("100% of the shifts are edges, and 3 pairs")
+    for probability, share in ((1.0, []), (0.5, ["100%"])):  # many edges, all clear, are no reason
+        graph = staged.shift_graph_.assign(probability=probability)
+        assert [text.split()[5] for text in warned(staged, cells=cells, shift_graph_=graph)] == share
     effects = staged.gene_effects_.assign(significant=True)
     effects["model"] = 0.3 * effects["log_fold_change"]
     [message] = warned(staged, cells=cells, gene_effects_=effects)

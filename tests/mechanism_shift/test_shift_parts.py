@@ -108,6 +108,15 @@ def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_s
     assert loss(0.25) - usual[0.25] == pytest.approx(0.25 * 3e4 / 150, rel=1e-3)
 
 
+def test_latents_are_drawn_with_the_variance_of_the_encoder(screen, monkeypatch):
+    training, drawn = small_training(screen, Prior(41, 2, trained=True), TINY), []
+    network, decode = training.network, training.network.decode
+    monkeypatch.setattr(network, "encode", lambda counts: (torch.ones(len(counts), 2), torch.full((1, 2), np.log(9.0))))
+    monkeypatch.setattr(network, "decode", lambda latents: drawn.append(latents) or decode(latents))
+    training.loss(np.arange(150))
+    assert drawn[0].mean().item() == pytest.approx(1, abs=0.5) and drawn[0].std().item() == pytest.approx(3, rel=0.15)
+
+
 def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(screen, monkeypatch):
     gradients = []
     for summed in (True, False):
@@ -193,14 +202,7 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch)
 
 
 def test_recipes_out_of_range_are_named():
-    wrong = {
-        "epochs": 0,
-        "validation_share": 1.5,
-        "first_share": 2,
-        "batch_norm": "False",
-        "patience": 0,
-        "hidden": 2.5,
-    }
+    wrong = {"epochs": 0, "validation_share": 2, "first_share": 2, "batch_norm": "False", "patience": 0, "hidden": 2.5}
     for name, value in wrong.items():
         with pytest.raises((ValueError, TypeError), match=name):
             Recipe(**{name: value})

@@ -8,7 +8,6 @@ from scipy.stats import norm
 from sbnn.data.screens import codes_of
 from sbnn.mechanism_shift import unmix
 from sbnn.mechanism_shift.accuracy import edge_scores, match_latents
-from sbnn.mechanism_shift.graph import edges_of, graph_table, largest_shifts, wide
 from sbnn.mechanism_shift.unmixing import (
     FALSE_EDGES,
     SpikeSlab,
@@ -18,7 +17,7 @@ from sbnn.mechanism_shift.unmixing import (
     _with_small_shifts,
     describe,
     fit_spike_slab,
-)
+)  # fmt: skip
 
 
 def made(n_latents=6, n_perturbations=40, n_cells=60, size=4.0, targets=2, seed=0, control=False):
@@ -96,12 +95,6 @@ def test_size_spread_and_density_of_shifts_are_estimated(share):
     assert ((fit.probability(shifts) > 0.5) == moved).mean() > 0.99
 
 
-def test_edges_are_beyond_sampling_error_at_a_false_discovery_rate_of_one_percent():
-    p = np.array([[0.0009, 0.003, 0.0049], [0.0082, 0.012, 0.5]])  # six: at 1 % three pass, at 2 % five, at 0.5 % none
-    # Benjamini and Hochberg: p_(k) <= 0.01 k / 6, for k = 1, 2, ... 0.0017, 0.0033, 0.005, 0.0067, 0.0083, 0.01
-    assert (_adjusted(p) <= FALSE_EDGES).tolist() == [[True, True, True], [False, False, False]]
-
-
 def test_small_shifts_are_edges_where_they_are_neither_error_nor_bend():
     errors, shifts = np.full(30, 0.05), np.random.default_rng(0).normal(0, 0.05, (30, 6))
     shifts[:10, 0] = 4.0  # and a network that bends moves the other latents along
@@ -145,11 +138,3 @@ def test_bad_latents_are_named():
     assert unmix(table, given).edges.equals(unmix(mixed, names).edges)
     with pytest.raises(ValueError, match="perturbation: .* another order"):
         unmix(table, given[::-1])
-
-
-def test_graph_tables_there_and_back():
-    shifts = pd.DataFrame([[1.0, -2.0, 0.1], [0.0, 3.0, -0.2]], ["b", "a"], ["latent_0", "latent_1", "latent_2"])
-    graph = graph_table(shifts.index, shifts, shifts.abs() / 4)
-    pd.testing.assert_frame_equal(wide(graph, "effect"), shifts, check_names=False)
-    assert edges_of(graph).to_numpy().tolist() == [[False, False, False], [False, True, False]]
-    assert largest_shifts(graph, 1).to_numpy().tolist() == [[False, True, False], [False, True, False]]

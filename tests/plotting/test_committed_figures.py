@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from made_up import assert_tidy, selection_record
+from notebook import run_cells
 from same import numbers_shown
 
 from sbnn import plotting, results
@@ -35,14 +36,6 @@ def known(name):
     return published.comparable(leaky(name))
 
 
-def both():
-    return {"distilled": load("cv_default"), "paper": load("cv_network")}
-
-
-def repeats():
-    return {"paper, d = 2": load("repeats_network"), "distilled, halves of the cells": load("halves_default")}
-
-
 def true_genes():
     return load("gene_prior").lists["true genes"]
 
@@ -59,13 +52,10 @@ FIGURES = {
     "genes_curve": ("a1f1566619ea", lambda: [load("genes_curve", "citeseq_cd8")]),
     "latent_panels": ("2aa9dc9e22ae", lambda: [*map(load, MAPS), True, None, true_genes()]),
     "map_trust": ("0b0638a78602", lambda: [load("map_trust"), load("fit_default_2d")]),
-    "noise_degradation": ("8efb25b65809", lambda: [load("noise"), load("map_trust")]),
     "overview": ("fb7f2af8d2c4", lambda: [*map(load, (MAPS[0], "halves_default", "cv_default")), true_genes()]),
-    "prior_effects": ("3de365e64a8b", lambda: [load("gene_prior")]),
     "selection_frequencies": ("7d85e3dbe2f2", lambda: [load("halves_default")]),
     "training_curves": ("4db1eaca794b", lambda: [leaky(THREE), leaky("srrr"), (64,), known(THREE)]),
     "tsne_pair": ("19dae2c5cd79", lambda: [load("tsne")]),
-    "width_and_stability": ("7389b400498c", lambda: [both(), repeats(), models()]),
 }
 
 
@@ -79,3 +69,21 @@ def test_figures_of_committed_results_stay_as_they_are(name):
 
 def test_all_figures_are_compared():
     assert set(FIGURES) == set(plotting.__all__) - {"family_colors", "save_figure", "style"}
+
+
+# Drawn by a notebook alone.
+IN_NOTEBOOKS = {
+    "figure6_width_and_stability": ("84685fd60842", "04_figures"),
+    "gene_prior": ("078d4c0ea783", "08_gene_priors"),
+    "noise": ("e0c865529275", "03_model"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", IN_NOTEBOOKS)
+def test_figures_that_notebooks_draw_stay_as_they_are(name, monkeypatch):
+    drawn, (shown, notebook) = {}, IN_NOTEBOOKS[name]
+    monkeypatch.setattr(plotting, "save_figure", lambda figure, path, **_: drawn.update({path.name: figure}))
+    run_cells(notebook, dataset="simulated")
+    assert_tidy(drawn[name])
+    assert numbers_shown({name: drawn[name]}) == shown

@@ -40,6 +40,8 @@ def test_one_island_stays():
 def test_few_places_and_those_on_a_line_are_left_alone(xy):
     new, _ = packed(xy)
     np.testing.assert_allclose(pdist(new), pdist(xy), atol=1e-9)
+    panel = panel_coordinates(xy, proportional=False)[0]
+    assert not xy.any() or (panel.min() < 0.05 and panel.max() > 0.95), "they fill the panel"
 
 
 def test_a_long_cloud_is_turned_along_the_diagonal():

@@ -27,7 +27,7 @@ from sbnn.data.checks import GREY, OKABE_ITO
 from sbnn.plotting import reading
 from sbnn.plotting.cells import draw_crowd
 from sbnn.plotting.colors import Groups
-from sbnn.plotting.common import in_few_colors, new_panels
+from sbnn.plotting.common import draw_scores, in_few_colors, new_panels
 from sbnn.plotting.latent import rank_genes
 from sbnn.plotting.maps import map_image, map_triangles
 
@@ -167,7 +167,6 @@ def test_a_wrong_record_is_named():
         (lambda: plotting.training_curves(network, replace(srrr, sha256="t")), "srrr: .*same data"),
         (lambda: plotting.bottleneck_comparison(network, srrr, ridge, n_components=(3,)), r".*\(3,\).*only \[2, 64\]"),
         (lambda: plotting.gene_selection_curve({"not": "a record"}), "record: expected .* mean_log2"),
-        (lambda: plotting.noise_degradation(srrr, network), "trust: expected .* true_latent"),
         (lambda: plotting.overview(fit_record(), selection_record()), "halves: expected .* same data"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -183,6 +182,11 @@ def test_accuracy_comparison_names_the_scaling():
     text = words(plotting.accuracy_comparison(chosen))
     assert "ridge, 40 genes, scaled per fold" in text and "genes, scaled over all cells" in text
     assert "made up, scaled" not in text
+
+
+def test_scores_of_repeats_are_dots_and_a_stroke_at_their_mean():
+    draw_scores(ax := mpl.figure.Figure().subplots(), 7, [0.0, 0.0, 3.0], "k")
+    assert [line.get_xydata().tolist() for line in ax.lines] == [[[0, 7], [0, 7], [3, 7]], [[1, 7]]]
 
 
 def test_models_of_as_many_genes_are_not_chosen_between():

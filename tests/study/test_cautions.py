@@ -87,7 +87,7 @@ def test_a_batch_that_folds_hold_apart_needs_no_caution(clean):
     split, apart = (cross_validate(Ridge(9.0), moved, f, verbose=False) for f in (2, grouped_folds(donors, 4)))
     assert len(cautions(moved, split)) == 1
     assert cautions(moved, apart) == []
-    with pytest.raises(ValueError, match="record: it is of other data"):
+    with pytest.raises(ValueError, match="record: expected a cross-validation of"):
         cautions(clean, apart)
 
 

@@ -38,7 +38,7 @@ def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
 
 
 def open_file(path, encoding: str | None = None) -> IO:
-    """Open a file, gzipped or not, or the one file of a zip, without the book-keeping of macOS; bytes, or text."""
+    """Open a file, gzipped or not, or the only file of a zip, ignoring the metadata of macOS; bytes, or text."""
     suffix = Path(path).suffix.lower()
     if suffix == ".zip":
         archive = zipfile.ZipFile(path)
@@ -55,8 +55,7 @@ def check_unpacked(size: int, path) -> None:
     """Refuse a file that is far larger unpacked."""
     packed = Path(path).stat().st_size
     if size > min(_MOST_UNPACKED, max(_USUAL_UNPACKED, _MOST_RATIO * packed)):
-        text = f"its {packed / 2**20:.3g} MiB unpack to more than {size / 2**30:.3g} GiB, which is hardly a table"
-        raise ValueError(f"{text}; if it is one, give the unpacked text or an .h5ad")
+        raise ValueError(f"its {packed / 2**20:.3g} MiB unpack to more than {size / 2**30:.3g} GiB; unpack it yourself")
 
 
 def is_packed(path) -> bool:

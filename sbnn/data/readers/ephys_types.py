@@ -18,7 +18,7 @@ HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "V
 def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False):
     """4215 of 4435 recorded mouse cells, 982 donors, 45 features in 7 families (Gouwens et al. 2020).
 
-    `tau` and `avg_isi` are in ms, other times in s. ``type5`` has SNCG apart from VIP. The driver line (``cre``) was
+    `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP. The driver line (``cre``) was
     chosen to find cells of a type, and is no feature. With `relative`, spikes are measured from their threshold.
     """
     table, metadata = _read(features_path), _read(metadata_path)
@@ -78,7 +78,7 @@ def _read(path):
 
 
 def _texts(values):
-    """Numbers that are names, as text without a decimal point."""
+    """Numbers used as names, as text without a decimal point."""
     return pd.to_numeric(values).astype("Int64").astype(str).to_numpy()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.data.checks import naming
+from sbnn.data.checks import check_number, naming
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import read_pseudotime, trajectories
@@ -56,8 +56,7 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
     with naming(f"{path}, line 1: {wanted}"):
         n_genes, n_samples = (int(part) for part in lines[0][1].replace('"', "").split(",")[:2])
     if len(lines) - 1 != n_samples * (n_genes + 1):
-        got = f"{len(lines) - 1} lines after it for {n_samples} samples of {n_genes} genes"
-        raise ValueError(f"{path}: {wanted}; got {got}")
+        raise ValueError(f"{path}: {wanted}; got {len(lines)} lines for {n_samples} samples of {n_genes} genes")
     values, times = [], []
     for sample in range(n_samples):
         *of_genes, of_times = lines[1 + sample * (n_genes + 1) : 1 + (sample + 1) * (n_genes + 1)]
@@ -65,8 +64,9 @@ def read_trajectories(path, gene_names=None, *, name=None, source=None):
         numbers = [_numbers(path, sample, gene, *line, length) for gene, line in enumerate([*of_genes, of_times])]
         values.append(np.array(numbers[:-1]).T)
         times.append(np.array(numbers[-1]))
-    genes = pd.read_csv(gene_names).iloc[:, 0] if isinstance(gene_names, str | Path) else gene_names
-    genes = None if genes is None else [str(gene).removesuffix("_input") for gene in genes]
+    with naming("gene_names: expected names of genes, or a table of them"):
+        genes = pd.read_csv(gene_names).iloc[:, 0] if isinstance(gene_names, str | Path) else gene_names
+        genes = None if genes is None else [str(gene).removesuffix("_input") for gene in genes]
     data = trajectories(values, times, genes, name=name or path.stem, source=source or path.name)
     data.uns["sbnn"]["gene_major"] = True  # as in the file: sums over another layout would round differently
     return data
@@ -160,8 +160,7 @@ def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
     2000 cells of a curated Boolean model, on trajectories with a pseudotime each, in bins (`read_pseudotime`); the next
     repeat to test on. The truth is the model; there is no prior.
     """
-    if repeat not in range(5):
-        raise ValueError(f"repeat: expected 0 to 4, got {repeat}")
+    check_number("repeat", repeat, int, 0, 4)
     parts, truth = [], None
     for number in (repeat, (repeat + 1) % 5):
         folder = f"{model}_2000_{number}{'_50' * dropout}"

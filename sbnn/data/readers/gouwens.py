@@ -51,5 +51,5 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
 
 
 def _texts(values) -> list[str]:
-    """Names out of a cell array of strings or a padded array of characters, of whatever orientation."""
+    """Names from a cell array of strings or a padded array of characters, in any orientation."""
     return [str(np.squeeze(value)).strip() if np.size(value) else "" for value in np.ravel(values)]

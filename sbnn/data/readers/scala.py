@@ -77,7 +77,7 @@ def join_cell_names(names) -> pd.Index:
 
 
 def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
-    """Columns of published metadata that are labels, as far as there are any, under our names."""
+    """Label columns of the published metadata, if any, renamed."""
     columns = pd.read_csv(Path(__file__).parents[1] / "label_columns.csv")
     columns = columns[(columns["data"] == data) & columns["column"].isin(metadata.columns)]
     return metadata[columns["column"]].set_axis(columns["label"].to_numpy(), axis=1)
@@ -93,7 +93,7 @@ def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """The 16 outputs of the cells that are used, of the published table of raw electrophysiology, and why not others.
+    """The 16 outputs of the cells used, from the published table of raw features, and why other cells are left out.
 
     Of several reasons for which a cell is dropped the first is given.
     """
@@ -116,7 +116,7 @@ def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> tuple
 
 
 def ion_channel_genes(path) -> list[str]:
-    """Read the symbols of the ion channel genes off a term list of the Gene Ontology, each once."""
+    """Read the symbols of the ion channel genes from a term list of the Gene Ontology, without duplicates."""
     # Lines have one more tab than the header, which would shift the columns without usecols and index_col.
     table = pd.read_csv(path, sep="\t", index_col=False, usecols=["Symbol"], dtype=str, keep_default_na=False)
     return [symbol for symbol in table["Symbol"].unique() if symbol]

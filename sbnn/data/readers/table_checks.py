@@ -38,7 +38,7 @@ _BARCODE = re.compile(r"([acgt]{12,})\.1$")  # a suffix that 10x gives to all ba
 
 
 def named(names: list[str], body: pd.DataFrame, key: str | None) -> pd.DataFrame:
-    """Set the names of columns and rows; rows and columns without name and values are left out."""
+    """Set the names of columns and rows; rows and columns without a name or values are left out."""
     body = body.set_axis(texts(names), axis=1)
     at = names.index(key) if key in names else 0
     columns = [j for j, name in enumerate(names) if j != at and (j or name)]  # programs write numbers of rows first
@@ -89,7 +89,7 @@ def has_decimal_commas(table: pd.DataFrame) -> bool:
 
 def to_numbers(table: pd.DataFrame, what: str, decimal, marks, notes: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
     """Table of float64, NaN where there is no number, and a mask of the values that are neither number nor missing."""
-    marks = {str(mark).strip().casefold() for mark in marks}
+    marks = {str(mark).strip().casefold() for mark in ([marks] if isinstance(marks, str | int | float) else marks)}
     plain = np.array([isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in table.dtypes], dtype=bool)
     values, text = np.empty(table.shape), np.zeros(table.shape, bool)
     values[:, plain] = table.iloc[:, plain].to_numpy(np.float64)
@@ -115,7 +115,7 @@ def to_numbers(table: pd.DataFrame, what: str, decimal, marks, notes: list[str])
 
 
 def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
-    """The mark that is given, else the one by which all can be read."""
+    """The decimal mark: the one given, else the one with which all values can be read."""
     spelled = [string for string in strings if "," in string or "." in string]
     point, comma = ([string for string in spelled if _NUMBER[mark].fullmatch(string)] for mark in ".,")
     certain = [string for string in point if string not in comma][:1], [s for s in comma if s not in point][:1]
@@ -127,7 +127,7 @@ def _decimal_mark(given: str | None, strings: Iterable[str], what: str) -> str:
 
 
 def require_none(wrong: np.ndarray, table: pd.DataFrame, what: str, problem: str, advice: str) -> None:
-    """Refuse a table in which values are marked as wrong, naming the columns, with their number, and the first."""
+    """Refuse a table with values marked as wrong; the error gives their number by column, and the first one."""
     if wrong.any():
         j, i = np.argwhere(wrong.T)[0]
         listed = some(f"{name} ({n})" for name, n in zip(table.columns, wrong.sum(axis=0), strict=True) if n)
@@ -143,7 +143,7 @@ def as_numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
 
 
 def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the cells and outputs to keep so that none is missing, of a mask of the missing ones."""
+    """Masks of the cells and outputs to keep so that no value is missing, from a mask of the missing values."""
     cells, outputs = (np.ones(size, bool) for size in gaps.shape)
     if missing == "cells":
         return ~gaps.any(axis=1), outputs
@@ -166,7 +166,7 @@ def no_genes(names: pd.Index) -> np.ndarray:
 
 
 def unique_genes(X: pd.DataFrame, duplicates: str, is_log: bool, notes: list[str]) -> pd.DataFrame:
-    """Make one gene of those of the same name, in the order of the first of each."""
+    """Merge genes of the same name, in the order of their first occurrence."""
     twice = X.columns[X.columns.duplicated()].unique()
     if not len(twice):
         return X
@@ -186,7 +186,7 @@ def loosened(names: pd.Index) -> pd.Index:
 
 
 def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, match: str) -> tuple:
-    """Turn both tables so that they share most cells, take these in the order of X; and names that only one has."""
+    """Orient both tables so that they share most cells, in the order of X; also names that only one of them has."""
     x_axes = (0, 1) if genes_in_rows is None else (int(genes_in_rows),)
 
     def best(alike):
@@ -218,5 +218,5 @@ def same_cells(X: pd.DataFrame, Y: pd.DataFrame, genes_in_rows: bool | None, mat
 
 
 def _taken(table: pd.DataFrame, axis: int, cells: np.ndarray) -> pd.DataFrame:
-    """Take cells before turning: text beside them would make text of everything."""
+    """Select cells before transposing, since text in other rows would make all values text."""
     return table.iloc[cells] if axis == 0 else table.iloc[:, cells].T

@@ -1,4 +1,4 @@
-"""From a file to names and rows of values: text in any encoding and with any separator, workbooks old and new."""
+"""Read names and rows of values from a file: text in any encoding and with any separator, or a workbook."""
 
 import csv
 import io
@@ -38,17 +38,18 @@ def read_file(path, sheet: str | None, header: int | None, key: str | None) -> t
     if header:
         return below(range(len(rows))[header - 1])
     filled = np.array([sum(map(bool, row)) for row in rows])
-    usual = np.median(filled[filled > 0]) if filled.any() else 0
+    if not filled.any():
+        raise ValueError("No columns: the file or the sheet is empty")
+    usual = np.median(filled[filled > 0])
     at = np.argmax(filled > (usual / 2 if usual > 2 else 0))
     if filled[:at].any():
         above = [" ".join(filter(None, row)) for row in rows[:at] if any(row)]
-        names_from = f"the names are taken from row {at + 1}, below {some(above)}"
-        warnings.warn(f"{names_from}; header says otherwise", stacklevel=4)
+        warnings.warn(f"names are taken from row {at + 1}, below {some(above)}; header overrides this", stacklevel=4)
     return below(at)
 
 
 def _read_text(path, encoding, key):
-    """The first rows, and what gives names and table by the position of the row with the names."""
+    """The first rows, and a function that gives names and table for the position of the header row."""
     with open_file(path, encoding) as handle:
         lines = list(islice(iter(handle.readline, ""), _HEAD))
         if any("\0" in line for line in chain(lines, handle)):  # pandas would end numbers there
@@ -80,7 +81,7 @@ def _read_text(path, encoding, key):
 
 
 def _separator(lines: list[str]) -> str:
-    """Take the separator that cuts most lines into equally many fields."""
+    """The separator that splits most lines into the same number of fields."""
 
     def agreement(separator: str) -> tuple[float, int]:
         try:
@@ -106,8 +107,7 @@ def _read_excel(path, sheet, engine, packed):
         for part in book.book.worksheets if engine == "openpyxl" else ():  # is read with all that is between its cells
             rows, columns = part.max_row or 0, part.max_column or 0
             if rows * columns > max(_FREE_CELLS, unpacked / _LEAST_OF_CELL):
-                far = f"sheet {part.title!r} has few cells, one as far as row {rows} or column {columns}"
-                raise ValueError(f"{far}; delete it, or save the table as CSV")
+                raise ValueError(f"sheet {part.title!r} is nearly empty, but has {rows} rows and {columns} columns")
         found = book.parse(sheet, header=None, dtype=object, keep_default_na=False, na_values=[""])
     sheets = {name: table for name, table in found.items() if table.size} if sheet is None else {sheet: found}
     if len(sheets) != 1:

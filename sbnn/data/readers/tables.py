@@ -120,7 +120,8 @@ def read_tables(
         what: read_table(table, what, header=headers.get(what), key=keys.get(what), repeats=what == "expression")
         for what, table in given.items()
     }
-    tables = _edited(tables, drop_columns, rename or {}, cell_names)
+    renamed = {} if cell_names is None else read_table(cell_names, "cell_names").iloc[:, 0].astype(str).to_dict()
+    tables = _edited(tables, drop_columns, rename or {}, renamed)
     without = {what: some(table, 8) for what, table in tables.items() if table.index.name != keys.get(what)}
     if without and (len(without) == len(tables) or isinstance(cell_key, Mapping)):
         raise ValueError(f"cell_key: no column {cell_key!r}; there are {without}")
@@ -203,7 +204,7 @@ def _numbered(table: pd.DataFrame, what: str) -> pd.DataFrame:
     return table.set_axis([f"{name} ({n})" if n > 1 else name for name, n in zip(table, times, strict=True)], axis=1)
 
 
-def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cell_names) -> dict:
+def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cells: dict) -> dict:
     """Tables without some columns, and with other names of columns and cells."""
     drop = list(drop) if isinstance(drop, Iterable) and not isinstance(drop, str) else [drop]
     for option, names in (("drop_columns", drop), ("rename", rename)):
@@ -211,7 +212,6 @@ def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cell_names) -> d
         if absent:
             there = {what: some(table.columns, 8) for what, table in tables.items()}
             raise ValueError(f"{option}: no table has the column {some(absent)}; there are {there}")
-    cells = {} if cell_names is None else read_table(cell_names, "cell_names").iloc[:, 0].astype(str).to_dict()
     edited = {}
     for what, table in tables.items():
         names = dict(rename) if what == "expression" else cells | dict(rename)
@@ -222,7 +222,7 @@ def _edited(tables: dict, drop: Iterable[str], rename: Mapping, cell_names) -> d
 
 
 def leave_out(dropped: dict[str, list[str]], what: str, why: str, names: pd.Index, total: int) -> None:
-    """Note in `dropped` what is left out of so many in total, and warn; refuse to leave out everything."""
+    """Record in `dropped` what is left out, and warn; leaving out everything is an error."""
     if len(names) == total:
         raise ValueError(f"{what}: nothing is left of {total}, {why}: {some(names)}")
     if len(names):
@@ -238,7 +238,7 @@ def _called(table, what: str) -> str:
 
 
 def _numbers(table: pd.DataFrame, what: str, kind: str, decimal, marks, dropped, notes) -> pd.DataFrame:
-    """Numbers of the columns that have any; text among them is an error."""
+    """Columns with numbers, converted; text among the numbers is an error."""
     numbers, text = checks.to_numbers(table, what, decimal, marks, notes)
     some_number = numbers.notna().any().to_numpy()
     leave_out(dropped, what, f"{kind} without a number", table.columns[~some_number], table.shape[1])

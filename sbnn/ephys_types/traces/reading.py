@@ -121,7 +121,7 @@ def find_recordings(paths):
 
 
 def _vectors_or_reason(path, cache, settings):
-    """Vectors of a recording, or why there are none; runs in a worker."""
+    """Vectors of a recording, or the reason why there are none; runs in a worker."""
     with open(path, "rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     try:
@@ -138,9 +138,8 @@ def cell_vectors(path, sha256, settings):
         nwb = file.read()
         donor, species = (str(getattr(nwb.subject, name, "") or "") for name in ("subject_id", "species"))
         sweeps, notes = sweeps_of(nwb)
-        if not any(sweeps.values()):
-            raise ValueError(f"no short square, long square or ramp was recognised ({'; '.join(notes) or 'no notes'})")
-        vectors, missing = vectors_of(sweeps)
+        unknown = {}, ["no short square, long square or ramp was recognised"]
+        vectors, missing = vectors_of(sweeps) if any(sweeps.values()) else unknown
         if not vectors:
             raise ValueError(f"no family can be computed ({'; '.join(notes + missing)})")
     return CellVectors(joined(vectors), donor, species, tuple(notes + missing), sha256)

@@ -39,7 +39,7 @@ PLAUSIBLE = {
 
 
 class StoredSweep(NamedTuple):
-    """A sweep in an open file; its arrays are read when they are asked for."""
+    """A sweep in an open file; its arrays are read on first use."""
 
     number: int
     stimulus_name: str  # as in X4PS_SupraThresh_DA_0
@@ -137,7 +137,7 @@ def _end_of_recording(missing, least):
 
 
 def check_scale(quantity, value):
-    """Refuse a value that no recording can have, as by a wrong unit or conversion."""
+    """Refuse a value out of range for a recording, as with a wrong unit or conversion."""
     low, high, unit = PLAUSIBLE[quantity]
     if not low <= value <= high:
         raise ValueError(f"{quantity}: {value:.4g} {unit}, expected {low:g} to {high:g}; wrong unit or conversion?")
@@ -252,7 +252,7 @@ def _at_rest(stored, stimulus, voltage):
 
 
 def _cut(stored, stimulus, voltage):
-    """The sweep around its stimulus, or why it cannot be used."""
+    """The sweep around its stimulus, or the reason why it cannot be used."""
     kind, rate, ratio = stimulus.kind, stored.rate, Fraction(RATE / stored.rate).limit_denominator(1000)
     if abs(float(ratio) * rate / RATE - 1) > 1e-6:
         return f"{rate:g} Hz has no simple ratio to {RATE} Hz"

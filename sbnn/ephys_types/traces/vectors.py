@@ -1,4 +1,4 @@
-"""From sweeps to the twelve families of vectors of a cell, each computed by IPFX; what a cell lacks is missing.
+"""From sweeps to the twelve families of vectors of a cell, each computed by IPFX; missing ones are NaN.
 
 Gouwens et al., Cell 183, 935 (2020), with the sweeps, bins and tolerances of Schwider & Ramezani (arXiv 2603.11000).
 """

@@ -3,7 +3,6 @@
 import copy
 import inspect
 import warnings
-from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sbnn.data import inputs
-from sbnn.data.checks import check_in_order, check_number, naming
+from sbnn.data.checks import check_among, check_in_order, check_number, naming
 from sbnn.data.streams import ExpressionStream
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2, smallest_sufficient
@@ -36,7 +35,7 @@ TRAIN_HEAD = ("epochs", "learning_rate", "batch_size", "weight_decay")  # parame
 
 
 def numbers_up_to(n_genes, numbers=NUMBERS):
-    """Numbers below the number of genes; that number itself if there are none."""
+    """The numbers below the number of genes, or that number itself if there are none."""
     return tuple(number for number in numbers if number < n_genes) or (n_genes,)
 
 
@@ -124,7 +123,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         Counts per cell to which the training cells were normalised, where `fit` got counts (``layers["counts"]`` or a
         stream); counts of new cells are normalised to it.
     count_share_ : ndarray, shape (p,), or None
-        Mean share of every gene in the counts of a training cell, by which new cells may lack genes that were not kept.
+        Mean share of every gene in the counts of a training cell, so that new cells may lack genes that were not kept.
 
     References
     ----------
@@ -141,6 +140,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     """
 
     _parameter_constraints = dict.fromkeys(("pretraining", "reconstruct", "standardize"), ["boolean"])
+    _parameter_constraints |= {"distillation": [DistilledSettings, None], "epochs": ["array-like"]}
 
     def __init__(
         self, n_components=2, n_genes=25, protocol="distilled", group_lasso=0.1, pretraining=True, reconstruct=False,
@@ -170,12 +170,11 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         self.verbose = verbose
 
     def algorithm_version(self, n_cells):
-        """Version of the algorithm, raised when the same parameters give other numbers on so many training cells."""
+        """Version of the algorithm, raised when results for the same parameters and number of cells change."""
         return self._protocol().algorithm_version(self, n_cells)
 
     def _protocol(self):
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(f"protocol: {self.protocol!r} is unknown, expected one of {sorted(PROTOCOLS)}")
+        check_among("protocol", self.protocol, sorted(PROTOCOLS))
         return PROTOCOLS[self.protocol]
 
     def decisive_params(self):
@@ -262,8 +261,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         """Fit to cells that do not fit into memory: genes are chosen on some of them, and read for all."""
         self._check_params(stream.shape[1])
         if not hasattr(self._protocol(), "choose_genes"):
-            advice = "what is in memory can: adata.to_memory()"
-            raise ValueError(f"protocol: a stream cannot be fitted by {self.protocol!r}, {advice}")
+            raise ValueError(f"protocol: {self.protocol!r} takes no stream; use adata.to_memory()")
         if outputs is None:
             raise ValueError("y: expected outputs of the cells of the stream, got None")
         y = check_array(outputs, dtype=np.float32, ensure_2d=False, input_name="y")
@@ -299,7 +297,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return self
 
     def _prepare(self, X, Y, eval_set):
-        """Scale all that the training gets: inputs, targets, `eval_set`, and both sources of randomness."""
+        """Scaled inputs, targets and `eval_set` of the training, and both sources of randomness."""
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1)
         self._check_params(X.shape[1])
@@ -309,7 +307,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         learn_scales(self, X, Y)
         x, target = scaled_inputs(self, X, device), scaled_outputs(self, Y, device)
         if eval_set is not None:
-            Xe, Ye = inputs.two_tables(*eval_set)
+            Xe, Ye = naming("eval_set: expected a pair (X, Y)")(lambda: inputs.two_tables(*eval_set))()
             Ye = check_array(inputs.output_table(Xe, Ye), dtype=np.float64, ensure_2d=False, input_name="eval_set")
             Xe = inputs.new_cells(self, Xe).astype(np.float32)
             eval_set = scaled_inputs(self, Xe, device), scaled_outputs(self, Ye.reshape(len(Ye), -1), device)
@@ -319,24 +317,22 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         """Refuse parameters that are out of range, and warn of those that the protocol does not use."""
         protocol = self._protocol()
         self._validate_params()
-        if not isinstance(self.distillation, DistilledSettings | None):
-            raise TypeError(f"distillation: expected None or sbnn.DistilledSettings, got {self.distillation!r}")
         if self.n_genes is not None and str(self.n_genes) != AUTO:
-            check_number("n_genes", self.n_genes, Integral, 1, n_features)
-        check_number("prior_influence", self.prior_influence, Real, 0, 1)
+            check_number("n_genes", self.n_genes, int, 1, n_features)
+        check_number("prior_influence", self.prior_influence, float, 0, 1)
         if self.gene_prior is not None:
             spelled_out(self.gene_prior)
         hidden_layers = (1, 1) if self.hidden_layers is None else self.hidden_layers
         if len(hidden_layers) < 2:
             raise ValueError(f"hidden_layers: expected at least two widths, got {hidden_layers}")
         for width in (self.n_components, *hidden_layers):
-            check_number("n_components and hidden_layers", width, Integral, 1, MOST_COMPONENTS)
+            check_number("n_components and hidden_layers", width, int, 1, MOST_COMPONENTS)
         for name, most in {"batch_size": np.inf, "n_clusters": np.inf, "n_threads": MOST_THREADS}.items():
-            check_number(name, getattr(self, name), Integral, 1, most)
+            check_number(name, getattr(self, name), int, 1, most)
         for name, most in {"group_lasso": 1e6, "learning_rate": 1, "weight_decay": 1e6}.items():
-            check_number(name, getattr(self, name), Real, 0, most)
+            check_number(name, getattr(self, name), float, 0, most)
         for number in self.epochs:
-            check_number("epochs", number, Integral, 0)
+            check_number("epochs", number, int, 0)
         if len(self.epochs) != 4 or not any(self.epochs):
             raise ValueError(f"epochs: expected four numbers, not all 0, got {self.epochs}")
         # A penalty that does nothing would be taken for one that makes no difference.

@@ -1,4 +1,4 @@
-"""A prior of the genes, mixed with how much each matters by the data where genes are chosen, as in DASH."""
+"""A prior of the genes, mixed with their importance in the data when genes are chosen, as in DASH."""
 
 import warnings
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class GenePrior(NamedTuple):
 
     @classmethod
     def of(cls, model, n_genes):
-        """Prior of an estimator; None where it has no influence, so that nothing is computed in another way."""
+        """Prior of an estimator; None where it has no influence, so that results stay the same to the bit."""
         if model.gene_prior is None:
             return None
         weights = prior_weights(model.gene_prior, n_genes, getattr(model, "feature_names_in_", None))
@@ -68,8 +68,7 @@ def prior_weights(gene_prior, n_genes, names=None):
 def spelled_out(gene_prior):
     """A prior in Python's own types: a dict of weights by name, or a list of weights in the order of the genes."""
     if isinstance(gene_prior, pd.Series):
-        twice = gene_prior.index[gene_prior.index.duplicated()]
-        if len(twice):
+        if len(twice := gene_prior.index[gene_prior.index.duplicated()]):
             raise ValueError(f"gene_prior: these genes have several weights: {some(twice)}")
         gene_prior = gene_prior.to_dict()
     if not isinstance(gene_prior, Mapping):

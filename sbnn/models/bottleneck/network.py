@@ -17,7 +17,7 @@ from sbnn.models.bottleneck.products import affine, product, write_gradient
 
 
 class Activation(NamedTuple):
-    """A nonlinearity, and its gradient from what `apply` saves: so that no more than needed is kept or copied."""
+    """A nonlinearity, and its gradient from the values saved by `apply`."""
 
     forward: Callable
     apply: Callable

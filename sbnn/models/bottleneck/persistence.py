@@ -39,9 +39,8 @@ def save_model(model, path):
     header = {"format": FORMAT, "sha256": UNSET, "params": params, "versions": library_versions()}
     header |= {"shapes": model.network_.shapes, "activation": model.network_.activation}
     header |= {"flat_output": model._flat_output, "library_size": None if size is None else float(size)}
-    header["output_names"] = list(model.output_names_)
-    header["feature_names_in"] = list(getattr(model, "feature_names_in_", []))
-    header["history"] = model.history_.to_dict(orient="list")
+    names = list(model.output_names_), list(getattr(model, "feature_names_in_", []))
+    header |= {"output_names": names[0], "feature_names_in": names[1], "history": model.history_.to_dict(orient="list")}
     tensors = {name: torch.as_tensor(getattr(model, name)) for name in (*OF_GENES, *OF_OUTPUTS)}
     tensors["network"] = model.network_.flat
     if model._gene_network is not None:
@@ -57,7 +56,7 @@ def save_model(model, path):
 
 
 def _plain(value):
-    """Numpy numbers and settings as JSON sees them."""
+    """Numpy numbers and settings as JSON types."""
     return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.item()
 
 

@@ -1,4 +1,4 @@
-"""Genes and outputs on the scale of the training cells, on the way into the network and out of it."""
+"""Scaling of genes and outputs to the training cells, into the network and back."""
 
 import copy
 import warnings
@@ -80,7 +80,7 @@ def _slices(n, size):
 
 
 def model_in_units(model, data, genes):
-    """A network that was fitted to z-scores of some genes as one of all genes of `data` in its units."""
+    """Convert a network fitted to z-scores of some genes to one of all genes of `data` in its units."""
     columns = pd.Index(data.gene_names).get_indexer(genes)
     x, y = (StandardScaler().fit(values.astype(np.float64)) for values in (data.X[:, columns], data.Y))
     n_genes = len(data.gene_names)

@@ -46,7 +46,6 @@ class Adam:
         self.epsilon, self.betas = epsilon, betas
         self.count = parts[0][0].new_zeros(())
 
-    @torch.no_grad()
     def step(self, learning_rate):
         """Take one step along the current gradients."""
         self.count += 1
@@ -59,6 +58,7 @@ class Adam:
             )  # fmt: skip
 
 
+@torch.inference_mode()  # the same bits as without, in a little less time
 def descend(network, batches, first=0, group_lasso=0.0, weight_decay=0.0, epsilon=1e-8):
     """The training loop: one step of Adam for every (inputs, slope of the loss by the output, learning rate)."""
     # The weight decay is on all that is not under the group lasso. Layers before `first`, which the inputs enter, are
@@ -246,7 +246,7 @@ def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
 
 
 def _batches(n, size, generator):
-    """Endless batches of positions; every cell once before any comes again, as far as whole batches go."""
+    """Endless batches of positions; each pass takes every cell at most once, in whole batches."""
     while True:
         order = torch.randperm(n, generator=generator)
         for start in range(0, n - size + 1, size):

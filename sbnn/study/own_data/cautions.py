@@ -66,7 +66,7 @@ def cautions(data, record=None, groups=None):
 
 
 def batch_index(X, batches, types=None, seed=0):
-    """How much more often neighbours are of one batch than by chance within types: of 1, and in SD of chance."""
+    """Excess of neighbours of the same batch over chance within types: as a share, and in SD of chance."""
     n, random = len(batches), np.random.default_rng(seed)
     types = np.zeros(n) if types is None else types
     batches, types = (np.unique(np.asarray(labels).astype(str), return_inverse=True)[1] for labels in (batches, types))

@@ -97,7 +97,7 @@ def compute(options, data, folder):
 
 
 def _steps(costs):
-    """Print at every ``next`` which step begins and how long the rest may take, from relative costs of the steps."""
+    """At every ``next``, print the step that begins and the estimated remaining time."""
     spent = done = to_go = 0
     for i, (title, cost) in enumerate(costs.items(), 1):
         print(f"{i}/{len(costs)} {title}" + f"; about {to_go:.0f} s left" * (to_go > 0), file=sys.stderr, flush=True)
@@ -132,7 +132,7 @@ def draw(records, folder):
 
 
 def _with_labels_of(data, record, path):
-    """Give a record the labels of the data: they decide no result, so that it may have been saved with others."""
+    """Replace the labels of a record by those of the data; results do not depend on them."""
     labels = data.labels[["family", "type"]]
     if not (record.labels.equals(labels) and record.colors == data.colors):
         record.values |= {"labels": labels, "colors": dict(data.colors)}

@@ -92,7 +92,7 @@ def as_options(text):
 
 
 def require_files(*paths, **named):
-    """Refuse a path, by the name of its argument, at which there is nothing; None is none."""
+    """Refuse the path of a missing file, naming its argument; None is skipped."""
     for name, path in [*(("paths", path) for path in paths), *named.items()]:
         if path is not None and not Path(path).expanduser().exists():
             raise FileNotFoundError(f"{name}: there is no file {path!r}")
@@ -100,13 +100,12 @@ def require_files(*paths, **named):
 
 def check(options):
     """Refuse options without a table that they need, before anything slow is loaded."""
-    if options.expression is None:
-        raise ValueError("--expression is missing: the table of the genes of your cells")
-    alone = Path(options.expression).suffix.lower() in ANNDATA  # holds outputs and labels itself
-    if options.outputs is None and not alone:
-        raise ValueError("--outputs is missing: the table of the outputs to predict")
-    if options.groups is not None and options.labels is None and not alone:
-        raise ValueError(f"--labels is missing: the table with the column {options.groups!r} of --groups")
+    alone = Path(options.expression or "").suffix.lower() in ANNDATA  # holds outputs and labels itself
+    needed = {} if options.groups is None else {"labels": f"the table with the column {options.groups!r} of --groups"}
+    needed = {} if alone else {"outputs": "the table of the outputs to predict"} | needed
+    for name, what in ({"expression": "the table of the genes of your cells"} | needed).items():
+        if getattr(options, name) is None:
+            raise ValueError(f"--{name} is missing: {what}")
     outputs = None if alone else options.outputs  # else it may be a key
     files = {"--expression": options.expression, "--outputs": outputs, "--labels": options.labels}
     require_files(**files, **{"--cell-names": options.cell_names})

@@ -1,4 +1,4 @@
-"""The report of a user's own cells, one HTML page: how good, how sure, which genes, which outputs."""
+"""The report of a user's own cells, one HTML page: accuracy, reliability, genes and outputs."""
 
 import base64
 from html import escape
@@ -69,7 +69,7 @@ def _facts(options, data, record):
 
 
 def _left_out(why, names):
-    """What was left out for one reason: the number and the first names, and all of them once it is opened."""
+    """What was left out for one reason: the number and the first names; all names on opening."""
     first = escape(f"{len(names)} left out, {why}: {some(names, NAMES_SHOWN)}")
     if len(names) <= NAMES_SHOWN:
         return f"<p>{first}</p>"

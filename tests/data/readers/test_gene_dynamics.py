@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from sbnn import load_dataset
-from sbnn.data.gene_dynamics import prior_of, simulate_gene_dynamics, truth_of
+from sbnn.data.gene_dynamics import prior_of, simulate_network, truth_of
 from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.readers.gene_dynamics import read_grn, read_trajectories
-from sbnn.data.trajectories import as_trajectories, read_pseudotime
+from sbnn.data.readers.gene_dynamics import _averaged, read_grn, read_trajectories
+from sbnn.data.trajectories import as_trajectories, read_pseudotime, trajectories
 
 GENES = ["A", "B", "C"]
 FILE = "2,2,\n0.1,0.2,0.3\n1,2,-3\n0,2,5\n4,5\n7,8\n0,2\n"
@@ -38,7 +38,7 @@ def test_the_layout_is_read_with_samples_of_any_length(tmp_path):
     padded = FILE.replace("4,5\n7,8\n0,2\n", "4,5,\n7,8,\n0,2,\n")
     path.write_text(padded)
     np.testing.assert_array_equal(as_trajectories(read_trajectories(path)).values[1], [[4, 7], [5, 8]])
-    changes = {("2,2,", "genes"): "line 1", ("2,2,", "2,3,"): "6 lines", ("7,8", "7,x"): "line 6",
+    changes = {("2,2,", "genes"): "line 1", ("2,2,", "2,3,"): "7 lines", ("7,8", "7,x"): "line 6",
                ("7,8,\n", "7,,\n"): r"line 6 \(sample 2, its line 2\)", ("0.1,0.2", "0.1,"): "line 2"}  # fmt: skip
     for change, place in changes.items():
         path.write_text(padded.replace(*change))
@@ -73,7 +73,7 @@ def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(
 
 def test_made_data_have_a_prior_that_is_partly_wrong():
     def make(seed, **options):
-        return simulate_gene_dynamics(40, 12, wrong=0.2, n_test=3, random_state=seed, **options)
+        return simulate_network(40, 12, wrong=0.2, n_test=3, random_state=seed, **options)
 
     data, network = make(4), GeneNetwork.random(40, random_state=4)
     train, test = part(data, "train"), part(data, "test")
@@ -100,6 +100,8 @@ def test_cells_with_a_pseudotime_become_bins_of_equal_size(rng, tmp_path):
     first = cells.loc[times["one"].nsmallest(6).index]
     np.testing.assert_allclose(arrays.values[0][0], first.mean())
     np.testing.assert_allclose(arrays.times[0], [2.5, 8.5, 14.5, 20.5])
+    averaged = _averaged(trajectories(values := rng.random((1, 12, 2)), np.arange(12.0)), 2)
+    np.testing.assert_allclose(averaged.X, values[0].reshape(6, 2, 2).mean(axis=1), err_msg="two cells a bin")
     scaled = read_pseudotime(cells, times, 4)
     assert scaled.X.max(axis=0).tolist() == [1, 1] and (scaled.obs["time"].min(), scaled.obs["time"].max()) == (0, 9)
     for name, table in (("cells", cells), ("times", times)):

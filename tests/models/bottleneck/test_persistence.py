@@ -105,21 +105,16 @@ def test_a_header_or_a_tensor_of_another_kind_is_refused(parts, tmp_path):
     header, tensors = parts
     for entry, value, message in (
         ("shapes", [[40_000, 40_000]] * 5 + [[40_000, 2]], "network: expected"),
-        ("shapes", [[4, 4], [5, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected layers"),
-        ("shapes", [], ""),
+        ("shapes", [[4, 4], [5, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected layers"), ("shapes", [], ""),
         ("shapes", [[4, -4], [-4, 3], [3, -4], [-4, 2]], "shapes: expected"),
         ("shapes", [[4.0, 4], [4, 3], [3, 2], [2, 3], [3, 4], [4, 2]], "shapes: expected"),
         ("activation", "relu", "activation: expected one of"),
-        ("flat_output", True, "flat_output: there are 2 outputs"),
-        ("library_size", -1.0, "library_size"),
-        ("output_names", ["a"], "names: expected"),
-        ("history", {"loss": [[1]]}, "history: expected numbers and text"),
-        ("params", {"n_genes": 10}, "n_genes"),
-        ("params", {"n_threads": 10**9}, "n_threads.* 1024"),
+        ("flat_output", True, "flat_output: there are 2 outputs"), ("library_size", -1.0, "library_size"),
+        ("output_names", ["a"], "names: expected"), ("history", {"loss": [[1]]}, "history: expected numbers and text"),
+        ("params", {"n_genes": 10}, "n_genes"), ("params", {"n_threads": 10**9}, "n_threads.* 1024"),
         ("params", {"device": "meta"}, "device: expected one of"),
-        ("params", {"distillation": {"n_tree": 1}}, "n_tree"),
-        ("more", 1, "more"),
-    ):
+        ("params", {"distillation": {"n_tree": 1}}, "n_tree"), ("more", 1, "more"),
+    ):  # fmt: skip
         value = header["params"] | value if entry == "params" else value
         with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):
             read(tmp_path / "m.safetensors", sealed(header | {entry: value}, tensors))

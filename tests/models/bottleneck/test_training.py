@@ -59,19 +59,13 @@ def reference_training(network, generator, x, y, stage, batch_size=32, weight_de
             optimizer.step()
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [
-        Stage("a", 3, 1e-2),
-        Stage("a", 3, 1e-2, group_lasso=0.1),
-        Stage("a", 3, 1e-2, frozen=2),
-        Stage("a", 3, 1e-2, frozen=3),
-        Stage("a", 3, 1e-2, classify=True, group_lasso=0.01),
-    ],
-    ids=["plain", "lasso", "frozen-2", "frozen-3", "classify"],
-)
+OPTIONS = [{}, {"group_lasso": 0.1}, {"frozen": 2}, {"frozen": 3}, {"classify": True, "group_lasso": 0.01}]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("weight_decay", [1e-10, 0.05])
-def test_a_stage_equals_plain_autograd(stage, weight_decay):
+def test_a_stage_equals_plain_autograd(options, weight_decay):
+    stage = Stage("a", 3, 1e-2, **options)
     network, trainer, x, y = make()
     other, other_trainer, _, _ = make()
     trainer.weight_decay = weight_decay  # the usual one is too weak to be seen in so few steps

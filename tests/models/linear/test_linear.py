@@ -70,12 +70,10 @@ def test_score_is_pooled_and_about_the_training_mean(pair, model):
     assert model.score(X[90:], Y[90:]) > 0.3
 
 
-@pytest.mark.parametrize(
-    ("model", "error", "message"),
-    [
-        (ReducedRankRegression(rank=0), ValueError, "rank"),
-        (ReducedRankRegression(rank=1.5), TypeError, "rank"),
-        (ReducedRankRegression(rank=6), ValueError, "rank .*40, or of outputs, 5"),
+def test_bad_parameters_are_named(pair):
+    for model, error, message in (
+        (ReducedRankRegression(rank=0), ValueError, "rank"), (ReducedRankRegression(rank=1.5), TypeError, "rank"),
+        (ReducedRankRegression(rank=6), ValueError, "rank .* 5\\]"),
         (ReducedRankRegression(alpha=np.nan), ValueError, "alpha"),
         (SparseReducedRankRegression(alpha=-0.1), ValueError, "alpha"),
         (SparseReducedRankRegression(l1_ratio=1.1), ValueError, r"l1_ratio .*\[0, 1\], got 1.1"),
@@ -84,14 +82,11 @@ def test_score_is_pooled_and_about_the_training_mean(pair, model):
         (SparseReducedRankRegression(tol=0), ValueError, "tol"),
         (SparseReducedRankRegression(relaxed="False"), ValueError, "relaxed"),
         (LeaveOneOutRidge(alphas=[np.nan]), ValueError, "alphas"),
-    ],
-    ids=str,
-)
-def test_bad_parameters_are_named(pair, model, error, message):
-    with pytest.raises(error, match=message):
-        model.fit(*pair)
-    with pytest.raises(ValueError, match="alpha must be .*got -1"):  # before any work
-        SparseReducedRankRegression().fit_path(*pair, [1.0, -1])
+    ):  # fmt: skip
+        with pytest.raises(error, match=message):
+            model.fit(*pair)
+        with pytest.raises(ValueError, match="alpha must be .*got -1"):  # before any work
+            SparseReducedRankRegression().fit_path(*pair, [1.0, -1])
 
 
 # --- the published numbers (Bernaerts et al., arXiv:2006.10411, figure 2)

@@ -52,8 +52,7 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
     kept = choose_genes(x, target, model.n_genes, run)
     support = np.isin(np.arange(x.shape[1]), kept)
     all_genes, x = x, x[:, kept].contiguous()
-    if eval_set is not None:
-        eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
+    eval_set = eval_set and (eval_set[0][:, kept].contiguous(), eval_set[1])
 
     def new(n_kept, width=settings.teacher_width):
         return BottleneckNetwork(n_kept, target.shape[1], width, hidden_layers, "silu", generator=generator)

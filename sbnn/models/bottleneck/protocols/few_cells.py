@@ -1,4 +1,4 @@
-"""The distilled protocol with few cells: nothing is chosen by held-out cells, and more is averaged.
+"""The distilled protocol for few cells: nothing is chosen on held-out cells, and more models are averaged.
 
 Inputs are clipped, genes are chosen for outputs that all genes have denoised, and the teacher sees all cells. The
 student is that of the protocol for many cells, its predictions shrunk by the error on held-out cells.
@@ -39,8 +39,7 @@ def choose_genes(X, Y, n_genes, run):
 
 def denoised(X, Y, random):
     """Prediction of the outputs of the same cells from all genes, (n, q): mean of ridge regression and of trees."""
-    # Cells are predicted by models that saw them. Predictions without them leave less of the outputs than is worth
-    # having: with few cells the genes were worse by an R2 of 0.01 to 0.1.
+    # In-sample predictions: with held-out ones and few cells, the genes were worse by an R2 of 0.01 to 0.1.
     ridge = LeaveOneOutRidge().fit(X, Y)
     strongest = np.argsort(-np.square(ridge.coef_).sum(0), kind="stable")[:DENOISING_GENES]
     some = X[:, strongest]
@@ -69,7 +68,7 @@ class Teacher:
 
 
 def shrinkage(new, x, target, choose, run):
-    """Factor between 0 and 1 of every output that makes the error of its predictions on new cells least."""
+    """Factor between 0 and 1 for each output that minimises the error of its predictions on new cells."""
     # An output that no gene explains is predicted with as much variance as any other, since a model with few cells can
     # explain whatever it is given. So each part of the cells is held out, genes are chosen and a small teacher is
     # trained without it; the factor is the slope of the regression of the held-out outputs on the predictions, drawn

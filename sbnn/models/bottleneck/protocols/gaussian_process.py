@@ -14,7 +14,7 @@ from sbnn.models.bottleneck.training import Adam
 
 
 def most_relevant(process, n_genes, prior=None):
-    """Choose genes by dropping, again and again, those that the predictions of a Gaussian process depend on least."""
+    """Choose genes by repeatedly dropping those that the predictions of a Gaussian process depend on least."""
     kept, (at_first, later) = np.arange(process.X.shape[1]), process.settings.process_steps
     if len(kept) <= n_genes:
         return kept
@@ -38,7 +38,7 @@ class RelevanceProcess:
         self.theta = torch.cat([X.new_full((p,), -0.5 * math.log(p)), X.new_tensor(settings.process_start).log()])
 
     def fit(self, n_steps, learning_rate=0.1):
-        """Climb the marginal likelihood by a few steps of Adam, which stop before single cells are fitted."""
+        """Maximise the marginal likelihood by a few steps of Adam, stopped early to avoid overfitting."""
         gradient = torch.empty_like(self.theta)
         adam = Adam([(self.theta, gradient, 0.0)], betas=(0.9, 0.95))
         for _ in range(n_steps):
@@ -85,7 +85,7 @@ class RelevanceProcess:
         return total * scales.square()
 
     def keep(self, genes):
-        """The process of some of the genes, from where this one is."""
+        """The process on some of the genes, started from the parameters of this one."""
         process = RelevanceProcess(self.X[:, genes].contiguous(), self.Y, self.settings)
         process.theta = torch.cat([self.theta[:-3][genes], self.theta[-3:]])
         return process

@@ -82,8 +82,7 @@ def pretraining_labels(model, target, random):
     """Cluster labels of the training cells, -1 for none; None with fewer than two clusters."""
     labels = cluster_outputs(target.cpu().numpy(), model.n_clusters, random_state=random)
     if labels.max() < 1:
-        text = f"fewer than two clusters of at least {LEAST_CELLS} cells among {len(labels)}"
-        warnings.warn(f"{text}: the pretraining is left out", stacklevel=5)
+        warnings.warn(f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more", stacklevel=5)
         return None
     return labels
 
@@ -99,7 +98,7 @@ def cluster_outputs(Y, n_clusters=20, min_cells=LEAST_CELLS, random_state=None):
 
 
 def pretraining_cells(labels, random):
-    """Positions of the 60 % of the labelled cells that the pretraining trains on, and of those that it watches."""
+    """Positions of the labelled cells that the pretraining trains on, 60 %, and of those it validates on."""
     order = random.permutation(np.flatnonzero(labels >= 0))
     n_train = max(1, int(TRAINING_FRACTION * len(order)))
     return order[:n_train], order[n_train:]

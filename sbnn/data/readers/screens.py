@@ -1,0 +1,72 @@
+"""A user's own perturbation screen: counts as text, 10x ``.h5`` or ``.h5ad``, and guides or labels of the cells."""
+
+import warnings
+from pathlib import Path
+
+import anndata as ad
+import h5py
+import pandas as pd
+from scipy import sparse
+
+from sbnn.data.checks import some
+from sbnn.data.readers.table_checks import as_numbers, texts
+from sbnn.data.readers.tables import leave_out, read_table
+from sbnn.data.screens import check_screen_counts, screen
+
+CLEAR = 0.8  # least share of the guide of a cell in its counts of guides, as in Papalexi et al. 2021
+
+
+def read_screen(counts, guides, control, name="custom"):
+    """Screen, as `sbnn.mechanism_shift.screen` gives it, of the cells with a label or one clear guide; warns of others.
+
+    `guides` has one column, the perturbation of each cell, or counts of guides, where ``IRF1_2`` is a guide of IRF1.
+    """
+    table, dropped = read_table(guides, "guides"), {}
+    if Path(counts).suffix.lower() in (".h5", ".h5ad"):
+        adata = _read_hdf5(counts)
+    else:  # text, with the cells in its rows, or in its columns
+        values = read_table(counts, "counts")
+        adata = ad.AnnData(as_numbers(values if values.index.isin(table.index).any() else values.T, "counts"))
+    there = adata.obs_names.isin(table.index)
+    table = table.reindex(adata.obs_names)
+    whys = {"without a count of a gene": check_screen_counts(adata.X).sum(axis=1) == 0, "not among the guides": ~there}
+    if table.shape[1] > 1:
+        table = as_numbers(table, "guides").fillna(0)
+        check_screen_counts(table, "guides")
+        guide, most = table.idxmax(axis=1), table.max(axis=1)
+        targets = guide.str.replace(r"_[^_]*$", "", regex=True)
+        whys["without a guide"] = most == 0
+        whys["with two guides of equal count"] = table.eq(most, axis=0).sum(axis=1) > 1
+        whys[f"with less than {CLEAR:.0%} of the counts of guides on one"] = most < CLEAR * table.sum(axis=1)
+    else:
+        targets = guide = pd.Series(texts(table.iloc[:, 0]), table.index)
+        whys["without a label"] = targets == ""
+    kept = pd.Series(True, table.index)
+    for why, wrong in whys.items():
+        leave_out(dropped, "guides", why, table.index[kept & wrong], len(table))
+        kept &= ~wrong
+    adata = adata[kept].copy()
+    adata.obs = adata.obs.assign(perturbation=targets[kept], guide=guide[kept])
+    guides_of, cells_of = adata.obs.groupby("perturbation")["guide"].nunique(), adata.obs["perturbation"].value_counts()
+    single = guides_of.index[(guides_of == 1) & (guides_of.index != control)] if table.shape[1] > 1 else []
+    if len(single):
+        listed = some(f"{target} ({cells_of[target]} cells)" for target in single)
+        warnings.warn(
+            f"guides: {len(single)} targets have one guide, whose other effects look alike: {listed}", stacklevel=2
+        )
+    return screen(adata, "perturbation", control, name=name, dropped=dropped)
+
+
+def _read_hdf5(path):
+    """AnnData of the counts of genes in an ``.h5ad``, or an ``.h5`` of 10x."""
+    if Path(path).suffix.lower() == ".h5ad":
+        return ad.read_h5ad(path)
+    with h5py.File(path) as file:
+        matrix, features = file["matrix"], file["matrix/features"]
+        parts = tuple(matrix[part][:] for part in ("data", "indices", "indptr"))
+        names = (matrix["barcodes"], features["name"], features["feature_type"])
+        cells, genes, kinds = (values.asstr()[:] for values in names)
+        counts = sparse.csr_array(parts, shape=tuple(matrix["shape"][:][::-1]))
+    adata = ad.AnnData(counts, pd.DataFrame(index=cells), pd.DataFrame(index=genes))
+    adata.var_names_make_unique()
+    return adata[:, kinds == "Gene Expression"]

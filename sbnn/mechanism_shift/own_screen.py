@@ -1,0 +1,60 @@
+"""The command ``sbnn screen``: a user's own screen, from counts and guides to tables, figures and model."""
+
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from sbnn.data.preselection import preselect_genes
+from sbnn.data.readers.screens import read_screen
+from sbnn.mechanism_shift import SparseShiftVAE, plotting
+from sbnn.mechanism_shift.graph import edges_of
+from sbnn.plotting.common import save_figure
+from sbnn.results import write_atomically
+
+N_GENES = 1000  # beside those that are perturbed
+SHOWN_CELLS = 2000
+
+
+def cells_and_genes(model, adata, cells):
+    """Latents of some cells, their perturbations, and the correlation of each gene with each latent."""
+    counts, latents = adata.X[cells].toarray(), model.transform(adata[cells]).astype(np.float32)
+    logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)
+    with np.errstate(invalid="ignore"):  # of genes without a count
+        genes = np.nan_to_num(np.corrcoef(logs.T, latents.T)[: adata.n_vars, adata.n_vars :])
+    genes = pd.DataFrame(genes, adata.var_names, model.shift_graph_["latent"].unique())
+    return {"latents": latents, "perturbation": adata.obs["perturbation"].to_numpy(str)[cells], "genes": genes}
+
+
+def run(options, recipe=None):
+    """Read, fit, and write tables, figures and the model to a folder."""
+    out = Path(options.out)
+    adata = read_screen(options.counts, options.guides, options.control, out.name)
+    all_genes = SimpleNamespace(counts=adata.X, n_cells=adata.n_obs, n_genes=adata.n_vars)
+    adata = adata[:, preselect_genes(all_genes, N_GENES) | adata.var_names.isin(adata.obs["perturbation"])].copy()
+    print(f"{adata.n_obs} cells x {adata.n_vars} genes, {adata.obs['perturbation'].nunique()} perturbations")
+    dropped = [(cell, why) for why, names in adata.uns["sbnn"]["dropped"].items() for cell in names]
+    tables = {"cells": adata.obs.rename_axis("cell").reset_index()}
+    _write(tables | {"left_out": pd.DataFrame(dropped, columns=["cell", "why"])}, out)  # before what takes long
+    model = SparseShiftVAE(options.latents, recipe=recipe, random_state=0).fit(adata)
+    graph, effects = model.shift_graph_, model.gene_effects_
+    cells = np.random.default_rng(0).permutation(adata.n_obs)[:SHOWN_CELLS]
+    shown = {"dataset": out.name, "seed": 0, "graph": graph.assign(seed=0), "effects": effects}
+    record = SimpleNamespace(**shown, **cells_and_genes(model, adata, cells))
+    _write({"shift_graph": graph, "gene_effects": effects}, out)
+    for draw in (plotting.graph_of_screen, plotting.latents_and_genes):
+        save_figure(draw(record), out / draw.__name__)
+    joblib.dump(model, content := BytesIO())
+    write_atomically(content.getvalue(), out / "model.joblib")
+    latents, genes = edges_of(graph).any(axis=1), effects.groupby("perturbation")["edge"].any()
+    print(
+        f"{latents.sum()} of {len(latents)} targets shift a latent, {(latents | genes).sum()} a latent or a gene: {out}"
+    )
+
+
+def _write(tables, folder):
+    for name, table in tables.items():
+        write_atomically(table.to_csv(index=False).encode(), folder / f"{name}.csv")

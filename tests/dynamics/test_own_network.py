@@ -1,0 +1,40 @@
+"""A user's own time course from the command line: tables to network, predictions and page."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbnn import cli
+from sbnn.dynamics import own_tables
+
+
+def test_a_course_becomes_a_network_with_a_page(network, samples, prior, tmp_path, capsys):
+    table = samples.to_df().assign(sample=samples.obs["sample"], time=samples.obs["time"])
+    table[:-1].to_csv(tmp_path / "course.csv", index=False)  # the last sample ends earlier
+    edges = prior.stack()[lambda sign: sign != 0].rename("sign").rename_axis(["regulator", "target"])
+    edges.to_csv(tmp_path / "prior.csv")
+    files = str(tmp_path / "course.csv"), "--prior", str(tmp_path / "prior.csv"), "--out", str(tmp_path / "out")
+    assert cli.main(["network", *files, "--fast"]) == 0
+    assert capsys.readouterr().out.startswith("regulation explains")
+    found = pd.read_csv(tmp_path / "out" / "edges.csv")
+    assert (found["prior"] != 0).sum() == len(edges) and found["probability"].is_monotonic_decreasing
+    assert (
+        network.graph.stack()[list(map(tuple, found[["regulator", "target"]].head(15).to_numpy()))].ne(0).mean() > 0.9
+    )
+    page = (tmp_path / "out" / "network.md").read_text()
+    assert all(part in page for part in ("regulation explains", "| AR(1) of each gene |", "scores.png", "paths.png"))
+    assert len(pd.read_csv(tmp_path / "out" / "predictions.csv")) == 4 and (tmp_path / "out" / "paths.png").exists()
+
+
+def test_cells_get_their_times_from_another_table(tmp_path, rng):
+    cells = pd.DataFrame(rng.poisson(30, (40, 3)), [f"c{i}" for i in range(40)], [*"ABC"])
+    times = pd.DataFrame({"time": np.tile(range(20), 2), "sample": np.repeat([*"xy"], 20)}, cells.index)
+    files = {"cells": cells, "times": times, "pseudo": times["time"].rename("t"), "fewer": cells[:30]}
+    cells, times, pseudo, fewer = (tmp_path / f"{name}.tsv" for name in files)
+    for name, table in files.items():
+        table.to_csv(tmp_path / f"{name}.tsv", sep="\t")
+    with pytest.warns(UserWarning, match="counts are scaled"):
+        data, binned = own_tables.read_course(cells, times), own_tables.read_course(cells, pseudo)
+    assert data.obs["sample"].value_counts().to_dict() == {"x": 20, "y": 20} and data.X.max() < 8 and binned.n_obs == 20
+    with pytest.raises(ValueError, match="times: c30, .* not among the rows"):
+        own_tables.read_course(fewer, times)

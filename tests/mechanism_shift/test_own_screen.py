@@ -1,0 +1,61 @@
+"""A user's own screen from the command line: counts and guides in, tables, figures and a model out."""
+
+import h5py
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbnn import cli
+from sbnn.data.readers.screens import read_screen
+
+
+@pytest.fixture
+def tables(screen, tmp_path):
+    """Counts of genes and of two guides of each perturbation: DataFrames of cells, and a file for the latter."""
+    guides = [f"{name.replace('_', '-')}_{i % 2}" for i, name in enumerate(screen.perturbation)]
+    guides = pd.get_dummies(pd.Series(guides, screen.cell_names), dtype=float) * 5
+    return pd.DataFrame(screen.counts.toarray(), screen.cell_names, screen.gene_names), guides, tmp_path / "guides.csv"
+
+
+def test_the_command_writes_tables_figures_and_the_model(tables, capsys):
+    counts, guides, path = tables
+    guides.iloc[0] = 0
+    guides.to_csv(path)
+    with h5py.File(path.with_name("counts.h5"), "w") as file:  # as 10x writes it
+        file["matrix/features/name"], file["matrix/barcodes"] = list(counts.columns), list(counts.index)
+        file["matrix/features/feature_type"] = ["Gene Expression"] * 59 + ["CRISPR Guide Capture"]
+        (rows, file["matrix/indices"]), file["matrix/shape"] = np.nonzero(counts.to_numpy()), counts.shape[::-1]
+        file["matrix/data"] = counts.to_numpy()[np.nonzero(counts.to_numpy())]
+        file["matrix/indptr"] = np.searchsorted(rows, np.arange(len(counts) + 1))
+    command, out = ["screen", str(path.with_name("counts.h5")), "--guides", str(path)], path.with_name("out")
+    with pytest.warns(UserWarning, match="1 of 2500 are left out, without a guide: cell_0"):
+        assert cli.main([*command, "--control", "control", "--out", str(out), "--latents", "3", "--fast"]) == 0
+    assert "2499 cells x 59 genes, 41 perturbations" in capsys.readouterr().out and len([*out.glob("*.png")]) == 2
+    written = {file.stem: pd.read_csv(file) for file in out.glob("*.csv")}
+    assert written["left_out"].to_numpy().tolist() == [["cell_0", "without a guide"]] and len(written["cells"]) == 2499
+    assert len(written["shift_graph"]) == 40 * 3 and len(written["gene_effects"]) == 40 * 59
+    assert joblib.load(out / "model.joblib").transform(counts.iloc[:5, :59]).shape == (5, 3)
+
+
+BAD = {
+    "2 of 2500 .* without a guide: cell_3, cell_7": lambda c, g: g.update(g.iloc[[3, 7]] * 0),
+    "1 of 2500 .* with two guides of equal count: cell_5": lambda c, g: g.update(g.iloc[[5]] * 0 + 1),
+    "1 of 2500 .* without a label: cell_2": lambda c, g: "labels",
+    "1 targets have one guide, .*: perturbation-02 ": lambda c, g: g.drop(columns="perturbation-02_0", inplace=True),
+    "guides: .* in 1 cells, at positions 4, the first -1": lambda c, g: g.update(g.iloc[[4]] - 1),
+    "counts: .* in 1 cells, at positions 9, the first": lambda c, g: c.update(c.iloc[[9]] + 0.5),
+    "control: no cell is 'control'": lambda c, g: g.drop(columns=["control_0", "control_1"], inplace=True),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_screens_are_explained_in_a_sentence(tables, message):
+    counts, guides, path = tables[0].astype(float), *tables[1:]
+    if BAD[message](counts, guides):
+        guides = guides.idxmax(axis=1).str.rpartition("_")[[0]]
+        guides.loc["cell_2"] = " "
+    guides.to_csv(path)
+    counts.T.to_csv(path.with_name("counts.csv"))  # genes x cells
+    with pytest.raises(ValueError, match=message) if message[0] in "cg" else pytest.warns(match=message):
+        read_screen(path.with_name("counts.csv"), path, "control")
