@@ -1,12 +1,12 @@
 """The distilled protocol far from mouse M1: few or many cells, many genes, one or many outputs, rare genes, proteins.
 
-    python benchmarks/robustness.py [--only NAME ...]
+    python benchmarks/robustness.py [--genes N] [--only NAME ...]
 
 25 genes (or all there are) and two units; beside it ridge on the same genes and on all genes. New cells are clipped to
 the range of the training cells for all of them, where these are few to the middle of it for the network. Simulated data
-are drawn three times, real ones split three times; the table gives means, and the differences to ridge with their
-standard errors over the three. Scaled inside the training cells. Real data are used where their files are found. Prints
-Markdown.
+are drawn three times, real ones split three times, but for ten folds of whole mice; the table gives means, and the
+differences to ridge with their standard errors over these. Scaled inside the training cells. Real data are used where
+their files are found. Prints Markdown.
 """
 
 import argparse
@@ -21,6 +21,8 @@ from sbnn import (
     LeaveOneOutRidge,
     SparseBottleneckRegressor,
     cross_validate,
+    grouped_folds,
+    later_fold,
     load_dataset,
     simulate_patchseq,
 )
@@ -36,7 +38,7 @@ RIDGE = ClippedInputs(LeaveOneOutRidge())
 def found(name):
     """A data set, or None where its files are not found."""
     try:
-        return as_paired(load_dataset(name, download=False, verbose=False))
+        return load_dataset(name, download=False, verbose=False)
     except FileNotFoundError:
         return None
 
@@ -85,6 +87,7 @@ REAL = {
     "mouse M1": (partial(found, "scala"), (30, 60, 120, 300)),
     "CITE-seq CD8, 5 proteins": (partial(found, "citeseq_cd8"), (30, 60, 200, 1500)),
 }
+APART = {"other mice": ("mouse", grouped_folds, 1), "later dates": ("date", later_fold, N_REPEATS)}  # and repeats
 
 
 def cases():
@@ -94,6 +97,10 @@ def cases():
     for name, (make, sizes) in REAL.items():
         for n in sizes:
             yield f"{name}, {n} cells", [partial(_split, make, seed, n) for seed in seeds()]
+    adata = found("scala")
+    for name, (column, cut, repeats) in ({} if adata is None else APART).items():
+        folds = cut(adata.obs[column]) * repeats
+        yield f"mouse M1, {name}", [partial(tuple, (as_paired(adata), fold)) for fold in folds]
 
 
 def seeds():
@@ -105,17 +112,18 @@ def _split(make, seed, n_train=None):
     data = make()
     if data is None:
         return None
+    data = as_paired(data)
     order = np.random.default_rng(seed).permutation(data.n_cells)
     n = data.n_cells - N_TEST if n_train is None else n_train
     return data, (order[:n], order[n : n + N_TEST])
 
 
-def compare(split, seed):
+def compare(split, seed, n_genes):
     """Test R2 of the network, of ridge on its genes and of ridge on all genes, and CPU seconds of the network's fit."""
     if split is None:
         return {}
     data, fold = split
-    model = SparseBottleneckRegressor(n_genes=min(25, data.n_genes), device="cpu", random_state=seed)
+    model = SparseBottleneckRegressor(n_genes=min(n_genes, data.n_genes), device="cpu", random_state=seed)
     network = cross_validate(model, data, [fold], verbose=False)
     same = cross_validate(RIDGE, (data.X[:, network.selected[0, 0]], data.Y), [fold], verbose=False)
     every = cross_validate(RIDGE, data, [fold], verbose=False)
@@ -126,19 +134,20 @@ def compare(split, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=[""], help="rows whose name holds one of these texts")
-    only = parser.parse_args().only
+    parser.add_argument("--genes", type=int, default=25, help="of the network")
+    options = parser.parse_args()
     warnings.simplefilter("ignore")  # constant genes, few cells: what is looked for here
     rows = {}
     for name, splits in cases():
-        if not any(text in name for text in only):
+        if not any(text in name for text in options.only):
             continue
-        table = pd.DataFrame([compare(split(), seed) for seed, split in zip(seeds(), splits, strict=True)])
+        table = pd.DataFrame([compare(split(), seed, options.genes) for seed, split in enumerate(splits, FIRST_SEED)])
         if table.empty:
             continue
         row = {column: f"{table[column].mean():.3f}" for column in table.columns[:3]}
         for ridge in table.columns[1:3]:
             ahead = table["distilled"] - table[ridge]
-            row[f"minus {ridge}"] = f"{ahead.mean():+.3f} ± {ahead.std(ddof=1) / np.sqrt(N_REPEATS):.3f}"
+            row[f"minus {ridge}"] = f"{ahead.mean():+.3f} ± {ahead.std(ddof=1) / np.sqrt(len(table)):.3f}"
         rows[name] = row | {"CPU s": f"{table['CPU s'].mean():.0f}"}
         print(name, rows[name], flush=True)
     print(to_markdown(pd.DataFrame(rows).T.rename_axis("data, training cells")))

@@ -44,9 +44,7 @@ def latents_and_genes(record):
     """Shifts of the latents by all perturbations, each latent with its genes, and edges to genes."""
     effects, strength = _first_fit(record)
     of_latents = [", ".join(record.genes[name].abs().nlargest(NAMED_GENES).index) for name in effects.columns]
-    on_genes = record.effects  # without the column of edges in older records
-    edge = on_genes["edge"] if "edge" in on_genes else on_genes["significant"] & (on_genes["direct"] != 0)
-    found = on_genes[edge]
+    found = record.effects[record.effects["edge"]]
     genes = found.assign(size=found["direct"].abs()).groupby("gene")["size"].max().nlargest(DIRECT_GENES).index
     direct = found.pivot(index="gene", columns="perturbation", values="direct")
     direct = direct.reindex(index=genes, columns=effects.index).fillna(0.0)
