@@ -16,17 +16,17 @@ import interruptions
 from interruptions import killed_again_and_again as again_and_again
 
 FAULTS = {  # name -> function, seeds in the tests, seeds in the table
-    "kill -9 of a cross-validation, begun again until it finishes": (again_and_again, 1, 6),
+    "kill -9 of a cross-validation, restarted until it finishes": (again_and_again, 1, 6),
     "kill -9 of a cross-validation with two workers": (partial(again_and_again, n_jobs=2, kills=3, longest=5), 0, 2),
     "Ctrl-C of a cross-validation": (partial(again_and_again, kills=5, how=signal.SIGINT), 1, 4),
-    "a disk that fills up, of a cross-validation": (interruptions.full_disk, 1, 4),
+    "a disk that fills up during a cross-validation": (interruptions.full_disk, 1, 4),
     "two processes with one experiment, while a third is killed": (interruptions.same_experiment, 1, 10),
-    "two processes with different experiments and one file": (interruptions.different_experiments, 1, 10),
+    "two processes that write different experiments to one file": (interruptions.different_experiments, 1, 10),
     "another experiment on the file of a killed one": (interruptions.another_experiment_after_a_kill, 1, 10),
     "a download that is cut off": (downloads.cut_off, 2, 20),
     "a download with a wrong byte": (downloads.wrong_content, 2, 60),
     "kill -9 of a download": (downloads.killed, 1, 6),
-    "two downloads of one file, of which one may be killed": (downloads.two_at_once, 2, 10),
+    "two downloads of one file, one of which may be killed": (downloads.two_at_once, 2, 10),
     "a damaged file of a finished fit": (interruptions.damaged_part, 1, 8),
 }
 
