@@ -16,9 +16,9 @@ from sbnn.dynamics import figures, report
 from sbnn.dynamics.baselines import BASELINES
 from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
+from sbnn.explorer.report import write_report
 from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
-from sbnn.tables import to_markdown
 
 LEAST = 0.01  # probability of an edge that is written
 HELD_OUT = 0.2  # of the samples, or of the times of a single one
@@ -64,7 +64,7 @@ def _columns(path, what):
 
 
 def study(data, prior, out, n_passes=5):
-    """Write network.md, edges.csv, predictions.csv and two figures to a folder; `SparseRegulationRegressor` of all.
+    """Write network.html, edges.csv, predictions.csv and two figures to a folder; `SparseRegulationRegressor` of all.
 
     Every method is also fitted without the last fifth of the samples, or of the times of a single one, to predict it.
     """
@@ -86,12 +86,16 @@ def study(data, prior, out, n_passes=5):
     edges = edges.sort_values(["probability", "score"], key=np.abs, ascending=False, kind="stable").reset_index()
     predicted = pd.DataFrame(of["sparse"].predicted.reshape(-1, data.n_vars), columns=data.var_names)
     predicted = pd.concat([data.obs[held].reset_index(drop=True), predicted], axis=1)
-    text = [f"# {data.n_obs} times x {data.n_vars} genes", model.verdict_, "## Held-out samples, from their start"]
-    text += [to_markdown(report.methods_table(records, "real")), "![scores](scores.png)", "![paths](paths.png)"]
-    text += ["## The most probable edges", to_markdown(edges.head(25).set_index("regulator"))]
-    save_figure(figures.scores_of_methods(of), Path(out, "scores"))
-    save_figure(figures.predicted_paths(of["prior"], {"sparse": of["sparse"]}), Path(out, "paths"))
+    drawn = {"scores": figures.scores_of_methods(of)}
+    drawn["paths"] = figures.predicted_paths(of["prior"], {"sparse": of["sparse"]})
+    for name, figure in drawn.items():
+        save_figure(figure, Path(out, name))
     for name, content in {"edges.csv": edges, "predictions.csv": predicted}.items():
         write_atomically(content.to_csv(index=False).encode(), Path(out, name))
-    write_atomically("\n\n".join([*text, ""]).encode(), Path(out, "network.md"))
+    title = f"{data.n_obs} times x {data.n_vars} genes"
+    pictures = [("scores", "Held-out samples", "Scores of each method"), ("paths", "Paths", "Measured and predicted")]
+    pictures = [(Path(out, f"{name}.png"), *words) for name, *words in pictures]
+    tables = [("Held-out samples, from their start", report.methods_table(records, "real"))]
+    tables += [("The most probable edges", edges.head(25).set_index("regulator"))]
+    write_report(Path(out, "network.html"), title, model.verdict_, pictures, tables)
     return model.verdict_

@@ -21,8 +21,9 @@ def test_a_course_becomes_a_network_with_a_page(network, samples, prior, tmp_pat
     assert (
         network.graph.stack()[list(map(tuple, found[["regulator", "target"]].head(15).to_numpy()))].ne(0).mean() > 0.9
     )
-    page = (tmp_path / "out" / "network.md").read_text()
-    assert all(part in page for part in ("regulation explains", "| AR(1) of each gene |", "scores.png", "paths.png"))
+    page = (tmp_path / "out" / "network.html").read_text()
+    assert all(part in page for part in ("regulation explains", "AR(1) of each gene", found["target"][0]))
+    assert page.count("data:image/png;base64,") == 2
     assert len(pd.read_csv(tmp_path / "out" / "predictions.csv")) == 4 and (tmp_path / "out" / "paths.png").exists()
 
 

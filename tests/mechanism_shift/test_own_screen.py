@@ -35,6 +35,12 @@ def test_the_command_writes_tables_figures_and_the_model(tables, capsys):
     written = {file.stem: pd.read_csv(file) for file in out.glob("*.csv")}
     assert written["left_out"].to_numpy().tolist() == [["cell_0", "without a guide"]] and len(written["cells"]) == 2499
     assert len(written["shift_graph"]) == 40 * 3 and len(written["gene_effects"]) == 40 * 59
+    page = (out / "screen.html").read_text()
+    assert all(
+        part in page
+        for part in ("of 40 targets shift a latent", "1 left out, without a guide: cell_0", "shifts are edges")
+    )
+    assert page.count("data:image/png;base64,") == 2
     assert joblib.load(out / "model.joblib").transform(counts.iloc[:5, :59]).shape == (5, 3)
 
 

@@ -15,8 +15,8 @@ from sbnn import DistilledSettings, SparseBottleneckRegressor, cli, fit_full, re
 from sbnn.data.paired import as_paired
 from sbnn.data.readers import tables as reader
 from sbnn.data.simulate import simulate_patchseq
+from sbnn.explorer.report import _left_out
 from sbnn.study.own_data import commands, options
-from sbnn.study.own_data.report import _left_out
 
 MARKUP = '<script>alert("1")</script>'  # no name is markup on the page
 FEW = DistilledSettings(steps_of_teachers=20, steps_of_student=20)

@@ -19,7 +19,7 @@ from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.linear import LeaveOneOutRidge
 from sbnn.results import results_folder, save
 from sbnn.study.own_data.options import preselected
-from sbnn.study.own_data.report import write_report
+from sbnn.study.own_data.report import report
 
 MODEL = "model.safetensors"
 SHARE_OF_HALF = 0.7  # seconds of a fit to half of the cells, relative to all
@@ -34,7 +34,7 @@ def fit(options, data, folder):
     draw(records, figures)
     more = {"ridge": records["cv_ridge"], "halves": records["halves_default"], "tsne": records["tsne"]}
     explore(records["fit_default_2d"], records["cv_default"], folder / "explorer.html", data=data, **more)
-    sentence, warned = write_report(options, data, records, figures, page)
+    sentence, warned = report(options, data, records, figures, page)
     print(f"\n{sentence}", *warned, sep="\n- ")
     print(f"\nreport: {page}; to explore: explorer.html in the same folder")
     print(f"figures: {figures}; new cells: sbnn map {folder / MODEL} new_counts.csv")

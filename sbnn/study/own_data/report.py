@@ -1,18 +1,12 @@
 """The report of a user's own cells, one HTML page: accuracy, reliability, genes and outputs."""
 
-import base64
-from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
-
-import pandas as pd
 
 from sbnn.data.checks import some
 from sbnn.data.paired import groups_of
 from sbnn.evaluation.stability import kept_genes_table, trust_sentence
 from sbnn.evaluation.verdict import outputs_table, verdict
-from sbnn.results import library_versions, write_atomically
+from sbnn.explorer.report import write_report
 from sbnn.study.own_data.cautions import cautions
 from sbnn.study.own_data.options import preselected
 from sbnn.study.report import summarise
@@ -24,11 +18,10 @@ SHOWN = {
     "overview": ("From few genes through two units to the outputs", "Kept genes, the map of the cells and the outputs"),
     "map_trust": ("How far the map can be trusted", "Error of every cell when it was held out; maps of other seeds"),
 }
-NAMES_SHOWN = 3
 GAPS = "Empty: not kept by the network fitted to three quarters of the cells, which measures effects."
 
 
-def write_report(options, data, records, figures, path):
+def report(options, data, records, figures, path):
     """Write the report of the records, with the figures of a folder; gives the verdict and the cautions."""
     default, ridge = records["cv_default"], records["cv_ridge"]
     groups = None if options.groups is None else groups_of(data, options.groups)
@@ -39,21 +32,17 @@ def write_report(options, data, records, figures, path):
     found = summarise({name: record for name, record in records.items() if name != "cv_ridge"}).sentence
     facts = {about.removeprefix("its "): found[about] for about in found.index if about.startswith("its ")}
     facts |= _facts(options, data, default)
-    listed = "".join(f"<li>{escape(text)}</li>" for text in warned)
-    drawn = [Path(figures, f"{name}.png") for name in SHOWN]
-    map_, *others = [_picture(figure, *SHOWN[figure.stem]) if figure.exists() else "" for figure in drawn]
-    page = Template((files("sbnn.study.own_data") / "report.html").read_text(encoding="utf-8")).substitute(
-        title=escape(f"{data.name}: {data.n_outputs} outputs from {n_kept} of {data.n_genes} genes"),
-        verdict=escape(sentence),
-        map=map_,
-        cautions=f'<ul class="cautions" aria-label="Cautions">{listed}</ul>' if warned else "",
-        facts="".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items()),
-        left_out="".join(_left_out(why, names) for why, names in data.about["dropped"].items()),
-        pictures="".join(others),
-        tables=_outputs(default, data, ridge) + _genes(records),
-        footer=escape(f"sbnn {library_versions()['sbnn']}; {data.about['source']}; fingerprint {data.sha256[:12]}"),
+    write_report(
+        path,
+        f"{data.name}: {data.n_outputs} outputs from {n_kept} of {data.n_genes} genes",
+        sentence,
+        [(Path(figures, f"{name}.png"), *words) for name, words in SHOWN.items()],
+        [_outputs(default, data, ridge), _genes(records)],
+        cautions=warned,
+        facts=facts,
+        left_out=data.about["dropped"],
+        source=f"{data.about['source']}; fingerprint {data.sha256[:12]}",
     )
-    write_atomically(page.encode(), path)
     return sentence, warned
 
 
@@ -68,32 +57,12 @@ def _facts(options, data, record):
     return facts | ({"as read": notes} if notes else {})
 
 
-def _left_out(why, names):
-    """What was left out for one reason: the number and the first names; all names on opening."""
-    first = escape(f"{len(names)} left out, {why}: {some(names, NAMES_SHOWN)}")
-    if len(names) <= NAMES_SHOWN:
-        return f"<p>{first}</p>"
-    return f"<details><summary>{first}</summary><p>{escape(', '.join(map(str, names)))}</p></details>"
-
-
-def _picture(path, title, alternative):
-    data = base64.b64encode(path.read_bytes()).decode()
-    image = f'<img src="data:image/png;base64,{data}" alt="{escape(alternative)}">'
-    return f"<h2>{escape(title)}</h2><figure>{image}</figure>"
-
-
-def _table(title, frame, note=""):
-    with pd.option_context("display.max_colwidth", None):
-        rows = frame.reset_index().to_html(index=False, border=0, na_rep="", float_format="{:.3f}".format)
-    return f'<h2>{escape(title)}</h2><div class="wide">{rows}</div><p class="note">{escape(note)}</p>'
-
-
 def _outputs(record, data, ridge):
     table = outputs_table(record, data, ridge)
     table["better_than_chance"] = table.better_than_chance.map({True: "yes", False: "no"})
     table = table.drop(columns="p").sort_values("test_r2", ascending=False, kind="stable")
     table.columns = ["test R2", "permuted", "p, adjusted", "ridge", "better than chance"]
-    return _table("How well each output is predicted in held-out cells", table)
+    return "How well each output is predicted in held-out cells", table
 
 
 def _genes(records):
@@ -105,4 +74,4 @@ def _genes(records):
     n = (table.trust == "trusted").sum()
     trusted = f"{n} of {len(table)} are trusted, with at most one false selection expected."
     note = f"{trust_sentence(halves) or trusted} {GAPS}"
-    return _table("Genes that the network keeps", table.rename_axis("gene"), note)
+    return "Genes that the network keeps", table.rename_axis("gene"), note
