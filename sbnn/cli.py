@@ -73,7 +73,7 @@ def _plainly(message, category, *_):
     return f"{'warning' if category is UserWarning else category.__name__}: {as_options(str(message))}\n"
 
 
-#: What the commands take, and what argparse takes for it.
+#: Arguments of the commands and their settings for argparse.
 ARGUMENTS = {
     "name": {"help": "a name for your tables, used for folders"},
     "notebook": {"nargs": "?", "default": "all", "help": "number of a notebook, such as 02; all (the default)"},
@@ -84,7 +84,7 @@ ARGUMENTS = {
     "model": {"help": "file that SparseBottleneckRegressor.save wrote"},
     "cells": {"help": "table of expression (CSV, TSV or Excel) or .h5ad with at least the kept genes"},
     "action": {"choices": ("fit", "predict"), "help": "fit writes --model, predict reads it and writes --out"},
-    "features": {"help": "cells x features (CSV, TSV or Excel), for fit with columns type and, if known, donor"},
+    "features": {"help": "cells x features (CSV, TSV or Excel); fit also needs type and, if known, donor"},
     "course": {"help": "long table with the columns sample, time and one per gene; or rows of cells, for --times"},
     "paths": {"nargs": "+", "help": "NWB files, or folders with them"},
     "--saved-models": {"default": "saved_models", "help": "folder of the results (default: saved_models)"},
@@ -100,7 +100,7 @@ ARGUMENTS = {
     "--totals": {"help": "column with the counts of each cell over all genes of the fit"},
     "--times": {"help": "table of the cells: columns sample and time, or a pseudotime for each trajectory"},
     "--prior": {"help": "known regulation: genes x genes of 1, -1 and 0, or columns regulator, target and sign"},
-    "--sheet": {"help": "of an Excel workbook"},
+    "--sheet": {"help": "sheet of an Excel workbook"},
     "--cache": {"help": "folder of finished recordings"},
     "--model": {"required": True, "help": "file of the model"},
     "--types": {"help": "table with the columns type and donor, if they are not in the table of features"},
@@ -115,7 +115,7 @@ _EXPRESSION = ("--counts", "--log", "--genes-in-rows", "--cells-in-rows")
 
 
 def _commands():
-    """Command -> what runs it, what it does, what it takes, and options of tables of one's own."""
+    """Map each command to its function, help, arguments and options for the user's tables."""
     return {
         "reproduce": (_reproduce, "run the notebooks top to bottom",
                       "notebook dataset --saved-models --figures --fast --fresh --in-place --jobs", ()),
@@ -128,7 +128,7 @@ def _commands():
                 "model cells --out --predictions --totals --sheet", _EXPRESSION),
         "ephys-types": (_ephys_types, "learn types of cells from electrophysiological features, or predict them",
                         "action features --model --types --out --abstain --sheet --fast", ()),
-        "network": (_network, "infer who regulates whom from your own time course, beside simple models",
+        "network": (_network, "infer who regulates whom from your own time course, compared with simple models",
                     "course --times --prior --out --fast", ()),
         "screen": (_screen, "find which latents and genes each perturbation of your own screen shifts",
                    "counts --guides --control --latents --out --fast", ()),

@@ -11,9 +11,9 @@ _ONE_AT_A_TIME = threading.RLock()
 def reproducible(n_threads=1):
     """Fix the number of threads, on which the order of sums depends, and flush denormal numbers to zero.
 
-    The number of threads belongs to the process, not to a Python thread. So where several Python threads fit at the
-    same time, each waits for the others: no fit can change the arithmetic of another. Workers that are processes of
-    their own do not wait. Blocks may be nested within a Python thread; the innermost number counts.
+    The number of threads belongs to the process, not to a Python thread. So if several Python threads fit at the same
+    time, each waits for the others: no fit can change the arithmetic of another. Worker processes do not wait. Blocks
+    may be nested within a Python thread; the innermost number counts.
 
     Weights under a strong penalty decay towards zero, and arithmetic on denormal numbers is a hundred times slower.
     """
@@ -34,7 +34,7 @@ def reproducible(n_threads=1):
 
 
 def _forget_other_threads():
-    """Begin anew in a forked process, where a thread that held the lock does not exist."""
+    """Reset the lock in a forked process, where the thread that held it does not exist."""
     global _ONE_AT_A_TIME
     _ONE_AT_A_TIME = threading.RLock()
 

@@ -27,10 +27,10 @@ def _sums_of_squares(Y_true, Y_pred, Y_mean):
 def pooled_r2(Y_true, Y_pred, Y_mean):
     """Share of the variance of all outputs together that is explained, 1 - SSE / SST.
 
-    Both sums run over all cells and all outputs, so that an output counts by its variance. SST is taken about
-    the means of the *training* cells, the best prediction known without X: a model which is no better than
-    those means scores 0 on any set of cells (Bernaerts et al. 2020, arXiv:2006.10411, Methods).
-    ``sklearn.metrics.r2_score`` centres on the mean of the test cells instead.
+    Both sums run over all cells and all outputs, so each output is weighted by its variance. SST is relative to the
+    means of the *training* cells, the best prediction without X: a model that is no better than those means scores 0 on
+    any set of cells (Bernaerts et al. 2020, arXiv:2006.10411, Methods). ``sklearn.metrics.r2_score`` centres on the
+    mean of the test cells instead.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
     Returns
     -------
     float
-        At most 1, negative when worse than the training mean. When every ``Y_true`` equals ``Y_mean``, nothing is there
-        to be explained: 1 for an exact prediction and else 0, as in scikit-learn.
+        At most 1, negative when worse than the training mean. When every ``Y_true`` equals ``Y_mean``, there is nothing
+        to explain: 1 for an exact prediction, otherwise 0, as in scikit-learn.
     """
     residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
     residual, total = residual.sum(), total.sum()
@@ -51,7 +51,7 @@ def pooled_r2(Y_true, Y_pred, Y_mean):
 
 
 def feature_r2(Y_true, Y_pred, Y_mean):
-    """Share of the variance explained of each output on its own; parameters are those of `pooled_r2`.
+    """Share of the variance explained for each output separately; parameters are those of `pooled_r2`.
 
     Returns
     -------
@@ -79,8 +79,8 @@ def corrected_error(differences, test_share):
 def smallest_sufficient(r2, numbers, test_share=0.0):
     """The smallest number of genes within one standard error of the best.
 
-    The standard error is that of the difference to the best number over the same folds: how hard a fold is concerns all
-    numbers alike.
+    The standard error is that of the difference to the best number over the same folds, because the difficulty of a
+    fold affects all numbers alike.
 
     Parameters
     ----------

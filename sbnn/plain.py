@@ -1,8 +1,8 @@
 """Data as Python's own containers, numbers, text and bytes, and back; and pickles that hold nothing else.
 
 Nothing here can run code, and nothing trusts a file: arrays grow only to the size that their shape and the size of the
-file allow, and no container may stand in two places, so that a walk takes as long as the file is large. What a file
-lacks or has of another kind is an error of Python, numpy or pandas, whichever notices first.
+file allow, and no container may appear twice, so that reading takes time in proportion to the size of the file. Missing
+or unexpected content is an error of Python, numpy or pandas, whichever notices first.
 """
 
 import io
@@ -14,7 +14,7 @@ import zlib
 import numpy as np
 import pandas as pd
 
-ZLIB_RATIO = 1032  # bytes that zlib can make of one: more than that from a file means that it uses a part twice
+ZLIB_RATIO = 1032  # bytes that zlib can make of one: if a file gives more, it uses a part twice
 MOST_AXES = 64  # of an array of numpy
 DTYPES = {name: np.dtype(name) for name in ("|b1", "|i1", "|u1", *(f"<{k}{n}" for k in "iuf" for n in (2, 4, 8)))}
 SCALARS = (type(None), bool, int, float, str, bytes)
@@ -28,7 +28,7 @@ INSTRUCTIONS = {
 
 
 def encode(value, where):
-    """Spell arrays, tables, numbers, text and containers out in types that every version of numpy and pandas reads."""
+    """Convert arrays, tables, numbers, text and containers to types that every version of numpy and pandas reads."""
     if isinstance(value, np.generic):
         value = value.item()
     if type(value) in SCALARS:  # not isinstance: a pickle names the subclass
@@ -132,7 +132,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def read_pickle(content):
-    """Read a pickle of dicts, lists, numbers, text and bytes, none of them but text and bytes in two places."""
+    """Read a pickle of dicts, lists, numbers, text and bytes; only text and bytes may appear twice."""
     memo, before = [], ""
     for instruction, argument, at in pickletools.genops(content):
         name = instruction.name

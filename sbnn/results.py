@@ -62,7 +62,7 @@ class Record:
     seed : int or None
         Random seed of the experiment.
     settings : dict
-        Whatever else decides the result (estimator, scaling, ...).
+        Everything else that determines the result (estimator, scaling, ...).
     folds : list of tuple of ndarray
         ``(train, test)`` positions of the cells, one pair per fold; empty where there was no cross-validation.
     values : dict
@@ -107,7 +107,7 @@ class Record:
         return rows
 
     def parameter(self, point, name, default=None):
-        """Parameter of a grid point, also where the estimator of the whole grid has it."""
+        """Parameter of a grid point, also if it is set on the estimator of the whole grid."""
         shared = self.settings.get("estimator", {}).get("params", {})
         return self.params[point].get(name, shared.get(name, default))
 
@@ -126,8 +126,8 @@ class Record:
     def best_with_at_most(self, n_genes, **params):
         """Position of the grid point with the largest number of selected genes up to `n_genes`.
 
-        Their number is the mean over the folds, rounded, as tables and figures name it. Where all have more, the point
-        with the fewest; of equal ones the first.
+        The number is the mean over the folds, rounded, as in tables and figures. If all points have more, the one with
+        the fewest is taken; among equal ones the first.
         """
         hits = self.points(**params)
         genes = self.n_selected[:, hits].mean(0)
@@ -149,7 +149,7 @@ def same_value(a, b):
 
 
 def results_path(path, argument="path", inputs=()):
-    """Path of a file, with the user's home in place of ``~``; an error if it is no file, or one of the `inputs`."""
+    """Path of a file with ``~`` expanded; an error if it cannot be a file, or is one of the `inputs`."""
     text = os.path.expanduser(path) if isinstance(path, str | os.PathLike) else ""
     other_kind = os.path.exists(text.replace("\0", "")) and not os.path.isfile(text)
     if not text or "\0" in text or text.startswith("~") or text.endswith(os.sep) or other_kind:
@@ -157,7 +157,7 @@ def results_path(path, argument="path", inputs=()):
         raise ValueError(f"{argument}: expected the path of a file, got {str(path)!r}{what}")
     for other in inputs:
         if other is not None and os.path.realpath(text) == os.path.realpath(os.path.expanduser(other)):
-            raise ValueError(f"{argument}: {str(other)!r} would be overwritten, which is needed; name another file")
+            raise ValueError(f"{argument}: {str(other)!r} is an input and would be overwritten; name another file")
     return Path(text)
 
 
@@ -179,7 +179,7 @@ def results_folder(saved_models, dataset, fast=False):
 
 
 def save(record, path):
-    """Write a record to a file, all of it or nothing.
+    """Write a record to a file atomically.
 
     The record goes to a temporary file in the same folder which then replaces `path` in one step, so a killed run, a
     full disk or a read-only folder leaves whatever was there before untouched.
@@ -246,7 +246,7 @@ def drop_leftovers(path):
 
 
 def load(path):
-    """Read a record; needs numpy and pandas alone and never runs code from the file.
+    """Read a record; needs only numpy and pandas, and never runs code from the file.
 
     Parameters
     ----------
@@ -261,8 +261,8 @@ def load(path):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not a record as `save` writes it: truncated, altered, of another schema, or a pickle of anything
-        else, for example of what could run code. The message names the file.
+        If the file is not a record as `save` writes it: truncated, altered, of another schema, or another pickle, for
+        example one that could run code. The message names the file.
     """
     path = results_path(path)
     whole = path.read_bytes()
@@ -282,9 +282,9 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     ----------
     folder : str or path-like
     prefix : str
-        Of the names of the files; left out in those of the records.
+        Of the file names; it is removed from the names of the records.
     data_of : callable
-        What of a record must be the same for all, by default data set and fingerprint; None of a record: whatever.
+        Gives what must be the same for all records, by default data set and fingerprint; None matches any.
 
     Returns
     -------
@@ -296,7 +296,7 @@ def load_folder(folder, prefix="", data_of=lambda record: (record.dataset, recor
     FileNotFoundError
         If there are none.
     ValueError
-        If they are of different data, whose numbers must not stand side by side, or one cannot be read.
+        If they are of different data, which must not be compared, or one cannot be read.
     """
     records = {path.stem.removeprefix(prefix): load(path) for path in sorted(Path(folder).glob(f"{prefix}*.pickle"))}
     if not records:
@@ -324,7 +324,7 @@ def _content(whole):
 
 
 def _check(record):
-    """Refuse a record one of whose parts is of another kind."""
+    """Refuse a record with a part of the wrong type."""
     if not isinstance(record, Record):
         raise TypeError(f"record: expected a Record, got {type(record).__name__}")
     for part in fields(Record):

@@ -16,7 +16,7 @@ def to_markdown(table):
 
 
 def to_columns(table):
-    """A table as `to_markdown` has it, in columns of equal width for a terminal, numbers at their right; str."""
+    """Table as in `to_markdown`, in aligned columns for a terminal, numbers to the right; str."""
     table = table.reset_index()
     columns = []
     for (name, values), kind in zip(table.map(_cell).items(), table.dtypes, strict=True):
@@ -36,7 +36,7 @@ def _cell(value):
 def print_table(table):
     """Print a table and its note (``table.attrs["note"]``), aligned in a terminal, as Markdown in a file or pipe.
 
-    Of an empty table only the note is printed.
+    For an empty table only the note is printed.
     """
     note = table.attrs.get("note", "")
     if len(table) or not note:

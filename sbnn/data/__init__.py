@@ -1,5 +1,5 @@
 """Data: AnnData with names and provenance, checked once on input, and preprocessing.
 
-`datasets` (those with a name), `registry` (where their files are) and `readers`; `paired`, `typed_cells`, `screens` and
+`datasets` (the named ones), `registry` (their files) and `readers`; `paired`, `typed_cells`, `screens` and
 `trajectories` (builders and adapters of the four kinds); `streams`; simulators; `preprocessing` and `preselection`.
 """

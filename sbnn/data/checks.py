@@ -1,6 +1,6 @@
 """Validation of user input: convert it to clean arrays, or raise an error that explains what is wrong.
 
-Also valid numbers that are probably mistakes: counts as log values, typing errors, X given as Y.
+It also finds valid numbers that are probably mistakes: counts as log values, typing errors, X given as Y.
 """
 
 import colorsys
@@ -119,7 +119,7 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
 def check_labels(
     given: pd.DataFrame | None, cells: np.ndarray, always: Iterable[str], if_given: Iterable[str] = ()
 ) -> pd.DataFrame:
-    """Align labels with the cells; some columns exist `always` afterwards, as text, and others are text `if_given`."""
+    """Align labels with the cells; columns in `always` are added if missing, and those `if_given` become text."""
     given = pd.DataFrame(index=pd.Index(cells, dtype=object)) if given is None else given
     with naming("labels: expected a DataFrame with a row for each cell"):
         labels = given.set_axis(given.index.astype(str), axis=0)
@@ -140,7 +140,7 @@ def check_blanks(labels, argument: str) -> None:
     plain = labels.str.strip()
     if plain.has_duplicates:
         twice = some(map(repr, labels[plain.duplicated(keep=False)]))
-        raise ValueError(f"{argument}: labels differ by blanks alone: {twice}; take them off, as by .str.strip()")
+        raise ValueError(f"{argument}: labels differ only by blanks: {twice}; remove them, as by .str.strip()")
 
 
 @naming("colors: expected a dict of type to colour")

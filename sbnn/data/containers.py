@@ -8,7 +8,7 @@ OF_CELLS = {"latent", "latents", "outputs"}  # of a truth: true values that foll
 
 
 def about_data(*, name="custom", source="the user's data", sha256="", files=None, dropped=None, truth=None, notes=()):
-    """Entries of ``uns["sbnn"]``; see `sbnn.paired`, of which the builders of other kinds take the same ones."""
+    """Entries of ``uns["sbnn"]``; see `sbnn.paired`; the builders of other kinds take the same ones."""
     sha256 = sha256 or (fingerprint_files(files) if files else "")
     about = {"name": str(name), "source": str(source), "sha256": sha256, "files": dict(files or {})}
     left_out = {w: int(what) if np.ndim(what) == 0 else [str(n) for n in what] for w, what in (dropped or {}).items()}

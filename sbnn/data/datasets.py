@@ -59,27 +59,27 @@ def load_dataset(name: str, path=None, *, download: bool = True, verbose: bool =
     name : str
         A key of `DATASETS`; ``sbnn data list`` and data/README.md describe them.
 
-        - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (of fewer genes, with a warning, if the complete
-          counts cannot be found or downloaded), ``"scala_34c_counts"`` (raw counts without outputs), ``"gouwens"``,
+        - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (fewer genes and a warning if the complete counts
+          cannot be found or downloaded), ``"scala_34c_counts"`` (raw counts without outputs), ``"gouwens"``,
           ``"stoeckius"``, ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``, ``"simulated"``. `X` is
           log2 of the library-size normalised counts plus one (of ``"gouwens"`` as released), outputs are in their own
           units, and neither is z-scored.
         - Electrophysiology and types: ``"gouwens_ephys"``, ``"lee_human"``, ``"simulated_ephys"``.
         - Counts, each cell under one perturbation: ``"papalexi"``, ``"simulated_screen"``.
-        - Expression over time, a prior and, where there is one, the truth: ``"grn_350"``, ``"grn_690"``,
+        - Expression over time, a prior and, if it is known, the truth: ``"grn_350"``, ``"grn_690"``,
           ``"yeast_pramila"``, ``"breast_desmedt"``, ``"hematopoiesis"``, ``"beeline_gsd"``, ``"beeline_hsc"``,
           ``"simulated_grn"``.
     path : path-like, optional
         Folder with the files. Otherwise they are taken from the first place that holds them: ``$SBNN_DATA``, ``data/``
-        in the checkout, ``../shared/data`` beside it, the local cache, and at last their public source.
+        in the checkout, ``../shared/data`` beside it, the local cache, and finally their public source.
     download : bool
-        Whether to download files that no place holds.
+        Whether to download files that are not found locally.
     verbose : bool
         Whether to print what was loaded, and from where.
     **options
         Simulated data: parameters of the simulator. The four sets with proteins: ``n_genes``, how many genes to select,
         and ``log_proteins``, whether outputs are log2(1 + counts) or the counts as they are (as in the paper; the
-        default of ``"stoeckius"`` alone). ``"gouwens_ephys"``: ``relative``, whether spikes are measured from their
+        default only of ``"stoeckius"``). ``"gouwens_ephys"``: ``relative``, whether spikes are measured from their
         threshold. ``"papalexi"``: ``confident_only``, whether to leave out cells without a clear guide. ``"grn_350"``
         and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state`` of `read_grn`. ``"hematopoiesis"``:
         ``cells_per_bin``, how many neighbouring cells are averaged. ``"beeline_gsd"`` and ``"beeline_hsc"``:
@@ -167,7 +167,7 @@ def default_dataset(
     ValueError
         There is no such data set in the study.
     DataIntegrityError
-        A file of the real data is truncated or altered: that is to be fixed, not passed over.
+        A file of the real data is truncated or altered; simulated data do not replace it.
     """
     wanted = _REAL[study] if name == "auto" else name
     if wanted not in names_of(study):

@@ -2,8 +2,8 @@
 
 `ephys_features.csv`: features of both releases, the range in which the median of a data set in this unit lies (narrower
 than a factor of 1000), and the median and robust SD of the release. `shared_features.csv`: how the 27 shared features,
-named as in the human release, are made of mouse columns, ``(mouse - minus) * factor + offset``; `r` is the correlation
-over `n` mouse cells of which both kinds were published.
+named as in the human release, are computed from mouse columns, ``(mouse - minus) * factor + offset``; `r` is the
+correlation over `n` mouse cells of which both kinds were published.
 """
 
 import itertools
@@ -27,7 +27,7 @@ def feature_table(release):
 
 
 def shared_feature_table():
-    """Shared features: what each is made of, and its median and spread over the mouse release."""
+    """Shared features: the columns of each, and its median and spread over the mouse release."""
     table = Path(__file__).with_name("shared_features.csv")
     return pd.read_csv(table, index_col="feature", keep_default_na=False, na_values={"r": [""], "n": [""]})
 
@@ -67,7 +67,7 @@ def to_shared_features(data):
     KeyError
         Columns that are missing.
     ValueError
-        Values that look like another unit, which transfer would take for biology.
+        Values that look like another unit, which transfer would mistake for biology.
     """
     cells, shared = as_typed(data), shared_feature_table()
     if list(cells.feature_names) == list(shared.index):

@@ -11,7 +11,7 @@ from sbnn.data.trajectories import prior_matrix
 def gene_dynamics(train, test, prior, truth=None, *, name="custom", source="the user's trajectories", files=None):
     """One AnnData: ``obs["split"]`` "train" or "test", ``varp["prior"]``, ``varp["truth"]`` where it is known.
 
-    The rows of a truth, a DataFrame of regulators by genes, may be some of the genes: of the others nothing is known,
+    The rows of a truth, a DataFrame of regulators by genes, may cover only some genes; for the others
     ``var["truth_known"]`` is False and their rows of ``varp["truth"]`` are NaN.
     """
     genes, parts = train.var_names, {"train": train, "test": test}
@@ -36,23 +36,23 @@ def prior_of(data):
 
 
 def truth_of(data):
-    """Truth of a dynamics data set, regulators whose targets are known by genes; None where there is none."""
+    """Truth of a dynamics data set, regulators with known targets by genes; None if there is none."""
     if "truth" not in data.varp:
         return None
     return pd.DataFrame(data.varp["truth"], data.var_names, data.var_names)[data.var["truth_known"].to_numpy()]
 
 
 def simulate_network(n_genes=350, n_samples=150, noise=0.025, wrong=0.05, n_test=10, random_state=0, kind="logic"):
-    """Simulate a random network, samples of it, and a prior of which a share of the edges is in other places.
+    """Simulate a random network, samples of it, and a prior with a share of its edges misplaced.
 
     Parameters
     ----------
     n_genes, n_samples, n_test : int
-        Of `GeneNetwork.random`; samples to train on and to test on.
+        Numbers of genes, training samples and test samples.
     noise : float
-        Of the samples to train on; those to test on have none.
+        Noise of the training samples; test samples have none.
     wrong : float
-        Share of misplaced edges of the prior, in [0, 1].
+        Share of the edges of the prior that are misplaced, in [0, 1].
     random_state : int
     kind : {"logic", "sigmoid", "hill", "thermodynamic", "lag"}
         Law by which regulators act, as of `GeneNetwork.simulate`.

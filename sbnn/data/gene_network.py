@@ -80,7 +80,7 @@ class GeneNetwork:
     Raises
     ------
     ValueError
-        Duplicate names, a gene or regulator that is not among the names, a gene that a regulator acts on twice, an EC50
+        Duplicate names, a gene or regulator that is not among the names, a regulator that acts on a gene twice, an EC50
         outside (0, 1), an exponent that is not positive.
     """
 
@@ -118,7 +118,7 @@ class GeneNetwork:
         """Draw a network of any size, with the proportions of the published one of 350 genes.
 
         A fifth of the genes are inputs. Every other gene has one regulator and a Poisson number more, two on average;
-        regulators are the inputs and one in twelve of the other genes, some of which regulate many. Of the edges 68 %
+        regulators are the inputs and one in twelve of the other genes, some of which regulate many. 68 % of the edges
         are activations. Regulators are joined one after the other, by AND or OR with equal probability.
 
         Parameters
@@ -200,8 +200,8 @@ class GeneNetwork:
         n : int
             Samples.
         noise : float
-            Standard deviation of the normal noise that is added to every value, those of the inputs and of the first
-            time too. The published names "5, 10 and 20 %" stand for 0.025, 0.05 and 0.1.
+            Standard deviation of the normal noise added to every value, including inputs and the first time. The
+            published names "5, 10 and 20 %" stand for 0.025, 0.05 and 0.1.
         random_state : int
             Seed of starting values and noise. Starting values do not depend on `noise`.
         times : array-like, shape (times,)

@@ -46,7 +46,7 @@ def stream_of_sparse(X):
 
 
 def expression_table(X):
-    """Expression as a dense array or, if it has names, a DataFrame; what is in a file is read."""
+    """Expression as a dense array or, if it has names, a DataFrame; data in a file are read."""
     if isinstance(X, StreamLike):
         values = X.rows(slice(0, len(X)))
         return values if X.gene_names is None else pd.DataFrame(values, X.cell_names, X.gene_names)
@@ -119,9 +119,9 @@ def new_cells(model, X, genes=None, needed=None):
     """Expression (n, p) in float64 for a fitted model; counts are normalised as those of the training cells.
 
     Genes are found by name, in any order and among others; `genes` are the positions wanted (all by default) and
-    `needed` the required ones (by default those wanted); others that are missing are 0. What has no names holds the
-    genes of the fit in their order. Counts are those of a stream of counts and, if the model was fitted to counts, of
-    ``layers["counts"]``. Warns where cells are unlike those of the fit.
+    `needed` the required ones (by default those wanted); others that are missing are 0. Input without names holds the
+    genes of the fit in order. Counts are those of a stream of counts and, if the model was fitted to counts, of
+    ``layers["counts"]``. Warns if cells are unlike those of the fit.
     """
     checks.check_unmasked(X, "X")
     cells = entry(X.mod, "rna", "mod") if isinstance(X, MuDataLike) else X

@@ -24,7 +24,7 @@ class Paired:
     cell_names: np.ndarray
     labels: pd.DataFrame  # with the columns "family" and "type"
     colors: dict  # type -> "#RRGGBB"
-    counts: object  # raw counts behind X, array or CSR of the same shape; None where there are none
+    counts: object  # raw counts behind X, array or CSR of the same shape; None if there are none
     name: str
     sha256: str
     about: dict  # all of `uns["sbnn"]`; the truth of a simulation with that of the cells

@@ -123,7 +123,7 @@ def normalize_library_size(counts, target=None, totals=None, cells=None):
     target : float, optional
         Total of every cell afterwards; the median total of the given cells by default.
     totals : ndarray of shape (n_cells,), optional
-        Total of every cell, where `counts` holds some of its genes only; the row sums by default.
+        Total of every cell, if `counts` holds only some of its genes; the row sums by default.
     cells : array-like of shape (n_cells,), optional
         Names of the cells, for the error; by default those of a DataFrame.
 

@@ -21,15 +21,15 @@ LEAST_CELLS = 2
 def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
     """Mask of the genes with more zeros than their expression level explains, in some cells of `as_paired` data.
 
-    The criterion of `sbnn.data.preprocessing.select_genes`, which looks at no output, for data of any kind: of raw
-    counts, else of log values turned back to ``2 ** X - 1``. It is undefined for genes detected in (nearly) all cells;
-    these follow the others, by the variance of their log values; that alone decides if there are no zeros.
+    This is the criterion of `sbnn.data.preprocessing.select_genes`, which uses no output, on raw counts if there are
+    any, otherwise on log values turned back to ``2 ** X - 1``. It is undefined for genes detected in (nearly) all
+    cells; these follow the others, by the variance of their log values; that alone decides if there are no zeros.
 
-    `cells` (positions or a mask) are the cells to choose by: for a test R2, the training cells. All
-    genes are chosen where there are no more than `n_genes`, and fewer where fewer are seen in enough cells. A count of
-    at most `threshold` is near zero: by default 30 where the median count without zeros is 10 or more, as of
-    full-length reads, else 0. ``benchmarks/preselection.py`` compares other criteria on six data sets: none is as good
-    everywhere without using the outputs.
+    `cells` (positions or a mask) are the cells to choose by: for a test R2, the training cells. All genes are chosen if
+    there are no more than `n_genes`, and fewer if fewer are detected in enough cells. A count of at most `threshold` is
+    near zero: by default 30 if the median count without zeros is 10 or more, as with full-length reads, else 0.
+    ``benchmarks/preselection.py`` compares other criteria on six data sets: none is as good everywhere without using
+    the outputs.
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)

@@ -64,8 +64,8 @@ class Search(NamedTuple):
     def find(self, names) -> dict[str, FoundFile]:
         """Find or download files and verify each; the first failed download ends the search.
 
-        A file of the right name with other content is an error in every place, no reason to look further: whoever put
-        it there believes that it is used.
+        A file with the right name and other content is an error wherever it is: whoever put it there believes that it
+        is used.
         """
         names, places = list(names), search_places(self.path)
         located = {name: locate_file(FILES[name], places) for name in names}

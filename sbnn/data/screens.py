@@ -43,10 +43,10 @@ def screen(counts, perturbation, control=None, gene_names=None, cell_names=None,
     Parameters
     ----------
     counts : AnnData, or array, sparse matrix or DataFrame, shape (n_cells, n_genes)
-        Raw counts; of an AnnData ``X``, with its names and, as labels, its ``obs``.
+        Raw counts; for an AnnData its ``X``, with its names and, as labels, its ``obs``.
     perturbation : str or sequence of str, shape (n_cells,)
         Name of what was perturbed in each cell, such as a gene or a guide; a Series is aligned by its index if that
-        holds the names of the cells. Of an AnnData the column of ``obs``.
+        holds the names of the cells. For an AnnData, the column of ``obs``.
     control : str, optional
         Name of the cells in which nothing was perturbed.
     gene_names, cell_names : sequence of str, optional

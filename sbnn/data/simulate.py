@@ -45,10 +45,10 @@ def simulate_patchseq(
 
     1. Cells belong to types of unequal size, types to families. `n_latent` gene programmes differ between families,
        types and cells.
-    2. The true genes take about half of their variance from a random mix of the programmes, the rest is each gene's
-       own. Of the other genes half are markers: they follow a profile over types of their own and the programmes as
-       far as the type of a cell predicts them, so that they correlate with the outputs, but carry no information on a
-       cell beyond its type. The rest hardly depend on type.
+    2. The true genes take about half of their variance from a random mix of the programmes; the rest is specific to
+       each gene. Half of the other genes are markers: they follow their own profile over types, and the programmes as
+       far as the type of a cell predicts them, so they correlate with the outputs but carry no information on a cell
+       beyond its type. The rest hardly depend on type.
     3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes, all weighed alike.
     4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function without linear part
        (30 %; random Fourier features, Rahimi & Recht 2007), plus Gaussian noise, in units of its own.
@@ -132,9 +132,9 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
     folder : str or path-like
         Made if it is missing.
     n_cells, n_new : int
-        Cells of the tables, and further ones, of which there are counts only.
+        Cells of the tables, and new cells for which there are only counts.
     n_donors : int
-        Dealt out at random.
+        Assigned at random.
     random_state : int
     **sizes
         Further parameters of `simulate_patchseq`.

@@ -39,9 +39,9 @@ def simulate_perturbations(
     shift, shift_sd : float
         Size of a shift, in standard deviations of a latent within a perturbation, and its spread.
     most_targets : int
-        Of a perturbation; without effect where `density` is given.
+        Of a perturbation; ignored if `density` is given.
     density : float, optional
-        Probability of each latent to be a target instead; a perturbation without any gets one.
+        Probability of each latent to be a target, instead of `most_targets`; at least one is.
     n_control : int
         Cells without a perturbation, ``"control"``; the paper has none.
     random_state : int

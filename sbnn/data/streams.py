@@ -42,8 +42,8 @@ class ExpressionStream:
     Attributes
     ----------
     library_size : float or None
-        To which counts are normalised: their median, computed in a separate pass when first needed. A model keeps that
-        of its training cells and normalises new cells to it, see `as_fitted`.
+        Total to which counts are normalised: their median, computed in a separate pass when first needed. A model keeps
+        that of its training cells and normalises new cells to it, see `as_fitted`.
     adata : AnnData or None
         The AnnData of the stream, for its other tables of the same cells.
 
@@ -51,7 +51,7 @@ class ExpressionStream:
     ------
     ValueError
         If `source` is not a matrix, there are no cells or genes, names do not match or repeat, or, on reading, a value
-        is not finite or a cell has no counts. Counts that look like log values give a warning, and the reverse.
+        is not finite or a cell has no counts. Counts that look like log values give a warning, and vice versa.
     OSError
         If the file cannot be read, or was removed, replaced, truncated or modified since the stream was made.
 

@@ -70,10 +70,10 @@ def trajectories(values, times=None, gene_names=None, **about):
     Parameters
     ----------
     values : array-like of shape (samples, times, genes), list of arrays (times, genes), or DataFrame
-        A list where samples have different numbers of times. A DataFrame is a long table with the columns ``sample``
+        A list if samples have different numbers of times. A DataFrame is a long table with the columns ``sample``
         and ``time`` and one column per gene. The methods are made for a scale from 0 to about 1.
     times : array-like of shape (times,) or (samples, times), or list of arrays (times,)
-        Of all samples alike or of each one, increasing, in any unit. None with a long table.
+        Common to all samples or given for each one, increasing, in any unit. None with a long table.
     gene_names : sequence of str, optional
         Unique; by default the columns of the table, or ``gene_0`` ...
     **about
@@ -116,13 +116,13 @@ def read_pseudotime(expression, pseudotime, n_bins=25, *, scaled=True, **about):
     Parameters
     ----------
     expression : DataFrame or path-like
-        Cells by genes; of a path, a CSV with the names of cells in the first column.
+        Cells by genes; a path names a CSV with the names of cells in the first column.
     pseudotime : DataFrame, Series or path-like
         Cells by trajectories, blank where a cell is not on a trajectory; cells are matched by name.
     n_bins : int
         Of each trajectory, at least 2; fewer if it has fewer cells with times of their own.
     scaled : bool
-        Whether genes are divided by their largest value and all times are stretched to 0 to 9, as of the simulations.
+        Whether genes are divided by their largest value and all times are stretched to 0 to 9, as in simulations.
     **about
         As for `trajectories`.
 
@@ -194,7 +194,7 @@ def as_trajectories(data):
 
 
 def _checked(table):
-    """A long table of numbers; an error names the sample, the gene and the line, of which 1 holds the names."""
+    """A long table of numbers; an error names the sample, the gene and the line (line 1 holds the names)."""
     if lacking := [name for name in ("sample", "time") if name not in table]:
         raise ValueError(f"values: expected columns sample, time and one per gene; no {lacking[0]} in {some(table)}")
     numbers = table.drop(columns="sample").apply(pd.to_numeric, errors="coerce").reset_index(drop=True)

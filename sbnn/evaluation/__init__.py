@@ -1,1 +1,1 @@
-"""How good is a model? Everything here takes any scikit-learn-style estimator."""
+"""Cross-validation, tests and interpretation for any scikit-learn-style estimator."""

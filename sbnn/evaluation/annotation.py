@@ -1,4 +1,4 @@
-"""Models and results written into an AnnData or MuData, where scanpy and related packages look for them."""
+"""Write models and results into an AnnData or MuData, where scanpy and related packages look for them."""
 
 import json
 
@@ -22,7 +22,7 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
     Parameters
     ----------
     adata : AnnData or MuData
-        Changed in place; of a MuData its modality ``"rna"``. All that is written, `write_h5ad` can save.
+        Changed in place; in a MuData its modality ``"rna"``. `write_h5ad` can save everything that is written.
     *found : fitted model, Record or DataFrame, in any number
         ============================  ==================================================================================
         a fitted model                ``obsm["X_sbnn"]``, the map; ``obsm["sbnn_predictions"]``, in the units of the
@@ -32,15 +32,15 @@ def annotate(adata, *found, data=None, point=None, key="sbnn"):
                                       ``obs["sbnn_fold"]``, the first fold that it was held out in;
                                       ``var["sbnn_kept_in_folds"]``, share of the folds that kept a gene
         from `stability_selection`    ``var["sbnn_frequency"]``, ``["sbnn_expected_false"]`` and ``["sbnn_trusted"]``;
-                                      a table from `selection_table` or `gene_counts` gives what it has of these
+                                      a table from `selection_table` or `gene_counts` gives those it has
         from `repeat_fits`            ``var["sbnn_kept_by_seeds"]``, share of the seeds
         from `interpret`              ``varm["sbnn_effects"]``, SD of each output per SD of the gene;
                                       ``var["sbnn_r2_drop"]``
         from `fit_full`               ``obsm["X_sbnn"]``, ``var["sbnn_kept"]``, ``var["sbnn_norm"]``
         ============================  ==================================================================================
 
-        Other cells and genes get NaN, False or NA. ``uns["sbnn"]`` holds of each the parameters (JSON), R2, versions
-        and the fingerprint of the data.
+        Other cells and genes get NaN, False or NA. For each result ``uns["sbnn"]`` holds the parameters (JSON), R2,
+        versions and the fingerprint of the data.
     data : AnnData, MuData or tuple, optional
         What was cross-validated: predictions are turned into the units of its outputs. By default `adata`.
     point : int, optional

@@ -39,10 +39,10 @@ def cross_validate(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        Where it has them, ``transform`` (latent space), ``get_support`` (selected genes), ``gene_norms_`` and
-        ``history_`` are kept too. If its ``fit`` takes ``eval_set``, it gets the test fold, for the curves over epochs.
-        Optional hooks: ``path_parameter`` with ``fit_path`` (warm starts along that parameter), and ``for_genes``,
-        which gets the names of the genes and, with `preselect`, a mask of those selected in a fold.
+        Results of ``transform`` (latent space), ``get_support`` (selected genes), ``gene_norms_`` and ``history_`` are
+        kept if they exist. If its ``fit`` takes ``eval_set``, it gets the test fold, for curves over epochs. Optional
+        hooks: ``path_parameter`` with ``fit_path`` (warm starts along that parameter), and ``for_genes``, which gets
+        the names of the genes and, with `preselect`, a mask of those selected in a fold.
     data : AnnData, MuData or tuple (X, Y)
         See `sbnn.data.inputs.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
@@ -53,24 +53,24 @@ def cross_validate(
         Worker processes; the result is the same for any number. Inside ``joblib.parallel_config("dask")`` the fits run
         on a Dask cluster.
     scaling : {"fold", "all", "none"}
-        ``"fold"`` learns mean and SD on the training cells of every fold, and the library size that counts are
-        normalised to, where `X` is log2 of the library-size normalised counts plus one. ``"all"`` z-scores over all
-        cells, test cells included: a leak, kept because the published numbers were computed so. Both centre on the
-        training mean. ``"none"`` hands the data over as they are.
+        ``"fold"`` learns mean and SD on the training cells of every fold, and also the library size that counts are
+        normalised to if `X` is log2 of the library-size normalised counts plus one. ``"all"`` z-scores over all cells,
+        test cells included: a leak, kept because the published numbers were computed this way. Both centre on the
+        training mean. ``"none"`` passes the data unchanged.
     results : str or path-like, optional
         File to save to. Fits that it holds are not computed again, nor are finished fits of a killed run (kept beside
         it in ``<results>.parts``).
     overwrite : bool
-        Compute everything anew, except the finished fits of an interrupted run beside `results`. The old
-        file is replaced only when all is done.
+        Compute everything anew, except the finished fits of an interrupted run beside `results`. The old file is
+        replaced only at the end.
     seed : int
         ``random_state`` for an estimator whose own is None.
     preselect : int or dict, optional
-        So many genes are chosen on the training cells of every fold, and the estimator sees those alone; see
-        `sbnn.data.preselection.preselect_genes`, whose ``n_genes`` and ``threshold`` a dict may name. Counts are
+        This many genes are chosen on the training cells of every fold, and the estimator sees only those; see
+        `sbnn.data.preselection.preselect_genes`, whose ``n_genes`` and ``threshold`` a dict may set. Counts are
         normalised to the library size of all genes.
     keep : sequence of str
-        Of ``test_predictions``, ``test_latent`` and ``history``, most of the size of a record; the others are left out.
+        Which of ``test_predictions``, ``test_latent`` and ``history`` to keep; they make up most of a record.
     verbose : bool
         Show a progress bar.
 
@@ -88,7 +88,7 @@ def cross_validate(
     ------
     ValueError
         If a fold has no training or test cell, shares a cell between them or points outside the data; if `results`
-        holds something else than (a part of) this experiment and `overwrite` is False.
+        holds anything but (a part of) this experiment and `overwrite` is False.
     OSError
         If the results cannot be written; checked before the first fit.
 
@@ -130,7 +130,7 @@ def cross_validate(
 
 
 def _paths(estimator, points):
-    """Groups of the grid points that differ in the path parameter only; one is fitted whole, in seconds."""
+    """Groups of grid points that differ only in the path parameter; each is fitted as a whole."""
     along, groups = getattr(estimator, "path_parameter", None), {}
     for g, point in enumerate(points):
         rest = g if along is None else repr(sorted((k, repr(v)) for k, v in point.items() if k != along))
@@ -208,9 +208,9 @@ def epoch_curves(record, **params):
 def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, pooled=True):
     """Test R2 of grid points (or, not `pooled`, of the outputs of one), beside that of permuted test outputs, and p.
 
-    The predictions stay; p is the share of permutations that are at least as good, the measured outputs among them.
-    The outputs of a fold have also trained the models that predict the others, so that chance moves the folds together:
-    deviations of permuted outputs are scaled up for it, see `_CORRELATED`.
+    Predictions stay fixed; p is the share of permutations that are at least as good, the measured outputs included. The
+    outputs of a fold were also used to train the models of the others, so chance moves the folds together: deviations
+    of permuted outputs are scaled up for this, see `_CORRELATED`.
     """
     held = enumerate(record.values.get("test_predictions", []))
     held = [g for g, of_folds in held if all(predicted is not None for predicted in of_folds)]

@@ -1,4 +1,4 @@
-"""Models of all cells with what their figures show, and fits repeated: other seeds, halves of the cells, more genes."""
+"""Fits to all cells for figures, and repeated fits: other seeds, halves of the cells, more genes."""
 
 import time
 from math import comb
@@ -37,8 +37,8 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
     results : str or path-like, optional
         File to save to. If it already holds this fit, it is loaded instead.
     model_file : str or path-like, optional
-        File for the fitted model, a `SparseBottleneckRegressor`: it takes cells in the units of `data`, by the names of
-        their genes (`sbnn map`). If it is missing, the model is fitted anew.
+        File for the fitted model, a `SparseBottleneckRegressor`: it takes cells in the units of `data` and matches
+        genes by name (`sbnn map`). If it is missing, the model is fitted anew.
     overwrite : bool
         Fit anew, whatever `results` holds.
     seed : int
@@ -51,7 +51,7 @@ def fit_full(estimator, data, *, preselect=None, results=None, model_file=None, 
         ``predictions`` and ``outputs`` (n, q, z-scored), ``kept_genes`` (k names), ``expression`` and
         ``predicted_expression`` (n, k, z-scored; predicted from the latent space), ``selected`` (p, bool),
         ``train_r2``, ``train_feature_r2`` (q), the names, labels and colours of the data; and ``gene_norms`` (p) and
-        ``history`` (table) where the estimator has them.
+        ``history`` (table) if the estimator has them.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -92,7 +92,7 @@ def _fitted(model, data, seed):
 
 
 def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=False):
-    """Choose genes on raw counts, and keep the curve that they are chosen by.
+    """Choose genes on raw counts, and keep the curve used for the choice.
 
     Parameters
     ----------
@@ -119,10 +119,10 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
 
 
 def repeat_fits(estimator, data, seeds=10, **options):
-    """Fit all cells, z-scored, with other seeds: a number, or the seeds; a grid point each, a single fold.
+    """Fit all cells, z-scored, with other seeds (a number or a list): one grid point each, a single fold.
 
     A method that draws nothing at random when it chooses its genes, such as ``protocol="distilled"`` on up to 2000
-    cells, keeps the same genes every time; `stability_selection` is then what to ask. `options` are ``results``,
+    cells, keeps the same genes every time; use `stability_selection` for it. `options` are ``results``,
     ``overwrite``, ``n_jobs`` and ``verbose`` of `cross_validate`.
     """
     _require_selection(estimator)
@@ -156,7 +156,7 @@ def _require_selection(estimator):
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     """Halves of the cells, each followed by the other half: 2 B folds; the first pairs are the same for any number.
 
-    Of `groups`, such as donors, whole ones: fewer pairs if they have fewer different halves.
+    Whole `groups`, such as donors, are kept together; fewer halves give fewer pairs.
     """
     check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -182,8 +182,8 @@ def stability_selection(estimator, data, n_pairs=50, *, groups=None, results=Non
     n_pairs : int
         B; 2 B models are fitted. More pairs may be added to saved ones later.
     groups : str or array-like of shape (n,), optional
-        Donor, batch or date of each cell, or their column in ``obs``: a half has whole groups, and there are no more
-        pairs than different halves.
+        Donor, batch or date of each cell, or their column in ``obs``: halves have whole groups, which limits the number
+        of pairs.
     results : str or path-like, optional
         File to save to, as for `cross_validate`.
     seed : int
@@ -215,7 +215,7 @@ def genes_curve(
     estimator : SparseBottleneckRegressor, optional
         By default the distilled protocol with two units.
     numbers : sequence of int
-        Of genes, ascending; those below the number of genes in the data, or of those that are preselected.
+        Numbers of genes, ascending; those below the number of (preselected) genes in the data are used.
     folds : int or list of (train, test)
     nested : bool
         Also fit with ``n_genes="auto"``, which chooses the number inside the training cells of each fold: its test R2

@@ -72,7 +72,7 @@ def later_fold(times, share=0.8):
     times : array-like of shape (n,)
         In any order that sorts: numbers, ``datetime64`` or dates written as ``2018-09-17``.
     share : float
-        Of the different times, in (0, 1), to train on.
+        Share of the different times to train on, in (0, 1).
 
     Returns
     -------
@@ -90,7 +90,7 @@ def later_fold(times, share=0.8):
 
 
 def group_codes(labels, name, cells=None):
-    """Position of the label of each cell among the different ones, sorted."""
+    """Position of the label of each cell among the sorted different labels."""
     missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text they would be groups of their own
     if np.ndim(labels) != 1 or (cells is not None and len(labels) != len(cells)) or missing.size:
         got = f"shape {np.shape(labels)}"
@@ -167,7 +167,7 @@ def folds_of(folds, n):
 
 
 def source_arrays(data, scaling):
-    """What folds are cut from: genes, outputs and, where genes can be normalised anew in every fold, counts or None."""
+    """Arrays that folds are cut from: genes, outputs and, if genes can be normalised in every fold, counts."""
     check_among("scaling", scaling, SCALINGS)
     if scaling == "all":  # z-scored over all cells, in double precision until the end
         scaled = (StandardScaler().fit_transform(a.astype(np.float64)).astype(np.float32) for a in (data.X, data.Y))
@@ -178,7 +178,7 @@ def source_arrays(data, scaling):
 def split_fold(arrays, fold, scaling, genes=None):
     """Training and test arrays of a fold, scaled without the test cells (except for "all").
 
-    Of `genes`, a mask, only those are given; the library size of a cell is that of all.
+    Only the genes of the mask `genes` are given; the library size of a cell is that of all genes.
     """
     X, Y, counts = arrays
     train, test = fold
@@ -201,7 +201,7 @@ def split_fold(arrays, fold, scaling, genes=None):
 
 
 def held_out_means(record, Y, point):
-    """Mean prediction (n, q) of every cell by the folds that held it out, in the units of `Y`; NaN where none did."""
+    """Mean prediction (n, q) of every cell by the folds that held it out, in the units of `Y`; NaN if none did."""
     Y, scaling = np.asarray(Y, dtype=np.float64), record.settings["scaling"]
     total, times = np.zeros(Y.shape), np.zeros((len(Y), 1))
     for (train, test), predicted in zip(record.folds, record.test_predictions[point], strict=True):

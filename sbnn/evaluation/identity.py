@@ -1,4 +1,4 @@
-"""What identifies a result: data, cells, estimator, seed, settings and the version of the algorithm."""
+"""Identity of a result: data, cells, estimator, seed, settings and version of the algorithm."""
 
 import dataclasses
 import hashlib
@@ -42,13 +42,13 @@ def described(model, known=None):
 
 
 def version_of(model, n_cells):
-    """Version of the algorithm of an estimator for so many cells; 1 where it never changed."""
+    """Version of the algorithm of an estimator for this number of cells; 1 if it never changed."""
     version = getattr(model, "algorithm_version", 1)
     return version(n_cells) if callable(version) else version
 
 
 def fit_key(data, model, fold, scaling, known=None, **besides):
-    """Fingerprint of all that determines the result of a fit, in 32 hexadecimal digits.
+    """Fingerprint of everything that determines the result of a fit, in 32 hexadecimal digits.
 
     `data` is their name, fingerprint and shape (cells, features); `besides` is plain data, too.
     """
@@ -85,7 +85,7 @@ def _defaults(cls, values):
 
 
 def _as_known(params, defaults, known):
-    """Leave out what an older description lacks while it has its default."""
+    """Leave out parameters that an older description lacks and that have their default."""
     kept = {}
     for name, value in params.items():
         if name in known and isinstance(value, dict) and isinstance(known[name], dict):

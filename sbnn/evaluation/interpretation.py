@@ -1,4 +1,4 @@
-"""What a fitted model does with each gene it kept: effect on every output and on the map, and loss of R2 without it."""
+"""Effect of each kept gene on every output and on the map, and loss of R2 without it."""
 
 import copy
 
@@ -28,21 +28,21 @@ def interpret(
     model, X, Y=None, *, gene_names=None, feature_names=None, stability=None, baseline=None, name="custom",
     random_state=0,
 ):  # fmt: skip
-    """Everything about the kept genes of a fitted model, for tables and figures.
+    """Interpret the kept genes of a fitted model, for tables and figures.
 
     Parameters
     ----------
     model : fitted SparseBottleneckRegressor or linear model with ``coef_``
     X : array-like, DataFrame, AnnData, MuData or ExpressionStream, shape (n, p)
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm`` or of a modality
-        Outputs, where X does not have them by itself. Effects are averaged and R2 is computed over these cells. They
-        should be held out: on training cells ``r2_drop`` flatters. Scaled as the training cells were.
+        Outputs, if X does not contain them. Effects are averaged and R2 is computed over these cells. They should be
+        held out: training cells overestimate ``r2_drop``. Scale them as the training cells were.
     gene_names, feature_names : sequence of str, optional
         By default those of the model or the tables.
     stability : Series or DataFrame with the column ``frequency``, optional
         By gene, how often it is kept, as from `sbnn.selection_table`.
     baseline : array-like, shape (p,), optional
-        What a gene is without information, in units of `X`: by default the training means, if the model has them.
+        Values that stand for no information, in units of `X`: by default the training means, if the model has them.
     name : str
         Of the data.
     random_state : int
@@ -63,10 +63,10 @@ def interpret(
 
     Notes
     -----
-    For a linear model ``effects`` and ``steps`` (in SD of the output) are the same number, the coefficient. They part
-    where a network saturates: a single gene may move no cell out of its type (small ``steps``) and still be part of
-    what separates the types (large ``effects``). The mean share has no such meaning: with the training mean as the
-    baseline, cells above and below it cancel.
+    For a linear model ``effects`` and ``steps`` (in SD of the output) are the same number, the coefficient. They differ
+    if a network saturates: a single gene may move no cell out of its type (small ``steps``) and still contribute to the
+    separation of types (large ``effects``). The mean share has no such meaning: with the training mean as the baseline,
+    cells above and below it cancel.
     """
     X, Y = two_tables(X, Y)
     table = output_table(X, Y)
@@ -110,14 +110,14 @@ def interpret_held_out(estimator, data, halves, *, groups=None, preselect=None, 
     Parameters
     ----------
     estimator : SparseBottleneckRegressor
-        For z-scored data: scales are those of the cells that are fitted.
+        For z-scored data; the scales are those of the fitted cells.
     data : AnnData, MuData or tuple (X, Y)
     halves : Record
         From `sbnn.stability_selection` of the same data: how often halves of the cells keep each gene.
     groups : str or array-like of shape (n,), optional
         Donor, batch or date of each cell, or their column in ``obs``: those of one are all fitted, or all held out.
     preselect : int, optional
-        Fit this many genes, chosen by the published criterion on the cells that are fitted.
+        Fit this many genes, chosen by the published criterion on the fitted cells.
     results : str or path-like, optional
         File to save to. If it already holds this interpretation, it is loaded instead.
     overwrite : bool
@@ -236,7 +236,7 @@ def finite_differences(model, X):
 
 
 def r2_drops(model, X, Y, baseline):
-    """R2 minus R2 where every cell has the baseline of one kept gene; the model is not fitted again."""
+    """R2 minus R2 with one kept gene at its baseline in every cell; the model is not fitted again."""
     blind = (np.where(np.arange(X.shape[1]) == gene, baseline, X) for gene in kept_genes(model))
     return _asked(model, "score", X, Y) - np.array([_asked(model, "score", cells, Y) for cells in blind])
 

@@ -1,4 +1,4 @@
-"""Maps of the cells: of each measurement alone, their dimensions, and how far the map of a model can be trusted."""
+"""Maps of each measurement alone, their dimensions, and how far the map of a model can be trusted."""
 
 import numpy as np
 from sklearn.base import clone
@@ -86,19 +86,19 @@ def _principal(matrix, variance=None):
 def map_trust(
     estimator, data, fit, folds, seeds=(1, 2, 3, 4, 5), *, preselect=None, results=None, overwrite=False
 ):  # fmt: skip
-    """Judge the map of a fit: by the cells when they were held out, and by fits with other seeds.
+    """Judge the map of a fit by the errors of held-out cells and by fits with other seeds.
 
     Parameters
     ----------
     estimator : SparseBottleneckRegressor
-        That of the fit, for z-scored data.
+        The estimator of the fit, for z-scored data.
     data : AnnData, MuData or tuple (X, Y)
     fit : Record
         From `sbnn.fit_full`.
     folds : Record
         From `sbnn.cross_validate` of the same model, with ``test_predictions`` for the same number of units.
     seeds : sequence of int
-        With which the model is fitted again.
+        Seeds with which the model is fitted again.
     preselect, results, overwrite
         As for `tsne_maps`.
 
@@ -106,9 +106,9 @@ def map_trust(
     -------
     Record
         ``values`` has ``errors`` (n), the mean squared error of the scaled outputs of each cell when it was held out
-        (NaN of a cell that never was); ``latent`` (n, d) of the fit and ``latents`` (seeds, n, d), the other maps after
-        the affine map that brings them nearest to it; ``agreement`` (seeds), R2 between them; ``spread`` (n), how far a
-        cell moves between the maps, of the size of the map; of simulated data ``true_latent`` and ``truth_agreement``.
+        (NaN if it never was); ``latent`` (n, d) of the fit and ``latents`` (seeds, n, d), the other maps after the best
+        affine alignment with it; ``agreement`` (seeds), R2 between them; ``spread`` (n), how far a cell moves between
+        the maps, relative to the size of the map; for simulated data ``true_latent`` and ``truth_agreement``.
         `sbnn.plotting.map_trust` draws it.
     """
     data = as_paired(data)

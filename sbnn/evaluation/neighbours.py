@@ -1,4 +1,4 @@
-"""How well a map of the cells separates their families and types, by the labels of their nearest neighbours."""
+"""How well a map separates families and types of cells, by the labels of nearest neighbours."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ LABELS = ("family", "type")
 
 
 def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
-    """Share of the cells whose label is that of most of their nearest other cells.
+    """Share of the cells whose label is the most frequent one among their nearest other cells.
 
     Parameters
     ----------
@@ -24,12 +24,12 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
         One kind of label, or one per column; names of columns of ``obs`` of an AnnData. By default families and types.
         Cells labelled ``"unknown"`` neither vote nor count.
     k : int
-        Neighbours that vote; of equal numbers of votes the first label in the alphabet wins.
+        Neighbours that vote; with equal numbers of votes the first label in the alphabet wins.
 
     Returns
     -------
     float, or Series by kind of label
-        NaN where no more than `k` cells have a known label.
+        NaN if no more than `k` cells have a known label.
     """
     if isinstance(latent, Record):
         labels = latent.labels[list(LABELS)] if labels is None else labels

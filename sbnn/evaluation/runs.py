@@ -1,4 +1,4 @@
-"""Results that are computed once: loaded if data, settings and code are the same, never overwritten or mixed."""
+"""Compute results once: load them if data, settings and code are the same, and never overwrite or mix them."""
 
 import multiprocessing
 import os
@@ -32,7 +32,7 @@ PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # file of a finis
 def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None):
     """Load the record that matches `wanted`, a record without values, or compute its values and save it.
 
-    All but the values decides, and class, parameters and version of the `estimator`, if it is given (of `n_cells`).
+    Records match if all but the values agree, and class, parameters and version of a given `estimator` (for `n_cells`).
     """
     path = None if results is None else results_path(results, "results").absolute()  # the working folder may change
     if estimator is not None:
@@ -53,7 +53,7 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
 
 
 def _question(record):
-    """What identifies a record, by name."""
+    """Entries that identify a record, by name."""
     about = {"experiment": record.experiment, "data set": record.dataset, "data": record.sha256, "seed": record.seed}
     return about | {"parameters": record.params} | record.settings
 
@@ -61,10 +61,10 @@ def _question(record):
 def fit_all(
     wanted, models, plan, estimator, scaling, besides, *, results=None, overwrite=False, n_jobs=1, verbose=True
 ):
-    """Record of fits over (folds, grid points), each of which is on disk, beside the record, when it is finished.
+    """Record of fits over (folds, grid points), each of which is saved beside the record when it is finished.
 
-    `models` is indexed [grid point][fold]; `besides` names what else decides a fit. ``plan(done)`` gives the jobs left
-    after the outcomes `done`, each of which returns [((grid point, fold), outcome), ...]; it may add to `wanted`.
+    `models` is indexed [grid point][fold]; `besides` names what else determines a fit. ``plan(done)`` gives the jobs
+    left after the outcomes `done`, each of which returns [((grid point, fold), outcome), ...]; it may add to `wanted`.
     """
     path = None if results is None else results_path(results, "results").absolute()
     parts = None if path is None else Path(f"{path}.parts")
@@ -119,7 +119,7 @@ def fit_all(
 
 
 def _once(path, overwrite, answer, compute):
-    """The record of a file if it matches, else what is computed, and saved; by one process at a time."""
+    """Load the record of a file if it matches, else compute and save it; one process at a time."""
     if not isinstance(overwrite, bool | np.bool_):
         raise ValueError(f"overwrite: expected True or False, got {overwrite!r}")
     if path is None:
@@ -184,7 +184,7 @@ def _end_with_parent():
 
 
 def drop_details(record, path=None, names=NESTED):
-    """Leave out of a record (and its file) lists over grid points and folds, most of its size."""
+    """Remove lists over grid points and folds, most of its size, from a record and its file."""
     dropped = [record.values.pop(name) for name in names if name in record.values]
     if dropped and path is not None:
         save(record, path)

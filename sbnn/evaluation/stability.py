@@ -1,6 +1,6 @@
 """Tables of the genes to trust, the number needed and the effect of a prior, from saved records alone.
 
-Genes are kept again with other seeds, and in halves of the cells, whose frequencies bound how many are kept by chance
+Genes are selected with other seeds and on halves of the cells; the frequencies bound how many are kept by chance
 (Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat. Soc. B 75, 2013).
 """
 
@@ -19,7 +19,7 @@ SHAPES = 200  # tried between the two extreme ones
 
 
 def gene_counts(record):
-    """In how many fits each gene was kept: ``count`` and ``frequency``, the most frequent first."""
+    """Number of fits that kept each gene: ``count`` and ``frequency``, the most frequent first."""
     if len(record.params) > 1 and any(point.keys() != {"random_state"} for point in record.params):
         raise ValueError(f"record: expected one grid point, got {len(record.params)}: {record.params[:3]} ...")
     selected = record.selected.reshape(-1, record.selected.shape[-1])
@@ -29,7 +29,7 @@ def gene_counts(record):
 
 
 def selection_table(record, repeats=None, max_false=1.0):
-    """Which genes to trust.
+    """Table of the genes to trust.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def selection_table(record, repeats=None, max_false=1.0):
 
 
 def selection_threshold(record, max_false=1.0):
-    """Least frequency at which a gene is trusted; infinite if not even one that every half selects is."""
+    """Smallest frequency at which a gene is trusted; infinite if even a gene selected by every half is not."""
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
     enough = _bound_of(record)(thresholds) <= max_false
@@ -85,7 +85,7 @@ def kept_genes_table(record, genes):
 
 
 def trust_sentence(record):
-    """Explains why no gene can be trusted; empty if some can be."""
+    """Sentence that explains why no gene can be trusted; empty if some can be."""
     table = selection_table(record)
     if table.trusted.any():
         return ""
@@ -100,7 +100,7 @@ def trust_sentence(record):
 
 
 def expected_false(threshold, n_genes, n_selected, n_pairs=50):
-    """Bound on the expected number of genes that are selected falsely, at a threshold (or several).
+    """Bound on the expected number of falsely selected genes, at a threshold (or several).
 
     A gene is selected if at least a share `threshold` of the 2 B halves keep it, and falsely so if a single half keeps
     it with a probability of at most theta = q / p, as if q of p genes were drawn at random. It is the bound
@@ -189,12 +189,12 @@ def priors_table(record):
 
 
 def _in_common(kept):
-    """Share of genes that two folds have in common, mean over pairs; NaN of one fold."""
+    """Share of genes that two folds have in common, mean over pairs; NaN with one fold."""
     return pd.Series([np.isin(*pair).mean() for pair in combinations(kept, 2)], dtype=float).mean()
 
 
 def folds_kept(record, model, title, influence):
-    """In how many folds each gene is kept, by gene, for all genes that are ever kept."""
+    """Number of folds that keep each gene, for all genes that are ever kept."""
     table = record.table
     rows = (table.model == model) & (table.list == title) & (table.influence == influence)
     counts = np.bincount(record.kept[rows.to_numpy()].ravel(), minlength=len(record.gene_names))

@@ -47,14 +47,14 @@ class Verdict(NamedTuple):
 
     @property
     def better_than_chance(self):
-        """Whether held-out cells are predicted better than by chance; None where that is unknown."""
+        """Whether held-out cells are predicted better than by chance; None if unknown."""
         return None if np.isnan(self.p) else bool(self.p <= LEVEL and self.test_r2 > 0)
 
 
 def outputs_table(record, data, ridge=None, point=0):
     """Which outputs are predicted better than by chance (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289, 1995).
 
-    NaN of an output that is constant in the test cells of a fold; more permutations for more than 24 outputs.
+    NaN for an output that is constant in the test cells of a fold; more permutations for more than 24 outputs.
     """
     Y, names = outputs_of(record, data)
     n_permutations = int(np.clip(40 * Y.shape[1], *N_PERMUTATIONS_OF_OUTPUTS))
@@ -124,7 +124,7 @@ def verdict(record, data=None, ridge=None, point=0, groups=None, curve=None, *, 
     record : Record
         From `sbnn.cross_validate`.
     data : AnnData, MuData, tuple (X, Y) or Record, optional
-        What was cross-validated, or a fit of it (`sbnn.fit_full`). Without it chance is unknown.
+        The cross-validated data, or a fit of them (`sbnn.fit_full`). Without them chance is unknown.
     ridge : Record, optional
         Cross-validation of ridge, one grid point, on the same folds.
     point : int

@@ -1,4 +1,4 @@
 """Models, all scikit-learn estimators: `bottleneck` (the network), `linear` and `sparse_linear` (its peers).
 
-`pruning_scores`: what is kept when genes or weights are pruned, by their size and by prior knowledge.
+`pruning_scores`: scores of genes or weights for pruning, from their size and prior knowledge.
 """

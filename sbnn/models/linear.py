@@ -1,6 +1,6 @@
 """Linear peers of the network: ridge and reduced-rank regression.
 
-All centre X and Y and work in float64. None scales its input: z-score genes and outputs beforehand.
+They centre X and Y, work in float64 and do not scale their input: z-score genes and outputs beforehand.
 """
 
 import copy
@@ -108,7 +108,7 @@ class LeaveOneOutRidge(LinearRegressor):
 
 
 class SparseCoefficients(GeneSelectionMixin):
-    """A linear model that uses the genes with a coefficient that is not zero for some output."""
+    """A linear model that uses the genes with a nonzero coefficient for some output."""
 
     def _support_mask(self):
         return np.atleast_2d(self.coef_).any(axis=0)
@@ -132,8 +132,8 @@ class LatentMixin:
 class LatentRegressor(LatentMixin, LinearRegressor):
     """Reduced-rank model Y = X W V' with encoder W (p, rank) and decoder V (q, rank), V'V = 1.
 
-    A subclass has ``rank`` and ``alpha``, and a generator ``_solve(X, Y, alphas)`` that yields the learned
-    attributes for each of the falling penalties.
+    A subclass has ``rank`` and ``alpha``, and a generator ``_solve(X, Y, alphas)`` that yields the learned attributes
+    for each of the decreasing penalties.
     """
 
     # What `fit_path` varies; cross-validation asks for it, since a path costs much less than separate fits.
@@ -152,7 +152,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
     def fit_path(self, X, y, alphas):
         """Yield a fitted copy per penalty, in the order of `alphas`, at little more than the cost of the slowest fit.
 
-        Each is solved when the iterator reaches it, and ready at once if the penalties fall.
+        Each is solved when the iterator reaches it; this is fastest if the penalties decrease.
         """
         alphas = list(alphas)
         for alpha in alphas:
@@ -176,7 +176,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         return self
 
     def transform(self, X):
-        """Map cells into the latent space, shape (n, rank), with the mean of the training cells in the origin."""
+        """Map cells into the latent space, shape (n, rank), with the mean of the training cells at the origin."""
         check_is_fitted(self)
         return (new_cells(self, X, needed=kept_genes(self)) - self.x_mean_) @ self.encoder_
 
@@ -185,9 +185,9 @@ class ReducedRankRegression(LatentRegressor):
     """Least squares (or ridge) under a bound on the rank: the linear bottleneck on all genes.
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha / 2 |W|^2`` over the encoder W (p, rank) and the orthonormal decoder
-    V (q, rank), both X and Y centred, in closed form (Izenman 1975; Mukherjee and Zhu 2011 with the penalty) and from
-    a singular value decomposition of X, never of X'X. With ``alpha=0`` and more genes than cells it is the solution of
-    least norm.
+    V (q, rank), both X and Y centred, in closed form (Izenman 1975; Mukherjee and Zhu 2011 with the penalty), from a
+    singular value decomposition of X, never of X'X. With ``alpha=0`` and more genes than cells it is the minimum-norm
+    solution.
 
     Parameters
     ----------

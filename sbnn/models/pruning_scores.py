@@ -21,7 +21,7 @@ def mixed(from_prior, size, influence):
 
 
 def keep_largest(scores, mask, n_kept, size=None):
-    """Mask of the largest scores among those that a mask leaves."""
+    """Mask of the largest scores among those that another mask allows."""
     kept = torch.zeros(mask.numel(), dtype=torch.bool)
     scores = scores.masked_fill(~mask, -torch.inf).flatten()
     ranked = torch.arange(mask.numel()) if size is None else size.flatten().argsort(descending=True, stable=True)

@@ -30,8 +30,8 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the encoder
     W (p, rank) and the orthonormal decoder V (q, rank), X and Y centred (Kobak et al. 2021). P is the sum over the
-    genes of the 2-norm of their row of W, or the sum of the absolute values of W. W and V are found in turn, from the
-    first right singular vectors of X'Y on, to a stationary point.
+    genes of the 2-norm of their row of W, or the sum of the absolute values of W. W and V are optimised in turn to a
+    stationary point, starting from the first right singular vectors of X'Y.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
         Fit once more without the sparse penalty: ridge-penalised reduced-rank regression on the selected genes
         with the same ``alpha``, which undoes most of the shrinkage.
     penalty : {"group", "element"}, default="group"
-        Make whole rows of W zero together, or single entries.
+        Whether whole rows of W or single entries become zero.
     max_iter : int, default=1000
         Largest number of alternations.
     tol : float, default=1e-6
@@ -54,7 +54,7 @@ class SparseReducedRankRegression(SparseCoefficients, LatentRegressor):
     Attributes
     ----------
     encoder_ : ndarray, shape (p, rank)
-        W, zero rows for genes that were not selected; latent variables by falling variance.
+        W, zero rows for genes that were not selected; latent variables by decreasing variance.
     decoder_ : ndarray, shape (q, rank)
         V, orthonormal columns; the entry of largest magnitude in each is positive.
     objective_ : ndarray, shape (iterations,)
@@ -212,7 +212,7 @@ class _RowPenalty:
 
 
 class _EntryPenalty:
-    """Sum of the absolute values: each latent variable has genes of its own."""
+    """Sum of the absolute values: each latent variable has its own genes."""
 
     def value(self, encoder):
         return np.abs(encoder).sum()

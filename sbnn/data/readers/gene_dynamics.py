@@ -26,8 +26,8 @@ BREAST = "Desmedt et al., Clinical Cancer Research 13, 3207 (2007); files of Hos
 def read_trajectories(path, gene_names=None, *, name=None, source=None):
     """Read a file of trajectories as Hossain et al. publish them.
 
-    The first line holds the numbers of genes and samples. For each sample there follow a line of values for each gene
-    and a line with the times. Samples may have different numbers of times; lines of shorter ones may end in blanks.
+    The first line holds the numbers of genes and samples. Each sample then has a line of values per gene and a line
+    with the times. Samples may have different numbers of times; lines of shorter ones may end in blanks.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def read_grn(
     """Read a simulated network with its published test samples, and simulate samples to train on.
 
     The published ones are not available. Ours start like the test samples, whose later values are not used. The prior
-    is the published one, or has the share `wrong` of the edges in places of our own. Noise 0.025 is the published 5 %.
+    is the published one, or one with the share `wrong` of its edges misplaced. Noise 0.025 is the published 5 %.
     """
     network = GeneNetwork.from_tables(equations_path, names_path, name=name)
     test = read_trajectories(test_path, names_path, name=f"{name}_test", source=GRN)

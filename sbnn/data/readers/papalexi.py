@@ -14,9 +14,9 @@ LABELS = ["guide", "bio_rep", "guide_umi", "guide_frac", "confident"]
 
 
 def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, files=None):
-    """Read the screen; cells in which the assigned guide has at most 80 % of the guide counts are left out, or not.
+    """Read the screen, by default without cells whose assigned guide has at most 80 % of the guide counts.
 
-    Cells are named by their row, whether others are left out or not. The published files hold 20729 cells, 16093 of
+    Cells are named by their row in the file in either case. The published files hold 20729 cells, 16093 of
     them confident, 299 genes, 25 targets of 33 (SPI1) to 1056 cells (IFNGR1), and 1912 control cells.
     """
     cells = pd.read_csv(cells_path)

@@ -42,8 +42,8 @@ def read_tables(
 
     Every table has the names of its columns in one row and of its rows in one column. Cells are matched by name and
     kept in the order of `expression`. Rows and columns without name and numbers, such as units, are left out;
-    outputs of the same name are numbered. `decimal`, `header` and `cell_key` hold for all, or are given for each:
-    ``header={"outputs": 3}``.
+    outputs of the same name are numbered. `decimal`, `header` and `cell_key` apply to all tables, or are given for
+    each: ``header={"outputs": 3}``.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def read_tables(
     rename : mapping of str to str, optional
         Old -> new names of columns.
     cell_names : path-like, (path-like, str) or DataFrame, optional
-        Where outputs and labels name the cells differently: their names (first column) and those in `expression`.
+        If outputs and labels name the cells differently: their names (first column) and those in `expression`.
     colors : mapping of str to str, optional
         Type -> colour.
     name, source : str, optional
@@ -104,7 +104,7 @@ def read_tables(
     ValueError
         A file that is not a table, rows or columns without a name, repeated names, no cell in common, text among
         numbers, ambiguous decimal marks, missing values, unknown label columns, counts that are not whole numbers.
-        Left out rows and columns, and expression that does not look like `counts`, give a warning.
+        Rows and columns that are left out, and expression that does not look like `counts`, give a warning.
     """
     headers, keys, decimals = (
         option if isinstance(option, Mapping) else dict.fromkeys(_TABLES, option)

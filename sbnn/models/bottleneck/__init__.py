@@ -1,5 +1,5 @@
 """The sparse bottleneck network: `estimator` is the public class, `protocols` define its training.
 
-`network` (weights and gradients), `training` (the loop), `scales` (into the network and out), `gene_prior`, `settings`,
+`network` (weights and gradients), `training` (the loop), `scales` (of inputs and outputs), `gene_prior`, `settings`,
 `persistence`.
 """

@@ -43,7 +43,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     """Sparse bottleneck neural network for two kinds of measurement of the same cells.
 
     Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck of `n_components`
-    units, using `n_genes` genes only. The `protocol` determines how they are chosen and the network is trained.
+    units, using only `n_genes` genes. The `protocol` determines how they are chosen and how the network is trained.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     n_genes : int, None or "auto", default=25
         Genes kept by the pruning; None keeps all. ``"auto"`` takes the smallest of 5, 10, 15, 25, 50, 100 and 200 whose
         R2 on three held-out parts of the training cells is within one standard error of the best, which takes about
-        twenty times as long (`sbnn.genes_curve` shows what is gained by more genes).
+        twenty times as long (`sbnn.genes_curve` shows the gain from more genes).
     protocol : {"distilled", "paper"}, default="distilled"
         ``"distilled"``, the more accurate one: genes chosen by a Gaussian process, and a network that learns from a
         mixture of trees and wider networks. ``"paper"``, the published protocol: pretraining on clusters of the
@@ -73,7 +73,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         or, of the paper, (512, 128).
     epochs : tuple of 4 int, default=(50, 50, 50, 100)
         Epochs of pretraining, frozen, unfrozen and fine-tuning ("paper" only, like the next four). Without pretraining
-        nothing is frozen, and the second and the third number count together: 100 epochs, pruning, 100 epochs.
+        nothing is frozen, and the second and third numbers are added: 100 epochs, pruning, 100 epochs.
     learning_rate : float, default=1e-4
         Halved after the frozen stage; without pretraining, after the pruning.
     batch_size : int, default=32
@@ -84,20 +84,20 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
     distillation : DistilledSettings or None, default=None
         Other settings of the distilled protocol; None takes the defaults of `sbnn.DistilledSettings`.
     gene_prior : dict, Series, list or array, optional
-        How credible genes are before any data: weights >= 0 by gene name (genes that are not named have 0), names of
+        Credibility of genes before seeing data: weights >= 0 by gene name (0 for genes that are not named), names of
         genes (each of weight 1), or one weight per gene in the order of `X`. Only their ratios matter.
     prior_influence : float, default=0.5
-        How far the prior decides which genes are chosen, from 0 (not at all) to 1 (alone; the data decide between
-        genes of equal weight). The score of a gene is ``(1 - prior_influence) * size + prior_influence * weight``,
-        both as shares of their sum over the genes that are compared. "paper" compares all genes once, in the pruning,
-        by their weight norms; "distilled" at every step of the forward selection, by what each explains, and every
-        time that the Gaussian process drops some, by its root mean squared gradient.
+        Influence of the prior on the choice of genes, from 0 (none) to 1 (full; the data decide only between genes of
+        equal weight). The score of a gene is ``(1 - prior_influence) * size + prior_influence * weight``, both as
+        shares of their sum over the genes that are compared. "paper" compares all genes once, in the pruning, by their
+        weight norms; "distilled" at every step of the forward selection, by what each explains, and every time that the
+        Gaussian process drops some, by its root mean squared gradient.
     n_threads : int, default=1
         Threads of torch and BLAS. With 1 the result does not depend on the machine's number of cores.
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, the clusters and the order of the cells.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU when there is one. The last bits depend on the device.
+        "cpu", "cuda", "cuda:1", ...; "auto" uses a GPU if there is one. The last bits depend on the device.
     verbose : bool or int, default=0
         Show a progress bar over the epochs.
 
@@ -113,14 +113,14 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         `eval_set`; in the pretraining on the 40 % of cells left out of it), ``genes_alive`` (genes whose weight norm is
         above a tenth of the largest).
     x_min_, x_max_ : ndarray, shape (p,)
-        Limits to which genes are clipped: those of the training cells, with few cells closer ones
+        Limits to which genes are clipped: those of the training cells, or closer ones with few cells
         (`DistilledSettings.few_cells_limit`); infinite in the paper protocol.
     number_curve_ : DataFrame
-        With ``n_genes="auto"``: R2 of every number of genes that was tried (index) on each held-out part (columns).
+        With ``n_genes="auto"``: R2 of every number of genes tried (index) on each held-out part (columns).
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
     library_size_ : float or None
-        Counts per cell to which the training cells were normalised, where `fit` got counts (``layers["counts"]`` or a
+        Counts per cell to which the training cells were normalised, if `fit` got counts (``layers["counts"]`` or a
         stream); counts of new cells are normalised to it.
     count_share_ : ndarray, shape (p,), or None
         Mean share of every gene in the counts of a training cell, so that new cells may lack genes that were not kept.
@@ -203,16 +203,16 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression, log-transformed counts as a rule. A stream reads cells that do not fit into memory; it takes
+            Expression, usually log-transformed counts. A stream reads cells that do not fit into memory; it requires
             ``protocol="distilled"``, which reads an AnnData that is open on disk and a large sparse matrix in the same
-            way. Of a MuData the modality ``"rna"``.
+            way. A MuData gives its modality ``"rna"``.
         y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
             Outputs of the same cells in the same order. With an AnnData: a key of its ``obsm`` (default ``"outputs"``).
             With a MuData: another modality, by default the only one; cells that lack either are left out.
         eval_set : tuple (X, Y), optional
             Cells on which R2 is recorded after every epoch (``history_.eval_r2``). Nothing is chosen on them.
         groups : array-like, shape (n,), optional
-            Donor, batch or date of each cell: the held-out parts of ``n_genes="auto"`` have whole ones.
+            Donor, batch or date of each cell: the held-out parts of ``n_genes="auto"`` contain whole groups.
 
         Returns
         -------
@@ -335,7 +335,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             check_number("epochs", number, int, 0)
         if len(self.epochs) != 4 or not any(self.epochs):
             raise ValueError(f"epochs: expected four numbers, not all 0, got {self.epochs}")
-        # A penalty that does nothing would be taken for one that makes no difference.
+        # An unused penalty would look like one that makes no difference.
         used = {*protocol.PARAMETERS, *(TRAIN_HEAD if self.reconstruct else ())}
         others = {name for one in PROTOCOLS.values() for name in one.PARAMETERS} - used
         defaults = {name: p.default for name, p in inspect.signature(type(self)).parameters.items()}
@@ -367,8 +367,8 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            If X has gene names, only the kept genes need to be there, in any order; else all p genes that `fit` saw. If
-            `fit` got counts, counts in a stream or ``layers["counts"]`` are normalised to `library_size_`.
+            If X has gene names, only the kept genes are required, in any order; otherwise all p genes that `fit` saw.
+            If `fit` got counts, counts in a stream or ``layers["counts"]`` are normalised to `library_size_`.
         """
         cells = inputs.new_cells(self, X, self.get_support(indices=True))
         scaled = through_network(self, self.network_, lambda network, x: network(x), cells)
@@ -390,9 +390,9 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
     def score(self, X, y=None, sample_weight=None):
-        """R2 pooled over the outputs: 1 - SSE/SST with SST about the training mean; X and y as for `fit`.
+        """R2 pooled over the outputs: 1 - SSE/SST with SST relative to the training mean; X and y as for `fit`.
 
-        With ``standardize=True`` every output is measured in units of its training SD, so that all count alike.
+        With ``standardize=True`` outputs are in units of their training SD, so all have the same weight.
         """
         X, y = inputs.two_tables(X, y)
         Y = check_array(np.asarray(inputs.output_table(X, y)), dtype=np.float64, ensure_2d=False, input_name="y")

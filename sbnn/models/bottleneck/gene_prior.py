@@ -1,4 +1,4 @@
-"""A prior of the genes, mixed with their importance in the data when genes are chosen, as in DASH."""
+"""A prior on genes, mixed with their importance in the data when genes are chosen, as in DASH."""
 
 import warnings
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
 
 class GenePrior(NamedTuple):
-    """Weights of genes, of which only the ratios matter, and from 0 to 1 how much they count."""
+    """Weights of genes, of which only the ratios matter, and their influence, from 0 to 1."""
 
     weights: np.ndarray
     influence: float

@@ -1,7 +1,7 @@
-"""Matrix products of the networks, by the library that is fastest for their shape.
+"""Matrix products of the networks, by the fastest library for their shape.
 
-On the CPU torch takes MKL, which runs at half the rate of the machine on processors of AMD; oneDNN does not, but takes
-longer to call and needs AVX-512. It makes large products of short sums, which both add up in the same order.
+On the CPU torch takes MKL, which runs at half the possible rate on AMD processors; oneDNN does not, but takes longer to
+call and needs AVX-512. It makes large products of short sums, which both add up in the same order.
 """
 
 from functools import cache

@@ -1,4 +1,4 @@
-"""Scaling of genes and outputs to the training cells, into the network and back."""
+"""Scaling of genes and outputs by the training cells, for the network and back."""
 
 import copy
 import warnings

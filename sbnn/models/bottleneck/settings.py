@@ -10,7 +10,7 @@ class DistilledSettings(CheckedSettings):
     """Settings of ``SparseBottleneckRegressor(protocol="distilled")``.
 
     The defaults are used for every data set and rarely need changes. Fewer steps, trees
-    and made cells make a quick run. Settings are part of what identifies a stored fit.
+    and artificial cells give a quick run. Settings are part of the identity of a stored fit.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class DistilledSettings(CheckedSettings):
     #: Parts of the training cells, at least 2: as many networks and forests are trained, each without one part. With
     #: few cells: networks of each noise, on all cells.
     n_teachers: int = 5
-    #: Bottleneck units of the teacher's networks, which need not be few, as they are not plotted.
+    #: Bottleneck units of the teacher's networks; there can be many, as they are not plotted.
     teacher_width: int = 16
     #: Optimiser steps of each of these networks.
     steps_of_teachers: int = 400
@@ -81,15 +81,15 @@ class DistilledSettings(CheckedSettings):
     n_trees: int = 30
     #: Training cells of each forest: a bound on its time and memory.
     most_cells_of_trees: int = 10_000
-    #: Cells that speak for equal weights of trees and networks, beside those that measure the weights.
+    #: Number of cells, in addition to the measured ones, that favour equal weights of trees and networks.
     prior_cells: float = 100.0
-    #: Made cells that the teacher labels for the student.
+    #: Artificial cells that the teacher labels for the student.
     n_augmented: int = 24_000
-    #: Share of the genes of a made cell that come from a second cell.
+    #: Share of the genes of an artificial cell that come from a second cell.
     swapped: float = 0.15
-    #: SD of the noise on top of made cells, in SD of the genes.
+    #: SD of the noise added to artificial cells, in SD of the genes.
     augmentation_noise: float = 0.25
-    #: Weight of a measured cell in the student's loss, beside 1 of a labelled one.
+    #: Weight of a measured cell in the student's loss, compared with 1 for a labelled one.
     weight_of_measured: float = 0.5
     #: Optimiser steps of the student.
     steps_of_student: int = 3000
@@ -97,7 +97,7 @@ class DistilledSettings(CheckedSettings):
     rate_of_student: float = 1e-2
     #: Steps of the student from one row of the history to the next.
     recorded_every: int = 100
-    #: Cells at most over which an error is taken: a bound on the time of large data.
+    #: Largest number of cells over which an error is computed: a bound on the time for large data.
     watched_cells: int = 20_000
 
     def __post_init__(self):

@@ -1,7 +1,7 @@
 """The distilled protocol: genes chosen by a Gaussian process, and a network that learns from a better predictor.
 
 Forward selection and a Gaussian process choose the genes, a teacher of trees and wide networks learns from them, and
-the student, with the narrow bottleneck, learns its predictions at made cells. With few cells see `few_cells`.
+the student, with the narrow bottleneck, learns its predictions for artificial cells. With few cells see `few_cells`.
 """
 
 # The published protocol under-fits with 25 genes, while the same network trained plainly on them over-fits. What
@@ -31,7 +31,7 @@ def algorithm_version(model, n_cells):
     """Version of the algorithm, see `SparseBottleneckRegressor.algorithm_version`."""
     # 2. With few cells nothing is chosen by held-out cells any more.
     # 3. There, clipped genes get back the SD they came with, and cells are mixed less from 100 cells on.
-    # 4. There, predictions are made smaller by as much as held-out cells ask for.
+    # 4. There, predictions are shrunk according to held-out error.
     # 5. Noises are compared on fewer parts of the cells, and a step of the student takes half as many cells.
     return 5
 
@@ -111,7 +111,7 @@ def choose_genes(x, target, n_genes, run):
 
 
 class Teacher:
-    """Mixture of extremely randomised trees and of networks trained with input noise; `new` makes such a network."""
+    """Mixture of extremely randomised trees and of networks trained with input noise; `new` makes a network."""
 
     # Every network and every forest is trained on all but one of the `n_teachers` parts of the cells. The strength of
     # the noise is that with the least error on the first of the parts left out: from the usual one on weaker ones are
@@ -176,7 +176,7 @@ def _weight_of_second(first, second, prior_cells):
     """Weight of the second of two predictions for the least error of the mixture, from their residuals, (n, q) each."""
     difference = first - second
     best = float((first * difference).sum() / difference.square().sum().clamp(min=1e-12))
-    # Drawn towards one half, by as much as so many further cells would.
+    # Shrunk towards one half, as if by this many more cells.
     return (len(first) * min(max(best, 0.0), 1.0) + prior_cells / 2) / (len(first) + prior_cells)
 
 

@@ -31,7 +31,7 @@ def input_limits(X, limit):
 
 
 def choose_genes(X, Y, n_genes, run):
-    """Positions of up to `n_genes` genes that best summarise the prediction from all genes."""
+    """Positions of up to `n_genes` genes that best summarise the predictions from all genes."""
     clean = denoised(X, Y, run.random)
     penalty = run.settings.few_cells_penalty * len(X)
     return forward_selection(X, clean - clean.mean(0), n_genes, penalty, run.prior)

@@ -1,4 +1,4 @@
-"""A Gaussian process with one length scale per gene, to find the genes that the outputs depend on.
+"""A Gaussian process with one length scale per gene, which finds the genes that outputs depend on.
 
 The kernel is ``a exp(-|z - z'|^2 / 2) + b z'z'`` of scaled genes ``z_j = s_j x_j``, one for all outputs, its
 marginal likelihood and gradient as in Rasmussen and Williams 2006, section 5.4.

@@ -1,6 +1,6 @@
 """The published protocol: pretraining on clusters, frozen and unfrozen regression, pruning, fine-tuning.
 
-Bernaerts, Berens and Kobak (arXiv 2006.10411). A prior of the genes counts in the pruning alone, where it is mixed with
+Bernaerts, Berens and Kobak (arXiv 2006.10411). A prior on genes is used only in the pruning, where it is mixed with
 their weight norms.
 """
 
