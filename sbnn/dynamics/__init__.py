@@ -1,9 +1,9 @@
-"""Gene-regulatory dynamics: regulatory networks inferred from trajectories of expression and prior knowledge.
+"""Gene-regulatory dynamics: networks inferred from trajectories of expression and prior knowledge.
 
 - `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or otherwise.
-- `SparseRegulationRegressor`: regulators by Bayesian selection, more accurate than the prior they start from.
+- `SparseRegulationRegressor`: regulators by Bayesian selection, starting from a prior network.
 - `GeneNetwork`: networks with a known truth, and samples simulated from them.
-- `simulate_network`: such samples, a prior that is partly wrong and the truth, as one data set.
+- `simulate_network`: simulated samples, a partly wrong prior and the truth, as one data set.
 - `trajectories`, `read_trajectories`, `read_pseudotime`: expression over time as an AnnData.
 - `evaluate`: scores of networks and predictions over several seeds, saved.
 """

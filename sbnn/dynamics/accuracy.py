@@ -1,4 +1,4 @@
-"""How accurate a network is against a known truth, and how well trajectories are predicted."""
+"""Accuracy of a network compared with a known truth, and of predicted trajectories."""
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -7,8 +7,8 @@ from sbnn.dynamics.solver import DivergenceError
 
 
 def edge_accuracy(scores, truth, prior, confidence=None):
-    """Compare edges, [regulator, target], with the true ones; only regulators of which the truth is known count."""
-    # Balanced accuracy alone can be had by repeating the prior; so also what is corrected of it.
+    """Compare edges, [regulator, target], with the true ones; only regulators with a known truth count."""
+    # Repeating the prior gives a high balanced accuracy, so its corrections are scored, too.
     found = scores.loc[truth.index].to_numpy()
     true, given = truth.to_numpy() != 0, prior.loc[truth.index].to_numpy() != 0
     edge = found != 0

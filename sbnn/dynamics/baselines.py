@@ -27,7 +27,7 @@ class PriorAlone(BaseEstimator):
 
 
 class _WithoutEdges(BaseEstimator):
-    """Base class of baselines that nothing regulates; `_learn` takes `Samples`."""
+    """Base class of baselines without regulation; `_learn` takes `Samples`."""
 
     def fit(self, trajectories, prior=None):
         """Fit to all samples, whatever the prior."""
@@ -38,7 +38,7 @@ class _WithoutEdges(BaseEstimator):
 
 
 class AutoRegression(_WithoutEdges):
-    """AR(1) of each gene by itself, at any times: it decays to one level at one rate, and nothing regulates it."""
+    """AR(1) of each gene by itself, at any times: it decays to one level at one rate, without regulators."""
 
     def _learn(self, samples):
         """Least squares one interval ahead: the level of each gene for every tried rate, and the best rate."""
@@ -61,7 +61,7 @@ class Linear(_WithoutEdges):
     """One interval ahead by a linear map of the deviations from the gene means, whatever the length of the interval.
 
     ``kind``: "mean", the gene means; "ar1", one slope for all genes; "ridge", ridge regression of all genes on all;
-    "rest", a slope for each gene, shrunk to the common one, and ridge regression of what is left.
+    "rest", a slope for each gene, shrunk to the common one, and ridge regression of the residuals.
     """
 
     def __init__(self, kind):
@@ -139,7 +139,7 @@ BASELINES = {
 
 
 def held_out_ridge(X, Y, n_folds=5):
-    """Weights, (columns of X, columns of Y), with the penalty that predicts held-out blocks of rows best, and that."""
+    """Weights, (columns of X, columns of Y), and the penalty that predicts held-out blocks of rows best."""
     rows, errors = np.arange(len(X)), np.zeros(len(PENALTIES))
     for held in np.array_split(rows, min(n_folds, len(X))):
         left, sizes, right = np.linalg.svd(X[kept := np.setdiff1d(rows, held)], full_matrices=False)

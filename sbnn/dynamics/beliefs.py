@@ -1,4 +1,4 @@
-"""Distributions of effects and odds of edges before a gene is looked at, learned from all genes (empirical Bayes)."""
+"""Prior distributions of effects and odds of edges, learned from all genes (empirical Bayes)."""
 
 from dataclasses import dataclass
 

@@ -27,15 +27,15 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
     model : estimator
         Such as `PhoenixRegressor`; each fit has a clone, with the seed as its ``random_state``.
     data : dict of int to AnnData
-        By seed, each with ``obs["split"]``, "train" or "test", ``varp["prior"]`` and, where it is known,
-        ``varp["truth"]``: as of ``sbnn.load_dataset("grn_350", random_state=seed)``. Values may be the same data.
+        By seed, each with ``obs["split"]``, "train" or "test", ``varp["prior"]`` and, if it is known,
+        ``varp["truth"]``, as from ``sbnn.load_dataset("grn_350", random_state=seed)``. Values may be the same data.
     method, condition : str
-        Names under which tables and figures find the scores; part of the question that `results` answers.
+        Names under which tables and figures find the scores; part of the identity of the record.
     details : bool
-        Whether to keep of the first fit the strongest edges and the predicted test samples; of `PriorAlone` the samples
-        themselves. Figures need them.
+        Whether to keep the strongest edges and the predicted test samples of the first fit, and the samples themselves
+        for `PriorAlone`. Figures need them.
     results : path-like, optional
-        File of the record: loaded if it answers the same question, otherwise written.
+        File of the record: loaded if it holds the same experiment, otherwise written.
     overwrite : bool
         Whether to compute anew what the file holds.
 
@@ -48,7 +48,7 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
     Raises
     ------
     ValueError
-        The file holds another question: other data, seeds, parameters, method or condition.
+        The file holds another experiment: other data, seeds, parameters, method or condition.
     """
 
     def compute():
@@ -64,7 +64,7 @@ def evaluate(model, data, *, method, condition, details=False, results=None, ove
 
 
 def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite=False):
-    """Score a `PhoenixRegressor` for every way of pruning at every sparsity; the rest as for `evaluate`.
+    """Score a `PhoenixRegressor` for every pruning method and sparsity; otherwise as `evaluate`.
 
     Parameters
     ----------

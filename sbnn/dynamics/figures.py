@@ -24,7 +24,7 @@ SHOWN_GENES = 6
 
 @styled
 def scores_of_methods(records):
-    """Edges, where a truth is known, predictions and sparsity: one dot for each seed, methods from top to bottom."""
+    """Predictions, sparsity and, if a truth is known, edges: one dot for each seed, methods from top to bottom."""
     scored = {name: record.scores.dropna(axis=1, how="all") for name, record in records.items()}
     panels = {column: name for column, name in PANELS.items() if any(column in of for of in scored.values())}
     figure, (axes,) = new_panels(1 + ROW * len(records), 1, len(panels), sharey=True, squeeze=False)
@@ -79,7 +79,7 @@ def predicted_paths(of_prior, records):
 
 
 def _most_moving(true):
-    """Genes that change most in the first sample, and as differently as possible."""
+    """Genes that change most, and most differently, in the first sample."""
     path = true[0] - true[0, 0]
     order = np.argsort(-np.ptp(path, axis=0), kind="stable")[:60]
     apart = np.abs(path[:, order, None] - path[:, None, order]).max(axis=0)

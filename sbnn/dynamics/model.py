@@ -1,4 +1,4 @@
-"""PHOENIX with scikit-learn's grammar: from trajectories to a sparse network of regulation."""
+"""PHOENIX as a scikit-learn-style estimator: from trajectories to a sparse network of regulation."""
 
 import copy
 import warnings
@@ -26,7 +26,7 @@ class DynamicsRegressor(BaseEstimator):
     """Base class of models of dynamics: predictions from a start, and their score."""
 
     def predict(self, x0, times):
-        """Follow samples from where they start.
+        """Predict the trajectories of samples from their start.
 
         Parameters
         ----------
@@ -63,7 +63,7 @@ class DynamicsRegressor(BaseEstimator):
         return follow(model, torch.from_numpy(start), torch.from_numpy(times)).numpy()
 
     def score(self, trajectories):
-        """R2 of trajectories that are followed from their first time, over all later times and genes.
+        """R2 of trajectories predicted from their first time, over all later times and genes.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ class DynamicsRegressor(BaseEstimator):
         Returns
         -------
         float
-            1 - SSE / SST about the mean of each gene in training.
+            1 - SSE / SST, with SST relative to the mean of each gene in training.
         """
         check_is_fitted(self)
         samples = as_trajectories(trajectories)
@@ -106,14 +106,13 @@ class PhoenixRegressor(DynamicsRegressor):
     n_hidden : int
         Sums, and as many products. Published: 40 for the simulated networks, 120 for yeast, 300 for breast cancer.
     pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
-        On the way by size and prior, by size alone or by the prior alone; at once when trained, by size; by gates and a
-        penalty on open ones, on the sizes of paths or on both sizes and open paths (`sbnn.dynamics.phoenix`); not at
-        all.
+        During training by size and prior, by size alone or by the prior alone; once after training, by size; by gates
+        with a penalty on open ones, on the sizes of paths or on both (`sbnn.dynamics.phoenix`); not at all.
     sparsity : float
-        Share of the weights that pruning removes of each layer, in (0, 1). With a penalty it has no effect: the weight
-        of the penalty (`Recipe.penalty`) decides.
+        Share of the weights that pruning removes in each layer, in (0, 1). With a penalty it has no effect: the weight
+        of the penalty (`Recipe.penalty`) determines the sparsity.
     influence : tuple of (float, float)
-        Of the prior on the scores of input and output weights, ``pruning="dash"`` alone. Published: (0.5, 0.05) with
+        Of the prior on the scores of input and output weights, only for ``pruning="dash"``. Published: (0.5, 0.05) with
         noise, (0.05, 0.01) without, (0.9995, 0.995) for breast cancer.
     recipe : Recipe, optional
     random_state : int, RandomState or None
@@ -185,7 +184,7 @@ class PhoenixRegressor(DynamicsRegressor):
         trajectories : AnnData
             As of `sbnn.dynamics.trajectories`; samples may have any number of times.
         prior : array-like or DataFrame, shape (genes, genes), optional
-            ``[regulator, target]``: positive for an activation, negative for a repression, 0 where none is known.
+            ``[regulator, target]``: positive for an activation, negative for a repression, 0 if none is known.
 
         Returns
         -------
@@ -194,7 +193,7 @@ class PhoenixRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            A parameter out of its range, a prior of another shape or of unknown genes, none where it is needed.
+            A parameter out of range, a prior of another shape or of unknown genes, or none if it is needed.
         DivergenceError
             A loss that is not finite.
 

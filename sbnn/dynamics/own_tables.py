@@ -1,4 +1,4 @@
-"""A user's own time course: its network, how well simple models predict it, and figures; ``sbnn network``."""
+"""The command ``sbnn network``: network of a user's own time course, comparison with simple models, and figures."""
 
 import warnings
 from pathlib import Path

@@ -30,7 +30,7 @@ class Clock:
         self.observed = np.arange(since.shape[1]) * N_BETWEEN
 
     def left(self, rate):
-        """Share of the first value that is left after decay, (m, points)."""
+        """Share of the first value that remains after decay, (m, points)."""
         return np.exp(-rate * self.grid)
 
     def memory(self, rate):
@@ -74,6 +74,6 @@ def relaxation(values, clock):
 
 
 def _basis(clock, rate):
-    """Columns of what a relaxing gene can do, (m, points, 1 or 2)."""
+    """Basis functions of a relaxing gene, (m, points, 1 or 2)."""
     left = clock.left(rate)[..., None]
     return left if rate == 0 else np.concatenate([left, 1 - left], axis=2)

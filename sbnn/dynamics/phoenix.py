@@ -18,7 +18,7 @@ LOWEST, HIGHEST = -0.1, 1.1  # to which a concrete variable is stretched before 
 class Phoenix(nn.Module):
     """``dx/dt = relu(m) * (J(x) - x)``, with ``J = As s + Ap p``.
 
-    From ``u = (x - 1/2) / (1 + |x - 1/2|)`` follow sums ``s = Ws u + bs`` and products ``p = exp(Wp log(1 + u) + bp)``.
+    With ``u = (x - 1/2) / (1 + |x - 1/2|)``, sums are ``s = Ws u + bs`` and products ``p = exp(Wp log(1 + u) + bp)``.
     ``sum_in``, ``product_in`` are Ws, Wp, (hidden, genes); ``sum_out``, ``product_out`` As, Ap, (genes, hidden);
     ``multiplier`` is m, (genes,): a gene with m <= 0 stays constant.
     """

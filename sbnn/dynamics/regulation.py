@@ -1,4 +1,4 @@
-"""Evidence for a set of regulators of one gene, the search for the best set, and the rates of change that follow."""
+"""Evidence for a set of regulators of one gene, search for the best set, and the resulting rates of change."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class Fit:
         return np.arange(1, k + 1), 1 + k + np.flatnonzero(one != other), 1 + k + np.flatnonzero(one == other)
 
     def target(self, deviations):
-        """To what the gene is drawn, (...), at deviations of the regulators, (..., k)."""
+        """Target value of the gene, (...), at deviations of the regulators, (..., k)."""
         one, other = products_of(len(self.regulators))
         _, slopes, products = np.split(self.weights, [1, 1 + len(self.regulators)])
         return self.weights[0] + deviations @ slopes + (deviations[..., one] * deviations[..., other]) @ products
@@ -64,13 +64,13 @@ class Target:
     """One gene that changes, and the evidence of its values for sets of regulators.
 
     The gene decays towards a constant plus slopes and products of two of the deviations of its regulators from their
-    means: saturating Hill terms that are joined by AND and OR are nearly that within the range of the data.
+    means: this approximates saturating Hill terms, joined by AND and OR, within the range of the data.
 
-    ``values``, (observations,), without what is left of the first value; ``linear``, (observations, genes), the
+    ``values``, (observations,), without the rest of the first value; ``linear``, (observations, genes), the
     weighted past of the deviation of each gene; ``deviations``, (samples, points, genes); ``memory``, (m, times - 1,
-    points), of `Clock.later_memory`; ``log_odds`` of every edge to this gene, -inf where there can be none; ``signs``
-    of the edges in the prior, 0 where the sign is free. Observations after the end of a sample are 0 in all of them and
-    count for nothing but a constant of the evidence.
+    points), of `Clock.later_memory`; ``log_odds`` of every edge to this gene, -inf if there can be none; ``signs`` of
+    the edges in the prior, 0 if the sign is free. Observations after the end of a sample are 0 in all of them and count
+    for nothing but a constant of the evidence.
     """
 
     def __init__(self, values, linear, deviations, memory, noise, beliefs, log_odds, signs):
@@ -94,7 +94,7 @@ class Target:
         return self.fit(regulators).log_evidence + self.log_odds[chosen].sum() - np.log(2) * self.free[chosen].sum()
 
     def search(self, start):
-        """Add, leave out and exchange single regulators as long as the set becomes more probable; its `Fit`."""
+        """Add, remove and exchange single regulators while the set becomes more probable; its `Fit`."""
         best = frozenset(start)
         score = self.score(best)
         while True:
@@ -107,7 +107,7 @@ class Target:
             score, best = max(scores), moves[int(np.argmax(scores))]
 
     def strongest(self, genes):
-        """Of many genes the `MOST` that are likeliest regulators, each by itself."""
+        """The `MOST` likeliest regulators among many genes, each by itself."""
         gains = self._gains(frozenset())[genes]
         return genes[np.sort(np.argsort(-gains, kind="stable")[:MOST])]
 
@@ -161,7 +161,7 @@ class Target:
         return Fit(regulators, signs, float(log_evidence), mean + change, features, precision)
 
     def _product(self, one, other):
-        """What the gene remembers of the product of two deviations, (observations,)."""
+        """Weighted past of the product of two deviations, (observations,)."""
         if (one, other) not in self._products:
             product = self.deviations[:, :, one] * self.deviations[:, :, other]
             self._products[one, other] = (self.memory @ product[..., None])[..., 0].ravel()

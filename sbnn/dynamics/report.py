@@ -51,7 +51,7 @@ read = partial(load_folder, prefix="dynamics_", data_of=lambda record: record.da
 
 
 def by_condition(records):
-    """Condition -> method -> Record, of those of which there are results, in their order."""
+    """Condition -> method -> Record, for those with results, in their order."""
     of = {c: {m: records[f"{c}_{m}"] for m in METHODS if f"{c}_{m}" in records} for c in TITLES}
     return {condition: methods for condition, methods in of.items() if methods}
 
@@ -70,7 +70,7 @@ def methods_table(records, condition):
 
 
 def overview_table(records):
-    """The table of the README: balanced accuracy and what was corrected of the prior, by condition, as text."""
+    """The table of the README: balanced accuracy and corrections of the prior, by condition, as text."""
     labels = {"BA": "BA", "missing edges found": "missing found", "wrong edges kept": "wrong kept"}
     parts = []
     for condition in by_condition(records):
@@ -103,7 +103,7 @@ def differences_table(records, condition):
 
 
 def by_sparsity(records):
-    """Scores of ways of pruning at all sparsities, that of the comparison with other methods among them."""
+    """Scores of pruning methods at all sparsities, including that of the comparison with other methods."""
     parts = [records["sparsities"].scores]
     for method in parts[0]["method"].unique():
         if (record := records.get(f"noise_5_{method}")) is not None:
@@ -112,7 +112,7 @@ def by_sparsity(records):
 
 
 def sparsities_table(records):
-    """Balanced accuracy of ways of pruning by the sparsity asked for, as text; and what is published, at its own."""
+    """Balanced accuracy of pruning methods by requested sparsity, as text, and published values at their own."""
     cells = by_sparsity(records).groupby(["method", "asked"], sort=False)["balanced_accuracy"].agg(_spread)
     table = cells.unstack().rename(columns="{:g}".format).rename_axis(columns=None)
     table["published"] = ["{1:.3f} at {0:.3f}".format(*PUBLISHED[method]) for method in table.index]
@@ -127,7 +127,7 @@ def sizes_table(records):
 
 
 def all_tables(records):
-    """Tables of whatever results there are, by title."""
+    """All tables for which there are results, by title."""
     tables = {}
     for condition in by_condition(records):
         tables[f"Methods, {TITLES[condition]}"] = methods_table(records, condition)

@@ -6,7 +6,7 @@ MOST_STEPS = 2**15  # of an interval, after which the solution counts as lost
 
 
 class DivergenceError(RuntimeError):
-    """Values that follow from a model grow beyond all bounds."""
+    """Values predicted by a model grow beyond all bounds."""
 
 
 def step_factors(decay, step):
@@ -23,7 +23,7 @@ def step_factors(decay, step):
 def advance(targets, x, factors, n_steps):
     """Follow ``dx/dt = decay * (targets(x) - x)`` by exponential Runge-Kutta steps of second order.
 
-    The decay is solved exactly, so that steps need to be short against changes of the targets only (Cox and Matthews,
+    The decay is solved exactly, so steps only need to be short compared with changes of the targets (Cox and Matthews,
     J. Comput. Phys. 2002, equations 20 to 22).
     """
     keep, gone, change = factors

@@ -1,4 +1,4 @@
-"""Regulators of every gene from trajectories and prior together: edges more accurate than the prior."""
+"""Regulators of every gene from trajectories and a prior, with edges more accurate than the prior."""
 
 import warnings
 from dataclasses import replace
@@ -39,28 +39,28 @@ FAR_RATE = 1.0  # from the middle one, of the logarithms
 
 
 class SparseRegulationRegressor(DynamicsRegressor):
-    """Who regulates whom, by Bayesian selection of the regulators of every gene, and dynamics that follow from it.
+    """Gene network by Bayesian selection of the regulators of every gene, and the resulting dynamics.
 
     1. Every gene decays, at a rate of its own, towards a target that depends on its regulators. Values between the
-       observed times come at first from a relaxation of each gene in each sample, later from the model. Genes that do
-       not change are then known from what they do to others too.
-    2. With these, a gene is regressed on sets of regulators (`sbnn.dynamics.regulation`). The evidence of a set, times
-       the odds of its edges, decides; sets grow and shrink one edge at a time, starting from the prior.
-    3. What effects are like, and how often edges of the prior are right and others missing, is learned from all genes
-       together (`sbnn.dynamics.beliefs`). Then all is repeated. Once, a lag with which regulators act is estimated too.
-    4. Held-out parts of the training data decide how much the network counts in predictions beside the best model
-       without one (AR(1), ridge, both, or the nearest part of the training: `sbnn.dynamics.baselines`), down to
-       nothing: then, if there is a prior, the network is the prior. New edges far weaker than the strongest of a gene
-       are less probable.
+       observed times come first from a relaxation of each gene in each sample, later from the model. Genes that do not
+       change are then also estimated from their effects on others.
+    2. With these, a gene is regressed on sets of regulators (`sbnn.dynamics.regulation`). The set with the largest
+       evidence times odds of its edges is chosen; sets grow and shrink one edge at a time, from the prior.
+    3. The distribution of effects, and how often edges of the prior are right and others missing, are learned from all
+       genes (`sbnn.dynamics.beliefs`). Then all steps are repeated. A lag of regulation is estimated once.
+    4. Held-out parts of the training data determine the weight of the network in predictions, relative to the best
+       model without one (AR(1), ridge, both, or the nearest part of the training: `sbnn.dynamics.baselines`). If the
+       weight is 0, the network is the prior, if any. New edges far weaker than the strongest of a gene are less
+       probable.
 
-    Of the data it is assumed that genes decay linearly, that effects of regulators saturate and join as by AND and OR,
-    so that within the range of the data slopes and products of two describe them, and that noise is normal and of one
-    size. Parameters of the effects, noise, rates, the number of edges and how wrong the prior is are learned.
+    It is assumed that genes decay linearly, that effects of regulators saturate and join as by AND and OR, so that
+    slopes and products of two describe them within the range of the data, and that noise is normal and of one size.
+    Parameters of the effects, noise, rates, the number of edges and how wrong the prior is are learned.
 
     Parameters
     ----------
     n_passes : int
-        Times that paths, regulators and beliefs are found.
+        Number of times that paths, regulators and beliefs are estimated.
 
     Attributes
     ----------
@@ -72,12 +72,12 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Share of pairs of genes without an edge.
     network_ : RegulatedNetwork
     rates_ : Series
-        Of decay, per unit of time; 0 of genes that stay as they are.
+        Of decay, per unit of time; 0 for genes that do not change.
     noise_ : float
         Standard deviation.
     beliefs_ : Beliefs
     verdict_ : str
-        What held-out intervals say of the network, in plain words.
+        What held-out intervals show about the network, in words.
     explains_ : bool
         Whether it lowers their error by a hundredth and beyond doubt (two standard errors over blocks of intervals).
     weights_ : Series
@@ -85,11 +85,11 @@ class SparseRegulationRegressor(DynamicsRegressor):
     held_out_errors_ : Series or None
         Mean squared errors of all of them one interval ahead, relative to those of no change.
     lag_ : float
-        By which regulators act later than they are seen, in the unit of the times; 0 is none.
+        Lag with which regulators act, in the unit of the times; 0 is none.
     autocorrelation_ : float
-        Of residuals of the network at neighbouring times; well above 0 something is not modelled.
+        Of residuals of the network at neighbouring times; well above 0, something is not modelled.
     scale_ : float
-        By which values were divided, since they were far from 0 to 1.
+        Number by which values were divided because they were far outside 0 to 1.
     gene_names_ : ndarray of str
     n_features_in_ : int
 
@@ -122,7 +122,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         trajectories : AnnData
             As of `sbnn.dynamics.trajectories`; samples may have any number of times.
         prior : array-like or DataFrame, shape (genes, genes), optional
-            ``[regulator, target]``: positive for an activation, negative for a repression, 0 where none is known. By
+            ``[regulator, target]``: positive for an activation, negative for a repression, 0 if none is known. By
             default nothing is known.
 
         Returns
@@ -137,7 +137,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Warns
         -----
         UserWarning
-            Genes that never change, values far from 0 to 1, residuals that go on from one time to the next.
+            Genes that never change, values far outside 0 to 1, autocorrelated residuals.
         """
         self._validate_params()
         samples = as_trajectories(trajectories)
@@ -176,7 +176,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return search
 
     def _scaled(self, samples):
-        """Samples divided by one number if their values are far from 0 to 1, with a warning; no counts."""
+        """Samples divided by one number if their values are far outside 0 to 1, with a warning; refuses counts."""
         values = np.concatenate(samples.values)
         largest = float(np.abs(values).max())
         if largest > COUNTED and (values == np.round(values)).all() and (values >= 0).all():
@@ -331,7 +331,7 @@ class _Search:
             self.noise = max(float(np.sqrt(np.median(squares))), LEAST_NOISE)
 
     def learn(self, step, at_first):
-        """Learn what effects are like and how credible the prior is, and try other rates with the same regulators."""
+        """Learn the distribution of effects and the credibility of the prior, and try other rates."""
         self.beliefs = learned_beliefs(self.fits.values(), self.probabilities, self.kinds, self.possible)
         logs = np.log(self.rates[self.changing])
         middle, spread = np.median(logs), max(logs.std(), LEAST_RATE_SPREAD)
@@ -344,7 +344,7 @@ class _Search:
             self.rates[gene], self.fits[gene] = tried[best], fits[best]
 
     def learn_lag(self, at_first):
-        """Time, in mean intervals, by which regulators act later than they are seen, with the same regulators."""
+        """Lag with which regulators act, in mean intervals, with the same regulators."""
         tried = LAGS if at_first else (self.lag / LAG_STEP, self.lag, self.lag * LAG_STEP) if self.lag else ()
         evidence = []
         for self.lag in tried:
@@ -377,7 +377,7 @@ class _Search:
         self.paths = paths
 
     def learn_levels(self):
-        """Estimate genes that do not change from their values and what they do to others, by a Gauss-Newton step."""
+        """Estimate genes that do not change from their values and their effects on others, by a Gauss-Newton step."""
         # Without the latter, what is known better of a level from its targets makes these seem to regulate each other.
         still = np.flatnonzero(~self.changing)
         position = {gene: i for i, gene in enumerate(still)}
@@ -396,7 +396,7 @@ class _Search:
         self.paths[:, :, still] += np.linalg.solve(square, along[..., None])[:, None, :, 0]
 
     def _target(self, gene, rate, of=None):
-        """A gene, and what it remembers of all genes, or of the regulators of a fit."""
+        """A gene, and the weighted past of all genes, or of the regulators of a fit."""
         memory, values = self.clock.later_memory(rate), self._acquired(gene, rate)
         genes, signs = slice(None), np.sign(self.prior[:, gene])
         if of is not None:
@@ -414,6 +414,6 @@ class _Search:
         return self._acquired(gene, self.rates[gene]).ravel() - fit.features @ fit.weights
 
     def _acquired(self, gene, rate):
-        """Later values without what is left of the first one, (samples, times - 1); 0 where a sample has ended."""
+        """Later values without the rest of the first one, (samples, times - 1); 0 after the end of a sample."""
         left = self.clock.left(rate)[:, self.clock.observed[1:]] * self.paths[:, :1, gene]
         return (self.values[:, 1:, gene] - left) * self.seen[:, 1:]

@@ -16,7 +16,7 @@ COUNT = [Interval(Integral, 1, None, closed="left")]
 
 @dataclass(frozen=True)
 class Schedule(CheckedSettings):
-    """Pruning on the way: `first_share` of the weights goes at `first_epoch`, `share` of the rest `every` epochs."""
+    """Pruning schedule: `first_share` of the weights at `first_epoch`, then `share` of the rest `every` epochs."""
 
     _LEAST = {"first_epoch": 0, "share": 1e-9}
     _MOST = {"first_share": 0.999}
@@ -59,20 +59,20 @@ class Recipe(CheckedSettings):
     n_steps : int
         Of the solver, from one time to the next.
     validation_share : float
-        Of the samples, in [0, 1), set aside to watch the loss; with a single sample the loss of the training counts.
+        Share of the samples, in [0, 1), set aside to monitor the loss; with a single sample the training loss is used.
     data_weight : float
-        Lambda in (0, 1]: what is left of 1 is the weight of the prior in the loss.
+        Lambda in (0, 1]; the prior has the weight 1 - lambda in the loss.
     n_prior_points : int
         Random points at which the network is compared with the prior.
     schedule : Schedule
         Of the pruning.
     fine_tuning : int
-        Epochs after the pruning that is done at once, ``pruning="post_hoc"`` alone.
+        Epochs after the pruning, only for ``pruning="post_hoc"``.
     penalty : float, optional
-        Weight of the penalty in the loss, ``pruning="l0"``, ``"c_node"`` or ``"path_reg"`` alone; by default 1e-2, 1e-3
-        and 1e-4 (ten times as much of the sizes).
+        Weight of the penalty in the loss, only for ``pruning="l0"``, ``"c_node"`` or ``"path_reg"``; by default 1e-2,
+        1e-3 and 1e-4 (ten times as much of the sizes).
     drop_rates : tuple of (float, float)
-        In (0, 1), how closed the gates of genes and those of sums and products are at the start, with a penalty alone.
+        In (0, 1), how closed the gates of genes, and of sums and products, are at the start; only with a penalty.
     """
 
     _LEAST = {"rate_patience": 0, "patience": 0, "fine_tuning": 0, "data_weight": 1e-9}

@@ -1,4 +1,4 @@
-"""Families of features read one after the other by a bidirectional LSTM with attention (Schwider and Ramezani)."""
+"""Bidirectional LSTM with attention over families of features (Schwider and Ramezani)."""
 
 from copy import deepcopy
 
@@ -124,7 +124,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     Each family is a token, in the order of the families: LayerNorm, one LSTM in each direction, additive attention,
     LayerNorm, dropout and a linear layer. Features that are missing are not read, and families that were not measured
-    in a cell are left out of its sequence and of the attention. All classes count alike, by weights or by SMOTE.
+    in a cell are left out of its sequence and of the attention. Classes are balanced by weights or by SMOTE.
 
     Parameters
     ----------
@@ -136,14 +136,14 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         ``"arcface"``: focal (gamma 2) with an angular margin of 0.35, scale 30 and weights of the effective number of
         cells (beta 0.999). The published one adds SMOTE and a prior correction of the logits, which is left out.
     smote : bool, default=False
-        Fill up the small classes with cells between neighbours, in the training part only, in place of weights.
+        Fill up small classes with cells between neighbours, in the training part only, instead of weights.
     published : bool or "mouse", default=False
         The published treatment: zeros in place of missing values, z-scores, no noise, a constant learning rate, and a
         quarter of the training cells set aside to stop early, by macro-F1; ``"mouse"``, that of mouse cells: without
-        weights of the classes, stopped by accuracy. By default normal scores are disturbed by noise, a fifth of the
-        features is hidden in each epoch, and all cells are trained on for all epochs.
+        weights of the classes, stopped by accuracy. By default noise is added to normal scores, a fifth of the features
+        is hidden in each epoch, and training uses all cells for all epochs.
     max_epochs : int, optional
-        By default 20, and 50 of the published treatment.
+        By default 20, or 50 with the published treatment.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -182,7 +182,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self.random_state = random_state
 
     def decisive_params(self):
-        """Parameters that stored results are recognised by."""
+        """Parameters by which stored results are recognised."""
         named = {name: value for name, value in self.get_params().items() if name != "published"}
         return named | self._treatment() | FIXED
 

@@ -1,4 +1,4 @@
-"""What all classifiers of this room share: what they accept, the scale of features, and a missing value that is NaN."""
+"""Shared by all classifiers here: checks of input, scaling of features, and NaN for missing values."""
 
 import warnings
 from numbers import Integral
@@ -40,7 +40,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return self.classes_[codes]
 
     def _checked_training(self, X, y, families=None, stacklevel=3):
-        """Cells (float64, NaN where missing) and positions in ``classes_``; sets what `fit` learns of the names."""
+        """Cells (float64, NaN where missing) and positions in ``classes_``; sets the names that `fit` learns."""
         self._validate_params()
         columns, cells = getattr(X, "columns", None), getattr(X, "index", None)
         check_in_order(X, y, "y")
@@ -97,7 +97,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
 
 class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
-    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is left out of all sums and stays NaN.
+    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is ignored in all sums and stays NaN.
 
     Normal scores map each feature to a normal distribution by its quantiles first, so that skew and outliers do not
     hide the rest.
@@ -139,7 +139,7 @@ def seen_columns(families, seen):
 
 
 def lightgbm(random_state=None):
-    """Class-balanced boosted trees, which find a place for NaN themselves."""
+    """Class-balanced boosted trees, which handle NaN themselves."""
     from lightgbm import LGBMClassifier  # takes its time to load
 
     return LGBMClassifier(

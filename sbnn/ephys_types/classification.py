@@ -1,4 +1,4 @@
-"""Cross-validation of any scikit-learn-style classifier of typed cells, and which families of features it needs."""
+"""Cross-validation of any scikit-learn-style classifier of typed cells, and importance of feature families."""
 
 import inspect
 import time
@@ -33,12 +33,12 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
     Parameters
     ----------
     estimator : classifier
-        With scikit-learn's grammar and ``predict_proba``. A ``fit`` that takes ``families`` or ``groups`` gets those of
-        the features or the donors; the latter not with a ``power`` that is a number.
+        In the style of scikit-learn, with ``predict_proba``. A ``fit`` that takes ``families`` or ``groups`` gets those
+        of the features or the donors; no donors if its ``power`` is a number.
     data : AnnData of typed cells
     folds : dict of int to folds, or list of (training, test) positions, optional
-        Sets of folds by their seed, which an estimator without a ``random_state`` gets, or one set, of `seed`; by
-        default five folds in which donors are kept together, three times.
+        Sets of folds by seed (given to an estimator without a ``random_state``), or one set for `seed`; by default
+        three sets of five folds in which donors are kept together.
     n_jobs : int
     target : str
         Column of ``data.obs``.
@@ -77,7 +77,7 @@ def cross_validate_classifier(estimator, data, folds=None, n_jobs=1, *, target="
 
 
 def extra_of(estimator, data):
-    """What `fit` takes besides X and y."""
+    """Further arguments that `fit` takes besides X and y."""
     takes = inspect.signature(estimator.fit).parameters
     extra = {"families": data.families} if "families" in takes else {}
     if "groups" in takes and getattr(estimator, "power", "groups") == "groups":
@@ -199,7 +199,7 @@ def family_importance(
     estimator, data, n_jobs, target, seed
         As for `cross_validate_classifier`.
     folds : list of (training, test) positions, optional
-        By default five in which donors are kept together.
+        By default five folds in which donors are kept together.
     n_shuffles : int
         Of each family, on each fold.
     results, overwrite, verbose
@@ -208,14 +208,14 @@ def family_importance(
     Returns
     -------
     Record
-        ``family_names``, ``classes`` and, over (folds, families), what macro-F1 falls or the log loss rises by:
+        ``family_names``, ``classes`` and, over (folds, families), the fall of macro-F1 or the rise of the log loss:
         ``shuffled_*``, when all features of the family together go to other test cells (mean over the shuffles, model
         unchanged), and ``left_out_*``, when the model is fitted and tested without the family. If the model has
         ``attention_weights``, ``attention`` over (classes, families): mean over the test cells of a class, rows to one.
 
     Notes
     -----
-    The two differ: a family that others repeat is shuffled at a loss and left out at none.
+    The two differ: shuffling a redundant family has a cost, leaving it out has none.
     """
     check_number("n_shuffles", n_shuffles, int, 1)
     data = as_typed(data)
@@ -278,7 +278,7 @@ def attention_by_class(weights, labels, classes):
 
 
 def importance_table(record):
-    """What the log loss rises by without each family, mean of folds, ``shuffled`` and ``left out``; and attention."""
+    """Rise of the log loss without each family, mean of folds, ``shuffled`` and ``left out``; and attention."""
     table = pd.DataFrame(index=pd.Index(record.family_names, name="family"))
     if "attention" in record.values:
         table["attention"] = np.nanmean(record.attention, axis=0)

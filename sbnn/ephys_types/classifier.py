@@ -34,7 +34,7 @@ class EphysTypeClassifier(TypeClassifier):
     """Classify cells by the geometric mean of the probabilities of learners with different errors.
 
     Gradient-boosted trees (LightGBM), class-balanced kernel logistic regression and a network with attention over
-    families of features, by default. All of them count every class alike.
+    families of features, by default. All of them give every class the same weight.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class EphysTypeClassifier(TypeClassifier):
     members : sequence of {"trees", "kernel", "attention", "logistic"}, default=("trees", "kernel", "attention")
         The learners; ``"logistic"`` is class-balanced logistic regression on normal scores.
     power : float or "groups", default="groups"
-        Of the mean of the probabilities, which leaves the most probable type as it is. ``"groups"`` calibrates: the
-        power that fits cells of left-out groups best, a third of the groups at a time, in three further fits. 1 saves
-        these and leaves the mean as it is.
+        Power of the mean of the probabilities, which does not change the most probable type. ``"groups"`` calibrates:
+        it takes the power that fits cells of left-out groups best, a third of the groups at a time, in three further
+        fits. 1 skips these fits.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -58,7 +58,7 @@ class EphysTypeClassifier(TypeClassifier):
     power_ : float
         Of the mean of the probabilities.
     held_out_probabilities_ : ndarray, shape (n, n_classes) or None
-        Of the training cells that have a type, each predicted without its group; None without calibration.
+        Of the typed training cells, each predicted without its group; None without calibration.
 
     Examples
     --------
@@ -186,7 +186,7 @@ class EphysTypeClassifier(TypeClassifier):
         return self._surroundings.far(self._scores(self._checked_cells(X)))
 
     def _warn_of(self, X, far):
-        """Warn, in one sentence, if a table of cells is unlike the training cells."""
+        """Warn if a table of cells is unlike the training cells."""
         moved, reasons = self._surroundings.moved(self._scores(self._checked_cells(X))), []
         if self._surroundings.too_many(far):
             cells = X.index if isinstance(X, pd.DataFrame) else np.arange(len(far))
@@ -207,7 +207,7 @@ class EphysTypeClassifier(TypeClassifier):
         return self.members_["attention"].attention_weights(X)
 
     def save(self, path):
-        """Write the training cells, their types and the settings to a file, as data alone (see `sbnn.results.save`)."""
+        """Write the training cells, their types and the settings to a file, without code (see `sbnn.results.save`)."""
         params = {name: value for name, value in self.get_params().items() if name != "random_state"}
         (X, codes), names = self._training, getattr(self, "feature_names_in_", None)
         values = {"X": X, "y": self.classes_[codes], "groups": self._groups, "held_out": self.held_out_probabilities_}
@@ -218,7 +218,7 @@ class EphysTypeClassifier(TypeClassifier):
 
     @classmethod
     def load(cls, path):
-        """Read a model that `save` wrote: its members are fitted again, to the same bits with the same libraries.
+        """Read a model that `save` wrote and refit its members, bit-identically with the same libraries.
 
         No code of the file is run.
         """

@@ -28,13 +28,13 @@ class Surroundings:
         return _to_neighbours(scores, self.scores) > self.limit
 
     def too_many(self, far):
-        """Whether so many far cells are unlikely in a table of cells like those of training."""
+        """Whether this number of far cells is unlikely in a table of cells like those of training."""
         # The limit is that of a sample: the share beyond it has a beta distribution.
         expected = stats.betabinom(len(far), self.n_beyond + 1, len(self.scores) - self.n_beyond)
         return far.sum() > expected.ppf(1 - TABLE_LEVEL)
 
     def moved(self, scores):
-        """Mask of features whose mean score differs more than the most different one does in 95 % of training tables.
+        """Mask of features whose mean score differs more than the largest difference in 95 % of training tables.
 
         Such a table has the same number of cells, from groups drawn with replacement; differences are in SD over these
         tables.

@@ -1,4 +1,4 @@
-"""The attention model of the project: an ensemble of small networks over families of features, trained with noise."""
+"""An ensemble of small networks with attention over families of features, trained with noise."""
 
 from copy import deepcopy
 
@@ -84,16 +84,16 @@ class FamilyAttentionClassifier(TypeClassifier):
     """Classify cells by attention over families of features.
 
     Features are mapped to normal scores by their quantiles; missing values are ignored, and a family without any has no
-    weight. `n_members` networks are trained side by side, each on cells drawn so that all classes are as frequent,
-    with Gaussian noise on the inputs and some of them left out: with a few hundred cells this prevents
-    overfitting. No cell is set aside to stop early. The mean of their probabilities is the prediction. Noise,
-    dropout, steps and batch size go by the logarithm of the number of training cells (`SETTINGS`).
+    weight. `n_members` networks are trained side by side, each on cells drawn so that all classes are equally frequent,
+    with Gaussian noise on the inputs and some of them left out: with a few hundred cells this prevents overfitting. No
+    cell is set aside for early stopping. The mean of their probabilities is the prediction. Noise, dropout, steps and
+    batch size depend on the logarithm of the number of training cells (`SETTINGS`).
 
     Parameters
     ----------
     n_members : int, default=4
     n_steps : int or "auto", default="auto"
-        Steps of the optimiser (AdamW, one cycle): 400 with 500 training cells and fewer, 1200 with 5000 and more.
+        Steps of the optimiser (AdamW, one cycle): 400 with at most 500 training cells, 1200 with 5000 or more.
     random_state : int, RandomState or None, default=None
 
     Attributes
@@ -135,7 +135,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         return scaled.nan_to_num(), (~scaled.isnan()).float(), *map(torch.as_tensor, codes)
 
     def _build(self, n_outputs, n_cells, generator):
-        """Make the network, and the settings for so many training cells."""
+        """Make the network, and the settings for this number of training cells."""
         many = min(max(np.log(n_cells / FEW) / np.log(MANY / FEW), 0), 1)
         self._settings = {name: few + many * (most - few) for name, (few, most) in SETTINGS.items()}
         if self.n_steps != "auto":
@@ -145,7 +145,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         self.network_ = FamilyAttentionNetwork(columns, n_outputs, self.n_members, WIDTH, HIDDEN, dropout, generator)
 
     def _train(self, x, known, target, generator, chance=None, heads=None, learning_rate=LEARNING_RATE):
-        """Train the network on cells drawn by chance; of several heads, each cell trains its own."""
+        """Train the network on randomly drawn cells; with several heads, each cell trains its own."""
         chance = _chance(target) if chance is None else chance
         n_steps, noise = int(self._settings["n_steps"]), float(self._settings["noise"])
         shape = self.n_members, int(self._settings["batch_size"])
@@ -185,8 +185,8 @@ class FamilyAttentionClassifier(TypeClassifier):
     def attention_weights(self, X):
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
-        0 for a family without a measured feature. Rows sum to 1; of a cell without any value, all families that were
-        seen in training count alike.
+        0 for a family without a measured feature. Rows sum to 1; for a cell without any value, all families seen in
+        training have the same weight.
         """
         weights = self._through(X)[1]
         every = np.zeros((len(weights), len(self.families_)))
@@ -195,7 +195,7 @@ class FamilyAttentionClassifier(TypeClassifier):
 
 
 class TransferAttentionClassifier(FamilyAttentionClassifier):
-    """Attention over families for few cells of a target, helped by many of a source with the same features.
+    """Attention over families for few cells of a target, using many of a source with the same features.
 
     Features of each species are scaled by its own cells.
 
@@ -203,8 +203,8 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
     ----------
     way : {"pretrained", "joint"}, default="pretrained"
         ``"pretrained"`` trains on the source first, and then on the target with a fifth of the learning rate; the head
-        too where the types are the same. ``"joint"`` trains one network with a head for each species on both, in which
-        cells of the source count half.
+        too where the types are the same. ``"joint"`` trains one network on both, with a head for each species; cells of
+        the source have half the weight.
     n_members, n_steps, random_state
         As for `FamilyAttentionClassifier`.
     """
@@ -275,5 +275,5 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
 
 
 def _chance(target):
-    """Chance of each cell, by which every class is drawn as often."""
+    """Probability of each cell with which every class is drawn equally often."""
     return (1 / torch.bincount(target).float())[target]

@@ -27,7 +27,7 @@ def fit_table(features, labels=None, n_steps="auto"):
 def predict_table(model, features, abstain=None):
     """Type, its probability, whether it is far, and all probabilities, of each cell of a table; DataFrame.
 
-    Features are found by name. Those that are not there count as not measured; a cell without a value has no type.
+    Features are found by name. Missing ones count as not measured; a cell without a value has no type.
     """
     names = getattr(model, "feature_names_in_", None)
     if names is None:

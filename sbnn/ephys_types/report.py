@@ -14,7 +14,7 @@ from sbnn.results import load, load_folder
 MODELS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
 LABELS = MODELS["label"].to_dict()
 REFERENCE = "lightgbm"  # what the others are compared with
-#: Of which models the families are asked for: two with attention, and trees.
+#: Models for which the importance of families is measured: two with attention, and trees.
 INTERPRETED = ("bilstm", "family_attention", "lightgbm")
 # Names of the other records.
 CELLS, FAMILIES, ZERO_SHOT, CURVES = "types_cells", "types_families", "transfer_zero_shot", "transfer_curves"
@@ -138,7 +138,7 @@ def by_size(record):
 
 
 def gains(scores, over):
-    """By how much models are better with a method than `over` another, (95 %), on the same folds and cells; DataFrame.
+    """Gain of models with a method `over` another (95 % interval), on the same folds and cells; DataFrame.
 
     The interval takes `TEST_SHARE` at every size, since what it corrects for is that two splits share test cells, which
     are a fifth of all cells however few of the others are labelled.

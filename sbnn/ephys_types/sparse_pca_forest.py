@@ -37,7 +37,7 @@ LABELS = ("type", "type5", "donor", "condition", "virus")  # of the cells on a m
 
 
 def sparse_components(X, n_components, alpha=ALPHA, least_variance=LEAST_VARIANCE, random_state=0):
-    """Sparse principal components of centred data (n, p), of which each adds to the variance explained.
+    """Sparse principal components of centred data (n, p), each of which adds to the variance explained.
 
     With `n_components` None their number is that of the principal components with more than `least_variance` of the
     variance. A loading is zero about where the feature's covariance with the component is below `alpha`.
@@ -98,10 +98,10 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     Notes
     -----
-    Each family of the paper is asked for the published number of components, others for that of ordinary principal
-    components with more than 1 % of the variance; those are kept that add as much. What is missing is set to the median
-    of the training cells. To distinguish it from a measured median the forest is also given, for each family, the
-    share of the features that are missing.
+    Families of the paper get the published number of components, others that of ordinary principal components with more
+    than 1 % of the variance; components that add as much are kept. Missing values are set to the median of the training
+    cells. To distinguish them from a measured median, the forest also gets the share of missing features of each
+    family.
 
     References
     ----------
@@ -122,7 +122,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         return tags
 
     def decisive_params(self):
-        """Parameters that stored results are recognised by."""
+        """Parameters by which stored results are recognised."""
         named = {"n_estimators": self.n_estimators, "random_state": self.random_state}
         return named | FIXED | (PUBLISHED if self.published else OURS)
 

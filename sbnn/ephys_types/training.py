@@ -15,7 +15,7 @@ MOST_NEIGHBOURS = 5
 
 
 def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=None):
-    """Take a step of AdamW for each loss of a generator, which goes on when the step is done.
+    """Take a step of AdamW for each loss that a generator yields.
 
     With `n_steps` the learning rate rises to its peak and falls to nothing within them, else it is constant. The norm
     of the gradient is clipped to `clip`.
@@ -35,7 +35,7 @@ def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=Non
 
 
 def balanced_weights(counts):
-    """Weights inverse to the size of the classes, n / (k n_c), of which the mean over the cells is 1; shape (k,)."""
+    """Weights inverse to the size of the classes, n / (k n_c), with a mean of 1 over the cells; shape (k,)."""
     return counts.sum() / (len(counts) * counts)
 
 
@@ -72,8 +72,8 @@ def add_angular_margin(cosines, labels, margin=ARCFACE_MARGIN):
 def validation_part(labels, share, groups, keep, random_state):
     """Mask of cells for validation, about `share` of each class; at least `keep` of each stay for training.
 
-    Cells of a group stay together. Groups are taken in random order, each if it brings the shares, summed over the
-    classes, nearer to `share`.
+    Cells of a group stay together. Groups are taken in random order, each if it brings the class shares nearer to
+    `share` in sum.
     """
     _, groups = np.unique(np.arange(len(labels)) if groups is None else np.asarray(groups), return_inverse=True)
     content = np.zeros((groups.max() + 1, labels.max() + 1))

@@ -1,7 +1,7 @@
 """Transfer of types from one species to another, with no or few labels in the target.
 
-Cells are put on the scale of their own species. Where types are not equally frequent in both, a shift is left: it and
-the shares of the types are estimated together, by expectation-maximisation in the space of the source's discriminants.
+Cells are put on the scale of their own species. If types are not equally frequent in both, a shift remains: it and the
+shares of the types are estimated together, by expectation-maximisation in the space of the source's discriminants.
 """
 
 from itertools import product
@@ -108,13 +108,13 @@ class ZeroShotClassifier(TypeClassifier):
     ----------
     classifier : classifier, optional
         Trained on the source. By default LightGBM, and for ``"halfway"`` kernel, attention and logistic regression (see
-        `EphysTypeClassifier`): trees rely on thresholds that are not the same there.
+        `EphysTypeClassifier`), because thresholds of trees do not carry over.
     alignment : {"shift", "own", "source", "halfway"}, default="shift"
         ``"source"`` puts the target on the scale of the source, ``"own"`` each species on its own, and ``"shift"`` also
         corrects for different shares of the types. ``"halfway"``, for cells of another preparation or laboratory, takes
         the mean of both scales, as normal scores.
     keep_missing : bool, default=False
-        Leave missing values to the classifier, not to be set to the median; ``"halfway"`` always does.
+        Leave missing values to the classifier instead of imputing the median; ``"halfway"`` always does.
     random_state : int or None, default=None
         For the default classifier.
 
@@ -122,15 +122,15 @@ class ZeroShotClassifier(TypeClassifier):
     ----------
     classes_ : ndarray
     shift_ : ndarray, shape (p,)
-        Taken from cells of the target, in spreads of it; 0 for features that are left out.
+        Subtracted from cells of the target, in spreads of it; 0 for features that are left out.
     shares_ : ndarray, shape (n_classes,) or None
         Estimated shares of the types in the target.
 
     Notes
     -----
-    With cells of mouse and human, the shares that are most probable depend on the scales of the features: only on
-    those of `physiological_scale` the majority of the human cells was recognised. Mistaken shares make the prediction
-    worse than none, so look at `shares_`.
+    With cells of mouse and human, the most probable shares depend on the scales of the features: only on those of
+    `physiological_scale` was the majority of the human cells recognised. Wrong shares make the prediction worse than
+    none, so check `shares_`.
     """
 
     _parameter_constraints: dict = {"alignment": [StrOptions(set(ALIGNMENTS))], "keep_missing": ["boolean"]}
@@ -185,7 +185,7 @@ class SourcePriorClassifier(TypeClassifier):
     The prior is trained on the cells of the source, which are moved onto the target: by one shift, estimated from all
     training cells of the target, with types or without, and for each type by the remaining shift of its labelled cells.
     Probabilities are multiplied, those of the prior to the power of 10 / n: the more labelled cells the target has, the
-    less the source counts.
+    smaller the influence of the source.
 
     Attributes
     ----------
@@ -236,7 +236,7 @@ def two_experts(own, prior, power):
 
 
 def _moved(source, source_codes, target, codes):
-    """Cells of the source where they would lie in the target, whose first cells have these types."""
+    """Cells of the source moved to where they would lie in the target, whose first cells have these types."""
     known = np.append(codes, np.full(len(target) - len(codes), -1))
     shift, *_ = align(source, source_codes, target, known)
     moved = source + shift

@@ -1,4 +1,4 @@
-"""Transfer from one species to another, measured: without types of the target, and with few of them."""
+"""Accuracy of transfer from one species to another, without types of the target and with few of them."""
 
 import numpy as np
 import pandas as pd
@@ -40,8 +40,8 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
 
     Notes
     -----
-    From mouse to human the scores are those of settings that were chosen in sight of them (scales, alignment, pseudo
-    cells): what can be had at best, and not what a first look would give; see ``benchmarks/ephys_types_tries.md``.
+    From mouse to human the settings (scales, alignment, pseudo cells) were chosen with knowledge of these scores, so
+    the scores are optimistic; see ``benchmarks/ephys_types_tries.md``.
     """
     both = [as_typed(data) for data in (source, target)]
 
@@ -86,7 +86,7 @@ def _scores(types, predicted, classes):
 def learning_curves(
     source, target, models, network=None, *, sizes=SIZES, seeds=SEEDS, draws=4, results=None, overwrite=False
 ):
-    """Score classifiers of few labelled cells of a species, helped by another and without, on the same cells.
+    """Score classifiers of few labelled cells of a species, with and without another species, on the same cells.
 
     Parameters
     ----------
@@ -114,8 +114,8 @@ def learning_curves(
     Notes
     -----
     With the source and without, a model has the same settings and test cells, and nothing is stopped early. Two
-    classifiers are often better than one, wherever the second was trained. The control separates that from transfer: a
-    classifier with the settings of the prior, fitted to the labelled cells' shared features instead of the source's,
+    classifiers are often better than one, whatever the second was trained on. The control separates this from transfer:
+    a classifier with the settings of the prior, fitted to the labelled cells' shared features instead of the source's,
     is multiplied in at the same power.
     """
     network = TransferAttentionClassifier() if network is None else network

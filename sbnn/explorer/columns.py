@@ -21,7 +21,7 @@ BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3  # at most: name and range of a gene, a
 
 
 def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
-    """Everything that the page shows, for JSON: names, groups, places and z-scores, these as base64 of float32."""
+    """Everything that the page shows, for JSON: names, groups, places, and z-scores as base64 of float32."""
     require(fit, "fit_record", [*NEEDED, "cell_names"])
     if folds is not None:
         require(folds, "cv_record", ("test_feature_r2",), fit)
@@ -48,7 +48,7 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
 
 
 def _point_of(fit, folds):
-    """Grid point of a cross-validation that has predictions of the model of a fit, in units that compare."""
+    """Grid point of a cross-validation with predictions of the fitted model, in comparable units."""
     params = {name: value for name, value in fit.params[0].items() if name not in NOT_THE_MODEL}
     hits = folds.points(**params)
     if not hits:

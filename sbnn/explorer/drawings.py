@@ -9,7 +9,7 @@ FONT = "Helvetica, Arial, sans-serif"
 
 
 def cell_map(xy, axes, equal):
-    """The map: dots of the cells, a colour bar, and tools without a toolbar; the scripts find its parts by name."""
+    """The map: a dot per cell, a colour bar, and tools without a toolbar; scripts find its parts by name."""
     map_ = figure(
         name="map", title=" ", sizing_mode="stretch_both", toolbar_location=None, tools="", lod_threshold=None,
         match_aspect=equal, x_axis_label=axes[0], y_axis_label=axes[1], x_range=models.DataRange1d(),

@@ -26,7 +26,7 @@ class Explorer:
     html: str = field(repr=False)
 
     def save(self, path):
-        """Write the page to a file, all of it or nothing; gives its path."""
+        """Write the page to a file atomically; gives its path."""
         path = results_path(path)
         write_atomically(self.html.encode(), path, b"(?i)<!doctype html")
         return path
@@ -49,14 +49,14 @@ def explore(fit_record, cv_record=None, path=None, *, data=None, ridge=None, hal
     path : str or path-like, optional
         File to write, such as ``"map.html"``. It works offline.
     data : AnnData, MuData or tuple (X, Y), optional
-        What was fitted: the page then shows the genes that are not kept, too, in 8 bits; if they do not fit into 6 MB,
-        the most variable ones.
+        The fitted data: the page then also shows the genes that are not kept, in 8 bits; only the most variable ones if
+        they do not fit into 6 MB.
     ridge : Record, optional
         Cross-validation of ridge on the same folds, for the verdict.
     halves : Record, optional
-        From `sbnn.stability_selection`, for the trust of the kept genes.
+        From `sbnn.stability_selection`, to show which kept genes are trusted.
     tsne : Record, optional
-        From `sbnn.evaluation.maps.tsne_maps`: maps to switch to.
+        From `sbnn.evaluation.maps.tsne_maps`: alternative maps.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def _data_of(fit):
 
 
 def find_fit(results, saved_models):
-    """Path of a record of a fit: itself, or of several in a folder the default network with two units or the first."""
+    """Path of a record of a fit: itself, or in a folder the default network with two units, else the first fit."""
     path = Path(results).expanduser()
     if path.is_file():
         return path

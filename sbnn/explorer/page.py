@@ -28,7 +28,7 @@ PALETTES = {
 
 
 def page(data):
-    """The page of `page_data` as HTML; its content security policy allows the scripts by their checksums, no more."""
+    """The page of `page_data` as HTML; its content security policy allows only these scripts, by their checksums."""
     first = data["maps"][0]
     xy = np.column_stack([np.frombuffer(b64decode(first[axis]), "<f4") for axis in "xy"])
     map_, bars = (json_item(drawing) for drawing in (cell_map(xy, first["axes"], first["equal"]), histogram()))

@@ -26,10 +26,10 @@ def recovery(model, adata, edges="probable", new=None):
     adata : AnnData
         As of `simulate_perturbations`.
     edges : {"probable", "largest", "unmixed"}
-        Those that the model gives a probability above 1/2, the two largest shifts of each perturbation, or those of
-        `unmix`, which then also rotates the latents.
+        Shifts with a probability above 1/2, the two largest shifts of each perturbation, or edges of `unmix`, which
+        then also rotates the latents.
     new : AnnData, optional
-        Cells of perturbations that were held out: one half is for their shifts, some of the other half are scored.
+        Cells of held-out perturbations: shifts are estimated on one half, and some of the other half are scored.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def aligned(screen, latents, graph, edges):
 def match_latents(true, found):
     """Match latents (n, d) to the true ones (n, k) by their absolute correlation over cells (Hungarian method).
 
-    Gives the signed correlation of each pair, and which of the true and of the found it is.
+    Gives the signed correlation of each pair, and its true and found latent.
     """
     a, b = (np.asarray(values, dtype=float) for values in (true, found))
     a, b = ((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-12) for values in (a, b))

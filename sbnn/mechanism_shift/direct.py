@@ -75,9 +75,9 @@ def mean_shares(network, centres, direct):
 def gene_effects(observed, squares, totals, ratios, shares, direct, names, genes, control):
     """Log fold changes of genes against the control (without one: all perturbations), a row for each pair; DataFrame.
 
-    Where the cells show an effect at a false discovery rate of 1 %, it is their own, unshrunk; elsewhere that of the
-    model, times the factor by which those effects exceed the model's, and of what the cells add a part that is
-    estimated. `ratios` are those of `direct_effects`: where they are significant, too, a gene has an edge.
+    Effects that are significant in the cells at a false discovery rate of 1 % are kept unshrunk; others are those
+    of the model, times the factor by which significant effects exceed the model's, plus an estimated part of what the
+    cells add. `ratios` are those of `direct_effects`: if they are significant, too, a gene has an edge.
     """
     of = names != control
     reference = of if of.all() else ~of

@@ -25,7 +25,7 @@ def wide(graph, column):
 
 
 def edges_of(graph):
-    """Edges of a shift graph, DataFrame of bool, perturbations by latents: those that are likelier than not."""
+    """Edges of a shift graph, DataFrame of bool, perturbations by latents: shifts that are likelier than not."""
     return wide(graph, "probability") > EVEN
 
 

@@ -16,7 +16,7 @@ class LinearShift(BaseEstimator):
         self.random_state = random_state
 
     def fit(self, counts, perturbation, control=None):
-        """Fit the components of counts (CSR), and what of them each perturbation moves."""
+        """Fit the components of counts (CSR), and the shift of each by every perturbation."""
         logs = np.log1p(counts.toarray().astype(float))
         self.mean_, self.sd_ = logs.mean(axis=0), logs.std(axis=0)
         kind = FastICA if self.rotation == "ica" else PCA

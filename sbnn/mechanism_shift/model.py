@@ -1,4 +1,4 @@
-"""A variational autoencoder of a perturbation screen whose latents are shifted sparsely."""
+"""A variational autoencoder for perturbation screens with sparse shifts of the latents."""
 
 import warnings
 from copy import copy
@@ -32,7 +32,7 @@ DRAWS = 50  # of the latents of each held-out cell, where fits are compared by t
 
 
 class SparseShiftVAE(TransformerMixin, BaseEstimator):
-    """Latents of single cells, of which each perturbation shifts only a few.
+    """Latents of single cells such that each perturbation shifts only a few of them.
 
     Counts come from a negative binomial whose mean is the total of the cell times a softmax of the decoded latents;
     the latents of a cell come from N(m, I), where m depends on its perturbation. The methods differ in m:
@@ -50,8 +50,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
     strength : float, optional
         Of the penalty: K of Beta(1, K) for "svae+" (10 by default), lambda for "svae" (100).
     recipe : Recipe or sequence of Recipe, optional
-        Architecture and training; of several, that under which held-out cells are likeliest. By default `PUBLISHED`,
-        and for "staged" one of two, with strong and with weaker shrinkage of the weights.
+        Architecture and training; of several, the one with the best likelihood of held-out cells is used. By default
+        `PUBLISHED`, and for "staged" one of two, with strong and with weaker shrinkage of the weights.
     random_state : int, RandomState or None
 
     Attributes
@@ -63,13 +63,13 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         A row for each perturbation but the control and each latent: ``perturbation``, ``latent``, ``probability`` that
         it is shifted, and ``effect``, by how much, in standard deviations within a perturbation.
     unmixing_ : Unmixing or None
-        Of "staged" alone; its ``unseparated`` are pairs of latents that the screen cannot separate, its ``unmoved``
+        Only for "staged"; its ``unseparated`` are pairs of latents that the screen cannot separate, its ``unmoved``
         latents that nothing shifts.
     gene_effects_ : DataFrame
-        Of "staged" alone: a row for each perturbation but the control and each gene, with its ``log_fold_change``
+        Only for "staged": a row for each perturbation but the control and each gene, with its ``log_fold_change``
         against the control, its 95 % interval from ``lower`` to ``upper``, whether it is ``significant`` (at a false
-        discovery rate of 1 %, then it is that of the cells, else near that of the ``model``), the ``direct`` part
-        that the latents do not carry, and whether that is significant, too: an ``edge`` to the gene.
+        discovery rate of 1 %; if so, it is that of the cells, else near that of the ``model``), the ``direct`` part
+        that the latents do not explain, and whether that is significant, too: an ``edge`` to the gene.
     recipe_ : Recipe
         The chosen one.
     history_ : DataFrame
@@ -80,7 +80,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Without a control, m = 0 is where most perturbations leave a latent.
+    Without a control, m = 0 is where a latent stays under most perturbations.
 
     References
     ----------
@@ -125,7 +125,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             Name of what was perturbed in each cell; by default it and the control are those of an AnnData in the layout
             of `screen`.
         control : str, optional
-            Name of the cells in which nothing was: they define zero.
+            Name of the cells in which nothing was perturbed; they define zero.
 
         Returns
         -------
@@ -243,7 +243,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         return pd.DataFrame(total * shares, self.perturbations_, getattr(self, "feature_names_in_", None))
 
     def fit_new_perturbations(self, counts, perturbation, learn_shifts=True):
-        """Estimate the shifts of perturbations that were not among the training cells; the network stays.
+        """Estimate the shifts of perturbations that were not among the training cells; the network stays fixed.
 
         The mask of a new perturbation is open. With the network as it is, the best m in the evidence lower bound is the
         mean of the encoder over its cells, which needs no gradient steps.
@@ -254,13 +254,13 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
             Cells of the new perturbations.
         perturbation : array-like, shape (n,)
         learn_shifts : bool
-            Without it, m of the new ones is 0: where the transfer starts.
+            Without it, m of the new perturbations is 0, the start of the transfer.
 
         Returns
         -------
         SparseShiftVAE
-            Another model that includes these; `shift_graph_` has rows for each of them, with probability 1 where
-            its shifts were learned.
+            Another model that includes these; `shift_graph_` has rows for each, with probability 1 if shifts were
+            learned.
 
         Raises
         ------
@@ -286,7 +286,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         return other
 
     def _add_direct_effects(self, counts, codes, train, genes):
-        """Effects on genes beyond those of the latents; used only where held-out cells are the likelier for it."""
+        """Effects on genes beyond those of the latents; used only if they make held-out cells likelier."""
         names, aside = self.perturbations_, self.validation_
         with reproducible():
             *sums, squares, totals = class_sums(self.network_, network.Cells(counts), train, codes, len(names))

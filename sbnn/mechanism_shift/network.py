@@ -69,7 +69,7 @@ class ShiftNetwork(nn.Module):
 
     @torch.no_grad()
     def change_latents(self, matrix, origin):
-        """Make ``(latents - origin) @ matrix`` the latents, and let the decoder undo it."""
+        """Make ``(latents - origin) @ matrix`` the latents, and invert this in the decoder."""
         first, inverse = self.decoder[0], torch.linalg.inv(matrix)
         # Uncertainty of the new latents, as if that of the old ones was the same for all cells.
         variance = self.log_variance.bias.exp() @ matrix**2

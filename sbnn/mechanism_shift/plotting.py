@@ -21,7 +21,7 @@ def _first_fit(record):
 
 @styled
 def graph_of_screen(record):
-    """Shift graph of a real screen, of the first seed: perturbations that shift the same latents stand together."""
+    """Shift graph of a real screen, first seed: perturbations that shift the same latents are neighbours."""
     effects, strength = _first_fit(record)
     order = leaves_list(linkage(effects.to_numpy(), "average", optimal_ordering=True))
     order = sorted(order, key=lambda i: -strength[i].max())[:SHOWN]  # stable: of equal strength the tree decides

@@ -16,17 +16,17 @@ def compute_once(kind, data, model, compute, *, params=None, results=None, overw
     data : AnnData or dict
         The screen, or the parameters of `simulate_perturbations` but for the seed.
     model : estimator
-        Its class and parameters are part of the question that the record answers.
+        Its class and parameters are part of the identity of the record.
     compute : callable
         Without arguments; gives a dict of the values of the record.
     params : dict, optional
-        What else the record answers, such as the name of the method.
+        Further identity of the record, such as the name of the method.
     results : path-like, optional
-        File of the record (``.pickle``); one that answers another question is an error.
+        File of the record (``.pickle``); one of another experiment is an error.
     overwrite : bool
         Compute anew what is stored.
     **settings
-        All else that decides the values, such as ``seeds``.
+        Everything else that determines the values, such as ``seeds``.
 
     Returns
     -------

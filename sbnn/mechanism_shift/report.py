@@ -145,7 +145,7 @@ def trust_table(records, group=PATHWAY):
 
 
 def false_discovery_rate(graph, null):
-    """Share of the edges that permuted labels would give too, at the size of the smallest; NaN without edges.
+    """Share of the edges expected from permuted labels at the size of the smallest edge; NaN without edges.
 
     `null` holds the absolute effects of fits to permuted labels.
     """
@@ -155,7 +155,7 @@ def false_discovery_rate(graph, null):
 
 
 def held_out_tables(records):
-    """Tables of a real screen of which half of the cells are held out, means over splits."""
+    """Tables of a real screen with half of the cells held out, means over splits."""
     splits = {name: record for name, record in records.items() if name.startswith("held_out_")}
     tables = {}
     if splits:
@@ -180,7 +180,7 @@ def held_out_tables(records):
 
 
 def all_tables(records):
-    """Tables of whatever results there are; dict of title to DataFrame."""
+    """All tables for which there are results; dict of title to DataFrame."""
     tables = {}
     for configuration in CONFIGURATIONS:
         there = of_configuration(records, configuration)

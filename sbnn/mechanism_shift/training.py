@@ -1,4 +1,4 @@
-"""The one training loop, and the staged procedure that is made of it."""
+"""The training loop, and the staged procedure built on it."""
 
 from copy import deepcopy
 
@@ -90,7 +90,7 @@ class Training:
         self.prior.set_means(means_of(mean, self.codes[self.train], len(self.prior.table)))
 
     def run_staged(self, names, control):
-        """Train freely, unmix, and train on with what each perturbation leaves alone held at zero; the Unmixing."""
+        """Train freely, unmix, and continue with the shifts of other latents held at zero; the `Unmixing`."""
         first = max(round(self.recipe.first_share * self.epochs), 1)
         rest = np.diff(np.linspace(0, self.epochs - first, self.recipe.unmixings + 1).round().astype(int))
         self.run(first, self.recipe.warm_up, follow=True)

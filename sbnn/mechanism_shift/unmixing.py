@@ -2,9 +2,9 @@
 
 A model whose latents have unit variance within a perturbation determines them up to a rotation. If perturbations move
 few latents each, one rotation makes their shifts sparse. It is found in two steps: one that makes the sum of absolute
-shifts small, from many starts, which sticks where two latents are often moved together; and turns of pairs of latents
-by the best of all angles, judged by the likelihood of a mixture of moved and unmoved, all of whose parameters are
-estimated.
+shifts small, from many starts, which gets stuck if two latents are often moved together; and rotations of pairs of
+latents by the best of all angles, judged by the likelihood of a mixture of moved and unmoved latents with estimated
+parameters.
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class SpikeSlab(NamedTuple):
         return np.logaddexp(*self._parts(np.abs(shifts)))
 
     def probability(self, shifts):
-        """Probability of each shift to be of the slab, ndarray of the same shape."""
+        """Probability that each shift belongs to the slab, ndarray of the same shape."""
         spike, slab = self._parts(np.abs(shifts))
         return np.exp(slab - np.logaddexp(spike, slab))
 
@@ -141,7 +141,7 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
         Of cells; of any model, such as the means of a variational autoencoder.
     perturbation : array-like, shape (n,)
     control : str, optional
-        Perturbation whose cells are unmoved. Without one the origin is where latents stay under most perturbations.
+        Perturbation whose cells are not shifted. Without one the origin is where latents stay under most perturbations.
     variances : array-like, shape (n, d), optional
         Uncertainty of the latents of each cell, which adds to their variance within a perturbation.
     n_starts : int
@@ -158,8 +158,8 @@ def unmix(latents, perturbation, control=None, variances=None, n_starts=10, rand
     Raises
     ------
     ValueError
-        Other numbers of cells, values that are not finite, fewer than two perturbations, a perturbation without two
-        cells, a control that is not there, latents that do not vary within perturbations.
+        Different numbers of cells, values that are not finite, fewer than two perturbations, a perturbation with fewer
+        than two cells, a missing control, latents that do not vary within perturbations.
     """
     check_number("n_starts", n_starts, int, 1)
     groups = codes_of(check_perturbation(perturbation, latents, control), control)
@@ -298,8 +298,8 @@ def _adjusted(p):
 def _with_small_shifts(probabilities, adjusted, shifts, errors):
     """Probabilities, with edges for shifts that are small beside those of the slab but far beyond sampling error.
 
-    A perturbation that shifts other latents far moves this one a little where the network bends, too: the size of such
-    shifts, relative to the larger ones, is that of the pairs without an edge, with exponential tails.
+    A perturbation with large shifts of other latents also moves this one a little if the network bends: the size of
+    such shifts, relative to the larger ones, is that of the pairs without an edge, with exponential tails.
     """
     size = np.abs(shifts)
     larger = size[:, None] > size[..., None]  # of each perturbation and latent, which of the latents are
@@ -313,7 +313,7 @@ def _with_small_shifts(probabilities, adjusted, shifts, errors):
 
 
 def _unseparated(shifts, mixture, names):
-    """Pairs of latents for which another turn, far from this one and its mirror images, is about as likely.
+    """Pairs of latents for which another rotation, far from this one and its mirror images, is about as likely.
 
     The log density of a draw from a Laplace distribution has a standard deviation of 1, and each perturbation that
     moves either latent adds two draws to the difference.

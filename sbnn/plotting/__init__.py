@@ -21,7 +21,7 @@ __all__ = list(_HOME)
 
 
 def __getattr__(name):
-    # On first use, so that a figure waits for what it needs itself and for nothing else.
+    # Imported on first use, so that a figure loads only what it needs.
     if name in _HOME:
         return getattr(importlib.import_module(f"sbnn.{_HOME[name]}"), name)
     raise AttributeError(f"module 'sbnn.plotting' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Every colour of the figures: of models, of families and types of cells, and of what has none of its own."""
+"""All colours of the figures: of models, families and types of cells, and everything else."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def _mixed(color, other, share):
 
 
 def model_color(record, point):
-    """Colour of the kind of model that a grid point of a cross-validation is of."""
+    """Colour of the kind of model at a grid point of a cross-validation."""
     if record.parameter(point, "n_components") is not None:
         return MODELS[record.parameter(point, "protocol", "paper")]
     return MODELS["linear" if "n_selected" in record.values else "all genes"]
@@ -41,7 +41,7 @@ def model_color(record, point):
 class Groups:
     """Families and types of the cells of a record, in the colours of types, or in colours for any colour vision.
 
-    Without known families, types replace them; where no type is known either, clusters of the outputs of a fit. Cells
+    Without known families, types replace them; if no type is known either, clusters of the outputs of a fit do. Cells
     of no known group are "unknown". `table` has count, colour and marker of the families, or of the types that replace
     them; `colors` and `markers` are those of the cells; `title` is that of the legend.
     """

@@ -21,7 +21,7 @@ MANY = 25  # names that are all listed; figures with more give their number
 
 
 def style():
-    """Context in which matplotlib draws in the style of this package, whatever the user's own settings."""
+    """Context in which matplotlib draws in the style of this package, ignoring the user's settings."""
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
@@ -125,7 +125,7 @@ def log_ticks(ax, ticks):
 
 
 def finish(figure, rows=(), letters=LETTERS):
-    """Lay the figure out once and for all, settle the labels of lines and levels in it, and put letters at panels."""
+    """Fix the layout of the figure, place the labels of lines and levels, and put letters at panels."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for ax in figure.axes:

@@ -72,7 +72,7 @@ def tsne_pair(record, titles=("transcriptome", "outputs"), fit=None):
         From `sbnn.evaluation.maps.tsne_maps`.
     titles : pair of str
     fit : Record, optional
-        From `sbnn.fit_full` of the same cells: where no type is known, they have the colours of its clusters.
+        From `sbnn.fit_full` of the same cells: if no type is known, cells have the colours of its clusters.
 
     Returns
     -------

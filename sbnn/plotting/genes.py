@@ -1,4 +1,4 @@
-"""Genes selected before a fit, genes kept by fits of other cells, and how many suffice."""
+"""Genes selected before a fit, genes kept by fits to other cells, and how many suffice."""
 
 import numpy as np
 from matplotlib.lines import Line2D

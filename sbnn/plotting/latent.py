@@ -42,7 +42,7 @@ def latent_panels(top, bottom=None, colorblind=False, scores=None, true_genes=No
         For each model its cross-validation, with the parameters of the grid point if there are several: the mean test
         R2 of an output is written beside its name.
     true_genes : sequence of str, optional
-        Of simulated data, the genes that drive the outputs: they are marked.
+        For simulated data, the genes that drive the outputs; they are marked.
 
     Returns
     -------
@@ -182,7 +182,7 @@ DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.
 
 @styled
 def family_zoom(top, bottom=None, family=None, scores=None):
-    """Latent space of one or two models, and below it one family of cells enlarged, in the lower of them.
+    """Latent space of one or two models, and below it an enlarged family of cells, in the lower model.
 
     The large panels show the marker gene of the family (that of its name, else the kept gene that distinguishes it
     most), its cells by type, and two outputs (those of the published figure, else those that differ most among its

@@ -61,13 +61,13 @@ def _framed(xy, low, high, proportional):
 
 
 def widened(record):
-    """By how much outliers widen the SD of every output, in units of which its predictions are."""
+    """Factor by which outliers widen the SD of every output, the unit of its predictions."""
     bulk = np.ptp(np.quantile(record.outputs, [0.025, 0.975], axis=0), axis=0) / 3.92
     return np.where((bulk > 0) & (bulk < NARROW), 1 / np.maximum(bulk, 1e-30), 1.0)
 
 
 def map_triangles(xy, stretch=0.85):
-    """Delaunay triangles over the cells, without those that span places where there are no cells; None if no area."""
+    """Delaunay triangles over the cells, without those that span empty places; None if there is no area."""
     spacing = cKDTree(xy).query(xy, k=min(11, len(xy)))[0][:, -1]
     spacing = np.minimum(spacing, np.quantile(spacing, 0.9))  # stray cells are far from everything
     try:

@@ -1,4 +1,4 @@
-"""Accuracy of several models beside each other."""
+"""Accuracy of several models side by side."""
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -19,7 +19,7 @@ def accuracy_comparison(models, n_genes=25):
     ----------
     models : dict of str to Record or (Record, dict)
         Cross-validations by name, from top to bottom, with the parameters of the grid point if there are several; of
-        the points that these leave, the one with most genes, but at most `n_genes`, is drawn.
+        the matching points, the one with most genes up to `n_genes` is drawn.
     n_genes : int
 
     Returns

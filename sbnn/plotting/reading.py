@@ -1,4 +1,4 @@
-"""Reads the numbers of a figure from a record, for any parameter grid."""
+"""Read the numbers of a figure from a record, for any parameter grid."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def model_title(record):
-    """Name of the one model of a record, as figures give it: kind, protocol if there are several, width, genes."""
+    """Name of the only model of a record, for figures: kind, protocol if there are several, width, genes."""
     estimator = {"class": "model", "params": {}} | record.settings.get("estimator", {})
     name, params = estimator["class"].split(".")[-1], estimator["params"]
     parts = [ABBREVIATIONS.get(name, name)]

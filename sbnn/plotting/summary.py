@@ -33,7 +33,7 @@ def overview(record, halves=None, folds=None, true_genes=None):
         From `sbnn.cross_validate` of the same model: test R2 of every output, mean over the folds, as bars; by default
         outputs are in the order of their R2 in the fit, without numbers.
     true_genes : sequence of str, optional
-        Of simulated data, the genes that drive the outputs: they are marked.
+        For simulated data, the genes that drive the outputs; they are marked.
 
     Returns
     -------

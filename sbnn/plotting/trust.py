@@ -15,7 +15,7 @@ SHOWN = 0.95  # fraction of the cells within the colour range
 
 @styled
 def map_trust(record, fit=None):
-    """Map of the cells by error of held-out cells and by what other seeds move, and true against recovered places.
+    """Map of the cells by held-out error and by how far other seeds move them, and true against estimated positions.
 
     Parameters
     ----------

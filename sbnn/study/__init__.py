@@ -1,5 +1,5 @@
 """The sBNN study beside its notebooks.
 
-`report` (tables and sentences), `published` numbers, `gene_priors`, `own_data` (``sbnn fit``), `new_cells`
+`report` (tables and sentences), `published` (numbers), `gene_priors`, `own_data` (``sbnn fit``), `new_cells`
 (``sbnn map``), `notebooks` (running one) and `reproduce` (running all).
 """

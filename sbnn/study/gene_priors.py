@@ -1,4 +1,4 @@
-"""Effect of a prior of the genes: lists of genes at growing influence, compared with as many random genes."""
+"""Effect of a prior on genes: lists of genes at increasing influence, compared with as many random genes."""
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ def with_control(lists, gene_names, seed=0):
 
 
 def with_few_cells(folds, n_cells):
-    """The same folds with so many of their training cells, drawn at random."""
+    """The same folds with this number of their training cells, drawn at random."""
     drawn = [np.random.default_rng(fold).permutation(train)[:n_cells] for fold, (train, _) in enumerate(folds)]
     return [(np.sort(few), test) for few, (_, test) in zip(drawn, folds, strict=True)]
 
@@ -40,8 +40,8 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
     models : dict of str to SparseBottleneckRegressor
     data : AnnData
     folds, influences : dict
-        Of every model: its folds (as many for all), as for `sbnn.cross_validate`, and the influences, 0 among them. At
-        0 the lists are alike: one fit stands for all.
+        For every model: its folds (as many for all), as for `sbnn.cross_validate`, and the influences, including 0,
+        where one fit serves all lists.
     lists : dict of str to list of str
         Names of genes; the last list is the control, see `with_control`.
     results : str or path-like, optional
@@ -53,7 +53,7 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
     -------
     Record
         ``values`` has ``table``, a row per ``model``, ``list``, ``influence`` and ``fold`` with ``test_r2``,
-        ``listed``, the share of the kept genes that are in the list, and ``true``, where the truth is known; ``kept``,
+        ``listed``, the share of the kept genes that are in the list, and ``true``, if the truth is known; ``kept``,
         ndarray of int (rows of the table, kept genes), positions in ``gene_names``, the genes that were ever kept; and
         ``lists``.
     """
@@ -87,7 +87,7 @@ def compare_priors(models, data, folds, lists, influences, *, results=None, over
 
 
 def _rows_of(record, g, genes, data):
-    """R2 of every fold of a grid point, and which share of the kept genes is listed, or true."""
+    """R2 of every fold of a grid point, and the share of the kept genes that are listed, or true."""
     shares = {"listed": np.isin(data.gene_names, genes)}
     if "genes" in data.truth:
         shares["true"] = np.isin(data.gene_names, data.truth["genes"])

@@ -1,4 +1,4 @@
-"""New cells on the map of a saved model: found by the names of their genes, and written as a table."""
+"""Place new cells on the map of a saved model by the names of their genes, and write a table."""
 
 import warnings
 from pathlib import Path
@@ -69,7 +69,7 @@ def _are_whole(values):
 
 
 def place(model, X):
-    """Put cells on the map of a model: their places, with the share of genes that are clipped, and their outputs."""
+    """Place cells on the map of a model: positions, with the share of clipped genes, and predicted outputs."""
     kept = model.get_support(indices=True)
     values = new_cells(model, X, kept)
     cells = cells_of(X)
@@ -84,7 +84,7 @@ def place(model, X):
 
 
 def write_map(model, X, out, predictions=None, inputs=()):
-    """Put cells on the map of a model, and write their places as CSV, over none of the `inputs`."""
+    """Place cells on the map of a model, and write their positions as CSV, without overwriting `inputs`."""
     out = results_path(out, "--out", (*inputs, predictions))
     predictions = None if predictions is None else results_path(predictions, "--predictions", inputs)
     places, predicted = place(model, X)

@@ -38,7 +38,7 @@ def run_notebook(source, target, **parameters):
 
 
 def make_small(notebook):
-    """Drop what differs from run to run, and what takes most of the space."""
+    """Remove content that differs from run to run or takes most of the space."""
     for part in (notebook, *notebook.cells):
         for entry in ("papermill", "execution", "widgets"):
             part.metadata.pop(entry, None)

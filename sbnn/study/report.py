@@ -1,4 +1,4 @@
-"""Tables of results, ours beside the published ones, from saved records alone: what ``sbnn report`` prints."""
+"""Tables of our results and the published ones, from saved records alone, for ``sbnn report``."""
 
 import re
 from pathlib import Path
@@ -196,7 +196,7 @@ def overview(saved_models):
 
 
 def feature_table(records):
-    """Test R2 of every output, mean over the folds scaled per fold, by model; those there are, best predicted first."""
+    """Test R2 of every output, mean over the folds scaled per fold, by model, best predicted first."""
     shown = {"distilled network d=2": ("cv_default", {"n_components": 2})}
     shown |= {f"network d={d}": ("cv_network", {"n_components": d, **STANDARD}) for d in MAPS}
     columns = {}
@@ -265,7 +265,7 @@ def note(records):
 
 
 def grouped_holdout_table(records):
-    """Test R2 on held-out groups, beside that on random folds."""
+    """Test R2 on held-out groups, compared with random folds."""
     columns = {title: {} for title in APART_MODELS.values()}
     usual = {"default": {"n_components": 2}, "network": {"n_components": 2, **STANDARD}, "ridge": {}}
     for name, title in APART_MODELS.items():

@@ -1,7 +1,7 @@
-"""Runs all notebooks on every available data set: ``sbnn reproduce``.
+"""Run all notebooks on every available data set: ``sbnn reproduce``.
 
-The figures of data sets that are not here are redrawn from the saved results, which need no data. Executed notebooks go
-to ``build/notebooks/<data set>``, results to ``saved_models``, figures to ``figures``.
+Figures of data sets that are not available are redrawn from the saved results, which needs no data. Executed notebooks
+go to ``build/notebooks/<data set>``, results to ``saved_models``, figures to ``figures``.
 """
 
 import importlib.util
@@ -19,7 +19,7 @@ NOTEBOOKS = {
     "sbnn": ("01", "02", "03", PRIORS, REDRAW, OWN), "ephys_types": ("05",), "mechanism_shift": ("06",),
     "dynamics": (DYNAMICS,),
 }  # fmt: skip
-#: Notebook -> data sets that it is about, where these are not all of its study.
+#: Notebook -> data sets that it covers, if these are not all of its study.
 ONLY = {PRIORS: ("scala", "simulated"), OWN: ("simulated",), DYNAMICS: ("grn_350", "simulated_grn")}
 #: Study -> a result that each of its data sets has, as a pattern.
 SAVED = {"sbnn": "cv_network", "ephys_types": "types_lightgbm", "mechanism_shift": "shift_*", "dynamics": "dynamics_*"}
@@ -30,7 +30,7 @@ def reproduce(
 ):
     """Run notebooks on a data set, on "all" that are here, or on the default one of each study ("auto", as kept).
 
-    So many `jobs` at the same time, each all notebooks of a data set.
+    `jobs` data sets are processed at the same time, each with all its notebooks.
     """
     from sbnn.data.checks import check_among  # needs pandas
 

@@ -1,4 +1,4 @@
-"""From recordings of the voltage (NWB) to the twelve families of vectors from which a cell's type is predicted.
+"""From voltage recordings (NWB) to the twelve families of vectors from which types are predicted.
 
 Needs the extra ``traces``, which brings IPFX and pynwb: pip install 'sbnn[traces]'.
 """

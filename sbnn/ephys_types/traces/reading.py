@@ -42,13 +42,13 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     Parameters
     ----------
     paths : path-like or iterable of path-like
-        NWB files, one cell each, or folders that hold some, however deep. DANDI 000020 (mouse visual cortex) and 000636
-        (human cortex) are of this layout. A cell is called by the ``<id>`` of ``ses-<id>`` in the name of its file.
+        NWB files, one cell each, or folders with some at any depth. DANDI 000020 (mouse visual cortex) and 000636
+        (human cortex) have this layout. A cell is named by the ``<id>`` of ``ses-<id>`` in the name of its file.
     n_jobs : int
         Recordings read at the same time; the result does not depend on it.
     cache : path-like or False, optional
-        Folder of finished recordings, by default one for this package: a file that is the same, bit for bit, is not
-        computed again. False keeps nothing.
+        Folder of finished recordings, by default one for this package: a file with the same bits is not computed again.
+        False keeps nothing.
     verbose : bool
         Whether to show progress.
 
@@ -133,7 +133,7 @@ def _vectors_or_reason(path, cache, settings):
 
 
 def cell_vectors(path, sha256, settings):
-    """Vectors of one recording; what decides them is its content and the settings."""
+    """Vectors of one recording, which depend only on its content and the settings."""
     with quiet(), NWBHDF5IO(str(path), mode="r", load_namespaces=True) as file:
         nwb = file.read()
         donor, species = (str(getattr(nwb.subject, name, "") or "") for name in ("subject_id", "species"))

@@ -1,4 +1,4 @@
-"""The sweeps of an NWB file that features are taken from: found, recognised, checked, cut around their stimulus.
+"""Find, recognise and check the sweeps of an NWB file, and cut them around their stimulus.
 
 Files are as DANDI holds them (000020, 000636): one cell each, voltage beside the stimulus.
 """
@@ -213,9 +213,9 @@ def _without_test_pulse(runs, size, rate):
 
 
 def sweeps_of(nwb):
-    """Cut sweeps of an open file by protocol, in the order of the experiment, and notes of what was left out, and why.
+    """Cut sweeps of an open file by protocol, in the order of the experiment, and notes of what was left out and why.
 
-    The name of a stimulus decides where it is known, if the current agrees with it; else the shape of the current.
+    A stimulus is recognised by its name if known and in agreement with the current; else by the current's shape.
     """
     recorded, notes = stored_sweeps(nwb)
     found = []

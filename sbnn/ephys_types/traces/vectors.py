@@ -110,7 +110,7 @@ def vectors_of(sweeps):
 
 
 def _analyse(kind, cut, notes):
-    """Find the spikes of each sweep; one that IPFX fails on is left out."""
+    """Find the spikes of each sweep; a sweep on which IPFX fails is left out."""
     sweeps, spikes, rows = [], [], []
     if not cut:
         notes.append(f"no {kind.replace('_', ' ')} sweep")

@@ -89,7 +89,7 @@ def batch_index(X, batches, types=None, seed=0):
 
 
 def _types(data):
-    """Types that most cells have, or hardly any."""
+    """Types with most of the cells, or with hardly any."""
     sizes = {kind: data.labels[kind][data.labels[kind] != UNKNOWN].value_counts() for kind in ("type", "family")}
     large = [kind for kind, n in sizes.items() if len(n) > 1 and n.iloc[0] > MOST_OF_ONE_TYPE * n.sum()]
     for kind in large[:1]:  # the family of a large type is as large
@@ -181,7 +181,7 @@ def _batches(data, batches):
 
 
 def _explained(Y, batches, types):
-    """Share of each output, less the means of types, that means of batches explain; as adjusted R2, shape (q,)."""
+    """Adjusted R2 of batch means for each output minus its type means, shape (q,)."""
     freedom = len(Y) - len(np.unique(types))
     left = freedom - len(np.unique(batches)) + 1
     if left < 10:

@@ -51,7 +51,7 @@ def folds_for(options, data):
 
 
 def compute(options, data, folder):
-    """Compute, or load, all records of the report; the model of all cells goes to `MODEL` in the folder."""
+    """Compute or load all records of the report; the model of all cells is saved as `MODEL` in the folder."""
     n_genes, folds = preselected(options, data.n_genes), folds_for(options, data)
     given = n_genes or data.n_genes
     if (options.keep or 1) > given:
@@ -109,7 +109,7 @@ def _steps(costs):
 
 
 def draw(records, folder):
-    """Save the figures; one that cannot be drawn of what users measure is a warning."""
+    """Save the figures; a figure that cannot be drawn gives a warning."""
     fitted, folds, halves = (records[name] for name in ("fit_default_2d", "cv_default", "halves_default"))
     models = {"sBNN distilled, d = 2": (folds, {}), "ridge": (records["cv_ridge"], {})}
     drawn = {

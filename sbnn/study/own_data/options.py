@@ -41,7 +41,7 @@ def _row_of_table(text):
 
 
 _EACH = {"action": "append", "default": [], "type": _of_table}
-#: Options that are keywords of `read_tables`, and what argparse takes for them.
+#: Options that are keywords of `read_tables`, and their settings for argparse.
 READER = {
     "--expression": {"metavar": "FILE", "help": "expression of the cells: CSV, TSV, Excel, .h5ad or .h5mu"},
     "--outputs": {"metavar": "FILE", "help": "second measurement; for .h5ad a key of obsm, for .h5mu of mod"},
@@ -165,7 +165,7 @@ def with_groups(adata, column):
 
 
 def _of_anndata(options):
-    """Tables of a file of AnnData or MuData, as far as they are not files of their own."""
+    """Tables of an AnnData or MuData file, unless they are given as separate files."""
     import anndata
 
     from sbnn.data.checks import UNKNOWN
