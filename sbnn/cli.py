@@ -107,7 +107,7 @@ ARGUMENTS = {
     "counts": {"help": "raw counts of your screen: cells x genes (CSV, TSV), 10x .h5 or .h5ad"},
     "--guides": {"required": True, "help": "table of cells: their perturbation, or counts of guides named TARGET_1"},
     "--control": {"required": True, "help": "perturbation of the cells in which nothing was perturbed"},
-    "--latents": {"type": at_least_one, "default": 10, "help": "latents of the model (default: 10)"},
+    "--latents": {"type": at_least_one, "default": 10, "help": "number of latents (default: 10)"},
     "--abstain": {"type": float, "help": "call cells unknown if far from the training cells or less probable"},
 }  # fmt: skip
 OUT = {"map": "map.csv", "ephys-types": "types.csv", "traces": "traces.csv", "network": "network", "screen": "screen"}
@@ -246,7 +246,7 @@ def _network(options):
 
     data = own_tables.read_course(options.course, options.times)
     prior = own_tables.read_prior(options.prior, data.var_names)
-    os.makedirs(options.out, exist_ok=True)  # before what takes long
+    os.makedirs(options.out, exist_ok=True)  # before the slow part
     print(own_tables.study(data, prior, options.out, 2 if options.fast else 5))
     print(f"network, predictions and figures: {options.out}")
 

@@ -17,7 +17,7 @@ def reproducible(n_threads=1):
 
     Weights under a strong penalty decay towards zero, and arithmetic on denormal numbers is a hundred times slower.
     """
-    import torch  # takes seconds, and what only reads or draws does not need it
+    import torch  # takes seconds, and reading or drawing does not need it
     from threadpoolctl import threadpool_limits
 
     with _ONE_AT_A_TIME:

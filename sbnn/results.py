@@ -40,7 +40,7 @@ def library_versions():
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "not installed"
-    if "torch" in sys.modules:  # takes seconds to import, and what only reads or draws does not need it
+    if "torch" in sys.modules:  # takes seconds to import, and reading or drawing does not need it
         versions["instructions"] = sys.modules["torch"].backends.cpu.get_cpu_capability()
     return versions
 
@@ -174,7 +174,7 @@ def require(record, argument, names, other=None):
 
 
 def results_folder(saved_models, dataset, fast=False):
-    """Folder of the results of a data set; quick runs have one of their own, so that they replace nothing."""
+    """Folder of the results of a data set; quick runs have a separate one, so that they replace nothing."""
     return Path(saved_models) / (f"{dataset}-fast" if fast else dataset)
 
 
@@ -232,7 +232,7 @@ def write_atomically(content, path, kind=b""):
         os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes private files
         os.replace(temporary, path)
     except OSError as error:
-        why = f"cannot write {path}: {error.strerror or error}; what was there before is unchanged"
+        why = f"cannot write {path}: {error.strerror or error}; the previous content is unchanged"
         raise type(error)(error.errno, why) from error
     finally:
         if temporary is not None and os.path.exists(temporary):

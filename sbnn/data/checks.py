@@ -28,7 +28,7 @@ LARGEST = 1e15  # beyond, sums of squares leave single precision
 GENES_AT_ONCE = 64  # so that deviations in double precision stay small
 NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # that stand for missing values in tables
 _MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
-DATE = re.compile(  # what a spreadsheet makes of SEPT2 and MARCH1
+DATE = re.compile(  # SEPT2 and MARCH1 as spreadsheets change them
     rf"\d{{4}}-\d\d-\d\d( 00:00:00)?|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|\d{{1,2}}[-. ]+{_MONTH}|{_MONTH}-\d\d"
 )
 ALONE = 3  # times the range of the others, from which a single one of them is
@@ -52,7 +52,7 @@ def check_among(name, value, allowed):
 
 @contextmanager
 def naming(expected):
-    """Prefix errors of numpy and pandas with the argument and what was expected of it."""
+    """Prefix errors of numpy and pandas with the argument and the expected values."""
     try:
         yield
     except (TypeError, ValueError, LookupError, AttributeError) as error:

@@ -92,7 +92,7 @@ def to_shared_features(data):
 def relative_to_threshold(data):
     """Measure time and voltage of the parts of each spike from its threshold, in columns of the mouse release."""
     # There the time of a peak or a trough counts from the beginning of the sweep: the lag, a thousand times smaller, is
-    # lost to whatever looks at one feature at a time. Boosted trees gain 0.01 macro-F1 by it.
+    # lost to methods that use one feature at a time. Boosted trees gain 0.01 macro-F1 by it.
     cells = as_typed(data)
     values, renamed = pd.DataFrame(cells.X.copy(), cells.cell_names, cells.feature_names), {}
     for stimulus, part, (quantity, called) in itertools.product(STIMULI, PARTS, (("v", "deltav"), ("t", "lag"))):

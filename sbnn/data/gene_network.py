@@ -21,7 +21,7 @@ TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
 KINDS = ("logic", "sigmoid", "hill", "thermodynamic", "lag")
 
 _TOLERANCE = 1e-9  # relative, of the solver
-_FORMAT = 1  # to be raised whenever the same parameters come to give other data
+_FORMAT = 1  # raise it whenever the same parameters give other data
 _LARGEST_OFFSET = 0.25
 _LAG = 1.5  # in the unit of the times
 
@@ -187,7 +187,7 @@ class GeneNetwork:
         """Follow samples from their `start`, (samples, genes), over `times`, without noise; (samples, times, genes)."""
         times, close = np.asarray(times, dtype=np.float64), {"rtol": _TOLERANCE, "atol": _TOLERANCE}
         state = np.tile(start, (1, 2)) if kind == "lag" else start
-        # One by one: each has steps, and a stiff method, of its own.
+        # One by one: each has its own steps and a stiff method.
         how = {"method": "LSODA", "t_eval": times, "args": (kind,)} | close
         found = [solve_ivp(lambda _, x, *args: self.rates(x, *args), times[[0, -1]], one, **how) for one in state]
         return np.stack([path.y[: len(self.gene_names)].T for path in found])

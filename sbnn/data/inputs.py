@@ -116,7 +116,7 @@ def library_of(X, counts):
 
 
 def new_cells(model, X, genes=None, needed=None):
-    """Expression (n, p) in float64 for a fitted model; counts are normalised as those of the training cells.
+    """Expression (n, p) in float64 for a fitted model; counts are normalised like those of the training cells.
 
     Genes are found by name, in any order and among others; `genes` are the positions wanted (all by default) and
     `needed` the required ones (by default those wanted); others that are missing are 0. Input without names holds the

@@ -42,7 +42,7 @@ def preselect_genes(data, n_genes=1000, cells=None, *, threshold=None):
             threshold = READS if len(seen) and np.median(seen) >= USUAL_READS else 0
         order = _best_first(counts, threshold, n_genes)
     elif data.X.min() < 0:
-        # Genes of log values that may be negative, of which none is a zero
+        # Genes with log values that may be negative and are never zero
         if np.allclose(data.X.std(axis=0, dtype=np.float64), 1, atol=0.01):
             raise ValueError("preselect: every gene of X has an SD of 1; give counts, or values that are not z-scored")
         order = np.argsort(-data.X[rows].var(axis=0, dtype=np.float64), kind="stable")

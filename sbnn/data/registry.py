@@ -64,8 +64,7 @@ class Search(NamedTuple):
     def find(self, names) -> dict[str, FoundFile]:
         """Find or download files and verify each; the first failed download ends the search.
 
-        A file with the right name and other content is an error wherever it is: whoever put it there believes that it
-        is used.
+        A file with the right name and other content is an error wherever it is: it was put there to be used.
         """
         names, places = list(names), search_places(self.path)
         located = {name: locate_file(FILES[name], places) for name in names}
@@ -169,7 +168,7 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
         finally:
             part.unlink(missing_ok=True)
             with suppress(OSError):
-                os.unlink(lock.lock_file)  # while it is held: who waits for it notices
+                os.unlink(lock.lock_file)  # while it is held: a waiting process notices
     return FoundFile(target, check_file(file, target), "download")
 
 

@@ -34,7 +34,7 @@ _LOG2_DROPOUT, _DROPOUT_SLOPE = 5.5, 1.5
 
 _HUES = OKABE_ITO[:-1]  # black cannot be made darker
 
-_FORMAT = 1  # to be raised whenever the same parameters come to give other data
+_FORMAT = 1  # raise it whenever the same parameters give other data
 
 
 def simulate_patchseq(
@@ -206,7 +206,7 @@ def _counts(activity, rng):
     counts = rng.negative_binomial(size, size / (size + mean))
     lost = rng.random(counts.shape) < 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
     counts[lost] = 0
-    for axis in (0, 1):  # genes, then cells, with nothing left keep what was to be expected most
+    for axis in (0, 1):  # genes, then cells, without counts keep their largest expected one
         empty = np.flatnonzero(counts.sum(axis=axis) == 0)
         at = (mean.argmax(axis=0)[empty], empty) if axis == 0 else (empty, mean.argmax(axis=1)[empty])
         counts[at] = np.maximum(1, np.rint(mean[at])).astype(counts.dtype)

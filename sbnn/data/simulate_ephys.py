@@ -15,7 +15,7 @@ from sbnn.data.typed_cells import typed_cells
 
 SPECIES = ("human", "mouse")
 
-# Features of each species beside the shared ones, under their published names.
+# Features of each species in addition to the shared ones, under their published names.
 _OTHER_FEATURES = pd.read_csv(Path(__file__).with_name("simulated_features.csv"), index_col="species")["feature"]
 
 # Of each type its place in a space of four axes, its share of the cells of each species, and how often its cells are
@@ -39,7 +39,7 @@ _PROTOCOL_OF = {"AP ramp": "ramp", "AP short square": "short square", "chirp": "
 )
 _LOST_VALUES = 0.01
 
-_FORMAT = 1  # to be raised whenever the same parameters come to give other data
+_FORMAT = 1  # raise it whenever the same parameters give other data
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):

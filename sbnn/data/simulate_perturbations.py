@@ -15,7 +15,7 @@ SOURCE = "simulated after Lopez et al., Learning causal representations of singl
 HIDDEN = (40, 40, 40)  # units of the decoder
 LEAK = 0.2  # of its rectifiers
 COUNTS_OF_A_GENE = 1e6  # in all cells together
-FORMAT = 1  # to be raised whenever the same parameters come to give other data
+FORMAT = 1  # raise it whenever the same parameters give other data
 
 
 def simulate_perturbations(

@@ -162,7 +162,7 @@ class ExpressionStream:
         for start in range(0, self.shape[0], self.block_size):
             yield slice(start, min(start + self.block_size, self.shape[0]))
             self._release()
-        self._check_file()  # what was read last may have been read from another file
+        self._check_file()  # the last block may come from another file
 
     def _read(self, cells):
         """All values of some cells, as they are in the source."""

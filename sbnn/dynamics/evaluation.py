@@ -138,7 +138,7 @@ def strongest(edge_scores, data):
     table = edge_scores.rename_axis(index="regulator", columns="target").stack().rename("score").reset_index()
     table["in_prior"] = data.varp["prior"].ravel() != 0
     if "truth" in data.varp:
-        truth = data.varp["truth"].ravel()  # NaN of genes of which nothing is known
+        truth = data.varp["truth"].ravel()  # NaN for genes without a known truth
         table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)
     found = table[table["score"] != 0]
     return found.sort_values("score", key=lambda score: -score.abs(), kind="stable")[:STRONGEST].reset_index(drop=True)

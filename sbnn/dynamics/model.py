@@ -107,7 +107,7 @@ class PhoenixRegressor(DynamicsRegressor):
         Sums, and as many products. Published: 40 for the simulated networks, 120 for yeast, 300 for breast cancer.
     pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
         During training by size and prior, by size alone or by the prior alone; once after training, by size; by gates
-        with a penalty on open ones, on the sizes of paths or on both (`sbnn.dynamics.phoenix`); not at all.
+        with a penalty on open ones, path sizes, or sizes and open paths (`sbnn.dynamics.phoenix`); not at all.
     sparsity : float
         Share of the weights that pruning removes in each layer, in (0, 1). With a penalty it has no effect: the weight
         of the penalty (`Recipe.penalty`) determines the sparsity.

@@ -13,7 +13,7 @@ INFLUENCE = {"imp": (0.0, 0.0), "post_hoc": (0.0, 0.0), "biological": (1.0, 1.0)
 
 
 class Pruner:
-    """Masks of the layers of a network, and the scores they follow from; a prior is needed if it has an influence."""
+    """Masks of the layers of a network and the underlying scores; a prior is needed if it has an influence."""
 
     def __init__(self, network, influence, prior=None, generator=None):
         self.network, self.influence, self.prior = network, influence, prior
@@ -33,7 +33,7 @@ class Pruner:
 
     @torch.no_grad()
     def apply(self):
-        """Set what is pruned to exactly zero, as after a step of an optimizer with momentum."""
+        """Set pruned weights to exactly zero, as after a step of an optimizer with momentum."""
         for name, mask in self.masks.items():
             getattr(self.network, name).mul_(mask)
 

@@ -90,7 +90,7 @@ class Target:
     def score(self, regulators):
         """Log of the probability of a set, up to a constant."""
         chosen = list(regulators)
-        # A sign that is chosen after a look at the data is one of two.
+        # A sign chosen from the data is one of two.
         return self.fit(regulators).log_evidence + self.log_odds[chosen].sum() - np.log(2) * self.free[chosen].sum()
 
     def search(self, start):

@@ -41,7 +41,7 @@ FAR_RATE = 1.0  # from the middle one, of the logarithms
 class SparseRegulationRegressor(DynamicsRegressor):
     """Gene network by Bayesian selection of the regulators of every gene, and the resulting dynamics.
 
-    1. Every gene decays, at a rate of its own, towards a target that depends on its regulators. Values between the
+    1. Every gene decays, at its own rate, towards a target that depends on its regulators. Values between the
        observed times come first from a relaxation of each gene in each sample, later from the model. Genes that do not
        change are then also estimated from their effects on others.
     2. With these, a gene is regressed on sets of regulators (`sbnn.dynamics.regulation`). The set with the largest
@@ -165,7 +165,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return self
 
     def _search(self, samples, prior, most=None):
-        """Paths, regulators and beliefs in turn, at `most` so many times; `_Search`."""
+        """Update paths, regulators and beliefs in turn, at most `most` times; `_Search`."""
         search = _Search(samples, prior)
         for i in range(min(self.n_passes, most or self.n_passes)):
             if i and search.fits:
@@ -189,7 +189,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return replace(samples, values=[v / self.scale_ for v in samples.values])
 
     def _weigh(self, samples, prior):
-        """Choose the best model without a network, and the weight of the network beside it, by held-out parts."""
+        """Choose the best model without a network, and the weight of the network relative to it, by held-out parts."""
         pieces = samples if len(samples.times) >= MANY else samples.pieces(PIECE)
         rows, names = np.arange(len(pieces.times)), ["network", *SIMPLE]
         folds = np.array_split(rows, min(N_FOLDS, len(rows))) if len(rows) > 1 else []
@@ -252,7 +252,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
 
 def followed(network, start, times):
-    """Trajectories (samples, times, genes) of a `RegulatedNetwork`; at first, proteins are as their genes."""
+    """Trajectories (samples, times, genes) of a `RegulatedNetwork`; proteins start like their genes."""
     state = torch.from_numpy(np.tile(start, (1, 2)) if network.lag else np.array(start))
     with torch.no_grad():
         return follow(network, state, torch.from_numpy(np.array(times))).numpy()[:, :, : start.shape[1]]
@@ -303,7 +303,7 @@ class _Search:
         return self.probabilities * np.where((self.prior == 0) & (effects > 0), np.minimum(share, 1), 1)
 
     def autocorrelation(self):
-        """Of what is left of neighbouring times, over all genes; 0 is expected of noise."""
+        """Autocorrelation of residuals at neighbouring times, over all genes; 0 is expected for noise."""
         left = [self._errors(gene).reshape(len(self.values), -1) for gene in self.fits]
         if not left or left[0].shape[1] < 2:
             return 0.0

@@ -44,7 +44,7 @@ FIXED = {
 
 
 class OwnWeights(nn.Module):
-    """Maps each family to a token with weights of its own, since columns differ in meaning between families."""
+    """Maps each family to a token with its own weights, since columns differ in meaning between families."""
 
     def __init__(self, real, size):
         super().__init__()
@@ -89,7 +89,7 @@ class BiLSTM(nn.Module):
     def encode(self, values, present):
         """State of each cell (n, 2 * hidden), and weights of its families (n, families): 0 if not present, sum 1."""
         x = self.norm_tokens(self.tokens(values))
-        # Present families first, in their order; what comes after them is computed and ignored.
+        # Present families first, in their order; later entries are computed and ignored.
         order = torch.argsort(present, dim=1, descending=True, stable=True)
         length = present.sum(1, keepdim=True)
         place = torch.arange(present.shape[1]).expand_as(order)

@@ -112,7 +112,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         self.random_state = random_state
 
     def decisive_params(self):
-        """Parameters that stored results are recognised by."""
+        """Parameters by which stored results are recognised."""
         return self.get_params() | FIXED
 
     def fit(self, X, y, families=None):
@@ -218,7 +218,7 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         self.way = way
 
     def decisive_params(self):
-        """Parameters that stored results are recognised by."""
+        """Parameters by which stored results are recognised."""
         return super().decisive_params() | {"source_weight": SOURCE_WEIGHT}
 
     def fit(self, X, y, families=None, source=None, unlabelled=None):

@@ -13,7 +13,7 @@ from sbnn.results import load, load_folder
 #: Label of each model and what decides its colour, by the name that its record has.
 MODELS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
 LABELS = MODELS["label"].to_dict()
-REFERENCE = "lightgbm"  # what the others are compared with
+REFERENCE = "lightgbm"  # reference of the comparisons
 #: Models for which the importance of families is measured: two with attention, and trees.
 INTERPRETED = ("bilstm", "family_attention", "lightgbm")
 # Names of the other records.
@@ -21,7 +21,7 @@ CELLS, FAMILIES, ZERO_SHOT, CURVES = "types_cells", "types_families", "transfer_
 #: Kinds of types, with which the names of the records begin.
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
 GROUPS = ("condition", "virus")  # confounded with the classes
-FEWEST = 50  # cells of a group with a score of its own; with fewer, scores are mostly chance
+FEWEST = 50  # cells of a group that is scored separately; with fewer, scores are mostly chance
 NOTE = (
     "Five folds, donors kept together, three times; mean ± SD over the three. `minus LightGBM` is the mean difference "
     "over the same folds with its 95 % interval, corrected for the cells that folds share (Nadeau and Bengio 2003). "
@@ -140,8 +140,8 @@ def by_size(record):
 def gains(scores, over):
     """Gain of models with a method `over` another (95 % interval), on the same folds and cells; DataFrame.
 
-    The interval takes `TEST_SHARE` at every size, since what it corrects for is that two splits share test cells, which
-    are a fifth of all cells however few of the others are labelled.
+    The interval uses `TEST_SHARE` at every size: it corrects for test cells shared by two splits, and these are a fifth
+    of all cells however few of the others are labelled.
     """
     wide, keys = scores["macro_f1"].unstack("method"), ["cells", "model", "method"]
     differences = wide.drop(columns=list({WITHOUT, over})).sub(wide[over], axis=0).stack().dropna()

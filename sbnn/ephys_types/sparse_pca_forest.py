@@ -213,7 +213,7 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
 
 
 def discriminating_components(components, types, names):
-    """Positions of the component (n, k) that discriminates the types best, and of one of another family beside it.
+    """Positions of the component (n, k) that discriminates the types best, and of one of another family.
 
     The second discriminates best after its correlation with the first is removed; names are a family and a number.
     """

@@ -185,7 +185,7 @@ def labelled_cells(folds, types, sizes, draws):
 
 
 def _drawn(train, types, size, random):
-    """Labelled cells and the others, of the training cells; the former include cells of every type."""
+    """Labelled and other training cells; the labelled ones include cells of every type."""
     if size is None or size >= len(train):
         return train, train[:0]
     names, counts = np.unique(types[train], return_counts=True)

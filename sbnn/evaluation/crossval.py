@@ -206,7 +206,7 @@ def epoch_curves(record, **params):
 
 
 def chance_table(record, Y, n_permutations=N_PERMUTATIONS, seed=0, points=None, pooled=True):
-    """Test R2 of grid points (or, not `pooled`, of the outputs of one), beside that of permuted test outputs, and p.
+    """Test R2 of grid points (or, unless `pooled`, of the outputs of one), its value for permuted outputs, and p.
 
     Predictions stay fixed; p is the share of permutations that are at least as good, the measured outputs included. The
     outputs of a fold were also used to train the models of the others, so chance moves the folds together: deviations

@@ -91,7 +91,7 @@ def later_fold(times, share=0.8):
 
 def group_codes(labels, name, cells=None):
     """Position of the label of each cell among the sorted different labels."""
-    missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text they would be groups of their own
+    missing = np.flatnonzero(pd.isna(np.asarray(labels, dtype=object)))  # as text they would form separate groups
     if np.ndim(labels) != 1 or (cells is not None and len(labels) != len(cells)) or missing.size:
         got = f"shape {np.shape(labels)}"
         got += f", {missing.size} missing, the first is cell {missing[0]}" if missing.size else ""

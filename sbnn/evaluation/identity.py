@@ -77,7 +77,7 @@ def _plain(value):
 
 
 def _defaults(cls, values):
-    """Plain defaults of the parameters of a class; of settings, those of their own class."""
+    """Plain defaults of the parameters of a class; for settings, those of their class."""
     signature = inspect.signature(cls).parameters
     defaults = {name: parameter.default for name, parameter in signature.items()}
     settings = {name: type(value)() for name, value in values.items() if dataclasses.is_dataclass(value)}
@@ -98,6 +98,6 @@ def _as_known(params, defaults, known):
 def described_models(models, n_cells, results=None, overwrite=False):
     """Description and version of each model, by its number of training cells, as a record in `results` has them."""
     stored = results is not None and Path(results).exists() and not overwrite
-    known = load(results).settings if stored else {}  # what was added since has its default
+    known = load(results).settings if stored else {}  # parameters added since have their defaults
     versions = {name: {"version": version_of(model, n_cells[name])} for name, model in models.items()}
     return {name: described(model, known.get(name)) | versions[name] for name, model in models.items()}

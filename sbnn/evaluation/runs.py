@@ -26,7 +26,7 @@ NAMES = ("gene_names", "feature_names", "cell_names")  # of the data, where it h
 # Values of a whole record, not of single fits.
 ABOUT = (*NAMES, "family_names", "classes", "true", "repeats", "preselected")
 OF_FITS, OR_ELSE = "data, folds, scaling, preselection or parameters", "give another path, or overwrite=True"
-PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # file of a finished fit, or what a killed writer leaves
+PART = re.compile(r"\.?([0-9a-f]{32})\.pickle(\..{8}\.tmp)?")  # file of a finished fit, or left by a killed writer
 
 
 def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None):
@@ -156,7 +156,7 @@ def _locked(path, wait=True):
         yield
     finally:
         with suppress(OSError):
-            os.unlink(lock.lock_file)  # whoever waits for it notices, and makes one anew
+            os.unlink(lock.lock_file)  # a waiting process notices, and makes a new one
         lock.release()
 
 

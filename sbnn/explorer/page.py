@@ -19,7 +19,7 @@ SCRIPTS = (
     *("data.js", "scales.js", "statistics.js", "tables.js", "files.js"),
     *("painting.js", "legend.js", "selection.js", "comparison.js", "link.js", "main.js"),
 )
-# Zero has the colour of what is behind it: differences stand out.
+# Zero has the colour of the background, so that differences stand out.
 PALETTES = {
     "range": Viridis256,
     "difference_light": interp_palette(RdBu[11], 256),

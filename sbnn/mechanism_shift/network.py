@@ -108,7 +108,7 @@ class Prior(nn.Module):
         self.table.data = means * self.mask
 
     def forward(self, codes, generator):
-        """Mean (b, d) for the perturbations `codes` (b,); `generator` draws what is random in training."""
+        """Mean (b, d) for the perturbations `codes` (b,); `generator` is for random draws in training."""
         return self.means()[codes]
 
     def means(self):

@@ -202,7 +202,7 @@ class _RowPenalty:
     def solve(self, problem, Z, start, sparse, ridge, tol):
         orthogonal, triangular = problem
         Z = orthogonal.T @ Z
-        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells: what is left for below is to confirm it
+        if triangular.shape[0] < triangular.shape[1]:  # more genes than cells: the code below only confirms it
             start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
         start, Z = np.asfortranarray(start.T), np.asfortranarray(Z)
         # The tolerance is of a duality gap, quadratic in the error of W.

@@ -10,7 +10,7 @@ from sbnn.plotting.colors import MOST_GROUPS, listed
 from sbnn.plotting.common import WIDTH
 from sbnn.plotting.labels import HALO, place_names, shortened
 
-MARGIN = 0.06  # inches, of figures whose panels have places of their own
+MARGIN = 0.06  # inches, of figures whose panels are placed one by one
 INSET, ENLARGED = 0.3, 2.5  # side of the inset of the busiest part, of that of the map; how much larger it is
 MOST_SHAPES = 5000  # cells drawn one by one in a PDF; more are an image, which is then smaller
 MIXED = 0.8  # share of one family in the busiest part, above which there is nothing to see in it
@@ -24,7 +24,7 @@ def draw_cells(ax, xy, colors, markers, size):
     kinds = np.unique(markers)
     dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=kinds[0], rasterized=len(xy) > MOST_SHAPES)
     if len(kinds) > 1:
-        # A path of its own for each cell: a collection for each shape would put one group above the other.
+        # A separate path for each cell: a collection for each shape would put one group above the other.
         paths = {m: MarkerStyle(m).get_path().transformed(MarkerStyle(m).get_transform()) for m in kinds}
         dots.set_paths([paths[m] for m in markers[order]])
         dots.set_rasterized(True)  # a PDF would define each of them anew
@@ -48,7 +48,7 @@ def draw_crowd(ax, xy, groups):
     close = np.abs(xy[some, None] - xy[None, some]).max(2) <= half
     middle = xy[some][np.sqrt(members @ close).sum(0).argmax()]
     near = (np.abs(xy - middle) <= half).all(1)
-    corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # beside the panel is some room
+    corners = [(x, y) for x in (-0.1, 1.1 - INSET) for y in (0, 1 - INSET)]  # there is some room beside the panel
     hidden = [(((xy >= corner) & (xy <= np.add(corner, INSET))).all(1)).sum() for corner in corners]
     most = np.unique(families[near], return_counts=True)[1].max() / near.sum()
     if near.sum() < 0.1 * n or min(hidden) > 0.005 * n or most > MIXED:  # it would hide something, or show one colour

@@ -84,7 +84,7 @@ class Groups:
 
 
 def listed(table):
-    """Groups that have an entry of their own in the legend: all, or the most frequent of very many."""
+    """Groups with their own entry in the legend: all, or the most frequent of very many."""
     return table if len(table) <= MOST_GROUPS else table.iloc[: MOST_GROUPS - 1]
 
 

@@ -15,7 +15,7 @@ DIRECTIONS = np.array([[np.cos(np.pi * angle), np.sin(np.pi * angle)] for angle 
 
 
 def shortened(name, most=LETTERS):
-    """A name of at most so many letters; "…" replaces the middle of a longer one, as names often differ at the end."""
+    """A name of at most `most` letters; "…" replaces the middle of a longer one, as names often differ at the end."""
     name = str(name)
     if len(name) <= most:
         return name

@@ -1,4 +1,4 @@
-"""A map of the cells: where each stands, the outline of the cloud, and what a model predicts at each place."""
+"""A map of the cells: positions, the outline of the cloud, and the predictions at each place."""
 
 import numpy as np
 from matplotlib import colormaps, rcParams
@@ -26,7 +26,7 @@ WORTH = 0.97  # a turn that makes the square smaller by less is none
 
 
 def map_coordinates(record):
-    """Coordinates of the cells of a fit in units of the panel, and what was done to them: see `panel_coordinates`."""
+    """Coordinates of the cells of a fit in units of the panel, with a note: see `panel_coordinates`."""
     # The units of a latent dimension mean nothing, the proportions of t-SNE do.
     return panel_coordinates(record.embedding, proportional=record.latent.shape[1] > 2)
 

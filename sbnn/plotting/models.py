@@ -56,7 +56,7 @@ def _genes(record, point):
 
 
 def _draw_row(ax, y, record, point):
-    """Draw a model; returns what must be visible."""
+    """Draw a model; returns the values that must be visible."""
     folds, color = record.test_r2[:, point].astype(float), model_color(record, point)
     mean, spread = reading.mean_sd(folds)
     text = reading.mean_text(mean, spread)

@@ -154,7 +154,7 @@ def number(value):
 
 
 def folds_text(*records):
-    """Note on the number of folds of the mean and the band."""
+    """Note on the number of folds behind the mean and the band."""
     counts = sorted({len(record.test_r2) for record in records})
     return "one fold" if counts == [1] else f"mean ± SD over {' or '.join(map(str, counts))} folds"
 

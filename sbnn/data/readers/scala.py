@@ -24,7 +24,7 @@ EXCLUDED_CELLS = dict.fromkeys(_MISMATCHED.split(), "RNA and firing disagree") |
 
 #: Column of the raw ephys table -> short name of the feature, for the 16 features that are used, in order.
 EPHYS_FEATURES = pd.read_csv(Path(__file__).parents[1] / "scala_ephys.csv", index_col="column")["name"].to_dict()
-#: Features with a long right tail, of which the natural logarithm is taken.
+#: Features with a long right tail, which are log-transformed (natural logarithm).
 LOG_FEATURES = ("AP amp CV", "AI", "ISI CV")
 
 _PATH_PATTERN = r"(?P<month>\d\d) (?P<day>\d\d) (?P<year>\d{4}) sample (?P<sample>\d+)\.mat$"

@@ -171,7 +171,7 @@ def read_tables(
 
 
 def read_table(table, what: str, *, header: int | None = None, key: str | None = None, repeats=False) -> pd.DataFrame:
-    """One table, as `read_tables` takes it: names are text, values stay as they are, the index has the name `key`."""
+    """Read one table for `read_tables`: names are text, values are unchanged, the index is named `key`."""
     cause, in_memory = None, isinstance(table, pd.DataFrame)
     if in_memory:
         body = table.set_axis(checks.texts(table.columns), axis=1).set_axis(checks.texts(table.index), axis=0)
@@ -180,10 +180,10 @@ def read_table(table, what: str, *, header: int | None = None, key: str | None =
     else:
         path, sheet = table if isinstance(table, tuple) else (table, None)
         path = results_path(path, what)
-        path.stat()  # a missing file is an error of its own
+        path.stat()  # a missing file raises its own error
         try:
             body = checks.named(*read_file(path, sheet, header, key), key)
-        except Exception as error:  # zip, gzip, XML, pandas, openpyxl and xlrd each have errors of their own
+        except Exception as error:  # zip, gzip, XML, pandas, openpyxl and xlrd each raise their own errors
             problems, cause = [f"no table can be read, {str(error).strip()}"], error
     if cause is None:
         body = _numbered(body, what)
@@ -252,7 +252,7 @@ def _kind(values: np.ndarray, notes: list[str]) -> str:
     taken = {
         "counts": "raw counts, and normalised to the size of the library before log2(x + 1)",
         "normalised": "normalised values that are no logarithms, and log2(x + 1) is taken of them",
-        "log": "log values, and left as they are",
+        "log": "log values, and used unchanged",
     }[kind]
     span = f"expression is taken for {taken}: {span}"
     if doubt:

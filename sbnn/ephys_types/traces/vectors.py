@@ -68,7 +68,7 @@ def joined(vectors):
 
 
 def settings_fingerprint():
-    """Fingerprint of what determines the vectors besides the recording: these numbers and the version of IPFX."""
+    """Fingerprint of the settings that determine the vectors: these numbers and the version of IPFX."""
     settings = {"format": FORMAT, "ipfx": version("ipfx"), "vectors": VECTORS, "rate": RATE}
     settings["stimuli"] = [SHORT_SQUARE, LONG_SQUARE, RAMP]
     settings["levels"] = [LEVELS, LEVEL_TOLERANCE, STEPS, STEP_TOLERANCE, NORM_STEP]
@@ -85,7 +85,7 @@ class Analysed(NamedTuple):
 
 
 def vectors_of(sweeps):
-    """Twelve vectors of a cell from its cut sweeps by protocol, and notes of what is missing or filled in, and why.
+    """Twelve vectors of a cell from its cut sweeps by protocol, and notes on missing or filled-in values.
 
     A family that cannot be computed is left out, as is one that is not finite and of the right size; the part of
     ``first_ap_v`` and ``first_ap_dv`` that belongs to a protocol without a spike is NaN.

@@ -227,7 +227,7 @@ class SparseBottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin,
             stream = inputs.stream_of_sparse(X)
         if stream is not None:
             return self._fit_stream(stream, inputs.output_table(X, y), eval_set)
-        model = clone(self) if auto else self  # what is wrong is named before the cells are parted
+        model = clone(self) if auto else self  # errors are raised before the cells are split
         prepared = model._prepare(*inputs.to_be_fitted(model, X, y, np.float32), eval_set)
         if auto:
             return self._fit_with_number_chosen(X, y, eval_set, groups)

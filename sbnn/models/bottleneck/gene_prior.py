@@ -31,7 +31,7 @@ class GenePrior(NamedTuple):
         return self._replace(weights=self.weights[genes])
 
     def scores(self, size, usable):
-        """Scores of genes from their sizes; those that are not usable have no share."""
+        """Scores of genes from their sizes; genes that are not usable get no share."""
         parts = (shared(part.where(usable, 0.0)) for part in (torch.from_numpy(self.weights), size))
         return mixed(*parts, self.influence)
 

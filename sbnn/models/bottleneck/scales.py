@@ -57,7 +57,7 @@ def scaled_outputs(model, Y, device):
 @torch.no_grad()
 def through_network(model, network, function, X):
     """Apply ``function(network, cells)`` to X, the kept genes of cells, in double precision, shape (n, ...)."""
-    # So a cell's prediction does not depend on the cells beside it, whose number decides the order of sums.
+    # So a cell's prediction does not depend on other cells, whose number affects the order of sums.
     kept = np.flatnonzero(model.support_)
     network = copy.deepcopy(network).double()
     results = []

@@ -71,7 +71,7 @@ OWN = READER | {
     "--groups": {"metavar": "COLUMN", "help": "column of the donor, batch, ...: folds hold out whole groups"},
     "--n-genes": {"type": _number_or_all, "metavar": "N", "help": f"genes given to the models, chosen inside the folds "
                   f"({PRESELECTED} by default if there are more than {MANY_GENES}; all: no selection)"},
-    "--keep": {"type": at_least_one, "metavar": "N", "help": "genes that the network keeps (default: 25)"},
+    "--keep": {"type": at_least_one, "metavar": "N", "help": "number of genes that the network keeps (default: 25)"},
 }  # fmt: skip
 _AS_OPTION = {"overwrite=True": "--fresh"} | {
     f"{about.get('dest', option[2:].replace('-', '_'))}={about['const']}": option

@@ -12,7 +12,7 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
     # column of X'X is computed for each step, so the cost is n p (n_genes + q) and the memory p (n_genes + q). With the
     # penalty on the squared coefficients a gene gains little by the part that is not in the genes chosen before, if
     # that part is small; with n times 3, as if three parts in four of every gene were noise. Fewer genes are returned
-    # if what is left is a combination of the chosen ones.
+    # if the others are combinations of the chosen ones.
     n, p = X.shape
     squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
     left = squares.copy()  # squared length of each gene, orthogonal to the chosen ones
@@ -20,7 +20,7 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
     directions = np.zeros((min(n_genes, p) if penalty else min(n_genes, p, n), p))
     chosen = []
     for step in range(len(directions)):
-        # A gene of which hardly anything is left would win by rounding errors.
+        # A gene with hardly any remainder would win by rounding errors.
         usable = left > 1e-3 * squares
         usable[chosen] = False
         if not usable.any():
