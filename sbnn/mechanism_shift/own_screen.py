@@ -38,8 +38,15 @@ def run(options, recipe=None):
     all_genes = SimpleNamespace(counts=adata.X, n_cells=adata.n_obs, n_genes=adata.n_vars)
     adata = adata[:, preselect_genes(all_genes, N_GENES) | adata.var_names.isin(adata.obs["perturbation"])].copy()
     print(f"{adata.n_obs} cells x {adata.n_vars} genes, {adata.obs['perturbation'].nunique()} perturbations")
-N_GENES = 1000  # in addition to the perturbed ones
-SHOWN_CELLS, SHOWN_EDGES = 2000, 50
+    left_out = adata.uns["sbnn"]["dropped"]
+    dropped = pd.DataFrame([(cell, why) for why, names in left_out.items() for cell in names], columns=["cell", "why"])
+    _write({"cells": adata.obs.rename_axis("cell").reset_index(), "left_out": dropped}, out)  # before the slow part
+    with warnings.catch_warnings(record=True) as cautions:
+        model = SparseShiftVAE(options.latents, recipe=recipe, random_state=0).fit(adata)
+    for caution in cautions:
+        warnings.warn(caution.message, stacklevel=1)
+    joblib.dump(model, content := BytesIO())
+    write_atomically(content.getvalue(), out / "model.joblib")
     graph, effects = model.shift_graph_, model.gene_effects_
     _write({"shift_graph": graph, "gene_effects": effects}, out)
     cells = np.random.default_rng(0).permutation(adata.n_obs)[:SHOWN_CELLS]
