@@ -311,7 +311,7 @@ def warn_of_marks(values, argument, columns=None, stacklevel=4):
 
 
 def warn_of_mistaken_columns(X, Y, genes=None, outputs=None):
-    """Warn of gene names that are dates, of outputs that number the cells, and of X and Y that seem to be swapped."""
+    """Warn if gene names are dates, outputs number the cells, or X and Y seem to be swapped."""
     found = []
     if genes is not None and (dates := dates_among([str(gene) for gene in genes])):
         found.append(f"X: {len(dates)} gene names are dates, as a spreadsheet makes of SEPT2: {some(dates)}")

@@ -67,7 +67,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
     edge_scores_ : DataFrame, genes by genes
         ``[regulator, target]``: slope of the rate of change over the regulator at the mean; 0 is no edge.
     edge_probabilities_ : DataFrame, genes by genes
-        Of each edge, given all others as found.
+        Probability of each edge, given all other estimated edges.
     sparsity_ : float
         Share of pairs of genes without an edge.
     network_ : RegulatedNetwork

@@ -111,7 +111,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     def algorithm_version(self, n_cells):
-        """For stored results; 2 of the penalty of "svae", which was divided by the number of cells and warmed up."""
+        """For stored results: 2 since the penalty of "svae" is the published one (before, divided and warmed up)."""
         return 2 if self.method == "svae" else 1
 
     def fit(self, counts, perturbation=None, control=None):

@@ -2,8 +2,8 @@
 
 Source: Bernaerts, Berens and Kobak, arXiv 2006.10411 (v3), and the arrays stored with its code, which hold every epoch
 of every fold (github.com/berenslab/sBNN). Networks are read at the end of a stage; the paper's curves and notebooks
-invite to read the best epoch instead, which was chosen on the test fold. SDs over folds are given if known; single
-folds are not, so differences are taken between means.
+suggest the best epoch instead, which was chosen on the test fold. SDs over folds are given if known; single folds are
+not, so differences are taken between means.
 """
 
 from pathlib import Path

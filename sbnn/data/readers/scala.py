@@ -93,7 +93,7 @@ def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def ephys_from_raw(cell_features: pd.DataFrame, metadata: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """The 16 outputs of the cells used, from the published table of raw features, and why other cells are left out.
+    """The 16 outputs of the used cells, from the published raw features, and reasons for leaving out other cells.
 
     Of several reasons for which a cell is dropped the first is given.
     """

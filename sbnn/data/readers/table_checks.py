@@ -180,7 +180,7 @@ def unique_genes(X: pd.DataFrame, duplicates: str, is_log: bool, notes: list[str
 
 
 def loosened(names: pd.Index) -> pd.Index:
-    """Names without what differs between programs: case, blanks, punctuation, R's X before a digit, 10x's -1."""
+    """Names without program-specific differences: case, blanks, punctuation, R's X before a digit, 10x's -1."""
     plain = [re.sub(r"^x(?=\d)", "", re.sub(r"[\W_]+", ".", name.lower()).strip(".")) for name in names]
     return pd.Index([_BARCODE.sub(r"\1", name) for name in plain], dtype=object)
 
