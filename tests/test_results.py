@@ -82,33 +82,6 @@ def test_round_trip_keeps_every_bit(record, tmp_path):
     assert done.stdout.strip() == "(2, 2)", done.stderr
 
 
-def test_values_and_grid_points(record):
-    assert record.test_r2 is record.values["test_r2"] and "test_r2" in dir(record)
-    with pytest.raises(AttributeError, match="no 'latent'; it holds"):
-        record.latent  # noqa: B018
-    frame = record.to_frame()
-    assert list(frame.columns) == ["fold", "alpha", "rank", "test_r2"]
-    assert frame.pivot(index="fold", columns="alpha", values="test_r2").to_numpy().tolist() == record.test_r2.tolist()
-    assert record.find(alpha=0.1 + 0.2, rank=2) == 1
-    for params, hits in (({"rank": 2}, 2), ({"alpha": 7}, 0)):
-        with pytest.raises(KeyError, match=f"{hits} of 2 grid points match"):
-            record.find(**params)
-    record.settings["estimator"] = {"params": {"scale": 2, "alpha": 0.7}}
-    assert record.parameter(0, "alpha") == 0.1 and record.parameter(0, "scale") == 2
-    assert record.parameter(0, "width") is None and record.parameter(0, "width", 3) == 3
-    assert record.points(scale=2.0) == [0, 1] and record.points(alpha=0.7) == []
-
-
-def test_the_grid_point_with_at_most_so_many_genes(record):
-    record.params = [{"alpha": 0.1, "rank": 2}, {"alpha": 0.1, "rank": 3}, {"alpha": 0.3, "rank": 3}]
-    record.values["n_selected"] = np.array([[10, 30, 12], [14, 34, 22]])
-    assert record.best_with_at_most(25) == 2, "32 genes are nearer, but more"
-    assert record.best_with_at_most(40) == 1 and record.best_with_at_most(31) == 2
-    assert record.best_with_at_most(16) == 0 and record.best_with_at_most(16, rank=3) == 2, "all of rank 3 have more"
-    record.values["n_selected"] = np.array([[10, 30, 11], [15, 34, 11]])
-    assert record.best_with_at_most(12) == 0, "12.5 genes are named 12"
-
-
 # -- files that are damaged or made to do harm -------------------------------------------------------------------------
 
 

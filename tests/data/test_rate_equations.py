@@ -1,6 +1,6 @@
 import pytest
 
-from sbnn.data.rate_equations import And, Or, Regulation, parse_rate_equation, regulations
+from sbnn.data.rate_equations import And, Or, Regulation, parse_rate_equation
 
 A, NOT_B, C = Regulation("A", True, 0.5, 1.5), Regulation("B_2", False, 0.45, 1.0), Regulation("C", True, 0.55, 2.0)
 A_TEXT, B_TEXT, C_TEXT = "1 * fAct(A, 0.5, 1.5)", "(1 - 1 * fAct(B_2, 0.45, 1))", "1 * fAct(C, 0.55, 2.0)"
@@ -21,11 +21,6 @@ def test_logic_is_read():
         (f"({either(B_TEXT, A_TEXT)} * {C_TEXT})", And(Or(NOT_B, A), C)), ("fAct(A,5e-1,1.5)", A),
     ):  # fmt: skip
         assert parse_rate_equation(rate(text), "G") == logic
-
-
-def test_regulations_are_those_of_the_text_from_left_to_right():
-    assert list(regulations(Or(And(C, A), NOT_B))) == [C, A, NOT_B]
-    assert parse_rate_equation(" input gene ", "G") is None
 
 
 def test_other_text_is_refused():

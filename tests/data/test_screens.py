@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.screens import as_screen, check_perturbation, codes_of, screen
+from sbnn.data.screens import as_screen, screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 
 CELLS = ["c0", "c1", "c2", "c3", "c4", "c5"]
@@ -122,14 +122,3 @@ def test_it_is_the_same_after_a_file(control, tmp_path):
         assert one.perturbation.tolist() == other.perturbation.tolist()
         for name, values in one.truth.items():
             np.testing.assert_array_equal(values, other.truth[name])
-
-
-def test_codes_of_perturbations():
-    names, codes, sizes = codes_of(np.array(["b", "a", "b", "a", "b"]), None)
-    assert names.tolist() == ["a", "b"] and codes.tolist() == [1, 0, 1, 0, 1] and sizes.tolist() == [2, 3]
-    for perturbation, control, message in (
-        (["a", "a", "b"], None, "perturbation: .*: b$"),
-        (["a", "a", "b", "b"], "b", "perturbation: expected two or more besides the control"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            codes_of(check_perturbation(perturbation, perturbation, control), control)

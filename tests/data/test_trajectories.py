@@ -30,14 +30,6 @@ def test_what_is_given_is_kept(values):
     assert as_trajectories(mixed).gene_names.tolist() == ["gene_0", "gene_1"]
 
 
-def test_pieces_are_no_longer_than_asked_for_and_lose_no_interval(rng):
-    whole = as_trajectories(trajectories(rng.random((1, 6, 2)), np.arange(6.0)))
-    for most, lengths in ((2, [3, 2, 3]), (5, [6]), (9, [6])):
-        pieces = whole.pieces(most)
-        assert list(map(len, pieces.times)) == lengths
-        np.testing.assert_array_equal(pieces.intervals()[2], whole.intervals()[2])
-
-
 def test_a_long_table_is_read_in_the_order_of_its_samples(values):
     table = pd.DataFrame(values[:2].reshape(6, 2), columns=["A", "B"])
     table["sample"], table["time"] = ["y", "x"] * 3, np.repeat(TIMES, 2)
@@ -57,13 +49,6 @@ def test_a_long_table_is_refused_with_its_line_sample_and_gene():
         table.loc[row, column] = value
         with pytest.raises(ValueError, match=problem):
             trajectories(table)
-
-
-def test_pieces_are_joined_over_those_that_are_missing(rng):
-    whole = as_trajectories(trajectories(rng.random((2, 7, 3)), np.arange(7)))
-    joined = whole.pieces(2).chosen([0, 2, 3, 4]).joined()
-    assert [list(times) for times in joined.times] == [[0, 1, 2, 4, 5, 6], [0, 1, 2, 3, 4]] and not joined.whole
-    np.testing.assert_array_equal(joined.values[0], whole.values[0][[0, 1, 2, 4, 5, 6]])
 
 
 def test_the_fingerprint_is_of_values_times_and_names(values):

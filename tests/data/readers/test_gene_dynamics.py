@@ -7,8 +7,8 @@ import pytest
 from sbnn import load_dataset
 from sbnn.data.gene_dynamics import prior_of, simulate_network, truth_of
 from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.readers.gene_dynamics import _averaged, read_grn, read_trajectories
-from sbnn.data.trajectories import as_trajectories, read_pseudotime, trajectories
+from sbnn.data.readers.gene_dynamics import read_grn, read_trajectories
+from sbnn.data.trajectories import as_trajectories
 
 GENES = ["A", "B", "C"]
 FILE = "2,2,\n0.1,0.2,0.3\n1,2,-3\n0,2,5\n4,5\n7,8\n0,2\n"
@@ -87,31 +87,6 @@ def test_made_data_have_a_prior_that_is_partly_wrong():
     assert apart.min() > 0.05, "no test sample is one to train on"
     shas = [made.uns["sbnn"]["sha256"] for made in (data, make(4), make(5), make(4, noise=0.1))]
     assert shas[0] == shas[1] and len(set(shas)) == 3
-
-
-def test_cells_with_a_pseudotime_become_bins_of_equal_size(rng, tmp_path):
-    cells = pd.DataFrame(rng.random((40, 2)), [f"c{i}" for i in range(40)], ["A", "B"])
-    times = pd.DataFrame(
-        {"one": np.r_[rng.permutation(24) * 1.0, [np.nan] * 16], "two": np.r_[[np.nan] * 24, np.arange(16)]},
-        cells.index,
-    )
-    arrays = as_trajectories(read_pseudotime(cells, times.iloc[::-1], 4, scaled=False))
-    assert [len(t) for t in arrays.times] == [4, 4]
-    first = cells.loc[times["one"].nsmallest(6).index]
-    np.testing.assert_allclose(arrays.values[0][0], first.mean())
-    np.testing.assert_allclose(arrays.times[0], [2.5, 8.5, 14.5, 20.5])
-    averaged = _averaged(trajectories(values := rng.random((1, 12, 2)), np.arange(12.0)), 2)
-    np.testing.assert_allclose(averaged.X, values[0].reshape(6, 2, 2).mean(axis=1), err_msg="two cells a bin")
-    scaled = read_pseudotime(cells, times, 4)
-    assert scaled.X.max(axis=0).tolist() == [1, 1] and (scaled.obs["time"].min(), scaled.obs["time"].max()) == (0, 9)
-    for name, table in (("cells", cells), ("times", times)):
-        table.to_csv(tmp_path / f"{name}.csv")
-    again = read_pseudotime(tmp_path / "cells.csv", tmp_path / "times.csv", 4)
-    np.testing.assert_allclose(again.X, scaled.X)
-    with pytest.raises(ValueError, match="c0"):
-        read_pseudotime(cells.iloc[1:], times)
-    with pytest.raises(ValueError, match="'two'"):
-        read_pseudotime(cells, times.assign(two=np.nan))
 
 
 def test_beeline_and_hematopoiesis_are_as_published():
