@@ -58,16 +58,14 @@ def check_unpacked(size: int, path) -> None:
         raise ValueError(f"its {packed / 2**20:.3g} MiB unpack to more than {size / 2**30:.3g} GiB; unpack it yourself")
 
 
-def is_packed(path) -> bool:
-    """Whether a file is gzipped or zipped, by its name; refuse one that is far larger unpacked."""
-    packed = Path(path).suffix.lower() in (".gz", ".zip")
-    if packed:
+def check_packed(path) -> None:
+    """Refuse a gzipped or zipped file that is far larger unpacked."""
+    if Path(path).suffix.lower() in (".gz", ".zip"):
         with open_file(path) as handle:
             for n in count(1):
                 if not handle.read(_LETTERS_AT_ONCE):
                     break
                 check_unpacked(n * _LETTERS_AT_ONCE, path)
-    return packed
 
 
 def encoding_of(path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import some
-from sbnn.data.readers.counts import check_unpacked, encoding_of, is_packed, open_file
+from sbnn.data.readers.counts import check_packed, check_unpacked, encoding_of, open_file
 from sbnn.data.readers.table_checks import has_decimal_commas
 
 _SEPARATORS = ("\t", ",", ";")
@@ -27,14 +27,14 @@ def read_file(path, sheet: str | None, header: int | None, key: str | None) -> t
     The names are in row number `header`, or in the first that has more than half as many fields as is usual: titles
     and notes have fewer.
     """
-    packed = is_packed(path)
-    with open_file(path) if packed else open(path, "rb") as handle:
+    check_packed(path)
+    with open_file(path) as handle:
         start = handle.read(4)
     engine = next((engine for mark, engine in _ENGINES.items() if start.startswith(mark)), None)
     if engine is None:  # many an .xls is text
         rows, below = _read_text(path, encoding_of(path), key)
     else:
-        rows, below = _read_excel(path, sheet, engine, packed)
+        rows, below = _read_excel(path, sheet, engine)
     if header:
         return below(range(len(rows))[header - 1])
     filled = np.array([sum(map(bool, row)) for row in rows])
@@ -95,9 +95,9 @@ def _separator(lines: list[str]) -> str:
     return found if any(agreement(found)) else max(_RARE_SEPARATORS, key=agreement)
 
 
-def _read_excel(path, sheet, engine, packed):
+def _read_excel(path, sheet, engine):
     """As `_read_text`, of one sheet."""
-    with open_file(path) if packed else open(path, "rb") as handle:
+    with open_file(path) as handle:
         content = io.BytesIO(handle.read())
     if engine == "openpyxl":
         with zipfile.ZipFile(content) as archive:
