@@ -45,7 +45,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         columns, cells = getattr(X, "columns", None), getattr(X, "index", None)
         check_in_order(X, y, "y")
         check_unmasked(X, "X")
-        X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan")
+        X, y = validate_data(self, X, y, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
         check_recorded(X, "X", cells, stacklevel=stacklevel + 1)
         warn_of_marks(X, "X", columns)
         naming("y: expected a type of every cell")(check_classification_targets)(y)
@@ -109,13 +109,13 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
     def fit(self, X, y=None):
         """Learn the scale of cells, shape (n, p)."""
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        self.quantiles_ = None
-        if self.how == "normal_scores":
-            n = min(N_QUANTILES, len(X))
-            self.quantiles_ = QuantileTransformer(n_quantiles=n, output_distribution="normal", subsample=None).fit(X)
-        scores = self._scores(X)
+        n, self.quantiles_ = min(N_QUANTILES, len(X)), None
         with warnings.catch_warnings():  # a feature without a value has neither mean nor scale, and is given NaN
             warnings.simplefilter("ignore", RuntimeWarning)
+            if self.how == "normal_scores":
+                scaling = QuantileTransformer(n_quantiles=n, output_distribution="normal", subsample=None)
+                self.quantiles_ = scaling.fit(X)
+            scores = self._scores(X)
             self.mean_, scale = np.nanmean(scores, axis=0), np.nanstd(scores, axis=0)
         # Rounding leaves a constant feature a scale that is not quite zero.
         constant = scale <= 1e-12 * np.maximum(1, np.abs(self.mean_))

@@ -115,8 +115,8 @@ class EphysTypeClassifier(TypeClassifier):
         self._surroundings = Surroundings(self._scores(X), self._groups)
 
     def _members(self, X, codes):
-        seed = self._seed
-        linear = FeatureScaling(), SimpleImputer(strategy="median"), LogisticRegression(**LOGISTIC)
+        filled = SimpleImputer(strategy="median", keep_empty_features=True)
+        linear, seed = (FeatureScaling(), filled, LogisticRegression(**LOGISTIC)), self._seed
         network = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=seed)
         made = {"trees": lightgbm(seed), "kernel": KernelLogistic(random_state=seed)}
         made |= {"logistic": make_pipeline(*linear), "attention": network}
