@@ -50,7 +50,7 @@ def read_prior(path, genes):
         return pd.DataFrame(0.0, genes, genes)
     table = _columns(path, "prior")
     if {"regulator", "target"} <= {*table}:
-        table = table.assign(sign=table.get("sign", 1)).pivot_table("sign", "regulator", "target", "sum", 0)
+        table = table.assign(sign=table.get("sign", 1)).pivot_table("sign", "regulator", "target", "mean", 0)
     else:
         table = as_numbers(read_table(path, "prior"), "prior")
     return pd.DataFrame(prior_matrix(table, genes), genes, genes)
